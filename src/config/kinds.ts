@@ -1,0 +1,75 @@
+/**
+ * What a kind (driver, rule kind, forwarder, format) brings to the configuration. The config room knows no kinds: the
+ * registry of the gateway room hands it these lists, and everything else (types, defaults, faults, JSON Schema,
+ * reference page) follows from their schemas.
+ *
+ * Every schema describes what a person writes; its output is what the kind's `create` receives. Each key carries
+ * `.describe('…')`, a sentence for the reference page.
+ */
+import type { z } from 'zod';
+
+/** A bus protocol, for example `modbus-rtu`. */
+export interface DriverKind {
+  /** The word under `buses.<name>.protocol`. */
+  readonly protocol: string;
+  /** Profiles are written for a family (`modbus`, `serial`); all protocols of a family share device and point schemas. */
+  readonly family: string;
+  /** Keys of the bus besides `protocol`. Strict object. */
+  readonly bus: z.ZodObject;
+  /** Keys of a device besides `bus`, `profile`, `points`; for example `unit`, `interval`. Strict object. A profile may give any of them (its `device:` section). */
+  readonly device: z.ZodObject;
+  /** One point, complete (after profile defaults and inheritance were merged in). Strict object. */
+  readonly point: z.ZodObject;
+  /** Line settings that a profile may recommend (its `line:` section), checked against the bus with a warning. */
+  readonly line: z.ZodObject;
+  /** Name of the bus as a wire, for "two buses on one port": serial path, or `host:port`. */
+  wire(bus: Readonly<Record<string, unknown>>): string;
+  /** What distinguishes two devices on one bus (the Modbus unit); undefined where a bus has only one device. */
+  address(device: Readonly<Record<string, unknown>>): string | undefined;
+  /** Rules between keys that a schema cannot say; path is relative to the device. */
+  checkDevice?(device: ResolvedDevice): readonly { path: readonly (string | number)[]; message: string }[];
+}
+
+/** One key of a rule that says what is compared: `above`, `below`, … */
+export interface RuleKindSchema {
+  readonly key: string;
+  /** The value beside the key, for example a number for `above`. */
+  readonly schema: z.ZodType;
+  /** The sentence for the reference page. */
+  readonly doc: string;
+  /** `number`: the point must have numeric storage; `any`: every point will do. */
+  readonly needs: 'number' | 'any';
+}
+
+/** A destination, for example `mqtt`. */
+export interface ForwarderKind {
+  readonly type: string;
+  /** All keys besides `type`. Strict object. */
+  readonly forwarder: z.ZodObject;
+  /** Forwarders with the same destination are refused (two log forwarders with one broker and topic root). */
+  destination(forwarder: Readonly<Record<string, unknown>>): string;
+}
+
+export interface Kinds {
+  readonly drivers: readonly DriverKind[];
+  readonly rules: readonly RuleKindSchema[];
+  readonly forwarders: readonly ForwarderKind[];
+}
+
+/** A bus as its driver receives it. `settings` is the output of `DriverKind.bus`. */
+export interface ResolvedBus {
+  readonly name: string;
+  readonly protocol: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+/** A device as its driver receives it: profile merged, defaults filled. */
+export interface ResolvedDevice {
+  readonly name: string;
+  readonly bus: string;
+  readonly profile?: string | undefined;
+  /** Output of `DriverKind.device`. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Output of `DriverKind.point`, in the order written (profile first, additions after). Points set to `null` are gone. */
+  readonly points: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+}

@@ -1,0 +1,65 @@
+/**
+ * One error class, one table of codes. `retry` tells a loop what to do: `now` (as soon as it can), `later` (after a
+ * back-off), `never` (a person has to change something). Only the owner of a loop logs; everybody else throws.
+ * docs/errors.md explains each code to people; a test fails when one is missing there.
+ */
+export const ERRORS = {
+  // configuration
+  'config-invalid': { retry: 'never', says: 'the configuration was refused' },
+  'config-unreadable': { retry: 'never', says: 'the configuration file cannot be read' },
+  'secret-missing': { retry: 'never', says: 'a secret that the configuration names is not there' },
+  usage: { retry: 'never', says: 'the command was not understood' },
+  // field bus
+  'bus-open': { retry: 'later', says: 'the port or connection cannot be opened' },
+  'bus-closed': { retry: 'later', says: 'the port or connection is not open' },
+  timeout: { retry: 'now', says: 'no answer within the time-out' },
+  crc: { retry: 'now', says: 'the reply is damaged (checksum)' },
+  'bad-reply': { retry: 'now', says: 'the reply does not belong to the request' },
+  exception: { retry: 'later', says: 'the device answered with a Modbus exception' },
+  'request-invalid': { retry: 'never', says: 'the request is not allowed by the protocol' },
+  // log
+  'log-open': { retry: 'never', says: 'the log cannot be opened' },
+  'log-newer': { retry: 'never', says: 'the log was written by a newer version' },
+  'log-write': { retry: 'later', says: 'the log cannot be written' },
+  'log-read': { retry: 'later', says: 'the log cannot be read' },
+  // forwarding
+  'upstream-connect': { retry: 'later', says: 'the upstream broker cannot be reached' },
+  'upstream-refused': { retry: 'never', says: 'the upstream broker refused a batch' },
+  'upstream-timeout': { retry: 'later', says: 'the upstream broker did not acknowledge in time' },
+  'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },
+  // running gateway
+  'not-running': { retry: 'later', says: 'no running gateway answers' },
+  'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
+  'not-found': { retry: 'never', says: 'there is no such thing' },
+  unsupported: { retry: 'never', says: 'this machine cannot run the gateway' },
+  internal: { retry: 'never', says: 'a fault of the gateway itself' },
+} as const satisfies Record<string, { retry: Retry; says: string }>;
+
+export type Retry = 'now' | 'later' | 'never';
+export type ErrorCode = keyof typeof ERRORS;
+
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+  /** Facts for a log line or a program; never a secret. */
+  readonly data: Readonly<Record<string, unknown>>;
+
+  /** @param message a sentence that says what is wrong and what to do; without it the table's words stand. */
+  constructor(code: ErrorCode, message?: string, options: { cause?: unknown; data?: Record<string, unknown> } = {}) {
+    super(message ?? ERRORS[code].says, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SluiceError';
+    this.code = code;
+    this.data = options.data ?? {};
+  }
+
+  get retry(): Retry {
+    return ERRORS[this.code].retry;
+  }
+}
+
+/** Anything that was thrown, as an Error (libraries throw plain objects and strings). */
+export function toError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown;
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown)
+    return new Error(String(thrown.message), { cause: thrown });
+  return new Error(String(thrown));
+}

@@ -1,0 +1,143 @@
+/**
+ * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
+ * implementation that another room made.
+ */
+import type { LogRecord, Sample, Shape, Value } from './point.ts';
+
+/** What drivers give their samples to. It never blocks and never throws. */
+export type SampleSink = (sample: Sample) => void;
+
+/** Counters of one device on its bus, since the bus started. Latencies in milliseconds. */
+export interface DeviceCounters {
+  requests: number;
+  replies: number;
+  timeouts: number;
+  exceptions: number;
+  crcErrors: number;
+  /** Replies refused for another cause: wrong unit, function, length, transaction; serial frames not understood. */
+  badReplies: number;
+  /** Replies that came after their time-out and were thrown away. */
+  lateReplies: number;
+  /** Serial bytes skipped while looking for the start of a frame. */
+  skippedBytes: number;
+  latencyLast: number;
+  latencyMax: number;
+  latencySum: number;
+}
+
+export interface DeviceStatus {
+  readonly name: string;
+  readonly state: 'unknown' | 'answering' | 'silent';
+  /** Words for people, when something is wrong. */
+  readonly fault?: string | undefined;
+  /** Monotonic time of the last good reply. */
+  readonly lastReply?: number | undefined;
+  readonly counters: Readonly<DeviceCounters>;
+}
+
+export interface BusStatus {
+  readonly name: string;
+  readonly protocol: string;
+  readonly state: 'closed' | 'opening' | 'open';
+  readonly fault?: string | undefined;
+  readonly devices: readonly DeviceStatus[];
+}
+
+/** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
+export interface Bus {
+  readonly name: string;
+  /** Every shape that this bus can emit. */
+  readonly shapes: readonly Shape[];
+  /** Returns at once; the port is opened (and opened again) in the background. */
+  start(): void;
+  /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */
+  stop(): Promise<void>;
+  /** Reads a device now, between the polls. One sample per shape of the device. Rejects with a SluiceError. */
+  read(device: string): Promise<Sample[]>;
+  status(): BusStatus;
+}
+
+/** A transition of an alarm, as `…/alarm/<rule>` carries it (seq and log are added by the log). */
+export interface AlarmTransition {
+  readonly rule: string;
+  /** Counts the activations of this rule, from 1. */
+  readonly occurrence: number;
+  readonly state: AlarmState;
+  readonly severity: Severity;
+  /** `device.point` */
+  readonly point: string;
+  /** The reading that caused it; absent for a silent point. */
+  readonly value?: Value | undefined;
+  /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
+  readonly at: number;
+  readonly message: string;
+}
+/** ISA-18.2 states. */
+export const ALARM_STATES = [
+  'normal',
+  'active-unacknowledged',
+  'active-acknowledged',
+  'returned-unacknowledged',
+  'shelved',
+  'out-of-service',
+] as const;
+export type AlarmState = (typeof ALARM_STATES)[number];
+export const SEVERITIES = ['info', 'warning', 'critical'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+
+/** What an operator should know, as `…/event` carries it. */
+export interface GatewayEvent {
+  /** Documented word: `loss`, `clock`, `salvage`, `overload`, `refused`, `start`, `stop`, `log`, … */
+  readonly event: string;
+  readonly severity: Severity;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, string | number | boolean | null>> | undefined;
+}
+
+/** The retained `…/inventory` message. */
+export interface Inventory {
+  readonly v: 1;
+  readonly revision: number;
+  readonly devices: Readonly<Record<string, InventoryDevice>>;
+}
+export interface InventoryDevice {
+  readonly bus: string;
+  readonly profile?: string | undefined;
+  readonly points: Readonly<Record<string, { type: string; unit?: string | undefined; writable: boolean }>>;
+}
+
+/** The last reading of each point, for `value/…` topics, `tail` and pages. Milliseconds UTC as known now. */
+export interface LatestValue {
+  readonly device: string;
+  readonly point: string;
+  readonly type: string;
+  readonly time: number;
+  /** null when the reading is bad. */
+  readonly value: Value | null;
+  readonly unit?: string | undefined;
+  /** A code of REASONS; 0 is good. */
+  readonly reason: number;
+}
+export interface LatestValues {
+  get(device: string, point: string): LatestValue | undefined;
+  all(): Iterable<LatestValue>;
+}
+
+/** A message of the log that is not a record, as topics carry it: JSON text, complete with log and seq. */
+export interface NoticeMessage {
+  readonly kind: 'alarm' | 'event';
+  /** The rule of an alarm; the word of an event. */
+  readonly key: string;
+  readonly seq: number;
+  readonly json: string;
+}
+
+/**
+ * A destination without a cursor: latest values, the embedded broker. Calls come in the order of the log, at once,
+ * and must return at once; a slow destination conflates or drops, and counts it.
+ */
+export interface LiveSink {
+  record(record: LogRecord): void;
+  notice(notice: NoticeMessage): void;
+  inventory(inventory: Inventory): void;
+}

@@ -1,0 +1,25 @@
+const DURATION = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/;
+const DURATION_UNIT = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const SIZE = /^(\d+(?:\.\d+)?)(B|kB|KB|MB|GB)$/;
+const SIZE_UNIT = { B: 1, kB: 1024, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as const;
+
+/** `250ms`, `10s`, `5m`, `24h`, `30d` -> milliseconds; undefined when it is none. */
+export function parseDuration(text: string): number | undefined {
+  const m = DURATION.exec(text);
+  return m ? Number(m[1]) * DURATION_UNIT[m[2] as keyof typeof DURATION_UNIT] : undefined;
+}
+
+/** `64MB` -> bytes (1 MB = 1024 * 1024); undefined when it is none. */
+export function parseSize(text: string): number | undefined {
+  const m = SIZE.exec(text);
+  return m ? Math.round(Number(m[1]) * SIZE_UNIT[m[2] as keyof typeof SIZE_UNIT]) : undefined;
+}
+
+/** Milliseconds as people write them: 90000 -> `90s`, 3600000 -> `1h`. */
+export function formatDuration(ms: number): string {
+  for (const unit of ['d', 'h', 'm', 's'] as const) {
+    const size = DURATION_UNIT[unit];
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return ms >= 1000 ? `${Math.round(ms / 100) / 10}s` : `${Math.round(ms * 10) / 10}ms`;
+}

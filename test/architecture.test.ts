@@ -1,0 +1,85 @@
+/** Imports go strictly down, heavy packages live in one room, no cycles, no long files. docs/architecture.md explains. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+
+const LAYERS = [
+  ['core'],
+  ['codecs', 'config'],
+  ['store', 'access'],
+  ['drivers', 'rules', 'forwarders'],
+  ['pipeline'],
+  ['node-red', 'admin'],
+  ['gateway'],
+  ['cli'],
+];
+const OWNERS: Record<string, readonly string[]> = {
+  'better-sqlite3': ['store'],
+  serialport: ['drivers'],
+  'modbus-serial': ['drivers'],
+  'nmea-simple': ['codecs'],
+  aedes: ['forwarders'],
+  'aedes-persistence': ['forwarders'],
+  mqtt: ['forwarders'],
+  yaml: ['config'],
+  zod: ['config', 'drivers', 'rules', 'forwarders', 'gateway'],
+  pino: ['gateway'],
+  'pino-pretty': ['gateway'],
+  'prom-client': ['admin'],
+  commander: ['cli'],
+};
+const LIMIT = 500;
+
+const src = path.join(import.meta.dirname, '..', 'src');
+const files = globSync('**/*.ts', { cwd: src }).sort();
+const rank = new Map(LAYERS.flatMap((rooms, i) => rooms.map((room) => [room, i] as const)));
+const roomOf = (file: string) => file.split(path.sep)[0] as string;
+const graph = new Map<string, string[]>();
+const faults: string[] = [];
+
+for (const file of files) {
+  const text = readFileSync(path.join(src, file), 'utf8');
+  const room = roomOf(file);
+  if (!rank.has(room)) faults.push(`${file}: the room ${room} is not in the table`);
+  if (text.split('\n').length > LIMIT) faults.push(`${file}: more than ${LIMIT} lines`);
+  const edges: string[] = [];
+  for (const [, spec = ''] of text
+    .matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|import\('([^']+)'\)/g)
+    .map((m) => [m[0], m[1] ?? m[2]])) {
+    if (spec.startsWith('.')) {
+      const target = path.normalize(path.join(path.dirname(file), spec));
+      edges.push(target);
+      const to = roomOf(target);
+      if (to !== room && (rank.get(to) ?? 99) >= (rank.get(room) ?? -1)) faults.push(`${file} imports ${target}: not downwards`);
+    } else if (!spec.startsWith('node:')) {
+      const name = spec.startsWith('@') ? spec.split('/').slice(0, 2).join('/') : (spec.split('/')[0] as string);
+      if (!OWNERS[name]?.includes(room))
+        faults.push(`${file} imports ${name}: that package belongs to ${OWNERS[name]?.join(', ') ?? 'no room'}`);
+    }
+  }
+  graph.set(file, edges);
+}
+
+test('imports go down, and each package lives in its room', () => assert.deepEqual(faults, []));
+
+test('no file imports itself by a detour', () => {
+  const done = new Set<string>();
+  const visit = (file: string, trail: string[]): void => {
+    assert.ok(!trail.includes(file), `cycle: ${[...trail, file].join(' -> ')}`);
+    if (done.has(file)) return;
+    for (const next of graph.get(file) ?? []) visit(next, [...trail, file]);
+    done.add(file);
+  };
+  for (const file of files) visit(file, []);
+});
+
+test('the core has no packages and no input or output', () => {
+  for (const file of files.filter((f) => roomOf(f) === 'core')) {
+    assert.doesNotMatch(
+      readFileSync(path.join(src, file), 'utf8'),
+      /from 'node:(fs|net|http|child_process|dgram|tls|worker_threads)/,
+      file,
+    );
+  }
+});

@@ -7,6 +7,7 @@
  * `.describe('…')`, a sentence for the reference page.
  */
 import type { z } from 'zod';
+import type { Severity } from '../core/ports.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
 export interface DriverKind {
@@ -72,4 +73,52 @@ export interface ResolvedDevice {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Output of `DriverKind.point`, in the order written (profile first, additions after). Points set to `null` are gone. */
   readonly points: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+}
+
+export interface ResolvedRule {
+  readonly name: string;
+  readonly device: string;
+  readonly point: string;
+  /** The one kind key (`above`, …) and the output of its schema. */
+  readonly kind: string;
+  readonly setting: unknown;
+  /** In the unit of the point; 0 when not given. */
+  readonly deadband: number;
+  /** Milliseconds. */
+  readonly onDelay: number;
+  readonly offDelay: number;
+  readonly severity: Severity;
+  readonly message?: string | undefined;
+}
+
+export interface ResolvedForwarder {
+  readonly name: string;
+  readonly type: string;
+  /** Output of `ForwarderKind.forwarder`. Secrets are already read. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A whole valid configuration. Durations in milliseconds, sizes in bytes. Plain data: two of them can be compared by JSON. */
+export interface GatewayConfig {
+  readonly gateway: {
+    readonly id: string;
+    readonly name?: string | undefined;
+    readonly clockHold: number;
+    readonly stateDir: string;
+    readonly runtimeDir?: string | undefined;
+  };
+  readonly buses: ReadonlyMap<string, ResolvedBus>;
+  readonly devices: ReadonlyMap<string, ResolvedDevice>;
+  readonly rules: ReadonlyMap<string, ResolvedRule>;
+  readonly buffer: { readonly maxSize: number; readonly maxAge: number; readonly commitEvery: number };
+  /** Absent: no embedded broker. */
+  readonly broker?: { readonly listen: Listen } | undefined;
+  readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
+  /** Absent: no loopback HTTP. */
+  readonly dashboard?: { readonly listen: Listen } | undefined;
 }

@@ -1,0 +1,50 @@
+/**
+ * Foreign programs that tests work against. A machine that lacks one skips the test and is told the exact install line;
+ * with SLUICE_REQUIRE_PEERS=1 (as CI sets it) the test fails instead, so that nothing is skipped unnoticed.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+
+/** Debian keeps daemons in sbin, which is not on the PATH of ordinary users. */
+const FOLDERS = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+
+/** The full path of a program, or undefined. */
+export function findProgram(program: string): string | undefined {
+  for (const folder of path.isAbsolute(program) ? [''] : FOLDERS) {
+    const file = path.join(folder, program);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // not in this folder
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The path of `program`, or undefined after the test was marked as skipped: `if (mosquitto === undefined) return;`
+ * @param install the exact line that installs it, for example `apt-get install -y mosquitto`
+ * @throws when SLUICE_REQUIRE_PEERS=1 and the program is missing
+ */
+export function peer(t: TestContext, program: string, install: string): string | undefined {
+  const found = findProgram(program);
+  if (found === undefined) missing(t, program, install);
+  return found;
+}
+
+/** As `peer`, for a module of the system's Python: the path of python3, or undefined after a skip. */
+export function pythonPeer(t: TestContext, module: string, install: string): string | undefined {
+  const python = '/usr/bin/python3';
+  if (findProgram(python) !== undefined && spawnSync(python, ['-c', `import ${module}`]).status === 0) return python;
+  missing(t, `python3 with ${module}`, install);
+  return undefined;
+}
+
+function missing(t: TestContext, what: string, install: string): void {
+  const words = `needs ${what}: ${install}`;
+  if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error(words);
+  t.skip(words);
+}

@@ -1,0 +1,81 @@
+/** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
+import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
+import { ABSENT, GOOD, qualityOf, reasonName } from '../core/reasons.ts';
+import type { Batch } from './formats.ts';
+
+interface Keys {
+  readonly device: string;
+  /** `"name":` of each point, ready to be pasted. */
+  readonly points: readonly string[];
+  /** Points whose number is always written as a text (int64, uint64). */
+  readonly quoted: readonly boolean[];
+  /** Nothing but plain numbers: the short way. */
+  readonly plain: boolean;
+}
+const cache = new WeakMap<Shape, Keys>();
+
+function keysOf(shape: Shape): Keys {
+  let keys = cache.get(shape);
+  if (keys === undefined) {
+    const quoted = shape.points.map((p) => p.type === 'int64' || p.type === 'uint64');
+    keys = {
+      device: JSON.stringify(shape.device),
+      points: shape.points.map((p) => `${JSON.stringify(p.name)}:`),
+      quoted,
+      plain: shape.points.every((p, i) => p.storage === 'number' && !quoted[i]),
+    };
+    cache.set(shape, keys);
+  }
+  return keys;
+}
+
+/** A value as JSON; 64-bit integers are texts, since JavaScript and others would round them. */
+export function jsonValue(value: Value, type: PointInfo['type']): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (type === 'int64' || type === 'uint64' || typeof value === 'bigint') return `"${value}"`;
+  return `${value}`;
+}
+
+function encodeRecord(record: LogRecord, offset: number): string {
+  const { shape, values, reasons, at } = record.sample;
+  const keys = keysOf(shape);
+  let text = `{"seq":${record.seq},"device":${keys.device},"time":${at + offset},"values":{`;
+  const n = values.length;
+  if (keys.plain && reasons === null) {
+    for (let i = 0; i < n; i++) text += (i === 0 ? '' : ',') + keys.points[i] + values[i];
+    return `${text}}}`;
+  }
+  let comma = '';
+  let bad = '';
+  let uncertain = '';
+  for (let i = 0; i < n; i++) {
+    const reason = reasons === null ? GOOD : (reasons[i] as number);
+    if (reason === ABSENT) continue;
+    const quality = qualityOf(reason);
+    if (quality === 'bad') {
+      bad += `${bad === '' ? '' : ','}${keys.points[i]}"${reasonName(reason)}"`;
+      continue;
+    }
+    text += comma + keys.points[i] + jsonValue(values[i] as Value, (shape.points[i] as PointInfo).type);
+    comma = ',';
+    if (quality === 'uncertain') uncertain += `${uncertain === '' ? '' : ','}${keys.points[i]}"${reasonName(reason)}"`;
+  }
+  text += '}';
+  if (bad !== '') text += `,"bad":{${bad}}`;
+  if (uncertain !== '') text += `,"uncertain":{${uncertain}}`;
+  return `${text}}`;
+}
+
+export const json = {
+  name: 'json',
+  encode(batch: Batch): string {
+    const { records } = batch;
+    const first = (records[0] as LogRecord).seq;
+    const last = (records[records.length - 1] as LogRecord).seq;
+    let text = `{"v":1,"gateway":${JSON.stringify(batch.gateway)},"log":"${batch.log}","boot":"${batch.boot}","inventory":${batch.inventory},"first":${first},"last":${last},"sent":${batch.sent},`;
+    if (batch.estimated) text += '"clock":"estimated",';
+    text += '"records":[';
+    for (let i = 0; i < records.length; i++) text += (i === 0 ? '' : ',') + encodeRecord(records[i] as LogRecord, batch.offset);
+    return `${text}]}`;
+  },
+};

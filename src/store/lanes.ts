@@ -1,0 +1,160 @@
+/**
+ * Lanes of one forwarder within one log (contract, rules 4, 5 and 9). Pure.
+ *
+ * - Every number belongs to exactly one lane; lanes are kept as ranges, the last one open.
+ * - A lane is fixed up to `fixed`: by the beginning of a commit or by the hand-over to the client. Only numbers above
+ *   it can still change, and only from data to history.
+ * - A cursor passes only acknowledged numbers of its own lane, in order.
+ * - At most MAX_RANGES ranges; when they are used up, data stays closed until history has drained.
+ */
+export type Lane = 'data' | 'history';
+
+/** As the store and the runtime directory keep it. */
+export interface LaneState {
+  /** First number of each range, ascending, with its lane; the last range is open. Lanes alternate. */
+  readonly ranges: readonly (readonly [from: number, lane: Lane])[];
+  /** Everything of that lane up to here is acknowledged, refused or gone. */
+  readonly data: number;
+  readonly history: number;
+  /** The same for alarms and events. */
+  readonly notices: number;
+  /** The highest number ever handed to the client on data. */
+  readonly handed: number;
+}
+
+export interface Span {
+  readonly from: number;
+  /** Inclusive; Infinity in the open range. */
+  readonly to: number;
+}
+
+export const MAX_RANGES = 64;
+
+export class Lanes {
+  #ranges: [number, Lane][];
+  #ack: { data: number; history: number };
+  #notices: number;
+  #handed: number;
+  #fixed: number;
+
+  private constructor(state: LaneState) {
+    this.#ranges = state.ranges.map(([from, lane]) => [from, lane]);
+    this.#ack = { data: state.data, history: state.history };
+    this.#notices = state.notices;
+    this.#handed = state.handed;
+    this.#fixed = state.handed;
+  }
+
+  static load(state: LaneState): Lanes {
+    return new Lanes(state);
+  }
+
+  /** A new forwarder: what exists below `next` is history (from oldest) or not wanted (from now). */
+  static begin(from: 'oldest' | 'now', next: number): Lanes {
+    const start = next - 1;
+    const old = from === 'oldest' ? 0 : start;
+    return new Lanes({
+      ranges: [
+        [0, 'history'],
+        [next, 'data'],
+      ],
+      data: start,
+      history: old,
+      notices: old,
+      handed: start,
+    });
+  }
+
+  state(): LaneState {
+    return { ranges: this.#ranges.map(([f, l]) => [f, l] as const), ...this.#ack, notices: this.#notices, handed: this.#handed };
+  }
+
+  get live(): boolean {
+    return this.#ranges[this.#ranges.length - 1]?.[1] === 'data';
+  }
+  get handed(): number {
+    return this.#handed;
+  }
+  get noticesAcked(): number {
+    return this.#notices;
+  }
+  acked(lane: Lane): number {
+    return this.#ack[lane];
+  }
+
+  laneOf(seq: number): Lane {
+    let lane: Lane = 'history';
+    for (const [from, l] of this.#ranges) {
+      if (from > seq) break;
+      lane = l;
+    }
+    return lane;
+  }
+
+  /** Whether the number still waits for its acknowledgement. */
+  waits(seq: number): boolean {
+    return seq >= (this.#ranges[0] as [number, Lane])[0] && seq > this.#ack[this.laneOf(seq)];
+  }
+
+  /** The lowest stretch of the lane that is not acknowledged; undefined when the lane owns no number above its cursor. */
+  span(lane: Lane): Span | undefined {
+    for (let i = 0; i < this.#ranges.length; i++) {
+      const [from, l] = this.#ranges[i] as [number, Lane];
+      const to = (this.#ranges[i + 1]?.[0] ?? Number.POSITIVE_INFINITY) - 1;
+      if (l === lane && to > this.#ack[lane]) return { from: Math.max(from, this.#ack[lane] + 1), to };
+    }
+    return undefined;
+  }
+
+  /** A commit of everything below `next` begins: those lanes are fixed. */
+  commitBegins(next: number): void {
+    this.#fixed = Math.max(this.#fixed, next - 1);
+  }
+
+  /** A batch of data is about to be handed to the client. @returns false when that was noted before */
+  handOver(last: number): boolean {
+    this.#fixed = Math.max(this.#fixed, last);
+    if (last <= this.#handed) return false;
+    this.#handed = last;
+    return true;
+  }
+
+  /** The lane is done up to `last` (acknowledged, refused for good, or nothing is there). */
+  done(lane: Lane, last: number): void {
+    if (last > this.#ack[lane]) this.#ack[lane] = last;
+    this.#fixed = Math.max(this.#fixed, last);
+    this.#tidy();
+  }
+  noticesDone(last: number): void {
+    this.#notices = Math.max(this.#notices, last);
+  }
+
+  /** Data lags: what is not fixed and what follows is history. @returns whether anything changed */
+  lag(): boolean {
+    if (!this.live) return false;
+    this.#begin(this.#fixed + 1, 'history');
+    return true;
+  }
+
+  /** Data is live again from `next` on. @returns false when the ranges are used up, or it was live */
+  resume(next: number): boolean {
+    if (this.live || this.#ranges.length >= MAX_RANGES - 1) return false;
+    this.#begin(next, 'data');
+    return true;
+  }
+
+  #begin(from: number, lane: Lane): void {
+    while (this.#ranges.length > 0 && (this.#ranges[this.#ranges.length - 1] as [number, Lane])[0] >= from) this.#ranges.pop();
+    if (this.#ranges[this.#ranges.length - 1]?.[1] !== lane) this.#ranges.push([from, lane]);
+  }
+
+  /** Ranges that are done need not be kept; the first range reaches down to 0. */
+  #tidy(): void {
+    while (this.#ranges.length > 1) {
+      const [, lane] = this.#ranges[0] as [number, Lane];
+      const to = (this.#ranges[1] as [number, Lane])[0] - 1;
+      if (to > this.#ack[lane]) return;
+      this.#ranges.shift();
+    }
+  }
+}

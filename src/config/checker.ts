@@ -1,0 +1,70 @@
+import type { z } from 'zod';
+import type { Fault, Path } from './fault.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { explain, UNION } from './zod-words.ts';
+
+export type Section = Readonly<Record<string, unknown>>;
+export type Want = 'value' | 'key';
+
+/** Knows where a value that is checked was written; `path` is relative to it. */
+export interface Place {
+  fault(path: Path, message: string, want?: Want): Fault;
+}
+
+export function placeOf(source: YamlSource, base: Path): Place {
+  return { fault: (path, message, want) => source.fault([...base, ...path], message, want) };
+}
+
+export function isSection(value: unknown): value is Section {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Checks a value against a schema; faults go to `report`, the output comes back only when there was none. */
+export function check<T extends z.ZodType>(
+  schema: T,
+  value: unknown,
+  place: Place,
+  report: (fault: Fault) => void,
+): z.output<T> | undefined {
+  const result = schema.safeParse(value, { error: explain });
+  if (result.success) return result.data;
+  for (const issue of result.error.issues) tell(issue, [], place, report);
+  return undefined;
+}
+
+function tell(issue: z.core.$ZodIssue, base: Path, place: Place, report: (fault: Fault) => void): void {
+  const path = [...base, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
+  if (issue.code === 'unrecognized_keys') {
+    const lines = issue.message.split('\n');
+    for (const [i, key] of issue.keys.entries()) report(place.fault([...path, key], lines[i] ?? lines[0] ?? '', 'key'));
+  } else if (issue.code === 'invalid_union' && issue.message === UNION) {
+    tellUnion(issue.errors, path, place, report);
+  } else if (issue.code === 'invalid_key') {
+    report(place.fault(path, issue.issues[0]?.message ?? issue.message, 'key'));
+  } else if (issue.code === 'invalid_element') {
+    for (const inner of issue.issues) tell(inner, path, place, report);
+  } else {
+    report(place.fault(path, issue.message));
+  }
+}
+
+/** The branch that the author meant is the one whose basic type fits; where several or none do, all are offered. */
+function tellUnion(
+  branches: readonly (readonly z.core.$ZodIssue[])[],
+  path: Path,
+  place: Place,
+  report: (fault: Fault) => void,
+): void {
+  const meant = branches.filter(
+    (issues) => !issues.some((i) => i.path.length === 0 && (i.code === 'invalid_type' || i.code === 'invalid_value')),
+  );
+  const only = meant.length === 1 ? meant[0] : undefined;
+  if (only !== undefined) {
+    for (const issue of only) tell(issue, path, place, report);
+    return;
+  }
+  const words = [
+    ...new Set(branches.map((issues) => issues[0]?.message.replace(/; this is .*$/, '')).filter((w) => w && w !== UNION)),
+  ];
+  report(place.fault(path, words.slice(0, 4).join(', or ') || 'this is not allowed here'));
+}

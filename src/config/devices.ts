@@ -1,0 +1,206 @@
+import type { Section } from './checker.ts';
+import { check, isSection } from './checker.ts';
+import type { Fault, Path } from './fault.ts';
+import type { DriverKind, Kinds, ResolvedBus, ResolvedDevice } from './kinds.ts';
+import type { Layer } from './layers.ts';
+import { mergeLayers } from './layers.ts';
+import type { Profile, ProfileLibrary } from './profiles.ts';
+import { NAME, NAME_WORDS } from './schema-parts.ts';
+import { hint } from './suggest.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { found } from './zod-words.ts';
+
+export interface LoadedBus {
+  /** Known as soon as the protocol is; the rest of the bus may still have faults. */
+  readonly kind?: DriverKind;
+  readonly resolved?: ResolvedBus;
+}
+
+export interface DeviceContext {
+  readonly source: YamlSource;
+  readonly kinds: Kinds;
+  readonly library: ProfileLibrary;
+  readonly buses: ReadonlyMap<string, LoadedBus>;
+  readonly report: (fault: Fault) => void;
+  readonly warn: (fault: Fault) => void;
+}
+
+export interface LoadedDevice {
+  /** Absent when the device has a fault. */
+  readonly resolved?: ResolvedDevice;
+  /** The points by name; absent when a fault hides them. A point that has a fault itself is undefined. */
+  readonly points?: ReadonlyMap<string, Section | undefined>;
+}
+
+/** Takes the devices in the order written; sees what two of them must not share. */
+export class DeviceResolver {
+  readonly #in: DeviceContext;
+  readonly #devices = new Map<string, LoadedDevice>();
+  readonly #addresses = new Map<string, string>();
+
+  constructor(context: DeviceContext) {
+    this.#in = context;
+  }
+
+  add(name: string, written: unknown): void {
+    const { source, report } = this.#in;
+    const at: Path = ['devices', name];
+    this.#devices.set(name, {});
+    if (!isSection(written)) {
+      report(source.fault(at, `write a section with bus: and the other keys of the device; this is ${found(written)}`));
+      return;
+    }
+    const bus = this.#bus(written.bus, at);
+    const profile = this.#profile(written.profile, at);
+    const kind = bus?.kind;
+    if (kind === undefined || profile === 'broken') return;
+    if (profile !== undefined && profile.family !== kind.family) {
+      const fits = this.#in.kinds.drivers.filter((k) => k.family === profile.family).map((k) => k.protocol);
+      const text = `the profile ${profile.name} (${profile.title}) is for ${profile.family} devices, but the bus speaks ${kind.protocol}; put the device on a bus with ${fits.join(' or ')}`;
+      report(source.fault([...at, 'profile'], text));
+      return;
+    }
+    this.#resolve(name, written, kind, profile);
+  }
+
+  finish(): ReadonlyMap<string, LoadedDevice> {
+    return this.#devices;
+  }
+
+  #bus(written: unknown, at: Path): LoadedBus | undefined {
+    const { source, report, buses } = this.#in;
+    const where = [...at, 'bus'];
+    if (written === undefined)
+      report(source.fault(where, 'this key is missing; write the name of the bus that the device is on'));
+    else if (typeof written !== 'string') report(source.fault(where, `write the name of a bus; this is ${found(written)}`));
+    else {
+      const bus = buses.get(written);
+      if (bus === undefined) report(source.fault(where, `there is no bus "${written}"${hint(written, buses.keys())}`));
+      return bus;
+    }
+    return undefined;
+  }
+
+  #profile(written: unknown, at: Path): Profile | 'broken' | undefined {
+    const { source, report, library } = this.#in;
+    if (written === undefined) return undefined;
+    if (typeof written !== 'string') {
+      report(source.fault([...at, 'profile'], `write the name of a profile; this is ${found(written)}`));
+      return 'broken';
+    }
+    const result = library.get(written);
+    if ('profile' in result) return result.profile;
+    if ('missing' in result) report(source.fault([...at, 'profile'], result.missing));
+    return 'broken';
+  }
+
+  #resolve(name: string, written: Section, kind: DriverKind, profile: Profile | undefined): void {
+    const { source } = this.#in;
+    const at: Path = ['devices', name];
+    const { bus, profile: _, points: changes, ...own } = written;
+    let sound = true;
+    const report = (fault: Fault): void => {
+      sound = false;
+      this.#in.report(fault);
+    };
+    const merged = mergeLayers([...(profile?.device ?? []), { source, path: at, value: own }]);
+    const settings = check(kind.device, merged.value, merged.place, report);
+    const layers = this.#points(changes, profile, [...at, 'points'], report);
+    if (layers.size === 0 && sound) {
+      report(source.fault([...at, 'points'], 'the device has no points; write points: or name a profile:'));
+    }
+    const points = new Map<string, Section>();
+    const known = new Map<string, Section | undefined>();
+    const merges = new Map<string, ReturnType<typeof mergeLayers>>();
+    for (const [point, written] of layers) {
+      const merge = mergeLayers(written);
+      merges.set(point, merge);
+      const output = check(kind.point, merge.value, merge.place, report);
+      known.set(point, output);
+      if (output !== undefined) points.set(point, output);
+    }
+    if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
+    this.#devices.set(name, { points: known });
+    if (settings === undefined) return;
+    const resolved: ResolvedDevice = { name, bus: String(bus), profile: profile?.name, settings, points };
+    this.#address(resolved, kind, at, report);
+    if (!sound) return;
+    for (const wrong of kind.checkDevice?.(resolved) ?? []) {
+      const [head, point, ...rest] = wrong.path;
+      const merge = head === 'points' ? merges.get(String(point)) : undefined;
+      report(merge === undefined ? merged.place.fault(wrong.path, wrong.message) : merge.place.fault(rest, wrong.message));
+    }
+    if (sound) this.#devices.set(name, { points: known, resolved });
+  }
+
+  #points(changes: unknown, profile: Profile | undefined, at: Path, report: (fault: Fault) => void): Map<string, Layer[]> {
+    const { source } = this.#in;
+    const defaults = profile?.defaults ?? [];
+    const layers = new Map<string, Layer[]>([...(profile?.points ?? [])].map(([name, own]) => [name, [...defaults, ...own]]));
+    if (changes === undefined) return layers;
+    if (!isSection(changes)) {
+      report(
+        source.fault(
+          at,
+          `write a section: each point indented under points, its keys under the point; this is ${found(changes)}`,
+        ),
+      );
+      return layers;
+    }
+    for (const [name, value] of Object.entries(changes)) {
+      const where = [...at, name];
+      const inherited = layers.get(name);
+      if (value === null && inherited !== undefined) layers.delete(name);
+      else if (value === null && profile !== undefined) {
+        report(
+          source.fault(
+            where,
+            `the profile ${profile.name} has no point of this name to take away${hint(name, profile.points.keys(), 20)}`,
+            'key',
+          ),
+        );
+      } else if (!NAME.test(name) || name.length > 64) report(source.fault(where, `${NAME_WORDS} (at most 64)`, 'key'));
+      else if (!isSection(value))
+        report(
+          source.fault(where, `a point is a section: the keys of the point, indented under its name; this is ${found(value)}`),
+        );
+      else layers.set(name, [...(inherited ?? defaults), { source, path: where, value }]);
+    }
+    return layers;
+  }
+
+  #address(device: ResolvedDevice, kind: DriverKind, at: Path, report: (fault: Fault) => void): void {
+    const address = kind.address(device.settings);
+    const key = `${device.bus}\n${address ?? ''}`;
+    const other = this.#addresses.get(key);
+    if (other === undefined) this.#addresses.set(key, device.name);
+    else if (address === undefined) {
+      report(
+        this.#in.source.fault(
+          [...at, 'bus'],
+          `the device ${other} is already on ${device.bus}; a ${kind.protocol} bus has one device: give this one its own bus`,
+        ),
+      );
+    } else {
+      // Where the address stands depends on the driver; `unit` is its name in every Modbus protocol.
+      report(
+        this.#in.source.fault(
+          [...at, 'unit'],
+          `the device ${other} on ${device.bus} already has the address ${address}; every device on a bus needs its own`,
+        ),
+      );
+    }
+  }
+
+  #warnOfLine(profile: Profile, bus: string, written: Section, at: Path): void {
+    const settings = this.#in.buses.get(bus)?.resolved?.settings;
+    if (settings === undefined || profile.line.length === 0) return;
+    const { value } = mergeLayers(profile.line);
+    for (const [key, factory] of Object.entries(value)) {
+      const set = settings[key];
+      if (set === undefined || set === factory) continue;
+      const text = `a ${profile.title} leaves the factory with ${key} ${String(factory)}, but the bus ${bus} has ${String(set)}; make sure that the device was set to that`;
+      this.#in.warn(this.#in.source.fault([...at, 'profile' in written ? 'profile' : 'bus'], text));
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** A fault is told to a person who has the file open: where it is, what is wrong, what to write instead. */
+
+export type Path = readonly (string | number)[];
+
+export interface Fault {
+  /** As it was given to the loader; for a profile, the path of the profile's file. */
+  readonly file: string;
+  /** 1-based. 1:1 when the whole file is meant. */
+  readonly line: number;
+  readonly column: number;
+  /** `devices.pump.points.speed.scale`; empty when the whole file is meant. */
+  readonly path: string;
+  readonly message: string;
+}
+
+export function pathText(path: Path): string {
+  return path.reduce<string>(
+    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? key : `${text}.${key}`),
+    '',
+  );
+}
+
+/** `file:line:column: path: what is wrong and what to write instead` */
+export function formatFault(fault: Fault): string {
+  const place = `${fault.file}:${fault.line}:${fault.column}`;
+  return fault.path === '' ? `${place}: ${fault.message}` : `${place}: ${fault.path}: ${fault.message}`;
+}
+
+/** File order; the order of the files is that in which they were first met. The same words at the same place are told once. */
+export function inFileOrder(faults: readonly Fault[], files: readonly string[]): Fault[] {
+  const rank = new Map(files.map((file, i) => [file, i]));
+  const seen = new Set<string>();
+  return [...faults]
+    .sort(
+      (a, b) => (rank.get(a.file) ?? files.length) - (rank.get(b.file) ?? files.length) || a.line - b.line || a.column - b.column,
+    )
+    .filter((fault) => {
+      const key = `${fault.file}:${fault.line}:${fault.column}:${fault.message}`;
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
+    });
+}

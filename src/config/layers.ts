@@ -1,0 +1,35 @@
+/**
+ * A device or a point is written in layers: profile (and what it extends), then the configuration. Later layers win,
+ * key by key, whole keys at a time; `null` takes an inherited key away. A fault is told where its key was written.
+ */
+import type { Place, Section } from './checker.ts';
+import type { Path } from './fault.ts';
+import type { YamlSource } from './yaml-source.ts';
+
+export interface Layer {
+  readonly source: YamlSource;
+  readonly path: Path;
+  readonly value: Section;
+  /** Defaults are not the place to tell of a missing key. */
+  readonly isDefaults?: boolean;
+}
+
+/** At least one layer; the last that is not of defaults is where missing keys are told. */
+export function mergeLayers(layers: readonly Layer[]): { value: Section; place: Place } {
+  const value: Record<string, unknown> = {};
+  for (const [i, layer] of layers.entries()) {
+    for (const [key, item] of Object.entries(layer.value)) {
+      if (item === null && i > 0) delete value[key];
+      else value[key] = item;
+    }
+  }
+  const place: Place = {
+    fault(path, message, want) {
+      const key = path[0];
+      const writer = key === undefined ? undefined : layers.findLast((layer) => Object.hasOwn(layer.value, String(key)));
+      const layer = writer ?? layers.findLast((l) => !l.isDefaults) ?? layers[layers.length - 1]!;
+      return layer.source.fault([...layer.path, ...path], message, key === undefined ? 'key' : want);
+    },
+  };
+  return { value, place };
+}

@@ -1,0 +1,242 @@
+/**
+ * From a file to a GatewayConfig, or to every fault of the file at once.
+ *
+ * - Nothing here throws because of what is in a file, and nothing is started, opened or connected.
+ * - A configuration comes back only when there is no fault; warnings do not stand in its way.
+ * - A thing that already has a fault is not complained about again by those that refer to it.
+ */
+import path from 'node:path';
+import type { Section } from './checker.ts';
+import { check, isSection, placeOf } from './checker.ts';
+import type { LoadedBus } from './devices.ts';
+import { DeviceResolver } from './devices.ts';
+import type { Fault, Path } from './fault.ts';
+import { inFileOrder } from './fault.ts';
+import type { GatewayConfig, Kinds, ResolvedForwarder } from './kinds.ts';
+import { ProfileLibrary } from './profiles.ts';
+import { resolveRules } from './rules.ts';
+import { NAME, NAME_WORDS } from './schema-parts.ts';
+import { resolveSecrets } from './secrets.ts';
+import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEVEL } from './sections.ts';
+import { hint } from './suggest.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { parseYamlText, readYamlFile } from './yaml-source.ts';
+import { found, quote, unknownKey } from './zod-words.ts';
+
+const MAX_FAULTS = 200;
+
+export interface LoadOptions {
+  /** Folders of profiles; `profiles/` beside the configuration file is added. */
+  readonly profileDirs: readonly string[];
+  /** For `{env: …}`; default process.env. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** false: secrets are not read and are empty. Default true. */
+  readonly readSecrets?: boolean | undefined;
+}
+
+export interface LoadResult {
+  /** Absent when there is a fault. */
+  readonly config?: GatewayConfig;
+  readonly faults: Fault[];
+  readonly warnings: Fault[];
+}
+
+/** Reads and checks a configuration file. Never throws. */
+export function loadConfig(file: string, kinds: Kinds, options: LoadOptions): LoadResult {
+  return new Loader(readYamlFile(file), kinds, options).load();
+}
+
+/** The same for a text; `file` is the name that faults show, and its folder is where relative names start. */
+export function loadConfigText(text: string, file: string, kinds: Kinds, options: LoadOptions): LoadResult {
+  return new Loader(parseYamlText(file, text), kinds, options).load();
+}
+
+class Loader {
+  readonly #source: YamlSource;
+  readonly #kinds: Kinds;
+  readonly #options: LoadOptions;
+  readonly #folder: string;
+  readonly #faults: Fault[] = [];
+  readonly #warnings: Fault[] = [];
+  readonly #report = (fault: Fault) => void this.#faults.push(fault);
+  readonly #warn = (fault: Fault) => void this.#warnings.push(fault);
+
+  constructor(source: YamlSource, kinds: Kinds, options: LoadOptions) {
+    this.#source = source;
+    this.#kinds = kinds;
+    this.#options = options;
+    this.#folder = path.dirname(path.resolve(source.file));
+  }
+
+  load(): LoadResult {
+    const source = this.#source;
+    if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [source.file]), warnings: [] };
+    const root = source.value;
+    if (!isSection(root))
+      return {
+        faults: [source.fault([], `a configuration is made of sections (gateway:, buses:, devices: …); this is ${found(root)}`)],
+        warnings: [],
+      };
+    for (const key of Object.keys(root))
+      if (!TOP_LEVEL.some((known) => known === key)) this.#report(source.fault([key], unknownKey(key, TOP_LEVEL), 'key'));
+
+    const gateway = this.#section(root, 'gateway', gatewaySection, true);
+    const buses = this.#buses(this.#named(root, 'buses'));
+    const library = new ProfileLibrary([...this.#options.profileDirs, path.join(this.#folder, 'profiles')], this.#kinds);
+    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, report: this.#report, warn: this.#warn });
+    for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
+    const devices = resolver.finish();
+    const rules = resolveRules(this.#named(root, 'rules'), { source, kinds: this.#kinds, devices, report: this.#report });
+    const buffer = this.#section(root, 'buffer', bufferSection, true);
+    const broker = this.#section(root, 'broker', brokerSection, false);
+    const forwarders = this.#forwarders(this.#named(root, 'forwarders'));
+    const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
+    if (broker && dashboard && broker.listen.port !== 0 && broker.listen.port === dashboard.listen.port)
+      this.#report(
+        source.fault(['dashboard', 'listen', 'port'], `the broker already listens on port ${broker.listen.port}; choose another`),
+      );
+
+    const files = [source.file, ...library.files];
+    const faults = limited(inFileOrder([...this.#faults, ...library.faults], files));
+    const warnings = inFileOrder(this.#warnings, files);
+    if (faults.length > 0 || gateway === undefined || buffer === undefined) return { faults, warnings };
+    const config: GatewayConfig = {
+      gateway: {
+        ...gateway,
+        stateDir: path.resolve(this.#folder, gateway.stateDir),
+        runtimeDir: gateway.runtimeDir === undefined ? undefined : path.resolve(this.#folder, gateway.runtimeDir),
+      },
+      buses: new Map([...buses].flatMap(([name, bus]) => (bus.resolved === undefined ? [] : [[name, bus.resolved]]))),
+      devices: new Map(
+        [...devices].flatMap(([name, device]) => (device.resolved === undefined ? [] : [[name, device.resolved]])),
+      ),
+      rules,
+      buffer,
+      broker,
+      forwarders,
+      dashboard,
+    };
+    return { config, faults, warnings };
+  }
+
+  #section<T extends Parameters<typeof check>[0]>(root: Section, key: string, schema: T, needed: boolean) {
+    const written = root[key];
+    if (written === undefined && !needed) return undefined;
+    // `broker:` with nothing under it means all defaults, as does a needed section that is not there.
+    return check(schema, written ?? {}, placeOf(this.#source, [key]), this.#report);
+  }
+
+  /** A section whose keys are names that the author chose. */
+  #named(root: Section, key: string): [string, unknown][] {
+    const written = root[key];
+    if (written === undefined || written === null) return [];
+    if (!isSection(written)) {
+      this.#report(
+        this.#source.fault(
+          [key],
+          `write a section: each name indented under ${key}, its keys under the name; this is ${found(written)}`,
+        ),
+      );
+      return [];
+    }
+    for (const name of Object.keys(written))
+      if (!NAME.test(name) || name.length > 64)
+        this.#report(this.#source.fault([key, name], `${NAME_WORDS} (at most 64)`, 'key'));
+    return Object.entries(written);
+  }
+
+  #buses(written: readonly [string, unknown][]): Map<string, LoadedBus> {
+    const buses = new Map<string, LoadedBus>();
+    const wires = new Map<string, string>();
+    for (const [name, value] of written) {
+      const at: Path = ['buses', name];
+      const typed = this.#typed(
+        value,
+        at,
+        'protocol',
+        this.#kinds.drivers.map((kind) => kind.protocol),
+      );
+      const kind = this.#kinds.drivers.find((k) => k.protocol === typed?.type);
+      if (typed === undefined || kind === undefined) {
+        buses.set(name, {});
+        continue;
+      }
+      const settings = check(kind.bus, typed.rest, placeOf(this.#source, at), this.#report);
+      const wire = settings === undefined ? undefined : kind.wire(settings);
+      const other = wire === undefined ? undefined : wires.get(wire);
+      if (other !== undefined)
+        this.#report(
+          this.#source.fault(
+            at,
+            `the bus ${other} is already on ${wire}; one wire is one bus: put the devices of both under one of them`,
+            'key',
+          ),
+        );
+      else if (wire !== undefined) wires.set(wire, name);
+      buses.set(name, settings === undefined ? { kind } : { kind, resolved: { name, protocol: kind.protocol, settings } });
+    }
+    return buses;
+  }
+
+  #forwarders(written: readonly [string, unknown][]): Map<string, ResolvedForwarder> {
+    const forwarders = new Map<string, ResolvedForwarder>();
+    const destinations = new Map<string, string>();
+    for (const [name, value] of written) {
+      const at: Path = ['forwarders', name];
+      const typed = this.#typed(
+        value,
+        at,
+        'type',
+        this.#kinds.forwarders.map((kind) => kind.type),
+      );
+      const kind = this.#kinds.forwarders.find((k) => k.type === typed?.type);
+      if (typed === undefined || kind === undefined) continue;
+      const place = placeOf(this.#source, at);
+      const checked = check(kind.forwarder, typed.rest, place, this.#report);
+      if (checked === undefined) continue;
+      const options = { folder: this.#folder, env: this.#options.env ?? process.env, read: this.#options.readSecrets ?? true };
+      const settings = resolveSecrets(checked, place, options, { fault: this.#report, warn: this.#warn }) as Section;
+      const destination = kind.destination(settings);
+      const other = destinations.get(destination);
+      if (other !== undefined)
+        this.#report(
+          this.#source.fault(
+            at,
+            `the forwarder ${other} already delivers there (${destination}); everything would arrive twice: remove one`,
+            'key',
+          ),
+        );
+      destinations.set(destination, other ?? name);
+      forwarders.set(name, { name, type: kind.type, settings });
+    }
+    return forwarders;
+  }
+
+  /** A section with one key that says of which kind it is. */
+  #typed(value: unknown, at: Path, key: string, known: readonly string[]): { type: string; rest: Section } | undefined {
+    if (!isSection(value)) {
+      this.#report(this.#source.fault(at, `write a section with ${key}: and its other keys; this is ${found(value)}`));
+      return undefined;
+    }
+    const { [key]: type, ...rest } = value;
+    if (type === undefined || type === null) {
+      this.#report(this.#source.fault([...at, key], `this key is missing; write one of: ${known.join(', ')}`));
+      return undefined;
+    }
+    if (typeof type !== 'string' || !known.includes(type)) {
+      const word = String(typeof type === 'object' ? found(type) : type);
+      this.#report(this.#source.fault([...at, key], `${quote(word)} is not known in this version${hint(word, known)}`));
+      return undefined;
+    }
+    return { type, rest };
+  }
+}
+
+function limited(faults: Fault[]): Fault[] {
+  const next = faults[MAX_FAULTS];
+  if (next === undefined) return faults;
+  return [
+    ...faults.slice(0, MAX_FAULTS),
+    { ...next, path: '', message: `and ${faults.length - MAX_FAULTS} more; correct those above first` },
+  ];
+}

@@ -1,0 +1,224 @@
+/**
+ * Device profiles: data, never code. A profile's name is its file's name without `.yaml`; the folders are walked once,
+ * and only the profiles that are asked for are read. A name that two files claim is a fault, whichever folder they are in.
+ */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import type { Section } from './checker.ts';
+import { check, isSection, placeOf } from './checker.ts';
+import type { Fault } from './fault.ts';
+import type { DriverKind, Kinds } from './kinds.ts';
+import type { Layer } from './layers.ts';
+import { NAME, NAME_WORDS } from './schema-parts.ts';
+import { hint } from './suggest.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { readYamlFile } from './yaml-source.ts';
+
+const MAX_FOLDER_DEPTH = 6;
+const MAX_PROFILE_FILES = 20_000;
+const MAX_EXTENDS = 5;
+
+const section = () => z.record(z.string(), z.unknown());
+
+export const profileSchema = z.strictObject({
+  vendor: z.string().min(1).describe('Who makes the device.'),
+  model: z.string().min(1).describe('The name of the model, as its label has it.'),
+  title: z.string().min(1).describe('What the device is, for people: `single-phase energy meter`.'),
+  family: z
+    .string()
+    .optional()
+    .describe('Which drivers can talk to it: `modbus` or `serial`. Needed unless `extends` brings it.'),
+  sources: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe(
+      'Where the facts come from: at least two independent public sources that agree, or a word on which one is trusted.',
+    ),
+  notes: z.string().optional().describe('What somebody who wires the device should know.'),
+  extends: z.string().optional().describe('Another profile that this one changes. Its keys hold where this one is silent.'),
+  line: section()
+    .optional()
+    .describe('Line settings as the device leaves the factory; a bus that is set otherwise gets a warning.'),
+  device: section().optional().describe('Keys of the device (limits, framing, decoding), as in the configuration.'),
+  defaults: section().optional().describe('Keys that every point has unless it says otherwise.'),
+  points: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe('The points, as in the configuration; `null` takes an inherited one away.'),
+});
+
+/** A profile with what it extends, root first. */
+export interface Profile {
+  readonly name: string;
+  readonly file: string;
+  readonly family: string;
+  readonly title: string;
+  /** Of every profile in the chain, root first. */
+  readonly device: readonly Layer[];
+  readonly line: readonly Layer[];
+  readonly defaults: readonly Layer[];
+  readonly points: ReadonlyMap<string, readonly Layer[]>;
+}
+
+type Found = { readonly profile: Profile } | { readonly missing: string } | { readonly broken: true };
+
+export class ProfileLibrary {
+  /** Faults inside profile files, in the order met. */
+  readonly faults: Fault[] = [];
+  readonly files: string[] = [];
+  readonly #dirs: readonly string[];
+  readonly #kinds: Kinds;
+  readonly #done = new Map<string, Found>();
+  #index: Map<string, string[]> | undefined;
+
+  constructor(dirs: readonly string[], kinds: Kinds) {
+    this.#dirs = dirs;
+    this.#kinds = kinds;
+  }
+
+  /** All names, sorted, without reading a profile. */
+  names(): string[] {
+    return [...this.#walk().keys()].sort();
+  }
+
+  /** Every file that claims a name. */
+  filesOf(name: string): readonly string[] {
+    return this.#walk().get(name) ?? [];
+  }
+
+  /** `missing` holds the sentence for the place that named the profile; `broken` means that its own faults are in `faults`. */
+  get(name: string): Found {
+    const done = this.#done.get(name);
+    if (done !== undefined) return done;
+    const found = this.#read(name, []);
+    this.#done.set(name, found);
+    return found;
+  }
+
+  #read(name: string, trail: readonly string[]): Found {
+    const files = this.#walk().get(name) ?? [];
+    const [file, other] = files;
+    if (file === undefined) return { missing: `there is no profile "${name}"${hint(name, this.#walk().keys(), 8)}` };
+    if (other !== undefined)
+      return { missing: `the profile "${name}" is defined twice, in ${file} and in ${other}; rename or remove one` };
+    const source = readYamlFile(file);
+    if (!this.files.includes(file)) this.files.push(file);
+    const before = this.faults.length;
+    const report = (fault: Fault) => this.faults.push(fault);
+    this.faults.push(...source.faults);
+    if (source.faults.length > 0) return { broken: true };
+    const written = check(profileSchema, source.value, placeOf(source, []), report);
+    if (written === undefined) return { broken: true };
+    const parent = written.extends === undefined ? undefined : this.#parent(written.extends, source, [...trail, name]);
+    const family = written.family ?? parent?.family;
+    if (family === undefined) {
+      if (written.extends === undefined)
+        report(source.fault(['family'], `this key is missing; write one of: ${this.#families().join(', ')}`));
+    } else if (!this.#families().includes(family)) {
+      report(source.fault(['family'], `"${family}" is not a family of devices${hint(family, this.#families())}`));
+    } else if (parent !== undefined && parent.family !== family) {
+      report(source.fault(['family'], `the profile ${parent.name} that this one extends is of the family ${parent.family}`));
+    }
+    const points = pointLayers(source, written.points ?? {}, parent, report);
+    const profile: Profile = {
+      name,
+      file,
+      family: family ?? '',
+      title: `${written.vendor} ${written.model}`,
+      device: add(parent?.device, source, 'device', written.device),
+      line: add(parent?.line, source, 'line', written.line),
+      defaults: add(parent?.defaults, source, 'defaults', written.defaults, true),
+      points,
+    };
+    if (points.size === 0) report(source.fault(['points'], 'a profile needs at least one point'));
+    this.#checkLine(profile, report);
+    return this.faults.length > before ? { broken: true } : { profile };
+  }
+
+  #parent(name: string, source: YamlSource, trail: readonly string[]): Profile | undefined {
+    const refuse = (message: string) => void this.faults.push(source.fault(['extends'], message));
+    if (trail.includes(name))
+      return refuse(`profiles extend each other in a circle: ${[...trail, name].join(' -> ')}`) as undefined;
+    if (trail.length >= MAX_EXTENDS) return refuse(`profiles extend each other more than ${MAX_EXTENDS} deep`) as undefined;
+    const found = this.#done.get(name) ?? this.#read(name, trail);
+    if ('missing' in found) return refuse(found.missing) as undefined;
+    if ('broken' in found) return refuse(`the profile "${name}" has faults of its own`) as undefined;
+    this.#done.set(name, found);
+    return found.profile;
+  }
+
+  #checkLine(profile: Profile, report: (fault: Fault) => void): void {
+    const kinds = this.#kinds.drivers.filter((kind) => kind.family === profile.family);
+    const richest = kinds.toSorted((a, b) => shapeSize(b) - shapeSize(a))[0];
+    if (richest === undefined) return;
+    for (const layer of profile.line)
+      if (layer.source.file === profile.file) check(richest.line, layer.value, placeOf(layer.source, layer.path), report);
+  }
+
+  #families(): string[] {
+    return [...new Set(this.#kinds.drivers.map((kind) => kind.family))];
+  }
+
+  #walk(): Map<string, string[]> {
+    if (this.#index !== undefined) return this.#index;
+    const index = new Map<string, string[]>();
+    let left = MAX_PROFILE_FILES;
+    const walk = (dir: string, depth: number): void => {
+      for (const entry of listFolder(dir)) {
+        const full = path.join(dir, entry.name);
+        if (entry.isDirectory() && depth < MAX_FOLDER_DEPTH) walk(full, depth + 1);
+        else if (entry.name.endsWith('.yaml') && !entry.isDirectory() && left-- > 0) {
+          const name = entry.name.slice(0, -'.yaml'.length);
+          const files = index.get(name);
+          if (files === undefined) index.set(name, [full]);
+          else if (!files.includes(full)) files.push(full);
+        }
+      }
+    };
+    for (const dir of new Set(this.#dirs.map((d) => path.normalize(d)))) walk(dir, 1);
+    this.#index = index;
+    return index;
+  }
+}
+
+function shapeSize(kind: DriverKind): number {
+  return Object.keys(kind.line.shape).length;
+}
+
+function listFolder(dir: string) {
+  try {
+    return readdirSync(dir, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  } catch {
+    // No such folder: nothing is in it. A profile that is then not found is told where it is named.
+    return [];
+  }
+}
+
+function add(
+  inherited: readonly Layer[] | undefined,
+  source: YamlSource,
+  key: string,
+  value: Section | undefined,
+  isDefaults = false,
+): Layer[] {
+  const own = value === undefined ? [] : [{ source, path: [key], value, isDefaults }];
+  return [...(inherited ?? []), ...own];
+}
+
+function pointLayers(
+  source: YamlSource,
+  own: Section,
+  parent: Profile | undefined,
+  report: (fault: Fault) => void,
+): Map<string, Layer[]> {
+  const points = new Map<string, Layer[]>([...(parent?.points ?? [])].map(([name, layers]) => [name, [...layers]]));
+  for (const [name, value] of Object.entries(own)) {
+    const at = ['points', name];
+    if (!NAME.test(name)) report(source.fault(at, NAME_WORDS, 'key'));
+    else if (value === null && points.has(name)) points.delete(name);
+    else if (!isSection(value)) report(source.fault(at, 'a point is a section: the keys of the point, indented under its name'));
+    else points.set(name, [...(points.get(name) ?? []), { source, path: at, value }]);
+  }
+  return points;
+}

@@ -1,0 +1,124 @@
+import type { Storage } from '../core/point.ts';
+import { POINT_TYPES, storageOf } from '../core/point.ts';
+import type { Severity } from '../core/ports.ts';
+import type { Section } from './checker.ts';
+import { check, isSection, placeOf } from './checker.ts';
+import type { LoadedDevice } from './devices.ts';
+import type { Fault, Path } from './fault.ts';
+import type { Kinds, ResolvedRule } from './kinds.ts';
+import { ruleSchema } from './sections.ts';
+import { hint } from './suggest.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { found } from './zod-words.ts';
+
+interface RuleContext {
+  readonly source: YamlSource;
+  readonly kinds: Kinds;
+  readonly devices: ReadonlyMap<string, LoadedDevice>;
+  readonly report: (fault: Fault) => void;
+}
+
+export function resolveRules(written: readonly [string, unknown][], context: RuleContext): Map<string, ResolvedRule> {
+  const rules = new Map<string, ResolvedRule>();
+  if (written.length === 0) return rules;
+  const schema = ruleSchema(context.kinds);
+  for (const [name, value] of written) {
+    const { source, report } = context;
+    const at: Path = ['rules', name];
+    if (!isSection(value)) {
+      report(source.fault(at, `write a section with point: and what is watched (above:, below: …); this is ${found(value)}`));
+      continue;
+    }
+    const checked = check(schema, value, placeOf(source, at), report) as RuleOutput | undefined;
+    const kind = oneKind(value, at, context);
+    const point = typeof value.point === 'string' ? pointOf(value.point, at, context) : undefined;
+    if (kind === undefined) continue;
+    if (value.deadband !== undefined && kind.needs !== 'number')
+      report(source.fault([...at, 'deadband'], `a deadband means nothing beside ${kind.key}:; remove it`, 'key'));
+    if (point?.storage !== undefined && kind.needs === 'number' && point.storage !== 'number' && point.storage !== 'integer64')
+      report(
+        source.fault(
+          [...at, kind.key],
+          `${kind.key}: compares numbers, but ${point.device}.${point.point} is ${STORED[point.storage]}; write equals: instead`,
+          'key',
+        ),
+      );
+    if (checked === undefined || point === undefined) continue;
+    rules.set(name, {
+      name,
+      device: point.device,
+      point: point.point,
+      kind: kind.key,
+      setting: checked[kind.key],
+      deadband: checked.deadband ?? 0,
+      onDelay: checked.onDelay,
+      offDelay: checked.offDelay,
+      severity: checked.severity,
+      message: checked.message,
+    });
+  }
+  return rules;
+}
+
+type RuleOutput = { deadband?: number; onDelay: number; offDelay: number; severity: Severity; message?: string } & Record<
+  string,
+  unknown
+>;
+
+const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;
+
+function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContext) {
+  const given = kinds.rules.filter((kind) => Object.hasOwn(value, kind.key));
+  const [first, second] = given;
+  if (first === undefined) {
+    const all = kinds.rules.map((kind) => `${kind.key}:`).join(' ');
+    // A misspelt kind key is told as an unknown key already; this then says what the rule still lacks.
+    report(source.fault(at, `the rule does not say what is watched; write one of ${all}`, 'key'));
+    return undefined;
+  }
+  if (second !== undefined) {
+    report(
+      source.fault(
+        [...at, second.key],
+        `a rule watches one thing, and this one already has ${first.key}:; write a second rule for ${second.key}:`,
+        'key',
+      ),
+    );
+    return undefined;
+  }
+  return first;
+}
+
+function pointOf(
+  written: string,
+  at: Path,
+  { source, devices, report }: RuleContext,
+): { device: string; point: string; storage?: Storage | undefined } | undefined {
+  const dot = written.indexOf('.');
+  if (dot === -1) return undefined;
+  const device = written.slice(0, dot);
+  const point = written.slice(dot + 1);
+  const where = [...at, 'point'];
+  const loaded = devices.get(device);
+  if (loaded === undefined) {
+    report(source.fault(where, `there is no device "${device}"${hint(device, devices.keys())}`));
+    return undefined;
+  }
+  if (loaded.points === undefined) return { device, point };
+  if (!loaded.points.has(point)) {
+    report(source.fault(where, `the device ${device} has no point "${point}"${hint(point, loaded.points.keys(), 20)}`));
+    return undefined;
+  }
+  const settings = loaded.points.get(point);
+  return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings) };
+}
+
+/** How a point's values are held, from the keys that Modbus and serial points have in common. */
+export function storageOfPoint(settings: Section): Storage | undefined {
+  const type = POINT_TYPES.find((known) => known === settings.type);
+  if (type === undefined) return undefined;
+  if (settings.bit !== undefined) return 'boolean';
+  const scaled =
+    (settings.scale !== undefined && settings.scale !== 1) || (settings.offset !== undefined && settings.offset !== 0);
+  return storageOf(type, scaled);
+}

@@ -1,0 +1,72 @@
+import { readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { SecretText } from '../core/secret.ts';
+import type { Place } from './checker.ts';
+import type { Fault, Path } from './fault.ts';
+import { SecretSource } from './schema-parts.ts';
+
+/** A certificate chain is the largest thing that is a secret. */
+const MAX_SECRET_BYTES = 64 * 1024;
+
+export interface SecretOptions {
+  /** Relative file names start here. */
+  readonly folder: string;
+  readonly env: NodeJS.ProcessEnv;
+  /** false: nothing is read, every secret is empty (for checking on another machine). */
+  readonly read: boolean;
+}
+
+/** Replaces what stands for a secret, at any depth, by the secret; faults say where it was looked for, never what was found. */
+export function resolveSecrets(
+  value: unknown,
+  place: Place,
+  options: SecretOptions,
+  report: { fault: (fault: Fault) => void; warn: (fault: Fault) => void },
+  at: Path = [],
+): unknown {
+  if (value instanceof SecretSource) {
+    const read = options.read ? readSecret(value, options) : { text: '' };
+    if ('wrong' in read) {
+      report.fault(place.fault([...at, value.from], read.wrong));
+      return new SecretText('');
+    }
+    if (read.open)
+      report.warn(place.fault([...at, value.from], `everybody on this machine can read ${value.name}; run chmod o-rwx on it`));
+    return new SecretText(read.text);
+  }
+  if (value instanceof SecretText) return value;
+  if (Array.isArray(value)) return value.map((item, i) => resolveSecrets(item, place, options, report, [...at, i]));
+  if (typeof value === 'object' && value !== null && isPlain(value))
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [key, resolveSecrets(item, place, options, report, [...at, key])]),
+    );
+  return value;
+}
+
+function readSecret(source: SecretSource, options: SecretOptions): { text: string; open?: boolean } | { wrong: string } {
+  if (source.from === 'env') {
+    const text = options.env[source.name];
+    if (text === undefined || text === '')
+      return { wrong: `the environment has no variable ${source.name}; set it where the gateway is started` };
+    return { text };
+  }
+  const file = path.resolve(options.folder, source.name);
+  try {
+    const stat = statSync(file);
+    if (!stat.isFile()) return { wrong: `${file} is not a file; name the file that holds the secret` };
+    if (stat.size > MAX_SECRET_BYTES) return { wrong: `${file} is larger than 64 kB; is this the right file?` };
+    const text = readFileSync(file, 'utf8').replace(/\r?\n$/, '');
+    if (text === '') return { wrong: `${file} is empty; write the secret into it` };
+    return { text, open: (stat.mode & 0o007) !== 0 };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    if (code === 'ENOENT') return { wrong: `there is no file ${file}; write the secret into it (chmod 600)` };
+    if (code === 'EACCES') return { wrong: `this user may not read ${file}; check its owner and mode (ls -l)` };
+    return { wrong: `${file} cannot be read (${code})` };
+  }
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

@@ -1,0 +1,99 @@
+/** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
+import { z } from 'zod';
+import { SEVERITIES } from '../core/ports.ts';
+import type { Kinds } from './kinds.ts';
+import { duration, name, size } from './schema-parts.ts';
+
+const DAY = 86_400_000;
+
+export const gatewaySection = z.strictObject({
+  id: name().describe('Name of this gateway in topics and batches. Give every board its own, and keep it.'),
+  name: z.string().min(1).max(200).optional().describe('A name for people.'),
+  clockHold: duration({ max: 7 * DAY })
+    .prefault('5m')
+    .describe(
+      'How long readings wait, while upstream is reachable, for the clock to become known; then they go out marked as estimated.',
+    ),
+  stateDir: z
+    .string()
+    .min(1)
+    .prefault('/var/lib/sluice')
+    .describe('Folder for everything the gateway writes. A relative one starts at the folder of this file.'),
+  runtimeDir: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Memory-backed folder for what is not on disk yet. Without it: $RUNTIME_DIRECTORY, else /run/sluice, else a tmpfs.',
+    ),
+});
+
+export const bufferSection = z.strictObject({
+  maxSize: size({ min: 1024 ** 2 })
+    .prefault('256MB')
+    .describe('Most that the log may take on disk, every file of it counted.'),
+  maxAge: duration({ min: 1000 }).prefault('30d').describe('Readings older than this may go.'),
+  commitEvery: duration({ min: 10, max: 3_600_000 })
+    .prefault('10s')
+    .describe(
+      'How often readings are written to disk. Longer wears the card less; a power cut takes at most this much of what was not delivered.',
+    ),
+});
+
+const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
+
+const listen = (port: number) =>
+  z.strictObject({
+    host: z
+      .string()
+      .regex(LOOPBACK, 'nothing but this machine itself may connect until users exist (a later version); write 127.0.0.1')
+      .prefault('127.0.0.1')
+      .describe('Address to listen on; for now only 127.0.0.1, ::1 or localhost.'),
+    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port; 0 lets the system choose.'),
+  });
+
+export const brokerSection = z.strictObject({
+  listen: listen(1883).prefault({}).describe('Where local MQTT clients connect.'),
+});
+export const dashboardSection = z.strictObject({
+  listen: listen(8080).prefault({}).describe('Where the local HTTP interface answers.'),
+});
+
+/** Keys of every device; the driver brings the others. */
+export const deviceKeys = {
+  bus: name().describe('The bus on which the device is.'),
+  profile: z.string().optional().describe('The profile that describes the model; it brings points and settings.'),
+};
+export const DEVICE_POINTS =
+  'Points of the device. With a profile: changes to its points, additions, and `null` to take one away.';
+
+const ruleKeys = {
+  point: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/, 'write device.point, for example fridge.temperature')
+    .describe('The point that is watched, as device.point.'),
+  deadband: z
+    .number()
+    .min(0)
+    .optional()
+    .describe('How far the value must come back before the alarm ends, in the unit of the point. Default 0.'),
+  onDelay: duration({ max: 365 * DAY })
+    .prefault('0s')
+    .describe('How long the condition must hold before the alarm begins.'),
+  offDelay: duration({ max: 365 * DAY })
+    .prefault('0s')
+    .describe('How long all must be well before the alarm ends.'),
+  severity: z.enum(SEVERITIES).prefault('warning').describe('How bad it is.'),
+  message: z.string().min(1).max(500).optional().describe('What people read; made from the rule when absent.'),
+};
+export const RULE_KEYS = Object.keys(ruleKeys);
+
+/** One rule: the common keys and every kind key; that exactly one kind key is there is checked apart. */
+export function ruleSchema(kinds: Kinds) {
+  return z.strictObject({
+    ...ruleKeys,
+    ...Object.fromEntries(kinds.rules.map((kind) => [kind.key, kind.schema.optional().describe(kind.doc)])),
+  });
+}
+
+export const TOP_LEVEL = ['gateway', 'buses', 'devices', 'rules', 'buffer', 'broker', 'forwarders', 'dashboard'] as const;

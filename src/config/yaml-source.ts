@@ -1,0 +1,268 @@
+/**
+ * YAML text to plain data that knows where each value stands.
+ *
+ * - No input throws: whatever is wrong with the text becomes faults.
+ * - Everything is bounded: bytes (checked before reading), nesting, and the number of values after anchors are expanded.
+ * - Keys are text, each once per map; `<<` merges other maps under the written keys.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import type { Node, Pair, Range, YAMLMap } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
+import type { Fault, Path } from './fault.ts';
+import { pathText } from './fault.ts';
+import { explainYaml } from './yaml-words.ts';
+
+export const MAX_FILE_BYTES = 1024 * 1024;
+const MAX_DEPTH = 40;
+const MAX_VALUES = 100_000;
+const MAX_YAML_FAULTS = 20;
+
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+export class YamlSource {
+  readonly file: string;
+  /** Plain data; undefined when the text could not be read as YAML. */
+  readonly value: unknown;
+  readonly faults: readonly Fault[];
+  readonly #root: Node | null;
+  readonly #lines: LineCounter;
+  readonly #targets: WeakMap<object, Node>;
+
+  constructor(
+    file: string,
+    read: { value: unknown; faults: Fault[]; root: Node | null; lines: LineCounter; targets: WeakMap<object, Node> },
+  ) {
+    this.file = file;
+    this.value = read.value;
+    this.faults = read.faults;
+    this.#root = read.root;
+    this.#lines = read.lines;
+    this.#targets = read.targets;
+  }
+
+  /** Where the value at `path` stands (or its key, with `key`); the nearest thing around it when it is not there. */
+  position(path: Path, want: 'value' | 'key' = 'value'): Position {
+    let node: Node | null = this.#root;
+    let at: Range | null | undefined = node?.range;
+    for (const [depth, step] of path.entries()) {
+      node = resolveAlias(node, this.#targets);
+      if (isMap(node)) {
+        const pair = findPair(node, String(step), this.#targets);
+        if (pair === undefined) break;
+        const isLast = depth === path.length - 1;
+        const value = pair.value as Node | null;
+        const empty = value === null || (isScalar(value) && value.value === null && value.range?.[0] === value.range?.[1]);
+        at = (isLast && want === 'key') || empty || isMap(value) || isSeq(value) ? (pair.key as Node).range : value.range;
+        node = value;
+      } else if (isSeq(node)) {
+        const item = node.items[Number(step)] as Node | undefined;
+        if (item === undefined) break;
+        at = item.range ?? at;
+        node = item;
+      } else break;
+    }
+    return toPosition(this.#lines, at?.[0] ?? 0);
+  }
+
+  fault(path: Path, message: string, want: 'value' | 'key' = 'value'): Fault {
+    return { file: this.file, ...this.position(path, want), path: pathText(path), message };
+  }
+}
+
+/** Reads a file; never throws. Size is checked before a byte is read. */
+export function readYamlFile(file: string): YamlSource {
+  let bytes: Buffer;
+  try {
+    const stat = statSync(file);
+    if (stat.isDirectory()) return refused(file, 'this is a folder, not a file; name the YAML file itself');
+    if (!stat.isFile()) return refused(file, 'this is not an ordinary file; name a YAML file');
+    if (stat.size > MAX_FILE_BYTES) {
+      const mb = (stat.size / 1024 ** 2).toFixed(1);
+      return refused(file, `the file has ${mb} MB and was not read; at most 1 MB is allowed (is this the right file?)`);
+    }
+    bytes = readFileSync(file);
+  } catch (error) {
+    return refused(file, readWords(error));
+  }
+  return parseYamlBytes(file, bytes);
+}
+
+export function parseYamlBytes(file: string, bytes: Uint8Array): YamlSource {
+  if (bytes.length > MAX_FILE_BYTES) return refused(file, 'the text is longer than 1 MB, which is the most that is allowed');
+  const [a, b] = bytes;
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
+    return refused(file, 'the file is saved as UTF-16; save it as UTF-8 ("Encoding: UTF-8" in the editor)');
+  const nul = bytes.indexOf(0);
+  if (nul !== -1) {
+    const line = bytes.subarray(0, nul).filter((byte) => byte === 10).length + 1;
+    return refused(file, 'there is a NUL byte here: the file is damaged or not a text file; write it anew', line);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return refused(file, 'the file is not UTF-8 text; save it as UTF-8', firstBadLine(bytes));
+  }
+  return parseYamlText(file, text);
+}
+
+export function parseYamlText(file: string, text: string): YamlSource {
+  const lines = new LineCounter();
+  const targets = new WeakMap<object, Node>();
+  const faults: Fault[] = [];
+  const at = (offset: number, message: string) => faults.push({ file, ...toPosition(lines, offset), path: '', message });
+  const clean = text.charCodeAt(0) === 0xfeff ? text.slice(1) : text;
+  if (clean.includes('\0')) return refused(file, 'there is a NUL character in the text; remove it');
+  try {
+    const doc = parseDocument(clean, {
+      lineCounter: lines,
+      uniqueKeys: false,
+      merge: true,
+      prettyErrors: false,
+      keepSourceTokens: false,
+    });
+    for (const error of [...doc.errors, ...doc.warnings].slice(0, MAX_YAML_FAULTS)) at(error.pos[0], explainYaml(error, clean));
+    const root = doc.contents as Node | null;
+    if (faults.length > 0) return new YamlSource(file, { value: undefined, faults, root, lines, targets });
+    if (root === null || (isScalar(root) && root.value === null)) {
+      return refused(file, 'the file is empty; `sluice init` writes a starter configuration');
+    }
+    const anchors = new Map<string, Node>();
+    visit(doc, {
+      Alias: (_, node) => {
+        const target = anchors.get(node.source);
+        if (target !== undefined) targets.set(node, target);
+      },
+      Value: (_, node) => {
+        if ('anchor' in node && node.anchor) anchors.set(node.anchor, node);
+      },
+    });
+    const value = new Converter(at, targets).value(root, 0);
+    return new YamlSource(file, { value: faults.length > 0 ? undefined : value, faults, root, lines, targets });
+  } catch (error) {
+    const words =
+      error instanceof TooMuch
+        ? error.message
+        : error instanceof RangeError
+          ? 'the brackets or indents are nested too deeply to be read'
+          : `this cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}`;
+    return refused(file, words);
+  }
+}
+
+class TooMuch extends Error {}
+
+class Converter {
+  #count = 0;
+  readonly #at: (offset: number, message: string) => void;
+  readonly #targets: WeakMap<object, Node>;
+
+  constructor(at: (offset: number, message: string) => void, targets: WeakMap<object, Node>) {
+    this.#at = at;
+    this.#targets = targets;
+  }
+
+  value(written: Node | null, depth: number): unknown {
+    if (++this.#count > MAX_VALUES) throw new TooMuch('the file holds too many values (100,000 once anchors are expanded)');
+    if (depth > MAX_DEPTH)
+      throw new TooMuch(`the file is nested more than ${MAX_DEPTH} levels deep; is an anchor used inside itself?`);
+    const node = resolveAlias(written, this.#targets);
+    if (isMap(node)) return this.#map(node, depth);
+    if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
+    if (isScalar(node)) return typeof node.value === 'bigint' ? Number(node.value) : node.value;
+    return null;
+  }
+
+  #map(map: YAMLMap, depth: number): Record<string, unknown> {
+    // Without a prototype: `constructor` or `__proto__` as a key is nothing but a key.
+    const result: Record<string, unknown> = Object.create(null);
+    const first = new Map<string, number>();
+    const merged: Record<string, unknown>[] = [];
+    for (const pair of map.items) {
+      const key = keyOf(pair);
+      const offset = (pair.key as Node | null)?.range?.[0] ?? map.range?.[0] ?? 0;
+      if (key === undefined) {
+        this.#at(offset, 'a key must be a word, not a list or a map');
+        continue;
+      }
+      const value = this.value(pair.value as Node | null, depth + 1);
+      if (key === '<<') {
+        for (const item of Array.isArray(value) ? value : [value]) {
+          if (typeof item === 'object' && item !== null && !Array.isArray(item)) merged.push(item as Record<string, unknown>);
+          else this.#at(offset, '`<<` takes the keys of other maps; write *name of an anchored map behind it');
+        }
+        continue;
+      }
+      if (first.has(key)) {
+        this.#at(offset, `"${key}" is written twice in the same section; keep one of them`);
+        continue;
+      }
+      first.set(key, offset);
+      result[key] = value;
+    }
+    for (const item of merged) for (const [key, value] of Object.entries(item)) if (!(key in result)) result[key] = value;
+    return result;
+  }
+}
+
+function keyOf(pair: Pair): string | undefined {
+  const key = pair.key;
+  // Numbers as keys keep the way they are written (`1.0:` is the key "1.0").
+  return isScalar(key) ? (key.source ?? String(key.value)) : undefined;
+}
+
+function findPair(map: YAMLMap, key: string, targets: WeakMap<object, Node>, depth = 0): Pair | undefined {
+  const own = map.items.find((pair) => keyOf(pair) === key);
+  if (own !== undefined || depth > MAX_DEPTH) return own;
+  for (const pair of map.items) {
+    if (keyOf(pair) !== '<<') continue;
+    const value = resolveAlias(pair.value as Node | null, targets);
+    for (const item of isSeq(value) ? value.items : [value]) {
+      const from = resolveAlias(item as Node | null, targets);
+      const found = isMap(from) ? findPair(from, key, targets, depth + 1) : undefined;
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
+}
+
+function resolveAlias(node: Node | null, targets: WeakMap<object, Node>): Node | null {
+  let now = node;
+  for (let i = 0; i < MAX_DEPTH && isAlias(now); i++) now = targets.get(now) ?? null;
+  return isAlias(now) ? null : now;
+}
+
+function toPosition(lines: LineCounter, offset: number): Position {
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(line, 1), column: Math.max(col, 1) };
+}
+
+function refused(file: string, message: string, line = 1): YamlSource {
+  const faults = [{ file, line, column: 1, path: '', message }];
+  return new YamlSource(file, { value: undefined, faults, root: null, lines: new LineCounter(), targets: new WeakMap() });
+}
+
+function readWords(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'ENOENT') return 'there is no such file; `sluice init` writes a starter configuration';
+  if (code === 'EACCES') return 'this user may not read the file; check its owner and mode (ls -l)';
+  return `the file cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+function firstBadLine(bytes: Uint8Array): number {
+  const strict = new TextDecoder('utf-8', { fatal: true });
+  let start = 0;
+  for (let line = 1; ; line++) {
+    const end = bytes.indexOf(10, start);
+    try {
+      strict.decode(bytes.subarray(start, end === -1 ? undefined : end));
+    } catch {
+      return line;
+    }
+    if (end === -1) return 1;
+    start = end + 1;
+  }
+}

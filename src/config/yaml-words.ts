@@ -1,0 +1,42 @@
+import type { YAMLError } from 'yaml';
+
+/** What a YAML library calls its errors, in the words of somebody who indents with spaces for the first time. */
+const WORDS: Partial<Record<YAMLError['code'], string>> = {
+  ALIAS_PROPS: 'an alias (*name) cannot have an anchor or a tag; remove it',
+  BAD_ALIAS: 'there is no anchor (&name) before this alias (*name); put text that begins with * in quotes',
+  BAD_COLLECTION_TYPE: 'the tag before this does not fit; remove the tag',
+  BAD_DIRECTIVE: 'a line that begins with % means nothing here; remove it',
+  BAD_DQ_ESCAPE: 'a backslash in "double quotes" needs to be written twice; or use \'single quotes\'',
+  BAD_INDENT: 'the indentation does not fit the lines above; lines of one section begin in the same column',
+  BAD_PROP_ORDER: 'an anchor or a tag stands on the wrong side; write it right before the value',
+  BAD_SCALAR_START: 'text that begins with this sign must be put in quotes',
+  BLOCK_AS_IMPLICIT_KEY: 'a second ": " on one line; put the text in quotes, or begin a new line',
+  BLOCK_IN_FLOW: 'a list item with "-" cannot stand inside { } or [ ]',
+  IMPOSSIBLE: 'this cannot be read as YAML',
+  KEY_OVER_1024_CHARS: 'this key is far too long; is a quote or a bracket missing?',
+  MISSING_CHAR: 'something is missing here',
+  MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is a ":" or a quote missing?',
+  MULTIPLE_ANCHORS: 'one value can have only one anchor (&name)',
+  MULTIPLE_DOCS: 'a second document begins here (---); one file is one configuration, remove the line',
+  MULTIPLE_TAGS: 'one value can have only one tag',
+  NON_STRING_KEY: 'a key must be a word',
+  TAB_AS_INDENT: 'a tab cannot indent a line; use spaces',
+  TAG_RESOLVE_FAILED: 'tags such as !secret are not used here; a secret is written {file: …} or {env: …}',
+  UNEXPECTED_TOKEN: 'this does not belong here; is a quote, a bracket or a ":" missing before it?',
+};
+
+export function explainYaml(error: YAMLError, text: string): string {
+  const offset = error.pos[0];
+  if (error.code === 'BAD_SCALAR_START' && text[offset] !== undefined)
+    return `text that begins with ${text[offset]} must be put in quotes`;
+  if (error.code === 'MISSING_CHAR') {
+    // The library knows which sign it wants; nothing else in its sentence helps a technician.
+    const sign = /(?:Missing closing (\S+?)quote)|(?:end with an? (\S))|(?:Missing (, ) or)/.exec(error.message);
+    if (sign?.[1]) return `a closing ${sign[1] === 'single' ? "'" : '"'} is missing`;
+    if (sign?.[2]) return `a closing ${sign[2]} is missing`;
+    if (/,/.test(error.message)) return 'a comma is missing between two entries';
+    if (/space/.test(error.message)) return 'a space is missing here';
+    if (/:/.test(error.message)) return 'a ":" and a value are missing after this key';
+  }
+  return WORDS[error.code] ?? 'this cannot be read as YAML';
+}

@@ -1,0 +1,91 @@
+/** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
+import type { PointInfo, PointType } from '../core/point.ts';
+import { storageOf } from '../core/point.ts';
+
+export const TABLES = ['holding', 'input', 'coil', 'discrete'] as const;
+export type Table = (typeof TABLES)[number];
+/** A is the most significant byte; the letters stand in the order of the wire. */
+export const ORDERS = ['AB', 'BA', 'ABCD', 'CDAB', 'BADC', 'DCBA'] as const;
+export type Order = (typeof ORDERS)[number];
+
+export interface ModbusPoint {
+  readonly name: string;
+  readonly table: Table;
+  /** 0-based register or bit. */
+  readonly address: number;
+  readonly type: PointType;
+  readonly order?: Order | undefined;
+  /** Registers of a string (1..125) or of a datetime (2, 3, 4 or 6). */
+  readonly length?: number | undefined;
+  /** 0 is the least significant bit; makes a bool of a register. */
+  readonly bit?: number | undefined;
+  readonly scale?: number | undefined;
+  readonly offset?: number | undefined;
+  /** UCUM code. */
+  readonly unit?: string | undefined;
+  /** Raw number -> label. */
+  readonly enum?: Readonly<Record<string, string>> | undefined;
+  /** Raw numbers that mean "no value"; a signed type may be given by its bit pattern (0x8000). */
+  readonly invalid?: readonly (number | string)[] | undefined;
+  /** Of the value (after scale and offset). */
+  readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  readonly write?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+}
+
+/** Registers of each type; a string has its `length`, a datetime 2, 3, 4 or 6. */
+const REGISTERS: Readonly<Record<Exclude<PointType, 'string' | 'datetime'>, number>> = {
+  bool: 1,
+  int8: 1,
+  uint8: 1,
+  int16: 1,
+  uint16: 1,
+  float16: 1,
+  bcd16: 1,
+  int32: 2,
+  uint32: 2,
+  float32: 2,
+  bcd32: 2,
+  int64: 4,
+  uint64: 4,
+  float64: 4,
+};
+
+export const DATETIME_LENGTHS = [2, 3, 4, 6] as const;
+
+export function isBitTable(table: Table): boolean {
+  return table === 'coil' || table === 'discrete';
+}
+
+/** How many addresses a point covers: bits of a coil or discrete table, else registers. */
+export function widthOf(point: Pick<ModbusPoint, 'table' | 'type' | 'length'>): number {
+  if (isBitTable(point.table)) return 1;
+  switch (point.type) {
+    case 'string':
+      return point.length ?? 1;
+    case 'datetime':
+      return point.length ?? 2;
+    default:
+      return REGISTERS[point.type];
+  }
+}
+
+/** The byte orders that fit a type; the first is the default. Empty where a point is a single bit of a bit table. */
+export function ordersOf(point: Pick<ModbusPoint, 'table' | 'type' | 'length'>): readonly Order[] {
+  if (isBitTable(point.table)) return [];
+  const words = point.type === 'string' || (point.type === 'datetime' && widthOf(point) !== 2) ? 1 : widthOf(point);
+  return words === 1 ? ['AB', 'BA'] : ['ABCD', 'CDAB', 'BADC', 'DCBA'];
+}
+
+export function isScaled(point: ModbusPoint): boolean {
+  return (point.scale ?? 1) !== 1 || (point.offset ?? 0) !== 0;
+}
+
+/**
+ * A point as the rest of the gateway sees it. A `bit` is a bool whatever its register is; an `enum` gives its label, so
+ * it is a string.
+ */
+export function pointInfo(point: ModbusPoint): PointInfo {
+  const type: PointType = point.enum ? 'string' : point.bit === undefined ? point.type : 'bool';
+  const info = { name: point.name, type, storage: storageOf(type, isScaled(point)), unit: point.unit };
+  return { ...info, writable: point.write !== undefined };
+}

@@ -23,3 +23,12 @@ export function formatDuration(ms: number): string {
   }
   return ms >= 1000 ? `${Math.round(ms / 100) / 10}s` : `${Math.round(ms * 10) / 10}ms`;
 }
+
+/** Bytes as people write them: 268435456 -> `256MB`. */
+export function formatSize(bytes: number): string {
+  for (const unit of ['GB', 'MB', 'kB'] as const) {
+    const size = SIZE_UNIT[unit];
+    if (bytes >= size) return `${Math.round((bytes / size) * 10) / 10}${unit}`;
+  }
+  return `${bytes}B`;
+}

@@ -1,0 +1,82 @@
+/** What `sluice init` writes: valid as it stands, one working line through the gateway, the rest to be uncommented. */
+export function starterConfig(gatewayId = 'my-gateway'): string {
+  return `# Configuration of a Sluice gateway.
+# Check it after every change:  sluice check gateway.yaml
+# All keys and their meaning:   docs/configuration.md
+
+gateway:
+  id: ${gatewayId}              # its name in topics; give every board its own, and keep it
+  # name: Village water point   # a name for people
+  # stateDir: /var/lib/sluice   # everything the gateway writes lies here
+
+# A bus is one wire: a serial port or a network address. Ports that keep their name: ls -l /dev/serial/by-id
+buses:
+  field:
+    protocol: modbus-rtu
+    port: /dev/ttyUSB0
+    baudRate: 9600              # must be what the devices are set to; so must parity
+    parity: none                # none, even or odd
+  # plant:
+  #   protocol: modbus-tcp
+  #   host: 192.168.1.20
+  #   port: 502
+  # air:
+  #   protocol: serial          # a sensor that talks by itself
+  #   port: /dev/ttyUSB1
+  #   baudRate: 9600
+
+# A device is an instrument on a bus. A profile knows its registers:  sluice profile list
+devices:
+  fridge:
+    bus: field
+    unit: 1                     # Modbus address, 1 to 247; each device on a bus needs its own
+    profile: xy-md02            # temperature and humidity
+    interval: 10s
+  # A device without a profile: write down its points. Addresses count from 0; manuals often count from 1 (or 40001).
+  # pump:
+  #   bus: plant
+  #   unit: 1
+  #   interval: 1s
+  #   points:
+  #     pressure: {table: holding, address: 0, type: float32, order: ABCD, unit: bar}
+  #     running: {table: coil, address: 0, type: bool}
+  # dust:
+  #   bus: air
+  #   profile: sds011
+
+# A rule watches one point and raises an alarm.
+rules:
+  fridge-warm:
+    point: fridge.temperature
+    above: 8
+    deadband: 0.5               # the alarm ends at 7.5
+    onDelay: 10m                # only when it lasts
+    severity: critical          # info, warning or critical
+  fridge-silent:
+    point: fridge.temperature
+    stale: 5m                   # no good reading for five minutes
+
+# The log on disk. When it is full, the oldest readings go first.
+buffer:
+  maxSize: 256MB
+  maxAge: 30d
+  commitEvery: 10s              # longer wears an SD card less
+
+# MQTT on this board, for local programs: subscribe to sluice/${gatewayId}/#
+broker:
+  listen: {host: 127.0.0.1, port: 1883}
+
+# Where the readings go. What is not delivered yet is kept.
+# forwarders:
+#   cloud:
+#     type: mqtt
+#     url: mqtt://broker.example.org:1883
+#     username: ${gatewayId}
+#     password: {file: /etc/sluice/cloud-password}
+#     format: json
+
+# State and metrics over HTTP, on this board only.
+dashboard:
+  listen: {host: 127.0.0.1, port: 8080}
+`;
+}

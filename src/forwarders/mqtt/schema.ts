@@ -1,0 +1,83 @@
+/** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
+import { z } from 'zod';
+import { duration, secret } from '../../config/schema-parts.ts';
+import type { SecretText } from '../../core/secret.ts';
+
+const DEFAULT_PORT = 1883;
+
+/** `mqtt://host[:port]` -> host and port, or a sentence that says what to write. Never repeats the address: it may hold a password. */
+export function parseBrokerUrl(text: string): { host: string; port: number } | { wrong: string } {
+  if (/^(mqtts|ssl|tls):/i.test(text))
+    return { wrong: 'TLS (mqtts://) comes with a later version; for now write mqtt://host:1883, over a network that is trusted' };
+  if (/^(wss?|https?|tcp):/i.test(text)) return { wrong: 'only mqtt:// is understood; write mqtt://host:1883' };
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return { wrong: 'write the address of the broker: mqtt://host:1883' };
+  }
+  if (url.protocol !== 'mqtt:' || url.hostname === '') return { wrong: 'write the address of the broker: mqtt://host:1883' };
+  if (url.username !== '' || url.password !== '')
+    return { wrong: 'user name and password do not belong into the address; write username: and password: beside it' };
+  if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
+    return { wrong: 'nothing comes after the port; write mqtt://host:1883' };
+  return { host: url.hostname.toLowerCase().replace(/^\[|\]$/g, ''), port: url.port === '' ? DEFAULT_PORT : Number(url.port) };
+}
+
+export const mqttForwarderSchema = z.strictObject({
+  url: z
+    .string()
+    .superRefine((text, ctx) => {
+      const parsed = parseBrokerUrl(text);
+      if ('wrong' in parsed) ctx.addIssue({ code: 'custom', message: parsed.wrong });
+    })
+    .describe('The broker: `mqtt://host:port`; the port may be left out (1883).'),
+  username: z.string().min(1).max(256).optional().describe('User name at the broker.'),
+  password: secret().optional().describe('Password at the broker, best as `{file: …}`.'),
+  clientId: z
+    .string()
+    .min(1)
+    .max(128)
+    .optional()
+    .describe(
+      'MQTT client id; made from the gateway id and the name of the forwarder when absent. No two clients of a broker may share one.',
+    ),
+  format: z.enum(['json']).prefault('json').describe('How batches are written.'),
+  from: z
+    .enum(['oldest', 'now'])
+    .prefault('oldest')
+    .describe('Where a new forwarder starts: with the oldest reading kept, or with what comes from now on.'),
+  batch: z
+    .strictObject({
+      maxReadings: z
+        .number()
+        .int()
+        .min(1)
+        .max(10_000)
+        .prefault(1000)
+        .describe('A batch leaves when it holds this many readings.'),
+      maxAge: duration({ min: 1, max: 3_600_000 })
+        .prefault('1s')
+        .describe('A batch leaves when its oldest reading has waited this long.'),
+    })
+    .prefault({})
+    .describe('How readings are gathered into batches.'),
+});
+
+/** After the configuration was loaded; secrets are read. */
+export interface MqttForwarderSettings {
+  readonly url: string;
+  readonly username?: string | undefined;
+  readonly password?: SecretText | undefined;
+  readonly clientId?: string | undefined;
+  readonly format: 'json';
+  readonly from: 'oldest' | 'now';
+  /** maxAge in milliseconds. */
+  readonly batch: { readonly maxReadings: number; readonly maxAge: number };
+}
+
+/** Two forwarders to one broker would send everything twice under one topic root. */
+export function mqttDestination(settings: Readonly<Record<string, unknown>>): string {
+  const parsed = parseBrokerUrl(String(settings.url));
+  return 'wrong' in parsed ? String(settings.url) : `${parsed.host}:${parsed.port}`;
+}

@@ -1,0 +1,181 @@
+/** The other direction, for `sluice simulate`: what a talker says when its points have these values. */
+import { SluiceError } from '../../core/errors.ts';
+import type { Value } from '../../core/point.ts';
+import { widthOf } from './binary-decoder.ts';
+import { checksumPlace } from './block-framer.ts';
+import { CHECKSUMS } from './checksum.ts';
+import { parseHex } from './hex.ts';
+import { encodeNmea } from './nmea-encode.ts';
+import { sourceOf } from './talker.ts';
+import type { BinaryDecode, BinaryField, BytesFrame, FixedFrame, FrameConfig, PointConfig, TalkerConfig } from './types.ts';
+import { isScaled } from './values.ts';
+
+const SPACE = 32;
+const utf8 = new TextEncoder();
+
+/**
+ * Frames as they stand on the wire, in order: one, except for NMEA (one a sentence) and CSV with a header (two).
+ * @param values by point name, in the point's unit; a point that is missing is left out of the frame where the format can
+ * @param now wall time in milliseconds, for formats that tell the time
+ * @throws SluiceError unsupported when the format cannot be spoken (a regular expression without `template`)
+ */
+export function encodeFrames(
+  config: Omit<TalkerConfig, 'device'>,
+  values: ReadonlyMap<string, Value>,
+  now: number,
+): Uint8Array[] {
+  const { frame, decode } = config;
+  const raw = new Map<string, Value>();
+  for (const [name, point] of config.points) {
+    const value = values.get(name);
+    if (value !== undefined) raw.set(sourceOf(name, point), unscaled(value, point));
+  }
+  switch (decode.type) {
+    case 'binary':
+      return [wrap(frame, binaryBody(decode, startOf(frame).length, raw), 0)];
+    case 'nmea':
+      return encodeNmea(raw, now).map((sentence) => wrap(frame, utf8.encode(sentence), SPACE));
+    case 'regex': {
+      if (decode.template === undefined)
+        throw new SluiceError(
+          'unsupported',
+          'a regular expression cannot be simulated: add `template:` to `decode`, for example "W={weight} kg"',
+        );
+      const text = decode.template.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(raw.get(name) ?? ''));
+      return [wrap(frame, utf8.encode(text), SPACE)];
+    }
+    case 'csv':
+      return csvLines(decode, raw).map((line) => wrap(frame, utf8.encode(line), SPACE));
+    case 'json':
+      return [wrap(frame, utf8.encode(jsonText(raw)), SPACE)];
+    case 'key-value': {
+      const clean = (value: Value) => String(value).replaceAll(decode.separator ?? /[\s,;]+/g, '_');
+      const pairs = Array.from(raw, ([key, value]) => `${key}${decode.assign}${clean(value)}`);
+      return [wrap(frame, utf8.encode(pairs.join(decode.separator ?? ' ')), SPACE)];
+    }
+  }
+}
+
+function unscaled(value: Value, point: PointConfig): Value {
+  if (!isScaled(point) || (typeof value !== 'number' && typeof value !== 'bigint')) return value;
+  const raw = Number(((Number(value) - (point.offset ?? 0)) / (point.scale ?? 1)).toPrecision(15));
+  return point.type === 'int64' ? Math.round(raw) : raw;
+}
+
+function csvLines(
+  decode: { separator: string; columns?: readonly string[] | undefined; header: boolean },
+  raw: ReadonlyMap<string, Value>,
+): string[] {
+  const quoted = (value: Value | undefined) => {
+    const text = value === undefined ? '' : String(value);
+    return text.includes(decode.separator) || text.includes('"') ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  const columns = decode.columns ?? (decode.header ? [...raw.keys()] : undefined);
+  if (columns !== undefined) {
+    const line = columns.map((name, i) => quoted(raw.get(name) ?? raw.get(String(i)))).join(decode.separator);
+    return decode.header ? [columns.map(quoted).join(decode.separator), line] : [line];
+  }
+  const last = Math.max(-1, ...Array.from(raw.keys(), Number).filter(Number.isInteger));
+  return [Array.from({ length: last + 1 }, (_, i) => quoted(raw.get(String(i)))).join(decode.separator)];
+}
+
+function jsonText(raw: ReadonlyMap<string, Value>): string {
+  interface Tree {
+    [key: string]: Tree | Value;
+  }
+  const root: Tree = {};
+  for (const [from, value] of raw) {
+    const keys = from.split('.');
+    let node = root;
+    for (const key of keys.slice(0, -1)) {
+      const next = node[key];
+      node = typeof next === 'object' ? next : (node[key] = {});
+    }
+    node[keys.at(-1) as string] = value;
+  }
+  const text = (node: Tree | Value): string => {
+    if (typeof node === 'object')
+      return `{${Object.entries(node)
+        .map(([k, v]) => `${JSON.stringify(k)}:${text(v)}`)
+        .join(',')}}`;
+    return typeof node === 'bigint' ? String(node) : JSON.stringify(node);
+  };
+  return text(root);
+}
+
+/** The bytes of the fields, from the end of the start bytes on. */
+function binaryBody(decode: BinaryDecode, first: number, raw: ReadonlyMap<string, Value>): Uint8Array {
+  const fields = Object.entries(decode.fields);
+  const end = Math.max(first, ...fields.map(([, field]) => field.offset + widthOf(field)));
+  const body = new Uint8Array(end);
+  for (const [name, field] of fields) {
+    const value = raw.get(name);
+    if (value !== undefined) write(body, field, (field.endian ?? decode.endian) === 'little', value);
+  }
+  return body.subarray(first);
+}
+
+function write(body: Uint8Array, field: BinaryField, little: boolean, value: Value): void {
+  const view = new DataView(body.buffer);
+  const { offset } = field;
+  const number = Number(value);
+  const whole = Math.round(Number.isFinite(number) ? number : 0);
+  switch (field.type) {
+    case 'bool':
+      if (number !== 0 && value !== 'false') body[offset] = (body[offset] as number) | (1 << (field.bit ?? 0));
+      return;
+    case 'uint8':
+    case 'int8':
+      return view.setUint8(offset, whole);
+    case 'uint16':
+    case 'int16':
+      return view.setUint16(offset, whole, little);
+    case 'uint32':
+    case 'int32':
+      return view.setUint32(offset, whole, little);
+    case 'uint64':
+    case 'int64':
+      return view.setBigUint64(offset, typeof value === 'bigint' ? value : BigInt(whole), little);
+    case 'float32':
+      return view.setFloat32(offset, number, little);
+    case 'float64':
+      return view.setFloat64(offset, number, little);
+    case 'string':
+      utf8.encodeInto(String(value), body.subarray(offset, offset + widthOf(field)));
+      return;
+  }
+}
+
+function startOf(frame: FrameConfig): Uint8Array {
+  return frame.type === 'line' ? new Uint8Array(0) : parseHex(frame.start ?? '');
+}
+
+/** Puts start, length, stop, checksum and terminator around a body; `pad` fills a frame of fixed length. */
+function wrap(frame: FrameConfig, body: Uint8Array, pad: number): Uint8Array {
+  if (frame.type === 'line') {
+    const marked = frame.start === undefined || utf8.encode(frame.start)[0] === body[0] ? [] : utf8.encode(frame.start);
+    return Uint8Array.from([...marked, ...body, ...utf8.encode(frame.terminator ?? '\r\n')]);
+  }
+  return wrapBlock(frame, body, pad);
+}
+
+function wrapBlock(frame: BytesFrame | FixedFrame, body: Uint8Array, pad: number): Uint8Array {
+  const start = startOf(frame);
+  const stop = parseHex(frame.type === 'bytes' ? (frame.stop ?? '') : '');
+  const range = (frame.type === 'bytes' ? frame.checksum : undefined) ?? { type: 'none' as const, from: 0 };
+  const checksum = CHECKSUMS[range.type];
+  const total = typeof frame.length === 'number' ? frame.length : start.length + body.length + checksum.bytes + stop.length;
+  const bytes = new Uint8Array(total).fill(pad);
+  bytes.set(start);
+  bytes.set(body.subarray(0, total - start.length), start.length);
+  if (typeof frame.length === 'object') {
+    const { offset, type, endian, add } = frame.length;
+    const view = new DataView(bytes.buffer);
+    if (type === 'uint8') view.setUint8(offset, total - add);
+    else view.setUint16(offset, total - add, endian === 'little');
+  }
+  bytes.set(stop, total - stop.length);
+  const place = checksumPlace(range, total, stop.length);
+  if (place !== undefined) bytes.set(checksum.compute(bytes, place.from, place.end), place.at);
+  return bytes;
+}

@@ -1,0 +1,45 @@
+/** Blocks of one length that only a pause tells apart: the first `length` bytes after a pause are a frame. */
+import type { FixedFrame, Frame, Framer } from './types.ts';
+import { MAX_FRAME } from './types.ts';
+
+export class GapFramer implements Framer {
+  skippedBytes = 0;
+  readonly crcErrors = 0;
+  private readonly block: Uint8Array;
+  private readonly gap: number;
+  private length = 0;
+  private lastAt: number;
+  /** The block of this burst was given out (or its beginning was missed): wait for the next pause. */
+  private done = true;
+
+  constructor(config: FixedFrame & { readonly gap: number }) {
+    this.block = new Uint8Array(Math.min(config.length, MAX_FRAME));
+    this.gap = config.gap;
+    this.lastAt = Number.NEGATIVE_INFINITY;
+  }
+
+  push(chunk: Uint8Array, at: number): Frame[] {
+    if (chunk.length === 0) return [];
+    if (at - this.lastAt >= this.gap) {
+      this.skippedBytes += this.length;
+      this.length = 0;
+      this.done = false;
+    }
+    this.lastAt = at;
+    const taken = this.done ? 0 : Math.min(chunk.length, this.block.length - this.length);
+    this.block.set(chunk.subarray(0, taken), this.length);
+    this.length += taken;
+    this.skippedBytes += chunk.length - taken;
+    if (this.done || this.length < this.block.length) return [];
+    this.done = true;
+    this.length = 0;
+    return [{ bytes: this.block.slice(), at }];
+  }
+
+  reset(at: number): void {
+    this.skippedBytes += this.length;
+    this.length = 0;
+    this.done = true;
+    this.lastAt = at;
+  }
+}

@@ -1,0 +1,105 @@
+/** Frames by line terminator. */
+import type { Frame, Framer, LineFrame } from './types.ts';
+import { MAX_FRAME } from './types.ts';
+
+/**
+ * A port is opened in the middle of a line as a rule, and the tail of `T=121.5` reads like a value. So the line under way
+ * when the port opens is thrown away, unless nothing came for this long (milliseconds) after opening.
+ */
+const QUIET = 100;
+const NEWLINE = 10;
+const CARRIAGE_RETURN = 13;
+
+export class LineFramer implements Framer {
+  skippedBytes = 0;
+  readonly crcErrors = 0;
+  private readonly terminator: Uint8Array;
+  private readonly start: Uint8Array;
+  private readonly optionalReturn: boolean;
+  private readonly maxLength: number;
+  /** The line so far, with as much of its terminator as has come. */
+  private readonly line: Uint8Array;
+  private length = 0;
+  /** Skipping up to the next terminator. */
+  private lost = false;
+  private openedAt: number | undefined;
+
+  constructor(config: LineFrame) {
+    const text = new TextEncoder();
+    this.terminator = config.terminator === undefined ? Uint8Array.of(NEWLINE) : text.encode(config.terminator);
+    this.optionalReturn = config.terminator === undefined || config.terminator === '\n';
+    this.start = text.encode(config.start ?? '');
+    this.maxLength = Math.min(config.maxLength, MAX_FRAME);
+    this.line = new Uint8Array(this.maxLength + this.terminator.length + 1);
+  }
+
+  push(chunk: Uint8Array, at: number): Frame[] {
+    if (this.openedAt !== undefined && chunk.length > 0) {
+      this.lost = at - this.openedAt < QUIET;
+      this.openedAt = undefined;
+    }
+    const frames: Frame[] = [];
+    for (const byte of chunk) {
+      if (this.length === this.line.length) {
+        // Too long. The last bytes stay, since they may be the first of the terminator.
+        const keep = this.terminator.length - 1;
+        this.skippedBytes += this.length - keep;
+        this.line.copyWithin(0, this.length - keep, this.length);
+        this.length = keep;
+        this.lost = true;
+      }
+      this.line[this.length++] = byte;
+      if (this.terminated()) {
+        const frame = this.take();
+        if (frame !== undefined) frames.push({ bytes: frame, at });
+      }
+    }
+    return frames;
+  }
+
+  reset(at: number): void {
+    this.skippedBytes += this.length;
+    this.length = 0;
+    this.lost = false;
+    this.openedAt = at;
+  }
+
+  private terminated(): boolean {
+    const from = this.length - this.terminator.length;
+    if (from < 0) return false;
+    for (let i = this.terminator.length - 1; i >= 0; i--) if (this.line[from + i] !== this.terminator[i]) return false;
+    return true;
+  }
+
+  /** Empty lines are neither frames nor skipped. */
+  private take(): Uint8Array | undefined {
+    const total = this.length;
+    let end = total - this.terminator.length;
+    this.length = 0;
+    if (this.lost) {
+      this.skippedBytes += total;
+      this.lost = false;
+      return undefined;
+    }
+    if (this.optionalReturn && end > 0 && this.line[end - 1] === CARRIAGE_RETURN) end--;
+    if (end === 0) return undefined;
+    const begin = lastIndexOf(this.line, this.start, end);
+    if (begin < 0 || end - begin > this.maxLength) {
+      this.skippedBytes += total;
+      return undefined;
+    }
+    this.skippedBytes += begin;
+    return this.line.slice(begin, end);
+  }
+}
+
+/** Where `needle` last begins in `data[0..end)`; 0 for an empty one, -1 when nowhere. */
+function lastIndexOf(data: Uint8Array, needle: Uint8Array, end: number): number {
+  if (needle.length === 0) return 0;
+  for (let at = end - needle.length; at >= 0; at--) {
+    let i = 0;
+    while (i < needle.length && data[at + i] === needle[i]) i++;
+    if (i === needle.length) return at;
+  }
+  return -1;
+}

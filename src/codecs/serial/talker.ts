@@ -1,0 +1,132 @@
+/**
+ * A serial talker without its port: bytes in, samples out. It never throws on what the wire brings.
+ * One shape for the device; with NMEA one for each sentence that points ask for.
+ */
+import type { PointInfo, Sample, Shape, Value } from '../../core/point.ts';
+import { storageOf } from '../../core/point.ts';
+import { ABSENT, GOOD } from '../../core/reasons.ts';
+import { BinaryDecoder } from './binary-decoder.ts';
+import { createFramer } from './framer.ts';
+import { NmeaDecoder } from './nmea.ts';
+import { CsvDecoder, JsonDecoder, KeyValueDecoder, RegexDecoder } from './text-decoders.ts';
+import type { DecodeConfig, Decoder, FrameConfig, Framer, PointConfig, TalkerConfig } from './types.ts';
+import { isScaled, toReading } from './values.ts';
+
+/** Where a point stands in the frame: `from`, or a field of its own name. */
+export function sourceOf(name: string, point: PointConfig): string {
+  return String(point.from ?? name);
+}
+
+/** The shape that a point belongs to: the sentence of NMEA, else ''. */
+export function groupOf(decode: DecodeConfig, name: string, point: PointConfig): string {
+  return decode.type === 'nmea' ? (sourceOf(name, point).split('.')[0] ?? '') : '';
+}
+
+function createDecoder({ decode, points }: TalkerConfig): Decoder {
+  const sources = Array.from(points, ([name, point]) => sourceOf(name, point));
+  switch (decode.type) {
+    case 'regex':
+      return new RegexDecoder(decode);
+    case 'csv':
+      return new CsvDecoder(decode, sources);
+    case 'json':
+      return new JsonDecoder();
+    case 'key-value':
+      return new KeyValueDecoder(decode);
+    case 'nmea':
+      return new NmeaDecoder(sources.map((from) => from.split('.')[0] ?? ''));
+    case 'binary':
+      return new BinaryDecoder(decode);
+  }
+}
+
+/** An NMEA sentence begins at its `$`, whatever noise stands before it in the line. */
+export function framingOf({ frame, decode }: Pick<TalkerConfig, 'frame' | 'decode'>): FrameConfig {
+  return frame.type === 'line' && decode.type === 'nmea' && frame.start === undefined ? { ...frame, start: '$' } : frame;
+}
+
+interface Group {
+  readonly shape: Shape;
+  readonly points: readonly { readonly from: string; readonly config: PointConfig }[];
+}
+
+export interface TalkerCounters {
+  /** Frames that gave a sample. */
+  frames: number;
+  /** Frames with a right form that no point of ours asks for. */
+  otherFrames: number;
+  crcErrors: number;
+  badFrames: number;
+  skippedBytes: number;
+}
+
+export class Talker {
+  readonly shapes: readonly Shape[];
+  private readonly framer: Framer;
+  private readonly decoder: Decoder;
+  private readonly groups = new Map<string, Group>();
+  private readonly counts = { frames: 0, otherFrames: 0, crcErrors: 0, badFrames: 0 };
+
+  /** @throws SluiceError config-invalid for a pattern that is none */
+  constructor(config: TalkerConfig) {
+    this.framer = createFramer(framingOf(config));
+    this.decoder = createDecoder(config);
+    const members = Map.groupBy(config.points, ([name, point]) => groupOf(config.decode, name, point));
+    for (const [group, points] of members)
+      this.groups.set(group, {
+        shape: { device: config.device, points: points.map(([name, point]) => infoOf(name, point)) },
+        points: points.map(([name, point]) => ({ from: sourceOf(name, point), config: point })),
+      });
+    this.shapes = Array.from(this.groups.values(), (group) => group.shape);
+  }
+
+  /** @param at monotonic milliseconds at which the chunk arrived */
+  push(chunk: Uint8Array, at: number): Sample[] {
+    const samples: Sample[] = [];
+    for (const frame of this.framer.push(chunk, at)) {
+      const sample = this.decode(frame.bytes, frame.at);
+      if (sample !== undefined) samples.push(sample);
+    }
+    return samples;
+  }
+
+  /** The port was opened (again): what came before belongs to nothing. */
+  reset(at: number): void {
+    this.framer.reset(at);
+  }
+
+  get counters(): TalkerCounters {
+    return { ...this.counts, crcErrors: this.counts.crcErrors + this.framer.crcErrors, skippedBytes: this.framer.skippedBytes };
+  }
+
+  private decode(frame: Uint8Array, at: number): Sample | undefined {
+    const decoded = this.decoder.decode(frame);
+    if (decoded.kind === 'refused') {
+      if (decoded.cause === 'crc') this.counts.crcErrors++;
+      else this.counts.badFrames++;
+      return undefined;
+    }
+    const group = decoded.kind === 'fields' ? this.groups.get(decoded.group) : undefined;
+    if (decoded.kind === 'other' || group === undefined) {
+      this.counts.otherFrames++;
+      return undefined;
+    }
+    const values: Value[] = [];
+    const reasons = new Uint8Array(group.points.length);
+    for (const [i, { from, config }] of group.points.entries()) {
+      const reading = toReading(decoded.get(from), config);
+      values.push(reading.value);
+      reasons[i] = reading.reason;
+    }
+    if (reasons.every((reason) => reason === ABSENT)) {
+      this.counts.otherFrames++;
+      return undefined;
+    }
+    this.counts.frames++;
+    return { shape: group.shape, at, values, reasons: reasons.every((reason) => reason === GOOD) ? null : reasons };
+  }
+}
+
+function infoOf(name: string, point: PointConfig): PointInfo {
+  return { name, type: point.type, storage: storageOf(point.type, isScaled(point)), unit: point.unit, writable: false };
+}

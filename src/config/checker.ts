@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { Fault, Path } from './fault.ts';
+import { pathText } from './fault.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { explain, UNION } from './zod-words.ts';
+import { explain, MISSING, UNION } from './zod-words.ts';
 
 export type Section = Readonly<Record<string, unknown>>;
 export type Want = 'value' | 'key';
@@ -28,33 +29,41 @@ export function check<T extends z.ZodType>(
 ): z.output<T> | undefined {
   const result = schema.safeParse(value, { error: explain });
   if (result.success) return result.data;
-  for (const issue of result.error.issues) tell(issue, [], place, report);
+  const told: { fault: Fault; key: string; missing: boolean }[] = [];
+  const meant = new Set<string>();
+  for (const issue of result.error.issues) {
+    tell(issue, [], place, (fault, path, missing = false) => {
+      const word = / is not a key that belongs here; did you mean "([^"]+)"\?$/.exec(fault.message)?.[1];
+      if (word !== undefined) meant.add(pathText([...path.slice(0, -1), word]));
+      told.push({ fault, key: pathText(path), missing });
+    });
+  }
+  // `unti: 1` is one mistake, not two: the unknown key is told, the key that it was meant to be is not called missing.
+  for (const { fault, key, missing } of told) if (!missing || !meant.has(key)) report(fault);
   return undefined;
 }
 
-function tell(issue: z.core.$ZodIssue, base: Path, place: Place, report: (fault: Fault) => void): void {
+type Tell = (fault: Fault, path: Path, missing?: boolean) => void;
+
+function tell(issue: z.core.$ZodIssue, base: Path, place: Place, report: Tell): void {
   const path = [...base, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   if (issue.code === 'unrecognized_keys') {
     const lines = issue.message.split('\n');
-    for (const [i, key] of issue.keys.entries()) report(place.fault([...path, key], lines[i] ?? lines[0] ?? '', 'key'));
+    for (const [i, key] of issue.keys.entries())
+      report(place.fault([...path, key], lines[i] ?? lines[0] ?? '', 'key'), [...path, key]);
   } else if (issue.code === 'invalid_union' && issue.message === UNION) {
     tellUnion(issue.errors, path, place, report);
   } else if (issue.code === 'invalid_key') {
-    report(place.fault(path, issue.issues[0]?.message ?? issue.message, 'key'));
+    report(place.fault(path, issue.issues[0]?.message ?? issue.message, 'key'), path);
   } else if (issue.code === 'invalid_element') {
     for (const inner of issue.issues) tell(inner, path, place, report);
   } else {
-    report(place.fault(path, issue.message));
+    report(place.fault(path, issue.message), path, issue.message.startsWith(MISSING));
   }
 }
 
 /** The branch that the author meant is the one whose basic type fits; where several or none do, all are offered. */
-function tellUnion(
-  branches: readonly (readonly z.core.$ZodIssue[])[],
-  path: Path,
-  place: Place,
-  report: (fault: Fault) => void,
-): void {
+function tellUnion(branches: readonly (readonly z.core.$ZodIssue[])[], path: Path, place: Place, report: Tell): void {
   const meant = branches.filter(
     (issues) => !issues.some((i) => i.path.length === 0 && (i.code === 'invalid_type' || i.code === 'invalid_value')),
   );
@@ -66,5 +75,5 @@ function tellUnion(
   const words = [
     ...new Set(branches.map((issues) => issues[0]?.message.replace(/; this is .*$/, '')).filter((w) => w && w !== UNION)),
   ];
-  report(place.fault(path, words.slice(0, 4).join(', or ') || 'this is not allowed here'));
+  report(place.fault(path, words.slice(0, 4).join(', or ') || 'this is not allowed here'), path);
 }

@@ -40,6 +40,8 @@ export interface RuleKindSchema {
   readonly doc: string;
   /** `number`: the point must have numeric storage; `any`: every point will do. */
   readonly needs: 'number' | 'any';
+  /** What the schema of one key cannot say (`deadband` is 0 when not given), as a sentence; undefined when all is well. */
+  check?(setting: unknown, deadband: number): string | undefined;
 }
 
 /** A destination, for example `mqtt`. */

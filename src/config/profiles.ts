@@ -109,7 +109,10 @@ export class ProfileLibrary {
     this.faults.push(...source.faults);
     if (source.faults.length > 0) return { broken: true };
     const written = check(profileSchema, source.value, placeOf(source, []), report);
-    if (written === undefined) return { broken: true };
+    if (written === undefined) {
+      if (isSection(source.value)) this.#checkLine(source, source.value, report);
+      return { broken: true };
+    }
     const parent = written.extends === undefined ? undefined : this.#parent(written.extends, source, [...trail, name]);
     const family = written.family ?? parent?.family;
     if (family === undefined) {
@@ -132,8 +135,9 @@ export class ProfileLibrary {
       points,
     };
     if (points.size === 0) report(source.fault(['points'], 'a profile needs at least one point'));
-    this.#checkLine(profile, report);
-    return this.faults.length > before ? { broken: true } : { profile };
+    this.#checkLine(source, { ...written, family }, report);
+    const orphan = written.extends !== undefined && parent === undefined;
+    return orphan || this.faults.length > before ? { broken: true } : { profile };
   }
 
   #parent(name: string, source: YamlSource, trail: readonly string[]): Profile | undefined {
@@ -143,17 +147,16 @@ export class ProfileLibrary {
     if (trail.length >= MAX_EXTENDS) return refuse(`profiles extend each other more than ${MAX_EXTENDS} deep`) as undefined;
     const found = this.#done.get(name) ?? this.#read(name, trail);
     if ('missing' in found) return refuse(found.missing) as undefined;
-    if ('broken' in found) return refuse(`the profile "${name}" has faults of its own`) as undefined;
+    if ('broken' in found) return undefined;
     this.#done.set(name, found);
     return found.profile;
   }
 
-  #checkLine(profile: Profile, report: (fault: Fault) => void): void {
-    const kinds = this.#kinds.drivers.filter((kind) => kind.family === profile.family);
+  #checkLine(source: YamlSource, written: Section, report: (fault: Fault) => void): void {
+    const kinds = this.#kinds.drivers.filter((kind) => kind.family === written.family);
+    // A network protocol of the family may know no line at all; a profile is written for the one that knows most.
     const richest = kinds.toSorted((a, b) => shapeSize(b) - shapeSize(a))[0];
-    if (richest === undefined) return;
-    for (const layer of profile.line)
-      if (layer.source.file === profile.file) check(richest.line, layer.value, placeOf(layer.source, layer.path), report);
+    if (richest !== undefined && isSection(written.line)) check(richest.line, written.line, placeOf(source, ['line']), report);
   }
 
   #families(): string[] {

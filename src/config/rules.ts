@@ -6,8 +6,8 @@ import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Kinds, ResolvedRule } from './kinds.ts';
-import { ruleSchema } from './sections.ts';
-import { hint } from './suggest.ts';
+import { RULE_KEYS, ruleSchema } from './sections.ts';
+import { hint, nearest } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
 
@@ -43,7 +43,10 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
           'key',
         ),
       );
-    if (checked === undefined || point === undefined) continue;
+    if (checked === undefined) continue;
+    const wrong = kind.check?.(checked[kind.key], checked.deadband ?? 0);
+    if (wrong !== undefined) report(source.fault([...at, kind.key], wrong, 'key'));
+    if (point === undefined) continue;
     rules.set(name, {
       name,
       device: point.device,
@@ -71,9 +74,16 @@ function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContex
   const given = kinds.rules.filter((kind) => Object.hasOwn(value, kind.key));
   const [first, second] = given;
   if (first === undefined) {
+    // A misspelt kind key has been told as an unknown key already.
+    const misspelt = Object.keys(value).some(
+      (key) =>
+        nearest(
+          key,
+          kinds.rules.map((kind) => kind.key),
+        ) && !RULE_KEYS.includes(key),
+    );
     const all = kinds.rules.map((kind) => `${kind.key}:`).join(' ');
-    // A misspelt kind key is told as an unknown key already; this then says what the rule still lacks.
-    report(source.fault(at, `the rule does not say what is watched; write one of ${all}`, 'key'));
+    if (!misspelt) report(source.fault(at, `the rule does not say what is watched; write one of ${all}`, 'key'));
     return undefined;
   }
   if (second !== undefined) {

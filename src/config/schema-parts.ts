@@ -53,7 +53,11 @@ function wrongText(input: unknown, words: string, unit: string): string | undefi
 export const NAME = /^[a-z0-9][a-z0-9_-]*$/;
 export const NAME_WORDS = 'a name has small letters, digits, - and _, and starts with a letter or digit';
 /** Gateway id, bus, device, point, rule, forwarder. */
-export const name = () => z.string().max(64).regex(NAME, NAME_WORDS);
+export const name = () =>
+  z
+    .string({ error: (issue) => (issue.input === undefined ? `this key is missing; ${NAME_WORDS}` : undefined) })
+    .max(64)
+    .regex(NAME, NAME_WORDS);
 
 /** A word written in the file, or where to find it: `{file: /run/secrets/x}`, `{env: MQTT_PASSWORD}`. */
 export type Secret = string | { readonly file: string } | { readonly env: string };

@@ -6,11 +6,11 @@
  * - Keys are text, each once per map; `<<` merges other maps under the written keys.
  */
 import { readFileSync, statSync } from 'node:fs';
-import type { Node, Pair, Range, YAMLMap } from 'yaml';
+import type { Document, Node, Pair, Range, YAMLError, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
-import { explainYaml } from './yaml-words.ts';
+import { explainYaml, NO_ANCHOR } from './yaml-words.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 const MAX_DEPTH = 40;
@@ -124,7 +124,8 @@ export function parseYamlText(file: string, text: string): YamlSource {
       prettyErrors: false,
       keepSourceTokens: false,
     });
-    for (const error of [...doc.errors, ...doc.warnings].slice(0, MAX_YAML_FAULTS)) at(error.pos[0], explainYaml(error, clean));
+    for (const error of [...doc.errors, ...doc.warnings].slice(0, MAX_YAML_FAULTS))
+      at(quoteBefore(doc, error) ?? error.pos[0], explainYaml(error, clean));
     const root = doc.contents as Node | null;
     if (faults.length > 0) return new YamlSource(file, { value: undefined, faults, root, lines, targets });
     if (root === null || (isScalar(root) && root.value === null)) {
@@ -135,6 +136,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
       Alias: (_, node) => {
         const target = anchors.get(node.source);
         if (target !== undefined) targets.set(node, target);
+        else at(node.range?.[0] ?? 0, NO_ANCHOR);
       },
       Value: (_, node) => {
         if ('anchor' in node && node.anchor) anchors.set(node.anchor, node);
@@ -151,6 +153,19 @@ export function parseYamlText(file: string, text: string): YamlSource {
           : `this cannot be read as YAML: ${error instanceof Error ? error.message : String(error)}`;
     return refused(file, words);
   }
+}
+
+/** A quote that was never closed is told where it was opened, not at the end of the file. */
+function quoteBefore(doc: Document, error: YAMLError): number | undefined {
+  if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return undefined;
+  let start: number | undefined;
+  visit(doc, {
+    Scalar: (_, node) => {
+      const quoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
+      if (quoted && node.range && node.range[0] <= error.pos[0] && node.range[2] >= error.pos[0]) start = node.range[0];
+    },
+  });
+  return start;
 }
 
 class TooMuch extends Error {}

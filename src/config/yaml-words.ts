@@ -1,9 +1,11 @@
 import type { YAMLError } from 'yaml';
 
+export const NO_ANCHOR = 'there is no anchor (&name) before this alias (*name); put text that begins with * in quotes';
+
 /** What a YAML library calls its errors, in the words of somebody who indents with spaces for the first time. */
 const WORDS: Partial<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias (*name) cannot have an anchor or a tag; remove it',
-  BAD_ALIAS: 'there is no anchor (&name) before this alias (*name); put text that begins with * in quotes',
+  BAD_ALIAS: NO_ANCHOR,
   BAD_COLLECTION_TYPE: 'the tag before this does not fit; remove the tag',
   BAD_DIRECTIVE: 'a line that begins with % means nothing here; remove it',
   BAD_DQ_ESCAPE: 'a backslash in "double quotes" needs to be written twice; or use \'single quotes\'',
@@ -29,11 +31,12 @@ export function explainYaml(error: YAMLError, text: string): string {
   const offset = error.pos[0];
   if (error.code === 'BAD_SCALAR_START' && text[offset] !== undefined)
     return `text that begins with ${text[offset]} must be put in quotes`;
+  const bracket = /end with an? (\S)/.exec(error.message)?.[1];
+  if (bracket) return `a closing ${bracket} is missing before this`;
   if (error.code === 'MISSING_CHAR') {
     // The library knows which sign it wants; nothing else in its sentence helps a technician.
-    const sign = /(?:Missing closing (\S+?)quote)|(?:end with an? (\S))|(?:Missing (, ) or)/.exec(error.message);
-    if (sign?.[1]) return `a closing ${sign[1] === 'single' ? "'" : '"'} is missing`;
-    if (sign?.[2]) return `a closing ${sign[2]} is missing`;
+    const quote = /closing (['"])quote/.exec(error.message)?.[1];
+    if (quote) return `the text that begins here lacks its closing ${quote}`;
     if (/,/.test(error.message)) return 'a comma is missing between two entries';
     if (/space/.test(error.message)) return 'a space is missing here';
     if (/:/.test(error.message)) return 'a ":" and a value are missing after this key';

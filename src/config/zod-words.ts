@@ -5,6 +5,9 @@ import { hint } from './suggest.ts';
 /** What `explain` says of a union; the checker then looks into its branches. */
 export const UNION = '\0union';
 
+/** How every sentence about a missing key begins. */
+export const MISSING = 'this key is missing';
+
 const EXPECTED: Record<string, string> = {
   string: 'a text',
   number: 'a number',
@@ -33,7 +36,7 @@ export function explain(issue: z.core.$ZodRawIssue): string {
       return invalidType(String(issue.expected), issue.input);
     case 'invalid_value': {
       const values = (issue.values as unknown[]).map(String);
-      if (issue.input === undefined) return `this key is missing; write ${choice(values)}`;
+      if (issue.input === undefined) return `${MISSING}; write ${choice(values)}`;
       if (values.length === 1) return `write ${values[0]} here`;
       const word = typeof issue.input === 'object' ? undefined : String(issue.input);
       if (word === undefined) return `write ${choice(values)}`;
@@ -67,7 +70,7 @@ export function explain(issue: z.core.$ZodRawIssue): string {
 
 function invalidType(expected: string, input: unknown): string {
   const what = EXPECTED[expected] ?? `a value of another kind (${expected})`;
-  if (input === undefined) return `this key is missing; write ${what}`;
+  if (input === undefined) return `${MISSING}; write ${what}`;
   if (input === null) return `nothing is written here; write ${what}`;
   if (expected === 'number' || expected === 'int') {
     if (typeof input === 'number')

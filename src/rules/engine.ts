@@ -1,0 +1,250 @@
+/**
+ * The rule engine. Its invariants:
+ *
+ * - Pure: it reads no clock and keeps no timer. Times come in with samples, ticks and moments, all monotonic milliseconds.
+ * - The outcome depends on the readings only, not on when `tick` is called: a late tick reports what it finds at the time
+ *   when it came due, and a sample first does what had come due before it (a delay that ends at the very moment of a
+ *   reading has run out).
+ * - A bad reading neither begins nor ends an alarm. An on-delay runs on through it, since the last known value was in alarm
+ *   (a failing sensor must not put off an alarm); an off-delay does not run out before a value proves that all is well.
+ * - The value inside the deadband stops either delay: a delay means that its condition held all the time.
+ * - A restart neither repeats nor loses an activation: the state as last taken with `takeDirty` goes on under the same
+ *   occurrence, and a running delay counts the time in between when the wall clock was known on both sides.
+ * - A record of a shape without rules costs one look-up.
+ * - Bounded: one state a rule, nothing kept per reading; transitions are handed over by the call that made them.
+ */
+import type { ResolvedRule } from '../config/kinds.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Sample, Shape } from '../core/point.ts';
+import { hasValue, reasonAt } from '../core/point.ts';
+import type { AlarmTransition } from '../core/ports.ts';
+import { ABSENT } from '../core/reasons.ts';
+import { RULE_KINDS } from './kinds.ts';
+import type { RuleKind } from './rule-kind.ts';
+import type { AlarmView } from './rule-machine.ts';
+import { RuleMachine } from './rule-machine.ts';
+import type { Moment, RuleState } from './rule-state.ts';
+import { fingerprint } from './rule-state.ts';
+import { changedMessage, removedMessage } from './words.ts';
+
+interface Watched {
+  readonly index: number;
+  readonly machine: RuleMachine;
+}
+
+export interface RuleEngineOptions {
+  readonly rules: Iterable<ResolvedRule>;
+  /** The moment from which silence is counted and at which `saved` is taken up. */
+  readonly start: Moment;
+  /** What `takeDirty` or `state` of an earlier run gave. */
+  readonly saved?: Iterable<RuleState> | undefined;
+  /** Shapes known already; others are taken in when their first sample comes. They tell the units for messages. */
+  readonly shapes?: Iterable<Shape> | undefined;
+  /** Default RULE_KINDS. */
+  readonly kinds?: readonly RuleKind[] | undefined;
+}
+
+/** Rule states to be stored with the next commit. */
+export interface DirtyRules {
+  readonly changed: readonly RuleState[];
+  /** Names whose stored state is to be deleted. */
+  readonly removed: readonly string[];
+}
+
+const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
+const UNWATCHED: readonly Watched[] = Object.freeze([]);
+
+export class RuleEngine {
+  readonly #kinds: ReadonlyMap<string, RuleKind>;
+  #machines = new Map<string, RuleMachine>();
+  #byPoint = new Map<string, RuleMachine[]>();
+  #watched = new WeakMap<Shape, readonly Watched[]>();
+  #removed = new Set<string>();
+  #out: AlarmTransition[] = [];
+  /** Not later than the earliest `wake` of all machines. */
+  #wake = Number.POSITIVE_INFINITY;
+  readonly #emit = (transition: AlarmTransition): void => void this.#out.push(transition);
+
+  /**
+   * Transitions that the start itself makes (a saved alarm whose rule is gone or was changed) come with the first call
+   * of `tick` or `sample`; `nextDue` is then the start.
+   * @throws SluiceError internal: a rule of an unknown kind
+   */
+  constructor(options: RuleEngineOptions) {
+    const { start } = options;
+    this.#kinds = new Map((options.kinds ?? RULE_KINDS).map((kind) => [kind.key, kind]));
+    const saved = new Map([...(options.saved ?? [])].map((state) => [state.rule, state]));
+    for (const rule of options.rules) {
+      const before = saved.get(rule.name);
+      saved.delete(rule.name);
+      const same = before?.fingerprint === fingerprint(rule);
+      const machine = this.#make(rule, start, same ? before : undefined);
+      this.#machines.set(rule.name, machine);
+      if (before === undefined || same) continue;
+      machine.occurrence = before.occurrence;
+      machine.touch();
+      if (before.state !== 'normal') this.#end(before, start.at, changedMessage(rule.name, before.point));
+    }
+    for (const gone of saved.values()) {
+      this.#removed.add(gone.rule);
+      if (gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
+    }
+    this.#index(options.shapes ?? []);
+  }
+
+  /** Evaluates one record. Call it with every sample, also those that `report:` keeps out of the log. */
+  sample(sample: Sample): readonly AlarmTransition[] {
+    const watched = this.#watched.get(sample.shape) ?? this.#bind(sample.shape);
+    if (watched.length === 0) return NOTHING;
+    for (const { index, machine } of watched) {
+      const reason = reasonAt(sample, index);
+      if (reason === ABSENT) continue;
+      const value = sample.values[index];
+      if (value === undefined || !hasValue(reason) || (typeof value === 'number' && !Number.isFinite(value)))
+        machine.bad(sample.at);
+      else machine.value(sample.at, value);
+      if (machine.wake < this.#wake) this.#wake = machine.wake;
+    }
+    return this.#out.length === 0 ? NOTHING : this.#take();
+  }
+
+  /** Does what has come due up to and including `now`; transitions in the order of their times. */
+  tick(now: number): readonly AlarmTransition[] {
+    if (now < this.#wake) return NOTHING;
+    for (const machine of this.#machines.values()) if (machine.wake <= now) machine.advance(now);
+    const out = this.#out.length === 0 ? NOTHING : this.#take().sort((a, b) => a.at - b.at);
+    this.#findWake();
+    return out;
+  }
+
+  /**
+   * The monotonic time at which to call `tick`; undefined when no time will change anything. It may be early (a reading
+   * has meanwhile put off what was due), never late. Ask after every call of `sample`, `tick`, `reload`, `clockKnown`.
+   */
+  nextDue(): number | undefined {
+    return this.#wake === Number.POSITIVE_INFINITY ? undefined : this.#wake;
+  }
+
+  /**
+   * The wall clock has become known in this run (not needed when it was at the start): delays of an earlier run count the
+   * time that the gateway was off. Call `tick` afterwards.
+   */
+  clockKnown(moment: Moment): void {
+    for (const machine of this.#machines.values()) machine.clockKnown(moment);
+    this.#findWake();
+  }
+
+  /**
+   * Takes over a new set of rules, matched by name. An unchanged rule keeps its state and timers (message and severity do
+   * not count as a change, they hold from the next transition on). A changed rule starts anew, counting on its
+   * occurrences; a removed one is forgotten. Either ends its alarm with a `normal` transition.
+   * @throws SluiceError internal: a rule of an unknown kind; nothing has changed then.
+   */
+  reload(rules: Iterable<ResolvedRule>, moment: Moment, shapes: Iterable<Shape> = []): readonly AlarmTransition[] {
+    const next = new Map<string, RuleMachine>();
+    const renamed: [RuleMachine, ResolvedRule][] = [];
+    for (const rule of rules) {
+      const old = this.#machines.get(rule.name);
+      if (old?.fingerprint !== fingerprint(rule)) next.set(rule.name, this.#make(rule, moment));
+      else {
+        next.set(rule.name, old);
+        renamed.push([old, rule]);
+      }
+    }
+    for (const machine of this.#machines.values()) if (machine.wake <= moment.at) machine.advance(moment.at);
+    for (const [machine, rule] of renamed) machine.rename(rule);
+    for (const old of this.#machines.values()) {
+      const machine = next.get(old.name);
+      if (machine === old) continue;
+      const words = machine === undefined ? removedMessage : changedMessage;
+      if (old.active) this.#end(old.save(moment), moment.at, words(old.name, old.point));
+      if (machine === undefined) this.#removed.add(old.name);
+      else {
+        machine.occurrence = old.occurrence;
+        machine.touch();
+      }
+    }
+    for (const [name, machine] of next) {
+      // A rule that comes back before its removal was stored must overwrite what is stored.
+      if (this.#removed.delete(name)) machine.touch();
+    }
+    this.#machines = next;
+    const out = this.#out.length === 0 ? NOTHING : this.#take();
+    this.#index(shapes);
+    return out;
+  }
+
+  /** The state of every rule, whole. */
+  state(moment: Moment): RuleState[] {
+    return [...this.#machines.values()].map((machine) => machine.save(moment));
+  }
+
+  /**
+   * The states that differ from what was last taken. Ask with every commit: a running delay is taken when it starts and
+   * ends, and again each twentieth of its length (10 s at least), so that a restart without a known clock loses no more.
+   */
+  takeDirty(moment: Moment): DirtyRules {
+    const changed: RuleState[] = [];
+    for (const machine of this.#machines.values()) {
+      if (!machine.unsaved(moment.at)) continue;
+      changed.push(machine.save(moment));
+      machine.saved(moment.at);
+    }
+    const removed = [...this.#removed];
+    this.#removed.clear();
+    return { changed, removed };
+  }
+
+  /** The commit that carried these failed: they are dirty again. */
+  giveBack(dirty: DirtyRules): void {
+    for (const state of dirty.changed) this.#machines.get(state.rule)?.touch();
+    for (const name of dirty.removed) if (!this.#machines.has(name)) this.#removed.add(name);
+  }
+
+  /** The alarms that are active, in the order of the rules. */
+  alarms(moment: Moment): AlarmView[] {
+    return [...this.#machines.values()].filter((machine) => machine.active).map((machine) => machine.view(moment));
+  }
+
+  #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
+    const kind = this.#kinds.get(rule.kind);
+    if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
+    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved);
+  }
+
+  #end(state: RuleState, at: number, message: string): void {
+    const { rule, occurrence, severity, point } = state;
+    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message });
+  }
+
+  #index(shapes: Iterable<Shape>): void {
+    this.#byPoint = Map.groupBy(this.#machines.values(), (machine) => machine.point);
+    this.#watched = new WeakMap();
+    for (const shape of shapes) this.#bind(shape);
+    this.#findWake();
+  }
+
+  #bind(shape: Shape): readonly Watched[] {
+    const found = shape.points.flatMap((info, index) =>
+      (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map((machine) => {
+        machine.know(info);
+        return { index, machine };
+      }),
+    );
+    const watched = found.length === 0 ? UNWATCHED : found;
+    this.#watched.set(shape, watched);
+    return watched;
+  }
+
+  #take(): AlarmTransition[] {
+    const out = this.#out;
+    this.#out = [];
+    return out;
+  }
+
+  #findWake(): void {
+    let wake = this.#out[0]?.at ?? Number.POSITIVE_INFINITY;
+    for (const machine of this.#machines.values()) if (machine.wake < wake) wake = machine.wake;
+    this.#wake = wake;
+  }
+}

@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { decimalSum, isNumeric, ruleKind } from '../rule-kind.ts';
+
+/** In alarm: value > setpoint. Back: value <= setpoint - deadband. */
+export const above = ruleKind({
+  key: 'above',
+  schema: z.number(),
+  doc: 'In alarm while the value is greater than this number (equal is not enough).',
+  needs: 'number',
+  create(setpoint, deadband) {
+    const back = decimalSum(setpoint, -deadband);
+    return {
+      type: 'value',
+      words: `above ${setpoint}`,
+      judge: (value) => (!isNumeric(value) ? 'between' : value > setpoint ? 'alarm' : value <= back ? 'normal' : 'between'),
+    };
+  },
+});

@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import { decimalSum, isNumeric, ruleKind } from '../rule-kind.ts';
+
+/** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. Written like `range:` of a point. */
+export const outside = ruleKind({
+  key: 'outside',
+  schema: z
+    .strictObject({
+      min: z.number().describe('The lowest value that is well.'),
+      max: z.number().describe('The highest value that is well.'),
+    })
+    .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] }),
+  doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough).',
+  needs: 'number',
+  create({ min, max }, deadband) {
+    const low = decimalSum(min, deadband);
+    const high = decimalSum(max, -deadband);
+    return {
+      type: 'value',
+      words: `outside ${min} to ${max}`,
+      judge: (value) =>
+        !isNumeric(value)
+          ? 'between'
+          : value < min || value > max
+            ? 'alarm'
+            : low <= value && value <= high
+              ? 'normal'
+              : 'between',
+    };
+  },
+  check({ min, max }, deadband) {
+    if (decimalSum(min, deadband) <= decimalSum(max, -deadband)) return undefined;
+    return `with a deadband of ${deadband} no value between ${min} and ${max} would end the alarm; write at most ${(max - min) / 2}`;
+  },
+});

@@ -1,0 +1,11 @@
+import { duration } from '../../config/schema-parts.ts';
+import { ruleKind } from '../rule-kind.ts';
+
+/** In alarm: no good or uncertain value for this long. Back: the next one. An onDelay adds to the duration. */
+export const stale = ruleKind({
+  key: 'stale',
+  schema: duration({ min: 1, max: 365 * 86_400_000 }),
+  doc: 'In alarm when the point had no value for this long; bad readings are no values.',
+  needs: 'any',
+  create: (after) => ({ type: 'silence', after }),
+});

@@ -1,0 +1,57 @@
+import type { z } from 'zod';
+import type { RuleKindSchema } from '../config/kinds.ts';
+import type { Value } from '../core/point.ts';
+
+/** `between` lies inside the deadband: it neither begins an alarm nor ends one. */
+export type Verdict = 'alarm' | 'between' | 'normal';
+
+/** A condition that one value alone decides. */
+export interface ValueCondition {
+  readonly type: 'value';
+  /** Pure. Never called with NaN or an infinity. */
+  judge(value: Value): Verdict;
+  /** Follows the value in a message: `above 8`. Empty where the value says it all. */
+  readonly words: string;
+}
+
+/** A condition that holds when no value came for `after` milliseconds. */
+export interface SilenceCondition {
+  readonly type: 'silence';
+  readonly after: number;
+}
+
+export type Condition = ValueCondition | SilenceCondition;
+
+export interface RuleKind extends RuleKindSchema {
+  /** @param setting the output of `schema`; @param deadband in the unit of the point, at least 0. */
+  create(setting: unknown, deadband: number): Condition;
+  /** What a schema of one key cannot say, as a sentence; undefined when all is well. */
+  check?(setting: unknown, deadband: number): string | undefined;
+}
+
+/** Gives a kind's functions the type that its schema puts out. */
+export function ruleKind<Schema extends z.ZodType>(kind: {
+  key: string;
+  schema: Schema;
+  doc: string;
+  needs: RuleKind['needs'];
+  create(setting: z.output<Schema>, deadband: number): Condition;
+  check?(setting: z.output<Schema>, deadband: number): string | undefined;
+}): RuleKind {
+  const { check, ...rest } = kind;
+  return {
+    ...rest,
+    create: (setting, deadband) => kind.create(setting as z.output<Schema>, deadband),
+    ...(check === undefined ? {} : { check: (setting, deadband) => check(setting as z.output<Schema>, deadband) }),
+  };
+}
+
+/** The sum as a person would write it: 0.3 - 0.1 is 0.2 and not 0.19999999999999998 (15 digits always survive a double). */
+export function decimalSum(a: number, b: number): number {
+  return Number((a + b).toPrecision(15));
+}
+
+/** Comparing a bigint with a number is exact in JavaScript, so int64 points need no conversion. */
+export function isNumeric(value: Value): value is number | bigint {
+  return typeof value === 'number' || typeof value === 'bigint';
+}

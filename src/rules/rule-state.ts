@@ -1,0 +1,80 @@
+/**
+ * What a rule remembers across a restart: plain JSON. Monotonic times mean nothing to another run, so every time is kept
+ * as "this long ago" at `savedAt`; the next run adds the time that the gateway was off when both wall clocks were known.
+ */
+import { z } from 'zod';
+import type { ResolvedRule } from '../config/kinds.ts';
+import type { Value } from '../core/point.ts';
+import { ALARM_STATES, SEVERITIES } from '../core/ports.ts';
+
+/** One instant on both clocks. */
+export interface Moment {
+  /** Monotonic milliseconds of this run. */
+  readonly at: number;
+  /** UTC milliseconds. */
+  readonly wall: number;
+  /** False: `wall` cannot be trusted yet. */
+  readonly wallKnown: boolean;
+}
+
+const ago = z.number().min(0);
+const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
+const schema = z.object({
+  rule: z.string(),
+  /** What the rule measures, as text; another one means that the rule was changed. */
+  fingerprint: z.string(),
+  point: z.string(),
+  severity: z.enum(SEVERITIES),
+  state: z.enum(ALARM_STATES),
+  /** Activations so far. */
+  occurrence: z.int().min(0),
+  /** Wall milliseconds at which the times below were taken. */
+  savedAt: z.number(),
+  wallKnown: z.boolean(),
+  /** A delay that runs, and for how long it has. */
+  pending: z.object({ kind: z.enum(['on', 'off']), elapsed: ago }).optional(),
+  /** How long the alarm has been active. */
+  activeFor: ago.optional(),
+  /** How long the point had no value; only of rules that watch for silence. */
+  silentFor: ago.optional(),
+  value: savedValue.optional(),
+  /** The words with which the active alarm began. */
+  message: z.string().optional(),
+});
+
+export type RuleState = z.output<typeof schema>;
+
+/** A saved state from its JSON text; undefined when it is none (the rule then starts anew). */
+export function parseRuleState(json: string): RuleState | undefined {
+  try {
+    return schema.safeParse(JSON.parse(json)).data;
+  } catch {
+    return undefined;
+  }
+}
+
+export function saveValue(value: Value): NonNullable<RuleState['value']> {
+  return typeof value === 'bigint' ? { int: value.toString() } : value;
+}
+
+export function restoreValue(saved: RuleState['value']): Value | undefined {
+  return typeof saved === 'object' ? BigInt(saved.int) : saved;
+}
+
+/**
+ * What decides whether a rule is still the same: what it measures. Message and severity are not part of it, so that
+ * correcting a word does not throw away nine hours of a ten-hour delay.
+ */
+export function fingerprint(rule: ResolvedRule): string {
+  return JSON.stringify([rule.device, rule.point, rule.kind, sorted(rule.setting), rule.deadband, rule.onDelay, rule.offDelay]);
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, part]) => [key, sorted(part)]),
+  );
+}

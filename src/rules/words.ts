@@ -1,0 +1,45 @@
+/** The sentences of alarms: number, unit, what was exceeded, for how long. */
+import type { ResolvedRule } from '../config/kinds.ts';
+import type { Value } from '../core/point.ts';
+import { formatDuration } from '../core/units.ts';
+import type { Condition } from './rule-kind.ts';
+
+/** What a message can say about the last value. */
+export interface Seen {
+  readonly value: Value | undefined;
+  /** False when bad readings or a restart came after the value. */
+  readonly fresh: boolean;
+  readonly unit: string | undefined;
+}
+
+export function pointOf(rule: ResolvedRule): string {
+  return `${rule.device}.${rule.point}`;
+}
+
+function amount({ value, unit }: Seen): string {
+  // Twelve digits hide the noise of float arithmetic and keep all that an instrument can say.
+  const text = typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(12))) : String(value);
+  return unit === undefined || unit === '' || unit === '1' || typeof value === 'string' ? text : `${text} ${unit}`;
+}
+
+/** `fridge.temperature is 8.3 Cel, above 8 for 10h`, or the rule's own message. */
+export function activeMessage(rule: ResolvedRule, condition: Condition, seen: Seen): string {
+  if (rule.message !== undefined) return rule.message;
+  if (condition.type === 'silence') return `${pointOf(rule)} gave no value for ${formatDuration(condition.after + rule.onDelay)}`;
+  const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
+  const is = seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
+  return `${pointOf(rule)}${is}${condition.words === '' ? '' : `, ${condition.words}`}${held}`;
+}
+
+/** `fridge.temperature is 7.4 Cel, back to normal` */
+export function normalMessage(rule: ResolvedRule, seen: Seen): string {
+  return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, back to normal`;
+}
+
+export function changedMessage(rule: string, point: string): string {
+  return `the rule ${rule} on ${point} was changed and starts anew`;
+}
+
+export function removedMessage(rule: string, point: string): string {
+  return `the rule ${rule} on ${point} was removed`;
+}

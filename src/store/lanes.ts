@@ -91,9 +91,15 @@ export class Lanes {
     return lane;
   }
 
-  /** Whether the number still waits for its acknowledgement. */
+  /** Whether any number of first..last still waits for its acknowledgement. */
+  waitsWithin(first: number, last: number): boolean {
+    return this.#ranges.some(([from, lane], i) => {
+      const to = (this.#ranges[i + 1]?.[0] ?? Number.POSITIVE_INFINITY) - 1;
+      return Math.max(from, this.#ack[lane] + 1, first) <= Math.min(to, last);
+    });
+  }
   waits(seq: number): boolean {
-    return seq >= (this.#ranges[0] as [number, Lane])[0] && seq > this.#ack[this.laneOf(seq)];
+    return this.waitsWithin(seq, seq);
   }
 
   /** The lowest stretch of the lane that is not acknowledged; undefined when the lane owns no number above its cursor. */

@@ -1,0 +1,493 @@
+/**
+ * The log as the main thread sees it: numbers are given here, the tail is held here, commits are sent from here.
+ *
+ * - A number is given once: only below the durable lease.
+ * - Before a record or a hand-over has an effect outside, it lies in the runtime directory (mirror).
+ * - A commit takes everything pending, with the lanes, cursors and alarm states of that moment, in one transaction;
+ *   one commit is under way at a time. History is read only from what is committed.
+ * - Nothing here waits for the disk: `append` and `notice` return at once.
+ * - Bounds: what waits for the disk (pending.ts), what is kept for live batches (recent.ts), the lease.
+ */
+import { EventEmitter } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Worker } from 'node:worker_threads';
+import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { LogRecord, Sample, Shape } from '../core/point.ts';
+import type { NoticeMessage } from '../core/ports.ts';
+import { type ClockSegment, LOG_FILE, type TailState } from './layout.ts';
+import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
+import { chooseRuntimeDir, Mirror } from './mirror.ts';
+import { type LogSide, Outlet } from './outlet.ts';
+import { Pending } from './pending.ts';
+import { Recent } from './recent.ts';
+import { Reader, startThread } from './threads.ts';
+
+/** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
+const LEASE = 100_000;
+/** Time between two tries of a commit that failed. */
+const RETRY = { first: 500, most: 30_000 };
+
+export interface LogOptions {
+  readonly stateDir: string;
+  readonly runtimeDir?: string | undefined;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly clock: Clock;
+  readonly maxSize: number;
+  readonly maxAge: number;
+  /** Milliseconds between two commits of readings. */
+  readonly commitEvery: number;
+}
+
+export interface LogEvents {
+  /** A record or notice was appended. */
+  appended: [];
+  committed: [CommitResult];
+  /** The first failure of a row of failures; `undefined` when a commit went through again. */
+  fault: [string | undefined];
+  /** Readings that could not be kept because the disk took nothing for too long. */
+  overflow: [readings: number];
+  /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */
+  dead: [Error];
+}
+
+interface UnderWay {
+  readonly upTo: number;
+  readonly segment: number;
+  readonly leaseEnd: number;
+  readonly clockUpTo: number;
+  readonly alarms: ReadonlyMap<string, unknown>;
+  readonly newInventory: { revision: number; body: string } | undefined;
+  /** Forwarders whose state it carries. */
+  readonly outlets: readonly Outlet[];
+}
+
+export class Log extends EventEmitter<LogEvents> implements LogSide {
+  readonly opened: Opened;
+  readonly runtimeDir: { dir: string; memoryBacked: boolean } | undefined;
+  readonly reader: Reader;
+  readonly recent = new Recent();
+  readonly options: LogOptions;
+  readonly #writer: Worker;
+  readonly #mirror: Mirror;
+  readonly #outlets = new Map<string, Outlet>();
+  readonly #shapeIds = new Map<Shape, number>();
+  readonly #durableShapes = new Map<string, number>();
+  #nextShapeId: number;
+  #next: number;
+  #leaseEnd: number;
+  #committed: number;
+  readonly #pending = new Pending();
+  #underWay: UnderWay | undefined;
+  #fault: string | undefined;
+  #retryIn = RETRY.first;
+  #retry: (() => void) | undefined;
+  #timer: (() => void) | undefined;
+  #commitWanted = false;
+  #alarms = new Map<string, unknown>();
+  #inventory: { revision: number; body: string };
+  #newInventory: { revision: number; body: string } | undefined;
+  /** From which number each revision of this run holds. */
+  #revisions: { from: number; revision: number }[] = [];
+  #clock: ClockSegment[] = [];
+  #clockCommitted = 0;
+  #commits = 0;
+  #bytes: number;
+  #closing = false;
+  #waiters: { upTo: number; resolve: () => void }[] = [];
+
+  /** Opens the log; the tail of a killed run is in it before this resolves. @throws SluiceError log-open, log-newer */
+  static async open(options: LogOptions): Promise<Log> {
+    mkdirSync(options.stateDir, { recursive: true, mode: 0o750 });
+    const file = path.join(options.stateDir, LOG_FILE);
+    const runtimeDir = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
+    const writer = startThread('writer', {
+      file,
+      runtimeDir: runtimeDir?.dir,
+      maxSize: options.maxSize,
+      maxAge: options.maxAge,
+      lease: LEASE,
+    });
+    const opened = await new Promise<Opened>((resolve, reject) => {
+      writer.once('message', (reply: WriterReply) => {
+        if (reply.kind === 'opened') resolve(reply.opened);
+        else if (reply.kind === 'failed')
+          reject(new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error));
+      });
+      writer.once('error', reject);
+    }).catch(async (thrown: unknown) => {
+      await writer.terminate();
+      throw thrown;
+    });
+    return new Log(options, file, writer, opened, runtimeDir);
+  }
+
+  private constructor(
+    options: LogOptions,
+    file: string,
+    writer: Worker,
+    opened: Opened,
+    runtimeDir: { dir: string; memoryBacked: boolean } | undefined,
+  ) {
+    super();
+    this.options = options;
+    this.opened = opened;
+    this.runtimeDir = runtimeDir;
+    this.reader = new Reader(file);
+    this.#writer = writer;
+    this.#next = opened.next;
+    this.#leaseEnd = opened.leaseEnd;
+    this.#committed = opened.next - 1;
+    this.#bytes = opened.bytes;
+    this.#inventory = opened.inventory ?? { revision: 0, body: '' };
+    for (const [id, shape] of opened.shapes)
+      this.#durableShapes.set(JSON.stringify({ device: shape.device, points: shape.points }), id);
+    this.#nextShapeId = Math.max(0, ...opened.shapes.map(([id]) => id)) + 1;
+    this.#mirror = new Mirror(runtimeDir?.dir);
+    this.#mirror.clear();
+    writer.on('message', (reply: WriterReply) => this.#reply(reply));
+    writer.on('error', (error) => this.emit('dead', error));
+    writer.on('exit', () => {
+      if (!this.#closing) this.emit('dead', new SluiceError('log-write', "the log's writer ended"));
+    });
+  }
+
+  get id(): string {
+    return (this.opened.logs.at(-1) as { name: string }).name;
+  }
+  get ordinal(): number {
+    return (this.opened.logs.at(-1) as { ordinal: number }).ordinal;
+  }
+  /** The number that the next item gets. */
+  get next(): number {
+    return this.#next;
+  }
+  /** Every item up to here is in the file. */
+  get committed(): number {
+    return this.#committed;
+  }
+  get inventoryRevision(): number {
+    return this.#inventory.revision;
+  }
+  /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
+  get sendable(): number {
+    return this.#mirror.up ? this.#next - 1 : this.#committed;
+  }
+
+  status() {
+    return {
+      id: this.id,
+      boot: this.opened.boot,
+      next: this.#next,
+      committed: this.#committed,
+      bytes: this.#bytes,
+      pendingReadings: this.#pending.readings,
+      pendingBytes: this.#pending.bytes,
+      commits: this.#commits,
+      fault: this.#fault,
+      mirrorFault: this.#mirror.fault,
+    };
+  }
+
+  /** One forwarder's view. A new name's start is committed before `ready` resolves. */
+  outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string): Outlet {
+    const known = this.opened.forwarders.filter((f) => f.name === name);
+    const outlet = this.#outlets.get(name) ?? new Outlet(this, name, from, known);
+    outlet.address(gateway, format);
+    this.#outlets.set(name, outlet);
+    this.#mirrorState(outlet.tailState());
+    return outlet;
+  }
+
+  /** The forwarder is no longer configured: its cursor stays in the file, it pins nothing. */
+  release(name: string): Promise<void> {
+    const done = this.flush();
+    this.#outlets.delete(name);
+    return done;
+  }
+
+  /** @returns the record, or undefined when no number can be given (the lease could not be renewed) */
+  append(sample: Sample): LogRecord | undefined {
+    if (this.#next >= this.#leaseEnd) {
+      this.emit('overflow', sample.shape.points.length);
+      return undefined;
+    }
+    const at = Math.round(sample.at);
+    const kept = at === sample.at ? sample : { ...sample, at };
+    const record = { seq: this.#next++, sample: kept };
+    const { bytes, givenUp } = this.#pending.record(record, this.#shapeId(sample.shape), sample.shape);
+    this.#mirror.write(bytes);
+    if (givenUp > 0) this.emit('overflow', givenUp);
+    this.recent.push(record);
+    if (this.recent.full || this.#outlets.size === 0) this.trimRecent();
+    this.#arm();
+    this.emit('appended');
+    return record;
+  }
+
+  /**
+   * An alarm transition or an event. Its commit, with the readings before it, begins at once.
+   * @param body the message without `log` and `seq`
+   */
+  notice(kind: 'alarm' | 'event', key: string, at: number, body: Readonly<Record<string, unknown>>): NoticeMessage {
+    const seq = this.#next < this.#leaseEnd ? this.#next++ : 0;
+    const notice: StoredNotice = {
+      seq,
+      at: Math.round(at),
+      kind,
+      key,
+      json: JSON.stringify({ v: 1, log: this.id, seq, ...body }),
+    };
+    if (seq > 0) {
+      this.#mirror.write(this.#pending.notice(notice));
+      for (const outlet of this.#outlets.values()) outlet.noticed(notice);
+      this.commitSoon();
+      this.emit('appended');
+    }
+    return notice;
+  }
+
+  /** State of a rule that a restart needs; it rides in the next commit. */
+  saveAlarm(rule: string, state: unknown): void {
+    this.#alarms.set(rule, state);
+    this.#mirrorState({ type: 'alarm', rule, state });
+    this.#arm();
+  }
+
+  /** To be called once outlets and clock of the start are there: what is appended from then on is in the mirror. @param body devices as JSON. @returns the revision, a new one when the content is new */
+  setInventory(body: string): number {
+    if (body !== this.#inventory.body) {
+      this.#inventory = { revision: this.#inventory.revision + 1, body };
+      this.#newInventory = this.#inventory;
+    }
+    // Records before and after name different revisions, so they share neither a block nor a segment.
+    this.#pending.setInventory(this.#inventory.revision);
+    this.#revisions.push({ from: this.#next, revision: this.#inventory.revision });
+    if (this.#revisions.length > 64) this.#revisions.shift();
+    this.#beginSegment();
+    this.commitSoon();
+    return this.#inventory.revision;
+  }
+
+  /** The revision under which a record of this run was taken. */
+  inventoryOf(seq: number): number {
+    for (let i = this.#revisions.length - 1; i >= 0; i--) {
+      const entry = this.#revisions[i] as { from: number; revision: number };
+      if (entry.from <= seq) return entry.revision;
+    }
+    return this.#inventory.revision;
+  }
+
+  /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
+  setClock(offset: number, estimated: boolean): ClockSegment {
+    const handed = [...this.#outlets.values()].map((o) => o.highestHanded);
+    const fromSeq = this.#clock.length === 0 ? 0 : Math.max(this.opened.next, ...handed.map((h) => h + 1));
+    const segment = { fromSeq, offset, estimated };
+    if (this.#clock.at(-1)?.fromSeq === fromSeq) this.#clock.pop();
+    this.#clock.push(segment);
+    this.#clockCommitted = Math.min(this.#clockCommitted, this.#clock.length - 1);
+    this.commitSoon();
+    return segment;
+  }
+  /** The mapping of a number of this boot; undefined while it is not committed yet. */
+  clockOf(seq: number): ClockSegment | undefined {
+    for (let i = this.#clock.length - 1; i >= 0; i--) {
+      const segment = this.#clock[i] as ClockSegment;
+      if (segment.fromSeq <= seq) return i < this.#clockCommitted ? segment : undefined;
+    }
+    return undefined;
+  }
+
+  /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
+  mirrorLanes(state: TailState): void {
+    this.#mirrorState(state);
+    this.#arm();
+  }
+
+  /** Resolves when everything appended so far is committed; goes on trying while the disk refuses. */
+  flush(): Promise<void> {
+    const upTo = this.#next - 1;
+    return new Promise((resolve) => {
+      this.#waiters.push({ upTo, resolve });
+      this.commitSoon();
+    });
+  }
+
+  commitSoon(): void {
+    this.#commitWanted = true;
+    if (this.#underWay === undefined && this.#retry === undefined) this.#startCommit();
+  }
+
+  /** A cursor moved: it rides in the next commit, and memory may let go. */
+  cursorMoved(): void {
+    this.trimRecent();
+    this.#arm();
+  }
+
+  trimRecent(): void {
+    let needs = Number.POSITIVE_INFINITY;
+    for (const outlet of this.#outlets.values()) needs = Math.min(needs, outlet.needsFrom);
+    this.recent.trim(needs - 1, this.#committed);
+    if (this.recent.full) this.commitSoon();
+  }
+
+  /** Commits what is pending (bounded by `within` ms), closes the file. What could not be committed stays in the runtime directory. */
+  async close(within: number): Promise<void> {
+    let cancel: (() => void) | undefined;
+    const committed = this.flush().then(() => true);
+    const late = new Promise<boolean>((resolve) => {
+      cancel = this.options.clock.after(within, () => resolve(false));
+    });
+    const clean = await Promise.race([committed, late]);
+    cancel?.();
+    this.#closing = true;
+    this.#timer?.();
+    this.#retry?.();
+    await this.reader.close();
+    if (clean) {
+      const closed = new Promise<void>((resolve) => {
+        this.#writer.once('exit', () => resolve());
+      });
+      this.#writer.postMessage({ kind: 'close', next: this.#next } satisfies WriterMessage);
+      await closed;
+      this.#mirror.close();
+      this.#mirror.clear();
+    } else {
+      await this.#writer.terminate();
+      this.#mirror.close();
+    }
+  }
+
+  #shapeId(shape: Shape): number {
+    let id = this.#shapeIds.get(shape);
+    if (id === undefined) {
+      const body = JSON.stringify({ device: shape.device, points: shape.points });
+      id = this.#durableShapes.get(body) ?? this.#nextShapeId++;
+      this.#durableShapes.set(body, id);
+      this.#shapeIds.set(shape, id);
+    }
+    return id;
+  }
+
+  #mirrorState(state: TailState): void {
+    const writer = new EntryWriter(1024);
+    writer.json(ENTRY.state, state);
+    this.#mirror.write(writer.since(0));
+  }
+
+  /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
+  #arm(): void {
+    if (this.#pending.large || this.#leaseEnd - this.#next < LEASE / 2) this.commitSoon();
+    this.#timer ??= this.options.clock.after(this.options.commitEvery, () => {
+      this.#timer = undefined;
+      this.commitSoon();
+    });
+  }
+
+  #beginSegment(): number {
+    const head = new EntryWriter(4096);
+    head.json(ENTRY.state, {
+      type: 'segment',
+      log: this.id,
+      boot: this.opened.boot,
+      inventory: this.#inventory.revision,
+      clock: this.#clock,
+    } satisfies TailState);
+    for (const outlet of this.#outlets.values()) head.json(ENTRY.state, outlet.tailState());
+    this.#pending.forgetShapes();
+    return this.#mirror.begin(head.since(0));
+  }
+
+  #startCommit(): void {
+    if (this.#underWay !== undefined || this.#closing) return;
+    this.#commitWanted = false;
+    this.#timer?.();
+    this.#timer = undefined;
+    const outlets = [...this.#outlets.values()];
+    for (const outlet of outlets) outlet.commitBegins(this.#next);
+    const chunks = this.#pending.take();
+    const known = this.#clock.at(-1);
+    this.#underWay = {
+      upTo: this.#next - 1,
+      segment: this.#beginSegment(),
+      leaseEnd: this.#leaseEnd - this.#next < LEASE / 2 ? this.#next + LEASE : this.#leaseEnd,
+      clockUpTo: this.#clock.length,
+      alarms: this.#alarms,
+      newInventory: this.#newInventory,
+      outlets,
+    };
+    const message: WriterMessage = {
+      kind: 'commit',
+      request: {
+        id: this.#commits + 1,
+        chunks,
+        forwarders: outlets.flatMap((o) => o.takeStates()),
+        active: outlets.flatMap((o) => o.states()),
+        alarms: [...this.#alarms],
+        clock: this.#clock.slice(this.#clockCommitted),
+        newInventory: this.#newInventory,
+        leaseEnd: this.#underWay.leaseEnd,
+        wall: known === undefined || known.estimated ? undefined : this.options.clock.monotonic() + known.offset,
+        maxSize: this.options.maxSize,
+        maxAge: this.options.maxAge,
+      },
+    };
+    this.#alarms = new Map();
+    this.#newInventory = undefined;
+    this.#writer.postMessage(
+      message,
+      chunks.map((c) => c.entries.buffer),
+    );
+  }
+
+  #reply(reply: WriterReply): void {
+    const commit = this.#underWay;
+    if (commit === undefined) return;
+    this.#underWay = undefined;
+    if (reply.kind === 'failed') this.#commitFailed(commit, reply.failure);
+    else if (reply.kind === 'committed') this.#commitEnded(commit, reply.result);
+  }
+
+  #commitEnded(commit: UnderWay, result: CommitResult): void {
+    this.#commits++;
+    this.#bytes = result.bytes;
+    this.#leaseEnd = Math.max(this.#leaseEnd, commit.leaseEnd);
+    this.#clockCommitted = Math.max(this.#clockCommitted, Math.min(commit.clockUpTo, this.#clock.length));
+    this.#committed = Math.max(this.#committed, commit.upTo);
+    this.#retryIn = RETRY.first;
+    this.#mirror.drop(commit.segment);
+    if (this.#fault !== undefined) {
+      this.#fault = undefined;
+      this.emit('fault', undefined);
+    }
+    this.#waiters = this.#waiters.filter((w) => {
+      if (w.upTo > this.#committed) return true;
+      w.resolve();
+      return false;
+    });
+    if (this.recent.full) this.trimRecent();
+    this.emit('committed', result);
+    if (this.#commitWanted || this.#waiters.length > 0) this.#startCommit();
+  }
+
+  #commitFailed(commit: UnderWay, failure: Failure): void {
+    const givenUp = this.#pending.putBack(failure.chunks ?? []);
+    if (givenUp > 0) this.emit('overflow', givenUp);
+    // What changed since is newer than what the commit carried.
+    this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
+    this.#newInventory ??= commit.newInventory;
+    for (const outlet of commit.outlets) outlet.touch();
+    if (this.#fault === undefined) {
+      this.#fault = failure.error;
+      this.emit('fault', failure.error);
+    }
+    this.#fault = failure.error;
+    this.#retry = this.options.clock.after(this.#retryIn, () => {
+      this.#retry = undefined;
+      this.#startCommit();
+    });
+    this.#retryIn = Math.min(this.#retryIn * 2, RETRY.most);
+  }
+}

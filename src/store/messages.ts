@@ -1,0 +1,148 @@
+/** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
+import type { Shape } from '../core/point.ts';
+import type { ClockSegment, ForwarderState } from './layout.ts';
+import type { Chunk } from './pending.ts';
+
+export interface OpenRequest {
+  readonly file: string;
+  /** Memory-backed folder with the tail of an earlier run; undefined when there is none. */
+  readonly runtimeDir: string | undefined;
+  readonly maxSize: number;
+  readonly maxAge: number;
+  /** How many sequence numbers to reserve ahead. */
+  readonly lease: number;
+}
+
+export interface Opened {
+  /** Every log that still holds something, oldest first; the last one is written to. */
+  readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly last: number }[];
+  readonly boot: number;
+  /** First number of this boot. */
+  readonly next: number;
+  readonly leaseEnd: number;
+  readonly shapes: readonly (readonly [id: number, shape: Shape])[];
+  readonly forwarders: readonly ForwarderState[];
+  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  readonly inventory: { readonly revision: number; readonly body: string } | undefined;
+  readonly recovered: { readonly records: number; readonly notices: number };
+  /** Path that a damaged file was moved to. */
+  readonly quarantined: string | undefined;
+  readonly bytes: number;
+}
+
+export interface CommitRequest {
+  readonly id: number;
+  /** Shapes, records and notices, oldest first; the buffers are transferred. */
+  readonly chunks: readonly Chunk[];
+  /** Those that changed. */
+  readonly forwarders: readonly ForwarderState[];
+  /** Every forwarder that is configured: what none of them waits for may go uncounted. */
+  readonly active: readonly ForwarderState[];
+  /** null forgets the rule. */
+  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  readonly clock: readonly ClockSegment[];
+  readonly newInventory: { readonly revision: number; readonly body: string } | undefined;
+  readonly leaseEnd: number;
+  /** UTC ms, when known: needed to drop what is older than maxAge. */
+  readonly wall: number | undefined;
+  readonly maxSize: number;
+  readonly maxAge: number;
+}
+
+export interface CommitResult {
+  readonly id: number;
+  readonly readings: number;
+  readonly bytes: number;
+  /** Readings that were dropped although a forwarder had not delivered them, by `device.point`. */
+  readonly lost: readonly (readonly [point: string, readings: number])[];
+  /** Records that went because of their age or for room, delivered everywhere. */
+  readonly expired: number;
+}
+
+export interface ReadRequest {
+  readonly id: number;
+  readonly log: number;
+  readonly from: number;
+  readonly to: number;
+  readonly maxReadings: number;
+  readonly format: string;
+  readonly gateway: string;
+  readonly logName: string;
+  /** UTC ms. */
+  readonly sent: number;
+}
+
+export interface ReadResult {
+  readonly id: number;
+  /** undefined: the log holds nothing in from..to. */
+  readonly batch:
+    | {
+        readonly boot: string;
+        readonly first: number;
+        readonly last: number;
+        readonly records: number;
+        readonly readings: number;
+        readonly payload: string;
+      }
+    | undefined;
+}
+
+export interface NoticesRequest {
+  readonly id: number;
+  readonly log: number;
+  readonly after: number;
+  readonly to: number;
+  readonly limit: number;
+}
+export interface NoticesResult {
+  readonly id: number;
+  readonly notices: readonly {
+    readonly seq: number;
+    readonly kind: 'alarm' | 'event';
+    readonly key: string;
+    readonly json: string;
+  }[];
+}
+
+export interface ExportRequest {
+  readonly id: number;
+  /** Key of the last block that was exported; 0 to begin. */
+  readonly after: number;
+  /** UTC ms, inclusive. */
+  readonly from: number;
+  readonly to: number;
+  readonly format: 'csv' | 'jsonl';
+}
+export interface ExportResult {
+  readonly id: number;
+  /** Key to go on from; undefined at the end. */
+  readonly next: number | undefined;
+  readonly text: string;
+  readonly records: number;
+}
+
+export interface Failure {
+  readonly id: number;
+  readonly error: string;
+  readonly code: string | undefined;
+  /** What a commit that failed should have kept, handed back. */
+  readonly chunks?: readonly Chunk[];
+}
+
+export type WriterMessage =
+  | { readonly kind: 'commit'; readonly request: CommitRequest }
+  | { readonly kind: 'close'; readonly next: number };
+export type WriterReply =
+  | { readonly kind: 'opened'; readonly opened: Opened }
+  | { readonly kind: 'committed'; readonly result: CommitResult }
+  | { readonly kind: 'failed'; readonly failure: Failure }
+  | { readonly kind: 'closed' };
+export type ReaderMessage =
+  | { readonly kind: 'read'; readonly request: ReadRequest }
+  | { readonly kind: 'notices'; readonly request: NoticesRequest }
+  | { readonly kind: 'export'; readonly request: ExportRequest };
+export type ReaderReply =
+  | { readonly kind: 'read'; readonly result: ReadResult }
+  | { readonly kind: 'notices'; readonly result: NoticesResult }
+  | { readonly kind: 'export'; readonly result: ExportResult }
+  | { readonly kind: 'failed'; readonly failure: Failure };

@@ -1,0 +1,105 @@
+/**
+ * The mirror of the uncommitted tail in a memory-backed folder: what a killed process leaves behind. A segment is begun
+ * with each commit; the older ones go when the commit has ended. Every entry is written before its effect is seen
+ * outside. When the folder cannot be written the mirror is down: data then waits for the commit, and nothing else stops.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { TAIL_FILE } from './recover.ts';
+
+/** statfs magic numbers of Linux: tmpfs and ramfs. */
+const MEMORY_BACKED = new Set([0x01021994, 0x858458f6]);
+
+export interface RuntimeDir {
+  readonly dir: string;
+  readonly memoryBacked: boolean;
+}
+
+/** Where the tail lies: as configured, `$RUNTIME_DIRECTORY`, /run/sluice/<hash>, else /dev/shm. undefined: nowhere. */
+export function chooseRuntimeDir(
+  stateDir: string,
+  configured: string | undefined,
+  env: NodeJS.ProcessEnv,
+): RuntimeDir | undefined {
+  const hash = createHash('sha256').update(path.resolve(stateDir)).digest('hex').slice(0, 12);
+  const named = configured ?? env.RUNTIME_DIRECTORY?.split(':')[0];
+  const candidates =
+    named !== undefined && named !== '' ? [named] : [`/run/sluice/${hash}`, `/dev/shm/sluice-${process.getuid?.() ?? 0}-${hash}`];
+  for (const dir of candidates) {
+    try {
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      const memoryBacked = MEMORY_BACKED.has(statfsSync(dir).type);
+      // A folder on the card would be worn with every reading: only when a person asks for it by name.
+      if (memoryBacked || named !== undefined) return { dir, memoryBacked };
+    } catch {
+      // Not allowed here: the next one.
+    }
+  }
+  return undefined;
+}
+
+export class Mirror {
+  readonly #dir: string | undefined;
+  #fd: number | undefined;
+  #segment = 0;
+  #fault: string | undefined;
+
+  constructor(dir: string | undefined) {
+    this.#dir = dir;
+  }
+
+  /** undefined when every entry is safe from a kill. */
+  get fault(): string | undefined {
+    return this.#dir === undefined ? 'no memory-backed folder' : this.#fault;
+  }
+  get up(): boolean {
+    return this.#fd !== undefined && this.#fault === undefined;
+  }
+
+  /** Begins a segment with `head`. @returns its number */
+  begin(head: Uint8Array): number {
+    if (this.#dir === undefined) return 0;
+    this.#segment++;
+    try {
+      if (this.#fd !== undefined) closeSync(this.#fd);
+      this.#fd = undefined;
+      this.#fd = openSync(path.join(this.#dir, `tail-${this.#segment}.bin`), 'w', 0o600);
+      this.#fault = undefined;
+    } catch (thrown) {
+      this.#fault = String(thrown);
+    }
+    this.write(head);
+    return this.#segment;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#fd === undefined || this.#fault !== undefined) return;
+    try {
+      let done = 0;
+      while (done < bytes.length) done += writeSync(this.#fd, bytes, done);
+    } catch (thrown) {
+      // What follows would stand behind a gap: nothing more goes into this segment.
+      this.#fault = String(thrown);
+    }
+  }
+
+  /** Everything before segment `keep` is committed. */
+  drop(keep: number): void {
+    if (this.#dir === undefined) return;
+    for (const name of readdirSync(this.#dir)) {
+      const m = TAIL_FILE.exec(name);
+      if (m !== null && Number(m[1]) < keep) rmSync(path.join(this.#dir, name), { force: true });
+    }
+  }
+
+  /** After the opening run took the tail: all of it goes. Segments of this run begin after it. */
+  clear(): void {
+    if (this.#dir !== undefined) this.drop(Number.POSITIVE_INFINITY);
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}

@@ -1,0 +1,22 @@
+/** The reader thread: read-only, started when somebody asks, one bounded answer at a time. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { toError } from '../core/errors.ts';
+import { codeOf } from './database.ts';
+import type { ReaderMessage, ReaderReply } from './messages.ts';
+import { LogReader } from './reading.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('reader.ts is a thread');
+const reader = new LogReader((workerData as { file: string }).file);
+
+port.on('message', (message: ReaderMessage) => {
+  let reply: ReaderReply;
+  try {
+    if (message.kind === 'read') reply = { kind: 'read', result: reader.read(message.request) };
+    else if (message.kind === 'notices') reply = { kind: 'notices', result: reader.notices(message.request) };
+    else reply = { kind: 'export', result: reader.export(message.request) };
+  } catch (thrown) {
+    reply = { kind: 'failed', failure: { id: message.request.id, error: toError(thrown).message, code: codeOf(thrown) } };
+  }
+  port.postMessage(reply);
+});

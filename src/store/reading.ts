@@ -1,0 +1,221 @@
+/** What the reader thread does, without the thread: backlog payloads, notices, export, in bounded slices. Read-only. */
+import Database from 'better-sqlite3';
+import { decodeBlock } from '../codecs/blocks.ts';
+import { FORMATS } from '../codecs/formats.ts';
+import { SluiceError } from '../core/errors.ts';
+import { type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
+import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from './layout.ts';
+import type { ExportRequest, ExportResult, NoticesRequest, NoticesResult, ReadRequest, ReadResult } from './messages.ts';
+
+/** Blocks that one export slice reads. */
+const EXPORT_BLOCKS = 8;
+
+interface Clock {
+  from_seq: number;
+  offset: number;
+  estimated: number;
+}
+
+export class LogReader {
+  readonly #db: Database.Database;
+  readonly #shapeOf: (id: number) => Shape | undefined;
+  /** The block read last: a lane takes it in several batches. */
+  #last: { id: number; records: LogRecord[] } | undefined;
+
+  constructor(file: string) {
+    this.#db = new Database(file, { readonly: true, fileMustExist: true });
+    this.#db.pragma('cache_size = -512');
+    this.#shapeOf = shapeReader(this.#db);
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  /** The next batch of from..to: one boot, one inventory, one clock mapping. @throws SluiceError log-read */
+  read(request: ReadRequest): ReadResult {
+    const { log, from, to } = request;
+    const records: LogRecord[] = [];
+    let readings = 0;
+    let first: BlockRow | undefined;
+    let clock: Clock | undefined;
+    let row = this.#blockAt(log, from);
+    while (row !== undefined && readings < request.maxReadings) {
+      if (first !== undefined && (row.boot !== first.boot || row.inventory !== first.inventory)) break;
+      if (seqOf(row.id) > to) break;
+      let ended = false;
+      for (const record of this.#recordsOf(row)) {
+        if (record.seq < from) continue;
+        const n = record.sample.shape.points.length;
+        if (record.seq > to || (records.length > 0 && readings + n > request.maxReadings)) {
+          ended = true;
+          break;
+        }
+        const segment = this.#clockOf(row.boot, record.seq);
+        if (clock === undefined) clock = segment;
+        else if (segment.offset !== clock.offset || segment.estimated !== clock.estimated) {
+          ended = true;
+          break;
+        }
+        first ??= row;
+        records.push(record);
+        readings += n;
+      }
+      if (ended) break;
+      row = this.#db
+        .prepare<[number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit 1')
+        .get(row.id, keyOf(log + 1, 0));
+    }
+    if (first === undefined || clock === undefined) return { id: request.id, batch: undefined };
+    const format = FORMATS[request.format];
+    if (format === undefined) throw new SluiceError('log-read', `format ${request.format} is not known`);
+    const boot = bootName(first.boot);
+    const payload = format.encode({
+      gateway: request.gateway,
+      log: request.logName,
+      boot,
+      inventory: first.inventory,
+      sent: request.sent,
+      offset: clock.offset,
+      estimated: clock.estimated === 1,
+      records,
+    });
+    return {
+      id: request.id,
+      batch: {
+        boot,
+        first: (records[0] as LogRecord).seq,
+        last: (records[records.length - 1] as LogRecord).seq,
+        records: records.length,
+        readings,
+        payload,
+      },
+    };
+  }
+
+  notices(request: NoticesRequest): NoticesResult {
+    const rows = this.#db
+      .prepare<[number, number, number], { id: number; kind: 'alarm' | 'event'; key: string; body: string }>(
+        'select id, kind, key, body from notice where id > ? and id <= ? order by id limit ?',
+      )
+      .all(keyOf(request.log, request.after), keyOf(request.log, request.to), request.limit);
+    return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
+  }
+
+  export(request: ExportRequest): ExportResult {
+    const rows = this.#db
+      .prepare<[number, number], BlockRow>('select * from block where id > ? order by id limit ?')
+      .all(request.after, EXPORT_BLOCKS);
+    let text = '';
+    let records = 0;
+    for (const row of rows) {
+      const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
+      const name = this.#db.prepare('select name from log where ordinal = ?').pluck().get(log) as string;
+      for (const record of this.#recordsOf(row)) {
+        const clock = this.#clockOf(row.boot, record.seq);
+        const time = record.sample.at + clock.offset;
+        if (time < request.from || time > request.to) continue;
+        records++;
+        text +=
+          request.format === 'csv'
+            ? csvLines(name, row.boot, record, time, clock)
+            : jsonLine(name, row.boot, record, time, clock);
+      }
+    }
+    return { id: request.id, next: rows.length < EXPORT_BLOCKS ? undefined : (rows.at(-1) as BlockRow).id, text, records };
+  }
+
+  #blockAt(log: number, seq: number): BlockRow | undefined {
+    const before = this.#db
+      .prepare<[number, number], BlockRow>('select * from block where id <= ? and id >= ? order by id desc limit 1')
+      .get(keyOf(log, seq), keyOf(log, 0));
+    if (before !== undefined && before.last >= seq) return before;
+    return this.#db
+      .prepare<[number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit 1')
+      .get(keyOf(log, seq), keyOf(log + 1, 0));
+  }
+
+  #recordsOf(row: BlockRow): LogRecord[] {
+    if (this.#last?.id !== row.id) this.#last = { id: row.id, records: decodeBlock(row.body, this.#shapeOf) };
+    return this.#last.records;
+  }
+
+  /** A boot without a mapping kept nothing but its own count of time: placed at its start, estimated. */
+  #clockOf(boot: number, seq: number): Clock {
+    return (
+      this.#db
+        .prepare<[number, number], Clock>(
+          'select from_seq, offset, estimated from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1',
+        )
+        .get(boot, seq) ?? {
+        from_seq: 0,
+        offset: 0,
+        estimated: 1,
+      }
+    );
+  }
+}
+
+export const CSV_HEADER = 'log,seq,boot,device,point,time,value,unit,quality,reason\n';
+
+function csvLines(log: string, boot: number, record: LogRecord, time: number, clock: Clock): string {
+  let text = '';
+  const { sample } = record;
+  sample.shape.points.forEach((p: PointInfo, i) => {
+    const reason = reasonAt(sample, i);
+    if (reason === ABSENT) return;
+    const quality = qualityOf(reason);
+    const cells = [
+      log,
+      record.seq,
+      bootName(boot),
+      sample.shape.device,
+      p.name,
+      isoTime(time, clock),
+      quality === 'bad' ? '' : csvCell(sample.values[i]),
+      csvCell(p.unit ?? ''),
+      quality,
+      reason === 0 ? '' : reasonName(reason),
+    ];
+    text += `${cells.join(',')}\n`;
+  });
+  return text;
+}
+
+/** A cell that begins like a formula is quoted with an apostrophe, so that a spreadsheet does not run it. */
+function csvCell(value: unknown): string {
+  let text = String(value);
+  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+function isoTime(time: number, clock: Clock): string {
+  return `${new Date(time).toISOString()}${clock.estimated === 1 ? '?' : ''}`;
+}
+
+function jsonLine(log: string, boot: number, record: LogRecord, time: number, clock: Clock): string {
+  const { sample } = record;
+  const values: Record<string, unknown> = {};
+  const bad: Record<string, string> = {};
+  const uncertain: Record<string, string> = {};
+  sample.shape.points.forEach((p, i) => {
+    const reason = reasonAt(sample, i);
+    if (reason === ABSENT) return;
+    const quality = qualityOf(reason);
+    if (quality === 'bad') bad[p.name] = reasonName(reason);
+    else values[p.name] = p.type === 'int64' || p.type === 'uint64' ? String(sample.values[i]) : sample.values[i];
+    if (quality === 'uncertain') uncertain[p.name] = reasonName(reason);
+  });
+  const line = {
+    log,
+    seq: record.seq,
+    boot: bootName(boot),
+    device: sample.shape.device,
+    time,
+    values,
+    ...(Object.keys(bad).length > 0 ? { bad } : {}),
+    ...(Object.keys(uncertain).length > 0 ? { uncertain } : {}),
+    ...(clock.estimated === 1 ? { clock: 'estimated' } : {}),
+  };
+  return `${JSON.stringify(line)}\n`;
+}

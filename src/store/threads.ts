@@ -1,0 +1,109 @@
+/** Starting the store's threads and asking the reader. */
+import { Worker } from 'node:worker_threads';
+import { SluiceError } from '../core/errors.ts';
+import type {
+  ExportRequest,
+  ExportResult,
+  NoticesRequest,
+  NoticesResult,
+  ReaderMessage,
+  ReaderReply,
+  ReadRequest,
+  ReadResult,
+} from './messages.ts';
+
+/** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
+const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
+const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+
+export function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
+  return new Worker(new URL(`./${name}.${ENDING}`, import.meta.url), { workerData, resourceLimits: LIMITS, name });
+}
+
+/** An idle reader gives its memory back. */
+const IDLE = 30_000;
+/** Questions under way at once: each forwarder asks for at most three. */
+const MAX_QUESTIONS = 256;
+
+type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
+
+/** The reader thread, started when first asked and ended when idle. Its end rejects what was asked. */
+export class Reader {
+  readonly #file: string;
+  #worker: Worker | undefined;
+  #id = 0;
+  readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
+  #idle: NodeJS.Timeout | undefined;
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  read(request: Question<ReadRequest>): Promise<ReadResult> {
+    return this.#ask<ReadResult>((id) => ({ kind: 'read', request: { ...request, id } }));
+  }
+  notices(request: Question<NoticesRequest>): Promise<NoticesResult> {
+    return this.#ask<NoticesResult>((id) => ({ kind: 'notices', request: { ...request, id } }));
+  }
+  export(request: Question<ExportRequest>): Promise<ExportResult> {
+    return this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#idle);
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#failAll(new SluiceError('log-read', 'the log is being closed'));
+    await worker?.terminate();
+  }
+
+  #ask<R>(message: (id: number) => ReaderMessage): Promise<R> {
+    if (this.#asked.size >= MAX_QUESTIONS)
+      return Promise.reject(new SluiceError('log-read', 'too many questions to the log at once: ask again'));
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
+    clearTimeout(this.#idle);
+    const id = ++this.#id;
+    return new Promise<R>((resolve, reject) => {
+      this.#asked.set(id, { resolve, reject });
+      worker.postMessage(message(id));
+    });
+  }
+
+  #start(): Worker {
+    const worker = startThread('reader', { file: this.#file });
+    worker.on('message', (reply: ReaderReply) => {
+      const id = reply.kind === 'failed' ? reply.failure.id : reply.result.id;
+      const asked = this.#asked.get(id);
+      this.#asked.delete(id);
+      if (reply.kind === 'failed')
+        asked?.reject(
+          new SluiceError('log-read', `the log cannot be read: ${reply.failure.error}`, { data: { code: reply.failure.code } }),
+        );
+      else asked?.resolve(reply.result as never);
+      if (this.#asked.size === 0) {
+        this.#idle = setTimeout(() => {
+          if (this.#asked.size > 0 || this.#worker !== worker) return;
+          this.#worker = undefined;
+          void worker.terminate();
+        }, IDLE);
+        this.#idle.unref();
+      }
+    });
+    const ended = (error?: Error) => {
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#failAll(
+        new SluiceError('log-read', `the log's reader ended${error === undefined ? '' : `: ${error.message}`}`, { cause: error }),
+      );
+    };
+    worker.on('error', ended);
+    worker.on('exit', () => ended());
+    return worker;
+  }
+
+  #failAll(error: Error): void {
+    for (const { reject } of this.#asked.values()) reject(error);
+    this.#asked.clear();
+  }
+}

@@ -22,6 +22,7 @@ const WORDS: Partial<Record<YAMLError['code'], string>> = {
   MULTIPLE_DOCS: 'a second document begins here (---); one file is one configuration, remove the line',
   MULTIPLE_TAGS: 'one value can have only one tag',
   NON_STRING_KEY: 'a key must be a word',
+  RESOURCE_EXHAUSTION: 'the brackets or indents are nested too deeply to be read',
   TAB_AS_INDENT: 'a tab cannot indent a line; use spaces',
   TAG_RESOLVE_FAILED: 'tags such as !secret are not used here; a secret is written {file: …} or {env: …}',
   UNEXPECTED_TOKEN: 'this does not belong here; is a quote, a bracket or a ":" missing before it?',

@@ -1,0 +1,108 @@
+/** A child process that a test started: its output, its end, and signals to its pid alone. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import type { TestContext } from 'node:test';
+import { waitFor } from './wait-for.ts';
+
+/** Lines kept per stream; a child that floods is cut at the front. */
+const MAX_LINES = 200_000;
+
+export interface ChildOptions {
+  readonly cwd?: string;
+  /** Besides the environment of the test. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** `write` gives it lines. */
+  readonly stdin?: boolean;
+  /** An open file that gets both streams instead of `stdout` and `stderr`: nothing then passes through the test. */
+  readonly output?: number;
+}
+
+export class Child {
+  readonly stdout: string[] = [];
+  readonly stderr: string[] = [];
+  readonly #process: ChildProcess;
+  readonly #name: string;
+  /** Resolves with exit code or signal name, after both streams have ended. */
+  readonly ended: Promise<number | string>;
+  #over: number | string | undefined;
+
+  constructor(command: string, args: readonly string[], options: ChildOptions = {}) {
+    this.#name = `${command} ${args.join(' ')}`;
+    this.#process = spawn(command, args, {
+      cwd: options.cwd,
+      env: { ...process.env, ...options.env },
+      stdio: [options.stdin ? 'pipe' : 'ignore', options.output ?? 'pipe', options.output ?? 'pipe'],
+    });
+    for (const [stream, lines] of [
+      [this.#process.stdout, this.stdout],
+      [this.#process.stderr, this.stderr],
+    ] as const) {
+      let rest = '';
+      stream?.setEncoding('utf8');
+      stream?.on('data', (text: string) => {
+        const parts = (rest + text).split('\n');
+        rest = parts.pop() ?? '';
+        lines.push(...parts);
+        if (lines.length > MAX_LINES) lines.splice(0, lines.length - MAX_LINES);
+      });
+      stream?.on('end', () => {
+        if (rest !== '') lines.push(rest);
+      });
+    }
+    this.ended = new Promise((resolve) => {
+      this.#process.once('error', (error) => resolve(error.message));
+      this.#process.once('close', (code, signal) => resolve(code ?? signal ?? 'gone'));
+    });
+    this.ended.then(
+      (how) => {
+        this.#over = how;
+      },
+      () => {},
+    );
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+  /** Exit code or signal name; undefined while it runs. */
+  get over(): number | string | undefined {
+    return this.#over;
+  }
+
+  write(line: string): void {
+    this.#process.stdin?.write(`${line}\n`);
+  }
+
+  /** Sends a signal to this process; false when it is gone already. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#process.exitCode === null && this.#process.signalCode === null && this.#process.kill(signal);
+  }
+
+  /** Signals and waits for the end; a child that ignores it for 20 s is killed. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    if (!this.signal(signal)) return this.ended;
+    const timer = setTimeout(() => this.signal('SIGKILL'), 20_000);
+    try {
+      return await this.ended;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** A line of either stream that matches; fails at once when the child ends without it. */
+  async line(pattern: RegExp): Promise<string> {
+    const find = () => this.stdout.find((l) => pattern.test(l)) ?? this.stderr.find((l) => pattern.test(l));
+    const found = await waitFor(
+      () => `a line like ${pattern} of ${this.#name}; it wrote:\n${[...this.stdout, ...this.stderr].slice(-30).join('\n')}`,
+      () => find() ?? (this.#over === undefined ? undefined : { ended: this.#over }),
+    );
+    if (typeof found === 'string') return found;
+    throw new Error(`${this.#name} ended (${found.ended}) without a line like ${pattern}; it wrote:\n${this.stderr.join('\n')}`);
+  }
+}
+
+/** Starts a child that does not outlive the test. */
+export function startChild(t: TestContext, command: string, args: readonly string[], options: ChildOptions = {}): Child {
+  const child = new Child(command, args, options);
+  t.after(() => child.stop('SIGKILL'));
+  return child;
+}

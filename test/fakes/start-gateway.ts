@@ -1,0 +1,127 @@
+/** A gateway as a user runs it: `sluice run -c FILE` in a process of its own, with a folder of its own. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { Child, startChild } from './child.ts';
+import { scratch } from './scratch.ts';
+import { waitFor } from './wait-for.ts';
+
+export const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=96'];
+
+export interface LogLine {
+  readonly level: number;
+  readonly time: number;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+}
+
+export class Gateway {
+  readonly folder: string;
+  readonly config: string;
+  #child: Child | undefined;
+  readonly #logsBefore: LogLine[] = [];
+
+  constructor(folder: string) {
+    this.folder = folder;
+    this.config = path.join(folder, 'gateway.yaml');
+  }
+
+  get stateDir(): string {
+    return path.join(this.folder, 'state');
+  }
+  get runtimeDir(): string {
+    return path.join(this.folder, 'run');
+  }
+  get socket(): string {
+    return path.join(this.stateDir, 'sluice.sock');
+  }
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error('the gateway was not started');
+    return pid;
+  }
+  /** Exit code or signal of the last run; undefined while it runs. */
+  get over(): number | string | undefined {
+    return this.#child?.over;
+  }
+  get stderr(): readonly string[] {
+    return this.#child?.stderr ?? [];
+  }
+
+  /** Replaces the configuration; a running gateway sees it after `signal('SIGHUP')`. */
+  write(yaml: string): void {
+    writeFileSync(this.config, yaml);
+  }
+
+  /** Returns when the process is started; use `waitForLog` or the socket to wait for more. */
+  start(env: NodeJS.ProcessEnv = {}): void {
+    if (this.#child !== undefined) this.#logsBefore.push(...parse(this.#child));
+    this.#child = new Child(process.execPath, [...NODE_FLAGS, MAIN, 'run', '-c', this.config], { cwd: this.folder, env });
+  }
+
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#child?.signal(signal) ?? false;
+  }
+
+  /** SIGTERM, and waits: exit code or signal name. */
+  stop(): Promise<number | string> {
+    return this.#child?.stop('SIGTERM') ?? Promise.resolve('never started');
+  }
+
+  /** SIGKILL, and waits until the process is gone. */
+  async kill(): Promise<void> {
+    await this.#child?.stop('SIGKILL');
+  }
+
+  /** JSON log lines of all runs. */
+  logs(): LogLine[] {
+    return [...this.#logsBefore, ...(this.#child === undefined ? [] : parse(this.#child))];
+  }
+
+  /** Waits for a log line of the present run. */
+  waitForLog(pattern: RegExp, timeout?: number): Promise<LogLine> {
+    return waitFor(
+      () =>
+        `a log line like ${pattern}; ${this.over === undefined ? 'still running' : `ended with ${this.over}`}; last lines:\n${this.tail()}`,
+      () => (this.#child === undefined ? undefined : parse(this.#child).find((line) => pattern.test(line.msg))),
+      timeout === undefined ? {} : { timeout },
+    );
+  }
+
+  /** The last lines of both streams, for messages of failing tests. */
+  tail(lines = 30): string {
+    return [...(this.#child?.stdout.slice(-lines) ?? []), ...(this.#child?.stderr.slice(-lines) ?? [])].join('\n');
+  }
+}
+
+/** A gateway that is configured and not started. It does not outlive the test. `yaml` gets the folder of the state. */
+export function makeGateway(t: TestContext, yaml: (gateway: Gateway) => string): Gateway {
+  const gateway = new Gateway(scratch(t, 'gateway'));
+  gateway.write(yaml(gateway));
+  t.after(() => gateway.kill());
+  return gateway;
+}
+
+/** Runs a command of `sluice` to its end. */
+export async function sluice(
+  t: TestContext,
+  ...args: string[]
+): Promise<{ code: number | string; stdout: string; stderr: string }> {
+  const child = startChild(t, process.execPath, [MAIN, ...args]);
+  const code = await child.ended;
+  return { code, stdout: child.stdout.join('\n'), stderr: child.stderr.join('\n') };
+}
+
+function parse(child: Child): LogLine[] {
+  const lines: LogLine[] = [];
+  for (const text of [...child.stdout, ...child.stderr]) {
+    if (!text.startsWith('{')) continue;
+    try {
+      lines.push(JSON.parse(text) as LogLine);
+    } catch {
+      // a line that the kill cut off
+    }
+  }
+  return lines;
+}

@@ -42,8 +42,8 @@ export interface LogOptions {
 }
 
 export interface LogEvents {
-  /** A record or notice was appended. */
-  appended: [];
+  /** A record of so many readings was appended; 0 for a notice. */
+  appended: [readings: number];
   committed: [CommitResult];
   /** The first failure of a row of failures; `undefined` when a commit went through again. */
   fault: [string | undefined];
@@ -223,7 +223,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.recent.push(record);
     if (this.recent.full || this.#outlets.size === 0) this.trimRecent();
     this.#arm();
-    this.emit('appended');
+    this.emit('appended', sample.shape.points.length);
     return record;
   }
 
@@ -244,7 +244,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.#mirror.write(this.#pending.notice(notice));
       for (const outlet of this.#outlets.values()) outlet.noticed(notice);
       this.commitSoon();
-      this.emit('appended');
+      this.emit('appended', 0);
     }
     return notice;
   }

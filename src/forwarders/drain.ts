@@ -1,0 +1,197 @@
+/**
+ * The drain loop of a forwarder with a cursor: three pumps (data, history, alarms and events) that run side by side
+ * while a connection lasts, so that live readings do not stand behind a backlog. Each has at most one batch under way
+ * a topic; what fails ends all three, and the next connection goes on at the lowest unacknowledged number.
+ */
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Lane } from '../store/lanes.ts';
+import type { Log } from '../store/log.ts';
+import type { OutBatch, Outlet, OutNotice } from '../store/outlet.ts';
+
+/** Alarms under way at once, each on a topic of its own. */
+const NOTICES = 16;
+/** Longest sleep of a pump: a bound, everything that matters wakes it. */
+const NAP = 1000;
+
+export interface DrainTarget {
+  /** Resolves when the far side has it for good. @throws SluiceError; upstream-refused passes the message over */
+  publish(topic: string, payload: string, retain: boolean): Promise<void>;
+}
+
+export interface DrainOptions {
+  readonly log: Log;
+  readonly outlet: Outlet;
+  /** `sluice/<gateway>` */
+  readonly root: string;
+  readonly maxReadings: number;
+  /** Milliseconds. */
+  readonly maxAge: number;
+  readonly clock: Clock;
+  /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
+  readonly hold: () => boolean;
+  readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
+  readonly delivered: (batch: OutBatch, ms: number) => void;
+}
+
+export class Drain {
+  readonly #options: DrainOptions;
+  readonly #target: DrainTarget;
+  #ended = false;
+  #finishing = false;
+  #failure: unknown;
+  #fresh = 0;
+  readonly #sleepers: Record<Lane | 'notices', (() => void) | undefined> = {
+    data: undefined,
+    history: undefined,
+    notices: undefined,
+  };
+  readonly #onAppended = (readings: number): void => {
+    if (readings === 0) this.#wake('notices');
+    this.#fresh += readings;
+    if (this.#fresh >= this.#options.maxReadings) this.#wake('data');
+  };
+  readonly #onCommitted = (): void => {
+    this.#wake('history');
+    this.#wake('data');
+  };
+
+  constructor(options: DrainOptions, target: DrainTarget) {
+    this.#options = options;
+    this.#target = target;
+  }
+
+  /** Runs until `end` is called or a publish fails. @throws what made it fail */
+  async run(): Promise<void> {
+    const { log } = this.#options;
+    log.on('appended', this.#onAppended);
+    log.on('committed', this.#onCommitted);
+    try {
+      await Promise.all([this.#guard(this.#pump('data')), this.#guard(this.#pump('history')), this.#guard(this.#pumpNotices())]);
+    } finally {
+      log.off('appended', this.#onAppended);
+      log.off('committed', this.#onCommitted);
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Sends what live readings, alarms and events there are, without waiting for full batches; `run` then resolves. */
+  finish(): void {
+    this.#finishing = true;
+    this.#wakeAll();
+  }
+
+  /** Nothing new is sent; `run` resolves when what is under way is answered. */
+  end(): void {
+    this.#ended = true;
+    this.#wakeAll();
+  }
+
+  #wakeAll(): void {
+    this.#wake('data');
+    this.#wake('history');
+    this.#wake('notices');
+  }
+
+  async #guard(pump: Promise<void>): Promise<void> {
+    try {
+      await pump;
+    } catch (thrown) {
+      this.#failure ??= thrown;
+      this.end();
+    }
+  }
+
+  async #pump(lane: Lane): Promise<void> {
+    const { outlet, maxReadings, root, clock } = this.#options;
+    while (!this.#ended && !(this.#finishing && lane === 'history')) {
+      if (this.#options.hold()) {
+        if (this.#finishing) return;
+        await this.#sleep(lane, NAP);
+        continue;
+      }
+      if (lane === 'data' && !(await this.#batchIsDue())) continue;
+      const batch = await outlet.next(lane, maxReadings);
+      if (this.#ended) return;
+      if (batch === undefined) {
+        if (this.#finishing) return;
+        await this.#sleep(lane, NAP);
+        continue;
+      }
+      outlet.handOver(batch);
+      const start = clock.monotonic();
+      if (await this.#send(`${root}/${lane}`, batch.payload, false, batch))
+        this.#options.delivered(batch, clock.monotonic() - start);
+      outlet.done(batch);
+    }
+  }
+
+  /** Waits until live readings are enough or old enough; what an earlier connection left goes at once. */
+  async #batchIsDue(): Promise<boolean> {
+    const { outlet, maxReadings, maxAge, clock } = this.#options;
+    const { readings, oldest } = outlet.waiting(maxReadings);
+    if (readings >= maxReadings || this.#finishing) return true;
+    if (oldest === undefined) {
+      if (outlet.pending('data')) return true;
+      this.#fresh = 0;
+      await this.#sleep('data', Math.min(maxAge, NAP));
+      return false;
+    }
+    const wait = oldest + maxAge - clock.monotonic();
+    if (wait <= 0) return true;
+    this.#fresh = readings;
+    await this.#sleep('data', Math.min(wait, NAP));
+    return false;
+  }
+
+  async #pumpNotices(): Promise<void> {
+    const { outlet, root } = this.#options;
+    while (!this.#ended) {
+      const waiting = await outlet.notices(NOTICES);
+      if (this.#ended) return;
+      if (waiting.length === 0) {
+        if (this.#finishing) return;
+        await this.#sleep('notices', NAP);
+        continue;
+      }
+      // Side by side only as long as no topic comes twice: each topic keeps its order.
+      const topics = new Map<string, OutNotice>();
+      for (const notice of waiting) {
+        const topic = notice.kind === 'alarm' ? `${root}/alarm/${notice.key}` : `${root}/event`;
+        if (topics.has(topic)) break;
+        topics.set(topic, notice);
+      }
+      await Promise.all([...topics].map(([topic, notice]) => this.#send(topic, notice.json, notice.kind === 'alarm', notice)));
+      outlet.noticesDone([...topics.values()].at(-1) as OutNotice);
+    }
+  }
+
+  /** @returns false when the broker refused it for good */
+  async #send(topic: string, payload: string, retain: boolean, what: OutBatch | OutNotice): Promise<boolean> {
+    try {
+      await this.#target.publish(topic, payload, retain);
+      return true;
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError) || thrown.code !== 'upstream-refused') throw thrown;
+      this.#options.refused(what, thrown);
+      return false;
+    }
+  }
+
+  #sleep(who: Lane | 'notices', ms: number): Promise<void> {
+    if (this.#ended) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        cancel();
+        this.#sleepers[who] = undefined;
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, wake);
+      this.#sleepers[who] = wake;
+    });
+  }
+
+  #wake(who: Lane | 'notices'): void {
+    this.#sleepers[who]?.();
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * One connection to a broker, for as long as it lasts: a fresh mqtt.js client that never reconnects and never queues.
+ * mqtt.js would hold what is published offline in memory for ever and send it again without DUP; so nothing is
+ * published unless connected, and a connection that broke is thrown away with everything in it.
+ */
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+
+export interface ConnectionOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly clientId: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly will: { readonly topic: string; readonly payload: string };
+  /** Milliseconds until CONNACK must have come. */
+  readonly connectTimeout: number;
+  /** Milliseconds until a PUBACK must have come. */
+  readonly ackTimeout: number;
+  readonly clock: Clock;
+}
+
+/** Seconds without traffic after which the broker is asked whether it is there. */
+const KEEPALIVE = 30;
+
+export class Connection {
+  /** Resolves, once, when the connection is gone, with the cause when there is one. */
+  readonly closed: Promise<Error | undefined>;
+  readonly #client: MqttClient;
+  readonly #options: ConnectionOptions;
+  #open = true;
+  readonly #waiting = new Set<(error: Error) => void>();
+
+  /** @throws SluiceError upstream-connect */
+  static async open(options: ConnectionOptions): Promise<Connection> {
+    const settings: IClientOptions = {
+      protocol: 'mqtt',
+      host: options.host,
+      port: options.port,
+      clientId: options.clientId,
+      protocolVersion: 4,
+      clean: true,
+      keepalive: KEEPALIVE,
+      reconnectPeriod: 0,
+      connectTimeout: options.connectTimeout,
+      queueQoSZero: false,
+      resubscribe: false,
+      will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: 1, retain: true },
+      ...(options.username === undefined ? {} : { username: options.username }),
+      ...(options.password === undefined ? {} : { password: options.password }),
+    };
+    const client = mqtt.connect(settings);
+    let fault: Error | undefined;
+    client.on('error', (error) => {
+      fault = toError(error);
+    });
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve());
+      client.once('close', () => {
+        client.end(true);
+        const where = `${options.host}:${options.port}`;
+        reject(
+          new SluiceError(
+            'upstream-connect',
+            `the broker ${where} cannot be reached: ${fault === undefined ? 'no answer' : connectWords(fault)}`,
+            {
+              cause: fault,
+            },
+          ),
+        );
+      });
+    });
+    return new Connection(client, options, () => fault);
+  }
+
+  private constructor(client: MqttClient, options: ConnectionOptions, fault: () => Error | undefined) {
+    this.#client = client;
+    this.#options = options;
+    this.closed = new Promise((resolve) => {
+      client.once('close', () => {
+        this.#open = false;
+        client.end(true);
+        const error = new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: fault() });
+        for (const reject of this.#waiting) reject(error);
+        this.#waiting.clear();
+        resolve(fault());
+      });
+    });
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /**
+   * Publishes with QoS 1 and resolves with the PUBACK. One that does not come in time closes the connection: it must
+   * not count later for something else.
+   * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it)
+   */
+  publish(topic: string, payload: string, retain: boolean): Promise<void> {
+    if (!this.#open) return Promise.reject(new SluiceError('upstream-connect', 'the connection to the broker was lost'));
+    return new Promise((resolve, reject) => {
+      const fail = (error: Error): void => {
+        cancel();
+        this.#waiting.delete(fail);
+        reject(error);
+      };
+      const cancel = this.#options.clock.after(this.#options.ackTimeout, () => {
+        fail(new SluiceError('upstream-timeout', `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`));
+        this.destroy();
+      });
+      this.#waiting.add(fail);
+      this.#client.publish(topic, payload, { qos: 1, retain }, (error) => {
+        if (!this.#waiting.has(fail)) return;
+        if (error === null || error === undefined) {
+          cancel();
+          this.#waiting.delete(fail);
+          resolve();
+          return;
+        }
+        const code: unknown = 'code' in error ? error.code : undefined;
+        // MQTT 5 reason codes from 0x80 on are refusals of this very message.
+        if (typeof code === 'number' && code >= 0x80)
+          fail(new SluiceError('upstream-refused', `the broker refused the message (reason ${code})`, { cause: error }));
+        else fail(new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: error }));
+      });
+    });
+  }
+
+  /** Says goodbye (the broker then keeps the will to itself) and closes, within `within` ms. */
+  async end(within: number): Promise<void> {
+    if (!this.#open) return;
+    const late = this.#options.clock.after(within, () => this.destroy());
+    this.#client.end(false);
+    await this.closed;
+    late();
+  }
+
+  /** Closes at once, as a cut line would. */
+  destroy(): void {
+    this.#client.stream.destroy();
+  }
+}
+
+function connectWords(fault: Error): string {
+  const code: unknown = 'code' in fault ? fault.code : undefined;
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'nothing listens there (is the broker running, is the port right?)';
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'its name is not known (is the network up, is the name right?)';
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+      return 'there is no way to it (is the network up?)';
+    case 'ETIMEDOUT':
+      return 'no answer';
+    // CONNACK return codes of MQTT 3.1.1, section 3.2.2.3
+    case 2:
+      return 'it refused the client id';
+    case 4:
+      return 'it refused user name or password';
+    case 5:
+      return 'it does not let this gateway in (not authorised)';
+    default:
+      return fault.message;
+  }
+}

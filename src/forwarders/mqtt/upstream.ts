@@ -1,0 +1,263 @@
+/**
+ * The forwarder to an upstream MQTT broker. It owns the loop: connect, drain, wait with back-off and jitter, again; for
+ * ever, whatever the broker does. Delivery itself is in ../drain.ts, what comes next is the outlet's to know.
+ */
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Log } from '../../store/log.ts';
+import type { OutBatch, Outlet, OutNotice } from '../../store/outlet.ts';
+import { Drain } from '../drain.ts';
+import { Connection } from './connection.ts';
+import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
+
+/** Milliseconds between two tries to connect; each wait is doubled and varied by ±30 %. */
+const BACKOFF = { first: 500, most: 30_000 };
+const CONNECT_TIMEOUT = 10_000;
+const ACK_TIMEOUT = 15_000;
+/** A connection that lasted so long was a good one: the next wait is short again. */
+const STABLE = 10_000;
+const TEND = 1000;
+
+export interface UpstreamOptions {
+  readonly name: string;
+  readonly gateway: string;
+  readonly settings: MqttForwarderSettings;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0..1, for the jitter. */
+  readonly random: () => number;
+  /** Milliseconds of connection that data and history wait for a clock that is not known. */
+  readonly clockHold: number;
+  /** Whether the clock is known now. */
+  readonly clockKnown: () => boolean;
+  /** The retained messages of a connection's start. */
+  readonly status: () => string;
+  readonly inventory: () => string;
+  /** Retained alarm topics of rules that are gone, to be cleared. */
+  readonly goneTopics: () => readonly string[];
+  readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
+  readonly ackTimeout?: number;
+}
+
+export interface UpstreamStatus {
+  readonly name: string;
+  readonly type: 'mqtt';
+  readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
+  readonly url: string;
+  readonly mode: 'live' | 'history';
+  readonly fault: string | undefined;
+  readonly connects: number;
+  readonly batches: number;
+  readonly readings: number;
+  readonly payloadBytes: number;
+  readonly refused: number;
+  /** Monotonic time of the last acknowledgement. */
+  readonly lastAck: number | undefined;
+  /** First number that waits on each topic. */
+  readonly waiting: { readonly data: number | undefined; readonly history: number | undefined };
+}
+
+export class Upstream {
+  readonly name: string;
+  readonly #options: UpstreamOptions;
+  readonly #outlet: Outlet;
+  #state: UpstreamStatus['state'] = 'stopped';
+  #stopping = false;
+  #loop: Promise<void> | undefined;
+  #connection: Connection | undefined;
+  #drain: Drain | undefined;
+  #wake: (() => void) | undefined;
+  #fault: string | undefined;
+  #tending: (() => void) | undefined;
+  /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
+  #held = 0;
+  #counts = { connects: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
+  #lastAck: number | undefined;
+
+  constructor(options: UpstreamOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#outlet = options.log.outlet(options.name, options.settings.from, options.gateway, options.settings.format);
+  }
+
+  start(): void {
+    if (this.#loop !== undefined) return;
+    this.#loop = this.#run();
+    this.#tend();
+  }
+
+  /** Sends what is live, lets it be acknowledged, says goodbye, ends within `within` ms. The cursor stays. */
+  async stop(within: number): Promise<void> {
+    this.#stopping = true;
+    this.#tending?.();
+    this.#drain?.finish();
+    this.#wake?.();
+    const late = this.#options.clock.after(within, () => this.#connection?.destroy());
+    await this.#loop;
+    late();
+    this.#state = 'stopped';
+  }
+
+  /** Status or inventory changed while connected. Fails silently: the next connection begins with them anyway. */
+  republish(): void {
+    const connection = this.#connection;
+    if (connection?.open) void this.#greet(connection).catch(() => connection.destroy());
+  }
+
+  status(): UpstreamStatus {
+    return {
+      name: this.name,
+      type: 'mqtt',
+      state: this.#state,
+      url: this.#options.settings.url,
+      mode: this.#outlet.live ? 'live' : 'history',
+      fault: this.#fault,
+      ...this.#counts,
+      lastAck: this.#lastAck,
+      waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { clock, logger, random } = this.#options;
+    let wait = BACKOFF.first;
+    // A new forwarder's start is in the file before anything leaves (contract, rule 9).
+    await this.#outlet.ready();
+    while (!this.#stopping) {
+      const begun = clock.monotonic();
+      try {
+        await this.#session();
+      } catch (thrown) {
+        const error = toError(thrown);
+        if (this.#fault === undefined)
+          logger.warn({ forwarder: this.name, error: error.message }, 'The upstream broker is not available; readings are kept.');
+        this.#fault = error.message;
+      }
+      this.#connection = undefined;
+      if (this.#stopping) return;
+      if (clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
+      this.#state = 'waiting';
+      await this.#pause(wait * (0.7 + 0.6 * random()));
+      wait = Math.min(wait * 2, BACKOFF.most);
+    }
+  }
+
+  /** One connection from CONNECT to its end. @throws what ended it, unless it was asked to end */
+  async #session(): Promise<void> {
+    const { settings, clock, logger, gateway, log } = this.#options;
+    const address = parseBrokerUrl(settings.url);
+    if ('wrong' in address) throw new SluiceError('internal', address.wrong);
+    this.#state = 'connecting';
+    const connection = await Connection.open({
+      ...address,
+      clientId: settings.clientId ?? `sluice-${gateway}-${this.name}`,
+      username: settings.username,
+      password: settings.password?.reveal(),
+      will: { topic: `${this.#root}/status`, payload: '{"v":1,"online":false}' },
+      connectTimeout: CONNECT_TIMEOUT,
+      ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT,
+      clock,
+    });
+    this.#connection = connection;
+    if (this.#stopping) {
+      await connection.end(500);
+      return;
+    }
+    await this.#greet(connection);
+    this.#counts.connects++;
+    this.#state = 'connected';
+    if (this.#fault !== undefined)
+      logger.info({ forwarder: this.name, after: this.#fault }, 'The upstream broker is available again.');
+    else logger.info({ forwarder: this.name }, 'Connected to the upstream broker.');
+    this.#fault = undefined;
+    const drain = new Drain(
+      {
+        log,
+        outlet: this.#outlet,
+        root: this.#root,
+        maxReadings: settings.batch.maxReadings,
+        maxAge: settings.batch.maxAge,
+        clock,
+        hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold,
+        refused: (what, error) => this.#refused(what, error),
+        delivered: (batch) => this.#delivered(batch),
+      },
+      connection,
+    );
+    this.#drain = drain;
+    void connection.closed.then(() => drain.end());
+    try {
+      if (!this.#stopping) await drain.run();
+    } catch (thrown) {
+      connection.destroy();
+      throw thrown;
+    } finally {
+      this.#drain = undefined;
+    }
+    if (!this.#stopping)
+      throw (await connection.closed) ?? new SluiceError('upstream-connect', 'the broker closed the connection');
+    if (connection.open) {
+      await connection.publish(`${this.#root}/status`, '{"v":1,"online":false}', true).catch(() => undefined);
+      await connection.end(1000);
+    }
+  }
+
+  get #root(): string {
+    return `sluice/${this.#options.gateway}`;
+  }
+
+  async #greet(connection: Connection): Promise<void> {
+    await connection.publish(`${this.#root}/status`, this.#options.status(), true);
+    await connection.publish(`${this.#root}/inventory`, this.#options.inventory(), true);
+    for (const topic of this.#options.goneTopics()) await connection.publish(topic, '', true);
+  }
+
+  #delivered(batch: OutBatch): void {
+    this.#counts.batches++;
+    this.#counts.readings += batch.readings;
+    this.#counts.payloadBytes += batch.payload.length;
+    this.#lastAck = this.#options.clock.monotonic();
+  }
+
+  #refused(what: OutBatch | OutNotice, error: SluiceError): void {
+    this.#counts.refused++;
+    const range =
+      'lane' in what
+        ? { lane: what.lane, first: what.first, last: what.last, readings: what.readings }
+        : { kind: what.kind, key: what.key, seq: what.seq };
+    this.#options.logger.error(
+      { forwarder: this.name, ...range, error: error.message },
+      'The upstream broker refused a message for good; it is passed over.',
+    );
+    this.#options.event('refused', `The broker of ${this.name} refused a message for good; it was passed over.`, {
+      forwarder: this.name,
+      ...range,
+    });
+  }
+
+  #tend(): void {
+    const { clock, logger } = this.#options;
+    this.#tending = clock.after(TEND, () => {
+      if (this.#state === 'connected' && !this.#options.clockKnown()) this.#held += TEND;
+      const change = this.#outlet.tend(this.#state === 'connected', clock.monotonic());
+      if (change === 'lag') logger.info({ forwarder: this.name }, 'Live delivery lags; readings from now on go to history.');
+      else if (change === 'resume') logger.info({ forwarder: this.name }, 'Readings are live again.');
+      this.#tend();
+    });
+  }
+
+  #pause(ms: number): Promise<void> {
+    if (this.#stopping) return Promise.resolve();
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        cancel();
+        this.#wake = undefined;
+        resolve();
+      };
+      const cancel = this.#options.clock.after(ms, wake);
+      this.#wake = wake;
+    });
+  }
+}

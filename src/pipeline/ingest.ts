@@ -1,0 +1,145 @@
+/**
+ * The way of a sample through the gateway: log, latest value, rules, live destinations. All of it happens in the call
+ * that the driver makes, so an alarm is told in the same turn as the reply that showed it; nothing here waits.
+ */
+import type { Clock } from '../core/clock.ts';
+import type { Sample, Value } from '../core/point.ts';
+import type { AlarmTransition, GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Moment } from '../rules/rule-state.ts';
+import type { Log } from '../store/log.ts';
+import type { Latest } from './latest.ts';
+
+export interface IngestOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly latest: Latest;
+  readonly rules: RuleEngine;
+  /** UTC ms minus monotonic ms, as known now. */
+  readonly offset: () => number;
+  readonly clockKnown: () => boolean;
+  readonly onAlarm: (transition: AlarmTransition) => void;
+}
+
+export class Ingest {
+  readonly #options: IngestOptions;
+  readonly #sinks = new Set<LiveSink>();
+  #cancelTick: (() => void) | undefined;
+  #tickAt = Number.POSITIVE_INFINITY;
+  #stopped = false;
+  readonly counts = { records: 0, readings: 0, unkept: 0, transitions: 0, events: 0 };
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+  }
+
+  add(sink: LiveSink): void {
+    this.#sinks.add(sink);
+  }
+  remove(sink: LiveSink): void {
+    this.#sinks.delete(sink);
+  }
+
+  /** Given to drivers as their sink. */
+  readonly sample = (sample: Sample): void => {
+    if (this.#stopped) return;
+    const { log, latest, rules } = this.#options;
+    const transitions = rules.sample(sample);
+    const record = log.append(sample);
+    this.counts.records++;
+    this.counts.readings += sample.shape.points.length;
+    latest.take(sample);
+    if (record === undefined) this.counts.unkept += sample.shape.points.length;
+    else for (const sink of this.#sinks) sink.record(record);
+    this.#told(transitions);
+    this.#schedule();
+  };
+
+  /** An event for operators: into the log, to every destination. */
+  event(event: GatewayEvent): void {
+    const at = this.#options.clock.monotonic();
+    this.counts.events++;
+    this.#tell(
+      this.#options.log.notice('event', event.event, at, {
+        time: Math.round(at) + this.#options.offset(),
+        event: event.event,
+        severity: event.severity,
+        message: event.message,
+        ...(event.data === undefined ? {} : { data: event.data }),
+      }),
+    );
+  }
+
+  /** Looks at delays and silence now; also after the rules were changed. */
+  tick(): void {
+    if (this.#stopped) return;
+    this.#told(this.#options.rules.tick(this.#options.clock.monotonic()));
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancelTick?.();
+    this.#saveRules();
+  }
+
+  #told(transitions: readonly AlarmTransition[]): void {
+    // First the state, so that it is in the very commit that the transition asks for.
+    this.#saveRules();
+    for (const t of transitions) {
+      this.counts.transitions++;
+      this.#tell(
+        this.#options.log.notice('alarm', t.rule, t.at, {
+          rule: t.rule,
+          occurrence: t.occurrence,
+          state: t.state,
+          severity: t.severity,
+          value: t.value === undefined ? null : plain(t.value),
+          time: Math.round(t.at) + this.#options.offset(),
+          message: t.message,
+        }),
+      );
+      this.#options.onAlarm(t);
+    }
+  }
+
+  /** The rules were replaced. */
+  reloaded(transitions: readonly AlarmTransition[]): void {
+    this.#told(transitions);
+    this.tick();
+  }
+
+  moment(): Moment {
+    const at = this.#options.clock.monotonic();
+    return { at, wall: at + this.#options.offset(), wallKnown: this.#options.clockKnown() };
+  }
+
+  #saveRules(): void {
+    const { rules, log } = this.#options;
+    const dirty = rules.takeDirty(this.moment());
+    for (const state of dirty.changed) log.saveAlarm(state.rule, state);
+    for (const rule of dirty.removed) log.saveAlarm(rule, null);
+  }
+
+  #tell(notice: NoticeMessage): void {
+    for (const sink of this.#sinks) sink.notice(notice);
+  }
+
+  #schedule(): void {
+    const due = this.#options.rules.nextDue() ?? Number.POSITIVE_INFINITY;
+    if (due === this.#tickAt) return;
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+    this.#tickAt = due;
+    if (due === Number.POSITIVE_INFINITY) return;
+    this.#cancelTick = this.#options.clock.after(Math.max(0, due - this.#options.clock.monotonic()), () => {
+      this.#tickAt = Number.POSITIVE_INFINITY;
+      this.#cancelTick = undefined;
+      this.tick();
+    });
+  }
+}
+
+function plain(value: Value): string | number | boolean {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

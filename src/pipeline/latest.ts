@@ -1,0 +1,74 @@
+/** The last reading of each point. A shape keeps its last sample, so that a record costs one assignment. */
+import type { PointInfo, Sample, Shape, Value } from '../core/point.ts';
+import { hasValue, reasonAt } from '../core/point.ts';
+import type { LatestValue, LatestValues } from '../core/ports.ts';
+import { ABSENT } from '../core/reasons.ts';
+
+export class Latest implements LatestValues {
+  readonly #offset: () => number;
+  readonly #samples = new Map<Shape, Sample | undefined>();
+  /** `device.point` -> where it lies. */
+  #places = new Map<string, { shape: Shape; index: number }>();
+
+  /** @param offset UTC ms minus monotonic ms, as known now */
+  constructor(offset: () => number) {
+    this.#offset = offset;
+  }
+
+  /** The shapes that can occur from now on; others are forgotten. */
+  setShapes(shapes: readonly Shape[]): void {
+    const keep = new Set(shapes);
+    for (const shape of this.#samples.keys()) if (!keep.has(shape)) this.#samples.delete(shape);
+    this.#places = new Map();
+    for (const shape of shapes) {
+      if (!this.#samples.has(shape)) this.#samples.set(shape, undefined);
+      for (const [index, point] of shape.points.entries()) this.#places.set(`${shape.device}.${point.name}`, { shape, index });
+    }
+  }
+
+  take(sample: Sample): void {
+    const before = this.#samples.get(sample.shape);
+    this.#samples.set(sample.shape, before !== undefined && sample.reasons?.includes(ABSENT) ? filled(sample, before) : sample);
+  }
+
+  get(device: string, point: string): LatestValue | undefined {
+    const place = this.#places.get(`${device}.${point}`);
+    return place === undefined ? undefined : this.#read(place.shape, place.index);
+  }
+
+  *all(): Iterable<LatestValue> {
+    for (const { shape, index } of this.#places.values()) {
+      const value = this.#read(shape, index);
+      if (value !== undefined) yield value;
+    }
+  }
+
+  #read(shape: Shape, index: number): LatestValue | undefined {
+    const sample = this.#samples.get(shape);
+    if (sample === undefined) return undefined;
+    const reason = reasonAt(sample, index);
+    if (reason === ABSENT) return undefined;
+    const point = shape.points[index] as PointInfo;
+    return {
+      device: shape.device,
+      point: point.name,
+      type: point.type,
+      time: Math.round(sample.at) + this.#offset(),
+      value: hasValue(reason) ? (sample.values[index] as Value) : null,
+      unit: point.unit,
+      reason,
+    };
+  }
+}
+
+/** A sentence that left points out: those keep what they had. */
+function filled(sample: Sample, before: Sample): Sample {
+  const values = [...sample.values];
+  const reasons = Uint8Array.from(sample.reasons ?? []);
+  reasons.forEach((reason, i) => {
+    if (reason !== ABSENT) return;
+    values[i] = before.values[i] as Value;
+    reasons[i] = reasonAt(before, i);
+  });
+  return { ...sample, values, reasons };
+}

@@ -89,7 +89,9 @@ function jsonText(raw: ReadonlyMap<string, Value>): string {
     let node = root;
     for (const key of keys.slice(0, -1)) {
       const next = node[key];
-      node = typeof next === 'object' ? next : (node[key] = {});
+      const branch: Tree = typeof next === 'object' ? next : {};
+      node[key] = branch;
+      node = branch;
     }
     node[keys.at(-1) as string] = value;
   }
@@ -126,20 +128,26 @@ function write(body: Uint8Array, field: BinaryField, little: boolean, value: Val
       return;
     case 'uint8':
     case 'int8':
-      return view.setUint8(offset, whole);
+      view.setUint8(offset, whole);
+      return;
     case 'uint16':
     case 'int16':
-      return view.setUint16(offset, whole, little);
+      view.setUint16(offset, whole, little);
+      return;
     case 'uint32':
     case 'int32':
-      return view.setUint32(offset, whole, little);
+      view.setUint32(offset, whole, little);
+      return;
     case 'uint64':
     case 'int64':
-      return view.setBigUint64(offset, typeof value === 'bigint' ? value : BigInt(whole), little);
+      view.setBigUint64(offset, typeof value === 'bigint' ? value : BigInt(whole), little);
+      return;
     case 'float32':
-      return view.setFloat32(offset, number, little);
+      view.setFloat32(offset, number, little);
+      return;
     case 'float64':
-      return view.setFloat64(offset, number, little);
+      view.setFloat64(offset, number, little);
+      return;
     case 'string':
       utf8.encodeInto(String(value), body.subarray(offset, offset + widthOf(field)));
       return;

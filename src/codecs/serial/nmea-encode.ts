@@ -55,7 +55,7 @@ function setField(id: string, parts: string[], field: string, value: Value): voi
   else if (id === 'RMC' && field === 'valid') parts[2] = value === true ? 'A' : 'V';
   else {
     const index = nmeaNumberIndex(id, field);
-    if (index !== undefined) parts[index] = String(value);
+    if (index !== undefined) parts[index] = String(field === 'satellites' ? Math.round(Number(value)) : value);
   }
 }
 

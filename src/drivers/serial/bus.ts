@@ -1,0 +1,186 @@
+/**
+ * A serial port with one talker on it. Invariants:
+ * - it is opened again for ever after any end of it (back-off 100 ms to 10 s, with jitter), and never twice at a time;
+ * - only the port's `close` (or a path that leads elsewhere) counts as unplugged, never its `error`;
+ * - nothing is written to the line.
+ */
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Sample, Shape } from '../../core/point.ts';
+import type { Bus, BusStatus } from '../../core/ports.ts';
+import type { SerialDevice } from './device.ts';
+import type { OpenPort, PortOpener } from './port.ts';
+import type { SerialBusSettings } from './schema.ts';
+
+/** Milliseconds. */
+const BACKOFF_MIN = 100;
+const BACKOFF_MAX = 10_000;
+const STOP_LIMIT = 3000;
+/** A quiet port is compared with its path this often: not every driver reports an unplugged adapter. */
+const WATCH_EVERY = 2000;
+
+export interface SerialBusContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0..1, for the jitter of retries. */
+  readonly random: () => number;
+  readonly open: PortOpener;
+}
+
+export class SerialBus implements Bus {
+  readonly name: string;
+  readonly shapes: readonly Shape[];
+  private readonly settings: SerialBusSettings;
+  private readonly device: SerialDevice;
+  private readonly context: SerialBusContext;
+  private state: BusStatus['state'] = 'closed';
+  private running = false;
+  private fault: SluiceError | undefined;
+  private port: OpenPort | undefined;
+  /** The attempt under way; settles in any case. */
+  private opening: Promise<void> | undefined;
+  private failures = 0;
+  private heard = false;
+  private cancelRetry: (() => void) | undefined;
+  private cancelWatch: (() => void) | undefined;
+
+  constructor(name: string, settings: SerialBusSettings, device: SerialDevice, context: SerialBusContext) {
+    this.name = name;
+    this.settings = settings;
+    this.device = device;
+    this.shapes = device.shapes;
+    this.context = context;
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open';
+  }
+
+  start(): void {
+    if (this.running) return;
+    this.running = true;
+    this.device.start();
+    this.attempt();
+  }
+
+  async stop(): Promise<void> {
+    this.running = false;
+    this.cancelRetry?.();
+    this.cancelWatch?.();
+    this.device.stop();
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.context.clock.after(STOP_LIMIT, resolve);
+    await Promise.race([this.release(), late]);
+    cancel();
+    this.state = 'closed';
+  }
+
+  async read(device: string): Promise<Sample[]> {
+    if (device !== this.device.name) throw new SluiceError('not-found', `there is no device ${device} on the bus ${this.name}`);
+    if (this.state !== 'open')
+      throw this.fault ?? new SluiceError('bus-closed', `the port ${this.settings.port} is not open yet`);
+    return this.device.read(this.settings.timeout);
+  }
+
+  status(): BusStatus {
+    return {
+      name: this.name,
+      protocol: 'serial',
+      state: this.state,
+      fault: this.fault?.message,
+      devices: [this.device.status()],
+    };
+  }
+
+  private async release(): Promise<void> {
+    await this.opening;
+    const port = this.port;
+    this.port = undefined;
+    await port?.close();
+  }
+
+  private attempt(): void {
+    this.state = 'opening';
+    this.heard = false;
+    this.opening = this.context
+      .open(this.settings, { data: (chunk) => this.receive(chunk), closed: (reason) => this.lost(reason) })
+      .then(
+        (port) => this.opened(port),
+        (error: unknown) => this.failed(error),
+      )
+      .finally(() => {
+        this.opening = undefined;
+      });
+  }
+
+  private opened(port: OpenPort): void {
+    this.port = port;
+    if (!this.running) return; // `stop` waits for us and closes it
+    this.state = 'open';
+    this.device.opened();
+    this.context.logger.info(
+      { bus: this.name, port: this.settings.port, afterFailures: this.failures },
+      'The serial port is open.',
+    );
+    this.fault = undefined;
+    this.watch(port);
+  }
+
+  private failed(thrown: unknown): void {
+    const error =
+      thrown instanceof SluiceError ? thrown : new SluiceError('bus-open', toError(thrown).message, { cause: thrown });
+    if (this.fault?.message !== error.message)
+      this.context.logger.warn({ bus: this.name, port: this.settings.port, code: error.code }, error.message);
+    this.fault = error;
+    this.retry();
+  }
+
+  private receive(chunk: Uint8Array): void {
+    if (!this.running) return;
+    if (!this.heard) {
+      this.heard = true;
+      this.failures = 0;
+    }
+    this.device.receive(chunk);
+  }
+
+  private lost(reason: string): void {
+    if (this.port === undefined) return;
+    this.port = undefined;
+    this.cancelWatch?.();
+    if (!this.running) return;
+    this.fault = new SluiceError(
+      'bus-closed',
+      `${this.settings.port} was unplugged or hung up (${reason}); it is opened again when it is back`,
+    );
+    this.context.logger.warn({ bus: this.name, port: this.settings.port, reason }, this.fault.message);
+    this.device.interrupted(this.fault.message);
+    this.retry();
+  }
+
+  private retry(): void {
+    if (!this.running) return;
+    this.state = 'closed';
+    const delay = Math.min(BACKOFF_MAX, BACKOFF_MIN * 2 ** Math.min(this.failures, 20));
+    this.failures++;
+    this.cancelRetry = this.context.clock.after(delay * (0.5 + this.context.random() / 2), () => this.attempt());
+  }
+
+  /** An adapter can vanish between two reads without a word: its path tells. */
+  private watch(port: OpenPort): void {
+    this.cancelWatch = this.context.clock.after(WATCH_EVERY, () => {
+      port.moved().then(
+        async (moved) => {
+          if (this.port !== port || !this.running) return;
+          if (!moved) return this.watch(port);
+          await port.close();
+          this.lost('its path leads elsewhere');
+        },
+        () => {
+          if (this.port === port && this.running) this.watch(port);
+        },
+      );
+    });
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The device side of a serial bus: bytes in, samples out, and what is known of the device.
+ * - Every valid frame gives a sample; with `interval` the first one that comes when the interval has passed is emitted, at
+ *   once, and those between are dropped: at most one record an interval, never late, no timer.
+ * - A shape without a frame for `silentAfter` gives one sample in which all is bad, and then nothing until it talks again.
+ */
+import type { TalkerCounters } from '../../codecs/serial/talker.ts';
+import { Talker } from '../../codecs/serial/talker.ts';
+import type { TalkerConfig } from '../../codecs/serial/types.ts';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Sample, Shape } from '../../core/point.ts';
+import { badSample } from '../../core/point.ts';
+import type { DeviceStatus, SampleSink } from '../../core/ports.ts';
+import { formatDuration } from '../../core/units.ts';
+import type { SerialDeviceSettings } from './schema.ts';
+
+/** A talker that keeps time to within this part of its interval is not thinned to half its rate. */
+const EARLY = 0.1;
+
+interface Track {
+  readonly shape: Shape;
+  lastFrame: number;
+  /** When the next record is due. */
+  due: number;
+  silent: boolean;
+}
+
+interface PendingRead {
+  readonly promise: Promise<Sample[]>;
+  readonly samples: Map<Shape, Sample>;
+  resolve(samples: Sample[]): void;
+  reject(error: SluiceError): void;
+  cancel(): void;
+}
+
+export interface DeviceContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: SampleSink;
+  /** Whether the port is open, for the reason and the words of silence. */
+  readonly isOpen: () => boolean;
+}
+
+export class SerialDevice {
+  readonly name: string;
+  readonly shapes: readonly Shape[];
+  private readonly settings: SerialDeviceSettings;
+  private readonly context: DeviceContext;
+  private readonly talker: Talker;
+  private readonly tracks: Map<Shape, Track>;
+  private pending: PendingRead | undefined;
+  private cancelSilence: (() => void) | undefined;
+  private lastReply: number | undefined;
+  private timeouts = 0;
+  private silent = false;
+  /** What was known at the last sample, to tell what came since. */
+  private before: TalkerCounters;
+  private bytesSince = 0;
+
+  constructor(config: TalkerConfig, settings: SerialDeviceSettings, context: DeviceContext) {
+    this.name = config.device;
+    this.settings = settings;
+    this.context = context;
+    this.talker = new Talker(config);
+    this.shapes = this.talker.shapes;
+    this.tracks = new Map(
+      this.shapes.map((shape) => [shape, { shape, lastFrame: 0, due: Number.NEGATIVE_INFINITY, silent: false }]),
+    );
+    this.before = this.talker.counters;
+  }
+
+  start(): void {
+    const now = this.context.clock.monotonic();
+    for (const track of this.tracks.values()) track.lastFrame = now;
+    this.watchSilence();
+  }
+
+  stop(): void {
+    this.cancelSilence?.();
+    this.cancelSilence = undefined;
+    this.interrupted('the gateway stops using this port');
+  }
+
+  /** The port was opened: a half frame from before is worth nothing. */
+  opened(): void {
+    this.talker.reset(this.context.clock.monotonic());
+  }
+
+  /** The port is gone: nobody needs to wait for a frame. */
+  interrupted(why: string): void {
+    this.pending?.reject(new SluiceError('bus-closed', why));
+  }
+
+  receive(chunk: Uint8Array): void {
+    this.bytesSince += chunk.length;
+    for (const sample of this.talker.push(chunk, this.context.clock.monotonic())) this.accept(sample);
+  }
+
+  /** One sample for each shape, of the next frames; after `timeout` those that have come, or an error when none has. */
+  read(timeout: number): Promise<Sample[]> {
+    // Everybody who asks in the meantime gets the same answer, so there is one wait at most.
+    if (this.pending) return this.pending.promise;
+    if (this.shapes.length === 0) return Promise.resolve([]);
+    const { promise, resolve, reject } = Promise.withResolvers<Sample[]>();
+    const samples = new Map<Shape, Sample>();
+    const end = () => {
+      cancel();
+      this.pending = undefined;
+    };
+    const cancel = this.context.clock.after(timeout, () => {
+      if (samples.size > 0) this.pending?.resolve([...samples.values()]);
+      else this.pending?.reject(new SluiceError('timeout', `no frame within ${formatDuration(timeout)}: ${this.symptom()}`));
+    });
+    this.pending = {
+      promise,
+      samples,
+      cancel,
+      resolve(answer) {
+        end();
+        resolve(answer);
+      },
+      reject(error) {
+        end();
+        reject(error);
+      },
+    };
+    return promise;
+  }
+
+  status(): DeviceStatus {
+    const { frames, crcErrors, badFrames, skippedBytes } = this.talker.counters;
+    return {
+      name: this.name,
+      state: this.silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
+      fault: this.silent ? this.symptom() : undefined,
+      lastReply: this.lastReply,
+      counters: {
+        requests: 0,
+        replies: frames,
+        timeouts: this.timeouts,
+        exceptions: 0,
+        crcErrors,
+        badReplies: badFrames,
+        lateReplies: 0,
+        skippedBytes,
+        latencyLast: 0,
+        latencyMax: 0,
+        latencySum: 0,
+      },
+    };
+  }
+
+  private accept(sample: Sample): void {
+    const track = this.tracks.get(sample.shape);
+    if (track === undefined) return;
+    if (this.silent) this.context.logger.info({ device: this.name }, 'The device talks again.');
+    this.silent = false;
+    this.lastReply = sample.at;
+    this.bytesSince = 0;
+    this.before = this.talker.counters;
+    track.lastFrame = sample.at;
+    if (track.silent) {
+      track.silent = false;
+      track.due = Number.NEGATIVE_INFINITY;
+      this.watchSilence();
+    }
+    if (this.isDue(track, sample.at)) this.context.emit(sample);
+    if (this.pending === undefined) return;
+    this.pending.samples.set(sample.shape, sample);
+    if (this.pending.samples.size === this.shapes.length) this.pending.resolve([...this.pending.samples.values()]);
+  }
+
+  private isDue(track: Track, at: number): boolean {
+    const { interval } = this.settings;
+    if (interval === undefined) return true;
+    if (at < track.due - interval * EARLY) return false;
+    track.due = Number.isFinite(track.due) ? Math.max(track.due + interval, at + interval * (1 - 2 * EARLY)) : at + interval;
+    return true;
+  }
+
+  private watchSilence(): void {
+    this.cancelSilence?.();
+    const now = this.context.clock.monotonic();
+    let next = Number.POSITIVE_INFINITY;
+    for (const track of this.tracks.values()) {
+      if (track.silent) continue;
+      const left = track.lastFrame + this.settings.silentAfter - now;
+      if (left > 0) next = Math.min(next, left);
+      else this.declareSilent(track, now);
+    }
+    this.cancelSilence = Number.isFinite(next) ? this.context.clock.after(next, () => this.watchSilence()) : undefined;
+  }
+
+  private declareSilent(track: Track, now: number): void {
+    track.silent = true;
+    this.timeouts++;
+    this.context.emit(badSample(track.shape, now, this.context.isOpen() ? 'timeout' : 'disconnected'));
+    if (this.silent || Array.from(this.tracks.values()).some((other) => !other.silent)) return;
+    this.silent = true;
+    this.context.logger.warn(
+      { device: this.name, silentAfter: this.settings.silentAfter, symptom: this.symptom() },
+      'The device is silent.',
+    );
+  }
+
+  /** What a technician should look at, from what came since the last good frame. */
+  private symptom(): string {
+    if (!this.context.isOpen()) return 'the port is not open';
+    if (this.bytesSince === 0) return 'nothing arrives: check power, the wires (TX of the device to RX) and the port';
+    const now = this.talker.counters;
+    if (now.otherFrames > this.before.otherFrames)
+      return 'frames arrive, but none has a field that a point asks for: check `from` of the points';
+    if (now.badFrames > this.before.badFrames)
+      return 'frames arrive, but `decode` does not understand them: compare it with what the device sends';
+    if (now.crcErrors > this.before.crcErrors)
+      return 'frames arrive damaged (checksum): check baudRate, parity, cable and `checksum`';
+    return 'bytes arrive, but no frame: check baudRate, parity and `frame`';
+  }
+}

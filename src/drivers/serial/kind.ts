@@ -1,0 +1,98 @@
+/** The `serial` protocol: what the registry lists. */
+import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
+import { framingOf, sourceOf } from '../../codecs/serial/talker.ts';
+import type { TalkerConfig } from '../../codecs/serial/types.ts';
+import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Bus, SampleSink } from '../../core/ports.ts';
+import { SerialBus } from './bus.ts';
+import { SerialDevice } from './device.ts';
+import type { PortOpener } from './port.ts';
+import { openPort } from './port.ts';
+import type { SerialBusSettings, SerialDeviceSettings, SerialPointSettings } from './schema.ts';
+import { serialBus, serialDevice, serialLine, serialPoint } from './schema.ts';
+
+export interface SerialContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: SampleSink;
+  /** 0..1; Math.random when absent. */
+  readonly random?: () => number;
+  /** Another way to a port, for tests. */
+  readonly open?: PortOpener;
+}
+
+/** Framing, decoding and points of a device, for the simulator (`encodeFrames`) and for `Talker`. */
+export function talkerConfig(device: ResolvedDevice): TalkerConfig {
+  const { frame, decode } = device.settings as SerialDeviceSettings;
+  const points = device.points as ReadonlyMap<string, SerialPointSettings>;
+  return { device: device.name, frame: framingOf({ frame, decode }), decode, points };
+}
+
+/** @throws SluiceError config-invalid unless the bus has exactly one device */
+function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: SerialContext): Bus {
+  const [device, another] = devices;
+  if (device === undefined || another !== undefined)
+    throw new SluiceError('config-invalid', `the serial bus ${bus.name} needs exactly one device, it has ${devices.length}`);
+  const { clock, logger, emit } = context;
+  const settings = bus.settings as SerialBusSettings;
+  const log = logger.child({ bus: bus.name });
+  let running: SerialBus | undefined;
+  const isOpen = () => running?.isOpen ?? false;
+  const talker = new SerialDevice(talkerConfig(device), device.settings as SerialDeviceSettings, {
+    clock,
+    logger: log,
+    emit,
+    isOpen,
+  });
+  const { random = Math.random, open = openPort } = context;
+  running = new SerialBus(bus.name, settings, talker, { clock, logger: log, random, open });
+  return running;
+}
+
+type Fault = { path: readonly (string | number)[]; message: string };
+
+function checkDevice(device: ResolvedDevice): Fault[] {
+  const { decode } = device.settings as SerialDeviceSettings;
+  const faults: Fault[] = [];
+  for (const [name, settings] of device.points) {
+    const point = settings as SerialPointSettings;
+    const at = (key: string, message: string) => faults.push({ path: ['points', name, key], message });
+    const from = sourceOf(name, point);
+    if (point.type === 'bool' || point.type === 'string')
+      for (const key of ['scale', 'offset', 'range'] as const)
+        if (point[key] !== undefined) at(key, `\`${key}\` is for numbers, and this point is a ${point.type}`);
+    if (decode.type === 'binary' && !Object.hasOwn(decode.fields, from))
+      at('from', `there is no field ${from} in \`decode.fields\`: it has ${Object.keys(decode.fields).join(', ') || 'none'}`);
+    if (decode.type === 'csv' && decode.columns && !decode.header && !decode.columns.includes(from) && !/^\d+$/.test(from))
+      at('from', `there is no column ${from}: \`decode.columns\` has ${decode.columns.join(', ')}`);
+    if (decode.type === 'csv' && !decode.columns && !decode.header && !/^\d+$/.test(from))
+      at('from', 'which column? Write its number (from: 0), or name the columns in `decode.columns`');
+    if (decode.type === 'regex' && !decode.pattern.includes(`(?<${from}>`))
+      at('from', `the pattern has no group ${from}: write (?<${from}>…) around what is its value`);
+    if (decode.type === 'nmea') {
+      const [sentence = '', field = ''] = from.split('.');
+      const known = NMEA_FIELDS.get(sentence);
+      if (known === undefined)
+        at('from', `write SENTENCE.field, for example GGA.latitude; sentences: ${[...NMEA_FIELDS.keys()].join(', ')}`);
+      else if (!known.includes(field)) at('from', `${sentence} has no field ${field}: it has ${known.join(', ')}`);
+    }
+  }
+  return faults;
+}
+
+export const serial = {
+  protocol: 'serial',
+  family: 'serial',
+  bus: serialBus,
+  device: serialDevice,
+  point: serialPoint,
+  line: serialLine,
+  wire: (bus) => String(bus.port),
+  // One talker a line: whoever talks next is not told apart.
+  address: () => undefined,
+  checkDevice,
+  create,
+} satisfies DriverKind & { create: typeof create };

@@ -1,0 +1,87 @@
+/** Opening a serial port, and its odd errors in words. */
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
+import { SerialPort } from 'serialport';
+import { SluiceError, toError } from '../../core/errors.ts';
+import type { SerialBusSettings } from './schema.ts';
+
+/** An open port. After `closed` was called it is gone for good: open another. */
+export interface OpenPort {
+  /** Resolves when the port is free. */
+  close(): Promise<void>;
+  /** True when the path leads to another device, or to none, since it was opened. */
+  moved(): Promise<boolean>;
+}
+
+export interface PortEvents {
+  data(chunk: Uint8Array): void;
+  /** Unplugged, hung up. Called once at most, and not for a `close` of ours. */
+  closed(reason: string): void;
+}
+
+export type PortOpener = (settings: SerialBusSettings, events: PortEvents) => Promise<OpenPort>;
+
+/** Bytes that one read takes at most. The kernel keeps 4 KiB for a tty; more would only be memory. */
+const READ_SIZE = 4096;
+
+/** @throws SluiceError bus-open */
+export const openPort: PortOpener = async (settings, events) => {
+  const { port: path, baudRate, dataBits, parity, stopBits } = settings;
+  const port = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_SIZE });
+  // Asked before opening: once the port is open nothing may come between that and listening.
+  const identity = await identityOf(path);
+  let ours = false;
+  // A disconnect comes as `close`. An `error` without a listener would end the process, and tells nothing more.
+  port.on('error', () => {});
+  try {
+    await new Promise<void>((resolve, reject) => port.open((error) => (error ? reject(error) : resolve())));
+  } catch (error) {
+    throw await inWords(path, toError(error));
+  }
+  port.on('data', (chunk: Buffer) => events.data(chunk));
+  port.once('close', (error?: Error | null) => {
+    if (!ours) events.closed(error?.message ?? 'hung up');
+  });
+  return {
+    close() {
+      ours = true;
+      return new Promise((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve()));
+    },
+    moved: async () => (await identityOf(path)) !== identity,
+  };
+};
+
+async function identityOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, rdev } = await stat(path);
+    return `${dev}:${ino}:${rdev}`;
+  } catch {
+    return 'none';
+  }
+}
+
+/** The binding's errors carry no code, so the path is asked what is wrong with it. */
+async function inWords(path: string, cause: Error): Promise<SluiceError> {
+  const fail = (message: string) => new SluiceError('bus-open', message, { cause, data: { port: path } });
+  try {
+    await access(path, constants.R_OK | constants.W_OK);
+    if (!(await stat(path)).isCharacterDevice())
+      return fail(`${path} is no serial port: give the path of one, for example /dev/ttyUSB0`);
+  } catch (error) {
+    switch ((error as NodeJS.ErrnoException).code) {
+      case 'ENOENT':
+        return fail(
+          `${path} is not there: plug the adapter in, or correct \`port\` (ls /dev/serial/by-id shows what is plugged in)`,
+        );
+      case 'EACCES':
+        return fail(
+          `${path} may not be opened: add the user of the gateway to the group dialout (sudo usermod -aG dialout sluice) and restart it`,
+        );
+      default:
+        return fail(`${path} cannot be opened: ${cause.message}`);
+    }
+  }
+  if (/lock|busy|temporarily unavailable/i.test(cause.message))
+    return fail(`${path} is in use by another program: end it (sudo fuser -v ${path} shows which)`);
+  return fail(`${path} cannot be opened: ${cause.message}`);
+}

@@ -1,0 +1,246 @@
+/**
+ * Serial talkers: instruments that say their values by themselves. One device on each bus. Every part of a device may
+ * come from a profile (its `device:` and `points:` sections).
+ *
+ * ```yaml
+ * buses:
+ *   air: {protocol: serial, port: /dev/ttyUSB1, baudRate: 9600}
+ *   scale-line: {protocol: serial, port: /dev/ttyUSB2, baudRate: 9600, dataBits: 7, parity: even}
+ *   # one bus for each of the devices below
+ * devices:
+ *   dust:                       # Nova SDS011: AA C0 | PM2.5 low, high | PM10 low, high | id | sum of bytes 2..7 | AB
+ *     bus: air
+ *     interval: 10s             # it talks every second; keep one record every ten
+ *     frame: {type: bytes, start: AA C0, stop: AB, length: 10, checksum: {type: sum8, from: 2, to: 7}}
+ *     decode: {type: binary, endian: little, fields: {pm2_5: {offset: 2, type: uint16}, pm10: {offset: 4, type: uint16}}}
+ *     points:
+ *       pm2_5: {scale: 0.1, unit: ug/m3, range: {min: 0, max: 999.9}}
+ *       pm10: {scale: 0.1, unit: ug/m3, range: {min: 0, max: 999.9}}
+ *   scale:                      # ST,GS,+  12.50 kg
+ *     bus: scale-line
+ *     frame: {type: line}
+ *     decode: {type: regex, pattern: '^(?<status>ST|US),\w+,(?<weight>[+-]\s*[\d.]+) kg', template: 'ST,GS,+{weight} kg'}
+ *     points: {weight: {unit: kg}, stable: {from: status, type: string}}
+ *   weather:                    # 2026-01-05 10:00,21.5,61
+ *     bus: weather-line
+ *     frame: {type: line}
+ *     decode: {type: csv, columns: [time, temperature, humidity]}     # or `header: true`, or numbers: `from: 1`
+ *     points: {temperature: {unit: Cel}, humidity: {unit: '%'}}
+ *   node:                       # {"temp": 21.5, "battery": {"mV": 3710}, "door": false}
+ *     bus: node-line
+ *     frame: {type: line, maxLength: 2048}
+ *     decode: {type: json}
+ *     points: {temperature: {from: temp, unit: Cel}, battery: {from: battery.mV, scale: 0.001, unit: V}, door: {type: bool}}
+ *   ups:                        # vin=231.4 load=12 state=online
+ *     bus: ups-line
+ *     frame: {type: line}
+ *     decode: {type: key-value}
+ *     points: {voltage: {from: vin, unit: V}, load: {unit: '%'}, state: {type: string}}
+ *   gps:                        # $GPGGA,… and $GPRMC,…; a record of its own for each sentence
+ *     bus: gps-line
+ *     frame: {type: line}
+ *     decode: {type: nmea}
+ *     points:
+ *       latitude: {from: GGA.latitude, unit: deg}
+ *       longitude: {from: GGA.longitude, unit: deg}
+ *       satellites: {from: GGA.satellites, type: int64}
+ *       speed: {from: RMC.speed, unit: '[kn_i]'}
+ * ```
+ */
+import { z } from 'zod';
+import { CHECKSUM_KINDS } from '../../codecs/serial/checksum.ts';
+import { isHex } from '../../codecs/serial/hex.ts';
+import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
+import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
+import { duration } from '../../config/schema-parts.ts';
+
+const hex = () => z.string().max(48).refine(isHex, 'bytes are written in hexadecimal: AA C0');
+const endian = () => z.enum(['big', 'little']);
+
+const parity = () => z.enum(['none', 'even', 'odd', 'mark', 'space']);
+const baudRate = () => z.int().min(50).max(4_000_000);
+const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)]);
+const stopBits = () => z.union([z.literal(1), z.literal(1.5), z.literal(2)]);
+
+export const serialBus = z.strictObject({
+  port: z
+    .string()
+    .min(1)
+    .describe('The port, for example /dev/ttyUSB0; a path under /dev/serial/by-id stays the same after replugging.'),
+  baudRate: baudRate().default(9600).describe('Bits per second, as the instrument is set.'),
+  dataBits: dataBits().default(8).describe('Data bits of a character.'),
+  parity: parity().default('none').describe('Parity of a character.'),
+  stopBits: stopBits().default(1).describe('Stop bits of a character.'),
+  timeout: duration({ min: 10, max: 3_600_000 }).prefault('5s').describe('How long a read by hand waits for the next frame.'),
+});
+
+export const serialLine = z.strictObject({
+  baudRate: baudRate().optional().describe('Bits per second as the instrument comes from the factory.'),
+  dataBits: dataBits().optional().describe('Data bits of a character.'),
+  parity: parity().optional().describe('Parity of a character.'),
+  stopBits: stopBits().optional().describe('Stop bits of a character.'),
+});
+
+const lineFrame = z
+  .strictObject({
+    type: z.literal('line').describe('Lines of text.'),
+    terminator: z
+      .string()
+      .min(1)
+      .max(8)
+      .optional()
+      .describe('What ends a line, in double quotes for "\\r"; without it a newline, with or without a carriage return.'),
+    start: z
+      .string()
+      .min(1)
+      .max(8)
+      .optional()
+      .describe('A frame begins at the last occurrence of this text in the line (NMEA: $).'),
+    maxLength: z.int().min(1).max(MAX_FRAME).default(1024).describe('Longer lines are skipped, in bytes.'),
+  })
+  .describe('Frames by line terminator.');
+
+const fixedFrame = z
+  .strictObject({
+    type: z.literal('length').describe('Blocks of one length.'),
+    length: z.int().min(1).max(MAX_FRAME).describe('Bytes of a block.'),
+    start: hex().optional().describe('Bytes with which each block starts, in hexadecimal; this or `gap` is needed.'),
+    gap: duration({ min: 1, max: 60_000 }).optional().describe('Silence between two blocks; this or `start` is needed.'),
+  })
+  .refine((frame) => frame.start !== undefined || frame.gap !== undefined, {
+    path: ['gap'],
+    message:
+      'blocks of fixed length need `gap` (silence between blocks) or `start` (first bytes), else nobody knows where one begins',
+  })
+  .describe('Frames by fixed length.');
+
+const bytesFrame = z
+  .strictObject({
+    type: z.literal('bytes').describe('Binary frames between start and stop bytes.'),
+    start: hex().describe('First bytes of a frame, in hexadecimal.'),
+    stop: hex().optional().describe('Last bytes of a frame, in hexadecimal.'),
+    length: z
+      .union([
+        z.int().min(1).max(MAX_FRAME),
+        z.strictObject({
+          offset: z.int().min(0).max(255).describe('Where the length stands in the frame, from 0.'),
+          type: z.enum(['uint8', 'uint16']).default('uint8').describe('How it is written.'),
+          endian: endian().default('big').describe('Its byte order.'),
+          add: z
+            .int()
+            .min(-MAX_FRAME)
+            .max(MAX_FRAME)
+            .default(0)
+            .describe('The whole frame has so many bytes more than the field says.'),
+        }),
+      ])
+      .describe('Bytes of the whole frame: a number, or where the frame says it.'),
+    maxLength: z.int().min(1).max(MAX_FRAME).default(256).describe('A frame that claims to be longer is none, in bytes.'),
+    checksum: z
+      .strictObject({
+        type: z.enum(CHECKSUM_KINDS).describe('How it is made.'),
+        from: z.int().default(0).describe('First byte that it covers; negative counts from the end.'),
+        to: z.int().optional().describe('Last byte that it covers; without it the one before the checksum.'),
+        at: z.int().optional().describe('Where it stands; without it just before the stop bytes.'),
+      })
+      .optional()
+      .describe('Frames with a wrong checksum are dropped and counted.'),
+    gap: duration({ min: 1, max: 60_000 }).prefault('500ms').describe('A half frame followed by so much silence is given up.'),
+  })
+  .describe('Frames by start and stop bytes, with length and checksum.');
+
+const pattern = z
+  .string()
+  .max(1000)
+  .superRefine((text, ctx) => {
+    try {
+      if (new LinearRegExp(text).groups.length === 0)
+        ctx.addIssue({ code: 'custom', message: 'the pattern names no group: write (?<weight>[0-9.]+) around what is a value' });
+    } catch (error) {
+      ctx.addIssue({ code: 'custom', message: (error as Error).message });
+    }
+  });
+
+const binaryField = z
+  .strictObject({
+    offset: z
+      .int()
+      .min(0)
+      .max(MAX_FRAME - 1)
+      .describe('In the frame, start bytes included, from 0.'),
+    type: z.enum(FIELD_TYPES).describe('How the value is written.'),
+    endian: endian().optional().describe('Byte order of this field.'),
+    bit: z.int().min(0).max(7).optional().describe('Of a bool: which bit of the byte, 0 is the least significant.'),
+    length: z.int().min(1).max(256).optional().describe('Of a string: its bytes.'),
+  })
+  .refine((field) => field.type !== 'string' || field.length !== undefined, {
+    path: ['length'],
+    message: 'a string needs its `length` in bytes',
+  });
+
+const decode = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('regex').describe('Named groups of a regular expression are the fields.'),
+    pattern: pattern.describe('JavaScript syntax, without look-around and back-references; runs in linear time.'),
+    template: z.string().max(1000).optional().describe('What `sluice simulate` says, with {name} for each group.'),
+  }),
+  z.strictObject({
+    type: z.literal('csv').describe('Fields are columns: by number from 0, or by name.'),
+    separator: z.string().min(1).max(8).default(',').describe('Between columns; for a blank, any number of blanks.'),
+    columns: z.array(z.string()).max(256).optional().describe('Names of the columns.'),
+    header: z.boolean().default(false).describe('The device sends a line of column names, at least at its start.'),
+  }),
+  z.strictObject({ type: z.literal('json').describe('Fields are dotted paths: `battery.mV`, `values.0`.') }),
+  z.strictObject({
+    type: z.literal('key-value').describe('Fields are keys.'),
+    separator: z.string().min(1).max(8).optional().describe('Between pairs; without it white space, comma or semicolon.'),
+    assign: z.string().min(1).max(8).default('=').describe('Between key and value.'),
+  }),
+  z.strictObject({ type: z.literal('nmea').describe('NMEA 0183; fields are `GGA.latitude`, `RMC.speed` and so on.') }),
+  z.strictObject({
+    type: z.literal('binary').describe('Fields stand at fixed places.'),
+    endian: endian().default('big').describe('Byte order of fields that do not say their own.'),
+    fields: z.record(z.string(), binaryField).describe('Name of each field and where it stands.'),
+  }),
+]);
+
+export const serialDevice = z.strictObject({
+  interval: duration({ min: 10 })
+    .optional()
+    .describe(
+      'Keep at most one record in this time (of each NMEA sentence), the first that comes when it has passed; without it every frame.',
+    ),
+  silentAfter: duration({ min: 100 })
+    .prefault('30s')
+    .describe('Without a valid frame for so long, the points are bad with reason `timeout`, once, and the device is silent.'),
+  frame: z.discriminatedUnion('type', [lineFrame, fixedFrame, bytesFrame]).describe('Where a frame begins and ends.'),
+  decode: decode.describe('What stands in a frame.'),
+});
+
+export const serialPoint = z.strictObject({
+  from: z
+    .union([z.string().min(1).max(256), z.int().min(0)])
+    .optional()
+    .describe(
+      'The field: group, column, path, key, `SENTENCE.field` or name of a binary field; without it the name of the point.',
+    ),
+  type: z.enum(['float64', 'int64', 'bool', 'string']).default('float64').describe('Type of the value.'),
+  scale: z
+    .number()
+    .refine((scale) => scale !== 0, 'a scale of 0 makes every value 0')
+    .optional()
+    .describe('Value = raw × scale + offset.'),
+  offset: z.number().optional().describe('Value = raw × scale + offset.'),
+  unit: z.string().max(32).optional().describe('UCUM code: Cel, %, ug/m3.'),
+  range: z
+    .strictObject({
+      min: z.number().optional().describe('Lowest plausible value.'),
+      max: z.number().optional().describe('Highest plausible value.'),
+    })
+    .optional()
+    .describe('Values outside are uncertain, reason `out-of-range`.'),
+});
+
+export type SerialBusSettings = z.output<typeof serialBus>;
+export type SerialDeviceSettings = z.output<typeof serialDevice>;
+export type SerialPointSettings = z.output<typeof serialPoint>;

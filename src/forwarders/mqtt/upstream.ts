@@ -18,6 +18,8 @@ const ACK_TIMEOUT = 15_000;
 /** A connection that lasted so long was a good one: the next wait is short again. */
 const STABLE = 10_000;
 const TEND = 1000;
+/** Topics that may wait to be cleared. */
+const MAX_GONE = 1000;
 
 export interface UpstreamOptions {
   readonly name: string;
@@ -35,8 +37,8 @@ export interface UpstreamOptions {
   /** The retained messages of a connection's start. */
   readonly status: () => string;
   readonly inventory: () => string;
-  /** Retained alarm topics of rules that are gone, to be cleared. */
-  readonly goneTopics: () => readonly string[];
+  /** Rules that are gone: their retained topics are cleared. */
+  readonly goneRules: readonly string[];
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
   readonly ackTimeout?: number;
 }
@@ -73,12 +75,14 @@ export class Upstream {
   #tending: (() => void) | undefined;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
+  readonly #gone: Set<string>;
   #counts = { connects: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
   #lastAck: number | undefined;
 
   constructor(options: UpstreamOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#gone = new Set(options.goneRules.slice(0, MAX_GONE));
     this.#outlet = options.log.outlet(options.name, options.settings.from, options.gateway, options.settings.format);
   }
 
@@ -100,8 +104,9 @@ export class Upstream {
     this.#state = 'stopped';
   }
 
-  /** Status or inventory changed while connected. Fails silently: the next connection begins with them anyway. */
-  republish(): void {
+  /** The inventory changed, rules went. What cannot be told now is told when the next connection begins. */
+  republish(goneRules: readonly string[]): void {
+    for (const rule of goneRules) if (this.#gone.size < MAX_GONE) this.#gone.add(rule);
     const connection = this.#connection;
     if (connection?.open) void this.#greet(connection).catch(() => connection.destroy());
   }
@@ -211,7 +216,10 @@ export class Upstream {
   async #greet(connection: Connection): Promise<void> {
     await connection.publish(`${this.#root}/status`, this.#options.status(), true);
     await connection.publish(`${this.#root}/inventory`, this.#options.inventory(), true);
-    for (const topic of this.#options.goneTopics()) await connection.publish(topic, '', true);
+    for (const rule of this.#gone) {
+      await connection.publish(`${this.#root}/alarm/${rule}`, '', true);
+      this.#gone.delete(rule);
+    }
   }
 
   #delivered(batch: OutBatch): void {

@@ -1,0 +1,343 @@
+/**
+ * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
+ * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
+ */
+import { FORMATS } from '../codecs/formats.ts';
+import { comparable } from '../config/compare.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { LogRecord, Shape } from '../core/point.ts';
+import type { Inventory } from '../core/ports.ts';
+import { VERSION } from '../core/version.ts';
+import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
+import type { Upstream } from '../forwarders/mqtt/upstream.ts';
+import { Ingest } from '../pipeline/ingest.ts';
+import { Latest } from '../pipeline/latest.ts';
+import { RuleEngine } from '../rules/engine.ts';
+import { parseRuleState } from '../rules/rule-state.ts';
+import { bootName } from '../store/layout.ts';
+import { Log } from '../store/log.ts';
+import { type ClockChange, ClockWatch } from './clock-watch.ts';
+import { inventoryDevices, inventoryMessage } from './inventory.ts';
+import { LossReport } from './loss-report.ts';
+import { Plant } from './plant.ts';
+import { createBus, createUpstream, loadBroker } from './registry-create.ts';
+
+/** Of the 5 s that a stop may take: forwarders have this long to be acknowledged, the log to be committed. */
+const STOP = { forwarders: 2500, log: 1500 };
+
+export class Gateway {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly startedAt: number;
+  config: GatewayConfig;
+  #log: Log | undefined;
+  #plant: Plant;
+  #ingest: Ingest | undefined;
+  #rules: RuleEngine | undefined;
+  #latest: Latest;
+  #watch: ClockWatch;
+  #upstreams = new Map<string, { forwarder: Upstream; fingerprint: string }>();
+  #broker: EmbeddedBroker | undefined;
+  #inventory: Inventory = { v: 1, revision: 0, devices: {} };
+  #losses: LossReport | undefined;
+  #reloading: Promise<unknown> = Promise.resolve();
+  readonly #onFatal: (error: Error) => void;
+
+  constructor(options: { config: GatewayConfig; clock: Clock; logger: Logger; onFatal: (error: Error) => void }) {
+    this.config = options.config;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.#onFatal = options.onFatal;
+    this.startedAt = options.clock.monotonic();
+    this.#watch = new ClockWatch(options.clock, (change) => this.#clockChanged(change));
+    this.#latest = new Latest(() => this.#watch.offset);
+    this.#plant = new Plant((bus, devices) =>
+      createBus(bus, devices, { clock: this.clock, logger: this.logger, emit: (sample) => this.ingest.sample(sample) }),
+    );
+  }
+
+  get log(): Log {
+    if (this.#log === undefined) throw new SluiceError('internal', 'the log is not open yet');
+    return this.#log;
+  }
+  get ingest(): Ingest {
+    if (this.#ingest === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
+    return this.#ingest;
+  }
+  get rules(): RuleEngine {
+    if (this.#rules === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
+    return this.#rules;
+  }
+  get plant(): Plant {
+    return this.#plant;
+  }
+  get latest(): Latest {
+    return this.#latest;
+  }
+  get watch(): ClockWatch {
+    return this.#watch;
+  }
+  get upstreams(): Upstream[] {
+    return [...this.#upstreams.values()].map((u) => u.forwarder);
+  }
+  get broker(): EmbeddedBroker | undefined {
+    return this.#broker;
+  }
+  get inventory(): Inventory {
+    return this.#inventory;
+  }
+  get boot(): string {
+    return bootName(this.log.opened.boot);
+  }
+
+  /** @throws SluiceError log-open, log-newer: without a log nothing is started */
+  async start(): Promise<void> {
+    const { config } = this;
+    const log = await Log.open({
+      stateDir: config.gateway.stateDir,
+      runtimeDir: config.gateway.runtimeDir,
+      env: process.env,
+      clock: this.clock,
+      maxSize: config.buffer.maxSize,
+      maxAge: config.buffer.maxAge,
+      commitEvery: config.buffer.commitEvery,
+    });
+    this.#log = log;
+    this.#watchLog(log);
+    for (const forwarder of config.forwarders.values()) this.#addUpstream(forwarder.name, config);
+    log.setClock(this.#watch.offset, !this.#watch.known);
+    const field = this.#plant.prepare(config);
+    this.#setInventory(config, field.shapes);
+    this.#rules = new RuleEngine({
+      rules: config.rules.values(),
+      start: { at: this.clock.monotonic(), wall: this.clock.monotonic() + this.#watch.offset, wallKnown: this.#watch.known },
+      saved: log.opened.alarms.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
+      shapes: field.shapes,
+    });
+    this.#ingest = new Ingest({
+      log,
+      clock: this.clock,
+      latest: this.#latest,
+      rules: this.#rules,
+      offset: () => this.#watch.offset,
+      clockKnown: () => this.#watch.known,
+      onAlarm: (t) => this.logger.warn({ rule: t.rule, state: t.state, severity: t.severity, point: t.point }, t.message),
+    });
+    this.#losses = new LossReport(this.clock, (event) => this.ingest.event(event));
+    this.#told(log);
+    this.#ingest.tick();
+    await this.#setBroker(config);
+    for (const { forwarder } of this.#upstreams.values()) forwarder.start();
+    await field.apply();
+    this.#watch.start();
+    if (!this.#watch.known)
+      this.logger.warn(
+        { wall: this.clock.wall() },
+        'The clock of this board is not right yet; readings wait for it, alarms do not.',
+      );
+    this.logger.info({ gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION }, 'The gateway is running.');
+  }
+
+  /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s. */
+  async stop(): Promise<void> {
+    await this.#reloading.catch(() => undefined);
+    this.#watch.stop();
+    this.#losses?.stop();
+    await this.#plant.stop();
+    this.#ingest?.stop();
+    await Promise.all([...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop()]);
+    await this.#log?.close(STOP.log);
+  }
+
+  /**
+   * Puts another configuration in force: things are matched by name, what did not change is not disturbed. One at a
+   * time. @returns what changed. @throws SluiceError; then everything is as it was
+   */
+  reload(config: GatewayConfig): Promise<string[]> {
+    const done = this.#reloading.catch(() => undefined).then(() => this.#reload(config));
+    this.#reloading = done;
+    return done;
+  }
+
+  async #reload(config: GatewayConfig): Promise<string[]> {
+    const before = this.config;
+    if (
+      config.gateway.id !== before.gateway.id ||
+      config.gateway.stateDir !== before.gateway.stateDir ||
+      config.gateway.runtimeDir !== before.gateway.runtimeDir
+    )
+      throw new SluiceError('config-invalid', 'gateway.id, stateDir and runtimeDir need a restart; nothing was changed');
+    // Everything new is made before anything old is stopped: what throws here changes nothing.
+    const field = this.#plant.prepare(config);
+    const changed = field.changed.map((name) => `buses.${name}`);
+    for (const name of before.buses.keys()) if (!config.buses.has(name)) changed.push(`buses.${name} (removed)`);
+    const transitions = this.rules.reload(config.rules.values(), this.ingest.moment(), field.shapes);
+    if (comparable([...before.rules]) !== comparable([...config.rules])) changed.push('rules');
+    this.config = config;
+    Object.assign(this.log.options, config.buffer);
+    await field.apply();
+    this.#setInventory(config, field.shapes);
+    this.ingest.reloaded(transitions);
+    const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
+    changed.push(...(await this.#reloadUpstreams(config)));
+    if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
+      changed.push('broker');
+      await this.#setBroker(config);
+    }
+    for (const { forwarder } of this.#upstreams.values()) forwarder.republish(goneRules);
+    this.logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
+    return changed;
+  }
+
+  async #reloadUpstreams(config: GatewayConfig): Promise<string[]> {
+    const changed: string[] = [];
+    for (const [name, { forwarder, fingerprint }] of this.#upstreams) {
+      const next = config.forwarders.get(name);
+      if (next !== undefined && comparable(next) === fingerprint) continue;
+      changed.push(`forwarders.${name}`);
+      await forwarder.stop(STOP.forwarders);
+      this.#upstreams.delete(name);
+      if (next === undefined) await this.log.release(name);
+    }
+    for (const name of config.forwarders.keys()) {
+      if (this.#upstreams.has(name)) continue;
+      if (!changed.includes(`forwarders.${name}`)) changed.push(`forwarders.${name}`);
+      this.#addUpstream(name, config).start();
+    }
+    return changed;
+  }
+
+  #addUpstream(name: string, config: GatewayConfig): Upstream {
+    const resolved = config.forwarders.get(name);
+    if (resolved === undefined) throw new SluiceError('internal', `there is no forwarder ${name}`);
+    const forwarder = createUpstream(resolved, {
+      gateway: config.gateway.id,
+      log: this.log,
+      clock: this.clock,
+      logger: this.logger,
+      random: Math.random,
+      clockHold: config.gateway.clockHold,
+      clockKnown: () => this.#watch.known,
+      status: () => this.statusMessage(),
+      inventory: () => JSON.stringify(this.#inventory),
+      goneRules: this.log.opened.alarms.map(([rule]) => rule).filter((rule) => !config.rules.has(rule)),
+      event: (event, message, data) => this.ingest.event({ event, severity: 'warning', message, data }),
+    });
+    this.#upstreams.set(name, { forwarder, fingerprint: comparable(resolved) });
+    return forwarder;
+  }
+
+  async #setBroker(config: GatewayConfig): Promise<void> {
+    if (this.#broker !== undefined) {
+      this.ingest.remove(this.#broker);
+      await this.#broker.stop();
+      this.#broker = undefined;
+    }
+    if (config.broker === undefined) return;
+    const EmbeddedBroker = await loadBroker();
+    const broker = new EmbeddedBroker({
+      listen: config.broker.listen,
+      root: `sluice/${config.gateway.id}`,
+      identity: { boot: this.boot, version: VERSION },
+      logger: this.logger,
+      clock: this.clock,
+      latest: this.#latest,
+      encodeBatch: (records) => this.#encode(records),
+      onEvent: (event) => this.ingest.event(event),
+    });
+    this.#broker = broker;
+    broker.inventory(this.#inventory);
+    this.ingest.add(broker);
+    broker.start();
+  }
+
+  statusMessage(): string {
+    return JSON.stringify({
+      v: 1,
+      online: true,
+      time: Math.round(this.clock.monotonic()) + this.#watch.offset,
+      boot: this.boot,
+      version: VERSION,
+    });
+  }
+
+  #setInventory(config: GatewayConfig, shapes: readonly Shape[]): void {
+    const devices = inventoryDevices(config, shapes);
+    const revision = this.log.setInventory(JSON.stringify(devices));
+    this.#inventory = inventoryMessage(revision, devices);
+    this.#latest.setShapes(shapes);
+    this.#broker?.inventory(this.#inventory);
+  }
+
+  #encode(records: readonly LogRecord[]): string {
+    return (FORMATS.json as (typeof FORMATS)[string]).encode({
+      gateway: this.config.gateway.id,
+      log: this.log.id,
+      boot: this.boot,
+      inventory: this.log.inventoryRevision,
+      sent: this.clock.wall(),
+      offset: this.#watch.offset,
+      estimated: !this.#watch.known,
+      records,
+    });
+  }
+
+  #clockChanged(change: ClockChange): void {
+    const segment = this.log.setClock(change.offset, !change.known);
+    this.logger.warn(
+      { step: change.step, known: change.known },
+      'The clock of this board stepped; readings not handed over yet get the new time.',
+    );
+    if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
+    this.ingest.event({
+      event: 'clock',
+      severity: 'info',
+      message: change.known && !change.wasKnown ? 'The clock became known.' : 'The clock stepped.',
+      data: { boot: this.boot, last: segment.fromSeq - 1, offset: change.step, known: change.known },
+    });
+  }
+
+  #watchLog(log: Log): void {
+    log.on('fault', (fault) => {
+      if (fault === undefined) this.logger.info({}, 'The log takes readings again.');
+      else this.logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');
+    });
+    log.on('committed', (result) => this.#losses?.dropped(result.lost));
+    log.on('overflow', (readings) => this.#losses?.overflow(readings));
+    log.on('dead', (error) => this.#onFatal(error));
+  }
+
+  /** What the start found out and an operator should know. */
+  #told(log: Log): void {
+    const { recovered, quarantined, boot } = log.opened;
+    this.ingest.event({
+      event: 'start',
+      severity: 'info',
+      message: `The gateway started (${bootName(boot)}).`,
+      data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
+    });
+    if (quarantined !== undefined) {
+      this.logger.error({ file: quarantined }, 'The log was damaged; it was moved aside and a new one was begun.');
+      this.ingest.event({
+        event: 'loss',
+        severity: 'critical',
+        message:
+          'The log was damaged; it was moved aside and a new one was begun. What it held and had not been delivered is not in the new log.',
+        data: { file: quarantined },
+      });
+    }
+    if (log.runtimeDir === undefined)
+      this.logger.warn(
+        {},
+        'There is no memory-backed folder for the newest readings: live readings wait for the commit. Set gateway.runtimeDir or run under systemd.',
+      );
+    else if (!log.runtimeDir.memoryBacked)
+      this.logger.warn(
+        { runtimeDir: log.runtimeDir.dir },
+        'gateway.runtimeDir is not memory-backed: every reading is written to the card.',
+      );
+  }
+}

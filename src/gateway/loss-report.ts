@@ -1,0 +1,66 @@
+/** Tells what was lost as events: at most one a minute, with the sums since the last one, by point. */
+import type { Clock } from '../core/clock.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+
+const EVERY = 60_000;
+/** Points named in one event; the others are summed up. */
+const NAMED = 50;
+
+export class LossReport {
+  readonly #clock: Clock;
+  readonly #tell: (event: GatewayEvent) => void;
+  #points = new Map<string, number>();
+  #overflow = 0;
+  #cancel: (() => void) | undefined;
+  /** Since the start. */
+  readonly totals = { dropped: 0, overflow: 0 };
+
+  constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  /** Oldest readings that had to go before they were delivered. */
+  dropped(lost: readonly (readonly [point: string, readings: number])[]): void {
+    if (lost.length === 0) return;
+    for (const [point, n] of lost) {
+      this.#points.set(point, (this.#points.get(point) ?? 0) + n);
+      this.totals.dropped += n;
+    }
+    this.#soon();
+  }
+  /** Readings that the disk did not take in time. */
+  overflow(readings: number): void {
+    this.#overflow += readings;
+    this.totals.overflow += readings;
+    this.#soon();
+  }
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  #soon(): void {
+    if (this.#cancel !== undefined) return;
+    this.#report();
+    this.#cancel = this.#clock.after(EVERY, () => {
+      this.#cancel = undefined;
+      if (this.#points.size > 0 || this.#overflow > 0) this.#soon();
+    });
+  }
+
+  #report(): void {
+    const sum = [...this.#points.values()].reduce((a, b) => a + b, 0);
+    const named = [...this.#points].sort((a, b) => b[1] - a[1]).slice(0, NAMED);
+    const rest = sum - named.reduce((a, [, n]) => a + n, 0);
+    const parts = [
+      ...(sum > 0 ? [`The log is full: the ${sum} oldest readings were dropped before they were delivered.`] : []),
+      ...(this.#overflow > 0 ? [`The disk did not take ${this.#overflow} readings; they are not in the log.`] : []),
+    ];
+    const data: Record<string, number> = { dropped: sum, notKept: this.#overflow };
+    for (const [point, n] of named) data[point] = n;
+    if (rest > 0) data.others = rest;
+    this.#points = new Map();
+    this.#overflow = 0;
+    this.#tell({ event: 'loss', severity: 'critical', message: parts.join(' '), data });
+  }
+}

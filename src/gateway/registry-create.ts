@@ -1,0 +1,32 @@
+/** From a resolved configuration to running parts: the `create` half of the registry. */
+import type { ResolvedBus, ResolvedDevice, ResolvedForwarder } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Bus, SampleSink } from '../core/ports.ts';
+import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
+import type { MqttForwarderSettings } from '../forwarders/mqtt/schema.ts';
+import { Upstream, type UpstreamOptions } from '../forwarders/mqtt/upstream.ts';
+import { DRIVERS } from './registry.ts';
+
+export interface DriverContext {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly emit: SampleSink;
+}
+
+export function createBus(bus: ResolvedBus, devices: ResolvedDevice[], context: DriverContext): Bus {
+  const driver = DRIVERS.find((d) => d.protocol === bus.protocol);
+  if (driver === undefined) throw new SluiceError('internal', `the protocol ${bus.protocol} is not registered`);
+  return driver.create(bus, devices, context);
+}
+
+export function createUpstream(forwarder: ResolvedForwarder, options: Omit<UpstreamOptions, 'name' | 'settings'>): Upstream {
+  if (forwarder.type !== 'mqtt') throw new SluiceError('internal', `the forwarder type ${forwarder.type} is not registered`);
+  return new Upstream({ ...options, name: forwarder.name, settings: forwarder.settings as unknown as MqttForwarderSettings });
+}
+
+/** The embedded broker is heavy: loaded only where the configuration asks for it. */
+export async function loadBroker(): Promise<typeof EmbeddedBroker> {
+  return (await import('../forwarders/broker/embedded-broker.ts')).EmbeddedBroker;
+}

@@ -54,7 +54,12 @@ import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { duration } from '../../config/schema-parts.ts';
 
-const hex = () => z.string().max(48).refine(isHex, 'bytes are written in hexadecimal: AA C0');
+// YAML reads 55 and 1E10 as numbers.
+const hex = () =>
+  z
+    .string('bytes are written in hexadecimal, in quotes: "55 AA"')
+    .max(48)
+    .refine(isHex, 'bytes are written in hexadecimal: AA C0');
 const endian = () => z.enum(['big', 'little']);
 
 const parity = () => z.enum(['none', 'even', 'odd', 'mark', 'space']);

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { CHECKSUM_KINDS, CHECKSUMS, crc16 } from '../../src/codecs/serial/checksum.ts';
+import { createFramer } from '../../src/codecs/serial/framer.ts';
+import { parseHex, toHex } from '../../src/codecs/serial/hex.ts';
+import type { Frame, FrameConfig } from '../../src/codecs/serial/types.ts';
+import { MAX_FRAME } from '../../src/codecs/serial/types.ts';
+
+const SDS011: FrameConfig = {
+  type: 'bytes',
+  start: 'AA C0',
+  stop: 'AB',
+  length: 10,
+  maxLength: 256,
+  checksum: { type: 'sum8', from: 2, to: 7 },
+  gap: 500,
+};
+const VARIABLE: FrameConfig = {
+  type: 'bytes',
+  start: '42',
+  length: { offset: 1, type: 'uint8', endian: 'big', add: 4 },
+  maxLength: 24,
+  checksum: { type: 'crc16-modbus', from: 0 },
+  gap: 500,
+};
+const KINDS: Readonly<Record<string, FrameConfig>> = {
+  'a line': { type: 'line', maxLength: 12 },
+  'a line ended by CR LF': { type: 'line', terminator: '\r\n', maxLength: 8 },
+  'a line ended by a long terminator': { type: 'line', terminator: 'ABAB', maxLength: 8 },
+  'a line that starts at $': { type: 'line', start: '$', maxLength: 10 },
+  'a block with a start': { type: 'length', length: 5, start: 'AA' },
+  'a block after a pause': { type: 'length', length: 5, gap: 10 },
+  'SDS011 bytes': SDS011,
+  'bytes with a length field': VARIABLE,
+};
+
+/** Few different bytes, so that starts, stops and terminators are frequent. */
+const someByte = fc.oneof(
+  { weight: 6, arbitrary: fc.constantFrom(0xaa, 0xc0, 0xab, 0x42, 0x24, 0x0d, 0x0a, 0x41, 0x00, 0x03) },
+  { weight: 1, arbitrary: fc.nat(255) },
+);
+const bytesOf = (maxLength: number) => fc.array(someByte, { maxLength }).map((bytes) => Uint8Array.from(bytes));
+
+function sds011(a: number, b: number): Uint8Array {
+  const body = [a & 255, a >> 8, b & 255, b >> 8, 0xa1, 0x60];
+  return Uint8Array.from([0xaa, 0xc0, ...body, body.reduce((x, y) => x + y) & 255, 0xab]);
+}
+function variable(body: Uint8Array): Uint8Array {
+  const frame = Uint8Array.from([0x42, body.length, ...body]);
+  const crc = crc16(frame, 0, frame.length);
+  return Uint8Array.from([...frame, crc & 255, crc >> 8]);
+}
+const join = (parts: readonly Uint8Array[]) => Uint8Array.from(parts.flatMap((part) => [...part]));
+const hex = (frames: readonly Frame[]) => frames.map((frame) => toHex(frame.bytes));
+
+/** The plain way: try a frame at every place, go on after it, else one byte further. */
+function model(data: Uint8Array, frameAt: (rest: Uint8Array) => number): string[] {
+  const found: string[] = [];
+  for (let i = 0; i < data.length; ) {
+    const length = frameAt(data.subarray(i));
+    if (length > 0) found.push(toHex(data.subarray(i, i + length)));
+    i += Math.max(length, 1);
+  }
+  return found;
+}
+function sds011At(rest: Uint8Array): number {
+  const sum = rest.subarray(2, 8).reduce((a, b) => a + b, 0) & 255;
+  return rest.length >= 10 && rest[0] === 0xaa && rest[1] === 0xc0 && rest[8] === sum && rest[9] === 0xab ? 10 : 0;
+}
+function variableAt(rest: Uint8Array): number {
+  const length = (rest[1] ?? 255) + 4;
+  if (rest[0] !== 0x42 || length > 24 || rest.length < length) return 0;
+  const crc = crc16(rest, 0, length - 2);
+  return rest[length - 2] === (crc & 255) && rest[length - 1] === crc >> 8 ? length : 0;
+}
+
+for (const [name, config] of Object.entries(KINDS)) {
+  test(`${name}: any chunking gives the same frames and counters`, () => {
+    fc.assert(
+      fc.property(bytesOf(200), fc.array(fc.nat(200), { maxLength: 30 }), (data, cuts) => {
+        const whole = createFramer(config);
+        const expected = whole.push(data, 0);
+        const framer = createFramer(config);
+        const places = [0, ...cuts.filter((cut) => cut < data.length).sort((a, b) => a - b), data.length];
+        const frames = places.slice(1).flatMap((end, i) => framer.push(data.subarray(places[i], end), 0));
+        assert.deepEqual(hex(frames), hex(expected));
+        assert.equal(framer.skippedBytes, whole.skippedBytes);
+        assert.equal(framer.crcErrors, whole.crcErrors);
+      }),
+    );
+  });
+
+  test(`${name}: a flood of garbage is skipped, not kept`, () => {
+    const framer = createFramer(config);
+    let inFrames = 0;
+    const chunk = new Uint8Array(64 * 1024);
+    // Without a terminator or a start, and with half starts everywhere.
+    for (const fill of [0x00, 0xaa, 0x42, 0x41]) {
+      chunk.fill(fill);
+      for (let i = 0; i < 8; i++) inFrames += framer.push(chunk, i).reduce((sum, frame) => sum + frame.bytes.length, 0);
+    }
+    const waiting = 32 * chunk.length - inFrames - framer.skippedBytes;
+    assert.ok(waiting >= 0 && waiting <= 2 * MAX_FRAME, `${waiting} bytes wait`);
+  });
+}
+
+test('noise between SDS011 frames loses none that follows and invents none', () => {
+  const part = fc.record({ noise: bytesOf(25), pm2: fc.nat(9999), pm10: fc.nat(9999) });
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 8 }), fc.integer({ min: 1, max: 20 }), (parts, size) => {
+      const clean = parts.map(({ pm2, pm10 }) => sds011(pm2, pm10));
+      const data = join(parts.flatMap(({ noise }, i) => [noise, clean[i] as Uint8Array]));
+      const framer = createFramer(SDS011);
+      const frames: Frame[] = [];
+      for (let i = 0; i < data.length; i += size) frames.push(...framer.push(data.subarray(i, i + size), i));
+      const expected = model(data, sds011At);
+      assert.deepEqual(hex(frames), expected);
+      // Noise that forms a right frame together with the head of a clean one cannot be told from a frame.
+      if (expected.length === clean.length) assert.deepEqual(hex(frames), clean.map(toHex));
+      assert.equal(data.length - 10 * frames.length, framer.skippedBytes);
+    }),
+  );
+});
+
+test('a false start with a length of its own does not swallow frames: they come out in order, with their own times', () => {
+  const part = fc.record({ noise: bytesOf(15), body: fc.uint8Array({ maxLength: 20 }) });
+  fc.assert(
+    fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {
+      const data = join(parts.flatMap(({ noise, body }) => [noise, variable(body)]));
+      const framer = createFramer(VARIABLE);
+      const frames = Array.from(data, (byte, i) => framer.push(Uint8Array.of(byte), i)).flat();
+      // Silence ends what still waits at a false start.
+      frames.push(...framer.push(new Uint8Array(0), data.length + 1000));
+      assert.deepEqual(hex(frames), model(data, variableAt));
+      const ends = frames.map((frame) => frame.at);
+      for (const [i, frame] of frames.entries())
+        assert.deepEqual(data.slice((ends[i] as number) - frame.bytes.length + 1, (ends[i] as number) + 1), frame.bytes);
+    }),
+  );
+});
+
+test('the checksums are those of their descriptions', () => {
+  const data = parseHex('01 04 02 FF FF');
+  const hexOf = (kind: (typeof CHECKSUM_KINDS)[number]) => toHex(CHECKSUMS[kind].compute(data, 0, data.length));
+  // "Modbus over serial line" gives 01 04 02 FF FF -> B8 80; the sums by hand: 01 + 04 + 02 + FF + FF = 0x205.
+  assert.deepEqual(CHECKSUM_KINDS.map(hexOf), ['', '05', 'FA', 'FB', '07', '02 05', 'B8 80']);
+});
+
+test('the line under way when the port opens is thrown away, a line after a pause is kept', () => {
+  const text = new TextEncoder();
+  const framer = createFramer({ type: 'line', maxLength: 100 });
+  framer.reset(1000);
+  assert.deepEqual(hex(framer.push(text.encode('21.5\n121.6\n'), 1003)), [toHex(text.encode('121.6'))]);
+  assert.equal(framer.skippedBytes, 5);
+  framer.push(text.encode('12'), 1004);
+  framer.reset(2000);
+  assert.equal(framer.skippedBytes, 7);
+  assert.deepEqual(hex(framer.push(text.encode('33\n'), 2500)), [toHex(text.encode('33'))]);
+});
+
+test('a line that is too long is skipped to its end, and the next one is whole', () => {
+  const framer = createFramer({ type: 'line', maxLength: 5 });
+  const frames = framer.push(new TextEncoder().encode('12345\r\n123456\n123456789012345\r\nabc\n'), 0);
+  assert.deepEqual(
+    frames.map((frame) => new TextDecoder().decode(frame.bytes)),
+    ['12345', 'abc'],
+  );
+  assert.equal(framer.skippedBytes, 7 + 17);
+});

@@ -72,6 +72,14 @@ function tellUnion(branches: readonly (readonly z.core.$ZodIssue[])[], path: Pat
     for (const issue of only) tell(issue, path, place, report);
     return;
   }
+  const literals = branches
+    .map((issues) => issues[0])
+    .filter((issue) => issue?.code === 'invalid_value' && issue.path.length === 0);
+  if (literals.length === branches.length) {
+    const values = literals.flatMap((issue) => (issue?.code === 'invalid_value' ? issue.values.map(String) : []));
+    report(place.fault(path, `this is not known here; write one of: ${values.join(', ')}`), path);
+    return;
+  }
   const words = [
     ...new Set(branches.map((issues) => issues[0]?.message.replace(/; this is .*$/, '')).filter((w) => w && w !== UNION)),
   ];

@@ -182,7 +182,7 @@ function typeWords(schema: JsonSchema): string {
   if (schema.title === 'section') return 'section';
   if (isSecret(schema)) return 'secret';
   const several = schema.anyOf ?? schema.oneOf;
-  if (several !== undefined) return [...new Set(variants(schema).map(typeWords))].join(' or ');
+  if (several !== undefined) return joined([...new Set(variants(schema).map(typeWords))]);
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(', ');
   if (schema.pattern === DURATION_PATTERN.source) return 'duration';
@@ -205,6 +205,11 @@ function typeWords(schema: JsonSchema): string {
     default:
       return 'anything';
   }
+}
+
+/** Words that may be written stand in a row; kinds of values are told apart by `or`. */
+function joined(words: readonly string[]): string {
+  return words.join(words.every((word) => word.startsWith('`')) ? ', ' : ' or ');
 }
 
 function rangeWords({ minimum, maximum }: JsonSchema): string {

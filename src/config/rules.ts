@@ -127,6 +127,8 @@ function pointOf(
 export function storageOfPoint(settings: Section): Storage | undefined {
   const type = POINT_TYPES.find((known) => known === settings.type);
   if (type === undefined) return undefined;
+  // A label takes the place of the number, whatever the number is.
+  if (settings.enum !== undefined) return 'string';
   if (settings.bit !== undefined) return 'boolean';
   const scaled =
     (settings.scale !== undefined && settings.scale !== 1) || (settings.offset !== undefined && settings.offset !== 0);

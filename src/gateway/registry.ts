@@ -1,0 +1,21 @@
+/**
+ * The only list of what this gateway can do. A new driver, rule kind or forwarder is one line in its table; the schema,
+ * the faults, the JSON Schema and the reference page follow from its `schema` parts.
+ */
+import type { Kinds } from '../config/kinds.ts';
+import { modbusRtu, modbusTcp } from '../drivers/modbus/kind.ts';
+import { serial } from '../drivers/serial/kind.ts';
+import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
+import { RULE_KINDS } from '../rules/kinds.ts';
+
+/** Each makes its buses by `create(bus, devices, context)`. */
+export const DRIVERS = [modbusRtu, modbusTcp, serial] as const;
+export const FORWARDERS = [mqttForwarder] as const;
+
+/** What the configuration is composed of. */
+export const kinds: Kinds = { drivers: DRIVERS, rules: RULE_KINDS, forwarders: FORWARDERS };
+
+/** The driver of a protocol that the configuration accepted. */
+export function driverOf(protocol: string): (typeof DRIVERS)[number] | undefined {
+  return DRIVERS.find((driver) => driver.protocol === protocol);
+}

@@ -20,6 +20,8 @@ export interface DeviceCounters {
   lateReplies: number;
   /** Serial bytes skipped while looking for the start of a frame. */
   skippedBytes: number;
+  /** Polls left out because their predecessor was still waiting; absent where a driver does not poll. */
+  missedPolls?: number;
   latencyLast: number;
   latencyMax: number;
   latencySum: number;

@@ -1,0 +1,71 @@
+/** Rules between the keys of a device and its points, that a schema cannot say. */
+import type { ModbusPoint } from '../../codecs/modbus-point.ts';
+import { DATETIME_LENGTHS, isBitTable, isScaled, ordersOf, widthOf } from '../../codecs/modbus-point.ts';
+import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { DeviceSettings, PointSettings } from './schema.ts';
+
+export interface Fault {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+}
+
+/** Points of a device as the codec takes them, in the order written. */
+export function pointsOf(device: ResolvedDevice): ModbusPoint[] {
+  // The config room has parsed each point by the schema of this room.
+  return [...device.points].map(([name, settings]) => ({ name, ...(settings as unknown as PointSettings) }));
+}
+
+const NO_NUMBER: readonly string[] = ['bool', 'string', 'datetime'];
+const FLOATS: readonly string[] = ['float16', 'float32', 'float64'];
+
+/** @param serial a serial line has no unit 0 (broadcast) and no 255 */
+export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
+  const { unit, limits } = device.settings as unknown as DeviceSettings;
+  const faults: Fault[] = [];
+  if (unit > 247 && (serial || unit !== 255))
+    faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
+  if (unit === 0 && serial)
+    faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
+  for (const point of pointsOf(device)) {
+    for (const [key, message] of faultsOf(point, limits.maxRegisters))
+      faults.push({ path: ['points', point.name, key], message });
+  }
+  return faults;
+}
+
+function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof ModbusPoint, message: string]> {
+  const bits = isBitTable(p.table);
+  const numeric = !NO_NUMBER.includes(p.type) && p.bit === undefined;
+  if (bits && p.type !== 'bool') yield ['type', `a ${p.table} is one bit: its type is bool`];
+  if (bits && p.order !== undefined) yield ['order', `a ${p.table} is one bit and has no byte order`];
+  if (bits && p.bit !== undefined) yield ['bit', `a ${p.table} is one bit already`];
+  if (p.bit !== undefined && !['bool', 'int16', 'uint16'].includes(p.type))
+    yield ['bit', `bit needs a register of 16 bits (type uint16), not ${p.type}`];
+
+  if (p.type === 'string' && p.length === undefined)
+    yield ['length', 'a string needs its length in registers (two characters each)'];
+  if (p.type === 'datetime' && p.length !== undefined && !DATETIME_LENGTHS.some((n) => n === p.length))
+    yield ['length', `a datetime has ${DATETIME_LENGTHS.join(', ')} registers, not ${p.length}`];
+  if (p.type !== 'string' && p.type !== 'datetime' && p.length !== undefined) yield ['length', `${p.type} has its own length`];
+  const width = widthOf(p);
+  if (p.address + width > 65536)
+    yield ['address', `${p.type} takes ${width} registers from ${p.address}, past the last one (65535)`];
+  if (!bits && width > maxRegisters)
+    yield ['length', `the device answers at most ${maxRegisters} registers at once, this takes ${width}`];
+  const orders = ordersOf(p);
+  if (!bits && p.order !== undefined && !orders.includes(p.order))
+    yield ['order', `${p.type} has order ${orders.join(', ')}, not ${p.order}`];
+
+  if (p.scale === 0) yield ['scale', 'a scale of 0 makes every value the same'];
+  if (!numeric && isScaled(p)) yield [p.scale === undefined ? 'offset' : 'scale', 'only numbers have scale and offset'];
+  if (!numeric && p.range) yield ['range', 'only numbers have a range'];
+  if (!numeric && p.invalid?.length) yield ['invalid', 'only numbers have invalid raw values'];
+  if (numeric && !FLOATS.includes(p.type) && p.invalid?.some((raw) => typeof raw === 'number' && !Number.isSafeInteger(raw)))
+    yield ['invalid', 'raw values of whole-number types are whole; write those above 2^53 in quotes'];
+  if (p.range?.min !== undefined && p.range.max !== undefined && p.range.min > p.range.max) yield ['range', 'min is above max'];
+  if (p.enum && (p.type === 'string' || p.type === 'datetime' || FLOATS.includes(p.type) || /64$/.test(p.type)))
+    yield ['enum', `labels need whole numbers of up to 32 bits, not ${p.type}`];
+  if (p.enum && (isScaled(p) || p.range)) yield ['enum', 'labels stand for raw numbers: leave scale, offset and range out'];
+  if (p.write && (p.table === 'input' || p.table === 'discrete')) yield ['write', `${p.table} can only be read`];
+  if (p.write?.min !== undefined && p.write.max !== undefined && p.write.min > p.write.max) yield ['write', 'min is above max'];
+}

@@ -1,0 +1,111 @@
+/** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
+import { z } from 'zod';
+import { ORDERS, TABLES } from '../../codecs/modbus-point.ts';
+import { duration } from '../../config/schema-parts.ts';
+import { POINT_TYPES } from '../../core/point.ts';
+
+const queue = {
+  timeout: duration({ min: 10, max: 60_000 })
+    .prefault('1s')
+    .describe('Upper bound of the wait for a reply; on a serial line the time that the bytes take comes on top'),
+  retries: z
+    .int()
+    .min(0)
+    .max(5)
+    .default(1)
+    .describe('How often a request that failed is repeated at once, while its device is known to answer'),
+};
+
+export const tcpBus = z.strictObject({
+  host: z.string().min(1).max(255).describe('Name or address of the Modbus TCP device or gateway'),
+  port: z.int().min(1).max(65535).default(502).describe('TCP port'),
+  ...queue,
+  turnaround: duration({ max: 10_000 }).prefault('0ms').describe('Pause between a reply and the next request'),
+});
+
+const line = {
+  baudRate: z.int().min(110).max(4_000_000).describe('Bits per second of the line'),
+  dataBits: z.union([z.literal(7), z.literal(8)]).describe('Data bits of a character; Modbus RTU has 8'),
+  parity: z.enum(['none', 'even', 'odd']).describe('Parity of a character'),
+  stopBits: z.union([z.literal(1), z.literal(2)]).describe('Stop bits of a character'),
+};
+
+export const rtuBus = z.strictObject({
+  port: z.string().min(1).max(255).describe('Serial port; prefer the stable names in /dev/serial/by-id/'),
+  baudRate: line.baudRate.default(9600),
+  dataBits: line.dataBits.default(8),
+  parity: line.parity.default('none'),
+  stopBits: line.stopBits.default(1),
+  ...queue,
+  turnaround: duration({ max: 10_000 })
+    .prefault('0ms')
+    .describe('Pause between a reply and the next request; never less than the 3.5 characters that Modbus asks for'),
+});
+
+export const lineHints = z.strictObject(line).partial();
+
+export const device = z.strictObject({
+  unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
+  interval: duration({ min: 10, max: 86_400_000 }).prefault('10s').describe('How often the device is read'),
+  limits: z
+    .strictObject({
+      maxRegisters: z.int().min(1).max(125).default(125).describe('Registers that the device answers in one request'),
+      maxBits: z.int().min(1).max(2000).default(2000).describe('Bits that the device answers in one request'),
+      maxGap: z
+        .int()
+        .min(0)
+        .max(124)
+        .default(8)
+        .describe('Unused registers that may be read along to save a request; 0 where a device refuses holes'),
+    })
+    .prefault({})
+    .describe('What the device can answer at once'),
+});
+
+const bounds = z.strictObject({
+  min: z.number().optional().describe('Smallest value'),
+  max: z.number().optional().describe('Largest value'),
+});
+const integer = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-fA-F]+)$/, 'a raw number: 32768, -1, 0x8000')]);
+
+export const point = z.strictObject({
+  table: z.enum(TABLES).describe('Where the point lies: holding (function 3), input (4), coil (1), discrete (2)'),
+  address: z.int().min(0).max(65535).describe('First register or bit, counted from 0 (40001 of a manual is holding 0)'),
+  type: z
+    .enum(POINT_TYPES)
+    .describe(
+      'What the registers mean; bool in a coil or discrete table. uint8 and int8 take the low byte, with order BA the high one',
+    ),
+  order: z.enum(ORDERS).optional().describe('Byte order on the wire, A the most significant; default AB or ABCD'),
+  length: z
+    .int()
+    .min(1)
+    .max(125)
+    .optional()
+    .describe('Registers of a string (any) or a datetime (2 Unix seconds, 3 packed bytes, 4 IEC, 6 one each)'),
+  bit: z.int().min(0).max(15).optional().describe('Makes a bool of one bit of a register; 0 is the least significant'),
+  scale: z.number().optional().describe('value = raw × scale + offset'),
+  offset: z.number().optional().describe('value = raw × scale + offset'),
+  unit: z.string().min(1).max(32).optional().describe('UCUM code: Cel, %, kW.h, V'),
+  enum: z
+    .record(z.string().regex(/^-?\d+$/, 'a raw number'), z.string().min(1).max(64))
+    .optional()
+    .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is told as text, uncertain'),
+  invalid: z.array(integer).max(32).optional().describe('Raw numbers by which the device says that it has no value'),
+  range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
+  report: z
+    .strictObject({
+      change: z.number().min(0).optional().describe('Keep a reading when it changed by more than this'),
+      percent: z.number().min(0).optional().describe('Keep a reading when it changed by more than this part of the last one'),
+      atLeast: duration({}).optional().describe('Keep one at least this often'),
+      atMost: duration({}).optional().describe('Keep one at most this often'),
+    })
+    .optional()
+    .describe('Limits what is kept; rules and latest values see every poll'),
+  write: bounds.optional().describe('Allows writing, within these bounds of the value'),
+});
+
+export type TcpSettings = z.output<typeof tcpBus>;
+export type RtuSettings = z.output<typeof rtuBus>;
+export type DeviceSettings = z.output<typeof device>;
+export type PointSettings = z.output<typeof point>;

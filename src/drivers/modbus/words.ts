@@ -1,0 +1,114 @@
+/** Faults in the words of the person who has to mend them: which wire, which register, which setting. */
+import { access, constants, readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { SluiceError } from '../../core/errors.ts';
+import type { ReasonName } from '../../core/reasons.ts';
+import type { ReadRequest } from './plan.ts';
+
+export interface Wire {
+  readonly serial: boolean;
+  /** `/dev/ttyUSB0 at 9600 baud, parity none` or `10.0.0.5:502`. */
+  readonly label: string;
+}
+
+/** MODBUS Application Protocol V1.1b3, section 7. */
+const EXCEPTIONS: Readonly<Record<number, string>> = {
+  1: 'it does not know this function: try another table (holding, input, coil, discrete)',
+  2: 'it does not have one of these addresses: check the addresses (0-based; 40001 of a manual is holding 0), or set limits.maxGap to 0',
+  3: 'it refuses this many at once: set limits.maxRegisters lower',
+  4: 'it failed while reading: look at the device itself',
+  5: 'it needs more time: raise the interval',
+  6: 'it is busy: raise the interval',
+  8: 'its memory has a parity error: look at the device itself',
+  10: 'the gateway has no path to this unit: check the unit and the settings of the gateway',
+  11: 'the gateway got no answer from this unit: check the wires, power and unit behind the gateway',
+};
+
+export function requestLabel(request: ReadRequest): string {
+  const last = request.start + request.count - 1;
+  return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;
+}
+
+export function faultWords(error: SluiceError, unit: number, wire: Wire, request: ReadRequest): string {
+  const who = `unit ${unit} on ${wire.label}`;
+  switch (error.code) {
+    case 'timeout':
+      return wire.serial
+        ? `${who} does not answer: check that it has power, wires A and B (swap them), its unit number, baud rate and parity`
+        : `${who} does not answer: check that it has power and the unit number`;
+    case 'crc':
+      return `replies of ${who} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`;
+    case 'exception': {
+      const n = Number(error.data.exception);
+      return `${who} answers ${requestLabel(request)} with exception ${n}: ${EXCEPTIONS[n] ?? 'see its manual'}`;
+    }
+    case 'bus-closed':
+      return `${who} cannot be asked: ${error.message}`;
+    default:
+      return `${who} answers ${requestLabel(request)} with something else: ${error.message}`;
+  }
+}
+
+/** The reason that readings of a failed request carry. */
+export function reasonOf(error: SluiceError): ReasonName {
+  switch (error.code) {
+    case 'timeout':
+    case 'crc':
+    case 'exception':
+      return error.code;
+    case 'bus-closed':
+    case 'bus-open':
+      return 'disconnected';
+    default:
+      return 'bad-reply';
+  }
+}
+
+const CONNECT_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there: check address, port and that Modbus TCP is switched on in the device',
+  EHOSTUNREACH: 'there is no way to this address: check cable, address and network',
+  ENETUNREACH: 'there is no network to this address: check cable and network settings',
+  ETIMEDOUT: 'the address does not answer: check power, cable and address',
+  ENOTFOUND: 'this name is not known: check it, or write the address',
+  EAI_AGAIN: 'the name service does not answer: write the address instead',
+  ECONNRESET: 'the device closed the connection: it may have too many already',
+};
+
+export function connectFailure(error: Error, host: string, port: number): SluiceError {
+  const code = 'code' in error ? String(error.code) : error instanceof SluiceError && error.code === 'timeout' ? 'ETIMEDOUT' : '';
+  return new SluiceError('bus-open', `${host}:${port}: ${CONNECT_WORDS[code] ?? error.message}`, { cause: error });
+}
+
+/** serialport's errors carry no code, so the file system is asked what is wrong with the port. */
+export async function openFailure(error: Error, port: string): Promise<SluiceError> {
+  const fail = (words: string) => new SluiceError('bus-open', `${port}: ${words}`, { cause: error });
+  try {
+    const found = await stat(port);
+    if (!found.isCharacterDevice()) return fail('this is no serial port');
+  } catch {
+    const present = await serialPorts();
+    return fail(
+      `no such port (unplugged?); ${present.length > 0 ? `there are ${present.join(', ')}` : 'there is no serial port at all'}`,
+    );
+  }
+  try {
+    await access(port, constants.R_OK | constants.W_OK);
+  } catch {
+    return fail(
+      'no permission: add the user of the gateway to the group dialout (sudo usermod -aG dialout USER) and start it again',
+    );
+  }
+  return fail(
+    `it cannot be opened; another program may use it (sudo fuser ${port}), or it does not know these line settings: ${error.message}`,
+  );
+}
+
+async function serialPorts(): Promise<string[]> {
+  const list = async (folder: string, pattern: RegExp) => {
+    const names = await readdir(folder).catch(() => []);
+    return names.filter((name) => pattern.test(name)).map((name) => path.join(folder, name));
+  };
+  const stable = await list('/dev/serial/by-id', /./);
+  const plain = await list('/dev', /^tty(USB|ACM|AMA|SC|XRUSB|O|mxc)\d+$/);
+  return [...stable, ...plain].slice(0, 12);
+}

@@ -1,0 +1,24 @@
+import path from 'node:path';
+import { formatFault } from '../config/fault.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import { type LoadResult, loadConfig } from '../config/load.ts';
+import { SluiceError } from '../core/errors.ts';
+import { kinds } from '../gateway/registry.ts';
+
+/** The device library that comes with Sluice. */
+const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
+
+export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
+  return loadConfig(file, kinds, { profileDirs: [PROFILES], ...options });
+}
+
+/** @throws SluiceError config-invalid with every fault on a line of its own */
+export function validConfig(
+  file: string,
+  options: { readSecrets?: boolean } = {},
+): { config: GatewayConfig; warnings: string[] } {
+  const { config, faults, warnings } = readConfig(file, options);
+  if (config === undefined)
+    throw new SluiceError('config-invalid', `the configuration was refused:\n${faults.map(formatFault).join('\n')}`);
+  return { config, warnings: warnings.map(formatFault) };
+}

@@ -1,0 +1,120 @@
+import { Command, Option } from 'commander';
+import { VERSION } from '../core/version.ts';
+import { failed } from './exit.ts';
+
+export const DEFAULT_CONFIG = '/etc/sluice/gateway.yaml';
+
+const config = () => new Option('-c, --config <file>', 'the configuration file').default(DEFAULT_CONFIG);
+const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
+const json = () => new Option('--json', 'print JSON for programs');
+
+/** Runs a command; what it throws becomes words on stderr and an exit status. */
+function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
+  return async (...args) => {
+    try {
+      await run(...args);
+    } catch (thrown) {
+      failed(thrown);
+    }
+  };
+}
+
+export function program(): Command {
+  const sluice = new Command('sluice')
+    .description(
+      'Edge gateway: reads Modbus and serial sensors, keeps every reading, runs rules on the spot, forwards over MQTT.',
+    )
+    .version(VERSION)
+    .showHelpAfterError('(sluice --help shows what there is)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice init site && sluice check site/gateway.yaml\n  $ sluice run -c site/gateway.yaml\n  $ sluice status -c site/gateway.yaml',
+    );
+
+  sluice
+    .command('run')
+    .description('the daemon, in the foreground')
+    .addOption(config())
+    .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .addHelpText(
+      'after',
+      '\nSignals: SIGTERM stops within 5 s, SIGHUP reads the configuration again.\nExample:\n  $ sluice run -c site/gateway.yaml',
+    )
+    .action(action(async (options: { config: string; logLevel: string }) => (await import('./run.ts')).run(options)));
+  sluice
+    .command('check')
+    .argument('[file]', 'the configuration file', DEFAULT_CONFIG)
+    .description('validates a configuration; each fault with its place and what to write instead')
+    .addOption(json())
+    .addHelpText('after', '\nExit status: 0 valid, 78 refused.\nExample:\n  $ sluice check site/gateway.yaml')
+    .action(action(async (file: string, options: { json?: boolean }) => (await import('./check.ts')).check(file, options)));
+  sluice
+    .command('init')
+    .argument('[dir]', 'where to write gateway.yaml', '.')
+    .description('writes a commented starter configuration')
+    .addHelpText('after', '\nExample:\n  $ sluice init site')
+    .action(action(async (dir: string) => (await import('./init.ts')).init(dir)));
+  sluice
+    .command('simulate')
+    .argument('<file>', 'the configuration whose devices are played')
+    .description('serves the devices of a configuration as Modbus servers and serial talkers')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .helpOption(false)
+    .action(
+      action(async (_file: string, _options: unknown, command: Command) =>
+        (await import('./simulate.ts')).simulate(command.args),
+      ),
+    );
+  sluice
+    .command('status')
+    .description('of a running gateway: buses, devices, log, forwarders, alarms, clock')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .action(
+      action(async (options: { config: string; socket?: string; json?: boolean }) =>
+        (await import('./status.ts')).status(options),
+      ),
+    );
+  sluice
+    .command('tail')
+    .description('live readings and alarms of a running gateway')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .action(
+      action(async (options: { config: string; socket?: string; json?: boolean }) => (await import('./tail.ts')).tail(options)),
+    );
+  sluice
+    .command('read')
+    .argument('<device>', 'device or device.point')
+    .description('reads a device now, between its polls')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice read fridge.temperature')
+    .action(
+      action(async (device: string, options: { config: string; socket?: string; json?: boolean }) =>
+        (await import('./read.ts')).read(device, options),
+      ),
+    );
+  sluice
+    .command('export')
+    .description('readings of a time range, as CSV or JSON lines, to standard output')
+    .addOption(config())
+    .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
+    .option('--to <time>', 'ISO 8601, or a duration before now')
+    .addOption(new Option('--format <format>').choices(['csv', 'jsonl']).default('csv'))
+    .addHelpText(
+      'after',
+      '\nIt reads the log of a running or a stopped gateway.\nExample:\n  $ sluice export --from 24h --format csv > day.csv',
+    )
+    .action(
+      action(async (options: { config: string; from?: string; to?: string; format: 'csv' | 'jsonl' }) =>
+        (await import('./export.ts')).exportLog(options),
+      ),
+    );
+  return sluice;
+}

@@ -1,0 +1,52 @@
+/** `sluice run`: the process around a gateway. Signals, log, exit status. */
+import { systemClock } from '../core/clock.ts';
+import { toError } from '../core/errors.ts';
+import { Gateway } from '../gateway/gateway.ts';
+import { createLogger } from '../gateway/logger.ts';
+import { validConfig } from './config-file.ts';
+
+/** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
+const STOP_WITHIN = 5000;
+
+export async function run(options: { config: string; logLevel: string }): Promise<void> {
+  const { config, warnings } = validConfig(options.config);
+  const logger = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
+  for (const warning of warnings) logger.warn({}, warning);
+  const fatal = (thrown: unknown): void => {
+    const error = toError(thrown);
+    logger.error(
+      { error: error.message, stack: error.stack },
+      'The gateway cannot go on; it ends, and a restart takes up the tail.',
+    );
+    process.exit(1);
+  };
+  process.on('uncaughtException', fatal);
+  process.on('unhandledRejection', fatal);
+  const gateway = new Gateway({ config, clock: systemClock, logger, onFatal: fatal });
+  const reload = async (): Promise<string[]> => {
+    const next = validConfig(options.config);
+    for (const warning of next.warnings) logger.warn({}, warning);
+    return gateway.reload(next.config);
+  };
+  const stop = new Promise<string>((resolve) => {
+    process.once('SIGTERM', resolve);
+    process.once('SIGINT', resolve);
+  });
+  process.on('SIGHUP', () => {
+    reload().catch((thrown: unknown) =>
+      logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
+    );
+  });
+  await gateway.start();
+  void reload;
+  const signal = await stop;
+  logger.info({ signal }, 'Stopping.');
+  const late = setTimeout(() => {
+    logger.warn({}, 'The stop took too long and was cut; the next start takes up what was not committed.');
+    process.exit(0);
+  }, STOP_WITHIN);
+  await gateway.stop();
+  clearTimeout(late);
+  logger.info({}, 'Stopped.');
+  process.exit(0);
+}

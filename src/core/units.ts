@@ -6,7 +6,8 @@ const SIZE_UNIT = { B: 1, kB: 1024, KB: 1024, MB: 1024 ** 2, GB: 1024 ** 3 } as 
 /** `250ms`, `10s`, `5m`, `24h`, `30d` -> milliseconds; undefined when it is none. */
 export function parseDuration(text: string): number | undefined {
   const m = DURATION.exec(text);
-  return m ? Number(m[1]) * DURATION_UNIT[m[2] as keyof typeof DURATION_UNIT] : undefined;
+  // 8.3 * 1000 is 8300.000000000001: thousandths of a millisecond are all that anybody means.
+  return m ? Math.round(Number(m[1]) * DURATION_UNIT[m[2] as keyof typeof DURATION_UNIT] * 1000) / 1000 : undefined;
 }
 
 /** `64MB` -> bytes (1 MB = 1024 * 1024); undefined when it is none. */

@@ -68,7 +68,8 @@ export class BlockFramer implements Framer {
     while (head < data.length) {
       const verdict = this.judge(data.subarray(head));
       if (typeof verdict === 'number') {
-        frames.push({ bytes: data.slice(head, head + verdict), at: this.queue.timeOf(head + verdict - 1) });
+        const bytes = data.slice(head, head + verdict);
+        frames.push({ bytes, payload: this.payload(bytes), at: this.queue.timeOf(head + verdict - 1) });
         head += verdict;
       } else if (verdict === 'short' && !final) break;
       else {
@@ -101,6 +102,15 @@ export class BlockFramer implements Framer {
     return total;
   }
 
+  private payload(bytes: Uint8Array): Uint8Array {
+    const tail = bytes.length - this.stop.length - this.checksum.bytes;
+    const place = checksumPlace(this.checksumRange, bytes.length, this.stop.length);
+    return bytes.subarray(
+      payloadOffset(this.start.length, this.length),
+      place?.at === tail ? tail : bytes.length - this.stop.length,
+    );
+  }
+
   private total(data: Uint8Array): number | undefined {
     if (typeof this.length === 'number') return this.length;
     const { offset, type, endian, add } = this.length;
@@ -109,6 +119,11 @@ export class BlockFramer implements Framer {
     const second = data[offset + 1] ?? 0;
     return (type === 'uint8' ? first : endian === 'big' ? first * 256 + second : second * 256 + first) + add;
   }
+}
+
+/** Where the payload begins: after the start bytes and a length field that follows them. */
+export function payloadOffset(startLength: number, length: number | LengthField): number {
+  return typeof length === 'number' ? startLength : Math.max(startLength, length.offset + (length.type === 'uint8' ? 1 : 2));
 }
 
 /** What the checksum of a frame of `total` bytes covers (`end` is past the last byte), and where it stands; undefined: does not fit. */

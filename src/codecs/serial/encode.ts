@@ -2,13 +2,13 @@
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
 import { widthOf } from './binary-decoder.ts';
-import { checksumPlace } from './block-framer.ts';
+import { checksumPlace, payloadOffset } from './block-framer.ts';
 import { CHECKSUMS } from './checksum.ts';
 import { parseHex } from './hex.ts';
 import { encodeNmea } from './nmea-encode.ts';
 import { sourceOf } from './talker.ts';
-import type { BinaryDecode, BinaryField, BytesFrame, FixedFrame, FrameConfig, PointConfig, TalkerConfig } from './types.ts';
-import { isScaled } from './values.ts';
+import type { BinaryDecode, BinaryField, FrameConfig, PointConfig, TalkerConfig } from './types.ts';
+import { isScaled, tidySum } from './values.ts';
 
 const SPACE = 32;
 const utf8 = new TextEncoder();
@@ -32,9 +32,9 @@ export function encodeFrames(
   }
   switch (decode.type) {
     case 'binary':
-      return [wrap(frame, binaryBody(decode, startOf(frame).length, raw), 0)];
+      return [wrap(frame, binaryBody(decode, startOf(frame).length, raw), startOf(frame).length, 0)];
     case 'nmea':
-      return encodeNmea(raw, now).map((sentence) => wrap(frame, utf8.encode(sentence), SPACE));
+      return encodeNmea(raw, now).map((sentence) => wrapText(frame, sentence));
     case 'regex': {
       if (decode.template === undefined)
         throw new SluiceError(
@@ -42,23 +42,23 @@ export function encodeFrames(
           'a regular expression cannot be simulated: add `template:` to `decode`, for example "W={weight} kg"',
         );
       const text = decode.template.replaceAll(/\{(\w+)\}/g, (_, name: string) => String(raw.get(name) ?? ''));
-      return [wrap(frame, utf8.encode(text), SPACE)];
+      return [wrapText(frame, text)];
     }
     case 'csv':
-      return csvLines(decode, raw).map((line) => wrap(frame, utf8.encode(line), SPACE));
+      return csvLines(decode, raw).map((line) => wrapText(frame, line));
     case 'json':
-      return [wrap(frame, utf8.encode(jsonText(raw)), SPACE)];
+      return [wrapText(frame, jsonText(raw))];
     case 'key-value': {
       const clean = (value: Value) => String(value).replaceAll(decode.separator ?? /[\s,;]+/g, '_');
       const pairs = Array.from(raw, ([key, value]) => `${key}${decode.assign}${clean(value)}`);
-      return [wrap(frame, utf8.encode(pairs.join(decode.separator ?? ' ')), SPACE)];
+      return [wrapText(frame, pairs.join(decode.separator ?? ' '))];
     }
   }
 }
 
 function unscaled(value: Value, point: PointConfig): Value {
   if (!isScaled(point) || (typeof value !== 'number' && typeof value !== 'bigint')) return value;
-  const raw = Number(((Number(value) - (point.offset ?? 0)) / (point.scale ?? 1)).toPrecision(15));
+  const raw = Number((tidySum(Number(value), -(point.offset ?? 0)) / (point.scale ?? 1)).toPrecision(15));
   return point.type === 'int64' ? Math.round(raw) : raw;
 }
 
@@ -158,24 +158,25 @@ function startOf(frame: FrameConfig): Uint8Array {
   return frame.type === 'line' ? new Uint8Array(0) : parseHex(frame.start ?? '');
 }
 
-/** Puts start, length, stop, checksum and terminator around a body; `pad` fills a frame of fixed length. */
-function wrap(frame: FrameConfig, body: Uint8Array, pad: number): Uint8Array {
-  if (frame.type === 'line') {
-    const marked = frame.start === undefined || utf8.encode(frame.start)[0] === body[0] ? [] : utf8.encode(frame.start);
-    return Uint8Array.from([...marked, ...body, ...utf8.encode(frame.terminator ?? '\r\n')]);
-  }
-  return wrapBlock(frame, body, pad);
+/** Puts start, length, stop, checksum and terminator around a payload of text. */
+function wrapText(frame: FrameConfig, text: string): Uint8Array {
+  const payload = utf8.encode(text);
+  if (frame.type !== 'line') return wrap(frame, payload, payloadOffset(startOf(frame).length, frame.length), SPACE);
+  const start = frame.start === undefined || text.startsWith(frame.start) ? '' : frame.start;
+  return Uint8Array.from([...utf8.encode(start), ...payload, ...utf8.encode(frame.terminator ?? '\r\n')]);
 }
 
-function wrapBlock(frame: BytesFrame | FixedFrame, body: Uint8Array, pad: number): Uint8Array {
+/** The same around bytes that stand at `first`; `pad` fills a frame of fixed length. */
+function wrap(frame: FrameConfig, body: Uint8Array, first: number, pad: number): Uint8Array {
+  if (frame.type === 'line') return Uint8Array.from([...body, ...utf8.encode(frame.terminator ?? '\r\n')]);
   const start = startOf(frame);
   const stop = parseHex(frame.type === 'bytes' ? (frame.stop ?? '') : '');
   const range = (frame.type === 'bytes' ? frame.checksum : undefined) ?? { type: 'none' as const, from: 0 };
   const checksum = CHECKSUMS[range.type];
-  const total = typeof frame.length === 'number' ? frame.length : start.length + body.length + checksum.bytes + stop.length;
+  const total = typeof frame.length === 'number' ? frame.length : first + body.length + checksum.bytes + stop.length;
   const bytes = new Uint8Array(total).fill(pad);
   bytes.set(start);
-  bytes.set(body.subarray(0, total - start.length), start.length);
+  bytes.set(body.subarray(0, Math.max(0, total - first)), first);
   if (typeof frame.length === 'object') {
     const { offset, type, endian, add } = frame.length;
     const view = new DataView(bytes.buffer);

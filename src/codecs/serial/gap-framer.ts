@@ -33,7 +33,8 @@ export class GapFramer implements Framer {
     if (this.done || this.length < this.block.length) return [];
     this.done = true;
     this.length = 0;
-    return [{ bytes: this.block.slice(), at }];
+    const bytes = this.block.slice();
+    return [{ bytes, payload: bytes, at }];
   }
 
   reset(at: number): void {

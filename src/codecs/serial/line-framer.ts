@@ -51,7 +51,7 @@ export class LineFramer implements Framer {
       this.line[this.length++] = byte;
       if (this.terminated()) {
         const frame = this.take();
-        if (frame !== undefined) frames.push({ bytes: frame, at });
+        if (frame !== undefined) frames.push({ bytes: frame, payload: frame, at });
       }
     }
     return frames;

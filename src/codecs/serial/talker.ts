@@ -64,6 +64,7 @@ export class Talker {
   readonly shapes: readonly Shape[];
   private readonly framer: Framer;
   private readonly decoder: Decoder;
+  private readonly binary: boolean;
   private readonly groups = new Map<string, Group>();
   private readonly counts = { frames: 0, otherFrames: 0, crcErrors: 0, badFrames: 0 };
 
@@ -71,6 +72,7 @@ export class Talker {
   constructor(config: TalkerConfig) {
     this.framer = createFramer(framingOf(config));
     this.decoder = createDecoder(config);
+    this.binary = config.decode.type === 'binary';
     const members = Map.groupBy(config.points, ([name, point]) => groupOf(config.decode, name, point));
     for (const [group, points] of members)
       this.groups.set(group, {
@@ -84,7 +86,7 @@ export class Talker {
   push(chunk: Uint8Array, at: number): Sample[] {
     const samples: Sample[] = [];
     for (const frame of this.framer.push(chunk, at)) {
-      const sample = this.decode(frame.bytes, frame.at);
+      const sample = this.decode(this.binary ? frame.bytes : frame.payload, frame.at);
       if (sample !== undefined) samples.push(sample);
     }
     return samples;

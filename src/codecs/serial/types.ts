@@ -140,6 +140,8 @@ export interface TalkerConfig {
 /** One frame, with the monotonic time at which its last byte arrived. */
 export interface Frame {
   readonly bytes: Uint8Array;
+  /** Without start, length, checksum and stop: what decoders of text see. */
+  readonly payload: Uint8Array;
   readonly at: number;
 }
 

@@ -53,9 +53,21 @@ export function isScaled(point: PointConfig): boolean {
   return point.scale !== undefined || point.offset !== undefined;
 }
 
-/** raw × scale + offset, without the dust of binary fractions (3 × 0.1 is 0.3): 15 digits are what a double holds of a decimal. */
+/** raw × scale + offset. */
 export function scaled(raw: number, point: PointConfig): number {
-  return isScaled(point) ? Number((raw * (point.scale ?? 1) + (point.offset ?? 0)).toPrecision(15)) : raw;
+  return isScaled(point) ? tidySum(raw * (point.scale ?? 1), point.offset ?? 0) : raw;
+}
+
+/**
+ * a + b without the dust of binary fractions (3 × 0.1 is 0.3, not 0.30000000000000004): a double holds 15 digits of a
+ * decimal, counted from the larger of the two, since what cancels out takes the leading ones away.
+ */
+export function tidySum(a: number, b: number): number {
+  const largest = Math.max(Math.abs(a), Math.abs(b));
+  if (largest === 0 || !Number.isFinite(largest)) return a + b;
+  const decimals = 14 - Math.floor(Math.log10(largest));
+  // Adding 0 turns -0 into 0.
+  return Number((a + b).toFixed(Math.min(Math.max(decimals, 0), 100))) + 0;
 }
 
 function inRange(value: number, { range }: PointConfig): boolean {

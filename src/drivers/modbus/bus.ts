@@ -175,7 +175,7 @@ export class ModbusBus implements Bus {
     for (const ask of this.#asks) {
       const job = ask.jobs[ask.samples.length];
       if (!job) continue;
-      const held = job.device.heldUntil(job.request);
+      const held = job.device.heldUntil(now);
       if (held > now) wake = Math.min(wake, held);
       else asked ??= { job, ask, attempt: 0, error: undefined };
     }
@@ -183,7 +183,7 @@ export class ModbusBus implements Bus {
     if (asked && !this.#askedLast) return asked;
     let best: Job | undefined;
     for (const job of this.#options.jobs) {
-      const ready = Math.max(job.due, job.device.heldUntil(job.request));
+      const ready = Math.max(job.due, job.device.heldUntil(now));
       if (ready > now) wake = Math.min(wake, ready);
       else if (!best || job.due < best.due || (job.due === best.due && job.served < best.served)) best = job;
     }
@@ -243,7 +243,7 @@ export class ModbusBus implements Bus {
       device.counters.latencyLast = at - sentAt;
     }
     device.failed(error, request);
-    if (error.code === 'timeout' && this.#options.serial) device.owes(request, sentAt, at - sentAt);
+    if (error.code === 'timeout' && this.#options.serial) device.owes(sentAt, at - sentAt);
     const again = error.code !== 'exception' && error.code !== 'request-invalid' && device.state !== 'silent';
     if (again && turn.attempt <= this.#options.retries && this.#state === 'running') {
       this.#repeat = { ...turn, error };
@@ -280,8 +280,7 @@ export class ModbusBus implements Bus {
   #late(unit: number): void {
     const device = this.#options.devices.find((d) => d.unit === unit);
     if (!device) return;
-    device.counters.lateReplies++;
-    device.owed = undefined;
+    device.cameLate();
     this.#pump();
   }
 

@@ -37,8 +37,8 @@ export class Device {
     latencySum: 0,
   };
   state: DeviceStatus['state'] = 'unknown';
-  /** A request that got no answer; its late reply could be taken for that of another request until then. */
-  owed: { readonly request: ReadRequest; readonly span: number; until: number } | undefined;
+  /** Replies that did not come in time and could still be taken for the answer to another request, until then. */
+  #owed: { count: number; readonly span: number; until: number } | undefined;
   #lastReply: number | undefined;
   /** By what failed; at most one per kind, and one per request for exceptions. */
   readonly #faults = new Map<string, Fault>();
@@ -54,15 +54,25 @@ export class Device {
     this.#logger = logger;
   }
 
-  /** May this be asked now, or could a late reply answer it? */
-  heldUntil(request: ReadRequest): number {
-    if (this.owed && this.owed.until < this.#clock.monotonic()) this.owed = undefined;
-    return this.owed && this.owed.request !== request ? this.owed.until : Number.NEGATIVE_INFINITY;
+  /**
+   * Monotonic time from which a new request may be sent. A repeat of what was not answered need not wait: the late reply
+   * answers it as well.
+   */
+  heldUntil(now: number): number {
+    if (this.#owed && this.#owed.until <= now) this.#owed = undefined;
+    return this.#owed?.until ?? Number.NEGATIVE_INFINITY;
   }
 
   /** No answer came within `waited` milliseconds; for as long again it may still come. */
-  owes(request: ReadRequest, sentAt: number, waited: number): void {
-    this.owed = { request, span: 2 * waited, until: sentAt + 2 * waited };
+  owes(sentAt: number, waited: number): void {
+    const span = Math.max(2 * waited, this.#owed?.span ?? 0);
+    this.#owed = { count: (this.#owed?.count ?? 0) + 1, span, until: sentAt + span };
+  }
+
+  /** A late reply came and was dropped. */
+  cameLate(): void {
+    this.counters.lateReplies++;
+    if (this.#owed && --this.#owed.count === 0) this.#owed = undefined;
   }
 
   /** @param latency milliseconds from writing the request to the last byte of the reply */
@@ -74,7 +84,7 @@ export class Device {
     if (latency > c.latencyMax) c.latencyMax = latency;
     this.#lastReply = at;
     // The answer may have been the late one to what this repeats; then that of the repeat is still to come.
-    if (this.owed) this.owed.until = Math.max(this.owed.until, at - latency + this.owed.span);
+    if (this.#owed) this.#owed.until = Math.max(this.#owed.until, at - latency + this.#owed.span);
     this.state = 'answering';
     if (this.#faults.size === 0) return;
     this.#end('timeout', 1);

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""A Modbus device made by somebody else: pymodbus 3.8 as TCP or RTU server.
+
+usage: python3 pymodbus-server.py tcp | python3 pymodbus-server.py rtu PATH BAUD
+
+Prints `ready PORT` (or `ready PATH`). Lines on standard input set data: `holding 0 17227 0` or `coil 5 1 0 1` writes from
+an address on; `done` is printed after each. Ends when standard input closes. Units 1 and 2 share the data; others are silent.
+"""
+import asyncio
+import sys
+
+from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+
+FUNCTION = {'coil': 1, 'discrete': 2, 'holding': 3, 'input': 4}
+
+
+async def main():
+    block = lambda: ModbusSequentialDataBlock(1, [0] * 10001)  # pymodbus counts its blocks from 1
+    unit = ModbusSlaveContext(di=block(), co=block(), hr=block(), ir=block())
+    context = ModbusServerContext(slaves={1: unit, 2: unit}, single=False)
+    if sys.argv[1] == 'tcp':
+        server = ModbusTcpServer(context, address=('127.0.0.1', 0), ignore_missing_slaves=True)
+    else:
+        server = ModbusSerialServer(context, port=sys.argv[2], baudrate=int(sys.argv[3]), ignore_missing_slaves=True)
+    serving = asyncio.create_task(server.serve_forever(background=False))
+    while server.transport is None:
+        await asyncio.sleep(0.01)
+    where = server.transport.sockets[0].getsockname()[1] if sys.argv[1] == 'tcp' else sys.argv[2]
+    print('ready', where, flush=True)
+
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        table, address, *values = line.split()
+        numbers = [int(v, 0) for v in values]
+        unit.setValues(FUNCTION[table.decode()], int(address), numbers)
+        print('done', flush=True)
+    await server.shutdown()
+    serving.cancel()
+
+
+asyncio.run(main())

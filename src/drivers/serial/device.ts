@@ -176,7 +176,7 @@ export class SerialDevice {
     const { interval } = this.settings;
     if (interval === undefined) return true;
     if (at < track.due - interval * EARLY) return false;
-    track.due = Number.isFinite(track.due) ? Math.max(track.due + interval, at + interval * (1 - 2 * EARLY)) : at + interval;
+    track.due = Number.isFinite(track.due) ? Math.max(track.due + interval, at + interval * (1 - EARLY)) : at + interval;
     return true;
   }
 

@@ -46,6 +46,8 @@ export interface EmbeddedBrokerStatus {
   readonly sessions: number;
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Bytes that wait for connected clients, outside the queues of sessions. */
+  readonly unsentBytes: number;
   /** Messages handed to the broker since the start. */
   readonly published: number;
   /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy. */
@@ -170,6 +172,7 @@ export class EmbeddedBroker implements LiveSink {
       sessions: this.#sessions.count,
       queuedMessages: this.#sessions.queuedMessages,
       queuedBytes: this.#sessions.queuedBytes,
+      unsentBytes: this.#guards.values().reduce((sum, guard) => sum + guard.writableLength, 0),
       published: this.#published,
       dropped: { sessions: this.#sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
       refused: { connections: this.#refusedConnections, clients: this.#refusedClients },

@@ -102,6 +102,8 @@ export class RuleMachine {
     }
     this.#restored = this.#delay;
     this.#savedKey = this.#key();
+    // Times saved under an unknown clock must be saved again under a known one, or the next time off would not count.
+    if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.active)) this.touch();
     this.#schedule();
   }
 

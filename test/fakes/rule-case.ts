@@ -1,0 +1,186 @@
+/**
+ * Plays golden timelines of rules: test/cases/rules/<name>/{rules.yaml,timeline.yaml,expected.yaml}. Times are "so long after
+ * the beginning" in true time, whatever the clocks of the gateway say; docs are in test/cases/rules/README.md.
+ */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parse } from 'yaml';
+import type { ResolvedRule } from '../../src/config/kinds.ts';
+import { ruleSchema } from '../../src/config/sections.ts';
+import type { PointInfo, PointType, Sample, Shape, Value } from '../../src/core/point.ts';
+import { storageOf } from '../../src/core/point.ts';
+import type { AlarmTransition, Severity } from '../../src/core/ports.ts';
+import type { ReasonName } from '../../src/core/reasons.ts';
+import { ABSENT, GOOD, reasonCode } from '../../src/core/reasons.ts';
+import { parseDuration } from '../../src/core/units.ts';
+import { RuleEngine } from '../../src/rules/engine.ts';
+import { RULE_KINDS } from '../../src/rules/kinds.ts';
+import type { Moment, RuleState } from '../../src/rules/rule-state.ts';
+import { parseRuleState } from '../../src/rules/rule-state.ts';
+
+type Section = Record<string, unknown>;
+const SCHEMA = ruleSchema({ drivers: [], rules: RULE_KINDS, forwarders: [] });
+/** True time of the beginning: 2026-11-18. */
+const BEGINNING = 1_795_000_000_000;
+
+/** Rules as the configuration room resolves them; throws on the first fault. */
+export function resolveRules(written: Section): ResolvedRule[] {
+  return Object.entries(written).map(([name, value]) => {
+    const rule = SCHEMA.parse(value) as Section & { point: string; onDelay: number; offDelay: number; severity: Severity };
+    const kinds = RULE_KINDS.filter((kind) => rule[kind.key] !== undefined);
+    const [device = '', point = ''] = rule.point.split('.');
+    const kind = kinds[0]?.key;
+    if (kinds.length !== 1 || kind === undefined) throw new Error(`${name}: exactly one kind is needed`);
+    const { onDelay, offDelay, severity } = rule;
+    const message = rule.message as string | undefined;
+    const deadband = (rule.deadband as number | undefined) ?? 0;
+    return { name, device, point, kind, setting: rule[kind], deadband, onDelay, offDelay, severity, message };
+  });
+}
+
+export interface Expected {
+  readonly at: number;
+  readonly rule: string;
+  readonly state: string;
+  readonly occurrence: number;
+  readonly value?: Value | undefined;
+  readonly message?: string | undefined;
+}
+
+interface Case {
+  readonly points: Record<string, { type: PointType; unit?: string }>;
+  readonly rules: Section;
+  readonly timeline: readonly (Section & { at: string })[];
+  readonly expected: readonly Expected[];
+}
+
+export function readCase(folder: string): Case {
+  const read = (file: string): unknown => parse(readFileSync(path.join(folder, file), 'utf8'));
+  const rules = read('rules.yaml') as Pick<Case, 'points' | 'rules'>;
+  const expected = (read('expected.yaml') as (Section & { at: string })[] | null) ?? [];
+  return {
+    ...rules,
+    timeline: read('timeline.yaml') as Case['timeline'],
+    expected: expected.map((line) => ({ ...line, at: time(line.at), value: parseValue(line.value) }) as Expected),
+  };
+}
+
+function time(text: string): number {
+  const ms = text
+    .split(' ')
+    .map(parseDuration)
+    .reduce<number>((sum, part) => sum + (part ?? Number.NaN), 0);
+  if (Number.isNaN(ms)) throw new Error(`not a time: ${text}`);
+  return ms;
+}
+
+function parseValue(written: unknown): Value | undefined {
+  if (typeof written === 'object' && written !== null && 'int' in written) return BigInt(String(written.int));
+  return written as Value | undefined;
+}
+
+/** One gateway that is restarted: true time runs on, each run has its own monotonic and wall clock. */
+class Gateway {
+  readonly transitions: Expected[] = [];
+  readonly #store = new Map<string, string>();
+  readonly #shapes: readonly Shape[];
+  readonly #exact: boolean;
+  #engine: RuleEngine;
+  #rules: ResolvedRule[];
+  /** True time at which the monotonic clock of this run was 0. */
+  #boot = -5000;
+  #wallKnown = true;
+
+  /** @param exact tick at every `nextDue`; otherwise only where the timeline says so. */
+  constructor(from: Case, exact: boolean) {
+    this.#exact = exact;
+    this.#rules = resolveRules(from.rules);
+    const devices = Map.groupBy(Object.entries(from.points), ([name]) => name.split('.')[0] as string);
+    this.#shapes = [...devices].map(([device, points]) => ({ device, points: points.map(pointInfo) }));
+    this.#engine = new RuleEngine({ rules: this.#rules, start: this.#moment(0), shapes: this.#shapes });
+  }
+
+  step({ at: text, ...what }: Section & { at: string }): void {
+    const at = time(text);
+    if (this.#exact) this.#run(at);
+    for (const [key, detail] of Object.entries(what)) {
+      if (key === 'tick') this.#collect(this.#engine.tick(at - this.#boot));
+      else if (key === 'restart') this.#restart(at, detail as { off: string; clock: string; rules?: Section });
+      else if (key === 'clock') {
+        this.#wallKnown = true;
+        this.#engine.clockKnown(this.#moment(at));
+      } else if (key === 'reload') {
+        this.#rules = resolveRules(detail as Section);
+        this.#collect(this.#engine.tick(at - this.#boot));
+        this.#collect(this.#engine.reload(this.#rules, this.#moment(at), this.#shapes));
+      } else this.#collect(this.#engine.sample(this.#sample(key, detail, at)));
+    }
+    this.#commit(at);
+  }
+
+  alarms(text: string) {
+    return this.#engine.alarms(this.#moment(time(text)));
+  }
+
+  #run(until: number): void {
+    for (;;) {
+      const due = this.#engine.nextDue();
+      if (due === undefined || due + this.#boot > until) return;
+      this.#collect(this.#engine.tick(due));
+    }
+  }
+
+  #restart(at: number, { off, clock, rules }: { off: string; clock: string; rules?: Section }): void {
+    this.#collect(this.#engine.tick(at - this.#boot));
+    this.#commit(at);
+    const next = at + time(off);
+    this.#boot = next - 7000;
+    this.#wallKnown = clock === 'known';
+    if (rules !== undefined) this.#rules = resolveRules(rules);
+    const saved = [...this.#store.values()].map(parseRuleState).filter((state): state is RuleState => state !== undefined);
+    this.#engine = new RuleEngine({ rules: this.#rules, start: this.#moment(next), saved, shapes: this.#shapes });
+    this.#collect(this.#engine.tick(next - this.#boot));
+    this.#commit(next);
+  }
+
+  #commit(at: number): void {
+    const { changed, removed } = this.#engine.takeDirty(this.#moment(at));
+    for (const state of changed) this.#store.set(state.rule, JSON.stringify(state));
+    for (const name of removed) this.#store.delete(name);
+  }
+
+  /** A board without a clock battery believes that it is 1970. */
+  #moment(at: number): Moment {
+    return { at: at - this.#boot, wall: this.#wallKnown ? BEGINNING + at : at - this.#boot, wallKnown: this.#wallKnown };
+  }
+
+  #collect(transitions: readonly AlarmTransition[]): void {
+    for (const { at, rule, state, occurrence, value, message } of transitions)
+      this.transitions.push({ at: at + this.#boot, rule, state, occurrence, value, message });
+  }
+
+  #sample(point: string, detail: unknown, at: number): Sample {
+    const [device, name] = point.split('.');
+    const shape = this.#shapes.find((s) => s.device === device);
+    const index = shape?.points.findIndex((p) => p.name === name) ?? -1;
+    if (shape === undefined || index === -1) throw new Error(`the timeline has ${point}, which is no point`);
+    const values = shape.points.map((): Value => 0);
+    const reasons = new Uint8Array(values.length).fill(ABSENT);
+    const { bad, uncertain } = (typeof detail === 'object' && detail !== null ? detail : {}) as Section;
+    reasons[index] =
+      bad !== undefined ? reasonCode(bad as ReasonName) : uncertain !== undefined ? reasonCode('out-of-range') : GOOD;
+    if (bad === undefined) values[index] = parseValue(uncertain ?? detail) as Value;
+    return { shape, at: at - this.#boot, values, reasons: values.length === 1 && reasons[0] === GOOD ? null : reasons };
+  }
+}
+
+function pointInfo([name, { type, unit }]: [string, { type: PointType; unit?: string }]): PointInfo {
+  return { name: name.split('.')[1] as string, type, storage: storageOf(type, false), unit };
+}
+
+/** Plays a case; the transitions in the order of their times. */
+export function playCase(from: Case, exact: boolean): { transitions: Expected[]; gateway: Gateway } {
+  const gateway = new Gateway(from, exact);
+  for (const step of from.timeline) gateway.step(step);
+  return { transitions: gateway.transitions.toSorted((a, b) => a.at - b.at), gateway };
+}

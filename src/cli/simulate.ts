@@ -1,0 +1,150 @@
+/** `sluice simulate FILE`: serves the devices of a configuration, so that a gateway, a platform or a flow can be tried without them. */
+import { createInterface } from 'node:readline';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { GatewayConfig } from '../config/kinds.ts';
+import { systemClock } from '../core/clock.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import type { Value } from '../core/point.ts';
+import { validConfig } from './config-file.ts';
+import { FAULT_WORDS } from './simulate/faults.ts';
+import type { ServedBus } from './simulate/simulation.ts';
+import { Simulation } from './simulate/simulation.ts';
+
+interface Options {
+  readonly seed: number;
+  readonly listen: string;
+  readonly tcpPort?: ReadonlyMap<string, string>;
+  readonly pty?: ReadonlyMap<string, string>;
+  readonly port?: ReadonlyMap<string, string>;
+  readonly fault?: readonly string[];
+  readonly json?: boolean;
+  readonly stopAtEof?: boolean;
+}
+
+const HELP = `
+While it runs, each line on its standard input changes something:
+  silent fridge on            a fault begins; off ends it. Faults: ${FAULT_WORDS}
+  crc fridge 10%
+  set fridge.temperature 9.5  holds a value; "set fridge.temperature auto" lets it move again
+
+Examples:
+  $ sluice simulate gateway.yaml
+  $ sluice simulate gateway.yaml --pty field=/tmp/field --fault late:fridge:300ms
+  $ sluice simulate gateway.yaml --port air=/dev/pts/5 --seed 7
+`;
+
+/**
+ * @param args what follows the word `simulate`. Resolves after SIGINT or SIGTERM.
+ * @throws SluiceError
+ */
+export async function simulate(args: readonly string[]): Promise<void> {
+  await simulateCommand().parseAsync(args, { from: 'user' });
+}
+
+function simulateCommand(): Command {
+  const pairs = (word: string, before: ReadonlyMap<string, string> = new Map()) => {
+    const at = word.indexOf('=');
+    if (at < 1 || at === word.length - 1) throw new InvalidArgumentError('Write BUS=VALUE.');
+    return new Map([...before, [word.slice(0, at), word.slice(at + 1)]]);
+  };
+  return new Command('sluice simulate')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+    .description('serve the devices of a configuration as Modbus TCP and RTU servers and serial talkers')
+    .argument('<file>', 'the configuration')
+    .option('--pty <bus=link>', 'make a pseudo-terminal for a serial bus (needs socat) and link to it', pairs)
+    .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)
+    .option('--listen <host>', 'address on which network buses are served', '127.0.0.1')
+    .option('--tcp-port <bus=port>', 'another port for a network bus; 0 takes any', pairs)
+    .option('--fault <fault>', `a fault from the start: ${FAULT_WORDS}`, (word: string, all: string[] = []) => [...all, word])
+    .option('--seed <number>', 'the same seed gives the same values', wholeNumber, 1)
+    .option('--json', 'say what is served as JSON lines')
+    .addOption(new Option('--stop-at-eof', 'end when standard input ends').hideHelp())
+    .addHelpText('after', HELP)
+    .action(serve);
+}
+
+function wholeNumber(word: string): number {
+  if (!/^\d{1,9}$/.test(word)) throw new InvalidArgumentError('Write a whole number.');
+  return Number(word);
+}
+
+async function serve(file: string, options: Options): Promise<void> {
+  // Secrets belong to the gateway; a simulation on another machine does not have them.
+  const { config } = validConfig(file, { readSecrets: false });
+  const none: ReadonlyMap<string, string> = new Map();
+  const { tcpPort = none, pty: ptys = none, port: ports = none, fault = [] } = options;
+  for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys()])
+    if (!config.buses.has(bus)) throw new SluiceError('usage', `there is no bus ${bus} in ${file}`);
+  const simulation = new Simulation(config, {
+    clock: systemClock,
+    seed: options.seed,
+    host: options.listen,
+    tcpPorts: new Map(Array.from(tcpPort, ([bus, port]) => [bus, Number(port)])),
+    ptys,
+    ports,
+  });
+  for (const one of fault) simulation.faults.addOption(one);
+  await simulation.start();
+  for (const bus of simulation.served) process.stdout.write(`${options.json ? asJson(bus) : inWords(bus)}\n`);
+
+  const input = createInterface({ input: process.stdin });
+  input.on('line', (line) => {
+    try {
+      obey(simulation, config, line);
+    } catch (error) {
+      process.stderr.write(`sluice: ${toError(error).message}\n`);
+    }
+  });
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+    if (options.stopAtEof) input.once('close', resolve);
+  });
+  input.close();
+  process.stdin.destroy();
+  await simulation.stop();
+}
+
+function inWords(bus: ServedBus): string {
+  const devices = bus.devices.map((device) => {
+    const unit = device.settings.unit === undefined ? '' : ` unit ${String(device.settings.unit)}`;
+    return `${device.name}${unit} (${[...device.points.keys()].join(', ')})`;
+  });
+  return bus.where === undefined
+    ? `${bus.name}: not served: ${bus.why}`
+    : `${bus.name}: ${bus.protocol} on ${bus.where}: ${devices.join('; ')}`;
+}
+
+function asJson(bus: ServedBus): string {
+  const devices = Object.fromEntries(bus.devices.map((device) => [device.name, [...device.points.keys()]]));
+  return JSON.stringify({ bus: bus.name, protocol: bus.protocol, where: bus.where, why: bus.why, devices });
+}
+
+/** One line of standard input. @throws SluiceError `usage` */
+export function obey(simulation: Simulation, config: GatewayConfig, line: string): void {
+  const [word = '', target = '', ...rest] = line.trim().split(/\s+/);
+  if (word === '') return;
+  if (word !== 'set') {
+    simulation.faults.set(word, target, rest[0] ?? 'on');
+    return;
+  }
+  const [device = '', point = ''] = target.split('.');
+  const settings = config.devices.get(device)?.points.get(point);
+  if (settings === undefined) throw new SluiceError('usage', `there is no point ${target}; write DEVICE.POINT`);
+  const text = rest.join(' ');
+  simulation.set(device, point, text === 'auto' ? undefined : parseValue(text, settings));
+}
+
+function parseValue(text: string, settings: Readonly<Record<string, unknown>>): Value {
+  const { type, scale = 1, offset = 0 } = settings;
+  if (type === 'string' || type === 'datetime' || settings.enum !== undefined) return text;
+  if (type === 'bool' || settings.bit !== undefined) {
+    if (text === 'true' || text === '1') return true;
+    if (text === 'false' || text === '0') return false;
+    throw new SluiceError('usage', `${JSON.stringify(text)} is no bool; write true or false`);
+  }
+  if ((type === 'int64' || type === 'uint64') && scale === 1 && offset === 0 && /^-?\d+$/.test(text)) return BigInt(text);
+  const number = Number(text);
+  if (text === '' || !Number.isFinite(number)) throw new SluiceError('usage', `${JSON.stringify(text)} is no number`);
+  return number;
+}

@@ -1,0 +1,173 @@
+/**
+ * Devices of a configuration, served as if they were there.
+ * - Values are a pure function of seed, name and time, until `set` holds one.
+ * - Nothing listens beyond the given host; a serial bus is served only where it was told how.
+ */
+import { encodePoint } from '../../codecs/modbus-encode.ts';
+import type { ModbusPoint } from '../../codecs/modbus-point.ts';
+import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Value } from '../../core/point.ts';
+import { FaultBoard } from './faults.ts';
+import type { Line, LineSettings } from './line.ts';
+import { PortLine, PtyLine } from './line.ts';
+import { ModbusDevice } from './modbus-device.ts';
+import type { PointLook } from './plausible.ts';
+import { plausibleValue } from './plausible.ts';
+import { seeded } from './random.ts';
+import { RtuServer } from './rtu-server.ts';
+import { SimulatedTalker } from './talker.ts';
+import { TcpServer } from './tcp-server.ts';
+
+export interface SimulationOptions {
+  readonly clock: Clock;
+  /** Default 1. */
+  readonly seed?: number;
+  /** Where network buses listen; default 127.0.0.1. */
+  readonly host?: string;
+  /** Bus name -> port to listen on instead of the one configured; 0 takes any. */
+  readonly tcpPorts?: ReadonlyMap<string, number>;
+  /** Bus name -> path of a link to the pseudo-terminal that is made. */
+  readonly ptys?: ReadonlyMap<string, string>;
+  /** Bus name -> port that exists. */
+  readonly ports?: ReadonlyMap<string, string>;
+}
+
+/** What the simulation does with one bus. */
+export interface ServedBus {
+  readonly name: string;
+  readonly protocol: string;
+  /** Where it is served; for people. undefined: it is not, and `why` says so. */
+  readonly where?: string | undefined;
+  readonly why?: string | undefined;
+  readonly devices: readonly ResolvedDevice[];
+}
+
+type Server = TcpServer | RtuServer | SimulatedTalker;
+
+export class Simulation {
+  readonly faults: FaultBoard;
+  readonly #config: GatewayConfig;
+  readonly #options: SimulationOptions;
+  readonly #seed: number;
+  readonly #random: () => number;
+  readonly #held = new Map<string, Value>();
+  readonly #servers: Server[] = [];
+  readonly #served: ServedBus[] = [];
+  #began = 0;
+
+  constructor(config: GatewayConfig, options: SimulationOptions) {
+    this.#config = config;
+    this.#options = options;
+    this.#seed = options.seed ?? 1;
+    this.#random = seeded(this.#seed);
+    const kindOf = (device: ResolvedDevice) => {
+      const protocol = config.buses.get(device.bus)?.protocol;
+      return protocol === 'modbus-tcp' ? 'tcp' : protocol === 'serial' ? 'talker' : 'rtu';
+    };
+    this.faults = new FaultBoard({
+      devices: new Map(Array.from(config.devices.values(), (device) => [device.name, kindOf(device)])),
+      buses: new Set(config.buses.keys()),
+    });
+  }
+
+  /** One entry a bus, in the order of the configuration. */
+  get served(): readonly ServedBus[] {
+    return this.#served;
+  }
+
+  /** Serves every bus that it can. @throws SluiceError when a bus that was asked for cannot be served; nothing is left running then */
+  async start(): Promise<void> {
+    this.#began = this.#options.clock.monotonic();
+    try {
+      for (const bus of this.#config.buses.values()) await this.#startBus(bus);
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
+  }
+
+  /** The TCP port of a network bus. */
+  portOf(bus: string): number {
+    const server = this.#servers.find((s) => s instanceof TcpServer && s.bus === bus);
+    if (server instanceof TcpServer) return server.port;
+    throw new SluiceError('not-found', `the bus ${bus} is not served on the network`);
+  }
+
+  /** Holds a point at a value; undefined lets it move again. @throws SluiceError `not-found`, or `request-invalid` where it does not fit */
+  set(device: string, point: string, value: Value | undefined): void {
+    const settings = this.#config.devices.get(device)?.points.get(point);
+    if (settings === undefined) throw new SluiceError('not-found', `there is no point ${device}.${point}`);
+    const isModbus = this.#config.buses.get(this.#config.devices.get(device)?.bus ?? '')?.protocol !== 'serial';
+    if (value !== undefined && isModbus) encodePoint({ ...(settings as Omit<ModbusPoint, 'name'>), name: point }, value);
+    if (value === undefined) this.#held.delete(`${device}.${point}`);
+    else this.#held.set(`${device}.${point}`, value);
+  }
+
+  /** What a point is now, in its unit. */
+  value(device: string, point: string): Value {
+    const held = this.#held.get(`${device}.${point}`);
+    if (held !== undefined) return held;
+    const look = this.#config.devices.get(device)?.points.get(point) as PointLook | undefined;
+    if (look === undefined) throw new SluiceError('not-found', `there is no point ${device}.${point}`);
+    const { clock } = this.#options;
+    return plausibleValue(look, device, point, this.#seed, (clock.monotonic() - this.#began) / 1000, clock.wall());
+  }
+
+  async #startBus(bus: ResolvedBus): Promise<void> {
+    const devices = [...this.#config.devices.values()].filter((device) => device.bus === bus.name);
+    const entry = { name: bus.name, protocol: bus.protocol, devices };
+    if (devices.length === 0) {
+      this.#served.push({ ...entry, why: 'it has no device' });
+      return;
+    }
+    const valueNow = (device: string, point: string) => this.value(device, point);
+    const modbus = () => devices.map((device) => new ModbusDevice(device, valueNow));
+    if (bus.protocol === 'modbus-tcp') {
+      const port = this.#options.tcpPorts?.get(bus.name) ?? Number(bus.settings.port);
+      const address = { host: this.#options.host ?? '127.0.0.1', port };
+      const server = new TcpServer(bus.name, address, modbus(), this.faults, this.#random);
+      await server.start();
+      this.#servers.push(server);
+      this.#served.push({ ...entry, where: `${server.host}:${server.port}` });
+      return;
+    }
+    const line = this.#line(bus);
+    if (line === undefined) {
+      this.#served.push({
+        ...entry,
+        why: `say where its serial line is: --pty ${bus.name}=${String(bus.settings.port)} (made by socat), or --port ${bus.name}=PATH (a port that exists)`,
+      });
+      return;
+    }
+    if (bus.protocol === 'serial') {
+      for (const device of devices) {
+        const context = { random: this.#random, valueNow, wall: () => this.#options.clock.wall() };
+        const talker = new SimulatedTalker(device, line, this.faults, context);
+        await talker.start();
+        this.#servers.push(talker);
+      }
+    } else if (bus.protocol === 'modbus-rtu') {
+      const server = new RtuServer(bus.name, line, modbus(), this.faults, this.#random);
+      await server.start();
+      this.#servers.push(server);
+    } else {
+      this.#served.push({ ...entry, why: `${bus.protocol} cannot be simulated in this version` });
+      return;
+    }
+    this.#served.push({ ...entry, where: line.words });
+  }
+
+  #line(bus: ResolvedBus): Line | undefined {
+    const settings = bus.settings as unknown as LineSettings;
+    const pty = this.#options.ptys?.get(bus.name);
+    if (pty !== undefined) return new PtyLine(pty, settings);
+    const port = this.#options.ports?.get(bus.name);
+    return port === undefined ? undefined : new PortLine(port, settings);
+  }
+}

@@ -1,0 +1,254 @@
+/** The queue on a clock and a wire of its own: due times, fairness, what a closed bus says, back-off. */
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import test from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pointInfo } from '../../src/codecs/modbus-point.ts';
+import { compileRequest } from '../../src/codecs/modbus-registers.ts';
+import type { Clock } from '../../src/core/clock.ts';
+import { SluiceError } from '../../src/core/errors.ts';
+import { silentLogger } from '../../src/core/logger.ts';
+import type { Sample } from '../../src/core/point.ts';
+import { ModbusBus } from '../../src/drivers/modbus/bus.ts';
+import { Device } from '../../src/drivers/modbus/device.ts';
+import { Link } from '../../src/drivers/modbus/link.ts';
+import type { ModbusPort, PortEvents } from '../../src/drivers/modbus/port.ts';
+import { type FakeRequest, rightPdu, withCrc } from '../fakes/modbus-device.ts';
+import { outcomeOf } from '../fakes/modbus-site.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+class ManualClock implements Clock {
+  now = 0;
+  #timers: { at: number; run: () => void }[] = [];
+  monotonic(): number {
+    return this.now;
+  }
+  wall(): number {
+    return this.now;
+  }
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+  /** Runs what is due, in order, up to `until`; lets promises run after each. */
+  async advance(until: number): Promise<void> {
+    await turn();
+    for (;;) {
+      const next = this.#timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.now = Math.max(this.now, next.at);
+      next.run();
+      await turn();
+    }
+    this.now = until;
+  }
+}
+
+interface World {
+  readonly clock: ManualClock;
+  readonly bus: ModbusBus;
+  readonly samples: Sample[];
+  /** `unit` and monotonic time of each request. */
+  readonly asked: [unit: number, at: number][];
+  /** Monotonic time of each opening. */
+  readonly openings: number[];
+  /** Milliseconds that each unit takes to answer; undefined: never. */
+  readonly latency: Map<number, number>;
+  refuse: boolean;
+  events: PortEvents | undefined;
+}
+
+function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = {}): World {
+  const clock = new ManualClock();
+  const w = { clock, samples: [], asked: [], openings: [], latency: new Map(), refuse: false, events: undefined } as unknown as {
+    -readonly [K in keyof World]: World[K];
+  };
+  class FakePort extends EventEmitter implements ModbusPort {
+    isOpen = false;
+    arrivedAt = 0;
+    #n = 0;
+    wireTime = () => 0;
+    readyAt = () => 0;
+    open(done: (error?: Error | null) => void): void {
+      w.openings.push(clock.now);
+      this.isOpen = !w.refuse;
+      done(w.refuse ? new Error('refused') : null);
+    }
+    close(done: () => void): void {
+      this.isOpen = false;
+      done();
+    }
+    write(frame: Buffer): void {
+      const n = ++this.#n;
+      const unit = frame.readUInt8(0);
+      w.asked.push([unit, clock.now]);
+      const request: FakeRequest = {
+        n,
+        transaction: 0,
+        unit,
+        code: frame.readUInt8(1),
+        start: frame.readUInt16BE(2),
+        count: frame.readUInt16BE(4),
+      };
+      const latency = w.latency.get(unit);
+      if (latency === undefined) return;
+      clock.after(latency, () => {
+        if (n !== this.#n) return;
+        this.arrivedAt = clock.now;
+        this.emit('data', withCrc(rightPdu(request)));
+      });
+    }
+    giveUp(): SluiceError {
+      this.#n++;
+      return new SluiceError('timeout');
+    }
+  }
+  const wire = { serial: false, label: 'test' };
+  const entries = Object.entries(units).map(([unit, interval]) => ({
+    device: new Device(`d${unit}`, Number(unit), wire, clock, silentLogger),
+    interval,
+  }));
+  const jobs = entries.map(({ device, interval }) => {
+    const points = [{ name: 'r0', table: 'holding' as const, address: 0, type: 'uint16' as const }];
+    const shape = { device: device.name, points: points.map(pointInfo) };
+    const request = { table: 'holding' as const, start: 0, count: 1, points };
+    return { device, request, shape, decode: compileRequest(shape, points, 0), interval, due: 0, served: 0 };
+  });
+  w.bus = new ModbusBus({
+    name: 'test',
+    protocol: 'test',
+    serial: false,
+    timeout,
+    retries,
+    clock,
+    emit: (sample) => void w.samples.push(sample),
+    devices: entries.map((e) => e.device),
+    jobs,
+    link: (changed) =>
+      new Link({
+        label: 'test',
+        dial: (events) => {
+          w.events = events;
+          return new FakePort();
+        },
+        clock,
+        logger: silentLogger,
+        random: () => 1,
+        openLimit: 3000,
+        explain: (error) => new SluiceError('bus-open', error.message),
+        events: { late() {}, skipped() {} },
+        changed,
+      }),
+  });
+  return w;
+}
+
+/** The library is loaded in the background: nothing happens on the manual clock until it is there. */
+async function opened(w: World): Promise<void> {
+  w.bus.start();
+  await waitFor('the first opening', () => w.openings.length > 0, { every: 1 });
+  await turn();
+}
+
+test('a device is asked at start + k × interval, however long its replies take', async () => {
+  const w = world({ 1: 100 });
+  w.latency.set(1, 37);
+  await opened(w);
+  await w.clock.advance(1000);
+  assert.deepEqual(
+    w.asked.map(([, at]) => at),
+    [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000],
+  );
+  assert.deepEqual(
+    w.samples.slice(0, 2).map((s) => s.at),
+    [37, 137],
+  );
+  assert.equal(w.bus.status().devices[0]?.counters.missedPolls, 0);
+});
+
+test('ticks that pass while the queue is busy are skipped and counted, and the raster is kept', async () => {
+  const w = world({ 1: 100 });
+  w.latency.set(1, 250);
+  await opened(w);
+  await w.clock.advance(1000);
+  assert.deepEqual(
+    w.asked.map(([, at]) => at),
+    [0, 300, 600, 900],
+  );
+  assert.equal(w.bus.status().devices[0]?.counters.missedPolls, 6);
+});
+
+test('an overloaded bus serves everybody in turn', async () => {
+  const w = world({ 1: 10, 2: 10, 3: 10, 4: 1000 });
+  for (const unit of [1, 2, 3, 4]) w.latency.set(unit, 20);
+  await opened(w);
+  await w.clock.advance(6000);
+  const count = (unit: number) => w.asked.filter(([u]) => u === unit).length;
+  assert.ok(Math.max(count(1), count(2), count(3)) - Math.min(count(1), count(2), count(3)) <= 1);
+  assert.ok(count(4) >= 5, 'the slow one is not crowded out');
+});
+
+test('a silent device costs one time-out a poll once it is known to be silent, with repeats before', async () => {
+  const w = world({ 1: 10_000, 2: 1000 }, { retries: 2, timeout: 100 });
+  w.latency.set(2, 5);
+  await opened(w);
+  await w.clock.advance(20_500);
+  const ones = w.asked.filter(([unit]) => unit === 1).map(([, at]) => at);
+  assert.deepEqual(ones, [0, 100, 200, 10_000, 20_000]);
+  assert.equal(w.samples.filter((s) => s.shape.device === 'd1').length, 3, 'one sample a poll');
+  assert.deepEqual([...new Set(w.samples.filter((s) => s.shape.device === 'd2').map(outcomeOf))], ['good']);
+  assert.equal(w.bus.status().devices[1]?.counters.missedPolls, 0);
+});
+
+test('a bus that cannot be opened says so at the due times, and is tried again with growing pauses up to 10 s', async () => {
+  const w = world({ 1: 1000 });
+  w.refuse = true;
+  await opened(w);
+  await w.clock.advance(60_000);
+  assert.deepEqual([...new Set(w.samples.map(outcomeOf))], ['disconnected']);
+  assert.ok(w.samples.length >= 59 && w.samples.length <= 61, `${w.samples.length} samples in 60 s at 1 s`);
+  const pauses = w.openings.slice(1).map((at, i) => Math.round(at - (w.openings[i] as number)));
+  assert.deepEqual(pauses.slice(0, 8), [100, 200, 400, 800, 1600, 3200, 6400, 10_000]);
+  await assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
+  w.refuse = false;
+  w.latency.set(1, 1);
+  await w.clock.advance(75_000);
+  assert.equal(outcomeOf(w.samples.at(-1) as Sample), 'good');
+  assert.equal(w.bus.status().fault, undefined);
+});
+
+test('a reading asked for goes between the polls and cannot crowd them out', async () => {
+  const w = world({ 1: 10, 2: 100_000 });
+  w.latency.set(1, 10).set(2, 10);
+  await opened(w);
+  await w.clock.advance(50);
+  const answers = Array.from({ length: 10 }, () => w.bus.read('d2'));
+  await w.clock.advance(400);
+  assert.equal((await Promise.all(answers)).length, 10);
+  const units = w.asked.filter(([, at]) => at > 60 && at < 240).map(([unit]) => unit);
+  assert.ok(!units.join('').includes('22'), units.join(''));
+  await assert.rejects(w.bus.read('nobody'), { code: 'not-found' });
+  const many = Array.from({ length: 33 }, () => w.bus.read('d2'));
+  await assert.rejects(many[32] as Promise<unknown>, /try again later/);
+  await w.clock.advance(3000);
+  await Promise.all(many.slice(0, 32));
+});
+
+test('stopping ends what waits, emits nothing more and can be repeated', async () => {
+  const w = world({ 1: 100 });
+  await opened(w);
+  await w.clock.advance(50);
+  const asked = assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
+  const stopped = w.bus.stop();
+  await w.clock.advance(3000);
+  await Promise.all([stopped, asked, w.bus.stop()]);
+  assert.equal(w.samples.filter((s) => outcomeOf(s) !== 'timeout').length, 0);
+  const before = w.samples.length;
+  await w.clock.advance(10_000);
+  assert.equal(w.samples.length, before);
+  await assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
+});

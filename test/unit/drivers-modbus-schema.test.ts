@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { modbusRtu, modbusTcp } from '../../src/drivers/modbus/kind.ts';
+
+function faults(points: Record<string, Record<string, unknown>>, settings: Record<string, unknown> = {}, kind = modbusTcp) {
+  const device = {
+    name: 'd',
+    bus: 'b',
+    settings: kind.device.parse(settings),
+    points: new Map(Object.entries(points).map(([name, keys]) => [name, kind.point.parse(keys)])),
+  };
+  return (kind.checkDevice?.(device) ?? []).map((fault) => `${fault.path.join('.')}: ${fault.message}`);
+}
+const one = (keys: Record<string, unknown>) => faults({ p: { table: 'holding', address: 0, type: 'uint16', ...keys } });
+
+test('defaults are those of the contract', () => {
+  assert.deepEqual(modbusTcp.bus.parse({ host: 'h' }), { host: 'h', port: 502, timeout: 1000, retries: 1, turnaround: 0 });
+  assert.deepEqual(modbusRtu.bus.parse({ port: '/dev/ttyUSB0' }), {
+    port: '/dev/ttyUSB0',
+    baudRate: 9600,
+    dataBits: 8,
+    parity: 'none',
+    stopBits: 1,
+    timeout: 1000,
+    retries: 1,
+    turnaround: 0,
+  });
+  assert.deepEqual(modbusTcp.device.parse({}), {
+    unit: 1,
+    interval: 10_000,
+    limits: { maxRegisters: 125, maxBits: 2000, maxGap: 8 },
+  });
+  assert.deepEqual(one({}), []);
+});
+
+test('a bus is known by its wire, a device by its unit', () => {
+  assert.equal(modbusTcp.wire({ host: '10.0.0.5', port: 502 }), '10.0.0.5:502');
+  assert.equal(modbusRtu.wire({ port: '/dev/ttyUSB0' }), '/dev/ttyUSB0');
+  assert.equal(modbusRtu.address({ unit: 7 }), '7');
+});
+
+test('keys that do not go together are told', () => {
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ table: 'coil' }, /points\.p\.type: a coil is one bit/],
+    [{ table: 'coil', type: 'bool', order: 'AB' }, /points\.p\.order/],
+    [{ table: 'coil', type: 'bool', bit: 1 }, /points\.p\.bit/],
+    [{ type: 'float32', bit: 1 }, /bit needs a register of 16 bits/],
+    [{ type: 'string' }, /a string needs its length/],
+    [{ type: 'datetime', length: 5 }, /2, 3, 4, 6 registers/],
+    [{ length: 2 }, /uint16 has its own length/],
+    [{ address: 65535, type: 'uint32' }, /past the last one/],
+    [{ order: 'CDAB' }, /order AB, BA, not CDAB/],
+    [{ type: 'float32', order: 'BA' }, /order ABCD, CDAB, BADC, DCBA, not BA/],
+    [{ type: 'string', length: 2, order: 'CDAB' }, /order AB, BA/],
+    [{ scale: 0 }, /scale of 0/],
+    [{ bit: 3, scale: 0.1 }, /only numbers have scale/],
+    [{ type: 'string', length: 2, range: { min: 1 } }, /only numbers have a range/],
+    [{ range: { min: 2, max: 1 } }, /min is above max/],
+    [{ type: 'float32', enum: { 0: 'off' } }, /labels need whole numbers/],
+    [{ enum: { 0: 'off' }, scale: 0.1 }, /labels stand for raw numbers/],
+    [{ invalid: [1.5] }, /whole/],
+    [{ table: 'input', write: { min: 0 } }, /input can only be read/],
+  ];
+  for (const [keys, message] of cases) assert.match(one(keys).join('\n'), message, JSON.stringify(keys));
+  assert.match(
+    faults({ p: { table: 'holding', address: 0, type: 'float64' } }, { limits: { maxRegisters: 2 } }).join(),
+    /at most 2 registers/,
+  );
+});
+
+test('units: 0 and 255 are for TCP alone', () => {
+  assert.deepEqual(faults({}, { unit: 255 }), []);
+  assert.deepEqual(faults({}, { unit: 0 }), []);
+  assert.match(faults({}, { unit: 248 }).join(), /1 to 247/);
+  assert.match(faults({}, { unit: 0 }, modbusRtu).join(), /broadcast/);
+  assert.match(faults({}, { unit: 255 }, modbusRtu).join(), /1 to 247/);
+});
+
+test('unknown keys and wild values are refused by the schema', () => {
+  for (const [schema, bad] of [
+    [modbusTcp.bus, { host: 'h', baudRate: 9600 }],
+    [modbusTcp.bus, { host: 'h', timeout: '1ms' }],
+    [modbusRtu.bus, { port: '/dev/ttyUSB0', parity: 'maybe' }],
+    [modbusTcp.device, { unit: 256 }],
+    [modbusTcp.device, { interval: '1ms' }],
+    [modbusTcp.device, { limits: { maxRegisters: 126 } }],
+    [modbusTcp.point, { table: 'holding', address: 65536, type: 'uint16' }],
+    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', offest: 3 }],
+    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', bit: 16 }],
+    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', enum: { on: 'on' } }],
+  ] as const)
+    assert.equal(schema.safeParse(bad).success, false, JSON.stringify(bad));
+});

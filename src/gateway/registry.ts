@@ -14,8 +14,3 @@ export const FORWARDERS = [mqttForwarder] as const;
 
 /** What the configuration is composed of. */
 export const kinds: Kinds = { drivers: DRIVERS, rules: RULE_KINDS, forwarders: FORWARDERS };
-
-/** The driver of a protocol that the configuration accepted. */
-export function driverOf(protocol: string): (typeof DRIVERS)[number] | undefined {
-  return DRIVERS.find((driver) => driver.protocol === protocol);
-}

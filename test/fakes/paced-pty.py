@@ -15,7 +15,7 @@ import sys
 import time
 import tty
 
-QUEUE = 65536  # bytes under way in one direction; beyond it the writer blocks
+QUEUE = 4096  # bytes under way in one direction; beyond it the writer blocks
 
 
 class Line:

@@ -1,4 +1,5 @@
 /** The `serial` protocol: what the registry lists. */
+import { widthOf } from '../../codecs/serial/binary-decoder.ts';
 import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
 import { framingOf, sourceOf } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
@@ -55,8 +56,15 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
 type Fault = { path: readonly (string | number)[]; message: string };
 
 function checkDevice(device: ResolvedDevice): Fault[] {
-  const { decode } = device.settings as SerialDeviceSettings;
+  const { frame, decode } = device.settings as SerialDeviceSettings;
   const faults: Fault[] = [];
+  if (decode.type === 'binary' && frame.type !== 'line' && typeof frame.length === 'number')
+    for (const [name, field] of Object.entries(decode.fields))
+      if (field.offset + widthOf(field) > frame.length)
+        faults.push({
+          path: ['decode', 'fields', name, 'offset'],
+          message: `ends after the frame, which has ${frame.length} bytes: bytes count from 0`,
+        });
   for (const [name, settings] of device.points) {
     const point = settings as SerialPointSettings;
     const at = (key: string, message: string) => faults.push({ path: ['points', name, key], message });

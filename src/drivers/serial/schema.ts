@@ -48,8 +48,9 @@
  * ```
  */
 import { z } from 'zod';
-import { CHECKSUM_KINDS } from '../../codecs/serial/checksum.ts';
-import { isHex } from '../../codecs/serial/hex.ts';
+import type { ChecksumKind } from '../../codecs/serial/checksum.ts';
+import { CHECKSUM_KINDS, CHECKSUMS } from '../../codecs/serial/checksum.ts';
+import { isHex, parseHex } from '../../codecs/serial/hex.ts';
 import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { duration } from '../../config/schema-parts.ts';
@@ -103,7 +104,7 @@ const lineFrame = z
       .describe('A frame begins at the last occurrence of this text in the line (NMEA: $).'),
     maxLength: z.int().min(1).max(MAX_FRAME).default(1024).describe('Longer lines are skipped, in bytes.'),
   })
-  .describe('Frames by line terminator.');
+  .describe('Frames by line terminator. The line under way when the port opens is left out: its beginning is missing.');
 
 const fixedFrame = z
   .strictObject({
@@ -118,6 +119,10 @@ const fixedFrame = z
       'blocks of fixed length need `gap` (silence between blocks) or `start` (first bytes), else nobody knows where one begins',
   })
   .describe('Frames by fixed length.');
+
+function overhead(frame: { start: string; stop?: string | undefined; checksum?: { type: ChecksumKind } | undefined }): number {
+  return parseHex(frame.start).length + parseHex(frame.stop ?? '').length + CHECKSUMS[frame.checksum?.type ?? 'none'].bytes;
+}
 
 const bytesFrame = z
   .strictObject({
@@ -151,6 +156,10 @@ const bytesFrame = z
       .optional()
       .describe('Frames with a wrong checksum are dropped and counted.'),
     gap: duration({ min: 1, max: 60_000 }).prefault('500ms').describe('A half frame followed by so much silence is given up.'),
+  })
+  .refine((frame) => typeof frame.length !== 'number' || frame.length >= overhead(frame), {
+    path: ['length'],
+    message: 'shorter than start, stop and checksum together: `length` counts the bytes of the whole frame',
   })
   .describe('Frames by start and stop bytes, with length and checksum.');
 
@@ -213,7 +222,7 @@ export const serialDevice = z.strictObject({
   interval: duration({ min: 10 })
     .optional()
     .describe(
-      'Keep at most one record in this time (of each NMEA sentence), the first that comes when it has passed; without it every frame.',
+      'Keep at most one record in this time (of each NMEA sentence): the first frame that comes when it has passed. Those between are dropped, also for rules. Without it every frame is a record.',
     ),
   silentAfter: duration({ min: 100 })
     .prefault('30s')

@@ -5,7 +5,6 @@ import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
-import type { Clock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { Sample } from '../../src/core/point.ts';
@@ -13,40 +12,10 @@ import { ModbusBus } from '../../src/drivers/modbus/bus.ts';
 import { Device } from '../../src/drivers/modbus/device.ts';
 import { Link } from '../../src/drivers/modbus/link.ts';
 import type { ModbusPort, PortEvents } from '../../src/drivers/modbus/port.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
 import { type FakeRequest, rightPdu, withCrc } from '../fakes/modbus-device.ts';
 import { outcomeOf } from '../fakes/modbus-site.ts';
 import { waitFor } from '../fakes/wait-for.ts';
-
-class ManualClock implements Clock {
-  now = 0;
-  #timers: { at: number; run: () => void }[] = [];
-  monotonic(): number {
-    return this.now;
-  }
-  wall(): number {
-    return this.now;
-  }
-  after(ms: number, run: () => void): () => void {
-    const timer = { at: this.now + ms, run };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((other) => other !== timer);
-    };
-  }
-  /** Runs what is due, in order, up to `until`; lets promises run after each. */
-  async advance(until: number): Promise<void> {
-    await turn();
-    for (;;) {
-      const next = this.#timers.filter((timer) => timer.at <= until).sort((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      this.#timers = this.#timers.filter((timer) => timer !== next);
-      this.now = Math.max(this.now, next.at);
-      next.run();
-      await turn();
-    }
-    this.now = until;
-  }
-}
 
 interface World {
   readonly clock: ManualClock;
@@ -74,7 +43,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = 
     wireTime = () => 0;
     readyAt = () => 0;
     open(done: (error?: Error | null) => void): void {
-      w.openings.push(clock.now);
+      w.openings.push(clock.monotonic());
       this.isOpen = !w.refuse;
       done(w.refuse ? new Error('refused') : null);
     }
@@ -85,7 +54,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = 
     write(frame: Buffer): void {
       const n = ++this.#n;
       const unit = frame.readUInt8(0);
-      w.asked.push([unit, clock.now]);
+      w.asked.push([unit, clock.monotonic()]);
       const request: FakeRequest = {
         n,
         transaction: 0,
@@ -98,7 +67,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = 
       if (latency === undefined) return;
       clock.after(latency, () => {
         if (n !== this.#n) return;
-        this.arrivedAt = clock.now;
+        this.arrivedAt = clock.monotonic();
         this.emit('data', withCrc(rightPdu(request)));
       });
     }
@@ -154,11 +123,14 @@ async function opened(w: World): Promise<void> {
   await turn();
 }
 
+/** Lets the clock run up to this monotonic time. */
+const until = (w: World, at: number) => w.clock.advance(at - w.clock.monotonic());
+
 test('a device is asked at start + k × interval, however long its replies take', async () => {
   const w = world({ 1: 100 });
   w.latency.set(1, 37);
   await opened(w);
-  await w.clock.advance(1000);
+  await until(w, 1000);
   assert.deepEqual(
     w.asked.map(([, at]) => at),
     [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000],
@@ -174,7 +146,7 @@ test('ticks that pass while the queue is busy are skipped and counted, and the r
   const w = world({ 1: 100 });
   w.latency.set(1, 250);
   await opened(w);
-  await w.clock.advance(1000);
+  await until(w, 1000);
   assert.deepEqual(
     w.asked.map(([, at]) => at),
     [0, 300, 600, 900],
@@ -186,7 +158,7 @@ test('an overloaded bus serves everybody in turn', async () => {
   const w = world({ 1: 10, 2: 10, 3: 10, 4: 1000 });
   for (const unit of [1, 2, 3, 4]) w.latency.set(unit, 20);
   await opened(w);
-  await w.clock.advance(6000);
+  await until(w, 6000);
   const count = (unit: number) => w.asked.filter(([u]) => u === unit).length;
   assert.ok(Math.max(count(1), count(2), count(3)) - Math.min(count(1), count(2), count(3)) <= 1);
   assert.ok(count(4) >= 5, 'the slow one is not crowded out');
@@ -196,7 +168,7 @@ test('a silent device costs one time-out a poll once it is known to be silent, w
   const w = world({ 1: 10_000, 2: 1000 }, { retries: 2, timeout: 100 });
   w.latency.set(2, 5);
   await opened(w);
-  await w.clock.advance(20_500);
+  await until(w, 20_500);
   const ones = w.asked.filter(([unit]) => unit === 1).map(([, at]) => at);
   assert.deepEqual(ones, [0, 100, 200, 10_000, 20_000]);
   assert.equal(w.samples.filter((s) => s.shape.device === 'd1').length, 3, 'one sample a poll');
@@ -208,7 +180,7 @@ test('a bus that cannot be opened says so at the due times, and is tried again w
   const w = world({ 1: 1000 });
   w.refuse = true;
   await opened(w);
-  await w.clock.advance(60_000);
+  await until(w, 60_000);
   assert.deepEqual([...new Set(w.samples.map(outcomeOf))], ['disconnected']);
   assert.ok(w.samples.length >= 59 && w.samples.length <= 61, `${w.samples.length} samples in 60 s at 1 s`);
   const pauses = w.openings.slice(1).map((at, i) => Math.round(at - (w.openings[i] as number)));
@@ -216,7 +188,7 @@ test('a bus that cannot be opened says so at the due times, and is tried again w
   await assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
   w.refuse = false;
   w.latency.set(1, 1);
-  await w.clock.advance(75_000);
+  await until(w, 75_000);
   assert.equal(outcomeOf(w.samples.at(-1) as Sample), 'good');
   assert.equal(w.bus.status().fault, undefined);
 });
@@ -225,30 +197,30 @@ test('a reading asked for goes between the polls and cannot crowd them out', asy
   const w = world({ 1: 10, 2: 100_000 });
   w.latency.set(1, 10).set(2, 10);
   await opened(w);
-  await w.clock.advance(50);
+  await until(w, 50);
   const answers = Array.from({ length: 10 }, () => w.bus.read('d2'));
-  await w.clock.advance(400);
+  await until(w, 400);
   assert.equal((await Promise.all(answers)).length, 10);
   const units = w.asked.filter(([, at]) => at > 60 && at < 240).map(([unit]) => unit);
   assert.ok(!units.join('').includes('22'), units.join(''));
   await assert.rejects(w.bus.read('nobody'), { code: 'not-found' });
   const many = Array.from({ length: 33 }, () => w.bus.read('d2'));
   await assert.rejects(many[32] as Promise<unknown>, /try again later/);
-  await w.clock.advance(3000);
+  await until(w, 3000);
   await Promise.all(many.slice(0, 32));
 });
 
 test('stopping ends what waits, emits nothing more and can be repeated', async () => {
   const w = world({ 1: 100 });
   await opened(w);
-  await w.clock.advance(50);
+  await until(w, 50);
   const asked = assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
   const stopped = w.bus.stop();
-  await w.clock.advance(3000);
+  await until(w, 3000);
   await Promise.all([stopped, asked, w.bus.stop()]);
   assert.equal(w.samples.filter((s) => outcomeOf(s) !== 'timeout').length, 0);
   const before = w.samples.length;
-  await w.clock.advance(10_000);
+  await until(w, 10_000);
   assert.equal(w.samples.length, before);
   await assert.rejects(w.bus.read('d1'), { code: 'bus-closed' });
 });

@@ -71,6 +71,8 @@ const RAW: Readonly<Record<string, readonly [number, number]>> = {
   uint16: [0, 65_535],
   int32: [-(2 ** 31), 2 ** 31 - 1],
   uint32: [0, 2 ** 32 - 1],
+  int64: [-(2 ** 53), 2 ** 53],
+  uint64: [0, 2 ** 53],
   bcd16: [0, 9999],
   bcd32: [0, 99_999_999],
   float16: [-65_504, 65_504],
@@ -93,7 +95,7 @@ export function plausibleValue(look: PointLook, device: string, name: string, se
   if (look.type === 'datetime') return new Date(Math.floor(now / 1000) * 1000).toISOString().replace('.000', '');
   const number = fit(look, wave(look, name, own, seconds));
   if ((look.type === 'int64' || look.type === 'uint64') && (look.scale ?? 1) === 1 && (look.offset ?? 0) === 0)
-    return BigInt(Math.round(look.type === 'uint64' ? Math.max(0, number) : number));
+    return BigInt(Math.round(number));
   return number;
 }
 
@@ -119,5 +121,5 @@ function fit(look: PointLook, value: number): number {
     low = Math.max(low, Math.min(...ends));
     high = Math.min(high, Math.max(...ends));
   }
-  return Number(Math.min(high, Math.max(low, value)).toFixed(look.unit?.startsWith('deg') ? 6 : 3));
+  return Math.min(high, Math.max(low, Number(value.toFixed(look.unit?.startsWith('deg') ? 6 : 3))));
 }

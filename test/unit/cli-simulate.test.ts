@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { nodeRefusal } from '../../src/cli/require-node.ts';
+import { FaultBoard } from '../../src/cli/simulate/faults.ts';
+import { ModbusDevice } from '../../src/cli/simulate/modbus-device.ts';
+import { plausibleValue } from '../../src/cli/simulate/plausible.ts';
+import { encodePoint } from '../../src/codecs/modbus-encode.ts';
+import type { ModbusPoint } from '../../src/codecs/modbus-point.ts';
+import type { ResolvedDevice } from '../../src/config/kinds.ts';
+import { POINT_TYPES } from '../../src/core/point.ts';
+
+const board = () =>
+  new FaultBoard({
+    devices: new Map([
+      ['fridge', 'rtu'],
+      ['pump', 'tcp'],
+      ['dust', 'talker'],
+    ]),
+    buses: new Set(['field', 'plant', 'air']),
+  });
+
+test('values depend on seed, name and time alone', () => {
+  const look = { type: 'float32', unit: 'Cel' };
+  assert.equal(plausibleValue(look, 'a', 'b', 1, 100, 0), plausibleValue(look, 'a', 'b', 1, 100, 0));
+  assert.notEqual(plausibleValue(look, 'a', 'b', 1, 100, 0), plausibleValue(look, 'a', 'b', 2, 100, 0));
+  assert.notEqual(plausibleValue(look, 'a', 'b', 1, 100, 0), plausibleValue(look, 'a', 'c', 1, 100, 0));
+});
+
+test('counters only grow, temperatures stay around 5, bools flip', () => {
+  const at = (look: { type: string; unit?: string }, s: number) => plausibleValue(look, 'd', 'p', 1, s, 0);
+  let before = 0;
+  const bools = new Set<unknown>();
+  for (let s = 0; s < 3600; s += 10) {
+    const energy = at({ type: 'float32', unit: 'kW.h' }, s) as number;
+    assert.ok(energy >= before);
+    before = energy;
+    const temperature = at({ type: 'int16', unit: 'Cel' }, s) as number;
+    assert.ok(temperature > 2 && temperature < 8, `${temperature}`);
+    bools.add(at({ type: 'bool' }, s));
+  }
+  assert.ok(before > (at({ type: 'float32', unit: 'kW.h' }, 0) as number));
+  assert.equal(bools.size, 2);
+});
+
+test('every value fits the registers of its point, whatever type, scale and unit', () => {
+  const units = fc.constantFrom('Cel', '%', 'V', 'W', 'kW.h', 'ppm', 'hPa', 'Pa', 'mV', undefined);
+  const points = fc.record({
+    type: fc.constantFrom(...POINT_TYPES.filter((type) => type !== 'bool')),
+    scale: fc.constantFrom(1, 0.1, 0.01, 0.0001, 10, -1),
+    offset: fc.constantFrom(0, -40, 100),
+    unit: units,
+  });
+  fc.assert(
+    fc.property(points, fc.integer({ min: 0, max: 1e7 }), fc.integer(), ({ type, scale, offset, unit }, seconds, seed) => {
+      const number = type !== 'string' && type !== 'datetime';
+      const point: ModbusPoint = {
+        ...{ name: 'p', table: 'holding', address: 0, type, unit },
+        ...(number ? { scale, offset } : { length: type === 'datetime' ? 2 : 8 }),
+      };
+      assert.ok(encodePoint(point, plausibleValue(point, 'd', 'p', seed, seconds, 1_795_000_000_000)).length > 0);
+    }),
+  );
+});
+
+test('faults are set and taken back, and wrong ones are refused with what is possible', () => {
+  const faults = board();
+  let changes = 0;
+  faults.onChange(() => changes++);
+  faults.addOption('crc:fridge:10%');
+  faults.addOption('late:fridge:300ms');
+  faults.addOption('exception:pump:2');
+  faults.addOption('silent:dust');
+  faults.addOption('garbage:air');
+  assert.deepEqual(faults.device('fridge'), { crc: 0.1, late: 300 });
+  assert.deepEqual(faults.device('pump'), { exception: 2 });
+  assert.deepEqual(faults.device('dust'), { silent: true });
+  assert.deepEqual(faults.bus('air'), { garbage: 1 });
+  faults.set('late', 'fridge', 'off');
+  assert.deepEqual(faults.device('fridge'), { crc: 0.1, late: undefined });
+  assert.equal(changes, 6);
+  for (const [option, words] of [
+    ['deaf:fridge', /no fault "deaf".*silent:DEVICE/],
+    ['silent:freezer', /no device freezer.*fridge, pump, dust/],
+    ['garbage:fridge', /no bus fridge.*field, plant, air/],
+    ['crc:pump:10%', /no checksum.*garbage/],
+    ['late:dust:1s', /talks by itself/],
+    ['late:fridge:soon', /300ms/],
+    ['crc:fridge:200%', /10%/],
+    ['exception:fridge:0', /write for example 4/],
+    ['silent:fridge:maybe', /on or off/],
+  ] as const)
+    assert.throws(() => faults.addOption(option), words);
+});
+
+test('a device answers what it has, and says by which exception what it has not', () => {
+  const point = (settings: object) => settings as Record<string, unknown>;
+  const device: ResolvedDevice = {
+    name: 'd',
+    bus: 'b',
+    settings: { unit: 1, limits: { maxRegisters: 10, maxBits: 16, maxGap: 2 } },
+    points: new Map([
+      ['a', point({ table: 'holding', address: 100, type: 'uint16' })],
+      ['flag', point({ table: 'holding', address: 103, type: 'uint16', bit: 3 })],
+      ['other', point({ table: 'holding', address: 103, type: 'uint16', bit: 0 })],
+      ['far', point({ table: 'holding', address: 107, type: 'uint16' })],
+      ['coil', point({ table: 'coil', address: 9, type: 'bool' })],
+    ]),
+  };
+  const values: Record<string, number | boolean> = { a: 0x1234, flag: true, other: true, far: 7, coil: true };
+  const simulated = new ModbusDevice(device, (_, name) => values[name] ?? 0);
+  const ask = (code: number, start: number, count: number) =>
+    Buffer.from(simulated.answer(Uint8Array.of(code, start >> 8, start & 255, count >> 8, count & 255))).toString('hex');
+  assert.equal(ask(3, 100, 4), '03081234000000000009');
+  assert.equal(ask(1, 9, 1), '010101');
+  assert.equal(ask(3, 101, 2), '030400000000');
+  // A hole of three is more than the device allows to be read along.
+  assert.equal(ask(3, 103, 5), '8302');
+  assert.equal(ask(4, 100, 1), '8402');
+  assert.equal(ask(3, 100, 11), '8303');
+  assert.equal(ask(3, 100, 0), '8303');
+  assert.equal(ask(6, 100, 1), '8601');
+});
+
+test('an older Node is refused in words', () => {
+  assert.match(nodeRefusal('v20.20.2') ?? '', /needs Node 24 or newer, and this is v20\.20\.2/);
+  assert.equal(nodeRefusal('v24.0.0'), undefined);
+  assert.equal(nodeRefusal('v26.1.0'), undefined);
+});

@@ -168,3 +168,13 @@ test('a line that is too long is skipped to its end, and the next one is whole',
   );
   assert.equal(framer.skippedBytes, 7 + 17);
 });
+
+test('wherever the terminator falls, a long line ends at it', () => {
+  for (let length = 1; length < 60; length++) {
+    const framer = createFramer({ type: 'line', terminator: '<>;', maxLength: 8 });
+    const frames = framer.push(new TextEncoder().encode(`${'x'.repeat(length)}<>;ok<>;`), 0);
+    assert.equal(frames.length, length <= 8 ? 2 : 1, `${length} bytes`);
+    assert.equal(new TextDecoder().decode(frames.at(-1)?.bytes), 'ok');
+    assert.equal(framer.skippedBytes, length <= 8 ? 0 : length + 3);
+  }
+});

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
+import { parse } from 'yaml';
 import type { ResolvedDevice } from '../../src/config/kinds.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/logger.ts';
@@ -335,6 +338,12 @@ test('faults between keys are told with what to write instead', () => {
     faults({ frame: line, decode: { type: 'binary', fields: { x: { offset: 0, type: 'uint8' } } } }, { a: {} }).join(),
     /it has x/,
   );
+  const short = { type: 'length', length: 4, gap: '20ms' };
+  const field = { offset: 3, type: 'uint16' };
+  assert.match(
+    faults({ frame: short, decode: { type: 'binary', fields: { a: field } } }, { a: {} }).join(),
+    /fields\.a\.offset: ends after/,
+  );
 });
 
 test('the schema refuses what cannot work', () => {
@@ -349,6 +358,8 @@ test('the schema refuses what cannot work', () => {
   assert.match(refusal({ frame: { type: 'bytes', start: 'AA C', length: 4 }, decode: json }), /hexadecimal/);
   assert.match(refusal({ frame: { type: 'line' }, decode: { type: 'regex', pattern: '(x)' } }), /names no group/);
   assert.match(refusal({ frame: { type: 'line' }, decode: { type: 'regex', pattern: '(?<a>x)(?=y)' } }), /look-around/);
+  const tooShort = { type: 'bytes', start: 'AA', stop: 'AB', length: 3, checksum: { type: 'sum16be' } };
+  assert.match(refusal({ frame: tooShort, decode: json }), /whole frame/);
   assert.equal(refusal({ frame: { type: 'line' }, decode: json }), 'accepted');
   assert.throws(
     () =>
@@ -359,4 +370,19 @@ test('the schema refuses what cannot work', () => {
       }),
     /exactly one device/,
   );
+});
+
+test('the example at the head of the schema is valid', () => {
+  const source = readFileSync(path.join(import.meta.dirname, '../../src/drivers/serial/schema.ts'), 'utf8');
+  const yaml = /```yaml\n(.*?)```/s.exec(source)?.[1]?.replaceAll(/^ \* ?/gm, '') ?? '';
+  const { buses, devices } = parse(yaml) as { buses: Record<string, object>; devices: Record<string, Record<string, unknown>> };
+  for (const { protocol, ...bus } of Object.values(buses) as { protocol?: string }[]) {
+    assert.equal(protocol, 'serial');
+    serial.bus.parse(bus);
+  }
+  assert.deepEqual(Object.keys(devices), ['dust', 'scale', 'weather', 'node', 'ups', 'gps']);
+  for (const { bus, points, ...device } of Object.values(devices)) {
+    assert.equal(typeof bus, 'string');
+    assert.deepEqual(serial.checkDevice(deviceOf(device, points as Record<string, object>)), []);
+  }
 });

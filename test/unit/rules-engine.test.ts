@@ -150,7 +150,7 @@ test('silence is saved when it has grown, and taken back with the next value', (
   assert.equal(rules.takeDirty(moment(360_000)).changed[0]?.silentFor, 360_000);
   rules.sample(sample(361_000, 5));
   const [state, ...more] = rules.takeDirty(moment(362_000)).changed;
-  assert.deepEqual([state?.silentFor, more], [undefined, []]);
+  assert.deepEqual([state?.rule, state?.silentFor, more], ['silent', undefined, []]);
   assert.equal(rules.takeDirty(moment(363_000)).changed.length, 0);
 });
 

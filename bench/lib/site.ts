@@ -1,0 +1,117 @@
+/** The other side of a measurement: devices in a process of their own, Mosquitto, the gateway as users start it. */
+import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Child } from '../../test/fakes/child.ts';
+import { freePort } from '../../test/fakes/free-port.ts';
+import { findProgram } from '../../test/fakes/peers.ts';
+import { waitFor } from '../../test/fakes/wait-for.ts';
+import type { DataSet } from '../data/data-set.ts';
+import type { Workspace } from './workspace.ts';
+
+const ROOT = process.env.SLUICE_BENCH_ROOT ?? path.join(import.meta.dirname, '..', '..');
+export const SLUICE = path.join(ROOT, 'bin', 'sluice');
+
+/** Builds what changed. */
+export function build(): void {
+  if (process.env.SLUICE_BENCH_ROOT === undefined)
+    execFileSync('sh', [path.join(ROOT, 'scripts', 'setup.sh')], { stdio: 'inherit' });
+}
+
+export interface Responder {
+  readonly child: Child;
+  readonly port: number;
+}
+
+/** @param words as responder.ts takes them, for example `decimal 100` */
+export async function startResponder(space: Workspace, ...words: string[]): Promise<Responder> {
+  const child = space.spawn(process.execPath, [path.join(import.meta.dirname, 'responder.ts'), ...words], { stdin: true });
+  const line = await child.line(/^listening (\d+)$/);
+  return { child, port: Number(line.split(' ')[1]) };
+}
+
+/** @returns its port */
+export async function startMosquitto(space: Workspace): Promise<number> {
+  const program = findProgram('mosquitto');
+  if (program === undefined) throw new Error('this measurement needs Mosquitto: apt-get install -y mosquitto');
+  const port = await freePort();
+  const file = path.join(space.folder, 'mosquitto.conf');
+  writeFileSync(
+    file,
+    [
+      `listener ${port} 127.0.0.1`,
+      'allow_anonymous true',
+      'persistence false',
+      'max_queued_messages 0',
+      'max_queued_bytes 0',
+      ...(process.getuid?.() === 0 ? ['user root'] : []),
+      '',
+    ].join('\n'),
+  );
+  const child = space.spawn(program, ['-c', file]);
+  await waitFor('Mosquitto to run', () => child.stderr.some((l) => /running/.test(l)));
+  return port;
+}
+
+export interface SiteOptions {
+  readonly dataSet: DataSet;
+  readonly devices: number;
+  readonly responder: number;
+  readonly interval: string;
+  readonly upstream?: number | undefined;
+  readonly batch?: { readonly maxReadings?: number; readonly maxAge?: string } | undefined;
+  readonly embedded?: boolean;
+  readonly commitEvery?: string;
+  readonly rules?: Readonly<Record<string, unknown>>;
+  /** Points of a device are on buses of their own, so that they are polled side by side. */
+  readonly busPerDevice?: boolean;
+  readonly stateDir?: string;
+}
+
+/** Writes a configuration; JSON is YAML. @returns the file */
+export async function writeSite(space: Workspace, options: SiteOptions): Promise<string> {
+  const buses: Record<string, unknown> = {};
+  const devices: Record<string, unknown> = {};
+  const points = Object.fromEntries(options.dataSet.points.map(({ name, ...point }) => [name, { table: 'holding', ...point }]));
+  for (let i = 0; i < options.devices; i++) {
+    const bus = options.busPerDevice ? `bus-${i}` : 'plant';
+    buses[bus] = { protocol: 'modbus-tcp', host: '127.0.0.1', port: options.responder };
+    devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, points };
+  }
+  const site = {
+    gateway: {
+      id: 'bench',
+      stateDir: options.stateDir ?? path.join(space.folder, 'state'),
+    },
+    buses,
+    devices,
+    rules: options.rules ?? {},
+    buffer: { commitEvery: options.commitEvery ?? '10s' },
+    ...(options.embedded ? { broker: { listen: { host: '127.0.0.1', port: await freePort() } } } : {}),
+    ...(options.upstream === undefined
+      ? {}
+      : {
+          forwarders: {
+            cloud: {
+              type: 'mqtt',
+              url: `mqtt://127.0.0.1:${options.upstream}`,
+              ...(options.batch === undefined ? {} : { batch: options.batch }),
+            },
+          },
+        }),
+  };
+  const file = path.join(space.folder, 'gateway.yaml');
+  writeFileSync(file, JSON.stringify(site, null, 1));
+  return file;
+}
+
+/** `sluice run`, as users start it: with the flags of bin/sluice. The shell execs, so the pid is the daemon's. */
+export function startGateway(space: Workspace, config: string): Child {
+  const child = space.spawn(SLUICE, ['run', '-c', config]);
+  return child;
+}
+
+export function pidOf(child: Child): number {
+  if (child.pid === undefined) throw new Error('the process was not started');
+  return child.pid;
+}

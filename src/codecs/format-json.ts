@@ -1,7 +1,7 @@
 /** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
 import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonName } from '../core/reasons.ts';
-import type { Batch } from './formats.ts';
+import type { Batch } from './format.ts';
 
 interface Keys {
   readonly device: string;

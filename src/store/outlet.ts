@@ -6,7 +6,8 @@
  * - `history` is read from what is committed; `data` from memory, or from the file where memory no longer has it.
  * - A batch lies within one lane, log, boot, inventory and clock mapping.
  */
-import { FORMATS, type PayloadFormat } from '../codecs/formats.ts';
+import type { PayloadFormat } from '../codecs/format.ts';
+import { FORMATS } from '../codecs/formats.ts';
 import type { StoredNotice } from '../codecs/rows.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LogRecord } from '../core/point.ts';

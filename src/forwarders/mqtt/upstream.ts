@@ -15,7 +15,6 @@ import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
 const BACKOFF = { first: 500, most: 30_000 };
 const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
-/** A connection that lasted so long was a good one: the next wait is short again. */
 const STABLE = 10_000;
 const TEND = 1000;
 /** Topics that may wait to be cleared. */
@@ -132,6 +131,7 @@ export class Upstream {
     await this.#outlet.ready();
     while (!this.#stopping) {
       const begun = clock.monotonic();
+      const { batches } = this.#counts;
       try {
         await this.#session();
       } catch (thrown) {
@@ -142,7 +142,8 @@ export class Upstream {
       }
       this.#connection = undefined;
       if (this.#stopping) return;
-      if (clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
+      // A connection that carried something, or lasted, was a good one: the next wait is short again.
+      if (this.#counts.batches > batches || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
       this.#state = 'waiting';
       await this.#pause(wait * (0.7 + 0.6 * random()));
       wait = Math.min(wait * 2, BACKOFF.most);

@@ -1,0 +1,193 @@
+/**
+ * Delivery as a whole, with foreign programs on both ends: pymodbus as the device, Mosquitto as upstream. The subscriber
+ * ends, with the consumer of the contract, with every answer of the device exactly once.
+ */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { Consumer } from '../fakes/consumer.ts';
+import { CountingDevice, monotonicSeconds } from '../fakes/counting-device.ts';
+import { DropProxy } from '../fakes/drop-proxy.ts';
+import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
+import { type Gateway, makeGateway, sluice } from '../fakes/start-gateway.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+const UNITS = [1, 2, 3];
+/** Fixed by default, so that a failure can be run again: SLUICE_SEED=… npm test -- test/integration/delivery.test.ts */
+const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+}
+
+function site(gateway: Gateway, device: CountingDevice, upstream: string, interval: string, commitEvery: string): string {
+  const devices = UNITS.map(
+    (unit) =>
+      `  d${unit}: {bus: plant, unit: ${unit}, interval: ${interval}, points: {n: {table: holding, address: 0, type: uint32}}}`,
+  );
+  return `
+gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}
+buses:
+  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
+devices:
+${devices.join('\n')}
+rules:
+  silent: {point: d1.n, stale: 1h}
+buffer: {commitEvery: ${commitEvery}}
+forwarders:
+  cloud: {type: mqtt, url: '${upstream}', batch: {maxReadings: 40, maxAge: 100ms}}
+`;
+}
+
+/** Everything that `sluice export` shows, as `unit/value`. */
+async function exported(t: TestContext, gateway: Gateway): Promise<{ seq: string; key: string }[]> {
+  const { code, stdout, stderr } = await sluice(t, 'export', '-c', gateway.config, '--format', 'jsonl');
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { log: string; seq: number; device: string; values: { n?: number } })
+    .filter((r) => r.values.n !== undefined)
+    .map((r) => ({ seq: `${r.log}/${r.seq}`, key: `${r.device.slice(1)}/${r.values.n}` }));
+}
+
+const consumed = (subscriber: Subscriber) => new Consumer().feedAll(subscriber.messages());
+const keysOf = (consumer: Consumer) =>
+  consumer
+    .records()
+    .filter((r) => r.values.n !== undefined)
+    .map((r) => `${r.device.slice(1)}/${r.values.n}`);
+
+/** The last answer of each unit has arrived, so (per lane in order) it has drained. */
+async function drained(gateway: Gateway, subscriber: Subscriber, wanted: () => string[]): Promise<Consumer> {
+  await waitFor(
+    () => {
+      const have = new Set(keysOf(consumed(subscriber)));
+      const missing = wanted().filter((key) => !have.has(key));
+      return `${missing.length} answers to arrive: ${missing.slice(0, 10)}\n${gateway.tail(20)}`;
+    },
+    () => {
+      const have = new Set(keysOf(consumed(subscriber)));
+      return wanted().every((key) => have.has(key));
+    },
+    { timeout: 60_000, every: 250 },
+  );
+  return consumed(subscriber);
+}
+
+function exactlyOnce(consumer: Consumer): void {
+  assert.deepEqual(consumer.judge(), []);
+  const keys = keysOf(consumer);
+  assert.equal(new Set(keys).size, keys.length, 'no answer came as two records');
+}
+
+test('Mosquitto stopped and started again under load: every kept reading once, the outage on history', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t, { persistence: true });
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '500ms'));
+  gateway.start();
+  await waitFor(
+    () => `live readings\n${gateway.tail()}`,
+    () => consumed(subscriber).records().length > 50,
+  );
+  for (let outage = 0; outage < 3; outage++) {
+    await subscriber.kill();
+    await broker.stop();
+    const before = device.answers().length;
+    // Long enough that data gives up being live (10 s) in the first outage; the others are short.
+    if (outage === 0) await gateway.waitForLog(/go to history/);
+    await waitFor('the device to be read on', () => device.answers().length > before + 100);
+    await broker.start();
+    await subscriber.resume();
+    const count = consumed(subscriber).records().length;
+    await waitFor('delivery to go on', () => consumed(subscriber).records().length > count + 50, { timeout: 60_000 });
+  }
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  const consumer = await drained(gateway, subscriber, () => wanted);
+  exactlyOnce(consumer);
+  assert.ok(
+    consumer.records().some((r) => r.kind === 'history'),
+    'readings of the outage came on history',
+  );
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t);
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const proxy = new DropProxy(broker.port);
+  await proxy.start();
+  t.after(() => proxy.stop());
+  const random = randomOf(SEED);
+  proxy.dropWhen((seen) => seen.kind === 'puback' && random() < 0.2);
+  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '300ms'));
+  gateway.start();
+  await waitFor(
+    () => `20 cut connections\n${gateway.tail()}`,
+    () => proxy.counts.drops >= 20,
+    { timeout: 120_000 },
+  );
+  proxy.dropWhen(undefined);
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  const consumer = await drained(gateway, subscriber, () => wanted);
+  exactlyOnce(consumer);
+  assert.ok(consumer.duplicates > 0, 'the cut connections made repeats, and the consumer dropped them');
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('killed at 50 random moments, upstream up and down: nothing is lost, no number is used twice', async (t) => {
+  t.diagnostic(`seed ${SEED}`);
+  const random = randomOf(SEED);
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t);
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const proxy = new DropProxy(broker.port);
+  await proxy.start();
+  t.after(() => proxy.stop());
+  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '1s'));
+  /** Answers that the device gave in one run, at least half a second before its kill. */
+  const owed: string[] = [];
+  let seen = 0;
+  let up = true;
+  for (let kill = 0; kill < 50; kill++) {
+    if (random() < 0.3) {
+      up = !up;
+      if (up) await proxy.start();
+      else await proxy.stop();
+    }
+    gateway.start();
+    // From the start-up itself to a second and a half of running.
+    const moment = random() * 1500;
+    await new Promise((resolve) => setTimeout(resolve, moment));
+    const killed = monotonicSeconds();
+    await gateway.kill();
+    const answers = device.answers();
+    for (const a of answers.slice(seen)) if (a.at < killed - 0.5) owed.push(`${a.unit}/${a.value}`);
+    seen = answers.length;
+  }
+  if (!up) await proxy.start();
+  gateway.start();
+  const count = seen;
+  await waitFor('the last run to read', () => device.answers().length > count + 30);
+  assert.equal(await gateway.stop(), 0, gateway.tail());
+  const log = await exported(t, gateway);
+  gateway.start();
+  const consumer = await drained(gateway, subscriber, () => [...owed, ...log.map((r) => r.key)]);
+  exactlyOnce(consumer);
+  assert.ok(owed.length > 100, `the kills left enough to judge: ${owed.length}`);
+  assert.equal(new Set(log.map((r) => r.seq)).size, log.length, 'no number stands twice in the log');
+  const numbers = new Map(consumer.records().map((r) => [`${r.log}/${r.seq}`, `${r.device.slice(1)}/${r.values.n}`]));
+  for (const { seq, key } of log) assert.equal(numbers.get(seq), key, `${seq} holds upstream what it holds here`);
+  assert.equal(await gateway.stop(), 0);
+});

@@ -110,6 +110,8 @@ export async function fakeRtu(t: TestContext, baud: number, script: Script = ans
   const [path = '', far = ''] = (await pty.line(/^\/dev\//)).split(' ');
   const serial = new SerialPort({ path: far, baudRate: 9600, autoOpen: false });
   await new Promise<void>((resolve, reject) => serial.open((error) => (error ? reject(error) : resolve())));
+  // The pty may end before this does.
+  serial.on('error', () => {});
   t.after(() => new Promise<void>((resolve) => serial.close(() => resolve())));
   const device = {
     port: 0,

@@ -207,7 +207,7 @@ test('8: a reply is put together from the chunks of a line at its real pace', as
   if (!device) return;
   const site = startSite(
     t,
-    { port: device.path, retries: 0 },
+    { port: device.path, timeout: '5s', retries: 0 },
     { meter: { interval: '50ms', points: words(...Array.from({ length: 60 }, (_, i) => i)) } },
   );
   await site.until('meter', 3);
@@ -245,7 +245,7 @@ for (const [name, fault] of Object.entries(tcpFaults)) {
     device.script = (request, reply) => (request.n === 2 ? fault(request, reply) : answerTcp(request, reply));
     const site = startSite(
       t,
-      { host, port: device.port, timeout: '200ms', retries: 0 },
+      { host, port: device.port, timeout: '1s', retries: 0 },
       { plc: { interval: '10ms', points: words(5, 6) } },
     );
     await waitFor(
@@ -287,7 +287,7 @@ for (const [name, { script, outcome }] of Object.entries(rtuFaults)) {
     device.script = (request, reply: FakeReply) => (request.n === 2 ? script(request, reply) : answerRtu(request, reply));
     const site = startSite(
       t,
-      { port: device.path, timeout: '150ms', retries: 0 },
+      { port: device.path, timeout: '600ms', retries: 0 },
       { meter: { interval: '10ms', points: words(5, 6) } },
     );
     await waitFor(
@@ -306,7 +306,7 @@ test('noise before a reply is skipped and counted', async (t) => {
   const device = await fakeRtu(t, 115_200);
   if (!device) return;
   device.script = (request, reply) => reply.send(Buffer.concat([Uint8Array.of(0, 255, 0), withCrc(rightPdu(request))]));
-  const site = startSite(t, { port: device.path, retries: 0 }, { meter: { interval: '10ms', points: words(5) } });
+  const site = startSite(t, { port: device.path, timeout: '5s', retries: 0 }, { meter: { interval: '10ms', points: words(5) } });
   await site.until('meter', 3);
   assertTrue(site.samples);
   assert.ok((site.bus.status().devices[0]?.counters.skippedBytes ?? 0) >= 6);
@@ -317,7 +317,7 @@ test('a silent device does not stop the others', async (t) => {
   if (!device) return;
   device.script = (request, reply) => (request.unit === 2 ? undefined : answerRtu(request, reply));
   const unit = (n: number) => ({ unit: n, interval: '20ms', points: words(1, 100) });
-  const site = startSite(t, { port: device.path, timeout: '50ms' }, { one: unit(1), two: unit(2), three: unit(3) });
+  const site = startSite(t, { port: device.path, timeout: '400ms' }, { one: unit(1), two: unit(2), three: unit(3) });
   await Promise.all([site.until('one', 8), site.until('three', 8), site.until('two', 2, (outcome) => outcome === 'timeout')]);
   assertTrue(site.samples);
   assert.ok(!site.outcomes('one').includes('timeout') && !site.outcomes('three').includes('timeout'));

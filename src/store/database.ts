@@ -13,7 +13,7 @@ import { readEntries, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
-import { Lanes } from './lanes.ts';
+import { type Lane, Lanes } from './lanes.ts';
 import {
   type BlockRow,
   type ClockSegment,
@@ -45,6 +45,8 @@ export class LogDatabase {
   readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
+  /** Records and notices in the file; counted when first asked for. */
+  #held: number | undefined;
 
   private constructor(file: string, db: Database.Database, quarantined: string | undefined) {
     this.file = file;
@@ -260,12 +262,15 @@ export class LogDatabase {
     const lost = new Map<string, number>();
     let readings = 0;
     let expired = 0;
+    let added = 0;
+    const removed = { records: 0 };
     try {
       this.db.transaction(() => {
-        expired = this.#makeRoom(request, lost);
+        expired = this.#makeRoom(request, lost, removed);
         for (const part of parts) {
           readings += this.addRecords(this.#log, this.#boot, part.inventory, part.records);
           this.addNotices(this.#log, this.#boot, part.notices);
+          added += part.records.length + part.notices.length;
         }
         if (request.newInventory !== undefined)
           this.db
@@ -285,10 +290,19 @@ export class LogDatabase {
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
       throw thrown;
     }
-    return { id: request.id, readings, bytes: this.bytes(), lost: [...lost], expired };
+    if (this.#held !== undefined) this.#held += added - removed.records;
+    return {
+      id: request.id,
+      readings,
+      bytes: this.bytes(),
+      held: this.#count(),
+      oldest: this.#oldest(request.active),
+      lost: [...lost],
+      expired,
+    };
   }
 
-  #makeRoom(request: CommitRequest, lost: Map<string, number>): number {
+  #makeRoom(request: CommitRequest, lost: Map<string, number>, removed: { records: number }): number {
     const pages = () => this.db.pragma('page_count', { simple: true }) as number;
     const free = () => this.db.pragma('freelist_count', { simple: true }) as number;
     const need = request.chunks.reduce((sum, c) => sum + c.entries.length, HEADROOM);
@@ -305,9 +319,39 @@ export class LogDatabase {
       if (!tooOld && !full()) break;
       expired += this.#countLost(row, request.active, lost) ? 0 : row.records;
       remove.run(row.id);
-      removeNotices.run(row.id);
+      removed.records += row.records + removeNotices.run(row.id).changes;
     }
     return expired;
+  }
+
+  /** One scan at the first commit of a run, in this thread; kept up from then on would cost a page a commit. */
+  #count(): number {
+    const changes = this.db
+      .prepare('select (select coalesce(sum(records), 0) from block) + (select count(*) from notice)')
+      .pluck();
+    if (this.#held === undefined) this.#held = changes.get() as number;
+    return this.#held;
+  }
+
+  #oldest(active: readonly ForwarderState[]): [string, Lane, number][] {
+    const out: [string, Lane, number][] = [];
+    const next = this.db.prepare<[number, number], BlockRow>(
+      'select id, last, boot, at_last from block where id >= ? and id < ? order by id limit 1',
+    );
+    const before = this.db.prepare<[number, number], BlockRow>(
+      'select id, last, boot, at_last from block where id <= ? and id >= ? order by id desc limit 1',
+    );
+    for (const { name, log, state } of active) {
+      const lanes = Lanes.load(state);
+      for (const lane of ['data', 'history'] as const) {
+        const span = lanes.span(lane);
+        if (span === undefined) continue;
+        const holds = before.get(keyOf(log, span.from), keyOf(log, 0));
+        const row = holds !== undefined && holds.last >= span.from ? holds : next.get(keyOf(log, span.from), keyOf(log + 1, 0));
+        if (row !== undefined && seqOf(row.id) <= span.to) out.push([name, lane, this.#wallOf(row)]);
+      }
+    }
+    return out;
   }
 
   #wallOf(row: BlockRow): number {

@@ -24,6 +24,7 @@ import { type LogSide, Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { Reader, startThread } from './threads.ts';
+import { ClockBook, Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
 const LEASE = 100_000;
@@ -57,7 +58,7 @@ interface UnderWay {
   readonly upTo: number;
   readonly segment: number;
   readonly leaseEnd: number;
-  readonly clockUpTo: number;
+  readonly clock: readonly ClockSegment[];
   readonly alarms: ReadonlyMap<string, unknown>;
   readonly newInventory: { revision: number; body: string } | undefined;
   /** Forwarders whose state it carries. */
@@ -89,11 +90,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #alarms = new Map<string, unknown>();
   #inventory: { revision: number; body: string };
   #newInventory: { revision: number; body: string } | undefined;
-  /** From which number each revision of this run holds. */
-  #revisions: { from: number; revision: number }[] = [];
-  #clock: ClockSegment[] = [];
-  #clockCommitted = 0;
+  readonly #revisions = new Revisions();
+  readonly #clock = new ClockBook();
   #commits = 0;
+  /** Monotonic time. */
+  #lastCommit: number | undefined;
+  #held = 0;
+  #oldest: CommitResult['oldest'] = [];
   #bytes: number;
   #closing = false;
   #waiters: { upTo: number; resolve: () => void }[] = [];
@@ -186,6 +189,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       pendingReadings: this.#pending.readings,
       pendingBytes: this.#pending.bytes,
       commits: this.#commits,
+      lastCommit: this.#lastCommit,
+      held: this.#held,
+      oldest: this.#oldest,
       fault: this.#fault,
       mirrorFault: this.#mirror.fault,
     };
@@ -264,8 +270,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     }
     // Records before and after name different revisions, so they share neither a block nor a segment.
     this.#pending.setInventory(this.#inventory.revision);
-    this.#revisions.push({ from: this.#next, revision: this.#inventory.revision });
-    if (this.#revisions.length > 64) this.#revisions.shift();
+    this.#revisions.set(this.#next, this.#inventory.revision);
     this.#beginSegment();
     this.commitSoon();
     return this.#inventory.revision;
@@ -273,31 +278,18 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** The revision under which a record of this run was taken. */
   inventoryOf(seq: number): number {
-    for (let i = this.#revisions.length - 1; i >= 0; i--) {
-      const entry = this.#revisions[i] as { from: number; revision: number };
-      if (entry.from <= seq) return entry.revision;
-    }
-    return this.#inventory.revision;
+    return this.#revisions.of(seq);
   }
 
   /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
   setClock(offset: number, estimated: boolean): ClockSegment {
-    const handed = [...this.#outlets.values()].map((o) => o.highestHanded);
-    const fromSeq = this.#clock.length === 0 ? 0 : Math.max(this.opened.next, ...handed.map((h) => h + 1));
-    const segment = { fromSeq, offset, estimated };
-    if (this.#clock.at(-1)?.fromSeq === fromSeq) this.#clock.pop();
-    this.#clock.push(segment);
-    this.#clockCommitted = Math.min(this.#clockCommitted, this.#clock.length - 1);
+    const handed = Math.max(this.opened.next - 1, ...[...this.#outlets.values()].map((o) => o.highestHanded));
+    const segment = this.#clock.set(offset, estimated, handed);
     this.commitSoon();
     return segment;
   }
-  /** The mapping of a number of this boot; undefined while it is not committed yet. */
   clockOf(seq: number): ClockSegment | undefined {
-    for (let i = this.#clock.length - 1; i >= 0; i--) {
-      const segment = this.#clock[i] as ClockSegment;
-      if (segment.fromSeq <= seq) return i < this.#clockCommitted ? segment : undefined;
-    }
-    return undefined;
+    return this.#clock.of(seq);
   }
 
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
@@ -360,6 +352,16 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     }
   }
 
+  /** Ends at once, as a kill would: nothing more is committed, the runtime directory stays as it is. */
+  async abandon(): Promise<void> {
+    this.#closing = true;
+    this.#timer?.();
+    this.#retry?.();
+    this.#mirror.close();
+    this.#writer.removeAllListeners('message');
+    await Promise.all([this.reader.close(), this.#writer.terminate()]);
+  }
+
   #shapeId(shape: Shape): number {
     let id = this.#shapeIds.get(shape);
     if (id === undefined) {
@@ -393,7 +395,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       log: this.id,
       boot: this.opened.boot,
       inventory: this.#inventory.revision,
-      clock: this.#clock,
+      clock: this.#clock.all,
     } satisfies TailState);
     for (const outlet of this.#outlets.values()) head.json(ENTRY.state, outlet.tailState());
     this.#pending.forgetShapes();
@@ -408,12 +410,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     const outlets = [...this.#outlets.values()];
     for (const outlet of outlets) outlet.commitBegins(this.#next);
     const chunks = this.#pending.take();
-    const known = this.#clock.at(-1);
+    const known = this.#clock.last;
+    const clock = this.#clock.pending;
     this.#underWay = {
       upTo: this.#next - 1,
       segment: this.#beginSegment(),
       leaseEnd: this.#leaseEnd - this.#next < LEASE / 2 ? this.#next + LEASE : this.#leaseEnd,
-      clockUpTo: this.#clock.length,
+      clock,
       alarms: this.#alarms,
       newInventory: this.#newInventory,
       outlets,
@@ -426,7 +429,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
         forwarders: outlets.flatMap((o) => o.takeStates()),
         active: outlets.flatMap((o) => o.states()),
         alarms: [...this.#alarms],
-        clock: this.#clock.slice(this.#clockCommitted),
+        clock,
         newInventory: this.#newInventory,
         leaseEnd: this.#underWay.leaseEnd,
         wall: known === undefined || known.estimated ? undefined : this.options.clock.monotonic() + known.offset,
@@ -453,8 +456,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #commitEnded(commit: UnderWay, result: CommitResult): void {
     this.#commits++;
     this.#bytes = result.bytes;
+    this.#held = result.held;
+    this.#oldest = result.oldest;
+    this.#lastCommit = this.options.clock.monotonic();
     this.#leaseEnd = Math.max(this.#leaseEnd, commit.leaseEnd);
-    this.#clockCommitted = Math.max(this.#clockCommitted, Math.min(commit.clockUpTo, this.#clock.length));
+    this.#clock.committed(commit.clock);
     this.#committed = Math.max(this.#committed, commit.upTo);
     this.#retryIn = RETRY.first;
     this.#mirror.drop(commit.segment);

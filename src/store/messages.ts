@@ -1,5 +1,6 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
 import type { Shape } from '../core/point.ts';
+import type { Lane } from './lanes.ts';
 import type { ClockSegment, ForwarderState } from './layout.ts';
 import type { Chunk } from './pending.ts';
 
@@ -53,6 +54,10 @@ export interface CommitResult {
   readonly id: number;
   readonly readings: number;
   readonly bytes: number;
+  /** Records and notices that the log holds now. */
+  readonly held: number;
+  /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */
+  readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
   /** Readings that were dropped although a forwarder had not delivered them, by `device.point`. */
   readonly lost: readonly (readonly [point: string, readings: number])[];
   /** Records that went because of their age or for room, delivered everywhere. */

@@ -120,3 +120,21 @@ test('pymodbus over RTU at 9600 baud, unplugged and plugged in again', async (t)
     'once for each time it was missing',
   );
 });
+
+test('a bus that is stopped while it opens keeps nothing alive', async (t) => {
+  // Nobody answers there (RFC 5737), so opening lasts until its time-out of minutes.
+  const script = `
+    import { modbusTcp } from '${path.join(import.meta.dirname, '../../src/drivers/modbus/kind.ts')}';
+    import { systemClock } from '${path.join(import.meta.dirname, '../../src/core/clock.ts')}';
+    import { silentLogger } from '${path.join(import.meta.dirname, '../../src/core/logger.ts')}';
+    const settings = modbusTcp.bus.parse({ host: '192.0.2.1', timeout: '1m' });
+    const context = { clock: systemClock, logger: silentLogger, emit() {} };
+    const bus = modbusTcp.create({ name: 'b', protocol: 'modbus-tcp', settings }, [], context);
+    bus.start();
+    await new Promise((resolve) => setImmediate(resolve));
+    await bus.stop();
+    console.log('stopped');`;
+  const child = startChild(t, process.execPath, ['--input-type=module', '-e', script]);
+  await child.line(/^stopped$/);
+  await waitFor('the process to end by itself', () => child.over === 0);
+});

@@ -23,6 +23,7 @@ export class Client {
   #done: ReadDone | undefined;
   #cancel: (() => void) | undefined;
   #sequence = 0;
+  #abandon: () => void = () => {};
 
   constructor(dial: Dial, clock: Clock, events: PortEvents) {
     this.#clock = clock;
@@ -48,6 +49,7 @@ export class Client {
       if (error) this.port.close(() => done(error));
       else done();
     };
+    this.#abandon = () => finish(new SluiceError('bus-closed'));
     const cancel = this.#clock.after(limit, () => finish(new SluiceError('timeout', 'no connection within the time-out')));
     import('modbus-serial').then(
       ({ default: library }) => {
@@ -85,6 +87,8 @@ export class Client {
   }
 
   close(done: () => void): void {
+    // An opening under way must not keep its timer, and with it the process, alive.
+    this.#abandon();
     this.port.close(() => {
       this.#settle(new SluiceError('bus-closed'), NOTHING);
       done();

@@ -183,6 +183,7 @@ test('killed at 50 random moments, upstream up and down: nothing is lost, no num
   assert.equal(await gateway.stop(), 0, gateway.tail());
   const log = await exported(t, gateway);
   gateway.start();
+  await gateway.waitForLog(/is running/);
   const consumer = await drained(gateway, subscriber, () => [...owed, ...log.map((r) => r.key)]);
   exactlyOnce(consumer);
   assert.ok(owed.length > 100, `the kills left enough to judge: ${owed.length}`);

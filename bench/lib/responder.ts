@@ -6,7 +6,7 @@
  * A line `set UNIT REGISTER VALUE` on standard input changes a register from the next reply on; with that reply it prints
  * `sent NANOSECONDS` (CLOCK_MONOTONIC, taken just before the bytes are given to the kernel). `count` prints requests.
  */
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { dataSetNamed } from './data-sets.ts';
 
@@ -23,7 +23,7 @@ const units = Array.from({ length: Number(devices) }, (_, i) => {
 let requests = 0;
 let change: { unit: number; register: number; value: number } | undefined;
 
-const server = createServer((socket) => {
+function serve(socket: Socket): void {
   socket.setNoDelay(true);
   socket.on('error', () => socket.destroy());
   socket.on('data', (request) => {
@@ -60,11 +60,23 @@ const server = createServer((socket) => {
       socket.write(reply);
     }
   });
-});
-server.listen(0, '127.0.0.1', () => {
-  const address = server.address();
-  if (typeof address === 'object') console.log(`listening ${address?.port}`);
-});
+}
+
+function listen(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer(serve);
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve(typeof address === 'object' && address !== null ? address.port : port);
+    });
+  });
+}
+
+// Each device has a loopback address of its own as well, for gateways that take one address for one wire.
+const port = await listen('127.0.0.1', 0);
+for (let i = 1; i < units.length; i++) await listen(`127.0.0.${i + 1}`, port);
+console.log(`listening ${port}`);
 createInterface(process.stdin).on('line', (line) => {
   const [word, unit, register, value] = line.split(' ');
   if (word === 'set') change = { unit: Number(unit), register: Number(register), value: Number(value) };

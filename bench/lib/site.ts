@@ -30,6 +30,14 @@ export async function startResponder(space: Workspace, ...words: string[]): Prom
   return { child, port: Number(line.split(' ')[1]) };
 }
 
+/** Replies that the devices have given so far. */
+export async function countPolls({ child }: Responder): Promise<number> {
+  const seen = child.stdout.length;
+  child.write('count');
+  const line = await waitFor('the devices to count', () => child.stdout.slice(seen).find((l) => l.startsWith('requests ')));
+  return Number(line.split(' ')[1]);
+}
+
 /** @returns its port */
 export async function startMosquitto(space: Workspace): Promise<number> {
   const program = findProgram('mosquitto');
@@ -63,8 +71,8 @@ export interface SiteOptions {
   readonly embedded?: boolean;
   readonly commitEvery?: string;
   readonly rules?: Readonly<Record<string, unknown>>;
-  /** Points of a device are on buses of their own, so that they are polled side by side. */
-  readonly busPerDevice?: boolean;
+  /** Devices are spread over so many buses (1), which are polled side by side. */
+  readonly buses?: number;
   readonly stateDir?: string;
 }
 
@@ -74,8 +82,9 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
   const devices: Record<string, unknown> = {};
   const points = Object.fromEntries(options.dataSet.points.map(({ name, ...point }) => [name, { table: 'holding', ...point }]));
   for (let i = 0; i < options.devices; i++) {
-    const bus = options.busPerDevice ? `bus-${i}` : 'plant';
-    buses[bus] = { protocol: 'modbus-tcp', host: '127.0.0.1', port: options.responder };
+    const wire = i % (options.buses ?? 1);
+    const bus = `plant-${wire}`;
+    buses[bus] = { protocol: 'modbus-tcp', host: `127.0.0.${wire + 1}`, port: options.responder };
     devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, points };
   }
   const site = {

@@ -23,10 +23,10 @@ export async function run(options: { config: string; logLevel: string }): Promis
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   const gateway = new Gateway({ config, clock: systemClock, logger, onFatal: fatal });
-  const reload = async (): Promise<string[]> => {
+  const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
     const next = validConfig(options.config);
     for (const warning of next.warnings) logger.warn({}, warning);
-    return gateway.reload(next.config);
+    return { changes: await gateway.reload(next.config), warnings: next.warnings };
   };
   const stop = new Promise<string>((resolve) => {
     process.once('SIGTERM', resolve);
@@ -37,8 +37,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
       logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
     );
   });
-  await gateway.start();
-  void reload;
+  await gateway.start(reload);
   const signal = await stop;
   logger.info({ signal }, 'Stopping.');
   const late = setTimeout(() => {

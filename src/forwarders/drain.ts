@@ -31,7 +31,8 @@ export interface DrainOptions {
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
-  readonly delivered: (batch: OutBatch, ms: number) => void;
+  readonly sent: (batch: OutBatch) => void;
+  readonly delivered: (batch: OutBatch) => void;
 }
 
 export class Drain {
@@ -103,7 +104,7 @@ export class Drain {
   }
 
   async #pump(lane: Lane): Promise<void> {
-    const { outlet, maxReadings, root, clock } = this.#options;
+    const { outlet, maxReadings, root } = this.#options;
     while (!this.#ended && !(this.#finishing && lane === 'history')) {
       if (this.#options.hold()) {
         if (this.#finishing) return;
@@ -119,9 +120,8 @@ export class Drain {
         continue;
       }
       outlet.handOver(batch);
-      const start = clock.monotonic();
-      if (await this.#send(`${root}/${lane}`, batch.payload, false, batch))
-        this.#options.delivered(batch, clock.monotonic() - start);
+      this.#options.sent(batch);
+      if (await this.#send(`${root}/${lane}`, batch.payload, false, batch)) this.#options.delivered(batch);
       outlet.done(batch);
     }
   }

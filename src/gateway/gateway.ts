@@ -2,6 +2,9 @@
  * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { AdminServer } from '../admin/admin-server.ts';
 import { FORMATS } from '../codecs/formats.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
@@ -19,6 +22,7 @@ import { RuleEngine } from '../rules/engine.ts';
 import { parseRuleState } from '../rules/rule-state.ts';
 import { bootName } from '../store/layout.ts';
 import { Log } from '../store/log.ts';
+import { Target } from './admin-target.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { LossReport } from './loss-report.ts';
@@ -43,6 +47,8 @@ export class Gateway {
   #broker: EmbeddedBroker | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   #losses: LossReport | undefined;
+  #admin: AdminServer | undefined;
+  #running = false;
   #reloading: Promise<unknown> = Promise.resolve();
   readonly #onFatal: (error: Error) => void;
 
@@ -86,6 +92,13 @@ export class Gateway {
   get broker(): EmbeddedBroker | undefined {
     return this.#broker;
   }
+  get losses(): LossReport | undefined {
+    return this.#losses;
+  }
+  /** false until everything is started. */
+  get running(): boolean {
+    return this.#running;
+  }
   get inventory(): Inventory {
     return this.#inventory;
   }
@@ -93,9 +106,32 @@ export class Gateway {
     return bootName(this.log.opened.boot);
   }
 
-  /** @throws SluiceError log-open, log-newer: without a log nothing is started */
-  async start(): Promise<void> {
+  /**
+   * @param reload reads the configuration file again; for the socket
+   * @throws SluiceError already-running, log-open, log-newer: without its state directory and log nothing is started
+   */
+  async start(reload: () => Promise<{ changes: string[]; warnings: string[] }>): Promise<void> {
     const { config } = this;
+    mkdirSync(config.gateway.stateDir, { recursive: true, mode: 0o750 });
+    // First of all: the socket is the claim to the state directory.
+    const admin = new AdminServer({
+      target: new Target(this, reload),
+      socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
+      listen: config.dashboard?.listen,
+      logger: this.logger,
+      clock: this.clock,
+    });
+    await admin.start();
+    this.#admin = admin;
+    try {
+      await this.#startParts(config);
+    } catch (thrown) {
+      await admin.stop();
+      throw thrown;
+    }
+  }
+
+  async #startParts(config: GatewayConfig): Promise<void> {
     const log = await Log.open({
       stateDir: config.gateway.stateDir,
       runtimeDir: config.gateway.runtimeDir,
@@ -138,6 +174,7 @@ export class Gateway {
         { wall: this.clock.wall() },
         'The clock of this board is not right yet; readings wait for it, alarms do not.',
       );
+    this.#running = true;
     this.logger.info({ gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION }, 'The gateway is running.');
   }
 
@@ -150,6 +187,7 @@ export class Gateway {
     this.#ingest?.stop();
     await Promise.all([...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop()]);
     await this.#log?.close(STOP.log);
+    await this.#admin?.stop();
   }
 
   /**
@@ -186,6 +224,10 @@ export class Gateway {
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');
       await this.#setBroker(config);
+    }
+    if (comparable(before.dashboard ?? null) !== comparable(config.dashboard ?? null)) {
+      changed.push('dashboard');
+      await this.#admin?.setListen(config.dashboard?.listen);
     }
     for (const { forwarder } of this.#upstreams.values()) forwarder.republish(goneRules);
     this.logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');

@@ -116,6 +116,8 @@ export interface ExportRequest {
   /** UTC ms, inclusive. */
   readonly from: number;
   readonly to: number;
+  /** `device` or `device.point`; absent: all. */
+  readonly points?: readonly string[] | undefined;
   readonly format: 'csv' | 'jsonl';
 }
 export interface ExportResult {

@@ -116,6 +116,8 @@ export class LogReader {
         const clock = this.#clockOf(row.boot, record.seq);
         const time = record.sample.at + clock.offset;
         if (time < request.from || time > request.to) continue;
+        const wanted = pick(record, request.points);
+        if (wanted === undefined) continue;
         records++;
         text +=
           request.format === 'csv'
@@ -155,6 +157,18 @@ export class LogReader {
       }
     );
   }
+}
+
+/** The record with only the points that are asked for; undefined when none is in it. */
+function pick(record: LogRecord, points: readonly string[] | undefined): LogRecord | undefined {
+  const { shape, reasons } = record.sample;
+  if (points === undefined || points.includes(shape.device)) return record;
+  const keep = shape.points.map((p) => points.includes(`${shape.device}.${p.name}`));
+  if (!keep.includes(true)) return undefined;
+  return {
+    seq: record.seq,
+    sample: { ...record.sample, reasons: Uint8Array.from(keep, (k, i) => (k ? (reasons?.[i] ?? 0) : ABSENT)) },
+  };
 }
 
 export const CSV_HEADER = 'log,seq,boot,device,point,time,value,unit,quality,reason\n';

@@ -5,6 +5,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Lane } from '../../store/lanes.ts';
 import type { Log } from '../../store/log.ts';
 import type { OutBatch, Outlet, OutNotice } from '../../store/outlet.ts';
 import { Drain } from '../drain.ts';
@@ -50,6 +51,10 @@ export interface UpstreamStatus {
   readonly mode: 'live' | 'history';
   readonly fault: string | undefined;
   readonly connects: number;
+  /** Batches handed to the connection, and how many of them were a repeat. */
+  readonly published: number;
+  readonly retries: number;
+  /** Batches and readings acknowledged. */
   readonly batches: number;
   readonly readings: number;
   readonly payloadBytes: number;
@@ -75,7 +80,8 @@ export class Upstream {
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
   readonly #gone: Set<string>;
-  #counts = { connects: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
+  #last: Partial<Record<Lane, { log: number; last: number }>> = {};
+  #counts = { connects: 0, published: 0, retries: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
   #lastAck: number | undefined;
 
   constructor(options: UpstreamOptions) {
@@ -188,6 +194,7 @@ export class Upstream {
         clock,
         hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold,
         refused: (what, error) => this.#refused(what, error),
+        sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
       },
       connection,
@@ -221,6 +228,13 @@ export class Upstream {
       await connection.publish(`${this.#root}/alarm/${rule}`, '', true);
       this.#gone.delete(rule);
     }
+  }
+
+  #sent(batch: OutBatch): void {
+    const before = this.#last[batch.lane];
+    if (before?.log === batch.log && batch.first <= before.last) this.#counts.retries++;
+    this.#last[batch.lane] = { log: batch.log, last: batch.last };
+    this.#counts.published++;
   }
 
   #delivered(batch: OutBatch): void {

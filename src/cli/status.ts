@@ -1,0 +1,79 @@
+import { request } from '../admin/client.ts';
+import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { BusStatus } from '../core/ports.ts';
+import { formatSize } from '../core/units.ts';
+import { paint, printable, type RunningOptions, socketOf } from './running.ts';
+
+export async function status(options: RunningOptions): Promise<void> {
+  const report = (await request(socketOf(options), 'GET', '/api/v1/status')) as GatewayStatus;
+  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : statusText(report));
+}
+
+/** The page that a technician reads: what works, what does not, in words. */
+export function statusText(report: GatewayStatus): string {
+  const { gateway, clock, log } = report;
+  const lines = [
+    `${paint(1, gateway.id)}${gateway.name === undefined ? '' : ` (${printable(gateway.name)})`}, Sluice ${gateway.version}, ${gateway.boot}, up ${rough(gateway.uptime * 1000)}`,
+    `clock    ${new Date(gateway.time).toISOString()} ${clock.known ? '' : paint(33, `not known: ${clock.source}`)}`.trimEnd(),
+    `log      ${log.records} records, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${log.pending} readings wait for the next commit${log.dropped > 0 ? paint(31, `, ${log.dropped} readings dropped`) : ''}`,
+    ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
+    ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
+    ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
+    ...(report.broker === undefined
+      ? []
+      : [
+          `broker   ${report.broker.state}${report.broker.address === undefined ? '' : ` on ${report.broker.address.host}:${report.broker.address.port}`}, ${report.broker.clients} clients${report.broker.fault === undefined ? '' : paint(31, `: ${printable(report.broker.fault)}`)}`,
+        ]),
+    ...(report.alarms.length === 0
+      ? ['alarms   none']
+      : report.alarms.map(
+          (a) =>
+            `${paint(31, 'ALARM')}    ${a.rule} (${a.severity}) since ${new Date(a.since).toISOString()}: ${printable(a.message)}`,
+        )),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function busLines(bus: BusStatus, now: number): string[] {
+  const head = `bus      ${bus.name} (${bus.protocol}) ${bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state)}${bus.fault === undefined ? '' : `: ${printable(bus.fault)}`}`;
+  const devices = bus.devices.map((d) => {
+    const c = d.counters;
+    const state = d.state === 'answering' ? paint(32, 'answering') : d.state === 'silent' ? paint(31, 'silent') : 'no answer yet';
+    const last = d.lastReply === undefined ? '' : `, last ${rough(now - d.lastReply)} ago`;
+    const latency = c.replies > 0 && c.latencySum > 0 ? `, ${Math.round(c.latencySum / c.replies)} ms` : '';
+    const errors = [
+      [c.timeouts, 'time-outs'],
+      [c.exceptions, 'exceptions'],
+      [c.crcErrors, 'damaged'],
+      [c.badReplies, 'wrong'],
+      [c.lateReplies, 'late'],
+    ] as const;
+    const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
+    return [
+      `  ${d.name} ${state}: ${c.replies} replies${last}${latency}${wrong.join('')}`,
+      ...(d.fault === undefined ? [] : [`    ${paint(33, printable(d.fault))}`]),
+    ];
+  });
+  return [head, ...devices.flat()];
+}
+
+function forwarderLines(f: ForwarderStatus, now: number): string[] {
+  const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
+  const acked = f.lastAck === null ? 'nothing acknowledged yet' : `last acknowledged ${rough(now - f.lastAck)} ago`;
+  const lag = Math.max(f.lag.data, f.lag.history);
+  return [
+    `forward  ${f.name} to ${printable(f.url)} ${state}, ${f.mode}, ${f.counters.readings} readings delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
+    ...(f.fault === undefined ? [] : [`         ${paint(33, printable(f.fault))}`]),
+  ];
+}
+
+/** A span for people: the two largest units at most. */
+function rough(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))}ms`;
+  const s = Math.round(ms / 1000);
+  if (s < 60) return `${s}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}m${s % 60 === 0 ? '' : ` ${s % 60}s`}`;
+  return s < 86_400
+    ? `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`
+    : `${Math.floor(s / 86_400)}d ${Math.floor((s % 86_400) / 3600)}h`;
+}

@@ -1,0 +1,41 @@
+import { stream } from '../admin/client.ts';
+import type { TailItem } from '../admin/target.ts';
+import { paint, printable, type RunningOptions, socketOf } from './running.ts';
+
+export async function tail(options: RunningOptions): Promise<void> {
+  process.stdout.on('error', () => process.exit(0));
+  for await (const item of stream(socketOf(options), '/api/v1/tail')) {
+    process.stdout.write(`${options.json ? JSON.stringify(item) : line(item as TailItem | { type: 'missed' })}\n`);
+  }
+}
+
+function line(item: TailItem | { readonly type: 'missed' }): string {
+  if (item.type === 'reading') return readingLine(item);
+  if (item.type === 'alarm') {
+    const text = `${time(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${printable(item.message)}`;
+    return item.state === 'normal' ? paint(32, text) : paint(31, text);
+  }
+  return paint(33, JSON.stringify(item));
+}
+
+/** `10:41:02.120  fridge.temperature  4.2 Cel` */
+export function readingLine(item: {
+  time: number;
+  device?: string;
+  point: string;
+  value: unknown;
+  unit?: string | undefined;
+  quality: string;
+  reason?: string | undefined;
+}): string {
+  const name = item.device === undefined ? item.point : `${item.device}.${item.point}`;
+  const value =
+    item.quality === 'bad'
+      ? paint(31, `bad (${item.reason})`)
+      : `${printable(String(item.value))}${item.unit === undefined ? '' : ` ${item.unit}`}`;
+  return `${time(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
+}
+
+function time(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 23);
+}

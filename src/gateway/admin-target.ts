@@ -1,0 +1,203 @@
+/** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
+import type {
+  AdminTarget,
+  ExportQuery,
+  ForwarderStatus,
+  GatewayStatus,
+  JsonValue,
+  ReadReply,
+  ReadyReport,
+  ReloadReply,
+  TailItem,
+} from '../admin/target.ts';
+import { SluiceError } from '../core/errors.ts';
+import { type LogRecord, reasonAt, type Value } from '../core/point.ts';
+import type { LiveSink } from '../core/ports.ts';
+import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import { VERSION } from '../core/version.ts';
+import type { UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
+import { CSV_HEADER } from '../store/reading.ts';
+import type { Gateway } from './gateway.ts';
+
+export class Target implements AdminTarget {
+  readonly #gateway: Gateway;
+  readonly #reload: () => Promise<ReloadReply>;
+
+  constructor(gateway: Gateway, reload: () => Promise<ReloadReply>) {
+    this.#gateway = gateway;
+    this.#reload = reload;
+  }
+
+  status(): GatewayStatus {
+    const g = this.#started();
+    const { config, watch } = g;
+    const now = g.clock.monotonic();
+    const log = g.log.status();
+    const oldest = log.oldest.map(([, , time]) => time);
+    return {
+      gateway: {
+        id: config.gateway.id,
+        name: config.gateway.name,
+        version: VERSION,
+        boot: g.boot,
+        uptime: (now - g.startedAt) / 1000,
+        time: Math.round(now) + watch.offset,
+        monotonic: now,
+      },
+      clock: {
+        known: watch.known,
+        source: watch.known ? 'system clock' : 'system clock, earlier than this software: not believed',
+      },
+      buses: g.plant.buses.map((b) => b.status()),
+      log: {
+        id: log.id,
+        records: log.held,
+        oldestUnsent: oldest.length === 0 ? null : Math.min(...oldest),
+        bytes: log.bytes,
+        maxBytes: config.buffer.maxSize,
+        pending: log.pendingReadings,
+        lastCommit: log.lastCommit === undefined ? null : Math.round(log.lastCommit) + watch.offset,
+        commits: log.commits,
+        appended: g.ingest.counts.readings,
+        dropped: (g.losses?.totals.dropped ?? 0) + (g.losses?.totals.overflow ?? 0),
+        faults: [
+          ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
+          ...(log.mirrorFault === undefined
+            ? []
+            : [`newest readings are not safe from a kill before their commit: ${log.mirrorFault}`]),
+        ],
+      },
+      forwarders: g.upstreams.map((u) => this.#forwarder(u.status(), log.oldest, now)),
+      broker: g.broker?.status(),
+      alarms: g.rules
+        .alarms(g.ingest.moment())
+        .map((a) => ({ ...a, value: a.value === undefined ? undefined : jsonValue(a.value) })),
+    };
+  }
+
+  ready(): ReadyReport {
+    if (!this.#gateway.running) return { ready: false, reasons: ['the gateway is starting'] };
+    const { buses, log } = this.status();
+    const reasons = [
+      ...buses
+        .filter((b) => b.state !== 'open')
+        .map((b) => `bus ${b.name} is not open${b.fault === undefined ? '' : `: ${b.fault}`}`),
+      ...log.faults,
+    ];
+    return { ready: reasons.length === 0, reasons };
+  }
+
+  tail(listener: (item: TailItem) => void): () => void {
+    const g = this.#started();
+    const sink: LiveSink = {
+      record: (record) => tellRecord(record, g.watch.offset, listener),
+      notice: (notice) => {
+        if (notice.kind !== 'alarm') return;
+        const alarm = JSON.parse(notice.json);
+        const rule = g.config.rules.get(notice.key);
+        listener({ type: 'alarm', ...alarm, since: alarm.time, point: rule === undefined ? '' : `${rule.device}.${rule.point}` });
+      },
+      inventory: () => {},
+    };
+    g.ingest.add(sink);
+    return () => g.ingest.remove(sink);
+  }
+
+  async read(device: string): Promise<ReadReply> {
+    const g = this.#started();
+    const bus = g.plant.busOf(device);
+    if (bus === undefined)
+      throw new SluiceError(
+        'not-found',
+        `there is no device ${device}; the devices are: ${[...g.config.devices.keys()].join(', ')}`,
+      );
+    const readings: ReadReply['readings'][number][] = [];
+    for (const sample of await bus.read(device)) {
+      tellRecord({ seq: 0, sample }, g.watch.offset, ({ type: _, ...reading }) => {
+        if ('quality' in reading) {
+          const { device: __, ...rest } = reading;
+          readings.push(rest);
+        }
+      });
+    }
+    return { device, readings };
+  }
+
+  reload(): Promise<ReloadReply> {
+    this.#started();
+    return this.#reload();
+  }
+
+  async *export(query: ExportQuery): AsyncIterable<string> {
+    const { log } = this.#started();
+    // What is in memory belongs to the answer; a disk that refuses is not waited for.
+    if (log.status().fault === undefined) await log.flush();
+    if (query.format === 'csv') yield CSV_HEADER;
+    for (let after: number | undefined = 0; after !== undefined; ) {
+      const slice: { text: string; next: number | undefined } = await log.reader.export({
+        after,
+        from: query.from ?? 0,
+        to: query.to ?? Number.MAX_SAFE_INTEGER,
+        points: query.points,
+        format: query.format,
+      });
+      if (slice.text !== '') yield slice.text;
+      after = slice.next;
+    }
+  }
+
+  #forwarder(status: UpstreamStatus, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
+    const { offset } = this.#gateway.watch;
+    const lag = (lane: 'data' | 'history'): number => {
+      const time = oldest.find(([name, l]) => name === status.name && l === lane)?.[2];
+      return status.waiting[lane] === undefined || time === undefined ? 0 : Math.max(0, Math.round(now + offset - time));
+    };
+    return {
+      name: status.name,
+      type: status.type,
+      url: status.url,
+      state: status.state,
+      fault: status.fault,
+      mode: status.mode,
+      lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
+      lag: { data: lag('data'), history: lag('history') },
+      counters: {
+        connects: status.connects,
+        published: status.published,
+        acked: status.batches,
+        refused: status.refused,
+        retries: status.retries,
+        readings: status.readings,
+        bytes: status.payloadBytes,
+      },
+    };
+  }
+
+  #started(): Gateway {
+    if (!this.#gateway.running) throw new SluiceError('not-running', 'the gateway is starting; ask again in a moment');
+    return this.#gateway;
+  }
+}
+
+function tellRecord({ sample }: LogRecord, offset: number, tell: (item: TailItem) => void): void {
+  const time = Math.round(sample.at) + offset;
+  sample.shape.points.forEach((point, i) => {
+    const reason = reasonAt(sample, i);
+    if (reason === ABSENT) return;
+    const quality = qualityOf(reason);
+    tell({
+      type: 'reading',
+      time,
+      device: sample.shape.device,
+      point: point.name,
+      value: quality === 'bad' ? null : jsonValue(sample.values[i] as Value),
+      unit: point.unit,
+      quality,
+      ...(reason === 0 ? {} : { reason: reasonName(reason) }),
+    });
+  });
+}
+
+function jsonValue(value: Value): JsonValue {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

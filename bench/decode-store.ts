@@ -14,7 +14,7 @@ import { Workspace } from './lib/workspace.ts';
 
 const DEVICES = 10;
 const POINTS = 100;
-const RING = 64;
+const RING = 1024;
 /** Rounds over all devices (one second of a site of 1,000 points) before the figure is taken. */
 const WARM = 300;
 const ROUNDS = 3000;

@@ -18,5 +18,5 @@ export const paint = (code: 31 | 32 | 33 | 2 | 1, text: string): string => (colo
 
 /** Texts from the field may hold anything: nothing but printable characters reaches the terminal. */
 export function printable(text: string): string {
-  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '�');
+  return text.replace(/\p{Cc}/gu, '�');
 }

@@ -10,20 +10,46 @@ import type {
   ReloadReply,
   TailItem,
 } from '../admin/target.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { type LogRecord, reasonAt, type Value } from '../core/point.ts';
 import type { LiveSink } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
-import type { UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
+import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
+import type { Upstream, UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
+import type { Ingest } from '../pipeline/ingest.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Log } from '../store/log.ts';
 import { CSV_HEADER } from '../store/reading.ts';
-import type { Gateway } from './gateway.ts';
+import type { ClockWatch } from './clock-watch.ts';
+import type { LossReport } from './loss-report.ts';
+import type { Plant } from './plant.ts';
+
+/** What this page of the gateway is drawn from. */
+export interface GatewayView {
+  /** false until everything is started; the parts below may then be missing. */
+  readonly running: boolean;
+  readonly clock: Clock;
+  readonly config: GatewayConfig;
+  readonly startedAt: number;
+  readonly boot: string;
+  readonly watch: ClockWatch;
+  readonly log: Log;
+  readonly plant: Plant;
+  readonly ingest: Ingest;
+  readonly rules: RuleEngine;
+  readonly upstreams: readonly Upstream[];
+  readonly broker: EmbeddedBroker | undefined;
+  readonly losses: LossReport | undefined;
+}
 
 export class Target implements AdminTarget {
-  readonly #gateway: Gateway;
+  readonly #gateway: GatewayView;
   readonly #reload: () => Promise<ReloadReply>;
 
-  constructor(gateway: Gateway, reload: () => Promise<ReloadReply>) {
+  constructor(gateway: GatewayView, reload: () => Promise<ReloadReply>) {
     this.#gateway = gateway;
     this.#reload = reload;
   }
@@ -173,7 +199,7 @@ export class Target implements AdminTarget {
     };
   }
 
-  #started(): Gateway {
+  #started(): GatewayView {
     if (!this.#gateway.running) throw new SluiceError('not-running', 'the gateway is starting; ask again in a moment');
     return this.#gateway;
   }

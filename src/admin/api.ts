@@ -1,0 +1,243 @@
+/**
+ * The calls of the local API, the same on the Unix socket and on loopback HTTP, with one difference: what changes
+ * something or uses the field bus (every POST) is answered on the Unix socket only, whose file permissions say who may.
+ */
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../core/clock.ts';
+import { parseDuration } from '../core/units.ts';
+import { isLocalHost } from './host-check.ts';
+import { MAX_BODY, MAX_EXPORTS, MAX_POINTS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
+import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
+import type { ProcessMeter } from './process-meter.ts';
+import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
+import { TailStream } from './tail-stream.ts';
+import type { AdminTarget, ExportQuery } from './target.ts';
+
+export type Listener = 'socket' | 'http';
+
+interface Call {
+  readonly url: URL;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly res: ServerResponse;
+}
+type Route = Partial<Record<'GET' | 'POST', (call: Call) => void | Promise<void>>>;
+
+export class Api {
+  readonly #target: AdminTarget;
+  readonly #meter: ProcessMeter;
+  readonly #clock: Clock;
+  readonly #routes: Readonly<Record<string, Route>>;
+  readonly #tails = new Set<ServerResponse>();
+  #exports = 0;
+
+  constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
+    this.#target = target;
+    this.#meter = meter;
+    this.#clock = clock;
+    this.#routes = {
+      '/healthz': { GET: ({ res }) => sendJson(res, 200, { status: 'ok' }) },
+      '/readyz': { GET: ({ res }) => this.#ready(res) },
+      '/metrics': { GET: ({ res }) => sendText(res, 200, METRICS_TYPE, metricsText(this.#report())) },
+      '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
+      '/api/v1/tail': { GET: ({ res }) => this.#tail(res) },
+      '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#clock.wall())) },
+      '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
+      '/api/v1/reload': { POST: async ({ res }) => sendJson(res, 200, await this.#target.reload()) },
+    };
+  }
+
+  /** Never rejects: every fault becomes an answer. */
+  async handle(req: IncomingMessage, res: ServerResponse, from: Listener): Promise<void> {
+    try {
+      if (from === 'http' && !isLocalHost(req.headers.host))
+        throw new HttpError(421, 'host-not-allowed', 'use an address, localhost or a .local name to reach the gateway');
+      if ((req.url?.length ?? 0) > MAX_URL) throw new HttpError(414, 'too-long', `a URL has at most ${MAX_URL} characters`);
+      const url = urlOf(req);
+      const route = Object.hasOwn(this.#routes, url.pathname) ? this.#routes[url.pathname] : undefined;
+      if (route === undefined) throw new HttpError(404, 'not-found', `there is no ${url.pathname} here`);
+      const method = req.method === 'HEAD' ? 'GET' : req.method;
+      if (from === 'http' && method === 'POST' && route.POST !== undefined)
+        throw new HttpError(
+          403,
+          'socket-only',
+          'this call is answered on the Unix socket only; use the command line of the gateway',
+        );
+      const run = method === 'GET' || method === 'POST' ? route[method] : undefined;
+      if (run === undefined) {
+        const allowed = [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST && from === 'socket' ? ['POST'] : [])];
+        throw new HttpError(405, 'method-not-allowed', `${url.pathname} does not know ${req.method}`, {
+          Allow: allowed.join(', '),
+        });
+      }
+      const body = method === 'POST' ? await jsonBody(req) : {};
+      if (req.method === 'HEAD' && streams(url.pathname)) {
+        head(res, 200, 'application/octet-stream');
+        res.end();
+        return;
+      }
+      await run({ url, body, res });
+    } catch (thrown) {
+      // What is left of a refused body is not read: the connection ends with the answer.
+      if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
+      sendError(res, thrown);
+    }
+  }
+
+  /** Ends the answers that have no end of their own. */
+  endTails(): void {
+    for (const res of this.#tails) res.end();
+  }
+
+  #report(): StatusReport {
+    return { ...this.#target.status(), process: this.#meter.read() };
+  }
+
+  #ready(res: ServerResponse): void {
+    const report = this.#target.ready();
+    sendJson(res, report.ready ? 200 : 503, report);
+  }
+
+  #tail(res: ServerResponse): void {
+    if (this.#tails.size >= MAX_TAILS)
+      throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
+    head(res, 200, 'application/x-ndjson; charset=utf-8');
+    res.flushHeaders();
+    const stream = new TailStream(res);
+    const unsubscribe = this.#target.tail((item) => stream.push(item));
+    this.#tails.add(res);
+    const cancelStall = this.#watchStall(res);
+    res.once('close', () => {
+      cancelStall();
+      this.#tails.delete(res);
+      unsubscribe();
+    });
+  }
+
+  async #export(res: ServerResponse, query: ExportQuery): Promise<void> {
+    if (this.#exports >= MAX_EXPORTS)
+      throw new HttpError(503, 'busy', `at most ${MAX_EXPORTS} exports run at one time; try again`);
+    this.#exports++;
+    const gone = new AbortController();
+    const closed = () => gone.abort();
+    res.once('close', closed);
+    let cancelStall = (): void => {};
+    try {
+      for await (const text of this.#target.export(query)) {
+        if (!res.headersSent) {
+          // Only now, so that a fault at the start still becomes a proper answer.
+          this.#exportHead(res, query.format);
+          cancelStall = this.#watchStall(res);
+        }
+        if (!res.write(text)) await once(res, 'drain', { signal: gone.signal });
+        if (gone.signal.aborted) return;
+      }
+      if (!res.headersSent) this.#exportHead(res, query.format);
+      res.end();
+    } catch (thrown) {
+      // The reader went away: nobody is left to tell.
+      if (!gone.signal.aborted) throw thrown;
+    } finally {
+      cancelStall();
+      this.#exports--;
+      res.off('close', closed);
+    }
+  }
+
+  #exportHead(res: ServerResponse, format: ExportQuery['format']): void {
+    const type = format === 'csv' ? 'text/csv; charset=utf-8' : 'application/x-ndjson; charset=utf-8';
+    head(res, 200, type, { 'Content-Disposition': `attachment; filename="readings.${format}"` });
+  }
+
+  /** Cuts off a reader that takes nothing while something waits for it. */
+  #watchStall(res: ServerResponse): () => void {
+    let cancel = (): void => {};
+    let waiting = -1;
+    const look = (): void => {
+      const socket = res.socket;
+      const left = socket === null ? 0 : socket.bytesWritten - socket.writableLength;
+      if (socket !== null && socket.writableLength > 0 && left === waiting) {
+        res.destroy();
+        return;
+      }
+      waiting = left;
+      cancel = this.#clock.after(READER_STALL, look);
+    };
+    cancel = this.#clock.after(READER_STALL, look);
+    return () => cancel();
+  }
+}
+
+function streams(pathname: string): boolean {
+  return pathname === '/api/v1/tail' || pathname === '/api/v1/export';
+}
+
+function urlOf(req: IncomingMessage): URL {
+  // Routes are plain words: nothing has to be decoded, so `%2e%2e` and `//` find nothing.
+  const url = URL.parse(req.url ?? '/', 'http://gateway');
+  if (url === null || !(req.url ?? '/').startsWith('/')) throw new HttpError(400, 'bad-request', 'the URL is malformed');
+  return url;
+}
+
+async function jsonBody(req: IncomingMessage): Promise<Record<string, unknown>> {
+  const tooLarge = () => new HttpError(413, 'too-large', `a body has at most ${MAX_BODY} bytes`);
+  if (Number(req.headers['content-length'] ?? 0) > MAX_BODY) throw tooLarge();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of req as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) throw tooLarge();
+    chunks.push(chunk);
+  }
+  if (size === 0) return {};
+  let body: unknown;
+  try {
+    body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (cause) {
+    throw new HttpError(400, 'bad-json', `the body is not JSON: ${cause instanceof Error ? cause.message : ''}`);
+  }
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new HttpError(400, 'bad-json', 'the body is not an object');
+  return body as Record<string, unknown>;
+}
+
+function word(body: Readonly<Record<string, unknown>>, key: string): string {
+  const value = body[key];
+  if (typeof value !== 'string' || value === '' || value.length > 200)
+    throw new HttpError(400, 'request-invalid', `the body needs "${key}", a text`);
+  return value;
+}
+
+function exportQuery(url: URL, now: number): ExportQuery {
+  const known = new Set(['from', 'to', 'points', 'format']);
+  for (const key of url.searchParams.keys())
+    if (!known.has(key)) throw new HttpError(400, 'request-invalid', `an export knows from, to, points and format, not "${key}"`);
+  const format = url.searchParams.get('format') ?? 'csv';
+  if (format !== 'csv' && format !== 'jsonl') throw new HttpError(400, 'request-invalid', 'format is csv or jsonl');
+  const points = url.searchParams
+    .get('points')
+    ?.split(',')
+    .filter((p) => p !== '');
+  if (points !== undefined && points.length > MAX_POINTS)
+    throw new HttpError(400, 'request-invalid', `at most ${MAX_POINTS} points; leave the list out for all`);
+  return {
+    format,
+    points: points?.length === 0 ? undefined : points,
+    from: timeOf(url.searchParams.get('from'), 'from', now),
+    to: timeOf(url.searchParams.get('to'), 'to', now),
+  };
+}
+
+/** `2026-11-25T10:00:00Z`, UTC milliseconds, or a duration before now: `24h`. */
+function timeOf(text: string | null, key: string, now: number): number | undefined {
+  if (text === null || text === '') return undefined;
+  const ago = parseDuration(text);
+  const time = ago !== undefined ? now - ago : /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (!Number.isFinite(time))
+    throw new HttpError(
+      400,
+      'request-invalid',
+      `${key} is no time: write 2026-11-25T10:00:00Z, UTC milliseconds, or 24h for a day ago`,
+    );
+  return time;
+}

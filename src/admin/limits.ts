@@ -1,0 +1,28 @@
+/** Every bound of the local API. Sizes in bytes, times in milliseconds. */
+export const MAX_CONNECTIONS = 32;
+export const MAX_HEADERS = 8 * 1024;
+export const MAX_URL = 4 * 1024;
+export const MAX_BODY = 64 * 1024;
+export const HEADERS_WITHIN = 5_000;
+export const REQUEST_WITHIN = 10_000;
+export const KEEP_ALIVE = 5_000;
+/** How often late requests are looked for. */
+export const CHECK_EVERY = 5_000;
+/** An export or tail whose reader takes nothing for this long is ended. */
+export const READER_STALL = 60_000;
+
+/** Long answers at one time; more are refused with 503. */
+export const MAX_TAILS = 8;
+export const MAX_EXPORTS = 2;
+/** Names in one `points=` of an export. */
+export const MAX_POINTS = 1_000;
+
+/** Bytes waiting for one tail; from then on readings are conflated and alarms kept up to these numbers. */
+export const TAIL_UNSENT = 256 * 1024;
+export const TAIL_READINGS = 2_000;
+export const TAIL_ALARMS = 100;
+
+export const LISTEN_RETRY_MIN = 500;
+export const LISTEN_RETRY_MAX = 30_000;
+/** `stop()` closes by force after this. */
+export const STOP_WITHIN = 500;

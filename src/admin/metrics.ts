@@ -1,0 +1,223 @@
+/**
+ * `/metrics`: one table of all metrics, written as OpenMetrics text 1.0. Written here and not with prom-client, which
+ * costs 14 MB of memory on import. docs/metrics.md repeats the table; a test holds them equal.
+ */
+import type { DeviceCounters, DeviceStatus } from '../core/ports.ts';
+import type { ProcessStatus } from './process-meter.ts';
+import type { ForwarderStatus, GatewayStatus } from './target.ts';
+
+export interface StatusReport extends GatewayStatus {
+  readonly process: ProcessStatus;
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [labels: Labels, value: number | null | undefined];
+
+export interface Metric {
+  /** Of the family: without `_total` and `_info`. */
+  readonly name: string;
+  readonly type: 'gauge' | 'counter' | 'info';
+  /** Where given, the name ends with it. */
+  readonly unit?: 'seconds' | 'bytes' | 'ratio' | undefined;
+  readonly labels: readonly string[];
+  readonly help: string;
+  readonly read: (report: StatusReport) => Iterable<Sample>;
+}
+
+const one = (value: number | null | undefined): Sample[] => [[{}, value]];
+const flag = (on: boolean): number => (on ? 1 : 0);
+const seconds = (ms: number): number => ms / 1000;
+
+type Read<T> = (item: T, report: StatusReport) => number | null | undefined;
+
+function single(
+  name: string,
+  type: 'gauge' | 'counter',
+  help: string,
+  read: (r: StatusReport) => number | null | undefined,
+): Metric {
+  return { name, type, unit: unitOf(name), labels: [], help, read: (r) => one(read(r)) };
+}
+function device(name: string, type: 'gauge' | 'counter', help: string, read: Read<DeviceStatus>): Metric {
+  const samples = function* (r: StatusReport): Generator<Sample> {
+    for (const bus of r.buses) for (const d of bus.devices) yield [{ bus: bus.name, device: d.name }, read(d, r)];
+  };
+  return { name, type, unit: unitOf(name), labels: ['bus', 'device'], help, read: samples };
+}
+function deviceCounter(name: string, help: string, key: keyof DeviceCounters): Metric {
+  return device(name, 'counter', help, (d) => d.counters[key]);
+}
+function forwarder(name: string, type: 'gauge' | 'counter', help: string, read: Read<ForwarderStatus>): Metric {
+  const samples = (r: StatusReport) => r.forwarders.map((f): Sample => [{ forwarder: f.name }, read(f, r)]);
+  return { name, type, unit: unitOf(name), labels: ['forwarder'], help, read: samples };
+}
+function broker(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['broker']>>): Metric {
+  const samples = (r: StatusReport) => (r.broker === undefined ? [] : one(read(r.broker, r)));
+  return { name, type, unit: unitOf(name), labels: [], help, read: samples };
+}
+function unitOf(name: string): Metric['unit'] {
+  return (['seconds', 'bytes', 'ratio'] as const).find((unit) => name.endsWith(`_${unit}`));
+}
+
+export const METRICS: readonly Metric[] = [
+  {
+    ...{ name: 'sluice_build', type: 'info', labels: ['version', 'gateway'] },
+    help: 'Version of the software and id of the gateway.',
+    read: (r) => [[{ version: r.gateway.version, gateway: r.gateway.id }, 1]],
+  },
+  single('sluice_uptime_seconds', 'gauge', 'Time since the daemon started.', (r) => r.gateway.uptime),
+  single('sluice_clock_known', 'gauge', '1 when the wall clock is known, 0 while it is estimated.', (r) => flag(r.clock.known)),
+
+  {
+    ...{ name: 'sluice_bus_open', type: 'gauge', labels: ['bus', 'protocol'] },
+    help: '1 while the port or connection of the bus is open.',
+    read: (r) => r.buses.map((b): Sample => [{ bus: b.name, protocol: b.protocol }, flag(b.state === 'open')]),
+  },
+  device('sluice_device_answering', 'gauge', '1 while the device answers.', (d) => flag(d.state === 'answering')),
+  device('sluice_device_last_reply_age_seconds', 'gauge', 'Time since the last good reply.', (d, r) =>
+    d.lastReply === undefined ? undefined : Math.max(0, seconds(r.gateway.monotonic - d.lastReply)),
+  ),
+  deviceCounter('sluice_device_requests', 'Requests sent.', 'requests'),
+  deviceCounter('sluice_device_replies', 'Good replies and frames.', 'replies'),
+  deviceCounter('sluice_device_timeouts', 'Requests without an answer in time.', 'timeouts'),
+  deviceCounter('sluice_device_exceptions', 'Modbus exceptions.', 'exceptions'),
+  deviceCounter('sluice_device_crc_errors', 'Replies and frames with a wrong checksum.', 'crcErrors'),
+  deviceCounter('sluice_device_bad_replies', 'Replies and frames refused for another cause.', 'badReplies'),
+  deviceCounter('sluice_device_late_replies', 'Replies that came after their time-out and were thrown away.', 'lateReplies'),
+  deviceCounter('sluice_device_skipped_bytes', 'Serial bytes skipped while looking for a frame.', 'skippedBytes'),
+  device('sluice_device_reply_seconds', 'counter', 'Sum of all reply times; divide by replies.', (d) =>
+    seconds(d.counters.latencySum),
+  ),
+  device('sluice_device_last_reply_time_seconds', 'gauge', 'How long the last reply took.', (d) =>
+    seconds(d.counters.latencyLast),
+  ),
+  device('sluice_device_longest_reply_time_seconds', 'gauge', 'The longest reply since the start.', (d) =>
+    seconds(d.counters.latencyMax),
+  ),
+
+  single('sluice_log_records', 'gauge', 'Depth of the log: records and notices kept.', (r) => r.log.records),
+  single('sluice_log_bytes', 'gauge', 'Size of all files of the log.', (r) => r.log.bytes),
+  single('sluice_log_limit_bytes', 'gauge', 'What buffer.maxSize allows.', (r) => r.log.maxBytes),
+  single('sluice_log_pending_readings', 'gauge', 'Readings that wait for the next commit.', (r) => r.log.pending),
+  single('sluice_log_oldest_unsent_age_seconds', 'gauge', 'Age of the oldest record not delivered; 0 when all are.', (r) =>
+    r.log.oldestUnsent === null ? 0 : Math.max(0, seconds(r.gateway.time - r.log.oldestUnsent)),
+  ),
+  single('sluice_log_last_commit_age_seconds', 'gauge', 'Time since the last commit.', (r) =>
+    r.log.lastCommit === null ? undefined : Math.max(0, seconds(r.gateway.time - r.log.lastCommit)),
+  ),
+  single('sluice_log_commits', 'counter', 'Commits.', (r) => r.log.commits),
+  single('sluice_log_appended_readings', 'counter', 'Readings taken into the log.', (r) => r.log.appended),
+  single('sluice_log_dropped_readings', 'counter', 'Readings dropped because the log was full.', (r) => r.log.dropped),
+  single(
+    'sluice_log_faults',
+    'gauge',
+    'Things that are wrong with the log now; `sluice status` says which.',
+    (r) => r.log.faults.length,
+  ),
+
+  forwarder('sluice_forwarder_connected', 'gauge', '1 while connected.', (f) => flag(f.state === 'connected')),
+  forwarder('sluice_forwarder_live', 'gauge', '1 while records go to `data` as they come.', (f) => flag(f.mode === 'live')),
+  {
+    ...{ name: 'sluice_forwarder_lag_seconds', type: 'gauge', unit: 'seconds', labels: ['forwarder', 'lane'] },
+    help: 'Age of the oldest undelivered record of the lane (`data` or `history`).',
+    read: (r) =>
+      r.forwarders.flatMap((f): Sample[] => [
+        [{ forwarder: f.name, lane: 'data' }, seconds(f.lag.data)],
+        [{ forwarder: f.name, lane: 'history' }, seconds(f.lag.history)],
+      ]),
+  },
+  forwarder('sluice_forwarder_last_ack_age_seconds', 'gauge', 'Time since the last acknowledgement.', (f, r) =>
+    f.lastAck === null ? undefined : Math.max(0, seconds(r.gateway.time - f.lastAck)),
+  ),
+  forwarder('sluice_forwarder_connects', 'counter', 'Connections established.', (f) => f.counters.connects),
+  forwarder('sluice_forwarder_published_batches', 'counter', 'Batches handed over.', (f) => f.counters.published),
+  forwarder('sluice_forwarder_acked_batches', 'counter', 'Batches acknowledged.', (f) => f.counters.acked),
+  forwarder('sluice_forwarder_refused_batches', 'counter', 'Batches refused for good.', (f) => f.counters.refused),
+  forwarder('sluice_forwarder_retries', 'counter', 'Batches sent again.', (f) => f.counters.retries),
+  forwarder('sluice_forwarder_readings', 'counter', 'Readings acknowledged.', (f) => f.counters.readings),
+  forwarder('sluice_forwarder_bytes', 'counter', 'Payload bytes acknowledged.', (f) => f.counters.bytes),
+
+  broker('sluice_broker_listening', 'gauge', '1 while the embedded broker listens.', (b) => flag(b.state === 'listening')),
+  broker('sluice_broker_clients', 'gauge', 'Connected MQTT clients.', (b) => b.clients),
+  broker('sluice_broker_sessions', 'gauge', 'Persistent sessions, their clients connected or not.', (b) => b.sessions),
+  broker('sluice_broker_queued_messages', 'gauge', 'Messages queued for sessions.', (b) => b.queuedMessages),
+  broker('sluice_broker_queued_bytes', 'gauge', 'Payload bytes queued for sessions.', (b) => b.queuedBytes),
+  broker('sluice_broker_unsent_bytes', 'gauge', 'Bytes that wait for connected clients.', (b) => b.unsentBytes),
+  broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),
+  {
+    ...{ name: 'sluice_broker_dropped_messages', type: 'counter', labels: ['why'] },
+    help: 'Messages that a subscriber did not get: `sessions` (queue full), `slow` (did not keep up), `busy` (broker).',
+    read: (r) => Object.entries(r.broker?.dropped ?? {}).map(([why, n]): Sample => [{ why }, n]),
+  },
+  {
+    ...{ name: 'sluice_broker_refused', type: 'counter', labels: ['what'] },
+    help: '`connections` closed because there were too many, and `clients` that broke a rule.',
+    read: (r) => Object.entries(r.broker?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
+  },
+
+  {
+    ...{ name: 'sluice_alarms', type: 'gauge', labels: ['severity'] },
+    help: 'Alarms that are active or not acknowledged.',
+    read: (r) =>
+      (['info', 'warning', 'critical'] as const).map(
+        (severity): Sample => [{ severity }, r.alarms.filter((a) => a.severity === severity).length],
+      ),
+  },
+
+  single('sluice_event_loop_delay_p50_seconds', 'gauge', 'Median lateness of the event loop in the last minutes.', (r) =>
+    seconds(r.process.eventLoop.p50),
+  ),
+  single('sluice_event_loop_delay_p99_seconds', 'gauge', '99th percentile of it.', (r) => seconds(r.process.eventLoop.p99)),
+  single('sluice_event_loop_delay_max_seconds', 'gauge', 'The longest of it.', (r) => seconds(r.process.eventLoop.max)),
+  single(
+    'sluice_event_loop_busy_ratio',
+    'gauge',
+    'Share of time that the event loop was busy, 0 to 1.',
+    (r) => r.process.eventLoop.utilization,
+  ),
+  single('sluice_process_cpu_seconds', 'counter', 'User and system time of the process.', (r) => r.process.cpu),
+  single('sluice_process_resident_memory_bytes', 'gauge', 'Resident memory of the process.', (r) => r.process.memory.resident),
+  single('sluice_process_heap_bytes', 'gauge', 'JavaScript heap in use.', (r) => r.process.memory.heap),
+  single(
+    'sluice_process_external_memory_bytes',
+    'gauge',
+    'Memory of buffers outside the heap.',
+    (r) => r.process.memory.external,
+  ),
+];
+
+export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+
+export function metricsText(report: StatusReport): string {
+  const lines: string[] = [];
+  for (const metric of METRICS) {
+    const samples = [...metric.read(report)].filter(([, value]) => value !== null && value !== undefined);
+    if (samples.length === 0) continue;
+    lines.push(`# TYPE ${metric.name} ${metric.type}`);
+    if (metric.unit !== undefined) lines.push(`# UNIT ${metric.name} ${metric.unit}`);
+    lines.push(`# HELP ${metric.name} ${escaped(metric.help)}`);
+    const name = sampleName(metric);
+    for (const [labels, value] of samples) lines.push(`${name}${labelText(labels)} ${value}`);
+  }
+  return `${lines.join('\n')}\n# EOF\n`;
+}
+
+/** The name that queries use. */
+export function sampleName(metric: Metric): string {
+  return metric.name + (metric.type === 'counter' ? '_total' : metric.type === 'info' ? '_info' : '');
+}
+
+/** The table of docs/metrics.md. */
+export function metricsTable(): string {
+  const rows = METRICS.map((m) => `| \`${sampleName(m)}\` | ${m.type} | ${m.labels.join(', ')} | ${m.help} |`);
+  return ['| name | type | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');
+}
+
+function labelText(labels: Labels): string {
+  const parts = Object.entries(labels).map(([key, value]) => `${key}="${escaped(value)}"`);
+  return parts.length === 0 ? '' : `{${parts.join(',')}}`;
+}
+
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}

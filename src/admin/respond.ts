@@ -1,0 +1,94 @@
+/** Answers of the local API: JSON, errors as `{error: {code, message}}`, the same headers on all. */
+import type { ServerResponse } from 'node:http';
+import { SluiceError, toError } from '../core/errors.ts';
+
+/** An error with its HTTP status, for what is wrong with the request itself. */
+export class HttpError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+    super(message);
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
+  }
+}
+
+// Nothing here is a page: it may not be framed, sniffed, cached or read by another site.
+const HEADERS: Readonly<Record<string, string>> = {
+  'Cache-Control': 'no-store',
+  'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
+export function head(res: ServerResponse, status: number, type: string, headers: Readonly<Record<string, string>> = {}): void {
+  res.writeHead(status, { ...HEADERS, 'Content-Type': type, ...headers });
+}
+
+export function sendText(res: ServerResponse, status: number, type: string, text: string, headers = {}): void {
+  head(res, status, type, { 'Content-Length': String(Buffer.byteLength(text)), ...headers });
+  res.end(text);
+}
+
+export function sendJson(res: ServerResponse, status: number, body: unknown, headers = {}): void {
+  sendText(res, status, 'application/json; charset=utf-8', `${jsonText(body)}\n`, headers);
+}
+
+/** JSON, with 64-bit integers as texts. */
+export function jsonText(body: unknown): string {
+  return JSON.stringify(body, (_key, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+}
+
+export function sendError(res: ServerResponse, thrown: unknown): void {
+  const { status, code, message, headers } = described(thrown);
+  if (res.headersSent) {
+    // Too late for a status: a broken transfer is the only honest sign.
+    res.destroy();
+    return;
+  }
+  sendJson(res, status, { error: { code, message } }, headers);
+}
+
+function described(thrown: unknown): {
+  status: number;
+  code: string;
+  message: string;
+  headers: Readonly<Record<string, string>>;
+} {
+  if (thrown instanceof HttpError) return thrown;
+  if (!(thrown instanceof SluiceError)) return { status: 500, code: 'internal', message: toError(thrown).message, headers: {} };
+  return { status: statusOf(thrown), code: thrown.code, message: thrown.message, headers: {} };
+}
+
+function statusOf(error: SluiceError): number {
+  switch (error.code) {
+    case 'not-found':
+      return 404;
+    case 'usage':
+    case 'request-invalid':
+      return 400;
+    case 'config-invalid':
+    case 'config-unreadable':
+    case 'secret-missing':
+      return 422;
+    case 'timeout':
+      return 504;
+    case 'crc':
+    case 'bad-reply':
+    case 'exception':
+    case 'bus-open':
+    case 'bus-closed':
+      return 502;
+    case 'log-open':
+    case 'log-read':
+    case 'log-write':
+      return 503;
+    default:
+      return 500;
+  }
+}

@@ -1,0 +1,96 @@
+/** A gateway that says what a test wants to hear. */
+
+import type {
+  AdminTarget,
+  ExportQuery,
+  GatewayStatus,
+  ReadReply,
+  ReadyReport,
+  ReloadReply,
+  TailItem,
+} from '../../src/admin/target.ts';
+import { SluiceError } from '../../src/core/errors.ts';
+
+export class FakeTarget implements AdminTarget {
+  readonly listeners = new Set<(item: TailItem) => void>();
+  readyReport: ReadyReport = { ready: true, reasons: [] };
+  exported: ExportQuery | undefined;
+  /** Pieces of the next export. */
+  pieces: () => AsyncIterable<string> = async function* () {
+    yield 'time,point,value\n';
+  };
+  exportsEnded = 0;
+  reloads = 0;
+
+  status(): GatewayStatus {
+    return statusOf();
+  }
+  ready(): ReadyReport {
+    return this.readyReport;
+  }
+  tail(listener: (item: TailItem) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+  say(item: TailItem): void {
+    for (const listener of this.listeners) listener(item);
+  }
+  async read(device: string): Promise<ReadReply> {
+    if (device === 'mute') throw new SluiceError('timeout', 'mute did not answer within 1s');
+    if (device !== 'fridge') throw new SluiceError('not-found', `there is no device ${device}`);
+    return { device, readings: [{ time: 1, point: 'temperature', value: 4.5, unit: 'Cel', quality: 'good' }] };
+  }
+  async reload(): Promise<ReloadReply> {
+    this.reloads++;
+    return { changes: ['rule warm was added'], warnings: [] };
+  }
+  async *export(query: ExportQuery): AsyncIterable<string> {
+    this.exported = query;
+    try {
+      yield* this.pieces();
+    } finally {
+      this.exportsEnded++;
+    }
+  }
+}
+
+export function statusOf(): GatewayStatus {
+  const counters = {
+    ...{ requests: 10, replies: 8, timeouts: 2, exceptions: 0, crcErrors: 1, badReplies: 0, lateReplies: 0, skippedBytes: 7 },
+    ...{ latencyLast: 12.5, latencyMax: 40, latencySum: 130 },
+  };
+  return {
+    gateway: { id: 'g1', version: '0.1.0', boot: 'b1', uptime: 12.5, time: 1_795_000_010_000, monotonic: 12_500 },
+    clock: { known: true, source: 'ntp' },
+    buses: [
+      {
+        ...{ name: 'field', protocol: 'modbus-rtu', state: 'open' },
+        devices: [
+          { name: 'fridge', state: 'answering', lastReply: 12_000, counters },
+          { name: 'mute', state: 'silent', fault: 'no answer', counters },
+        ],
+      },
+    ],
+    log: {
+      ...{ id: 'k3v9q2', records: 100, oldestUnsent: 1_795_000_000_000, bytes: 4096, maxBytes: 65_536, pending: 3 },
+      ...{ lastCommit: 1_795_000_009_000, commits: 5, appended: 1000, dropped: 0, faults: [] },
+    },
+    forwarders: [
+      {
+        ...{ name: 'cloud', type: 'mqtt', url: 'mqtt://127.0.0.1:1', state: 'connected', mode: 'live', lastAck: null },
+        lag: { data: 250, history: 0 },
+        counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000 },
+      },
+    ],
+    broker: {
+      ...{ state: 'listening', clients: 1, sessions: 0, queuedMessages: 0, queuedBytes: 0, unsentBytes: 0, published: 5 },
+      ...{ dropped: { sessions: 1, slow: 2, busy: 3 }, refused: { connections: 4, clients: 5 } },
+    },
+    alarms: [
+      {
+        ...{ rule: 'warm', state: 'active-unacknowledged', severity: 'critical', point: 'fridge.temperature', value: 9 },
+        ...{ since: 1_795_000_000_000, occurrence: 2, message: 'too "warm"\n' },
+      },
+    ],
+  };
+}

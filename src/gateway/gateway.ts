@@ -12,7 +12,7 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
-import type { Inventory } from '../core/ports.ts';
+import type { Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Upstream } from '../forwarders/mqtt/upstream.ts';
@@ -49,6 +49,8 @@ export class Gateway {
   #losses: LossReport | undefined;
   #admin: AdminServer | undefined;
   #running = false;
+  /** The newest transition of each rule, for the retained topics of a broker that starts. */
+  readonly #lastAlarms = new Map<string, NoticeMessage>();
   #reloading: Promise<unknown> = Promise.resolve();
   readonly #onFatal: (error: Error) => void;
 
@@ -163,6 +165,14 @@ export class Gateway {
       onAlarm: (t) => this.logger.warn({ rule: t.rule, state: t.state, severity: t.severity, point: t.point }, t.message),
     });
     this.#losses = new LossReport(this.clock, (event) => this.ingest.event(event));
+    for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
+    this.#ingest.add({
+      record: () => {},
+      notice: (notice) => {
+        if (notice.kind === 'alarm') this.#lastAlarms.set(notice.key, notice);
+      },
+      inventory: () => {},
+    });
     this.#told(log);
     this.#ingest.tick();
     await this.#setBroker(config);
@@ -220,6 +230,7 @@ export class Gateway {
     this.#setInventory(config, field.shapes);
     this.ingest.reloaded(transitions);
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
+    for (const rule of goneRules) this.#lastAlarms.delete(rule);
     changed.push(...(await this.#reloadUpstreams(config)));
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');
@@ -292,6 +303,7 @@ export class Gateway {
     });
     this.#broker = broker;
     broker.inventory(this.#inventory);
+    for (const alarm of this.#lastAlarms.values()) if (config.rules.has(alarm.key)) broker.notice(alarm);
     this.ingest.add(broker);
     broker.start();
   }

@@ -12,6 +12,7 @@ import { decodeBlock, encodeBlock } from '../codecs/blocks.ts';
 import { readEntries, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
+import type { NoticeMessage } from '../core/ports.ts';
 import { ABSENT } from '../core/reasons.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import {
@@ -32,6 +33,7 @@ import type { CommitRequest, CommitResult } from './messages.ts';
 const BLOCK_READINGS = 20_000;
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
+const DROP_NOTICES = 1000;
 /** Room that must be left for the write-ahead file and the pages of a commit. */
 const HEADROOM = 256 * 1024;
 const TRIED_AGAIN = '.damaged';
@@ -192,6 +194,16 @@ export class LogDatabase {
     else this.db.prepare('insert or replace into alarm (rule, state) values (?, ?)').run(rule, JSON.stringify(state));
   }
 
+  /** The newest transition of each rule. */
+  lastAlarms(): NoticeMessage[] {
+    return this.db
+      .prepare<[], { id: number; key: string; body: string }>(
+        "select max(id) as id, key, body from notice where kind = 'alarm' group by key",
+      )
+      .all()
+      .map((r) => ({ kind: 'alarm', key: r.key, seq: seqOf(r.id), json: r.body }));
+  }
+
   inventory(): { revision: number; body: string } | undefined {
     return this.db
       .prepare<[], { revision: number; body: string }>('select revision, body from inventory order by revision desc limit 1')
@@ -310,11 +322,16 @@ export class LogDatabase {
       this.bytes() - statSize(this.file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
     const oldest = this.db.prepare<[], BlockRow>('select * from block order by id limit 1');
     const remove = this.db.prepare('delete from block where id = ?');
+    const oldestNotices = this.db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
     const removeNotices = this.db.prepare('delete from notice where id < ?');
     let expired = 0;
     for (let i = 0; i < DROP_BLOCKS; i++) {
       const row = oldest.get();
-      if (row === undefined) break;
+      if (row === undefined) {
+        // Alarms and events go last, and only for room.
+        if (full()) removed.records += oldestNotices.run(DROP_NOTICES).changes;
+        break;
+      }
       const tooOld = request.wall !== undefined && this.#wallOf(row) < request.wall - request.maxAge;
       if (!tooOld && !full()) break;
       expired += this.#countLost(row, request.active, lost) ? 0 : row.records;

@@ -1,5 +1,6 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
 import type { Shape } from '../core/point.ts';
+import type { NoticeMessage } from '../core/ports.ts';
 import type { Lane } from './lanes.ts';
 import type { ClockSegment, ForwarderState } from './layout.ts';
 import type { Chunk } from './pending.ts';
@@ -24,6 +25,8 @@ export interface Opened {
   readonly shapes: readonly (readonly [id: number, shape: Shape])[];
   readonly forwarders: readonly ForwarderState[];
   readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  /** The newest transition of each rule that the log still holds: retained topics are rebuilt from them. */
+  readonly lastAlarms: readonly NoticeMessage[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;
   readonly recovered: { readonly records: number; readonly notices: number };
   /** Path that a damaged file was moved to. */

@@ -18,7 +18,7 @@ interface TailPart {
   readonly log: string;
   readonly boot: number;
   readonly inventory: number;
-  readonly clock: readonly ClockSegment[];
+  clock: readonly ClockSegment[];
   readonly records: LogRecord[];
   readonly notices: StoredNotice[];
   readonly lanes: Map<string, LaneState>;
@@ -48,9 +48,10 @@ export function readTail(runtimeDir: string): TailPart[] {
         if (state.type === 'segment') {
           part = { ...state, records: [], notices: [], lanes: new Map(), handed: new Map(), alarms: new Map() };
           parts.push(part);
-        } else if (state.type === 'lanes') part?.lanes.set(state.forwarder, state.state);
+        } else if (part !== undefined && state.type === 'clock') part.clock = state.clock;
+        else if (state.type === 'lanes') part?.lanes.set(state.forwarder, state.state);
         else if (state.type === 'handed') part?.handed.set(state.forwarder, state.last);
-        else part?.alarms.set(state.rule, state.state);
+        else if (state.type === 'alarm') part?.alarms.set(state.rule, state.state);
       } else if (entry.kind === 'record') part?.records.push(entry.record);
       else if (entry.kind === 'notice') part?.notices.push(entry.notice);
     }
@@ -90,6 +91,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
       shapes: database.shapes(),
       forwarders: database.forwarders(),
       alarms: database.alarms(),
+      lastAlarms: database.lastAlarms(),
       inventory: database.inventory(),
       recovered,
       quarantined: database.quarantined,

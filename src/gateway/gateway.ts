@@ -231,6 +231,7 @@ export class Gateway {
     this.ingest.reloaded(transitions);
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
+    this.#broker?.rules(config.rules.keys());
     changed.push(...(await this.#reloadUpstreams(config)));
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');

@@ -3,4 +3,6 @@
 set -u
 ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 sh "$ROOT/scripts/setup.sh" || exit 1
-exec "$ROOT/bin/sluice" demo "$@"
+. "$ROOT/bin/find-node.sh"
+find_node
+exec "$NODE" "$ROOT/dist/cli/demo/main.js" "$@"

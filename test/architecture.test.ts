@@ -20,13 +20,11 @@ const OWNERS: Record<string, readonly string[]> = {
   'modbus-serial': ['drivers'],
   'nmea-simple': ['codecs'],
   aedes: ['forwarders'],
-  'aedes-persistence': ['forwarders'],
   mqtt: ['forwarders'],
   yaml: ['config'],
   zod: ['config', 'drivers', 'rules', 'forwarders', 'gateway'],
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
-  'prom-client': ['admin'],
   commander: ['cli'],
 };
 const LIMIT = 500;

@@ -1,13 +1,14 @@
 /** What a new user sees: the demonstration, and its platform against a real MQTT client. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import mqtt from 'mqtt';
+import { request } from '../../src/admin/client.ts';
 import { Platform } from '../../src/cli/demo/platform.ts';
 import { startChild } from '../fakes/child.ts';
 import { freePort } from '../fakes/free-port.ts';
 import { scratch } from '../fakes/scratch.ts';
+import { waitFor } from '../fakes/wait-for.ts';
 
 const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'demo', 'main.ts');
 
@@ -22,8 +23,17 @@ test('the demonstration reads, alarms and delivers, ends by a signal, and can be
     );
     if (!again) await demo.line(/Alarm fridge-warm: active-unacknowledged/);
     assert.equal(await demo.stop('SIGINT'), 0, demo.stderr.join('\n'));
-    assert.ok(!existsSync(path.join(folder, 'gateway.pid')));
   }
+  // Killed, it leaves no gateway behind.
+  const killed = startChild(t, process.execPath, [MAIN, '--plain', '--folder', folder]);
+  await killed.line(/upstream: connected/);
+  await killed.stop('SIGKILL');
+  await waitFor('the gateway to follow', () =>
+    request(path.join(folder, 'state', 'sluice.sock'), 'GET', '/healthz').then(
+      () => false,
+      () => true,
+    ),
+  );
 });
 
 test('a wrong option is refused with the right ones', async (t) => {

@@ -4,12 +4,12 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../../admin/client.ts';
+import { SluiceError } from '../../core/errors.ts';
 
 export interface DemoSite {
   readonly folder: string;
   readonly config: string;
   readonly socket: string;
-  readonly pidFile: string;
   readonly brokerPort: number;
   readonly platformPort: number;
   readonly httpPort: number;
@@ -24,9 +24,8 @@ const SERIAL = /^ *# serial\b.*\n(?:.*\n)*? *# end of serial.*\n/gm;
 export async function prepare(folder: string, example: string, hasSerial: boolean): Promise<DemoSite> {
   mkdirSync(folder, { recursive: true });
   const config = path.join(folder, 'gateway.yaml');
-  const pidFile = path.join(folder, 'gateway.pid');
   const socket = path.join(folder, 'state', 'sluice.sock');
-  await endLeftOver(pidFile, config, socket);
+  await waitForEnd(folder, socket);
   rmSync(path.join(folder, 'dust-sensor'), { force: true });
   let yaml = readFileSync(example, 'utf8');
   if (!hasSerial) yaml = yaml.replaceAll(SERIAL, '');
@@ -37,21 +36,13 @@ export async function prepare(folder: string, example: string, hasSerial: boolea
   }
   writeFileSync(config, yaml);
   return {
-    ...{ folder, config, socket, pidFile, hasSerial },
+    ...{ folder, config, socket, hasSerial },
     ...{ brokerPort: chosen.broker, platformPort: chosen.platform, httpPort: chosen.http },
   };
 }
 
-/** A demonstration that was killed leaves its gateway behind, which holds the log and the ports: it is ended politely. */
-async function endLeftOver(pidFile: string, config: string, socket: string): Promise<void> {
-  let pid: number;
-  try {
-    pid = Number(readFileSync(pidFile, 'utf8'));
-    if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(config)) return;
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    return;
-  }
+/** A demonstration that was killed needs some seconds until its gateway has gone. @throws SluiceError `already-running` */
+async function waitForEnd(folder: string, socket: string): Promise<void> {
   for (let i = 0; i < 60; i++) {
     const alive = await request(socket, 'GET', '/healthz').then(
       () => true,
@@ -60,6 +51,7 @@ async function endLeftOver(pidFile: string, config: string, socket: string): Pro
     if (!alive) return;
     await sleep(100);
   }
+  throw new SluiceError('already-running', `a demonstration runs in ${folder}: end it, or give another folder (--folder DIR)`);
 }
 
 function freePort(wanted: number): Promise<number> {

@@ -3,7 +3,7 @@
  * the plot: what happens when. Everything is real but the devices: the platform's listener goes away and comes back.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { request, stream } from '../../admin/client.ts';
 import type { GatewayStatus, TailItem, TailReading } from '../../admin/target.ts';
@@ -75,7 +75,6 @@ export class Demo {
     await end(this.#gateway);
     this.#simulator?.stdin?.end();
     await Promise.all([end(this.#simulator), this.#platform.stop()]);
-    rmSync(this.#site.pidFile, { force: true });
   }
 
   scene(hints: readonly string[]): Scene {
@@ -111,10 +110,11 @@ export class Demo {
 
   #startGateway(): void {
     const log = openSync(path.join(this.#site.folder, 'gateway.log'), 'a');
-    const args = [...FLAGS, this.#main, 'run', '-c', this.#site.config];
-    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['ignore', log, log] });
+    const follow = path.join(import.meta.dirname, `follow-parent${path.extname(this.#main)}`);
+    const args = [...FLAGS, '--import', follow, this.#main, 'run', '-c', this.#site.config];
+    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['ignore', log, log, 'ipc'] });
+    closeSync(log);
     this.#gateway = child;
-    writeFileSync(this.#site.pidFile, String(child.pid));
     child.once('exit', () => this.#ended('the gateway', `see ${path.join(this.#site.folder, 'gateway.log')}`));
   }
 

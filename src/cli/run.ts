@@ -9,6 +9,16 @@ import { validConfig } from './config-file.ts';
 const STOP_WITHIN = 5000;
 
 export async function run(options: { config: string; logLevel: string }): Promise<void> {
+  // First of all: a signal that comes while the gateway starts is kept, and one that comes twice does not cut the stop.
+  const { promise: stop, resolve } = Promise.withResolvers<string>();
+  process.on('SIGTERM', resolve);
+  process.on('SIGINT', resolve);
+  let hangup: (() => void) | undefined;
+  let hungUp = false;
+  process.on('SIGHUP', () => {
+    hungUp = true;
+    hangup?.();
+  });
   const { config, warnings } = validConfig(options.config);
   const logger = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);
@@ -28,24 +38,23 @@ export async function run(options: { config: string; logLevel: string }): Promis
     for (const warning of next.warnings) logger.warn({}, warning);
     return { changes: await gateway.reload(next.config), warnings: next.warnings };
   };
-  const stop = new Promise<string>((resolve) => {
-    process.once('SIGTERM', resolve);
-    process.once('SIGINT', resolve);
+  const bounded = stop.then((signal) => {
+    logger.info({ signal }, 'Stopping.');
+    setTimeout(() => {
+      logger.warn({}, 'The stop took too long and was cut; the next start takes up what was not committed.');
+      process.exit(0);
+    }, STOP_WITHIN);
   });
-  process.on('SIGHUP', () => {
+  await gateway.start(reload);
+  hangup = () => {
     reload().catch((thrown: unknown) =>
       logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
     );
-  });
-  await gateway.start(reload);
-  const signal = await stop;
-  logger.info({ signal }, 'Stopping.');
-  const late = setTimeout(() => {
-    logger.warn({}, 'The stop took too long and was cut; the next start takes up what was not committed.');
-    process.exit(0);
-  }, STOP_WITHIN);
+  };
+  // The file may have changed between its reading and now.
+  if (hungUp) hangup();
+  await bounded;
   await gateway.stop();
-  clearTimeout(late);
   logger.info({}, 'Stopped.');
   process.exit(0);
 }

@@ -30,6 +30,8 @@ export interface DrainOptions {
   readonly clock: Clock;
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
+  /** Whether a rule still exists: the last transitions of one that is gone are told, and its topic stays cleared. */
+  readonly retains: (rule: string) => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
   readonly sent: (batch: OutBatch) => void;
   readonly delivered: (batch: OutBatch) => void;
@@ -161,7 +163,8 @@ export class Drain {
         if (topics.has(topic)) break;
         topics.set(topic, notice);
       }
-      await Promise.all([...topics].map(([topic, notice]) => this.#send(topic, notice.json, notice.kind === 'alarm', notice)));
+      const retain = (notice: OutNotice) => notice.kind === 'alarm' && this.#options.retains(notice.key);
+      await Promise.all([...topics].map(([topic, notice]) => this.#send(topic, notice.json, retain(notice), notice)));
       outlet.noticesDone([...topics.values()].at(-1) as OutNotice);
     }
   }

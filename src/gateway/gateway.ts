@@ -2,14 +2,14 @@
  * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { AdminServer } from '../admin/admin-server.ts';
 import { FORMATS } from '../codecs/formats.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { Inventory, NoticeMessage } from '../core/ports.ts';
@@ -29,8 +29,8 @@ import { LossReport } from './loss-report.ts';
 import { Plant } from './plant.ts';
 import { createBus, createUpstream, loadBroker } from './registry-create.ts';
 
-/** Of the 5 s that a stop may take: forwarders have this long to be acknowledged, the log to be committed. */
-const STOP = { forwarders: 2500, log: 1500 };
+/** Of the 5 s that a stop may take, milliseconds: a reload under way, the buses, forwarders until acknowledged, the log. */
+const STOP = { reload: 300, buses: 1500, forwarders: 1700, log: 1000 };
 
 export class Gateway {
   readonly clock: Clock;
@@ -49,6 +49,7 @@ export class Gateway {
   #losses: LossReport | undefined;
   #admin: AdminServer | undefined;
   #running = false;
+  #stopping = false;
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
   #reloading: Promise<unknown> = Promise.resolve();
@@ -114,7 +115,7 @@ export class Gateway {
    */
   async start(reload: () => Promise<{ changes: string[]; warnings: string[] }>): Promise<void> {
     const { config } = this;
-    mkdirSync(config.gateway.stateDir, { recursive: true, mode: 0o750 });
+    makeStateDir(config.gateway.stateDir);
     // First of all: the socket is the claim to the state directory.
     const admin = new AdminServer({
       target: new Target(this, reload),
@@ -188,16 +189,27 @@ export class Gateway {
     this.logger.info({ gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION }, 'The gateway is running.');
   }
 
-  /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s. */
+  /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
   async stop(): Promise<void> {
-    await this.#reloading.catch(() => undefined);
+    this.#stopping = true;
+    await this.#within(STOP.reload, this.#reloading);
     this.#watch.stop();
     this.#losses?.stop();
-    await this.#plant.stop();
+    await this.#within(STOP.buses, this.#plant.stop());
     this.#ingest?.stop();
-    await Promise.all([...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop()]);
+    // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
+    this.#log?.commitSoon();
+    await this.#within(STOP.forwarders, ...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop());
     await this.#log?.close(STOP.log);
     await this.#admin?.stop();
+  }
+
+  /** Waits for all of it, `ms` at most. */
+  async #within(ms: number, ...work: (Promise<unknown> | undefined)[]): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.clock.after(ms, resolve);
+    await Promise.race([Promise.allSettled(work), late]);
+    cancel();
   }
 
   /**
@@ -211,6 +223,8 @@ export class Gateway {
   }
 
   async #reload(config: GatewayConfig): Promise<string[]> {
+    if (!this.#running || this.#stopping)
+      throw new SluiceError('not-running', 'the gateway is starting or stopping; nothing was changed, ask again when it runs');
     const before = this.config;
     if (
       config.gateway.id !== before.gateway.id ||
@@ -224,6 +238,8 @@ export class Gateway {
     for (const name of before.buses.keys()) if (!config.buses.has(name)) changed.push(`buses.${name} (removed)`);
     const transitions = this.rules.reload(config.rules.values(), this.ingest.moment(), field.shapes);
     if (comparable([...before.rules]) !== comparable([...config.rules])) changed.push('rules');
+    for (const part of ['gateway', 'buffer'] as const)
+      if (comparable(before[part]) !== comparable(config[part])) changed.push(part);
     this.config = config;
     Object.assign(this.log.options, config.buffer);
     await field.apply();
@@ -231,6 +247,7 @@ export class Gateway {
     this.ingest.reloaded(transitions);
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
+    this.#broker?.rules(config.rules.keys());
     this.#broker?.rules(config.rules.keys());
     changed.push(...(await this.#reloadUpstreams(config)));
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
@@ -254,7 +271,8 @@ export class Gateway {
       changed.push(`forwarders.${name}`);
       await forwarder.stop(STOP.forwarders);
       this.#upstreams.delete(name);
-      if (next === undefined) await this.log.release(name);
+      // Not waited for: its commit may be long in coming while the disk refuses.
+      if (next === undefined) void this.log.release(name);
     }
     for (const name of config.forwarders.keys()) {
       if (this.#upstreams.has(name)) continue;
@@ -273,11 +291,15 @@ export class Gateway {
       clock: this.clock,
       logger: this.logger,
       random: Math.random,
-      clockHold: config.gateway.clockHold,
+      clockHold: () => this.config.gateway.clockHold,
       clockKnown: () => this.#watch.known,
       status: () => this.statusMessage(),
       inventory: () => JSON.stringify(this.#inventory),
-      goneRules: this.log.opened.alarms.map(([rule]) => rule).filter((rule) => !config.rules.has(rule)),
+      // Also rules whose removal an earlier run could not tell upstream.
+      goneRules: [
+        ...new Set([...this.log.opened.alarms.map(([rule]) => rule), ...this.log.opened.lastAlarms.map(({ key }) => key)]),
+      ].filter((rule) => !config.rules.has(rule)),
+      hasRule: (rule) => this.config.rules.has(rule),
       event: (event, message, data) => this.ingest.event({ event, severity: 'warning', message, data }),
     });
     this.#upstreams.set(name, { forwarder, fingerprint: comparable(resolved) });
@@ -394,5 +416,19 @@ export class Gateway {
         { runtimeDir: log.runtimeDir.dir },
         'gateway.runtimeDir is not memory-backed: every reading is written to the card.',
       );
+  }
+}
+
+/** @throws SluiceError log-open with words for whoever set it up */
+function makeStateDir(stateDir: string): void {
+  try {
+    mkdirSync(stateDir, { recursive: true, mode: 0o750 });
+    accessSync(stateDir, constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    throw new SluiceError(
+      'log-open',
+      `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. Name a folder that the user of the gateway may write in, or give it to that user with chown`,
+      { cause },
+    );
   }
 }

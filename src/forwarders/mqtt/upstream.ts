@@ -31,14 +31,16 @@ export interface UpstreamOptions {
   /** 0..1, for the jitter. */
   readonly random: () => number;
   /** Milliseconds of connection that data and history wait for a clock that is not known. */
-  readonly clockHold: number;
+  readonly clockHold: () => number;
   /** Whether the clock is known now. */
   readonly clockKnown: () => boolean;
   /** The retained messages of a connection's start. */
   readonly status: () => string;
   readonly inventory: () => string;
-  /** Rules that are gone: their retained topics are cleared. */
+  /** Rules that there were once: the retained topics of those that are gone are cleared. */
   readonly goneRules: readonly string[];
+  /** Whether there is such a rule now. */
+  readonly hasRule: (rule: string) => boolean;
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
   readonly ackTimeout?: number;
 }
@@ -73,6 +75,7 @@ export class Upstream {
   #stopping = false;
   #loop: Promise<void> | undefined;
   #connection: Connection | undefined;
+  #connecting: AbortController | undefined;
   #drain: Drain | undefined;
   #wake: (() => void) | undefined;
   #fault: string | undefined;
@@ -103,6 +106,8 @@ export class Upstream {
     this.#tending?.();
     this.#drain?.finish();
     this.#wake?.();
+    // A broker that takes the connection and never answers is not waited for.
+    this.#connecting?.abort();
     const late = this.#options.clock.after(within, () => this.#connection?.destroy());
     await this.#loop;
     late();
@@ -162,6 +167,7 @@ export class Upstream {
     const address = parseBrokerUrl(settings.url);
     if ('wrong' in address) throw new SluiceError('internal', address.wrong);
     this.#state = 'connecting';
+    this.#connecting = new AbortController();
     const connection = await Connection.open({
       ...address,
       clientId: settings.clientId ?? `sluice-${gateway}-${this.name}`,
@@ -171,7 +177,9 @@ export class Upstream {
       connectTimeout: CONNECT_TIMEOUT,
       ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT,
       clock,
+      signal: this.#connecting.signal,
     });
+    this.#connecting = undefined;
     this.#connection = connection;
     if (this.#stopping) {
       await connection.end(500);
@@ -192,7 +200,8 @@ export class Upstream {
         maxReadings: settings.batch.maxReadings,
         maxAge: settings.batch.maxAge,
         clock,
-        hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold,
+        hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold(),
+        retains: (rule) => this.#options.hasRule(rule),
         refused: (what, error) => this.#refused(what, error),
         sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
@@ -225,7 +234,7 @@ export class Upstream {
     await connection.publish(`${this.#root}/status`, this.#options.status(), true);
     await connection.publish(`${this.#root}/inventory`, this.#options.inventory(), true);
     for (const rule of this.#gone) {
-      await connection.publish(`${this.#root}/alarm/${rule}`, '', true);
+      if (!this.#options.hasRule(rule)) await connection.publish(`${this.#root}/alarm/${rule}`, '', true);
       this.#gone.delete(rule);
     }
   }

@@ -2,6 +2,7 @@
  * Readings per CPU second through decoding and the log alone, all threads of one process: reply bytes → codecs →
  * Log.append → committed. No field bus, no broker. `npm run bench:decode-store`
  */
+import { rmSync } from 'node:fs';
 import path from 'node:path';
 import type { ModbusPoint } from '../src/codecs/modbus-point.ts';
 import { pointInfo } from '../src/codecs/modbus-point.ts';
@@ -34,9 +35,11 @@ async function measure(name: string): Promise<(string | number)[]> {
       const shape = { device: `d${i}`, points: points.map(pointInfo) };
       return { ring, decode: compileRequest(shape, points, 0) };
     });
+    const runtimeDir = path.join('/dev/shm', path.basename(space.folder));
+    space.after(() => rmSync(runtimeDir, { recursive: true, force: true }));
     const log = await Log.open({
       stateDir: path.join(space.folder, 'state'),
-      runtimeDir: process.env.SLUICE_BENCH_RUNTIME ?? path.join('/dev/shm', path.basename(space.folder)),
+      runtimeDir,
       clock: systemClock,
       maxSize: 256 * 1024 ** 2,
       maxAge: 30 * 86_400_000,

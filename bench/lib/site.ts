@@ -39,10 +39,10 @@ export async function countPolls({ child }: Responder): Promise<number> {
 }
 
 /** @returns its port */
-export async function startMosquitto(space: Workspace): Promise<number> {
+export async function startMosquitto(space: Workspace, wanted?: number): Promise<number> {
   const program = findProgram('mosquitto');
   if (program === undefined) throw new Error('this measurement needs Mosquitto: apt-get install -y mosquitto');
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   const file = path.join(space.folder, 'mosquitto.conf');
   writeFileSync(
     file,
@@ -70,7 +70,8 @@ export interface SiteOptions {
   readonly interval: string;
   readonly upstream?: number | undefined;
   readonly batch?: { readonly maxReadings?: number; readonly maxAge?: string } | undefined;
-  readonly embedded?: boolean;
+  /** A port, or true for any. */
+  readonly embedded?: boolean | number | undefined;
   readonly commitEvery?: string;
   readonly rules?: Readonly<Record<string, unknown>>;
   /** Devices are spread over so many buses (1), which are polled side by side. */
@@ -98,7 +99,9 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
     devices,
     rules: options.rules ?? {},
     buffer: { commitEvery: options.commitEvery ?? '10s' },
-    ...(options.embedded ? { broker: { listen: { host: '127.0.0.1', port: await freePort() } } } : {}),
+    ...(options.embedded
+      ? { broker: { listen: { host: '127.0.0.1', port: options.embedded === true ? await freePort() : options.embedded } } }
+      : {}),
     ...(options.upstream === undefined
       ? {}
       : {

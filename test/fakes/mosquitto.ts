@@ -101,6 +101,11 @@ export class Mosquitto {
     await this.#child?.stop('SIGKILL');
   }
 
+  /** For a broker that stands still: SIGSTOP, SIGCONT. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.#child?.signal(signal) ?? false;
+  }
+
   async restart(): Promise<void> {
     await this.stop();
     await this.start();

@@ -14,7 +14,8 @@ const HEAD = 5;
 const RECORD_HEAD = 8 + 4 + 8 + 1;
 const HAS_REASONS = 1;
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A text keeps its byte order mark: what is kept is what was sent. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export interface StoredNotice {
   readonly seq: number;
@@ -65,7 +66,9 @@ export class EntryWriter {
 
   json(kind: typeof ENTRY.notice | typeof ENTRY.state, value: unknown): void {
     const text = encoder.encode(JSON.stringify(value));
-    this.#bytes.set(text, this.#open(kind, text.length));
+    // Opened first: it may exchange the buffer for a larger one.
+    const o = this.#open(kind, text.length);
+    this.#bytes.set(text, o);
   }
 
   /** @param at whole monotonic milliseconds: the time that is kept and never changes */

@@ -54,6 +54,7 @@ export type TailState =
       readonly clock: readonly ClockSegment[];
     }
   | { readonly type: 'lanes'; readonly forwarder: string; readonly state: LaneState }
+  | { readonly type: 'clock'; readonly clock: readonly ClockSegment[] }
   | { readonly type: 'handed'; readonly forwarder: string; readonly last: number }
   | { readonly type: 'alarm'; readonly rule: string; readonly state: unknown };
 

@@ -15,7 +15,7 @@ import type { Worker } from 'node:worker_threads';
 import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { LogRecord, Sample, Shape } from '../core/point.ts';
+import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import { type ClockSegment, LOG_FILE, type TailState } from './layout.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
@@ -23,7 +23,8 @@ import { chooseRuntimeDir, Mirror } from './mirror.ts';
 import { type LogSide, Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
-import { Reader, startThread } from './threads.ts';
+import { asKept, ShapeIds } from './shapes.ts';
+import { Reader, startWriter } from './threads.ts';
 import { ClockBook, Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
@@ -55,6 +56,8 @@ export interface LogEvents {
 }
 
 interface UnderWay {
+  /** Counts the tries. */
+  readonly index: number;
   readonly upTo: number;
   readonly segment: number;
   readonly leaseEnd: number;
@@ -69,14 +72,14 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly opened: Opened;
   readonly runtimeDir: { dir: string; memoryBacked: boolean } | undefined;
   readonly reader: Reader;
-  readonly recent = new Recent();
+  readonly recent: Recent;
   readonly options: LogOptions;
   readonly #writer: Worker;
   readonly #mirror: Mirror;
   readonly #outlets = new Map<string, Outlet>();
-  readonly #shapeIds = new Map<Shape, number>();
-  readonly #durableShapes = new Map<string, number>();
-  #nextShapeId: number;
+  /** Removed in this run: their state is still kept, and they may come back. */
+  readonly #released = new Map<string, Outlet>();
+  readonly #shapes: ShapeIds;
   #next: number;
   #leaseEnd: number;
   #committed: number;
@@ -92,37 +95,29 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #newInventory: { revision: number; body: string } | undefined;
   readonly #revisions = new Revisions();
   readonly #clock = new ClockBook();
+  /** Highest number that was in a batch of this run. */
+  #fixed: number;
   #commits = 0;
+  #tries = 0;
   /** Monotonic time. */
   #lastCommit: number | undefined;
   #held = 0;
   #oldest: CommitResult['oldest'] = [];
   #bytes: number;
   #closing = false;
-  #waiters: { upTo: number; resolve: () => void }[] = [];
+  #waiters: { from: number; resolve: () => void }[] = [];
 
   /** Opens the log; the tail of a killed run is in it before this resolves. @throws SluiceError log-open, log-newer */
   static async open(options: LogOptions): Promise<Log> {
     mkdirSync(options.stateDir, { recursive: true, mode: 0o750 });
     const file = path.join(options.stateDir, LOG_FILE);
     const runtimeDir = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
-    const writer = startThread('writer', {
+    const { writer, opened } = await startWriter({
       file,
       runtimeDir: runtimeDir?.dir,
       maxSize: options.maxSize,
       maxAge: options.maxAge,
       lease: LEASE,
-    });
-    const opened = await new Promise<Opened>((resolve, reject) => {
-      writer.once('message', (reply: WriterReply) => {
-        if (reply.kind === 'opened') resolve(reply.opened);
-        else if (reply.kind === 'failed')
-          reject(new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error));
-      });
-      writer.once('error', reject);
-    }).catch(async (thrown: unknown) => {
-      await writer.terminate();
-      throw thrown;
     });
     return new Log(options, file, writer, opened, runtimeDir);
   }
@@ -145,9 +140,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#committed = opened.next - 1;
     this.#bytes = opened.bytes;
     this.#inventory = opened.inventory ?? { revision: 0, body: '' };
-    for (const [id, shape] of opened.shapes)
-      this.#durableShapes.set(JSON.stringify({ device: shape.device, points: shape.points }), id);
-    this.#nextShapeId = Math.max(0, ...opened.shapes.map(([id]) => id)) + 1;
+    this.#fixed = opened.next - 1;
+    this.recent = new Recent(opened.next);
+    this.#shapes = new ShapeIds(opened.shapes);
     this.#mirror = new Mirror(runtimeDir?.dir);
     this.#mirror.clear();
     writer.on('message', (reply: WriterReply) => this.#reply(reply));
@@ -176,7 +171,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
   /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
   get sendable(): number {
-    return this.#mirror.up ? this.#next - 1 : this.#committed;
+    return this.#mirror.covers(this.#committed) ? this.#next - 1 : this.#committed;
   }
 
   status() {
@@ -199,19 +194,25 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
   outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string): Outlet {
+    const released = this.#released.get(name);
+    released?.comeBack();
+    this.#released.delete(name);
     const known = this.opened.forwarders.filter((f) => f.name === name);
-    const outlet = this.#outlets.get(name) ?? new Outlet(this, name, from, known);
+    const outlet = this.#outlets.get(name) ?? released ?? new Outlet(this, name, from, known);
     outlet.address(gateway, format);
     this.#outlets.set(name, outlet);
-    this.#mirrorState(outlet.tailState());
+    this.#mirror.state(outlet.tailState());
     return outlet;
   }
 
-  /** The forwarder is no longer configured: its cursor stays in the file, it pins nothing. */
+  /** The forwarder is no longer configured: cursor and lanes are kept, it pins nothing; what follows is history for it. */
   release(name: string): Promise<void> {
-    const done = this.flush();
+    const outlet = this.#outlets.get(name);
+    if (outlet === undefined) return Promise.resolve();
     this.#outlets.delete(name);
-    return done;
+    this.#released.set(name, outlet);
+    outlet.leave();
+    return this.flush();
   }
 
   /** @returns the record, or undefined when no number can be given (the lease could not be renewed) */
@@ -220,11 +221,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.emit('overflow', sample.shape.points.length);
       return undefined;
     }
-    const at = Math.round(sample.at);
-    const kept = at === sample.at ? sample : { ...sample, at };
-    const record = { seq: this.#next++, sample: kept };
-    const { bytes, givenUp } = this.#pending.record(record, this.#shapeId(sample.shape), sample.shape);
-    this.#mirror.write(bytes);
+    const shape = this.#shapes.of(sample.shape);
+    const record = { seq: this.#next++, sample: asKept(sample, shape.texts) };
+    const { bytes, givenUp } = this.#pending.record(record, shape.id, sample.shape);
+    this.#mirror.item(record.seq, bytes);
     if (givenUp > 0) this.emit('overflow', givenUp);
     this.recent.push(record);
     if (this.recent.full || this.#outlets.size === 0) this.trimRecent();
@@ -247,7 +247,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       json: JSON.stringify({ v: 1, log: this.id, seq, ...body }),
     };
     if (seq > 0) {
-      this.#mirror.write(this.#pending.notice(notice));
+      this.#mirror.item(seq, this.#pending.notice(notice));
       for (const outlet of this.#outlets.values()) outlet.noticed(notice);
       this.commitSoon();
       this.emit('appended', 0);
@@ -258,7 +258,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   /** State of a rule that a restart needs; it rides in the next commit. */
   saveAlarm(rule: string, state: unknown): void {
     this.#alarms.set(rule, state);
-    this.#mirrorState({ type: 'alarm', rule, state });
+    this.#mirror.state({ type: 'alarm', rule, state });
     this.#arm();
   }
 
@@ -283,26 +283,38 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
   setClock(offset: number, estimated: boolean): ClockSegment {
-    const handed = Math.max(this.opened.next - 1, ...[...this.#outlets.values()].map((o) => o.highestHanded));
-    const segment = this.#clock.set(offset, estimated, handed);
+    const segment = this.#clock.set(offset, estimated, this.#fixed);
+    this.#mirror.state({ type: 'clock', clock: this.#clock.all });
     this.commitSoon();
     return segment;
   }
   clockOf(seq: number): ClockSegment | undefined {
     return this.#clock.of(seq);
   }
+  get clockSettledBelow(): number {
+    // Earlier boots have theirs for good.
+    return Math.max(this.opened.next, this.#clock.settledBelow);
+  }
+  get clockVersion(): number {
+    return this.#clock.version;
+  }
+
+  /** A batch up to `last` was made and may be handed over any moment. */
+  contentFixed(last: number): void {
+    this.#fixed = Math.max(this.#fixed, last);
+  }
 
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
   mirrorLanes(state: TailState): void {
-    this.#mirrorState(state);
+    this.#mirror.state(state);
     this.#arm();
   }
 
-  /** Resolves when everything appended so far is committed; goes on trying while the disk refuses. */
+  /** Resolves when everything of now (items, cursors, lanes) is committed; goes on trying while the disk refuses. */
   flush(): Promise<void> {
-    const upTo = this.#next - 1;
     return new Promise((resolve) => {
-      this.#waiters.push({ upTo, resolve });
+      // A commit under way took its part before: only the next one has everything.
+      this.#waiters.push({ from: this.#tries + 1, resolve });
       this.commitSoon();
     });
   }
@@ -362,23 +374,6 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     await Promise.all([this.reader.close(), this.#writer.terminate()]);
   }
 
-  #shapeId(shape: Shape): number {
-    let id = this.#shapeIds.get(shape);
-    if (id === undefined) {
-      const body = JSON.stringify({ device: shape.device, points: shape.points });
-      id = this.#durableShapes.get(body) ?? this.#nextShapeId++;
-      this.#durableShapes.set(body, id);
-      this.#shapeIds.set(shape, id);
-    }
-    return id;
-  }
-
-  #mirrorState(state: TailState): void {
-    const writer = new EntryWriter(1024);
-    writer.json(ENTRY.state, state);
-    this.#mirror.write(writer.since(0));
-  }
-
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
   #arm(): void {
     if (this.#pending.large || this.#leaseEnd - this.#next < LEASE / 2) this.commitSoon();
@@ -397,9 +392,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       inventory: this.#inventory.revision,
       clock: this.#clock.all,
     } satisfies TailState);
-    for (const outlet of this.#outlets.values()) head.json(ENTRY.state, outlet.tailState());
+    for (const outlet of this.#everyOutlet()) head.json(ENTRY.state, outlet.tailState());
     this.#pending.forgetShapes();
     return this.#mirror.begin(head.since(0));
+  }
+
+  #everyOutlet(): Outlet[] {
+    return [...this.#released.values(), ...this.#outlets.values()];
   }
 
   #startCommit(): void {
@@ -407,12 +406,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#commitWanted = false;
     this.#timer?.();
     this.#timer = undefined;
-    const outlets = [...this.#outlets.values()];
+    const outlets = this.#everyOutlet();
     for (const outlet of outlets) outlet.commitBegins(this.#next);
     const chunks = this.#pending.take();
     const known = this.#clock.last;
     const clock = this.#clock.pending;
     this.#underWay = {
+      index: ++this.#tries,
       upTo: this.#next - 1,
       segment: this.#beginSegment(),
       leaseEnd: this.#leaseEnd - this.#next < LEASE / 2 ? this.#next + LEASE : this.#leaseEnd,
@@ -427,7 +427,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
         id: this.#commits + 1,
         chunks,
         forwarders: outlets.flatMap((o) => o.takeStates()),
-        active: outlets.flatMap((o) => o.states()),
+        active: [...this.#outlets.values()].flatMap((o) => o.states()),
         alarms: [...this.#alarms],
         clock,
         newInventory: this.#newInventory,
@@ -469,7 +469,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.emit('fault', undefined);
     }
     this.#waiters = this.#waiters.filter((w) => {
-      if (w.upTo > this.#committed) return true;
+      if (w.from > commit.index) return true;
       w.resolve();
       return false;
     });

@@ -6,6 +6,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { ENTRY, EntryWriter } from '../codecs/rows.ts';
+import type { TailState } from './layout.ts';
 import { TAIL_FILE } from './recover.ts';
 
 /** statfs magic numbers of Linux: tmpfs and ramfs. */
@@ -44,6 +46,8 @@ export class Mirror {
   #fd: number | undefined;
   #segment = 0;
   #fault: string | undefined;
+  /** The highest number whose entry could not be written. */
+  #lacks = 0;
 
   constructor(dir: string | undefined) {
     this.#dir = dir;
@@ -56,6 +60,10 @@ export class Mirror {
   get up(): boolean {
     return this.#fd !== undefined && this.#fault === undefined;
   }
+  /** Whether every item above `committed` is safe from a kill. A segment that was begun well does not heal the one before. */
+  covers(committed: number): boolean {
+    return this.up && this.#lacks <= committed;
+  }
 
   /** Begins a segment with `head`. @returns its number */
   begin(head: Uint8Array): number {
@@ -64,6 +72,8 @@ export class Mirror {
     try {
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
+      // The folder may have been cleaned away under us.
+      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
       this.#fd = openSync(path.join(this.#dir, `tail-${this.#segment}.bin`), 'w', 0o600);
       this.#fault = undefined;
     } catch (thrown) {
@@ -71,6 +81,18 @@ export class Mirror {
     }
     this.write(head);
     return this.#segment;
+  }
+
+  /** The entry of an item that has just got its number. */
+  item(seq: number, bytes: Uint8Array): void {
+    this.write(bytes);
+    if (!this.up) this.#lacks = seq;
+  }
+
+  state(state: TailState): void {
+    const writer = new EntryWriter(1024);
+    writer.json(ENTRY.state, state);
+    this.write(writer.since(0));
   }
 
   write(bytes: Uint8Array): void {
@@ -87,9 +109,15 @@ export class Mirror {
   /** Everything before segment `keep` is committed. */
   drop(keep: number): void {
     if (this.#dir === undefined) return;
-    for (const name of readdirSync(this.#dir)) {
+    let names: string[] = [];
+    try {
+      names = readdirSync(this.#dir);
+    } catch {
+      // The folder is gone, and with it what had to go.
+    }
+    for (const name of names) {
       const m = TAIL_FILE.exec(name);
-      if (m !== null && Number(m[1]) < keep) rmSync(path.join(this.#dir, name), { force: true });
+      if (m !== null && Number(m[1]) < keep) rmSync(path.join(this.#dir, name), { force: true, recursive: true });
     }
   }
 

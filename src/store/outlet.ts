@@ -60,6 +60,12 @@ export interface LogSide {
   inventoryOf(seq: number): number;
   /** undefined while the mapping is not committed. */
   clockOf(seq: number): ClockSegment | undefined;
+  /** Numbers below it have the clock mapping that the file has. */
+  readonly clockSettledBelow: number;
+  /** Changes with every new mapping. */
+  readonly clockVersion: number;
+  /** A batch up to `last` was made: a new mapping may not reach back to it. */
+  contentFixed(last: number): void;
   /** Safe from a kill when it returns. */
   mirrorLanes(state: TailState): void;
   cursorMoved(): void;
@@ -89,7 +95,6 @@ export class Outlet {
   #notices: StoredNotice[] = [];
   /** Notices above this number are all in #notices. */
   #noticesFrom: number;
-  #historyHanded = 0;
   #dirty = true;
 
   constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
@@ -104,8 +109,8 @@ export class Outlet {
     });
     this.#current = this.#parts.at(-1) as Part;
     this.#isNew = !known.some((k) => k.log === log.ordinal);
-    // What was committed before this run keeps the lane it had then.
-    for (const part of this.#parts) part.lanes.commitBegins(part.end === undefined ? log.opened.next : part.end + 1);
+    // What there is keeps the lane that the saved state gives it: its commit may have begun.
+    for (const part of this.#parts) part.lanes.commitBegins(part.end === undefined ? log.next : part.end + 1);
     this.#noticesFrom = log.next - 1;
   }
 
@@ -146,10 +151,6 @@ export class Outlet {
     }
     return undefined;
   }
-  get highestHanded(): number {
-    return Math.max(this.#current.lanes.handed, this.#historyHanded, this.#current.lanes.acked('history'));
-  }
-
   /** The next batch of a lane, or undefined when there is nothing to send now. @throws SluiceError log-read */
   async next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
     for (const part of this.#parts) {
@@ -161,14 +162,14 @@ export class Outlet {
         const { recent } = this.#log;
         const current = part.end === undefined;
         const found =
-          lane === 'data' && current && span.from >= recent.first
+          lane === 'data' && current && span.from >= recent.from
             ? this.#fromMemory(span.from, to, maxReadings)
             : // Never past what memory still has: that part of data comes from memory, in order.
               await this.#fromFile(
                 part,
                 lane,
                 span.from,
-                lane === 'data' && current ? Math.min(to, recent.first - 1) : to,
+                lane === 'data' && current ? Math.min(to, recent.from - 1) : to,
                 maxReadings,
               );
         if (found === undefined) return undefined;
@@ -185,8 +186,7 @@ export class Outlet {
   handOver(batch: OutBatch): void {
     this.#dirty = true;
     if (batch.log !== this.#current.ordinal) return;
-    if (batch.lane === 'history') this.#historyHanded = Math.max(this.#historyHanded, batch.last);
-    else if (this.#current.lanes.handOver(batch.last))
+    if (batch.lane === 'data' && this.#current.lanes.handOver(batch.last))
       this.#log.mirrorLanes({ type: 'handed', forwarder: this.name, last: batch.last });
   }
 
@@ -253,6 +253,17 @@ export class Outlet {
     this.#notices.push(notice);
     while (this.#notices.length > MAX_NOTICES) this.#noticesFrom = (this.#notices.shift() as StoredNotice).seq;
   }
+  /** Removed from the configuration: what follows is history, as for one whose destination is away. */
+  leave(): void {
+    this.#current.lanes.lag();
+    this.#dirty = true;
+    this.#log.mirrorLanes(this.tailState());
+  }
+  /** Configured again: memory has not seen the notices in between. */
+  comeBack(): void {
+    this.#notices = [];
+    this.#noticesFrom = this.#log.next - 1;
+  }
   commitBegins(next: number): void {
     this.#current.lanes.commitBegins(next);
   }
@@ -312,12 +323,14 @@ export class Outlet {
       records,
     });
     const first = records[0] as LogRecord;
+    const last = records.at(-1) as LogRecord;
+    log.contentFixed(last.seq);
     const batch: OutBatch = {
       lane: 'data',
       log: this.#current.ordinal,
       boot: bootName(boot),
       first: first.seq,
-      last: (records.at(-1) as LogRecord).seq,
+      last: last.seq,
       records: records.length,
       readings,
       payload,
@@ -333,9 +346,12 @@ export class Outlet {
     to: number,
     maxReadings: number,
   ): Promise<{ batch?: OutBatch; upTo: number } | undefined> {
-    const upTo = Math.min(to, part.end ?? this.#log.committed);
+    const log = this.#log;
+    // A mapping that is not committed yet, or that changed during the reading, would give a number two times.
+    const upTo = Math.min(to, part.end ?? Math.min(log.committed, log.clockSettledBelow - 1));
     if (from > upTo) return undefined;
-    const { batch } = await this.#log.reader.read({
+    const version = log.clockVersion;
+    const { batch } = await log.reader.read({
       log: part.ordinal,
       logName: part.name,
       from,
@@ -343,8 +359,10 @@ export class Outlet {
       maxReadings,
       format: this.#formatName,
       gateway: this.#gateway,
-      sent: this.#log.options.clock.wall(),
+      sent: log.options.clock.wall(),
     });
+    if (part.end === undefined && log.clockVersion !== version) return this.#fromFile(part, lane, from, to, maxReadings);
+    if (part.end === undefined && batch !== undefined) log.contentFixed(batch.last);
     return batch === undefined ? { upTo } : { batch: { lane, log: part.ordinal, oldest: undefined, ...batch }, upTo: batch.last };
   }
 }

@@ -4,20 +4,28 @@
  */
 import type { LogRecord } from '../core/point.ts';
 
-/** Readings kept: 10 s of 20,000 readings a second; about 10 MB at most. */
+/** Readings kept: 10 s of 20,000 readings a second; about 10 MB. From then on those go that the file has. */
 const MAX_READINGS = 200_000;
+/** While the disk takes nothing: beyond this they go too, and data goes on when they are committed (or given up). */
+const MOST_READINGS = 2 * MAX_READINGS;
 
 export class Recent {
   #records: LogRecord[] = [];
   #start = 0;
   #readings = 0;
+  #from: number;
+
+  /** @param from the number that the next item gets */
+  constructor(from: number) {
+    this.#from = from;
+  }
 
   get readings(): number {
     return this.#readings;
   }
-  /** Number of the oldest record held; Infinity when there is none. */
-  get first(): number {
-    return this.#records[this.#start]?.seq ?? Number.POSITIVE_INFINITY;
+  /** Every record from this number on is here. */
+  get from(): number {
+    return this.#from;
   }
   get full(): boolean {
     return this.#readings > MAX_READINGS;
@@ -26,13 +34,19 @@ export class Recent {
   push(record: LogRecord): void {
     this.#records.push(record);
     this.#readings += record.sample.shape.points.length;
+    if (this.#readings > MOST_READINGS) this.#drop((r) => this.#readings > MOST_READINGS && r !== record);
   }
 
   /** Forgets records up to `seq`; while full, also those up to `committed`. */
   trim(seq: number, committed: number): void {
+    this.#drop((record) => record.seq <= seq || (this.full && record.seq <= committed));
+  }
+
+  #drop(goes: (record: LogRecord) => boolean): void {
     let record = this.#records[this.#start];
-    while (record !== undefined && (record.seq <= seq || (this.full && record.seq <= committed))) {
+    while (record !== undefined && goes(record)) {
       this.#readings -= record.sample.shape.points.length;
+      this.#from = record.seq + 1;
       // The array is cut only now and then, so that a trim costs what it removes.
       this.#records[this.#start++] = undefined as unknown as LogRecord;
       record = this.#records[this.#start];

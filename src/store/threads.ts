@@ -6,17 +6,39 @@ import type {
   ExportResult,
   NoticesRequest,
   NoticesResult,
+  Opened,
+  OpenRequest,
   ReaderMessage,
   ReaderReply,
   ReadRequest,
   ReadResult,
+  WriterReply,
 } from './messages.ts';
 
 /** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
 const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
-export function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
+/** The writer thread with the log open. @throws SluiceError log-open, log-newer */
+export async function startWriter(request: OpenRequest): Promise<{ writer: Worker; opened: Opened }> {
+  const writer = startThread('writer', request);
+  try {
+    const opened = await new Promise<Opened>((resolve, reject) => {
+      writer.once('message', (reply: WriterReply) => {
+        if (reply.kind === 'opened') resolve(reply.opened);
+        else if (reply.kind === 'failed')
+          reject(new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error));
+      });
+      writer.once('error', reject);
+    });
+    return { writer, opened };
+  } catch (thrown) {
+    await writer.terminate();
+    throw thrown;
+  }
+}
+
+function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
   return new Worker(new URL(`./${name}.${ENDING}`, import.meta.url), { workerData, resourceLimits: LIMITS, name });
 }
 
@@ -34,6 +56,7 @@ export class Reader {
   #id = 0;
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #idle: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(file: string) {
     this.#file = file;
@@ -51,6 +74,7 @@ export class Reader {
 
   async close(): Promise<void> {
     clearTimeout(this.#idle);
+    this.#closed = true;
     const worker = this.#worker;
     this.#worker = undefined;
     this.#failAll(new SluiceError('log-read', 'the log is being closed'));
@@ -58,6 +82,7 @@ export class Reader {
   }
 
   #ask<R>(message: (id: number) => ReaderMessage): Promise<R> {
+    if (this.#closed) return Promise.reject(new SluiceError('log-read', 'the log is closed'));
     if (this.#asked.size >= MAX_QUESTIONS)
       return Promise.reject(new SluiceError('log-read', 'too many questions to the log at once: ask again'));
     this.#worker ??= this.#start();

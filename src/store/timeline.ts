@@ -8,12 +8,18 @@ const MAX_REVISIONS = 64;
 export class ClockBook {
   #segments: ClockSegment[] = [];
   #committed = 0;
+  /** Grows with every change: what was read from the file under an older one may have the wrong time. */
+  version = 0;
 
   get all(): readonly ClockSegment[] {
     return this.#segments;
   }
   get last(): ClockSegment | undefined {
     return this.#segments.at(-1);
+  }
+  /** Numbers below this one have the mapping that the file has. */
+  get settledBelow(): number {
+    return this.#segments[this.#committed]?.fromSeq ?? Number.POSITIVE_INFINITY;
   }
   /** What a commit that begins now has to write. */
   get pending(): readonly ClockSegment[] {
@@ -27,6 +33,7 @@ export class ClockBook {
     // Nothing was handed over under the one before: it never held.
     while ((this.#segments.at(-1)?.fromSeq ?? -1) >= fromSeq) this.#segments.pop();
     this.#segments.push(segment);
+    this.version++;
     this.#committed = Math.min(this.#committed, this.#segments.length - 1);
     return segment;
   }

@@ -191,6 +191,8 @@ function encodeNumbers(out: Out, column: readonly number[]): void {
 function decimalsOf(column: readonly number[]): number | undefined {
   let digits = 0;
   for (const v of column) {
+    // A whole number has no sign of its own at zero.
+    if (Object.is(v, -0)) return undefined;
     for (;;) {
       const p = POWERS[digits] as number;
       const x = Math.round(v * p);

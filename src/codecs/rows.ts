@@ -7,7 +7,7 @@
  * notice  JSON {seq, at, kind, key, json}
  * state   JSON of the caller (lanes and hand-over of one forwarder)
  */
-import type { LogRecord, Sample, Shape, Value } from '../core/point.ts';
+import type { LogRecord, PointInfo, Sample, Shape, Value } from '../core/point.ts';
 
 export const ENTRY = { shape: 1, record: 2, notice: 3, state: 4 } as const;
 const HEAD = 5;
@@ -76,7 +76,7 @@ export class EntryWriter {
     const { points } = sample.shape;
     const n = points.length;
     const texts = textsOf(sample);
-    const textBytes = texts === undefined ? 0 : texts.reduce((sum, t) => sum + t.length, 0);
+    const textBytes = texts === undefined ? 0 : texts.reduce((sum, t) => sum + (t?.length ?? 0), 0);
     const reasonBytes = sample.reasons === null ? 0 : n;
     let o = this.#open(ENTRY.record, RECORD_HEAD + reasonBytes + n * 8 + textBytes);
     const view = this.#view;
@@ -91,20 +91,31 @@ export class EntryWriter {
     }
     const { values } = sample;
     if (texts === undefined) {
-      for (let i = 0; i < n; i++) view.setFloat64(o + i * 8, values[i] as number, true);
+      for (let i = 0; i < n; i++) view.setFloat64(o + i * 8, Number(values[i]), true);
       return;
     }
     let textAt = o + n * 8;
-    let t = 0;
+    // By storage and not by value: where a reading is bad, anything may stand.
     for (let i = 0; i < n; i++) {
       const value = values[i];
-      if (typeof value === 'string') {
-        const text = texts[t++] as Uint8Array;
-        view.setUint32(o + i * 8, text.length, true);
-        this.#bytes.set(text, textAt);
-        textAt += text.length;
-      } else if (typeof value === 'bigint') view.setBigInt64(o + i * 8, BigInt.asIntN(64, value), true);
-      else view.setFloat64(o + i * 8, Number(value), true);
+      switch ((points[i] as PointInfo).storage) {
+        case 'string': {
+          const text = texts[i];
+          view.setUint32(o + i * 8, text?.length ?? 0, true);
+          if (text === undefined) break;
+          this.#bytes.set(text, textAt);
+          textAt += text.length;
+          break;
+        }
+        case 'integer64':
+          view.setBigInt64(o + i * 8, typeof value === 'bigint' ? BigInt.asIntN(64, value) : 0n, true);
+          break;
+        case 'boolean':
+          view.setFloat64(o + i * 8, value ? 1 : 0, true);
+          break;
+        default:
+          view.setFloat64(o + i * 8, Number(value), true);
+      }
     }
   }
 
@@ -124,21 +135,14 @@ export class EntryWriter {
   }
 }
 
-/** undefined when every value fits a plain double slot: the common case, which takes the short way. */
-function textsOf(sample: Sample): Uint8Array[] | undefined {
+/** By point; undefined when every value fits a plain double slot: the common case, which takes the short way. */
+function textsOf(sample: Sample): (Uint8Array | undefined)[] | undefined {
   const { points } = sample.shape;
-  let plain = true;
-  for (let i = 0; i < points.length; i++) {
-    const storage = (points[i] as { storage: string }).storage;
-    if (storage === 'string' || storage === 'integer64' || storage === 'boolean') {
-      plain = false;
-      break;
-    }
-  }
-  if (plain) return undefined;
-  const out: Uint8Array[] = [];
-  for (const value of sample.values) if (typeof value === 'string') out.push(encoder.encode(value));
-  return out;
+  if (points.every((p) => p.storage === 'number')) return undefined;
+  return points.map((p, i) => {
+    const value = sample.values[i];
+    return p.storage === 'string' && typeof value === 'string' ? encoder.encode(value) : undefined;
+  });
 }
 
 export type Entry =
@@ -155,51 +159,99 @@ export function* readEntries(bytes: Uint8Array, shapes: Map<number, Shape>): Gen
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let o = 0;
   while (o + HEAD <= bytes.length) {
-    const kind = bytes[o];
-    const length = view.getUint32(o + 1, true);
-    const body = o + HEAD;
-    const end = body + length;
+    const end = o + HEAD + view.getUint32(o + 1, true);
     if (end > bytes.length) return;
-    if (kind === ENTRY.record) {
-      const shapeId = view.getUint32(body + 8, true);
-      const shape = shapes.get(shapeId);
-      if (shape !== undefined) yield { kind: 'record', shapeId, record: readRecord(bytes, view, body, shape) };
-    } else if (kind === ENTRY.shape) {
-      const id = view.getUint32(body, true);
-      const shape = JSON.parse(decoder.decode(bytes.subarray(body + 4, end))) as Shape;
-      shapes.set(id, shape);
-      yield { kind: 'shape', id, shape };
-    } else if (kind === ENTRY.notice)
-      yield { kind: 'notice', notice: JSON.parse(decoder.decode(bytes.subarray(body, end))) as StoredNotice };
-    else if (kind === ENTRY.state) yield { kind: 'state', state: JSON.parse(decoder.decode(bytes.subarray(body, end))) };
-    else return;
+    const entry = readEntry(bytes[o] as number, bytes, view, o + HEAD, end, shapes);
+    if (entry === undefined) return;
+    yield entry;
     o = end;
   }
 }
 
-function readRecord(bytes: Uint8Array, view: DataView, body: number, shape: Shape): LogRecord {
+/** undefined: it makes no sense. */
+function readEntry(
+  kind: number,
+  bytes: Uint8Array,
+  view: DataView,
+  body: number,
+  end: number,
+  shapes: Map<number, Shape>,
+): Entry | undefined {
+  switch (kind) {
+    case ENTRY.record: {
+      if (end - body < RECORD_HEAD) return undefined;
+      const shapeId = view.getUint32(body + 8, true);
+      const shape = shapes.get(shapeId);
+      const record = shape === undefined ? undefined : readRecord(bytes, view, body, end, shape);
+      return record === undefined ? undefined : { kind: 'record', shapeId, record };
+    }
+    case ENTRY.shape: {
+      const shape = end - body < 4 ? undefined : parse(bytes.subarray(body + 4, end));
+      if (!isShape(shape)) return undefined;
+      const id = view.getUint32(body, true);
+      shapes.set(id, shape);
+      return { kind: 'shape', id, shape };
+    }
+    case ENTRY.notice: {
+      const notice = parse(bytes.subarray(body, end));
+      return isNotice(notice) ? { kind: 'notice', notice } : undefined;
+    }
+    case ENTRY.state: {
+      const state = parse(bytes.subarray(body, end));
+      return state === undefined ? undefined : { kind: 'state', state };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(decoder.decode(bytes));
+  } catch {
+    return undefined;
+  }
+}
+function isShape(value: unknown): value is Shape {
+  if (typeof value !== 'object' || value === null) return false;
+  const { device, points } = value as Partial<Shape>;
+  return (
+    typeof device === 'string' &&
+    Array.isArray(points) &&
+    points.every((p: Partial<PointInfo> | null) => typeof p?.name === 'string' && typeof p.storage === 'string')
+  );
+}
+function isNotice(value: unknown): value is StoredNotice {
+  if (typeof value !== 'object' || value === null) return false;
+  const { seq, at, kind, key, json } = value as Partial<StoredNotice>;
+  const texts = typeof key === 'string' && typeof json === 'string';
+  return Number.isSafeInteger(seq) && typeof at === 'number' && (kind === 'alarm' || kind === 'event') && texts;
+}
+
+/** undefined when the lengths do not fit together. */
+function readRecord(bytes: Uint8Array, view: DataView, body: number, end: number, shape: Shape): LogRecord | undefined {
   const n = shape.points.length;
   let o = body + RECORD_HEAD;
-  let reasons: Uint8Array | null = null;
-  if (view.getUint8(body + 20) & HAS_REASONS) {
-    reasons = bytes.slice(o, o + n);
-    o += n;
-  }
+  const hasReasons = (view.getUint8(body + 20) & HAS_REASONS) !== 0;
+  let textAt = o + (hasReasons ? n : 0) + n * 8;
+  if (textAt > end) return undefined;
+  const reasons = hasReasons ? bytes.slice(o, o + n) : null;
+  if (hasReasons) o += n;
   const values = new Array<Value>(n);
-  let textAt = o + n * 8;
   for (let i = 0; i < n; i++) {
     const slot = o + i * 8;
-    switch ((shape.points[i] as { storage: string }).storage) {
+    const point = shape.points[i] as PointInfo;
+    switch (point.storage) {
       case 'string': {
-        // A bad reading holds a plain 0 in the slot, whose low word is 0 as well: an empty text.
-        const length = view.getUint32(slot, true);
-        values[i] = decoder.decode(bytes.subarray(textAt, textAt + length));
-        textAt += length;
+        const to = textAt + view.getUint32(slot, true);
+        if (to > end) return undefined;
+        values[i] = decoder.decode(bytes.subarray(textAt, to));
+        textAt = to;
         break;
       }
       case 'integer64': {
         const signed = view.getBigInt64(slot, true);
-        values[i] = (shape.points[i] as { type: string }).type === 'uint64' ? BigInt.asUintN(64, signed) : signed;
+        values[i] = point.type === 'uint64' ? BigInt.asUintN(64, signed) : signed;
         break;
       }
       case 'boolean':
@@ -209,5 +261,8 @@ function readRecord(bytes: Uint8Array, view: DataView, body: number, shape: Shap
         values[i] = view.getFloat64(slot, true);
     }
   }
-  return { seq: view.getFloat64(body, true), sample: { shape, at: view.getFloat64(body + 12, true), values, reasons } };
+  const seq = view.getFloat64(body, true);
+  const at = view.getFloat64(body + 12, true);
+  if (textAt !== end || !Number.isSafeInteger(seq) || !Number.isFinite(at)) return undefined;
+  return { seq, sample: { shape, at, values, reasons } };
 }

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { decodeBlock, encodeBlock } from '../../src/codecs/blocks.ts';
+import { ENTRY, type Entry, EntryWriter, readEntries } from '../../src/codecs/rows.ts';
+import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../src/core/point.ts';
+import { ABSENT, REASONS } from '../../src/core/reasons.ts';
+
+const KINDS: readonly Pick<PointInfo, 'type' | 'storage'>[] = [
+  { type: 'float32', storage: 'number' },
+  { type: 'float64', storage: 'number' },
+  { type: 'int16', storage: 'number' },
+  { type: 'bool', storage: 'boolean' },
+  { type: 'uint64', storage: 'integer64' },
+  { type: 'int64', storage: 'integer64' },
+  { type: 'string', storage: 'string' },
+];
+const numbers = fc.oneof(
+  fc.double({ noNaN: true }),
+  fc.float({ noNaN: true }),
+  fc.integer(),
+  fc.integer({ min: -1_000_000, max: 1_000_000 }).map((v) => v / 100),
+  fc.constantFrom(0, -0, 5e-324, -5e-324, 2.2250738585072014e-308, Number.MAX_VALUE, 2 ** 53, -(2 ** 51), 2 ** 51 + 0.5, 1e-7),
+);
+const texts = fc.string({ unit: 'binary', maxLength: 40 }).map((text) => text.toWellFormed());
+const valuesOf = (point: PointInfo): fc.Arbitrary<Value> => {
+  if (point.storage === 'boolean') return fc.boolean();
+  if (point.storage === 'string') return fc.oneof(texts, fc.constantFrom('', '\u{feff}', '\u{feff}\u{feff}x', '\0'));
+  if (point.storage === 'number') return numbers;
+  const [min, max] = point.type === 'uint64' ? [0n, 2n ** 64n - 1n] : [-(2n ** 63n), 2n ** 63n - 1n];
+  return fc.oneof(fc.bigInt({ min, max }), fc.constantFrom(min, max, 0n, 1n));
+};
+const reason = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  fc.constantFrom(ABSENT, ...REASONS.map((r) => r.code)),
+  fc.integer({ min: 1, max: 254 }),
+);
+/** What stands where there is no value does not matter; a driver may leave anything there. */
+const rubbish = fc.oneof(fc.constant<Value>(0), numbers, fc.constantFrom<Value>(Number.NaN, '', 'left over', true, 7n));
+
+const shapes = fc
+  .array(fc.array(fc.constantFrom(...KINDS), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 3 })
+  .map((all) =>
+    all.map((kinds, d): Shape => ({ device: `d${d}`, points: kinds.map((kind, i) => ({ name: `p${i}`, ...kind })) })),
+  );
+const blocks = shapes.chain((all) => {
+  const record = fc.integer({ min: 0, max: all.length - 1 }).chain((which) => {
+    const shape = all[which] as Shape;
+    return fc.record({
+      shape: fc.constant(shape),
+      step: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 2 ** 40 })),
+      at: fc.oneof(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 0, max: 2 ** 44 })),
+      values: fc.tuple(...shape.points.map(valuesOf)),
+      rubbish: fc.tuple(...shape.points.map(() => rubbish)),
+      reasons: fc.option(fc.tuple(...shape.points.map(() => reason)), { nil: null }),
+    });
+  });
+  return fc.array(record, { minLength: 1, maxLength: 30 }).map((rows) => {
+    let seq = 0;
+    const records = rows.map((row): LogRecord => {
+      seq += row.step;
+      const reasons = row.reasons === null ? null : Uint8Array.from(row.reasons);
+      const values = row.values.map((v, i) =>
+        reasons === null || hasValue(reasons[i] as number) ? v : (row.rubbish[i] as Value),
+      );
+      return { seq, sample: { shape: row.shape, at: row.at, values, reasons } };
+    });
+    return { shapes: all, records };
+  });
+});
+
+/** What counts: where there is no value none is compared, and no reasons are the same as reasons that are all good. */
+function telling(record: LogRecord) {
+  const { shape, at, values, reasons } = record.sample;
+  const kept = shape.points.map((_, i) => {
+    const r = reasons?.[i] ?? 0;
+    return hasValue(r) ? [r, values[i]] : [r];
+  });
+  return { seq: record.seq, shape: JSON.stringify(shape), at, kept };
+}
+const idsOf = (all: readonly Shape[]) => ({
+  idOf: (shape: Shape) => all.indexOf(shape) + 1,
+  shapeOf: (id: number) => all[id - 1],
+});
+
+test('a block gives back every record to the bit', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const { idOf, shapeOf } = idsOf(all);
+      // The strict deepEqual tells -0 from 0.
+      assert.deepEqual(decodeBlock(encodeBlock(records, idOf), shapeOf).map(telling), records.map(telling));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a block that was cut is an error and never other data', () => {
+  fc.assert(
+    fc.property(blocks, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), ({ shapes: all, records }, where) => {
+      const { idOf, shapeOf } = idsOf(all);
+      const whole = encodeBlock(records, idOf);
+      assert.throws(() => decodeBlock(whole.subarray(0, Math.floor(where * whole.length)), shapeOf), Error);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a block whose bytes changed is an error or whole records, and ends', () => {
+  fc.assert(
+    fc.property(blocks, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ shapes: all, records }, where, mask) => {
+      const { idOf, shapeOf } = idsOf(all);
+      const bytes = Buffer.from(encodeBlock(records, idOf));
+      const at = where % bytes.length;
+      bytes[at] = (bytes[at] as number) ^ mask;
+      let decoded: LogRecord[];
+      try {
+        decoded = decodeBlock(bytes, shapeOf);
+      } catch (thrown) {
+        assert.ok(thrown instanceof Error);
+        return;
+      }
+      for (const r of decoded) assert.equal(r.sample.values.length, r.sample.shape.points.length);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a block of a shape that is not known, and nonsense, are refused', () => {
+  const shape: Shape = { device: 'd', points: [{ name: 'p', type: 'int16', storage: 'number' }] };
+  const records = [{ seq: 1, sample: { shape, at: 5, values: [1], reasons: null } }];
+  const bytes = encodeBlock(records, () => 7);
+  assert.throws(() => decodeBlock(bytes, () => undefined), /shape 7 is not known/);
+  assert.throws(() => decodeBlock(Buffer.from('nonsense'), () => shape), Error);
+});
+
+function written(all: readonly Shape[], records: readonly LogRecord[]): { bytes: Uint8Array; ends: number[] } {
+  const { idOf } = idsOf(all);
+  const writer = new EntryWriter(64);
+  const ends: number[] = [];
+  all.forEach((shape) => {
+    writer.shape(idOf(shape), shape);
+    ends.push(writer.length);
+  });
+  for (const { seq, sample } of records) {
+    writer.record(seq, idOf(sample.shape), sample.at, sample);
+    ends.push(writer.length);
+  }
+  return { bytes: writer.take(), ends };
+}
+const read = (bytes: Uint8Array): Entry[] => [...readEntries(bytes, new Map())];
+const recordsOf = (entries: readonly Entry[]) => entries.flatMap((e) => (e.kind === 'record' ? [telling(e.record)] : []));
+
+test('entries give back every record to the bit', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const { bytes } = written(all, records);
+      assert.deepEqual(recordsOf(read(bytes)), records.map(telling));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('entries that were cut end quietly at the cut', () => {
+  fc.assert(
+    fc.property(blocks, fc.double({ min: 0, max: 1, noNaN: true }), ({ shapes: all, records }, where) => {
+      const { bytes, ends } = written(all, records);
+      const cut = Math.floor(where * bytes.length);
+      const whole = ends.filter((end) => end <= cut).length;
+      const entries = read(bytes.subarray(0, cut));
+      assert.equal(entries.length, whole);
+      assert.deepEqual(recordsOf(entries), records.slice(0, Math.max(0, whole - all.length)).map(telling));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('entries whose bytes changed, and garbage, end quietly', () => {
+  fc.assert(
+    fc.property(blocks, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ shapes: all, records }, where, mask) => {
+      const { bytes } = written(all, records);
+      const at = where % bytes.length;
+      bytes[at] = (bytes[at] as number) ^ mask;
+      read(bytes);
+    }),
+    { numRuns: 1000 },
+  );
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void read(bytes)));
+});
+
+test('notices and states keep their content', () => {
+  fc.assert(
+    fc.property(fc.json(), texts, (body, key) => {
+      const writer = new EntryWriter(16);
+      const notice = { seq: 9, at: 5, kind: 'event' as const, key, json: body };
+      writer.json(ENTRY.notice, notice);
+      writer.json(ENTRY.state, { type: 'alarm', state: { key } });
+      assert.deepEqual(read(writer.take()), [
+        { kind: 'notice', notice },
+        { kind: 'state', state: { type: 'alarm', state: { key } } },
+      ]);
+    }),
+  );
+});
+
+test('the bytes that a writer gave away are its own no more', () => {
+  const writer = new EntryWriter(16);
+  writer.json(ENTRY.state, 'first');
+  const first = writer.take();
+  writer.json(ENTRY.state, 'second');
+  assert.deepEqual(read(first), [{ kind: 'state', state: 'first' }]);
+  assert.deepEqual(read(writer.since(0)), [{ kind: 'state', state: 'second' }]);
+});

@@ -19,6 +19,8 @@ import type { Reader } from './threads.ts';
 
 /** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
 const LAG = 10_000;
+/** Calls of `tend` remembered; one a second, so LAG needs eleven. */
+const MAX_MARKS = 32;
 /** Alarms and events kept in memory for a forwarder; older ones are read from the file. */
 const MAX_NOTICES = 256;
 
@@ -95,6 +97,8 @@ export class Outlet {
   #notices: StoredNotice[] = [];
   /** Notices above this number are all in #notices. */
   #noticesFrom: number;
+  /** The next number at each call of `tend`, the first of them at least LAG ago. */
+  readonly #marks: { next: number; at: number }[] = [];
   #dirty = true;
 
   constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
@@ -204,9 +208,7 @@ export class Outlet {
   tend(connected: boolean, now: number): 'lag' | 'resume' | undefined {
     const { lanes } = this.#current;
     if (lanes.live) {
-      const span = lanes.span('data');
-      const oldest = span === undefined ? undefined : this.#log.recent.at(span.from);
-      if (oldest === undefined || now - oldest.sample.at <= LAG || !lanes.lag()) return undefined;
+      if (!this.#lags(now) || !lanes.lag()) return undefined;
       this.#dirty = true;
       this.#log.mirrorLanes(this.tailState());
       this.#log.cursorMoved();
@@ -216,6 +218,18 @@ export class Outlet {
     this.#dirty = true;
     this.#log.mirrorLanes(this.tailState());
     return 'resume';
+  }
+
+  #lags(now: number): boolean {
+    const { recent, next } = this.#log;
+    this.#marks.push({ next, at: now });
+    while ((this.#marks[1]?.at ?? Number.POSITIVE_INFINITY) <= now - LAG || this.#marks.length > MAX_MARKS) this.#marks.shift();
+    const from = this.#current.lanes.span('data')?.from;
+    if (from === undefined) return false;
+    if (from >= recent.from) return now - (recent.at(from)?.sample.at ?? now) > LAG;
+    // A fast site: memory holds less than LAG of it.
+    const [mark] = this.#marks as [{ next: number; at: number }];
+    return now - mark.at >= LAG && from < mark.next;
   }
 
   /** Alarms and events, oldest first, at most `limit`. */

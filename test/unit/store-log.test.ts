@@ -87,3 +87,24 @@ test('an alarm is told at once and committed with the readings before it', async
   assert.deepEqual(await outlet.notices(10), []);
   await log.close(10_000);
 });
+
+test('data lags also where memory holds less than ten seconds of a fast site', async (t) => {
+  const { log, outlet } = await open(scratch(t));
+  await outlet.ready();
+  const wide: Shape = {
+    device: 'fast',
+    points: Array.from({ length: 1000 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
+  };
+  const values = wide.points.map((_, i) => i);
+  const lagged: number[] = [];
+  for (let second = 0; second <= 12; second++) {
+    for (let i = 0; i < 40; i++) log.append({ shape: wide, at: second * 1000 + i, values, reasons: null });
+    await log.flush();
+    if (outlet.tend(false, second * 1000 + 500) === 'lag') lagged.push(second);
+  }
+  assert.deepEqual(lagged, [10]);
+  assert.ok(log.recent.from > 1, 'the oldest waiting record is not in memory any more');
+  assert.equal((await outlet.next('data', 1000))?.first, 1, 'what was fixed as data stays data');
+  assert.equal((await outlet.next('history', 1000)) === undefined, false);
+  await log.close(10_000);
+});

@@ -40,7 +40,7 @@ fi
 export CHECKS_PASSED CHECKS_FAILED
 
 # Two at a time: the suites mostly wait for sockets and lines, and small machines have two cores.
-"$NODE" --disable-warning=ExperimentalWarning --test --test-concurrency=2 --test-timeout=300000 \
+"$NODE" --disable-warning=ExperimentalWarning --test --test-concurrency=2 --test-timeout=900000 \
   --test-reporter="$ROOT/scripts/reporter.ts" --test-reporter-destination=stdout "$@"
 status=$?
 [ "$CHECKS_FAILED" -eq 0 ] || status=1

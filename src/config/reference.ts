@@ -41,7 +41,7 @@ export function referencePage(kinds: Kinds, example: string): string {
     '| secret | `{file: /path/to/it}` or `{env: NAME}`; or the text itself, in quotes. Never shown anywhere. One line break at the end of a file is dropped; a relative path starts at the folder of the configuration |',
     '| unit | a UCUM code: `Cel`, `%`, `kW.h`, `V`, `bar`, `1` |',
     '',
-    'Unknown keys are refused. A file has at most 1 MB. Anchors (`&name`, `*name`) and merge keys (`<<`) may be used.',
+    'Unknown keys are refused. A file has at most 1 MB, and 40,000 keys, values and lines together. Anchors (`&name`, `*name`) and merge keys (`<<`) may be used.',
     '',
     ...chapter('gateway', section('gateway'), [], exampleOf('gateway')),
     '## buses',

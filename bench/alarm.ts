@@ -9,7 +9,7 @@ import { freePort } from '../test/fakes/free-port.ts';
 import { waitFor } from '../test/fakes/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
-import { build, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
+import { startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
 import { recordsOf, Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
@@ -104,7 +104,6 @@ async function change(child: Child, value: number): Promise<bigint> {
   return BigInt(line.slice(5));
 }
 
-build();
 printConditions('Reply to alarm at a subscriber');
 const rows: (string | number)[][] = [['case', 'alarms', 'p50 ms', 'p99 ms', 'while history moved']];
 if (process.argv[2] === undefined) rows.push(await measure('upstream, idle', false, false));

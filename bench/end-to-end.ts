@@ -7,7 +7,7 @@ import { waitFor } from '../test/fakes/wait-for.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { cpuSeconds, memory } from './lib/proc.ts';
-import { build, countPolls, pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
+import { countPolls, pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
 import { recordsOf, Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
@@ -79,7 +79,6 @@ async function measure(row: Row): Promise<(string | number)[]> {
   });
 }
 
-build();
 printConditions('End to end: Modbus TCP → log (commitEvery 10s) → Mosquitto acknowledged, the gateway process alone');
 const rows: (string | number)[][] = [
   ['data', 'readings/CPU-s', 'readings/s', 'CPU of one core', 'on history', 'delivered of polled', 'RSS MB'],

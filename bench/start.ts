@@ -10,7 +10,7 @@ import { waitFor } from '../test/fakes/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { cpuSeconds } from './lib/proc.ts';
-import { build, pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
+import { pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
 import { Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
@@ -66,7 +66,6 @@ async function measure(label: string, embedded: boolean, fresh: boolean): Promis
   });
 }
 
-build();
 printConditions(`Cold start to the first published reading, ${RUNS} runs each, bin/sluice with files in the cache`);
 const rows: (string | number)[][] = [['start', 'min ms', 'median ms', 'max ms', 'CPU ms']];
 rows.push(await measure('new, upstream', false, true));

@@ -8,7 +8,7 @@ import { waitFor } from '../test/fakes/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { cpuSeconds, memory } from './lib/proc.ts';
-import { build, pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
+import { pidOf, startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';
 import { Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
@@ -86,7 +86,6 @@ async function measure(label: string, name: string, devices: number, buses: numb
   });
 }
 
-build();
 printConditions('Steady state at 1 Hz, default batch (1,000 readings or 1 s), commitEvery 10s, upstream and embedded broker on');
 const rows: (string | number)[][] = [
   ['site', 'readings', 'CPU-s/1,000', 'p50 ms', 'p99 ms', 'wire B/reading', 'payload B/reading', 'RSS MB'],

@@ -1,5 +1,4 @@
 /** The other side of a measurement: devices in a process of their own, Mosquitto, the gateway as users start it. */
-import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Child } from '../../test/fakes/child.ts';
@@ -9,14 +8,9 @@ import { waitFor } from '../../test/fakes/wait-for.ts';
 import type { DataSet } from '../data/data-set.ts';
 import type { Workspace } from './workspace.ts';
 
+/** Another built tree can be measured, for comparison. */
 const ROOT = process.env.SLUICE_BENCH_ROOT ?? path.join(import.meta.dirname, '..', '..');
 export const SLUICE = path.join(ROOT, 'bin', 'sluice');
-
-/** Builds what changed. */
-export function build(): void {
-  if (process.env.SLUICE_BENCH_ROOT === undefined)
-    execFileSync('sh', [path.join(ROOT, 'scripts', 'setup.sh')], { stdio: 'inherit' });
-}
 
 export interface Responder {
   readonly child: Child;

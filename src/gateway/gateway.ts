@@ -378,6 +378,8 @@ export class Gateway {
   }
 
   #watchLog(log: Log): void {
+    // Each forwarder listens while it is connected; how many there are is the configuration's to say.
+    log.setMaxListeners(0);
     log.on('fault', (fault) => {
       if (fault === undefined) this.logger.info({}, 'The log takes readings again.');
       else this.logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');

@@ -414,3 +414,20 @@ test('a status directory of a gateway in a folder of its own is made, and nobody
   assert.equal(statSync(path.join(dir, 'sluice.sock')).mode & 0o007, 0);
   assert.equal(await gateway.stop(), 0);
 });
+
+test('a dozen forwarders: all connect, and nothing is grumbled about', async (t) => {
+  const broker = await Mosquitto.start(t);
+  if (broker === undefined) return;
+  const relays = await Promise.all(Array.from({ length: 12 }, () => Relay.start(t, broker.port)));
+  const gateway = makeGateway(
+    t,
+    (g) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+forwarders:
+${relays.map((relay, i) => `  f${i}: {type: mqtt, url: '${relay.url}'}`).join('\n')}
+`,
+  );
+  gateway.start();
+  await waitFor('all to be connected', async () => (await status(gateway)).forwarders.every((f) => f.state === 'connected'));
+  await stopsCleanly(gateway);
+});

@@ -67,17 +67,21 @@ export class LogDatabase {
     try {
       return LogDatabase.#open(file, undefined);
     } catch (thrown) {
-      const code = codeOf(thrown);
-      if (code !== 'SQLITE_NOTADB' && code !== 'SQLITE_CORRUPT') {
+      if (!isDamage(thrown)) {
         if (thrown instanceof SluiceError) throw thrown;
         throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
       }
-      for (const end of ['', '-wal', '-shm']) {
-        rmSync(`${file}${TRIED_AGAIN}${end}`, { force: true });
-        if (existsSync(file + end)) renameSync(file + end, `${file}${TRIED_AGAIN}${end}`);
-      }
-      return LogDatabase.#open(file, file + TRIED_AGAIN);
+      return LogDatabase.openAnew(file);
     }
+  }
+
+  /** Moves a damaged file aside and makes a new one. */
+  static openAnew(file: string): LogDatabase {
+    for (const end of ['', '-wal', '-shm']) {
+      rmSync(`${file}${TRIED_AGAIN}${end}`, { force: true });
+      if (existsSync(file + end)) renameSync(file + end, `${file}${TRIED_AGAIN}${end}`);
+    }
+    return LogDatabase.#open(file, file + TRIED_AGAIN);
   }
 
   static #open(file: string, quarantined: string | undefined): LogDatabase {
@@ -116,6 +120,10 @@ export class LogDatabase {
     for (const end of ['', '-wal', TRIED_AGAIN, `${TRIED_AGAIN}-wal`])
       sum += statSync(this.file + end, { throwIfNoEntry: false })?.size ?? 0;
     return sum;
+  }
+
+  #dropQuarantine(): void {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${this.file}${TRIED_AGAIN}${end}`, { force: true });
   }
 
   logs(): { ordinal: number; name: string; lease: number }[] {
@@ -208,6 +216,12 @@ export class LogDatabase {
     return this.db
       .prepare<[], { revision: number; body: string }>('select revision, body from inventory order by revision desc limit 1')
       .get();
+  }
+
+  /** Records name this revision, whatever became of its content: the next one is another. */
+  useRevision(revision: number): void {
+    if (revision > (this.inventory()?.revision ?? 0))
+      this.db.prepare('insert into inventory (revision, body) values (?, ?)').run(revision, '');
   }
 
   shapes(): [number, Shape][] {
@@ -324,7 +338,10 @@ export class LogDatabase {
     const remove = this.db.prepare('delete from block where id = ?');
     const oldestNotices = this.db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
     const removeNotices = this.db.prepare('delete from notice where id < ?');
+    const agedUpTo = request.wall === undefined ? 0 : this.#agedUpTo(request.wall - request.maxAge);
     let expired = 0;
+    // What is damaged goes before what is whole.
+    if (this.quarantined !== undefined && full()) this.#dropQuarantine();
     for (let i = 0; i < DROP_BLOCKS; i++) {
       const row = oldest.get();
       if (row === undefined) {
@@ -332,8 +349,7 @@ export class LogDatabase {
         if (full()) removed.records += oldestNotices.run(DROP_NOTICES).changes;
         break;
       }
-      const tooOld = request.wall !== undefined && this.#wallOf(row) < request.wall - request.maxAge;
-      if (!tooOld && !full()) break;
+      if (row.id > agedUpTo && !full()) break;
       expired += this.#countLost(row, request.active, lost) ? 0 : row.records;
       remove.run(row.id);
       removed.records += row.records + removeNotices.run(row.id).changes;
@@ -371,12 +387,35 @@ export class LogDatabase {
     return out;
   }
 
+  /**
+   * The last of the oldest blocks that is known to be older than `limit`. A time that was only estimated (1970, where
+   * a board has no battery) says nothing: such a block is as old as the known one after it.
+   */
+  #agedUpTo(limit: number): number {
+    let up = 0;
+    const rows = this.db
+      .prepare<[number], BlockRow>('select id, last, boot, at_last from block order by id limit ?')
+      .all(DROP_BLOCKS);
+    for (const row of rows) {
+      const clock = this.#clockOf(row);
+      if (clock === undefined || clock.estimated === 1) continue;
+      if (row.at_last + clock.offset >= limit) break;
+      up = row.id;
+    }
+    return up;
+  }
+
+  #clockOf(row: BlockRow): { offset: number; estimated: number } | undefined {
+    return this.db
+      .prepare<[number, number], { offset: number; estimated: number }>(
+        'select offset, estimated from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1',
+      )
+      .get(row.boot, row.last);
+  }
+
   #wallOf(row: BlockRow): number {
-    const offset = this.db
-      .prepare('select offset from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1')
-      .pluck()
-      .get(row.boot, row.last) as number | undefined;
-    return offset === undefined ? Number.POSITIVE_INFINITY : row.at_last + offset;
+    const clock = this.#clockOf(row);
+    return clock === undefined ? Number.POSITIVE_INFINITY : row.at_last + clock.offset;
   }
 
   #countLost(row: BlockRow, forwarders: readonly ForwarderState[], lost: Map<string, number>): boolean {
@@ -404,6 +443,11 @@ function statSize(file: string): number {
 }
 export function countReadings(record: LogRecord): number {
   return record.sample.shape.points.length;
+}
+/** The file is no database, or its pages contradict each other. */
+export function isDamage(thrown: unknown): boolean {
+  const code = codeOf(thrown);
+  return code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') === true;
 }
 export function codeOf(thrown: unknown): string | undefined {
   return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;

@@ -133,11 +133,13 @@ export class Outlet {
   get live(): boolean {
     return this.#current.lanes.live;
   }
-  /** Readings (data) that wait in memory, counted up to `enough`. */
-  waiting(enough: number): { readings: number; oldest: number | undefined } {
+  /** Readings (data) that wait in memory, counted up to `enough`; monotonic times of the oldest and the newest of all. */
+  waiting(enough: number): { readings: number; oldest: number | undefined; newest: number | undefined } {
+    const { recent } = this.#log;
     const span = this.#current.lanes.span('data');
-    if (span === undefined) return { readings: 0, oldest: undefined };
-    return { readings: this.#log.recent.count(span.from, enough), oldest: this.#log.recent.at(span.from)?.sample.at };
+    const oldest = span === undefined ? undefined : recent.at(span.from)?.sample.at;
+    if (span === undefined || oldest === undefined) return { readings: 0, oldest: undefined, newest: undefined };
+    return { readings: recent.count(span.from, enough), oldest, newest: recent.newest?.sample.at };
   }
   /** Whether a lane has anything that is not acknowledged. Numbers without records may make it say yes too often. */
   pending(lane: Lane): boolean {

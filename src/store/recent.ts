@@ -27,6 +27,9 @@ export class Recent {
   get from(): number {
     return this.#from;
   }
+  get newest(): LogRecord | undefined {
+    return this.#records.at(-1);
+  }
   get full(): boolean {
     return this.#readings > MAX_READINGS;
   }

@@ -12,6 +12,8 @@ import { type LaneState, Lanes } from './lanes.ts';
 import type { ClockSegment, TailState } from './layout.ts';
 import type { Opened, OpenRequest } from './messages.ts';
 
+/** As beginRun names them. */
+const LOG_NAME = /^[0-9a-f]{10}$/;
 export const TAIL_FILE = /^tail-(\d+)\.bin$/;
 
 interface TailPart {
@@ -42,9 +44,16 @@ export function readTail(runtimeDir: string): TailPart[] {
   for (const [name] of files) {
     const shapes = new Map<number, Shape>();
     let part: TailPart | undefined;
-    for (const entry of readEntries(readFileSync(path.join(runtimeDir, name)), shapes)) {
+    let bytes: Uint8Array;
+    try {
+      bytes = readFileSync(path.join(runtimeDir, name));
+    } catch {
+      continue;
+    }
+    for (const entry of readEntries(bytes, shapes)) {
       if (entry.kind === 'state') {
-        const state = entry.state as TailState;
+        const { state } = entry;
+        if (!isTailState(state)) break;
         if (state.type === 'segment') {
           part = { ...state, records: [], notices: [], lanes: new Map(), handed: new Map(), alarms: new Map() };
           parts.push(part);
@@ -59,16 +68,63 @@ export function readTail(runtimeDir: string): TailPart[] {
   return parts;
 }
 
+/** What other software or a damaged byte left there is not acted on. */
+function isTailState(value: unknown): value is TailState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state = value as Record<string, unknown>;
+  switch (state.type) {
+    case 'segment':
+      return (
+        typeof state.log === 'string' &&
+        LOG_NAME.test(state.log) &&
+        Number.isSafeInteger(state.boot) &&
+        Number.isSafeInteger(state.inventory) &&
+        isClock(state.clock)
+      );
+    case 'clock':
+      return isClock(state.clock);
+    case 'lanes':
+      return typeof state.forwarder === 'string' && isLanes(state.state);
+    case 'handed':
+      return typeof state.forwarder === 'string' && Number.isSafeInteger(state.last);
+    case 'alarm':
+      return typeof state.rule === 'string';
+    default:
+      return false;
+  }
+}
+function isClock(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every((s: Partial<ClockSegment> | null) => Number.isSafeInteger(s?.fromSeq) && Number.isFinite(s?.offset))
+  );
+}
+function isLanes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { ranges, ...numbers } = value as Partial<LaneState>;
+  const { data, history, notices, handed } = numbers;
+  return (
+    Array.isArray(ranges) &&
+    ranges.length > 0 &&
+    ranges.every((r) => Array.isArray(r) && Number.isSafeInteger(r[0]) && (r[1] === 'data' || r[1] === 'history')) &&
+    [data, history, notices, handed].every(Number.isSafeInteger)
+  );
+}
+
 /** Opens a run on the log. */
 export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
-  const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
+  const found = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
   return database.db.transaction(() => {
     const before = new Set(database.logs().map((l) => l.name));
+    const lastBoot = database.lastBoot();
+    // What an earlier start took already, and could not clear away, is not taken again over what came since.
+    const tail = found.filter((p) => !before.has(p.log) || p.boot >= lastBoot);
     const strangers = [...new Set(tail.map((p) => p.log))].filter((name) => !before.has(name));
     for (const name of strangers) database.addLog(name);
-    // A log is new where the file is new, and where the tail shows that another file was written last.
+    // A log is new where the file is new, and where the tail shows that another file, or a later state of this one
+    // (somebody put an old copy back), was written last: it may have used numbers beyond this lease.
     let current = database.logs().at(-1);
-    if (current === undefined || strangers.length > 0) {
+    if (current === undefined || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
       database.addLog(randomBytes(5).toString('hex'));
       current = database.logs().at(-1);
     }
@@ -123,6 +179,7 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
       database.setForwarder({ name, log, state: lanes.state() });
     }
     for (const [rule, state] of part.alarms) database.setAlarm(rule, state);
+    database.useRevision(part.inventory);
     records += fresh.length;
     notices += told.length;
   }

@@ -2,8 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
-import { codeOf, LogDatabase } from './database.ts';
-import type { CommitRequest, OpenRequest, WriterMessage, WriterReply } from './messages.ts';
+import { codeOf, isDamage, LogDatabase } from './database.ts';
+import type { CommitRequest, Opened, OpenRequest, WriterMessage, WriterReply } from './messages.ts';
 import { beginRun } from './recover.ts';
 
 const port = parentPort;
@@ -15,7 +15,16 @@ const shapes = new Map<number, Shape>();
 let database: LogDatabase | undefined;
 try {
   database = LogDatabase.open(request.file);
-  reply({ kind: 'opened', opened: beginRun(database, request) });
+  let opened: Opened;
+  try {
+    opened = beginRun(database, request);
+  } catch (thrown) {
+    if (!isDamage(thrown)) throw thrown;
+    database.close();
+    database = LogDatabase.openAnew(request.file);
+    opened = beginRun(database, request);
+  }
+  reply({ kind: 'opened', opened });
 } catch (thrown) {
   reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: codeOf(thrown) } });
 }

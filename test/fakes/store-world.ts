@@ -112,7 +112,7 @@ export class World {
       clock: this.clock,
       maxSize: 1e9,
       maxAge: 1e13,
-      commitEvery: 10_000,
+      commitEvery: this.random.pick([1000, 10_000, 60_000]),
     });
     this.log.on('fault', (fault) => fault !== undefined && this.fault(`commit failed: ${fault}`));
     this.log.on('dead', (error) => this.fault(`writer died: ${error.message}`));

@@ -13,7 +13,7 @@ import { Outlet } from '../../src/store/outlet.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { LANES, World } from '../fakes/store-world.ts';
 
-const STEPS = Number(process.env.SLUICE_MODEL_STEPS ?? 1200);
+const STEPS = Number(process.env.SLUICE_MODEL_STEPS ?? 900);
 const SEED = process.env.SLUICE_MODEL_SEED;
 /** Lines of the trace that a failure prints. */
 const TOLD = 900;
@@ -110,7 +110,7 @@ async function play(folder: string, seed: number, steps: number): Promise<World>
 }
 
 const counts: Record<string, number> = {};
-const seeds = SEED !== undefined ? [Number(SEED)] : Array.from({ length: 10 }, (_, i) => 1000 + i);
+const seeds = SEED !== undefined ? [Number(SEED)] : Array.from({ length: 8 }, (_, i) => 1000 + i);
 for (const seed of seeds)
   test(`the store keeps its promises through ${STEPS} random operations, seed ${seed}`, async (t) => {
     const world = await play(scratch(t, 'model'), seed, STEPS);
@@ -140,7 +140,12 @@ test('and the runs met everything', { skip: SEED !== undefined && 'one seed' }, 
 /** Each takes away one rule of the contract; a model that is any good then finds a fault within a few runs. */
 const MUTATIONS: readonly { readonly words: string; readonly of: object; readonly name: string; readonly to: () => unknown }[] = [
   { words: 'the tail is not mirrored', of: Mirror.prototype, name: 'write', to: () => undefined },
-  { words: 'a change of lanes is not mirrored', of: Log.prototype, name: 'mirrorLanes', to: () => undefined },
+  {
+    words: 'lanes are not mirrored',
+    of: Outlet.prototype,
+    name: 'tailState',
+    to: () => ({ type: 'alarm', rule: 'x', state: null }),
+  },
   { words: 'cursor and lanes are not saved', of: Outlet.prototype, name: 'takeStates', to: () => [] },
   { words: 'a hand-over does not fix the lane', of: Lanes.prototype, name: 'handOver', to: () => false },
   { words: 'the beginning of a commit does not fix the lane', of: Lanes.prototype, name: 'commitBegins', to: () => undefined },

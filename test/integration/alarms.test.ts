@@ -53,7 +53,7 @@ interface Bench {
 async function bench(
   t: TestContext,
   rules: string,
-  options: { commitEvery?: string; more?: string } = {},
+  options: { commitEvery?: string; maxReadings?: number } = {},
 ): Promise<Bench | undefined> {
   const device = await SettableDevice.start(t);
   const broker = await Mosquitto.start(t);
@@ -71,8 +71,8 @@ rules:
 ${rules}
 buffer: {commitEvery: ${options.commitEvery ?? '1h'}}
 broker: {listen: {port: 0}}
-forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms, maxReadings: 20}}}
-${options.more ?? ''}`,
+forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms, maxReadings: ${options.maxReadings ?? 20}}}}
+`,
   );
   return { device, broker, subscriber, relay, gateway };
 }
@@ -182,8 +182,9 @@ test('a delay whose condition ended while the gateway was off raises nothing', a
 });
 
 test('an alarm overtakes the history of an outage, and every transition of the outage comes once and in order', async (t) => {
-  const b = await bench(t, '  high: {point: d1.n, above: 5}', { commitEvery: '200ms' });
+  const b = await bench(t, '  high: {point: d1.n, above: 5}', { commitEvery: '200ms', maxReadings: 2 });
   if (b === undefined) return;
+  // One record a batch: hundreds of batches of history against eleven alarms.
   const { device, subscriber, relay, gateway } = b;
   await device.set(0, 3, 0);
   await up(gateway);

@@ -71,6 +71,9 @@ test('before the gateway answers there is a screen too, and a line for a pipe ha
   const starting: Scene = { ...scene(true), status: undefined, readings: new Map() };
   assert.match(screen(starting, PLAIN, 80, 24), /starting[\s\S]*not started/);
   const line = summary(scene(false));
-  assert.match(line, /fridge\.t=9\.40°C .*\| alarms: fridge-warm \| upstream: away: readings are kept .*\| platform: 5,000 readings/);
+  assert.match(
+    line,
+    /fridge\.t=9\.40°C .*\| alarms: fridge-warm \| upstream: away: readings are kept .*\| platform: 5,000 readings/,
+  );
   assert.ok(!line.includes('\u001b') && !line.includes('\n'));
 });

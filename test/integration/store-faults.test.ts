@@ -1,0 +1,406 @@
+/** What happens to the log when the disk, the runtime directory or the files are not as they should be. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { SluiceError } from '../../src/core/errors.ts';
+import type { Sample, Shape } from '../../src/core/point.ts';
+import type { Lane } from '../../src/store/lanes.ts';
+import { Log } from '../../src/store/log.ts';
+import type { CommitResult } from '../../src/store/messages.ts';
+import type { Outlet } from '../../src/store/outlet.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { scratch } from '../fakes/scratch.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+const wide: Shape = {
+  device: 'plant',
+  points: Array.from({ length: 100 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
+};
+const narrow: Shape = { device: 'pump', points: [{ name: 'speed', type: 'uint16', storage: 'number' }] };
+/** Numbers that deflate can do nothing with. */
+const noise = (i: number, at: number): Sample => ({
+  shape: wide,
+  at,
+  values: wide.points.map((_, p) => Math.sin(i * 7919 + p * 104_729) * 1e6),
+  reasons: null,
+});
+const plain = (at: number): Sample => ({ shape: narrow, at, values: [at % 1000], reasons: null });
+
+interface Place {
+  readonly state: string;
+  readonly run: string;
+}
+function place(t: TestContext): Place {
+  const dir = scratch(t, 'faults');
+  return { state: path.join(dir, 'state'), run: path.join(dir, 'run') };
+}
+async function open(t: TestContext, where: Place, over: object = {}, wall?: number) {
+  const clock = new ManualClock(wall);
+  const log = await Log.open({
+    ...{ stateDir: where.state, runtimeDir: where.run, clock, maxSize: 1e9, maxAge: 1e13, commitEvery: 10_000 },
+    ...over,
+  });
+  t.after(() => log.abandon());
+  const outlet = log.outlet('cloud', 'oldest', 'g1', 'json');
+  log.setClock(clock.wall(), false);
+  log.setInventory('{}');
+  return { log, outlet, clock };
+}
+async function take(outlet: Outlet, lane: Lane): Promise<{ log: string; seqs: number[] }[]> {
+  const out: { log: string; seqs: number[] }[] = [];
+  for (;;) {
+    const batch = await outlet.next(lane, 1000);
+    if (batch === undefined) return out;
+    outlet.handOver(batch);
+    outlet.done(batch);
+    const body = JSON.parse(batch.payload) as { log: string; records: { seq: number }[] };
+    out.push({ log: body.log, seqs: body.records.map((r) => r.seq) });
+  }
+}
+const allSeqs = (batches: { seqs: number[] }[]) => batches.flatMap((b) => b.seqs);
+const sizeOf = (dir: string) =>
+  readdirSync(dir).reduce((sum, f) => sum + (f.endsWith('-shm') ? 0 : statSync(path.join(dir, f)).size), 0);
+
+test('maxSize bounds the files; what goes before it was delivered is counted by point', async (t) => {
+  const where = place(t);
+  const maxSize = 2_000_000;
+  const { log, outlet, clock } = await open(t, where, { maxSize });
+  const lost = new Map<string, number>();
+  log.on('committed', (result: CommitResult) => {
+    for (const [point, n] of result.lost) lost.set(point, (lost.get(point) ?? 0) + n);
+  });
+  await outlet.ready();
+  const rounds = 60;
+  for (let i = 0; i < rounds; i++) {
+    for (let k = 0; k < 100; k++) log.append(noise(i * 100 + k, clock.monotonic()));
+    await log.flush();
+    assert.ok(sizeOf(where.state) <= maxSize, `round ${i}: ${sizeOf(where.state)} bytes`);
+  }
+  const had = allSeqs(await take(outlet, 'data')).length + allSeqs(await take(outlet, 'history')).length;
+  assert.ok(had > 100, 'the newest are there');
+  assert.equal(lost.size, 100, 'every point is told');
+  // Live readings still lie in memory; they were delivered although the file had let go of them.
+  for (const n of lost.values())
+    assert.ok(n >= rounds * 100 - had && n < rounds * 100, `${n} counted, ${had} of ${rounds * 100} had`);
+});
+
+test('what everybody had is dropped without a word', async (t) => {
+  const { log, outlet, clock } = await open(t, place(t), { maxSize: 2_000_000 });
+  let lost = 0;
+  let expired = 0;
+  log.on('committed', (result: CommitResult) => {
+    lost += result.lost.length;
+    expired += result.expired;
+  });
+  await outlet.ready();
+  for (let i = 0; i < 60; i++) {
+    for (let k = 0; k < 100; k++) log.append(noise(i * 100 + k, clock.monotonic()));
+    await take(outlet, 'data');
+    await log.flush();
+  }
+  assert.equal(lost, 0);
+  assert.ok(expired > 1000);
+});
+
+test('maxAge drops what is older, and only what is known to be', async (t) => {
+  const where = place(t);
+  const wall = Date.UTC(2026, 5, 1);
+  const first = await open(t, where, {}, wall);
+  await first.outlet.ready();
+  // A board that starts in 1970 and never learns better.
+  first.log.setClock(0, true);
+  first.log.append(plain(1));
+  await first.log.close(1000);
+
+  const second = await open(t, where, { maxAge: 3_600_000 }, wall);
+  const results: CommitResult[] = [];
+  second.log.on('committed', (result: CommitResult) => results.push(result));
+  const { next } = second.log;
+  second.log.append(plain(second.clock.monotonic()));
+  await second.log.flush();
+  assert.deepEqual(
+    results.flatMap((r) => r.lost),
+    [],
+    'a time that was only estimated ages nothing',
+  );
+  await second.clock.advance(2 * 3_600_000);
+  second.log.append(plain(second.clock.monotonic()));
+  await second.log.flush();
+  await second.log.flush();
+  assert.deepEqual(
+    results.flatMap((r) => r.lost),
+    [['pump.speed', 2]],
+    'both are older than the hour',
+  );
+  assert.equal(results.at(-1)?.held, 1);
+  assert.ok(next > 1);
+});
+
+test('a file that is no log is moved aside, and a new log begins', async (t) => {
+  const where = place(t);
+  mkdirSync(where.state);
+  writeFileSync(path.join(where.state, 'log.db'), 'this was a log once '.repeat(500));
+  const { log, outlet } = await open(t, where);
+  assert.equal(log.opened.quarantined, path.join(where.state, 'log.db.damaged'));
+  assert.equal(readFileSync(log.opened.quarantined ?? '', 'utf8').slice(0, 15), 'this was a log ');
+  await outlet.ready();
+  log.append(plain(1));
+  assert.deepEqual(allSeqs(await take(outlet, 'data')), [1]);
+});
+
+test('a log damaged inside is moved aside; what lies in the runtime directory drains under its old id', async (t) => {
+  const where = place(t);
+  const before = await open(t, where);
+  await before.outlet.ready();
+  for (let i = 0; i < 2000; i++) before.log.append(noise(i, 1));
+  await before.log.flush();
+  before.log.append(plain(2));
+  const seq = before.log.next - 1;
+  await before.log.abandon();
+  const file = path.join(where.state, 'log.db');
+  const bytes = readFileSync(file);
+  // Every page but the first, which says that it is a database.
+  bytes.fill(0xa5, 1024);
+  writeFileSync(file, bytes);
+  rmSync(`${file}-wal`, { force: true });
+
+  const after = await open(t, where);
+  assert.ok(existsSync(after.log.opened.quarantined ?? ''));
+  assert.notEqual(after.log.id, before.log.id);
+  assert.equal(after.log.opened.recovered.records, 1);
+  await after.outlet.ready();
+  assert.deepEqual(await take(after.outlet, 'data'), [{ log: before.log.id, seqs: [seq] }]);
+});
+
+test('an old copy of the state directory put back begins a new log', async (t) => {
+  const where = place(t);
+  const first = await open(t, where);
+  first.log.append(plain(1));
+  await first.log.close(1000);
+  const file = path.join(where.state, 'log.db');
+  copyFileSync(file, `${file}.copy`);
+  const second = await open(t, where);
+  await second.outlet.ready();
+  second.log.append(plain(2));
+  const taken = await take(second.outlet, 'data');
+  await second.log.abandon();
+  for (const end of ['-wal', '-shm']) rmSync(file + end, { force: true });
+  copyFileSync(`${file}.copy`, file);
+
+  const third = await open(t, where);
+  assert.notEqual(third.log.id, second.log.id);
+  await third.outlet.ready();
+  third.log.append(plain(3));
+  const used = new Set(taken.flatMap((b) => b.seqs.map((s) => `${b.log}/${s}`)));
+  for (const { log, seqs } of await take(third.outlet, 'data'))
+    for (const s of seqs) assert.ok(log !== third.log.id || !used.has(`${log}/${s}`));
+});
+
+test('the log of a newer version is refused in words and left as it is', async (t) => {
+  const where = place(t);
+  mkdirSync(where.state);
+  const file = path.join(where.state, 'log.db');
+  const db = new Database(file);
+  db.exec('create table later (what text); insert into later values (1)');
+  db.pragma('user_version = 99');
+  db.close();
+  const before = readFileSync(file);
+  await assert.rejects(open(t, where), (thrown) => {
+    assert.ok(thrown instanceof SluiceError);
+    assert.equal(thrown.code, 'log-newer');
+    assert.match(thrown.message, /newer version/);
+    return true;
+  });
+  assert.deepEqual(readFileSync(file), before);
+  assert.deepEqual(readdirSync(where.state), ['log.db']);
+});
+
+test('without a runtime directory data waits for the commit, and with one it does not', async (t) => {
+  const where = place(t);
+  writeFileSync(where.run, 'a file where the folder should be');
+  const { log, outlet } = await open(t, where);
+  assert.notEqual(log.status().mirrorFault, undefined);
+  await outlet.ready();
+  log.append(plain(1));
+  assert.equal(log.sendable, log.committed);
+  assert.equal(await outlet.next('data', 10), undefined);
+  await log.flush();
+  assert.equal(log.sendable, log.next - 1);
+  assert.deepEqual(allSeqs(await take(outlet, 'data')), [1]);
+});
+
+test('a runtime directory that fails while the log runs: data waits until all of the gap is committed', async (t) => {
+  const where = place(t);
+  const { log, outlet } = await open(t, where);
+  await outlet.ready();
+  await log.flush();
+  rmSync(where.run, { recursive: true });
+  writeFileSync(where.run, 'no folder any more');
+  await log.flush();
+  log.append(plain(1));
+  assert.equal(log.sendable, log.committed);
+  rmSync(where.run);
+  // The next segment can be written; what the one before lacks is in nobody's hands but the commit's.
+  log.commitSoon();
+  assert.equal(log.status().mirrorFault, undefined);
+  assert.equal(log.sendable, log.committed);
+  await log.flush();
+  log.append(plain(2));
+  assert.equal(log.sendable, log.next - 1);
+  await log.abandon();
+  const again = await open(t, where);
+  assert.equal(again.log.opened.recovered.records, 1);
+});
+
+test('numbers end with the lease, and go on once it is renewed', async (t) => {
+  const { log, outlet } = await open(t, place(t));
+  await outlet.ready();
+  await log.flush();
+  let unkept = 0;
+  log.on('overflow', (readings) => {
+    unkept += readings;
+  });
+  // In one turn, so that no commit can renew it on the way.
+  let last: number | undefined;
+  for (let i = 0; i < 150_000; i++) last = log.append(plain(i))?.seq ?? last;
+  assert.ok(unkept > 0, 'what gets no number is told');
+  const used = last as number;
+  assert.equal(log.notice('event', 'full', 1, {}).seq, 0, 'a notice is told, but not kept');
+  await waitFor('a number to be had again', () => log.append(plain(1)) !== undefined);
+  assert.ok(log.next > used);
+  const seen = allSeqs(await take(outlet, 'data'));
+  assert.equal(new Set(seen).size, seen.length);
+  assert.equal(seen.at(-1), log.next - 1);
+});
+
+test('garbage and cut files in the runtime directory are survived', async (t) => {
+  const where = place(t);
+  const before = await open(t, where);
+  await before.outlet.ready();
+  await before.log.flush();
+  for (let i = 0; i < 5; i++) before.log.append(plain(i));
+  const first = before.log.next - 5;
+  await before.log.abandon();
+  const tails = readdirSync(where.run).filter((f) => f.startsWith('tail-'));
+  const newest = path.join(where.run, tails.sort((a, b) => Number(/\d+/.exec(a)) - Number(/\d+/.exec(b))).at(-1) as string);
+  writeFileSync(newest, readFileSync(newest).subarray(0, -3));
+  for (const [name, bytes] of [
+    ['tail-900.bin', Buffer.alloc(4096)],
+    ['tail-901.bin', Buffer.from('{"type":"segment"} is no entry')],
+    ['tail-902.bin', entry(4, 'null')],
+    ['tail-903.bin', entry(4, '{"type":"segment","log":"../../x","boot":1,"inventory":1,"clock":[]}')],
+    ['tail-904.bin', Buffer.concat([entry(4, '{"type":"lanes","forwarder":"cloud","state":{}}'), entry(3, '{}')])],
+    ['tail-905.bin', Buffer.from([2, 0xff, 0xff, 0xff, 0xff, 1, 2, 3])],
+    ['notes.txt', Buffer.from('mine')],
+  ] as const)
+    writeFileSync(path.join(where.run, name), bytes);
+  mkdirSync(path.join(where.run, 'tail-906.bin'));
+
+  const after = await open(t, where);
+  assert.equal(after.log.id, before.log.id);
+  assert.equal(after.log.opened.recovered.records, 4, 'all but the one that was cut');
+  await after.outlet.ready();
+  assert.deepEqual(allSeqs(await take(after.outlet, 'data')), [first, first + 1, first + 2, first + 3]);
+  assert.ok(existsSync(path.join(where.run, 'notes.txt')), 'what is not ours is left alone');
+});
+function entry(kind: number, json: string): Buffer {
+  const head = Buffer.alloc(5);
+  head.writeUInt8(kind);
+  head.writeUInt32LE(Buffer.byteLength(json), 1);
+  return Buffer.concat([head, Buffer.from(json)]);
+}
+
+test('the tail of a foreign log drains under its own id, beside the log that is here', async (t) => {
+  const here = place(t);
+  const there = place(t);
+  const other = await open(t, there);
+  await other.outlet.ready();
+  other.log.append(plain(1));
+  const foreign = other.log.next - 1;
+  await other.log.abandon();
+  const own = await open(t, here);
+  await own.outlet.ready();
+  own.log.append(plain(2));
+  await own.log.close(1000);
+
+  const both = await open(t, { state: here.state, run: there.run });
+  await both.outlet.ready();
+  assert.notEqual(both.log.id, own.log.id, 'the file cannot show that it was the last one written');
+  both.log.append(plain(3));
+  const taken = [...(await take(both.outlet, 'history')), ...(await take(both.outlet, 'data'))];
+  assert.deepEqual(
+    new Map(taken.map((b) => [b.log, b.seqs])),
+    new Map([
+      [own.log.id, [1]],
+      [other.log.id, [foreign]],
+      [both.log.id, [1]],
+    ]),
+  );
+});
+
+test('a full disk: live readings go on, history waits, everything is there when there is room again', async (t) => {
+  const where = place(t);
+  const disk = mkdtempSync(path.join(tmpdir(), 'sluice-disk-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    rmdirSync(disk);
+    t.skip('mounting a small tmpfs needs root');
+    return;
+  }
+  t.after(() => {
+    execFileSync('umount', ['-l', disk]);
+    rmdirSync(disk);
+  });
+  const { log, outlet, clock } = await open(t, { state: path.join(disk, 'state'), run: where.run });
+  const faults: (string | undefined)[] = [];
+  log.on('fault', (fault) => faults.push(fault));
+  await outlet.ready();
+  await log.flush();
+  const first = log.next;
+  writeFileSync(path.join(disk, 'ballast'), Buffer.alloc(1_000_000));
+  try {
+    for (let i = 0; i < 8; i++) writeFileSync(path.join(disk, `ballast-${i}`), Buffer.alloc(200_000));
+  } catch {
+    // Full: that is what it is for.
+  }
+  const sent: number[] = [];
+  for (let i = 0; faults.length === 0; i++) {
+    log.append(noise(i, clock.monotonic()));
+    log.commitSoon();
+    sent.push(...allSeqs(await take(outlet, 'data')));
+    // Answers of the writer come between two turns.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  log.append(noise(1, clock.monotonic()));
+  log.notice('event', 'overload', clock.monotonic(), { time: 1 });
+  log.append(noise(2, clock.monotonic()));
+  sent.push(...allSeqs(await take(outlet, 'data')));
+  assert.equal(sent.at(-1), log.next - 1, 'live readings do not wait for the disk, also behind an event');
+  assert.deepEqual(await outlet.next('history', 10), undefined);
+  for (const f of readdirSync(disk)) if (f.startsWith('ballast')) rmSync(path.join(disk, f));
+  const flushed = log.flush();
+  await waitFor('the commit to go through', async () => {
+    await clock.advance(30_000);
+    return log.status().fault === undefined;
+  });
+  await flushed;
+  assert.equal(faults.at(-1), undefined);
+  assert.equal(log.committed, log.next - 1);
+  assert.equal(sent[0], first);
+});

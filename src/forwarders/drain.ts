@@ -11,6 +11,11 @@ import type { OutBatch, Outlet, OutNotice } from '../store/outlet.ts';
 
 /** Alarms under way at once, each on a topic of its own. */
 const NOTICES = 16;
+/**
+ * Devices that are read in one go would otherwise wait maxAge for nothing: when so much of it has passed without a new
+ * reading, none is likely to come in the rest.
+ */
+const QUIET = 1 / 4;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
 
@@ -43,7 +48,8 @@ export class Drain {
   #ended = false;
   #finishing = false;
   #failure: unknown;
-  #fresh = 0;
+  /** So many readings more wake the data pump. */
+  #enough = 1;
   readonly #sleepers: Record<Lane | 'notices', (() => void) | undefined> = {
     data: undefined,
     history: undefined,
@@ -51,8 +57,8 @@ export class Drain {
   };
   readonly #onAppended = (readings: number): void => {
     if (readings === 0) this.#wake('notices');
-    this.#fresh += readings;
-    if (this.#fresh >= this.#options.maxReadings) this.#wake('data');
+    this.#enough -= readings;
+    if (this.#enough <= 0) this.#wake('data');
   };
   readonly #onCommitted = (): void => {
     this.#wake('history');
@@ -128,20 +134,20 @@ export class Drain {
     }
   }
 
-  /** Waits until live readings are enough or old enough; what an earlier connection left goes at once. */
+  /** Waits until live readings are enough, old enough or followed by silence; what an earlier connection left goes at once. */
   async #batchIsDue(): Promise<boolean> {
     const { outlet, maxReadings, maxAge, clock } = this.#options;
-    const { readings, oldest } = outlet.waiting(maxReadings);
+    const { readings, oldest, newest } = outlet.waiting(maxReadings);
     if (readings >= maxReadings || this.#finishing) return true;
-    if (oldest === undefined) {
+    if (oldest === undefined || newest === undefined) {
       if (outlet.pending('data')) return true;
-      this.#fresh = 0;
-      await this.#sleep('data', Math.min(maxAge, NAP));
+      this.#enough = 1;
+      await this.#sleep('data', NAP);
       return false;
     }
-    const wait = oldest + maxAge - clock.monotonic();
+    const wait = Math.min(oldest + maxAge, newest + maxAge * QUIET) - clock.monotonic();
     if (wait <= 0) return true;
-    this.#fresh = readings;
+    this.#enough = maxReadings - readings;
     await this.#sleep('data', Math.min(wait, NAP));
     return false;
   }

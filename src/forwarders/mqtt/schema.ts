@@ -58,7 +58,9 @@ export const mqttForwarderSchema = z.strictObject({
         .describe('A batch leaves when it holds this many readings.'),
       maxAge: duration({ min: 1, max: 3_600_000 })
         .prefault('1s')
-        .describe('A batch leaves when its oldest reading has waited this long.'),
+        .describe(
+          'A batch leaves when its oldest reading has waited this long; earlier, when a quarter of it passed without a new one.',
+        ),
     })
     .prefault({})
     .describe('How readings are gathered into batches.'),

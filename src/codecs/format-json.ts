@@ -1,7 +1,9 @@
 /** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
-import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
-import { ABSENT, GOOD, qualityOf, reasonName } from '../core/reasons.ts';
+import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../core/point.ts';
+import { ABSENT, GOOD, qualityOf, reasonCode, reasonName } from '../core/reasons.ts';
 import type { Batch } from './format.ts';
+
+const NOT_A_NUMBER = reasonCode('not-a-number');
 
 interface Keys {
   readonly device: string;
@@ -42,15 +44,20 @@ function encodeRecord(record: LogRecord, offset: number): string {
   let text = `{"seq":${record.seq},"device":${keys.device},"time":${at + offset},"values":{`;
   const n = values.length;
   if (keys.plain && reasons === null) {
-    for (let i = 0; i < n; i++) text += (i === 0 ? '' : ',') + keys.points[i] + values[i];
-    return `${text}}}`;
+    const head = text;
+    let i = 0;
+    for (; i < n && Number.isFinite(values[i]); i++) text += (i === 0 ? '' : ',') + keys.points[i] + values[i];
+    if (i === n) return `${text}}}`;
+    text = head;
   }
   let comma = '';
   let bad = '';
   let uncertain = '';
   for (let i = 0; i < n; i++) {
-    const reason = reasons === null ? GOOD : (reasons[i] as number);
+    let reason = reasons === null ? GOOD : (reasons[i] as number);
     if (reason === ABSENT) continue;
+    // JSON has no NaN: one that a decoder let through must not spoil the whole batch, for ever.
+    if (hasValue(reason) && typeof values[i] === 'number' && !Number.isFinite(values[i])) reason = NOT_A_NUMBER;
     const quality = qualityOf(reason);
     if (quality === 'bad') {
       bad += `${bad === '' ? '' : ','}${keys.points[i]}"${reasonName(reason)}"`;

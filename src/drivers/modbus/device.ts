@@ -14,6 +14,8 @@ interface Fault {
   count: number;
   /** Good replies since it was last seen. */
   good: number;
+  /** Which of the failures it was, counted over all of the device. */
+  last: number;
 }
 
 /** So many good replies end a fault that comes and goes (noise), so that it is not logged at every damaged reply. */
@@ -42,6 +44,7 @@ export class Device {
   #lastReply: number | undefined;
   /** By what failed; at most one per kind, and one per request for exceptions. */
   readonly #faults = new Map<string, Fault>();
+  #failures = 0;
   readonly #wire: Wire;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -101,16 +104,23 @@ export class Device {
     else if (error.code === 'crc') c.crcErrors++;
     else if (error.code === 'bad-reply') c.badReplies++;
     this.state = error.code === 'exception' ? 'answering' : this.state;
-    if (error.code === 'exception') this.#end('timeout', 1);
+    if (error.code === 'exception') {
+      // An exception is a whole, undamaged answer.
+      this.#end('timeout', 1);
+      this.#end('bus-closed', 1);
+      this.#end('crc', GOOD_TO_END);
+      this.#end('bad-reply', GOOD_TO_END);
+    }
     const key = error.code === 'exception' ? exceptionKey(request) : error.code;
     const known = this.#faults.get(key);
     if (known) {
       known.count++;
       known.good = 0;
+      known.last = ++this.#failures;
       return;
     }
     const message = faultWords(error, this.unit, this.#wire, request);
-    this.#faults.set(key, { message, since: this.#clock.monotonic(), count: 1, good: 0 });
+    this.#faults.set(key, { message, since: this.#clock.monotonic(), count: 1, good: 0, last: ++this.#failures });
     // The bus itself tells that it is closed, once for all devices.
     if (error.code !== 'bus-closed')
       this.#logger.warn({ device: this.name, code: error.code, ...error.data }, `${this.name}: ${message}`);
@@ -122,8 +132,8 @@ export class Device {
   }
 
   status(): DeviceStatus {
-    // The oldest fault is the likeliest cause of the others.
-    const fault = this.#faults.values().next().value?.message;
+    // What was seen last is what a person at the wire can act on now.
+    const fault = [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message;
     return { name: this.name, state: this.state, fault, lastReply: this.#lastReply, counters: { ...this.counters } };
   }
 

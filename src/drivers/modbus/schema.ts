@@ -93,16 +93,9 @@ export const point = z.strictObject({
     .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is told as text, uncertain'),
   invalid: z.array(integer).max(32).optional().describe('Raw numbers by which the device says that it has no value'),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
-  report: z
-    .strictObject({
-      change: z.number().min(0).optional().describe('Keep a reading when it changed by more than this'),
-      percent: z.number().min(0).optional().describe('Keep a reading when it changed by more than this part of the last one'),
-      atLeast: duration({}).optional().describe('Keep one at least this often'),
-      atMost: duration({}).optional().describe('Keep one at most this often'),
-    })
+  write: bounds
     .optional()
-    .describe('Limits what is kept; rules and latest values see every poll'),
-  write: bounds.optional().describe('Allows writing, within these bounds of the value'),
+    .describe('Bounds within which the value may be written. This version only reads: the bounds are checked and kept for later'),
 });
 
 export type TcpSettings = z.output<typeof tcpBus>;

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
 import { LOG_FILE } from '../store/layout.ts';
-import { CSV_HEADER, LogReader } from '../store/reading.ts';
+import { CSV_HEADER } from '../store/messages.ts';
+import { LogReader } from '../store/reading.ts';
 import { validConfig } from './config-file.ts';
 
 export async function exportLog(options: { config: string; from?: string; to?: string; format: 'csv' | 'jsonl' }): Promise<void> {

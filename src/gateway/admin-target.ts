@@ -22,7 +22,7 @@ import type { Upstream, UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
-import { CSV_HEADER } from '../store/reading.ts';
+import { CSV_HEADER } from '../store/messages.ts';
 import type { ClockWatch } from './clock-watch.ts';
 import type { LossReport } from './loss-report.ts';
 import type { Plant } from './plant.ts';
@@ -59,7 +59,8 @@ export class Target implements AdminTarget {
     const { config, watch } = g;
     const now = g.clock.monotonic();
     const log = g.log.status();
-    const oldest = log.oldest.map(([, , time]) => time);
+    const forwarders = g.upstreams.map((u) => this.#forwarder(u.status(), log.oldest, now));
+    const longest = Math.max(0, ...forwarders.flatMap((f) => [f.lag.data, f.lag.history]));
     return {
       gateway: {
         id: config.gateway.id,
@@ -78,7 +79,7 @@ export class Target implements AdminTarget {
       log: {
         id: log.id,
         records: log.held,
-        oldestUnsent: oldest.length === 0 ? null : Math.min(...oldest),
+        oldestUnsent: longest === 0 ? null : Math.round(now) + watch.offset - longest,
         bytes: log.bytes,
         maxBytes: config.buffer.maxSize,
         pending: log.pendingReadings,
@@ -93,7 +94,7 @@ export class Target implements AdminTarget {
             : [`newest readings are not safe from a kill before their commit: ${log.mirrorFault}`]),
         ],
       },
-      forwarders: g.upstreams.map((u) => this.#forwarder(u.status(), log.oldest, now)),
+      forwarders,
       broker: g.broker?.status(),
       alarms: g.rules
         .alarms(g.ingest.moment())
@@ -175,8 +176,11 @@ export class Target implements AdminTarget {
   #forwarder(status: UpstreamStatus, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
     const { offset } = this.#gateway.watch;
     const lag = (lane: 'data' | 'history'): number => {
+      if (status.waiting[lane] === undefined) return 0;
+      // What memory has is told as it is now; the file's part as of the last commit.
+      if (lane === 'data' && status.oldestLive !== undefined) return Math.max(0, Math.round(now - status.oldestLive));
       const time = oldest.find(([name, l]) => name === status.name && l === lane)?.[2];
-      return status.waiting[lane] === undefined || time === undefined ? 0 : Math.max(0, Math.round(now + offset - time));
+      return time === undefined ? 0 : Math.max(0, Math.round(now + offset - time));
     };
     return {
       name: status.name,

@@ -112,6 +112,9 @@ export interface NoticesResult {
   }[];
 }
 
+/** First line of an export as CSV. */
+export const CSV_HEADER = 'log,seq,boot,device,point,time,value,unit,quality,reason\n';
+
 export interface ExportRequest {
   readonly id: number;
   /** Key of the last block that was exported; 0 to begin. */

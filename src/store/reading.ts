@@ -171,8 +171,6 @@ function pick(record: LogRecord, points: readonly string[] | undefined): LogReco
   };
 }
 
-export const CSV_HEADER = 'log,seq,boot,device,point,time,value,unit,quality,reason\n';
-
 function csvLines(log: string, boot: number, record: LogRecord, time: number, clock: Clock): string {
   let text = '';
   const { sample } = record;

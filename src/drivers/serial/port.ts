@@ -1,7 +1,6 @@
 /** Opening a serial port, and its odd errors in words. */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { SerialPort } from 'serialport';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { SerialBusSettings } from './schema.ts';
 
@@ -27,6 +26,8 @@ const READ_SIZE = 4096;
 /** @throws SluiceError bus-open */
 export const openPort: PortOpener = async (settings, events) => {
   const { port: path, baudRate, dataBits, parity, stopBits } = settings;
+  // Heavy, and most sites have no serial bus: loaded by the first one that opens.
+  const { SerialPort } = await import('serialport');
   const port = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_SIZE });
   // Asked before opening: once the port is open nothing may come between that and listening.
   const identity = await identityOf(path);

@@ -11,7 +11,7 @@ export async function check(file: string, options: { json?: boolean }): Promise<
   for (const fault of faults) process.stderr.write(`${formatFault(fault)}\n`);
   for (const warning of warnings) process.stderr.write(`${formatFault(warning)} (warning)\n`);
   if (config === undefined) {
-    process.stderr.write(`${faults.length === 1 ? 'One fault' : `${faults.length} faults`}; nothing was changed.\n`);
+    process.stderr.write(`${faults.length === 1 ? 'One fault' : `${faults.length} faults`}; a gateway would refuse it.\n`);
     return;
   }
   const points = [...config.devices.values()].reduce((sum, d) => sum + d.points.size, 0);

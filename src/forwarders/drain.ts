@@ -29,7 +29,8 @@ export interface DrainOptions {
   readonly outlet: Outlet;
   /** `sluice/<gateway>` */
   readonly root: string;
-  readonly maxReadings: number;
+  /** Readings of the next batch, at most; asked for each. */
+  readonly maxReadings: () => number;
   /** Milliseconds. */
   readonly maxAge: number;
   readonly clock: Clock;
@@ -112,7 +113,7 @@ export class Drain {
   }
 
   async #pump(lane: Lane): Promise<void> {
-    const { outlet, maxReadings, root } = this.#options;
+    const { outlet, root } = this.#options;
     while (!this.#ended && !(this.#finishing && lane === 'history')) {
       if (this.#options.hold()) {
         if (this.#finishing) return;
@@ -120,7 +121,7 @@ export class Drain {
         continue;
       }
       if (lane === 'data' && !(await this.#batchIsDue())) continue;
-      const batch = await outlet.next(lane, maxReadings);
+      const batch = await outlet.next(lane, this.#options.maxReadings());
       if (this.#ended) return;
       if (batch === undefined) {
         if (this.#finishing) return;
@@ -136,7 +137,8 @@ export class Drain {
 
   /** Waits until live readings are enough, old enough or followed by silence; what an earlier connection left goes at once. */
   async #batchIsDue(): Promise<boolean> {
-    const { outlet, maxReadings, maxAge, clock } = this.#options;
+    const { outlet, maxAge, clock } = this.#options;
+    const maxReadings = this.#options.maxReadings();
     const { readings, oldest, newest } = outlet.waiting(maxReadings);
     if (readings >= maxReadings || this.#finishing) return true;
     if (oldest === undefined || newest === undefined) {

@@ -163,7 +163,11 @@ export class Gateway {
       rules: this.#rules,
       offset: () => this.#watch.offset,
       clockKnown: () => this.#watch.known,
-      onAlarm: (t) => this.logger.warn({ rule: t.rule, state: t.state, severity: t.severity, point: t.point }, t.message),
+      onAlarm: (t) =>
+        this.logger[t.state === 'normal' ? 'info' : 'warn'](
+          { rule: t.rule, state: t.state, severity: t.severity, point: t.point },
+          t.message,
+        ),
     });
     this.#losses = new LossReport(this.clock, (event) => this.ingest.event(event));
     for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);

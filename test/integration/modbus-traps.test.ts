@@ -51,13 +51,14 @@ test('2: on a serial line no late reply becomes the answer to another request', 
   if (!device) return;
   // Every third reply comes long after the time-out, while other registers of the same size are due.
   device.script = (request, reply) => {
-    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 130);
+    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 700);
     else answerRtu(request, reply);
   };
   const points = words(100, 200, 300, 400);
+  // Well within twice the time-out, also on a machine that is busy: later than that nothing can tell it apart.
   const site = startSite(
     t,
-    { port: device.path, timeout: '100ms', retries: 0 },
+    { port: device.path, timeout: '500ms', retries: 0 },
     { meter: { unit: 1, interval: '10ms', points } },
   );
   await waitFor('late replies', () => (site.bus.status().devices[0]?.counters.lateReplies ?? 0) >= 4);
@@ -70,10 +71,10 @@ test('2: nor does the late reply to a request that was repeated', async (t) => {
   const device = await fakeRtu(t, 115_200);
   if (!device) return;
   // The device is slower than the time-out for ever: a repeat is answered by the reply to what it repeats.
-  device.script = (request, reply) => void setTimeout(() => answerRtu(request, reply), 120);
+  device.script = (request, reply) => void setTimeout(() => answerRtu(request, reply), 700);
   const site = startSite(
     t,
-    { port: device.path, timeout: '80ms', retries: 3 },
+    { port: device.path, timeout: '500ms', retries: 3 },
     { slow: { unit: 1, interval: '10ms', points: words(100, 200) } },
   );
   await site.until('slow', 6);

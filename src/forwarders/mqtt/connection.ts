@@ -54,47 +54,37 @@ export class Connection {
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     const client = mqtt.connect(settings);
-    let fault: Error | undefined;
     // Without it an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
     if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+    const connection = new Connection(client, options);
+    const abort = (): void => connection.destroy();
+    options.signal.addEventListener('abort', abort, { once: true });
+    const connected = new Promise<true>((resolve) => client.once('connect', () => resolve(true)));
+    const outcome = await Promise.race([connected, connection.closed]);
+    options.signal.removeEventListener('abort', abort);
+    if (outcome === true) return connection;
+    const words = outcome === undefined ? 'no answer' : connectWords(outcome);
+    throw new SluiceError('upstream-connect', `the broker ${options.host}:${options.port} cannot be reached: ${words}`, {
+      cause: outcome,
+    });
+  }
+
+  private constructor(client: MqttClient, options: ConnectionOptions) {
+    this.#client = client;
+    this.#options = options;
+    let fault: Error | undefined;
     client.on('error', (error) => {
       fault = toError(error);
     });
-    await new Promise<void>((resolve, reject) => {
-      const abort = (): void => void client.stream.destroy();
-      options.signal.addEventListener('abort', abort, { once: true });
-      client.once('connect', () => {
-        options.signal.removeEventListener('abort', abort);
-        resolve();
-      });
-      client.once('close', () => {
-        client.end(true);
-        const where = `${options.host}:${options.port}`;
-        reject(
-          new SluiceError(
-            'upstream-connect',
-            `the broker ${where} cannot be reached: ${fault === undefined ? 'no answer' : connectWords(fault)}`,
-            {
-              cause: fault,
-            },
-          ),
-        );
-      });
-    });
-    return new Connection(client, options, () => fault);
-  }
-
-  private constructor(client: MqttClient, options: ConnectionOptions, fault: () => Error | undefined) {
-    this.#client = client;
-    this.#options = options;
+    // From the first moment on: a connection may be gone before anybody could ask whether it was made.
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
         this.#open = false;
         client.end(true);
-        const error = new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: fault() });
+        const error = new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: fault });
         for (const reject of this.#waiting) reject(error);
         this.#waiting.clear();
-        resolve(fault());
+        resolve(fault);
       });
     });
   }

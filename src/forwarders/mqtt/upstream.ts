@@ -65,6 +65,8 @@ export interface UpstreamStatus {
   readonly lastAck: number | undefined;
   /** First number that waits on each topic. */
   readonly waiting: { readonly data: number | undefined; readonly history: number | undefined };
+  /** Monotonic time of the oldest live reading in memory that is not acknowledged. */
+  readonly oldestLive: number | undefined;
 }
 
 export class Upstream {
@@ -83,6 +85,9 @@ export class Upstream {
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
   readonly #gone: Set<string>;
+  /** Readings of the next batch: halved when one is not acknowledged, since a poor line may not carry it in time. */
+  #size: number;
+  #unacked = false;
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
   #counts = { connects: 0, published: 0, retries: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
   #lastAck: number | undefined;
@@ -90,6 +95,7 @@ export class Upstream {
   constructor(options: UpstreamOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#size = options.settings.batch.maxReadings;
     this.#gone = new Set(options.goneRules.slice(0, MAX_GONE));
     this.#outlet = options.log.outlet(options.name, options.settings.from, options.gateway, options.settings.format);
   }
@@ -131,6 +137,7 @@ export class Upstream {
       fault: this.#fault,
       ...this.#counts,
       lastAck: this.#lastAck,
+      oldestLive: this.#outlet.waiting(1).oldest,
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
     };
   }
@@ -153,6 +160,8 @@ export class Upstream {
       }
       this.#connection = undefined;
       if (this.#stopping) return;
+      if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
+      this.#unacked = false;
       // A connection that carried something, or lasted, was a good one: the next wait is short again.
       if (this.#counts.batches > batches || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
       this.#state = 'waiting';
@@ -197,7 +206,7 @@ export class Upstream {
         log,
         outlet: this.#outlet,
         root: this.#root,
-        maxReadings: settings.batch.maxReadings,
+        maxReadings: () => this.#size,
         maxAge: settings.batch.maxAge,
         clock,
         hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold(),
@@ -244,9 +253,12 @@ export class Upstream {
     if (before?.log === batch.log && batch.first <= before.last) this.#counts.retries++;
     this.#last[batch.lane] = { log: batch.log, last: batch.last };
     this.#counts.published++;
+    this.#unacked = true;
   }
 
   #delivered(batch: OutBatch): void {
+    this.#unacked = false;
+    this.#size = Math.min(this.#size * 2, this.#options.settings.batch.maxReadings);
     this.#counts.batches++;
     this.#counts.readings += batch.readings;
     this.#counts.payloadBytes += batch.payload.length;

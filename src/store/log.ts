@@ -13,11 +13,11 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Worker } from 'node:worker_threads';
 import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
-import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import { type ClockSegment, LOG_FILE, type TailState } from './layout.ts';
+import type { LogEvents, LogOptions } from './log-options.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
 import { chooseRuntimeDir, Mirror } from './mirror.ts';
 import { type LogSide, Outlet } from './outlet.ts';
@@ -31,29 +31,6 @@ import { ClockBook, Revisions } from './timeline.ts';
 const LEASE = 100_000;
 /** Time between two tries of a commit that failed. */
 const RETRY = { first: 500, most: 30_000 };
-
-export interface LogOptions {
-  readonly stateDir: string;
-  readonly runtimeDir?: string | undefined;
-  readonly env?: NodeJS.ProcessEnv;
-  readonly clock: Clock;
-  readonly maxSize: number;
-  readonly maxAge: number;
-  /** Milliseconds between two commits of readings. */
-  readonly commitEvery: number;
-}
-
-export interface LogEvents {
-  /** A record of so many readings was appended; 0 for a notice. */
-  appended: [readings: number];
-  committed: [CommitResult];
-  /** The first failure of a row of failures; `undefined` when a commit went through again. */
-  fault: [string | undefined];
-  /** Readings that could not be kept because the disk took nothing for too long. */
-  overflow: [readings: number];
-  /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */
-  dead: [Error];
-}
 
 interface UnderWay {
   /** Counts the tries. */
@@ -393,6 +370,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       clock: this.#clock.all,
     } satisfies TailState);
     for (const outlet of this.#everyOutlet()) head.json(ENTRY.state, outlet.tailState());
+    // Not committed yet: the segment that has them may be given up.
+    for (const [rule, state] of this.#alarms) head.json(ENTRY.state, { type: 'alarm', rule, state } satisfies TailState);
     this.#pending.forgetShapes();
     return this.#mirror.begin(head.since(0));
   }

@@ -41,6 +41,9 @@ export function chooseRuntimeDir(
   return undefined;
 }
 
+/** While the disk takes nothing the oldest segments are given up beyond this, as pending.ts gives up the oldest chunks. */
+const MAX_BYTES = 32 * 1024 * 1024;
+
 export class Mirror {
   readonly #dir: string | undefined;
   #fd: number | undefined;
@@ -48,6 +51,8 @@ export class Mirror {
   #fault: string | undefined;
   /** The highest number whose entry could not be written. */
   #lacks = 0;
+  /** Bytes of each segment that is still there, oldest first. */
+  readonly #sizes = new Map<number, number>();
 
   constructor(dir: string | undefined) {
     this.#dir = dir;
@@ -68,7 +73,9 @@ export class Mirror {
   /** Begins a segment with `head`. @returns its number */
   begin(head: Uint8Array): number {
     if (this.#dir === undefined) return 0;
+    this.#bound();
     this.#segment++;
+    this.#sizes.set(this.#segment, 0);
     try {
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
@@ -100,6 +107,7 @@ export class Mirror {
     try {
       let done = 0;
       while (done < bytes.length) done += writeSync(this.#fd, bytes, done);
+      this.#sizes.set(this.#segment, (this.#sizes.get(this.#segment) ?? 0) + done);
     } catch (thrown) {
       // What follows would stand behind a gap: nothing more goes into this segment.
       this.#fault = String(thrown);
@@ -109,6 +117,7 @@ export class Mirror {
   /** Everything before segment `keep` is committed. */
   drop(keep: number): void {
     if (this.#dir === undefined) return;
+    for (const segment of this.#sizes.keys()) if (segment < keep) this.#sizes.delete(segment);
     let names: string[] = [];
     try {
       names = readdirSync(this.#dir);
@@ -118,6 +127,16 @@ export class Mirror {
     for (const name of names) {
       const m = TAIL_FILE.exec(name);
       if (m !== null && Number(m[1]) < keep) rmSync(path.join(this.#dir, name), { force: true, recursive: true });
+    }
+  }
+
+  #bound(): void {
+    let total = 0;
+    for (const bytes of this.#sizes.values()) total += bytes;
+    for (const [segment, bytes] of this.#sizes) {
+      if (total <= MAX_BYTES || segment === this.#segment) return;
+      total -= bytes;
+      this.drop(segment + 1);
     }
   }
 

@@ -28,7 +28,7 @@ const ROWS: Row[] = [
 ];
 const BUSES = 8;
 /** Each asks to be read every 10 ms, which no bus can do: all of them are read as fast as they answer. */
-const DEVICES = Number(process.env.SLUICE_BENCH_DEVICES ?? 48);
+const DEVICES = Number(process.env.SLUICE_BENCH_DEVICES ?? 64);
 
 async function measure(row: Row): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {

@@ -73,6 +73,8 @@ export interface SiteOptions {
   readonly stateDir?: string;
 }
 
+const POINTS = 'the points';
+
 /** Writes a configuration; JSON is YAML. @returns the file */
 export async function writeSite(space: Workspace, options: SiteOptions): Promise<string> {
   const buses: Record<string, unknown> = {};
@@ -82,7 +84,7 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
     const wire = i % (options.buses ?? 1);
     const bus = `plant-${wire}`;
     buses[bus] = { protocol: 'modbus-tcp', host: `127.0.0.${wire + 1}`, port: options.responder };
-    devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, points };
+    devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, points: POINTS };
   }
   const site = {
     gateway: {
@@ -109,7 +111,11 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
         }),
   };
   const file = path.join(space.folder, 'gateway.yaml');
-  writeFileSync(file, JSON.stringify(site, null, 1));
+  // All devices have the same points: written once, under an anchor.
+  const text = JSON.stringify(site, null, 1)
+    .replace(`"${POINTS}"`, `&points ${JSON.stringify(points)}`)
+    .replaceAll(`"${POINTS}"`, '*points ');
+  writeFileSync(file, text);
   return file;
 }
 

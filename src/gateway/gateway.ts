@@ -5,13 +5,12 @@
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { AdminServer } from '../admin/admin-server.ts';
-import { FORMATS } from '../codecs/formats.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { LogRecord, Shape } from '../core/point.ts';
+import type { Shape } from '../core/point.ts';
 import type { Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
@@ -25,6 +24,7 @@ import { Log } from '../store/log.ts';
 import { Target } from './admin-target.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
+import { LiveBatches } from './live-batches.ts';
 import { LossReport } from './loss-report.ts';
 import { Plant } from './plant.ts';
 import { createBus, createUpstream, loadBroker } from './registry-create.ts';
@@ -49,6 +49,7 @@ export class Gateway {
   #losses: LossReport | undefined;
   #admin: AdminServer | undefined;
   #running = false;
+  readonly #live: LiveBatches;
   #stopping = false;
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
@@ -63,6 +64,7 @@ export class Gateway {
     this.startedAt = options.clock.monotonic();
     this.#watch = new ClockWatch(options.clock, (change) => this.#clockChanged(change));
     this.#latest = new Latest(() => this.#watch.offset);
+    this.#live = new LiveBatches(this);
     this.#plant = new Plant((bus, devices) =>
       createBus(bus, devices, { clock: this.clock, logger: this.logger, emit: (sample) => this.ingest.sample(sample) }),
     );
@@ -325,7 +327,7 @@ export class Gateway {
       logger: this.logger,
       clock: this.clock,
       latest: this.#latest,
-      encodeBatch: (records) => this.#encode(records),
+      encodeBatch: (records) => this.#live.encode(records),
       onEvent: (event) => this.ingest.event(event),
     });
     this.#broker = broker;
@@ -351,19 +353,6 @@ export class Gateway {
     this.#inventory = inventoryMessage(revision, devices);
     this.#latest.setShapes(shapes);
     this.#broker?.inventory(this.#inventory);
-  }
-
-  #encode(records: readonly LogRecord[]): string {
-    return (FORMATS.json as (typeof FORMATS)[string]).encode({
-      gateway: this.config.gateway.id,
-      log: this.log.id,
-      boot: this.boot,
-      inventory: this.log.inventoryRevision,
-      sent: this.clock.wall(),
-      offset: this.#watch.offset,
-      estimated: !this.#watch.known,
-      records,
-    });
   }
 
   #clockChanged(change: ClockChange): void {

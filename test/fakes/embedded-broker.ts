@@ -31,7 +31,7 @@ export class BrokerBench {
       latest: { get: (device, point) => this.latest.get(`${device}/${point}`), all: () => this.latest.values() },
       encodeBatch: (records) => {
         this.built++;
-        return JSON.stringify(records.map((r) => [r.seq, ...r.sample.values]));
+        return [JSON.stringify(records.map((r) => [r.seq, ...r.sample.values]))];
       },
       onEvent: (event) => this.events.push(event),
       ...options,

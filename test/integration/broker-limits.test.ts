@@ -139,7 +139,7 @@ test('connections are capped in total', async (t) => {
 
 test('a subscriber that stops reading holds up nobody, and memory stays bounded', async (t) => {
   const bench = new BrokerBench(t, {
-    encodeBatch: (records) => JSON.stringify({ n: records.at(-1)?.seq, pad: 'x'.repeat(50_000) }),
+    encodeBatch: (records) => [JSON.stringify({ n: records.at(-1)?.seq, pad: 'x'.repeat(50_000) })],
   });
   const port = await bench.start();
   const wide = shapeOf('wide', limits.BATCH_READINGS);
@@ -295,7 +295,7 @@ test('records of a wide and a narrow device never make a batch larger than it ma
   const bench = new BrokerBench(t, {
     encodeBatch: (records) => {
       sizes.push(records.reduce((n, r) => n + r.sample.shape.points.length, 0));
-      return JSON.stringify(records.map((r) => r.seq));
+      return [JSON.stringify(records.map((r) => r.seq))];
     },
   });
   const sub = await Sub.start(t, await bench.start(), ['-t', `${ROOT}/data`]);

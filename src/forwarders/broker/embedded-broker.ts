@@ -16,7 +16,7 @@ import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } f
 import { Audience } from './audience.ts';
 import { FrameGuard } from './frame-guard.ts';
 import * as limits from './limits.ts';
-import { LiveFeed } from './live-feed.ts';
+import { type EncodeBatch, LiveFeed } from './live-feed.ts';
 import { BrokerPersistence } from './persistence.ts';
 import { Retained } from './retained.ts';
 import { Sessions } from './sessions.ts';
@@ -32,7 +32,7 @@ export interface EmbeddedBrokerOptions {
   readonly clock: Clock;
   readonly latest: LatestValues;
   /** Builds the payload of one `data` message; called only when somebody listens. */
-  readonly encodeBatch: (records: readonly LogRecord[]) => string | Uint8Array;
+  readonly encodeBatch: EncodeBatch;
   /** Takes what an operator should know (`overload`). It may end in `notice` of this broker. */
   readonly onEvent: (event: GatewayEvent) => void;
 }

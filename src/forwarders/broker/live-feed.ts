@@ -25,12 +25,18 @@ interface ShapeEntries {
   revision: number;
 }
 
+/**
+ * Payloads of `data` for these records: more than one where the inventory or the clock changed between them; undefined
+ * while they have to wait (the clock is not known yet).
+ */
+export type EncodeBatch = (records: readonly LogRecord[]) => readonly (string | Uint8Array)[] | undefined;
+
 export interface LiveFeedOptions {
   readonly root: string;
   readonly clock: Clock;
   readonly latest: LatestValues;
   readonly retained: Retained;
-  readonly encodeBatch: (records: readonly LogRecord[]) => string | Uint8Array;
+  readonly encodeBatch: EncodeBatch;
   /** Whether a connected client listens to a topic, and a number that changes with the answer. */
   readonly listens: (topic: string) => boolean;
   /** The same, counting sessions whose clients are away. */
@@ -147,8 +153,11 @@ export class LiveFeed {
       while (n < this.#records.length && readings < BATCH_READINGS) readings += this.#size(n++);
       // One record may be longer than a batch; several together may not.
       if (n > 1 && readings > BATCH_READINGS) readings -= this.#size(--n);
-      this.#o.publish(`${this.#o.root}/data`, this.#o.encodeBatch(this.#records.splice(0, n)), 1);
+      const payloads = this.#o.encodeBatch(this.#records.slice(0, n));
+      if (payloads === undefined) break;
+      this.#records.splice(0, n);
       this.#readings -= readings;
+      for (const payload of payloads) this.#o.publish(`${this.#o.root}/data`, payload, 1);
     }
     while (this.#records.length > MAX_WAITING_RECORDS) {
       this.#readings -= this.#size(0);

@@ -205,3 +205,25 @@ test('killed at 50 random moments, upstream up and down: nothing is lost, no num
   for (const { seq, key } of log) assert.equal(numbers.get(seq), key, `${seq} holds upstream what it holds here`);
   assert.equal(await gateway.stop(), 0);
 });
+
+test('a broker that never takes a large message gets smaller ones, until it does', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  // Mosquitto ends the connection of whoever sends more than this; a full batch of the site is twice as long.
+  const broker = await Mosquitto.create(t, { extra: ['max_packet_size 900'] });
+  if (device === undefined || broker === undefined) return;
+  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '300ms'));
+  gateway.start();
+  // More than a batch waits when the broker comes, so the first one is full.
+  await waitFor('the device to be read', () => device.answers().length > 200);
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  await broker.start();
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  await waitFor(
+    () => `readings to arrive\n${gateway.tail()}`,
+    () => consumed(subscriber).records().length > wanted.length,
+    { timeout: 120_000, every: 200 },
+  );
+  assert.deepEqual(consumed(subscriber).judge(), []);
+  assert.equal(await gateway.stop(), 0);
+});

@@ -18,6 +18,8 @@ const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
 const STABLE = 10_000;
 const TEND = 1000;
+/** How much larger the next batch may be after one was acknowledged. */
+const GROWTH = 1.1;
 /** Topics that may wait to be cleared. */
 const MAX_GONE = 1000;
 
@@ -258,7 +260,8 @@ export class Upstream {
 
   #delivered(batch: OutBatch): void {
     this.#unacked = false;
-    this.#size = Math.min(this.#size * 2, this.#options.settings.batch.maxReadings);
+    // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
+    this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings);
     this.#counts.batches++;
     this.#counts.readings += batch.readings;
     this.#counts.payloadBytes += batch.payload.length;

@@ -1,6 +1,7 @@
 /** `sluice export`: reads the log's file, of a running or a stopped gateway, in slices; it disturbs nothing. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { text } from '../admin/client.ts';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
 import { LOG_FILE } from '../store/layout.ts';
@@ -14,6 +15,8 @@ export async function exportLog(options: { config: string; from?: string; to?: s
   const to = timeOf(options.to, now, Number.MAX_SAFE_INTEGER);
   const { config } = validConfig(options.config, { readSecrets: false });
   const file = path.join(config.gateway.stateDir, LOG_FILE);
+  const socket = path.join(config.gateway.stateDir, 'sluice.sock');
+  if (await fromGateway(socket, { from, to, format: options.format })) return;
   if (!existsSync(file))
     throw new SluiceError('not-found', `there is no log at ${file}: has the gateway run with this configuration?`);
   const reader = new LogReader(file);
@@ -22,10 +25,32 @@ export async function exportLog(options: { config: string; from?: string; to?: s
     for (let after: number | undefined = 0; after !== undefined; ) {
       const slice = reader.export({ id: 0, after, from, to, format: options.format });
       await write(slice.text);
+      for (const { first, last, readings } of reader.takeDamaged()) {
+        process.stderr.write(`sluice: records ${first} to ${last} (${readings} readings) are damaged and left out\n`);
+        process.exitCode = 1;
+      }
       after = slice.next;
     }
   } finally {
     reader.close();
+  }
+}
+
+/** A running gateway answers with what is in its memory as well. @returns false when none runs */
+async function fromGateway(socket: string, query: { from: number; to: number; format: string }): Promise<boolean> {
+  if (!existsSync(socket)) return false;
+  const times = { from: new Date(query.from).toISOString(), to: new Date(Math.min(query.to, 8.64e15)).toISOString() };
+  let answered = false;
+  try {
+    for await (const piece of text(socket, `/api/v1/export?${new URLSearchParams({ ...times, format: query.format })}`)) {
+      answered = true;
+      await write(piece);
+    }
+    return true;
+  } catch (thrown) {
+    // The socket of a gateway that was killed: its file is read. Half an answer is a fault.
+    if (thrown instanceof SluiceError && thrown.code === 'not-running' && !answered) return false;
+    throw thrown;
   }
 }
 

@@ -6,7 +6,8 @@ import { readingLine } from './tail.ts';
 
 /** Reads through the running gateway: it owns the wire. */
 export async function read(target: string, options: RunningOptions): Promise<void> {
-  const [device = '', point] = target.split('.');
+  const [device = '', point, ...rest] = target.split('.');
+  if (rest.length > 0) throw new SluiceError('usage', `${target} is neither a device nor a point: write device or device.point`);
   const reply = (await request(socketOf(options), 'POST', '/api/v1/read', { device })) as ReadReply;
   const readings = point === undefined ? reply.readings : reply.readings.filter((r) => r.point === point);
   if (readings.length === 0)

@@ -4,6 +4,7 @@ import { toError } from '../core/errors.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { validConfig } from './config-file.ts';
+import { failed } from './exit.ts';
 
 /** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
 const STOP_WITHIN = 5000;
@@ -45,7 +46,13 @@ export async function run(options: { config: string; logLevel: string }): Promis
       process.exit(0);
     }, STOP_WITHIN);
   });
-  await gateway.start(reload);
+  try {
+    await gateway.start(reload);
+  } catch (thrown) {
+    // Whatever a half start left running must not look like a gateway.
+    failed(thrown);
+    process.exit();
+  }
   hangup = () => {
     reload().catch((thrown: unknown) =>
       logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),

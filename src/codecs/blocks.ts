@@ -4,14 +4,16 @@
  *
  * Version 1, all integers LEB128, signed ones zigzag: version, number of records, then columns over all records (step
  * of seq, shape, step of time in ms), then per shape: reasons, then per point a mode and its values.
+ * A CRC-32 of the deflated bytes ends the block: a flipped bit is found and never read as another value.
  * Where a reading has no value (bad, absent) the column repeats nothing: only values that count are written.
  */
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { float32Bits, float32FromBits, shortestFloat32 } from './float32.ts';
 
 const VERSION = 1;
+const CRC_BYTES = 4;
 /** decimal0..decimal6 are modes 0..6: value × 10^mode is a whole number. */
 const MODE = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20 } as const;
 const POWERS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6];
@@ -113,7 +115,10 @@ export function encodeBlock(records: readonly LogRecord[], idOf: (shape: Shape) 
     at = record.sample.at;
   }
   for (const [shape, group] of groups) encodeGroup(out, shape, group);
-  return deflateRawSync(out.bytes.subarray(0, out.length), { level: 1 });
+  const body = deflateRawSync(out.bytes.subarray(0, out.length), { level: 1 });
+  const end = Buffer.alloc(CRC_BYTES);
+  end.writeUInt32LE(crc32(body));
+  return Buffer.concat([body, end]);
 }
 
 function encodeGroup(out: Out, shape: Shape, group: readonly LogRecord[]): void {
@@ -221,7 +226,11 @@ function unplanes(input: In, n: number, width: number): Uint8Array<ArrayBuffer> 
 
 /** @throws RangeError or Error when the bytes are damaged */
 export function decodeBlock(blob: Uint8Array, shapeOf: (id: number) => Shape | undefined): LogRecord[] {
-  const input = new In(inflateRawSync(blob));
+  const end = blob.length - CRC_BYTES;
+  const body = blob.subarray(0, Math.max(end, 0));
+  if (end < 0 || new DataView(blob.buffer, blob.byteOffset, blob.byteLength).getUint32(end, true) !== crc32(body))
+    throw new Error('the block is damaged (checksum)');
+  const input = new In(inflateRawSync(body));
   const version = input.byte();
   if (version !== VERSION) throw new Error(`block version ${version} is not known`);
   const n = input.unsigned();

@@ -131,6 +131,8 @@ export class Gateway {
     try {
       await this.#startParts(config);
     } catch (thrown) {
+      await Promise.all([...this.upstreams.map((u) => u.stop(0)), this.#broker?.stop()]);
+      await this.#log?.abandon();
       await admin.stop();
       throw thrown;
     }
@@ -377,7 +379,19 @@ export class Gateway {
       if (fault === undefined) this.logger.info({}, 'The log takes readings again.');
       else this.logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');
     });
-    log.on('committed', (result) => this.#losses?.dropped(result.lost));
+    log.on('committed', (result) => this.#losses?.dropped(result.lost, result.lostNotices));
+    log.on('damaged', ({ first, last, readings }) => {
+      this.logger.error(
+        { first, last, readings },
+        'A block of the log is damaged; its readings cannot be delivered, what is behind them goes on.',
+      );
+      this.ingest.event({
+        event: 'loss',
+        severity: 'critical',
+        message: `A block of the log is damaged: ${readings} readings cannot be read any more.`,
+        data: { first, last, readings },
+      });
+    });
     log.on('overflow', (readings) => this.#losses?.overflow(readings));
     log.on('dead', (error) => this.#onFatal(error));
   }

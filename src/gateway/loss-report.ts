@@ -11,6 +11,7 @@ export class LossReport {
   readonly #tell: (event: GatewayEvent) => void;
   #points = new Map<string, number>();
   #overflow = 0;
+  #notices = 0;
   #cancel: (() => void) | undefined;
   /** Since the start. */
   readonly totals = { dropped: 0, overflow: 0 };
@@ -21,8 +22,9 @@ export class LossReport {
   }
 
   /** Oldest readings that had to go before they were delivered. */
-  dropped(lost: readonly (readonly [point: string, readings: number])[]): void {
-    if (lost.length === 0) return;
+  dropped(lost: readonly (readonly [point: string, readings: number])[], notices: number): void {
+    if (lost.length === 0 && notices === 0) return;
+    this.#notices += notices;
     for (const [point, n] of lost) {
       this.#points.set(point, (this.#points.get(point) ?? 0) + n);
       this.totals.dropped += n;
@@ -44,7 +46,7 @@ export class LossReport {
     this.#report();
     this.#cancel = this.#clock.after(EVERY, () => {
       this.#cancel = undefined;
-      if (this.#points.size > 0 || this.#overflow > 0) this.#soon();
+      if (this.#points.size > 0 || this.#overflow > 0 || this.#notices > 0) this.#soon();
     });
   }
 
@@ -55,12 +57,14 @@ export class LossReport {
     const parts = [
       ...(sum > 0 ? [`The log is full: the ${sum} oldest readings were dropped before they were delivered.`] : []),
       ...(this.#overflow > 0 ? [`The disk did not take ${this.#overflow} readings; they are not in the log.`] : []),
+      ...(this.#notices > 0 ? [`${this.#notices} alarms and events were dropped before they were delivered.`] : []),
     ];
-    const data: Record<string, number> = { dropped: sum, notKept: this.#overflow };
+    const data: Record<string, number> = { dropped: sum, notKept: this.#overflow, notices: this.#notices };
     for (const [point, n] of named) data[point] = n;
     if (rest > 0) data.others = rest;
     this.#points = new Map();
     this.#overflow = 0;
+    this.#notices = 0;
     this.#tell({ event: 'loss', severity: 'critical', message: parts.join(' '), data });
   }
 }

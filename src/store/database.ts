@@ -34,6 +34,8 @@ const BLOCK_READINGS = 20_000;
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
 const DROP_NOTICES = 1000;
+/** Under this name go the readings of a dropped block that could not be read any more. */
+const DAMAGED = '(damaged block)';
 /** Room that must be left for the write-ahead file and the pages of a commit. */
 const HEADROOM = 256 * 1024;
 const TRIED_AGAIN = '.damaged';
@@ -289,7 +291,7 @@ export class LogDatabase {
     let readings = 0;
     let expired = 0;
     let added = 0;
-    const removed = { records: 0 };
+    const removed = { records: 0, notices: 0 };
     try {
       this.db.transaction(() => {
         expired = this.#makeRoom(request, lost, removed);
@@ -324,11 +326,12 @@ export class LogDatabase {
       held: this.#count(),
       oldest: this.#oldest(request.active),
       lost: [...lost],
+      lostNotices: removed.notices,
       expired,
     };
   }
 
-  #makeRoom(request: CommitRequest, lost: Map<string, number>, removed: { records: number }): number {
+  #makeRoom(request: CommitRequest, lost: Map<string, number>, removed: { records: number; notices: number }): number {
     const pages = () => this.db.pragma('page_count', { simple: true }) as number;
     const free = () => this.db.pragma('freelist_count', { simple: true }) as number;
     const need = request.chunks.reduce((sum, c) => sum + c.entries.length, HEADROOM);
@@ -339,6 +342,12 @@ export class LogDatabase {
     const oldestNotices = this.db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
     const removeNotices = this.db.prepare('delete from notice where id < ?');
     const agedUpTo = request.wall === undefined ? 0 : this.#agedUpTo(request.wall - request.maxAge);
+    const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
+    const countWaiting = (limit: number): number =>
+      this.db
+        .prepare('select count(*) from (select id from notice order by id limit ?) where id >= ?')
+        .pluck()
+        .get(limit, waitingFrom) as number;
     let expired = 0;
     // What is damaged goes before what is whole.
     if (this.quarantined !== undefined && full()) this.#dropQuarantine();
@@ -346,13 +355,17 @@ export class LogDatabase {
       const row = oldest.get();
       if (row === undefined) {
         // Alarms and events go last, and only for room.
-        if (full()) removed.records += oldestNotices.run(DROP_NOTICES).changes;
+        if (full()) {
+          removed.notices += countWaiting(DROP_NOTICES);
+          removed.records += oldestNotices.run(DROP_NOTICES).changes;
+        }
         break;
       }
       if (row.id > agedUpTo && !full()) break;
       expired += this.#countLost(row, request.active, lost) ? 0 : row.records;
       remove.run(row.id);
-      removed.records += row.records + removeNotices.run(row.id).changes;
+      // Alarms and events that somebody still waits for go last of all.
+      removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom)).changes;
     }
     return expired;
   }
@@ -425,7 +438,14 @@ export class LogDatabase {
     // The usual case, without inflating: every forwarder is past the block.
     if (!waiting.some((l) => l.waitsWithin(first, row.last))) return false;
     let any = false;
-    for (const record of decodeBlock(row.body, this.shapeOf)) {
+    let records: LogRecord[];
+    try {
+      records = decodeBlock(row.body, this.shapeOf);
+    } catch {
+      lost.set(DAMAGED, (lost.get(DAMAGED) ?? 0) + row.readings);
+      return true;
+    }
+    for (const record of records) {
       if (!waiting.some((l) => l.waits(record.seq))) continue;
       any = true;
       record.sample.shape.points.forEach((p, i) => {

@@ -1,6 +1,6 @@
 /** What a log is opened with, and what it tells while it is open. */
 import type { Clock } from '../core/clock.ts';
-import type { CommitResult } from './messages.ts';
+import type { CommitResult, DamagedBlock } from './messages.ts';
 
 export interface LogOptions {
   readonly stateDir: string;
@@ -19,6 +19,8 @@ export interface LogEvents {
   committed: [CommitResult];
   /** The first failure of a row of failures; `undefined` when a commit went through again. */
   fault: [string | undefined];
+  /** A block of the file cannot be read any more; what is behind it goes on. */
+  damaged: [block: DamagedBlock];
   /** Readings that could not be kept because the disk took nothing for too long. */
   overflow: [readings: number];
   /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */

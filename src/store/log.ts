@@ -29,6 +29,7 @@ import { ClockBook, Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
 const LEASE = 100_000;
+const NOTICE_RESERVE = 5000;
 /** Time between two tries of a commit that failed. */
 const RETRY = { first: 500, most: 30_000 };
 
@@ -96,7 +97,12 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       maxAge: options.maxAge,
       lease: LEASE,
     });
-    return new Log(options, file, writer, opened, runtimeDir);
+    try {
+      return new Log(options, file, writer, opened, runtimeDir);
+    } catch (thrown) {
+      await writer.terminate();
+      throw thrown;
+    }
   }
 
   private constructor(
@@ -110,7 +116,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtimeDir = runtimeDir;
-    this.reader = new Reader(file);
+    this.reader = new Reader(file, (block) => this.emit('damaged', block));
     this.#writer = writer;
     this.#next = opened.next;
     this.#leaseEnd = opened.leaseEnd;
@@ -194,7 +200,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** @returns the record, or undefined when no number can be given (the lease could not be renewed) */
   append(sample: Sample): LogRecord | undefined {
-    if (this.#next >= this.#leaseEnd) {
+    // The last numbers are kept for alarms and events, which do not wait for the disk.
+    if (this.#next >= this.#leaseEnd - NOTICE_RESERVE) {
       this.emit('overflow', sample.shape.points.length);
       return undefined;
     }

@@ -61,6 +61,8 @@ export interface CommitResult {
   readonly held: number;
   /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
+  /** Alarms and events that were dropped although a forwarder had not delivered them. */
+  readonly lostNotices: number;
   /** Readings that were dropped although a forwarder had not delivered them, by `device.point`. */
   readonly lost: readonly (readonly [point: string, readings: number])[];
   /** Records that went because of their age or for room, delivered everywhere. */
@@ -93,6 +95,14 @@ export interface ReadResult {
         readonly payload: string;
       }
     | undefined;
+}
+
+/** Records first..last of a log (its ordinal) that cannot be read any more. */
+export interface DamagedBlock {
+  readonly log: number;
+  readonly first: number;
+  readonly last: number;
+  readonly readings: number;
 }
 
 export interface NoticesRequest {
@@ -158,4 +168,5 @@ export type ReaderReply =
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }
   | { readonly kind: 'export'; readonly result: ExportResult }
+  | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
   | { readonly kind: 'failed'; readonly failure: Failure };

@@ -4,9 +4,22 @@
  * outside. When the folder cannot be written the mirror is down: data then waits for the commit, and nothing else stops.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, statfsSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { ENTRY, EntryWriter } from '../codecs/rows.ts';
+import { SluiceError } from '../core/errors.ts';
 import type { TailState } from './layout.ts';
 import { TAIL_FILE } from './recover.ts';
 
@@ -31,10 +44,14 @@ export function chooseRuntimeDir(
   for (const dir of candidates) {
     try {
       mkdirSync(dir, { recursive: true, mode: 0o700 });
+      accessSync(dir, constants.W_OK | constants.X_OK);
       const memoryBacked = MEMORY_BACKED.has(statfsSync(dir).type);
       // A folder on the card would be worn with every reading: only when a person asks for it by name.
-      if (memoryBacked || named !== undefined) return { dir, memoryBacked };
-    } catch {
+      if (!memoryBacked && named === undefined) continue;
+      claim(dir, path.resolve(stateDir));
+      return { dir, memoryBacked };
+    } catch (thrown) {
+      if (thrown instanceof SluiceError) throw thrown;
       // Not allowed here: the next one.
     }
   }
@@ -43,6 +60,24 @@ export function chooseRuntimeDir(
 
 /** While the disk takes nothing the oldest segments are given up beyond this, as pending.ts gives up the oldest chunks. */
 const MAX_BYTES = 32 * 1024 * 1024;
+
+/** Two gateways in one folder would take each other's tail. @throws SluiceError log-open */
+function claim(dir: string, stateDir: string): void {
+  const file = path.join(dir, 'owner');
+  let owner = '';
+  try {
+    owner = readFileSync(file, 'utf8');
+  } catch {
+    // Nobody's yet.
+  }
+  if (owner === stateDir) return;
+  if (owner !== '')
+    throw new SluiceError(
+      'log-open',
+      `the runtime directory ${dir} belongs to the gateway whose state lies in ${owner}: name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
+    );
+  writeFileSync(file, stateDir, { mode: 0o600 });
+}
 
 export class Mirror {
   readonly #dir: string | undefined;
@@ -126,7 +161,13 @@ export class Mirror {
     }
     for (const name of names) {
       const m = TAIL_FILE.exec(name);
-      if (m !== null && Number(m[1]) < keep) rmSync(path.join(this.#dir, name), { force: true, recursive: true });
+      if (m === null || Number(m[1]) >= keep) continue;
+      try {
+        rmSync(path.join(this.#dir, name), { force: true, recursive: true });
+      } catch (thrown) {
+        // What is committed is not taken twice, so it may lie there; but a folder that cannot be written is no mirror.
+        this.#fault = String(thrown);
+      }
     }
   }
 

@@ -207,10 +207,10 @@ export class Outlet {
    * To be called about once a second. @param connected whether batches can leave now
    * @returns what changed: data gave up being live, or is live again
    */
-  tend(connected: boolean, now: number): 'lag' | 'resume' | undefined {
+  tend(connected: boolean, now: number, allowance = 0): 'lag' | 'resume' | undefined {
     const { lanes } = this.#current;
     if (lanes.live) {
-      if (!this.#lags(now) || !lanes.lag()) return undefined;
+      if (!this.#lags(now, LAG + allowance) || !lanes.lag()) return undefined;
       this.#dirty = true;
       this.#log.mirrorLanes(this.tailState());
       this.#log.cursorMoved();
@@ -222,16 +222,16 @@ export class Outlet {
     return 'resume';
   }
 
-  #lags(now: number): boolean {
+  #lags(now: number, lag: number): boolean {
     const { recent, next } = this.#log;
-    this.#marks.push({ next, at: now });
-    while ((this.#marks[1]?.at ?? Number.POSITIVE_INFINITY) <= now - LAG || this.#marks.length > MAX_MARKS) this.#marks.shift();
+    if (now - (this.#marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= lag / (MAX_MARKS / 2)) this.#marks.push({ next, at: now });
+    while ((this.#marks[1]?.at ?? Number.POSITIVE_INFINITY) <= now - lag || this.#marks.length > MAX_MARKS) this.#marks.shift();
     const from = this.#current.lanes.span('data')?.from;
     if (from === undefined) return false;
-    if (from >= recent.from) return now - (recent.at(from)?.sample.at ?? now) > LAG;
+    if (from >= recent.from) return now - (recent.at(from)?.sample.at ?? now) > lag;
     // A fast site: memory holds less than LAG of it.
     const [mark] = this.#marks as [{ next: number; at: number }];
-    return now - mark.at >= LAG && from < mark.next;
+    return now - mark.at >= lag && from < mark.next;
   }
 
   /** Alarms and events, oldest first, at most `limit`. */

@@ -18,5 +18,7 @@ port.on('message', (message: ReaderMessage) => {
   } catch (thrown) {
     reply = { kind: 'failed', failure: { id: message.request.id, error: toError(thrown).message, code: codeOf(thrown) } };
   }
+  const blocks = reader.takeDamaged();
+  if (blocks.length > 0) port.postMessage({ kind: 'damaged', blocks } satisfies ReaderReply);
   port.postMessage(reply);
 });

@@ -6,7 +6,15 @@ import { SluiceError } from '../core/errors.ts';
 import { type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from './layout.ts';
-import type { ExportRequest, ExportResult, NoticesRequest, NoticesResult, ReadRequest, ReadResult } from './messages.ts';
+import type {
+  DamagedBlock,
+  ExportRequest,
+  ExportResult,
+  NoticesRequest,
+  NoticesResult,
+  ReadRequest,
+  ReadResult,
+} from './messages.ts';
 
 /** Blocks that one export slice reads. */
 const EXPORT_BLOCKS = 8;
@@ -22,6 +30,7 @@ export class LogReader {
   readonly #shapeOf: (id: number) => Shape | undefined;
   /** The block read last: a lane takes it in several batches. */
   #last: { id: number; records: LogRecord[] } | undefined;
+  #damaged: DamagedBlock[] = [];
 
   constructor(file: string) {
     this.#db = new Database(file, { readonly: true, fileMustExist: true });
@@ -139,8 +148,26 @@ export class LogReader {
   }
 
   #recordsOf(row: BlockRow): LogRecord[] {
-    if (this.#last?.id !== row.id) this.#last = { id: row.id, records: decodeBlock(row.body, this.#shapeOf) };
+    if (this.#last?.id !== row.id) this.#last = { id: row.id, records: this.#decoded(row) };
     return this.#last.records;
+  }
+
+  /** A damaged block has no records: what is behind it must not wait for ever. */
+  #decoded(row: BlockRow): LogRecord[] {
+    try {
+      return decodeBlock(row.body, this.#shapeOf);
+    } catch {
+      const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
+      this.#damaged.push({ log, first: seqOf(row.id), last: row.last, readings: row.readings });
+      return [];
+    }
+  }
+
+  /** Blocks found damaged since it was last asked. */
+  takeDamaged(): DamagedBlock[] {
+    const damaged = this.#damaged;
+    this.#damaged = [];
+    return damaged;
   }
 
   /** A boot without a mapping kept nothing but its own count of time: placed at its start, estimated. */

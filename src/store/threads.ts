@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '../core/errors.ts';
 import type {
+  DamagedBlock,
   ExportRequest,
   ExportResult,
   NoticesRequest,
@@ -46,6 +47,8 @@ function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
 const IDLE = 30_000;
 /** Questions under way at once: each forwarder asks for at most three. */
 const MAX_QUESTIONS = 256;
+/** Damaged blocks told one by one. */
+const MAX_DAMAGED = 1000;
 
 type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 
@@ -57,9 +60,20 @@ export class Reader {
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
+  readonly #tellDamaged: (block: DamagedBlock) => void;
+  readonly #damaged = new Set<string>();
 
-  constructor(file: string) {
+  /** @param damaged called once for each block that cannot be read any more */
+  constructor(file: string, damaged: (block: DamagedBlock) => void) {
     this.#file = file;
+    this.#tellDamaged = damaged;
+  }
+
+  #foundDamaged(block: DamagedBlock): void {
+    const name = `${block.log}/${block.first}`;
+    if (this.#damaged.has(name) || this.#damaged.size >= MAX_DAMAGED) return;
+    this.#damaged.add(name);
+    this.#tellDamaged(block);
   }
 
   read(request: Question<ReadRequest>): Promise<ReadResult> {
@@ -98,6 +112,10 @@ export class Reader {
   #start(): Worker {
     const worker = startThread('reader', { file: this.#file });
     worker.on('message', (reply: ReaderReply) => {
+      if (reply.kind === 'damaged') {
+        for (const block of reply.blocks) this.#foundDamaged(block);
+        return;
+      }
       const id = reply.kind === 'failed' ? reply.failure.id : reply.result.id;
       const asked = this.#asked.get(id);
       this.#asked.delete(id);

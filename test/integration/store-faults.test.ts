@@ -280,7 +280,7 @@ test('numbers end with the lease, and go on once it is renewed', async (t) => {
   for (let i = 0; i < 150_000; i++) last = log.append(plain(i))?.seq ?? last;
   assert.ok(unkept > 0, 'what gets no number is told');
   const used = last as number;
-  assert.equal(log.notice('event', 'full', 1, {}).seq, 0, 'a notice is told, but not kept');
+  assert.ok(log.notice('event', 'full', 1, {}).seq > used, 'alarms and events still get their numbers');
   await waitFor('a number to be had again', () => log.append(plain(1)) !== undefined);
   assert.ok(log.next > used);
   const seen = allSeqs(await take(outlet, 'data'));
@@ -338,6 +338,8 @@ test('the tail of a foreign log drains under its own id, beside the log that is 
   own.log.append(plain(2));
   await own.log.close(1000);
 
+  // The files were moved together by hand.
+  rmSync(path.join(there.run, 'owner'));
   const both = await open(t, { state: here.state, run: there.run });
   await both.outlet.ready();
   assert.notEqual(both.log.id, own.log.id, 'the file cannot show that it was the last one written');
@@ -403,4 +405,69 @@ test('a full disk: live readings go on, history waits, everything is there when 
   assert.equal(faults.at(-1), undefined);
   assert.equal(log.committed, log.next - 1);
   assert.equal(sent[0], first);
+});
+
+test('a block with a flipped bit is left out and told once; what is behind it is delivered, and it can be dropped', async (t) => {
+  const where = place(t);
+  const before = await open(t, where);
+  await before.outlet.ready();
+  before.outlet.tend(false, before.clock.monotonic());
+  const seqs: number[] = [];
+  for (let block = 0; block < 3; block++) {
+    seqs.push(before.log.append(plain(block))?.seq ?? 0);
+    await before.log.flush();
+  }
+  await before.log.close(10_000);
+  const db = new Database(path.join(where.state, 'log.db'));
+  const row = db.prepare('select id, body from block order by id limit 1 offset 1').get() as { id: number; body: Buffer };
+  row.body[3] = (row.body[3] as number) ^ 1;
+  db.prepare('update block set body = ? where id = ?').run(row.body, row.id);
+  db.close();
+
+  const after = await open(t, where);
+  const damaged: number[] = [];
+  after.log.on('damaged', (block) => damaged.push(block.first, block.last, block.readings));
+  const got: number[] = [];
+  for (let batch = await after.outlet.next('data', 100); batch !== undefined; batch = await after.outlet.next('data', 100)) {
+    got.push(...(JSON.parse(batch.payload).records as { seq: number }[]).map((r) => r.seq));
+    after.outlet.done(batch);
+  }
+  assert.deepEqual(got, [seqs[0], seqs[2]]);
+  assert.deepEqual(damaged, [seqs[1], seqs[1], 1]);
+});
+
+test('a damaged block that nobody has delivered does not stop the commit that drops it', async (t) => {
+  const where = place(t);
+  const first = await open(t, where, { maxAge: 1000 }, 1_800_000_000_000);
+  await first.outlet.ready();
+  first.log.append(plain(first.clock.monotonic()));
+  await first.log.flush();
+  const db = new Database(path.join(where.state, 'log.db'));
+  db.prepare("update block set body = x'0102030405060708'").run();
+  db.close();
+  const lost: CommitResult['lost'][] = [];
+  first.log.on('committed', (result) => lost.push(result.lost));
+  await first.clock.advance(100_000);
+  first.log.append(plain(first.clock.monotonic()));
+  await first.log.flush();
+  assert.deepEqual(lost.flat(), [['(damaged block)', 1]]);
+});
+
+test('two gateways cannot share a runtime directory: the second is told whose it is', async (t) => {
+  const where = place(t);
+  await open(t, where);
+  await assert.rejects(
+    open(t, { ...where, state: `${where.state}-2` }),
+    (error: unknown) => error instanceof SluiceError && error.code === 'log-open' && error.message.includes(where.state),
+  );
+});
+
+test('a batch that may wait longer than the lag does not make the link look slow', async (t) => {
+  const { log, outlet, clock } = await open(t, place(t));
+  await outlet.ready();
+  log.append(plain(clock.monotonic()));
+  await clock.advance(25_000);
+  assert.equal(outlet.tend(true, clock.monotonic(), 30_000), undefined);
+  await clock.advance(20_000);
+  assert.equal(outlet.tend(true, clock.monotonic(), 30_000), 'lag');
 });

@@ -77,6 +77,10 @@ export class Upstream {
   readonly #outlet: Outlet;
   #state: UpstreamStatus['state'] = 'stopped';
   #stopping = false;
+  #askStop: () => void = () => {};
+  readonly #stopAsked = new Promise<void>((resolve) => {
+    this.#askStop = resolve;
+  });
   #loop: Promise<void> | undefined;
   #connection: Connection | undefined;
   #connecting: AbortController | undefined;
@@ -111,6 +115,7 @@ export class Upstream {
   /** Sends what is live, lets it be acknowledged, says goodbye, ends within `within` ms. The cursor stays. */
   async stop(within: number): Promise<void> {
     this.#stopping = true;
+    this.#askStop();
     this.#tending?.();
     this.#drain?.finish();
     this.#wake?.();
@@ -148,7 +153,7 @@ export class Upstream {
     const { clock, logger, random } = this.#options;
     let wait = BACKOFF.first;
     // A new forwarder's start is in the file before anything leaves (contract, rule 9).
-    await this.#outlet.ready();
+    await Promise.race([this.#outlet.ready(), this.#stopAsked]);
     while (!this.#stopping) {
       const begun = clock.monotonic();
       const { batches } = this.#counts;
@@ -288,7 +293,7 @@ export class Upstream {
     const { clock, logger } = this.#options;
     this.#tending = clock.after(TEND, () => {
       if (this.#state === 'connected' && !this.#options.clockKnown()) this.#held += TEND;
-      const change = this.#outlet.tend(this.#state === 'connected', clock.monotonic());
+      const change = this.#outlet.tend(this.#state === 'connected', clock.monotonic(), this.#options.settings.batch.maxAge);
       if (change === 'lag') logger.info({ forwarder: this.name }, 'Live delivery lags; readings from now on go to history.');
       else if (change === 'resume') logger.info({ forwarder: this.name }, 'Readings are live again.');
       this.#tend();

@@ -471,3 +471,22 @@ test('a batch that may wait longer than the lag does not make the link look slow
   await clock.advance(20_000);
   assert.equal(outlet.tend(true, clock.monotonic(), 30_000), 'lag');
 });
+
+test('alarms that somebody still waits for outlive the readings before them; what is delivered goes with them', async (t) => {
+  const { log, outlet, clock } = await open(t, place(t), { maxAge: 1000 }, 1_800_000_000_000);
+  await outlet.ready();
+  const told = (rule: string) => log.notice('alarm', rule, clock.monotonic(), { rule });
+  told('delivered');
+  for (const notice of await outlet.notices(10)) outlet.noticesDone(notice);
+  told('waits');
+  log.append(plain(clock.monotonic()));
+  await log.flush();
+  await clock.advance(100_000);
+  log.append(plain(clock.monotonic()));
+  await log.flush();
+  const left = await log.reader.notices({ log: log.ordinal, after: 0, to: log.next, limit: 10 });
+  assert.deepEqual(
+    left.notices.map((n) => n.key),
+    ['waits'],
+  );
+});

@@ -275,8 +275,12 @@ export class LogDatabase {
     for (const n of notices) put.run(keyOf(log, n.seq), boot, n.at, n.kind, n.key, n.json);
   }
 
-  /** One commit, all or nothing. `shapes` is the writer's map of the numbers that entries use. */
-  commit(request: CommitRequest, shapes: Map<number, Shape>): CommitResult {
+  /**
+   * One commit, all or nothing.
+   * @param shapes the writer's map of the numbers that entries use
+   * @param isLeaving asked last: true rolls everything back and throws
+   */
+  commit(request: CommitRequest, shapes: Map<number, Shape>, isLeaving: () => boolean): CommitResult {
     const parts = request.chunks.map((chunk) => {
       const records: LogRecord[] = [];
       const notices: StoredNotice[] = [];
@@ -312,6 +316,7 @@ export class LogDatabase {
           'insert into dropped (point, readings) values (?, ?) on conflict (point) do update set readings = readings + excluded.readings',
         );
         for (const [point, n] of lost) count.run(point, n);
+        if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
       // Numbers given to shapes inside the transaction went with it.

@@ -11,7 +11,6 @@
 import { EventEmitter } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Worker } from 'node:worker_threads';
 import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
@@ -24,7 +23,7 @@ import { type LogSide, Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { asKept, ShapeIds } from './shapes.ts';
-import { Reader, startWriter } from './threads.ts';
+import { Reader, startWriter, type WriterThread } from './threads.ts';
 import { ClockBook, Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
@@ -32,6 +31,8 @@ const LEASE = 100_000;
 const NOTICE_RESERVE = 5000;
 /** Time between two tries of a commit that failed. */
 const RETRY = { first: 500, most: 30_000 };
+/** How long a closing log waits for a thread. */
+const LEAVE_WITHIN = 3000;
 
 interface UnderWay {
   /** Counts the tries. */
@@ -52,7 +53,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly reader: Reader;
   readonly recent: Recent;
   readonly options: LogOptions;
-  readonly #writer: Worker;
+  readonly #writer: WriterThread;
   readonly #mirror: Mirror;
   readonly #outlets = new Map<string, Outlet>();
   /** Removed in this run: their state is still kept, and they may come back. */
@@ -100,7 +101,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     try {
       return new Log(options, file, writer, opened, runtimeDir);
     } catch (thrown) {
-      await writer.terminate();
+      await writer.leave();
       throw thrown;
     }
   }
@@ -108,7 +109,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   private constructor(
     options: LogOptions,
     file: string,
-    writer: Worker,
+    writer: WriterThread,
     opened: Opened,
     runtimeDir: { dir: string; memoryBacked: boolean } | undefined,
   ) {
@@ -128,9 +129,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#shapes = new ShapeIds(opened.shapes);
     this.#mirror = new Mirror(runtimeDir?.dir);
     this.#mirror.clear();
-    writer.on('message', (reply: WriterReply) => this.#reply(reply));
-    writer.on('error', (error) => this.emit('dead', error));
-    writer.on('exit', () => {
+    const { worker } = writer;
+    worker.on('message', (reply: WriterReply) => this.#reply(reply));
+    worker.on('error', (error) => this.emit('dead', error));
+    worker.on('exit', () => {
       if (!this.#closing) this.emit('dead', new SluiceError('log-write', "the log's writer ended"));
     });
   }
@@ -333,17 +335,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#closing = true;
     this.#timer?.();
     this.#retry?.();
-    await this.reader.close();
+    await this.#bounded(this.reader.close());
     if (clean) {
-      const closed = new Promise<void>((resolve) => {
-        this.#writer.once('exit', () => resolve());
-      });
-      this.#writer.postMessage({ kind: 'close', next: this.#next } satisfies WriterMessage);
-      await closed;
+      await this.#writer.close(this.#next);
       this.#mirror.close();
       this.#mirror.clear();
     } else {
-      await this.#writer.terminate();
+      await this.#bounded(this.#writer.leave());
       this.#mirror.close();
     }
   }
@@ -354,8 +352,19 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#timer?.();
     this.#retry?.();
     this.#mirror.close();
-    this.#writer.removeAllListeners('message');
-    await Promise.all([this.reader.close(), this.#writer.terminate()]);
+    this.#writer.worker.removeAllListeners('message');
+    await Promise.all([this.reader.close(), this.#writer.leave()]);
+  }
+
+  /** A thread that hangs in the disk must not keep the process from ending. */
+  #bounded(ended: Promise<void>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.options.clock.after(LEAVE_WITHIN, resolve);
+      void ended.then(() => {
+        cancel();
+        resolve();
+      });
+    });
   }
 
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
@@ -425,7 +434,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     };
     this.#alarms = new Map();
     this.#newInventory = undefined;
-    this.#writer.postMessage(
+    this.#writer.send(
       message,
       chunks.map((c) => c.entries.buffer),
     );

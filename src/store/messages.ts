@@ -152,15 +152,22 @@ export interface Failure {
   readonly chunks?: readonly Chunk[];
 }
 
+export interface WriterData {
+  readonly request: OpenRequest;
+  /** Not 0: the thread is to end without committing anything more. */
+  readonly leaving: Int32Array;
+}
 export type WriterMessage =
   | { readonly kind: 'commit'; readonly request: CommitRequest }
-  | { readonly kind: 'close'; readonly next: number };
+  | { readonly kind: 'close'; readonly next: number }
+  | { readonly kind: 'leave' };
 export type WriterReply =
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'committed'; readonly result: CommitResult }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'closed' };
 export type ReaderMessage =
+  | { readonly kind: 'leave' }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };

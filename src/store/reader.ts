@@ -10,6 +10,11 @@ if (port === null) throw new Error('reader.ts is a thread');
 const reader = new LogReader((workerData as { file: string }).file);
 
 port.on('message', (message: ReaderMessage) => {
+  if (message.kind === 'leave') {
+    reader.close();
+    port.close();
+    return;
+  }
   let reply: ReaderReply;
   try {
     if (message.kind === 'read') reply = { kind: 'read', result: reader.read(message.request) };

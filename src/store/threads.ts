@@ -13,6 +13,8 @@ import type {
   ReaderReply,
   ReadRequest,
   ReadResult,
+  WriterData,
+  WriterMessage,
   WriterReply,
 } from './messages.ts';
 
@@ -21,22 +23,60 @@ const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackS
 const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 /** The writer thread with the log open. @throws SluiceError log-open, log-newer */
-export async function startWriter(request: OpenRequest): Promise<{ writer: Worker; opened: Opened }> {
-  const writer = startThread('writer', request);
+export async function startWriter(request: OpenRequest): Promise<{ writer: WriterThread; opened: Opened }> {
+  const writer = new WriterThread(request);
   try {
     const opened = await new Promise<Opened>((resolve, reject) => {
-      writer.once('message', (reply: WriterReply) => {
+      writer.worker.once('message', (reply: WriterReply) => {
         if (reply.kind === 'opened') resolve(reply.opened);
         else if (reply.kind === 'failed')
           reject(new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error));
       });
-      writer.once('error', reject);
+      writer.worker.once('error', reject);
     });
     return { writer, opened };
   } catch (thrown) {
-    await writer.terminate();
+    await writer.leave();
     throw thrown;
   }
+}
+
+/**
+ * Threads end themselves: `terminate` in the middle of a deflate ends the whole process (Node 24: "close before init" in
+ * node_zlib.cc, seen under load).
+ */
+export class WriterThread {
+  readonly worker: Worker;
+  readonly #leaving = new Int32Array(new SharedArrayBuffer(4));
+  readonly #ended: Promise<void>;
+
+  constructor(request: OpenRequest) {
+    this.worker = startThread('writer', { request, leaving: this.#leaving } satisfies WriterData);
+    this.#ended = ended(this.worker);
+  }
+
+  send(message: WriterMessage, transfer: ArrayBuffer[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  /** Commits nothing more, not even what is under way; resolves when the thread has ended. */
+  leave(): Promise<void> {
+    Atomics.store(this.#leaving, 0, 1);
+    this.send({ kind: 'leave' });
+    return this.#ended;
+  }
+
+  /** Resolves when the file is closed. @param next the number that the next item would get */
+  close(next: number): Promise<void> {
+    this.send({ kind: 'close', next });
+    return this.#ended;
+  }
+}
+
+function ended(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve());
+  });
 }
 
 function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
@@ -92,7 +132,10 @@ export class Reader {
     const worker = this.#worker;
     this.#worker = undefined;
     this.#failAll(new SluiceError('log-read', 'the log is being closed'));
-    await worker?.terminate();
+    if (worker === undefined) return;
+    const gone = ended(worker);
+    worker.postMessage({ kind: 'leave' } satisfies ReaderMessage);
+    await gone;
   }
 
   #ask<R>(message: (id: number) => ReaderMessage): Promise<R> {
@@ -128,20 +171,20 @@ export class Reader {
         this.#idle = setTimeout(() => {
           if (this.#asked.size > 0 || this.#worker !== worker) return;
           this.#worker = undefined;
-          void worker.terminate();
+          worker.postMessage({ kind: 'leave' } satisfies ReaderMessage);
         }, IDLE);
         this.#idle.unref();
       }
     });
-    const ended = (error?: Error) => {
+    const lost = (error?: Error) => {
       if (this.#worker !== worker) return;
       this.#worker = undefined;
       this.#failAll(
         new SluiceError('log-read', `the log's reader ended${error === undefined ? '' : `: ${error.message}`}`, { cause: error }),
       );
     };
-    worker.on('error', ended);
-    worker.on('exit', () => ended());
+    worker.on('error', lost);
+    worker.on('exit', () => lost());
     return worker;
   }
 

@@ -3,13 +3,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
 import { codeOf, isDamage, LogDatabase } from './database.ts';
-import type { CommitRequest, Opened, OpenRequest, WriterMessage, WriterReply } from './messages.ts';
+import type { CommitRequest, Opened, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { beginRun } from './recover.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('writer.ts is a thread');
 const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const request = workerData as OpenRequest;
+const { request, leaving } = workerData as WriterData;
+const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const shapes = new Map<number, Shape>();
 
 let database: LogDatabase | undefined;
@@ -30,7 +31,11 @@ try {
 }
 
 port.on('message', (message: WriterMessage) => {
-  if (database === undefined) return;
+  if (message.kind === 'leave') {
+    port.close();
+    return;
+  }
+  if (database === undefined || isLeaving()) return;
   if (message.kind === 'commit') commit(database, message.request);
   else {
     try {
@@ -48,7 +53,7 @@ port.on('message', (message: WriterMessage) => {
 
 function commit(db: LogDatabase, message: CommitRequest): void {
   try {
-    reply({ kind: 'committed', result: db.commit(message, shapes) });
+    reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving) });
   } catch (thrown) {
     const { chunks } = message;
     reply(

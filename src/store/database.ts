@@ -3,42 +3,23 @@
  *
  * - A block belongs to one log, one boot, one inventory. Its content is never written again.
  * - The lease of the current log is always beyond every number in use.
- * - The file with its write-ahead file stays below maxSize: the oldest blocks go first, notices only when they are
- *   older than every block. What goes before every forwarder had it is counted by point.
+ * - Room is made before it is used (room.ts).
  */
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import Database from 'better-sqlite3';
-import { decodeBlock, encodeBlock } from '../codecs/blocks.ts';
+import type Database from 'better-sqlite3';
+import { encodeBlock } from '../codecs/blocks.ts';
 import { readEntries, type StoredNotice } from '../codecs/rows.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
-import { ABSENT } from '../core/reasons.ts';
+import { ClockTable } from './clock-table.ts';
 import { type Lane, Lanes } from './lanes.ts';
-import {
-  type BlockRow,
-  type ClockSegment,
-  type ForwarderState,
-  keyOf,
-  MAX_LOGS,
-  PAGE_SIZE,
-  SCHEMA_VERSION,
-  seqOf,
-  shapeReader,
-  TABLES,
-} from './layout.ts';
+import { type BlockRow, type ForwarderState, keyOf, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
+import { type LogFile, logFileBytes } from './log-file.ts';
 import type { CommitRequest, CommitResult } from './messages.ts';
+import { makeRoom, type Removed } from './room.ts';
 
 /** A block that a reader has to inflate at once: bounds its memory. */
 const BLOCK_READINGS = 20_000;
-/** Rows that one commit may drop: bounds its time. */
-const DROP_BLOCKS = 64;
-const DROP_NOTICES = 1000;
-/** Under this name go the readings of a dropped block that could not be read any more. */
-const DAMAGED = '(damaged block)';
-/** Room that must be left for the write-ahead file and the pages of a commit. */
-const HEADROOM = 256 * 1024;
-const TRIED_AGAIN = '.damaged';
 
 export class LogDatabase {
   readonly file: string;
@@ -46,86 +27,21 @@ export class LogDatabase {
   /** Path a damaged file was moved to when this one was made. */
   readonly quarantined: string | undefined;
   readonly shapeOf: (id: number) => Shape | undefined;
+  readonly clock: ClockTable;
   readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
   /** Records and notices in the file; counted when first asked for. */
   #held: number | undefined;
 
-  private constructor(file: string, db: Database.Database, quarantined: string | undefined) {
+  constructor({ file, db, quarantined }: LogFile) {
     this.file = file;
     this.db = db;
     this.quarantined = quarantined;
     this.shapeOf = shapeReader(db);
+    this.clock = new ClockTable(db);
     for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
       this.#shapeIds.set(row.body, row.id);
-  }
-
-  /**
-   * Opens or makes the file. A file that SQLite cannot read is moved aside (one is kept) and a new one is made.
-   * @throws SluiceError log-newer, log-open
-   */
-  static open(file: string): LogDatabase {
-    try {
-      return LogDatabase.#open(file, undefined);
-    } catch (thrown) {
-      if (!isDamage(thrown)) {
-        if (thrown instanceof SluiceError) throw thrown;
-        throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
-      }
-      return LogDatabase.openAnew(file);
-    }
-  }
-
-  /** Moves a damaged file aside and makes a new one. */
-  static openAnew(file: string): LogDatabase {
-    for (const end of ['', '-wal', '-shm']) {
-      rmSync(`${file}${TRIED_AGAIN}${end}`, { force: true });
-      if (existsSync(file + end)) renameSync(file + end, `${file}${TRIED_AGAIN}${end}`);
-    }
-    return LogDatabase.#open(file, file + TRIED_AGAIN);
-  }
-
-  static #open(file: string, quarantined: string | undefined): LogDatabase {
-    const db = new Database(file);
-    try {
-      const version = db.pragma('user_version', { simple: true }) as number;
-      if (version > SCHEMA_VERSION)
-        throw new SluiceError(
-          'log-newer',
-          `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${SCHEMA_VERSION}): install that version again, or move the file away`,
-        );
-      if (version === 0) db.pragma(`page_size = ${PAGE_SIZE}`);
-      db.pragma('journal_mode = WAL');
-      db.pragma('synchronous = FULL');
-      db.pragma('cache_size = -512');
-      db.pragma('journal_size_limit = 1048576');
-      if (version === 0)
-        db.transaction(() => {
-          db.exec(TABLES);
-          db.pragma(`user_version = ${SCHEMA_VERSION}`);
-        })();
-      return new LogDatabase(file, db, quarantined);
-    } catch (thrown) {
-      db.close();
-      throw thrown;
-    }
-  }
-
-  close(): void {
-    this.db.close();
-  }
-
-  /** File and write-ahead file, and a damaged one that was moved aside. */
-  bytes(): number {
-    let sum = 0;
-    for (const end of ['', '-wal', TRIED_AGAIN, `${TRIED_AGAIN}-wal`])
-      sum += statSync(this.file + end, { throwIfNoEntry: false })?.size ?? 0;
-    return sum;
-  }
-
-  #dropQuarantine(): void {
-    for (const end of ['', '-wal', '-shm']) rmSync(`${this.file}${TRIED_AGAIN}${end}`, { force: true });
   }
 
   logs(): { ordinal: number; name: string; lease: number }[] {
@@ -174,11 +90,6 @@ export class LogDatabase {
   use(log: number, boot: number): void {
     this.#log = log;
     this.#boot = boot;
-  }
-
-  setClock(boot: number, segments: readonly ClockSegment[]): void {
-    const put = this.db.prepare('insert or replace into clock (boot, from_seq, offset, estimated) values (?, ?, ?, ?)');
-    for (const s of segments) put.run(boot, s.fromSeq, s.offset, s.estimated ? 1 : 0);
   }
 
   forwarders(): ForwarderState[] {
@@ -291,14 +202,12 @@ export class LogDatabase {
       return { inventory: chunk.inventory, records, notices };
     });
     const known = new Set(this.#shapeIds.keys());
-    const lost = new Map<string, number>();
     let readings = 0;
-    let expired = 0;
     let added = 0;
-    const removed = { records: 0, notices: 0 };
+    let removed: Removed | undefined;
     try {
       this.db.transaction(() => {
-        expired = this.#makeRoom(request, lost, removed);
+        removed = makeRoom(this, request);
         for (const part of parts) {
           readings += this.addRecords(this.#log, this.#boot, part.inventory, part.records);
           this.addNotices(this.#log, this.#boot, part.notices);
@@ -308,14 +217,14 @@ export class LogDatabase {
           this.db
             .prepare('insert or replace into inventory (revision, body) values (?, ?)')
             .run(request.newInventory.revision, request.newInventory.body);
-        if (request.clock.length > 0) this.setClock(this.#boot, request.clock);
+        if (request.clock.length > 0) this.clock.set(this.#boot, request.clock);
         for (const f of request.forwarders) this.setForwarder(f);
         for (const [rule, state] of request.alarms) this.setAlarm(rule, state);
         if (this.lease(this.#log) < request.leaseEnd) this.setLease(this.#log, request.leaseEnd);
         const count = this.db.prepare(
           'insert into dropped (point, readings) values (?, ?) on conflict (point) do update set readings = readings + excluded.readings',
         );
-        for (const [point, n] of lost) count.run(point, n);
+        for (const [point, n] of removed.lost) count.run(point, n);
         if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
@@ -323,56 +232,17 @@ export class LogDatabase {
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
       throw thrown;
     }
-    if (this.#held !== undefined) this.#held += added - removed.records;
+    if (this.#held !== undefined) this.#held += added - (removed?.records ?? 0);
     return {
       id: request.id,
       readings,
-      bytes: this.bytes(),
+      bytes: logFileBytes(this.file),
       held: this.#count(),
       oldest: this.#oldest(request.active),
-      lost: [...lost],
-      lostNotices: removed.notices,
-      expired,
+      lost: [...(removed?.lost ?? [])],
+      lostNotices: removed?.notices ?? 0,
+      expired: removed?.expired ?? 0,
     };
-  }
-
-  #makeRoom(request: CommitRequest, lost: Map<string, number>, removed: { records: number; notices: number }): number {
-    const pages = () => this.db.pragma('page_count', { simple: true }) as number;
-    const free = () => this.db.pragma('freelist_count', { simple: true }) as number;
-    const need = request.chunks.reduce((sum, c) => sum + c.entries.length, HEADROOM);
-    const full = () =>
-      this.bytes() - statSize(this.file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
-    const oldest = this.db.prepare<[], BlockRow>('select * from block order by id limit 1');
-    const remove = this.db.prepare('delete from block where id = ?');
-    const oldestNotices = this.db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
-    const removeNotices = this.db.prepare('delete from notice where id < ?');
-    const agedUpTo = request.wall === undefined ? 0 : this.#agedUpTo(request.wall - request.maxAge);
-    const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
-    const countWaiting = (limit: number): number =>
-      this.db
-        .prepare('select count(*) from (select id from notice order by id limit ?) where id >= ?')
-        .pluck()
-        .get(limit, waitingFrom) as number;
-    let expired = 0;
-    // What is damaged goes before what is whole.
-    if (this.quarantined !== undefined && full()) this.#dropQuarantine();
-    for (let i = 0; i < DROP_BLOCKS; i++) {
-      const row = oldest.get();
-      if (row === undefined) {
-        // Alarms and events go last, and only for room.
-        if (full()) {
-          removed.notices += countWaiting(DROP_NOTICES);
-          removed.records += oldestNotices.run(DROP_NOTICES).changes;
-        }
-        break;
-      }
-      if (row.id > agedUpTo && !full()) break;
-      expired += this.#countLost(row, request.active, lost) ? 0 : row.records;
-      remove.run(row.id);
-      // Alarms and events that somebody still waits for go last of all.
-      removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom)).changes;
-    }
-    return expired;
   }
 
   /** One scan at the first commit of a run, in this thread; kept up from then on would cost a page a commit. */
@@ -399,81 +269,14 @@ export class LogDatabase {
         if (span === undefined) continue;
         const holds = before.get(keyOf(log, span.from), keyOf(log, 0));
         const row = holds !== undefined && holds.last >= span.from ? holds : next.get(keyOf(log, span.from), keyOf(log + 1, 0));
-        if (row !== undefined && seqOf(row.id) <= span.to) out.push([name, lane, this.#wallOf(row)]);
+        if (row !== undefined && seqOf(row.id) <= span.to)
+          out.push([name, lane, this.clock.wallOf(row.boot, row.last, row.at_last)]);
       }
     }
     return out;
   }
-
-  /**
-   * The last of the oldest blocks that is known to be older than `limit`. A time that was only estimated (1970, where
-   * a board has no battery) says nothing: such a block is as old as the known one after it.
-   */
-  #agedUpTo(limit: number): number {
-    let up = 0;
-    const rows = this.db
-      .prepare<[number], BlockRow>('select id, last, boot, at_last from block order by id limit ?')
-      .all(DROP_BLOCKS);
-    for (const row of rows) {
-      const clock = this.#clockOf(row);
-      if (clock === undefined || clock.estimated === 1) continue;
-      if (row.at_last + clock.offset >= limit) break;
-      up = row.id;
-    }
-    return up;
-  }
-
-  #clockOf(row: BlockRow): { offset: number; estimated: number } | undefined {
-    return this.db
-      .prepare<[number, number], { offset: number; estimated: number }>(
-        'select offset, estimated from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1',
-      )
-      .get(row.boot, row.last);
-  }
-
-  #wallOf(row: BlockRow): number {
-    const clock = this.#clockOf(row);
-    return clock === undefined ? Number.POSITIVE_INFINITY : row.at_last + clock.offset;
-  }
-
-  #countLost(row: BlockRow, forwarders: readonly ForwarderState[], lost: Map<string, number>): boolean {
-    const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
-    const waiting = forwarders.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
-    const first = seqOf(row.id);
-    // The usual case, without inflating: every forwarder is past the block.
-    if (!waiting.some((l) => l.waitsWithin(first, row.last))) return false;
-    let any = false;
-    let records: LogRecord[];
-    try {
-      records = decodeBlock(row.body, this.shapeOf);
-    } catch {
-      lost.set(DAMAGED, (lost.get(DAMAGED) ?? 0) + row.readings);
-      return true;
-    }
-    for (const record of records) {
-      if (!waiting.some((l) => l.waits(record.seq))) continue;
-      any = true;
-      record.sample.shape.points.forEach((p, i) => {
-        if (record.sample.reasons?.[i] === ABSENT) return;
-        const name = `${record.sample.shape.device}.${p.name}`;
-        lost.set(name, (lost.get(name) ?? 0) + 1);
-      });
-    }
-    return any;
-  }
 }
 
-function statSize(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-}
 export function countReadings(record: LogRecord): number {
   return record.sample.shape.points.length;
-}
-/** The file is no database, or its pages contradict each other. */
-export function isDamage(thrown: unknown): boolean {
-  const code = codeOf(thrown);
-  return code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') === true;
-}
-export function codeOf(thrown: unknown): string | undefined {
-  return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;
 }

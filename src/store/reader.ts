@@ -1,7 +1,7 @@
 /** The reader thread: read-only, started when somebody asks, one bounded answer at a time. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
-import { codeOf } from './database.ts';
+import { codeOf } from './log-file.ts';
 import type { ReaderMessage, ReaderReply } from './messages.ts';
 import { LogReader } from './reading.ts';
 

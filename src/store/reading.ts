@@ -5,6 +5,7 @@ import { FORMATS } from '../codecs/formats.ts';
 import { SluiceError } from '../core/errors.ts';
 import { type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import { ClockTable, type Mapping } from './clock-table.ts';
 import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from './layout.ts';
 import type {
   DamagedBlock,
@@ -19,14 +20,9 @@ import type {
 /** Blocks that one export slice reads. */
 const EXPORT_BLOCKS = 8;
 
-interface Clock {
-  from_seq: number;
-  offset: number;
-  estimated: number;
-}
-
 export class LogReader {
   readonly #db: Database.Database;
+  readonly #clock: ClockTable;
   readonly #shapeOf: (id: number) => Shape | undefined;
   /** The block read last: a lane takes it in several batches. */
   #last: { id: number; records: LogRecord[] } | undefined;
@@ -35,6 +31,7 @@ export class LogReader {
   constructor(file: string) {
     this.#db = new Database(file, { readonly: true, fileMustExist: true });
     this.#db.pragma('cache_size = -512');
+    this.#clock = new ClockTable(this.#db);
     this.#shapeOf = shapeReader(this.#db);
   }
 
@@ -48,7 +45,7 @@ export class LogReader {
     const records: LogRecord[] = [];
     let readings = 0;
     let first: BlockRow | undefined;
-    let clock: Clock | undefined;
+    let clock: Mapping | undefined;
     let row = this.#blockAt(log, from);
     while (row !== undefined && readings < request.maxReadings) {
       if (first !== undefined && (row.boot !== first.boot || row.inventory !== first.inventory)) break;
@@ -87,7 +84,7 @@ export class LogReader {
       inventory: first.inventory,
       sent: request.sent,
       offset: clock.offset,
-      estimated: clock.estimated === 1,
+      estimated: clock.estimated,
       records,
     });
     return {
@@ -171,18 +168,8 @@ export class LogReader {
   }
 
   /** A boot without a mapping kept nothing but its own count of time: placed at its start, estimated. */
-  #clockOf(boot: number, seq: number): Clock {
-    return (
-      this.#db
-        .prepare<[number, number], Clock>(
-          'select from_seq, offset, estimated from clock where boot = ? and from_seq <= ? order by from_seq desc limit 1',
-        )
-        .get(boot, seq) ?? {
-        from_seq: 0,
-        offset: 0,
-        estimated: 1,
-      }
-    );
+  #clockOf(boot: number, seq: number): Mapping {
+    return this.#clock.of(boot, seq) ?? { offset: 0, estimated: true };
   }
 }
 
@@ -198,7 +185,7 @@ function pick(record: LogRecord, points: readonly string[] | undefined): LogReco
   };
 }
 
-function csvLines(log: string, boot: number, record: LogRecord, time: number, clock: Clock): string {
+function csvLines(log: string, boot: number, record: LogRecord, time: number, clock: Mapping): string {
   let text = '';
   const { sample } = record;
   sample.shape.points.forEach((p: PointInfo, i) => {
@@ -228,11 +215,11 @@ function csvCell(value: unknown): string {
   if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
-function isoTime(time: number, clock: Clock): string {
-  return `${new Date(time).toISOString()}${clock.estimated === 1 ? '?' : ''}`;
+function isoTime(time: number, clock: Mapping): string {
+  return `${new Date(time).toISOString()}${clock.estimated ? '?' : ''}`;
 }
 
-function jsonLine(log: string, boot: number, record: LogRecord, time: number, clock: Clock): string {
+function jsonLine(log: string, boot: number, record: LogRecord, time: number, clock: Mapping): string {
   const { sample } = record;
   const values: Record<string, unknown> = {};
   const bad: Record<string, string> = {};
@@ -254,7 +241,7 @@ function jsonLine(log: string, boot: number, record: LogRecord, time: number, cl
     values,
     ...(Object.keys(bad).length > 0 ? { bad } : {}),
     ...(Object.keys(uncertain).length > 0 ? { uncertain } : {}),
-    ...(clock.estimated === 1 ? { clock: 'estimated' } : {}),
+    ...(clock.estimated ? { clock: 'estimated' } : {}),
   };
   return `${JSON.stringify(line)}\n`;
 }

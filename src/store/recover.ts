@@ -10,6 +10,7 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import type { LogDatabase } from './database.ts';
 import { type LaneState, Lanes } from './lanes.ts';
 import type { ClockSegment, TailState } from './layout.ts';
+import { logFileBytes } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
 
 /** As beginRun names them. */
@@ -151,7 +152,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
       inventory: database.inventory(),
       recovered,
       quarantined: database.quarantined,
-      bytes: database.bytes(),
+      bytes: logFileBytes(database.file),
     };
   })();
 }
@@ -167,7 +168,7 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     const fresh = part.records.filter((r) => r.seq > held);
     const told = part.notices.filter((n) => n.seq > held);
     database.addBoot(part.boot, log);
-    database.setClock(part.boot, part.clock);
+    database.clock.set(part.boot, part.clock);
     if (fresh.length > 0) database.addRecords(log, part.boot, part.inventory, fresh);
     database.addNotices(log, part.boot, told);
     for (const [name, state] of part.lanes) database.setForwarder({ name, log, state });

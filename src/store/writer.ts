@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
-import { codeOf, isDamage, LogDatabase } from './database.ts';
+import { LogDatabase } from './database.ts';
+import { codeOf, isDamage, openAnew, openLogFile } from './log-file.ts';
 import type { CommitRequest, Opened, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { beginRun } from './recover.ts';
 
@@ -15,14 +16,14 @@ const shapes = new Map<number, Shape>();
 
 let database: LogDatabase | undefined;
 try {
-  database = LogDatabase.open(request.file);
+  database = new LogDatabase(openLogFile(request.file));
   let opened: Opened;
   try {
     opened = beginRun(database, request);
   } catch (thrown) {
     if (!isDamage(thrown)) throw thrown;
-    database.close();
-    database = LogDatabase.openAnew(request.file);
+    database.db.close();
+    database = new LogDatabase(openAnew(request.file));
     opened = beginRun(database, request);
   }
   reply({ kind: 'opened', opened });
@@ -45,7 +46,7 @@ port.on('message', (message: WriterMessage) => {
     } catch {
       // The lease stays where it was: numbers are skipped, none is used twice.
     }
-    database.close();
+    database.db.close();
     reply({ kind: 'closed' });
     port.close();
   }

@@ -1,0 +1,63 @@
+/**
+ * The second file of the log: `history.db`, what the hourly compaction has taken out of `log.db`. A unit is a stretch of
+ * at most an hour of one log, boot and inventory; its records lie in one part per shape, a block (codecs/blocks) of that
+ * shape alone, so that each point is one column. Each part has its roll-ups (codecs/rollups), which outlive the records.
+ *
+ * A change of HISTORY_VERSION comes with a fixture of the old one that stays readable.
+ */
+export const HISTORY_FILE = 'history.db';
+export const HISTORY_VERSION = 1;
+/** Large pages: a part is some kilobytes and is written once. */
+export const HISTORY_PAGE_SIZE = 4096;
+
+/** What became of a unit's records: all there, every THIN-th there, none there (the roll-ups are). */
+export const UNIT_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
+
+/**
+ * `log`, `boot`, `clock` and `shape` are copies of what log.db has, so that the file can be read alone.
+ * unit.id: key of its first record (layout.ts); parts of a unit: part.id from first_part on, `parts` of them.
+ * removed.body: JSON {thinned: number[], dropped: number[]}, readings by the shape's points.
+ */
+export const HISTORY_TABLES = `
+create table meta (name text primary key, value text not null) without rowid;
+create table log (ordinal integer primary key, name text not null);
+create table boot (boot integer primary key, log integer not null);
+create table clock (boot integer not null, from_seq integer not null, offset integer not null, estimated integer not null, primary key (boot, from_seq)) without rowid;
+create table shape (id integer primary key, body text not null);
+create table unit (id integer primary key, last integer not null, boot integer not null, inventory integer not null, at_first integer not null, at_last integer not null, records integer not null, readings integer not null, state integer not null, first_part integer not null, parts integer not null, bytes integer not null);
+create table part (id integer primary key, shape integer not null, records integer not null, readings integer not null, body blob not null);
+create table rollup (id integer primary key, shape integer not null, body blob not null);
+create table removed (shape integer primary key, body text not null);
+`;
+
+export interface UnitRow {
+  readonly id: number;
+  readonly last: number;
+  readonly boot: number;
+  readonly inventory: number;
+  /** Monotonic ms of its boot. */
+  readonly at_first: number;
+  readonly at_last: number;
+  readonly records: number;
+  readonly readings: number;
+  readonly state: number;
+  readonly first_part: number;
+  readonly parts: number;
+  /** Of parts and roll-ups together. */
+  readonly bytes: number;
+}
+
+export interface PartRow {
+  readonly id: number;
+  readonly shape: number;
+  readonly records: number;
+  readonly readings: number;
+  readonly body: Buffer;
+}
+
+/** id: that of its part. */
+export interface RollupRow {
+  readonly id: number;
+  readonly shape: number;
+  readonly body: Buffer;
+}

@@ -161,7 +161,7 @@ export class Target implements AdminTarget {
     if (log.status().fault === undefined) await log.flush();
     if (query.format === 'csv') yield CSV_HEADER;
     for (let after: number | undefined = 0; after !== undefined; ) {
-      const slice: { text: string; next: number | undefined } = await log.reader.export({
+      const slice: { text: string; next: number | undefined } = await log.keeper.export({
         after,
         from: query.from ?? 0,
         to: query.to ?? Number.MAX_SAFE_INTEGER,

@@ -23,7 +23,7 @@ import { type LogSide, Outlet } from './outlet.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { asKept, ShapeIds } from './shapes.ts';
-import { Reader, startWriter, type WriterThread } from './threads.ts';
+import { Keeper, startWriter, type WriterThread } from './threads.ts';
 import { ClockBook, Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
@@ -50,7 +50,7 @@ interface UnderWay {
 export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly opened: Opened;
   readonly runtimeDir: { dir: string; memoryBacked: boolean } | undefined;
-  readonly reader: Reader;
+  readonly keeper: Keeper;
   readonly recent: Recent;
   readonly options: LogOptions;
   readonly #writer: WriterThread;
@@ -117,7 +117,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtimeDir = runtimeDir;
-    this.reader = new Reader(file, (block) => this.emit('damaged', block));
+    this.keeper = new Keeper(file, (block) => this.emit('damaged', block));
     this.#writer = writer;
     this.#next = opened.next;
     this.#leaseEnd = opened.leaseEnd;
@@ -335,7 +335,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#closing = true;
     this.#timer?.();
     this.#retry?.();
-    await this.#bounded(this.reader.close());
+    await this.#bounded(this.keeper.close());
     if (clean) {
       await this.#writer.close(this.#next);
       this.#mirror.close();
@@ -353,7 +353,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#retry?.();
     this.#mirror.close();
     this.#writer.worker.removeAllListeners('message');
-    await Promise.all([this.reader.close(), this.#writer.leave()]);
+    await Promise.all([this.keeper.close(), this.#writer.leave()]);
   }
 
   /** A thread that hangs in the disk must not keep the process from ending. */

@@ -166,12 +166,12 @@ export type WriterReply =
   | { readonly kind: 'committed'; readonly result: CommitResult }
   | { readonly kind: 'failed'; readonly failure: Failure }
   | { readonly kind: 'closed' };
-export type ReaderMessage =
+export type KeeperMessage =
   | { readonly kind: 'leave' }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };
-export type ReaderReply =
+export type KeeperReply =
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }
   | { readonly kind: 'export'; readonly result: ExportResult }

@@ -15,7 +15,7 @@ import { type Lane, Lanes } from './lanes.ts';
 import { bootName, type ClockSegment, type ForwarderState, type TailState } from './layout.ts';
 import type { Opened } from './messages.ts';
 import type { Recent } from './recent.ts';
-import type { Reader } from './threads.ts';
+import type { Keeper } from './threads.ts';
 
 /** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
 const LAG = 10_000;
@@ -56,7 +56,7 @@ export interface LogSide {
   /** Highest number that data may carry now. */
   readonly sendable: number;
   readonly recent: Recent;
-  readonly reader: Reader;
+  readonly keeper: Keeper;
   readonly options: { readonly clock: Clock };
   readonly inventoryRevision: number;
   inventoryOf(seq: number): number;
@@ -248,7 +248,7 @@ export class Outlet {
         if (part.end === undefined) return [];
         continue;
       }
-      const { notices } = await this.#log.reader.notices({ log: part.ordinal, after, to, limit });
+      const { notices } = await this.#log.keeper.notices({ log: part.ordinal, after, to, limit });
       if (notices.length > 0) return notices.map((n) => ({ log: part.ordinal, ...n }));
       part.lanes.noticesDone(to);
       this.#dirty = true;
@@ -367,7 +367,7 @@ export class Outlet {
     const upTo = Math.min(to, part.end ?? Math.min(log.committed, log.clockSettledBelow - 1));
     if (from > upTo) return undefined;
     const version = log.clockVersion;
-    const { batch } = await log.reader.read({
+    const { batch } = await log.keeper.read({
       log: part.ordinal,
       logName: part.name,
       from,

@@ -5,12 +5,12 @@ import type {
   DamagedBlock,
   ExportRequest,
   ExportResult,
+  KeeperMessage,
+  KeeperReply,
   NoticesRequest,
   NoticesResult,
   Opened,
   OpenRequest,
-  ReaderMessage,
-  ReaderReply,
   ReadRequest,
   ReadResult,
   WriterData,
@@ -79,7 +79,7 @@ function ended(worker: Worker): Promise<void> {
   });
 }
 
-function startThread(name: 'writer' | 'reader', workerData: unknown): Worker {
+function startThread(name: 'writer' | 'keeper', workerData: unknown): Worker {
   return new Worker(new URL(`./${name}.${ENDING}`, import.meta.url), { workerData, resourceLimits: LIMITS, name });
 }
 
@@ -93,7 +93,7 @@ const MAX_DAMAGED = 1000;
 type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 
 /** The reader thread, started when first asked and ended when idle. Its end rejects what was asked. */
-export class Reader {
+export class Keeper {
   readonly #file: string;
   #worker: Worker | undefined;
   #id = 0;
@@ -134,11 +134,11 @@ export class Reader {
     this.#failAll(new SluiceError('log-read', 'the log is being closed'));
     if (worker === undefined) return;
     const gone = ended(worker);
-    worker.postMessage({ kind: 'leave' } satisfies ReaderMessage);
+    worker.postMessage({ kind: 'leave' } satisfies KeeperMessage);
     await gone;
   }
 
-  #ask<R>(message: (id: number) => ReaderMessage): Promise<R> {
+  #ask<R>(message: (id: number) => KeeperMessage): Promise<R> {
     if (this.#closed) return Promise.reject(new SluiceError('log-read', 'the log is closed'));
     if (this.#asked.size >= MAX_QUESTIONS)
       return Promise.reject(new SluiceError('log-read', 'too many questions to the log at once: ask again'));
@@ -153,8 +153,8 @@ export class Reader {
   }
 
   #start(): Worker {
-    const worker = startThread('reader', { file: this.#file });
-    worker.on('message', (reply: ReaderReply) => {
+    const worker = startThread('keeper', { file: this.#file });
+    worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);
         return;
@@ -171,7 +171,7 @@ export class Reader {
         this.#idle = setTimeout(() => {
           if (this.#asked.size > 0 || this.#worker !== worker) return;
           this.#worker = undefined;
-          worker.postMessage({ kind: 'leave' } satisfies ReaderMessage);
+          worker.postMessage({ kind: 'leave' } satisfies KeeperMessage);
         }, IDLE);
         this.#idle.unref();
       }

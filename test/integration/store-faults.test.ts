@@ -484,7 +484,7 @@ test('alarms that somebody still waits for outlive the readings before them; wha
   await clock.advance(100_000);
   log.append(plain(clock.monotonic()));
   await log.flush();
-  const left = await log.reader.notices({ log: log.ordinal, after: 0, to: log.next, limit: 10 });
+  const left = await log.keeper.notices({ log: log.ordinal, after: 0, to: log.next, limit: 10 });
   assert.deepEqual(
     left.notices.map((n) => n.key),
     ['waits'],

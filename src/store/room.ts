@@ -2,10 +2,11 @@
  * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, notices only when they are older
  * than every block. What goes before every forwarder had it is counted by point.
  */
+import type Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
-import type { LogRecord } from '../core/point.ts';
+import type { LogRecord, Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
-import type { LogDatabase } from './database.ts';
+import type { ClockTable } from './clock-table.ts';
 import { Lanes } from './lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
 import { dropQuarantine, logFileBytes, statSize } from './log-file.ts';
@@ -19,6 +20,15 @@ const DAMAGED = '(damaged block)';
 /** Room that must be left for the write-ahead file and the pages of a commit. */
 const HEADROOM = 256 * 1024;
 
+/** The log's file and what reads its rows. */
+export interface Place {
+  readonly file: string;
+  readonly db: Database.Database;
+  readonly clock: ClockTable;
+  readonly shapeOf: (id: number) => Shape | undefined;
+  readonly quarantined: string | undefined;
+}
+
 export interface Removed {
   records: number;
   /** Alarms and events that a forwarder had not delivered. */
@@ -30,7 +40,7 @@ export interface Removed {
 }
 
 /** Inside the commit's transaction. */
-export function makeRoom(database: LogDatabase, request: CommitRequest): Removed {
+export function makeRoom(database: Place, request: CommitRequest): Removed {
   const { db, file } = database;
   const removed: Removed = { records: 0, notices: 0, lost: new Map(), expired: 0 };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
@@ -74,7 +84,7 @@ export function makeRoom(database: LogDatabase, request: CommitRequest): Removed
  * The last of the oldest blocks that is known to be older than `limit`. A time that was only estimated (1970, where
  * a board has no battery) says nothing: such a block is as old as the known one after it.
  */
-function agedTo(database: LogDatabase, limit: number): number {
+function agedTo(database: Place, limit: number): number {
   let up = 0;
   const rows = database.db
     .prepare<[number], BlockRow>('select id, last, boot, at_last from block order by id limit ?')
@@ -88,12 +98,7 @@ function agedTo(database: LogDatabase, limit: number): number {
   return up;
 }
 
-function countLost(
-  database: LogDatabase,
-  row: BlockRow,
-  forwarders: readonly ForwarderState[],
-  lost: Map<string, number>,
-): boolean {
+function countLost(database: Place, row: BlockRow, forwarders: readonly ForwarderState[], lost: Map<string, number>): boolean {
   const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
   const waiting = forwarders.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
   const first = seqOf(row.id);

@@ -38,6 +38,8 @@ export interface CommitRequest {
   readonly id: number;
   /** Shapes, records and notices, oldest first; the buffers are transferred. */
   readonly chunks: readonly Chunk[];
+  /** The last number given before the commit began: lanes up to it are settled. */
+  readonly upTo: number;
   /** Those that changed. */
   readonly forwarders: readonly ForwarderState[];
   /** Every forwarder that is configured: what none of them waits for may go uncounted. */
@@ -49,16 +51,21 @@ export interface CommitRequest {
   readonly leaseEnd: number;
   /** UTC ms, when known: needed to drop what is older than maxAge. */
   readonly wall: number | undefined;
+  /** What log.db may take with its write-ahead file. */
   readonly maxSize: number;
   readonly maxAge: number;
+  /** For each log, the last number that lies in history.db: blocks up to it go. */
+  readonly compacted: readonly (readonly [log: number, seq: number])[];
 }
 
 export interface CommitResult {
   readonly id: number;
   readonly readings: number;
   readonly bytes: number;
-  /** Records and notices that the log holds now. */
+  /** Records and notices that log.db holds now. */
   readonly held: number;
+  /** What waits in commit blocks for compaction. */
+  readonly hot: { readonly records: number; readonly readings: number; readonly bytes: number };
   /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
   /** Alarms and events that were dropped although a forwarder had not delivered them. */
@@ -144,6 +151,41 @@ export interface ExportResult {
   readonly records: number;
 }
 
+/** Asks the keeper to make at most one unit, and to keep history.db within its budget. */
+export interface TidyRequest {
+  readonly id: number;
+  readonly boot: number;
+  /** Monotonic ms. */
+  readonly at: number;
+  /** A unit is made however little there is. */
+  readonly force: boolean;
+  /** What history.db may take, bytes. */
+  readonly budget: number;
+  /** UTC ms, when known. */
+  readonly wall: number | undefined;
+  readonly maxAge: number;
+  /** Every forwarder that is configured. */
+  readonly active: readonly ForwarderState[];
+}
+export interface TidyResult {
+  readonly id: number;
+  /** For each log, the last number that lies in history.db. */
+  readonly compacted: readonly (readonly [log: number, seq: number])[];
+  /** A unit was made; ask again at once. */
+  readonly more: boolean;
+  readonly bytes: number;
+  /** Records that history.db holds now. */
+  readonly held: number;
+  /** Readings that were taken away for room or age, by `device.point`. */
+  readonly thinned: readonly (readonly [point: string, readings: number])[];
+  readonly dropped: readonly (readonly [point: string, readings: number])[];
+  readonly aged: readonly (readonly [point: string, readings: number])[];
+  /** Those of them that a forwarder had not delivered. */
+  readonly lost: readonly (readonly [point: string, readings: number])[];
+  /** For each forwarder, when the oldest record was taken that lies in history.db and waits for it; UTC ms. */
+  readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
+}
+
 export interface Failure {
   readonly id: number;
   readonly error: string;
@@ -168,10 +210,12 @@ export type WriterReply =
   | { readonly kind: 'closed' };
 export type KeeperMessage =
   | { readonly kind: 'leave' }
+  | { readonly kind: 'tidy'; readonly request: TidyRequest }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };
 export type KeeperReply =
+  | { readonly kind: 'tidy'; readonly result: TidyResult }
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }
   | { readonly kind: 'export'; readonly result: ExportResult }

@@ -1,4 +1,7 @@
-/** What the reader thread does, without the thread: backlog payloads, notices, export, in bounded slices. Read-only. */
+/**
+ * What is read from the log, without the thread: backlog payloads, notices, export, in bounded slices. A run is what is
+ * decoded at once: a unit of history.db, or a commit block of log.db behind the last unit.
+ */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
 import { FORMATS } from '../codecs/formats.ts';
@@ -6,6 +9,8 @@ import { SluiceError } from '../core/errors.ts';
 import { type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { ClockTable, type Mapping } from './clock-table.ts';
+import type { History } from './history-file.ts';
+import type { UnitRow } from './history-layout.ts';
 import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from './layout.ts';
 import type {
   DamagedBlock,
@@ -20,13 +25,25 @@ import type {
 /** Blocks that one export slice reads. */
 const EXPORT_BLOCKS = 8;
 
+/** What is decoded at once; either of unit and block. */
+interface Run {
+  readonly id: number;
+  readonly last: number;
+  readonly boot: number;
+  readonly inventory: number;
+  readonly unit?: UnitRow;
+  readonly block?: BlockRow;
+}
+
 export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
   readonly #shapeOf: (id: number) => Shape | undefined;
-  /** The block read last: a lane takes it in several batches. */
+  /** The run read last: a lane takes it in several batches. */
   #last: { id: number; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
+  /** undefined while there is none that can be read. */
+  history: History | undefined;
 
   constructor(file: string) {
     this.#db = new Database(file, { readonly: true, fileMustExist: true });
@@ -35,8 +52,21 @@ export class LogReader {
     this.#shapeOf = shapeReader(this.#db);
   }
 
+  get db(): Database.Database {
+    return this.#db;
+  }
+  get clock(): ClockTable {
+    return this.#clock;
+  }
+
   close(): void {
     this.#db.close();
+    this.history?.close();
+  }
+
+  /** What was decoded may be thinned now. */
+  forget(): void {
+    this.#last = undefined;
   }
 
   /** The next batch of from..to: one boot, one inventory, one clock mapping. @throws SluiceError log-read */
@@ -44,9 +74,9 @@ export class LogReader {
     const { log, from, to } = request;
     const records: LogRecord[] = [];
     let readings = 0;
-    let first: BlockRow | undefined;
+    let first: Run | undefined;
     let clock: Mapping | undefined;
-    let row = this.#blockAt(log, from);
+    let row = this.#runAt(log, from);
     while (row !== undefined && readings < request.maxReadings) {
       if (first !== undefined && (row.boot !== first.boot || row.inventory !== first.inventory)) break;
       if (seqOf(row.id) > to) break;
@@ -69,9 +99,7 @@ export class LogReader {
         readings += n;
       }
       if (ended) break;
-      row = this.#db
-        .prepare<[number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit 1')
-        .get(row.id, keyOf(log + 1, 0));
+      row = this.#runAfter(log, row);
     }
     if (first === undefined || clock === undefined) return { id: request.id, batch: undefined };
     const format = FORMATS[request.format];
@@ -110,9 +138,7 @@ export class LogReader {
   }
 
   export(request: ExportRequest): ExportResult {
-    const rows = this.#db
-      .prepare<[number, number], BlockRow>('select * from block where id > ? order by id limit ?')
-      .all(request.after, EXPORT_BLOCKS);
+    const rows = this.#runs(request.after);
     let text = '';
     let records = 0;
     for (const row of rows) {
@@ -131,31 +157,77 @@ export class LogReader {
             : jsonLine(name, row.boot, record, time, clock);
       }
     }
-    return { id: request.id, next: rows.length < EXPORT_BLOCKS ? undefined : (rows.at(-1) as BlockRow).id, text, records };
+    return { id: request.id, next: rows.length === 0 ? undefined : (rows.at(-1) as Run).id, text, records };
   }
 
-  #blockAt(log: number, seq: number): BlockRow | undefined {
+  /** The next runs of all logs: one unit, or some blocks. */
+  #runs(after: number): Run[] {
+    const logs = this.#db.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
+    for (const log of logs) {
+      if (keyOf(log + 1, 0) <= after) continue;
+      const mark = this.#mark(log);
+      const unit = after < mark ? this.history?.units.next(Math.max(after, keyOf(log, 0) - 1)) : undefined;
+      if (unit !== undefined && unit.id < keyOf(log + 1, 0)) return [{ ...unit, unit }];
+      const blocks = this.#db
+        .prepare<[number, number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit ?')
+        .all(Math.max(after, mark, keyOf(log, 0) - 1), keyOf(log + 1, 0), EXPORT_BLOCKS);
+      if (blocks.length > 0) return blocks.map((block) => ({ ...block, block }));
+    }
+    return [];
+  }
+
+  /** The run that holds a number, else the next one of that log. */
+  #runAt(log: number, seq: number): Run | undefined {
+    const key = keyOf(log, seq);
+    const mark = this.#mark(log);
+    if (key <= mark) {
+      const unit = this.history?.units.at(key);
+      if (unit !== undefined && unit.id < keyOf(log + 1, 0)) return { ...unit, unit };
+    }
     const before = this.#db
-      .prepare<[number, number], BlockRow>('select * from block where id <= ? and id >= ? order by id desc limit 1')
-      .get(keyOf(log, seq), keyOf(log, 0));
-    if (before !== undefined && before.last >= seq) return before;
-    return this.#db
-      .prepare<[number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit 1')
-      .get(keyOf(log, seq), keyOf(log + 1, 0));
+      .prepare<[number, number], BlockRow>('select * from block where id <= ? and id > ? order by id desc limit 1')
+      .get(key, Math.max(mark, keyOf(log, 0) - 1));
+    if (before !== undefined && before.last >= seq) return { ...before, block: before };
+    return this.#blockAfter(log, Math.max(key, mark));
   }
 
-  #recordsOf(row: BlockRow): LogRecord[] {
-    if (this.#last?.id !== row.id) this.#last = { id: row.id, records: this.#decoded(row) };
+  #runAfter(log: number, run: Run): Run | undefined {
+    if (run.unit === undefined) return this.#blockAfter(log, run.id);
+    const unit = this.history?.units.next(run.unit.id);
+    if (unit !== undefined && unit.id < keyOf(log + 1, 0)) return { ...unit, unit };
+    return this.#blockAfter(log, this.#mark(log));
+  }
+
+  #blockAfter(log: number, key: number): Run | undefined {
+    const block = this.#db
+      .prepare<[number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit 1')
+      .get(key, keyOf(log + 1, 0));
+    return block === undefined ? undefined : { ...block, block };
+  }
+
+  #mark(log: number): number {
+    return this.history?.units.watermark(log) ?? 0;
+  }
+
+  #recordsOf(run: Run): LogRecord[] {
+    if (this.#last?.id !== run.id) this.#last = { id: run.id, records: this.#decoded(run) };
     return this.#last.records;
   }
 
-  /** A damaged block has no records: what is behind it must not wait for ever. */
-  #decoded(row: BlockRow): LogRecord[] {
+  /** What is damaged has no records: what is behind it must not wait for ever. */
+  #decoded({ id, last, unit, block }: Run): LogRecord[] {
+    const log = Math.floor((id - seqOf(id)) / keyOf(1, 0));
+    const tell = (readings: number) => this.#damaged.push({ log, first: seqOf(id), last, readings });
+    if (unit !== undefined) {
+      const { records, damaged } = this.history?.units.records(unit) ?? { records: [], damaged: [] };
+      if (damaged.length > 0) tell(damaged.reduce((sum, p) => sum + p.readings, 0));
+      return records;
+    }
+    if (block === undefined) return [];
     try {
-      return decodeBlock(row.body, this.#shapeOf);
+      return decodeBlock(block.body, this.#shapeOf);
     } catch {
-      const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
-      this.#damaged.push({ log, first: seqOf(row.id), last: row.last, readings: row.readings });
+      tell(block.readings);
       return [];
     }
   }

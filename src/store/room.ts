@@ -18,7 +18,7 @@ const DROP_NOTICES = 1000;
 /** Under this name go the readings of a dropped block that could not be read any more. */
 const DAMAGED = '(damaged block)';
 /** Room that must be left for the write-ahead file and the pages of a commit. */
-const HEADROOM = 256 * 1024;
+export const HEADROOM = 256 * 1024;
 
 /** The log's file and what reads its rows. */
 export interface Place {
@@ -77,7 +77,23 @@ export function makeRoom(database: Place, request: CommitRequest): Removed {
     // Alarms and events that somebody still waits for go last of all.
     removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom)).changes;
   }
+  removed.records += removeAgedNotices(database, request, waitingFrom);
   return removed;
+}
+
+/** Those that everybody has; like readings, what is older than maxAge goes. */
+function removeAgedNotices({ db, clock }: Place, { wall, maxAge }: CommitRequest, waitingFrom: number): number {
+  if (wall === undefined) return 0;
+  const oldest = db.prepare<[], { id: number; boot: number; at: number }>('select id, boot, at from notice order by id limit 1');
+  const remove = db.prepare('delete from notice where id = ?');
+  for (let n = 0; n < DROP_NOTICES; n++) {
+    const notice = oldest.get();
+    if (notice === undefined || notice.id >= waitingFrom) return n;
+    const mapping = clock.of(notice.boot, seqOf(notice.id));
+    if (mapping === undefined || mapping.estimated || notice.at + mapping.offset >= wall - maxAge) return n;
+    remove.run(notice.id);
+  }
+  return DROP_NOTICES;
 }
 
 /**

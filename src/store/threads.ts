@@ -13,6 +13,8 @@ import type {
   OpenRequest,
   ReadRequest,
   ReadResult,
+  TidyRequest,
+  TidyResult,
   WriterData,
   WriterMessage,
   WriterReply,
@@ -95,6 +97,7 @@ type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 /** The reader thread, started when first asked and ended when idle. Its end rejects what was asked. */
 export class Keeper {
   readonly #file: string;
+  readonly #historyFile: string;
   #worker: Worker | undefined;
   #id = 0;
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -104,8 +107,9 @@ export class Keeper {
   readonly #damaged = new Set<string>();
 
   /** @param damaged called once for each block that cannot be read any more */
-  constructor(file: string, damaged: (block: DamagedBlock) => void) {
+  constructor(file: string, historyFile: string, damaged: (block: DamagedBlock) => void) {
     this.#file = file;
+    this.#historyFile = historyFile;
     this.#tellDamaged = damaged;
   }
 
@@ -121,6 +125,9 @@ export class Keeper {
   }
   notices(request: Question<NoticesRequest>): Promise<NoticesResult> {
     return this.#ask<NoticesResult>((id) => ({ kind: 'notices', request: { ...request, id } }));
+  }
+  tidy(request: Question<TidyRequest>): Promise<TidyResult> {
+    return this.#ask<TidyResult>((id) => ({ kind: 'tidy', request: { ...request, id } }));
   }
   export(request: Question<ExportRequest>): Promise<ExportResult> {
     return this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));
@@ -153,7 +160,7 @@ export class Keeper {
   }
 
   #start(): Worker {
-    const worker = startThread('keeper', { file: this.#file });
+    const worker = startThread('keeper', { file: this.#file, historyFile: this.#historyFile });
     worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);

@@ -28,11 +28,12 @@ export class Units {
   at(key: number): UnitRow | undefined {
     const before = this.#db.prepare<[number], UnitRow>('select * from unit where id <= ? order by id desc limit 1').get(key);
     if (before !== undefined && before.id - seqOf(before.id) + before.last >= key) return before;
-    return this.#db.prepare<[number], UnitRow>('select * from unit where id > ? order by id limit 1').get(key);
+    return this.next(key);
   }
 
-  after(unit: UnitRow): UnitRow | undefined {
-    return this.#db.prepare<[number], UnitRow>('select * from unit where id > ? order by id limit 1').get(unit.id);
+  /** The first unit whose first record is behind `key`. */
+  next(key: number): UnitRow | undefined {
+    return this.#db.prepare<[number], UnitRow>('select * from unit where id > ? order by id limit 1').get(key);
   }
 
   parts(unit: UnitRow): PartRow[] {
@@ -55,9 +56,17 @@ export class Units {
       .get(unit.first_part, unit.first_part + unit.parts, shape);
   }
 
-  /** All records that are left, ascending. @throws Error when a part is damaged */
-  records(unit: UnitRow): LogRecord[] {
-    const records = this.parts(unit).flatMap((part) => decodeBlock(part.body, this.#shapeOf));
-    return records.sort((a, b) => a.seq - b.seq);
+  /** All records that are left, ascending, and the parts that cannot be read any more. */
+  records(unit: UnitRow): { records: LogRecord[]; damaged: PartRow[] } {
+    const records: LogRecord[] = [];
+    const damaged: PartRow[] = [];
+    for (const part of this.parts(unit)) {
+      try {
+        for (const record of decodeBlock(part.body, this.#shapeOf)) records.push(record);
+      } catch {
+        damaged.push(part);
+      }
+    }
+    return { records: records.sort((a, b) => a.seq - b.seq), damaged };
   }
 }

@@ -1,0 +1,95 @@
+/** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
+import { SluiceError } from '../core/errors.ts';
+import { Compactor } from './compact.ts';
+import { type History, type NewUnit, tryHistory } from './history-file.ts';
+import { type Lane, Lanes } from './lanes.ts';
+import { type ForwarderState, keyOf } from './layout.ts';
+import type { DamagedBlock, TidyRequest, TidyResult } from './messages.ts';
+import type { LogReader } from './reading.ts';
+import { makeRoomStep, nothingTaken } from './thin.ts';
+
+/** Room for the unit's row, keys and the pages that are not full. */
+const SLACK = 32 * 1024;
+/** Bytes that one step gives back to the file system. */
+const SHRINK = 1024 * 1024;
+
+export class Tidier {
+  readonly #file: string;
+  readonly #reader: LogReader;
+  readonly #damaged: (blocks: DamagedBlock[]) => void;
+
+  constructor(file: string, reader: LogReader, damaged: (blocks: DamagedBlock[]) => void) {
+    this.#file = file;
+    this.#reader = reader;
+    this.#damaged = damaged;
+  }
+
+  /** @throws SluiceError log-open: history.db cannot be opened; SqliteError: it cannot be written */
+  *run(request: TidyRequest): Generator<undefined, TidyResult> {
+    const history = this.#history();
+    const taken = nothingTaken();
+    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history);
+    const made = yield* compactor.next(request);
+    const room = { ...request, need: made === undefined ? 0 : bytesOf(made.unit) };
+    let took = false;
+    while (makeRoomStep(history, this.#reader.clock, room, taken)) {
+      took = true;
+      yield;
+    }
+    if (took) this.#reader.forget();
+    const fits = history.used() + room.need <= request.budget;
+    if (made !== undefined && fits) {
+      history.add(made.unit, made.copies);
+      if (made.damaged.length > 0)
+        this.#damaged(
+          made.damaged.map((head) => ({
+            log: Math.floor(head.id / keyOf(1, 0)),
+            first: head.id % keyOf(1, 0),
+            last: head.last,
+            readings: head.readings,
+          })),
+        );
+    }
+    while (history.shrink(request.budget, SHRINK)) yield;
+    return {
+      id: request.id,
+      compacted: history.watermarks(),
+      more: made !== undefined && fits,
+      bytes: history.bytes(),
+      held: history.held(),
+      thinned: [...taken.thinned],
+      dropped: [...taken.dropped],
+      aged: [...taken.aged],
+      lost: [...taken.lost],
+      oldest: this.#oldest(history, request.active),
+    };
+  }
+
+  #history(): History {
+    if (this.#reader.history === undefined) {
+      const { history, fault } = tryHistory(this.#file);
+      if (history === undefined) throw new SluiceError('log-open', `${this.#file} cannot be opened: ${fault}`);
+      this.#reader.history = history;
+    }
+    return this.#reader.history;
+  }
+
+  #oldest(history: History, active: readonly ForwarderState[]): [string, Lane, number][] {
+    const out: [string, Lane, number][] = [];
+    for (const { name, log, state } of active) {
+      const lanes = Lanes.load(state);
+      for (const lane of ['data', 'history'] as const) {
+        const span = lanes.span(lane);
+        if (span === undefined) continue;
+        const unit = history.units.at(keyOf(log, span.from));
+        if (unit === undefined || unit.id > keyOf(log, Math.min(span.to, keyOf(1, 0) - 1))) continue;
+        out.push([name, lane, this.#reader.clock.wallOf(unit.boot, unit.last, unit.at_first)]);
+      }
+    }
+    return out;
+  }
+}
+
+function bytesOf(unit: NewUnit): number {
+  return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + 256, SLACK);
+}

@@ -1,0 +1,182 @@
+/**
+ * When the keeper is asked to make a unit or to make room, and what came of it. Main thread.
+ *
+ * - One request at a time; a failed one is tried again after RETRY.
+ * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
+ * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize.
+ */
+import { statfsSync } from 'node:fs';
+import path from 'node:path';
+import { toError } from '../core/errors.ts';
+import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
+import { statSize } from './log-file.ts';
+import type { LogOptions } from './log-options.ts';
+import type { CommitResult, TidyRequest, TidyResult } from './messages.ts';
+import { HEADROOM } from './room.ts';
+
+/** An hour is looked at this often; it may have ended. */
+const LOOK_EVERY = 60_000;
+const FIRST_LOOK = 5000;
+/** The file system is asked at most this often. */
+const FREE_EVERY = 10_000;
+const RETRY = 60_000;
+/** Commit blocks of more than this are compacted, whatever the hour. */
+const HOT_BYTES = 16 * 1024 * 1024;
+/** A unit of a small log may be this part of it. */
+const HOT_SHARE = 8;
+
+export interface TiersSide {
+  readonly options: LogOptions;
+  readonly boot: number;
+  readonly historyFile: string;
+  tidy(request: Omit<TidyRequest, 'id'>): Promise<TidyResult>;
+  /** What the request says of now. */
+  now(): Pick<TidyRequest, 'at' | 'wall' | 'active'>;
+  /** Blocks may go: a commit is to take `compacted` along. */
+  compacted(): void;
+  tidied(result: TidyResult): void;
+  fault(fault: string | undefined): void;
+}
+
+export class Tiers {
+  readonly #side: TiersSide;
+  #busy = false;
+  #stopped = false;
+  readonly #idle: (() => void)[] = [];
+  #retry: (() => void) | undefined;
+  #looked: number;
+  #measured = Number.NEGATIVE_INFINITY;
+  #free: { free: number; size: number } | undefined;
+  #compacted: TidyResult['compacted'] = [];
+  /** What the commit under way takes along. */
+  #sent: TidyResult['compacted'] = [];
+  #last: TidyResult | undefined;
+  #fault: string | undefined;
+  #logBytes = 0;
+  readonly #bytesAtStart: number;
+
+  constructor(side: TiersSide) {
+    this.#side = side;
+    // A start has other things to do first.
+    this.#looked = side.now().at - LOOK_EVERY + FIRST_LOOK;
+    this.#bytesAtStart = statSize(side.historyFile) + statSize(`${side.historyFile}-journal`);
+  }
+
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+  get held(): number {
+    return this.#last?.held ?? 0;
+  }
+  get bytes(): number {
+    return this.#last?.bytes ?? this.#bytesAtStart;
+  }
+  get oldest(): TidyResult['oldest'] {
+    return this.#last?.oldest ?? [];
+  }
+  /** Bytes that all files together may take now. */
+  get limit(): number {
+    const { maxSize, minFree } = this.#side.options;
+    if (minFree === undefined || this.#free === undefined) return maxSize;
+    const used = this.#logBytes + this.bytes;
+    const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
+    return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
+  }
+  /** What log.db may take. */
+  get logLimit(): number {
+    return Math.max(this.limit - this.bytes, Math.min(this.#logReserve, this.limit));
+  }
+  get #logReserve(): number {
+    return Math.max(this.#logBytes, this.#side.options.maxSize / 4) + HEADROOM;
+  }
+  get #budget(): number {
+    return Math.max(0, this.limit - this.#logReserve);
+  }
+
+  /** For a commit that begins. */
+  take(): TidyResult['compacted'] {
+    this.#sent = this.#compacted;
+    this.#compacted = [];
+    return this.#sent;
+  }
+  /** The commit that took them along failed. */
+  putBack(): void {
+    if (this.#compacted.length === 0) this.#compacted = this.#sent;
+    this.#sent = [];
+  }
+
+  committed(result: CommitResult): void {
+    this.#logBytes = result.bytes;
+    if (this.#busy || this.#retry !== undefined || this.#stopped) return;
+    this.#measure();
+    const { at } = this.#side.now();
+    const { records, readings, bytes } = result.hot;
+    const full = readings >= UNIT_READINGS || records >= UNIT_RECORDS;
+    const large = bytes >= Math.min(HOT_BYTES, this.#side.options.maxSize / HOT_SHARE);
+    this.#sent = [];
+    // The commit that deletes them is still to come: these blocks are in a unit already.
+    if (this.#compacted.length > 0) return;
+    if (!full && !large && at - this.#looked < LOOK_EVERY && this.bytes <= this.#budget) return;
+    this.#looked = at;
+    void this.#tidy(large || full);
+  }
+
+  /** Makes a unit of what there is, however little, and room. Resolves when the blocks may go; the next commit deletes them. */
+  async now(): Promise<void> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#tidy(true);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#retry?.();
+  }
+
+  async #tidy(force: boolean): Promise<void> {
+    this.#busy = true;
+    try {
+      for (let more = true; more && !this.#stopped; ) {
+        const { boot, options } = this.#side;
+        const result = await this.#side.tidy({
+          ...this.#side.now(),
+          boot,
+          force,
+          budget: this.#budget,
+          maxAge: options.maxAge,
+        });
+        more = result.more && !force;
+        this.#last = result;
+        this.#compacted = result.compacted;
+        this.#side.tidied(result);
+        if (result.more) this.#side.compacted();
+      }
+      this.#setFault(undefined);
+    } catch (thrown) {
+      if (this.#stopped) return;
+      this.#setFault(toError(thrown).message);
+      this.#retry = this.#side.options.clock.after(RETRY, () => {
+        this.#retry = undefined;
+      });
+    } finally {
+      this.#busy = false;
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  #setFault(fault: string | undefined): void {
+    if ((fault === undefined) !== (this.#fault === undefined)) this.#side.fault(fault);
+    this.#fault = fault;
+  }
+
+  #measure(): void {
+    const now = this.#side.options.clock.monotonic();
+    if (this.#side.options.minFree === undefined || now - this.#measured < FREE_EVERY) return;
+    this.#measured = now;
+    try {
+      const { bavail, blocks, bsize } = statfsSync(path.dirname(this.#side.historyFile));
+      this.#free = { free: bavail * bsize, size: blocks * bsize };
+    } catch {
+      this.#free = undefined;
+    }
+  }
+}

@@ -1,10 +1,13 @@
-/** Bytes written and read one after the other: LEB128 integers, signed ones zigzag. Integers are exact up to 2^53. */
+/** Bytes and bits written and read one after the other. Integers are LEB128, signed ones zigzag, exact up to 2^53. */
 
 /** Grows as it is written to. */
 export class ByteWriter {
-  bytes = new Uint8Array(4096);
+  bytes = new Uint8Array(1024);
   #view = new DataView(this.bytes.buffer);
   length = 0;
+  get written(): Uint8Array {
+    return this.bytes.subarray(0, this.length);
+  }
   #room(n: number): void {
     if (this.length + n <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(this.length + n, this.bytes.length * 2));
@@ -53,10 +56,14 @@ export class ByteReader {
     return this.#view.getUint8(this.#o++);
   }
   raw(n: number): Uint8Array {
-    if (this.#o + n > this.#bytes.length) throw new RangeError('block ends too early');
+    if (this.#o + n > this.#bytes.length) throw new RangeError('it ends too early');
     const out = this.#bytes.subarray(this.#o, this.#o + n);
     this.#o += n;
     return out;
+  }
+  /** Everything that was not read yet. */
+  rest(): Uint8Array {
+    return this.raw(this.#bytes.length - this.#o);
   }
   unsigned(): number {
     let v = 0;
@@ -68,13 +75,67 @@ export class ByteReader {
       m *= 128;
     }
   }
+  signed(): number {
+    const v = this.unsigned();
+    return v % 2 === 0 ? v / 2 : -(v + 1) / 2;
+  }
   float64(): number {
     const v = this.#view.getFloat64(this.#o);
     this.#o += 8;
     return v;
   }
-  signed(): number {
-    const v = this.unsigned();
-    return v % 2 === 0 ? v / 2 : -(v + 1) / 2;
+}
+
+/** Bits at once at most: with up to 7 waiting they fit into 32. */
+const PIECE = 24;
+const SPAN = 2 ** PIECE;
+
+/** Numbers of 0 to 53 bits, without gaps, the highest bit first. */
+export class BitWriter {
+  readonly #out: ByteWriter;
+  #waiting = 0;
+  #bits = 0;
+  constructor(out: ByteWriter) {
+    this.#out = out;
+  }
+  write(v: number, bits: number): void {
+    if (bits > PIECE) {
+      this.write(Math.floor(v / SPAN), bits - PIECE);
+      this.write(v % SPAN, PIECE);
+      return;
+    }
+    let acc = (this.#waiting << bits) | v;
+    let n = this.#bits + bits;
+    while (n >= 8) {
+      n -= 8;
+      this.#out.byte((acc >>> n) & 0xff);
+    }
+    acc &= (1 << n) - 1;
+    this.#waiting = acc;
+    this.#bits = n;
+  }
+  /** What follows begins with a whole byte. */
+  align(): void {
+    if (this.#bits > 0) this.write(0, 8 - this.#bits);
+  }
+}
+
+export class BitReader {
+  readonly #in: ByteReader;
+  #waiting = 0;
+  #bits = 0;
+  constructor(input: ByteReader) {
+    this.#in = input;
+  }
+  read(bits: number): number {
+    if (bits > PIECE) return this.read(bits - PIECE) * SPAN + this.read(PIECE);
+    while (this.#bits < bits) {
+      this.#waiting = (this.#waiting << 8) | this.#in.byte();
+      this.#bits += 8;
+    }
+    this.#bits -= bits;
+    const v = this.#waiting >>> this.#bits;
+    this.#waiting &= (1 << this.#bits) - 1;
+    return v;
   }
 }

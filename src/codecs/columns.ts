@@ -1,69 +1,138 @@
 /**
- * One column: the values of one point, one after the other, in the form that deflate makes the smallest. Lossless:
- * doubles bit for bit, 64-bit integers, texts, booleans. A mode byte tells the form.
+ * The values of a shape's points, a column each, in the form that gets smallest. Lossless: doubles bit for bit, 64-bit
+ * integers, texts, booleans. First the forms of all columns, then booleans as bits, then the first numbers of all columns
+ * (a commit of one second has no others), then what follows in each.
  */
 import type { PointInfo, Value } from '../core/point.ts';
-import type { ByteReader, ByteWriter } from './bytes.ts';
+import { BitReader, BitWriter, type ByteReader, type ByteWriter } from './bytes.ts';
 import { float32Bits, float32FromBits, shortestFloat32 } from './float32.ts';
+import { isNoisy, readIntegers, writeIntegers } from './integers.ts';
 
-/** decimal0..decimal6 are modes 0..6: value × 10^mode is a whole number. */
-const MODE = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20 } as const;
-export const POWERS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6];
+/** Forms 0..6: value × 10^form is a whole number. Where its rest is noisy (codecs/integers), NOISY is added. */
+const FORM = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20, empty: 21 } as const;
+const NOISY = 64;
+export const POWERS: readonly number[] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6];
 const MAX_DECIMAL = 2 ** 51;
+/** From this many decimals on a column of float32 is tried as such: its own steps are larger than the decimals. */
+const TRY_FLOAT32 = 4;
 
-export function encodeColumn(out: ByteWriter, point: PointInfo, column: readonly Value[]): void {
-  if (point.storage === 'boolean') {
-    out.byte(MODE.boolean);
-    for (const v of column) out.byte(v ? 1 : 0);
-  } else if (point.storage === 'string') {
-    out.byte(MODE.string);
-    for (const v of column) {
-      const text = Buffer.from(v as string);
-      out.unsigned(text.length);
-      out.raw(text);
-    }
-  } else if (point.storage === 'integer64') {
-    out.byte(MODE.integer64);
-    const words = new BigInt64Array(column.length);
-    let last = 0n;
-    column.forEach((v, i) => {
-      words[i] = BigInt.asIntN(64, (v as bigint) - last);
-      last = v as bigint;
-    });
-    planes(out, new Uint8Array(words.buffer), 8);
-  } else encodeNumbers(out, column as readonly number[]);
+/** @param noise gets bits that deflate cannot make smaller */
+export function encodeColumns(
+  out: ByteWriter,
+  noise: ByteWriter,
+  points: readonly PointInfo[],
+  columns: readonly (readonly Value[])[],
+): void {
+  const bits = new BitWriter(noise);
+  const forms: number[] = [];
+  columns.forEach((column, i) => {
+    const point = points[i] as PointInfo;
+    const alike = i > 0 && points[i - 1]?.type === point.type;
+    forms.push(formOf(point.storage, column, alike ? (forms[i - 1] as number) : 0));
+  });
+  const numbers = columns.map((column, i) => integersOf(forms[i] as number, column));
+  const rests = numbers.map((column) => column.slice(1));
+  const noisy = rests.map((rest, i) => isNoisy(rest, numbers[i]?.[0] ?? 0));
+  for (const [i, form] of forms.entries()) out.byte(form + (noisy[i] ? NOISY : 0));
+  const flags = new BitWriter(out);
+  for (const [i, form] of forms.entries())
+    if (form === FORM.boolean) for (const v of columns[i] as readonly Value[]) flags.write(v ? 1 : 0, 1);
+  flags.align();
+  for (const kind of [isDecimal, isFloat32]) {
+    const firsts = numbers.flatMap((column, i) => (kind(forms[i] as number) ? [column[0] as number] : []));
+    const mixed = isNoisy(firsts, 0);
+    out.byte(mixed ? 1 : 0);
+    writeIntegers(out, bits, firsts, 0, mixed);
+  }
+  forms.forEach((form, i) => {
+    const column = columns[i] as readonly Value[];
+    if (isDecimal(form) || isFloat32(form))
+      writeIntegers(out, bits, rests[i] as number[], numbers[i]?.[0] ?? 0, noisy[i] as boolean);
+    else if (form === FORM.float64) encodeDoubles(out, column as readonly number[]);
+    else if (form === FORM.integer64) encodeBigints(out, column as readonly bigint[]);
+    else if (form === FORM.string)
+      for (const v of column) {
+        const text = Buffer.from(v as string);
+        out.unsigned(text.length);
+        out.raw(text);
+      }
+  });
+  bits.align();
 }
 
-export function encodeNumbers(out: ByteWriter, column: readonly number[]): void {
-  const digits = decimalsOf(column);
-  if (digits !== undefined) {
-    const p = POWERS[digits] as number;
-    out.byte(digits);
-    let last = 0;
-    for (const v of column) {
-      const x = Math.round(v * p);
-      out.signed(x - last);
-      last = x;
-    }
-    return;
-  }
-  if (column.every((v) => shortestFloat32(Math.fround(v)) === v)) {
-    out.byte(MODE.float32);
-    const words = new Uint32Array(column.length);
-    let last = 0;
-    column.forEach((v, i) => {
-      const bits = float32Bits(v);
-      words[i] = bits ^ last;
-      last = bits;
+/** @param counts how many values each column has */
+export function decodeColumns(
+  input: ByteReader,
+  noise: ByteReader,
+  points: readonly PointInfo[],
+  counts: readonly number[],
+): Value[][] {
+  const bits = new BitReader(noise);
+  const marked = points.map(() => input.byte());
+  const forms = marked.map((form) => form & ~NOISY);
+  const columns = counts.map((n) => new Array<Value>(n));
+  const flags = new BitReader(input);
+  forms.forEach((form, i) => {
+    if (form === FORM.boolean) for (let k = 0; k < (counts[i] as number); k++) (columns[i] as Value[])[k] = flags.read(1) === 1;
+  });
+  const firsts = forms.map(() => 0);
+  for (const kind of [isDecimal, isFloat32]) {
+    const mixed = input.byte() === 1;
+    const which = [...forms.keys()].filter((i) => kind(forms[i] as number));
+    readIntegers(input, bits, which.length, 0, mixed).forEach((first, k) => {
+      firsts[which[k] as number] = first;
     });
-    planes(out, new Uint8Array(words.buffer), 4);
-    return;
   }
-  out.byte(MODE.float64);
-  const doubles = new Float64Array(column);
-  const words = new Uint32Array(doubles.buffer);
-  for (let i = words.length - 1; i >= 2; i--) words[i] = (words[i] as number) ^ (words[i - 2] as number);
-  planes(out, new Uint8Array(words.buffer), 8);
+  forms.forEach((form, i) => {
+    const n = counts[i] as number;
+    if (isDecimal(form) || isFloat32(form)) {
+      const first = firsts[i] as number;
+      const rest = readIntegers(input, bits, n - 1, first, marked[i] !== form);
+      columns[i] = valuesOf(form, [first, ...rest]);
+    } else if (form === FORM.float64) columns[i] = decodeDoubles(input, n);
+    else if (form === FORM.integer64) columns[i] = decodeBigints(input, n, (points[i] as PointInfo).type === 'uint64');
+    else if (form === FORM.string)
+      for (let k = 0; k < n; k++) (columns[i] as Value[])[k] = Buffer.from(input.raw(input.unsigned())).toString();
+    else if (form !== FORM.boolean && form !== FORM.empty) throw new Error(`column form ${form} is not known`);
+  });
+  return columns;
+}
+
+const isDecimal = (form: number): boolean => form < POWERS.length;
+const isFloat32 = (form: number): boolean => form === FORM.float32;
+
+/**
+ * @param neighbour form of a point of the same type: 23.4 and 23.5 among values of two decimals are 23.40 and 23.50, and
+ * forms that are alike cost nothing
+ */
+function formOf(storage: PointInfo['storage'], column: readonly Value[], neighbour: number): number {
+  if (column.length === 0) return FORM.empty;
+  if (storage === 'boolean') return FORM.boolean;
+  if (storage === 'string') return FORM.string;
+  if (storage === 'integer64') return FORM.integer64;
+  const numbers = column as readonly number[];
+  const decimals = decimalsOf(numbers);
+  if (decimals !== undefined && decimals < TRY_FLOAT32)
+    return neighbour > decimals && neighbour < TRY_FLOAT32 && numbers.every((v) => hasDecimals(v, neighbour))
+      ? neighbour
+      : decimals;
+  if (numbers.every((v) => shortestFloat32(Math.fround(v)) === v)) return FORM.float32;
+  return decimals ?? FORM.float64;
+}
+
+function integersOf(form: number, column: readonly Value[]): number[] {
+  if (form === FORM.float32) return column.map((v) => orderOf(float32Bits(v as number)));
+  const p = POWERS[form];
+  return p === undefined ? [] : column.map((v) => Math.round((v as number) * p));
+}
+function valuesOf(form: number, integers: readonly number[]): Value[] {
+  if (form === FORM.float32) return integers.map((x) => shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)));
+  const p = POWERS[form] as number;
+  return integers.map((x) => x / p);
+}
+/** The place of a float32 among all of them: neighbours are one apart, -0 stands before 0. */
+function orderOf(bits: number): number {
+  return bits >= 0x80000000 ? 0x7fffffff - bits : bits;
 }
 
 /** The fewest decimals with which every value of the column comes back bit for bit; undefined when there are none. */
@@ -72,87 +141,60 @@ export function decimalsOf(column: readonly number[]): number | undefined {
   for (const v of column) {
     // A whole number has no sign of its own at zero.
     if (Object.is(v, -0)) return undefined;
-    for (;;) {
-      const p = POWERS[digits] as number;
-      const x = Math.round(v * p);
-      if (Math.abs(x) <= MAX_DECIMAL && Object.is(x / p, v)) break;
-      if (++digits >= POWERS.length) return undefined;
-    }
+    while (!hasDecimals(v, digits)) if (++digits >= POWERS.length) return undefined;
   }
   // A step up for a later value must still hold for the earlier ones.
+  return column.every((v) => hasDecimals(v, digits)) ? digits : undefined;
+}
+function hasDecimals(v: number, digits: number): boolean {
   const p = POWERS[digits] as number;
-  return column.every((v) => Math.abs(v * p) <= MAX_DECIMAL && Object.is(Math.round(v * p) / p, v)) ? digits : undefined;
+  const x = Math.round(v * p);
+  return Math.abs(x) <= MAX_DECIMAL && Object.is(x / p, v);
 }
 
-/** Bytes of equal weight side by side: that is what deflate can use. */
-function planes(out: ByteWriter, bytes: Uint8Array, width: number): void {
-  const n = bytes.length / width;
-  for (let b = 0; b < width; b++) for (let i = 0; i < n; i++) out.byte(bytes[i * width + b] as number);
+/** What changed from value to value, bytes of equal weight side by side. */
+function encodeDoubles(out: ByteWriter, column: readonly number[]): void {
+  const doubles = new Float64Array(column);
+  const words = new Uint32Array(doubles.buffer);
+  for (let i = words.length - 1; i >= 2; i--) words[i] = (words[i] as number) ^ (words[i - 2] as number);
+  planes(out, new Uint8Array(words.buffer));
 }
-function unplanes(input: ByteReader, n: number, width: number): Uint8Array<ArrayBuffer> {
-  const out = new Uint8Array(n * width);
-  for (let b = 0; b < width; b++) {
+function decodeDoubles(input: ByteReader, n: number): number[] {
+  const bytes = unplanes(input, n);
+  const words = new Uint32Array(bytes.buffer);
+  for (let i = 2; i < words.length; i++) words[i] = (words[i] as number) ^ (words[i - 2] as number);
+  return [...new Float64Array(bytes.buffer)];
+}
+
+function encodeBigints(out: ByteWriter, column: readonly bigint[]): void {
+  const words = new BigInt64Array(column.length);
+  let last = 0n;
+  column.forEach((v, i) => {
+    words[i] = BigInt.asIntN(64, v - last);
+    last = v;
+  });
+  planes(out, new Uint8Array(words.buffer));
+}
+function decodeBigints(input: ByteReader, n: number, unsigned: boolean): bigint[] {
+  const words = new BigInt64Array(unplanes(input, n).buffer);
+  const wrap = unsigned ? BigInt.asUintN : BigInt.asIntN;
+  let last = 0n;
+  return Array.from(words, (word) => {
+    last = wrap(64, last + word);
+    return last;
+  });
+}
+
+const WIDTH = 8;
+function planes(out: ByteWriter, bytes: Uint8Array): void {
+  const n = bytes.length / WIDTH;
+  for (let b = 0; b < WIDTH; b++) for (let i = 0; i < n; i++) out.byte(bytes[i * WIDTH + b] as number);
+}
+function unplanes(input: ByteReader, n: number): Uint8Array<ArrayBuffer> {
+  const out = new Uint8Array(n * WIDTH);
+  for (let b = 0; b < WIDTH; b++) {
     const plane = input.raw(n);
-    for (let i = 0; i < n; i++) out[i * width + b] = plane[i] as number;
+    for (let i = 0; i < n; i++) out[i * WIDTH + b] = plane[i] as number;
   }
   return out;
-}
-
-export function decodeColumn(input: ByteReader, point: PointInfo, n: number): Value[] {
-  const mode = input.byte();
-  const out = new Array<Value>(n);
-  switch (mode) {
-    case MODE.boolean:
-      for (let i = 0; i < n; i++) out[i] = input.byte() !== 0;
-      return out;
-    case MODE.string:
-      for (let i = 0; i < n; i++) out[i] = Buffer.from(input.raw(input.unsigned())).toString();
-      return out;
-    case MODE.integer64: {
-      const words = new BigInt64Array(unplanes(input, n, 8).buffer);
-      const wrap = point.type === 'uint64' ? BigInt.asUintN : BigInt.asIntN;
-      let last = 0n;
-      for (let i = 0; i < n; i++) {
-        last = wrap(64, last + (words[i] as bigint));
-        out[i] = last;
-      }
-      return out;
-    }
-    default:
-      return numbersOf(input, mode, n);
-  }
-}
-
-export function decodeNumbers(input: ByteReader, n: number): number[] {
-  return numbersOf(input, input.byte(), n);
-}
-
-function numbersOf(input: ByteReader, mode: number, n: number): number[] {
-  const out = new Array<number>(n);
-  switch (mode) {
-    case MODE.float32: {
-      const words = new Uint32Array(unplanes(input, n, 4).buffer);
-      let last = 0;
-      for (let i = 0; i < n; i++) {
-        last = ((words[i] as number) ^ last) >>> 0;
-        out[i] = shortestFloat32(float32FromBits(last));
-      }
-      return out;
-    }
-    case MODE.float64: {
-      const bytes = unplanes(input, n, 8);
-      const words = new Uint32Array(bytes.buffer);
-      for (let i = 2; i < words.length; i++) words[i] = (words[i] as number) ^ (words[i - 2] as number);
-      return [...new Float64Array(bytes.buffer)];
-    }
-    default: {
-      const p = POWERS[mode];
-      if (p === undefined) throw new Error(`column mode ${mode} is not known`);
-      for (let i = 0, x = 0; i < n; i++) {
-        x += input.signed();
-        out[i] = x / p;
-      }
-      return out;
-    }
-  }
 }

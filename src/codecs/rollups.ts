@@ -11,13 +11,14 @@
  *
  * Version 1, sealed (codecs/sealed), integers LEB128: version, width, number of points and buckets, start of the first
  * bucket (signed), steps to the others in widths; records of each bucket; for each point 0 (each record has a value) or 1
- * and counts and bad ones of each bucket; then the forms of all points, all minima, all maxima, all means.
+ * and counts and bad ones of each bucket; then the forms of all points, all minima, all
+ * distances from them to the maxima, both bounds of points off the decimal grid (codecs/columns), all means.
  */
-import type { LogRecord, Shape, Value } from '../core/point.ts';
+import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
-import { ByteReader, ByteWriter } from './bytes.ts';
-import { decimalsOf, decodeNumbers, encodeNumbers, POWERS } from './columns.ts';
+import { type ByteReader, ByteWriter } from './bytes.ts';
+import { decimalsOf, decodeColumns, encodeColumns, POWERS } from './columns.ts';
 import { seal, unseal } from './sealed.ts';
 
 const VERSION = 1;
@@ -94,10 +95,12 @@ export function encodeRollups(shape: Shape, records: readonly LogRecord[], width
   }
   const columns = points.map((point, i) => new Column(point, formOf(point, shape.points[i]?.storage ?? 'string')));
   for (const column of columns) out.byte(column.form);
+  const noise = new ByteWriter();
   for (const column of columns) column.lows(out);
   for (const column of columns) column.highs(out);
+  writeFloats(out, noise, columns);
   for (const column of columns) column.means(out);
-  return seal(out.bytes.subarray(0, out.length), LEVEL);
+  return seal(out.written, noise.written, LEVEL);
 }
 
 function summed(groups: readonly (readonly LogRecord[])[], i: number, text: boolean): PointRollup {
@@ -180,8 +183,7 @@ class Column {
   lows(out: ByteWriter): void {
     const power = this.#power;
     let last = 0;
-    if (this.form === FORM.float || this.form === FORM.wide) encodeNumbers(out, this.#pick(this.#point.min));
-    else if (power !== undefined)
+    if (power !== undefined)
       for (const v of this.#pick(this.#point.min)) {
         const x = Math.round(v * power);
         out.signed(x - last);
@@ -190,8 +192,7 @@ class Column {
   }
   highs(out: ByteWriter): void {
     const power = this.#power;
-    if (this.form === FORM.float || this.form === FORM.wide) encodeNumbers(out, this.#pick(this.#point.max));
-    else if (power !== undefined)
+    if (power !== undefined)
       for (const b of this.#filled)
         out.unsigned(Math.round((this.#point.max[b] as number) * power) - Math.round((this.#point.min[b] as number) * power));
   }
@@ -212,23 +213,35 @@ class Column {
       }
   }
 
+  /** Off the decimal grid: both bounds, as columns of their own. */
+  get bounds(): number[][] {
+    return this.isFloat ? [this.#pick(this.#point.min), this.#pick(this.#point.max)] : [];
+  }
+  get isFloat(): boolean {
+    return this.form === FORM.float || this.form === FORM.wide;
+  }
+  get filled(): number {
+    return this.#filled.length;
+  }
+  setBounds(min: readonly number[], max: readonly number[]): void {
+    this.#put(this.#point.min, min);
+    this.#put(this.#point.max, max);
+  }
+
   readLows(input: ByteReader): void {
     const power = this.#power;
     let x = 0;
-    if (this.form === FORM.float || this.form === FORM.wide)
-      this.#put(this.#point.min, decodeNumbers(input, this.#filled.length));
-    else if (power !== undefined)
+    if (power !== undefined)
       for (const b of this.#filled) {
         x += input.signed();
         this.#point.min[b] = x / power;
       }
-    else if (this.form !== FORM.boolean && this.form !== FORM.none) throw new Error(`roll-up form ${this.form} is not known`);
+    else if (this.form < FORM.float || this.form > FORM.none) throw new Error(`roll-up form ${this.form} is not known`);
   }
   readHighs(input: ByteReader): void {
     const { min, max } = this.#point;
     const power = this.#power;
-    if (this.form === FORM.float || this.form === FORM.wide) this.#put(max, decodeNumbers(input, this.#filled.length));
-    else if (power !== undefined)
+    if (power !== undefined)
       for (const b of this.#filled) max[b] = (Math.round((min[b] as number) * power) + input.unsigned()) / power;
   }
   readMeans(input: ByteReader): void {
@@ -268,15 +281,36 @@ class Column {
   }
 }
 
+/** Columns as blocks have them; their name does not matter there. */
+const FLOAT: PointInfo = { name: '', type: 'float64', storage: 'number' };
+
+function writeFloats(out: ByteWriter, noise: ByteWriter, columns: readonly Column[]): void {
+  const bounds = columns.flatMap((column) => column.bounds);
+  const points = bounds.map(() => FLOAT);
+  encodeColumns(out, noise, points, bounds);
+}
+function readFloats(input: ByteReader, noise: ByteReader, columns: readonly Column[]): void {
+  const floats = columns.filter((column) => column.isFloat);
+  const counts = floats.flatMap((column) => [column.filled, column.filled]);
+  const bounds = decodeColumns(
+    input,
+    noise,
+    counts.map(() => FLOAT),
+    counts,
+  ) as number[][];
+  for (const [i, column] of floats.entries()) column.setBounds(bounds[2 * i] as number[], bounds[2 * i + 1] as number[]);
+}
+
 interface Head {
   readonly input: ByteReader;
+  readonly noise: ByteReader;
   readonly width: number;
   readonly buckets: Float64Array;
   readonly points: readonly PointRollup[];
 }
 
 function readHead(shape: Shape, blob: Uint8Array): Head {
-  const input = new ByteReader(unseal(blob, 'roll-up'));
+  const { bytes: input, noise } = unseal(blob, 'roll-up');
   const version = input.byte();
   if (version !== VERSION) throw new Error(`roll-up version ${version} is not known`);
   const width = input.unsigned();
@@ -292,15 +326,16 @@ function readHead(shape: Shape, blob: Uint8Array): Head {
     else for (const column of [point.count, point.bad]) for (let b = 0; b < column.length; b++) column[b] = input.unsigned();
     return point;
   });
-  return { input, width, buckets, points };
+  return { input, noise, width, buckets, points };
 }
 
 /** @throws Error when the bytes are damaged, or of another shape or a newer version */
 export function decodeRollups(shape: Shape, blob: Uint8Array): PartRollup {
-  const { input, width, buckets, points } = readHead(shape, blob);
+  const { input, noise, width, buckets, points } = readHead(shape, blob);
   const columns = points.map((point) => new Column(point, input.byte()));
   for (const column of columns) column.readLows(input);
   for (const column of columns) column.readHighs(input);
+  readFloats(input, noise, columns);
   for (const column of columns) column.readMeans(input);
   return { width, buckets, points };
 }

@@ -1,0 +1,59 @@
+/**
+ * Whole numbers one after the other (below 2^53) as their differences, in one of two ways. Plain: zigzag LEB128, in which
+ * deflate finds what repeats. Noisy, where nothing repeats: length and sign of each as one symbol for deflate, the bits
+ * below its highest one as they are, outside of deflate.
+ */
+import type { BitReader, BitWriter, ByteReader, ByteWriter } from './bytes.ts';
+
+/** From this size on a difference has bits that may be noise. */
+const LARGE = 64;
+
+/** @param from what the first difference is taken from */
+export function isNoisy(numbers: readonly number[], from: number): boolean {
+  let last = from;
+  let large = false;
+  const seen = new Set<number>();
+  for (const x of numbers) {
+    const d = x - last;
+    last = x;
+    if (Math.abs(d) >= LARGE) large = true;
+    seen.add(d);
+  }
+  return large && seen.size * 3 > numbers.length;
+}
+
+export function writeIntegers(out: ByteWriter, bits: BitWriter, numbers: readonly number[], from: number, noisy: boolean): void {
+  let last = from;
+  for (const x of numbers) {
+    const d = x - last;
+    last = x;
+    if (!noisy) {
+      out.signed(d);
+      continue;
+    }
+    const size = Math.abs(d);
+    const length = bitLength(size);
+    out.byte(2 * length + (d < 0 ? 1 : 0));
+    if (length > 1) bits.write(size - 2 ** (length - 1), length - 1);
+  }
+}
+
+export function readIntegers(input: ByteReader, bits: BitReader, n: number, from: number, noisy: boolean): number[] {
+  const numbers = new Array<number>(n);
+  let x = from;
+  for (let i = 0; i < n; i++) {
+    if (!noisy) x += input.signed();
+    else {
+      const symbol = input.byte();
+      const length = symbol >> 1;
+      const size = length < 2 ? length : 2 ** (length - 1) + bits.read(length - 1);
+      x += (symbol & 1) === 0 ? size : -size;
+    }
+    numbers[i] = x;
+  }
+  return numbers;
+}
+
+function bitLength(size: number): number {
+  return size < 2 ** 32 ? 32 - Math.clz32(size) : 64 - Math.clz32(Math.floor(size / 2 ** 32));
+}

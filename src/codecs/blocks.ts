@@ -89,6 +89,17 @@ function encodeGroup(out: ByteWriter, noise: ByteWriter, shape: Shape, group: re
   encodeColumns(out, noise, shape.points, columns);
 }
 
+/** What a block has of one shape. All lists are by record, ascending in seq. */
+export interface ShapeColumns {
+  readonly shape: Shape;
+  readonly seqs: readonly number[];
+  readonly ats: readonly number[];
+  /** By point; undefined when all readings are good. */
+  readonly reasons: readonly Uint8Array[] | undefined;
+  /** By point; 0 where there is no value. */
+  readonly values: readonly (readonly Value[])[];
+}
+
 /**
  * @param only numbers of the shapes that are wanted; the columns of others are passed over, and their records left out
  * @throws RangeError or Error when the bytes are damaged
@@ -98,6 +109,31 @@ export function decodeBlock(
   shapeOf: (id: number) => Shape | undefined,
   only?: { has(id: number): boolean },
 ): LogRecord[] {
+  const { n, groups } = decoded(blob, shapeOf, only);
+  const records = new Array<LogRecord | undefined>(n).fill(undefined);
+  for (const { indexes, columns } of groups) {
+    const rows = rowsOf(columns);
+    indexes.forEach((index, m) => {
+      records[index] = rows[m];
+    });
+  }
+  return records.filter((r) => r !== undefined);
+}
+
+/** The same without an object for each record: a column is an array. */
+export function decodeShapes(
+  blob: Uint8Array,
+  shapeOf: (id: number) => Shape | undefined,
+  only?: { has(id: number): boolean },
+): ShapeColumns[] {
+  return decoded(blob, shapeOf, only).groups.map((group) => group.columns);
+}
+
+function decoded(
+  blob: Uint8Array,
+  shapeOf: (id: number) => Shape | undefined,
+  only: { has(id: number): boolean } | undefined,
+): { n: number; groups: { indexes: readonly number[]; columns: ShapeColumns }[] } {
   const { bytes: input, noise } = unseal(blob, 'block');
   const version = input.byte();
   if (version !== VERSION) throw new Error(`block version ${version} is not known`);
@@ -109,71 +145,72 @@ export function decodeBlock(
     seqs[i] = seq;
   }
   const which = new Array<number>(n);
-  const groups: number[][] = ids.map(() => []);
+  const members: number[][] = ids.map(() => []);
   for (let i = 0, expected = 0; i < n; i++) {
     const index = (input.unsigned() + expected) % ids.length;
     which[i] = index;
-    (groups[index] as number[]).push(i);
+    (members[index] as number[]).push(i);
     expected = (index + 1) % ids.length;
   }
-  const ats = new Array<number>(n);
-  const paces = ids.map((): Pace => ({ last: undefined, step: undefined }));
-  for (let i = 0, before = 0; i < n; i++) {
-    const pace = paces[which[i] as number] as Pace;
+  const ats = readTimes(input, which, ids.length);
+  const lengths = ids.map(() => [input.unsigned(), input.unsigned()] as const);
+  const groups: { indexes: readonly number[]; columns: ShapeColumns }[] = [];
+  ids.forEach((id, g) => {
+    const [bytes, bits] = lengths[g] as readonly [number, number];
+    const body = new ByteReader(input.raw(bytes));
+    const own = new ByteReader(noise.raw(bits));
+    if (only !== undefined && !only.has(id)) return;
+    const shape = shapeOf(id);
+    if (shape === undefined) throw new Error(`shape ${id} is not known`);
+    const indexes = members[g] as number[];
+    const pick = (list: readonly number[]) => (ids.length === 1 ? list : indexes.map((i) => list[i] as number));
+    groups.push({
+      indexes,
+      columns: { shape, seqs: pick(seqs), ats: pick(ats), ...readGroup(body, own, shape, indexes.length) },
+    });
+  });
+  return { n, groups };
+}
+
+function readTimes(input: ByteReader, which: readonly number[], shapes: number): number[] {
+  const paces = Array.from({ length: shapes }, (): Pace => ({ last: undefined, step: undefined }));
+  let before = 0;
+  return which.map((index) => {
+    const pace = paces[index] as Pace;
     const step = input.signed() + (pace.step ?? 0);
     const at = (pace.last ?? before) + step;
     if (pace.last !== undefined) pace.step ??= step;
     pace.last = at;
     before = at;
-    ats[i] = at;
+    return at;
+  });
+}
+
+function readGroup(input: ByteReader, noise: ByteReader, shape: Shape, n: number): Pick<ShapeColumns, 'reasons' | 'values'> {
+  const allGood = input.byte() === 0;
+  if (allGood) {
+    const counts = shape.points.map(() => n);
+    return { reasons: undefined, values: decodeColumns(input, noise, shape.points, counts) };
   }
-  const lengths = ids.map(() => [input.unsigned(), input.unsigned()] as const);
-  const records = new Array<LogRecord | undefined>(n).fill(undefined);
-  ids.forEach((id, g) => {
-    const [bytes, bits] = lengths[g] as readonly [number, number];
-    const columns = input.raw(bytes);
-    const own = noise.raw(bits);
-    if (only !== undefined && !only.has(id)) return;
-    const shape = shapeOf(id);
-    if (shape === undefined) throw new Error(`shape ${id} is not known`);
-    const members = groups[g] as number[];
-    const rows = decodeGroup(new ByteReader(columns), new ByteReader(own), shape, members.length);
-    members.forEach((index, m) => {
-      const { values, reasons } = rows[m] as Row;
-      records[index] = { seq: seqs[index] as number, sample: { shape, at: ats[index] as number, values, reasons } };
-    });
-  });
-  return records.filter((r) => r !== undefined);
-}
-
-interface Row {
-  readonly values: Value[];
-  readonly reasons: Uint8Array | null;
-}
-
-function decodeGroup(input: ByteReader, noise: ByteReader, shape: Shape, n: number): Row[] {
-  const points = shape.points.length;
-  const values = Array.from({ length: n }, () => new Array<Value>(points).fill(0));
-  const reasons = input.byte() === 0 ? undefined : values.map(() => new Uint8Array(points));
-  const counts = new Array<number>(points).fill(n);
-  if (reasons !== undefined)
-    for (let i = 0; i < points; i++) {
-      let count = 0;
-      for (const row of reasons) {
-        const reason = input.byte();
-        row[i] = reason;
-        if (hasValue(reason)) count++;
-      }
-      counts[i] = count;
-    }
-  decodeColumns(input, noise, shape.points, counts).forEach((column, i) => {
+  // A copy: the rest of what was inflated need not be kept for it.
+  const reasons = shape.points.map(() => Uint8Array.from(input.raw(n)));
+  const counts = reasons.map((why) => why.reduce((sum, r) => sum + (hasValue(r) ? 1 : 0), 0));
+  const dense = decodeColumns(input, noise, shape.points, counts);
+  const values = dense.map((column, i) => {
+    const why = reasons[i] as Uint8Array;
     let k = 0;
-    for (let m = 0; m < n; m++)
-      if (reasons === undefined || hasValue((reasons[m] as Uint8Array)[i] as number))
-        (values[m] as Value[])[i] = column[k++] as Value;
+    return column.length === n ? column : Array.from(why, (r): Value => (hasValue(r) ? (column[k++] as Value) : 0));
   });
-  return values.map((row, m) => {
-    const why = reasons?.[m];
-    return { values: row, reasons: why?.some((r) => r !== 0) ? why : null };
+  return { reasons, values };
+}
+
+function rowsOf({ shape, seqs, ats, reasons, values }: ShapeColumns): LogRecord[] {
+  const n = shape.points.length;
+  return seqs.map((seq, m) => {
+    const row = new Array<Value>(n);
+    for (let i = 0; i < n; i++) row[i] = (values[i] as readonly Value[])[m] as Value;
+    let why: Uint8Array | null = null;
+    if (reasons?.some((column) => column[m] !== 0)) why = Uint8Array.from(reasons, (column) => column[m] as number);
+    return { seq, sample: { shape, at: ats[m] as number, values: row, reasons: why } };
   });
 }

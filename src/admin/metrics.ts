@@ -107,7 +107,15 @@ export const METRICS: readonly Metric[] = [
   ),
   single('sluice_log_commits', 'counter', 'Commits.', (r) => r.log.commits),
   single('sluice_log_appended_readings', 'counter', 'Readings taken into the log.', (r) => r.log.appended),
-  single('sluice_log_dropped_readings', 'counter', 'Readings dropped because the log was full.', (r) => r.log.dropped),
+  single(
+    'sluice_log_dropped_readings',
+    'counter',
+    'Readings that went before a forwarder had them, for want of room.',
+    (r) => r.log.dropped,
+  ),
+  single('sluice_log_thinned_readings', 'counter', 'Old readings thinned out for room, delivered or not.', (r) => r.log.thinned),
+  single('sluice_log_removed_readings', 'counter', 'Oldest readings dropped for room, delivered or not.', (r) => r.log.removed),
+  single('sluice_log_aged_readings', 'counter', 'Readings dropped because they are older than buffer.maxAge.', (r) => r.log.aged),
   single(
     'sluice_log_faults',
     'gauge',

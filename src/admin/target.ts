@@ -67,10 +67,15 @@ export interface LogStatus {
   /** Readings that wait for the next commit. */
   readonly pending: number;
   readonly lastCommit: number | null;
-  /** Since the start: commits, readings taken in, readings dropped because the log was full. */
+  /** Since the start: commits, readings taken in. */
   readonly commits: number;
   readonly appended: number;
+  /** Readings that went since the start before a forwarder had them, for want of room on disk or in memory. */
   readonly dropped: number;
+  /** Readings that were thinned out, dropped for room, and dropped for age since the start, delivered or not. */
+  readonly thinned: number;
+  readonly removed: number;
+  readonly aged: number;
   /** What is wrong, in words; empty when nothing is. */
   readonly faults: readonly string[];
 }

@@ -117,7 +117,12 @@ export interface GatewayConfig {
   readonly buses: ReadonlyMap<string, ResolvedBus>;
   readonly devices: ReadonlyMap<string, ResolvedDevice>;
   readonly rules: ReadonlyMap<string, ResolvedRule>;
-  readonly buffer: { readonly maxSize: number; readonly maxAge: number; readonly commitEvery: number };
+  readonly buffer: {
+    readonly maxSize: number;
+    readonly maxAge: number;
+    readonly minFree: number;
+    readonly commitEvery: number;
+  };
   /** Absent: no embedded broker. */
   readonly broker?: { readonly listen: Listen } | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;

@@ -33,6 +33,11 @@ export const bufferSection = z.strictObject({
     .prefault('256MB')
     .describe('Most that the log may take on disk, every file of it counted.'),
   maxAge: duration({ min: 1000 }).prefault('30d').describe('Readings older than this may go.'),
+  minFree: size({ min: 0 })
+    .prefault('64MB')
+    .describe(
+      'Room that the file system keeps for others, but at most a tenth of it. For that the log shrinks, down to a quarter of maxSize.',
+    ),
   commitEvery: duration({ min: 10, max: 3_600_000 })
     .prefault('10s')
     .describe(

@@ -56,7 +56,7 @@ rules:
     point: fridge.temperature
     stale: 5m                   # no good reading for five minutes
 
-# The log on disk. When it is full, the oldest readings go first.
+# The log on disk. When it is full, the oldest readings are thinned out first, then dropped.
 buffer:
   maxSize: 256MB
   maxAge: 30d

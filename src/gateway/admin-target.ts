@@ -24,7 +24,7 @@ import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import { CSV_HEADER } from '../store/messages.ts';
 import type { ClockWatch } from './clock-watch.ts';
-import type { LossReport } from './loss-report.ts';
+import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
 
 /** What this page of the gateway is drawn from. */
@@ -42,7 +42,7 @@ export interface GatewayView {
   readonly rules: RuleEngine;
   readonly upstreams: readonly Upstream[];
   readonly broker: EmbeddedBroker | undefined;
-  readonly losses: LossReport | undefined;
+  readonly logWatch: LogWatch | undefined;
 }
 
 export class Target implements AdminTarget {
@@ -86,9 +86,13 @@ export class Target implements AdminTarget {
         lastCommit: log.lastCommit === undefined ? null : Math.round(log.lastCommit) + watch.offset,
         commits: log.commits,
         appended: g.ingest.counts.readings,
-        dropped: (g.losses?.totals.dropped ?? 0) + (g.losses?.totals.overflow ?? 0),
+        dropped: (g.logWatch?.losses.totals.dropped ?? 0) + (g.logWatch?.losses.totals.overflow ?? 0),
+        thinned: g.logWatch?.room.totals.thinned ?? 0,
+        removed: g.logWatch?.room.totals.dropped ?? 0,
+        aged: g.logWatch?.room.totals.aged ?? 0,
         faults: [
           ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
+          ...(log.tidyFault === undefined ? [] : [`the history of the log cannot be written: ${log.tidyFault}`]),
           ...(log.mirrorFault === undefined
             ? []
             : [`newest readings are not safe from a kill before their commit: ${log.mirrorFault}`]),

@@ -25,7 +25,7 @@ import { Target } from './admin-target.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { LiveBatches } from './live-batches.ts';
-import { LossReport } from './loss-report.ts';
+import { LogWatch } from './log-watch.ts';
 import { Plant } from './plant.ts';
 import { createBus, createUpstream, loadBroker } from './registry-create.ts';
 
@@ -46,7 +46,7 @@ export class Gateway {
   #upstreams = new Map<string, { forwarder: Upstream; fingerprint: string }>();
   #broker: EmbeddedBroker | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
-  #losses: LossReport | undefined;
+  #logWatch: LogWatch | undefined;
   #admin: AdminServer | undefined;
   #running = false;
   readonly #live: LiveBatches;
@@ -97,8 +97,9 @@ export class Gateway {
   get broker(): EmbeddedBroker | undefined {
     return this.#broker;
   }
-  get losses(): LossReport | undefined {
-    return this.#losses;
+  /** What became of the log's readings since the start. */
+  get logWatch(): LogWatch | undefined {
+    return this.#logWatch;
   }
   /** false until everything is started. */
   get running(): boolean {
@@ -146,10 +147,17 @@ export class Gateway {
       clock: this.clock,
       maxSize: config.buffer.maxSize,
       maxAge: config.buffer.maxAge,
+      minFree: config.buffer.minFree,
       commitEvery: config.buffer.commitEvery,
     });
     this.#log = log;
-    this.#watchLog(log);
+    this.#logWatch = new LogWatch({
+      log,
+      clock: this.clock,
+      logger: this.logger,
+      event: (event) => this.ingest.event(event),
+      onFatal: this.#onFatal,
+    });
     for (const forwarder of config.forwarders.values()) this.#addUpstream(forwarder.name, config);
     log.setClock(this.#watch.offset, !this.#watch.known);
     const field = this.#plant.prepare(config);
@@ -173,7 +181,6 @@ export class Gateway {
           t.message,
         ),
     });
-    this.#losses = new LossReport(this.clock, (event) => this.ingest.event(event));
     for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
     this.#ingest.add({
       record: () => {},
@@ -182,7 +189,7 @@ export class Gateway {
       },
       inventory: () => {},
     });
-    this.#told(log);
+    this.#logWatch.tellStart();
     this.#ingest.tick();
     await this.#setBroker(config);
     for (const { forwarder } of this.#upstreams.values()) forwarder.start();
@@ -202,7 +209,7 @@ export class Gateway {
     this.#stopping = true;
     await this.#within(STOP.reload, this.#reloading);
     this.#watch.stop();
-    this.#losses?.stop();
+    this.#logWatch?.stop();
     await this.#within(STOP.buses, this.#plant.stop());
     this.#ingest?.stop();
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
@@ -370,61 +377,6 @@ export class Gateway {
       message: change.known && !change.wasKnown ? 'The clock became known.' : 'The clock stepped.',
       data: { boot: this.boot, last: segment.fromSeq - 1, offset: change.step, known: change.known },
     });
-  }
-
-  #watchLog(log: Log): void {
-    // Each forwarder listens while it is connected; how many there are is the configuration's to say.
-    log.setMaxListeners(0);
-    log.on('fault', (fault) => {
-      if (fault === undefined) this.logger.info({}, 'The log takes readings again.');
-      else this.logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');
-    });
-    log.on('committed', (result) => this.#losses?.dropped(result.lost, result.lostNotices));
-    log.on('damaged', ({ first, last, readings }) => {
-      this.logger.error(
-        { first, last, readings },
-        'A block of the log is damaged; its readings cannot be delivered, what is behind them goes on.',
-      );
-      this.ingest.event({
-        event: 'loss',
-        severity: 'critical',
-        message: `A block of the log is damaged: ${readings} readings cannot be read any more.`,
-        data: { first, last, readings },
-      });
-    });
-    log.on('overflow', (readings) => this.#losses?.overflow(readings));
-    log.on('dead', (error) => this.#onFatal(error));
-  }
-
-  /** What the start found out and an operator should know. */
-  #told(log: Log): void {
-    const { recovered, quarantined, boot } = log.opened;
-    this.ingest.event({
-      event: 'start',
-      severity: 'info',
-      message: `The gateway started (${bootName(boot)}).`,
-      data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
-    });
-    if (quarantined !== undefined) {
-      this.logger.error({ file: quarantined }, 'The log was damaged; it was moved aside and a new one was begun.');
-      this.ingest.event({
-        event: 'loss',
-        severity: 'critical',
-        message:
-          'The log was damaged; it was moved aside and a new one was begun. What it held and had not been delivered is not in the new log.',
-        data: { file: quarantined },
-      });
-    }
-    if (log.runtimeDir === undefined)
-      this.logger.warn(
-        {},
-        'There is no memory-backed folder for the newest readings: live readings wait for the commit. Set gateway.runtimeDir or run under systemd.',
-      );
-    else if (!log.runtimeDir.memoryBacked)
-      this.logger.warn(
-        { runtimeDir: log.runtimeDir.dir },
-        'gateway.runtimeDir is not memory-backed: every reading is written to the card.',
-      );
   }
 }
 

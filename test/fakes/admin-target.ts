@@ -73,7 +73,7 @@ export function statusOf(): GatewayStatus {
     ],
     log: {
       ...{ id: 'k3v9q2', records: 100, oldestUnsent: 1_795_000_000_000, bytes: 4096, maxBytes: 65_536, pending: 3 },
-      ...{ lastCommit: 1_795_000_009_000, commits: 5, appended: 1000, dropped: 0, faults: [] },
+      ...{ lastCommit: 1_795_000_009_000, commits: 5, appended: 1000, dropped: 0, thinned: 0, removed: 0, aged: 0, faults: [] },
     },
     forwarders: [
       {

@@ -1,0 +1,110 @@
+/** What the log says, told to the operator: log lines, events, counts. */
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import { VERSION } from '../core/version.ts';
+import { bootName } from '../store/layout.ts';
+import type { Log } from '../store/log.ts';
+import { LossReport } from './loss-report.ts';
+import { RoomReport } from './room-report.ts';
+
+export interface LogWatchOptions {
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly event: (event: GatewayEvent) => void;
+  readonly onFatal: (error: Error) => void;
+}
+
+export class LogWatch {
+  readonly #options: LogWatchOptions;
+  readonly losses: LossReport;
+  readonly room: RoomReport;
+
+  constructor(options: LogWatchOptions) {
+    this.#options = options;
+    this.losses = new LossReport(options.clock, options.event);
+    this.room = new RoomReport(options.clock, options.event);
+    this.#listen();
+  }
+
+  stop(): void {
+    this.losses.stop();
+    this.room.stop();
+  }
+
+  #listen(): void {
+    const { log, logger, event, onFatal } = this.#options;
+    // Each forwarder listens while it is connected; how many there are is the configuration's to say.
+    log.setMaxListeners(0);
+    log.on('fault', (fault) => {
+      if (fault === undefined) logger.info({}, 'The log takes readings again.');
+      else logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');
+    });
+    log.on('committed', (result) => this.losses.dropped(result.lost, result.lostNotices));
+    log.on('tidied', (result) => {
+      this.losses.dropped(result.lost, 0);
+      this.room.taken(result);
+    });
+    log.on('tidyFault', (fault) => {
+      if (fault === undefined) logger.info({}, 'The history of the log is kept again.');
+      else
+        logger.error(
+          { error: fault },
+          'The history of the log cannot be written; readings stay where they are as long as there is room, and it is tried again.',
+        );
+      event({
+        event: 'log',
+        severity: fault === undefined ? 'info' : 'warning',
+        message:
+          fault === undefined ? 'The history of the log is kept again.' : `The history of the log cannot be written: ${fault}`,
+      });
+    });
+    log.on('damaged', ({ first, last, readings }) => {
+      logger.error(
+        { first, last, readings },
+        'A block of the log is damaged; its readings cannot be delivered, what is behind them goes on.',
+      );
+      event({
+        event: 'loss',
+        severity: 'critical',
+        message: `A block of the log is damaged: ${readings} readings cannot be read any more.`,
+        data: { first, last, readings },
+      });
+    });
+    log.on('overflow', (readings) => this.losses.overflow(readings));
+    log.on('dead', (error) => onFatal(error));
+  }
+
+  /** What the start found out and an operator should know. */
+  tellStart(): void {
+    const { log, logger, event } = this.#options;
+    const { recovered, quarantined, boot } = log.opened;
+    event({
+      event: 'start',
+      severity: 'info',
+      message: `The gateway started (${bootName(boot)}).`,
+      data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
+    });
+    if (quarantined !== undefined) {
+      logger.error({ file: quarantined }, 'The log was damaged; it was moved aside and a new one was begun.');
+      event({
+        event: 'loss',
+        severity: 'critical',
+        message:
+          'The log was damaged; it was moved aside and a new one was begun. What it held and had not been delivered is not in the new log.',
+        data: { file: quarantined },
+      });
+    }
+    if (log.runtimeDir === undefined)
+      logger.warn(
+        {},
+        'There is no memory-backed folder for the newest readings: live readings wait for the commit. Set gateway.runtimeDir or run under systemd.',
+      );
+    else if (!log.runtimeDir.memoryBacked)
+      logger.warn(
+        { runtimeDir: log.runtimeDir.dir },
+        'gateway.runtimeDir is not memory-backed: every reading is written to the card.',
+      );
+  }
+}

@@ -1,0 +1,77 @@
+/** Tells what was thinned and dropped for room as one event an hour, by point. What is older than maxAge goes untold. */
+import type { Clock } from '../core/clock.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+
+const EVERY = 3_600_000;
+/** Points named in one event; the others are summed up. */
+export const NAMED = 50;
+
+type Counts = readonly (readonly [point: string, readings: number])[];
+
+export class RoomReport {
+  readonly #clock: Clock;
+  readonly #tell: (event: GatewayEvent) => void;
+  #thinned = new Map<string, number>();
+  #dropped = new Map<string, number>();
+  #cancel: (() => void) | undefined;
+  /** Readings, since the start. */
+  readonly totals = { thinned: 0, dropped: 0, aged: 0 };
+
+  constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
+    this.#clock = clock;
+    this.#tell = tell;
+  }
+
+  taken({ thinned, dropped, aged }: { thinned: Counts; dropped: Counts; aged: Counts }): void {
+    this.totals.thinned += add(this.#thinned, thinned);
+    this.totals.dropped += add(this.#dropped, dropped);
+    this.totals.aged += add(new Map(), aged);
+    if (this.#cancel === undefined && this.#thinned.size + this.#dropped.size > 0) this.#report();
+  }
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  #report(): void {
+    const thinned = sum(this.#thinned);
+    const dropped = sum(this.#dropped);
+    const parts = [
+      ...(thinned > 0 ? [`${thinned} old readings were thinned out; every eighth record is kept.`] : []),
+      ...(dropped > 0 ? [`The ${dropped} oldest readings were dropped.`] : []),
+    ];
+    const data: Record<string, number> = { thinned, dropped };
+    nameLargest(data, this.#thinned, 'thinned');
+    nameLargest(data, this.#dropped, 'dropped');
+    this.#thinned = new Map();
+    this.#dropped = new Map();
+    this.#tell({
+      event: 'thinning',
+      severity: 'info',
+      message: `The log is full: ${parts.join(' ')} Minima, maxima and means stay longer.`,
+      data,
+    });
+    this.#cancel = this.#clock.after(EVERY, () => {
+      this.#cancel = undefined;
+      if (this.#thinned.size + this.#dropped.size > 0) this.#report();
+    });
+  }
+}
+
+/** `device.point thinned: 12`, the largest first; what is not named stands under `others`. */
+function nameLargest(data: Record<string, number>, counts: ReadonlyMap<string, number>, word: string): void {
+  const all = [...counts].sort((a, b) => b[1] - a[1]);
+  for (const [point, n] of all.slice(0, NAMED)) data[`${point} ${word}`] = n;
+  const others = all.slice(NAMED).reduce((total, [, n]) => total + n, 0);
+  if (others > 0) data[`others ${word}`] = others;
+}
+function sum(counts: ReadonlyMap<string, number>): number {
+  return [...counts.values()].reduce((a, b) => a + b, 0);
+}
+function add(to: Map<string, number>, counts: Counts): number {
+  let total = 0;
+  for (const [point, n] of counts) {
+    to.set(point, (to.get(point) ?? 0) + n);
+    total += n;
+  }
+  return total;
+}

@@ -1,0 +1,88 @@
+/**
+ * Opens log.db whatever state it is in: looks at it, makes it anew where it is damaged or not the newest, and begins the
+ * run. After a loss the run has a new log id (contract, rule 1).
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { toError } from '../core/errors.ts';
+import { checkLog, refuseNewer } from './check-log.ts';
+import { LogDatabase } from './database.ts';
+import { HISTORY_FILE, HISTORY_VERSION } from './history-layout.ts';
+import { codeOf, isDamage, openLogFile, statSize } from './log-file.ts';
+import type { Opened, OpenRequest } from './messages.ts';
+import { beginSwap, finishSwap, headVersion, moveAside, swap } from './quarantine.ts';
+import { beginRun, readTail, type TailPart } from './recover.ts';
+import type { Repair, Salvaged } from './repair-report.ts';
+import { rebuildLog, type Sources } from './salvage-log.ts';
+import { type Known, readWitness } from './witness.ts';
+
+/** @throws SluiceError log-newer, log-open */
+export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
+  const { file } = request;
+  const history = path.join(path.dirname(file), HISTORY_FILE);
+  refuseNewer(history, headVersion(history) ?? 0, HISTORY_VERSION);
+  finishSwap(file);
+  finishSwap(history);
+  const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
+  let known = readWitness(history);
+  const verdict = checkLog(file, known, tail);
+  const repairs: Repair[] = [];
+  if (verdict.strangeHistory) {
+    repairs.push({
+      file: 'history.db',
+      why: 'it belongs to another log',
+      quarantine: moveAside(history),
+      salvaged: undefined,
+      ended: [],
+    });
+    known = undefined;
+  }
+  const why = verdict.damage ?? verdict.loss;
+  if (why !== undefined) repairs.push(makeAnew(file, why, sourcesOf(known, tail)));
+  const database = new LogDatabase(openLogFile(file), request.maxSize);
+  try {
+    return { database, opened: beginRun(database, request, { tail, repairs }) };
+  } catch (thrown) {
+    database.db.close();
+    if (!isDamage(thrown) || why !== undefined) throw thrown;
+    // Found by nothing before: a page that only the transaction came to.
+    repairs.push(makeAnew(file, toError(thrown).message, sourcesOf(known, tail)));
+    const again = new LogDatabase(openLogFile(file), request.maxSize);
+    return { database: again, opened: beginRun(again, request, { tail, repairs }) };
+  }
+}
+
+/** The file is made anew of what is left of it and of `sources`; the damaged one lies beside it. */
+export function makeAnew(file: string, why: string, sources: Sources): Repair {
+  const had = statSize(file) > 0 || statSize(`${file}-wal`) > 0;
+  let salvaged: Salvaged | undefined;
+  try {
+    salvaged = rebuildLog(file, beginSwap(file), sources, true);
+  } catch (thrown) {
+    // No room to salvage: the damaged file is kept, and the log goes on.
+    if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;
+    rebuildLog(file, beginSwap(file), sources, false);
+  }
+  const aside = swap(file);
+  return { file: 'log.db', why, quarantine: had && existsSync(aside) ? aside : undefined, salvaged, ended: [] };
+}
+
+function sourcesOf(known: Known | undefined, tail: readonly TailPart[]): Sources {
+  const newest = known?.logs.at(-1);
+  const boots = [...(known?.boots ?? [])];
+  // A number of a boot that wrote no unit yet is not given again either.
+  if (known !== undefined && newest !== undefined && !boots.some((b) => b.boot === known.boot))
+    boots.push({ boot: known.boot, log: newest.ordinal });
+  return {
+    logs: known?.logs ?? [],
+    boots,
+    shapes: known?.shapes ?? [],
+    clock: [],
+    lanes: known?.lanes ?? [],
+    alarms: [],
+    inventory: undefined,
+    tails: tail.map(({ log, boot, committed = 0 }) => ({ log, boot, committed })),
+    alive: false,
+    compacted: known?.compacted ?? [],
+  };
+}

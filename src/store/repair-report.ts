@@ -1,0 +1,43 @@
+/** What a repair found, for the event, for status and for metrics. */
+
+/** Numbers of a log, inclusive. */
+export interface Range {
+  /** Its name. */
+  readonly log: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface Salvaged {
+  readonly blocks: number;
+  readonly records: number;
+  readonly readings: number;
+  /** Alarms and events. */
+  readonly notices: number;
+  /** Of which the head is left, and the records are not. */
+  readonly lost: { readonly blocks: number; readonly records: number; readonly readings: number };
+  /** Numbers of which nothing is left, at most 32 ranges; a number may also never have been kept. */
+  readonly gaps: readonly Range[];
+  readonly moreGaps: number;
+  /** Records whose lane cannot be proven: they go out under a new log, and may come twice. */
+  readonly again: readonly {
+    /** Empty where not even the name of the log is left. */
+    readonly oldLog: string;
+    readonly newLog: string;
+    readonly first: number;
+    readonly last: number;
+    readonly records: number;
+    readonly notices: number;
+  }[];
+}
+
+export interface Repair {
+  readonly file: 'log.db' | 'history.db';
+  /** In words, for people. */
+  readonly why: string;
+  /** Where the damaged file lies; undefined where the file is whole, but not the newest. */
+  readonly quarantine: string | undefined;
+  readonly salvaged: Salvaged | undefined;
+  /** Names of the logs that end with it; what follows has a new one. Empty when the log goes on. */
+  readonly ended: readonly string[];
+}

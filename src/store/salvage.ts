@@ -1,0 +1,286 @@
+/**
+ * Rows of a damaged SQLite database, read page by page without SQLite (format: sqlite.org/fileformat2.html). Pure
+ * reading: nothing is written, and no tree is followed, so that a page that is gone costs the rows in it and no others.
+ *
+ * - The newest copy of a page comes first: frames of the write-ahead file, the newest first, then the file. Older copies
+ *   are read only where a newer one is not sound.
+ * - What is told may be old or damaged: whoever takes a row proves it (sealed-rows.ts, checksums of blocks).
+ * - Memory: one window of the file, one row, a number for each frame of the write-ahead file and each free page.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { readWal } from './salvage-wal.ts';
+
+export type Cell = null | number | bigint | string | Uint8Array;
+export interface FoundRow {
+  /** undefined in a table without rowid. */
+  readonly rowid: number | undefined;
+  readonly columns: readonly Cell[];
+}
+
+const MAGIC = 'SQLite format 3\0';
+/** A row that claims more is damaged: a part of history.db is the largest, some hundred kilobytes. */
+const MAX_PAYLOAD = 16 * 1024 * 1024;
+const WINDOW = 1024 * 1024;
+/** How much of a file without a header is read once for each size of page. */
+const SAMPLE = 4 * WINDOW;
+const SIZES = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
+
+export class DamagedFile {
+  #pageSize: number;
+  readonly #reserved: number;
+  readonly #fd: number | undefined;
+  readonly #walFd: number | undefined;
+  readonly #size: number;
+  /** Frames of each page, oldest first. */
+  readonly #frames = new Map<number, { readonly offset: number; readonly sound: boolean }[]>();
+  #pages: number;
+  #window: Buffer = Buffer.alloc(0);
+  #windowAt = 0;
+
+  /**
+   * @param likely page size to try first when no header says it
+   * @param proves whether a row can be nothing else: with the header gone the size that gives the most of them is taken
+   */
+  constructor(file: string, likely: number, proves: (row: FoundRow) => boolean) {
+    const wal = readWal(`${file}-wal`, likely);
+    this.#fd = tryOpen(file);
+    this.#walFd = wal.frames.length > 0 ? tryOpen(`${file}-wal`) : undefined;
+    this.#size = this.#fd === undefined ? 0 : fstatSync(this.#fd).size;
+    const head = this.#read(0, 100);
+    const named = head.length < 100 ? 0 : head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
+    const sane = head.toString('latin1', 0, 16) === MAGIC && SIZES.includes(named);
+    this.#reserved = sane ? (head[20] as number) : 0;
+    this.#pageSize = likely;
+    this.#pages = 0;
+    this.#pageSize = sane ? named : wal.frames.length > 0 ? wal.pageSize : this.#guess(likely, proves);
+    this.#pages = Math.ceil(this.#size / this.#pageSize);
+    if (wal.pageSize === this.#pageSize)
+      for (const { page, offset, sound } of wal.frames) {
+        const list = this.#frames.get(page);
+        if (list === undefined) this.#frames.set(page, [{ offset, sound }]);
+        else list.push({ offset, sound });
+        this.#pages = Math.max(this.#pages, page);
+      }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    if (this.#walFd !== undefined) closeSync(this.#walFd);
+  }
+
+  /** Every row of every leaf that can be read. */
+  *rows(): Generator<FoundRow> {
+    const free = this.#freePages();
+    for (let n = 1; n <= this.#pages; n++) {
+      if (free.has(n)) continue;
+      for (const { bytes, sound } of this.#copies(n)) {
+        const whole = yield* this.#leaf(n, bytes);
+        if (sound && whole) break;
+      }
+    }
+  }
+
+  /** Newest first. */
+  *#copies(n: number): Generator<{ bytes: Buffer; sound: boolean }> {
+    const frames = this.#frames.get(n) ?? [];
+    for (let i = frames.length - 1; i >= 0; i--) {
+      const { offset, sound } = frames[i] as { offset: number; sound: boolean };
+      const bytes = this.#frame(offset);
+      if (bytes !== undefined) yield { bytes, sound };
+    }
+    const bytes = this.#inFile(n);
+    if (bytes !== undefined) yield { bytes, sound: true };
+  }
+  #newest(n: number): Buffer | undefined {
+    for (const { bytes } of this.#copies(n)) return bytes;
+    return undefined;
+  }
+  #frame(offset: number): Buffer | undefined {
+    if (this.#walFd === undefined) return undefined;
+    const bytes = Buffer.alloc(this.#pageSize);
+    return readSync(this.#walFd, bytes, 0, this.#pageSize, offset) === this.#pageSize ? bytes : undefined;
+  }
+  #inFile(n: number): Buffer | undefined {
+    const at = (n - 1) * this.#pageSize;
+    if (n < 1 || at >= this.#size) return undefined;
+    const end = at + this.#pageSize;
+    if (at < this.#windowAt || end > this.#windowAt + this.#window.length) {
+      // A chain of overflow pages lies ahead of its leaf or far behind it: a single page must not throw away the window.
+      if (at >= this.#windowAt + this.#window.length && at < this.#windowAt + this.#window.length + WINDOW) {
+        this.#window = this.#read(at, WINDOW);
+        this.#windowAt = at;
+      } else return padded(this.#read(at, this.#pageSize), this.#pageSize);
+    }
+    return padded(this.#window.subarray(at - this.#windowAt, end - this.#windowAt), this.#pageSize);
+  }
+  #read(at: number, length: number): Buffer {
+    if (this.#fd === undefined) return Buffer.alloc(0);
+    const bytes = Buffer.alloc(length);
+    return bytes.subarray(0, readSync(this.#fd, bytes, 0, length, at));
+  }
+
+  #guess(likely: number, proves: (row: FoundRow) => boolean): number {
+    let best = { size: likely, proven: 0 };
+    for (const size of [likely, ...SIZES]) {
+      this.#pageSize = size;
+      this.#pages = Math.ceil(Math.min(this.#size, SAMPLE) / size);
+      let proven = 0;
+      for (const row of this.rows()) if (proves(row)) proven++;
+      if (proven > best.proven) best = { size, proven };
+    }
+    return best.size;
+  }
+
+  /** What SQLite has put on its free list holds rows that were deleted. Empty where the list cannot be read. */
+  #freePages(): Set<number> {
+    const free = new Set<number>();
+    const head = this.#newest(1);
+    if (head === undefined || head.toString('latin1', 0, 16) !== MAGIC) return free;
+    let trunk = head.readUInt32BE(32);
+    while (trunk > 0 && trunk <= this.#pages && !free.has(trunk)) {
+      const bytes = this.#newest(trunk);
+      const count = bytes?.readUInt32BE(4) ?? 0;
+      // A trunk that makes no sense was something else before.
+      if (bytes === undefined || count > this.#pageSize / 4 - 2) return new Set();
+      free.add(trunk);
+      for (let i = 0; i < count; i++) free.add(bytes.readUInt32BE(8 + 4 * i));
+      trunk = bytes.readUInt32BE(0);
+    }
+    return free;
+  }
+
+  /** @returns whether the page made sense throughout */
+  *#leaf(n: number, bytes: Buffer): Generator<FoundRow, boolean> {
+    const at = n === 1 ? 100 : 0;
+    const kind = bytes[at];
+    // 13: leaf of a table; 10 and 2: leaf and interior page of a tree without rowid, both of which hold rows.
+    if (kind !== 13 && kind !== 10 && kind !== 2)
+      return kind === 5 || (kind === 0 && !bytes.subarray(0, 16).every((b) => b === 0));
+    const pointers = at + (kind === 2 ? 12 : 8);
+    const count = bytes.readUInt16BE(at + 3);
+    if (pointers + 2 * count > this.#pageSize) return false;
+    let whole = true;
+    for (let i = 0; i < count; i++) {
+      const row = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind);
+      if (row === undefined) whole = false;
+      else yield row;
+    }
+    return whole;
+  }
+
+  #cell(bytes: Buffer, pointer: number, lowest: number, kind: number): FoundRow | undefined {
+    const usable = this.#pageSize - this.#reserved;
+    if (pointer < lowest || pointer >= usable) return undefined;
+    const cursor = new Cursor(bytes, pointer + (kind === 2 ? 4 : 0), usable);
+    const length = cursor.varint();
+    const rowid = kind === 13 ? cursor.varint() : 0;
+    if (length === undefined || rowid === undefined || length < 1 || length > MAX_PAYLOAD) return undefined;
+    const payload = this.#payload(bytes, cursor.at, Number(length), kind === 13, usable);
+    const columns = payload === undefined ? undefined : readRecord(payload);
+    return columns === undefined ? undefined : { rowid: kind === 13 ? Number(rowid) : undefined, columns };
+  }
+
+  /** Local part and overflow pages (fileformat2, "Cell Payload Overflow Pages"). */
+  #payload(bytes: Buffer, at: number, length: number, table: boolean, usable: number): Buffer | undefined {
+    const most = table ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
+    if (length <= most) return at + length <= usable ? bytes.subarray(at, at + length) : undefined;
+    const least = Math.floor(((usable - 12) * 32) / 255) - 23;
+    const k = least + ((length - least) % (usable - 4));
+    const local = k <= most ? k : least;
+    if (at + local + 4 > usable) return undefined;
+    const out = Buffer.alloc(length);
+    bytes.copy(out, 0, at, at + local);
+    let done = local;
+    let next = bytes.readUInt32BE(at + local);
+    while (done < length) {
+      const page = next === 0 ? undefined : this.#newest(next);
+      // A row whose chain is broken is told as far as its local part goes: the head of a block stands there.
+      if (page === undefined) break;
+      done += page.copy(out, done, 4, Math.min(usable, 4 + length - done));
+      next = page.readUInt32BE(0);
+    }
+    return out;
+  }
+}
+
+function tryOpen(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch {
+    return undefined;
+  }
+}
+/** The last page of a file that was cut short. */
+function padded(bytes: Buffer, size: number): Buffer {
+  return bytes.length === size ? bytes : Buffer.concat([bytes], size);
+}
+class Cursor {
+  at: number;
+  readonly #bytes: Uint8Array;
+  readonly #end: number;
+  constructor(bytes: Uint8Array, at: number, end: number) {
+    this.#bytes = bytes;
+    this.at = at;
+    this.#end = end;
+  }
+  /** Seven bits a byte, the most significant first; the ninth byte counts whole. undefined: cut short, or beyond 2^53. */
+  varint(): number | undefined {
+    let value = 0;
+    for (let i = 0; i < 9; i++) {
+      if (this.at >= this.#end) return undefined;
+      const byte = this.#bytes[this.at++] as number;
+      if (i === 8) value = value * 256 + byte;
+      else {
+        value = value * 128 + (byte & 0x7f);
+        if (byte < 0x80) break;
+      }
+    }
+    return Number.isSafeInteger(value) ? value : undefined;
+  }
+}
+
+/** Columns of a record; undefined where its head does not fit its length (fileformat2, "Record Format"). */
+export function readRecord(payload: Buffer): Cell[] | undefined {
+  const head = new Cursor(payload, 0, payload.length);
+  const headLength = head.varint();
+  if (headLength === undefined || headLength > payload.length) return undefined;
+  const types: number[] = [];
+  while (head.at < headLength) {
+    const type = head.varint();
+    if (type === undefined || type === 10 || type === 11) return undefined;
+    types.push(type);
+  }
+  if (head.at !== headLength) return undefined;
+  const columns: Cell[] = [];
+  let at = headLength;
+  for (const type of types) {
+    const length = lengthOf(type);
+    if (at + length > payload.length) return undefined;
+    columns.push(readCell(payload, at, type, length));
+    at += length;
+  }
+  return at === payload.length ? columns : undefined;
+}
+function lengthOf(type: number): number {
+  if (type >= 12) return Math.floor((type - 12) / 2);
+  return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0][type] as number;
+}
+function readCell(bytes: Buffer, at: number, type: number, length: number): Cell {
+  switch (type) {
+    case 0:
+      return null;
+    case 6: {
+      const value = bytes.readBigInt64BE(at);
+      return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+    }
+    case 7:
+      return bytes.readDoubleBE(at);
+    case 8:
+      return 0;
+    case 9:
+      return 1;
+    default:
+      if (type < 6) return bytes.readIntBE(at, length);
+      return type % 2 === 0 ? Uint8Array.from(bytes.subarray(at, at + length)) : bytes.toString('utf8', at, at + length);
+  }
+}

@@ -116,6 +116,10 @@ export const METRICS: readonly Metric[] = [
   single('sluice_log_thinned_readings', 'counter', 'Old readings thinned out for room, delivered or not.', (r) => r.log.thinned),
   single('sluice_log_removed_readings', 'counter', 'Oldest readings dropped for room, delivered or not.', (r) => r.log.removed),
   single('sluice_log_aged_readings', 'counter', 'Readings dropped because they are older than buffer.maxAge.', (r) => r.log.aged),
+  single('sluice_log_write_faults', 'counter', 'Times at which the log could not be written.', (r) => r.log.writeFaults),
+  single('sluice_log_write_fault_seconds', 'counter', 'Time during which the log could not be written.', (r) =>
+    seconds(r.log.writeFaultTime),
+  ),
   single(
     'sluice_log_faults',
     'gauge',

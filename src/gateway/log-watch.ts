@@ -5,6 +5,7 @@ import type { GatewayEvent } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import { bootName } from '../store/layout.ts';
 import type { Log } from '../store/log.ts';
+import { LogFaults } from './log-faults.ts';
 import { LossReport } from './loss-report.ts';
 import { RoomReport } from './room-report.ts';
 
@@ -20,27 +21,28 @@ export class LogWatch {
   readonly #options: LogWatchOptions;
   readonly losses: LossReport;
   readonly room: RoomReport;
+  readonly faults: LogFaults;
 
   constructor(options: LogWatchOptions) {
     this.#options = options;
     this.losses = new LossReport(options.clock, options.event);
     this.room = new RoomReport(options.clock, options.event);
+    this.faults = new LogFaults({ ...options, notKept: () => this.losses.totals.overflow });
     this.#listen();
   }
 
   stop(): void {
     this.losses.stop();
     this.room.stop();
+    this.faults.stop();
   }
 
   #listen(): void {
     const { log, logger, event, onFatal } = this.#options;
     // Each forwarder listens while it is connected; how many there are is the configuration's to say.
     log.setMaxListeners(0);
-    log.on('fault', (fault) => {
-      if (fault === undefined) logger.info({}, 'The log takes readings again.');
-      else logger.error({ error: fault }, 'The log cannot be written; readings are kept in memory and tried again.');
-    });
+    log.on('fault', (fault) => this.faults.changed('commit', fault));
+    log.on('checkpoint', (fault) => this.faults.changed('checkpoint', fault));
     log.on('committed', (result) => this.losses.dropped(result.lost, result.lostNotices));
     log.on('tidied', (result) => {
       this.losses.dropped(result.lost, 0);

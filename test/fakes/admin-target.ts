@@ -4,6 +4,8 @@ import type {
   AdminTarget,
   ExportQuery,
   GatewayStatus,
+  HistoryQuery,
+  HistoryReply,
   ReadReply,
   ReadyReport,
   ReloadReply,
@@ -20,6 +22,9 @@ export class FakeTarget implements AdminTarget {
     yield 'time,point,value\n';
   };
   exportsEnded = 0;
+  readonly asked: HistoryQuery[] = [];
+  /** A history is answered when this is resolved. */
+  historyHeld: Promise<void> = Promise.resolve();
   reloads = 0;
 
   status(): GatewayStatus {
@@ -43,6 +48,12 @@ export class FakeTarget implements AdminTarget {
   async reload(): Promise<ReloadReply> {
     this.reloads++;
     return { changes: ['rule warm was added'], warnings: [] };
+  }
+  async history(query: HistoryQuery): Promise<HistoryReply> {
+    this.asked.push(query);
+    if (query.device !== 'fridge') throw new SluiceError('not-found', `the log has no readings of ${query.device}`);
+    await this.historyHeld;
+    return { point: 'fridge.temperature', unit: 'Cel', from: query.from, to: query.to, width: 60_000, buckets: [] };
   }
   async *export(query: ExportQuery): AsyncIterable<string> {
     this.exported = query;
@@ -73,7 +84,18 @@ export function statusOf(): GatewayStatus {
     ],
     log: {
       ...{ id: 'k3v9q2', records: 100, oldestUnsent: 1_795_000_000_000, bytes: 4096, maxBytes: 65_536, pending: 3 },
-      ...{ lastCommit: 1_795_000_009_000, commits: 5, appended: 1000, dropped: 0, thinned: 0, removed: 0, aged: 0, faults: [] },
+      ...{
+        lastCommit: 1_795_000_009_000,
+        commits: 5,
+        appended: 1000,
+        dropped: 0,
+        thinned: 0,
+        removed: 0,
+        aged: 0,
+        writeFaults: 0,
+        writeFaultTime: 0,
+        faults: [],
+      },
     },
     forwarders: [
       {

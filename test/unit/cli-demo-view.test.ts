@@ -14,7 +14,18 @@ const status = (connected: boolean): GatewayStatus => ({
   buses: [],
   log: {
     ...{ id: 'L', records: 1234, oldestUnsent: connected ? null : NOW - 12_000, bytes: 40_000, maxBytes: 16_777_216, pending: 3 },
-    ...{ lastCommit: NOW, commits: 9, appended: 99, dropped: 0, thinned: 0, removed: 0, aged: 0, faults: [] },
+    ...{
+      lastCommit: NOW,
+      commits: 9,
+      appended: 99,
+      dropped: 0,
+      thinned: 0,
+      removed: 0,
+      aged: 0,
+      writeFaults: 0,
+      writeFaultTime: 0,
+      faults: [],
+    },
   },
   forwarders: [
     {

@@ -1,117 +1,211 @@
 /**
- * Bytes written per reading kept, as /proc says and at the block device of a loop ext4, in the steady state: an old block
- * goes for every new one, checkpoints and the cursor of a forwarder included. A site of 1,000 points at 1 Hz, its time
- * run faster: what is written depends on commits, not on the seconds between them. Needs root. `npm run bench:wear`
+ * Bytes written per reading kept, as /proc says and at the block device of a loop ext4, and bytes of the file per
+ * reading, side by side with other layouts on the same SQLite. Commits, checkpoints, compaction, thinning and deletes
+ * are included. Derived: MB a day, and years that a 16 GB card of 3,000 cycles would last if that were all it wrote.
+ *
+ * What is written depends on commits, not on the seconds between them, so time is run faster. One thing does depend on
+ * real time: ext4 writes the time of last change of a file with its journal every 5 s, about 12 kB; `--real-time MINUTES`
+ * measures with it, `--mount lazytime` without.
+ *
+ * `npm run bench:wear`; `-- --targets` for the cases that have a target; `-- --only sluice --rate 1000 --commit 10`.
+ * Needs root.
  */
-import { execFileSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
 import type { ModbusPoint } from '../src/codecs/modbus-point.ts';
 import { pointInfo } from '../src/codecs/modbus-point.ts';
 import { compileRequest } from '../src/codecs/modbus-registers.ts';
-import { systemClock } from '../src/core/clock.ts';
-import { Log } from '../src/store/log.ts';
+import type { Sample } from '../src/core/point.ts';
+import { Card } from './lib/card.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
-import { deviceBytes, writtenBytes } from './lib/proc.ts';
+import { jsonLayout, type Layout, rowsLayout, sluiceLayout } from './lib/layouts.ts';
 import { Workspace } from './lib/workspace.ts';
 
-const DEVICES = 10;
-const POINTS = 100;
 /** Between two commits: the recipes' pause, in which ext4 does what it does in a second. */
-const NAP = 15;
-/** Small, so that the log is full, and thus in its steady state, before the measured half begins. */
-const MAX_SIZE = 2 * 1024 ** 2;
+const NAP = 5;
+const MAX_SIZE = 32 * 1024 ** 2;
+/** Seconds of readings that the other layouts keep. */
+const KEEP = 1800;
+/** Readings per second from which on the log is filled up before the measured part begins. */
+const FILL_FROM = 1000;
+const CARD = { bytes: 16e9, cycles: 3000 };
 
-async function measure(name: string, commitSeconds: number): Promise<(string | number)[]> {
-  return Workspace.use(async (space) => {
-    const image = path.join(space.folder, 'card.img');
-    const file = openSync(image, 'w');
-    ftruncateSync(file, 512 * 1024 ** 2);
-    closeSync(file);
-    execFileSync('mkfs.ext4', ['-q', '-F', '-b', '4096', image]);
-    const loop = execFileSync('losetup', ['-f', '--show', image], { encoding: 'utf8' }).trim();
-    space.after(() => execFileSync('losetup', ['-d', loop]));
-    const folder = path.join(space.folder, 'card');
-    mkdirSync(folder);
-    execFileSync('mount', [loop, folder]);
-    space.after(() => execFileSync('umount', [folder]));
-    const dataSet = dataSetNamed(name, POINTS);
-    const points: ModbusPoint[] = dataSet.points.map((p) => ({ ...p, table: 'holding' }));
-    const sources = Array.from({ length: DEVICES }, (_, i) => ({
-      device: dataSet.device(i + 1),
-      decode: compileRequest({ device: `d${i}`, points: points.map(pointInfo) }, points, 0),
-    }));
-    const runtimeDir = path.join('/dev/shm', path.basename(space.folder));
-    space.after(() => rmSync(runtimeDir, { recursive: true, force: true }));
-    const log = await Log.open({
-      stateDir: path.join(folder, 'state'),
-      runtimeDir,
-      clock: systemClock,
-      maxSize: MAX_SIZE,
-      maxAge: 30 * 86_400_000,
-      // Commits are asked for below.
-      commitEvery: 3_600_000,
+interface Case {
+  readonly layout: 'sluice' | 'rows' | 'json';
+  readonly data: string;
+  /** Readings a second. */
+  readonly rate: number;
+  /** Seconds. */
+  readonly commit: number;
+}
+
+const { values: options } = parseArgs({
+  options: {
+    targets: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rate: { type: 'string' },
+    commit: { type: 'string' },
+    data: { type: 'string' },
+    mount: { type: 'string', default: 'defaults' },
+    'real-time': { type: 'string' },
+  },
+});
+const realMinutes = options['real-time'] === undefined ? undefined : Number(options['real-time']);
+
+/** A site of `rate` points at 1 Hz whose devices are polled evenly over the second. */
+class Site {
+  readonly #sources: { next: (at: number) => Sample }[];
+  readonly slots = 10;
+
+  constructor(data: string, rate: number) {
+    const devices = rate < 10 ? 1 : Math.max(10, rate / 100);
+    const set = dataSetNamed(data, rate / devices);
+    const points: ModbusPoint[] = set.points.map((p) => ({ ...p, table: 'holding' }));
+    this.#sources = Array.from({ length: devices }, (_, i) => {
+      const device = set.device(i + 1);
+      const decode = compileRequest({ device: `d${i}`, points: points.map(pointInfo) }, points, 0);
+      return {
+        next: (at) => {
+          device.step();
+          return decode(device.registers, at);
+        },
+      };
     });
-    const outlet = log.outlet('cloud', 'oldest', 'bench', 'json');
-    log.setInventory('{}');
-    log.setClock(Math.round(Date.now() - performance.now()), false);
-    await outlet.ready();
+  }
+
+  /** What the tenth `slot` of the second that begins at `at` brings. */
+  slot(at: number, slot: number): Sample[] {
+    const jitter = Math.floor(Math.random() * 3);
+    return this.#sources.filter((_, i) => i % this.slots === slot).map((s, i) => s.next(at + slot * 100 + i * 3 + jitter));
+  }
+}
+
+async function measure(one: Case): Promise<(string | number)[]> {
+  return Workspace.use(async (space) => {
+    const card = Card.make(space, 512, options.mount);
+    const site = new Site(one.data, one.rate);
+    const layout = await layoutOf(one, card, space);
+    let at = Math.round(performance.now());
+    let slot = 0;
     let readings = 0;
-    let at = 0;
-    const run = async (commits: number): Promise<void> => {
-      for (let c = 0; c < commits; c++) {
-        for (let s = 0; s < commitSeconds; s++) {
-          at += 1000;
-          for (const [i, { device, decode }] of sources.entries()) {
-            device.step();
-            log.append(decode(device.registers, at + i * 3 + (c % 3)));
-            readings += POINTS;
-          }
-          const batch = await outlet.next('data', 1000);
-          if (batch !== undefined) {
-            outlet.handOver(batch);
-            outlet.done(batch);
-          }
+    /** Readings of `seconds`, which may be a tenth. */
+    const take = (seconds: number): number => {
+      let taken = 0;
+      for (let s = Math.round(seconds * site.slots); s > 0; s--) {
+        for (const sample of site.slot(at, slot)) {
+          layout.append(sample);
+          taken += sample.shape.points.length;
         }
-        await log.flush();
-        await sleep(NAP);
+        slot = (slot + 1) % site.slots;
+        if (slot === 0) at += 1000;
       }
+      readings += taken;
+      return taken;
     };
-    const commits = commitSeconds === 1 ? 900 : 300;
-    await run(commits);
-    execFileSync('sync', ['-f', folder]);
-    const before = {
-      proc: writtenBytes(process.pid),
-      device: deviceBytes(path.basename(loop)),
-      readings,
-      commits: log.status().commits,
+    const run = async (commits: number, nap: number): Promise<number> => {
+      let made = 0;
+      while (made < commits) {
+        if (take(one.commit) === 0) continue;
+        await layout.commit();
+        made++;
+        await sleep(nap);
+      }
+      return made;
     };
-    await run(commits);
-    const proc = writtenBytes(process.pid) - before.proc;
-    execFileSync('sync', ['-f', folder]);
-    const device = deviceBytes(path.basename(loop)) - before.device;
-    const n = readings - before.readings;
-    const made = log.status().commits - before.commits;
-    const { bytes } = log.status();
-    await log.close(5000);
+    if (one.layout === 'sluice' && one.rate >= FILL_FROM) await fill(layout, take, one.rate);
+    const commits = realMinutes === undefined ? commitsOf(one) : (realMinutes * 60) / one.commit;
+    const nap = realMinutes === undefined ? NAP : one.commit * 1000;
+    if (realMinutes === undefined) await run(Math.ceil(commits / 2), nap);
+    const [before, had] = [card.written(), readings];
+    const made = await run(commits, nap);
+    const after = card.written();
+    const n = readings - had;
+    const held = await layout.held();
+    await layout.close();
+    const device = (after.device - before.device) / n;
+    const perDay = device * one.rate * 86_400;
     return [
-      name,
-      `${commitSeconds} s`,
-      n.toLocaleString('en'),
-      made,
-      (proc / n).toFixed(2),
-      (device / n).toFixed(2),
-      (bytes / 1024 ** 2).toFixed(2),
+      one.data,
+      `${one.rate}/s`,
+      `${one.commit} s`,
+      layout.name,
+      ((after.proc - before.proc) / n).toFixed(2),
+      device.toFixed(2),
+      ((after.device - before.device) / made / 4096).toFixed(2),
+      (held.bytes / held.readings).toFixed(2),
+      (perDay / 1e6).toFixed(perDay < 1e8 ? 1 : 0),
+      years(perDay),
     ];
   });
 }
 
-printConditions('Bytes written per reading kept; 1,000 points at 1 Hz, log full (2 MB), one forwarder; ext4 on a loop device');
+/** Until records were dropped; in large commits. */
+async function fill(layout: Layout, take: (seconds: number) => number, rate: number): Promise<void> {
+  for (let before = 0; ; ) {
+    for (let i = 0; i < 20; i++) {
+      take(Math.ceil(18_000 / rate));
+      await layout.commit();
+    }
+    const { readings } = await layout.held();
+    // Thinning makes it fall for the first time.
+    if (readings < before) return;
+    before = readings;
+  }
+}
+
+function layoutOf(one: Case, card: Card, space: Workspace): Promise<Layout> | Layout {
+  switch (one.layout) {
+    case 'sluice':
+      return sluiceLayout(card.folder, path.join('/dev/shm', path.basename(space.folder)), MAX_SIZE);
+    case 'rows':
+      return rowsLayout(card.folder, one.rate * KEEP);
+    case 'json':
+      return jsonLayout(card.folder, one.rate * KEEP);
+  }
+}
+
+/** Enough for the write-ahead file to go round twice. */
+function commitsOf({ layout, rate, commit }: Case): number {
+  const size = 2200 + rate * commit * 2.5;
+  const rounds = layout === 'sluice' ? 8.4e6 / size : 600;
+  return Math.ceil(Math.min(4000, Math.max(200, rounds)));
+}
+
+function years(bytesPerDay: number): string {
+  const n = (CARD.bytes * CARD.cycles) / bytesPerDay / 365;
+  return n > 100 ? '> 100' : n.toFixed(n < 10 ? 1 : 0);
+}
+
+function cases(): Case[] {
+  if (options.targets)
+    return [
+      ...['decimal', 'float32'].flatMap((data) =>
+        [1, 10].map((commit): Case => ({ layout: 'sluice', data, rate: 1000, commit })),
+      ),
+      { layout: 'sluice', data: 'decimal', rate: 10, commit: 1 },
+      { layout: 'sluice', data: 'decimal', rate: 10, commit: 10 },
+    ];
+  const all: Case[] = [];
+  for (const data of options.data === undefined ? ['decimal'] : [options.data])
+    for (const rate of options.rate === undefined ? [1, 10, 100, 1000, 10_000] : [Number(options.rate)])
+      for (const commit of options.commit === undefined ? [0.1, 1, 10] : [Number(options.commit)])
+        for (const layout of ['sluice', 'rows', 'json'] as const)
+          if (options.only === undefined || options.only === layout) all.push({ layout, data, rate, commit });
+  return all;
+}
+
+printConditions(
+  `Bytes written per reading kept; maxSize 32 MB, one live forwarder; ext4 (${options.mount}) on a loop device; ` +
+    (realMinutes === undefined ? 'time run faster' : `real time, ${realMinutes} min`),
+);
 const rows: (string | number)[][] = [
-  ['data', 'commitEvery', 'readings', 'commits', '/proc B/reading', 'device B/reading', 'log MB'],
+  ['data', 'rate', 'commit', 'layout', '/proc B', 'device B', 'x 4 KiB/commit', 'file B', 'MB/day', 'card years'],
 ];
-for (const name of ['decimal', 'float32']) for (const seconds of [1, 10]) rows.push(await measure(name, seconds));
+for (const one of cases()) {
+  rows.push(await measure(one));
+  console.error(rows.at(-1)?.join('  '));
+}
 printTable(rows);
 process.exit(0);

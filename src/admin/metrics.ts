@@ -67,6 +67,18 @@ export const METRICS: readonly Metric[] = [
   },
   single('sluice_uptime_seconds', 'gauge', 'Time since the daemon started.', (r) => r.gateway.uptime),
   single('sluice_clock_known', 'gauge', '1 when the wall clock is known, 0 while it is estimated.', (r) => flag(r.clock.known)),
+  {
+    ...{ name: 'sluice_clock_source', type: 'info', labels: ['source'] },
+    help: 'Where the time comes from, or why it is not known.',
+    read: (r) => [[{ source: r.clock.source }, 1]],
+  },
+  single('sluice_clock_system_offset_seconds', 'gauge', 'The system clock minus the time of the gateway.', (r) =>
+    seconds(r.clock.systemOffset),
+  ),
+  single('sluice_clock_since_seconds', 'gauge', 'How long the clock has been known, or not.', (r) =>
+    seconds(Math.max(0, r.gateway.time - r.clock.since)),
+  ),
+  single('sluice_clock_steps', 'counter', 'Changes of the time since the daemon started.', (r) => r.clock.steps),
 
   {
     ...{ name: 'sluice_bus_open', type: 'gauge', labels: ['bus', 'protocol'] },
@@ -119,6 +131,14 @@ export const METRICS: readonly Metric[] = [
   single('sluice_log_write_faults', 'counter', 'Times at which the log could not be written.', (r) => r.log.writeFaults),
   single('sluice_log_write_fault_seconds', 'counter', 'Time during which the log could not be written.', (r) =>
     seconds(r.log.writeFaultTime),
+  ),
+  single('sluice_log_salvages', 'counter', 'Times a file of the log was damaged or not the newest.', (r) => r.log.salvages),
+  single('sluice_log_salvaged_records', 'counter', 'Records that came back out of such a file.', (r) => r.log.salvagedRecords),
+  single(
+    'sluice_log_lost_records',
+    'counter',
+    'Records of such a file of which only the number was left.',
+    (r) => r.log.lostRecords,
   ),
   single(
     'sluice_log_faults',

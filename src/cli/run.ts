@@ -1,6 +1,7 @@
 /** `sluice run`: the process around a gateway. Signals, log, exit status. */
 import { systemClock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
+import { machineBoot } from '../gateway/clock-probes.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { validConfig } from './config-file.ts';
@@ -33,7 +34,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
-  const gateway = new Gateway({ config, clock: systemClock, logger, onFatal: fatal });
+  const gateway = new Gateway({ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal });
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
     const next = validConfig(options.config);
     for (const warning of next.warnings) logger.warn({}, warning);

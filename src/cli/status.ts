@@ -1,5 +1,5 @@
 import { request } from '../admin/client.ts';
-import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { ForwarderStatus, GatewayStatus, SalvageStatus } from '../admin/target.ts';
 import type { BusStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
@@ -11,12 +11,13 @@ export async function status(options: RunningOptions): Promise<void> {
 
 /** The page that a technician reads: what works, what does not, in words. */
 export function statusText(report: GatewayStatus): string {
-  const { gateway, clock, log } = report;
+  const { gateway, log } = report;
   const lines = [
     `${paint(1, gateway.id)}${gateway.name === undefined ? '' : ` (${printable(gateway.name)})`}, Sluice ${gateway.version}, ${gateway.boot}, up ${rough(gateway.uptime * 1000)}`,
-    `clock    ${new Date(gateway.time).toISOString()} ${clock.known ? '' : paint(33, `not known: ${clock.source}`)}`.trimEnd(),
+    `clock    ${new Date(gateway.time).toISOString()} ${clockWords(report)}`,
     `log      ${log.records} records, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${log.pending} readings wait for the next commit${log.dropped > 0 ? paint(31, `, ${log.dropped} readings dropped`) : ''}`,
     ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
+    ...log.salvage.flatMap(salvageLines),
     ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
     ...(report.broker === undefined
@@ -32,6 +33,27 @@ export function statusText(report: GatewayStatus): string {
         )),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function salvageLines(s: SalvageStatus): string[] {
+  const lost = [
+    ...(s.lostRecords > 0 ? [`${s.lostRecords} records are lost`] : []),
+    ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),
+  ];
+  return [
+    `salvage  ${s.file} at ${new Date(s.time).toISOString()}: ${paint(31, printable(s.why))}`,
+    `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${printable(s.quarantine)}`}`,
+  ];
+}
+
+function clockWords({ clock, gateway }: GatewayStatus): string {
+  const since = `for ${rough(Math.max(0, gateway.time - clock.since))}`;
+  if (!clock.known) return paint(33, `not known ${since}: ${printable(clock.source)}`);
+  const apart =
+    Math.abs(clock.systemOffset) < 1000
+      ? ''
+      : `, the system clock is ${rough(Math.abs(clock.systemOffset))} ${clock.systemOffset < 0 ? 'behind' : 'ahead'}`;
+  return `known ${since} by ${printable(clock.source)}${apart}`;
 }
 
 function busLines(bus: BusStatus, now: number): string[] {

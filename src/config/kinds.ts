@@ -29,6 +29,8 @@ export interface DriverKind {
   address(device: Readonly<Record<string, unknown>>): string | undefined;
   /** Rules between keys that a schema cannot say; path is relative to the device. */
   checkDevice?(device: ResolvedDevice): readonly { path: readonly (string | number)[]; message: string }[];
+  /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
+  clockFault?(device: ResolvedDevice): string | undefined;
 }
 
 /** One key of a rule that says what is compared: `above`, `below`, … */
@@ -111,6 +113,8 @@ export interface GatewayConfig {
     readonly id: string;
     readonly name?: string | undefined;
     readonly clockHold: number;
+    /** The device whose time counts where no time service does. */
+    readonly clock?: { readonly gps: string } | undefined;
     readonly stateDir: string;
     readonly runtimeDir?: string | undefined;
   };

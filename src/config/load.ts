@@ -86,6 +86,7 @@ class Loader {
     const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, report: this.#report, warn: this.#warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();
+    this.#clock(gateway?.clock?.gps, buses, devices);
     const rules = resolveRules(this.#named(root, 'rules'), { source, kinds: this.#kinds, devices, report: this.#report });
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
@@ -124,6 +125,22 @@ class Loader {
     if (written === undefined && !needed) return undefined;
     // `broker:` with nothing under it means all defaults, as does a needed section that is not there.
     return check(schema, written ?? {}, placeOf(this.#source, [key]), this.#report);
+  }
+
+  /** The device that is named as the clock can be one. */
+  #clock(gps: string | undefined, buses: ReadonlyMap<string, LoadedBus>, devices: ReturnType<DeviceResolver['finish']>): void {
+    if (gps === undefined) return;
+    const device = devices.get(gps);
+    // What is wrong with the device itself is told there.
+    if (device !== undefined && device.resolved === undefined) return;
+    const kind = device === undefined ? undefined : buses.get(device.resolved?.bus ?? '')?.kind;
+    const wrong =
+      device?.resolved === undefined
+        ? `there is no device ${gps}${hint(gps, [...devices.keys()])}`
+        : kind?.clockFault === undefined
+          ? `${gps} is no GPS: name a serial device with \`decode: {type: nmea}\``
+          : kind.clockFault(device.resolved);
+    if (wrong !== undefined) this.#report(this.#source.fault(['gateway', 'clock', 'gps'], wrong));
   }
 
   /** A section whose keys are names that the author chose. */

@@ -14,6 +14,14 @@ export const gatewaySection = z.strictObject({
     .describe(
       'How long readings wait, while upstream is reachable, for the clock to become known; then they go out marked as estimated.',
     ),
+  clock: z
+    .strictObject({
+      gps: name().describe(
+        'The NMEA device that tells the time where no time server can be reached; for the gateway only, the clock of the system is not set.',
+      ),
+    })
+    .optional()
+    .describe('Where the time comes from, besides the time service of the system.'),
   stateDir: z
     .string()
     .min(1)

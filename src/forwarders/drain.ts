@@ -128,7 +128,8 @@ export class Drain {
         await this.#sleep(lane, NAP);
         continue;
       }
-      outlet.handOver(batch);
+      // The clock changed in the meantime: the times in it are not the right ones any more.
+      if (!outlet.handOver(batch)) continue;
       this.#options.sent(batch);
       if (await this.#send(`${root}/${lane}`, batch.payload, false, batch)) this.#options.delivered(batch);
       outlet.done(batch);

@@ -1,13 +1,32 @@
 /**
- * UTC as this run knows it: monotonic time + offset. The offset moves only when the system clock steps; slewing moves
- * both. A system clock earlier than the software is not believed (a board without a battery starts in 1970).
+ * UTC as this run knows it: monotonic time + offset. Two things are kept apart: what the offset is, and whether it is
+ * known to be right (contract, rule 8).
+ *
+ * - Known is: the system clock once a time service says that it is synchronised; a GPS with a fix; what an earlier start
+ *   within the same boot of the machine knew; and, only where no time service runs and no GPS is named, any system clock
+ *   later than the software.
+ * - A better source takes over from a worse one, never the other way round. What is known stays known when its source
+ *   falls silent: the monotonic clock goes on.
+ * - No source is believed with a time before the software was made.
+ * - A clock that steps again and again is not known until it has been quiet for a while.
  */
 import type { Clock } from '../core/clock.ts';
 import { BUILT } from '../core/version.ts';
+import { GpsClock } from './clock-gps.ts';
+import { type ClockProbes, type TimeService, timeService } from './clock-services.ts';
 
 const LOOK_EVERY = 5000;
+/** Time between two questions to the time service, until it is synchronised; while the clock is known without it. */
+const ASK_EVERY = 10_000;
+const ASK_SELDOM = 60_000;
 /** A difference of the two clocks that is a step and not the time between two calls. */
 const STEP = 500;
+/** So many steps within so long are a quarrel; it is over after as long without one. */
+const QUARREL = { steps: 5, within: 600_000 };
+
+/** Better ones are higher. */
+const RANK = { none: 0, earlier: 1, system: 2, gps: 3, service: 4 } as const;
+type Rank = (typeof RANK)[keyof typeof RANK];
 
 export interface ClockChange {
   readonly offset: number;
@@ -15,23 +34,67 @@ export interface ClockChange {
   /** New minus old time, ms. */
   readonly step: number;
   readonly wasKnown: boolean;
+  readonly source: string;
+}
+
+export interface ClockStatus {
+  readonly known: boolean;
+  /** Where the time comes from, or why there is none, in words. */
+  readonly source: string;
+  /** The system clock minus the time of the gateway, ms. */
+  readonly systemOffset: number;
+  /** Monotonic ms: since when it is known, or not. */
+  readonly since: number;
+  /** Changes of the time since the start. */
+  readonly steps: number;
 }
 
 export class ClockWatch {
   readonly #clock: Clock;
+  readonly #probes: ClockProbes;
   readonly #onChange: (change: ClockChange) => void;
+  readonly #onFault: (fault: string) => void;
+  #faulty = false;
+  /** The device that is named as the clock. */
+  readonly #gpsName: () => string | undefined;
+  readonly #gps = new GpsClock(BUILT);
   #cancel: (() => void) | undefined;
+  #service: TimeService = { name: undefined, synchronised: false, why: 'it was not asked yet' };
+  #asked = Number.NEGATIVE_INFINITY;
+  #asking: Promise<void> | undefined;
+  #rank: Rank = RANK.none;
+  #source = '';
+  #since: number;
+  #changes = 0;
+  /** Monotonic times of the newest steps of the source in use; at most QUARREL.steps. */
+  #stepped: number[] = [];
+  /** Its offset at the last look. */
+  #seen = 0;
   offset: number;
-  known: boolean;
+  known = false;
 
-  constructor(clock: Clock, onChange: (change: ClockChange) => void) {
-    this.#clock = clock;
-    this.#onChange = onChange;
-    const wall = clock.wall();
-    this.offset = Math.round(wall - clock.monotonic());
-    this.known = wall > BUILT;
+  constructor(options: {
+    clock: Clock;
+    probes: ClockProbes;
+    onChange: (change: ClockChange) => void;
+    gps?: () => string | undefined;
+    /** The GPS tells a time that cannot be, in words; once until it tells another. */
+    onFault?: (fault: string) => void;
+  }) {
+    this.#clock = options.clock;
+    this.#probes = options.probes;
+    this.#onChange = options.onChange;
+    this.#onFault = options.onFault ?? (() => {});
+    this.#gpsName = options.gps ?? (() => undefined);
+    this.offset = this.#systemOffset();
+    this.#since = options.clock.monotonic();
   }
 
+  /** Asks for the first time. Resolves within some seconds, whatever hangs; nothing is told. */
+  async begin(): Promise<void> {
+    await this.#ask();
+    this.#judge(false);
+  }
   start(): void {
     this.#cancel = this.#clock.after(LOOK_EVERY, () => {
       this.look();
@@ -42,16 +105,127 @@ export class ClockWatch {
     this.#cancel?.();
   }
 
+  /** Looks at everything that answers at once; the time service is asked on the way. */
   look(): void {
-    const wall = this.#clock.wall();
-    const offset = Math.round(wall - this.#clock.monotonic());
-    const known = wall > BUILT;
-    const step = offset - this.offset;
-    // A clock that was right does not become right by falling back before the software was made.
-    if (Math.abs(step) < STEP || (this.known && !known)) return;
-    const wasKnown = this.known;
+    this.#judge(true);
+    if (this.#service.synchronised || this.#clock.monotonic() - this.#asked < (this.known ? ASK_SELDOM : ASK_EVERY)) return;
+    void this.#ask().then(() => this.#judge(true));
+  }
+
+  /** What an earlier start within this boot of the machine knew. To be called before `start`; nothing is told. */
+  inherit(offset: number): void {
+    if (this.known) return;
     this.offset = offset;
+    this.#become(true, RANK.earlier, 'an earlier start since the board was switched on');
+  }
+
+  /** A sentence with a fix. @param utc ms; @param at monotonic ms at which it had arrived */
+  gps(device: string, utc: number, at: number): void {
+    if (device !== this.#gpsName()) return;
+    this.#gps.take(utc, at);
+    const { fault } = this.#gps;
+    if (fault !== undefined && !this.#faulty) this.#onFault(`GPS ${device}: ${fault}`);
+    this.#faulty = fault !== undefined;
+    this.#judge(true);
+  }
+
+  status(): ClockStatus {
+    return {
+      known: this.known,
+      source: this.known ? this.#source : this.#reason(),
+      systemOffset: this.#systemOffset() - this.offset,
+      since: this.#since,
+      steps: this.#changes,
+    };
+  }
+
+  #ask(): Promise<void> {
+    this.#asked = this.#clock.monotonic();
+    this.#asking ??= timeService(this.#probes)
+      .then((service) => {
+        this.#service = service;
+      })
+      .finally(() => {
+        this.#asking = undefined;
+      });
+    return this.#asking;
+  }
+
+  #systemOffset(): number {
+    return Math.round(this.#clock.wall() - this.#clock.monotonic());
+  }
+
+  /** The best source of now. */
+  #candidate(): { rank: Rank; source: string; offset: number } | undefined {
+    const system = this.#systemOffset();
+    const plausible = this.#clock.wall() > BUILT;
+    const { name, synchronised } = this.#service;
+    if (plausible && synchronised) return { rank: RANK.service, source: name ?? '', offset: system };
+    const gps = this.#gpsName();
+    const fix = gps === undefined ? undefined : this.#gps.offset(this.#clock.monotonic());
+    if (fix !== undefined) return { rank: RANK.gps, source: `GPS ${gps}`, offset: fix };
+    if (plausible && name === undefined && gps === undefined)
+      return { rank: RANK.system, source: 'system clock (no time service runs)', offset: system };
+    return undefined;
+  }
+
+  #judge(tell: boolean): void {
+    const best = this.#candidate();
+    if (best === undefined || best.rank < this.#rank) {
+      if (this.#rank === RANK.none) this.#estimate(tell);
+      return;
+    }
+    const moves = Math.abs(best.offset - this.offset) >= STEP;
+    const stepped = this.#rank === best.rank && Math.abs(best.offset - this.#seen) >= STEP;
+    this.#seen = best.offset;
+    if (this.#quarrels(stepped)) {
+      if (this.known) this.#change({ ...best, offset: this.offset }, false, tell);
+      return;
+    }
+    if (moves || !this.known) this.#change(best, true, tell);
+    else if (best.rank > this.#rank) this.#become(true, best.rank, best.source);
+  }
+
+  /** Not known yet: the board's own idea serves alarms and values. */
+  #estimate(tell: boolean): void {
+    const offset = this.#systemOffset();
+    if (Math.abs(offset - this.offset) >= STEP) this.#change({ rank: RANK.none, source: '', offset }, false, tell);
+  }
+
+  /** @param stepped the source in use stepped just now */
+  #quarrels(stepped: boolean): boolean {
+    const now = this.#clock.monotonic();
+    if (stepped) this.#stepped.push(now);
+    if (this.#stepped.length > QUARREL.steps) this.#stepped.shift();
+    const [first, last] = [this.#stepped[0], this.#stepped.at(-1)];
+    if (this.#stepped.length < QUARREL.steps || first === undefined || last === undefined) return false;
+    return last - first < QUARREL.within && now - last < QUARREL.within;
+  }
+
+  #change({ rank, source, offset }: { rank: Rank; source: string; offset: number }, known: boolean, tell: boolean): void {
+    const wasKnown = this.known;
+    const step = offset - this.offset;
+    this.offset = offset;
+    this.#become(known, rank, source);
+    this.#changes++;
+    if (tell) this.#onChange({ offset, known, step, wasKnown, source: known ? source : this.#reason() });
+  }
+
+  #become(known: boolean, rank: Rank, source: string): void {
+    if (known !== this.known) this.#since = this.#clock.monotonic();
     this.known = known;
-    this.#onChange({ offset, known, step, wasKnown });
+    this.#rank = rank;
+    this.#source = source;
+  }
+
+  /** Why it is not known. */
+  #reason(): string {
+    if (this.#rank > RANK.none) return `${this.#source} keeps stepping: look for two programs that set it`;
+    const { name, why } = this.#service;
+    const parts = [
+      ...(name === undefined ? [] : [`${name}: ${why ?? 'not synchronised'}`]),
+      ...(this.#gpsName() === undefined ? [] : [`GPS ${this.#gpsName()}: ${this.#gps.fault ?? 'no fix yet'}`]),
+    ];
+    return parts.length > 0 ? parts.join('; ') : 'system clock, earlier than this software: not believed';
   }
 }

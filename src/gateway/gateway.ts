@@ -19,9 +19,12 @@ import { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { RuleEngine } from '../rules/engine.ts';
 import { parseRuleState } from '../rules/rule-state.ts';
-import { bootName } from '../store/layout.ts';
+import { bootName, type Machine } from '../store/layout.ts';
 import { Log } from '../store/log.ts';
 import { Target } from './admin-target.ts';
+import { systemProbes } from './clock-probes.ts';
+import { ClockReport } from './clock-report.ts';
+import type { ClockProbes } from './clock-services.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { LiveBatches } from './live-batches.ts';
@@ -43,6 +46,8 @@ export class Gateway {
   #rules: RuleEngine | undefined;
   #latest: Latest;
   #watch: ClockWatch;
+  readonly #machine: Machine | undefined;
+  #clockReport: ClockReport | undefined;
   #upstreams = new Map<string, { forwarder: Upstream; fingerprint: string }>();
   #broker: EmbeddedBroker | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
@@ -56,17 +61,37 @@ export class Gateway {
   #reloading: Promise<unknown> = Promise.resolve();
   readonly #onFatal: (error: Error) => void;
 
-  constructor(options: { config: GatewayConfig; clock: Clock; logger: Logger; onFatal: (error: Error) => void }) {
+  constructor(options: {
+    config: GatewayConfig;
+    clock: Clock;
+    logger: Logger;
+    onFatal: (error: Error) => void;
+    /** How the machine is asked about its clock. */
+    probes?: ClockProbes;
+    machine?: Machine | undefined;
+  }) {
     this.config = options.config;
     this.clock = options.clock;
     this.logger = options.logger;
     this.#onFatal = options.onFatal;
     this.startedAt = options.clock.monotonic();
-    this.#watch = new ClockWatch(options.clock, (change) => this.#clockChanged(change));
+    this.#machine = options.machine;
+    this.#watch = new ClockWatch({
+      clock: options.clock,
+      probes: options.probes ?? systemProbes,
+      gps: () => this.config.gateway.clock?.gps,
+      onChange: (change) => this.#clockChanged(change),
+      onFault: (fault) => this.#clockReport?.fault(fault),
+    });
     this.#latest = new Latest(() => this.#watch.offset);
     this.#live = new LiveBatches(this);
     this.#plant = new Plant((bus, devices) =>
-      createBus(bus, devices, { clock: this.clock, logger: this.logger, emit: (sample) => this.ingest.sample(sample) }),
+      createBus(bus, devices, {
+        clock: this.clock,
+        logger: this.logger,
+        emit: (sample) => this.ingest.sample(sample),
+        onTime: (device, utc, at) => this.#watch.gps(device, utc, at),
+      }),
     );
   }
 
@@ -140,11 +165,13 @@ export class Gateway {
   }
 
   async #startParts(config: GatewayConfig): Promise<void> {
+    await this.#watch.begin();
     const log = await Log.open({
       stateDir: config.gateway.stateDir,
       runtimeDir: config.gateway.runtimeDir,
       env: process.env,
       clock: this.clock,
+      machine: this.#machine,
       maxSize: config.buffer.maxSize,
       maxAge: config.buffer.maxAge,
       minFree: config.buffer.minFree,
@@ -159,7 +186,8 @@ export class Gateway {
       onFatal: this.#onFatal,
     });
     for (const forwarder of config.forwarders.values()) this.#addUpstream(forwarder.name, config);
-    log.setClock(this.#watch.offset, !this.#watch.known);
+    if (log.clock.inherited !== undefined) this.#watch.inherit(log.clock.inherited);
+    const move = log.setClock(this.#watch.offset, !this.#watch.known);
     const field = this.#plant.prepare(config);
     this.#setInventory(config, field.shapes);
     this.#rules = new RuleEngine({
@@ -190,6 +218,13 @@ export class Gateway {
       inventory: () => {},
     });
     this.#logWatch.tellStart();
+    this.#clockReport = new ClockReport({
+      clock: this.clock,
+      tell: (event) => this.ingest.event(event),
+      logName: (ordinal) => log.opened.logs.find((l) => l.ordinal === ordinal)?.name ?? '',
+      ...{ boot: log.opened.boot, log: log.ordinal },
+    });
+    this.#clockReport.began(this.#watch, move);
     this.#ingest.tick();
     await this.#setBroker(config);
     for (const { forwarder } of this.#upstreams.values()) forwarder.start();
@@ -197,7 +232,7 @@ export class Gateway {
     this.#watch.start();
     if (!this.#watch.known)
       this.logger.warn(
-        { wall: this.clock.wall() },
+        { wall: this.clock.wall(), source: this.#watch.status().source },
         'The clock of this board is not right yet; readings wait for it, alarms do not.',
       );
     this.#running = true;
@@ -209,6 +244,7 @@ export class Gateway {
     this.#stopping = true;
     await this.#within(STOP.reload, this.#reloading);
     this.#watch.stop();
+    this.#clockReport?.stop();
     this.#logWatch?.stop();
     await this.#within(STOP.buses, this.#plant.stop());
     this.#ingest?.stop();
@@ -365,18 +401,13 @@ export class Gateway {
   }
 
   #clockChanged(change: ClockChange): void {
-    const segment = this.log.setClock(change.offset, !change.known);
+    const move = this.log.setClock(change.offset, !change.known);
     this.logger.warn(
-      { step: change.step, known: change.known },
-      'The clock of this board stepped; readings not handed over yet get the new time.',
+      { step: change.step, known: change.known, source: change.source },
+      'The clock changed; readings not handed over yet get the new time.',
     );
     if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
-    this.ingest.event({
-      event: 'clock',
-      severity: 'info',
-      message: change.known && !change.wasKnown ? 'The clock became known.' : 'The clock stepped.',
-      data: { boot: this.boot, last: segment.fromSeq - 1, offset: change.step, known: change.known },
-    });
+    this.#clockReport?.took(change, move);
   }
 }
 

@@ -29,17 +29,19 @@ export class LiveBatches {
   encode(records: readonly LogRecord[]): string[] | undefined {
     const { config, clock, startedAt, boot, log, watch } = this.#gateway;
     if (!watch.known && clock.monotonic() - startedAt < config.gateway.clockHold) return undefined;
+    const [oldest, newest] = [records[0], records.at(-1)];
+    if (oldest === undefined || newest === undefined) return [];
     const payloads: string[] = [];
     for (let i = 0; i < records.length; ) {
       const first = (records[i] as LogRecord).seq;
-      const mapping = log.clockOf(first);
+      const mapping = log.clock.of(first);
       // Not committed yet: a moment later it is.
       if (mapping === undefined) return undefined;
       const inventory = log.inventoryOf(first);
       let end = i + 1;
       while (
         end < records.length &&
-        log.clockOf((records[end] as LogRecord).seq) === mapping &&
+        log.clock.of((records[end] as LogRecord).seq) === mapping &&
         log.inventoryOf((records[end] as LogRecord).seq) === inventory
       )
         end++;
@@ -53,7 +55,6 @@ export class LiveBatches {
       );
       i = end;
     }
-    log.contentFixed((records.at(-1) as LogRecord).seq);
-    return payloads;
+    return log.live.handOver(oldest.seq, newest.seq) ? payloads : undefined;
   }
 }

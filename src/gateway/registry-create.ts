@@ -13,6 +13,8 @@ export interface DriverContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
+  /** A device said what time it is (UTC ms), in bytes that had arrived at `at` (monotonic ms). */
+  readonly onTime?: (device: string, utc: number, at: number) => void;
 }
 
 export function createBus(bus: ResolvedBus, devices: ResolvedDevice[], context: DriverContext): Bus {

@@ -18,8 +18,21 @@ export interface LaneState {
   readonly history: number;
   /** The same for alarms and events. */
   readonly notices: number;
-  /** The highest number ever handed to the client on data. */
+  /** The highest number ever handed to the client on data, and on history. */
   readonly handed: number;
+  readonly handedHistory: number;
+  /** Numbers below were never meant for this forwarder. */
+  readonly since: number;
+  /** See `promise`. */
+  readonly promised?: Promised | undefined;
+}
+
+/** How far each lane may be handed over without the file knowing of it. */
+export interface Promised {
+  readonly data: number;
+  readonly history: number;
+  /** The runtime directory does not know of it either. */
+  readonly blind: boolean;
 }
 
 export interface Span {
@@ -34,14 +47,18 @@ export class Lanes {
   #ranges: [number, Lane][];
   #ack: { data: number; history: number };
   #notices: number;
-  #handed: number;
+  #handed: { data: number; history: number };
+  readonly #since: number;
+  #promised: Promised | undefined;
   #fixed: number;
 
   private constructor(state: LaneState) {
     this.#ranges = state.ranges.map(([from, lane]) => [from, lane]);
     this.#ack = { data: state.data, history: state.history };
     this.#notices = state.notices;
-    this.#handed = state.handed;
+    this.#handed = { data: state.handed, history: state.handedHistory };
+    this.#since = state.since;
+    this.#promised = state.promised;
     this.#fixed = state.handed;
   }
 
@@ -62,18 +79,29 @@ export class Lanes {
       history: old,
       notices: old,
       handed: start,
+      handedHistory: old,
+      since: old + 1,
     });
   }
 
   state(): LaneState {
-    return { ranges: this.#ranges.map(([f, l]) => [f, l] as const), ...this.#ack, notices: this.#notices, handed: this.#handed };
+    const { data, history } = this.#handed;
+    return {
+      ranges: this.#ranges.map(([f, l]) => [f, l] as const),
+      ...this.#ack,
+      ...{ notices: this.#notices, handed: data, handedHistory: history, since: this.#since },
+      ...(this.#promised === undefined ? {} : { promised: this.#promised }),
+    };
   }
 
   get live(): boolean {
     return this.#ranges[this.#ranges.length - 1]?.[1] === 'data';
   }
   get handed(): number {
-    return this.#handed;
+    return this.#handed.data;
+  }
+  get promised(): Promised | undefined {
+    return this.#promised;
   }
   get noticesAcked(): number {
     return this.#notices;
@@ -117,12 +145,47 @@ export class Lanes {
     this.#fixed = Math.max(this.#fixed, next - 1);
   }
 
-  /** A batch of data is about to be handed to the client. @returns false when that was noted before */
-  handOver(last: number): boolean {
+  /** A batch is about to be handed to the client. @returns false when that was noted before */
+  handOver(last: number, lane: Lane = 'data'): boolean {
     this.#fixed = Math.max(this.#fixed, last);
-    if (last <= this.#handed) return false;
-    this.#handed = last;
+    if (last <= this.#handed[lane]) return false;
+    this.#handed[lane] = last;
     return true;
+  }
+
+  /** What was ever handed over, or passed as empty: the time of these numbers stays. Ascending, never overlapping. */
+  handedOver(): Span[] {
+    const spans: Span[] = [];
+    this.#ranges.forEach(([start, lane], i) => {
+      const end = (this.#ranges[i + 1]?.[0] ?? Number.POSITIVE_INFINITY) - 1;
+      const from = Math.max(i === 0 ? 0 : start, this.#since);
+      const to = Math.min(end, Math.max(this.#handed[lane], this.#ack[lane]));
+      if (from <= to) spans.push({ from, to });
+    });
+    return spans;
+  }
+  /** Every number up to here is acknowledged, refused, gone, or was never meant for this forwarder. */
+  get doneUpTo(): number {
+    return Math.min(...(['data', 'history'] as const).map((lane) => (this.span(lane)?.from ?? Number.POSITIVE_INFINITY) - 1));
+  }
+
+  /** So far may a lane be handed over, whatever is forgotten of it. Counts once it is committed. */
+  promise(lane: Lane, upTo: number, blind: boolean): void {
+    const { data = 0, history = 0, blind: before = false } = this.#promised ?? {};
+    this.#promised = { data, history, [lane]: upTo, blind: blind || before };
+  }
+  /** It is known what was handed over. @returns whether anything changed */
+  forgetPromise(): boolean {
+    const had = this.#promised !== undefined;
+    this.#promised = undefined;
+    return had;
+  }
+  /** It is not known what was handed over: all that could have been, was. @param last number that the log holds */
+  assumePromise(last: number): void {
+    if (this.#promised === undefined) return;
+    for (const lane of ['data', 'history'] as const)
+      this.#handed[lane] = Math.max(this.#handed[lane], Math.min(this.#promised[lane], last));
+    this.#promised = undefined;
   }
 
   /** The lane is done up to `last` (acknowledged, refused for good, or nothing is there). */
@@ -161,6 +224,9 @@ export class Lanes {
       const to = (this.#ranges[1] as [number, Lane])[0] - 1;
       if (to > this.#ack[lane]) return;
       this.#ranges.shift();
+      // The next range reaches down over it: what is done there stays handed over.
+      const [, next] = this.#ranges[0] as [number, Lane];
+      this.#handed[next] = Math.max(this.#handed[next], to);
     }
   }
 }

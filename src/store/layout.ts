@@ -1,7 +1,8 @@
 /** Files, tables and keys of the log. A change of SCHEMA_VERSION comes with a fixture of the old one that stays readable. */
+import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import type { Shape } from '../core/point.ts';
-import type { LaneState } from './lanes.ts';
+import type { Lane, LaneState } from './lanes.ts';
 
 export const LOG_FILE = 'log.db';
 export const SCHEMA_VERSION = 1;
@@ -17,16 +18,19 @@ export const MAX_LOGS = 511;
 export const keyOf = (log: number, seq: number): number => log * SPAN + seq;
 export const seqOf = (key: number): number => key % SPAN;
 
+/** `sum` is the seal of a row (sealed-rows.ts). meta: `clean` is 1 after a clean end, `birth` when the file was made. */
 export const TABLES = `
-create table log (ordinal integer primary key, name text not null unique, lease integer not null);
-create table boot (boot integer primary key, log integer not null);
-create table clock (boot integer not null, from_seq integer not null, offset integer not null, estimated integer not null, primary key (boot, from_seq)) without rowid;
-create table shape (id integer primary key, body text not null unique);
-create table inventory (revision integer primary key, body text not null);
-create table block (id integer primary key, last integer not null, boot integer not null, inventory integer not null, records integer not null, readings integer not null, at_last integer not null, body blob not null);
-create table notice (id integer primary key, boot integer not null, at integer not null, kind text not null, key text not null, body text not null);
-create table forwarder (name text not null, log integer not null, state text not null, primary key (name, log)) without rowid;
-create table alarm (rule text primary key, state text not null) without rowid;
+create table meta (name text primary key, value text not null) without rowid;
+create table log (ordinal integer primary key, name text not null unique, lease integer not null, sum integer not null);
+create table compacted (log integer primary key, seq integer not null);
+create table boot (boot integer primary key, log integer not null, first integer not null, machine text not null, origin real not null, at_last integer not null, proven integer not null, sum integer not null);
+create table clock (boot integer not null, from_seq integer not null, offset integer not null, estimated integer not null, version integer not null, sum integer not null, primary key (boot, from_seq)) without rowid;
+create table shape (id integer primary key, body text not null unique, sum integer not null);
+create table inventory (revision integer primary key, body text not null, sum integer not null);
+create table block (id integer primary key, last integer not null, boot integer not null, inventory integer not null, records integer not null, readings integer not null, at_last integer not null, sum integer not null, body blob not null);
+create table notice (id integer primary key, boot integer not null, at integer not null, kind text not null, key text not null, body text not null, sum integer not null);
+create table lanes (log integer primary key, settled integer not null, boot integer not null, states text not null, sum integer not null);
+create table alarm (rule text primary key, state text not null, sum integer not null) without rowid;
 create table dropped (point text primary key, readings integer not null) without rowid;
 `;
 
@@ -36,12 +40,56 @@ export interface ClockSegment {
   readonly offset: number;
   readonly estimated: boolean;
 }
+/** All mappings of a boot; a list of a higher version replaces it as a whole. */
+export interface ClockList {
+  readonly boot: number;
+  readonly version: number;
+  readonly segments: readonly ClockSegment[];
+}
+
+/** One boot of the machine, which may see several starts of the daemon. */
+export interface Machine {
+  /** The kernel's name for it; '' where there is none, and then no two starts are known to share one. */
+  readonly id: string;
+  /** The kernel's monotonic time, ms, at which this process's is 0. */
+  readonly origin: number;
+}
+
+/** One start of the daemon, as its log has it. */
+export interface BootInfo {
+  readonly boot: number;
+  /** Ordinal of the log. */
+  readonly log: number;
+  /** Its numbers: first..last. */
+  readonly first: number;
+  readonly last: number;
+  readonly machine: Machine;
+  /** Monotonic ms: its records reach at least to here. */
+  readonly atLast: number;
+  /** It is known for certain what was handed over in it. */
+  readonly proven: boolean;
+  readonly clock: ClockList;
+}
 
 export interface ForwarderState {
   readonly name: string;
   /** Ordinal of the log. */
   readonly log: number;
   readonly state: LaneState;
+}
+
+/**
+ * Lanes and cursors of every forwarder of a log, as one row. It is written with each commit of items, so that any copy
+ * of it, however old, proves the lanes of all numbers up to `settled`, and of cursors what is acknowledged at least.
+ */
+export interface LanesRow {
+  /** Ordinal of the log. */
+  readonly log: number;
+  /** Lanes of all numbers up to here are settled by it. */
+  readonly settled: number;
+  /** That wrote it. */
+  readonly boot: number;
+  readonly states: Readonly<Record<string, LaneState>>;
 }
 
 /** What lies in the runtime directory beside records and notices. */
@@ -51,11 +99,17 @@ export type TailState =
       readonly log: string;
       readonly boot: number;
       readonly inventory: number;
-      readonly clock: readonly ClockSegment[];
+      readonly clock: ClockList;
+      /** First number of the boot. */
+      readonly first: number;
+      readonly machine: Machine;
+      /** Every number of the log up to here was in its file when the segment was begun. */
+      readonly committed?: number;
     }
   | { readonly type: 'lanes'; readonly forwarder: string; readonly state: LaneState }
-  | { readonly type: 'clock'; readonly clock: readonly ClockSegment[] }
-  | { readonly type: 'handed'; readonly forwarder: string; readonly last: number }
+  | { readonly type: 'clock'; readonly clock: ClockList }
+  /** Names its log, which may be older than that of the segment. */
+  | { readonly type: 'handed'; readonly forwarder: string; readonly log: string; readonly lane: Lane; readonly last: number }
   | { readonly type: 'alarm'; readonly rule: string; readonly state: unknown };
 
 export interface BlockRow {
@@ -66,7 +120,20 @@ export interface BlockRow {
   records: number;
   readings: number;
   at_last: number;
+  sum: number;
   body: Buffer;
+}
+
+/** `log` on the wire. */
+export function newLogName(): string {
+  return randomBytes(5).toString('hex');
+}
+/** The log of salvaged records whose lane is not known: everybody gets it from the oldest on. */
+export function salvageLogName(): string {
+  return `s${randomBytes(5).toString('hex').slice(1)}`;
+}
+export function isSalvageLog(name: string): boolean {
+  return name.startsWith('s');
 }
 
 export function bootName(boot: number): string {

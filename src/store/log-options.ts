@@ -1,12 +1,16 @@
 /** What a log is opened with, and what it tells while it is open. */
 import type { Clock } from '../core/clock.ts';
+import type { Machine } from './layout.ts';
 import type { CommitResult, DamagedBlock, TidyResult } from './messages.ts';
+import type { Repair } from './repair-report.ts';
 
 export interface LogOptions {
   readonly stateDir: string;
   readonly runtimeDir?: string | undefined;
   readonly env?: NodeJS.ProcessEnv;
   readonly clock: Clock;
+  /** The boot of the machine; absent where it has no name: no two starts then share what they know of the time. */
+  readonly machine?: Machine | undefined;
   readonly maxSize: number;
   readonly maxAge: number;
   /** Bytes that the file system keeps free; absent: it is not asked. */
@@ -21,12 +25,16 @@ export interface LogEvents {
   committed: [CommitResult];
   /** The first failure of a row of failures; `undefined` when a commit went through again. */
   fault: [string | undefined];
+  /** The database file takes nothing, while commits go on in the write-ahead file; `undefined` when it does again. */
+  checkpoint: [fault: string | undefined];
   /** Units were made, or records taken away for room or age. */
   tidied: [TidyResult];
   /** The first failure of a row to tidy; `undefined` when it went through again. */
   tidyFault: [string | undefined];
   /** A block of the file cannot be read any more; what is behind it goes on. */
   damaged: [block: DamagedBlock];
+  /** A file was damaged and was made anew; what runs goes on. */
+  repaired: [Repair];
   /** Readings that could not be kept because the disk took nothing for too long. */
   overflow: [readings: number];
   /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */

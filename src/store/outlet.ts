@@ -11,8 +11,10 @@ import { FORMATS } from '../codecs/formats.ts';
 import type { StoredNotice } from '../codecs/rows.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LogRecord } from '../core/point.ts';
+import type { ClockBook } from './clock-book.ts';
+import { HandOverPromise, type Party } from './hand-over.ts';
 import { type Lane, Lanes } from './lanes.ts';
-import { bootName, type ClockSegment, type ForwarderState, type TailState } from './layout.ts';
+import { bootName, type ForwarderState, isSalvageLog, type TailState } from './layout.ts';
 import type { Opened } from './messages.ts';
 import type { Recent } from './recent.ts';
 import type { Keeper } from './threads.ts';
@@ -35,6 +37,8 @@ export interface OutBatch {
   readonly payload: string;
   /** Monotonic time of the oldest record; undefined when it was read from the file. */
   readonly oldest: number | undefined;
+  /** `ClockBook.version` that its times are of. */
+  readonly clock: number;
 }
 
 export interface OutNotice {
@@ -60,14 +64,9 @@ export interface LogSide {
   readonly options: { readonly clock: Clock };
   readonly inventoryRevision: number;
   inventoryOf(seq: number): number;
-  /** undefined while the mapping is not committed. */
-  clockOf(seq: number): ClockSegment | undefined;
-  /** Numbers below it have the clock mapping that the file has. */
-  readonly clockSettledBelow: number;
-  /** Changes with every new mapping. */
-  readonly clockVersion: number;
-  /** A batch up to `last` was made: a new mapping may not reach back to it. */
-  contentFixed(last: number): void;
+  readonly clock: ClockBook;
+  /** What is written to the runtime directory now survives a kill. */
+  readonly mirrored: boolean;
   /** Safe from a kill when it returns. */
   mirrorLanes(state: TailState): void;
   cursorMoved(): void;
@@ -81,9 +80,10 @@ interface Part {
   readonly lanes: Lanes;
   /** Last number of a log that grows no more; undefined for the current log. */
   readonly end: number | undefined;
+  readonly promise: HandOverPromise;
 }
 
-export class Outlet {
+export class Outlet implements Party {
   readonly name: string;
   readonly #log: LogSide;
   /** Oldest first; the last one is the current log. */
@@ -108,8 +108,11 @@ export class Outlet {
       const current = ordinal === log.ordinal;
       const saved = known.find((k) => k.log === ordinal);
       // An older log that the forwarder never knew is not owed to one that starts now.
-      const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(from, current ? log.next : last + 1);
-      return { ordinal, name: logName, lanes, end: current ? undefined : last };
+      // What was salvaged without its lanes is owed to everybody.
+      const begin = isSalvageLog(logName) ? 'oldest' : from;
+      const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(begin, current ? log.next : last + 1);
+      const promise = new HandOverPromise(log, lanes, () => this.touch());
+      return { ordinal, name: logName, lanes, end: current ? undefined : last, promise };
     });
     this.#current = this.#parts.at(-1) as Part;
     this.#isNew = !known.some((k) => k.log === log.ordinal);
@@ -179,7 +182,7 @@ export class Outlet {
                 maxReadings,
               );
         if (found === undefined) return undefined;
-        if (found.batch !== undefined) return found.batch;
+        if (found.batch !== undefined) return part.promise.allows(lane, found.batch.last) ? found.batch : undefined;
         // No record has a number in between: alarms, events, other boots, or what was dropped.
         part.lanes.done(lane, found.upTo);
         this.#dirty = true;
@@ -188,12 +191,18 @@ export class Outlet {
     return undefined;
   }
 
-  /** To be called before the client sees the batch: the lane is fixed, and a killed process knows it. */
-  handOver(batch: OutBatch): void {
+  /**
+   * To be called before the client sees the batch: lane and times are fixed, and a killed process knows it.
+   * @returns false when the clock changed since the batch was made: it must not leave, ask for another
+   */
+  handOver(batch: OutBatch): boolean {
+    const { lane, last, clock } = batch;
+    if (clock !== this.#log.clock.version) return false;
     this.#dirty = true;
-    if (batch.log !== this.#current.ordinal) return;
-    if (batch.lane === 'data' && this.#current.lanes.handOver(batch.last))
-      this.#log.mirrorLanes({ type: 'handed', forwarder: this.name, last: batch.last });
+    const part = this.#parts.find((p) => p.ordinal === batch.log);
+    if (part?.lanes.handOver(last, lane))
+      this.#log.mirrorLanes({ type: 'handed', forwarder: this.name, log: part.name, lane, last });
+    return true;
   }
 
   /** The broker acknowledged this very batch, or refused it for good. */
@@ -303,6 +312,12 @@ export class Outlet {
   tailState(): TailState {
     return { type: 'lanes', forwarder: this.name, state: this.#current.lanes.state() };
   }
+  handOvers(): ReturnType<Party['handOvers']> {
+    return this.#parts.map(({ ordinal, lanes }) => ({ log: ordinal, handed: lanes.handedOver(), done: lanes.doneUpTo }));
+  }
+  forgetPromise(): void {
+    for (const { promise } of this.#parts) promise.forget();
+  }
 
   /** Highest number that a lane may send now. */
   #top(part: Part, lane: Lane): number {
@@ -318,7 +333,7 @@ export class Outlet {
     let revision: number | undefined;
     let unknown = false;
     const { records, readings } = log.recent.slice(from, to, maxReadings, (record) => {
-      const segment = log.clockOf(record.seq);
+      const segment = log.clock.of(record.seq);
       if (segment === undefined) {
         unknown = true;
         return false;
@@ -340,7 +355,6 @@ export class Outlet {
     });
     const first = records[0] as LogRecord;
     const last = records.at(-1) as LogRecord;
-    log.contentFixed(last.seq);
     const batch: OutBatch = {
       lane: 'data',
       log: this.#current.ordinal,
@@ -351,6 +365,7 @@ export class Outlet {
       readings,
       payload,
       oldest: first.sample.at,
+      clock: log.clock.version,
     };
     return { batch, upTo: batch.last };
   }
@@ -364,9 +379,9 @@ export class Outlet {
   ): Promise<{ batch?: OutBatch; upTo: number } | undefined> {
     const log = this.#log;
     // A mapping that is not committed yet, or that changed during the reading, would give a number two times.
-    const upTo = Math.min(to, part.end ?? Math.min(log.committed, log.clockSettledBelow - 1));
+    const upTo = Math.min(to, part.end ?? log.committed, log.clock.settledBelow(part.ordinal) - 1);
     if (from > upTo) return undefined;
-    const version = log.clockVersion;
+    const { version } = log.clock;
     const { batch } = await log.keeper.read({
       log: part.ordinal,
       logName: part.name,
@@ -377,8 +392,8 @@ export class Outlet {
       gateway: this.#gateway,
       sent: log.options.clock.wall(),
     });
-    if (part.end === undefined && log.clockVersion !== version) return this.#fromFile(part, lane, from, to, maxReadings);
-    if (part.end === undefined && batch !== undefined) log.contentFixed(batch.last);
-    return batch === undefined ? { upTo } : { batch: { lane, log: part.ordinal, oldest: undefined, ...batch }, upTo: batch.last };
+    if (log.clock.version !== version) return this.#fromFile(part, lane, from, to, maxReadings);
+    if (batch === undefined) return { upTo };
+    return { batch: { lane, log: part.ordinal, oldest: undefined, clock: version, ...batch }, upTo: batch.last };
   }
 }

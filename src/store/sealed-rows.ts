@@ -19,10 +19,12 @@ export const SEALED = {
 } as const;
 export type SealedTable = keyof typeof SEALED;
 export const SEALED_TABLES = Object.keys(SEALED) as SealedTable[];
+/** Of history.db: what never changes of a unit. */
+export const SEALED_UNIT = ['id', 'last', 'boot', 'inventory', 'at_first', 'at_last', 'first_part', 'parts'] as const;
 
 type Plain = number | string;
 
-export function rowSum(table: SealedTable, ...values: readonly Plain[]): number {
+export function rowSum(table: SealedTable | 'unit', ...values: readonly Plain[]): number {
   return crc32(JSON.stringify([table, ...values]));
 }
 

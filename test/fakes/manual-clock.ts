@@ -24,6 +24,11 @@ export class ManualClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
+  /** Somebody sets the system clock. */
+  step(ms: number): void {
+    this.#wall += ms;
+  }
+
   /** Runs the timers that fall due on the way, in order, and lets promises settle after each. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;

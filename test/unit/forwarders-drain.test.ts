@@ -23,7 +23,7 @@ function site(maxReadings: number, maxAge: number) {
       return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, payload: '{}', oldest: 0 };
     },
     notices: async () => [],
-    handOver: () => {},
+    handOver: () => true,
     done: () => {},
   };
   const drain = new Drain(

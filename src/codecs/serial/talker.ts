@@ -8,6 +8,7 @@ import { ABSENT, GOOD } from '../../core/reasons.ts';
 import { BinaryDecoder } from './binary-decoder.ts';
 import { createFramer } from './framer.ts';
 import { NmeaDecoder } from './nmea.ts';
+import { NmeaTime } from './nmea-time.ts';
 import { CsvDecoder, JsonDecoder, KeyValueDecoder, RegexDecoder } from './text-decoders.ts';
 import type { DecodeConfig, Decoder, FrameConfig, Framer, PointConfig, TalkerConfig } from './types.ts';
 import { isScaled, toReading } from './values.ts';
@@ -65,14 +66,21 @@ export class Talker {
   private readonly framer: Framer;
   private readonly decoder: Decoder;
   private readonly binary: boolean;
+  private readonly time: NmeaTime | undefined;
+  private readonly onTime: ((utc: number, at: number) => void) | undefined;
   private readonly groups = new Map<string, Group>();
   private readonly counts = { frames: 0, otherFrames: 0, crcErrors: 0, badFrames: 0 };
 
-  /** @throws SluiceError config-invalid for a pattern that is none */
-  constructor(config: TalkerConfig) {
+  /**
+   * @param onTime told what time an NMEA device says it is, and when the sentence had arrived
+   * @throws SluiceError config-invalid for a pattern that is none
+   */
+  constructor(config: TalkerConfig, onTime?: (utc: number, at: number) => void) {
     this.framer = createFramer(framingOf(config));
     this.decoder = createDecoder(config);
     this.binary = config.decode.type === 'binary';
+    this.time = onTime !== undefined && config.decode.type === 'nmea' ? new NmeaTime() : undefined;
+    this.onTime = onTime;
     const members = Map.groupBy(config.points, ([name, point]) => groupOf(config.decode, name, point));
     for (const [group, points] of members)
       this.groups.set(group, {
@@ -102,6 +110,8 @@ export class Talker {
   }
 
   private decode(frame: Uint8Array, at: number): Sample | undefined {
+    const utc = this.time?.push(frame);
+    if (utc !== undefined) this.onTime?.(utc, at);
     const decoded = this.decoder.decode(frame);
     if (decoded.kind === 'refused') {
       if (decoded.cause === 'crc') this.counts.crcErrors++;

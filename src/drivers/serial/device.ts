@@ -41,6 +41,8 @@ export interface DeviceContext {
   readonly emit: SampleSink;
   /** Whether the port is open, for the reason and the words of silence. */
   readonly isOpen: () => boolean;
+  /** The device said what time it is: UTC ms, monotonic ms of the arrival. */
+  readonly onTime?: (utc: number, at: number) => void;
 }
 
 export class SerialDevice {
@@ -63,7 +65,7 @@ export class SerialDevice {
     this.name = config.device;
     this.settings = settings;
     this.context = context;
-    this.talker = new Talker(config);
+    this.talker = new Talker(config, context.onTime);
     this.shapes = this.talker.shapes;
     this.tracks = new Map(
       this.shapes.map((shape) => [shape, { shape, lastFrame: 0, due: Number.NEGATIVE_INFINITY, silent: false }]),

@@ -1,7 +1,8 @@
 /** The `serial` protocol: what the registry lists. */
 import { widthOf } from '../../codecs/serial/binary-decoder.ts';
 import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
-import { framingOf, sourceOf } from '../../codecs/serial/talker.ts';
+import { NMEA_GPS_SENTENCES } from '../../codecs/serial/nmea-time.ts';
+import { framingOf, groupOf, sourceOf } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -19,6 +20,8 @@ export interface SerialContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
+  /** The time of an NMEA device with a fix: UTC ms, and the monotonic ms at which the sentence had arrived. */
+  readonly onTime?: (device: string, utc: number, at: number) => void;
   /** 0..1; Math.random when absent. */
   readonly random?: () => number;
   /** Another way to a port, for tests. */
@@ -37,7 +40,7 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
   const [device, another] = devices;
   if (device === undefined || another !== undefined)
     throw new SluiceError('config-invalid', `the serial bus ${bus.name} needs exactly one device, it has ${devices.length}`);
-  const { clock, logger, emit } = context;
+  const { clock, logger, emit, onTime } = context;
   const settings = bus.settings as SerialBusSettings;
   const log = logger.child({ bus: bus.name });
   let running: SerialBus | undefined;
@@ -47,6 +50,7 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
     logger: log,
     emit,
     isOpen,
+    onTime: (utc, at) => onTime?.(device.name, utc, at),
   });
   const { random = Math.random, open = openPort } = context;
   running = new SerialBus(bus.name, settings, talker, { clock, logger: log, random, open });
@@ -91,6 +95,14 @@ function checkDevice(device: ResolvedDevice): Fault[] {
   return faults;
 }
 
+function clockFault(device: ResolvedDevice): string | undefined {
+  const { decode } = device.settings as SerialDeviceSettings;
+  if (decode.type !== 'nmea') return `${device.name} is no GPS: a device with \`decode: {type: nmea}\` tells the time`;
+  const sentences = [...device.points].map(([name, point]) => groupOf(decode, name, point as SerialPointSettings));
+  if (sentences.length === 0 || sentences.some((s) => NMEA_GPS_SENTENCES.includes(s))) return undefined;
+  return `${device.name} has points of ${[...new Set(sentences)].join(', ')} only, so it looks like no GPS: the time is in RMC and ZDA; give it a point of one of them, for example \`utc: {from: RMC.dateTime, type: string}\``;
+}
+
 export const serial = {
   protocol: 'serial',
   family: 'serial',
@@ -102,5 +114,6 @@ export const serial = {
   // One talker a line: whoever talks next is not told apart.
   address: () => undefined,
   checkDevice,
+  clockFault,
   create,
 } satisfies DriverKind & { create: typeof create };

@@ -1,0 +1,107 @@
+/** Tells changes of the clock as the event `clock`: the first at once, then at most one a minute with what came since. */
+import type { Clock } from '../core/clock.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import type { BootMoved, ClockMove } from '../store/clock-book.ts';
+import { bootName } from '../store/layout.ts';
+import type { ClockChange } from './clock-watch.ts';
+
+const EVERY = 60_000;
+/** Earlier boots that one event names; the others are counted. */
+const NAMED = 20;
+
+interface Side {
+  readonly clock: Clock;
+  readonly tell: (event: GatewayEvent) => void;
+  /** Name of a log by its ordinal. */
+  readonly logName: (ordinal: number) => string;
+  /** This boot, and the ordinal of its log. */
+  readonly boot: number;
+  readonly log: number;
+}
+
+export class ClockReport {
+  readonly #side: Side;
+  #changes: ClockChange[] = [];
+  #steps = 0;
+  #moves = new Map<number, BootMoved>();
+  #fromSeq = 0;
+  #tight = false;
+  #coarse = false;
+  #cancel: (() => void) | undefined;
+
+  constructor(side: Side) {
+    this.#side = side;
+  }
+
+  took(change: ClockChange, move: ClockMove): void {
+    const [first] = this.#changes;
+    this.#changes = first === undefined ? [change] : [first, change];
+    this.#steps++;
+    for (const moved of move.moved) this.#moves.set(moved.boot, moved);
+    this.#fromSeq = move.fromSeq;
+    this.#tight ||= move.tight;
+    this.#coarse ||= move.coarse;
+    if (this.#cancel === undefined) this.#report();
+  }
+
+  /** The log was opened: what this start knew gave earlier boots their times. */
+  began(watch: { readonly known: boolean; readonly offset: number; status(): { source: string } }, move: ClockMove): void {
+    if (!move.moved.some((m) => m.boot !== this.#side.boot)) return;
+    this.took({ ...{ offset: watch.offset, known: watch.known, wasKnown: false, step: 0 }, source: watch.status().source }, move);
+  }
+
+  fault(message: string): void {
+    this.#side.tell({ event: 'clock', severity: 'warning', message, data: { known: false } });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+  }
+
+  #report(): void {
+    const [first] = this.#changes;
+    const last = this.#changes.at(-1);
+    this.#cancel = this.#side.clock.after(EVERY, () => {
+      this.#cancel = undefined;
+      if (this.#changes.length > 0) this.#report();
+    });
+    if (first === undefined || last === undefined) return;
+    const { boot, log, logName } = this.#side;
+    const own = this.#moves.get(boot);
+    const earlier = [...this.#moves.values()].filter((m) => m.boot !== boot);
+    const data: Record<string, string | number | boolean> = {
+      ...{ log: logName(log), boot: bootName(boot), last: own?.last ?? this.#fromSeq - 1, offset: own?.offset ?? last.step },
+      ...{ known: last.known, source: last.source, steps: this.#steps, boots: earlier.length },
+    };
+    for (const m of earlier.slice(-NAMED)) {
+      data[`${bootName(m.boot)}.log`] = logName(m.log);
+      data[`${bootName(m.boot)}.last`] = m.last;
+      data[`${bootName(m.boot)}.offset`] = m.offset;
+      data[`${bootName(m.boot)}.estimated`] = m.estimated;
+    }
+    const words = [
+      wordsOf(first, last, this.#steps),
+      ...(this.#tight
+        ? [
+            'Earlier starts without a clock lasted longer than there is room before this one: their times overlap what came before them.',
+          ]
+        : []),
+      ...(this.#coarse
+        ? ['It changed more often than is kept apart: some times are marked as estimated instead of corrected.']
+        : []),
+    ];
+    const severity = last.known && !this.#tight && !this.#coarse ? 'info' : 'warning';
+    this.#changes = [];
+    this.#steps = 0;
+    this.#moves = new Map();
+    this.#tight = false;
+    this.#coarse = false;
+    this.#side.tell({ event: 'clock', severity, message: words.join(' '), data });
+  }
+}
+
+function wordsOf(first: ClockChange, last: ClockChange, steps: number): string {
+  if (last.known && !first.wasKnown) return `The clock became known: ${last.source}.`;
+  if (!last.known && first.wasKnown) return `The clock is not known any more: ${last.source}.`;
+  return steps === 1 ? 'The clock stepped.' : `The clock stepped ${steps} times.`;
+}

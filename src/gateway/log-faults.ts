@@ -22,6 +22,8 @@ export class LogFaults {
   /** What fails now: commits, or bringing them into the database file. */
   readonly #now = new Map<'commit' | 'checkpoint', string>();
   #since: number | undefined;
+  /** It works again, since then; whether it goes on doing so is waited for. */
+  #wellFrom: number | undefined;
   #notKeptBefore = 0;
   #failures = 0;
   #cancel: (() => void) | undefined;
@@ -35,8 +37,8 @@ export class LogFaults {
 
   /** Since the start: how often it began, and for how long it lasted, milliseconds. */
   get totals(): { readonly faults: number; readonly time: number } {
-    const since = this.#since === undefined ? 0 : this.#options.clock.monotonic() - this.#since;
-    return { faults: this.#begun, time: this.#past + since };
+    const now = this.#wellFrom ?? this.#options.clock.monotonic();
+    return { faults: this.#begun, time: this.#past + (this.#since === undefined ? 0 : now - this.#since) };
   }
 
   /** @param fault undefined: it works again */
@@ -48,6 +50,7 @@ export class LogFaults {
     }
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#wellFrom = undefined;
     if (this.#now.size === 0) this.#wellSoon();
     else if (this.#since === undefined) this.#begin(what, fault as string);
   }
@@ -72,16 +75,18 @@ export class LogFaults {
   #wellSoon(): void {
     const { clock } = this.#options;
     if (this.#since === undefined) return;
-    const end = clock.monotonic();
-    this.#cancel = clock.after(WELL, () => this.#ended(end));
+    this.#wellFrom = clock.monotonic();
+    this.#cancel = clock.after(WELL, () => this.#ended());
   }
 
-  #ended(end: number): void {
+  #ended(): void {
     const { logger, event, notKept } = this.#options;
-    const time = end - (this.#since ?? end);
+    const before = this.#past;
+    this.#past = this.totals.time;
+    const time = this.#past - before;
     this.#since = undefined;
+    this.#wellFrom = undefined;
     this.#cancel = undefined;
-    this.#past += time;
     const lost = notKept() - this.#notKeptBefore;
     const data = { writable: true, seconds: Math.round(time / 1000), failures: this.#failures, notKept: lost };
     this.#failures = 0;

@@ -37,6 +37,13 @@ export function walLength(maxSize: number): number {
 /** The files were removed or replaced: what is written now is lost at the next start. Ends the thread. */
 export class WalGone extends SluiceError {}
 
+/** sqlite.org/pragma.html#pragma_wal_checkpoint */
+interface Checkpointed {
+  readonly busy: number;
+  readonly log: number;
+  readonly checkpointed: number;
+}
+
 export class WriteAhead {
   readonly #db: Database.Database;
   readonly #file: string;
@@ -51,6 +58,8 @@ export class WriteAhead {
   #end = 0;
   /** Bytes of the latest commit. */
   #grown = 0;
+  /** How long the file was when readers were last waited for. */
+  #pressed = 0;
   /** What was handed to the kernel and not confirmed, with its place. Bounded by one commit. */
   #unsure: { readonly bytes: Buffer; readonly at: number } | undefined;
   #fault: string | undefined;
@@ -71,7 +80,7 @@ export class WriteAhead {
   /** To be called before each transaction. @throws while the disk takes nothing: SQLite is not asked then */
   ready(): void {
     if (this.#unsure !== undefined) this.#writeAgain(this.#unsure);
-    if (this.#end > this.#target * REFUSE)
+    if (this.#end > this.#target * REFUSE && !this.#checkpoint(true))
       throw new SluiceError(
         'log-write',
         `${this.#file}-wal has ${this.#end} bytes and cannot be brought into the database file: ${this.#fault ?? 'another program reads the log without an end, close it'}`,
@@ -100,8 +109,11 @@ export class WriteAhead {
   /** To be called after a commit was reported: keeps length and content in bounds. @returns what is wrong with the database file */
   tend(): string | undefined {
     if (this.#fd === undefined || this.#unsure !== undefined) return this.#fault;
-    if (this.#end + AHEAD + this.#grown > this.#target) this.#checkpoint();
-    else this.#growAhead(this.#fd);
+    if (this.#end + AHEAD + this.#grown > this.#target) {
+      const press = this.#end > Math.max(this.#target * PRESS, this.#pressed + this.#target / 2);
+      if (this.#checkpoint(press)) this.#pressed = 0;
+      else if (press) this.#pressed = this.#end;
+    } else this.#growAhead(this.#fd);
     return this.#fault;
   }
 
@@ -124,7 +136,7 @@ export class WriteAhead {
   }
 
   #frames(): number {
-    const [row] = this.#db.pragma('wal_checkpoint(NOOP)') as { log: number }[];
+    const [row] = this.#db.pragma('wal_checkpoint(NOOP)') as Checkpointed[];
     return Math.max(0, row?.log ?? 0);
   }
 
@@ -169,14 +181,16 @@ export class WriteAhead {
     }
   }
 
-  #checkpoint(): void {
-    const press = this.#end > this.#target * PRESS;
+  /** @param press waits for readers @returns whether the next commit can begin the file anew */
+  #checkpoint(press: boolean): boolean {
     try {
       if (press) this.#db.pragma(`busy_timeout = ${PATIENCE}`);
-      this.#db.pragma(`wal_checkpoint(${press ? 'RESTART' : 'PASSIVE'})`);
+      const [row] = this.#db.pragma(`wal_checkpoint(${press ? 'RESTART' : 'PASSIVE'})`) as Checkpointed[];
       this.#fault = undefined;
+      return row?.busy === 0 && row.log === row.checkpointed;
     } catch (thrown) {
       this.#fault = toError(thrown).message;
+      return false;
     } finally {
       if (press) this.#db.pragma(`busy_timeout = ${BUSY}`);
     }

@@ -1,0 +1,276 @@
+/**
+ * Faults of the disk under a running gateway: it goes on polling, alarming and forwarding, says what is wrong, recovers
+ * by itself, and in the end every reading is upstream exactly once. What must not wait for the disk is judged by order:
+ * it arrives while no commit ends.
+ */
+import assert from 'node:assert/strict';
+import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { request } from '../../src/admin/client.ts';
+import type { GatewayStatus, ReadyReport } from '../../src/admin/target.ts';
+import { LOG_FILE } from '../../src/store/layout.ts';
+import { type AcceptedRecord, Consumer } from '../fakes/consumer.ts';
+import { inject } from '../fakes/injected-fault.ts';
+import { loopDisk, mayMount, run } from '../fakes/loop-disk.ts';
+import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
+import { Peek } from '../fakes/mqtt-peek.ts';
+import { SettableDevice } from '../fakes/settable-device.ts';
+import { type Gateway, makeGateway } from '../fakes/start-gateway.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+
+interface Site {
+  readonly gateway: Gateway;
+  readonly subscriber: Subscriber;
+  readonly device: SettableDevice;
+  readonly stateDir: string;
+  /** A subscriber of the embedded broker. */
+  local(): Promise<Peek>;
+}
+
+async function site(t: TestContext, stateDir?: string): Promise<Site | undefined> {
+  const device = await SettableDevice.start(t);
+  const broker = device && (await Mosquitto.start(t));
+  const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/#']));
+  if (device === undefined || broker === undefined || subscriber === undefined) return undefined;
+  const gateway = makeGateway(t, (g) =>
+    `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices: {d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}}}}
+rules:
+  high: {point: d1.n, above: 5}
+buffer: {commitEvery: 100ms, maxSize: 1MB, minFree: 0MB}
+broker: {listen: {port: 0}}
+forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${broker.port}', batch: {maxAge: 50ms}}}
+`.replaceAll(g.stateDir, stateDir ?? g.stateDir),
+  );
+  return {
+    gateway,
+    subscriber,
+    device,
+    stateDir: stateDir ?? gateway.stateDir,
+    local: async () => {
+      const address = await waitFor('the embedded broker', async () => (await statusOf(gateway, stateDir)).broker?.address);
+      return Peek.start(t, address.port);
+    },
+  };
+}
+const socketOf = (gateway: Gateway, stateDir = gateway.stateDir) => path.join(stateDir, 'sluice.sock');
+const statusOf = (gateway: Gateway, stateDir?: string) =>
+  request(socketOf(gateway, stateDir), 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+
+const accepted = (s: Site): AcceptedRecord[] => [...new Consumer().feedAll(s.subscriber.messages()).accepted.values()];
+const records = (s: Site) => accepted(s).filter((r) => r.kind === 'data' || r.kind === 'history');
+
+async function up(s: Site): Promise<void> {
+  s.gateway.start();
+  await s.gateway.waitForLog(/The gateway is running/);
+  const before = records(s).length;
+  await waitFor('readings upstream', () => records(s).length > before + 3);
+}
+
+/** Alarms and readings pass while nothing is committed. */
+async function goesOn(s: Site, local: Peek): Promise<void> {
+  const { commits } = (await statusOf(s.gateway, s.stateDir)).log;
+  const upstream = () => accepted(s).filter((r) => r.kind === 'alarm').length;
+  const here = () => local.messages.filter((m) => /alarm\/high$/.test(m.topic) && !m.retained).length;
+  for (const value of [10, 1]) {
+    const before = { upstream: upstream(), here: here(), records: records(s).length };
+    await s.device.set(0, value);
+    await waitFor('the alarm at the embedded broker', () => here() > before.here);
+    await waitFor('the alarm upstream', () => upstream() > before.upstream);
+    await waitFor('readings upstream', () => records(s).length > before.records + 3);
+  }
+  assert.equal((await statusOf(s.gateway, s.stateDir)).log.commits, commits, 'nothing was committed meanwhile');
+}
+
+async function says(s: Site, pattern: RegExp): Promise<void> {
+  await waitFor(`a fault like ${pattern}`, async () =>
+    (await statusOf(s.gateway, s.stateDir)).log.faults.some((f) => pattern.test(f)),
+  );
+  const ready = (await request(socketOf(s.gateway, s.stateDir), 'GET', '/readyz')) as ReadyReport;
+  assert.ok(ready.reasons.some((reason) => pattern.test(reason)));
+}
+/** Compaction, which may wait a minute before it tries again, is not waited for. */
+const recovered = (s: Site) =>
+  waitFor(
+    'the log to be well',
+    async () =>
+      (await statusOf(s.gateway, s.stateDir)).log.faults.every((fault) => fault.startsWith('the history of the log cannot')),
+    { timeout: 60_000 },
+  );
+
+/** Every number up to the last one is upstream, once, as a record, an alarm or an event. */
+async function complete(s: Site): Promise<void> {
+  const consumer = new Consumer().feedAll(s.subscriber.messages());
+  assert.deepEqual(consumer.judge(), []);
+  const all = [...consumer.accepted.values()].sort((a, b) => a.seq - b.seq);
+  assert.equal(new Set(all.map((r) => r.log)).size, 1);
+  const boots = Map.groupBy(all, (r) => r.boot);
+  assert.ok(all.length > 20);
+  const missing: number[] = [];
+  for (let i = 1; i < all.length; i++) {
+    const [one, next] = [all[i - 1] as AcceptedRecord, all[i] as AcceptedRecord];
+    // Behind a kill the rest of the lease is skipped.
+    if (next.seq !== one.seq + 1 && !(boots.size > 1 && next.seq - one.seq > 40_000)) missing.push(one.seq + 1);
+  }
+  assert.deepEqual(missing, [], 'numbers that are nowhere');
+}
+
+const logEvents = (s: Site) =>
+  s.subscriber
+    .messages()
+    .filter((m) => m.topic === 'sluice/g1/event')
+    .map((m) => JSON.parse(m.payload) as { seq: number; event: string; data: Record<string, unknown> })
+    .filter((e) => e.event === 'log')
+    .filter((e, i, all) => all.findIndex((x) => x.seq === e.seq) === i);
+
+test('errors of the disk: readings and alarms go on, every fault is told, nothing is lost or doubled', {
+  timeout: 240_000,
+}, async (t) => {
+  const s = await site(t);
+  if (s === undefined) return;
+  await up(s);
+  const local = await s.local();
+  const wal = `${path.join(s.stateDir, LOG_FILE)}-wal`;
+  for (const [calls, word] of [
+    ['fdatasync:error=EIO', /cannot be written: .*(EIO|i\/o error)/],
+    ['pwrite64:error=EIO', /cannot be written: disk I\/O error/],
+    ['pwrite64:error=ENOSPC', /cannot be written: database or disk is full/],
+    // Two of three: what SQLite has taken and the disk has not comes again and again.
+    ['fdatasync:error=ENOSPC', /cannot be written: .*ENOSPC/],
+  ] as const) {
+    const fault = await inject(t, s.gateway.pid, calls, wal);
+    if (fault === undefined) return;
+    await says(s, word);
+    await goesOn(s, local);
+    await fault.end();
+    await recovered(s);
+  }
+  const now = await statusOf(s.gateway);
+  assert.equal(now.log.dropped, 0);
+  assert.ok(now.log.writeFaults >= 1 && now.log.writeFaultTime > 0);
+  await waitFor('the end of the fault to be told', () => logEvents(s).some((e) => e.data.writable === true));
+  const told = logEvents(s).map((e) => e.data.writable);
+  assert.deepEqual(
+    told,
+    told.map((_, i) => i % 2 === 1),
+    'begin and end by turns, each once',
+  );
+  assert.ok(logEvents(s).every((e) => e.data.writable === false || (e.data.notKept === 0 && Number(e.data.failures) > 0)));
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a disk that fails every other time, and a kill between: every reading is there once', { timeout: 120_000 }, async (t) => {
+  const s = await site(t);
+  if (s === undefined) return;
+  await up(s);
+  const wal = `${path.join(s.stateDir, LOG_FILE)}-wal`;
+  const fault = await inject(t, s.gateway.pid, 'fdatasync:error=EIO:when=3+3', wal);
+  if (fault === undefined) return;
+  const { commits } = (await status(s.gateway)).log;
+  await waitFor('failures', async () => (await status(s.gateway)).log.faults.length > 0);
+  await waitFor('commits between them', async () => (await status(s.gateway)).log.commits > commits + 2);
+  await waitFor('a failure again', async () => (await status(s.gateway)).log.faults.length > 0);
+  // What SQLite has, but the disk did not confirm, is in the runtime directory as well.
+  await s.gateway.kill();
+  await fault.end();
+  await up(s);
+  assert.deepEqual((await status(s.gateway)).log.faults, []);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a database file that takes nothing: commits go on in the write-ahead file, and it is told', {
+  timeout: 120_000,
+}, async (t) => {
+  const s = await site(t);
+  if (s === undefined) return;
+  await up(s);
+  const fault = await inject(t, s.gateway.pid, 'pwrite64,fsync:error=EIO', path.join(s.stateDir, LOG_FILE));
+  if (fault === undefined) return;
+  await says(s, /log's file takes nothing.*disk I\/O error/);
+  const { commits } = (await status(s.gateway)).log;
+  await waitFor('commits', async () => (await status(s.gateway)).log.commits > commits + 3);
+  await fault.end();
+  await recovered(s);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 120_000 }, async (t) => {
+  const s = await site(t);
+  if (s === undefined) return;
+  await up(s);
+  const local = await s.local();
+  const wal = `${path.join(s.stateDir, LOG_FILE)}-wal`;
+  const fault = await inject(t, s.gateway.pid, 'fdatasync:delay_enter=60000000', wal);
+  if (fault === undefined) return;
+  const before = (await status(s.gateway)).log;
+  await waitFor('readings to wait for the disk', async () => {
+    const { log } = await status(s.gateway);
+    return log.commits === before.commits + 1 ? undefined : log.pending > 20;
+  });
+  await goesOn(s, local);
+  await fault.end();
+  const { commits } = (await status(s.gateway)).log;
+  await waitFor('commits', async () => (await status(s.gateway)).log.commits > commits + 1, { timeout: 70_000 });
+  assert.deepEqual((await status(s.gateway)).log.faults, []);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a full file system: goes on from memory, says so, recovers when there is room', { timeout: 120_000 }, async (t) => {
+  if (!mayMount(t)) return;
+  const disk = loopDisk(t, 'full', 8);
+  const s = await site(t, path.join(disk, 'state'));
+  if (s === undefined) return;
+  await up(s);
+  const local = await s.local();
+  const ballast = path.join(disk, 'ballast');
+  const file = openSync(ballast, 'w');
+  assert.throws(
+    () => {
+      for (const piece = Buffer.alloc(4096, 1); ; ) writeSync(file, piece);
+    },
+    { code: 'ENOSPC' },
+  );
+  fsyncSync(file);
+  closeSync(file);
+  await says(s, /disk is full|takes nothing/);
+  await waitFor('commits to fail', async () =>
+    (await statusOf(s.gateway, s.stateDir)).log.faults.some((f) => /cannot be written/.test(f)),
+  );
+  await goesOn(s, local);
+  rmSync(ballast);
+  await recovered(s);
+  assert.equal((await statusOf(s.gateway, s.stateDir)).log.dropped, 0);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a file system that turned read-only: goes on from memory; after it was mounted anew everything is there', {
+  timeout: 120_000,
+}, async (t) => {
+  if (!mayMount(t)) return;
+  const disk = loopDisk(t, 'readonly', 8);
+  const s = await site(t, path.join(disk, 'state'));
+  if (s === undefined) return;
+  await up(s);
+  const local = await s.local();
+  // What the kernel does on its own when a card fails. Only a new mount makes it writable again.
+  run('mount', '-o', 'remount,abort', disk);
+  await says(s, /cannot be written/);
+  await goesOn(s, local);
+  await s.gateway.kill();
+  run('umount', disk);
+  run('mount', '-o', 'loop', path.join(path.dirname(disk), 'disk.img'), disk);
+  await up(s);
+  await recovered(s);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});

@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { silentLogger } from '../../src/core/logger.ts';
+import type { GatewayEvent } from '../../src/core/ports.ts';
+import { LogFaults } from '../../src/gateway/log-faults.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+
+test('a fault is told once when it begins and once when it is over; what comes back soon is the same one', async () => {
+  const clock = new ManualClock();
+  const events: GatewayEvent[] = [];
+  let notKept = 5;
+  const faults = new LogFaults({ clock, logger: silentLogger, event: (e) => events.push(e), notKept: () => notKept });
+  faults.changed('commit', 'EIO');
+  await clock.advance(4000);
+  faults.changed('checkpoint', 'EIO');
+  faults.changed('commit', undefined);
+  await clock.advance(60_000);
+  assert.equal(events.length, 1, 'the other one is still there');
+  notKept = 8;
+  faults.changed('checkpoint', undefined);
+  await clock.advance(9000);
+  assert.equal(faults.totals.time, 64_000, 'waiting whether it stays well is no fault');
+  faults.changed('commit', 'EIO');
+  await clock.advance(1000);
+  faults.changed('commit', undefined);
+  await clock.advance(10_000);
+  assert.deepEqual(
+    events.map((e) => [e.event, e.severity, e.data]),
+    [
+      ['log', 'critical', { writable: false, fault: 'EIO' }],
+      ['log', 'info', { writable: true, seconds: 74, failures: 3, notKept: 3 }],
+    ],
+  );
+  assert.deepEqual(faults.totals, { faults: 1, time: 74_000 });
+  faults.changed('commit', 'EROFS');
+  assert.equal(events.length, 3);
+  assert.equal(faults.totals.faults, 2);
+});

@@ -7,7 +7,6 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { Lanes } from '../../src/store/lanes.ts';
-import { Log } from '../../src/store/log.ts';
 import { Mirror } from '../../src/store/mirror.ts';
 import { Outlet } from '../../src/store/outlet.ts';
 import { scratch } from '../fakes/scratch.ts';
@@ -46,6 +45,7 @@ const OPERATIONS: readonly (readonly [weight: number, step: Step])[] = [
   [20, (w) => w.saveAlarm()],
   [12, (w) => w.add(some(w))],
   [6, (w) => w.remove(some(w))],
+  [15, (w) => w.compact()],
   [3, (w) => w.close()],
   [8, (w) => w.kill()],
   [7, (w) => w.powerCut()],
@@ -125,6 +125,8 @@ test('and the runs met everything', { skip: SEED !== undefined && 'one seed' }, 
     'send',
     'ack',
     'refuse',
+    'compact',
+    'unit',
     'kill',
     'powerCut',
     'loseState',
@@ -149,7 +151,7 @@ const MUTATIONS: readonly { readonly words: string; readonly of: object; readonl
   { words: 'cursor and lanes are not saved', of: Outlet.prototype, name: 'takeStates', to: () => [] },
   { words: 'a hand-over does not fix the lane', of: Lanes.prototype, name: 'handOver', to: () => false },
   { words: 'the beginning of a commit does not fix the lane', of: Lanes.prototype, name: 'commitBegins', to: () => undefined },
-  { words: 'a new mapping reaches back to what was sent', of: Log.prototype, name: 'contentFixed', to: () => undefined },
+  { words: 'a new mapping reaches back to what was sent', of: Lanes.prototype, name: 'handedOver', to: () => [] },
 ];
 /** Runs until the fault has to be found. */
 const TRIES = 60;

@@ -5,14 +5,14 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
-import { parseDuration } from '../core/units.ts';
 import { isLocalHost } from './host-check.ts';
-import { MAX_BODY, MAX_EXPORTS, MAX_POINTS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
+import { MAX_BODY, MAX_EXPORTS, MAX_HISTORIES, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
 import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
+import { exportQuery, historyQuery } from './queries.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
-import type { AdminTarget, ExportQuery } from './target.ts';
+import type { AdminTarget, ExportQuery, HistoryQuery } from './target.ts';
 
 export type Listener = 'socket' | 'http';
 
@@ -30,6 +30,7 @@ export class Api {
   readonly #routes: Readonly<Record<string, Route>>;
   readonly #tails = new Set<ServerResponse>();
   #exports = 0;
+  #histories = 0;
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
     this.#target = target;
@@ -42,6 +43,7 @@ export class Api {
       '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
       '/api/v1/tail': { GET: ({ res }) => this.#tail(res) },
       '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#clock.wall())) },
+      '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#clock.wall())) },
       '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
       '/api/v1/reload': { POST: async ({ res }) => sendJson(res, 200, await this.#target.reload()) },
     };
@@ -112,6 +114,17 @@ export class Api {
       this.#tails.delete(res);
       unsubscribe();
     });
+  }
+
+  async #history(res: ServerResponse, query: HistoryQuery): Promise<void> {
+    if (this.#histories >= MAX_HISTORIES)
+      throw new HttpError(503, 'busy', `at most ${MAX_HISTORIES} history queries run at one time; try again`);
+    this.#histories++;
+    try {
+      sendJson(res, 200, await this.#target.history(query));
+    } finally {
+      this.#histories--;
+    }
   }
 
   async #export(res: ServerResponse, query: ExportQuery): Promise<void> {
@@ -206,38 +219,4 @@ function word(body: Readonly<Record<string, unknown>>, key: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 200)
     throw new HttpError(400, 'request-invalid', `the body needs "${key}", a text`);
   return value;
-}
-
-function exportQuery(url: URL, now: number): ExportQuery {
-  const known = new Set(['from', 'to', 'points', 'format']);
-  for (const key of url.searchParams.keys())
-    if (!known.has(key)) throw new HttpError(400, 'request-invalid', `an export knows from, to, points and format, not "${key}"`);
-  const format = url.searchParams.get('format') ?? 'csv';
-  if (format !== 'csv' && format !== 'jsonl') throw new HttpError(400, 'request-invalid', 'format is csv or jsonl');
-  const points = url.searchParams
-    .get('points')
-    ?.split(',')
-    .filter((p) => p !== '');
-  if (points !== undefined && points.length > MAX_POINTS)
-    throw new HttpError(400, 'request-invalid', `at most ${MAX_POINTS} points; leave the list out for all`);
-  return {
-    format,
-    points: points?.length === 0 ? undefined : points,
-    from: timeOf(url.searchParams.get('from'), 'from', now),
-    to: timeOf(url.searchParams.get('to'), 'to', now),
-  };
-}
-
-/** `2026-11-25T10:00:00Z`, UTC milliseconds, or a duration before now: `24h`. */
-function timeOf(text: string | null, key: string, now: number): number | undefined {
-  if (text === null || text === '') return undefined;
-  const ago = parseDuration(text);
-  const time = ago !== undefined ? now - ago : /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (!Number.isFinite(time))
-    throw new HttpError(
-      400,
-      'request-invalid',
-      `${key} is no time: write 2026-11-25T10:00:00Z, UTC milliseconds, or 24h for a day ago`,
-    );
-  return time;
 }

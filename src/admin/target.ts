@@ -22,6 +22,8 @@ export interface AdminTarget {
   reload(): Promise<ReloadReply>;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
   export(query: ExportQuery): AsyncIterable<string>;
+  /** What the log has of one point. Rejects with `not-found` for a point it never had. */
+  history(query: HistoryQuery): Promise<HistoryReply>;
 }
 
 export interface ReadyReport {
@@ -44,8 +46,14 @@ export interface GatewayStatus {
   };
   readonly clock: {
     readonly known: boolean;
-    /** Where the time comes from, for people: `ntp`, `rtc`, `build date`, … */
+    /** Where the time comes from, or why it is not known, for people. */
     readonly source: string;
+    /** The system clock minus `gateway.time`, ms: 0 while the system clock is the source. */
+    readonly systemOffset: number;
+    /** Since when it is known, or not; UTC ms as known now. */
+    readonly since: number;
+    /** Changes of the time since the daemon started. */
+    readonly steps: number;
   };
   readonly buses: readonly BusStatus[];
   readonly log: LogStatus;
@@ -76,8 +84,32 @@ export interface LogStatus {
   readonly thinned: number;
   readonly removed: number;
   readonly aged: number;
+  /** Since the start: how often the log could not be written, and for how long altogether, milliseconds. */
+  readonly writeFaults: number;
+  readonly writeFaultTime: number;
   /** What is wrong, in words; empty when nothing is. */
   readonly faults: readonly string[];
+  /** Files that were damaged or not the newest, since the start; the newest eight. */
+  readonly salvage: readonly SalvageStatus[];
+  /** Since the start: how often that was, records that came back, records that did not. */
+  readonly salvages: number;
+  readonly salvagedRecords: number;
+  readonly lostRecords: number;
+}
+
+export interface SalvageStatus {
+  readonly time: number;
+  readonly file: string;
+  readonly why: string;
+  /** Where the damaged file lies. */
+  readonly quarantine: string | null;
+  /** What came back. */
+  readonly records: number;
+  readonly notices: number;
+  /** Of which only the heads of their blocks were left. */
+  readonly lostRecords: number;
+  /** Ranges of numbers of which nothing is left. */
+  readonly gaps: number;
 }
 
 export interface ForwarderStatus {
@@ -156,4 +188,41 @@ export interface ExportQuery {
   /** `device` or `device.point`; absent: all. */
   readonly points?: readonly string[] | undefined;
   readonly format: 'csv' | 'jsonl';
+  /** Milliseconds: min, mean, max and count in buckets of this width instead of readings. */
+  readonly every?: number | undefined;
+}
+
+export interface HistoryQuery {
+  readonly device: string;
+  readonly point: string;
+  /** UTC milliseconds; `to` is not in it. */
+  readonly from: number;
+  readonly to: number;
+  /** At most so many; one more where the ends cut a bucket. */
+  readonly buckets: number;
+}
+export interface HistoryReply {
+  /** `device.point` */
+  readonly point: string;
+  readonly unit?: string | undefined;
+  readonly from: number;
+  readonly to: number;
+  /** Of each bucket in milliseconds, a round one, from UTC on; null when there are few readings: then they are told themselves. */
+  readonly width: number | null;
+  readonly buckets?: readonly HistoryBucket[] | undefined;
+  readonly readings?: readonly HistoryReading[] | undefined;
+}
+/** Buckets without any reading are left out. Of booleans min, max and mean are of 0 and 1, of texts there are none. */
+export interface HistoryBucket {
+  /** Of its start. */
+  readonly time: number;
+  readonly min: number | null;
+  readonly max: number | null;
+  readonly mean: number | null;
+  readonly count: number;
+  readonly bad: number;
+  readonly estimated?: true | undefined;
+}
+export interface HistoryReading extends Pick<TailReading, 'time' | 'value' | 'quality' | 'reason'> {
+  readonly estimated?: true | undefined;
 }

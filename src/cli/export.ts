@@ -1,57 +1,120 @@
-/** `sluice export`: reads the log's file, of a running or a stopped gateway, in slices; it disturbs nothing. */
+/** `sluice export`: of a running gateway, or of the files of one that does not run; in slices, it disturbs nothing. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { text } from '../admin/client.ts';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
+import { Decoder } from '../store/decoder.ts';
+import { exportSlice } from '../store/export.ts';
+import { exportHeader } from '../store/export-lines.ts';
+import { tryHistory } from '../store/history-file.ts';
+import { HISTORY_FILE } from '../store/history-layout.ts';
 import { LOG_FILE } from '../store/layout.ts';
-import { CSV_HEADER } from '../store/messages.ts';
 import { LogReader } from '../store/reading.ts';
 import { validConfig } from './config-file.ts';
+import { ExportProgress } from './export-progress.ts';
 
-export async function exportLog(options: { config: string; from?: string; to?: string; format: 'csv' | 'jsonl' }): Promise<void> {
+export interface ExportOptions {
+  readonly config: string;
+  readonly from?: string;
+  readonly to?: string;
+  readonly format: 'csv' | 'jsonl';
+  readonly every?: string;
+  readonly points?: string;
+  readonly quiet?: boolean;
+}
+interface Query {
+  readonly from: number;
+  readonly to: number;
+  readonly format: 'csv' | 'jsonl';
+  readonly every: number | undefined;
+  readonly points: readonly string[] | undefined;
+}
+
+const MIN_EVERY = 1000;
+const MAX_EVERY = 366 * 86_400_000;
+
+export async function exportLog(options: ExportOptions): Promise<void> {
   const now = Date.now();
-  const from = timeOf(options.from, now, 0);
-  const to = timeOf(options.to, now, Number.MAX_SAFE_INTEGER);
+  const query: Query = {
+    from: timeOf(options.from, now, 0),
+    to: timeOf(options.to, now, Number.MAX_SAFE_INTEGER),
+    format: options.format,
+    every: everyOf(options.every),
+    points: options.points?.split(',').filter((p) => p !== ''),
+  };
+  if (query.from > query.to) throw new SluiceError('usage', '--from is later than --to');
   const { config } = validConfig(options.config, { readSecrets: false });
-  const file = path.join(config.gateway.stateDir, LOG_FILE);
-  const socket = path.join(config.gateway.stateDir, 'sluice.sock');
-  if (await fromGateway(socket, { from, to, format: options.format })) return;
+  // A bar between the lines of a terminal would help nobody.
+  const shown = process.stderr.isTTY === true && process.stdout.isTTY !== true && options.quiet !== true;
+  const progress = shown ? new ExportProgress(process.stderr, query.from, Math.min(query.to, now)) : undefined;
+  const { stateDir } = config.gateway;
+  const pieces = (await fromGateway(path.join(stateDir, 'sluice.sock'), query)) ?? fromFiles(stateDir, query);
+  try {
+    for await (const piece of pieces) {
+      await write(piece);
+      progress?.took(piece);
+    }
+  } finally {
+    progress?.end();
+  }
+}
+
+/** A running gateway answers with what is in its memory as well. @returns undefined when none runs */
+async function fromGateway(socket: string, query: Query): Promise<AsyncIterable<string> | undefined> {
+  if (!existsSync(socket)) return undefined;
+  const asked = new URLSearchParams({
+    from: new Date(query.from).toISOString(),
+    to: new Date(Math.min(query.to, 8.64e15)).toISOString(),
+    format: query.format,
+    ...(query.every === undefined ? {} : { every: `${query.every}ms` }),
+    ...(query.points === undefined ? {} : { points: query.points.join(',') }),
+  });
+  const pieces = text(socket, `/api/v1/export?${asked}`);
+  try {
+    const first = await pieces.next();
+    return (async function* () {
+      if (first.done !== true) yield first.value;
+      yield* pieces;
+    })();
+  } catch (thrown) {
+    // The socket of a gateway that was killed: its files are read. Half an answer is a fault.
+    if (thrown instanceof SluiceError && thrown.code === 'not-running') return undefined;
+    throw thrown;
+  }
+}
+
+async function* fromFiles(stateDir: string, query: Query): AsyncGenerator<string> {
+  const file = path.join(stateDir, LOG_FILE);
+  const historyFile = path.join(stateDir, HISTORY_FILE);
   if (!existsSync(file))
     throw new SluiceError('not-found', `there is no log at ${file}: has the gateway run with this configuration?`);
   const reader = new LogReader(file);
   try {
-    if (options.format === 'csv') await write(CSV_HEADER);
+    if (existsSync(historyFile)) {
+      const { history, fault } = tryHistory(historyFile);
+      reader.history = history;
+      if (fault !== undefined) complain(`${historyFile} cannot be read (${fault}): only the newest readings are exported`);
+    }
+    const decoder = new Decoder(({ first, last, readings }) =>
+      complain(`records ${first} to ${last} (${readings} readings) are damaged and left out`),
+    );
+    yield exportHeader(query.format, query.every);
     for (let after: number | undefined = 0; after !== undefined; ) {
-      const slice = reader.export({ id: 0, after, from, to, format: options.format });
-      await write(slice.text);
-      for (const { first, last, readings } of reader.takeDamaged()) {
-        process.stderr.write(`sluice: records ${first} to ${last} (${readings} readings) are damaged and left out\n`);
-        process.exitCode = 1;
-      }
-      after = slice.next;
+      const steps = exportSlice(reader, decoder, { id: 0, after, ...query });
+      let step = steps.next();
+      while (step.done !== true) step = steps.next();
+      yield step.value.text;
+      after = step.value.next;
     }
   } finally {
     reader.close();
   }
 }
 
-/** A running gateway answers with what is in its memory as well. @returns false when none runs */
-async function fromGateway(socket: string, query: { from: number; to: number; format: string }): Promise<boolean> {
-  if (!existsSync(socket)) return false;
-  const times = { from: new Date(query.from).toISOString(), to: new Date(Math.min(query.to, 8.64e15)).toISOString() };
-  let answered = false;
-  try {
-    for await (const piece of text(socket, `/api/v1/export?${new URLSearchParams({ ...times, format: query.format })}`)) {
-      answered = true;
-      await write(piece);
-    }
-    return true;
-  } catch (thrown) {
-    // The socket of a gateway that was killed: its file is read. Half an answer is a fault.
-    if (thrown instanceof SluiceError && thrown.code === 'not-running' && !answered) return false;
-    throw thrown;
-  }
+function complain(words: string): void {
+  process.stderr.write(`sluice: ${words}\n`);
+  process.exitCode = 1;
 }
 
 function timeOf(text: string | undefined, now: number, otherwise: number): number {
@@ -62,6 +125,14 @@ function timeOf(text: string | undefined, now: number, otherwise: number): numbe
   if (Number.isNaN(time))
     throw new SluiceError('usage', `"${text}" is no time: write 2026-11-25T10:00:00Z, or a duration before now such as 24h`);
   return time;
+}
+
+function everyOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const every = parseDuration(text);
+  if (every === undefined || !Number.isInteger(every) || every < MIN_EVERY || every > MAX_EVERY)
+    throw new SluiceError('usage', `--every ${text}: write a duration from 1s to 366d, such as 1m`);
+  return every;
 }
 
 /** Waits while whoever reads the output is slower. A reader that went away (head) ends it quietly. */

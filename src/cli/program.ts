@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { VERSION } from '../core/version.ts';
 import { failed } from './exit.ts';
+import type { ExportOptions } from './export.ts';
 
 export const DEFAULT_CONFIG = '/etc/sluice/gateway.yaml';
 
@@ -107,14 +108,13 @@ export function program(): Command {
     .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
     .option('--to <time>', 'ISO 8601, or a duration before now')
     .addOption(new Option('--format <format>').choices(['csv', 'jsonl']).default('csv'))
+    .option('--every <duration>', 'min, mean, max and count of each point in buckets of this width (1m) instead of readings')
+    .option('--points <list>', 'devices and device.points, separated by commas (default: all)')
+    .option('-q, --quiet', 'no progress bar on a terminal')
     .addHelpText(
       'after',
-      '\nIt reads the log of a running or a stopped gateway.\nExample:\n  $ sluice export --from 24h --format csv > day.csv',
+      '\nIt reads the log of a running or a stopped gateway.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv',
     )
-    .action(
-      action(async (options: { config: string; from?: string; to?: string; format: 'csv' | 'jsonl' }) =>
-        (await import('./export.ts')).exportLog(options),
-      ),
-    );
+    .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   return sluice;
 }

@@ -24,11 +24,18 @@ export interface Unsealed {
   readonly noise: ByteReader;
 }
 
+/** Whether every byte is as it was written; nothing is inflated. */
+export function isSealed(blob: Uint8Array): boolean {
+  const sum = blob.length - 4;
+  return (
+    sum >= 4 && new DataView(blob.buffer, blob.byteOffset, blob.byteLength).getUint32(sum, true) === crc32(blob.subarray(0, sum))
+  );
+}
+
 /** @param what for the message: `block` @throws Error when a byte is not as it was written */
 export function unseal(blob: Uint8Array, what: string): Unsealed {
   const view = new DataView(blob.buffer, blob.byteOffset, blob.byteLength);
-  const sum = blob.length - 4;
-  if (sum < 4 || view.getUint32(sum, true) !== crc32(blob.subarray(0, sum))) throw new Error(`the ${what} is damaged (checksum)`);
+  if (!isSealed(blob)) throw new Error(`the ${what} is damaged (checksum)`);
   const end = blob.length - END_BYTES;
   const start = end - view.getUint32(end, true);
   if (start < 0) throw new Error(`the ${what} is damaged (length)`);

@@ -4,7 +4,8 @@ import type {
   ExportQuery,
   ForwarderStatus,
   GatewayStatus,
-  JsonValue,
+  HistoryQuery,
+  HistoryReply,
   ReadReply,
   ReadyReport,
   ReloadReply,
@@ -22,8 +23,8 @@ import type { Upstream, UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
-import { CSV_HEADER } from '../store/messages.ts';
 import type { ClockWatch } from './clock-watch.ts';
+import { exportText, historyOf, jsonValue } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
 
@@ -57,6 +58,7 @@ export class Target implements AdminTarget {
   status(): GatewayStatus {
     const g = this.#started();
     const { config, watch } = g;
+    const clock = watch.status();
     const now = g.clock.monotonic();
     const log = g.log.status();
     const forwarders = g.upstreams.map((u) => this.#forwarder(u.status(), log.oldest, now));
@@ -71,10 +73,7 @@ export class Target implements AdminTarget {
         time: Math.round(now) + watch.offset,
         monotonic: now,
       },
-      clock: {
-        known: watch.known,
-        source: watch.known ? 'system clock' : 'system clock, earlier than this software: not believed',
-      },
+      clock: { ...clock, since: Math.round(clock.since) + watch.offset },
       buses: g.plant.buses.map((b) => b.status()),
       log: {
         id: log.id,
@@ -90,13 +89,22 @@ export class Target implements AdminTarget {
         thinned: g.logWatch?.room.totals.thinned ?? 0,
         removed: g.logWatch?.room.totals.dropped ?? 0,
         aged: g.logWatch?.room.totals.aged ?? 0,
+        writeFaults: g.logWatch?.faults.totals.faults ?? 0,
+        writeFaultTime: g.logWatch?.faults.totals.time ?? 0,
         faults: [
           ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
+          ...(log.checkpointFault === undefined
+            ? []
+            : [`the log's file takes nothing, commits go on in its write-ahead file: ${log.checkpointFault}`]),
           ...(log.tidyFault === undefined ? [] : [`the history of the log cannot be written: ${log.tidyFault}`]),
           ...(log.mirrorFault === undefined
             ? []
             : [`newest readings are not safe from a kill before their commit: ${log.mirrorFault}`]),
         ],
+        salvage: g.logWatch?.salvage.status(watch.offset) ?? [],
+        salvages: g.logWatch?.salvage.totals.repairs ?? 0,
+        salvagedRecords: g.logWatch?.salvage.totals.records ?? 0,
+        lostRecords: g.logWatch?.salvage.totals.lostRecords ?? 0,
       },
       forwarders,
       broker: g.broker?.status(),
@@ -163,18 +171,11 @@ export class Target implements AdminTarget {
     const { log } = this.#started();
     // What is in memory belongs to the answer; a disk that refuses is not waited for.
     if (log.status().fault === undefined) await log.flush();
-    if (query.format === 'csv') yield CSV_HEADER;
-    for (let after: number | undefined = 0; after !== undefined; ) {
-      const slice: { text: string; next: number | undefined } = await log.keeper.export({
-        after,
-        from: query.from ?? 0,
-        to: query.to ?? Number.MAX_SAFE_INTEGER,
-        points: query.points,
-        format: query.format,
-      });
-      if (slice.text !== '') yield slice.text;
-      after = slice.next;
-    }
+    yield* exportText(log, query);
+  }
+
+  history(query: HistoryQuery): Promise<HistoryReply> {
+    return historyOf(this.#started().log, query);
   }
 
   #forwarder(status: UpstreamStatus, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
@@ -230,8 +231,4 @@ function tellRecord({ sample }: LogRecord, offset: number, tell: (item: TailItem
       ...(reason === 0 ? {} : { reason: reasonName(reason) }),
     });
   });
-}
-
-function jsonValue(value: Value): JsonValue {
-  return typeof value === 'bigint' ? value.toString() : value;
 }

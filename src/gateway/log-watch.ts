@@ -8,6 +8,7 @@ import type { Log } from '../store/log.ts';
 import { LogFaults } from './log-faults.ts';
 import { LossReport } from './loss-report.ts';
 import { RoomReport } from './room-report.ts';
+import { SalvageReport } from './salvage-report.ts';
 
 export interface LogWatchOptions {
   readonly log: Log;
@@ -21,12 +22,14 @@ export class LogWatch {
   readonly #options: LogWatchOptions;
   readonly losses: LossReport;
   readonly room: RoomReport;
+  readonly salvage: SalvageReport;
   readonly faults: LogFaults;
 
   constructor(options: LogWatchOptions) {
     this.#options = options;
     this.losses = new LossReport(options.clock, options.event);
     this.room = new RoomReport(options.clock, options.event);
+    this.salvage = new SalvageReport(options.clock, options.logger, options.event);
     this.faults = new LogFaults({ ...options, notKept: () => this.losses.totals.overflow });
     this.#listen();
   }
@@ -74,6 +77,7 @@ export class LogWatch {
         data: { first, last, readings },
       });
     });
+    log.on('repaired', (repair) => this.salvage.repaired(repair));
     log.on('overflow', (readings) => this.losses.overflow(readings));
     log.on('dead', (error) => onFatal(error));
   }
@@ -81,23 +85,14 @@ export class LogWatch {
   /** What the start found out and an operator should know. */
   tellStart(): void {
     const { log, logger, event } = this.#options;
-    const { recovered, quarantined, boot } = log.opened;
+    const { recovered, repairs, boot } = log.opened;
     event({
       event: 'start',
       severity: 'info',
       message: `The gateway started (${bootName(boot)}).`,
       data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
     });
-    if (quarantined !== undefined) {
-      logger.error({ file: quarantined }, 'The log was damaged; it was moved aside and a new one was begun.');
-      event({
-        event: 'loss',
-        severity: 'critical',
-        message:
-          'The log was damaged; it was moved aside and a new one was begun. What it held and had not been delivered is not in the new log.',
-        data: { file: quarantined },
-      });
-    }
+    for (const repair of repairs) this.salvage.repaired(repair);
     if (log.runtimeDir === undefined)
       logger.warn(
         {},

@@ -10,11 +10,12 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
 import { PAGE_SIZE, SCHEMA_VERSION } from './layout.ts';
-import { birthOf, isDamage, statSize } from './log-file.ts';
-import { headVersion } from './quarantine.ts';
+import { birthOf } from './log-file.ts';
+import { headVersion, statSize } from './quarantine.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
 import { isWhole, SEALED, SEALED_TABLES } from './sealed-rows.ts';
+import { isDamage } from './sqlite-errors.ts';
 import type { Known } from './witness.ts';
 
 export interface Verdict {

@@ -11,15 +11,37 @@ import { readEntries, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
+import { BootTable } from './boot-table.ts';
 import { ClockTable } from './clock-table.ts';
 import { type Lane, Lanes } from './lanes.ts';
-import { type BlockRow, type ForwarderState, keyOf, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
+import {
+  type BlockRow,
+  type ForwarderState,
+  keyOf,
+  type LanesRow,
+  MAX_LOGS,
+  type Machine,
+  seqOf,
+  shapeReader,
+} from './layout.ts';
 import { type LogFile, logFileBytes } from './log-file.ts';
+import { Memory } from './memory.ts';
 import type { CommitRequest, CommitResult } from './messages.ts';
-import { makeRoom, type Removed } from './room.ts';
+import { commitNeeds, makeRoom, type Removed } from './room.ts';
+import type { Sources } from './salvage-log.ts';
+import { rowSum } from './sealed-rows.ts';
+import { WriteAhead, walLength } from './wal.ts';
 
 /** A block that a reader has to inflate at once: bounds its memory. */
 const BLOCK_READINGS = 20_000;
+
+interface Held {
+  records: number;
+  readings: number;
+  /** Of block bodies. */
+  bytes: number;
+  notices: number;
+}
 
 export class LogDatabase {
   readonly file: string;
@@ -28,20 +50,32 @@ export class LogDatabase {
   readonly quarantined: string | undefined;
   readonly shapeOf: (id: number) => Shape | undefined;
   readonly clock: ClockTable;
+  readonly wal: WriteAhead;
+  readonly boots: BootTable;
   readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
-  /** Records and notices in the file; counted when first asked for. */
-  #held: number | undefined;
+  /** What is in the file; counted when first asked for. */
+  #held: Held | undefined;
+  /** Bytes of the blocks of the commit under way. */
+  #written = 0;
+  #memory: Memory;
+  /** Up to here SQLite has what this run gave it, confirmed by the disk or not: a retry brings it again. */
+  #taken = 0;
+  /** What commits did that were not confirmed: told with the next one. */
+  #untold = nothingDone();
 
-  constructor({ file, db, quarantined }: LogFile) {
+  constructor({ file, db, quarantined }: LogFile, maxSize: number) {
     this.file = file;
     this.db = db;
     this.quarantined = quarantined;
     this.shapeOf = shapeReader(db);
     this.clock = new ClockTable(db);
+    this.wal = new WriteAhead(file, db, walLength(maxSize));
+    this.boots = new BootTable(db);
     for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
       this.#shapeIds.set(row.body, row.id);
+    this.#memory = new Memory(db, this.lanes());
   }
 
   logs(): { ordinal: number; name: string; lease: number }[] {
@@ -54,8 +88,23 @@ export class LogDatabase {
     const ordinal = (this.db.prepare('select coalesce(max(ordinal), 0) + 1 from log').pluck().get() as number) ?? 1;
     if (ordinal > MAX_LOGS)
       throw new SluiceError('log-open', `${this.file} has held ${MAX_LOGS} logs: export it and move it away`);
-    this.db.prepare('insert into log (ordinal, name, lease) values (?, ?, 1)').run(ordinal, name);
+    this.#putLog(ordinal, name, 1);
+    this.#putLanes({ log: ordinal, settled: 0, boot: 0, states: {} });
     return ordinal;
+  }
+  #putLog(ordinal: number, name: string, lease: number): void {
+    this.db
+      .prepare('insert or replace into log (ordinal, name, lease, sum) values (?, ?, ?, ?)')
+      .run(ordinal, name, lease, rowSum('log', ordinal, name, lease));
+  }
+
+  /** Written only where it changes. */
+  setMeta(name: string, value: string): void {
+    this.db
+      .prepare(
+        'insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value where value <> excluded.value',
+      )
+      .run(name, value);
   }
 
   /** The highest number of a log that is committed; 0 when it holds none. */
@@ -69,7 +118,8 @@ export class LogDatabase {
       .prepare<[number, number], number>('select max(id) from notice where id >= ? and id < ?')
       .pluck()
       .get(...range);
-    return Math.max((block as number | undefined) ?? 0, notice == null ? 0 : seqOf(notice as number));
+    const compacted = this.db.prepare<[number], number>('select seq from compacted where log = ?').pluck().get(log);
+    return Math.max((block as number | undefined) ?? 0, notice == null ? 0 : seqOf(notice as number), compacted ?? 0);
   }
 
   /** Numbers from here on were never used in this log. */
@@ -77,31 +127,67 @@ export class LogDatabase {
     return this.db.prepare('select lease from log where ordinal = ?').pluck().get(log) as number;
   }
   setLease(log: number, end: number): void {
-    this.db.prepare('update log set lease = ? where ordinal = ?').run(end, log);
+    const name = this.db.prepare('select name from log where ordinal = ?').pluck().get(log) as string;
+    this.#putLog(log, name, end);
   }
 
   lastBoot(): number {
     return this.db.prepare('select coalesce(max(boot), 0) from boot').pluck().get() as number;
   }
-  addBoot(boot: number, log: number): void {
-    this.db.prepare('insert or ignore into boot (boot, log) values (?, ?)').run(boot, log);
+  /** @param first number of the log from which on numbers are its own */
+  addBoot(boot: number, log: number, first = 0, machine?: Machine): void {
+    this.boots.add(boot, log, first, machine);
   }
   /** What `commit` writes belongs to this log and boot. */
   use(log: number, boot: number): void {
     this.#log = log;
     this.#boot = boot;
+    this.#memory = new Memory(this.db, this.lanes());
+  }
+  /** In the place of `old`, whose file was damaged: what SQLite has of this run is what was salvaged. */
+  takeOver(old: LogDatabase): void {
+    this.use(old.#log, old.#boot);
+    this.#taken = this.committed(old.#log);
+    this.#untold = old.#untold;
+  }
+  /** Everything small that the file must hold, whatever became of it. */
+  remembered(): Sources {
+    return this.#memory.sources([...this.#shapeIds].map(([body, id]) => ({ id, body })));
   }
 
   forwarders(): ForwarderState[] {
-    return this.db
-      .prepare<[], { name: string; log: number; state: string }>('select name, log, state from forwarder order by log')
-      .all()
-      .map((r) => ({ name: r.name, log: r.log, state: JSON.parse(r.state) }));
+    return this.lanes().flatMap((row) => Object.entries(row.states).map(([name, state]) => ({ name, log: row.log, state })));
   }
-  setForwarder(f: ForwarderState): void {
+  lanes(): LanesRow[] {
+    return this.db
+      .prepare<[], { log: number; settled: number; boot: number; states: string }>('select * from lanes order by log')
+      .all()
+      .map(({ log, settled, boot, states }) => ({ log, settled, boot, states: JSON.parse(states) }));
+  }
+  /** Inside a transaction: states of forwarders, and up to which number of `log` the lanes are settled with it. */
+  setLanes(changed: readonly ForwarderState[], log: number, boot: number, settled: number): void {
+    const rows = new Map(this.lanes().map((row) => [row.log, row]));
+    const put = new Set<LanesRow>();
+    for (const of of [...new Set(changed.map((f) => f.log)), ...(settled > (rows.get(log)?.settled ?? -1) ? [log] : [])]) {
+      const row = rows.get(of) ?? { log: of, settled: 0, boot, states: {} };
+      const states = changed.filter((f) => f.log === of).map((f) => [f.name, f.state] as const);
+      const next = {
+        log: of,
+        boot: of === log ? boot : row.boot,
+        settled: of === log ? Math.max(row.settled, settled) : row.settled,
+        states: { ...row.states, ...Object.fromEntries(states) },
+      };
+      rows.set(of, next);
+      put.delete(row);
+      put.add(next);
+    }
+    for (const row of put) this.#putLanes(row);
+  }
+  #putLanes({ log, settled, boot, states }: LanesRow): void {
+    const text = JSON.stringify(states);
     this.db
-      .prepare('insert or replace into forwarder (name, log, state) values (?, ?, ?)')
-      .run(f.name, f.log, JSON.stringify(f.state));
+      .prepare('insert or replace into lanes (log, settled, boot, states, sum) values (?, ?, ?, ?, ?)')
+      .run(log, settled, boot, text, rowSum('lanes', log, settled, boot, text));
   }
 
   alarms(): [string, unknown][] {
@@ -112,7 +198,12 @@ export class LogDatabase {
   }
   setAlarm(rule: string, state: unknown): void {
     if (state === null) this.db.prepare('delete from alarm where rule = ?').run(rule);
-    else this.db.prepare('insert or replace into alarm (rule, state) values (?, ?)').run(rule, JSON.stringify(state));
+    else {
+      const text = JSON.stringify(state);
+      this.db
+        .prepare('insert or replace into alarm (rule, state, sum) values (?, ?, ?)')
+        .run(rule, text, rowSum('alarm', rule, text));
+    }
   }
 
   /** The newest transition of each rule. */
@@ -133,8 +224,12 @@ export class LogDatabase {
 
   /** Records name this revision, whatever became of its content: the next one is another. */
   useRevision(revision: number): void {
-    if (revision > (this.inventory()?.revision ?? 0))
-      this.db.prepare('insert into inventory (revision, body) values (?, ?)').run(revision, '');
+    if (revision > (this.inventory()?.revision ?? 0)) this.#putInventory({ revision, body: '' });
+  }
+  #putInventory({ revision, body }: { revision: number; body: string }): void {
+    this.db
+      .prepare('insert or replace into inventory (revision, body, sum) values (?, ?, ?)')
+      .run(revision, body, rowSum('inventory', revision, body));
   }
 
   shapes(): [number, Shape][] {
@@ -146,7 +241,8 @@ export class LogDatabase {
     const body = JSON.stringify({ device: shape.device, points: shape.points });
     let id = this.#shapeIds.get(body);
     if (id === undefined) {
-      id = Number(this.db.prepare('insert into shape (body) values (?)').run(body).lastInsertRowid);
+      id = this.db.prepare('select coalesce(max(id), 0) + 1 from shape').pluck().get() as number;
+      this.db.prepare('insert into shape (id, body, sum) values (?, ?, ?)').run(id, body, rowSum('shape', id, body));
       this.#shapeIds.set(body, id);
     }
     return id;
@@ -155,7 +251,7 @@ export class LogDatabase {
   /** Appends records of one boot, ascending, as blocks. */
   addRecords(log: number, boot: number, inventory: number, records: readonly LogRecord[]): number {
     const put = this.db.prepare(
-      'insert into block (id, last, boot, inventory, records, readings, at_last, body) values (?, ?, ?, ?, ?, ?, ?, ?)',
+      'insert into block (id, last, boot, inventory, records, readings, at_last, sum, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
     );
     let total = 0;
     for (let i = 0; i < records.length; ) {
@@ -166,28 +262,25 @@ export class LogDatabase {
       const part = records.slice(start, i);
       const first = part[0] as LogRecord;
       const last = part[part.length - 1] as LogRecord;
-      put.run(
-        keyOf(log, first.seq),
-        last.seq,
-        boot,
-        inventory,
-        part.length,
-        readings,
-        last.sample.at,
-        encodeBlock(part, (shape) => this.shapeId(shape)),
-      );
+      const head = [keyOf(log, first.seq), last.seq, boot, inventory, part.length, readings, last.sample.at] as const;
+      const body = encodeBlock(part, (shape) => this.shapeId(shape));
+      put.run(...head, rowSum('block', ...head), body);
+      this.#written += body.length;
       total += readings;
     }
     return total;
   }
 
   addNotices(log: number, boot: number, notices: readonly StoredNotice[]): void {
-    const put = this.db.prepare('insert or ignore into notice (id, boot, at, kind, key, body) values (?, ?, ?, ?, ?, ?)');
-    for (const n of notices) put.run(keyOf(log, n.seq), boot, n.at, n.kind, n.key, n.json);
+    const put = this.db.prepare('insert or ignore into notice (id, boot, at, kind, key, body, sum) values (?, ?, ?, ?, ?, ?, ?)');
+    for (const n of notices) {
+      const row = [keyOf(log, n.seq), boot, n.at, n.kind, n.key, n.json] as const;
+      put.run(...row, rowSum('notice', ...row));
+    }
   }
 
   /**
-   * One commit, all or nothing.
+   * One commit, all or nothing, on the disk when this returns.
    * @param shapes the writer's map of the numbers that entries use
    * @param isLeaving asked last: true rolls everything back and throws
    */
@@ -196,29 +289,29 @@ export class LogDatabase {
       const records: LogRecord[] = [];
       const notices: StoredNotice[] = [];
       for (const entry of readEntries(chunk.entries, shapes)) {
-        if (entry.kind === 'record') records.push(entry.record);
-        else if (entry.kind === 'notice') notices.push(entry.notice);
+        if (entry.kind === 'record' && entry.record.seq > this.#taken) records.push(entry.record);
+        else if (entry.kind === 'notice' && entry.notice.seq > this.#taken) notices.push(entry.notice);
       }
       return { inventory: chunk.inventory, records, notices };
     });
+    this.wal.ready();
+    const needs = commitNeeds(request);
     const known = new Set(this.#shapeIds.keys());
     let readings = 0;
-    let added = 0;
+    let takenAway = 0;
     let removed: Removed | undefined;
+    this.#written = 0;
     try {
       this.db.transaction(() => {
+        takenAway = this.#dropCompacted(request.compacted);
         removed = makeRoom(this, request);
         for (const part of parts) {
           readings += this.addRecords(this.#log, this.#boot, part.inventory, part.records);
           this.addNotices(this.#log, this.#boot, part.notices);
-          added += part.records.length + part.notices.length;
         }
-        if (request.newInventory !== undefined)
-          this.db
-            .prepare('insert or replace into inventory (revision, body) values (?, ?)')
-            .run(request.newInventory.revision, request.newInventory.body);
-        if (request.clock.length > 0) this.clock.set(this.#boot, request.clock);
-        for (const f of request.forwarders) this.setForwarder(f);
+        if (request.newInventory !== undefined) this.#putInventory(request.newInventory);
+        for (const list of request.clock) this.clock.set(list);
+        this.setLanes(request.forwarders, this.#log, this.#boot, request.upTo);
         for (const [rule, state] of request.alarms) this.setAlarm(rule, state);
         if (this.lease(this.#log) < request.leaseEnd) this.setLease(this.#log, request.leaseEnd);
         const count = this.db.prepare(
@@ -232,26 +325,59 @@ export class LogDatabase {
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
       throw thrown;
     }
-    if (this.#held !== undefined) this.#held += added - (removed?.records ?? 0);
+    if (takenAway > 0 || (removed?.records ?? 0) > 0) this.#held = undefined;
+    else if (this.#held !== undefined) {
+      this.#held.readings += readings;
+      for (const { records, notices } of parts) {
+        this.#held.records += records.length;
+        this.#held.notices += notices.length;
+      }
+      this.#held.bytes += this.#written;
+    }
+    this.#taken = Math.max(this.#taken, request.upTo);
+    this.#memory.committed(request, this.#log, this.lanes());
+    addTo(this.#untold, readings, removed);
+    this.wal.sync();
+    const done = this.#untold;
+    this.#untold = nothingDone();
+    const held = this.#count();
     return {
       id: request.id,
-      readings,
+      readings: done.readings,
       bytes: logFileBytes(this.file),
-      held: this.#count(),
+      held: held.records + held.notices,
+      needs,
+      hot: { records: held.records, readings: held.readings, bytes: held.bytes },
       oldest: this.#oldest(request.active),
-      lost: [...(removed?.lost ?? [])],
-      lostNotices: removed?.notices ?? 0,
-      expired: removed?.expired ?? 0,
+      lost: [...done.lost],
+      lostNotices: done.notices,
+      expired: done.expired,
     };
   }
 
-  /** One scan at the first commit of a run, in this thread; kept up from then on would cost a page a commit. */
-  #count(): number {
-    const changes = this.db
-      .prepare('select (select coalesce(sum(records), 0) from block) + (select count(*) from notice)')
-      .pluck();
-    if (this.#held === undefined) this.#held = changes.get() as number;
+  /** A scan when something went, or at the first commit of a run; to keep it in the file would cost a page a commit. */
+  #count(): Held {
+    this.#held ??= this.db
+      .prepare<[], Held>(
+        'select coalesce(sum(records), 0) as records, coalesce(sum(readings), 0) as readings, coalesce(sum(length(body)), 0) as bytes, (select count(*) from notice) as notices from block',
+      )
+      .get() as Held;
     return this.#held;
+  }
+
+  /** What history.db has: those blocks go. @returns how many */
+  #dropCompacted(compacted: CommitRequest['compacted']): number {
+    if (compacted.length > 0) this.boots.measure(this.#boot);
+    let changes = 0;
+    for (const [log, seq] of compacted) {
+      changes += this.db.prepare('delete from block where id >= ? and id <= ?').run(keyOf(log, 0), keyOf(log, seq)).changes;
+      this.db
+        .prepare(
+          'insert into compacted (log, seq) values (?, ?) on conflict do update set seq = excluded.seq where seq < excluded.seq',
+        )
+        .run(log, seq);
+    }
+    return changes;
   }
 
   #oldest(active: readonly ForwarderState[]): [string, Lane, number][] {
@@ -279,4 +405,20 @@ export class LogDatabase {
 
 export function countReadings(record: LogRecord): number {
   return record.sample.shape.points.length;
+}
+
+interface Done {
+  readings: number;
+  notices: number;
+  expired: number;
+  readonly lost: Map<string, number>;
+}
+function nothingDone(): Done {
+  return { readings: 0, notices: 0, expired: 0, lost: new Map() };
+}
+function addTo(done: Done, readings: number, removed: Removed | undefined): void {
+  done.readings += readings;
+  done.notices += removed?.notices ?? 0;
+  done.expired += removed?.expired ?? 0;
+  for (const [point, n] of removed?.lost ?? []) done.lost.set(point, (done.lost.get(point) ?? 0) + n);
 }

@@ -11,12 +11,13 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { keyOf, shapeReader } from './layout.ts';
-import { statSize } from './log-file.ts';
+import { statSize } from './quarantine.ts';
+import { rowSum } from './sealed-rows.ts';
 import { Units } from './units.ts';
 
 export type Why = 'thinned' | 'dropped' | 'aged';
-/** Readings by the points of a shape. */
-type Counts = Record<Why, number[]>;
+/** Readings by the points of a shape; one number where all have the same. */
+type Counts = Record<Why, number | readonly number[]>;
 
 export interface NewPart {
   readonly shape: number;
@@ -71,9 +72,11 @@ export class History {
           `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${HISTORY_VERSION}): install that version again, or move the file away`,
         );
       if (version === 0) {
-        db.pragma(`page_size = ${HISTORY_PAGE_SIZE}`);
-        db.pragma('auto_vacuum = INCREMENTAL');
+        db.pragma(`page_size = ${process.env.HP ?? HISTORY_PAGE_SIZE}`);
+        if (process.env.AV !== '0') db.pragma('auto_vacuum = INCREMENTAL');
       }
+      // Nobody else opens it, and a journal that stays open need not be looked for in its folder.
+      db.pragma('locking_mode = EXCLUSIVE');
       // A journal that stays where it is costs no change of a directory; what it holds is small, since new pages are not in it.
       db.pragma('journal_mode = PERSIST');
       db.pragma('journal_size_limit = 262144');
@@ -131,9 +134,19 @@ export class History {
         readings += part.readings;
         bytes += part.body.length + part.rollup.length;
       });
+      const seal = [
+        unit.id,
+        unit.last,
+        unit.boot,
+        unit.inventory,
+        unit.atFirst,
+        unit.atLast,
+        firstPart,
+        unit.parts.length,
+      ] as const;
       this.db
         .prepare(
-          'insert into unit (id, last, boot, inventory, at_first, at_last, records, readings, state, first_part, parts, bytes) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+          'insert into unit (id, last, boot, inventory, at_first, at_last, records, readings, state, first_part, parts, bytes, sum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
         )
         .run(
           unit.id,
@@ -148,7 +161,13 @@ export class History {
           firstPart,
           unit.parts.length,
           bytes,
+          rowSum('unit', ...seal),
         );
+      this.db
+        .prepare(
+          'insert into twin select id, last, boot, inventory, at_first, at_last, records, readings, state, first_part, parts, bytes, ? from unit where id = ?',
+        )
+        .run(rowSum('twin', ...seal), unit.id);
     })();
   }
 
@@ -223,17 +242,14 @@ export class History {
   removeUnit(unit: UnitRow): void {
     for (const table of ['part', 'rollup'])
       this.db.prepare(`delete from ${table} where id >= ? and id < ?`).run(unit.first_part, unit.first_part + unit.parts);
-    this.db.prepare('delete from unit where id = ?').run(unit.id);
+    for (const table of ['unit', 'twin']) this.db.prepare(`delete from ${table} where id = ?`).run(unit.id);
   }
 
   /** Inside a transaction. @param counts readings by the points of the shape */
   countRemoved(shape: number, why: Why, counts: readonly number[]): void {
     const row = this.db.prepare<[number], { body: string }>('select body from removed where shape = ?').get(shape);
-    const sums: Counts = row === undefined ? { thinned: [], dropped: [], aged: [] } : (JSON.parse(row.body) as Counts);
-    const list = sums[why];
-    counts.forEach((n, i) => {
-      list[i] = (list[i] ?? 0) + n;
-    });
+    const sums: Counts = row === undefined ? { thinned: 0, dropped: 0, aged: 0 } : (JSON.parse(row.body) as Counts);
+    sums[why] = packed(counts.map((n, i) => n + at(sums[why], i)));
     this.db.prepare('insert or replace into removed (shape, body) values (?, ?)').run(shape, JSON.stringify(sums));
   }
 
@@ -246,12 +262,21 @@ export class History {
       shape?.points.forEach((p, i) => {
         const name = `${shape.device}.${p.name}`;
         const sum = out.get(name) ?? { thinned: 0, dropped: 0, aged: 0 };
-        for (const why of ['thinned', 'dropped', 'aged'] as const) sum[why] += sums[why][i] ?? 0;
+        for (const why of ['thinned', 'dropped', 'aged'] as const) sum[why] += at(sums[why], i);
         out.set(name, sum);
       });
     }
     return out;
   }
+}
+
+function at(counts: number | readonly number[], index: number): number {
+  return typeof counts === 'number' ? counts : (counts[index] ?? 0);
+}
+/** The usual case is small: every point of a shape has lost as many. */
+function packed(counts: readonly number[]): number | readonly number[] {
+  const [first] = counts;
+  return first !== undefined && counts.every((n) => n === first) ? first : counts;
 }
 
 /** Opening for those who only want to know: no file, no history. */

@@ -16,7 +16,9 @@ export const UNIT_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
 /**
  * `log`, `boot`, `clock` and `shape` are copies of what log.db has, so that the file can be read alone.
  * unit.id: key of its first record (layout.ts); parts of a unit: part.id from first_part on, `parts` of them.
- * removed.body: JSON {thinned: number[], dropped: number[]}, readings by the shape's points.
+ * unit.sum: seal of the columns that never change (sealed-rows.ts); the others are counted anew from its parts.
+ * twin: each unit as it was made, a second time: a page of them describes some days, and must not be the only one.
+ * removed.body: JSON {thinned, dropped, aged}, each readings by the shape's points, or one number where all have the same.
  */
 export const HISTORY_TABLES = `
 create table meta (name text primary key, value text not null) without rowid;
@@ -24,7 +26,8 @@ create table log (ordinal integer primary key, name text not null);
 create table boot (boot integer primary key, log integer not null);
 create table clock (boot integer not null, from_seq integer not null, offset integer not null, estimated integer not null, primary key (boot, from_seq)) without rowid;
 create table shape (id integer primary key, body text not null);
-create table unit (id integer primary key, last integer not null, boot integer not null, inventory integer not null, at_first integer not null, at_last integer not null, records integer not null, readings integer not null, state integer not null, first_part integer not null, parts integer not null, bytes integer not null);
+create table unit (id integer primary key, last integer not null, boot integer not null, inventory integer not null, at_first integer not null, at_last integer not null, records integer not null, readings integer not null, state integer not null, first_part integer not null, parts integer not null, bytes integer not null, sum integer not null);
+create table twin (id integer primary key, last integer not null, boot integer not null, inventory integer not null, at_first integer not null, at_last integer not null, records integer not null, readings integer not null, state integer not null, first_part integer not null, parts integer not null, bytes integer not null, sum integer not null);
 create table part (id integer primary key, shape integer not null, records integer not null, readings integer not null, body blob not null);
 create table rollup (id integer primary key, shape integer not null, body blob not null);
 create table removed (shape integer primary key, body text not null);

@@ -1,14 +1,17 @@
 /**
  * The keeper thread: reads the log for everybody, and makes the units of history.db. Started when somebody asks; one
- * bounded answer at a time, and between two steps of tidying whoever waits is answered first.
+ * bounded answer at a time; tidying, queries and exports go in steps, and between two of them whoever waits is answered.
  */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
-import { tryHistory } from './history-file.ts';
-import { codeOf } from './log-file.ts';
-import type { DamagedBlock, KeeperMessage, KeeperReply, TidyRequest } from './messages.ts';
+import { Decoder } from './decoder.ts';
+import { exportSlice } from './export.ts';
+import { HistoryMender } from './mend-history.ts';
+import type { DamagedBlock, KeeperMessage, KeeperReply } from './messages.ts';
+import { queryPoint } from './query.ts';
 import { LogReader } from './reading.ts';
+import { codeOf } from './sqlite-errors.ts';
 import { Tidier } from './tidy.ts';
 
 const port = parentPort;
@@ -16,56 +19,75 @@ if (port === null) throw new Error('keeper.ts is a thread');
 const reply = (message: KeeperReply): void => port.postMessage(message);
 const { file, historyFile } = workerData as { file: string; historyFile: string };
 const reader = new LogReader(file);
-reader.history = tryHistory(historyFile).history;
+const mender = new HistoryMender(historyFile, reader, (repair) => reply({ kind: 'repaired', repair }));
+mender.open();
 const tellDamaged = (blocks: DamagedBlock[]): void => {
   if (blocks.length > 0) reply({ kind: 'damaged', blocks });
 };
 const tidier = new Tidier(historyFile, reader, tellDamaged);
+const decoder = new Decoder((block) => tellDamaged([block]));
 let leaving = false;
-let tidying = false;
+/** Answers that are being made in steps. */
+let underWay = 0;
 
 function leave(): void {
   reader.close();
   port?.close();
 }
 
-async function tidy(request: TidyRequest): Promise<void> {
-  tidying = true;
+/** Without the code of damage where history.db was mended: whoever asked may ask again. */
+function failed(id: number, thrown: unknown): KeeperReply {
+  const code = mender.met(thrown) ? undefined : codeOf(thrown);
+  return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
+}
+
+/** Between two steps whoever waits is answered. */
+async function inSteps<R>(id: number, steps: Generator<undefined, R>, answer: (result: R) => KeeperReply): Promise<void> {
+  underWay++;
   try {
-    const steps = tidier.run(request);
     for (;;) {
       const step = steps.next();
       if (step.done === true) {
-        reply({ kind: 'tidy', result: step.value });
+        reply(answer(step.value));
         break;
       }
       await setImmediate();
       if (leaving) break;
     }
   } catch (thrown) {
-    reply({ kind: 'failed', failure: { id: request.id, error: toError(thrown).message, code: codeOf(thrown) } });
+    reply(failed(id, thrown));
   }
-  tidying = false;
-  if (leaving) leave();
+  underWay--;
+  if (leaving && underWay === 0) leave();
 }
 
 port.on('message', (message: KeeperMessage) => {
   if (message.kind === 'leave') {
     leaving = true;
-    if (!tidying) leave();
+    if (underWay === 0) leave();
     return;
   }
+  const { request } = message;
   if (message.kind === 'tidy') {
-    void tidy(message.request);
+    void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }));
+    return;
+  }
+  if (message.kind === 'query') {
+    void inSteps(request.id, queryPoint(reader, decoder, message.request), (result) => ({ kind: 'query', result }));
+    return;
+  }
+  if (message.kind === 'export') {
+    void inSteps(request.id, exportSlice(reader, decoder, message.request), (result) => ({ kind: 'export', result }));
     return;
   }
   let answer: KeeperReply;
   try {
     if (message.kind === 'read') answer = { kind: 'read', result: reader.read(message.request) };
-    else if (message.kind === 'notices') answer = { kind: 'notices', result: reader.notices(message.request) };
-    else answer = { kind: 'export', result: reader.export(message.request) };
+    else if (message.kind === 'removed')
+      answer = { kind: 'removed', result: { id: request.id, points: [...(reader.history?.removed() ?? [])] } };
+    else answer = { kind: 'notices', result: reader.notices(message.request) };
   } catch (thrown) {
-    answer = { kind: 'failed', failure: { id: message.request.id, error: toError(thrown).message, code: codeOf(thrown) } };
+    answer = failed(message.request.id, thrown);
   }
   tellDamaged(reader.takeDamaged());
   reply(answer);

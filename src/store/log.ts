@@ -15,7 +15,10 @@ import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
-import { type ClockSegment, LOG_FILE, type TailState } from './layout.ts';
+import { ClockBook, type ClockMove } from './clock-book.ts';
+import { AllHandOvers, LiveHandOver, type Party } from './hand-over.ts';
+import { HISTORY_FILE } from './history-layout.ts';
+import { type ClockList, type ForwarderState, LOG_FILE, type TailState } from './layout.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
 import { chooseRuntimeDir, Mirror } from './mirror.ts';
@@ -24,7 +27,8 @@ import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { asKept, ShapeIds } from './shapes.ts';
 import { Keeper, startWriter, type WriterThread } from './threads.ts';
-import { ClockBook, Revisions } from './timeline.ts';
+import { Tiers } from './tiers.ts';
+import { Revisions } from './timeline.ts';
 
 /** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
 const LEASE = 100_000;
@@ -40,11 +44,11 @@ interface UnderWay {
   readonly upTo: number;
   readonly segment: number;
   readonly leaseEnd: number;
-  readonly clock: readonly ClockSegment[];
+  readonly clock: readonly ClockList[];
   readonly alarms: ReadonlyMap<string, unknown>;
   readonly newInventory: { revision: number; body: string } | undefined;
-  /** Forwarders whose state it carries. */
-  readonly outlets: readonly Outlet[];
+  /** Those whose state it carries. */
+  readonly parties: readonly Party[];
 }
 
 export class Log extends EventEmitter<LogEvents> implements LogSide {
@@ -55,6 +59,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly options: LogOptions;
   readonly #writer: WriterThread;
   readonly #mirror: Mirror;
+  readonly #tiers: Tiers;
   readonly #outlets = new Map<string, Outlet>();
   /** Removed in this run: their state is still kept, and they may come back. */
   readonly #released = new Map<string, Outlet>();
@@ -65,6 +70,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly #pending = new Pending();
   #underWay: UnderWay | undefined;
   #fault: string | undefined;
+  #checkpointFault: string | undefined;
   #retryIn = RETRY.first;
   #retry: (() => void) | undefined;
   #timer: (() => void) | undefined;
@@ -73,9 +79,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #inventory: { revision: number; body: string };
   #newInventory: { revision: number; body: string } | undefined;
   readonly #revisions = new Revisions();
-  readonly #clock = new ClockBook();
-  /** Highest number that was in a batch of this run. */
-  #fixed: number;
+  readonly clock: ClockBook;
+  /** What the embedded broker hands out. */
+  readonly live: LiveHandOver;
   #commits = 0;
   #tries = 0;
   /** Monotonic time. */
@@ -97,6 +103,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       maxSize: options.maxSize,
       maxAge: options.maxAge,
       lease: LEASE,
+      machine: options.machine,
     });
     try {
       return new Log(options, file, writer, opened, runtimeDir);
@@ -117,14 +124,37 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtimeDir = runtimeDir;
-    this.keeper = new Keeper(file, (block) => this.emit('damaged', block));
+    this.live = new LiveHandOver(this, opened.forwarders);
+    this.clock = new ClockBook(
+      opened.boots,
+      new AllHandOvers(
+        () => this.#parties(),
+        opened.forwarders,
+        () => this.#next,
+      ),
+    );
+    const historyFile = path.join(options.stateDir, HISTORY_FILE);
+    this.keeper = new Keeper(file, historyFile, {
+      damaged: (block) => this.emit('damaged', block),
+      corrupt: () => this.#writer.send({ kind: 'look' }),
+      repaired: (repair) => this.emit('repaired', repair),
+    });
+    this.#tiers = new Tiers({
+      options,
+      boot: opened.boot,
+      historyFile,
+      tidy: (request) => this.keeper.tidy(request),
+      now: () => ({ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#activeStates() }),
+      compacted: () => this.commitSoon(),
+      tidied: (result) => this.emit('tidied', result),
+      fault: (fault) => this.emit('tidyFault', fault),
+    });
     this.#writer = writer;
     this.#next = opened.next;
     this.#leaseEnd = opened.leaseEnd;
     this.#committed = opened.next - 1;
     this.#bytes = opened.bytes;
     this.#inventory = opened.inventory ?? { revision: 0, body: '' };
-    this.#fixed = opened.next - 1;
     this.recent = new Recent(opened.next);
     this.#shapes = new ShapeIds(opened.shapes);
     this.#mirror = new Mirror(runtimeDir?.dir);
@@ -165,16 +195,25 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       boot: this.opened.boot,
       next: this.#next,
       committed: this.#committed,
-      bytes: this.#bytes,
+      bytes: this.#bytes + this.#tiers.bytes,
       pendingReadings: this.#pending.readings,
       pendingBytes: this.#pending.bytes,
       commits: this.#commits,
       lastCommit: this.#lastCommit,
-      held: this.#held,
-      oldest: this.#oldest,
+      held: this.#held + this.#tiers.held,
+      historyBytes: this.#tiers.bytes,
+      tidyFault: this.#tiers.fault,
+      oldest: this.#oldestWaiting(),
       fault: this.#fault,
+      checkpointFault: this.#checkpointFault,
       mirrorFault: this.#mirror.fault,
     };
+  }
+
+  /** What lies in history.db is older than every commit block. */
+  #oldestWaiting(): CommitResult['oldest'] {
+    const inHistory = this.#tiers.oldest;
+    return [...inHistory, ...this.#oldest.filter(([name, lane]) => !inHistory.some(([n, l]) => n === name && l === lane))];
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
@@ -268,26 +307,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
-  setClock(offset: number, estimated: boolean): ClockSegment {
-    const segment = this.#clock.set(offset, estimated, this.#fixed);
-    this.#mirror.state({ type: 'clock', clock: this.#clock.all });
+  setClock(offset: number, estimated: boolean): ClockMove {
+    const move = this.clock.set(offset, estimated);
+    this.#mirror.state({ type: 'clock', clock: this.clock.own });
+    if (!estimated) for (const party of this.#parties()) party.forgetPromise();
     this.commitSoon();
-    return segment;
+    return move;
   }
-  clockOf(seq: number): ClockSegment | undefined {
-    return this.#clock.of(seq);
-  }
-  get clockSettledBelow(): number {
-    // Earlier boots have theirs for good.
-    return Math.max(this.opened.next, this.#clock.settledBelow);
-  }
-  get clockVersion(): number {
-    return this.#clock.version;
-  }
-
-  /** A batch up to `last` was made and may be handed over any moment. */
-  contentFixed(last: number): void {
-    this.#fixed = Math.max(this.#fixed, last);
+  get mirrored(): boolean {
+    return this.#mirror.up;
   }
 
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
@@ -326,6 +354,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   /** Commits what is pending (bounded by `within` ms), closes the file. What could not be committed stays in the runtime directory. */
   async close(within: number): Promise<void> {
     let cancel: (() => void) | undefined;
+    for (const party of this.#parties()) party.forgetPromise();
     const committed = this.flush().then(() => true);
     const late = new Promise<boolean>((resolve) => {
       cancel = this.options.clock.after(within, () => resolve(false));
@@ -333,6 +362,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     const clean = await Promise.race([committed, late]);
     cancel?.();
     this.#closing = true;
+    this.#tiers.stop();
     this.#timer?.();
     this.#retry?.();
     await this.#bounded(this.keeper.close());
@@ -349,6 +379,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   /** Ends at once, as a kill would: nothing more is committed, the runtime directory stays as it is. */
   async abandon(): Promise<void> {
     this.#closing = true;
+    this.#tiers.stop();
     this.#timer?.();
     this.#retry?.();
     this.#mirror.close();
@@ -367,6 +398,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     });
   }
 
+  /** Compacts what is committed, now; the blocks it replaces go with the next commit. For tests and measurements. */
+  compact(): Promise<void> {
+    return this.#tiers.now();
+  }
+
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
   #arm(): void {
     if (this.#pending.large || this.#leaseEnd - this.#next < LEASE / 2) this.commitSoon();
@@ -383,17 +419,21 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       log: this.id,
       boot: this.opened.boot,
       inventory: this.#inventory.revision,
-      clock: this.#clock.all,
+      ...{ clock: this.clock.own, first: this.clock.first, machine: this.clock.machine },
+      committed: this.#committed,
     } satisfies TailState);
-    for (const outlet of this.#everyOutlet()) head.json(ENTRY.state, outlet.tailState());
+    for (const party of this.#parties()) {
+      const state = party.tailState();
+      if (state !== undefined) head.json(ENTRY.state, state);
+    }
     // Not committed yet: the segment that has them may be given up.
     for (const [rule, state] of this.#alarms) head.json(ENTRY.state, { type: 'alarm', rule, state } satisfies TailState);
     this.#pending.forgetShapes();
     return this.#mirror.begin(head.since(0));
   }
 
-  #everyOutlet(): Outlet[] {
-    return [...this.#released.values(), ...this.#outlets.values()];
+  #parties(): Party[] {
+    return [...this.#released.values(), ...this.#outlets.values(), this.live];
   }
 
   #startCommit(): void {
@@ -401,11 +441,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#commitWanted = false;
     this.#timer?.();
     this.#timer = undefined;
-    const outlets = this.#everyOutlet();
-    for (const outlet of outlets) outlet.commitBegins(this.#next);
+    const parties = this.#parties();
+    for (const party of parties) party.commitBegins(this.#next);
     const chunks = this.#pending.take();
-    const known = this.#clock.last;
-    const clock = this.#clock.pending;
+    const clock = this.clock.pending;
     this.#underWay = {
       index: ++this.#tries,
       upTo: this.#next - 1,
@@ -414,22 +453,24 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       clock,
       alarms: this.#alarms,
       newInventory: this.#newInventory,
-      outlets,
+      parties,
     };
     const message: WriterMessage = {
       kind: 'commit',
       request: {
         id: this.#commits + 1,
         chunks,
-        forwarders: outlets.flatMap((o) => o.takeStates()),
-        active: [...this.#outlets.values()].flatMap((o) => o.states()),
+        upTo: this.#underWay.upTo,
+        forwarders: parties.flatMap((p) => p.takeStates()),
+        active: this.#activeStates(),
         alarms: [...this.#alarms],
         clock,
         newInventory: this.#newInventory,
         leaseEnd: this.#underWay.leaseEnd,
-        wall: known === undefined || known.estimated ? undefined : this.options.clock.monotonic() + known.offset,
-        maxSize: this.options.maxSize,
+        wall: this.#knownWall(),
+        maxSize: this.#tiers.logLimit,
         maxAge: this.options.maxAge,
+        compacted: this.#tiers.take(),
       },
     };
     this.#alarms = new Map();
@@ -440,7 +481,27 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     );
   }
 
+  #activeStates(): ForwarderState[] {
+    return [...this.#outlets.values()].flatMap((o) => o.states());
+  }
+
+  /** UTC ms of now, when it is known. */
+  #knownWall(): number | undefined {
+    const known = this.clock.last;
+    return known === undefined || known.estimated ? undefined : this.options.clock.monotonic() + known.offset;
+  }
+
   #reply(reply: WriterReply): void {
+    if (reply.kind === 'checkpoint') {
+      this.#checkpointFault = reply.fault;
+      this.emit('checkpoint', reply.fault);
+      return;
+    }
+    if (reply.kind === 'repaired') {
+      this.keeper.restart();
+      this.emit('repaired', reply.repair);
+      return;
+    }
     const commit = this.#underWay;
     if (commit === undefined) return;
     this.#underWay = undefined;
@@ -455,7 +516,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#oldest = result.oldest;
     this.#lastCommit = this.options.clock.monotonic();
     this.#leaseEnd = Math.max(this.#leaseEnd, commit.leaseEnd);
-    this.#clock.committed(commit.clock);
+    this.clock.committed(commit.clock);
     this.#committed = Math.max(this.#committed, commit.upTo);
     this.#retryIn = RETRY.first;
     this.#mirror.drop(commit.segment);
@@ -469,26 +530,29 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       return false;
     });
     if (this.recent.full) this.trimRecent();
+    this.#tiers.committed(result);
     this.emit('committed', result);
     if (this.#commitWanted || this.#waiters.length > 0) this.#startCommit();
   }
 
   #commitFailed(commit: UnderWay, failure: Failure): void {
-    const givenUp = this.#pending.putBack(failure.chunks ?? []);
-    if (givenUp > 0) this.emit('overflow', givenUp);
-    // What changed since is newer than what the commit carried.
-    this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
-    this.#newInventory ??= commit.newInventory;
-    for (const outlet of commit.outlets) outlet.touch();
-    if (this.#fault === undefined) {
-      this.#fault = failure.error;
-      this.emit('fault', failure.error);
-    }
-    this.#fault = failure.error;
+    // First of all: whoever is told of it may append an event, which must not begin a commit at once.
     this.#retry = this.options.clock.after(this.#retryIn, () => {
       this.#retry = undefined;
       this.#startCommit();
     });
     this.#retryIn = Math.min(this.#retryIn * 2, RETRY.most);
+    this.#tiers.putBack();
+    const givenUp = this.#pending.putBack(failure.chunks ?? []);
+    if (givenUp > 0) this.emit('overflow', givenUp);
+    // What changed since is newer than what the commit carried.
+    this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
+    this.#newInventory ??= commit.newInventory;
+    for (const party of commit.parties) party.touch();
+    if (this.#fault === undefined) {
+      this.#fault = failure.error;
+      this.emit('fault', failure.error);
+    }
+    this.#fault = failure.error;
   }
 }

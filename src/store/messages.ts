@@ -1,9 +1,11 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
-import type { Shape } from '../core/point.ts';
+import type { Shape, Storage, Value } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
+import type { Bucket } from './buckets.ts';
 import type { Lane } from './lanes.ts';
-import type { ClockSegment, ForwarderState } from './layout.ts';
+import type { BootInfo, ClockList, ForwarderState, Machine } from './layout.ts';
 import type { Chunk } from './pending.ts';
+import type { Repair } from './repair-report.ts';
 
 export interface OpenRequest {
   readonly file: string;
@@ -13,12 +15,15 @@ export interface OpenRequest {
   readonly maxAge: number;
   /** How many sequence numbers to reserve ahead. */
   readonly lease: number;
+  readonly machine?: Machine | undefined;
 }
 
 export interface Opened {
   /** Every log that still holds something, oldest first; the last one is written to. */
   readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly last: number }[];
   readonly boot: number;
+  /** The newest boots, oldest first, with their clock mappings; the last one is this boot. */
+  readonly boots: readonly BootInfo[];
   /** First number of this boot. */
   readonly next: number;
   readonly leaseEnd: number;
@@ -29,7 +34,9 @@ export interface Opened {
   readonly lastAlarms: readonly NoticeMessage[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;
   readonly recovered: { readonly records: number; readonly notices: number };
-  /** Path that a damaged file was moved to. */
+  /** What was found damaged or missing at the start, and what came back of it. */
+  readonly repairs: readonly Repair[];
+  /** Path that log.db was moved to at this start. */
   readonly quarantined: string | undefined;
   readonly bytes: number;
 }
@@ -46,7 +53,7 @@ export interface CommitRequest {
   readonly active: readonly ForwarderState[];
   /** null forgets the rule. */
   readonly alarms: readonly (readonly [rule: string, state: unknown])[];
-  readonly clock: readonly ClockSegment[];
+  readonly clock: readonly ClockList[];
   readonly newInventory: { readonly revision: number; readonly body: string } | undefined;
   readonly leaseEnd: number;
   /** UTC ms, when known: needed to drop what is older than maxAge. */
@@ -64,6 +71,8 @@ export interface CommitResult {
   readonly bytes: number;
   /** Records and notices that log.db holds now. */
   readonly held: number;
+  /** Bytes that this commit could have added to the files. */
+  readonly needs: number;
   /** What waits in commit blocks for compaction. */
   readonly hot: { readonly records: number; readonly readings: number; readonly bytes: number };
   /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */
@@ -129,12 +138,9 @@ export interface NoticesResult {
   }[];
 }
 
-/** First line of an export as CSV. */
-export const CSV_HEADER = 'log,seq,boot,device,point,time,value,unit,quality,reason\n';
-
 export interface ExportRequest {
   readonly id: number;
-  /** Key of the last block that was exported; 0 to begin. */
+  /** 0 to begin, then `next` of the answer before. */
   readonly after: number;
   /** UTC ms, inclusive. */
   readonly from: number;
@@ -142,13 +148,48 @@ export interface ExportRequest {
   /** `device` or `device.point`; absent: all. */
   readonly points?: readonly string[] | undefined;
   readonly format: 'csv' | 'jsonl';
+  /** Milliseconds: min, mean, max and count of each point in buckets of this width, instead of readings. */
+  readonly every?: number | undefined;
 }
 export interface ExportResult {
   readonly id: number;
-  /** Key to go on from; undefined at the end. */
+  /** What `after` of the next request is to be; undefined at the end. */
   readonly next: number | undefined;
+  /** Whole lines; may be empty although there is more. */
   readonly text: string;
-  readonly records: number;
+}
+
+export interface QueryRequest {
+  readonly id: number;
+  readonly device: string;
+  readonly point: string;
+  /** UTC ms; `to` is not in it. */
+  readonly from: number;
+  readonly to: number;
+  readonly buckets: number;
+}
+export interface PointReading {
+  /** UTC ms. */
+  readonly time: number;
+  /** null when it is bad. */
+  readonly value: Value | null;
+  /** A code of REASONS; 0 is good. */
+  readonly reason: number;
+  readonly estimated: boolean;
+}
+export interface QueryResult {
+  readonly id: number;
+  /** undefined: the log knows no such point. */
+  readonly found:
+    | {
+        readonly unit: string | undefined;
+        readonly storage: Storage;
+        /** Milliseconds; undefined when these are the readings themselves. */
+        readonly width: number | undefined;
+        readonly buckets: readonly Bucket[];
+        readonly readings: readonly PointReading[];
+      }
+    | undefined;
 }
 
 /** Asks the keeper to make at most one unit, and to keep history.db within its budget. */
@@ -186,6 +227,15 @@ export interface TidyResult {
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
 }
 
+/** Readings that were taken away since history.db was made, by `device.point`. */
+export interface RemovedResult {
+  readonly id: number;
+  readonly points: readonly (readonly [
+    point: string,
+    readings: { readonly thinned: number; readonly dropped: number; readonly aged: number },
+  ])[];
+}
+
 export interface Failure {
   readonly id: number;
   readonly error: string;
@@ -201,23 +251,35 @@ export interface WriterData {
 }
 export type WriterMessage =
   | { readonly kind: 'commit'; readonly request: CommitRequest }
+  /** A reader met a damaged page: is it the file? */
+  | { readonly kind: 'look' }
   | { readonly kind: 'close'; readonly next: number }
   | { readonly kind: 'leave' };
 export type WriterReply =
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'committed'; readonly result: CommitResult }
   | { readonly kind: 'failed'; readonly failure: Failure }
+  /** What the database file said when the write-ahead file was to be brought into it; told when it changes. */
+  | { readonly kind: 'checkpoint'; readonly fault: string | undefined }
+  /** The file was damaged and was made anew; before the answer of the commit that met it. */
+  | { readonly kind: 'repaired'; readonly repair: Repair }
   | { readonly kind: 'closed' };
 export type KeeperMessage =
   | { readonly kind: 'leave' }
   | { readonly kind: 'tidy'; readonly request: TidyRequest }
+  | { readonly kind: 'removed'; readonly request: { readonly id: number } }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
+  | { readonly kind: 'query'; readonly request: QueryRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };
 export type KeeperReply =
   | { readonly kind: 'tidy'; readonly result: TidyResult }
+  | { readonly kind: 'removed'; readonly result: RemovedResult }
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }
+  | { readonly kind: 'query'; readonly result: QueryResult }
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
+  /** history.db was damaged and was made anew. */
+  | { readonly kind: 'repaired'; readonly repair: Repair }
   | { readonly kind: 'failed'; readonly failure: Failure };

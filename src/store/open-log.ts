@@ -4,16 +4,18 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import Database from 'better-sqlite3';
 import { toError } from '../core/errors.ts';
 import { checkLog, refuseNewer } from './check-log.ts';
 import { LogDatabase } from './database.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from './history-layout.ts';
-import { codeOf, isDamage, openLogFile, statSize } from './log-file.ts';
+import { birthOf, openLogFile } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
-import { beginSwap, finishSwap, headVersion, moveAside, swap } from './quarantine.ts';
+import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap } from './quarantine.ts';
 import { beginRun, readTail, type TailPart } from './recover.ts';
 import type { Repair, Salvaged } from './repair-report.ts';
 import { rebuildLog, type Sources } from './salvage-log.ts';
+import { codeOf, isDamage } from './sqlite-errors.ts';
 import { type Known, readWitness } from './witness.ts';
 
 /** @throws SluiceError log-newer, log-open */
@@ -50,6 +52,38 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
     const again = new LogDatabase(openLogFile(file), request.maxSize);
     return { database: again, opened: beginRun(again, request, { tail, repairs }) };
   }
+}
+
+/**
+ * What is wrong with the file of a running log. @returns undefined where the file is whole
+ */
+export function faultOf({ file }: LogDatabase): string | undefined {
+  let db: Database.Database | undefined;
+  try {
+    // The writer's own pages may lie in its memory, whole.
+    db = new Database(file, { readonly: true, fileMustExist: true });
+    const found = db.pragma('integrity_check(1)', { simple: true }) as string;
+    return found === 'ok' ? undefined : found;
+  } catch (thrown) {
+    if (isDamage(thrown)) return toError(thrown).message;
+    throw thrown;
+  } finally {
+    db?.close();
+  }
+}
+
+/** After `makeAnew` while the gateway runs: the log goes on under its id, and nothing comes twice. */
+export function takeOver(damaged: LogDatabase, maxSize: number): LogDatabase {
+  const { file } = damaged;
+  damaged.wal.close();
+  // Its file has another name now: SQLite leaves it as it is.
+  damaged.db.close();
+  const database = new LogDatabase(openLogFile(file), maxSize);
+  database.takeOver(damaged);
+  database.setMeta('clean', '0');
+  database.setMeta('birth', birthOf(file));
+  database.wal.sync();
+  return database;
 }
 
 /** The file is made anew of what is left of it and of `sources`; the damaged one lies beside it. */

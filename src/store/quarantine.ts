@@ -5,7 +5,7 @@
  * The change of places can be cut at any moment: the new file takes its name only when everything else has moved, and
  * `finishSwap` at the next start goes on where it stopped.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 const ASIDE = '.damaged';
@@ -61,6 +61,10 @@ export function dropAside(file: string): void {
 }
 function remove(file: string): void {
   for (const end of ENDS) rmSync(file + end, { force: true });
+}
+
+export function statSize(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
 /** Layout version in the header of a SQLite database; undefined when it is none. */

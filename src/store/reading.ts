@@ -1,29 +1,17 @@
 /**
- * What is read from the log, without the thread: backlog payloads, notices, export, in bounded slices. A run is what is
+ * What is read from the log, without the thread: backlog payloads and notices, in bounded slices. A run is what is
  * decoded at once: a unit of history.db, or a commit block of log.db behind the last unit.
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
 import { FORMATS } from '../codecs/formats.ts';
 import { SluiceError } from '../core/errors.ts';
-import { type LogRecord, type PointInfo, reasonAt, type Shape } from '../core/point.ts';
-import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import type { LogRecord, Shape } from '../core/point.ts';
 import { ClockTable, type Mapping } from './clock-table.ts';
 import type { History } from './history-file.ts';
 import type { UnitRow } from './history-layout.ts';
 import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from './layout.ts';
-import type {
-  DamagedBlock,
-  ExportRequest,
-  ExportResult,
-  NoticesRequest,
-  NoticesResult,
-  ReadRequest,
-  ReadResult,
-} from './messages.ts';
-
-/** Blocks that one export slice reads. */
-const EXPORT_BLOCKS = 8;
+import type { DamagedBlock, NoticesRequest, NoticesResult, ReadRequest, ReadResult } from './messages.ts';
 
 /** What is decoded at once; either of unit and block. */
 interface Run {
@@ -137,45 +125,6 @@ export class LogReader {
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
   }
 
-  export(request: ExportRequest): ExportResult {
-    const rows = this.#runs(request.after);
-    let text = '';
-    let records = 0;
-    for (const row of rows) {
-      const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
-      const name = this.#db.prepare('select name from log where ordinal = ?').pluck().get(log) as string;
-      for (const record of this.#recordsOf(row)) {
-        const clock = this.#clockOf(row.boot, record.seq);
-        const time = record.sample.at + clock.offset;
-        if (time < request.from || time > request.to) continue;
-        const wanted = pick(record, request.points);
-        if (wanted === undefined) continue;
-        records++;
-        text +=
-          request.format === 'csv'
-            ? csvLines(name, row.boot, record, time, clock)
-            : jsonLine(name, row.boot, record, time, clock);
-      }
-    }
-    return { id: request.id, next: rows.length === 0 ? undefined : (rows.at(-1) as Run).id, text, records };
-  }
-
-  /** The next runs of all logs: one unit, or some blocks. */
-  #runs(after: number): Run[] {
-    const logs = this.#db.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
-    for (const log of logs) {
-      if (keyOf(log + 1, 0) <= after) continue;
-      const mark = this.#mark(log);
-      const unit = after < mark ? this.history?.units.next(Math.max(after, keyOf(log, 0) - 1)) : undefined;
-      if (unit !== undefined && unit.id < keyOf(log + 1, 0)) return [{ ...unit, unit }];
-      const blocks = this.#db
-        .prepare<[number, number, number], BlockRow>('select * from block where id > ? and id < ? order by id limit ?')
-        .all(Math.max(after, mark, keyOf(log, 0) - 1), keyOf(log + 1, 0), EXPORT_BLOCKS);
-      if (blocks.length > 0) return blocks.map((block) => ({ ...block, block }));
-    }
-    return [];
-  }
-
   /** The run that holds a number, else the next one of that log. */
   #runAt(log: number, seq: number): Run | undefined {
     const key = keyOf(log, seq);
@@ -243,77 +192,4 @@ export class LogReader {
   #clockOf(boot: number, seq: number): Mapping {
     return this.#clock.of(boot, seq) ?? { offset: 0, estimated: true };
   }
-}
-
-/** The record with only the points that are asked for; undefined when none is in it. */
-function pick(record: LogRecord, points: readonly string[] | undefined): LogRecord | undefined {
-  const { shape, reasons } = record.sample;
-  if (points === undefined || points.includes(shape.device)) return record;
-  const keep = shape.points.map((p) => points.includes(`${shape.device}.${p.name}`));
-  if (!keep.includes(true)) return undefined;
-  return {
-    seq: record.seq,
-    sample: { ...record.sample, reasons: Uint8Array.from(keep, (k, i) => (k ? (reasons?.[i] ?? 0) : ABSENT)) },
-  };
-}
-
-function csvLines(log: string, boot: number, record: LogRecord, time: number, clock: Mapping): string {
-  let text = '';
-  const { sample } = record;
-  sample.shape.points.forEach((p: PointInfo, i) => {
-    const reason = reasonAt(sample, i);
-    if (reason === ABSENT) return;
-    const quality = qualityOf(reason);
-    const cells = [
-      log,
-      record.seq,
-      bootName(boot),
-      sample.shape.device,
-      p.name,
-      isoTime(time, clock),
-      quality === 'bad' ? '' : csvCell(sample.values[i]),
-      csvCell(p.unit ?? ''),
-      quality,
-      reason === 0 ? '' : reasonName(reason),
-    ];
-    text += `${cells.join(',')}\n`;
-  });
-  return text;
-}
-
-/** A cell that begins like a formula is quoted with an apostrophe, so that a spreadsheet does not run it. */
-function csvCell(value: unknown): string {
-  let text = String(value);
-  if (typeof value === 'string' && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
-  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-}
-function isoTime(time: number, clock: Mapping): string {
-  return `${new Date(time).toISOString()}${clock.estimated ? '?' : ''}`;
-}
-
-function jsonLine(log: string, boot: number, record: LogRecord, time: number, clock: Mapping): string {
-  const { sample } = record;
-  const values: Record<string, unknown> = {};
-  const bad: Record<string, string> = {};
-  const uncertain: Record<string, string> = {};
-  sample.shape.points.forEach((p, i) => {
-    const reason = reasonAt(sample, i);
-    if (reason === ABSENT) return;
-    const quality = qualityOf(reason);
-    if (quality === 'bad') bad[p.name] = reasonName(reason);
-    else values[p.name] = p.type === 'int64' || p.type === 'uint64' ? String(sample.values[i]) : sample.values[i];
-    if (quality === 'uncertain') uncertain[p.name] = reasonName(reason);
-  });
-  const line = {
-    log,
-    seq: record.seq,
-    boot: bootName(boot),
-    device: sample.shape.device,
-    time,
-    values,
-    ...(Object.keys(bad).length > 0 ? { bad } : {}),
-    ...(Object.keys(uncertain).length > 0 ? { uncertain } : {}),
-    ...(clock.estimated ? { clock: 'estimated' } : {}),
-  };
-  return `${JSON.stringify(line)}\n`;
 }

@@ -2,30 +2,36 @@
  * What happens before the first reading of a run, in one transaction: the tail of a killed run is taken from the
  * runtime directory into the log, the next boot and lease are made. The tail keeps its log, numbers, boot and lanes.
  */
-import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readEntries, type StoredNotice } from '../codecs/rows.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { LogDatabase } from './database.ts';
 import { type LaneState, Lanes } from './lanes.ts';
-import type { ClockSegment, TailState } from './layout.ts';
-import { logFileBytes } from './log-file.ts';
+import { type ClockList, type ClockSegment, type ForwarderState, type Machine, newLogName, type TailState } from './layout.ts';
+import { birthOf, logFileBytes } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
+import type { Repair } from './repair-report.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
 export const TAIL_FILE = /^tail-(\d+)\.bin$/;
 
-interface TailPart {
+type HandedState = Extract<TailState, { type: 'handed' }>;
+
+export interface TailPart {
   readonly log: string;
   readonly boot: number;
   readonly inventory: number;
-  clock: readonly ClockSegment[];
+  clock: ClockList;
+  readonly first: number;
+  readonly machine: Machine;
+  /** Every number of the log up to here was in its file when the segment was begun. */
+  readonly committed?: number;
   readonly records: LogRecord[];
   readonly notices: StoredNotice[];
   readonly lanes: Map<string, LaneState>;
-  readonly handed: Map<string, number>;
+  readonly handed: HandedState[];
   readonly alarms: Map<string, unknown>;
 }
 
@@ -56,11 +62,11 @@ export function readTail(runtimeDir: string): TailPart[] {
         const { state } = entry;
         if (!isTailState(state)) break;
         if (state.type === 'segment') {
-          part = { ...state, records: [], notices: [], lanes: new Map(), handed: new Map(), alarms: new Map() };
+          part = { ...state, records: [], notices: [], lanes: new Map(), handed: [], alarms: new Map() };
           parts.push(part);
         } else if (part !== undefined && state.type === 'clock') part.clock = state.clock;
         else if (state.type === 'lanes') part?.lanes.set(state.forwarder, state.state);
-        else if (state.type === 'handed') part?.handed.set(state.forwarder, state.last);
+        else if (state.type === 'handed') part?.handed.push(state);
         else if (state.type === 'alarm') part?.alarms.set(state.rule, state.state);
       } else if (entry.kind === 'record') part?.records.push(entry.record);
       else if (entry.kind === 'notice') part?.notices.push(entry.notice);
@@ -80,14 +86,21 @@ function isTailState(value: unknown): value is TailState {
         LOG_NAME.test(state.log) &&
         Number.isSafeInteger(state.boot) &&
         Number.isSafeInteger(state.inventory) &&
-        isClock(state.clock)
+        isClock(state.clock) &&
+        Number.isSafeInteger(state.first) &&
+        isMachine(state.machine)
       );
     case 'clock':
       return isClock(state.clock);
     case 'lanes':
       return typeof state.forwarder === 'string' && isLanes(state.state);
     case 'handed':
-      return typeof state.forwarder === 'string' && Number.isSafeInteger(state.last);
+      return (
+        typeof state.forwarder === 'string' &&
+        typeof state.log === 'string' &&
+        (state.lane === 'data' || state.lane === 'history') &&
+        Number.isSafeInteger(state.last)
+      );
     case 'alarm':
       return typeof state.rule === 'string';
     default:
@@ -95,26 +108,38 @@ function isTailState(value: unknown): value is TailState {
   }
 }
 function isClock(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { boot, version, segments } = value as Partial<ClockList>;
   return (
-    Array.isArray(value) &&
-    value.every((s: Partial<ClockSegment> | null) => Number.isSafeInteger(s?.fromSeq) && Number.isFinite(s?.offset))
+    Number.isSafeInteger(boot) &&
+    Number.isSafeInteger(version) &&
+    Array.isArray(segments) &&
+    segments.every((s: Partial<ClockSegment> | null) => Number.isSafeInteger(s?.fromSeq) && Number.isSafeInteger(s?.offset))
   );
+}
+function isMachine(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, origin } = value as Partial<Machine>;
+  return typeof id === 'string' && Number.isFinite(origin);
 }
 function isLanes(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { ranges, ...numbers } = value as Partial<LaneState>;
-  const { data, history, notices, handed } = numbers;
+  const { data, history, notices, handed, handedHistory, since } = numbers;
   return (
     Array.isArray(ranges) &&
     ranges.length > 0 &&
     ranges.every((r) => Array.isArray(r) && Number.isSafeInteger(r[0]) && (r[1] === 'data' || r[1] === 'history')) &&
-    [data, history, notices, handed].every(Number.isSafeInteger)
+    [data, history, notices, handed, handedHistory, since].every(Number.isSafeInteger)
   );
 }
 
-/** Opens a run on the log. */
-export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
-  const found = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
+/** Opens a run on the log. @param repairs what was lost before: then it has a new log */
+export function beginRun(
+  database: LogDatabase,
+  request: OpenRequest,
+  { tail: found, repairs }: { tail: readonly TailPart[]; repairs: readonly Repair[] },
+): Opened {
   return database.db.transaction(() => {
     const before = new Set(database.logs().map((l) => l.name));
     const lastBoot = database.lastBoot();
@@ -125,24 +150,30 @@ export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
     // A log is new where the file is new, and where the tail shows that another file, or a later state of this one
     // (somebody put an old copy back), was written last: it may have used numbers beyond this lease.
     let current = database.logs().at(-1);
-    if (current === undefined || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
-      database.addLog(randomBytes(5).toString('hex'));
+    const lost = repairs.some((r) => r.file === 'log.db');
+    const ended = lost ? database.logs().map((l) => l.name) : [];
+    if (current === undefined || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
+      database.addLog(newLogName());
       current = database.logs().at(-1);
     }
     if (current === undefined) throw new Error('the log table is empty');
     const recovered = takeTail(database, tail);
+    settleHandOvers(database, tail);
     const boot = Math.max(database.lastBoot(), ...tail.map((p) => p.boot)) + 1;
-    database.addBoot(boot, current.ordinal);
-    database.use(current.ordinal, boot);
     const next = Math.max(database.lease(current.ordinal), database.committed(current.ordinal) + 1);
+    database.addBoot(boot, current.ordinal, next, request.machine);
+    database.use(current.ordinal, boot);
     const leaseEnd = next + request.lease;
     database.setLease(current.ordinal, leaseEnd);
+    database.setMeta('clean', '0');
+    database.setMeta('birth', birthOf(database.file));
     return {
       logs: database
         .logs()
         .map((l) => ({ ordinal: l.ordinal, name: l.name, last: database.committed(l.ordinal) }))
         .filter((l) => l.last > 0 || l.ordinal === current.ordinal),
       boot,
+      boots: database.boots.open(database.clock),
       next,
       leaseEnd,
       shapes: database.shapes(),
@@ -151,7 +182,8 @@ export function beginRun(database: LogDatabase, request: OpenRequest): Opened {
       lastAlarms: database.lastAlarms(),
       inventory: database.inventory(),
       recovered,
-      quarantined: database.quarantined,
+      quarantined: repairs.find((r) => r.file === 'log.db')?.quarantine,
+      repairs: repairs.map((r) => (r.file === 'log.db' ? { ...r, ended } : r)),
       bytes: logFileBytes(database.file),
     };
   })();
@@ -167,22 +199,55 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     const held = database.committed(log);
     const fresh = part.records.filter((r) => r.seq > held);
     const told = part.notices.filter((n) => n.seq > held);
-    database.addBoot(part.boot, log);
-    database.clock.set(part.boot, part.clock);
+    database.addBoot(part.boot, log, part.first, part.machine);
+    database.clock.set({ ...part.clock, boot: part.boot });
     if (fresh.length > 0) database.addRecords(log, part.boot, part.inventory, fresh);
     database.addNotices(log, part.boot, told);
-    for (const [name, state] of part.lanes) database.setForwarder({ name, log, state });
-    for (const [name, last] of part.handed) {
-      const saved = database.forwarders().find((f) => f.name === name && f.log === log);
-      if (saved === undefined) continue;
-      const lanes = Lanes.load(saved.state);
-      lanes.handOver(last);
-      database.setForwarder({ name, log, state: lanes.state() });
-    }
+    const states = new Map(part.lanes);
+    const settled = Math.max(0, ...part.records.map((r) => r.seq), ...part.notices.map((n) => n.seq));
+    database.setLanes(
+      [...states].map(([name, state]) => ({ name, log, state })),
+      log,
+      part.boot,
+      settled,
+    );
     for (const [rule, state] of part.alarms) database.setAlarm(rule, state);
     database.useRevision(part.inventory);
     records += fresh.length;
     notices += told.length;
   }
   return { records, notices };
+}
+
+/** Boots whose end may not be in their row yet. */
+const UNMEASURED = 20;
+
+/**
+ * What every forwarder was handed until the end of the earlier run. The tail knows it exactly. Without one (a power cut),
+ * and where the runtime directory could not be written, all counts that was promised.
+ */
+function settleHandOvers(database: LogDatabase, tail: readonly TailPart[]): void {
+  const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
+  const told = new Set(tail.flatMap((part) => [...part.lanes.keys()]));
+  const handed = tail.flatMap((part) => part.handed);
+  const changed: ForwarderState[] = [];
+  for (const { name, log, state } of database.forwarders()) {
+    const mine = handed.filter((h) => h.forwarder === name && ordinals.get(h.log) === log);
+    if (mine.length === 0 && state.promised === undefined) continue;
+    const lanes = Lanes.load(state);
+    for (const { last, lane } of mine) lanes.handOver(last, lane);
+    if (state.promised?.blind === false && told.has(name)) lanes.forgetPromise();
+    else lanes.assumePromise(database.committed(log));
+    changed.push({ name, log, state: lanes.state() });
+  }
+  for (const log of new Set(changed.map((f) => f.log)))
+    database.setLanes(
+      changed.filter((f) => f.log === log),
+      log,
+      database.lanes().find((row) => row.log === log)?.boot ?? 0,
+      0,
+    );
+  for (const part of tail) database.boots.prove(part.boot);
+  const last = database.lastBoot();
+  for (let boot = Math.max(1, last - UNMEASURED); boot <= last; boot++) database.boots.measure(boot);
 }

@@ -15,7 +15,13 @@ export interface Salvaged {
   /** Alarms and events. */
   readonly notices: number;
   /** Of which the head is left, and the records are not. */
-  readonly lost: { readonly blocks: number; readonly records: number; readonly readings: number };
+  readonly lost: {
+    readonly blocks: number;
+    readonly records: number;
+    readonly readings: number;
+    /** At most 32. */
+    readonly ranges: readonly Range[];
+  };
   /** Numbers of which nothing is left, at most 32 ranges; a number may also never have been kept. */
   readonly gaps: readonly Range[];
   readonly moreGaps: number;

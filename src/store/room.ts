@@ -9,16 +9,24 @@ import { ABSENT } from '../core/reasons.ts';
 import type { ClockTable } from './clock-table.ts';
 import { Lanes } from './lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
-import { dropQuarantine, logFileBytes, statSize } from './log-file.ts';
+import { dropQuarantine, logFileBytes } from './log-file.ts';
 import type { CommitRequest } from './messages.ts';
+import { statSize } from './quarantine.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
 const DROP_NOTICES = 1000;
 /** Under this name go the readings of a dropped block that could not be read any more. */
 const DAMAGED = '(damaged block)';
-/** Room that must be left for the write-ahead file and the pages of a commit. */
-export const HEADROOM = 256 * 1024;
+/** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
+const HEADROOM = 256 * 1024;
+const HEADROOM_SHARE = 16;
+
+/** Bytes that a commit may add to the files. */
+export function commitNeeds(request: Pick<CommitRequest, 'chunks' | 'maxSize'>): number {
+  const headroom = Math.min(HEADROOM, request.maxSize / HEADROOM_SHARE);
+  return request.chunks.reduce((sum, c) => sum + c.entries.length, headroom);
+}
 
 /** The log's file and what reads its rows. */
 export interface Place {
@@ -45,7 +53,7 @@ export function makeRoom(database: Place, request: CommitRequest): Removed {
   const removed: Removed = { records: 0, notices: 0, lost: new Map(), expired: 0 };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
-  const need = request.chunks.reduce((sum, c) => sum + c.entries.length, HEADROOM);
+  const need = commitNeeds(request);
   const full = () =>
     logFileBytes(file) - statSize(file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');

@@ -31,10 +31,19 @@ const MAX_HEADS = 100_000;
 /** Gaps that are told one by one. */
 const MAX_GAPS = 32;
 
+interface BootColumns {
+  readonly first: number;
+  readonly machine: string;
+  readonly origin: number;
+  readonly at_last: number;
+  readonly proven: number;
+}
+
 /** What is known beside the file. */
 export interface Sources {
   readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly lease: number }[];
-  readonly boots: readonly { readonly boot: number; readonly log: number }[];
+  /** Without the rest where only the number is known. */
+  readonly boots: readonly ({ readonly boot: number; readonly log: number } & Partial<BootColumns>)[];
   readonly shapes: readonly { readonly id: number; readonly body: string }[];
   readonly clock: readonly ClockList[];
   readonly lanes: readonly LanesRow[];
@@ -49,7 +58,7 @@ export interface Sources {
 }
 
 type Row = Record<string, Cell>;
-type Head = Pick<BlockRow, 'id' | 'last' | 'records' | 'readings'>;
+type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;
 
 /** @param target a file that does not exist yet @param salvage false: nothing is taken from the damaged file */
 export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean): Salvaged {
@@ -75,6 +84,8 @@ class Rebuild {
   readonly #sources: Sources;
   readonly #lanes = new Map<number, LanesRow>();
   readonly #logs = new Map<number, { name: string | undefined; lease: number }>();
+  /** Logs of which the file still says how far they were committed. */
+  readonly #endsFound = new Set<number>();
   readonly #clocks = new Map<number, { readonly version: number; readonly rows: Map<number, Row> }>();
   /** Blocks whose body was not found whole (yet). */
   readonly #heads = new Map<number, Head>();
@@ -85,14 +96,17 @@ class Rebuild {
   }
 
   run(file: string | undefined): Salvaged {
-    this.#putKnown();
+    // What a process knows that lives counts more than what is found; what others remember fills up.
+    if (this.#sources.alive) this.#putKnown();
     if (file !== undefined) this.#read(file);
+    if (!this.#sources.alive) this.#putKnown();
+    for (const row of this.#sources.boots) this.#put('boot', { first: 0, machine: '', origin: 0, at_last: 0, proven: 0, ...row });
     const lost = this.#dropUnreadable();
     this.#nameLogs();
+    const gaps = this.#gaps(lost);
     const again = this.#sources.alive ? [] : this.#moveUnproven();
     this.#putSmall();
     const count = (sql: string) => this.#db.prepare<[], number>(sql).pluck().get() as number;
-    const gaps = this.#gaps();
     return {
       blocks: count('select count(*) from block'),
       records: count('select coalesce(sum(records), 0) from block'),
@@ -102,6 +116,7 @@ class Rebuild {
         blocks: lost.length,
         records: lost.reduce((sum, h) => sum + h.records, 0),
         readings: lost.reduce((sum, h) => sum + h.readings, 0),
+        ranges: lost.slice(0, MAX_GAPS).map((h) => ({ log: this.#nameOf(h.id), first: seqOf(h.id), last: h.last })),
       },
       gaps: gaps.slice(0, MAX_GAPS),
       moreGaps: Math.max(0, gaps.length - MAX_GAPS),
@@ -109,12 +124,11 @@ class Rebuild {
     };
   }
 
-  /** What is known is not overwritten by what is found. */
+  /** What is there already stays. */
   #putKnown(): void {
-    const { logs, boots, shapes, clock, lanes, alarms, inventory, compacted } = this.#sources;
-    for (const { ordinal, name, lease } of logs) this.#logs.set(ordinal, { name, lease });
-    for (const row of lanes) this.#lanes.set(row.log, row);
-    for (const { boot, log } of boots) this.#put('boot', { boot, log, first: 0, machine: '', origin: 0, at_last: 0, proven: 0 });
+    const { logs, shapes, clock, lanes, alarms, inventory, compacted } = this.#sources;
+    for (const { ordinal, name, lease } of logs) this.#nameLog(ordinal, name, lease);
+    for (const row of lanes) this.#keepLanes(row);
     for (const { id, body } of shapes) this.#put('shape', { id, body });
     for (const { boot, version, segments } of clock)
       for (const { fromSeq, offset, estimated } of segments)
@@ -140,8 +154,10 @@ class Rebuild {
         if (known === undefined) continue;
         const { table, row } = known;
         if (table === 'block') this.#block(row);
-        else if (table === 'lanes') this.#takeLanes(row);
-        else if (table === 'log') this.#takeLog(row);
+        else if (table === 'lanes') {
+          this.#keepLanes({ ...row, states: JSON.parse(row.states as string) } as LanesRow);
+          this.#endsFound.add(row.log as number);
+        } else if (table === 'log') this.#nameLog(row.ordinal as number, row.name as string, row.lease as number);
         else if (table === 'clock') this.#takeClock(row);
         else this.#put(table, row);
       }
@@ -150,10 +166,10 @@ class Rebuild {
     }
   }
 
-  #takeLog({ ordinal, name, lease }: Row): void {
-    const known = this.#logs.get(ordinal as number);
-    if (known !== undefined && known.name !== undefined && known.name !== name) return;
-    this.#logs.set(ordinal as number, { name: name as string, lease: Math.max(known?.lease ?? 0, lease as number) });
+  #nameLog(ordinal: number, name: string, lease: number): void {
+    const known = this.#logs.get(ordinal);
+    if (known !== undefined && known.name !== name) return;
+    this.#logs.set(ordinal, { name, lease: Math.max(known?.lease ?? 0, lease) });
   }
 
   /** Of several lists of a boot the one with the highest version (clock-table.ts). */
@@ -168,11 +184,9 @@ class Rebuild {
   }
 
   /** Of several copies the newest: what it settles only grows, and so do its cursors. */
-  #takeLanes({ log, settled, boot, states }: Row): void {
-    if (this.#sources.alive) return;
-    const row = { log, settled, boot, states: JSON.parse(states as string) } as LanesRow;
+  #keepLanes(row: LanesRow): void {
     const known = this.#lanes.get(row.log);
-    if (known === undefined || progress(row) > progress(known)) this.#lanes.set(row.log, row);
+    if (known === undefined || (!this.#sources.alive && progress(row) > progress(known))) this.#lanes.set(row.log, row);
   }
 
   #block(row: Row): void {
@@ -183,13 +197,17 @@ class Rebuild {
         .prepare(`insert or ignore into block (${SEALED.block.join(', ')}, sum, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
         .run(...head, row.sum, body);
     else if (this.#heads.size < MAX_HEADS) {
-      const [id = 0, last = 0, , , records = 0, readings = 0] = head;
-      this.#heads.set(id, { id, last, records, readings });
+      const [id = 0, last = 0, boot = 0, , records = 0, readings = 0] = head;
+      this.#heads.set(id, { id, last, boot, records, readings });
     }
   }
 
   /** A body belongs to its head when it decodes to what the head says. @returns heads of what is lost */
   #dropUnreadable(): Head[] {
+    const compacted = new Map(this.#sources.compacted);
+    // They lie in history.db; a page that was let go may still hold them.
+    for (const [log, seq] of compacted)
+      this.#db.prepare('delete from block where id >= ? and id <= ?').run(keyOf(log, 0), keyOf(log, seq));
     const shapes = new Map<number, Shape>(
       this.#db
         .prepare<[], { id: number; body: string }>('select id, body from shape')
@@ -199,14 +217,14 @@ class Rebuild {
     const unreadable: Head[] = [];
     for (const row of this.#db.prepare<[], BlockRow>('select * from block').iterate()) {
       this.#heads.delete(row.id);
-      const { id, last, records, readings } = row;
-      if (!fits(row, shapes)) unreadable.push({ id, last, records, readings });
+      const { id, last, boot, records, readings } = row;
+      if (!fits(row, shapes)) unreadable.push({ id, last, boot, records, readings });
     }
     for (const head of unreadable) {
       this.#heads.set(head.id, head);
       this.#db.prepare('delete from block where id = ?').run(head.id);
     }
-    return [...this.#heads.values()];
+    return [...this.#heads.values()].filter(({ id, last }) => last > (compacted.get(Math.floor(id / keyOf(1, 0))) ?? 0));
   }
 
   /** A log whose row is gone: notices name theirs, and the runtime directory knows which boot wrote under which name. */
@@ -293,40 +311,56 @@ class Rebuild {
     }
   }
 
+  #nameOf(key: number): string {
+    return this.#logs.get(Math.floor(key / keyOf(1, 0)))?.name ?? '';
+  }
+
   /**
-   * Numbers that one boot must have given and of which nothing is left. Between two boots numbers are absent by right
-   * (the rest of the lease); below the first one they were compacted or dropped.
+   * Numbers that were given and of which nothing is left. Between two boots numbers are absent by right (the rest of the
+   * lease); each boot knows its first one. What was compacted is not missed.
    */
-  #gaps(): Range[] {
+  #gaps(lost: readonly Head[]): Range[] {
+    const firsts = new Map(this.#db.prepare<[], [number, number]>('select boot, first from boot').raw().all());
+    const compacted = new Map(this.#sources.compacted);
+    const ends = new Map<number, number>(compacted);
     const gaps: Range[] = [];
     const gap = (log: number, first: number, last: number): void => {
       if (first <= last) gaps.push({ log: this.#logs.get(log)?.name ?? '', first, last });
     };
-    const compacted = new Map(this.#sources.compacted);
-    const end = (log: number): void => gap(log, (ends.get(log) ?? 0) + 1, this.#knownUpTo(log));
-    const ends = new Map<number, number>(compacted);
-    const rows = this.#db
-      .prepare<[number], { id: number; last: number; boot: number }>(
-        'select id, last, boot from block union all select id, id % ?, boot from notice order by 1',
-      )
-      .iterate(keyOf(1, 0));
-    let before: { log: number; last: number; boot: number } | undefined;
-    for (const { id, last, boot } of rows) {
+    let before: { log: number; boot: number } | undefined;
+    for (const { id, last, boot } of this.#everything(lost)) {
       const log = Math.floor(id / keyOf(1, 0));
-      const done = Math.max(before?.log === log ? before.last : 0, compacted.get(log) ?? 0);
-      if (before?.log === log && before.boot === boot) gap(log, done + 1, seqOf(id) - 1);
-      if (before?.log !== log || last > before.last) before = { log, last, boot };
-      ends.set(log, Math.max(ends.get(log) ?? 0, last));
+      const done = ends.get(log) ?? 0;
+      const from = before?.log === log && before.boot === boot ? done + 1 : Math.max(done + 1, firsts.get(boot) || seqOf(id));
+      gap(log, from, seqOf(id) - 1);
+      before = { log, boot };
+      ends.set(log, Math.max(done, last));
     }
-    for (const log of ends.keys()) end(log);
+    for (const [log, last] of ends) gap(log, last + 1, this.#knownUpTo(log, last));
     return gaps;
   }
 
-  /** Every number of a log up to here was committed once, as far as anybody knows. */
-  #knownUpTo(log: number): number {
+  /** Blocks, notices and heads in the order of their numbers. */
+  *#everything(lost: readonly Head[]): Generator<{ id: number; last: number; boot: number }> {
+    const heads = [...lost].sort((a, b) => a.id - b.id);
+    const rows = this.#db.prepare<[number], { id: number; last: number; boot: number }>(
+      'select id, last, boot from block union all select id, id % ?, boot from notice order by 1',
+    );
+    for (const row of rows.iterate(keyOf(1, 0))) {
+      while (heads[0] !== undefined && heads[0].id < row.id) yield heads.shift() as Head;
+      yield row;
+    }
+    yield* heads;
+  }
+
+  /** Every number of a log up to here may have been committed. */
+  #knownUpTo(log: number, last: number): number {
     const name = this.#logs.get(log)?.name;
     const tails = this.#sources.tails.filter((t) => t.log === name).map((t) => t.committed);
-    return Math.max(0, this.#lanes.get(log)?.settled ?? 0, ...tails);
+    const settled = Math.max(0, this.#lanes.get(log)?.settled ?? 0, ...tails);
+    // Nobody knows where it ended: somewhere below its lease.
+    const open = (!this.#endsFound.has(log) || settled < last) && !this.#sources.alive && tails.length === 0;
+    return open ? Math.max(settled, (this.#logs.get(log)?.lease ?? 0) - 1) : settled;
   }
 }
 

@@ -24,7 +24,7 @@ export const SEALED_UNIT = ['id', 'last', 'boot', 'inventory', 'at_first', 'at_l
 
 type Plain = number | string;
 
-export function rowSum(table: SealedTable | 'unit', ...values: readonly Plain[]): number {
+export function rowSum(table: SealedTable | 'unit' | 'twin', ...values: readonly Plain[]): number {
   return crc32(JSON.stringify([table, ...values]));
 }
 

@@ -20,8 +20,9 @@ export const DAMAGED = '(damaged block)';
 export interface RoomRequest {
   /** What history.db may take, bytes. */
   readonly budget: number;
-  /** Bytes that the next unit needs. */
+  /** Bytes that the next unit needs, and what more is made when it does not fit. */
   readonly need: number;
+  readonly ahead: number;
   /** UTC ms, when known: needed to drop what is older than maxAge. */
   readonly wall: number | undefined;
   readonly maxAge: number;
@@ -42,25 +43,50 @@ export function nothingTaken(): Taken {
   return { thinned: new Map(), dropped: new Map(), aged: new Map(), lost: new Map() };
 }
 
-/** One step, one transaction. @returns false when there is room, or nothing is left to take */
-export function makeRoomStep(history: History, clock: ClockTable, request: RoomRequest, taken: Taken): boolean {
+/** One transaction takes from so many units and readings at most: each costs the file system's own journal, and time. */
+const STEP = { units: 8, readings: 500_000 };
+
+/** One transaction. @returns false when there is room, or nothing is left to take */
+export function makeRoom(history: History, clock: ClockTable, request: RoomRequest, taken: Taken): boolean {
+  const mine = nothingTaken();
+  const short = history.used() + request.need > request.budget;
+  const most = request.budget - request.need - (short ? request.ahead : 0);
+  const units = history.db.transaction(() => {
+    let readings = 0;
+    for (let i = 0; i < STEP.units; i++) {
+      const unit = takeOne(history, clock, request, most, mine);
+      if (unit === undefined) return i;
+      readings += unit.readings;
+      if (readings > STEP.readings) return i + 1;
+    }
+    return STEP.units;
+  })();
+  // What was rolled back was not taken.
+  for (const kind of ['thinned', 'dropped', 'aged', 'lost'] as const)
+    for (const [name, n] of mine[kind]) add(taken[kind], name, n);
+  return units > 0;
+}
+
+/** @param most bytes that may be in use @returns the unit as it was; undefined when nothing had to go */
+function takeOne(history: History, clock: ClockTable, request: RoomRequest, most: number, taken: Taken): UnitRow | undefined {
   const oldest = history.oldestOfAll();
-  if (oldest === undefined) return false;
-  if (oldestIsAged(history, clock, request)) {
-    take(history, oldest, 'aged', request.active, taken);
-    return true;
-  }
-  if (history.used() + request.need <= request.budget) return false;
+  if (oldest === undefined) return undefined;
+  const take = (unit: UnitRow, why: Why): UnitRow => {
+    takeFrom(history, unit, why, request.active, taken);
+    return unit;
+  };
+  if (oldestIsAged(history, clock, request)) return take(oldest, 'aged');
+  if (history.used() <= most) return undefined;
   const whole = history.oldest(UNIT_STATE.whole);
   const thinned = history.oldest(UNIT_STATE.thinned);
   const summary = history.oldest(UNIT_STATE.summary);
-  if (whole !== undefined && history.bytesOf(UNIT_STATE.whole) > request.budget / 2)
-    take(history, whole, 'thinned', request.active, taken);
-  else if (summary !== undefined && history.bytesOf(UNIT_STATE.summary) > request.budget / 8) removeAll(history, summary);
-  else if (thinned !== undefined) take(history, thinned, 'dropped', request.active, taken);
-  else if (whole !== undefined) take(history, whole, 'thinned', request.active, taken);
-  else if (summary !== undefined) removeAll(history, summary);
-  return true;
+  if (whole !== undefined && history.bytesOf(UNIT_STATE.whole) > request.budget / 2) return take(whole, 'thinned');
+  const summaries = summary === undefined ? 0 : history.bytesOf(UNIT_STATE.summary);
+  if (thinned !== undefined && summaries <= request.budget / 8) return take(thinned, 'dropped');
+  if (summary !== undefined && summaries > request.budget / 8) history.removeUnit(summary);
+  else if (whole !== undefined) return take(whole, 'thinned');
+  else if (summary !== undefined) history.removeUnit(summary);
+  return summary;
 }
 
 /** How many units of unknown time are looked past in search of a known one. */
@@ -78,50 +104,41 @@ function oldestIsAged(history: History, clock: ClockTable, { wall, maxAge }: Roo
   return false;
 }
 
-function removeAll(history: History, unit: UnitRow): void {
-  history.db.transaction(() => history.removeUnit(unit))();
-}
-
-function take(history: History, unit: UnitRow, why: Why, active: readonly ForwarderState[], taken: Taken): void {
+function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly ForwarderState[], taken: Taken): void {
   const log = Math.floor(unit.id / keyOf(1, 0));
   const waiting = active.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
   const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(unit.id), unit.last));
-  const mine = nothingTaken();
-  history.db.transaction(() => {
-    for (const row of history.units.parts(unit)) {
-      let shape: Shape | undefined;
-      let records: LogRecord[];
-      try {
-        shape = history.shapeOf(row.shape);
-        if (shape === undefined) throw new Error(`shape ${row.shape} is not known`);
-        records = decodeBlock(row.body, history.shapeOf);
-      } catch {
-        // Damaged: nobody can have it any more.
-        add(mine.dropped, DAMAGED, row.readings);
-        history.setPart(row.id, undefined);
-        continue;
-      }
-      const keep = why === 'thinned' ? records.filter((_, i) => i % THIN === 0) : [];
-      const gone = why === 'thinned' ? records.filter((_, i) => i % THIN !== 0) : records;
-      if (gone.length === 0) continue;
-      const counts = countByPoint(shape, gone);
-      history.countRemoved(row.shape, why, counts);
-      addAll(mine[why], shape, counts);
-      if (anyWaits) {
-        const undelivered = gone.filter((r) => waiting.some((l) => l.waits(r.seq)));
-        if (undelivered.length > 0) addAll(mine.lost, shape, countByPoint(shape, undelivered));
-      }
-      const readings = keep.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
-      history.setPart(
-        row.id,
-        keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) },
-      );
+  for (const row of history.units.parts(unit)) {
+    let shape: Shape | undefined;
+    let records: LogRecord[];
+    try {
+      shape = history.shapeOf(row.shape);
+      if (shape === undefined) throw new Error(`shape ${row.shape} is not known`);
+      records = decodeBlock(row.body, history.shapeOf);
+    } catch {
+      // Damaged: nobody can have it any more.
+      add(taken.dropped, DAMAGED, row.readings);
+      history.setPart(row.id, undefined);
+      continue;
     }
-    if (why === 'aged') history.removeUnit(unit);
-    else history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
-  })();
-  for (const kind of ['thinned', 'dropped', 'aged', 'lost'] as const)
-    for (const [name, n] of mine[kind]) add(taken[kind], name, n);
+    const keep = why === 'thinned' ? records.filter((_, i) => i % THIN === 0) : [];
+    const gone = why === 'thinned' ? records.filter((_, i) => i % THIN !== 0) : records;
+    if (gone.length === 0) continue;
+    const counts = countByPoint(shape, gone);
+    history.countRemoved(row.shape, why, counts);
+    addAll(taken[why], shape, counts);
+    if (anyWaits) {
+      const undelivered = gone.filter((r) => waiting.some((l) => l.waits(r.seq)));
+      if (undelivered.length > 0) addAll(taken.lost, shape, countByPoint(shape, undelivered));
+    }
+    const readings = keep.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
+    history.setPart(
+      row.id,
+      keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) },
+    );
+  }
+  if (why === 'aged') history.removeUnit(unit);
+  else history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
 }
 
 function add(map: Map<string, number>, name: string, n: number): void {

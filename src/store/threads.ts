@@ -11,14 +11,19 @@ import type {
   NoticesResult,
   Opened,
   OpenRequest,
+  QueryRequest,
+  QueryResult,
   ReadRequest,
   ReadResult,
+  RemovedResult,
   TidyRequest,
   TidyResult,
   WriterData,
   WriterMessage,
   WriterReply,
 } from './messages.ts';
+import type { Repair } from './repair-report.ts';
+import { isDamage } from './sqlite-errors.ts';
 
 /** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
@@ -94,6 +99,16 @@ const MAX_DAMAGED = 1000;
 
 type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 
+/** What the thread finds on its way. */
+export interface KeeperTells {
+  /** Once for each block that cannot be read any more. */
+  damaged(block: DamagedBlock): void;
+  /** SQLite met a page of log.db that makes no sense. */
+  corrupt(): void;
+  /** history.db was made anew. */
+  repaired(repair: Repair): void;
+}
+
 /** The reader thread, started when first asked and ended when idle. Its end rejects what was asked. */
 export class Keeper {
   readonly #file: string;
@@ -103,21 +118,28 @@ export class Keeper {
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
   #idle: NodeJS.Timeout | undefined;
   #closed = false;
-  readonly #tellDamaged: (block: DamagedBlock) => void;
+  readonly #tell: KeeperTells;
   readonly #damaged = new Set<string>();
 
-  /** @param damaged called once for each block that cannot be read any more */
-  constructor(file: string, historyFile: string, damaged: (block: DamagedBlock) => void) {
+  constructor(file: string, historyFile: string, tell: KeeperTells) {
     this.#file = file;
     this.#historyFile = historyFile;
-    this.#tellDamaged = damaged;
+    this.#tell = tell;
+  }
+
+  /** The file is another one now: the thread that reads the old one ends, and what was asked is to be asked again. */
+  restart(): void {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    this.#failAll(new SluiceError('log-read', 'the log was repaired: ask again'));
+    worker?.postMessage({ kind: 'leave' } satisfies KeeperMessage);
   }
 
   #foundDamaged(block: DamagedBlock): void {
     const name = `${block.log}/${block.first}`;
     if (this.#damaged.has(name) || this.#damaged.size >= MAX_DAMAGED) return;
     this.#damaged.add(name);
-    this.#tellDamaged(block);
+    this.#tell.damaged(block);
   }
 
   read(request: Question<ReadRequest>): Promise<ReadResult> {
@@ -126,8 +148,14 @@ export class Keeper {
   notices(request: Question<NoticesRequest>): Promise<NoticesResult> {
     return this.#ask<NoticesResult>((id) => ({ kind: 'notices', request: { ...request, id } }));
   }
+  removed(): Promise<RemovedResult> {
+    return this.#ask<RemovedResult>((id) => ({ kind: 'removed', request: { id } }));
+  }
   tidy(request: Question<TidyRequest>): Promise<TidyResult> {
     return this.#ask<TidyResult>((id) => ({ kind: 'tidy', request: { ...request, id } }));
+  }
+  query(request: Question<QueryRequest>): Promise<QueryResult> {
+    return this.#ask<QueryResult>((id) => ({ kind: 'query', request: { ...request, id } }));
   }
   export(request: Question<ExportRequest>): Promise<ExportResult> {
     return this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));
@@ -166,9 +194,14 @@ export class Keeper {
         for (const block of reply.blocks) this.#foundDamaged(block);
         return;
       }
+      if (reply.kind === 'repaired') {
+        this.#tell.repaired(reply.repair);
+        return;
+      }
       const id = reply.kind === 'failed' ? reply.failure.id : reply.result.id;
       const asked = this.#asked.get(id);
       this.#asked.delete(id);
+      if (reply.kind === 'failed' && isDamage(reply.failure)) this.#tell.corrupt();
       if (reply.kind === 'failed')
         asked?.reject(
           new SluiceError('log-read', `the log cannot be read: ${reply.failure.error}`, { data: { code: reply.failure.code } }),

@@ -6,10 +6,14 @@ import { type Lane, Lanes } from './lanes.ts';
 import { type ForwarderState, keyOf } from './layout.ts';
 import type { DamagedBlock, TidyRequest, TidyResult } from './messages.ts';
 import type { LogReader } from './reading.ts';
-import { makeRoomStep, nothingTaken } from './thin.ts';
+import { makeRoom, nothingTaken } from './thin.ts';
+import { ensureWitness, writeWitness } from './witness.ts';
 
 /** Room for the unit's row, keys and the pages that are not full. */
 const SLACK = 32 * 1024;
+/** Further units of the same size that room is made for. */
+const AHEAD = 4;
+const AHEAD_SHARE = 16;
 /** Bytes that one step gives back to the file system. */
 const SHRINK = 1024 * 1024;
 
@@ -27,19 +31,25 @@ export class Tidier {
   /** @throws SluiceError log-open: history.db cannot be opened; SqliteError: it cannot be written */
   *run(request: TidyRequest): Generator<undefined, TidyResult> {
     const history = this.#history();
+    ensureWitness(history.db, this.#reader.db);
     const taken = nothingTaken();
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history);
     const made = yield* compactor.next(request);
-    const room = { ...request, need: made === undefined ? 0 : bytesOf(made.unit) };
+    const need = made === undefined ? 0 : bytesOf(made.unit);
+    // When room is made, it is made for some units at once.
+    const room = { ...request, need, ahead: Math.min(AHEAD * need, request.budget / AHEAD_SHARE) };
     let took = false;
-    while (makeRoomStep(history, this.#reader.clock, room, taken)) {
+    while (makeRoom(history, this.#reader.clock, room, taken)) {
       took = true;
       yield;
     }
     if (took) this.#reader.forget();
     const fits = history.used() + room.need <= request.budget;
     if (made !== undefined && fits) {
-      history.add(made.unit, made.copies);
+      history.db.transaction(() => {
+        history.add(made.unit, made.copies);
+        writeWitness(history.db, this.#reader.db);
+      })();
       if (made.damaged.length > 0)
         this.#damaged(
           made.damaged.map((head) => ({

@@ -9,10 +9,9 @@ import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { toError } from '../core/errors.ts';
 import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
-import { statSize } from './log-file.ts';
 import type { LogOptions } from './log-options.ts';
 import type { CommitResult, TidyRequest, TidyResult } from './messages.ts';
-import { HEADROOM } from './room.ts';
+import { statSize } from './quarantine.ts';
 
 /** An hour is looked at this often; it may have ended. */
 const LOOK_EVERY = 60_000;
@@ -20,6 +19,7 @@ const FIRST_LOOK = 5000;
 /** The file system is asked at most this often. */
 const FREE_EVERY = 10_000;
 const RETRY = 60_000;
+const NEEDS_DECAY = 0.99;
 /** Commit blocks of more than this are compacted, whatever the hour. */
 const HOT_BYTES = 16 * 1024 * 1024;
 /** A unit of a small log may be this part of it. */
@@ -53,6 +53,8 @@ export class Tiers {
   #last: TidyResult | undefined;
   #fault: string | undefined;
   #logBytes = 0;
+  /** What a commit may add; the largest of the last ones. */
+  #needs = 0;
   readonly #bytesAtStart: number;
 
   constructor(side: TiersSide) {
@@ -87,7 +89,7 @@ export class Tiers {
     return Math.max(this.limit - this.bytes, Math.min(this.#logReserve, this.limit));
   }
   get #logReserve(): number {
-    return Math.max(this.#logBytes, this.#side.options.maxSize / 4) + HEADROOM;
+    return Math.max(this.#logBytes, this.#side.options.maxSize / 4) + this.#needs;
   }
   get #budget(): number {
     return Math.max(0, this.limit - this.#logReserve);
@@ -107,6 +109,7 @@ export class Tiers {
 
   committed(result: CommitResult): void {
     this.#logBytes = result.bytes;
+    this.#needs = Math.max(result.needs, this.#needs * NEEDS_DECAY);
     if (this.#busy || this.#retry !== undefined || this.#stopped) return;
     this.#measure();
     const { at } = this.#side.now();

@@ -28,8 +28,15 @@ export interface Known extends Witness {
   readonly compacted: readonly (readonly [log: number, seq: number])[];
 }
 
+/** Once a start: a log.db that lost this start will be found out. Nothing is written when it is there. */
+export function ensureWitness(history: Database.Database, log: Database.Database): void {
+  const boot = log.prepare<[], number>('select coalesce(max(boot), 0) from boot').pluck().get();
+  if (parseWitness(history.prepare<[string], string>('select value from meta where name = ?').pluck().get(NAME))?.boot !== boot)
+    writeWitness(history, log);
+}
+
 /**
- * To be called inside the transaction that adds a unit, and once after a start.
+ * To be called inside the transaction that adds a unit.
  * @param history history.db @param log log.db, as the keeper reads it
  */
 export function writeWitness(history: Database.Database, log: Database.Database): void {

@@ -2,10 +2,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
-import { LogDatabase } from './database.ts';
-import { codeOf, isDamage, openAnew, openLogFile } from './log-file.ts';
-import type { CommitRequest, Opened, WriterData, WriterMessage, WriterReply } from './messages.ts';
-import { beginRun } from './recover.ts';
+import type { LogDatabase } from './database.ts';
+import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';
+import { faultOf, makeAnew, openLog, takeOver } from './open-log.ts';
+import type { Repair } from './repair-report.ts';
+import { codeOf, isDamage } from './sqlite-errors.ts';
+import { WalGone } from './wal.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('writer.ts is a thread');
@@ -13,20 +15,17 @@ const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port
 const { request, leaving } = workerData as WriterData;
 const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const shapes = new Map<number, Shape>();
-
+/** Time between two repairs of a running log, milliseconds. */
+const REPAIR_EVERY = 60_000;
+/** The fault of the database file that was told last. */
+let told: string | undefined;
 let database: LogDatabase | undefined;
 try {
-  database = new LogDatabase(openLogFile(request.file));
-  let opened: Opened;
-  try {
-    opened = beginRun(database, request);
-  } catch (thrown) {
-    if (!isDamage(thrown)) throw thrown;
-    database.db.close();
-    database = new LogDatabase(openAnew(request.file));
-    opened = beginRun(database, request);
-  }
-  reply({ kind: 'opened', opened });
+  const run = openLog(request);
+  ({ database } = run);
+  database.wal.sync();
+  reply({ kind: 'opened', opened: run.opened });
+  tend(database);
 } catch (thrown) {
   reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: codeOf(thrown) } });
 }
@@ -38,14 +37,18 @@ port.on('message', (message: WriterMessage) => {
   }
   if (database === undefined || isLeaving()) return;
   if (message.kind === 'commit') commit(database, message.request);
+  else if (message.kind === 'look') repairAs(database, undefined);
   else {
     try {
       // Numbers that were never used need not be skipped after a clean stop.
       const log = database.logs().at(-1);
       if (log !== undefined) database.setLease(log.ordinal, message.next);
+      database.boots.prove(database.lastBoot());
+      database.setMeta('clean', '1');
     } catch {
       // The lease stays where it was: numbers are skipped, none is used twice.
     }
+    database.wal.close();
     database.db.close();
     reply({ kind: 'closed' });
     port.close();
@@ -55,11 +58,46 @@ port.on('message', (message: WriterMessage) => {
 function commit(db: LogDatabase, message: CommitRequest): void {
   try {
     reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving) });
+    tend(db);
   } catch (thrown) {
+    // The next start finds what the files still have, and the rest in the runtime directory.
+    if (thrown instanceof WalGone) throw thrown;
     const { chunks } = message;
+    if (isDamage(thrown) && repairAs(db, toError(thrown).message) && database !== undefined) {
+      commit(database, message);
+      return;
+    }
     reply(
       { kind: 'failed', failure: { id: message.id, error: toError(thrown).message, code: codeOf(thrown), chunks } },
       chunks.map((c) => c.entries.buffer),
     );
   }
+}
+
+let repairedAt = Number.NEGATIVE_INFINITY;
+/** @param why what is known to be wrong; undefined: it is looked for @returns whether there is another file now */
+function repairAs(db: LogDatabase, why: string | undefined): boolean {
+  // A card that spoils every file is not worn out by making new ones.
+  if (performance.now() - repairedAt < REPAIR_EVERY) return false;
+  let repair: Repair;
+  try {
+    const found = why ?? faultOf(db);
+    if (found === undefined) return false;
+    repairedAt = performance.now();
+    repair = makeAnew(db.file, found, db.remembered());
+  } catch {
+    // The disk takes nothing now: the file stays as it is, and the next failure comes here again.
+    return false;
+  }
+  // What fails from here on ends the thread: the next start opens the new file.
+  database = takeOver(db, request.maxSize);
+  reply({ kind: 'repaired', repair });
+  return true;
+}
+
+/** After the answer, so that nobody waits for a checkpoint. */
+function tend(db: LogDatabase): void {
+  const fault = db.wal.tend();
+  if (fault !== told) reply({ kind: 'checkpoint', fault });
+  told = fault;
 }

@@ -72,7 +72,7 @@ export function statusOf(): GatewayStatus {
   };
   return {
     gateway: { id: 'g1', version: '0.1.0', boot: 'b1', uptime: 12.5, time: 1_795_000_010_000, monotonic: 12_500 },
-    clock: { known: true, source: 'ntp' },
+    clock: { known: true, source: 'ntp', systemOffset: 0, since: 1_795_000_000_000, steps: 0 },
     buses: [
       {
         ...{ name: 'field', protocol: 'modbus-rtu', state: 'open' },
@@ -95,6 +95,10 @@ export function statusOf(): GatewayStatus {
         writeFaults: 0,
         writeFaultTime: 0,
         faults: [],
+        salvage: [],
+        salvages: 0,
+        salvagedRecords: 0,
+        lostRecords: 0,
       },
     },
     forwarders: [

@@ -10,7 +10,7 @@ const reading = (value: TailReading['value'], more: Partial<TailReading> = {}): 
 });
 const status = (connected: boolean): GatewayStatus => ({
   gateway: { id: 'demo', version: '0.1.0', boot: 'b1', uptime: 3723, time: NOW, monotonic: 0 },
-  clock: { known: true, source: 'ntp' },
+  clock: { known: true, source: 'ntp', systemOffset: 0, since: 1_795_000_000_000, steps: 0 },
   buses: [],
   log: {
     ...{ id: 'L', records: 1234, oldestUnsent: connected ? null : NOW - 12_000, bytes: 40_000, maxBytes: 16_777_216, pending: 3 },
@@ -25,6 +25,10 @@ const status = (connected: boolean): GatewayStatus => ({
       writeFaults: 0,
       writeFaultTime: 0,
       faults: [],
+      salvage: [],
+      salvages: 0,
+      salvagedRecords: 0,
+      lostRecords: 0,
     },
   },
   forwarders: [

@@ -1,0 +1,166 @@
+/**
+ * How fast the history of a log of 256 MB answers: a chart of a day, an hour of readings, an export. 1,000 points at 1 Hz,
+ * units as the compaction makes them, the newest minutes in commit blocks of 10 s. Asked through the keeper thread, as the
+ * gateway does; while it works, what others wait for the thread is measured as well. `npm run bench:query`
+ *
+ * `--mb N` for another size, `--data decimal` for another data set.
+ */
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { LogDatabase } from '../src/store/database.ts';
+import { exportHeader } from '../src/store/export-lines.ts';
+import { tryHistory } from '../src/store/history-file.ts';
+import { HISTORY_FILE } from '../src/store/history-layout.ts';
+import { keyOf, LOG_FILE } from '../src/store/layout.ts';
+import { openLogFile } from '../src/store/log-file.ts';
+import { LogReader } from '../src/store/reading.ts';
+import { Keeper } from '../src/store/threads.ts';
+import { Tidier } from '../src/store/tidy.ts';
+import { percentile, printConditions, printTable } from './lib/conditions.ts';
+import { SiteRecords } from './lib/site-records.ts';
+import { Workspace } from './lib/workspace.ts';
+
+const { values: options } = parseArgs({ options: { mb: { type: 'string' }, data: { type: 'string' } } });
+const SIZE = Number(options.mb ?? 256) * 1024 ** 2;
+const DATA = options.data ?? 'float32';
+const DEVICES = 10;
+const POINTS = 100;
+const COMMIT_SECONDS = 10;
+const UNIT_SECONDS = 360;
+const DAY = 86_400_000;
+/** UTC ms of monotonic 0. */
+const OFFSET = Date.UTC(2026, 10, 1);
+const ROUNDS = 20;
+
+interface Site {
+  readonly file: string;
+  readonly historyFile: string;
+  /** UTC ms of the newest record. */
+  readonly end: number;
+  readonly readings: number;
+}
+
+/** Until history.db has the size; then some minutes more that stay in commit blocks. */
+function build(stateDir: string): Site {
+  mkdirSync(stateDir);
+  const file = path.join(stateDir, LOG_FILE);
+  const historyFile = path.join(stateDir, HISTORY_FILE);
+  const database = new LogDatabase(openLogFile(file), SIZE);
+  const log = database.addLog('0123456789');
+  database.addBoot(1, log, 1);
+  database.clock.set({ boot: 1, version: 1, segments: [{ fromSeq: 0, offset: OFFSET, estimated: false }] });
+  const reader = new LogReader(file);
+  const tidier = new Tidier(historyFile, reader, () => {});
+  const source = new SiteRecords(DATA, DEVICES, POINTS);
+  let second = 0;
+  let readings = 0;
+  const commits = (seconds: number): void => {
+    for (let until = second + seconds; second < until; ) {
+      const records = Array.from({ length: COMMIT_SECONDS }, () => source.poll(1000 * ++second)).flat();
+      readings += database.addRecords(log, 1, 1, records);
+    }
+  };
+  for (let bytes = 0; bytes < SIZE; ) {
+    commits(UNIT_SECONDS);
+    const request = { id: 0, boot: 1, at: second * 1000, force: true, budget: 1e12, wall: undefined, maxAge: 1e15, active: [] };
+    const steps = tidier.run(request);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    bytes = step.value.bytes;
+    for (const [ordinal, seq] of step.value.compacted)
+      database.db.prepare('delete from block where id <= ?').run(keyOf(ordinal, seq));
+  }
+  commits(UNIT_SECONDS - COMMIT_SECONDS);
+  reader.close();
+  database.db.close();
+  return { file, historyFile, end: OFFSET + second * 1000, readings };
+}
+
+/** What somebody else waits for the thread meanwhile, ms. */
+async function withOthers<T>(keeper: Keeper, work: () => Promise<T>): Promise<{ result: T; took: number; waits: number[] }> {
+  const waits: number[] = [];
+  let over = false;
+  const others = (async () => {
+    while (!over) {
+      const asked = performance.now();
+      await keeper.notices({ log: 1, after: 0, to: 1, limit: 1 });
+      waits.push(performance.now() - asked);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  })();
+  const began = performance.now();
+  const result = await work();
+  const took = performance.now() - began;
+  over = true;
+  await others;
+  return { result, took, waits };
+}
+
+const ms = (v: number): string => v.toFixed(1);
+
+async function main(space: Workspace): Promise<void> {
+  const began = performance.now();
+  const { file, historyFile, end, readings } = build(path.join(space.folder, 'state'));
+  const seconds = ((performance.now() - began) / 1000).toFixed(0);
+  const mb = ((statSync(file).size + statSync(historyFile).size) / 1024 ** 2).toFixed(0);
+  const { history } = tryHistory(historyFile);
+  const units = history?.db.prepare('select count(*) from unit').pluck().get();
+  history?.close();
+  printConditions(
+    `History of a log of ${mb} MB, ${DATA}: ${readings.toLocaleString('en')} readings, ${units} units (built in ${seconds} s)`,
+  );
+  const keeper = new Keeper(file, historyFile, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
+  const rows: (string | number)[][] = [['question', 'answer', 'first ms', 'median ms', 'worst ms', 'others wait at most ms']];
+  for (const [name, span, buckets] of [
+    ['24 h of one point, 1,440 buckets', DAY, 1440],
+    ['24 h of one point, 300 buckets', DAY, 300],
+    ['1 h of one point, readings', 3_600_000, 5000],
+  ] as const) {
+    const times: number[] = [];
+    let waited = 0;
+    let answer = '';
+    for (let i = 0; i < ROUNDS; i++) {
+      const to = end - (i % 5) * 600_000;
+      const query = { device: `d${i % DEVICES}`, point: DATA === 'decimal' ? `t${i % 60}` : `v${(i * 7) % POINTS}` };
+      const { result, took, waits } = await withOthers(keeper, () => keeper.query({ ...query, from: to - span, to, buckets }));
+      times.push(took);
+      waited = Math.max(waited, ...waits);
+      const { found } = result;
+      answer = found?.width === undefined ? `${found?.readings.length} readings` : `${found.buckets.length} buckets`;
+    }
+    rows.push([name, answer, ms(times[0] as number), ms(percentile(times, 0.5)), ms(Math.max(...times)), ms(waited)]);
+  }
+  printTable(rows);
+  const exported: (string | number)[][] = [
+    ['export', 'lines', 'MB', 'seconds', 'readings/s', 'others wait median ms', 'worst ms'],
+  ];
+  for (const [name, span, every] of [
+    ['1 h, csv', 3_600_000, undefined],
+    ['24 h, csv, --every 1m', DAY, 60_000],
+  ] as const) {
+    let bytes = exportHeader('csv', every).length;
+    let lines = 0;
+    const { took, waits } = await withOthers(keeper, async () => {
+      for (let after: number | undefined = 0; after !== undefined; ) {
+        const slice: { text: string; next: number | undefined } = await keeper.export({
+          ...{ after, from: end - span, to: end, format: 'csv', every },
+        });
+        bytes += slice.text.length;
+        for (let at = slice.text.indexOf('\n'); at >= 0; at = slice.text.indexOf('\n', at + 1)) lines++;
+        after = slice.next;
+      }
+    });
+    const covered = (span / 1000) * DEVICES * POINTS;
+    exported.push([
+      ...[name, lines.toLocaleString('en'), (bytes / 1024 ** 2).toFixed(0), (took / 1000).toFixed(1)],
+      ...[Math.round((covered * 1000) / took).toLocaleString('en'), ms(percentile(waits, 0.5)), ms(Math.max(...waits))],
+    ]);
+  }
+  printTable(exported);
+  await keeper.close();
+  rmSync(file);
+}
+
+await Workspace.use(main);
+process.exit(0);

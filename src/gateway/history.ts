@@ -1,0 +1,53 @@
+/** What the log kept, as the admin room asks for it. */
+import type { ExportQuery, HistoryQuery, HistoryReply, JsonValue } from '../admin/target.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Value } from '../core/point.ts';
+import { qualityOf, reasonName } from '../core/reasons.ts';
+import { exportHeader } from '../store/export-lines.ts';
+import type { Log } from '../store/log.ts';
+
+/** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
+export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {
+  const header = exportHeader(query.format, query.every);
+  if (header !== '') yield header;
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const slice: { text: string; next: number | undefined } = await keeper.export({
+      after,
+      from: query.from ?? 0,
+      to: query.to ?? Number.MAX_SAFE_INTEGER,
+      points: query.points,
+      format: query.format,
+      every: query.every,
+    });
+    if (slice.text !== '') yield slice.text;
+    after = slice.next;
+  }
+}
+
+/** Only of what is committed: charts that are drawn again and again must not write the card. */
+export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQuery): Promise<HistoryReply> {
+  const { device, point, from, to } = query;
+  const { found } = await keeper.query(query);
+  if (found === undefined)
+    throw new SluiceError('not-found', `the log has no readings of ${device}.${point}; \`sluice status\` names the devices`);
+  const marked = (estimated: boolean) => (estimated ? { estimated: true as const } : {});
+  const head = { point: `${device}.${point}`, unit: found.unit, from, to };
+  if (found.width === undefined) {
+    const readings = found.readings.map(({ time, value, reason, estimated }) => ({
+      ...{ time, value: value === null ? null : jsonValue(value), quality: qualityOf(reason) },
+      ...(reason === 0 ? {} : { reason: reasonName(reason) }),
+      ...marked(estimated),
+    }));
+    return { ...head, width: null, readings };
+  }
+  const number = (v: number) => (Number.isFinite(v) ? v : null);
+  const buckets = found.buckets.map(({ time, min, max, mean, count, bad, estimated }) => ({
+    ...{ time, min: number(min), max: number(max), mean: number(mean), count, bad },
+    ...marked(estimated),
+  }));
+  return { ...head, width: found.width, buckets };
+}
+
+export function jsonValue(value: Value): JsonValue {
+  return typeof value === 'bigint' ? value.toString() : value;
+}

@@ -1,0 +1,110 @@
+/** What was damaged or missing, told to the operator: log lines, the events `salvage` and `loss`, status, metrics. */
+import type { SalvageStatus } from '../admin/target.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import type { Range, Repair, Salvaged } from '../store/repair-report.ts';
+
+/** Repairs that status names; the newest. */
+const MAX_TOLD = 8;
+
+export class SalvageReport {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #event: (event: GatewayEvent) => void;
+  readonly #told: { readonly at: number; readonly repair: Repair }[] = [];
+  /** Since the start. */
+  readonly totals = { repairs: 0, records: 0, lostRecords: 0 };
+
+  constructor(clock: Clock, logger: Logger, event: (event: GatewayEvent) => void) {
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#event = event;
+  }
+
+  repaired(repair: Repair): void {
+    this.#told.push({ at: this.#clock.monotonic(), repair });
+    if (this.#told.length > MAX_TOLD) this.#told.shift();
+    const { salvaged } = repair;
+    this.totals.repairs++;
+    this.totals.records += salvaged?.records ?? 0;
+    this.totals.lostRecords += salvaged?.lost.records ?? 0;
+    const { file, why, quarantine, ended } = repair;
+    const data = {
+      file,
+      why,
+      ...(quarantine === undefined ? {} : { quarantine }),
+      ...(ended.length === 0 ? {} : { ended: ended.join(' ') }),
+      ...(salvaged === undefined ? {} : came(salvaged)),
+    };
+    this.#logger.error(data, 'A file of the log was damaged or not the newest; what is left of it was salvaged.');
+    this.#event({ event: 'salvage', severity: 'warning', message: salvageWords(repair), data });
+    for (const { oldLog, newLog, first, last, records, notices } of salvaged?.again ?? [])
+      this.#event({
+        event: 'salvage',
+        severity: 'warning',
+        message: `${first} to ${last} of the log ${oldLog === '' ? '(its name is gone)' : oldLog} go out as log ${newLog} and may come twice: on which topic they went before is not known any more.`,
+        data: { file, oldLog, newLog, first, last, records, notices },
+      });
+    if (salvaged !== undefined && salvaged.lost.blocks === 0 && salvaged.gaps.length === 0 && ended.length === 0) return;
+    const { blocks, records, readings } = salvaged?.lost ?? { blocks: 0, records: 0, readings: 0 };
+    this.#event({
+      event: 'loss',
+      severity: 'critical',
+      message: lossWords(repair),
+      data: {
+        file,
+        ...(ended.length === 0 ? {} : { ended: ended.join(' ') }),
+        ...(salvaged === undefined ? {} : { lostBlocks: blocks, lostRecords: records, lostReadings: readings }),
+        ...(blocks === 0 ? {} : { lost: rangeWords(salvaged?.lost.ranges ?? []) }),
+        ...(gapWords(salvaged) === '' ? {} : { gaps: gapWords(salvaged) }),
+      },
+    });
+  }
+
+  /** @param offset from monotonic to UTC, ms */
+  status(offset: number): SalvageStatus[] {
+    return this.#told.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
+      time: Math.round(at) + offset,
+      file,
+      why,
+      quarantine: quarantine ?? null,
+      records: salvaged?.records ?? 0,
+      notices: salvaged?.notices ?? 0,
+      lostRecords: salvaged?.lost.records ?? 0,
+      gaps: (salvaged?.gaps.length ?? 0) + (salvaged?.moreGaps ?? 0),
+    }));
+  }
+}
+
+function came({ blocks, records, readings, notices }: Salvaged) {
+  return { blocks, records, readings, notices };
+}
+
+/** `k3v9q2 10..19, k3v9q2 40..44`. */
+function rangeWords(ranges: readonly Range[], more = 0): string {
+  const words = ranges.map(({ log, first, last }) => `${log} ${first}..${last}`);
+  return [...words, ...(more > 0 ? [`${more} more`] : [])].join(', ');
+}
+function gapWords(salvaged: Salvaged | undefined): string {
+  return rangeWords(salvaged?.gaps ?? [], salvaged?.moreGaps);
+}
+
+function salvageWords({ file, why, quarantine, salvaged }: Repair): string {
+  const came =
+    salvaged === undefined
+      ? 'Nothing of it came back.'
+      : `${salvaged.records} records and ${salvaged.notices} alarms and events came back.`;
+  return `${file} was damaged or not the newest: ${why}. ${came}${quarantine === undefined ? '' : ` The old file lies in ${quarantine}.`}`;
+}
+
+function lossWords({ file, salvaged, ended }: Repair): string {
+  const words: string[] = [];
+  if (salvaged === undefined) words.push(`Nothing of ${file} could be read.`);
+  else if (salvaged.lost.blocks > 0)
+    words.push(`${salvaged.lost.records} records (${salvaged.lost.readings} readings) of ${file} are lost.`);
+  if (gapWords(salvaged) !== '') words.push(`Of these numbers nothing is left: ${gapWords(salvaged)}.`);
+  if (ended.length > 0)
+    words.push('The gateway cannot show that it still holds all it acknowledged: what follows has a new log.');
+  return words.join(' ');
+}

@@ -1,0 +1,104 @@
+/** What is decoded of the log for queries and exports, as columns; the parts decoded last are kept for the next slice. */
+import { decodeShapes, type ShapeColumns } from '../codecs/blocks.ts';
+import { decodeRollups, type PartRollup } from '../codecs/rollups.ts';
+import type { Shape } from '../core/point.ts';
+import { UNIT_STATE, type UnitRow } from './history-layout.ts';
+import { seqOf } from './layout.ts';
+import type { DamagedBlock } from './messages.ts';
+import { type Run, type Runs, ShapeBook } from './runs.ts';
+
+/** By the numbers of shapes; units and blocks have each their own. */
+export interface WantedShapes {
+  readonly units: ReadonlyMap<number, Shape>;
+  readonly blocks: ReadonlyMap<number, Shape>;
+}
+
+/** Bounds the memory of what is kept: about 8 bytes a reading. */
+const CACHED_READINGS = 800_000;
+
+export class Decoder {
+  readonly #cached = new Map<string, { readings: number; columns: readonly ShapeColumns[] }>();
+  readonly #damaged: (block: DamagedBlock) => void;
+  #log: ShapeBook | undefined;
+  #history: { book: ShapeBook; of: Runs['history'] } | undefined;
+
+  constructor(damaged: (block: DamagedBlock) => void) {
+    this.#damaged = damaged;
+  }
+
+  /** The numbers of shapes that `wanted` is true for. Units and blocks have each their own. */
+  shapes(runs: Runs, wanted: (shape: Shape) => boolean): WantedShapes {
+    const pick = (book: ShapeBook | undefined) => new Map([...(book?.all() ?? [])].filter(([, shape]) => wanted(shape)));
+    return { units: pick(this.#historyBook(runs)), blocks: pick(this.#logBook(runs)) };
+  }
+
+  /** One shape of a unit; nothing when no records are left, or they cannot be read. */
+  part(runs: Runs, run: Run, unit: UnitRow, shape: number): readonly ShapeColumns[] {
+    return this.#cache(`${run.id}/${unit.state}/${shape}`, () => {
+      const row = runs.history?.units.part(unit, shape);
+      if (row === undefined) return [];
+      return this.#decode(run, row.body, row.readings, (id) => this.#historyBook(runs)?.of(id), undefined);
+    });
+  }
+
+  rollup(runs: Runs, run: Run, unit: UnitRow, id: number, shape: Shape): PartRollup | undefined {
+    const row = runs.history?.units.rollup(unit, id);
+    if (row === undefined) return undefined;
+    try {
+      return decodeRollups(shape, row.body);
+    } catch {
+      // A chart can still be drawn from the records.
+      if (unit.state === UNIT_STATE.summary) this.#tell(run, 0);
+      return undefined;
+    }
+  }
+
+  block(runs: Runs, run: Run, only: ReadonlyMap<number, Shape>): readonly ShapeColumns[] {
+    const body = runs.body(run);
+    return body === undefined ? [] : this.#decode(run, body, run.readings, (id) => this.#logBook(runs).of(id), only);
+  }
+
+  #decode(
+    run: Run,
+    body: Uint8Array,
+    readings: number,
+    shapeOf: (id: number) => Shape | undefined,
+    only: ReadonlyMap<number, Shape> | undefined,
+  ): ShapeColumns[] {
+    try {
+      return decodeShapes(body, shapeOf, only);
+    } catch {
+      this.#tell(run, readings);
+      return [];
+    }
+  }
+  #tell(run: Run, readings: number): void {
+    this.#damaged({ log: run.log, first: seqOf(run.id), last: run.last, readings });
+  }
+
+  #cache(key: string, decode: () => ShapeColumns[]): readonly ShapeColumns[] {
+    const known = this.#cached.get(key);
+    if (known !== undefined) return known.columns;
+    const columns = decode();
+    const readings = columns.reduce((sum, c) => sum + c.seqs.length * c.shape.points.length, 0);
+    this.#cached.set(key, { readings, columns });
+    let total = [...this.#cached.values()].reduce((sum, c) => sum + c.readings, 0);
+    for (const [old, { readings: n }] of this.#cached) {
+      if (total <= CACHED_READINGS || old === key) break;
+      this.#cached.delete(old);
+      total -= n;
+    }
+    return columns;
+  }
+
+  #logBook(runs: Runs): ShapeBook {
+    this.#log ??= new ShapeBook(runs.db);
+    return this.#log;
+  }
+  #historyBook(runs: Runs): ShapeBook | undefined {
+    const { history } = runs;
+    if (history === undefined) return undefined;
+    if (this.#history?.of !== history) this.#history = { book: new ShapeBook(history.db), of: history };
+    return this.#history.book;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The history of one point: a chart of a day comes from the roll-ups of each unit, a short stretch from its readings.
+ *
+ * - Work is done in steps of some milliseconds, between which the thread answers others.
+ * - Few readings are given as they are; more as buckets, at most MAX_BUCKETS.
+ * - Only what is committed is in it.
+ */
+import type { ShapeColumns } from '../codecs/blocks.ts';
+import type { PointInfo, Shape, Value } from '../core/point.ts';
+import { hasValue } from '../core/point.ts';
+import { ABSENT } from '../core/reasons.ts';
+import { Buckets, bucketWidth } from './buckets.ts';
+import { addColumns, type Collection, collect, Pace, rest } from './collect.ts';
+import type { Decoder } from './decoder.ts';
+import { UNIT_STATE } from './history-layout.ts';
+import type { PointReading, QueryRequest, QueryResult } from './messages.ts';
+import type { LogReader } from './reading.ts';
+import { type BootClock, type Run, Runs } from './runs.ts';
+
+/** Yields between two steps. */
+export function* queryPoint(reader: LogReader, decoder: Decoder, request: QueryRequest): Generator<undefined, QueryResult> {
+  const { id, device, point, from, to } = request;
+  const runs = new Runs(reader);
+  const places = new Map<Shape, number>();
+  const shapes = decoder.shapes(runs, (shape) => {
+    const index = shape.device === device ? shape.points.findIndex((p) => p.name === point) : -1;
+    if (index >= 0) places.set(shape, index);
+    return index >= 0;
+  });
+  const [newest] = [...places].slice(-1);
+  if (newest === undefined) return { id, found: undefined };
+  const info = newest[0].points[newest[1]] as PointInfo;
+  const found = { unit: info.unit, storage: info.storage };
+  const pace = new Pace();
+  const width = bucketWidth(to - from, request.buckets);
+  const buckets = new Buckets(width, from, to);
+  const targets = new Map([...places].map(([shape, i]) => [shape, shape.points.map((_, k) => (k === i ? buckets : undefined))]));
+  const collection: Collection = { runs, decoder, shapes, pace, width, target: (shape) => targets.get(shape) ?? [] };
+  // As long as they are few the readings themselves are kept as well.
+  let few: PointReading[] | undefined = [];
+  for (const run of runs.within(buckets.from, buckets.to)) {
+    const parts: readonly ShapeColumns[] | undefined = few === undefined ? undefined : columnsOf(collection, run);
+    if (few === undefined || parts === undefined) {
+      few = undefined;
+      yield* collect(collection, run);
+      continue;
+    }
+    for (const columns of parts) {
+      const index = places.get(columns.shape) ?? 0;
+      addColumns(columns, runs.clock(run.boot), collection.target(columns.shape));
+      for (const reading of readingsOf(columns, index, runs.clock(run.boot)))
+        if (few !== undefined && reading.time >= from && reading.time < to) {
+          few.push(reading);
+          if (few.length > request.buckets) few = undefined;
+        }
+    }
+    if (pace.due) yield* rest(pace);
+  }
+  if (few === undefined) return { id, found: { ...found, width, readings: [], buckets: buckets.rows() } };
+  return { id, found: { ...found, width: undefined, readings: few.sort((a, b) => a.time - b.time), buckets: [] } };
+}
+
+/** undefined where not all records are left. */
+function columnsOf({ runs, decoder, shapes }: Collection, run: Run): readonly ShapeColumns[] | undefined {
+  if (run.unit === undefined) return decoder.block(runs, run, shapes.blocks);
+  const unit = runs.again(run.unit);
+  if (unit?.state !== UNIT_STATE.whole) return undefined;
+  return [...shapes.units.keys()].flatMap((id) => decoder.part(runs, run, unit, id));
+}
+
+function* readingsOf({ seqs, ats, reasons, values }: ShapeColumns, i: number, clock: BootClock): Generator<PointReading> {
+  for (let m = 0; m < seqs.length; m++) {
+    const reason = reasons?.[i]?.[m] ?? 0;
+    if (reason === ABSENT) continue;
+    const { offset, estimated } = clock.at(seqs[m] as number);
+    const value = hasValue(reason) ? (values[i]?.[m] as Value) : null;
+    yield { time: (ats[m] as number) + offset, value, reason, estimated };
+  }
+}

@@ -1,0 +1,238 @@
+/**
+ * The log as a row of runs: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
+ * which of them a time range can concern, so that nothing else is decoded. Read-only.
+ */
+import type { Shape } from '../core/point.ts';
+import { type Mapping, mappingAt } from './clock-segments.ts';
+import type { ClockTable } from './clock-table.ts';
+import type { History } from './history-file.ts';
+import { UNIT_STATE, type UnitRow } from './history-layout.ts';
+import { type BlockRow, type ClockSegment, keyOf, seqOf, shapeReader } from './layout.ts';
+import type { LogReader } from './reading.ts';
+
+/** Replies of several buses may be some seconds out of order. */
+const MARGIN = 60_000;
+/** What is left of a unit may be roll-ups that stand in the middle of an hour. */
+const ROLLUP_MARGIN = 1_800_000 + MARGIN;
+/** What a boot without any mapping counts from: its own start. */
+const NOWHERE: Mapping = { offset: 0, estimated: true };
+
+export interface Run {
+  readonly id: number;
+  /** Ordinal of its log. */
+  readonly log: number;
+  /** Numbers of its records: seqOf(id)..last. */
+  readonly last: number;
+  readonly boot: number;
+  readonly readings: number;
+  /** Monotonic ms; -Infinity where it is not known. */
+  readonly atFirst: number;
+  readonly atLast: number;
+  /** undefined: a commit block. */
+  readonly unit: UnitRow | undefined;
+}
+
+type BlockHead = Omit<BlockRow, 'body'>;
+const BLOCK_HEAD = 'id, last, boot, inventory, records, readings, at_last';
+
+/** The mappings of one boot. */
+export class BootClock {
+  readonly #segments: readonly ClockSegment[];
+  constructor(segments: readonly ClockSegment[]) {
+    this.#segments = segments;
+  }
+  at(seq: number): Mapping {
+    return mappingAt(this.#segments, seq) ?? NOWHERE;
+  }
+  /** The one mapping of all numbers from..to; undefined when they have several. */
+  alone(from: number, to: number): Mapping | undefined {
+    return this.#segments.some((s) => s.fromSeq > from && s.fromSeq <= to) ? undefined : this.at(from);
+  }
+  /** The smallest and the largest offset of from..to. */
+  offsets(from: number, to: number): [number, number] {
+    const { offset } = this.at(from);
+    let [low, high] = [offset, offset];
+    for (const s of this.#segments) {
+      if (s.fromSeq <= from || s.fromSeq > to) continue;
+      low = Math.min(low, s.offset);
+      high = Math.max(high, s.offset);
+    }
+    return [low, high];
+  }
+}
+
+export class Runs {
+  readonly #reader: LogReader;
+  readonly #clock: ClockTable;
+  readonly #clocks = new Map<number, BootClock>();
+
+  /** For one question: what it learnt of clocks is not learnt again. */
+  constructor(reader: LogReader) {
+    this.#reader = reader;
+    this.#clock = reader.clock;
+  }
+
+  get db(): LogReader['db'] {
+    return this.#reader.db;
+  }
+  get history(): History | undefined {
+    return this.#reader.history;
+  }
+
+  clock(boot: number): BootClock {
+    let clock = this.#clocks.get(boot);
+    if (clock === undefined) {
+      clock = new BootClock(this.#segments(boot));
+      this.#clocks.set(boot, clock);
+    }
+    return clock;
+  }
+
+  /** Where log.db was lost, history.db has a copy. */
+  #segments(boot: number): readonly ClockSegment[] {
+    const { segments } = this.#clock.list(boot);
+    if (segments.length > 0) return segments;
+    const rows = this.history?.db
+      .prepare<[number], { from_seq: number; offset: number; estimated: number }>(
+        'select from_seq, offset, estimated from clock where boot = ? order by from_seq',
+      )
+      .all(boot);
+    return rows?.map((r) => ({ fromSeq: r.from_seq, offset: r.offset, estimated: r.estimated === 1 })) ?? [];
+  }
+
+  #logs(): number[] {
+    const logs = new Set<number>();
+    for (const db of [this.history?.db, this.#reader.db])
+      for (const log of db?.prepare<[], number>('select ordinal from log').pluck().all() ?? []) logs.add(log);
+    return [...logs].sort((a, b) => a - b);
+  }
+
+  /** UTC ms between which its records lie. */
+  span(run: Run): [from: number, to: number] {
+    const [low, high] = this.clock(run.boot).offsets(seqOf(run.id), run.last);
+    const margin = run.unit === undefined || run.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
+    return [run.atFirst - margin + low, run.atLast + margin + high];
+  }
+  concerns(run: Run, from: number, to: number): boolean {
+    const [first, last] = this.span(run);
+    return first <= to && last >= from;
+  }
+
+  /** In the order of the log, from the run on that holds `key`, else from the next one. */
+  *from(key: number): Generator<Run> {
+    for (const log of this.#logs()) {
+      const end = keyOf(log + 1, 0);
+      if (end <= key) continue;
+      const begin = Math.max(key, keyOf(log, 0));
+      const mark = this.history?.units.watermark(log) ?? 0;
+      let before: Run | undefined;
+      let unit = begin <= mark ? this.history?.units.at(begin) : undefined;
+      while (unit !== undefined && unit.id < end) {
+        before = ofUnit(log, unit);
+        yield before;
+        unit = this.history?.units.next(unit.id);
+      }
+      for (
+        let next = this.#block(log, Math.max(begin, mark + 1));
+        next !== undefined;
+        next = this.#blockAfter(log, before?.id ?? 0)
+      ) {
+        before = ofBlock(log, next, before);
+        yield before;
+      }
+    }
+  }
+
+  /** Every run that may have records of from..to (UTC ms), in the order of the log. */
+  within(from: number, to: number): Run[] {
+    const { db } = this.#reader;
+    const runs: Run[] = [];
+    for (const log of this.#logs()) {
+      const range = [keyOf(log, 0), keyOf(log + 1, 0)] as const;
+      const mark = this.history?.units.watermark(log) ?? 0;
+      let before: Run | undefined;
+      const look = (run: Run): void => {
+        before = run;
+        if (this.concerns(run, from, to)) runs.push(run);
+      };
+      const units = this.history?.db.prepare<[number, number], UnitRow>(
+        'select * from unit where id >= ? and id < ? order by id',
+      );
+      for (const unit of units?.iterate(...range) ?? []) look(ofUnit(log, unit));
+      const blocks = db.prepare<[number, number], BlockHead>(
+        `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id`,
+      );
+      for (const block of blocks.iterate(Math.max(mark, range[0] - 1), range[1])) look(ofBlock(log, block, before));
+    }
+    return runs;
+  }
+
+  /** It may have been thinned, or dropped, since it was looked at. */
+  again(unit: UnitRow): UnitRow | undefined {
+    const now = this.history?.units.at(unit.id);
+    return now?.id === unit.id ? now : undefined;
+  }
+
+  body(run: Run): Buffer | undefined {
+    return this.#reader.db.prepare<[number], Buffer>('select body from block where id = ?').pluck().get(run.id);
+  }
+
+  logName(log: number): string {
+    for (const db of [this.#reader.db, this.history?.db]) {
+      const name = db?.prepare<[number], string>('select name from log where ordinal = ?').pluck().get(log);
+      if (name !== undefined) return name;
+    }
+    return `log ${log}`;
+  }
+
+  /** The block that holds `key`, else the next one. */
+  #block(log: number, key: number): BlockHead | undefined {
+    const before = this.#reader.db
+      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id <= ? and id >= ? order by id desc limit 1`)
+      .get(key, keyOf(log, 0));
+    return before !== undefined && before.last >= seqOf(key) ? before : this.#blockAfter(log, key);
+  }
+  #blockAfter(log: number, key: number): BlockHead | undefined {
+    return this.#reader.db
+      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit 1`)
+      .get(key, keyOf(log + 1, 0));
+  }
+}
+
+function ofUnit(log: number, unit: UnitRow): Run {
+  return {
+    ...{ id: unit.id, log, last: unit.last, boot: unit.boot, readings: unit.readings },
+    ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
+  };
+}
+/** A block does not tell its first record's time: that is behind the last one of the run before. */
+function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
+  const atFirst = before?.boot === block.boot ? before.atLast : Number.NEGATIVE_INFINITY;
+  return {
+    ...{ id: block.id, log, last: block.last, boot: block.boot, readings: block.readings },
+    ...{ atFirst, atLast: block.at_last, unit: undefined },
+  };
+}
+
+/** The shapes of a file, by their numbers; read once, new ones when they are asked for. */
+export class ShapeBook {
+  readonly #db: LogReader['db'];
+  readonly #known = new Map<number, Shape>();
+  #highest = 0;
+  readonly of: (id: number) => Shape | undefined;
+
+  constructor(db: LogReader['db']) {
+    this.#db = db;
+    const read = shapeReader(db);
+    this.of = (id) => this.#known.get(id) ?? read(id);
+  }
+
+  all(): ReadonlyMap<number, Shape> {
+    const rows = this.#db.prepare<[number], { id: number; body: string }>('select id, body from shape where id > ? order by id');
+    for (const { id, body } of rows.all(this.#highest)) {
+      this.#known.set(id, JSON.parse(body) as Shape);
+      this.#highest = id;
+    }
+    return this.#known;
+  }
+}

@@ -72,8 +72,8 @@ export class History {
           `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${HISTORY_VERSION}): install that version again, or move the file away`,
         );
       if (version === 0) {
-        db.pragma(`page_size = ${process.env.HP ?? HISTORY_PAGE_SIZE}`);
-        if (process.env.AV !== '0') db.pragma('auto_vacuum = INCREMENTAL');
+        db.pragma(`page_size = ${HISTORY_PAGE_SIZE}`);
+        db.pragma('auto_vacuum = INCREMENTAL');
       }
       // Nobody else opens it, and a journal that stays open need not be looked for in its folder.
       db.pragma('locking_mode = EXCLUSIVE');

@@ -16,13 +16,16 @@ import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import { ClockBook, type ClockMove } from './clock-book.ts';
+import { CommitCycle } from './commit-cycle.ts';
 import { AllHandOvers, LiveHandOver, type Party } from './hand-over.ts';
 import { HISTORY_FILE } from './history-layout.ts';
-import { type ClockList, type ForwarderState, LOG_FILE, type TailState } from './layout.ts';
+import { type ClockList, LOG_FILE, type TailState } from './layout.ts';
+import { LEASE, Lease } from './lease.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
 import { chooseRuntimeDir, Mirror } from './mirror.ts';
-import { type LogSide, Outlet } from './outlet.ts';
+import type { LogSide, Outlet } from './outlet.ts';
+import { Outlets } from './outlets.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { asKept, ShapeIds } from './shapes.ts';
@@ -30,17 +33,11 @@ import { Keeper, startWriter, type WriterThread } from './threads.ts';
 import { Tiers } from './tiers.ts';
 import { Revisions } from './timeline.ts';
 
-/** Numbers reserved ahead: 50,000 are renewed while the other half is still unused. */
-const LEASE = 100_000;
-const NOTICE_RESERVE = 5000;
-/** Time between two tries of a commit that failed. */
-const RETRY = { first: 500, most: 30_000 };
 /** How long a closing log waits for a thread. */
 const LEAVE_WITHIN = 3000;
 
-interface UnderWay {
-  /** Counts the tries. */
-  readonly index: number;
+/** What a commit under way carries. */
+interface Carried {
   readonly upTo: number;
   readonly segment: number;
   readonly leaseEnd: number;
@@ -60,21 +57,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly #writer: WriterThread;
   readonly #mirror: Mirror;
   readonly #tiers: Tiers;
-  readonly #outlets = new Map<string, Outlet>();
-  /** Removed in this run: their state is still kept, and they may come back. */
-  readonly #released = new Map<string, Outlet>();
+  readonly #outlets: Outlets;
   readonly #shapes: ShapeIds;
-  #next: number;
-  #leaseEnd: number;
+  readonly #numbers: Lease;
   #committed: number;
   readonly #pending = new Pending();
-  #underWay: UnderWay | undefined;
-  #fault: string | undefined;
+  readonly #commits: CommitCycle<Carried>;
   #checkpointFault: string | undefined;
-  #retryIn = RETRY.first;
-  #retry: (() => void) | undefined;
-  #timer: (() => void) | undefined;
-  #commitWanted = false;
   #alarms = new Map<string, unknown>();
   #inventory: { revision: number; body: string };
   #newInventory: { revision: number; body: string } | undefined;
@@ -82,15 +71,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly clock: ClockBook;
   /** What the embedded broker hands out. */
   readonly live: LiveHandOver;
-  #commits = 0;
-  #tries = 0;
-  /** Monotonic time. */
-  #lastCommit: number | undefined;
   #held = 0;
   #oldest: CommitResult['oldest'] = [];
   #bytes: number;
   #closing = false;
-  #waiters: { from: number; resolve: () => void }[] = [];
 
   /** Opens the log; the tail of a killed run is in it before this resolves. @throws SluiceError log-open, log-newer */
   static async open(options: LogOptions): Promise<Log> {
@@ -124,13 +108,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtimeDir = runtimeDir;
+    this.#commits = new CommitCycle(() => this.#beginCommit(), options.clock, options.commitEvery);
     this.live = new LiveHandOver(this, opened.forwarders);
+    this.#outlets = new Outlets(this, this.live);
     this.clock = new ClockBook(
       opened.boots,
       new AllHandOvers(
-        () => this.#parties(),
+        () => this.#outlets.parties,
         opened.forwarders,
-        () => this.#next,
+        () => this.#numbers.next,
       ),
     );
     const historyFile = path.join(options.stateDir, HISTORY_FILE);
@@ -144,14 +130,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       boot: opened.boot,
       historyFile,
       tidy: (request) => this.keeper.tidy(request),
-      now: () => ({ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#activeStates() }),
+      now: () => ({ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#outlets.states() }),
       compacted: () => this.commitSoon(),
       tidied: (result) => this.emit('tidied', result),
       fault: (fault) => this.emit('tidyFault', fault),
     });
     this.#writer = writer;
-    this.#next = opened.next;
-    this.#leaseEnd = opened.leaseEnd;
+    this.#numbers = new Lease(opened.next, opened.leaseEnd);
     this.#committed = opened.next - 1;
     this.#bytes = opened.bytes;
     this.#inventory = opened.inventory ?? { revision: 0, body: '' };
@@ -175,7 +160,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
   /** The number that the next item gets. */
   get next(): number {
-    return this.#next;
+    return this.#numbers.next;
   }
   /** Every item up to here is in the file. */
   get committed(): number {
@@ -186,25 +171,25 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
   /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
   get sendable(): number {
-    return this.#mirror.covers(this.#committed) ? this.#next - 1 : this.#committed;
+    return this.#mirror.covers(this.#committed) ? this.#numbers.next - 1 : this.#committed;
   }
 
   status() {
     return {
       id: this.id,
       boot: this.opened.boot,
-      next: this.#next,
+      next: this.#numbers.next,
       committed: this.#committed,
       bytes: this.#bytes + this.#tiers.bytes,
       pendingReadings: this.#pending.readings,
       pendingBytes: this.#pending.bytes,
-      commits: this.#commits,
-      lastCommit: this.#lastCommit,
+      commits: this.#commits.count,
+      lastCommit: this.#commits.last,
       held: this.#held + this.#tiers.held,
       historyBytes: this.#tiers.bytes,
       tidyFault: this.#tiers.fault,
       oldest: this.#oldestWaiting(),
-      fault: this.#fault,
+      fault: this.#commits.fault,
       checkpointFault: this.#checkpointFault,
       mirrorFault: this.#mirror.fault,
     };
@@ -218,41 +203,31 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
   outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string): Outlet {
-    const released = this.#released.get(name);
-    released?.comeBack();
-    this.#released.delete(name);
-    const known = this.opened.forwarders.filter((f) => f.name === name);
-    const outlet = this.#outlets.get(name) ?? released ?? new Outlet(this, name, from, known);
+    const outlet = this.#outlets.get(name, from);
     outlet.address(gateway, format);
-    this.#outlets.set(name, outlet);
     this.#mirror.state(outlet.tailState());
     return outlet;
   }
 
   /** The forwarder is no longer configured: cursor and lanes are kept, it pins nothing; what follows is history for it. */
   release(name: string): Promise<void> {
-    const outlet = this.#outlets.get(name);
-    if (outlet === undefined) return Promise.resolve();
-    this.#outlets.delete(name);
-    this.#released.set(name, outlet);
-    outlet.leave();
-    return this.flush();
+    return this.#outlets.release(name) ? this.flush() : Promise.resolve();
   }
 
   /** @returns the record, or undefined when no number can be given (the lease could not be renewed) */
   append(sample: Sample): LogRecord | undefined {
-    // The last numbers are kept for alarms and events, which do not wait for the disk.
-    if (this.#next >= this.#leaseEnd - NOTICE_RESERVE) {
+    const seq = this.#numbers.record();
+    if (seq === undefined) {
       this.emit('overflow', sample.shape.points.length);
       return undefined;
     }
     const shape = this.#shapes.of(sample.shape);
-    const record = { seq: this.#next++, sample: asKept(sample, shape.texts) };
+    const record = { seq, sample: asKept(sample, shape.texts) };
     const { bytes, givenUp } = this.#pending.record(record, shape.id, sample.shape);
     this.#mirror.item(record.seq, bytes);
     if (givenUp > 0) this.emit('overflow', givenUp);
     this.recent.push(record);
-    if (this.recent.full || this.#outlets.size === 0) this.trimRecent();
+    if (this.recent.full || this.#outlets.none) this.trimRecent();
     this.#arm();
     this.emit('appended', sample.shape.points.length);
     return record;
@@ -263,7 +238,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
    * @param body the message without `log` and `seq`
    */
   notice(kind: 'alarm' | 'event', key: string, at: number, body: Readonly<Record<string, unknown>>): NoticeMessage {
-    const seq = this.#next < this.#leaseEnd ? this.#next++ : 0;
+    const seq = this.#numbers.notice();
     const notice: StoredNotice = {
       seq,
       at: Math.round(at),
@@ -273,7 +248,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     };
     if (seq > 0) {
       this.#mirror.item(seq, this.#pending.notice(notice));
-      for (const outlet of this.#outlets.values()) outlet.noticed(notice);
+      this.#outlets.noticed(notice);
       this.commitSoon();
       this.emit('appended', 0);
     }
@@ -295,7 +270,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     }
     // Records before and after name different revisions, so they share neither a block nor a segment.
     this.#pending.setInventory(this.#inventory.revision);
-    this.#revisions.set(this.#next, this.#inventory.revision);
+    this.#revisions.set(this.#numbers.next, this.#inventory.revision);
     this.#beginSegment();
     this.commitSoon();
     return this.#inventory.revision;
@@ -310,7 +285,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   setClock(offset: number, estimated: boolean): ClockMove {
     const move = this.clock.set(offset, estimated);
     this.#mirror.state({ type: 'clock', clock: this.clock.own });
-    if (!estimated) for (const party of this.#parties()) party.forgetPromise();
+    if (!estimated) for (const party of this.#outlets.parties) party.forgetPromise();
     this.commitSoon();
     return move;
   }
@@ -326,16 +301,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** Resolves when everything of now (items, cursors, lanes) is committed; goes on trying while the disk refuses. */
   flush(): Promise<void> {
-    return new Promise((resolve) => {
-      // A commit under way took its part before: only the next one has everything.
-      this.#waiters.push({ from: this.#tries + 1, resolve });
-      this.commitSoon();
-    });
+    return this.#commits.flush();
   }
 
   commitSoon(): void {
-    this.#commitWanted = true;
-    if (this.#underWay === undefined && this.#retry === undefined) this.#startCommit();
+    this.#commits.soon();
   }
 
   /** A cursor moved: it rides in the next commit, and memory may let go. */
@@ -345,16 +315,14 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   trimRecent(): void {
-    let needs = Number.POSITIVE_INFINITY;
-    for (const outlet of this.#outlets.values()) needs = Math.min(needs, outlet.needsFrom);
-    this.recent.trim(needs - 1, this.#committed);
+    this.recent.trim(this.#outlets.needsFrom - 1, this.#committed);
     if (this.recent.full) this.commitSoon();
   }
 
   /** Commits what is pending (bounded by `within` ms), closes the file. What could not be committed stays in the runtime directory. */
   async close(within: number): Promise<void> {
     let cancel: (() => void) | undefined;
-    for (const party of this.#parties()) party.forgetPromise();
+    for (const party of this.#outlets.parties) party.forgetPromise();
     const committed = this.flush().then(() => true);
     const late = new Promise<boolean>((resolve) => {
       cancel = this.options.clock.after(within, () => resolve(false));
@@ -363,11 +331,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     cancel?.();
     this.#closing = true;
     this.#tiers.stop();
-    this.#timer?.();
-    this.#retry?.();
+    this.#commits.stop();
     await this.#bounded(this.keeper.close());
     if (clean) {
-      await this.#writer.close(this.#next);
+      await this.#writer.close(this.#numbers.next);
       this.#mirror.close();
       this.#mirror.clear();
     } else {
@@ -380,8 +347,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   async abandon(): Promise<void> {
     this.#closing = true;
     this.#tiers.stop();
-    this.#timer?.();
-    this.#retry?.();
+    this.#commits.stop();
     this.#mirror.close();
     this.#writer.worker.removeAllListeners('message');
     await Promise.all([this.keeper.close(), this.#writer.leave()]);
@@ -405,11 +371,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
   #arm(): void {
-    if (this.#pending.large || this.#leaseEnd - this.#next < LEASE / 2) this.commitSoon();
-    this.#timer ??= this.options.clock.after(this.options.commitEvery, () => {
-      this.#timer = undefined;
-      this.commitSoon();
-    });
+    if (this.#pending.large || this.#numbers.low) this.commitSoon();
+    this.#commits.arm();
   }
 
   #beginSegment(): number {
@@ -422,7 +385,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       ...{ clock: this.clock.own, first: this.clock.first, machine: this.clock.machine },
       committed: this.#committed,
     } satisfies TailState);
-    for (const party of this.#parties()) {
+    for (const party of this.#outlets.parties) {
       const state = party.tailState();
       if (state !== undefined) head.json(ENTRY.state, state);
     }
@@ -432,24 +395,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     return this.#mirror.begin(head.since(0));
   }
 
-  #parties(): Party[] {
-    return [...this.#released.values(), ...this.#outlets.values(), this.live];
-  }
-
-  #startCommit(): void {
-    if (this.#underWay !== undefined || this.#closing) return;
-    this.#commitWanted = false;
-    this.#timer?.();
-    this.#timer = undefined;
-    const parties = this.#parties();
-    for (const party of parties) party.commitBegins(this.#next);
+  #beginCommit(): Carried {
+    const parties = this.#outlets.parties;
+    for (const party of parties) party.commitBegins(this.#numbers.next);
     const chunks = this.#pending.take();
     const clock = this.clock.pending;
-    this.#underWay = {
-      index: ++this.#tries,
-      upTo: this.#next - 1,
+    const carried: Carried = {
+      upTo: this.#numbers.next - 1,
       segment: this.#beginSegment(),
-      leaseEnd: this.#leaseEnd - this.#next < LEASE / 2 ? this.#next + LEASE : this.#leaseEnd,
+      leaseEnd: this.#numbers.wanted(),
       clock,
       alarms: this.#alarms,
       newInventory: this.#newInventory,
@@ -458,15 +412,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     const message: WriterMessage = {
       kind: 'commit',
       request: {
-        id: this.#commits + 1,
+        id: this.#commits.count + 1,
         chunks,
-        upTo: this.#underWay.upTo,
+        upTo: carried.upTo,
         forwarders: parties.flatMap((p) => p.takeStates()),
-        active: this.#activeStates(),
+        active: this.#outlets.states(),
         alarms: [...this.#alarms],
         clock,
         newInventory: this.#newInventory,
-        leaseEnd: this.#underWay.leaseEnd,
+        leaseEnd: carried.leaseEnd,
         wall: this.#knownWall(),
         maxSize: this.#tiers.logLimit,
         maxAge: this.options.maxAge,
@@ -479,10 +433,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       message,
       chunks.map((c) => c.entries.buffer),
     );
-  }
-
-  #activeStates(): ForwarderState[] {
-    return [...this.#outlets.values()].flatMap((o) => o.states());
+    return carried;
   }
 
   /** UTC ms of now, when it is known. */
@@ -502,46 +453,33 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.emit('repaired', reply.repair);
       return;
     }
-    const commit = this.#underWay;
-    if (commit === undefined) return;
-    this.#underWay = undefined;
-    if (reply.kind === 'failed') this.#commitFailed(commit, reply.failure);
-    else if (reply.kind === 'committed') this.#commitEnded(commit, reply.result);
+    if (reply.kind === 'failed') this.#commitFailed(reply.failure);
+    else if (reply.kind === 'committed') this.#commitEnded(reply.result);
   }
 
-  #commitEnded(commit: UnderWay, result: CommitResult): void {
-    this.#commits++;
+  #commitEnded(result: CommitResult): void {
+    const commit = this.#commits.ended();
+    if (commit === undefined) return;
     this.#bytes = result.bytes;
     this.#held = result.held;
     this.#oldest = result.oldest;
-    this.#lastCommit = this.options.clock.monotonic();
-    this.#leaseEnd = Math.max(this.#leaseEnd, commit.leaseEnd);
+    this.#numbers.reserved(commit.leaseEnd);
     this.clock.committed(commit.clock);
     this.#committed = Math.max(this.#committed, commit.upTo);
-    this.#retryIn = RETRY.first;
     this.#mirror.drop(commit.segment);
-    if (this.#fault !== undefined) {
-      this.#fault = undefined;
+    if (this.#commits.fault !== undefined) {
+      this.#commits.fault = undefined;
       this.emit('fault', undefined);
     }
-    this.#waiters = this.#waiters.filter((w) => {
-      if (w.from > commit.index) return true;
-      w.resolve();
-      return false;
-    });
     if (this.recent.full) this.trimRecent();
     this.#tiers.committed(result);
     this.emit('committed', result);
-    if (this.#commitWanted || this.#waiters.length > 0) this.#startCommit();
+    this.#commits.next();
   }
 
-  #commitFailed(commit: UnderWay, failure: Failure): void {
-    // First of all: whoever is told of it may append an event, which must not begin a commit at once.
-    this.#retry = this.options.clock.after(this.#retryIn, () => {
-      this.#retry = undefined;
-      this.#startCommit();
-    });
-    this.#retryIn = Math.min(this.#retryIn * 2, RETRY.most);
+  #commitFailed(failure: Failure): void {
+    const commit = this.#commits.failed();
+    if (commit === undefined) return;
     this.#tiers.putBack();
     const givenUp = this.#pending.putBack(failure.chunks ?? []);
     if (givenUp > 0) this.emit('overflow', givenUp);
@@ -549,10 +487,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
     this.#newInventory ??= commit.newInventory;
     for (const party of commit.parties) party.touch();
-    if (this.#fault === undefined) {
-      this.#fault = failure.error;
-      this.emit('fault', failure.error);
-    }
-    this.#fault = failure.error;
+    const first = this.#commits.fault === undefined;
+    this.#commits.fault = failure.error;
+    if (first) this.emit('fault', failure.error);
   }
 }

@@ -27,8 +27,8 @@ export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
   readonly #shapeOf: (id: number) => Shape | undefined;
-  /** The run read last: a lane takes it in several batches. */
-  #last: { id: number; records: LogRecord[] } | undefined;
+  /** The run read last: a lane takes it in several batches. A unit has the id of its first block, and more records. */
+  #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
   /** undefined while there is none that can be read. */
   history: History | undefined;
@@ -159,7 +159,9 @@ export class LogReader {
   }
 
   #recordsOf(run: Run): LogRecord[] {
-    if (this.#last?.id !== run.id) this.#last = { id: run.id, records: this.#decoded(run) };
+    const compacted = run.unit !== undefined;
+    if (this.#last?.id !== run.id || this.#last.compacted !== compacted)
+      this.#last = { id: run.id, compacted, records: this.#decoded(run) };
     return this.#last.records;
   }
 

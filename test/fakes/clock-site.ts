@@ -72,6 +72,11 @@ export class ClockSite {
     return { id: `machine-${this.#machines}`, origin: this.now - this.#switchedOn - this.clock.monotonic() };
   }
 
+  /** A test that failed on the way must not leave threads behind. */
+  async leave(): Promise<void> {
+    await this.log?.abandon();
+  }
+
   /** The daemon starts. */
   async start(options: { machine?: boolean } = {}): Promise<void> {
     this.clock = new ManualClock(this.now + this.#wrong);
@@ -140,7 +145,7 @@ export class ClockSite {
         idle = 0;
         i++;
         records += batch.records;
-        this.#took(batch);
+        this.took(batch);
         if (!acknowledge) break;
         this.outlet.done(batch);
       }
@@ -148,7 +153,8 @@ export class ClockSite {
     return records;
   }
 
-  #took(batch: OutBatch): void {
+  /** What a broker sees of a batch that was handed over. */
+  took(batch: OutBatch): void {
     const body = JSON.parse(batch.payload) as {
       log: string;
       boot: string;

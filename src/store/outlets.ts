@@ -1,0 +1,59 @@
+/** Everybody who takes from the log: forwarders that are configured, those that were until now, and the live batches. */
+import type { StoredNotice } from '../codecs/rows.ts';
+import type { LiveHandOver, Party } from './hand-over.ts';
+import type { ForwarderState } from './layout.ts';
+import { type LogSide, Outlet } from './outlet.ts';
+
+/** Bounded by the configuration: one for each name that was a forwarder in this run. */
+export class Outlets {
+  readonly #log: LogSide;
+  readonly #live: LiveHandOver;
+  readonly #open = new Map<string, Outlet>();
+  /** Removed in this run: their state is still kept, and they may come back. */
+  readonly #released = new Map<string, Outlet>();
+
+  constructor(log: LogSide, live: LiveHandOver) {
+    this.#log = log;
+    this.#live = live;
+  }
+
+  get(name: string, from: 'oldest' | 'now'): Outlet {
+    const released = this.#released.get(name);
+    released?.comeBack();
+    this.#released.delete(name);
+    const known = this.#log.opened.forwarders.filter((f) => f.name === name);
+    const outlet = this.#open.get(name) ?? released ?? new Outlet(this.#log, name, from, known);
+    this.#open.set(name, outlet);
+    return outlet;
+  }
+
+  /** @returns whether there was one of that name */
+  release(name: string): boolean {
+    const outlet = this.#open.get(name);
+    if (outlet === undefined) return false;
+    this.#open.delete(name);
+    this.#released.set(name, outlet);
+    outlet.leave();
+    return true;
+  }
+
+  get none(): boolean {
+    return this.#open.size === 0;
+  }
+  get parties(): Party[] {
+    return [...this.#released.values(), ...this.#open.values(), this.#live];
+  }
+  /** Lowest number that a data lane may still want from memory. */
+  get needsFrom(): number {
+    let needs = Number.POSITIVE_INFINITY;
+    for (const outlet of this.#open.values()) needs = Math.min(needs, outlet.needsFrom);
+    return needs;
+  }
+  /** Of those that are configured: what they have not had may not go without a word. */
+  states(): ForwarderState[] {
+    return [...this.#open.values()].flatMap((o) => o.states());
+  }
+  noticed(notice: StoredNotice): void {
+    for (const outlet of this.#open.values()) outlet.noticed(notice);
+  }
+}

@@ -8,6 +8,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { Claim } from '../src/store/claim.ts';
 import { LogDatabase } from '../src/store/database.ts';
 import { exportHeader } from '../src/store/export-lines.ts';
 import { tryHistory } from '../src/store/history-file.ts';
@@ -51,7 +52,7 @@ function build(stateDir: string): Site {
   database.addBoot(1, log, 1);
   database.clock.set({ boot: 1, version: 1, segments: [{ fromSeq: 0, offset: OFFSET, estimated: false }] });
   const reader = new LogReader(file);
-  const tidier = new Tidier(historyFile, reader, () => {});
+  const tidier = new Tidier(historyFile, reader, new Claim(), () => {});
   const source = new SiteRecords(DATA, DEVICES, POINTS);
   let second = 0;
   let readings = 0;
@@ -63,7 +64,17 @@ function build(stateDir: string): Site {
   };
   for (let bytes = 0; bytes < SIZE; ) {
     commits(UNIT_SECONDS);
-    const request = { id: 0, boot: 1, at: second * 1000, force: true, budget: 1e12, wall: undefined, maxAge: 1e15, active: [] };
+    const request = {
+      id: 0,
+      boot: 1,
+      at: second * 1000,
+      force: true,
+      budget: 1e12,
+      ...{ limit: Number.MAX_SAFE_INTEGER, needs: 0 },
+      wall: undefined,
+      maxAge: 1e15,
+      active: [],
+    };
     const steps = tidier.run(request);
     let step = steps.next();
     while (step.done !== true) step = steps.next();
@@ -110,7 +121,7 @@ async function main(space: Workspace): Promise<void> {
   printConditions(
     `History of a log of ${mb} MB, ${DATA}: ${readings.toLocaleString('en')} readings, ${units} units (built in ${seconds} s)`,
   );
-  const keeper = new Keeper(file, historyFile, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
+  const keeper = new Keeper(file, historyFile, new Claim().buffer, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
   const rows: (string | number)[][] = [['question', 'answer', 'first ms', 'median ms', 'worst ms', 'others wait at most ms']];
   for (const [name, span, buckets] of [
     ['24 h of one point, 1,440 buckets', DAY, 1440],

@@ -10,6 +10,7 @@ import type Database from 'better-sqlite3';
 import { decodeBlock, encodeBlock } from '../codecs/blocks.ts';
 import { encodeRollups, rollupWidth } from '../codecs/rollups.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
+import type { Claim } from './claim.ts';
 import type { ClockTable } from './clock-table.ts';
 import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from './layout.ts';
@@ -37,12 +38,14 @@ export class Compactor {
   readonly #log: Database.Database;
   readonly #clock: ClockTable;
   readonly #history: History;
+  readonly #claim: Claim;
   readonly #shapeOf: (id: number) => Shape | undefined;
 
-  constructor(log: Database.Database, clock: ClockTable, history: History) {
+  constructor(log: Database.Database, clock: ClockTable, history: History, claim: Claim) {
     this.#log = log;
     this.#clock = clock;
     this.#history = history;
+    this.#claim = claim;
     this.#shapeOf = shapeReader(log);
   }
 
@@ -55,6 +58,7 @@ export class Compactor {
     const [first] = heads;
     const last = heads.at(-1);
     if (first === undefined || last === undefined) return undefined;
+    this.#claim.begin(first.id, last.id - seqOf(last.id) + last.last);
     const groups = new Map<number, { shape: Shape; records: LogRecord[] }>();
     const shapeIds = new Map<string, number>();
     const damaged: Head[] = [];

@@ -12,6 +12,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import { BootTable } from './boot-table.ts';
+import { Claim } from './claim.ts';
 import { ClockTable } from './clock-table.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import {
@@ -283,8 +284,14 @@ export class LogDatabase {
    * One commit, all or nothing, on the disk when this returns.
    * @param shapes the writer's map of the numbers that entries use
    * @param isLeaving asked last: true rolls everything back and throws
+   * @param claim which blocks may be dropped
    */
-  commit(request: CommitRequest, shapes: Map<number, Shape>, isLeaving: () => boolean): CommitResult {
+  commit(
+    request: CommitRequest,
+    shapes: Map<number, Shape>,
+    isLeaving: () => boolean = () => false,
+    claim: Claim = new Claim(),
+  ): CommitResult {
     const parts = request.chunks.map((chunk) => {
       const records: LogRecord[] = [];
       const notices: StoredNotice[] = [];
@@ -304,7 +311,7 @@ export class LogDatabase {
     try {
       this.db.transaction(() => {
         takenAway = this.#dropCompacted(request.compacted);
-        removed = makeRoom(this, request);
+        removed = makeRoom(this, request, claim);
         for (const part of parts) {
           readings += this.addRecords(this.#log, this.#boot, part.inventory, part.records);
           this.addNotices(this.#log, this.#boot, part.notices);

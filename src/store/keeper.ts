@@ -5,10 +5,11 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
+import { Claim } from './claim.ts';
 import { Decoder } from './decoder.ts';
 import { exportSlice } from './export.ts';
 import { HistoryMender } from './mend-history.ts';
-import type { DamagedBlock, KeeperMessage, KeeperReply } from './messages.ts';
+import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply } from './messages.ts';
 import { queryPoint } from './query.ts';
 import { LogReader } from './reading.ts';
 import { codeOf } from './sqlite-errors.ts';
@@ -17,14 +18,18 @@ import { Tidier } from './tidy.ts';
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
 const reply = (message: KeeperReply): void => port.postMessage(message);
-const { file, historyFile } = workerData as { file: string; historyFile: string };
+const { file, historyFile, claim } = workerData as KeeperData;
+const blocks = new Claim(claim);
 const reader = new LogReader(file);
-const mender = new HistoryMender(historyFile, reader, (repair) => reply({ kind: 'repaired', repair }));
+const mender = new HistoryMender(historyFile, reader, (repair) => {
+  blocks.forget();
+  reply({ kind: 'repaired', repair });
+});
 mender.open();
 const tellDamaged = (blocks: DamagedBlock[]): void => {
   if (blocks.length > 0) reply({ kind: 'damaged', blocks });
 };
-const tidier = new Tidier(historyFile, reader, tellDamaged);
+const tidier = new Tidier(historyFile, reader, blocks, tellDamaged);
 const decoder = new Decoder((block) => tellDamaged([block]));
 let leaving = false;
 /** Answers that are being made in steps. */

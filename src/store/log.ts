@@ -15,6 +15,7 @@ import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
+import { Claim } from './claim.ts';
 import { ClockBook, type ClockMove } from './clock-book.ts';
 import { CommitCycle } from './commit-cycle.ts';
 import { AllHandOvers, LiveHandOver, type Party } from './hand-over.ts';
@@ -81,16 +82,14 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     mkdirSync(options.stateDir, { recursive: true, mode: 0o750 });
     const file = path.join(options.stateDir, LOG_FILE);
     const runtimeDir = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
-    const { writer, opened } = await startWriter({
-      file,
-      runtimeDir: runtimeDir?.dir,
-      maxSize: options.maxSize,
-      maxAge: options.maxAge,
-      lease: LEASE,
-      machine: options.machine,
-    });
+    const { buffer: claim } = new Claim();
+    const { maxSize, maxAge, machine } = options;
+    const { writer, opened } = await startWriter(
+      { file, runtimeDir: runtimeDir?.dir, maxSize, maxAge, lease: LEASE, machine },
+      claim,
+    );
     try {
-      return new Log(options, file, writer, opened, runtimeDir);
+      return new Log(options, file, claim, writer, opened, runtimeDir);
     } catch (thrown) {
       await writer.leave();
       throw thrown;
@@ -100,6 +99,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   private constructor(
     options: LogOptions,
     file: string,
+    claim: SharedArrayBuffer,
     writer: WriterThread,
     opened: Opened,
     runtimeDir: { dir: string; memoryBacked: boolean } | undefined,
@@ -120,7 +120,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       ),
     );
     const historyFile = path.join(options.stateDir, HISTORY_FILE);
-    this.keeper = new Keeper(file, historyFile, {
+    this.keeper = new Keeper(file, historyFile, claim, {
       damaged: (block) => this.emit('damaged', block),
       corrupt: () => this.#writer.send({ kind: 'look' }),
       repaired: (repair) => this.emit('repaired', repair),

@@ -200,8 +200,11 @@ export interface TidyRequest {
   readonly at: number;
   /** A unit is made however little there is. */
   readonly force: boolean;
-  /** What history.db may take, bytes. */
+  /** What history.db may take, bytes; less when log.db, which grows meanwhile, leaves less of `limit`. */
   readonly budget: number;
+  /** What all files together may take, and what the next commit may add. */
+  readonly limit: number;
+  readonly needs: number;
   /** UTC ms, when known. */
   readonly wall: number | undefined;
   readonly maxAge: number;
@@ -244,7 +247,15 @@ export interface Failure {
   readonly chunks?: readonly Chunk[];
 }
 
+/** What the keeper thread begins with. */
+export interface KeeperData {
+  readonly file: string;
+  readonly historyFile: string;
+  readonly claim: SharedArrayBuffer;
+}
 export interface WriterData {
+  /** Shared with the keeper, see claim.ts. */
+  readonly claim: SharedArrayBuffer;
   readonly request: OpenRequest;
   /** Not 0: the thread is to end without committing anything more. */
   readonly leaving: Int32Array;

@@ -6,6 +6,7 @@ import type Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
+import type { Claim } from './claim.ts';
 import type { ClockTable } from './clock-table.ts';
 import { Lanes } from './lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
@@ -48,7 +49,7 @@ export interface Removed {
 }
 
 /** Inside the commit's transaction. */
-export function makeRoom(database: Place, request: CommitRequest): Removed {
+export function makeRoom(database: Place, request: CommitRequest, claim: Claim): Removed {
   const { db, file } = database;
   const removed: Removed = { records: 0, notices: 0, lost: new Map(), expired: 0 };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
@@ -80,7 +81,9 @@ export function makeRoom(database: Place, request: CommitRequest): Removed {
       break;
     }
     if (row.id > agedUpTo && !full()) break;
-    removed.expired += countLost(database, row, request.active, removed.lost) ? 0 : row.records;
+    const verdict = claim.drop(row.id, row.id - seqOf(row.id) + row.last);
+    if (verdict === 'stays') break;
+    if (verdict === 'lost' && !countLost(database, row, request.active, removed.lost)) removed.expired += row.records;
     remove.run(row.id);
     // Alarms and events that somebody still waits for go last of all.
     removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom)).changes;

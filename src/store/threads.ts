@@ -5,6 +5,7 @@ import type {
   DamagedBlock,
   ExportRequest,
   ExportResult,
+  KeeperData,
   KeeperMessage,
   KeeperReply,
   NoticesRequest,
@@ -30,8 +31,11 @@ const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackS
 const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
 /** The writer thread with the log open. @throws SluiceError log-open, log-newer */
-export async function startWriter(request: OpenRequest): Promise<{ writer: WriterThread; opened: Opened }> {
-  const writer = new WriterThread(request);
+export async function startWriter(
+  request: OpenRequest,
+  claim: SharedArrayBuffer,
+): Promise<{ writer: WriterThread; opened: Opened }> {
+  const writer = new WriterThread(request, claim);
   try {
     const opened = await new Promise<Opened>((resolve, reject) => {
       writer.worker.once('message', (reply: WriterReply) => {
@@ -57,8 +61,8 @@ export class WriterThread {
   readonly #leaving = new Int32Array(new SharedArrayBuffer(4));
   readonly #ended: Promise<void>;
 
-  constructor(request: OpenRequest) {
-    this.worker = startThread('writer', { request, leaving: this.#leaving } satisfies WriterData);
+  constructor(request: OpenRequest, claim: SharedArrayBuffer) {
+    this.worker = startThread('writer', { request, leaving: this.#leaving, claim } satisfies WriterData);
     this.#ended = ended(this.worker);
   }
 
@@ -113,6 +117,7 @@ export interface KeeperTells {
 export class Keeper {
   readonly #file: string;
   readonly #historyFile: string;
+  readonly #claim: SharedArrayBuffer;
   #worker: Worker | undefined;
   #id = 0;
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -121,9 +126,11 @@ export class Keeper {
   readonly #tell: KeeperTells;
   readonly #damaged = new Set<string>();
 
-  constructor(file: string, historyFile: string, tell: KeeperTells) {
+  /** @param claim memory shared with the writer, see claim.ts */
+  constructor(file: string, historyFile: string, claim: SharedArrayBuffer, tell: KeeperTells) {
     this.#file = file;
     this.#historyFile = historyFile;
+    this.#claim = claim;
     this.#tell = tell;
   }
 
@@ -188,7 +195,11 @@ export class Keeper {
   }
 
   #start(): Worker {
-    const worker = startThread('keeper', { file: this.#file, historyFile: this.#historyFile });
+    const worker = startThread('keeper', {
+      file: this.#file,
+      historyFile: this.#historyFile,
+      claim: this.#claim,
+    } satisfies KeeperData);
     worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);

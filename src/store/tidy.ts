@@ -1,9 +1,11 @@
 /** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
 import { SluiceError } from '../core/errors.ts';
+import type { Claim } from './claim.ts';
 import { Compactor } from './compact.ts';
-import { type History, type NewUnit, tryHistory } from './history-file.ts';
+import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import { type ForwarderState, keyOf } from './layout.ts';
+import { logFileBytes } from './log-file.ts';
 import type { DamagedBlock, TidyRequest, TidyResult } from './messages.ts';
 import type { LogReader } from './reading.ts';
 import { makeRoom, nothingTaken } from './thin.ts';
@@ -20,11 +22,13 @@ const SHRINK = 1024 * 1024;
 export class Tidier {
   readonly #file: string;
   readonly #reader: LogReader;
+  readonly #claim: Claim;
   readonly #damaged: (blocks: DamagedBlock[]) => void;
 
-  constructor(file: string, reader: LogReader, damaged: (blocks: DamagedBlock[]) => void) {
+  constructor(file: string, reader: LogReader, claim: Claim, damaged: (blocks: DamagedBlock[]) => void) {
     this.#file = file;
     this.#reader = reader;
+    this.#claim = claim;
     this.#damaged = damaged;
   }
 
@@ -33,23 +37,22 @@ export class Tidier {
     const history = this.#history();
     ensureWitness(history.db, this.#reader.db);
     const taken = nothingTaken();
-    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history);
+    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#claim);
     const made = yield* compactor.next(request);
     const need = made === undefined ? 0 : bytesOf(made.unit);
+    const budget = this.#budget(request);
     // When room is made, it is made for some units at once.
-    const room = { ...request, need, ahead: Math.min(AHEAD * need, request.budget / AHEAD_SHARE) };
+    const room = { ...request, budget, need, ahead: Math.min(AHEAD * need, budget / AHEAD_SHARE) };
     let took = false;
     while (makeRoom(history, this.#reader.clock, room, taken)) {
       took = true;
       yield;
     }
     if (took) this.#reader.forget();
-    const fits = history.used() + room.need <= request.budget;
-    if (made !== undefined && fits) {
-      history.db.transaction(() => {
-        history.add(made.unit, made.copies);
-        writeWitness(history.db, this.#reader.db);
-      })();
+    // Since then commits were made.
+    const fits = history.used() + need <= Math.min(budget, this.#budget(request));
+    const done = made !== undefined && fits && this.#commit(history, made);
+    if (done) {
       if (made.damaged.length > 0)
         this.#damaged(
           made.damaged.map((head) => ({
@@ -60,11 +63,11 @@ export class Tidier {
           })),
         );
     }
-    while (history.shrink(request.budget, SHRINK)) yield;
+    while (history.shrink(budget, SHRINK)) yield;
     return {
       id: request.id,
       compacted: history.watermarks(),
-      more: made !== undefined && fits,
+      more: done,
       bytes: history.bytes(),
       held: history.held(),
       thinned: [...taken.thinned],
@@ -73,6 +76,26 @@ export class Tidier {
       lost: [...taken.lost],
       oldest: this.#oldest(history, request.active),
     };
+  }
+
+  /** @returns false when the writer had to drop some of its blocks: what is left becomes another unit */
+  #commit(history: History, { unit, copies }: { unit: NewUnit; copies: Copies }): boolean {
+    if (!this.#claim.commit()) return false;
+    let made = false;
+    try {
+      history.db.transaction(() => {
+        history.add(unit, copies);
+        writeWitness(history.db, this.#reader.db);
+      })();
+      made = true;
+    } finally {
+      this.#claim.end(made);
+    }
+    return true;
+  }
+
+  #budget({ budget, limit, needs }: TidyRequest): number {
+    return Math.max(0, Math.min(budget, limit - logFileBytes(this.#reader.db.name) - needs));
   }
 
   #history(): History {

@@ -84,9 +84,11 @@ export class Tiers {
     const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
     return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
   }
-  /** What log.db may take. */
+  /** What log.db may take. It never gets smaller, so it may not take the half that history needs, unless that takes nothing. */
   get logLimit(): number {
-    return Math.max(this.limit - this.bytes, Math.min(this.#logReserve, this.limit));
+    const { limit } = this;
+    const most = this.#fault === undefined ? limit / 2 : limit;
+    return Math.max(Math.min(limit - this.bytes, most), Math.min(this.#logReserve, most));
   }
   get #logReserve(): number {
     return Math.max(this.#logBytes, this.#side.options.maxSize / 4) + this.#needs;
@@ -144,7 +146,7 @@ export class Tiers {
           ...this.#side.now(),
           boot,
           force,
-          budget: this.#budget,
+          ...{ budget: this.#budget, limit: this.limit, needs: this.#needs },
           maxAge: options.maxAge,
         });
         more = result.more && !force;

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
+import { Claim } from './claim.ts';
 import type { LogDatabase } from './database.ts';
 import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { faultOf, makeAnew, openLog, takeOver } from './open-log.ts';
@@ -12,7 +13,8 @@ import { WalGone } from './wal.ts';
 const port = parentPort;
 if (port === null) throw new Error('writer.ts is a thread');
 const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const { request, leaving } = workerData as WriterData;
+const { request, leaving, claim } = workerData as WriterData;
+const blocks = new Claim(claim);
 const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const shapes = new Map<number, Shape>();
 /** Time between two repairs of a running log, milliseconds. */
@@ -57,7 +59,7 @@ port.on('message', (message: WriterMessage) => {
 
 function commit(db: LogDatabase, message: CommitRequest): void {
   try {
-    reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving) });
+    reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving, blocks) });
     tend(db);
   } catch (thrown) {
     // The next start finds what the files still have, and the rest in the runtime directory.

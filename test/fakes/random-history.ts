@@ -10,6 +10,7 @@ import { decodeBlock, encodeBlock } from '../../src/codecs/blocks.ts';
 import { rollupWidth } from '../../src/codecs/rollups.ts';
 import { hasValue, type LogRecord, type PointInfo, type Sample, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
+import { Claim } from '../../src/store/claim.ts';
 import { LogDatabase } from '../../src/store/database.ts';
 import { Decoder } from '../../src/store/decoder.ts';
 import { History } from '../../src/store/history-file.ts';
@@ -104,8 +105,18 @@ export class RandomHistory {
   #compact(boot: number): void {
     const reader = new LogReader(this.file);
     reader.history = History.open(this.historyFile);
-    const tidier = new Tidier(this.historyFile, reader, () => {});
-    const request = { id: 0, boot, at: 1e12, budget: 1e12, wall: undefined, maxAge: 1e13, active: [], force: true };
+    const tidier = new Tidier(this.historyFile, reader, new Claim(), () => {});
+    const request = {
+      id: 0,
+      boot,
+      at: 1e12,
+      budget: 1e12,
+      ...{ limit: Number.MAX_SAFE_INTEGER, needs: 0 },
+      wall: undefined,
+      maxAge: 1e13,
+      active: [],
+      force: true,
+    };
     for (let units = this.#random.pick([0, 1, 2, 5, 1000, 1000]); units > 0; units--) {
       const steps = tidier.run(request);
       let step = steps.next();

@@ -49,7 +49,7 @@ const OPERATIONS: readonly (readonly [weight: number, step: Step])[] = [
   [3, (w) => w.close()],
   [8, (w) => w.kill()],
   [7, (w) => w.powerCut()],
-  [1, (w) => w.loseState()],
+  [3, (w) => w.loseState()],
 ];
 const TOTAL = OPERATIONS.reduce((sum, [weight]) => sum + weight, 0);
 

@@ -16,7 +16,7 @@ export class CommitCycle<Carried> {
   fault: string | undefined;
   readonly #take: () => Carried;
   readonly #clock: Clock;
-  readonly #every: number;
+  readonly #every: () => number;
   #underWay: { readonly index: number; readonly carried: Carried } | undefined;
   /** Counts the tries. */
   #tries = 0;
@@ -32,9 +32,9 @@ export class CommitCycle<Carried> {
 
   /**
    * @param take takes everything that waits and sends it to the writer
-   * @param every milliseconds
+   * @param every milliseconds; a reload may change it
    */
-  constructor(take: () => Carried, clock: Clock, every: number) {
+  constructor(take: () => Carried, clock: Clock, every: () => number) {
     this.#take = take;
     this.#clock = clock;
     this.#every = every;
@@ -42,7 +42,7 @@ export class CommitCycle<Carried> {
 
   /** Something waits: a commit begins `every` after the first. */
   arm(): void {
-    this.#cancelTimer ??= this.#clock.after(this.#every, () => {
+    this.#cancelTimer ??= this.#clock.after(this.#every(), () => {
       this.#cancelTimer = undefined;
       this.soon();
     });

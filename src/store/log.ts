@@ -108,7 +108,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtimeDir = runtimeDir;
-    this.#commits = new CommitCycle(() => this.#beginCommit(), options.clock, options.commitEvery);
+    this.#commits = new CommitCycle(
+      () => this.#beginCommit(),
+      options.clock,
+      () => options.commitEvery,
+    );
     this.live = new LiveHandOver(this, opened.forwarders);
     this.#outlets = new Outlets(this, this.live);
     this.clock = new ClockBook(

@@ -46,6 +46,7 @@ const OPERATIONS: readonly (readonly [weight: number, step: Step])[] = [
   [12, (w) => w.add(some(w))],
   [6, (w) => w.remove(some(w))],
   [15, (w) => w.compact()],
+  [60, (w) => overtaken(w)],
   [3, (w) => w.close()],
   [8, (w) => w.kill()],
   [7, (w) => w.powerCut()],
@@ -72,6 +73,19 @@ async function flow(w: World): Promise<void> {
       w.arrive(f, lane);
       w.acknowledge(f, lane);
     }
+  }
+}
+/** What is being delivered is compacted under the reader's hands. */
+async function overtaken(w: World): Promise<void> {
+  const f = some(w);
+  await w.log.flush();
+  for (const most of [1, 1000]) {
+    w.ask(f, 'history', most);
+    await w.settle(f);
+    w.arrive(f, 'history');
+    w.acknowledge(f, 'history');
+    if (most === 1) await w.compact();
+    if (w.random(2) === 0) w.append(3);
   }
 }
 async function pass(w: World, ms: number): Promise<void> {

@@ -13,7 +13,7 @@ import { type Gateway, makeGateway, sluice } from '../fakes/start-gateway.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
 const UNITS = [1, 2, 3];
-/** Fixed by default, so that a failure can be run again: SLUICE_SEED=… npm test -- test/integration/delivery.test.ts */
+/** Told with a failure, which can then be run again: SLUICE_SEED=… npm test -- test/integration/delivery.test.ts */
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 function randomOf(seed: number): () => number {
@@ -108,7 +108,7 @@ test('Mosquitto stopped and started again under load: every kept reading once, t
     () => consumed(subscriber).records().length > 50,
   );
   for (let outage = 0; outage < 3; outage++) {
-    await subscriber.kill();
+    await subscriber.pause();
     await broker.stop();
     const before = device.answers().length;
     // Long enough that data gives up being live (10 s) in the first outage; the others are short.

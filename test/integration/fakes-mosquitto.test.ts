@@ -17,7 +17,7 @@ test('a subscriber with a session gets what was published while it was dead and 
   const first = await client(broker.port);
   await first.publishAsync('a/one', 'line\nbreak', { qos: 1 });
   await waitFor('the first message', () => subscriber.messages().length === 1);
-  await subscriber.kill();
+  await subscriber.pause();
   await first.publishAsync('a/two', 'ü', { qos: 1, retain: true });
   await first.endAsync();
 

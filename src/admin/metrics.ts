@@ -45,7 +45,7 @@ function device(name: string, type: 'gauge' | 'counter', help: string, read: Rea
   return { name, type, unit: unitOf(name), labels: ['bus', 'device'], help, read: samples };
 }
 function deviceCounter(name: string, help: string, key: keyof DeviceCounters): Metric {
-  return device(name, 'counter', help, (d) => d.counters[key]);
+  return device(name, 'counter', help, (d) => d.counters[key] ?? 0);
 }
 function forwarder(name: string, type: 'gauge' | 'counter', help: string, read: Read<ForwarderStatus>): Metric {
   const samples = (r: StatusReport) => r.forwarders.map((f): Sample => [{ forwarder: f.name }, read(f, r)]);

@@ -62,7 +62,9 @@ function busLines(bus: BusStatus, now: number): string[] {
     const c = d.counters;
     const state = d.state === 'answering' ? paint(32, 'answering') : d.state === 'silent' ? paint(31, 'silent') : 'no answer yet';
     const last = d.lastReply === undefined ? '' : `, last ${rough(now - d.lastReply)} ago`;
-    const latency = c.replies > 0 && c.latencySum > 0 ? `, ${Math.round(c.latencySum / c.replies)} ms` : '';
+    const answers = c.replies + c.exceptions;
+    const p95 = c.latencyP95 === undefined ? '' : ` (${Math.round(c.latencyMax)} ms at most)`;
+    const latency = answers > 0 && c.latencySum > 0 ? `, ${Math.round(c.latencySum / answers)} ms${p95}` : '';
     const errors = [
       [c.timeouts, 'time-outs'],
       [c.exceptions, 'exceptions'],

@@ -29,7 +29,15 @@ export interface ModbusPoint {
   readonly invalid?: readonly (number | string)[] | undefined;
   /** Of the value (after scale and offset). */
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
-  readonly write?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  readonly write?:
+    | {
+        /** Of the value, in its unit. */
+        readonly min?: number | undefined;
+        readonly max?: number | undefined;
+        /** Milliseconds between two writes. */
+        readonly every: number;
+      }
+    | undefined;
 }
 
 /** Registers of each type; a string has its `length`, a datetime 2, 3, 4 or 6. */

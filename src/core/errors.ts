@@ -16,6 +16,8 @@ export const ERRORS = {
   crc: { retry: 'now', says: 'the reply is damaged (checksum)' },
   'bad-reply': { retry: 'now', says: 'the reply does not belong to the request' },
   exception: { retry: 'later', says: 'the device answered with a Modbus exception' },
+  'write-refused': { retry: 'never', says: 'the value may not be written' },
+  'write-failed': { retry: 'later', says: 'the device did not take the value' },
   'request-invalid': { retry: 'never', says: 'the request is not allowed by the protocol' },
   // log
   'log-open': { retry: 'never', says: 'the log cannot be opened' },

@@ -22,9 +22,12 @@ export interface DeviceCounters {
   skippedBytes: number;
   /** Polls left out because their predecessor was still waiting; absent where a driver does not poll. */
   missedPolls?: number;
+  /** From writing a request to the last byte of its answer, exceptions included. */
   latencyLast: number;
   latencyMax: number;
   latencySum: number;
+  /** 95th percentile of the newest 64, without the time that the bytes take on the wire; absent where nothing is asked. */
+  latencyP95?: number;
 }
 
 export interface DeviceStatus {
@@ -43,6 +46,16 @@ export interface BusStatus {
   readonly state: 'closed' | 'opening' | 'open';
   readonly fault?: string | undefined;
   readonly devices: readonly DeviceStatus[];
+  /** Over the last whole half minute; absent where nothing is polled. */
+  readonly load?: { readonly busy: number; readonly due: number; readonly missed: number; readonly overloaded: boolean };
+}
+
+/** What a write came to. */
+export interface Written {
+  /** As the device shows it afterwards. */
+  readonly value: Value;
+  /** Monotonic ms at which that was read back. */
+  readonly at: number;
 }
 
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
@@ -56,6 +69,13 @@ export interface Bus {
   stop(): Promise<void>;
   /** Reads a device now, between the polls. One sample per shape of the device. Rejects with a SluiceError. */
   read(device: string): Promise<Sample[]>;
+  /**
+   * Writes a point that may be written, once, and reads it back. Goes before the polls; a device that is known to be
+   * silent is not asked. Absent where a bus cannot write. Rejects with a SluiceError.
+   */
+  write?(device: string, point: string, value: Value): Promise<Written>;
+  /** Points (`device.point`) in alarm: they are read first when not all can be read in time. */
+  urgent?(points: ReadonlySet<string>): void;
   status(): BusStatus;
 }
 

@@ -90,6 +90,7 @@ export class Gateway {
         clock: this.clock,
         logger: this.logger,
         emit: (sample) => this.ingest.sample(sample),
+        tell: (event) => this.ingest.event(event),
         onTime: (device, utc, at) => this.#watch.gps(device, utc, at),
       }),
     );

@@ -3,7 +3,7 @@ import type { ResolvedBus, ResolvedDevice, ResolvedForwarder } from '../config/k
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Bus, SampleSink } from '../core/ports.ts';
+import type { Bus, GatewayEvent, SampleSink } from '../core/ports.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { MqttForwarderSettings } from '../forwarders/mqtt/schema.ts';
 import { Upstream, type UpstreamOptions } from '../forwarders/mqtt/upstream.ts';
@@ -13,6 +13,8 @@ export interface DriverContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
+  /** What operators should know. */
+  readonly tell: (event: GatewayEvent) => void;
   /** A device said what time it is (UTC ms), in bytes that had arrived at `at` (monotonic ms). */
   readonly onTime?: (device: string, utc: number, at: number) => void;
 }

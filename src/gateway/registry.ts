@@ -3,13 +3,13 @@
  * the faults, the JSON Schema and the reference page follow from its `schema` parts.
  */
 import type { Kinds } from '../config/kinds.ts';
-import { modbusRtu, modbusTcp } from '../drivers/modbus/kind.ts';
+import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { serial } from '../drivers/serial/kind.ts';
 import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
 import { RULE_KINDS } from '../rules/kinds.ts';
 
 /** Each makes its buses by `create(bus, devices, context)`. */
-export const DRIVERS = [modbusRtu, modbusTcp, serial] as const;
+export const DRIVERS = [...MODBUS_KINDS, serial] as const;
 export const FORWARDERS = [mqttForwarder] as const;
 
 /** What the configuration is composed of. */

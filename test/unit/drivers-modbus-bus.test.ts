@@ -1,8 +1,8 @@
 /** The queue on a clock and a wire of its own: due times, fairness, what a closed bus says, back-off. */
 import assert from 'node:assert/strict';
-import { EventEmitter } from 'node:events';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
 import { SluiceError } from '../../src/core/errors.ts';
@@ -11,9 +11,9 @@ import type { Sample } from '../../src/core/point.ts';
 import { ModbusBus } from '../../src/drivers/modbus/bus.ts';
 import { Device } from '../../src/drivers/modbus/device.ts';
 import { Link } from '../../src/drivers/modbus/link.ts';
-import type { ModbusPort, PortEvents } from '../../src/drivers/modbus/port.ts';
+import type { Ask, ModbusPort, PortEvents } from '../../src/drivers/modbus/port.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
-import { type FakeRequest, rightPdu, withCrc } from '../fakes/modbus-device.ts';
+import { type FakeRequest, rightPdu } from '../fakes/modbus-device.ts';
 import { outcomeOf } from '../fakes/modbus-site.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -28,18 +28,32 @@ interface World {
   /** Milliseconds that each unit takes to answer; undefined: never. */
   readonly latency: Map<number, number>;
   refuse: boolean;
+  /** Severities of what operators were told. */
+  readonly told: string[];
   events: PortEvents | undefined;
 }
 
-function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = {}): World {
+function world(units: Record<number, number>, { timeout = 1000, retries = 0, inFlight = 1 } = {}): World {
   const clock = new ManualClock();
-  const w = { clock, samples: [], asked: [], openings: [], latency: new Map(), refuse: false, events: undefined } as unknown as {
+  const w = {
+    clock,
+    samples: [],
+    asked: [],
+    openings: [],
+    told: [],
+    latency: new Map(),
+    refuse: false,
+    events: undefined,
+  } as unknown as {
     -readonly [K in keyof World]: World[K];
   };
-  class FakePort extends EventEmitter implements ModbusPort {
+  class FakePort implements ModbusPort {
     isOpen = false;
-    arrivedAt = 0;
-    #n = 0;
+    readonly #given = new Set<number>();
+    readonly #events: PortEvents;
+    constructor(events: PortEvents) {
+      this.#events = events;
+    }
     wireTime = () => 0;
     readyAt = () => 0;
     open(done: (error?: Error | null) => void): void {
@@ -51,65 +65,73 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0 } = 
       this.isOpen = false;
       done();
     }
-    write(frame: Buffer): void {
-      const n = ++this.#n;
-      const unit = frame.readUInt8(0);
+    send(id: number, { unit, pdu }: Ask): void {
+      const frame = Buffer.from(pdu.bytes);
       w.asked.push([unit, clock.monotonic()]);
       const request: FakeRequest = {
-        n,
-        transaction: 0,
-        unit,
-        code: frame.readUInt8(1),
-        start: frame.readUInt16BE(2),
-        count: frame.readUInt16BE(4),
+        ...{ n: id, transaction: 0, unit },
+        code: frame.readUInt8(0),
+        start: frame.readUInt16BE(1),
+        count: frame.readUInt16BE(3),
       };
       const latency = w.latency.get(unit);
       if (latency === undefined) return;
       clock.after(latency, () => {
-        if (n !== this.#n) return;
-        this.arrivedAt = clock.monotonic();
-        this.emit('data', withCrc(rightPdu(request)));
+        if (!this.#given.has(id)) this.#events.reply(id, rightPdu(request).subarray(1), clock.monotonic());
       });
     }
-    giveUp(): SluiceError {
-      this.#n++;
+    giveUp(id: number): SluiceError {
+      this.#given.add(id);
       return new SluiceError('timeout');
     }
   }
   const wire = { serial: false, label: 'test' };
   const entries = Object.entries(units).map(([unit, interval]) => ({
-    device: new Device(`d${unit}`, Number(unit), wire, clock, silentLogger),
+    device: new Device(
+      {
+        name: `d${unit}`,
+        unit: Number(unit),
+        patience: { timeout, retries, turnaround: 0, connectDelay: 0 },
+        points: new Map(),
+        writesMultiple: false,
+      },
+      wire,
+      clock,
+      silentLogger,
+    ),
     interval,
   }));
   const jobs = entries.map(({ device, interval }) => {
     const points = [{ name: 'r0', table: 'holding' as const, address: 0, type: 'uint16' as const }];
     const shape = { device: device.name, points: points.map(pointInfo) };
     const request = { table: 'holding' as const, start: 0, count: 1, points };
-    return { device, request, shape, decode: compileRequest(shape, points, 0), interval, due: 0, served: 0 };
+    const pdu = encodeRequest({ kind: 'read', ...request });
+    return { device, request, pdu, shape, decode: compileRequest(shape, points, 0), interval, offset: 0 };
   });
   w.bus = new ModbusBus({
     name: 'test',
     protocol: 'test',
     serial: false,
+    inFlight,
     timeout,
-    retries,
     clock,
     emit: (sample) => void w.samples.push(sample),
+    tell: (event) => void w.told.push(event.severity),
     devices: entries.map((e) => e.device),
     jobs,
-    link: (changed) =>
+    link: (changed, events) =>
       new Link({
         label: 'test',
-        dial: (events) => {
-          w.events = events;
-          return new FakePort();
+        dial: (of) => {
+          w.events = of;
+          return new FakePort(of);
         },
         clock,
         logger: silentLogger,
         random: () => 1,
         openLimit: 3000,
         explain: (error) => new SluiceError('bus-open', error.message),
-        events: { late() {}, skipped() {} },
+        events,
         changed,
       }),
   });

@@ -14,7 +14,9 @@ function faults(points: Record<string, Record<string, unknown>>, settings: Recor
 const one = (keys: Record<string, unknown>) => faults({ p: { table: 'holding', address: 0, type: 'uint16', ...keys } });
 
 test('defaults are those of the contract', () => {
-  assert.deepEqual(modbusTcp.bus.parse({ host: 'h' }), { host: 'h', port: 502, timeout: 1000, retries: 1, turnaround: 0 });
+  assert.deepEqual(modbusTcp.bus.parse({ host: 'h' }), {
+    ...{ host: 'h', port: 502, timeout: 1000, retries: 1, turnaround: 0, inFlight: 1 },
+  });
   assert.deepEqual(modbusRtu.bus.parse({ port: '/dev/ttyUSB0' }), {
     port: '/dev/ttyUSB0',
     baudRate: 9600,
@@ -28,7 +30,9 @@ test('defaults are those of the contract', () => {
   assert.deepEqual(modbusTcp.device.parse({}), {
     unit: 1,
     interval: 10_000,
-    limits: { maxRegisters: 125, maxBits: 2000, maxGap: 8 },
+    turnaround: 0,
+    connectDelay: 0,
+    limits: { maxRegisters: 125, maxBits: 2000, maxGap: 8, writeMultiple: false },
   });
   assert.deepEqual(one({}), []);
 });

@@ -1,54 +1,39 @@
 /**
  * One Modbus bus: one wire, one queue.
  *
- * - Strictly one request at a time. A reading asked for from outside goes before the polls (every second turn), never
- *   between a request and its reply.
- * - A request is due at start + k × interval. What is due first goes first; among equals the one that was served longest
- *   ago. A tick that passes while its predecessor waits is skipped and counted, never made up for.
+ * - Strictly one request at a time on a serial line; `inFlight` of them on a network, one for each device.
+ * - A request is due at its grid, start + offset + k × interval. What is due first goes first (jobs.ts). A tick that passes while
+ *   its predecessor waits is skipped and counted, never made up for.
+ * - Writes go before everything, what else is asked for from outside every second turn; never between a request and its reply.
  * - Every due request gives exactly one sample: values, or one reason for all its points. On a closed bus the samples say
  *   `disconnected`, at their due times.
- * - A device that does not answer costs the others at most its time-outs: repeats are for devices known to answer.
- * - Bounds: one job per planned request, 32 readings asked for, one timer.
+ * - A silent device costs the others a stated share of the bus at most (silence.ts). Repeats are for devices known to answer.
+ * - Bounds: one job per planned request, 32 calls from outside, one timer.
  */
-import type { compileRequest } from '../../codecs/modbus-registers.ts';
+import { encodeRequest, type ModbusRequest, payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Sample, Shape } from '../../core/point.ts';
+import type { Sample, Shape, Value } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
-import type { Bus, BusStatus, SampleSink } from '../../core/ports.ts';
+import type { Bus, BusStatus, GatewayEvent, SampleSink, Written } from '../../core/ports.ts';
+import { formatDuration } from '../../core/units.ts';
+import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Device } from './device.ts';
+import { type Job, Jobs, type NewJob } from './jobs.ts';
 import type { Link } from './link.ts';
-import type { ReadRequest } from './plan.ts';
+import { Load } from './load.ts';
+import type { Ask, PortEvents, Tap } from './port.ts';
+import { ProbeBudget } from './silence.ts';
 import { reasonOf } from './words.ts';
-
-export interface Job {
-  readonly device: Device;
-  readonly request: ReadRequest;
-  readonly shape: Shape;
-  readonly decode: ReturnType<typeof compileRequest>;
-  readonly interval: number;
-  due: number;
-  /** Number of the turn in which it was last served. */
-  served: number;
-}
-
-interface Ask {
-  readonly device: Device;
-  readonly jobs: Job[];
-  readonly samples: Sample[];
-  readonly resolve: (samples: Sample[]) => void;
-  readonly reject: (error: SluiceError) => void;
-}
+import { PointWriter } from './writes.ts';
 
 /** What is on the wire, or waits to be repeated. */
 interface Turn {
   readonly job: Job;
-  readonly ask: Ask | undefined;
   attempt: number;
   error: SluiceError | undefined;
 }
 
-const MOST_ASKS = 32;
 /** A request on the wire may end by itself when the bus is stopped; then the port is closed under it. */
 const STOP_REQUEST = 1000;
 const STOP_PORT = 1500;
@@ -58,14 +43,18 @@ export interface BusOptions {
   readonly protocol: string;
   /** On a serial line replies carry no transaction id. */
   readonly serial: boolean;
-  readonly timeout: number;
-  readonly retries: number;
+  /** Requests on the wire at once. */
+  readonly inFlight: number;
   readonly clock: Clock;
   readonly emit: SampleSink;
+  /** What operators should know. */
+  readonly tell: (event: GatewayEvent) => void;
   readonly devices: readonly Device[];
-  readonly jobs: readonly Job[];
+  readonly jobs: readonly NewJob[];
+  /** Upper bound of the wait for a line that is never silent, and the time-out of requests to units that no device has, ms. */
+  readonly timeout: number;
   /** Makes the link; gets what it calls when its state has changed. */
-  readonly link: (changed: () => void, late: (unit: number) => void, skipped: (bytes: number) => void) => Link;
+  readonly link: (changed: () => void, events: Pick<PortEvents, 'late' | 'skipped' | 'tap'>) => Link;
 }
 
 export class ModbusBus implements Bus {
@@ -73,35 +62,53 @@ export class ModbusBus implements Bus {
   readonly shapes: readonly Shape[];
   readonly #options: BusOptions;
   readonly #link: Link;
-  readonly #asks: Ask[] = [];
-  #turn: Turn | undefined;
-  #repeat: Turn | undefined;
-  #turns = 0;
-  #askedLast = false;
+  readonly #jobs: Jobs;
+  readonly #calls: Calls;
+  readonly #writer: PointWriter;
+  readonly #probes: ProbeBudget;
+  readonly #load: Load;
+  readonly #repeats: Turn[] = [];
+  readonly #taps = new Set<Tap>();
+  #underWay = 0;
+  /** Whose turn it is or was: noise is counted for it. */
   #current: Device | undefined;
   #quietSince: number | undefined;
+  /** The last device on the wire wants a pause, ms. */
+  #pausedUntil = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
+  #wasOpen = false;
   #idle: (() => void) | undefined;
 
   constructor(options: BusOptions) {
     this.name = options.name;
     this.shapes = options.jobs.map((job) => job.shape);
     this.#options = options;
-    this.#link = options.link(
-      () => this.#pump(),
-      (unit) => this.#late(unit),
-      (bytes) => {
+    const now = options.clock.monotonic();
+    this.#jobs = new Jobs(options.jobs);
+    this.#calls = new Calls(options.name);
+    this.#probes = new ProbeBudget(now);
+    this.#load = new Load(now);
+    this.#writer = new PointWriter((device, request, more) => this.#ask(device, request, more), options.clock);
+    const taps = this.#taps;
+    const tap: Tap = (way, bytes, at) => {
+      for (const each of taps) each(way, bytes, at);
+    };
+    this.#link = options.link(() => this.#changed(), {
+      late: (unit) => this.#late(unit),
+      skipped: (bytes) => {
         if (this.#current) this.#current.counters.skippedBytes += bytes;
       },
-    );
+      get tap() {
+        return taps.size > 0 ? tap : undefined;
+      },
+    });
   }
 
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
-    const now = this.#options.clock.monotonic();
-    for (const job of this.#options.jobs) job.due = now;
+    this.#jobs.start(this.#options.clock.monotonic());
     this.#link.start();
   }
 
@@ -109,98 +116,264 @@ export class ModbusBus implements Bus {
     if (this.#state === 'stopped') return;
     this.#state = 'stopped';
     this.#cancelTimer?.();
-    const gone = new SluiceError('bus-closed', `the bus ${this.name} was stopped`);
-    this.#repeat = undefined;
-    for (const ask of this.#asks.splice(0)) ask.reject(gone);
-    if (this.#turn) await this.#within(STOP_REQUEST, (done) => (this.#idle = done));
+    this.#repeats.length = 0;
+    this.#calls.failAll(new SluiceError('bus-closed', `the bus ${this.name} was stopped`));
+    if (this.#underWay > 0) await this.#within(STOP_REQUEST, (done) => (this.#idle = done));
     await this.#within(STOP_PORT, (done) => this.#link.stop(done));
   }
 
-  read(name: string): Promise<Sample[]> {
-    const device = this.#options.devices.find((d) => d.name === name);
-    if (!device) return Promise.reject(new SluiceError('not-found', `the bus ${this.name} has no device ${name}`));
-    if (this.#state !== 'running') return Promise.reject(new SluiceError('bus-closed', `the bus ${this.name} is not running`));
-    if (this.#asks.length >= MOST_ASKS)
-      return Promise.reject(
-        new SluiceError('timeout', `${MOST_ASKS} readings are waiting on ${this.name} already: try again later`),
-      );
-    const jobs = this.#options.jobs.filter((job) => job.device === device);
-    return new Promise((resolve, reject) => {
-      this.#asks.push({ device, jobs, samples: [], resolve, reject });
-      this.#pump();
-    });
+  /** One sample for each request of the device. The words of an error are those of its fault. */
+  async read(name: string): Promise<Sample[]> {
+    const device = this.#device(name);
+    const samples: Sample[] = [];
+    for (const job of this.#jobs.all.filter((j) => j.device === device)) {
+      const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
+      samples.push(job.decode(payloadOf(pdu), at));
+    }
+    return samples;
+  }
+
+  async write(name: string, point: string, value: Value): Promise<Written> {
+    return this.#writer.write(this.#device(name), point, value);
+  }
+
+  /** A request to any unit, between the polls: what `scan` and `read --raw` are made of. Rejects with a SluiceError. */
+  exchange(unit: number, request: ModbusRequest, options: CallOptions = {}): Promise<Answer> {
+    return this.#call(
+      { unit, pdu: encodeRequest(request) },
+      this.#options.devices.find((d) => d.unit === unit),
+      options,
+    );
+  }
+
+  /** Every frame from now on, until the returned function is called. */
+  capture(tap: Tap): () => void {
+    this.#taps.add(tap);
+    return () => this.#taps.delete(tap);
+  }
+
+  urgent(points: ReadonlySet<string>): void {
+    for (const job of this.#jobs.all) job.urgent = job.shape.points.some((p) => points.has(`${job.shape.device}.${p.name}`));
   }
 
   status(): BusStatus {
     const { protocol, devices } = this.#options;
     const { state, fault } = this.#link;
-    return { name: this.name, protocol, state, fault: fault?.message, devices: devices.map((d) => d.status()) };
+    const { report, overloaded } = this.#load;
+    return {
+      name: this.name,
+      protocol,
+      state,
+      fault: fault?.message,
+      devices: devices.map((d) => d.status()),
+      load: { ...report, overloaded },
+    };
+  }
+
+  #device(name: string): Device {
+    const device = this.#options.devices.find((d) => d.name === name);
+    if (!device) throw new SluiceError('not-found', `the bus ${this.name} has no device ${name}`);
+    return device;
+  }
+
+  async #ask(device: Device, request: ModbusRequest, options: CallOptions): Promise<Answer> {
+    try {
+      return await this.#call({ unit: device.unit, pdu: encodeRequest(request) }, device, options);
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError) || thrown.code === 'request-invalid') throw thrown;
+      throw new SluiceError(thrown.code, device.fault ?? thrown.message, { cause: thrown, data: { ...thrown.data } });
+    }
+  }
+
+  #call(ask: Ask, device: Device | undefined, options: CallOptions): Promise<Answer> {
+    if (this.#state !== 'running') return Promise.reject(new SluiceError('bus-closed', `the bus ${this.name} is not running`));
+    const { state, hopeful, fault } = this.#link;
+    if (state === 'closed' || (state === 'opening' && !hopeful))
+      return Promise.reject(new SluiceError('bus-closed', fault?.message ?? `the bus ${this.name} is not open`));
+    if (options.write === true && device?.rest.silent === true)
+      return Promise.reject(
+        new SluiceError('timeout', device.fault ?? `${device.name} does not answer`, { data: { silent: true } }),
+      );
+    const answer = this.#calls.add(ask, device, options);
+    this.#pump();
+    return answer;
+  }
+
+  #changed(): void {
+    const open = this.#link.state === 'open';
+    if (open && !this.#wasOpen) for (const device of this.#options.devices) device.opened(this.#options.clock.monotonic());
+    this.#wasOpen = open;
+    this.#pump();
   }
 
   /** Does whatever can be done now, and sets the timer for what comes next. Called after every change. */
   #pump(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (this.#state !== 'running' || this.#turn) return;
-    const now = this.#options.clock.monotonic();
-    if (this.#link.state === 'open') this.#serve(now);
-    else if (this.#link.state === 'closed' || !this.#link.hopeful) this.#serveClosed(now);
+    if (this.#state !== 'running') return;
+    const { clock } = this.#options;
+    this.#judgeLoad(clock.monotonic());
+    if (this.#link.state === 'open') while (this.#link.state === 'open' && this.#serve(clock.monotonic()));
+    // What was under way is told as lost before anything else is told.
+    else if (this.#underWay === 0 && (this.#link.state === 'closed' || !this.#link.hopeful)) this.#serveClosed(clock.monotonic());
     // Else it is being opened and may be open in a moment; the link tells how it ends.
   }
 
-  #serve(now: number): void {
+  /** @returns whether something was done and more may be possible */
+  #serve(now: number): boolean {
+    const { client } = this.#link;
+    if (client === undefined || this.#underWay >= this.#options.inFlight) return false;
     const next = this.#next(now);
     if (typeof next === 'number') {
       this.#wake(next - now);
-      return;
+      return false;
     }
-    const port = this.#link.client?.port;
-    if (!port) return;
-    const readyAt = port.readyAt();
+    if ('job' in next && this.#resting(next.job, now)) {
+      this.#finish(next, badSample(next.job.shape, now, 'timeout'), new SluiceError('timeout'));
+      return true;
+    }
+    const readyAt = Math.max(client.port.readyAt(), this.#pausedUntil);
     // A line that never falls silent is not waited for longer than for a reply.
     this.#quietSince ??= now;
     if (readyAt > now && now - this.#quietSince < this.#options.timeout) {
+      if ('job' in next && next.attempt > 0) this.#repeats.unshift(next);
       this.#wake(readyAt - now);
-      return;
+      return false;
     }
     this.#quietSince = undefined;
-    this.#send(next, now);
+    if ('job' in next) this.#poll(next, now);
+    else this.#sendCall(now);
+    return true;
   }
 
   /** The request to send, or when to look again. */
-  #next(now: number): Turn | number {
-    if (this.#repeat) return this.#repeat;
-    let wake = Number.POSITIVE_INFINITY;
-    let asked: Turn | undefined;
-    for (const ask of this.#asks) {
-      const job = ask.jobs[ask.samples.length];
-      if (!job) continue;
-      const held = job.device.heldUntil(now);
-      if (held > now) wake = Math.min(wake, held);
-      else asked ??= { job, ask, attempt: 0, error: undefined };
+  #next(now: number): Turn | { readonly call: true } | number {
+    const repeat = this.#repeats.shift();
+    if (repeat) return repeat;
+    const held = (device: Device | undefined) =>
+      device === undefined ? now : device.underWay > 0 ? Number.POSITIVE_INFINITY : device.heldUntil(now);
+    const called = this.#calls.next(now, held);
+    if (called === 'first') return { call: true };
+    const job = this.#jobs.next(now, (j) => held(j.device));
+    if (typeof job !== 'number') return { job, attempt: 0, error: undefined };
+    if (called === 'last') return { call: true };
+    return Math.min(job, called);
+  }
+
+  /** A silent device whose poll is told without being asked. */
+  #resting({ device }: Job, now: number): boolean {
+    if (!device.rest.silent) return false;
+    if (device.rest.until > now) return true;
+    const cost = device.latency.timeout(device.patience.timeout);
+    const others = this.#jobs.nextDue((job) => job.device === device || (job.device.rest.silent && job.device.rest.until > now));
+    // While nobody else wants the wire a probe costs nothing.
+    if (others > now + cost) return false;
+    if (!this.#probes.allows(now, cost)) return true;
+    return false;
+  }
+
+  #poll(turn: Turn, now: number): void {
+    const { job } = turn;
+    const { device } = job;
+    const probe = device.rest.silent;
+    turn.attempt++;
+    this.#jobs.sent(job);
+    this.#calls.othersTurn();
+    const ask = { unit: device.unit, pdu: job.pdu };
+    this.#send(ask, device, device.latency.timeout(device.patience.timeout), device.patience.timeout, now, (error, pdu, at) => {
+      if (probe && error?.code === 'timeout') this.#probes.spend(at - now);
+      if (this.#state === 'stopped' && error) return;
+      if (error) this.#failed(turn, error, at, now);
+      else {
+        device.succeeded(job.label, at, at - now, this.#wireTime(ask));
+        this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
+      }
+    });
+  }
+
+  #sendCall(now: number): void {
+    const call = this.#calls.take();
+    if (call === undefined) return;
+    const { ask, device, options } = call;
+    const most = options.timeout ?? device?.patience.timeout ?? this.#options.timeout;
+    const label = options.label ?? 'a request by hand';
+    this.#send(ask, device, options.timeout ?? device?.latency.timeout(most) ?? most, most, now, (error, pdu, at) => {
+      if (error === null) device?.succeeded(label, at, at - now, this.#wireTime(ask));
+      else if (options.quiet !== true) device?.failed(error, label, at, at - now, this.#wireTime(ask));
+      if (error === null) call.resolve({ pdu, at, latency: at - now });
+      else call.reject(error);
+    });
+  }
+
+  #send(
+    ask: Ask,
+    device: Device | undefined,
+    timeout: number,
+    most: number,
+    now: number,
+    done: (error: SluiceError | null, pdu: Uint8Array, at: number) => void,
+  ): void {
+    this.#current = device;
+    this.#underWay++;
+    if (device) {
+      device.underWay++;
+      device.counters.requests++;
     }
-    // Someone who asks all the time gets every second turn, not all of them.
-    if (asked && !this.#askedLast) return asked;
-    let best: Job | undefined;
-    for (const job of this.#options.jobs) {
-      const ready = Math.max(job.due, job.device.heldUntil(now));
-      if (ready > now) wake = Math.min(wake, ready);
-      else if (!best || job.due < best.due || (job.due === best.due && job.served < best.served)) best = job;
+    // However short the patience has become: a reply may come late by as much as it was ever waited for.
+    const late = 2 * (Math.max(most, timeout) + this.#wireTime(ask));
+    this.#link.client?.send(ask, timeout, late, (error, pdu, at) => {
+      this.#underWay--;
+      if (device) {
+        device.underWay--;
+        if (device.patience.turnaround > 0) this.#pausedUntil = at + device.patience.turnaround;
+        if (error?.code === 'timeout' && this.#options.serial) device.owes(now, late);
+      }
+      this.#load.used(at - now);
+      // A refusal is an answer: the wire is well.
+      if (error === null || error.code === 'exception') this.#link.proven();
+      done(error, pdu, at);
+      if (this.#underWay === 0) this.#idle?.();
+      this.#pump();
+    });
+  }
+
+  #wireTime(ask: Ask): number {
+    return this.#link.client?.port.wireTime(ask) ?? 0;
+  }
+
+  #failed(turn: Turn, error: SluiceError, at: number, sentAt: number): void {
+    const { device, pdu, label } = turn.job;
+    const first = device.state !== 'silent';
+    device.failed(error, label, at, at - sentAt, this.#wireTime({ unit: device.unit, pdu }));
+    const again = error.code !== 'exception' && error.code !== 'request-invalid' && first;
+    if (again && turn.attempt <= device.patience.retries && this.#state === 'running') {
+      this.#repeats.push({ ...turn, error });
+      return;
     }
-    return best ? { job: best, ask: undefined, attempt: 0, error: undefined } : (asked ?? wake);
+    this.#finish(turn, badSample(turn.job.shape, at, reasonOf(error)), error);
+  }
+
+  /** A turn has ended for good. */
+  #finish({ job }: Turn, sample: Sample, error: SluiceError | undefined): void {
+    if (error) job.device.gaveUp(error);
+    const missed = this.#jobs.done(job, this.#options.clock.monotonic());
+    job.device.counters.missedPolls += missed;
+    this.#load.polled(1 + missed, missed);
+    this.#options.emit(sample);
   }
 
   #serveClosed(now: number): void {
     const closed = new SluiceError('bus-closed', this.#link.fault?.message ?? `the bus ${this.name} is not open`);
-    const repeat = this.#repeat;
-    this.#repeat = undefined;
-    if (repeat) this.#finish(repeat, badSample(repeat.job.shape, now, reasonOf(repeat.error ?? closed)), repeat.error ?? closed);
-    for (const ask of this.#asks.splice(0)) ask.reject(closed);
+    for (const repeat of this.#repeats.splice(0)) {
+      const error = repeat.error ?? closed;
+      this.#finish(repeat, badSample(repeat.job.shape, now, reasonOf(error)), error);
+    }
+    this.#calls.failAll(closed);
     let wake = Number.POSITIVE_INFINITY;
-    for (const job of this.#options.jobs) {
+    for (const job of this.#jobs.all) {
       if (job.due <= now) {
-        job.device.failed(closed, job.request);
-        this.#finish({ job, ask: undefined, attempt: 0, error: undefined }, badSample(job.shape, now, 'disconnected'), closed);
+        job.device.failed(closed, job.label, now, 0, 0);
+        this.#finish({ job, attempt: 0, error: undefined }, badSample(job.shape, now, 'disconnected'), closed);
       }
       wake = Math.min(wake, job.due);
     }
@@ -211,77 +384,32 @@ export class ModbusBus implements Bus {
     if (ms !== Number.POSITIVE_INFINITY) this.#cancelTimer = this.#options.clock.after(Math.max(ms, 0), () => this.#pump());
   }
 
-  #send(turn: Turn, now: number): void {
-    const { job } = turn;
-    this.#turn = turn;
-    this.#repeat = undefined;
-    this.#current = job.device;
-    this.#askedLast = turn.ask !== undefined;
-    job.served = ++this.#turns;
-    turn.attempt++;
-    job.device.counters.requests++;
-    this.#link.client?.read(job.device.unit, job.request, this.#options.timeout, (error, payload, at) => {
-      this.#turn = undefined;
-      if (error && this.#state === 'stopped') turn.ask?.reject(error);
-      else if (error) this.#failed(turn, error, at, now);
-      else {
-        this.#link.proven();
-        job.device.succeeded(job.request, at, at - now);
-        this.#finish(turn, job.decode(payload, at), undefined);
-      }
-      this.#idle?.();
-      this.#pump();
-    });
-  }
-
-  #failed(turn: Turn, error: SluiceError, at: number, sentAt: number): void {
-    const { job } = turn;
-    const { device, request } = job;
-    if (error.code === 'exception') {
-      // A refusal is an answer: the wire and the device are well.
-      this.#link.proven();
-      device.counters.latencyLast = at - sentAt;
-    }
-    device.failed(error, request);
-    if (error.code === 'timeout' && this.#options.serial) device.owes(sentAt, at - sentAt);
-    const again = error.code !== 'exception' && error.code !== 'request-invalid' && device.state !== 'silent';
-    if (again && turn.attempt <= this.#options.retries && this.#state === 'running') {
-      this.#repeat = { ...turn, error };
-      return;
-    }
-    this.#finish(turn, badSample(job.shape, at, reasonOf(error)), error);
-  }
-
-  /** A turn has ended for good: the sample goes where it was asked for. */
-  #finish(turn: Turn, sample: Sample, error: SluiceError | undefined): void {
-    const { job, ask } = turn;
-    if (error) job.device.gaveUp(error);
-    if (ask) {
-      this.#answer(ask, sample, error);
-      return;
-    }
-    const now = this.#options.clock.monotonic();
-    const ticks = Math.max(1, Math.floor((now - job.due) / job.interval) + 1);
-    job.due += ticks * job.interval;
-    job.device.counters.missedPolls = (job.device.counters.missedPolls ?? 0) + ticks - 1;
-    this.#options.emit(sample);
-  }
-
-  #answer(ask: Ask, sample: Sample, error: SluiceError | undefined): void {
-    ask.samples.push(sample);
-    if (!error && ask.samples.length < ask.jobs.length) return;
-    const at = this.#asks.indexOf(ask);
-    if (at >= 0) this.#asks.splice(at, 1);
-    const fault = ask.device.status().fault;
-    if (error) ask.reject(new SluiceError(error.code, fault ?? error.message, { cause: error, data: { ...error.data } }));
-    else ask.resolve(ask.samples);
-  }
-
   #late(unit: number): void {
     const device = this.#options.devices.find((d) => d.unit === unit);
     if (!device) return;
     device.cameLate();
     this.#pump();
+  }
+
+  #judgeLoad(now: number): void {
+    const change = this.#load.look(now);
+    if (change === undefined) return;
+    const { busy, due, missed } = this.#load.report;
+    const facts = { bus: this.name, due, missed, busy: Math.round(busy * 100) / 100 };
+    if (change === 'begins')
+      this.#options.tell({
+        event: 'overload',
+        severity: 'warning',
+        message: `The bus ${this.name} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(30_000)}. Read less often (interval), or split the bus; sluice check tells what fits.`,
+        data: facts,
+      });
+    else
+      this.#options.tell({
+        event: 'overload',
+        severity: 'info',
+        message: `The bus ${this.name} carries what is asked of it again.`,
+        data: facts,
+      });
   }
 
   #within(ms: number, act: (done: () => void) => void): Promise<void> {

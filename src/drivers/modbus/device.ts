@@ -1,12 +1,14 @@
-/** A device on the bus: its counters, and its faults as they start and end. */
+/** A device on the bus: its counters, how patient to be with it, and its faults as they start and end. */
+import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { DeviceCounters, DeviceStatus } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
-import type { ReadRequest } from './plan.ts';
+import { Latency } from './latency.ts';
+import { Rest, UNANSWERED } from './silence.ts';
 import type { Wire } from './words.ts';
-import { faultWords, requestLabel } from './words.ts';
+import { faultWords } from './words.ts';
 
 interface Fault {
   readonly message: string;
@@ -19,12 +21,29 @@ interface Fault {
 }
 
 /** So many good replies end a fault that comes and goes (noise), so that it is not logged at every damaged reply. */
-const GOOD_TO_END = 3;
+const GOOD_TO_END = 20;
+/** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
+const UNREACHED: readonly unknown[] = [10, 11];
+
+export interface Patience {
+  /** Upper bound of the time-out, ms. */
+  readonly timeout: number;
+  readonly retries: number;
+  /** Pause after this device had its turn, ms. */
+  readonly turnaround: number;
+  /** Pause after the port was opened, ms. */
+  readonly connectDelay: number;
+}
 
 export class Device {
   readonly name: string;
   readonly unit: number;
-  readonly counters: DeviceCounters = {
+  readonly patience: Patience;
+  /** By name. */
+  readonly points: ReadonlyMap<string, ModbusPoint>;
+  /** It knows the functions for many registers and coils only. */
+  readonly writesMultiple: boolean;
+  readonly counters = {
     requests: 0,
     replies: 0,
     timeouts: 0,
@@ -34,13 +53,15 @@ export class Device {
     lateReplies: 0,
     skippedBytes: 0,
     missedPolls: 0,
-    latencyLast: 0,
-    latencyMax: 0,
-    latencySum: 0,
   };
+  readonly latency = new Latency();
+  readonly rest = new Rest();
   state: DeviceStatus['state'] = 'unknown';
+  /** Requests of it that are on the wire. */
+  underWay = 0;
   /** Replies that did not come in time and could still be taken for the answer to another request, until then. */
   #owed: { count: number; readonly span: number; until: number } | undefined;
+  #openedAt = Number.NEGATIVE_INFINITY;
   #lastReply: number | undefined;
   /** By what failed; at most one per kind, and one per request for exceptions. */
   readonly #faults = new Map<string, Fault>();
@@ -49,12 +70,24 @@ export class Device {
   readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor(name: string, unit: number, wire: Wire, clock: Clock, logger: Logger) {
-    this.name = name;
-    this.unit = unit;
+  constructor(
+    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple'>,
+    wire: Wire,
+    clock: Clock,
+    logger: Logger,
+  ) {
+    this.name = of.name;
+    this.unit = of.unit;
+    this.patience = of.patience;
+    this.points = of.points;
+    this.writesMultiple = of.writesMultiple;
     this.#wire = wire;
     this.#clock = clock;
     this.#logger = logger;
+  }
+
+  opened(now: number): void {
+    this.#openedAt = now;
   }
 
   /**
@@ -63,12 +96,12 @@ export class Device {
    */
   heldUntil(now: number): number {
     if (this.#owed && this.#owed.until <= now) this.#owed = undefined;
-    return this.#owed?.until ?? Number.NEGATIVE_INFINITY;
+    return Math.max(this.#owed?.until ?? Number.NEGATIVE_INFINITY, this.#openedAt + this.patience.connectDelay);
   }
 
-  /** No answer came within `waited` milliseconds; for as long again it may still come. */
-  owes(sentAt: number, waited: number): void {
-    const span = Math.max(2 * waited, this.#owed?.span ?? 0);
+  /** No answer came; until `late` milliseconds after the request it may still come. */
+  owes(sentAt: number, late: number): void {
+    const span = Math.max(late, this.#owed?.span ?? 0);
     this.#owed = { count: (this.#owed?.count ?? 0) + 1, span, until: sentAt + span };
   }
 
@@ -78,40 +111,29 @@ export class Device {
     if (this.#owed && --this.#owed.count === 0) this.#owed = undefined;
   }
 
-  /** @param latency milliseconds from writing the request to the last byte of the reply */
-  succeeded(request: ReadRequest, at: number, latency: number): void {
-    const c = this.counters;
-    c.replies++;
-    c.latencyLast = latency;
-    c.latencySum += latency;
-    if (latency > c.latencyMax) c.latencyMax = latency;
+  /**
+   * @param request what was asked, in words
+   * @param latency milliseconds from writing the request to the last byte of the reply
+   * @param wire how much of it its bytes take
+   */
+  succeeded(request: string, at: number, latency: number, wire: number): void {
+    this.counters.replies++;
+    this.#answered(at, latency, wire);
     this.#lastReply = at;
-    // The answer may have been the late one to what this repeats; then that of the repeat is still to come.
-    if (this.#owed) this.#owed.until = Math.max(this.#owed.until, at - latency + this.#owed.span);
-    this.state = 'answering';
-    if (this.#faults.size === 0) return;
-    this.#end('timeout', 1);
-    this.#end('bus-closed', 1);
-    this.#end(exceptionKey(request), 1);
-    this.#end('crc', GOOD_TO_END);
-    this.#end('bad-reply', GOOD_TO_END);
+    if (this.#faults.size > 0) this.#end(`exception ${request}`, 1);
   }
 
-  failed(error: SluiceError, request: ReadRequest): void {
+  failed(error: SluiceError, request: string, at: number, latency: number, wire: number): void {
     const c = this.counters;
+    const unreached = error.code === 'exception' && UNREACHED.includes(error.data.exception);
     if (error.code === 'timeout') c.timeouts++;
     else if (error.code === 'exception') c.exceptions++;
     else if (error.code === 'crc') c.crcErrors++;
     else if (error.code === 'bad-reply') c.badReplies++;
-    this.state = error.code === 'exception' ? 'answering' : this.state;
-    if (error.code === 'exception') {
-      // An exception is a whole, undamaged answer.
-      this.#end('timeout', 1);
-      this.#end('bus-closed', 1);
-      this.#end('crc', GOOD_TO_END);
-      this.#end('bad-reply', GOOD_TO_END);
-    }
-    const key = error.code === 'exception' ? exceptionKey(request) : error.code;
+    if (error.code === 'exception' && !unreached) this.#answered(at, latency, wire);
+    if (error.code === 'timeout') this.latency.timedOut();
+    if (error.code === 'timeout' || unreached) this.rest.unanswered(at, Math.max(UNANSWERED, this.patience.retries + 1));
+    const key = error.code === 'exception' ? `exception ${request}` : error.code;
     const known = this.#faults.get(key);
     if (known) {
       known.count++;
@@ -128,13 +150,32 @@ export class Device {
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
-    if (error.code !== 'exception') this.state = 'silent';
+    if (error.code !== 'exception' || UNREACHED.includes(error.data.exception)) this.state = 'silent';
+  }
+
+  /** Words for the newest fault. */
+  get fault(): string | undefined {
+    return [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message;
   }
 
   status(): DeviceStatus {
+    const counters: DeviceCounters = { ...this.counters, ...this.latency.told };
     // What was seen last is what a person at the wire can act on now.
-    const fault = [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message;
-    return { name: this.name, state: this.state, fault, lastReply: this.#lastReply, counters: { ...this.counters } };
+    return { name: this.name, state: this.state, fault: this.fault, lastReply: this.#lastReply, counters };
+  }
+
+  /** A whole, undamaged answer came, good or an exception: the wire and the device are well. */
+  #answered(at: number, latency: number, wire: number): void {
+    this.latency.answered(latency, wire);
+    this.rest.answered();
+    // The answer may have been the late one to what this repeats; then that of the repeat is still to come.
+    if (this.#owed) this.#owed.until = Math.max(this.#owed.until, at - latency + this.#owed.span);
+    this.state = 'answering';
+    if (this.#faults.size === 0) return;
+    this.#end('timeout', 1);
+    this.#end('bus-closed', 1);
+    this.#end('crc', GOOD_TO_END);
+    this.#end('bad-reply', GOOD_TO_END);
   }
 
   #end(key: string, enough: number): void {
@@ -145,8 +186,4 @@ export class Device {
     const lasted = formatDuration(this.#clock.monotonic() - fault.since);
     this.#logger.info({ device: this.name, times: fault.count }, `${this.name}: over after ${lasted}: ${fault.message}`);
   }
-}
-
-function exceptionKey(request: ReadRequest): string {
-  return `exception ${requestLabel(request)}`;
 }

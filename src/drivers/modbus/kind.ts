@@ -1,21 +1,25 @@
-/** The Modbus drivers as the registry lists them: `modbus-tcp` and `modbus-rtu`. */
+/** The Modbus drivers as the registry lists them, one for each way to carry a frame. */
+import { encodeRequest } from '../../codecs/modbus-pdu.ts';
 import { pointInfo } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { Bus, SampleSink } from '../../core/ports.ts';
-import type { BusOptions, Job } from './bus.ts';
-import { ModbusBus } from './bus.ts';
+import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
+import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice, pointsOf } from './check.ts';
 import { Device } from './device.ts';
+import { ascii, type Framing, rtu } from './framing.ts';
+import type { NewJob } from './jobs.ts';
+import { LinePort } from './line-port.ts';
 import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
+import { MbapTcpPort } from './mbap-tcp-port.ts';
+import { MbapUdpPort } from './mbap-udp-port.ts';
+import { SerialPipe, TcpPipe } from './pipe.ts';
 import { planReads } from './plan.ts';
-import { RtuPort } from './rtu-port.ts';
-import type { DeviceSettings, RtuSettings, TcpSettings } from './schema.ts';
-import { device, lineHints, point, rtuBus, tcpBus } from './schema.ts';
-import { TcpPort } from './tcp-port.ts';
+import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
+import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
 import type { Wire } from './words.ts';
 import { connectFailure, openFailure } from './words.ts';
 
@@ -23,12 +27,14 @@ export interface BusContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
+  /** What operators should know. */
+  readonly tell?: ((event: GatewayEvent) => void) | undefined;
   /** 0 up to 1, for jitter. */
   readonly random?: (() => number) | undefined;
 }
 
 export interface ModbusKind extends DriverKind {
-  create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: BusContext): Bus;
+  create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: BusContext): ModbusBus;
 }
 
 const family = {
@@ -38,39 +44,111 @@ const family = {
   line: lineHints,
   address: (d: Readonly<Record<string, unknown>>) => String(d.unit),
 };
+const hostAndPort = (bus: Readonly<Record<string, unknown>>) => `${String(bus.host)}:${String(bus.port)}`;
+
+/** 3.5 characters, at least 1.75 ms (MODBUS over Serial Line V1.02, section 2.5.1.1). */
+export function silence(character: number): number {
+  return Math.max(3.5 * character, 1.75);
+}
+
+/** Milliseconds of a character with its start, parity and stop bits. */
+export function characterTime(line: Pick<RtuSettings, 'baudRate' | 'parity' | 'stopBits'> & { dataBits: number }): number {
+  const bits = 1 + line.dataBits + (line.parity === 'none' ? 0 : 1) + line.stopBits;
+  return (bits / line.baudRate) * 1000;
+}
 
 export const modbusTcp: ModbusKind = {
   ...family,
   protocol: 'modbus-tcp',
   bus: tcpBus,
-  wire: (bus) => `${String(bus.host)}:${String(bus.port)}`,
+  wire: hostAndPort,
   checkDevice: (d) => checkDevice(d, false),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as TcpSettings;
     const { host, port } = settings;
-    const wire: Wire = { serial: false, label: `${host}:${port}` };
-    return assemble(bus, devices, context, wire, settings, {
-      dial: (events) => new TcpPort(settings, context.clock, events),
+    return assemble(bus, devices, context, { serial: false, label: `${host}:${port}` }, settings, {
+      dial: (events) => new MbapTcpPort(settings, context.clock, events),
       explain: (error) => connectFailure(error, host, port),
     });
   },
 };
 
-export const modbusRtu: ModbusKind = {
+export const modbusUdp: ModbusKind = {
   ...family,
-  protocol: 'modbus-rtu',
-  bus: rtuBus,
-  wire: (bus) => String(bus.port),
-  checkDevice: (d) => checkDevice(d, true),
+  protocol: 'modbus-udp',
+  bus: udpBus,
+  wire: hostAndPort,
+  checkDevice: (d) => checkDevice(d, false),
   create(bus, devices, context) {
-    const settings = bus.settings as unknown as RtuSettings;
-    const wire: Wire = { serial: true, label: `${settings.port} at ${settings.baudRate} baud, parity ${settings.parity}` };
-    return assemble(bus, devices, context, wire, settings, {
-      dial: (events) => new RtuPort(settings, context.clock, events),
-      explain: (error) => openFailure(error, settings.port),
+    const settings = bus.settings as unknown as UdpSettings;
+    const { host, port } = settings;
+    const random = context.random ?? Math.random;
+    return assemble(bus, devices, context, { serial: false, label: `${host}:${port} (UDP)` }, settings, {
+      dial: (events) => new MbapUdpPort(settings, context.clock, events, Math.floor(random() * 65_536)),
+      explain: (error) => connectFailure(error, host, port),
     });
   },
 };
+
+function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, framing: Framing, gap: number): ModbusKind {
+  return {
+    ...family,
+    protocol,
+    bus: schema,
+    wire: (bus) => String(bus.port),
+    checkDevice: (d) => checkDevice(d, true),
+    create(bus, devices, context) {
+      const settings = bus.settings as unknown as RtuSettings | AsciiSettings;
+      const wire: Wire = { serial: true, label: `${settings.port} at ${settings.baudRate} baud, parity ${settings.parity}` };
+      const character = characterTime(settings);
+      const timing = { character, silence: Math.max(gap * silence(character), settings.turnaround) };
+      return assemble(
+        bus,
+        devices,
+        context,
+        wire,
+        { ...settings, inFlight: 1 },
+        {
+          dial: (events) => new LinePort(framing, timing, (of) => new SerialPipe(settings, of), context.clock, events),
+          explain: (error) => openFailure(error, settings.port),
+        },
+      );
+    },
+  };
+}
+
+export const modbusRtu = serialKind('modbus-rtu', rtuBus, rtu, 1);
+/** A colon begins a frame: no silence is needed. */
+export const modbusAscii = serialKind('modbus-ascii', asciiBus, ascii, 0);
+
+export const modbusRtuOverTcp: ModbusKind = {
+  ...family,
+  protocol: 'modbus-rtu-over-tcp',
+  bus: rtuOverTcpBus,
+  wire: hostAndPort,
+  checkDevice: (d) => checkDevice(d, true),
+  create(bus, devices, context) {
+    const settings = bus.settings as unknown as RtuOverTcpSettings;
+    const { host, port } = settings;
+    const wire: Wire = { serial: true, label: `${host}:${port} (RTU over TCP)` };
+    // The converter paces the line; how long its bytes take there is only known for time-outs.
+    const timing = { character: 0, silence: settings.turnaround };
+    const slow = 512 * characterTime({ ...settings, parity: 'even', stopBits: 1, dataBits: 8 });
+    return assemble(
+      bus,
+      devices,
+      context,
+      wire,
+      { ...settings, timeout: settings.timeout + slow, inFlight: 1 },
+      {
+        dial: (events) => new LinePort(rtu, timing, (of) => new TcpPipe(settings, of), context.clock, events),
+        explain: (error) => connectFailure(error, host, port),
+      },
+    );
+  },
+};
+
+export const MODBUS_KINDS = [modbusRtu, modbusAscii, modbusTcp, modbusRtuOverTcp, modbusUdp] as const;
 
 /** Opening takes as long as a reply may, but not less than this. */
 const OPEN_LIMIT = 3000;
@@ -80,24 +158,43 @@ function assemble(
   resolved: readonly ResolvedDevice[],
   context: BusContext,
   wire: Wire,
-  settings: { timeout: number; retries: number },
+  settings: { timeout: number; retries: number; inFlight: number },
   ways: Pick<LinkOptions, 'dial' | 'explain'>,
-): Bus {
+): ModbusBus {
   const { clock, emit } = context;
   const logger = context.logger.child({ bus: bus.name });
   const devices: Device[] = [];
-  const jobs: Job[] = [];
-  for (const each of resolved) {
-    const { unit, interval, limits } = each.settings as unknown as DeviceSettings;
-    const owner = new Device(each.name, unit, wire, clock, logger);
+  const jobs: NewJob[] = [];
+  resolved.forEach((each, index) => {
+    const own = each.settings as unknown as DeviceSettings;
+    const { unit, interval, limits } = own;
+    const points = pointsOf(each);
+    const owner = new Device(
+      {
+        name: each.name,
+        unit,
+        patience: {
+          timeout: own.timeout ?? settings.timeout,
+          retries: own.retries ?? settings.retries,
+          turnaround: own.turnaround,
+          connectDelay: own.connectDelay,
+        },
+        points: new Map(points.map((p) => [p.name, p])),
+        writesMultiple: limits.writeMultiple,
+      },
+      wire,
+      clock,
+      logger,
+    );
     devices.push(owner);
-    for (const request of planReads(pointsOf(each), limits)) {
+    for (const request of planReads(points, limits)) {
       const shape = { device: each.name, points: request.points.map(pointInfo) };
       const decode = compileRequest(shape, request.points, request.start);
-      jobs.push({ device: owner, request, shape, decode, interval, due: 0, served: 0 });
+      const pdu = encodeRequest({ kind: 'read', ...request });
+      jobs.push({ device: owner, request, pdu, shape, decode, interval, offset: (index / resolved.length) * interval });
     }
-  }
-  const link: BusOptions['link'] = (changed, late, skipped) =>
+  });
+  const link: BusOptions['link'] = (changed, events) =>
     new Link({
       ...ways,
       label: wire.label,
@@ -105,18 +202,18 @@ function assemble(
       logger,
       random: context.random ?? Math.random,
       openLimit: Math.max(settings.timeout, OPEN_LIMIT),
-      events: { late, skipped },
+      events,
       changed,
     });
-  const { timeout, retries } = settings;
   return new ModbusBus({
     name: bus.name,
     protocol: bus.protocol,
     serial: wire.serial,
-    timeout,
-    retries,
+    inFlight: settings.inFlight,
+    timeout: settings.timeout,
     clock,
     emit,
+    tell: context.tell ?? (() => {}),
     devices,
     jobs,
     link,

@@ -25,7 +25,7 @@ export interface LinkOptions {
   readonly openLimit: number;
   /** Puts the failure of an opening into words. */
   readonly explain: (error: Error) => SluiceError | Promise<SluiceError>;
-  readonly events: Pick<PortEvents, 'late' | 'skipped'>;
+  readonly events: Pick<PortEvents, 'late' | 'skipped' | 'tap'>;
   /** The state has changed. */
   readonly changed: () => void;
 }
@@ -76,8 +76,11 @@ export class Link {
     this.hopeful = hopeful;
     const { clock, dial, events, openLimit, logger, label, changed } = this.#options;
     const client = new Client(dial, clock, {
-      ...events,
-      fault: () => {},
+      late: events.late,
+      skipped: events.skipped,
+      get tap() {
+        return events.tap;
+      },
       closed: (error, ours) => this.#lost(client, error, ours),
     });
     this.client = client;

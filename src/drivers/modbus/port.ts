@@ -1,43 +1,54 @@
 /**
- * The port that modbus-serial's client writes to, in our own two kinds (tcp-port.ts, rtu-port.ts). docs/decisions/modbus-ports.md
- * says why the library's ports are not used.
+ * A way to devices that carries Modbus requests and knows which reply answers which: line-port.ts for serial lines (and
+ * what stands in for one), mbap-tcp-port.ts and mbap-udp-port.ts for networks.
  *
- * - A port carries one request at a time. Only the one frame that answers it reaches the client ('data'); every other
- *   byte is dropped, counted or a fault.
+ * - Every request that was sent ends exactly once: by `reply`, by `fault`, by `giveUp`, or with the port (`closed`).
+ * - Only the one frame that answers a request is a reply; every other byte is late, skipped, or a fault.
  * - A port is opened once. When in doubt about its state it closes itself, and a new one is made.
  */
-import type { EventEmitter } from 'node:events';
+import type { Pdu } from '../../codecs/modbus-pdu.ts';
 import type { SluiceError } from '../../core/errors.ts';
 
+export interface Ask {
+  readonly unit: number;
+  readonly pdu: Pdu;
+}
+
+/** `out`: a request; `in`: a frame that came, whoever was meant; `noise`: bytes that belong to none. Whole frames as they are on the wire. */
+export type Way = 'out' | 'in' | 'noise';
+/** @param at monotonic ms of the first byte written, or of the last one that came */
+export type Tap = (way: Way, bytes: Uint8Array, at: number) => void;
+
 export interface PortEvents {
-  /** The request on the wire has failed. */
-  fault(error: SluiceError): void;
+  /** @param pdu a good reply or an exception. @param at monotonic ms at which its last byte arrived */
+  reply(id: number, pdu: Uint8Array, at: number): void;
+  /** A request on the wire has failed. */
+  fault(id: number, error: SluiceError): void;
   /** The port is not open any more; `ours` when it closed itself in doubt. */
   closed(error: SluiceError, ours: boolean): void;
   /** A reply came after its time-out and was dropped. */
   late(unit: number): void;
   /** Bytes that belong to no frame were skipped. */
   skipped(bytes: number): void;
+  /** Sees every frame; undefined while nobody looks. */
+  readonly tap?: Tap | undefined;
 }
 
-/** What modbus-serial asks of a port, and what we need besides. */
-export interface ModbusPort extends EventEmitter {
+export interface ModbusPort {
   readonly isOpen: boolean;
-  /** Monotonic time at which the last byte of the reply arrived. */
-  readonly arrivedAt: number;
-  /** Longest time in milliseconds that a request and its reply of so many bytes need on the wire alone. */
-  wireTime(replyBytes: number): number;
-  /** Monotonic time from which the next request may be written. */
+  /** Longest time in milliseconds that a request and its reply need on the wire alone. */
+  wireTime(ask: Ask): number;
+  /** Monotonic time from which the next request may be sent. */
   readyAt(): number;
   open(done: (error?: Error | null) => void): void;
   close(done: () => void): void;
-  /** A whole serial frame, with checksum. */
-  write(frame: Buffer): void;
+  /** @param id the caller's name for it, never used twice on one port */
+  send(id: number, ask: Ask): void;
   /**
    * The time-out of the request has passed: what was it? The port takes care that the reply, should it still come,
    * answers nothing else: until `until` (monotonic) it knows it as late.
    */
-  giveUp(until: number): SluiceError;
+  giveUp(id: number, until: number): SluiceError;
 }
 
 /** Makes a port that is not open yet. */

@@ -16,12 +16,21 @@ const queue = {
     .describe('How often a request that failed is repeated at once, while its device is known to answer'),
 };
 
-export const tcpBus = z.strictObject({
+const network = {
   host: z.string().min(1).max(255).describe('Name or address of the Modbus TCP device or gateway'),
-  port: z.int().min(1).max(65535).default(502).describe('TCP port'),
+  port: z.int().min(1).max(65535).default(502).describe('TCP or UDP port'),
   ...queue,
   turnaround: duration({ max: 10_000 }).prefault('0ms').describe('Pause between a reply and the next request'),
-});
+};
+const inFlight = z
+  .int()
+  .min(1)
+  .max(16)
+  .default(1)
+  .describe('Requests on the way at once, to different units; more than 1 only where the device or bridge is known to bear it');
+
+export const tcpBus = z.strictObject({ ...network, inFlight });
+export const udpBus = z.strictObject({ ...network, inFlight });
 
 const line = {
   baudRate: z.int().min(110).max(4_000_000).describe('Bits per second of the line'),
@@ -30,16 +39,26 @@ const line = {
   stopBits: z.union([z.literal(1), z.literal(2)]).describe('Stop bits of a character'),
 };
 
-export const rtuBus = z.strictObject({
+const serialPort = {
   port: z.string().min(1).max(255).describe('Serial port; prefer the stable names in /dev/serial/by-id/'),
   baudRate: line.baudRate.default(9600),
-  dataBits: line.dataBits.default(8),
+};
+const serialRest = {
   parity: line.parity.default('none'),
   stopBits: line.stopBits.default(1),
   ...queue,
   turnaround: duration({ max: 10_000 })
     .prefault('0ms')
-    .describe('Pause between a reply and the next request; never less than the 3.5 characters that Modbus asks for'),
+    .describe('Pause between a reply and the next request; never less than the 3.5 characters that Modbus RTU asks for'),
+};
+export const rtuBus = z.strictObject({ ...serialPort, dataBits: line.dataBits.default(8), ...serialRest });
+export const asciiBus = z.strictObject({ ...serialPort, dataBits: line.dataBits.default(7), ...serialRest });
+
+export const rtuOverTcpBus = z.strictObject({
+  ...network,
+  baudRate: line.baudRate
+    .default(9600)
+    .describe('Bits per second of the line behind the converter; for time-outs and for what the bus can carry'),
 });
 
 export const lineHints = z.strictObject(line).partial();
@@ -47,6 +66,14 @@ export const lineHints = z.strictObject(line).partial();
 export const device = z.strictObject({
   unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
   interval: duration({ min: 10, max: 86_400_000 }).prefault('10s').describe('How often the device is read'),
+  timeout: duration({ min: 10, max: 60_000 }).optional().describe('As that of the bus, for this device'),
+  retries: z.int().min(0).max(5).optional().describe('As that of the bus, for this device'),
+  turnaround: duration({ max: 10_000 })
+    .prefault('0ms')
+    .describe('Pause that everybody makes after a request to this device; for devices that miss what follows too soon'),
+  connectDelay: duration({ max: 60_000 })
+    .prefault('0ms')
+    .describe('Pause after the port was opened before this device is asked; for devices that start when they are connected'),
   limits: z
     .strictObject({
       maxRegisters: z.int().min(1).max(125).default(125).describe('Registers that the device answers in one request'),
@@ -57,6 +84,10 @@ export const device = z.strictObject({
         .max(124)
         .default(8)
         .describe('Unused registers that may be read along to save a request; 0 where a device refuses holes'),
+      writeMultiple: z
+        .boolean()
+        .default(false)
+        .describe('Also one register or coil is written with the function for many (16, 15), where a device knows no other'),
     })
     .prefault({})
     .describe('What the device can answer at once'),
@@ -94,11 +125,17 @@ export const point = z.strictObject({
   invalid: z.array(integer).max(32).optional().describe('Raw numbers by which the device says that it has no value'),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
   write: bounds
+    .extend({
+      every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time'),
+    })
     .optional()
-    .describe('Bounds within which the value may be written. This version only reads: the bounds are checked and kept for later'),
+    .describe('The point may be written, within these bounds; without it never'),
 });
 
 export type TcpSettings = z.output<typeof tcpBus>;
+export type UdpSettings = z.output<typeof udpBus>;
 export type RtuSettings = z.output<typeof rtuBus>;
+export type AsciiSettings = z.output<typeof asciiBus>;
+export type RtuOverTcpSettings = z.output<typeof rtuOverTcpBus>;
 export type DeviceSettings = z.output<typeof device>;
 export type PointSettings = z.output<typeof point>;

@@ -29,7 +29,8 @@ export function requestLabel(request: ReadRequest): string {
   return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;
 }
 
-export function faultWords(error: SluiceError, unit: number, wire: Wire, request: ReadRequest): string {
+/** @param request in words: `holding 0 to 9` */
+export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string): string {
   const who = `unit ${unit} on ${wire.label}`;
   switch (error.code) {
     case 'timeout':
@@ -40,12 +41,12 @@ export function faultWords(error: SluiceError, unit: number, wire: Wire, request
       return `replies of ${who} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`;
     case 'exception': {
       const n = Number(error.data.exception);
-      return `${who} answers ${requestLabel(request)} with exception ${n}: ${EXCEPTIONS[n] ?? 'see its manual'}`;
+      return `${who} answers ${request} with exception ${n}: ${EXCEPTIONS[n] ?? 'see its manual'}`;
     }
     case 'bus-closed':
       return `${who} cannot be asked: ${error.message}`;
     default:
-      return `${who} answers ${requestLabel(request)} with something else: ${error.message}`;
+      return `${who} answers ${request} with something else: ${error.message}; check that no two devices have one unit number and that nobody else asks on this wire`;
   }
 }
 

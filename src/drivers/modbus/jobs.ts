@@ -1,0 +1,93 @@
+/** What is polled, and what comes next. A job is one request, again and again. */
+import type { Pdu } from '../../codecs/modbus-pdu.ts';
+import type { Sample, Shape } from '../../core/point.ts';
+import type { Device } from './device.ts';
+import type { ReadRequest } from './plan.ts';
+import { requestLabel } from './words.ts';
+
+export interface Job {
+  readonly device: Device;
+  readonly request: ReadRequest;
+  readonly pdu: Pdu;
+  /** The request in words. */
+  readonly label: string;
+  readonly shape: Shape;
+  readonly decode: (payload: Uint8Array, at: number) => Sample;
+  readonly interval: number;
+  /** Later than the others of its interval, so that not all are due at once; ms. */
+  readonly offset: number;
+  /** Due at grid + k × interval. */
+  grid: number;
+  due: number;
+  /** Number of the turn in which it was last served. */
+  served: number;
+  /** One of its points is in alarm. */
+  urgent: boolean;
+}
+
+export type NewJob = Omit<Job, 'grid' | 'due' | 'served' | 'urgent' | 'label'>;
+
+export class Jobs {
+  readonly all: readonly Job[];
+  #turns = 0;
+  #urgentLast = false;
+
+  constructor(jobs: readonly NewJob[]) {
+    this.all = jobs.map((job) => ({
+      ...job,
+      ...{ label: requestLabel(job.request), grid: 0, due: 0, served: 0, urgent: false },
+    }));
+  }
+
+  /** Everything is due at once, in the order written; afterwards each at its own place in the interval. */
+  start(now: number): void {
+    for (const job of this.all) {
+      job.grid = now + job.offset;
+      job.due = now;
+    }
+  }
+
+  /**
+   * What is due goes by its due time; among equals the one that was served longest ago. Points in alarm go first, but
+   * never twice in a row while others wait.
+   * @param heldUntil monotonic ms from which on a job may be sent
+   * @returns the job, or when to look again
+   */
+  next(now: number, heldUntil: (job: Job) => number): Job | number {
+    let wake = Number.POSITIVE_INFINITY;
+    let best: Job | undefined;
+    let urgent: Job | undefined;
+    for (const job of this.all) {
+      const ready = Math.max(job.due, heldUntil(job));
+      if (ready > now) wake = Math.min(wake, ready);
+      else if (job.urgent && !this.#urgentLast) urgent = earlier(job, urgent);
+      else best = earlier(job, best);
+    }
+    return urgent ?? best ?? wake;
+  }
+
+  /** When the next one of other devices is due; those of `but` do not count. */
+  nextDue(but: (job: Job) => boolean): number {
+    let due = Number.POSITIVE_INFINITY;
+    for (const job of this.all) if (!but(job)) due = Math.min(due, job.due);
+    return due;
+  }
+
+  sent(job: Job): void {
+    job.served = ++this.#turns;
+    this.#urgentLast = job.urgent;
+  }
+
+  /** Its sample was given: when it is due again. @returns polls left out, because they passed while this one waited */
+  done(job: Job, now: number): number {
+    const next = job.grid + (Math.floor((now - job.grid) / job.interval) + 1) * job.interval;
+    const missed = Math.max(0, Math.round((next - job.due) / job.interval) - 1);
+    job.due = next;
+    return missed;
+  }
+}
+
+function earlier(job: Job, than: Job | undefined): Job {
+  if (than === undefined || job.due < than.due || (job.due === than.due && job.served < than.served)) return job;
+  return than;
+}

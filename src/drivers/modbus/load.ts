@@ -1,0 +1,50 @@
+/** Whether a bus carries what is asked of it, looked at over windows of half a minute. */
+
+export const WINDOW = 30_000;
+/** Polls left out, of those that were due: from here on it is told, and below this again not any more. */
+const TELL_FROM = 0.02;
+
+export interface LoadReport {
+  /** Share of the time in which a request was on the wire, 0 to 1. */
+  readonly busy: number;
+  readonly due: number;
+  readonly missed: number;
+}
+
+export class Load {
+  /** Of the last whole window. */
+  report: LoadReport = { busy: 0, due: 0, missed: 0 };
+  overloaded = false;
+  #from: number;
+  #busy = 0;
+  #due = 0;
+  #missed = 0;
+
+  constructor(now: number) {
+    this.#from = now;
+  }
+
+  /** @param ms that a request took, from the first byte to the last of the reply or the end of the waiting */
+  used(ms: number): void {
+    this.#busy += ms;
+  }
+  polled(due: number, missed: number): void {
+    this.#due += due;
+    this.#missed += missed;
+  }
+
+  /** @returns `begins` or `ends` when that changed with the window that is over */
+  look(now: number): 'begins' | 'ends' | undefined {
+    const span = now - this.#from;
+    if (span < WINDOW) return undefined;
+    this.report = { busy: Math.min(1, this.#busy / span), due: this.#due, missed: this.#missed };
+    this.#from = now;
+    this.#busy = 0;
+    this.#due = 0;
+    this.#missed = 0;
+    const over = this.report.missed > TELL_FROM * this.report.due;
+    if (over === this.overloaded) return undefined;
+    this.overloaded = over;
+    return over ? 'begins' : 'ends';
+  }
+}

@@ -30,6 +30,10 @@ const MAX_SIZE = 32 * 1024 ** 2;
 const KEEP = 1800;
 /** Readings per second from which on the log is filled up before the measured part begins. */
 const FILL_FROM = 1000;
+/** Commits before the measured part: so many at a time, and at most; and of the measured part at least, so that the write-ahead file goes round once. */
+const WARM = 100;
+const MOST = 4000;
+const LEAST = 300;
 const CARD = { bytes: 16e9, cycles: 3000 };
 
 interface Case {
@@ -115,9 +119,13 @@ async function measure(one: Case): Promise<(string | number)[]> {
       return made;
     };
     if (one.layout === 'sluice' && one.rate >= FILL_FROM) await fill(layout, take, one.rate);
-    const commits = realMinutes === undefined ? commitsOf(one) : (realMinutes * 60) / one.commit;
     const nap = realMinutes === undefined ? NAP : one.commit * 1000;
-    if (realMinutes === undefined) await run(Math.ceil(commits / 2), nap);
+    // The write-ahead file is made longer until it has its length, once in its life; then it goes round.
+    let warm = 0;
+    if (realMinutes === undefined)
+      do warm += await run(WARM, nap);
+      while (layout.isWarm?.() === false && warm < MOST);
+    const commits = realMinutes === undefined ? Math.max(LEAST, warm) : (realMinutes * 60) / one.commit;
     const [before, had] = [card.written(), readings];
     const made = await run(commits, nap);
     const after = card.written();
@@ -164,13 +172,6 @@ function layoutOf(one: Case, card: Card, space: Workspace): Promise<Layout> | La
     case 'json':
       return jsonLayout(card.folder, one.rate * KEEP);
   }
-}
-
-/** Enough for the write-ahead file to go round twice. */
-function commitsOf({ layout, rate, commit }: Case): number {
-  const size = 2200 + rate * commit * 2.5;
-  const rounds = layout === 'sluice' ? 8.4e6 / size : 600;
-  return Math.ceil(Math.min(4000, Math.max(200, rounds)));
 }
 
 function years(bytesPerDay: number): string {

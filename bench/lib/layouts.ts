@@ -2,15 +2,19 @@
  * The log and what others keep readings in, side by side: one row per reading, and a JSON text per commit, in the same
  * SQLite as it comes (write-ahead, page 4096, synchronous FULL), the oldest deleted with each commit.
  */
-import { rmSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { systemClock } from '../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
+import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
+import { walLength } from '../../src/store/wal.ts';
 
 export interface Layout {
   readonly name: string;
+  /** Files that are made once and then used again have their length. Absent: there are none. */
+  isWarm?(): boolean;
   append(sample: Sample): void;
   /** Durable when it resolves. */
   commit(): Promise<void>;
@@ -21,8 +25,12 @@ export interface Layout {
 
 /** @param runtimeDir in memory */
 export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: number): Promise<Layout> {
+  const stateDir = path.join(folder, 'state');
+  // The log's time is that of the readings: hours end and are compacted as they would.
+  let now = performance.now();
+  const clock: Clock = { ...systemClock, monotonic: () => now };
   const log = await Log.open({
-    ...{ stateDir: path.join(folder, 'state'), runtimeDir, clock: systemClock, maxSize, maxAge: 3650 * 86_400_000 },
+    ...{ stateDir, runtimeDir, clock, maxSize, maxAge: 3650 * 86_400_000 },
     // Commits are asked for.
     commitEvery: 3_600_000,
   });
@@ -33,7 +41,9 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
   let perRecord = 1;
   return {
     name: 'sluice',
+    isWarm: () => statSync(path.join(stateDir, `${LOG_FILE}-wal`)).size >= walLength(maxSize),
     append(sample) {
+      now = Math.max(now, sample.at);
       perRecord = sample.shape.points.length;
       if (log.append(sample) === undefined) throw new Error('no number could be given');
     },

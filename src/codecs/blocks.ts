@@ -129,29 +129,21 @@ export function decodeShapes(
   return decoded(blob, shapeOf, only).groups.map((group) => group.columns);
 }
 
+/** `at` of the first record. @throws RangeError or Error when the bytes are damaged */
+export function blockStart(blob: Uint8Array): number {
+  const { n, input } = headOf(unseal(blob, 'block').bytes);
+  if (n === 0) throw new Error('the block is damaged (no records)');
+  // The first time stands behind nothing, so it is written as it is.
+  return readTimes(input, [0], 1)[0] as number;
+}
+
 function decoded(
   blob: Uint8Array,
   shapeOf: (id: number) => Shape | undefined,
   only: { has(id: number): boolean } | undefined,
 ): { n: number; groups: { indexes: readonly number[]; columns: ShapeColumns }[] } {
   const { bytes: input, noise } = unseal(blob, 'block');
-  const version = input.byte();
-  if (version !== VERSION) throw new Error(`block version ${version} is not known`);
-  const n = input.unsigned();
-  const ids = Array.from({ length: input.unsigned() }, () => input.unsigned());
-  const seqs = new Array<number>(n);
-  for (let i = 0, seq = 0; i < n; i++) {
-    seq += input.unsigned();
-    seqs[i] = seq;
-  }
-  const which = new Array<number>(n);
-  const members: number[][] = ids.map(() => []);
-  for (let i = 0, expected = 0; i < n; i++) {
-    const index = (input.unsigned() + expected) % ids.length;
-    which[i] = index;
-    (members[index] as number[]).push(i);
-    expected = (index + 1) % ids.length;
-  }
+  const { n, ids, seqs, which, members } = headOf(input);
   const ats = readTimes(input, which, ids.length);
   const lengths = ids.map(() => [input.unsigned(), input.unsigned()] as const);
   const groups: { indexes: readonly number[]; columns: ShapeColumns }[] = [];
@@ -170,6 +162,28 @@ function decoded(
     });
   });
   return { n, groups };
+}
+
+/** What stands before the times. */
+function headOf(input: ByteReader) {
+  const version = input.byte();
+  if (version !== VERSION) throw new Error(`block version ${version} is not known`);
+  const n = input.unsigned();
+  const ids = Array.from({ length: input.unsigned() }, () => input.unsigned());
+  const seqs = new Array<number>(n);
+  for (let i = 0, seq = 0; i < n; i++) {
+    seq += input.unsigned();
+    seqs[i] = seq;
+  }
+  const which = new Array<number>(n);
+  const members: number[][] = ids.map(() => []);
+  for (let i = 0, expected = 0; i < n; i++) {
+    const index = (input.unsigned() + expected) % ids.length;
+    which[i] = index;
+    (members[index] as number[]).push(i);
+    expected = (index + 1) % ids.length;
+  }
+  return { input, n, ids, seqs, which, members };
 }
 
 function readTimes(input: ByteReader, which: readonly number[], shapes: number): number[] {

@@ -127,9 +127,10 @@ function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: 
   const from = startOf(Math.max(request.from, request.after), every);
   const concerned = runs.within(from, to + every);
   const wanted = [...new Set([...shapes.units.values(), ...shapes.blocks.values()].flatMap((shape) => namesOf(shape, keep)))];
-  const first = concerned.reduce((least, run) => Math.min(least, runs.span(run)[0]), Number.POSITIVE_INFINITY);
   if (concerned.length === 0 || wanted.length === 0) return { id, next: undefined, text: '' };
-  const start = startOf(Math.max(from, first), every);
+  // Where no run has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
+  const first = concerned.reduce((least, run) => Math.min(least, runs.reach(run, from)), Number.POSITIVE_INFINITY);
+  const start = startOf(first, every);
   const end = start + every * Math.max(1, Math.floor(SLICE_BUCKETS / wanted.length));
   const sums = new Map(wanted.map((name) => [name, new Buckets(every, start, Math.min(end, to + 1))]));
   const targets = new Map<Shape, readonly (Buckets | undefined)[]>();

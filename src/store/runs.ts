@@ -2,6 +2,7 @@
  * The log as a row of runs: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
  * which of them a time range can concern, so that nothing else is decoded. Read-only.
  */
+import { blockStart } from '../codecs/blocks.ts';
 import type { Shape } from '../core/point.ts';
 import { type Mapping, mappingAt } from './clock-segments.ts';
 import type { ClockTable } from './clock-table.ts';
@@ -25,8 +26,8 @@ export interface Run {
   readonly last: number;
   readonly boot: number;
   readonly readings: number;
-  /** Monotonic ms; -Infinity where it is not known. */
-  readonly atFirst: number;
+  /** Monotonic ms; undefined: only its first record tells. */
+  readonly atFirst: number | undefined;
   readonly atLast: number;
   /** undefined: a commit block. */
   readonly unit: UnitRow | undefined;
@@ -48,16 +49,10 @@ export class BootClock {
   alone(from: number, to: number): Mapping | undefined {
     return this.#segments.some((s) => s.fromSeq > from && s.fromSeq <= to) ? undefined : this.at(from);
   }
-  /** The smallest and the largest offset of from..to. */
-  offsets(from: number, to: number): [number, number] {
-    const { offset } = this.at(from);
-    let [low, high] = [offset, offset];
-    for (const s of this.#segments) {
-      if (s.fromSeq <= from || s.fromSeq > to) continue;
-      low = Math.min(low, s.offset);
-      high = Math.max(high, s.offset);
-    }
-    return [low, high];
+  /** Every offset of from..to. */
+  offsets(from: number, to: number): number[] {
+    const later = this.#segments.filter((s) => s.fromSeq > from && s.fromSeq <= to);
+    return [this.at(from).offset, ...later.map((s) => s.offset)];
   }
 }
 
@@ -65,6 +60,7 @@ export class Runs {
   readonly #reader: LogReader;
   readonly #clock: ClockTable;
   readonly #clocks = new Map<number, BootClock>();
+  readonly #starts = new Map<number, number>();
 
   /** For one question: what it learnt of clocks is not learnt again. */
   constructor(reader: LogReader) {
@@ -107,15 +103,40 @@ export class Runs {
     return [...logs].sort((a, b) => a - b);
   }
 
-  /** UTC ms between which its records lie. */
-  span(run: Run): [from: number, to: number] {
-    const [low, high] = this.clock(run.boot).offsets(seqOf(run.id), run.last);
+  /**
+   * The first UTC ms from `from` on at which it may have a record; Infinity when it has none. Its mappings may lie years
+   * apart (a board that began in 1970), with nothing between them.
+   */
+  reach(run: Run, from: number): number {
     const margin = run.unit === undefined || run.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
-    return [run.atFirst - margin + low, run.atLast + margin + high];
+    const atFirst = this.#atFirst(run);
+    return this.clock(run.boot)
+      .offsets(seqOf(run.id), run.last)
+      .filter((offset) => run.atLast + margin + offset >= from)
+      .reduce((least, offset) => Math.min(least, Math.max(from, atFirst - margin + offset)), Number.POSITIVE_INFINITY);
   }
   concerns(run: Run, from: number, to: number): boolean {
-    const [first, last] = this.span(run);
-    return first <= to && last >= from;
+    return this.reach(run, from) <= to;
+  }
+
+  #atFirst(run: Run): number {
+    if (run.atFirst !== undefined) return run.atFirst;
+    let start = this.#starts.get(run.id);
+    if (start === undefined) {
+      start = this.#startOf(run);
+      this.#starts.set(run.id, start);
+    }
+    return start;
+  }
+  #startOf(run: Run): number {
+    const body = this.body(run);
+    if (body === undefined) return run.atLast;
+    try {
+      return blockStart(body);
+    } catch {
+      // Nothing of it can be read; who decodes it tells so.
+      return run.atLast;
+    }
   }
 
   /** In the order of the log, from the run on that holds `key`, else from the next one. */
@@ -205,9 +226,9 @@ function ofUnit(log: number, unit: UnitRow): Run {
     ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
   };
 }
-/** A block does not tell its first record's time: that is behind the last one of the run before. */
+/** The head of a block does not tell its first record's time: that is behind the last one of the run before. */
 function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
-  const atFirst = before?.boot === block.boot ? before.atLast : Number.NEGATIVE_INFINITY;
+  const atFirst = before?.boot === block.boot ? before.atLast : undefined;
   return {
     ...{ id: block.id, log, last: block.last, boot: block.boot, readings: block.readings },
     ...{ atFirst, atLast: block.at_last, unit: undefined },

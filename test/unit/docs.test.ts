@@ -45,6 +45,28 @@ test('docs/reasons.md has every reason with its number and quality', () => {
   );
 });
 
+test('what a test asks to be installed is installed by the integration run, and named to contributors', () => {
+  const listed = /^programs=\((.*)\)$/m.exec(read('.ci/run'))?.[1]?.split(' ') ?? [];
+  const named = /^sudo apt-get install -y ((?:.*\\\n)*.*)$/m
+    .exec(read('CONTRIBUTING.md'))?.[1]
+    ?.replaceAll('\\', '')
+    .split(/\s+/);
+  const asked = globSync('test/**/*.ts', { cwd: root }).flatMap((file) =>
+    [...read(file).matchAll(/apt-get install -y ([a-z0-9 -]+)['`]/g)].flatMap(([, names = '']) => names.split(' ')),
+  );
+  assert.ok(asked.length > 5);
+  assert.deepEqual(
+    [...new Set(asked)].filter((name) => !listed.includes(name)),
+    [],
+    'missing in .ci/run',
+  );
+  assert.deepEqual(
+    named,
+    listed.filter((name) => name !== 'ca-certificates'),
+    'CONTRIBUTING.md names what .ci/run installs',
+  );
+});
+
 /** As GitHub makes the anchor of a heading. */
 function anchor(heading: string): string {
   return heading

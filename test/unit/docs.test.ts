@@ -125,6 +125,15 @@ for (const file of globSync('examples/*/gateway.yaml', { cwd: root }).sort()) {
   });
 }
 
+test('docs/topics.md has every event that the code tells', () => {
+  const told = globSync('src/**/*.ts', { cwd: root }).flatMap((file) =>
+    [...read(file).matchAll(/\bevent(?:: |\()'([a-z-]+)'/g)].map(([, event]) => `\`${event}\``),
+  );
+  const events = read('docs/topics.md').slice(read('docs/topics.md').indexOf('| event | severity |'));
+  const written = [...events.matchAll(/^\| (`[a-z-]+`) \|/gm)].map(([, event]) => event);
+  assert.deepEqual(written.sort(), [...new Set(told)].sort());
+});
+
 test('the messages of docs/topics.md are what the contract says', () => {
   const messages = blocks('docs/topics.md', 'json').map(({ text }) => JSON.parse(text) as Record<string, unknown>);
   const consumer = new Consumer();

@@ -7,7 +7,8 @@ import test from 'node:test';
 import type { ResolvedDevice } from '../../src/config/kinds.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
-import type { Sample } from '../../src/core/point.ts';
+import { reasonAt, type Sample } from '../../src/core/point.ts';
+import { reasonName } from '../../src/core/reasons.ts';
 import { serial } from '../../src/drivers/serial/kind.ts';
 import type { Child } from '../fakes/child.ts';
 import { startChild } from '../fakes/child.ts';
@@ -147,7 +148,7 @@ test('unplugged and plugged in again, over and over: the port is reopened and no
   const folder = scratch(t, 'unplug');
   const [near, far] = [path.join(folder, 'ttyNEAR'), path.join(folder, 'ttyFAR')];
   const frame = { frame: { type: 'line' }, decode: { type: 'csv' } };
-  const { values, samples, bus, isOpen } = listen(t, near, frame, { count: { from: 0 } });
+  const { samples, bus, isOpen } = listen(t, near, frame, { count: { from: 0 } });
   await waitFor('words about the missing port', () => /is not there: plug the adapter in/.test(bus.status().fault ?? ''));
   await assert.rejects(bus.read('probe'), { code: 'bus-open' });
 
@@ -168,8 +169,9 @@ test('unplugged and plugged in again, over and over: the port is reopened and no
     await wire.stop();
     for (const link of [near, far]) rmSync(link, { force: true });
     await waitFor('the loss to be noticed', () => bus.status().state !== 'open');
+    assert.equal(reasonName(reasonAt(samples.at(-1) as Sample, 0)), 'disconnected');
   }
-  assert.deepEqual([...new Set(values().flat())], [100, 200, 300]);
+  assert.deepEqual([...new Set(samples.filter((s) => s.reasons === null).flatMap((s) => s.values))], [100, 200, 300]);
   assert.equal(bus.status().devices[0]?.counters.badReplies, 0);
 });
 

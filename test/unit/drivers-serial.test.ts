@@ -151,7 +151,7 @@ test('what came before an unplugging is not glued to what comes after', async ()
   ports.unplug();
   await clock.advance(100);
   ports.say('5\nlevel=7\n'); // within 100 ms of opening: `5` may be the rest of anything
-  assert.deepEqual(told(), ['level 7 @600']);
+  assert.deepEqual(told(), ['level disconnected @500', 'level 7 @600']);
   assert.equal(device().counters.skippedBytes, 'level=1'.length + '5\n'.length);
   await bus.stop();
 });
@@ -192,8 +192,32 @@ test('silence gives one bad sample, and words about what to look at', async () =
   ports.refuse = 'gone';
   ports.say('level=5\n');
   ports.unplug();
-  await clock.advance(10_000);
-  assert.equal(told().at(-1), 'level disconnected @45000');
+  assert.equal(told().at(-1), 'level disconnected @35000');
+  await bus.stop();
+});
+
+test('no value stays good when the port is gone; after its return silence is told anew', async () => {
+  const { clock, ports, bus, told, device } = setUp({ ...LEVELS, silentAfter: '10s' });
+  bus.start();
+  await clock.advance(1000);
+  ports.say('level=1\n');
+  ports.refuse = 'gone';
+  ports.unplug();
+  assert.deepEqual(told(), ['level 1 @1000', 'level disconnected @1000']);
+  assert.deepEqual([bus.status().state, device().state], ['closed', 'silent']);
+  await clock.advance(60_000);
+  assert.equal(told().length, 2, 'once');
+  ports.refuse = undefined;
+  await clock.advance(20_000);
+  assert.equal(bus.status().state, 'open');
+  assert.match(told().join(), /level 1 @1000,level disconnected @1000,level timeout @\d+$/);
+  assert.equal(device().counters.timeouts, 1);
+  ports.say('level=2\n');
+  assert.deepEqual([told().at(-1), device().state], ['level 2 @81000', 'answering']);
+  ports.unplug();
+  await clock.advance(1000);
+  ports.unplug();
+  assert.equal(told().filter((line) => line.includes('disconnected')).length, 2, 'an adapter that comes and goes');
   await bus.stop();
 });
 

@@ -119,10 +119,7 @@ export class SerialBus implements Bus {
     if (!this.running) return; // `stop` waits for us and closes it
     this.state = 'open';
     this.device.opened();
-    this.context.logger.info(
-      { bus: this.name, port: this.settings.port, afterFailures: this.failures },
-      'The serial port is open.',
-    );
+    this.context.logger.info({ port: this.settings.port, afterFailures: this.failures }, 'The serial port is open.');
     this.fault = undefined;
     this.watch(port);
   }
@@ -131,7 +128,7 @@ export class SerialBus implements Bus {
     const error =
       thrown instanceof SluiceError ? thrown : new SluiceError('bus-open', toError(thrown).message, { cause: thrown });
     if (this.fault?.message !== error.message)
-      this.context.logger.warn({ bus: this.name, port: this.settings.port, code: error.code }, error.message);
+      this.context.logger.warn({ port: this.settings.port, code: error.code }, error.message);
     this.fault = error;
     this.retry();
   }
@@ -154,7 +151,8 @@ export class SerialBus implements Bus {
       'bus-closed',
       `${this.settings.port} was unplugged or hung up (${reason}); it is opened again when it is back`,
     );
-    this.context.logger.warn({ bus: this.name, port: this.settings.port, reason }, this.fault.message);
+    this.context.logger.warn({ port: this.settings.port, reason }, this.fault.message);
+    this.state = 'closed';
     this.device.interrupted(this.fault.message);
     this.retry();
   }

@@ -2,7 +2,8 @@
  * The device side of a serial bus: bytes in, samples out, and what is known of the device.
  * - Every valid frame gives a sample; with `interval` the first one that comes when the interval has passed is emitted, at
  *   once, and those between are dropped: at most one record an interval, never late, no timer.
- * - A shape without a frame for `silentAfter` gives one sample in which all is bad, and then nothing until it talks again.
+ * - A shape without a frame for `silentAfter`, and at once every shape whose port is gone, gives one sample in which all is
+ *   bad, and then nothing until it talks again.
  */
 import type { TalkerCounters } from '../../codecs/serial/talker.ts';
 import { Talker } from '../../codecs/serial/talker.ts';
@@ -24,7 +25,8 @@ interface Track {
   lastFrame: number;
   /** When the next record is due. */
   due: number;
-  silent: boolean;
+  /** What its last sample said, when all was bad. */
+  silent: false | 'timeout' | 'disconnected';
 }
 
 interface PendingRead {
@@ -82,17 +84,22 @@ export class SerialDevice {
   stop(): void {
     this.cancelSilence?.();
     this.cancelSilence = undefined;
-    this.interrupted('the gateway stops using this port');
+    this.pending?.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
   }
 
   /** The port was opened: a half frame from before is worth nothing. */
   opened(): void {
-    this.talker.reset(this.context.clock.monotonic());
+    const now = this.context.clock.monotonic();
+    this.talker.reset(now);
+    for (const track of this.tracks.values()) track.lastFrame = now;
+    this.watchSilence();
   }
 
-  /** The port is gone: nobody needs to wait for a frame. */
+  /** The port is gone (and no longer open): nobody needs to wait for a frame, and no value is good any more. */
   interrupted(why: string): void {
     this.pending?.reject(new SluiceError('bus-closed', why));
+    const now = this.context.clock.monotonic();
+    for (const track of this.tracks.values()) if (track.silent !== 'disconnected') this.declareSilent(track, now);
   }
 
   receive(chunk: Uint8Array): void {
@@ -187,7 +194,7 @@ export class SerialDevice {
     const now = this.context.clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
     for (const track of this.tracks.values()) {
-      if (track.silent) continue;
+      if (track.silent === 'timeout' || (track.silent === 'disconnected' && !this.context.isOpen())) continue;
       const left = track.lastFrame + this.settings.silentAfter - now;
       if (left > 0) next = Math.min(next, left);
       else this.declareSilent(track, now);
@@ -196,15 +203,18 @@ export class SerialDevice {
   }
 
   private declareSilent(track: Track, now: number): void {
-    track.silent = true;
-    this.timeouts++;
-    this.context.emit(badSample(track.shape, now, this.context.isOpen() ? 'timeout' : 'disconnected'));
+    const open = this.context.isOpen();
+    track.silent = open ? 'timeout' : 'disconnected';
+    if (open) this.timeouts++;
+    this.context.emit(badSample(track.shape, now, track.silent));
     if (this.silent || Array.from(this.tracks.values()).some((other) => !other.silent)) return;
     this.silent = true;
-    this.context.logger.warn(
-      { device: this.name, silentAfter: this.settings.silentAfter, symptom: this.symptom() },
-      'The device is silent.',
-    );
+    // Of a port that is gone the bus tells.
+    if (open)
+      this.context.logger.warn(
+        { device: this.name, silentAfter: this.settings.silentAfter, symptom: this.symptom() },
+        'The device is silent.',
+      );
   }
 
   /** What a technician should look at, from what came since the last good frame. */

@@ -10,6 +10,7 @@ import { createServer, type Server, type ServerOptions } from 'node:http';
 import { connect } from 'node:net';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
+import { listenFault } from '../core/listen-fault.ts';
 import type { Logger } from '../core/logger.ts';
 import { Api, type Listener } from './api.ts';
 import * as limits from './limits.ts';
@@ -116,12 +117,10 @@ export class AdminServer {
     this.#http = server;
     server.on('error', (error) => {
       if (this.#http !== server) return;
+      const fault = listenFault(listen, error, 'dashboard.listen');
       if (this.#fault === undefined)
-        this.#o.logger.error(
-          { ...listen, error: error.message },
-          'Local HTTP cannot listen; it keeps trying. Free the address or change dashboard.listen.',
-        );
-      this.#fault = error.message;
+        this.#o.logger.error({ ...listen, error: fault }, 'Local HTTP cannot listen; it keeps trying.');
+      this.#fault = fault;
       this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listenHttp());
       this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
     });

@@ -10,6 +10,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { Aedes, AedesPublishPacket, AuthenticateError, Client } from 'aedes';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
+import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { LogRecord } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -288,12 +289,8 @@ export class EmbeddedBroker implements LiveSink {
     });
     server.on('error', (error) => {
       const first = this.#fault === undefined;
-      this.#fault = error.message;
-      if (first)
-        this.#o.logger.error(
-          { host, port, error: error.message },
-          'The embedded broker cannot listen; it keeps trying. Free the address or change broker.listen.',
-        );
+      this.#fault = listenFault(this.#o.listen, error, 'broker.listen');
+      if (first) this.#o.logger.error({ host, port, error: this.#fault }, 'The embedded broker cannot listen; it keeps trying.');
       this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listen());
       this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
     });

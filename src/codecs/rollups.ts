@@ -339,15 +339,3 @@ export function decodeRollups(shape: Shape, blob: Uint8Array): PartRollup {
   for (const column of columns) column.readMeans(input);
   return { width, buckets, points };
 }
-
-/** Readings of each point, good and bad, without a look at values. @throws Error as decodeRollups */
-export function countsOf(shape: Shape, blob: Uint8Array): { readonly readings: readonly number[] } {
-  const { points } = readHead(shape, blob);
-  return { readings: points.map(({ count, bad }) => total(count) + total(bad)) };
-}
-
-function total(counts: Uint32Array): number {
-  let sum = 0;
-  for (const n of counts) sum += n;
-  return sum;
-}

@@ -82,11 +82,6 @@ export class ProfileLibrary {
     return [...this.#walk().keys()].sort();
   }
 
-  /** Every file that claims a name. */
-  filesOf(name: string): readonly string[] {
-    return this.#walk().get(name) ?? [];
-  }
-
   /** `missing` holds the sentence for the place that named the profile; `broken` means that its own faults are in `faults`. */
   get(name: string): Found {
     const done = this.#done.get(name);

@@ -10,7 +10,7 @@
  * - The value inside the deadband stops either delay: a delay means that its condition held all the time.
  * - A restart neither repeats nor loses an activation: the state as last taken with `takeDirty` goes on under the same
  *   occurrence, and a running delay counts the time in between when the wall clock was known on both sides.
- * - A record of a shape without rules costs one look-up.
+ * - A record of a shape without rules costs one look-up, however many rules there are; what is to be saved after it too.
  * - Bounded: one state a rule, nothing kept per reading; transitions are handed over by the call that made them.
  */
 import type { ResolvedRule } from '../config/kinds.ts';
@@ -52,6 +52,9 @@ export interface DirtyRules {
 }
 
 const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
+const CLEAN: DirtyRules = Object.freeze({ changed: [], removed: [] });
+/** Delays and silence grow by themselves: all rules are asked this often (ms) whether that is worth a write. */
+const ASK_ALL_EVERY = 1000;
 const UNWATCHED: readonly Watched[] = Object.freeze([]);
 
 export class RuleEngine {
@@ -60,6 +63,9 @@ export class RuleEngine {
   #byPoint = new Map<string, RuleMachine[]>();
   #watched = new WeakMap<Shape, readonly Watched[]>();
   #removed = new Set<string>();
+  /** Rules that something was done to since `takeDirty`; all when it is past `#askAll`. */
+  readonly #touched = new Set<RuleMachine>();
+  #askAll = Number.NEGATIVE_INFINITY;
   #out: AlarmTransition[] = [];
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
@@ -103,6 +109,7 @@ export class RuleEngine {
       if (value === undefined || !hasValue(reason) || (typeof value === 'number' && !Number.isFinite(value)))
         machine.bad(sample.at);
       else machine.value(sample.at, value);
+      this.#touched.add(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;
     }
     return this.#out.length === 0 ? NOTHING : this.#take();
@@ -111,7 +118,11 @@ export class RuleEngine {
   /** Does what has come due up to and including `now`; transitions in the order of their times. */
   tick(now: number): readonly AlarmTransition[] {
     if (now < this.#wake) return NOTHING;
-    for (const machine of this.#machines.values()) if (machine.wake <= now) machine.advance(now);
+    for (const machine of this.#machines.values()) {
+      if (machine.wake > now) continue;
+      machine.advance(now);
+      this.#touched.add(machine);
+    }
     const out = this.#out.length === 0 ? NOTHING : this.#take().sort((a, b) => a.at - b.at);
     this.#findWake();
     return out;
@@ -131,6 +142,7 @@ export class RuleEngine {
    */
   clockKnown(moment: Moment): void {
     for (const machine of this.#machines.values()) machine.clockKnown(moment);
+    this.#askAll = Number.NEGATIVE_INFINITY;
     this.#findWake();
   }
 
@@ -169,6 +181,7 @@ export class RuleEngine {
       if (this.#removed.delete(name)) machine.touch();
     }
     this.#machines = next;
+    this.#askAll = Number.NEGATIVE_INFINITY;
     const out = this.#out.length === 0 ? NOTHING : this.#take();
     this.#index(shapes);
     return out;
@@ -184,21 +197,20 @@ export class RuleEngine {
    * ends, and again each twentieth of its length (10 s at least), so that a restart without a known clock loses no more.
    */
   takeDirty(moment: Moment): DirtyRules {
+    const all = moment.at >= this.#askAll;
+    if (!all && this.#touched.size === 0) return CLEAN;
     const changed: RuleState[] = [];
-    for (const machine of this.#machines.values()) {
+    for (const machine of all ? this.#machines.values() : this.#touched) {
       if (!machine.unsaved(moment.at)) continue;
       changed.push(machine.save(moment));
       machine.saved(moment.at);
     }
+    if (all) this.#askAll = moment.at + ASK_ALL_EVERY;
+    this.#touched.clear();
+    if (changed.length === 0 && this.#removed.size === 0) return CLEAN;
     const removed = [...this.#removed];
     this.#removed.clear();
     return { changed, removed };
-  }
-
-  /** The commit that carried these failed: they are dirty again. */
-  giveBack(dirty: DirtyRules): void {
-    for (const state of dirty.changed) this.#machines.get(state.rule)?.touch();
-    for (const name of dirty.removed) if (!this.#machines.has(name)) this.#removed.add(name);
   }
 
   /** The alarms that are active, in the order of the rules. */

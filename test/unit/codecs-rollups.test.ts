@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { countsOf, decodeRollups, encodeRollups, type PartRollup, ROLLUP_WIDTHS, rollupWidth } from '../../src/codecs/rollups.ts';
+import { decodeRollups, encodeRollups, type PartRollup, ROLLUP_WIDTHS, rollupWidth } from '../../src/codecs/rollups.ts';
 import { unseal } from '../../src/codecs/sealed.ts';
 import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
@@ -116,10 +116,6 @@ test('roll-ups are what a naive count over the records gives', () => {
           }
         });
       });
-      assert.deepEqual(
-        countsOf(shape, blob).readings,
-        shape.points.map((_, i) => records.filter((r) => (r.sample.reasons?.[i] ?? 0) !== ABSENT).length),
-      );
     }),
     { numRuns: 1000 },
   );
@@ -163,10 +159,7 @@ test('whatever byte changes or is missing: an error, never other numbers', () =>
         const changed = Buffer.from(blob);
         changed[where % blob.length] = (changed[where % blob.length] as number) ^ mask;
         const short = blob.subarray(0, Math.floor(cut * blob.length));
-        for (const bytes of [changed, short]) {
-          assert.throws(() => decodeRollups(shape, bytes), /damaged/);
-          assert.throws(() => countsOf(shape, bytes), /damaged/);
-        }
+        for (const bytes of [changed, short]) assert.throws(() => decodeRollups(shape, bytes), /damaged/);
       },
     ),
     { numRuns: 1000 },

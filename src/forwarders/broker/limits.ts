@@ -19,7 +19,7 @@ export const MAX_LEVELS = 16;
 
 /** A subscriber whose connection takes nothing for this long is closed; it never holds up the others meanwhile. */
 export const DRAIN_TIMEOUT = 3_000;
-/** Bytes waiting for one client: from half of it on, live messages pass it by (see outbound.ts). */
+/** Bytes waiting for one client: from half of it on, live messages pass it by (see slow-clients.ts). */
 export const MAX_UNSENT = 512 * 1024;
 /** Messages handed to the broker and not delivered yet. */
 export const MAX_IN_FLIGHT = 256;

@@ -1,12 +1,17 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { starterConfig } from '../config/starter.ts';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import { makeFolder } from '../store/make-folder.ts';
 
 export async function init(dir: string): Promise<void> {
   const file = path.join(dir, 'gateway.yaml');
   if (existsSync(file)) throw new SluiceError('usage', `${file} exists already and was left as it is; name another folder`);
-  mkdirSync(dir, { recursive: true });
+  try {
+    makeFolder(dir);
+  } catch (cause) {
+    throw new SluiceError('not-found', `${dir} cannot be made: ${toError(cause).message}; name another folder`, { cause });
+  }
   writeFileSync(file, starterConfig());
   process.stdout.write(`Wrote ${file}. Next:\n  sluice check ${file}\n  sluice run -c ${file}\n`);
 }

@@ -2,7 +2,7 @@
  * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
-import { accessSync, constants, mkdirSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { AdminServer } from '../admin/admin-server.ts';
 import { comparable } from '../config/compare.ts';
@@ -21,6 +21,7 @@ import { RuleEngine } from '../rules/engine.ts';
 import { parseRuleState } from '../rules/rule-state.ts';
 import { bootName, type Machine } from '../store/layout.ts';
 import { Log } from '../store/log.ts';
+import { makeFolder } from '../store/make-folder.ts';
 import { Target } from './admin-target.ts';
 import { systemProbes } from './clock-probes.ts';
 import { ClockReport } from './clock-report.ts';
@@ -300,7 +301,6 @@ export class Gateway {
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
     this.#broker?.rules(config.rules.keys());
-    this.#broker?.rules(config.rules.keys());
     changed.push(...(await this.#reloadUpstreams(config)));
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');
@@ -415,7 +415,7 @@ export class Gateway {
 /** @throws SluiceError log-open with words for whoever set it up */
 function makeStateDir(stateDir: string): void {
   try {
-    mkdirSync(stateDir, { recursive: true, mode: 0o750 });
+    makeFolder(stateDir, 0o750);
     accessSync(stateDir, constants.W_OK | constants.X_OK);
   } catch (cause) {
     throw new SluiceError(

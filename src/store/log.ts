@@ -9,7 +9,6 @@
  * - Bounds: what waits for the disk (pending.ts), what is kept for live batches (recent.ts), the lease.
  */
 import { EventEmitter } from 'node:events';
-import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -23,6 +22,7 @@ import { HISTORY_FILE } from './history-layout.ts';
 import { type ClockList, LOG_FILE, type TailState } from './layout.ts';
 import { LEASE, Lease } from './lease.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
+import { makeFolder } from './make-folder.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './messages.ts';
 import { chooseRuntimeDir, Mirror } from './mirror.ts';
 import type { LogSide, Outlet } from './outlet.ts';
@@ -79,7 +79,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** Opens the log; the tail of a killed run is in it before this resolves. @throws SluiceError log-open, log-newer */
   static async open(options: LogOptions): Promise<Log> {
-    mkdirSync(options.stateDir, { recursive: true, mode: 0o750 });
+    makeFolder(options.stateDir, 0o750);
     const file = path.join(options.stateDir, LOG_FILE);
     const runtimeDir = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
     const { buffer: claim } = new Claim();

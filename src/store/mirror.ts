@@ -8,7 +8,6 @@ import {
   accessSync,
   closeSync,
   constants,
-  mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
@@ -21,6 +20,7 @@ import path from 'node:path';
 import { ENTRY, EntryWriter } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { TailState } from './layout.ts';
+import { makeFolder } from './make-folder.ts';
 import { TAIL_FILE } from './recover.ts';
 
 /** statfs magic numbers of Linux: tmpfs and ramfs. */
@@ -43,7 +43,7 @@ export function chooseRuntimeDir(
     named !== undefined && named !== '' ? [named] : [`/run/sluice/${hash}`, `/dev/shm/sluice-${process.getuid?.() ?? 0}-${hash}`];
   for (const dir of candidates) {
     try {
-      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      makeFolder(dir, 0o700);
       accessSync(dir, constants.W_OK | constants.X_OK);
       const memoryBacked = MEMORY_BACKED.has(statfsSync(dir).type);
       // A folder on the card would be worn with every reading: only when a person asks for it by name.
@@ -115,7 +115,7 @@ export class Mirror {
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
       // The folder may have been cleaned away under us.
-      mkdirSync(this.#dir, { recursive: true, mode: 0o700 });
+      makeFolder(this.#dir, 0o700);
       this.#fd = openSync(path.join(this.#dir, `tail-${this.#segment}.bin`), 'w', 0o600);
       this.#fault = undefined;
     } catch (thrown) {

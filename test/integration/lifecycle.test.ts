@@ -237,6 +237,8 @@ test('a state directory that cannot be used is refused in words', async (t) => {
   for (const [stateDir, words] of [
     [path.join(folder, 'file'), /stateDir .*file cannot be used: .*chown/],
     [path.join(folder, 'gone', 'state'), /stateDir .*gone\/state cannot be used: /],
+    // A file system that takes no folders, and says that the one above is missing.
+    ['/proc/nope/state', /stateDir .*nope\/state cannot be used: /],
     [path.join(folder, 'taken'), /sluice\.sock is in the way and is not a socket; remove it/],
     [path.join(folder, 'x'.repeat(120)), /choose a shorter gateway\.stateDir/],
   ] as const) {
@@ -329,6 +331,9 @@ test('commands against a gateway that runs and against one that does not', async
   assert.equal(init.code, 0, init.stderr);
   const starter = path.join(folder, 'site', 'gateway.yaml');
   assert.equal((await sluice(t, 'check', starter)).code, 0);
+  const nowhere = await sluice(t, 'init', '/proc/nope');
+  assert.equal(nowhere.code, 1);
+  assert.match(nowhere.stderr, /\/proc\/nope cannot be made: .*name another folder/);
   const again = await sluice(t, 'init', path.join(folder, 'site'));
   assert.equal(again.code, 2);
   assert.match(again.stderr, /exists already/);

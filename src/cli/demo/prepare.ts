@@ -1,10 +1,11 @@
 /** The folder in which the demonstration lives: its configuration (with ports that are free), state, log. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../../admin/client.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { makeFolder } from '../../store/make-folder.ts';
 
 export interface DemoSite {
   readonly folder: string;
@@ -22,7 +23,7 @@ const SERIAL = /^ *# serial\b.*\n(?:.*\n)*? *# end of serial.*\n/gm;
 
 /** @param example the configuration that comes with Sluice */
 export async function prepare(folder: string, example: string, hasSerial: boolean): Promise<DemoSite> {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const config = path.join(folder, 'gateway.yaml');
   const socket = path.join(folder, 'state', 'sluice.sock');
   await waitForEnd(folder, socket);

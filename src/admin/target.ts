@@ -119,6 +119,8 @@ export interface ForwarderStatus {
   readonly url: string;
   readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
   readonly fault?: string | undefined;
+  /** While it waits: when it connects again, UTC milliseconds. */
+  readonly nextTry: number | null;
   /** `live`: records go to `data` as they come; `history`: a backlog or lag sends them to `history`. */
   readonly mode: 'live' | 'history';
   readonly lastAck: number | null;

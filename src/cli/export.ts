@@ -6,16 +6,18 @@ import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
 import { Decoder } from '../store/decoder.ts';
 import { exportSlice } from '../store/export.ts';
-import { exportHeader } from '../store/export-lines.ts';
+import { exportHeader, unknownWords } from '../store/export-lines.ts';
 import { tryHistory } from '../store/history-file.ts';
 import { HISTORY_FILE } from '../store/history-layout.ts';
 import { LOG_FILE } from '../store/layout.ts';
 import { LogReader } from '../store/reading.ts';
-import { validConfig } from './config-file.ts';
 import { ExportProgress } from './export-progress.ts';
+import { socketOf, stateDirOf } from './running.ts';
 
 export interface ExportOptions {
   readonly config: string;
+  /** Only the running gateway is asked. */
+  readonly socket?: string;
   readonly from?: string;
   readonly to?: string;
   readonly format: 'csv' | 'jsonl';
@@ -44,12 +46,11 @@ export async function exportLog(options: ExportOptions): Promise<void> {
     points: options.points?.split(',').filter((p) => p !== ''),
   };
   if (query.from > query.to) throw new SluiceError('usage', '--from is later than --to');
-  const { config } = validConfig(options.config, { readSecrets: false });
+  const stateDir = options.socket === undefined ? stateDirOf(options.config) : undefined;
   // A bar between the lines of a terminal would help nobody.
   const shown = process.stderr.isTTY === true && process.stdout.isTTY !== true && options.quiet !== true;
   const progress = shown ? new ExportProgress(process.stderr, query.from, Math.min(query.to, now)) : undefined;
-  const { stateDir } = config.gateway;
-  const pieces = (await fromGateway(path.join(stateDir, 'sluice.sock'), query)) ?? fromFiles(stateDir, query);
+  const pieces = stateDir === undefined ? await asked(socketOf(options), query) : await fromWherever(stateDir, query);
   try {
     for await (const piece of pieces) {
       await write(piece);
@@ -60,28 +61,34 @@ export async function exportLog(options: ExportOptions): Promise<void> {
   }
 }
 
-/** A running gateway answers with what is in its memory as well. @returns undefined when none runs */
-async function fromGateway(socket: string, query: Query): Promise<AsyncIterable<string> | undefined> {
-  if (!existsSync(socket)) return undefined;
-  const asked = new URLSearchParams({
+/** A running gateway answers with what is in its memory as well; without one its files are read. */
+async function fromWherever(stateDir: string, query: Query): Promise<AsyncIterable<string>> {
+  const socket = path.join(stateDir, 'sluice.sock');
+  if (!existsSync(socket)) return fromFiles(stateDir, query);
+  try {
+    return await asked(socket, query);
+  } catch (thrown) {
+    // The socket of a gateway that was killed: its files are read. Half an answer is a fault.
+    if (thrown instanceof SluiceError && thrown.code === 'not-running') return fromFiles(stateDir, query);
+    throw thrown;
+  }
+}
+
+/** @throws what the gateway answered, before the first piece */
+async function asked(socket: string, query: Query): Promise<AsyncIterable<string>> {
+  const search = new URLSearchParams({
     from: new Date(query.from).toISOString(),
     to: new Date(Math.min(query.to, 8.64e15)).toISOString(),
     format: query.format,
     ...(query.every === undefined ? {} : { every: `${query.every}ms` }),
     ...(query.points === undefined ? {} : { points: query.points.join(',') }),
   });
-  const pieces = text(socket, `/api/v1/export?${asked}`);
-  try {
-    const first = await pieces.next();
-    return (async function* () {
-      if (first.done !== true) yield first.value;
-      yield* pieces;
-    })();
-  } catch (thrown) {
-    // The socket of a gateway that was killed: its files are read. Half an answer is a fault.
-    if (thrown instanceof SluiceError && thrown.code === 'not-running') return undefined;
-    throw thrown;
-  }
+  const pieces = text(socket, `/api/v1/export?${search}`);
+  const first = await pieces.next();
+  return (async function* () {
+    if (first.done !== true) yield first.value;
+    yield* pieces;
+  })();
 }
 
 async function* fromFiles(stateDir: string, query: Query): AsyncGenerator<string> {
@@ -99,13 +106,14 @@ async function* fromFiles(stateDir: string, query: Query): AsyncGenerator<string
     const decoder = new Decoder(({ first, last, readings }) =>
       complain(`records ${first} to ${last} (${readings} readings) are damaged and left out`),
     );
-    yield exportHeader(query.format, query.every);
     for (let after: number | undefined = 0; after !== undefined; ) {
       const steps = exportSlice(reader, decoder, { id: 0, after, ...query });
       let step = steps.next();
       while (step.done !== true) step = steps.next();
-      yield step.value.text;
-      after = step.value.next;
+      const { text, next, unknown } = step.value;
+      if (unknown !== undefined) throw new SluiceError('not-found', unknownWords(unknown));
+      yield after === 0 ? exportHeader(query.format, query.every) + text : text;
+      after = next;
     }
   } finally {
     reader.close();

@@ -2,8 +2,7 @@ import { Command, Option } from 'commander';
 import { VERSION } from '../core/version.ts';
 import { failed } from './exit.ts';
 import type { ExportOptions } from './export.ts';
-
-export const DEFAULT_CONFIG = '/etc/sluice/gateway.yaml';
+import { DEFAULT_CONFIG } from './running.ts';
 
 const config = () => new Option('-c, --config <file>', 'the configuration file').default(DEFAULT_CONFIG);
 const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
@@ -74,6 +73,10 @@ export function program(): Command {
     .addOption(config())
     .addOption(socket())
     .addOption(json())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json',
+    )
     .action(
       action(async (options: { config: string; socket?: string; json?: boolean }) =>
         (await import('./status.ts')).status(options),
@@ -85,6 +88,10 @@ export function program(): Command {
     .addOption(config())
     .addOption(socket())
     .addOption(json())
+    .addHelpText(
+      'after',
+      '\nCtrl-C ends it.\nExamples:\n  $ sluice tail -c site/gateway.yaml\n  $ sluice tail --json | grep fridge',
+    )
     .action(
       action(async (options: { config: string; socket?: string; json?: boolean }) => (await import('./tail.ts')).tail(options)),
     );
@@ -105,6 +112,7 @@ export function program(): Command {
     .command('export')
     .description('readings of a time range, as CSV or JSON lines, to standard output')
     .addOption(config())
+    .addOption(socket())
     .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
     .option('--to <time>', 'ISO 8601, or a duration before now')
     .addOption(new Option('--format <format>').choices(['csv', 'jsonl']).default('csv'))

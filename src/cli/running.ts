@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { SluiceError } from '../core/errors.ts';
 import { validConfig } from './config-file.ts';
+
+export const DEFAULT_CONFIG = '/etc/sluice/gateway.yaml';
 
 export interface RunningOptions {
   readonly config: string;
@@ -9,7 +13,17 @@ export interface RunningOptions {
 
 /** Where the running gateway answers: as named, else in the state directory of the configuration. */
 export function socketOf(options: RunningOptions): string {
-  return options.socket ?? path.join(validConfig(options.config, { readSecrets: false }).config.gateway.stateDir, 'sluice.sock');
+  return options.socket ?? path.join(stateDirOf(options.config), 'sluice.sock');
+}
+
+/** @throws SluiceError usage: nobody named a configuration, and there is none at the usual place */
+export function stateDirOf(config: string): string {
+  if (config === DEFAULT_CONFIG && !existsSync(config))
+    throw new SluiceError(
+      'usage',
+      `which gateway? There is no ${DEFAULT_CONFIG}: name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
+    );
+  return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
 }
 
 /** Colours only where a person looks. */

@@ -15,7 +15,8 @@ export function statusText(report: GatewayStatus): string {
   const lines = [
     `${paint(1, gateway.id)}${gateway.name === undefined ? '' : ` (${printable(gateway.name)})`}, Sluice ${gateway.version}, ${gateway.boot}, up ${rough(gateway.uptime * 1000)}`,
     `clock    ${new Date(gateway.time).toISOString()} ${clockWords(report)}`,
-    `log      ${log.records} records, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${log.pending} readings wait for the next commit${log.dropped > 0 ? paint(31, `, ${log.dropped} readings dropped`) : ''}`,
+    `log      ${count(log.records, 'record')}, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${count(log.pending, 'reading waits', 'readings wait')} for the next commit${log.dropped > 0 ? paint(31, `, ${count(log.dropped, 'reading')} lost`) : ''}`,
+    ...takenLines(log),
     ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
     ...log.salvage.flatMap(salvageLines),
     ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
@@ -23,7 +24,7 @@ export function statusText(report: GatewayStatus): string {
     ...(report.broker === undefined
       ? []
       : [
-          `broker   ${report.broker.state}${report.broker.address === undefined ? '' : ` on ${report.broker.address.host}:${report.broker.address.port}`}, ${report.broker.clients} clients${report.broker.fault === undefined ? '' : paint(31, `: ${printable(report.broker.fault)}`)}`,
+          `broker   ${report.broker.state}${report.broker.address === undefined ? '' : ` on ${report.broker.address.host}:${report.broker.address.port}`}, ${count(report.broker.clients, 'client')}${report.broker.fault === undefined ? '' : paint(31, `: ${printable(report.broker.fault)}`)}`,
         ]),
     ...(report.alarms.length === 0
       ? ['alarms   none']
@@ -33,6 +34,15 @@ export function statusText(report: GatewayStatus): string {
         )),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** What went for want of room, delivered or not. */
+function takenLines({ thinned, removed }: GatewayStatus['log']): string[] {
+  const taken = [
+    ...(thinned > 0 ? [`${count(thinned, 'old reading')} thinned out`] : []),
+    ...(removed > 0 ? [`${count(removed, 'oldest reading')} dropped`] : []),
+  ];
+  return taken.length === 0 ? [] : [`         full: ${taken.join(', ')} since the start`];
 }
 
 function salvageLines(s: SalvageStatus): string[] {
@@ -66,16 +76,18 @@ function busLines(bus: BusStatus, now: number): string[] {
     const p95 = c.latencyP95 === undefined ? '' : ` (${Math.round(c.latencyMax)} ms at most)`;
     const latency = answers > 0 && c.latencySum > 0 ? `, ${Math.round(c.latencySum / answers)} ms${p95}` : '';
     const errors = [
-      [c.timeouts, 'time-outs'],
-      [c.exceptions, 'exceptions'],
+      [c.timeouts, c.timeouts === 1 ? 'time-out' : 'time-outs'],
+      [c.exceptions, c.exceptions === 1 ? 'exception' : 'exceptions'],
       [c.crcErrors, 'damaged'],
       [c.badReplies, 'wrong'],
       [c.lateReplies, 'late'],
     ] as const;
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
+    // Of a bus that is not open every device has the same to say, and the bus said it.
+    const fault = bus.state === 'open' || bus.fault === undefined ? d.fault : undefined;
     return [
-      `  ${d.name} ${state}: ${c.replies} replies${last}${latency}${wrong.join('')}`,
-      ...(d.fault === undefined ? [] : [`    ${paint(33, printable(d.fault))}`]),
+      `  ${d.name} ${state}: ${count(c.replies, 'reply', 'replies')}${last}${latency}${wrong.join('')}`,
+      ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
     ];
   });
   return [head, ...devices.flat()];
@@ -85,10 +97,15 @@ function forwarderLines(f: ForwarderStatus, now: number): string[] {
   const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
   const acked = f.lastAck === null ? 'nothing acknowledged yet' : `last acknowledged ${rough(now - f.lastAck)} ago`;
   const lag = Math.max(f.lag.data, f.lag.history);
+  const next = f.nextTry === null ? '' : `; next try in ${rough(f.nextTry - now)}`;
   return [
-    `forward  ${f.name} to ${printable(f.url)} ${state}, ${f.mode}, ${f.counters.readings} readings delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
-    ...(f.fault === undefined ? [] : [`         ${paint(33, printable(f.fault))}`]),
+    `forward  ${f.name} to ${printable(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
+    ...(f.fault === undefined ? [] : [`         ${paint(33, printable(f.fault))}${next}`]),
   ];
+}
+
+function count(n: number, one: string, more = `${one}s`): string {
+  return `${n} ${n === 1 ? one : more}`;
 }
 
 /** A span for people: the two largest units at most. */

@@ -1,21 +1,25 @@
 import { stream } from '../admin/client.ts';
+import type { TailMissed } from '../admin/tail-stream.ts';
 import type { TailItem } from '../admin/target.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export async function tail(options: RunningOptions): Promise<void> {
   process.stdout.on('error', () => process.exit(0));
   for await (const item of stream(socketOf(options), '/api/v1/tail')) {
-    process.stdout.write(`${options.json ? JSON.stringify(item) : line(item as TailItem | { type: 'missed' })}\n`);
+    process.stdout.write(`${options.json ? JSON.stringify(item) : line(item as TailItem | TailMissed)}\n`);
   }
 }
 
-function line(item: TailItem | { readonly type: 'missed' }): string {
+export function line(item: TailItem | TailMissed): string {
   if (item.type === 'reading') return readingLine(item);
   if (item.type === 'alarm') {
     const text = `${time(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${printable(item.message)}`;
     return item.state === 'normal' ? paint(32, text) : paint(31, text);
   }
-  return paint(33, JSON.stringify(item));
+  return paint(
+    33,
+    `(this reader does not keep up: ${item.conflated} older readings of points and ${item.dropped} more lines left out)`,
+  );
 }
 
 /** `10:41:02.120  fridge.temperature  4.2 Cel` */

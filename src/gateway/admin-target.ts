@@ -193,6 +193,7 @@ export class Target implements AdminTarget {
       url: status.url,
       state: status.state,
       fault: status.fault,
+      nextTry: status.nextTry === undefined ? null : Math.round(status.nextTry) + offset,
       mode: status.mode,
       lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
       lag: { data: lag('data'), history: lag('history') },

@@ -3,15 +3,14 @@ import type { ExportQuery, HistoryQuery, HistoryReply, JsonValue } from '../admi
 import { SluiceError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
-import { exportHeader } from '../store/export-lines.ts';
+import { exportHeader, unknownWords } from '../store/export-lines.ts';
 import type { Log } from '../store/log.ts';
+import type { ExportResult } from '../store/messages.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {
-  const header = exportHeader(query.format, query.every);
-  if (header !== '') yield header;
   for (let after: number | undefined = 0; after !== undefined; ) {
-    const slice: { text: string; next: number | undefined } = await keeper.export({
+    const slice: ExportResult = await keeper.export({
       after,
       from: query.from ?? 0,
       to: query.to ?? Number.MAX_SAFE_INTEGER,
@@ -19,7 +18,9 @@ export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: Export
       format: query.format,
       every: query.every,
     });
-    if (slice.text !== '') yield slice.text;
+    if (slice.unknown !== undefined) throw new SluiceError('not-found', unknownWords(slice.unknown));
+    const text = after === 0 ? exportHeader(query.format, query.every) + slice.text : slice.text;
+    if (text !== '') yield text;
     after = slice.next;
   }
 }

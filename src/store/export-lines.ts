@@ -16,6 +16,11 @@ export function exportHeader(format: ExportFormat, every: number | undefined): s
     : 'time,point,min,mean,max,count,bad\n';
 }
 
+/** @param names neither devices nor points of the log */
+export function unknownWords(names: readonly string[]): string {
+  return `the log has no readings of ${names.join(', ')}: write a device or device.point; \`sluice status\` names the devices`;
+}
+
 /** Where a record comes from. */
 export interface Origin {
   readonly log: string;

@@ -30,9 +30,22 @@ const LOOK_EVERY = 32;
 export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
   const runs = new Runs(reader);
   const keep = keeps(request.points);
+  const unknown = request.after === 0 ? unknownPoints(reader, decoder, request.points ?? []) : [];
+  if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
   const shapes = decoder.shapes(runs, (shape) => keep(shape)?.includes(true) ?? true);
   const slice = { runs, decoder, shapes, keep, request, pace: new Pace() };
   return yield* request.every === undefined ? readings(slice) : buckets(slice, request.every);
+}
+
+/** Those of the names that the log never had: neither a device nor `device.point`. */
+function unknownPoints(reader: LogReader, decoder: Decoder, names: readonly string[]): string[] {
+  const known = new Set<string>();
+  decoder.shapes(new Runs(reader), ({ device, points }) => {
+    known.add(device);
+    for (const { name } of points) known.add(`${device}.${name}`);
+    return false;
+  });
+  return names.filter((name) => !known.has(name));
 }
 
 /** By point, whether it is wanted; undefined: all are. */

@@ -157,6 +157,8 @@ export interface ExportResult {
   readonly next: number | undefined;
   /** Whole lines; may be empty although there is more. */
   readonly text: string;
+  /** Of the first slice: names that the log never had. Then there is nothing else. */
+  readonly unknown?: readonly string[] | undefined;
 }
 
 export interface QueryRequest {

@@ -103,7 +103,15 @@ export function statusOf(): GatewayStatus {
     },
     forwarders: [
       {
-        ...{ name: 'cloud', type: 'mqtt', url: 'mqtt://127.0.0.1:1', state: 'connected', mode: 'live', lastAck: null },
+        ...{
+          name: 'cloud',
+          type: 'mqtt',
+          url: 'mqtt://127.0.0.1:1',
+          state: 'connected',
+          nextTry: null,
+          mode: 'live',
+          lastAck: null,
+        },
         lag: { data: 250, history: 0 },
         counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000 },
       },

@@ -3,7 +3,7 @@
  * within its bound whatever hangs, with everything committed; it says in words why it does not start.
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -331,9 +331,9 @@ test('commands against a gateway that runs and against one that does not', async
   assert.equal(init.code, 0, init.stderr);
   const starter = path.join(folder, 'site', 'gateway.yaml');
   assert.equal((await sluice(t, 'check', starter)).code, 0);
-  const nowhere = await sluice(t, 'init', '/proc/nope');
-  assert.equal(nowhere.code, 1);
-  assert.match(nowhere.stderr, /\/proc\/nope cannot be made: .*name another folder/);
+  const unmade = await sluice(t, 'init', '/proc/nope');
+  assert.equal(unmade.code, 1);
+  assert.match(unmade.stderr, /\/proc\/nope cannot be made: .*name another folder/);
   const again = await sluice(t, 'init', path.join(folder, 'site'));
   assert.equal(again.code, 2);
   assert.match(again.stderr, /exists already/);
@@ -397,6 +397,15 @@ buffer: {commitEvery: 100ms}
   const csv = await sluice(t, 'export', '--from', '1h', ...c);
   assert.equal(csv.code, 0, csv.stderr);
   assert.ok(csv.stdout.split('\n').length > 3);
+  const bySocket = await sluice(t, 'export', '--points', 'd1.n', '--socket', gateway.socket);
+  assert.equal(bySocket.code, 0, bySocket.stderr);
+  assert.match(bySocket.stdout, /,d1,n,/);
+  const unknown = async () => {
+    const { code, stdout, stderr } = await sluice(t, 'export', '--points', 'd1,nobody,d1.x', ...c);
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /no readings of nobody, d1\.x: write a device or device\.point/);
+  };
+  await unknown();
   const never = await sluice(t, 'export', '--from', 'yesterday', ...c);
   assert.equal(never.code, 2);
   assert.match(never.stderr, /"yesterday" is no time/);
@@ -406,6 +415,18 @@ buffer: {commitEvery: 100ms}
   assert.notEqual(`${silent.stdout}${silent.stderr}`, '');
   await stopsCleanly(gateway);
   assert.equal(await tail.ended, 0, tail.stderr.join('\n'));
+  await unknown();
+  const gone = await sluice(t, 'export', '--socket', gateway.socket);
+  assert.equal(gone.code, 1);
+  assert.match(gone.stderr, /no gateway is running here/);
+});
+
+test('a command that needs a gateway and was not told which asks for it', { skip: existsSync('/etc/sluice') }, async (t) => {
+  for (const command of [['status'], ['tail'], ['read', 'fridge'], ['export']]) {
+    const { code, stderr } = await sluice(t, ...command);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /There is no \/etc\/sluice\/gateway\.yaml: .*-c FILE.*--socket PATH/);
+  }
 });
 
 test('a status directory of a gateway in a folder of its own is made, and nobody else may look into it', async (t) => {

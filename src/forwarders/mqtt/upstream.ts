@@ -54,6 +54,8 @@ export interface UpstreamStatus {
   readonly url: string;
   readonly mode: 'live' | 'history';
   readonly fault: string | undefined;
+  /** Monotonic time of the next try to connect, while it waits. */
+  readonly nextTry: number | undefined;
   readonly connects: number;
   /** Batches handed to the connection, and how many of them were a repeat. */
   readonly published: number;
@@ -87,6 +89,7 @@ export class Upstream {
   #drain: Drain | undefined;
   #wake: (() => void) | undefined;
   #fault: string | undefined;
+  #nextTry: number | undefined;
   #tending: (() => void) | undefined;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
@@ -142,6 +145,7 @@ export class Upstream {
       url: this.#options.settings.url,
       mode: this.#outlet.live ? 'live' : 'history',
       fault: this.#fault,
+      nextTry: this.#nextTry,
       ...this.#counts,
       lastAck: this.#lastAck,
       oldestLive: this.#outlet.waiting(1).oldest,
@@ -172,7 +176,10 @@ export class Upstream {
       // A connection that carried something, or lasted, was a good one: the next wait is short again.
       if (this.#counts.batches > batches || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
       this.#state = 'waiting';
-      await this.#pause(wait * (0.7 + 0.6 * random()));
+      const pause = wait * (0.7 + 0.6 * random());
+      this.#nextTry = clock.monotonic() + pause;
+      await this.#pause(pause);
+      this.#nextTry = undefined;
       wait = Math.min(wait * 2, BACKOFF.most);
     }
   }

@@ -119,12 +119,14 @@ async function measure(one: Case): Promise<(string | number)[]> {
       return made;
     };
     if (one.layout === 'sluice' && one.rate >= FILL_FROM) await fill(layout, take, one.rate);
+    await layout.settle?.();
     const nap = realMinutes === undefined ? NAP : one.commit * 1000;
     // The write-ahead file is made longer until it has its length, once in its life; then it goes round.
     let warm = 0;
     if (realMinutes === undefined)
       do warm += await run(WARM, nap);
       while (layout.isWarm?.() === false && warm < MOST);
+    await layout.settle?.();
     const commits = realMinutes === undefined ? Math.max(LEAST, warm) : (realMinutes * 60) / one.commit;
     const [before, had] = [card.written(), readings];
     const made = await run(commits, nap);

@@ -7,6 +7,7 @@ import path from 'node:path';
 import Database from 'better-sqlite3';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
+import { UNIT_READINGS } from '../../src/store/compact.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { walLength } from '../../src/store/wal.ts';
@@ -15,6 +16,8 @@ export interface Layout {
   readonly name: string;
   /** Files that are made once and then used again have their length. Absent: there are none. */
   isWarm?(): boolean;
+  /** What was put off is done: nothing of it is counted later. */
+  settle?(): Promise<void>;
   append(sample: Sample): void;
   /** Durable when it resolves. */
   commit(): Promise<void>;
@@ -39,8 +42,19 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
   log.setClock(Math.round(Date.now() - performance.now()), false);
   await outlet.ready();
   let perRecord = 1;
+  let hot = 0;
+  log.on('committed', (result) => {
+    hot = result.hot.readings;
+  });
   return {
     name: 'sluice',
+    async settle() {
+      // Filled in a hurry, log.db has hours that are still to be compacted.
+      while (hot > UNIT_READINGS) {
+        await log.compact();
+        await log.flush();
+      }
+    },
     isWarm: () => statSync(path.join(stateDir, `${LOG_FILE}-wal`)).size >= walLength(maxSize),
     append(sample) {
       now = Math.max(now, sample.at);

@@ -44,6 +44,17 @@ export function check<T extends z.ZodType>(
   return undefined;
 }
 
+/**
+ * Reports what is wrong whatever else belongs to it: of a section whose other keys are not known (its profile could not be
+ * read) nothing can be called missing, and nothing that depends on another key.
+ */
+export function checkPart(schema: z.ZodType, value: unknown, place: Place, report: (fault: Fault) => void): void {
+  const { error } = schema.safeParse(value, { error: explain, jitless: true });
+  for (const issue of error?.issues ?? [])
+    if (issue.code !== 'custom' && issue.code !== 'invalid_union' && !issue.message.startsWith(MISSING))
+      tell(issue, [], place, report);
+}
+
 type Tell = (fault: Fault, path: Path, missing?: boolean) => void;
 
 function tell(issue: z.core.$ZodIssue, base: Path, place: Place, report: Tell): void {

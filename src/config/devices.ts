@@ -1,5 +1,5 @@
 import type { Section } from './checker.ts';
-import { check, isSection } from './checker.ts';
+import { check, checkPart, isSection, placeOf } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
 import type { DriverKind, Kinds, ResolvedBus, ResolvedDevice } from './kinds.ts';
 import type { Layer } from './layers.ts';
@@ -53,7 +53,11 @@ export class DeviceResolver {
     const bus = this.#bus(written.bus, at);
     const profile = this.#profile(written.profile, at);
     const kind = bus?.kind;
-    if (kind === undefined || profile === 'broken') return;
+    if (kind === undefined) return;
+    if (profile === 'broken') {
+      this.#checkOwn(written, kind, at);
+      return;
+    }
     if (profile !== undefined && profile.family !== kind.family) {
       const fits = this.#in.kinds.drivers.filter((k) => k.family === profile.family).map((k) => k.protocol);
       const text = `the profile ${profile.name} (${profile.title}) is for ${profile.family} devices, but the bus speaks ${kind.protocol}; put the device on a bus with ${fits.join(' or ')}`;
@@ -94,6 +98,21 @@ export class DeviceResolver {
     return 'broken';
   }
 
+  /** What can be said of a device without its profile. */
+  #checkOwn(written: Section, kind: DriverKind, at: Path): void {
+    const { source, report } = this.#in;
+    const { bus: _, profile: __, points, ...own } = written;
+    checkPart(kind.device, own, placeOf(source, at), report);
+    if (points !== undefined && !isSection(points)) report(noPoints(source, [...at, 'points'], points));
+    else
+      for (const [name, value] of Object.entries(points ?? {})) {
+        const where = [...at, 'points', name];
+        // Nothing takes a point of the profile away.
+        if (value !== null && !wrongPoint(source, where, name, value, report))
+          checkPart(kind.point, value, placeOf(source, where), report);
+      }
+  }
+
   #resolve(name: string, written: Section, kind: DriverKind, profile: Profile | undefined): void {
     const { source } = this.#in;
     const at: Path = ['devices', name];
@@ -124,9 +143,11 @@ export class DeviceResolver {
     if (settings === undefined) return;
     const resolved: ResolvedDevice = { name, bus: String(bus), profile: profile?.name, settings, points };
     this.#address(resolved, kind, at, report);
-    if (!sound) return;
+    const before = sound;
     for (const wrong of kind.checkDevice?.(resolved) ?? []) {
       const [head, point, ...rest] = wrong.path;
+      // Where something else is wrong, only what each sound point says of itself is certain.
+      if (!before && head !== 'points') continue;
       const merge = head === 'points' ? merges.get(String(point)) : undefined;
       report(merge === undefined ? merged.place.fault(wrong.path, wrong.message) : merge.place.fault(rest, wrong.message));
     }
@@ -139,12 +160,7 @@ export class DeviceResolver {
     const layers = new Map<string, Layer[]>([...(profile?.points ?? [])].map(([name, own]) => [name, [...defaults, ...own]]));
     if (changes === undefined) return layers;
     if (!isSection(changes)) {
-      report(
-        source.fault(
-          at,
-          `write a section: each point indented under points, its keys under the point; this is ${found(changes)}`,
-        ),
-      );
+      report(noPoints(source, at, changes));
       return layers;
     }
     for (const [name, value] of Object.entries(changes)) {
@@ -159,12 +175,8 @@ export class DeviceResolver {
             'key',
           ),
         );
-      } else if (!NAME.test(name) || name.length > 64) report(source.fault(where, `${NAME_WORDS} (at most 64)`, 'key'));
-      else if (!isSection(value))
-        report(
-          source.fault(where, `a point is a section: the keys of the point, indented under its name; this is ${found(value)}`),
-        );
-      else layers.set(name, [...(inherited ?? defaults), { source, path: where, value }]);
+      } else if (wrongPoint(source, where, name, value, report)) continue;
+      else layers.set(name, [...(inherited ?? defaults), { source, path: where, value: value as Section }]);
     }
     return layers;
   }
@@ -203,4 +215,22 @@ export class DeviceResolver {
       this.#in.warn(this.#in.source.fault([...at, 'profile' in written ? 'profile' : 'bus'], text));
     }
   }
+}
+
+function noPoints(source: YamlSource, at: Path, written: unknown): Fault {
+  return source.fault(
+    at,
+    `write a section: each point indented under points, its keys under the point; this is ${found(written)}`,
+  );
+}
+
+/** Reports a point whose name or form is wrong. */
+function wrongPoint(source: YamlSource, where: Path, name: string, written: unknown, report: (fault: Fault) => void): boolean {
+  if (!NAME.test(name) || name.length > 64) report(source.fault(where, `${NAME_WORDS} (at most 64)`, 'key'));
+  else if (!isSection(written))
+    report(
+      source.fault(where, `a point is a section: the keys of the point, indented under its name; this is ${found(written)}`),
+    );
+  else return false;
+  return true;
 }

@@ -372,6 +372,7 @@ export class Gateway {
       identity: { boot: this.boot, version: VERSION },
       logger: this.logger,
       clock: this.clock,
+      now: () => Math.round(this.clock.monotonic()) + this.#watch.offset,
       latest: this.#latest,
       encodeBatch: (records) => this.#live.encode(records),
       onEvent: (event) => this.ingest.event(event),

@@ -49,7 +49,15 @@ export class LiveBatches {
       const { offset, estimated } = mapping;
       payloads.push(
         (FORMATS.json as (typeof FORMATS)[string]).encode({
-          ...{ gateway: config.gateway.id, log: log.id, boot, inventory, sent: clock.wall(), offset, estimated },
+          ...{
+            gateway: config.gateway.id,
+            log: log.id,
+            boot,
+            inventory,
+            sent: Math.round(clock.monotonic()) + watch.offset,
+            offset,
+            estimated,
+          },
           records: run,
         }),
       );

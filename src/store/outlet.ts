@@ -348,7 +348,7 @@ export class Outlet implements Party {
       log: this.#current.name,
       boot: bootName(boot),
       inventory: revision ?? log.inventoryRevision,
-      sent: log.options.clock.wall(),
+      sent: this.#now(),
       offset: clock.offset,
       estimated: clock.estimated,
       records,
@@ -368,6 +368,13 @@ export class Outlet implements Party {
       clock: log.clock.version,
     };
     return { batch, upTo: batch.last };
+  }
+
+  /** UTC ms as the gateway knows it: the system clock may be years behind a GPS. */
+  #now(): number {
+    const { clock, options } = this.#log;
+    const offset = clock.last?.offset;
+    return Math.round(offset === undefined ? options.clock.wall() : options.clock.monotonic() + offset);
   }
 
   async #fromFile(
@@ -390,7 +397,7 @@ export class Outlet implements Party {
       maxReadings,
       format: this.#formatName,
       gateway: this.#gateway,
-      sent: log.options.clock.wall(),
+      sent: this.#now(),
     });
     if (log.clock.version !== version) return this.#fromFile(part, lane, from, to, maxReadings);
     if (batch === undefined) return { upTo };

@@ -28,6 +28,7 @@ export class BrokerBench {
       identity: { boot: 'b1', version: '0.0.1' },
       logger: silentLogger,
       clock: systemClock,
+      now: () => 1_795_000_000_000,
       latest: { get: (device, point) => this.latest.get(`${device}/${point}`), all: () => this.latest.values() },
       encodeBatch: (records) => {
         this.built++;

@@ -19,6 +19,7 @@ test('a new subscriber gets what is retained, and what changes from then on', as
 
   const status = await sub.message(`${ROOT}/status`);
   assert.deepEqual({ qos: status.qos, retained: status.retained }, { qos: 1, retained: true });
+  assert.equal(JSON.parse(status.payload).time, 1_795_000_000_000, 'as the gateway knows it');
   assert.deepEqual(JSON.parse(status.payload), {
     ...JSON.parse(status.payload),
     v: 1,

@@ -24,7 +24,7 @@ function view(over: { known?: boolean; now?: number; wait?: boolean } = {}) {
     clock: { monotonic: () => over.now ?? 0, wall: () => 77 },
     startedAt: 0,
     boot: 'b1',
-    watch: { known: over.known ?? true },
+    watch: { known: over.known ?? true, offset: 4000 },
     log,
   };
   return { batches: new LiveBatches(gateway as unknown as ConstructorParameters<typeof LiveBatches>[0]), handed };
@@ -34,11 +34,11 @@ test('a batch of the embedded broker spans neither two inventories nor two clock
   const { batches, handed } = view();
   const payloads = batches.encode([1, 2, 3, 4, 5, 6].map(record))?.map((p) => JSON.parse(p));
   assert.deepEqual(
-    payloads?.map((p) => [p.inventory, p.first, p.last, p.records[0].time]),
+    payloads?.map((p) => [p.inventory, p.first, p.last, p.records[0].time, p.sent]),
     [
-      [1, 1, 2, 1010],
-      [2, 3, 4, 1030],
-      [2, 5, 6, 5050],
+      [1, 1, 2, 1010, 4000],
+      [2, 3, 4, 1030, 4000],
+      [2, 5, 6, 5050, 4000],
     ],
   );
   assert.deepEqual(handed, [[1, 6]], 'what left is not dated anew');

@@ -31,6 +31,8 @@ export interface EmbeddedBrokerOptions {
   readonly identity: { readonly boot: string; readonly version: string };
   readonly logger: Logger;
   readonly clock: Clock;
+  /** UTC ms as the gateway knows it. */
+  readonly now: () => number;
   readonly latest: LatestValues;
   /** Builds the payload of one `data` message; called only when somebody listens. */
   readonly encodeBatch: EncodeBatch;
@@ -182,7 +184,7 @@ export class EmbeddedBroker implements LiveSink {
 
   #setStatus(online: boolean, done?: () => void): void {
     const { boot, version } = this.#o.identity;
-    const status = online ? { v: 1, online, time: Math.round(this.#o.clock.wall()), boot, version } : { v: 1, online };
+    const status = online ? { v: 1, online, time: this.#o.now(), boot, version } : { v: 1, online };
     this.#retain(`${this.#o.root}/status`, JSON.stringify(status), done);
   }
 

@@ -1,5 +1,5 @@
 /** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
-import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../core/point.ts';
+import { hasValue, type LogRecord, type PointInfo, plainValue, type Shape, type Value } from '../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonCode, reasonName } from '../core/reasons.ts';
 import type { Batch } from './format.ts';
 
@@ -31,11 +31,10 @@ function keysOf(shape: Shape): Keys {
   return keys;
 }
 
-/** A value as JSON; 64-bit integers are texts, since JavaScript and others would round them. */
-export function jsonValue(value: Value, type: PointInfo['type']): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (type === 'int64' || type === 'uint64' || typeof value === 'bigint') return `"${value}"`;
-  return `${value}`;
+/** A value as JSON text. */
+export function valueText(value: Value, type: PointInfo['type']): string {
+  const plain = plainValue(value, type);
+  return typeof plain === 'string' ? JSON.stringify(plain) : `${plain}`;
 }
 
 function encodeRecord(record: LogRecord, offset: number): string {
@@ -63,7 +62,7 @@ function encodeRecord(record: LogRecord, offset: number): string {
       bad += `${bad === '' ? '' : ','}${keys.points[i]}"${reasonName(reason)}"`;
       continue;
     }
-    text += comma + keys.points[i] + jsonValue(values[i] as Value, (shape.points[i] as PointInfo).type);
+    text += comma + keys.points[i] + valueText(values[i] as Value, (shape.points[i] as PointInfo).type);
     comma = ',';
     if (quality === 'uncertain') uncertain += `${uncertain === '' ? '' : ','}${keys.points[i]}"${reasonName(reason)}"`;
   }

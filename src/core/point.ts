@@ -73,6 +73,13 @@ export function reasonAt(sample: Sample, index: number): number {
   return sample.reasons === null ? GOOD : (sample.reasons[index] ?? ABSENT);
 }
 
+/** As JSON may carry it: points of type int64 and uint64 are texts, scaled ones too, since others would round them. */
+export function plainValue(value: Value, type: PointType | undefined): string | number | boolean {
+  return typeof value === 'bigint' || ((type === 'int64' || type === 'uint64') && typeof value === 'number')
+    ? String(value)
+    : value;
+}
+
 /** True where the record carries a value (good or uncertain). */
 export function hasValue(reason: number): boolean {
   return reason === GOOD || (reason >= 128 && reason !== ABSENT);

@@ -2,7 +2,7 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
-import type { LogRecord, Sample, Shape, Value } from './point.ts';
+import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
 
 /** What drivers give their samples to. It never blocks and never throws. */
 export type SampleSink = (sample: Sample) => void;
@@ -90,6 +90,8 @@ export interface AlarmTransition {
   readonly point: string;
   /** The reading that caused it; absent for a silent point. */
   readonly value?: Value | undefined;
+  /** Of the point, where there is a value. */
+  readonly type?: PointType | undefined;
   /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
   readonly at: number;
   readonly message: string;

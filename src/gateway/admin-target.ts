@@ -14,7 +14,7 @@ import type {
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import { type LogRecord, reasonAt, type Value } from '../core/point.ts';
+import { type LogRecord, plainValue, reasonAt, type Value } from '../core/point.ts';
 import type { LiveSink } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
@@ -24,7 +24,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from './clock-watch.ts';
-import { exportText, historyOf, jsonValue } from './history.ts';
+import { exportText, historyOf } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
 
@@ -110,7 +110,7 @@ export class Target implements AdminTarget {
       broker: g.broker?.status(),
       alarms: g.rules
         .alarms(g.ingest.moment())
-        .map((a) => ({ ...a, value: a.value === undefined ? undefined : jsonValue(a.value) })),
+        .map(({ type, value, ...a }) => ({ ...a, value: value === undefined ? undefined : plainValue(value, type) })),
     };
   }
 
@@ -226,7 +226,7 @@ function tellRecord({ sample }: LogRecord, offset: number, tell: (item: TailItem
       time,
       device: sample.shape.device,
       point: point.name,
-      value: quality === 'bad' ? null : jsonValue(sample.values[i] as Value),
+      value: quality === 'bad' ? null : plainValue(sample.values[i] as Value, point.type),
       unit: point.unit,
       quality,
       ...(reason === 0 ? {} : { reason: reasonName(reason) }),

@@ -1,7 +1,7 @@
 /** What the log kept, as the admin room asks for it. */
-import type { ExportQuery, HistoryQuery, HistoryReply, JsonValue } from '../admin/target.ts';
+import type { ExportQuery, HistoryQuery, HistoryReply } from '../admin/target.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Value } from '../core/point.ts';
+import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
 import { exportHeader, unknownWords } from '../store/export-lines.ts';
 import type { Log } from '../store/log.ts';
@@ -35,7 +35,7 @@ export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQ
   const head = { point: `${device}.${point}`, unit: found.unit, from, to };
   if (found.width === undefined) {
     const readings = found.readings.map(({ time, value, reason, estimated }) => ({
-      ...{ time, value: value === null ? null : jsonValue(value), quality: qualityOf(reason) },
+      ...{ time, value: value === null ? null : plainValue(value, found.type), quality: qualityOf(reason) },
       ...(reason === 0 ? {} : { reason: reasonName(reason) }),
       ...marked(estimated),
     }));
@@ -47,8 +47,4 @@ export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQ
     ...marked(estimated),
   }));
   return { ...head, width: found.width, buckets };
-}
-
-export function jsonValue(value: Value): JsonValue {
-  return typeof value === 'bigint' ? value.toString() : value;
 }

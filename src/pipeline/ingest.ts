@@ -3,7 +3,7 @@
  * that the driver makes, so an alarm is told in the same turn as the reply that showed it; nothing here waits.
  */
 import type { Clock } from '../core/clock.ts';
-import type { Sample, Value } from '../core/point.ts';
+import { plainValue, type Sample } from '../core/point.ts';
 import type { AlarmTransition, GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
@@ -94,7 +94,7 @@ export class Ingest {
           occurrence: t.occurrence,
           state: t.state,
           severity: t.severity,
-          value: t.value === undefined ? null : plain(t.value),
+          value: t.value === undefined ? null : plainValue(t.value, t.type),
           time: Math.round(t.at) + this.#options.offset(),
           message: t.message,
         }),
@@ -138,8 +138,4 @@ export class Ingest {
       this.tick();
     });
   }
-}
-
-function plain(value: Value): string | number | boolean {
-  return typeof value === 'bigint' ? value.toString() : value;
 }

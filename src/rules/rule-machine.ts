@@ -1,5 +1,5 @@
 import type { ResolvedRule } from '../config/kinds.ts';
-import type { PointInfo, Value } from '../core/point.ts';
+import type { PointInfo, PointType, Value } from '../core/point.ts';
 import type { AlarmState, AlarmTransition } from '../core/ports.ts';
 import type { Condition } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
@@ -35,6 +35,8 @@ export interface AlarmView {
   readonly occurrence: number;
   /** The last value of the point that the rule has seen. */
   readonly value?: Value | undefined;
+  /** Of the point, once a shape told it. */
+  readonly type: PointType | undefined;
   /** The words with which the alarm began. */
   readonly message: string;
 }
@@ -48,6 +50,7 @@ export class RuleMachine {
   occurrence = 0;
   /** Unit of the point, once a shape told it. */
   unit: string | undefined;
+  #type: PointType | undefined;
   #rule: ResolvedRule;
   #state: AlarmState = 'normal';
   #delay: Delay | undefined;
@@ -183,6 +186,7 @@ export class RuleMachine {
 
   know(info: PointInfo): void {
     this.unit = info.unit;
+    this.#type = info.type;
   }
 
   /** The state must be saved even if it looks as it was saved last. */
@@ -243,6 +247,7 @@ export class RuleMachine {
       since: moment.wall - (moment.at - this.#activeSince),
       occurrence: this.occurrence,
       value: this.#value,
+      type: this.#type,
       message: this.#message,
     };
   }
@@ -288,7 +293,7 @@ export class RuleMachine {
     this.#floor = at;
     this.#drop();
     const { name: rule, severity } = this.#rule;
-    this.#emit({ rule, occurrence: this.occurrence, state, severity, point: this.point, value, at, message });
+    this.#emit({ rule, occurrence: this.occurrence, state, severity, point: this.point, value, type: this.#type, at, message });
   }
 
   #seen() {

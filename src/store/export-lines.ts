@@ -1,6 +1,6 @@
 /** Lines of an export: CSV and JSON lines, readings and buckets. */
 import type { ShapeColumns } from '../codecs/blocks.ts';
-import type { PointInfo, Value } from '../core/point.ts';
+import { type PointInfo, plainValue, type Value } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import type { Bucket } from './buckets.ts';
 import type { Mapping } from './clock-segments.ts';
@@ -88,7 +88,7 @@ function jsonLine(
     const quality = qualityOf(reason);
     const value = (columns[i] as readonly Value[])[m];
     if (quality === 'bad') bad[p.name] = reasonName(reason);
-    else values[p.name] = p.type === 'int64' || p.type === 'uint64' ? String(value) : value;
+    else values[p.name] = plainValue(value as Value, p.type);
     if (quality === 'uncertain') uncertain[p.name] = reasonName(reason);
   });
   if (!any) return '';

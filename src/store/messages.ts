@@ -1,5 +1,5 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
-import type { Shape, Storage, Value } from '../core/point.ts';
+import type { PointType, Shape, Value } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import type { Bucket } from './buckets.ts';
 import type { Lane } from './lanes.ts';
@@ -185,7 +185,7 @@ export interface QueryResult {
   readonly found:
     | {
         readonly unit: string | undefined;
-        readonly storage: Storage;
+        readonly type: PointType;
         /** Milliseconds; undefined when these are the readings themselves. */
         readonly width: number | undefined;
         readonly buckets: readonly Bucket[];

@@ -30,7 +30,7 @@ export function* queryPoint(reader: LogReader, decoder: Decoder, request: QueryR
   const [newest] = [...places].slice(-1);
   if (newest === undefined) return { id, found: undefined };
   const info = newest[0].points[newest[1]] as PointInfo;
-  const found = { unit: info.unit, storage: info.storage };
+  const found = { unit: info.unit, type: info.type };
   const pace = new Pace();
   const width = bucketWidth(to - from, request.buckets);
   const buckets = new Buckets(width, from, to);

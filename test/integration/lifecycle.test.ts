@@ -343,8 +343,8 @@ test('commands against a gateway that runs and against one that does not', async
     (g) => `
 gateway: {id: g1, name: "Pump\\u001b[31m house", stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 3, type: uint16, unit: bar}, m: {table: holding, address: 4, type: uint16}}}}
-rules: {high: {point: d1.n, above: 1}}
+devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 3, type: uint16, unit: bar}, m: {table: holding, address: 4, type: uint16}, e: {table: holding, address: 5, type: uint64, scale: 0.5}}}}
+rules: {high: {point: d1.n, above: 1}, energy: {point: d1.e, above: 0}}
 buffer: {commitEvery: 100ms}
 `,
   );
@@ -383,9 +383,13 @@ buffer: {commitEvery: 100ms}
     (JSON.parse(read.stdout) as { readings: { point: string; value: number }[] }).readings.map((r) => [r.point, r.value]),
     [['n', registerOf(3)]],
   );
+  // Also a scaled one: what others would round is a text everywhere.
+  const energy = await sluice(t, 'read', 'd1.e', '--json', ...c);
+  assert.equal(typeof (JSON.parse(energy.stdout) as { readings: { value: unknown }[] }).readings[0]?.value, 'string');
+  assert.equal(typeof json.alarms.find((a) => a.rule === 'energy')?.value, 'string');
   for (const [target, words] of [
     ['d2', /no device d2; the devices are: d1/],
-    ['d1.x', /no point x; it has: n, m/],
+    ['d1.x', /no point x; it has: n, m, e/],
   ] as const) {
     const wrong = await sluice(t, 'read', target, ...c);
     assert.equal(wrong.code, 1);

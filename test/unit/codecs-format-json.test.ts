@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { json } from '../../src/codecs/format-json.ts';
-import type { LogRecord, Shape, Value } from '../../src/core/point.ts';
+import { type LogRecord, plainValue, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT, type ReasonName, reasonCode } from '../../src/core/reasons.ts';
 
 interface Case {
@@ -43,3 +43,16 @@ for (const name of readdirSync(folder))
     assert.equal(text, read('expected.json').trimEnd());
     assert.doesNotThrow(() => JSON.parse(text));
   });
+
+test('64-bit integers are texts, scaled ones too', () => {
+  assert.deepEqual(
+    [
+      plainValue(3n, 'int64'),
+      plainValue(1.5, 'uint64'),
+      plainValue(1.5, 'int32'),
+      plainValue(true, 'bool'),
+      plainValue('x', 'string'),
+    ],
+    ['3', '1.5', 1.5, true, 'x'],
+  );
+});

@@ -64,6 +64,7 @@ test('a transition is complete', () => {
       severity: 'critical',
       point: 'fridge.temperature',
       value: 8.25,
+      type: 'float64',
       at: 5,
       message: 'fridge.temperature is 8.25 Cel, above 8',
     },
@@ -191,12 +192,14 @@ test('the active alarms, with their beginning across a restart', () => {
   rules.sample(sample(5000, 8.5));
   const view = { rule: 'warm', point: 'fridge.temperature', state: 'active-unacknowledged', severity: 'warning', occurrence: 1 };
   const message = 'The fridge is warm.';
-  assert.deepEqual(rules.alarms(moment(9000)), [{ ...view, since: WALL + 4000, value: 8.5, message }]);
+  assert.deepEqual(rules.alarms(moment(9000)), [{ ...view, since: WALL + 4000, value: 8.5, type: 'float64', message }]);
   const saved = stored(rules.state(moment(9000))[0]);
   const start = { at: 50, wall: WALL + 60_000, wallKnown: true };
   const next = engine(warm({ severity: 'critical' }), [saved], start);
   const after = { at: 2050, wall: WALL + 62_000, wallKnown: true };
-  assert.deepEqual(next.alarms(after), [{ ...view, severity: 'critical', since: WALL + 4000, value: 8.5, message }]);
+  assert.deepEqual(next.alarms(after), [
+    { ...view, severity: 'critical', since: WALL + 4000, value: 8.5, type: undefined, message },
+  ]);
   assert.equal(next.sample(sample(3000, 9)).length, 0, 'no second activation');
   assert.equal(next.sample(sample(4000, 5))[0]?.severity, 'critical');
   assert.deepEqual(next.alarms(after), []);

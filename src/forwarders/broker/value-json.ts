@@ -1,4 +1,4 @@
-import { jsonValue } from '../../codecs/format-json.ts';
+import { valueText } from '../../codecs/format-json.ts';
 import type { LatestValue } from '../../core/ports.ts';
 import { GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
 
@@ -9,7 +9,7 @@ import { GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
 export function encodeValue(latest: LatestValue): string {
   const quality = qualityOf(latest.reason);
   const value =
-    latest.value === null || quality === 'bad' ? 'null' : jsonValue(latest.value, latest.type as Parameters<typeof jsonValue>[1]);
+    latest.value === null || quality === 'bad' ? 'null' : valueText(latest.value, latest.type as Parameters<typeof valueText>[1]);
   const unit = latest.unit === undefined ? 'null' : JSON.stringify(latest.unit);
   const reason = latest.reason === GOOD ? '' : `,"reason":${JSON.stringify(reasonName(latest.reason))}`;
   return `{"time":${Math.round(latest.time)},"value":${value},"unit":${unit},"quality":"${quality}"${reason}}`;

@@ -215,7 +215,10 @@ export class Keeper {
       if (reply.kind === 'failed' && isDamage(reply.failure)) this.#tell.corrupt();
       if (reply.kind === 'failed')
         asked?.reject(
-          new SluiceError('log-read', `the log cannot be read: ${reply.failure.error}`, { data: { code: reply.failure.code } }),
+          new SluiceError('log-read', `the log cannot be read: ${reply.failure.error}`, {
+            cause: new Error(reply.failure.error),
+            data: { code: reply.failure.code },
+          }),
         );
       else asked?.resolve(reply.result as never);
       if (this.#asked.size === 0) {

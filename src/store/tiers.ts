@@ -158,7 +158,9 @@ export class Tiers {
       this.#setFault(undefined);
     } catch (thrown) {
       if (this.#stopped) return;
-      this.#setFault(toError(thrown).message);
+      // What the keeper met, without the words for somebody who asked to read.
+      const error = toError(thrown);
+      this.#setFault(toError(error.cause ?? error).message);
       this.#retry = this.#side.options.clock.after(RETRY, () => {
         this.#retry = undefined;
       });

@@ -1,22 +1,13 @@
-/** The way back: a value as the registers (or the bit) that a device would hold. Used to serve simulated devices and to write. */
+/**
+ * The way back: a value as the registers (or the bit) that a device would hold. Used to serve simulated devices and to write.
+ * What the type cannot hold is refused and never cut off: a number that is too large, a float that would become infinite.
+ */
 import { SluiceError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
-import { numberToFloat16, scaling } from './decimal.ts';
+import { float16ToNumber, numberToFloat16, scaling } from './decimal.ts';
 import type { ModbusPoint } from './modbus-point.ts';
-import { isBitTable, isScaled, widthOf } from './modbus-point.ts';
+import { INTEGERS, isBitTable, isScaled, sharesRegisters, widthOf } from './modbus-point.ts';
 import { encodeTime } from './modbus-time.ts';
-
-/** Bits and signedness of the integer types. */
-const INTEGERS: Readonly<Record<string, readonly [bits: number, signed: boolean]>> = {
-  int8: [8, true],
-  uint8: [8, false],
-  int16: [16, true],
-  uint16: [16, false],
-  int32: [32, true],
-  uint32: [32, false],
-  int64: [64, true],
-  uint64: [64, false],
-};
 
 function refuse(point: ModbusPoint, value: Value, why: string): never {
   throw new SluiceError('request-invalid', `${point.name}: ${String(value)} cannot be written as ${point.type}: ${why}`);
@@ -24,17 +15,34 @@ function refuse(point: ModbusPoint, value: Value, why: string): never {
 
 /**
  * Registers 0..65535 in the order of the wire (one 0 or 1 for a coil or discrete input).
- * @param current what the registers hold now; a `bit` changes only its own bit of it.
+ * @param current what the registers hold now; of a point that shares them (`sharesRegisters`) only its own part changes.
  * @throws SluiceError `request-invalid` where the value does not fit the type
  */
 export function encodePoint(point: ModbusPoint, value: Value, current: readonly number[] = []): number[] {
   if (isBitTable(point.table)) return [truth(point, value) ? 1 : 0];
-  if (point.bit !== undefined) {
-    const swapped = (current[0] ?? 0) & 0xffff;
-    const word = point.order === 'BA' ? ((swapped & 255) << 8) | (swapped >> 8) : swapped;
-    return arrange(point, wordBytes(truth(point, value) ? word | (1 << point.bit) : word & ~(1 << point.bit)));
-  }
-  return arrange(point, significantFirst(point, value));
+  if (!sharesRegisters(point)) return arrange(point, significantFirst(point, value));
+  const size = widthOf(point) * 16;
+  const [first, count, part] = partOf(point, value);
+  const mask = ((1n << BigInt(count)) - 1n) << BigInt(first);
+  const whole = (wholeOf(point, current, size) & ~mask) | ((part << BigInt(first)) & mask);
+  const bytes = new Uint8Array(size / 8);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number((whole >> BigInt(size - 8 - i * 8)) & 255n);
+  return arrange(point, bytes);
+}
+
+/** Where a point that shares its registers lies in them, and what is to stand there. */
+function partOf(point: ModbusPoint, value: Value): [first: number, count: number, part: bigint] {
+  if (point.bit !== undefined) return [point.bit, 1, truth(point, value) ? 1n : 0n];
+  const [bits, signed] = INTEGERS[point.type] ?? [16, false];
+  const { first, count } = point.bits ?? { first: 0, count: bits };
+  return [first, count, wholeNumber(point, value, count, signed)];
+}
+
+/** What the registers hold now, as one unsigned number. */
+function wholeOf(point: ModbusPoint, current: readonly number[], size: number): bigint {
+  const words = Array.from({ length: size / 16 }, (_, i) => (current[i] ?? 0) & 0xffff);
+  const bytes = Uint8Array.from(words.flatMap((word) => [word >> 8, word & 255]));
+  return arrange(point, bytes).reduce((whole, word) => (whole << 16n) | BigInt(word), 0n);
 }
 
 function truth(point: ModbusPoint, value: Value): boolean {
@@ -51,10 +59,6 @@ function unlabel(point: ModbusPoint, value: Value): Value {
   const raw = Number(found?.[0] ?? (value.trim() === '' ? Number.NaN : value));
   if (Number.isNaN(raw)) refuse(point, value, `it takes one of ${Object.values(point.enum).join(', ')}`);
   return raw;
-}
-
-function wordBytes(word: number): Uint8Array {
-  return Uint8Array.of((word >> 8) & 255, word & 255);
 }
 
 /** Bytes of the value, most significant first; text in reading order. */
@@ -79,46 +83,63 @@ function significantFirst(point: ModbusPoint, value: Value): Uint8Array {
       return bytes;
     case 'float16':
       view.setUint16(0, numberToFloat16(unscale(point, value)));
-      return bytes;
+      return finite(point, value, bytes, float16ToNumber(view.getUint16(0)));
     case 'float32':
       view.setFloat32(0, unscale(point, value));
-      return bytes;
+      return finite(point, value, bytes, view.getFloat32(0));
     case 'float64':
       view.setFloat64(0, unscale(point, value));
-      return bytes;
+      return finite(point, value, bytes, view.getFloat64(0));
     case 'bcd16':
     case 'bcd32': {
       const digits = point.type === 'bcd16' ? 4 : 8;
-      const text = String(Math.round(unscale(point, value))).padStart(digits, '0');
+      const text = String(Math.round(unscale(point, unlabel(point, value)))).padStart(digits, '0');
       if (!/^\d+$/.test(text) || text.length > digits) refuse(point, value, `it takes 0 to ${'9'.repeat(digits)}`);
       for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(text.slice(i * 2, i * 2 + 2), 16);
       return bytes;
     }
-    default:
-      return integerBytes(point, value, bytes, view);
+    default: {
+      const [bits, signed] = INTEGERS[point.type] ?? [16, false];
+      const whole = wholeNumber(point, value, bits, signed);
+      if (bits === 64) view.setBigUint64(0, BigInt.asUintN(64, whole));
+      else if (bits === 32) view.setUint32(0, Number(BigInt.asUintN(32, whole)));
+      else view.setUint16(0, Number(BigInt.asUintN(16, whole)));
+      return bytes;
+    }
   }
 }
 
-function integerBytes(point: ModbusPoint, value: Value, bytes: Uint8Array, view: DataView): Uint8Array {
-  const [bits, signed] = INTEGERS[point.type] ?? [16, false];
+function finite(point: ModbusPoint, value: Value, bytes: Uint8Array, stored: number): Uint8Array {
+  if (!Number.isFinite(stored)) refuse(point, value, 'it is too large');
+  return bytes;
+}
+
+/** The raw number, if `bits` bits can hold it. */
+function wholeNumber(point: ModbusPoint, value: Value, bits: number, signed: boolean): bigint {
   const raw = unlabel(point, value);
-  const whole = typeof raw === 'bigint' && !isScaled(point) ? raw : BigInt(Math.round(unscale(point, raw)));
+  const whole = exactly(point, raw) ?? BigInt(Math.round(unscale(point, raw)));
   const low = signed ? -(2n ** BigInt(bits - 1)) : 0n;
   const high = low + 2n ** BigInt(bits) - 1n;
   if (whole < low || whole > high) refuse(point, value, `raw ${whole} is outside ${low} to ${high}`);
-  if (bits === 64) view.setBigUint64(0, BigInt.asUintN(64, whole));
-  else if (bits === 32) view.setUint32(0, Number(BigInt.asUintN(32, whole)));
-  else view.setUint16(0, Number(BigInt.asUintN(bits, whole)));
-  return bytes;
+  return whole;
+}
+
+/** A whole number that no double may round: int64 and uint64 come as bigints, from JSON as texts. */
+function exactly(point: ModbusPoint, raw: Value): bigint | undefined {
+  if (isScaled(point)) return undefined;
+  if (typeof raw === 'bigint') return raw;
+  return typeof raw === 'string' && /^\s*[+-]?\d{1,30}\s*$/.test(raw) ? BigInt(raw) : undefined;
 }
 
 function unscale(point: ModbusPoint, value: Value): number {
   const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
   if (!Number.isFinite(number)) refuse(point, value, 'it is no number');
-  return isScaled(point) ? scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 32).invert(number) : number;
+  const raw = isScaled(point) ? scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 32).invert(number) : number;
+  if (!Number.isFinite(raw)) refuse(point, value, 'it is too large');
+  return raw;
 }
 
-/** Bytes in the order of the value -> registers in the order of the wire. */
+/** Bytes in the order of the value -> registers in the order of the wire. The same way back: each order undoes itself. */
 function arrange(point: ModbusPoint, bytes: Uint8Array): number[] {
   const order = point.order ?? 'ABCD';
   const swapBytes = order === 'BA' || order === 'BADC' || order === 'DCBA';

@@ -17,8 +17,10 @@ export interface ModbusPoint {
   readonly order?: Order | undefined;
   /** Registers of a string (1..125) or of a datetime (2, 3, 4 or 6). */
   readonly length?: number | undefined;
-  /** 0 is the least significant bit; makes a bool of a register. */
+  /** 0 is the least significant bit; makes a bool of a register of 16 or 32 bits. */
   readonly bit?: number | undefined;
+  /** The number that `count` bits of a register of 16 or 32 bits are, from bit `first` up; signed where the type is. */
+  readonly bits?: { readonly first: number; readonly count: number } | undefined;
   readonly scale?: number | undefined;
   readonly offset?: number | undefined;
   /** UCUM code. */
@@ -82,6 +84,24 @@ export function ordersOf(point: Pick<ModbusPoint, 'table' | 'type' | 'length'>):
   if (isBitTable(point.table)) return [];
   const words = point.type === 'string' || (point.type === 'datetime' && widthOf(point) !== 2) ? 1 : widthOf(point);
   return words === 1 ? ['AB', 'BA'] : ['ABCD', 'CDAB', 'BADC', 'DCBA'];
+}
+
+/** Bits and signedness of the integer types. */
+export const INTEGERS: Readonly<Partial<Record<PointType, readonly [bits: number, signed: boolean]>>> = {
+  int8: [8, true],
+  uint8: [8, false],
+  int16: [16, true],
+  uint16: [16, false],
+  int32: [32, true],
+  uint32: [32, false],
+  int64: [64, true],
+  uint64: [64, false],
+};
+
+/** Whether other points may lie in the same registers, so that writing it needs to know what they hold. */
+export function sharesRegisters(point: ModbusPoint): boolean {
+  if (isBitTable(point.table)) return false;
+  return point.bit !== undefined || point.bits !== undefined || point.type === 'int8' || point.type === 'uint8';
 }
 
 export function isScaled(point: ModbusPoint): boolean {

@@ -1,0 +1,150 @@
+/**
+ * The steps from a raw number to its value: sentinel, scale and offset, range, label. Each is left out where the point does
+ * not ask for it, so that a plain register costs its reader and nothing else.
+ */
+import type { Value } from '../core/point.ts';
+import { reasonCode } from '../core/reasons.ts';
+import type { Grid } from './decimal.ts';
+import { float16ToNumber, scaling, shortest } from './decimal.ts';
+import type { ModbusPoint } from './modbus-point.ts';
+import { isScaled } from './modbus-point.ts';
+import type { Reader } from './modbus-words.ts';
+
+const NOT_A_NUMBER = reasonCode('not-a-number');
+const INVALID = reasonCode('invalid');
+const OUT_OF_RANGE = reasonCode('out-of-range');
+
+/** Where a decoder leaves why its value is not good; GOOD is set before each call. */
+export interface Verdict {
+  reason: number;
+}
+export type Decoder = (bytes: Uint8Array, verdict: Verdict) => Value;
+
+/** Sentinels as the reader of this type would give them: 0x8000 of an int16 is -32768, -1 of a uint16 is 0xFFFF. */
+export function sentinels(point: ModbusPoint, bits: number, signed: boolean): ReadonlySet<bigint> | undefined {
+  if (!point.invalid?.length) return undefined;
+  return new Set(point.invalid.map((raw) => (signed ? BigInt.asIntN(bits, BigInt(raw)) : BigInt.asUintN(bits, BigInt(raw)))));
+}
+
+/** Of a float: a number, or in quotes and hexadecimal the bits of it ('0x7F7FFFFF'). */
+function floatSentinels(point: ModbusPoint, snap: (x: number) => number): ReadonlySet<number> | undefined {
+  if (!point.invalid?.length) return undefined;
+  return new Set(
+    point.invalid.map((raw) => {
+      if (typeof raw === 'number' || !/^0x/i.test(raw)) return snap(Number(raw));
+      const view = new DataView(new ArrayBuffer(8));
+      view.setBigUint64(0, BigInt(raw));
+      if (point.type === 'float16') return float16ToNumber(view.getUint16(6));
+      return point.type === 'float32' ? view.getFloat32(4) : view.getFloat64(0);
+    }),
+  );
+}
+
+/** The last steps of every number: range, and the labels of an enum. */
+function finish(point: ModbusPoint): ((value: number | bigint, verdict: Verdict) => void) | undefined {
+  const { min, max } = point.range ?? {};
+  if (min === undefined && max === undefined) return undefined;
+  const low = min ?? Number.NEGATIVE_INFINITY;
+  const high = max ?? Number.POSITIVE_INFINITY;
+  return (value, verdict) => {
+    if (value < low || value > high) verdict.reason = OUT_OF_RANGE;
+  };
+}
+
+export function integer(point: ModbusPoint, read: Reader<number>, bits: number, signed: boolean): Decoder {
+  if (point.enum) return labelled(point, read, sentinels(point, bits, signed));
+  const set = sentinels(point, bits, signed);
+  const invalid = set && new Set([...set].map(Number));
+  const { apply } = scaling(point.scale ?? 1, point.offset ?? 0, 2 ** bits);
+  const scaled = isScaled(point);
+  const check = finish(point);
+  if (!invalid && !check) return scaled ? (b) => apply(read(b)) : read;
+  return (b, verdict) => {
+    const raw = read(b);
+    if (invalid?.has(raw)) {
+      verdict.reason = INVALID;
+      return 0;
+    }
+    const value = scaled ? apply(raw) : raw;
+    check?.(value, verdict);
+    return value;
+  };
+}
+
+export function integer64(point: ModbusPoint, high: Reader<number>, low: Reader<number>, signed: boolean): Decoder {
+  const invalid = sentinels(point, 64, signed);
+  const check = finish(point);
+  const { apply } = scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 64);
+  const scaled = isScaled(point);
+  return (b, verdict) => {
+    const top = signed ? high(b) : high(b) >>> 0;
+    const raw = (BigInt(top) << 32n) | BigInt(low(b) >>> 0);
+    if (invalid?.has(raw)) {
+      verdict.reason = INVALID;
+      return 0;
+    }
+    const value = scaled ? apply(Number(raw)) : raw;
+    check?.(value, verdict);
+    return value;
+  };
+}
+
+export function bcd(point: ModbusPoint, read: Reader<number>, digits: number): Decoder {
+  const number = (raw: number) => {
+    let value = 0;
+    for (let shift = (digits - 1) * 4; shift >= 0; shift -= 4) {
+      const digit = (raw >>> shift) & 15;
+      if (digit > 9) return Number.NaN;
+      value = value * 10 + digit;
+    }
+    return value;
+  };
+  // A sentinel with letters (0xFFFF) is no number in BCD and is refused below anyway.
+  const digitsOnly = integer({ ...point, type: 'uint32' }, () => current, 32, false);
+  let current = 0;
+  return (b, verdict) => {
+    current = number(read(b));
+    if (!Number.isNaN(current)) return digitsOnly(b, verdict);
+    verdict.reason = INVALID;
+    return 0;
+  };
+}
+
+export function float(point: ModbusPoint, read: Reader<number>, snap?: (x: number) => number): Decoder {
+  const invalid = floatSentinels(point, snap ?? Number);
+  const check = finish(point);
+  const scaled = isScaled(point);
+  const { applyDecimal, apply } = scaling(point.scale ?? 1, point.offset ?? 0, Number.MAX_VALUE);
+  const grid: Grid = { decimals: 1 };
+  return (b, verdict) => {
+    const raw = read(b);
+    if (!Number.isFinite(raw)) {
+      verdict.reason = NOT_A_NUMBER;
+      return 0;
+    }
+    if (invalid?.has(raw)) {
+      verdict.reason = INVALID;
+      return 0;
+    }
+    let value = snap ? shortest(raw, snap, grid) : raw;
+    if (scaled) value = snap ? applyDecimal(value, grid.decimals) : apply(value);
+    check?.(value, verdict);
+    return value;
+  };
+}
+
+/** An enum gives its label; a number without one is told as it is, as an uncertain reading. */
+export function labelled(point: ModbusPoint, read: Reader<number | boolean>, invalid?: ReadonlySet<bigint>): Decoder {
+  if (!point.enum) return read;
+  const labels = new Map(Object.entries(point.enum).map(([raw, label]) => [Number(raw), label]));
+  return (b, verdict) => {
+    const raw = Number(read(b));
+    if (invalid?.has(BigInt(raw))) {
+      verdict.reason = INVALID;
+      return 0;
+    }
+    const label = labels.get(raw);
+    if (label === undefined) verdict.reason = OUT_OF_RANGE;
+    return label ?? String(raw);
+  };
+}

@@ -1,6 +1,6 @@
 /** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
 import type { PointInfo, PointType } from '../core/point.ts';
-import { storageOf } from '../core/point.ts';
+import { POINT_TYPES, storageOf } from '../core/point.ts';
 
 export const TABLES = ['holding', 'input', 'coil', 'discrete'] as const;
 export type Table = (typeof TABLES)[number];
@@ -85,6 +85,9 @@ export function ordersOf(point: Pick<ModbusPoint, 'table' | 'type' | 'length'>):
   const words = point.type === 'string' || (point.type === 'datetime' && widthOf(point) !== 2) ? 1 : widthOf(point);
   return words === 1 ? ['AB', 'BA'] : ['ABCD', 'CDAB', 'BADC', 'DCBA'];
 }
+
+/** Types that a raw number may mark as having no value: of a device all points of such a type may share their marks. */
+export const SENTINEL_TYPES = POINT_TYPES.filter((type) => type !== 'bool' && type !== 'string');
 
 /** Bits and signedness of the integer types. */
 export const INTEGERS: Readonly<Partial<Record<PointType, readonly [bits: number, signed: boolean]>>> = {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { pointsOf } from '../../src/drivers/modbus/check.ts';
 import { modbusRtu, modbusTcp } from '../../src/drivers/modbus/kind.ts';
 
 function faults(points: Record<string, Record<string, unknown>>, settings: Record<string, unknown> = {}, kind = modbusTcp) {
@@ -48,7 +49,16 @@ test('keys that do not go together are told', () => {
     [{ table: 'coil' }, /points\.p\.type: a coil is one bit/],
     [{ table: 'coil', type: 'bool', order: 'AB' }, /points\.p\.order/],
     [{ table: 'coil', type: 'bool', bit: 1 }, /points\.p\.bit/],
-    [{ type: 'float32', bit: 1 }, /bit needs a register of 16 bits/],
+    [{ type: 'float32', bit: 1 }, /bit needs a register of 16 or 32 bits/],
+    [{ bit: 16 }, /uint16 has the bits 0 to 15/],
+    [{ type: 'uint8', bits: { first: 0, count: 2 } }, /bits need a register of 16 or 32 bits/],
+    [{ table: 'coil', type: 'bool', bits: { first: 0, count: 2 } }, /bits need a register .* not a coil/],
+    [{ bits: { first: 14, count: 3 } }, /uint16 has the bits 0 to 15/],
+    [{ type: 'uint32', bits: { first: 1, count: 32 } }, /uint32 has the bits 0 to 31/],
+    [{ bit: 1, bits: { first: 0, count: 2 } }, /write one of them/],
+    [{ type: 'string', length: 2, invalid: [0] }, /a string has no raw number/],
+    [{ type: 'datetime', length: 3, invalid: [0] }, /a datetime has no raw number/],
+    [{ table: 'coil', type: 'bool', invalid: [1] }, /a bool has no raw number/],
     [{ type: 'string' }, /a string needs its length/],
     [{ type: 'datetime', length: 5 }, /2, 3, 4, 6 registers/],
     [{ length: 2 }, /uint16 has its own length/],
@@ -72,6 +82,46 @@ test('keys that do not go together are told', () => {
   );
 });
 
+test('bits and sentinels that make sense are taken', () => {
+  for (const keys of [
+    { bit: 15 },
+    { type: 'uint32', bit: 31, order: 'CDAB', invalid: ['0xFFFFFFFF'] },
+    { bits: { first: 4, count: 3 }, scale: 0.5, range: { max: 3 }, write: { min: 0, max: 3 } },
+    { type: 'int32', bits: { first: 0, count: 32 } },
+    { bits: { first: 4, count: 3 }, enum: { 0: 'off' } },
+    { type: 'datetime', invalid: [0] },
+    { type: 'bool', bit: 3, invalid: [0xffff] },
+    { type: 'float32', invalid: [-99.9, '0x7F7FFFFF'] },
+  ])
+    assert.deepEqual(one(keys), [], JSON.stringify(keys));
+});
+
+test('marks of a device are those of its points by type, where a point has none of its own', () => {
+  const settings = modbusTcp.device.parse({ invalid: { int16: [0x8000], uint16: [0xffff], datetime: [0] } });
+  const at = { table: 'holding', address: 0 };
+  const written = {
+    a: { ...at, type: 'int16' },
+    b: { ...at, type: 'uint16', invalid: [] },
+    c: { ...at, type: 'uint16', bit: 3 },
+    d: { ...at, type: 'string', length: 2 },
+    e: { ...at, type: 'datetime' },
+    f: { ...at, type: 'datetime', length: 3 },
+    g: { table: 'coil', address: 0, type: 'bool' },
+    h: { ...at, type: 'uint32' },
+    i: { ...at, type: 'uint16', invalid: [1] },
+  };
+  const device = { name: 'd', bus: 'b', settings, points: new Map(Object.entries(written)) };
+  const marks = Object.fromEntries(pointsOf(device).map((p) => [p.name, p.invalid]));
+  assert.deepEqual(marks, {
+    ...{ a: [0x8000], b: [], c: [0xffff], d: undefined, e: [0], f: undefined, g: undefined, h: undefined, i: [1] },
+  });
+  assert.deepEqual(faults(written, { invalid: { int16: [0x8000], datetime: [0] } }), []);
+  assert.match(faults({}, { invalid: { int16: [1.5] } }).join(), /invalid\.int16: raw values of whole-number types are whole/);
+  assert.deepEqual(faults({}, { invalid: { float32: [1.5] } }), []);
+  for (const invalid of [{ bool: [1] }, { string: [1] }, { int17: [1] }, { int16: ['low'] }])
+    assert.equal(modbusTcp.device.safeParse({ invalid }).success, false, JSON.stringify(invalid));
+});
+
 test('units: 0 and 255 are for TCP alone', () => {
   assert.deepEqual(faults({}, { unit: 255 }), []);
   assert.deepEqual(faults({}, { unit: 0 }), []);
@@ -90,7 +140,7 @@ test('unknown keys and wild values are refused by the schema', () => {
     [modbusTcp.device, { limits: { maxRegisters: 126 } }],
     [modbusTcp.point, { table: 'holding', address: 65536, type: 'uint16' }],
     [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', offest: 3 }],
-    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', bit: 16 }],
+    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', bit: 32 }],
     [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', enum: { on: 'on' } }],
   ] as const)
     assert.equal(schema.safeParse(bad).success, false, JSON.stringify(bad));

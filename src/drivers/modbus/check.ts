@@ -1,6 +1,6 @@
 /** Rules between the keys of a device and its points, that a schema cannot say. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
-import { DATETIME_LENGTHS, isBitTable, isScaled, ordersOf, widthOf } from '../../codecs/modbus-point.ts';
+import { DATETIME_LENGTHS, isBitTable, isScaled, ordersOf, SENTINEL_TYPES, widthOf } from '../../codecs/modbus-point.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 
@@ -11,12 +11,27 @@ export interface Fault {
 
 /** Points of a device as the codec takes them, in the order written. */
 export function pointsOf(device: ResolvedDevice): ModbusPoint[] {
-  // The config room has parsed each point by the schema of this room.
-  return [...device.points].map(([name, settings]) => ({ name, ...(settings as unknown as PointSettings) }));
+  const marks = (device.settings as unknown as DeviceSettings).invalid ?? {};
+  return [...device.points].map(([name, settings]) => {
+    // The config room has parsed each point by the schema of this room.
+    const point: ModbusPoint = { name, ...(settings as unknown as PointSettings) };
+    const type = SENTINEL_TYPES.find((t) => t === point.type);
+    const invalid = point.invalid ?? (type === undefined || !canBeMarked(point) ? undefined : marks[type]);
+    return invalid === undefined ? point : { ...point, invalid };
+  });
 }
 
 const NO_NUMBER: readonly string[] = ['bool', 'string', 'datetime'];
 const FLOATS: readonly string[] = ['float16', 'float32', 'float64'];
+const WHOLE = 'raw values of whole-number types are whole; write those above 2^53 in quotes';
+const isWhole = (raw: number | string) => typeof raw === 'string' || Number.isSafeInteger(raw);
+
+/** Whether there are raw numbers that can mean "no value": a time has one only where it is one number (Unix seconds). */
+function canBeMarked(point: ModbusPoint): boolean {
+  if (isBitTable(point.table) || point.type === 'string') return false;
+  if (point.type === 'datetime') return widthOf(point) === 2;
+  return point.type !== 'bool' || point.bit !== undefined;
+}
 
 /** @param serial a serial line has no unit 0 (broadcast) and no 255 */
 export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
@@ -26,6 +41,8 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
     faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
   if (unit === 0 && serial)
     faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
+  for (const [type, marks] of Object.entries((device.settings as unknown as DeviceSettings).invalid ?? {}))
+    if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
   for (const point of pointsOf(device)) {
     for (const [key, message] of faultsOf(point, limits.maxRegisters))
       faults.push({ path: ['points', point.name, key], message });
@@ -39,8 +56,14 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
   if (bits && p.type !== 'bool') yield ['type', `a ${p.table} is one bit: its type is bool`];
   if (bits && p.order !== undefined) yield ['order', `a ${p.table} is one bit and has no byte order`];
   if (bits && p.bit !== undefined) yield ['bit', `a ${p.table} is one bit already`];
-  if (p.bit !== undefined && !['bool', 'int16', 'uint16'].includes(p.type))
-    yield ['bit', `bit needs a register of 16 bits (type uint16), not ${p.type}`];
+  const size = widthOf(p) * 16;
+  if (p.bit !== undefined && !['bool', 'int16', 'uint16', 'int32', 'uint32'].includes(p.type))
+    yield ['bit', `bit needs a register of 16 or 32 bits (type uint16 or uint32), not ${p.type}`];
+  else if (p.bit !== undefined && !bits && p.bit >= size) yield ['bit', `${p.type} has the bits 0 to ${size - 1}`];
+  if (p.bits && p.bit !== undefined) yield ['bits', 'bit is one bit, bits are several: write one of them'];
+  if (p.bits && (bits || !['int16', 'uint16', 'int32', 'uint32'].includes(p.type)))
+    yield ['bits', `bits need a register of 16 or 32 bits (type uint16 or uint32), not ${bits ? `a ${p.table}` : p.type}`];
+  else if (p.bits && p.bits.first + p.bits.count > size) yield ['bits', `${p.type} has the bits 0 to ${size - 1}`];
 
   if (p.type === 'string' && p.length === undefined)
     yield ['length', 'a string needs its length in registers (two characters each)'];
@@ -59,9 +82,8 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
   if (p.scale === 0) yield ['scale', 'a scale of 0 makes every value the same'];
   if (!numeric && isScaled(p)) yield [p.scale === undefined ? 'offset' : 'scale', 'only numbers have scale and offset'];
   if (!numeric && p.range) yield ['range', 'only numbers have a range'];
-  if (!numeric && p.invalid?.length) yield ['invalid', 'only numbers have invalid raw values'];
-  if (numeric && !FLOATS.includes(p.type) && p.invalid?.some((raw) => typeof raw === 'number' && !Number.isSafeInteger(raw)))
-    yield ['invalid', 'raw values of whole-number types are whole; write those above 2^53 in quotes'];
+  if (p.invalid?.length && !canBeMarked(p)) yield ['invalid', `a ${p.type} has no raw number that could be invalid`];
+  else if (!FLOATS.includes(p.type) && p.invalid?.some((raw) => !isWhole(raw))) yield ['invalid', WHOLE];
   if (p.range?.min !== undefined && p.range.max !== undefined && p.range.min > p.range.max) yield ['range', 'min is above max'];
   if (p.enum && (p.type === 'string' || p.type === 'datetime' || FLOATS.includes(p.type) || /64$/.test(p.type)))
     yield ['enum', `labels need whole numbers of up to 32 bits, not ${p.type}`];

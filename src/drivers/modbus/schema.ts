@@ -1,6 +1,6 @@
 /** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
 import { z } from 'zod';
-import { ORDERS, TABLES } from '../../codecs/modbus-point.ts';
+import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { duration } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 
@@ -63,6 +63,13 @@ export const rtuOverTcpBus = z.strictObject({
 
 export const lineHints = z.strictObject(line).partial();
 
+const bounds = z.strictObject({
+  min: z.number().optional().describe('Smallest value'),
+  max: z.number().optional().describe('Largest value'),
+});
+const rawNumber = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-fA-F]+)$/, 'a raw number: 32768, -1, 0x8000')]);
+const sentinels = () => z.array(rawNumber).max(32);
+
 export const device = z.strictObject({
   unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
   interval: duration({ min: 10, max: 86_400_000 }).prefault('10s').describe('How often the device is read'),
@@ -91,13 +98,13 @@ export const device = z.strictObject({
     })
     .prefault({})
     .describe('What the device can answer at once'),
+  invalid: z
+    .partialRecord(z.enum(SENTINEL_TYPES), sentinels())
+    .optional()
+    .describe(
+      'For each type the raw numbers by which the device says that it has no value, {int16: [0x8000], uint16: [0xFFFF]}; `invalid` of a point takes their place',
+    ),
 });
-
-const bounds = z.strictObject({
-  min: z.number().optional().describe('Smallest value'),
-  max: z.number().optional().describe('Largest value'),
-});
-const integer = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-fA-F]+)$/, 'a raw number: 32768, -1, 0x8000')]);
 
 export const point = z.strictObject({
   table: z.enum(TABLES).describe('Where the point lies: holding (function 3), input (4), coil (1), discrete (2)'),
@@ -114,7 +121,19 @@ export const point = z.strictObject({
     .max(125)
     .optional()
     .describe('Registers of a string (any) or a datetime (2 Unix seconds, 3 packed bytes, 4 IEC, 6 one each)'),
-  bit: z.int().min(0).max(15).optional().describe('Makes a bool of one bit of a register; 0 is the least significant'),
+  bit: z
+    .int()
+    .min(0)
+    .max(31)
+    .optional()
+    .describe('Makes a bool of one bit of a register (of two with uint32); 0 is the least significant'),
+  bits: z
+    .strictObject({
+      first: z.int().min(0).max(31).describe('The lowest of its bits; 0 is the least significant of the register'),
+      count: z.int().min(1).max(32).describe('How many bits it has'),
+    })
+    .optional()
+    .describe('A number from some bits of a register (uint16, uint32; signed with int16, int32)'),
   scale: z.number().optional().describe('value = raw × scale + offset'),
   offset: z.number().optional().describe('value = raw × scale + offset'),
   unit: z.string().min(1).max(32).optional().describe('UCUM code: Cel, %, kW.h, V'),
@@ -122,7 +141,11 @@ export const point = z.strictObject({
     .record(z.string().regex(/^-?\d+$/, 'a raw number'), z.string().min(1).max(64))
     .optional()
     .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is told as text, uncertain'),
-  invalid: z.array(integer).max(32).optional().describe('Raw numbers by which the device says that it has no value'),
+  invalid: sentinels()
+    .optional()
+    .describe(
+      'Raw numbers by which the device says that it has no value; of a float also its bits, in quotes: "0x7F7FFFFF". With bit and bits the whole register is compared',
+    ),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
   write: bounds
     .extend({

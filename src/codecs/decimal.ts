@@ -65,6 +65,12 @@ function shortestByText(value: number, snap: (x: number) => number, grid: Grid):
   return value;
 }
 
+/** value × 10^exponent, as moving the point does it: 1.1 and 1 give 11 and not 11.000000000000002. */
+export function movePoint(value: number, exponent: number): number {
+  const [mantissa = '', power = '0'] = value.toExponential().split('e');
+  return Number(`${mantissa}e${Number(power) + exponent}`);
+}
+
 export interface Scaling {
   /** Of a whole raw number. */
   apply(raw: number): number;

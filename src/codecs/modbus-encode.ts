@@ -4,7 +4,7 @@
  */
 import { SluiceError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
-import { float16ToNumber, numberToFloat16, scaling } from './decimal.ts';
+import { float16ToNumber, movePoint, numberToFloat16, scaling } from './decimal.ts';
 import type { ModbusPoint } from './modbus-point.ts';
 import { INTEGERS, isBitTable, isScaled, sharesRegisters, widthOf } from './modbus-point.ts';
 import { encodeTime } from './modbus-time.ts';
@@ -16,9 +16,11 @@ function refuse(point: ModbusPoint, value: Value, why: string): never {
 /**
  * Registers 0..65535 in the order of the wire (one 0 or 1 for a coil or discrete input).
  * @param current what the registers hold now; of a point that shares them (`sharesRegisters`) only its own part changes.
+ * @param factor the power of ten that `scaleFactor` of the point is now
  * @throws SluiceError `request-invalid` where the value does not fit the type
  */
-export function encodePoint(point: ModbusPoint, value: Value, current: readonly number[] = []): number[] {
+export function encodePoint(from: ModbusPoint, value: Value, current: readonly number[] = [], factor?: number): number[] {
+  const point = factor === undefined ? from : withFactor(from, factor);
   if (isBitTable(point.table)) return [truth(point, value) ? 1 : 0];
   if (!sharesRegisters(point)) return arrange(point, significantFirst(point, value));
   const size = widthOf(point) * 16;
@@ -28,6 +30,11 @@ export function encodePoint(point: ModbusPoint, value: Value, current: readonly 
   const bytes = new Uint8Array(size / 8);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Number((whole >> BigInt(size - 8 - i * 8)) & 255n);
   return arrange(point, bytes);
+}
+
+function withFactor(point: ModbusPoint, factor: number): ModbusPoint {
+  if (point.scaleFactor === undefined) return point;
+  return { ...point, scaleFactor: undefined, scale: movePoint(point.scale ?? 1, factor) };
 }
 
 /** Where a point that shares its registers lies in them, and what is to stand there. */
@@ -134,6 +141,8 @@ function exactly(point: ModbusPoint, raw: Value): bigint | undefined {
 function unscale(point: ModbusPoint, value: Value): number {
   const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
   if (!Number.isFinite(number)) refuse(point, value, 'it is no number');
+  if (point.scaleFactor !== undefined)
+    refuse(point, value, `its scale factor ${point.scaleFactor} is not known; the device has to be read first`);
   const raw = isScaled(point) ? scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 32).invert(number) : number;
   if (!Number.isFinite(raw)) refuse(point, value, 'it is too large');
   return raw;

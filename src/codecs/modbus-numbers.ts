@@ -3,9 +3,10 @@
  * not ask for it, so that a plain register costs its reader and nothing else.
  */
 import type { Value } from '../core/point.ts';
-import { reasonCode } from '../core/reasons.ts';
-import type { Grid } from './decimal.ts';
-import { float16ToNumber, scaling, shortest } from './decimal.ts';
+import { GOOD, reasonCode } from '../core/reasons.ts';
+import type { Grid, Scaling } from './decimal.ts';
+import { float16ToNumber, movePoint, scaling, shortest } from './decimal.ts';
+import type { DeviceMemory } from './modbus-memory.ts';
 import type { ModbusPoint } from './modbus-point.ts';
 import { isScaled } from './modbus-point.ts';
 import type { Reader } from './modbus-words.ts';
@@ -47,35 +48,69 @@ function finish(point: ModbusPoint): ((value: number | bigint, verdict: Verdict)
   const low = min ?? Number.NEGATIVE_INFINITY;
   const high = max ?? Number.POSITIVE_INFINITY;
   return (value, verdict) => {
-    if (value < low || value > high) verdict.reason = OUT_OF_RANGE;
+    if ((value < low || value > high) && verdict.reason === GOOD) verdict.reason = OUT_OF_RANGE;
   };
 }
 
-export function integer(point: ModbusPoint, read: Reader<number>, bits: number, signed: boolean): Decoder {
-  if (point.enum) return labelled(point, read, sentinels(point, bits, signed));
+type Step = (raw: number, verdict: Verdict, decimals?: number) => number;
+
+/**
+ * Scale and offset; undefined where a point has none. A scale factor that is not known makes the reading bad.
+ * @param largest magnitude of a raw number
+ */
+function scalingStep(point: ModbusPoint, largest: number, memory: DeviceMemory): Step | undefined {
+  if (!isScaled(point)) return undefined;
+  const { scale = 1, offset = 0, scaleFactor } = point;
+  if (scaleFactor === undefined) {
+    const { apply, applyDecimal } = scaling(scale, offset, largest);
+    return (raw, _, decimals) => (decimals === undefined ? apply(raw) : applyDecimal(raw, decimals));
+  }
+  /** One for each power of ten that was met: at most 2 × LARGEST_FACTOR + 1. */
+  const met = new Map<number, Scaling>();
+  return (raw, verdict, decimals) => {
+    const factor = memory.factor(scaleFactor);
+    if (factor === undefined) {
+      verdict.reason = INVALID;
+      return 0;
+    }
+    let now = met.get(factor);
+    if (now === undefined) {
+      now = scaling(movePoint(scale, factor), offset, largest);
+      met.set(factor, now);
+    }
+    return decimals === undefined ? now.apply(raw) : now.applyDecimal(raw, decimals);
+  };
+}
+
+export function integer(point: ModbusPoint, read: Reader<number>, bits: number, signed: boolean, memory: DeviceMemory): Decoder {
   const set = sentinels(point, bits, signed);
+  if (point.enum) return labelled(point, read, set);
   const invalid = set && new Set([...set].map(Number));
-  const { apply } = scaling(point.scale ?? 1, point.offset ?? 0, 2 ** bits);
-  const scaled = isScaled(point);
+  const step = scalingStep(point, 2 ** bits, memory);
   const check = finish(point);
-  if (!invalid && !check) return scaled ? (b) => apply(read(b)) : read;
+  if (!invalid && !check) return step ? (b, verdict) => step(read(b), verdict) : read;
   return (b, verdict) => {
     const raw = read(b);
     if (invalid?.has(raw)) {
       verdict.reason = INVALID;
       return 0;
     }
-    const value = scaled ? apply(raw) : raw;
+    const value = step ? step(raw, verdict) : raw;
     check?.(value, verdict);
     return value;
   };
 }
 
-export function integer64(point: ModbusPoint, high: Reader<number>, low: Reader<number>, signed: boolean): Decoder {
+export function integer64(
+  point: ModbusPoint,
+  high: Reader<number>,
+  low: Reader<number>,
+  signed: boolean,
+  memory: DeviceMemory,
+): Decoder {
   const invalid = sentinels(point, 64, signed);
   const check = finish(point);
-  const { apply } = scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 64);
-  const scaled = isScaled(point);
+  const step = scalingStep(point, 2 ** 64, memory);
   return (b, verdict) => {
     const top = signed ? high(b) : high(b) >>> 0;
     const raw = (BigInt(top) << 32n) | BigInt(low(b) >>> 0);
@@ -83,13 +118,13 @@ export function integer64(point: ModbusPoint, high: Reader<number>, low: Reader<
       verdict.reason = INVALID;
       return 0;
     }
-    const value = scaled ? apply(Number(raw)) : raw;
+    const value = step ? step(Number(raw), verdict) : raw;
     check?.(value, verdict);
     return value;
   };
 }
 
-export function bcd(point: ModbusPoint, read: Reader<number>, digits: number): Decoder {
+export function bcd(point: ModbusPoint, read: Reader<number>, digits: number, memory: DeviceMemory): Decoder {
   const number = (raw: number) => {
     let value = 0;
     for (let shift = (digits - 1) * 4; shift >= 0; shift -= 4) {
@@ -100,7 +135,7 @@ export function bcd(point: ModbusPoint, read: Reader<number>, digits: number): D
     return value;
   };
   // A sentinel with letters (0xFFFF) is no number in BCD and is refused below anyway.
-  const digitsOnly = integer({ ...point, type: 'uint32' }, () => current, 32, false);
+  const digitsOnly = integer({ ...point, type: 'uint32' }, () => current, 32, false, memory);
   let current = 0;
   return (b, verdict) => {
     current = number(read(b));
@@ -110,11 +145,11 @@ export function bcd(point: ModbusPoint, read: Reader<number>, digits: number): D
   };
 }
 
-export function float(point: ModbusPoint, read: Reader<number>, snap?: (x: number) => number): Decoder {
+/** @param snap rounds a double to the narrower format; without it the double is told as it is */
+export function float(point: ModbusPoint, read: Reader<number>, memory: DeviceMemory, snap?: (x: number) => number): Decoder {
   const invalid = floatSentinels(point, snap ?? Number);
   const check = finish(point);
-  const scaled = isScaled(point);
-  const { applyDecimal, apply } = scaling(point.scale ?? 1, point.offset ?? 0, Number.MAX_VALUE);
+  const step = scalingStep(point, Number.MAX_VALUE, memory);
   const grid: Grid = { decimals: 1 };
   return (b, verdict) => {
     const raw = read(b);
@@ -127,7 +162,7 @@ export function float(point: ModbusPoint, read: Reader<number>, snap?: (x: numbe
       return 0;
     }
     let value = snap ? shortest(raw, snap, grid) : raw;
-    if (scaled) value = snap ? applyDecimal(value, grid.decimals) : apply(value);
+    if (step) value = step(value, verdict, snap ? grid.decimals : undefined);
     check?.(value, verdict);
     return value;
   };

@@ -23,6 +23,8 @@ export interface ModbusPoint {
   readonly bits?: { readonly first: number; readonly count: number } | undefined;
   readonly scale?: number | undefined;
   readonly offset?: number | undefined;
+  /** Another point of the device, an int16: the value is multiplied by ten to the power of it. */
+  readonly scaleFactor?: string | undefined;
   /** UCUM code. */
   readonly unit?: string | undefined;
   /** Raw number -> label. */
@@ -108,7 +110,7 @@ export function sharesRegisters(point: ModbusPoint): boolean {
 }
 
 export function isScaled(point: ModbusPoint): boolean {
-  return (point.scale ?? 1) !== 1 || (point.offset ?? 0) !== 0;
+  return (point.scale ?? 1) !== 1 || (point.offset ?? 0) !== 0 || point.scaleFactor !== undefined;
 }
 
 /**

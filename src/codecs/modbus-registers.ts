@@ -5,11 +5,13 @@
  *   sample and its values, nothing else.
  * - The payload is what follows the byte count of a reply; its length was checked against the request by the driver.
  * - Raw sentinels (`invalid`) are compared before scale and offset, `range` after them.
+ * - A scale factor in the same reply is learnt before the values that it scales; one in another reply is the last that came.
  * - A number is told as the instrument would show it: see decimal.ts.
  */
 import type { Sample, Shape, Value } from '../core/point.ts';
 import { GOOD, reasonCode } from '../core/reasons.ts';
 import { float16ToNumber, snapToFloat16 } from './decimal.ts';
+import { DeviceMemory } from './modbus-memory.ts';
 import { bcd, type Decoder, float, integer, integer64, labelled, sentinels, type Verdict } from './modbus-numbers.ts';
 import type { ModbusPoint } from './modbus-point.ts';
 import { INTEGERS, isBitTable, widthOf } from './modbus-point.ts';
@@ -21,16 +23,24 @@ const INVALID = reasonCode('invalid');
 /**
  * @param start the address that the first register (or bit) of the payload has
  * @param points in the order of `shape.points`
+ * @param memory what this request shares with others of its device
  */
 export function compileRequest(
   shape: Shape,
   points: readonly ModbusPoint[],
   start: number,
+  memory = new DeviceMemory(points),
 ): (payload: Uint8Array, at: number) => Sample {
-  const decoders = points.map((point) => compilePoint(point, point.address - start));
+  const decoders = points.map((point) => compilePoint(point, point.address - start, memory));
   const n = decoders.length;
   const verdict: Verdict = { reason: GOOD };
+  const factors = points.flatMap(({ name }, i) => (memory.isFactor(name) ? [{ name, decode: decoders[i] as Decoder }] : []));
   return (payload, at) => {
+    for (const { name, decode } of factors) {
+      verdict.reason = GOOD;
+      const factor = decode(payload, verdict);
+      memory.learn(name, verdict.reason === GOOD ? Number(factor) : undefined);
+    }
     const values = new Array<Value>(n);
     let reasons: Uint8Array | null = null;
     for (let i = 0; i < n; i++) {
@@ -57,45 +67,45 @@ function positions(point: ModbusPoint, offset: number): number[] {
   });
 }
 
-function compilePoint(point: ModbusPoint, offset: number): Decoder {
+function compilePoint(point: ModbusPoint, offset: number, memory: DeviceMemory): Decoder {
   if (isBitTable(point.table)) {
     const byte = offset >> 3;
     const mask = 1 << (offset & 7);
     return labelled(point, (b) => ((b[byte] as number) & mask) !== 0);
   }
   const at = positions(point, offset);
-  if (point.bit !== undefined || point.bits !== undefined) return partOfRegister(point, at);
+  if (point.bit !== undefined || point.bits !== undefined) return partOfRegister(point, at, memory);
   const word = word16(at);
   switch (point.type) {
     case 'bool':
       return labelled(point, (b) => word(b) !== 0);
     case 'uint8':
-      return integer(point, (b) => word(b) & 0xff, 8, false);
+      return integer(point, (b) => word(b) & 0xff, 8, false, memory);
     case 'int8':
-      return integer(point, (b) => (word(b) << 24) >> 24, 8, true);
+      return integer(point, (b) => (word(b) << 24) >> 24, 8, true, memory);
     case 'uint16':
-      return integer(point, word, 16, false);
+      return integer(point, word, 16, false, memory);
     case 'int16':
-      return integer(point, (b) => (word(b) << 16) >> 16, 16, true);
+      return integer(point, (b) => (word(b) << 16) >> 16, 16, true, memory);
     case 'uint32': {
       const signed = word32(at);
-      return integer(point, (b) => signed(b) >>> 0, 32, false);
+      return integer(point, (b) => signed(b) >>> 0, 32, false, memory);
     }
     case 'int32':
-      return integer(point, word32(at), 32, true);
+      return integer(point, word32(at), 32, true, memory);
     case 'uint64':
     case 'int64':
-      return integer64(point, word32(at), word32(at.slice(4)), point.type === 'int64');
+      return integer64(point, word32(at), word32(at.slice(4)), point.type === 'int64', memory);
     case 'bcd16':
-      return bcd(point, word, 4);
+      return bcd(point, word, 4, memory);
     case 'bcd32':
-      return bcd(point, word32(at), 8);
+      return bcd(point, word32(at), 8, memory);
     case 'float16':
-      return float(point, (b) => float16ToNumber(word(b)), snapToFloat16);
+      return float(point, (b) => float16ToNumber(word(b)), memory, snapToFloat16);
     case 'float32':
-      return float(point, floatFrom(word32(at)), Math.fround);
+      return float(point, floatFrom(word32(at)), memory, Math.fround);
     case 'float64':
-      return float(point, floatFrom(word32(at), word32(at.slice(4))));
+      return float(point, floatFrom(word32(at), word32(at.slice(4))), memory);
     case 'string':
       return (b) => text(b, at);
     case 'datetime':
@@ -104,7 +114,7 @@ function compilePoint(point: ModbusPoint, offset: number): Decoder {
 }
 
 /** `bit` and `bits`; `invalid` is what the whole register holds. */
-function partOfRegister(point: ModbusPoint, at: readonly number[]): Decoder {
+function partOfRegister(point: ModbusPoint, at: readonly number[], memory: DeviceMemory): Decoder {
   const size = at.length * 8;
   const whole = size === 16 ? word16(at) : word32(at);
   const signed = INTEGERS[point.type]?.[1] ?? false;
@@ -114,8 +124,8 @@ function partOfRegister(point: ModbusPoint, at: readonly number[]): Decoder {
     point.bit !== undefined
       ? labelled(point, (b) => ((whole(b) >>> first) & 1) !== 0)
       : signed
-        ? integer({ ...point, invalid: undefined }, (b) => (whole(b) << up) >> down, count, true)
-        : integer({ ...point, invalid: undefined }, (b) => (whole(b) << up) >>> down, count, false);
+        ? integer({ ...point, invalid: undefined }, (b) => (whole(b) << up) >> down, count, true, memory)
+        : integer({ ...point, invalid: undefined }, (b) => (whole(b) << up) >>> down, count, false, memory);
   const invalid = sentinels(point, size, false);
   if (!invalid) return decode;
   return (b, verdict) => {

@@ -131,6 +131,8 @@ export function storageOfPoint(settings: Section): Storage | undefined {
   if (settings.enum !== undefined) return 'string';
   if (settings.bit !== undefined) return 'boolean';
   const scaled =
-    (settings.scale !== undefined && settings.scale !== 1) || (settings.offset !== undefined && settings.offset !== 0);
+    (settings.scale !== undefined && settings.scale !== 1) ||
+    (settings.offset !== undefined && settings.offset !== 0) ||
+    settings.scaleFactor !== undefined;
   return storageOf(type, scaled);
 }

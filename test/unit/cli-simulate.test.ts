@@ -5,10 +5,14 @@ import { nodeRefusal } from '../../src/cli/require-node.ts';
 import { FaultBoard } from '../../src/cli/simulate/faults.ts';
 import { ModbusDevice } from '../../src/cli/simulate/modbus-device.ts';
 import { plausibleValue } from '../../src/cli/simulate/plausible.ts';
+import { Simulation } from '../../src/cli/simulate/simulation.ts';
 import { encodePoint } from '../../src/codecs/modbus-encode.ts';
 import type { ModbusPoint } from '../../src/codecs/modbus-point.ts';
-import type { ResolvedDevice } from '../../src/config/kinds.ts';
+import { pointInfo } from '../../src/codecs/modbus-point.ts';
+import { compileRequest } from '../../src/codecs/modbus-registers.ts';
+import type { GatewayConfig, ResolvedDevice } from '../../src/config/kinds.ts';
 import { POINT_TYPES } from '../../src/core/point.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
 
 const board = () =>
   new FaultBoard({
@@ -61,6 +65,41 @@ test('every value fits the registers of its point, whatever type, scale and unit
       assert.ok(encodePoint(point, plausibleValue(point, 'd', 'p', seed, seconds, 1_795_000_000_000)).length > 0);
     }),
   );
+});
+
+test('a bit field and a scaled register of a simulated device read back as what it shows', () => {
+  const points = {
+    power: { table: 'holding', address: 0, type: 'int16', scaleFactor: 'power-sf', unit: 'W' },
+    'power-sf': { table: 'holding', address: 1, type: 'int16' },
+    mode: { table: 'holding', address: 2, type: 'uint32', bits: { first: 20, count: 5 } },
+    fault: { table: 'holding', address: 2, type: 'uint32', bit: 31 },
+    low: { table: 'holding', address: 4, type: 'uint8' },
+    high: { table: 'holding', address: 4, type: 'uint8', order: 'BA' },
+  };
+  const device: ResolvedDevice = { name: 'd', bus: 'b', settings: { unit: 1 }, points: new Map(Object.entries(points)) };
+  const config = {
+    buses: new Map([['b', { name: 'b', protocol: 'modbus-tcp', settings: {} }]]),
+    devices: new Map([['d', device]]),
+  } as unknown as GatewayConfig;
+  const clock = new ManualClock();
+  const simulation = new Simulation(config, { clock });
+  const modbus = Object.entries(points).map(([name, keys]) => ({ ...(keys as Omit<ModbusPoint, 'name'>), name }));
+  const decode = compileRequest({ device: 'd', points: modbus.map(pointInfo) }, modbus, 0);
+  const look = () => {
+    const reply = new ModbusDevice(device, (d, p) => simulation.value(d, p)).answer(Uint8Array.of(3, 0, 0, 0, 5));
+    const sample = decode(reply.subarray(2), 0);
+    assert.equal(sample.reasons, null);
+    return Object.fromEntries(modbus.map(({ name }, i) => [name, sample.values[i]]));
+  };
+  assert.equal(look()['power-sf'], -1);
+  assert.ok(Number(look().power) > 400 && Number(look().power) < 1400, `${look().power}`);
+  for (const [name, value] of Object.entries({ power: 12.5, mode: 21, fault: true, low: 7, high: 200 }))
+    simulation.set('d', name, value);
+  assert.deepEqual(look(), { power: 12.5, 'power-sf': -1, mode: 21, fault: true, low: 7, high: 200 });
+  simulation.set('d', 'power-sf', 1);
+  simulation.set('d', 'power', 1250);
+  assert.deepEqual(look(), { power: 1250, 'power-sf': 1, mode: 21, fault: true, low: 7, high: 200 });
+  assert.throws(() => simulation.set('d', 'mode', 32), /outside 0 to 31/);
 });
 
 test('faults are set and taken back, and wrong ones are refused with what is possible', () => {

@@ -122,6 +122,18 @@ test('marks of a device are those of its points by type, where a point has none 
     assert.equal(modbusTcp.device.safeParse({ invalid }).success, false, JSON.stringify(invalid));
 });
 
+test('a scale factor is another point of the device, a plain int16', () => {
+  const at = { table: 'holding', address: 0 };
+  const sf = { ...at, type: 'int16' };
+  const value = { ...at, address: 1, type: 'uint16', scaleFactor: 'sf' };
+  assert.deepEqual(faults({ value, sf }), []);
+  assert.match(faults({ value, sg: sf }).join(), /points\.value\.scaleFactor: the device has no point sf; did you mean "sg"\?/);
+  for (const wrong of [{ type: 'uint16' }, { scale: 0.1 }, { enum: { 0: 'one' } }, { bit: 1 }, { bits: { first: 0, count: 4 } }])
+    assert.match(faults({ value, sf: { ...sf, ...wrong } }).join(), /sf has to be a plain int16/, JSON.stringify(wrong));
+  assert.match(faults({ value: { ...value, bit: 2 }, sf }).join(), /only numbers have scaleFactor/);
+  assert.match(faults({ value: { ...value, enum: { 0: 'off' } }, sf }).join(), /labels stand for raw numbers/);
+});
+
 test('units: 0 and 255 are for TCP alone', () => {
   assert.deepEqual(faults({}, { unit: 255 }), []);
   assert.deepEqual(faults({}, { unit: 0 }), []);

@@ -77,7 +77,9 @@ export class ModbusDevice {
       const width = widthOf(point);
       if (point.table !== table || at + width <= 0 || at >= count) continue;
       // A bit keeps what the other bits of its register are.
-      const encoded = encodePoint(point, this.#valueNow(this.name, point.name), [words[at] ?? 0]);
+      const current = Array.from({ length: width }, (_, i) => words[at + i] ?? 0);
+      const factor = point.scaleFactor === undefined ? undefined : Number(this.#valueNow(this.name, point.scaleFactor));
+      const encoded = encodePoint(point, this.#valueNow(this.name, point.name), current, factor);
       for (const [i, word] of encoded.entries()) if (at + i >= 0 && at + i < count) words[at + i] = word;
     }
     return words;

@@ -12,6 +12,7 @@ export interface PointLook {
   readonly enum?: Readonly<Record<string, string>> | undefined;
   readonly table?: unknown;
   readonly bit?: number | undefined;
+  readonly bits?: { readonly count: number } | undefined;
 }
 
 /** Middle and half of the swing, in the unit (UCUM). */
@@ -111,11 +112,16 @@ function wave(look: PointLook, name: string, own: number, seconds: number): numb
   return middle + swing * (0.85 * slow + 0.15 * quick);
 }
 
+function rawBounds({ type, bits }: PointLook): readonly [number, number] | undefined {
+  if (bits === undefined) return RAW[type];
+  return type.startsWith('u') ? [0, 2 ** bits.count - 1] : [-(2 ** (bits.count - 1)), 2 ** (bits.count - 1) - 1];
+}
+
 /** Inside the plausible range and inside what the type can hold, with as many digits as an instrument would show. */
 function fit(look: PointLook, value: number): number {
   let low = look.range?.min ?? Number.NEGATIVE_INFINITY;
   let high = look.range?.max ?? Number.POSITIVE_INFINITY;
-  const raw = RAW[look.type];
+  const raw = rawBounds(look);
   if (raw !== undefined) {
     const ends = raw.map((end) => end * (look.scale ?? 1) + (look.offset ?? 0));
     low = Math.max(low, Math.min(...ends));

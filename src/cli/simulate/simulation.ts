@@ -3,6 +3,7 @@
  * - Values are a pure function of seed, name and time, until `set` holds one.
  * - Nothing listens beyond the given host; a serial bus is served only where it was told how.
  */
+import { movePoint } from '../../codecs/decimal.ts';
 import { encodePoint } from '../../codecs/modbus-encode.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
@@ -33,6 +34,9 @@ export interface SimulationOptions {
   /** Bus name -> port that exists. */
   readonly ports?: ReadonlyMap<string, string>;
 }
+
+/** What a scale factor of a simulated device is: one decimal. */
+const FACTOR = -1;
 
 /** What the simulation does with one bus. */
 export interface ServedBus {
@@ -104,7 +108,10 @@ export class Simulation {
     const settings = this.#config.devices.get(device)?.points.get(point);
     if (settings === undefined) throw new SluiceError('not-found', `there is no point ${device}.${point}`);
     const isModbus = this.#config.buses.get(this.#config.devices.get(device)?.bus ?? '')?.protocol !== 'serial';
-    if (value !== undefined && isModbus) encodePoint({ ...(settings as Omit<ModbusPoint, 'name'>), name: point }, value);
+    if (value !== undefined && isModbus) {
+      const modbus = { ...(settings as Omit<ModbusPoint, 'name'>), name: point };
+      encodePoint(modbus, value, [], this.#factorOf(device, modbus));
+    }
     if (value === undefined) this.#held.delete(`${device}.${point}`);
     else this.#held.set(`${device}.${point}`, value);
   }
@@ -113,10 +120,19 @@ export class Simulation {
   value(device: string, point: string): Value {
     const held = this.#held.get(`${device}.${point}`);
     if (held !== undefined) return held;
-    const look = this.#config.devices.get(device)?.points.get(point) as PointLook | undefined;
+    const points = this.#config.devices.get(device)?.points;
+    const look = points?.get(point) as (PointLook & Pick<ModbusPoint, 'scaleFactor'>) | undefined;
     if (look === undefined) throw new SluiceError('not-found', `there is no point ${device}.${point}`);
+    if (points?.values().some((other) => other.scaleFactor === point)) return FACTOR;
+    const scale = movePoint(look.scale ?? 1, this.#factorOf(device, look) ?? 0);
     const { clock } = this.#options;
-    return plausibleValue(look, device, point, this.#seed, (clock.monotonic() - this.#began) / 1000, clock.wall());
+    const seconds = (clock.monotonic() - this.#began) / 1000;
+    return plausibleValue({ ...look, scale }, device, point, this.#seed, seconds, clock.wall());
+  }
+
+  /** The power of ten that the scale factor of a point is now. */
+  #factorOf(device: string, { scaleFactor }: Pick<ModbusPoint, 'scaleFactor'>): number | undefined {
+    return scaleFactor === undefined ? undefined : Number(this.value(device, scaleFactor));
   }
 
   async #startBus(bus: ResolvedBus): Promise<void> {

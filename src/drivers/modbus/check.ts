@@ -2,6 +2,7 @@
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import { DATETIME_LENGTHS, isBitTable, isScaled, ordersOf, SENTINEL_TYPES, widthOf } from '../../codecs/modbus-point.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
+import { hint } from '../../config/suggest.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 
 export interface Fault {
@@ -43,11 +44,21 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
     faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
   for (const [type, marks] of Object.entries((device.settings as unknown as DeviceSettings).invalid ?? {}))
     if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
-  for (const point of pointsOf(device)) {
-    for (const [key, message] of faultsOf(point, limits.maxRegisters))
+  const points = pointsOf(device);
+  for (const point of points) {
+    for (const [key, message] of [...faultsOf(point, limits.maxRegisters), ...factorFaults(point, points)])
       faults.push({ path: ['points', point.name, key], message });
   }
   return faults;
+}
+
+function* factorFaults(p: ModbusPoint, points: readonly ModbusPoint[]): Generator<[key: keyof ModbusPoint, message: string]> {
+  if (p.scaleFactor === undefined) return;
+  const factor = points.find((point) => point.name === p.scaleFactor);
+  const names = points.filter((point) => point.type === 'int16' && point !== p).map((point) => point.name);
+  if (factor === undefined) yield ['scaleFactor', `the device has no point ${p.scaleFactor}${hint(p.scaleFactor, names, 8)}`];
+  else if (factor.type !== 'int16' || isScaled(factor) || factor.enum || factor.bits || factor.bit !== undefined)
+    yield ['scaleFactor', `${factor.name} has to be a plain int16, without scale, offset, enum and bits`];
 }
 
 function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof ModbusPoint, message: string]> {
@@ -80,14 +91,16 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
     yield ['order', `${p.type} has order ${orders.join(', ')}, not ${p.order}`];
 
   if (p.scale === 0) yield ['scale', 'a scale of 0 makes every value the same'];
-  if (!numeric && isScaled(p)) yield [p.scale === undefined ? 'offset' : 'scale', 'only numbers have scale and offset'];
+  for (const key of ['scale', 'offset', 'scaleFactor'] as const)
+    if (!numeric && isScaled(p) && p[key] !== undefined) yield [key, `only numbers have ${key}`];
   if (!numeric && p.range) yield ['range', 'only numbers have a range'];
   if (p.invalid?.length && !canBeMarked(p)) yield ['invalid', `a ${p.type} has no raw number that could be invalid`];
   else if (!FLOATS.includes(p.type) && p.invalid?.some((raw) => !isWhole(raw))) yield ['invalid', WHOLE];
   if (p.range?.min !== undefined && p.range.max !== undefined && p.range.min > p.range.max) yield ['range', 'min is above max'];
   if (p.enum && (p.type === 'string' || p.type === 'datetime' || FLOATS.includes(p.type) || /64$/.test(p.type)))
     yield ['enum', `labels need whole numbers of up to 32 bits, not ${p.type}`];
-  if (p.enum && (isScaled(p) || p.range)) yield ['enum', 'labels stand for raw numbers: leave scale, offset and range out'];
+  if (p.enum && (isScaled(p) || p.range))
+    yield ['enum', 'labels stand for raw numbers: leave scale, offset, scaleFactor and range out'];
   if (p.write && (p.table === 'input' || p.table === 'discrete')) yield ['write', `${p.table} can only be read`];
   if (p.write?.min !== undefined && p.write.max !== undefined && p.write.min > p.write.max) yield ['write', 'min is above max'];
 }

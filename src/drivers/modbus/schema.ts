@@ -1,7 +1,7 @@
 /** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
 import { z } from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
-import { duration } from '../../config/schema-parts.ts';
+import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 
 const queue = {
@@ -136,6 +136,11 @@ export const point = z.strictObject({
     .describe('A number from some bits of a register (uint16, uint32; signed with int16, int32)'),
   scale: z.number().optional().describe('value = raw × scale + offset'),
   offset: z.number().optional().describe('value = raw × scale + offset'),
+  scaleFactor: name()
+    .optional()
+    .describe(
+      'Another point of the device (int16) that says by which power of ten, -10 to 10, the value is multiplied: sunssf of SunSpec. Without it the value is bad, reason invalid',
+    ),
   unit: z.string().min(1).max(32).optional().describe('UCUM code: Cel, %, kW.h, V'),
   enum: z
     .record(z.string().regex(/^-?\d+$/, 'a raw number'), z.string().min(1).max(64))

@@ -120,6 +120,12 @@ export const METRICS: readonly Metric[] = [
   single('sluice_log_commits', 'counter', 'Commits.', (r) => r.log.commits),
   single('sluice_log_appended_readings', 'counter', 'Readings taken into the log.', (r) => r.log.appended),
   single(
+    'sluice_log_unreported_readings',
+    'counter',
+    'Readings that report: of their points kept out of the log.',
+    (r) => r.log.unreported,
+  ),
+  single(
     'sluice_log_dropped_readings',
     'counter',
     'Readings that went before a forwarder had them, for want of room.',

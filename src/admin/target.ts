@@ -78,6 +78,8 @@ export interface LogStatus {
   /** Since the start: commits, readings taken in. */
   readonly commits: number;
   readonly appended: number;
+  /** Readings that `report:` of their points kept out of the log since the start. */
+  readonly unreported: number;
   /** Readings that went since the start before a forwarder had them, for want of room on disk or in memory. */
   readonly dropped: number;
   /** Readings that were thinned out, dropped for room, and dropped for age since the start, delivered or not. */

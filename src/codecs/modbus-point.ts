@@ -1,5 +1,5 @@
 /** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
-import type { PointInfo, PointType } from '../core/point.ts';
+import type { PointInfo, PointType, Report, Shape } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
 
 export const TABLES = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -33,6 +33,7 @@ export interface ModbusPoint {
   readonly invalid?: readonly (number | string)[] | undefined;
   /** Of the value (after scale and offset). */
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  readonly report?: Report | undefined;
   readonly write?:
     | {
         /** Of the value, in its unit. */
@@ -121,4 +122,10 @@ export function pointInfo(point: ModbusPoint): PointInfo {
   const type: PointType = point.enum ? 'string' : point.bit === undefined ? point.type : 'bool';
   const info = { name: point.name, type, storage: storageOf(type, isScaled(point)), unit: point.unit };
   return { ...info, writable: point.write !== undefined };
+}
+
+/** The shape of a request that reads these points. */
+export function shapeOf(device: string, points: readonly ModbusPoint[]): Shape {
+  const shape = { device, points: points.map(pointInfo) };
+  return points.some((p) => p.report !== undefined) ? { ...shape, report: points.map((p) => p.report) } : shape;
 }

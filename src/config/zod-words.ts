@@ -21,7 +21,7 @@ const EXPECTED: Record<string, string> = {
 };
 
 /** Keys that the documentation promises and that a later version brings. */
-const LATER = new Set(['nodeRed', 'do', 'tls', 'filter', 'report']);
+const LATER = new Set(['nodeRed', 'do', 'tls', 'filter']);
 
 export function unknownKey(key: string, known: Iterable<string>): string {
   if (LATER.has(key)) return `"${key}" is not available in this version; remove it`;

@@ -37,6 +37,17 @@ export interface PointInfo {
   readonly writable?: boolean | undefined;
 }
 
+/** What the log keeps of a point's readings; src/pipeline/report.ts says what it means. */
+export interface Report {
+  /** In the unit of the point. */
+  readonly change?: number | undefined;
+  /** Of the magnitude of the last value kept. */
+  readonly percent?: number | undefined;
+  /** Milliseconds. */
+  readonly atLeast?: number | undefined;
+  readonly atMost?: number | undefined;
+}
+
 /**
  * What one device says at one time: which points, in which order. A Modbus device has one shape per read request, a
  * serial talker one per kind of frame. The object's identity is stable while the configuration of its device is.
@@ -44,6 +55,11 @@ export interface PointInfo {
 export interface Shape {
   readonly device: string;
   readonly points: readonly PointInfo[];
+  /**
+   * What is kept, one entry a point: a number is the index of the point together with which it is kept. Absent where all
+   * is kept. It says nothing about the readings, so it is no part of what the log keeps of a shape.
+   */
+  readonly report?: readonly (Report | number | undefined)[] | undefined;
 }
 
 /** One reply or frame, decoded. `values[i]` and `reasons[i]` belong to `shape.points[i]`. */
@@ -78,6 +94,14 @@ export function plainValue(value: Value, type: PointType | undefined): string | 
   return typeof value === 'bigint' || ((type === 'int64' || type === 'uint64') && typeof value === 'number')
     ? String(value)
     : value;
+}
+
+/** How many readings a sample has: points that it leaves out are none. */
+export function readingCount({ shape, reasons }: Sample): number {
+  if (reasons === null) return shape.points.length;
+  let count = 0;
+  for (const reason of reasons) if (reason !== ABSENT) count++;
+  return count;
 }
 
 /** True where the record carries a value (good or uncertain). */

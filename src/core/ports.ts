@@ -161,7 +161,11 @@ export interface NoticeMessage {
  * and must return at once; a slow destination conflates or drops, and counts it.
  */
 export interface LiveSink {
-  record(record: LogRecord): void;
+  /**
+   * Every sample of every device.
+   * @param record what the log took of it; undefined where it took nothing: `report:` kept it out, or there was no number
+   */
+  sample(sample: Sample, record: LogRecord | undefined): void;
   notice(notice: NoticeMessage): void;
   inventory(inventory: Inventory): void;
 }

@@ -14,7 +14,7 @@ import type {
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import { type LogRecord, plainValue, reasonAt, type Value } from '../core/point.ts';
+import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
 import type { LiveSink } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
@@ -85,6 +85,7 @@ export class Target implements AdminTarget {
         lastCommit: log.lastCommit === undefined ? null : Math.round(log.lastCommit) + watch.offset,
         commits: log.commits,
         appended: g.ingest.counts.readings,
+        unreported: g.ingest.counts.unreported,
         dropped: (g.logWatch?.losses.totals.dropped ?? 0) + (g.logWatch?.losses.totals.overflow ?? 0),
         thinned: g.logWatch?.room.totals.thinned ?? 0,
         removed: g.logWatch?.room.totals.dropped ?? 0,
@@ -129,7 +130,7 @@ export class Target implements AdminTarget {
   tail(listener: (item: TailItem) => void): () => void {
     const g = this.#started();
     const sink: LiveSink = {
-      record: (record) => tellRecord(record, g.watch.offset, listener),
+      sample: (sample) => tellSample(sample, g.watch.offset, listener),
       notice: (notice) => {
         if (notice.kind !== 'alarm') return;
         const alarm = JSON.parse(notice.json);
@@ -152,7 +153,7 @@ export class Target implements AdminTarget {
       );
     const readings: ReadReply['readings'][number][] = [];
     for (const sample of await bus.read(device)) {
-      tellRecord({ seq: 0, sample }, g.watch.offset, ({ type: _, ...reading }) => {
+      tellSample(sample, g.watch.offset, ({ type: _, ...reading }) => {
         if ('quality' in reading) {
           const { device: __, ...rest } = reading;
           readings.push(rest);
@@ -215,7 +216,7 @@ export class Target implements AdminTarget {
   }
 }
 
-function tellRecord({ sample }: LogRecord, offset: number, tell: (item: TailItem) => void): void {
+function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
   const time = Math.round(sample.at) + offset;
   sample.shape.points.forEach((point, i) => {
     const reason = reasonAt(sample, i);

@@ -213,7 +213,7 @@ export class Gateway {
     });
     for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
     this.#ingest.add({
-      record: () => {},
+      sample: () => {},
       notice: (notice) => {
         if (notice.kind === 'alarm') this.#lastAlarms.set(notice.key, notice);
       },

@@ -1,14 +1,16 @@
 /**
- * The way of a sample through the gateway: log, latest value, rules, live destinations. All of it happens in the call
+ * The way of a sample through the gateway: rules, log, latest value, live destinations. All of it happens in the call
  * that the driver makes, so an alarm is told in the same turn as the reply that showed it; nothing here waits.
+ * `report:` stands before the log and nowhere else: rules, latest values and live destinations see every sample.
  */
 import type { Clock } from '../core/clock.ts';
-import { plainValue, type Sample } from '../core/point.ts';
+import { type LogRecord, plainValue, readingCount, type Sample } from '../core/point.ts';
 import type { AlarmTransition, GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';
 import type { Latest } from './latest.ts';
+import { Reports } from './report.ts';
 
 export interface IngestOptions {
   readonly log: Log;
@@ -27,7 +29,9 @@ export class Ingest {
   #cancelTick: (() => void) | undefined;
   #tickAt = Number.POSITIVE_INFINITY;
   #stopped = false;
-  readonly counts = { records: 0, readings: 0, unkept: 0, transitions: 0, events: 0 };
+  readonly #reports = new Reports();
+  /** `unkept`: without a number, for want of room. `unreported`: left out by `report:`. */
+  readonly counts = { records: 0, readings: 0, unkept: 0, unreported: 0, transitions: 0, events: 0 };
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -43,17 +47,34 @@ export class Ingest {
   /** Given to drivers as their sink. */
   readonly sample = (sample: Sample): void => {
     if (this.#stopped) return;
-    const { log, latest, rules } = this.#options;
+    const { latest, rules } = this.#options;
     const transitions = rules.sample(sample);
-    const record = log.append(sample);
-    this.counts.records++;
-    this.counts.readings += sample.shape.points.length;
+    const record = sample.shape.report === undefined ? this.#append(sample) : this.#reported(sample);
     latest.take(sample);
-    if (record === undefined) this.counts.unkept += sample.shape.points.length;
-    else for (const sink of this.#sinks) sink.record(record);
+    for (const sink of this.#sinks) sink.sample(sample, record);
     this.#told(transitions);
     this.#schedule();
   };
+
+  /** What `report:` says is to be kept of it. */
+  #reported(sample: Sample): LogRecord | undefined {
+    const kept = this.#reports.take(sample);
+    this.counts.unreported += readingCount(sample) - (kept === undefined ? 0 : readingCount(kept));
+    if (kept === undefined) return undefined;
+    const record = this.#append(kept);
+    // What the log could not number was not kept, so nothing may be measured by it.
+    if (record === undefined) this.#reports.forget(sample.shape);
+    return record;
+  }
+
+  #append(sample: Sample): LogRecord | undefined {
+    const readings = readingCount(sample);
+    const record = this.#options.log.append(sample);
+    this.counts.records++;
+    this.counts.readings += readings;
+    if (record === undefined) this.counts.unkept += readings;
+    return record;
+  }
 
   /** An event for operators: into the log, to every destination. */
   event(event: GatewayEvent): void {

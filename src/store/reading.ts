@@ -7,6 +7,7 @@ import { decodeBlock } from '../codecs/blocks.ts';
 import { FORMATS } from '../codecs/formats.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
+import { readingCount } from '../core/point.ts';
 import { ClockTable, type Mapping } from './clock-table.ts';
 import type { History } from './history-file.ts';
 import type { UnitRow } from './history-layout.ts';
@@ -71,7 +72,7 @@ export class LogReader {
       let ended = false;
       for (const record of this.#recordsOf(row)) {
         if (record.seq < from) continue;
-        const n = record.sample.shape.points.length;
+        const n = readingCount(record.sample);
         if (record.seq > to || (records.length > 0 && readings + n > request.maxReadings)) {
           ended = true;
           break;

@@ -3,6 +3,7 @@
  * once it is committed.
  */
 import type { LogRecord } from '../core/point.ts';
+import { readingCount } from '../core/point.ts';
 
 /** Readings kept: 10 s of 20,000 readings a second; about 10 MB. From then on those go that the file has. */
 const MAX_READINGS = 200_000;
@@ -83,7 +84,7 @@ export class Recent {
     let readings = 0;
     for (let i = this.#find(from); i < this.#records.length; i++) {
       const record = this.#records[i] as LogRecord;
-      const n = record.sample.shape.points.length;
+      const n = readingCount(record.sample);
       if (record.seq > to || (records.length > 0 && readings + n > maxReadings) || !goOn(record)) break;
       records.push(record);
       readings += n;
@@ -100,7 +101,7 @@ export class Recent {
   count(seq: number, enough: number): number {
     let sum = 0;
     for (let i = this.#find(seq); i < this.#records.length && sum < enough; i++)
-      sum += (this.#records[i] as LogRecord).sample.shape.points.length;
+      sum += readingCount((this.#records[i] as LogRecord).sample);
     return sum;
   }
 }

@@ -88,6 +88,7 @@ export function statusOf(): GatewayStatus {
         lastCommit: 1_795_000_009_000,
         commits: 5,
         appended: 1000,
+        unreported: 0,
         dropped: 0,
         thinned: 0,
         removed: 0,

@@ -61,7 +61,7 @@ export class BrokerBench {
       });
     const reasons = reason === 0 ? null : new Uint8Array(shape.points.length).fill(reason);
     const record: LogRecord = { seq: ++this.#seq, sample: { shape, at: 0, values: shape.points.map(() => value), reasons } };
-    this.broker.record(record);
+    this.broker.sample(record.sample, record);
   }
 }
 

@@ -30,4 +30,9 @@ export class SettableDevice {
     this.#child.write(`holding ${address} ${values.join(' ')}`);
     await waitFor('pymodbus to take a value', () => done() > before);
   }
+
+  /** Its connections are closed and its port refuses. */
+  async stop(): Promise<void> {
+    await this.#child.stop('SIGTERM');
+  }
 }

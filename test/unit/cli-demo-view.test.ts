@@ -18,6 +18,7 @@ const status = (connected: boolean): GatewayStatus => ({
       lastCommit: NOW,
       commits: 9,
       appended: 99,
+      unreported: 0,
       dropped: 0,
       thinned: 0,
       removed: 0,

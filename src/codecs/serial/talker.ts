@@ -84,7 +84,7 @@ export class Talker {
     const members = Map.groupBy(config.points, ([name, point]) => groupOf(config.decode, name, point));
     for (const [group, points] of members)
       this.groups.set(group, {
-        shape: { device: config.device, points: points.map(([name, point]) => infoOf(name, point)) },
+        shape: shapeOf(config.device, points),
         points: points.map(([name, point]) => ({ from: sourceOf(name, point), config: point })),
       });
     this.shapes = Array.from(this.groups.values(), (group) => group.shape);
@@ -137,6 +137,12 @@ export class Talker {
     this.counts.frames++;
     return { shape: group.shape, at, values, reasons: reasons.every((reason) => reason === GOOD) ? null : reasons };
   }
+}
+
+function shapeOf(device: string, points: readonly (readonly [string, PointConfig])[]): Shape {
+  const shape = { device, points: points.map(([name, point]) => infoOf(name, point)) };
+  if (points.every(([, point]) => point.report === undefined)) return shape;
+  return { ...shape, report: points.map(([, point]) => point.report) };
 }
 
 function infoOf(name: string, point: PointConfig): PointInfo {

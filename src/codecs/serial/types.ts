@@ -1,4 +1,5 @@
 /** How a serial talker is described: framing, decoding, points. drivers/serial/schema.ts is where people's YAML becomes these. */
+import type { Report } from '../../core/point.ts';
 import type { ChecksumKind } from './checksum.ts';
 
 /** No frame is longer than this, whatever the configuration says, so no stream can make a framer's memory grow. */
@@ -128,6 +129,7 @@ export interface PointConfig {
   readonly offset?: number | undefined;
   readonly unit?: string | undefined;
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  readonly report?: Report | undefined;
 }
 
 export interface TalkerConfig {

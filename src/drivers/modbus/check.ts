@@ -1,7 +1,16 @@
 /** Rules between the keys of a device and its points, that a schema cannot say. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
-import { DATETIME_LENGTHS, isBitTable, isScaled, ordersOf, SENTINEL_TYPES, widthOf } from '../../codecs/modbus-point.ts';
+import {
+  DATETIME_LENGTHS,
+  isBitTable,
+  isScaled,
+  ordersOf,
+  pointInfo,
+  SENTINEL_TYPES,
+  widthOf,
+} from '../../codecs/modbus-point.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
+import { reportFaults } from '../../config/report.ts';
 import { hint } from '../../config/suggest.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 
@@ -27,6 +36,12 @@ const FLOATS: readonly string[] = ['float16', 'float32', 'float64'];
 const WHOLE = 'raw values of whole-number types are whole; write those above 2^53 in quotes';
 const isWhole = (raw: number | string) => typeof raw === 'string' || Number.isSafeInteger(raw);
 
+/** Whether its value is a number, as the rest of the gateway sees it. */
+function isNumber(point: ModbusPoint): boolean {
+  const { storage } = pointInfo(point);
+  return storage === 'number' || storage === 'integer64';
+}
+
 /** Whether there are raw numbers that can mean "no value": a time has one only where it is one number (Unix seconds). */
 function canBeMarked(point: ModbusPoint): boolean {
   if (isBitTable(point.table) || point.type === 'string') return false;
@@ -48,6 +63,8 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
   for (const point of points) {
     for (const [key, message] of [...faultsOf(point, limits.maxRegisters), ...factorFaults(point, points)])
       faults.push({ path: ['points', point.name, key], message });
+    for (const [key, message] of reportFaults(point.report, isNumber(point)))
+      faults.push({ path: ['points', point.name, 'report', ...(key === undefined ? [] : [key])], message });
   }
   return faults;
 }

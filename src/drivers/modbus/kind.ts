@@ -1,7 +1,7 @@
 /** The Modbus drivers as the registry lists them, one for each way to carry a frame. */
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import { encodeRequest } from '../../codecs/modbus-pdu.ts';
-import { pointInfo } from '../../codecs/modbus-point.ts';
+import { shapeOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -190,7 +190,7 @@ function assemble(
     devices.push(owner);
     const memory = new DeviceMemory(points);
     for (const request of planReads(points, limits)) {
-      const shape = { device: each.name, points: request.points.map(pointInfo) };
+      const shape = shapeOf(each.name, request.points);
       const decode = compileRequest(shape, request.points, request.start, memory);
       const pdu = encodeRequest({ kind: 'read', ...request });
       jobs.push({ device: owner, request, pdu, shape, decode, interval, offset: (index / resolved.length) * interval });

@@ -1,6 +1,7 @@
 /** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
 import { z } from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
+import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 
@@ -152,6 +153,7 @@ export const point = z.strictObject({
       'Raw numbers by which the device says that it has no value; of a float also its bits, in quotes: "0x7F7FFFFF". With bit and bits the whole register is compared',
     ),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
+  report: report(),
   write: bounds
     .extend({
       every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time'),

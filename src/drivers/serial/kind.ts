@@ -5,6 +5,7 @@ import { NMEA_GPS_SENTENCES } from '../../codecs/serial/nmea-time.ts';
 import { framingOf, groupOf, sourceOf } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import { reportFaults } from '../../config/report.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -76,6 +77,8 @@ function checkDevice(device: ResolvedDevice): Fault[] {
     if (point.type === 'bool' || point.type === 'string')
       for (const key of ['scale', 'offset', 'range'] as const)
         if (point[key] !== undefined) at(key, `\`${key}\` is for numbers, and this point is a ${point.type}`);
+    for (const [key, message] of reportFaults(point.report, point.type === 'float64' || point.type === 'int64'))
+      faults.push({ path: ['points', name, 'report', ...(key === undefined ? [] : [key])], message });
     if (decode.type === 'binary' && !Object.hasOwn(decode.fields, from))
       at('from', `there is no field ${from} in \`decode.fields\`: it has ${Object.keys(decode.fields).join(', ') || 'none'}`);
     if (decode.type === 'csv' && decode.columns && !decode.header && !decode.columns.includes(from) && !/^\d+$/.test(from))

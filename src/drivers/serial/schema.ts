@@ -53,6 +53,7 @@ import { CHECKSUM_KINDS, CHECKSUMS } from '../../codecs/serial/checksum.ts';
 import { isHex, parseHex } from '../../codecs/serial/hex.ts';
 import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
+import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 
 // YAML reads 55 and 1E10 as numbers.
@@ -253,6 +254,7 @@ export const serialPoint = z.strictObject({
     })
     .optional()
     .describe('Values outside are uncertain, reason `out-of-range`.'),
+  report: report(),
 });
 
 export type SerialBusSettings = z.output<typeof serialBus>;

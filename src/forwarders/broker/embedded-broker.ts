@@ -12,7 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { LogRecord } from '../../core/point.ts';
+import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
 import { Audience } from './audience.ts';
 import { FrameGuard } from './frame-guard.ts';
@@ -143,8 +143,8 @@ export class EmbeddedBroker implements LiveSink {
     if (server?.listening === true) await new Promise((done) => server.close(done));
   }
 
-  record(record: LogRecord): void {
-    if (this.#aedes !== undefined) this.#feed.record(record);
+  sample(sample: Sample, record: LogRecord | undefined): void {
+    if (this.#aedes !== undefined) this.#feed.sample(sample, record);
   }
 
   notice(notice: NoticeMessage): void {

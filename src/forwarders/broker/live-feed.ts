@@ -1,10 +1,11 @@
 /**
- * Turns records into messages, and does nothing for which nobody listens:
- * - `value/…`: a point that changed is published at most once in VALUE_EVERY, with its latest value;
+ * Turns samples into messages, and does nothing for which nobody listens:
+ * - `value/…`: a point that was read is published at most once in VALUE_EVERY, with its latest value, kept or not;
  * - `data`: every record, in batches; at most MAX_WAITING_RECORDS wait when the broker cannot take them.
  */
 import type { Clock } from '../../core/clock.ts';
-import type { LogRecord, Shape } from '../../core/point.ts';
+import type { LogRecord, Sample, Shape } from '../../core/point.ts';
+import { readingCount } from '../../core/point.ts';
 import type { LatestValues } from '../../core/ports.ts';
 import { ABSENT } from '../../core/reasons.ts';
 import { BATCH_AGE, BATCH_READINGS, MAX_WAITING_RECORDS, VALUE_EVERY } from './limits.ts';
@@ -64,11 +65,11 @@ export class LiveFeed {
     this.#o = options;
   }
 
-  record(record: LogRecord): void {
-    this.#noteValues(record);
-    if (!this.#wantsData()) return;
+  sample(sample: Sample, record: LogRecord | undefined): void {
+    this.#noteValues(sample);
+    if (record === undefined || !this.#wantsData()) return;
     this.#records.push(record);
-    this.#readings += record.sample.shape.points.length;
+    this.#readings += readingCount(record.sample);
     if (this.#readings >= BATCH_READINGS) this.#flushData();
     else this.#dataTimer ??= this.#o.clock.after(BATCH_AGE, () => this.#flushData());
   }
@@ -83,7 +84,7 @@ export class LiveFeed {
     this.#readings = 0;
   }
 
-  #noteValues({ sample }: LogRecord): void {
+  #noteValues(sample: Sample): void {
     const entries = this.#entries(sample.shape);
     for (const entry of entries.wanted) {
       if (entry.dirty || sample.reasons?.[entry.index] === ABSENT) continue;
@@ -168,6 +169,7 @@ export class LiveFeed {
   }
 
   #size(index: number): number {
-    return this.#records[index]?.sample.shape.points.length ?? 0;
+    const record = this.#records[index];
+    return record === undefined ? 0 : readingCount(record.sample);
   }
 }

@@ -1,0 +1,38 @@
+/** `report:` of a point, for every kind of driver: how much of what is read the log keeps. */
+import { z } from 'zod';
+import type { Report } from '../core/point.ts';
+import { duration } from './schema-parts.ts';
+
+export const report = () =>
+  z
+    .strictObject({
+      change: z.number().min(0).optional().describe('Keep a value that differs by so much, in the unit of the point, or more'),
+      percent: z
+        .number()
+        .positive()
+        .max(1000)
+        .optional()
+        .describe('Keep a value that differs by so many per cent of it, or more'),
+      atLeast: duration({ min: 1 }).optional().describe('Keep one in this time even if nothing changed'),
+      atMost: duration({ min: 1 }).optional().describe('Keep no more than one in this time'),
+    })
+    .optional()
+    .describe(
+      'What the log keeps of the readings, compared with the last one kept; a change of quality is kept at once. Rules, `value/…` topics and `sluice tail` see every reading. Without it all are kept',
+    );
+
+/** What the schema cannot say. @param numeric the point's value is a number */
+export function* reportFaults(
+  limits: Report | undefined,
+  numeric: boolean,
+): Generator<[key: keyof Report | undefined, message: string]> {
+  if (limits === undefined) return;
+  const { change, percent, atLeast, atMost } = limits;
+  if (change === undefined && percent === undefined && atLeast === undefined && atMost === undefined)
+    yield [undefined, 'write change, percent, atLeast or atMost, or leave report out: then every reading is kept'];
+  for (const key of ['change', 'percent'] as const)
+    if (!numeric && limits[key] !== undefined)
+      yield [key, `only numbers have ${key}; of this point every other value is a change: write atLeast or atMost`];
+  if (atLeast !== undefined && atMost !== undefined && atLeast < atMost)
+    yield ['atLeast', 'atLeast is shorter than atMost: both cannot hold'];
+}

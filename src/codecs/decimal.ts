@@ -65,6 +65,12 @@ function shortestByText(value: number, snap: (x: number) => number, grid: Grid):
   return value;
 }
 
+/** The sum as a person would write it: 0.3 - 0.1 is 0.2 and not 0.19999999999999998 (15 digits always survive a double). */
+export function decimalSum(a: number, b: number): number {
+  const sum = a + b;
+  return Number.isInteger(a) && Number.isInteger(b) ? sum : Number(sum.toPrecision(15));
+}
+
 /** value × 10^exponent, as moving the point does it: 1.1 and 1 give 11 and not 11.000000000000002. */
 export function movePoint(value: number, exponent: number): number {
   const [mantissa = '', power = '0'] = value.toExponential().split('e');

@@ -1,7 +1,8 @@
 /**
- * What the requests of one device know of each other: the scale factors that stand in registers of their own.
+ * What the requests of one device know of each other: the scale factors that stand in registers of their own, and counters.
  * SunSpec (`sunssf`): value = raw × 10^factor, the factor an int16 from -10 to 10; 0x8000 means that there is none.
  */
+import { type CounterMemory, CounterStates } from './counter.ts';
 import type { ModbusPoint } from './modbus-point.ts';
 
 /** SunSpec Device Information Model Specification, "Scale factors". */
@@ -11,8 +12,13 @@ export class DeviceMemory {
   /** By the name of the point that is the factor. A device has at most as many as points. */
   readonly #factors = new Map<string, number | undefined>();
 
+  readonly device: string;
+  readonly counters: CounterMemory;
+
   /** @param points all of the device */
-  constructor(points: readonly ModbusPoint[]) {
+  constructor(points: readonly ModbusPoint[], device = '', counters: CounterMemory = new CounterStates()) {
+    this.device = device;
+    this.counters = counters;
     for (const { scaleFactor } of points) if (scaleFactor !== undefined) this.#factors.set(scaleFactor, undefined);
   }
 

@@ -33,6 +33,17 @@ export interface ModbusPoint {
   readonly invalid?: readonly (number | string)[] | undefined;
   /** Of the value (after scale and offset). */
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  /** A counter that starts again at 0; its cumulative value is another point of the device. */
+  readonly counter?:
+    | {
+        /** Raw: the number after which it is 0 again. */
+        readonly modulus: number | string;
+        /** In the unit of the point. */
+        readonly maxPerSecond?: number | undefined;
+        /** Name of the cumulative point; without it the name of the counter and `-total`. */
+        readonly total?: string | undefined;
+      }
+    | undefined;
   readonly report?: Report | undefined;
   readonly write?:
     | {
@@ -124,8 +135,28 @@ export function pointInfo(point: ModbusPoint): PointInfo {
   return { ...info, writable: point.write !== undefined };
 }
 
-/** The shape of a request that reads these points. */
+/** The name of the cumulative point beside a counter. */
+export function totalName(name: string, counter: NonNullable<ModbusPoint['counter']>): string {
+  return counter.total ?? `${name}-total`;
+}
+
+/** The cumulative value may outgrow the type of its counter; only 64-bit integers stay what they are. */
+export function totalType(point: ModbusPoint): PointType {
+  return pointInfo(point).storage === 'integer64' ? point.type : 'float64';
+}
+
+/** The shape of a request that reads these points; behind them the cumulative values of the counters among them, kept with them. */
 export function shapeOf(device: string, points: readonly ModbusPoint[]): Shape {
-  const shape = { device, points: points.map(pointInfo) };
-  return points.some((p) => p.report !== undefined) ? { ...shape, report: points.map((p) => p.report) } : shape;
+  const totals = points.flatMap((point, index) =>
+    point.counter === undefined ? [] : [{ point, index, counter: point.counter }],
+  );
+  const infos = totals.map(({ point, counter }): PointInfo => {
+    const type = totalType(point);
+    const info = { name: totalName(point.name, counter), type, storage: storageOf(type, false), unit: point.unit };
+    return { ...info, writable: false };
+  });
+  const shape = { device, points: [...points.map(pointInfo), ...infos] };
+  if (points.every((point) => point.report === undefined)) return shape;
+  const together = totals.map(({ point, index }) => (point.report === undefined ? undefined : index));
+  return { ...shape, report: [...points.map((point) => point.report), ...together] };
 }

@@ -6,6 +6,7 @@
  * - The payload is what follows the byte count of a reply; its length was checked against the request by the driver.
  * - Raw sentinels (`invalid`) are compared before scale and offset, `range` after them.
  * - A scale factor in the same reply is learnt before the values that it scales; one in another reply is the last that came.
+ * - The cumulative value of a counter is told beside it, in the same sample.
  * - A number is told as the instrument would show it: see decimal.ts.
  */
 import type { Sample, Shape, Value } from '../core/point.ts';
@@ -16,13 +17,14 @@ import { bcd, type Decoder, float, integer, integer64, labelled, sentinels, type
 import type { ModbusPoint } from './modbus-point.ts';
 import { INTEGERS, isBitTable, widthOf } from './modbus-point.ts';
 import { decodeTime } from './modbus-time.ts';
+import { compileTotal } from './modbus-totals.ts';
 import { floatFrom, text, word16, word32 } from './modbus-words.ts';
 
 const INVALID = reasonCode('invalid');
 
 /**
  * @param start the address that the first register (or bit) of the payload has
- * @param points in the order of `shape.points`
+ * @param points in the order of `shape.points` (shapeOf), which the cumulative values of their counters follow
  * @param memory what this request shares with others of its device
  */
 export function compileRequest(
@@ -35,21 +37,33 @@ export function compileRequest(
   const n = decoders.length;
   const verdict: Verdict = { reason: GOOD };
   const factors = points.flatMap(({ name }, i) => (memory.isFactor(name) ? [{ name, decode: decoders[i] as Decoder }] : []));
+  const totals = points
+    .flatMap((point, index) => (point.counter === undefined ? [] : [{ index, read: compileTotal(point, memory) }]))
+    .map((total, k) => ({ ...total, slot: n + k }));
+  const size = n + totals.length;
   return (payload, at) => {
     for (const { name, decode } of factors) {
       verdict.reason = GOOD;
       const factor = decode(payload, verdict);
       memory.learn(name, verdict.reason === GOOD ? Number(factor) : undefined);
     }
-    const values = new Array<Value>(n);
+    const values = new Array<Value>(size);
     let reasons: Uint8Array | null = null;
     for (let i = 0; i < n; i++) {
       verdict.reason = GOOD;
       values[i] = (decoders[i] as Decoder)(payload, verdict);
       if (verdict.reason !== GOOD) {
-        reasons ??= new Uint8Array(n);
+        reasons ??= new Uint8Array(size);
         reasons[i] = verdict.reason;
       }
+    }
+    for (const { index, slot, read } of totals) {
+      const { reason, total, totalReason } = read(values[index] as Value, reasons?.[index] ?? GOOD, at);
+      values[slot] = total;
+      if (reason === GOOD) continue;
+      reasons ??= new Uint8Array(size);
+      reasons[index] = reason;
+      reasons[slot] = totalReason;
     }
     return { shape, at, values, reasons };
   };

@@ -138,6 +138,7 @@ export class DeviceResolver {
       known.set(point, output);
       if (output !== undefined) points.set(point, output);
     }
+    for (const [point, derived] of kind.derivedPoints?.(points) ?? []) if (!known.has(point)) known.set(point, derived);
     if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
     this.#devices.set(name, { points: known });
     if (settings === undefined) return;

@@ -29,6 +29,8 @@ export interface DriverKind {
   address(device: Readonly<Record<string, unknown>>): string | undefined;
   /** Rules between keys that a schema cannot say; path is relative to the device. */
   checkDevice?(device: ResolvedDevice): readonly { path: readonly (string | number)[]; message: string }[];
+  /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
+  derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
   clockFault?(device: ResolvedDevice): string | undefined;
 }

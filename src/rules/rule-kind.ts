@@ -46,11 +46,6 @@ export function ruleKind<Schema extends z.ZodType>(kind: {
   };
 }
 
-/** The sum as a person would write it: 0.3 - 0.1 is 0.2 and not 0.19999999999999998 (15 digits always survive a double). */
-export function decimalSum(a: number, b: number): number {
-  return Number((a + b).toPrecision(15));
-}
-
 /** Comparing a bigint with a number is exact in JavaScript, so int64 points need no conversion. */
 export function isNumeric(value: Value): value is number | bigint {
   return typeof value === 'number' || typeof value === 'bigint';

@@ -12,6 +12,7 @@ import {
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
 import { hint } from '../../config/suggest.ts';
+import { counterFaults } from './check-counter.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 
 export interface Fault {
@@ -63,6 +64,8 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
   for (const point of points) {
     for (const [key, message] of [...faultsOf(point, limits.maxRegisters), ...factorFaults(point, points)])
       faults.push({ path: ['points', point.name, key], message });
+    for (const [key, message] of counterFaults(point, points))
+      faults.push({ path: ['points', point.name, 'counter', ...(key === undefined ? [] : [key])], message });
     for (const [key, message] of reportFaults(point.report, isNumber(point)))
       faults.push({ path: ['points', point.name, 'report', ...(key === undefined ? [] : [key])], message });
   }

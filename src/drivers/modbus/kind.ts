@@ -1,4 +1,5 @@
 /** The Modbus drivers as the registry lists them, one for each way to carry a frame. */
+import type { CounterMemory } from '../../codecs/counter.ts';
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import { encodeRequest } from '../../codecs/modbus-pdu.ts';
 import { shapeOf } from '../../codecs/modbus-point.ts';
@@ -9,6 +10,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice, pointsOf } from './check.ts';
+import { derivedPoints } from './check-counter.ts';
 import { Device } from './device.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
 import type { NewJob } from './jobs.ts';
@@ -30,6 +32,8 @@ export interface BusContext {
   readonly emit: SampleSink;
   /** What operators should know. */
   readonly tell?: ((event: GatewayEvent) => void) | undefined;
+  /** What is known of counters; without it they begin with the bus. */
+  readonly counters?: CounterMemory | undefined;
   /** 0 up to 1, for jitter. */
   readonly random?: (() => number) | undefined;
 }
@@ -43,6 +47,7 @@ const family = {
   device,
   point,
   line: lineHints,
+  derivedPoints,
   address: (d: Readonly<Record<string, unknown>>) => String(d.unit),
 };
 const hostAndPort = (bus: Readonly<Record<string, unknown>>) => `${String(bus.host)}:${String(bus.port)}`;
@@ -189,6 +194,7 @@ function assemble(
     );
     devices.push(owner);
     const memory = new DeviceMemory(points);
+    const memory = new DeviceMemory(points, each.name, context.counters);
     for (const request of planReads(points, limits)) {
       const shape = shapeOf(each.name, request.points);
       const decode = compileRequest(shape, request.points, request.start, memory);

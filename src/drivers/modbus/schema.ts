@@ -153,6 +153,20 @@ export const point = z.strictObject({
       'Raw numbers by which the device says that it has no value; of a float also its bits, in quotes: "0x7F7FFFFF". With bit and bits the whole register is compared',
     ),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
+  counter: z
+    .strictObject({
+      modulus: rawNumber.describe('The raw number after which the counter is 0 again: 65536, 4294967296, 10000000'),
+      maxPerSecond: z
+        .number()
+        .positive()
+        .optional()
+        .describe('Fastest growth, in the unit of the point. A larger step is uncertain, reason too-fast, and not counted'),
+      total: name().optional().describe('Name of the cumulative point; without it the name of this point and `-total`'),
+    })
+    .optional()
+    .describe(
+      'The point counts and starts again at 0. A second point of the device has the cumulative value: it grows over rollovers, resets and restarts',
+    ),
   report: report(),
   write: bounds
     .extend({

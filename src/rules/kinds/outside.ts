@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { decimalSum, isNumeric, ruleKind } from '../rule-kind.ts';
+import { decimalSum } from '../../codecs/decimal.ts';
+import { isNumeric, ruleKind } from '../rule-kind.ts';
 
 /** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. Written like `range:` of a point. */
 export const outside = ruleKind({

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
+import { DeviceMemory } from '../../src/codecs/modbus-memory.ts';
 import { pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
 import { SluiceError } from '../../src/core/errors.ts';
@@ -93,6 +94,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
         unit: Number(unit),
         patience: { timeout, retries, turnaround: 0, connectDelay: 0 },
         points: new Map(),
+        memory: new DeviceMemory([]),
         writesMultiple: false,
       },
       wire,

@@ -1,4 +1,5 @@
 /** A device on the bus: its counters, how patient to be with it, and its faults as they start and end. */
+import type { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
@@ -41,6 +42,8 @@ export class Device {
   readonly patience: Patience;
   /** By name. */
   readonly points: ReadonlyMap<string, ModbusPoint>;
+  /** What its requests share. */
+  readonly memory: DeviceMemory;
   /** It knows the functions for many registers and coils only. */
   readonly writesMultiple: boolean;
   readonly counters = {
@@ -71,7 +74,7 @@ export class Device {
   readonly #logger: Logger;
 
   constructor(
-    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple'>,
+    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'memory' | 'writesMultiple'>,
     wire: Wire,
     clock: Clock,
     logger: Logger,
@@ -80,6 +83,7 @@ export class Device {
     this.unit = of.unit;
     this.patience = of.patience;
     this.points = of.points;
+    this.memory = of.memory;
     this.writesMultiple = of.writesMultiple;
     this.#wire = wire;
     this.#clock = clock;

@@ -175,6 +175,7 @@ function assemble(
     const own = each.settings as unknown as DeviceSettings;
     const { unit, interval, limits } = own;
     const points = pointsOf(each);
+    const memory = new DeviceMemory(points, each.name, context.counters);
     const owner = new Device(
       {
         name: each.name,
@@ -186,6 +187,7 @@ function assemble(
           connectDelay: own.connectDelay,
         },
         points: new Map(points.map((p) => [p.name, p])),
+        memory,
         writesMultiple: limits.writeMultiple,
       },
       wire,
@@ -193,8 +195,6 @@ function assemble(
       logger,
     );
     devices.push(owner);
-    const memory = new DeviceMemory(points);
-    const memory = new DeviceMemory(points, each.name, context.counters);
     for (const request of planReads(points, limits)) {
       const shape = shapeOf(each.name, request.points);
       const decode = compileRequest(shape, request.points, request.start, memory);

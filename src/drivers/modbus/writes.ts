@@ -2,13 +2,13 @@
  * Writing a point: bounds, the functions that do it, and reading back what the device has made of it.
  *
  * - Only points with `write:`, only within its bounds, and each point at most once in `write.every`.
- * - One write at a time for a bus; a bit is changed in what its register holds now.
+ * - One write at a time for a bus; a point that has only a part of its registers is changed in what they hold now.
  * - A write is sent once. Whether a device took what it did not acknowledge is found out by whoever asked, by reading.
  * - Bound: 8 writes wait.
  */
 import { encodePoint } from '../../codecs/modbus-encode.ts';
 import { type ModbusRequest, payloadOf } from '../../codecs/modbus-pdu.ts';
-import { isBitTable, type ModbusPoint, pointInfo, widthOf } from '../../codecs/modbus-point.ts';
+import { isBitTable, type ModbusPoint, pointInfo, sharesRegisters, widthOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -68,21 +68,30 @@ export class PointWriter {
     if (table !== 'holding' && table !== 'coil') throw new SluiceError('write-refused', `${key}: ${table} can only be read`);
     const read: ModbusRequest = { kind: 'read', table, start, count };
     const label = (verb: string) => `${verb} ${table} ${start}`;
-    const current = keepsOthers(point)
+    const current = sharesRegisters(point)
       ? wordsOf(payloadOf((await this.#ask(device, read, { write: true, label: label('reading') })).pdu))
       : [];
-    const values = encodePoint(point, value, current);
+    const factor = point.scaleFactor === undefined ? undefined : device.memory.factor(point.scaleFactor);
+    const values = encodePoint(point, value, current, factor);
     this.#writtenAt.set(key, now);
     const multiple = device.writesMultiple;
     await this.#ask(device, { kind: 'write', table, start, values, multiple }, { write: true, label: label('writing') });
     const { pdu, at } = await this.#ask(device, read, { write: true, label: label('reading back') });
     const payload = payloadOf(pdu);
-    const decode = compileRequest({ device: device.name, points: [pointInfo(point)] }, [point], start);
-    const sample = decode(payload, at);
+    // For this one reading; the polls do the counting.
+    const alone = { ...point, counter: undefined };
+    const sample = compileRequest(
+      { device: device.name, points: [pointInfo(point)] },
+      [alone],
+      start,
+      device.memory,
+    )(payload, at);
     const shown = hasValue(reasonAt(sample, 0)) ? (sample.values[0] as Value) : undefined;
+    const words = wordsOf(payload);
+    // To write it once more would change nothing: what else lies in the registers may have moved in between.
     const taken = isBitTable(table)
       ? ((payload[0] as number) & 1) === values[0]
-      : values.every((word, i) => wordsOf(payload)[i] === word);
+      : encodePoint(point, value, words, factor).every((word, i) => words[i] === word);
     if (!taken)
       throw new SluiceError(
         'write-failed',
@@ -91,11 +100,6 @@ export class PointWriter {
       );
     return { value: shown ?? value, at };
   }
-}
-
-/** A register of which only a part is the point's. */
-function keepsOthers(point: ModbusPoint): boolean {
-  return !isBitTable(point.table) && point.bit !== undefined;
 }
 
 function wordsOf(payload: Uint8Array): number[] {

@@ -15,10 +15,12 @@ import type { Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Upstream } from '../forwarders/mqtt/upstream.ts';
+import { isCounterState } from '../pipeline/counter-state.ts';
+import { Counters } from '../pipeline/counters.ts';
 import { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { RuleEngine } from '../rules/engine.ts';
-import { parseRuleState } from '../rules/rule-state.ts';
+import { type Moment, parseRuleState } from '../rules/rule-state.ts';
 import { bootName, type Machine } from '../store/layout.ts';
 import { Log } from '../store/log.ts';
 import { makeFolder } from '../store/make-folder.ts';
@@ -45,6 +47,7 @@ export class Gateway {
   #plant: Plant;
   #ingest: Ingest | undefined;
   #rules: RuleEngine | undefined;
+  #counters: Counters | undefined;
   #latest: Latest;
   #watch: ClockWatch;
   readonly #machine: Machine | undefined;
@@ -93,6 +96,7 @@ export class Gateway {
         emit: (sample) => this.ingest.sample(sample),
         tell: (event) => this.ingest.event(event),
         onTime: (device, utc, at) => this.#watch.gps(device, utc, at),
+        ...(this.#counters === undefined ? {} : { counters: this.#counters }),
       }),
     );
   }
@@ -190,11 +194,21 @@ export class Gateway {
     for (const forwarder of config.forwarders.values()) this.#addUpstream(forwarder.name, config);
     if (log.clock.inherited !== undefined) this.#watch.inherit(log.clock.inherited);
     const move = log.setClock(this.#watch.offset, !this.#watch.known);
+    const counters = new Counters({ log, clock: this.clock, moment: () => this.#moment() });
+    this.#counters = counters;
     const field = this.#plant.prepare(config);
+    await counters
+      .restore(field.shapes)
+      .catch((thrown: unknown) =>
+        this.logger.warn(
+          { error: toError(thrown).message },
+          'The log could not be looked through; counters go on from what was saved at most an hour before the end of the last run.',
+        ),
+      );
     this.#setInventory(config, field.shapes);
     this.#rules = new RuleEngine({
       rules: config.rules.values(),
-      start: { at: this.clock.monotonic(), wall: this.clock.monotonic() + this.#watch.offset, wallKnown: this.#watch.known },
+      start: this.#moment(),
       saved: log.opened.alarms.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
       shapes: field.shapes,
     });
@@ -237,6 +251,7 @@ export class Gateway {
         { wall: this.clock.wall(), source: this.#watch.status().source },
         'The clock of this board is not right yet; readings wait for it, alarms do not.',
       );
+    counters.start();
     this.#running = true;
     this.logger.info({ gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION }, 'The gateway is running.');
   }
@@ -250,6 +265,7 @@ export class Gateway {
     this.#logWatch?.stop();
     await this.#within(STOP.buses, this.#plant.stop());
     this.#ingest?.stop();
+    this.#counters?.stop();
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
     await this.#within(STOP.forwarders, ...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop());
@@ -349,8 +365,8 @@ export class Gateway {
       inventory: () => JSON.stringify(this.#inventory),
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [
-        ...new Set([...this.log.opened.alarms.map(([rule]) => rule), ...this.log.opened.lastAlarms.map(({ key }) => key)]),
-      ].filter((rule) => !config.rules.has(rule)),
+        ...new Set([...this.log.opened.alarms.map(([key]) => key), ...this.log.opened.lastAlarms.map(({ key }) => key)]),
+      ].filter((key) => !isCounterState(key) && !config.rules.has(key)),
       hasRule: (rule) => this.config.rules.has(rule),
       event: (event, message, data) => this.ingest.event({ event, severity: 'warning', message, data }),
     });
@@ -382,6 +398,11 @@ export class Gateway {
     for (const alarm of this.#lastAlarms.values()) if (config.rules.has(alarm.key)) broker.notice(alarm);
     this.ingest.add(broker);
     broker.start();
+  }
+
+  #moment(): Moment {
+    const at = this.clock.monotonic();
+    return { at, wall: at + this.#watch.offset, wallKnown: this.#watch.known };
   }
 
   statusMessage(): string {

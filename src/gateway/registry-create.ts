@@ -1,4 +1,5 @@
 /** From a resolved configuration to running parts: the `create` half of the registry. */
+import type { CounterMemory } from '../codecs/counter.ts';
 import type { ResolvedBus, ResolvedDevice, ResolvedForwarder } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -15,6 +16,8 @@ export interface DriverContext {
   readonly emit: SampleSink;
   /** What operators should know. */
   readonly tell: (event: GatewayEvent) => void;
+  /** What is known of counters, over restarts. */
+  readonly counters?: CounterMemory;
   /** A device said what time it is (UTC ms), in bytes that had arrived at `at` (monotonic ms). */
   readonly onTime?: (device: string, utc: number, at: number) => void;
 }

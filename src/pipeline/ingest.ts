@@ -138,8 +138,8 @@ export class Ingest {
   #saveRules(): void {
     const { rules, log } = this.#options;
     const dirty = rules.takeDirty(this.moment());
-    for (const state of dirty.changed) log.saveAlarm(state.rule, state);
-    for (const rule of dirty.removed) log.saveAlarm(rule, null);
+    for (const state of dirty.changed) log.saveState(state.rule, state);
+    for (const rule of dirty.removed) log.saveState(rule, null);
   }
 
   #tell(notice: NoticeMessage): void {

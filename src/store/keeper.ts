@@ -10,6 +10,7 @@ import { Decoder } from './decoder.ts';
 import { exportSlice } from './export.ts';
 import { HistoryMender } from './mend-history.ts';
 import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply } from './messages.ts';
+import { newest } from './newest.ts';
 import { queryPoint } from './query.ts';
 import { LogReader } from './reading.ts';
 import { codeOf } from './sqlite-errors.ts';
@@ -79,6 +80,10 @@ port.on('message', (message: KeeperMessage) => {
   }
   if (message.kind === 'query') {
     void inSteps(request.id, queryPoint(reader, decoder, message.request), (result) => ({ kind: 'query', result }));
+    return;
+  }
+  if (message.kind === 'newest') {
+    void inSteps(request.id, newest(reader, decoder, message.request), (result) => ({ kind: 'newest', result }));
     return;
   }
   if (message.kind === 'export') {

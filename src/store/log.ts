@@ -259,10 +259,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     return notice;
   }
 
-  /** State of a rule that a restart needs; it rides in the next commit. */
-  saveAlarm(rule: string, state: unknown): void {
-    this.#alarms.set(rule, state);
-    this.#mirror.state({ type: 'alarm', rule, state });
+  /** What a restart needs of a rule (its name) or of a counter (`device.point`); it rides in the next commit. null forgets it. */
+  saveState(key: string, state: unknown): void {
+    this.#alarms.set(key, state);
+    this.#mirror.state({ type: 'alarm', rule: key, state });
     this.#arm();
   }
 

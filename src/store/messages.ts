@@ -29,7 +29,8 @@ export interface Opened {
   readonly leaseEnd: number;
   readonly shapes: readonly (readonly [id: number, shape: Shape])[];
   readonly forwarders: readonly ForwarderState[];
-  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  /** States of rules, by name, and of counters, by `device.point`. */
+  readonly alarms: readonly (readonly [key: string, state: unknown])[];
   /** The newest transition of each rule that the log still holds: retained topics are rebuilt from them. */
   readonly lastAlarms: readonly NoticeMessage[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;
@@ -194,6 +195,31 @@ export interface QueryResult {
     | undefined;
 }
 
+/** Asks for the newest record in which all of some points are good, at or behind a number. */
+export interface NewestRequest {
+  readonly id: number;
+  readonly wanted: readonly {
+    readonly device: string;
+    readonly points: readonly string[];
+    /** Ordinal of a log, and a number of it: what is older does not count. */
+    readonly log: number;
+    readonly seq: number;
+  }[];
+}
+export interface NewestResult {
+  readonly id: number;
+  /** As `wanted`; undefined where there is no such record. */
+  readonly found: readonly (
+    | {
+        readonly values: readonly Value[];
+        /** UTC ms. */
+        readonly time: number;
+        readonly estimated: boolean;
+      }
+    | undefined
+  )[];
+}
+
 /** Asks the keeper to make at most one unit, and to keep history.db within its budget. */
 export interface TidyRequest {
   readonly id: number;
@@ -284,6 +310,7 @@ export type KeeperMessage =
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'query'; readonly request: QueryRequest }
+  | { readonly kind: 'newest'; readonly request: NewestRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };
 export type KeeperReply =
   | { readonly kind: 'tidy'; readonly result: TidyResult }
@@ -291,6 +318,7 @@ export type KeeperReply =
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }
   | { readonly kind: 'query'; readonly result: QueryResult }
+  | { readonly kind: 'newest'; readonly result: NewestResult }
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
   /** history.db was damaged and was made anew. */

@@ -8,6 +8,8 @@ import type {
   KeeperData,
   KeeperMessage,
   KeeperReply,
+  NewestRequest,
+  NewestResult,
   NoticesRequest,
   NoticesResult,
   Opened,
@@ -163,6 +165,9 @@ export class Keeper {
   }
   query(request: Question<QueryRequest>): Promise<QueryResult> {
     return this.#ask<QueryResult>((id) => ({ kind: 'query', request: { ...request, id } }));
+  }
+  newest(request: Question<NewestRequest>): Promise<NewestResult> {
+    return this.#ask<NewestResult>((id) => ({ kind: 'newest', request: { ...request, id } }));
   }
   export(request: Question<ExportRequest>): Promise<ExportResult> {
     return this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));

@@ -222,7 +222,7 @@ export class World {
     const rule = this.random.pick(['warm', 'silent']);
     const state = { n: ++this.#alarmCount };
     this.#alarms.set(rule, state);
-    this.log.saveAlarm(rule, state);
+    this.log.saveState(rule, state);
     this.note(`saveAlarm ${rule} ${state.n}`);
   }
   tend(f: Forwarder): void {

@@ -25,7 +25,7 @@ function bench() {
       appended.push(sample);
       return { seq: appended.length, sample };
     },
-    saveAlarm: () => {},
+    saveState: () => {},
     notice: (kind: string, key: string) => ({ kind, key, seq: 0, json: '{}' }),
   };
   const clock = new ManualClock();

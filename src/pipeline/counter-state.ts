@@ -1,0 +1,42 @@
+/** What the log keeps of a counter beside its records, as plain JSON. */
+import type { Amount, CounterKey } from '../codecs/counter.ts';
+
+export interface SavedCounter extends CounterKey {
+  /** As texts: `12.5`, and 64-bit integers as `12n`. */
+  readonly value: string;
+  readonly cumulative: string;
+  /** UTC ms at which the value had last changed; undefined when nobody knew what time it was. */
+  readonly time?: number | undefined;
+  /** Name of the log, and the number that its next item got: records from there on are newer than this. */
+  readonly log: string;
+  readonly seq: number;
+}
+
+/** States of rules and counters share a table; the name of a rule has no dot. */
+export function isCounterState(key: string): boolean {
+  return key.includes('.');
+}
+
+/** undefined: it is no state of a counter. */
+export function parseSaved(json: unknown): SavedCounter | undefined {
+  if (typeof json !== 'object' || json === null) return undefined;
+  const saved = json as Partial<SavedCounter>;
+  const texts = [saved.device, saved.point, saved.total, saved.fingerprint, saved.value, saved.cumulative, saved.log];
+  if (!texts.every((text) => typeof text === 'string') || !Number.isSafeInteger(saved.seq)) return undefined;
+  if (!AMOUNT.test(saved.value ?? '') || !AMOUNT.test(saved.cumulative ?? '')) return undefined;
+  return { ...(saved as SavedCounter), time: typeof saved.time === 'number' ? saved.time : undefined };
+}
+
+const AMOUNT = /^(\d+n|\d+(\.\d+)?(e[+-]?\d+)?)$/;
+
+export function isAmount(value: unknown): value is Amount {
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value));
+}
+
+export function textOf(amount: Amount): string {
+  return typeof amount === 'bigint' ? `${amount}n` : String(amount);
+}
+
+export function amountOf(text: string): Amount {
+  return text.endsWith('n') ? BigInt(text.slice(0, -1)) : Number(text);
+}

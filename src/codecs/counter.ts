@@ -131,8 +131,9 @@ function largest(a: Amount, b: Amount): Amount {
   return a > b ? a : b;
 }
 
+/** What is kept of a 64-bit integer are 64 bits: a cumulative value that outgrows them begins again as well. */
 function sum(a: Amount, b: Amount): Amount {
-  return typeof a === 'bigint' && typeof b === 'bigint' ? a + b : decimalSum(Number(a), Number(b));
+  return typeof a === 'bigint' && typeof b === 'bigint' ? BigInt.asUintN(64, a + b) : decimalSum(Number(a), Number(b));
 }
 
 function difference(a: Amount, b: Amount): Amount {

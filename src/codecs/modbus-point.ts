@@ -140,9 +140,9 @@ export function totalName(name: string, counter: NonNullable<ModbusPoint['counte
   return counter.total ?? `${name}-total`;
 }
 
-/** The cumulative value may outgrow the type of its counter; only 64-bit integers stay what they are. */
+/** The cumulative value may outgrow the type of its counter; 64-bit integers stay exact. */
 export function totalType(point: ModbusPoint): PointType {
-  return pointInfo(point).storage === 'integer64' ? point.type : 'float64';
+  return pointInfo(point).storage === 'integer64' ? 'uint64' : 'float64';
 }
 
 /** The shape of a request that reads these points; behind them the cumulative values of the counters among them, kept with them. */

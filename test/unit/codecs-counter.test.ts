@@ -37,8 +37,10 @@ test('a fall from above 90 % of the modulus is a rollover, from below a reset', 
 
 test('decimals stay decimals, 64-bit integers whole', () => {
   assert.deepEqual(play({ modulus: 100_000 }, [0.1, 0.3, 0.6, 99_999.9, 0.2]), [0.1, 0.3, 0.6, 99_999.9, 100_000.2]);
-  const modulus = 2n ** 64n;
+  const modulus = 10n ** 18n;
   assert.deepEqual(play({ modulus }, [modulus - 1n, 4n, 5n]), [modulus - 1n, modulus + 4n, modulus + 5n]);
+  // Kept in 64 bits, so that the cumulative value of all of them begins again with its counter.
+  assert.deepEqual(play({ modulus: 2n ** 64n }, [2n ** 64n - 1n, 4n, 5n]), [2n ** 64n - 1n, 4n, 5n]);
 });
 
 test('what is outside of 0 to modulus is no reading of it', () => {
@@ -205,12 +207,12 @@ test('with a scale factor the modulus moves with it', () => {
 });
 
 test('64-bit counters are told whole; another order, type or scale is another counter', () => {
-  const p = counter({ type: 'uint64', counter: { modulus: '18446744073709551616' } });
+  const p = counter({ type: 'uint64', counter: { modulus: '1000000000000000000' } });
   const memory = new DeviceMemory([p], 'd');
   const big = reader([p], memory);
   assert.equal(big.shape.points[1]?.type, 'uint64');
-  assert.deepEqual(big.read(0xffff, 0xffff, 0xffff, 0xfffe), { n: 2n ** 64n - 2n, 'n-total': 2n ** 64n - 2n });
-  assert.deepEqual(big.read(0, 0, 0, 1), { n: 1n, 'n-total': 2n ** 64n + 1n });
+  assert.deepEqual(big.read(0x0de0, 0xb6b3, 0xa763, 0xfffe), { n: 10n ** 18n - 2n, 'n-total': 10n ** 18n - 2n });
+  assert.deepEqual(big.read(0, 0, 0, 1), { n: 1n, 'n-total': 10n ** 18n + 1n });
   assert.equal(widthOf(p), 4);
   const other = reader([{ ...p, scale: 0.5, counter: { modulus: '0x10000000000000000' } }], memory);
   assert.deepEqual(other.read(0, 0, 0, 7), { n: 3.5, 'n-total': 3.5 });

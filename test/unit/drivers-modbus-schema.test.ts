@@ -134,6 +134,62 @@ test('a scale factor is another point of the device, a plain int16', () => {
   assert.match(faults({ value: { ...value, enum: { 0: 'off' } }, sf }).join(), /labels stand for raw numbers/);
 });
 
+test('a counter counts whole raw numbers from 0, and its cumulative point has a name of its own', () => {
+  const counter = (modulus: unknown, more = {}) => ({ counter: { modulus, ...more } });
+  for (const keys of [
+    counter(65_536),
+    counter(10_000, { total: 'all', maxPerSecond: 0.5 }),
+    { type: 'float32', scale: 0.001, ...counter(99_999.99) },
+    { type: 'bcd32', ...counter(100_000_000) },
+    { type: 'uint64', ...counter('18446744073709551616') },
+    { type: 'int32', ...counter(2 ** 31) },
+    { bits: { first: 0, count: 12 }, ...counter(4096) },
+  ])
+    assert.deepEqual(one(keys), [], JSON.stringify(keys));
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ type: 'bool', bit: 3, ...counter(2) }, /p\.counter: only numbers count/],
+    [{ enum: { 0: 'off' }, ...counter(2) }, /p\.counter: only numbers count/],
+    [{ table: 'coil', type: 'bool', ...counter(2) }, /only numbers count/],
+    [{ scale: -1, ...counter(65_536) }, /its scale is above 0/],
+    [{ offset: 5, ...counter(65_536) }, /it has no offset/],
+    [counter(0), /p\.counter\.modulus: .* above 0/],
+    [counter(-5), /above 0/],
+    [counter(0.5), /whole raw numbers/],
+    [counter(65_537), /a uint16 never comes so far: it holds less than 65536/],
+    [{ type: 'int16', ...counter(65_536) }, /less than 32768/],
+    [{ type: 'bcd16', ...counter(65_536) }, /less than 10000/],
+    [{ bits: { first: 0, count: 4 }, ...counter(17) }, /less than 16/],
+    [counter(9, { total: 'p' }), /p\.counter\.total: the device already has a point p/],
+  ];
+  for (const [keys, message] of cases) assert.match(one(keys).join('\n'), message, JSON.stringify(keys));
+  const at = { table: 'holding', address: 0, type: 'uint16' };
+  assert.match(faults({ n: { ...at, ...counter(9) }, 'n-total': at }).join(), /already has a point n-total/);
+  assert.match(
+    faults({ n: { ...at, ...counter(9, { total: 'all' }) }, m: { ...at, ...counter(9, { total: 'all' }) } }).join(),
+    /already has a point all/,
+  );
+  assert.match(
+    faults({ [`n${'x'.repeat(60)}`]: { ...at, ...counter(9) } }).join(),
+    /too long for a name; give it one with total:/,
+  );
+  for (const keys of [{ counter: {} }, { counter: { modulus: 'much' } }, { counter: { modulus: 9, total: 'A b' } }])
+    assert.equal(modbusTcp.point.safeParse({ ...at, ...keys }).success, false, JSON.stringify(keys));
+  const derived = modbusTcp.derivedPoints?.(
+    new Map([
+      ['n', modbusTcp.point.parse({ ...at, ...counter(9) })],
+      ['m', modbusTcp.point.parse({ ...at, type: 'uint64', ...counter(9, { total: 'all' }) })],
+      ['o', modbusTcp.point.parse(at)],
+    ]),
+  );
+  assert.deepEqual(
+    [...(derived ?? [])],
+    [
+      ['n-total', { type: 'float64' }],
+      ['all', { type: 'uint64' }],
+    ],
+  );
+});
+
 test('units: 0 and 255 are for TCP alone', () => {
   assert.deepEqual(faults({}, { unit: 255 }), []);
   assert.deepEqual(faults({}, { unit: 0 }), []);

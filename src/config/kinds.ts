@@ -33,6 +33,42 @@ export interface DriverKind {
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
   clockFault?(device: ResolvedDevice): string | undefined;
+  /** What the devices ask of their bus. Pure. Absent: nothing can be said, or devices talk by themselves. */
+  budget?(bus: ResolvedBus, devices: readonly ResolvedDevice[]): BusBudget;
+}
+
+/** A request that a driver makes again and again. */
+export interface PlannedRequest {
+  readonly device: string;
+  readonly table: string;
+  readonly start: number;
+  /** Registers or bits. */
+  readonly count: number;
+  readonly points: readonly string[];
+  /** Milliseconds. */
+  readonly interval: number;
+  /** Predicted milliseconds, pauses included. */
+  readonly time: number;
+  /** On the wire, request and reply. */
+  readonly bytes: number;
+}
+
+/** What a bus is asked to carry. A cycle is every request once. */
+export interface BusBudget {
+  readonly bus: string;
+  /** For people: `modbus-rtu, 9600 baud 8N1`. */
+  readonly wire: string;
+  readonly requests: readonly PlannedRequest[];
+  /** Of a cycle. */
+  readonly registers: number;
+  readonly bits: number;
+  readonly bytes: number;
+  /** Predicted milliseconds of a cycle. */
+  readonly cycle: number;
+  /** Wire time per time; 1 is all that the bus carries. */
+  readonly utilisation: number;
+  /** Why it is too much, and what would fit. */
+  readonly warning?: string | undefined;
 }
 
 /** One key of a rule that says what is compared: `above`, `below`, … */

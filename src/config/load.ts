@@ -12,7 +12,7 @@ import type { LoadedBus } from './devices.ts';
 import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { inFileOrder } from './fault.ts';
-import type { GatewayConfig, Kinds, ResolvedForwarder } from './kinds.ts';
+import type { BusBudget, GatewayConfig, Kinds, ResolvedForwarder } from './kinds.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, NAME_WORDS } from './schema-parts.ts';
@@ -39,6 +39,8 @@ export interface LoadResult {
   readonly config?: GatewayConfig;
   readonly faults: Fault[];
   readonly warnings: Fault[];
+  /** Of each bus that has devices and whose driver can tell; none when there is a fault. */
+  readonly budgets: BusBudget[];
 }
 
 /** Reads and checks a configuration file. Never throws. */
@@ -70,12 +72,13 @@ class Loader {
 
   load(): LoadResult {
     const source = this.#source;
-    if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [source.file]), warnings: [] };
+    if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [source.file]), warnings: [], budgets: [] };
     const root = source.value;
     if (!isSection(root))
       return {
         faults: [source.fault([], `a configuration is made of sections (gateway:, buses:, devices: …); this is ${found(root)}`)],
         warnings: [],
+        budgets: [],
       };
     for (const key of Object.keys(root))
       if (!TOP_LEVEL.some((known) => known === key)) this.#report(source.fault([key], unknownKey(key, TOP_LEVEL), 'key'));
@@ -99,8 +102,8 @@ class Loader {
 
     const files = [source.file, ...library.files];
     const faults = limited(inFileOrder([...this.#faults, ...library.faults], files));
-    const warnings = inFileOrder(this.#warnings, files);
-    if (faults.length > 0 || gateway === undefined || buffer === undefined) return { faults, warnings };
+    if (faults.length > 0 || gateway === undefined || buffer === undefined)
+      return { faults, warnings: inFileOrder(this.#warnings, files), budgets: [] };
     const config: GatewayConfig = {
       gateway: {
         ...gateway,
@@ -117,7 +120,21 @@ class Loader {
       forwarders,
       dashboard,
     };
-    return { config, faults, warnings };
+    const budgets = this.#budgets(config);
+    return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets };
+  }
+
+  #budgets({ buses, devices }: GatewayConfig): BusBudget[] {
+    const budgets: BusBudget[] = [];
+    for (const bus of buses.values()) {
+      const own = [...devices.values()].filter((device) => device.bus === bus.name);
+      const kind = this.#kinds.drivers.find((driver) => driver.protocol === bus.protocol);
+      const budget = own.length === 0 ? undefined : kind?.budget?.(bus, own);
+      if (budget === undefined) continue;
+      budgets.push(budget);
+      if (budget.warning !== undefined) this.#warn(this.#source.fault(['buses', bus.name], budget.warning, 'key'));
+    }
+    return budgets;
   }
 
   #section<T extends Parameters<typeof check>[0]>(root: Section, key: string, schema: T, needed: boolean) {

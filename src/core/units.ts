@@ -25,6 +25,26 @@ export function formatDuration(ms: number): string {
   return ms >= 1000 ? `${Math.round(ms / 100) / 10}s` : `${Math.round(ms * 10) / 10}ms`;
 }
 
+/** Steps that people write: 1, 1.5 and 2.5 s, no 17 s. */
+const ROUND_STEPS = [
+  ...[10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 250, 300, 400, 500, 600, 800],
+  ...[1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 45].map((n) => n * DURATION_UNIT.s),
+  ...[1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 45].map((n) => n * DURATION_UNIT.m),
+  ...[1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12].map((n) => n * DURATION_UNIT.h),
+];
+
+/** The next duration, in milliseconds, that a person would write. Days are not divided. */
+export function roundUpDuration(ms: number): number {
+  return ROUND_STEPS.find((step) => step >= ms) ?? Math.ceil(ms / DURATION_UNIT.d) * DURATION_UNIT.d;
+}
+
+/** A part of one as people write it: 0.0042 -> `0.4 %`, 1.72 -> `172 %`. */
+export function percent(part: number): string {
+  const hundredths = part * 100;
+  if (hundredths > 0 && hundredths < 0.1) return 'less than 0.1 %';
+  return `${hundredths < 10 ? Math.round(hundredths * 10) / 10 : Math.round(hundredths)} %`;
+}
+
 /** Bytes as people write them: 268435456 -> `256MB`. */
 export function formatSize(bytes: number): string {
   for (const unit of ['GB', 'MB', 'kB'] as const) {

@@ -58,7 +58,9 @@ function readRegisters(of: ResolvedDevice, image: NonNullable<Case['registers']>
   const given = points.filter(
     (p) => bytes.has(`${p.table}:${2 * p.address}`) && bytes.has(`${p.table}:${2 * (p.address + widthOf(p)) - 1}`),
   );
-  return planReads(given, (of.settings as unknown as DeviceSettings).limits).map((request) => {
+  const { interval, limits } = of.settings as unknown as DeviceSettings;
+  const planned = given.map((point) => ({ ...point, interval }));
+  return planReads(planned, limits, { request: 40, byte: 1 }).map((request) => {
     const payload = Uint8Array.from(
       { length: 2 * request.count },
       (_, i) => bytes.get(`${request.table}:${2 * request.start + i}`) ?? 0,

@@ -20,12 +20,12 @@ export interface Fault {
   readonly message: string;
 }
 
-/** Points of a device as the codec takes them, in the order written. */
-export function pointsOf(device: ResolvedDevice): ModbusPoint[] {
+/** Points of a device as codec and planner take them, in the order written. */
+export function pointsOf(device: ResolvedDevice): (PointSettings & { readonly name: string })[] {
   const marks = (device.settings as unknown as DeviceSettings).invalid ?? {};
   return [...device.points].map(([name, settings]) => {
     // The config room has parsed each point by the schema of this room.
-    const point: ModbusPoint = { name, ...(settings as unknown as PointSettings) };
+    const point = { name, ...(settings as unknown as PointSettings) };
     const type = SENTINEL_TYPES.find((t) => t === point.type);
     const invalid = point.invalid ?? (type === undefined || !canBeMarked(point) ? undefined : marks[type]);
     return invalid === undefined ? point : { ...point, invalid };
@@ -58,10 +58,19 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
     faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
   if (unit === 0 && serial)
     faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
+  for (const [i, { from, to }] of (limits.gaps ?? []).entries())
+    if (from > to)
+      faults.push({ path: ['limits', 'gaps', i, 'to'], message: `the last address (${to}) is before the first (${from})` });
   for (const [type, marks] of Object.entries((device.settings as unknown as DeviceSettings).invalid ?? {}))
     if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
   const points = pointsOf(device);
   for (const point of points) {
+    const end = point.address + widthOf(point);
+    const gap = limits.gaps?.find((g) => g.table === point.table && g.from < end && g.to >= point.address);
+    if (gap !== undefined) {
+      const message = `limits.gaps says that ${gap.table} ${gap.from} to ${gap.to} is never read, and this point lies in it`;
+      faults.push({ path: ['points', point.name, 'address'], message });
+    }
     for (const [key, message] of [...faultsOf(point, limits.maxRegisters), ...factorFaults(point, points)])
       faults.push({ path: ['points', point.name, key], message });
     for (const [key, message] of counterFaults(point, points))

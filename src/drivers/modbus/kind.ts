@@ -20,9 +20,10 @@ import { Link } from './link.ts';
 import { MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
 import { SerialPipe, TcpPipe } from './pipe.ts';
-import { planReads } from './plan.ts';
+import { budgetOf, readsOf, wireOf } from './reads.ts';
 import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
+import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
 import type { Wire } from './words.ts';
 import { connectFailure, openFailure } from './words.ts';
 
@@ -49,19 +50,9 @@ const family = {
   line: lineHints,
   derivedPoints,
   address: (d: Readonly<Record<string, unknown>>) => String(d.unit),
+  budget: budgetOf,
 };
 const hostAndPort = (bus: Readonly<Record<string, unknown>>) => `${String(bus.host)}:${String(bus.port)}`;
-
-/** 3.5 characters, at least 1.75 ms (MODBUS over Serial Line V1.02, section 2.5.1.1). */
-export function silence(character: number): number {
-  return Math.max(3.5 * character, 1.75);
-}
-
-/** Milliseconds of a character with its start, parity and stop bits. */
-export function characterTime(line: Pick<RtuSettings, 'baudRate' | 'parity' | 'stopBits'> & { dataBits: number }): number {
-  const bits = 1 + line.dataBits + (line.parity === 'none' ? 0 : 1) + line.stopBits;
-  return (bits / line.baudRate) * 1000;
-}
 
 export const modbusTcp: ModbusKind = {
   ...family,
@@ -107,7 +98,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
       const settings = bus.settings as unknown as RtuSettings | AsciiSettings;
       const wire: Wire = { serial: true, label: `${settings.port} at ${settings.baudRate} baud, parity ${settings.parity}` };
       const character = characterTime(settings);
-      const timing = { character, silence: Math.max(gap * silence(character), settings.turnaround) };
+      const timing = { character, silence: Math.max(gap * silenceOf(character), settings.turnaround) };
       return assemble(
         bus,
         devices,
@@ -139,7 +130,7 @@ export const modbusRtuOverTcp: ModbusKind = {
     const wire: Wire = { serial: true, label: `${host}:${port} (RTU over TCP)` };
     // The converter paces the line; how long its bytes take there is only known for time-outs.
     const timing = { character: 0, silence: settings.turnaround };
-    const slow = 512 * characterTime({ ...settings, parity: 'even', stopBits: 1, dataBits: 8 });
+    const slow = 512 * characterTime(lineBehind(settings.baudRate));
     return assemble(
       bus,
       devices,
@@ -173,7 +164,7 @@ function assemble(
   const jobs: NewJob[] = [];
   resolved.forEach((each, index) => {
     const own = each.settings as unknown as DeviceSettings;
-    const { unit, interval, limits } = own;
+    const { unit, limits } = own;
     const points = pointsOf(each);
     const memory = new DeviceMemory(points, each.name, context.counters);
     const owner = new Device(
@@ -195,7 +186,8 @@ function assemble(
       logger,
     );
     devices.push(owner);
-    for (const request of planReads(points, limits)) {
+    for (const request of readsOf(wireOf(bus), each)) {
+      const { interval } = request;
       const shape = shapeOf(each.name, request.points);
       const decode = compileRequest(shape, request.points, request.start, memory);
       const pdu = encodeRequest({ kind: 'read', ...request });

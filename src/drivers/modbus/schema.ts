@@ -70,10 +70,17 @@ const bounds = z.strictObject({
 });
 const rawNumber = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-fA-F]+)$/, 'a raw number: 32768, -1, 0x8000')]);
 const sentinels = () => z.array(rawNumber).max(32);
+const interval = () => duration({ min: 10, max: 86_400_000 });
+const address = z.int().min(0).max(65535);
 
 export const device = z.strictObject({
   unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
-  interval: duration({ min: 10, max: 86_400_000 }).prefault('10s').describe('How often the device is read'),
+  interval: interval().prefault('10s').describe('How often the points of the device are read, where a point says nothing else'),
+  responseTime: duration({ max: 10_000 })
+    .optional()
+    .describe(
+      'How long the device takes to begin its answer, as its manual or a measurement says. Only the plan of the requests and `sluice check` go by it; default 20ms on a serial line, 10ms on a network, 30ms behind a converter',
+    ),
   timeout: duration({ min: 10, max: 60_000 }).optional().describe('As that of the bus, for this device'),
   retries: z.int().min(0).max(5).optional().describe('As that of the bus, for this device'),
   turnaround: duration({ max: 10_000 })
@@ -90,8 +97,25 @@ export const device = z.strictObject({
         .int()
         .min(0)
         .max(124)
-        .default(8)
-        .describe('Unused registers that may be read along to save a request; 0 where a device refuses holes'),
+        .optional()
+        .describe(
+          'Registers in a row that no point has and that may be read along to save a request (16 bits count as one); 0 where a device refuses holes. Default: as many as cost less than another request',
+        ),
+      gaps: z
+        .array(
+          z.strictObject({
+            table: z.enum(TABLES).describe('The table they are in'),
+            from: address.describe('The first of them, counted from 0'),
+            to: address.describe('The last of them'),
+          }),
+        )
+        .max(64)
+        .optional()
+        .describe('Addresses that must never be read: [{table: holding, from: 10, to: 19}]'),
+      merge: z
+        .boolean()
+        .default(true)
+        .describe('Whether points may share a request; false where a device answers only for one point at a time'),
       writeMultiple: z
         .boolean()
         .default(false)
@@ -109,13 +133,16 @@ export const device = z.strictObject({
 
 export const point = z.strictObject({
   table: z.enum(TABLES).describe('Where the point lies: holding (function 3), input (4), coil (1), discrete (2)'),
-  address: z.int().min(0).max(65535).describe('First register or bit, counted from 0 (40001 of a manual is holding 0)'),
+  address: address.describe('First register or bit, counted from 0 (40001 of a manual is holding 0)'),
   type: z
     .enum(POINT_TYPES)
     .describe(
       'What the registers mean; bool in a coil or discrete table. uint8 and int8 take the low byte, with order BA the high one',
     ),
   order: z.enum(ORDERS).optional().describe('Byte order on the wire, A the most significant; default AB or ABCD'),
+  interval: interval()
+    .optional()
+    .describe('How often the point is read at least; default that of the device. More often where riding along costs less'),
   length: z
     .int()
     .min(1)

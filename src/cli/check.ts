@@ -1,25 +1,55 @@
 import { formatFault } from '../config/fault.ts';
+import type { BusBudget } from '../config/kinds.ts';
+import type { LoadResult } from '../config/load.ts';
+import { aboutDuration, percent } from '../core/units.ts';
 import { readConfig } from './config-file.ts';
 
 export async function check(file: string, options: { json?: boolean }): Promise<void> {
-  const { config, faults, warnings } = readConfig(file);
-  if (config === undefined) process.exitCode = 78;
+  const result = readConfig(file);
+  if (result.config === undefined) process.exitCode = 78;
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ valid: config !== undefined, faults, warnings })}\n`);
+    process.stdout.write(`${JSON.stringify(checkReport(result))}\n`);
     return;
   }
-  for (const fault of faults) process.stderr.write(`${formatFault(fault)}\n`);
-  for (const warning of warnings) process.stderr.write(`${formatFault(warning)} (warning)\n`);
-  if (config === undefined) {
-    process.stderr.write(`${faults.length === 1 ? 'One fault' : `${faults.length} faults`}; a gateway would refuse it.\n`);
-    return;
-  }
+  const { out, err } = checkText(file, result);
+  process.stderr.write(err);
+  process.stdout.write(out);
+}
+
+/** What `--json` prints: with the whole plan of each bus. Times in milliseconds; `utilisation` 1 is all that a bus carries. */
+export function checkReport({ config, faults, warnings, budgets }: LoadResult) {
+  const buses = budgets.map(({ bus, wire, requests, cycle, utilisation, ...rest }) => ({
+    bus,
+    wire,
+    requestsPerCycle: requests.length,
+    cycle: rounded(cycle, 2),
+    utilisation: rounded(utilisation, 4),
+    ...rest,
+    requests: requests.map((request) => ({ ...request, time: rounded(request.time, 2) })),
+  }));
+  return { valid: config !== undefined, faults, warnings, buses };
+}
+
+/** For people: faults and warnings, and what each bus is asked to carry. */
+export function checkText(file: string, { config, faults, warnings, budgets }: LoadResult): { out: string; err: string } {
+  const lines = [...faults.map(formatFault), ...warnings.map((warning) => `${formatFault(warning)} (warning)`)];
+  if (config === undefined)
+    lines.push(`${faults.length === 1 ? 'One fault' : `${faults.length} faults`}; a gateway would refuse it.`);
+  const err = lines.map((line) => `${line}\n`).join('');
+  if (config === undefined) return { out: '', err };
   const points = [...config.devices.values()].reduce((sum, d) => sum + d.points.size, 0);
-  process.stdout.write(
-    `${file} is valid: ${count(config.buses.size, 'bus', 'buses')}, ${count(config.devices.size, 'device')}, ${count(points, 'point')}, ${count(config.rules.size, 'rule')}, ${count(config.forwarders.size, 'forwarder')}.\n`,
-  );
+  const what = `${file} is valid: ${count(config.buses.size, 'bus', 'buses')}, ${count(config.devices.size, 'device')}, ${count(points, 'point')}, ${count(config.rules.size, 'rule')}, ${count(config.forwarders.size, 'forwarder')}.`;
+  return { out: [what, ...budgets.map(busLine)].map((line) => `${line}\n`).join(''), err };
+}
+
+function busLine({ bus, wire, requests, cycle, utilisation }: BusBudget): string {
+  return `bus      ${bus} (${wire}): ${count(requests.length, 'request')} a cycle, which takes ${aboutDuration(cycle)}; ${percent(utilisation)} of the bus is used`;
 }
 
 function count(n: number, one: string, many = `${one}s`): string {
   return `${n} ${n === 1 ? one : many}`;
+}
+
+function rounded(n: number, digits: number): number {
+  return Number(n.toFixed(digits));
 }

@@ -25,6 +25,11 @@ export function formatDuration(ms: number): string {
   return ms >= 1000 ? `${Math.round(ms / 100) / 10}s` : `${Math.round(ms * 10) / 10}ms`;
 }
 
+/** A duration that was worked out: with no more digits than are meant. */
+export function aboutDuration(ms: number): string {
+  return formatDuration(ms < 10 ? ms : Math.round(ms));
+}
+
 /** Steps that people write: 1, 1.5 and 2.5 s, no 17 s. */
 const ROUND_STEPS = [
   ...[10, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 250, 300, 400, 500, 600, 800],

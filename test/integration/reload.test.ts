@@ -67,7 +67,8 @@ forwarders: {cloud: {type: mqtt, url: '${up.url}', batch: {maxAge: 50ms}}}
   assert.ok(answers(2) <= 1);
   assert.deepEqual(await reload(gateway, yaml(gateway, '1h')), [], 'the same file changes nothing');
   gateway.signal('SIGHUP');
-  await gateway.waitForLog(/Reloaded; nothing changed/);
+  const idle = () => gateway.logs().filter(({ msg }) => /Reloaded; nothing changed/.test(msg)).length;
+  await waitFor('the reload by signal, after the one by the socket', () => idle() === 2);
   assert.deepEqual([one.connections, two.connections, up.connections], [1, 1, 1]);
 
   assert.deepEqual(await reload(gateway, yaml(gateway, '50ms')), ['buses.two']);
@@ -374,4 +375,23 @@ test('a driver that refuses at the last moment leaves every bus as it was', asyn
   await plant.prepare(config(['a', { port: 2 }], ['b', { port: 1 }])).apply();
   assert.deepEqual(stopped, ['a-1', 'b-2']);
   assert.deepEqual(started.slice(2), ['a-2', 'b-1']);
+});
+
+test('a bus that cannot carry what is asked is told at the start and by the reload that asks it', async (t) => {
+  const yaml = (g: Gateway, interval: string) => `${head(g)}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1}}
+devices: {d1: {bus: plant, unit: 1, interval: ${interval}, ${point}}}
+`;
+  const told = /buses\.plant: the intervals take 100 % of this bus \(one request takes 10ms\)/;
+  const gateway = await start(t, (g) => yaml(g, '10ms'));
+  await gateway.waitForLog(told);
+  const reply = async (interval: string) => {
+    gateway.write(yaml(gateway, interval));
+    return (await request(gateway.socket, 'POST', '/api/v1/reload')) as ReloadReply;
+  };
+  assert.deepEqual(await reply('1s'), { changes: ['buses.plant'], warnings: [] });
+  const { warnings } = await reply('10ms');
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', told);
+  assert.equal(await gateway.stop(), 0);
 });

@@ -6,6 +6,7 @@ import { after, test } from 'node:test';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { formatFault } from '../../src/config/fault.ts';
+import type { ResolvedBus, ResolvedDevice } from '../../src/config/kinds.ts';
 import { loadConfig, loadConfigText } from '../../src/config/load.ts';
 import { SecretText } from '../../src/core/secret.ts';
 import { testKinds } from '../fakes/kinds.ts';
@@ -120,6 +121,39 @@ test('faults of checkDevice stand where the key was written', () => {
     faultsOf(`${buses}devices:\n  x:\n    bus: field\n    unit: 1\n    points:\n      a: {table: coil, address: 1}\n`),
     ['gateway.yaml:9: a coil is a bool; write type: bool'],
   );
+});
+
+test('what a driver says about a bus comes back, and its warning stands at the bus, among the others', () => {
+  const asked: string[] = [];
+  const drivers = testKinds.drivers.map((driver) => ({
+    ...driver,
+    budget: (bus: ResolvedBus, devices: readonly ResolvedDevice[]) => {
+      asked.push(`${bus.name}: ${devices.map((d) => d.name).join(' ')}`);
+      const warning = devices.length > 1 ? 'too much' : undefined;
+      return { bus: bus.name, wire: 'wire', requests: [], registers: 0, bits: 0, bytes: 0, cycle: 1, utilisation: 2, warning };
+    },
+  }));
+  const text = `${buses}  other: {protocol: modbus-tcp, host: h}
+  empty: {protocol: modbus-tcp, host: i}
+devices:
+  x: {bus: field, unit: 1, profile: base}
+  y: {bus: other, unit: 1, profile: base}
+  z: {bus: field, unit: 2, profile: base}
+`;
+  const loaded = (what: string) => loadConfigText(what, path.join(dir, 'gateway.yaml'), { ...testKinds, drivers }, options);
+  const { budgets, warnings, config } = loaded(text);
+  assert.ok(config !== undefined);
+  assert.deepEqual(asked, ['field: x z', 'other: y']);
+  assert.deepEqual(
+    budgets.map((b) => b.bus),
+    ['field', 'other'],
+  );
+  assert.deepEqual(
+    warnings.map((w) => `${w.line}:${w.column} ${w.path}: ${w.message}`.slice(0, 38)),
+    ['3:3 buses.field: too much', '7:37 devices.x.profile: a Acme T1 leav', '9:37 devices.z.profile: a Acme T1 leav'],
+  );
+  assert.deepEqual(loaded(`${text}wrong: 1\n`).budgets, []);
+  assert.equal(asked.length, 2, 'of a configuration with faults nobody is asked');
 });
 
 test('rules come out resolved', () => {

@@ -7,7 +7,7 @@
  */
 import { isBitTable } from '../../codecs/modbus-point.ts';
 import type { BusBudget, PlannedRequest } from '../../config/kinds.ts';
-import { formatDuration, percent, roundUpDuration } from '../../core/units.ts';
+import { aboutDuration, formatDuration, percent, roundUpDuration } from '../../core/units.ts';
 import type { PlannedRead } from './plan.ts';
 import type { DeviceTiming, LineTiming, WireTiming } from './wire-cost.ts';
 import { DEFAULT_RESPONSE_TIME, readBytes, readTime, wireCost } from './wire-cost.ts';
@@ -25,7 +25,7 @@ const ROOM = 0.8;
 /** The longest interval that a device may have. */
 const LONGEST = 86_400_000;
 /** So many times slower one device may become to spare the others; beyond that it is no advice. */
-const SLOWER = [1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20];
+const SLOWER = [1.1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20];
 const BAUD_RATES = [2400, 4800, 9600, 19200, 38400, 57600, 115_200];
 const MOST_IN_FLIGHT = 16;
 
@@ -68,9 +68,9 @@ function shared(requests: readonly Request[], inFlight: number, of: (request: Re
 
 function warningOf(requests: readonly Request[], cycle: number, wire: WireTiming, devices: readonly DeviceReads[]): string {
   const utilisation = utilisationOf(requests, wire.inFlight);
-  const measure = `(${requests.length === 1 ? 'one request takes' : `its ${requests.length} requests take`} ${formatDuration(cycle)})`;
+  const measure = `(${requests.length === 1 ? 'one request takes' : `its ${requests.length} requests take`} ${aboutDuration(cycle)})`;
   const what =
-    utilisation > 1
+    Math.round(utilisation * 100) > 100
       ? `the intervals ask for ${percent(utilisation)} of what this bus carries ${measure}: about ${percent(1 / utilisation)} of the readings will be taken`
       : `the intervals take ${percent(utilisation)} of this bus ${measure}: a repeat or a silent device will make readings late`;
   const ways = [

@@ -137,13 +137,15 @@ test('a device answers what it has, and says by which exception what it has not'
   const device: ResolvedDevice = {
     name: 'd',
     bus: 'b',
-    settings: { unit: 1, limits: { maxRegisters: 10, maxBits: 16, maxGap: 2 } },
+    settings: { unit: 1, limits: { maxRegisters: 10, maxBits: 16, maxGap: 2, gaps: [{ table: 'input', from: 1, to: 1 }] } },
     points: new Map([
       ['a', point({ table: 'holding', address: 100, type: 'uint16' })],
       ['flag', point({ table: 'holding', address: 103, type: 'uint16', bit: 3 })],
       ['other', point({ table: 'holding', address: 103, type: 'uint16', bit: 0 })],
       ['far', point({ table: 'holding', address: 107, type: 'uint16' })],
       ['coil', point({ table: 'coil', address: 9, type: 'bool' })],
+      ['first', point({ table: 'input', address: 0, type: 'uint16' })],
+      ['third', point({ table: 'input', address: 2, type: 'uint16' })],
     ]),
   };
   const values: Record<string, number | boolean> = { a: 0x1234, flag: true, other: true, far: 7, coil: true };
@@ -155,10 +157,15 @@ test('a device answers what it has, and says by which exception what it has not'
   assert.equal(ask(3, 101, 2), '030400000000');
   // A hole of three is more than the device allows to be read along.
   assert.equal(ask(3, 103, 5), '8302');
+  assert.equal(ask(4, 0, 1), '04020000');
+  assert.equal(ask(4, 0, 3), '8402', 'a gap that must not be read');
   assert.equal(ask(4, 100, 1), '8402');
   assert.equal(ask(3, 100, 11), '8303');
   assert.equal(ask(3, 100, 0), '8303');
   assert.equal(ask(6, 100, 1), '8601');
+  const { maxGap: _, ...without } = device.settings.limits as Record<string, unknown>;
+  const open = new ModbusDevice({ ...device, settings: { unit: 1, limits: without } }, () => 0);
+  assert.equal(open.answer(Uint8Array.of(3, 0, 103, 0, 5)).length, 12, 'without maxGap every hole may be read along');
 });
 
 test('an older Node is refused in words', () => {

@@ -17,7 +17,8 @@ export type ValueNow = (device: string, point: string) => Value;
 interface Limits {
   readonly maxRegisters: number;
   readonly maxBits: number;
-  readonly maxGap: number;
+  readonly maxGap?: number;
+  readonly gaps?: readonly { readonly table: string; readonly from: number; readonly to: number }[];
 }
 
 export class ModbusDevice {
@@ -33,20 +34,23 @@ export class ModbusDevice {
     this.name = device.name;
     this.unit = unit;
     this.points = Array.from(device.points, ([name, point]) => ({ ...(point as Omit<ModbusPoint, 'name'>), name }));
-    this.#limits = limits ?? { maxRegisters: 125, maxBits: 2000, maxGap: 8 };
+    this.#limits = limits ?? { maxRegisters: 125, maxBits: 2000 };
     this.#valueNow = valueNow;
     for (const table of Object.values(TABLES)) this.#existing.set(table, this.#addressesOf(table));
   }
 
-  /** Addresses of points, and the holes that the configuration says may be read along. */
+  /** Addresses of points, and the holes between them that the configuration lets be read along. */
   #addressesOf(table: Table): ReadonlySet<number> {
     const addresses = new Set<number>();
     for (const point of this.points)
       if (point.table === table) for (let i = 0; i < widthOf(point); i++) addresses.add(point.address + i);
+    const { maxGap = Number.POSITIVE_INFINITY, gaps = [] } = this.#limits;
+    const widest = isBitTable(table) ? maxGap * 16 : maxGap;
+    const isForbidden = (a: number) => gaps.some((gap) => gap.table === table && a >= gap.from && a <= gap.to);
     let before: number | undefined;
     for (const address of [...addresses].sort((a, b) => a - b)) {
-      if (before !== undefined && address - before - 1 <= this.#limits.maxGap)
-        for (let hole = before + 1; hole < address; hole++) addresses.add(hole);
+      if (before !== undefined && address - before - 1 <= widest)
+        for (let hole = before + 1; hole < address; hole++) if (!isForbidden(hole)) addresses.add(hole);
       before = address;
     }
     return addresses;

@@ -220,7 +220,7 @@ for (const bits of [false, true])
         const [found, best] = [planCost(plan, c), cheapestByTrying(points, l, c)];
         assert.ok(Math.abs(found - best) <= 1e-9 * best, `the plan costs ${found}, ${best} is possible`);
       }),
-      { numRuns: 1000 },
+      { numRuns: bits ? 300 : 1000 },
     );
   });
 
@@ -235,7 +235,13 @@ test('property: any number of points, each once; the order of writing has no eff
       assert.deepEqual(same(planReads(points.toReversed(), l, c)), same(plan));
       const alone = planReads(points, { ...l, merge: false }, c);
       assertValid(points, l, alone);
-      assert.ok(planCost(plan, c) <= planCost(alone, c) * (1 + 1e-9));
+      // Companions cost: without them nothing is dearer than to ask for each point alone.
+      const free = planReads(
+        points.map((p) => ({ ...p, companion: undefined })),
+        l,
+        c,
+      );
+      assert.ok(planCost(free, c) <= planCost(alone, c) * (1 + 1e-9));
     }),
     { numRuns: 100 },
   );

@@ -33,7 +33,7 @@ test('defaults are those of the contract', () => {
     interval: 10_000,
     turnaround: 0,
     connectDelay: 0,
-    limits: { maxRegisters: 125, maxBits: 2000, maxGap: 8, writeMultiple: false },
+    limits: { maxRegisters: 125, maxBits: 2000, merge: true, writeMultiple: false },
   });
   assert.deepEqual(one({}), []);
 });
@@ -188,6 +188,21 @@ test('a counter counts whole raw numbers from 0, and its cumulative point has a 
       ['all', { type: 'uint64' }],
     ],
   );
+test('what must never be read holds no point, and a gap has its ends in order', () => {
+  const point = (address: number) => ({ p: { table: 'holding', address, type: 'float32' } });
+  const gaps = (from: number, to: number, table = 'holding') => ({ limits: { gaps: [{ table, from, to }] } });
+  assert.match(
+    faults(point(9), gaps(10, 19)).join(),
+    /points\.p\.address: limits\.gaps says that holding 10 to 19 is never read/,
+  );
+  assert.match(faults(point(19), gaps(10, 19)).join(), /points\.p\.address/);
+  for (const [address, table] of [
+    [8, 'holding'],
+    [20, 'holding'],
+    [10, 'input'],
+  ] as const)
+    assert.deepEqual(faults(point(address), gaps(10, 19, table)), []);
+  assert.deepEqual(faults({}, gaps(19, 10)), ['limits.gaps.0.to: the last address (10) is before the first (19)']);
 });
 
 test('units: 0 and 255 are for TCP alone', () => {
@@ -206,6 +221,8 @@ test('unknown keys and wild values are refused by the schema', () => {
     [modbusTcp.device, { unit: 256 }],
     [modbusTcp.device, { interval: '1ms' }],
     [modbusTcp.device, { limits: { maxRegisters: 126 } }],
+    [modbusTcp.device, { limits: { gaps: [{ table: 'holding', from: 1 }] } }],
+    [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', interval: '1ms' }],
     [modbusTcp.point, { table: 'holding', address: 65536, type: 'uint16' }],
     [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', offest: 3 }],
     [modbusTcp.point, { table: 'holding', address: 0, type: 'uint16', bit: 32 }],

@@ -11,7 +11,11 @@ import { lineBehind, wireCost } from './wire-cost.ts';
 /** The requests of a device, with how often each is made. */
 export function readsOf(wire: WireTiming, device: ResolvedDevice): PlannedRead[] {
   const settings = settingsOf(device);
-  const points = pointsOf(device).map((point) => ({ ...point, interval: point.interval ?? settings.interval }));
+  const points = pointsOf(device).map((point) => ({
+    ...point,
+    interval: point.interval ?? settings.interval,
+    companion: point.scaleFactor,
+  }));
   return planReads(points, settings.limits, wireCost(wire, settings));
 }
 

@@ -14,7 +14,7 @@ export interface Wire {
 /** MODBUS Application Protocol V1.1b3, section 7. */
 const EXCEPTIONS: Readonly<Record<number, string>> = {
   1: 'it does not know this function: try another table (holding, input, coil, discrete)',
-  2: 'it does not have one of these addresses: check the addresses (0-based; 40001 of a manual is holding 0), or set limits.maxGap to 0',
+  2: 'it does not have one of these addresses: check the addresses (0-based; 40001 of a manual is holding 0), or name those that it does not have in limits.gaps (or set limits.maxGap to 0)',
   3: 'it refuses this many at once: set limits.maxRegisters lower',
   4: 'it failed while reading: look at the device itself',
   5: 'it needs more time: raise the interval',

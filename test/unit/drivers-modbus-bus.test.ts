@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { DeviceMemory } from '../../src/codecs/modbus-memory.ts';
+import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
 import { SluiceError } from '../../src/core/errors.ts';

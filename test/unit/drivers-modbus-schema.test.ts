@@ -188,6 +188,8 @@ test('a counter counts whole raw numbers from 0, and its cumulative point has a 
       ['all', { type: 'uint64' }],
     ],
   );
+});
+
 test('what must never be read holds no point, and a gap has its ends in order', () => {
   const point = (address: number) => ({ p: { table: 'holding', address, type: 'float32' } });
   const gaps = (from: number, to: number, table = 'holding') => ({ limits: { gaps: [{ table, from, to }] } });

@@ -8,6 +8,7 @@ import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
+import { portFailure } from '../serial-ports.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice, pointsOf } from './check.ts';
 import { derivedPoints } from './check-counter.ts';
@@ -25,7 +26,7 @@ import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, Tc
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
 import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
 import type { Wire } from './words.ts';
-import { connectFailure, openFailure } from './words.ts';
+import { connectFailure } from './words.ts';
 
 export interface BusContext {
   readonly clock: Clock;
@@ -107,7 +108,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
         { ...settings, inFlight: 1 },
         {
           dial: (events) => new LinePort(framing, timing, (of) => new SerialPipe(settings, of), context.clock, events),
-          explain: (error) => openFailure(error, settings.port),
+          explain: (error) => portFailure(error, settings.port),
         },
       );
     },

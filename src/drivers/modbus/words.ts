@@ -1,6 +1,4 @@
 /** Faults in the words of the person who has to mend them: which wire, which register, which setting. */
-import { access, constants, readdir, stat } from 'node:fs/promises';
-import path from 'node:path';
 import { SluiceError } from '../../core/errors.ts';
 import type { ReasonName } from '../../core/reasons.ts';
 import type { ReadRequest } from './plan.ts';
@@ -78,38 +76,4 @@ const CONNECT_WORDS: Readonly<Record<string, string>> = {
 export function connectFailure(error: Error, host: string, port: number): SluiceError {
   const code = 'code' in error ? String(error.code) : error instanceof SluiceError && error.code === 'timeout' ? 'ETIMEDOUT' : '';
   return new SluiceError('bus-open', `${host}:${port}: ${CONNECT_WORDS[code] ?? error.message}`, { cause: error });
-}
-
-/** serialport's errors carry no code, so the file system is asked what is wrong with the port. */
-export async function openFailure(error: Error, port: string): Promise<SluiceError> {
-  const fail = (words: string) => new SluiceError('bus-open', `${port}: ${words}`, { cause: error });
-  try {
-    const found = await stat(port);
-    if (!found.isCharacterDevice()) return fail('this is no serial port');
-  } catch {
-    const present = await serialPorts();
-    return fail(
-      `no such port (unplugged?); ${present.length > 0 ? `there are ${present.join(', ')}` : 'there is no serial port at all'}`,
-    );
-  }
-  try {
-    await access(port, constants.R_OK | constants.W_OK);
-  } catch {
-    return fail(
-      'no permission: add the user of the gateway to the group dialout (sudo usermod -aG dialout USER) and start it again',
-    );
-  }
-  return fail(
-    `it cannot be opened; another program may use it (sudo fuser ${port}), or it does not know these line settings: ${error.message}`,
-  );
-}
-
-async function serialPorts(): Promise<string[]> {
-  const list = async (folder: string, pattern: RegExp) => {
-    const names = await readdir(folder).catch(() => []);
-    return names.filter((name) => pattern.test(name)).map((name) => path.join(folder, name));
-  };
-  const stable = await list('/dev/serial/by-id', /./);
-  const plain = await list('/dev', /^tty(USB|ACM|AMA|SC|XRUSB|O|mxc)\d+$/);
-  return [...stable, ...plain].slice(0, 12);
 }

@@ -1,7 +1,7 @@
-/** Opening a serial port, and its odd errors in words. */
-import { constants } from 'node:fs';
-import { access, stat } from 'node:fs/promises';
-import { SluiceError, toError } from '../../core/errors.ts';
+/** Opening a serial port. */
+import { stat } from 'node:fs/promises';
+import { toError } from '../../core/errors.ts';
+import { portFailure } from '../serial-ports.ts';
 import type { SerialBusSettings } from './schema.ts';
 
 /** An open port. After `closed` was called it is gone for good: open another. */
@@ -37,7 +37,7 @@ export const openPort: PortOpener = async (settings, events) => {
   try {
     await new Promise<void>((resolve, reject) => port.open((error) => (error ? reject(error) : resolve())));
   } catch (error) {
-    throw await inWords(path, toError(error));
+    throw await portFailure(toError(error), path);
   }
   port.on('data', (chunk: Buffer) => events.data(chunk));
   port.once('close', (error?: Error | null) => {
@@ -59,30 +59,4 @@ async function identityOf(path: string): Promise<string> {
   } catch {
     return 'none';
   }
-}
-
-/** The binding's errors carry no code, so the path is asked what is wrong with it. */
-async function inWords(path: string, cause: Error): Promise<SluiceError> {
-  const fail = (message: string) => new SluiceError('bus-open', message, { cause, data: { port: path } });
-  try {
-    await access(path, constants.R_OK | constants.W_OK);
-    if (!(await stat(path)).isCharacterDevice())
-      return fail(`${path} is no serial port: give the path of one, for example /dev/ttyUSB0`);
-  } catch (error) {
-    switch ((error as NodeJS.ErrnoException).code) {
-      case 'ENOENT':
-        return fail(
-          `${path} is not there: plug the adapter in, or correct \`port\` (ls /dev/serial/by-id shows what is plugged in)`,
-        );
-      case 'EACCES':
-        return fail(
-          `${path} may not be opened: add the user of the gateway to the group dialout (sudo usermod -aG dialout sluice) and restart it`,
-        );
-      default:
-        return fail(`${path} cannot be opened: ${cause.message}`);
-    }
-  }
-  if (/lock|busy|temporarily unavailable/i.test(cause.message))
-    return fail(`${path} is in use by another program: end it (sudo fuser -v ${path} shows which)`);
-  return fail(`${path} cannot be opened: ${cause.message}`);
 }

@@ -149,7 +149,7 @@ const bytesFrame = z
     maxLength: z.int().min(1).max(MAX_FRAME).default(256).describe('A frame that claims to be longer is none, in bytes.'),
     checksum: z
       .strictObject({
-        type: z.enum(CHECKSUM_KINDS).describe('How it is made.'),
+        type: z.enum(CHECKSUM_KINDS).describe(CHECKSUM_KINDS.map((kind) => `${kind}: ${CHECKSUMS[kind].says}`).join('; ')),
         from: z.int().default(0).describe('First byte that it covers; negative counts from the end.'),
         to: z.int().optional().describe('Last byte that it covers; without it the one before the checksum.'),
         at: z.int().optional().describe('Where it stands; without it just before the stop bytes.'),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import type { ChecksumKind } from '../../src/codecs/serial/checksum.ts';
 import { CHECKSUM_KINDS, CHECKSUMS, crc16 } from '../../src/codecs/serial/checksum.ts';
 import { createFramer } from '../../src/codecs/serial/framer.ts';
 import { parseHex, toHex } from '../../src/codecs/serial/hex.ts';
@@ -85,7 +86,7 @@ for (const [name, config] of Object.entries(KINDS)) {
         const places = [0, ...cuts.filter((cut) => cut < data.length).sort((a, b) => a - b), data.length];
         const frames = places.slice(1).flatMap((end, i) => framer.push(data.subarray(places[i], end), 0));
         assert.deepEqual(hex(frames), hex(expected));
-        assert.equal(framer.skippedBytes, whole.skippedBytes);
+        assert.deepEqual(framer.skipped, whole.skipped);
         assert.equal(framer.crcErrors, whole.crcErrors);
       }),
     );
@@ -100,7 +101,7 @@ for (const [name, config] of Object.entries(KINDS)) {
       chunk.fill(fill);
       for (let i = 0; i < 8; i++) inFrames += framer.push(chunk, i).reduce((sum, frame) => sum + frame.bytes.length, 0);
     }
-    const waiting = 32 * chunk.length - inFrames - framer.skippedBytes;
+    const waiting = 32 * chunk.length - inFrames - framer.skipped.bytes;
     assert.ok(waiting >= 0 && waiting <= 2 * MAX_FRAME, `${waiting} bytes wait`);
   });
 }
@@ -118,7 +119,7 @@ test('noise between SDS011 frames loses none that follows and invents none', () 
       assert.deepEqual(hex(frames), expected);
       // Noise that forms a right frame together with the head of a clean one cannot be told from a frame.
       if (expected.length === clean.length) assert.deepEqual(hex(frames), clean.map(toHex));
-      assert.equal(data.length - 10 * frames.length, framer.skippedBytes);
+      assert.equal(data.length - 10 * frames.length, framer.skipped.bytes);
     }),
   );
 });
@@ -141,10 +142,35 @@ test('a false start with a length of its own does not swallow frames: they come 
 });
 
 test('the checksums are those of their descriptions', () => {
-  const data = parseHex('01 04 02 FF FF');
-  const hexOf = (kind: (typeof CHECKSUM_KINDS)[number]) => toHex(CHECKSUMS[kind].compute(data, 0, data.length));
-  // "Modbus over serial line" gives 01 04 02 FF FF -> B8 80; the sums by hand: 01 + 04 + 02 + FF + FF = 0x205.
-  assert.deepEqual(CHECKSUM_KINDS.map(hexOf), ['', '05', 'FA', 'FB', '07', '02 05', 'B8 80']);
+  const over = (kind: ChecksumKind, data: Uint8Array) => toHex(CHECKSUMS[kind].compute(data, 0, data.length));
+  const check = (kind: ChecksumKind) => over(kind, new TextEncoder().encode('123456789'));
+  // 31 + 32 + … + 39 hexadecimal is 1DD; the CRCs are the check values of the RevEng catalogue.
+  const expected: Record<ChecksumKind, string> = {
+    none: '',
+    sum8: 'DD',
+    'sum8-complement': '22',
+    'sum8-negated': '23',
+    xor8: '31',
+    sum16be: '01 DD',
+    sum16le: 'DD 01',
+    fletcher16: '1E DE',
+    crc8: 'F4',
+    'crc8-maxim': 'A1',
+    'crc16-modbus': '37 4B',
+    'crc16-ccitt': '29 B1',
+    'crc16-xmodem': '31 C3',
+  };
+  assert.deepEqual(Object.fromEntries(CHECKSUM_KINDS.map((kind) => [kind, check(kind)])), expected);
+  // "Modbus over serial line" gives 01 04 02 FF FF -> B8 80.
+  assert.equal(over('crc16-modbus', parseHex('01 04 02 FF FF')), 'B8 80');
+  // The request and the reply in the manual of the MH-Z19: the sum leaves out the first byte.
+  assert.equal(over('sum8-negated', parseHex('01 86 00 00 00 00 00')), '79');
+  assert.equal(over('sum8-negated', parseHex('86 02 20 00 00 00 00')), '58');
+  // Fletcher (1982), as the usual examples have it: abcde -> C8F0, abcdef -> 2057, abcdefgh -> 0627.
+  const words = ['abcde', 'abcdef', 'abcdefgh'].map((word) => over('fletcher16', new TextEncoder().encode(word)));
+  assert.deepEqual(words, ['C8 F0', '20 57', '06 27']);
+  for (const kind of CHECKSUM_KINDS)
+    assert.equal(CHECKSUMS[kind].compute(Uint8Array.of(1, 2), 0, 2).length, CHECKSUMS[kind].bytes);
 });
 
 test('the line under way when the port opens is thrown away, a line after a pause is kept', () => {
@@ -152,10 +178,10 @@ test('the line under way when the port opens is thrown away, a line after a paus
   const framer = createFramer({ type: 'line', maxLength: 100 });
   framer.reset(1000);
   assert.deepEqual(hex(framer.push(text.encode('21.5\n121.6\n'), 1003)), [toHex(text.encode('121.6'))]);
-  assert.equal(framer.skippedBytes, 5);
+  assert.equal(framer.skipped.bytes, 5);
   framer.push(text.encode('12'), 1004);
   framer.reset(2000);
-  assert.equal(framer.skippedBytes, 7);
+  assert.equal(framer.skipped.bytes, 7);
   assert.deepEqual(hex(framer.push(text.encode('33\n'), 2500)), [toHex(text.encode('33'))]);
 });
 
@@ -166,7 +192,7 @@ test('a line that is too long is skipped to its end, and the next one is whole',
     frames.map((frame) => new TextDecoder().decode(frame.bytes)),
     ['12345', 'abc'],
   );
-  assert.equal(framer.skippedBytes, 7 + 17);
+  assert.equal(framer.skipped.bytes, 7 + 17);
 });
 
 test('wherever the terminator falls, a long line ends at it', () => {
@@ -175,6 +201,6 @@ test('wherever the terminator falls, a long line ends at it', () => {
     const frames = framer.push(new TextEncoder().encode(`${'x'.repeat(length)}<>;ok<>;`), 0);
     assert.equal(frames.length, length <= 8 ? 2 : 1, `${length} bytes`);
     assert.equal(new TextDecoder().decode(frames.at(-1)?.bytes), 'ok');
-    assert.equal(framer.skippedBytes, length <= 8 ? 0 : length + 3);
+    assert.equal(framer.skipped.bytes, length <= 8 ? 0 : length + 3);
   }
 });

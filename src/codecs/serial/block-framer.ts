@@ -6,6 +6,7 @@ import { ByteQueue } from './byte-queue.ts';
 import type { Checksum } from './checksum.ts';
 import { CHECKSUMS } from './checksum.ts';
 import { parseHex } from './hex.ts';
+import { Skipped } from './skipped.ts';
 import type { BytesFrame, ChecksumRange, FixedFrame, Frame, Framer, LengthField } from './types.ts';
 import { MAX_FRAME } from './types.ts';
 
@@ -13,7 +14,7 @@ import { MAX_FRAME } from './types.ts';
 type Verdict = 'short' | 'noise' | 'crc' | number;
 
 export class BlockFramer implements Framer {
-  skippedBytes = 0;
+  readonly skipped = new Skipped();
   crcErrors = 0;
   private readonly start: Uint8Array;
   private readonly stop: Uint8Array;
@@ -55,30 +56,33 @@ export class BlockFramer implements Framer {
     return frames;
   }
 
-  reset(_at: number): void {
-    this.skippedBytes += this.queue.length;
+  reset(): void {
+    this.skipped.add(this.queue.length);
     this.queue.drop(this.queue.length);
     this.lastAt = Number.NEGATIVE_INFINITY;
+  }
+
+  restart(): void {
+    this.reset();
   }
 
   private search(frames: Frame[], final: boolean): void {
     const data = this.queue.view();
     let head = 0;
-    let skipped = 0;
     while (head < data.length) {
       const verdict = this.judge(data.subarray(head));
       if (typeof verdict === 'number') {
         const bytes = data.slice(head, head + verdict);
         frames.push({ bytes, payload: this.payload(bytes), at: this.queue.timeOf(head + verdict - 1) });
         head += verdict;
+        this.skipped.found();
       } else if (verdict === 'short' && !final) break;
       else {
         if (verdict === 'crc') this.crcErrors++;
-        skipped++;
+        this.skipped.add(1);
         head++;
       }
     }
-    this.skippedBytes += skipped;
     this.queue.drop(head);
   }
 

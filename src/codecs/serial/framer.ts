@@ -1,7 +1,7 @@
 /**
  * From a byte stream to frames. Invariants of every framer:
  * - however the stream is cut into chunks, the same frames come out;
- * - every byte is part of a frame, of a terminator or of an empty line, still waiting, or counted in `skippedBytes`;
+ * - every byte is part of a frame, of a terminator or of an empty line, still waiting, or counted in `skipped`;
  * - memory is bounded when it is made (twice MAX_FRAME at most), whatever arrives;
  * - a frame with a wrong checksum is never given out, and costs nothing that follows it.
  */

@@ -1,9 +1,10 @@
 /** Blocks of one length that only a pause tells apart: the first `length` bytes after a pause are a frame. */
+import { Skipped } from './skipped.ts';
 import type { FixedFrame, Frame, Framer } from './types.ts';
 import { MAX_FRAME } from './types.ts';
 
 export class GapFramer implements Framer {
-  skippedBytes = 0;
+  readonly skipped = new Skipped();
   readonly crcErrors = 0;
   private readonly block: Uint8Array;
   private readonly gap: number;
@@ -21,7 +22,7 @@ export class GapFramer implements Framer {
   push(chunk: Uint8Array, at: number): Frame[] {
     if (chunk.length === 0) return [];
     if (at - this.lastAt >= this.gap) {
-      this.skippedBytes += this.length;
+      this.skipped.add(this.length);
       this.length = 0;
       this.done = false;
     }
@@ -29,8 +30,10 @@ export class GapFramer implements Framer {
     const taken = this.done ? 0 : Math.min(chunk.length, this.block.length - this.length);
     this.block.set(chunk.subarray(0, taken), this.length);
     this.length += taken;
-    this.skippedBytes += chunk.length - taken;
-    if (this.done || this.length < this.block.length) return [];
+    const whole = !this.done && this.length === this.block.length;
+    if (whole) this.skipped.found();
+    this.skipped.add(chunk.length - taken);
+    if (!whole) return [];
     this.done = true;
     this.length = 0;
     const bytes = this.block.slice();
@@ -38,9 +41,13 @@ export class GapFramer implements Framer {
   }
 
   reset(at: number): void {
-    this.skippedBytes += this.length;
+    this.skipped.add(this.length);
     this.length = 0;
     this.done = true;
     this.lastAt = at;
+  }
+
+  restart(): void {
+    this.reset(Number.NEGATIVE_INFINITY);
   }
 }

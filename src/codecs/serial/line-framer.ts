@@ -1,4 +1,5 @@
 /** Frames by line terminator. */
+import { Skipped } from './skipped.ts';
 import type { Frame, Framer, LineFrame } from './types.ts';
 import { MAX_FRAME } from './types.ts';
 
@@ -11,7 +12,7 @@ const NEWLINE = 10;
 const CARRIAGE_RETURN = 13;
 
 export class LineFramer implements Framer {
-  skippedBytes = 0;
+  readonly skipped = new Skipped();
   readonly crcErrors = 0;
   private readonly terminator: Uint8Array;
   private readonly start: Uint8Array;
@@ -43,7 +44,7 @@ export class LineFramer implements Framer {
       if (this.length === this.line.length) {
         // Too long. The last bytes stay, since they may be the first of the terminator.
         const keep = this.terminator.length - 1;
-        this.skippedBytes += this.length - keep;
+        this.skipped.add(this.length - keep);
         this.line.copyWithin(0, this.length - keep, this.length);
         this.length = keep;
         this.lost = true;
@@ -58,10 +59,15 @@ export class LineFramer implements Framer {
   }
 
   reset(at: number): void {
-    this.skippedBytes += this.length;
+    this.restart();
+    this.openedAt = at;
+  }
+
+  restart(): void {
+    this.skipped.add(this.length);
     this.length = 0;
     this.lost = false;
-    this.openedAt = at;
+    this.openedAt = undefined;
   }
 
   private terminated(): boolean {
@@ -77,7 +83,7 @@ export class LineFramer implements Framer {
     let end = total - this.terminator.length;
     this.length = 0;
     if (this.lost) {
-      this.skippedBytes += total;
+      this.skipped.add(total);
       this.lost = false;
       return undefined;
     }
@@ -85,10 +91,11 @@ export class LineFramer implements Framer {
     if (end === 0) return undefined;
     const begin = lastIndexOf(this.line, this.start, end);
     if (begin < 0 || end - begin > this.maxLength) {
-      this.skippedBytes += total;
+      this.skipped.add(total);
       return undefined;
     }
-    this.skippedBytes += begin;
+    this.skipped.add(begin);
+    this.skipped.found();
     return this.line.slice(begin, end);
   }
 }

@@ -59,6 +59,8 @@ export interface TalkerCounters {
   crcErrors: number;
   badFrames: number;
   skippedBytes: number;
+  /** Stretches of skipped bytes. */
+  resyncs: number;
 }
 
 export class Talker {
@@ -105,8 +107,19 @@ export class Talker {
     this.framer.reset(at);
   }
 
+  /** The device was asked: what it began to say before is worth nothing. */
+  restart(): void {
+    this.framer.restart();
+  }
+
   get counters(): TalkerCounters {
-    return { ...this.counts, crcErrors: this.counts.crcErrors + this.framer.crcErrors, skippedBytes: this.framer.skippedBytes };
+    const { crcErrors, skipped } = this.framer;
+    return {
+      ...this.counts,
+      crcErrors: this.counts.crcErrors + crcErrors,
+      skippedBytes: skipped.bytes,
+      resyncs: skipped.stretches,
+    };
   }
 
   private decode(frame: Uint8Array, at: number): Sample | undefined {

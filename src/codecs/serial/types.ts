@@ -153,8 +153,10 @@ export interface Framer {
   push(chunk: Uint8Array, at: number): Frame[];
   /** The stream was interrupted (the port opened again at `at`): a half frame is skipped. */
   reset(at: number): void;
-  /** Bytes that belonged to no frame. */
-  readonly skippedBytes: number;
+  /** The device was asked: a half frame from before is skipped, and what comes next is the beginning of a frame. */
+  restart(): void;
+  /** What belonged to no frame. */
+  readonly skipped: { readonly bytes: number; readonly stretches: number };
   /** Candidates dropped because their checksum was wrong. */
   readonly crcErrors: number;
 }

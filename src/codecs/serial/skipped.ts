@@ -1,0 +1,19 @@
+/** Bytes that belong to no frame, and the stretches that they form. */
+export class Skipped {
+  bytes = 0;
+  /** Stretches between two frames: how often the start of a frame had to be looked for anew. */
+  stretches = 0;
+  private lost = false;
+
+  add(bytes: number): void {
+    if (bytes <= 0) return;
+    this.bytes += bytes;
+    if (!this.lost) this.stretches++;
+    this.lost = true;
+  }
+
+  /** A frame was found: what is skipped after it is another stretch. */
+  found(): void {
+    this.lost = false;
+  }
+}

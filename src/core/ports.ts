@@ -20,6 +20,8 @@ export interface DeviceCounters {
   lateReplies: number;
   /** Serial bytes skipped while looking for the start of a frame. */
   skippedBytes: number;
+  /** Stretches of skipped bytes: how often the start of a frame had to be looked for anew; absent where a driver does not count them. */
+  resyncs?: number;
   /** Polls left out because their predecessor was still waiting; absent where a driver does not poll. */
   missedPolls?: number;
   /** From writing a request to the last byte of its answer, exceptions included. */

@@ -4,88 +4,13 @@ import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
-import type { ResolvedDevice } from '../../src/config/kinds.ts';
-import { SluiceError } from '../../src/core/errors.ts';
+import type { Logger } from '../../src/core/logger.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { Sample } from '../../src/core/point.ts';
-import { reasonAt } from '../../src/core/point.ts';
-import { reasonName } from '../../src/core/reasons.ts';
 import { serial } from '../../src/drivers/serial/kind.ts';
-import type { OpenPort, PortEvents, PortOpener } from '../../src/drivers/serial/port.ts';
+import type { OpenPort, PortEvents } from '../../src/drivers/serial/port.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
-
-/** A port that a test opens, refuses, feeds and unplugs. */
-class FakePorts {
-  refuse: string | undefined;
-  moved = false;
-  readonly openedAt: number[] = [];
-  closes = 0;
-  #events: PortEvents | undefined;
-  readonly #clock: ManualClock;
-
-  constructor(clock: ManualClock) {
-    this.#clock = clock;
-  }
-
-  readonly open: PortOpener = (_, events) => {
-    this.openedAt.push(this.#clock.monotonic());
-    if (this.refuse !== undefined) return Promise.reject(new SluiceError('bus-open', this.refuse));
-    this.#events = events;
-    const port: OpenPort = {
-      close: () => {
-        this.closes++;
-        this.#events = undefined;
-        return Promise.resolve();
-      },
-      moved: () => Promise.resolve(this.moved),
-    };
-    return Promise.resolve(port);
-  };
-
-  say(text: string): void {
-    assert.ok(this.#events, 'the port is open');
-    this.#events.data(new TextEncoder().encode(text));
-  }
-
-  unplug(): void {
-    const events = this.#events;
-    this.#events = undefined;
-    events?.closed('unplugged');
-  }
-}
-
-function deviceOf(device: object, points: Record<string, object>): ResolvedDevice {
-  return {
-    name: 'probe',
-    bus: 'line',
-    settings: serial.device.parse(device),
-    points: new Map(Object.entries(points).map(([name, point]) => [name, serial.point.parse(point)])),
-  };
-}
-
-const LEVELS = { frame: { type: 'line' }, decode: { type: 'key-value' } };
-
-function setUp(device: object = LEVELS, points: Record<string, object> = { level: { unit: 'm' } }) {
-  const clock = new ManualClock();
-  const ports = new FakePorts(clock);
-  const samples: Sample[] = [];
-  const bus = serial.create(
-    { name: 'line', protocol: 'serial', settings: serial.bus.parse({ port: '/dev/x' }) },
-    [deviceOf(device, points)],
-    { clock, logger: silentLogger, emit: (sample) => samples.push(sample), random: () => 1, open: ports.open },
-  );
-  const told = () =>
-    samples.map((sample) => {
-      const reason = reasonAt(sample, 0);
-      return `${sample.shape.points[0]?.name} ${reason === 0 ? sample.values[0] : reasonName(reason)} @${sample.at}`;
-    });
-  const device0 = () => {
-    const [status] = bus.status().devices;
-    assert.ok(status);
-    return status;
-  };
-  return { clock, ports, samples, bus, told, device: device0 };
-}
+import { deviceOf, FakePorts, LEVELS, setUp } from '../fakes/serial-site.ts';
 
 test('frames become samples with the time of their last byte', async () => {
   const { clock, ports, bus, told, device } = setUp();
@@ -315,6 +240,23 @@ test('a read of several sentences waits for all, and gives those that came', asy
   await bus.stop();
 });
 
+test('a port that another program has open too is told once', async () => {
+  const clock = new ManualClock();
+  const ports = new FakePorts(clock);
+  ports.alsoOpenIn = '/dev/x is open in minicom (pid 812) too';
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (_, words) => void warnings.push(words), child: () => logger };
+  const bus = serial.create(
+    { name: 'line', protocol: 'serial', settings: serial.bus.parse({ port: '/dev/x' }) },
+    [deviceOf(LEVELS, { level: {} })],
+    { clock, logger, emit() {}, open: ports.open },
+  );
+  bus.start();
+  await clock.advance(10_000);
+  assert.deepEqual(warnings, ['/dev/x is open in minicom (pid 812) too']);
+  await bus.stop();
+});
+
 test('after stop nothing is emitted, and a port that opens late is closed again', async () => {
   const clock = new ManualClock();
   const samples: Sample[] = [];
@@ -338,7 +280,8 @@ test('after stop nothing is emitted, and a port that opens late is closed again'
   const stopped = bus.stop();
   await clock.advance(3000);
   await stopped;
-  resolve({ close: async () => void closes++, moved: async () => false });
+  const still = { write() {}, moved: async () => false, alsoOpenIn: async () => undefined };
+  resolve({ ...still, close: async () => void closes++ });
   await clock.advance(60_000);
   events?.data(new TextEncoder().encode('\nlevel=1\n'));
   assert.deepEqual([closes, samples.length, bus.status().state], [1, 0, 'closed']);
@@ -362,6 +305,8 @@ test('faults between keys are told with what to write instead', () => {
     faults({ frame: line, decode: { type: 'binary', fields: { x: { offset: 0, type: 'uint8' } } } }, { a: {} }).join(),
     /it has x/,
   );
+  const nmea = { frame: line, decode: { type: 'nmea' }, request: { text: '?' } };
+  assert.match(faults(nmea, { a: { from: 'GGA.hdop' } }).join(), /request: NMEA receivers talk by themselves/);
   const short = { type: 'length', length: 4, gap: '20ms' };
   const field = { offset: 3, type: 'uint16' };
   assert.match(
@@ -384,6 +329,11 @@ test('the schema refuses what cannot work', () => {
   assert.match(refusal({ frame: { type: 'line' }, decode: { type: 'regex', pattern: '(?<a>x)(?=y)' } }), /look-around/);
   const tooShort = { type: 'bytes', start: 'AA', stop: 'AB', length: 3, checksum: { type: 'sum16be' } };
   assert.match(refusal({ frame: tooShort, decode: json }), /whole frame/);
+  const asked = (request: object) => refusal({ frame: { type: 'line' }, decode: json, request });
+  assert.match(asked({}), /either `bytes`/);
+  assert.match(asked({ bytes: 'AA', text: 'x' }), /either `bytes`/);
+  assert.match(asked({ bytes: 'A' }), /hexadecimal/);
+  assert.equal(asked({ text: 'SI\r\n' }), 'accepted');
   assert.equal(refusal({ frame: { type: 'line' }, decode: json }), 'accepted');
   assert.throws(
     () =>
@@ -404,7 +354,7 @@ test('the example at the head of the schema is valid', () => {
     assert.equal(protocol, 'serial');
     serial.bus.parse(bus);
   }
-  assert.deepEqual(Object.keys(devices), ['dust', 'scale', 'weather', 'node', 'ups', 'gps']);
+  assert.deepEqual(Object.keys(devices), ['dust', 'co2', 'scale', 'weather', 'node', 'ups', 'gps']);
   for (const { bus, points, ...device } of Object.values(devices)) {
     assert.equal(typeof bus, 'string');
     assert.deepEqual(serial.checkDevice(deviceOf(device, points as Record<string, object>)), []);

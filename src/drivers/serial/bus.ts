@@ -1,15 +1,15 @@
 /**
- * A serial port with one talker on it. Invariants:
+ * A serial port with one instrument on it. Invariants:
  * - it is opened again for ever after any end of it (back-off 100 ms to 10 s, with jitter), and never twice at a time;
  * - only the port's `close` (or a path that leads elsewhere) counts as unplugged, never its `error`;
- * - nothing is written to the line.
+ * - nothing is written to the line but the configured request of the device.
  */
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import type { Bus, BusStatus } from '../../core/ports.ts';
-import type { SerialDevice } from './device.ts';
+import type { LineDevice } from './line-device.ts';
 import type { OpenPort, PortOpener } from './port.ts';
 import type { SerialBusSettings } from './schema.ts';
 
@@ -32,7 +32,7 @@ export class SerialBus implements Bus {
   readonly name: string;
   readonly shapes: readonly Shape[];
   private readonly settings: SerialBusSettings;
-  private readonly device: SerialDevice;
+  private readonly device: LineDevice;
   private readonly context: SerialBusContext;
   private state: BusStatus['state'] = 'closed';
   private running = false;
@@ -45,7 +45,7 @@ export class SerialBus implements Bus {
   private cancelRetry: (() => void) | undefined;
   private cancelWatch: (() => void) | undefined;
 
-  constructor(name: string, settings: SerialBusSettings, device: SerialDevice, context: SerialBusContext) {
+  constructor(name: string, settings: SerialBusSettings, device: LineDevice, context: SerialBusContext) {
     this.name = name;
     this.settings = settings;
     this.device = device;
@@ -118,10 +118,18 @@ export class SerialBus implements Bus {
     this.port = port;
     if (!this.running) return; // `stop` waits for us and closes it
     this.state = 'open';
-    this.device.opened();
+    this.device.opened((bytes) => {
+      if (this.port === port) port.write(bytes);
+    });
     this.context.logger.info({ port: this.settings.port, afterFailures: this.failures }, 'The serial port is open.');
     this.fault = undefined;
     this.watch(port);
+    port.alsoOpenIn().then(
+      (words) => {
+        if (words !== undefined && this.port === port) this.context.logger.warn({ port: this.settings.port }, words);
+      },
+      () => {},
+    );
   }
 
   private failed(thrown: unknown): void {

@@ -1,5 +1,6 @@
 /** The `serial` protocol: what the registry lists. */
 import { widthOf } from '../../codecs/serial/binary-decoder.ts';
+import { parseHex } from '../../codecs/serial/hex.ts';
 import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
 import { NMEA_GPS_SENTENCES } from '../../codecs/serial/nmea-time.ts';
 import { framingOf, groupOf, sourceOf } from '../../codecs/serial/talker.ts';
@@ -10,12 +11,17 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
+import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
-import { SerialDevice } from './device.ts';
+import type { DeviceContext, LineDevice } from './line-device.ts';
 import type { PortOpener } from './port.ts';
 import { openPort } from './port.ts';
 import type { SerialBusSettings, SerialDeviceSettings, SerialPointSettings } from './schema.ts';
 import { serialBus, serialDevice, serialLine, serialPoint } from './schema.ts';
+import { TalkingDevice } from './talking-device.ts';
+
+/** Milliseconds; the interval of a device that is asked, where none is written. */
+const POLL_EVERY = 10_000;
 
 export interface SerialContext {
   readonly clock: Clock;
@@ -46,23 +52,40 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
   const log = logger.child({ bus: bus.name });
   let running: SerialBus | undefined;
   const isOpen = () => running?.isOpen ?? false;
-  const talker = new SerialDevice(talkerConfig(device), device.settings as SerialDeviceSettings, {
-    clock,
-    logger: log,
-    emit,
-    isOpen,
-    onTime: (utc, at) => onTime?.(device.name, utc, at),
-  });
+  const tell = (utc: number, at: number) => onTime?.(device.name, utc, at);
+  const instrument = createDevice(device, settings, { clock, logger: log, emit, isOpen, onTime: tell });
   const { random = Math.random, open = openPort } = context;
-  running = new SerialBus(bus.name, settings, talker, { clock, logger: log, random, open });
+  running = new SerialBus(bus.name, settings, instrument, { clock, logger: log, random, open });
   return running;
+}
+
+function createDevice(device: ResolvedDevice, bus: SerialBusSettings, context: DeviceContext): LineDevice {
+  const settings = device.settings as SerialDeviceSettings;
+  const { request } = settings;
+  if (request === undefined) return new TalkingDevice(talkerConfig(device), settings, context);
+  const bytes = requestBytes(request);
+  const { interval = POLL_EVERY } = settings;
+  const question = { bytes, timeout: request.timeout, wireTime: bytes.length * characterTime(bus), interval };
+  return new AskedDevice(talkerConfig(device), question, context);
+}
+
+/** What is written to the line. */
+export function requestBytes(request: NonNullable<SerialDeviceSettings['request']>): Uint8Array {
+  return request.bytes === undefined ? new TextEncoder().encode(request.text) : parseHex(request.bytes);
+}
+
+/** Milliseconds of one character. */
+function characterTime({ baudRate, dataBits, parity, stopBits }: SerialBusSettings): number {
+  return ((1 + dataBits + (parity === 'none' ? 0 : 1) + stopBits) / baudRate) * 1000;
 }
 
 type Fault = { path: readonly (string | number)[]; message: string };
 
 function checkDevice(device: ResolvedDevice): Fault[] {
-  const { frame, decode } = device.settings as SerialDeviceSettings;
+  const { frame, decode, request } = device.settings as SerialDeviceSettings;
   const faults: Fault[] = [];
+  if (request !== undefined && decode.type === 'nmea')
+    faults.push({ path: ['request'], message: 'NMEA receivers talk by themselves: leave `request` out' });
   if (decode.type === 'binary' && frame.type !== 'line' && typeof frame.length === 'number')
     for (const [name, field] of Object.entries(decode.fields))
       if (field.offset + widthOf(field) > frame.length)

@@ -1,13 +1,17 @@
 /** Opening a serial port. */
 import { stat } from 'node:fs/promises';
 import { toError } from '../../core/errors.ts';
-import { portFailure } from '../serial-ports.ts';
+import { alsoOpenIn, portFailure } from '../serial-ports.ts';
 import type { SerialBusSettings } from './schema.ts';
 
 /** An open port. After `closed` was called it is gone for good: open another. */
 export interface OpenPort {
+  /** Queued by the operating system; dropped while it takes nothing any more. */
+  write(bytes: Uint8Array): void;
   /** Resolves when the port is free. */
   close(): Promise<void>;
+  /** Other programs that have it open too, as a sentence. */
+  alsoOpenIn(): Promise<string | undefined>;
   /** True when the path leads to another device, or to none, since it was opened. */
   moved(): Promise<boolean>;
 }
@@ -22,6 +26,8 @@ export type PortOpener = (settings: SerialBusSettings, events: PortEvents) => Pr
 
 /** Bytes that one read takes at most. The kernel keeps 4 KiB for a tty; more would only be memory. */
 const READ_SIZE = 4096;
+/** Bytes that wait to be written; a line that takes none for so long is dead, and its next request is dropped. */
+const MOST_UNWRITTEN = 1024;
 
 /** @throws SluiceError bus-open */
 export const openPort: PortOpener = async (settings, events) => {
@@ -44,6 +50,10 @@ export const openPort: PortOpener = async (settings, events) => {
     if (!ours) events.closed(error?.message ?? 'hung up');
   });
   return {
+    write(bytes) {
+      if (port.isOpen && port.writableLength < MOST_UNWRITTEN) port.write(Buffer.from(bytes));
+    },
+    alsoOpenIn: () => alsoOpenIn(path),
     close() {
       ours = true;
       return new Promise((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve()));

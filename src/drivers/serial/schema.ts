@@ -1,5 +1,5 @@
 /**
- * Serial talkers: instruments that say their values by themselves. One device on each bus. Every part of a device may
+ * Serial instruments that say their values by themselves, or when they are asked (`request`). One device on each bus. Every part of a device may
  * come from a profile (its `device:` and `points:` sections).
  *
  * ```yaml
@@ -16,6 +16,13 @@
  *     points:
  *       pm2_5: {scale: 0.1, unit: ug/m3, range: {min: 0, max: 999.9}}
  *       pm10: {scale: 0.1, unit: ug/m3, range: {min: 0, max: 999.9}}
+ *   co2:                        # Winsen MH-Z19: asked, it answers FF 86 | ppm high, low | … | checksum
+ *     bus: co2-line
+ *     interval: 10s
+ *     request: {bytes: FF 01 86 00 00 00 00 00 79}
+ *     frame: {type: bytes, start: FF 86, length: 9, checksum: {type: sum8-negated, from: 1}}
+ *     decode: {type: binary, fields: {ppm: {offset: 2, type: uint16}}}
+ *     points: {co2: {from: ppm, unit: '[ppm]'}}
  *   scale:                      # ST,GS,+  12.50 kg
  *     bus: scale-line
  *     frame: {type: line}
@@ -57,10 +64,10 @@ import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 
 // YAML reads 55 and 1E10 as numbers.
-const hex = () =>
+const hex = (longest = 48) =>
   z
     .string('bytes are written in hexadecimal, in quotes: "55 AA"')
-    .max(48)
+    .max(longest)
     .refine(isHex, 'bytes are written in hexadecimal: AA C0');
 const endian = () => z.enum(['big', 'little']);
 
@@ -219,15 +226,35 @@ const decode = z.discriminatedUnion('type', [
   }),
 ]);
 
+const request = z
+  .strictObject({
+    bytes: hex(768).optional().describe('What is sent, in hexadecimal; this or `text`.'),
+    text: z.string().min(1).max(256).optional().describe('What is sent, as text, in double quotes: "SI\\r\\n"; this or `bytes`.'),
+    timeout: duration({ min: 10, max: 60_000 })
+      .prefault('1s')
+      .describe('How long the whole reply may take, from the end of the request.'),
+  })
+  .refine((written) => (written.bytes === undefined) !== (written.text === undefined), {
+    path: ['bytes'],
+    message: 'write either `bytes` (hexadecimal) or `text`',
+  });
+
 export const serialDevice = z.strictObject({
   interval: duration({ min: 10 })
     .optional()
     .describe(
-      'Keep at most one record in this time (of each NMEA sentence): the first frame that comes when it has passed. Those between are dropped, also for rules. Without it every frame is a record.',
+      'With `request`: how often the device is asked; 10s without it. Else: keep at most one record in this time (of each NMEA sentence), the first frame that comes when it has passed; those between are dropped, also for rules; without it every frame is a record.',
+    ),
+  request: request
+    .optional()
+    .describe(
+      'For a device that speaks only when it is asked: what is sent every `interval`. The next frame is the reply. Without it nothing is ever written to the line.',
     ),
   silentAfter: duration({ min: 100 })
     .prefault('30s')
-    .describe('Without a valid frame for so long, the points are bad with reason `timeout`, once, and the device is silent.'),
+    .describe(
+      'Of a device that talks by itself: without a valid frame for so long, the points are bad with reason `timeout`, once, and the device is silent. (One with `request` is silent after three requests without an answer, and then asked at growing intervals, at most 60s or `interval`.)',
+    ),
   frame: z.discriminatedUnion('type', [lineFrame, fixedFrame, bytesFrame]).describe('Where a frame begins and ends.'),
   decode: decode.describe('What stands in a frame.'),
 });

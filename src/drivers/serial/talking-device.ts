@@ -1,20 +1,18 @@
 /**
- * The device side of a serial bus: bytes in, samples out, and what is known of the device.
+ * A device that talks by itself: bytes in, samples out, and what is known of the device.
  * - Every valid frame gives a sample; with `interval` the first one that comes when the interval has passed is emitted, at
  *   once, and those between are dropped: at most one record an interval, never late, no timer.
  * - A shape without a frame for `silentAfter`, and at once every shape whose port is gone, gives one sample in which all is
  *   bad, and then nothing until it talks again.
  */
-import type { TalkerCounters } from '../../codecs/serial/talker.ts';
-import { Talker } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
-import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
-import type { DeviceStatus, SampleSink } from '../../core/ports.ts';
+import type { DeviceStatus } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
+import { Hearing } from './hearing.ts';
+import type { DeviceContext, LineDevice } from './line-device.ts';
 import type { SerialDeviceSettings } from './schema.ts';
 
 /** A talker that keeps time to within this part of its interval is not thinned to half its rate. */
@@ -37,42 +35,28 @@ interface PendingRead {
   cancel(): void;
 }
 
-export interface DeviceContext {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly emit: SampleSink;
-  /** Whether the port is open, for the reason and the words of silence. */
-  readonly isOpen: () => boolean;
-  /** The device said what time it is: UTC ms, monotonic ms of the arrival. */
-  readonly onTime?: (utc: number, at: number) => void;
-}
-
-export class SerialDevice {
+export class TalkingDevice implements LineDevice {
   readonly name: string;
   readonly shapes: readonly Shape[];
   private readonly settings: SerialDeviceSettings;
   private readonly context: DeviceContext;
-  private readonly talker: Talker;
+  private readonly hearing: Hearing;
   private readonly tracks: Map<Shape, Track>;
   private pending: PendingRead | undefined;
   private cancelSilence: (() => void) | undefined;
   private lastReply: number | undefined;
   private timeouts = 0;
   private silent = false;
-  /** What was known at the last sample, to tell what came since. */
-  private before: TalkerCounters;
-  private bytesSince = 0;
 
   constructor(config: TalkerConfig, settings: SerialDeviceSettings, context: DeviceContext) {
     this.name = config.device;
     this.settings = settings;
     this.context = context;
-    this.talker = new Talker(config, context.onTime);
-    this.shapes = this.talker.shapes;
+    this.hearing = new Hearing(config, context.onTime);
+    this.shapes = this.hearing.shapes;
     this.tracks = new Map(
       this.shapes.map((shape) => [shape, { shape, lastFrame: 0, due: Number.NEGATIVE_INFINITY, silent: false }]),
     );
-    this.before = this.talker.counters;
   }
 
   start(): void {
@@ -87,15 +71,13 @@ export class SerialDevice {
     this.pending?.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
   }
 
-  /** The port was opened: a half frame from before is worth nothing. */
   opened(): void {
     const now = this.context.clock.monotonic();
-    this.talker.reset(now);
+    this.hearing.opened(now);
     for (const track of this.tracks.values()) track.lastFrame = now;
     this.watchSilence();
   }
 
-  /** The port is gone (and no longer open): nobody needs to wait for a frame, and no value is good any more. */
   interrupted(why: string): void {
     this.pending?.reject(new SluiceError('bus-closed', why));
     const now = this.context.clock.monotonic();
@@ -103,8 +85,7 @@ export class SerialDevice {
   }
 
   receive(chunk: Uint8Array): void {
-    this.bytesSince += chunk.length;
-    for (const sample of this.talker.push(chunk, this.context.clock.monotonic())) this.accept(sample);
+    for (const sample of this.hearing.hear(chunk, this.context.clock.monotonic())) this.accept(sample);
   }
 
   /** One sample for each shape, of the next frames; after `timeout` those that have come, or an error when none has. */
@@ -139,7 +120,7 @@ export class SerialDevice {
   }
 
   status(): DeviceStatus {
-    const { frames, crcErrors, badFrames, skippedBytes } = this.talker.counters;
+    const { frames, crcErrors, badFrames, skippedBytes, resyncs } = this.hearing.counters;
     return {
       name: this.name,
       state: this.silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
@@ -154,6 +135,7 @@ export class SerialDevice {
         badReplies: badFrames,
         lateReplies: 0,
         skippedBytes,
+        resyncs,
         latencyLast: 0,
         latencyMax: 0,
         latencySum: 0,
@@ -167,8 +149,7 @@ export class SerialDevice {
     if (this.silent) this.context.logger.info({ device: this.name }, 'The device talks again.');
     this.silent = false;
     this.lastReply = sample.at;
-    this.bytesSince = 0;
-    this.before = this.talker.counters;
+    this.hearing.good();
     track.lastFrame = sample.at;
     if (track.silent) {
       track.silent = false;
@@ -217,17 +198,8 @@ export class SerialDevice {
       );
   }
 
-  /** What a technician should look at, from what came since the last good frame. */
   private symptom(): string {
     if (!this.context.isOpen()) return 'the port is not open';
-    if (this.bytesSince === 0) return 'nothing arrives: check power, the wires (TX of the device to RX) and the port';
-    const now = this.talker.counters;
-    if (now.otherFrames > this.before.otherFrames)
-      return 'frames arrive, but none has a field that a point asks for: check `from` of the points';
-    if (now.badFrames > this.before.badFrames)
-      return 'frames arrive, but `decode` does not understand them: compare it with what the device sends';
-    if (now.crcErrors > this.before.crcErrors)
-      return 'frames arrive damaged (checksum): check baudRate, parity, cable and `checksum`';
-    return 'bytes arrive, but no frame: check baudRate, parity and `frame`';
+    return this.hearing.symptom('nothing arrives: check power, the wires (TX of the device to RX) and the port');
   }
 }

@@ -1,0 +1,67 @@
+/** What comes from an instrument: frames become samples, and what came since the last good one tells what is wrong. */
+import type { TalkerCounters } from '../../codecs/serial/talker.ts';
+import { Talker } from '../../codecs/serial/talker.ts';
+import type { TalkerConfig } from '../../codecs/serial/types.ts';
+import type { Sample, Shape } from '../../core/point.ts';
+import type { ReasonName } from '../../core/reasons.ts';
+
+export class Hearing {
+  readonly shapes: readonly Shape[];
+  private readonly talker: Talker;
+  /** What was known at the last good frame. */
+  private before: TalkerCounters;
+  private bytesSince = 0;
+
+  /** @param onTime the device said what time it is: UTC ms, monotonic ms of the arrival */
+  constructor(config: TalkerConfig, onTime?: (utc: number, at: number) => void) {
+    this.talker = new Talker(config, onTime);
+    this.shapes = this.talker.shapes;
+    this.before = this.talker.counters;
+  }
+
+  get counters(): TalkerCounters {
+    return this.talker.counters;
+  }
+
+  hear(chunk: Uint8Array, at: number): Sample[] {
+    this.bytesSince += chunk.length;
+    return this.talker.push(chunk, at);
+  }
+
+  /** A frame was good: symptoms begin anew. */
+  good(): void {
+    this.bytesSince = 0;
+    this.before = this.talker.counters;
+  }
+
+  /** The port was opened: a half frame from before is worth nothing, and the next one may lack its beginning. */
+  opened(at: number): void {
+    this.talker.reset(at);
+  }
+
+  /** The device was asked: what comes now is the answer, and only what comes now tells what is wrong. */
+  asked(): void {
+    this.talker.restart();
+    this.good();
+  }
+
+  /** Why nothing good came, in one word. */
+  reason(): ReasonName {
+    const now = this.talker.counters;
+    if (now.crcErrors > this.before.crcErrors) return 'crc';
+    return now.badFrames > this.before.badFrames || now.otherFrames > this.before.otherFrames ? 'bad-reply' : 'timeout';
+  }
+
+  /** What a technician should look at; `silence` is said when nothing came at all. */
+  symptom(silence: string): string {
+    if (this.bytesSince === 0) return silence;
+    const now = this.talker.counters;
+    if (now.otherFrames > this.before.otherFrames)
+      return 'frames arrive, but none has a field that a point asks for: check `from` of the points';
+    if (now.badFrames > this.before.badFrames)
+      return 'frames arrive, but `decode` does not understand them: compare it with what the device sends';
+    if (now.crcErrors > this.before.crcErrors)
+      return 'frames arrive damaged (checksum): check baudRate, parity, cable and `checksum`';
+    return 'bytes arrive, but no frame: check baudRate, parity and `frame`';
+  }
+}

@@ -97,6 +97,11 @@ export const METRICS: readonly Metric[] = [
   deviceCounter('sluice_device_bad_replies', 'Replies and frames refused for another cause.', 'badReplies'),
   deviceCounter('sluice_device_late_replies', 'Replies that came after their time-out and were thrown away.', 'lateReplies'),
   deviceCounter('sluice_device_skipped_bytes', 'Serial bytes skipped while looking for a frame.', 'skippedBytes'),
+  deviceCounter(
+    'sluice_device_resyncs',
+    'Stretches of skipped bytes: how often the start of a frame had to be looked for anew.',
+    'resyncs',
+  ),
   device('sluice_device_reply_seconds', 'counter', 'Sum of all reply times; divide by replies.', (d) =>
     seconds(d.counters.latencySum),
   ),

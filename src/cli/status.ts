@@ -81,6 +81,7 @@ function busLines(bus: BusStatus, now: number): string[] {
       [c.crcErrors, 'damaged'],
       [c.badReplies, 'wrong'],
       [c.lateReplies, 'late'],
+      [c.skippedBytes, 'bytes skipped'],
     ] as const;
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
     // Of a bus that is not open every device has the same to say, and the bus said it.

@@ -9,6 +9,7 @@ Standard input, one order a line:
   text LINE                 a line of text, ended by CR LF
   hex BYTES                 raw bytes
   noise COUNT SEED          COUNT random bytes without 0xAA (so none of them looks like the start of a frame)
+  answer REQUEST REPLY      waits for the bytes REQUEST (hexadecimal, no blanks), then writes REPLY; `done` tells what came before it
   flood SECONDS SEED        random bytes at the speed of the line, false starts among them, an SDS011 frame after each 200
 Prints `done` after each order, when the tty has taken the bytes; after `flood` also the number of frames in it.
 """
@@ -59,6 +60,14 @@ def flood(tty_file, seconds, seed):
     return frames
 
 
+def reply_to(tty_file, request, reply):
+    heard = b''
+    while not heard.endswith(request):
+        heard += os.read(tty_file, 1)
+    write(tty_file, reply)
+    return heard[:-len(request)].hex()
+
+
 def main():
     tty_file = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
     tty.setraw(tty_file)
@@ -79,6 +88,8 @@ def main():
         elif order == 'noise':
             source = random.Random(int(words[1]))
             write(tty_file, bytes(source.choice([b for b in range(256) if b != 0xAA]) for _ in range(int(words[0]))))
+        elif order == 'answer':
+            answer = f'done {reply_to(tty_file, *map(bytes.fromhex, words))}'.rstrip()
         elif order == 'flood':
             answer = f'done {flood(tty_file, float(words[0]), int(words[1]))}'
         else:

@@ -177,6 +177,40 @@ devices:
   for (const sample of dust.filter(good)) assert.equal(sample.values[1], 12.3);
 });
 
+test('an instrument that is asked: answers, silence, lateness, damage', async (t) => {
+  if (peer(t, 'socat', SOCAT) === undefined) return;
+  const link = path.join(scratch(t), 'co2');
+  const config = configure(`
+buses: {line: {protocol: serial, port: ${link}}}
+devices:
+  co2:
+    bus: line
+    interval: 50ms
+    request: {bytes: FF 01 86 00 00 00 00 00 79, timeout: 150ms}
+    frame: {type: bytes, start: FF 86, length: 9, checksum: {type: sum8-negated, from: 1}}
+    decode: {type: binary, fields: {ppm: {offset: 2, type: uint16}}}
+    points: {ppm: {unit: '[ppm]'}}
+`);
+  const simulation = await serve(t, config, { ptys: new Map([['line', link]]) });
+  simulation.set('co2', 'ppm', 544);
+  const samples = poll(t, config, 'line');
+  await waitFor('a reply', () => samples.some(good));
+  for (const [kind, target, amount] of [
+    ['silent', 'co2', 'on'],
+    ['late', 'co2', '250ms'],
+    ['crc', 'co2', '100%'],
+    ['down', 'line', 'on'],
+  ] as const) {
+    simulation.faults.set(kind, target, amount);
+    await waitFor(`${kind} to be seen`, () => last(samples) && !good(last(samples) as Sample));
+    simulation.faults.set(kind, target, 'off');
+    const before = samples.length;
+    await waitFor(`the end of ${kind}`, () => samples.slice(before).some(good));
+  }
+  for (const sample of samples.filter(good)) assert.equal(sample.values[0], 544);
+  assert.throws(() => simulation.faults.set('exception', 'co2', '2'), /speaks no Modbus/);
+});
+
 test('pymodbus reads what the command serves; lines on standard input change it; a signal ends it', async (t) => {
   const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
   if (python === undefined) return;

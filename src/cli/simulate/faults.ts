@@ -24,7 +24,7 @@ export interface BusFaults {
 
 /** Names that a fault may be given for, with what is possible there. */
 export interface Targets {
-  readonly devices: ReadonlyMap<string, 'tcp' | 'rtu' | 'talker'>;
+  readonly devices: ReadonlyMap<string, 'tcp' | 'rtu' | 'talker' | 'asked'>;
   readonly buses: ReadonlySet<string>;
 }
 
@@ -83,6 +83,11 @@ export class FaultBoard {
         throw new SluiceError('usage', `${target} is on Modbus TCP, which has no checksum; use garbage with its bus`);
       if (where === 'talker' && (key === 'exception' || key === 'late'))
         throw new SluiceError('usage', `${target} talks by itself and is never asked; it can be silent or have crc faults`);
+      if (where === 'asked' && key === 'exception')
+        throw new SluiceError(
+          'usage',
+          `${target} speaks no Modbus, which has exceptions; it can be silent, late or have crc faults`,
+        );
       this.#devices.set(target, { ...this.device(target), [key]: value });
     }
     for (const watcher of this.#watchers) watcher();

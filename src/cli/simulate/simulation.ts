@@ -68,7 +68,8 @@ export class Simulation {
     this.#random = seeded(this.#seed);
     const kindOf = (device: ResolvedDevice) => {
       const protocol = config.buses.get(device.bus)?.protocol;
-      return protocol === 'modbus-tcp' ? 'tcp' : protocol === 'serial' ? 'talker' : 'rtu';
+      if (protocol === 'serial') return device.settings.request === undefined ? 'talker' : 'asked';
+      return protocol === 'modbus-tcp' ? 'tcp' : 'rtu';
     };
     this.faults = new FaultBoard({
       devices: new Map(Array.from(config.devices.values(), (device) => [device.name, kindOf(device)])),

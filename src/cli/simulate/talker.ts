@@ -1,8 +1,9 @@
-/** A serial instrument that talks by itself, at its interval. */
+/** A serial instrument that talks by itself at its interval, or that answers its request. */
 import { encodeFrames } from '../../codecs/serial/encode.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { Value } from '../../core/point.ts';
-import { talkerConfig } from '../../drivers/serial/kind.ts';
+import { requestBytes, talkerConfig } from '../../drivers/serial/kind.ts';
+import type { SerialDeviceSettings } from '../../drivers/serial/schema.ts';
 import type { FaultBoard } from './faults.ts';
 import type { Line } from './line.ts';
 import type { ValueNow } from './modbus-device.ts';
@@ -19,6 +20,11 @@ export class SimulatedTalker {
   readonly #valueNow: ValueNow;
   readonly #wall: () => number;
   #timer: NodeJS.Timeout | undefined;
+  readonly #answers = new Set<NodeJS.Timeout>();
+  /** What it waits for; undefined: it talks by itself. */
+  readonly #request: Buffer | undefined;
+  /** The end of what came: as much as a request has at most. */
+  #heard: Buffer = Buffer.alloc(0);
 
   constructor(
     device: ResolvedDevice,
@@ -33,17 +39,24 @@ export class SimulatedTalker {
     this.#random = context.random;
     this.#valueNow = context.valueNow;
     this.#wall = context.wall;
+    const { request } = device.settings as SerialDeviceSettings;
+    this.#request = request && Buffer.from(requestBytes(request));
   }
 
   async start(): Promise<void> {
     // Asked once before the port is there: a format that cannot be spoken is told at the start.
     this.#frames();
-    await this.#line.open(() => {});
-    this.#timer = setInterval(() => this.#talk(), Math.min(TALK_MS, Number(this.device.settings.interval ?? TALK_MS)));
+    const request = this.#request;
+    await this.#line.open((data) => {
+      if (request !== undefined) this.#hear(data, request);
+    });
+    if (request === undefined)
+      this.#timer = setInterval(() => this.#talk(), Math.min(TALK_MS, Number(this.device.settings.interval ?? TALK_MS)));
   }
 
   stop(): Promise<void> {
     clearInterval(this.#timer);
+    for (const answer of this.#answers) clearTimeout(answer);
     return this.#line.close();
   }
 
@@ -52,6 +65,20 @@ export class SimulatedTalker {
     const values = new Map<string, Value>();
     for (const name of config.points.keys()) values.set(name, this.#valueNow(this.device.name, name));
     return encodeFrames(config, values, this.#wall());
+  }
+
+  #hear(data: Buffer, request: Buffer): void {
+    this.#heard = Buffer.concat([this.#heard, data]);
+    for (let at = this.#heard.indexOf(request); at >= 0; at = this.#heard.indexOf(request)) {
+      this.#heard = this.#heard.subarray(at + request.length);
+      const { late = 0 } = this.#faults.device(this.device.name);
+      const answer = setTimeout(() => {
+        this.#answers.delete(answer);
+        this.#talk();
+      }, late);
+      this.#answers.add(answer);
+    }
+    this.#heard = this.#heard.subarray(-request.length);
   }
 
   #talk(): void {

@@ -1,0 +1,96 @@
+/** Real ports (pseudo-terminals) that other programs hold, on both drivers that open ports. Unplugging itself: drivers-serial, modbus-pymodbus. */
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { systemClock } from '../../src/core/clock.ts';
+import type { Logger } from '../../src/core/logger.ts';
+import { silentLogger } from '../../src/core/logger.ts';
+import type { Bus } from '../../src/core/ports.ts';
+import { serial } from '../../src/drivers/serial/kind.ts';
+import { type Child, startChild } from '../fakes/child.ts';
+import { startSite } from '../fakes/modbus-site.ts';
+import { peer } from '../fakes/peers.ts';
+import { deviceOf, LEVELS } from '../fakes/serial-site.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+const INSTALL = 'apt-get install -y python3';
+/** Makes a pseudo-terminal, says its path, and holds it as told on standard input: `lock`, `open`, `close`. */
+const HOLDER = `
+import fcntl, os, pty, sys, tty
+master, slave = pty.openpty()
+tty.setraw(slave)
+print(os.ttyname(slave), flush=True)
+for line in sys.stdin:
+    word = line.strip()
+    if word == 'lock':
+        fcntl.flock(slave, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    elif word == 'unlock':
+        fcntl.flock(slave, fcntl.LOCK_UN)
+    print('done ' + word, flush=True)
+`;
+
+async function holder(t: TestContext): Promise<{ child: Child; port: string } | undefined> {
+  const python = peer(t, '/usr/bin/python3', INSTALL);
+  if (python === undefined) return undefined;
+  const child = startChild(t, python, ['-c', HOLDER], { stdin: true });
+  return { child, port: await child.line(/^\/dev\//) };
+}
+
+async function order(child: Child, word: string): Promise<void> {
+  child.write(word);
+  await child.line(new RegExp(`^done ${word}$`));
+}
+
+const faultOf = (bus: Bus) => bus.status().fault ?? '';
+
+test('a port that another program has locked: both drivers name the program, and go on when it lets go', async (t) => {
+  const held = await holder(t);
+  if (held === undefined) return;
+  const { child, port } = held;
+  await order(child, 'lock');
+  const words = new RegExp(`^${port}: in use by python3 \\(pid ${child.pid}\\): end that program`);
+
+  const meter = { unit: 1, points: { a: { table: 'input', address: 0, type: 'uint16' } } };
+  const modbus = startSite(t, { port }, { meter });
+  await waitFor(
+    () => `words about the holder, not ${faultOf(modbus.bus)}`,
+    () => words.test(faultOf(modbus.bus)),
+  );
+  await order(child, 'unlock');
+  await waitFor('the bus to open', () => modbus.bus.status().state === 'open');
+  await modbus.bus.stop();
+
+  await order(child, 'lock');
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (_, text) => void warnings.push(text), child: () => logger };
+  const bus = serial.create(
+    { name: 'line', protocol: 'serial', settings: serial.bus.parse({ port }) },
+    [deviceOf(LEVELS, { level: {} })],
+    { clock: systemClock, logger, emit() {} },
+  );
+  t.after(() => bus.stop());
+  bus.start();
+  await waitFor(
+    () => `words about the holder, not ${faultOf(bus)}`,
+    () => words.test(faultOf(bus)),
+  );
+  await order(child, 'unlock');
+  await waitFor('the port to open', () => bus.status().state === 'open');
+  // It is still open there, without the lock: that is told too.
+  await waitFor('the warning', () => warnings.some((text) => text.includes(`is open in python3 (pid ${child.pid}) too`)));
+});
+
+test('a port that the user may not open', async (t) => {
+  const held = await holder(t);
+  if (held === undefined) return;
+  if (process.getuid?.() !== 0) return t.skip('needs root, to become a user without rights');
+  chmodSync(held.port, 0o620);
+  const script = `
+    process.setgroups([]); process.setgid(65534); process.setuid(65534);
+    const { portFailure } = await import('${path.join(import.meta.dirname, '../../src/drivers/serial-ports.ts')}');
+    console.log((await portFailure(new Error('Error: Permission denied, cannot open'), '${held.port}')).message);`;
+  const child = startChild(t, process.execPath, ['--input-type=module', '-e', script]);
+  const words = await child.line(/no permission/);
+  assert.match(words, /no permission for the user nobody: the port belongs to root, group \w+, mode 620; give it to a group/);
+});

@@ -1,11 +1,14 @@
-import { formatFault } from '../config/fault.ts';
+import type { Fault } from '../config/fault.ts';
+import { formatFault, inFileOrder } from '../config/fault.ts';
 import type { BusBudget } from '../config/kinds.ts';
 import type { LoadResult } from '../config/load.ts';
 import { aboutDuration, percent } from '../core/units.ts';
+import { stableName } from '../drivers/serial-ports.ts';
 import { readConfig } from './config-file.ts';
 
 export async function check(file: string, options: { json?: boolean }): Promise<void> {
-  const result = readConfig(file);
+  const read = readConfig(file);
+  const result = { ...read, warnings: inFileOrder([...read.warnings, ...(await portRemarks(read))], [file]) };
   if (result.config === undefined) process.exitCode = 78;
   if (options.json) {
     process.stdout.write(`${JSON.stringify(checkReport(result))}\n`);
@@ -44,6 +47,22 @@ export function checkText(file: string, { config, faults, warnings, budgets }: L
 
 function busLine({ bus, wire, requests, cycle, utilisation }: BusBudget): string {
   return `bus      ${bus} (${wire}): ${count(requests.length, 'request')} a cycle, which takes ${aboutDuration(cycle)}; ${percent(utilisation)} of the bus is used`;
+}
+
+/** What this machine says about the ports: a name that replugging may change, where there is one that stays. */
+export async function portRemarks({ config, remark }: LoadResult, find: typeof stableName = stableName): Promise<Fault[]> {
+  const remarks: Fault[] = [];
+  for (const { name, settings } of config?.buses.values() ?? []) {
+    const stable = typeof settings.port === 'string' ? await find(settings.port) : undefined;
+    if (stable !== undefined)
+      remarks.push(
+        remark(
+          ['buses', name, 'port'],
+          `${String(settings.port)} may have another name after replugging; this one stays: ${stable}`,
+        ),
+      );
+  }
+  return remarks;
 }
 
 function count(n: number, one: string, many = `${one}s`): string {

@@ -41,6 +41,8 @@ export interface LoadResult {
   readonly warnings: Fault[];
   /** Of each bus that has devices and whose driver can tell; none when there is a fault. */
   readonly budgets: BusBudget[];
+  /** A remark at a place of the file, for those who see what this room does not look at: the machine, the wires. */
+  readonly remark: (path: Path, message: string) => Fault;
 }
 
 /** Reads and checks a configuration file. Never throws. */
@@ -72,13 +74,16 @@ class Loader {
 
   load(): LoadResult {
     const source = this.#source;
-    if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [source.file]), warnings: [], budgets: [] };
+    const remark = (at: Path, message: string) => source.fault(at, message);
+    if (source.faults.length > 0)
+      return { faults: inFileOrder(source.faults, [source.file]), warnings: [], budgets: [], remark };
     const root = source.value;
     if (!isSection(root))
       return {
         faults: [source.fault([], `a configuration is made of sections (gateway:, buses:, devices: …); this is ${found(root)}`)],
         warnings: [],
         budgets: [],
+        remark,
       };
     for (const key of Object.keys(root))
       if (!TOP_LEVEL.some((known) => known === key)) this.#report(source.fault([key], unknownKey(key, TOP_LEVEL), 'key'));
@@ -103,7 +108,7 @@ class Loader {
     const files = [source.file, ...library.files];
     const faults = limited(inFileOrder([...this.#faults, ...library.faults], files));
     if (faults.length > 0 || gateway === undefined || buffer === undefined)
-      return { faults, warnings: inFileOrder(this.#warnings, files), budgets: [] };
+      return { faults, warnings: inFileOrder(this.#warnings, files), budgets: [], remark };
     const config: GatewayConfig = {
       gateway: {
         ...gateway,
@@ -121,7 +126,7 @@ class Loader {
       dashboard,
     };
     const budgets = this.#budgets(config);
-    return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets };
+    return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };
   }
 
   #budgets({ buses, devices }: GatewayConfig): BusBudget[] {

@@ -67,7 +67,17 @@ export class FakeTarget implements AdminTarget {
 
 export function statusOf(): GatewayStatus {
   const counters = {
-    ...{ requests: 10, replies: 8, timeouts: 2, exceptions: 0, crcErrors: 1, badReplies: 0, lateReplies: 0, skippedBytes: 7, resyncs: 2 },
+    ...{
+      requests: 10,
+      replies: 8,
+      timeouts: 2,
+      exceptions: 0,
+      crcErrors: 1,
+      badReplies: 0,
+      lateReplies: 0,
+      skippedBytes: 7,
+      resyncs: 2,
+    },
     ...{ latencyLast: 12.5, latencyMax: 40, latencySum: 130 },
   };
   return {

@@ -5,6 +5,7 @@ import type { LoadResult } from '../config/load.ts';
 import { aboutDuration, percent } from '../core/units.ts';
 import { stableName } from '../drivers/serial-ports.ts';
 import { readConfig } from './config-file.ts';
+import { count } from './words.ts';
 
 export async function check(file: string, options: { json?: boolean }): Promise<void> {
   const read = readConfig(file);
@@ -63,10 +64,6 @@ export async function portRemarks({ config, remark }: LoadResult, find: typeof s
       );
   }
   return remarks;
-}
-
-function count(n: number, one: string, many = `${one}s`): string {
-  return `${n} ${n === 1 ? one : many}`;
 }
 
 function rounded(n: number, digits: number): number {

@@ -6,7 +6,7 @@ import { SluiceError } from '../core/errors.ts';
 import { kinds } from '../gateway/registry.ts';
 
 /** The device library that comes with Sluice. */
-const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
+export const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
 
 export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
   return loadConfig(file, kinds, { profileDirs: [PROFILES], ...options });

@@ -108,6 +108,44 @@ export function program(): Command {
         (await import('./read.ts')).read(device, options),
       ),
     );
+  const profile = sluice
+    .command('profile')
+    .description('the device library: models that a configuration can name')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice profile list\n  $ sluice profile show sdm120\n  $ sluice profile check profiles/my-meter.yaml',
+    );
+  profile
+    .command('list')
+    .description('every profile, those beside the configuration as well')
+    .addOption(config())
+    .addOption(json())
+    .action(
+      action(async (options: { config: string; json?: boolean }) => (await import('./profile/list.ts')).profileList(options)),
+    );
+  profile
+    .command('show')
+    .argument('<name>', 'the name of a profile, or its file')
+    .description('what a profile brings: points, line settings, notes, sources')
+    .addOption(config())
+    .addOption(json())
+    .action(
+      action(async (name: string, options: { config: string; json?: boolean }) =>
+        (await import('./profile/show.ts')).profileShow(name, options),
+      ),
+    );
+  profile
+    .command('check')
+    .argument('<file>', 'the file of a profile')
+    .description('a profile against the schema, the habits of the library and its golden case')
+    .option('--case <file>', 'the case (default: NAME.case.yaml beside the profile)')
+    .addOption(json())
+    .addHelpText('after', '\nExit status: 0 all is well, 1 something is told, 78 a gateway would refuse it.')
+    .action(
+      action(async (file: string, options: { case?: string; json?: boolean }) =>
+        (await import('./profile/check.ts')).profileCheck(file, options),
+      ),
+    );
   sluice
     .command('export')
     .description('readings of a time range, as CSV or JSON lines, to standard output')

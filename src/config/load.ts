@@ -28,6 +28,8 @@ const MAX_FAULTS = 200;
 export interface LoadOptions {
   /** Folders of profiles; `profiles/` beside the configuration file is added. */
   readonly profileDirs: readonly string[];
+  /** Files of profiles besides those in the folders. */
+  readonly profileFiles?: readonly string[] | undefined;
   /** For `{env: …}`; default process.env. */
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** false: secrets are not read and are empty. Default true. */
@@ -75,8 +77,7 @@ class Loader {
   load(): LoadResult {
     const source = this.#source;
     const remark = (at: Path, message: string) => source.fault(at, message);
-    if (source.faults.length > 0)
-      return { faults: inFileOrder(source.faults, [source.file]), warnings: [], budgets: [], remark };
+    if (source.faults.length > 0) return { faults: inFileOrder(source.faults, [source.file]), warnings: [], budgets: [], remark };
     const root = source.value;
     if (!isSection(root))
       return {
@@ -90,7 +91,8 @@ class Loader {
 
     const gateway = this.#section(root, 'gateway', gatewaySection, true);
     const buses = this.#buses(this.#named(root, 'buses'));
-    const library = new ProfileLibrary([...this.#options.profileDirs, path.join(this.#folder, 'profiles')], this.#kinds);
+    const { profileDirs, profileFiles } = this.#options;
+    const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
     const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, report: this.#report, warn: this.#warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();

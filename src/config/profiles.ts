@@ -48,12 +48,24 @@ export const profileSchema = z.strictObject({
     .describe('The points, as in the configuration; `null` takes an inherited one away.'),
 });
 
+/** What a profile says about itself. */
+export interface ProfileInfo {
+  readonly vendor: string;
+  readonly model: string;
+  readonly title: string;
+  readonly sources: readonly string[];
+  readonly notes?: string | undefined;
+}
+
 /** A profile with what it extends, root first. */
 export interface Profile {
   readonly name: string;
   readonly file: string;
   readonly family: string;
+  /** Vendor and model. */
   readonly title: string;
+  readonly info: ProfileInfo;
+  readonly source: YamlSource;
   /** Of every profile in the chain, root first. */
   readonly device: readonly Layer[];
   readonly line: readonly Layer[];
@@ -68,18 +80,26 @@ export class ProfileLibrary {
   readonly faults: Fault[] = [];
   readonly files: string[] = [];
   readonly #dirs: readonly string[];
+  readonly #extra: readonly string[];
   readonly #kinds: Kinds;
   readonly #done = new Map<string, Found>();
   #index: Map<string, string[]> | undefined;
 
-  constructor(dirs: readonly string[], kinds: Kinds) {
+  /** @param extra files of profiles besides those in the folders */
+  constructor(dirs: readonly string[], kinds: Kinds, extra: readonly string[] = []) {
     this.#dirs = dirs;
+    this.#extra = extra;
     this.#kinds = kinds;
   }
 
   /** All names, sorted, without reading a profile. */
   names(): string[] {
     return [...this.#walk().keys()].sort();
+  }
+
+  /** Every file that claims a name. */
+  filesOf(name: string): readonly string[] {
+    return this.#walk().get(name) ?? [];
   }
 
   /** `missing` holds the sentence for the place that named the profile; `broken` means that its own faults are in `faults`. */
@@ -118,20 +138,23 @@ export class ProfileLibrary {
     } else if (parent !== undefined && parent.family !== family) {
       report(source.fault(['family'], `the profile ${parent.name} that this one extends is of the family ${parent.family}`));
     }
-    const points = pointLayers(source, written.points ?? {}, parent, report);
+    // What the parent would have brought is not known, so nothing is said about it.
+    const orphan = written.extends !== undefined && parent === undefined;
+    const points = pointLayers(source, written.points ?? {}, parent, orphan, report);
     const profile: Profile = {
       name,
       file,
       family: family ?? '',
       title: `${written.vendor} ${written.model}`,
+      info: written,
+      source,
       device: add(parent?.device, source, 'device', written.device),
       line: add(parent?.line, source, 'line', written.line),
       defaults: add(parent?.defaults, source, 'defaults', written.defaults, true),
       points,
     };
-    if (points.size === 0) report(source.fault(['points'], 'a profile needs at least one point'));
+    if (points.size === 0 && !orphan) report(source.fault(['points'], 'a profile needs at least one point'));
     this.#checkLine(source, { ...written, family }, report);
-    const orphan = written.extends !== undefined && parent === undefined;
     return orphan || this.faults.length > before ? { broken: true } : { profile };
   }
 
@@ -162,22 +185,35 @@ export class ProfileLibrary {
     if (this.#index !== undefined) return this.#index;
     const index = new Map<string, string[]>();
     let left = MAX_PROFILE_FILES;
+    const add = (file: string): void => {
+      const name = profileName(file);
+      const files = index.get(name);
+      if (files === undefined) index.set(name, [file]);
+      else if (!files.some((other) => path.resolve(other) === path.resolve(file))) files.push(file);
+    };
+    // First, so that faults show such a file as it was named.
+    for (const file of this.#extra) add(file);
     const walk = (dir: string, depth: number): void => {
       for (const entry of listFolder(dir)) {
         const full = path.join(dir, entry.name);
         if (entry.isDirectory() && depth < MAX_FOLDER_DEPTH) walk(full, depth + 1);
-        else if (entry.name.endsWith('.yaml') && !entry.isDirectory() && left-- > 0) {
-          const name = entry.name.slice(0, -'.yaml'.length);
-          const files = index.get(name);
-          if (files === undefined) index.set(name, [full]);
-          else if (!files.includes(full)) files.push(full);
-        }
+        else if (isProfileFile(entry.name) && !entry.isDirectory() && left-- > 0) add(full);
       }
     };
     for (const dir of new Set(this.#dirs.map((d) => path.normalize(d)))) walk(dir, 1);
     this.#index = index;
     return index;
   }
+}
+
+/** The name of a profile is that of its file. */
+export function profileName(file: string): string {
+  return path.basename(file, '.yaml');
+}
+
+/** The case of a profile may lie beside it: `sdm120.case.yaml`. */
+function isProfileFile(name: string): boolean {
+  return name.endsWith('.yaml') && !name.endsWith('.case.yaml');
 }
 
 function shapeSize(kind: DriverKind): number {
@@ -208,13 +244,14 @@ function pointLayers(
   source: YamlSource,
   own: Section,
   parent: Profile | undefined,
+  orphan: boolean,
   report: (fault: Fault) => void,
 ): Map<string, Layer[]> {
   const points = new Map<string, Layer[]>([...(parent?.points ?? [])].map(([name, layers]) => [name, [...layers]]));
   for (const [name, value] of Object.entries(own)) {
     const at = ['points', name];
     if (!NAME.test(name)) report(source.fault(at, NAME_WORDS, 'key'));
-    else if (value === null && points.has(name)) points.delete(name);
+    else if (value === null && (points.has(name) || orphan)) points.delete(name);
     else if (!isSection(value)) report(source.fault(at, 'a point is a section: the keys of the point, indented under its name'));
     else points.set(name, [...(points.get(name) ?? []), { source, path: at, value }]);
   }

@@ -1,136 +1,124 @@
 /**
- * The whole library: every profile is valid against the real kinds, and has a case folder whose bytes come out as its
- * documentation says. The readings of a case are worked out from the documentation, never with our decoders.
+ * The whole library: every profile is valid against the real kinds, keeps the habits of the library, and has a case folder
+ * whose bytes come out as its documentation says. The readings of a case are worked out from the documentation, never
+ * with our decoders.
  */
 import assert from 'node:assert/strict';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { parse } from 'yaml';
-import type { ModbusPoint, Table } from '../../src/codecs/modbus-point.ts';
-import { pointInfo, widthOf } from '../../src/codecs/modbus-point.ts';
-import { compileRequest } from '../../src/codecs/modbus-registers.ts';
-import { Talker } from '../../src/codecs/serial/talker.ts';
+import { caseOf, checkProfile } from '../../src/cli/profile/check.ts';
+import { resolveProfile } from '../../src/cli/profile/resolve.ts';
 import { formatFault } from '../../src/config/fault.ts';
-import type { ResolvedDevice } from '../../src/config/kinds.ts';
-import { loadConfigText } from '../../src/config/load.ts';
-import type { Sample, Value } from '../../src/core/point.ts';
-import { hasValue, reasonAt } from '../../src/core/point.ts';
-import { GOOD, qualityOf, reasonName } from '../../src/core/reasons.ts';
-import { planReads } from '../../src/drivers/modbus/plan.ts';
-import type { DeviceSettings } from '../../src/drivers/modbus/schema.ts';
-import { talkerConfig } from '../../src/drivers/serial/kind.ts';
-import { kinds } from '../../src/gateway/registry.ts';
+import { scratch } from '../fakes/scratch.ts';
 
 const root = path.join(import.meta.dirname, '../..');
 const library = path.join(root, 'hardware-profiles/devices');
+const cases = path.join(root, 'test/cases/profiles');
 const profiles = globSync('**/*.yaml', { cwd: library }).sort();
 
-interface Case {
-  readonly name: string;
-  /** Largest difference, as a part of the value, where the documentation rounds. */
-  readonly tolerance?: number;
-  readonly registers?: Partial<Record<Table, Record<number, string>>>;
-  readonly frames?: string;
-  readonly readings: Record<string, Value>;
-  readonly bad?: Record<string, string>;
-  readonly uncertain?: Record<string, string>;
-}
-
-function device(profile: string): ResolvedDevice {
-  const family = (parse(readFileSync(path.join(library, `${profile}.yaml`), 'utf8')) as { family: string }).family;
-  const protocol = family === 'modbus' ? 'modbus-rtu' : family;
-  const text = `gateway: {id: g}\nbuses: {b: {protocol: ${protocol}, port: /dev/ttyUSB0}}\ndevices: {d: {bus: b, profile: ${path.basename(profile)}}}\n`;
-  const { config, faults } = loadConfigText(text, '/nowhere/gateway.yaml', kinds, { profileDirs: [library] });
-  assert.deepEqual(faults.map(formatFault), []);
-  const found = config?.devices.get('d');
-  assert.ok(found !== undefined);
-  return found;
-}
-
-/** Reads the image as the driver would, request by request; a request that meets an address the case leaves out is not made. */
-function readRegisters(of: ResolvedDevice, image: NonNullable<Case['registers']>): Sample[] {
-  const points = [...of.points].map(([name, settings]) => ({ name, ...(settings as unknown as Omit<ModbusPoint, 'name'>) }));
-  const bytes = new Map<string, number>();
-  for (const [table, blocks] of Object.entries(image))
-    for (const [start, hex] of Object.entries(blocks))
-      for (const [i, byte] of fromHex(hex).entries()) bytes.set(`${table}:${2 * Number(start) + i}`, byte);
-  const given = points.filter(
-    (p) => bytes.has(`${p.table}:${2 * p.address}`) && bytes.has(`${p.table}:${2 * (p.address + widthOf(p)) - 1}`),
-  );
-  const { interval, limits } = of.settings as unknown as DeviceSettings;
-  const planned = given.map((point) => ({ ...point, interval }));
-  return planReads(planned, limits, { request: 40, byte: 1 }).map((request) => {
-    const payload = Uint8Array.from(
-      { length: 2 * request.count },
-      (_, i) => bytes.get(`${request.table}:${2 * request.start + i}`) ?? 0,
-    );
-    const shape = { device: of.name, points: request.points.map(pointInfo) };
-    return compileRequest(shape, request.points, request.start)(payload, 0);
-  });
-}
-
-const fromHex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
-
-function outcome(samples: readonly Sample[]) {
-  const told = {
-    readings: {} as Record<string, Value>,
-    bad: {} as Record<string, string>,
-    uncertain: {} as Record<string, string>,
-  };
-  for (const sample of samples)
-    for (const [i, { name }] of sample.shape.points.entries()) {
-      const reason = reasonAt(sample, i);
-      if (hasValue(reason)) told.readings[name] = sample.values[i] ?? 0;
-      if (reason !== GOOD && qualityOf(reason) !== 'good')
-        told[hasValue(reason) ? 'uncertain' : 'bad'][name] = reasonName(reason);
-    }
-  return told;
-}
-
-test('the library is not empty', () => assert.ok(profiles.length >= 3));
+test('the library has the models that it promises', () => {
+  const names = profiles.map((file) => path.basename(file, '.yaml'));
+  for (const name of ['sdm120', 'sds011', 'xy-md02']) assert.ok(names.includes(name), name);
+  assert.deepEqual([...new Set(names)], names, 'a name may exist only once');
+});
 
 for (const file of profiles) {
-  const profile = file.slice(0, -'.yaml'.length);
-  const folder = path.join(root, 'test/cases/profiles', profile.replace('/', '-'));
-
-  test(`${profile}: valid`, () => {
-    const resolved = device(profile);
-    assert.ok(resolved.points.size > 0);
-    const { sources } = parse(readFileSync(path.join(library, file), 'utf8')) as { sources: string[] };
-    assert.ok(sources.length >= 2, 'at least two independent sources');
-  });
-
-  test(`${profile}: its cases`, () => {
-    const written = parse(readFileSync(path.join(folder, 'case.yaml'), 'utf8')) as {
-      profile: string;
-      source: string;
-      cases: Case[];
-    };
-    assert.equal(written.profile, path.basename(profile));
-    assert.ok(written.source.length > 20 && written.cases.length > 0);
-    const seen = new Set<string>();
-    for (const { name, tolerance = 0, registers, frames, readings, bad = {}, uncertain = {} } of written.cases) {
-      const resolved = device(profile);
-      const told = outcome(
-        registers === undefined
-          ? new Talker(talkerConfig(resolved)).push(fromHex(frames ?? ''), 0)
-          : readRegisters(resolved, registers),
-      );
-      assert.deepEqual(Object.keys(told.readings).sort(), Object.keys(readings).sort(), name);
-      for (const [point, value] of Object.entries(readings)) {
-        const got = told.readings[point];
-        if (typeof value === 'number')
-          assert.ok(
-            Math.abs(Number(got) - value) <= tolerance * Math.abs(value),
-            `${name}: ${point} is ${String(got)}, not ${value}`,
-          );
-        else assert.equal(got, value, name);
-        seen.add(point);
-      }
-      assert.deepEqual(told.bad, bad, name);
-      assert.deepEqual(told.uncertain, uncertain, name);
-    }
-    assert.deepEqual([...seen].sort(), [...device(profile).points.keys()].sort(), 'every point has a reading in some case');
+  const name = file.slice(0, -'.yaml'.length);
+  test(`${name}: valid, sourced, with units, and its cases come out as documented`, () => {
+    assert.match(file, /^[a-z0-9-]+\/[a-z0-9-]+\.yaml$/, 'vendor/model.yaml');
+    const report = checkProfile(path.join(library, file));
+    assert.deepEqual(report.faults.map(formatFault), []);
+    assert.ok(report.valid && report.points > 0 && report.caseCount > 0);
+    assert.equal(report.cases, path.join(cases, name.replace('/', '-'), 'case.yaml'));
+    assert.ok(!('baudRate' in resolveProfile(path.join(library, file), [library]).line) === name.startsWith('sunspec/'));
   });
 }
+
+test('every case folder belongs to a profile', () => {
+  const folders = globSync('*', { cwd: cases }).sort();
+  assert.deepEqual(folders, profiles.map((file) => file.slice(0, -'.yaml'.length).replace('/', '-')).sort());
+});
+
+/** A copy of the XY-MD02 and its case, changed. @returns the faults, without the folder */
+function changed(
+  t: Parameters<typeof scratch>[0],
+  profile: (text: string) => string,
+  written: (text: string) => string,
+): string[] {
+  const folder = scratch(t, 'profile');
+  const file = path.join(folder, 'mine.yaml');
+  writeFileSync(file, profile(readFileSync(path.join(library, 'generic/xy-md02.yaml'), 'utf8')));
+  const text = readFileSync(path.join(cases, 'generic-xy-md02/case.yaml'), 'utf8').replace('xy-md02', 'mine');
+  writeFileSync(path.join(folder, 'mine.case.yaml'), written(text));
+  assert.equal(caseOf(file), path.join(folder, 'mine.case.yaml'));
+  return checkProfile(file, undefined, [library]).faults.map((fault) => formatFault(fault).replaceAll(`${folder}/`, ''));
+}
+const same = (text: string) => text;
+
+test('profile check tells file, line and column of what is wrong with a profile', (t) => {
+  assert.deepEqual(changed(t, same, same), []);
+  assert.deepEqual(
+    changed(t, (text) => text.replace('unit: Cel', 'unit: °C'), same),
+    ['mine.yaml:14:35: points.temperature.unit: "°C" is no UCUM code; write Cel'],
+  );
+  assert.match(changed(t, (text) => text.replace('type: int16', 'type: int61'), same)[0] ?? '', /^mine\.yaml:12:\d+: .*int16/);
+  assert.deepEqual(changed(t, (text) => text.replace('address: 2', 'address: 1'), same).slice(0, 1), [
+    'mine.yaml:15:3: points.humidity: humidity and temperature are made of the same registers: leave one out, or correct an address',
+  ]);
+  assert.match(
+    changed(t, (text) => text.replace(/sources:.*?notes/s, 'sources: [a friend]\nnotes'), same).join(),
+    /^mine\.yaml:5:1: sources: name two independent sources/,
+  );
+  assert.deepEqual(changed(t, (text) => text.replace(/^line:.*$/m, ''), same).length, 1);
+  const added = (text: string) => `${text}  dew-point: {address: 3, unit: Cel}\n`;
+  assert.deepEqual(changed(t, added, same), [
+    'mine.yaml:16:3: points.dew-point: no case has a reading of dew-point: add one, worked out from the documentation',
+  ]);
+});
+
+test('profile check tells file, line and column of what comes out otherwise than the case says', (t) => {
+  assert.deepEqual(
+    changed(t, same, (text) => text.replace('humidity: 54.6', 'humidity: 54.7')),
+    ['mine.case.yaml:8:45: cases[0].readings.humidity: the example of the sheet: humidity is 54.6, not 54.7'],
+  );
+  assert.match(
+    changed(t, same, (text) => text.replace(', humidity: 54.6', '')).join(),
+    /humidity is 54\.6, of which the case says nothing/,
+  );
+  assert.match(changed(t, same, (text) => text.replace('01 31 02 22', '01 31')).join(), /humidity has no value here/);
+  assert.match(
+    changed(t, same, (text) => text.replace('uncertain: {temperature: out-of-range, ', 'uncertain: {')).join(),
+    /what an SHT20 cannot measure: temperature is uncertain \(out-of-range\), of which/,
+  );
+  assert.match(changed(t, same, (text) => text.replace('01 31 02 22', '01 3')).join(), /mine\.case\.yaml:7:\d+: .*hexadecimal/);
+  assert.match(
+    changed(t, same, (text) => text.replace('profile: mine', 'profile: other')).join(),
+    /this case is of the profile other/,
+  );
+  assert.match(
+    changed(t, same, (text) => text.replace('registers: {input: {1: 01 31 02 22}}', 'text: hello')).join(),
+    /needs `registers`/,
+  );
+  assert.match(changed(t, same, (text) => text.replace('registers:', 'frames: AA\n    registers:')).join(), /a case has one of/);
+});
+
+test('a profile without a case, and one that is none', (t) => {
+  const folder = scratch(t, 'profile');
+  const file = path.join(folder, 'lonely.yaml');
+  writeFileSync(file, readFileSync(path.join(library, 'generic/xy-md02.yaml')));
+  assert.match(
+    checkProfile(file, undefined, [library]).faults.map(formatFault).join(),
+    /there is no case: write lonely\.case\.yaml/,
+  );
+  const missing = checkProfile(path.join(folder, 'nothing.yaml'), undefined, [library]);
+  assert.equal(missing.valid, false);
+  assert.match(missing.faults.map(formatFault).join(), /nothing\.yaml:1:1: .*(not there|no such file|does not exist)/i);
+  // A name that the library has already is told, with both files.
+  const twice = path.join(folder, 'xy-md02.yaml');
+  writeFileSync(twice, readFileSync(path.join(library, 'generic/xy-md02.yaml')));
+  assert.match(
+    checkProfile(twice, undefined, [library]).faults.map(formatFault).join(),
+    /"xy-md02" is defined twice, in .*lonely|defined twice/,
+  );
+});

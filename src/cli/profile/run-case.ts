@@ -1,0 +1,102 @@
+/** Gives the bytes of a case to the decoders that a gateway would use, and tells what comes out otherwise than written. */
+import type { ModbusPoint } from '../../codecs/modbus-point.ts';
+import { pointInfo, widthOf } from '../../codecs/modbus-point.ts';
+import { compileRequest } from '../../codecs/modbus-registers.ts';
+import { parseHex } from '../../codecs/serial/hex.ts';
+import { Talker } from '../../codecs/serial/talker.ts';
+import type { Path } from '../../config/fault.ts';
+import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { ProfileCase } from '../../config/profile-case.ts';
+import type { Sample, Value } from '../../core/point.ts';
+import { hasValue, reasonAt } from '../../core/point.ts';
+import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
+import { planReads } from '../../drivers/modbus/plan.ts';
+import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
+import { talkerConfig } from '../../drivers/serial/kind.ts';
+
+interface Outcome {
+  readonly readings: Record<string, Value>;
+  readonly bad: Record<string, string>;
+  readonly uncertain: Record<string, string>;
+}
+
+/** @returns what differs; the path is relative to the case */
+export function runCase(device: ResolvedDevice, written: ProfileCase): { path: Path; message: string }[] {
+  const { registers, frames, text, readings, tolerance } = written;
+  const isModbus = 'unit' in device.settings;
+  if (isModbus !== (registers !== undefined))
+    return [{ path: [], message: isModbus ? 'a Modbus device needs `registers`' : 'a serial device needs `frames` or `text`' }];
+  const bytes =
+    frames === undefined ? new TextEncoder().encode(text?.trimEnd().replaceAll('\n', '\r\n').concat('\r\n')) : parseHex(frames);
+  const told = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
+  const wrong: { path: Path; message: string }[] = [];
+  for (const [point, value] of Object.entries(readings)) {
+    const got = told.readings[point];
+    if (got === undefined)
+      wrong.push({ path: ['readings', point], message: `${point} has no value here${because(told, point)}` });
+    else if (!isSame(got, value, tolerance))
+      wrong.push({ path: ['readings', point], message: `${point} is ${String(got)}, not ${String(value)}` });
+  }
+  for (const [point, got] of Object.entries(told.readings))
+    if (!Object.hasOwn(readings, point))
+      wrong.push({ path: ['readings'], message: `${point} is ${String(got)}, of which the case says nothing` });
+  for (const kind of ['bad', 'uncertain'] as const)
+    for (const point of new Set([...Object.keys(written[kind]), ...Object.keys(told[kind])])) {
+      const [says, is] = [written[kind][point], told[kind][point]];
+      if (says === is) continue;
+      const words = is === undefined ? `not ${kind}` : `${kind} (${is})`;
+      const message =
+        says === undefined
+          ? `${point} is ${words}, of which the case says nothing`
+          : `${point} is ${words}, not ${kind} (${says})`;
+      wrong.push({ path: [kind, point], message });
+    }
+  return wrong;
+}
+
+function isSame(got: Value, value: number | string | boolean, tolerance: number): boolean {
+  if (typeof value === 'number') return typeof got === 'number' && Math.abs(got - value) <= tolerance * Math.abs(value);
+  return (typeof got === 'bigint' ? String(got) : got) === value;
+}
+
+function because({ bad }: Outcome, point: string): string {
+  return bad[point] === undefined ? '' : ` (${bad[point]})`;
+}
+
+function outcome(samples: readonly Sample[]): Outcome {
+  const told: Outcome = { readings: {}, bad: {}, uncertain: {} };
+  for (const sample of samples)
+    for (const [i, { name }] of sample.shape.points.entries()) {
+      const reason = reasonAt(sample, i);
+      if (reason === ABSENT) continue;
+      if (hasValue(reason)) told.readings[name] = sample.values[i] ?? 0;
+      if (reason !== GOOD && qualityOf(reason) !== 'good')
+        told[hasValue(reason) ? 'uncertain' : 'bad'][name] = reasonName(reason);
+    }
+  return told;
+}
+
+type Image = NonNullable<ProfileCase['registers']>;
+
+/** Reads the image as the driver would, request by request; a point that meets a register which the case leaves out is not read. */
+function readImage(device: ResolvedDevice, image: Image): Sample[] {
+  const points = [...device.points].map(([name, settings]) => ({ name, ...(settings as unknown as Omit<ModbusPoint, 'name'>) }));
+  const bytes = new Map<string, number>();
+  for (const [table, blocks] of Object.entries(image))
+    for (const [start, hex] of Object.entries(blocks))
+      for (const [i, byte] of parseHex(hex).entries()) bytes.set(`${table}:${2 * Number(start) + i}`, byte);
+  const given = points.filter(({ table, address, ...point }) =>
+    [0, widthOf({ table, ...point }) * 2 - 1].every((i) => bytes.has(`${table}:${2 * address + i}`)),
+  );
+  const { interval, limits } = device.settings as unknown as DeviceSettings;
+  const planned = given.map((point) => ({ ...point, interval }));
+  // Any cost will do: what a request reads is right whatever it is joined with.
+  return planReads(planned, limits, { request: 40, byte: 1 }).map((request) => {
+    const payload = Uint8Array.from(
+      { length: 2 * request.count },
+      (_, i) => bytes.get(`${request.table}:${2 * request.start + i}`) ?? 0,
+    );
+    const shape = { device: device.name, points: request.points.map(pointInfo) };
+    return compileRequest(shape, request.points, request.start)(payload, 0);
+  });
+}

@@ -1,0 +1,56 @@
+/** The golden case of a profile: bytes of a device, and the readings that its documentation says they are. */
+import { z } from 'zod';
+import { check, placeOf } from './checker.ts';
+import type { Fault } from './fault.ts';
+import type { YamlSource } from './yaml-source.ts';
+import { readYamlFile } from './yaml-source.ts';
+
+const HEX = /^\s*([0-9a-fA-F]{2}\s*)+$/;
+const hex = () =>
+  z.string('bytes are written in hexadecimal, in quotes: "43 66"').regex(HEX, 'bytes are written in hexadecimal: 43 66 33 34');
+const value = z.union([z.number(), z.string(), z.boolean()]);
+
+const oneCase = z
+  .strictObject({
+    name: z.string().min(1).describe('What this case shows.'),
+    tolerance: z
+      .number()
+      .min(0)
+      .max(0.01)
+      .default(0)
+      .describe('Largest difference, as a part of the value, where the documentation rounds.'),
+    registers: z
+      .record(z.string(), z.record(z.string().regex(/^\d+$/, 'the number of a register'), hex()))
+      .optional()
+      .describe('Of a Modbus device: table, first register, bytes. Points whose registers are left out are not read.'),
+    frames: hex().optional().describe('Of a serial device: what it sends.'),
+    text: z.string().optional().describe('The same of a device that sends lines; each is ended by CR LF.'),
+    readings: z.record(z.string(), value).describe('Point and value, in its unit; a whole number of 64 bits as text.'),
+    bad: z.record(z.string(), z.string()).default({}).describe('Points without a value, and the reason.'),
+    uncertain: z.record(z.string(), z.string()).default({}).describe('Points whose value is in doubt, and the reason.'),
+  })
+  .refine((written) => [written.registers, written.frames, written.text].filter((part) => part !== undefined).length === 1, {
+    path: ['readings'],
+    message: 'a case has one of `registers` (Modbus), `frames` (serial, hexadecimal) and `text` (serial, lines)',
+  });
+
+const caseSchema = z.strictObject({
+  profile: z.string().describe('The name of the profile.'),
+  source: z
+    .string()
+    .min(20)
+    .describe('Where bytes and values come from, worked out so that a reader can follow; never made with our decoders.'),
+  cases: z.array(oneCase).min(1),
+});
+
+export type ProfileCases = z.output<typeof caseSchema>;
+export type ProfileCase = ProfileCases['cases'][number];
+
+/** Never throws. `cases` is absent when the file has a fault. */
+export function readProfileCases(file: string): { source: YamlSource; cases?: ProfileCases | undefined; faults: Fault[] } {
+  const source = readYamlFile(file);
+  const faults: Fault[] = [...source.faults];
+  if (faults.length > 0) return { source, faults };
+  const cases = check(caseSchema, source.value, placeOf(source, []), (fault) => faults.push(fault));
+  return { source, cases, faults };
+}

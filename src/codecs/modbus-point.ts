@@ -11,8 +11,10 @@ export type Order = (typeof ORDERS)[number];
 export interface ModbusPoint {
   readonly name: string;
   readonly table: Table;
-  /** 0-based register or bit. */
+  /** 0-based register or bit; with `model` counted from the first register of that SunSpec model (0 is its number, 1 its length). */
   readonly address: number;
+  /** A role of `sunspec` of the device. */
+  readonly model?: string | undefined;
   readonly type: PointType;
   readonly order?: Order | undefined;
   /** Registers of a string (1..125) or of a datetime (2, 3, 4 or 6). */

@@ -2,8 +2,11 @@
 import { encodePoint } from '../../codecs/modbus-encode.ts';
 import type { ModbusPoint, Table } from '../../codecs/modbus-point.ts';
 import { isBitTable, widthOf } from '../../codecs/modbus-point.ts';
+import { layChain, placePoint } from '../../codecs/sunspec.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { Value } from '../../core/point.ts';
+import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
+import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 
 /** MODBUS Application Protocol V1.1b3, section 7. */
 const ILLEGAL_FUNCTION = 1;
@@ -24,7 +27,10 @@ interface Limits {
 export class ModbusDevice {
   readonly name: string;
   readonly unit: number;
+  /** At the addresses where they are served. */
   readonly points: readonly ModbusPoint[];
+  /** Marker and heads of the models of a SunSpec device, by holding register. */
+  readonly #heads: ReadonlyMap<number, number>;
   readonly #limits: Limits;
   readonly #valueNow: ValueNow;
   readonly #existing = new Map<Table, ReadonlySet<number>>();
@@ -33,7 +39,11 @@ export class ModbusDevice {
     const { unit, limits } = device.settings as { unit: number; limits?: Limits };
     this.name = device.name;
     this.unit = unit;
-    this.points = Array.from(device.points, ([name, point]) => ({ ...(point as Omit<ModbusPoint, 'name'>), name }));
+    const points = Array.from(device.points, ([name, point]) => ({ ...(point as Omit<ModbusPoint, 'name'>), name }));
+    const wishes = modelWishes(device.settings as DeviceSettings);
+    const { chosen, words } = layChain(wishes, points);
+    this.points = points.flatMap((point) => placePoint(point, chosen) ?? []);
+    this.#heads = wishes.length === 0 ? new Map() : words;
     this.#limits = limits ?? { maxRegisters: 125, maxBits: 2000 };
     this.#valueNow = valueNow;
     for (const table of Object.values(TABLES)) this.#existing.set(table, this.#addressesOf(table));
@@ -44,6 +54,9 @@ export class ModbusDevice {
     const addresses = new Set<number>();
     for (const point of this.points)
       if (point.table === table) for (let i = 0; i < widthOf(point); i++) addresses.add(point.address + i);
+    // Models have no holes.
+    const heads = table === 'holding' ? [...this.#heads.keys()] : [];
+    for (let i = Math.min(...heads); i <= Math.max(...heads); i++) addresses.add(i);
     const { maxGap = Number.POSITIVE_INFINITY, gaps = [] } = this.#limits;
     const widest = isBitTable(table) ? maxGap * 16 : maxGap;
     const isForbidden = (a: number) => gaps.some((gap) => gap.table === table && a >= gap.from && a <= gap.to);
@@ -75,7 +88,7 @@ export class ModbusDevice {
   }
 
   #words(table: Table, start: number, count: number): number[] {
-    const words = new Array<number>(count).fill(0);
+    const words = Array.from({ length: count }, (_, i) => (table === 'holding' ? (this.#heads.get(start + i) ?? 0) : 0));
     for (const point of this.points) {
       const at = point.address - start;
       const width = widthOf(point);

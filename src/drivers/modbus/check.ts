@@ -14,6 +14,7 @@ import { reportFaults } from '../../config/report.ts';
 import { hint } from '../../config/suggest.ts';
 import { counterFaults } from './check-counter.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
+import { modelFaults } from './sunspec.ts';
 
 export interface Fault {
   readonly path: readonly (string | number)[];
@@ -52,7 +53,8 @@ function canBeMarked(point: ModbusPoint): boolean {
 
 /** @param serial a serial line has no unit 0 (broadcast) and no 255 */
 export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
-  const { unit, limits } = device.settings as unknown as DeviceSettings;
+  const settings = device.settings as unknown as DeviceSettings;
+  const { unit, limits } = settings;
   const faults: Fault[] = [];
   if (unit > 247 && (serial || unit !== 255))
     faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
@@ -61,7 +63,7 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
   for (const [i, { from, to }] of (limits.gaps ?? []).entries())
     if (from > to)
       faults.push({ path: ['limits', 'gaps', i, 'to'], message: `the last address (${to}) is before the first (${from})` });
-  for (const [type, marks] of Object.entries((device.settings as unknown as DeviceSettings).invalid ?? {}))
+  for (const [type, marks] of Object.entries(settings.invalid ?? {}))
     if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
   const points = pointsOf(device);
   for (const point of points) {
@@ -71,7 +73,11 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
       const message = `limits.gaps says that ${gap.table} ${gap.from} to ${gap.to} is never read, and this point lies in it`;
       faults.push({ path: ['points', point.name, 'address'], message });
     }
-    for (const [key, message] of [...faultsOf(point, limits.maxRegisters), ...factorFaults(point, points)])
+    for (const [key, message] of [
+      ...faultsOf(point, limits.maxRegisters),
+      ...factorFaults(point, points),
+      ...modelFaults(point, settings),
+    ])
       faults.push({ path: ['points', point.name, key], message });
     for (const [key, message] of counterFaults(point, points))
       faults.push({ path: ['points', point.name, 'counter', ...(key === undefined ? [] : [key])], message });

@@ -6,6 +6,7 @@ import { shapeOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { portFailure } from '../serial-ports.ts';
@@ -166,6 +167,9 @@ function assemble(
   resolved.forEach((each, index) => {
     const own = each.settings as unknown as DeviceSettings;
     const { unit, limits } = own;
+    // Their addresses are those in a model: read as they stand they would be other registers.
+    if (own.sunspec !== undefined)
+      throw new SluiceError('unsupported', `${each.name}: SunSpec models are not looked for yet, so this device cannot be read`);
     const points = pointsOf(each);
     const memory = new DeviceMemory(points, each.name, context.counters);
     const owner = new Device(

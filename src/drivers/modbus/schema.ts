@@ -73,6 +73,14 @@ const sentinels = () => z.array(rawNumber).max(32);
 const interval = () => duration({ min: 10, max: 86_400_000 });
 const address = z.int().min(0).max(65535);
 
+const modelWish = z.union([
+  z.array(z.int().min(1).max(65_534)).min(1).max(32),
+  z.strictObject({
+    models: z.array(z.int().min(1).max(65_534)).min(1).max(32).describe('Numbers of models with one layout, the preferred first'),
+    index: z.int().min(1).max(32).default(1).describe('Which one, where the device has several with that number'),
+  }),
+]);
+
 export const device = z.strictObject({
   unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
   interval: interval().prefault('10s').describe('How often the points of the device are read, where a point says nothing else'),
@@ -129,11 +137,22 @@ export const device = z.strictObject({
     .describe(
       'For each type the raw numbers by which the device says that it has no value, {int16: [0x8000], uint16: [0xFFFF]}; `invalid` of a point takes their place',
     ),
+  sunspec: z
+    .record(name(), modelWish)
+    .optional()
+    .describe(
+      'Of a SunSpec device: the models that points lie in, found in its chain of models. Name of a role, and the numbers of models with one layout, the preferred first: {inverter: [103, 102, 101]}; with index where the device has several',
+    ),
 });
 
 export const point = z.strictObject({
   table: z.enum(TABLES).describe('Where the point lies: holding (function 3), input (4), coil (1), discrete (2)'),
   address: address.describe('First register or bit, counted from 0 (40001 of a manual is holding 0)'),
+  model: name()
+    .optional()
+    .describe(
+      'A role of `sunspec`: then the address counts from the first register of that model (0 is its number, 1 its length)',
+    ),
   type: z
     .enum(POINT_TYPES)
     .describe(

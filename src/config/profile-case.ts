@@ -20,7 +20,7 @@ const oneCase = z
       .default(0)
       .describe('Largest difference, as a part of the value, where the documentation rounds.'),
     registers: z
-      .record(z.string(), z.record(z.string().regex(/^\d+$/, 'the number of a register'), hex()))
+      .record(z.string(), z.record(z.string().regex(/^(\d+|0x[0-9a-fA-F]+)$/, 'the number of a register'), hex()))
       .optional()
       .describe('Of a Modbus device: table, first register, bytes. Points whose registers are left out are not read.'),
     frames: hex().optional().describe('Of a serial device: what it sends.'),

@@ -1,6 +1,6 @@
 /** Gives the bytes of a case to the decoders that a gateway would use, and tells what comes out otherwise than written. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
-import { pointInfo, widthOf } from '../../codecs/modbus-point.ts';
+import { isBitTable, pointInfo, widthOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import { parseHex } from '../../codecs/serial/hex.ts';
 import { Talker } from '../../codecs/serial/talker.ts';
@@ -13,6 +13,7 @@ import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
 import { planReads } from '../../drivers/modbus/plan.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { talkerConfig } from '../../drivers/serial/kind.ts';
+import { packBits, packWords } from '../simulate/modbus-device.ts';
 
 interface Outcome {
   readonly readings: Record<string, Value>;
@@ -80,23 +81,34 @@ type Image = NonNullable<ProfileCase['registers']>;
 
 /** Reads the image as the driver would, request by request; a point that meets a register which the case leaves out is not read. */
 function readImage(device: ResolvedDevice, image: Image): Sample[] {
+  const memory = memoryOf(image);
   const points = [...device.points].map(([name, settings]) => ({ name, ...(settings as unknown as Omit<ModbusPoint, 'name'>) }));
-  const bytes = new Map<string, number>();
-  for (const [table, blocks] of Object.entries(image))
-    for (const [start, hex] of Object.entries(blocks))
-      for (const [i, byte] of parseHex(hex).entries()) bytes.set(`${table}:${2 * Number(start) + i}`, byte);
-  const given = points.filter(({ table, address, ...point }) =>
-    [0, widthOf({ table, ...point }) * 2 - 1].every((i) => bytes.has(`${table}:${2 * address + i}`)),
+  const given = points.filter((point) =>
+    Array.from({ length: widthOf(point) }, (_, i) => point.address + i).every((address) =>
+      memory.has(`${point.table}:${address}`),
+    ),
   );
   const { interval, limits } = device.settings as unknown as DeviceSettings;
   const planned = given.map((point) => ({ ...point, interval }));
   // Any cost will do: what a request reads is right whatever it is joined with.
-  return planReads(planned, limits, { request: 40, byte: 1 }).map((request) => {
-    const payload = Uint8Array.from(
-      { length: 2 * request.count },
-      (_, i) => bytes.get(`${request.table}:${2 * request.start + i}`) ?? 0,
-    );
-    const shape = { device: device.name, points: request.points.map(pointInfo) };
-    return compileRequest(shape, request.points, request.start)(payload, 0);
+  return planReads(planned, limits, { request: 40, byte: 1 }).map(({ table, start, count, points: read }) => {
+    const words = Array.from({ length: count }, (_, i) => memory.get(`${table}:${start + i}`) ?? 0);
+    const shape = { device: device.name, points: read.map(pointInfo) };
+    return compileRequest(shape, read, start)(isBitTable(table) ? packBits(words) : packWords(words), 0);
   });
+}
+
+/** Registers, or bits of a table of bits (the first in the lowest bit of the first byte, as on the wire), by `table:address`. */
+function memoryOf(image: Image): Map<string, number> {
+  const memory = new Map<string, number>();
+  for (const [table, blocks] of Object.entries(image))
+    for (const [start, hex] of Object.entries(blocks)) {
+      const bytes = parseHex(hex);
+      const bits = table === 'coil' || table === 'discrete';
+      const words = bits
+        ? Array.from({ length: 8 * bytes.length }, (_, i) => ((bytes[i >> 3] as number) >> (i & 7)) & 1)
+        : Array.from({ length: bytes.length >> 1 }, (_, i) => ((bytes[2 * i] as number) << 8) | (bytes[2 * i + 1] as number));
+      for (const [i, word] of words.entries()) memory.set(`${table}:${Number(start) + i}`, word);
+    }
+  return memory;
 }

@@ -107,7 +107,7 @@ export function exceptionReply(code: number, exception: number): Uint8Array {
   return Uint8Array.of(code | 0x80, exception);
 }
 
-function packWords(words: readonly number[]): Uint8Array {
+export function packWords(words: readonly number[]): Uint8Array {
   const data = new Uint8Array(words.length * 2);
   for (const [i, word] of words.entries()) {
     data[2 * i] = word >> 8;
@@ -116,7 +116,7 @@ function packWords(words: readonly number[]): Uint8Array {
   return data;
 }
 
-function packBits(bits: readonly number[]): Uint8Array {
+export function packBits(bits: readonly number[]): Uint8Array {
   const data = new Uint8Array(Math.ceil(bits.length / 8));
   for (const [i, bit] of bits.entries()) if (bit !== 0) data[i >> 3] = (data[i >> 3] as number) | (1 << (i & 7));
   return data;

@@ -16,7 +16,8 @@ export function lintProfile(profile: Profile, device: ResolvedDevice, cases: Pro
   const { sources } = profile.info;
   if (sources.length < 2 && !sources.some((source) => FIRST_HAND.test(source)))
     at(['sources'], "name two independent sources that agree, or the maker's manual");
-  if (profile.line.length === 0)
+  // SunSpec devices are on a network as a rule, and their serial line is set on the device.
+  if (profile.line.length === 0 && device.settings.sunspec === undefined)
     at([], 'say in `line` how the device is set when it is delivered: {baudRate: 9600, parity: none}');
   for (const [name, { unit }] of device.points) {
     const wrong = typeof unit === 'string' ? ucumFault(unit) : undefined;
@@ -41,7 +42,7 @@ function overlaps(device: ResolvedDevice): [string, string][] {
   return points.flatMap((one, i) =>
     points
       .slice(i + 1)
-      .filter((other) => other.table === one.table && !areParts(one, other))
+      .filter((other) => other.table === one.table && other.model === one.model && !areParts(one, other))
       .filter((other) => other.address < one.address + widthOf(one) && one.address < other.address + widthOf(other))
       .map((other): [string, string] => [one.name, other.name]),
   );
@@ -49,7 +50,14 @@ function overlaps(device: ResolvedDevice): [string, string][] {
 
 /** Different bits, or different bytes, of a register. */
 function areParts(one: ModbusPoint, other: ModbusPoint): boolean {
-  if (one.bit !== undefined || other.bit !== undefined) return one.bit !== other.bit;
-  const isByte = (point: ModbusPoint) => point.type === 'uint8' || point.type === 'int8';
-  return isByte(one) && isByte(other) && (one.order === 'BA') !== (other.order === 'BA');
+  const [a, b] = [bitsOf(one), bitsOf(other)];
+  if (a !== undefined && b !== undefined) return a.first >= b.first + b.count || b.first >= a.first + a.count;
+  // A register may be told whole and by some of its bits as well.
+  return a !== undefined || b !== undefined;
+}
+
+function bitsOf({ bit, bits, type, order }: ModbusPoint): { first: number; count: number } | undefined {
+  if (bit !== undefined) return { first: bit, count: 1 };
+  if (type === 'uint8' || type === 'int8') return { first: order === 'BA' ? 8 : 0, count: 8 };
+  return bits;
 }

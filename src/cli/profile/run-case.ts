@@ -1,17 +1,22 @@
 /** Gives the bytes of a case to the decoders that a gateway would use, and tells what comes out otherwise than written. */
+import { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
-import { isBitTable, pointInfo, widthOf } from '../../codecs/modbus-point.ts';
+import { isBitTable, shapeOf, widthOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
 import { parseHex } from '../../codecs/serial/hex.ts';
 import { Talker } from '../../codecs/serial/talker.ts';
+import { chooseModels, placePoint, walkChain } from '../../codecs/sunspec.ts';
 import type { Path } from '../../config/fault.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { ProfileCase } from '../../config/profile-case.ts';
+import { toError } from '../../core/errors.ts';
 import type { Sample, Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
+import { pointsOf } from '../../drivers/modbus/check.ts';
 import { planReads } from '../../drivers/modbus/plan.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
+import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import { talkerConfig } from '../../drivers/serial/kind.ts';
 import { packBits, packWords } from '../simulate/modbus-device.ts';
 
@@ -29,7 +34,12 @@ export function runCase(device: ResolvedDevice, written: ProfileCase): { path: P
     return [{ path: [], message: isModbus ? 'a Modbus device needs `registers`' : 'a serial device needs `frames` or `text`' }];
   const bytes =
     frames === undefined ? new TextEncoder().encode(text?.trimEnd().replaceAll('\n', '\r\n').concat('\r\n')) : parseHex(frames);
-  const told = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
+  let told: Outcome;
+  try {
+    told = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
+  } catch (error) {
+    return [{ path: ['registers'], message: toError(error).message }];
+  }
   const wrong: { path: Path; message: string }[] = [];
   for (const [point, value] of Object.entries(readings)) {
     const got = told.readings[point];
@@ -81,25 +91,46 @@ type Image = NonNullable<ProfileCase['registers']>;
 
 /** Reads the image as the driver would, request by request; a point that meets a register which the case leaves out is not read. */
 function readImage(device: ResolvedDevice, image: Image): Sample[] {
-  const memory = memoryOf(image);
-  const points = [...device.points].map(([name, settings]) => ({ name, ...(settings as unknown as Omit<ModbusPoint, 'name'>) }));
+  const words = wordsOf(image);
+  const points = placed(device, words);
   const given = points.filter((point) =>
     Array.from({ length: widthOf(point) }, (_, i) => point.address + i).every((address) =>
-      memory.has(`${point.table}:${address}`),
+      words.has(`${point.table}:${address}`),
     ),
   );
+  const memory = new DeviceMemory(given);
   const { interval, limits } = device.settings as unknown as DeviceSettings;
   const planned = given.map((point) => ({ ...point, interval }));
   // Any cost will do: what a request reads is right whatever it is joined with.
-  return planReads(planned, limits, { request: 40, byte: 1 }).map(({ table, start, count, points: read }) => {
-    const words = Array.from({ length: count }, (_, i) => memory.get(`${table}:${start + i}`) ?? 0);
-    const shape = { device: device.name, points: read.map(pointInfo) };
-    return compileRequest(shape, read, start)(isBitTable(table) ? packBits(words) : packWords(words), 0);
-  });
+  const requests = planReads(planned, limits, { request: 40, byte: 1 }).map(
+    ({ table, start, count, points: read }) => {
+      const payload = Array.from({ length: count }, (_, i) => words.get(`${table}:${start + i}`) ?? 0);
+      const decode = compileRequest(shapeOf(device.name, read), read, start, memory);
+      return () => decode(isBitTable(table) ? packBits(payload) : packWords(payload), 0);
+    },
+  );
+  // Twice, since a scale factor may come in a later reply than what it scales.
+  for (const read of requests) read();
+  return requests.map((read) => read());
+}
+
+/** The points where they lie: those of SunSpec by the chain that stands in the image. @throws SluiceError when it has none */
+function placed(device: ResolvedDevice, words: ReadonlyMap<string, number>): ModbusPoint[] {
+  const wishes = modelWishes(device.settings as unknown as DeviceSettings);
+  if (wishes.length === 0) return pointsOf(device);
+  const walk = walkChain();
+  let step = walk.next();
+  while (!step.done) {
+    const { start, count } = step.value;
+    const read = Array.from({ length: count }, (_, i) => words.get(`holding:${start + i}`));
+    step = walk.next(read.every((word) => word !== undefined) ? read : undefined);
+  }
+  const chosen = chooseModels(step.value, wishes);
+  return pointsOf(device).flatMap((point) => placePoint(point, chosen) ?? []);
 }
 
 /** Registers, or bits of a table of bits (the first in the lowest bit of the first byte, as on the wire), by `table:address`. */
-function memoryOf(image: Image): Map<string, number> {
+function wordsOf(image: Image): Map<string, number> {
   const memory = new Map<string, number>();
   for (const [table, blocks] of Object.entries(image))
     for (const [start, hex] of Object.entries(blocks)) {

@@ -102,6 +102,8 @@ test('every whole configuration in the pages is valid', () => {
       const document = parseDocument(text);
       assert.deepEqual(document.errors, [], `${page}:${line}`);
       if (!document.has('gateway') || !document.has('devices')) continue;
+      // It names the profile that the page writes: docs-profiles.test.ts follows that page.
+      if (page === 'docs/profiles.md') continue;
       found.push(page);
       const { faults } = loadConfigText(text, `${page}.yaml`, kinds, options);
       assert.deepEqual(faults.map(formatFault), [], `${page}:${line}`);

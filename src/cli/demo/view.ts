@@ -43,7 +43,7 @@ export const PLAIN: Paint = { bold: asIs, dim: asIs, red: asIs, yellow: asIs, gr
 
 const STORY_LINES = 6;
 /** UCUM is for programs; people read these. */
-const UNITS: Readonly<Record<string, string>> = { Cel: '°C', 'ug/m3': 'µg/m³', 'kW.h': 'kWh', '1': '' };
+const UNITS: Readonly<Record<string, string>> = { Cel: '°C', 'ug/m3': 'µg/m³', 'kW.h': 'kWh', '[ppm]': 'ppm', '1': '' };
 
 /** The whole screen. @param height rows of the terminal; what does not fit is cut at the end */
 export function screen(scene: Scene, paint: Paint, width: number, height: number): string {

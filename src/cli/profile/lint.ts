@@ -6,6 +6,7 @@ import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { ProfileCases } from '../../config/profile-case.ts';
 import type { Profile } from '../../config/profiles.ts';
 import { ucumFault } from '../../core/ucum.ts';
+import { kinds } from '../../gateway/registry.ts';
 
 /** Words by which a source shows that it is the maker's own or a standard. */
 const FIRST_HAND = /manual|data ?sheet|specification|protocol|instruction|standard|说明书/i;
@@ -27,10 +28,12 @@ export function lintProfile(profile: Profile, device: ResolvedDevice, cases: Pro
     at(['points', other], `${other} and ${one} are made of the same registers: leave one out, or correct an address`);
   if (cases === undefined) return faults;
   const seen = new Set(cases.cases.flatMap(({ readings }) => Object.keys(readings)));
+  const derived = kinds.drivers.find((kind) => kind.family === profile.family)?.derivedPoints?.(device.points);
   const unseen = [...device.points.keys()].filter((name) => !seen.has(name));
   for (const name of unseen) at(['points', name], `no case has a reading of ${name}: add one, worked out from the documentation`);
   for (const name of seen)
-    if (!device.points.has(name)) at(['points'], `the case has readings of ${name}, which is no point of this profile`);
+    if (!device.points.has(name) && !derived?.has(name))
+      at(['points'], `the case has readings of ${name}, which is no point of this profile`);
   return faults;
 }
 

@@ -102,13 +102,11 @@ function readImage(device: ResolvedDevice, image: Image): Sample[] {
   const { interval, limits } = device.settings as unknown as DeviceSettings;
   const planned = given.map((point) => ({ ...point, interval }));
   // Any cost will do: what a request reads is right whatever it is joined with.
-  const requests = planReads(planned, limits, { request: 40, byte: 1 }).map(
-    ({ table, start, count, points: read }) => {
-      const payload = Array.from({ length: count }, (_, i) => words.get(`${table}:${start + i}`) ?? 0);
-      const decode = compileRequest(shapeOf(device.name, read), read, start, memory);
-      return () => decode(isBitTable(table) ? packBits(payload) : packWords(payload), 0);
-    },
-  );
+  const requests = planReads(planned, limits, { request: 40, byte: 1 }).map(({ table, start, count, points: read }) => {
+    const payload = Array.from({ length: count }, (_, i) => words.get(`${table}:${start + i}`) ?? 0);
+    const decode = compileRequest(shapeOf(device.name, read), read, start, memory);
+    return () => decode(isBitTable(table) ? packBits(payload) : packWords(payload), 0);
+  });
   // Twice, since a scale factor may come in a later reply than what it scales.
   for (const read of requests) read();
   return requests.map((read) => read());

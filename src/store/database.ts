@@ -25,9 +25,10 @@ import {
   seqOf,
   shapeReader,
 } from './layout.ts';
-import { type LogFile, logFileBytes } from './log-file.ts';
+import type { LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import type { CommitRequest, CommitResult } from './messages.ts';
+import { bytesOf } from './quarantine.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
 import type { Sources } from './salvage-log.ts';
 import { rowSum } from './sealed-rows.ts';
@@ -351,7 +352,7 @@ export class LogDatabase {
     return {
       id: request.id,
       readings: done.readings,
-      bytes: logFileBytes(this.file),
+      bytes: bytesOf(this.file),
       held: held.records + held.notices,
       needs,
       hot: { records: held.records, readings: held.readings, bytes: held.bytes },

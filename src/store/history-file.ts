@@ -11,7 +11,7 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { keyOf, shapeReader } from './layout.ts';
-import { statSize } from './quarantine.ts';
+import { bytesOf, statSize } from './quarantine.ts';
 import { rowSum } from './sealed-rows.ts';
 import { Units } from './units.ts';
 
@@ -98,9 +98,9 @@ export class History {
     this.db.close();
   }
 
-  /** On disk: the file and its journal. */
+  /** On disk: the file and its journal, and a damaged one beside it. */
   bytes(): number {
-    return statSize(this.file) + statSize(`${this.file}-journal`);
+    return bytesOf(this.file);
   }
   /** Pages in use, and the journal. */
   used(): number {
@@ -112,7 +112,10 @@ export class History {
   /** Gives free pages back to the file system until the file has at most `most` bytes; `step` bytes a call. @returns whether any went */
   shrink(most: number, step: number): boolean {
     const free = this.db.pragma('freelist_count', { simple: true }) as number;
-    const pages = Math.min(free, Math.ceil(Math.min(this.bytes() - most, step) / HISTORY_PAGE_SIZE));
+    const pages = Math.min(
+      free,
+      Math.ceil(Math.min(statSize(this.file) + statSize(`${this.file}-journal`) - most, step) / HISTORY_PAGE_SIZE),
+    );
     if (pages <= 0) return false;
     this.db.pragma(`incremental_vacuum(${pages})`);
     return true;

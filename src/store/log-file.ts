@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
 import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
-import { asidePath, dropAside, statSize } from './quarantine.ts';
+import { asidePath } from './quarantine.ts';
 import { isDamage } from './sqlite-errors.ts';
 
 export interface LogFile {
@@ -43,16 +43,6 @@ export function openLogFile(file: string): LogFile {
     if (isDamage(thrown) || thrown instanceof SluiceError) throw thrown;
     throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
   }
-}
-
-/** File and write-ahead file, and a damaged one that was moved aside. */
-export function logFileBytes(file: string): number {
-  const aside = asidePath(file);
-  return [file, `${file}-wal`, aside, `${aside}-wal`].reduce((sum, name) => sum + statSize(name), 0);
-}
-
-export function dropQuarantine(file: string): void {
-  dropAside(file);
 }
 
 /** When the file was made, as the file system knows it: a copy that was put back is younger. `0` where it does not know. */

@@ -63,6 +63,17 @@ function remove(file: string): void {
   for (const end of ENDS) rmSync(file + end, { force: true });
 }
 
+/** Bytes of a database with what belongs to it, and of the damaged one beside it. The index in shared memory is not on the card. */
+export function bytesOf(file: string): number {
+  return [file, file + ASIDE].reduce(
+    (sum, name) => sum + ENDS.reduce((all, end) => all + (end === '-shm' ? 0 : statSize(name + end)), 0),
+    0,
+  );
+}
+export function asideBytes(file: string): number {
+  return ENDS.reduce((sum, end) => sum + statSize(file + ASIDE + end), 0);
+}
+
 export function statSize(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -9,8 +9,9 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import type { LogDatabase } from './database.ts';
 import { type LaneState, Lanes } from './lanes.ts';
 import { type ClockList, type ClockSegment, type ForwarderState, type Machine, newLogName, type TailState } from './layout.ts';
-import { birthOf, logFileBytes } from './log-file.ts';
+import { birthOf } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
+import { bytesOf } from './quarantine.ts';
 import type { Repair } from './repair-report.ts';
 
 /** As beginRun names them. */
@@ -184,7 +185,7 @@ export function beginRun(
       recovered,
       quarantined: repairs.find((r) => r.file === 'log.db')?.quarantine,
       repairs: repairs.map((r) => (r.file === 'log.db' ? { ...r, ended } : r)),
-      bytes: logFileBytes(database.file),
+      bytes: bytesOf(database.file),
     };
   })();
 }

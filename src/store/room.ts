@@ -10,9 +10,8 @@ import type { Claim } from './claim.ts';
 import type { ClockTable } from './clock-table.ts';
 import { Lanes } from './lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
-import { dropQuarantine, logFileBytes } from './log-file.ts';
 import type { CommitRequest } from './messages.ts';
-import { statSize } from './quarantine.ts';
+import { bytesOf, dropAside, statSize } from './quarantine.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
@@ -55,8 +54,7 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
   const need = commitNeeds(request);
-  const full = () =>
-    logFileBytes(file) - statSize(file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
+  const full = () => bytesOf(file) - statSize(file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
   const remove = db.prepare('delete from block where id = ?');
   const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
@@ -69,7 +67,7 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
       .pluck()
       .get(limit, waitingFrom) as number;
   // What is damaged goes before what is whole.
-  if (database.quarantined !== undefined && full()) dropQuarantine(file);
+  if (database.quarantined !== undefined && full()) dropAside(file);
   for (let i = 0; i < DROP_BLOCKS; i++) {
     const row = oldest.get();
     if (row === undefined) {

@@ -23,6 +23,8 @@ export interface RoomRequest {
   /** Bytes that the next unit needs, and what more is made when it does not fit. */
   readonly need: number;
   readonly ahead: number;
+  /** The disk is nearly full: little at a time, and nothing is rewritten that could be dropped. */
+  readonly tight: boolean;
   /** UTC ms, when known: needed to drop what is older than maxAge. */
   readonly wall: number | undefined;
   readonly maxAge: number;
@@ -53,18 +55,30 @@ export function makeRoom(history: History, clock: ClockTable, request: RoomReque
   const most = request.budget - request.need - (short ? request.ahead : 0);
   const units = history.db.transaction(() => {
     let readings = 0;
-    for (let i = 0; i < STEP.units; i++) {
+    for (let i = 0; i < (request.tight ? 1 : STEP.units); i++) {
       const unit = takeOne(history, clock, request, most, mine);
       if (unit === undefined) return i;
       readings += unit.readings;
       if (readings > STEP.readings) return i + 1;
     }
-    return STEP.units;
+    return request.tight ? 1 : STEP.units;
   })();
   // What was rolled back was not taken.
-  for (const kind of ['thinned', 'dropped', 'aged', 'lost'] as const)
-    for (const [name, n] of mine[kind]) add(taken[kind], name, n);
+  addTaken(taken, mine);
   return units > 0;
+}
+
+/**
+ * The oldest unit that has records loses them all: nothing is written for it but what takes them out. For a disk that has
+ * no room even for thinning. One transaction. @returns false when there is none
+ */
+export function dropOldest(history: History, request: RoomRequest, taken: Taken): boolean {
+  const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
+  if (unit === undefined) return false;
+  const mine = nothingTaken();
+  history.db.transaction(() => takeFrom(history, unit, 'dropped', request.active, mine))();
+  addTaken(taken, mine);
+  return true;
 }
 
 /** @param most bytes that may be in use @returns the unit as it was; undefined when nothing had to go */
@@ -141,6 +155,9 @@ function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly Fo
   else history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
 }
 
+function addTaken(to: Taken, more: Taken): void {
+  for (const kind of ['thinned', 'dropped', 'aged', 'lost'] as const) for (const [name, n] of more[kind]) add(to[kind], name, n);
+}
 function add(map: Map<string, number>, name: string, n: number): void {
   map.set(name, (map.get(name) ?? 0) + n);
 }

@@ -1,14 +1,17 @@
 /** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
+import { statfsSync } from 'node:fs';
+import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import type { Claim } from './claim.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
 import { type Lane, Lanes } from './lanes.ts';
 import { type ForwarderState, keyOf } from './layout.ts';
-import { logFileBytes } from './log-file.ts';
 import type { DamagedBlock, TidyRequest, TidyResult } from './messages.ts';
+import { asideBytes, bytesOf, dropAside } from './quarantine.ts';
 import type { LogReader } from './reading.ts';
-import { makeRoom, nothingTaken } from './thin.ts';
+import { codeOf } from './sqlite-errors.ts';
+import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
 import { ensureWitness, writeWitness } from './witness.ts';
 
 /** Room for the unit's row, keys and the pages that are not full. */
@@ -18,6 +21,12 @@ const AHEAD = 4;
 const AHEAD_SHARE = 16;
 /** Bytes that one step gives back to the file system. */
 const SHRINK = 1024 * 1024;
+/** What the journal of one transaction may take beside the file: at most, and as a part of all room. */
+const JOURNAL = 768 * 1024;
+const JOURNAL_SHARE = 16;
+/** With less free in the file system, room is made in steps whose journal fits into what it has already. */
+const TIGHT = 8 * 1024 * 1024;
+const TIGHT_SHRINK = 64 * 1024;
 
 export class Tidier {
   readonly #file: string;
@@ -39,14 +48,19 @@ export class Tidier {
     const taken = nothingTaken();
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#claim);
     const made = yield* compactor.next(request);
-    const need = made === undefined ? 0 : bytesOf(made.unit);
-    const budget = this.#budget(request);
+    const need = made === undefined ? 0 : needsOf(made.unit);
+    // What is damaged goes before what is whole.
+    if (history.used() + need + asideBytes(this.#file) > this.#budget(request)) dropAside(this.#file);
+    const budget = Math.max(0, this.#budget(request) - asideBytes(this.#file));
+    const tight = isTight(this.#file);
     // When room is made, it is made for some units at once.
-    const room = { ...request, budget, need, ahead: Math.min(AHEAD * need, budget / AHEAD_SHARE) };
+    const room = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
     let took = false;
-    while (makeRoom(history, this.#reader.clock, room, taken)) {
+    while (this.#makeRoom(history, room, taken)) {
       took = true;
       yield;
+      // What was freed is given back on the way: the disk has no room for more first.
+      if (tight) while (history.shrink(budget, TIGHT_SHRINK)) yield;
     }
     if (took) this.#reader.forget();
     // Since then commits were made.
@@ -63,7 +77,7 @@ export class Tidier {
           })),
         );
     }
-    while (history.shrink(budget, SHRINK)) yield;
+    while (history.shrink(budget, tight ? TIGHT_SHRINK : SHRINK)) yield;
     return {
       id: request.id,
       compacted: history.watermarks(),
@@ -76,6 +90,15 @@ export class Tidier {
       lost: [...taken.lost],
       oldest: this.#oldest(history, request.active),
     };
+  }
+
+  #makeRoom(history: History, room: RoomRequest, taken: Taken): boolean {
+    try {
+      return makeRoom(history, this.#reader.clock, room, taken);
+    } catch (thrown) {
+      if (!room.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
+      return dropOldest(history, room, taken);
+    }
   }
 
   /** @returns false when the writer had to drop some of its blocks: what is left becomes another unit */
@@ -95,7 +118,8 @@ export class Tidier {
   }
 
   #budget({ budget, limit, needs }: TidyRequest): number {
-    return Math.max(0, Math.min(budget, limit - logFileBytes(this.#reader.db.name) - needs));
+    const room = Math.max(0, Math.min(budget, limit - bytesOf(this.#reader.db.name) - needs));
+    return room - Math.min(JOURNAL, room / JOURNAL_SHARE);
   }
 
   #history(): History {
@@ -123,6 +147,11 @@ export class Tidier {
   }
 }
 
-function bytesOf(unit: NewUnit): number {
+function isTight(file: string): boolean {
+  const { bavail, bsize } = statfsSync(path.dirname(file));
+  return bavail * bsize < TIGHT;
+}
+
+function needsOf(unit: NewUnit): number {
   return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + 256, SLACK);
 }

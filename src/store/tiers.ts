@@ -11,7 +11,7 @@ import { toError } from '../core/errors.ts';
 import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
 import type { LogOptions } from './log-options.ts';
 import type { CommitResult, TidyRequest, TidyResult } from './messages.ts';
-import { statSize } from './quarantine.ts';
+import { bytesOf } from './quarantine.ts';
 
 /** An hour is looked at this often; it may have ended. */
 const LOOK_EVERY = 60_000;
@@ -61,7 +61,7 @@ export class Tiers {
     this.#side = side;
     // A start has other things to do first.
     this.#looked = side.now().at - LOOK_EVERY + FIRST_LOOK;
-    this.#bytesAtStart = statSize(side.historyFile) + statSize(`${side.historyFile}-journal`);
+    this.#bytesAtStart = bytesOf(side.historyFile);
   }
 
   get fault(): string | undefined {

@@ -44,7 +44,8 @@ function utc(time = '', year = '', month = '', day = ''): number | undefined {
   const [, h, m, s, fraction] = TIME.exec(time) ?? [];
   if (s === undefined || !/^\d{4}$/.test(year) || !/^\d\d$/.test(month) || !/^\d\d$/.test(day)) return undefined;
   const date = Date.UTC(Number(year), Number(month) - 1, Number(day));
-  // A day that the month does not have would roll over into the next one.
-  if (new Date(date).getUTCDate() !== Number(day) || Number(h) > 23 || Number(m) > 59 || Number(s) > 60) return undefined;
+  // A day that the month does not have would roll over into the next one, a month of none into another year.
+  if (new Date(date).toISOString().slice(0, 10) !== `${year}-${month}-${day}`) return undefined;
+  if (Number(h) > 23 || Number(m) > 59 || Number(s) > 60) return undefined;
   return date + Number(h) * 3_600_000 + Number(m) * 60_000 + Number(s) * 1000 + Math.round(Number(fraction ?? 0) * 1000);
 }

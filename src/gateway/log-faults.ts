@@ -55,8 +55,10 @@ export class LogFaults {
     else if (this.#since === undefined) this.#begin(what, fault as string);
   }
 
+  /** What was well until now is told as over. */
   stop(): void {
     this.#cancel?.();
+    if (this.#wellFrom !== undefined) this.#ended();
   }
 
   #begin(what: 'commit' | 'checkpoint', fault: string): void {

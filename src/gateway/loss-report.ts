@@ -37,8 +37,14 @@ export class LossReport {
     this.totals.overflow += readings;
     this.#soon();
   }
+  /** Tells what was not told yet. */
   stop(): void {
     this.#cancel?.();
+    if (this.#untold) this.#report();
+  }
+
+  get #untold(): boolean {
+    return this.#points.size > 0 || this.#overflow > 0 || this.#notices > 0;
   }
 
   #soon(): void {
@@ -46,7 +52,7 @@ export class LossReport {
     this.#report();
     this.#cancel = this.#clock.after(EVERY, () => {
       this.#cancel = undefined;
-      if (this.#points.size > 0 || this.#overflow > 0 || this.#notices > 0) this.#soon();
+      if (this.#untold) this.#soon();
     });
   }
 

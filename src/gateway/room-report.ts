@@ -26,10 +26,25 @@ export class RoomReport {
     this.totals.thinned += add(this.#thinned, thinned);
     this.totals.dropped += add(this.#dropped, dropped);
     this.totals.aged += add(new Map(), aged);
-    if (this.#cancel === undefined && this.#thinned.size + this.#dropped.size > 0) this.#report();
+    if (this.#untold) this.#soon();
   }
+  /** Tells what was not told yet. */
   stop(): void {
     this.#cancel?.();
+    if (this.#untold) this.#report();
+  }
+
+  get #untold(): boolean {
+    return this.#thinned.size + this.#dropped.size > 0;
+  }
+
+  #soon(): void {
+    if (this.#cancel !== undefined) return;
+    this.#report();
+    this.#cancel = this.#clock.after(EVERY, () => {
+      this.#cancel = undefined;
+      if (this.#untold) this.#soon();
+    });
   }
 
   #report(): void {
@@ -49,10 +64,6 @@ export class RoomReport {
       severity: 'info',
       message: `The log is full: ${parts.join(' ')} Minima, maxima and means stay longer.`,
       data,
-    });
-    this.#cancel = this.#clock.after(EVERY, () => {
-      this.#cancel = undefined;
-      if (this.#thinned.size + this.#dropped.size > 0) this.#report();
     });
   }
 }

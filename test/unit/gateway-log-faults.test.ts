@@ -36,3 +36,20 @@ test('a fault is told once when it begins and once when it is over; what comes b
   assert.equal(events.length, 3);
   assert.equal(faults.totals.faults, 2);
 });
+
+test('a stop tells a fault as over when it was, and says nothing of one that is not', () => {
+  const events: GatewayEvent[] = [];
+  const faults = new LogFaults({
+    ...{ clock: new ManualClock(), logger: silentLogger, event: (e: GatewayEvent) => events.push(e), notKept: () => 0 },
+  });
+  faults.changed('commit', 'EIO');
+  faults.changed('commit', undefined);
+  faults.stop();
+  assert.deepEqual(
+    events.map((e) => e.data?.writable),
+    [false, true],
+  );
+  faults.changed('commit', 'EIO');
+  faults.stop();
+  assert.equal(events.length, 3);
+});

@@ -10,8 +10,8 @@ const AGREE = { sentences: 3, within: 1000 };
 const KEPT = { sentences: 32, for: 30_000 };
 /** The week of a GPS has ten bits: an old receiver jumps back by so much. */
 const ROLLOVER = 1024 * 7 * 86_400_000;
-/** How long after its making software may run: what falls into it after a rollover is put back is taken for one. */
-const LIFE = 20 * 366 * 86_400_000;
+/** For how long after its making software runs: what falls into it once a rollover is put back is taken for one. Less than a rollover. */
+const LIFE = 15 * 366 * 86_400_000;
 
 export class GpsClock {
   readonly #built: number;

@@ -41,7 +41,7 @@ export class ClockReport {
     this.#fromSeq = move.fromSeq;
     this.#tight ||= move.tight;
     this.#coarse ||= move.coarse;
-    if (this.#cancel === undefined) this.#report();
+    if (this.#cancel === undefined) this.#reportSoon();
   }
 
   /** The log was opened: what this start knew gave earlier boots their times. */
@@ -50,21 +50,28 @@ export class ClockReport {
     this.took({ ...{ offset: watch.offset, known: watch.known, wasKnown: false, step: 0 }, source: watch.status().source }, move);
   }
 
-  fault(message: string): void {
-    this.#side.tell({ event: 'clock', severity: 'warning', message, data: { known: false } });
+  /** A source cannot be used. @param known whether another one knows the time */
+  fault(message: string, known: boolean): void {
+    this.#side.tell({ event: 'clock', severity: 'warning', message, data: { known } });
   }
 
+  /** Tells what was not told yet. */
   stop(): void {
     this.#cancel?.();
+    this.#report();
+  }
+
+  #reportSoon(): void {
+    this.#report();
+    this.#cancel = this.#side.clock.after(EVERY, () => {
+      this.#cancel = undefined;
+      if (this.#changes.length > 0) this.#reportSoon();
+    });
   }
 
   #report(): void {
     const [first] = this.#changes;
     const last = this.#changes.at(-1);
-    this.#cancel = this.#side.clock.after(EVERY, () => {
-      this.#cancel = undefined;
-      if (this.#changes.length > 0) this.#report();
-    });
     if (first === undefined || last === undefined) return;
     const { boot, log, logName } = this.#side;
     const own = this.#moves.get(boot);

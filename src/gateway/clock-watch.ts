@@ -78,7 +78,7 @@ export class ClockWatch {
     probes: ClockProbes;
     onChange: (change: ClockChange) => void;
     gps?: () => string | undefined;
-    /** The GPS tells a time that cannot be, in words; once until it tells another. */
+    /** The GPS tells a time that cannot be, in words; once until it is believed. */
     onFault?: (fault: string) => void;
   }) {
     this.#clock = options.clock;
@@ -125,7 +125,8 @@ export class ClockWatch {
     this.#gps.take(utc, at);
     const { fault } = this.#gps;
     if (fault !== undefined && !this.#faulty) this.#onFault(`GPS ${device}: ${fault}`);
-    this.#faulty = fault !== undefined;
+    // Over is it when it is believed again: one that says now this, now that is one fault.
+    this.#faulty = fault !== undefined || (this.#faulty && this.#gps.offset(at) === undefined);
     this.#judge(true);
   }
 

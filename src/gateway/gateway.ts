@@ -85,7 +85,7 @@ export class Gateway {
       probes: options.probes ?? systemProbes,
       gps: () => this.config.gateway.clock?.gps,
       onChange: (change) => this.#clockChanged(change),
-      onFault: (fault) => this.#clockReport?.fault(fault),
+      onFault: (fault) => this.#clockReport?.fault(fault, this.#watch.known),
     });
     this.#latest = new Latest(() => this.#watch.offset);
     this.#live = new LiveBatches(this);

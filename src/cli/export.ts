@@ -7,11 +7,9 @@ import { parseDuration } from '../core/units.ts';
 import { Decoder } from '../store/decoder.ts';
 import { exportSlice } from '../store/export.ts';
 import { exportHeader, unknownWords } from '../store/export-lines.ts';
-import { tryHistory } from '../store/history-file.ts';
 import { HISTORY_FILE } from '../store/history-layout.ts';
-import { LOG_FILE } from '../store/layout.ts';
-import { LogReader } from '../store/reading.ts';
 import { ExportProgress } from './export-progress.ts';
+import { openFiles } from './open-files.ts';
 import { socketOf, stateDirOf } from './running.ts';
 
 export interface ExportOptions {
@@ -92,17 +90,10 @@ async function asked(socket: string, query: Query): Promise<AsyncIterable<string
 }
 
 async function* fromFiles(stateDir: string, query: Query): AsyncGenerator<string> {
-  const file = path.join(stateDir, LOG_FILE);
-  const historyFile = path.join(stateDir, HISTORY_FILE);
-  if (!existsSync(file))
-    throw new SluiceError('not-found', `there is no log at ${file}: has the gateway run with this configuration?`);
-  const reader = new LogReader(file);
+  const { reader, fault } = openFiles(stateDir);
   try {
-    if (existsSync(historyFile)) {
-      const { history, fault } = tryHistory(historyFile);
-      reader.history = history;
-      if (fault !== undefined) complain(`${historyFile} cannot be read (${fault}): only the newest readings are exported`);
-    }
+    if (fault !== undefined)
+      complain(`${path.join(stateDir, HISTORY_FILE)} cannot be read (${fault}): only the newest readings are exported`);
     const decoder = new Decoder(({ first, last, readings }) =>
       complain(`records ${first} to ${last} (${readings} readings) are damaged and left out`),
     );

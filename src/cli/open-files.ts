@@ -1,0 +1,69 @@
+/**
+ * Opens the files of a log whose gateway does not run. SQLite writes beside a file even to read it: where it may not (a card
+ * that is mounted read-only), a copy is read.
+ */
+import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { SluiceError, toError } from '../core/errors.ts';
+import { type History, tryHistory } from '../store/history-file.ts';
+import { HISTORY_FILE } from '../store/history-layout.ts';
+import { LOG_FILE } from '../store/layout.ts';
+import { LogReader } from '../store/reading.ts';
+
+const FILES = [LOG_FILE, `${LOG_FILE}-wal`, HISTORY_FILE, `${HISTORY_FILE}-journal`];
+
+export interface OpenFiles {
+  readonly reader: LogReader;
+  /** Why history.db cannot be read, in words. */
+  readonly fault: string | undefined;
+}
+
+/** @throws SluiceError not-found, log-read */
+export function openFiles(stateDir: string): OpenFiles {
+  const file = path.join(stateDir, LOG_FILE);
+  if (!existsSync(file))
+    throw new SluiceError('not-found', `there is no log at ${file}: has the gateway run with this configuration?`);
+  if (!needsCopy(stateDir)) return open(stateDir);
+  let copy: string | undefined;
+  try {
+    copy = mkdtempSync(path.join(tmpdir(), 'sluice-export-'));
+    copyFiles(stateDir, copy);
+  } catch (cause) {
+    if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
+    throw new SluiceError(
+      'log-read',
+      `${stateDir} may not be written, so a copy of its log has to be read, and it cannot be made in ${tmpdir()}: ${toError(cause).message}. Name a folder with as much room as the log has by TMPDIR`,
+      { cause },
+    );
+  }
+  try {
+    return open(copy);
+  } finally {
+    // What is open stays readable, and nothing is left behind however this ends.
+    rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+function open(dir: string): OpenFiles {
+  const reader = new LogReader(path.join(dir, LOG_FILE));
+  const historyFile = path.join(dir, HISTORY_FILE);
+  let found: { history: History | undefined; fault: string | undefined } | undefined;
+  if (existsSync(historyFile)) found = tryHistory(historyFile);
+  reader.history = found?.history;
+  return { reader, fault: found?.fault };
+}
+
+function needsCopy(stateDir: string): boolean {
+  try {
+    accessSync(stateDir, constants.W_OK);
+    return false;
+  } catch (thrown) {
+    // The folder of somebody else, whose gateway may run: its index of the write-ahead file is there to be used.
+    return toError(thrown).message.startsWith('EROFS') || !existsSync(path.join(stateDir, `${LOG_FILE}-shm`));
+  }
+}
+
+function copyFiles(from: string, to: string): void {
+  for (const name of FILES) if (existsSync(path.join(from, name))) copyFileSync(path.join(from, name), path.join(to, name));
+}

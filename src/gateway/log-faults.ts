@@ -1,26 +1,38 @@
 /**
- * Tells when the log cannot be written and when it can again: each once, as an event and a log line. A disk that fails
- * now and then is one fault until it was well for a while: the event itself is written there.
+ * Tells when a part of the log cannot be written and when it can again: each once, as the event `log` and a log line. What
+ * fails now and then is one fault until it was well for a while: the event itself is written there.
  */
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
-import type { GatewayEvent } from '../core/ports.ts';
+import type { GatewayEvent, Severity } from '../core/ports.ts';
 
 /** Without a failure for so long, milliseconds, it is over: bounds the events to two in this time. */
 const WELL = 10_000;
+
+/** What of the log it is, and how its faults are told. */
+export interface LogPart {
+  /** As the event names it. */
+  readonly part: 'log' | 'history' | 'runtime';
+  readonly severity: Severity;
+  /** @param what as given to `changed` */
+  readonly begins: (fault: string, what: string) => string;
+  /** Without the full stop. */
+  readonly again: string;
+  /** Readings since the start that the disk did not take in time; absent where none can be lost. */
+  readonly notKept?: () => number;
+}
 
 export interface LogFaultsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly event: (event: GatewayEvent) => void;
-  /** Readings since the start that the disk did not take in time. */
-  readonly notKept: () => number;
 }
 
 export class LogFaults {
   readonly #options: LogFaultsOptions;
-  /** What fails now: commits, or bringing them into the database file. */
-  readonly #now = new Map<'commit' | 'checkpoint', string>();
+  readonly #part: LogPart;
+  /** What fails now, by what it is. */
+  readonly #now = new Map<string, string>();
   #since: number | undefined;
   /** It works again, since then; whether it goes on doing so is waited for. */
   #wellFrom: number | undefined;
@@ -31,7 +43,8 @@ export class LogFaults {
   #past = 0;
   #begun = 0;
 
-  constructor(options: LogFaultsOptions) {
+  constructor(part: LogPart, options: LogFaultsOptions) {
+    this.#part = part;
     this.#options = options;
   }
 
@@ -42,7 +55,7 @@ export class LogFaults {
   }
 
   /** @param fault undefined: it works again */
-  changed(what: 'commit' | 'checkpoint', fault: string | undefined): void {
+  changed(what: string, fault: string | undefined): void {
     if (fault === undefined) this.#now.delete(what);
     else {
       this.#now.set(what, fault);
@@ -61,17 +74,15 @@ export class LogFaults {
     if (this.#wellFrom !== undefined) this.#ended();
   }
 
-  #begin(what: 'commit' | 'checkpoint', fault: string): void {
-    const { clock, logger, event, notKept } = this.#options;
+  #begin(what: string, fault: string): void {
+    const { clock, logger, event } = this.#options;
+    const { part, severity, begins, notKept } = this.#part;
     this.#since = clock.monotonic();
     this.#begun++;
-    this.#notKeptBefore = notKept();
-    const message =
-      what === 'commit'
-        ? `The log cannot be written: ${fault}. Readings are kept in memory, and it is tried again.`
-        : `The log's file takes nothing: ${fault}. Commits go on in its write-ahead file, as long as that has room.`;
-    logger.error({ error: fault }, message);
-    event({ event: 'log', severity: 'critical', message, data: { writable: false, fault } });
+    this.#notKeptBefore = notKept?.() ?? 0;
+    const message = begins(fault, what);
+    logger.error({ part, error: fault }, message);
+    event({ event: 'log', severity, message, data: { part, writable: false, fault } });
   }
 
   #wellSoon(): void {
@@ -82,17 +93,23 @@ export class LogFaults {
   }
 
   #ended(): void {
-    const { logger, event, notKept } = this.#options;
+    const { logger, event } = this.#options;
+    const { part, again, notKept } = this.#part;
     const before = this.#past;
     this.#past = this.totals.time;
     const time = this.#past - before;
     this.#since = undefined;
     this.#wellFrom = undefined;
     this.#cancel = undefined;
-    const lost = notKept() - this.#notKeptBefore;
-    const data = { writable: true, seconds: Math.round(time / 1000), failures: this.#failures, notKept: lost };
+    const seconds = Math.round(time / 1000);
+    const lost = notKept === undefined ? undefined : notKept() - this.#notKeptBefore;
+    const data = {
+      ...{ part, writable: true, seconds, failures: this.#failures },
+      ...(lost === undefined ? {} : { notKept: lost }),
+    };
     this.#failures = 0;
-    const message = `The log is written again, after ${data.seconds} s. ${lost === 0 ? 'No reading was lost.' : `${lost} readings were lost.`}`;
+    const words = lost === undefined ? '' : lost === 0 ? ' No reading was lost.' : ` ${lost} readings were lost.`;
+    const message = `${again}, after ${seconds} s.${words}`;
     logger.info(data, message);
     event({ event: 'log', severity: 'info', message, data });
   }

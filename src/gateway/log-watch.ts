@@ -5,10 +5,21 @@ import type { GatewayEvent } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import { bootName } from '../store/layout.ts';
 import type { Log } from '../store/log.ts';
-import { LogFaults } from './log-faults.ts';
+import { LogFaults, type LogPart } from './log-faults.ts';
 import { LossReport } from './loss-report.ts';
 import { RoomReport } from './room-report.ts';
 import { SalvageReport } from './salvage-report.ts';
+
+const HISTORY: LogPart = {
+  ...{ part: 'history', severity: 'warning', again: 'The history of the log is kept again' },
+  begins: (fault) =>
+    `The history of the log cannot be written: ${fault}. Readings stay where they are as long as there is room, and it is tried again.`,
+};
+const RUNTIME: LogPart = {
+  ...{ part: 'runtime', severity: 'warning', again: 'Newest readings are safe from a kill again' },
+  begins: (fault) =>
+    `The runtime directory cannot be written: ${fault}. Newest readings are not safe from a kill, and live ones wait for their commit.`,
+};
 
 export interface LogWatchOptions {
   readonly log: Log;
@@ -24,13 +35,28 @@ export class LogWatch {
   readonly room: RoomReport;
   readonly salvage: SalvageReport;
   readonly faults: LogFaults;
+  readonly #history: LogFaults;
+  readonly #runtime: LogFaults;
+  #runtimeFault: string | undefined;
 
   constructor(options: LogWatchOptions) {
     this.#options = options;
     this.losses = new LossReport(options.clock, options.event);
     this.room = new RoomReport(options.clock, options.event);
     this.salvage = new SalvageReport(options.clock, options.logger, options.event);
-    this.faults = new LogFaults({ ...options, notKept: () => this.losses.totals.overflow });
+    this.faults = new LogFaults(
+      {
+        ...{ part: 'log', severity: 'critical', again: 'The log is written again' },
+        begins: (fault, what) =>
+          what === 'commit'
+            ? `The log cannot be written: ${fault}. Readings are kept in memory, and it is tried again.`
+            : `The log's file takes nothing: ${fault}. Commits go on in its write-ahead file, as long as that has room.`,
+        notKept: () => this.losses.totals.overflow,
+      },
+      options,
+    );
+    this.#history = new LogFaults(HISTORY, options);
+    this.#runtime = new LogFaults(RUNTIME, options);
     this.#listen();
   }
 
@@ -38,33 +64,36 @@ export class LogWatch {
     this.losses.stop();
     this.room.stop();
     this.faults.stop();
+    this.#history.stop();
+    this.#runtime.stop();
+  }
+
+  /** A fault of the runtime directory is met while a record is appended, where nothing can be told. */
+  #lookAtRuntime(): void {
+    const { mirrorFault } = this.#options.log.status();
+    if (mirrorFault === this.#runtimeFault) return;
+    this.#runtimeFault = mirrorFault;
+    this.#runtime.changed('mirror', mirrorFault);
   }
 
   #listen(): void {
     const { log, logger, event, onFatal } = this.#options;
     // Each forwarder listens while it is connected; how many there are is the configuration's to say.
     log.setMaxListeners(0);
-    log.on('fault', (fault) => this.faults.changed('commit', fault));
+    log.on('fault', (fault) => {
+      this.faults.changed('commit', fault);
+      this.#lookAtRuntime();
+    });
     log.on('checkpoint', (fault) => this.faults.changed('checkpoint', fault));
-    log.on('committed', (result) => this.losses.dropped(result.lost, result.lostNotices));
+    log.on('committed', (result) => {
+      this.losses.dropped(result.lost, result.lostNotices);
+      this.#lookAtRuntime();
+    });
     log.on('tidied', (result) => {
       this.losses.dropped(result.lost, 0);
       this.room.taken(result);
     });
-    log.on('tidyFault', (fault) => {
-      if (fault === undefined) logger.info({}, 'The history of the log is kept again.');
-      else
-        logger.error(
-          { error: fault },
-          'The history of the log cannot be written; readings stay where they are as long as there is room, and it is tried again.',
-        );
-      event({
-        event: 'log',
-        severity: fault === undefined ? 'info' : 'warning',
-        message:
-          fault === undefined ? 'The history of the log is kept again.' : `The history of the log cannot be written: ${fault}`,
-      });
-    });
+    log.on('tidyFault', (fault) => this.#history.changed('tidy', fault));
     log.on('damaged', ({ first, last, readings }) => {
       logger.error(
         { first, last, readings },
@@ -93,6 +122,7 @@ export class LogWatch {
       data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
     });
     for (const repair of repairs) this.salvage.repaired(repair);
+    this.#lookAtRuntime();
     if (log.runtimeDir === undefined)
       logger.warn(
         {},

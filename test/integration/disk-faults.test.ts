@@ -122,12 +122,13 @@ async function complete(s: Site): Promise<void> {
   assert.deepEqual(missing, [], 'numbers that are nowhere');
 }
 
-const logEvents = (s: Site) =>
+/** Of a part of the log, each once. */
+const logEvents = (s: Site, part = 'log') =>
   s.subscriber
     .messages()
     .filter((m) => m.topic === 'sluice/g1/event')
     .map((m) => JSON.parse(m.payload) as { seq: number; event: string; data: Record<string, unknown> })
-    .filter((e) => e.event === 'log')
+    .filter((e) => e.event === 'log' && e.data.part === part)
     .filter((e, i, all) => all.findIndex((x) => x.seq === e.seq) === i);
 
 test('errors of the disk: readings and alarms go on, every fault is told, nothing is lost or doubled', {

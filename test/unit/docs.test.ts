@@ -45,6 +45,17 @@ test('docs/reasons.md has every reason with its number and quality', () => {
   );
 });
 
+test('docs/topics.md has every event that the gateway tells', () => {
+  const told = new Set<string>();
+  for (const file of globSync('src/**/*.ts', { cwd: root })) {
+    // A literal of a GatewayEvent, or a call that makes one.
+    for (const [, event = ''] of read(file).matchAll(/\bevent(?:: |\()'([a-z-]+)'/g)) told.add(event);
+  }
+  const section = read('docs/topics.md').split('## event')[1] ?? '';
+  const written = [...section.matchAll(/^\| `([a-z-]+)` \| ((?:info|warning|critical)(?:, (?:info|warning|critical))*) \|/gm)];
+  assert.deepEqual(written.map(([, event]) => event).sort(), [...told].sort());
+});
+
 test('what a test asks to be installed is installed by the integration run, and named to contributors', () => {
   const listed = /^programs=\((.*)\)$/m.exec(read('.ci/run'))?.[1]?.split(' ') ?? [];
   const named = /^sudo apt-get install -y ((?:.*\\\n)*.*)$/m

@@ -2,14 +2,23 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { GatewayEvent } from '../../src/core/ports.ts';
-import { LogFaults } from '../../src/gateway/log-faults.ts';
+import { LogFaults, type LogPart } from '../../src/gateway/log-faults.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+
+const part = (notKept?: () => number): LogPart => ({
+  ...{ part: 'log', severity: 'critical', again: 'The log is written again' },
+  begins: (fault, what) => `${what}: ${fault}`,
+  ...(notKept === undefined ? {} : { notKept }),
+});
 
 test('a fault is told once when it begins and once when it is over; what comes back soon is the same one', async () => {
   const clock = new ManualClock();
   const events: GatewayEvent[] = [];
   let notKept = 5;
-  const faults = new LogFaults({ clock, logger: silentLogger, event: (e) => events.push(e), notKept: () => notKept });
+  const faults = new LogFaults(
+    part(() => notKept),
+    { clock, logger: silentLogger, event: (e) => events.push(e) },
+  );
   faults.changed('commit', 'EIO');
   await clock.advance(4000);
   faults.changed('checkpoint', 'EIO');
@@ -25,10 +34,13 @@ test('a fault is told once when it begins and once when it is over; what comes b
   faults.changed('commit', undefined);
   await clock.advance(10_000);
   assert.deepEqual(
-    events.map((e) => [e.event, e.severity, e.data]),
+    events.map((e) => [e.event, e.severity, e.message, e.data]),
     [
-      ['log', 'critical', { writable: false, fault: 'EIO' }],
-      ['log', 'info', { writable: true, seconds: 74, failures: 3, notKept: 3 }],
+      ['log', 'critical', 'commit: EIO', { part: 'log', writable: false, fault: 'EIO' }],
+      [
+        ...['log', 'info', 'The log is written again, after 74 s. 3 readings were lost.'],
+        { part: 'log', writable: true, seconds: 74, failures: 3, notKept: 3 },
+      ],
     ],
   );
   assert.deepEqual(faults.totals, { faults: 1, time: 74_000 });
@@ -39,15 +51,17 @@ test('a fault is told once when it begins and once when it is over; what comes b
 
 test('a stop tells a fault as over when it was, and says nothing of one that is not', () => {
   const events: GatewayEvent[] = [];
-  const faults = new LogFaults({
-    ...{ clock: new ManualClock(), logger: silentLogger, event: (e: GatewayEvent) => events.push(e), notKept: () => 0 },
-  });
+  const faults = new LogFaults(part(), { clock: new ManualClock(), logger: silentLogger, event: (e) => events.push(e) });
   faults.changed('commit', 'EIO');
   faults.changed('commit', undefined);
   faults.stop();
   assert.deepEqual(
     events.map((e) => e.data?.writable),
     [false, true],
+  );
+  assert.deepEqual(
+    [events[1]?.message, events[1]?.data],
+    ['The log is written again, after 0 s.', { part: 'log', writable: true, seconds: 0, failures: 1 }],
   );
   faults.changed('commit', 'EIO');
   faults.stop();

@@ -32,7 +32,8 @@ export function encodePoint(from: ModbusPoint, value: Value, current: readonly n
   return arrange(point, bytes);
 }
 
-function withFactor(point: ModbusPoint, factor: number): ModbusPoint {
+/** The point with what its scale factor says in its scale. */
+export function withFactor(point: ModbusPoint, factor: number): ModbusPoint {
   if (point.scaleFactor === undefined) return point;
   return { ...point, scaleFactor: undefined, scale: movePoint(point.scale ?? 1, factor) };
 }

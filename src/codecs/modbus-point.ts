@@ -1,5 +1,5 @@
 /** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
-import type { PointInfo, PointType, Report, Shape } from '../core/point.ts';
+import type { PointInfo, PointType, Report, Shape, Value } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
 
 export const TABLES = ['holding', 'input', 'coil', 'discrete'] as const;
@@ -54,8 +54,19 @@ export interface ModbusPoint {
         readonly max?: number | undefined;
         /** Milliseconds between two writes. */
         readonly every: number;
+        /** false: the point never shows what it was told. */
+        readonly readBack: boolean;
+        readonly safe?: SafeRule | undefined;
       }
     | undefined;
+}
+
+/** What a point is set to when nobody is there to lead it. */
+export interface SafeRule {
+  readonly value: Value;
+  readonly onStop: boolean;
+  /** Milliseconds without any upstream; undefined: upstream does not matter. */
+  readonly offline?: number | undefined;
 }
 
 /** Registers of each type; a string has its `length`, a datetime 2, 3, 4 or 6. */

@@ -1,7 +1,7 @@
 import type { Section } from './checker.ts';
 import { check, checkPart, isSection, placeOf } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
-import type { DriverKind, Kinds, ResolvedBus, ResolvedDevice } from './kinds.ts';
+import type { Around, DriverKind, Kinds, ResolvedBus, ResolvedDevice } from './kinds.ts';
 import type { Layer } from './layers.ts';
 import { mergeLayers } from './layers.ts';
 import type { Profile, ProfileLibrary } from './profiles.ts';
@@ -21,6 +21,7 @@ export interface DeviceContext {
   readonly kinds: Kinds;
   readonly library: ProfileLibrary;
   readonly buses: ReadonlyMap<string, LoadedBus>;
+  readonly around: Around;
   readonly report: (fault: Fault) => void;
   readonly warn: (fault: Fault) => void;
 }
@@ -145,7 +146,7 @@ export class DeviceResolver {
     const resolved: ResolvedDevice = { name, bus: String(bus), profile: profile?.name, settings, points };
     this.#address(resolved, kind, at, report);
     const before = sound;
-    for (const wrong of kind.checkDevice?.(resolved) ?? []) {
+    for (const wrong of kind.checkDevice?.(resolved, this.#in.around) ?? []) {
       const [head, point, ...rest] = wrong.path;
       // Where something else is wrong, only what each sound point says of itself is certain.
       if (!before && head !== 'points') continue;

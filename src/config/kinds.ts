@@ -28,7 +28,7 @@ export interface DriverKind {
   /** What distinguishes two devices on one bus (the Modbus unit); undefined where a bus has only one device. */
   address(device: Readonly<Record<string, unknown>>): string | undefined;
   /** Rules between keys that a schema cannot say; path is relative to the device. */
-  checkDevice?(device: ResolvedDevice): readonly { path: readonly (string | number)[]; message: string }[];
+  checkDevice?(device: ResolvedDevice, around?: Around): readonly { path: readonly (string | number)[]; message: string }[];
   /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
@@ -69,6 +69,12 @@ export interface BusBudget {
   readonly utilisation: number;
   /** Why it is too much, and what would fit. */
   readonly warning?: string | undefined;
+}
+
+/** What a device may depend on, of the rest of the configuration. */
+export interface Around {
+  /** There is a forwarder. */
+  readonly upstream: boolean;
 }
 
 /** One key of a rule that says what is compared: `above`, `below`, … */

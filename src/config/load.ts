@@ -93,7 +93,9 @@ class Loader {
     const buses = this.#buses(this.#named(root, 'buses'));
     const { profileDirs, profileFiles } = this.#options;
     const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
-    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, report: this.#report, warn: this.#warn });
+    const around = { upstream: this.#named(root, 'forwarders').length > 0 };
+    const [report, warn] = [this.#report, this.#warn];
+    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, around, report, warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();
     this.#clock(gateway?.clock?.gps, buses, devices);

@@ -56,8 +56,25 @@ export interface BusStatus {
 export interface Written {
   /** As the device shows it afterwards. */
   readonly value: Value;
-  /** Monotonic ms at which that was read back. */
+  /** Monotonic ms at which that was read back, or acknowledged. */
   readonly at: number;
+  /** false: the device acknowledged it, and the point is one that does not show it. */
+  readonly readBack: boolean;
+}
+
+export interface WriteOptions {
+  /** Not held up by the rate limit of the point. */
+  readonly unlimited?: boolean;
+}
+
+/** A point that is set when nobody is there to lead it. */
+export interface SafePoint {
+  readonly device: string;
+  readonly point: string;
+  readonly value: Value;
+  readonly onStop: boolean;
+  /** Milliseconds without any upstream; undefined: upstream does not matter. */
+  readonly offline?: number | undefined;
 }
 
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
@@ -73,9 +90,12 @@ export interface Bus {
   read(device: string): Promise<Sample[]>;
   /**
    * Writes a point that may be written, once, and reads it back. Goes before the polls; a device that is known to be
-   * silent is not asked. Absent where a bus cannot write. Rejects with a SluiceError.
+   * silent is not asked. A text is understood by the type of the point. Absent where a bus cannot write. Rejects with a
+   * SluiceError; its `data.sent` is false, or its code `write-refused`, where nothing was sent.
    */
-  write?(device: string, point: string, value: Value): Promise<Written>;
+  write?(device: string, point: string, value: Value, options?: WriteOptions): Promise<Written>;
+  /** Absent where there can be none. */
+  readonly safePoints?: readonly SafePoint[];
   /** Points (`device.point`) in alarm: they are read first when not all can be read in time. */
   urgent?(points: ReadonlySet<string>): void;
   status(): BusStatus;

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { DeviceMemory } from '../../src/codecs/modbus-memory.ts';
 import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
@@ -94,7 +93,6 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
         unit: Number(unit),
         patience: { timeout, retries, turnaround: 0, connectDelay: 0 },
         points: new Map(),
-        memory: new DeviceMemory([]),
         writesMultiple: false,
       },
       wire,

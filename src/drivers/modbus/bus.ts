@@ -15,10 +15,10 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
-import type { Bus, BusStatus, GatewayEvent, SampleSink, Written } from '../../core/ports.ts';
+import type { Bus, BusStatus, GatewayEvent, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
-import type { Device } from './device.ts';
+import { type Device, isUnreached } from './device.ts';
 import { type Job, Jobs, type NewJob } from './jobs.ts';
 import type { Link } from './link.ts';
 import { Load } from './load.ts';
@@ -60,6 +60,7 @@ export interface BusOptions {
 export class ModbusBus implements Bus {
   readonly name: string;
   readonly shapes: readonly Shape[];
+  readonly safePoints: readonly SafePoint[];
   readonly #options: BusOptions;
   readonly #link: Link;
   readonly #jobs: Jobs;
@@ -83,6 +84,7 @@ export class ModbusBus implements Bus {
   constructor(options: BusOptions) {
     this.name = options.name;
     this.shapes = options.jobs.map((job) => job.shape);
+    this.safePoints = options.devices.flatMap((d) => d.safePoints);
     this.#options = options;
     const now = options.clock.monotonic();
     this.#jobs = new Jobs(options.jobs);
@@ -117,7 +119,7 @@ export class ModbusBus implements Bus {
     this.#state = 'stopped';
     this.#cancelTimer?.();
     this.#repeats.length = 0;
-    this.#calls.failAll(new SluiceError('bus-closed', `the bus ${this.name} was stopped`));
+    this.#calls.failAll(new SluiceError('bus-closed', `the bus ${this.name} was stopped`, { data: { sent: false } }));
     if (this.#underWay > 0) await this.#within(STOP_REQUEST, (done) => (this.#idle = done));
     await this.#within(STOP_PORT, (done) => this.#link.stop(done));
   }
@@ -133,8 +135,8 @@ export class ModbusBus implements Bus {
     return samples;
   }
 
-  async write(name: string, point: string, value: Value): Promise<Written> {
-    return this.#writer.write(this.#device(name), point, value);
+  async write(name: string, point: string, value: Value, options?: WriteOptions): Promise<Written> {
+    return this.#writer.write(this.#device(name), point, value, options);
   }
 
   /** A request to any unit, between the polls: what `scan` and `read --raw` are made of. Rejects with a SluiceError. */
@@ -186,14 +188,15 @@ export class ModbusBus implements Bus {
   }
 
   #call(ask: Ask, device: Device | undefined, options: CallOptions): Promise<Answer> {
-    if (this.#state !== 'running') return Promise.reject(new SluiceError('bus-closed', `the bus ${this.name} is not running`));
+    // Whoever writes has to know whether anything was sent.
+    const unsent = (code: 'bus-closed' | 'timeout', message: string) =>
+      Promise.reject(new SluiceError(code, message, { data: { sent: false } }));
+    if (this.#state !== 'running') return unsent('bus-closed', `the bus ${this.name} is not running`);
     const { state, hopeful, fault } = this.#link;
     if (state === 'closed' || (state === 'opening' && !hopeful))
-      return Promise.reject(new SluiceError('bus-closed', fault?.message ?? `the bus ${this.name} is not open`));
+      return unsent('bus-closed', fault?.message ?? `the bus ${this.name} is not open`);
     if (options.write === true && device?.rest.silent === true)
-      return Promise.reject(
-        new SluiceError('timeout', device.fault ?? `${device.name} does not answer`, { data: { silent: true } }),
-      );
+      return unsent('timeout', device.fault ?? `${device.name} does not answer`);
     const answer = this.#calls.add(ask, device, options);
     this.#pump();
     return answer;
@@ -299,6 +302,8 @@ export class ModbusBus implements Bus {
     const label = options.label ?? 'a request by hand';
     this.#send(ask, device, options.timeout ?? device?.latency.timeout(most) ?? most, most, now, (error, pdu, at) => {
       if (error === null) device?.succeeded(label, at, at - now, this.#wireTime(ask));
+      else if (options.write === true && error.code === 'exception' && !isUnreached(error))
+        device?.refused(at, at - now, this.#wireTime(ask));
       else if (options.quiet !== true) device?.failed(error, label, at, at - now, this.#wireTime(ask));
       if (error === null) call.resolve({ pdu, at, latency: at - now });
       else call.reject(error);
@@ -368,7 +373,7 @@ export class ModbusBus implements Bus {
       const error = repeat.error ?? closed;
       this.#finish(repeat, badSample(repeat.job.shape, now, reasonOf(error)), error);
     }
-    this.#calls.failAll(closed);
+    this.#calls.failAll(new SluiceError('bus-closed', closed.message, { data: { sent: false } }));
     let wake = Number.POSITIVE_INFINITY;
     for (const job of this.#jobs.all) {
       if (job.due <= now) {

@@ -46,7 +46,9 @@ export class Calls {
 
   add(ask: Ask, device: Device | undefined, options: CallOptions): Promise<Answer> {
     if (this.#waiting.length >= MOST)
-      return Promise.reject(new SluiceError('timeout', `${MOST} requests wait on ${this.#bus} already: try again later`));
+      return Promise.reject(
+        new SluiceError('timeout', `${MOST} requests wait on ${this.#bus} already: try again later`, { data: { sent: false } }),
+      );
     return new Promise((resolve, reject) => {
       this.#waiting.push({ ask, device, options, resolve, reject });
     });

@@ -9,10 +9,11 @@ import {
   SENTINEL_TYPES,
   widthOf,
 } from '../../codecs/modbus-point.ts';
-import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { Around, ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
 import { hint } from '../../config/suggest.ts';
 import { counterFaults } from './check-counter.ts';
+import { writeFaults } from './check-write.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 import { modelFaults } from './sunspec.ts';
 
@@ -52,7 +53,7 @@ function canBeMarked(point: ModbusPoint): boolean {
 }
 
 /** @param serial a serial line has no unit 0 (broadcast) and no 255 */
-export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
+export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Around): Fault[] {
   const settings = device.settings as unknown as DeviceSettings;
   const { unit, limits } = settings;
   const faults: Fault[] = [];
@@ -83,6 +84,8 @@ export function checkDevice(device: ResolvedDevice, serial: boolean): Fault[] {
       faults.push({ path: ['points', point.name, 'counter', ...(key === undefined ? [] : [key])], message });
     for (const [key, message] of reportFaults(point.report, isNumber(point)))
       faults.push({ path: ['points', point.name, 'report', ...(key === undefined ? [] : [key])], message });
+    for (const [keys, message] of writeFaults(point, isNumber(point), around))
+      faults.push({ path: ['points', point.name, 'write', ...keys], message });
   }
   return faults;
 }
@@ -136,6 +139,4 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
     yield ['enum', `labels need whole numbers of up to 32 bits, not ${p.type}`];
   if (p.enum && (isScaled(p) || p.range))
     yield ['enum', 'labels stand for raw numbers: leave scale, offset, scaleFactor and range out'];
-  if (p.write && (p.table === 'input' || p.table === 'discrete')) yield ['write', `${p.table} can only be read`];
-  if (p.write?.min !== undefined && p.write.max !== undefined && p.write.min > p.write.max) yield ['write', 'min is above max'];
 }

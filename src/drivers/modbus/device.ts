@@ -1,10 +1,9 @@
 /** A device on the bus: its counters, how patient to be with it, and its faults as they start and end. */
-import type { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
-import type { DeviceCounters, DeviceStatus } from '../../core/ports.ts';
+import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from './latency.ts';
 import { Rest, UNANSWERED } from './silence.ts';
@@ -26,6 +25,10 @@ const GOOD_TO_END = 20;
 /** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
 const UNREACHED: readonly unknown[] = [10, 11];
 
+export function isUnreached(error: SluiceError): boolean {
+  return error.code === 'exception' && UNREACHED.includes(error.data.exception);
+}
+
 export interface Patience {
   /** Upper bound of the time-out, ms. */
   readonly timeout: number;
@@ -42,8 +45,6 @@ export class Device {
   readonly patience: Patience;
   /** By name. */
   readonly points: ReadonlyMap<string, ModbusPoint>;
-  /** What its requests share. */
-  readonly memory: DeviceMemory;
   /** It knows the functions for many registers and coils only. */
   readonly writesMultiple: boolean;
   readonly counters = {
@@ -74,7 +75,7 @@ export class Device {
   readonly #logger: Logger;
 
   constructor(
-    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'memory' | 'writesMultiple'>,
+    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple'>,
     wire: Wire,
     clock: Clock,
     logger: Logger,
@@ -83,7 +84,6 @@ export class Device {
     this.unit = of.unit;
     this.patience = of.patience;
     this.points = of.points;
-    this.memory = of.memory;
     this.writesMultiple = of.writesMultiple;
     this.#wire = wire;
     this.#clock = clock;
@@ -127,9 +127,15 @@ export class Device {
     if (this.#faults.size > 0) this.#end(`exception ${request}`, 1);
   }
 
+  /** A write was refused: an answer, and what is wrong is with the value. Whoever asked for it is told. */
+  refused(at: number, latency: number, wire: number): void {
+    this.counters.exceptions++;
+    this.#answered(at, latency, wire);
+  }
+
   failed(error: SluiceError, request: string, at: number, latency: number, wire: number): void {
     const c = this.counters;
-    const unreached = error.code === 'exception' && UNREACHED.includes(error.data.exception);
+    const unreached = isUnreached(error);
     if (error.code === 'timeout') c.timeouts++;
     else if (error.code === 'exception') c.exceptions++;
     else if (error.code === 'crc') c.crcErrors++;
@@ -154,7 +160,13 @@ export class Device {
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
-    if (error.code !== 'exception' || UNREACHED.includes(error.data.exception)) this.state = 'silent';
+    if (error.code !== 'exception' || isUnreached(error)) this.state = 'silent';
+  }
+
+  get safePoints(): SafePoint[] {
+    return [...this.points.values()].flatMap(({ name, write }) =>
+      write?.safe === undefined ? [] : [{ device: this.name, point: name, ...write.safe }],
+    );
   }
 
   /** Words for the newest fault. */

@@ -61,7 +61,7 @@ export const modbusTcp: ModbusKind = {
   protocol: 'modbus-tcp',
   bus: tcpBus,
   wire: hostAndPort,
-  checkDevice: (d) => checkDevice(d, false),
+  checkDevice: (d, around) => checkDevice(d, false, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as TcpSettings;
     const { host, port } = settings;
@@ -77,7 +77,7 @@ export const modbusUdp: ModbusKind = {
   protocol: 'modbus-udp',
   bus: udpBus,
   wire: hostAndPort,
-  checkDevice: (d) => checkDevice(d, false),
+  checkDevice: (d, around) => checkDevice(d, false, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as UdpSettings;
     const { host, port } = settings;
@@ -95,7 +95,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
     protocol,
     bus: schema,
     wire: (bus) => String(bus.port),
-    checkDevice: (d) => checkDevice(d, true),
+    checkDevice: (d, around) => checkDevice(d, true, around),
     create(bus, devices, context) {
       const settings = bus.settings as unknown as RtuSettings | AsciiSettings;
       const wire: Wire = { serial: true, label: `${settings.port} at ${settings.baudRate} baud, parity ${settings.parity}` };
@@ -125,7 +125,7 @@ export const modbusRtuOverTcp: ModbusKind = {
   protocol: 'modbus-rtu-over-tcp',
   bus: rtuOverTcpBus,
   wire: hostAndPort,
-  checkDevice: (d) => checkDevice(d, true),
+  checkDevice: (d, around) => checkDevice(d, true, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as RtuOverTcpSettings;
     const { host, port } = settings;
@@ -183,7 +183,6 @@ function assemble(
           connectDelay: own.connectDelay,
         },
         points: new Map(points.map((p) => [p.name, p])),
-        memory,
         writesMultiple: limits.writeMultiple,
       },
       wire,

@@ -217,9 +217,25 @@ export const point = z.strictObject({
   write: bounds
     .extend({
       every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time'),
+      readBack: z
+        .boolean()
+        .default(true)
+        .describe('The point is read after it was written and has to show the value; false for one that never does (a reset)'),
+      safe: z
+        .strictObject({
+          value: z.union([z.number(), z.boolean(), z.string().max(250)]).describe('What is written, within the bounds'),
+          onStop: z.boolean().default(false).describe('It is written when the gateway stops'),
+          offline: duration({ min: 1000, max: 30 * 86_400_000 })
+            .optional()
+            .describe('It is written once when no forwarder has been connected for so long; nothing is written back afterwards'),
+        })
+        .optional()
+        .describe('A value for when nobody is there to lead the device'),
     })
     .optional()
-    .describe('The point may be written, within these bounds; without it never'),
+    .describe(
+      'The point may be written; without it never. A number needs both bounds, `min` and `max`; labels may have them, of their raw numbers; bools, texts and times have none: `write: {}`',
+    ),
 });
 
 export type TcpSettings = z.output<typeof tcpBus>;

@@ -22,6 +22,22 @@ const EXCEPTIONS: Readonly<Record<number, string>> = {
   11: 'the gateway got no answer from this unit: check the wires, power and unit behind the gateway',
 };
 
+/** The same codes when a value was to be written (sections 6.5, 6.6, 6.11, 6.12 and 7). */
+const WRITE_EXCEPTIONS: Readonly<Record<number, string>> = {
+  1: 'it does not know this function: set limits.writeMultiple, or the point can only be read',
+  2: 'it has nothing to write at this address: check the address (0-based; 40001 of a manual is holding 0) and whether its manual lets it be written',
+  3: 'it does not take this value: see the limits in its manual, and set `write:` to them',
+  4: 'it failed while writing: it may be locked, in local operation or in the wrong state; see its manual',
+  5: 'it has taken it and needs time: read the point later',
+  6: 'it is busy: try again later',
+};
+
+/** Words for the refusal of a write or of the readings that belong to it. */
+export function refusalWords(error: SluiceError): string {
+  const n = Number(error.data.exception);
+  return `the device answers with exception ${n}: ${WRITE_EXCEPTIONS[n] ?? EXCEPTIONS[n] ?? 'see its manual'}`;
+}
+
 export function requestLabel(request: ReadRequest): string {
   const last = request.start + request.count - 1;
   return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;

@@ -2,33 +2,51 @@
  * Writing a point: bounds, the functions that do it, and reading back what the device has made of it.
  *
  * - Only points with `write:`, only within its bounds, and each point at most once in `write.every`.
- * - One write at a time for a bus; a point that has only a part of its registers is changed in what they hold now.
- * - A write is sent once. Whether a device took what it did not acknowledge is found out by whoever asked, by reading.
- * - Bound: 8 writes wait.
+ * - One write at a time for a device, in the order asked; a part of a register is changed in what the register holds now.
+ * - A value is sent once. Whether a device took what it did not acknowledge is found out by whoever asked, by reading.
+ * - Errors say whether anything was sent: `data.sent` is false where nothing was.
+ * - Bound: 8 writes wait for a bus.
  */
-import { encodePoint } from '../../codecs/modbus-encode.ts';
+import { encodePoint, withFactor } from '../../codecs/modbus-encode.ts';
+import { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import { type ModbusRequest, payloadOf } from '../../codecs/modbus-pdu.ts';
 import { isBitTable, type ModbusPoint, pointInfo, sharesRegisters, widthOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
+import { assertOnStep, valueToWrite } from '../../codecs/modbus-value.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
-import type { Written } from '../../core/ports.ts';
+import type { WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';
+import { refusalWords } from './words.ts';
 
 const WAITING = 8;
+/** A device may take its time to show what it acknowledged: so many looks, so far apart (ms). */
+const LOOKS = 3;
+const LOOK_AGAIN = 200;
 
 export type AskDevice = (device: Device, request: ModbusRequest, options: CallOptions) => Promise<Answer>;
+
+/** One write on its way. */
+interface Task {
+  readonly device: Device;
+  readonly point: ModbusPoint;
+  readonly table: 'holding' | 'coil';
+  /** `device.point`, for messages. */
+  readonly name: string;
+  readonly value: Value;
+}
 
 export class PointWriter {
   readonly #ask: AskDevice;
   readonly #clock: Clock;
+  /** At most one entry for each writable point, and for each device. */
   readonly #writtenAt = new Map<string, number>();
+  readonly #last = new Map<Device, Promise<unknown>>();
   #waiting = 0;
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(ask: AskDevice, clock: Clock) {
     this.#ask = ask;
@@ -36,17 +54,16 @@ export class PointWriter {
   }
 
   /** @throws SluiceError `not-found`, `write-refused` (nothing was sent), `write-failed` (the device shows something else), or what the bus says */
-  async write(device: Device, name: string, value: Value): Promise<Written> {
-    const point = device.points.get(name);
-    if (point === undefined)
-      throw new SluiceError('not-found', `${device.name} has no point ${name}; it has: ${[...device.points.keys()].join(', ')}`);
-    assertWritable(device.name, point, value);
+  async write(device: Device, point: string, given: Value, options: WriteOptions = {}): Promise<Written> {
+    const task = taskOf(device, point, given);
     if (this.#waiting >= WAITING)
       throw new SluiceError('write-refused', `${WAITING} writes wait on this bus already: try again when they are done`);
     this.#waiting++;
-    const before = this.#last;
-    const mine = before.then(() => this.#write(device, point, value));
-    this.#last = mine.catch(() => {});
+    const mine = (this.#last.get(device) ?? Promise.resolve()).then(() => this.#write(task, options));
+    this.#last.set(
+      device,
+      mine.catch(() => {}),
+    );
     try {
       return await mine;
     } finally {
@@ -54,69 +71,144 @@ export class PointWriter {
     }
   }
 
-  async #write(device: Device, point: ModbusPoint, value: Value): Promise<Written> {
-    const key = `${device.name}.${point.name}`;
+  async #write(task: Task, { unlimited = false }: WriteOptions): Promise<Written> {
+    const { device, point, table, name, value } = task;
+    const every = point.write?.every ?? 0;
     const now = this.#clock.monotonic();
-    const again = (this.#writtenAt.get(key) ?? Number.NEGATIVE_INFINITY) + (point.write?.every ?? 0);
-    if (again > now)
+    const again = (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) + every;
+    if (again > now && !unlimited)
       throw new SluiceError(
         'write-refused',
-        `${key} was written just now: it may be written once in ${formatDuration(point.write?.every ?? 0)}, again in ${formatDuration(Math.ceil(again - now))}`,
+        `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
       );
-    const count = widthOf(point);
-    const { table, address: start } = point;
-    if (table !== 'holding' && table !== 'coil') throw new SluiceError('write-refused', `${key}: ${table} can only be read`);
-    const read: ModbusRequest = { kind: 'read', table, start, count };
-    const label = (verb: string) => `${verb} ${table} ${start}`;
-    const current = sharesRegisters(point)
-      ? wordsOf(payloadOf((await this.#ask(device, read, { write: true, label: label('reading') })).pdu))
-      : [];
-    const factor = point.scaleFactor === undefined ? undefined : device.memory.factor(point.scaleFactor);
+    const factor = await this.#factor(task);
+    if (factor !== undefined) inWords(name, () => assertOnStep(withFactor(point, factor), value));
+    const current = sharesRegisters(point) ? wordsOf(await this.#read(task, point, 'reading')) : [];
     const values = encodePoint(point, value, current, factor);
-    this.#writtenAt.set(key, now);
-    const multiple = device.writesMultiple;
-    await this.#ask(device, { kind: 'write', table, start, values, multiple }, { write: true, label: label('writing') });
-    const { pdu, at } = await this.#ask(device, read, { write: true, label: label('reading back') });
-    const payload = payloadOf(pdu);
-    // For this one reading; the polls do the counting.
-    const alone = { ...point, counter: undefined };
-    const sample = compileRequest(
-      { device: device.name, points: [pointInfo(point)] },
-      [alone],
-      start,
-      device.memory,
-    )(payload, at);
-    const shown = hasValue(reasonAt(sample, 0)) ? (sample.values[0] as Value) : undefined;
-    const words = wordsOf(payload);
-    // To write it once more would change nothing: what else lies in the registers may have moved in between.
-    const taken = isBitTable(table)
-      ? ((payload[0] as number) & 1) === values[0]
-      : encodePoint(point, value, words, factor).every((word, i) => words[i] === word);
-    if (!taken)
-      throw new SluiceError(
-        'write-failed',
-        `${key}: the device acknowledged ${String(value)} and shows ${shown === undefined ? 'no value' : String(shown)}; it may round, limit or refuse it: see its manual`,
-        { data: { shown: shown === undefined ? null : String(shown) } },
-      );
-    return { value: shown ?? value, at };
+    try {
+      const request: ModbusRequest = {
+        ...{ kind: 'write', table, start: point.address, values },
+        multiple: device.writesMultiple,
+      };
+      await this.#send(task, request, 'writing');
+      this.#writtenAt.set(name, now);
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError) || thrown.data.sent === false) throw thrown;
+      this.#writtenAt.set(name, now);
+      if (thrown.code === 'exception') throw thrown;
+      const unknown = `${thrown.message}. Whether it took ${String(value)} is not known; read it to find out`;
+      throw new SluiceError(thrown.code, unknown, { cause: thrown, data: { ...thrown.data } });
+    }
+    return point.write?.readBack === false
+      ? { value, at: this.#clock.monotonic(), readBack: false }
+      : this.#readBack(task, values, factor);
   }
+
+  /** What scales the value stands in a register of its own, and is asked for before every write. */
+  async #factor(task: Task): Promise<number | undefined> {
+    const { scaleFactor } = task.point;
+    const point = scaleFactor === undefined ? undefined : task.device.points.get(scaleFactor);
+    if (point === undefined) return undefined;
+    const memory = new DeviceMemory([task.point]);
+    const decode = compileRequest({ device: task.device.name, points: [pointInfo(point)] }, [point], point.address, memory);
+    decode(await this.#read(task, point, 'reading'), 0);
+    const factor = memory.factor(point.name);
+    if (factor === undefined)
+      throw new SluiceError('write-failed', `${task.name}: the device says that it has no scale factor (${point.name}) now`, {
+        data: { sent: false },
+      });
+    return factor;
+  }
+
+  async #readBack(task: Task, sent: readonly number[], factor: number | undefined): Promise<Written> {
+    const { device, name, value } = task;
+    // For this one reading; the polls do the counting.
+    const point = { ...task.point, counter: undefined };
+    const memory = new DeviceMemory([point]);
+    if (point.scaleFactor !== undefined) memory.learn(point.scaleFactor, factor);
+    const decode = compileRequest({ device: device.name, points: [pointInfo(point)] }, [point], point.address, memory);
+    let shown: Value | undefined;
+    for (let look = 1; look <= LOOKS; look++) {
+      if (look > 1) await new Promise<void>((resolve) => this.#clock.after(LOOK_AGAIN, resolve));
+      try {
+        const payload = await this.#read(task, point, 'reading back');
+        const sample = decode(payload, this.#clock.monotonic());
+        shown = hasValue(reasonAt(sample, 0)) ? (sample.values[0] as Value) : undefined;
+        if (shown === value || holds(point, value, sent, payload, factor))
+          return { value: shown ?? value, at: sample.at, readBack: true };
+      } catch (thrown) {
+        if (!(thrown instanceof SluiceError) || look < LOOKS) continue;
+        throw new SluiceError(
+          'write-failed',
+          `${name}: the device acknowledged ${String(value)} and could not be read back: ${thrown.message}`,
+          { cause: thrown },
+        );
+      }
+    }
+    throw new SluiceError(
+      'write-failed',
+      `${name}: the device acknowledged ${String(value)} and shows ${shown === undefined ? 'no value' : String(shown)}; it may round, limit or refuse it: see its manual (write.readBack: false for a point that never shows what it was told)`,
+      { data: { shown: shown === undefined ? null : String(shown) } },
+    );
+  }
+
+  async #read(task: Task, { table, address, ...point }: ModbusPoint, doing: string): Promise<Uint8Array> {
+    const count = widthOf({ table, ...point });
+    return payloadOf((await this.#send(task, { kind: 'read', table, start: address, count }, doing)).pdu);
+  }
+
+  async #send({ device, point, name }: Task, request: ModbusRequest, doing: string): Promise<Answer> {
+    try {
+      return await this.#ask(device, request, { write: true, label: `${doing} ${point.table} ${point.address}` });
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError)) throw thrown;
+      const words = thrown.code === 'exception' ? refusalWords(thrown) : thrown.message;
+      // Readings before the value itself have changed nothing.
+      const sent = thrown.data.sent === false || doing === 'reading' ? { sent: false } : {};
+      throw new SluiceError(thrown.code, `${name}: ${words}`, { cause: thrown, data: { ...thrown.data, ...sent } });
+    }
+  }
+}
+
+/** @throws SluiceError not-found, write-refused, request-invalid: what can be refused without asking anybody */
+function taskOf(device: Device, pointName: string, given: Value): Task {
+  const point = device.points.get(pointName);
+  if (point === undefined)
+    throw new SluiceError(
+      'not-found',
+      `${device.name} has no point ${pointName}; it has: ${[...device.points.keys()].join(', ')}`,
+    );
+  const name = `${device.name}.${pointName}`;
+  const { table } = point;
+  if (table !== 'holding' && table !== 'coil') throw new SluiceError('write-refused', `${name}: ${table} can only be read`);
+  if (point.write === undefined)
+    throw new SluiceError(
+      'write-refused',
+      `${name}: it may not be written; a point that may has \`write:\` with its bounds in the configuration`,
+    );
+  const value = inWords(name, () => valueToWrite(point, given));
+  if (point.scaleFactor === undefined) encodePoint(point, value);
+  return { device, point, table, name, value };
+}
+
+function inWords<T>(name: string, run: () => T): T {
+  try {
+    return run();
+  } catch (thrown) {
+    if (!(thrown instanceof SluiceError)) throw thrown;
+    throw new SluiceError(thrown.code, `${name}: ${thrown.message}`, { cause: thrown });
+  }
+}
+
+/** Whether the registers hold the value: writing it into what they hold would change nothing. */
+function holds(point: ModbusPoint, value: Value, sent: readonly number[], payload: Uint8Array, factor: number | undefined) {
+  if (isBitTable(point.table)) return ((payload[0] as number) & 1) === sent[0];
+  const words = wordsOf(payload);
+  return encodePoint(point, value, words, factor).every((word, i) => word === words[i]);
 }
 
 function wordsOf(payload: Uint8Array): number[] {
   const words: number[] = [];
   for (let i = 0; i + 1 < payload.length; i += 2) words.push(((payload[i] as number) << 8) | (payload[i + 1] as number));
   return words;
-}
-
-/** @throws SluiceError write-refused */
-export function assertWritable(device: string, point: ModbusPoint, value: Value): void {
-  const { write } = point;
-  const refuse = (why: string): never => {
-    throw new SluiceError('write-refused', `${device}.${point.name}: ${why}`);
-  };
-  if (write === undefined) refuse('it may not be written; a point that may has `write: {min: …, max: …}` in the configuration');
-  const { min, max } = write ?? {};
-  if (typeof value !== 'number' && typeof value !== 'bigint') return;
-  if (min !== undefined && value < min) refuse(`${value} is below ${min}, the least that may be written`);
-  if (max !== undefined && value > max) refuse(`${value} is above ${max}, the most that may be written`);
 }

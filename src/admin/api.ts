@@ -12,7 +12,7 @@ import type { ProcessMeter } from './process-meter.ts';
 import { exportQuery, historyQuery } from './queries.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
-import type { AdminTarget, ExportQuery, HistoryQuery } from './target.ts';
+import type { AdminTarget, ExportQuery, HistoryQuery, WriteReply } from './target.ts';
 
 export type Listener = 'socket' | 'http';
 
@@ -45,6 +45,7 @@ export class Api {
       '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#clock.wall())) },
       '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#clock.wall())) },
       '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
+      '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
       '/api/v1/reload': { POST: async ({ res }) => sendJson(res, 200, await this.#target.reload()) },
     };
   }
@@ -93,6 +94,13 @@ export class Api {
 
   #report(): StatusReport {
     return { ...this.#target.status(), process: this.#meter.read() };
+  }
+
+  #write(body: Call['body']): Promise<WriteReply> {
+    const { value } = body;
+    if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
+      throw new HttpError(400, 'request-invalid', 'the body needs "value", a number, true, false or a text');
+    return this.#target.write(word(body, 'point'), value, body.by === undefined ? undefined : word(body, 'by'));
   }
 
   #ready(res: ServerResponse): void {

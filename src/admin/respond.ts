@@ -72,6 +72,8 @@ function statusOf(error: SluiceError): number {
     case 'usage':
     case 'request-invalid':
       return 400;
+    case 'write-refused':
+      return 403;
     case 'config-invalid':
     case 'config-unreadable':
     case 'secret-missing':
@@ -81,6 +83,7 @@ function statusOf(error: SluiceError): number {
     case 'crc':
     case 'bad-reply':
     case 'exception':
+    case 'write-failed':
     case 'bus-open':
     case 'bus-closed':
       return 502;

@@ -18,6 +18,11 @@ export interface AdminTarget {
   tail(listener: (item: TailItem) => void): () => void;
   /** Reads a device now. Rejects with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
   read(device: string): Promise<ReadReply>;
+  /**
+   * Writes a point and reads it back. `by` is the user as the caller names him. Rejects with a SluiceError: `write-refused`,
+   * `write-failed`, `not-found`, `request-invalid`, or what the bus says.
+   */
+  write(point: string, value: string | number | boolean, by: string | undefined): Promise<WriteReply>;
   /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
   reload(): Promise<ReloadReply>;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
@@ -177,6 +182,17 @@ export type TailItem = TailReading | TailAlarm;
 export interface ReadReply {
   readonly device: string;
   readonly readings: readonly Omit<TailReading, 'type' | 'device'>[];
+}
+
+export interface WriteReply {
+  /** `device.point` */
+  readonly point: string;
+  /** As the device shows it afterwards. */
+  readonly value: JsonValue;
+  readonly unit?: string | undefined;
+  readonly time: number;
+  /** false: acknowledged, and the point is one that does not show what it was told. */
+  readonly readBack: boolean;
 }
 
 export interface ReloadReply {

@@ -2,7 +2,7 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
-import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
+import type { LogRecord, PointType, PointType, Sample, Shape, Value } from './point.ts';
 
 /** What drivers give their samples to. It never blocks and never throws. */
 export type SampleSink = (sample: Sample) => void;
@@ -75,6 +75,33 @@ export interface SafePoint {
   readonly onStop: boolean;
   /** Milliseconds without any upstream; undefined: upstream does not matter. */
   readonly offline?: number | undefined;
+}
+
+/** Who asked for a write; it stands in the event that tells of it. */
+export interface Asker {
+  readonly via: 'socket' | 'command' | 'rule';
+  /** A user as the caller names him, a forwarder, a rule. */
+  readonly who?: string | undefined;
+}
+
+export interface WriteRequest {
+  /** `device.point` */
+  readonly point: string;
+  /** A text is understood by the type of the point, so that 64-bit numbers can be given whole. */
+  readonly value: Value;
+  readonly by: Asker;
+}
+
+export interface WriteResult extends Written {
+  readonly point: string;
+  readonly type: PointType | undefined;
+  readonly unit?: string | undefined;
+}
+
+/** Where everybody who wants a point changed goes: the command line, commands from outside, rules. */
+export interface CommandTarget {
+  /** Every call is told by an event, whatever comes of it. Rejects with a SluiceError in words for whoever asked. */
+  write(request: WriteRequest): Promise<WriteResult>;
 }
 
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */

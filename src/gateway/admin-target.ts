@@ -10,12 +10,13 @@ import type {
   ReadyReport,
   ReloadReply,
   TailItem,
+  WriteReply,
 } from '../admin/target.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
-import type { LiveSink } from '../core/ports.ts';
+import type { CommandTarget, LiveSink } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
@@ -39,6 +40,7 @@ export interface GatewayView {
   readonly watch: ClockWatch;
   readonly log: Log;
   readonly plant: Plant;
+  readonly commands: CommandTarget;
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
   readonly upstreams: readonly Upstream[];
@@ -161,6 +163,13 @@ export class Target implements AdminTarget {
       });
     }
     return { device, readings };
+  }
+
+  async write(point: string, value: Value, who: string | undefined): Promise<WriteReply> {
+    const g = this.#started();
+    const written = await g.commands.write({ point, value, by: { via: 'socket', who } });
+    const { unit, readBack } = written;
+    return { point, value: plainValue(written.value, written.type), unit, time: Math.round(written.at) + g.watch.offset, readBack };
   }
 
   reload(): Promise<ReloadReply> {

@@ -11,7 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
-import type { Inventory, NoticeMessage } from '../core/ports.ts';
+import type { CommandTarget, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Upstream } from '../forwarders/mqtt/upstream.ts';
@@ -29,14 +29,20 @@ import { systemProbes } from './clock-probes.ts';
 import { ClockReport } from './clock-report.ts';
 import type { ClockProbes } from './clock-services.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
+import { Commands } from './commands.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { LiveBatches } from './live-batches.ts';
 import { LogWatch } from './log-watch.ts';
 import { Plant } from './plant.ts';
 import { createBus, createUpstream, loadBroker } from './registry-create.ts';
+import { SafeState } from './safe-state.ts';
 
-/** Of the 5 s that a stop may take, milliseconds: a reload under way, the buses, forwarders until acknowledged, the log. */
-const STOP = { reload: 300, buses: 1500, forwarders: 1700, log: 1000 };
+/**
+ * Of the 5 s that a stop may take, milliseconds: a reload under way, safe values, the buses, forwarders until acknowledged,
+ * the log. Each may take so long, and leaves at least REST for the later ones.
+ */
+const STOP = { all: 4800, reload: 300, safe: 1500, buses: 1500, forwarders: 1700, log: 1000 };
+const REST = { safe: 2800, buses: 2000, forwarders: 800, log: 0 };
 
 export class Gateway {
   readonly clock: Clock;
@@ -59,6 +65,9 @@ export class Gateway {
   #admin: AdminServer | undefined;
   #running = false;
   readonly #live: LiveBatches;
+  readonly #commands: Commands;
+  readonly #safe: SafeState;
+  #alarmsChanged = false;
   #stopping = false;
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
@@ -99,6 +108,15 @@ export class Gateway {
         ...(this.#counters === undefined ? {} : { counters: this.#counters }),
       }),
     );
+    const { clock, logger } = this;
+    const tell = (event: GatewayEvent): void => this.ingest.event(event);
+    this.#commands = new Commands({ plant: this.#plant, config: () => this.config, clock, logger, tell });
+    this.#safe = new SafeState({
+      ...{ clock, logger, tell },
+      points: () => this.#plant.safePoints,
+      write: async ({ device, point, value }) => this.#plant.busOf(device)?.write?.(device, point, value, { unlimited: true }),
+      connected: () => this.upstreams.some((u) => u.connected),
+    });
   }
 
   get log(): Log {
@@ -121,6 +139,9 @@ export class Gateway {
   }
   get watch(): ClockWatch {
     return this.#watch;
+  }
+  get commands(): CommandTarget {
+    return this.#commands;
   }
   get upstreams(): Upstream[] {
     return [...this.#upstreams.values()].map((u) => u.forwarder);
@@ -219,11 +240,11 @@ export class Gateway {
       rules: this.#rules,
       offset: () => this.#watch.offset,
       clockKnown: () => this.#watch.known,
-      onAlarm: (t) =>
-        this.logger[t.state === 'normal' ? 'info' : 'warn'](
-          { rule: t.rule, state: t.state, severity: t.severity, point: t.point },
-          t.message,
-        ),
+      onAlarm: (t) => {
+        const { rule, state, severity, point } = t;
+        this.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
+        this.#alarmChanged();
+      },
     });
     for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
     this.#ingest.add({
@@ -245,6 +266,8 @@ export class Gateway {
     await this.#setBroker(config);
     for (const { forwarder } of this.#upstreams.values()) forwarder.start();
     await field.apply();
+    this.#alarmChanged();
+    this.#safe.start();
     this.#watch.start();
     if (!this.#watch.known)
       this.logger.warn(
@@ -259,17 +282,25 @@ export class Gateway {
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    const end = this.clock.monotonic() + STOP.all;
+    const time = (part: keyof typeof REST): number =>
+      Math.max(0, Math.min(STOP[part], end - this.clock.monotonic() - REST[part]));
+    this.#commands.stop();
     await this.#within(STOP.reload, this.#reloading);
     this.#watch.stop();
     this.#clockReport?.stop();
     this.#logWatch?.stop();
-    await this.#within(STOP.buses, this.#plant.stop());
+    // While the buses still run.
+    await this.#safe.stop(time('safe'));
+    await this.#within(time('buses'), this.#plant.stop());
+    if (this.#ingest !== undefined) this.#commands.flush();
     this.#ingest?.stop();
     this.#counters?.stop();
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
-    await this.#within(STOP.forwarders, ...this.upstreams.map((u) => u.stop(STOP.forwarders)), this.#broker?.stop());
-    await this.#log?.close(STOP.log);
+    const forwarders = time('forwarders');
+    await this.#within(forwarders, ...this.upstreams.map((u) => u.stop(forwarders)), this.#broker?.stop());
+    await this.#log?.close(time('log'));
     await this.#admin?.stop();
   }
 
@@ -314,6 +345,7 @@ export class Gateway {
     await field.apply();
     this.#setInventory(config, field.shapes);
     this.ingest.reloaded(transitions);
+    this.#alarmChanged();
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
     this.#broker?.rules(config.rules.keys());
@@ -327,6 +359,7 @@ export class Gateway {
       await this.#admin?.setListen(config.dashboard?.listen);
     }
     for (const { forwarder } of this.#upstreams.values()) forwarder.republish(goneRules);
+    this.#safe.start();
     this.logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
     return changed;
   }
@@ -403,6 +436,17 @@ export class Gateway {
   #moment(): Moment {
     const at = this.clock.monotonic();
     return { at, wall: at + this.#watch.offset, wallKnown: this.#watch.known };
+  }
+
+  /** What is in alarm is read first. Once for all alarms of one moment. */
+  #alarmChanged(): void {
+    if (this.#alarmsChanged) return;
+    this.#alarmsChanged = true;
+    this.clock.after(0, () => {
+      this.#alarmsChanged = false;
+      const active = this.rules.alarms(this.ingest.moment()).filter((a) => a.state.startsWith('active'));
+      this.#plant.urgent(new Set(active.map((a) => a.point)));
+    });
   }
 
   statusMessage(): string {

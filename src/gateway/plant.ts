@@ -5,7 +5,7 @@
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Shape } from '../core/point.ts';
-import type { Bus } from '../core/ports.ts';
+import type { Bus, SafePoint } from '../core/ports.ts';
 
 interface Entry {
   readonly bus: Bus;
@@ -28,6 +28,14 @@ export class Plant {
   }
   busOf(device: string): Bus | undefined {
     return this.buses.find((b) => b.status().devices.some((d) => d.name === device));
+  }
+
+  get safePoints(): SafePoint[] {
+    return this.buses.flatMap((b) => b.safePoints ?? []);
+  }
+  /** @param points `device.point`, in alarm */
+  urgent(points: ReadonlySet<string>): void {
+    for (const bus of this.buses) bus.urgent?.(points);
   }
 
   /**

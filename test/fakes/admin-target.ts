@@ -10,6 +10,7 @@ import type {
   ReadyReport,
   ReloadReply,
   TailItem,
+  WriteReply,
 } from '../../src/admin/target.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 
@@ -40,6 +41,13 @@ export class FakeTarget implements AdminTarget {
   say(item: TailItem): void {
     for (const listener of this.listeners) listener(item);
   }
+  readonly writes: unknown[][] = [];
+  async write(point: string, value: string | number | boolean, by: string | undefined): Promise<WriteReply> {
+    this.writes.push([point, value, by]);
+    if (value === 99) throw new SluiceError('write-refused', `${point}: 99 is above 30, the most that may be written`);
+    return { point, value, unit: 'Cel', time: 1, readBack: true };
+  }
+
   async read(device: string): Promise<ReadReply> {
     if (device === 'mute') throw new SluiceError('timeout', 'mute did not answer within 1s');
     if (device !== 'fridge') throw new SluiceError('not-found', `there is no device ${device}`);

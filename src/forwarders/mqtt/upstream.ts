@@ -137,6 +137,10 @@ export class Upstream {
     if (connection?.open) void this.#greet(connection).catch(() => connection.destroy());
   }
 
+  get connected(): boolean {
+    return this.#state === 'connected';
+  }
+
   status(): UpstreamStatus {
     return {
       name: this.name,

@@ -147,6 +147,23 @@ export function program(): Command {
       ),
     );
   sluice
+    .command('write')
+    .argument('<point>', 'device.point')
+    .argument('<value>', 'a number, true or false, a label, a text, a time')
+    .description('writes a point that may be written, and reads it back')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText(
+      'after',
+      '\nA point may be written if it has `write:` in the configuration. Through the running gateway; where none runs, the bus is\nopened for this one write.\nExit status: 0 written and read back, 1 refused or failed, 2 not understood, 78 configuration refused.\nExamples:\n  $ sluice write fridge.setpoint 4.5\n  $ sluice write pump.running on\n  $ sluice write fridge.offset -0.5 --json\n  $ sluice write meter.clock 2026-01-31T08:00:00Z',
+    )
+    .action(
+      action(async (point: string, value: string, options: { config: string; socket?: string; json?: boolean }) =>
+        (await import('./write.ts')).write(point, value, options),
+      ),
+    );
+  sluice
     .command('export')
     .description('readings of a time range, as CSV or JSON lines, to standard output')
     .addOption(config())

@@ -1,0 +1,73 @@
+import { userInfo } from 'node:os';
+import { request } from '../admin/client.ts';
+import type { WriteReply } from '../admin/target.ts';
+import { systemClock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import { silentLogger } from '../core/logger.ts';
+import { createBus } from '../gateway/registry-create.ts';
+import { validConfig } from './config-file.ts';
+import { printable, type RunningOptions, socketOf } from './running.ts';
+
+/** Through the running gateway, since it owns the wire; where none runs, the bus is opened for this one write. */
+export async function write(target: string, value: string, options: RunningOptions): Promise<void> {
+  const [device = '', point = '', ...rest] = target.split('.');
+  if (device === '' || point === '' || rest.length > 0)
+    throw new SluiceError('usage', `${target} is no point: write device.point, for example fridge.setpoint`);
+  const reply = await viaGateway(target, value, options).catch((thrown: unknown) => {
+    if (options.socket !== undefined || !nobodyRuns(thrown)) throw thrown;
+    return directly(device, point, value, options.config);
+  });
+  if (options.json) process.stdout.write(`${JSON.stringify(reply)}\n`);
+  else process.stdout.write(`${words(reply)}\n`);
+}
+
+async function viaGateway(point: string, value: string, options: RunningOptions): Promise<WriteReply> {
+  return (await request(socketOf(options), 'POST', '/api/v1/write', { point, value, by: userName() })) as WriteReply;
+}
+
+/** There is no socket, or a dead one. Where somebody may not use it, a gateway is there and owns the wire. */
+function nobodyRuns(thrown: unknown): boolean {
+  if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
+  const { cause } = thrown;
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED');
+}
+
+async function directly(name: string, point: string, value: string, file: string): Promise<WriteReply> {
+  const { config } = validConfig(file, { readSecrets: false });
+  const device = config.devices.get(name);
+  const settings = config.buses.get(device?.bus ?? '');
+  if (device === undefined || settings === undefined)
+    throw new SluiceError('not-found', `there is no device ${name}; the devices are: ${[...config.devices.keys()].join(', ')}`);
+  const context = { clock: systemClock, logger: silentLogger, emit: () => {}, tell: () => {} };
+  const bus = createBus(settings, [device], context);
+  if (bus.write === undefined)
+    throw new SluiceError('write-refused', `${name}.${point}: devices on the bus ${bus.name} only talk, nothing can be written`);
+  bus.start();
+  try {
+    const written = await bus.write(name, point, value);
+    const shown = typeof written.value === 'bigint' ? written.value.toString() : written.value;
+    const unit = bus.shapes.flatMap((s) => s.points).find((p) => p.name === point)?.unit;
+    const time = Math.round(systemClock.wall() - systemClock.monotonic() + written.at);
+    return { point: `${name}.${point}`, value: shown, unit, time, readBack: written.readBack };
+  } finally {
+    await bus.stop();
+  }
+}
+
+/** For the event that tells of it. Somebody who became root is still somebody. */
+function userName(): string {
+  let name: string;
+  try {
+    name = userInfo().username;
+  } catch {
+    // A user of the system without an entry in its list.
+    name = `uid ${process.getuid?.() ?? '?'}`;
+  }
+  const { SUDO_USER } = process.env;
+  return SUDO_USER === undefined || SUDO_USER === name ? name : `${name}, from ${SUDO_USER}`.slice(0, 200);
+}
+
+function words({ point, value, unit, readBack }: WriteReply): string {
+  const shown = `${printable(String(value))}${unit === undefined ? '' : ` ${unit}`}`;
+  return readBack ? `${point} is ${shown} now` : `${point} was told ${shown}; the device acknowledged it and does not show it`;
+}

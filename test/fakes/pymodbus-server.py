@@ -4,7 +4,7 @@
 usage: python3 pymodbus-server.py tcp | python3 pymodbus-server.py rtu PATH BAUD
 
 Prints `ready PORT` (or `ready PATH`). Lines on standard input set data: `holding 0 17227 0` or `coil 5 1 0 1` writes from
-an address on; `done` is printed after each. Ends when standard input closes. Units 1 and 2 share the data; others are silent.
+an address on; `done` is printed after each. `get holding 0 4` prints `has` and what pymodbus's own store has there. Ends when standard input closes. Units 1 and 2 share the data; others are silent.
 """
 import asyncio
 import sys
@@ -33,6 +33,10 @@ async def main():
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := await reader.readline():
+        if line.startswith(b'get '):
+            _, table, address, count = line.decode().split()
+            print('has', *[int(v) for v in unit.getValues(FUNCTION[table], int(address), int(count))], flush=True)
+            continue
         table, address, *values = line.split()
         numbers = [int(v, 0) for v in values]
         unit.setValues(FUNCTION[table.decode()], int(address), numbers)

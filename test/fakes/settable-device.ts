@@ -5,6 +5,15 @@ import { type Child, startChild } from './child.ts';
 import { pythonPeer } from './peers.ts';
 import { waitFor } from './wait-for.ts';
 
+/** What the store of a pymodbus-server.py has. */
+export async function storeOf(server: Child, table: 'holding' | 'coil', address: number, count = 1): Promise<number[]> {
+  const answers = () => server.stdout.filter((line) => line.startsWith('has'));
+  const before = answers().length;
+  server.write(`get ${table} ${address} ${count}`);
+  const answer = await waitFor('what pymodbus has', () => answers()[before]);
+  return answer.split(' ').slice(1).map(Number);
+}
+
 export class SettableDevice {
   readonly port: number;
   readonly #child: Child;
@@ -21,6 +30,11 @@ export class SettableDevice {
     const child = startChild(t, python, [path.join(import.meta.dirname, 'pymodbus-server.py'), 'tcp'], { stdin: true });
     const ready = await child.line(/^ready /);
     return new SettableDevice(Number(ready.split(' ')[1]), child);
+  }
+
+  /** What pymodbus's own store has. */
+  async get(table: 'holding' | 'coil', address: number, count = 1): Promise<number[]> {
+    return storeOf(this.#child, table, address, count);
   }
 
   /** Holding registers from `address` on; resolves when the device has them. */

@@ -111,6 +111,24 @@ test('both listeners answer alike, and only the socket takes what touches the fi
   assert.deepEqual([refused?.status, JSON.parse(refused?.body ?? '').error.code], [403, 'socket-only']);
   assert.equal((await curl(t, ['-X', 'POST', `${http}/api/v1/reload`]))?.status, 403);
   assert.equal(target.reloads, 0);
+  const write = ['-d', '{"point":"fridge.setpoint","value":4.5}'];
+  assert.equal((await curl(t, [...write, `${http}/api/v1/write`]))?.status, 403);
+  assert.equal(target.writes.length, 0);
+  const written = await curl(t, [...unix, ...write, 'http://gateway/api/v1/write']);
+  assert.deepEqual(JSON.parse(written?.body ?? ''), {
+    ...{ point: 'fridge.setpoint', value: 4.5, unit: 'Cel', time: 1, readBack: true },
+  });
+  const above = await curl(t, [
+    ...unix,
+    '-d',
+    '{"point":"fridge.setpoint","value":99,"by":"ann"}',
+    'http://gateway/api/v1/write',
+  ]);
+  assert.deepEqual([above?.status, JSON.parse(above?.body ?? '').error.code], [403, 'write-refused']);
+  assert.deepEqual(target.writes, [
+    ['fridge.setpoint', 4.5, undefined],
+    ['fridge.setpoint', 99, 'ann'],
+  ]);
   const read = await curl(t, [...unix, '-d', '{"device":"fridge"}', 'http://gateway/api/v1/read']);
   assert.equal(JSON.parse(read?.body ?? '').readings[0].value, 4.5);
   assert.equal((await curl(t, [...unix, '-X', 'POST', 'http://gateway/api/v1/reload']))?.status, 200);

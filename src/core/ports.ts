@@ -2,7 +2,7 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
-import type { LogRecord, PointType, PointType, Sample, Shape, Value } from './point.ts';
+import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
 
 /** What drivers give their samples to. It never blocks and never throws. */
 export type SampleSink = (sample: Sample) => void;

@@ -25,6 +25,7 @@ import { bootName, type Machine } from '../store/layout.ts';
 import { Log } from '../store/log.ts';
 import { makeFolder } from '../store/make-folder.ts';
 import { Target } from './admin-target.ts';
+import { AlarmedPoints } from './alarmed-points.ts';
 import { systemProbes } from './clock-probes.ts';
 import { ClockReport } from './clock-report.ts';
 import type { ClockProbes } from './clock-services.ts';
@@ -67,7 +68,7 @@ export class Gateway {
   readonly #live: LiveBatches;
   readonly #commands: Commands;
   readonly #safe: SafeState;
-  #alarmsChanged = false;
+  readonly #alarmed: AlarmedPoints;
   #stopping = false;
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
@@ -108,6 +109,7 @@ export class Gateway {
         ...(this.#counters === undefined ? {} : { counters: this.#counters }),
       }),
     );
+    this.#alarmed = new AlarmedPoints(this.clock, this.#plant, () => this.rules.alarms(this.ingest.moment()));
     const { clock, logger } = this;
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
     this.#commands = new Commands({ plant: this.#plant, config: () => this.config, clock, logger, tell });
@@ -243,7 +245,7 @@ export class Gateway {
       onAlarm: (t) => {
         const { rule, state, severity, point } = t;
         this.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
-        this.#alarmChanged();
+        this.#alarmed.changed();
       },
     });
     for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
@@ -266,7 +268,7 @@ export class Gateway {
     await this.#setBroker(config);
     for (const { forwarder } of this.#upstreams.values()) forwarder.start();
     await field.apply();
-    this.#alarmChanged();
+    this.#alarmed.changed();
     this.#safe.start();
     this.#watch.start();
     if (!this.#watch.known)
@@ -345,7 +347,7 @@ export class Gateway {
     await field.apply();
     this.#setInventory(config, field.shapes);
     this.ingest.reloaded(transitions);
-    this.#alarmChanged();
+    this.#alarmed.changed();
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
     this.#broker?.rules(config.rules.keys());
@@ -436,17 +438,6 @@ export class Gateway {
   #moment(): Moment {
     const at = this.clock.monotonic();
     return { at, wall: at + this.#watch.offset, wallKnown: this.#watch.known };
-  }
-
-  /** What is in alarm is read first. Once for all alarms of one moment. */
-  #alarmChanged(): void {
-    if (this.#alarmsChanged) return;
-    this.#alarmsChanged = true;
-    this.clock.after(0, () => {
-      this.#alarmsChanged = false;
-      const active = this.rules.alarms(this.ingest.moment()).filter((a) => a.state.startsWith('active'));
-      this.#plant.urgent(new Set(active.map((a) => a.point)));
-    });
   }
 
   statusMessage(): string {

@@ -33,14 +33,16 @@ export class WriteAudit {
 
   done(request: WriteRequest, { value, readBack }: WriteResult): void {
     const shown = readBack ? '' : '; it is not read back';
-    this.#tell(request, 'done', `${request.point} was set to ${text(value)}${byWhom(request)}${shown}.`, {});
+    this.#tell({ ...request, value }, 'done', `${request.point} was set to ${text(value)}${byWhom(request)}${shown}.`, {});
   }
 
   refused(request: WriteRequest, thrown: unknown): void {
     const { code, data } = thrown instanceof SluiceError ? thrown : new SluiceError('internal');
     const sent = data.sent !== false && !['write-refused', 'not-found', 'request-invalid', 'not-running'].includes(code);
     const outcome = sent ? 'failed' : 'refused';
-    const message = `${clean(request.point)} was not set to ${text(request.value)}${byWhom(request)}: ${toError(thrown).message}.`;
+    // Once is enough.
+    const why = toError(thrown).message.replace(`${request.point}: `, '');
+    const message = `${clean(request.point)} was not set to ${text(request.value)}${byWhom(request)}: ${why}.`;
     this.#tell(request, outcome, message, { code });
   }
 

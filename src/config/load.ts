@@ -93,7 +93,8 @@ class Loader {
     const buses = this.#buses(this.#named(root, 'buses'));
     const { profileDirs, profileFiles } = this.#options;
     const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
-    const around = { upstream: this.#named(root, 'forwarders').length > 0 };
+    const writtenForwarders = this.#named(root, 'forwarders');
+    const around = { upstream: writtenForwarders.length > 0 };
     const [report, warn] = [this.#report, this.#warn];
     const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, around, report, warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
@@ -102,7 +103,7 @@ class Loader {
     const rules = resolveRules(this.#named(root, 'rules'), { source, kinds: this.#kinds, devices, report: this.#report });
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
-    const forwarders = this.#forwarders(this.#named(root, 'forwarders'));
+    const forwarders = this.#forwarders(writtenForwarders);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
     if (broker && dashboard && broker.listen.port !== 0 && broker.listen.port === dashboard.listen.port)
       this.#report(

@@ -2,7 +2,7 @@
  * `/metrics`: one table of all metrics, written as OpenMetrics text 1.0. Written here and not with prom-client, which
  * costs 14 MB of memory on import. docs/metrics.md repeats the table; a test holds them equal.
  */
-import type { DeviceCounters, DeviceStatus } from '../core/ports.ts';
+import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import type { ProcessStatus } from './process-meter.ts';
 import type { ForwarderStatus, GatewayStatus } from './target.ts';
 
@@ -47,6 +47,11 @@ function device(name: string, type: 'gauge' | 'counter', help: string, read: Rea
 function deviceCounter(name: string, help: string, key: keyof DeviceCounters): Metric {
   return device(name, 'counter', help, (d) => d.counters[key] ?? 0);
 }
+/** Of buses that poll. */
+function busLoad(name: string, help: string, read: (load: NonNullable<BusStatus['load']>) => number): Metric {
+  const samples = (r: StatusReport) => r.buses.map((b): Sample => [{ bus: b.name }, b.load && read(b.load)]);
+  return { name, type: 'gauge', unit: unitOf(name), labels: ['bus'], help, read: samples };
+}
 function forwarder(name: string, type: 'gauge' | 'counter', help: string, read: Read<ForwarderStatus>): Metric {
   const samples = (r: StatusReport) => r.forwarders.map((f): Sample => [{ forwarder: f.name }, read(f, r)]);
   return { name, type, unit: unitOf(name), labels: ['forwarder'], help, read: samples };
@@ -85,6 +90,10 @@ export const METRICS: readonly Metric[] = [
     help: '1 while the port or connection of the bus is open.',
     read: (r) => r.buses.map((b): Sample => [{ bus: b.name, protocol: b.protocol }, flag(b.state === 'open')]),
   },
+  busLoad('sluice_bus_busy_ratio', 'Share of the last half minute in which a request was on the wire, 0 to 1.', (l) => l.busy),
+  busLoad('sluice_bus_due_polls', 'Polls that were due in the last half minute.', (l) => l.due),
+  busLoad('sluice_bus_missed_polls', 'Of these, polls left out because the bus was busy.', (l) => l.missed),
+  busLoad('sluice_bus_overloaded', '1 while the bus does not carry what is asked of it.', (l) => flag(l.overloaded)),
   device('sluice_device_answering', 'gauge', '1 while the device answers.', (d) => flag(d.state === 'answering')),
   device('sluice_device_last_reply_age_seconds', 'gauge', 'Time since the last good reply.', (d, r) =>
     d.lastReply === undefined ? undefined : Math.max(0, seconds(r.gateway.monotonic - d.lastReply)),
@@ -102,11 +111,23 @@ export const METRICS: readonly Metric[] = [
     'Stretches of skipped bytes: how often the start of a frame had to be looked for anew.',
     'resyncs',
   ),
-  device('sluice_device_reply_seconds', 'counter', 'Sum of all reply times; divide by replies.', (d) =>
+  device(
+    'sluice_device_missed_polls',
+    'counter',
+    'Polls left out because their predecessor was still waiting.',
+    (d) => d.counters.missedPolls,
+  ),
+  device('sluice_device_reply_seconds', 'counter', 'Sum of all reply times; divide by replies and exceptions.', (d) =>
     seconds(d.counters.latencySum),
   ),
   device('sluice_device_last_reply_time_seconds', 'gauge', 'How long the last reply took.', (d) =>
     seconds(d.counters.latencyLast),
+  ),
+  device(
+    'sluice_device_reply_p95_seconds',
+    'gauge',
+    '95 of 100 replies of late were as quick, the time of their bytes on the wire not counted.',
+    (d) => (d.counters.latencyP95 === undefined ? undefined : seconds(d.counters.latencyP95)),
   ),
   device('sluice_device_longest_reply_time_seconds', 'gauge', 'The longest reply since the start.', (d) =>
     seconds(d.counters.latencyMax),

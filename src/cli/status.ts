@@ -1,6 +1,6 @@
 import { request } from '../admin/client.ts';
 import type { ForwarderStatus, GatewayStatus, SalvageStatus } from '../admin/target.ts';
-import type { BusStatus } from '../core/ports.ts';
+import type { BusStatus, DeviceCounters } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
@@ -73,8 +73,7 @@ function busLines(bus: BusStatus, now: number): string[] {
     const state = d.state === 'answering' ? paint(32, 'answering') : d.state === 'silent' ? paint(31, 'silent') : 'no answer yet';
     const last = d.lastReply === undefined ? '' : `, last ${rough(now - d.lastReply)} ago`;
     const answers = c.replies + c.exceptions;
-    const p95 = c.latencyP95 === undefined ? '' : ` (${Math.round(c.latencyMax)} ms at most)`;
-    const latency = answers > 0 && c.latencySum > 0 ? `, ${Math.round(c.latencySum / answers)} ms${p95}` : '';
+    const latency = answers > 0 && c.latencySum > 0 ? `, ${latencyWords(c, answers)}` : '';
     const errors = [
       [c.timeouts, c.timeouts === 1 ? 'time-out' : 'time-outs'],
       [c.exceptions, c.exceptions === 1 ? 'exception' : 'exceptions'],
@@ -82,16 +81,40 @@ function busLines(bus: BusStatus, now: number): string[] {
       [c.badReplies, 'wrong'],
       [c.lateReplies, 'late'],
       [c.skippedBytes, 'bytes skipped'],
+      [c.missedPolls ?? 0, c.missedPolls === 1 ? 'poll left out' : 'polls left out'],
     ] as const;
+    const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
     // Of a bus that is not open every device has the same to say, and the bus said it.
     const fault = bus.state === 'open' || bus.fault === undefined ? d.fault : undefined;
     return [
-      `  ${d.name} ${state}: ${count(c.replies, 'reply', 'replies')}${last}${latency}${wrong.join('')}`,
+      `  ${d.name} ${state}: ${count(c.replies, 'reply', 'replies')}${asked}${last}${latency}${wrong.join('')}`,
       ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
     ];
   });
-  return [head, ...devices.flat()];
+  return [head, ...loadLines(bus.load), ...devices.flat()];
+}
+
+/** What the bus carries, and in words when that is too much. */
+function loadLines(load: BusStatus['load']): string[] {
+  if (load === undefined || load.due === 0) return [];
+  const busy = `busy ${Math.round(load.busy * 100)} % of the time, ${count(load.due, 'poll')} in the last half minute`;
+  if (!load.overloaded) return [`  ${busy}`];
+  return [
+    `  ${busy}`,
+    `    ${paint(33, `overloaded: ${load.missed} of these polls were left out. Read less often (interval), raise the baud rate, or split the bus`)}`,
+  ];
+}
+
+/** Average, 95th percentile and maximum; what only talks by itself has no latency. */
+function latencyWords(c: DeviceCounters, answers: number): string {
+  const average = `${ms(c.latencySum / answers)} on average`;
+  if (c.latencyP95 === undefined) return average;
+  return `${average} (last ${ms(c.latencyLast)}, 95 % within ${ms(c.latencyP95)} beyond the wire, longest ${ms(c.latencyMax)})`;
+}
+
+function ms(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
 function forwarderLines(f: ForwarderStatus, now: number): string[] {

@@ -86,7 +86,7 @@ export function statusOf(): GatewayStatus {
       skippedBytes: 7,
       resyncs: 2,
     },
-    ...{ latencyLast: 12.5, latencyMax: 40, latencySum: 130 },
+    ...{ latencyLast: 12.5, latencyMax: 40, latencySum: 130, latencyP95: 20, missedPolls: 3 },
   };
   return {
     gateway: { id: 'g1', version: '0.1.0', boot: 'b1', uptime: 12.5, time: 1_795_000_010_000, monotonic: 12_500 },
@@ -94,6 +94,7 @@ export function statusOf(): GatewayStatus {
     buses: [
       {
         ...{ name: 'field', protocol: 'modbus-rtu', state: 'open' },
+        load: { busy: 0.97, due: 60, missed: 12, overloaded: true },
         devices: [
           { name: 'fridge', state: 'answering', lastReply: 12_000, counters },
           { name: 'mute', state: 'silent', fault: 'no answer', counters },

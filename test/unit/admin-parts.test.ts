@@ -90,6 +90,9 @@ print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in
   assert.equal(samples.get('sluice_device_requests_total {"bus":"field","device":"fridge"}'), 10);
   assert.equal(samples.get('sluice_device_last_reply_age_seconds {"bus":"field","device":"fridge"}'), 0.5);
   assert.equal(samples.has('sluice_device_last_reply_age_seconds {"bus":"field","device":"mute"}'), false);
+  assert.equal(samples.get('sluice_device_reply_p95_seconds {"bus":"field","device":"fridge"}'), 0.02);
+  assert.equal(samples.get('sluice_bus_missed_polls {"bus":"field"}'), 12);
+  assert.equal(samples.get('sluice_bus_busy_ratio {"bus":"field"}'), 0.97);
   assert.equal(samples.get('sluice_device_reply_seconds_total {"bus":"field","device":"fridge"}'), 0.13);
   assert.equal(samples.get('sluice_log_oldest_unsent_age_seconds {}'), 10);
   assert.equal(samples.get('sluice_forwarder_lag_seconds {"forwarder":"cloud","lane":"data"}'), 0.25);

@@ -24,7 +24,7 @@ test('one of a thing is told in the singular', () => {
   });
   assert.match(text, /1 record, .*1 reading waits for the next commit, 1 reading lost$/m);
   assert.match(text, /full: 1 old reading thinned out since the start/);
-  assert.match(text, /1 reply, .*1 time-out, 1 exception,/);
+  assert.match(text, /1 reply of 10 requests, .*1 time-out, 1 exception,/);
   assert.match(text, /1 reading delivered/);
   assert.match(text, /1 client$/m);
 });

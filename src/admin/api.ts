@@ -5,14 +5,16 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
+import { CaptureStream } from './capture-stream.ts';
 import { isLocalHost } from './host-check.ts';
-import { MAX_BODY, MAX_EXPORTS, MAX_HISTORIES, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
+import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_HISTORIES, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
 import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
 import { exportQuery, historyQuery } from './queries.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, HistoryQuery, WriteReply } from './target.ts';
+import { exchangeQuery } from './wire-queries.ts';
 
 export type Listener = 'socket' | 'http';
 
@@ -28,7 +30,10 @@ export class Api {
   readonly #meter: ProcessMeter;
   readonly #clock: Clock;
   readonly #routes: Readonly<Record<string, Route>>;
-  readonly #tails = new Set<ServerResponse>();
+  /** Answers without an end of their own: tails and captures. */
+  readonly #endless = new Set<ServerResponse>();
+  #tails = 0;
+  #captures = 0;
   #exports = 0;
   #histories = 0;
 
@@ -46,6 +51,10 @@ export class Api {
       '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#clock.wall())) },
       '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
       '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
+      '/api/v1/exchange': {
+        POST: async ({ res, body }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body))),
+      },
+      '/api/v1/capture': { POST: ({ res, body }) => this.#capture(res, word(body, 'bus')) },
       '/api/v1/reload': { POST: async ({ res }) => sendJson(res, 200, await this.#target.reload()) },
     };
   }
@@ -89,7 +98,7 @@ export class Api {
 
   /** Ends the answers that have no end of their own. */
   endTails(): void {
-    for (const res of this.#tails) res.end();
+    for (const res of this.#endless) res.end();
   }
 
   #report(): StatusReport {
@@ -109,18 +118,37 @@ export class Api {
   }
 
   #tail(res: ServerResponse): void {
-    if (this.#tails.size >= MAX_TAILS)
-      throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
+    if (this.#tails >= MAX_TAILS) throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
     head(res, 200, 'application/x-ndjson; charset=utf-8');
     res.flushHeaders();
     const stream = new TailStream(res);
     const unsubscribe = this.#target.tail((item) => stream.push(item));
-    this.#tails.add(res);
+    this.#tails++;
+    this.#endless.add(res);
     const cancelStall = this.#watchStall(res);
     res.once('close', () => {
       cancelStall();
-      this.#tails.delete(res);
+      this.#tails--;
+      this.#endless.delete(res);
       unsubscribe();
+    });
+  }
+
+  #capture(res: ServerResponse, bus: string): void {
+    if (this.#captures >= MAX_CAPTURES)
+      throw new HttpError(503, 'busy', `at most ${MAX_CAPTURES} captures run at one time; end another`);
+    const stream = new CaptureStream(res);
+    const capture = this.#target.wire.capture(bus, (frame) => stream.push(frame));
+    this.#captures++;
+    head(res, 200, 'application/x-ndjson; charset=utf-8');
+    stream.begin(capture.head);
+    this.#endless.add(res);
+    const cancelStall = this.#watchStall(res);
+    res.once('close', () => {
+      cancelStall();
+      this.#endless.delete(res);
+      this.#captures--;
+      capture.stop();
     });
   }
 

@@ -21,9 +21,9 @@ export async function request(socketPath: string, method: 'GET' | 'POST', path: 
 }
 
 /** The JSON lines of an endless answer, until the iteration or the gateway ends. */
-export async function* stream(socketPath: string, path: string): AsyncGenerator<object> {
+export async function* stream(socketPath: string, path: string, body?: object): AsyncGenerator<object> {
   let rest = '';
-  for await (const piece of text(socketPath, path)) {
+  for await (const piece of text(socketPath, path, body)) {
     const lines = (rest + piece).split('\n');
     rest = lines.pop() ?? '';
     if (rest.length > MAX_LINE) throw new SluiceError('internal', 'the gateway sent a line without an end');
@@ -32,8 +32,8 @@ export async function* stream(socketPath: string, path: string): AsyncGenerator<
 }
 
 /** An answer that is not JSON (`/metrics`, an export), in pieces as they come. */
-export async function* text(socketPath: string, path: string): AsyncGenerator<string> {
-  const res = await open(socketPath, 'GET', path);
+export async function* text(socketPath: string, path: string, body?: object): AsyncGenerator<string> {
+  const res = await open(socketPath, body === undefined ? 'GET' : 'POST', path, body);
   if ((res.statusCode ?? 0) >= 400) throw errorOf(await all(res), res.statusCode ?? 0);
   res.setEncoding('utf8');
   try {

@@ -14,6 +14,7 @@ export const READER_STALL = 60_000;
 /** Long answers at one time; more are refused with 503. */
 export const MAX_TAILS = 8;
 export const MAX_EXPORTS = 2;
+export const MAX_CAPTURES = 4;
 /** Each makes the log's reading thread work for some tenths of a second at most. */
 export const MAX_HISTORIES = 4;
 export const MAX_BUCKETS = 5_000;
@@ -27,6 +28,9 @@ export const MAX_POINTS = 1_000;
 export const TAIL_UNSENT = 256 * 1024;
 export const TAIL_READINGS = 2_000;
 export const TAIL_ALARMS = 100;
+
+/** Bytes waiting for one capture; from then on frames are left out. */
+export const CAPTURE_UNSENT = 256 * 1024;
 
 export const LISTEN_RETRY_MIN = 500;
 export const LISTEN_RETRY_MAX = 30_000;

@@ -5,6 +5,7 @@
 import type { AlarmState, BusStatus, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
+import type { WireTarget } from './wire-target.ts';
 
 export interface AdminTarget {
   /** Cheap enough to be called every second. */
@@ -29,6 +30,7 @@ export interface AdminTarget {
   export(query: ExportQuery): AsyncIterable<string>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
   history(query: HistoryQuery): Promise<HistoryReply>;
+  readonly wire: WireTarget;
 }
 
 export interface ReadyReport {

@@ -1,12 +1,20 @@
-import { Command, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { TABLES } from '../codecs/modbus-point.ts';
 import { VERSION } from '../core/version.ts';
 import { failed } from './exit.ts';
 import type { ExportOptions } from './export.ts';
+import type { ReadOptions } from './read.ts';
 import { DEFAULT_CONFIG } from './running.ts';
 
 const config = () => new Option('-c, --config <file>', 'the configuration file').default(DEFAULT_CONFIG);
 const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
 const json = () => new Option('--json', 'print JSON for programs');
+
+const wholeNumber = (min: number, max: number) => (text: string) => {
+  if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
+    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
+  return Number(text);
+};
 
 /** Runs a command; what it throws becomes words on stderr and an exit status. */
 function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
@@ -98,16 +106,20 @@ export function program(): Command {
   sluice
     .command('read')
     .argument('<device>', 'device or device.point')
-    .description('reads a device now, between its polls')
+    .description('reads a device now: between the polls of the running gateway, or from the wire while none runs')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
-    .addHelpText('after', '\nExample:\n  $ sluice read fridge.temperature')
-    .action(
-      action(async (device: string, options: { config: string; socket?: string; json?: boolean }) =>
-        (await import('./read.ts')).read(device, options),
-      ),
-    );
+    .option('--raw', 'show the frames in hexadecimal, how long the answer took, and exceptions in words')
+    .option('--orders', 'show registers under every type and byte order, plausible values marked')
+    .addOption(new Option('--table <table>', 'with --address: registers or bits that are no point').choices(TABLES))
+    .option('--address <n>', 'first register or bit, counted from 0', wholeNumber(0, 65_535))
+    .option('--count <n>', 'how many; default 1, with --orders 4', wholeNumber(1, 2000))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice read fridge.temperature\n  $ sluice read fridge --raw\n  $ sluice read meter.voltage --orders\n  $ sluice read fridge --table input --address 1 --count 4 --orders',
+    )
+    .action(action(async (device: string, options: ReadOptions) => (await import('./read.ts')).read(device, options)));
   const profile = sluice
     .command('profile')
     .description('the device library: models that a configuration can name')

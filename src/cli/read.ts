@@ -1,21 +1,187 @@
+/** `sluice read`: now, between the polls of a running gateway, or from the wire itself while none runs. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../admin/client.ts';
 import type { ReadReply } from '../admin/target.ts';
+import type { ExchangeReply } from '../admin/wire-target.ts';
+import { isBitTable, type ModbusPoint, TABLES, type Table, widthOf } from '../codecs/modbus-point.ts';
+import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
-import { type RunningOptions, socketOf } from './running.ts';
+import { validConfig } from './config-file.ts';
+import { paint, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
+import { gridText, lookAtOrders } from './wire/orders.ts';
+import { readTalker } from './wire/read-talker.ts';
+import { frameLines, type Readings, readingsOf } from './wire/show.ts';
+import { busNamed, errorWords, nobodyRuns, type OpenWire, openWire, requestsOf } from './wire/wire.ts';
 
-/** Reads through the running gateway: it owns the wire. */
-export async function read(target: string, options: RunningOptions): Promise<void> {
+export interface ReadOptions extends RunningOptions {
+  readonly raw?: boolean;
+  readonly orders?: boolean;
+  readonly table?: Table;
+  readonly address?: number;
+  readonly count?: number;
+}
+
+export async function read(target: string, options: ReadOptions): Promise<void> {
   const [device = '', point, ...rest] = target.split('.');
   if (rest.length > 0) throw new SluiceError('usage', `${target} is neither a device nor a point: write device or device.point`);
-  const reply = (await request(socketOf(options), 'POST', '/api/v1/read', { device })) as ReadReply;
-  const readings = point === undefined ? reply.readings : reply.readings.filter((r) => r.point === point);
-  if (readings.length === 0)
-    throw new SluiceError(
-      'not-found',
-      `${device} has no point ${point}; it has: ${reply.readings.map((r) => r.point).join(', ')}`,
+  const byAddress = options.table !== undefined || options.address !== undefined || options.count !== undefined;
+  if (byAddress && (options.table === undefined || options.address === undefined))
+    throw new SluiceError('usage', `a raw address is a table and an address: --table ${TABLES.join('|')} --address 0`);
+  if (byAddress && point !== undefined) throw new SluiceError('usage', 'name a point, or a table and an address, not both');
+  if (options.orders) await readOrders(device, point, options);
+  else if (byAddress) await readAddress(device, options);
+  else if (options.raw) await readWire(device, point, options);
+  else await readPlain(device, point, options);
+}
+
+async function readPlain(device: string, point: string | undefined, options: ReadOptions): Promise<void> {
+  let reply: ReadReply;
+  try {
+    reply = (await request(socketOf(options), 'POST', '/api/v1/read', { device })) as ReadReply;
+  } catch (thrown) {
+    if (!nobodyRuns(thrown) || options.socket !== undefined) throw thrown;
+    const found = deviceNamed(options, device);
+    if (found.bus.protocol !== 'serial') return readWire(device, point, options);
+    reply = { device, readings: await readTalker(found.bus, found.device) };
+  }
+  tell(device, only(point, device, reply.readings), options);
+}
+
+/** Every request of the device, or those with the point, frame by frame where `--raw` asks for it. */
+async function readWire(name: string, point: string | undefined, options: ReadOptions): Promise<void> {
+  const { bus, device } = deviceNamed(options, name);
+  if (point !== undefined && !device.points.has(point))
+    only(
+      point,
+      name,
+      [...device.points.keys()].map((p) => ({ point: p })),
     );
-  if (options.json) process.stdout.write(`${JSON.stringify({ device, readings })}\n`);
-  else for (const reading of readings) process.stdout.write(`${readingLine({ ...reading, device })}\n`);
+  const planned = requestsOf(bus, device).filter((r) => point === undefined || r.shape.points.some((p) => p.name === point));
+  await onWire(bus, device, options, async (wire) => {
+    const told: object[] = [];
+    let wrong = false;
+    for (const request of planned) {
+      const { table, start, count } = request.request;
+      const look = { unit: unitOf(device), request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
+      const reply = await wire.exchange(look);
+      const readings = readingsOf(request, reply).filter((r) => point === undefined || r.point === point);
+      wrong ||= reply.error !== null || readings.some((r) => r.quality === 'bad');
+      if (options.json) told.push({ request: look.request, ...reply, readings });
+      else {
+        if (options.raw) print(`${name}, unit ${look.unit} on ${bus.name}: ${request.label}`, ...frameLines(reply));
+        if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, look.unit, request.label)}`));
+        print(...readings.map((reading) => readingLine({ ...reading, device: name })));
+      }
+    }
+    const readings = told.flatMap((each) => (each as { readings: Readings }).readings);
+    if (options.json)
+      print(JSON.stringify(options.raw ? { device: name, bus: bus.name, requests: told } : { device: name, readings }));
+    if (wrong) process.exitCode = 1;
+  });
+}
+
+/** A table and an address without any point. */
+async function readAddress(name: string, options: ReadOptions): Promise<void> {
+  const { bus, device } = deviceNamed(options, name);
+  const { table = 'holding', address = 0, count = 1 } = options;
+  const unit = unitOf(device);
+  await onWire(bus, device, options, async (wire) => {
+    const request = { kind: 'read', table, start: address, count } as const;
+    const reply = await wire.exchange({ unit, request, ...timeoutOf(device) });
+    const values = valuesOf(table, count, reply);
+    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, requests: [{ request, ...reply, values }] }));
+    else {
+      const label = `${table} ${address}${count === 1 ? '' : ` to ${address + count - 1}`}`;
+      print(`${name}, unit ${unit} on ${bus.name}: ${label}`, ...frameLines(reply));
+      if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unit, label)}`));
+      for (const [i, value] of values.entries()) {
+        const bits = `0x${value.toString(16).padStart(4, '0')}`;
+        print(isBitTable(table) ? `  ${table} ${address + i}  ${value}` : `  ${table} ${address + i}  ${bits}  ${value}`);
+      }
+    }
+    if (reply.error) process.exitCode = 1;
+  });
+}
+
+async function readOrders(name: string, pointName: string | undefined, options: ReadOptions): Promise<void> {
+  const { bus, device } = deviceNamed(options, name);
+  const point = pointName === undefined ? undefined : (device.points.get(pointName) as ModbusPoint | undefined);
+  if (pointName !== undefined && point === undefined)
+    only(
+      pointName,
+      name,
+      [...device.points.keys()].map((p) => ({ point: p })),
+    );
+  const { table = point?.table, address = point?.address } = options;
+  if (table === undefined || address === undefined)
+    throw new SluiceError('usage', `say which registers: sluice read ${name}.POINT --orders, or --table input --address 0`);
+  if (table !== 'holding' && table !== 'input')
+    throw new SluiceError('usage', `${table} has single bits, which have no byte order; --orders is for holding and input`);
+  const count = options.count ?? Math.max(4, point === undefined ? 4 : widthOf(point));
+  await onWire(bus, device, options, async (wire) => {
+    const sought = { table, address, count, point };
+    const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
+    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids }));
+    else {
+      print(...grids.map((grid) => gridText(grid, (text) => paint(32, text))));
+      print(
+        `* plausible${point === undefined ? '' : `; values are raw × ${point.scale ?? 1} + ${point.offset ?? 0}${point.unit === undefined ? '' : ` in ${point.unit}`}`}`,
+      );
+    }
+    if (grids.every((grid) => grid.error !== null)) process.exitCode = 1;
+  });
+}
+
+async function onWire(
+  bus: ResolvedBus,
+  device: ResolvedDevice,
+  options: RunningOptions,
+  run: (wire: Pick<OpenWire, 'exchange'>) => Promise<void>,
+): Promise<void> {
+  const wire = await openWire(bus, options);
+  try {
+    // A running gateway keeps this pause itself.
+    if (!wire.shared) await sleep(Number(device.settings.connectDelay ?? 0));
+    await run(wire);
+  } finally {
+    await wire.close();
+  }
+}
+
+function deviceNamed(options: RunningOptions, name: string): { config: GatewayConfig; bus: ResolvedBus; device: ResolvedDevice } {
+  const { config } = validConfig(options.config, { readSecrets: false });
+  const device = config.devices.get(name);
+  if (device === undefined)
+    throw new SluiceError('not-found', `there is no device ${name}; the devices are: ${[...config.devices.keys()].join(', ')}`);
+  return { config, device, bus: busNamed(config, device.bus) };
+}
+
+const unitOf = (device: ResolvedDevice) => Number(device.settings.unit);
+const timeoutOf = (device: ResolvedDevice) =>
+  typeof device.settings.timeout === 'number' ? { timeout: device.settings.timeout } : {};
+
+/** Registers, or bits, of a good reply. */
+function valuesOf(table: Table, count: number, reply: ExchangeReply): number[] {
+  if (reply.pdu === null) return [];
+  const data = Buffer.from(reply.pdu, 'hex').subarray(2);
+  if (isBitTable(table)) return Array.from({ length: count }, (_, i) => ((data[i >> 3] ?? 0) >> (i & 7)) & 1);
+  return Array.from({ length: count }, (_, i) => data.readUInt16BE(i * 2));
+}
+
+/** @throws SluiceError `not-found` */
+function only<T extends { readonly point: string }>(point: string | undefined, device: string, all: readonly T[]): readonly T[] {
+  const found = point === undefined ? all : all.filter((each) => each.point === point);
+  if (found.length > 0 || point === undefined) return found;
+  throw new SluiceError('not-found', `${device} has no point ${point}; it has: ${all.map((each) => each.point).join(', ')}`);
+}
+
+function tell(device: string, readings: Readings, options: ReadOptions): void {
+  if (options.json) print(JSON.stringify({ device, readings }));
+  else print(...readings.map((reading) => readingLine({ ...reading, device })));
   if (readings.some((r) => r.quality === 'bad')) process.exitCode = 1;
+}
+
+function print(...lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
 }

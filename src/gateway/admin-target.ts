@@ -28,6 +28,7 @@ import type { ClockWatch } from './clock-watch.ts';
 import { exportText, historyOf } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
+import { WireAccess } from './wire-access.ts';
 
 /** What this page of the gateway is drawn from. */
 export interface GatewayView {
@@ -51,6 +52,7 @@ export interface GatewayView {
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
   readonly #reload: () => Promise<ReloadReply>;
+  readonly wire = new WireAccess(() => this.#started());
 
   constructor(gateway: GatewayView, reload: () => Promise<ReloadReply>) {
     this.#gateway = gateway;
@@ -225,7 +227,7 @@ export class Target implements AdminTarget {
   }
 }
 
-function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
+export function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
   const time = Math.round(sample.at) + offset;
   sample.shape.points.forEach((point, i) => {
     const reason = reasonAt(sample, i);

@@ -12,6 +12,7 @@ import type {
   TailItem,
   WriteReply,
 } from '../../src/admin/target.ts';
+import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 
 export class FakeTarget implements AdminTarget {
@@ -27,6 +28,26 @@ export class FakeTarget implements AdminTarget {
   /** A history is answered when this is resolved. */
   historyHeld: Promise<void> = Promise.resolve();
   reloads = 0;
+
+  readonly exchanges: ExchangeQuery[] = [];
+  readonly frames = new Set<(frame: WireFrame) => void>();
+  readonly wire: WireTarget = {
+    exchange: async (query) => {
+      this.exchanges.push(query);
+      return { time: 1, frames: [], latency: 12.5, pdu: '03020007', error: null };
+    },
+    capture: (bus, listener) => {
+      if (bus !== 'field') throw new SluiceError('not-found', `the gateway has no bus ${bus}`);
+      this.frames.add(listener);
+      return {
+        head: {
+          ...{ type: 'capture', v: 1, gateway: 'g1', bus, protocol: 'modbus-rtu', settings: {}, devices: {} },
+          ...{ started: 1, clock: 'known' },
+        },
+        stop: () => this.frames.delete(listener),
+      };
+    },
+  };
 
   status(): GatewayStatus {
     return statusOf();

@@ -27,6 +27,8 @@ import { ProbeBudget } from './silence.ts';
 import { reasonOf } from './words.ts';
 import { PointWriter } from './writes.ts';
 
+export type PlannedRequest = Pick<Job, 'request' | 'shape' | 'decode' | 'label'>;
+
 /** What is on the wire, or waits to be repeated. */
 interface Turn {
   readonly job: Job;
@@ -107,6 +109,11 @@ export class ModbusBus implements Bus {
     });
   }
 
+  /** Replies carry no transaction id. */
+  get serial(): boolean {
+    return this.#options.serial;
+  }
+
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
@@ -146,6 +153,12 @@ export class ModbusBus implements Bus {
       this.#options.devices.find((d) => d.unit === unit),
       options,
     );
+  }
+
+  /** What is asked of a device in a round. */
+  requests(name: string): readonly PlannedRequest[] {
+    const device = this.#device(name);
+    return this.#jobs.all.filter((job) => job.device === device);
   }
 
   /** Every frame from now on, until the returned function is called. */
@@ -300,7 +313,9 @@ export class ModbusBus implements Bus {
     const { ask, device, options } = call;
     const most = options.timeout ?? device?.patience.timeout ?? this.#options.timeout;
     const label = options.label ?? 'a request by hand';
+    const untap = options.tap ? this.capture(options.tap) : () => {};
     this.#send(ask, device, options.timeout ?? device?.latency.timeout(most) ?? most, most, now, (error, pdu, at) => {
+      untap();
       if (error === null) device?.succeeded(label, at, at - now, this.#wireTime(ask));
       else if (options.write === true && error.code === 'exception' && !isUnreached(error))
         device?.refused(at, at - now, this.#wireTime(ask));

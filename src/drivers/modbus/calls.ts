@@ -1,7 +1,7 @@
 /** What is asked for from outside: writes, readings by hand, scans. First come, first served; writes before everything else. */
 import { SluiceError } from '../../core/errors.ts';
 import type { Device } from './device.ts';
-import type { Ask } from './port.ts';
+import type { Ask, Tap } from './port.ts';
 
 const MOST = 32;
 
@@ -14,6 +14,8 @@ export interface CallOptions {
   readonly label?: string;
   /** A failure says nothing about the device (a scan). */
   readonly quiet?: boolean;
+  /** Sees the frames from its sending to its end; where several requests are on the way, also those of others. */
+  readonly tap?: Tap;
 }
 
 /** A good reply. */

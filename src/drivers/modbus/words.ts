@@ -38,6 +38,10 @@ export function refusalWords(error: SluiceError): string {
   return `the device answers with exception ${n}: ${WRITE_EXCEPTIONS[n] ?? EXCEPTIONS[n] ?? 'see its manual'}`;
 }
 
+export function exceptionWords(code: number): string {
+  return EXCEPTIONS[code] ?? 'see its manual';
+}
+
 export function requestLabel(request: ReadRequest): string {
   const last = request.start + request.count - 1;
   return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;
@@ -55,7 +59,7 @@ export function faultWords(error: SluiceError, unit: number, wire: Wire, request
       return `replies of ${who} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`;
     case 'exception': {
       const n = Number(error.data.exception);
-      return `${who} answers ${request} with exception ${n}: ${EXCEPTIONS[n] ?? 'see its manual'}`;
+      return `${who} answers ${request} with exception ${n}: ${exceptionWords(n)}`;
     }
     case 'bus-closed':
       return `${who} cannot be asked: ${error.message}`;

@@ -1,0 +1,109 @@
+/**
+ * The wire of a bus for commands that look at it: through the running gateway that owns it, or opened here from the
+ * configuration while none runs. Both ways ask the same and answer the same.
+ */
+import { request } from '../../admin/client.ts';
+import type { GatewayStatus } from '../../admin/target.ts';
+import type { ExchangeQuery, ExchangeReply } from '../../admin/wire-target.ts';
+import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import { type Clock, systemClock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
+import { silentLogger } from '../../core/logger.ts';
+import { ModbusBus, type PlannedRequest } from '../../drivers/modbus/bus.ts';
+import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
+import { createBus } from '../../gateway/registry-create.ts';
+import { exchangeOn } from '../../gateway/wire-access.ts';
+import { type RunningOptions, socketOf } from '../running.ts';
+
+export type Look = Omit<ExchangeQuery, 'bus'>;
+
+export interface OpenWire {
+  /** A running gateway has the wire; its polls go on in between. */
+  readonly shared: boolean;
+  /** Rejects when nothing could be sent (`bus-closed`, `not-running`); a request that failed is a reply with `error`. */
+  exchange(look: Look): Promise<ExchangeReply>;
+  close(): Promise<void>;
+}
+
+/** Whether nobody listened at all, as against an answer that was a fault. */
+export function nobodyRuns(thrown: unknown): boolean {
+  if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
+  const { cause } = thrown;
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED');
+}
+
+/** The socket of a running gateway that polls this bus; undefined when the wire is free to be opened here. */
+export async function ownerOf(bus: string, options: RunningOptions): Promise<string | undefined> {
+  const socket = socketOf(options);
+  try {
+    const { buses } = (await request(socket, 'GET', '/api/v1/status')) as GatewayStatus;
+    return buses.some((b) => b.name === bus) ? socket : undefined;
+  } catch (thrown) {
+    if (nobodyRuns(thrown) && options.socket === undefined) return undefined;
+    throw thrown;
+  }
+}
+
+export async function openWire(bus: ResolvedBus, options: RunningOptions): Promise<OpenWire> {
+  const socket = await ownerOf(bus.name, options);
+  if (socket === undefined) return openHere(bus);
+  return {
+    shared: true,
+    exchange: async (look) => (await request(socket, 'POST', '/api/v1/exchange', { ...look, bus: bus.name })) as ExchangeReply,
+    close: async () => {},
+  };
+}
+
+/** @throws SluiceError `usage` where the bus is not Modbus */
+export function openHere(bus: ResolvedBus, clock: Clock = systemClock): OpenWire {
+  const made = makeBus(bus, [], clock);
+  made.start();
+  return {
+    shared: false,
+    exchange: (look) => exchangeOn(made, look, clock, () => clock.wall() - clock.monotonic()),
+    close: () => made.stop(),
+  };
+}
+
+/** The requests that read a device, as the gateway plans them. */
+export function requestsOf(bus: ResolvedBus, device: ResolvedDevice): readonly PlannedRequest[] {
+  return makeBus(bus, [device], systemClock).requests(device.name);
+}
+
+function makeBus(bus: ResolvedBus, devices: ResolvedDevice[], clock: Clock): ModbusBus {
+  if (!bus.protocol.startsWith('modbus-'))
+    throw new SluiceError(
+      'usage',
+      `the bus ${bus.name} is not Modbus: its device talks by itself, see sluice read and sluice tail`,
+    );
+  const context = { clock, logger: silentLogger, emit: () => {}, tell: () => {} };
+  const made = createBus(bus, devices, context);
+  if (!(made instanceof ModbusBus)) throw new SluiceError('internal', `${bus.protocol} makes no Modbus bus`);
+  return made;
+}
+
+export function isSerial(bus: ResolvedBus): boolean {
+  return !('host' in bus.settings);
+}
+
+/** The wire in words, as faults name it. */
+export function wireOf(bus: ResolvedBus): Wire {
+  const { host, port, baudRate, parity } = bus.settings;
+  if (isSerial(bus)) return { serial: true, label: `${String(port)} at ${String(baudRate)} baud, parity ${String(parity)}` };
+  return { serial: bus.protocol === 'modbus-rtu-over-tcp', label: `${String(host)}:${String(port)}` };
+}
+
+/** What a failed exchange means, and what to check. @param request in words */
+export function errorWords(error: NonNullable<ExchangeReply['error']>, bus: ResolvedBus, unit: number, request: string): string {
+  const { code, message, exception } = error;
+  const known = (['timeout', 'crc', 'exception', 'bus-closed'] as const).find((c) => c === code) ?? 'bad-reply';
+  return faultWords(new SluiceError(known, message, { data: { exception } }), unit, wireOf(bus), request);
+}
+
+/** @throws SluiceError `not-found` */
+export function busNamed(config: GatewayConfig, name: string): ResolvedBus {
+  const bus = config.buses.get(name);
+  if (bus === undefined)
+    throw new SluiceError('not-found', `there is no bus ${name}; the buses are: ${[...config.buses.keys()].join(', ')}`);
+  return bus;
+}

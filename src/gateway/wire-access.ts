@@ -1,0 +1,93 @@
+/** The buses of a gateway as somebody sees them who looks at the wire: requests by hand, and frames as they pass. */
+import type { Capture, ExchangeQuery, ExchangeReply, WireFrame, WireTarget } from '../admin/wire-target.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Bus } from '../core/ports.ts';
+import { ModbusBus } from '../drivers/modbus/bus.ts';
+import { trace } from '../drivers/modbus/trace.ts';
+
+export interface WireView {
+  readonly clock: Clock;
+  readonly config: GatewayConfig;
+  readonly plant: { readonly buses: readonly Bus[] };
+  /** From monotonic to UTC. */
+  readonly watch: { readonly offset: number; readonly known: boolean };
+}
+
+export class WireAccess implements WireTarget {
+  readonly #view: () => WireView;
+
+  /** @param view @throws SluiceError while there is nothing to look at */
+  constructor(view: () => WireView) {
+    this.#view = view;
+  }
+
+  async exchange(query: ExchangeQuery): Promise<ExchangeReply> {
+    const { clock, watch } = this.#view();
+    return exchangeOn(this.#bus(query.bus), query, clock, () => watch.offset);
+  }
+
+  capture(name: string, listener: (frame: WireFrame) => void): Capture {
+    const bus = this.#bus(name);
+    const { config, watch, clock } = this.#view();
+    const stop = bus.capture((way, bytes, at) => listener(frameOf({ way, bytes, at }, watch.offset)));
+    const devices = [...config.devices.values()].filter((d) => d.bus === name);
+    return {
+      head: {
+        ...{ type: 'capture', v: 1, gateway: config.gateway.id, bus: name, protocol: bus.status().protocol },
+        settings: config.buses.get(name)?.settings ?? {},
+        devices: Object.fromEntries(devices.map((d) => [d.name, { unit: Number(d.settings.unit) }])),
+        started: microseconds(clock.monotonic() + watch.offset),
+        clock: watch.known ? 'known' : 'estimated',
+      },
+      stop,
+    };
+  }
+
+  #bus(name: string): ModbusBus {
+    const { plant } = this.#view();
+    const bus = plant.buses.find((b) => b.name === name);
+    if (bus === undefined)
+      throw new SluiceError(
+        'not-found',
+        `the gateway has no bus ${name} with devices; it has: ${plant.buses.map((b) => b.name).join(', ')}`,
+      );
+    if (!(bus instanceof ModbusBus))
+      throw new SluiceError('request-invalid', `the bus ${name} is not Modbus: its device talks by itself`);
+    return bus;
+  }
+}
+
+export async function exchangeOn(
+  bus: ModbusBus,
+  query: Omit<ExchangeQuery, 'bus'>,
+  clock: Clock,
+  offset: () => number,
+): Promise<ExchangeReply> {
+  const { unit, request, timeout, quiet } = query;
+  const options = { ...(timeout === undefined ? {} : { timeout }), quiet: quiet === true };
+  const { frames, pdu, latency, at, error } = await trace(bus, unit, request, options, () => clock.monotonic());
+  const { exception } = error?.data ?? {};
+  return {
+    time: Math.round(at + offset()),
+    frames: frames.map((frame) => frameOf(frame, offset())),
+    latency: latency === undefined ? null : microseconds(latency),
+    pdu: pdu === undefined ? null : Buffer.from(pdu).toString('hex'),
+    error:
+      error === undefined
+        ? null
+        : { code: error.code, message: error.message, ...(typeof exception === 'number' ? { exception } : {}) },
+  };
+}
+
+function frameOf(frame: { way: WireFrame['way']; bytes: Uint8Array; at: number }, offset: number): WireFrame {
+  const { way, bytes, at } = frame;
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return { way, time: microseconds(at + offset), bytes: hex };
+}
+
+/** Milliseconds, to a microsecond. */
+function microseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}

@@ -5,6 +5,7 @@ import { failed } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
 import { DEFAULT_CONFIG } from './running.ts';
+import type { ScanOptions } from './scan.ts';
 
 const config = () => new Option('-c, --config <file>', 'the configuration file').default(DEFAULT_CONFIG);
 const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
@@ -175,6 +176,24 @@ export function program(): Command {
         (await import('./write.ts')).write(point, value, options),
       ),
     );
+  sluice
+    .command('scan')
+    .argument('<bus>', 'a bus of the configuration, a serial port, or HOST:PORT')
+    .description('finds devices on a Modbus bus and suggests profiles; never writes')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .option('--full', 'all addresses from 1 to 247, known ones first (default: known ones only)')
+    .option('--units <list>', 'these addresses: 1-32 or 1,5,100')
+    .option('--rates <list>', 'baud rates to try in turn, or all; stops at the first with answers')
+    .option('--parity <list>', 'parities to try: none, even, odd, or all')
+    .option('--all', 'do not stop at the first line settings with answers')
+    .option('--timeout <duration>', 'wait for an answer (default 100ms on serial lines, 250ms on networks)')
+    .addHelpText(
+      'after',
+      '\nWhile a gateway runs the scan goes through it, between its polls, with the line settings of the bus.\nExamples:\n  $ sluice scan field\n  $ sluice scan field --full\n  $ sluice scan /dev/ttyUSB0 --rates 9600,19200 --parity none,even\n  $ sluice scan 192.168.1.20:502 --units 1-10 --json',
+    )
+    .action(action(async (bus: string, options: ScanOptions) => (await import('./scan.ts')).scan(bus, options)));
   sluice
     .command('export')
     .description('readings of a time range, as CSV or JSON lines, to standard output')

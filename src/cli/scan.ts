@@ -1,0 +1,233 @@
+/** `sluice scan BUS`: which devices are on a wire. It never writes, and a Ctrl-C leaves nothing behind. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ResolvedBus } from '../config/kinds.ts';
+import { SluiceError } from '../core/errors.ts';
+import { formatDuration, parseDuration } from '../core/units.ts';
+import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
+import { validConfig } from './config-file.ts';
+import { paint, printable, type RunningOptions } from './running.ts';
+import { type Found, FULL, QUICK, scanUnits, verdicts } from './wire/scanner.ts';
+import { type Candidate, candidates, type Suggestion, suggest } from './wire/suggest.ts';
+import { busNamed, isSerial, type OpenWire, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
+
+export interface ScanOptions extends RunningOptions {
+  readonly full?: boolean;
+  readonly units?: string;
+  readonly rates?: string;
+  readonly parity?: string;
+  readonly all?: boolean;
+  readonly timeout?: string;
+}
+
+/** Milliseconds, the bytes on a serial wire not counted (as Venus OS scans). */
+const TIMEOUT = { serial: 100, network: 250 } as const;
+/** The most common first. */
+const RATES = [9600, 19_200, 4800, 2400, 38_400, 57_600, 115_200] as const;
+const PARITIES = ['none', 'even', 'odd'] as const;
+
+interface Told extends Found {
+  /** Its name in the configuration. */
+  readonly device: string | null;
+  readonly suggestions: readonly Suggestion[];
+}
+
+export async function scan(name: string, options: ScanOptions): Promise<void> {
+  const { bus, names } = target(name, options);
+  const lines = linesOf(bus, options);
+  const units = unitsOf(options, [...names.keys()], bus);
+  const timeout = timeoutOf(options, bus);
+  const swept = options.rates !== undefined || options.parity !== undefined;
+  if (swept && names.size > 0 && (await ownerOf(bus.name, options)) !== undefined)
+    throw new SluiceError(
+      'usage',
+      `the running gateway polls ${bus.name} with its own baud rate and parity. To try others stop it first (sudo systemctl stop sluice), scan, and start it again`,
+    );
+  const cancel = new AbortController();
+  const onSignal = () => cancel.abort();
+  process.once('SIGINT', onSignal);
+  process.once('SIGTERM', onSignal);
+  const library = candidates();
+  const all: Told[] = [];
+  try {
+    for (const line of lines) {
+      const on = { ...bus, settings: { ...bus.settings, ...line } };
+      const wire = names.size > 0 ? await openWire(on, options) : openHere(on);
+      try {
+        all.push(...(await scanLine(on, wire, { units, timeout, names, library, options, signal: cancel.signal })));
+      } finally {
+        await wire.close();
+      }
+      if (cancel.signal.aborted || (!options.all && all.some((f) => f.sound > 0))) break;
+    }
+  } finally {
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+  tellEnd(all, bus, units, lines.length, cancel.signal.aborted, options);
+}
+
+interface LineScan {
+  readonly units: readonly number[];
+  readonly timeout: number;
+  readonly names: ReadonlyMap<number, string>;
+  readonly library: readonly Candidate[];
+  readonly options: ScanOptions;
+  readonly signal: AbortSignal;
+}
+
+async function scanLine(bus: ResolvedBus, wire: OpenWire, scan: LineScan): Promise<Told[]> {
+  const { units, timeout, names, library, options, signal } = scan;
+  const { label, serial } = wireOf(bus);
+  const told: Told[] = [];
+  if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared: wire.shared, units: units.length }));
+  else print(`${bus.name}: ${label}, ${units.length} units${wire.shared ? ', between the polls of the running gateway' : ''}`);
+  const progress = progressLine(label, options);
+  const found = await scanUnits(units, {
+    ...{ exchange: (look) => wire.exchange(look), timeout, signal, serial },
+    sleep: (ms) => sleep(ms),
+    progress: progress.show,
+    found: async (device) => {
+      const ask = (request: Parameters<Parameters<typeof suggest>[1]>[0]) =>
+        wire.exchange({ unit: device.unit, request, timeout: 2 * timeout, quiet: true });
+      const suggestions = device.sound > 0 ? await suggest(library, ask, signal) : [];
+      const one = { ...device, device: names.get(device.unit) ?? null, suggestions };
+      told.push(one);
+      progress.clear();
+      if (options.json) print(JSON.stringify({ type: 'device', wire: label, ...one }));
+      else print(...deviceLines(one));
+    },
+  });
+  progress.clear();
+  for (const warning of verdicts(found, serial))
+    print(options.json ? JSON.stringify({ type: 'warning', wire: label, message: warning }) : paint(33, `  ${warning}`));
+  return told;
+}
+
+function deviceLines(found: Told): string[] {
+  const { unit, latency, device, identification, suggestions, sound } = found;
+  const name = device === null ? '' : ` (${device} of the configuration)`;
+  const state =
+    sound === 0 ? paint(31, 'something answers, and nothing of it is sound') : `answers after ${Math.round(latency ?? 0)} ms`;
+  return [
+    `  ${paint(32, `unit ${unit}`)}${name} ${state}`,
+    ...(identification.length === 0 ? [] : [`    says it is: ${printable(identification.join(', '))}`]),
+    ...suggestions.map((s) => `    ${s.weak ? 'may be' : 'looks like'} ${paint(1, s.profile)}: ${printable(s.evidence)}`),
+    ...(suggestions.length === 0 && sound > 0
+      ? ['    no profile fits; sluice read --orders shows what its registers may mean']
+      : []),
+  ];
+}
+
+function tellEnd(
+  all: readonly Told[],
+  bus: ResolvedBus,
+  units: readonly number[],
+  lines: number,
+  cancelled: boolean,
+  options: ScanOptions,
+): void {
+  if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: units.length, lines, cancelled }));
+  else {
+    const devices = `${all.length} ${all.length === 1 ? 'device' : 'devices'} found`;
+    print(cancelled ? `cancelled; ${devices} so far` : devices);
+    if (all.length === 0 && !cancelled) print(...nothingFound(bus, options).map((line) => `  ${line}`));
+    const [fresh] = all.filter((f) => f.device === null && f.suggestions.length > 0);
+    if (fresh !== undefined)
+      print(
+        'To read it, write under devices:',
+        `  name: {bus: ${bus.name}, unit: ${fresh.unit}, profile: ${fresh.suggestions[0]?.profile}}`,
+      );
+  }
+  if (cancelled || all.length === 0) process.exitCode = 1;
+}
+
+function nothingFound(bus: ResolvedBus, options: ScanOptions): string[] {
+  const further = options.full || options.units !== undefined ? [] : ['other addresses: --full asks 1 to 247'];
+  if (!isSerial(bus)) return ['check that the device has power, and its unit number', ...further];
+  return [
+    'check that the devices have power, and wires A and B (swap them)',
+    ...(options.rates === undefined ? ['other line settings, while no gateway runs: --rates all --parity all'] : []),
+    ...further,
+  ];
+}
+
+/** A bus of the configuration with the names of its units; or a port or address that no configuration has. */
+function target(name: string, options: ScanOptions): { bus: ResolvedBus; names: ReadonlyMap<number, string> } {
+  const free = (protocol: string, settings: object): { bus: ResolvedBus; names: ReadonlyMap<number, string> } => {
+    const kind = MODBUS_KINDS.find((k) => k.protocol === protocol);
+    const parsed = kind?.bus.safeParse(settings);
+    if (!parsed?.success) throw new SluiceError('usage', `${name} is neither a bus, nor a port like /dev/ttyUSB0, nor HOST:PORT`);
+    return { bus: { name, protocol, settings: parsed.data }, names: new Map() };
+  };
+  if (name.includes('/')) return free('modbus-rtu', { port: name });
+  const [, host, port] = /^(.+):(\d+)$/.exec(name) ?? [];
+  if (host !== undefined) return free('modbus-tcp', { host, port: Number(port) });
+  const { config } = validConfig(options.config, { readSecrets: false });
+  const names = [...config.devices.values()].filter((d) => d.bus === name).map((d) => [Number(d.settings.unit), d.name] as const);
+  return { bus: busNamed(config, name), names: new Map(names) };
+}
+
+function linesOf(bus: ResolvedBus, options: ScanOptions): object[] {
+  const { rates, parity } = options;
+  if (rates === undefined && parity === undefined) return [{}];
+  if (!isSerial(bus)) throw new SluiceError('usage', `${bus.name} is on the network: it has no baud rate and no parity`);
+  const listed = <T>(
+    text: string | undefined,
+    all: readonly T[],
+    own: T,
+    parse: (word: string) => T | undefined,
+  ): readonly T[] => {
+    if (text === undefined) return [own];
+    if (text === 'all') return all;
+    return text.split(',').map((word) => {
+      const value = parse(word);
+      if (value === undefined) throw new SluiceError('usage', `"${word}" is none of: all, ${all.join(', ')}`);
+      return value;
+    });
+  };
+  const baudRates = listed(rates, RATES, Number(bus.settings.baudRate), (w) => (/^\d{3,7}$/.test(w) ? Number(w) : undefined));
+  const parities = listed(parity, PARITIES, String(bus.settings.parity) as (typeof PARITIES)[number], (w) =>
+    PARITIES.find((p) => p === w),
+  );
+  return parities.flatMap((p) => baudRates.map((baudRate) => ({ baudRate, parity: p })));
+}
+
+/** What the configuration has first, then known addresses, then the others. @throws SluiceError usage */
+function unitsOf({ units, full }: ScanOptions, own: readonly number[], bus: ResolvedBus): number[] {
+  // Over TCP a device that is no bridge answers 255 or 0 (MODBUS Messaging on TCP/IP V1.0b, section 4.4.2.1.2).
+  const direct = bus.protocol === 'modbus-tcp' || bus.protocol === 'modbus-udp' ? [255, 0] : [];
+  if (units === undefined) return [...new Set([...own, ...QUICK, ...direct, ...(full ? FULL : [])])];
+  const wanted = units.split(',').flatMap((part) => {
+    const [, from, to] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(part) ?? [];
+    const [first, last] = [Number(from), Number(to ?? from)];
+    if (from === undefined || first > last || last > 255)
+      throw new SluiceError('usage', `"${part}" are no units: write 1-32, or 1,5,100`);
+    return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  });
+  return [...new Set(wanted)];
+}
+
+function timeoutOf({ timeout }: ScanOptions, bus: ResolvedBus): number {
+  if (timeout === undefined) return isSerial(bus) ? TIMEOUT.serial : TIMEOUT.network;
+  const ms = parseDuration(timeout);
+  if (ms === undefined || ms < 10 || ms > 10_000)
+    throw new SluiceError('usage', `--timeout is a duration from 10ms to ${formatDuration(10_000)}: 300ms`);
+  return Math.round(ms);
+}
+
+/** On a terminal only. */
+function progressLine(
+  label: string,
+  options: ScanOptions,
+): { show: (unit: number, done: number, all: number) => void; clear: () => void } {
+  if (process.stderr.isTTY !== true || options.json) return { show: () => {}, clear: () => {} };
+  return {
+    show: (unit, done, all) =>
+      void process.stderr.write(`\r\u001b[K  ${label}: unit ${unit} (${done} of ${all} done), Ctrl-C ends it`),
+    clear: () => void process.stderr.write('\r\u001b[K'),
+  };
+}
+
+function print(...lines: readonly string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`);
+}

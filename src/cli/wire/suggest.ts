@@ -1,0 +1,100 @@
+/** Which profile a device may belong to: what a profile reads is read, and looked at whether the values can be such. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import type { ExchangeReply } from '../../admin/wire-target.ts';
+import type { ResolvedBus } from '../../config/kinds.ts';
+import { loadConfigText } from '../../config/load.ts';
+import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
+import { kinds } from '../../gateway/registry.ts';
+import { PROFILES } from '../config-file.ts';
+import { plausible } from './plausible.ts';
+import { type Readings, readingsOf } from './show.ts';
+import { type Look, requestsOf } from './wire.ts';
+
+export interface Candidate {
+  readonly profile: string;
+  readonly requests: readonly PlannedRequest[];
+}
+
+export interface Suggestion {
+  readonly profile: string;
+  /** `input 1 to 2 answered; temperature 24.3 Cel, humidity 45 %` */
+  readonly evidence: string;
+  /** Only few or small numbers agree: other devices may show the same. */
+  readonly weak: boolean;
+}
+
+/** Values named as evidence. */
+const NAMED = 4;
+/** Of the values that a profile reads, this part has to be possible. */
+const ENOUGH = 0.8;
+/** Values that are possible and not 0, from which on a match is no accident. */
+const STRONG = 3;
+const MOST_SUGGESTIONS = 3;
+
+/** Every Modbus profile of the library; those that cannot be read without more settings are left out. */
+export function candidates(folder: string = PROFILES): Candidate[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.yaml'))
+    .sort()
+    .flatMap((file) => {
+      const profile = path.basename(file, '.yaml');
+      const text = `gateway: {id: scan, stateDir: /tmp}\nbuses: {line: {protocol: modbus-rtu, port: /dev/null}}\ndevices: {it: {bus: line, unit: 1, profile: ${profile}}}\n`;
+      const { config } = loadConfigText(text, 'scan.yaml', kinds, { profileDirs: [folder], readSecrets: false });
+      const device = config?.devices.get('it');
+      const bus: ResolvedBus | undefined = config?.buses.get('line');
+      return bus && device ? [{ profile, requests: requestsOf(bus, device) }] : [];
+    });
+}
+
+/** Best first. @param ask one read request of the unit */
+export async function suggest(
+  all: readonly Candidate[],
+  ask: (request: Look['request']) => Promise<ExchangeReply>,
+  signal: AbortSignal,
+): Promise<Suggestion[]> {
+  const known = new Map<string, ExchangeReply>();
+  const scored: (Suggestion & { readonly score: number })[] = [];
+  for (const { profile, requests } of all) {
+    const readings: Readings[number][] = [];
+    let answered = requests.length > 0;
+    for (const planned of requests) {
+      const { table, start, count } = planned.request;
+      const key = `${table} ${start} ${count}`;
+      if (signal.aborted) return [];
+      const reply = known.get(key) ?? (await ask({ kind: 'read', table, start, count }));
+      known.set(key, reply);
+      answered = reply.pdu !== null;
+      if (!answered) break;
+      readings.push(...readingsOf(planned, reply));
+    }
+    if (answered) scored.push(...judged(profile, requests, readings));
+  }
+  return scored
+    .sort((a, b) => b.score - a.score)
+    .slice(0, MOST_SUGGESTIONS)
+    .map(({ score: _, ...suggestion }) => suggestion);
+}
+
+function judged(profile: string, requests: readonly PlannedRequest[], readings: Readings): (Suggestion & { score: number })[] {
+  const floats = new Set(
+    requests
+      .flatMap((r) => r.shape.points)
+      .filter((p) => p.type.startsWith('float'))
+      .map((p) => p.name),
+  );
+  const numbers = readings.filter((r) => typeof r.value !== 'boolean');
+  const possible = numbers.filter(
+    (r) =>
+      r.quality === 'good' &&
+      (typeof r.value === 'string' ? /^[\x20-\x7e]{2,}$/.test(r.value) : plausible(Number(r.value), r.unit)),
+  );
+  const telling = possible.filter((r) => r.value !== 0);
+  if (telling.length === 0 || possible.length < ENOUGH * numbers.length) return [];
+  // Random registers seldom make a float of everyday size; small integers are everywhere.
+  const score = telling.reduce((sum, r) => sum + (floats.has(r.point) ? 2 : 1), 0) * (possible.length / numbers.length);
+  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${String(r.value)}${r.unit === undefined ? '' : ` ${r.unit}`}`);
+  const more = telling.length > NAMED ? ` and ${telling.length - NAMED} more` : '';
+  const evidence = `${requests.map((r) => r.label).join(', ')} answered; ${values.join(', ')}${more}`;
+  return [{ profile, evidence, weak: score < STRONG, score }];
+}

@@ -138,7 +138,11 @@ export class Api {
     if (this.#captures >= MAX_CAPTURES)
       throw new HttpError(503, 'busy', `at most ${MAX_CAPTURES} captures run at one time; end another`);
     const stream = new CaptureStream(res);
-    const capture = this.#target.wire.capture(bus, (frame) => stream.push(frame));
+    const capture = this.#target.wire.capture(
+      bus,
+      (frame) => stream.push(frame),
+      () => res.end(),
+    );
     this.#captures++;
     head(res, 200, 'application/x-ndjson; charset=utf-8');
     stream.begin(capture.head);

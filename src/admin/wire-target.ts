@@ -65,6 +65,9 @@ export interface Capture {
 export interface WireTarget {
   /** Rejects with a SluiceError when nothing was sent: `not-found`, `bus-closed`, `request-invalid`. */
   exchange(query: ExchangeQuery): Promise<ExchangeReply>;
-  /** Every frame of a bus until it is stopped. The listener returns at once. @throws SluiceError not-found */
-  capture(bus: string, listener: (frame: WireFrame) => void): Capture;
+  /**
+   * Every frame of a bus until the capture is stopped; `ended` tells that the bus was stopped or made anew (a reload).
+   * Both return at once. @throws SluiceError not-found
+   */
+  capture(bus: string, listener: (frame: WireFrame) => void, ended: () => void): Capture;
 }

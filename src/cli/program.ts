@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
 import { VERSION } from '../core/version.ts';
+import type { CaptureOptions } from './capture.ts';
 import { failed } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
@@ -194,6 +195,20 @@ export function program(): Command {
       '\nWhile a gateway runs the scan goes through it, between its polls, with the line settings of the bus.\nExamples:\n  $ sluice scan field\n  $ sluice scan field --full\n  $ sluice scan /dev/ttyUSB0 --rates 9600,19200 --parity none,even\n  $ sluice scan 192.168.1.20:502 --units 1-10 --json',
     )
     .action(action(async (bus: string, options: ScanOptions) => (await import('./scan.ts')).scan(bus, options)));
+  sluice
+    .command('capture')
+    .argument('<bus>', 'a Modbus bus of the running gateway')
+    .description('records the frames of a bus for a protocol analyser and for replay; Ctrl-C ends it')
+    .addOption(config())
+    .addOption(socket())
+    .option('-o, --output <file>', 'a pcapng file for Wireshark and tshark')
+    .option('--replay <file>', 'a file that sluice simulate --replay plays back')
+    .option('--for <duration>', 'ends by itself: 1m')
+    .addHelpText(
+      'after',
+      '\nWithout a file the frames are shown as they pass.\nExamples:\n  $ sluice capture field\n  $ sluice capture field -o field.pcapng --for 1m && tshark -r field.pcapng\n  $ sluice capture field --replay fault.jsonl',
+    )
+    .action(action(async (bus: string, options: CaptureOptions) => (await import('./capture.ts')).capture(bus, options)));
   sluice
     .command('export')
     .description('readings of a time range, as CSV or JSON lines, to standard output')

@@ -28,10 +28,10 @@ export class WireAccess implements WireTarget {
     return exchangeOn(this.#bus(query.bus), query, clock, () => watch.offset);
   }
 
-  capture(name: string, listener: (frame: WireFrame) => void): Capture {
+  capture(name: string, listener: (frame: WireFrame) => void, ended: () => void): Capture {
     const bus = this.#bus(name);
     const { config, watch, clock } = this.#view();
-    const stop = bus.capture((way, bytes, at) => listener(frameOf({ way, bytes, at }, watch.offset)));
+    const stop = bus.capture((way, bytes, at) => listener(frameOf({ way, bytes, at }, watch.offset)), ended);
     const devices = [...config.devices.values()].filter((d) => d.bus === name);
     return {
       head: {

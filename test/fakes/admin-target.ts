@@ -30,21 +30,22 @@ export class FakeTarget implements AdminTarget {
   reloads = 0;
 
   readonly exchanges: ExchangeQuery[] = [];
-  readonly frames = new Set<(frame: WireFrame) => void>();
+  /** Who takes frames, and who is told of the end. */
+  readonly captures = new Map<(frame: WireFrame) => void, () => void>();
   readonly wire: WireTarget = {
     exchange: async (query) => {
       this.exchanges.push(query);
       return { time: 1, frames: [], latency: 12.5, pdu: '03020007', error: null };
     },
-    capture: (bus, listener) => {
+    capture: (bus, listener, ended) => {
       if (bus !== 'field') throw new SluiceError('not-found', `the gateway has no bus ${bus}`);
-      this.frames.add(listener);
+      this.captures.set(listener, ended);
       return {
         head: {
           ...{ type: 'capture', v: 1, gateway: 'g1', bus, protocol: 'modbus-rtu', settings: {}, devices: {} },
           ...{ started: 1, clock: 'known' },
         },
-        stop: () => this.frames.delete(listener),
+        stop: () => this.captures.delete(listener),
       };
     },
   };

@@ -71,7 +71,7 @@ export class ModbusBus implements Bus {
   readonly #probes: ProbeBudget;
   readonly #load: Load;
   readonly #repeats: Turn[] = [];
-  readonly #taps = new Set<Tap>();
+  readonly #taps = new Map<Tap, () => void>();
   #underWay = 0;
   /** Whose turn it is or was: noise is counted for it. */
   #current: Device | undefined;
@@ -96,7 +96,7 @@ export class ModbusBus implements Bus {
     this.#writer = new PointWriter((device, request, more) => this.#ask(device, request, more), options.clock);
     const taps = this.#taps;
     const tap: Tap = (way, bytes, at) => {
-      for (const each of taps) each(way, bytes, at);
+      for (const each of taps.keys()) each(way, bytes, at);
     };
     this.#link = options.link(() => this.#changed(), {
       late: (unit) => this.#late(unit),
@@ -129,6 +129,8 @@ export class ModbusBus implements Bus {
     this.#calls.failAll(new SluiceError('bus-closed', `the bus ${this.name} was stopped`, { data: { sent: false } }));
     if (this.#underWay > 0) await this.#within(STOP_REQUEST, (done) => (this.#idle = done));
     await this.#within(STOP_PORT, (done) => this.#link.stop(done));
+    for (const ended of this.#taps.values()) ended();
+    this.#taps.clear();
   }
 
   /** One sample for each request of the device. The words of an error are those of its fault. */
@@ -161,9 +163,9 @@ export class ModbusBus implements Bus {
     return this.#jobs.all.filter((job) => job.device === device);
   }
 
-  /** Every frame from now on, until the returned function is called. */
-  capture(tap: Tap): () => void {
-    this.#taps.add(tap);
+  /** Every frame from now on, until the returned function is called; `ended` tells that the bus was stopped. */
+  capture(tap: Tap, ended: () => void = () => {}): () => void {
+    this.#taps.set(tap, ended);
     return () => this.#taps.delete(tap);
   }
 

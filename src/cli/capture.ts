@@ -1,0 +1,132 @@
+/** `sluice capture BUS`: the frames of a running gateway, shown, or written for an analyser and for replay. */
+import { openSync, writeSync } from 'node:fs';
+import { stream } from '../admin/client.ts';
+import type { CaptureHead, WireFrame } from '../admin/wire-target.ts';
+import { PcapngWriter } from '../codecs/pcapng.ts';
+import { SluiceError } from '../core/errors.ts';
+import { formatSize, parseDuration } from '../core/units.ts';
+import { VERSION } from '../core/version.ts';
+import { paint, type RunningOptions, socketOf } from './running.ts';
+
+export interface CaptureOptions extends RunningOptions {
+  readonly output?: string;
+  readonly replay?: string;
+  readonly for?: string;
+}
+
+/** Bytes of both files together; the card of a gateway must not fill up behind a forgotten terminal. */
+const MOST = 256 * 1024 * 1024;
+const MEDIUM = {
+  'modbus-rtu': 'rtu',
+  'modbus-rtu-over-tcp': 'rtu',
+  'modbus-ascii': 'ascii',
+  'modbus-tcp': 'tcp',
+  'modbus-udp': 'udp',
+} as const;
+const ARROW = { out: '→', in: '←', noise: '?' } as const;
+
+type Item = CaptureHead | (WireFrame & { readonly type?: undefined }) | { readonly type: 'missed'; readonly frames: number };
+
+export async function capture(bus: string, options: CaptureOptions): Promise<void> {
+  const limit = options.for === undefined ? undefined : parseDuration(options.for);
+  if (options.for !== undefined && !(limit !== undefined && limit > 0))
+    throw new SluiceError('usage', `--for is a duration: 30s, 1m, 2h`);
+  const socket = socketOf(options);
+  const files = new CaptureFiles(options);
+  // Every frame is in its file before the next one is taken, so there is nothing to finish.
+  const end = (code: number) => {
+    process.stderr.write(`${files.summary()}\n`);
+    process.exit(code);
+  };
+  process.once('SIGINT', () => end(0));
+  process.once('SIGTERM', () => end(0));
+  process.stdout.on('error', () => process.exit(0));
+  if (limit !== undefined) setTimeout(() => end(0), limit);
+  try {
+    for await (const item of stream(socket, '/api/v1/capture', { bus })) {
+      files.take(item as Item);
+      if (files.bytes > MOST) {
+        process.stderr.write(`sluice: the files have ${formatSize(MOST)}; the capture ends here\n`);
+        end(1);
+      }
+    }
+  } catch (thrown) {
+    if (files.began) process.stderr.write(`${files.summary()}\n`);
+    throw thrown;
+  }
+  process.stderr.write(`the bus was stopped or changed; ${files.summary()}\n`);
+  process.exit(1);
+}
+
+class CaptureFiles {
+  readonly #options: CaptureOptions;
+  #packets: PcapngWriter | undefined;
+  #pcapng: number | undefined;
+  #replay: number | undefined;
+  #frames = 0;
+  #missed = 0;
+  bytes = 0;
+
+  constructor(options: CaptureOptions) {
+    this.#options = options;
+  }
+
+  get began(): boolean {
+    return this.#packets !== undefined;
+  }
+
+  take(item: Item): void {
+    if (item.type === 'capture') this.#begin(item);
+    else if (item.type === 'missed') {
+      this.#missed += item.frames;
+      this.#line(JSON.stringify(item));
+    } else this.#frame(item);
+  }
+
+  summary(): string {
+    const missed = this.#missed === 0 ? '' : `, ${this.#missed} were left out because this program did not keep up`;
+    const files = [this.#options.output, this.#options.replay].filter((f) => f !== undefined);
+    return `${this.#frames} frames${missed}${files.length === 0 ? '' : ` in ${files.join(' and ')}`}`;
+  }
+
+  /** Only now: what the gateway refuses leaves no empty file behind. */
+  #begin(head: CaptureHead): void {
+    const { output, replay } = this.#options;
+    const kind = MEDIUM[head.protocol as keyof typeof MEDIUM];
+    const host = typeof head.settings.host === 'string' ? head.settings.host : undefined;
+    this.#packets = new PcapngWriter({ kind, host, name: head.bus, program: `Sluice ${VERSION}` });
+    if (output !== undefined) this.#pcapng = created(output);
+    if (replay !== undefined) this.#replay = created(replay);
+    this.#packet(this.#packets.header());
+    this.#line(JSON.stringify(head));
+    if (output === undefined && replay === undefined && head.clock === 'estimated')
+      process.stderr.write('the clock of the gateway is not known yet: times are what it believes\n');
+  }
+
+  #frame(frame: WireFrame): void {
+    const { way, time, bytes } = frame;
+    this.#frames++;
+    if (this.#packets !== undefined && this.#pcapng !== undefined)
+      this.#packet(this.#packets.packet(way, time, Buffer.from(bytes, 'hex')));
+    this.#line(JSON.stringify(frame));
+    if (this.#pcapng !== undefined || this.#replay !== undefined) return;
+    const text = `${new Date(time).toISOString().slice(11, 23)} ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
+    process.stdout.write(`${way === 'noise' ? paint(33, `${text}  (no sound frame)`) : text}\n`);
+  }
+
+  #packet(bytes: Uint8Array): void {
+    if (this.#pcapng !== undefined) this.bytes += writeSync(this.#pcapng, bytes);
+  }
+
+  #line(text: string): void {
+    if (this.#replay !== undefined) this.bytes += writeSync(this.#replay, `${text}\n`);
+  }
+}
+
+function created(file: string): number {
+  try {
+    return openSync(file, 'w');
+  } catch (cause) {
+    throw new SluiceError('usage', `${file} cannot be written: ${cause instanceof Error ? cause.message : ''}`, { cause });
+  }
+}

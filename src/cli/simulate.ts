@@ -1,4 +1,5 @@
 /** `sluice simulate FILE`: serves the devices of a configuration, so that a gateway, a platform or a flow can be tried without them. */
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { GatewayConfig } from '../config/kinds.ts';
@@ -7,6 +8,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';
 import { validConfig } from './config-file.ts';
 import { FAULT_WORDS } from './simulate/faults.ts';
+import { parseRecording } from './simulate/recording.ts';
 import type { ServedBus } from './simulate/simulation.ts';
 import { Simulation } from './simulate/simulation.ts';
 
@@ -16,6 +18,7 @@ interface Options {
   readonly tcpPort?: ReadonlyMap<string, string>;
   readonly pty?: ReadonlyMap<string, string>;
   readonly port?: ReadonlyMap<string, string>;
+  readonly replay?: ReadonlyMap<string, string>;
   readonly fault?: readonly string[];
   readonly json?: boolean;
   readonly stopAtEof?: boolean;
@@ -31,6 +34,7 @@ Examples:
   $ sluice simulate gateway.yaml
   $ sluice simulate gateway.yaml --pty field=/tmp/field --fault late:fridge:300ms
   $ sluice simulate gateway.yaml --port air=/dev/pts/5 --seed 7
+  $ sluice simulate gateway.yaml --replay field=fault.jsonl --pty field=/tmp/field
 `;
 
 /**
@@ -55,6 +59,7 @@ function simulateCommand(): Command {
     .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)
     .option('--listen <host>', 'address on which network buses are served', '127.0.0.1')
     .option('--tcp-port <bus=port>', 'another port for a network bus; 0 takes any', pairs)
+    .option('--replay <bus=file>', 'play a file of sluice capture --replay on a bus instead of its devices', pairs)
     .option('--fault <fault>', `a fault from the start: ${FAULT_WORDS}`, (word: string, all: string[] = []) => [...all, word])
     .option('--seed <number>', 'the same seed gives the same values', wholeNumber, 1)
     .option('--json', 'say what is served as JSON lines')
@@ -72,8 +77,8 @@ async function serve(file: string, options: Options): Promise<void> {
   // Secrets belong to the gateway; a simulation on another machine does not have them.
   const { config } = validConfig(file, { readSecrets: false });
   const none: ReadonlyMap<string, string> = new Map();
-  const { tcpPort = none, pty: ptys = none, port: ports = none, fault = [] } = options;
-  for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys()])
+  const { tcpPort = none, pty: ptys = none, port: ports = none, replay = none, fault = [] } = options;
+  for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys(), ...replay.keys()])
     if (!config.buses.has(bus)) throw new SluiceError('usage', `there is no bus ${bus} in ${file}`);
   const simulation = new Simulation(config, {
     clock: systemClock,
@@ -82,6 +87,9 @@ async function serve(file: string, options: Options): Promise<void> {
     tcpPorts: new Map(Array.from(tcpPort, ([bus, port]) => [bus, Number(port)])),
     ptys,
     ports,
+    replays: new Map(Array.from(replay, ([bus, file]) => [bus, parseRecording(textOf(file), file)])),
+    unrecorded: (bus, request) =>
+      process.stderr.write(`sluice: ${bus}: the recording has no request ${request}; it is not answered\n`),
   });
   for (const one of fault) simulation.faults.addOption(one);
   await simulation.start();
@@ -103,6 +111,14 @@ async function serve(file: string, options: Options): Promise<void> {
   input.close();
   process.stdin.destroy();
   await simulation.stop();
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new SluiceError('usage', `${file} cannot be read: ${toError(cause).message}`, { cause });
+  }
 }
 
 function inWords(bus: ServedBus): string {

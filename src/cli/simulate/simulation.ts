@@ -10,6 +10,7 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/ki
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
+import { characterTime } from '../../drivers/modbus/kind.ts';
 import { FaultBoard } from './faults.ts';
 import type { Line, LineSettings } from './line.ts';
 import { PortLine, PtyLine } from './line.ts';
@@ -17,6 +18,8 @@ import { ModbusDevice } from './modbus-device.ts';
 import type { PointLook } from './plausible.ts';
 import { plausibleValue } from './plausible.ts';
 import { seeded } from './random.ts';
+import type { Recording } from './recording.ts';
+import { ReplayServer, type Stage } from './replay-server.ts';
 import { RtuServer } from './rtu-server.ts';
 import { SimulatedTalker } from './talker.ts';
 import { TcpServer } from './tcp-server.ts';
@@ -33,6 +36,10 @@ export interface SimulationOptions {
   readonly ptys?: ReadonlyMap<string, string>;
   /** Bus name -> port that exists. */
   readonly ports?: ReadonlyMap<string, string>;
+  /** Bus name -> what is played there instead of simulated devices. */
+  readonly replays?: ReadonlyMap<string, Recording>;
+  /** A request came that a recording does not have: unit, function and data in hexadecimal. */
+  readonly unrecorded?: (bus: string, request: string) => void;
 }
 
 /** What a scale factor of a simulated device is: one decimal. */
@@ -48,7 +55,7 @@ export interface ServedBus {
   readonly devices: readonly ResolvedDevice[];
 }
 
-type Server = TcpServer | RtuServer | SimulatedTalker;
+type Server = TcpServer | RtuServer | SimulatedTalker | ReplayServer;
 
 export class Simulation {
   readonly faults: FaultBoard;
@@ -99,8 +106,8 @@ export class Simulation {
 
   /** The TCP port of a network bus. */
   portOf(bus: string): number {
-    const server = this.#servers.find((s) => s instanceof TcpServer && s.bus === bus);
-    if (server instanceof TcpServer) return server.port;
+    const server = this.#servers.find((s) => s.bus === bus && 'port' in s && s.port > 0);
+    if (server !== undefined && 'port' in server) return server.port;
     throw new SluiceError('not-found', `the bus ${bus} is not served on the network`);
   }
 
@@ -143,6 +150,11 @@ export class Simulation {
       this.#served.push({ ...entry, why: 'it has no device' });
       return;
     }
+    const recording = this.#options.replays?.get(bus.name);
+    if (recording !== undefined) {
+      await this.#replay(bus, recording, entry);
+      return;
+    }
     const valueNow = (device: string, point: string) => this.value(device, point);
     const modbus = () => devices.map((device) => new ModbusDevice(device, valueNow));
     if (bus.protocol === 'modbus-tcp') {
@@ -158,7 +170,7 @@ export class Simulation {
     if (line === undefined) {
       this.#served.push({
         ...entry,
-        why: `say where its serial line is: --pty ${bus.name}=${String(bus.settings.port)} (made by socat), or --port ${bus.name}=PATH (a port that exists)`,
+        why: this.#whereWords(bus),
       });
       return;
     }
@@ -178,6 +190,30 @@ export class Simulation {
       return;
     }
     this.#served.push({ ...entry, where: line.words });
+  }
+
+  async #replay(bus: ResolvedBus, recording: Recording, entry: Omit<ServedBus, 'where' | 'why'>): Promise<void> {
+    if (recording.protocol !== bus.protocol)
+      throw new SluiceError('usage', `${bus.name} is ${bus.protocol}, and the capture is of ${recording.protocol}`);
+    const line = 'host' in bus.settings ? undefined : this.#line(bus);
+    if (line === undefined && !('host' in bus.settings)) {
+      this.#served.push({ ...entry, why: this.#whereWords(bus) });
+      return;
+    }
+    const port = this.#options.tcpPorts?.get(bus.name) ?? Number(bus.settings.port);
+    const stage: Stage =
+      line === undefined
+        ? { host: this.#options.host ?? '127.0.0.1', port }
+        : { line, character: characterTime(bus.settings as unknown as Parameters<typeof characterTime>[0]) };
+    const server = new ReplayServer(bus.name, recording, stage, (request) => this.#options.unrecorded?.(bus.name, request));
+    await server.start();
+    this.#servers.push(server);
+    const where = line === undefined ? `${this.#options.host ?? '127.0.0.1'}:${server.port}` : line.words;
+    this.#served.push({ ...entry, where });
+  }
+
+  #whereWords(bus: ResolvedBus): string {
+    return `say where its serial line is: --pty ${bus.name}=${String(bus.settings.port)} (made by socat), or --port ${bus.name}=PATH (a port that exists)`;
   }
 
   #line(bus: ResolvedBus): Line | undefined {

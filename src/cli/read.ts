@@ -6,6 +6,7 @@ import type { ExchangeReply } from '../admin/wire-target.ts';
 import { isBitTable, type ModbusPoint, TABLES, type Table, widthOf } from '../codecs/modbus-point.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { PlannedRequest } from '../drivers/modbus/bus.ts';
 import { validConfig } from './config-file.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
@@ -57,7 +58,11 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
       name,
       [...device.points.keys()].map((p) => ({ point: p })),
     );
-  const planned = requestsOf(bus, device).filter((r) => point === undefined || r.shape.points.some((p) => p.name === point));
+  // A scale factor is read along with what it scales.
+  const factor = point === undefined ? undefined : (device.points.get(point) as ModbusPoint | undefined)?.scaleFactor;
+  const planned = requestsOf(bus, device)
+    .filter(({ shape }) => point === undefined || shape.points.some((p) => p.name === point || p.name === factor))
+    .sort((a, b) => Number(has(b, factor)) - Number(has(a, factor)));
   await onWire(bus, device, options, async (wire) => {
     const told: object[] = [];
     let wrong = false;
@@ -65,7 +70,9 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
       const { table, start, count } = request.request;
       const look = { unit: unitOf(device), request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
       const reply = await wire.exchange(look);
-      const readings = readingsOf(request, reply).filter((r) => point === undefined || r.point === point);
+      const readings = readingsOf(request, reply).filter((r) =>
+        point === undefined ? device.points.has(r.point) : r.point === point,
+      );
       wrong ||= reply.error !== null || readings.some((r) => r.quality === 'bad');
       if (options.json) told.push({ request: look.request, ...reply, readings });
       else {
@@ -120,7 +127,8 @@ async function readOrders(name: string, pointName: string | undefined, options: 
     throw new SluiceError('usage', `${table} has single bits, which have no byte order; --orders is for holding and input`);
   const count = options.count ?? Math.max(4, point === undefined ? 4 : widthOf(point));
   await onWire(bus, device, options, async (wire) => {
-    const sought = { table, address, count, point };
+    // With a factor that stands elsewhere the number here is as raw as without any point.
+    const sought = { table, address, count, point: point?.scaleFactor === undefined ? point : undefined };
     const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
     if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids }));
     else {
@@ -157,6 +165,7 @@ function deviceNamed(options: RunningOptions, name: string): { config: GatewayCo
   return { config, device, bus: busNamed(config, device.bus) };
 }
 
+const has = ({ shape }: PlannedRequest, point: string | undefined) => shape.points.some((p) => p.name === point);
 const unitOf = (device: ResolvedDevice) => Number(device.settings.unit);
 const timeoutOf = (device: ResolvedDevice) =>
   typeof device.settings.timeout === 'number' ? { timeout: device.settings.timeout } : {};

@@ -23,6 +23,7 @@ devices:
     bus: plant
     unit: 7
     interval: 1h
+    limits: {maxGap: 8}
     points:
       voltage: {table: input, address: 10, type: float32, order: CDAB, unit: V}
       speed: {table: holding, address: 4, type: uint16}

@@ -10,7 +10,7 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/ki
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
-import { characterTime } from '../../drivers/modbus/kind.ts';
+import { characterTime } from '../../drivers/modbus/wire-cost.ts';
 import { FaultBoard } from './faults.ts';
 import type { Line, LineSettings } from './line.ts';
 import { PortLine, PtyLine } from './line.ts';

@@ -94,13 +94,14 @@ function cellOf(as: ModbusPoint & { order: string }, payload: Uint8Array, point:
   const raw = Number(read);
   const value = point === undefined ? null : Number((raw * (point.scale ?? 1) + (point.offset ?? 0)).toPrecision(12));
   const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = point?.range ?? {};
-  const fits =
-    value === null ? plausibleRaw(raw, type) : raw !== 0 && plausible(value, point?.unit) && value >= min && value <= max;
+  const everyday = !type.startsWith('float') || plausibleRaw(raw, type);
+  const possible = value !== null && raw !== 0 && everyday && plausible(value, point?.unit) && value >= min && value <= max;
+  const fits = value === null ? plausibleRaw(raw, type) : possible;
   return { type, order, raw: typeof read === 'bigint' ? String(read) : raw, value, plausible: fits };
 }
 
 function failure({ error }: ExchangeReply): string {
-  if (error?.exception !== undefined) return `exception ${error.exception}: ${exceptionWords(error.exception)}`;
+  if (error?.exception !== undefined) return `exception ${error.exception}: ${exceptionWords(error.exception).split(':')[0]}`;
   return error?.message ?? 'no answer';
 }
 

@@ -13,7 +13,8 @@ import { type Look, requestsOf } from './wire.ts';
 
 export interface Candidate {
   readonly profile: string;
-  readonly requests: readonly PlannedRequest[];
+  /** Made anew for each device: they remember scale factors and counters. */
+  readonly requests: () => readonly PlannedRequest[];
 }
 
 export interface Suggestion {
@@ -43,7 +44,7 @@ export function candidates(folder: string = PROFILES): Candidate[] {
       const { config } = loadConfigText(text, 'scan.yaml', kinds, { profileDirs: [folder], readSecrets: false });
       const device = config?.devices.get('it');
       const bus: ResolvedBus | undefined = config?.buses.get('line');
-      return bus && device ? [{ profile, requests: requestsOf(bus, device) }] : [];
+      return bus && device ? [{ profile, requests: () => requestsOf(bus, device) }] : [];
     });
 }
 
@@ -55,7 +56,8 @@ export async function suggest(
 ): Promise<Suggestion[]> {
   const known = new Map<string, ExchangeReply>();
   const scored: (Suggestion & { readonly score: number })[] = [];
-  for (const { profile, requests } of all) {
+  for (const { profile, requests: plan } of all) {
+    const requests = plan();
     const readings: Readings[number][] = [];
     let answered = requests.length > 0;
     for (const planned of requests) {

@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process';
 import test, { type TestContext } from 'node:test';
 import { startChild } from '../fakes/child.ts';
 import { answerRtu, fakeRtu, fakeTcp } from '../fakes/modbus-device.ts';
-import { peer } from '../fakes/peers.ts';
 import { damagedFrame, type LineRequest, type LineScript, rtuFrame, rtuLine } from '../fakes/rtu-line.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../fakes/start-gateway.ts';
 import { waitFor } from '../fakes/wait-for.ts';
@@ -120,7 +119,6 @@ test('in words: who is there, who it may be, and what to write', async (t) => {
 });
 
 test('a sweep stops at the first line settings with answers', async (t) => {
-  if (peer(t, 'stty', 'apt-get install -y coreutils') === undefined) return;
   const device = await fakeRtu(t, 0);
   if (device === undefined) return;
   device.script = (request, reply) => {

@@ -171,7 +171,13 @@ export class Target implements AdminTarget {
     const g = this.#started();
     const written = await g.commands.write({ point, value, by: { via: 'socket', who } });
     const { unit, readBack } = written;
-    return { point, value: plainValue(written.value, written.type), unit, time: Math.round(written.at) + g.watch.offset, readBack };
+    return {
+      point,
+      value: plainValue(written.value, written.type),
+      unit,
+      time: Math.round(written.at) + g.watch.offset,
+      readBack,
+    };
   }
 
   reload(): Promise<ReloadReply> {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SluiceError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/logger.ts';
-import type { GatewayEvent, SafePoint, WriteRequest } from '../../src/core/ports.ts';
+import type { GatewayEvent, SafePoint, WriteRequest, WriteResult } from '../../src/core/ports.ts';
 import { SafeState } from '../../src/gateway/safe-state.ts';
 import { WriteAudit } from '../../src/gateway/write-audit.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
@@ -16,7 +16,7 @@ function audit() {
 const request = (value: WriteRequest['value'], by: WriteRequest['by'] = { via: 'socket', who: 'ann' }): WriteRequest => ({
   ...{ point: 'pump.speed', value, by },
 });
-const result = { point: 'pump.speed', value: 5, at: 1, readBack: true };
+const result: WriteResult = { point: 'pump.speed', type: 'uint16', value: 5, at: 1, readBack: true };
 
 test('done, refused and failed writes are told with who, what and why', () => {
   const { events, audit: a } = audit();

@@ -185,6 +185,16 @@ test('the line under way when the port opens is thrown away, a line after a paus
   assert.deepEqual(hex(framer.push(text.encode('33\n'), 2500)), [toHex(text.encode('33'))]);
 });
 
+test('noise is counted by its bytes and by its stretches', () => {
+  const text = new TextEncoder();
+  const framer = createFramer({ type: 'line', start: '$', maxLength: 20 });
+  framer.push(text.encode('~~$A\n$B\n'), 0);
+  assert.deepEqual([framer.skipped.bytes, framer.skipped.stretches], [2, 1]);
+  // Two lines of noise in a row are one stretch, the noise before another frame is the next.
+  framer.push(text.encode('xx\nyy\n$C\nz$D\n'), 0);
+  assert.deepEqual([framer.skipped.bytes, framer.skipped.stretches], [2 + 3 + 3 + 1, 3]);
+});
+
 test('a line that is too long is skipped to its end, and the next one is whole', () => {
   const framer = createFramer({ type: 'line', maxLength: 5 });
   const frames = framer.push(new TextEncoder().encode('12345\r\n123456\n123456789012345\r\nabc\n'), 0);

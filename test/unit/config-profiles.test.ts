@@ -66,6 +66,10 @@ test('profile check tells file, line and column of what is wrong with a profile'
   assert.deepEqual(changed(t, (text) => text.replace('address: 2', 'address: 1'), same).slice(0, 1), [
     'mine.yaml:15:3: points.humidity: humidity and temperature are made of the same registers: leave one out, or correct an address',
   ]);
+  // The same address in another table is another register; bits of one register are no overlap.
+  const beside = (text: string) => `${text}  other: {table: holding, address: 1, type: uint16, scale: null}\n`;
+  const both = (text: string) => `${beside(text)}  third: {table: holding, address: 1, type: uint16, bit: 4, scale: null}\n`;
+  assert.ok(changed(t, both, same).every((fault) => /no case has a reading/.test(fault)));
   assert.match(
     changed(t, (text) => text.replace(/sources:.*?notes/s, 'sources: [a friend]\nnotes'), same).join(),
     /^mine\.yaml:5:1: sources: name two independent sources/,
@@ -121,4 +125,31 @@ test('a profile without a case, and one that is none', (t) => {
     checkProfile(twice, undefined, [library]).faults.map(formatFault).join(),
     /"xy-md02" is defined twice, in .*lonely|defined twice/,
   );
+});
+
+test('a case with a scale factor that comes in a later reply than what it scales', (t) => {
+  const folder = scratch(t, 'profile');
+  const file = path.join(folder, 'split.yaml');
+  writeFileSync(
+    file,
+    `vendor: Acme
+model: S
+title: a meter with a scale factor far away
+family: modbus
+sources: [Acme S manual]
+line: {baudRate: 9600}
+defaults: {table: holding, type: int16}
+points:
+  power: {address: 0, scaleFactor: power-sf, unit: W}
+  power-sf: {address: 100}
+`,
+  );
+  writeFileSync(
+    path.join(folder, 'split.case.yaml'),
+    `profile: split
+source: the manual says that 04D2 hexadecimal, 1234, with -1 is 123.4 W
+cases: [{name: one, registers: {holding: {0: 04 D2, 100: FF FF}}, readings: {power: 123.4, power-sf: -1}}]
+`,
+  );
+  assert.deepEqual(checkProfile(file, undefined, [library]).faults.map(formatFault), []);
 });

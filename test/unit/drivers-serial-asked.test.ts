@@ -148,3 +148,32 @@ test('with a closed port each due request says so, and the first one waits for t
   assert.deepEqual(ports.written, ['52 0D 0A']);
   await bus.stop();
 });
+
+test('half a reply from before a request is not glued to the reply of it', async () => {
+  const line = { interval: '10s', request: { text: '?' }, frame: { type: 'line' }, decode: { type: 'csv' } };
+  const { clock, ports, bus, told, device } = setUp(line, { level: { from: 0 } });
+  bus.start();
+  await clock.advance(9999);
+  ports.say('12');
+  await clock.advance(1);
+  assert.equal(ports.written.length, 2);
+  // Within 100 ms of the request, and yet the beginning of a line: it was asked for.
+  ports.say('34\n');
+  assert.deepEqual(told(), ['level timeout @1001.0416666666666', 'level 34 @10000']);
+  assert.deepEqual([device().counters.skippedBytes, device().counters.resyncs], [2, 1]);
+  await bus.stop();
+});
+
+test('a port that goes between two requests makes every value bad at once', async () => {
+  const { clock, ports, bus, told } = setUp(CO2, PPM);
+  bus.start();
+  await clock.advance(0);
+  ports.sayHex(REPLY);
+  await clock.advance(3000);
+  ports.refuse = 'gone';
+  ports.unplug();
+  assert.deepEqual(told(), ['co2 544 @0', 'co2 disconnected @3000']);
+  await clock.advance(7000);
+  assert.deepEqual(told().at(-1), 'co2 disconnected @10000');
+  await bus.stop();
+});

@@ -14,9 +14,10 @@ import type { Sample, Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
 import { pointsOf } from '../../drivers/modbus/check.ts';
-import { planReads } from '../../drivers/modbus/plan.ts';
+import { readsOf } from '../../drivers/modbus/reads.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
+import type { WireTiming } from '../../drivers/modbus/wire-cost.ts';
 import { talkerConfig } from '../../drivers/serial/kind.ts';
 import { packBits, packWords } from '../simulate/modbus-device.ts';
 
@@ -89,20 +90,20 @@ function outcome(samples: readonly Sample[]): Outcome {
 
 type Image = NonNullable<ProfileCase['registers']>;
 
+/** How reads are grouped changes no value, so any wire will do. */
+const WIRE: WireTiming = { protocol: 'modbus-tcp', line: undefined, turnaround: 0, inFlight: 1 };
+
 /** Reads the image as the driver would, request by request; a point that meets a register which the case leaves out is not read. */
 function readImage(device: ResolvedDevice, image: Image): Sample[] {
   const words = wordsOf(image);
-  const points = placed(device, words);
-  const given = points.filter((point) =>
+  const points = placed(device, words).filter((point) =>
     Array.from({ length: widthOf(point) }, (_, i) => point.address + i).every((address) =>
       words.has(`${point.table}:${address}`),
     ),
   );
-  const memory = new DeviceMemory(given);
-  const { interval, limits } = device.settings as unknown as DeviceSettings;
-  const planned = given.map((point) => ({ ...point, interval }));
-  // Any cost will do: what a request reads is right whatever it is joined with.
-  const requests = planReads(planned, limits, { request: 40, byte: 1 }).map(({ table, start, count, points: read }) => {
+  const memory = new DeviceMemory(points);
+  const given = { ...device, points: new Map(points.map(({ name, ...settings }) => [name, settings])) };
+  const requests = readsOf(WIRE, given).map(({ table, start, count, points: read }) => {
     const payload = Array.from({ length: count }, (_, i) => words.get(`${table}:${start + i}`) ?? 0);
     const decode = compileRequest(shapeOf(device.name, read), read, start, memory);
     return () => decode(isBitTable(table) ? packBits(payload) : packWords(payload), 0);

@@ -19,7 +19,9 @@ const profiles = globSync('**/*.yaml', { cwd: library }).sort();
 
 test('the library has the models that it promises', () => {
   const names = profiles.map((file) => path.basename(file, '.yaml'));
-  for (const name of ['sdm120', 'sds011', 'xy-md02']) assert.ok(names.includes(name), name);
+  const promised =
+    'sdm120 sdm230 sdm630 ddsu666 pzem-016 pzem-017 tracer xy-md02 s-temp-vwc-ec-02 sunspec-inverter sunspec-meter pms5003 sds011 mh-z19 nmea-gps';
+  for (const name of promised.split(' ')) assert.ok(names.includes(name), name);
   assert.deepEqual([...new Set(names)], names, 'a name may exist only once');
 });
 

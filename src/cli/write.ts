@@ -4,6 +4,7 @@ import type { WriteReply } from '../admin/target.ts';
 import { systemClock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { silentLogger } from '../core/logger.ts';
+import { plainValue } from '../core/point.ts';
 import { createBus } from '../gateway/registry-create.ts';
 import { validConfig } from './config-file.ts';
 import { printable, type RunningOptions, socketOf } from './running.ts';
@@ -45,10 +46,10 @@ async function directly(name: string, point: string, value: string, file: string
   bus.start();
   try {
     const written = await bus.write(name, point, value);
-    const shown = typeof written.value === 'bigint' ? written.value.toString() : written.value;
-    const unit = bus.shapes.flatMap((s) => s.points).find((p) => p.name === point)?.unit;
+    const info = bus.shapes.flatMap((s) => s.points).find((p) => p.name === point);
     const time = Math.round(systemClock.wall() - systemClock.monotonic() + written.at);
-    return { point: `${name}.${point}`, value: shown, unit, time, readBack: written.readBack };
+    const shown = plainValue(written.value, info?.type);
+    return { point: `${name}.${point}`, value: shown, unit: info?.unit, time, readBack: written.readBack };
   } finally {
     await bus.stop();
   }

@@ -10,6 +10,7 @@
 import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { plainValue } from '../core/point.ts';
 import type { GatewayEvent, SafePoint } from '../core/ports.ts';
 import { formatDuration } from '../core/units.ts';
 
@@ -160,8 +161,7 @@ const nameOf = ({ device, point }: SafePoint): string => `${device}.${point}`;
 const keyOf = (point: SafePoint): string => `${nameOf(point)}=${String(point.value)}`;
 
 function factsOf(point: SafePoint): Record<string, string | number | boolean> {
-  const { value } = point;
-  return { point: nameOf(point), value: typeof value === 'bigint' ? value.toString() : value };
+  return { point: nameOf(point), value: plainValue(point.value, undefined) };
 }
 
 function because(point: SafePoint, why: 'stop' | 'offline'): string {

@@ -6,6 +6,7 @@
 import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import { plainValue } from '../core/point.ts';
 import type { GatewayEvent, WriteRequest, WriteResult } from '../core/ports.ts';
 
 const TOLD = 60;
@@ -31,9 +32,10 @@ export class WriteAudit {
     this.#o = options;
   }
 
-  done(request: WriteRequest, { value, readBack }: WriteResult): void {
-    const shown = readBack ? '' : '; it is not read back';
-    this.#tell({ ...request, value }, 'done', `${request.point} was set to ${text(value)}${byWhom(request)}${shown}.`, {});
+  done(request: WriteRequest, { value: shown, type, readBack }: WriteResult): void {
+    const value = plainValue(shown, type);
+    const how = readBack ? '' : '; it is not read back';
+    this.#tell({ ...request, value }, 'done', `${request.point} was set to ${text(value)}${byWhom(request)}${how}.`, {});
   }
 
   refused(request: WriteRequest, thrown: unknown): void {
@@ -83,9 +85,8 @@ function byWhom({ by: { via, who } }: WriteRequest): string {
 
 function plain(value: WriteRequest['value']): string | number | boolean {
   if (typeof value === 'string') return clean(value);
-  if (typeof value === 'bigint') return value.toString();
   // JSON has no NaN.
-  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : plainValue(value, undefined);
 }
 
 const text = (value: WriteRequest['value']): string => String(plain(value));

@@ -181,6 +181,18 @@ test('what else lies in the register may move meanwhile; its own part may not', 
   assert.equal((await failing).code, 'write-failed');
 });
 
+test('a bit of two registers is written with both of them, and reading back a counter counts nothing', async () => {
+  const bench = new WriteBench({
+    b: { type: 'uint32', bit: 31, order: 'CDAB', write: may() },
+    c: { type: 'uint16', address: 9, counter: { modulus: 65_536 }, write: may({ min: 0, max: 9 }) },
+  });
+  bench.registers.splice(3, 2, 0xffff, 0x1234);
+  await bench.write('b', true);
+  assert.deepEqual(bench.registers.slice(3, 5), [0xffff, 0x9234]);
+  bench.set(9, 5000);
+  assert.equal((await bench.write('c', 0)).value, 0);
+});
+
 test('a scale factor is asked for before the write, and the value has to lie on its steps', async () => {
   const bench = new WriteBench({
     p: { scaleFactor: 'sf', write: may({ min: 0, max: 1000 }) },

@@ -10,6 +10,10 @@ import { test } from 'node:test';
 import { caseOf, checkProfile } from '../../src/cli/profile/check.ts';
 import { resolveProfile } from '../../src/cli/profile/resolve.ts';
 import { formatFault } from '../../src/config/fault.ts';
+import type { ResolvedDevice } from '../../src/config/kinds.ts';
+import { loadConfigText } from '../../src/config/load.ts';
+import { pointsOf } from '../../src/drivers/modbus/check.ts';
+import { kinds } from '../../src/gateway/registry.ts';
 import { scratch } from '../fakes/scratch.ts';
 
 const root = path.join(import.meta.dirname, '../..');
@@ -154,4 +158,41 @@ cases: [{name: one, registers: {holding: {0: 04 D2, 100: FF FF}}, readings: {pow
 `,
   );
   assert.deepEqual(checkProfile(file, undefined, [library]).faults.map(formatFault), []);
+});
+
+test('marks of a profile: by type for the device, by `defaults` for all points, and of a point itself', (t) => {
+  const folder = scratch(t, 'profiles');
+  writeFileSync(
+    path.join(folder, 'marked.yaml'),
+    `vendor: Nobody
+model: Marked
+title: a test
+family: modbus
+sources: [a test]
+device: {invalid: {int16: [0x8000], uint16: [0xFFFF]}}
+defaults: {table: holding}
+points:
+  a: {address: 0, type: int16}
+  b: {address: 1, type: uint16, invalid: []}
+  c: {address: 2, type: string, length: 2}
+`,
+  );
+  writeFileSync(
+    path.join(folder, 'all-alike.yaml'),
+    'vendor: Nobody\nmodel: Alike\ntitle: a test\nfamily: modbus\nsources: [a test]\ndefaults: {table: holding, type: int16, invalid: [0x7FFF]}\npoints: {a: {address: 0}, b: {address: 1, invalid: [0x8000]}}\n',
+  );
+  const text =
+    'gateway: {id: g}\nbuses: {b: {protocol: modbus-rtu, port: /dev/ttyUSB0}}\ndevices: {d: {bus: b, profile: marked, points: {b: {type: uint16, invalid: null}}}, e: {bus: b, unit: 2, profile: all-alike}}\n';
+  const { config, faults } = loadConfigText(text, '/nowhere/gateway.yaml', kinds, { profileDirs: [folder] });
+  assert.deepEqual(faults.map(formatFault), []);
+  const marks = (name: string) => pointsOf(config?.devices.get(name) as ResolvedDevice).map((p) => [p.name, p.invalid]);
+  assert.deepEqual(marks('d'), [
+    ['a', [0x8000]],
+    ['b', [0xffff]],
+    ['c', undefined],
+  ]);
+  assert.deepEqual(marks('e'), [
+    ['a', [0x7fff]],
+    ['b', [0x8000]],
+  ]);
 });

@@ -52,18 +52,20 @@ function finish(point: ModbusPoint): ((value: number | bigint, verdict: Verdict)
   };
 }
 
-type Step = (raw: number, verdict: Verdict, decimals?: number) => number;
+/** @param decimals of a float: how many the raw number has */
+type Step = (raw: number, verdict: Verdict, decimals: number) => number;
 
 /**
  * Scale and offset; undefined where a point has none. A scale factor that is not known makes the reading bad.
  * @param largest magnitude of a raw number
+ * @param decimal raw numbers are decimals themselves, and so is what becomes of them
  */
-function scalingStep(point: ModbusPoint, largest: number, memory: DeviceMemory): Step | undefined {
+function scalingStep(point: ModbusPoint, largest: number, memory: DeviceMemory, decimal = false): Step | undefined {
   if (!isScaled(point)) return undefined;
   const { scale = 1, offset = 0, scaleFactor } = point;
   if (scaleFactor === undefined) {
     const { apply, applyDecimal } = scaling(scale, offset, largest);
-    return (raw, _, decimals) => (decimals === undefined ? apply(raw) : applyDecimal(raw, decimals));
+    return decimal ? (raw, _, decimals) => applyDecimal(raw, decimals) : apply;
   }
   /** One for each power of ten that was met: at most 2 × LARGEST_FACTOR + 1. */
   const met = new Map<number, Scaling>();
@@ -78,7 +80,7 @@ function scalingStep(point: ModbusPoint, largest: number, memory: DeviceMemory):
       now = scaling(movePoint(scale, factor), offset, largest);
       met.set(factor, now);
     }
-    return decimals === undefined ? now.apply(raw) : now.applyDecimal(raw, decimals);
+    return decimal ? now.applyDecimal(raw, decimals) : now.apply(raw);
   };
 }
 
@@ -88,14 +90,14 @@ export function integer(point: ModbusPoint, read: Reader<number>, bits: number, 
   const invalid = set && new Set([...set].map(Number));
   const step = scalingStep(point, 2 ** bits, memory);
   const check = finish(point);
-  if (!invalid && !check) return step ? (b, verdict) => step(read(b), verdict) : read;
+  if (!invalid && !check) return step ? (b, verdict) => step(read(b), verdict, 0) : read;
   return (b, verdict) => {
     const raw = read(b);
     if (invalid?.has(raw)) {
       verdict.reason = INVALID;
       return 0;
     }
-    const value = step ? step(raw, verdict) : raw;
+    const value = step ? step(raw, verdict, 0) : raw;
     check?.(value, verdict);
     return value;
   };
@@ -118,7 +120,7 @@ export function integer64(
       verdict.reason = INVALID;
       return 0;
     }
-    const value = step ? step(Number(raw), verdict) : raw;
+    const value = step ? step(Number(raw), verdict, 0) : raw;
     check?.(value, verdict);
     return value;
   };
@@ -149,7 +151,7 @@ export function bcd(point: ModbusPoint, read: Reader<number>, digits: number, me
 export function float(point: ModbusPoint, read: Reader<number>, memory: DeviceMemory, snap?: (x: number) => number): Decoder {
   const invalid = floatSentinels(point, snap ?? Number);
   const check = finish(point);
-  const step = scalingStep(point, Number.MAX_VALUE, memory);
+  const step = scalingStep(point, Number.MAX_VALUE, memory, snap !== undefined);
   const grid: Grid = { decimals: 1 };
   return (b, verdict) => {
     const raw = read(b);
@@ -162,7 +164,7 @@ export function float(point: ModbusPoint, read: Reader<number>, memory: DeviceMe
       return 0;
     }
     let value = snap ? shortest(raw, snap, grid) : raw;
-    if (step) value = step(value, verdict, snap ? grid.decimals : undefined);
+    if (step) value = step(value, verdict, grid.decimals);
     check?.(value, verdict);
     return value;
   };

@@ -15,7 +15,7 @@ import { headVersion, statSize } from './quarantine.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
 import { isWhole, SEALED, SEALED_TABLES } from './sealed-rows.ts';
-import { isDamage } from './sqlite-errors.ts';
+import { checkFault, isDamage } from './sqlite-errors.ts';
 import type { Known } from './witness.ts';
 
 export interface Verdict {
@@ -83,8 +83,8 @@ function checkRows(db: Database.Database, file: string, wal: Wal, known: Known |
     return { ...FINE, fresh: true, loss: (known?.logs.length ?? 0) > 0 || tail.length > 0 ? 'the file is empty' : undefined };
   const lacks = [...SEALED_TABLES, 'meta'].find((table) => !tables.has(table));
   if (lacks !== undefined) return { ...FINE, damage: `the file is a database, but no log: it has no table ${lacks}` };
-  const found = db.pragma('integrity_check(1)', { simple: true }) as string;
-  if (found !== 'ok') return { ...FINE, damage: found.replace(/^\*\*\* in database main \*\*\*\s*/, '') };
+  const damage = checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
+  if (damage !== undefined) return { ...FINE, damage };
   for (const table of SEALED_TABLES)
     for (const row of db.prepare<[], Record<string, unknown>>(`select ${SEALED[table].join(', ')}, sum from ${table}`).iterate())
       if (!isWhole(table, row)) return { ...FINE, damage: `a row of the table ${table} is not as it was written` };

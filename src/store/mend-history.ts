@@ -6,7 +6,7 @@ import { headVersion, statSize } from './quarantine.ts';
 import type { LogReader } from './reading.ts';
 import type { Repair } from './repair-report.ts';
 import { salvageHistory } from './salvage-history.ts';
-import { isDamage } from './sqlite-errors.ts';
+import { checkFault, isDamage } from './sqlite-errors.ts';
 
 const TABLES = ['meta', 'log', 'boot', 'clock', 'shape', 'unit', 'twin', 'part', 'rollup', 'removed'];
 /** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */
@@ -51,8 +51,7 @@ export class HistoryMender {
     if (history === undefined) return false;
     let fault: string | undefined;
     try {
-      const found = history.db.pragma('quick_check(1)', { simple: true }) as string;
-      fault = found === 'ok' ? undefined : found;
+      fault = checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string);
     } catch (again) {
       fault = toError(again).message;
     }

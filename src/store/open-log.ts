@@ -15,7 +15,7 @@ import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap } from '.
 import { beginRun, readTail, type TailPart } from './recover.ts';
 import type { Repair, Salvaged } from './repair-report.ts';
 import { rebuildLog, type Sources } from './salvage-log.ts';
-import { codeOf, isDamage } from './sqlite-errors.ts';
+import { checkFault, codeOf, isDamage } from './sqlite-errors.ts';
 import { type Known, readWitness } from './witness.ts';
 
 /** @throws SluiceError log-newer, log-open */
@@ -62,8 +62,7 @@ export function faultOf({ file }: LogDatabase): string | undefined {
   try {
     // The writer's own pages may lie in its memory, whole.
     db = new Database(file, { readonly: true, fileMustExist: true });
-    const found = db.pragma('integrity_check(1)', { simple: true }) as string;
-    return found === 'ok' ? undefined : found;
+    return checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
   } catch (thrown) {
     if (isDamage(thrown)) return toError(thrown).message;
     throw thrown;

@@ -8,3 +8,8 @@ export function isDamage(thrown: unknown): boolean {
 export function codeOf(thrown: unknown): string | undefined {
   return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;
 }
+
+/** What `integrity_check(1)` or `quick_check(1)` found, in one line; undefined: nothing. */
+export function checkFault(found: string): string | undefined {
+  return found === 'ok' ? undefined : found.replace(/^\*\*\* in database \w+ \*\*\*\s*/, '').replaceAll('\n', '; ');
+}

@@ -1,0 +1,200 @@
+/**
+ * What a damaged, a full and a small log come to for those who look: `sluice status` in words and JSON, `/metrics`,
+ * `/readyz` and `…/event` of a real gateway.
+ */
+import assert from 'node:assert/strict';
+import { closeSync, openSync, statSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { request, text } from '../../src/admin/client.ts';
+import type { GatewayStatus, ReadyReport } from '../../src/admin/target.ts';
+import type { Shape } from '../../src/core/point.ts';
+import { HISTORY_FILE } from '../../src/store/history-layout.ts';
+import { LOG_FILE } from '../../src/store/layout.ts';
+import { Log } from '../../src/store/log.ts';
+import { ManualClock } from '../fakes/manual-clock.ts';
+import { answerTcp, fakeTcp } from '../fakes/modbus-device.ts';
+import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
+import { type Gateway, makeGateway, sluice } from '../fakes/start-gateway.ts';
+import { waitFor } from '../fakes/wait-for.ts';
+
+const TANK: Shape = {
+  device: 'tank',
+  points: Array.from({ length: 100 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
+};
+const HOURS = 3;
+/** The first page of either file is spared. */
+const HEADER = 4096;
+
+interface Told {
+  readonly seq: number;
+  readonly log: string;
+  readonly event: string;
+  readonly severity: string;
+  readonly message: string;
+  readonly data: Readonly<Record<string, string | number | boolean>>;
+}
+interface Site {
+  readonly gateway: Gateway;
+  readonly subscriber: Subscriber;
+}
+
+async function site(t: TestContext, buffer = ''): Promise<Site | undefined> {
+  const device = await fakeTcp(t, answerTcp);
+  const broker = await Mosquitto.start(t);
+  const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/g1/event']));
+  if (broker === undefined || subscriber === undefined) return undefined;
+  const gateway = makeGateway(
+    t,
+    (g) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices: {d1: {bus: plant, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
+buffer: {commitEvery: 100ms, minFree: 0MB${buffer}}
+forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${broker.port}', from: now}}
+`,
+  );
+  return { gateway, subscriber };
+}
+
+/** Hours of readings that no codec makes small, the older ones compacted; closed. */
+async function fill(gateway: Gateway): Promise<void> {
+  const clock = new ManualClock(Date.now() - (HOURS + 1) * 3_600_000);
+  const log = await Log.open({
+    ...{ stateDir: gateway.stateDir, runtimeDir: gateway.runtimeDir, clock },
+    ...{ maxSize: 64e6, maxAge: 1e13, commitEvery: 1e9 },
+  });
+  log.setClock(Math.round(clock.wall() - clock.monotonic()), false);
+  log.setInventory('{}');
+  let n = 0;
+  for (let hour = 0; hour < HOURS; hour++) {
+    for (let i = 0; i < 3600; i += 5) {
+      await clock.advance(5000);
+      log.append({
+        shape: TANK,
+        at: clock.monotonic(),
+        values: TANK.points.map((_, p) => Math.sin(++n * 7919 + p) * 1e6),
+        reasons: null,
+      });
+      if (i % 100 === 0) await log.flush();
+    }
+    if (hour < HOURS - 1) await log.compact();
+  }
+  await log.close(60_000);
+}
+
+/** Zeros in a file. @param from part of its size */
+function damage(file: string, from: number, bytes: number): void {
+  const fd = openSync(file, 'r+');
+  const at = Math.max(HEADER, Math.floor(statSync(file).size * from));
+  writeSync(fd, Buffer.alloc(bytes), 0, bytes, at);
+  closeSync(fd);
+}
+
+const events = (s: Site, event: string): Told[] =>
+  s.subscriber
+    .messages()
+    .map((m) => JSON.parse(m.payload) as Told)
+    .filter((e, i, all) => e.event === event && all.findIndex((x) => x.log === e.log && x.seq === e.seq) === i);
+const told = (s: Site, event: string) =>
+  waitFor(
+    () =>
+      `an event ${event}: ${s.subscriber
+        .messages()
+        .map((m) => m.payload)
+        .join('\n')}`,
+    () => (events(s, event).length > 0 ? events(s, event) : undefined),
+  );
+const status = (s: Site) => request(s.gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+const ready = (s: Site) => request(s.gateway.socket, 'GET', '/readyz') as Promise<ReadyReport>;
+async function metric(s: Site, name: string): Promise<number> {
+  let page = '';
+  for await (const piece of text(s.gateway.socket, '/metrics')) page += piece;
+  return Number(new RegExp(`^${name} (.*)$`, 'm').exec(page)?.[1]);
+}
+async function statusWords(t: TestContext, s: Site): Promise<string> {
+  const { code, stdout, stderr } = await sluice(t, 'status', '-c', s.gateway.config);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+for (const [file, places] of [
+  [LOG_FILE, [0.6]],
+  // A file whose indices are whole is not looked into before somebody asks for what is damaged.
+  [HISTORY_FILE, [0, 0.6]],
+] as const)
+  test(`a damaged ${file}: what came back and what did not is in status, metrics and events; the gateway is ready`, {
+    timeout: 240_000,
+  }, async (t) => {
+    const s = await site(t);
+    if (s === undefined) return;
+    await fill(s.gateway);
+    for (const place of places) damage(path.join(s.gateway.stateDir, file), place, 20_000);
+    s.gateway.start();
+    await s.gateway.waitForLog(/The gateway is running/);
+    const [salvaged] = (await told(s, 'salvage')) as [Told];
+    const [lost] = (await told(s, 'loss')) as [Told];
+    assert.deepEqual([salvaged.severity, lost.severity], ['warning', 'critical']);
+    const { data } = salvaged;
+    assert.equal(data.file, file);
+    const aside = path.join(s.gateway.stateDir, `${file}.damaged`);
+    assert.equal(data.quarantine, aside);
+    assert.ok(Number(data.records) > 20, `${data.records} records came back`);
+    assert.match(salvaged.message, new RegExp(`^${file} was damaged .* records and .* came back. The old file lies in ${aside}`));
+    assert.equal(lost.data.file, file);
+    assert.ok(Number(lost.data.lostRecords) > 0 || String(lost.data.gaps) !== '');
+
+    const { log } = await status(s);
+    assert.equal(log.salvages, events(s, 'salvage').filter((e) => 'why' in e.data).length);
+    const [one] = log.salvage;
+    assert.deepEqual(
+      [one?.file, one?.why, one?.quarantine, one?.records, one?.lostRecords],
+      [file, data.why, data.quarantine, data.records, lost.data.lostRecords],
+    );
+    const words = await statusWords(t, s);
+    assert.match(words, new RegExp(`^salvage  ${file} at `, 'm'));
+    assert.match(words, new RegExp(`${data.records} records, .* came back.*; the old file: ${aside}`));
+    assert.equal(await metric(s, 'sluice_log_salvages_total'), log.salvages);
+    assert.equal(await metric(s, 'sluice_log_salvaged_records_total'), log.salvagedRecords);
+    assert.equal(await metric(s, 'sluice_log_lost_records_total'), log.lostRecords);
+    // What tidied while history.db was made anew may have to try again in a minute.
+    await waitFor('the gateway to be ready', async () => (await ready(s)).ready, { timeout: 100_000 });
+    assert.equal(await metric(s, 'sluice_log_faults'), 0);
+    assert.equal(await s.gateway.stop(), 0);
+  });
+
+test('a log that is too small: what was thinned and dropped is in status, metrics and events, the sums agree', {
+  timeout: 180_000,
+}, async (t) => {
+  const s = await site(t, ', maxSize: 1MB');
+  if (s === undefined) return;
+  await fill(s.gateway);
+  s.gateway.start();
+  await s.gateway.waitForLog(/The gateway is running/);
+  const [thinned] = (await told(s, 'thinning')) as [Told];
+  assert.equal(thinned.severity, 'info');
+  assert.match(thinned.message, /^The log is full: /);
+  const now = await waitFor('room to be made', async () => {
+    const { log } = await status(s);
+    return log.bytes <= log.maxBytes && log.thinned + log.removed > 0 ? log : undefined;
+  });
+  assert.match(await statusWords(t, s), /^ {9}full: .*(old readings thinned out|oldest readings dropped).* since the start$/m);
+  assert.ok((await metric(s, 'sluice_log_thinned_readings_total')) >= now.thinned);
+  assert.ok((await metric(s, 'sluice_log_removed_readings_total')) >= now.removed);
+  assert.equal((await ready(s)).ready, true);
+  const before = (await status(s)).log;
+  // Most of it came within the hour after the first event: the stop tells the rest.
+  assert.equal(await s.gateway.stop(), 0);
+  s.gateway.start();
+  await s.gateway.waitForLog(/The gateway is running/);
+  await waitFor('the sums of the first run', () => {
+    const sum = (key: string) => events(s, 'thinning').reduce((total, e) => total + Number(e.data[key]), 0);
+    return sum('thinned') >= before.thinned && sum('dropped') >= before.removed;
+  });
+  for (const { data } of events(s, 'thinning')) {
+    const named = (word: string) =>
+      Object.entries(data).reduce((sum, [key, n]) => sum + (key.endsWith(` ${word}`) ? Number(n) : 0), 0);
+    assert.deepEqual([named('thinned'), named('dropped')], [data.thinned, data.dropped], 'by point as much as together');
+  }
+  assert.equal(await s.gateway.stop(), 0);
+});

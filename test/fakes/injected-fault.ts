@@ -11,16 +11,21 @@ export interface Injected {
 
 /**
  * @param calls as `strace -e inject` takes them, such as `fdatasync,fsync:error=EIO`
- * @param file only calls on it. It has to exist
+ * @param files only calls on them. They have to exist
  * @returns undefined after the test was marked as skipped
  */
-export async function inject(t: TestContext, pid: number, calls: string, file: string): Promise<Injected | undefined> {
+export async function inject(
+  t: TestContext,
+  pid: number,
+  calls: string,
+  ...files: readonly string[]
+): Promise<Injected | undefined> {
   const strace = peer(t, 'strace', 'apt-get install -y strace');
   if (strace === undefined) return undefined;
   const names = calls.slice(0, calls.indexOf(':'));
   const child: Child = startChild(t, strace, [
-    ...['-f', '-o', '/dev/null', '-P', path.resolve(file), '-e', `trace=${names}`],
-    ...['-e', `inject=${calls}`, '-p', String(pid)],
+    ...['-f', '-o', '/dev/null', ...files.flatMap((file) => ['-P', path.resolve(file)])],
+    ...['-e', `trace=${names}`, '-e', `inject=${calls}`, '-p', String(pid)],
   ]);
   await child.line(/attached/);
   return {

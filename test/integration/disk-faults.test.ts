@@ -4,15 +4,18 @@
  * it arrives while no commit ends.
  */
 import assert from 'node:assert/strict';
-import { closeSync, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
 import type { GatewayStatus, ReadyReport } from '../../src/admin/target.ts';
+import { HISTORY_FILE } from '../../src/store/history-layout.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { type AcceptedRecord, Consumer } from '../fakes/consumer.ts';
 import { inject } from '../fakes/injected-fault.ts';
 import { loopDisk, mayMount, run } from '../fakes/loop-disk.ts';
+import { fakeTcp, type Script, withMbap } from '../fakes/modbus-device.ts';
 import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
 import { Peek } from '../fakes/mqtt-peek.ts';
 import { SettableDevice } from '../fakes/settable-device.ts';
@@ -30,16 +33,22 @@ interface Site {
   local(): Promise<Peek>;
 }
 
-async function site(t: TestContext, stateDir?: string): Promise<Site | undefined> {
+/** @param noise a device whose values fill the log: history.db is written every some seconds */
+async function site(t: TestContext, stateDir?: string, noise = false): Promise<Site | undefined> {
   const device = await SettableDevice.start(t);
   const broker = device && (await Mosquitto.start(t));
   const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/#']));
   if (device === undefined || broker === undefined || subscriber === undefined) return undefined;
+  const loud = noise ? await fakeTcp(t, babble) : undefined;
   const gateway = makeGateway(t, (g) =>
     `
 gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}}}}
+buses:
+  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
+  ${loud === undefined ? '' : `loud: {protocol: modbus-tcp, host: 127.0.0.1, port: ${loud.port}}`}
+devices:
+  d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}}}
+  ${loud === undefined ? '' : `d2: {bus: loud, interval: 20ms, points: {${Array.from({ length: 25 }, (_, i) => `p${i}: {table: holding, address: ${4 * i}, type: uint64}`).join(', ')}}}`}
 rules:
   high: {point: d1.n, above: 5}
 buffer: {commitEvery: 100ms, maxSize: 1MB, minFree: 0MB}
@@ -70,6 +79,22 @@ async function up(s: Site): Promise<void> {
   await s.gateway.waitForLog(/The gateway is running/);
   const before = records(s).length;
   await waitFor('readings upstream', () => records(s).length > before + 3);
+}
+
+/** Registers that no codec makes small. */
+const babble: Script = ({ unit, code, count, transaction }, reply) =>
+  reply.send(withMbap(Buffer.concat([Buffer.from([unit, code, 2 * count]), randomBytes(2 * count)]), transaction));
+
+/** Alarms and readings pass. */
+async function forwards(s: Site): Promise<void> {
+  const before = records(s).length;
+  const alarms = () => accepted(s).filter((r) => r.kind === 'alarm').length;
+  for (const value of [9, 1]) {
+    const then = alarms();
+    await s.device.set(0, value);
+    await waitFor('the alarm upstream', () => alarms() > then);
+  }
+  await waitFor('readings upstream', () => records(s).length > before + 20);
 }
 
 /** Alarms and readings pass while nothing is committed. */
@@ -274,6 +299,69 @@ test('a file system that turned read-only: goes on from memory; after it was mou
   run('mount', '-o', 'loop', path.join(path.dirname(disk), 'disk.img'), disk);
   await up(s);
   await recovered(s);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+for (const [calls, word] of [
+  ['pwrite64:error=ENOSPC', /disk is full/],
+  ['fsync,fdatasync:error=EIO', /disk I\/O error/],
+] as const)
+  test(`${calls} of history.db: polling, alarms, commits and forwarding go on, it is told, and it recovers`, {
+    timeout: 360_000,
+  }, async (t) => {
+    const s = await site(t, undefined, true);
+    if (s === undefined) return;
+    await up(s);
+    const history = path.join(s.stateDir, HISTORY_FILE);
+    await waitFor('a history', () => existsSync(history));
+    const injected = await inject(t, s.gateway.pid, calls, history);
+    if (injected === undefined) return;
+    const fault = () => statusOf(s.gateway).then(({ log }) => log.faults.find((f) => /^the history of the log cannot/.test(f)));
+    assert.match(await waitFor('a fault of the history', fault, { timeout: 100_000 }), word);
+    const ready = (await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport;
+    assert.ok(ready.reasons.some((reason) => word.test(reason)));
+    await waitFor('the fault to be told', () => logEvents(s, 'history').length === 1);
+    const { commits } = (await statusOf(s.gateway)).log;
+    await forwards(s);
+    await waitFor('commits', async () => (await statusOf(s.gateway)).log.commits > commits + 5);
+    await injected.end();
+    // It waits a minute before it tries again.
+    await waitFor('the history to be well', async () => (await fault()) === undefined, { timeout: 100_000 });
+    await waitFor('its end to be told', () => logEvents(s, 'history').length === 2);
+    assert.deepEqual(
+      logEvents(s, 'history').map((e) => e.data.writable),
+      [false, true],
+    );
+    assert.deepEqual((await statusOf(s.gateway)).log.faults, []);
+    assert.deepEqual(logEvents(s), [], 'the log itself was well');
+    assert.equal(await s.gateway.stop(), 0);
+    await complete(s);
+  });
+
+test('files that cannot be read: polling, alarms and forwarding go on, it is told, nothing is taken for damaged, it recovers', {
+  timeout: 480_000,
+}, async (t) => {
+  const s = await site(t, undefined, true);
+  if (s === undefined) return;
+  await up(s);
+  const history = path.join(s.stateDir, HISTORY_FILE);
+  await waitFor('a history', () => existsSync(history) && statSync(history).size > 100_000, { timeout: 60_000 });
+  const injected = await inject(t, s.gateway.pid, 'pread64:error=EIO', history, path.join(s.stateDir, LOG_FILE));
+  if (injected === undefined) return;
+  const faults = async () => (await statusOf(s.gateway)).log.faults;
+  // Who meets it first, a commit or the history, depends on what SQLite still has in memory.
+  await waitFor('a fault', async () => (await faults()).length > 0, { timeout: 100_000 });
+  assert.equal(((await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport).ready, false);
+  const told = () => [...logEvents(s), ...logEvents(s, 'history')];
+  await waitFor('the fault to be told', () => told().some((e) => e.data.writable === false));
+  await forwards(s);
+  await injected.end();
+  await waitFor('the log to be well', async () => (await faults()).length === 0, { timeout: 150_000 });
+  for (const part of ['log', 'history'])
+    await waitFor('the end of each fault to be told', () => logEvents(s, part).at(-1)?.data.writable !== false);
+  const { log } = await statusOf(s.gateway);
+  assert.deepEqual([log.salvage, readdirSync(s.stateDir).filter((name) => name.endsWith('.damaged'))], [[], []]);
   assert.equal(await s.gateway.stop(), 0);
   await complete(s);
 });

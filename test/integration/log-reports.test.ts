@@ -118,18 +118,17 @@ async function statusWords(t: TestContext, s: Site): Promise<string> {
   return stdout;
 }
 
-for (const [file, places] of [
-  [LOG_FILE, [0.6]],
-  // A file whose indices are whole is not looked into before somebody asks for what is damaged.
-  [HISTORY_FILE, [0, 0.6]],
-] as const)
+/** What is damaged in a block or part alone is not looked for before somebody asks for it: the indices are, too. */
+const PLACES = [0, 0.6];
+
+for (const file of [LOG_FILE, HISTORY_FILE])
   test(`a damaged ${file}: what came back and what did not is in status, metrics and events; the gateway is ready`, {
     timeout: 240_000,
   }, async (t) => {
     const s = await site(t);
     if (s === undefined) return;
     await fill(s.gateway);
-    for (const place of places) damage(path.join(s.gateway.stateDir, file), place, 20_000);
+    for (const place of PLACES) damage(path.join(s.gateway.stateDir, file), place, 20_000);
     s.gateway.start();
     await s.gateway.waitForLog(/The gateway is running/);
     const [salvaged] = (await told(s, 'salvage')) as [Told];

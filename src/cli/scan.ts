@@ -80,7 +80,10 @@ async function scanLine(bus: ResolvedBus, wire: OpenWire, scan: LineScan): Promi
   const { label, serial } = wireOf(bus);
   const told: Told[] = [];
   if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared: wire.shared, units: units.length }));
-  else print(`${bus.name}: ${label}, ${units.length} units${wire.shared ? ', between the polls of the running gateway' : ''}`);
+  else
+    print(
+      `${bus.name}: ${label}, ${units.length} ${units.length === 1 ? 'unit' : 'units'}${wire.shared ? ', between the polls of the running gateway' : ''}`,
+    );
   const progress = progressLine(label, options);
   const found = await scanUnits(units, {
     ...{ exchange: (look) => wire.exchange(look), timeout, signal, serial },

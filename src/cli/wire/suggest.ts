@@ -2,8 +2,9 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ExchangeReply } from '../../admin/wire-target.ts';
-import type { ResolvedBus } from '../../config/kinds.ts';
+import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { loadConfigText } from '../../config/load.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
 import { kinds } from '../../gateway/registry.ts';
 import { PROFILES } from '../config-file.ts';
@@ -44,8 +45,18 @@ export function candidates(folder: string = PROFILES): Candidate[] {
       const { config } = loadConfigText(text, 'scan.yaml', kinds, { profileDirs: [folder], readSecrets: false });
       const device = config?.devices.get('it');
       const bus: ResolvedBus | undefined = config?.buses.get('line');
-      return bus && device ? [{ profile, requests: () => requestsOf(bus, device) }] : [];
+      return bus && device && canBeRead(bus, device) ? [{ profile, requests: () => requestsOf(bus, device) }] : [];
     });
+}
+
+/** What is placed by a chain of models is not planned before the device was asked. */
+function canBeRead(bus: ResolvedBus, device: ResolvedDevice): boolean {
+  try {
+    return requestsOf(bus, device).length > 0;
+  } catch (thrown) {
+    if (thrown instanceof SluiceError) return false;
+    throw thrown;
+  }
 }
 
 /** Best first. @param ask one read request of the unit */

@@ -17,7 +17,9 @@ import { kinds } from '../../src/gateway/registry.ts';
 import { createBus } from '../../src/gateway/registry-create.ts';
 import { startChild } from '../fakes/child.ts';
 import { fakeTcp, withMbap } from '../fakes/modbus-device.ts';
+import { peer } from '../fakes/peers.ts';
 import { damagedFrame, rtuFrame, rtuLine } from '../fakes/rtu-line.ts';
+import { scratch } from '../fakes/scratch.ts';
 import { type Gateway, MAIN, makeGateway } from '../fakes/start-gateway.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -190,6 +192,46 @@ test('a late reply goes to the request that it answers, noise to the one before 
       [40, 5],
     ],
   ]);
+});
+
+test('a serial line is played on a pseudo-terminal, at the pace of its baud rate', async (t) => {
+  if (peer(t, 'socat', 'apt-get install -y socat') === undefined) return;
+  const link = path.join(scratch(t), 'field');
+  const file = path.join(scratch(t), 'gateway.yaml');
+  writeFileSync(
+    file,
+    `gateway: {id: g1, stateDir: state}
+buses: {field: {protocol: modbus-rtu, port: ${link}, baudRate: 19200, timeout: 300ms, retries: 0}}
+devices: {fridge: {bus: field, unit: 3, interval: 150ms, points: {t: {table: holding, address: 7, type: uint16}}}}
+`,
+  );
+  const ask = rtuFrame(3, 3, 0, 7, 0, 1);
+  const turn = (at: number, way: string, bytes: Uint8Array) => [frame('out', at, ask), frame(way, at + 20, bytes)];
+  const text = [
+    HEAD('modbus-rtu'),
+    ...turn(1000, 'in', rtuFrame(3, 3, 2, 0, 1)),
+    ...turn(2000, 'noise', damagedFrame(3, 3, 2, 0, 2)),
+    ...turn(3000, 'in', rtuFrame(3, 0x83, 4)),
+    frame('out', 4000, ask),
+  ].join('\n');
+  const { config } = loadConfig(file, kinds, { profileDirs: [] });
+  assert.ok(config);
+  const replays = new Map([['field', parseRecording(text, 'x')]]);
+  const simulation = new Simulation(config, { clock: systemClock, ptys: new Map([['field', link]]), replays });
+  await simulation.start();
+  t.after(() => simulation.stop());
+  const samples: Sample[] = [];
+  const bus = config.buses.get('field');
+  assert.ok(bus);
+  const made = createBus(bus, [...config.devices.values()], {
+    ...{ clock: systemClock, logger: silentLogger, emit: (sample: Sample) => void samples.push(sample), tell: () => {} },
+  });
+  t.after(() => made.stop());
+  made.start();
+  await waitFor('two rounds', () => samples.length >= 8);
+  const outcomes = samples.map((s) => (reasonAt(s, 0) === 0 ? String(s.values[0]) : reasonName(reasonAt(s, 0))));
+  const once = ['1', 'crc', 'exception', 'timeout'];
+  assert.deepEqual(outcomes.slice(0, 8), [...once, ...once]);
 });
 
 test('what is no capture is refused with its line', () => {

@@ -87,7 +87,8 @@ test('a serial line as tshark takes it apart: requests, replies with values, exc
   assert.ok(modbus.every((p) => p.protocol === 'Modbus RTU'));
   const query = modbus.find((p) => p.unit === '1' && /Query/.test(p.info));
   assert.deepEqual([query?.code, query?.reference], ['4', '1']);
-  const response = modbus.find((p) => p.unit === '1' && /Response/.test(p.info));
+  // A capture may begin between a request and its reply, whose registers tshark then does not know.
+  const response = modbus.slice(modbus.indexOf(query as Packet)).find((p) => p.unit === '1' && /Response/.test(p.info));
   assert.deepEqual([response?.code, response?.values], ['4', '243,451']);
   const exception = modbus.find((p) => p.unit === '2' && p.exception !== '');
   assert.deepEqual([exception?.code, exception?.exception], ['3', '2']);
@@ -121,7 +122,7 @@ test('a network as tshark takes it apart, whatever port it has in truth; and the
   assert.ok(packets.length >= 4 && packets.every((p) => p.protocol === 'Modbus/TCP'), JSON.stringify(packets.slice(0, 3)));
   const query = packets.find((p) => p.unit === '1' && /Query/.test(p.info));
   assert.deepEqual([query?.code, query?.reference], ['3', '9']);
-  const response = packets.find((p) => p.unit === '1' && /Response/.test(p.info));
+  const response = packets.slice(packets.indexOf(query as Packet)).find((p) => p.unit === '1' && /Response/.test(p.info));
   assert.deepEqual([response?.code, response?.values], ['3', String(registerOf(9))]);
   const exception = packets.find((p) => p.exception !== '');
   assert.deepEqual([exception?.unit, exception?.code, exception?.exception], ['2', '4', '2']);

@@ -8,12 +8,12 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds
 import { SluiceError } from '../core/errors.ts';
 import type { PlannedRequest } from '../drivers/modbus/bus.ts';
 import { validConfig } from './config-file.ts';
-import { paint, type RunningOptions, socketOf } from './running.ts';
+import { nobodyRuns, paint, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
 import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
 import { frameLines, type Readings, readingsOf } from './wire/show.ts';
-import { busNamed, errorWords, nobodyRuns, type OpenWire, openWire, requestsOf } from './wire/wire.ts';
+import { busNamed, errorWords, type OpenWire, openWire, requestsOf } from './wire/wire.ts';
 
 export interface ReadOptions extends RunningOptions {
   readonly raw?: boolean;

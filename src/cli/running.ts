@@ -26,6 +26,13 @@ export function stateDirOf(config: string): string {
   return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
 }
 
+/** Whether nobody listened at all, as against an answer that was a fault, or a socket that one may not use. */
+export function nobodyRuns(thrown: unknown): boolean {
+  if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
+  const { cause } = thrown;
+  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED');
+}
+
 /** Colours only where a person looks. */
 const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 export const paint = (code: 31 | 32 | 33 | 2 | 1, text: string): string => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);

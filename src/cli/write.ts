@@ -7,7 +7,7 @@ import { silentLogger } from '../core/logger.ts';
 import { plainValue } from '../core/point.ts';
 import { createBus } from '../gateway/registry-create.ts';
 import { validConfig } from './config-file.ts';
-import { printable, type RunningOptions, socketOf } from './running.ts';
+import { nobodyRuns, printable, type RunningOptions, socketOf } from './running.ts';
 
 /** Through the running gateway, since it owns the wire; where none runs, the bus is opened for this one write. */
 export async function write(target: string, value: string, options: RunningOptions): Promise<void> {
@@ -24,13 +24,6 @@ export async function write(target: string, value: string, options: RunningOptio
 
 async function viaGateway(point: string, value: string, options: RunningOptions): Promise<WriteReply> {
   return (await request(socketOf(options), 'POST', '/api/v1/write', { point, value, by: userName() })) as WriteReply;
-}
-
-/** There is no socket, or a dead one. Where somebody may not use it, a gateway is there and owns the wire. */
-function nobodyRuns(thrown: unknown): boolean {
-  if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
-  const { cause } = thrown;
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED');
 }
 
 async function directly(name: string, point: string, value: string, file: string): Promise<WriteReply> {

@@ -13,7 +13,7 @@ import { ModbusBus, type PlannedRequest } from '../../drivers/modbus/bus.ts';
 import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
 import { createBus } from '../../gateway/registry-create.ts';
 import { exchangeOn } from '../../gateway/wire-access.ts';
-import { type RunningOptions, socketOf } from '../running.ts';
+import { nobodyRuns, type RunningOptions, socketOf } from '../running.ts';
 
 export type Look = Omit<ExchangeQuery, 'bus'>;
 
@@ -23,13 +23,6 @@ export interface OpenWire {
   /** Rejects when nothing could be sent (`bus-closed`, `not-running`); a request that failed is a reply with `error`. */
   exchange(look: Look): Promise<ExchangeReply>;
   close(): Promise<void>;
-}
-
-/** Whether nobody listened at all, as against an answer that was a fault. */
-export function nobodyRuns(thrown: unknown): boolean {
-  if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
-  const { cause } = thrown;
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED');
 }
 
 /** The socket of a running gateway that polls this bus; undefined when the wire is free to be opened here. */

@@ -150,9 +150,9 @@ export function lengthOfReply(bytes: Uint8Array, at: number, end: number): numbe
   return at + 1 < end ? 2 + (bytes[at + 1] as number) : undefined;
 }
 
-/** @returns the exception code of a reply, 0 for a good one */
-export function exceptionOf(pdu: Uint8Array): number {
-  return (pdu[0] as number) & 0x80 ? (pdu[1] as number) : 0;
+/** @returns the exception code of a reply, which may be 0 although no standard knows it; undefined for a good one */
+export function exceptionOf(pdu: Uint8Array): number | undefined {
+  return (pdu[0] as number) & 0x80 ? pdu[1] : undefined;
 }
 
 /** What follows the byte count of the reply to a read. */

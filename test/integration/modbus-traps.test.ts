@@ -56,7 +56,7 @@ test('2: on a serial line no late reply becomes the answer to another request', 
   // Well within twice the time-out, also on a machine that is busy: later than that nothing can tell it apart.
   const site = startSite(
     t,
-    { port: device.path, timeout: '500ms', retries: 0 },
+    { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 0 },
     { meter: { unit: 1, interval: '10ms', points } },
   );
   await waitFor('late replies', () => (site.bus.status().devices[0]?.counters.lateReplies ?? 0) >= 4);
@@ -72,7 +72,7 @@ test('2: nor does the late reply to a request that was repeated', async (t) => {
   device.script = (request, reply) => void setTimeout(() => answerRtu(request, reply), 700);
   const site = startSite(
     t,
-    { port: device.path, timeout: '500ms', retries: 3 },
+    { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 3 },
     { slow: { unit: 1, interval: '10ms', points: words(100, 200) } },
   );
   await site.until('slow', 6);
@@ -116,7 +116,7 @@ test('3: however much is asked at once, one request is on the wire', async (t) =
   };
   const site = startSite(
     t,
-    { port: device.path },
+    { port: device.path, baudRate: 115_200 },
     { a: { unit: 1, interval: '20ms', points: words(1, 50) }, b: { unit: 2, interval: '20ms', points: words(1, 50) } },
   );
   const asked = await Promise.all(Array.from({ length: 20 }, (_, i) => site.bus.read(i % 2 ? 'a' : 'b')));
@@ -249,10 +249,22 @@ for (const [name, fault] of Object.entries(tcpFaults)) {
   });
 }
 
+test('9: over TCP a reply that comes twice is dropped the second time; the connection stays', async (t) => {
+  const device = await fakeTcp(t, (request, reply) => {
+    answerTcp(request, reply);
+    answerTcp(request, reply);
+  });
+  const site = startSite(t, { host, port: device.port, retries: 0 }, { plc: { interval: '10ms', points: words(5, 100) } });
+  await site.until('plc', 20);
+  assertTrue(site.samples);
+  assert.deepEqual([...new Set(site.outcomes('plc'))], ['good']);
+  assert.equal(device.connections, 1);
+});
+
 test('9: bytes that nobody asked for end the connection, not the polling', async (t) => {
   const device = await fakeTcp(t, (request, reply) => {
     answerTcp(request, reply);
-    if (request.n % 4 === 0) answerTcp(request, reply);
+    if (request.n % 4 === 0) reply.send(withMbap(rightPdu(request), request.transaction + 1000));
   });
   const site = startSite(t, { host, port: device.port, retries: 1 }, { plc: { interval: '10ms', points: words(5, 100) } });
   await site.until('plc', 20);
@@ -275,7 +287,7 @@ for (const [name, { script, outcome }] of Object.entries(rtuFaults)) {
     device.script = (request, reply: FakeReply) => (request.n === 2 ? script(request, reply) : answerRtu(request, reply));
     const site = startSite(
       t,
-      { port: device.path, timeout: '600ms', retries: 0 },
+      { port: device.path, baudRate: 115_200, timeout: '600ms', retries: 0 },
       { meter: { interval: '10ms', points: words(5, 6) } },
     );
     await waitFor(
@@ -294,7 +306,11 @@ test('noise before a reply is skipped and counted', async (t) => {
   const device = await fakeRtu(t, 115_200);
   if (!device) return;
   device.script = (request, reply) => reply.send(Buffer.concat([Uint8Array.of(0, 255, 0), withCrc(rightPdu(request))]));
-  const site = startSite(t, { port: device.path, timeout: '5s', retries: 0 }, { meter: { interval: '10ms', points: words(5) } });
+  const site = startSite(
+    t,
+    { port: device.path, baudRate: 115_200, timeout: '5s', retries: 0 },
+    { meter: { interval: '10ms', points: words(5) } },
+  );
   await site.until('meter', 3);
   assertTrue(site.samples);
   assert.ok((site.bus.status().devices[0]?.counters.skippedBytes ?? 0) >= 6);
@@ -305,7 +321,11 @@ test('a silent device does not stop the others', async (t) => {
   if (!device) return;
   device.script = (request, reply) => (request.unit === 2 ? undefined : answerRtu(request, reply));
   const unit = (n: number) => ({ unit: n, interval: '20ms', points: words(1, 100) });
-  const site = startSite(t, { port: device.path, timeout: '400ms' }, { one: unit(1), two: unit(2), three: unit(3) });
+  const site = startSite(
+    t,
+    { port: device.path, baudRate: 115_200, timeout: '400ms' },
+    { one: unit(1), two: unit(2), three: unit(3) },
+  );
   await Promise.all([site.until('one', 8), site.until('three', 8), site.until('two', 2, (outcome) => outcome === 'timeout')]);
   assertTrue(site.samples);
   assert.ok(!site.outcomes('one').includes('timeout') && !site.outcomes('three').includes('timeout'));

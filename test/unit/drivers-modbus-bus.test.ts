@@ -56,6 +56,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
     }
     wireTime = () => 0;
     readyAt = () => 0;
+    heldUntil = () => 0;
     open(done: (error?: Error | null) => void): void {
       w.openings.push(clock.monotonic());
       this.isOpen = !w.refuse;
@@ -111,7 +112,6 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
   w.bus = new ModbusBus({
     name: 'test',
     protocol: 'test',
-    serial: false,
     inFlight,
     timeout,
     clock,

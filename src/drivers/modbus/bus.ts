@@ -18,6 +18,7 @@ import { badSample } from '../../core/point.ts';
 import type { Bus, BusStatus, GatewayEvent, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
+import type { Client } from './client.ts';
 import { type Device, isUnreached } from './device.ts';
 import { type Job, Jobs, type NewJob } from './jobs.ts';
 import type { Link } from './link.ts';
@@ -34,6 +35,8 @@ interface Turn {
   readonly job: Job;
   attempt: number;
   error: SluiceError | undefined;
+  /** A probe that delays others. */
+  charged: boolean;
 }
 
 /** A request on the wire may end by itself when the bus is stopped; then the port is closed under it. */
@@ -43,8 +46,6 @@ const STOP_PORT = 1500;
 export interface BusOptions {
   readonly name: string;
   readonly protocol: string;
-  /** On a serial line replies carry no transaction id. */
-  readonly serial: boolean;
   /** Requests on the wire at once. */
   readonly inFlight: number;
   readonly clock: Clock;
@@ -75,7 +76,8 @@ export class ModbusBus implements Bus {
   #underWay = 0;
   /** Whose turn it is or was: noise is counted for it. */
   #current: Device | undefined;
-  #quietSince: number | undefined;
+  /** When the line could have fallen silent first, if nothing had come meanwhile. */
+  #noisySince: number | undefined;
   /** The last device on the wire wants a pause, ms. */
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
@@ -241,45 +243,55 @@ export class ModbusBus implements Bus {
   #serve(now: number): boolean {
     const { client } = this.#link;
     if (client === undefined || this.#underWay >= this.#options.inFlight) return false;
-    const next = this.#next(now);
+    const next = this.#next(client, now);
     if (typeof next === 'number') {
       this.#wake(next - now);
       return false;
     }
-    if ('job' in next && this.#resting(next.job, now)) {
-      this.#finish(next, badSample(next.job.shape, now, 'timeout'), new SluiceError('timeout'));
+    if ('job' in next && this.#resting(next, now)) {
+      const error = next.job.device.lastError ?? new SluiceError('timeout');
+      this.#finish(next, badSample(next.job.shape, now, reasonOf(error)), error);
       return true;
     }
-    const readyAt = Math.max(client.port.readyAt(), this.#pausedUntil);
-    // A line that never falls silent is not waited for longer than for a reply.
-    this.#quietSince ??= now;
-    if (readyAt > now && now - this.#quietSince < this.#options.timeout) {
+    const wait = this.#pausedUntil > now ? this.#pausedUntil - now : this.#untilSilence(client, now);
+    if (wait > 0) {
       if ('job' in next && next.attempt > 0) this.#repeats.unshift(next);
-      this.#wake(readyAt - now);
+      this.#wake(wait);
       return false;
     }
-    this.#quietSince = undefined;
+    this.#noisySince = undefined;
     if ('job' in next) this.#poll(next, now);
     else this.#sendCall(now);
     return true;
   }
 
+  /** A line that never falls silent is not waited for longer than for a reply. */
+  #untilSilence(client: Client, now: number): number {
+    const wait = client.port.readyAt() - now;
+    this.#noisySince ??= now + Math.max(wait, 0);
+    return now - this.#noisySince < this.#options.timeout ? wait : 0;
+  }
+
   /** The request to send, or when to look again. */
-  #next(now: number): Turn | { readonly call: true } | number {
+  #next(client: Client, now: number): Turn | { readonly call: true } | number {
+    const held = (device: Device | undefined, ask: Ask) => {
+      if (device !== undefined && device.underWay > 0) return Number.POSITIVE_INFINITY;
+      return Math.max(device?.readyAt ?? now, client.port.heldUntil(ask));
+    };
+    const called = this.#calls.next(now, ({ device, ask }) => held(device, ask));
+    if (called === 'write') return { call: true };
     const repeat = this.#repeats.shift();
     if (repeat) return repeat;
-    const held = (device: Device | undefined) =>
-      device === undefined ? now : device.underWay > 0 ? Number.POSITIVE_INFINITY : device.heldUntil(now);
-    const called = this.#calls.next(now, held);
     if (called === 'first') return { call: true };
-    const job = this.#jobs.next(now, (j) => held(j.device));
-    if (typeof job !== 'number') return { job, attempt: 0, error: undefined };
+    const job = this.#jobs.next(now, ({ device, pdu }) => held(device, { unit: device.unit, pdu }));
+    if (typeof job !== 'number') return { job, attempt: 0, error: undefined, charged: false };
     if (called === 'last') return { call: true };
     return Math.min(job, called);
   }
 
   /** A silent device whose poll is told without being asked. */
-  #resting({ device }: Job, now: number): boolean {
+  #resting(turn: Turn, now: number): boolean {
+    const { device } = turn.job;
     if (!device.rest.silent) return false;
     if (device.rest.until > now) return true;
     const cost = device.latency.timeout(device.patience.timeout);
@@ -287,25 +299,25 @@ export class ModbusBus implements Bus {
     // While nobody else wants the wire a probe costs nothing.
     if (others > now + cost) return false;
     if (!this.#probes.allows(now, cost)) return true;
+    turn.charged = true;
     return false;
   }
 
   #poll(turn: Turn, now: number): void {
     const { job } = turn;
     const { device } = job;
-    const probe = device.rest.silent;
     turn.attempt++;
     this.#jobs.sent(job);
     this.#calls.othersTurn();
     const ask = { unit: device.unit, pdu: job.pdu };
     this.#send(ask, device, device.latency.timeout(device.patience.timeout), device.patience.timeout, now, (error, pdu, at) => {
-      if (probe && error?.code === 'timeout') this.#probes.spend(at - now);
       if (this.#state === 'stopped' && error) return;
       if (error) this.#failed(turn, error, at, now);
       else {
         device.succeeded(job.label, at, at - now, this.#wireTime(ask));
         this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
       }
+      if (turn.charged && device.rest.silent) this.#probes.spend(at - now);
     });
   }
 
@@ -320,7 +332,7 @@ export class ModbusBus implements Bus {
       untap();
       if (error === null) device?.succeeded(label, at, at - now, this.#wireTime(ask));
       else if (options.write === true && error.code === 'exception' && !isUnreached(error))
-        device?.refused(at, at - now, this.#wireTime(ask));
+        device?.refused(at - now, this.#wireTime(ask));
       else if (options.quiet !== true) device?.failed(error, label, at, at - now, this.#wireTime(ask));
       if (error === null) call.resolve({ pdu, at, latency: at - now });
       else call.reject(error);
@@ -348,7 +360,6 @@ export class ModbusBus implements Bus {
       if (device) {
         device.underWay--;
         if (device.patience.turnaround > 0) this.#pausedUntil = at + device.patience.turnaround;
-        if (error?.code === 'timeout' && this.#options.serial) device.owes(now, late);
       }
       this.#load.used(at - now);
       // A refusal is an answer: the wire is well.
@@ -395,7 +406,7 @@ export class ModbusBus implements Bus {
     for (const job of this.#jobs.all) {
       if (job.due <= now) {
         job.device.failed(closed, job.label, now, 0, 0);
-        this.#finish({ job, attempt: 0, error: undefined }, badSample(job.shape, now, 'disconnected'), closed);
+        this.#finish({ job, attempt: 0, error: undefined, charged: false }, badSample(job.shape, now, 'disconnected'), closed);
       }
       wake = Math.min(wake, job.due);
     }
@@ -409,7 +420,7 @@ export class ModbusBus implements Bus {
   #late(unit: number): void {
     const device = this.#options.devices.find((d) => d.unit === unit);
     if (!device) return;
-    device.cameLate();
+    device.counters.lateReplies++;
     this.#pump();
   }
 

@@ -61,20 +61,21 @@ export class Calls {
   }
 
   /**
-   * @param heldUntil of its device, monotonic ms
-   * @returns `first`: one goes before the polls; `last`: one goes when no poll is due; or when to look again
+   * @param heldUntil monotonic ms from which it may be sent
+   * @returns `write`: one goes before everything; `first`: before the polls; `last`: when no poll is due; or when to look again
    */
-  next(now: number, heldUntil: (device: Device | undefined) => number): 'first' | 'last' | number {
+  next(now: number, heldUntil: (call: Call) => number): 'write' | 'first' | 'last' | number {
     let wake = Number.POSITIVE_INFINITY;
     this.#chosen = undefined;
     for (const call of this.#waiting) {
-      const held = heldUntil(call.device);
+      const held = heldUntil(call);
       if (held > now) wake = Math.min(wake, held);
       else if (this.#chosen === undefined || (call.options.write === true && this.#chosen.options.write !== true))
         this.#chosen = call;
     }
     if (this.#chosen === undefined) return wake;
-    return this.#chosen.options.write === true || !this.#last ? 'first' : 'last';
+    if (this.#chosen.options.write === true) return 'write';
+    return this.#last ? 'last' : 'first';
   }
 
   /** The one that `next` meant. */

@@ -34,7 +34,7 @@ export class Client {
       },
       reply: (id, pdu, at) => {
         const exception = exceptionOf(pdu);
-        if (exception === 0) this.#settle(id, null, pdu, at);
+        if (exception === undefined) this.#settle(id, null, pdu, at);
         else this.#settle(id, new SluiceError('exception', undefined, { data: { exception } }), NOTHING, at);
       },
       fault: (id, error) => this.#settle(id, error, NOTHING, clock.monotonic()),
@@ -73,12 +73,13 @@ export class Client {
   send(ask: Ask, timeout: number, late: number, done: Done): void {
     const id = ++this.#id;
     const wait = timeout + this.port.wireTime(ask);
-    const sentAt = this.#clock.monotonic();
     const cancel = this.#clock.after(wait, () => {
-      this.#settle(id, this.port.giveUp(id, sentAt + late), NOTHING, this.#clock.monotonic());
+      // Giving up may end the port, which fails everything that waits: this one has its own reason.
+      this.#waiting.delete(id);
+      done(this.port.giveUp(id), NOTHING, this.#clock.monotonic());
     });
     this.#waiting.set(id, { done, cancel });
-    this.port.send(id, ask);
+    this.port.send(id, ask, late);
   }
 
   close(done: () => void): void {

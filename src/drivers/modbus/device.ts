@@ -6,7 +6,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from './latency.ts';
-import { Rest, UNANSWERED } from './silence.ts';
+import { DAMAGED, Rest, UNANSWERED } from './silence.ts';
 import type { Wire } from './words.ts';
 import { faultWords } from './words.ts';
 
@@ -61,10 +61,10 @@ export class Device {
   readonly latency = new Latency();
   readonly rest = new Rest();
   state: DeviceStatus['state'] = 'unknown';
+  /** Why its last poll that failed did. */
+  lastError: SluiceError | undefined;
   /** Requests of it that are on the wire. */
   underWay = 0;
-  /** Replies that did not come in time and could still be taken for the answer to another request, until then. */
-  #owed: { count: number; readonly span: number; until: number } | undefined;
   #openedAt = Number.NEGATIVE_INFINITY;
   #lastReply: number | undefined;
   /** By what failed; at most one per kind, and one per request for exceptions. */
@@ -94,25 +94,9 @@ export class Device {
     this.#openedAt = now;
   }
 
-  /**
-   * Monotonic time from which a new request may be sent. A repeat of what was not answered need not wait: the late reply
-   * answers it as well.
-   */
-  heldUntil(now: number): number {
-    if (this.#owed && this.#owed.until <= now) this.#owed = undefined;
-    return Math.max(this.#owed?.until ?? Number.NEGATIVE_INFINITY, this.#openedAt + this.patience.connectDelay);
-  }
-
-  /** No answer came; until `late` milliseconds after the request it may still come. */
-  owes(sentAt: number, late: number): void {
-    const span = Math.max(late, this.#owed?.span ?? 0);
-    this.#owed = { count: (this.#owed?.count ?? 0) + 1, span, until: sentAt + span };
-  }
-
-  /** A late reply came and was dropped. */
-  cameLate(): void {
-    this.counters.lateReplies++;
-    if (this.#owed && --this.#owed.count === 0) this.#owed = undefined;
+  /** Monotonic time from which it may be asked. */
+  get readyAt(): number {
+    return this.#openedAt + this.patience.connectDelay;
   }
 
   /**
@@ -122,15 +106,15 @@ export class Device {
    */
   succeeded(request: string, at: number, latency: number, wire: number): void {
     this.counters.replies++;
-    this.#answered(at, latency, wire);
+    this.#answered(latency, wire);
     this.#lastReply = at;
     if (this.#faults.size > 0) this.#end(`exception ${request}`, 1);
   }
 
   /** A write was refused: an answer, and what is wrong is with the value. Whoever asked for it is told. */
-  refused(at: number, latency: number, wire: number): void {
+  refused(latency: number, wire: number): void {
     this.counters.exceptions++;
-    this.#answered(at, latency, wire);
+    this.#answered(latency, wire);
   }
 
   failed(error: SluiceError, request: string, at: number, latency: number, wire: number): void {
@@ -140,9 +124,12 @@ export class Device {
     else if (error.code === 'exception') c.exceptions++;
     else if (error.code === 'crc') c.crcErrors++;
     else if (error.code === 'bad-reply') c.badReplies++;
-    if (error.code === 'exception' && !unreached) this.#answered(at, latency, wire);
+    if (error.code === 'exception' && !unreached) this.#answered(latency, wire);
     if (error.code === 'timeout') this.latency.timedOut();
-    if (error.code === 'timeout' || unreached) this.rest.unanswered(at, Math.max(UNANSWERED, this.patience.retries + 1));
+    const enough = Math.max(UNANSWERED, this.patience.retries + 1);
+    if (error.code === 'timeout' || unreached) this.rest.unanswered(at, enough);
+    // What never makes a whole reply costs the others as much; but a noisy line is no reason to ask less.
+    else if (error.code === 'crc' || error.code === 'bad-reply') this.rest.unanswered(at, DAMAGED * enough);
     const key = error.code === 'exception' ? `exception ${request}` : error.code;
     const known = this.#faults.get(key);
     if (known) {
@@ -160,6 +147,7 @@ export class Device {
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
+    this.lastError = error;
     if (error.code !== 'exception' || isUnreached(error)) this.state = 'silent';
   }
 
@@ -181,11 +169,9 @@ export class Device {
   }
 
   /** A whole, undamaged answer came, good or an exception: the wire and the device are well. */
-  #answered(at: number, latency: number, wire: number): void {
+  #answered(latency: number, wire: number): void {
     this.latency.answered(latency, wire);
     this.rest.answered();
-    // The answer may have been the late one to what this repeats; then that of the repeat is still to come.
-    if (this.#owed) this.#owed.until = Math.max(this.#owed.until, at - latency + this.#owed.span);
     this.state = 'answering';
     if (this.#faults.size === 0) return;
     this.#end('timeout', 1);

@@ -111,7 +111,7 @@ export const ascii: Framing = {
       if (start < from) continue;
       const frame = decodeAscii(bytes.subarray(start, end + 1));
       if (frame === undefined) {
-        if (asking) return { kind: 'damaged' };
+        if (asking && beginsAs(bytes, start, awaited[0])) return { kind: 'damaged' };
         continue;
       }
       const pdu = frame.subarray(1);
@@ -127,6 +127,15 @@ export const ascii: Framing = {
     return start < 0 ? undefined : decodeAscii(bytes.subarray(start, end + 1))?.[0];
   },
 };
+
+/** Unit and function are those of the reply (or of an exception to it): the rest of the line belongs to it. */
+function beginsAs(bytes: Buffer, start: number, awaited: Awaited | undefined): boolean {
+  const head = bytes.toString('latin1', start + 1, start + 5).toUpperCase();
+  const hex = (byte: number) => byte.toString(16).padStart(2, '0').toUpperCase();
+  if (awaited === undefined) return false;
+  const { unit, expected } = awaited;
+  return head === hex(unit) + hex(expected.code) || head === hex(unit) + hex(expected.code | 0x80);
+}
 
 /** @returns unit and PDU; undefined where it is no sound frame */
 function decodeAscii(line: Uint8Array): Uint8Array | undefined {

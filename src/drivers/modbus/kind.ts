@@ -16,12 +16,13 @@ import { derivedPoints } from './check-counter.ts';
 import { Device } from './device.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
 import type { NewJob } from './jobs.ts';
+import { LateReplies } from './late.ts';
 import { LinePort } from './line-port.ts';
 import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
-import { MbapTcpPort } from './mbap-tcp-port.ts';
+import { IN_VAIN, MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
-import { SerialPipe, TcpPipe } from './pipe.ts';
+import { SerialPipe, TcpPipe, UdpPipe } from './pipe.ts';
 import { budgetOf, readsOf, wireOf } from './reads.ts';
 import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
@@ -64,9 +65,9 @@ export const modbusTcp: ModbusKind = {
   checkDevice: (d, around) => checkDevice(d, false, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as TcpSettings;
-    const { host, port } = settings;
+    const { host, port, turnaround } = settings;
     return assemble(bus, devices, context, { serial: false, label: `${host}:${port}` }, settings, {
-      dial: (events) => new MbapTcpPort(settings, context.clock, events),
+      dial: (events) => new MbapTcpPort((of) => new TcpPipe(settings, of), turnaround, context.clock, events),
       explain: (error) => connectFailure(error, host, port),
     });
   },
@@ -80,16 +81,17 @@ export const modbusUdp: ModbusKind = {
   checkDevice: (d, around) => checkDevice(d, false, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as UdpSettings;
-    const { host, port } = settings;
+    const { host, port, turnaround } = settings;
     const random = context.random ?? Math.random;
     return assemble(bus, devices, context, { serial: false, label: `${host}:${port} (UDP)` }, settings, {
-      dial: (events) => new MbapUdpPort(settings, context.clock, events, Math.floor(random() * 65_536)),
+      dial: (events) =>
+        new MbapUdpPort((of) => new UdpPipe(settings, of), turnaround, context.clock, events, Math.floor(random() * 65_536)),
       explain: (error) => connectFailure(error, host, port),
     });
   },
 };
 
-function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, framing: Framing, gap: number): ModbusKind {
+function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, framing: Framing): ModbusKind {
   return {
     ...family,
     protocol,
@@ -100,7 +102,8 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
       const settings = bus.settings as unknown as RtuSettings | AsciiSettings;
       const wire: Wire = { serial: true, label: `${settings.port} at ${settings.baudRate} baud, parity ${settings.parity}` };
       const character = characterTime(settings);
-      const timing = { character, silence: Math.max(gap * silenceOf(character), settings.turnaround) };
+      const timing = { character, silence: Math.max(silenceOf(character), settings.turnaround), paced: true };
+      const late = new LateReplies();
       return assemble(
         bus,
         devices,
@@ -108,7 +111,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
         wire,
         { ...settings, inFlight: 1 },
         {
-          dial: (events) => new LinePort(framing, timing, (of) => new SerialPipe(settings, of), context.clock, events),
+          dial: (events) => new LinePort(framing, timing, (of) => new SerialPipe(settings, of), context.clock, events, late),
           explain: (error) => portFailure(error, settings.port),
         },
       );
@@ -116,9 +119,9 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
   };
 }
 
-export const modbusRtu = serialKind('modbus-rtu', rtuBus, rtu, 1);
-/** A colon begins a frame: no silence is needed. */
-export const modbusAscii = serialKind('modbus-ascii', asciiBus, ascii, 0);
+export const modbusRtu = serialKind('modbus-rtu', rtuBus, rtu);
+/** A colon begins a frame, so that silence is not asked for; it is kept, because what a device says twice shows in it. */
+export const modbusAscii = serialKind('modbus-ascii', asciiBus, ascii);
 
 export const modbusRtuOverTcp: ModbusKind = {
   ...family,
@@ -130,17 +133,18 @@ export const modbusRtuOverTcp: ModbusKind = {
     const settings = bus.settings as unknown as RtuOverTcpSettings;
     const { host, port } = settings;
     const wire: Wire = { serial: true, label: `${host}:${port} (RTU over TCP)` };
-    // The converter paces the line; how long its bytes take there is only known for time-outs.
-    const timing = { character: 0, silence: settings.turnaround };
-    const slow = 512 * characterTime(lineBehind(settings.baudRate));
+    const character = characterTime(lineBehind(settings.baudRate));
+    // The line behind needs its silence as well; what is said twice shows in it.
+    const timing = { character, silence: Math.max(silenceOf(character), settings.turnaround), inVain: IN_VAIN };
+    const late = new LateReplies();
     return assemble(
       bus,
       devices,
       context,
       wire,
-      { ...settings, timeout: settings.timeout + slow, inFlight: 1 },
+      { ...settings, inFlight: 1 },
       {
-        dial: (events) => new LinePort(rtu, timing, (of) => new TcpPipe(settings, of), context.clock, events),
+        dial: (events) => new LinePort(rtu, timing, (of) => new TcpPipe(settings, of), context.clock, events, late),
         explain: (error) => connectFailure(error, host, port),
       },
     );
@@ -212,7 +216,6 @@ function assemble(
   return new ModbusBus({
     name: bus.name,
     protocol: bus.protocol,
-    serial: wire.serial,
     inFlight: settings.inFlight,
     timeout: settings.timeout,
     clock,

@@ -2,25 +2,25 @@
  * Modbus on a serial line, or on something that passes bytes on to one: one request at a time.
  *
  * Frames on a serial line carry no transaction id, so a reply that comes after its time-out looks like the answer to the
- * next request of the same unit. The port therefore keeps what it gave up: such a frame is dropped as late. What it
- * cannot tell apart (same unit, function and length, other address) the bus does not ask for meanwhile.
+ * next request of the same unit. The port therefore keeps what it gave up (late.ts): such a frame is dropped as late. What it
+ * cannot tell apart (same unit and function) is not asked for meanwhile (`heldUntil`).
  *
- * A reply cannot have come before its bytes had time to pass. Where a line has shown that it keeps its pace (a pseudo-
+ * A reply cannot have come before its bytes had time to pass. Where a serial port has shown that it keeps its pace (a pseudo-
  * terminal need not), a frame that comes earlier belongs to something else: a device that says everything twice.
  *
  * Bytes are kept until a sound frame is found in them, because noise precedes replies where the line is not biased.
- * Bounds: 1,024 bytes kept, 64 given-up requests.
+ * Bound: 1,024 bytes kept.
  */
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Awaited, Framing } from './framing.ts';
+import { LateReplies } from './late.ts';
 import type { MakePipe, Pipe } from './pipe.ts';
 import type { Ask, ModbusPort, PortEvents } from './port.ts';
 
 const KEPT = 1024;
-const GIVEN_UP = 64;
 /** Replies in a row that took as long as their bytes take, until a line is believed to keep its pace. */
-const PROVEN = 8;
+const PROVEN = 16;
 /** Clocks and adapters are not exact. */
 const EARLY = 0.9;
 
@@ -29,17 +29,19 @@ export interface LineTiming {
   readonly character: number;
   /** Least silence before a request, milliseconds. */
   readonly silence: number;
+  /** Replies come at the pace of the characters: not where a network lies between. */
+  readonly paced?: boolean;
+  /** So many time-outs without a byte in between end the port; where a connection may be dead without telling. */
+  readonly inVain?: number;
 }
 
 interface Pending extends Awaited {
   readonly id: number;
-  /** Milliseconds that request and reply take on the wire. */
-  readonly wire: number;
-}
-/** `span` is the time from writing a request to the end of its being expected late. */
-interface GivenUp extends Awaited {
-  until: number;
-  readonly span: number;
+  /** Bytes of the request frame. */
+  readonly sent: number;
+  readonly at: number;
+  /** Milliseconds after sending in which the reply may come. */
+  readonly late: number;
 }
 
 export class LinePort implements ModbusPort {
@@ -49,8 +51,7 @@ export class LinePort implements ModbusPort {
   readonly #events: PortEvents;
   readonly #pipe: Pipe;
   #pending: Pending | undefined;
-  #givenUp: GivenUp[] = [];
-  #sentAt = 0;
+  readonly #late: LateReplies;
   #bytes: Buffer = Buffer.alloc(0);
   /** When the line was last busy. */
   #busyAt = Number.NEGATIVE_INFINITY;
@@ -59,18 +60,27 @@ export class LinePort implements ModbusPort {
   #onTime = 0;
   /** For this request something was dropped because it came too early. */
   #doubted: number | undefined;
+  #inVain = 0;
+  /** A reply was taken, and the line has not been silent since: what follows may be the same once more. */
+  #answered = false;
 
-  constructor(framing: Framing, timing: LineTiming, make: MakePipe, clock: Clock, events: PortEvents) {
+  /** @param late of the bus: what earlier ports gave up is still to come */
+  constructor(
+    framing: Framing,
+    timing: LineTiming,
+    make: MakePipe,
+    clock: Clock,
+    events: PortEvents,
+    late: LateReplies = new LateReplies(),
+  ) {
     this.#framing = framing;
     this.#timing = timing;
     this.#clock = clock;
     this.#events = events;
+    this.#late = late;
     this.#pipe = make({
       data: (chunk) => this.#receive(chunk),
-      gone: (error) => {
-        this.#closed = true;
-        this.#events.closed(error, false);
-      },
+      gone: (error) => this.#end(error, false),
     });
   }
 
@@ -93,23 +103,30 @@ export class LinePort implements ModbusPort {
 
   close(done: () => void): void {
     this.#closed = true;
+    this.#expectLate();
     this.#pipe.close(done);
   }
 
-  send(id: number, { unit, pdu }: Ask): void {
+  heldUntil({ unit, pdu }: Ask): number {
+    return this.#late.heldUntil(unit, pdu.expected.code);
+  }
+
+  send(id: number, { unit, pdu }: Ask, late: number): void {
     this.#skip(this.#bytes.length);
-    this.#pending = { id, unit, expected: pdu.expected, wire: this.wireTime({ unit, pdu }) };
     const frame = this.#framing.encode(unit, pdu.bytes);
-    this.#sentAt = this.#clock.monotonic();
-    this.#busyAt = this.#sentAt + frame.length * this.#timing.character;
-    this.#events.tap?.('out', frame, this.#sentAt);
+    const at = this.#clock.monotonic();
+    this.#pending = { id, unit, expected: pdu.expected, sent: frame.length, at, late };
+    this.#busyAt = at + frame.length * this.#timing.character;
+    this.#answered = false;
+    this.#events.tap?.('out', frame, at);
     this.#pipe.write(frame);
   }
 
-  giveUp(id: number, until: number): SluiceError {
+  giveUp(id: number): SluiceError {
     const pending = this.#pending;
     if (pending?.id !== id) return new SluiceError('timeout');
-    this.#pending = undefined;
+    // Whatever came meanwhile, the reply may still come.
+    this.#expectLate();
     // What came early was the reply after all.
     if (this.#doubted === id) this.#onTime = 0;
     const received = this.#bytes.length;
@@ -119,30 +136,51 @@ export class LinePort implements ModbusPort {
       return new SluiceError('bad-reply', `unit ${other} answered, unit ${pending.unit} was asked`, { data: { received } });
     if (received >= this.#framing.least)
       return new SluiceError('crc', `${received} bytes came, but no whole reply`, { data: { received } });
-    const { unit, expected } = pending;
-    this.#givenUp = [...this.#givenUp, { unit, expected, until, span: until - this.#sentAt }].slice(-GIVEN_UP);
+    if (++this.#inVain === this.#timing.inVain)
+      this.#end(new SluiceError('timeout', 'nothing is answered; the connection is made anew'), true);
     return new SluiceError('timeout');
+  }
+
+  /** What is under way ends here without its reply. */
+  #expectLate(): void {
+    const pending = this.#pending;
+    this.#pending = undefined;
+    if (pending === undefined) return;
+    const { unit, expected, at, late } = pending;
+    this.#late.add({ unit, expected, until: at + late, span: late });
+  }
+
+  #end(error: SluiceError, ours: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#expectLate();
+    if (ours) this.#pipe.close(() => {});
+    this.#events.closed(error, ours);
   }
 
   #receive(chunk: Buffer): void {
     if (this.#closed) return;
     const at = this.#clock.monotonic();
+    if (at - this.#busyAt > this.#timing.silence) this.#answered = false;
     this.#busyAt = at;
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     if (this.#bytes.length > KEPT) this.#skip(this.#bytes.length - KEPT);
-    if (this.#givenUp.length > 0) this.#givenUp = this.#givenUp.filter((late) => late.until > at);
+    this.#inVain = 0;
     for (;;) {
       const pending = this.#pending;
-      const awaited: readonly Awaited[] = pending ? [pending, ...this.#givenUp] : this.#givenUp;
+      const late = this.#late.expected(at);
+      const awaited: readonly Awaited[] = pending ? [pending, ...late] : late;
       const found = this.#framing.find(this.#bytes, 0, awaited, pending !== undefined);
       if (found.kind === 'more') return;
       if (found.kind === 'damaged') {
-        this.#refuse(new SluiceError('crc'));
+        // While another reply of the unit is out, it may have been that one.
+        this.#refuse(new SluiceError('crc'), this.#late.heldUntil(pending?.unit ?? 0, pending?.expected.code ?? 0) > at);
         return;
       }
       const { start, end, pdu, fits } = found;
       if (fits < 0) {
-        this.#refuse(new SluiceError('bad-reply', 'the reply has another function or length than was asked for'));
+        // It answers something else, so the answer may still come.
+        this.#refuse(new SluiceError('bad-reply', 'the reply has another function or length than was asked for'), true);
         return;
       }
       const frame = this.#bytes.subarray(start, end);
@@ -157,27 +195,28 @@ export class LinePort implements ModbusPort {
         const behind = this.#bytes.subarray(end - start);
         this.#bytes = Buffer.alloc(0);
         this.#pending = undefined;
-        // Was this the reply to the repeat, or the late one to what it repeats? Then that of the repeat is still to come.
-        for (const late of this.#givenUp)
-          if (late.unit === pending.unit) late.until = Math.max(late.until, this.#sentAt + late.span);
+        this.#answered = true;
+        this.#late.answered(pending.unit, pending.at);
         if (behind.length > 0) this.#drop(behind, at);
         this.#events.reply(pending.id, pdu, at);
         return;
       }
-      const [late] = this.#givenUp.splice(pending === undefined ? fits : fits - 1, 1);
       this.#bytes = this.#bytes.subarray(end - start);
-      if (late !== undefined) this.#events.late(late.unit);
+      const came = late[pending === undefined ? fits : fits - 1];
+      if (came === undefined) continue;
+      if (!this.#answered) this.#late.came(came);
+      this.#events.late(came.unit);
     }
   }
 
-  #tooEarly({ id, wire, expected }: Pending, pdu: Uint8Array, at: number): boolean {
-    // An exception is shorter than the reply that was asked for.
-    const saved = Math.max(0, (expected.length ?? pdu.length) - pdu.length) * this.#timing.character;
-    if (at - this.#sentAt >= (wire - saved) * EARLY) {
+  #tooEarly({ id, sent, at: sentAt }: Pending, pdu: Uint8Array, at: number): boolean {
+    if (this.#timing.paced !== true) return false;
+    const wire = (sent + this.#framing.size(pdu.length)) * this.#timing.character;
+    if (at - sentAt >= wire * EARLY) {
       this.#onTime++;
       return false;
     }
-    if (this.#onTime < PROVEN || wire === 0) {
+    if (this.#onTime < PROVEN) {
       this.#onTime = 0;
       return false;
     }
@@ -185,8 +224,10 @@ export class LinePort implements ModbusPort {
     return true;
   }
 
-  #refuse(error: SluiceError): void {
+  /** @param owed the reply to what is under way may still come */
+  #refuse(error: SluiceError, owed: boolean): void {
     const pending = this.#pending;
+    if (owed) this.#expectLate();
     this.#pending = undefined;
     this.#skip(this.#bytes.length);
     if (pending !== undefined) this.#events.fault(pending.id, error);

@@ -2,7 +2,7 @@
  * Keeps one wire open: opens it, opens it again when it is lost, for ever.
  *
  * - Attempts are apart by 100 ms, doubled up to 10 s, each with up to half of it as jitter. A wire that had carried a good
- *   reply, or that was closed here in doubt, is opened again at once.
+ *   reply, or that was closed because nothing was answered, is opened again at once.
  * - A recurring failure is logged when it starts and when it ends.
  */
 import type { Clock } from '../../core/clock.ts';
@@ -107,7 +107,8 @@ export class Link {
 
   #lost(client: Client, error: SluiceError, ours: boolean): void {
     if (this.#stopped || this.client !== client) return;
-    if (ours) {
+    if (ours && error.code === 'timeout') {
+      // It has had its time: trying again at once is not too often.
       this.#options.logger.debug({ cause: error.message }, `${this.#options.label} is opened anew`);
       this.#open(true);
     } else if (this.failures === 0) {

@@ -1,18 +1,18 @@
 /**
  * Modbus TCP (MODBUS Messaging on TCP/IP V1.0b). Several requests may be under way; a transaction id tells which one a
- * reply answers, so a late one is known and dropped, and the connection stays: many units behind one bridge share it.
+ * reply answers, so one that comes late or twice is known and dropped, and the connection stays: many units behind one bridge share it.
  * The first byte that no reply has closes it: there is no way back into step in a stream whose lengths cannot be
- * trusted. So does a silence in which everything asked was in vain. Bounds: 260 bytes kept, 64 given-up requests.
+ * trusted. So does a silence in which everything asked was in vain. Bounds: 260 bytes kept, 64 transactions that are over.
  */
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { encodeAdu, HEADER, wrongHeader, wrongReply } from './mbap.ts';
-import { type Pipe, TcpPipe } from './pipe.ts';
+import type { MakePipe, Pipe } from './pipe.ts';
 import type { Ask, ModbusPort, PortEvents } from './port.ts';
 
-const GIVEN_UP = 64;
+const OVER = 64;
 /** So many time-outs without a byte in between: the connection is dead, whatever it says. */
-const IN_VAIN = 3;
+export const IN_VAIN = 3;
 
 interface Sent extends Ask {
   readonly id: number;
@@ -26,17 +26,18 @@ export class MbapTcpPort implements ModbusPort {
   #gone = false;
   #transaction = 0;
   readonly #sent = new Map<number, Sent>();
-  /** Transactions that were given up. */
-  readonly #late = new Map<number, number>();
+  /** Transactions that are over: given up, or answered by a device that may say everything twice. */
+  readonly #over = new Map<number, { readonly unit: number; readonly answered: boolean }>();
   #rest: Buffer | undefined;
   #arrivedAt = Number.NEGATIVE_INFINITY;
   #inVain = 0;
 
-  constructor(address: { host: string; port: number; turnaround: number }, clock: Clock, events: PortEvents) {
-    this.#turnaround = address.turnaround;
+  /** @param turnaround pause between a reply and the next request, ms */
+  constructor(make: MakePipe, turnaround: number, clock: Clock, events: PortEvents) {
+    this.#turnaround = turnaround;
     this.#clock = clock;
     this.#events = events;
-    this.#pipe = new TcpPipe(address, {
+    this.#pipe = make({
       data: (chunk) => this.#receive(chunk),
       gone: (error) => this.#end(error, false),
     });
@@ -63,9 +64,13 @@ export class MbapTcpPort implements ModbusPort {
     this.#pipe.close(done);
   }
 
+  heldUntil(): number {
+    return Number.NEGATIVE_INFINITY;
+  }
+
   send(id: number, ask: Ask): void {
     this.#transaction = (this.#transaction + 1) & 0xffff;
-    this.#late.delete(this.#transaction);
+    this.#over.delete(this.#transaction);
     this.#sent.set(this.#transaction, { ...ask, id });
     const adu = encodeAdu(this.#transaction, ask);
     this.#events.tap?.('out', adu, this.#clock.monotonic());
@@ -84,26 +89,30 @@ export class MbapTcpPort implements ModbusPort {
       this.#end(error, true);
       return error;
     }
-    this.#late.set(transaction, sent.unit);
-    for (const old of this.#late.keys()) {
-      if (this.#late.size <= GIVEN_UP) break;
-      this.#late.delete(old);
-    }
+    this.#remember(transaction, sent.unit, false);
     const error = new SluiceError('timeout');
-    if (++this.#inVain >= IN_VAIN) this.#end(error, true);
+    if (++this.#inVain >= IN_VAIN)
+      this.#end(new SluiceError('timeout', 'nothing is answered; the connection is made anew'), true);
     return error;
+  }
+
+  #remember(transaction: number, unit: number, answered: boolean): void {
+    this.#over.set(transaction, { unit, answered });
+    const [oldest] = this.#over.keys();
+    if (this.#over.size > OVER && oldest !== undefined) this.#over.delete(oldest);
   }
 
   #receive(chunk: Buffer): void {
     if (this.#gone) return;
     const at = this.#clock.monotonic();
     this.#inVain = 0;
+    let pieces = this.#rest !== undefined;
     let bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
     this.#rest = undefined;
     while (bytes.length > 0 && !this.#gone) {
       const transaction = bytes.length >= 2 ? bytes.readUInt16BE(0) : undefined;
       const sent = transaction === undefined ? undefined : this.#sent.get(transaction);
-      const late = transaction === undefined ? undefined : this.#late.get(transaction);
+      const late = transaction === undefined ? undefined : this.#over.get(transaction);
       const why =
         transaction !== undefined && sent === undefined && late === undefined
           ? 'a reply came with a transaction id that nobody asked with'
@@ -120,16 +129,30 @@ export class MbapTcpPort implements ModbusPort {
       }
       const adu = bytes.subarray(0, length);
       bytes = bytes.subarray(length);
+      // A reply that broke off looks whole as soon as enough of another follows it.
+      if (sent !== undefined && ((pieces && this.#anyLate) || wrongHeader(bytes) !== undefined)) {
+        this.#events.tap?.('noise', adu, at);
+        this.#doubt('where the reply ends is not certain');
+        return;
+      }
+      pieces = false;
       this.#events.tap?.('in', adu, at);
       if (sent === undefined) {
-        this.#late.delete(transaction as number);
-        this.#events.late(late as number);
+        this.#remember(transaction as number, late?.unit ?? 0, true);
+        this.#events.late(late?.unit ?? 0);
         continue;
       }
       this.#sent.delete(transaction as number);
+      this.#remember(transaction as number, sent.unit, true);
       this.#arrivedAt = at;
       this.#events.reply(sent.id, Uint8Array.from(adu.subarray(HEADER + 1)), at);
     }
+  }
+
+  /** A reply that was given up may still come. */
+  get #anyLate(): boolean {
+    for (const { answered } of this.#over.values()) if (!answered) return true;
+    return false;
   }
 
   #doubt(why: string): void {

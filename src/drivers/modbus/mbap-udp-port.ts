@@ -2,10 +2,10 @@
  * Modbus TCP frames in UDP datagrams, one frame in each. There is no connection: a reply is known by its transaction id,
  * a datagram that is no right reply is dropped and counted, and a lost one is a time-out. Bounds: 64 given-up requests.
  */
-import { createSocket, type Socket } from 'node:dgram';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { encodeAdu, HEADER, wrongHeader, wrongReply } from './mbap.ts';
+import type { MakePipe, Pipe } from './pipe.ts';
 import type { Ask, ModbusPort, PortEvents } from './port.ts';
 
 const GIVEN_UP = 64;
@@ -15,32 +15,37 @@ interface Sent extends Ask {
 }
 
 export class MbapUdpPort implements ModbusPort {
-  readonly #address: { readonly host: string; readonly port: number; readonly turnaround: number };
+  readonly #turnaround: number;
   readonly #clock: Clock;
   readonly #events: PortEvents;
-  #socket: Socket | undefined;
-  #open = false;
+  readonly #pipe: Pipe;
   #gone = false;
   #transaction: number;
   readonly #sent = new Map<number, Sent>();
+  /** Transactions that were given up. */
   readonly #late = new Map<number, number>();
   #arrivedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    address: { readonly host: string; readonly port: number; readonly turnaround: number },
-    clock: Clock,
-    events: PortEvents,
-    /** Where the ids begin: datagrams of an earlier socket may still be under way. */
-    firstTransaction: number,
-  ) {
-    this.#address = address;
+  /**
+   * @param turnaround pause between a reply and the next request, ms
+   * @param firstTransaction where the ids begin: datagrams of an earlier socket may still be under way
+   */
+  constructor(make: MakePipe, turnaround: number, clock: Clock, events: PortEvents, firstTransaction: number) {
+    this.#turnaround = turnaround;
     this.#clock = clock;
     this.#events = events;
     this.#transaction = firstTransaction & 0xffff;
+    this.#pipe = make({
+      data: (datagram) => this.#receive(datagram),
+      gone: (error) => {
+        this.#gone = true;
+        this.#events.closed(error, false);
+      },
+    });
   }
 
   get isOpen(): boolean {
-    return this.#open && !this.#gone;
+    return this.#pipe.isOpen && !this.#gone;
   }
 
   wireTime(): number {
@@ -48,39 +53,20 @@ export class MbapUdpPort implements ModbusPort {
   }
 
   readyAt(): number {
-    return this.#address.turnaround === 0 ? 0 : this.#arrivedAt + this.#address.turnaround;
+    return this.#turnaround === 0 ? 0 : this.#arrivedAt + this.#turnaround;
   }
 
   open(done: (error?: Error | null) => void): void {
-    const { host, port } = this.#address;
-    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
-    this.#socket = socket;
-    let failed = (error: Error) => done(error);
-    socket.on('error', (error) => {
-      failed(error);
-      failed = () => {};
-      // A refused datagram (nothing listens there) is a time-out like any lost one; the socket stays.
-    });
-    socket.on('message', (datagram) => this.#receive(datagram));
-    // Connected: datagrams of anybody else are dropped by the system.
-    socket.connect(port, host, () => {
-      failed = () => {};
-      if (this.#gone) {
-        done(new SluiceError('bus-closed'));
-        return;
-      }
-      this.#open = true;
-      done();
-    });
+    this.#pipe.open(done);
   }
 
   close(done: () => void): void {
     this.#gone = true;
-    this.#open = false;
-    const socket = this.#socket;
-    this.#socket = undefined;
-    if (socket === undefined) done();
-    else socket.close(() => done());
+    this.#pipe.close(done);
+  }
+
+  heldUntil(): number {
+    return Number.NEGATIVE_INFINITY;
   }
 
   send(id: number, ask: Ask): void {
@@ -89,7 +75,7 @@ export class MbapUdpPort implements ModbusPort {
     this.#sent.set(this.#transaction, { ...ask, id });
     const adu = encodeAdu(this.#transaction, ask);
     this.#events.tap?.('out', adu, this.#clock.monotonic());
-    this.#socket?.send(adu, () => {});
+    this.#pipe.write(adu);
   }
 
   giveUp(id: number): SluiceError {

@@ -1,9 +1,11 @@
-/** Bytes both ways: a serial port, or a TCP connection to something that passes them on to one. Opened once. */
+/** Bytes both ways: a serial port, a TCP connection, or datagrams. Opened once. */
+import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import type { SerialPort } from 'serialport';
 import { SluiceError } from '../../core/errors.ts';
 
 export interface PipeEvents {
+  /** What came: a piece of a stream, or one datagram. */
   data(chunk: Buffer): void;
   /** It is not open any more, and was not closed by `close`. */
   gone(error: SluiceError): void;
@@ -149,5 +151,64 @@ export class TcpPipe implements Pipe {
     this.#open = false;
     this.#socket?.destroy();
     if (wasOpen) this.#events.gone(error);
+  }
+}
+
+/** Each write is a datagram, and each datagram that comes is one `data`. It is never gone: what is refused or lost is a time-out. */
+export class UdpPipe implements Pipe {
+  readonly #address: { readonly host: string; readonly port: number };
+  readonly #events: PipeEvents;
+  #socket: Datagrams | undefined;
+  #open = false;
+  #closed = false;
+
+  constructor(address: { readonly host: string; readonly port: number }, events: PipeEvents) {
+    this.#address = address;
+    this.#events = events;
+  }
+
+  get isOpen(): boolean {
+    return this.#open;
+  }
+
+  open(done: (error?: Error | null) => void): void {
+    if (this.#closed) {
+      done(new SluiceError('bus-closed'));
+      return;
+    }
+    const { host, port } = this.#address;
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+    this.#socket = socket;
+    let failed = (error: Error) => done(error);
+    socket.on('error', (error) => {
+      failed(error);
+      failed = () => {};
+    });
+    socket.on('message', (datagram) => {
+      if (!this.#closed) this.#events.data(datagram);
+    });
+    // Connected: datagrams of anybody else are dropped by the system.
+    socket.connect(port, host, () => {
+      failed = () => {};
+      if (this.#closed) {
+        done(new SluiceError('bus-closed'));
+        return;
+      }
+      this.#open = true;
+      done();
+    });
+  }
+
+  close(done: () => void): void {
+    this.#closed = true;
+    this.#open = false;
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket === undefined) done();
+    else socket.close(() => done());
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#socket?.send(bytes, () => {});
   }
 }

@@ -42,13 +42,18 @@ export interface ModbusPort {
   readyAt(): number;
   open(done: (error?: Error | null) => void): void;
   close(done: () => void): void;
-  /** @param id the caller's name for it, never used twice on one port */
-  send(id: number, ask: Ask): void;
   /**
-   * The time-out of the request has passed: what was it? The port takes care that the reply, should it still come,
-   * answers nothing else: until `until` (monotonic) it knows it as late.
+   * Monotonic time from which this may be asked, without a late reply to something else being taken for its answer. A
+   * repeat of what was not answered need not wait: the late reply answers it as well.
    */
-  giveUp(id: number, until: number): SluiceError;
+  heldUntil(ask: Ask): number;
+  /**
+   * @param id the caller's name for it, never used twice on one port
+   * @param late for so long, in ms, its reply may come
+   */
+  send(id: number, ask: Ask, late: number): void;
+  /** The time-out of the request has passed: what was it? Should the reply still come, the port drops it as late. */
+  giveUp(id: number): SluiceError;
 }
 
 /** Makes a port that is not open yet. */

@@ -1,12 +1,14 @@
 /**
  * What a silent device may cost. Kept for each device of a bus, so by bus and unit.
  *
- * - After UNANSWERED requests in a row without an answer (or all of its repeats, if these are more) the device rests: its polls are told as timed out without a
- *   request. Rests are FIRST ms, doubled up to LONGEST. The first answer ends it.
+ * - After UNANSWERED requests in a row without an answer (or all of its repeats, if these are more) the device rests: its
+ *   polls are told as failed without a request. DAMAGED times as many where something came, but never a whole reply. Rests are
+ *   FIRST ms, doubled up to LONGEST. The first answer ends it.
  * - When a rest is over, one poll is let through. It is free while it delays nobody; otherwise silent devices together
  *   take at most SHARE of the bus.
  */
 export const UNANSWERED = 2;
+export const DAMAGED = 4;
 const FIRST = 1000;
 export const LONGEST = 60_000;
 export const SHARE = 0.05;

@@ -105,8 +105,9 @@ export function wireCost(wire: WireTiming, device: DeviceTiming): WireCost {
   const answer = device.responseTime ?? DEFAULT_RESPONSE_TIME[protocol];
   const each = line ? characterTime(line) : NETWORK_BYTE;
   // A device cannot answer before it has seen the silence that ends a frame; in ASCII characters mark the end.
-  const silence = line && protocol !== 'modbus-ascii' ? silenceOf(each) : 0;
-  const pauses = Math.max(silence, answer) + Math.max(silence, wire.turnaround, device.turnaround);
+  const silence = line ? silenceOf(each) : 0;
+  const seen = protocol === 'modbus-ascii' ? 0 : silence;
+  const pauses = Math.max(seen, answer) + Math.max(silence, wire.turnaround, device.turnaround);
   return { ...bytes, request: bytes.requestBytes * each + pauses, byte: bytes.bytesPerByte * each };
 }
 

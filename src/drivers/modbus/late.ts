@@ -1,0 +1,48 @@
+/**
+ * Replies that did not come in time and may still come. Where frames carry no transaction id they look like the answers to
+ * what is asked next, so they are kept in mind for the whole bus, whatever port is open: a converter hands what a
+ * line said to whoever is connected now. Bound: 64.
+ */
+import type { Awaited } from './framing.ts';
+
+const MOST = 64;
+
+export interface LateReply extends Awaited {
+  /** Monotonic ms until which it may come. */
+  until: number;
+  /** From writing its request to then, ms. */
+  readonly span: number;
+}
+
+export class LateReplies {
+  #all: LateReply[] = [];
+
+  add(reply: LateReply): void {
+    this.#all = [...this.#all, reply].slice(-MOST);
+  }
+
+  /** Those that may come now. */
+  expected(now: number): readonly LateReply[] {
+    if (this.#all.length > 0) this.#all = this.#all.filter((late) => late.until > now);
+    return this.#all;
+  }
+
+  came(reply: LateReply): void {
+    this.#all = this.#all.filter((late) => late !== reply);
+  }
+
+  /**
+   * Whether the reply that was just taken was the one to the repeat, or the late one to what it repeats, nobody knows: then
+   * that of the repeat is still to come.
+   */
+  answered(unit: number, sentAt: number): void {
+    for (const late of this.#all) if (late.unit === unit) late.until = Math.max(late.until, sentAt + late.span);
+  }
+
+  /** An exception tells no more than the function, so everything with one function looks alike. */
+  heldUntil(unit: number, code: number): number {
+    let until = Number.NEGATIVE_INFINITY;
+    for (const late of this.#all) if (late.unit === unit && late.expected.code === code) until = Math.max(until, late.until);
+    return until;
+  }
+}

@@ -22,13 +22,14 @@ export type ModbusRequest =
   | { readonly kind: 'identify'; readonly code: 1 | 2 | 3 | 4; readonly object: number };
 
 export const READ_FUNCTION: Readonly<Record<Table, number>> = { coil: 1, discrete: 2, holding: 3, input: 4 };
-const WRITE = { coil: 5, register: 6, coils: 15, registers: 16 } as const;
-const IDENTIFY = 43;
-const MEI_IDENTIFICATION = 14;
+export const WRITE_FUNCTION = { coil: 5, register: 6, coils: 15, registers: 16 } as const;
+/** Encapsulated interface transport, and what of it device identification is (section 6.21). */
+export const IDENTIFY = 43;
+export const MEI_IDENTIFICATION = 14;
 /** A PDU has at most 253 bytes (section 4.1). */
 export const MAX_PDU = 253;
 /** Of the table, for one request (sections 6.1 to 6.4, 6.11, 6.12). */
-const MOST = { read: { bits: 2000, registers: 125 }, write: { bits: 1968, registers: 123 } } as const;
+export const MOST = { read: { bits: 2000, registers: 125 }, write: { bits: 1968, registers: 123 } } as const;
 
 /** A request as it goes out, and the form of its reply. */
 export interface Pdu {
@@ -86,25 +87,41 @@ function encodeWrite({ table, start, values, multiple }: Extract<ModbusRequest, 
   const [first = 0] = values;
   if (values.length === 1 && multiple !== true) {
     const value = coils ? first * 0xff00 : first;
-    const bytes = Uint8Array.of(coils ? WRITE.coil : WRITE.register, start >> 8, start & 255, value >> 8, value & 255);
+    const bytes = Uint8Array.of(
+      coils ? WRITE_FUNCTION.coil : WRITE_FUNCTION.register,
+      start >> 8,
+      start & 255,
+      value >> 8,
+      value & 255,
+    );
     // The reply is the request again.
     return { bytes, expected: { code: bytes[0] as number, head: bytes, length: bytes.length } };
   }
-  const data = coils ? packBits(values) : values.flatMap((v) => [v >> 8, v & 255]);
+  const data = coils ? packBits(values) : packWords(values);
   const count = values.length;
-  const head = Uint8Array.of(coils ? WRITE.coils : WRITE.registers, start >> 8, start & 255, count >> 8, count & 255);
+  const head = Uint8Array.of(
+    coils ? WRITE_FUNCTION.coils : WRITE_FUNCTION.registers,
+    start >> 8,
+    start & 255,
+    count >> 8,
+    count & 255,
+  );
   return {
     bytes: Uint8Array.of(...head, data.length, ...data),
     expected: { code: head[0] as number, head, length: head.length },
   };
 }
 
-function packBits(values: readonly number[]): number[] {
-  const bytes = new Array<number>(Math.ceil(values.length / 8)).fill(0);
-  values.forEach((value, i) => {
-    if (value) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i & 7));
-  });
+/** Bits as they stand in a frame: the first is the lowest of the first byte. */
+export function packBits(values: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(values.length / 8));
+  for (const [i, value] of values.entries()) if (value !== 0) bytes[i >> 3] = (bytes[i >> 3] as number) | (1 << (i & 7));
   return bytes;
+}
+
+/** Registers as they stand in a frame: high byte first. */
+export function packWords(values: readonly number[]): Uint8Array {
+  return Uint8Array.from(values.flatMap((value) => [value >> 8, value & 255]));
 }
 
 /** A good reply may be one of these: 'no' (it is not the one), 'more' (so far it is), or its length in bytes. */
@@ -142,7 +159,13 @@ export function lengthOfReply(bytes: Uint8Array, at: number, end: number): numbe
   if (code === undefined || at >= end) return undefined;
   if (code & 0x80) return 2;
   if (code >= 1 && code <= 4) return at + 1 < end ? 2 + (bytes[at + 1] as number) : undefined;
-  if (code === WRITE.coil || code === WRITE.register || code === WRITE.coils || code === WRITE.registers) return 5;
+  if (
+    code === WRITE_FUNCTION.coil ||
+    code === WRITE_FUNCTION.register ||
+    code === WRITE_FUNCTION.coils ||
+    code === WRITE_FUNCTION.registers
+  )
+    return 5;
   if (code === IDENTIFY) {
     const fit = fitIdentification(bytes, at, end);
     return typeof fit === 'number' ? fit : undefined;

@@ -9,7 +9,7 @@
  * Pure: frames in, blocks out, one after the other. Tags are those of Wireshark's epan/exported_pdu.h.
  */
 
-import { crc16 } from './serial/checksum.ts';
+import { crc16 } from './modbus-checksums.ts';
 
 export type CaptureWay = 'out' | 'in' | 'noise';
 

@@ -143,7 +143,14 @@ export class DeviceResolver {
     if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
     this.#devices.set(name, { points: known });
     if (settings === undefined) return;
-    const resolved: ResolvedDevice = { name, bus: String(bus), profile: profile?.name, settings, points };
+    const resolved: ResolvedDevice = {
+      name,
+      bus: String(bus),
+      profile: profile?.name,
+      made: profile && { vendor: profile.info.vendor, model: profile.info.model },
+      settings,
+      points,
+    };
     this.#address(resolved, kind, at, report);
     const before = sound;
     for (const wrong of kind.checkDevice?.(resolved, this.#in.around) ?? []) {

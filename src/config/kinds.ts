@@ -117,6 +117,8 @@ export interface ResolvedDevice {
   readonly name: string;
   readonly bus: string;
   readonly profile?: string | undefined;
+  /** Who made it and its model, where a profile says so. */
+  readonly made?: { readonly vendor: string; readonly model: string } | undefined;
   /** Output of `DriverKind.device`. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Output of `DriverKind.point`, in the order written (profile first, additions after). Points set to `null` are gone. */

@@ -4,13 +4,13 @@ import { systemClock } from '../../src/core/clock.ts';
 import type { Logger } from '../../src/core/logger.ts';
 import type { Sample } from '../../src/core/point.ts';
 import { reasonAt } from '../../src/core/point.ts';
-import type { Bus } from '../../src/core/ports.ts';
 import { reasonName } from '../../src/core/reasons.ts';
-import { modbusRtu, modbusTcp } from '../../src/drivers/modbus/kind.ts';
+import type { ModbusBus } from '../../src/drivers/modbus/bus.ts';
+import { MODBUS_KINDS, modbusRtu, modbusTcp } from '../../src/drivers/modbus/kind.ts';
 import { waitFor } from './wait-for.ts';
 
 export interface Site {
-  readonly bus: Bus;
+  readonly bus: ModbusBus;
   readonly samples: Sample[];
   readonly log: string[];
   /** Samples of a device, as `good` or the reason, by the first point. */
@@ -26,9 +26,10 @@ export function outcomeOf(sample: Sample): string {
   return reason === 0 ? 'good' : reasonName(reason);
 }
 
-/** @param bus keys of the bus as written; `host` makes it TCP. */
-export function startSite(t: TestContext, bus: Record<string, unknown>, devices: Record<string, Written>): Site {
-  const kind = 'host' in bus ? modbusTcp : modbusRtu;
+/** @param written keys of the bus as written; without `protocol` a `host` makes it TCP, anything else RTU. */
+export function startSite(t: TestContext, written: Record<string, unknown>, devices: Record<string, Written>): Site {
+  const { protocol, ...bus } = written;
+  const kind = MODBUS_KINDS.find((one) => one.protocol === protocol) ?? ('host' in bus ? modbusTcp : modbusRtu);
   const samples: Sample[] = [];
   const log: string[] = [];
   const write = (level: string) => (_data: object, message: string) => void log.push(`${level} ${message}`);

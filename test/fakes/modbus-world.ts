@@ -113,6 +113,8 @@ export interface WorldDevice {
   readonly interval: number;
   /** One request each: holding registers so far apart that nobody reads them together. */
   readonly addresses: readonly number[];
+  /** As `addresses`, of the input table: another function. */
+  readonly inputs?: readonly number[];
   readonly patience?: Partial<Patience>;
   /** Besides those of the addresses; by hand they are read and written. */
   readonly points?: readonly ModbusPoint[];
@@ -140,6 +142,8 @@ export class World {
   readonly clock = new ManualClock();
   readonly samples: Sample[] = [];
   readonly requests: WorldRequest[] = [];
+  /** All requests, also those that a test took out of `requests`. */
+  asked = 0;
   /** Monotonic ms of each opening. */
   readonly openings: number[] = [];
   readonly told: GatewayEvent[] = [];
@@ -167,22 +171,23 @@ export class World {
     const wire = { serial: isSerial(transport), label: transport };
     const jobs: NewJob[] = [];
     this.devices = options.devices.map((of) => {
-      const points = [...of.addresses.map(word), ...(of.points ?? [])];
+      const polled = [...of.addresses.map(word), ...(of.inputs ?? []).map((address) => ({ ...word(address), table: INPUT }))];
+      const points = [...polled, ...(of.points ?? [])];
       const patience = { timeout, retries, turnaround: 0, connectDelay: 0, ...of.patience };
       const owner = { name: `d${of.unit}`, unit: of.unit, patience, points: new Map(points.map((p) => [p.name, p])) };
       const device = new Device({ ...owner, writesMultiple: of.writesMultiple === true }, wire, this.clock, logger);
-      for (const address of of.addresses) {
-        const shape = { device: device.name, points: [pointInfo(word(address))] };
-        const request = { table: 'holding' as const, start: address, count: 1, points: [word(address)] };
+      for (const point of polled) {
+        const shape = { device: device.name, points: [pointInfo(point)] };
+        const request = { table: point.table, start: point.address, count: 1, points: [point] };
         const pdu = encodeRequest({ kind: 'read', ...request });
-        const decode = compileRequest(shape, request.points, address);
+        const decode = compileRequest(shape, request.points, point.address);
         jobs.push({ device, request, pdu, shape, decode, interval: of.interval, offset: of.offset ?? 0 });
       }
       return device;
     });
     const dial = this.#dial(transport, { character, silence: options.silence ?? 3.5 * character, paced: options.paced === true });
     this.bus = new ModbusBus({
-      ...{ name: 'test', protocol: transport, inFlight, timeout, jobs, clock: this.clock },
+      ...{ name: 'test', protocol: transport, serial: isSerial(transport), inFlight, timeout, jobs, clock: this.clock },
       emit: (sample) => void this.samples.push(sample),
       tell: (event) => void this.told.push(event),
       devices: this.devices,
@@ -239,7 +244,7 @@ export class World {
   #written(bytes: Buffer, pipe: FakePipe): void {
     const { body, transaction } = FRAMES[this.transport].parse(bytes);
     const request: FakeRequest = {
-      ...{ n: this.requests.length + 1, transaction, unit: body.readUInt8(0), code: body.readUInt8(1) },
+      ...{ n: ++this.asked, transaction, unit: body.readUInt8(0), code: body.readUInt8(1) },
       ...{ start: body.readUInt16BE(2), count: body.length >= 6 ? body.readUInt16BE(4) : 0 },
     };
     const at = this.clock.monotonic();
@@ -259,4 +264,5 @@ export class World {
   }
 }
 
+const INPUT = 'input' as const;
 export const word = (address: number): ModbusPoint => ({ name: `r${address}`, table: 'holding', address, type: 'uint16' });

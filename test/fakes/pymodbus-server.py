@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A Modbus device made by somebody else: pymodbus 3.8 as TCP or RTU server.
+"""A Modbus device made by somebody else: pymodbus 3.8 as a server on every way to carry a frame.
 
-usage: python3 pymodbus-server.py tcp | python3 pymodbus-server.py rtu PATH BAUD
+usage: python3 pymodbus-server.py tcp|udp|rtu-over-tcp | python3 pymodbus-server.py rtu|ascii PATH BAUD
 
 Prints `ready PORT` (or `ready PATH`). Lines on standard input set data: `holding 0 17227 0` or `coil 5 1 0 1` writes from
 an address on; `done` is printed after each. `get holding 0 4` prints `has` and what pymodbus's own store has there. Ends when standard input closes. Units 1 and 2 share the data; others are silent.
@@ -9,24 +9,43 @@ an address on; `done` is printed after each. `get holding 0 4` prints `has` and 
 import asyncio
 import sys
 
+from pymodbus import FramerType
 from pymodbus.datastore import ModbusSequentialDataBlock, ModbusServerContext, ModbusSlaveContext
-from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.device import ModbusDeviceIdentification
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer, ModbusUdpServer
 
 FUNCTION = {'coil': 1, 'discrete': 2, 'holding': 3, 'input': 4}
+IDENTITY = {'VendorName': 'Somebody Else', 'ProductCode': 'SE-1', 'MajorMinorRevision': '3.8'}
+
+
+def make(kind, context):
+    more = {'ignore_missing_slaves': True, 'identity': ModbusDeviceIdentification(info_name=IDENTITY)}
+    where = ('127.0.0.1', 0)
+    if kind == 'tcp':
+        return ModbusTcpServer(context, address=where, **more)
+    if kind == 'rtu-over-tcp':
+        return ModbusTcpServer(context, framer=FramerType.RTU, address=where, **more)
+    if kind == 'udp':
+        return ModbusUdpServer(context, address=where, **more)
+    framer = FramerType.ASCII if kind == 'ascii' else FramerType.RTU
+    return ModbusSerialServer(context, framer=framer, port=sys.argv[2], baudrate=int(sys.argv[3]), **more)
 
 
 async def main():
     block = lambda: ModbusSequentialDataBlock(1, [0] * 10001)  # pymodbus counts its blocks from 1
     unit = ModbusSlaveContext(di=block(), co=block(), hr=block(), ir=block())
     context = ModbusServerContext(slaves={1: unit, 2: unit}, single=False)
-    if sys.argv[1] == 'tcp':
-        server = ModbusTcpServer(context, address=('127.0.0.1', 0), ignore_missing_slaves=True)
-    else:
-        server = ModbusSerialServer(context, port=sys.argv[2], baudrate=int(sys.argv[3]), ignore_missing_slaves=True)
+    kind = sys.argv[1]
+    server = make(kind, context)
     serving = asyncio.create_task(server.serve_forever(background=False))
     while server.transport is None:
         await asyncio.sleep(0.01)
-    where = server.transport.sockets[0].getsockname()[1] if sys.argv[1] == 'tcp' else sys.argv[2]
+    if kind in ('rtu', 'ascii'):
+        where = sys.argv[2]
+    elif kind == 'udp':
+        where = server.transport.get_extra_info('sockname')[1]
+    else:
+        where = server.transport.sockets[0].getsockname()[1]
     print('ready', where, flush=True)
 
     loop = asyncio.get_running_loop()

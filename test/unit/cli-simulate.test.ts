@@ -162,7 +162,7 @@ test('a device answers what it has, and says by which exception what it has not'
   assert.equal(ask(4, 100, 1), '8402');
   assert.equal(ask(3, 100, 11), '8303');
   assert.equal(ask(3, 100, 0), '8303');
-  assert.equal(ask(6, 100, 1), '8601');
+  assert.equal(ask(7, 100, 1), '8701');
   const { maxGap: _, ...without } = device.settings.limits as Record<string, unknown>;
   const open = new ModbusDevice({ ...device, settings: { unit: 1, limits: without } }, () => 0);
   assert.equal(open.answer(Uint8Array.of(3, 0, 103, 0, 5)).length, 12, 'without maxGap every hole may be read along');

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { crc16 } from '../../src/codecs/modbus-checksums.ts';
 import type { ChecksumKind } from '../../src/codecs/serial/checksum.ts';
-import { CHECKSUM_KINDS, CHECKSUMS, crc16 } from '../../src/codecs/serial/checksum.ts';
+import { CHECKSUM_KINDS, CHECKSUMS } from '../../src/codecs/serial/checksum.ts';
 import { createFramer } from '../../src/codecs/serial/framer.ts';
 import { parseHex, toHex } from '../../src/codecs/serial/hex.ts';
 import type { Frame, FrameConfig } from '../../src/codecs/serial/types.ts';

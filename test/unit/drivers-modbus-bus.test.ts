@@ -112,6 +112,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
   w.bus = new ModbusBus({
     name: 'test',
     protocol: 'test',
+    serial: false,
     inFlight,
     timeout,
     clock,

@@ -1,5 +1,7 @@
 /** Gives the bytes of a case to the decoders that a gateway would use, and tells what comes out otherwise than written. */
+
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
+import { packBits, packWords } from '../../codecs/modbus-pdu.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import { isBitTable, shapeOf, widthOf } from '../../codecs/modbus-point.ts';
 import { compileRequest } from '../../codecs/modbus-registers.ts';
@@ -19,7 +21,6 @@ import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import type { WireTiming } from '../../drivers/modbus/wire-cost.ts';
 import { talkerConfig } from '../../drivers/serial/kind.ts';
-import { packBits, packWords } from '../simulate/modbus-device.ts';
 
 interface Outcome {
   readonly readings: Record<string, Value>;

@@ -45,7 +45,8 @@ class Pacer {
   push(data: Uint8Array): void {
     if (this.#waiting.length + data.length > MAX_WAITING) return;
     this.#waiting = Buffer.concat([this.#waiting, data]);
-    if (this.#timer === undefined) this.#slice();
+    // The first bytes have arrived in full when their time has passed, not before.
+    this.#timer ??= setTimeout(() => this.#slice(), SLICE_MS);
   }
 
   stop(): void {

@@ -1,7 +1,16 @@
-/** One simulated Modbus device: its points as registers and bits, and the reply to a read. */
+/** One simulated Modbus device: its points as registers and bits, and the reply to a request. */
 import { encodePoint } from '../../codecs/modbus-encode.ts';
+import {
+  IDENTIFY,
+  MEI_IDENTIFICATION,
+  MOST,
+  packBits,
+  packWords,
+  READ_FUNCTION,
+  WRITE_FUNCTION,
+} from '../../codecs/modbus-pdu.ts';
 import type { ModbusPoint, Table } from '../../codecs/modbus-point.ts';
-import { isBitTable, widthOf } from '../../codecs/modbus-point.ts';
+import { isBitTable, TABLES, widthOf } from '../../codecs/modbus-point.ts';
 import { layChain, placePoint } from '../../codecs/sunspec.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { Value } from '../../core/point.ts';
@@ -12,7 +21,6 @@ import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 const ILLEGAL_FUNCTION = 1;
 const ILLEGAL_ADDRESS = 2;
 const ILLEGAL_VALUE = 3;
-const TABLES: Readonly<Record<number, Table>> = { 1: 'coil', 2: 'discrete', 3: 'holding', 4: 'input' };
 
 /** The value of a point now. */
 export type ValueNow = (device: string, point: string) => Value;
@@ -32,8 +40,13 @@ export class ModbusDevice {
   /** Marker and heads of the models of a SunSpec device, by holding register. */
   readonly #heads: ReadonlyMap<number, number>;
   readonly #limits: Limits;
+  readonly #identity: readonly string[];
   readonly #valueNow: ValueNow;
-  readonly #existing = new Map<Table, ReadonlySet<number>>();
+  /** Addresses of points, and those that may be read along. */
+  readonly #readable = new Map<Table, ReadonlySet<number>>();
+  readonly #writable = new Map<Table, ReadonlySet<number>>();
+  /** What somebody wrote, instead of what the point would show; at most one word for each register of a point. */
+  readonly #written = new Map<string, number>();
 
   constructor(device: ResolvedDevice, valueNow: ValueNow) {
     const { unit, limits } = device.settings as { unit: number; limits?: Limits };
@@ -45,16 +58,20 @@ export class ModbusDevice {
     this.points = points.flatMap((point) => placePoint(point, chosen) ?? []);
     this.#heads = wishes.length === 0 ? new Map() : words;
     this.#limits = limits ?? { maxRegisters: 125, maxBits: 2000 };
+    const { vendor, model } = device.made ?? { vendor: 'Sluice', model: 'simulated device' };
+    this.#identity = [vendor, model, '0'];
     this.#valueNow = valueNow;
-    for (const table of Object.values(TABLES)) this.#existing.set(table, this.#addressesOf(table));
+    for (const table of TABLES) {
+      const own = new Set<number>();
+      for (const point of this.points) if (point.table === table) for (const address of addressesOf(point)) own.add(address);
+      this.#writable.set(table, own);
+      this.#readable.set(table, this.#withHoles(own, table));
+    }
   }
 
-  /** Addresses of points, and the holes between them that the configuration lets be read along. */
-  #addressesOf(table: Table): ReadonlySet<number> {
-    const addresses = new Set<number>();
-    for (const point of this.points)
-      if (point.table === table) for (let i = 0; i < widthOf(point); i++) addresses.add(point.address + i);
-    // Models have no holes.
+  /** Points, models (which have no holes), and the holes between points that the configuration lets be read along. */
+  #withHoles(own: ReadonlySet<number>, table: Table): ReadonlySet<number> {
+    const addresses = new Set(own);
     const heads = table === 'holding' ? [...this.#heads.keys()] : [];
     for (let i = Math.min(...heads); i <= Math.max(...heads); i++) addresses.add(i);
     const { maxGap = Number.POSITIVE_INFINITY, gaps = [] } = this.#limits;
@@ -69,22 +86,86 @@ export class ModbusDevice {
     return addresses;
   }
 
+  /** A point shows again what it would without anybody having written it. */
+  forget(name: string): void {
+    for (const point of this.points)
+      if (point.name === name) for (const address of addressesOf(point)) this.#written.delete(`${point.table} ${address}`);
+  }
+
   /** @param pdu function code and data. @returns the reply, without unit and checksum; an exception where there is no such thing */
   answer(pdu: Uint8Array): Uint8Array {
     const code = pdu[0] ?? 0;
-    const table = TABLES[code];
-    if (table === undefined) return exceptionReply(code, ILLEGAL_FUNCTION);
-    const [, startHigh = 0, startLow = 0, countHigh = 0, countLow = 0] = pdu;
-    const start = (startHigh << 8) | startLow;
-    const count = (countHigh << 8) | countLow;
+    const table = TABLES.find((one) => READ_FUNCTION[one] === code);
+    if (table !== undefined) return this.#read(code, table, pdu);
+    switch (code) {
+      case WRITE_FUNCTION.coil:
+      case WRITE_FUNCTION.register:
+        return this.#writeOne(code, pdu);
+      case WRITE_FUNCTION.coils:
+      case WRITE_FUNCTION.registers:
+        return this.#writeMany(code, pdu);
+      case IDENTIFY:
+        return this.#identify(code, pdu);
+      default:
+        return exceptionReply(code, ILLEGAL_FUNCTION);
+    }
+  }
+
+  #read(code: number, table: Table, pdu: Uint8Array): Uint8Array {
+    const [start, count] = [wordAt(pdu, 1), wordAt(pdu, 3)];
     const bits = isBitTable(table);
     const most = bits ? this.#limits.maxBits : this.#limits.maxRegisters;
     if (pdu.length !== 5 || count < 1 || count > most) return exceptionReply(code, ILLEGAL_VALUE);
-    const existing = this.#existing.get(table);
-    for (let i = 0; i < count; i++) if (!existing?.has(start + i)) return exceptionReply(code, ILLEGAL_ADDRESS);
+    if (!within(this.#readable.get(table), start, count)) return exceptionReply(code, ILLEGAL_ADDRESS);
     const words = this.#words(table, start, count);
     const data = bits ? packBits(words) : packWords(words);
     return Uint8Array.from([code, data.length, ...data]);
+  }
+
+  #writeOne(code: number, pdu: Uint8Array): Uint8Array {
+    const [address, value] = [wordAt(pdu, 1), wordAt(pdu, 3)];
+    const coil = code === WRITE_FUNCTION.coil;
+    if (pdu.length !== 5 || (coil && value !== 0 && value !== 0xff00)) return exceptionReply(code, ILLEGAL_VALUE);
+    if (!this.#hold(coil ? 'coil' : 'holding', address, [coil ? value >> 15 : value]))
+      return exceptionReply(code, ILLEGAL_ADDRESS);
+    return Uint8Array.from(pdu);
+  }
+
+  #writeMany(code: number, pdu: Uint8Array): Uint8Array {
+    const [start, count, bytes = 0] = [wordAt(pdu, 1), wordAt(pdu, 3), pdu[5]];
+    const coils = code === WRITE_FUNCTION.coils;
+    const right = coils ? Math.ceil(count / 8) : count * 2;
+    const most = coils ? MOST.write.bits : MOST.write.registers;
+    if (count < 1 || count > most || bytes !== right || pdu.length !== 6 + bytes) return exceptionReply(code, ILLEGAL_VALUE);
+    const values = Array.from({ length: count }, (_, i) =>
+      coils ? ((pdu[6 + (i >> 3)] ?? 0) >> (i & 7)) & 1 : wordAt(pdu, 6 + 2 * i),
+    );
+    if (!this.#hold(coils ? 'coil' : 'holding', start, values)) return exceptionReply(code, ILLEGAL_ADDRESS);
+    return Uint8Array.from(pdu.subarray(0, 5));
+  }
+
+  #hold(table: Table, start: number, values: readonly number[]): boolean {
+    if (!within(this.#writable.get(table), start, values.length)) return false;
+    for (const [i, value] of values.entries()) this.#written.set(`${table} ${start + i}`, value);
+    return true;
+  }
+
+  /** Basic identification: vendor, product, revision (section 6.21). */
+  #identify(code: number, pdu: Uint8Array): Uint8Array {
+    const [, mei, read = 0, object = 0] = pdu;
+    if (pdu.length !== 4 || mei !== MEI_IDENTIFICATION) return exceptionReply(code, ILLEGAL_FUNCTION);
+    if (read < 1 || read > 4) return exceptionReply(code, ILLEGAL_VALUE);
+    const one = read === 4;
+    if (one && object >= this.#identity.length) return exceptionReply(code, ILLEGAL_ADDRESS);
+    // Asked from an object on that it does not have, a device begins anew.
+    const first = object < this.#identity.length ? object : 0;
+    const objects = this.#identity.slice(first, one ? first + 1 : undefined).flatMap((text, i) => {
+      const bytes = new TextEncoder().encode(text).subarray(0, 64);
+      return [first + i, bytes.length, ...bytes];
+    });
+    const count = one ? 1 : this.#identity.length - first;
+    const conformity = 0x81; // basic, by stream and one by one
+    return Uint8Array.from([code, MEI_IDENTIFICATION, read, conformity, 0, 0, count, ...objects]);
   }
 
   #words(table: Table, start: number, count: number): number[] {
@@ -99,7 +180,7 @@ export class ModbusDevice {
       const encoded = encodePoint(point, this.#valueNow(this.name, point.name), current, factor);
       for (const [i, word] of encoded.entries()) if (at + i >= 0 && at + i < count) words[at + i] = word;
     }
-    return words;
+    return words.map((word, i) => this.#written.get(`${table} ${start + i}`) ?? word);
   }
 }
 
@@ -107,17 +188,15 @@ export function exceptionReply(code: number, exception: number): Uint8Array {
   return Uint8Array.of(code | 0x80, exception);
 }
 
-export function packWords(words: readonly number[]): Uint8Array {
-  const data = new Uint8Array(words.length * 2);
-  for (const [i, word] of words.entries()) {
-    data[2 * i] = word >> 8;
-    data[2 * i + 1] = word & 255;
-  }
-  return data;
+function addressesOf(point: ModbusPoint): number[] {
+  return Array.from({ length: widthOf(point) }, (_, i) => point.address + i);
 }
 
-export function packBits(bits: readonly number[]): Uint8Array {
-  const data = new Uint8Array(Math.ceil(bits.length / 8));
-  for (const [i, bit] of bits.entries()) if (bit !== 0) data[i >> 3] = (data[i >> 3] as number) | (1 << (i & 7));
-  return data;
+function wordAt(pdu: Uint8Array, at: number): number {
+  return ((pdu[at] ?? 0) << 8) | (pdu[at + 1] ?? 0);
+}
+
+function within(addresses: ReadonlySet<number> | undefined, start: number, count: number): boolean {
+  for (let i = 0; i < count; i++) if (addresses?.has(start + i) !== true) return false;
+  return true;
 }

@@ -5,7 +5,7 @@
  * - A frame that came belongs to the newest request that it answers and that has no answer yet, so a late reply is played
  *   as late. Noise and damaged replies belong to the request before them.
  */
-import { crc16 } from '../../codecs/serial/checksum.ts';
+import { crc16 } from '../../codecs/modbus-checksums.ts';
 import { SluiceError } from '../../core/errors.ts';
 
 /** How frames stand on the wire. */

@@ -5,7 +5,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Line } from './line.ts';
 import { bodyOf, type FrameKind, type Recording } from './recording.ts';
-import { listenError } from './tcp-server.ts';
+import { listenError } from './servers.ts';
 
 /** Bytes kept while a request is not complete; more is noise. */
 const MAX_BUFFER = 1024;

@@ -12,6 +12,8 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
 import { characterTime } from '../../drivers/modbus/wire-cost.ts';
 import { FaultBoard } from './faults.ts';
+import type { Frames } from './frames.ts';
+import { asciiFrames, mbapFrames, rtuFrames } from './frames.ts';
 import type { Line, LineSettings } from './line.ts';
 import { PortLine, PtyLine } from './line.ts';
 import { ModbusDevice } from './modbus-device.ts';
@@ -20,9 +22,9 @@ import { plausibleValue } from './plausible.ts';
 import { seeded } from './random.ts';
 import type { Recording } from './recording.ts';
 import { ReplayServer, type Stage } from './replay-server.ts';
-import { RtuServer } from './rtu-server.ts';
+import { Responder } from './responder.ts';
+import { LineServer, NetworkServer } from './servers.ts';
 import { SimulatedTalker } from './talker.ts';
-import { TcpServer } from './tcp-server.ts';
 
 export interface SimulationOptions {
   readonly clock: Clock;
@@ -55,7 +57,18 @@ export interface ServedBus {
   readonly devices: readonly ResolvedDevice[];
 }
 
-type Server = TcpServer | RtuServer | SimulatedTalker | ReplayServer;
+type Server = NetworkServer | LineServer | SimulatedTalker | ReplayServer;
+
+/** What carries each Modbus protocol. */
+const WIRES: Readonly<
+  Record<string, { readonly on: 'tcp' | 'udp' | 'line'; readonly frames: Frames; readonly checked: boolean }>
+> = {
+  'modbus-tcp': { on: 'tcp', frames: mbapFrames, checked: false },
+  'modbus-udp': { on: 'udp', frames: mbapFrames, checked: false },
+  'modbus-rtu-over-tcp': { on: 'tcp', frames: rtuFrames, checked: true },
+  'modbus-rtu': { on: 'line', frames: rtuFrames, checked: true },
+  'modbus-ascii': { on: 'line', frames: asciiFrames, checked: true },
+};
 
 export class Simulation {
   readonly faults: FaultBoard;
@@ -66,6 +79,7 @@ export class Simulation {
   readonly #held = new Map<string, Value>();
   readonly #servers: Server[] = [];
   readonly #served: ServedBus[] = [];
+  readonly #modbus = new Map<string, ModbusDevice>();
   #began = 0;
 
   constructor(config: GatewayConfig, options: SimulationOptions) {
@@ -76,7 +90,7 @@ export class Simulation {
     const kindOf = (device: ResolvedDevice) => {
       const protocol = config.buses.get(device.bus)?.protocol;
       if (protocol === 'serial') return device.settings.request === undefined ? 'talker' : 'asked';
-      return protocol === 'modbus-tcp' ? 'tcp' : 'rtu';
+      return WIRES[protocol ?? '']?.checked === false ? 'tcp' : 'rtu';
     };
     this.faults = new FaultBoard({
       devices: new Map(Array.from(config.devices.values(), (device) => [device.name, kindOf(device)])),
@@ -104,7 +118,7 @@ export class Simulation {
     await Promise.all(this.#servers.splice(0).map((server) => server.stop()));
   }
 
-  /** The TCP port of a network bus. */
+  /** The TCP or UDP port of a network bus. */
   portOf(bus: string): number {
     const server = this.#servers.find((s) => s.bus === bus && 'port' in s && s.port > 0);
     if (server !== undefined && 'port' in server) return server.port;
@@ -120,6 +134,7 @@ export class Simulation {
       const modbus = { ...(settings as Omit<ModbusPoint, 'name'>), name: point };
       encodePoint(modbus, value, [], this.#factorOf(device, modbus));
     }
+    this.#modbus.get(device)?.forget(point);
     if (value === undefined) this.#held.delete(`${device}.${point}`);
     else this.#held.set(`${device}.${point}`, value);
   }
@@ -156,14 +171,20 @@ export class Simulation {
       return;
     }
     const valueNow = (device: string, point: string) => this.value(device, point);
-    const modbus = () => devices.map((device) => new ModbusDevice(device, valueNow));
-    if (bus.protocol === 'modbus-tcp') {
+    const wire = WIRES[bus.protocol];
+    const responder = () => {
+      const made = devices.map((device) => new ModbusDevice(device, valueNow));
+      for (const device of made) this.#modbus.set(device.name, device);
+      const { frames, checked, on } = wire as (typeof WIRES)[string];
+      return new Responder(bus.name, { frames, checked, way: on === 'line' ? on : 'network' }, made, this.faults, this.#random);
+    };
+    if (wire?.on === 'tcp' || wire?.on === 'udp') {
       const port = this.#options.tcpPorts?.get(bus.name) ?? Number(bus.settings.port);
       const address = { host: this.#options.host ?? '127.0.0.1', port };
-      const server = new TcpServer(bus.name, address, modbus(), this.faults, this.#random);
+      const server = new NetworkServer(wire.on, address, responder(), this.faults);
       await server.start();
       this.#servers.push(server);
-      this.#served.push({ ...entry, where: `${server.host}:${server.port}` });
+      this.#served.push({ ...entry, where: `${server.host}:${server.port}${wire.on === 'udp' ? ' (UDP)' : ''}` });
       return;
     }
     const line = this.#line(bus);
@@ -181,8 +202,8 @@ export class Simulation {
         await talker.start();
         this.#servers.push(talker);
       }
-    } else if (bus.protocol === 'modbus-rtu') {
-      const server = new RtuServer(bus.name, line, modbus(), this.faults, this.#random);
+    } else if (wire !== undefined) {
+      const server = new LineServer(line, responder());
       await server.start();
       this.#servers.push(server);
     } else {

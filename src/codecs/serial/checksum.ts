@@ -2,6 +2,8 @@
  * Checksums of serial frames: the table of all kinds. Names and parameters of the CRCs are those of the RevEng catalogue,
  * whose check value (over the text 123456789) a test holds each kind to.
  */
+import { crc16 } from '../modbus-checksums.ts';
+
 export const CHECKSUM_KINDS = [
   'none',
   'sum8',
@@ -64,11 +66,6 @@ function fletcher(data: Uint8Array, from: number, end: number): number {
     high = (high + low) % 255;
   }
   return (high << 8) | low;
-}
-
-/** CRC-16 of "Modbus over serial line", 6.2.2: polynomial 0xA001 reflected, initial value 0xFFFF, low byte first on the wire. */
-export function crc16(data: Uint8Array, from: number, end: number): number {
-  return reflected(data, from, end, 0xa001, 0xffff);
 }
 
 const big = (value: number) => Uint8Array.of((value >> 8) & 0xff, value & 0xff);

@@ -46,6 +46,8 @@ const STOP_PORT = 1500;
 export interface BusOptions {
   readonly name: string;
   readonly protocol: string;
+  /** Replies carry no transaction id. */
+  readonly serial: boolean;
   /** Requests on the wire at once. */
   readonly inFlight: number;
   readonly clock: Clock;
@@ -325,10 +327,11 @@ export class ModbusBus implements Bus {
     const call = this.#calls.take();
     if (call === undefined) return;
     const { ask, device, options } = call;
+    // Somebody waits for it, and a write is sent only once: it gets all the time that the device may take.
     const most = options.timeout ?? device?.patience.timeout ?? this.#options.timeout;
     const label = options.label ?? 'a request by hand';
     const untap = options.tap ? this.capture(options.tap) : () => {};
-    this.#send(ask, device, options.timeout ?? device?.latency.timeout(most) ?? most, most, now, (error, pdu, at) => {
+    this.#send(ask, device, most, most, now, (error, pdu, at) => {
       untap();
       if (error === null) device?.succeeded(label, at, at - now, this.#wireTime(ask));
       else if (options.write === true && error.code === 'exception' && !isUnreached(error))

@@ -2,8 +2,9 @@
  * How a PDU becomes a frame on a serial line, and how frames are found in what comes: RTU and ASCII (MODBUS over Serial
  * Line V1.02, section 2.5). Pure. Noise may stand anywhere, and a frame may come in any number of chunks.
  */
+
+import { crc16, lrc8 } from '../../codecs/modbus-checksums.ts';
 import { type Expected, fitReply, lengthOfReply } from '../../codecs/modbus-pdu.ts';
-import { crc16, lrc8 } from './frame.ts';
 
 /** A reply that may come. */
 export interface Awaited {
@@ -137,8 +138,8 @@ function beginsAs(bytes: Buffer, start: number, awaited: Awaited | undefined): b
   return head === hex(unit) + hex(expected.code) || head === hex(unit) + hex(expected.code | 0x80);
 }
 
-/** @returns unit and PDU; undefined where it is no sound frame */
-function decodeAscii(line: Uint8Array): Uint8Array | undefined {
+/** @param line from its colon to its LF. @returns unit and PDU; undefined where it is no sound frame */
+export function decodeAscii(line: Uint8Array): Uint8Array | undefined {
   const end = line.length - (line.at(-2) === CR ? 2 : 1);
   const text = Buffer.from(line.buffer, line.byteOffset + 1, end - 1).toString('latin1');
   if (text.length < 6 || text.length % 2 === 1 || !/^[0-9A-Fa-f]+$/.test(text)) return undefined;

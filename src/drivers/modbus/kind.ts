@@ -216,6 +216,7 @@ function assemble(
   return new ModbusBus({
     name: bus.name,
     protocol: bus.protocol,
+    serial: wire.serial,
     inFlight: settings.inFlight,
     timeout: settings.timeout,
     clock,

@@ -32,17 +32,22 @@ export class LateReplies {
   }
 
   /**
-   * Whether the reply that was just taken was the one to the repeat, or the late one to what it repeats, nobody knows: then
-   * that of the repeat is still to come.
+   * A reply was taken. Whether it was the one to a repeat, or the late one to what was repeated, nobody knows: then that of the
+   * repeat is still to come.
    */
-  answered(unit: number, sentAt: number): void {
-    for (const late of this.#all) if (late.unit === unit) late.until = Math.max(late.until, sentAt + late.span);
+  answered(unit: number, code: number, sentAt: number): void {
+    for (const late of this.#all) if (alike(late, unit, code)) late.until = Math.max(late.until, sentAt + late.span);
   }
 
   /** An exception tells no more than the function, so everything with one function looks alike. */
   heldUntil(unit: number, code: number): number {
     let until = Number.NEGATIVE_INFINITY;
-    for (const late of this.#all) if (late.unit === unit && late.expected.code === code) until = Math.max(until, late.until);
+    for (const late of this.#all) if (alike(late, unit, code)) until = Math.max(until, late.until);
     return until;
   }
+}
+
+/** What an exception could answer as well. */
+function alike(late: LateReply, unit: number, code: number): boolean {
+  return late.unit === unit && late.expected.code === code;
 }

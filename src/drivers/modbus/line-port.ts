@@ -196,7 +196,7 @@ export class LinePort implements ModbusPort {
         this.#bytes = Buffer.alloc(0);
         this.#pending = undefined;
         this.#answered = true;
-        this.#late.answered(pending.unit, pending.at);
+        this.#late.answered(pending.unit, pending.expected.code, pending.at);
         if (behind.length > 0) this.#drop(behind, at);
         this.#events.reply(pending.id, pdu, at);
         return;

@@ -73,7 +73,7 @@ export class MbapUdpPort implements ModbusPort {
     this.#transaction = (this.#transaction + 1) & 0xffff;
     this.#late.delete(this.#transaction);
     this.#sent.set(this.#transaction, { ...ask, id });
-    const adu = encodeAdu(this.#transaction, ask);
+    const adu = encodeAdu(this.#transaction, ask.unit, ask.pdu.bytes);
     this.#events.tap?.('out', adu, this.#clock.monotonic());
     this.#pipe.write(adu);
   }

@@ -1,19 +1,18 @@
 /** The header of Modbus on networks: transaction, protocol 0, length, unit (MODBUS Messaging on TCP/IP V1.0b, section 3.1.3). */
 import type { Expected } from '../../codecs/modbus-pdu.ts';
 import { fitReply, MAX_PDU } from '../../codecs/modbus-pdu.ts';
-import type { Ask } from './port.ts';
 
 export const HEADER = 6;
-/** Header, unit and PDU. */
-export const MAX_ADU = HEADER + 1 + MAX_PDU;
+/** Unit and PDU, as the header counts them. */
+export const MAX_LENGTH = 1 + MAX_PDU;
 
-export function encodeAdu(transaction: number, { unit, pdu }: Ask): Buffer {
-  const out = Buffer.allocUnsafe(HEADER + 1 + pdu.bytes.length);
+export function encodeAdu(transaction: number, unit: number, pdu: Uint8Array): Buffer {
+  const out = Buffer.allocUnsafe(HEADER + 1 + pdu.length);
   out.writeUInt16BE(transaction, 0);
   out.writeUInt16BE(0, 2);
-  out.writeUInt16BE(1 + pdu.bytes.length, 4);
+  out.writeUInt16BE(1 + pdu.length, 4);
   out[HEADER] = unit;
-  out.set(pdu.bytes, HEADER + 1);
+  out.set(pdu, HEADER + 1);
   return out;
 }
 
@@ -21,7 +20,7 @@ export function encodeAdu(transaction: number, { unit, pdu }: Ask): Buffer {
 export function wrongHeader(bytes: Buffer): string | undefined {
   if (bytes.length >= 4 && bytes.readUInt16BE(2) !== 0) return 'the reply is not Modbus (protocol id is not 0)';
   const length = bytes.length >= HEADER ? bytes.readUInt16BE(4) : undefined;
-  if (length !== undefined && (length < 3 || length > 1 + MAX_PDU)) return `the reply says it is ${length} bytes long`;
+  if (length !== undefined && (length < 3 || length > MAX_LENGTH)) return `the reply says it is ${length} bytes long`;
   return undefined;
 }
 

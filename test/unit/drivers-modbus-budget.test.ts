@@ -49,8 +49,9 @@ test('a read costs its bytes, two silences and the answer; what was worked out b
     [10, 50],
   ] as const)
     near(wireCost(wire({ turnaround: bus }), answering(20, device)).request, 13 * 1.041667 + 20 + 50);
-  // 17 and 11 + 40 characters, no silence.
-  near(readTime(wireCost(wire({ protocol: 'modbus-ascii' }), answering(20)), 'input', 10), 68 * 1.041667 + 20);
+  // 17 and 11 + 40 characters; a device need not wait for silence to see the end, the gateway keeps it.
+  near(readTime(wireCost(wire({ protocol: 'modbus-ascii' }), answering(20)), 'input', 10), 68 * 1.041667 + 20 + 3.645833);
+  near(readTime(wireCost(wire({ protocol: 'modbus-ascii' }), answering(0)), 'input', 10), 68 * 1.041667 + 3.645833);
   // 16 bits are two bytes, 17 are three.
   near(readTime(wireCost(wire(), answering(20)), 'coil', 16), 15 * 1.041667 + 20 + 3.645833);
   near(readTime(wireCost(wire(), answering(20)), 'discrete', 17), 16 * 1.041667 + 20 + 3.645833);

@@ -14,7 +14,7 @@ import { Device, type Patience } from '../../src/drivers/modbus/device.ts';
 import { ascii, rtu } from '../../src/drivers/modbus/framing.ts';
 import type { NewJob } from '../../src/drivers/modbus/jobs.ts';
 import { LateReplies } from '../../src/drivers/modbus/late.ts';
-import { LinePort } from '../../src/drivers/modbus/line-port.ts';
+import { LinePort, type LineTiming } from '../../src/drivers/modbus/line-port.ts';
 import { Link } from '../../src/drivers/modbus/link.ts';
 import { MbapTcpPort } from '../../src/drivers/modbus/mbap-tcp-port.ts';
 import { MbapUdpPort } from '../../src/drivers/modbus/mbap-udp-port.ts';
@@ -185,7 +185,12 @@ export class World {
       }
       return device;
     });
-    const dial = this.#dial(transport, { character, silence: options.silence ?? 3.5 * character, paced: options.paced === true });
+    const dial = this.#dial(transport, {
+      character,
+      silence: options.silence ?? 3.5 * character,
+      paced: options.paced === true,
+      inVain: 3,
+    });
     this.bus = new ModbusBus({
       ...{ name: 'test', protocol: transport, serial: isSerial(transport), inFlight, timeout, jobs, clock: this.clock },
       emit: (sample) => void this.samples.push(sample),
@@ -221,7 +226,7 @@ export class World {
       .map((s) => `${s.shape.device}.${s.shape.points[0]?.name} = ${String(s.values[0])}`);
   }
 
-  #dial(transport: Transport, timing: { character: number; silence: number; paced: boolean }): Dial {
+  #dial(transport: Transport, timing: LineTiming): Dial {
     const late = new LateReplies();
     return (events: PortEvents) => {
       const make = (of: PipeEvents) => {
@@ -237,7 +242,9 @@ export class World {
       };
       if (transport === 'tcp') return new MbapTcpPort(make, 0, this.clock, events);
       if (transport === 'udp') return new MbapUdpPort(make, 0, this.clock, events, 0xfff0);
-      return new LinePort(transport === 'ascii' ? ascii : rtu, timing, make, this.clock, events, late);
+      const { inVain, ...line } = timing;
+      const of = transport === 'rtu-over-tcp' ? timing : line;
+      return new LinePort(transport === 'ascii' ? ascii : rtu, of, make, this.clock, events, late);
     };
   }
 

@@ -285,7 +285,10 @@ export class ModbusBus implements Bus {
     const repeat = this.#repeats.shift();
     if (repeat) return repeat;
     if (called === 'first') return { call: true };
-    const job = this.#jobs.next(now, ({ device, pdu }) => held(device, { unit: device.unit, pdu }));
+    const job = this.#jobs.next(now, ({ device, pdu }) =>
+      // Nothing is sent to a device that rests: what it owes holds nothing up.
+      device.rest.until > now ? Number.NEGATIVE_INFINITY : held(device, { unit: device.unit, pdu }),
+    );
     if (typeof job !== 'number') return { job, attempt: 0, error: undefined, charged: false };
     if (called === 'last') return { call: true };
     return Math.min(job, called);

@@ -60,10 +60,10 @@ export class Jobs {
     for (const job of this.all) {
       const ready = Math.max(job.due, heldUntil(job));
       if (ready > now) wake = Math.min(wake, ready);
-      else if (job.urgent && !this.#urgentLast) urgent = earlier(job, urgent);
+      else if (job.urgent) urgent = earlier(job, urgent);
       else best = earlier(job, best);
     }
-    return urgent ?? best ?? wake;
+    return (this.#urgentLast ? (best ?? urgent) : (urgent ?? best)) ?? wake;
   }
 
   /** When the next one of other devices is due; those of `but` do not count. */

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Two linked pseudo-terminals that carry bytes no faster than a real line would.
 
-usage: python3 paced-pty.py BAUD [BITS_PER_BYTE]
+usage: python3 paced-pty.py BAUD [BITS_PER_BYTE [LOG]]
 
 Prints `PATH_A PATH_B` and runs until its standard input closes. What is written to A comes out of B and the other way
 round, one byte every BITS_PER_BYTE/BAUD seconds (10 bits: start, 8 data, stop; 0 baud: not paced). An unpaced pty hands
 a whole frame over at once, which hides every fault in reassembling frames. The line has its own clock: a late wake-up is
 caught up with, as a UART's buffer would.
+
+LOG gets a line for each piece that A wrote (`took SECONDS BYTES`, a time after it) and that A was given (`gave SECONDS BYTES`, a
+time before it): what lies between them is never less than the pause that A made.
 """
 import os
 import pty
@@ -19,8 +22,9 @@ QUEUE = 4096  # bytes under way in one direction; beyond it the writer blocks
 
 
 class Line:
-    def __init__(self, source, sink, byte_time):
+    def __init__(self, source, sink, byte_time, took=None, gave=None):
         self.source, self.sink, self.byte_time = source, sink, byte_time
+        self.took, self.gave = took, gave
         self.queue = bytearray()
         self.due = 0.0  # when the next byte has arrived in full
 
@@ -32,6 +36,8 @@ class Line:
         except OSError:  # nobody has the other side open right now
             time.sleep(0.002)
             return
+        if self.took:
+            self.took(time.monotonic(), len(data))
         if not self.queue:
             self.due = max(self.due, now) + self.byte_time
         self.queue += data
@@ -42,11 +48,14 @@ class Line:
             if now < self.due:
                 return
             count = min(count, int((now - self.due) / self.byte_time) + 1)
+        before = time.monotonic()
         try:
             sent = os.write(self.sink, self.queue[:count])
         except (BlockingIOError, OSError):  # the reader is slow: the line waits, so no test loses bytes by accident
             time.sleep(0.001)
             return
+        if self.gave:
+            self.gave(before, sent)
         del self.queue[:sent]
         self.due += sent * self.byte_time
 
@@ -63,7 +72,9 @@ def main():
         masters.append(master)
         kept.append(slave)  # held open, so that a side may close and open again
         paths.append(os.ttyname(slave))
-    lines = [Line(masters[0], masters[1], byte_time), Line(masters[1], masters[0], byte_time)]
+    log = open(sys.argv[3], 'w', buffering=1) if len(sys.argv) > 3 else None
+    tell = (lambda word: lambda at, count: print(word, at, count, file=log)) if log else (lambda word: None)
+    lines = [Line(masters[0], masters[1], byte_time, took=tell('took')), Line(masters[1], masters[0], byte_time, gave=tell('gave'))]
     print(*paths, flush=True)
 
     while True:

@@ -276,18 +276,20 @@ export class ModbusBus implements Bus {
 
   /** The request to send, or when to look again. */
   #next(client: Client, now: number): Turn | { readonly call: true } | number {
-    const held = (device: Device | undefined, ask: Ask) => {
+    const held = (device: Device | undefined, ask: Ask, again: boolean) => {
       if (device !== undefined && device.underWay > 0) return Number.POSITIVE_INFINITY;
-      return Math.max(device?.readyAt ?? now, client.port.heldUntil(ask));
+      return Math.max(device?.readyAt ?? now, client.port.heldUntil(ask, again));
     };
-    const called = this.#calls.next(now, ({ device, ask }) => held(device, ask));
+    const called = this.#calls.next(now, ({ device, ask }) => held(device, ask, false));
     if (called === 'write') return { call: true };
     const repeat = this.#repeats.shift();
     if (repeat) return repeat;
     if (called === 'first') return { call: true };
-    const job = this.#jobs.next(now, ({ device, pdu }) =>
+    const job = this.#jobs.next(now, ({ device, pdu, alone }) =>
       // Nothing is sent to a device that rests: what it owes holds nothing up.
-      device.rest.until > now ? Number.NEGATIVE_INFINITY : held(device, { unit: device.unit, pdu }),
+      device.rest.until > now
+        ? Number.NEGATIVE_INFINITY
+        : held(device, { unit: device.unit, pdu }, alone && !this.#calls.waitsFor(device)),
     );
     if (typeof job !== 'number') return { job, attempt: 0, error: undefined, charged: false };
     if (called === 'last') return { call: true };

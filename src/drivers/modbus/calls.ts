@@ -56,6 +56,11 @@ export class Calls {
     });
   }
 
+  /** Something is to be asked of it. */
+  waitsFor(device: Device): boolean {
+    return this.#waiting.some((call) => call.device === device);
+  }
+
   failAll(error: SluiceError): void {
     for (const call of this.#waiting.splice(0)) call.reject(error);
   }

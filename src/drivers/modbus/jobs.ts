@@ -21,11 +21,13 @@ export interface Job {
   due: number;
   /** Number of the turn in which it was last served. */
   served: number;
+  /** No other one asks this device with its function: whatever reply comes, however late, is to this one. */
+  readonly alone: boolean;
   /** One of its points is in alarm. */
   urgent: boolean;
 }
 
-export type NewJob = Omit<Job, 'grid' | 'due' | 'served' | 'urgent' | 'label'>;
+export type NewJob = Omit<Job, 'grid' | 'due' | 'served' | 'urgent' | 'label' | 'alone'>;
 
 export class Jobs {
   readonly all: readonly Job[];
@@ -36,6 +38,7 @@ export class Jobs {
     this.all = jobs.map((job) => ({
       ...job,
       ...{ label: requestLabel(job.request), grid: 0, due: 0, served: 0, urgent: false },
+      alone: !jobs.some((j) => j !== job && j.device === job.device && j.request.table === job.request.table),
     }));
   }
 

@@ -8,6 +8,8 @@ import type { Awaited } from './framing.ts';
 const MOST = 64;
 
 export interface LateReply extends Awaited {
+  /** Function and data of what was asked. */
+  readonly request: Uint8Array;
   /** Monotonic ms until which it may come. */
   until: number;
   /** From writing its request to then, ms. */
@@ -39,10 +41,15 @@ export class LateReplies {
     for (const late of this.#all) if (alike(late, unit, code)) late.until = Math.max(late.until, sentAt + late.span);
   }
 
-  /** An exception tells no more than the function, so everything with one function looks alike. */
-  heldUntil(unit: number, code: number): number {
+  /**
+   * An exception tells no more than the function, so everything with one function looks alike.
+   * @param but late replies to this request do not count
+   */
+  heldUntil(unit: number, code: number, but?: Uint8Array): number {
     let until = Number.NEGATIVE_INFINITY;
-    for (const late of this.#all) if (alike(late, unit, code)) until = Math.max(until, late.until);
+    for (const late of this.#all)
+      if (alike(late, unit, code) && !(but !== undefined && Buffer.compare(late.request, but) === 0))
+        until = Math.max(until, late.until);
     return until;
   }
 }

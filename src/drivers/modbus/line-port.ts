@@ -37,6 +37,7 @@ export interface LineTiming {
 
 interface Pending extends Awaited {
   readonly id: number;
+  readonly request: Uint8Array;
   /** Bytes of the request frame. */
   readonly sent: number;
   readonly at: number;
@@ -107,15 +108,15 @@ export class LinePort implements ModbusPort {
     this.#pipe.close(done);
   }
 
-  heldUntil({ unit, pdu }: Ask): number {
-    return this.#late.heldUntil(unit, pdu.expected.code);
+  heldUntil({ unit, pdu }: Ask, again: boolean): number {
+    return this.#late.heldUntil(unit, pdu.expected.code, again ? pdu.bytes : undefined);
   }
 
   send(id: number, { unit, pdu }: Ask, late: number): void {
     this.#skip(this.#bytes.length);
     const frame = this.#framing.encode(unit, pdu.bytes);
     const at = this.#clock.monotonic();
-    this.#pending = { id, unit, expected: pdu.expected, sent: frame.length, at, late };
+    this.#pending = { id, unit, expected: pdu.expected, request: pdu.bytes, sent: frame.length, at, late };
     this.#busyAt = at + frame.length * this.#timing.character;
     this.#answered = false;
     this.#events.tap?.('out', frame, at);
@@ -146,8 +147,8 @@ export class LinePort implements ModbusPort {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending === undefined) return;
-    const { unit, expected, at, late } = pending;
-    this.#late.add({ unit, expected, until: at + late, span: late });
+    const { unit, expected, request, at, late } = pending;
+    this.#late.add({ unit, expected, request, until: at + late, span: late });
   }
 
   #end(error: SluiceError, ours: boolean): void {

@@ -43,10 +43,10 @@ export interface ModbusPort {
   open(done: (error?: Error | null) => void): void;
   close(done: () => void): void;
   /**
-   * Monotonic time from which this may be asked, without a late reply to something else being taken for its answer. A
-   * repeat of what was not answered need not wait: the late reply answers it as well.
+   * Monotonic time from which this may be asked, without a late reply to something else being taken for its answer.
+   * @param again the late reply to the very same request may answer it: true, if a little old
    */
-  heldUntil(ask: Ask): number;
+  heldUntil(ask: Ask, again: boolean): number;
   /**
    * @param id the caller's name for it, never used twice on one port
    * @param late for so long, in ms, its reply may come

@@ -53,7 +53,7 @@ function simulateCommand(): Command {
   };
   return new Command('sluice simulate')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .description('serve the devices of a configuration as Modbus TCP and RTU servers and serial talkers')
+    .description('serve the devices of a configuration as Modbus servers (TCP, UDP, RTU, ASCII) and serial talkers')
     .argument('<file>', 'the configuration')
     .option('--pty <bus=link>', 'make a pseudo-terminal for a serial bus (needs socat) and link to it', pairs)
     .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)

@@ -168,6 +168,54 @@ test('a device answers what it has, and says by which exception what it has not'
   assert.equal(open.answer(Uint8Array.of(3, 0, 103, 0, 5)).length, 12, 'without maxGap every hole may be read along');
 });
 
+test('writes change what is read back, within the registers of points; set takes them back', () => {
+  const point = (settings: object) => settings as Record<string, unknown>;
+  const simulated = new ModbusDevice(
+    {
+      name: 'd',
+      bus: 'b',
+      made: { vendor: 'Eastron', model: 'SDM120' },
+      settings: { unit: 1, limits: { maxRegisters: 125, maxBits: 2000, maxGap: 8 } },
+      points: new Map([
+        ['f', point({ table: 'holding', address: 10, type: 'float32' })],
+        ['b', point({ table: 'holding', address: 14, type: 'uint16', bit: 2 })],
+        ['c', point({ table: 'coil', address: 3, type: 'bool' })],
+        ['d', point({ table: 'coil', address: 4, type: 'bool' })],
+        ['i', point({ table: 'input', address: 0, type: 'uint16' })],
+      ]),
+    },
+    (_, name) => (name === 'f' || name === 'i' ? 0 : false),
+  );
+  const ask = (hex: string) => Buffer.from(simulated.answer(Buffer.from(hex.replaceAll(' ', ''), 'hex'))).toString('hex');
+  assert.equal(ask('06 000A 4020'), '06000a4020');
+  assert.equal(ask('03 000A 0002'), '030440200000');
+  assert.equal(ask('10 000A 0002 04 3FC0 0001'), '10000a0002');
+  assert.equal(ask('03 000A 0005'), '030a3fc00001000000000000');
+  assert.equal(ask('06 000E FFFF'), '06000effff');
+  assert.equal(ask('05 0003 FF00'), '050003ff00');
+  assert.equal(ask('0F 0003 0002 01 02'), '0f00030002');
+  assert.equal(ask('01 0003 0002'), '010102');
+  for (const [request, why] of [
+    ['06 000C 0001', 'a hole may be read, not written'],
+    ['10 000B 0002 04 0000 0000', 'the second is no point'],
+    ['05 0005 FF00', 'no such coil'],
+    ['06 0000 0001', 'input registers are not written'],
+  ] as const)
+    assert.match(ask(request), /^[89]\d02$/, why);
+  for (const wrong of ['05 0003 0100', '06 000A', '10 000A 0002 03 000000', '10 000A 0000 00', '0F 0003 0002 02 0000'])
+    assert.match(ask(wrong), /^[89][0-9a-f]03$/, wrong);
+  simulated.forget('f');
+  assert.equal(ask('03 000A 0002'), '030400000000');
+  assert.equal(ask('03 000E 0001'), '0302ffff');
+  assert.equal(
+    ask('2B 0E 01 00'),
+    `2b0e018100000300${'07'}${Buffer.from('Eastron').toString('hex')}0106${Buffer.from('SDM120').toString('hex')}020130`,
+  );
+  assert.equal(ask('2B 0E 04 01'), `2b0e0481000001010${6}${Buffer.from('SDM120').toString('hex')}`);
+  assert.equal(ask('2B 0E 04 09'), 'ab02');
+  assert.equal(ask('2B 0D 01 00'), 'ab01');
+});
+
 test('an older Node is refused in words', () => {
   assert.match(nodeRefusal('v20.20.2') ?? '', /needs Node 24 or newer, and this is v20\.20\.2/);
   assert.equal(nodeRefusal('v24.0.0'), undefined);

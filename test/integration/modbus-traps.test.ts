@@ -32,6 +32,8 @@ function assertTrue(samples: readonly Sample[]): void {
   }
 }
 const host = '127.0.0.1';
+/** What lies far apart is asked for by requests of its own. */
+const limits = { maxGap: 8 };
 
 test('1: a time-out is always set', async (t) => {
   assert.equal(modbusTcp.bus.parse({ host }).timeout, 1000);
@@ -57,7 +59,7 @@ test('2: on a serial line no late reply becomes the answer to another request', 
   const site = startSite(
     t,
     { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 0 },
-    { meter: { unit: 1, interval: '10ms', points } },
+    { meter: { unit: 1, interval: '10ms', limits, points } },
   );
   await waitFor('late replies', () => (site.bus.status().devices[0]?.counters.lateReplies ?? 0) >= 4);
   await site.until('meter', 25);
@@ -73,7 +75,7 @@ test('2: nor does the late reply to a request that was repeated', async (t) => {
   const site = startSite(
     t,
     { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 3 },
-    { slow: { unit: 1, interval: '10ms', points: words(100, 200) } },
+    { slow: { unit: 1, interval: '10ms', limits, points: words(100, 200) } },
   );
   await site.until('slow', 6);
   assertTrue(site.samples);
@@ -117,7 +119,10 @@ test('3: however much is asked at once, one request is on the wire', async (t) =
   const site = startSite(
     t,
     { port: device.path, baudRate: 115_200 },
-    { a: { unit: 1, interval: '20ms', points: words(1, 50) }, b: { unit: 2, interval: '20ms', points: words(1, 50) } },
+    {
+      a: { unit: 1, interval: '20ms', limits, points: words(1, 50) },
+      b: { unit: 2, interval: '20ms', limits, points: words(1, 50) },
+    },
   );
   const asked = await Promise.all(Array.from({ length: 20 }, (_, i) => site.bus.read(i % 2 ? 'a' : 'b')));
   await site.until('a', 4);
@@ -320,7 +325,7 @@ test('a silent device does not stop the others', async (t) => {
   const device = await fakeRtu(t, 115_200);
   if (!device) return;
   device.script = (request, reply) => (request.unit === 2 ? undefined : answerRtu(request, reply));
-  const unit = (n: number) => ({ unit: n, interval: '20ms', points: words(1, 100) });
+  const unit = (n: number) => ({ unit: n, interval: '20ms', limits, points: words(1, 100) });
   const site = startSite(
     t,
     { port: device.path, baudRate: 115_200, timeout: '400ms' },

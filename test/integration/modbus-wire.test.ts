@@ -143,8 +143,8 @@ for (const transport of TRANSPORTS)
       t,
       { ...device.bus, timeout: '500ms', retries: 1 },
       {
-        a: { unit: 1, interval: '20ms', points: words(1, 100, 200) },
-        b: { unit: 2, interval: '20ms', points: words(1, 100, 200) },
+        a: { unit: 1, interval: '20ms', limits: { maxGap: 8 }, points: words(1, 100, 200) },
+        b: { unit: 2, interval: '20ms', limits: { maxGap: 8 }, points: words(1, 100, 200) },
       },
     );
     await waitFor('all faults', () => next > names.length + 2, { timeout: 60_000 });

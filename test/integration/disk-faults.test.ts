@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
@@ -14,7 +14,7 @@ import { HISTORY_FILE } from '../../src/store/history-layout.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { type AcceptedRecord, Consumer } from '../fakes/consumer.ts';
 import { inject } from '../fakes/injected-fault.ts';
-import { loopDisk, mayMount, run } from '../fakes/loop-disk.ts';
+import { loopDisk, mayMount, mountPoint, run } from '../fakes/loop-disk.ts';
 import { fakeTcp, type Script, withMbap } from '../fakes/modbus-device.ts';
 import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
 import { Peek } from '../fakes/mqtt-peek.ts';
@@ -362,6 +362,49 @@ test('files that cannot be read: polling, alarms and forwarding go on, it is tol
     await waitFor('the end of each fault to be told', () => logEvents(s, part).at(-1)?.data.writable !== false);
   const { log } = await statusOf(s.gateway);
   assert.deepEqual([log.salvage, readdirSync(s.stateDir).filter((name) => name.endsWith('.damaged'))], [[], []]);
+  assert.equal(await s.gateway.stop(), 0);
+  await complete(s);
+});
+
+test('a runtime directory without room: forwarding waits for commits and goes on, it is told, and so is its end', {
+  timeout: 180_000,
+}, async (t) => {
+  if (!mayMount(t)) return;
+  const s = await site(t);
+  if (s === undefined) return;
+  const runtime = mountPoint(t, 'runtime');
+  run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', runtime);
+  s.gateway.write(readFileSync(s.gateway.config, 'utf8').replace(s.gateway.runtimeDir, runtime));
+  await up(s);
+  const ballast = path.join(runtime, 'ballast');
+  const file = openSync(ballast, 'w');
+  // Each commit gives a little room back, which somebody else takes.
+  const piece = Buffer.alloc(4096, 1);
+  const greed = setInterval(() => {
+    try {
+      for (;;) writeSync(file, piece);
+    } catch {
+      // It is full.
+    }
+  }, 5);
+  t.after(() => clearInterval(greed));
+  const word = /newest readings are not safe from a kill before their commit: .*ENOSPC/;
+  await waitFor('status to say so', async () => (await statusOf(s.gateway)).log.faults.some((f) => word.test(f)));
+  await waitFor('readyz to say so', async () =>
+    ((await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport).reasons.some((r) => word.test(r)),
+  );
+  await waitFor('the fault to be told', () => logEvents(s, 'runtime').length === 1);
+  await forwards(s);
+  clearInterval(greed);
+  closeSync(file);
+  rmSync(ballast);
+  await waitFor('its end to be told', () => logEvents(s, 'runtime').length === 2);
+  assert.deepEqual(
+    logEvents(s, 'runtime').map((e) => e.data.writable),
+    [false, true],
+  );
+  assert.deepEqual(logEvents(s), [], 'the log itself was well');
+  assert.deepEqual((await statusOf(s.gateway)).log.faults, []);
   assert.equal(await s.gateway.stop(), 0);
   await complete(s);
 });

@@ -139,6 +139,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       tidied: (result) => this.emit('tidied', result),
       fault: (fault) => this.emit('tidyFault', fault),
     });
+    this.on('repaired', () => this.#tiers.mended());
     this.#writer = writer;
     this.#numbers = new Lease(opened.next, opened.leaseEnd);
     this.#committed = opened.next - 1;

@@ -52,6 +52,8 @@ export class Tiers {
   #sent: TidyResult['compacted'] = [];
   #last: TidyResult | undefined;
   #fault: string | undefined;
+  /** Since the last try. */
+  #mended = false;
   #logBytes = 0;
   /** What a commit may add; the largest of the last ones. */
   #needs = 0;
@@ -84,10 +86,10 @@ export class Tiers {
     const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
     return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
   }
-  /** What log.db may take. It never gets smaller, so it may not take the half that history needs, unless that takes nothing. */
+  /** What log.db may take. It never gets smaller, so it may not take the half that history needs, not even while that takes nothing. */
   get logLimit(): number {
     const { limit } = this;
-    const most = this.#fault === undefined ? limit / 2 : limit;
+    const most = limit / 2;
     return Math.max(Math.min(limit - this.bytes, most), Math.min(this.#logReserve, most));
   }
   get #logReserve(): number {
@@ -132,6 +134,14 @@ export class Tiers {
     await this.#tidy(true);
   }
 
+  /** history.db is another file now: what failed on the old one is tried again with the next commit. */
+  mended(): void {
+    this.#mended = true;
+    this.#looked = Number.NEGATIVE_INFINITY;
+    this.#retry?.();
+    this.#retry = undefined;
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#retry?.();
@@ -161,7 +171,9 @@ export class Tiers {
       // What the keeper met, without the words for somebody who asked to read.
       const error = toError(thrown);
       this.#setFault(toError(error.cause ?? error).message);
-      this.#retry = this.#side.options.clock.after(RETRY, () => {
+      const wait = this.#mended ? 0 : RETRY;
+      this.#mended = false;
+      this.#retry = this.#side.options.clock.after(wait, () => {
         this.#retry = undefined;
       });
     } finally {

@@ -189,22 +189,22 @@ test('latency: the time-out follows the device from its fourth reply on, within 
   for (let i = 0; i < 3; i++) latency.answered(10, 0);
   assert.equal(latency.timeout(1000), 1000, 'too little is known');
   latency.answered(10, 0);
-  assert.equal(latency.timeout(1000), 300, 'never less than what a busy board takes');
-  latency.answered(120, 20);
-  assert.equal(latency.timeout(1000), 400, 'four times the slowest, without its bytes');
+  assert.equal(latency.timeout(1000), 500, 'never less than what a busy board takes');
+  latency.answered(220, 20);
+  assert.equal(latency.timeout(3000), 800, 'four times the slowest, without its bytes');
   latency.timedOut();
-  assert.equal(latency.timeout(1000), 800);
+  assert.equal(latency.timeout(3000), 1600);
   for (let i = 0; i < 40; i++) latency.timedOut();
   assert.equal(latency.timeout(1000), 1000, 'the bound that somebody wrote');
   latency.answered(10, 0);
-  assert.equal(latency.timeout(1000), 400);
-  for (let i = 0; i < 16; i++) latency.answered(90, 0);
-  assert.equal(latency.timeout(1000), 360, 'what is long ago is forgotten');
+  assert.equal(latency.timeout(3000), 800);
+  for (let i = 0; i < 16; i++) latency.answered(150, 0);
+  assert.equal(latency.timeout(3000), 600, 'what is long ago is forgotten');
   assert.deepEqual(latency.told, {
-    latencyLast: 90,
-    latencyMax: 120,
-    latencySum: 3 * 10 + 10 + 120 + 10 + 16 * 90,
-    latencyP95: 90,
+    latencyLast: 150,
+    latencyMax: 220,
+    latencySum: 3 * 10 + 10 + 220 + 10 + 16 * 150,
+    latencyP95: 150,
   });
 });
 

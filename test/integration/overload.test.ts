@@ -97,7 +97,7 @@ class HurriedClock implements Clock {
 }
 
 test('an overload is told once when it begins and once when it ends, on the topic of events', async (t) => {
-  let delay = 80;
+  let delay = 0;
   const device = await fakeTcp(t, (request, reply) => {
     setTimeout(() => reply.send(withMbap(rightPdu(request), request.transaction)), delay);
   });
@@ -137,6 +137,8 @@ broker: {listen: {port: 0}}
   const { port } = await waitFor('the embedded broker', () => gateway.broker?.status().address);
   const peek = await Peek.start(t, port, 'sluice/g1/event');
   const told = () => peek.messages.map((m) => JSON.parse(m.text)).filter((e) => e.event === 'overload');
+  // Only now, so that nothing is told before somebody listens.
+  delay = 80;
   await waitFor('the beginning', () => told().length > 0);
   await counts(device, 40);
   assert.equal(gateway.plant.buses[0]?.status().load?.overloaded, true);

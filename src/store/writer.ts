@@ -34,6 +34,13 @@ try {
 
 port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
+    try {
+      // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
+      database?.wal.close();
+      database?.db.close();
+    } catch {
+      // The files stay as after a kill.
+    }
     port.close();
     return;
   }

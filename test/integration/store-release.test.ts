@@ -122,7 +122,8 @@ for (const how of ['at a reload', 'at a start'] as const)
       }
     assert.deepEqual(consumer.judge(), []);
     const seqs = consumer.records().map((r) => r.seq);
-    assert.ok(seqs.length > 500, `${seqs.length} records are left`);
+    // How many depends on how far the keeper came: half a megabyte of blocks is the least.
+    assert.ok(seqs.length > 200, `${seqs.length} records are left`);
     assert.equal(seqs.at(-1), b.log.status().next - 2, 'the newest record; the last number is a notice');
     await b.log.close(60_000);
   });

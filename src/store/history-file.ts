@@ -196,11 +196,11 @@ export class History {
     for (const s of shapes) shape.run(s.id, s.body);
   }
 
-  oldest(state: number): UnitRow | undefined {
-    return this.db.prepare<[number], UnitRow>('select * from unit where state = ? order by id limit 1').get(state);
-  }
-  oldestOfAll(): UnitRow | undefined {
-    return this.db.prepare<[], UnitRow>('select * from unit order by id limit 1').get();
+  /** @param after id of a unit to look behind */
+  oldest(state: number, after = 0): UnitRow | undefined {
+    return this.db
+      .prepare<[number, number], UnitRow>('select * from unit where state = ? and id > ? order by id limit 1')
+      .get(state, after);
   }
   bytesOf(state: number): number {
     return this.db.prepare('select coalesce(sum(bytes), 0) from unit where state = ?').pluck().get(state) as number;

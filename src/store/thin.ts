@@ -45,27 +45,51 @@ export function nothingTaken(): Taken {
   return { thinned: new Map(), dropped: new Map(), aged: new Map(), lost: new Map() };
 }
 
-/** One transaction takes from so many units and readings at most: each costs the file system's own journal, and time. */
-const STEP = { units: 8, readings: 500_000 };
+/**
+ * One transaction takes from so many units at most, and writes so many bytes anew: it costs a journal and four syncs
+ * whatever its size, and neighbours share their pages; but what it changes has to fit into SQLite's cache.
+ */
+const BATCH = { units: 8, bytes: 512 * 1024 };
 
-/** One transaction. @returns false when there is room, or nothing is left to take */
-export function makeRoom(history: History, clock: ClockTable, request: RoomRequest, taken: Taken): boolean {
-  const mine = nothingTaken();
-  const short = history.used() + request.need > request.budget;
-  const most = request.budget - request.need - (short ? request.ahead : 0);
-  const units = history.db.transaction(() => {
-    let readings = 0;
-    for (let i = 0; i < (request.tight ? 1 : STEP.units); i++) {
-      const unit = takeOne(history, clock, request, most, mine);
-      if (unit === undefined) return i;
-      readings += unit.readings;
-      if (readings > STEP.readings) return i + 1;
-    }
-    return request.tight ? 1 : STEP.units;
+/** What is to become of a unit; nothing is written yet. */
+interface Change {
+  readonly unit: UnitRow;
+  readonly why: Why | 'removed';
+  readonly parts: readonly { readonly id: number; readonly left: Left | undefined }[];
+  readonly counts: readonly { readonly shape: number; readonly counts: readonly number[] }[];
+  readonly taken: Taken;
+  /** Bytes of records and roll-ups that it has fewer afterwards. */
+  readonly freed: number;
+}
+type Left = { readonly records: number; readonly readings: number; readonly body: Buffer };
+
+/** One transaction; steps before it, between two units. @returns false when there is room, or nothing is left to take */
+export function* makeRoom(
+  history: History,
+  clock: ClockTable,
+  request: RoomRequest,
+  taken: Taken,
+): Generator<undefined, boolean> {
+  const choice = new Choice(history, clock, request);
+  const changes: Change[] = [];
+  let bytes = 0;
+  const most = request.tight ? 1 : BATCH.units;
+  while (changes.length < most && bytes < BATCH.bytes) {
+    const next = choice.next();
+    if (next === undefined) break;
+    if (changes.length > 0) yield;
+    const change = changeOf(history, next.unit, next.why, request.active);
+    choice.made(change);
+    changes.push(change);
+    for (const { left } of change.parts) bytes += left?.body.length ?? 0;
+  }
+  if (changes.length === 0) return false;
+  history.db.transaction(() => {
+    for (const change of changes) apply(history, change);
   })();
   // What was rolled back was not taken.
-  addTaken(taken, mine);
-  return units > 0;
+  for (const change of changes) addTaken(taken, change.taken);
+  return true;
 }
 
 /**
@@ -75,41 +99,77 @@ export function makeRoom(history: History, clock: ClockTable, request: RoomReque
 export function dropOldest(history: History, request: RoomRequest, taken: Taken): boolean {
   const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
   if (unit === undefined) return false;
-  const mine = nothingTaken();
-  history.db.transaction(() => takeFrom(history, unit, 'dropped', request.active, mine))();
-  addTaken(taken, mine);
+  const change = changeOf(history, unit, 'dropped', request.active);
+  history.db.transaction(() => apply(history, change))();
+  addTaken(taken, change.taken);
   return true;
 }
 
-/** @param most bytes that may be in use @returns the unit as it was; undefined when nothing had to go */
-function takeOne(history: History, clock: ClockTable, request: RoomRequest, most: number, taken: Taken): UnitRow | undefined {
-  const oldest = history.oldestOfAll();
-  if (oldest === undefined) return undefined;
-  const take = (unit: UnitRow, why: Why): UnitRow => {
-    takeFrom(history, unit, why, request.active, taken);
-    return unit;
-  };
-  if (oldestIsAged(history, clock, request)) return take(oldest, 'aged');
-  if (history.used() <= most) return undefined;
-  const whole = history.oldest(UNIT_STATE.whole);
-  const thinned = history.oldest(UNIT_STATE.thinned);
-  const summary = history.oldest(UNIT_STATE.summary);
-  if (whole !== undefined && history.bytesOf(UNIT_STATE.whole) > request.budget / 2) return take(whole, 'thinned');
-  const summaries = summary === undefined ? 0 : history.bytesOf(UNIT_STATE.summary);
-  if (thinned !== undefined && summaries <= request.budget / 8) return take(thinned, 'dropped');
-  if (summary !== undefined && summaries > request.budget / 8) history.removeUnit(summary);
-  else if (whole !== undefined) return take(whole, 'thinned');
-  else if (summary !== undefined) history.removeUnit(summary);
-  return summary;
+/** Which unit is next, as if those chosen before had been changed already. Each is chosen once. */
+class Choice {
+  readonly #history: History;
+  readonly #clock: ClockTable;
+  readonly #request: RoomRequest;
+  /** Bytes that may be in use. */
+  readonly #most: number;
+  #used: number;
+  #whole: number;
+  #summaries: number;
+  /** The last one chosen of each state. */
+  readonly #after = new Map<number, number>();
+  #aged = 0;
+
+  constructor(history: History, clock: ClockTable, request: RoomRequest) {
+    this.#history = history;
+    this.#clock = clock;
+    this.#request = request;
+    this.#used = history.used();
+    const short = this.#used + request.need > request.budget;
+    this.#most = request.budget - request.need - (short ? request.ahead : 0);
+    this.#whole = history.bytesOf(UNIT_STATE.whole);
+    this.#summaries = history.bytesOf(UNIT_STATE.summary);
+  }
+
+  /** undefined when nothing has to go, or nothing is left that was not chosen yet. */
+  next(): { unit: UnitRow; why: Why | 'removed' } | undefined {
+    const { budget } = this.#request;
+    const oldest = this.#history.units.next(this.#aged);
+    if (oldest !== undefined && isAged(this.#history, this.#clock, this.#request, oldest)) return { unit: oldest, why: 'aged' };
+    // What is aged comes first, so that nothing else was chosen yet: the rest is looked at when that is gone.
+    if (this.#aged > 0 || this.#used <= this.#most) return undefined;
+    const whole = this.#oldest(UNIT_STATE.whole);
+    const thinned = this.#oldest(UNIT_STATE.thinned);
+    const summary = this.#oldest(UNIT_STATE.summary);
+    if (whole !== undefined && this.#whole > budget / 2) return { unit: whole, why: 'thinned' };
+    if (summary !== undefined && this.#summaries > budget / 8) return { unit: summary, why: 'removed' };
+    if (thinned !== undefined) return { unit: thinned, why: 'dropped' };
+    // One that was chosen before may be the next to lose more.
+    if (this.#after.size > 0) return undefined;
+    if (whole !== undefined) return { unit: whole, why: 'thinned' };
+    return summary === undefined ? undefined : { unit: summary, why: 'removed' };
+  }
+
+  made({ unit, why, freed }: Change): void {
+    this.#used -= freed;
+    if (why === 'aged') this.#aged = unit.id;
+    else this.#after.set(unit.state, unit.id);
+    if (unit.state === UNIT_STATE.whole) this.#whole -= unit.bytes;
+    if (why === 'removed') this.#summaries -= unit.bytes;
+    if (why === 'dropped') this.#summaries += unit.bytes - freed;
+  }
+
+  #oldest(state: number): UnitRow | undefined {
+    return this.#history.oldest(state, this.#after.get(state) ?? 0);
+  }
 }
 
 /** How many units of unknown time are looked past in search of a known one. */
 const LOOK = 256;
 
 /** An estimated time says nothing: such a unit is as old as the known one after it. */
-function oldestIsAged(history: History, clock: ClockTable, { wall, maxAge }: RoomRequest): boolean {
+function isAged(history: History, clock: ClockTable, { wall, maxAge }: RoomRequest, oldest: UnitRow): boolean {
   if (wall === undefined) return false;
-  let unit = history.oldestOfAll();
+  let unit: UnitRow | undefined = oldest;
   for (let i = 0; i < LOOK && unit !== undefined; i++) {
     const mapping = clock.of(unit.boot, unit.last);
     if (mapping !== undefined && !mapping.estimated) return unit.at_last + mapping.offset < wall - maxAge;
@@ -118,10 +178,15 @@ function oldestIsAged(history: History, clock: ClockTable, { wall, maxAge }: Roo
   return false;
 }
 
-function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly ForwarderState[], taken: Taken): void {
+function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active: readonly ForwarderState[]): Change {
+  const taken = nothingTaken();
+  if (why === 'removed') return { unit, why, parts: [], counts: [], taken, freed: unit.bytes };
   const log = Math.floor(unit.id / keyOf(1, 0));
   const waiting = active.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
   const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(unit.id), unit.last));
+  const parts: { id: number; left: Left | undefined }[] = [];
+  const counted: { shape: number; counts: number[] }[] = [];
+  let freed = 0;
   for (const row of history.units.parts(unit)) {
     let shape: Shape | undefined;
     let records: LogRecord[];
@@ -132,27 +197,37 @@ function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly Fo
     } catch {
       // Damaged: nobody can have it any more.
       add(taken.dropped, DAMAGED, row.readings);
-      history.setPart(row.id, undefined);
+      parts.push({ id: row.id, left: undefined });
+      freed += row.body.length;
       continue;
     }
     const keep = why === 'thinned' ? records.filter((_, i) => i % THIN === 0) : [];
     const gone = why === 'thinned' ? records.filter((_, i) => i % THIN !== 0) : records;
     if (gone.length === 0) continue;
     const counts = countByPoint(shape, gone);
-    history.countRemoved(row.shape, why, counts);
+    counted.push({ shape: row.shape, counts });
     addAll(taken[why], shape, counts);
     if (anyWaits) {
       const undelivered = gone.filter((r) => waiting.some((l) => l.waits(r.seq)));
       if (undelivered.length > 0) addAll(taken.lost, shape, countByPoint(shape, undelivered));
     }
     const readings = keep.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
-    history.setPart(
-      row.id,
-      keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) },
-    );
+    const left =
+      keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) };
+    parts.push({ id: row.id, left });
+    freed += row.body.length - (left?.body.length ?? 0);
   }
-  if (why === 'aged') history.removeUnit(unit);
-  else history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
+  return { unit, why, parts, counts: counted, taken, freed: why === 'aged' ? unit.bytes : freed };
+}
+
+/** Inside a transaction. */
+function apply(history: History, { unit, why, parts, counts }: Change): void {
+  if (why !== 'removed') for (const { shape, counts: n } of counts) history.countRemoved(shape, why, n);
+  if (why === 'removed' || why === 'aged') history.removeUnit(unit);
+  else {
+    for (const { id, left } of parts) history.setPart(id, left);
+    history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
+  }
 }
 
 function addTaken(to: Taken, more: Taken): void {

@@ -56,7 +56,7 @@ export class Tidier {
     // When room is made, it is made for some units at once.
     const room = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
     let took = false;
-    while (this.#makeRoom(history, room, taken)) {
+    while (yield* this.#makeRoom(history, room, taken)) {
       took = true;
       yield;
       // What was freed is given back on the way: the disk has no room for more first.
@@ -92,9 +92,9 @@ export class Tidier {
     };
   }
 
-  #makeRoom(history: History, room: RoomRequest, taken: Taken): boolean {
+  *#makeRoom(history: History, room: RoomRequest, taken: Taken): Generator<undefined, boolean> {
     try {
-      return makeRoom(history, this.#reader.clock, room, taken);
+      return yield* makeRoom(history, this.#reader.clock, room, taken);
     } catch (thrown) {
       if (!room.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
       return dropOldest(history, room, taken);

@@ -13,6 +13,7 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import type { Claim } from './claim.ts';
 import type { ClockTable } from './clock-table.ts';
 import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
+import { THIN } from './history-layout.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from './layout.ts';
 
 /** Bound a unit's memory while it is made and while it is read: about 20 MB. */
@@ -89,12 +90,17 @@ export class Compactor {
       yield;
       atFirst = Math.min(atFirst, (records[0] as LogRecord).sample.at);
       const span = (records.at(-1) as LogRecord).sample.at - (records[0] as LogRecord).sample.at;
+      const rollup = encodeRollups(shape, records, rollupWidth(span, records.length), offset);
+      const part = (some: LogRecord[]) => ({
+        ...{ records: some.length, readings: some.length * shape.points.length },
+        body: encodeBlock(some, () => id, LEVEL),
+      });
+      const goes = records.filter((_, i) => i % THIN !== 0);
       parts.push({
         shape: id,
-        records: records.length,
-        readings: records.length * shape.points.length,
-        body: encodeBlock(records, () => id, LEVEL),
-        rollup: encodeRollups(shape, records, rollupWidth(span, records.length), offset),
+        ...part(records.filter((_, i) => i % THIN === 0)),
+        rollup,
+        goesFirst: goes.length === 0 ? undefined : part(goes),
       });
       // What is encoded need not be held twice.
       records.length = 0;

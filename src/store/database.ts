@@ -355,7 +355,12 @@ export class LogDatabase {
       bytes: bytesOf(this.file),
       held: held.records + held.notices,
       needs,
-      hot: { records: held.records, readings: held.readings, bytes: held.bytes },
+      hot: {
+        ...{ records: held.records, readings: held.readings, bytes: held.bytes },
+        oldest: this.db
+          .prepare<[], { boot: number; at: number }>('select boot, at_last as at from block order by id limit 1')
+          .get(),
+      },
       oldest: this.#oldest(request.active),
       lost: [...done.lost],
       lostNotices: done.notices,

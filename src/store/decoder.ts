@@ -32,12 +32,11 @@ export class Decoder {
     return { units: pick(this.#historyBook(runs)), blocks: pick(this.#logBook(runs)) };
   }
 
-  /** One shape of a unit; nothing when no records are left, or they cannot be read. */
+  /** One shape of a unit, ascending each; nothing when no records are left, or they cannot be read. */
   part(runs: Runs, run: Run, unit: UnitRow, shape: number): readonly ShapeColumns[] {
     return this.#cache(`${run.id}/${unit.state}/${shape}`, () => {
-      const row = runs.history?.units.part(unit, shape);
-      if (row === undefined) return [];
-      return this.#decode(run, row.body, row.readings, (id) => this.#historyBook(runs)?.of(id), undefined);
+      const rows = runs.history?.units.partsOf(unit, shape) ?? [];
+      return rows.flatMap((row) => this.#decode(run, row.body, row.readings, (id) => this.#historyBook(runs)?.of(id), undefined));
     });
   }
 

@@ -1,7 +1,7 @@
 /**
  * history.db as the keeper thread has it: opened, written, measured. One transaction a call.
  *
- * - A unit's records are written once; thinning rewrites its parts with fewer records, a record never changes.
+ * - A unit's records are written once, those that outlive the others in parts of their own; a record never changes.
  * - What is taken away is counted, by point, in the transaction that takes it away.
  * - Free pages are used again before the file grows, so that a full log does not move in the file system.
  */
@@ -19,12 +19,17 @@ export type Why = 'thinned' | 'dropped' | 'aged';
 /** Readings by the points of a shape; one number where all have the same. */
 type Counts = Record<Why, number | readonly number[]>;
 
-export interface NewPart {
+export interface NewPart extends Body {
   readonly shape: number;
+  /** Of all records. */
+  readonly rollup: Buffer;
+  /** The records that go when the unit is thinned; undefined where all stay. */
+  readonly goesFirst: Body | undefined;
+}
+interface Body {
   readonly records: number;
   readonly readings: number;
   readonly body: Buffer;
-  readonly rollup: Buffer;
 }
 export interface NewUnit {
   readonly id: number;
@@ -124,19 +129,28 @@ export class History {
   add(unit: NewUnit, copies: Copies): void {
     this.db.transaction(() => {
       this.copy(copies);
-      const firstPart = this.db.prepare('select coalesce(max(id), 0) + 1 from rollup').pluck().get() as number;
+      const firstPart = this.db.prepare('select coalesce(max(first_part + parts), 1) from unit').pluck().get() as number;
       const put = this.db.prepare('insert into part (id, shape, records, readings, body) values (?, ?, ?, ?, ?)');
       const putRollup = this.db.prepare('insert into rollup (id, shape, body) values (?, ?, ?)');
       let records = 0;
       let readings = 0;
       let bytes = 0;
-      unit.parts.forEach((part, i) => {
-        put.run(firstPart + i, part.shape, part.records, part.readings, part.body);
-        putRollup.run(firstPart + i, part.shape, part.rollup);
+      let next = firstPart;
+      const putPart = (shape: number, part: Body): void => {
+        put.run(next++, shape, part.records, part.readings, part.body);
         records += part.records;
         readings += part.readings;
-        bytes += part.body.length + part.rollup.length;
-      });
+        bytes += part.body.length;
+      };
+      for (const part of unit.parts) {
+        putRollup.run(next, part.shape, part.rollup);
+        bytes += part.rollup.length;
+        putPart(part.shape, part);
+      }
+      for (const { shape, goesFirst } of unit.parts) if (goesFirst !== undefined) putPart(shape, goesFirst);
+      // An older version would read half of what such a unit has.
+      if (this.db.pragma('user_version', { simple: true }) !== HISTORY_VERSION)
+        this.db.pragma(`user_version = ${HISTORY_VERSION}`);
       const seal = [
         unit.id,
         unit.last,
@@ -145,7 +159,7 @@ export class History {
         unit.atFirst,
         unit.atLast,
         firstPart,
-        unit.parts.length,
+        next - firstPart,
       ] as const;
       this.db
         .prepare(
@@ -162,7 +176,7 @@ export class History {
           readings,
           UNIT_STATE.whole,
           firstPart,
-          unit.parts.length,
+          next - firstPart,
           bytes,
           rowSum('unit', ...seal),
         );

@@ -6,16 +6,23 @@
  * A change of HISTORY_VERSION comes with a fixture of the old one that stays readable.
  */
 export const HISTORY_FILE = 'history.db';
-export const HISTORY_VERSION = 1;
+export const HISTORY_VERSION = 2;
 /** Large pages: a part is some kilobytes and is written once. */
 export const HISTORY_PAGE_SIZE = 4096;
+
+/**
+ * Every eighth record of a shape outlives the others. Since version 2 a unit has them in a part of their own, so that
+ * thinning takes the other part away and writes nothing; in units of version 1 they are one part, and thinning rewrites it.
+ */
+export const THIN = 8;
 
 /** What became of a unit's records: all there, every THIN-th there, none there (the roll-ups are). */
 export const UNIT_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
 
 /**
  * `log`, `boot`, `clock` and `shape` are copies of what log.db has, so that the file can be read alone.
- * unit.id: key of its first record (layout.ts); parts of a unit: part.id from first_part on, `parts` of them.
+ * unit.id: key of its first record (layout.ts); parts of a unit: part.id from first_part on, `parts` of them: those that
+ * stay and have roll-ups, then those that go first.
  * unit.sum: seal of the columns that never change (sealed-rows.ts); the others are counted anew from its parts.
  * twin: each unit as it was made, a second time: a page of them describes some days, and must not be the only one.
  * removed.body: JSON {thinned, dropped, aged}, each readings by the shape's points, or one number where all have the same.

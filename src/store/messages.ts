@@ -75,7 +75,13 @@ export interface CommitResult {
   /** Bytes that this commit could have added to the files. */
   readonly needs: number;
   /** What waits in commit blocks for compaction. */
-  readonly hot: { readonly records: number; readonly readings: number; readonly bytes: number };
+  readonly hot: {
+    readonly records: number;
+    readonly readings: number;
+    readonly bytes: number;
+    /** Of the oldest block: its boot, and when its last record was made, monotonic ms of that boot. */
+    readonly oldest: { readonly boot: number; readonly at: number } | undefined;
+  };
   /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
   /** Alarms and events that were dropped although a forwarder had not delivered them. */

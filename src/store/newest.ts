@@ -19,12 +19,17 @@ export function* newest(reader: LogReader, decoder: Decoder, request: NewestRequ
   const shapes = decoder.shapes(runs, (shape) => request.wanted.some((wanted) => placesOf(shape, wanted) !== undefined));
   const pace = new Pace();
   for (const run of runs.from(Math.min(...keys))) {
+    // Several parts of a unit may have records of a device, side by side.
+    const last = new Array<number>(found.length).fill(-1);
     for (const columns of columnsOf(runs, decoder, shapes, run))
       for (const [i, wanted] of request.wanted.entries()) {
         const places = placesOf(columns.shape, wanted);
         if (places === undefined) continue;
-        const least = Math.max(0, (keys[i] as number) - keyOf(run.log, 0));
-        found[i] = lastOf(columns, places, least, runs.clock(run.boot)) ?? found[i];
+        const least = Math.max(last[i] as number, (keys[i] as number) - keyOf(run.log, 0), 0);
+        const m = lastOf(columns, places, least);
+        if (m === undefined) continue;
+        last[i] = columns.seqs[m] as number;
+        found[i] = foundAt(columns, places, m, runs.clock(run.boot));
       }
     if (pace.due) yield* rest(pace);
   }
@@ -48,11 +53,14 @@ function* columnsOf(runs: Runs, decoder: Decoder, shapes: ReturnType<Decoder['sh
   }
 }
 
-function lastOf({ seqs, ats, reasons, values }: ShapeColumns, places: readonly number[], least: number, clock: BootClock): Found {
-  for (let m = seqs.length - 1; m >= 0 && (seqs[m] as number) >= least; m--) {
-    if (places.some((i) => (reasons?.[i]?.[m] ?? GOOD) !== GOOD)) continue;
-    const { offset, estimated } = clock.at(seqs[m] as number);
-    return { values: places.map((i) => values[i]?.[m] as Value), time: (ats[m] as number) + offset, estimated };
-  }
+/** @returns the place of the last record from the number `least` on in which all are good */
+function lastOf({ seqs, reasons }: ShapeColumns, places: readonly number[], least: number): number | undefined {
+  for (let m = seqs.length - 1; m >= 0 && (seqs[m] as number) >= least; m--)
+    if (places.every((i) => (reasons?.[i]?.[m] ?? GOOD) === GOOD)) return m;
   return undefined;
+}
+
+function foundAt({ seqs, ats, values }: ShapeColumns, places: readonly number[], m: number, clock: BootClock): Found {
+  const { offset, estimated } = clock.at(seqs[m] as number);
+  return { values: places.map((i) => values[i]?.[m] as Value), time: (ats[m] as number) + offset, estimated };
 }

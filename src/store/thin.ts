@@ -1,17 +1,15 @@
 /**
- * Room in history.db. Oldest first: records are thinned (every THIN-th of a shape is kept) while what is whole takes more
+ * Room in history.db. Oldest first: records are thinned (every THIN-th of a shape stays) while what is whole takes more
  * than half of the room, then dropped; their roll-ups stay, in at most an eighth of the room, and go last.
  */
 import { decodeBlock, encodeBlock } from '../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { ClockTable } from './clock-table.ts';
 import { countByPoint, type History, type Why } from './history-file.ts';
-import { UNIT_STATE, type UnitRow } from './history-layout.ts';
+import { type PartRow, THIN, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { Lanes } from './lanes.ts';
 import { type ForwarderState, keyOf, seqOf } from './layout.ts';
 
-/** Every eighth record of a shape is kept. */
-export const THIN = 8;
 /** Deflate: as compact.ts does. */
 const LEVEL = 6;
 /** Under this name go the readings of a part that could not be read any more. */
@@ -98,11 +96,15 @@ export function* makeRoom(
  */
 export function dropOldest(history: History, request: RoomRequest, taken: Taken): boolean {
   const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
-  if (unit === undefined) return false;
-  const change = changeOf(history, unit, 'dropped', request.active);
+  if (unit !== undefined) takeFrom(history, unit, 'dropped', request.active, taken);
+  return unit !== undefined;
+}
+
+/** One transaction. */
+export function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly ForwarderState[], taken: Taken): void {
+  const change = changeOf(history, unit, why, active);
   history.db.transaction(() => apply(history, change))();
   addTaken(taken, change.taken);
-  return true;
 }
 
 /** Which unit is next, as if those chosen before had been changed already. Each is chosen once. */
@@ -187,7 +189,8 @@ function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active:
   const parts: { id: number; left: Left | undefined }[] = [];
   const counted: { shape: number; counts: number[] }[] = [];
   let freed = 0;
-  for (const row of history.units.parts(unit)) {
+  const rows = history.units.parts(unit);
+  for (const [place, row] of rows.entries()) {
     let shape: Shape | undefined;
     let records: LogRecord[];
     try {
@@ -201,8 +204,7 @@ function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active:
       freed += row.body.length;
       continue;
     }
-    const keep = why === 'thinned' ? records.filter((_, i) => i % THIN === 0) : [];
-    const gone = why === 'thinned' ? records.filter((_, i) => i % THIN !== 0) : records;
+    const [keep, gone] = why === 'thinned' ? thinned(records, rows, place) : [[], records];
     if (gone.length === 0) continue;
     const counts = countByPoint(shape, gone);
     counted.push({ shape: row.shape, counts });
@@ -218,6 +220,14 @@ function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active:
     freed += row.body.length - (left?.body.length ?? 0);
   }
   return { unit, why, parts, counts: counted, taken, freed: why === 'aged' ? unit.bytes : freed };
+}
+
+/** @returns what stays and what goes of the part at `place` */
+function thinned(records: LogRecord[], rows: readonly PartRow[], place: number): [keep: LogRecord[], gone: LogRecord[]] {
+  const { shape } = rows[place] as PartRow;
+  if (rows.slice(0, place).some((r) => r.shape === shape)) return [[], records];
+  if (rows.slice(place + 1).some((r) => r.shape === shape)) return [records, []];
+  return [records.filter((_, i) => i % THIN === 0), records.filter((_, i) => i % THIN !== 0)];
 }
 
 /** Inside a transaction. */

@@ -153,5 +153,5 @@ function isTight(file: string): boolean {
 }
 
 function needsOf(unit: NewUnit): number {
-  return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + 256, SLACK);
+  return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + (p.goesFirst?.body.length ?? 0) + 512, SLACK);
 }

@@ -13,8 +13,10 @@ import type { LogOptions } from './log-options.ts';
 import type { CommitResult, TidyRequest, TidyResult } from './messages.ts';
 import { bytesOf } from './quarantine.ts';
 
-/** An hour is looked at this often; it may have ended. */
+const HOUR = 3_600_000;
+/** An hour that has ended is asked for at most this often: the keeper may see its end otherwise than this thread. */
 const LOOK_EVERY = 60_000;
+/** A start has other things to do first. Then the keeper is to write its witness, whether there is a unit to make or not. */
 const FIRST_LOOK = 5000;
 /** The file system is asked at most this often. */
 const FREE_EVERY = 10_000;
@@ -45,6 +47,8 @@ export class Tiers {
   readonly #idle: (() => void)[] = [];
   #retry: (() => void) | undefined;
   #looked: number;
+  /** The first look, and what failed. */
+  #owed = true;
   #measured = Number.NEGATIVE_INFINITY;
   #free: { free: number; size: number } | undefined;
   #compacted: TidyResult['compacted'] = [];
@@ -61,7 +65,6 @@ export class Tiers {
 
   constructor(side: TiersSide) {
     this.#side = side;
-    // A start has other things to do first.
     this.#looked = side.now().at - LOOK_EVERY + FIRST_LOOK;
     this.#bytesAtStart = bytesOf(side.historyFile);
   }
@@ -116,14 +119,18 @@ export class Tiers {
     this.#needs = Math.max(result.needs, this.#needs * NEEDS_DECAY);
     if (this.#busy || this.#retry !== undefined || this.#stopped) return;
     this.#measure();
-    const { at } = this.#side.now();
-    const { records, readings, bytes } = result.hot;
+    const { at, wall } = this.#side.now();
+    const { records, readings, bytes, oldest } = result.hot;
     const full = readings >= UNIT_READINGS || records >= UNIT_RECORDS;
     const large = bytes >= Math.min(HOT_BYTES, this.#side.options.maxSize / HOT_SHARE);
     this.#sent = [];
     // The commit that deletes them is still to come: these blocks are in a unit already.
     if (this.#compacted.length > 0) return;
-    if (!full && !large && at - this.#looked < LOOK_EVERY && this.bytes <= this.#budget) return;
+    // The keeper takes memory and time as long as it runs: it is asked when there is something to do, and once an hour for
+    // what has become too old.
+    const since = at - this.#looked;
+    const due = since >= HOUR || (since >= LOOK_EVERY && (this.#owed || this.#hasEnded(oldest, at, wall)));
+    if (!full && !large && !due && this.bytes <= this.#budget) return;
     this.#looked = at;
     void this.#tidy(large || full);
   }
@@ -166,8 +173,10 @@ export class Tiers {
         if (result.more) this.#side.compacted();
       }
       this.#setFault(undefined);
+      this.#owed = false;
     } catch (thrown) {
       if (this.#stopped) return;
+      this.#owed = true;
       // What the keeper met, without the words for somebody who asked to read.
       const error = toError(thrown);
       this.#setFault(toError(error.cause ?? error).message);
@@ -180,6 +189,13 @@ export class Tiers {
       this.#busy = false;
       for (const resolve of this.#idle.splice(0)) resolve();
     }
+  }
+
+  /** Whether the hour of a block is over; hours of UTC as far as it is known. */
+  #hasEnded(block: CommitResult['hot']['oldest'], at: number, wall: number | undefined): boolean {
+    if (block === undefined) return false;
+    const offset = wall === undefined ? 0 : wall - at;
+    return block.boot !== this.#side.boot || Math.floor((block.at + offset) / HOUR) !== Math.floor((at + offset) / HOUR);
   }
 
   #setFault(fault: string | undefined): void {

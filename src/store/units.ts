@@ -43,11 +43,11 @@ export class Units {
       .all(unit.first_part, unit.first_part + unit.parts);
   }
 
-  /** The part of one shape; undefined when the unit has none, or no records any more. */
-  part(unit: UnitRow, shape: number): PartRow | undefined {
+  /** The parts of one shape; none when the unit has none of it, or no records any more. */
+  partsOf(unit: UnitRow, shape: number): PartRow[] {
     return this.#db
-      .prepare<[number, number, number], PartRow>('select * from part where id >= ? and id < ? and shape = ?')
-      .get(unit.first_part, unit.first_part + unit.parts, shape);
+      .prepare<[number, number, number], PartRow>('select * from part where id >= ? and id < ? and shape = ? order by id')
+      .all(unit.first_part, unit.first_part + unit.parts, shape);
   }
 
   rollup(unit: UnitRow, shape: number): RollupRow | undefined {

@@ -20,7 +20,7 @@ const FRAME_HEADER = 24;
 const STEP = 256 * 1024;
 const AHEAD = 48 * 1024;
 /** Length at which everything goes into the database file. */
-const LENGTH = { least: 128 * 1024, most: 4 * 1024 * 1024 };
+const LENGTH = { least: 128 * 1024, most: 16 * 1024 * 1024 };
 /** Times the length: from here on readers are waited for, and here commits are refused. */
 const PRESS = 2;
 const REFUSE = 8;

@@ -6,7 +6,6 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { decodeBlock, encodeBlock } from '../../src/codecs/blocks.ts';
 import { rollupWidth } from '../../src/codecs/rollups.ts';
 import { hasValue, type LogRecord, type PointInfo, type Sample, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
@@ -18,6 +17,7 @@ import { HISTORY_FILE, UNIT_STATE, type UnitRow } from '../../src/store/history-
 import { keyOf, LOG_FILE, seqOf } from '../../src/store/layout.ts';
 import { openLogFile } from '../../src/store/log-file.ts';
 import { LogReader } from '../../src/store/reading.ts';
+import { nothingTaken, takeFrom } from '../../src/store/thin.ts';
 import { Tidier } from '../../src/store/tidy.ts';
 import type { random } from './store-world.ts';
 
@@ -128,20 +128,14 @@ export class RandomHistory {
     reader.close();
   }
 
-  /** The oldest units are thinned, or lose their records, as thin.ts does. */
+  /** The oldest units are thinned, or lose their records. */
   #age(): void {
     const history = History.open(this.historyFile);
     const units = history.db.prepare<[], UnitRow>('select * from unit order by id').all();
     const summaries = this.#random(units.length + 1);
     const thinned = summaries + this.#random(units.length - summaries + 1);
     units.slice(0, thinned).forEach((unit, i) => {
-      for (const part of history.units.parts(unit)) {
-        const kept = decodeBlock(part.body, history.shapeOf).filter((_, k) => i >= summaries && k % 8 === 0);
-        const readings = kept.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
-        const body = encodeBlock(kept, () => part.shape, 6);
-        history.setPart(part.id, kept.length === 0 ? undefined : { records: kept.length, readings, body });
-      }
-      history.setUnit(unit, i < summaries ? UNIT_STATE.summary : UNIT_STATE.thinned);
+      takeFrom(history, unit, i < summaries ? 'dropped' : 'thinned', [], nothingTaken());
     });
     history.close();
   }

@@ -4,10 +4,13 @@ import { copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import Database from 'better-sqlite3';
-import { HISTORY_FILE, HISTORY_VERSION } from '../../src/store/history-layout.ts';
+import { ABSENT } from '../../src/core/reasons.ts';
+import { History } from '../../src/store/history-file.ts';
+import { HISTORY_FILE, HISTORY_VERSION, THIN, UNIT_STATE } from '../../src/store/history-layout.ts';
 import { LOG_FILE, SCHEMA_VERSION } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { birthOf } from '../../src/store/log-file.ts';
+import { nothingTaken, takeFrom } from '../../src/store/thin.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { exportAll } from '../fakes/store-fixture.ts';
@@ -70,6 +73,35 @@ for (const version of versions)
       delivered.sort((a, b) => a - b),
       wanted,
     );
+  });
+
+for (const version of versions)
+  test(`a unit of version ${version} is thinned to every eighth record of each shape, and what went is counted`, (t) => {
+    const file = path.join(scratch(t, 'versions'), HISTORY_FILE);
+    copyFileSync(path.join(cases, version, HISTORY_FILE), file);
+    const history = History.open(file);
+    t.after(() => history.close());
+    const unit = history.oldest(UNIT_STATE.whole);
+    assert.ok(unit !== undefined);
+    const before = history.units.records(unit).records;
+    const taken = nothingTaken();
+    takeFrom(history, unit, 'thinned', [], taken);
+    const thinned = history.oldest(UNIT_STATE.thinned);
+    assert.ok(thinned !== undefined);
+    const left = history.units.records(thinned).records;
+    const byDevice = Map.groupBy(before, (r) => r.sample.shape.device);
+    const wanted = [...byDevice.values()].flatMap((records) => records.filter((_, i) => i % THIN === 0));
+    assert.ok(wanted.length > 0 && wanted.length < before.length);
+    assert.deepEqual(
+      left,
+      wanted.sort((a, b) => a.seq - b.seq),
+    );
+    const gone = before.filter((r) => !left.some((l) => l.seq === r.seq));
+    assert.equal(
+      [...taken.thinned.values()].reduce((a, b) => a + b, 0),
+      gone.reduce((sum, r) => sum + r.sample.values.filter((_, i) => r.sample.reasons?.[i] !== ABSENT).length, 0),
+    );
+    assert.equal(thinned.records, left.length);
   });
 
 test('the layout of this version has its folder', () => {

@@ -3,6 +3,7 @@ import type { LogRecord } from '../core/point.ts';
 
 /** Consecutive records of one log, one boot and one lane. */
 export interface Batch {
+  readonly lane: 'data' | 'history';
   readonly gateway: string;
   readonly log: string;
   readonly boot: string;
@@ -17,7 +18,12 @@ export interface Batch {
   readonly records: readonly LogRecord[];
 }
 
+/** What travels, as it is. A text is UTF-8 on the wire. */
+export type Payload = string | Uint8Array;
+
 export interface PayloadFormat {
+  /** The word under `format`. */
   readonly name: string;
-  encode(batch: Batch): string;
+  /** Pure; in the main thread and in the store's. The same batch gives the same payload, but for `sent`. Never throws. */
+  encode(batch: Batch): Payload;
 }

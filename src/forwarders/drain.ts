@@ -3,6 +3,7 @@
  * while a connection lasts, so that live readings do not stand behind a backlog. Each has at most one batch under way
  * a topic; what fails ends all three, and the next connection goes on at the lowest unacknowledged number.
  */
+import type { Payload } from '../codecs/format.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Lane } from '../store/lanes.ts';
@@ -21,7 +22,7 @@ const NAP = 1000;
 
 export interface DrainTarget {
   /** Resolves when the far side has it for good. @throws SluiceError; upstream-refused passes the message over */
-  publish(topic: string, payload: string, retain: boolean): Promise<void>;
+  publish(topic: string, payload: Payload, retain: boolean): Promise<void>;
 }
 
 export interface DrainOptions {
@@ -179,7 +180,7 @@ export class Drain {
   }
 
   /** @returns false when the broker refused it for good */
-  async #send(topic: string, payload: string, retain: boolean, what: OutBatch | OutNotice): Promise<boolean> {
+  async #send(topic: string, payload: Payload, retain: boolean, what: OutBatch | OutNotice): Promise<boolean> {
     try {
       await this.#target.publish(topic, payload, retain);
       return true;

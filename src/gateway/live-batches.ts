@@ -2,7 +2,7 @@
  * `data` of the embedded broker: the same batches as upstream, from memory. What leaves here is handed over: its content
  * is fixed, and it waits for the clock as data upstream does.
  */
-import { FORMATS } from '../codecs/formats.ts';
+import { json } from '../codecs/format-json.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LogRecord } from '../core/point.ts';
@@ -48,8 +48,9 @@ export class LiveBatches {
       const run = records.slice(i, end);
       const { offset, estimated } = mapping;
       payloads.push(
-        (FORMATS.json as (typeof FORMATS)[string]).encode({
+        json.encode({
           ...{
+            lane: 'data',
             gateway: config.gateway.id,
             log: log.id,
             boot,

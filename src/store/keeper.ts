@@ -9,7 +9,7 @@ import { Claim } from './claim.ts';
 import { Decoder } from './decoder.ts';
 import { exportSlice } from './export.ts';
 import { HistoryMender } from './mend-history.ts';
-import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply } from './messages.ts';
+import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply, ReadResult } from './messages.ts';
 import { newest } from './newest.ts';
 import { queryPoint } from './query.ts';
 import { LogReader } from './reading.ts';
@@ -18,7 +18,7 @@ import { Tidier } from './tidy.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
-const reply = (message: KeeperReply): void => port.postMessage(message);
+const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 const { file, historyFile, claim } = workerData as KeeperData;
 const blocks = new Claim(claim);
 const reader = new LogReader(file);
@@ -32,6 +32,16 @@ const tellDamaged = (blocks: DamagedBlock[]): void => {
 };
 const tidier = new Tidier(historyFile, reader, blocks, tellDamaged);
 const decoder = new Decoder((block) => tellDamaged([block]));
+/** The bytes of a payload change hands instead of being copied once more. A view of something larger is copied first. */
+function transferable(result: ReadResult): { result: ReadResult; transfer: ArrayBuffer[] } {
+  const { batch } = result;
+  if (batch === undefined || typeof batch.payload === 'string') return { result, transfer: [] };
+  const { payload } = batch;
+  const whole = payload.buffer instanceof ArrayBuffer && payload.byteLength === payload.buffer.byteLength;
+  const { buffer } = whole ? payload : new Uint8Array(payload);
+  return { result: { ...result, batch: { ...batch, payload: new Uint8Array(buffer) } }, transfer: [buffer as ArrayBuffer] };
+}
+
 let leaving = false;
 /** Answers that are being made in steps. */
 let underWay = 0;
@@ -92,8 +102,13 @@ port.on('message', (message: KeeperMessage) => {
   }
   let answer: KeeperReply;
   try {
-    if (message.kind === 'read') answer = { kind: 'read', result: reader.read(message.request) };
-    else if (message.kind === 'removed')
+    if (message.kind === 'read') {
+      const { result, transfer } = transferable(reader.read(message.request));
+      tellDamaged(reader.takeDamaged());
+      reply({ kind: 'read', result }, transfer);
+      return;
+    }
+    if (message.kind === 'removed')
       answer = { kind: 'removed', result: { id: request.id, points: [...(reader.history?.removed() ?? [])] } };
     else answer = { kind: 'notices', result: reader.notices(message.request) };
   } catch (thrown) {

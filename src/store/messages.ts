@@ -1,4 +1,5 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
+import type { Payload } from '../codecs/format.ts';
 import type { PointType, Shape, Value } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import type { Bucket } from './buckets.ts';
@@ -98,6 +99,8 @@ export interface ReadRequest {
   readonly from: number;
   readonly to: number;
   readonly maxReadings: number;
+  readonly lane: Lane;
+  /** A name of FORMATS. */
   readonly format: string;
   readonly gateway: string;
   readonly logName: string;
@@ -115,7 +118,8 @@ export interface ReadResult {
         readonly last: number;
         readonly records: number;
         readonly readings: number;
-        readonly payload: string;
+        /** Bytes come transferred and are whole. */
+        readonly payload: Payload;
       }
     | undefined;
 }

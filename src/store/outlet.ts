@@ -6,8 +6,9 @@
  * - `history` is read from what is committed; `data` from memory, or from the file where memory no longer has it.
  * - A batch lies within one lane, log, boot, inventory and clock mapping.
  */
-import type { PayloadFormat } from '../codecs/format.ts';
-import { FORMATS } from '../codecs/formats.ts';
+import type { Payload, PayloadFormat } from '../codecs/format.ts';
+import { json } from '../codecs/format-json.ts';
+import { formatNamed } from '../codecs/formats.ts';
 import type { StoredNotice } from '../codecs/rows.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LogRecord } from '../core/point.ts';
@@ -34,7 +35,7 @@ export interface OutBatch {
   readonly last: number;
   readonly records: number;
   readonly readings: number;
-  readonly payload: string;
+  readonly payload: Payload;
   /** Monotonic time of the oldest record; undefined when it was read from the file. */
   readonly oldest: number | undefined;
   /** `ClockBook.version` that its times are of. */
@@ -92,8 +93,7 @@ export class Outlet implements Party {
   readonly #isNew: boolean;
   #ready = false;
   #gateway = '';
-  #format: PayloadFormat = FORMATS.json as PayloadFormat;
-  #formatName = 'json';
+  #format: PayloadFormat = json;
   #notices: StoredNotice[] = [];
   /** Notices above this number are all in #notices. */
   #noticesFrom: number;
@@ -123,8 +123,7 @@ export class Outlet implements Party {
 
   address(gateway: string, format: string): void {
     this.#gateway = gateway;
-    this.#formatName = format;
-    this.#format = FORMATS[format] as PayloadFormat;
+    this.#format = formatNamed(format);
   }
 
   /** Resolves once the start of a new forwarder is committed. */
@@ -344,6 +343,7 @@ export class Outlet implements Party {
     });
     if (records.length === 0 || clock === undefined) return unknown ? undefined : { upTo: to };
     const payload = this.#format.encode({
+      lane: 'data',
       gateway: this.#gateway,
       log: this.#current.name,
       boot: bootName(boot),
@@ -395,7 +395,8 @@ export class Outlet implements Party {
       from,
       to: upTo,
       maxReadings,
-      format: this.#formatName,
+      lane,
+      format: this.#format.name,
       gateway: this.#gateway,
       sent: this.#now(),
     });

@@ -4,8 +4,7 @@
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
-import { FORMATS } from '../codecs/formats.ts';
-import { SluiceError } from '../core/errors.ts';
+import { formatNamed } from '../codecs/formats.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import { readingCount } from '../core/point.ts';
 import { ClockTable, type Mapping } from './clock-table.ts';
@@ -91,10 +90,9 @@ export class LogReader {
       row = this.#runAfter(log, row);
     }
     if (first === undefined || clock === undefined) return { id: request.id, batch: undefined };
-    const format = FORMATS[request.format];
-    if (format === undefined) throw new SluiceError('log-read', `format ${request.format} is not known`);
     const boot = bootName(first.boot);
-    const payload = format.encode({
+    const payload = formatNamed(request.format).encode({
+      lane: request.lane,
       gateway: request.gateway,
       log: request.logName,
       boot,

@@ -14,6 +14,7 @@ import { Log } from '../../src/store/log.ts';
 import type { OutBatch, Outlet } from '../../src/store/outlet.ts';
 import { Consumer } from './consumer.ts';
 import { ManualClock } from './manual-clock.ts';
+import { payloadText } from './payload-text.ts';
 
 const SHAPE: Shape = { device: 'tank', points: [{ name: 'level', type: 'uint16', storage: 'number' }] };
 const LANES: readonly Lane[] = ['history', 'data'];
@@ -155,7 +156,7 @@ export class ClockSite {
 
   /** What a broker sees of a batch that was handed over. */
   took(batch: OutBatch): void {
-    const body = JSON.parse(batch.payload) as {
+    const body = JSON.parse(payloadText(batch.payload)) as {
       log: string;
       boot: string;
       clock?: string;
@@ -181,7 +182,7 @@ export class ClockSite {
     } finally {
       table.close();
     }
-    this.consumer.feed(`sluice/${GATEWAY}/${batch.lane}`, batch.payload);
+    this.consumer.feed(`sluice/${GATEWAY}/${batch.lane}`, payloadText(batch.payload));
     assert.deepEqual(this.consumer.violations, []);
   }
 

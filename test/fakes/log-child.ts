@@ -6,6 +6,7 @@ import { statSync } from 'node:fs';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { Log } from '../../src/store/log.ts';
+import { payloadText } from './payload-text.ts';
 import { seeded } from './seeded.ts';
 
 export type Told =
@@ -64,7 +65,7 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
     const batch = random() < 0.5 ? await outlet.next('data', 100) : undefined;
     if (batch !== undefined) {
       outlet.handOver(batch);
-      const delivered = JSON.parse(batch.payload).records.map((r: { seq: number }) => r.seq);
+      const delivered = JSON.parse(payloadText(batch.payload)).records.map((r: { seq: number }) => r.seq);
       tell({ kind: 'delivered', records: delivered, at: moment() });
       outlet.done(batch);
     }

@@ -126,6 +126,7 @@ function accepts(port: number): Promise<boolean> {
 export interface Received {
   readonly topic: string;
   readonly payload: string;
+  readonly bytes: Buffer;
   readonly qos: number;
   readonly retained: boolean;
 }
@@ -204,9 +205,11 @@ export class Subscriber {
     for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
       if (!line.startsWith('message\t')) continue;
       const [, qos, retained, topic, hex = ''] = line.split('\t');
+      const bytes = Buffer.from(hex, 'hex');
       out.push({
         topic: Buffer.from(topic ?? '', 'latin1').toString('utf8'),
-        payload: Buffer.from(hex, 'hex').toString('utf8'),
+        payload: bytes.toString('utf8'),
+        bytes,
         qos: Number(qos),
         retained: retained === '1',
       });

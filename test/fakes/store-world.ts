@@ -12,6 +12,7 @@ import { Log } from '../../src/store/log.ts';
 import type { OutBatch, Outlet, OutNotice } from '../../src/store/outlet.ts';
 import { Consumer } from './consumer.ts';
 import { ManualClock } from './manual-clock.ts';
+import { payloadText } from './payload-text.ts';
 
 const GATEWAY = 'g1';
 export const LANES: readonly Lane[] = ['data', 'history'];
@@ -277,7 +278,7 @@ export class World {
     if (sent === undefined || sent.arrived) return;
     sent.arrived = true;
     this.note(`arrive ${f.name} ${lane} ${range(sent.batch)}`);
-    f.consumer.feed(`sluice/${GATEWAY}/${lane}`, sent.batch.payload);
+    f.consumer.feed(`sluice/${GATEWAY}/${lane}`, payloadText(sent.batch.payload));
     this.#look(sent.batch);
     this.#judge(f);
   }
@@ -294,7 +295,7 @@ export class World {
     if (sent === undefined || sent.arrived) return;
     f.underWay.delete(lane);
     this.note(`refuse ${f.name} ${lane} ${range(sent.batch)}`);
-    const { log, records } = JSON.parse(sent.batch.payload) as { log: string; records: { seq: number }[] };
+    const { log, records } = JSON.parse(payloadText(sent.batch.payload)) as { log: string; records: { seq: number }[] };
     for (const { seq } of records) {
       const key = `${GATEWAY}/${log}/${seq}`;
       f.owed.delete(key);
@@ -335,7 +336,12 @@ export class World {
   }
 
   #look(batch: OutBatch): void {
-    const body = JSON.parse(batch.payload) as { log: string; boot: string; inventory: number; records: { seq: number }[] };
+    const body = JSON.parse(payloadText(batch.payload)) as {
+      log: string;
+      boot: string;
+      inventory: number;
+      records: { seq: number }[];
+    };
     for (const { seq } of body.records) {
       const item = this.items.get(`${GATEWAY}/${body.log}/${seq}`);
       if (item === undefined) this.fault(`${seq} of ${body.log} was never appended`);

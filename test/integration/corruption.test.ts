@@ -27,6 +27,7 @@ import type { Outlet } from '../../src/store/outlet.ts';
 import type { Repair } from '../../src/store/repair-report.ts';
 import { Consumer } from '../fakes/consumer.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
 
 const PAGE = 1024;
@@ -105,7 +106,7 @@ async function drain(s: Site, outlet: Outlet, lanes: readonly Lane[] = ['data', 
       const batch = await outlet.next(lane, 500);
       if (batch === undefined) break;
       outlet.handOver(batch);
-      s.consumer.feed(`sluice/g1/${lane}`, batch.payload);
+      s.consumer.feed(`sluice/g1/${lane}`, payloadText(batch.payload));
       outlet.done(batch);
     }
   for (;;) {

@@ -15,6 +15,7 @@ import { Drain } from '../../src/forwarders/drain.ts';
 import { Log } from '../../src/store/log.ts';
 import type { Outlet } from '../../src/store/outlet.ts';
 import { Consumer } from '../fakes/consumer.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -124,7 +125,7 @@ class World {
             }
           },
         },
-        { publish: (topic, payload) => this.#publish(run, topic, payload) },
+        { publish: (topic, payload) => this.#publish(run, topic, payloadText(payload)) },
       );
       this.#drain = drain;
       await drain.run().catch((error: unknown) => assert.ok(error instanceof SluiceError, String(error)));

@@ -13,6 +13,7 @@ import type { Outlet } from '../../src/store/outlet.ts';
 import { startChild } from '../fakes/child.ts';
 import { noiseOf, pressureOf, type Told } from '../fakes/log-child.ts';
 import { mountPoint, run } from '../fakes/loop-disk.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { cut, type Entry, recordingDisk } from '../fakes/recording-disk.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { seeded } from '../fakes/seeded.ts';
@@ -117,7 +118,7 @@ async function drain(outlet: Outlet, lane: Lane): Promise<{ seq: number; pressur
   for (let batch = await outlet.next(lane, 5000); batch !== undefined; batch = await outlet.next(lane, 5000)) {
     outlet.handOver(batch);
     outlet.done(batch);
-    for (const { seq, values } of JSON.parse(batch.payload).records) out.push({ seq, ...values });
+    for (const { seq, values } of JSON.parse(payloadText(batch.payload)).records) out.push({ seq, ...values });
   }
   return out;
 }

@@ -24,6 +24,7 @@ import { Log } from '../../src/store/log.ts';
 import type { CommitResult } from '../../src/store/messages.ts';
 import type { Outlet } from '../../src/store/outlet.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -68,7 +69,7 @@ async function take(outlet: Outlet, lane: Lane): Promise<{ log: string; seqs: nu
     if (batch === undefined) return out;
     outlet.handOver(batch);
     outlet.done(batch);
-    const body = JSON.parse(batch.payload) as { log: string; records: { seq: number }[] };
+    const body = JSON.parse(payloadText(batch.payload)) as { log: string; records: { seq: number }[] };
     out.push({ log: body.log, seqs: body.records.map((r) => r.seq) });
   }
 }
@@ -432,7 +433,7 @@ test('a block with a flipped bit is left out and told once; what is behind it is
   after.log.on('damaged', (block) => damaged.push(block.first, block.last, block.readings));
   const got: number[] = [];
   for (let batch = await after.outlet.next('data', 100); batch !== undefined; batch = await after.outlet.next('data', 100)) {
-    got.push(...(JSON.parse(batch.payload).records as { seq: number }[]).map((r) => r.seq));
+    got.push(...(JSON.parse(payloadText(batch.payload)).records as { seq: number }[]).map((r) => r.seq));
     after.outlet.done(batch);
   }
   assert.deepEqual(got, [seqs[0], seqs[2]]);

@@ -8,6 +8,7 @@ import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { Consumer } from '../fakes/consumer.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
 
 const SHAPE: Shape = {
@@ -117,7 +118,7 @@ for (const how of ['at a reload', 'at a start'] as const)
           continue;
         }
         idle = 0;
-        consumer.feed(`sluice/g1/${lane}`, batch.payload);
+        consumer.feed(`sluice/g1/${lane}`, payloadText(batch.payload));
         again.done(batch);
       }
     assert.deepEqual(consumer.judge(), []);

@@ -12,6 +12,7 @@ import { Log } from '../../src/store/log.ts';
 import { birthOf } from '../../src/store/log-file.ts';
 import { nothingTaken, takeFrom } from '../../src/store/thin.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { exportAll } from '../fakes/store-fixture.ts';
 
@@ -61,7 +62,7 @@ for (const version of versions)
           continue;
         }
         idle = 0;
-        const body = JSON.parse(batch.payload) as { records: { seq: number }[] };
+        const body = JSON.parse(payloadText(batch.payload)) as { records: { seq: number }[] };
         delivered.push(...body.records.map((r) => r.seq));
         outlet.done(batch);
       }

@@ -39,7 +39,7 @@ for (const name of readdirSync(folder))
   test(`format json: ${name}`, () => {
     const read = (file: string) => readFileSync(path.join(folder, name, file), 'utf8');
     const { shapes, records, ...head } = JSON.parse(read('batch.json')) as Case;
-    const text = json.encode({ ...head, records: records.map((r) => recordOf(shapes, r)) });
+    const text = json.encode({ lane: 'data', ...head, records: records.map((r) => recordOf(shapes, r)) });
     assert.equal(text, read('expected.json').trimEnd());
     assert.doesNotThrow(() => JSON.parse(text));
   });

@@ -5,6 +5,7 @@
  */
 import { Socket } from 'node:net';
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 
@@ -98,7 +99,7 @@ export class Connection {
    * not count later for something else.
    * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it)
    */
-  publish(topic: string, payload: string, retain: boolean): Promise<void> {
+  publish(topic: string, payload: Payload, retain: boolean): Promise<void> {
     if (!this.#open) return Promise.reject(new SluiceError('upstream-connect', 'the connection to the broker was lost'));
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
@@ -111,7 +112,8 @@ export class Connection {
         this.destroy();
       });
       this.#waiting.add(fail);
-      this.#client.publish(topic, payload, { qos: 1, retain }, (error) => {
+      const message = typeof payload === 'string' ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+      this.#client.publish(topic, message, { qos: 1, retain }, (error) => {
         if (!this.#waiting.has(fail)) return;
         if (error === null || error === undefined) {
           cancel();

@@ -1,5 +1,6 @@
 /** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
 import { z } from 'zod';
+import { FORMATS } from '../../codecs/formats.ts';
 import { duration, secret } from '../../config/schema-parts.ts';
 import type { SecretText } from '../../core/secret.ts';
 
@@ -42,7 +43,10 @@ export const mqttForwarderSchema = z.strictObject({
     .describe(
       'MQTT client id; made from the gateway id and the name of the forwarder when absent. No two clients of a broker may share one.',
     ),
-  format: z.enum(['json']).prefault('json').describe('How batches are written.'),
+  format: z
+    .enum([...FORMATS.keys()])
+    .prefault('json')
+    .describe('How batches are written.'),
   from: z
     .enum(['oldest', 'now'])
     .prefault('oldest')
@@ -72,7 +76,7 @@ export interface MqttForwarderSettings {
   readonly username?: string | undefined;
   readonly password?: SecretText | undefined;
   readonly clientId?: string | undefined;
-  readonly format: 'json';
+  readonly format: string;
   readonly from: 'oldest' | 'now';
   /** maxAge in milliseconds. */
   readonly batch: { readonly maxReadings: number; readonly maxAge: number };

@@ -280,7 +280,7 @@ export class Upstream {
     this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings);
     this.#counts.batches++;
     this.#counts.readings += batch.readings;
-    this.#counts.payloadBytes += batch.payload.length;
+    this.#counts.payloadBytes += Buffer.byteLength(batch.payload);
     this.#lastAck = this.#options.clock.monotonic();
   }
 

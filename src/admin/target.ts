@@ -2,7 +2,7 @@
  * What the admin room needs of a running gateway. The gateway room implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
-import type { AlarmState, BusStatus, Severity } from '../core/ports.ts';
+import type { AlarmState, BusStatus, ForwarderCounters, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
 import type { WireTarget } from './wire-target.ts';
@@ -135,19 +135,7 @@ export interface ForwarderStatus {
   readonly lastAck: number | null;
   /** How old the oldest undelivered record of each lane is, in milliseconds; 0 when there is none. */
   readonly lag: { readonly data: number; readonly history: number };
-  /** Since the start. */
-  readonly counters: {
-    /** Times a connection was established. */
-    readonly connects: number;
-    /** Batches handed to the connection; those acknowledged; those refused for good; those sent again. */
-    readonly published: number;
-    readonly acked: number;
-    readonly refused: number;
-    readonly retries: number;
-    /** Acknowledged readings, and payload bytes of their batches. */
-    readonly readings: number;
-    readonly bytes: number;
-  };
+  readonly counters: ForwarderCounters;
 }
 
 export interface AlarmStatus {

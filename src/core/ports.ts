@@ -218,3 +218,55 @@ export interface LiveSink {
   notice(notice: NoticeMessage): void;
   inventory(inventory: Inventory): void;
 }
+
+/** Since the start. */
+export interface ForwarderCounters {
+  /** Times a connection was established. */
+  readonly connects: number;
+  /** Batches handed to the far side; those acknowledged; those refused for good; those sent again. */
+  readonly published: number;
+  readonly acked: number;
+  readonly refused: number;
+  readonly retries: number;
+  /** Acknowledged readings, and payload bytes of their batches. */
+  readonly readings: number;
+  readonly bytes: number;
+}
+
+/** What a forwarder says of itself. Times are monotonic milliseconds. */
+export interface ForwarderReport {
+  readonly name: string;
+  /** The word under `type`. */
+  readonly type: string;
+  /** Where it delivers, without secrets. */
+  readonly url: string;
+  readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
+  /** Words for people, while something is wrong. */
+  readonly fault: string | undefined;
+  /** When it connects again, while it waits. */
+  readonly nextTry: number | undefined;
+  /** `live`: records go to `data` as they come; `history`: a backlog or lag sends them to `history`. */
+  readonly mode: 'live' | 'history';
+  readonly lastAck: number | undefined;
+  /** First number of each lane that is not acknowledged. */
+  readonly waiting: { readonly data: number | undefined; readonly history: number | undefined };
+  /** When the oldest live reading in memory was taken that is not acknowledged. */
+  readonly oldestLive: number | undefined;
+  readonly counters: ForwarderCounters;
+}
+
+/**
+ * A destination with a cursor in the log. It goes on for ever, whatever its far side does; what it delivered is kept under
+ * its name. test/contract/forwarder-suite.ts is what every kind has to do.
+ */
+export interface Forwarder {
+  readonly name: string;
+  readonly connected: boolean;
+  /** Returns at once; the far side is looked for (and looked for again) in the background. */
+  start(): void;
+  /** Sends what is live, lets it be acknowledged and ends, all within `within` ms. What is not acknowledged stays owed. */
+  stop(within: number): Promise<void>;
+  /** What the far side keeps of the gateway is not right any more: the inventory, alarms of rules that are gone. */
+  republish(goneRules: readonly string[]): void;
+  status(): ForwarderReport;
+}

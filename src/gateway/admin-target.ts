@@ -16,11 +16,10 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
-import type { CommandTarget, LiveSink } from '../core/ports.ts';
+import type { CommandTarget, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
-import type { Upstream, UpstreamStatus } from '../forwarders/mqtt/upstream.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
@@ -44,7 +43,7 @@ export interface GatewayView {
   readonly commands: CommandTarget;
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
-  readonly upstreams: readonly Upstream[];
+  readonly forwarders: readonly Forwarder[];
   readonly broker: EmbeddedBroker | undefined;
   readonly logWatch: LogWatch | undefined;
 }
@@ -65,7 +64,7 @@ export class Target implements AdminTarget {
     const clock = watch.status();
     const now = g.clock.monotonic();
     const log = g.log.status();
-    const forwarders = g.upstreams.map((u) => this.#forwarder(u.status(), log.oldest, now));
+    const forwarders = g.forwarders.map((f) => this.#forwarder(f.status(), log.oldest, now));
     const longest = Math.max(0, ...forwarders.flatMap((f) => [f.lag.data, f.lag.history]));
     return {
       gateway: {
@@ -196,7 +195,7 @@ export class Target implements AdminTarget {
     return historyOf(this.#started().log, query);
   }
 
-  #forwarder(status: UpstreamStatus, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
+  #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
     const { offset } = this.#gateway.watch;
     const lag = (lane: 'data' | 'history'): number => {
       if (status.waiting[lane] === undefined) return 0;
@@ -215,15 +214,7 @@ export class Target implements AdminTarget {
       mode: status.mode,
       lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
       lag: { data: lag('data'), history: lag('history') },
-      counters: {
-        connects: status.connects,
-        published: status.published,
-        acked: status.batches,
-        refused: status.refused,
-        retries: status.retries,
-        readings: status.readings,
-        bytes: status.payloadBytes,
-      },
+      counters: status.counters,
     };
   }
 

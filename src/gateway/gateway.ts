@@ -11,11 +11,9 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
-import type { CommandTarget, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
+import type { CommandTarget, Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
-import type { Upstream } from '../forwarders/mqtt/upstream.ts';
-import { isCounterState } from '../pipeline/counter-state.ts';
 import { Counters } from '../pipeline/counters.ts';
 import { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
@@ -31,11 +29,12 @@ import { ClockReport } from './clock-report.ts';
 import type { ClockProbes } from './clock-services.ts';
 import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { Commands } from './commands.ts';
+import { Forwarders } from './forwarders.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { LiveBatches } from './live-batches.ts';
 import { LogWatch } from './log-watch.ts';
 import { Plant } from './plant.ts';
-import { createBus, createUpstream, loadBroker } from './registry-create.ts';
+import { createBus, loadBroker } from './registry-create.ts';
 import { SafeState } from './safe-state.ts';
 
 /**
@@ -59,7 +58,7 @@ export class Gateway {
   #watch: ClockWatch;
   readonly #machine: Machine | undefined;
   #clockReport: ClockReport | undefined;
-  #upstreams = new Map<string, { forwarder: Upstream; fingerprint: string }>();
+  readonly #forwarders: Forwarders;
   #broker: EmbeddedBroker | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   #logWatch: LogWatch | undefined;
@@ -117,7 +116,16 @@ export class Gateway {
       ...{ clock, logger, tell },
       points: () => this.#plant.safePoints,
       write: async ({ device, point, value }) => this.#plant.busOf(device)?.write?.(device, point, value, { unlimited: true }),
-      connected: () => this.upstreams.some((u) => u.connected),
+      connected: () => this.#forwarders.connected,
+    });
+    this.#forwarders = new Forwarders({
+      ...{ clock, logger, random: Math.random },
+      clockHold: () => this.config.gateway.clockHold,
+      clockKnown: () => this.#watch.known,
+      status: () => this.statusMessage(),
+      inventory: () => JSON.stringify(this.#inventory),
+      hasRule: (rule) => this.config.rules.has(rule),
+      event: (event, message, data) => tell({ event, severity: 'warning', message, data }),
     });
   }
 
@@ -145,8 +153,8 @@ export class Gateway {
   get commands(): CommandTarget {
     return this.#commands;
   }
-  get upstreams(): Upstream[] {
-    return [...this.#upstreams.values()].map((u) => u.forwarder);
+  get forwarders(): readonly Forwarder[] {
+    return this.#forwarders.all;
   }
   get broker(): EmbeddedBroker | undefined {
     return this.#broker;
@@ -186,7 +194,7 @@ export class Gateway {
     try {
       await this.#startParts(config);
     } catch (thrown) {
-      await Promise.all([...this.upstreams.map((u) => u.stop(0)), this.#broker?.stop()]);
+      await Promise.all([this.#forwarders.stop(0), this.#broker?.stop()]);
       await this.#log?.abandon();
       await admin.stop();
       throw thrown;
@@ -214,7 +222,7 @@ export class Gateway {
       event: (event) => this.ingest.event(event),
       onFatal: this.#onFatal,
     });
-    for (const forwarder of config.forwarders.values()) this.#addUpstream(forwarder.name, config);
+    this.#forwarders.prepare(config, log);
     if (log.clock.inherited !== undefined) this.#watch.inherit(log.clock.inherited);
     const move = log.setClock(this.#watch.offset, !this.#watch.known);
     const counters = new Counters({ log, clock: this.clock, moment: () => this.#moment() });
@@ -266,7 +274,7 @@ export class Gateway {
     this.#clockReport.began(this.#watch, move);
     this.#ingest.tick();
     await this.#setBroker(config);
-    for (const { forwarder } of this.#upstreams.values()) forwarder.start();
+    this.#forwarders.start();
     await field.apply();
     this.#alarmed.changed();
     this.#safe.start();
@@ -301,7 +309,7 @@ export class Gateway {
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
     const forwarders = time('forwarders');
-    await this.#within(forwarders, ...this.upstreams.map((u) => u.stop(forwarders)), this.#broker?.stop());
+    await this.#within(forwarders, this.#forwarders.stop(forwarders), this.#broker?.stop());
     await this.#log?.close(time('log'));
     await this.#admin?.stop();
   }
@@ -351,7 +359,7 @@ export class Gateway {
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
     this.#broker?.rules(config.rules.keys());
-    changed.push(...(await this.#reloadUpstreams(config)));
+    for (const name of await this.#forwarders.reload(config, this.log, STOP.forwarders)) changed.push(`forwarders.${name}`);
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');
       await this.#setBroker(config);
@@ -360,53 +368,10 @@ export class Gateway {
       changed.push('dashboard');
       await this.#admin?.setListen(config.dashboard?.listen);
     }
-    for (const { forwarder } of this.#upstreams.values()) forwarder.republish(goneRules);
+    this.#forwarders.republish(goneRules);
     this.#safe.start();
     this.logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
     return changed;
-  }
-
-  async #reloadUpstreams(config: GatewayConfig): Promise<string[]> {
-    const changed: string[] = [];
-    for (const [name, { forwarder, fingerprint }] of this.#upstreams) {
-      const next = config.forwarders.get(name);
-      if (next !== undefined && comparable(next) === fingerprint) continue;
-      changed.push(`forwarders.${name}`);
-      await forwarder.stop(STOP.forwarders);
-      this.#upstreams.delete(name);
-      // Not waited for: its commit may be long in coming while the disk refuses.
-      if (next === undefined) void this.log.release(name);
-    }
-    for (const name of config.forwarders.keys()) {
-      if (this.#upstreams.has(name)) continue;
-      if (!changed.includes(`forwarders.${name}`)) changed.push(`forwarders.${name}`);
-      this.#addUpstream(name, config).start();
-    }
-    return changed;
-  }
-
-  #addUpstream(name: string, config: GatewayConfig): Upstream {
-    const resolved = config.forwarders.get(name);
-    if (resolved === undefined) throw new SluiceError('internal', `there is no forwarder ${name}`);
-    const forwarder = createUpstream(resolved, {
-      gateway: config.gateway.id,
-      log: this.log,
-      clock: this.clock,
-      logger: this.logger,
-      random: Math.random,
-      clockHold: () => this.config.gateway.clockHold,
-      clockKnown: () => this.#watch.known,
-      status: () => this.statusMessage(),
-      inventory: () => JSON.stringify(this.#inventory),
-      // Also rules whose removal an earlier run could not tell upstream.
-      goneRules: [
-        ...new Set([...this.log.opened.alarms.map(([key]) => key), ...this.log.opened.lastAlarms.map(({ key }) => key)]),
-      ].filter((key) => !isCounterState(key) && !config.rules.has(key)),
-      hasRule: (rule) => this.config.rules.has(rule),
-      event: (event, message, data) => this.ingest.event({ event, severity: 'warning', message, data }),
-    });
-    this.#upstreams.set(name, { forwarder, fingerprint: comparable(resolved) });
-    return forwarder;
   }
 
   async #setBroker(config: GatewayConfig): Promise<void> {

@@ -4,11 +4,10 @@ import type { ResolvedBus, ResolvedDevice, ResolvedForwarder } from '../config/k
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Bus, GatewayEvent, SampleSink } from '../core/ports.ts';
+import type { Bus, Forwarder, GatewayEvent, SampleSink } from '../core/ports.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
-import type { MqttForwarderSettings } from '../forwarders/mqtt/schema.ts';
-import { Upstream, type UpstreamOptions } from '../forwarders/mqtt/upstream.ts';
-import { DRIVERS } from './registry.ts';
+import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
+import { DRIVERS, FORWARDERS } from './registry.ts';
 
 export interface DriverContext {
   readonly clock: Clock;
@@ -28,9 +27,10 @@ export function createBus(bus: ResolvedBus, devices: ResolvedDevice[], context: 
   return driver.create(bus, devices, context);
 }
 
-export function createUpstream(forwarder: ResolvedForwarder, options: Omit<UpstreamOptions, 'name' | 'settings'>): Upstream {
-  if (forwarder.type !== 'mqtt') throw new SluiceError('internal', `the forwarder type ${forwarder.type} is not registered`);
-  return new Upstream({ ...options, name: forwarder.name, settings: forwarder.settings as unknown as MqttForwarderSettings });
+export function createForwarder(forwarder: ResolvedForwarder, context: ForwarderContext): Forwarder {
+  const kind = FORWARDERS.find((k) => k.type === forwarder.type);
+  if (kind === undefined) throw new SluiceError('internal', `the forwarder type ${forwarder.type} is not registered`);
+  return kind.create(forwarder, context);
 }
 
 /** The embedded broker is heavy: loaded only where the configuration asks for it. */

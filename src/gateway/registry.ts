@@ -5,12 +5,13 @@
 import type { Kinds } from '../config/kinds.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { serial } from '../drivers/serial/kind.ts';
+import type { LogForwarderKind } from '../forwarders/forwarder-kind.ts';
 import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
 import { RULE_KINDS } from '../rules/kinds.ts';
 
-/** Each makes its buses by `create(bus, devices, context)`. */
+/** Each makes its buses by `create(bus, devices, context)`; a forwarder is made by `create(forwarder, context)`. */
 export const DRIVERS = [...MODBUS_KINDS, serial] as const;
-export const FORWARDERS = [mqttForwarder] as const;
+export const FORWARDERS: readonly LogForwarderKind[] = [mqttForwarder];
 
 /** What the configuration is composed of. */
 export const kinds: Kinds = { drivers: DRIVERS, rules: RULE_KINDS, forwarders: FORWARDERS };

@@ -2,14 +2,13 @@
  * The forwarder to an upstream MQTT broker. It owns the loop: connect, drain, wait with back-off and jitter, again; for
  * ever, whatever the broker does. Delivery itself is in ../drain.ts, what comes next is the outlet's to know.
  */
-import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
-import type { Logger } from '../../core/logger.ts';
+import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { Lane } from '../../store/lanes.ts';
-import type { Log } from '../../store/log.ts';
 import type { OutBatch, Outlet, OutNotice } from '../../store/outlet.ts';
 import { Drain } from '../drain.ts';
-import { Connection } from './connection.ts';
+import type { ForwarderContext } from '../forwarder-kind.ts';
+import type { Connection } from './connection.ts';
 import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
 
 /** Milliseconds between two tries to connect; each wait is doubled and varied by ±30 %. */
@@ -23,61 +22,17 @@ const GROWTH = 1.1;
 /** Topics that may wait to be cleared. */
 const MAX_GONE = 1000;
 
-export interface UpstreamOptions {
+export interface UpstreamOptions extends ForwarderContext {
   readonly name: string;
-  readonly gateway: string;
   readonly settings: MqttForwarderSettings;
-  readonly log: Log;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** 0..1, for the jitter. */
-  readonly random: () => number;
-  /** Milliseconds of connection that data and history wait for a clock that is not known. */
-  readonly clockHold: () => number;
-  /** Whether the clock is known now. */
-  readonly clockKnown: () => boolean;
-  /** The retained messages of a connection's start. */
-  readonly status: () => string;
-  readonly inventory: () => string;
-  /** Rules that there were once: the retained topics of those that are gone are cleared. */
-  readonly goneRules: readonly string[];
-  /** Whether there is such a rule now. */
-  readonly hasRule: (rule: string) => boolean;
-  readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
   readonly ackTimeout?: number;
 }
 
-export interface UpstreamStatus {
-  readonly name: string;
-  readonly type: 'mqtt';
-  readonly state: 'stopped' | 'connecting' | 'connected' | 'waiting';
-  readonly url: string;
-  readonly mode: 'live' | 'history';
-  readonly fault: string | undefined;
-  /** Monotonic time of the next try to connect, while it waits. */
-  readonly nextTry: number | undefined;
-  readonly connects: number;
-  /** Batches handed to the connection, and how many of them were a repeat. */
-  readonly published: number;
-  readonly retries: number;
-  /** Batches and readings acknowledged. */
-  readonly batches: number;
-  readonly readings: number;
-  readonly payloadBytes: number;
-  readonly refused: number;
-  /** Monotonic time of the last acknowledgement. */
-  readonly lastAck: number | undefined;
-  /** First number that waits on each topic. */
-  readonly waiting: { readonly data: number | undefined; readonly history: number | undefined };
-  /** Monotonic time of the oldest live reading in memory that is not acknowledged. */
-  readonly oldestLive: number | undefined;
-}
-
-export class Upstream {
+export class Upstream implements Forwarder {
   readonly name: string;
   readonly #options: UpstreamOptions;
   readonly #outlet: Outlet;
-  #state: UpstreamStatus['state'] = 'stopped';
+  #state: ForwarderReport['state'] = 'stopped';
   #stopping = false;
   #askStop: () => void = () => {};
   readonly #stopAsked = new Promise<void>((resolve) => {
@@ -98,7 +53,7 @@ export class Upstream {
   #size: number;
   #unacked = false;
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
-  #counts = { connects: 0, published: 0, retries: 0, batches: 0, readings: 0, payloadBytes: 0, refused: 0 };
+  #counters = { connects: 0, published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0 };
   #lastAck: number | undefined;
 
   constructor(options: UpstreamOptions) {
@@ -141,7 +96,7 @@ export class Upstream {
     return this.#state === 'connected';
   }
 
-  status(): UpstreamStatus {
+  status(): ForwarderReport {
     return {
       name: this.name,
       type: 'mqtt',
@@ -150,10 +105,10 @@ export class Upstream {
       mode: this.#outlet.live ? 'live' : 'history',
       fault: this.#fault,
       nextTry: this.#nextTry,
-      ...this.#counts,
       lastAck: this.#lastAck,
       oldestLive: this.#outlet.waiting(1).oldest,
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
+      counters: { ...this.#counters },
     };
   }
 
@@ -164,7 +119,7 @@ export class Upstream {
     await Promise.race([this.#outlet.ready(), this.#stopAsked]);
     while (!this.#stopping) {
       const begun = clock.monotonic();
-      const { batches } = this.#counts;
+      const { acked } = this.#counters;
       try {
         await this.#session();
       } catch (thrown) {
@@ -178,7 +133,7 @@ export class Upstream {
       if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
       this.#unacked = false;
       // A connection that carried something, or lasted, was a good one: the next wait is short again.
-      if (this.#counts.batches > batches || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
+      if (this.#counters.acked > acked || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
       this.#state = 'waiting';
       const pause = wait * (0.7 + 0.6 * random());
       this.#nextTry = clock.monotonic() + pause;
@@ -194,6 +149,9 @@ export class Upstream {
     const address = parseBrokerUrl(settings.url);
     if ('wrong' in address) throw new SluiceError('internal', address.wrong);
     this.#state = 'connecting';
+    // The client is heavy: nobody loads it who only looks at the configuration.
+    const { Connection } = await import('./connection.ts');
+    if (this.#stopping) return;
     this.#connecting = new AbortController();
     const connection = await Connection.open({
       ...address,
@@ -213,7 +171,7 @@ export class Upstream {
       return;
     }
     await this.#greet(connection);
-    this.#counts.connects++;
+    this.#counters.connects++;
     this.#state = 'connected';
     if (this.#fault !== undefined)
       logger.info({ forwarder: this.name, after: this.#fault }, 'The upstream broker is available again.');
@@ -268,9 +226,9 @@ export class Upstream {
 
   #sent(batch: OutBatch): void {
     const before = this.#last[batch.lane];
-    if (before?.log === batch.log && batch.first <= before.last) this.#counts.retries++;
+    if (before?.log === batch.log && batch.first <= before.last) this.#counters.retries++;
     this.#last[batch.lane] = { log: batch.log, last: batch.last };
-    this.#counts.published++;
+    this.#counters.published++;
     this.#unacked = true;
   }
 
@@ -278,14 +236,14 @@ export class Upstream {
     this.#unacked = false;
     // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
     this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings);
-    this.#counts.batches++;
-    this.#counts.readings += batch.readings;
-    this.#counts.payloadBytes += Buffer.byteLength(batch.payload);
+    this.#counters.acked++;
+    this.#counters.readings += batch.readings;
+    this.#counters.bytes += Buffer.byteLength(batch.payload);
     this.#lastAck = this.#options.clock.monotonic();
   }
 
   #refused(what: OutBatch | OutNotice, error: SluiceError): void {
-    this.#counts.refused++;
+    this.#counters.refused++;
     const range =
       'lane' in what
         ? { lane: what.lane, first: what.first, last: what.last, readings: what.readings }

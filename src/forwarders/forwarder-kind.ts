@@ -1,0 +1,33 @@
+/** What a kind of forwarder with a cursor is, and what it is given. */
+import type { ForwarderKind, ResolvedForwarder } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Forwarder } from '../core/ports.ts';
+import type { Log } from '../store/log.ts';
+
+export interface ForwarderContext {
+  /** Its id. */
+  readonly gateway: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0..1, for the jitter. */
+  readonly random: () => number;
+  /** Milliseconds of connection that data and history wait for a clock that is not known. */
+  readonly clockHold: () => number;
+  /** Whether the clock is known now. */
+  readonly clockKnown: () => boolean;
+  /** The retained messages of a connection's start. */
+  readonly status: () => string;
+  readonly inventory: () => string;
+  /** Rules that there were once: what the far side retains of those that are gone is cleared. */
+  readonly goneRules: readonly string[];
+  /** Whether there is such a rule now. */
+  readonly hasRule: (rule: string) => boolean;
+  readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
+}
+
+export interface LogForwarderKind extends ForwarderKind {
+  /** Nothing is opened before `start`. @param forwarder its settings are the output of `forwarder` */
+  create(forwarder: ResolvedForwarder, context: ForwarderContext): Forwarder;
+}

@@ -4,6 +4,8 @@
  */
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
+const PUBACK = 4;
+
 /** One packet on its way, as `dropWhen` sees it. */
 export interface Seen {
   readonly kind: 'publish' | 'puback';
@@ -15,7 +17,7 @@ export interface Seen {
 }
 
 /** One MQTT control packet, header included. */
-interface Packet {
+export interface Packet {
   readonly type: number;
   readonly flags: number;
   readonly bytes: Buffer;
@@ -31,6 +33,7 @@ export class DropProxy {
   readonly #links = new Set<Link>();
   #dropWhen: ((seen: Seen) => boolean) | undefined;
   #stalled = false;
+  #held: RegExp | undefined;
   #delay = 0;
 
   constructor(targetPort: number) {
@@ -79,6 +82,12 @@ export class DropProxy {
     for (const link of this.#links) link.pump();
   }
 
+  /** PUBACKs of topics that match stay here, and everything behind them; undefined lets them go. */
+  holdPubacks(topic: RegExp | undefined): void {
+    this.#held = topic;
+    for (const link of this.#links) link.pump();
+  }
+
   /** Every packet waits this many milliseconds, each way; order is kept. */
   delay(ms: number): void {
     this.#delay = ms;
@@ -102,6 +111,7 @@ export class DropProxy {
     this.counts.connections++;
     const link = new Link(client, connect(this.#target, '127.0.0.1'), {
       stalled: () => this.#stalled,
+      held: (topic) => this.#held?.test(topic) ?? false,
       delay: () => this.#delay,
       passes: (seen) => {
         const before = seen.kind === 'publish' ? this.counts.publishes : this.counts.pubacks;
@@ -125,6 +135,7 @@ export class DropProxy {
 
 interface LinkOwner {
   stalled(): boolean;
+  held(topic: string): boolean;
   delay(): number;
   passes(seen: Omit<Seen, 'before'>): boolean;
   bytes(up: boolean, count: number): void;
@@ -191,7 +202,7 @@ class Link {
     if (this.#busy[side]) return;
     while (!this.#over && !this.#owner.stalled()) {
       const packet = this.#waiting[side][0];
-      if (packet === undefined) return;
+      if (packet === undefined || this.#isHeld(side, packet)) return;
       const delay = this.#owner.delay();
       if (delay > 0) {
         this.#busy[side] = true;
@@ -213,6 +224,10 @@ class Link {
     else this.#sides[side === 0 ? 1 : 0].write(packet.bytes);
   }
 
+  #isHeld(side: 0 | 1, { type, bytes, body }: Packet): boolean {
+    return side === 1 && type === PUBACK && this.#owner.held(this.#topics.get(bytes.readUInt16BE(body)) ?? '');
+  }
+
   #allowed(side: 0 | 1, packet: Packet): boolean {
     const { bytes, body } = packet;
     if (side === 0 && packet.type === 3 && (packet.flags & 6) !== 0) {
@@ -222,7 +237,7 @@ class Link {
       this.#topics.set(packetId, topic);
       return this.#owner.passes({ kind: 'publish', topic, packetId });
     }
-    if (side === 1 && packet.type === 4) {
+    if (side === 1 && packet.type === PUBACK) {
       const packetId = bytes.readUInt16BE(body);
       const topic = this.#topics.get(packetId) ?? '';
       this.#topics.delete(packetId);
@@ -233,7 +248,7 @@ class Link {
 }
 
 /** undefined: not complete yet; `garbage`: a length of more than four bytes, as MQTT never has. */
-function nextPacket(bytes: Buffer): Packet | 'garbage' | undefined {
+export function nextPacket(bytes: Buffer): Packet | 'garbage' | undefined {
   let length = 0;
   for (let i = 1; i <= 4; i++) {
     const byte = bytes[i];

@@ -75,8 +75,6 @@ function statusOf(error: SluiceError): number {
     case 'write-refused':
       return 403;
     case 'config-invalid':
-    case 'config-unreadable':
-    case 'secret-missing':
       return 422;
     case 'timeout':
       return 504;

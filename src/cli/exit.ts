@@ -4,7 +4,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 export function exitStatus(thrown: unknown): number {
   if (!(thrown instanceof SluiceError)) return 1;
   if (thrown.code === 'usage') return 2;
-  return thrown.code === 'config-invalid' || thrown.code === 'config-unreadable' || thrown.code === 'secret-missing' ? 78 : 1;
+  return thrown.code === 'config-invalid' ? 78 : 1;
 }
 
 /** Says it on stderr and sets the exit status. */

@@ -6,12 +6,10 @@
 export const ERRORS = {
   // configuration
   'config-invalid': { retry: 'never', says: 'the configuration was refused' },
-  'config-unreadable': { retry: 'never', says: 'the configuration file cannot be read' },
-  'secret-missing': { retry: 'never', says: 'a secret that the configuration names is not there' },
   usage: { retry: 'never', says: 'the command was not understood' },
   // field bus
   'bus-open': { retry: 'later', says: 'the port or connection cannot be opened' },
-  'bus-closed': { retry: 'later', says: 'the port or connection is not open' },
+  'bus-closed': { retry: 'now', says: 'the port or connection is not open' },
   timeout: { retry: 'now', says: 'no answer within the time-out' },
   crc: { retry: 'now', says: 'the reply is damaged (checksum)' },
   'bad-reply': { retry: 'now', says: 'the reply does not belong to the request' },

@@ -386,8 +386,7 @@ export class ModbusBus implements Bus {
     const { device, pdu, label } = turn.job;
     const first = device.state !== 'silent';
     device.failed(error, label, at, at - sentAt, this.#wireTime({ unit: device.unit, pdu }));
-    const again = error.code !== 'exception' && error.code !== 'request-invalid' && first;
-    if (again && turn.attempt <= device.patience.retries && this.#state === 'running') {
+    if (error.retry === 'now' && first && turn.attempt <= device.patience.retries && this.#state === 'running') {
       this.#repeats.push({ ...turn, error });
       return;
     }

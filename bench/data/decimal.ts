@@ -3,8 +3,10 @@
  * two polls of three, 10 are counters that grow by a few a second, 20 are booleans (bits of two registers) that flip
  * about once in 200 polls.
  */
+
+import { seeded } from '../../src/core/seeded.ts';
 import type { DataPoint, DataSet } from './data-set.ts';
-import { noise, seeded } from './random.ts';
+import { noise } from './random.ts';
 
 export function decimal(size = 100): DataSet {
   const walks = Math.round(size * 0.7);

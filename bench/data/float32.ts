@@ -2,8 +2,10 @@
  * `float32`: raw meters. Each point is a float32 that drifts slowly and is noisy in its last bits, as an energy meter's
  * voltages and powers are: the worst case for every compression.
  */
+
+import { seeded } from '../../src/core/seeded.ts';
 import type { DataPoint, DataSet } from './data-set.ts';
-import { noise, seeded } from './random.ts';
+import { noise } from './random.ts';
 
 export function float32(size = 100): DataSet {
   const points: DataPoint[] = [];

@@ -18,9 +18,6 @@ export const MAX_CAPTURES = 4;
 /** Each makes the log's reading thread work for some tenths of a second at most. */
 export const MAX_HISTORIES = 4;
 export const MAX_BUCKETS = 5_000;
-/** Width of the buckets of an export. */
-export const MIN_EVERY = 1_000;
-export const MAX_EVERY = 366 * 86_400_000;
 /** Names in one `points=` of an export. */
 export const MAX_POINTS = 1_000;
 

@@ -1,6 +1,6 @@
 /** What is asked for in the URL of an export or of a history, checked. Faults are told in words. */
-import { parseDuration } from '../core/units.ts';
-import { MAX_BUCKETS, MAX_EVERY, MAX_POINTS, MIN_EVERY } from './limits.ts';
+import { parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
+import { MAX_BUCKETS, MAX_POINTS } from './limits.ts';
 import { HttpError } from './respond.ts';
 import type { ExportQuery, HistoryQuery } from './target.ts';
 
@@ -54,22 +54,14 @@ function knows(url: URL, what: string, keys: readonly string[]): void {
 }
 
 function widthOf(text: string): number {
-  const every = parseDuration(text);
-  if (every === undefined || !Number.isInteger(every) || every < MIN_EVERY || every > MAX_EVERY)
-    throw new HttpError(400, 'request-invalid', 'every is a duration from 1s to 366d: 1m');
+  const every = parseStep(text);
+  if (every === undefined) throw new HttpError(400, 'request-invalid', `every: ${STEP_WORDS}`);
   return every;
 }
 
-/** `2026-11-25T10:00:00Z`, UTC milliseconds, or a duration before now: `24h`. */
 function timeOf(text: string | null, key: string, now: number): number | undefined {
   if (text === null || text === '') return undefined;
-  const ago = parseDuration(text);
-  const time = ago !== undefined ? now - ago : /^\d+$/.test(text) ? Number(text) : Date.parse(text);
-  if (!Number.isFinite(time))
-    throw new HttpError(
-      400,
-      'request-invalid',
-      `${key} is no time: write 2026-11-25T10:00:00Z, UTC milliseconds, or 24h for a day ago`,
-    );
+  const time = parseTime(text, now);
+  if (time === undefined) throw new HttpError(400, 'request-invalid', `${key} is no time: ${TIME_WORDS}`);
   return time;
 }

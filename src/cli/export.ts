@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { text } from '../admin/client.ts';
 import { SluiceError } from '../core/errors.ts';
-import { parseDuration } from '../core/units.ts';
+import { parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
 import { Decoder } from '../store/decoder.ts';
 import { exportSlice } from '../store/export.ts';
 import { exportHeader, unknownWords } from '../store/export-lines.ts';
@@ -30,9 +30,6 @@ interface Query {
   readonly every: number | undefined;
   readonly points: readonly string[] | undefined;
 }
-
-const MIN_EVERY = 1000;
-const MAX_EVERY = 366 * 86_400_000;
 
 export async function exportLog(options: ExportOptions): Promise<void> {
   const now = Date.now();
@@ -118,19 +115,15 @@ function complain(words: string): void {
 
 function timeOf(text: string | undefined, now: number, otherwise: number): number {
   if (text === undefined) return otherwise;
-  const ago = parseDuration(text);
-  if (ago !== undefined) return now - ago;
-  const time = Date.parse(text);
-  if (Number.isNaN(time))
-    throw new SluiceError('usage', `"${text}" is no time: write 2026-11-25T10:00:00Z, or a duration before now such as 24h`);
+  const time = parseTime(text, now);
+  if (time === undefined) throw new SluiceError('usage', `"${text}" is no time: ${TIME_WORDS}`);
   return time;
 }
 
 function everyOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  const every = parseDuration(text);
-  if (every === undefined || !Number.isInteger(every) || every < MIN_EVERY || every > MAX_EVERY)
-    throw new SluiceError('usage', `--every ${text}: write a duration from 1s to 366d, such as 1m`);
+  const every = parseStep(text);
+  if (every === undefined) throw new SluiceError('usage', `--every ${text}: ${STEP_WORDS}`);
   return every;
 }
 

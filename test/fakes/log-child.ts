@@ -5,9 +5,9 @@
 import { statSync } from 'node:fs';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Shape } from '../../src/core/point.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { Log } from '../../src/store/log.ts';
 import { payloadText } from './payload-text.ts';
-import { seeded } from './seeded.ts';
 
 export type Told =
   | { readonly kind: 'open'; readonly log: string; readonly next: number; readonly at: number }

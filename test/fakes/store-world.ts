@@ -7,6 +7,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { LogRecord, Sample, Shape } from '../../src/core/point.ts';
 import { ABSENT, reasonCode } from '../../src/core/reasons.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import type { Lane } from '../../src/store/lanes.ts';
 import { Log } from '../../src/store/log.ts';
 import type { OutBatch, Outlet, OutNotice } from '../../src/store/outlet.ts';
@@ -21,13 +22,8 @@ const DRAIN_ROUNDS = 5000;
 
 /** A small generator with a seed: the operations are the same for the same seed, the threads are not. */
 export function random(seed: number): { (below: number): number; pick<T>(of: readonly T[]): T } {
-  let a = seed >>> 0;
-  const next = (below: number): number => {
-    a = (a + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
+  const of01 = seeded(seed);
+  const next = (below: number): number => Math.floor(of01() * below);
   return Object.assign(next, { pick: <T>(of: readonly T[]): T => of[next(of.length)] as T });
 }
 

@@ -8,6 +8,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request, text } from '../../src/admin/client.ts';
 import type { GatewayStatus } from '../../src/admin/target.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { startChild } from '../fakes/child.ts';
 import { Consumer } from '../fakes/consumer.ts';
 import {
@@ -28,14 +29,6 @@ import { waitFor } from '../fakes/wait-for.ts';
 const fakes = path.join(import.meta.dirname, '../fakes');
 const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
-
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * below);
-  };
-}
 
 /** Highest resident memory of a process so far, MB. */
 function peak(pid: number): number {
@@ -158,7 +151,8 @@ devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding,
 
 test('truncated, corrupted, late and foreign Modbus TCP replies: no wrong value upstream', async (t) => {
   t.diagnostic(`seed ${SEED}`);
-  const random = randomOf(SEED);
+  const of01 = seeded(SEED);
+  const random = (below: number) => Math.floor(of01() * below);
   const corrupt: ((q: FakeRequest, r: FakeReply) => void)[] = [
     (q, r) => r.send(withMbap(rightPdu(q).subarray(0, 3 + random(q.count * 2)), q.transaction)),
     (q, r) => r.send(withMbap(rightPdu(q), q.transaction).subarray(0, random(9 + q.count * 2))),
@@ -192,7 +186,8 @@ test('truncated, corrupted, late and foreign Modbus TCP replies: no wrong value 
 
 test('damaged, late and noisy Modbus RTU replies at line rate: no wrong value upstream', async (t) => {
   t.diagnostic(`seed ${SEED}`);
-  const random = randomOf(SEED);
+  const of01 = seeded(SEED);
+  const random = (below: number) => Math.floor(of01() * below);
   const flip = (frame: Buffer) => {
     const bit = random(frame.length * 8);
     const at = bit >> 3;

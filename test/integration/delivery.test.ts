@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { Consumer } from '../fakes/consumer.ts';
 import { CountingDevice, monotonicSeconds } from '../fakes/counting-device.ts';
 import { DropProxy } from '../fakes/drop-proxy.ts';
@@ -15,14 +16,6 @@ import { waitFor } from '../fakes/wait-for.ts';
 const UNITS = [1, 2, 3];
 /** Told with a failure, which can then be run again: SLUICE_SEED=… npm test -- test/integration/delivery.test.ts */
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
-
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 function site(gateway: Gateway, device: CountingDevice, upstream: string, interval: string, commitEvery: string): string {
   const devices = UNITS.map(
@@ -138,7 +131,7 @@ test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
   const proxy = new DropProxy(broker.port);
   await proxy.start();
   t.after(() => proxy.stop());
-  const random = randomOf(SEED);
+  const random = seeded(SEED);
   proxy.dropWhen((seen) => seen.kind === 'puback' && random() < 0.2);
   const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '300ms'));
   gateway.start();
@@ -157,7 +150,7 @@ test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
 
 test('killed at 50 random moments, upstream up and down: nothing is lost, no number is used twice', async (t) => {
   t.diagnostic(`seed ${SEED}`);
-  const random = randomOf(SEED);
+  const random = seeded(SEED);
   const device = await CountingDevice.start(t, UNITS);
   const broker = await Mosquitto.start(t);
   if (device === undefined || broker === undefined) return;

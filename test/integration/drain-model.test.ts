@@ -11,6 +11,7 @@ import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Shape } from '../../src/core/point.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { Drain } from '../../src/forwarders/drain.ts';
 import { Log } from '../../src/store/log.ts';
 import type { Outlet } from '../../src/store/outlet.ts';
@@ -22,14 +23,6 @@ import { waitFor } from '../fakes/wait-for.ts';
 const STEPS = Number(process.env.SLUICE_MODEL_STEPS ?? 400);
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
-
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
-}
 
 class World {
   readonly consumer = new Consumer();
@@ -152,7 +145,7 @@ class World {
 }
 
 async function live(t: TestContext, seed: number): Promise<World> {
-  const random = randomOf(seed);
+  const random = seeded(seed);
   const world = new World(scratch(t, 'drain'), random);
   await world.open();
   for (let step = 0; step < STEPS; step++) {

@@ -7,6 +7,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import type { Lane } from '../../src/store/lanes.ts';
 import { Log } from '../../src/store/log.ts';
 import type { Outlet } from '../../src/store/outlet.ts';
@@ -16,7 +17,6 @@ import { mountPoint, run } from '../fakes/loop-disk.ts';
 import { payloadText } from '../fakes/payload-text.ts';
 import { cut, type Entry, recordingDisk } from '../fakes/recording-disk.ts';
 import { scratch } from '../fakes/scratch.ts';
-import { seeded } from '../fakes/seeded.ts';
 
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const MEGABYTES = 24;

@@ -9,9 +9,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { reasonAt } from '../../src/core/point.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { rightPdu } from '../fakes/modbus-device.ts';
 import { FRAMES, isSerial, TRANSPORTS, type Transport, World, type WorldRequest } from '../fakes/modbus-world.ts';
-import { seeded } from '../fakes/seeded.ts';
 
 const CASES = Number(process.env.SLUICE_FUZZ_CASES ?? 2000);
 const SEED = Number(process.env.SLUICE_FUZZ_SEED ?? Date.now() % 2 ** 31);

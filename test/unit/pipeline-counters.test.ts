@@ -10,11 +10,11 @@ import { shapeOf } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { reasonAt, type Shape } from '../../src/core/point.ts';
+import { seeded } from '../../src/core/seeded.ts';
 import { Counters } from '../../src/pipeline/counters.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { scratch } from '../fakes/scratch.ts';
-import { seeded } from '../fakes/seeded.ts';
 
 const MODULUS = 1000;
 const BIG = 10n ** 18n;

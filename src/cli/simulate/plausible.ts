@@ -1,6 +1,6 @@
 /** Values that move as a real instrument's would, by unit: a pure function of seed, name and time. */
 import type { Value } from '../../core/point.ts';
-import { hash01 } from './random.ts';
+import { hash01 } from './hash.ts';
 
 /** The part of a point's settings that says what it may look like. */
 export interface PointLook {

@@ -10,6 +10,7 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/ki
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
+import { seeded } from '../../core/seeded.ts';
 import { characterTime } from '../../drivers/modbus/wire-cost.ts';
 import { FaultBoard } from './faults.ts';
 import type { Frames } from './frames.ts';
@@ -19,7 +20,6 @@ import { PortLine, PtyLine } from './line.ts';
 import { ModbusDevice } from './modbus-device.ts';
 import type { PointLook } from './plausible.ts';
 import { plausibleValue } from './plausible.ts';
-import { seeded } from './random.ts';
 import type { Recording } from './recording.ts';
 import { ReplayServer, type Stage } from './replay-server.ts';
 import { Responder } from './responder.ts';

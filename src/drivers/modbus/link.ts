@@ -5,6 +5,7 @@
  *   reply, or that was closed because nothing was answered, is opened again at once.
  * - A recurring failure is logged when it starts and when it ends.
  */
+import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -12,8 +13,7 @@ import { formatDuration } from '../../core/units.ts';
 import { Client } from './client.ts';
 import type { Dial, PortEvents } from './port.ts';
 
-const FIRST_DELAY = 100;
-const LONGEST_DELAY = 10_000;
+const BACKOFF = { first: 100, longest: 10_000 };
 
 export interface LinkOptions {
   readonly label: string;
@@ -125,9 +125,8 @@ export class Link {
 
   #again(): void {
     this.state = 'closed';
-    const delay = Math.min(FIRST_DELAY * 2 ** Math.min(this.failures, 10), LONGEST_DELAY);
-    this.failures++;
-    this.#cancel = this.#options.clock.after(delay * (0.5 + this.#options.random() / 2), () => this.#open(false));
+    const delay = waitAfter(BACKOFF, this.failures++, this.#options.random());
+    this.#cancel = this.#options.clock.after(delay, () => this.#open(false));
     this.#options.changed();
   }
 

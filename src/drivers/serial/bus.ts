@@ -4,6 +4,7 @@
  * - only the port's `close` (or a path that leads elsewhere) counts as unplugged, never its `error`;
  * - nothing is written to the line but the configured request of the device.
  */
+import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -14,8 +15,7 @@ import type { OpenPort, PortOpener } from './port.ts';
 import type { SerialBusSettings } from './schema.ts';
 
 /** Milliseconds. */
-const BACKOFF_MIN = 100;
-const BACKOFF_MAX = 10_000;
+const BACKOFF = { first: 100, longest: 10_000 };
 const STOP_LIMIT = 3000;
 /** A quiet port is compared with its path this often: not every driver reports an unplugged adapter. */
 const WATCH_EVERY = 2000;
@@ -168,9 +168,8 @@ export class SerialBus implements Bus {
   private retry(): void {
     if (!this.running) return;
     this.state = 'closed';
-    const delay = Math.min(BACKOFF_MAX, BACKOFF_MIN * 2 ** Math.min(this.failures, 20));
-    this.failures++;
-    this.cancelRetry = this.context.clock.after(delay * (0.5 + this.context.random() / 2), () => this.attempt());
+    const delay = waitAfter(BACKOFF, this.failures++, this.context.random());
+    this.cancelRetry = this.context.clock.after(delay, () => this.attempt());
   }
 
   /** An adapter can vanish between two reads without a word: its path tells. */

@@ -2,6 +2,7 @@
  * The forwarder to an upstream MQTT broker. It owns the loop: connect, drain, wait with back-off and jitter, again; for
  * ever, whatever the broker does. Delivery itself is in ../drain.ts, what comes next is the outlet's to know.
  */
+import { waitAfter } from '../../core/backoff.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { Lane } from '../../store/lanes.ts';
@@ -11,8 +12,7 @@ import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection } from './connection.ts';
 import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
 
-/** Milliseconds between two tries to connect; each wait is doubled and varied by ±30 %. */
-const BACKOFF = { first: 500, most: 30_000 };
+const BACKOFF = { first: 500, longest: 30_000 };
 const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
 const STABLE = 10_000;
@@ -114,7 +114,7 @@ export class Upstream implements Forwarder {
 
   async #run(): Promise<void> {
     const { clock, logger, random } = this.#options;
-    let wait = BACKOFF.first;
+    let failures = 0;
     // A new forwarder's start is in the file before anything leaves (contract, rule 9).
     await Promise.race([this.#outlet.ready(), this.#stopAsked]);
     while (!this.#stopping) {
@@ -133,13 +133,12 @@ export class Upstream implements Forwarder {
       if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
       this.#unacked = false;
       // A connection that carried something, or lasted, was a good one: the next wait is short again.
-      if (this.#counters.acked > acked || clock.monotonic() - begun > STABLE) wait = BACKOFF.first;
+      if (this.#counters.acked > acked || clock.monotonic() - begun > STABLE) failures = 0;
       this.#state = 'waiting';
-      const pause = wait * (0.7 + 0.6 * random());
+      const pause = waitAfter(BACKOFF, failures++, random());
       this.#nextTry = clock.monotonic() + pause;
       await this.#pause(pause);
       this.#nextTry = undefined;
-      wait = Math.min(wait * 2, BACKOFF.most);
     }
   }
 

@@ -15,7 +15,7 @@ import type { Logger } from '../core/logger.ts';
 import { Api, type Listener } from './api.ts';
 import * as limits from './limits.ts';
 import { ProcessMeter } from './process-meter.ts';
-import type { AdminTarget } from './target.ts';
+import type { AdminTarget, HttpStatus } from './target.ts';
 
 export interface AdminServerOptions {
   readonly target: AdminTarget;
@@ -25,12 +25,8 @@ export interface AdminServerOptions {
   readonly listen?: { readonly host: string; readonly port: number } | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
-}
-
-export interface HttpStatus {
-  readonly state: 'off' | 'waiting' | 'listening';
-  readonly address?: { readonly host: string; readonly port: number } | undefined;
-  readonly fault?: string | undefined;
+  /** Loopback HTTP cannot have its address, with the words for it; undefined: it has got it. Once each. */
+  readonly onListen?: (fault: string | undefined) => void;
 }
 
 const SERVER: ServerOptions = {
@@ -118,9 +114,12 @@ export class AdminServer {
     server.on('error', (error) => {
       if (this.#http !== server) return;
       const fault = listenFault(listen, error, 'dashboard.listen');
-      if (this.#fault === undefined)
-        this.#o.logger.error({ ...listen, error: fault }, 'Local HTTP cannot listen; it keeps trying.');
+      const first = this.#fault === undefined;
       this.#fault = fault;
+      if (first) {
+        this.#o.logger.error({ ...listen, error: fault }, 'Local HTTP cannot listen; it keeps trying.');
+        this.#o.onListen?.(fault);
+      }
       this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listenHttp());
       this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
     });
@@ -129,7 +128,10 @@ export class AdminServer {
         server.close();
         return;
       }
-      if (this.#fault !== undefined) this.#o.logger.info(listen, 'Local HTTP has got its address and listens.');
+      if (this.#fault !== undefined) {
+        this.#o.logger.info(listen, 'Local HTTP has got its address and listens.');
+        this.#o.onListen?.(undefined);
+      }
       this.#fault = undefined;
       this.#retryIn = limits.LISTEN_RETRY_MIN;
     });

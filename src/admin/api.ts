@@ -47,8 +47,8 @@ export class Api {
       '/metrics': { GET: ({ res }) => sendText(res, 200, METRICS_TYPE, metricsText(this.#report())) },
       '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
       '/api/v1/tail': { GET: ({ res }) => this.#tail(res) },
-      '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#clock.wall())) },
-      '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#clock.wall())) },
+      '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#target.now())) },
+      '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#target.now())) },
       '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
       '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
       '/api/v1/exchange': {

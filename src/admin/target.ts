@@ -10,6 +10,8 @@ import type { WireTarget } from './wire-target.ts';
 export interface AdminTarget {
   /** Cheap enough to be called every second. */
   status(): GatewayStatus;
+  /** UTC milliseconds as the gateway knows it: the system clock may be years behind. */
+  now(): number;
   /** Whether buses are polled and the store is writable; the reasons say what is not, in words. */
   ready(): ReadyReport;
   /**
@@ -66,8 +68,17 @@ export interface GatewayStatus {
   readonly log: LogStatus;
   readonly forwarders: readonly ForwarderStatus[];
   readonly broker?: EmbeddedBrokerStatus | undefined;
+  /** Loopback HTTP; absent where it is not configured. */
+  readonly http?: HttpStatus | undefined;
   /** Alarms that are active or not acknowledged. */
   readonly alarms: readonly AlarmStatus[];
+}
+
+export interface HttpStatus {
+  readonly state: 'off' | 'waiting' | 'listening';
+  readonly address?: { readonly host: string; readonly port: number } | undefined;
+  /** Why it waits, in words. */
+  readonly fault?: string | undefined;
 }
 
 export interface LogStatus {

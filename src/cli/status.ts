@@ -26,6 +26,7 @@ export function statusText(report: GatewayStatus): string {
       : [
           `broker   ${report.broker.state}${report.broker.address === undefined ? '' : ` on ${report.broker.address.host}:${report.broker.address.port}`}, ${count(report.broker.clients, 'client')}${report.broker.fault === undefined ? '' : paint(31, `: ${printable(report.broker.fault)}`)}`,
         ]),
+    ...httpLines(report.http),
     ...(report.alarms.length === 0
       ? ['alarms   none']
       : report.alarms.map(
@@ -34,6 +35,12 @@ export function statusText(report: GatewayStatus): string {
         )),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function httpLines(http: GatewayStatus['http']): string[] {
+  if (http === undefined) return [];
+  const where = http.address === undefined ? '' : ` on ${http.address.host}:${http.address.port}`;
+  return [`http     ${http.state}${where}${http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`)}`];
 }
 
 /** What went for want of room, delivered or not. */

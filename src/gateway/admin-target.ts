@@ -6,6 +6,7 @@ import type {
   GatewayStatus,
   HistoryQuery,
   HistoryReply,
+  HttpStatus,
   ReadReply,
   ReadyReport,
   ReloadReply,
@@ -45,6 +46,7 @@ export interface GatewayView {
   readonly rules: RuleEngine;
   readonly forwarders: readonly Forwarder[];
   readonly broker: EmbeddedBroker | undefined;
+  readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
 }
 
@@ -73,7 +75,7 @@ export class Target implements AdminTarget {
         version: VERSION,
         boot: g.boot,
         uptime: (now - g.startedAt) / 1000,
-        time: Math.round(now) + watch.offset,
+        time: this.now(),
         monotonic: now,
       },
       clock: { ...clock, since: Math.round(clock.since) + watch.offset },
@@ -112,10 +114,16 @@ export class Target implements AdminTarget {
       },
       forwarders,
       broker: g.broker?.status(),
+      http: g.http,
       alarms: g.rules
         .alarms(g.ingest.moment())
         .map(({ type, value, ...a }) => ({ ...a, value: value === undefined ? undefined : plainValue(value, type) })),
     };
+  }
+
+  now(): number {
+    const { clock, watch } = this.#started();
+    return Math.round(clock.monotonic()) + watch.offset;
   }
 
   ready(): ReadyReport {

@@ -5,6 +5,7 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { AdminServer } from '../admin/admin-server.ts';
+import type { HttpStatus } from '../admin/target.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
@@ -31,6 +32,7 @@ import { type ClockChange, ClockWatch } from './clock-watch.ts';
 import { Commands } from './commands.ts';
 import { Forwarders } from './forwarders.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
+import { ListenReport } from './listen-report.ts';
 import { LiveBatches } from './live-batches.ts';
 import { LogWatch } from './log-watch.ts';
 import { Plant } from './plant.ts';
@@ -65,6 +67,7 @@ export class Gateway {
   #admin: AdminServer | undefined;
   #running = false;
   readonly #live: LiveBatches;
+  readonly #listening: ListenReport;
   readonly #commands: Commands;
   readonly #safe: SafeState;
   readonly #alarmed: AlarmedPoints;
@@ -111,6 +114,7 @@ export class Gateway {
     this.#alarmed = new AlarmedPoints(this.clock, this.#plant, () => this.rules.alarms(this.ingest.moment()));
     const { clock, logger } = this;
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
+    this.#listening = new ListenReport(tell);
     this.#commands = new Commands({ plant: this.#plant, config: () => this.config, clock, logger, tell });
     this.#safe = new SafeState({
       ...{ clock, logger, tell },
@@ -156,6 +160,9 @@ export class Gateway {
   get forwarders(): readonly Forwarder[] {
     return this.#forwarders.all;
   }
+  get http(): HttpStatus | undefined {
+    return this.config.dashboard === undefined ? undefined : this.#admin?.http();
+  }
   get broker(): EmbeddedBroker | undefined {
     return this.#broker;
   }
@@ -188,6 +195,7 @@ export class Gateway {
       listen: config.dashboard?.listen,
       logger: this.logger,
       clock: this.clock,
+      onListen: (fault) => this.#listening.changed('dashboard', fault),
     });
     await admin.start();
     this.#admin = admin;
@@ -265,6 +273,7 @@ export class Gateway {
       inventory: () => {},
     });
     this.#logWatch.tellStart();
+    this.#listening.begin();
     this.#clockReport = new ClockReport({
       clock: this.clock,
       tell: (event) => this.ingest.event(event),
@@ -392,6 +401,7 @@ export class Gateway {
       latest: this.#latest,
       encodeBatch: (records) => this.#live.encode(records),
       onEvent: (event) => this.ingest.event(event),
+      onListen: (fault) => this.#listening.changed('broker', fault),
     });
     this.#broker = broker;
     broker.inventory(this.#inventory);

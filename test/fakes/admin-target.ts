@@ -50,6 +50,10 @@ export class FakeTarget implements AdminTarget {
     },
   };
 
+  now(): number {
+    return this.status().gateway.time;
+  }
+
   status(): GatewayStatus {
     return statusOf();
   }

@@ -129,6 +129,62 @@ forwarders:
   }
 });
 
+test('an address that another program has is told by an event and in the status, and so is its end', async (t) => {
+  const device = await fakeTcp(t);
+  const broker = await Mosquitto.start(t);
+  if (broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/event']);
+  if (subscriber === undefined) return;
+  const [mqttPort, httpPort] = [await occupied(t), await occupied(t)];
+  const gateway = makeGateway(
+    t,
+    (g) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices: {pump: {bus: plant, unit: 1, interval: 100ms, points: {a: {table: holding, address: 4, type: uint16}}}}
+broker: {listen: {port: ${mqttPort.port}}}
+dashboard: {listen: {port: ${httpPort.port}}}
+forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
+`,
+  );
+  gateway.start();
+  await running(gateway);
+  const told = () =>
+    subscriber
+      .messages()
+      .map(
+        (m) =>
+          JSON.parse(m.payload) as {
+            event: string;
+            severity: string;
+            data: { part: string; listening: boolean; fault?: string };
+          },
+      )
+      .filter((e) => e.event === 'listen')
+      .map(
+        ({ severity, data }) =>
+          `${severity} ${data.part} ${data.listening} ${data.fault?.includes('another program listens on') ?? ''}`,
+      )
+      .sort();
+  const begun = ['warning broker false true', 'warning dashboard false true'];
+  await waitFor(
+    () => `both faults as events: ${told()}`,
+    () => told().length === 2,
+  );
+  assert.deepEqual(told(), begun);
+  const { http } = await status(gateway);
+  assert.equal(http?.state, 'waiting');
+  assert.match(http?.fault ?? '', /another program listens on .* dashboard\.listen/);
+  const page = await sluice(t, 'status', '--socket', gateway.socket);
+  assert.match(page.stdout, /^http {5}waiting: another program listens/m);
+  await httpPort.free();
+  await mqttPort.free();
+  await waitFor('both ends as events', () => told().length === 4);
+  assert.deepEqual(told(), ['info broker true ', 'info dashboard true ', ...begun]);
+  assert.equal((await status(gateway)).http?.state, 'listening');
+  await stopsCleanly(gateway);
+});
+
 for (const upstream of ['up', 'down', 'silent from the start', 'silent after a while'] as const)
   test(`SIGTERM with the upstream ${upstream}: status 0 within its bound, everything committed`, async (t) => {
     const device = await CountingDevice.start(t, [1]);

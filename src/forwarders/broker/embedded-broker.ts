@@ -38,6 +38,8 @@ export interface EmbeddedBrokerOptions {
   readonly encodeBatch: EncodeBatch;
   /** Takes what an operator should know (`overload`). It may end in `notice` of this broker. */
   readonly onEvent: (event: GatewayEvent) => void;
+  /** It cannot have its address, with the words for it; undefined: it has got it. Once each. */
+  readonly onListen?: (fault: string | undefined) => void;
 }
 
 export interface EmbeddedBrokerStatus {
@@ -285,14 +287,20 @@ export class EmbeddedBroker implements LiveSink {
         return;
       }
       this.#state = 'listening';
-      if (this.#fault !== undefined) this.#o.logger.info({ host, port }, 'The embedded broker has got its address and listens.');
+      if (this.#fault !== undefined) {
+        this.#o.logger.info({ host, port }, 'The embedded broker has got its address and listens.');
+        this.#o.onListen?.(undefined);
+      }
       this.#fault = undefined;
       this.#retryIn = limits.LISTEN_RETRY_MIN;
     });
     server.on('error', (error) => {
       const first = this.#fault === undefined;
       this.#fault = listenFault(this.#o.listen, error, 'broker.listen');
-      if (first) this.#o.logger.error({ host, port, error: this.#fault }, 'The embedded broker cannot listen; it keeps trying.');
+      if (first) {
+        this.#o.logger.error({ host, port, error: this.#fault }, 'The embedded broker cannot listen; it keeps trying.');
+        this.#o.onListen?.(this.#fault);
+      }
       this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listen());
       this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
     });

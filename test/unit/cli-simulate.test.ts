@@ -31,6 +31,24 @@ test('values depend on seed, name and time alone', () => {
   assert.notEqual(plausibleValue(look, 'a', 'b', 1, 100, 0), plausibleValue(look, 'a', 'c', 1, 100, 0));
 });
 
+test('every number moves as far as the steps of its point can show', () => {
+  const looks = [
+    { type: 'uint16', unit: 'Hz', scale: 0.1 },
+    { type: 'uint16', unit: 'Hz' },
+    { type: 'uint16', unit: 'V', scale: 0.1 },
+    { type: 'int16', unit: 'kV' },
+    { type: 'float32', unit: 'Hz' },
+  ];
+  for (const look of looks)
+    for (const name of ['speed', 'frequency']) {
+      const step = look.type === 'float32' ? 0.001 : (look.scale ?? 1);
+      const shown = Array.from({ length: 300 }, (_, s) =>
+        Math.round((plausibleValue(look, 'pump', name, 1, s, 0) as number) / step),
+      );
+      assert.ok(new Set(shown).size >= 3, `${name} ${JSON.stringify(look)}: ${[...new Set(shown)]}`);
+    }
+});
+
 test('counters only grow, temperatures stay around 5, bools flip', () => {
   const at = (look: { type: string; unit?: string }, s: number) => plausibleValue(look, 'd', 'p', 1, s, 0);
   let before = 0;

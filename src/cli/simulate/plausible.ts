@@ -66,6 +66,8 @@ const NAMED: readonly (readonly [RegExp, readonly [number, number]])[] = [
   [/satellites/, [9, 2]],
   [/(^|[-_])rpm|speed$/, [1450, 30]],
 ];
+/** What turns at the frequency of its inverter, not of the mains. */
+const DRIVES = /speed|drive|rpm/;
 const COUNTER_NAME = /(^|[-_])(count(er)?|total|pulses|starts)([-_]|$)/;
 /** Raw bounds of the types that have narrow ones. */
 const RAW: Readonly<Record<string, readonly [number, number]>> = {
@@ -108,11 +110,21 @@ function wave(look: PointLook, name: string, own: number, seconds: number): numb
   const counter = COUNTERS[plain] ?? (COUNTER_NAME.test(name) ? ([1000, 0.5] as const) : undefined);
   if (counter !== undefined) return counter[0] * (0.5 + own) + counter[1] * seconds;
   const named = NAMED.find(([pattern]) => pattern.test(name))?.[1];
-  const [middle, swing] = (look.unit === undefined ? named : (SWING[plain] ?? named)) ?? [50, 20];
+  const [middle, usual] =
+    DRIVES.test(name) && plain === 'Hz'
+      ? ([38, 9] as const)
+      : ((look.unit === undefined ? named : (SWING[plain] ?? named)) ?? [50, 20]);
+  const swing = Math.max(usual, visible(look, middle));
   // A slow wave that a person sees moving, and a small quick one, out of step with those of other points.
   const slow = Math.sin((seconds / (120 + 120 * own)) * 2 * Math.PI + own * 40);
   const quick = Math.sin((seconds / (7 + 6 * own)) * 2 * Math.PI + own * 90);
   return middle + swing * (0.85 * slow + 0.15 * quick);
+}
+
+/** A swing that whole steps show: 50 Hz in steps of 1 would never move by 0.05. Never a large one. */
+function visible({ type, scale }: PointLook, middle: number): number {
+  if (RAW[type] === undefined || type === 'float16') return 0;
+  return Math.min(2 * Math.abs(scale ?? 1), 0.1 * Math.abs(middle));
 }
 
 function rawBounds({ type, bits }: PointLook): readonly [number, number] | undefined {

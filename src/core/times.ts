@@ -7,6 +7,11 @@ const STEP = { min: 1000, max: 366 * 86_400_000 };
 export const TIME_WORDS = 'write 2026-11-25T10:00:00Z, UTC milliseconds, or 24h for a day ago';
 export const STEP_WORDS = 'write a duration from 1s to 366d, such as 1m';
 
+/** Whether what it means depends on what time it is. */
+export function isAgo(text: string): boolean {
+  return parseDuration(text) !== undefined;
+}
+
 /** UTC milliseconds; undefined when it is no time. @param now what a duration counts back from */
 export function parseTime(text: string, now: number): number | undefined {
   const ago = parseDuration(text);

@@ -258,6 +258,8 @@ test('an export is streamed, ends with its reader, and its query is checked', as
   const get = async (query: string) => (await collected(text(socket, `/api/v1/export${query}`))).join('');
   assert.equal(await get(''), 'time,point,value\n');
   assert.deepEqual(target.exported, { format: 'csv', from: undefined, to: undefined, points: undefined });
+  await get('?from=24h');
+  assert.equal(target.exported?.from, target.now() - 86_400_000, 'as the gateway knows the time');
   await get('?from=2026-11-25T10:00:00Z&to=1795600000000&points=fridge,pump.speed&format=jsonl');
   assert.deepEqual(target.exported, {
     ...{ format: 'jsonl', from: Date.UTC(2026, 10, 25, 10), to: 1_795_600_000_000, points: ['fridge', 'pump.speed'] },

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { systemClock } from '../../src/core/clock.ts';
+import type { Shape } from '../../src/core/point.ts';
+import { machineBoot } from '../../src/gateway/clock-probes.ts';
+import { Log } from '../../src/store/log.ts';
 import { startChild } from '../fakes/child.ts';
 import { loopDisk, mayMount, run } from '../fakes/loop-disk.ts';
 import { peer } from '../fakes/peers.ts';
@@ -103,4 +107,34 @@ test('a bar on a terminal, beside a file or a pipe; none without one, between th
   assert.doesNotMatch(await onTerminal(''), bar);
   const piped = await exported(t, config);
   assert.deepEqual([piped.stderr, piped.lines.length], ['', lines.length - 1]);
+});
+
+test('how long ago counts back from the time that the log knows, where the system clock is another', async (t) => {
+  const dir = scratch(t, 'export');
+  const config = configFor(t, dir);
+  const DAY = 86_400_000;
+  const log = await Log.open({
+    ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock, machine: machineBoot() },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 60_000 },
+  });
+  const wall = () => Date.now() - Math.round(performance.now());
+  // This board's clock stands 400 days behind.
+  log.setClock(wall() + 400 * DAY, false);
+  log.setInventory('{}');
+  const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
+  for (const [i, ago] of [2 * DAY, 60_000].entries())
+    assert.ok(log.append({ shape, at: performance.now() - ago, values: [i], reasons: null }));
+  await log.close(10_000);
+  const child = startChild(t, process.execPath, [MAIN, 'export', '-c', config, '--from', '1d']);
+  assert.equal(await child.ended, 0, child.stderr.join('\n'));
+  assert.equal(child.stdout.length, 2, child.stdout.join('\n'));
+  assert.match(child.stdout[1] ?? '', /,d,n,[^,]+Z,1,/);
+  assert.match(
+    child.stderr.join('\n'),
+    /^sluice: it is .* by the gateway and .* by the system clock; times are counted back from the gateway's$/,
+  );
+  // Times that are written out are what they are.
+  const written = startChild(t, process.execPath, [MAIN, 'export', '-c', config, '--from', '2020-01-01T00:00:00Z']);
+  assert.equal(await written.ended, 0);
+  assert.deepEqual([written.stdout.length, written.stderr.length], [3, 0]);
 });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
 import { seeded } from '../../src/core/seeded.ts';
-import { Consumer } from '../fakes/consumer.ts';
+import { type AcceptedRecord, Consumer } from '../fakes/consumer.ts';
 import { CountingDevice, monotonicSeconds } from '../fakes/counting-device.ts';
 import { DropProxy } from '../fakes/drop-proxy.ts';
 import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
@@ -88,6 +88,28 @@ function exactlyOnce(consumer: Consumer): void {
   assert.equal(new Set(keys).size, keys.length, 'no answer came as two records');
 }
 
+/** Each record has the time of its own answer: not before the device gave it, and before the device gave that unit's next one. */
+function timesAreTheDevices(device: CountingDevice, records: readonly AcceptedRecord[]): void {
+  // Both clocks are read at once; the gateway rounds.
+  const toUtc = Date.now() - monotonicSeconds() * 1000;
+  const ROUNDED = 2;
+  for (const unit of UNITS) {
+    const answers = device.answers().filter((a) => a.unit === unit);
+    const next = new Map(
+      answers.map((a, i) => [a.value, [a.at * 1000 + toUtc, (answers[i + 1]?.at ?? Infinity) * 1000 + toUtc]]),
+    );
+    const own = records.filter((r) => r.device === `d${unit}`);
+    assert.ok(own.length > 100);
+    for (const { time, seq, values } of own) {
+      const [given = Number.NaN, after = Number.NaN] = next.get(values.n as number) ?? [];
+      assert.ok(
+        time >= given - ROUNDED && time <= after + ROUNDED,
+        `${unit} ${seq}: ${time}, answered ${given}, the next ${after}`,
+      );
+    }
+  }
+}
+
 test('Mosquitto stopped and started again under load: every kept reading once, the outage on history', async (t) => {
   const device = await CountingDevice.start(t, UNITS);
   const broker = await Mosquitto.start(t, { persistence: true });
@@ -100,13 +122,16 @@ test('Mosquitto stopped and started again under load: every kept reading once, t
     () => `live readings\n${gateway.tail()}`,
     () => consumed(subscriber).records().length > 50,
   );
+  /** Of the device's answers, by index: from when on readings went to history, and where the broker was back. */
+  let outageAnswers: readonly [from: number, to: number] = [0, 0];
   for (let outage = 0; outage < 3; outage++) {
     await subscriber.pause();
     await broker.stop();
-    const before = device.answers().length;
     // Long enough that data gives up being live (10 s) in the first outage; the others are short.
     if (outage === 0) await gateway.waitForLog(/go to history/);
-    await waitFor('the device to be read on', () => device.answers().length > before + 100);
+    const lagged = device.answers().length;
+    await waitFor('the device to be read on', () => device.answers().length > lagged + 100);
+    if (outage === 0) outageAnswers = [lagged, device.answers().length];
     await broker.start();
     await subscriber.resume();
     const count = consumed(subscriber).records().length;
@@ -115,10 +140,16 @@ test('Mosquitto stopped and started again under load: every kept reading once, t
   const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
   const consumer = await drained(gateway, subscriber, () => wanted);
   exactlyOnce(consumer);
-  assert.ok(
-    consumer.records().some((r) => r.kind === 'history'),
-    'readings of the outage came on history',
+  const records = consumer.records().filter((r) => r.values.n !== undefined);
+  const during = device.answers().slice(...outageAnswers);
+  const history = new Set(records.filter((r) => r.kind === 'history').map((r) => `${r.device.slice(1)}/${r.values.n}`));
+  assert.ok(during.length > 100);
+  assert.deepEqual(
+    during.map((a) => `${a.unit}/${a.value}`).filter((key) => !history.has(key)),
+    [],
+    'every reading of the outage came on history',
   );
+  timesAreTheDevices(device, records);
   assert.equal(await gateway.stop(), 0);
 });
 

@@ -1,5 +1,6 @@
 /** A fault from the field at a desk: captured from a running gateway, played back, seen again. */
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -164,6 +165,33 @@ test('a network: the replies carry the transaction ids of today', async (t) => {
   assert.match(other.stderr.join('\n'), /field is modbus-rtu-over-tcp, and the capture is of modbus-tcp/);
 });
 
+test('datagrams: lost, damaged and late ones come again as they were', async (t) => {
+  const director = new Director();
+  const socket = createSocket('udp4');
+  t.after(() => socket.close());
+  socket.on('message', (request, from) => {
+    const [transaction, unit, code] = [request.readUInt16BE(0), request[6] ?? 0, request[7] ?? 0];
+    const send = (...pdu: number[]) => socket.send(withMbap(Uint8Array.of(unit, ...pdu), transaction), from.port, from.address);
+    if (unit !== 3) return send(code, 2, 0, 5);
+    const { act, value } = director.turn();
+    if (act === 'exception') send(code | 0x80, 4);
+    else if (act === 'crc') send(code, 4, 0, 9, 0, 9);
+    else if (act === 'timeout') setTimeout(() => send(code, 2, 0, 99), 600);
+    else send(code, 2, 0, value);
+  });
+  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+  const gateway = site(t, `protocol: modbus-udp, host: 127.0.0.1, port: ${socket.address().port}`);
+  const file = await record(t, gateway, director);
+  const { outcomes, unrecorded } = await played(t, gateway, file);
+  const expected = SESSION.map((word) => (word === 'crc' ? 'bad-reply' : word));
+  await waitFor(
+    () => `the session; there were ${outcomes().join(' ')}`,
+    () => inOrder(outcomes(), expected),
+  );
+  assert.ok(!outcomes().includes('99'), 'a late reply is never a value');
+  assert.deepEqual(unrecorded, []);
+});
+
 const HEAD = (protocol: string) => JSON.stringify({ type: 'capture', v: 1, protocol });
 const frame = (way: string, time: number, bytes: Uint8Array) =>
   JSON.stringify({ way, time, bytes: Buffer.from(bytes).toString('hex') });
@@ -239,7 +267,7 @@ test('what is no capture is refused with its line', () => {
   for (const [text, words] of [
     ['', /x:1: this is no capture; make it with sluice capture/],
     ['{"type":"capture","v":2,"protocol":"modbus-rtu"}', /x:1: this is no capture/],
-    [HEAD('modbus-udp'), /x:1: captures of modbus-udp cannot be played/],
+    [HEAD('serial'), /x:1: captures of serial cannot be played/],
     [HEAD('modbus-rtu'), /x:1: there is no request/],
     [`${HEAD('modbus-rtu')}\n${request}\n{"way":"in"}`, /x:3: this is no frame/],
     [`${HEAD('modbus-rtu')}\n${frame('out', 1, Uint8Array.of(1, 2, 3, 4))}`, /x:2: this request is damaged/],

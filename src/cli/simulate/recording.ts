@@ -16,6 +16,8 @@ export interface PlayedAnswer {
   readonly after: number;
   /** As they were on the wire. */
   readonly bytes: Uint8Array;
+  /** Its transaction id less that of the request: 0, but for what answered another one. */
+  readonly shift: number;
 }
 
 export interface Recording {
@@ -30,6 +32,7 @@ const KINDS: Readonly<Record<string, FrameKind>> = {
   'modbus-rtu-over-tcp': 'rtu',
   'modbus-ascii': 'ascii',
   'modbus-tcp': 'mbap',
+  'modbus-udp': 'mbap',
 };
 /** A reply that comes later than this answers nothing any more, ms. */
 const LATEST = 120_000;
@@ -80,12 +83,18 @@ export function parseRecording(text: string, file: string): Recording {
           !a.answered && time - a.time < LATEST && a.transaction === transaction && body !== undefined && answers(a.body, body),
       );
       if (asked !== undefined) asked.answered = true;
-      (asked ?? last)?.answers.push({ after: Math.max(0, time - (asked ?? last ?? { time }).time), bytes: frame });
-    } else if (way === 'noise') last?.answers.push({ after: Math.max(0, time - last.time), bytes: frame });
+      play(asked ?? last, time, frame);
+    } else if (way === 'noise') play(last, time, frame);
     else throw wrong(i + 1, '"way" is out, in or noise');
   }
   if (requests.size === 0) throw wrong(1, 'there is no request in this capture');
   return { protocol: String(head.protocol), kind, requests };
+}
+
+/** @param asked what it is played after; nothing before the first request */
+function play(asked: Asked | undefined, time: number, bytes: Buffer): void {
+  const shift = asked?.transaction === undefined || bytes.length < 2 ? 0 : bytes.readUInt16BE(0) - asked.transaction;
+  asked?.answers.push({ after: Math.max(0, time - asked.time), bytes, shift });
 }
 
 /** Whether the reply (unit and PDU) has the form that the request asks for. */

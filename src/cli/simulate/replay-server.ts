@@ -2,20 +2,21 @@
  * Plays a recording of one bus back: each request gets what it got then, sound, damaged, late or nothing, in the order of
  * the recording, and from the beginning again when that is exhausted. What was never asked then is not answered.
  */
-import { createServer, type Server, type Socket } from 'node:net';
 import type { Line } from './line.ts';
 import { bodyOf, type FrameKind, type Recording } from './recording.ts';
-import { listenError } from './servers.ts';
+import { type Listener, listenError, listenerFor, type Streams } from './servers.ts';
 
 /** Bytes kept while a request is not complete; more is noise. */
 const MAX_BUFFER = 1024;
 /** Different requests without an answer that are told. */
 const MOST_TOLD = 20;
 
-/** Where a bus is played: on a serial line of so many ms a character, or at a TCP address (port 0 takes any). */
-export type Stage = { readonly line: Line; readonly character: number } | { readonly host: string; readonly port: number };
+/** Where a bus is played: on a serial line of so many ms a character, or at an address (port 0 takes any). */
+export type Stage =
+  | { readonly line: Line; readonly character: number }
+  | { readonly on: 'tcp' | 'udp'; readonly host: string; readonly port: number };
 
-export class ReplayServer {
+export class ReplayServer implements Streams {
   readonly bus: string;
   readonly #recording: Recording;
   readonly #stage: Stage;
@@ -23,8 +24,7 @@ export class ReplayServer {
   readonly #turns = new Map<string, number>();
   readonly #told = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  readonly #sockets = new Set<Socket>();
-  #server: Server | undefined;
+  #listener: Listener | undefined;
   #port = 0;
 
   /** @param unknown is told once of each request that the recording does not have: unit, function and data in hexadecimal */
@@ -43,49 +43,34 @@ export class ReplayServer {
   async start(): Promise<void> {
     if ('line' in this.#stage) {
       const { line } = this.#stage;
-      await line.open(this.#reader((bytes) => line.write(bytes)));
+      const take = this.stream((bytes) => line.write(bytes));
+      await line.open((data) => void take(data));
       return;
     }
-    const { host, port } = this.#stage;
-    const server = createServer((socket) => {
-      this.#sockets.add(socket);
-      socket.setNoDelay(true);
-      socket.on('error', () => {});
-      socket.on('close', () => this.#sockets.delete(socket));
-      socket.on(
-        'data',
-        this.#reader((bytes) => void (socket.destroyed || socket.write(bytes))),
-      );
-    });
+    const { on, host, port } = this.#stage;
+    const listener = listenerFor(on, host, this);
     try {
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, resolve);
-      });
+      this.#port = await listener.listen(host, port);
     } catch (cause) {
       throw listenError(host, port, cause as NodeJS.ErrnoException);
     }
-    const address = server.address();
-    if (address !== null && typeof address === 'object') this.#port = address.port;
-    this.#server = server;
+    this.#listener = listener;
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    for (const socket of this.#sockets) socket.destroy();
-    const server = this.#server;
-    await new Promise<void>((resolve) => (server === undefined ? resolve() : server.close(() => resolve())));
+    await this.#listener?.close();
     if ('line' in this.#stage) await this.#stage.line.close();
   }
 
-  #reader(send: (bytes: Uint8Array) => void): (data: Buffer) => void {
+  stream(send: (bytes: Uint8Array) => void): (data: Buffer) => boolean {
     let rest: Buffer = Buffer.alloc(0);
     return (data) => {
       rest = Buffer.concat([rest, data]).subarray(-MAX_BUFFER);
       for (;;) {
         const found = nextRequest(rest, this.#recording.kind);
-        if (found === undefined) return;
+        if (found === undefined) return true;
         rest = rest.subarray(found.end);
         this.#answer(found.frame, found.body, send);
       }
@@ -104,10 +89,10 @@ export class ReplayServer {
     const turn = this.#turns.get(key) ?? 0;
     this.#turns.set(key, turn + 1);
     const character = 'line' in this.#stage ? this.#stage.character : 0;
-    for (const { after, bytes } of outcomes[turn % outcomes.length] ?? []) {
+    for (const { after, bytes, shift } of outcomes[turn % outcomes.length] ?? []) {
       const reply = Buffer.from(bytes);
-      // The transaction id is the one of today.
-      if (this.#recording.kind === 'mbap' && reply.length >= 2) frame.copy(reply, 0, 0, 2);
+      // The transaction id is the one of today, or as far from it as it was then.
+      if (this.#recording.kind === 'mbap' && reply.length >= 2) reply.writeUInt16BE((frame.readUInt16BE(0) + shift) & 0xffff, 0);
       // The request has arrived whole, and the line takes its time for the reply.
       const wait = after - (frame.length + reply.length) * character;
       const timer = setTimeout(

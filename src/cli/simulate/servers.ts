@@ -29,10 +29,20 @@ export class LineServer {
   }
 }
 
-interface Listener {
+/** Whoever answers: a stream for each connection, or for each datagram. */
+export interface Streams {
+  /** @returns takes what comes; false when there is no sense in going on */
+  stream(send: (bytes: Uint8Array) => void): (data: Buffer) => boolean;
+}
+
+export interface Listener {
   /** @returns the port. @throws what the system says */
   listen(host: string, port: number): Promise<number>;
   close(): Promise<void>;
+}
+
+export function listenerFor(kind: 'tcp' | 'udp', host: string, streams: Streams): Listener {
+  return kind === 'tcp' ? new TcpListener(streams) : new UdpListener(streams, host);
 }
 
 /** A network bus; goes down and comes back, on the same port, as the board of faults says. */
@@ -58,7 +68,7 @@ export class NetworkServer {
     this.bus = responder.bus;
     this.host = address.host;
     this.#port = address.port;
-    this.#make = () => (kind === 'tcp' ? new TcpListener(responder) : new UdpListener(responder, address.host));
+    this.#make = () => listenerFor(kind, address.host, responder);
     this.#responder = responder;
     this.#faults = faults;
   }
@@ -107,12 +117,12 @@ export class NetworkServer {
 }
 
 class TcpListener implements Listener {
-  readonly #responder: Responder;
+  readonly #streams: Streams;
   readonly #sockets = new Set<Socket>();
   readonly #server: Server;
 
-  constructor(responder: Responder) {
-    this.#responder = responder;
+  constructor(streams: Streams) {
+    this.#streams = streams;
     this.#server = createServer((socket) => this.#serve(socket));
   }
 
@@ -137,7 +147,7 @@ class TcpListener implements Listener {
     socket.setNoDelay(true);
     socket.on('error', () => {});
     socket.on('close', () => this.#sockets.delete(socket));
-    const take = this.#responder.stream((bytes) => {
+    const take = this.#streams.stream((bytes) => {
       if (!socket.destroyed) socket.write(bytes);
     });
     socket.on('data', (data: Buffer) => {
@@ -147,16 +157,16 @@ class TcpListener implements Listener {
 }
 
 class UdpListener implements Listener {
-  readonly #responder: Responder;
+  readonly #streams: Streams;
   readonly #socket: Datagrams;
   #closed = false;
 
-  constructor(responder: Responder, host: string) {
-    this.#responder = responder;
+  constructor(streams: Streams, host: string) {
+    this.#streams = streams;
     this.#socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     this.#socket.on('message', (datagram, from) => {
       // A datagram is whole or nothing: each is a stream of its own.
-      this.#responder.stream((bytes) => {
+      this.#streams.stream((bytes) => {
         if (!this.#closed) this.#socket.send(bytes, from.port, from.address, () => {});
       })(datagram);
     });

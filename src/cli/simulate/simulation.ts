@@ -222,14 +222,15 @@ export class Simulation {
       return;
     }
     const port = this.#options.tcpPorts?.get(bus.name) ?? Number(bus.settings.port);
+    const udp = WIRES[bus.protocol]?.on === 'udp';
     const stage: Stage =
       line === undefined
-        ? { host: this.#options.host ?? '127.0.0.1', port }
+        ? { on: udp ? 'udp' : 'tcp', host: this.#options.host ?? '127.0.0.1', port }
         : { line, character: characterTime(bus.settings as unknown as Parameters<typeof characterTime>[0]) };
     const server = new ReplayServer(bus.name, recording, stage, (request) => this.#options.unrecorded?.(bus.name, request));
     await server.start();
     this.#servers.push(server);
-    const where = line === undefined ? `${this.#options.host ?? '127.0.0.1'}:${server.port}` : line.words;
+    const where = line === undefined ? `${this.#options.host ?? '127.0.0.1'}:${server.port}${udp ? ' (UDP)' : ''}` : line.words;
     this.#served.push({ ...entry, where });
   }
 

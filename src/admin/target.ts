@@ -2,7 +2,7 @@
  * What the admin room needs of a running gateway. The gateway room implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
-import type { AlarmState, BusStatus, ForwarderCounters, Severity } from '../core/ports.ts';
+import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
 import type { WireTarget } from './wire-target.ts';
@@ -19,7 +19,7 @@ export interface AdminTarget {
    * throws.
    */
   tail(listener: (item: TailItem) => void): () => void;
-  /** Reads a device now. Rejects with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
+  /** Reads a device now; what it refuses is a fault beside the rest. Rejects where nothing can be read with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
   read(device: string): Promise<ReadReply>;
   /**
    * Writes a point and reads it back. `by` is the user as the caller names him. Rejects with a SluiceError: `write-refused`,
@@ -183,6 +183,8 @@ export type TailItem = TailReading | TailAlarm;
 export interface ReadReply {
   readonly device: string;
   readonly readings: readonly Omit<TailReading, 'type' | 'device'>[];
+  /** Requests that came to nothing; their readings are bad. */
+  readonly faults: readonly ReadFault[];
 }
 
 export interface WriteReply {

@@ -8,7 +8,7 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds
 import { SluiceError } from '../core/errors.ts';
 import type { PlannedRequest } from '../drivers/modbus/bus.ts';
 import { validConfig } from './config-file.ts';
-import { nobodyRuns, paint, type RunningOptions, socketOf } from './running.ts';
+import { nobodyRuns, paint, printable, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
 import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
@@ -44,9 +44,10 @@ async function readPlain(device: string, point: string | undefined, options: Rea
     if (!nobodyRuns(thrown) || options.socket !== undefined) throw thrown;
     const found = deviceNamed(options, device);
     if (found.bus.protocol !== 'serial') return readWire(device, point, options);
-    reply = { device, readings: await readTalker(found.bus, found.device) };
+    reply = { device, readings: await readTalker(found.bus, found.device), faults: [] };
   }
-  tell(device, only(point, device, reply.readings), options);
+  const faults = reply.faults.filter((f) => point === undefined || f.points.includes(point));
+  tell(device, only(point, device, reply.readings), faults, options);
 }
 
 /** Every request of the device, or those with the point, frame by frame where `--raw` asks for it. */
@@ -185,9 +186,12 @@ function only<T extends { readonly point: string }>(point: string | undefined, d
   throw new SluiceError('not-found', `${device} has no point ${point}; it has: ${all.map((each) => each.point).join(', ')}`);
 }
 
-function tell(device: string, readings: Readings, options: ReadOptions): void {
-  if (options.json) print(JSON.stringify({ device, readings }));
-  else print(...readings.map((reading) => readingLine({ ...reading, device })));
+function tell(device: string, readings: Readings, faults: ReadReply['faults'], options: ReadOptions): void {
+  if (options.json) print(JSON.stringify({ device, readings, ...(faults.length === 0 ? {} : { faults }) }));
+  else {
+    print(...readings.map((reading) => readingLine({ ...reading, device })));
+    print(...faults.map(({ points, message }) => paint(33, `  ${points.join(', ')}: ${printable(message)}`)));
+  }
   if (readings.some((r) => r.quality === 'bad')) process.exitCode = 1;
 }
 

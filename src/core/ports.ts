@@ -2,6 +2,7 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
+import type { ErrorCode } from './errors.ts';
 import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
 
 /** What drivers give their samples to. It never blocks and never throws. */
@@ -50,6 +51,14 @@ export interface BusStatus {
   readonly devices: readonly DeviceStatus[];
   /** Over the last whole half minute; absent where nothing is polled. */
   readonly load?: { readonly busy: number; readonly due: number; readonly missed: number; readonly overloaded: boolean };
+}
+
+/** Why a part of a device could not be read. */
+export interface ReadFault {
+  readonly points: readonly string[];
+  readonly code: ErrorCode;
+  /** Words for people. */
+  readonly message: string;
 }
 
 /** What a write came to. */
@@ -113,8 +122,11 @@ export interface Bus {
   start(): void;
   /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */
   stop(): Promise<void>;
-  /** Reads a device now, between the polls. One sample per shape of the device. Rejects with a SluiceError. */
-  read(device: string): Promise<Sample[]>;
+  /**
+   * Reads a device now, between the polls. One sample per shape of the device; one that could not be read is bad, and
+   * `refused` is told why. Rejects with a SluiceError where nothing could be read, or nobody wants to be told.
+   */
+  read(device: string, refused?: (fault: ReadFault) => void): Promise<Sample[]>;
   /**
    * Writes a point that may be written, once, and reads it back. Goes before the polls; a device that is known to be
    * silent is not asked. A text is understood by the type of the point. Absent where a bus cannot write. Rejects with a

@@ -17,7 +17,7 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
-import type { CommandTarget, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
+import type { CommandTarget, Forwarder, ForwarderReport, LiveSink, ReadFault } from '../core/ports.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
@@ -163,7 +163,8 @@ export class Target implements AdminTarget {
         `there is no device ${device}; the devices are: ${[...g.config.devices.keys()].join(', ')}`,
       );
     const readings: ReadReply['readings'][number][] = [];
-    for (const sample of await bus.read(device)) {
+    const faults: ReadFault[] = [];
+    for (const sample of await bus.read(device, (fault) => faults.push(fault))) {
       tellSample(sample, g.watch.offset, ({ type: _, ...reading }) => {
         if ('quality' in reading) {
           const { device: __, ...rest } = reading;
@@ -171,7 +172,7 @@ export class Target implements AdminTarget {
         }
       });
     }
-    return { device, readings };
+    return { device, readings, faults };
   }
 
   async write(point: string, value: Value, who: string | undefined): Promise<WriteReply> {

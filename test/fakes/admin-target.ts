@@ -77,7 +77,7 @@ export class FakeTarget implements AdminTarget {
   async read(device: string): Promise<ReadReply> {
     if (device === 'mute') throw new SluiceError('timeout', 'mute did not answer within 1s');
     if (device !== 'fridge') throw new SluiceError('not-found', `there is no device ${device}`);
-    return { device, readings: [{ time: 1, point: 'temperature', value: 4.5, unit: 'Cel', quality: 'good' }] };
+    return { device, readings: [{ time: 1, point: 'temperature', value: 4.5, unit: 'Cel', quality: 'good' }], faults: [] };
   }
   async reload(): Promise<ReloadReply> {
     this.reloads++;

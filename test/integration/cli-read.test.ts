@@ -1,7 +1,9 @@
 /** `sluice read` on the wire: frames, raw addresses, byte orders; with a running gateway and without one. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { answerTcp, type FakeDevice, fakeTcp, type Script, withMbap } from '../fakes/modbus-device.ts';
+import { request } from '../../src/admin/client.ts';
+import type { ReadReply } from '../../src/admin/target.ts';
+import { answerTcp, type FakeDevice, fakeTcp, registerOf, type Script, withMbap } from '../fakes/modbus-device.ts';
 import { type Gateway, makeGateway, sluice } from '../fakes/start-gateway.ts';
 
 /** Input registers hold the float 230.5 at 10, low word first; holding registers end at 99. */
@@ -44,8 +46,29 @@ for (const running of [true, false]) {
     const read = (...args: string[]) => sluice(t, 'read', ...args, '-c', gateway.config);
 
     const plain = await read('meter.speed', '--json');
-    // The gateway reads the whole device, and one of its registers is refused.
-    assert.equal(plain.code, running ? 1 : 0, plain.stderr);
+    assert.equal(plain.code, 0, plain.stderr);
+    assert.equal(JSON.parse(plain.stdout).readings[0].value, registerOf(4));
+    // One of its registers is refused: the others are there, and it says why.
+    const whole = await read('meter');
+    assert.equal(whole.code, 1, whole.stderr);
+    assert.match(whole.stdout, /meter\.voltage +230\.5 V/);
+    assert.match(whole.stdout, /meter\.speed +\d+/);
+    assert.match(whole.stdout, /exception 2: it does not have one of these/);
+    if (running) {
+      const { readings, faults } = (await request(gateway.socket, 'POST', '/api/v1/read', { device: 'meter' })) as ReadReply;
+      assert.deepEqual(
+        readings.map((r) => [r.point, r.value, r.quality, r.reason]),
+        [
+          ['speed', registerOf(4), 'good', undefined],
+          ['gone', null, 'bad', 'exception'],
+          ['voltage', 230.5, 'good', undefined],
+        ],
+      );
+      assert.deepEqual(
+        faults.map((f) => [f.points, f.code]),
+        [[['gone'], 'exception']],
+      );
+    }
     const raw = await read('meter.voltage', '--raw');
     assert.equal(raw.code, 0, raw.stderr);
     assert.match(raw.stdout, /meter, unit 7 on plant: input 10 to 11/);

@@ -149,6 +149,37 @@ test('4: every failure is an error of ours, with a code and words', async (t) =>
   assert.equal(device.connections, 1, 'a refusal is an answer, the connection stays');
 });
 
+test('a reading asked for gives what there is, and asks a device that went away for nothing more', async (t) => {
+  let refuses: 'refuses' | 'is silent' = 'refuses';
+  const asked: number[] = [];
+  const device = await fakeTcp(t, (request, reply) => {
+    asked.push(request.start);
+    if (request.start < 2000) return answerTcp(request, reply);
+    if (refuses === 'refuses') reply.send(withMbap(Uint8Array.of(request.unit, request.code | 0x80, 2), request.transaction));
+  });
+  const site = startSite(
+    t,
+    { host, port: device.port, timeout: '200ms', retries: 0 },
+    { plc: { interval: '1h', points: words(1, 2000, 3000) } },
+  );
+  await site.until('plc', 2, (outcome) => outcome === 'exception');
+  const read = async () => {
+    const faults: string[] = [];
+    const samples = await site.bus.read('plc', (fault) => faults.push(`${fault.points} ${fault.code}`));
+    return { outcomes: samples.map((s) => (reasonAt(s, 0) === 0 ? s.values[0] : outcomeOf(s))), faults };
+  };
+  const refused = await read();
+  assert.deepEqual(refused.outcomes, [registerOf(1), 'exception', 'exception']);
+  assert.deepEqual(refused.faults, ['r2000 exception', 'r3000 exception']);
+  refuses = 'is silent';
+  asked.length = 0;
+  const silent = await read();
+  assert.deepEqual(silent.outcomes, [registerOf(1), 'timeout', 'timeout']);
+  assert.deepEqual(silent.faults, ['r2000 timeout', 'r3000 timeout']);
+  assert.deepEqual(asked, [1, 2000]);
+  await assert.rejects(site.bus.read('plc'), { code: 'timeout' });
+});
+
 test('5: a dropped connection rejects the pending call at once', async (t) => {
   const device = await fakeTcp(t, (_request, reply) => reply.drop());
   // A test that waits for the time-out would not end.

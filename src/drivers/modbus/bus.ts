@@ -15,11 +15,11 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
-import type { Bus, BusStatus, GatewayEvent, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
+import type { Bus, BusStatus, GatewayEvent, ReadFault, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Client } from './client.ts';
-import { type Device, isUnreached } from './device.ts';
+import { type Device, isAway, isUnreached } from './device.ts';
 import { type Job, Jobs, type NewJob } from './jobs.ts';
 import type { Link } from './link.ts';
 import { Load } from './load.ts';
@@ -138,13 +138,29 @@ export class ModbusBus implements Bus {
   }
 
   /** One sample for each request of the device. The words of an error are those of its fault. */
-  async read(name: string): Promise<Sample[]> {
+  async read(name: string, refused?: (fault: ReadFault) => void): Promise<Sample[]> {
     const device = this.#device(name);
     const samples: Sample[] = [];
+    let error: SluiceError | undefined;
+    let failed = 0;
     for (const job of this.#jobs.all.filter((j) => j.device === device)) {
-      const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
-      samples.push(job.decode(payloadOf(pdu), at));
+      // A device that is away is not asked for the rest.
+      if (error === undefined || !isAway(error)) {
+        try {
+          const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
+          samples.push(job.decode(payloadOf(pdu), at));
+          continue;
+        } catch (thrown) {
+          if (refused === undefined || !(thrown instanceof SluiceError)) throw thrown;
+          error = thrown;
+          if (isAway(thrown) && samples.length === failed) throw thrown;
+        }
+      }
+      failed++;
+      refused?.({ points: job.shape.points.map((p) => p.name), code: error.code, message: error.message });
+      samples.push(badSample(job.shape, this.#options.clock.monotonic(), reasonOf(error)));
     }
+    if (error !== undefined && samples.length === failed) throw error;
     return samples;
   }
 

@@ -29,6 +29,11 @@ export function isUnreached(error: SluiceError): boolean {
   return error.code === 'exception' && UNREACHED.includes(error.data.exception);
 }
 
+/** Whoever fails so will fail the next request as well. */
+export function isAway(error: SluiceError): boolean {
+  return ['timeout', 'bus-open', 'bus-closed'].includes(error.code) || isUnreached(error);
+}
+
 export interface Patience {
   /** Upper bound of the time-out, ms. */
   readonly timeout: number;

@@ -38,7 +38,11 @@ async function directly(name: string, point: string, value: string, file: string
     throw new SluiceError('write-refused', `${name}.${point}: devices on the bus ${bus.name} only talk, nothing can be written`);
   bus.start();
   try {
-    const written = await bus.write(name, point, value);
+    const written = await bus.write(name, point, value).catch((thrown: unknown) => {
+      if (mayHaveBeenSent(thrown)) tellUnkept();
+      throw thrown;
+    });
+    tellUnkept();
     const info = bus.shapes.flatMap((s) => s.points).find((p) => p.name === point);
     const time = Math.round(systemClock.wall() - systemClock.monotonic() + written.at);
     const shown = plainValue(written.value, info?.type);
@@ -46,6 +50,18 @@ async function directly(name: string, point: string, value: string, file: string
   } finally {
     await bus.stop();
   }
+}
+
+function mayHaveBeenSent(thrown: unknown): boolean {
+  return (
+    !(thrown instanceof SluiceError) ||
+    (thrown.data.sent !== false && !['write-refused', 'request-invalid'].includes(thrown.code))
+  );
+}
+
+/** The log belongs to the gateway and its user: files of somebody else in it would keep it from starting. */
+function tellUnkept(): void {
+  process.stderr.write('sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it\n');
 }
 
 /** For the event that tells of it. Somebody who became root is still somebody. */

@@ -31,6 +31,11 @@ export class DeviceMemory {
     return this.#factors.get(point);
   }
 
+  /** Other registers hold them from now on. */
+  forget(): void {
+    for (const point of this.#factors.keys()) this.#factors.set(point, undefined);
+  }
+
   /** An answer had this factor. What was not answered changes nothing: the one before holds. */
   learn(point: string, factor: number | undefined): void {
     const known = factor !== undefined && Number.isInteger(factor) && Math.abs(factor) <= LARGEST_FACTOR;

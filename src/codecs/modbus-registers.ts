@@ -21,19 +21,22 @@ import { compileTotal } from './modbus-totals.ts';
 import { floatFrom, text, word16, word32 } from './modbus-words.ts';
 
 const INVALID = reasonCode('invalid');
+const NOT_THERE = reasonCode('not-there');
 
 /**
  * @param start the address that the first register (or bit) of the payload has
  * @param points in the order of `shape.points` (shapeOf), which the cumulative values of their counters follow
  * @param memory what this request shares with others of its device
+ * @param lacks points that the device does not have: its reply ends before them
  */
 export function compileRequest(
   shape: Shape,
   points: readonly ModbusPoint[],
   start: number,
   memory = new DeviceMemory(points),
+  lacks: (point: ModbusPoint) => boolean = () => false,
 ): (payload: Uint8Array, at: number) => Sample {
-  const decoders = points.map((point) => compilePoint(point, point.address - start, memory));
+  const decoders = points.map((point) => (lacks(point) ? notThere : compilePoint(point, point.address - start, memory)));
   const n = decoders.length;
   const verdict: Verdict = { reason: GOOD };
   const factors = points.flatMap(({ name }, i) => (memory.isFactor(name) ? [{ name, decode: decoders[i] as Decoder }] : []));
@@ -67,6 +70,11 @@ export function compileRequest(
     }
     return { shape, at, values, reasons };
   };
+}
+
+function notThere(_: Uint8Array, verdict: Verdict): Value {
+  verdict.reason = NOT_THERE;
+  return 0;
 }
 
 /** Positions in the payload of a value's bytes, most significant first. */

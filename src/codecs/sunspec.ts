@@ -5,7 +5,8 @@
  *
  * - Pure: the walk asks for registers and is given words. It asks for two at a time, which is legal at every head.
  * - Bounded: each step goes forward, past the last address there is none, and MOST_MODELS end it in any case.
- * - A model that is not known is stepped over by its length. What is found before a chain breaks off counts.
+ * - A model that is not known is stepped over by its length. What is found before a chain breaks off counts; of a chain that
+ *   cannot be true nothing does.
  */
 import { SluiceError } from '../core/errors.ts';
 import type { ModbusPoint } from './modbus-point.ts';
@@ -40,8 +41,10 @@ export interface SunspecChain {
   readonly base: number;
   /** In the order of the device. */
   readonly models: readonly SunspecModel[];
-  /** `end`: as it should be. `cut`: the device refused to go on, the addresses ended, or there are too many models. */
-  readonly end: 'end' | 'cut';
+  /** `end`: as it should be. `cut`: it breaks off, as careless devices do. `lie`: it cannot be true. */
+  readonly end: 'end' | 'cut' | 'lie';
+  /** What is wrong with its end, in words. */
+  readonly fault?: string | undefined;
 }
 
 /** Which model a role of the configuration is: the first of `models` that the device has; of several with one number the `index`th, from 1. */
@@ -65,16 +68,22 @@ export function* walkChain(): Generator<ReadWish, SunspecChain | undefined, read
 
 function* walkModels(base: number): Generator<ReadWish, SunspecChain, readonly number[] | undefined> {
   const models: SunspecModel[] = [];
+  const ends = (end: SunspecChain['end'], fault?: string): SunspecChain => ({ base, models, end, fault });
   let start = base + HEAD;
-  while (models.length < MOST_MODELS && start + HEAD - 1 <= LAST_ADDRESS) {
+  while (start + HEAD - 1 <= LAST_ADDRESS) {
     const [id, length] = (yield { start, count: HEAD }) ?? [];
-    if (id === END) return { base, models, end: 'end' };
-    // 0 is no model: the device fills the rest of its map with it.
-    if (id === undefined || length === undefined || id === 0 || start + HEAD + length - 1 > LAST_ADDRESS) break;
+    if (id === END) return ends('end');
+    if (id === undefined || length === undefined)
+      return ends('cut', `it refuses register ${start}, where the next model or the end of the chain has to be`);
+    // The device fills the rest of its map with it.
+    if (id === 0) return ends('cut', `0 stands in register ${start}, where the next model or the end of the chain has to be`);
+    if (models.length === MOST_MODELS) return ends('lie', `it tells of more than ${MOST_MODELS} models`);
+    if (start + HEAD + length - 1 > LAST_ADDRESS)
+      return ends('lie', `model ${id} in register ${start} is told to have ${length} registers, which leads past the last one`);
     models.push({ id, start, length });
     start += HEAD + length;
   }
-  return { base, models, end: 'cut' };
+  return ends('cut', 'the registers end before the chain does');
 }
 
 /** The same for callers that read by promises. @param read resolves with undefined when the device refuses; what it rejects with ends the walk */
@@ -87,28 +96,40 @@ export async function readChain(
   return step.value;
 }
 
+export interface ModelChoice {
+  readonly chosen: ReadonlyMap<string, SunspecModel>;
+  /** Roles that no model of the device can play, and what to do about it, in words. */
+  readonly missing: ReadonlyMap<string, string>;
+}
+
 /**
  * The models of a device that its configuration asks for, by role.
- * @throws SluiceError bad-reply, in words, when it has no chain or none of the models of a role
+ * @throws SluiceError bad-reply, in words, when it has no chain, or one that cannot be true
  */
 export function chooseModels(
   chain: SunspecChain | undefined,
   wishes: Iterable<readonly [role: string, wish: ModelWish]>,
-): ReadonlyMap<string, SunspecModel> {
+): ModelChoice {
   if (chain === undefined)
     throw new SluiceError(
       'bad-reply',
       `it is no SunSpec device: "SunS" stands at none of the holding registers ${SUNSPEC_BASES.join(', ')}; check \`unit\`, and that SunSpec is switched on in the device`,
     );
+  if (chain.end === 'lie')
+    throw new SluiceError(
+      'bad-reply',
+      `its chain of SunSpec models cannot be true: ${chain.fault}; look for newer firmware, or write its points with their own addresses`,
+    );
   const chosen = new Map<string, SunspecModel>();
+  const missing = new Map<string, string>();
   for (const [role, { models, index }] of wishes) {
     const found = models
       .map((id) => chain.models.filter((model) => model.id === id)[index - 1])
       .find((model) => model !== undefined);
-    if (found === undefined) throw new SluiceError('bad-reply', missingWords(chain, role, { models, index }));
-    chosen.set(role, found);
+    if (found === undefined) missing.set(role, missingWords(chain, role, { models, index }));
+    else chosen.set(role, found);
   }
-  return chosen;
+  return { chosen, missing };
 }
 
 function missingWords(chain: SunspecChain, role: string, { models, index }: ModelWish): string {
@@ -120,7 +141,8 @@ function missingWords(chain: SunspecChain, role: string, { models, index }: Mode
     twin === undefined
       ? 'choose a profile for one of these'
       : `choose the profile for model ${twin}, the ${models.some((id) => id + 10 === twin) ? 'floating point' : 'integer'} variant`;
-  return `it does not have ${wanted}; it has ${has.length === 0 ? 'none' : has.join(', ')}: ${hint}`;
+  const broken = chain.fault === undefined ? '' : ` (its chain breaks off: ${chain.fault})`;
+  return `it does not have ${wanted}; it has ${has.length === 0 ? 'none' : has.join(', ')}${broken}: ${hint}`;
 }
 
 /**

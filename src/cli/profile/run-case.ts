@@ -11,7 +11,7 @@ import { chooseModels, placePoint, walkChain } from '../../codecs/sunspec.ts';
 import type { Path } from '../../config/fault.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { ProfileCase } from '../../config/profile-case.ts';
-import { toError } from '../../core/errors.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
 import type { Sample, Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
@@ -125,7 +125,8 @@ function placed(device: ResolvedDevice, words: ReadonlyMap<string, number>): Mod
     const read = Array.from({ length: count }, (_, i) => words.get(`holding:${start + i}`));
     step = walk.next(read.every((word) => word !== undefined) ? read : undefined);
   }
-  const chosen = chooseModels(step.value, wishes);
+  const { chosen, missing } = chooseModels(step.value, wishes);
+  for (const message of missing.values()) throw new SluiceError('bad-reply', message);
   return pointsOf(device).flatMap((point) => placePoint(point, chosen) ?? []);
 }
 

@@ -11,6 +11,7 @@
  * - Bounds: one job per planned request, 32 calls from outside, one timer.
  */
 import { encodeRequest, type ModbusRequest, payloadOf } from '../../codecs/modbus-pdu.ts';
+import type { SunspecChain } from '../../codecs/sunspec.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
@@ -20,9 +21,10 @@ import { formatDuration } from '../../core/units.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Client } from './client.ts';
 import { type Device, isAway, isUnreached } from './device.ts';
-import { type Job, Jobs, type NewJob } from './jobs.ts';
+import { askOf, type Job, Jobs, type NewJob, stepOf } from './jobs.ts';
 import type { Link } from './link.ts';
 import { Load } from './load.ts';
+import { isRefusal, SEARCH, searchByHand } from './model-search.ts';
 import type { Ask, PortEvents, Tap } from './port.ts';
 import { ProbeBudget } from './silence.ts';
 import { reasonOf } from './words.ts';
@@ -141,14 +143,15 @@ export class ModbusBus implements Bus {
   async read(name: string, refused?: (fault: ReadFault) => void): Promise<Sample[]> {
     const device = this.#device(name);
     const samples: Sample[] = [];
+    if (device.models?.open === true)
+      this.place(name, await searchByHand((request) => this.#ask(device, request, { label: SEARCH })));
     let error: SluiceError | undefined;
     let failed = 0;
-    for (const job of this.#jobs.all.filter((j) => j.device === device)) {
+    for (const job of this.#jobs.of(device)) {
       // A device that is away is not asked for the rest.
       if (error === undefined || !isAway(error)) {
         try {
-          const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
-          samples.push(job.decode(payloadOf(pdu), at));
+          samples.push(await this.#readJob(device, job));
           continue;
         } catch (thrown) {
           if (refused === undefined || !(thrown instanceof SluiceError)) throw thrown;
@@ -164,6 +167,13 @@ export class ModbusBus implements Bus {
     return samples;
   }
 
+  async #readJob(device: Device, job: Job): Promise<Sample> {
+    if (job.lack !== undefined) return badSample(job.shape, this.#options.clock.monotonic(), job.lack);
+    const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
+    const payload = payloadOf(pdu);
+    return device.models?.differs(job, payload) ? badSample(job.shape, at, 'bad-reply') : job.decode(payload, at);
+  }
+
   async write(name: string, point: string, value: Value, options?: WriteOptions): Promise<Written> {
     return this.#writer.write(this.#device(name), point, value, options);
   }
@@ -177,10 +187,16 @@ export class ModbusBus implements Bus {
     );
   }
 
-  /** What is asked of a device in a round. */
+  /** What is asked of a device in a round; of a SunSpec device where its models were found. */
   requests(name: string): readonly PlannedRequest[] {
     const device = this.#device(name);
-    return this.#jobs.all.filter((job) => job.device === device);
+    return this.#jobs.of(device).filter((job) => job.lack === undefined);
+  }
+
+  /** Where the models of a SunSpec device lie. */
+  place(name: string, chain: SunspecChain | undefined): void {
+    const device = this.#device(name);
+    device.searched(device.models?.conclude(chain, this.#options.clock.monotonic()));
   }
 
   /** Every frame from now on, until the returned function is called; `ended` tells that the bus was stopped. */
@@ -271,6 +287,10 @@ export class ModbusBus implements Bus {
       this.#finish(next, badSample(next.job.shape, now, reasonOf(error)), error);
       return true;
     }
+    if ('job' in next && stepOf(next.job, now) === undefined && next.job.lack !== undefined) {
+      this.#finish(next, badSample(next.job.shape, now, next.job.lack), undefined);
+      return true;
+    }
     const wait = this.#pausedUntil > now ? this.#pausedUntil - now : this.#untilSilence(client, now);
     if (wait > 0) {
       if ('job' in next && next.attempt > 0) this.#repeats.unshift(next);
@@ -301,11 +321,11 @@ export class ModbusBus implements Bus {
     const repeat = this.#repeats.shift();
     if (repeat) return repeat;
     if (called === 'first') return { call: true };
-    const job = this.#jobs.next(now, ({ device, pdu, alone }) =>
+    const job = this.#jobs.next(now, (job) =>
       // Nothing is sent to a device that rests: what it owes holds nothing up.
-      device.rest.until > now
+      job.device.rest.until > now
         ? Number.NEGATIVE_INFINITY
-        : held(device, { unit: device.unit, pdu }, alone && !this.#calls.waitsFor(device)),
+        : held(job.device, askOf(job, now), job.alone && !this.#calls.waitsFor(job.device)),
     );
     if (typeof job !== 'number') return { job, attempt: 0, error: undefined, charged: false };
     if (called === 'last') return { call: true };
@@ -332,13 +352,18 @@ export class ModbusBus implements Bus {
     turn.attempt++;
     this.#jobs.sent(job);
     this.#calls.othersTurn();
-    const ask = { unit: device.unit, pdu: job.pdu };
+    const step = stepOf(job, now);
+    const ask = askOf(job, now);
     this.#send(ask, device, device.latency.timeout(device.patience.timeout), device.patience.timeout, now, (error, pdu, at) => {
       if (this.#state === 'stopped' && error) return;
-      if (error) this.#failed(turn, error, at, now);
+      if (step !== undefined && (error === null || isRefusal(error))) {
+        device.stepped(step, error ? undefined : payloadOf(pdu), at, at - now, this.#wireTime(ask));
+        this.#jobs.further(job, at);
+      } else if (error) this.#failed(turn, step === undefined ? job.label : SEARCH, error, at, now, ask);
       else {
         device.succeeded(job.label, at, at - now, this.#wireTime(ask));
-        this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
+        if (device.models?.differs(job, payloadOf(pdu)) === true) this.#jobs.further(job, at);
+        else this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
       }
       if (turn.charged && device.rest.silent) this.#probes.spend(at - now);
     });
@@ -398,10 +423,10 @@ export class ModbusBus implements Bus {
     return this.#link.client?.port.wireTime(ask) ?? 0;
   }
 
-  #failed(turn: Turn, error: SluiceError, at: number, sentAt: number): void {
-    const { device, pdu, label } = turn.job;
+  #failed(turn: Turn, label: string, error: SluiceError, at: number, sentAt: number, ask: Ask): void {
+    const { device } = turn.job;
     const first = device.state !== 'silent';
-    device.failed(error, label, at, at - sentAt, this.#wireTime({ unit: device.unit, pdu }));
+    device.failed(error, label, at, at - sentAt, this.#wireTime(ask));
     if (error.retry === 'now' && first && turn.attempt <= device.patience.retries && this.#state === 'running') {
       this.#repeats.push({ ...turn, error });
       return;

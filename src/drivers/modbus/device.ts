@@ -1,11 +1,13 @@
 /** A device on the bus: its counters, how patient to be with it, and its faults as they start and end. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
+import type { SunspecModel } from '../../codecs/sunspec.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { SluiceError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from './latency.ts';
+import { type ModelSearch, SEARCH, type SearchEnd, type SearchStep } from './model-search.ts';
 import { DAMAGED, Rest, UNANSWERED } from './silence.ts';
 import type { Wire } from './words.ts';
 import { faultWords } from './words.ts';
@@ -22,6 +24,8 @@ interface Fault {
 
 /** So many good replies end a fault that comes and goes (noise), so that it is not logged at every damaged reply. */
 const GOOD_TO_END = 20;
+/** Of the faults: what is wrong with its SunSpec models. */
+const MODELS = 'models';
 /** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
 const UNREACHED: readonly unknown[] = [10, 11];
 
@@ -52,6 +56,8 @@ export class Device {
   readonly points: ReadonlyMap<string, ModbusPoint>;
   /** It knows the functions for many registers and coils only. */
   readonly writesMultiple: boolean;
+  /** Of a SunSpec device: where its models lie. */
+  readonly models?: ModelSearch | undefined;
   readonly counters = {
     requests: 0,
     replies: 0,
@@ -80,7 +86,7 @@ export class Device {
   readonly #logger: Logger;
 
   constructor(
-    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple'>,
+    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple' | 'models'>,
     wire: Wire,
     clock: Clock,
     logger: Logger,
@@ -90,6 +96,7 @@ export class Device {
     this.patience = of.patience;
     this.points = of.points;
     this.writesMultiple = of.writesMultiple;
+    this.models = of.models;
     this.#wire = wire;
     this.#clock = clock;
     this.#logger = logger;
@@ -97,6 +104,12 @@ export class Device {
 
   opened(now: number): void {
     this.#openedAt = now;
+    this.models?.restart();
+  }
+
+  /** A point where it lies now, and the SunSpec model it lies in. @throws SluiceError write-refused while that is not known */
+  locate(point: ModbusPoint): { readonly point: ModbusPoint; readonly model?: SunspecModel | undefined } {
+    return this.models?.locate(point) ?? { point };
   }
 
   /** Monotonic time from which it may be asked. */
@@ -131,6 +144,7 @@ export class Device {
     else if (error.code === 'bad-reply') c.badReplies++;
     if (error.code === 'exception' && !unreached) this.#answered(latency, wire);
     if (error.code === 'timeout') this.latency.timedOut();
+    if (error.data.exception === 2) this.models?.doubt();
     const enough = Math.max(UNANSWERED, this.patience.retries + 1);
     if (error.code === 'timeout' || unreached) this.rest.unanswered(at, enough);
     // What never makes a whole reply costs the others as much; but a noisy line is no reason to ask less.
@@ -143,17 +157,37 @@ export class Device {
       known.last = ++this.#failures;
       return;
     }
-    const message = faultWords(error, this.unit, this.#wire, request);
-    this.#faults.set(key, { message, since: this.#clock.monotonic(), count: 1, good: 0, last: ++this.#failures });
-    // The bus itself tells that it is closed, once for all devices.
-    if (error.code !== 'bus-closed')
-      this.#logger.warn({ device: this.name, code: error.code, ...error.data }, `${this.name}: ${message}`);
+    this.#begin(key, faultWords(error, this.unit, this.#wire, request), error);
+  }
+
+  /** A step of the search for its models was answered. @param payload undefined where it was refused */
+  stepped(step: SearchStep, payload: Uint8Array | undefined, at: number, latency: number, wire: number): void {
+    if (payload === undefined) this.refused(latency, wire);
+    else this.succeeded(SEARCH, at, latency, wire);
+    this.searched(this.models?.learn(step, payload, at));
+  }
+
+  /** The search for its models came to an end. */
+  searched(end: SearchEnd | undefined): void {
+    if (end === undefined) return;
+    const { moved, found, fault } = end;
+    if (moved) {
+      // They were of registers that nobody asks for any more.
+      for (const key of this.#faults.keys()) if (key.startsWith('exception ')) this.#faults.delete(key);
+      if (found !== '') this.#logger.info({ device: this.name }, `${this.name}: ${found}`);
+    }
+    const message = fault === undefined ? undefined : `unit ${this.unit} on ${this.#wire.label}: ${fault}`;
+    if (this.#faults.get(MODELS)?.message === message) return;
+    this.#end(MODELS, 1);
+    if (message !== undefined) this.#begin(MODELS, message, new SluiceError('bad-reply', message));
   }
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
     this.lastError = error;
-    if (error.code !== 'exception' || isUnreached(error)) this.state = 'silent';
+    if (error.code === 'exception' && !isUnreached(error)) return;
+    this.state = 'silent';
+    this.models?.restart();
   }
 
   get safePoints(): SafePoint[] {
@@ -183,6 +217,12 @@ export class Device {
     this.#end('bus-closed', 1);
     this.#end('crc', GOOD_TO_END);
     this.#end('bad-reply', GOOD_TO_END);
+  }
+
+  #begin(key: string, message: string, { code, data }: SluiceError): void {
+    this.#faults.set(key, { message, since: this.#clock.monotonic(), count: 1, good: 0, last: ++this.#failures });
+    // The bus itself tells that it is closed, once for all devices.
+    if (code !== 'bus-closed') this.#logger.warn({ device: this.name, code, ...data }, `${this.name}: ${message}`);
   }
 
   #end(key: string, enough: number): void {

@@ -1,12 +1,10 @@
 /** The Modbus drivers as the registry lists them, one for each way to carry a frame. */
 import type { CounterMemory } from '../../codecs/counter.ts';
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
-import { encodeRequest } from '../../codecs/modbus-pdu.ts';
 import { shapeOf } from '../../codecs/modbus-point.ts';
-import { compileRequest } from '../../codecs/modbus-registers.ts';
+import type { SunspecModel } from '../../codecs/sunspec.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
-import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { portFailure } from '../serial-ports.ts';
@@ -22,10 +20,13 @@ import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
 import { IN_VAIN, MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
+import { ModelSearch } from './model-search.ts';
 import { SerialPipe, TcpPipe, UdpPipe } from './pipe.ts';
+import { readAsIs, readOfModel } from './placed.ts';
 import { budgetOf, readsOf, wireOf } from './reads.ts';
 import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
+import { modelWishes } from './sunspec.ts';
 import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
 import type { Wire } from './words.ts';
 import { connectFailure } from './words.ts';
@@ -171,9 +172,7 @@ function assemble(
   resolved.forEach((each, index) => {
     const own = each.settings as unknown as DeviceSettings;
     const { unit, limits } = own;
-    // Their addresses are those in a model: read as they stand they would be other registers.
-    if (own.sunspec !== undefined)
-      throw new SluiceError('unsupported', `${each.name}: SunSpec models are not looked for yet, so this device cannot be read`);
+    const wishes = modelWishes(own);
     const points = pointsOf(each);
     const memory = new DeviceMemory(points, each.name, context.counters);
     const owner = new Device(
@@ -188,18 +187,20 @@ function assemble(
         },
         points: new Map(points.map((p) => [p.name, p])),
         writesMultiple: limits.writeMultiple,
+        models: wishes.length === 0 ? undefined : new ModelSearch(wishes, memory),
       },
       wire,
       clock,
       logger,
     );
     devices.push(owner);
-    for (const request of readsOf(wireOf(bus), each)) {
-      const { interval } = request;
-      const shape = shapeOf(each.name, request.points);
-      const decode = compileRequest(shape, request.points, request.start, memory);
-      const pdu = encodeRequest({ kind: 'read', ...request });
-      jobs.push({ device: owner, request, pdu, shape, decode, interval, offset: (index / resolved.length) * interval });
+    for (const read of readsOf(wireOf(bus), each)) {
+      const { interval, model: role } = read;
+      const shape = shapeOf(each.name, read.points);
+      const model =
+        role === undefined ? undefined : { role, place: (found: SunspecModel) => readOfModel(shape, read, memory, found) };
+      const own = { ...readAsIs(shape, read, memory), model, device: owner, shape };
+      jobs.push({ ...own, interval, offset: (index / resolved.length) * interval });
     }
   });
   const link: BusOptions['link'] = (changed, events) =>

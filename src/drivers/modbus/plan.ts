@@ -53,6 +53,8 @@ export interface ReadRequest {
 export interface PlannedRead extends ReadRequest {
   /** Milliseconds: the shortest of its points. */
   readonly interval: number;
+  /** A role of `sunspec`: `start` and the addresses of the points count from the first register of that model. */
+  readonly model?: string | undefined;
 }
 
 /** A point and the addresses that have to come in one reply. */

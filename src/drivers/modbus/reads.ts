@@ -2,13 +2,16 @@
 import type { BusBudget, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { busBudget } from './budget.ts';
 import { pointsOf } from './check.ts';
-import type { PlannedRead } from './plan.ts';
+import type { PlannedRead, PlanPoint } from './plan.ts';
 import { planReads } from './plan.ts';
 import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import type { WireProtocol, WireTiming } from './wire-cost.ts';
 import { lineBehind, wireCost } from './wire-cost.ts';
 
-/** The requests of a device, with how often each is made. */
+/**
+ * The requests of a device, with how often each is made. Where the models of a SunSpec device lie is not known, so each model
+ * is planned for itself, and its head is read along, by which a reply shows that it is of that model.
+ */
 export function readsOf(wire: WireTiming, device: ResolvedDevice): PlannedRead[] {
   const settings = settingsOf(device);
   const points = pointsOf(device).map((point) => ({
@@ -16,8 +19,19 @@ export function readsOf(wire: WireTiming, device: ResolvedDevice): PlannedRead[]
     interval: point.interval ?? settings.interval,
     companion: point.scaleFactor,
   }));
-  return planReads(points, settings.limits, wireCost(wire, settings));
+  const cost = wireCost(wire, settings);
+  return [...Map.groupBy(points, (point) => point.model)].flatMap(([model, own]) => {
+    if (model === undefined) return planReads(own, settings.limits, cost);
+    const head: PlanPoint = { ...HEAD_POINT, interval: Math.min(...own.map((point) => point.interval)) };
+    return planReads(settings.limits.merge ? [head, ...own] : own, settings.limits, cost).flatMap((read) => {
+      const asked = read.points.filter((point) => point !== head);
+      return asked.length === 0 ? [] : [{ ...read, points: asked, model }];
+    });
+  });
 }
+
+/** Number and length of a model. */
+const HEAD_POINT = { name: 'head', table: 'holding', address: 0, type: 'uint32' } as const;
 
 export function budgetOf(bus: ResolvedBus, devices: readonly ResolvedDevice[]): BusBudget {
   const wire = wireOf(bus);

@@ -21,6 +21,7 @@ import type { WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';
+import { isHead } from './model-search.ts';
 import { refusalWords } from './words.ts';
 
 const WAITING = 8;
@@ -71,9 +72,9 @@ export class PointWriter {
     }
   }
 
-  async #write(task: Task, { unlimited = false }: WriteOptions): Promise<Written> {
-    const { device, point, table, name, value } = task;
-    const every = point.write?.every ?? 0;
+  async #write(asked: Task, { unlimited = false }: WriteOptions): Promise<Written> {
+    const { device, table, name, value } = asked;
+    const every = asked.point.write?.every ?? 0;
     const now = this.#clock.monotonic();
     const again = (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) + every;
     if (again > now && !unlimited)
@@ -81,6 +82,8 @@ export class PointWriter {
         'write-refused',
         `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
       );
+    const task = await this.#located(asked);
+    const { point } = task;
     const factor = await this.#factor(task);
     if (factor !== undefined) inWords(name, () => assertOnStep(withFactor(point, factor), value));
     const current = sharesRegisters(point) ? wordsOf(await this.#read(task, point, 'reading')) : [];
@@ -104,11 +107,25 @@ export class PointWriter {
       : this.#readBack(task, values, factor);
   }
 
+  /** What lies in a model of a SunSpec device is written only where that model can be seen now. */
+  async #located(task: Task): Promise<Task> {
+    const { point, model } = inWords(task.name, () => task.device.locate(task.point));
+    if (model === undefined) return task;
+    const head = { name: 'head', table: 'holding', address: model.start, type: 'uint32' } as const;
+    if (isHead(await this.#read(task, head, 'reading'), model)) return { ...task, point };
+    task.device.models?.doubt();
+    throw new SluiceError(
+      'write-refused',
+      `${task.name}: SunSpec model ${model.id} does not stand in register ${model.start} any more: try again when the device was read`,
+    );
+  }
+
   /** What scales the value stands in a register of its own, and is asked for before every write. */
   async #factor(task: Task): Promise<number | undefined> {
     const { scaleFactor } = task.point;
-    const point = scaleFactor === undefined ? undefined : task.device.points.get(scaleFactor);
-    if (point === undefined) return undefined;
+    const known = scaleFactor === undefined ? undefined : task.device.points.get(scaleFactor);
+    if (known === undefined) return undefined;
+    const { point } = inWords(task.name, () => task.device.locate(known));
     const memory = new DeviceMemory([task.point]);
     const decode = compileRequest({ device: task.device.name, points: [pointInfo(point)] }, [point], point.address, memory);
     decode(await this.#read(task, point, 'reading'), 0);

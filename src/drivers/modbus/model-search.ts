@@ -1,0 +1,207 @@
+/**
+ * Where the models of one SunSpec device lie, looked for on the wire between everything else that is asked there.
+ *
+ * - Looked for before the first poll of points in a model, and anew after the port was opened or the device was silent: what
+ *   answers then may be another device. Also when registers are refused (exception 2) or the head of a model reads otherwise.
+ * - One step is one request, and a turn of its own for the bus: what others wait for goes before the next step.
+ * - A search that found nothing else than the one before is repeated at pauses from FIRST, doubled up to LONGEST.
+ * - What one role lacks holds up no other role.
+ */
+import type { DeviceMemory } from '../../codecs/modbus-memory.ts';
+import { encodeRequest, type ModbusRequest, type Pdu, payloadOf } from '../../codecs/modbus-pdu.ts';
+import type { ModbusPoint } from '../../codecs/modbus-point.ts';
+import {
+  chooseModels,
+  type ModelChoice,
+  type ModelWish,
+  placePoint,
+  readChain,
+  type SunspecChain,
+  type SunspecModel,
+  walkChain,
+} from '../../codecs/sunspec.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Movable } from './placed.ts';
+
+const FIRST = 10_000;
+const LONGEST = 600_000;
+/** How the requests of a search are called in faults. */
+export const SEARCH = 'the search for its SunSpec models';
+/** Function, address, count or the device itself say that there is nothing to read (MODBUS Application Protocol, section 7). */
+const REFUSALS: readonly unknown[] = [1, 2, 3, 4];
+const NOWHERE: ModelChoice = { chosen: new Map(), missing: new Map() };
+
+export interface SearchStep {
+  readonly pdu: Pdu;
+}
+
+/** What a search has come to. */
+export interface SearchEnd {
+  /** Other models, or at other places, than were known. */
+  readonly moved: boolean;
+  /** What was found, in words. */
+  readonly found: string;
+  readonly fault: string | undefined;
+}
+
+/** The device has no such registers: an answer for a search. */
+export function isRefusal(error: SluiceError): boolean {
+  return error.code === 'exception' && REFUSALS.includes(error.data.exception);
+}
+
+export class ModelSearch {
+  readonly #wishes: readonly (readonly [role: string, wish: ModelWish])[];
+  readonly #memory: DeviceMemory;
+  #walk: ReturnType<typeof walkChain> | undefined;
+  #step: SearchStep | undefined;
+  #choice = NOWHERE;
+  /** Why nothing can be read. */
+  #lost: SluiceError | undefined;
+  /** Monotonic ms from which it is looked for again. */
+  #again = Number.NEGATIVE_INFINITY;
+  #pause = FIRST;
+  /** Searches that came to an end, and findings that undid one. */
+  #searches = 0;
+  #searchedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(wishes: readonly (readonly [role: string, wish: ModelWish])[], memory: DeviceMemory) {
+    this.#wishes = wishes;
+    this.#memory = memory;
+  }
+
+  /** What has to be asked before this job; undefined: the job itself. */
+  step(job: Movable, now: number): SearchStep | undefined {
+    if (job.model === undefined) return undefined;
+    this.settle(job);
+    if (this.#step === undefined && now >= this.#again) {
+      this.#walk = walkChain();
+      this.#go(this.#walk.next(), now);
+    }
+    return this.#step;
+  }
+
+  /** @param payload of the reply to `step`; undefined where it was refused. @returns what came of the search, with its last step */
+  learn(step: SearchStep, payload: Uint8Array | undefined, now: number): SearchEnd | undefined {
+    // By hand it may have come to its end meanwhile.
+    if (step !== this.#step || this.#walk === undefined) return undefined;
+    return this.#go(this.#walk.next(payload && wordsOf(payload)), now);
+  }
+
+  /** The chain is known; what was looked for is. */
+  conclude(chain: SunspecChain | undefined, now: number): SearchEnd {
+    this.#walk = undefined;
+    this.#step = undefined;
+    this.#searches++;
+    const before = this.#choice;
+    this.#choice = NOWHERE;
+    this.#lost = undefined;
+    try {
+      this.#choice = chooseModels(chain, this.#wishes);
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError)) throw thrown;
+      this.#lost = thrown;
+    }
+    const moved = placesOf(before) !== placesOf(this.#choice);
+    // A factor of other registers, or of another device, scales nothing here.
+    if (moved) this.#memory.forget();
+    this.#pause = moved ? FIRST : Math.min(LONGEST, this.#pause * 2);
+    this.#searchedAt = now;
+    const whole = this.#lost === undefined && this.#choice.missing.size === 0;
+    this.#again = whole ? Number.POSITIVE_INFINITY : now + this.#pause;
+    const fault = this.#lost?.message ?? [...this.#choice.missing.values()].join('; ');
+    return { moved, found: placesOf(this.#choice), fault: fault === '' ? undefined : fault };
+  }
+
+  /** What answers next may be another device. */
+  restart(): void {
+    this.#walk = undefined;
+    this.#step = undefined;
+    this.#again = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Registers of a model were refused: they may lie elsewhere by now. */
+  doubt(): void {
+    this.#again = Math.min(this.#again, this.#searchedAt + this.#pause);
+  }
+
+  /** Nothing is known, or what was known may be wrong. */
+  get open(): boolean {
+    return this.#again === Number.NEGATIVE_INFINITY;
+  }
+
+  /** Whether a reply begins with another head than that of the model it should be of; then its values are none. */
+  differs(job: Pick<Movable, 'model' | 'request'>, payload: Uint8Array): boolean {
+    const model = this.#modelOf(job);
+    if (model === undefined || job.request.start !== model.start || isHead(payload, model)) return false;
+    this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} does not stand in register ${model.start} any more`);
+    this.#searches++;
+    this.doubt();
+    return true;
+  }
+
+  /** Puts a job to where its model lies now. */
+  settle(job: Movable): void {
+    if (job.model === undefined || job.search === this.#searches) return;
+    job.search = this.#searches;
+    const model = this.#modelOf(job);
+    const placed = model && job.model.place(model);
+    if (this.#lost !== undefined) job.lack = 'bad-reply';
+    else if (this.#searches > 0 && placed === undefined) job.lack = 'not-there';
+    else Object.assign(job, placed, { lack: undefined });
+  }
+
+  /** The model of a point, and the point where it lies now. @throws SluiceError write-refused while that is not known */
+  locate(point: ModbusPoint): { readonly point: ModbusPoint; readonly model: SunspecModel | undefined } {
+    if (point.model === undefined) return { point, model: undefined };
+    const refuse = (words: string) => new SluiceError('write-refused', `${point.name}: ${words}`, { data: { sent: false } });
+    if (this.#lost !== undefined) throw refuse(this.#lost.message);
+    const missing = this.#choice.missing.get(point.model);
+    if (missing !== undefined) throw refuse(missing);
+    const model = this.#choice.chosen.get(point.model);
+    if (model === undefined || this.open) throw refuse('its SunSpec models have not been found yet: try again when it was read');
+    const placed = placePoint(point, this.#choice.chosen);
+    if (placed === undefined) throw refuse(`SunSpec model ${model.id} of this device is too short to have it`);
+    return { point: placed, model };
+  }
+
+  #modelOf({ model }: Pick<Movable, 'model'>): SunspecModel | undefined {
+    return model && this.#choice.chosen.get(model.role);
+  }
+
+  #go(step: ReturnType<ReturnType<typeof walkChain>['next']>, now: number): SearchEnd | undefined {
+    if (step.done) return this.conclude(step.value, now);
+    this.#step = { pdu: encodeRequest({ kind: 'read', table: 'holding', ...step.value }) };
+    return undefined;
+  }
+}
+
+/** The chain of a device, asked for now. @param ask rejects with a SluiceError; @returns undefined where it has none */
+export function searchByHand(
+  ask: (request: ModbusRequest) => Promise<{ readonly pdu: Uint8Array }>,
+): Promise<SunspecChain | undefined> {
+  return readChain(async (wish) => {
+    try {
+      return wordsOf(payloadOf((await ask({ kind: 'read', table: 'holding', ...wish })).pdu));
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && isRefusal(thrown)) return undefined;
+      throw thrown;
+    }
+  });
+}
+
+function wordsOf(payload: Uint8Array): number[] {
+  return Array.from({ length: payload.length >> 1 }, (_, i) => ((payload[2 * i] ?? 0) << 8) | (payload[2 * i + 1] ?? 0));
+}
+
+/** @param payload that begins with the first register of the model */
+export function isHead(payload: Uint8Array, { id, length }: SunspecModel): boolean {
+  const [a = 0, b = 0, c = 0, d = 0] = payload;
+  // A model that is read only up to its number has no length in the reply.
+  return payload.length < 4 || (((a << 8) | b) === id && ((c << 8) | d) === length);
+}
+
+function placesOf({ chosen }: ModelChoice): string {
+  return [...chosen]
+    .map(([role, { id, start, length }]) => `${role} is model ${id} in register ${start}, ${length} long`)
+    .join('; ');
+}

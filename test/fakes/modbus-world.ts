@@ -5,6 +5,7 @@
 import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { type ModbusPoint, pointInfo } from '../../src/codecs/modbus-point.ts';
 import { compileRequest } from '../../src/codecs/modbus-registers.ts';
+import type { ResolvedDevice } from '../../src/config/kinds.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/logger.ts';
 import { reasonAt, type Sample } from '../../src/core/point.ts';
@@ -19,6 +20,7 @@ import { Link } from '../../src/drivers/modbus/link.ts';
 import { MbapTcpPort } from '../../src/drivers/modbus/mbap-tcp-port.ts';
 import { MbapUdpPort } from '../../src/drivers/modbus/mbap-udp-port.ts';
 import type { Pipe, PipeEvents } from '../../src/drivers/modbus/pipe.ts';
+import { polledDevice } from '../../src/drivers/modbus/polled-device.ts';
 import type { Dial, PortEvents } from '../../src/drivers/modbus/port.ts';
 import { ManualClock } from './manual-clock.ts';
 import { crc, type FakeRequest, registerOf, rightPdu, withCrc, withMbap } from './modbus-device.ts';
@@ -124,7 +126,9 @@ export interface WorldDevice {
 
 export interface WorldOptions {
   readonly transport?: Transport;
-  readonly devices: readonly WorldDevice[];
+  readonly devices?: readonly WorldDevice[];
+  /** Devices as the configuration has them, planned and polled as the gateway does. */
+  readonly resolved?: readonly ResolvedDevice[];
   readonly timeout?: number;
   readonly retries?: number;
   readonly inFlight?: number;
@@ -170,7 +174,7 @@ export class World {
     };
     const wire = { serial: isSerial(transport), label: transport };
     const jobs: NewJob[] = [];
-    this.devices = options.devices.map((of) => {
+    const own = (options.devices ?? []).map((of) => {
       const polled = [...of.addresses.map(word), ...(of.inputs ?? []).map((address) => ({ ...word(address), table: INPUT }))];
       const points = [...polled, ...(of.points ?? [])];
       const patience = { timeout, retries, turnaround: 0, connectDelay: 0, ...of.patience };
@@ -185,6 +189,12 @@ export class World {
       }
       return device;
     });
+    const timing = { protocol: 'modbus-tcp', line: undefined, turnaround: 0, inFlight } as const;
+    const planned = (options.resolved ?? []).map((each) =>
+      polledDevice(each, { wire, timing, timeout, retries, clock: this.clock, logger, counters: undefined, offset: 0 }),
+    );
+    jobs.push(...planned.flatMap((each) => each.jobs));
+    this.devices = [...own, ...planned.map(({ device }) => device)];
     const dial = this.#dial(transport, {
       character,
       silence: options.silence ?? 3.5 * character,

@@ -86,7 +86,8 @@ export class ModbusBus implements Bus {
   #pausedUntil = Number.NEGATIVE_INFINITY;
   #cancelTimer: (() => void) | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
-  #wasOpen = false;
+  /** The wire that the devices know of. */
+  #opened: Client | undefined;
   #idle: (() => void) | undefined;
 
   constructor(options: BusOptions) {
@@ -171,7 +172,7 @@ export class ModbusBus implements Bus {
     if (job.lack !== undefined) return badSample(job.shape, this.#options.clock.monotonic(), job.lack);
     const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
     const payload = payloadOf(pdu);
-    return device.models?.differs(job, payload) ? badSample(job.shape, at, 'bad-reply') : job.decode(payload, at);
+    return device.strayed(job, payload) ? badSample(job.shape, at, 'bad-reply') : job.decode(payload, at);
   }
 
   async write(name: string, point: string, value: Value, options?: WriteOptions): Promise<Written> {
@@ -254,9 +255,11 @@ export class ModbusBus implements Bus {
   }
 
   #changed(): void {
-    const open = this.#link.state === 'open';
-    if (open && !this.#wasOpen) for (const device of this.#options.devices) device.opened(this.#options.clock.monotonic());
-    this.#wasOpen = open;
+    const { state, client } = this.#link;
+    if (state === 'open' && client !== this.#opened) {
+      this.#opened = client;
+      for (const device of this.#options.devices) device.opened(this.#options.clock.monotonic());
+    }
     this.#pump();
   }
 
@@ -362,7 +365,7 @@ export class ModbusBus implements Bus {
       } else if (error) this.#failed(turn, step === undefined ? job.label : SEARCH, error, at, now, ask);
       else {
         device.succeeded(job.label, at, at - now, this.#wireTime(ask));
-        if (device.models?.differs(job, payloadOf(pdu)) === true) this.#jobs.further(job, at);
+        if (device.strayed(job, payloadOf(pdu))) this.#jobs.further(job, at);
         else this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
       }
       if (turn.charged && device.rest.silent) this.#probes.spend(at - now);

@@ -64,12 +64,20 @@ export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Ar
   for (const [i, { from, to }] of (limits.gaps ?? []).entries())
     if (from > to)
       faults.push({ path: ['limits', 'gaps', i, 'to'], message: `the last address (${to}) is before the first (${from})` });
+  const gaps = settings.sunspec === undefined ? limits.gaps : undefined;
+  if (gaps === undefined)
+    for (const i of (limits.gaps ?? []).keys())
+      faults.push({
+        path: ['limits', 'gaps', i],
+        message:
+          'where the models of a SunSpec device lie is not known before it is asked: write limits.maxGap: 0 instead of gaps',
+      });
   for (const [type, marks] of Object.entries(settings.invalid ?? {}))
     if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
   const points = pointsOf(device);
   for (const point of points) {
     const end = point.address + widthOf(point);
-    const gap = limits.gaps?.find((g) => g.table === point.table && g.from < end && g.to >= point.address);
+    const gap = gaps?.find((g) => g.table === point.table && g.from < end && g.to >= point.address);
     if (gap !== undefined) {
       const message = `limits.gaps says that ${gap.table} ${gap.from} to ${gap.to} is never read, and this point lies in it`;
       faults.push({ path: ['points', point.name, 'address'], message });

@@ -8,6 +8,7 @@ import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.t
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from './latency.ts';
 import { type ModelSearch, SEARCH, type SearchEnd, type SearchStep } from './model-search.ts';
+import type { Movable } from './placed.ts';
 import { DAMAGED, Rest, UNANSWERED } from './silence.ts';
 import type { Wire } from './words.ts';
 import { faultWords } from './words.ts';
@@ -165,6 +166,13 @@ export class Device {
     if (payload === undefined) this.refused(latency, wire);
     else this.succeeded(SEARCH, at, latency, wire);
     this.searched(this.models?.learn(step, payload, at));
+  }
+
+  /** Whether a reply does not show the model that it should be of. */
+  strayed(job: Movable, payload: Uint8Array): boolean {
+    const fault = this.models?.strayed(job, payload);
+    if (fault !== undefined) this.searched({ moved: false, found: '', fault });
+    return fault !== undefined;
   }
 
   /** The search for its models came to an end. */

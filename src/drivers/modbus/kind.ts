@@ -1,32 +1,25 @@
 /** The Modbus drivers as the registry lists them, one for each way to carry a frame. */
 import type { CounterMemory } from '../../codecs/counter.ts';
-import { DeviceMemory } from '../../codecs/modbus-memory.ts';
-import { shapeOf } from '../../codecs/modbus-point.ts';
-import type { SunspecModel } from '../../codecs/sunspec.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { portFailure } from '../serial-ports.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
-import { checkDevice, pointsOf } from './check.ts';
+import { checkDevice } from './check.ts';
 import { derivedPoints } from './check-counter.ts';
-import { Device } from './device.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
-import type { NewJob } from './jobs.ts';
 import { LateReplies } from './late.ts';
 import { LinePort } from './line-port.ts';
 import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
 import { IN_VAIN, MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
-import { ModelSearch } from './model-search.ts';
 import { SerialPipe, TcpPipe, UdpPipe } from './pipe.ts';
-import { readAsIs, readOfModel } from './placed.ts';
-import { budgetOf, readsOf, wireOf } from './reads.ts';
-import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
+import { polledDevice } from './polled-device.ts';
+import { budgetOf, wireOf } from './reads.ts';
+import type { AsciiSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
-import { modelWishes } from './sunspec.ts';
 import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
 import type { Wire } from './words.ts';
 import { connectFailure } from './words.ts';
@@ -167,42 +160,13 @@ function assemble(
 ): ModbusBus {
   const { clock, emit } = context;
   const logger = context.logger.child({ bus: bus.name });
-  const devices: Device[] = [];
-  const jobs: NewJob[] = [];
-  resolved.forEach((each, index) => {
-    const own = each.settings as unknown as DeviceSettings;
-    const { unit, limits } = own;
-    const wishes = modelWishes(own);
-    const points = pointsOf(each);
-    const memory = new DeviceMemory(points, each.name, context.counters);
-    const owner = new Device(
-      {
-        name: each.name,
-        unit,
-        patience: {
-          timeout: own.timeout ?? settings.timeout,
-          retries: own.retries ?? settings.retries,
-          turnaround: own.turnaround,
-          connectDelay: own.connectDelay,
-        },
-        points: new Map(points.map((p) => [p.name, p])),
-        writesMultiple: limits.writeMultiple,
-        models: wishes.length === 0 ? undefined : new ModelSearch(wishes, memory),
-      },
-      wire,
-      clock,
-      logger,
-    );
-    devices.push(owner);
-    for (const read of readsOf(wireOf(bus), each)) {
-      const { interval, model: role } = read;
-      const shape = shapeOf(each.name, read.points);
-      const model =
-        role === undefined ? undefined : { role, place: (found: SunspecModel) => readOfModel(shape, read, memory, found) };
-      const own = { ...readAsIs(shape, read, memory), model, device: owner, shape };
-      jobs.push({ ...own, interval, offset: (index / resolved.length) * interval });
-    }
-  });
+  const { timeout, retries } = settings;
+  const polled = resolved.map((each, index) =>
+    polledDevice(each, {
+      ...{ wire, timing: wireOf(bus), timeout, retries, clock, logger, counters: context.counters },
+      offset: index / resolved.length,
+    }),
+  );
   const link: BusOptions['link'] = (changed, events) =>
     new Link({
       ...ways,
@@ -210,7 +174,7 @@ function assemble(
       clock,
       logger,
       random: context.random ?? Math.random,
-      openLimit: Math.max(settings.timeout, OPEN_LIMIT),
+      openLimit: Math.max(timeout, OPEN_LIMIT),
       events,
       changed,
     });
@@ -219,12 +183,12 @@ function assemble(
     protocol: bus.protocol,
     serial: wire.serial,
     inFlight: settings.inFlight,
-    timeout: settings.timeout,
+    timeout,
     clock,
     emit,
     tell: context.tell ?? (() => {}),
-    devices,
-    jobs,
+    devices: polled.map(({ device }) => device),
+    jobs: polled.flatMap(({ jobs }) => jobs),
     link,
   });
 }

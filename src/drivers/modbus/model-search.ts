@@ -51,6 +51,7 @@ export function isRefusal(error: SluiceError): boolean {
 
 export class ModelSearch {
   readonly #wishes: readonly (readonly [role: string, wish: ModelWish])[];
+  readonly #points: readonly ModbusPoint[];
   readonly #memory: DeviceMemory;
   #walk: ReturnType<typeof walkChain> | undefined;
   #step: SearchStep | undefined;
@@ -59,13 +60,19 @@ export class ModelSearch {
   #lost: SluiceError | undefined;
   /** Monotonic ms from which it is looked for again. */
   #again = Number.NEGATIVE_INFINITY;
-  #pause = FIRST;
+  #pause = FIRST / 2;
   /** Searches that came to an end, and findings that undid one. */
   #searches = 0;
   #searchedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(wishes: readonly (readonly [role: string, wish: ModelWish])[], memory: DeviceMemory) {
+  /** @param points all of the device */
+  constructor(
+    wishes: readonly (readonly [role: string, wish: ModelWish])[],
+    points: readonly ModbusPoint[],
+    memory: DeviceMemory,
+  ) {
     this.#wishes = wishes;
+    this.#points = points;
     this.#memory = memory;
   }
 
@@ -102,14 +109,14 @@ export class ModelSearch {
       this.#lost = thrown;
     }
     const moved = placesOf(before) !== placesOf(this.#choice);
-    // A factor of other registers, or of another device, scales nothing here.
-    if (moved) this.#memory.forget();
+    // It may be another device: a factor of the one before scales nothing here.
+    this.#memory.forget();
     this.#pause = moved ? FIRST : Math.min(LONGEST, this.#pause * 2);
     this.#searchedAt = now;
     const whole = this.#lost === undefined && this.#choice.missing.size === 0;
     this.#again = whole ? Number.POSITIVE_INFINITY : now + this.#pause;
-    const fault = this.#lost?.message ?? [...this.#choice.missing.values()].join('; ');
-    return { moved, found: placesOf(this.#choice), fault: fault === '' ? undefined : fault };
+    const faults = this.#lost ? [this.#lost.message] : [...this.#choice.missing.values(), ...this.#tooShort()];
+    return { moved, found: placesOf(this.#choice), fault: faults.length === 0 ? undefined : faults.join('; ') };
   }
 
   /** What answers next may be another device. */
@@ -129,14 +136,14 @@ export class ModelSearch {
     return this.#again === Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether a reply begins with another head than that of the model it should be of; then its values are none. */
-  differs(job: Pick<Movable, 'model' | 'request'>, payload: Uint8Array): boolean {
+  /** @returns words where a reply begins with another head than that of the model it should be of: its values are none then */
+  strayed(job: Pick<Movable, 'model' | 'request'>, payload: Uint8Array): string | undefined {
     const model = this.#modelOf(job);
-    if (model === undefined || job.request.start !== model.start || isHead(payload, model)) return false;
+    if (model === undefined || job.request.start !== model.start || isHead(payload, model)) return undefined;
     this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} does not stand in register ${model.start} any more`);
     this.#searches++;
     this.doubt();
-    return true;
+    return this.#lost.message;
   }
 
   /** Puts a job to where its model lies now. */
@@ -162,6 +169,16 @@ export class ModelSearch {
     const placed = placePoint(point, this.#choice.chosen);
     if (placed === undefined) throw refuse(`SunSpec model ${model.id} of this device is too short to have it`);
     return { point: placed, model };
+  }
+
+  /** Models that end before some of their points, in words. */
+  *#tooShort(): Generator<string> {
+    const { chosen } = this.#choice;
+    for (const [role, { id, length }] of chosen) {
+      const lacking = this.#points.filter((p) => p.model === role && placePoint(p, chosen) === undefined).map((p) => p.name);
+      if (lacking.length > 0)
+        yield `its SunSpec model ${id} has ${length} registers, too few for ${lacking.join(', ')}: take these points away (\`null\`)`;
+    }
   }
 
   #modelOf({ model }: Pick<Movable, 'model'>): SunspecModel | undefined {

@@ -23,10 +23,12 @@ export function readsOf(wire: WireTiming, device: ResolvedDevice): PlannedRead[]
   return [...Map.groupBy(points, (point) => point.model)].flatMap(([model, own]) => {
     if (model === undefined) return planReads(own, settings.limits, cost);
     const head: PlanPoint = { ...HEAD_POINT, interval: Math.min(...own.map((point) => point.interval)) };
-    return planReads(settings.limits.merge ? [head, ...own] : own, settings.limits, cost).flatMap((read) => {
-      const asked = read.points.filter((point) => point !== head);
-      return asked.length === 0 ? [] : [{ ...read, points: asked, model }];
-    });
+    return planReads(settings.limits.merge ? [head, ...own] : own, { ...settings.limits, gaps: undefined }, cost).flatMap(
+      (read) => {
+        const asked = read.points.filter((point) => point !== head);
+        return asked.length === 0 ? [] : [{ ...read, points: asked, model }];
+      },
+    );
   });
 }
 

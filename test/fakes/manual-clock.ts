@@ -2,6 +2,8 @@
 import type { Clock } from '../../src/core/clock.ts';
 
 export class ManualClock implements Clock {
+  /** Waits that were asked to be exact. */
+  exactWaits = 0;
   #now = 0;
   #wall: number;
   readonly #timers = new Set<{ due: number; run: () => void }>();
@@ -18,6 +20,10 @@ export class ManualClock implements Clock {
     return this.#wall;
   }
 
+  exactly(ms: number, run: () => void): () => void {
+    this.exactWaits++;
+    return this.after(ms, run);
+  }
   after(ms: number, run: () => void): () => void {
     const timer = { due: this.#now + ms, run };
     this.#timers.add(timer);

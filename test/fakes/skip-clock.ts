@@ -29,6 +29,9 @@ export class SkipClock implements Clock {
     this.#ahead += wall - this.wall();
   }
 
+  exactly(ms: number, run: () => void): () => void {
+    return this.after(ms, run);
+  }
   after(ms: number, run: () => void): () => void {
     const timer: Timer = { due: this.monotonic() + ms, run, cancel: () => {} };
     this.#arm(timer);

@@ -89,6 +89,9 @@ class HurriedClock implements Clock {
   after(ms: number, run: () => void): () => void {
     return systemClock.after(ms / this.#pace, run);
   }
+  exactly(ms: number, run: () => void): () => void {
+    return this.after(ms, run);
+  }
   calm(): void {
     this.#passed = this.monotonic();
     this.#from = performance.now();

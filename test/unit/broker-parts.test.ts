@@ -66,7 +66,7 @@ test('queues keep their bounds and their order whatever happens', async () => {
       let now = 0;
       const told: string[] = [];
       const sessions = new Sessions({
-        clock: { monotonic: () => now++, wall: () => 0, after: () => () => {} },
+        clock: { monotonic: () => now++, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
         alarms: 'alarm/',
         onOverflow: (client) => told.push(client),
         onLost: () => {},
@@ -108,7 +108,7 @@ test('a session that nobody uses ends, and what it held is told', () => {
   let now = 0;
   const lost: unknown[] = [];
   const sessions = new Sessions({
-    clock: { monotonic: () => now, wall: () => 0, after: () => () => {} },
+    clock: { monotonic: () => now, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
     onOverflow: () => {},
     onLost: (...args) => lost.push(args),
@@ -129,7 +129,7 @@ test('a session that nobody uses ends, and what it held is told', () => {
 
 test('what was sent and not acknowledged is sent again, marked as a repeat, before what is new', async () => {
   const sessions = new Sessions({
-    clock: { monotonic: () => 0, wall: () => 0, after: () => () => {} },
+    clock: { monotonic: () => 0, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
     onOverflow: () => {},
     onLost: () => {},

@@ -256,7 +256,8 @@ export class ModbusBus implements Bus {
 
   #changed(): void {
     const { state, client } = this.#link;
-    if (state === 'open' && client !== this.#opened) {
+    if (state !== 'open') this.#load.idle();
+    else if (client !== this.#opened) {
       this.#opened = client;
       for (const device of this.#options.devices) device.opened(this.#options.clock.monotonic());
     }
@@ -282,6 +283,7 @@ export class ModbusBus implements Bus {
     if (client === undefined || this.#underWay >= this.#options.inFlight) return false;
     const next = this.#next(client, now);
     if (typeof next === 'number') {
+      if (this.#underWay === 0) this.#load.idle();
       this.#wake(next - now);
       return false;
     }
@@ -297,7 +299,7 @@ export class ModbusBus implements Bus {
     const wait = this.#pausedUntil > now ? this.#pausedUntil - now : this.#untilSilence(client, now);
     if (wait > 0) {
       if ('job' in next && next.attempt > 0) this.#repeats.unshift(next);
-      this.#wake(wait);
+      this.#wake(wait, this.#options.serial && this.#load.isPressed(now));
       return false;
     }
     this.#noisySince = undefined;
@@ -464,8 +466,10 @@ export class ModbusBus implements Bus {
     this.#wake(wake - now);
   }
 
-  #wake(ms: number): void {
-    if (ms !== Number.POSITIVE_INFINITY) this.#cancelTimer = this.#options.clock.after(Math.max(ms, 0), () => this.#pump());
+  #wake(ms: number, exact = false): void {
+    if (ms === Number.POSITIVE_INFINITY) return;
+    const { clock } = this.#options;
+    this.#cancelTimer = clock[exact ? 'exactly' : 'after'](Math.max(ms, 0), () => this.#pump());
   }
 
   #late(unit: number): void {

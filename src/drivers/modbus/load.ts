@@ -3,6 +3,8 @@
 export const WINDOW = 30_000;
 /** Polls left out, of those that were due: from here on it is told, and below this again not any more. */
 const TELL_FROM = 0.02;
+/** So long something has been due all the time: then every tenth of a millisecond is a reading more. */
+const PRESSED = 1000;
 
 export interface LoadReport {
   /** Share of the time in which a request was on the wire, 0 to 1. */
@@ -19,9 +21,21 @@ export class Load {
   #busy = 0;
   #due = 0;
   #missed = 0;
+  /** Since when something has been due all the time. */
+  #pressedSince: number | undefined;
 
   constructor(now: number) {
     this.#from = now;
+  }
+
+  /** Nothing is due, or nothing can be sent. */
+  idle(): void {
+    this.#pressedSince = undefined;
+  }
+  /** Something is due. @returns whether the wire is what everybody waits for, and has been for a while */
+  isPressed(now: number): boolean {
+    this.#pressedSince ??= now;
+    return now - this.#pressedSince > PRESSED;
   }
 
   /** @param ms that a request took, from the first byte to the last of the reply or the end of the waiting */

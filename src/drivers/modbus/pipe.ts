@@ -3,6 +3,7 @@ import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import type { SerialPort } from 'serialport';
 import { SluiceError } from '../../core/errors.ts';
+import { readDirectly, writeDirectly } from './direct.ts';
 
 export interface PipeEvents {
   /** What came: a piece of a stream, or one datagram. */
@@ -62,7 +63,11 @@ export class SerialPipe implements Pipe {
         if (error) done(error);
         else if (this.#closed) serial.close(() => done(new SluiceError('bus-closed')));
         // What the operating system kept from before is not ours.
-        else serial.flush(() => done());
+        else
+          serial.flush(() => {
+            readDirectly(serial);
+            done();
+          });
       });
     }, done);
   }
@@ -74,7 +79,7 @@ export class SerialPipe implements Pipe {
   }
 
   write(bytes: Uint8Array): void {
-    this.#serial?.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    if (this.#serial?.isOpen) writeDirectly(this.#serial, bytes);
   }
 
   #lost(): void {

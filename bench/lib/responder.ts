@@ -5,6 +5,7 @@
  *
  * A line `set UNIT REGISTER VALUE` on standard input changes a register from the next reply on; with that reply it prints
  * `sent NANOSECONDS` (CLOCK_MONOTONIC, taken just before the bytes are given to the kernel). `count` prints requests.
+ * `silent UNIT...`: these do not answer from then on. `delay MS`: every reply takes so long.
  */
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -21,6 +22,8 @@ const units = Array.from({ length: Number(devices) }, (_, i) => {
   return { ring, at: 0 };
 });
 let requests = 0;
+let silent = new Set<number>();
+let delay = 0;
 let change: { unit: number; register: number; value: number } | undefined;
 
 function serve(socket: Socket): void {
@@ -29,6 +32,7 @@ function serve(socket: Socket): void {
   socket.on('data', (request) => {
     for (let o = 0; o + 12 <= request.length; o += 12) {
       const unit = request[o + 6] as number;
+      if (silent.has(unit)) continue;
       const device = units[unit - 1];
       const start = request.readUInt16BE(o + 8);
       const bytes = request.readUInt16BE(o + 10) * 2;
@@ -57,7 +61,8 @@ function serve(socket: Socket): void {
         console.log(`sent ${now}`);
         continue;
       }
-      socket.write(reply);
+      if (delay > 0) setTimeout(() => socket.write(reply), delay);
+      else socket.write(reply);
     }
   });
 }
@@ -78,7 +83,10 @@ const port = await listen('127.0.0.1', 0);
 for (let i = 1; i < units.length; i++) await listen(`127.0.0.${i + 1}`, port);
 console.log(`listening ${port}`);
 createInterface(process.stdin).on('line', (line) => {
-  const [word, unit, register, value] = line.split(' ');
+  const [word, ...rest] = line.split(' ');
+  const [unit, register, value] = rest;
   if (word === 'set') change = { unit: Number(unit), register: Number(register), value: Number(value) };
+  else if (word === 'silent') silent = new Set(rest.map(Number));
+  else if (word === 'delay') delay = Number(unit);
   else if (word === 'count') console.log(`requests ${requests}`);
 });

@@ -70,6 +70,8 @@ export interface SiteOptions {
   readonly rules?: Readonly<Record<string, unknown>>;
   /** Devices are spread over so many buses (1), which are polled side by side. */
   readonly buses?: number;
+  /** More keys of each device. */
+  readonly device?: Readonly<Record<string, unknown>>;
   readonly stateDir?: string;
 }
 
@@ -84,7 +86,7 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
     const wire = i % (options.buses ?? 1);
     const bus = `plant-${wire}`;
     buses[bus] = { protocol: 'modbus-tcp', host: `127.0.0.${wire + 1}`, port: options.responder };
-    devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, points: POINTS };
+    devices[`d${i}`] = { bus, unit: i + 1, interval: options.interval, ...options.device, points: POINTS };
   }
   const site = {
     gateway: {

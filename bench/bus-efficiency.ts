@@ -1,0 +1,173 @@
+/**
+ * How much of what a serial line allows is used when every bus is asked for more than it can carry: the time of a cycle by
+ * physics (computed without the planner, test/fakes/wire-optimum.ts) divided by the time that it took. The line is a paced
+ * pseudo-terminal with devices of its own program, which also looks at the silence before each request: 3.5 characters,
+ * above 19200 baud 1.75 ms. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row; words: only these layouts, these speeds.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../src/core/clock.ts';
+import { silentLogger } from '../src/core/logger.ts';
+import { modbusRtu } from '../src/drivers/modbus/kind.ts';
+import { LineDevice, type LineExchange } from '../test/fakes/line-device.ts';
+import { waitFor } from '../test/fakes/wait-for.ts';
+import { cheapestCuts, joinReads, type Line, type Place, silenceOf } from '../test/fakes/wire-optimum.ts';
+import { percentile, printConditions, printTable } from './lib/conditions.ts';
+import { Workspace } from './lib/workspace.ts';
+
+const MEASURE = Number(process.env.SLUICE_BENCH_MS ?? 8000);
+const BAUDS = [9600, 19_200, 38_400, 115_200];
+
+interface Layout {
+  readonly name: string;
+  readonly units: number;
+  /** Of each unit. */
+  readonly addresses: readonly number[];
+  readonly type: 'uint16' | 'float32';
+  /** Milliseconds that the devices take to answer; 0: as soon as the silence after the request is over. */
+  readonly answer: number;
+}
+
+/** Of a three-phase energy meter (Eastron SDM630 Modbus protocol): 34 numbers in six places. */
+const METER = [
+  ...Array.from({ length: 18 }, (_, i) => 2 * i),
+  ...[42, 46, 48, 52, 56, 60, 62, 66, 70, 72, 74, 76, 78],
+  ...[200, 224, 342],
+];
+const layouts: readonly Layout[] = [
+  { name: '2 units, 125 registers', units: 2, addresses: Array.from({ length: 125 }, (_, i) => i), type: 'uint16', answer: 0 },
+  { name: '4 energy meters', units: 4, addresses: METER, type: 'float32', answer: 0 },
+  { name: '8 units, 2 registers', units: 8, addresses: [1, 2], type: 'uint16', answer: 0 },
+  { name: '8 units, 2 registers, 10 ms', units: 8, addresses: [1, 2], type: 'uint16', answer: 10 },
+];
+
+async function measure(layout: Layout, baud: number): Promise<(string | number)[]> {
+  return Workspace.use(async (space) => {
+    const { answer, units, addresses, type } = layout;
+    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: true });
+    const bus = modbusRtu.create(
+      {
+        name: 'field',
+        protocol: 'modbus-rtu',
+        settings: modbusRtu.bus.parse({ port: device.port, baudRate: baud }),
+      },
+      Array.from({ length: units }, (_, i) => ({
+        name: `d${i}`,
+        bus: 'field',
+        settings: modbusRtu.device.parse({ unit: i + 1, interval: '10ms', responseTime: `${answer}ms` }),
+        points: new Map(addresses.map((address) => [`p${address}`, modbusRtu.point.parse({ table: 'holding', address, type })])),
+      })),
+      { clock: systemClock, logger: silentLogger, emit: () => {} },
+    );
+    const width = type === 'float32' ? 2 : 1;
+    const places = addresses.map((from): Place => ({ table: 'holding', from, to: from + width }));
+    const line: Line = { baud, answer };
+    const one = cheapestCuts(places, {}, line);
+    const optimum = joinReads(
+      Array.from({ length: units }, () => one),
+      line,
+    );
+    bus.start();
+    space.after(() => bus.stop());
+    await waitFor('the first cycles', () => device.exchanges().length > 2 * optimum.requests.length);
+    // What is compiled and learnt at first is not the line's.
+    await sleep(2000);
+    const from = device.exchanges().length;
+    /** Milliseconds of CLOCK_MONOTONIC, as the other end tells its times. */
+    const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+    const read: number[] = [];
+    const sent: number[] = [];
+    bus.capture((way, _bytes, at) => void (way === 'out' ? sent : way === 'in' ? read : []).push(at + offset));
+    const cpu = process.cpuUsage();
+    const began = performance.now();
+    await sleep(MEASURE);
+    const { user, system } = process.cpuUsage(cpu);
+    const share = (user + system) / 1000 / (performance.now() - began);
+    const seen = device.exchanges().slice(from);
+    const parts = partsOf(seen, read, sent, silenceOf(baud));
+    return [
+      ...row(layout, baud, seen, { requests: optimum.requests.length, time: optimum.time, bytes: optimum.bytes }),
+      ...parts.map((ms) => ms.toFixed(2)),
+      `${(share * 100).toFixed(0)} %`,
+    ];
+  });
+}
+
+function row(
+  layout: Layout,
+  baud: number,
+  seen: readonly LineExchange[],
+  optimum: { readonly requests: number; readonly time: number; readonly bytes: number },
+): (string | number)[] {
+  const cycles = Math.floor((seen.length - 1) / optimum.requests);
+  const whole = seen.slice(0, cycles * optimum.requests);
+  const last = seen[whole.length];
+  if (cycles < 1 || last === undefined) throw new Error('not one whole cycle');
+  const bytes = whole.reduce((sum, e) => sum + e.asked + e.answered, 0);
+  if (bytes !== cycles * optimum.bytes)
+    throw new Error(`${bytes} bytes in ${cycles} cycles, the optimum is ${optimum.bytes} each`);
+  const took = ((last.at - (whole[0]?.at ?? 0)) * 1000) / cycles;
+  const due = silenceOf(baud);
+  const over = whole.map((e) => e.silence - due);
+  return [
+    layout.name,
+    baud,
+    optimum.time.toFixed(1),
+    took.toFixed(1),
+    (optimum.time / took).toFixed(3),
+    (optimum.time / (optimum.time + optimum.requests * Math.max(0, percentile(over, 0.5)))).toFixed(3),
+    whole.length,
+    over.filter((ms) => ms < 0).length,
+    percentile(over, 0.5).toFixed(2),
+    percentile(over, 0.99).toFixed(2),
+    percentile(
+      whole.map((e) => e.late),
+      0.5,
+    ).toFixed(2),
+  ];
+}
+
+/** Where a pause goes that is longer than it has to be, medians in ms: until the reply was read, until it was written, until that was seen. */
+function partsOf(seen: readonly LineExchange[], read: readonly number[], sent: readonly number[], silence: number): number[] {
+  const parts = seen.slice(1).flatMap((e) => {
+    const at = e.at * 1000;
+    const gave = at - e.silence;
+    const written = sent.findLast((ms) => ms <= at && ms > gave);
+    const came = read.findLast((ms) => ms >= gave && ms <= (written ?? 0));
+    return written === undefined || came === undefined ? [] : [[came - gave, written - came - silence, at - written]];
+  });
+  return [0, 1, 2].map((i) =>
+    percentile(
+      parts.map((part) => part[i] as number),
+      0.5,
+    ),
+  );
+}
+
+printConditions(`Bus efficiency, Modbus RTU 8N1, saturated, ${MEASURE / 1000} s a row; CPU of the bus alone, of one core`);
+const rows: (string | number)[][] = [
+  [
+    'layout',
+    'baud',
+    'cycle by physics ms',
+    'measured ms',
+    'share',
+    'frames',
+    'early',
+    'pause too long p50 ms',
+    'p99',
+    'line late p50',
+    'of it reading',
+    'waiting',
+    'writing',
+    'CPU',
+  ],
+];
+const words = process.argv.slice(2);
+const wanted = <T>(all: readonly T[], name: (one: T) => string): readonly T[] => {
+  const some = all.filter((one) => words.includes(name(one)));
+  return some.length > 0 ? some : all;
+};
+for (const layout of wanted(layouts, ({ name }) => name))
+  for (const baud of wanted(BAUDS, String)) rows.push(await measure(layout, baud));
+printTable(rows);
+process.exit(0);

@@ -7,6 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
 import { silentLogger } from '../src/core/logger.ts';
+import type { ModbusBus } from '../src/drivers/modbus/bus.ts';
 import { modbusRtu } from '../src/drivers/modbus/kind.ts';
 import { LineDevice, type LineExchange } from '../test/fakes/line-device.ts';
 import { waitFor } from '../test/fakes/wait-for.ts';
@@ -40,24 +41,24 @@ const layouts: readonly Layout[] = [
   { name: '8 units, 2 registers, 10 ms', units: 8, addresses: [1, 2], type: 'uint16', answer: 10 },
 ];
 
+function busOf({ answer, units, addresses, type }: Layout, port: string, baudRate: number, interval: string): ModbusBus {
+  return modbusRtu.create(
+    { name: 'field', protocol: 'modbus-rtu', settings: modbusRtu.bus.parse({ port, baudRate }) },
+    Array.from({ length: units }, (_, i) => ({
+      name: `d${i}`,
+      bus: 'field',
+      settings: modbusRtu.device.parse({ unit: i + 1, interval, responseTime: `${answer}ms` }),
+      points: new Map(addresses.map((address) => [`p${address}`, modbusRtu.point.parse({ table: 'holding', address, type })])),
+    })),
+    { clock: systemClock, logger: silentLogger, emit: () => {} },
+  );
+}
+
 async function measure(layout: Layout, baud: number): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
     const { answer, units, addresses, type } = layout;
     const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: true });
-    const bus = modbusRtu.create(
-      {
-        name: 'field',
-        protocol: 'modbus-rtu',
-        settings: modbusRtu.bus.parse({ port: device.port, baudRate: baud }),
-      },
-      Array.from({ length: units }, (_, i) => ({
-        name: `d${i}`,
-        bus: 'field',
-        settings: modbusRtu.device.parse({ unit: i + 1, interval: '10ms', responseTime: `${answer}ms` }),
-        points: new Map(addresses.map((address) => [`p${address}`, modbusRtu.point.parse({ table: 'holding', address, type })])),
-      })),
-      { clock: systemClock, logger: silentLogger, emit: () => {} },
-    );
+    const bus = busOf(layout, device.port, baud, '10ms');
     const width = type === 'float32' ? 2 : 1;
     const places = addresses.map((from): Place => ({ table: 'holding', from, to: from + width }));
     const line: Line = { baud, answer };
@@ -66,11 +67,7 @@ async function measure(layout: Layout, baud: number): Promise<(string | number)[
       Array.from({ length: units }, () => one),
       line,
     );
-    bus.start();
-    space.after(() => bus.stop());
-    await waitFor('the first cycles', () => device.exchanges().length > 2 * optimum.requests.length);
-    // What is compiled and learnt at first is not the line's.
-    await sleep(2000);
+    await warm(space, bus, device, 2 * optimum.requests.length);
     const from = device.exchanges().length;
     /** Milliseconds of CLOCK_MONOTONIC, as the other end tells its times. */
     const offset = Number(process.hrtime.bigint()) / 1e6 - performance.now();
@@ -89,6 +86,30 @@ async function measure(layout: Layout, baud: number): Promise<(string | number)[
       ...parts.map((ms) => ms.toFixed(2)),
       `${(share * 100).toFixed(0)} %`,
     ];
+  });
+}
+
+async function warm(space: Workspace, bus: ModbusBus, device: LineDevice, exchanges: number): Promise<void> {
+  bus.start();
+  space.after(() => bus.stop());
+  await waitFor('the first cycles', () => device.exchanges().length > exchanges);
+  // What is compiled and learnt at first is not the line's.
+  await sleep(2000);
+}
+
+/** What the same line costs where it has time. */
+async function calm(layout: Layout, baud: number, interval: string): Promise<(string | number)[]> {
+  return Workspace.use(async (space) => {
+    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer: layout.answer });
+    const bus = busOf(layout, device.port, baud, interval);
+    await warm(space, bus, device, layout.units);
+    const from = device.exchanges().length;
+    const cpu = process.cpuUsage();
+    const began = performance.now();
+    await sleep(MEASURE);
+    const { user, system } = process.cpuUsage(cpu);
+    const hours = (performance.now() - began) / 3_600_000;
+    return [layout.name, baud, interval, device.exchanges().length - from, ((user + system) / 1e6 / hours).toFixed(0)];
   });
 }
 
@@ -170,4 +191,8 @@ const wanted = <T>(all: readonly T[], name: (one: T) => string): readonly T[] =>
 for (const layout of wanted(layouts, ({ name }) => name))
   for (const baud of wanted(BAUDS, String)) rows.push(await measure(layout, baud));
 printTable(rows);
+console.log('\nThe same where the line has time');
+const quiet: (string | number)[][] = [['layout', 'baud', 'interval', 'frames', 'CPU s an hour']];
+for (const layout of wanted(layouts, ({ name }) => name).slice(0, 3)) quiet.push(await calm(layout, 19_200, '1s'));
+printTable(quiet);
 process.exit(0);

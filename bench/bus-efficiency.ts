@@ -85,6 +85,7 @@ async function measure(layout: Layout, baud: number): Promise<(string | number)[
       ...row(layout, baud, seen, { requests: optimum.requests.length, time: optimum.time, bytes: optimum.bytes }),
       ...parts.map((ms) => ms.toFixed(2)),
       `${(share * 100).toFixed(0)} %`,
+      ((user + system) / 1000 / seen.length).toFixed(2),
     ];
   });
 }
@@ -142,7 +143,7 @@ function row(
     percentile(over, 0.99).toFixed(2),
     percentile(
       whole.map((e) => e.late),
-      0.5,
+      0.99,
     ).toFixed(2),
   ];
 }
@@ -172,15 +173,17 @@ const rows: (string | number)[][] = [
     'cycle by physics ms',
     'measured ms',
     'share',
+    'by median pauses',
     'frames',
     'early',
     'pause too long p50 ms',
     'p99',
-    'line late p50',
+    'line late p99',
     'of it reading',
     'waiting',
     'writing',
     'CPU',
+    'ms a frame',
   ],
 ];
 const words = process.argv.slice(2);

@@ -15,7 +15,7 @@ import { cheapestCuts, joinReads, type Line, type Place, silenceOf } from '../te
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { Workspace } from './lib/workspace.ts';
 
-const MEASURE = Number(process.env.SLUICE_BENCH_MS ?? 8000);
+const MEASURE = Number(process.env.SLUICE_BENCH_MS ?? 5000);
 const BAUDS = [9600, 19_200, 38_400, 115_200];
 
 interface Layout {

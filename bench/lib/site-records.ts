@@ -28,6 +28,11 @@ export class SiteRecords {
     this.#seq = from;
   }
 
+  /** Numbers that somebody else uses. */
+  skip(numbers: number): void {
+    this.#seq += numbers;
+  }
+
   /** One poll of every device. Replies come some milliseconds apart, not always the same. @param at whole ms */
   poll(at: number): LogRecord[] {
     return this.#sources.map((source, i) => ({ seq: this.#seq++, sample: source.step(at + i * 3 + ((at / 1000 + i) % 3)) }));

@@ -11,7 +11,7 @@
 import type { LogRecord, Shape, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
-import { decodeColumns, encodeColumns } from './columns.ts';
+import { encodeColumns, StoredColumns } from './columns.ts';
 import { seal, unseal } from './sealed.ts';
 
 const VERSION = 1;
@@ -90,14 +90,66 @@ function encodeGroup(out: ByteWriter, noise: ByteWriter, shape: Shape, group: re
 }
 
 /** What a block has of one shape. All lists are by record, ascending in seq. */
-export interface ShapeColumns {
+export class ShapeColumns {
   readonly shape: Shape;
   readonly seqs: readonly number[];
   readonly ats: readonly number[];
   /** By point; undefined when all readings are good. */
   readonly reasons: readonly Uint8Array[] | undefined;
-  /** By point; 0 where there is no value. */
-  readonly values: readonly (readonly Value[])[];
+  readonly #stored: StoredColumns;
+  readonly #known: (readonly Value[] | undefined)[] = [];
+
+  /** @throws RangeError or Error when the bytes are damaged */
+  constructor(shape: Shape, seqs: readonly number[], ats: readonly number[], input: ByteReader, noise: ByteReader) {
+    this.shape = shape;
+    this.seqs = seqs;
+    this.ats = ats;
+    const n = seqs.length;
+    const allGood = input.byte() === 0;
+    this.reasons = allGood ? undefined : shape.points.map(() => input.raw(n));
+    const counts = this.reasons?.map(valuesIn) ?? shape.points.map(() => n);
+    this.#stored = new StoredColumns(input, noise, shape.points, counts);
+  }
+
+  /** The values of one point, 0 where there is none; made when they are first asked for. */
+  column(point: number): readonly Value[] {
+    const known = this.#known[point];
+    if (known !== undefined) return known;
+    const column = this.#spread(this.#stored.column(point), this.reasons?.[point]);
+    this.#known[point] = column;
+    return column;
+  }
+
+  /** Columns that were made, for those who count. */
+  get made(): number {
+    return this.#stored.made;
+  }
+
+  /** Records with objects of their own. */
+  rows(): LogRecord[] {
+    const { shape, seqs, ats, reasons } = this;
+    const n = shape.points.length;
+    const values = shape.points.map((_, i) => this.column(i));
+    return seqs.map((seq, m) => {
+      const row = new Array<Value>(n);
+      for (let i = 0; i < n; i++) row[i] = (values[i] as readonly Value[])[m] as Value;
+      let why: Uint8Array | null = null;
+      if (reasons?.some((column) => column[m] !== 0)) why = Uint8Array.from(reasons, (column) => column[m] as number);
+      return { seq, sample: { shape, at: ats[m] as number, values: row, reasons: why } };
+    });
+  }
+
+  #spread(column: readonly Value[], reasons: Uint8Array | undefined): readonly Value[] {
+    if (reasons === undefined || column.length === reasons.length) return column;
+    let k = 0;
+    return Array.from(reasons, (r): Value => (hasValue(r) ? (column[k++] as Value) : 0));
+  }
+}
+
+function valuesIn(reasons: Uint8Array): number {
+  let n = 0;
+  for (const reason of reasons) if (hasValue(reason)) n++;
+  return n;
 }
 
 /**
@@ -112,7 +164,7 @@ export function decodeBlock(
   const { n, groups } = decoded(blob, shapeOf, only);
   const records = new Array<LogRecord | undefined>(n).fill(undefined);
   for (const { indexes, columns } of groups) {
-    const rows = rowsOf(columns);
+    const rows = columns.rows();
     indexes.forEach((index, m) => {
       records[index] = rows[m];
     });
@@ -120,7 +172,7 @@ export function decodeBlock(
   return records.filter((r) => r !== undefined);
 }
 
-/** The same without an object for each record: a column is an array. */
+/** The same without an object for each record. A column is an array, made when it is asked for. */
 export function decodeShapes(
   blob: Uint8Array,
   shapeOf: (id: number) => Shape | undefined,
@@ -156,10 +208,7 @@ function decoded(
     if (shape === undefined) throw new Error(`shape ${id} is not known`);
     const indexes = members[g] as number[];
     const pick = (list: readonly number[]) => (ids.length === 1 ? list : indexes.map((i) => list[i] as number));
-    groups.push({
-      indexes,
-      columns: { shape, seqs: pick(seqs), ats: pick(ats), ...readGroup(body, own, shape, indexes.length) },
-    });
+    groups.push({ indexes, columns: new ShapeColumns(shape, pick(seqs), pick(ats), body, own) });
   });
   return { n, groups };
 }
@@ -197,34 +246,5 @@ function readTimes(input: ByteReader, which: readonly number[], shapes: number):
     pace.last = at;
     before = at;
     return at;
-  });
-}
-
-function readGroup(input: ByteReader, noise: ByteReader, shape: Shape, n: number): Pick<ShapeColumns, 'reasons' | 'values'> {
-  const allGood = input.byte() === 0;
-  if (allGood) {
-    const counts = shape.points.map(() => n);
-    return { reasons: undefined, values: decodeColumns(input, noise, shape.points, counts) };
-  }
-  // A copy: the rest of what was inflated need not be kept for it.
-  const reasons = shape.points.map(() => Uint8Array.from(input.raw(n)));
-  const counts = reasons.map((why) => why.reduce((sum, r) => sum + (hasValue(r) ? 1 : 0), 0));
-  const dense = decodeColumns(input, noise, shape.points, counts);
-  const values = dense.map((column, i) => {
-    const why = reasons[i] as Uint8Array;
-    let k = 0;
-    return column.length === n ? column : Array.from(why, (r): Value => (hasValue(r) ? (column[k++] as Value) : 0));
-  });
-  return { reasons, values };
-}
-
-function rowsOf({ shape, seqs, ats, reasons, values }: ShapeColumns): LogRecord[] {
-  const n = shape.points.length;
-  return seqs.map((seq, m) => {
-    const row = new Array<Value>(n);
-    for (let i = 0; i < n; i++) row[i] = (values[i] as readonly Value[])[m] as Value;
-    let why: Uint8Array | null = null;
-    if (reasons?.some((column) => column[m] !== 0)) why = Uint8Array.from(reasons, (column) => column[m] as number);
-    return { seq, sample: { shape, at: ats[m] as number, values: row, reasons: why } };
   });
 }

@@ -65,15 +65,47 @@ export class ByteReader {
   rest(): Uint8Array {
     return this.raw(this.#bytes.length - this.#o);
   }
+  skip(n: number): void {
+    if (this.#o + n > this.#bytes.length) throw new RangeError('it ends too early');
+    this.#o += n;
+  }
+  get position(): number {
+    return this.#o;
+  }
+  /** Another reader of the same bytes. */
+  at(position: number): ByteReader {
+    const other = new ByteReader(this.#bytes);
+    other.#o = position;
+    return other;
+  }
   unsigned(): number {
-    let v = 0;
-    let m = 1;
-    for (;;) {
-      const b = this.byte();
+    let b = this.byte();
+    let v = b & 0x7f;
+    for (let m = 128; b >= 0x80; m *= 128) {
+      b = this.byte();
       v += (b & 0x7f) * m;
-      if (b < 0x80) return v;
-      m *= 128;
     }
+    return v;
+  }
+  /** Passes over `n` integers. @returns how many of them are not 0 */
+  skipIntegers(n: number): number {
+    const bytes = this.#bytes;
+    let o = this.#o;
+    let others = n;
+    for (let i = 0; i < n; i++) {
+      if (bytes[o] === 0) others--;
+      while ((bytes[o] as number) >= 0x80) o++;
+      o++;
+    }
+    if (o > bytes.length) throw new RangeError('it ends too early');
+    this.#o = o;
+    return others;
+  }
+  /** Passes over `n` bytes. @returns the sum of what `of` gives for each of them */
+  skipBytes(n: number, of: Uint8Array): number {
+    let sum = 0;
+    for (const byte of this.raw(n)) sum += of[byte] as number;
+    return sum;
   }
   signed(): number {
     const v = this.unsigned();
@@ -126,6 +158,27 @@ export class BitReader {
   #bits = 0;
   constructor(input: ByteReader) {
     this.#in = input;
+  }
+  skip(bits: number): void {
+    if (bits <= this.#bits) {
+      this.read(bits);
+      return;
+    }
+    const more = bits - this.#bits;
+    this.#bits = 0;
+    this.#waiting = 0;
+    this.#in.skip(more >> 3);
+    this.read(more & 7);
+  }
+  /** In bits of its input. */
+  get position(): number {
+    return 8 * this.#in.position - this.#bits;
+  }
+  /** Another reader of the same bits. */
+  at(position: number): BitReader {
+    const other = new BitReader(this.#in.at(Math.floor(position / 8)));
+    other.read(position % 8);
+    return other;
   }
   read(bits: number): number {
     if (bits > PIECE) return this.read(bits - PIECE) * SPAN + this.read(PIECE);

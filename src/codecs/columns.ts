@@ -6,7 +6,7 @@
 import type { PointInfo, Value } from '../core/point.ts';
 import { BitReader, BitWriter, type ByteReader, type ByteWriter } from './bytes.ts';
 import { float32Bits, float32FromBits, shortestFloat32 } from './float32.ts';
-import { isNoisy, readIntegers, writeIntegers } from './integers.ts';
+import { isNoisy, readIntegers, skipIntegers, writeIntegers } from './integers.ts';
 
 /** Forms 0..6: value × 10^form is a whole number. Where its rest is noisy (codecs/integers), NOISY is added. */
 const FORM = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20, empty: 21 } as const;
@@ -60,42 +60,112 @@ export function encodeColumns(
   bits.align();
 }
 
-/** @param counts how many values each column has */
-export function decodeColumns(
-  input: ByteReader,
-  noise: ByteReader,
-  points: readonly PointInfo[],
-  counts: readonly number[],
-): Value[][] {
-  const bits = new BitReader(noise);
-  const marked = points.map(() => input.byte());
-  const forms = marked.map((form) => form & ~NOISY);
-  const columns = counts.map((n) => new Array<Value>(n));
-  const flags = new BitReader(input);
-  forms.forEach((form, i) => {
-    if (form === FORM.boolean) for (let k = 0; k < (counts[i] as number); k++) (columns[i] as Value[])[k] = flags.read(1) === 1;
-  });
-  const firsts = forms.map(() => 0);
-  for (const kind of [isDecimal, isFloat32]) {
-    const mixed = input.byte() === 1;
-    const which = [...forms.keys()].filter((i) => kind(forms[i] as number));
-    readIntegers(input, bits, which.length, 0, mixed).forEach((first, k) => {
-      firsts[which[k] as number] = first;
+/** Where a column lies in the bytes. */
+interface Place {
+  /** With its mark. */
+  readonly form: number;
+  readonly count: number;
+  /** Of the numbers behind the first one, or of all other values; of a boolean in bits. */
+  byte: number;
+  bit: number;
+  first: number;
+}
+
+/**
+ * Columns as they lie in the bytes. All are passed over at once, which costs little; each is made when it is asked for.
+ */
+export class StoredColumns {
+  readonly #input: ByteReader;
+  readonly #bits: BitReader;
+  readonly #points: readonly PointInfo[];
+  readonly #places: readonly Place[];
+  #made = 0;
+
+  /** Both readers stand behind the columns then. @param counts how many values each column has */
+  constructor(input: ByteReader, noise: ByteReader, points: readonly PointInfo[], counts: readonly number[]) {
+    this.#input = input;
+    this.#bits = new BitReader(noise);
+    this.#points = points;
+    this.#places = counts.map((count) => ({ form: input.byte(), count, byte: 0, bit: 0, first: 0 }));
+    this.#passFlags();
+    for (const kind of [isDecimal, isFloat32]) this.#readFirsts(kind);
+    for (const place of this.#places) this.#pass(place);
+  }
+
+  /** Columns that were made, for those who count. */
+  get made(): number {
+    return this.#made;
+  }
+
+  #passFlags(): void {
+    const start = 8 * this.#input.position;
+    let bits = 0;
+    for (const place of this.#places)
+      if (place.form === FORM.boolean) {
+        place.bit = start + bits;
+        bits += place.count;
+      }
+    this.#input.skip(Math.ceil(bits / 8));
+  }
+  #readFirsts(kind: (form: number) => boolean): void {
+    const mixed = this.#input.byte() === 1;
+    const which = this.#places.filter(({ form }) => kind(form & ~NOISY));
+    readIntegers(this.#input, this.#bits, which.length, 0, mixed).forEach((first, k) => {
+      (which[k] as Place).first = first;
     });
   }
-  forms.forEach((form, i) => {
-    const n = counts[i] as number;
+  #pass(place: Place): void {
+    const { count } = place;
+    const form = place.form & ~NOISY;
+    if (form === FORM.boolean || form === FORM.empty) return;
+    place.byte = this.#input.position;
     if (isDecimal(form) || isFloat32(form)) {
-      const first = firsts[i] as number;
-      const rest = readIntegers(input, bits, n - 1, first, marked[i] !== form);
-      columns[i] = valuesOf(form, [first, ...rest]);
-    } else if (form === FORM.float64) columns[i] = decodeDoubles(input, n);
-    else if (form === FORM.integer64) columns[i] = decodeBigints(input, n, (points[i] as PointInfo).type === 'uint64');
-    else if (form === FORM.string)
-      for (let k = 0; k < n; k++) (columns[i] as Value[])[k] = Buffer.from(input.raw(input.unsigned())).toString();
-    else if (form !== FORM.boolean && form !== FORM.empty) throw new Error(`column form ${form} is not known`);
-  });
-  return columns;
+      place.bit = this.#bits.position;
+      skipIntegers(this.#input, this.#bits, count - 1, form !== place.form);
+    } else if (form === FORM.float64 || form === FORM.integer64) this.#input.skip(WIDTH * count);
+    else if (form === FORM.string) for (let k = 0; k < count; k++) this.#input.skip(this.#input.unsigned());
+    else throw new Error(`column form ${form} is not known`);
+  }
+
+  /** The values of one column; made anew whenever it is asked for. */
+  column(i: number): Value[] {
+    this.#made++;
+    const place = this.#places[i] as Place;
+    const { count } = place;
+    const form = place.form & ~NOISY;
+    if (isDecimal(form) || isFloat32(form)) return valuesOf(form, this.#integers(place));
+    if (form === FORM.boolean) {
+      const flags = new BitReader(this.#input).at(place.bit);
+      return Array.from({ length: count }, () => flags.read(1) === 1);
+    }
+    const input = this.#input.at(place.byte);
+    if (form === FORM.float64) return decodeDoubles(input, count);
+    if (form === FORM.integer64) return decodeBigints(input, count, (this.#points[i] as PointInfo).type === 'uint64');
+    return Array.from({ length: form === FORM.string ? count : 0 }, () => Buffer.from(input.raw(input.unsigned())).toString());
+  }
+
+  /** How many values of the numeric column `high` are larger than those of `low` beside them; none is smaller. */
+  risen(low: number, high: number): number {
+    const [a, b] = [this.#places[low] as Place, this.#places[high] as Place];
+    const form = a.form & ~NOISY;
+    const alike = form === (b.form & ~NOISY) && (isDecimal(form) || isFloat32(form));
+    const lows = alike ? this.#integers(a) : (this.column(low) as number[]);
+    const highs = alike ? this.#integers(b) : (this.column(high) as number[]);
+    let n = 0;
+    for (let k = 0; k < lows.length; k++) {
+      const [x, y] = [lows[k] as number, highs[k] as number];
+      // -0 stands before 0 among the float32, and is none the less.
+      if (x < y && !(isFloat32(form) && alike && x === -1 && y === 0)) n++;
+    }
+    return n;
+  }
+
+  #integers({ form, count, byte, bit, first }: Place): number[] {
+    const input = this.#input.at(byte);
+    const rest = readIntegers(input, this.#bits.at(bit), count - 1, first, form >= NOISY);
+    rest.unshift(first);
+    return rest;
+  }
 }
 
 const isDecimal = (form: number): boolean => form < POWERS.length;
@@ -146,7 +216,8 @@ export function decimalsOf(column: readonly number[]): number | undefined {
   // A step up for a later value must still hold for the earlier ones.
   return column.every((v) => hasDecimals(v, digits)) ? digits : undefined;
 }
-function hasDecimals(v: number, digits: number): boolean {
+/** Whether the value × 10^digits is a whole number from which it comes back bit for bit. */
+export function hasDecimals(v: number, digits: number): boolean {
   const p = POWERS[digits] as number;
   const x = Math.round(v * p);
   return Math.abs(x) <= MAX_DECIMAL && Object.is(x / p, v);

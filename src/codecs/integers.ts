@@ -54,6 +54,15 @@ export function readIntegers(input: ByteReader, bits: BitReader, n: number, from
   return numbers;
 }
 
+/** Passes over what `readIntegers` would read. */
+export function skipIntegers(input: ByteReader, bits: BitReader, n: number, noisy: boolean): void {
+  if (noisy) bits.skip(input.skipBytes(n, BITS_OF));
+  else input.skipIntegers(n);
+}
+
+/** Bits that follow a symbol of the noisy way. */
+const BITS_OF = Uint8Array.from({ length: 256 }, (_, symbol) => Math.max(0, (symbol >> 1) - 1));
+
 function bitLength(size: number): number {
   return size < 2 ** 32 ? 32 - Math.clz32(size) : 64 - Math.clz32(Math.floor(size / 2 ** 32));
 }

@@ -18,7 +18,7 @@ import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
-import { decimalsOf, decodeColumns, encodeColumns, POWERS } from './columns.ts';
+import { decimalsOf, encodeColumns, hasDecimals, POWERS, StoredColumns } from './columns.ts';
 import { seal, unseal } from './sealed.ts';
 
 const VERSION = 1;
@@ -41,14 +41,6 @@ export interface PointRollup {
   readonly min: Float64Array;
   readonly max: Float64Array;
   readonly mean: Float64Array;
-}
-export interface PartRollup {
-  /** Milliseconds. */
-  readonly width: number;
-  /** Monotonic ms at which each bucket starts, ascending. It ends `width` later. */
-  readonly buckets: Float64Array;
-  /** By the shape's points. */
-  readonly points: readonly PointRollup[];
 }
 
 /** @param spanMs from the first record to the last @returns the smallest width with about 30 records in a bucket */
@@ -146,25 +138,47 @@ function meanOfLarge(group: readonly LogRecord[], i: number, count: number): num
   return mean;
 }
 
+function emptyCounts(buckets: number): Pick<PointRollup, 'count' | 'bad'> {
+  return { count: new Uint32Array(buckets), bad: new Uint32Array(buckets) };
+}
 function emptyPoint(buckets: number): PointRollup {
   const nothing = () => new Float64Array(buckets).fill(Number.NaN);
-  return {
-    ...{ count: new Uint32Array(buckets), bad: new Uint32Array(buckets) },
-    ...{ min: nothing(), max: nothing(), mean: nothing() },
-  };
+  return { ...emptyCounts(buckets), min: nothing(), max: nothing(), mean: nothing() };
+}
+
+/** Buckets with a value. */
+function filledOf({ count }: PointRollup): number[] {
+  const filled: number[] = [];
+  for (let b = 0; b < count.length; b++) if ((count[b] as number) > 0) filled.push(b);
+  return filled;
 }
 
 function formOf(point: PointRollup, storage: string): number {
-  const filled = [...point.count.keys()].filter((b) => (point.count[b] as number) > 0);
+  const filled = filledOf(point);
   if (storage === 'string' || filled.length === 0) return FORM.none;
   if (storage === 'boolean') return FORM.boolean;
   const bounds = filled.flatMap((b) => [point.min[b] as number, point.max[b] as number]);
   const spreads = filled.map((b) => (point.max[b] as number) - (point.min[b] as number));
   if (!spreads.every(Number.isFinite)) return FORM.wide;
-  return decimalsOf(bounds) ?? FORM.float;
+  // Values between the bounds may have more decimals than these have: then the means need the finer grid.
+  for (let form = decimalsOf(bounds) ?? POWERS.length; form < POWERS.length; form++)
+    if (bounds.every((v) => hasDecimals(v, form)) && filled.every((b) => meanFits(point, b, form))) return form;
+  return FORM.float;
 }
 
-/** The numbers of one point, written and read in three goes, so that like stands beside like. */
+/** Whether the mean of a bucket is near enough to a step of the grid. */
+function meanFits({ min, max, mean, count }: PointRollup, b: number, form: number): boolean {
+  const power = POWERS[form] as number;
+  const [low, high] = [min[b] as number, max[b] as number];
+  const steps = stepsOf(Math.round(high * power) - Math.round(low * power), count[b] as number);
+  if (steps === 0 || steps === STEPS) return true;
+  const perUnit = steps / (high - low);
+  const step = ((mean[b] as number) - low) * perUnit;
+  const lost = 2 * Number.EPSILON * Math.max(Math.abs(low), Math.abs(high)) * perUnit;
+  return Math.abs(step - Math.round(step)) <= steps / (2 * STEPS) + lost;
+}
+
+/** The numbers of one point, written in three goes, so that like stands beside like. */
 class Column {
   readonly form: number;
   readonly #point: PointRollup;
@@ -173,7 +187,7 @@ class Column {
   constructor(point: PointRollup, form: number) {
     this.form = form;
     this.#point = point;
-    this.#filled = form === FORM.none ? [] : [...point.count.keys()].filter((b) => (point.count[b] as number) > 0);
+    this.#filled = form === FORM.none ? [] : filledOf(point);
   }
 
   get #power(): number | undefined {
@@ -215,71 +229,24 @@ class Column {
 
   /** Off the decimal grid: both bounds, as columns of their own. */
   get bounds(): number[][] {
-    return this.isFloat ? [this.#pick(this.#point.min), this.#pick(this.#point.max)] : [];
-  }
-  get isFloat(): boolean {
-    return this.form === FORM.float || this.form === FORM.wide;
-  }
-  get filled(): number {
-    return this.#filled.length;
-  }
-  setBounds(min: readonly number[], max: readonly number[]): void {
-    this.#put(this.#point.min, min);
-    this.#put(this.#point.max, max);
+    return isFloat(this.form) ? [this.#pick(this.#point.min), this.#pick(this.#point.max)] : [];
   }
 
-  readLows(input: ByteReader): void {
-    const power = this.#power;
-    let x = 0;
-    if (power !== undefined)
-      for (const b of this.#filled) {
-        x += input.signed();
-        this.#point.min[b] = x / power;
-      }
-    else if (this.form < FORM.float || this.form > FORM.none) throw new Error(`roll-up form ${this.form} is not known`);
-  }
-  readHighs(input: ByteReader): void {
-    const { min, max } = this.#point;
-    const power = this.#power;
-    if (power !== undefined)
-      for (const b of this.#filled) max[b] = (Math.round((min[b] as number) * power) + input.unsigned()) / power;
-  }
-  readMeans(input: ByteReader): void {
-    const { min, max, mean, count } = this.#point;
-    for (const b of this.#filled) {
-      const n = count[b] as number;
-      if (this.form === FORM.wide) mean[b] = input.float64();
-      else if (this.form === FORM.boolean) {
-        const code = input.unsigned();
-        const yes = code === 0 ? 0 : code === 1 ? n : code - 1;
-        min[b] = yes === n ? 1 : 0;
-        max[b] = yes > 0 ? 1 : 0;
-        mean[b] = yes / n;
-      } else {
-        const low = min[b] as number;
-        const high = max[b] as number;
-        const spread = high - low;
-        mean[b] = spread > 0 ? Math.min(high, low + spread * (input.unsigned() / this.#steps(b))) : low;
-      }
-    }
-  }
-
-  /** Steps between min and max that a mean can stand on: on a decimal grid every sum has its own, as long as they are few. */
+  /** Steps between min and max that a mean can stand on. */
   #steps(b: number): number {
     const power = this.#power;
     if (power === undefined) return STEPS;
     const units = Math.round((this.#point.max[b] as number) * power) - Math.round((this.#point.min[b] as number) * power);
-    return Math.min(STEPS, units * (this.#point.count[b] as number));
+    return stepsOf(units, this.#point.count[b] as number);
   }
   #pick(from: Float64Array): number[] {
     return this.#filled.map((b) => from[b] as number);
   }
-  #put(to: Float64Array, values: readonly number[]): void {
-    this.#filled.forEach((b, k) => {
-      to[b] = values[k] as number;
-    });
-  }
 }
+
+const isFloat = (form: number): boolean => form === FORM.float || form === FORM.wide;
+/** On a decimal grid every sum has its own step, as long as they are few. @param units between min and max */
+const stepsOf = (units: number, count: number): number => Math.min(STEPS, units * count);
 
 /** Columns as blocks have them; their name does not matter there. */
 const FLOAT: PointInfo = { name: '', type: 'float64', storage: 'number' };
@@ -289,53 +256,174 @@ function writeFloats(out: ByteWriter, noise: ByteWriter, columns: readonly Colum
   const points = bounds.map(() => FLOAT);
   encodeColumns(out, noise, points, bounds);
 }
-function readFloats(input: ByteReader, noise: ByteReader, columns: readonly Column[]): void {
-  const floats = columns.filter((column) => column.isFloat);
-  const counts = floats.flatMap((column) => [column.filled, column.filled]);
-  const bounds = decodeColumns(
-    input,
-    noise,
-    counts.map(() => FLOAT),
-    counts,
-  ) as number[][];
-  for (const [i, column] of floats.entries()) column.setBounds(bounds[2 * i] as number[], bounds[2 * i + 1] as number[]);
+
+/** Where the numbers of a point lie in the bytes. */
+interface Place {
+  readonly form: number;
+  /** Each record has a value, else counts are there. */
+  readonly whole: boolean;
+  counts: number;
+  /** Buckets with a value. */
+  filled: number;
+  lows: number;
+  highs: number;
+  /** On the decimal grid: buckets in which min and max differ. */
+  spread: number;
+  /** Among the columns of floats, that of its minima. */
+  float: number;
 }
 
-interface Head {
-  readonly input: ByteReader;
-  readonly noise: ByteReader;
+/** Of one part. All is passed over at once, which costs little; what one point has is made when it is asked for. */
+export class Rollups {
+  /** Milliseconds. */
   readonly width: number;
+  /** Monotonic ms at which each bucket starts, ascending. It ends `width` later. */
   readonly buckets: Float64Array;
-  readonly points: readonly PointRollup[];
-}
+  readonly #records: Uint32Array;
+  readonly #input: ByteReader;
+  readonly #places: readonly Place[];
+  readonly #floats: StoredColumns;
+  /** Where the means of each point begin, as far as that was asked for. */
+  readonly #means: number[];
+  #made = 0;
 
-function readHead(shape: Shape, blob: Uint8Array): Head {
-  const { bytes: input, noise } = unseal(blob, 'roll-up');
-  const version = input.byte();
-  if (version !== VERSION) throw new Error(`roll-up version ${version} is not known`);
-  const width = input.unsigned();
-  if (input.unsigned() !== shape.points.length) throw new Error('the roll-up belongs to another shape');
-  const buckets = new Float64Array(input.unsigned());
-  for (let b = 0; b < buckets.length; b++)
-    buckets[b] = b === 0 ? input.signed() : (buckets[b - 1] as number) + input.unsigned() * width;
-  const records = Uint32Array.from(buckets, () => input.unsigned());
-  const own = shape.points.map(() => input.byte() !== 0);
-  const points = own.map((counted) => {
-    const point = emptyPoint(buckets.length);
-    if (!counted) point.count.set(records);
-    else for (const column of [point.count, point.bad]) for (let b = 0; b < column.length; b++) column[b] = input.unsigned();
+  /** @throws Error when the bytes are damaged, or of another shape or a newer version */
+  constructor(shape: Shape, blob: Uint8Array) {
+    const { bytes: input, noise } = unseal(blob, 'roll-up');
+    const version = input.byte();
+    if (version !== VERSION) throw new Error(`roll-up version ${version} is not known`);
+    this.#input = input;
+    this.width = input.unsigned();
+    if (input.unsigned() !== shape.points.length) throw new Error('the roll-up belongs to another shape');
+    const n = input.unsigned();
+    this.buckets = new Float64Array(n);
+    for (let b = 0; b < n; b++)
+      this.buckets[b] = b === 0 ? input.signed() : (this.buckets[b - 1] as number) + input.unsigned() * this.width;
+    this.#records = Uint32Array.from(this.buckets, () => input.unsigned());
+    const own = shape.points.map(() => input.byte() !== 0);
+    const counts = own.map((counted) => {
+      const counts = input.position;
+      if (!counted) return { counts, filled: n };
+      const filled = input.skipIntegers(n);
+      input.skipIntegers(n);
+      return { counts, filled };
+    });
+    this.#places = counts.map(({ counts, filled }, i) => {
+      const form = input.byte();
+      const count = form === FORM.none ? 0 : filled;
+      return { form, whole: !own[i], counts, filled: count, lows: 0, highs: 0, spread: 0, float: -1 };
+    });
+    this.#passBounds();
+    const floats = this.#places.filter(({ form }) => isFloat(form));
+    for (const [i, place] of floats.entries()) place.float = 2 * i;
+    const lengths = floats.flatMap(({ filled }) => [filled, filled]);
+    this.#floats = new StoredColumns(
+      input,
+      noise,
+      lengths.map(() => FLOAT),
+      lengths,
+    );
+    this.#means = [input.position];
+  }
+
+  /** Points that were made, for those who count. */
+  get made(): number {
+    return this.#made;
+  }
+
+  #passBounds(): void {
+    for (const place of this.#places) {
+      place.lows = this.#input.position;
+      if (POWERS[place.form] !== undefined) this.#input.skipIntegers(place.filled);
+      else if (place.form < FORM.float || place.form > FORM.none) throw new Error(`roll-up form ${place.form} is not known`);
+    }
+    for (const place of this.#places) {
+      place.highs = this.#input.position;
+      if (POWERS[place.form] !== undefined) place.spread = this.#input.skipIntegers(place.filled);
+    }
+  }
+
+  /** How many readings a point has, good or bad. */
+  readings(i: number): number {
+    const counts = emptyCounts(this.buckets.length);
+    this.#readCounts(this.#places[i] as Place, counts);
+    let n = 0;
+    for (const column of [counts.count, counts.bad]) for (const k of column) n += k;
+    return n;
+  }
+
+  point(i: number): PointRollup {
+    this.#made++;
+    const place = this.#places[i] as Place;
+    const point = emptyPoint(this.buckets.length);
+    this.#readCounts(place, point);
+    if (place.filled === 0) return point;
+    const filled = filledOf(point);
+    if (POWERS[place.form] !== undefined) this.#readDecimals(place, point, filled);
+    else if (isFloat(place.form)) this.#readFloats(place, point, filled);
+    this.#readMeans(i, point, filled);
     return point;
-  });
-  return { input, noise, width, buckets, points };
-}
+  }
 
-/** @throws Error when the bytes are damaged, or of another shape or a newer version */
-export function decodeRollups(shape: Shape, blob: Uint8Array): PartRollup {
-  const { input, noise, width, buckets, points } = readHead(shape, blob);
-  const columns = points.map((point) => new Column(point, input.byte()));
-  for (const column of columns) column.readLows(input);
-  for (const column of columns) column.readHighs(input);
-  readFloats(input, noise, columns);
-  for (const column of columns) column.readMeans(input);
-  return { width, buckets, points };
+  #readCounts({ whole, counts }: Place, { count, bad }: Pick<PointRollup, 'count' | 'bad'>): void {
+    if (whole) {
+      count.set(this.#records);
+      return;
+    }
+    const input = this.#input.at(counts);
+    for (const column of [count, bad]) for (let b = 0; b < column.length; b++) column[b] = input.unsigned();
+  }
+  #readDecimals({ form, lows, highs }: Place, { min, max }: PointRollup, filled: readonly number[]): void {
+    const power = POWERS[form] as number;
+    const low = this.#input.at(lows);
+    const high = this.#input.at(highs);
+    let x = 0;
+    for (const b of filled) {
+      x += low.signed();
+      min[b] = x / power;
+      max[b] = (x + high.unsigned()) / power;
+    }
+  }
+  #readFloats({ float }: Place, { min, max }: PointRollup, filled: readonly number[]): void {
+    const lows = this.#floats.column(float) as number[];
+    const highs = this.#floats.column(float + 1) as number[];
+    for (const [k, b] of filled.entries()) {
+      min[b] = lows[k] as number;
+      max[b] = highs[k] as number;
+    }
+  }
+  #readMeans(i: number, { min, max, mean, count }: PointRollup, filled: readonly number[]): void {
+    const { form } = this.#places[i] as Place;
+    const power = POWERS[form];
+    const input = this.#input.at(this.#meansOf(i));
+    for (const b of filled) {
+      const n = count[b] as number;
+      const low = min[b] as number;
+      const high = max[b] as number;
+      if (form === FORM.wide) mean[b] = input.float64();
+      else if (form === FORM.boolean) {
+        const code = input.unsigned();
+        const yes = code === 0 ? 0 : code === 1 ? n : code - 1;
+        min[b] = yes === n ? 1 : 0;
+        max[b] = yes > 0 ? 1 : 0;
+        mean[b] = yes / n;
+      } else if (high - low > 0) {
+        const steps = power === undefined ? STEPS : stepsOf(Math.round(high * power) - Math.round(low * power), n);
+        mean[b] = Math.min(high, low + (high - low) * (input.unsigned() / steps));
+      } else mean[b] = low;
+    }
+  }
+
+  /** Means have no lengths: those of the points before have to be passed over. */
+  #meansOf(i: number): number {
+    for (let k = this.#means.length - 1; k < i; k++) {
+      const { form, filled, spread, float } = this.#places[k] as Place;
+      const input = this.#input.at(this.#means[k] as number);
+      if (form === FORM.wide) input.skip(8 * filled);
+      else if (form === FORM.float) input.skipIntegers(this.#floats.risen(float, float + 1));
+      else input.skipIntegers(form === FORM.boolean ? filled : spread);
+      this.#means.push(input.position);
+    }
+    return this.#means[i] as number;
+  }
 }

@@ -3,37 +3,14 @@
  * from the columns, else (nothing but roll-ups is left) from roll-ups by their middle. In steps.
  */
 import type { ShapeColumns } from '../codecs/blocks.ts';
-import type { PartRollup, PointRollup } from '../codecs/rollups.ts';
+import type { Rollups } from '../codecs/rollups.ts';
 import type { Shape } from '../core/point.ts';
 import type { Buckets } from './buckets.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { seqOf } from './layout.ts';
+import { type Pace, rest } from './pace.ts';
 import type { BootClock, Run, Runs } from './runs.ts';
-
-/** A step is over when it took this long, ms: then whoever waits for the thread is answered. */
-const STEP = 8;
-
-/** Tells when a step has taken long enough. */
-export class Pace {
-  #since = performance.now();
-  get due(): boolean {
-    const now = performance.now();
-    if (now - this.#since < STEP) return false;
-    this.#since = now;
-    return true;
-  }
-  /** The others had their turn. */
-  begin(): void {
-    this.#since = performance.now();
-  }
-}
-
-/** The end of a step. */
-export function* rest(pace: Pace): Generator<undefined, void> {
-  yield;
-  pace.begin();
-}
 
 /** Where the readings of a shape's points go; undefined for a point that is not wanted. */
 export type Target = readonly (Buckets | undefined)[];
@@ -78,7 +55,7 @@ function addUnit(c: Collection, run: Run, unit: UnitRow, id: number, shape: Shap
   const { offset, estimated } = alone ?? clock.at(run.last);
   target.forEach((buckets, i) => {
     if (buckets === undefined) return;
-    const point = rollup.points[i] as PointRollup;
+    const point = rollup.point(i);
     for (let b = 0; b < rollup.buckets.length; b++)
       buckets.rollup(
         {
@@ -92,21 +69,22 @@ function addUnit(c: Collection, run: Run, unit: UnitRow, id: number, shape: Shap
 }
 
 /** @param offset of all its records; undefined when they have several */
-function suits(rollup: PartRollup, state: number, width: number, offset: number | undefined): boolean {
+function suits(rollup: Rollups, state: number, width: number, offset: number | undefined): boolean {
   if (state === UNIT_STATE.summary) return true;
   if (state === UNIT_STATE.thinned && width >= rollup.width) return true;
   // The clock may have become better since: then a roll-up lies over two buckets, and the columns know better.
   return width % rollup.width === 0 && offset !== undefined && ((rollup.buckets[0] ?? 0) + offset) % rollup.width === 0;
 }
 
-export function addColumns({ shape, seqs, ats, reasons, values }: ShapeColumns, clock: BootClock, target: Target): void {
+export function addColumns(columns: ShapeColumns, clock: BootClock, target: Target): void {
+  const { shape, seqs, ats, reasons } = columns;
   const alone = clock.alone(seqs[0] ?? 0, seqs.at(-1) ?? 0);
   target.forEach((buckets, i) => {
     if (buckets === undefined) return;
     const point = shape.points[i];
-    const column = values[i];
+    if (point === undefined) return;
+    const column = columns.column(i);
     const why = reasons?.[i];
-    if (point === undefined || column === undefined) return;
     for (let m = 0; m < seqs.length; m++) {
       const { offset, estimated } = alone ?? clock.at(seqs[m] as number);
       buckets.reading(point, (ats[m] as number) + offset, column[m] ?? 0, why === undefined ? 0 : (why[m] as number), estimated);

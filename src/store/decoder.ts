@@ -1,13 +1,13 @@
 /** What is decoded of the log for queries and exports, as columns; the parts decoded last are kept for the next slice. */
 import { decodeShapes, type ShapeColumns } from '../codecs/blocks.ts';
-import { decodeRollups, type PartRollup } from '../codecs/rollups.ts';
+import { Rollups } from '../codecs/rollups.ts';
 import type { Shape } from '../core/point.ts';
 import { UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { seqOf } from './layout.ts';
 import type { DamagedBlock } from './messages.ts';
 import { type Run, type Runs, ShapeBook } from './runs.ts';
 
-/** By the numbers of shapes; units and blocks have each their own. */
+/** By the numbers of shapes; units and blocks have each their own. What comes while an answer is made is in it as well. */
 export interface WantedShapes {
   readonly units: ReadonlyMap<number, Shape>;
   readonly blocks: ReadonlyMap<number, Shape>;
@@ -28,8 +28,16 @@ export class Decoder {
 
   /** The numbers of shapes that `wanted` is true for. Units and blocks have each their own. */
   shapes(runs: Runs, wanted: (shape: Shape) => boolean): WantedShapes {
-    const pick = (book: ShapeBook | undefined) => new Map([...(book?.all() ?? [])].filter(([, shape]) => wanted(shape)));
-    return { units: pick(this.#historyBook(runs)), blocks: pick(this.#logBook(runs)) };
+    const units = new Picked(() => this.#historyBook(runs), wanted);
+    const blocks = new Picked(() => this.#logBook(runs), wanted);
+    return {
+      get units() {
+        return units.now;
+      },
+      get blocks() {
+        return blocks.now;
+      },
+    };
   }
 
   /** One shape of a unit, ascending each; nothing when no records are left, or they cannot be read. */
@@ -40,11 +48,11 @@ export class Decoder {
     });
   }
 
-  rollup(runs: Runs, run: Run, unit: UnitRow, id: number, shape: Shape): PartRollup | undefined {
+  rollup(runs: Runs, run: Run, unit: UnitRow, id: number, shape: Shape): Rollups | undefined {
     const row = runs.history?.units.rollup(unit, id);
     if (row === undefined) return undefined;
     try {
-      return decodeRollups(shape, row.body);
+      return new Rollups(shape, row.body);
     } catch {
       // A chart can still be drawn from the records.
       if (unit.state === UNIT_STATE.summary) this.#tell(run, 0);
@@ -99,5 +107,26 @@ export class Decoder {
     if (history === undefined) return undefined;
     if (this.#history?.of !== history) this.#history = { book: new ShapeBook(history.db), of: history };
     return this.#history.book;
+  }
+}
+
+/** Those of a file's shapes that are wanted. */
+class Picked {
+  readonly #book: () => ShapeBook | undefined;
+  readonly #wanted: (shape: Shape) => boolean;
+  readonly #picked = new Map<number, Shape>();
+  #looked = 0;
+
+  constructor(book: () => ShapeBook | undefined, wanted: (shape: Shape) => boolean) {
+    this.#book = book;
+    this.#wanted = wanted;
+  }
+
+  get now(): ReadonlyMap<number, Shape> {
+    const all = this.#book()?.all();
+    if (all === undefined || all.size === this.#looked) return this.#picked;
+    this.#looked = all.size;
+    for (const [id, shape] of all) if (!this.#picked.has(id) && this.#wanted(shape)) this.#picked.set(id, shape);
+    return this.#picked;
   }
 }

@@ -41,11 +41,12 @@ export function recordLines(
 
 function csvLines(
   { log, boot }: Origin,
-  { shape, seqs, ats, reasons, values }: ShapeColumns,
+  columns: ShapeColumns,
   m: number,
   clock: Mapping,
   keep: readonly boolean[] | undefined,
 ): string {
+  const { shape, seqs, ats, reasons } = columns;
   const head = `${log},${seqs[m]},${bootName(boot)},${shape.device},`;
   const time = isoTime((ats[m] as number) + clock.offset, clock.estimated);
   let text = '';
@@ -53,7 +54,7 @@ function csvLines(
     const reason = reasons === undefined ? 0 : ((reasons[i] as Uint8Array)[m] as number);
     if (reason === ABSENT || keep?.[i] === false) return;
     const quality = qualityOf(reason);
-    const value = quality === 'bad' ? '' : csvCell((values[i] as readonly Value[])[m]);
+    const value = quality === 'bad' ? '' : csvCell(columns.column(i)[m]);
     text += `${head}${p.name},${time},${value},${csvCell(p.unit ?? '')},${quality},${reason === 0 ? '' : reasonName(reason)}\n`;
   });
   return text;
@@ -71,11 +72,12 @@ function isoTime(time: number, estimated: boolean): string {
 
 function jsonLine(
   { log, boot }: Origin,
-  { shape, seqs, ats, reasons, values: columns }: ShapeColumns,
+  columns: ShapeColumns,
   m: number,
   clock: Mapping,
   keep: readonly boolean[] | undefined,
 ): string {
+  const { shape, seqs, ats, reasons } = columns;
   const values: Record<string, unknown> = {};
   const bad: Record<string, string> = {};
   const uncertain: Record<string, string> = {};
@@ -86,7 +88,7 @@ function jsonLine(
     any = true;
     if (reason === ABSENT) return;
     const quality = qualityOf(reason);
-    const value = (columns[i] as readonly Value[])[m];
+    const value = columns.column(i)[m];
     if (quality === 'bad') bad[p.name] = reasonName(reason);
     else values[p.name] = plainValue(value as Value, p.type);
     if (quality === 'uncertain') uncertain[p.name] = reasonName(reason);

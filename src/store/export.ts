@@ -9,13 +9,14 @@
 import type { ShapeColumns } from '../codecs/blocks.ts';
 import type { Shape } from '../core/point.ts';
 import { Buckets, startOf } from './buckets.ts';
-import { type Collection, collect, Pace, rest } from './collect.ts';
+import { type Collection, collect } from './collect.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { bucketLine, recordLines } from './export-lines.ts';
 import { keyOf, seqOf } from './layout.ts';
 import type { ExportRequest, ExportResult } from './messages.ts';
+import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
-import { type Run, Runs } from './runs.ts';
+import { ofOneState, type Run, Runs } from './runs.ts';
 
 /** Characters after which a slice ends. */
 const SLICE_TEXT = 128 * 1024;
@@ -34,17 +35,19 @@ export function* exportSlice(reader: LogReader, decoder: Decoder, request: Expor
   if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
   const shapes = decoder.shapes(runs, (shape) => keep(shape)?.includes(true) ?? true);
   const slice = { runs, decoder, shapes, keep, request, pace: new Pace() };
-  return yield* request.every === undefined ? readings(slice) : buckets(slice, request.every);
+  const { every } = request;
+  if (every === undefined) return yield* readings(slice);
+  return yield* ofOneState(reader, (runs) => buckets({ ...slice, runs }, every));
 }
 
 /** Those of the names that the log never had: neither a device nor `device.point`. */
 function unknownPoints(reader: LogReader, decoder: Decoder, names: readonly string[]): string[] {
   const known = new Set<string>();
-  decoder.shapes(new Runs(reader), ({ device, points }) => {
+  const { units, blocks } = decoder.shapes(new Runs(reader), () => true);
+  for (const { device, points } of [...units.values(), ...blocks.values()]) {
     known.add(device);
     for (const { name } of points) known.add(`${device}.${name}`);
-    return false;
-  });
+  }
   return names.filter((name) => !known.has(name));
 }
 
@@ -76,9 +79,11 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
   const { id, after, from, to, format } = request;
   let text = '';
   let looked = 0;
+  /** Everything up to here is written. A unit may begin before it, when blocks became one meanwhile. */
+  let done = after;
   for (const run of runs.from(after + 1)) {
     const end = keyOf(run.log, run.last);
-    if (++looked > SLICE_RUNS) return { id, next: run.id - 1, text };
+    if (++looked > SLICE_RUNS) return { id, next: Math.max(done, run.id - 1), text };
     if (!runs.concerns(run, from, to)) {
       if (pace.due) yield* rest(pace);
       continue;
@@ -86,7 +91,7 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
     const parts = yield* columnsOf(slice, run);
     const origin = { log: runs.logName(run.log), boot: run.boot };
     const clock = runs.clock(run.boot);
-    const begin = run.log === Math.floor(after / keyOf(1, 0)) ? seqOf(after) + 1 : 0;
+    const begin = run.log === Math.floor(done / keyOf(1, 0)) ? seqOf(done) + 1 : 0;
     let written = 0;
     for (const [columns, m] of inOrder(parts, begin)) {
       if (++written % LOOK_EVERY === 0 && pace.due) yield* rest(pace);
@@ -98,6 +103,7 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
       if (text.length >= SLICE_TEXT) return { id, next: keyOf(run.log, seq), text };
     }
     if (text.length >= SLICE_TEXT / 2) return { id, next: end, text };
+    done = end;
   }
   return { id, next: undefined, text };
 }
@@ -138,7 +144,7 @@ function* inOrder(parts: readonly ShapeColumns[], seq: number): Generator<[colum
 function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: number): Generator<undefined, ExportResult> {
   const { id, format, to } = request;
   const from = startOf(Math.max(request.from, request.after), every);
-  const concerned = runs.within(from, to + every);
+  const concerned = yield* runs.within(from, to + every, pace);
   const wanted = [...new Set([...shapes.units.values(), ...shapes.blocks.values()].flatMap((shape) => namesOf(shape, keep)))];
   if (concerned.length === 0 || wanted.length === 0) return { id, next: undefined, text: '' };
   // Where no run has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.

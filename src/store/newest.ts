@@ -2,10 +2,10 @@
 import type { ShapeColumns } from '../codecs/blocks.ts';
 import type { Shape, Value } from '../core/point.ts';
 import { GOOD } from '../core/reasons.ts';
-import { Pace, rest } from './collect.ts';
 import type { Decoder } from './decoder.ts';
 import { keyOf } from './layout.ts';
 import type { NewestRequest, NewestResult } from './messages.ts';
+import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
 import { type BootClock, type Run, Runs } from './runs.ts';
 
@@ -60,7 +60,8 @@ function lastOf({ seqs, reasons }: ShapeColumns, places: readonly number[], leas
   return undefined;
 }
 
-function foundAt({ seqs, ats, values }: ShapeColumns, places: readonly number[], m: number, clock: BootClock): Found {
+function foundAt(columns: ShapeColumns, places: readonly number[], m: number, clock: BootClock): Found {
+  const { seqs, ats } = columns;
   const { offset, estimated } = clock.at(seqs[m] as number);
-  return { values: places.map((i) => values[i]?.[m] as Value), time: (ats[m] as number) + offset, estimated };
+  return { values: places.map((i) => columns.column(i)[m] as Value), time: (ats[m] as number) + offset, estimated };
 }

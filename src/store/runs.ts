@@ -2,6 +2,7 @@
  * The log as a row of runs: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
  * which of them a time range can concern, so that nothing else is decoded. Read-only.
  */
+import type Database from 'better-sqlite3';
 import { blockStart } from '../codecs/blocks.ts';
 import type { Shape } from '../core/point.ts';
 import { type Mapping, mappingAt } from './clock-segments.ts';
@@ -9,12 +10,17 @@ import type { ClockTable } from './clock-table.ts';
 import type { History } from './history-file.ts';
 import { UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { type BlockRow, type ClockSegment, keyOf, seqOf, shapeReader } from './layout.ts';
+import { type Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
 
 /** Replies of several buses may be some seconds out of order. */
 const MARGIN = 60_000;
 /** What is left of a unit may be roll-ups that stand in the middle of an hour. */
 const ROLLUP_MARGIN = 1_800_000 + MARGIN;
+/** Heads that are read at once. */
+const LOOK = 500;
+/** How often a question is asked anew where compaction took its blocks. */
+const TRIES = 3;
 /** What a boot without any mapping counts from: its own start. */
 const NOWHERE: Mapping = { offset: 0, estimated: true };
 
@@ -61,11 +67,14 @@ export class Runs {
   readonly #clock: ClockTable;
   readonly #clocks = new Map<number, BootClock>();
   readonly #starts = new Map<number, number>();
+  readonly #body: Database.Statement<[number], Buffer>;
+  #moved = false;
 
   /** For one question: what it learnt of clocks is not learnt again. */
   constructor(reader: LogReader) {
     this.#reader = reader;
     this.#clock = reader.clock;
+    this.#body = reader.db.prepare<[number], Buffer>('select body from block where id = ?').pluck();
   }
 
   get db(): LogReader['db'] {
@@ -118,6 +127,13 @@ export class Runs {
   concerns(run: Run, from: number, to: number): boolean {
     return this.reach(run, from) <= to;
   }
+  /** All its records are of from..to (to exclusive), for certain. */
+  lies(run: Run, from: number, to: number): boolean {
+    const atFirst = this.#atFirst(run) - MARGIN;
+    return this.clock(run.boot)
+      .offsets(seqOf(run.id), run.last)
+      .every((offset) => atFirst + offset >= from && run.atLast + MARGIN + offset < to);
+  }
 
   #atFirst(run: Run): number {
     if (run.atFirst !== undefined) return run.atFirst;
@@ -139,63 +155,80 @@ export class Runs {
     }
   }
 
-  /** In the order of the log, from the run on that holds `key`, else from the next one. */
+  /**
+   * In the order of the log, from the run on that holds `key`, else from the next one. Blocks that become a unit between
+   * two of them are not lost: then a unit follows that begins before the run that was given last.
+   */
   *from(key: number): Generator<Run> {
     for (const log of this.#logs()) {
       const end = keyOf(log + 1, 0);
-      if (end <= key) continue;
-      const begin = Math.max(key, keyOf(log, 0));
-      const mark = this.history?.units.watermark(log) ?? 0;
       let before: Run | undefined;
-      let unit = begin <= mark ? this.history?.units.at(begin) : undefined;
-      while (unit !== undefined && unit.id < end) {
-        before = ofUnit(log, unit);
-        yield before;
-        unit = this.history?.units.next(unit.id);
-      }
-      for (
-        let next = this.#block(log, Math.max(begin, mark + 1));
-        next !== undefined;
-        next = this.#blockAfter(log, before?.id ?? 0)
-      ) {
-        before = ofBlock(log, next, before);
+      for (let at = Math.max(key, keyOf(log, 0)); at < end; at = keyOf(log, before.last) + 1) {
+        before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
+        if (before === undefined) break;
         yield before;
       }
     }
   }
+  #unitAt(log: number, key: number): Run | undefined {
+    const unit = key <= (this.history?.units.watermark(log) ?? 0) ? this.history?.units.at(key) : undefined;
+    return unit === undefined || unit.id >= keyOf(log + 1, 0) ? undefined : ofUnit(log, unit);
+  }
+  #blockAt(log: number, key: number, before: Run | undefined): Run | undefined {
+    const block = this.#block(log, key);
+    return block === undefined ? undefined : ofBlock(log, block, before);
+  }
 
-  /** Every run that may have records of from..to (UTC ms), in the order of the log. */
-  within(from: number, to: number): Run[] {
-    const { db } = this.#reader;
+  /**
+   * Every run that may have records of from..to (UTC ms), in the order of the log. Heads are read LOOK at a time; between
+   * two of them it yields when a step is over.
+   */
+  *within(from: number, to: number, pace: Pace): Generator<undefined, Run[]> {
     const runs: Run[] = [];
     for (const log of this.#logs()) {
-      const range = [keyOf(log, 0), keyOf(log + 1, 0)] as const;
+      const end = keyOf(log + 1, 0);
       const mark = this.history?.units.watermark(log) ?? 0;
       let before: Run | undefined;
       const look = (run: Run): void => {
         before = run;
         if (this.concerns(run, from, to)) runs.push(run);
       };
-      const units = this.history?.db.prepare<[number, number], UnitRow>(
-        'select * from unit where id >= ? and id < ? order by id',
+      for (let key = keyOf(log, 0) - 1, more = true; more; ) {
+        const units = this.history?.units.some(key, end, LOOK) ?? [];
+        for (const unit of units) look(ofUnit(log, unit));
+        key = units.at(-1)?.id ?? key;
+        more = units.length === LOOK;
+        if (pace.due) yield* rest(pace);
+      }
+      const some = this.#reader.db.prepare<[number, number, number], BlockHead>(
+        `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit ?`,
       );
-      for (const unit of units?.iterate(...range) ?? []) look(ofUnit(log, unit));
-      const blocks = db.prepare<[number, number], BlockHead>(
-        `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id`,
-      );
-      for (const block of blocks.iterate(Math.max(mark, range[0] - 1), range[1])) look(ofBlock(log, block, before));
+      for (let key = Math.max(mark, keyOf(log, 0) - 1), more = true; more; ) {
+        const blocks = some.all(key, end, LOOK);
+        for (const block of blocks) look(ofBlock(log, block, before));
+        key = blocks.at(-1)?.id ?? key;
+        more = blocks.length === LOOK;
+        if (pace.due) yield* rest(pace);
+      }
+      if ((this.history?.units.watermark(log) ?? 0) !== mark) this.#moved = true;
     }
     return runs;
   }
 
   /** It may have been thinned, or dropped, since it was looked at. */
   again(unit: UnitRow): UnitRow | undefined {
-    const now = this.history?.units.at(unit.id);
-    return now?.id === unit.id ? now : undefined;
+    return this.history?.units.one(unit.id);
   }
 
   body(run: Run): Buffer | undefined {
-    return this.#reader.db.prepare<[number], Buffer>('select body from block where id = ?').pluck().get(run.id);
+    const body = this.#body.get(run.id);
+    if (body === undefined) this.#moved = true;
+    return body;
+  }
+
+  /** Blocks became a unit since they were looked for. */
+  get moved(): boolean {
+    return this.#moved;
   }
 
   logName(log: number): string {
@@ -235,22 +268,30 @@ function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
   };
 }
 
+/** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
+export function* ofOneState<R>(reader: LogReader, answer: (runs: Runs) => Generator<undefined, R>): Generator<undefined, R> {
+  for (let tries = 1; ; tries++) {
+    const runs = new Runs(reader);
+    const result = yield* answer(runs);
+    if (!runs.moved || tries === TRIES) return result;
+  }
+}
+
 /** The shapes of a file, by their numbers; read once, new ones when they are asked for. */
 export class ShapeBook {
-  readonly #db: LogReader['db'];
+  readonly #behind: Database.Statement<[number], { id: number; body: string }>;
   readonly #known = new Map<number, Shape>();
   #highest = 0;
   readonly of: (id: number) => Shape | undefined;
 
   constructor(db: LogReader['db']) {
-    this.#db = db;
+    this.#behind = db.prepare('select id, body from shape where id > ? order by id');
     const read = shapeReader(db);
     this.of = (id) => this.#known.get(id) ?? read(id);
   }
 
   all(): ReadonlyMap<number, Shape> {
-    const rows = this.#db.prepare<[number], { id: number; body: string }>('select id, body from shape where id > ? order by id');
-    for (const { id, body } of rows.all(this.#highest)) {
+    for (const { id, body } of this.#behind.all(this.#highest)) {
       this.#known.set(id, JSON.parse(body) as Shape);
       this.#highest = id;
     }

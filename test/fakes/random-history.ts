@@ -89,6 +89,27 @@ export class RandomHistory {
     if (this.#random(2) === 0) this.#moveClock();
   }
 
+  /** One boot from 1970 on, a record a second, a block every ten, a unit every `unit`; the last `unit` stays in blocks. */
+  makeOf(seconds: number, unit: number, sample: (seq: number, at: number) => Sample): void {
+    mkdirSync(this.stateDir, { recursive: true });
+    const database = new LogDatabase(openLogFile(this.file), 1e9);
+    const log = database.addLog('0123456789');
+    database.addBoot(1, log, 1);
+    database.clock.set({ boot: 1, version: 1, segments: [{ fromSeq: 0, offset: 0, estimated: false }] });
+    const reader = new LogReader(this.file);
+    reader.history = History.open(this.historyFile);
+    let pending: LogRecord[] = [];
+    for (let seq = 1; seq <= seconds; seq++) {
+      pending.push({ seq, sample: sample(seq, 1000 * seq) });
+      if (seq % 10 > 0 && seq < seconds) continue;
+      database.addRecords(log, 1, 1, pending);
+      pending = [];
+      if (seq % unit === 0 && seq + unit <= seconds) this.makeUnit(reader, 1);
+    }
+    reader.close();
+    database.db.close();
+  }
+
   #sample(at: number): Sample {
     const shape = this.#random.pick(SHAPES);
     const values = shape.points.map((p): Value => {
@@ -105,27 +126,26 @@ export class RandomHistory {
   #compact(boot: number): void {
     const reader = new LogReader(this.file);
     reader.history = History.open(this.historyFile);
-    const tidier = new Tidier(this.historyFile, reader, new Claim(), () => {});
-    const request = {
-      id: 0,
-      boot,
-      at: 1e12,
-      budget: 1e12,
-      ...{ limit: Number.MAX_SAFE_INTEGER, needs: 0 },
-      wall: undefined,
-      maxAge: 1e13,
-      active: [],
-      force: true,
-    };
-    for (let units = this.#random.pick([0, 1, 2, 5, 1000, 1000]); units > 0; units--) {
-      const steps = tidier.run(request);
-      let step = steps.next();
-      while (step.done !== true) step = steps.next();
-      if (!step.value.more) break;
-    }
+    for (let units = this.#random.pick([0, 1, 2, 5, 1000, 1000]); units > 0; units--) if (!this.makeUnit(reader, boot)) break;
     for (const { id, boot: b, last } of reader.history.db.prepare<[], UnitRow>('select * from unit order by id').all())
       this.offsets.set(id, reader.clock.of(b, last)?.offset ?? 0);
     reader.close();
+  }
+
+  /** @returns whether there were blocks for one; they are gone then, as with the next commit */
+  makeUnit(reader: LogReader, boot: number): boolean {
+    const tidier = new Tidier(this.historyFile, reader, new Claim(), () => {});
+    const steps = tidier.run({
+      ...{ id: 0, boot, at: 1e12, budget: 1e12, limit: Number.MAX_SAFE_INTEGER, needs: 0 },
+      ...{ wall: undefined, maxAge: 1e13, active: [], force: true },
+    });
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    const db = new Database(this.file);
+    for (const [log, seq] of step.value.compacted)
+      db.prepare('delete from block where id >= ? and id <= ?').run(keyOf(log, 0), keyOf(log, seq));
+    db.close();
+    return step.value.more;
   }
 
   /** The oldest units are thinned, or lose their records. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { decodeBlock, encodeBlock } from '../../src/codecs/blocks.ts';
+import { decodeBlock, decodeShapes, encodeBlock } from '../../src/codecs/blocks.ts';
 import { ENTRY, type Entry, EntryWriter, readEntries } from '../../src/codecs/rows.ts';
 import { unseal } from '../../src/codecs/sealed.ts';
 import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../src/core/point.ts';
@@ -145,6 +145,25 @@ test('of a block only what is asked for is read', () => {
       assert.deepEqual(decoded.map(telling), records.filter((r) => r.sample.shape === wanted).map(telling));
     }),
     { numRuns: 500 },
+  );
+});
+
+test('one column alone is what it is among all, and nothing else is made for it', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const blob = encodeBlock(records, (shape) => all.indexOf(shape));
+      const parts = () => decodeShapes(blob, (id) => all[id]);
+      for (const [g, whole] of parts().entries())
+        for (const i of whole.shape.points.keys()) {
+          const alone = parts()[g] as typeof whole;
+          assert.deepEqual(alone.column(i), whole.column(i));
+          assert.equal(alone.column(i), alone.column(i));
+          assert.equal(alone.made, 1);
+          const mine = records.filter((r) => r.sample.shape === whole.shape);
+          const told = mine.map(({ sample }) => (hasValue(sample.reasons?.[i] ?? 0) ? sample.values[i] : 0));
+          assert.deepEqual(alone.column(i), told);
+        }
+    }),
   );
 });
 

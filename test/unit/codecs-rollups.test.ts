@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { decodeRollups, encodeRollups, type PartRollup, ROLLUP_WIDTHS, rollupWidth } from '../../src/codecs/rollups.ts';
+import { encodeRollups, type PointRollup, ROLLUP_WIDTHS, Rollups, rollupWidth } from '../../src/codecs/rollups.ts';
 import { unseal } from '../../src/codecs/sealed.ts';
 import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
@@ -53,6 +53,11 @@ const parts = fc.array(fc.constantFrom(...KINDS), { minLength: 1, maxLength: 5 }
   });
 });
 
+function decodeRollups(shape: Shape, blob: Uint8Array) {
+  const rollups = new Rollups(shape, blob);
+  return { width: rollups.width, buckets: rollups.buckets, points: shape.points.map((_, i) => rollups.point(i)) };
+}
+
 interface Naive {
   count: number;
   bad: number;
@@ -103,7 +108,7 @@ test('roll-ups are what a naive count over the records gives', () => {
           [...rollup.buckets].map((at) => at + offset),
           starts,
         );
-        const column = rollup.points[i] as PartRollup['points'][number];
+        const column = rollup.points[i] as PointRollup;
         starts.forEach((start, b) => {
           const { count, bad, values } = expected.get(start) as Naive;
           assert.deepEqual([column.count[b], column.bad[b]], [count, bad]);
@@ -116,6 +121,29 @@ test('roll-ups are what a naive count over the records gives', () => {
           }
         });
       });
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('one point alone is what it is among all, and nothing else is made for it', () => {
+  fc.assert(
+    fc.property(parts, ({ shape, records, width, offset }) => {
+      const blob = encodeRollups(shape, records, width, offset);
+      const { points } = decodeRollups(shape, blob);
+      for (const [i, point] of points.entries()) {
+        const alone = new Rollups(shape, blob);
+        assert.deepEqual(alone.point(i), point);
+        assert.equal(alone.made, 1);
+      }
+      const backwards = new Rollups(shape, blob);
+      assert.deepEqual(
+        [...points.keys()]
+          .reverse()
+          .map((i) => backwards.point(i))
+          .reverse(),
+        points,
+      );
     }),
     { numRuns: 1000 },
   );
@@ -216,7 +244,7 @@ test('version 1 stays readable', () => {
   const { buckets, points } = decodeRollups(shape, Buffer.from(golden, 'base64'));
   assert.deepEqual([...buckets], [-40_123, 19_877, 199_877]);
   const column = (i: number) => {
-    const p = points[i] as PartRollup['points'][number];
+    const p = points[i] as PointRollup;
     return [[...p.count], [...p.bad], [...p.min], [...p.max], [...p.mean]];
   };
   const no = Number.NaN;

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Value } from '../../src/core/point.ts';
+import type { ShapeColumns } from '../../src/codecs/blocks.ts';
+import type { Rollups } from '../../src/codecs/rollups.ts';
+import type { PointInfo, Shape, Value } from '../../src/core/point.ts';
 import { type Bucket, Buckets, bucketWidth, startOf } from '../../src/store/buckets.ts';
+import type { History } from '../../src/store/history-file.ts';
 import { UNIT_STATE, type UnitRow } from '../../src/store/history-layout.ts';
 import type { QueryResult } from '../../src/store/messages.ts';
 import { queryPoint } from '../../src/store/query.ts';
@@ -109,6 +112,62 @@ test('any point, range and number of buckets gives what the model gives', (t) =>
   }
   // All that matters was met.
   for (const [what, n] of Object.entries(met)) assert.ok(n > 20, `${what}: ${n}`);
+});
+
+test('a chart of a day decodes one roll-up of each unit, of that one point, and no records of units', (t) => {
+  const shapes = ['a', 'b', 'c'].map((device): Shape => {
+    const points = Array.from({ length: 20 }, (_, i): PointInfo => ({ name: `p${i}`, type: 'float32', storage: 'number' }));
+    return { device, points };
+  });
+  const made = new RandomHistory(scratch(t, 'query'), random(1));
+  const seconds = 20_000;
+  made.makeOf(seconds, 600, (seq, at) => {
+    const shape = shapes[seq % 3] as Shape;
+    return { shape, at, values: shape.points.map((_, i) => Math.fround(seq / (i + 1.1))), reasons: null };
+  });
+  const { reader, decoder } = made.reader();
+  const { units } = reader.history as History;
+  const met = { rollups: 0, parts: 0, blocks: 0, points: new Set<Rollups>(), columns: new Set<ShapeColumns>(), heads: 0 };
+  const { rollup, part, block } = decoder;
+  decoder.rollup = (...args) => {
+    met.rollups++;
+    const rollups = rollup.apply(decoder, args);
+    if (rollups !== undefined) met.points.add(rollups);
+    return rollups;
+  };
+  decoder.part = (...args) => {
+    met.parts++;
+    return part.apply(decoder, args);
+  };
+  decoder.block = (...args) => {
+    met.blocks++;
+    const columns = block.apply(decoder, args);
+    for (const c of columns) met.columns.add(c);
+    return columns;
+  };
+  const some = units.some;
+  units.some = (...args) => {
+    const rows = some.apply(units, args);
+    met.heads += rows.length;
+    return rows;
+  };
+  const all = reader.history?.db.prepare('select count(*) from unit').pluck().get() as number;
+  const left = reader.db.prepare('select count(*) from block').pluck().get() as number;
+  assert.ok(all > 25 && left > 2, `${all} units, ${left} blocks`);
+  const steps = queryPoint(reader, decoder, { id: 1, device: 'b', point: 'p7', from: 0, to: 86_400_000, buckets: 288 });
+  let step = steps.next();
+  while (step.done !== true) step = steps.next();
+  const found = step.value.found?.buckets.reduce((sum, b) => sum + b.count, 0);
+  assert.equal(found, Math.floor((seconds + 1) / 3));
+  assert.equal(met.parts, 0);
+  assert.equal(met.heads, all);
+  assert.equal(met.blocks, left);
+  // Some are looked at twice, to see that the readings are too many to be given one by one.
+  assert.ok(met.rollups >= all && met.rollups < all + 10, `${met.rollups} roll-ups of ${all} units`);
+  const sum = (of: Iterable<{ made: number }>) => [...of].reduce((n, { made: m }) => n + m, 0);
+  assert.equal(sum(met.points), all);
+  assert.equal(sum(met.columns), left);
+  reader.close();
 });
 
 test('few readings come as they are, more as buckets', (t) => {

@@ -17,13 +17,12 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { Bus, BusStatus, GatewayEvent, ReadFault, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
-import { formatDuration } from '../../core/units.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Client } from './client.ts';
 import { type Device, isAway, isUnreached } from './device.ts';
 import { askOf, type Job, Jobs, type NewJob, stepOf } from './jobs.ts';
 import type { Link } from './link.ts';
-import { Load } from './load.ts';
+import { Load, loadEvent } from './load.ts';
 import { isRefusal, SEARCH, searchByHand } from './model-search.ts';
 import type { Ask, PortEvents, Tap } from './port.ts';
 import { ProbeBudget } from './silence.ts';
@@ -482,22 +481,7 @@ export class ModbusBus implements Bus {
   #judgeLoad(now: number): void {
     const change = this.#load.look(now);
     if (change === undefined) return;
-    const { busy, due, missed } = this.#load.report;
-    const facts = { bus: this.name, due, missed, busy: Math.round(busy * 100) / 100 };
-    if (change === 'begins')
-      this.#options.tell({
-        event: 'overload',
-        severity: 'warning',
-        message: `The bus ${this.name} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(30_000)}. Read less often (interval), or split the bus; sluice check tells what fits.`,
-        data: facts,
-      });
-    else
-      this.#options.tell({
-        event: 'overload',
-        severity: 'info',
-        message: `The bus ${this.name} carries what is asked of it again.`,
-        data: facts,
-      });
+    this.#options.tell(loadEvent(this.name, change, this.#load.report));
   }
 
   #within(ms: number, act: (done: () => void) => void): Promise<void> {

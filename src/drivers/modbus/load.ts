@@ -1,4 +1,6 @@
 /** Whether a bus carries what is asked of it, looked at over windows of half a minute. */
+import type { GatewayEvent } from '../../core/ports.ts';
+import { formatDuration } from '../../core/units.ts';
 
 export const WINDOW = 30_000;
 /** Polls left out, of those that were due: from here on it is told, and below this again not any more. */
@@ -61,4 +63,16 @@ export class Load {
     this.overloaded = over;
     return over ? 'begins' : 'ends';
   }
+}
+
+export function loadEvent(bus: string, change: 'begins' | 'ends', { busy, due, missed }: LoadReport): GatewayEvent {
+  const begins = change === 'begins';
+  return {
+    event: 'overload',
+    severity: begins ? 'warning' : 'info',
+    message: begins
+      ? `The bus ${bus} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(WINDOW)}. Read less often (interval), or split the bus; sluice check tells what fits.`
+      : `The bus ${bus} carries what is asked of it again.`,
+    data: { bus, due, missed, busy: Math.round(busy * 100) / 100 },
+  };
 }

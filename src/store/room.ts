@@ -1,6 +1,7 @@
 /**
- * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, notices only when they are older
- * than every block. What goes before every forwarder had it is counted by point.
+ * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, alarms and events last: delivered
+ * ones when there are many and they are older than every block, those that somebody waits for when no block is left. What
+ * goes before every forwarder had it is counted by point.
  */
 import type Database from 'better-sqlite3';
 import { decodeBlock } from '../codecs/blocks.ts';
@@ -16,6 +17,10 @@ import { bytesOf, dropAside, statSize } from './quarantine.ts';
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
 const DROP_NOTICES = 1000;
+/** Delivered alarms and events that stay whatever is dropped: so many at most, and so many that they take a small part of all room. */
+const KEPT_NOTICES = 10_000;
+const KEPT_NOTICES_SHARE = 16;
+const NOTICE_BYTES = 400;
 /** Under this name go the readings of a dropped block that could not be read any more. */
 const DAMAGED = '(damaged block)';
 /** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
@@ -58,7 +63,10 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
   const remove = db.prepare('delete from block where id = ?');
   const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
-  const removeNotices = db.prepare('delete from notice where id < ?');
+  const removeNotices = db.prepare(
+    'delete from notice where id < ? and id <= (select id from notice order by id desc limit 1 offset ?)',
+  );
+  const keptNotices = Math.min(KEPT_NOTICES, Math.floor(request.maxSize / KEPT_NOTICES_SHARE / NOTICE_BYTES));
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
   const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
   const countWaiting = (limit: number): number =>
@@ -83,8 +91,7 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
     if (verdict === 'stays') break;
     if (verdict === 'lost' && !countLost(database, row, request.active, removed.lost)) removed.expired += row.records;
     remove.run(row.id);
-    // Alarms and events that somebody still waits for go last of all.
-    removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom)).changes;
+    removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom), keptNotices).changes;
   }
   removed.records += removeAgedNotices(database, request, waitingFrom);
   return removed;

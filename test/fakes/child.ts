@@ -12,8 +12,6 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** `write` gives it lines. */
   readonly stdin?: boolean;
-  /** An open file that gets both streams instead of `stdout` and `stderr`: nothing then passes through the test. */
-  readonly output?: number;
 }
 
 export class Child {
@@ -30,7 +28,7 @@ export class Child {
     this.#process = spawn(command, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
-      stdio: [options.stdin ? 'pipe' : 'ignore', options.output ?? 'pipe', options.output ?? 'pipe'],
+      stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     for (const [stream, lines] of [
       [this.#process.stdout, this.stdout],

@@ -9,7 +9,7 @@ import Database from 'better-sqlite3';
 import type { Shape } from '../../src/core/point.ts';
 import { ClockTable } from '../../src/store/clock-table.ts';
 import type { Lane } from '../../src/store/lanes.ts';
-import { bootName, LOG_FILE, type Machine } from '../../src/store/layout.ts';
+import { bootName, keyOf, LOG_FILE, type Machine } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import type { OutBatch, Outlet } from '../../src/store/outlet.ts';
 import { Consumer } from './consumer.ts';
@@ -186,6 +186,23 @@ export class ClockSite {
     assert.deepEqual(this.consumer.violations, []);
   }
 
+  /** The last number of a log whose record is in the file. */
+  #committed(id: string): number {
+    const db = new Database(path.join(this.#dir, 'state', LOG_FILE), { readonly: true });
+    try {
+      const log = db.prepare<[string], number>('select ordinal from log where name = ?').pluck().get(id) as number;
+      return Math.max(
+        db.prepare<[number], number>('select seq from compacted where log = ?').pluck().get(log) ?? 0,
+        db
+          .prepare<[number, number], number>('select last from block where id > ? and id < ? order by id desc limit 1')
+          .pluck()
+          .get(keyOf(log, 0), keyOf(log + 1, 0)) ?? 0,
+      );
+    } finally {
+      db.close();
+    }
+  }
+
   #table(): ClockTable & { close(): void } {
     const db = new Database(path.join(this.#dir, 'state', LOG_FILE), { readonly: true });
     return Object.assign(new ClockTable(db), { close: () => void db.close() });
@@ -214,8 +231,10 @@ export class ClockSite {
   }
   /** What is not in the file is gone, and so is what only the runtime directory knew. */
   async cutPower(): Promise<void> {
-    const { id, committed } = this.log;
+    const { id } = this.log;
     await this.log.abandon();
+    // Not what the log has been told: a commit may have been in the file already.
+    const committed = this.#committed(id);
     rmSync(path.join(this.#dir, 'run'), { recursive: true, force: true });
     for (let i = this.taken.length - 1; i >= 0; i--) {
       const { key, seq } = this.taken[i] as Taken;

@@ -1,16 +1,16 @@
-/** A real Mosquitto as upstream, and its own subscriber that writes down all it gets. */
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+/** A real Mosquitto as upstream, and a subscriber (paho) that writes down all it gets. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { Child } from './child.ts';
 import { freePort } from './free-port.ts';
-import { peer } from './peers.ts';
+import { peer, pythonPeer } from './peers.ts';
 import { scratch } from './scratch.ts';
 import { waitFor } from './wait-for.ts';
 
 const BROKER = 'apt-get install -y mosquitto';
-const CLIENTS = 'apt-get install -y mosquitto-clients';
+const CLIENTS = 'apt-get install -y python3-paho-mqtt';
 
 export interface MosquittoOptions {
   /**
@@ -132,17 +132,17 @@ export interface Received {
 }
 
 /**
- * `mosquitto_sub` with a persistent session and QoS 1 into a file. It reconnects by itself, and what it wrote survives
+ * subscriber.py (paho) with a persistent session and QoS 1 into a file. It reconnects by itself, and what it wrote survives
  * its end, so it can be stopped and started again under one client id.
  */
 export class Subscriber {
   readonly file: string;
-  readonly #program: string;
+  readonly #python: string;
   readonly #args: readonly string[];
   #child: Child | undefined;
 
-  private constructor(program: string, file: string, args: readonly string[]) {
-    this.#program = program;
+  private constructor(python: string, file: string, args: readonly string[]) {
+    this.#python = python;
     this.file = file;
     this.#args = args;
   }
@@ -154,43 +154,31 @@ export class Subscriber {
     topics: readonly string[],
     options: { id?: string } = {},
   ): Promise<Subscriber | undefined> {
-    const program = peer(t, 'mosquitto_sub', CLIENTS);
-    if (program === undefined) return undefined;
-    const id = options.id ?? 'subscriber';
+    const python = pythonPeer(t, 'paho.mqtt.client', CLIENTS);
+    if (python === undefined) return undefined;
     const file = path.join(scratch(t, 'subscriber'), 'received.txt');
     writeFileSync(file, '');
-    const subscriber = new Subscriber(program, file, [
-      ...['-h', '127.0.0.1', '-p', String(port), '-i', id, '-c', '-q', '1', '-k', '10', '-d'],
-      // Hexadecimal, so that a payload with a line break stays one line.
-      ...['-F', 'message\t%q\t%r\t%t\t%x'],
-      ...topics.flatMap((topic) => ['-t', topic]),
-    ]);
+    const script = path.join(import.meta.dirname, 'subscriber.py');
+    const subscriber = new Subscriber(python, file, [script, String(port), options.id ?? 'subscriber', file, ...topics]);
     t.after(() => subscriber.kill());
     await subscriber.resume();
     return subscriber;
   }
 
   async resume(): Promise<void> {
-    const before = readFileSync(this.file, 'latin1').split('SUBACK').length;
-    // Straight to the file, so that a kill loses nothing that passed through us; by line, since it holds back what -d tells.
-    const out = openSync(this.file, 'a');
-    try {
-      this.#child = new Child('stdbuf', ['-oL', this.#program, ...this.#args], { output: out });
-    } finally {
-      closeSync(out);
-    }
+    const acks = () => readFileSync(this.file, 'latin1').split('SUBACK').length;
+    const before = acks();
+    const child = new Child(this.#python, this.#args);
+    this.#child = child;
     await waitFor(
-      () => `the subscriber's SUBACK: ${readFileSync(this.file, 'utf8').slice(-500)}`,
-      () => readFileSync(this.file, 'latin1').split('SUBACK').length > before,
+      () => `the subscriber's SUBACK: ${child.stderr.join('\n')}`,
+      () => acks() > before,
     );
   }
 
-  /**
-   * A clean end; the session stays. Not SIGKILL: libmosquitto acknowledges a message before it hands it over, so a kill
-   * in between loses one that the broker need not send again.
-   */
+  /** It ends at once; the session stays. */
   async pause(): Promise<void> {
-    await this.#child?.stop('SIGTERM');
+    await this.kill();
   }
 
   async kill(): Promise<void> {
@@ -201,9 +189,9 @@ export class Subscriber {
   messages(): Received[] {
     const out: Received[] = [];
     const text = readFileSync(this.file, 'latin1');
-    // The last line may be half written.
-    for (const line of text.slice(0, text.lastIndexOf('\n') + 1).split('\n')) {
-      if (!line.startsWith('message\t')) continue;
+    for (const line of text.split('\n')) {
+      // A line may be half written.
+      if (!line.startsWith('message\t') || !line.endsWith('\t.')) continue;
       const [, qos, retained, topic, hex = ''] = line.split('\t');
       const bytes = Buffer.from(hex, 'hex');
       out.push({

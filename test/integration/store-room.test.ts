@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import Database from 'better-sqlite3';
 import type { Sample, Shape } from '../../src/core/point.ts';
 import { Log } from '../../src/store/log.ts';
 import { loopDisk, mayMount } from '../fakes/loop-disk.ts';
@@ -36,6 +37,14 @@ class Filler {
     this.log = log;
     this.clock = clock;
   }
+  /** The same without compaction: log.db alone, whose blocks are dropped. */
+  async readings(n: number): Promise<void> {
+    for (let k = 0; k < n; k++) {
+      for (let r = 0; r < 100; r++) this.log.append(noise(this.#i++, this.clock.monotonic() + r));
+      await this.clock.advance(1000);
+      await this.log.flush();
+    }
+  }
   /** So many commits of 100 records, about 40 kB each, with time going on and what is old compacted. */
   async commits(n: number): Promise<void> {
     for (let k = 0; k < n; k++) {
@@ -47,6 +56,16 @@ class Filler {
         await this.log.flush();
       }
     }
+  }
+}
+
+/** Their `n`. */
+function noticesIn(state: string): number[] {
+  const db = new Database(path.join(state, 'log.db'), { readonly: true });
+  try {
+    return db.prepare<[], number>("select json_extract(body, '$.n') from notice order by id").pluck().all();
+  } finally {
+    db.close();
   }
 }
 
@@ -100,4 +119,30 @@ test('a damaged history.db that lies beside counts, and goes first', async (t) =
   }
   assert.equal(statSync(aside, { throwIfNoEntry: false }), undefined, 'it went');
   rmSync(aside, { force: true });
+});
+
+test('alarms outlive the readings around them, up to a small part of the room', async (t) => {
+  const dir = scratch(t, 'notices');
+  const state = path.join(dir, 'state');
+  const maxSize = 8 * MB;
+  const filler = await open(state, path.join(dir, 'run'), { maxSize });
+  const { log } = filler;
+  t.after(() => log.abandon());
+  const told = (n: number) => log.notice('alarm', 'fridge-warm', filler.clock.monotonic(), { rule: 'fridge-warm', n });
+  told(0);
+  // The keeper may make units meanwhile: then nothing has to be dropped for a while.
+  for (let k = 1; k <= 40; k++) {
+    await filler.readings(100);
+    if (log.status().held < 10_000 * k) break;
+  }
+  assert.deepEqual(noticesIn(state), [0], 'it outlives readings that came after it');
+  // Far more than a sixteenth of the room.
+  for (let n = 1; n <= 4000; n++) {
+    told(n);
+    if (n % 100 === 0) await log.flush();
+  }
+  for (let k = 0; k < 40 && noticesIn(state).length > 2000; k++) await filler.readings(100);
+  const left = noticesIn(state);
+  assert.equal(left.at(-1), 4000);
+  assert.ok(left.length >= 500 && left.length < 2000, `${left.length} are left`);
 });

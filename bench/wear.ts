@@ -31,7 +31,7 @@ const MAX_SIZE: Record<string, number> = { decimal: 64 * 1024 ** 2, float32: 128
 const KEEP = 1800;
 /** Readings per second from which on the log is filled up before the measured part begins. */
 const FILL_FROM = 1000;
-/** Commits before the measured part: so many at a time, and at most; and of the measured part at least, so that the write-ahead file goes round once. */
+/** Commits before the measured part: so many at a time, and at most; and of the measured part at least. It is whole rounds of the write-ahead file, with their checkpoints. */
 const WARM = 100;
 const MOST = 4000;
 const LEAST = 300;
@@ -128,9 +128,19 @@ async function measure(one: Case): Promise<(string | number)[]> {
       do warm += await run(WARM, nap);
       while (layout.isWarm?.() === false && warm < MOST);
     await layout.settle?.();
-    const commits = realMinutes === undefined ? Math.max(LEAST, warm) : (realMinutes * 60) / one.commit;
+    /** Whole rounds of the write-ahead file: each ends with a checkpoint. */
+    const rounds = async (least: number): Promise<number> => {
+      if (layout.round === undefined) return run(least, nap);
+      let made = 0;
+      for (let round = layout.round(); made < MOST && (made < least || layout.round() === round); ) {
+        if (made < least) round = layout.round();
+        made += await run(1, nap);
+      }
+      return made;
+    };
+    if (realMinutes === undefined) await rounds(0);
     const [before, had] = [card.written(), readings];
-    const made = await run(commits, nap);
+    const made = realMinutes === undefined ? await rounds(LEAST) : await run((realMinutes * 60) / one.commit, nap);
     const after = card.written();
     const n = readings - had;
     const held = await layout.held();

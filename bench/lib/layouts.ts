@@ -2,8 +2,9 @@
  * The log and what others keep readings in, side by side: one row per reading, and a JSON text per commit, in the same
  * SQLite as it comes (write-ahead, page 4096, synchronous FULL), the oldest deleted with each commit.
  */
-import { rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
@@ -16,6 +17,8 @@ export interface Layout {
   readonly name: string;
   /** Files that are made once and then used again have their length. Absent: there are none. */
   isWarm?(): boolean;
+  /** Another one each time that the write-ahead file is begun anew. */
+  round?(): string;
   /** What was put off is done: nothing of it is counted later. */
   settle?(): Promise<void>;
   append(sample: Sample): void;
@@ -41,10 +44,20 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
   log.setInventory('{}');
   log.setClock(Math.round(Date.now() - performance.now()), false);
   await outlet.ready();
+  const wal = path.join(stateDir, `${LOG_FILE}-wal`);
   let perRecord = 1;
   let hot = 0;
+  /** Whether the keeper is at work on what the last commit made whole. */
+  let tidying = false;
+  let tidied = false;
   log.on('committed', (result) => {
     hot = result.hot.readings;
+    tidying = hot >= UNIT_READINGS && !tidied;
+    tidied = false;
+  });
+  log.on('tidied', () => {
+    tidied = true;
+    tidying = false;
   });
   return {
     name: 'sluice',
@@ -55,7 +68,15 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
         await log.flush();
       }
     },
-    isWarm: () => statSync(path.join(stateDir, `${LOG_FILE}-wal`)).size >= walLength(maxSize),
+    isWarm: () => statSync(wal).size >= walLength(maxSize),
+    round() {
+      // The salts: sqlite.org/fileformat2.html#walformat
+      const salts = Buffer.alloc(8);
+      const fd = openSync(wal, 'r');
+      readSync(fd, salts, 0, 8, 16);
+      closeSync(fd);
+      return salts.toString('hex');
+    },
     append(sample) {
       now = Math.max(now, sample.at);
       perRecord = sample.shape.points.length;
@@ -70,6 +91,8 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
         outlet.done(batch);
       }
       await log.flush();
+      // On a board the keeper is done long before the next commit.
+      while (tidying) await sleep(1);
     },
     async held() {
       const { bytes, held } = log.status();

@@ -40,7 +40,7 @@ export function cheapestByTrying(points: readonly PlanPoint[], l: ReadLimits, c:
   const legal = (from: number, to: number) => to - from <= most && !barriers.slice(from, to).includes(true);
   const own = points.map((p) => ({ from: p.address, to: p.address + widthOf(p), interval: p.interval }));
   const spans = own.map((span, i) => {
-    const other = own[points.findIndex((p) => p.name === points[i]?.companion)] ?? span;
+    const other = own[points.findIndex((p) => p.name === points[i]?.companions?.[0])] ?? span;
     const [from, to] = [Math.min(span.from, other.from), Math.max(span.to, other.to)];
     return legal(from, to) ? { ...span, from, to } : span;
   });

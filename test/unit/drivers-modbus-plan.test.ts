@@ -118,7 +118,7 @@ test('a slow point rides along where that costs less than a request of its own, 
 });
 
 test('a companion is read in the same request where it fits', () => {
-  const scaled = (keys: Partial<PlanPoint> = {}) => [at(0, { companion: 'factor', ...keys }), at(60, { name: 'factor' })];
+  const scaled = (keys: Partial<PlanPoint> = {}) => [at(0, { companions: ['factor'], ...keys }), at(60, { name: 'factor' })];
   assert.deepEqual(brief([at(0), at(60)]).length, 2);
   assert.deepEqual(brief(scaled()), [['holding', 0, 61]]);
   // The factor alone may be asked for less often: it comes along.
@@ -126,7 +126,7 @@ test('a companion is read in the same request where it fits', () => {
   assert.ok(point && factor);
   assert.deepEqual(brief([point, { ...factor, interval: 60_000 }]), [['holding', 0, 61]]);
   // Two points whose common factor is too far from one of them.
-  assert.deepEqual(brief([...scaled(), at(180, { companion: 'factor' })], { maxRegisters: 100 }), [
+  assert.deepEqual(brief([...scaled(), at(180, { companions: ['factor'] })], { maxRegisters: 100 }), [
     ['holding', 0, 61],
     ['holding', 180, 1],
   ]);
@@ -137,7 +137,7 @@ test('a companion is read in the same request where it fits', () => {
     { merge: false },
   ])
     assert.equal(brief(scaled(), l).length, 2, JSON.stringify(l));
-  assert.equal(brief([at(0, { companion: 'elsewhere' }), at(60, { table: 'input', name: 'elsewhere' })]).length, 2);
+  assert.equal(brief([at(0, { companions: ['elsewhere'] }), at(60, { table: 'input', name: 'elsewhere' })]).length, 2);
 });
 
 const intervals = fc.constantFrom(1000, 2000, 5000, 60_000);
@@ -188,7 +188,7 @@ const pointsOf = (most: { address: number; points: number; bits: boolean }) =>
           ...p,
           ...(most.bits ? { table: 'coil', type: 'bool' } : { table: 'holding' }),
           name: `p${i}`,
-          companion: companion === undefined ? undefined : `p${companion}`,
+          companions: companion === undefined ? undefined : [`p${companion}`],
         }),
       ),
     );
@@ -228,7 +228,7 @@ test('property: any number of points, each once; the order of writing has no eff
   const many = fc.tuple(pointsOf({ address: 900, points: 80, bits: false }), pointsOf({ address: 3000, points: 80, bits: true }));
   fc.assert(
     fc.property(many, someLimits({ registers: 125, bits: 2000 }), cost, ([registers, coils], l, c) => {
-      const points = [...registers, ...coils.map((p) => ({ ...p, name: `c${p.name}`, companion: undefined }))];
+      const points = [...registers, ...coils.map((p) => ({ ...p, name: `c${p.name}`, companions: undefined }))];
       const plan = planReads(points, l, c);
       assertValid(points, l, plan);
       const same = (p: typeof plan) => p.map((r) => [r.table, r.start, r.count, r.interval]);
@@ -237,7 +237,7 @@ test('property: any number of points, each once; the order of writing has no eff
       assertValid(points, l, alone);
       // Companions cost: without them nothing is dearer than to ask for each point alone.
       const free = planReads(
-        points.map((p) => ({ ...p, companion: undefined })),
+        points.map((p) => ({ ...p, companions: undefined })),
         l,
         c,
       );

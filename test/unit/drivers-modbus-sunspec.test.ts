@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import type { ResolvedDevice } from '../../src/config/kinds.ts';
 import { reasonAt, type Sample } from '../../src/core/point.ts';
 import { reasonName } from '../../src/core/reasons.ts';
-import { modbusTcp } from '../../src/drivers/modbus/kind.ts';
+import { modbusRtu, modbusTcp } from '../../src/drivers/modbus/kind.ts';
 import { World, type WorldOptions, type WorldRequest } from '../fakes/modbus-world.ts';
 
 /** Registers of a device; what is not there is refused with exception 2. */
@@ -269,6 +269,68 @@ test('registers that became those of another model give no value: the head is re
   for (const [reason, value] of values) assert.ok(reason !== 0 || value === 9, String(value));
   assert.equal(told(world).power, 9);
   assert.equal(faultOf(world), undefined);
+});
+
+test('a chain that moves at any moment: no reply is taken for one of its model whose head was not seen with or after it', async () => {
+  const far = { ...PV, state: { ...PV.state, interval: '3s' }, limit: { ...PV.state, address: 51, interval: '10s' } };
+  // What stands where the inverter was is 7, whatever is read there.
+  const filler = model(160, 200, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [i + 2, 7])));
+  const now = (power: number): Model => model(103, 50, { 14: power, 15: 0, 38: 4, 51: 3 });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom({}, { merge: false }, { maxRegisters: 3 }, { maxRegisters: 40 }),
+      fc.integer({ min: 0, max: 30_000 }),
+      fc.constantFrom('rtu', 'tcp'),
+      async (limits, moves, transport) => {
+        const world = site(image(40000, [COMMON, now(1)]), { resolved: [device('pv', 1, SETTINGS(limits), far)], transport });
+        await world.until(3000 + moves);
+        world.image = image(40000, [COMMON, filler, now(2)]);
+        await world.until(3000 + moves + 60_000);
+        for (const sample of world.samples)
+          for (const [i, { name }] of sample.shape.points.entries())
+            if (reasonAt(sample, i) === 0)
+              assert.ok(GOOD[name]?.includes(sample.values[i] as number), `${name} ${sample.values[i]}`);
+        assert.deepEqual(told(world), { power: 2, 'power-sf': 0, state: 4, limit: 3 });
+        assert.equal(faultOf(world), undefined);
+      },
+    ),
+    { numRuns: 60 },
+  );
+});
+const SETTINGS = (limits: object) => ({ sunspec: { inverter: [103, 101] }, limits });
+const GOOD: Record<string, number[]> = { power: [1, 2], 'power-sf': [0], state: [4], limit: [3] };
+
+test('the budget of a bus counts the looks at heads that no reply shows', () => {
+  const bus = { name: 'field', protocol: 'modbus-rtu', settings: modbusRtu.bus.parse({ port: '/dev/null', baudRate: 9600 }) };
+  const of = (limits: object) => modbusRtu.budget?.(bus, [pv({ limits })]);
+  const [whole, single] = [of({}), of({ merge: false })];
+  assert.deepEqual(
+    whole?.requests.map((r) => [r.start, r.count, r.bytes]),
+    [[0, 39, 8 + 5 + 78]],
+  );
+  // Three points of one register, and each time the two of the head.
+  assert.deepEqual(
+    single?.requests.map((r) => [r.start, r.count, r.bytes]),
+    [14, 15, 38].map((start) => [start, 1, 8 + 7 + 8 + 9]),
+  );
+});
+
+test('a read without the head of its model costs one look at it; by hand, too', async () => {
+  const words = image(40000, [COMMON, inverter(8)]);
+  const world = site(words, { resolved: [pv({ interval: '1h', limits: { merge: false } })] });
+  await world.until(2000);
+  // The walk, then each point and a look at the head.
+  assert.deepEqual(heads(world), [40000, 40002, 40070, 40122, 40070, 40070, 40070]);
+  assert.deepEqual(told(world), { power: 8, 'power-sf': 0, state: 4 });
+  const reading = world.bus.read('pv');
+  await world.until(3000);
+  assert.deepEqual((await reading).map((s) => s.values[0]).toSorted(), [0, 4, 8]);
+  // Refused looks and moved heads give no value, and say so.
+  world.image = image(40000, [COMMON, model(160, 80)]);
+  const moved = world.bus.read('pv');
+  await world.until(4000);
+  assert.deepEqual(new Set((await moved).map((s) => reasonName(reasonAt(s, 0)))), new Set(['bad-reply']));
+  assert.match(faultOf(world) ?? '', /SunSpec model 103 does not stand in register 40070 any more/);
 });
 
 test('a device whose registers never show what its chain tells of is asked for seldom, and gives no value', async () => {

@@ -6,9 +6,10 @@
  * - From 80 % on there is a warning, and what it advises leads back below that. More than 100 % is asked for in vain; it is no fault.
  */
 import { isBitTable } from '../../codecs/modbus-point.ts';
+import { HEAD } from '../../codecs/sunspec.ts';
 import type { BusBudget, PlannedRequest } from '../../config/kinds.ts';
 import { aboutDuration, formatDuration, percent, roundUpDuration } from '../../core/units.ts';
-import type { PlannedRead } from './plan.ts';
+import { looksAtHead, type PlannedRead } from './plan.ts';
 import type { DeviceTiming, LineTiming, WireTiming } from './wire-cost.ts';
 import { DEFAULT_RESPONSE_TIME, readBytes, readTime, wireCost } from './wire-cost.ts';
 
@@ -47,14 +48,20 @@ export function busBudget(bus: string, wire: WireTiming, devices: readonly Devic
 function requestsOf(wire: WireTiming, devices: readonly DeviceReads[]): Request[] {
   return devices.flatMap(({ name, timing, reads }) => {
     const cost = wireCost(wire, timing);
-    return reads.map(({ table, start, count, interval, points }) => ({
-      ...{ device: name, table, start, count, interval },
-      points: points.map((p) => p.name),
-      time: readTime(cost, table, count),
-      bytes: readBytes(cost, table, count),
-    }));
+    return reads.map((read) => {
+      const { table, start, count, interval, points } = read;
+      const look = looksAtHead(read) ? { time: readTime(cost, table, HEAD), bytes: readBytes(cost, table, HEAD) } : NO_LOOK;
+      return {
+        ...{ device: name, table, start, count, interval },
+        points: points.map((p) => p.name),
+        time: readTime(cost, table, count) + look.time,
+        bytes: readBytes(cost, table, count) + look.bytes,
+      };
+    });
   });
 }
+
+const NO_LOOK = { time: 0, bytes: 0 };
 
 function utilisationOf(requests: readonly Request[], inFlight: number): number {
   return shared(requests, inFlight, (r) => r.time / r.interval);

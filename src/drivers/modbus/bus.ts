@@ -17,9 +17,10 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { Bus, BusStatus, GatewayEvent, ReadFault, SafePoint, SampleSink, WriteOptions, Written } from '../../core/ports.ts';
+import { type AskByHand, readByHand } from './by-hand.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Client } from './client.ts';
-import { type Device, isAway, isUnreached } from './device.ts';
+import { type Device, isUnreached } from './device.ts';
 import { askOf, type Job, Jobs, type NewJob, stepOf } from './jobs.ts';
 import type { Link } from './link.ts';
 import { Load, loadEvent } from './load.ts';
@@ -142,36 +143,9 @@ export class ModbusBus implements Bus {
   /** One sample for each request of the device. The words of an error are those of its fault. */
   async read(name: string, refused?: (fault: ReadFault) => void): Promise<Sample[]> {
     const device = this.#device(name);
-    const samples: Sample[] = [];
-    if (device.models?.open === true)
-      this.place(name, await searchByHand((request) => this.#ask(device, request, { label: SEARCH })));
-    let error: SluiceError | undefined;
-    let failed = 0;
-    for (const job of this.#jobs.of(device)) {
-      // A device that is away is not asked for the rest.
-      if (error === undefined || !isAway(error)) {
-        try {
-          samples.push(await this.#readJob(device, job));
-          continue;
-        } catch (thrown) {
-          if (refused === undefined || !(thrown instanceof SluiceError)) throw thrown;
-          error = thrown;
-          if (isAway(thrown) && samples.length === failed) throw thrown;
-        }
-      }
-      failed++;
-      refused?.({ points: job.shape.points.map((p) => p.name), code: error.code, message: error.message });
-      samples.push(badSample(job.shape, this.#options.clock.monotonic(), reasonOf(error)));
-    }
-    if (error !== undefined && samples.length === failed) throw error;
-    return samples;
-  }
-
-  async #readJob(device: Device, job: Job): Promise<Sample> {
-    if (job.lack !== undefined) return badSample(job.shape, this.#options.clock.monotonic(), job.lack);
-    const { pdu, at } = await this.#ask(device, { kind: 'read', ...job.request }, {});
-    const payload = payloadOf(pdu);
-    return device.strayed(job, payload) ? badSample(job.shape, at, 'bad-reply') : job.decode(payload, at);
+    const ask: AskByHand = (request, options) => this.#ask(device, request, options);
+    if (device.models?.open === true) this.place(name, await searchByHand((request) => ask(request, { label: SEARCH })));
+    return readByHand(device, this.#jobs.of(device), { ask, clock: this.#options.clock, refused });
   }
 
   async write(name: string, point: string, value: Value, options?: WriteOptions): Promise<Written> {
@@ -360,14 +334,19 @@ export class ModbusBus implements Bus {
     const ask = askOf(job, now);
     this.#send(ask, device, device.latency.timeout(device.patience.timeout), device.patience.timeout, now, (error, pdu, at) => {
       if (this.#state === 'stopped' && error) return;
-      if (step !== undefined && (error === null || isRefusal(error))) {
-        device.stepped(step, error ? undefined : payloadOf(pdu), at, at - now, this.#wireTime(ask));
-        this.#jobs.further(job, at);
-      } else if (error) this.#failed(turn, step === undefined ? job.label : SEARCH, error, at, now, ask);
+      const wire = this.#wireTime(ask);
+      if (error !== null && (step === undefined || !isRefusal(error)))
+        this.#failed(turn, step === undefined ? job.label : SEARCH, error, at, now, ask);
       else {
-        device.succeeded(job.label, at, at - now, this.#wireTime(ask));
-        if (device.strayed(job, payloadOf(pdu))) this.#jobs.further(job, at);
-        else this.#finish(turn, job.decode(payloadOf(pdu), at), undefined);
+        const payload = error === null ? payloadOf(pdu) : undefined;
+        let sample: Sample | undefined;
+        if (step !== undefined) sample = device.stepped(job, step, payload, at, at - now, wire);
+        else if (payload !== undefined) {
+          device.succeeded(job.label, at, at - now, wire);
+          sample = device.took(job, payload, at);
+        }
+        if (sample === undefined) this.#jobs.further(job, at);
+        else this.#finish(turn, sample, undefined);
       }
       if (turn.charged && device.rest.silent) this.#probes.spend(at - now);
     });

@@ -4,6 +4,7 @@ import type { SunspecModel } from '../../codecs/sunspec.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Sample } from '../../core/point.ts';
 import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from './latency.ts';
@@ -161,18 +162,37 @@ export class Device {
     this.#begin(key, faultWords(error, this.unit, this.#wire, request), error);
   }
 
-  /** A step of the search for its models was answered. @param payload undefined where it was refused */
-  stepped(step: SearchStep, payload: Uint8Array | undefined, at: number, latency: number, wire: number): void {
+  /**
+   * A step of the search for its models was answered. @param payload undefined where it was refused
+   * @returns the sample of the job, where that was all that it waited for
+   */
+  stepped(
+    job: Movable,
+    step: SearchStep,
+    payload: Uint8Array | undefined,
+    at: number,
+    latency: number,
+    wire: number,
+  ): Sample | undefined {
     if (payload === undefined) this.refused(latency, wire);
     else this.succeeded(SEARCH, at, latency, wire);
-    this.searched(this.models?.learn(step, payload, at));
+    const sample = this.looked(job, step, payload, at);
+    if (sample === undefined) this.searched(this.models?.learn(step, payload, at));
+    return sample;
   }
 
-  /** Whether a reply does not show the model that it should be of. */
-  strayed(job: Movable, payload: Uint8Array): boolean {
+  /** A good reply. @returns its sample; undefined where it is not sure that these are its registers, or sure that they are not */
+  took(job: Movable, payload: Uint8Array, at: number): Sample | undefined {
     const fault = this.models?.strayed(job, payload);
     if (fault !== undefined) this.searched({ moved: false, found: '', fault });
-    return fault !== undefined;
+    return fault !== undefined || this.models?.hold(job, payload) === true ? undefined : job.decode(payload, at);
+  }
+
+  /** A look at the model of a reply was answered. @returns its sample, at the time at which that was sure */
+  looked(job: Movable, step: SearchStep, head: Uint8Array | undefined, at: number): Sample | undefined {
+    const held = this.models?.looked(job, step, head);
+    if (typeof held === 'string') this.searched({ moved: false, found: '', fault: held });
+    return held instanceof Uint8Array ? job.decode(held, at) : undefined;
   }
 
   /** The search for its models came to an end. */
@@ -193,6 +213,7 @@ export class Device {
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
     this.lastError = error;
+    this.models?.letGo();
     if (error.code === 'exception' && !isUnreached(error)) return;
     this.state = 'silent';
     this.models?.restart();

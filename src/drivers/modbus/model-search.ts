@@ -6,15 +6,18 @@
  * - One step is one request, and a turn of its own for the bus: what others wait for goes before the next step.
  * - A search that found nothing else than the one before is repeated at pauses from FIRST, doubled up to LONGEST.
  * - What one role lacks holds up no other role.
+ * - A reply shows the head of its model, or the head is looked at after it came: no value is of registers that have moved.
  */
 import type { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import { encodeRequest, type ModbusRequest, type Pdu, payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import {
   chooseModels,
+  HEAD,
   type ModelChoice,
   type ModelWish,
   placePoint,
+  type ReadWish,
   readChain,
   type SunspecChain,
   type SunspecModel,
@@ -32,7 +35,16 @@ const REFUSALS: readonly unknown[] = [1, 2, 3, 4];
 const NOWHERE: ModelChoice = { chosen: new Map(), missing: new Map() };
 
 export interface SearchStep {
+  readonly request: ModbusRequest;
   readonly pdu: Pdu;
+}
+
+/** A reply that does not show whose registers they are, until its model was looked at. */
+interface Held {
+  readonly payload: Uint8Array;
+  readonly look: SearchStep;
+  /** It counts only while nothing else was found. */
+  readonly searches: number;
 }
 
 /** What a search has come to. */
@@ -64,6 +76,8 @@ export class ModelSearch {
   /** Searches that came to an end, and findings that undid one. */
   #searches = 0;
   #searchedAt = Number.NEGATIVE_INFINITY;
+  /** By the job that it answers. */
+  #held = new WeakMap<Movable, Held>();
 
   /** @param points all of the device */
   constructor(
@@ -80,6 +94,8 @@ export class ModelSearch {
   step(job: Movable, now: number): SearchStep | undefined {
     if (job.model === undefined) return undefined;
     this.settle(job);
+    const look = this.look(job);
+    if (look !== undefined) return look;
     if (this.#step === undefined && now >= this.#again) {
       this.#walk = walkChain();
       this.#go(this.#walk.next(), now);
@@ -121,6 +137,7 @@ export class ModelSearch {
 
   /** What answers next may be another device. */
   restart(): void {
+    this.letGo();
     this.#walk = undefined;
     this.#step = undefined;
     this.#again = Number.NEGATIVE_INFINITY;
@@ -137,13 +154,41 @@ export class ModelSearch {
   }
 
   /** @returns words where a reply begins with another head than that of the model it should be of: its values are none then */
-  strayed(job: Pick<Movable, 'model' | 'request'>, payload: Uint8Array): string | undefined {
+  strayed(job: Movable, payload: Uint8Array): string | undefined {
     const model = this.#modelOf(job);
-    if (model === undefined || job.request.start !== model.start || isHead(payload, model)) return undefined;
-    this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} does not stand in register ${model.start} any more`);
-    this.#searches++;
-    this.doubt();
-    return this.#lost.message;
+    return model === undefined || !showsHead(job, payload, model) ? undefined : this.#strayed(payload, model);
+  }
+
+  /** Keeps a reply that does not show its head. @returns whether it does not, and `look` has to be asked before it is one */
+  hold(job: Movable, payload: Uint8Array): boolean {
+    const model = this.#modelOf(job);
+    if (model === undefined || showsHead(job, payload, model)) return false;
+    const look = stepTo({ start: model.start, count: HEAD });
+    this.#held.set(job, { payload, look, searches: this.#searches });
+    return true;
+  }
+
+  /** What has to be asked before the reply that is held for a job is one. */
+  look(job: Movable): SearchStep | undefined {
+    const held = this.#held.get(job);
+    return held?.searches === this.#searches ? held.look : undefined;
+  }
+
+  /**
+   * The answer to `look`; undefined where it was refused.
+   * @returns the reply that was held, or words where its model lies there no more; undefined: `step` was no such look
+   */
+  looked(job: Movable, step: SearchStep, head: Uint8Array | undefined): Uint8Array | string | undefined {
+    const held = this.#held.get(job);
+    const model = this.#modelOf(job);
+    if (held?.look !== step || model === undefined) return undefined;
+    this.#held.delete(job);
+    return this.#strayed(head ?? new Uint8Array(2 * HEAD), model) ?? held.payload;
+  }
+
+  /** A poll has ended without what it was to bring. */
+  letGo(): void {
+    this.#held = new WeakMap();
   }
 
   /** Puts a job to where its model lies now. */
@@ -181,15 +226,33 @@ export class ModelSearch {
     }
   }
 
+  #strayed(head: Uint8Array, model: SunspecModel): string | undefined {
+    if (isHead(head, model)) return undefined;
+    this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} does not stand in register ${model.start} any more`);
+    this.#searches++;
+    this.doubt();
+    return this.#lost.message;
+  }
+
   #modelOf({ model }: Pick<Movable, 'model'>): SunspecModel | undefined {
     return model && this.#choice.chosen.get(model.role);
   }
 
   #go(step: ReturnType<ReturnType<typeof walkChain>['next']>, now: number): SearchEnd | undefined {
     if (step.done) return this.conclude(step.value, now);
-    this.#step = { pdu: encodeRequest({ kind: 'read', table: 'holding', ...step.value }) };
+    this.#step = stepTo(step.value);
     return undefined;
   }
+}
+
+function stepTo(wish: ReadWish): SearchStep {
+  const request = { kind: 'read', table: 'holding', ...wish } as const;
+  return { request, pdu: encodeRequest(request) };
+}
+
+/** Whether a reply begins with number and length of its model. */
+function showsHead({ request }: Movable, payload: Uint8Array, { start }: SunspecModel): boolean {
+  return request.start === start && payload.length >= 2 * HEAD;
 }
 
 /** The chain of a device, asked for now. @param ask rejects with a SluiceError; @returns undefined where it has none */
@@ -210,11 +273,10 @@ function wordsOf(payload: Uint8Array): number[] {
   return Array.from({ length: payload.length >> 1 }, (_, i) => ((payload[2 * i] ?? 0) << 8) | (payload[2 * i + 1] ?? 0));
 }
 
-/** @param payload that begins with the first register of the model */
+/** @param payload that begins with the first two registers of the model */
 export function isHead(payload: Uint8Array, { id, length }: SunspecModel): boolean {
   const [a = 0, b = 0, c = 0, d = 0] = payload;
-  // A model that is read only up to its number has no length in the reply.
-  return payload.length < 4 || (((a << 8) | b) === id && ((c << 8) | d) === length);
+  return ((a << 8) | b) === id && ((c << 8) | d) === length;
 }
 
 function placesOf({ chosen }: ModelChoice): string {

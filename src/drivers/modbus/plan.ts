@@ -4,12 +4,13 @@
  *
  * - A request is read as often as the most eager of its points asks. So a point is read at its interval or more often:
  *   more often where riding along with a faster request is cheaper than a request of its own.
- * - A point is never split, and the registers of a point and its companion are in one reply where that is possible.
+ * - A point is never split, and the registers of a point and its companions are in one reply where that is possible.
  * - An address that `gaps` forbids is never read, nor is a hole wider than `maxGap`: no request reaches across either.
  * - Within these rules the requests are the cheapest there are (cheapest-spans.ts).
  */
 import type { ModbusPoint, Table } from '../../codecs/modbus-point.ts';
 import { isBitTable, TABLES, widthOf } from '../../codecs/modbus-point.ts';
+import { HEAD } from '../../codecs/sunspec.ts';
 import { cheapestSpans } from './cheapest-spans.ts';
 import type { ReadCost } from './wire-cost.ts';
 
@@ -36,8 +37,8 @@ export interface ReadLimits {
 export interface PlanPoint extends ModbusPoint {
   /** Milliseconds. */
   readonly interval: number;
-  /** Name of a point of the device whose registers belong into the same reply (a scale factor). */
-  readonly companion?: string | undefined;
+  /** Names of points of the device whose registers belong into the same reply (a scale factor, the head of a model). */
+  readonly companions?: readonly string[] | undefined;
 }
 
 /** What is read at once; a point is never split. */
@@ -55,6 +56,11 @@ export interface PlannedRead extends ReadRequest {
   readonly interval: number;
   /** A role of `sunspec`: `start` and the addresses of the points count from the first register of that model. */
   readonly model?: string | undefined;
+}
+
+/** What is read of a SunSpec model without its head takes a look at that, a read of its own (model-search.ts). */
+export function looksAtHead({ model, start, count }: PlannedRead): boolean {
+  return model !== undefined && (start > 0 || count < HEAD);
 }
 
 /** A point and the addresses that have to come in one reply. */
@@ -103,7 +109,7 @@ function stretches(table: Table, sorted: readonly PlanPoint[], limits: ReadLimit
 function planStretch(table: Table, own: readonly Wanted[], limits: ReadLimits, cost: ReadCost): PlannedRead[] {
   const bits = isBitTable(table);
   const most = bits ? limits.maxBits : limits.maxRegisters;
-  const stretch = own.map((wanted) => withCompanion(wanted, own, most));
+  const stretch = own.map((wanted) => withCompanions(wanted, own, most));
   const { intervals, levelOf } = levels(stretch);
   const items = stretch.map((wanted) => ({ wanted, ...wanted, level: levelOf.get(wanted.point.interval) as number }));
   const spans = cheapestSpans(
@@ -135,14 +141,16 @@ function levels(stretch: readonly Wanted[]): { intervals: number[]; levelOf: Map
   return { intervals: all.filter((_, rank) => rank % group === 0), levelOf };
 }
 
-/** The companion's registers are read along, unless they lie too far away or behind what must not be read. */
-function withCompanion(wanted: Wanted, stretch: readonly Wanted[], most: number): Wanted {
-  const name = wanted.point.companion;
-  const companion = name === undefined ? undefined : stretch.find(({ point }) => point.name === name);
-  if (companion === undefined) return wanted;
-  const from = Math.min(wanted.from, companion.from);
-  const to = Math.max(wanted.to, companion.to);
-  return to - from > most ? wanted : { ...wanted, from, to };
+/** The registers of a companion are read along, unless they lie too far away or behind what must not be read. */
+function withCompanions(wanted: Wanted, stretch: readonly Wanted[], most: number): Wanted {
+  let { from, to } = wanted;
+  for (const name of wanted.point.companions ?? []) {
+    const companion = stretch.find(({ point }) => point.name === name);
+    if (companion === undefined || Math.max(to, companion.to) - Math.min(from, companion.from) > most) continue;
+    from = Math.min(from, companion.from);
+    to = Math.max(to, companion.to);
+  }
+  return { ...wanted, from, to };
 }
 
 function requestFor(table: Table, group: readonly Wanted[]): PlannedRead {

@@ -1,12 +1,14 @@
 /** From the settings of a bus and its devices to the requests that read them, and to what these ask of the bus. Pure. */
+
+import { HEAD } from '../../codecs/sunspec.ts';
 import type { BusBudget, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { busBudget } from './budget.ts';
 import { pointsOf } from './check.ts';
-import type { PlannedRead, PlanPoint } from './plan.ts';
-import { planReads } from './plan.ts';
+import type { PlannedRead, PlanPoint, ReadLimits } from './plan.ts';
+import { looksAtHead, planReads } from './plan.ts';
 import type { AsciiSettings, DeviceSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
-import type { WireProtocol, WireTiming } from './wire-cost.ts';
-import { lineBehind, wireCost } from './wire-cost.ts';
+import type { ReadCost, WireProtocol, WireTiming } from './wire-cost.ts';
+import { lineBehind, readTime, wireCost } from './wire-cost.ts';
 
 /**
  * The requests of a device, with how often each is made. Where the models of a SunSpec device lie is not known, so each model
@@ -17,23 +19,43 @@ export function readsOf(wire: WireTiming, device: ResolvedDevice): PlannedRead[]
   const points = pointsOf(device).map((point) => ({
     ...point,
     interval: point.interval ?? settings.interval,
-    companion: point.scaleFactor,
+    companions: point.scaleFactor === undefined ? [] : [point.scaleFactor],
   }));
   const cost = wireCost(wire, settings);
-  return [...Map.groupBy(points, (point) => point.model)].flatMap(([model, own]) => {
-    if (model === undefined) return planReads(own, settings.limits, cost);
-    const head: PlanPoint = { ...HEAD_POINT, interval: Math.min(...own.map((point) => point.interval)) };
-    return planReads(settings.limits.merge ? [head, ...own] : own, { ...settings.limits, gaps: undefined }, cost).flatMap(
-      (read) => {
-        const asked = read.points.filter((point) => point !== head);
-        return asked.length === 0 ? [] : [{ ...read, points: asked, model }];
-      },
-    );
-  });
+  return [...Map.groupBy(points, (point) => point.model)].flatMap(([model, own]) =>
+    model === undefined ? planReads(own, settings.limits, cost) : readsOfModel(model, own, settings.limits, cost),
+  );
 }
 
-/** Number and length of a model. */
-const HEAD_POINT = { name: 'head', table: 'holding', address: 0, type: 'uint32' } as const;
+/** The head in every reply, or a look at it for replies without it: what costs less. */
+function readsOfModel(
+  model: string,
+  own: readonly (PlanPoint & { companions: readonly string[] })[],
+  limits: ReadLimits,
+  cost: ReadCost,
+): PlannedRead[] {
+  const head: PlanPoint = { ...HEAD_POINT, interval: Math.min(...own.map((point) => point.interval)) };
+  const plan = (points: readonly PlanPoint[]) =>
+    planReads(points, { ...limits, gaps: undefined }, cost).flatMap((read): PlannedRead[] => {
+      const asked = read.points.filter((point) => point !== head);
+      return asked.length === 0 ? [] : [{ ...read, points: asked, model }];
+    });
+  if (!limits.merge) return plan(own);
+  const price = (read: PlannedRead) =>
+    (readTime(cost, read.table, read.count) + (looksAtHead(read) ? readTime(cost, read.table, HEAD) : 0)) / read.interval;
+  const [cheapest = []] = [
+    plan([head, ...own]),
+    plan([head, ...own.map((point) => ({ ...point, companions: [...point.companions, head.name] }))]),
+  ].sort((a, b) => sumOf(a, price) - sumOf(b, price));
+  return cheapest;
+}
+
+function sumOf<T>(all: readonly T[], of: (one: T) => number): number {
+  return all.reduce((sum, one) => sum + of(one), 0);
+}
+
+/** Number and length of a model; names of points have no blank. */
+const HEAD_POINT = { name: 'head of the model', table: 'holding', address: 0, type: 'uint32' } as const;
 
 export function budgetOf(bus: ResolvedBus, devices: readonly ResolvedDevice[]): BusBudget {
   const wire = wireOf(bus);

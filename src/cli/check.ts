@@ -43,11 +43,19 @@ export function checkText(file: string, { config, faults, warnings, budgets }: L
   if (config === undefined) return { out: '', err };
   const points = [...config.devices.values()].reduce((sum, d) => sum + d.points.size, 0);
   const what = `${file} is valid: ${count(config.buses.size, 'bus', 'buses')}, ${count(config.devices.size, 'device')}, ${count(points, 'point')}, ${count(config.rules.size, 'rule')}, ${count(config.forwarders.size, 'forwarder')}.`;
-  return { out: [what, ...budgets.map(busLine)].map((line) => `${line}\n`).join(''), err };
+  return { out: [what, ...budgets.flatMap(busLines)].map((line) => `${line}\n`).join(''), err };
 }
 
-function busLine({ bus, wire, requests, cycle, utilisation }: BusBudget): string {
-  return `bus      ${bus} (${wire}): ${count(requests.length, 'request')} a cycle, which takes ${aboutDuration(cycle)}; ${percent(utilisation)} of the bus is used`;
+function busLines({ bus, wire, requests, cycle, utilisation }: BusBudget): string[] {
+  const sunspec = [...new Set(requests.filter(({ model }) => model !== undefined).map(({ device }) => device))];
+  return [
+    `bus      ${bus} (${wire}): ${count(requests.length, 'request')} a cycle, which takes ${aboutDuration(cycle)}; ${percent(utilisation)} of the bus is used`,
+    ...(sunspec.length === 0
+      ? []
+      : [
+          `         ${sunspec.join(', ')}: SunSpec; which models there are and where they lie shows on the wire only: sluice scan ${bus}`,
+        ]),
+  ];
 }
 
 /** What this machine says about the ports: a name that replugging may change, where there is one that stays. */

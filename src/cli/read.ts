@@ -4,16 +4,19 @@ import { request } from '../admin/client.ts';
 import type { ReadReply } from '../admin/target.ts';
 import type { ExchangeReply } from '../admin/wire-target.ts';
 import { isBitTable, type ModbusPoint, TABLES, type Table, widthOf } from '../codecs/modbus-point.ts';
+import { chooseModels, type SunspecChain } from '../codecs/sunspec.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { PlannedRequest } from '../drivers/modbus/bus.ts';
+import { SEARCH } from '../drivers/modbus/model-search.ts';
 import { validConfig } from './config-file.ts';
 import { nobodyRuns, paint, printable, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
 import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
 import { frameLines, type Readings, readingsOf } from './wire/show.ts';
-import { busNamed, errorWords, type OpenWire, openWire, requestsOf } from './wire/wire.ts';
+import { chainOf } from './wire/sunspec.ts';
+import { busNamed, errorWords, type Look, type OpenWire, openWire, planOf, wishesOf } from './wire/wire.ts';
 
 export interface ReadOptions extends RunningOptions {
   readonly raw?: boolean;
@@ -61,15 +64,27 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
     );
   // A scale factor is read along with what it scales.
   const factor = point === undefined ? undefined : (device.points.get(point) as ModbusPoint | undefined)?.scaleFactor;
-  const planned = requestsOf(bus, device)
-    .filter(({ shape }) => point === undefined || shape.points.some((p) => p.name === point || p.name === factor))
-    .sort((a, b) => Number(has(b, factor)) - Number(has(a, factor)));
   await onWire(bus, device, options, async (wire) => {
     const told: object[] = [];
-    let wrong = false;
+    const unit = unitOf(device);
+    const show = (label: string, reply: ExchangeReply) =>
+      print(`${name}, unit ${unit} on ${bus.name}: ${label}`, ...frameLines(reply));
+    const chain =
+      wishesOf(device).length > 0
+        ? await chainOn(wire, bus, device, (label, asked, reply) => {
+            if (options.json) told.push({ request: asked, ...reply, readings: [] });
+            else if (options.raw) show(label, reply);
+          })
+        : undefined;
+    const { requests, fault } = planOf(bus, device, chain);
+    if (fault !== undefined) process.stderr.write(`${paint(33, `${name}: ${printable(fault)}`)}\n`);
+    const planned = requests
+      .filter(({ shape }) => point === undefined || shape.points.some((p) => p.name === point || p.name === factor))
+      .sort((a, b) => Number(has(b, factor)) - Number(has(a, factor)));
+    let wrong = planned.length === 0;
     for (const request of planned) {
       const { table, start, count } = request.request;
-      const look = { unit: unitOf(device), request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
+      const look = { unit, request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
       const reply = await wire.exchange(look);
       const readings = readingsOf(request, reply).filter((r) =>
         point === undefined ? device.points.has(r.point) : r.point === point,
@@ -77,8 +92,8 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
       wrong ||= reply.error !== null || readings.some((r) => r.quality === 'bad');
       if (options.json) told.push({ request: look.request, ...reply, readings });
       else {
-        if (options.raw) print(`${name}, unit ${look.unit} on ${bus.name}: ${request.label}`, ...frameLines(reply));
-        if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, look.unit, request.label)}`));
+        if (options.raw) show(request.label, reply);
+        if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unit, request.label)}`));
         print(...readings.map((reading) => readingLine({ ...reading, device: name })));
       }
     }
@@ -87,6 +102,29 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
       print(JSON.stringify(options.raw ? { device: name, bus: bus.name, requests: told } : { device: name, readings }));
     if (wrong) process.exitCode = 1;
   });
+}
+
+/** Where the models of a SunSpec device lie now. @throws SluiceError in words, where it does not answer */
+async function chainOn(
+  wire: Pick<OpenWire, 'exchange'>,
+  bus: ResolvedBus,
+  device: ResolvedDevice,
+  asked: (label: string, request: Look['request'], reply: ExchangeReply) => void = () => {},
+): Promise<{ readonly found: SunspecChain | undefined }> {
+  const unit = unitOf(device);
+  let failed: ExchangeReply['error'] = null;
+  const found = chainOf(async (request) => {
+    const reply = await wire.exchange({ unit, request, ...timeoutOf(device) });
+    failed = reply.error;
+    asked(SEARCH, request, reply);
+    return reply;
+  });
+  return {
+    found: await found.catch((thrown: unknown) => {
+      if (!(thrown instanceof SluiceError) || failed === null) throw thrown;
+      throw new SluiceError(thrown.code, errorWords(failed, bus, unit, SEARCH), { cause: thrown });
+    }),
+  };
 }
 
 /** A table and an address without any point. */
@@ -128,8 +166,9 @@ async function readOrders(name: string, pointName: string | undefined, options: 
     throw new SluiceError('usage', `${table} has single bits, which have no byte order; --orders is for holding and input`);
   const count = options.count ?? Math.max(4, point === undefined ? 4 : widthOf(point));
   await onWire(bus, device, options, async (wire) => {
+    const start = point?.model === undefined ? 0 : await modelStart(wire, bus, device, point.model);
     // With a factor that stands elsewhere the number here is as raw as without any point.
-    const sought = { table, address, count, point: point?.scaleFactor === undefined ? point : undefined };
+    const sought = { table, address: start + address, count, point: point?.scaleFactor === undefined ? point : undefined };
     const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
     if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids }));
     else {
@@ -140,6 +179,20 @@ async function readOrders(name: string, pointName: string | undefined, options: 
     }
     if (grids.every((grid) => grid.error !== null)) process.exitCode = 1;
   });
+}
+
+/** The first register of a SunSpec model. @throws SluiceError in words, where the device does not have it */
+async function modelStart(
+  wire: Pick<OpenWire, 'exchange'>,
+  bus: ResolvedBus,
+  device: ResolvedDevice,
+  role: string,
+): Promise<number> {
+  const { found } = await chainOn(wire, bus, device);
+  const { chosen, missing } = chooseModels(found, wishesOf(device));
+  const model = chosen.get(role);
+  if (model === undefined) throw new SluiceError('not-found', `${device.name}: ${missing.get(role)}`);
+  return model.start;
 }
 
 async function onWire(

@@ -7,7 +7,8 @@ import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { validConfig } from './config-file.ts';
 import { paint, printable, type RunningOptions } from './running.ts';
 import { type Found, FULL, QUICK, scanUnits, verdicts } from './wire/scanner.ts';
-import { type Candidate, candidates, type Suggestion, suggest } from './wire/suggest.ts';
+import { type Candidate, candidates, type Suggestion, suggest, suggestBySunspec } from './wire/suggest.ts';
+import { type AskUnit, chainOf, lookAtSunspec, type SunspecFound, sunspecWords } from './wire/sunspec.ts';
 import { busNamed, isSerial, type OpenWire, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
 
 export interface ScanOptions extends RunningOptions {
@@ -24,10 +25,14 @@ const TIMEOUT = { serial: 100, network: 250 } as const;
 /** The most common first. */
 const RATES = [9600, 19_200, 4800, 2400, 38_400, 57_600, 115_200] as const;
 const PARITIES = ['none', 'even', 'odd'] as const;
+/** What became of a request that was sent. */
+const ANSWERS: readonly string[] = ['timeout', 'bad-reply'];
 
 interface Told extends Found {
   /** Its name in the configuration. */
   readonly device: string | null;
+  /** What a SunSpec device says about itself; null for any other. */
+  readonly sunspec: SunspecFound | null;
   readonly suggestions: readonly Suggestion[];
 }
 
@@ -90,10 +95,9 @@ async function scanLine(bus: ResolvedBus, wire: OpenWire, scan: LineScan): Promi
     sleep: (ms) => sleep(ms),
     progress: progress.show,
     found: async (device) => {
-      const ask = (request: Parameters<Parameters<typeof suggest>[1]>[0]) =>
-        wire.exchange({ unit: device.unit, request, timeout: 2 * timeout, quiet: true });
-      const suggestions = device.sound > 0 ? await suggest(library, ask, signal) : [];
-      const one = { ...device, device: names.get(device.unit) ?? null, suggestions };
+      const ask: AskUnit = (request) => wire.exchange({ unit: device.unit, request, timeout: 2 * timeout, quiet: true });
+      const known = device.sound > 0 ? await recognise(library, ask, signal) : { sunspec: null, suggestions: [] };
+      const one = { ...device, device: names.get(device.unit) ?? null, ...known };
       told.push(one);
       progress.clear();
       if (options.json) print(JSON.stringify({ type: 'device', wire: label, ...one }));
@@ -106,18 +110,44 @@ async function scanLine(bus: ResolvedBus, wire: OpenWire, scan: LineScan): Promi
   return told;
 }
 
+/** A SunSpec device says what it is; any other shows values that a profile fits or not. */
+async function recognise(
+  library: readonly Candidate[],
+  ask: AskUnit,
+  signal: AbortSignal,
+): Promise<Pick<Told, 'sunspec' | 'suggestions'>> {
+  const asked: AskUnit = (request) => {
+    signal.throwIfAborted();
+    return ask(request);
+  };
+  try {
+    const chain = await chainOf(asked);
+    if (chain !== undefined)
+      return { sunspec: await lookAtSunspec(chain, asked), suggestions: await suggestBySunspec(library, chain, asked) };
+  } catch (thrown) {
+    // Cancelled, or a device that does not answer everything: it is compared like any other.
+    if (!signal.aborted && !(thrown instanceof SluiceError && ANSWERS.includes(thrown.code))) throw thrown;
+  }
+  return { sunspec: null, suggestions: await suggest(library, ask, signal) };
+}
+
 function deviceLines(found: Told): string[] {
-  const { unit, latency, device, identification, suggestions, sound } = found;
+  const { unit, latency, device, identification, suggestions, sound, sunspec } = found;
   const name = device === null ? '' : ` (${device} of the configuration)`;
   const state =
     sound === 0 ? paint(31, 'something answers, and nothing of it is sound') : `answers after ${Math.round(latency ?? 0)} ms`;
   return [
     `  ${paint(32, `unit ${unit}`)}${name} ${state}`,
     ...(identification.length === 0 ? [] : [`    says it is: ${printable(identification.join(', '))}`]),
+    ...(sunspec === null ? [] : [`    ${printable(sunspecWords(sunspec))}`]),
     ...suggestions.map((s) => `    ${s.weak ? 'may be' : 'looks like'} ${paint(1, s.profile)}: ${printable(s.evidence)}`),
-    ...(suggestions.length === 0 && sound > 0
-      ? ['    no profile fits; sluice read --orders shows what its registers may mean']
-      : []),
+    ...(suggestions.length > 0 || sound === 0
+      ? []
+      : [
+          sunspec === null
+            ? '    no profile fits; sluice read --orders shows what its registers may mean'
+            : '    no profile is made of these models; a point may name one: see SunSpec in docs/profiles.md',
+        ]),
   ];
 }
 

@@ -42,6 +42,8 @@ export interface PlannedRequest {
   readonly device: string;
   readonly table: string;
   readonly start: number;
+  /** Of a SunSpec device: `start` counts from the first register of this model, which is found on the wire only. */
+  readonly model?: string | undefined;
   /** Registers or bits. */
   readonly count: number;
   readonly points: readonly string[];

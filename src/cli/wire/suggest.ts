@@ -2,20 +2,22 @@
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ExchangeReply } from '../../admin/wire-target.ts';
-import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import { chooseModels, type ModelWish, type SunspecChain } from '../../codecs/sunspec.ts';
 import { loadConfigText } from '../../config/load.ts';
-import { SluiceError } from '../../core/errors.ts';
 import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
 import { kinds } from '../../gateway/registry.ts';
 import { PROFILES } from '../config-file.ts';
 import { plausible } from './plausible.ts';
 import { type Readings, readingsOf } from './show.ts';
-import { type Look, requestsOf } from './wire.ts';
+import { type Look, planOf, wishesOf } from './wire.ts';
 
 export interface Candidate {
   readonly profile: string;
-  /** Made anew for each device: they remember scale factors and counters. */
+  /** Made anew for each device: they remember scale factors and counters. Of SunSpec profiles `bySunspec` has them. */
   readonly requests: () => readonly PlannedRequest[];
+  /** SunSpec models that it is made of, by role; none for other profiles. */
+  readonly wishes: readonly (readonly [role: string, wish: ModelWish])[];
+  readonly bySunspec: (chain: SunspecChain) => readonly PlannedRequest[];
 }
 
 export interface Suggestion {
@@ -44,19 +46,40 @@ export function candidates(folder: string = PROFILES): Candidate[] {
       const text = `gateway: {id: scan, stateDir: /tmp}\nbuses: {line: {protocol: modbus-rtu, port: /dev/null}}\ndevices: {it: {bus: line, unit: 1, profile: ${profile}}}\n`;
       const { config } = loadConfigText(text, 'scan.yaml', kinds, { profileDirs: [folder], readSecrets: false });
       const device = config?.devices.get('it');
-      const bus: ResolvedBus | undefined = config?.buses.get('line');
-      return bus && device && canBeRead(bus, device) ? [{ profile, requests: () => requestsOf(bus, device) }] : [];
+      const bus = config?.buses.get('line');
+      if (bus === undefined || device === undefined) return [];
+      const candidate: Candidate = {
+        profile,
+        requests: () => planOf(bus, device).requests,
+        wishes: wishesOf(device),
+        bySunspec: (found) => planOf(bus, device, { found }).requests,
+      };
+      return candidate.wishes.length > 0 || candidate.requests().length > 0 ? [candidate] : [];
     });
 }
 
-/** What is placed by a chain of models is not planned before the device was asked. */
-function canBeRead(bus: ResolvedBus, device: ResolvedDevice): boolean {
-  try {
-    return requestsOf(bus, device).length > 0;
-  } catch (thrown) {
-    if (thrown instanceof SluiceError) return false;
-    throw thrown;
+/** Profiles whose models a SunSpec device has, the one with most of them first: its chain proves what others only look like. */
+export async function suggestBySunspec(
+  all: readonly Candidate[],
+  chain: SunspecChain,
+  ask: (request: Look['request']) => Promise<ExchangeReply>,
+): Promise<Suggestion[]> {
+  const suggestions: Suggestion[] = [];
+  if (chain.end === 'lie') return suggestions;
+  for (const { profile, wishes, bySunspec } of all.toSorted((a, b) => b.wishes.length - a.wishes.length)) {
+    if (wishes.length === 0) continue;
+    const { chosen, missing } = chooseModels(chain, wishes);
+    if (missing.size > 0) continue;
+    const readings: Readings[number][] = [];
+    for (const planned of bySunspec(chain)) {
+      const { table, start, count } = planned.request;
+      readings.push(...readingsOf(planned, await ask({ kind: 'read', table, start, count })));
+    }
+    const models = [...chosen].map(([role, { id, start }]) => `${role} is model ${id} in register ${start}`);
+    const values = valueWords(readings.filter((r) => r.quality === 'good' && r.value !== 0 && r.unit !== undefined));
+    suggestions.push({ profile, evidence: `${models.join(', ')}${values === '' ? '' : `; ${values}`}`, weak: false });
   }
+  return suggestions.slice(0, MOST_SUGGESTIONS);
 }
 
 /** Best first. @param ask one read request of the unit */
@@ -67,7 +90,8 @@ export async function suggest(
 ): Promise<Suggestion[]> {
   const known = new Map<string, ExchangeReply>();
   const scored: (Suggestion & { readonly score: number })[] = [];
-  for (const { profile, requests: plan } of all) {
+  for (const { profile, requests: plan, wishes } of all) {
+    if (wishes.length > 0) continue;
     const requests = plan();
     const readings: Readings[number][] = [];
     let answered = requests.length > 0;
@@ -106,8 +130,12 @@ function judged(profile: string, requests: readonly PlannedRequest[], readings: 
   if (telling.length === 0 || possible.length < ENOUGH * numbers.length) return [];
   // Random registers seldom make a float of everyday size; small integers are everywhere.
   const score = telling.reduce((sum, r) => sum + (floats.has(r.point) ? 2 : 1), 0) * (possible.length / numbers.length);
-  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${String(r.value)}${r.unit === undefined ? '' : ` ${r.unit}`}`);
-  const more = telling.length > NAMED ? ` and ${telling.length - NAMED} more` : '';
-  const evidence = `${requests.map((r) => r.label).join(', ')} answered; ${values.join(', ')}${more}`;
+  const evidence = `${requests.map((r) => r.label).join(', ')} answered; ${valueWords(telling)}`;
   return [{ profile, evidence, weak: score < STRONG, score }];
+}
+
+/** `voltage 230.1 V, power 12 W and 7 more` */
+function valueWords(telling: Readings): string {
+  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${String(r.value)}${r.unit === undefined ? '' : ` ${r.unit}`}`);
+  return `${values.join(', ')}${telling.length > NAMED ? ` and ${telling.length - NAMED} more` : ''}`;
 }

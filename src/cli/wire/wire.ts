@@ -5,11 +5,14 @@
 import { request } from '../../admin/client.ts';
 import type { GatewayStatus } from '../../admin/target.ts';
 import type { ExchangeQuery, ExchangeReply } from '../../admin/wire-target.ts';
+import type { SunspecChain } from '../../codecs/sunspec.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
 import { ModbusBus, type PlannedRequest } from '../../drivers/modbus/bus.ts';
+import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
+import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
 import { createBus } from '../../gateway/registry-create.ts';
 import { exchangeOn } from '../../gateway/wire-access.ts';
@@ -59,8 +62,22 @@ export function openHere(bus: ResolvedBus, clock: Clock = systemClock): OpenWire
 }
 
 /** The requests that read a device, as the gateway plans them. */
-export function requestsOf(bus: ResolvedBus, device: ResolvedDevice): readonly PlannedRequest[] {
-  return makeBus(bus, [device], systemClock).requests(device.name);
+export interface Plan {
+  readonly requests: readonly PlannedRequest[];
+  /** What is wrong with its SunSpec models, in words. */
+  readonly fault: string | undefined;
+}
+
+/** @param chain of a SunSpec device, as it was found on the wire; without it nothing of its models is planned */
+export function planOf(bus: ResolvedBus, device: ResolvedDevice, chain?: { readonly found: SunspecChain | undefined }): Plan {
+  const made = makeBus(bus, [device], systemClock);
+  if (chain !== undefined) made.place(device.name, chain.found);
+  return { requests: made.requests(device.name), fault: made.status().devices[0]?.fault };
+}
+
+/** The SunSpec models that a device is asked for, by role; none for any other device. */
+export function wishesOf(device: ResolvedDevice): ReturnType<typeof modelWishes> {
+  return modelWishes(device.settings as unknown as DeviceSettings);
 }
 
 function makeBus(bus: ResolvedBus, devices: ResolvedDevice[], clock: Clock): ModbusBus {

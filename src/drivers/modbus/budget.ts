@@ -53,6 +53,7 @@ function requestsOf(wire: WireTiming, devices: readonly DeviceReads[]): Request[
       const look = looksAtHead(read) ? { time: readTime(cost, table, HEAD), bytes: readBytes(cost, table, HEAD) } : NO_LOOK;
       return {
         ...{ device: name, table, start, count, interval },
+        ...(read.model === undefined ? {} : { model: read.model }),
         points: points.map((p) => p.name),
         time: readTime(cost, table, count) + look.time,
         bytes: readBytes(cost, table, count) + look.bytes,

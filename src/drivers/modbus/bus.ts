@@ -161,10 +161,10 @@ export class ModbusBus implements Bus {
     );
   }
 
-  /** What is asked of a device in a round; of a SunSpec device where its models were found. */
+  /** What is asked of a device in a round; of a SunSpec device where its models were found, and nothing of them before that. */
   requests(name: string): readonly PlannedRequest[] {
     const device = this.#device(name);
-    return this.#jobs.of(device).filter((job) => job.lack === undefined);
+    return this.#jobs.of(device).filter((job) => job.lack === undefined && (job.model === undefined || !device.models?.open));
   }
 
   /** Where the models of a SunSpec device lie. */

@@ -41,6 +41,31 @@ for (const file of profiles) {
   });
 }
 
+/** Points that whoever uses the profile could write, without having said so. */
+function writable(file: string, folders: readonly string[] = [library]): string[] {
+  const { device, faults } = resolveProfile(file, folders);
+  assert.ok(device, `${file}: ${faults.map(formatFault).join('; ')}`);
+  return [...device.points].filter(([, settings]) => settings.write !== undefined).map(([name]) => name);
+}
+
+test('no profile of the library lets anything be written: a site allows it itself, point by point, with its own bounds', (t) => {
+  for (const file of profiles) assert.deepEqual(writable(path.join(library, file)), [], file);
+  // Wherever it stood: at the point, in what all points share, in what is extended.
+  const folder = scratch(t, 'writable');
+  const head = 'vendor: A\nmodel: B\ntitle: C\nsources: [D manual]\n';
+  const point = 'table: holding, address: 1, type: uint16';
+  const made = (name: string, text: string) => {
+    const file = path.join(folder, `${name}.yaml`);
+    writeFileSync(file, `${head}${text}`);
+    return file;
+  };
+  const bounds = 'write: {min: 0, max: 9}';
+  const own = made('own', `family: modbus\npoints: {a: {${point}, ${bounds}}, b: {table: input, address: 2, type: uint16}}\n`);
+  const shared = made('shared', `family: modbus\ndefaults: {${bounds}}\npoints: {a: {${point}}}\n`);
+  const heir = made('heir', 'extends: own\npoints: {c: {table: input, address: 3, type: uint16}}\n');
+  for (const file of [own, shared, heir]) assert.deepEqual(writable(file, [folder]), ['a'], file);
+});
+
 test('every case folder belongs to a profile', () => {
   const folders = globSync('*', { cwd: cases }).sort();
   assert.deepEqual(folders, profiles.map((file) => file.slice(0, -'.yaml'.length).replace('/', '-')).sort());

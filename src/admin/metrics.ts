@@ -47,6 +47,11 @@ function device(name: string, type: 'gauge' | 'counter', help: string, read: Rea
 function deviceCounter(name: string, help: string, key: keyof DeviceCounters): Metric {
   return device(name, 'counter', help, (d) => d.counters[key] ?? 0);
 }
+/** Of a device that was asked and has answered. */
+function replyTime({ counters }: DeviceStatus, ms: number | undefined): number | undefined {
+  const { requests, replies, exceptions } = counters;
+  return ms === undefined || requests === 0 || replies + exceptions === 0 ? undefined : seconds(ms);
+}
 /** Of buses that poll. */
 function busLoad(name: string, help: string, read: (load: NonNullable<BusStatus['load']>) => number): Metric {
   const samples = (r: StatusReport) => r.buses.map((b): Sample => [{ bus: b.name }, b.load && read(b.load)]);
@@ -111,6 +116,11 @@ export const METRICS: readonly Metric[] = [
     'Stretches of skipped bytes: how often the start of a frame had to be looked for anew.',
     'resyncs',
   ),
+  deviceCounter(
+    'sluice_device_half_frames',
+    'Serial frames that began and never got whole, or whose beginning was missed.',
+    'halfFrames',
+  ),
   device(
     'sluice_device_missed_polls',
     'counter',
@@ -121,16 +131,16 @@ export const METRICS: readonly Metric[] = [
     seconds(d.counters.latencySum),
   ),
   device('sluice_device_last_reply_time_seconds', 'gauge', 'How long the last reply took.', (d) =>
-    seconds(d.counters.latencyLast),
+    replyTime(d, d.counters.latencyLast),
   ),
   device(
     'sluice_device_reply_p95_seconds',
     'gauge',
     '95 of 100 replies of late were as quick, the time of their bytes on the wire not counted.',
-    (d) => (d.counters.latencyP95 === undefined ? undefined : seconds(d.counters.latencyP95)),
+    (d) => replyTime(d, d.counters.latencyP95),
   ),
   device('sluice_device_longest_reply_time_seconds', 'gauge', 'The longest reply since the start.', (d) =>
-    seconds(d.counters.latencyMax),
+    replyTime(d, d.counters.latencyMax),
   ),
 
   single('sluice_log_records', 'gauge', 'Depth of the log: records and notices kept.', (r) => r.log.records),

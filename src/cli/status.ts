@@ -87,7 +87,8 @@ function busLines(bus: BusStatus, now: number): string[] {
       [c.crcErrors, 'damaged'],
       [c.badReplies, 'wrong'],
       [c.lateReplies, 'late'],
-      [c.skippedBytes, 'bytes skipped'],
+      [c.halfFrames ?? 0, c.halfFrames === 1 ? 'half frame' : 'half frames'],
+      [c.skippedBytes, `${c.skippedBytes === 1 ? 'byte' : 'bytes'} skipped${stretches(c)}`],
       [c.missedPolls ?? 0, c.missedPolls === 1 ? 'poll left out' : 'polls left out'],
     ] as const;
     const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
@@ -95,11 +96,20 @@ function busLines(bus: BusStatus, now: number): string[] {
     // Of a bus that is not open every device has the same to say, and the bus said it.
     const fault = bus.state === 'open' || bus.fault === undefined ? d.fault : undefined;
     return [
-      `  ${d.name} ${state}: ${count(c.replies, 'reply', 'replies')}${asked}${last}${latency}${wrong.join('')}`,
+      `  ${d.name} ${state}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`,
       ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
     ];
   });
   return [head, ...loadLines(bus.load), ...devices.flat()];
+}
+
+/** What talks by itself is not asked, and replies to nothing. */
+function told({ requests, replies }: DeviceCounters): string {
+  return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
+}
+
+function stretches({ resyncs }: DeviceCounters): string {
+  return resyncs === undefined ? '' : ` in ${count(resyncs, 'place')}`;
 }
 
 /** What the bus carries, and in words when that is too much. */

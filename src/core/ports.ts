@@ -23,6 +23,8 @@ export interface DeviceCounters {
   skippedBytes: number;
   /** Stretches of skipped bytes: how often the start of a frame had to be looked for anew; absent where a driver does not count them. */
   resyncs?: number;
+  /** Frames that began and never got whole, or whose beginning was missed; absent where a driver does not count them. */
+  halfFrames?: number;
   /** Polls left out because their predecessor was still waiting; absent where a driver does not poll. */
   missedPolls?: number;
   /** From writing a request to the last byte of its answer, exceptions included. */

@@ -215,3 +215,40 @@ test('wherever the terminator falls, a long line ends at it', () => {
     assert.equal(framer.skipped.bytes, length <= 8 ? 0 : length + 3);
   }
 });
+
+test('half frames are told from noise: cut off by a pause, by the next frame, by the port; missed at their beginning', () => {
+  const whole = sds011(400, 500);
+  const half = whole.subarray(0, 6);
+  const noise = Uint8Array.of(0x01, 0xaa, 0x02, 0x03);
+  const halvesOf = (
+    config: FrameConfig,
+    ...chunks: readonly (readonly [at: number, bytes: Uint8Array] | 'opened' | 'asked')[]
+  ) => {
+    const framer = createFramer(config);
+    let frames = 0;
+    let now = 0;
+    for (const chunk of chunks)
+      if (chunk === 'opened') framer.reset(now);
+      else if (chunk === 'asked') framer.restart();
+      else {
+        now = chunk[0];
+        frames += framer.push(chunk[1], now).length;
+      }
+    return [frames, framer.skipped.halves];
+  };
+  assert.deepEqual(halvesOf(SDS011, [0, noise], [10, whole], [20, noise], [30, whole]), [2, 0]);
+  assert.deepEqual(halvesOf(SDS011, [0, half], [600, whole]), [1, 1], 'a pause');
+  assert.deepEqual(halvesOf(SDS011, [0, half], [1, whole], [2, whole]), [2, 1], 'the next frame');
+  assert.deepEqual(halvesOf(SDS011, [0, half], 'opened', [5, whole]), [1, 1], 'the port');
+  assert.deepEqual(halvesOf(SDS011, [0, whole], [1, half], 'asked', [2, whole]), [2, 1], 'a request');
+  assert.deepEqual(halvesOf(SDS011, [0, Uint8Array.of(0xaa)], [600, whole]), [1, 0], 'half a start may be noise');
+  const pause: FrameConfig = { type: 'length', length: 5, gap: 10 };
+  const block = Uint8Array.of(1, 2, 3, 4, 5);
+  assert.deepEqual(halvesOf(pause, [0, block], [20, block.subarray(2)], [40, block]), [2, 1]);
+  const line: FrameConfig = { type: 'line', start: '$', maxLength: 10 };
+  const text = (words: string) => new TextEncoder().encode(words);
+  assert.deepEqual(halvesOf(line, 'opened', [5, text('12\n$34\n')]), [1, 1], 'its beginning was missed');
+  assert.deepEqual(halvesOf(line, [0, text('$12$34\n??$56\n')]), [2, 1], 'one began in the line of another');
+  assert.deepEqual(halvesOf(line, [0, text(`${'x'.repeat(40)}\n$34\n`)]), [1, 0], 'too long is noise');
+  assert.deepEqual(halvesOf(line, [0, text('$1')], 'opened', [300, text('$34\n')]), [1, 1]);
+});

@@ -4,10 +4,10 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { encodeRequest } from '../../src/codecs/modbus-pdu.ts';
 import { SluiceError } from '../../src/core/errors.ts';
+import { Latency } from '../../src/drivers/latency.ts';
 import { type Answer, Calls } from '../../src/drivers/modbus/calls.ts';
 import type { Device } from '../../src/drivers/modbus/device.ts';
 import { type Job, Jobs, type NewJob } from '../../src/drivers/modbus/jobs.ts';
-import { Latency } from '../../src/drivers/modbus/latency.ts';
 import { Load, WINDOW } from '../../src/drivers/modbus/load.ts';
 import { LONGEST, ProbeBudget, Rest, SHARE, UNANSWERED } from '../../src/drivers/modbus/silence.ts';
 

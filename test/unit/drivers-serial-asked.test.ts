@@ -99,8 +99,8 @@ test('damaged, foreign, half and late replies: no sample of theirs, and words fo
   await clock.advance(5000);
   assert.match(device().fault ?? '', /bytes arrive, but no frame/);
   assert.deepEqual(told(), ['co2 crc @1009.375', 'co2 400 @10000', 'co2 timeout @21009.375']);
-  const { crcErrors, lateReplies, skippedBytes, resyncs } = device().counters;
-  assert.deepEqual([crcErrors, lateReplies, skippedBytes, resyncs], [1, 1, 9 + 5 + 3, 3]);
+  const { crcErrors, lateReplies, skippedBytes, resyncs, halfFrames } = device().counters;
+  assert.deepEqual([crcErrors, lateReplies, skippedBytes, resyncs, halfFrames], [1, 1, 9 + 5 + 3, 3, 1]);
   await bus.stop();
 });
 
@@ -175,5 +175,25 @@ test('a port that goes between two requests makes every value bad at once', asyn
   assert.deepEqual(told(), ['co2 544 @0', 'co2 disconnected @3000']);
   await clock.advance(7000);
   assert.deepEqual(told().at(-1), 'co2 disconnected @10000');
+  await bus.stop();
+});
+
+test('how quick it is: last, average, longest, and 95 % without the time of its bytes', async () => {
+  const { clock, ports, bus, device } = setUp(CO2, PPM);
+  bus.start();
+  await clock.advance(0);
+  for (let i = 1; i <= 20; i++) {
+    // 9 bytes there and 9 back at 9600 baud take 18.75 ms; twice the device is slow.
+    await clock.advance(i > 18 ? 418.75 : 48.75);
+    ports.sayHex(REPLY);
+    await clock.advance(10_000 * i - clock.monotonic());
+  }
+  const { requests, replies, timeouts, latencyLast, latencyMax, latencySum, latencyP95 } = device().counters;
+  assert.deepEqual([requests, replies, timeouts], [21, 20, 0]);
+  const near = (value: number | undefined, expected: number) => assert.ok(Math.abs((value ?? NaN) - expected) < 1e-6, `${value}`);
+  near(latencyLast, 418.75);
+  near(latencyMax, 418.75);
+  near(latencySum, 18 * 48.75 + 2 * 418.75);
+  near(latencyP95, 400);
   await bus.stop();
 });

@@ -26,6 +26,10 @@ export class BlockFramer implements Framer {
   private readonly gap: number;
   private readonly queue: ByteQueue;
   private lastAt = Number.NEGATIVE_INFINITY;
+  /** Bytes that went out of the queue by a search. */
+  private dropped = 0;
+  /** Where a frame would have ended that began and was none, counted as `dropped` is. */
+  private wrongEnd = 0;
 
   constructor(config: BytesFrame | (FixedFrame & { readonly start: string })) {
     this.start = parseHex(config.start);
@@ -44,7 +48,10 @@ export class BlockFramer implements Framer {
   push(chunk: Uint8Array, at: number): Frame[] {
     const frames: Frame[] = [];
     // What is still a half frame after a pause never gets whole; frames hidden behind its false start come out now.
-    if (at - this.lastAt >= this.gap) this.search(frames, true);
+    if (at - this.lastAt >= this.gap) {
+      this.cutOff();
+      this.search(frames, true);
+    }
     if (chunk.length > 0) this.lastAt = at;
     // After a search less than one frame remains, so there is always room for one more.
     for (let from = 0; from < chunk.length; ) {
@@ -57,6 +64,7 @@ export class BlockFramer implements Framer {
   }
 
   reset(): void {
+    this.cutOff();
     this.skipped.add(this.queue.length);
     this.queue.drop(this.queue.length);
     this.lastAt = Number.NEGATIVE_INFINITY;
@@ -64,6 +72,12 @@ export class BlockFramer implements Framer {
 
   restart(): void {
     this.reset();
+  }
+
+  /** Nothing more comes to what waits: half a frame, where it begins with all of the start bytes and not with a byte that may be noise. */
+  private cutOff(): void {
+    if (this.queue.length >= Math.max(1, this.start.length)) this.skipped.halves++;
+    this.wrongEnd = 0;
   }
 
   private search(frames: Frame[], final: boolean): void {
@@ -74,16 +88,28 @@ export class BlockFramer implements Framer {
       if (typeof verdict === 'number') {
         const bytes = data.slice(head, head + verdict);
         frames.push({ bytes, payload: this.payload(bytes), at: this.queue.timeOf(head + verdict - 1) });
+        // Another frame began before the end of a wrong one: that one was cut off.
+        if (this.dropped + head < this.wrongEnd) this.skipped.halves++;
+        this.wrongEnd = 0;
         head += verdict;
         this.skipped.found();
       } else if (verdict === 'short' && !final) break;
       else {
         if (verdict === 'crc') this.crcErrors++;
+        if (verdict !== 'short') this.noteWrong(data.subarray(head), this.dropped + head);
         this.skipped.add(1);
         head++;
       }
     }
     this.queue.drop(head);
+    this.dropped += head;
+  }
+
+  /** No frame begins here, although it looks so: where it would have ended. */
+  private noteWrong(data: Uint8Array, at: number): void {
+    if (at < this.wrongEnd || !this.start.every((byte, i) => data[i] === byte)) return;
+    const total = this.total(data) ?? 0;
+    if (total >= this.minLength && total <= this.maxLength) this.wrongEnd = at + total;
   }
 
   private judge(data: Uint8Array): Verdict {

@@ -22,7 +22,7 @@ export class GapFramer implements Framer {
   push(chunk: Uint8Array, at: number): Frame[] {
     if (chunk.length === 0) return [];
     if (at - this.lastAt >= this.gap) {
-      this.skipped.add(this.length);
+      this.skipped.half(this.length);
       this.length = 0;
       this.done = false;
     }
@@ -41,7 +41,7 @@ export class GapFramer implements Framer {
   }
 
   reset(at: number): void {
-    this.skipped.add(this.length);
+    this.skipped.half(this.length);
     this.length = 0;
     this.done = true;
     this.lastAt = at;

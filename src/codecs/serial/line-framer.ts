@@ -21,8 +21,8 @@ export class LineFramer implements Framer {
   /** The line so far, with as much of its terminator as has come. */
   private readonly line: Uint8Array;
   private length = 0;
-  /** Skipping up to the next terminator. */
-  private lost = false;
+  /** Skipping up to the next terminator: the line is too long, or its beginning was missed. */
+  private lost: 'long' | 'missed' | undefined;
   private openedAt: number | undefined;
 
   constructor(config: LineFrame) {
@@ -36,7 +36,7 @@ export class LineFramer implements Framer {
 
   push(chunk: Uint8Array, at: number): Frame[] {
     if (this.openedAt !== undefined && chunk.length > 0) {
-      this.lost = at - this.openedAt < QUIET;
+      this.lost = at - this.openedAt < QUIET ? 'missed' : undefined;
       this.openedAt = undefined;
     }
     const frames: Frame[] = [];
@@ -47,7 +47,7 @@ export class LineFramer implements Framer {
         this.skipped.add(this.length - keep);
         this.line.copyWithin(0, this.length - keep, this.length);
         this.length = keep;
-        this.lost = true;
+        this.lost = 'long';
       }
       this.line[this.length++] = byte;
       if (this.terminated()) {
@@ -64,9 +64,9 @@ export class LineFramer implements Framer {
   }
 
   restart(): void {
-    this.skipped.add(this.length);
+    this.skipped.half(this.length);
     this.length = 0;
-    this.lost = false;
+    this.lost = undefined;
     this.openedAt = undefined;
   }
 
@@ -82,9 +82,10 @@ export class LineFramer implements Framer {
     const total = this.length;
     let end = total - this.terminator.length;
     this.length = 0;
-    if (this.lost) {
-      this.skipped.add(total);
-      this.lost = false;
+    if (this.lost !== undefined) {
+      if (this.lost === 'missed') this.skipped.half(total);
+      else this.skipped.add(total);
+      this.lost = undefined;
       return undefined;
     }
     if (this.optionalReturn && end > 0 && this.line[end - 1] === CARRIAGE_RETURN) end--;
@@ -94,7 +95,9 @@ export class LineFramer implements Framer {
       this.skipped.add(total);
       return undefined;
     }
-    this.skipped.add(begin);
+    // One that began in the same line was cut off.
+    if (begin > 0 && lastIndexOf(this.line, this.start, begin) >= 0) this.skipped.half(begin);
+    else this.skipped.add(begin);
     this.skipped.found();
     return this.line.slice(begin, end);
   }

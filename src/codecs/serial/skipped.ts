@@ -3,6 +3,8 @@ export class Skipped {
   bytes = 0;
   /** Stretches between two frames: how often the start of a frame had to be looked for anew. */
   stretches = 0;
+  /** Frames that began and never got whole, or whose beginning was missed. */
+  halves = 0;
   private lost = false;
 
   add(bytes: number): void {
@@ -10,6 +12,13 @@ export class Skipped {
     this.bytes += bytes;
     if (!this.lost) this.stretches++;
     this.lost = true;
+  }
+
+  /** So many bytes are a part of a frame of which the rest will not come. */
+  half(bytes: number): void {
+    if (bytes <= 0) return;
+    this.halves++;
+    this.add(bytes);
   }
 
   /** A frame was found: what is skipped after it is another stretch. */

@@ -61,6 +61,8 @@ export interface TalkerCounters {
   skippedBytes: number;
   /** Stretches of skipped bytes. */
   resyncs: number;
+  /** Frames that began and never got whole, or whose beginning was missed. */
+  halfFrames: number;
 }
 
 export class Talker {
@@ -119,6 +121,7 @@ export class Talker {
       crcErrors: this.counts.crcErrors + crcErrors,
       skippedBytes: skipped.bytes,
       resyncs: skipped.stretches,
+      halfFrames: skipped.halves,
     };
   }
 

@@ -156,7 +156,7 @@ export interface Framer {
   /** The device was asked: a half frame from before is skipped, and what comes next is the beginning of a frame. */
   restart(): void;
   /** What belonged to no frame. */
-  readonly skipped: { readonly bytes: number; readonly stretches: number };
+  readonly skipped: { readonly bytes: number; readonly stretches: number; readonly halves: number };
   /** Candidates dropped because their checksum was wrong. */
   readonly crcErrors: number;
 }

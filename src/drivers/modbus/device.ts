@@ -7,7 +7,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Sample } from '../../core/point.ts';
 import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
-import { Latency } from './latency.ts';
+import { Latency } from '../latency.ts';
 import { type ModelSearch, SEARCH, type SearchEnd, type SearchStep } from './model-search.ts';
 import type { Movable } from './placed.ts';
 import { DAMAGED, Rest, UNANSWERED } from './silence.ts';

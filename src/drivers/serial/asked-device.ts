@@ -15,6 +15,7 @@ import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { DeviceStatus } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
+import { Latency } from '../latency.ts';
 import { Hearing } from './hearing.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
 
@@ -28,6 +29,8 @@ export interface Question {
   readonly timeout: number;
   /** Milliseconds that the request takes on the line. */
   readonly wireTime: number;
+  /** Milliseconds of one character. */
+  readonly character: number;
   /** Milliseconds. */
   readonly interval: number;
 }
@@ -44,10 +47,8 @@ export class AskedDevice implements LineDevice {
   private readonly question: Question;
   private readonly context: DeviceContext;
   private readonly hearing: Hearing;
-  private readonly counters = {
-    ...{ requests: 0, replies: 0, timeouts: 0, lateReplies: 0, missedPolls: 0 },
-    ...{ latencyLast: 0, latencyMax: 0, latencySum: 0 },
-  };
+  private readonly counters = { requests: 0, replies: 0, timeouts: 0, lateReplies: 0, missedPolls: 0 };
+  private readonly latency = new Latency();
   private running = false;
   private send: ((bytes: Uint8Array) => void) | undefined;
   /** The request under way; `due`: it gives a sample. */
@@ -117,14 +118,17 @@ export class AskedDevice implements LineDevice {
   }
 
   status(): DeviceStatus {
-    const { crcErrors, badFrames, skippedBytes, resyncs } = this.hearing.counters;
+    const { crcErrors, badFrames: badReplies, skippedBytes, resyncs, halfFrames } = this.hearing.counters;
     const silent = this.failures >= UNANSWERED;
     return {
       name: this.name,
       state: silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
       fault: this.fault,
       lastReply: this.lastReply,
-      counters: { ...this.counters, exceptions: 0, crcErrors, badReplies: badFrames, skippedBytes, resyncs },
+      counters: {
+        ...{ ...this.counters, exceptions: 0, crcErrors, badReplies, skippedBytes, resyncs, halfFrames },
+        ...this.latency.told,
+      },
     };
   }
 
@@ -164,12 +168,10 @@ export class AskedDevice implements LineDevice {
   }
 
   private answered(sample: Sample, { due, sentAt }: { due: boolean; sentAt: number }): void {
-    const c = this.counters;
+    const { wireTime, character } = this.question;
     this.waiting = undefined;
-    c.replies++;
-    c.latencyLast = sample.at - sentAt;
-    c.latencySum += c.latencyLast;
-    c.latencyMax = Math.max(c.latencyMax, c.latencyLast);
+    this.counters.replies++;
+    this.latency.answered(sample.at - sentAt, wireTime + this.hearing.heard * character);
     if (this.failures >= UNANSWERED) this.context.logger.info({ device: this.name }, 'The device answers again.');
     this.failures = 0;
     this.fault = undefined;

@@ -23,6 +23,11 @@ export class Hearing {
     return this.talker.counters;
   }
 
+  /** Bytes since the last good frame, or since the device was asked. */
+  get heard(): number {
+    return this.bytesSince;
+  }
+
   hear(chunk: Uint8Array, at: number): Sample[] {
     this.bytesSince += chunk.length;
     return this.talker.push(chunk, at);

@@ -65,7 +65,8 @@ function createDevice(device: ResolvedDevice, bus: SerialBusSettings, context: D
   if (request === undefined) return new TalkingDevice(talkerConfig(device), settings, context);
   const bytes = requestBytes(request);
   const { interval = POLL_EVERY } = settings;
-  const question = { bytes, timeout: request.timeout, wireTime: bytes.length * characterTime(bus), interval };
+  const character = characterTime(bus);
+  const question = { bytes, timeout: request.timeout, wireTime: bytes.length * character, character, interval };
   return new AskedDevice(talkerConfig(device), question, context);
 }
 

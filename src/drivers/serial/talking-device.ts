@@ -120,7 +120,7 @@ export class TalkingDevice implements LineDevice {
   }
 
   status(): DeviceStatus {
-    const { frames, crcErrors, badFrames, skippedBytes, resyncs } = this.hearing.counters;
+    const { frames, crcErrors, badFrames, skippedBytes, resyncs, halfFrames } = this.hearing.counters;
     return {
       name: this.name,
       state: this.silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
@@ -136,6 +136,7 @@ export class TalkingDevice implements LineDevice {
         lateReplies: 0,
         skippedBytes,
         resyncs,
+        halfFrames,
         latencyLast: 0,
         latencyMax: 0,
         latencySum: 0,

@@ -1,6 +1,7 @@
 /** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
 import type { PointInfo, PointType, Report, Shape, Value } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
+import { type CounterSettings, shapeWithTotals } from './totals.ts';
 
 export const TABLES = ['holding', 'input', 'coil', 'discrete'] as const;
 export type Table = (typeof TABLES)[number];
@@ -36,16 +37,7 @@ export interface ModbusPoint {
   /** Of the value (after scale and offset). */
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
   /** A counter that starts again at 0; its cumulative value is another point of the device. */
-  readonly counter?:
-    | {
-        /** Raw: the number after which it is 0 again. */
-        readonly modulus: number | string;
-        /** In the unit of the point. */
-        readonly maxPerSecond?: number | undefined;
-        /** Name of the cumulative point; without it the name of the counter and `-total`. */
-        readonly total?: string | undefined;
-      }
-    | undefined;
+  readonly counter?: CounterSettings | undefined;
   readonly report?: Report | undefined;
   readonly write?:
     | {
@@ -148,28 +140,10 @@ export function pointInfo(point: ModbusPoint): PointInfo {
   return { ...info, writable: point.write !== undefined };
 }
 
-/** The name of the cumulative point beside a counter. */
-export function totalName(name: string, counter: NonNullable<ModbusPoint['counter']>): string {
-  return counter.total ?? `${name}-total`;
-}
-
-/** The cumulative value may outgrow the type of its counter; 64-bit integers stay exact. */
-export function totalType(point: ModbusPoint): PointType {
-  return pointInfo(point).storage === 'integer64' ? 'uint64' : 'float64';
-}
-
-/** The shape of a request that reads these points; behind them the cumulative values of the counters among them, kept with them. */
+/** The shape of a request that reads these points; behind them the cumulative values of the counters among them. */
 export function shapeOf(device: string, points: readonly ModbusPoint[]): Shape {
-  const totals = points.flatMap((point, index) =>
-    point.counter === undefined ? [] : [{ point, index, counter: point.counter }],
+  return shapeWithTotals(
+    device,
+    points.map((point) => ({ info: pointInfo(point), counter: point.counter, report: point.report })),
   );
-  const infos = totals.map(({ point, counter }): PointInfo => {
-    const type = totalType(point);
-    const info = { name: totalName(point.name, counter), type, storage: storageOf(type, false), unit: point.unit };
-    return { ...info, writable: false };
-  });
-  const shape = { device, points: [...points.map(pointInfo), ...infos] };
-  if (points.every((point) => point.report === undefined)) return shape;
-  const together = totals.map(({ point, index }) => (point.report === undefined ? undefined : index));
-  return { ...shape, report: [...points.map((point) => point.report), ...together] };
 }

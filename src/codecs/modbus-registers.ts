@@ -12,13 +12,14 @@
 import type { Sample, Shape, Value } from '../core/point.ts';
 import { GOOD, reasonCode } from '../core/reasons.ts';
 import { float16ToNumber, snapToFloat16 } from './decimal.ts';
+import { compileTotal } from './modbus-counter.ts';
 import { DeviceMemory } from './modbus-memory.ts';
 import { bcd, type Decoder, float, integer, integer64, labelled, sentinels, type Verdict } from './modbus-numbers.ts';
 import type { ModbusPoint } from './modbus-point.ts';
 import { INTEGERS, isBitTable, widthOf } from './modbus-point.ts';
 import { decodeTime } from './modbus-time.ts';
-import { compileTotal } from './modbus-totals.ts';
 import { floatFrom, text, word16, word32 } from './modbus-words.ts';
+import { fillTotals } from './totals.ts';
 
 const INVALID = reasonCode('invalid');
 const NOT_THERE = reasonCode('not-there');
@@ -60,15 +61,7 @@ export function compileRequest(
         reasons[i] = verdict.reason;
       }
     }
-    for (const { index, slot, read } of totals) {
-      const { reason, total, totalReason } = read(values[index] as Value, reasons?.[index] ?? GOOD, at);
-      values[slot] = total;
-      if (reason === GOOD) continue;
-      reasons ??= new Uint8Array(size);
-      reasons[index] = reason;
-      reasons[slot] = totalReason;
-    }
-    return { shape, at, values, reasons };
+    return { shape, at, values, reasons: fillTotals(totals, values, reasons, at) };
   };
 }
 

@@ -5,13 +5,15 @@
 import type { PointInfo, Sample, Shape, Value } from '../../core/point.ts';
 import { storageOf } from '../../core/point.ts';
 import { ABSENT, GOOD } from '../../core/reasons.ts';
+import { type CounterMemory, CounterStates } from '../counter.ts';
+import { fillTotals, shapeWithTotals, type Total, totalName, totalReader } from '../totals.ts';
 import { BinaryDecoder } from './binary-decoder.ts';
 import { createFramer } from './framer.ts';
 import { NmeaDecoder } from './nmea.ts';
 import { NmeaTime } from './nmea-time.ts';
 import { CsvDecoder, JsonDecoder, KeyValueDecoder, RegexDecoder } from './text-decoders.ts';
 import type { DecodeConfig, Decoder, FrameConfig, Framer, PointConfig, TalkerConfig } from './types.ts';
-import { isScaled, toReading } from './values.ts';
+import { isScaled, scaled, toReading } from './values.ts';
 
 /** Where a point stands in the frame: `from`, or a field of its own name. */
 export function sourceOf(name: string, point: PointConfig): string {
@@ -49,6 +51,7 @@ export function framingOf({ frame, decode }: Pick<TalkerConfig, 'frame' | 'decod
 interface Group {
   readonly shape: Shape;
   readonly points: readonly { readonly from: string; readonly config: PointConfig }[];
+  readonly totals: readonly Total[];
 }
 
 export interface TalkerCounters {
@@ -77,9 +80,10 @@ export class Talker {
 
   /**
    * @param onTime told what time an NMEA device says it is, and when the sentence had arrived
+   * @param counters what is known of the counters among the points
    * @throws SluiceError config-invalid for a pattern that is none
    */
-  constructor(config: TalkerConfig, onTime?: (utc: number, at: number) => void) {
+  constructor(config: TalkerConfig, onTime?: (utc: number, at: number) => void, counters: CounterMemory = new CounterStates()) {
     this.framer = createFramer(framingOf(config));
     this.decoder = createDecoder(config);
     this.binary = config.decode.type === 'binary';
@@ -90,6 +94,7 @@ export class Talker {
       this.groups.set(group, {
         shape: shapeOf(config.device, points),
         points: points.map(([name, point]) => ({ from: sourceOf(name, point), config: point })),
+        totals: totalsOf(config, points, counters),
       });
     this.shapes = Array.from(this.groups.values(), (group) => group.shape);
   }
@@ -139,28 +144,51 @@ export class Talker {
       this.counts.otherFrames++;
       return undefined;
     }
-    const values: Value[] = [];
-    const reasons = new Uint8Array(group.points.length);
+    const values = new Array<Value>(group.shape.points.length);
+    const reasons = new Uint8Array(group.shape.points.length);
     for (const [i, { from, config }] of group.points.entries()) {
       const reading = toReading(decoded.get(from), config);
-      values.push(reading.value);
+      values[i] = reading.value;
       reasons[i] = reading.reason;
     }
-    if (reasons.every((reason) => reason === ABSENT)) {
+    if (group.points.every((_, i) => reasons[i] === ABSENT)) {
       this.counts.otherFrames++;
       return undefined;
     }
     this.counts.frames++;
+    fillTotals(group.totals, values, reasons, at);
     return { shape: group.shape, at, values, reasons: reasons.every((reason) => reason === GOOD) ? null : reasons };
   }
 }
 
 function shapeOf(device: string, points: readonly (readonly [string, PointConfig])[]): Shape {
-  const shape = { device, points: points.map(([name, point]) => infoOf(name, point)) };
-  if (points.every(([, point]) => point.report === undefined)) return shape;
-  return { ...shape, report: points.map(([, point]) => point.report) };
+  return shapeWithTotals(
+    device,
+    points.map(([name, point]) => ({ info: infoOf(name, point), counter: point.counter, report: point.report })),
+  );
 }
 
-function infoOf(name: string, point: PointConfig): PointInfo {
+/** Of the points of a shape; their cumulative values stand behind them, in their order. */
+function totalsOf(
+  { device, decode }: TalkerConfig,
+  points: readonly (readonly [string, PointConfig])[],
+  counters: CounterMemory,
+): Total[] {
+  return points
+    .flatMap(([name, point], index) => {
+      const { counter, type, scale } = point;
+      if (counter === undefined) return [];
+      const fingerprint = JSON.stringify([decode.type, sourceOf(name, point), type, scale ?? 1]);
+      const key = { device, point: name, total: totalName(name, counter), fingerprint };
+      const { modulus, maxPerSecond } = counter;
+      const whole = infoOf(name, point).storage === 'integer64';
+      const rules = { modulus: whole ? BigInt(modulus) : scaled(Number(modulus), point), maxPerSecond };
+      return [{ index, read: totalReader(key, counters, () => rules) }];
+    })
+    .map((total, k) => ({ ...total, slot: points.length + k }));
+}
+
+/** A point as the rest of the gateway sees it. */
+export function infoOf(name: string, point: PointConfig): PointInfo {
   return { name, type: point.type, storage: storageOf(point.type, isScaled(point)), unit: point.unit, writable: false };
 }

@@ -1,5 +1,6 @@
 /** How a serial talker is described: framing, decoding, points. drivers/serial/schema.ts is where people's YAML becomes these. */
 import type { Report } from '../../core/point.ts';
+import type { CounterSettings } from '../totals.ts';
 import type { ChecksumKind } from './checksum.ts';
 
 /** No frame is longer than this, whatever the configuration says, so no stream can make a framer's memory grow. */
@@ -129,6 +130,8 @@ export interface PointConfig {
   readonly offset?: number | undefined;
   readonly unit?: string | undefined;
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  /** A counter that starts again at 0; its cumulative value is another point of the device. */
+  readonly counter?: CounterSettings | undefined;
   readonly report?: Report | undefined;
 }
 

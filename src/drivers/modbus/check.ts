@@ -12,8 +12,9 @@ import {
 import type { Around, ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
 import { hint } from '../../config/suggest.ts';
-import { counterFaults } from './check-counter.ts';
+import { counterFaults } from '../counter.ts';
 import { writeFaults } from './check-write.ts';
+import { countedPoint } from './counted.ts';
 import type { DeviceSettings, PointSettings } from './schema.ts';
 import { modelFaults } from './sunspec.ts';
 
@@ -88,7 +89,7 @@ export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Ar
       ...modelFaults(point, settings),
     ])
       faults.push({ path: ['points', point.name, key], message });
-    for (const [key, message] of counterFaults(point, points))
+    for (const [key, message] of counterFaults(countedPoint(point), points.map(countedPoint)))
       faults.push({ path: ['points', point.name, 'counter', ...(key === undefined ? [] : [key])], message });
     for (const [key, message] of reportFaults(point.report, isNumber(point)))
       faults.push({ path: ['points', point.name, 'report', ...(key === undefined ? [] : [key])], message });

@@ -7,7 +7,7 @@ import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { portFailure } from '../serial-ports.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice } from './check.ts';
-import { derivedPoints } from './check-counter.ts';
+import { derivedPoints } from './counted.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
 import { LateReplies } from './late.ts';
 import { LinePort } from './line-port.ts';

@@ -4,6 +4,7 @@ import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
+import { counterSchema, rawNumber } from '../counter.ts';
 
 const queue = {
   timeout: duration({ min: 10, max: 60_000 })
@@ -68,7 +69,6 @@ const bounds = z.strictObject({
   min: z.number().optional().describe('Smallest value'),
   max: z.number().optional().describe('Largest value'),
 });
-const rawNumber = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-fA-F]+)$/, 'a raw number: 32768, -1, 0x8000')]);
 const sentinels = () => z.array(rawNumber).max(32);
 const interval = () => duration({ min: 10, max: 86_400_000 });
 const address = z.int().min(0).max(65535);
@@ -199,20 +199,7 @@ export const point = z.strictObject({
       'Raw numbers by which the device says that it has no value; of a float also its bits, in quotes: "0x7F7FFFFF". With bit and bits the whole register is compared',
     ),
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
-  counter: z
-    .strictObject({
-      modulus: rawNumber.describe('The raw number after which the counter is 0 again: 65536, 4294967296, 10000000'),
-      maxPerSecond: z
-        .number()
-        .positive()
-        .optional()
-        .describe('Fastest growth, in the unit of the point. A larger step is uncertain, reason too-fast, and not counted'),
-      total: name().optional().describe('Name of the cumulative point; without it the name of this point and `-total`'),
-    })
-    .optional()
-    .describe(
-      'The point counts and starts again at 0. A second point of the device has the cumulative value: it grows over rollovers, resets and restarts',
-    ),
+  counter: counterSchema(),
   report: report(),
   write: bounds
     .extend({

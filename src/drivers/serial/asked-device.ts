@@ -64,7 +64,7 @@ export class AskedDevice implements LineDevice {
     this.name = config.device;
     this.question = question;
     this.context = context;
-    this.hearing = new Hearing(config, context.onTime);
+    this.hearing = new Hearing(config, context);
     this.shapes = this.hearing.shapes;
   }
 

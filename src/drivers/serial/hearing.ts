@@ -4,6 +4,7 @@ import { Talker } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import type { ReasonName } from '../../core/reasons.ts';
+import type { DeviceContext } from './line-device.ts';
 
 export class Hearing {
   readonly shapes: readonly Shape[];
@@ -12,9 +13,8 @@ export class Hearing {
   private before: TalkerCounters;
   private bytesSince = 0;
 
-  /** @param onTime the device said what time it is: UTC ms, monotonic ms of the arrival */
-  constructor(config: TalkerConfig, onTime?: (utc: number, at: number) => void) {
-    this.talker = new Talker(config, onTime);
+  constructor(config: TalkerConfig, { onTime, counters }: Pick<DeviceContext, 'onTime' | 'counters'>) {
+    this.talker = new Talker(config, onTime, counters);
     this.shapes = this.talker.shapes;
     this.before = this.talker.counters;
   }

@@ -1,9 +1,10 @@
 /** The `serial` protocol: what the registry lists. */
+import type { CounterMemory } from '../../codecs/counter.ts';
 import { widthOf } from '../../codecs/serial/binary-decoder.ts';
 import { parseHex } from '../../codecs/serial/hex.ts';
 import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
 import { NMEA_GPS_SENTENCES } from '../../codecs/serial/nmea-time.ts';
-import { framingOf, groupOf, sourceOf } from '../../codecs/serial/talker.ts';
+import { framingOf, groupOf, infoOf, sourceOf } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
@@ -11,6 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
+import { type CountedPoint, counterFaults, totalsOf } from '../counter.ts';
 import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
@@ -29,6 +31,8 @@ export interface SerialContext {
   readonly emit: SampleSink;
   /** The time of an NMEA device with a fix: UTC ms, and the monotonic ms at which the sentence had arrived. */
   readonly onTime?: (device: string, utc: number, at: number) => void;
+  /** What is known of counters; without it they begin with the bus. */
+  readonly counters?: CounterMemory | undefined;
   /** 0..1; Math.random when absent. */
   readonly random?: () => number;
   /** Another way to a port, for tests. */
@@ -47,13 +51,13 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
   const [device, another] = devices;
   if (device === undefined || another !== undefined)
     throw new SluiceError('config-invalid', `the serial bus ${bus.name} needs exactly one device, it has ${devices.length}`);
-  const { clock, logger, emit, onTime } = context;
+  const { clock, logger, emit, onTime, counters } = context;
   const settings = bus.settings as SerialBusSettings;
   const log = logger.child({ bus: bus.name });
   let running: SerialBus | undefined;
   const isOpen = () => running?.isOpen ?? false;
   const tell = (utc: number, at: number) => onTime?.(device.name, utc, at);
-  const instrument = createDevice(device, settings, { clock, logger: log, emit, isOpen, onTime: tell });
+  const instrument = createDevice(device, settings, { clock, logger: log, emit, isOpen, onTime: tell, counters });
   const { random = Math.random, open = openPort } = context;
   running = new SerialBus(bus.name, settings, instrument, { clock, logger: log, random, open });
   return running;
@@ -94,6 +98,7 @@ function checkDevice(device: ResolvedDevice): Fault[] {
           path: ['decode', 'fields', name, 'offset'],
           message: `ends after the frame, which has ${frame.length} bytes: bytes count from 0`,
         });
+  const counted = Array.from(device.points, ([name, point]) => countedPoint(name, point as SerialPointSettings, decode));
   for (const [name, settings] of device.points) {
     const point = settings as SerialPointSettings;
     const at = (key: string, message: string) => faults.push({ path: ['points', name, key], message });
@@ -103,6 +108,8 @@ function checkDevice(device: ResolvedDevice): Fault[] {
         if (point[key] !== undefined) at(key, `\`${key}\` is for numbers, and this point is a ${point.type}`);
     for (const [key, message] of reportFaults(point.report, point.type === 'float64' || point.type === 'int64'))
       faults.push({ path: ['points', name, 'report', ...(key === undefined ? [] : [key])], message });
+    for (const [key, message] of counterFaults(countedPoint(name, point, decode), counted))
+      faults.push({ path: ['points', name, 'counter', ...(key === undefined ? [] : [key])], message });
     if (decode.type === 'binary' && !Object.hasOwn(decode.fields, from))
       at('from', `there is no field ${from} in \`decode.fields\`: it has ${Object.keys(decode.fields).join(', ') || 'none'}`);
     if (decode.type === 'csv' && decode.columns && !decode.header && !decode.columns.includes(from) && !/^\d+$/.test(from))
@@ -120,6 +127,16 @@ function checkDevice(device: ResolvedDevice): Fault[] {
     }
   }
   return faults;
+}
+
+function countedPoint(name: string, point: SerialPointSettings, decode?: SerialDeviceSettings['decode']): CountedPoint {
+  const { scale, offset, counter } = point;
+  const field = decode?.type === 'binary' ? decode.fields[sourceOf(name, point)]?.type : undefined;
+  const bits = /^u?int(8|16|32)$/.exec(field ?? '')?.[1];
+  const of = { info: infoOf(name, point), scale, offset, counter };
+  if (field !== undefined && bits !== undefined)
+    return { ...of, capacity: 2 ** (Number(bits) - (field.startsWith('u') ? 0 : 1)), holder: field };
+  return { ...of, capacity: point.type === 'int64' ? 2 ** 63 : undefined, holder: point.type };
 }
 
 function clockFault(device: ResolvedDevice): string | undefined {
@@ -141,6 +158,7 @@ export const serial = {
   // One talker a line: whoever talks next is not told apart.
   address: () => undefined,
   checkDevice,
+  derivedPoints: (points) => totalsOf(Array.from(points, ([name, point]) => countedPoint(name, point as SerialPointSettings))),
   clockFault,
   create,
 } satisfies DriverKind & { create: typeof create };

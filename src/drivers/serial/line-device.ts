@@ -1,4 +1,5 @@
 /** What a serial bus needs of the one device on its line, be it a talker or one that speaks when asked. */
+import type { CounterMemory } from '../../codecs/counter.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
@@ -27,4 +28,6 @@ export interface DeviceContext {
   readonly isOpen: () => boolean;
   /** The device said what time it is: UTC ms, monotonic ms of the arrival. */
   readonly onTime?: (utc: number, at: number) => void;
+  /** What is known of counters; without it they begin with the device. */
+  readonly counters?: CounterMemory | undefined;
 }

@@ -62,6 +62,7 @@ import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
+import { counterSchema } from '../counter.ts';
 
 // YAML reads 55 and 1E10 as numbers.
 const hex = (longest = 48) =>
@@ -281,6 +282,7 @@ export const serialPoint = z.strictObject({
     })
     .optional()
     .describe('Values outside are uncertain, reason `out-of-range`.'),
+  counter: counterSchema(),
   report: report(),
 });
 

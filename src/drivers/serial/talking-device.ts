@@ -52,7 +52,7 @@ export class TalkingDevice implements LineDevice {
     this.name = config.device;
     this.settings = settings;
     this.context = context;
-    this.hearing = new Hearing(config, context.onTime);
+    this.hearing = new Hearing(config, context);
     this.shapes = this.hearing.shapes;
     this.tracks = new Map(
       this.shapes.map((shape) => [shape, { shape, lastFrame: 0, due: Number.NEGATIVE_INFINITY, silent: false }]),

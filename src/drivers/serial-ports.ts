@@ -114,6 +114,16 @@ export async function stableName(port: string, roots: Roots = SYSTEM): Promise<s
   return undefined;
 }
 
+/** The device that a path leads to now, for comparison; not every driver reports an unplugged adapter. Never throws. */
+export async function portIdentity(port: string): Promise<string> {
+  try {
+    const { dev, ino, rdev } = await stat(port);
+    return `${dev}:${ino}:${rdev}`;
+  } catch {
+    return 'none';
+  }
+}
+
 /** Why a port could not be opened. The errors of the binding carry no code, so the file system is asked what is wrong with the port. */
 export async function portFailure(error: Error, port: string, roots: Roots = SYSTEM): Promise<SluiceError> {
   return new SluiceError('bus-open', `${port}: ${await why(error, port, roots)}`, { cause: error, data: { port } });

@@ -1,6 +1,6 @@
 /** Real ports (pseudo-terminals) that other programs hold, on both drivers that open ports. Unplugging itself: drivers-serial, modbus-pymodbus. */
 import assert from 'node:assert/strict';
-import { chmodSync } from 'node:fs';
+import { chmodSync, renameSync, symlinkSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
@@ -9,8 +9,10 @@ import { silentLogger } from '../../src/core/logger.ts';
 import type { Bus } from '../../src/core/ports.ts';
 import { serial } from '../../src/drivers/serial/kind.ts';
 import { type Child, startChild } from '../fakes/child.ts';
-import { startSite } from '../fakes/modbus-site.ts';
+import { fakeRtu } from '../fakes/modbus-device.ts';
+import { startSite, words } from '../fakes/modbus-site.ts';
 import { peer } from '../fakes/peers.ts';
+import { scratch } from '../fakes/scratch.ts';
 import { deviceOf, LEVELS } from '../fakes/serial-site.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -59,6 +61,8 @@ test('a port that another program has locked: both drivers name the program, and
   );
   await order(child, 'unlock');
   await waitFor('the bus to open', () => modbus.bus.status().state === 'open');
+  const too = `is open in python3 (pid ${child.pid}) too`;
+  await waitFor('the warning', () => modbus.log.some((line) => line.startsWith('warn ') && line.includes(too)));
   await modbus.bus.stop();
 
   await order(child, 'lock');
@@ -79,6 +83,22 @@ test('a port that another program has locked: both drivers name the program, and
   await waitFor('the port to open', () => bus.status().state === 'open');
   // It is still open there, without the lock: that is told too.
   await waitFor('the warning', () => warnings.some((text) => text.includes(`is open in python3 (pid ${child.pid}) too`)));
+});
+
+test('a Modbus adapter that comes back under another name without a hang-up: the stable name leads to it', async (t) => {
+  const [first, second] = [await fakeRtu(t, 0), await fakeRtu(t, 0)];
+  if (first === undefined || second === undefined) return;
+  const stable = path.join(scratch(t, 'by-id'), 'usb-FTDI_A1-if00-port0');
+  symlinkSync(first.path, stable);
+  const { bus, until } = startSite(t, { port: stable }, { meter: { unit: 1, interval: '50ms', points: words(3) } });
+  await until('meter', 2);
+  // The old one stays there, silent, as a driver leaves it that does not notice.
+  first.script = () => {};
+  symlinkSync(second.path, `${stable}.new`);
+  renameSync(`${stable}.new`, stable);
+  await waitFor('requests on the other', () => second.requests.length > 2);
+  await until('meter', 4);
+  assert.equal(bus.status().state, 'open');
 });
 
 test('a port that the user may not open', async (t) => {

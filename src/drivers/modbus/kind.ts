@@ -85,6 +85,15 @@ export const modbusUdp: ModbusKind = {
   },
 };
 
+/** A port is opened often while nobody answers on it; what is said of it is said when it changes. */
+function once(say: (words: string) => void): (words: string) => void {
+  let said: string | undefined;
+  return (words) => {
+    if (words !== said) say(words);
+    said = words;
+  };
+}
+
 function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, framing: Framing): ModbusKind {
   return {
     ...family,
@@ -98,6 +107,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
       const character = characterTime(settings);
       const timing = { character, silence: Math.max(silenceOf(character), settings.turnaround), paced: true };
       const late = new LateReplies();
+      const watch = { clock: context.clock, shared: once((words) => context.logger.warn({ bus: bus.name }, words)) };
       return assemble(
         bus,
         devices,
@@ -105,7 +115,8 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
         wire,
         { ...settings, inFlight: 1 },
         {
-          dial: (events) => new LinePort(framing, timing, (of) => new SerialPipe(settings, of), context.clock, events, late),
+          dial: (events) =>
+            new LinePort(framing, timing, (of) => new SerialPipe(settings, of, watch), context.clock, events, late),
           explain: (error) => portFailure(error, settings.port),
         },
       );

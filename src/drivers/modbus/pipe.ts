@@ -2,7 +2,9 @@
 import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
 import type { SerialPort } from 'serialport';
+import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { alsoOpenIn, portIdentity } from '../serial-ports.ts';
 import { readDirectly, writeDirectly } from './direct.ts';
 
 export interface PipeEvents {
@@ -29,15 +31,27 @@ export interface LineSettings {
   readonly stopBits: 1 | 2;
 }
 
+export interface PortWatch {
+  readonly clock: Clock;
+  /** Another program has the port open as well, in words. */
+  readonly shared: (words: string) => void;
+}
+
+/** A port is compared with its path this often, ms: not every driver reports an unplugged adapter. */
+const WATCH_EVERY = 2000;
+
 export class SerialPipe implements Pipe {
   readonly #settings: LineSettings;
   readonly #events: PipeEvents;
+  readonly #watch: PortWatch;
+  #cancelWatch: (() => void) | undefined;
   #serial: SerialPort | undefined;
   #closed = false;
 
-  constructor(settings: LineSettings, events: PipeEvents) {
+  constructor(settings: LineSettings, events: PipeEvents, watch: PortWatch) {
     this.#settings = settings;
     this.#events = events;
+    this.#watch = watch;
   }
 
   get isOpen(): boolean {
@@ -45,7 +59,7 @@ export class SerialPipe implements Pipe {
   }
 
   open(done: (error?: Error | null) => void): void {
-    import('serialport').then(({ SerialPort }) => {
+    Promise.all([import('serialport'), portIdentity(this.#settings.port)]).then(([{ SerialPort }, identity]) => {
       if (this.#closed) {
         done(new SluiceError('bus-closed'));
         return;
@@ -66,6 +80,13 @@ export class SerialPipe implements Pipe {
         else
           serial.flush(() => {
             readDirectly(serial);
+            this.#look(identity);
+            alsoOpenIn(path).then(
+              (words) => {
+                if (words !== undefined && this.isOpen) this.#watch.shared(words);
+              },
+              () => {},
+            );
             done();
           });
       });
@@ -74,6 +95,7 @@ export class SerialPipe implements Pipe {
 
   close(done: () => void): void {
     this.#closed = true;
+    this.#cancelWatch?.();
     if (this.#serial?.isOpen) this.#serial.close(() => done());
     else done();
   }
@@ -85,7 +107,23 @@ export class SerialPipe implements Pipe {
   #lost(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#cancelWatch?.();
     this.#events.gone(new SluiceError('bus-closed', `${this.#settings.port} is gone (unplugged?)`));
+  }
+
+  #look(identity: string): void {
+    this.#cancelWatch = this.#watch.clock.after(WATCH_EVERY, () => {
+      portIdentity(this.#settings.port).then(
+        (now) => {
+          if (!this.isOpen) return;
+          if (now === identity) return this.#look(identity);
+          const serial = this.#serial;
+          this.#lost();
+          serial?.close(() => {});
+        },
+        () => {},
+      );
+    });
   }
 }
 

@@ -1,7 +1,6 @@
 /** Opening a serial port. */
-import { stat } from 'node:fs/promises';
 import { toError } from '../../core/errors.ts';
-import { alsoOpenIn, portFailure } from '../serial-ports.ts';
+import { alsoOpenIn, portFailure, portIdentity } from '../serial-ports.ts';
 import type { SerialBusSettings } from './schema.ts';
 
 /** An open port. After `closed` was called it is gone for good: open another. */
@@ -36,7 +35,7 @@ export const openPort: PortOpener = async (settings, events) => {
   const { SerialPort } = await import('serialport');
   const port = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_SIZE });
   // Asked before opening: once the port is open nothing may come between that and listening.
-  const identity = await identityOf(path);
+  const identity = await portIdentity(path);
   let ours = false;
   // A disconnect comes as `close`. An `error` without a listener would end the process, and tells nothing more.
   port.on('error', () => {});
@@ -58,15 +57,6 @@ export const openPort: PortOpener = async (settings, events) => {
       ours = true;
       return new Promise((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve()));
     },
-    moved: async () => (await identityOf(path)) !== identity,
+    moved: async () => (await portIdentity(path)) !== identity,
   };
 };
-
-async function identityOf(path: string): Promise<string> {
-  try {
-    const { dev, ino, rdev } = await stat(path);
-    return `${dev}:${ino}:${rdev}`;
-  } catch {
-    return 'none';
-  }
-}

@@ -22,6 +22,8 @@ export type LineScript = (request: LineRequest, send: (bytes: Uint8Array) => voi
 export interface RtuLine {
   readonly port: number;
   readonly requests: LineRequest[];
+  /** Accepted so far. */
+  readonly connections: number;
   script: LineScript;
 }
 
@@ -42,8 +44,9 @@ export function damagedFrame(unit: number, ...pdu: number[]): Buffer {
 
 export async function rtuLine(t: TestContext, script: LineScript): Promise<RtuLine> {
   const sockets = new Set<Socket>();
-  const line = { port: 0, requests: [] as LineRequest[], script };
+  const line = { port: 0, requests: [] as LineRequest[], connections: 0, script };
   const server = createServer((socket) => {
+    line.connections++;
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => {});

@@ -7,7 +7,7 @@ import { reasonAt, type Sample } from '../../src/core/point.ts';
 import { registerOf, rightPdu } from '../fakes/modbus-device.ts';
 import { type ServedRequest, serveModbus } from '../fakes/modbus-server.ts';
 import { startSite, words } from '../fakes/modbus-site.ts';
-import { FRAMES, TRANSPORTS, type Transport } from '../fakes/modbus-world.ts';
+import { FRAMES, isSerial, TRANSPORTS, type Transport } from '../fakes/modbus-world.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
@@ -120,15 +120,17 @@ for (const baud of [9600, 19_200])
     assert.ok(early.length <= timeouts, `${timeouts} time-outs, ${early.join('; ')}`);
   });
 
+/** The answer to something else: were it taken, its values would be those of other registers. */
+const foreign = (r: ServedRequest, other: Partial<ServedRequest>) => rightPdu({ ...r, start: r.start + 1, ...other });
 /** What no device should say; each once, between right replies. */
 const FAULTS: Record<string, (r: ServedRequest, transport: Transport) => Buffer[]> = {
   doubled: (r) => [r.frame(), r.frame()],
   'doubled at once': (r) => [Buffer.concat([r.frame(), r.frame()])],
   truncated: (r) => [r.frame().subarray(0, -3)],
-  'wrong unit': (r, t) => [FRAMES[t].frame(rightPdu({ ...r, unit: 9 }), r.transaction)],
-  'wrong function': (r, t) => [FRAMES[t].frame(rightPdu({ ...r, code: 2 }), r.transaction)],
-  'wrong length': (r, t) => [FRAMES[t].frame(rightPdu({ ...r, count: r.count + 1 }), r.transaction)],
-  'wrong transaction': (r, t) => [FRAMES[t].frame(rightPdu(r), r.transaction ^ 0x0f0f)],
+  'wrong unit': (r, t) => [FRAMES[t].frame(foreign(r, { unit: 9 }), r.transaction)],
+  'wrong function': (r, t) => [FRAMES[t].frame(foreign(r, { code: 2 }), r.transaction)],
+  'wrong length': (r, t) => [FRAMES[t].frame(foreign(r, { count: r.count + 1 }), r.transaction)],
+  'wrong transaction': (r, t) => [FRAMES[t].frame(isSerial(t) ? rightPdu(r) : foreign(r, {}), r.transaction ^ 0x0f0f)],
   'a damaged byte': (r) => [r.frame().fill(0x30, 4, 5)],
   'noise before': (r) => [Buffer.concat([Buffer.of(0, 255, 0), r.frame()])],
   'noise behind': (r) => [Buffer.concat([r.frame(), Buffer.of(0, 255, 0)])],

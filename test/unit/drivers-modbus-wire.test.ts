@@ -24,6 +24,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { reasonAt, type Sample } from '../../src/core/point.ts';
+import { modbusRtu } from '../../src/drivers/modbus/kind.ts';
 import { rightPdu } from '../fakes/modbus-device.ts';
 import { outcomeOf } from '../fakes/modbus-site.ts';
 import {
@@ -142,22 +143,24 @@ test('when all are silent nobody is asked without end, and one that is back is s
     assert.ok(world.samples.slice(from).some((s) => s.shape.device === `d${unit}` && reasonAt(s, 0) === 0));
 });
 
+/** The answer to something else: were it taken, its value would be that of another register. */
+const foreign = (r: WorldRequest, other: Partial<WorldRequest>) => rightPdu({ ...r, start: r.start + 1, ...other });
 /** How the third reply comes, and what the poll then says (by the framing); `repeat`: the fault costs a repeat, no reading. */
 const FAULTS: Record<string, (r: WorldRequest, transport: Transport) => { bytes: Buffer; late?: number }[]> = {
   late: (r) => [{ bytes: r.frame(), late: 700 }],
   doubled: (r) => [{ bytes: Buffer.concat([r.frame(), r.frame()]) }],
   'doubled, in two pieces': (r) => [{ bytes: r.frame() }, { bytes: r.frame(), late: 1 }],
   truncated: (r) => [{ bytes: r.frame().subarray(0, -3) }],
-  'wrong unit': (r, t) => [{ bytes: FRAMES[t].frame(rightPdu({ ...r, unit: 9 }), r.transaction) }],
-  'wrong function': (r, t) => [{ bytes: FRAMES[t].frame(rightPdu({ ...r, code: 4 }), r.transaction) }],
-  'wrong length': (r, t) => [{ bytes: FRAMES[t].frame(rightPdu({ ...r, count: 2 }), r.transaction) }],
+  'wrong unit': (r, t) => [{ bytes: FRAMES[t].frame(foreign(r, { unit: 9 }), r.transaction) }],
+  'wrong function': (r, t) => [{ bytes: FRAMES[t].frame(foreign(r, { code: 4 }), r.transaction) }],
+  'wrong length': (r, t) => [{ bytes: FRAMES[t].frame(foreign(r, { count: 2 }), r.transaction) }],
   'wrong checksum': (r, t) => {
     const bytes = r.frame();
     const at = t === 'ascii' ? bytes.length - 3 : bytes.length - 1;
     bytes[at] = t === 'ascii' ? 0x30 + ((((bytes[at] as number) - 0x30) & 7) ^ 1) : (bytes[at] as number) ^ 1;
     return [{ bytes: isSerial(t) ? bytes : Buffer.alloc(0) }];
   },
-  'wrong transaction': (r, t) => [{ bytes: FRAMES[t].frame(rightPdu(r), r.transaction ^ 0x0f0f) }],
+  'wrong transaction': (r, t) => [{ bytes: FRAMES[t].frame(isSerial(t) ? rightPdu(r) : foreign(r, {}), r.transaction ^ 0x0f0f) }],
 };
 for (const transport of TRANSPORTS)
   for (const [name, fault] of Object.entries(FAULTS))
@@ -302,6 +305,56 @@ test('pauses: turnaround of a device for everybody, also a long one; connectDela
   }
   assert.ok(world.of(2).length > 0);
   assert.deepEqual([...new Set(world.samples.map(outcomeOf))], ['good']);
+});
+
+test('time-out, retries, turnaround and connectDelay of a device as configured: for it alone, the others have those of the bus', async () => {
+  const resolved = (unit: number, settings: object) => ({
+    ...{ name: `d${unit}`, bus: 'test' },
+    settings: modbusRtu.device.parse({ unit, interval: '10s', ...settings }),
+    points: new Map([['r10', modbusRtu.point.parse({ table: 'holding', address: 10, type: 'uint16' })]]),
+  });
+  const world = new World({
+    ...{ transport: 'rtu', timeout: 500, retries: 1, character: CHARACTER },
+    resolved: [
+      resolved(1, {}),
+      resolved(2, { timeout: '100ms', retries: 4 }),
+      resolved(3, { retries: 0 }),
+      resolved(4, { turnaround: '700ms', connectDelay: '2s' }),
+    ],
+    // Only the last one is there.
+    answer: (r) => (r.unit === 4 ? r.send(r.frame(), 30) : undefined),
+  });
+  await world.until(9000);
+  const times = (unit: number) => world.of(unit).map((r) => Math.round(r.at));
+  assert.deepEqual(
+    [1, 2, 3, 4].map((unit) => times(unit).length),
+    [2, 5, 1, 1],
+  );
+  const gaps = (unit: number) =>
+    times(unit)
+      .slice(1)
+      .map((at, i) => at - (times(unit)[i] as number));
+  for (const gap of gaps(2)) assert.ok(gap >= 100 && gap < 200, `${gap}`);
+  assert.ok((gaps(1)[0] ?? 0) >= 500);
+  const [opened = 0] = world.openings;
+  assert.ok((times(4)[0] ?? 0) >= opened + 2000);
+  // Somebody else's turn is 700 ms after the reply of the one that needs it.
+  await world.until(12_500);
+  const at = world.requests.findIndex((r) => r.unit === 4);
+  const [after] = world.requests.slice(at + 1);
+  assert.ok(after !== undefined && after.at - (world.requests[at]?.at ?? 0) >= 730, `${after?.at}`);
+  // And after each opening anew.
+  world.pipe?.drop();
+  await world.until(40_000);
+  const again = world.openings.at(-1) ?? 0;
+  assert.ok(
+    again > opened &&
+      world
+        .of(4)
+        .filter((r) => r.at > again)
+        .every((r) => r.at >= again + 2000),
+  );
+  assert.ok(world.of(4).some((r) => r.at > again));
 });
 
 test('no request before 3.5 characters of silence, also behind noise; a line that is never silent is asked all the same', async () => {

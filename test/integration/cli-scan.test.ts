@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import test, { type TestContext } from 'node:test';
 import { startChild } from '../fakes/child.ts';
 import { answerRtu, fakeRtu, fakeTcp } from '../fakes/modbus-device.ts';
+import { peer } from '../fakes/peers.ts';
 import { damagedFrame, type LineRequest, type LineScript, rtuFrame, rtuLine } from '../fakes/rtu-line.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../fakes/start-gateway.ts';
 import { waitFor } from '../fakes/wait-for.ts';
@@ -151,4 +152,49 @@ test('Ctrl-C ends a scan between two requests; what was found stays told, and th
   const again = await sluice(t, 'scan', 'field', '--units', '5', '-c', config);
   assert.match(again.stdout, /1 device found/);
   assert.ok(line.requests.length > asked);
+});
+
+test('known addresses first, those of the configuration before all; then, with --full, every other one, and nothing twice', async (t) => {
+  const mute = await fakeTcp(t, () => {});
+  const gateway = makeGateway(
+    t,
+    (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {lan: {protocol: modbus-tcp, host: 127.0.0.1, port: ${mute.port}}}
+devices: {far: {bus: lan, unit: 77, points: {a: {table: input, address: 0, type: uint16}}}}
+`,
+  );
+  const scanned = async (...more: string[]) => {
+    const from = mute.requests.length;
+    const { code, stdout } = await sluice(t, 'scan', 'lan', '--timeout', '10ms', '-c', gateway.config, ...more);
+    assert.equal(code, 1, 'nobody is there');
+    return { stdout, units: [...new Set(mute.requests.slice(from).map((r) => r.unit))] };
+  };
+  const known = [77, ...Array.from({ length: 16 }, (_, i) => i + 1), 100, 126, 240, 247, 255, 0];
+  const quick = await scanned();
+  assert.deepEqual(quick.units, known);
+  assert.match(quick.stdout, /other addresses: --full asks 1 to 247/);
+  const full = await scanned('--full');
+  const rest = Array.from({ length: 247 }, (_, i) => i + 1).filter((unit) => !known.includes(unit));
+  assert.deepEqual(full.units, [...known, ...rest]);
+  assert.doesNotMatch(full.stdout, /--full/);
+});
+
+test('on a terminal the unit that is asked shows, and the line is clean again for what is found', async (t) => {
+  const script = peer(t, 'script', 'apt-get install -y bsdutils');
+  if (script === undefined) return;
+  const line = await rtuLine(t, instruments);
+  const { config } = site(t, line.port);
+  const command = [process.execPath, MAIN, 'scan', 'field', '--units', '1-3', '-c', config].map((w) => `'${w}'`).join(' ');
+  const child = startChild(t, script, ['-qec', command, '/dev/null']);
+  assert.equal(await child.ended, 0);
+  const shown = child.stdout.join('\n');
+  for (const [unit, done] of [
+    [1, 0],
+    [2, 1],
+    [3, 2],
+  ])
+    assert.ok(shown.includes(`\r\u001b[K  127.0.0.1:${line.port}: unit ${unit} (${done} of 3 done), Ctrl-C ends it`), shown);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: what clears a line of a terminal
+  assert.match(shown, /\r\u001b\[K {2}(\u001b\[32m)?unit 1(\u001b\[\d*m)? \(fridge of the configuration\) answers/);
+  assert.match(shown, /1 device found/);
 });

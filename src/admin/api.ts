@@ -7,13 +7,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { CaptureStream } from './capture-stream.ts';
 import { isLocalHost } from './host-check.ts';
-import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_HISTORIES, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
+import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
 import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
-import { exportQuery, historyQuery } from './queries.ts';
+import { exportQuery, historyQuery, removedQuery } from './queries.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
-import type { AdminTarget, ExportQuery, HistoryQuery, WriteReply } from './target.ts';
+import type { AdminTarget, ExportQuery, WriteReply } from './target.ts';
 import { exchangeQuery } from './wire-queries.ts';
 
 export type Listener = 'socket' | 'http';
@@ -35,7 +35,7 @@ export class Api {
   #tails = 0;
   #captures = 0;
   #exports = 0;
-  #histories = 0;
+  #questions = 0;
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
     this.#target = target;
@@ -48,7 +48,10 @@ export class Api {
       '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
       '/api/v1/tail': { GET: ({ res }) => this.#tail(res) },
       '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#target.now())) },
-      '/api/v1/history': { GET: ({ res, url }) => this.#history(res, historyQuery(url, this.#target.now())) },
+      '/api/v1/history': {
+        GET: ({ res, url }) => this.#ask(res, () => this.#target.history(historyQuery(url, this.#target.now()))),
+      },
+      '/api/v1/removed': { GET: ({ res, url }) => this.#ask(res, () => this.#target.removed(removedQuery(url))) },
       '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
       '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
       '/api/v1/exchange': {
@@ -156,14 +159,14 @@ export class Api {
     });
   }
 
-  async #history(res: ServerResponse, query: HistoryQuery): Promise<void> {
-    if (this.#histories >= MAX_HISTORIES)
-      throw new HttpError(503, 'busy', `at most ${MAX_HISTORIES} history queries run at one time; try again`);
-    this.#histories++;
+  async #ask(res: ServerResponse, answer: () => Promise<unknown>): Promise<void> {
+    if (this.#questions >= MAX_QUESTIONS)
+      throw new HttpError(503, 'busy', `at most ${MAX_QUESTIONS} questions to the log run at one time; try again`);
+    this.#questions++;
     try {
-      sendJson(res, 200, await this.#target.history(query));
+      sendJson(res, 200, await answer());
     } finally {
-      this.#histories--;
+      this.#questions--;
     }
   }
 

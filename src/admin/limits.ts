@@ -16,9 +16,11 @@ export const MAX_TAILS = 8;
 export const MAX_EXPORTS = 2;
 export const MAX_CAPTURES = 4;
 /** Each makes the log's reading thread work for some tenths of a second at most. */
-export const MAX_HISTORIES = 4;
+export const MAX_QUESTIONS = 4;
 export const MAX_BUCKETS = 5_000;
-/** Names in one `points=` of an export. */
+/** Points in one answer of what was taken away. */
+export const MAX_REMOVED = 1_000;
+/** Names in one `points=`. */
 export const MAX_POINTS = 1_000;
 
 /** Bytes waiting for one tail; from then on readings are conflated and alarms kept up to these numbers. */

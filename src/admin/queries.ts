@@ -1,8 +1,8 @@
-/** What is asked for in the URL of an export or of a history, checked. Faults are told in words. */
+/** What is asked of the log in a URL, checked. Faults are told in words. */
 import { parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
-import { MAX_BUCKETS, MAX_POINTS } from './limits.ts';
+import { MAX_BUCKETS, MAX_POINTS, MAX_REMOVED } from './limits.ts';
 import { HttpError } from './respond.ts';
-import type { ExportQuery, HistoryQuery } from './target.ts';
+import type { ExportQuery, HistoryQuery, RemovedQuery } from './target.ts';
 
 const DAY = 86_400_000;
 /** As many as a chart has room for. */
@@ -12,15 +12,9 @@ export function exportQuery(url: URL, now: number): ExportQuery {
   knows(url, 'an export', ['from', 'to', 'points', 'format', 'every']);
   const format = url.searchParams.get('format') ?? 'csv';
   if (format !== 'csv' && format !== 'jsonl') throw new HttpError(400, 'request-invalid', 'format is csv or jsonl');
-  const points = url.searchParams
-    .get('points')
-    ?.split(',')
-    .filter((p) => p !== '');
-  if (points !== undefined && points.length > MAX_POINTS)
-    throw new HttpError(400, 'request-invalid', `at most ${MAX_POINTS} points; leave the list out for all`);
   const every = url.searchParams.get('every');
   return {
-    ...{ format, points: points?.length === 0 ? undefined : points },
+    ...{ format, points: pointsOf(url) },
     from: timeOf(url.searchParams.get('from'), 'from', now),
     to: timeOf(url.searchParams.get('to'), 'to', now),
     ...(every === null || every === '' ? {} : { every: widthOf(every) }),
@@ -41,6 +35,24 @@ export function historyQuery(url: URL, now: number): HistoryQuery {
   if (!Number.isInteger(buckets) || buckets < 1 || buckets > MAX_BUCKETS)
     throw new HttpError(400, 'request-invalid', `buckets is a whole number from 1 to ${MAX_BUCKETS}`);
   return { device, point: name, from, to, buckets };
+}
+
+export function removedQuery(url: URL): RemovedQuery {
+  knows(url, 'what was taken away', ['points', 'after', 'limit']);
+  const limit = Number(url.searchParams.get('limit') ?? MAX_REMOVED);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_REMOVED)
+    throw new HttpError(400, 'request-invalid', `limit is a whole number from 1 to ${MAX_REMOVED}`);
+  return { after: url.searchParams.get('after') ?? '', points: pointsOf(url), limit };
+}
+
+function pointsOf(url: URL): string[] | undefined {
+  const points = url.searchParams
+    .get('points')
+    ?.split(',')
+    .filter((p) => p !== '');
+  if (points !== undefined && points.length > MAX_POINTS)
+    throw new HttpError(400, 'request-invalid', `at most ${MAX_POINTS} points; leave the list out for all`);
+  return points?.length === 0 ? undefined : points;
 }
 
 function knows(url: URL, what: string, keys: readonly string[]): void {

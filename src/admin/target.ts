@@ -32,6 +32,8 @@ export interface AdminTarget {
   export(query: ExportQuery): AsyncIterable<string>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
   history(query: HistoryQuery): Promise<HistoryReply>;
+  /** What the log took away for room or age since it was made, by point. Rejects with `log-read`. */
+  removed(query: RemovedQuery): Promise<RemovedReply>;
   readonly wire: WireTarget;
 }
 
@@ -248,4 +250,34 @@ export interface HistoryBucket {
 }
 export interface HistoryReading extends Pick<TailReading, 'time' | 'value' | 'quality' | 'reason'> {
   readonly estimated?: true | undefined;
+}
+
+export interface RemovedQuery {
+  /** Names behind this one, in the order of the alphabet; '' to begin. */
+  readonly after: string;
+  /** `device` or `device.point`; absent: all. */
+  readonly points?: readonly string[] | undefined;
+  /** Points in the answer, at most. */
+  readonly limit: number;
+}
+export interface RemovedReply {
+  /** By name; points of which nothing was taken away are left out. */
+  readonly points: readonly RemovedOfPoint[];
+  /** `after` of the next question; null where there is nothing more. */
+  readonly next: string | null;
+}
+export interface RemovedOfPoint {
+  /** `device.point`; `(damaged block)` for readings whose point could not be read any more. */
+  readonly point: string;
+  readonly thinned: RemovedReadings;
+  readonly dropped: RemovedReadings;
+  readonly aged: RemovedReadings;
+  /** Of all these, readings that a forwarder had not delivered. */
+  readonly undelivered: number;
+}
+export interface RemovedReadings {
+  readonly readings: number;
+  /** UTC ms of the oldest and the newest of them; null where no time of them was known. */
+  readonly from: number | null;
+  readonly to: number | null;
 }

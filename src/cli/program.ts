@@ -83,13 +83,14 @@ export function program(): Command {
     .addOption(config())
     .addOption(socket())
     .addOption(json())
+    .option('--removed', 'instead: what the log took away of each point for room or age, since it was made')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json',
+      '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json\n  $ sluice status --removed',
     )
     .action(
-      action(async (options: { config: string; socket?: string; json?: boolean }) =>
-        (await import('./status.ts')).status(options),
+      action(async (options: { config: string; socket?: string; json?: boolean; removed?: boolean }) =>
+        options.removed ? (await import('./removed.ts')).removed(options) : (await import('./status.ts')).status(options),
       ),
     );
   sluice

@@ -10,6 +10,8 @@ import type {
   ReadReply,
   ReadyReport,
   ReloadReply,
+  RemovedQuery,
+  RemovedReply,
   TailItem,
   WriteReply,
 } from '../admin/target.ts';
@@ -25,7 +27,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from './clock-watch.ts';
-import { exportText, historyOf } from './history.ts';
+import { exportText, historyOf, removedOf } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
 import { WireAccess } from './wire-access.ts';
@@ -202,6 +204,10 @@ export class Target implements AdminTarget {
 
   history(query: HistoryQuery): Promise<HistoryReply> {
     return historyOf(this.#started().log, query);
+  }
+
+  removed(query: RemovedQuery): Promise<RemovedReply> {
+    return removedOf(this.#started().log, query);
   }
 
   #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {

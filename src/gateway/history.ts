@@ -1,11 +1,12 @@
-/** What the log kept, as the admin room asks for it. */
-import type { ExportQuery, HistoryQuery, HistoryReply } from '../admin/target.ts';
+/** What the log kept and what it took away, as the admin room asks for it. */
+import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from '../admin/target.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
 import { exportHeader, unknownWords } from '../store/export-lines.ts';
 import type { Log } from '../store/log.ts';
 import type { ExportResult } from '../store/messages.ts';
+import type { RemovedPoint } from '../store/removals.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {
@@ -47,4 +48,15 @@ export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQ
     ...marked(estimated),
   }));
   return { ...head, width: found.width, buckets };
+}
+
+export async function removedOf({ keeper }: Pick<Log, 'keeper'>, query: RemovedQuery): Promise<RemovedReply> {
+  const { points, more } = await keeper.removed(query);
+  const told = ({ readings, span }: RemovedPoint['thinned']) => ({ readings, from: span?.[0] ?? null, to: span?.[1] ?? null });
+  return {
+    points: points.map(([point, { thinned, dropped, aged, lost }]) => ({
+      ...{ point, thinned: told(thinned), dropped: told(dropped), aged: told(aged), undelivered: lost },
+    })),
+    next: more ? (points.at(-1)?.[0] ?? null) : null,
+  };
 }

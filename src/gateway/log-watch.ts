@@ -87,6 +87,7 @@ export class LogWatch {
     log.on('checkpoint', (fault) => this.faults.changed('checkpoint', fault));
     log.on('committed', (result) => {
       this.losses.dropped(result.lost, result.lostNotices);
+      this.room.taken({ ...result, thinned: [] });
       this.#lookAtRuntime();
     });
     log.on('tidied', (result) => {

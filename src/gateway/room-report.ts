@@ -62,7 +62,7 @@ export class RoomReport {
     this.#tell({
       event: 'thinning',
       severity: 'info',
-      message: `The log is full: ${parts.join(' ')} Minima, maxima and means stay longer.`,
+      message: `The log is full: ${parts.join(' ')} Of hours that are over, minima, maxima and means stay longer.`,
       data,
     });
   }

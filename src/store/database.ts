@@ -29,6 +29,7 @@ import type { LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import type { CommitRequest, CommitResult } from './messages.ts';
 import { bytesOf } from './quarantine.ts';
+import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
 import type { Sources } from './salvage-log.ts';
 import { rowSum } from './sealed-rows.ts';
@@ -54,6 +55,7 @@ export class LogDatabase {
   readonly clock: ClockTable;
   readonly wal: WriteAhead;
   readonly boots: BootTable;
+  readonly removed: Removals;
   readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
@@ -75,6 +77,7 @@ export class LogDatabase {
     this.clock = new ClockTable(db);
     this.wal = new WriteAhead(file, db, walLength(maxSize));
     this.boots = new BootTable(db);
+    this.removed = new Removals(db, this.shapeOf);
     for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
       this.#shapeIds.set(row.body, row.id);
     this.#memory = new Memory(db, this.lanes());
@@ -322,10 +325,6 @@ export class LogDatabase {
         this.setLanes(request.forwarders, this.#log, this.#boot, request.upTo);
         for (const [rule, state] of request.alarms) this.setAlarm(rule, state);
         if (this.lease(this.#log) < request.leaseEnd) this.setLease(this.#log, request.leaseEnd);
-        const count = this.db.prepare(
-          'insert into dropped (point, readings) values (?, ?) on conflict (point) do update set readings = readings + excluded.readings',
-        );
-        for (const [point, n] of removed.lost) count.run(point, n);
         if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
@@ -362,9 +361,8 @@ export class LogDatabase {
           .get(),
       },
       oldest: this.#oldest(request.active),
-      lost: [...done.lost],
+      ...{ dropped: [...done.dropped], aged: [...done.aged], lost: [...done.lost] },
       lostNotices: done.notices,
-      expired: done.expired,
     };
   }
 
@@ -423,15 +421,16 @@ export function countReadings(record: LogRecord): number {
 interface Done {
   readings: number;
   notices: number;
-  expired: number;
+  readonly dropped: Map<string, number>;
+  readonly aged: Map<string, number>;
   readonly lost: Map<string, number>;
 }
 function nothingDone(): Done {
-  return { readings: 0, notices: 0, expired: 0, lost: new Map() };
+  return { readings: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
 }
 function addTo(done: Done, readings: number, removed: Removed | undefined): void {
   done.readings += readings;
   done.notices += removed?.notices ?? 0;
-  done.expired += removed?.expired ?? 0;
-  for (const [point, n] of removed?.lost ?? []) done.lost.set(point, (done.lost.get(point) ?? 0) + n);
+  for (const kind of ['dropped', 'aged', 'lost'] as const)
+    for (const [point, n] of removed?.[kind] ?? []) done[kind].set(point, (done[kind].get(point) ?? 0) + n);
 }

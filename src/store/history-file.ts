@@ -12,12 +12,9 @@ import { ABSENT } from '../core/reasons.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { keyOf, shapeReader } from './layout.ts';
 import { bytesOf, statSize } from './quarantine.ts';
+import { Removals } from './removals.ts';
 import { rowSum } from './sealed-rows.ts';
 import { Units } from './units.ts';
-
-export type Why = 'thinned' | 'dropped' | 'aged';
-/** Readings by the points of a shape; one number where all have the same. */
-type Counts = Record<Why, number | readonly number[]>;
 
 export interface NewPart extends Body {
   readonly shape: number;
@@ -58,12 +55,14 @@ export class History {
   readonly db: Database.Database;
   readonly units: Units;
   readonly shapeOf: (id: number) => Shape | undefined;
+  readonly removed: Removals;
 
   private constructor(file: string, db: Database.Database) {
     this.file = file;
     this.db = db;
     this.shapeOf = shapeReader(db);
     this.units = new Units(db, this.shapeOf);
+    this.removed = new Removals(db, this.shapeOf);
   }
 
   /** @throws SluiceError log-newer, log-open; SqliteError where the file is damaged or the disk refuses */
@@ -261,39 +260,6 @@ export class History {
       this.db.prepare(`delete from ${table} where id >= ? and id < ?`).run(unit.first_part, unit.first_part + unit.parts);
     for (const table of ['unit', 'twin']) this.db.prepare(`delete from ${table} where id = ?`).run(unit.id);
   }
-
-  /** Inside a transaction. @param counts readings by the points of the shape */
-  countRemoved(shape: number, why: Why, counts: readonly number[]): void {
-    const row = this.db.prepare<[number], { body: string }>('select body from removed where shape = ?').get(shape);
-    const sums: Counts = row === undefined ? { thinned: 0, dropped: 0, aged: 0 } : (JSON.parse(row.body) as Counts);
-    sums[why] = packed(counts.map((n, i) => n + at(sums[why], i)));
-    this.db.prepare('insert or replace into removed (shape, body) values (?, ?)').run(shape, JSON.stringify(sums));
-  }
-
-  /** Readings that were taken away since the file was made, by `device.point`. */
-  removed(): Map<string, Record<Why, number>> {
-    const out = new Map<string, Record<Why, number>>();
-    for (const row of this.db.prepare<[], { shape: number; body: string }>('select shape, body from removed').all()) {
-      const shape = this.shapeOf(row.shape);
-      const sums = JSON.parse(row.body) as Counts;
-      shape?.points.forEach((p, i) => {
-        const name = `${shape.device}.${p.name}`;
-        const sum = out.get(name) ?? { thinned: 0, dropped: 0, aged: 0 };
-        for (const why of ['thinned', 'dropped', 'aged'] as const) sum[why] += at(sums[why], i);
-        out.set(name, sum);
-      });
-    }
-    return out;
-  }
-}
-
-function at(counts: number | readonly number[], index: number): number {
-  return typeof counts === 'number' ? counts : (counts[index] ?? 0);
-}
-/** The usual case is small: every point of a shape has lost as many. */
-function packed(counts: readonly number[]): number | readonly number[] {
-  const [first] = counts;
-  return first !== undefined && counts.every((n) => n === first) ? first : counts;
 }
 
 /** Opening for those who only want to know: no file, no history. */

@@ -13,6 +13,7 @@ import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply, ReadResult }
 import { newest } from './newest.ts';
 import { queryPoint } from './query.ts';
 import { LogReader } from './reading.ts';
+import { removedPoints } from './removed.ts';
 import { codeOf } from './sqlite-errors.ts';
 import { Tidier } from './tidy.ts';
 
@@ -96,6 +97,10 @@ port.on('message', (message: KeeperMessage) => {
     void inSteps(request.id, newest(reader, decoder, message.request), (result) => ({ kind: 'newest', result }));
     return;
   }
+  if (message.kind === 'removed') {
+    void inSteps(request.id, removedPoints(reader, message.request), (result) => ({ kind: 'removed', result }));
+    return;
+  }
   if (message.kind === 'export') {
     void inSteps(request.id, exportSlice(reader, decoder, message.request), (result) => ({ kind: 'export', result }));
     return;
@@ -108,9 +113,7 @@ port.on('message', (message: KeeperMessage) => {
       reply({ kind: 'read', result }, transfer);
       return;
     }
-    if (message.kind === 'removed')
-      answer = { kind: 'removed', result: { id: request.id, points: [...(reader.history?.removed() ?? [])] } };
-    else answer = { kind: 'notices', result: reader.notices(message.request) };
+    answer = { kind: 'notices', result: reader.notices(message.request) };
   } catch (thrown) {
     answer = failed(message.request.id, thrown);
   }

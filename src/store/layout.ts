@@ -5,7 +5,7 @@ import type { Shape } from '../core/point.ts';
 import type { Lane, LaneState } from './lanes.ts';
 
 export const LOG_FILE = 'log.db';
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 /** Small pages: a commit is a few hundred bytes, and every page it touches is written whole. */
 export const PAGE_SIZE = 1024;
 
@@ -18,7 +18,7 @@ export const MAX_LOGS = 511;
 export const keyOf = (log: number, seq: number): number => log * SPAN + seq;
 export const seqOf = (key: number): number => key % SPAN;
 
-/** `sum` is the seal of a row (sealed-rows.ts). meta: `clean` is 1 after a clean end, `birth` when the file was made. */
+/** removed: see removals.ts. `sum` is the seal of a row (sealed-rows.ts). meta: `clean` is 1 after a clean end, `birth` when the file was made. */
 export const TABLES = `
 create table meta (name text primary key, value text not null) without rowid;
 create table log (ordinal integer primary key, name text not null unique, lease integer not null, sum integer not null);
@@ -31,7 +31,12 @@ create table block (id integer primary key, last integer not null, boot integer 
 create table notice (id integer primary key, boot integer not null, at integer not null, kind text not null, key text not null, body text not null, sum integer not null);
 create table lanes (log integer primary key, settled integer not null, boot integer not null, states text not null, sum integer not null);
 create table alarm (rule text primary key, state text not null, sum integer not null) without rowid;
-create table dropped (point text primary key, readings integer not null) without rowid;
+create table removed (shape integer primary key, body text not null);
+`;
+/** From version 1: what was dropped from log.db was counted by point where nobody could ask for it, and only what was not delivered. */
+export const FROM_VERSION_1 = `
+create table removed (shape integer primary key, body text not null);
+drop table dropped;
 `;
 
 /** `at` of a boot's records + offset = UTC ms, for records from `fromSeq` on. */

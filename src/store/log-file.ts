@@ -5,7 +5,7 @@
 import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
-import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
+import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
 import { asidePath } from './quarantine.ts';
 import { isDamage } from './sqlite-errors.ts';
 
@@ -34,6 +34,11 @@ export function openLogFile(file: string): LogFile {
     if (version === 0)
       db.transaction(() => {
         db.exec(TABLES);
+        db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      })();
+    if (version === 1)
+      db.transaction(() => {
+        db.exec(FROM_VERSION_1);
         db.pragma(`user_version = ${SCHEMA_VERSION}`);
       })();
     const aside = asidePath(file);

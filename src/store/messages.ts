@@ -6,6 +6,7 @@ import type { Bucket } from './buckets.ts';
 import type { Lane } from './lanes.ts';
 import type { BootInfo, ClockList, ForwarderState, Machine } from './layout.ts';
 import type { Chunk } from './pending.ts';
+import type { RemovedPoint } from './removals.ts';
 import type { Repair } from './repair-report.ts';
 
 export interface OpenRequest {
@@ -87,10 +88,11 @@ export interface CommitResult {
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
   /** Alarms and events that were dropped although a forwarder had not delivered them. */
   readonly lostNotices: number;
-  /** Readings that were dropped although a forwarder had not delivered them, by `device.point`. */
+  /** Readings of log.db that were dropped for room, and for their age, by `device.point`. */
+  readonly dropped: readonly (readonly [point: string, readings: number])[];
+  readonly aged: readonly (readonly [point: string, readings: number])[];
+  /** Those of them that a forwarder had not delivered. */
   readonly lost: readonly (readonly [point: string, readings: number])[];
-  /** Records that went because of their age or for room, delivered everywhere. */
-  readonly expired: number;
 }
 
 export interface ReadRequest {
@@ -268,13 +270,21 @@ export interface TidyResult {
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
 }
 
-/** Readings that were taken away since history.db was made, by `device.point`. */
+/** Asks for what was taken away since the log was made, by point. */
+export interface RemovedRequest {
+  readonly id: number;
+  /** Names behind this one, in the order of the alphabet; '' to begin. */
+  readonly after: string;
+  /** `device` or `device.point`; absent: all. */
+  readonly points?: readonly string[] | undefined;
+  /** Points that one answer has at most. */
+  readonly limit: number;
+}
 export interface RemovedResult {
   readonly id: number;
-  readonly points: readonly (readonly [
-    point: string,
-    readings: { readonly thinned: number; readonly dropped: number; readonly aged: number },
-  ])[];
+  readonly points: readonly (readonly [point: string, removed: RemovedPoint])[];
+  /** There are others behind the last one. */
+  readonly more: boolean;
 }
 
 export interface Failure {
@@ -316,7 +326,7 @@ export type WriterReply =
 export type KeeperMessage =
   | { readonly kind: 'leave' }
   | { readonly kind: 'tidy'; readonly request: TidyRequest }
-  | { readonly kind: 'removed'; readonly request: { readonly id: number } }
+  | { readonly kind: 'removed'; readonly request: RemovedRequest }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'query'; readonly request: QueryRequest }

@@ -43,6 +43,9 @@ export class LogReader {
   get db(): Database.Database {
     return this.#db;
   }
+  get shapeOf(): (id: number) => Shape | undefined {
+    return this.#shapeOf;
+  }
   get clock(): ClockTable {
     return this.#clock;
   }

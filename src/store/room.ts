@@ -1,11 +1,11 @@
 /**
  * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, alarms and events last: delivered
  * ones when there are many and they are older than every block, those that somebody waits for when no block is left. What
- * goes before every forwarder had it is counted by point.
+ * goes is counted by point, and what of it a forwarder had not had.
  */
 import type Database from 'better-sqlite3';
-import { decodeBlock } from '../codecs/blocks.ts';
-import type { LogRecord, Shape } from '../core/point.ts';
+import { decodeShapes, type ShapeColumns } from '../codecs/blocks.ts';
+import type { Shape } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
 import type { Claim } from './claim.ts';
 import type { ClockTable } from './clock-table.ts';
@@ -13,6 +13,7 @@ import { Lanes } from './lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
 import type { CommitRequest } from './messages.ts';
 import { bytesOf, dropAside, statSize } from './quarantine.ts';
+import { DAMAGED, type Removals, spanOf } from './removals.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
@@ -21,8 +22,6 @@ const DROP_NOTICES = 1000;
 const KEPT_NOTICES = 10_000;
 const KEPT_NOTICES_SHARE = 16;
 const NOTICE_BYTES = 400;
-/** Under this name go the readings of a dropped block that could not be read any more. */
-const DAMAGED = '(damaged block)';
 /** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
 const HEADROOM = 256 * 1024;
 const HEADROOM_SHARE = 16;
@@ -39,6 +38,8 @@ export interface Place {
   readonly db: Database.Database;
   readonly clock: ClockTable;
   readonly shapeOf: (id: number) => Shape | undefined;
+  shapeId(shape: Shape): number;
+  readonly removed: Removals;
   readonly quarantined: string | undefined;
 }
 
@@ -46,16 +47,17 @@ export interface Removed {
   records: number;
   /** Alarms and events that a forwarder had not delivered. */
   notices: number;
-  /** Readings that a forwarder had not delivered, by `device.point`. */
+  /** Readings that went for room, and for their age, by `device.point`. */
+  readonly dropped: Map<string, number>;
+  readonly aged: Map<string, number>;
+  /** Those of them that a forwarder had not delivered. */
   readonly lost: Map<string, number>;
-  /** Records that were delivered everywhere. */
-  expired: number;
 }
 
 /** Inside the commit's transaction. */
 export function makeRoom(database: Place, request: CommitRequest, claim: Claim): Removed {
   const { db, file } = database;
-  const removed: Removed = { records: 0, notices: 0, lost: new Map(), expired: 0 };
+  const removed: Removed = { records: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
   const need = commitNeeds(request);
@@ -86,10 +88,11 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
       }
       break;
     }
-    if (row.id > agedUpTo && !full()) break;
+    const aged = row.id <= agedUpTo;
+    if (!aged && !full()) break;
     const verdict = claim.drop(row.id, row.id - seqOf(row.id) + row.last);
     if (verdict === 'stays') break;
-    if (verdict === 'lost' && !countLost(database, row, request.active, removed.lost)) removed.expired += row.records;
+    if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
     remove.run(row.id);
     removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom), keptNotices).changes;
   }
@@ -130,28 +133,38 @@ function agedTo(database: Place, limit: number): number {
   return up;
 }
 
-function countLost(database: Place, row: BlockRow, forwarders: readonly ForwarderState[], lost: Map<string, number>): boolean {
+/** What goes with a block, by point. No value is made for it. */
+function count(place: Place, row: BlockRow, why: 'dropped' | 'aged', forwarders: readonly ForwarderState[], to: Removed): void {
   const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
   const waiting = forwarders.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
-  const first = seqOf(row.id);
-  // The usual case, without inflating: every forwarder is past the block.
-  if (!waiting.some((l) => l.waitsWithin(first, row.last))) return false;
-  let any = false;
-  let records: LogRecord[];
+  // The usual case: every forwarder is past the block.
+  const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(row.id), row.last));
+  let groups: readonly ShapeColumns[];
   try {
-    records = decodeBlock(row.body, database.shapeOf);
+    groups = decodeShapes(row.body, place.shapeOf);
   } catch {
-    lost.set(DAMAGED, (lost.get(DAMAGED) ?? 0) + row.readings);
-    return true;
+    const counts = [row.readings];
+    add(to[why], [DAMAGED], counts);
+    if (anyWaits) add(to.lost, [DAMAGED], counts);
+    place.removed.count({ why, shape: undefined, counts, lost: anyWaits ? counts : undefined, span: undefined });
+    return;
   }
-  for (const record of records) {
-    if (!waiting.some((l) => l.waits(record.seq))) continue;
-    any = true;
-    record.sample.shape.points.forEach((p, i) => {
-      if (record.sample.reasons?.[i] === ABSENT) return;
-      const name = `${record.sample.shape.device}.${p.name}`;
-      lost.set(name, (lost.get(name) ?? 0) + 1);
-    });
+  for (const { shape, seqs, ats, reasons } of groups) {
+    const names = shape.points.map((p) => `${shape.device}.${p.name}`);
+    const counted = (goes: (seq: number) => boolean): number[] =>
+      names.map((_, i) => seqs.reduce((sum, seq, m) => sum + (goes(seq) && reasons?.[i]?.[m] !== ABSENT ? 1 : 0), 0));
+    const counts = counted(() => true);
+    add(to[why], names, counts);
+    const lost = anyWaits ? counted((seq) => waiting.some((l) => l.waits(seq))) : undefined;
+    if (lost !== undefined) add(to.lost, names, lost);
+    const ends = [0, seqs.length - 1].map((m) => ({ seq: seqs[m] as number, at: ats[m] as number }));
+    place.removed.count({ why, shape: place.shapeId(shape), counts, lost, span: spanOf(place.clock, row.boot, ...ends) });
   }
-  return any;
+}
+
+function add(map: Map<string, number>, names: readonly string[], counts: readonly number[]): void {
+  names.forEach((name, i) => {
+    const n = counts[i] as number;
+    if (n > 0) map.set(name, (map.get(name) ?? 0) + n);
+  });
 }

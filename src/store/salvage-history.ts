@@ -12,6 +12,7 @@ import type { LogRecord, Shape } from '../core/point.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { keyOf, seqOf } from './layout.ts';
 import { asidePath, beginSwap, statSize, swap } from './quarantine.ts';
+import { isRemoval, removalOf } from './removals.ts';
 import type { Range, Repair } from './repair-report.ts';
 import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
 import { rowSum, SEALED_UNIT } from './sealed-rows.ts';
@@ -124,8 +125,9 @@ class Rebuild {
           .run(id, shape, records, readings, body);
       return;
     }
-    const removed = removedOf(row, this.#shapes);
-    if (removed !== undefined) this.#db.prepare('insert or ignore into removed (shape, body) values (?, ?)').run(...removed);
+    const removal = removalOf(row);
+    if (removal !== undefined && isRemoval(...removal, (id) => this.#shapes.has(id)))
+      this.#db.prepare('insert or ignore into removed (shape, body) values (?, ?)').run(...removal);
   }
 
   /** Of each unit both rows again. */
@@ -278,17 +280,4 @@ function partOf({ rowid, columns }: FoundRow): FoundPart | undefined {
   const [, , records, readings] = columns;
   if (columns.length !== 5 || typeof records !== 'number' || typeof readings !== 'number') return undefined;
   return { id: rowid, shape, records, readings, body };
-}
-
-/** Counts of what was taken away: they carry no seal, but only a known shape with counts of its points is believed. */
-function removedOf({ rowid, columns }: FoundRow, shapes: ReadonlyMap<number, Shape>): [number, string] | undefined {
-  const text = columns[1];
-  if (rowid === undefined || columns.length !== 2 || typeof text !== 'string' || !shapes.has(rowid)) return undefined;
-  try {
-    const counts = JSON.parse(text) as Record<string, unknown>;
-    const known = ['thinned', 'dropped', 'aged'].every((why) => Array.isArray(counts[why]) || typeof counts[why] === 'number');
-    return known ? [rowid, text] : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -22,6 +22,7 @@ import {
   seqOf,
   TABLES,
 } from './layout.ts';
+import { isRemoval, removalOf } from './removals.ts';
 import type { Range, Salvaged } from './repair-report.ts';
 import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
 import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from './sealed-rows.ts';
@@ -87,6 +88,8 @@ class Rebuild {
   /** Logs of which the file still says how far they were committed. */
   readonly #endsFound = new Set<number>();
   readonly #clocks = new Map<number, { readonly version: number; readonly rows: Map<number, Row> }>();
+  /** Counts of what was taken away, by the number of their shape. */
+  readonly #removals = new Map<number, string>();
   /** Blocks whose body was not found whole (yet). */
   readonly #heads = new Map<number, Head>();
 
@@ -151,7 +154,12 @@ class Rebuild {
     try {
       for (const found of pages.rows()) {
         const known = identify(found);
-        if (known === undefined) continue;
+        if (known === undefined) {
+          const [shape, body] = removalOf(found) ?? [];
+          // The first copy is the newest.
+          if (shape !== undefined && body !== undefined && !this.#removals.has(shape)) this.#removals.set(shape, body);
+          continue;
+        }
         const { table, row } = known;
         if (table === 'block') this.#block(row);
         else if (table === 'lanes') {
@@ -299,6 +307,10 @@ class Rebuild {
   }
 
   #putSmall(): void {
+    const shapes = new Set(this.#db.prepare<[], number>('select id from shape').pluck().all());
+    for (const [shape, body] of this.#removals)
+      if (isRemoval(shape, body, (id) => shapes.has(id)))
+        this.#db.prepare('insert into removed (shape, body) values (?, ?)').run(shape, body);
     for (const { rows } of this.#clocks.values()) for (const row of rows.values()) this.#put('clock', row);
     const put = this.#db.prepare('insert into lanes (log, settled, boot, states, sum) values (?, ?, ?, ?, ?)');
     for (const [ordinal, { name, lease }] of this.#logs) {

@@ -5,15 +5,14 @@
 import { decodeBlock, encodeBlock } from '../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import type { ClockTable } from './clock-table.ts';
-import { countByPoint, type History, type Why } from './history-file.ts';
+import { countByPoint, type History } from './history-file.ts';
 import { type PartRow, THIN, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { Lanes } from './lanes.ts';
 import { type ForwarderState, keyOf, seqOf } from './layout.ts';
+import { DAMAGED, type Gone, spanOf, type Why } from './removals.ts';
 
 /** Deflate: as compact.ts does. */
 const LEVEL = 6;
-/** Under this name go the readings of a part that could not be read any more. */
-export const DAMAGED = '(damaged block)';
 
 export interface RoomRequest {
   /** What history.db may take, bytes. */
@@ -54,7 +53,7 @@ interface Change {
   readonly unit: UnitRow;
   readonly why: Why | 'removed';
   readonly parts: readonly { readonly id: number; readonly left: Left | undefined }[];
-  readonly counts: readonly { readonly shape: number; readonly counts: readonly number[] }[];
+  readonly gone: readonly Gone[];
   readonly taken: Taken;
   /** Bytes of records and roll-ups that it has fewer afterwards. */
   readonly freed: number;
@@ -76,7 +75,7 @@ export function* makeRoom(
     const next = choice.next();
     if (next === undefined) break;
     if (changes.length > 0) yield;
-    const change = changeOf(history, next.unit, next.why, request.active);
+    const change = changeOf(history, clock, next.unit, next.why, request.active);
     choice.made(change);
     changes.push(change);
     for (const { left } of change.parts) bytes += left?.body.length ?? 0;
@@ -94,15 +93,22 @@ export function* makeRoom(
  * The oldest unit that has records loses them all: nothing is written for it but what takes them out. For a disk that has
  * no room even for thinning. One transaction. @returns false when there is none
  */
-export function dropOldest(history: History, request: RoomRequest, taken: Taken): boolean {
+export function dropOldest(history: History, clock: ClockTable, request: RoomRequest, taken: Taken): boolean {
   const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
-  if (unit !== undefined) takeFrom(history, unit, 'dropped', request.active, taken);
+  if (unit !== undefined) takeFrom(history, clock, unit, 'dropped', request.active, taken);
   return unit !== undefined;
 }
 
 /** One transaction. */
-export function takeFrom(history: History, unit: UnitRow, why: Why, active: readonly ForwarderState[], taken: Taken): void {
-  const change = changeOf(history, unit, why, active);
+export function takeFrom(
+  history: History,
+  clock: ClockTable,
+  unit: UnitRow,
+  why: Why,
+  active: readonly ForwarderState[],
+  taken: Taken,
+): void {
+  const change = changeOf(history, clock, unit, why, active);
   history.db.transaction(() => apply(history, change))();
   addTaken(taken, change.taken);
 }
@@ -180,14 +186,20 @@ function isAged(history: History, clock: ClockTable, { wall, maxAge }: RoomReque
   return false;
 }
 
-function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active: readonly ForwarderState[]): Change {
+function changeOf(
+  history: History,
+  clock: ClockTable,
+  unit: UnitRow,
+  why: Why | 'removed',
+  active: readonly ForwarderState[],
+): Change {
   const taken = nothingTaken();
-  if (why === 'removed') return { unit, why, parts: [], counts: [], taken, freed: unit.bytes };
+  if (why === 'removed') return { unit, why, parts: [], gone: [], taken, freed: unit.bytes };
   const log = Math.floor(unit.id / keyOf(1, 0));
   const waiting = active.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
   const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(unit.id), unit.last));
   const parts: { id: number; left: Left | undefined }[] = [];
-  const counted: { shape: number; counts: number[] }[] = [];
+  const removed: Gone[] = [];
   let freed = 0;
   const rows = history.units.parts(unit);
   for (const [place, row] of rows.entries()) {
@@ -200,6 +212,7 @@ function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active:
     } catch {
       // Damaged: nobody can have it any more.
       add(taken.dropped, DAMAGED, row.readings);
+      removed.push({ why: 'dropped', shape: undefined, counts: [row.readings], lost: undefined, span: undefined });
       parts.push({ id: row.id, left: undefined });
       freed += row.body.length;
       continue;
@@ -207,19 +220,19 @@ function changeOf(history: History, unit: UnitRow, why: Why | 'removed', active:
     const [keep, gone] = why === 'thinned' ? thinned(records, rows, place) : [[], records];
     if (gone.length === 0) continue;
     const counts = countByPoint(shape, gone);
-    counted.push({ shape: row.shape, counts });
     addAll(taken[why], shape, counts);
-    if (anyWaits) {
-      const undelivered = gone.filter((r) => waiting.some((l) => l.waits(r.seq)));
-      if (undelivered.length > 0) addAll(taken.lost, shape, countByPoint(shape, undelivered));
-    }
+    const undelivered = anyWaits ? gone.filter((r) => waiting.some((l) => l.waits(r.seq))) : [];
+    const lost = undelivered.length === 0 ? undefined : countByPoint(shape, undelivered);
+    if (lost !== undefined) addAll(taken.lost, shape, lost);
+    const ends = [gone[0] as LogRecord, gone.at(-1) as LogRecord].map(({ seq, sample }) => ({ seq, at: sample.at }));
+    removed.push({ why, shape: row.shape, counts, lost, span: spanOf(clock, unit.boot, ...ends) });
     const readings = keep.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
     const left =
       keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) };
     parts.push({ id: row.id, left });
     freed += row.body.length - (left?.body.length ?? 0);
   }
-  return { unit, why, parts, counts: counted, taken, freed: why === 'aged' ? unit.bytes : freed };
+  return { unit, why, parts, gone: removed, taken, freed: why === 'aged' ? unit.bytes : freed };
 }
 
 /** @returns what stays and what goes of the part at `place` */
@@ -231,8 +244,8 @@ function thinned(records: LogRecord[], rows: readonly PartRow[], place: number):
 }
 
 /** Inside a transaction. */
-function apply(history: History, { unit, why, parts, counts }: Change): void {
-  if (why !== 'removed') for (const { shape, counts: n } of counts) history.countRemoved(shape, why, n);
+function apply(history: History, { unit, why, parts, gone }: Change): void {
+  for (const some of gone) history.removed.count(some);
   if (why === 'removed' || why === 'aged') history.removeUnit(unit);
   else {
     for (const { id, left } of parts) history.setPart(id, left);

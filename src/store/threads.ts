@@ -18,6 +18,7 @@ import type {
   QueryResult,
   ReadRequest,
   ReadResult,
+  RemovedRequest,
   RemovedResult,
   TidyRequest,
   TidyResult,
@@ -157,8 +158,8 @@ export class Keeper {
   notices(request: Question<NoticesRequest>): Promise<NoticesResult> {
     return this.#ask<NoticesResult>((id) => ({ kind: 'notices', request: { ...request, id } }));
   }
-  removed(): Promise<RemovedResult> {
-    return this.#ask<RemovedResult>((id) => ({ kind: 'removed', request: { id } }));
+  removed(request: Question<RemovedRequest>): Promise<RemovedResult> {
+    return this.#ask<RemovedResult>((id) => ({ kind: 'removed', request: { ...request, id } }));
   }
   tidy(request: Question<TidyRequest>): Promise<TidyResult> {
     return this.#ask<TidyResult>((id) => ({ kind: 'tidy', request: { ...request, id } }));

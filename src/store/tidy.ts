@@ -97,7 +97,7 @@ export class Tidier {
       return yield* makeRoom(history, this.#reader.clock, room, taken);
     } catch (thrown) {
       if (!room.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
-      return dropOldest(history, room, taken);
+      return dropOldest(history, this.#reader.clock, room, taken);
     }
   }
 

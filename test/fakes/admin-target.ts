@@ -9,6 +9,8 @@ import type {
   ReadReply,
   ReadyReport,
   ReloadReply,
+  RemovedQuery,
+  RemovedReply,
   TailItem,
   WriteReply,
 } from '../../src/admin/target.ts';
@@ -83,6 +85,12 @@ export class FakeTarget implements AdminTarget {
     this.reloads++;
     return { changes: ['rule warm was added'], warnings: [] };
   }
+  removedAsked: RemovedQuery | undefined;
+  async removed(query: RemovedQuery): Promise<RemovedReply> {
+    this.removedAsked = query;
+    return { points: [], next: null };
+  }
+
   async history(query: HistoryQuery): Promise<HistoryReply> {
     this.asked.push(query);
     if (query.device !== 'fridge') throw new SluiceError('not-found', `the log has no readings of ${query.device}`);

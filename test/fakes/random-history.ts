@@ -10,6 +10,7 @@ import { rollupWidth } from '../../src/codecs/rollups.ts';
 import { hasValue, type LogRecord, type PointInfo, type Sample, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
 import { Claim } from '../../src/store/claim.ts';
+import { ClockTable } from '../../src/store/clock-table.ts';
 import { LogDatabase } from '../../src/store/database.ts';
 import { Decoder } from '../../src/store/decoder.ts';
 import { History } from '../../src/store/history-file.ts';
@@ -155,7 +156,7 @@ export class RandomHistory {
     const summaries = this.#random(units.length + 1);
     const thinned = summaries + this.#random(units.length - summaries + 1);
     units.slice(0, thinned).forEach((unit, i) => {
-      takeFrom(history, unit, i < summaries ? 'dropped' : 'thinned', [], nothingTaken());
+      takeFrom(history, new ClockTable(history.db), unit, i < summaries ? 'dropped' : 'thinned', [], nothingTaken());
     });
     history.close();
   }

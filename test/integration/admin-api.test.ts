@@ -291,6 +291,17 @@ test('an export is streamed, ends with its reader, and its query is checked', as
   await assert.rejects(get(''), (e: SluiceError) => e.code === 'log-read');
 });
 
+test('what was taken away is asked for in steps of bounded size', async (t) => {
+  const { target, socket } = await bench(t);
+  const get = (query: string) => request(socket, 'GET', `/api/v1/removed${query}`);
+  assert.deepEqual(await get(''), { points: [], next: null });
+  assert.deepEqual(target.removedAsked, { after: '', points: undefined, limit: limits.MAX_REMOVED });
+  await get('?after=pump.speed&points=pump,tank.level&limit=7');
+  assert.deepEqual(target.removedAsked, { after: 'pump.speed', points: ['pump', 'tank.level'], limit: 7 });
+  for (const bad of ['?limit=0', '?limit=7.5', `?limit=${limits.MAX_REMOVED + 1}`, '?since=1'])
+    await assert.rejects(get(bad), (e: SluiceError) => e.code === 'request-invalid', bad);
+});
+
 test('long answers are bounded in number', async (t) => {
   const { target, socket } = await bench(t);
   const controllers: AsyncGenerator<object>[] = [];

@@ -5,7 +5,7 @@ import { get, type IncomingMessage } from 'node:http';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
-import { MAX_HISTORIES } from '../../src/admin/limits.ts';
+import { MAX_QUESTIONS } from '../../src/admin/limits.ts';
 import type { GatewayStatus, HistoryReply } from '../../src/admin/target.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { HISTORY_FILE } from '../../src/store/history-layout.ts';
@@ -164,14 +164,14 @@ test('queries that wait for the disk delay no poll, no commit and no alarm, and 
   if (slow === undefined) return;
   const query = `point=tank.level&from=${s.first}&to=${s.first + READINGS * 1000}&buckets=50`;
   let answered = 0;
-  const waiting = Array.from({ length: MAX_HISTORIES }, async () => {
+  const waiting = Array.from({ length: MAX_QUESTIONS }, async () => {
     let text = '';
     for await (const piece of await answer(s, `/api/v1/history?${query}`)) text += piece;
     answered++;
     return JSON.parse(text) as HistoryReply;
   });
   await waitFor('one more to be refused', async () => (await refused(s, query))[0] === 503);
-  assert.match((await refused(s, query))[2], new RegExp(`at most ${MAX_HISTORIES} history queries`));
+  assert.match((await refused(s, query))[2], new RegExp(`at most ${MAX_QUESTIONS} questions to the log`));
   await goesOn(s, () => answered === 0);
   await slow.end();
   const replies = await Promise.all(waiting);

@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { request, text } from '../../src/admin/client.ts';
-import type { GatewayStatus, ReadyReport } from '../../src/admin/target.ts';
+import type { GatewayStatus, ReadyReport, RemovedOfPoint, RemovedReply } from '../../src/admin/target.ts';
+import { removedLine } from '../../src/cli/removed.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { HISTORY_FILE } from '../../src/store/history-layout.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
@@ -181,11 +183,52 @@ test('a log that is too small: what was thinned and dropped is in status, metric
   assert.ok((await metric(s, 'sluice_log_thinned_readings_total')) >= now.thinned);
   assert.ok((await metric(s, 'sluice_log_removed_readings_total')) >= now.removed);
   assert.equal((await ready(s)).ready, true);
-  const before = (await status(s)).log;
+  const { points, before } = await waitFor('by point as much as together', async () => {
+    // In steps of seven, as a site of thousands of points is asked for.
+    const all: RemovedOfPoint[] = [];
+    for (let after: string | null = ''; after !== null; ) {
+      const reply = (await request(s.gateway.socket, 'GET', `/api/v1/removed?limit=7&after=${after}`)) as RemovedReply;
+      assert.ok(reply.points.length <= 7);
+      all.push(...reply.points);
+      after = reply.next;
+    }
+    const { log } = await status(s);
+    const sum = (key: 'thinned' | 'dropped' | 'aged') => all.reduce((total, p) => total + p[key].readings, 0);
+    const same = sum('thinned') === log.thinned && sum('dropped') === log.removed && sum('aged') === log.aged;
+    return same ? { points: all, before: log } : undefined;
+  });
+  const names = points.map((p) => p.point);
+  assert.deepEqual(names, [...new Set(names)].sort());
+  for (const p of TANK.points) {
+    const of = points.find(({ point }) => point === `tank.${p.name}`);
+    assert.ok(of !== undefined, p.name);
+    for (const { readings, from, to } of [of.thinned, of.dropped])
+      if (readings > 0) assert.ok(from !== null && to !== null && from <= to && to <= Date.now(), JSON.stringify(of));
+    assert.equal(of.undelivered, 0, 'a forwarder that came later does not wait for it');
+  }
+  // The gateway goes on, and may take more away between two questions.
+  const one = async (point: string) =>
+    ((await request(s.gateway.socket, 'GET', `/api/v1/removed?points=${point}`)) as RemovedReply).points[0] as RemovedOfPoint;
+  await waitFor('the same in words', async () => {
+    const asked = await one('tank.p0');
+    const { stdout } = await sluice(t, 'status', '--removed', '-c', s.gateway.config);
+    return stdout.split('\n').includes(removedLine(asked));
+  });
+  await waitFor('the same in JSON', async () => {
+    const asked = await one('tank.p99');
+    const { stdout } = await sluice(t, 'status', '--removed', '--json', '-c', s.gateway.config);
+    return isDeepStrictEqual(
+      (JSON.parse(stdout) as RemovedReply).points.find((p) => p.point === 'tank.p99'),
+      asked,
+    );
+  });
   // Most of it came within the hour after the first event: the stop tells the rest.
   assert.equal(await s.gateway.stop(), 0);
   s.gateway.start();
   await s.gateway.waitForLog(/The gateway is running/);
+  const [later, earlier] = [await one('tank.p0'), points.find((p) => p.point === 'tank.p0')];
+  assert.ok(earlier !== undefined && later.thinned.readings >= earlier.thinned.readings, 'a restart forgets none of it');
+  assert.ok(later.dropped.readings >= earlier.dropped.readings);
   await waitFor('the sums of the first run', () => {
     const sum = (key: string) => events(s, 'thinning').reduce((total, e) => total + Number(e.data[key]), 0);
     return sum('thinned') >= before.thinned && sum('dropped') >= before.removed;

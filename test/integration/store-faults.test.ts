@@ -19,6 +19,7 @@ import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Sample, Shape } from '../../src/core/point.ts';
+import { ABSENT } from '../../src/core/reasons.ts';
 import type { Lane } from '../../src/store/lanes.ts';
 import { Log } from '../../src/store/log.ts';
 import type { CommitResult } from '../../src/store/messages.ts';
@@ -26,6 +27,7 @@ import type { Outlet } from '../../src/store/outlet.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { payloadText } from '../fakes/payload-text.ts';
 import { scratch } from '../fakes/scratch.ts';
+import { exportAll } from '../fakes/store-fixture.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
 const wide: Shape = {
@@ -103,13 +105,13 @@ test('maxSize bounds the files; what goes before it was delivered is counted by 
     assert.ok(n >= rounds * 100 - had && n < rounds * 100, `${n} counted, ${had} of ${rounds * 100} had`);
 });
 
-test('what everybody had is dropped without a word', async (t) => {
+test('what everybody had is dropped, and is not told as lost', async (t) => {
   const { log, outlet, clock } = await open(t, place(t), { maxSize: 2_000_000 });
   let lost = 0;
-  let expired = 0;
+  let dropped = 0;
   log.on('committed', (result: CommitResult) => {
     lost += result.lost.length;
-    expired += result.expired;
+    dropped += result.dropped.reduce((sum, [, n]) => sum + n, 0);
   });
   await outlet.ready();
   for (let i = 0; i < 60; i++) {
@@ -118,7 +120,83 @@ test('what everybody had is dropped without a word', async (t) => {
     await log.flush();
   }
   assert.equal(lost, 0);
-  assert.ok(expired > 1000);
+  assert.ok(dropped > 1000);
+});
+
+test('what went of log.db is counted by point for ever, delivered or not, with its times', async (t) => {
+  const where = place(t);
+  const limits = { maxSize: 1_000_000, maxAge: 3_600_000 };
+  const wall = Date.UTC(2026, 5, 1);
+  const { log, outlet, clock } = await open(t, where, limits, wall);
+  const times: number[] = [];
+  const told = { dropped: 0, aged: 0, lost: 0 };
+  log.on('committed', (result: CommitResult) => {
+    for (const why of ['dropped', 'aged', 'lost'] as const) for (const [, n] of result[why]) told[why] += n;
+  });
+  // The keeper would take it into history.db: here all of it goes from commit blocks.
+  mkdirSync(path.join(where.state, 'history.db'));
+  await outlet.ready();
+  const append = async (rounds: number): Promise<void> => {
+    for (let i = 0; i < rounds; i++) {
+      for (let k = 0; k < 50; k++) {
+        times.push(Math.round(clock.monotonic()) + wall);
+        // Every fourth record says nothing of its first point.
+        const reasons = times.length % 4 === 0 ? Uint8Array.from(wide.points, (_, p) => (p === 0 ? ABSENT : 0)) : null;
+        log.append({ ...noise(times.length, clock.monotonic()), reasons });
+      }
+      await clock.advance(1000);
+      await log.flush();
+    }
+  };
+  await append(40);
+  assert.ok(told.dropped > 0 && told.lost === told.dropped, 'for room, and nobody had it');
+  const { dropped } = told;
+  await take(outlet, 'data');
+  await take(outlet, 'history');
+  await append(10);
+  assert.ok(told.dropped > dropped && told.lost < told.dropped, 'some of it was delivered');
+  await clock.advance(2 * 3_600_000);
+  await append(40);
+  assert.ok(told.aged > 0, 'for its age');
+  await log.close(60_000);
+
+  rmdirSync(path.join(where.state, 'history.db'));
+  const check = async (again: Log): Promise<void> => {
+    let held = 0;
+    for (const line of (await exportAll(again)).trimEnd().split('\n'))
+      if ((JSON.parse(line) as { device: string }).device === wide.device) held++;
+    const { points, more } = await again.keeper.removed({ after: '', limit: 1000 });
+    assert.deepEqual([points.length, more], [wide.points.length, false]);
+    const sums = { dropped: 0, aged: 0, lost: 0 };
+    for (const [name, point] of points) {
+      sums.dropped += point.dropped.readings;
+      sums.aged += point.aged.readings;
+      sums.lost += point.lost;
+      const gone = times.length - held;
+      const wanted = name === 'plant.p0' ? gone - Math.floor(gone / 4) : gone;
+      assert.equal(point.thinned.readings + point.dropped.readings + point.aged.readings, wanted, name);
+      assert.equal(point.dropped.span?.[0], times[0]);
+      const newest = Math.max(point.dropped.span?.[1] ?? 0, point.aged.span?.[1] ?? 0);
+      assert.equal(newest, times[gone - 1], 'up to the last one that went');
+      assert.ok((point.aged.span?.[0] ?? 0) > (times[0] ?? 0));
+    }
+    assert.deepEqual(sums, told, 'as much as was told');
+    const some = await again.keeper.removed({ after: 'plant.p1', points: ['plant.p10', 'plant.p2'], limit: 1 });
+    assert.deepEqual([some.points.map(([name]) => name), some.more], [['plant.p10'], true]);
+    assert.deepEqual((await again.keeper.removed({ after: '', points: ['pump'], limit: 1 })).points, []);
+  };
+  const wide64 = { maxSize: 1e9, maxAge: 1e13 };
+  const second = await open(t, where, wide64, clock.wall());
+  await check(second.log);
+  await second.log.close(60_000);
+  // What can be read of a damaged file brings its counts along.
+  const file = path.join(where.state, 'log.db');
+  const db = new Database(file);
+  db.prepare('update inventory set sum = 0').run();
+  db.close();
+  const third = await open(t, where, wide64, clock.wall());
+  assert.match(third.log.opened.repairs[0]?.why ?? '', /inventory/);
+  await check(third.log);
 });
 
 test('maxAge drops what is older, and only what is known to be', async (t) => {

@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import Database from 'better-sqlite3';
 import { ABSENT } from '../../src/core/reasons.ts';
+import { ClockTable } from '../../src/store/clock-table.ts';
 import { History } from '../../src/store/history-file.ts';
 import { HISTORY_FILE, HISTORY_VERSION, THIN, UNIT_STATE } from '../../src/store/history-layout.ts';
 import { LOG_FILE, SCHEMA_VERSION } from '../../src/store/layout.ts';
@@ -86,7 +87,7 @@ for (const version of versions)
     assert.ok(unit !== undefined);
     const before = history.units.records(unit).records;
     const taken = nothingTaken();
-    takeFrom(history, unit, 'thinned', [], taken);
+    takeFrom(history, new ClockTable(history.db), unit, 'thinned', [], taken);
     const thinned = history.oldest(UNIT_STATE.thinned);
     assert.ok(thinned !== undefined);
     const left = history.units.records(thinned).records;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayStatus } from '../../src/admin/target.ts';
+import { removedLine } from '../../src/cli/removed.ts';
 import { statusText } from '../../src/cli/status.ts';
 import { line } from '../../src/cli/tail.ts';
 import { statusOf } from '../fakes/admin-target.ts';
@@ -45,6 +46,20 @@ test('a forwarder that waits says when it tries again', () => {
   const waiting = { state: 'waiting', fault: 'nothing listens there', nextTry: report.gateway.time + 12_000 } as const;
   const forwarders: GatewayStatus['forwarders'] = [{ ...only(report.forwarders), ...waiting }];
   assert.match(statusText({ ...report, forwarders }), /nothing listens there; next try in 12s$/m);
+});
+
+test('what was taken away of a point is one line, with the times that are known', () => {
+  const none = { readings: 0, from: null, to: null };
+  const from = Date.UTC(2026, 10, 1);
+  const point = { point: 'tank.level', thinned: none, dropped: none, aged: none, undelivered: 0 };
+  assert.equal(
+    removedLine({ ...point, thinned: { readings: 70, from, to: from + 60_000 }, aged: { readings: 3, from: null, to: null } }),
+    'tank.level: 70 thinned out (2026-11-01T00:00:00.000Z to 2026-11-01T00:01:00.000Z), 3 too old',
+  );
+  assert.equal(
+    removedLine({ ...point, dropped: { readings: 9, from, to: from }, undelivered: 4 }),
+    'tank.level: 9 dropped for room (2026-11-01T00:00:00.000Z to 2026-11-01T00:00:00.000Z), 4 of these before they were delivered',
+  );
 });
 
 test('a tail that did not keep up says so in words', () => {

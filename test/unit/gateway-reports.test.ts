@@ -58,7 +58,7 @@ test('thinning is told at once, further ones after an hour; what grew too old is
     {
       ...{ event: 'thinning', severity: 'info' },
       message:
-        'The log is full: 5 old readings were thinned out; every eighth record is kept. The 2 oldest readings were dropped. Minima, maxima and means stay longer.',
+        'The log is full: 5 old readings were thinned out; every eighth record is kept. The 2 oldest readings were dropped. Of hours that are over, minima, maxima and means stay longer.',
       data: { thinned: 5, dropped: 2, 'tank.level thinned': 5, 'pump.speed dropped': 2 },
     },
   ]);

@@ -1,0 +1,37 @@
+/** `sluice status --removed`: what the log took away of each point. */
+import { request } from '../admin/client.ts';
+import type { RemovedOfPoint, RemovedReply } from '../admin/target.ts';
+import { printable, type RunningOptions, socketOf } from './running.ts';
+
+/** Asked for in steps, so that a site of thousands of points is no burden to the gateway. */
+export async function removed(options: RunningOptions): Promise<void> {
+  const socket = socketOf(options);
+  const points: RemovedOfPoint[] = [];
+  let any = false;
+  for (let after: string | null = ''; after !== null; ) {
+    const reply = (await request(socket, 'GET', `/api/v1/removed?after=${encodeURIComponent(after)}`)) as RemovedReply;
+    any ||= reply.points.length > 0;
+    if (options.json) points.push(...reply.points);
+    else process.stdout.write(reply.points.map((p) => `${removedLine(p)}\n`).join(''));
+    after = reply.next;
+  }
+  if (options.json) process.stdout.write(`${JSON.stringify({ points })}\n`);
+  else if (!any)
+    process.stdout.write('Nothing was taken away: no reading was thinned out or dropped, for room or for its age.\n');
+}
+
+export function removedLine({ point, thinned, dropped, aged, undelivered }: RemovedOfPoint): string {
+  const parts = [
+    ...words(thinned, 'thinned out'),
+    ...words(dropped, 'dropped for room'),
+    ...words(aged, 'too old'),
+    ...(undelivered > 0 ? [`${undelivered} of these before they were delivered`] : []),
+  ];
+  return `${printable(point)}: ${parts.join(', ')}`;
+}
+
+function words({ readings, from, to }: RemovedOfPoint['thinned'], what: string): string[] {
+  if (readings === 0) return [];
+  const when = from === null || to === null ? '' : ` (${new Date(from).toISOString()} to ${new Date(to).toISOString()})`;
+  return [`${readings} ${what}${when}`];
+}

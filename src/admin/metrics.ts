@@ -24,6 +24,9 @@ export interface Metric {
   readonly read: (report: StatusReport) => Iterable<Sample>;
 }
 
+/** Of the memory of the log, those that have a bound in bytes. */
+const MEMORY_PARTS = ['pending', 'tail', 'live'] as const;
+
 const one = (value: number | null | undefined): Sample[] => [[{}, value]];
 const flag = (on: boolean): number => (on ? 1 : 0);
 const seconds = (ms: number): number => ms / 1000;
@@ -147,6 +150,25 @@ export const METRICS: readonly Metric[] = [
   single('sluice_log_bytes', 'gauge', 'Size of all files of the log.', (r) => r.log.bytes),
   single('sluice_log_limit_bytes', 'gauge', 'What buffer.maxSize allows.', (r) => r.log.maxBytes),
   single('sluice_log_pending_readings', 'gauge', 'Readings that wait for the next commit.', (r) => r.log.pending),
+  {
+    ...{ name: 'sluice_log_memory_bytes', type: 'gauge', unit: 'bytes', labels: ['part'] },
+    help: 'Memory of the log: `pending` for the disk, `tail` in the runtime directory, `live` batches, `unanswered` ones.',
+    read: (r) => [
+      ...MEMORY_PARTS.map((part): Sample => [{ part }, r.log.memory[part].bytes]),
+      [{ part: 'unanswered' }, r.log.memory.unanswered],
+    ],
+  },
+  {
+    ...{ name: 'sluice_log_memory_limit_bytes', type: 'gauge', unit: 'bytes', labels: ['part'] },
+    help: 'How much that may be. `unanswered` is bounded by `batch.maxReadings`.',
+    read: (r) => MEMORY_PARTS.map((part): Sample => [{ part }, r.log.memory[part].limit]),
+  },
+  single(
+    'sluice_log_questions',
+    'gauge',
+    'Questions to the log (backlog, charts, exports) that wait for an answer; 256 at most.',
+    (r) => r.log.memory.questions.asked,
+  ),
   single('sluice_log_oldest_unsent_age_seconds', 'gauge', 'Age of the oldest record not delivered; 0 when all are.', (r) =>
     r.log.oldestUnsent === null ? 0 : Math.max(0, seconds(r.gateway.time - r.log.oldestUnsent)),
   ),

@@ -109,6 +109,8 @@ export interface LogStatus {
   /** Since the start: how often the log could not be written, and for how long altogether, milliseconds. */
   readonly writeFaults: number;
   readonly writeFaultTime: number;
+  /** What of the log lies in memory, between the wire and the disk. */
+  readonly memory: LogMemory;
   /** What is wrong, in words; empty when nothing is. */
   readonly faults: readonly string[];
   /** Files that were damaged or not the newest, since the start; the newest eight. */
@@ -117,6 +119,20 @@ export interface LogStatus {
   readonly salvages: number;
   readonly salvagedRecords: number;
   readonly lostRecords: number;
+}
+
+/** Bytes, and how many at most. */
+export interface LogMemory {
+  /** Readings, alarms and events that the disk does not have yet. */
+  readonly pending: { readonly bytes: number; readonly limit: number };
+  /** The runtime directory, which survives a kill. */
+  readonly tail: { readonly bytes: number; readonly limit: number };
+  /** Newest records, for live batches; about. */
+  readonly live: { readonly bytes: number; readonly limit: number };
+  /** Bytes of batches that wait for their acknowledgement: at most one of `data` and one of `history` for each forwarder. */
+  readonly unanswered: number;
+  /** Questions to the log (backlog, charts, exports) that wait for an answer. */
+  readonly questions: { readonly asked: number; readonly limit: number };
 }
 
 export interface SalvageStatus {

@@ -16,6 +16,7 @@ export function statusText(report: GatewayStatus): string {
     `${paint(1, gateway.id)}${gateway.name === undefined ? '' : ` (${printable(gateway.name)})`}, Sluice ${gateway.version}, ${gateway.boot}, up ${rough(gateway.uptime * 1000)}`,
     `clock    ${new Date(gateway.time).toISOString()} ${clockWords(report)}`,
     `log      ${count(log.records, 'record')}, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${count(log.pending, 'reading waits', 'readings wait')} for the next commit${log.dropped > 0 ? paint(31, `, ${count(log.dropped, 'reading')} lost`) : ''}`,
+    memoryLine(log.memory),
     ...takenLines(log),
     ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
     ...log.salvage.flatMap(salvageLines),
@@ -41,6 +42,12 @@ function httpLines(http: GatewayStatus['http']): string[] {
   if (http === undefined) return [];
   const where = http.address === undefined ? '' : ` on ${http.address.host}:${http.address.port}`;
   return [`http     ${http.state}${where}${http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`)}`];
+}
+
+function memoryLine({ pending, tail, live, unanswered }: GatewayStatus['log']['memory']): string {
+  const of = ({ bytes, limit }: typeof pending) => `${formatSize(bytes)} of ${formatSize(limit)}`;
+  const sent = unanswered > 0 ? `, ${formatSize(unanswered)} sent and not answered` : '';
+  return `         in memory ${of(pending)} for the disk, ${of(tail)} in the runtime directory, ${of(live)} for live batches${sent}`;
 }
 
 /** What went for want of room, delivered or not. */

@@ -99,6 +99,7 @@ export class Target implements AdminTarget {
         aged: g.logWatch?.room.totals.aged ?? 0,
         writeFaults: g.logWatch?.faults.totals.faults ?? 0,
         writeFaultTime: g.logWatch?.faults.totals.time ?? 0,
+        memory: log.memory,
         faults: [
           ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
           ...(log.checkpointFault === undefined

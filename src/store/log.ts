@@ -18,6 +18,7 @@ import { Claim } from './claim.ts';
 import { ClockBook, type ClockMove } from './clock-book.ts';
 import { CommitCycle } from './commit-cycle.ts';
 import { AllHandOvers, LiveHandOver, type Party } from './hand-over.ts';
+import { heldMemory } from './held-memory.ts';
 import { HISTORY_FILE } from './history-layout.ts';
 import { type ClockList, LOG_FILE, type TailState } from './layout.ts';
 import { LEASE, Lease } from './lease.ts';
@@ -30,7 +31,7 @@ import { Outlets } from './outlets.ts';
 import { Pending } from './pending.ts';
 import { Recent } from './recent.ts';
 import { asKept, ShapeIds } from './shapes.ts';
-import { Keeper, startWriter, type WriterThread } from './threads.ts';
+import { endedWithin, Keeper, startWriter, type WriterThread } from './threads.ts';
 import { Tiers } from './tiers.ts';
 import { Revisions } from './timeline.ts';
 
@@ -187,7 +188,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       committed: this.#committed,
       bytes: this.#bytes + this.#tiers.bytes,
       pendingReadings: this.#pending.readings,
-      pendingBytes: this.#pending.bytes,
+      memory: heldMemory({
+        ...{ pending: this.#pending, mirror: this.#mirror, recent: this.recent, outlets: this.#outlets, keeper: this.keeper },
+      }),
       commits: this.#commits.count,
       lastCommit: this.#commits.last,
       held: this.#held + this.#tiers.held,
@@ -228,10 +231,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     }
     const shape = this.#shapes.of(sample.shape);
     const record = { seq, sample: asKept(sample, shape.texts) };
+    if (this.#mirror.full) this.#beginSegment();
     const { bytes, givenUp } = this.#pending.record(record, shape.id, sample.shape);
     this.#mirror.item(record.seq, bytes);
     if (givenUp > 0) this.emit('overflow', givenUp);
-    this.recent.push(record);
+    this.recent.push(record, bytes.length);
     if (this.recent.full || this.#outlets.none) this.trimRecent();
     this.#arm();
     this.emit('appended', sample.shape.points.length);
@@ -252,7 +256,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       json: JSON.stringify({ v: 1, log: this.id, seq, ...body }),
     };
     if (seq > 0) {
-      this.#mirror.item(seq, this.#pending.notice(notice));
+      const { bytes, givenUp } = this.#pending.notice(notice);
+      this.#mirror.item(seq, bytes);
+      if (givenUp > 0) this.emit('overflow', givenUp);
       this.#outlets.noticed(notice);
       this.commitSoon();
       this.emit('appended', 0);
@@ -337,13 +343,13 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#closing = true;
     this.#tiers.stop();
     this.#commits.stop();
-    await this.#bounded(this.keeper.close());
+    await endedWithin(LEAVE_WITHIN, this.options.clock, this.keeper.close());
     if (clean) {
       await this.#writer.close(this.#numbers.next);
       this.#mirror.close();
       this.#mirror.clear();
     } else {
-      await this.#bounded(this.#writer.leave());
+      await endedWithin(LEAVE_WITHIN, this.options.clock, this.#writer.leave());
       this.#mirror.close();
     }
   }
@@ -356,17 +362,6 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#mirror.close();
     this.#writer.worker.removeAllListeners('message');
     await Promise.all([this.keeper.close(), this.#writer.leave()]);
-  }
-
-  /** A thread that hangs in the disk must not keep the process from ending. */
-  #bounded(ended: Promise<void>): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = this.options.clock.after(LEAVE_WITHIN, resolve);
-      void ended.then(() => {
-        cancel();
-        resolve();
-      });
-    });
   }
 
   /** Compacts what is committed, now; the blocks it replaces go with the next commit. For tests and measurements. */
@@ -465,6 +460,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #commitEnded(result: CommitResult): void {
     const commit = this.#commits.ended();
     if (commit === undefined) return;
+    this.#pending.kept();
     this.#bytes = result.bytes;
     this.#held = result.held;
     this.#oldest = result.oldest;

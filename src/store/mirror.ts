@@ -60,6 +60,9 @@ export function chooseRuntimeDir(
 
 /** While the disk takes nothing the oldest segments are given up beyond this, as pending.ts gives up the oldest chunks. */
 const MAX_BYTES = 32 * 1024 * 1024;
+/** A segment of this size is followed by another, also while no commit ends. */
+const SEGMENT_BYTES = 4 * 1024 * 1024;
+export const MIRROR_MOST = MAX_BYTES + SEGMENT_BYTES;
 
 /** Two gateways in one folder would take each other's tail. @throws SluiceError log-open */
 function claim(dir: string, stateDir: string): void {
@@ -99,6 +102,13 @@ export class Mirror {
   }
   get up(): boolean {
     return this.#fd !== undefined && this.#fault === undefined;
+  }
+  get bytes(): number {
+    return [...this.#sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+  /** Another segment is to be begun. */
+  get full(): boolean {
+    return (this.#sizes.get(this.#segment) ?? 0) > SEGMENT_BYTES;
   }
   /** Whether every item above `committed` is safe from a kill. A segment that was begun well does not heal the one before. */
   covers(committed: number): boolean {
@@ -172,8 +182,7 @@ export class Mirror {
   }
 
   #bound(): void {
-    let total = 0;
-    for (const bytes of this.#sizes.values()) total += bytes;
+    let total = this.bytes;
     for (const [segment, bytes] of this.#sizes) {
       if (total <= MAX_BYTES || segment === this.#segment) return;
       total -= bytes;

@@ -100,6 +100,8 @@ export class Outlet implements Party {
   /** The next number at each call of `tend`, the first of them at least LAG ago. */
   readonly #marks: { next: number; at: number }[] = [];
   #dirty = true;
+  /** Bytes of the batch of each lane that was made last and is not answered. */
+  readonly #made: Record<Lane, number> = { data: 0, history: 0 };
 
   constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
     this.name = name;
@@ -143,6 +145,9 @@ export class Outlet implements Party {
     if (span === undefined || oldest === undefined) return { readings: 0, oldest: undefined, newest: undefined };
     return { readings: recent.count(span.from, enough), oldest, newest: recent.newest?.sample.at };
   }
+  get unanswered(): number {
+    return this.#made.data + this.#made.history;
+  }
   /** Whether a lane has anything that is not acknowledged. Numbers without records may make it say yes too often. */
   pending(lane: Lane): boolean {
     return this.#parts.some((part) => {
@@ -161,6 +166,11 @@ export class Outlet implements Party {
   }
   /** The next batch of a lane, or undefined when there is nothing to send now. @throws SluiceError log-read */
   async next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
+    const batch = await this.#next(lane, maxReadings);
+    this.#made[lane] = batch?.payload.length ?? 0;
+    return batch;
+  }
+  async #next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
     for (const part of this.#parts) {
       for (;;) {
         const span = part.lanes.span(lane);
@@ -207,6 +217,7 @@ export class Outlet implements Party {
   /** The broker acknowledged this very batch, or refused it for good. */
   done(batch: OutBatch): void {
     this.#parts.find((p) => p.ordinal === batch.log)?.lanes.done(batch.lane, batch.last);
+    this.#made[batch.lane] = 0;
     this.#dirty = true;
     this.#log.cursorMoved();
   }
@@ -217,6 +228,8 @@ export class Outlet implements Party {
    */
   tend(connected: boolean, now: number, allowance = 0): 'lag' | 'resume' | undefined {
     const { lanes } = this.#current;
+    // What was under way goes with its connection.
+    if (!connected) this.#made.data = this.#made.history = 0;
     if (lanes.live) {
       if (!this.#lags(now, LAG + allowance) || !lanes.lag()) return undefined;
       this.#dirty = true;

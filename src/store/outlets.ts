@@ -49,6 +49,10 @@ export class Outlets {
     for (const outlet of this.#open.values()) needs = Math.min(needs, outlet.needsFrom);
     return needs;
   }
+  /** Bytes of batches that wait for their acknowledgement. */
+  get unanswered(): number {
+    return [...this.#open.values()].reduce((sum, outlet) => sum + outlet.unanswered, 0);
+  }
   /** Of those that are configured: what they have not had may not go without a word. */
   states(): ForwarderState[] {
     return [...this.#open.values()].flatMap((o) => o.states());

@@ -9,6 +9,8 @@ import type { LogRecord, Shape } from '../core/point.ts';
 export const CHUNK_BYTES = 1024 * 1024;
 /** Closed chunks that may wait for a disk that does not take them. */
 const MAX_CHUNKS = 24;
+/** What waits and what is on its way to the disk, each so much at most. */
+export const PENDING_MOST = 2 * (MAX_CHUNKS + 1) * CHUNK_BYTES;
 
 export interface Chunk {
   readonly entries: Uint8Array<ArrayBuffer>;
@@ -23,9 +25,11 @@ export class Pending {
   #shapes = new Set<number>();
   #chunks: Chunk[] = [];
   #inventory = 0;
+  #underWay = 0;
 
+  /** What the disk does not have yet, with what is on its way there. */
   get bytes(): number {
-    return this.#writer.length + this.#chunks.reduce((sum, c) => sum + c.entries.length, 0);
+    return this.#underWay + this.#writer.length + sizeOf(this.#chunks);
   }
   get readings(): number {
     return this.#readings + this.#chunks.reduce((sum, c) => sum + c.readings, 0);
@@ -51,10 +55,12 @@ export class Pending {
     return { bytes: this.#writer.since(start), givenUp };
   }
 
-  notice(notice: StoredNotice): Uint8Array {
+  /** As `record`. */
+  notice(notice: StoredNotice): { bytes: Uint8Array; givenUp: number } {
+    const givenUp = this.#writer.length >= CHUNK_BYTES ? this.#close() : 0;
     const start = this.#writer.length;
     this.#writer.json(ENTRY.notice, notice);
-    return this.#writer.since(start);
+    return { bytes: this.#writer.since(start), givenUp };
   }
 
   /** Records from now on belong to this revision. */
@@ -73,11 +79,18 @@ export class Pending {
     this.#close();
     const chunks = this.#chunks;
     this.#chunks = [];
+    this.#underWay = sizeOf(chunks);
     return chunks;
+  }
+
+  /** What was taken is on the disk. */
+  kept(): void {
+    this.#underWay = 0;
   }
 
   /** A commit failed: its chunks come first again. @returns readings given up */
   putBack(chunks: readonly Chunk[]): number {
+    this.#underWay = 0;
     this.#chunks = [...chunks, ...this.#chunks];
     return this.#bound();
   }
@@ -95,4 +108,8 @@ export class Pending {
     while (this.#chunks.length > MAX_CHUNKS) givenUp += this.#chunks.shift()?.readings ?? 0;
     return givenUp;
   }
+}
+
+function sizeOf(chunks: readonly Chunk[]): number {
+  return chunks.reduce((sum, c) => sum + c.entries.length, 0);
 }

@@ -5,15 +5,19 @@
 import type { LogRecord } from '../core/point.ts';
 import { readingCount } from '../core/point.ts';
 
-/** Readings kept: 10 s of 20,000 readings a second; about 10 MB. From then on those go that the file has. */
-const MAX_READINGS = 200_000;
+/** About what is kept, bytes: 10 s of 20,000 readings a second in records of three. From then on those go that the file has. */
+const MAX_BYTES = 10 * 1024 * 1024;
 /** While the disk takes nothing: beyond this they go too, and data goes on when they are committed (or given up). */
-const MOST_READINGS = 2 * MAX_READINGS;
+export const RECENT_MOST = 2 * MAX_BYTES;
+/** What a record takes beside its values (measured: 150 bytes and 8 for each number, whose entry has 21 and 8). */
+const RECORD_BYTES = 128;
 
 export class Recent {
   #records: LogRecord[] = [];
+  /** Of each of them. */
+  #sizes: number[] = [];
   #start = 0;
-  #readings = 0;
+  #bytes = 0;
   #from: number;
 
   /** @param from the number that the next item gets */
@@ -21,8 +25,9 @@ export class Recent {
     this.#from = from;
   }
 
-  get readings(): number {
-    return this.#readings;
+  /** About what is held. */
+  get bytes(): number {
+    return this.#bytes;
   }
   /** Every record from this number on is here. */
   get from(): number {
@@ -32,13 +37,15 @@ export class Recent {
     return this.#records.at(-1);
   }
   get full(): boolean {
-    return this.#readings > MAX_READINGS;
+    return this.#bytes > MAX_BYTES;
   }
 
-  push(record: LogRecord): void {
+  /** @param entry bytes of its entry (codecs/rows) */
+  push(record: LogRecord, entry: number): void {
     this.#records.push(record);
-    this.#readings += record.sample.shape.points.length;
-    if (this.#readings > MOST_READINGS) this.#drop((r) => this.#readings > MOST_READINGS && r !== record);
+    this.#sizes.push(RECORD_BYTES + entry);
+    this.#bytes += RECORD_BYTES + entry;
+    if (this.#bytes > RECENT_MOST) this.#drop((r) => this.#bytes > RECENT_MOST && r !== record);
   }
 
   /** Forgets records up to `seq`; while full, also those up to `committed`. */
@@ -49,7 +56,7 @@ export class Recent {
   #drop(goes: (record: LogRecord) => boolean): void {
     let record = this.#records[this.#start];
     while (record !== undefined && goes(record)) {
-      this.#readings -= record.sample.shape.points.length;
+      this.#bytes -= this.#sizes[this.#start] as number;
       this.#from = record.seq + 1;
       // The array is cut only now and then, so that a trim costs what it removes.
       this.#records[this.#start++] = undefined as unknown as LogRecord;
@@ -57,6 +64,7 @@ export class Recent {
     }
     if (this.#start > 1024 && this.#start * 2 > this.#records.length) {
       this.#records = this.#records.slice(this.#start);
+      this.#sizes = this.#sizes.slice(this.#start);
       this.#start = 0;
     }
   }

@@ -1,5 +1,6 @@
 /** Starting the store's threads and asking the reader. */
 import { Worker } from 'node:worker_threads';
+import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type {
   DamagedBlock,
@@ -87,6 +88,17 @@ export class WriterThread {
   }
 }
 
+/** A thread that hangs in the disk must not keep the process from ending. */
+export function endedWithin(ms: number, clock: Clock, ended: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(ms, resolve);
+    void ended.then(() => {
+      cancel();
+      resolve();
+    });
+  });
+}
+
 function ended(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     worker.once('exit', () => resolve());
@@ -100,7 +112,7 @@ function startThread(name: 'writer' | 'keeper', workerData: unknown): Worker {
 /** An idle reader gives its memory back. */
 const IDLE = 30_000;
 /** Questions under way at once: each forwarder asks for at most three. */
-const MAX_QUESTIONS = 256;
+export const MAX_QUESTIONS = 256;
 /** Damaged blocks told one by one. */
 const MAX_DAMAGED = 1000;
 
@@ -143,6 +155,11 @@ export class Keeper {
     this.#worker = undefined;
     this.#failAll(new SluiceError('log-read', 'the log was repaired: ask again'));
     worker?.postMessage({ kind: 'leave' } satisfies KeeperMessage);
+  }
+
+  /** Questions that wait for an answer. */
+  get asked(): number {
+    return this.#asked.size;
   }
 
   #foundDamaged(block: DamagedBlock): void {

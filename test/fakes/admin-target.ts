@@ -148,6 +148,10 @@ export function statusOf(): GatewayStatus {
         aged: 0,
         writeFaults: 0,
         writeFaultTime: 0,
+        memory: {
+          ...{ pending: { bytes: 100, limit: 1000 }, tail: { bytes: 200, limit: 2000 }, live: { bytes: 300, limit: 3000 } },
+          ...{ unanswered: 400, questions: { asked: 2, limit: 256 } },
+        },
         faults: [],
         salvage: [],
         salvages: 0,

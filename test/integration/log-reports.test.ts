@@ -182,6 +182,17 @@ test('a log that is too small: what was thinned and dropped is in status, metric
   assert.match(await statusWords(t, s), /^ {9}full: .*(old readings thinned out|oldest readings dropped).* since the start$/m);
   assert.ok((await metric(s, 'sluice_log_thinned_readings_total')) >= now.thinned);
   assert.ok((await metric(s, 'sluice_log_removed_readings_total')) >= now.removed);
+  // What lies in memory, with its bounds; names of metrics are patterns here.
+  for (const part of ['pending', 'tail', 'live']) {
+    const bytes = await metric(s, `sluice_log_memory_bytes\\{part="${part}"\\}`);
+    const limit = await metric(s, `sluice_log_memory_limit_bytes\\{part="${part}"\\}`);
+    assert.ok(bytes >= 0 && bytes <= limit && limit > 1e6, `${part}: ${bytes} of ${limit}`);
+  }
+  assert.ok((await metric(s, 'sluice_log_memory_bytes\\{part="tail"\\}')) > 0, 'its head at least');
+  assert.match(
+    await statusWords(t, s),
+    /^ {9}in memory .* for the disk, .*B of .*MB in the runtime directory, .* for live batches/m,
+  );
   assert.equal((await ready(s)).ready, true);
   const { points, before } = await waitFor('by point as much as together', async () => {
     // In steps of seven, as a site of thousands of points is asked for.

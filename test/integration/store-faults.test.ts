@@ -199,6 +199,48 @@ test('what went of log.db is counted by point for ever, delivered or not, with i
   await check(third.log);
 });
 
+test('memory between wire and disk stays within its bounds, and says how much it is', async (t) => {
+  const where = place(t);
+  const { log, outlet, clock } = await open(t, where);
+  await outlet.ready();
+  await log.flush();
+  let givenUp = 0;
+  log.on('overflow', (n) => {
+    givenUp += n;
+  });
+  const within = (when: string): void => {
+    const { pending, tail, live } = log.status().memory;
+    for (const [part, { bytes, limit }] of Object.entries({ pending, tail, live }))
+      assert.ok(bytes <= limit, `${when}: ${part} has ${bytes} of ${limit}`);
+    assert.equal(tail.bytes, sizeOf(where.run) - statSync(path.join(where.run, 'owner')).size, when);
+  };
+  // A commit begins and does not end as long as this goes on without a pause: the disk is that slow.
+  for (let i = 0; i < 90_000; i++) {
+    log.append(noise(i, clock.monotonic()));
+    if (i % 1000 === 0) within(`record ${i}`);
+  }
+  within('after the burst');
+  assert.ok(givenUp > 0, 'more than memory takes');
+  const { pending, live } = log.status().memory;
+  assert.ok(pending.bytes > pending.limit / 3 && live.bytes > live.limit / 2, 'they are used');
+  await log.flush();
+  within('when all is committed');
+  const { memory } = log.status();
+  assert.equal(memory.pending.bytes, 0);
+  assert.ok(memory.tail.bytes < 10_000, `${memory.tail.bytes} bytes in the runtime directory`);
+  const batch = await outlet.next('data', 100);
+  assert.ok(batch !== undefined && outlet.handOver(batch));
+  assert.equal(log.status().memory.unanswered, batch.payload.length);
+  outlet.done(batch);
+  assert.equal(log.status().memory.unanswered, 0);
+  // The keeper may be tidying at the same time.
+  const { asked } = log.status().memory.questions;
+  const answer = log.keeper.removed({ after: '', limit: 1 });
+  assert.equal(log.status().memory.questions.asked, asked + 1);
+  await answer;
+  await waitFor('no question to be left', () => log.status().memory.questions.asked === 0);
+});
+
 test('maxAge drops what is older, and only what is known to be', async (t) => {
   const where = place(t);
   const wall = Date.UTC(2026, 5, 1);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayStatus, TailReading } from '../../src/admin/target.ts';
 import { COLOURS, PLAIN, type Scene, screen, summary } from '../../src/cli/demo/view.ts';
+import { statusOf } from '../fakes/admin-target.ts';
 
 const NOW = 1_795_000_000_000;
 const reading = (value: TailReading['value'], more: Partial<TailReading> = {}): TailReading => ({
@@ -23,6 +24,7 @@ const status = (connected: boolean): GatewayStatus => ({
       thinned: 0,
       removed: 0,
       aged: 0,
+      memory: statusOf().log.memory,
       writeFaults: 0,
       writeFaultTime: 0,
       faults: [],

@@ -101,7 +101,7 @@ test('data lags also where memory holds less than ten seconds of a fast site', a
   const values = wide.points.map((_, i) => i);
   const lagged: number[] = [];
   for (let second = 0; second <= 12; second++) {
-    for (let i = 0; i < 40; i++) log.append({ shape: wide, at: second * 1000 + i, values, reasons: null });
+    for (let i = 0; i < 150; i++) log.append({ shape: wide, at: second * 1000 + i, values, reasons: null });
     await log.flush();
     if (outlet.tend(false, second * 1000 + 500) === 'lag') lagged.push(second);
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { Mirror } from '../../src/store/mirror.ts';
+import { MIRROR_MOST, Mirror } from '../../src/store/mirror.ts';
 import { scratch } from '../fakes/scratch.ts';
 
 const files = (dir: string) => readdirSync(dir).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
@@ -23,5 +23,26 @@ test('segments go with their commit; while none ends, the oldest are given up an
   mirror.drop(last);
   assert.deepEqual(files(dir), [`tail-${last}.bin`]);
   assert.equal(mirror.fault, undefined);
+  mirror.close();
+});
+
+test('a segment that has become large asks for another one, so that the bound holds although no commit ends', (t) => {
+  const dir = scratch(t, 'mirror');
+  const mirror = new Mirror(dir);
+  mirror.begin(new Uint8Array(8));
+  const entry = new Uint8Array(100_000);
+  let begun = 0;
+  for (let i = 0; i < 1000; i++) {
+    if (mirror.full) {
+      mirror.begin(new Uint8Array(8));
+      begun++;
+    }
+    mirror.write(entry);
+    assert.ok(mirror.bytes <= MIRROR_MOST);
+  }
+  assert.ok(begun > 10);
+  const bytes = files(dir).reduce((sum, name) => sum + statSync(path.join(dir, name)).size, 0);
+  assert.equal(mirror.bytes, bytes, 'what lies there is what it says');
+  assert.ok(bytes > MIRROR_MOST / 2);
   mirror.close();
 });

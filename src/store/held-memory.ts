@@ -1,0 +1,42 @@
+/** What of the log lies in memory, between the wire and the disk. Every part has its bound. */
+import { MIRROR_MOST, type Mirror } from './mirror.ts';
+import type { Outlets } from './outlets.ts';
+import { PENDING_MOST, type Pending } from './pending.ts';
+import { RECENT_MOST, type Recent } from './recent.ts';
+import { type Keeper, MAX_QUESTIONS } from './threads.ts';
+
+export interface HeldMemory {
+  /** What the disk does not have yet. */
+  readonly pending: Held;
+  /** The runtime directory. */
+  readonly tail: Held;
+  /** Newest records, for live batches; about. */
+  readonly live: Held;
+  /** Bytes of batches that were made for a forwarder and are not acknowledged: one for each lane. */
+  readonly unanswered: number;
+  /** Questions to the keeper that wait for an answer, each of bounded size. */
+  readonly questions: { readonly asked: number; readonly limit: number };
+}
+/** Bytes, and how many at most. */
+interface Held {
+  readonly bytes: number;
+  readonly limit: number;
+}
+
+interface Holders {
+  readonly pending: Pending;
+  readonly mirror: Mirror;
+  readonly recent: Recent;
+  readonly outlets: Outlets;
+  readonly keeper: Keeper;
+}
+
+export function heldMemory({ pending, mirror, recent, outlets, keeper }: Holders): HeldMemory {
+  return {
+    pending: { bytes: pending.bytes, limit: PENDING_MOST },
+    tail: { bytes: mirror.bytes, limit: MIRROR_MOST },
+    live: { bytes: recent.bytes, limit: RECENT_MOST },
+    unanswered: outlets.unanswered,
+    questions: { asked: keeper.asked, limit: MAX_QUESTIONS },
+  };
+}

@@ -52,7 +52,9 @@ export class Api {
         GET: ({ res, url }) => this.#ask(res, () => this.#target.history(historyQuery(url, this.#target.now()))),
       },
       '/api/v1/removed': { GET: ({ res, url }) => this.#ask(res, () => this.#target.removed(removedQuery(url))) },
-      '/api/v1/read': { POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'))) },
+      '/api/v1/read': {
+        POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true)),
+      },
       '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
       '/api/v1/exchange': {
         POST: async ({ res, body }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body))),

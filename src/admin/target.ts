@@ -5,7 +5,7 @@
 import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
-import type { WireTarget } from './wire-target.ts';
+import type { WireFrame, WireTarget } from './wire-target.ts';
 
 export interface AdminTarget {
   /** Cheap enough to be called every second. */
@@ -20,7 +20,8 @@ export interface AdminTarget {
    */
   tail(listener: (item: TailItem) => void): () => void;
   /** Reads a device now; what it refuses is a fault beside the rest. Rejects where nothing can be read with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
-  read(device: string): Promise<ReadReply>;
+  /** @param raw with what is on the line of a serial instrument meanwhile */
+  read(device: string, raw: boolean): Promise<ReadReply>;
   /**
    * Writes a point and reads it back. `by` is the user as the caller names him. Rejects with a SluiceError: `write-refused`,
    * `write-failed`, `not-found`, `request-invalid`, or what the bus says.
@@ -203,6 +204,8 @@ export interface ReadReply {
   readonly readings: readonly Omit<TailReading, 'type' | 'device'>[];
   /** Requests that came to nothing; their readings are bad. */
   readonly faults: readonly ReadFault[];
+  /** What was on the line of a serial instrument, where that was asked for. */
+  readonly frames?: readonly WireFrame[] | undefined;
 }
 
 export interface WriteReply {

@@ -15,7 +15,7 @@ export interface ExchangeQuery {
   readonly quiet?: boolean | undefined;
 }
 
-/** `out`: the request; `in`: the answer; `noise`: bytes that belong to none. */
+/** `out`: the request; `in`: the answer; `noise`: bytes that belong to none. Of a serial instrument `in` is whatever came, up to a silence. */
 export interface WireFrame {
   readonly way: 'out' | 'in' | 'noise';
   /** UTC ms with fractions: of the first byte that went out, of the last one that came in. */
@@ -50,7 +50,8 @@ export interface CaptureHead {
   readonly protocol: string;
   /** Of the bus, as configured. */
   readonly settings: Readonly<Record<string, unknown>>;
-  readonly devices: Readonly<Record<string, { readonly unit: number }>>;
+  /** `unit` of a Modbus device. */
+  readonly devices: Readonly<Record<string, { readonly unit?: number }>>;
   /** UTC ms. */
   readonly started: number;
   /** Whether the clock was known then; otherwise times are what the board believed. */

@@ -7,6 +7,7 @@ import { SluiceError } from '../core/errors.ts';
 import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
+import { lineBytes } from './wire/show.ts';
 
 export interface CaptureOptions extends RunningOptions {
   readonly output?: string;
@@ -63,6 +64,8 @@ class CaptureFiles {
   #packets: PcapngWriter | undefined;
   #pcapng: number | undefined;
   #replay: number | undefined;
+  #began = false;
+  #serial = false;
   #frames = 0;
   #missed = 0;
   bytes = 0;
@@ -72,7 +75,7 @@ class CaptureFiles {
   }
 
   get began(): boolean {
-    return this.#packets !== undefined;
+    return this.#began;
   }
 
   take(item: Item): void {
@@ -92,6 +95,12 @@ class CaptureFiles {
   /** Only now: what the gateway refuses leaves no empty file behind. */
   #begin(head: CaptureHead): void {
     const { output, replay } = this.#options;
+    this.#began = true;
+    this.#serial = head.protocol === 'serial';
+    if (this.#serial) {
+      if (output === undefined && replay === undefined) return;
+      throw new SluiceError('usage', `${head.bus} is no Modbus bus: its bytes are only shown, leave -o and --replay out`);
+    }
     const kind = MEDIUM[head.protocol as keyof typeof MEDIUM];
     const host = typeof head.settings.host === 'string' ? head.settings.host : undefined;
     this.#packets = new PcapngWriter({ kind, host, name: head.bus, program: `Sluice ${VERSION}` });
@@ -110,7 +119,8 @@ class CaptureFiles {
       this.#packet(this.#packets.packet(way, time, Buffer.from(bytes, 'hex')));
     this.#line(JSON.stringify(frame));
     if (this.#pcapng !== undefined || this.#replay !== undefined) return;
-    const text = `${new Date(time).toISOString().slice(11, 23)} ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
+    const shown = this.#serial ? lineBytes(frame).trim() : `${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
+    const text = `${new Date(time).toISOString().slice(11, 23)} ${shown}`;
     process.stdout.write(`${way === 'noise' ? paint(33, `${text}  (no sound frame)`) : text}\n`);
   }
 

@@ -14,7 +14,7 @@ import { nobodyRuns, paint, printable, type RunningOptions, socketOf } from './r
 import { readingLine } from './tail.ts';
 import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
-import { frameLines, type Readings, readingsOf } from './wire/show.ts';
+import { frameLines, lineBytes, type Readings, readingsOf } from './wire/show.ts';
 import { chainOf } from './wire/sunspec.ts';
 import { busNamed, errorWords, type Look, type OpenWire, openWire, planOf, wishesOf } from './wire/wire.ts';
 
@@ -35,22 +35,24 @@ export async function read(target: string, options: ReadOptions): Promise<void> 
   if (byAddress && point !== undefined) throw new SluiceError('usage', 'name a point, or a table and an address, not both');
   if (options.orders) await readOrders(device, point, options);
   else if (byAddress) await readAddress(device, options);
-  else if (options.raw) await readWire(device, point, options);
+  else if (options.raw && deviceNamed(options, device).bus.protocol !== 'serial') await readWire(device, point, options);
   else await readPlain(device, point, options);
 }
 
 async function readPlain(device: string, point: string | undefined, options: ReadOptions): Promise<void> {
+  const raw = options.raw === true;
   let reply: ReadReply;
   try {
-    reply = (await request(socketOf(options), 'POST', '/api/v1/read', { device })) as ReadReply;
+    reply = (await request(socketOf(options), 'POST', '/api/v1/read', { device, raw })) as ReadReply;
   } catch (thrown) {
     if (!nobodyRuns(thrown) || options.socket !== undefined) throw thrown;
     const found = deviceNamed(options, device);
     if (found.bus.protocol !== 'serial') return readWire(device, point, options);
-    reply = { device, readings: await readTalker(found.bus, found.device), faults: [] };
+    reply = await readTalker(found.bus, found.device, raw);
   }
   const faults = reply.faults.filter((f) => point === undefined || f.points.includes(point));
-  tell(device, only(point, device, reply.readings), faults, options);
+  const readings = reply.readings.length === 0 && faults.length > 0 ? [] : only(point, device, reply.readings);
+  tell(device, readings, faults, options, reply.frames);
 }
 
 /** Every request of the device, or those with the point, frame by frame where `--raw` asks for it. */
@@ -239,13 +241,21 @@ function only<T extends { readonly point: string }>(point: string | undefined, d
   throw new SluiceError('not-found', `${device} has no point ${point}; it has: ${all.map((each) => each.point).join(', ')}`);
 }
 
-function tell(device: string, readings: Readings, faults: ReadReply['faults'], options: ReadOptions): void {
-  if (options.json) print(JSON.stringify({ device, readings, ...(faults.length === 0 ? {} : { faults }) }));
+function tell(
+  device: string,
+  readings: Readings,
+  faults: ReadReply['faults'],
+  options: ReadOptions,
+  frames: ReadReply['frames'],
+): void {
+  const beside = { ...(faults.length === 0 ? {} : { faults }), ...(frames === undefined ? {} : { frames }) };
+  if (options.json) print(JSON.stringify({ device, readings, ...beside }));
   else {
+    if (frames !== undefined) print(`${device}:`, ...frames.map(lineBytes));
     print(...readings.map((reading) => readingLine({ ...reading, device })));
     print(...faults.map(({ points, message }) => paint(33, `  ${points.join(', ')}: ${printable(message)}`)));
   }
-  if (readings.some((r) => r.quality === 'bad')) process.exitCode = 1;
+  if (readings.some((r) => r.quality === 'bad') || readings.length === 0) process.exitCode = 1;
 }
 
 function print(...lines: readonly string[]): void {

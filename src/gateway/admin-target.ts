@@ -18,9 +18,8 @@ import type {
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
-import type { CommandTarget, Forwarder, ForwarderReport, LiveSink, ReadFault } from '../core/ports.ts';
-import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import { plainValue, type Value } from '../core/point.ts';
+import type { CommandTarget, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
@@ -30,6 +29,8 @@ import type { ClockWatch } from './clock-watch.ts';
 import { exportText, historyOf, removedOf } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';
+import { listenTo, readNow } from './read-now.ts';
+import { tellSample } from './tell-sample.ts';
 import { WireAccess } from './wire-access.ts';
 
 /** What this page of the gateway is drawn from. */
@@ -157,7 +158,7 @@ export class Target implements AdminTarget {
     return () => g.ingest.remove(sink);
   }
 
-  async read(device: string): Promise<ReadReply> {
+  async read(device: string, raw: boolean): Promise<ReadReply> {
     const g = this.#started();
     const bus = g.plant.busOf(device);
     if (bus === undefined)
@@ -165,17 +166,8 @@ export class Target implements AdminTarget {
         'not-found',
         `there is no device ${device}; the devices are: ${[...g.config.devices.keys()].join(', ')}`,
       );
-    const readings: ReadReply['readings'][number][] = [];
-    const faults: ReadFault[] = [];
-    for (const sample of await bus.read(device, (fault) => faults.push(fault))) {
-      tellSample(sample, g.watch.offset, ({ type: _, ...reading }) => {
-        if ('quality' in reading) {
-          const { device: __, ...rest } = reading;
-          readings.push(rest);
-        }
-      });
-    }
-    return { device, readings, faults };
+    const offset = () => g.watch.offset;
+    return readNow(bus, device, offset, raw ? listenTo(bus, offset) : undefined);
   }
 
   async write(point: string, value: Value, who: string | undefined): Promise<WriteReply> {
@@ -238,23 +230,4 @@ export class Target implements AdminTarget {
     if (!this.#gateway.running) throw new SluiceError('not-running', 'the gateway is starting; ask again in a moment');
     return this.#gateway;
   }
-}
-
-export function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
-  const time = Math.round(sample.at) + offset;
-  sample.shape.points.forEach((point, i) => {
-    const reason = reasonAt(sample, i);
-    if (reason === ABSENT) return;
-    const quality = qualityOf(reason);
-    tell({
-      type: 'reading',
-      time,
-      device: sample.shape.device,
-      point: point.name,
-      value: quality === 'bad' ? null : plainValue(sample.values[i] as Value, point.type),
-      unit: point.unit,
-      quality,
-      ...(reason === 0 ? {} : { reason: reasonName(reason) }),
-    });
-  });
 }

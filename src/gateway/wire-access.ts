@@ -6,6 +6,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { Bus } from '../core/ports.ts';
 import { ModbusBus } from '../drivers/modbus/bus.ts';
 import { trace } from '../drivers/modbus/trace.ts';
+import { SerialBus } from '../drivers/serial/bus.ts';
 
 export interface WireView {
   readonly clock: Clock;
@@ -29,7 +30,9 @@ export class WireAccess implements WireTarget {
   }
 
   capture(name: string, listener: (frame: WireFrame) => void, ended: () => void): Capture {
-    const bus = this.#bus(name);
+    const bus = this.#found(name);
+    if (!(bus instanceof ModbusBus || bus instanceof SerialBus))
+      throw new SluiceError('request-invalid', `nothing can be seen of the bus ${name}`);
     const { config, watch, clock } = this.#view();
     const stop = bus.capture((way, bytes, at) => listener(frameOf({ way, bytes, at }, watch.offset)), ended);
     const devices = [...config.devices.values()].filter((d) => d.bus === name);
@@ -37,7 +40,7 @@ export class WireAccess implements WireTarget {
       head: {
         ...{ type: 'capture', v: 1, gateway: config.gateway.id, bus: name, protocol: bus.status().protocol },
         settings: config.buses.get(name)?.settings ?? {},
-        devices: Object.fromEntries(devices.map((d) => [d.name, { unit: Number(d.settings.unit) }])),
+        devices: Object.fromEntries(devices.map((d) => [d.name, 'unit' in d.settings ? { unit: Number(d.settings.unit) } : {}])),
         started: microseconds(clock.monotonic() + watch.offset),
         clock: watch.known ? 'known' : 'estimated',
       },
@@ -46,6 +49,12 @@ export class WireAccess implements WireTarget {
   }
 
   #bus(name: string): ModbusBus {
+    const bus = this.#found(name);
+    if (bus instanceof ModbusBus) return bus;
+    throw new SluiceError('request-invalid', `the bus ${name} is not Modbus: its device talks by itself`);
+  }
+
+  #found(name: string): Bus {
     const { plant } = this.#view();
     const bus = plant.buses.find((b) => b.name === name);
     if (bus === undefined)
@@ -53,8 +62,6 @@ export class WireAccess implements WireTarget {
         'not-found',
         `the gateway has no bus ${name} with devices; it has: ${plant.buses.map((b) => b.name).join(', ')}`,
       );
-    if (!(bus instanceof ModbusBus))
-      throw new SluiceError('request-invalid', `the bus ${name} is not Modbus: its device talks by itself`);
     return bus;
   }
 }
@@ -81,7 +88,7 @@ export async function exchangeOn(
   };
 }
 
-function frameOf(frame: { way: WireFrame['way']; bytes: Uint8Array; at: number }, offset: number): WireFrame {
+export function frameOf(frame: { way: WireFrame['way']; bytes: Uint8Array; at: number }, offset: number): WireFrame {
   const { way, bytes, at } = frame;
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
   return { way, time: microseconds(at + offset), bytes: hex };

@@ -4,10 +4,12 @@ import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
+import { toHex } from '../../src/codecs/serial/hex.ts';
 import type { Logger } from '../../src/core/logger.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { Sample } from '../../src/core/point.ts';
 import { serial } from '../../src/drivers/serial/kind.ts';
+import { LineTap } from '../../src/drivers/serial/line-tap.ts';
 import type { OpenPort, PortEvents } from '../../src/drivers/serial/port.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { deviceOf, FakePorts, LEVELS, setUp } from '../fakes/serial-site.ts';
@@ -359,4 +361,38 @@ test('the example at the head of the schema is valid', () => {
     assert.equal(typeof bus, 'string');
     assert.deepEqual(serial.checkDevice(deviceOf(device, points as Record<string, object>)), []);
   }
+});
+
+test('who looks at a line sees stretches up to a silence, both ways in their order, bounded, and nothing is kept for nobody', async () => {
+  const clock = new ManualClock();
+  const tap = new LineTap(clock);
+  const seen: string[] = [];
+  let ended = 0;
+  tap.came(Uint8Array.of(9));
+  const stop = tap.add(
+    (way, bytes, at) => seen.push(`${way} ${toHex(bytes)} @${at}`),
+    () => ended++,
+  );
+  tap.came(Uint8Array.of(1));
+  await clock.advance(20);
+  tap.came(Uint8Array.of(2));
+  await clock.advance(29);
+  assert.deepEqual(seen, []);
+  await clock.advance(1);
+  tap.came(Uint8Array.of(3));
+  tap.wrote(Uint8Array.of(4, 5));
+  assert.deepEqual(seen, ['in 01 02 @20', 'in 03 @50', 'out 04 05 @50']);
+  tap.came(new Uint8Array(5000));
+  assert.equal(seen.length, 4, 'what never falls silent is told all the same');
+  tap.came(Uint8Array.of(6));
+  stop();
+  assert.match(seen.at(-1) ?? '', /^in 06/);
+  const other: string[] = [];
+  tap.add(
+    (way) => other.push(way),
+    () => ended++,
+  );
+  tap.came(Uint8Array.of(7));
+  tap.end();
+  assert.deepEqual([other, ended, seen.length], [['in'], 1, 5]);
 });

@@ -1,18 +1,22 @@
 /** One reading of a serial talker while no gateway runs: its port is opened, heard once, and closed. */
+import type { ReadReply } from '../../admin/target.ts';
 import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
-import { tellSample } from '../../gateway/admin-target.ts';
+import { listenTo, readNow } from '../../gateway/read-now.ts';
 import { createBus } from '../../gateway/registry-create.ts';
-import type { Readings } from './show.ts';
 
 /** Milliseconds that opening the port may take. */
 const OPEN_WITHIN = 3000;
 const LOOK_EVERY = 20;
 
-export async function readTalker(bus: ResolvedBus, device: ResolvedDevice): Promise<Readings> {
+/** @param raw with the bytes on the line */
+export async function readTalker(bus: ResolvedBus, device: ResolvedDevice, raw: boolean): Promise<ReadReply> {
   const made = createBus(bus, [device], { clock, logger: silentLogger, emit: () => {}, tell: () => {} });
+  const offset = () => clock.wall() - clock.monotonic();
+  // From the start: one that is asked is asked as soon as the port is open.
+  const listening = raw ? listenTo(made, offset) : undefined;
   made.start();
   try {
     const until = clock.monotonic() + OPEN_WITHIN;
@@ -22,14 +26,7 @@ export async function readTalker(bus: ResolvedBus, device: ResolvedDevice): Prom
         throw new SluiceError('bus-closed', fault ?? `the port of ${bus.name} did not open within ${OPEN_WITHIN / 1000} s`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
     }
-    const readings: Readings[number][] = [];
-    for (const sample of await made.read(device.name))
-      tellSample(sample, clock.wall() - clock.monotonic(), (item) => {
-        if (item.type !== 'reading') return;
-        const { type: _, device: __, ...reading } = item;
-        readings.push(reading);
-      });
-    return readings;
+    return await readNow(made, device.name, offset, listening);
   } finally {
     await made.stop();
   }

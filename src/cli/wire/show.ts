@@ -1,10 +1,10 @@
 /** Exchanges as people read them: frames in bytes, how long it took, what it means. */
 import type { ReadReply } from '../../admin/target.ts';
-import type { ExchangeReply } from '../../admin/wire-target.ts';
+import type { ExchangeReply, WireFrame } from '../../admin/wire-target.ts';
 import { payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
-import { tellSample } from '../../gateway/admin-target.ts';
-import { paint } from '../running.ts';
+import { tellSample } from '../../gateway/tell-sample.ts';
+import { paint, printable } from '../running.ts';
 
 export type Readings = ReadReply['readings'];
 
@@ -18,6 +18,14 @@ export function frameLines(reply: ExchangeReply): string[] {
   });
   if (reply.latency !== null) lines.push(`  answered after ${reply.latency.toFixed(1)} ms`);
   return lines;
+}
+
+/** `← 74 3D 32 31 0d 0a  "t=21\\r\\n"`: bytes of a serial instrument, and the text that they are where most can be read. */
+export function lineBytes({ way, bytes }: WireFrame): string {
+  const data = Buffer.from(bytes, 'hex');
+  const readable = data.filter((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 13 || byte === 10).length;
+  const text = readable * 10 >= data.length * 9 ? `  ${JSON.stringify(data.toString('latin1'))}` : '';
+  return `  ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}${printable(text)}`;
 }
 
 /** The readings of a good reply; none of a failed one. */

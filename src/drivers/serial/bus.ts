@@ -11,6 +11,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import type { Bus, BusStatus } from '../../core/ports.ts';
 import type { LineDevice } from './line-device.ts';
+import { type LineListener, LineTap } from './line-tap.ts';
 import type { OpenPort, PortOpener } from './port.ts';
 import type { SerialBusSettings } from './schema.ts';
 
@@ -34,6 +35,7 @@ export class SerialBus implements Bus {
   private readonly settings: SerialBusSettings;
   private readonly device: LineDevice;
   private readonly context: SerialBusContext;
+  private readonly tap: LineTap;
   private state: BusStatus['state'] = 'closed';
   private running = false;
   private fault: SluiceError | undefined;
@@ -51,6 +53,7 @@ export class SerialBus implements Bus {
     this.device = device;
     this.shapes = device.shapes;
     this.context = context;
+    this.tap = new LineTap(context.clock);
   }
 
   get isOpen(): boolean {
@@ -69,6 +72,7 @@ export class SerialBus implements Bus {
     this.cancelRetry?.();
     this.cancelWatch?.();
     this.device.stop();
+    this.tap.end();
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancel = this.context.clock.after(STOP_LIMIT, resolve);
     await Promise.race([this.release(), late]);
@@ -81,6 +85,11 @@ export class SerialBus implements Bus {
     if (this.state !== 'open')
       throw this.fault ?? new SluiceError('bus-closed', `the port ${this.settings.port} is not open yet`);
     return this.device.read(this.settings.timeout);
+  }
+
+  /** Every byte from now on, until the returned function is called; `ended` tells that the bus was stopped. */
+  capture(listener: LineListener, ended: () => void = () => {}): () => void {
+    return this.tap.add(listener, ended);
   }
 
   status(): BusStatus {
@@ -119,7 +128,9 @@ export class SerialBus implements Bus {
     if (!this.running) return; // `stop` waits for us and closes it
     this.state = 'open';
     this.device.opened((bytes) => {
-      if (this.port === port) port.write(bytes);
+      if (this.port !== port) return;
+      this.tap.wrote(bytes);
+      port.write(bytes);
     });
     this.context.logger.info({ port: this.settings.port, afterFailures: this.failures }, 'The serial port is open.');
     this.fault = undefined;
@@ -147,6 +158,7 @@ export class SerialBus implements Bus {
       this.heard = true;
       this.failures = 0;
     }
+    this.tap.came(chunk);
     this.device.receive(chunk);
   }
 

@@ -1,0 +1,23 @@
+/** A sample as those see it who watch: one reading for each point. */
+import type { TailItem } from '../admin/target.ts';
+import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
+import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+
+export function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
+  const time = Math.round(sample.at) + offset;
+  sample.shape.points.forEach((point, i) => {
+    const reason = reasonAt(sample, i);
+    if (reason === ABSENT) return;
+    const quality = qualityOf(reason);
+    tell({
+      type: 'reading',
+      time,
+      device: sample.shape.device,
+      point: point.name,
+      value: quality === 'bad' ? null : plainValue(sample.values[i] as Value, point.type),
+      unit: point.unit,
+      quality,
+      ...(reason === 0 ? {} : { reason: reasonName(reason) }),
+    });
+  });
+}

@@ -41,7 +41,6 @@ export async function capture(bus: string, options: CaptureOptions): Promise<voi
   };
   process.once('SIGINT', () => end(0));
   process.once('SIGTERM', () => end(0));
-  process.stdout.on('error', () => process.exit(0));
   if (limit !== undefined) setTimeout(() => end(0), limit);
   try {
     for await (const item of stream(socket, '/api/v1/capture', { bus })) {

@@ -18,8 +18,19 @@ const wholeNumber = (min: number, max: number) => (text: string) => {
   return Number(text);
 };
 
-/** Runs a command; what it throws becomes words on stderr and an exit status. */
+/** Runs a command; what it throws becomes words on stderr and an exit status. A reader that has seen enough (head) ends it. */
 function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
+  return daemon(async (...args) => {
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      process.exit(process.exitCode ?? 0);
+    });
+    await run(...args);
+  });
+}
+
+/** The same of what goes on without a reader. */
+function daemon<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
   return async (...args) => {
     try {
       await run(...args);
@@ -51,7 +62,7 @@ export function program(): Command {
       'after',
       '\nSignals: SIGTERM stops within 5 s, SIGHUP reads the configuration again.\nExample:\n  $ sluice run -c site/gateway.yaml',
     )
-    .action(action(async (options: { config: string; logLevel: string }) => (await import('./run.ts')).run(options)));
+    .action(daemon(async (options: { config: string; logLevel: string }) => (await import('./run.ts')).run(options)));
   sluice
     .command('check')
     .argument('[file]', 'the configuration file', DEFAULT_CONFIG)

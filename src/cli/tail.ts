@@ -4,7 +4,6 @@ import type { TailItem } from '../admin/target.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export async function tail(options: RunningOptions): Promise<void> {
-  process.stdout.on('error', () => process.exit(0));
   for await (const item of stream(socketOf(options), '/api/v1/tail')) {
     process.stdout.write(`${options.json ? JSON.stringify(item) : line(item as TailItem | TailMissed)}\n`);
   }

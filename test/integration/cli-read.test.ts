@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { request } from '../../src/admin/client.ts';
 import type { ReadReply } from '../../src/admin/target.ts';
+import { startChild } from '../fakes/child.ts';
 import { answerTcp, type FakeDevice, fakeTcp, registerOf, type Script, withMbap } from '../fakes/modbus-device.ts';
-import { type Gateway, makeGateway, sluice } from '../fakes/start-gateway.ts';
+import { type Gateway, MAIN, makeGateway, sluice } from '../fakes/start-gateway.ts';
 
 /** Input registers hold the float 230.5 at 10, low word first; holding registers end at 99. */
 const script: Script = (request, reply) => {
@@ -147,4 +148,17 @@ test('what cannot be read is refused in words, and a socket that was named must 
     assert.match(result.stderr, words);
   }
   assert.equal(device.requests.length, 0);
+});
+
+test('a reader that has seen enough ends a command quietly', async (t) => {
+  const device = await fakeTcp(t, answerTcp);
+  const gateway = site(t, device);
+  const sh = startChild(t, '/bin/sh', [
+    '-c',
+    // The pipe is closed before the first line is written.
+    '"$0" "$@" | true; wait',
+    ...[process.execPath, MAIN, 'read', 'meter', '-c', gateway.config],
+  ]);
+  assert.equal(await sh.ended, 0);
+  assert.deepEqual(sh.stderr, []);
 });

@@ -280,7 +280,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.#newInventory = this.#inventory;
     }
     // Records before and after name different revisions, so they share neither a block nor a segment.
-    this.#pending.setInventory(this.#inventory.revision);
+    const givenUp = this.#pending.setInventory(this.#inventory.revision);
+    if (givenUp > 0) this.emit('overflow', givenUp);
     this.#revisions.set(this.#numbers.next, this.#inventory.revision);
     this.#beginSegment();
     this.commitSoon();

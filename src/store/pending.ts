@@ -63,10 +63,11 @@ export class Pending {
     return { bytes: this.#writer.since(start), givenUp };
   }
 
-  /** Records from now on belong to this revision. */
-  setInventory(revision: number): void {
-    this.#close();
+  /** Records from now on belong to this revision. @returns readings given up */
+  setInventory(revision: number): number {
+    const givenUp = this.#close();
     this.#inventory = revision;
+    return givenUp;
   }
 
   /** A new mirror segment begins: it has to define shapes anew. */
@@ -74,9 +75,9 @@ export class Pending {
     this.#shapes.clear();
   }
 
-  /** Everything, for a commit. */
+  /** Everything, for a commit: nothing is given up for it. */
   take(): Chunk[] {
-    this.#close();
+    this.#endChunk();
     const chunks = this.#chunks;
     this.#chunks = [];
     this.#underWay = sizeOf(chunks);
@@ -96,11 +97,14 @@ export class Pending {
   }
 
   #close(): number {
-    if (this.#writer.length === 0) return 0;
+    this.#endChunk();
+    return this.#bound();
+  }
+  #endChunk(): void {
+    if (this.#writer.length === 0) return;
     this.#chunks.push({ entries: this.#writer.take(), readings: this.#readings, inventory: this.#inventory });
     this.#readings = 0;
     this.#shapes.clear();
-    return this.#bound();
   }
 
   #bound(): number {

@@ -34,6 +34,10 @@ export class Claim {
     this.#keys[1] = last;
     Atomics.store(this.#state, 0, STATE.claimed);
   }
+  /** The unit gets fewer blocks than were claimed. What was dropped of the others may have revoked it all the same. @param last as above */
+  shorten(last: number): void {
+    this.#keys[1] = last;
+  }
   /** @returns false when a block was dropped meanwhile: the unit must not be committed */
   commit(): boolean {
     return Atomics.compareExchange(this.#state, 0, STATE.claimed, STATE.committing) === STATE.claimed;

@@ -2,7 +2,7 @@
  * Compaction: the commit blocks of log.db become units of history.db, column by column.
  *
  * - Blocks are taken in the order of their keys, behind the watermark of their log; none is left out.
- * - A unit lies within one log, boot, inventory and hour, and within UNIT_READINGS and UNIT_RECORDS.
+ * - A unit lies within one log, boot, inventory and hour, and within UNIT_READINGS, UNIT_RECORDS and UNIT_TEXTS.
  * - The unit is committed before anybody deletes the blocks it replaces.
  * - Works in steps, between which the thread answers readers.
  */
@@ -19,6 +19,8 @@ import { type BlockRow, keyOf, seqOf, shapeReader } from './layout.ts';
 /** Bound a unit's memory while it is made and while it is read: about 20 MB. */
 export const UNIT_READINGS = 360_000;
 export const UNIT_RECORDS = 50_000;
+/** Characters of all texts: only decoding tells how many there are. A block has a part of it, so that it is not far surpassed. */
+const UNIT_TEXTS = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
 /** Blocks that one step decodes, and readings that one step encodes. */
 const STEP_BLOCKS = 16;
@@ -57,12 +59,13 @@ export class Compactor {
   *next(request: CompactRequest): Generator<undefined, { unit: NewUnit; copies: Copies; damaged: Head[] } | undefined> {
     const heads = this.#heads(request);
     const [first] = heads;
-    const last = heads.at(-1);
+    let last = heads.at(-1);
     if (first === undefined || last === undefined) return undefined;
-    this.#claim.begin(first.id, last.id - seqOf(last.id) + last.last);
+    this.#claim.begin(first.id, lastKeyOf(last));
     const groups = new Map<number, { shape: Shape; records: LogRecord[] }>();
     const shapeIds = new Map<string, number>();
     const damaged: Head[] = [];
+    let texts = 0;
     const body = this.#log.prepare<[number], Buffer>('select body from block where id = ?').pluck();
     for (const [i, head] of heads.entries()) {
       if (i > 0 && i % STEP_BLOCKS === 0) yield;
@@ -74,6 +77,13 @@ export class Compactor {
       } catch {
         damaged.push(head);
         continue;
+      }
+      texts += textsOf(records);
+      if (texts > UNIT_TEXTS && i > 0) {
+        // It begins the next unit.
+        last = heads[i - 1] as Head;
+        this.#claim.shorten(lastKeyOf(last));
+        break;
       }
       for (const record of records) {
         const { shape } = record.sample;
@@ -187,4 +197,19 @@ export class Compactor {
       shapes: shapes.map((id) => ({ id, body: shape.get(id) as string })),
     };
   }
+}
+
+/** Key of its last record. */
+function lastKeyOf({ id, last }: Head): number {
+  return id - seqOf(id) + last;
+}
+
+/** Characters. */
+function textsOf(records: readonly LogRecord[]): number {
+  let sum = 0;
+  for (const { sample } of records)
+    sample.shape.points.forEach(({ storage }, i) => {
+      if (storage === 'string') sum += String(sample.values[i]).length;
+    });
+  return sum;
 }

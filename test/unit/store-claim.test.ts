@@ -59,3 +59,14 @@ test('blocks of units of a file that is gone are not in a unit', () => {
   keeper.forget();
   assert.equal(writer.drop(key(1), key(9)), 'lost');
 });
+
+test('blocks that were claimed and left out of the unit are not in it', () => {
+  const { keeper, writer } = sides();
+  keeper.begin(key(1), key(40));
+  keeper.shorten(key(20));
+  assert.equal(writer.drop(key(21), key(30)), 'lost');
+  assert.ok(keeper.commit(), 'its own blocks are all there');
+  keeper.end(true);
+  assert.equal(writer.drop(key(11), key(20)), 'in-unit');
+  assert.equal(writer.drop(key(31), key(40)), 'lost');
+});

@@ -39,7 +39,10 @@ export interface Holders {
   readonly hidden: boolean;
 }
 
-/** Every program that has the port open, this one included; those that lock it first. Never throws. */
+/**
+ * Every program that has the port open, this one included; those that lock it first. Not the maker of a pseudo-terminal
+ * (socat, a simulator): it is the other end of the line, and holds our end open as well only to keep the line up. Never throws.
+ */
 export async function portHolders(port: string, roots: Roots = SYSTEM): Promise<Holders> {
   const lockers = await lockHolders(port, roots);
   const pids = new Set(lockers);
@@ -53,12 +56,15 @@ export async function portHolders(port: string, roots: Roots = SYSTEM): Promise<
       if (error.code === 'EACCES' || error.code === 'EPERM') hidden = true;
       return [];
     });
+    let opens = false;
+    let makes = false;
     for (const descriptor of descriptors.slice(0, MOST_DESCRIPTORS)) {
       const target = await readlink(path.join(folder, descriptor)).catch(() => '');
-      if (target !== node) continue;
-      pids.add(Number(pid));
-      break;
+      opens ||= target === node;
+      makes ||= target.endsWith('/ptmx') && (await otherEnd(path.join(roots.proc, pid, 'fdinfo', descriptor), roots)) === node;
+      if (opens && !node.startsWith(path.join(roots.dev, 'pts/'))) break;
     }
+    if (opens && !makes) pids.add(Number(pid));
   }
   const programs: Holder[] = [];
   for (const pid of pids) {
@@ -66,6 +72,12 @@ export async function portHolders(port: string, roots: Roots = SYSTEM): Promise<
     programs.push({ pid, name: printable(name), locks: lockers.includes(pid) });
   }
   return { programs, hidden };
+}
+
+/** The pseudo-terminal of which a descriptor is the maker's end: `tty-index:	6` is /dev/pts/6. */
+async function otherEnd(fdinfo: string, roots: Roots): Promise<string | undefined> {
+  const index = /^tty-index:\s*(\d+)$/m.exec(await readFile(fdinfo, 'utf8').catch(() => ''))?.[1];
+  return index === undefined ? undefined : path.join(roots.dev, 'pts', index);
 }
 
 /** Who has the lock of a port: /proc/locks tells it of all users, by device and inode (`1: FLOCK ADVISORY WRITE 812 00:05:93 0 EOF`). */

@@ -17,11 +17,20 @@ import { deviceOf, LEVELS } from '../fakes/serial-site.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
 const INSTALL = 'apt-get install -y python3';
-/** Makes a pseudo-terminal, says its path, and holds it as told on standard input: `lock`, `open`, `close`. */
+/**
+ * Holds a pseudo-terminal as told on standard input: `lock`, `unlock`. Another process made it and has both of its ends open, as
+ * socat does: that one is the line and is never to be named.
+ */
 const HOLDER = `
 import fcntl, os, pty, sys, tty
 master, slave = pty.openpty()
 tty.setraw(slave)
+ends, held = os.pipe()
+if os.fork() == 0:
+    os.close(held)
+    os.read(ends, 1)
+    os._exit(0)
+os.close(master)
 print(os.ttyname(slave), flush=True)
 for line in sys.stdin:
     word = line.strip()

@@ -72,6 +72,26 @@ test('who has a port open is found by any name of it; who locks it comes first',
   );
 });
 
+test('who made a pseudo-terminal is the other end of the line, and nobody to end', async (t) => {
+  const { roots, run, dev } = machine(t);
+  mkdirSync(dev('pts'));
+  for (const name of ['pts/6', 'pts/7', 'ptmx']) writeFileSync(dev(name), '');
+  run(812, 'socat', '/dev/null', dev('ptmx'), dev('pts/6'));
+  run(813, 'minicom', dev('pts/7'), dev('ptmx'));
+  const maker = (pid: number, descriptor: number, index: number) => {
+    mkdirSync(path.join(roots.proc, String(pid), 'fdinfo'));
+    writeFileSync(
+      path.join(roots.proc, String(pid), 'fdinfo', String(descriptor)),
+      `pos:\t0\nflags:\t02000002\ntty-index:\t${index}\n`,
+    );
+  };
+  maker(812, 1, 6);
+  maker(813, 1, 9);
+  symlinkSync(dev('pts/6'), dev('fridge-line'));
+  assert.equal(await alsoOpenIn(dev('fridge-line'), roots), undefined);
+  assert.match((await alsoOpenIn(dev('pts/7'), roots)) ?? '', /is open in minicom \(pid 813\) too/);
+});
+
 test('a port that is missing, and one that is none', async (t) => {
   const { roots, dev } = machine(t);
   const words = async (port: string) => {

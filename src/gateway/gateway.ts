@@ -211,7 +211,12 @@ export class Gateway {
 
   async #startParts(config: GatewayConfig): Promise<void> {
     await this.#watch.begin();
+    const openFaults: string[] = [];
     const log = await Log.open({
+      onRetry: (error) => {
+        openFaults.push(error);
+        this.logger.warn({ error }, 'The log cannot be opened; it is tried again.');
+      },
       stateDir: config.gateway.stateDir,
       runtimeDir: config.gateway.runtimeDir,
       env: process.env,
@@ -224,7 +229,7 @@ export class Gateway {
     });
     this.#log = log;
     this.#logWatch = new LogWatch({
-      log,
+      ...{ log, openFaults },
       clock: this.clock,
       logger: this.logger,
       event: (event) => this.ingest.event(event),

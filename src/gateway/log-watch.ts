@@ -23,6 +23,8 @@ const RUNTIME: LogPart = {
 
 export interface LogWatchOptions {
   readonly log: Log;
+  /** Of each try to open it that failed, in words. */
+  readonly openFaults?: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly event: (event: GatewayEvent) => void;
@@ -114,7 +116,7 @@ export class LogWatch {
 
   /** What the start found out and an operator should know. */
   tellStart(): void {
-    const { log, logger, event } = this.#options;
+    const { log, logger, event, openFaults = [] } = this.#options;
     const { recovered, repairs, boot } = log.opened;
     event({
       event: 'start',
@@ -122,6 +124,13 @@ export class LogWatch {
       message: `The gateway started (${bootName(boot)}).`,
       data: { boot: bootName(boot), version: VERSION, recoveredRecords: recovered.records },
     });
+    const failures = openFaults.length;
+    if (failures > 0)
+      event({
+        ...{ event: 'log', severity: 'warning' },
+        message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. Nothing was lost; look at the card.`,
+        data: { part: 'log', writable: true, failures, fault: openFaults.at(-1) ?? '' },
+      });
     for (const repair of repairs) this.salvage.repaired(repair);
     this.#lookAtRuntime();
     if (log.runtimeDir === undefined)

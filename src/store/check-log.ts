@@ -9,13 +9,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
+import { confirmed } from './check-file.ts';
 import { PAGE_SIZE, SCHEMA_VERSION } from './layout.ts';
 import { birthOf } from './log-file.ts';
 import { headVersion, statSize } from './quarantine.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
 import { isWhole, SEALED, SEALED_TABLES } from './sealed-rows.ts';
-import { checkFault, isDamage } from './sqlite-errors.ts';
+import { checkFault } from './sqlite-errors.ts';
 import type { Known } from './witness.ts';
 
 export interface Verdict {
@@ -42,15 +43,21 @@ export function checkLog(file: string, known: Known | undefined, tail: readonly 
   if (version === undefined) return { ...FINE, damage: 'the header of the file is not that of a database' };
   if (wal.behind >= 2 || (wal.header === 'bad' && wal.frames.length > 0))
     return { ...FINE, damage: `the write-ahead file is damaged; SQLite reads ${wal.chain} of its ${wal.frames.length} pages` };
-  let db: Database.Database | undefined;
+  let verdict = FINE;
+  const look = (): string | undefined => {
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      verdict = checkRows(db, file, wal, known, tail);
+      return verdict.damage;
+    } finally {
+      db.close();
+    }
+  };
   try {
-    db = new Database(file, { readonly: true, fileMustExist: true });
-    return checkRows(db, file, wal, known, tail);
+    const damage = confirmed(file, look);
+    return damage === undefined ? verdict : { ...FINE, damage };
   } catch (thrown) {
-    if (isDamage(thrown)) return { ...FINE, damage: toError(thrown).message };
     throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
-  } finally {
-    db?.close();
   }
 }
 

@@ -44,10 +44,23 @@ export function openLogFile(file: string): LogFile {
     const aside = asidePath(file);
     return { file, db, quarantined: existsSync(aside) ? aside : undefined };
   } catch (thrown) {
-    db.close();
+    closeUnused(db);
     if (isDamage(thrown) || thrown instanceof SluiceError) throw thrown;
     throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
   }
+}
+
+/**
+ * Closes a log that could not be begun. With the last connection SQLite takes the write-ahead file away; the next try must
+ * not find that somebody else did.
+ */
+export function closeUnused(db: Database.Database): void {
+  try {
+    db.prepare("update meta set value = '1' where name = 'clean'").run();
+  } catch {
+    // A disk that takes nothing keeps the write-ahead file, too.
+  }
+  db.close();
 }
 
 /** When the file was made, as the file system knows it: a copy that was put back is younger. `0` where it does not know. */

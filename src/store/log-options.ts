@@ -17,6 +17,8 @@ export interface LogOptions {
   readonly minFree?: number | undefined;
   /** Milliseconds between two commits of readings. */
   readonly commitEvery: number;
+  /** A try to open the log failed because the disk did, and another one follows. @param fault in words */
+  readonly onRetry?: (fault: string) => void;
 }
 
 export interface LogEvents {

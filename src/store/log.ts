@@ -88,6 +88,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     const { writer, opened } = await startWriter(
       { file, runtimeDir: runtimeDir?.dir, maxSize, maxAge, lease: LEASE, machine },
       claim,
+      options.clock,
+      options.onRetry ?? (() => {}),
     );
     try {
       return new Log(options, file, claim, writer, opened, runtimeDir);

@@ -1,6 +1,6 @@
 /** history.db whatever state it is in: opened when it is whole, made anew when it is damaged. For the keeper's thread. */
 import Database from 'better-sqlite3';
-import { toError } from '../core/errors.ts';
+import { confirmed } from './check-file.ts';
 import { History } from './history-file.ts';
 import { headVersion, statSize } from './quarantine.ts';
 import type { LogReader } from './reading.ts';
@@ -26,13 +26,18 @@ export class HistoryMender {
 
   /** Gives the reader its history. Without one (a disk that takes nothing) the log goes on, and compaction tries again. */
   open(): void {
+    let fault: string | undefined;
     try {
-      const fault = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file);
-      if (fault === undefined) this.#reader.history = History.open(this.#file);
-      else this.#mend(fault);
-    } catch (thrown) {
-      if (isDamage(thrown)) this.#mend(toError(thrown).message);
+      fault = confirmed(this.#file, () => {
+        const found = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file);
+        if (found === undefined) this.#reader.history = History.open(this.#file);
+        return found;
+      });
+    } catch {
+      // The disk does not give it now.
+      return;
     }
+    if (fault !== undefined) this.#mend(fault);
   }
 
   /** log.db remembers what was compacted into it. */
@@ -51,9 +56,9 @@ export class HistoryMender {
     if (history === undefined) return false;
     let fault: string | undefined;
     try {
-      fault = checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string);
-    } catch (again) {
-      fault = toError(again).message;
+      fault = confirmed(this.#file, () => checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string));
+    } catch {
+      // A disk that does not answer says nothing about the file.
     }
     return fault !== undefined && this.#mend(fault);
   }

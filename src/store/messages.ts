@@ -18,6 +18,8 @@ export interface OpenRequest {
   /** How many sequence numbers to reserve ahead. */
   readonly lease: number;
   readonly machine?: Machine | undefined;
+  /** Tries before this one, which the disk did not let through. */
+  readonly tries: number;
 }
 
 export interface Opened {

@@ -6,12 +6,13 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { toError } from '../core/errors.ts';
+import { confirmed } from './check-file.ts';
 import { checkLog, refuseNewer } from './check-log.ts';
 import { LogDatabase } from './database.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from './history-layout.ts';
-import { birthOf, openLogFile } from './log-file.ts';
+import { birthOf, closeUnused, openLogFile } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
-import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap } from './quarantine.ts';
+import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap, twice } from './quarantine.ts';
 import { beginRun, readTail, type TailPart } from './recover.ts';
 import type { Repair, Salvaged } from './repair-report.ts';
 import { rebuildLog, type Sources } from './salvage-log.ts';
@@ -22,7 +23,7 @@ import { type Known, readWitness } from './witness.ts';
 export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
   const { file } = request;
   const history = path.join(path.dirname(file), HISTORY_FILE);
-  refuseNewer(history, headVersion(history) ?? 0, HISTORY_VERSION);
+  refuseNewer(history, historyVersion(history), HISTORY_VERSION);
   finishSwap(file);
   finishSwap(history);
   const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
@@ -45,30 +46,39 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
   try {
     return { database, opened: beginRun(database, request, { tail, repairs }) };
   } catch (thrown) {
-    database.db.close();
+    closeUnused(database.db);
     if (!isDamage(thrown) || why !== undefined) throw thrown;
-    // Found by nothing before: a page that only the transaction came to.
-    repairs.push(makeAnew(file, toError(thrown).message, sourcesOf(known, tail)));
+    // Found by nothing before: a page that only the transaction came to, or that the disk did not give for once.
+    const found = faultOf(file) ?? (request.tries > 0 ? toError(thrown).message : undefined);
+    if (found === undefined) throw thrown;
+    repairs.push(makeAnew(file, found, sourcesOf(known, tail)));
     const again = new LogDatabase(openLogFile(file), request.maxSize);
     return { database: again, opened: beginRun(again, request, { tail, repairs }) };
   }
 }
 
-/**
- * What is wrong with the file of a running log. @returns undefined where the file is whole
- */
-export function faultOf({ file }: LogDatabase): string | undefined {
-  let db: Database.Database | undefined;
+/** Where it cannot be read the log goes on without it, and the keeper looks again. */
+function historyVersion(file: string): number {
   try {
-    // The writer's own pages may lie in its memory, whole.
-    db = new Database(file, { readonly: true, fileMustExist: true });
-    return checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
-  } catch (thrown) {
-    if (isDamage(thrown)) return toError(thrown).message;
-    throw thrown;
-  } finally {
-    db?.close();
+    return headVersion(file) ?? 0;
+  } catch {
+    return 0;
   }
+}
+
+/**
+ * What is wrong with the file of a log. @returns undefined where the file is whole @throws where it cannot be read
+ */
+export function faultOf(file: string): string | undefined {
+  return confirmed(file, () => {
+    // The writer's own pages may lie in its memory, whole.
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      return checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
+    } finally {
+      db.close();
+    }
+  });
 }
 
 /** After `makeAnew` while the gateway runs: the log goes on under its id, and nothing comes twice. */
@@ -90,7 +100,7 @@ export function makeAnew(file: string, why: string, sources: Sources): Repair {
   const had = statSize(file) > 0 || statSize(`${file}-wal`) > 0;
   let salvaged: Salvaged | undefined;
   try {
-    salvaged = rebuildLog(file, beginSwap(file), sources, true);
+    salvaged = twice(() => rebuildLog(file, beginSwap(file), sources, true));
   } catch (thrown) {
     // No room to salvage: the damaged file is kept, and the log goes on.
     if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;

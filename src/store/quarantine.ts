@@ -7,6 +7,7 @@
  */
 import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { codeOf, diskFault } from './sqlite-errors.ts';
 
 const ASIDE = '.damaged';
 /** Under the first name the new file is made, under the second it waits, complete, for its place. */
@@ -22,6 +23,16 @@ export function asidePath(file: string): string {
 export function beginSwap(file: string): string {
   remove(file + MAKING);
   return file + MAKING;
+}
+
+/** What a disk did not give or take for once must not cost what can be salvaged. */
+export function twice<R>(rebuild: () => R): R {
+  try {
+    return rebuild();
+  } catch (thrown) {
+    if (diskFault(thrown) === undefined) throw thrown;
+    return rebuild();
+  }
 }
 
 /** The new file is complete: the damaged one goes aside, the new one takes its place. @returns where the damaged one lies */
@@ -78,20 +89,26 @@ export function statSize(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-/** Layout version in the header of a SQLite database; undefined when it is none. */
+/** Layout version in the header of a SQLite database; undefined when it is none. @throws where it cannot be read */
 export function headVersion(file: string): number | undefined {
   const head = Buffer.alloc(100);
-  let fd: number;
-  try {
-    fd = openSync(file, 'r');
-  } catch {
-    return undefined;
-  }
+  const fd = openThere(file);
+  if (fd === undefined) return undefined;
   try {
     const got = readSync(fd, head, 0, head.length, 0);
     return got < head.length || head.toString('latin1', 0, 16) !== 'SQLite format 3\0' ? undefined : head.readInt32BE(60);
   } finally {
     closeSync(fd);
+  }
+}
+
+/** To read; undefined where there is no such file. A disk that does not answer is another matter. */
+export function openThere(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
   }
 }
 

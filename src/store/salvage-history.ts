@@ -11,7 +11,7 @@ import { isSealed } from '../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { keyOf, seqOf } from './layout.ts';
-import { asidePath, beginSwap, statSize, swap } from './quarantine.ts';
+import { asidePath, beginSwap, statSize, swap, twice } from './quarantine.ts';
 import { isRemoval, removalOf } from './removals.ts';
 import type { Range, Repair } from './repair-report.ts';
 import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
@@ -35,7 +35,7 @@ type Unit = UnitRow & { readonly sum: number };
 export function salvageHistory(file: string, why: string, log: Database.Database): Repair {
   let report: Repair['salvaged'];
   try {
-    report = rebuildHistory(file, beginSwap(file), log, true);
+    report = twice(() => rebuildHistory(file, beginSwap(file), log, true));
   } catch (thrown) {
     // No room for a second copy: the damaged file is kept, and a new history begins.
     if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;

@@ -5,7 +5,8 @@
  * - A frame is sound when its checksum follows from what stands in the frame before it, wherever the chain broke.
  * - Only frames up to the last commit count: what is behind it was never committed.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { openThere } from './quarantine.ts';
 
 const HEAD = 32;
 const FRAME_HEAD = 24;
@@ -35,14 +36,10 @@ export interface Wal {
 
 const NONE: Wal = { header: 'none', pageSize: 0, frames: [], chain: 0, behind: 0 };
 
-/** @param likely page size to try when the header is damaged */
+/** @param likely page size to try when the header is damaged @throws where it cannot be read */
 export function readWal(file: string, likely: number): Wal {
-  let fd: number;
-  try {
-    fd = openSync(file, 'r');
-  } catch {
-    return NONE;
-  }
+  const fd = openThere(file);
+  if (fd === undefined) return NONE;
   try {
     return scan(fd, fstatSync(fd).size, likely);
   } finally {

@@ -5,9 +5,11 @@
  * - The newest copy of a page comes first: frames of the write-ahead file, the newest first, then the file. Older copies
  *   are read only where a newer one is not sound.
  * - What is told may be old or damaged: whoever takes a row proves it (sealed-rows.ts, checksums of blocks).
+ * - A disk that does not give a page is no damage: it throws.
  * - Memory: one window of the file, one row, a number for each frame of the write-ahead file and each free page.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import { openThere } from './quarantine.ts';
 import { readWal } from './salvage-wal.ts';
 
 export type Cell = null | number | bigint | string | Uint8Array;
@@ -43,8 +45,8 @@ export class DamagedFile {
    */
   constructor(file: string, likely: number, proves: (row: FoundRow) => boolean) {
     const wal = readWal(`${file}-wal`, likely);
-    this.#fd = tryOpen(file);
-    this.#walFd = wal.frames.length > 0 ? tryOpen(`${file}-wal`) : undefined;
+    this.#fd = openThere(file);
+    this.#walFd = wal.frames.length > 0 ? openThere(`${file}-wal`) : undefined;
     this.#size = this.#fd === undefined ? 0 : fstatSync(this.#fd).size;
     const head = this.#read(0, 100);
     const named = head.length < 100 ? 0 : head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
@@ -203,13 +205,6 @@ export class DamagedFile {
   }
 }
 
-function tryOpen(file: string): number | undefined {
-  try {
-    return openSync(file, 'r');
-  } catch {
-    return undefined;
-  }
-}
 /** The last page of a file that was cut short. */
 function padded(bytes: Buffer, size: number): Buffer {
   return bytes.length === size ? bytes : Buffer.concat([bytes], size);

@@ -1,9 +1,20 @@
 /** What SQLite's errors mean, for threads that do not load it. */
 
-/** The file is no database, or its pages contradict each other. */
+/** The file is no database, its pages contradict each other, or the disk did not give one: see check-file.ts. */
 export function isDamage(thrown: unknown): boolean {
   const code = codeOf(thrown);
   return code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') === true;
+}
+/** The disk did not give or take something, as far as is known; a moment later it may. @returns the code that says so */
+export function diskFault(thrown: unknown): string | undefined {
+  for (let error = thrown; error !== undefined; error = error instanceof Error ? error.cause : undefined) {
+    const code = codeOf(error);
+    if (code === 'EIO' || code?.startsWith('SQLITE_IOERR') === true || isDamage(error)) return code;
+  }
+  return undefined;
+}
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 export function codeOf(thrown: unknown): string | undefined {
   return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;

@@ -1,7 +1,7 @@
 /** Starting the store's threads and asking the reader. */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../core/clock.ts';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
 import type {
   DamagedBlock,
   ExportRequest,
@@ -28,24 +28,52 @@ import type {
   WriterReply,
 } from './messages.ts';
 import type { Repair } from './repair-report.ts';
-import { isDamage } from './sqlite-errors.ts';
+import { diskFault, isDamage } from './sqlite-errors.ts';
 
 /** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
 const ENDING = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 
-/** The writer thread with the log open. @throws SluiceError log-open, log-newer */
+/** Waits between the tries of an opening that the disk did not let through, milliseconds. */
+const RETRIES = [500, 1000, 2000, 4000];
+
+/**
+ * The writer thread with the log open. What a disk did not give for once is no reason to do without a gateway.
+ * @param retried told of each try that failed for the disk's sake, when another one follows
+ * @throws SluiceError log-open, log-newer
+ */
 export async function startWriter(
-  request: OpenRequest,
+  request: Omit<OpenRequest, 'tries'>,
   claim: SharedArrayBuffer,
+  clock: Clock,
+  retried: (fault: string) => void,
 ): Promise<{ writer: WriterThread; opened: Opened }> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await tryWriter({ ...request, tries }, claim);
+    } catch (thrown) {
+      const wait = RETRIES[tries];
+      if (wait === undefined || diskFault(thrown) === undefined) throw thrown;
+      retried(toError(thrown).message);
+      await new Promise<void>((resolve) => {
+        clock.after(wait, resolve);
+      });
+    }
+  }
+}
+
+async function tryWriter(request: OpenRequest, claim: SharedArrayBuffer): Promise<{ writer: WriterThread; opened: Opened }> {
   const writer = new WriterThread(request, claim);
   try {
     const opened = await new Promise<Opened>((resolve, reject) => {
       writer.worker.once('message', (reply: WriterReply) => {
         if (reply.kind === 'opened') resolve(reply.opened);
         else if (reply.kind === 'failed')
-          reject(new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error));
+          reject(
+            new SluiceError(reply.failure.code === 'log-newer' ? 'log-newer' : 'log-open', reply.failure.error, {
+              cause: Object.assign(new Error(reply.failure.error), { code: reply.failure.code }),
+            }),
+          );
       });
       writer.worker.once('error', reject);
     });

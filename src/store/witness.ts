@@ -61,9 +61,9 @@ export function writeWitness(history: Database.Database, log: Database.Database)
  * @returns undefined where there is no history.db, or none that says anything
  */
 export function readWitness(file: string): Known | undefined {
-  if (headVersion(file) === undefined) return fromPages(file);
   let db: Database.Database | undefined;
   try {
+    if (headVersion(file) === undefined) return fromPages(file);
     db = new Database(file, { fileMustExist: true });
     const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(NAME);
     const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };

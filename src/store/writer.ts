@@ -4,10 +4,11 @@ import { toError } from '../core/errors.ts';
 import type { Shape } from '../core/point.ts';
 import { Claim } from './claim.ts';
 import type { LogDatabase } from './database.ts';
+import { closeUnused } from './log-file.ts';
 import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { faultOf, makeAnew, openLog, takeOver } from './open-log.ts';
 import type { Repair } from './repair-report.ts';
-import { codeOf, isDamage } from './sqlite-errors.ts';
+import { codeOf, diskFault, isDamage } from './sqlite-errors.ts';
 import { WalGone } from './wal.ts';
 
 const port = parentPort;
@@ -29,7 +30,10 @@ try {
   reply({ kind: 'opened', opened: run.opened });
   tend(database);
 } catch (thrown) {
-  reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: codeOf(thrown) } });
+  database?.wal.close();
+  if (database !== undefined) closeUnused(database.db);
+  database = undefined;
+  reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: diskFault(thrown) ?? codeOf(thrown) } });
 }
 
 port.on('message', (message: WriterMessage) => {
@@ -67,6 +71,7 @@ port.on('message', (message: WriterMessage) => {
 function commit(db: LogDatabase, message: CommitRequest): void {
   try {
     reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving, blocks) });
+    unseen = 0;
     tend(db);
   } catch (thrown) {
     // The next start finds what the files still have, and the rest in the runtime directory.
@@ -76,21 +81,27 @@ function commit(db: LogDatabase, message: CommitRequest): void {
       commit(database, message);
       return;
     }
+    const error = isDamage(thrown) ? `${db.file} cannot be read: ${toError(thrown).message}` : toError(thrown).message;
     reply(
-      { kind: 'failed', failure: { id: message.id, error: toError(thrown).message, code: codeOf(thrown), chunks } },
+      { kind: 'failed', failure: { id: message.id, error, code: codeOf(thrown), chunks } },
       chunks.map((c) => c.entries.buffer),
     );
   }
 }
 
 let repairedAt = Number.NEGATIVE_INFINITY;
-/** @param why what is known to be wrong; undefined: it is looked for @returns whether there is another file now */
-function repairAs(db: LogDatabase, why: string | undefined): boolean {
+/** What a commit met of which a look at the file saw nothing, in a row. */
+let unseen = 0;
+/** So often it is believed: a file that no commit comes through is of no use. */
+const BELIEVED = 3;
+/** @param met what a commit met; undefined: a reader met it @returns whether there is another file now */
+function repairAs(db: LogDatabase, met: string | undefined): boolean {
   // A card that spoils every file is not worn out by making new ones.
   if (performance.now() - repairedAt < REPAIR_EVERY) return false;
   let repair: Repair;
   try {
-    const found = why ?? faultOf(db);
+    let found = faultOf(db.file);
+    if (found === undefined && met !== undefined && ++unseen >= BELIEVED) found = met;
     if (found === undefined) return false;
     repairedAt = performance.now();
     repair = makeAnew(db.file, found, db.remembered());

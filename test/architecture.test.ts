@@ -20,6 +20,7 @@ const OWNERS: Record<string, readonly string[]> = {
   'nmea-simple': ['codecs'],
   aedes: ['forwarders'],
   mqtt: ['forwarders'],
+  'mqtt-packet': ['forwarders'],
   yaml: ['config'],
   zod: ['config', 'drivers', 'rules', 'forwarders', 'gateway'],
   pino: ['gateway'],

@@ -1,6 +1,9 @@
 /** How the command line talks to a running gateway: JSON over its Unix socket. */
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ERRORS, type ErrorCode, SluiceError } from '../core/errors.ts';
+
+// Not by `import`, see admin-server.ts: a command should answer at once.
+const { request: httpRequest } = process.getBuiltinModule('node:http');
 
 /** A reload waits for buses to be released, a read for its time-outs. Milliseconds. */
 const ANSWER_WITHIN = 30_000;

@@ -14,6 +14,7 @@ import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
+import { encodeNumbersOnDemand } from '../packet-numbers.ts';
 import { Audience } from './audience.ts';
 import { FrameGuard } from './frame-guard.ts';
 import * as limits from './limits.ts';
@@ -228,6 +229,7 @@ export class EmbeddedBroker implements LiveSink {
     try {
       // Here and not at the top: a gateway without an embedded broker does not pay for it.
       const { Aedes } = await import('aedes');
+      encodeNumbersOnDemand();
       const aedes = await Aedes.createBroker({
         persistence: new BrokerPersistence(this.#sessions, this.#retained, (client, topic) =>
           this.#audience.granted(client, topic),

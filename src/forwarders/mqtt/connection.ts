@@ -8,6 +8,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
 import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { encodeNumbersOnDemand } from '../packet-numbers.ts';
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -54,6 +55,7 @@ export class Connection {
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
     };
+    encodeNumbersOnDemand();
     const client = mqtt.connect(settings);
     // Without it an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
     if (client.stream instanceof Socket) client.stream.setNoDelay(true);

@@ -11,14 +11,12 @@ import { parseArgs } from 'node:util';
 import { Claim } from '../src/store/claim.ts';
 import { exportHeader } from '../src/store/export-lines.ts';
 import { tryHistory } from '../src/store/history-file.ts';
+import { built } from './lib/built.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { DEVICES, fillLog, POINTS } from './lib/full-log.ts';
 import { Workspace } from './lib/workspace.ts';
 
-// As it is installed: a thread that has to strip types first starts later.
-const { Keeper } = (await import(
-  new URL('../dist/store/threads.js', import.meta.url).href
-)) as typeof import('../src/store/threads.ts');
+const { Keeper } = (await import(await built('src/store/threads.ts'))) as typeof import('../src/store/threads.ts');
 type Keeper = InstanceType<typeof Keeper>;
 
 const { values: options } = parseArgs({ options: { mb: { type: 'string' }, data: { type: 'string' } } });

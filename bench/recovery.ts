@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { LOG_FILE, PAGE_SIZE } from '../src/store/layout.ts';
 import { readWal } from '../src/store/salvage-wal.ts';
 import { walLength } from '../src/store/wal.ts';
+import { built } from './lib/built.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { fillLog } from './lib/full-log.ts';
 import { Workspace } from './lib/workspace.ts';
@@ -20,7 +21,7 @@ const DATA = options.data === undefined ? ['float32', 'decimal'] : [options.data
 const RUNS = 5;
 /** Units that are compacted of their own; see fillLog. */
 const OWN = 20;
-const CHILD = path.join(import.meta.dirname, 'lib', 'recovery-child.ts');
+const CHILD = await built('bench/lib/recovery-child.ts');
 /** Of the length at which the write-ahead file goes into the database. */
 const FULL = 0.85;
 const LENGTH = walLength(512 * 1024 ** 2);

@@ -36,17 +36,16 @@ if [ ! -e "$install_stamp" ] || [ "$(cat "$install_stamp")" != "$wanted" ]; then
 fi
 
 find_node
-# Sources that were deleted must not live on in dist, so the list of files counts as well as their times.
+# Sources that were deleted count too, hence the list of files as well as their times.
 build_stamp=$ROOT/dist/.sluice-build
 sources="$wanted $(find src -name '*.ts' | LC_ALL=C sort | cksum)"
-if [ ! -e "$build_stamp" ] || [ "$(cat "$build_stamp")" != "$sources" ]; then
+if [ ! -e "$build_stamp" ] || [ "$(cat "$build_stamp")" != "$sources" ] ||
+  [ -n "$(find src tsconfig.json scripts/build.ts -newer "$build_stamp" -type f | head -n 1)" ]; then
   rm -rf dist
-fi
-if [ ! -e "$build_stamp" ] || [ -n "$(find src tsconfig.json tsconfig.build.json -newer "$build_stamp" -type f | head -n 1)" ]; then
-  mkdir -p dist
+  mkdir dist
   # Taken before the build: a file saved while it runs is built the next time.
   touch "$build_stamp.new"
-  quietly 'Building' "$NODE" node_modules/typescript/bin/tsc -p tsconfig.build.json
+  quietly 'Building' "$NODE" scripts/build.ts
   echo "$sources" >"$build_stamp"
   touch -r "$build_stamp.new" "$build_stamp"
   rm -f "$build_stamp.new"

@@ -5,4 +5,4 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd -P)
 sh "$ROOT/scripts/setup.sh" || exit 1
 . "$ROOT/bin/find-node.sh"
 find_node
-exec "$NODE" "$ROOT/dist/cli/demo/main.js" "$@"
+exec "$NODE" "$ROOT/dist/cli/demo.js" "$@"

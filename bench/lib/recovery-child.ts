@@ -1,14 +1,12 @@
 /**
- * One start of a gateway's log, as it is installed: `node recovery-child.ts STATE RUNTIME append|begin DATA`. `append` goes
+ * One start of a gateway's log: `recovery-child STATE RUNTIME append|begin DATA`. `append` goes
  * on until it is killed; `begin` tells what it has reached and when (ms of its own life), a line each, and ends as a kill would.
  */
 import { systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
+import { Log } from '../../src/store/log.ts';
 
 const [stateDir = '', runtimeDir = '', task = '', data = ''] = process.argv.slice(2);
-const { Log } = (await import(
-  new URL('../../dist/store/log.js', import.meta.url).href
-)) as typeof import('../../src/store/log.ts');
 const tell = (what: string) => process.stdout.write(`${what} ${performance.now()}\n`);
 /** Polls between two commits, and between two looks at whether to go on. */
 const COMMIT_POLLS = 10;

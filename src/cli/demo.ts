@@ -1,12 +1,12 @@
 /** What `npm start` runs: the demonstration site with a live view. Not a command of `sluice`, since it lives in the source tree. */
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
-import { checkNode } from '../require-node.ts';
+import { checkNode } from './require-node.ts';
 
 checkNode();
 
-const ROOT = path.join(import.meta.dirname, '..', '..', '..');
-const MAIN = path.join(import.meta.dirname, '..', `main${path.extname(import.meta.filename)}`);
+const ROOT = path.join(import.meta.dirname, '..', '..');
+const MAIN = path.join(import.meta.dirname, `main${path.extname(import.meta.filename)}`);
 const USAGE = `npm start: the demonstration site
 
   npm start                       until Ctrl-C
@@ -53,9 +53,9 @@ function hasSocat(): boolean {
 }
 
 async function main(args: Arguments): Promise<void> {
-  const { prepare } = await import('./prepare.ts');
-  const { Demo } = await import('./site.ts');
-  const { COLOURS, PLAIN, screen, summary, timeOfDay } = await import('./view.ts');
+  const { prepare } = await import('./demo/prepare.ts');
+  const { Demo } = await import('./demo/site.ts');
+  const { COLOURS, PLAIN, screen, summary, timeOfDay } = await import('./demo/view.ts');
   const site = await prepare(args.folder, path.join(ROOT, 'examples', 'demo', 'gateway.yaml'), hasSocat());
   const out = process.stdout;
   const table = out.isTTY === true && !args.plain;

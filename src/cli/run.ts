@@ -6,6 +6,7 @@ import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { validConfig } from './config-file.ts';
 import { failed } from './exit.ts';
+import { readableStack } from './readable-stack.ts';
 
 /** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
 const STOP_WITHIN = 5000;
@@ -27,7 +28,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   const fatal = (thrown: unknown): void => {
     const error = toError(thrown);
     logger.error(
-      { error: error.message, stack: error.stack },
+      { error: error.message, stack: readableStack(error.stack ?? '') },
       'The gateway cannot go on; it ends, and a restart takes up the tail.',
     );
     process.exit(1);

@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
 import type { YamlSource } from './yaml-source.ts';

@@ -1,5 +1,5 @@
 /** The JSON Schema of a configuration, for editors: everything the loader checks that JSON Schema can say. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { formatDuration, formatSize } from '../core/units.ts';
 import type { Kinds } from './kinds.ts';
 import { DURATION_PATTERN, name, SIZE_PATTERN } from './schema-parts.ts';

@@ -6,7 +6,7 @@
  * Every schema describes what a person writes; its output is what the kind's `create` receives. Each key carries
  * `.describe('…')`, a sentence for the reference page.
  */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { Severity } from '../core/ports.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */

@@ -1,5 +1,5 @@
 /** The golden case of a profile: bytes of a device, and the readings that its documentation says they are. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { check, placeOf } from './checker.ts';
 import type { Fault } from './fault.ts';
 import type { YamlSource } from './yaml-source.ts';

@@ -1,5 +1,5 @@
 /** `report:` of a point, for every kind of driver: how much of what is read the log keeps. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Report } from '../core/point.ts';
 import { duration } from './schema-parts.ts';
 

@@ -1,5 +1,5 @@
 /** Parts that every kind's schema is made of: durations, sizes, names, secrets. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { SecretText } from '../core/secret.ts';
 import { formatDuration, parseDuration, parseSize } from '../core/units.ts';
 

@@ -1,5 +1,5 @@
 /** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { SEVERITIES } from '../core/ports.ts';
 import type { Kinds } from './kinds.ts';
 import { duration, name, size } from './schema-parts.ts';

@@ -1,5 +1,5 @@
 /** Every complaint of the schema library in the words of the file's author. Values are echoed only where no secret can stand. */
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { hint } from './suggest.ts';
 
 /** What `explain` says of a union; the checker then looks into its branches. */

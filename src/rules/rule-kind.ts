@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import type * as z from 'zod';
 import type { RuleKindSchema } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
 

@@ -2,7 +2,7 @@
  * What a rule remembers across a restart: plain JSON. Monotonic times mean nothing to another run, so every time is kept
  * as "this long ago" at `savedAt`; the next run adds the time that the gateway was off when both wall clocks were known.
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
 import { ALARM_STATES, SEVERITIES } from '../core/ports.ts';

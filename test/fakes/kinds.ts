@@ -1,5 +1,5 @@
 /** Small kinds for tests of the configuration alone: what it does must not depend on what the real ones are. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { DriverKind, Kinds } from '../../src/config/kinds.ts';
 import { duration, secret } from '../../src/config/schema-parts.ts';
 

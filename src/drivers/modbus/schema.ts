@@ -1,5 +1,5 @@
 /** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';

@@ -54,7 +54,7 @@
  *       speed: {from: RMC.speed, unit: '[kn_i]'}
  * ```
  */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ChecksumKind } from '../../codecs/serial/checksum.ts';
 import { CHECKSUM_KINDS, CHECKSUMS } from '../../codecs/serial/checksum.ts';
 import { isHex, parseHex } from '../../codecs/serial/hex.ts';

@@ -1,5 +1,5 @@
 /** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { FORMATS } from '../../codecs/formats.ts';
 import { duration, secret } from '../../config/schema-parts.ts';
 import type { SecretText } from '../../core/secret.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Value } from '../../core/point.ts';
 import type { Verdict } from '../rule-kind.ts';
 import { ruleKind } from '../rule-kind.ts';

@@ -1,0 +1,70 @@
+/**
+ * Makes dist of src: `node scripts/build.ts`. The program and its packages go into a few files, with what nobody uses left out and
+ * names made short: that is a third of the text, and of the time to load it. What has native parts or threads of its own stays a
+ * package. Each file has its map beside it, which is read only when something fails (src/cli/readable-stack.ts).
+ *
+ * All of dist/cli lies in one folder, so what looks for a file beside itself finds it from any part of the bundle. Types are
+ * not checked here but by `npm test`.
+ */
+import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { build } from 'esbuild';
+
+const ROOT = path.join(import.meta.dirname, '..');
+/** Packages that stay packages. */
+export const EXTERNAL = ['better-sqlite3', 'pino', 'pino-pretty', 'serialport'];
+/** The writer and the keeper are started as threads: whatever holds the store needs them beside it. */
+const THREADS = { writer: 'src/store/writer.ts', keeper: 'src/store/keeper.ts' };
+const PROGRAM = { main: 'src/cli/main.ts', demo: 'src/cli/demo.ts', 'follow-parent': 'src/cli/demo/follow-parent.ts' };
+
+/**
+ * Bundles as the program is bundled.
+ * @param entries source files, relative to the repository, by the names that they get
+ * @returns names of the packages (folders in node_modules) of which something is in the result
+ */
+export async function bundle(entries: Readonly<Record<string, string>>, folder: string): Promise<string[]> {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: { ...entries, ...THREADS },
+    outdir: folder,
+    chunkNames: '[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    minify: true,
+    // Without a comment that names it: nobody else shall load it.
+    sourcemap: 'external',
+    sourcesContent: false,
+    legalComments: 'none',
+    external: EXTERNAL,
+    // Packages in the older form of modules ask for parts of Node by `require`.
+    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    metafile: true,
+    logLevel: 'error',
+  });
+  const used = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
+  const packages = used.flatMap((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
+  return [...new Set(packages)].sort();
+}
+
+/** What the licences of the packages in the bundle ask for: their words, with it. */
+function licences(packages: readonly string[]): string {
+  const texts = packages.map((folder) => {
+    const about = JSON.parse(readFileSync(path.join(ROOT, folder, 'package.json'), 'utf8')) as Record<string, unknown>;
+    const [file] = globSync('{LICENSE,LICENCE,License,license,licence,COPYING}*', { cwd: path.join(ROOT, folder) }).sort();
+    const text = file === undefined ? '' : `\n${readFileSync(path.join(ROOT, folder, file), 'utf8').trim()}\n`;
+    return `${about.name} ${about.version} (${about.license})\n${text}`;
+  });
+  return `Parts of these packages are in dist/cli.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`;
+}
+
+/** @param dist made anew */
+export async function buildProgram(dist: string): Promise<void> {
+  rmSync(path.join(dist, 'cli'), { recursive: true, force: true });
+  const packages = await bundle(PROGRAM, path.join(dist, 'cli'));
+  writeFileSync(path.join(dist, 'LICENSES.txt'), licences(packages));
+}
+
+if (import.meta.main) await buildProgram(path.join(ROOT, 'dist'));

@@ -1,5 +1,5 @@
 /** `counter:` of a point: its schema, and the rules between it and the other keys, alike for all drivers. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { type CounterSettings, totalName, totalType } from '../codecs/totals.ts';
 import type { ResolvedDevice } from '../config/kinds.ts';
 import { name } from '../config/schema-parts.ts';

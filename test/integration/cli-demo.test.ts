@@ -10,7 +10,7 @@ import { freePort } from '../fakes/free-port.ts';
 import { scratch } from '../fakes/scratch.ts';
 import { waitFor } from '../fakes/wait-for.ts';
 
-const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'demo', 'main.ts');
+const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'demo.ts');
 
 test('the demonstration reads, alarms and delivers, ends by a signal, and can be started again', async (t) => {
   const folder = scratch(t, 'demo');

@@ -125,6 +125,11 @@ export class ShapeColumns {
     return this.#stored.made;
   }
 
+  /** Bytes of all texts. */
+  get texts(): number {
+    return this.#stored.texts;
+  }
+
   /** Records with objects of their own. */
   rows(): LogRecord[] {
     const { shape, seqs, ats, reasons } = this;

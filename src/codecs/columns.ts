@@ -80,6 +80,7 @@ export class StoredColumns {
   readonly #points: readonly PointInfo[];
   readonly #places: readonly Place[];
   #made = 0;
+  #texts = 0;
 
   /** Both readers stand behind the columns then. @param counts how many values each column has */
   constructor(input: ByteReader, noise: ByteReader, points: readonly PointInfo[], counts: readonly number[]) {
@@ -95,6 +96,10 @@ export class StoredColumns {
   /** Columns that were made, for those who count. */
   get made(): number {
     return this.#made;
+  }
+  /** Bytes of all texts. */
+  get texts(): number {
+    return this.#texts;
   }
 
   #passFlags(): void {
@@ -123,8 +128,10 @@ export class StoredColumns {
       place.bit = this.#bits.position;
       skipIntegers(this.#input, this.#bits, count - 1, form !== place.form);
     } else if (form === FORM.float64 || form === FORM.integer64) this.#input.skip(WIDTH * count);
-    else if (form === FORM.string) for (let k = 0; k < count; k++) this.#input.skip(this.#input.unsigned());
-    else throw new Error(`column form ${form} is not known`);
+    else if (form === FORM.string) {
+      for (let k = 0; k < count; k++) this.#input.skip(this.#input.unsigned());
+      this.#texts += this.#input.position - place.byte;
+    } else throw new Error(`column form ${form} is not known`);
   }
 
   /** The values of one column; made anew whenever it is asked for. */

@@ -13,11 +13,13 @@ export interface WantedShapes {
   readonly blocks: ReadonlyMap<number, Shape>;
 }
 
-/** Bounds the memory of what is kept: about 8 bytes a reading. */
-const CACHED_READINGS = 800_000;
+/** Bounds the memory of what is kept, whose thread has a small heap; a unit of the longest texts still fits. */
+const CACHED_BYTES = 20 * 1024 * 1024;
+/** A number takes 8 bytes; a text that many, and its characters. */
+const READING_BYTES = 24;
 
 export class Decoder {
-  readonly #cached = new Map<string, { readings: number; columns: readonly ShapeColumns[] }>();
+  readonly #cached = new Map<string, { bytes: number; columns: readonly ShapeColumns[] }>();
   readonly #damaged: (block: DamagedBlock) => void;
   #log: ShapeBook | undefined;
   #history: { book: ShapeBook; of: Runs['history'] } | undefined;
@@ -87,11 +89,11 @@ export class Decoder {
     const known = this.#cached.get(key);
     if (known !== undefined) return known.columns;
     const columns = decode();
-    const readings = columns.reduce((sum, c) => sum + c.seqs.length * c.shape.points.length, 0);
-    this.#cached.set(key, { readings, columns });
-    let total = [...this.#cached.values()].reduce((sum, c) => sum + c.readings, 0);
-    for (const [old, { readings: n }] of this.#cached) {
-      if (total <= CACHED_READINGS || old === key) break;
+    const bytes = columns.reduce((sum, c) => sum + READING_BYTES * c.seqs.length * c.shape.points.length + c.texts, 0);
+    this.#cached.set(key, { bytes, columns });
+    let total = [...this.#cached.values()].reduce((sum, c) => sum + c.bytes, 0);
+    for (const [old, { bytes: n }] of this.#cached) {
+      if (total <= CACHED_BYTES || old === key) break;
       this.#cached.delete(old);
       total -= n;
     }

@@ -9,14 +9,14 @@ import { ManualClock } from '../fakes/manual-clock.ts';
 import { scratch } from '../fakes/scratch.ts';
 
 const POINTS = 20;
-const RECORDS = 16_000;
+const RECORDS = 24_000;
 const PART = 1000;
 const shape: Shape = {
   device: 'talker',
   points: Array.from({ length: POINTS }, (_, p) => ({ name: `t${p}`, type: 'string', storage: 'string' })),
 };
 
-test('an hour of long texts is compacted, kept whole and delivered', { timeout: 240_000 }, async (t) => {
+test('an hour of long texts is compacted, delivered and exported', { timeout: 240_000 }, async (t) => {
   const dir = scratch(t, 'texts', '/dev/shm');
   const clock = new ManualClock();
   const log = await Log.open({
@@ -57,4 +57,11 @@ test('an hour of long texts is compacted, kept whole and delivered', { timeout: 
   }
   assert.equal(readings, RECORDS * POINTS);
   assert.deepEqual(faults, []);
+  let lines = 0;
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const slice = await log.keeper.export({ after, from: 0, to: Number.MAX_SAFE_INTEGER, format: 'jsonl' });
+    lines += slice.text.split('\n').length - 1;
+    after = slice.next;
+  }
+  assert.equal(lines, RECORDS);
 });

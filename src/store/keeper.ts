@@ -89,6 +89,13 @@ port.on('message', (message: KeeperMessage) => {
     void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }));
     return;
   }
+  if (message.kind !== 'notices')
+    try {
+      mender.need();
+    } catch (thrown) {
+      reply(failed(request.id, thrown));
+      return;
+    }
   if (message.kind === 'query') {
     void inSteps(request.id, queryPoint(reader, decoder, message.request), (result) => ({ kind: 'query', result }));
     return;

@@ -1,5 +1,6 @@
 /** history.db whatever state it is in: opened when it is whole, made anew when it is damaged. For the keeper's thread. */
 import Database from 'better-sqlite3';
+import { SluiceError, toError } from '../core/errors.ts';
 import { confirmed } from './check-file.ts';
 import { History } from './history-file.ts';
 import { headVersion, statSize } from './quarantine.ts';
@@ -17,6 +18,8 @@ export class HistoryMender {
   readonly #reader: LogReader;
   readonly #tell: (repair: Repair) => void;
   #repairedAt = Number.NEGATIVE_INFINITY;
+  /** Why it could not be opened. */
+  #fault = 'it is damaged';
 
   constructor(file: string, reader: LogReader, tell: (repair: Repair) => void) {
     this.#file = file;
@@ -24,7 +27,7 @@ export class HistoryMender {
     this.#tell = tell;
   }
 
-  /** Gives the reader its history. Without one (a disk that takes nothing) the log goes on, and compaction tries again. */
+  /** Gives the reader its history. Without one (a disk that takes nothing) the log goes on; whoever needs it tries again. */
   open(): void {
     let fault: string | undefined;
     try {
@@ -33,17 +36,33 @@ export class HistoryMender {
         if (found === undefined) this.#reader.history = History.open(this.#file);
         return found;
       });
-    } catch {
+    } catch (thrown) {
       // The disk does not give it now.
+      this.#fault = toError(thrown).message;
       return;
     }
-    if (fault !== undefined) this.#mend(fault);
+    if (fault === undefined) return;
+    this.#fault = fault;
+    this.#mend(fault);
   }
 
-  /** log.db remembers what was compacted into it. */
+  /**
+   * For whoever reads records. Without history.db the log seems to begin behind it: a backlog would be passed over, and a
+   * chart or an export would lack what is there.
+   * @throws SluiceError log-read: records lie in it, and it cannot be opened now
+   */
+  need(): void {
+    if (this.#reader.history === undefined) this.open();
+    if (this.#reader.history === undefined && this.#isUsed())
+      throw new SluiceError('log-read', `${this.#file} cannot be opened now (${this.#fault}); it is tried again`);
+  }
+
   #isGone(): boolean {
-    const compacted = this.#reader.db.prepare<[], number>('select coalesce(max(seq), 0) from compacted').pluck().get() ?? 0;
-    return statSize(this.#file) === 0 && compacted > 0;
+    return statSize(this.#file) === 0 && this.#isUsed();
+  }
+  /** log.db remembers what was compacted into it. */
+  #isUsed(): boolean {
+    return (this.#reader.db.prepare<[], number>('select coalesce(max(seq), 0) from compacted').pluck().get() ?? 0) > 0;
   }
 
   /**
@@ -74,8 +93,9 @@ export class HistoryMender {
       this.#reader.history = History.open(this.#file);
       this.#tell(repair);
       return true;
-    } catch {
+    } catch (thrown) {
       // The disk takes nothing now: what is left stays as it is.
+      this.#fault = toError(thrown).message;
       return false;
     }
   }

@@ -15,7 +15,7 @@ const AHEAD = 20_000;
 /** Data runs as it comes: promised as a whole. */
 const ALL = Number.MAX_SAFE_INTEGER;
 /** Forwarders have names of letters and digits. */
-const LIVE = '@broker';
+export const LIVE = '@broker';
 
 /** What an outlet and the live feed are to the log. */
 export interface Party {

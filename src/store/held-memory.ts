@@ -23,15 +23,7 @@ interface Held {
   readonly limit: number;
 }
 
-interface Holders {
-  readonly pending: Pending;
-  readonly mirror: Mirror;
-  readonly recent: Recent;
-  readonly outlets: Outlets;
-  readonly keeper: Keeper;
-}
-
-export function heldMemory({ pending, mirror, recent, outlets, keeper }: Holders): HeldMemory {
+export function heldMemory(pending: Pending, mirror: Mirror, recent: Recent, outlets: Outlets, keeper: Keeper): HeldMemory {
   return {
     pending: { bytes: pending.bytes, limit: PENDING_MOST },
     tail: { bytes: mirror.bytes, limit: MIRROR_MOST },

@@ -77,6 +77,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #oldest: CommitResult['oldest'] = [];
   #bytes: number;
   #closing = false;
+  #begun = false;
 
   /** Opens the log; the tail of a killed run is in it before this resolves. @throws SluiceError log-open, log-newer */
   static async open(options: LogOptions): Promise<Log> {
@@ -190,9 +191,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       committed: this.#committed,
       bytes: this.#bytes + this.#tiers.bytes,
       pendingReadings: this.#pending.readings,
-      memory: heldMemory({
-        ...{ pending: this.#pending, mirror: this.#mirror, recent: this.recent, outlets: this.#outlets, keeper: this.keeper },
-      }),
+      memory: heldMemory(this.#pending, this.#mirror, this.recent, this.#outlets, this.keeper),
       commits: this.#commits.count,
       lastCommit: this.#commits.last,
       held: this.#held + this.#tiers.held,
@@ -277,6 +276,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** To be called once outlets and clock of the start are there: what is appended from then on is in the mirror. @param body devices as JSON. @returns the revision, a new one when the content is new */
   setInventory(body: string): number {
+    if (!this.#begun) this.#outlets.leaveOthers();
+    this.#begun = true;
     if (body !== this.#inventory.body) {
       this.#inventory = { revision: this.#inventory.revision + 1, body };
       this.#newInventory = this.#inventory;

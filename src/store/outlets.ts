@@ -1,6 +1,7 @@
 /** Everybody who takes from the log: forwarders that are configured, those that were until now, and the live batches. */
 import type { StoredNotice } from '../codecs/rows.ts';
-import type { LiveHandOver, Party } from './hand-over.ts';
+import { LIVE, type LiveHandOver, type Party } from './hand-over.ts';
+import { Lanes } from './lanes.ts';
 import type { ForwarderState } from './layout.ts';
 import { type LogSide, Outlet } from './outlet.ts';
 
@@ -25,6 +26,25 @@ export class Outlets {
     const outlet = this.#open.get(name) ?? released ?? new Outlet(this.#log, name, from, known);
     this.#open.set(name, outlet);
     return outlet;
+  }
+
+  /**
+   * Known from an earlier run and not configured in this one: what comes from now on is history for them, as it is for those
+   * that are released. Once it is in the file it is not written again.
+   */
+  leaveOthers(): void {
+    const { opened, ordinal } = this.#log;
+    for (const { name, log, state } of opened.forwarders) {
+      if (log !== ordinal || name === LIVE || this.#open.has(name) || !Lanes.load(state).live) continue;
+      const outlet = new Outlet(
+        this.#log,
+        name,
+        'oldest',
+        opened.forwarders.filter((f) => f.name === name),
+      );
+      this.#released.set(name, outlet);
+      outlet.leave();
+    }
   }
 
   /** @returns whether there was one of that name */

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import type { Shape } from '../../src/core/point.ts';
+import type { LaneState } from '../../src/store/lanes.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { Consumer } from '../fakes/consumer.ts';
@@ -97,13 +98,15 @@ for (const how of ['at a reload', 'at a start'] as const)
       await b.open();
       await b.log.flush();
     }
-    const before = b.lanes().cloud;
-    assert.ok(before !== undefined);
+    const before = b.lanes().cloud as LaneState;
+    // What comes while it is away is history, however it went.
+    const away = b.log.next;
+    assert.deepEqual(before.ranges.at(-1), [how === 'at a reload' ? away : b.log.opened.next, 'history']);
     await b.fill();
     assert.deepEqual([b.lost, b.lostNotices], [0, 0], 'nobody waits for it');
     assert.deepEqual(b.log.status().oldest, []);
     assert.ok(b.log.status().bytes <= MAX, `${b.log.status().bytes} bytes`);
-    if (how === 'at a start') assert.deepEqual(b.lanes().cloud, before);
+    if (how === 'at a start') assert.deepEqual(b.lanes().cloud, before, 'written once');
 
     // Configured again: what is left of the time since then comes, each record once and in order.
     const again = b.log.outlet('cloud', 'oldest', 'g1', 'json');
@@ -126,5 +129,6 @@ for (const how of ['at a reload', 'at a start'] as const)
     // How many depends on how far the keeper came: half a megabyte of blocks is the least.
     assert.ok(seqs.length > 200, `${seqs.length} records are left`);
     assert.equal(seqs.at(-1), b.log.status().next - 2, 'the newest record; the last number is a notice');
+    for (const { seq, kind } of consumer.records()) assert.equal(kind, seq < away ? 'data' : 'history', `record ${seq}`);
     await b.log.close(60_000);
   });

@@ -63,6 +63,9 @@ export class LogDatabase {
   #held: Held | undefined;
   /** Bytes of the blocks of the commit under way. */
   #written = 0;
+  /** Of all files of the log, as far as the write-ahead file has followed it; and what of it is for this one. */
+  #total: number;
+  #limit = Number.POSITIVE_INFINITY;
   #memory: Memory;
   /** Up to here SQLite has what this run gave it, confirmed by the disk or not: a retry brings it again. */
   #taken = 0;
@@ -76,6 +79,7 @@ export class LogDatabase {
     this.shapeOf = shapeReader(db);
     this.clock = new ClockTable(db);
     this.wal = new WriteAhead(file, db, walLength(maxSize));
+    this.#total = maxSize;
     this.boots = new BootTable(db);
     this.removed = new Removals(db, this.shapeOf);
     for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
@@ -306,6 +310,8 @@ export class LogDatabase {
       return { inventory: chunk.inventory, records, notices };
     });
     this.wal.ready();
+    if (this.wal.resize(walLength(request.total))) this.#total = request.total;
+    this.#limit = request.maxSize;
     const needs = commitNeeds(request);
     const known = new Set(this.#shapeIds.keys());
     let readings = 0;
@@ -353,7 +359,7 @@ export class LogDatabase {
       readings: done.readings,
       bytes: bytesOf(this.file),
       held: held.records + held.notices,
-      needs,
+      ...{ needs, total: this.#total },
       hot: {
         ...{ records: held.records, readings: held.readings, bytes: held.bytes },
         oldest: this.db
@@ -364,6 +370,20 @@ export class LogDatabase {
       ...{ dropped: [...done.dropped], aged: [...done.aged], lost: [...done.lost] },
       lostNotices: done.notices,
     };
+  }
+
+  /**
+   * The file is larger than it may be, as after a reload with a smaller maxSize, and most of it is free: one without the free
+   * pages takes its place. Else they are used again, which costs nothing.
+   * @returns whether it was done
+   */
+  shrink(): boolean {
+    const pages = this.db.pragma('page_count', { simple: true }) as number;
+    const free = this.db.pragma('freelist_count', { simple: true }) as number;
+    if (bytesOf(this.file) <= this.#limit || free * 2 < pages) return false;
+    this.db.exec('vacuum');
+    this.wal.sync();
+    return true;
   }
 
   /** A scan when something went, or at the first commit of a run; to keep it in the file would cost a page a commit. */

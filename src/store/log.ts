@@ -426,7 +426,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
         newInventory: this.#newInventory,
         leaseEnd: carried.leaseEnd,
         wall: this.#knownWall(),
-        maxSize: this.#tiers.logLimit,
+        ...{ maxSize: this.#tiers.logLimit, total: this.options.maxSize },
         maxAge: this.options.maxAge,
         compacted: this.#tiers.take(),
       },

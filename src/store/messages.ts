@@ -65,6 +65,8 @@ export interface CommitRequest {
   readonly wall: number | undefined;
   /** What log.db may take with its write-ahead file. */
   readonly maxSize: number;
+  /** `buffer.maxSize`, which a reload may have changed. */
+  readonly total: number;
   readonly maxAge: number;
   /** For each log, the last number that lies in history.db: blocks up to it go. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
@@ -76,6 +78,8 @@ export interface CommitResult {
   readonly bytes: number;
   /** Records and notices that log.db holds now. */
   readonly held: number;
+  /** `total` of the last request that the write-ahead file could follow. */
+  readonly total: number;
   /** Bytes that this commit could have added to the files. */
   readonly needs: number;
   /** What waits in commit blocks for compaction. */

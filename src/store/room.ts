@@ -61,7 +61,12 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
   const need = commitNeeds(request);
-  const full = () => bytesOf(file) - statSize(file) + pages() * PAGE_SIZE + need > request.maxSize && free() * PAGE_SIZE < need;
+  // What has no room is dropped also where free pages would take it: a reload may have made the room smaller than the file.
+  const full = () => {
+    const beside = bytesOf(file) - statSize(file) + need;
+    const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
+    return beside + all > request.maxSize && (unused < need || beside + all - unused > request.maxSize);
+  };
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
   const remove = db.prepare('delete from block where id = ?');
   const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');

@@ -59,6 +59,9 @@ export class Tiers {
   /** Since the last try. */
   #mended = false;
   #logBytes = 0;
+  /** `buffer.maxSize` as the writer has followed it, and as commits are held to it: once what log.db held is compacted. */
+  #maxSize: number;
+  #commitMaxSize: number;
   /** What a commit may add; the largest of the last ones. */
   #needs = 0;
   readonly #bytesAtStart: number;
@@ -67,6 +70,8 @@ export class Tiers {
     this.#side = side;
     this.#looked = side.now().at - LOOK_EVERY + FIRST_LOOK;
     this.#bytesAtStart = bytesOf(side.historyFile);
+    this.#maxSize = side.options.maxSize;
+    this.#commitMaxSize = side.options.maxSize;
   }
 
   get fault(): string | undefined {
@@ -83,7 +88,10 @@ export class Tiers {
   }
   /** Bytes that all files together may take now. */
   get limit(): number {
-    const { maxSize, minFree } = this.#side.options;
+    return this.#limitOf(this.#maxSize);
+  }
+  #limitOf(maxSize: number): number {
+    const { minFree } = this.#side.options;
     if (minFree === undefined || this.#free === undefined) return maxSize;
     const used = this.#logBytes + this.bytes;
     const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
@@ -91,15 +99,15 @@ export class Tiers {
   }
   /** What log.db may take. It never gets smaller, so it may not take the half that history needs, not even while that takes nothing. */
   get logLimit(): number {
-    const { limit } = this;
+    const limit = this.#limitOf(this.#commitMaxSize);
     const most = limit / 2;
     return Math.max(Math.min(limit - this.bytes, most), Math.min(this.#logReserve, most));
   }
   get #logReserve(): number {
-    return Math.max(this.#logBytes, this.#side.options.maxSize / 4) + this.#needs;
+    return Math.max(this.#logBytes, this.#maxSize / 4) + this.#needs;
   }
   get #budget(): number {
-    return Math.max(0, this.limit - this.#logReserve);
+    return Math.max(0, this.limit - Math.min(this.#logReserve, this.limit / 2));
   }
 
   /** For a commit that begins. */
@@ -116,13 +124,14 @@ export class Tiers {
 
   committed(result: CommitResult): void {
     this.#logBytes = result.bytes;
+    this.#maxSize = result.total;
     this.#needs = Math.max(result.needs, this.#needs * NEEDS_DECAY);
     if (this.#busy || this.#retry !== undefined || this.#stopped) return;
     this.#measure();
     const { at, wall } = this.#side.now();
     const { records, readings, bytes, oldest } = result.hot;
     const full = readings >= UNIT_READINGS || records >= UNIT_RECORDS;
-    const large = bytes >= Math.min(HOT_BYTES, this.#side.options.maxSize / HOT_SHARE);
+    const large = bytes >= Math.min(HOT_BYTES, this.#maxSize / HOT_SHARE);
     this.#sent = [];
     // The commit that deletes them is still to come: these blocks are in a unit already.
     if (this.#compacted.length > 0) return;
@@ -130,7 +139,10 @@ export class Tiers {
     // what has become too old.
     const since = at - this.#looked;
     const due = since >= HOUR || (since >= LOOK_EVERY && (this.#owed || this.#hasEnded(oldest, at, wall)));
-    if (!full && !large && !due && this.bytes <= this.#budget) return;
+    if (!full && !large && !due && this.bytes <= this.#budget) {
+      this.#commitMaxSize = this.#maxSize;
+      return;
+    }
     this.#looked = at;
     void this.#tidy(large || full);
   }
@@ -163,7 +175,12 @@ export class Tiers {
           ...this.#side.now(),
           boot,
           force,
-          ...{ budget: this.#budget, limit: this.limit, needs: this.#needs },
+          // A log.db that is over its half has to get smaller itself.
+          ...{
+            budget: this.#budget,
+            limit: Math.max(this.limit, this.#logBytes + this.#needs + this.#budget),
+            needs: this.#needs,
+          },
           maxAge: options.maxAge,
         });
         more = result.more && !force;
@@ -173,6 +190,7 @@ export class Tiers {
         if (result.more) this.#side.compacted();
       }
       this.#setFault(undefined);
+      this.#commitMaxSize = this.#maxSize;
       this.#owed = false;
     } catch (thrown) {
       if (this.#stopped) return;

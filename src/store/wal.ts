@@ -12,6 +12,7 @@ import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, sta
 import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
+import { statSize } from './quarantine.ts';
 
 /** sqlite.org/walformat.html */
 const HEADER = 32;
@@ -47,7 +48,7 @@ interface Checkpointed {
 export class WriteAhead {
   readonly #db: Database.Database;
   readonly #file: string;
-  readonly #target: number;
+  #target: number;
   readonly #frameSize: number;
   #fd: number | undefined;
   /** Inodes of database and write-ahead file. */
@@ -85,6 +86,18 @@ export class WriteAhead {
         'log-write',
         `${this.#file}-wal has ${this.#end} bytes and cannot be brought into the database file: ${this.#fault ?? 'another program reads the log without an end, close it'}`,
       );
+  }
+
+  /**
+   * Another length, between two commits. SQLite cuts a file that is longer when it begins it anew.
+   * @returns false while a reader holds it: to be asked again
+   */
+  resize(target: number): boolean {
+    if (target === this.#target) return true;
+    if (statSize(`${this.#file}-wal`) > target && !this.#checkpoint(true)) return false;
+    this.#target = target;
+    this.#db.pragma(`journal_size_limit = ${target}`);
+    return true;
   }
 
   /** Everything that SQLite has committed is on the disk when this returns. @throws when that is not certain */

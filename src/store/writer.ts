@@ -20,6 +20,9 @@ const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const shapes = new Map<number, Shape>();
 /** Time between two repairs of a running log, milliseconds. */
 const REPAIR_EVERY = 60_000;
+/** Time between two tries to make the file smaller, milliseconds: what cannot be done now is no reason to wear the card. */
+const SHRINK_EVERY = 60_000;
+let shrunkAt = Number.NEGATIVE_INFINITY;
 /** The fault of the database file that was told last. */
 let told: string | undefined;
 let database: LogDatabase | undefined;
@@ -117,7 +120,18 @@ function repairAs(db: LogDatabase, met: string | undefined): boolean {
 
 /** After the answer, so that nobody waits for a checkpoint. */
 function tend(db: LogDatabase): void {
+  shrink(db);
   const fault = db.wal.tend();
   if (fault !== told) reply({ kind: 'checkpoint', fault });
   told = fault;
+}
+
+function shrink(db: LogDatabase): void {
+  if (performance.now() - shrunkAt < SHRINK_EVERY) return;
+  try {
+    if (db.shrink()) shrunkAt = performance.now();
+  } catch {
+    // No room for a second copy, or a disk that fails: it is tried again, and the next commit tells of the disk.
+    shrunkAt = performance.now();
+  }
 }

@@ -1,6 +1,17 @@
 /** Room that others need: a file system that fills up, and a damaged file beside the log. */
 import assert from 'node:assert/strict';
-import { closeSync, openSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import Database from 'better-sqlite3';
@@ -145,4 +156,97 @@ test('alarms outlive the readings around them, up to a small part of the room', 
   const left = noticesIn(state);
   assert.equal(left.at(-1), 4000);
   assert.ok(left.length >= 500 && left.length < 2000, `${left.length} are left`);
+
+test('a smaller maxSize at a reload: all files fit into it, and no more is taken away than has to be', {
+  timeout: 240_000,
+}, async (t) => {
+  const dir = scratch(t, 'smaller');
+  const state = path.join(dir, 'state');
+  const filler = await open(state, path.join(dir, 'run'), { maxSize: 64 * MB });
+  t.after(() => filler.log.abandon());
+  await filler.commits(320);
+  const before = { bytes: sizeOf(state), held: filler.log.status().held };
+  const wal = path.join(state, 'log.db-wal');
+  assert.ok(before.bytes > 16 * MB && statSync(wal).size > 4 * MB, `${before.bytes} bytes, ${statSync(wal).size} ahead`);
+  const maxSize = 8 * MB;
+  Object.assign(filler.log.options, { maxSize });
+  await filler.commits(1);
+  for (let round = 0; round < 10 && sizeOf(state) > maxSize; round++) {
+    // Waits for the keeper, which makes room in steps.
+    await filler.log.compact();
+    await filler.log.flush();
+  }
+  assert.ok(sizeOf(state) <= maxSize, `${sizeOf(state)} bytes`);
+  assert.equal(filler.log.status().bytes, sizeOf(state));
+  assert.ok(statSync(wal).size <= maxSize / 8 + 64 * 1024, `the write-ahead file has ${statSync(wal).size} bytes`);
+  // A quarter is log.db's; of the rest half at least stays in use.
+  const { held, historyBytes } = filler.log.status();
+  assert.ok(historyBytes > maxSize / 4, `${historyBytes} bytes of history, ${held} records of ${before.held}`);
+  for (let round = 0; round < 8; round++) {
+    await filler.commits(8);
+    assert.ok(sizeOf(state) <= maxSize, `${sizeOf(state)} bytes`);
+  }
+  assert.equal(filler.log.status().tidyFault, undefined);
+  // And back: what is free is used.
+  Object.assign(filler.log.options, { maxSize: 64 * MB });
+  await filler.commits(64);
+  assert.ok(sizeOf(state) > maxSize, `${sizeOf(state)} bytes`);
+});
+
+test('after a time without a history log.db is large and stays so: it counts, its free pages are used again, a smaller maxSize cuts it', {
+  timeout: 240_000,
+}, async (t) => {
+  const dir = scratch(t, 'free-pages');
+  const state = path.join(dir, 'state');
+  const maxSize = 16 * MB;
+  const filler = await open(state, path.join(dir, 'run'), { maxSize });
+  t.after(() => filler.log.abandon());
+  // No history can be made where there is a folder.
+  mkdirSync(path.join(state, 'history.db'));
+  const file = path.join(state, 'log.db');
+  const pages = () => {
+    const db = new Database(file, { readonly: true });
+    const [all, free] = ['page_count', 'freelist_count'].map((what) => db.pragma(what, { simple: true }) as number);
+    db.close();
+    return { all: all as number, free: free as number };
+  };
+  // Compaction is only asked for: it fails.
+  for (let k = 0; k < 40; k++) {
+    await filler.commits(7);
+    assert.ok(sizeOf(state) <= maxSize, `${sizeOf(state)} bytes`);
+  }
+  const large = statSync(file).size;
+  assert.ok(large > maxSize / 3, `${large} bytes in log.db`);
+  rmdirSync(path.join(state, 'history.db'));
+  for (let round = 0; round < 20; round++) {
+    await filler.log.compact();
+    await filler.log.flush();
+  }
+  assert.ok(pages().free > pages().all / 2, `${JSON.stringify(pages())} after compaction`);
+  // It counts with all of its pages; what comes goes into them.
+  for (let round = 0; round < 10; round++) {
+    await filler.commits(8);
+    assert.ok(sizeOf(state) <= maxSize, `${sizeOf(state)} bytes`);
+    assert.equal(filler.log.status().bytes, sizeOf(state));
+  }
+  assert.equal(statSync(file).size, large, 'no page was needed more');
+  const { held } = filler.log.status();
+  assert.ok(filler.log.status().historyBytes > maxSize / 4, 'the history has its half');
+
+  const smaller = 6 * MB;
+  assert.ok(large > smaller / 2);
+  Object.assign(filler.log.options, { maxSize: smaller });
+  await filler.commits(1);
+  for (let round = 0; round < 20 && sizeOf(state) > smaller; round++) {
+    await filler.log.compact();
+    await filler.log.flush();
+    await filler.commits(1);
+  }
+  assert.ok(sizeOf(state) <= smaller, `${sizeOf(state)} bytes, ${statSync(file).size} of them log.db`);
+  assert.ok(filler.log.status().held > 0 && filler.log.status().held < held);
+  assert.ok(filler.log.status().historyBytes > smaller / 8, `${filler.log.status().historyBytes} bytes of history`);
+  for (let round = 0; round < 4; round++) {
+    await filler.commits(8);
+    assert.ok(sizeOf(state) <= smaller, `${sizeOf(state)} bytes`);
+  }
 });

@@ -6,7 +6,7 @@ import { bootName } from '../store/layout.ts';
 import type { ClockChange } from './clock-watch.ts';
 
 const EVERY = 60_000;
-/** Earlier boots that one event names; the others are counted. */
+/** Earlier boots, and steps of this one, that one event names; the others are counted. */
 const NAMED = 20;
 
 interface Side {
@@ -23,7 +23,9 @@ export class ClockReport {
   readonly #side: Side;
   #changes: ClockChange[] = [];
   #steps = 0;
-  #moves = new Map<number, BootMoved>();
+  readonly #moves = new Map<number, BootMoved>();
+  /** Of this boot, those before the newest between which records were handed over: these keep the times of their step. */
+  #ownBefore: BootMoved[] = [];
   #fromSeq = 0;
   #tight = false;
   #coarse = false;
@@ -37,11 +39,19 @@ export class ClockReport {
     const [first] = this.#changes;
     this.#changes = first === undefined ? [change] : [first, change];
     this.#steps++;
-    for (const moved of move.moved) this.#moves.set(moved.boot, moved);
+    for (const moved of move.moved) this.#add(moved);
     this.#fromSeq = move.fromSeq;
     this.#tight ||= move.tight;
     this.#coarse ||= move.coarse;
     if (this.#cancel === undefined) this.#reportSoon();
+  }
+
+  #add(moved: BootMoved): void {
+    const before = this.#moves.get(moved.boot);
+    // What nobody has got its time in several steps: they are one.
+    const offset = before !== undefined && !before.handed && !moved.handed ? before.offset + moved.offset : moved.offset;
+    this.#moves.set(moved.boot, { ...moved, offset });
+    if (moved.boot === this.#side.boot && before?.handed === true && before.last < moved.last) this.#ownBefore.push(before);
   }
 
   /** The log was opened: what this start knew gave earlier boots their times. */
@@ -80,6 +90,10 @@ export class ClockReport {
       ...{ log: logName(log), boot: bootName(boot), last: own?.last ?? this.#fromSeq - 1, offset: own?.offset ?? last.step },
       ...{ known: last.known, source: last.source, steps: this.#steps, boots: earlier.length },
     };
+    this.#ownBefore.slice(-NAMED).forEach((m, i) => {
+      data[`step${i + 1}.last`] = m.last;
+      data[`step${i + 1}.offset`] = m.offset;
+    });
     for (const m of earlier.slice(-NAMED)) {
       data[`${bootName(m.boot)}.log`] = logName(m.log);
       data[`${bootName(m.boot)}.last`] = m.last;
@@ -100,7 +114,8 @@ export class ClockReport {
     const severity = last.known && !this.#tight && !this.#coarse ? 'info' : 'warning';
     this.#changes = [];
     this.#steps = 0;
-    this.#moves = new Map();
+    this.#moves.clear();
+    this.#ownBefore = [];
     this.#tight = false;
     this.#coarse = false;
     this.#side.tell({ event: 'clock', severity, message: words.join(' '), data });

@@ -30,7 +30,9 @@ export interface BootMoved {
   readonly log: number;
   /** The last number that was handed over under an older mapping and keeps it; the one before the first when none was. */
   readonly last: number;
-  /** New time minus the one that this number has (or would have had), ms. */
+  /** It was handed over; else nothing of the boot was. */
+  readonly handed: boolean;
+  /** New time minus the one that this number keeps, ms; where nothing was handed over, minus the one that all had. */
   readonly offset: number;
   readonly estimated: boolean;
 }
@@ -156,7 +158,7 @@ export class ClockBook {
     const before = last < info.first ? list.segments.at(-1) : mappingAt(list.segments, last);
     const after = mappingAt(segments, Number.POSITIVE_INFINITY) as ClockSegment;
     moved.push({
-      ...{ boot: info.boot, log: info.log, last, estimated: after.estimated },
+      ...{ boot: info.boot, log: info.log, last, handed: last >= info.first, estimated: after.estimated },
       offset: after.offset - (before?.offset ?? after.offset),
     });
     entry.list = { boot: info.boot, version: list.version + 1, segments };

@@ -156,6 +156,7 @@ test('alarms outlive the readings around them, up to a small part of the room', 
   const left = noticesIn(state);
   assert.equal(left.at(-1), 4000);
   assert.ok(left.length >= 500 && left.length < 2000, `${left.length} are left`);
+});
 
 test('a smaller maxSize at a reload: all files fit into it, and no more is taken away than has to be', {
   timeout: 240_000,

@@ -6,8 +6,8 @@ import { exceptionReply } from './modbus-device.ts';
 
 /** Of a gateway whose device is not there: GATEWAY TARGET DEVICE FAILED TO RESPOND. */
 const NO_DEVICE = 11;
-/** A request that stops in the middle is given up after this silence; an operating system delays longer than 3.5 characters. */
-const GAP_MS = 100;
+/** A request that stops in the middle is given up after this silence: a busy machine hands pieces of a frame over later than 3.5 characters, by far. */
+const GAP_MS = 1000;
 /** The longest frame is one of Modbus ASCII, 513 characters; more in the buffer is noise that waits for the next one. */
 const MAX_BUFFER = 1024;
 

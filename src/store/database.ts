@@ -5,6 +5,7 @@
  * - The lease of the current log is always beyond every number in use.
  * - Room is made before it is used (room.ts).
  */
+import { isDeepStrictEqual } from 'node:util';
 import type Database from 'better-sqlite3';
 import { encodeBlock } from '../codecs/blocks.ts';
 import { readEntries, type StoredNotice } from '../codecs/rows.ts';
@@ -173,9 +174,10 @@ export class LogDatabase {
       .all()
       .map(({ log, settled, boot, states }) => ({ log, settled, boot, states: JSON.parse(states) }));
   }
-  /** Inside a transaction: states of forwarders, and up to which number of `log` the lanes are settled with it. */
+  /** Inside a transaction, and written only where it changes: states of forwarders, and up to which number of `log` the lanes are settled with it. */
   setLanes(changed: readonly ForwarderState[], log: number, boot: number, settled: number): void {
-    const rows = new Map(this.lanes().map((row) => [row.log, row]));
+    const before: ReadonlyMap<number, LanesRow> = new Map(this.lanes().map((row) => [row.log, row]));
+    const rows = new Map(before);
     const put = new Set<LanesRow>();
     for (const of of [...new Set(changed.map((f) => f.log)), ...(settled > (rows.get(log)?.settled ?? -1) ? [log] : [])]) {
       const row = rows.get(of) ?? { log: of, settled: 0, boot, states: {} };
@@ -190,7 +192,7 @@ export class LogDatabase {
       put.delete(row);
       put.add(next);
     }
-    for (const row of put) this.#putLanes(row);
+    for (const row of put) if (!isDeepStrictEqual(row, before.get(row.log))) this.#putLanes(row);
   }
   #putLanes({ log, settled, boot, states }: LanesRow): void {
     const text = JSON.stringify(states);

@@ -4,9 +4,11 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import type { Shape } from '../../src/core/point.ts';
-import type { LaneState } from '../../src/store/lanes.ts';
+import { LogDatabase } from '../../src/store/database.ts';
+import { type LaneState, Lanes } from '../../src/store/lanes.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
+import { openLogFile } from '../../src/store/log-file.ts';
 import { Consumer } from '../fakes/consumer.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { payloadText } from '../fakes/payload-text.ts';
@@ -132,3 +134,38 @@ for (const how of ['at a reload', 'at a start'] as const)
     for (const { seq, kind } of consumer.records()) assert.equal(kind, seq < away ? 'data' : 'history', `record ${seq}`);
     await b.log.close(60_000);
   });
+
+test('lanes of a log that grows no more are not written again with every commit', (t) => {
+  const file = path.join(scratch(t, 'release'), LOG_FILE);
+  const database = new LogDatabase(openLogFile(file), MAX);
+  t.after(() => database.db.close());
+  const [old, now] = [database.addLog('a'.repeat(10)), database.addLog('b'.repeat(10))];
+  database.addBoot(1, now);
+  database.use(now, 1);
+  database.db.exec(
+    'create temp table written (log integer); create temp trigger told after insert on lanes begin insert into written values (new.log); end',
+  );
+  const state = (acked: number) => ({ ...Lanes.begin('oldest', 100).state(), history: acked });
+  // A forwarder tells all that it has with each acknowledgement; of the old log nothing is left to deliver.
+  const commit = (id: number, oldAcked: number) =>
+    database.commit(
+      {
+        ...{ id, chunks: [], upTo: 100 + id, alarms: [], clock: [], newInventory: undefined, leaseEnd: 1000, wall: undefined },
+        ...{ maxSize: MAX, total: MAX, maxAge: 1e13, compacted: [], active: [] },
+        forwarders: [
+          { name: 'cloud', log: old, state: state(oldAcked) },
+          { name: 'cloud', log: now, state: state(id) },
+        ],
+      },
+      new Map(),
+    );
+  for (let id = 1; id <= 10; id++) commit(id, 99);
+  commit(11, 101);
+  const written = database.db.prepare<[], number>('select log from written').pluck().all();
+  assert.deepEqual(
+    [written.filter((log) => log === old).length, written.filter((log) => log === now).length],
+    [2, 11],
+    'once, and when something changed',
+  );
+  assert.equal(database.forwarders().find((f) => f.log === old)?.state.history, 101);
+});

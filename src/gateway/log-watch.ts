@@ -128,7 +128,7 @@ export class LogWatch {
     if (failures > 0)
       event({
         ...{ event: 'log', severity: 'warning' },
-        message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. Nothing was lost; look at the card.`,
+        message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. The card may be going bad.`,
         data: { part: 'log', writable: true, failures, fault: openFaults.at(-1) ?? '' },
       });
     for (const repair of repairs) this.salvage.repaired(repair);

@@ -18,8 +18,9 @@ export interface OpenRequest {
   /** How many sequence numbers to reserve ahead. */
   readonly lease: number;
   readonly machine?: Machine | undefined;
-  /** Tries before this one, which the disk did not let through. */
+  /** Tries before this one, which the disk did not let through; and whether none follows. */
   readonly tries: number;
+  readonly last: boolean;
 }
 
 export interface Opened {

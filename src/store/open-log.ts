@@ -26,7 +26,7 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
   refuseNewer(history, historyVersion(history), HISTORY_VERSION);
   finishSwap(file);
   finishSwap(history);
-  const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir);
+  const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir, request.last);
   let known = readWitness(history);
   const verdict = checkLog(file, known, tail);
   const repairs: Repair[] = [];

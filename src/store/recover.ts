@@ -13,6 +13,7 @@ import { birthOf } from './log-file.ts';
 import type { Opened, OpenRequest } from './messages.ts';
 import { bytesOf } from './quarantine.ts';
 import type { Repair } from './repair-report.ts';
+import { diskFault } from './sqlite-errors.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
@@ -36,12 +37,17 @@ export interface TailPart {
   readonly alarms: Map<string, unknown>;
 }
 
-/** The segments of the runtime directory, in the order they were written. Damaged ends are left out. */
-export function readTail(runtimeDir: string): TailPart[] {
+/**
+ * The segments of the runtime directory, in the order they were written. Damaged ends are left out.
+ * @param anyway without those that the disk does not give
+ * @throws where it does not give one
+ */
+export function readTail(runtimeDir: string, anyway = false): TailPart[] {
   let names: string[];
   try {
     names = readdirSync(runtimeDir);
-  } catch {
+  } catch (thrown) {
+    if (!anyway && diskFault(thrown) !== undefined) throw thrown;
     return [];
   }
   const files = names
@@ -55,7 +61,9 @@ export function readTail(runtimeDir: string): TailPart[] {
     let bytes: Uint8Array;
     try {
       bytes = readFileSync(path.join(runtimeDir, name));
-    } catch {
+    } catch (thrown) {
+      // The tail goes when the log is open: what is in it must not go unread.
+      if (!anyway && diskFault(thrown) !== undefined) throw thrown;
       continue;
     }
     for (const entry of readEntries(bytes, shapes)) {

@@ -43,14 +43,14 @@ const RETRIES = [500, 1000, 2000, 4000];
  * @throws SluiceError log-open, log-newer
  */
 export async function startWriter(
-  request: Omit<OpenRequest, 'tries'>,
+  request: Omit<OpenRequest, 'tries' | 'last'>,
   claim: SharedArrayBuffer,
   clock: Clock,
   retried: (fault: string) => void,
 ): Promise<{ writer: WriterThread; opened: Opened }> {
   for (let tries = 0; ; tries++) {
     try {
-      return await tryWriter({ ...request, tries }, claim);
+      return await tryWriter({ ...request, tries, last: tries === RETRIES.length }, claim);
     } catch (thrown) {
       const wait = RETRIES[tries];
       if (wait === undefined || diskFault(thrown) === undefined) throw thrown;

@@ -8,7 +8,10 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { systemClock } from '../../src/core/clock.ts';
+import { silentLogger } from '../../src/core/logger.ts';
 import type { Shape } from '../../src/core/point.ts';
+import type { GatewayEvent } from '../../src/core/ports.ts';
+import { LogWatch } from '../../src/gateway/log-watch.ts';
 import { HISTORY_FILE } from '../../src/store/history-layout.ts';
 import { LOG_FILE } from '../../src/store/layout.ts';
 import { Log } from '../../src/store/log.ts';
@@ -140,3 +143,39 @@ for (const [call, file] of [
     }
     if (file !== HISTORY_FILE) assert.ok(met > 0, 'no opening met it: this shows nothing');
   });
+
+test('the tail of a killed run that cannot be read for once is read again, and nothing of it is lost', async (t) => {
+  const dir = scratch(t, 'short-faults');
+  const made = await life(dir);
+  const tail = readdirSync(made.run).find((name) => name.startsWith('tail-')) ?? '';
+  const result = await opened(t, made, dir, path.join('..', 'copy-run', tail), 'read:error=EIO:when=1', true);
+  if (result === undefined) return;
+  assert.deepEqual([result.retried, result.recovered, result.held], [['EIO: i/o error, read'], 7, HELD + 7]);
+});
+
+test('a start that the disk let through only after some tries is told by one event', async (t) => {
+  const dir = scratch(t, 'short-faults');
+  const events: GatewayEvent[] = [];
+  const log = await Log.open({
+    ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },
+    ...{ maxSize: 8e6, maxAge: 1e13, commitEvery: 3_600_000 },
+  });
+  t.after(() => log.abandon());
+  const told = (openFaults: readonly string[]): GatewayEvent[] => {
+    events.length = 0;
+    const watch = new LogWatch({
+      ...{ log, openFaults, clock: systemClock, logger: silentLogger, event: (e) => events.push(e), onFatal: () => {} },
+    });
+    watch.tellStart();
+    watch.stop();
+    return events.filter((e) => e.event === 'log');
+  };
+  assert.deepEqual(told([]), []);
+  const [event, ...more] = told(['EIO: i/o error, read', 'disk I/O error']);
+  assert.deepEqual(more, []);
+  assert.deepEqual(
+    [event?.severity, event?.data],
+    ['warning', { part: 'log', writable: true, failures: 2, fault: 'disk I/O error' }],
+  );
+  assert.match(event?.message ?? '', /^The log could be opened only after 2 tries that failed: disk I\/O error\. /);
+});

@@ -244,6 +244,29 @@ function twoAlike(script: Record<number, (r: WorldRequest) => void>): World {
   });
 }
 
+test('a late reply that breaks off over tcp does not swallow those that follow', async () => {
+  for (const claimed of [9, 177, 250]) {
+    let breaks = false;
+    const world = four('tcp', (r, well) => {
+      if (!breaks || r.unit !== 2) return well();
+      breaks = false;
+      // Its own time-out has passed, and others are asked meanwhile.
+      return r.send(Buffer.of(...r.frame().subarray(0, 4), 0, claimed), 620);
+    });
+    await world.until(10_000);
+    breaks = true;
+    await world.until(20_000);
+    const bad = world.samples.filter((s) => s.at > 10_000 && reasonAt(s, 0) !== 0);
+    assert.ok(
+      bad.every((s) => s.at < 14_000),
+      bad.map((s) => `${s.shape.device} ${outcomeOf(s)} ${s.at}`).join('; '),
+    );
+    assert.ok(bad.length <= 8, `${bad.length}`);
+    assert.deepEqual(world.lies, []);
+    assert.ok(world.openings.length <= 2, `${world.openings}`);
+  }
+});
+
 test('a damaged reply while a late one is out may have been that one: the other request waits', async () => {
   const world = twoAlike({
     1: (r) => r.send(r.frame().fill(0x55, 3, 4), 700),

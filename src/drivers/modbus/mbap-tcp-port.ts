@@ -16,6 +16,8 @@ export const IN_VAIN = 3;
 
 interface Sent extends Ask {
   readonly id: number;
+  /** Monotonic ms. */
+  readonly at: number;
 }
 
 export class MbapTcpPort implements ModbusPort {
@@ -29,6 +31,8 @@ export class MbapTcpPort implements ModbusPort {
   /** Transactions that are over: given up, or answered by a device that may say everything twice. */
   readonly #over = new Map<number, { readonly unit: number; readonly answered: boolean }>();
   #rest: Buffer | undefined;
+  /** When the first byte of it came. */
+  #restAt = 0;
   #arrivedAt = Number.NEGATIVE_INFINITY;
   #inVain = 0;
 
@@ -71,9 +75,10 @@ export class MbapTcpPort implements ModbusPort {
   send(id: number, ask: Ask): void {
     this.#transaction = (this.#transaction + 1) & 0xffff;
     this.#over.delete(this.#transaction);
-    this.#sent.set(this.#transaction, { ...ask, id });
+    const at = this.#clock.monotonic();
+    this.#sent.set(this.#transaction, { ...ask, id, at });
     const adu = encodeAdu(this.#transaction, ask.unit, ask.pdu.bytes);
-    this.#events.tap?.('out', adu, this.#clock.monotonic());
+    this.#events.tap?.('out', adu, at);
     this.#pipe.write(adu);
   }
 
@@ -82,7 +87,9 @@ export class MbapTcpPort implements ModbusPort {
     if (transaction === undefined || sent === undefined) return new SluiceError('timeout');
     this.#sent.delete(transaction);
     const rest = this.#rest;
-    if (rest !== undefined && rest.length >= 2 && rest.readUInt16BE(0) === transaction) {
+    const own = rest !== undefined && rest.length >= 2 && rest.readUInt16BE(0) === transaction;
+    // What broke off before this was asked takes every reply for its own end, this one among them.
+    if (rest !== undefined && (own || this.#restAt <= sent.at)) {
       const error = new SluiceError('bad-reply', `the reply broke off after ${rest.length} bytes`, {
         data: { received: rest.length },
       });
@@ -107,6 +114,7 @@ export class MbapTcpPort implements ModbusPort {
     const at = this.#clock.monotonic();
     this.#inVain = 0;
     let pieces = this.#rest !== undefined;
+    const began = pieces ? this.#restAt : at;
     let bytes = this.#rest === undefined ? chunk : Buffer.concat([this.#rest, chunk]);
     this.#rest = undefined;
     while (bytes.length > 0 && !this.#gone) {
@@ -125,6 +133,7 @@ export class MbapTcpPort implements ModbusPort {
       const length = bytes.length < HEADER ? Number.POSITIVE_INFINITY : HEADER + bytes.readUInt16BE(4);
       if (bytes.length < length) {
         this.#rest = bytes;
+        this.#restAt = pieces ? began : at;
         return;
       }
       const adu = bytes.subarray(0, length);

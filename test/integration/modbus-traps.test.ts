@@ -51,14 +51,14 @@ test('2: on a serial line no late reply becomes the answer to another request', 
   if (!device) return;
   // Every third reply comes long after the time-out, while other registers of the same size are due.
   device.script = (request, reply) => {
-    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 700);
+    if (request.n % 3 === 0) setTimeout(() => answerRtu(request, reply), 1200);
     else answerRtu(request, reply);
   };
   const points = words(100, 200, 300, 400);
   // Well within twice the time-out, also on a machine that is busy: later than that nothing can tell it apart.
   const site = startSite(
     t,
-    { port: device.path, baudRate: 115_200, timeout: '500ms', retries: 0 },
+    { port: device.path, baudRate: 115_200, timeout: '1s', retries: 0 },
     { meter: { unit: 1, interval: '10ms', limits, points } },
   );
   await waitFor('late replies', () => (site.bus.status().devices[0]?.counters.lateReplies ?? 0) >= 4);

@@ -1,9 +1,10 @@
 /** `sluice capture BUS`: the frames of a running gateway, shown, or written for an analyser and for replay. */
 import { openSync, writeSync } from 'node:fs';
+import path from 'node:path';
 import { stream } from '../admin/client.ts';
 import type { CaptureHead, WireFrame } from '../admin/wire-target.ts';
 import { PcapngWriter } from '../codecs/pcapng.ts';
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
 import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
@@ -41,7 +42,7 @@ export async function capture(bus: string, options: CaptureOptions): Promise<voi
   };
   process.once('SIGINT', () => end(0));
   process.once('SIGTERM', () => end(0));
-  if (limit !== undefined) setTimeout(() => end(0), limit);
+  const timer = limit === undefined ? undefined : setTimeout(() => end(0), limit);
   try {
     for await (const item of stream(socket, '/api/v1/capture', { bus })) {
       files.take(item as Item);
@@ -51,6 +52,7 @@ export async function capture(bus: string, options: CaptureOptions): Promise<voi
       }
     }
   } catch (thrown) {
+    clearTimeout(timer);
     if (files.began) process.stderr.write(`${files.summary()}\n`);
     throw thrown;
   }
@@ -102,9 +104,9 @@ class CaptureFiles {
     }
     const kind = MEDIUM[head.protocol as keyof typeof MEDIUM];
     const host = typeof head.settings.host === 'string' ? head.settings.host : undefined;
-    this.#packets = new PcapngWriter({ kind, host, name: head.bus, program: `Sluice ${VERSION}` });
     if (output !== undefined) this.#pcapng = created(output);
     if (replay !== undefined) this.#replay = created(replay);
+    this.#packets = new PcapngWriter({ kind, host, name: head.bus, program: `Sluice ${VERSION}` });
     this.#packet(this.#packets.header());
     this.#line(JSON.stringify(head));
     if (output === undefined && replay === undefined && head.clock === 'estimated')
@@ -136,6 +138,8 @@ function created(file: string): number {
   try {
     return openSync(file, 'w');
   } catch (cause) {
-    throw new SluiceError('usage', `${file} cannot be written: ${cause instanceof Error ? cause.message : ''}`, { cause });
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const words = missing ? `the folder ${path.dirname(file)} does not exist` : toError(cause).message;
+    throw new SluiceError('usage', `${file} cannot be written: ${words}`, { cause });
   }
 }

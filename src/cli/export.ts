@@ -12,6 +12,7 @@ import { exportHeader, unknownWords } from '../store/export-lines.ts';
 import { HISTORY_FILE } from '../store/history-layout.ts';
 import { timeByLog } from '../store/log-time.ts';
 import type { LogReader } from '../store/reading.ts';
+import { onOutputFault } from './exit.ts';
 import { ExportProgress } from './export-progress.ts';
 import { openFiles } from './open-files.ts';
 import { socketOf, stateDirOf } from './running.ts';
@@ -172,13 +173,12 @@ function everyOf(text: string | undefined): number | undefined {
   return every;
 }
 
-/** Waits while whoever reads the output is slower. A reader that went away (head) ends it quietly. */
+/** Waits while whoever reads the output is slower. */
 function write(text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     process.stdout.write(text, (error) => {
       if (error === null || error === undefined) resolve();
-      else if ('code' in error && error.code === 'EPIPE') process.exit(0);
-      else reject(error);
+      else onOutputFault(error);
     });
   });
 }

@@ -79,7 +79,11 @@ async function serve(file: string, options: Options): Promise<void> {
   const none: ReadonlyMap<string, string> = new Map();
   const { tcpPort = none, pty: ptys = none, port: ports = none, replay = none, fault = [] } = options;
   for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys(), ...replay.keys()])
-    if (!config.buses.has(bus)) throw new SluiceError('usage', `there is no bus ${bus} in ${file}`);
+    if (!config.buses.has(bus))
+      throw new SluiceError(
+        'usage',
+        `there is no bus ${bus} in ${file}; the buses are: ${[...config.buses.keys()].join(', ') || 'none'}`,
+      );
   const simulation = new Simulation(config, {
     clock: systemClock,
     seed: options.seed,
@@ -94,6 +98,10 @@ async function serve(file: string, options: Options): Promise<void> {
   for (const one of fault) simulation.faults.addOption(one);
   await simulation.start();
   for (const bus of simulation.served) process.stdout.write(`${options.json ? asJson(bus) : inWords(bus)}\n`);
+  if (simulation.served.every(({ where }) => where === undefined)) {
+    await simulation.stop();
+    throw new SluiceError('usage', 'nothing is served');
+  }
 
   const input = createInterface({ input: process.stdin });
   input.on('line', (line) => {

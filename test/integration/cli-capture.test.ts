@@ -239,6 +239,14 @@ test('requests by hand can only read, and only over the socket', async (t) => {
   assert.equal((await fetch(`http://127.0.0.1:${address?.port}/api/v1/capture`, { method: 'POST', body: '{}' })).status, 403);
 });
 
+test('a file that cannot be made ends the command at once, with nothing counted', async (t) => {
+  const { socket } = await bench(t);
+  const file = path.join(scratch(t, 'capture'), 'none', 'x.pcapng');
+  const child = startChild(t, process.execPath, [MAIN, 'capture', 'field', '--socket', socket, '-o', file, '--for', '1h']);
+  assert.equal(await child.ended, 2);
+  assert.deepEqual(child.stderr, [`sluice: ${file} cannot be written: the folder ${path.dirname(file)} does not exist`]);
+});
+
 test('captures are few, leave out what their reader does not take and say so, and end with the bus', async (t) => {
   const { target, socket } = await bench(t);
   const open = async () => {

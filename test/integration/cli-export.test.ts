@@ -138,3 +138,18 @@ test('how long ago counts back from the time that the log knows, where the syste
   assert.equal(await written.ended, 0);
   assert.deepEqual([written.stdout.length, written.stderr.length], [3, 0]);
 });
+
+test('a full disk behind standard output is told, and a reader that goes away ends the command quietly', async (t) => {
+  for (const command of ['export', 'profile list']) {
+    const config = configFor(t, scratch(t, 'full'));
+    new RandomHistory(path.dirname(config), random(5)).make();
+    const words = `${command} -c ${config.replace('gateway.yaml', 'here.yaml')}`;
+    writeFileSync(config.replace('gateway.yaml', 'here.yaml'), 'gateway: {id: g1, stateDir: state}\n');
+    const full = startChild(t, 'sh', ['-c', `exec ${process.execPath} ${MAIN} ${words} > /dev/full`]);
+    assert.equal(await full.ended, 1);
+    assert.deepEqual(full.stderr, ['sluice: the output cannot be written: the disk is full; what was written is not complete']);
+    const gone = startChild(t, 'sh', ['-c', `${process.execPath} ${MAIN} ${words} | head -n 1`]);
+    assert.equal(await gone.ended, 0);
+    assert.deepEqual([gone.stdout.length, gone.stderr], [1, []]);
+  }
+});

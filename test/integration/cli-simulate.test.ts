@@ -1,10 +1,11 @@
 /** The simulator against our own drivers over real sockets and pseudo-terminals, and against pymodbus. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import { PtyLine } from '../../src/cli/simulate/line.ts';
 import { Simulation } from '../../src/cli/simulate/simulation.ts';
 import type { GatewayConfig } from '../../src/config/kinds.ts';
 import { loadConfigText } from '../../src/config/load.ts';
@@ -262,7 +263,7 @@ test('what cannot be served is refused or told in words', async (t) => {
   for (const [args, code, words] of [
     [['/nowhere.yaml'], 78, /nowhere\.yaml/],
     [[gateway.config, '--fault', 'deaf:pump'], 2, /no fault "deaf"/],
-    [[gateway.config, '--pty', 'field=/tmp/x'], 2, /no bus field/],
+    [[gateway.config, '--pty', 'field=/tmp/x'], 2, /no bus field in .*; the buses are: plant/],
     [[gateway.config, '--pty', 'field'], 2, /Write BUS=VALUE/],
     [[gateway.config, '--listen', '10.255.255.1'], 1, /does not have that address/],
     [[], 2, /missing required argument/],
@@ -271,9 +272,40 @@ test('what cannot be served is refused or told in words', async (t) => {
     assert.match(result.words, words);
     assert.equal(result.code, code, result.words);
   }
+  const serial = makeGateway(
+    t,
+    () =>
+      'gateway: {id: g, stateDir: state}\nbuses: {f: {protocol: modbus-rtu, port: /dev/x}}\ndevices: {d: {bus: f, profile: xy-md02}}\n',
+  );
+  const nothing = await run(serial.config);
+  assert.deepEqual([nothing.code, nothing.words], [2, 'sluice: nothing is served']);
   const config = configure(
     'buses: {f: {protocol: modbus-rtu, port: /dev/x}}\ndevices: {d: {bus: f, points: {p: {table: coil, address: 0, type: bool}}}}',
   );
   const simulation = await serve(t, config);
   assert.match(simulation.served[0]?.why ?? '', /--pty f=\/dev\/x .*--port f=PATH/);
+});
+
+test('a path that is taken is not taken over; a link that a killed simulator left is', async (t) => {
+  if (peer(t, 'socat', SOCAT) === undefined) return;
+  const folder = scratch(t, 'pty');
+  const settings = { baudRate: 9600, dataBits: 8, parity: 'none', stopBits: 1 };
+  const link = path.join(folder, 'line');
+  symlinkSync(path.join(folder, 'gone'), link);
+  const first = new PtyLine(link, settings);
+  t.after(() => first.close());
+  await first.open(() => {});
+  const end = realpathSync(link);
+  await assert.rejects(
+    new PtyLine(link, settings).open(() => {}),
+    /line exists already: end the simulator that made it/,
+  );
+  assert.equal(realpathSync(link), end);
+  const file = path.join(folder, 'notes.txt');
+  writeFileSync(file, 'mine');
+  await assert.rejects(
+    new PtyLine(file, settings).open(() => {}),
+    /notes\.txt exists already: give another path/,
+  );
+  assert.equal(readFileSync(file, 'utf8'), 'mine');
 });

@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { constants, openSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { lstat, rm, stat } from 'node:fs/promises';
 import { ReadStream, WriteStream } from 'node:tty';
 import { SluiceError } from '../../core/errors.ts';
 
@@ -78,6 +78,15 @@ export class PtyLine implements Line {
   }
 
   async open(receive: (data: Buffer) => void): Promise<void> {
+    // socat would take the place of whatever is there.
+    const taken = await stat(this.#link).catch(() => undefined);
+    if (taken !== undefined)
+      throw new SluiceError(
+        'bus-open',
+        `${this.#link} exists already: ${taken.isCharacterDevice() ? 'end the simulator that made it, or give' : 'give'} another path`,
+      );
+    // A link that leads nowhere is left from a simulator that was killed.
+    await rm(this.#link, { force: true });
     const child = spawn('socat', [`PTY,link=${this.#link},rawer,mode=660`, 'STDIO'], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#child = child;
     let said = '';

@@ -96,16 +96,17 @@ class CaptureFiles {
   /** Only now: what the gateway refuses leaves no empty file behind. */
   #begin(head: CaptureHead): void {
     const { output, replay } = this.#options;
-    this.#began = true;
     this.#serial = head.protocol === 'serial';
     if (this.#serial) {
-      if (output === undefined && replay === undefined) return;
+      this.#began = output === undefined && replay === undefined;
+      if (this.#began) return;
       throw new SluiceError('usage', `${head.bus} is no Modbus bus: its bytes are only shown, leave -o and --replay out`);
     }
     const kind = MEDIUM[head.protocol as keyof typeof MEDIUM];
     const host = typeof head.settings.host === 'string' ? head.settings.host : undefined;
     if (output !== undefined) this.#pcapng = created(output);
     if (replay !== undefined) this.#replay = created(replay);
+    this.#began = true;
     this.#packets = new PcapngWriter({ kind, host, name: head.bus, program: `Sluice ${VERSION}` });
     this.#packet(this.#packets.header());
     this.#line(JSON.stringify(head));

@@ -281,6 +281,39 @@ test('a damaged reply while a late one is out may have been that one: the other 
   assert.deepEqual(world.lies, []);
 });
 
+test('nor is it the one under way where the late one is of another function or unit', async () => {
+  for (const [transport, first] of [
+    ['rtu', { unit: 1, interval: 10_000, addresses: [10], inputs: [100, 200] }],
+    ['ascii', { unit: 1, interval: 10_000, addresses: [10], inputs: [100, 200] }],
+    ['rtu-over-tcp', undefined],
+  ] as const) {
+    const world = new World({
+      ...{ transport, timeout: 500, retries: 0, character: CHARACTER },
+      devices:
+        first === undefined
+          ? [
+              { unit: 2, interval: 10_000, addresses: [10] },
+              { unit: 1, interval: 10_000, addresses: [100, 200] },
+            ]
+          : [first],
+      answer: (r) => {
+        const late = r.frame();
+        // Damaged in the very byte that tells it from the answer to the next request.
+        if (r.n === 1) {
+          if (transport === 'rtu') late[1] = 4;
+          else if (transport === 'ascii') late.write('04', 3, 'latin1');
+          else late[0] = 1;
+          r.send(late, 700);
+        } else r.send(late, r.n === 2 ? 450 : 400);
+      },
+    });
+    await world.until(9000);
+    assert.deepEqual(world.lies, [], transport);
+    assert.deepEqual(world.samples.map(outcomeOf).slice(0, 2), ['timeout', 'crc'], transport);
+    assert.equal(world.samples.length, 3, transport);
+  }
+});
+
 test('a reply that comes twice is not the late one that is still out', async () => {
   const world = twoAlike({
     1: (r) => r.send(r.frame(), 900),

@@ -174,8 +174,8 @@ export class LinePort implements ModbusPort {
       const found = this.#framing.find(this.#bytes, 0, awaited, pending !== undefined);
       if (found.kind === 'more') return;
       if (found.kind === 'damaged') {
-        // While another reply of the unit is out, it may have been that one.
-        this.#refuse(new SluiceError('crc'), this.#late.heldUntil(pending?.unit ?? 0, pending?.expected.code ?? 0) > at);
+        // While another reply is out, whosever it is, it may have been that one.
+        this.#refuse(new SluiceError('crc'), late.length > 0);
         return;
       }
       const { start, end, pdu, fits } = found;

@@ -97,10 +97,11 @@ class CaptureFiles {
   #begin(head: CaptureHead): void {
     const { output, replay } = this.#options;
     this.#serial = head.protocol === 'serial';
-    if (this.#serial) {
-      this.#began = output === undefined && replay === undefined;
-      if (this.#began) return;
+    if (this.#serial && (output !== undefined || replay !== undefined))
       throw new SluiceError('usage', `${head.bus} is no Modbus bus: its bytes are only shown, leave -o and --replay out`);
+    if (this.#serial) {
+      this.#began = true;
+      return;
     }
     const kind = MEDIUM[head.protocol as keyof typeof MEDIUM];
     const host = typeof head.settings.host === 'string' ? head.settings.host : undefined;

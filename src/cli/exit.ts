@@ -15,7 +15,7 @@ export function failed(thrown: unknown): void {
 
 /** Standard output cannot be written. A reader that went away (head) ends the command quietly; a full disk is told. Ends the process. */
 export function onOutputFault(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
   const words = error.code === 'ENOSPC' ? 'the disk is full' : error.message;
   process.stderr.write(`sluice: the output cannot be written: ${words}; what was written is not complete\n`);
   process.exit(1);

@@ -3,7 +3,5 @@ import { checkNode } from './require-node.ts';
 
 checkNode();
 
-const { onOutputFault } = await import('./exit.ts');
-process.stdout.on('error', onOutputFault);
 const { program } = await import('./program.ts');
 await program().parseAsync();

@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
 import { VERSION } from '../core/version.ts';
 import type { CaptureOptions } from './capture.ts';
-import { failed } from './exit.ts';
+import { failed, onOutputFault } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
 import { DEFAULT_CONFIG } from './running.ts';
@@ -21,10 +21,7 @@ const wholeNumber = (min: number, max: number) => (text: string) => {
 /** Runs a command; what it throws becomes words on stderr and an exit status. A reader that has seen enough (head) ends it. */
 function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
   return daemon(async (...args) => {
-    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      process.exit(process.exitCode ?? 0);
-    });
+    process.stdout.on('error', onOutputFault);
     await run(...args);
   });
 }

@@ -21,7 +21,7 @@ test('the demonstration reads, alarms and delivers, ends by a signal, and can be
       demo.stdout.some((line) => /fridge\.temperature=-?[\d.]+°C/.test(line)),
       demo.stdout.join('\n'),
     );
-    if (!again) await demo.line(/Alarm fridge-warm: active-unacknowledged/);
+    if (!again) await demo.line(/ALARM fridge-warm \(critical\)/);
     assert.equal(await demo.stop('SIGINT'), 0, demo.stderr.join('\n'));
   }
   // Killed, it leaves no gateway behind.

@@ -68,12 +68,50 @@ test('the screen shows values, what is wrong, alarms, upstream and what happened
   assert.match(text, /pump\.pressure +- {2}bar +bad \(timeout\)/);
   assert.match(text, /pump\.running +true/);
   assert.match(text, /critical fridge-warm {2}active-unacknowledged since .* Close the door\./);
-  assert.match(text, /away \(nobody listens there\): readings are kept/);
+  assert.match(text, /away: readings are kept\n {2}nobody listens there\n/);
   assert.match(text, /1,234 records in 40 KiB; the oldest that waits is 12s old/);
   assert.match(text, /5,000 readings, 700 of them late as history; 4 repeats dropped/);
   assert.match(text, /event 19/);
   assert.doesNotMatch(text, /event 13\n/);
   assert.match(screen(scene(true), PLAIN, 120, 50), /connected, live[\s\S]*nothing waits/);
+});
+
+test('on a terminal of 80 by 24 everything that happens is there, and sentences go on in the next line', () => {
+  const points = [
+    'dust.pm10',
+    'meter.energy-import',
+    'fridge.humidity',
+    'pump.starts',
+    'pump.speed',
+    'meter.voltage',
+    'fridge.t',
+  ];
+  const story = [
+    'The platform goes away (an outage). Readings are kept.',
+    'ALARM fridge-warm (critical): The fridge is warmer than 8 °C. Close the door; if it stays warm, move the vaccines.',
+  ];
+  const site = {
+    ...scene(false),
+    readings: new Map([
+      ...points.map((name) => [name, reading(788)] as const),
+      ['pump.pressure', reading(null, { unit: 'bar', quality: 'bad', reason: 'timeout' })] as const,
+    ]),
+    story: [...story, 'The fridge is closed again.'].map((text) => ({ time: NOW, text })),
+  };
+  const lines = screen(site, PLAIN, 80, 24).split('\n');
+  assert.ok(lines.length <= 23 && lines.every((line) => line.length <= 80), lines.join('\n'));
+  const text = lines.join(' ').replaceAll(/ +/g, ' ');
+  for (const words of [
+    ...story,
+    'The fridge is closed again.',
+    'Close the door.',
+    'nobody listens there',
+    'pump.pressure bad (timeout)',
+  ])
+    assert.ok(text.includes(words), words);
+  for (const point of points) assert.ok(text.includes(`${point} 788 °C`), point);
+  // One that is lower still tells the newest.
+  assert.match(screen(site, PLAIN, 80, 18), /The fridge is closed again\.$/);
 });
 
 test('nothing is wider or higher than the terminal, and colours have no width', () => {

@@ -136,7 +136,7 @@ export class Demo {
 
   #take(item: TailItem): void {
     if (item.type === 'reading') this.#readings.set(`${item.device}.${item.point}`, item);
-    else if (item.type === 'alarm') this.#say(`Alarm ${item.rule}: ${item.state}. ${item.message}`, item.time);
+    else if (item.type === 'alarm') this.#say(`${alarmWord(item)}: ${item.message}`, item.time);
   }
 
   async #askStatus(): Promise<void> {
@@ -185,6 +185,10 @@ export class Demo {
       this.#every(ms, run);
     });
   }
+}
+
+function alarmWord({ rule, state, severity }: Extract<TailItem, { type: 'alarm' }>): string {
+  return state.startsWith('active') ? `ALARM ${rule} (${severity})` : `The alarm ${rule} is over`;
 }
 
 async function end(child: ChildProcess | undefined): Promise<void> {

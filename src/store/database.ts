@@ -29,6 +29,7 @@ import {
 import type { LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import type { CommitRequest, CommitResult } from './messages.ts';
+import type { Chunk } from './pending.ts';
 import { bytesOf } from './quarantine.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
@@ -37,7 +38,7 @@ import { rowSum } from './sealed-rows.ts';
 import { WriteAhead, walLength } from './wal.ts';
 
 /** A block that a reader has to inflate at once: bounds its memory. */
-const BLOCK_READINGS = 20_000;
+export const BLOCK_READINGS = 20_000;
 
 interface Held {
   records: number;
@@ -302,21 +303,13 @@ export class LogDatabase {
     isLeaving: () => boolean = () => false,
     claim: Claim = new Claim(),
   ): CommitResult {
-    const parts = request.chunks.map((chunk) => {
-      const records: LogRecord[] = [];
-      const notices: StoredNotice[] = [];
-      for (const entry of readEntries(chunk.entries, shapes)) {
-        if (entry.kind === 'record' && entry.record.seq > this.#taken) records.push(entry.record);
-        else if (entry.kind === 'notice' && entry.notice.seq > this.#taken) notices.push(entry.notice);
-      }
-      return { inventory: chunk.inventory, records, notices };
-    });
     this.wal.ready();
     if (this.wal.resize(walLength(request.total))) this.#total = request.total;
     this.#limit = request.maxSize;
     const needs = commitNeeds(request);
     const known = new Set(this.#shapeIds.keys());
     let readings = 0;
+    const added = { records: 0, notices: 0 };
     let takenAway = 0;
     let removed: Removed | undefined;
     this.#written = 0;
@@ -324,9 +317,13 @@ export class LogDatabase {
       this.db.transaction(() => {
         takenAway = this.#dropCompacted(request.compacted);
         removed = makeRoom(this, request, claim);
-        for (const part of parts) {
-          readings += this.addRecords(this.#log, this.#boot, part.inventory, part.records);
-          this.addNotices(this.#log, this.#boot, part.notices);
+        // One after the other: as objects all of them may be more than the memory of a thread.
+        for (const chunk of request.chunks) {
+          const { records, notices } = this.#newOf(chunk, shapes);
+          readings += this.addRecords(this.#log, this.#boot, chunk.inventory, records);
+          this.addNotices(this.#log, this.#boot, notices);
+          added.records += records.length;
+          added.notices += notices.length;
         }
         if (request.newInventory !== undefined) this.#putInventory(request.newInventory);
         for (const list of request.clock) this.clock.set(list);
@@ -343,10 +340,8 @@ export class LogDatabase {
     if (takenAway > 0 || (removed?.records ?? 0) > 0) this.#held = undefined;
     else if (this.#held !== undefined) {
       this.#held.readings += readings;
-      for (const { records, notices } of parts) {
-        this.#held.records += records.length;
-        this.#held.notices += notices.length;
-      }
+      this.#held.records += added.records;
+      this.#held.notices += added.notices;
       this.#held.bytes += this.#written;
     }
     this.#taken = Math.max(this.#taken, request.upTo);
@@ -386,6 +381,17 @@ export class LogDatabase {
     this.db.exec('vacuum');
     this.wal.sync();
     return true;
+  }
+
+  /** What SQLite does not have yet. */
+  #newOf({ entries }: Chunk, shapes: Map<number, Shape>): { records: LogRecord[]; notices: StoredNotice[] } {
+    const records: LogRecord[] = [];
+    const notices: StoredNotice[] = [];
+    for (const entry of readEntries(entries, shapes)) {
+      if (entry.kind === 'record' && entry.record.seq > this.#taken) records.push(entry.record);
+      else if (entry.kind === 'notice' && entry.notice.seq > this.#taken) notices.push(entry.notice);
+    }
+    return { records, notices };
   }
 
   /** A scan when something went, or at the first commit of a run; to keep it in the file would cost a page a commit. */

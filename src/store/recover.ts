@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readEntries, type StoredNotice } from '../codecs/rows.ts';
 import type { LogRecord, Shape } from '../core/point.ts';
-import type { LogDatabase } from './database.ts';
+import { BLOCK_READINGS, countReadings, type LogDatabase } from './database.ts';
 import { type LaneState, Lanes } from './lanes.ts';
 import { type ClockList, type ClockSegment, type ForwarderState, type Machine, newLogName, type TailState } from './layout.ts';
 import { birthOf } from './log-file.ts';
@@ -30,7 +30,10 @@ export interface TailPart {
   readonly machine: Machine;
   /** Every number of the log up to here was in its file when the segment was begun. */
   readonly committed?: number;
-  readonly records: LogRecord[];
+  /** Read anew with each call: as objects all of them may be more than the memory of a thread. */
+  records(): Iterable<LogRecord>;
+  /** The highest number of a record; 0 without one. */
+  lastRecord: number;
   readonly notices: StoredNotice[];
   readonly lanes: Map<string, LaneState>;
   readonly handed: HandedState[];
@@ -58,6 +61,7 @@ export function readTail(runtimeDir: string, anyway = false): TailPart[] {
   for (const [name] of files) {
     const shapes = new Map<number, Shape>();
     let part: TailPart | undefined;
+    let inFile = 0;
     let bytes: Uint8Array;
     try {
       bytes = readFileSync(path.join(runtimeDir, name));
@@ -71,17 +75,30 @@ export function readTail(runtimeDir: string, anyway = false): TailPart[] {
         const { state } = entry;
         if (!isTailState(state)) break;
         if (state.type === 'segment') {
-          part = { ...state, records: [], notices: [], lanes: new Map(), handed: [], alarms: new Map() };
+          const index = inFile++;
+          const lists = { notices: [], lanes: new Map(), handed: [], alarms: new Map() };
+          part = { ...state, ...lists, records: () => recordsOf(bytes, index), lastRecord: 0 };
           parts.push(part);
         } else if (part !== undefined && state.type === 'clock') part.clock = state.clock;
         else if (state.type === 'lanes') part?.lanes.set(state.forwarder, state.state);
         else if (state.type === 'handed') part?.handed.push(state);
         else if (state.type === 'alarm') part?.alarms.set(state.rule, state.state);
-      } else if (entry.kind === 'record') part?.records.push(entry.record);
+      } else if (part !== undefined && entry.kind === 'record') part.lastRecord = Math.max(part.lastRecord, entry.record.seq);
       else if (entry.kind === 'notice') part?.notices.push(entry.notice);
     }
   }
   return parts;
+}
+
+/** @param index of the part in its file */
+function* recordsOf(bytes: Uint8Array, index: number): Generator<LogRecord> {
+  let at = -1;
+  for (const entry of readEntries(bytes, new Map())) {
+    if (entry.kind === 'record' && at === index) yield entry.record;
+    if (entry.kind !== 'state') continue;
+    if (!isTailState(entry.state)) return;
+    if (entry.state.type === 'segment') at++;
+  }
 }
 
 /** What other software or a damaged byte left there is not acted on. */
@@ -206,14 +223,16 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     const log = ordinals.get(part.log) as number;
     // Commits go in order, so the store holds every number up to its last one (or dropped it on purpose).
     const held = database.committed(log);
-    const fresh = part.records.filter((r) => r.seq > held);
     const told = part.notices.filter((n) => n.seq > held);
     database.addBoot(part.boot, log, part.first, part.machine);
     database.clock.set({ ...part.clock, boot: part.boot });
-    if (fresh.length > 0) database.addRecords(log, part.boot, part.inventory, fresh);
+    for (const some of inSteps(part.records(), held)) {
+      database.addRecords(log, part.boot, part.inventory, some);
+      records += some.length;
+    }
     database.addNotices(log, part.boot, told);
     const states = new Map(part.lanes);
-    const settled = Math.max(0, ...part.records.map((r) => r.seq), ...part.notices.map((n) => n.seq));
+    const settled = part.notices.reduce((most, n) => Math.max(most, n.seq), part.lastRecord);
     database.setLanes(
       [...states].map(([name, state]) => ({ name, log, state })),
       log,
@@ -222,10 +241,26 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
     );
     for (const [rule, state] of part.alarms) database.setAlarm(rule, state);
     database.useRevision(part.inventory);
-    records += fresh.length;
     notices += told.length;
   }
   return { records, notices };
+}
+
+/** Those behind `held`, some at a time. */
+function* inSteps(records: Iterable<LogRecord>, held: number): Generator<LogRecord[]> {
+  let some: LogRecord[] = [];
+  let readings = 0;
+  for (const record of records) {
+    if (record.seq <= held) continue;
+    if (some.length > 0 && readings + countReadings(record) > BLOCK_READINGS) {
+      yield some;
+      some = [];
+      readings = 0;
+    }
+    some.push(record);
+    readings += countReadings(record);
+  }
+  if (some.length > 0) yield some;
 }
 
 /** Boots whose end may not be in their row yet. */

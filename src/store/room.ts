@@ -70,10 +70,11 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
   const remove = db.prepare('delete from block where id = ?');
   const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
-  const removeNotices = db.prepare(
-    'delete from notice where id < ? and id <= (select id from notice order by id desc limit 1 offset ?)',
-  );
+  const removeNotices = db.prepare('delete from notice where id in (select id from notice where id < ? order by id limit ?)');
   const keptNotices = Math.min(KEPT_NOTICES, Math.floor(request.maxSize / KEPT_NOTICES_SHARE / NOTICE_BYTES));
+  /** The last one that need not stay; looked for once, since it means counting all that do. */
+  let lastNotice: number | undefined;
+  let noticesLeft = DROP_NOTICES;
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
   const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
   const countWaiting = (limit: number): number =>
@@ -99,7 +100,13 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
     if (verdict === 'stays') break;
     if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
     remove.run(row.id);
-    removed.records += row.records + removeNotices.run(Math.min(row.id, waitingFrom), keptNotices).changes;
+    lastNotice ??= db
+      .prepare<[number], number>('select coalesce((select id from notice order by id desc limit 1 offset ?), 0)')
+      .pluck()
+      .get(keptNotices) as number;
+    const { changes } = removeNotices.run(Math.min(row.id, waitingFrom, lastNotice + 1), noticesLeft);
+    noticesLeft -= changes;
+    removed.records += row.records + changes;
   }
   removed.records += removeAgedNotices(database, request, waitingFrom);
   return removed;

@@ -1,7 +1,7 @@
 /**
  * The drain loop of a forwarder with a cursor: three pumps (data, history, alarms and events) that run side by side
  * while a connection lasts, so that live readings do not stand behind a backlog. Each has at most one batch under way
- * a topic; what fails ends all three, and the next connection goes on at the lowest unacknowledged number.
+ * a topic; a publish that fails ends all three, and the next connection goes on at the lowest unacknowledged number.
  */
 import type { Payload } from '../codecs/format.ts';
 import type { Clock } from '../core/clock.ts';
@@ -40,6 +40,8 @@ export interface DrainOptions {
   /** Whether a rule still exists: the last transitions of one that is gone are told, and its topic stays cleared. */
   readonly retains: (rule: string) => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
+  /** What the log said when it was asked last: why it cannot give what waits there; undefined: it does. */
+  readonly unread: (of: Lane | 'notices', error: SluiceError | undefined) => void;
   readonly sent: (batch: OutBatch) => void;
   readonly delivered: (batch: OutBatch) => void;
 }
@@ -122,7 +124,7 @@ export class Drain {
         continue;
       }
       if (lane === 'data' && !(await this.#batchIsDue())) continue;
-      const batch = await outlet.next(lane, this.#options.maxReadings());
+      const batch = await this.#fromLog(lane, () => outlet.next(lane, this.#options.maxReadings()));
       if (this.#ended) return;
       if (batch === undefined) {
         if (this.#finishing) return;
@@ -134,6 +136,21 @@ export class Drain {
       this.#options.sent(batch);
       if (await this.#send(`${root}/${lane}`, batch.payload, false, batch)) this.#options.delivered(batch);
       outlet.done(batch);
+    }
+  }
+
+  /** What the files cannot give now is asked for again: whatever can be read does not wait for it. */
+  async #fromLog<T>(of: Lane | 'notices', ask: () => Promise<T>): Promise<T | undefined> {
+    try {
+      const answer = await ask();
+      this.#options.unread(of, undefined);
+      return answer;
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError) || thrown.code !== 'log-read') throw thrown;
+      this.#options.unread(of, thrown);
+      // Not with every reading that comes meanwhile.
+      if (of === 'data') this.#enough = Number.POSITIVE_INFINITY;
+      return undefined;
     }
   }
 
@@ -159,7 +176,7 @@ export class Drain {
   async #pumpNotices(): Promise<void> {
     const { outlet, root } = this.#options;
     while (!this.#ended) {
-      const waiting = await outlet.notices(NOTICES);
+      const waiting = (await this.#fromLog('notices', () => outlet.notices(NOTICES))) ?? [];
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;

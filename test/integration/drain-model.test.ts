@@ -109,7 +109,7 @@ class World {
         {
           ...{ log: this.log, outlet: this.outlet, root: 'sluice/g1', maxAge: 8, clock: systemClock },
           maxReadings: () => 1 + Math.floor(this.#random() * 12),
-          ...{ hold: () => false, retains: () => true, sent: () => {}, delivered: () => {} },
+          ...{ hold: () => false, retains: () => true, sent: () => {}, delivered: () => {}, unread: () => {} },
           refused: (what) => {
             if (!('lane' in what)) return;
             for (const key of this.owed.keys()) {

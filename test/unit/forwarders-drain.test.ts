@@ -1,6 +1,7 @@
 /** When a live batch leaves: full, old enough, or followed by silence. With a clock that the test moves. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { SluiceError } from '../../src/core/errors.ts';
 import { Drain } from '../../src/forwarders/drain.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
@@ -11,15 +12,19 @@ function site(maxReadings: number, maxAge: number) {
   /** Times of readings that wait. */
   let waiting: number[] = [];
   const sent: { at: number; readings: number }[] = [];
+  const unread: string[] = [];
+  const history = { damaged: false, waits: false };
   const listeners = new Map<string, (n: number) => void>();
   const log = { on: (event: string, run: (n: number) => void) => listeners.set(event, run), off: () => {} };
   const outlet = {
     waiting: () => ({ readings: waiting.length, oldest: waiting[0], newest: waiting.at(-1) }),
     pending: () => false,
     next: async (lane: string, most: number) => {
-      if (lane === 'history' || waiting.length === 0) return undefined;
-      const readings = Math.min(most, waiting.length);
-      waiting = waiting.slice(readings);
+      if (lane === 'history' && history.damaged) throw new SluiceError('log-read', 'history.db cannot be opened now');
+      if (lane === 'history' ? !history.waits : waiting.length === 0) return undefined;
+      history.waits &&= lane !== 'history';
+      const readings = lane === 'history' ? 7 : Math.min(most, waiting.length);
+      if (lane === 'data') waiting = waiting.slice(readings);
       return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, payload: '{}', oldest: 0 };
     },
     notices: async () => [],
@@ -35,6 +40,7 @@ function site(maxReadings: number, maxAge: number) {
       hold: () => false,
       retains: () => true,
       refused: () => {},
+      unread: (of, error) => unread.push(`${of}: ${error?.message ?? 'well'}`),
       sent: () => {},
       delivered: (batch) => sent.push({ at: clock.monotonic(), readings: batch.readings }),
     },
@@ -43,6 +49,8 @@ function site(maxReadings: number, maxAge: number) {
   return {
     drain,
     sent,
+    unread,
+    history,
     clock,
     add: (n: number) => {
       for (let i = 0; i < n; i++) waiting.push(clock.monotonic());
@@ -89,4 +97,32 @@ test('a full batch leaves at once; what is not full leaves after silence, and ne
   assert.ok(s.sent.length >= 3);
   const waited = (s.sent[2]?.at ?? 0) - steady;
   assert.ok(waited >= 900 && waited <= 1100, `left ${waited} ms after`);
+});
+
+test('what the log cannot give now is asked for again, and live readings do not wait for it', async (t) => {
+  const s = site(10, 1000);
+  s.history.damaged = true;
+  s.history.waits = true;
+  const run = s.drain.run();
+  t.after(async () => {
+    s.drain.end();
+    await run;
+  });
+  for (let i = 0; i < 3; i++) {
+    s.add(10);
+    await s.pass(1000);
+  }
+  assert.deepEqual(
+    s.sent.map((b) => b.readings),
+    [10, 10, 10],
+  );
+  assert.ok(s.unread.includes('history: history.db cannot be opened now'));
+  assert.notEqual(s.unread.filter((words) => words.startsWith('history')).at(-1), 'history: well');
+  s.history.damaged = false;
+  await s.pass(2000);
+  assert.deepEqual(
+    s.sent.map((b) => b.readings),
+    [10, 10, 10, 7],
+  );
+  assert.equal(s.unread.filter((words) => words.startsWith('history')).at(-1), 'history: well');
 });

@@ -44,6 +44,8 @@ export class Upstream implements Forwarder {
   #drain: Drain | undefined;
   #wake: (() => void) | undefined;
   #fault: string | undefined;
+  /** Why the log does not give what waits. */
+  readonly #unread = new Map<Lane | 'notices', string>();
   #nextTry: number | undefined;
   #tending: (() => void) | undefined;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
@@ -103,7 +105,7 @@ export class Upstream implements Forwarder {
       state: this.#state,
       url: this.#options.settings.url,
       mode: this.#outlet.live ? 'live' : 'history',
-      fault: this.#fault,
+      fault: this.#fault ?? [...this.#unread.values()][0],
       nextTry: this.#nextTry,
       lastAck: this.#lastAck,
       oldestLive: this.#outlet.waiting(1).oldest,
@@ -187,6 +189,7 @@ export class Upstream implements Forwarder {
         hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold(),
         retains: (rule) => this.#options.hasRule(rule),
         refused: (what, error) => this.#refused(what, error),
+        unread: (of, error) => this.#cannotRead(of, error),
         sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
       },
@@ -255,6 +258,20 @@ export class Upstream implements Forwarder {
       forwarder: this.name,
       ...range,
     });
+  }
+
+  #cannotRead(of: Lane | 'notices', error: SluiceError | undefined): void {
+    const { logger } = this.#options;
+    if (error === undefined) {
+      if (this.#unread.delete(of) && this.#unread.size === 0) logger.info({ forwarder: this.name }, 'The log can be read again.');
+      return;
+    }
+    if (this.#unread.size === 0)
+      logger.error(
+        { forwarder: this.name, error: error.message },
+        'The log cannot be read; what waits in it is asked for again.',
+      );
+    this.#unread.set(of, error.message);
   }
 
   #tend(): void {

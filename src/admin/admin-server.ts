@@ -13,7 +13,9 @@ import { SluiceError } from '../core/errors.ts';
 import { listenFault } from '../core/listen-fault.ts';
 import type { Logger } from '../core/logger.ts';
 import { Api, type Listener } from './api.ts';
+import { request } from './client.ts';
 import * as limits from './limits.ts';
+import type { StatusReport } from './metrics.ts';
 import { ProcessMeter } from './process-meter.ts';
 import type { AdminTarget, HttpStatus } from './target.ts';
 
@@ -193,11 +195,18 @@ async function removeStale(socketPath: string, first: unknown): Promise<void> {
     // EAGAIN is a full queue of a living one; only a refusal says that nobody listens.
     probe.once('error', (error) => resolve('code' in error && error.code === 'ECONNREFUSED' ? 'dead' : 'alive'));
   });
-  if (state === 'alive')
+  if (state === 'alive') {
+    const report = (await request(socketPath, 'GET', '/api/v1/status').catch(() => undefined)) as
+      | Partial<StatusReport>
+      | undefined;
+    const pid = report?.process?.pid;
     throw new SluiceError(
       'already-running',
-      `a gateway is running with this state directory (it answers on ${socketPath}); stop it first`,
+      `a gateway is running with this state directory (it answers on ${socketPath}); stop it first${
+        pid === undefined ? '' : `: systemctl stop sluice, or where it is no service, kill ${pid}`
+      }`,
     );
+  }
   unlinkSync(socketPath);
 }
 

@@ -54,10 +54,12 @@ export function program(): Command {
     .command('run')
     .description('the daemon, in the foreground')
     .addOption(config())
-    .addOption(new Option('--log-level <level>').choices(['debug', 'info', 'warn', 'error']).default('info'))
+    .addOption(
+      new Option('--log-level <level>', 'the least that is told').choices(['debug', 'info', 'warn', 'error']).default('info'),
+    )
     .addHelpText(
       'after',
-      '\nSignals: SIGTERM stops within 5 s, SIGHUP reads the configuration again.\nExample:\n  $ sluice run -c site/gateway.yaml',
+      '\nSignals: SIGTERM and Ctrl-C stop it within 5 s. SIGHUP reads the configuration again: a terminal that is closed\ndoes not stop it.\nExample:\n  $ sluice run -c site/gateway.yaml',
     )
     .action(daemon(async (options: { config: string; logLevel: string }) => (await import('./run.ts')).run(options)));
   sluice
@@ -225,7 +227,9 @@ export function program(): Command {
     .addOption(socket())
     .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
     .option('--to <time>', 'ISO 8601, or a duration before now')
-    .addOption(new Option('--format <format>').choices(['csv', 'jsonl']).default('csv'))
+    .addOption(
+      new Option('--format <format>', 'one line a value, or one record a line as JSON').choices(['csv', 'jsonl']).default('csv'),
+    )
     .option('--every <duration>', 'min, mean, max and count of each point in buckets of this width (1m) instead of readings')
     .option('--points <list>', 'devices and device.points, separated by commas (default: all)')
     .option('-q, --quiet', 'no progress bar on a terminal')

@@ -12,6 +12,9 @@ import { parseRecording } from './simulate/recording.ts';
 import type { ServedBus } from './simulate/simulation.ts';
 import { Simulation } from './simulate/simulation.ts';
 
+/** Points in a message, at most. */
+const SHOWN = 40;
+
 interface Options {
   readonly seed: number;
   readonly listen: string;
@@ -24,11 +27,19 @@ interface Options {
   readonly stopAtEof?: boolean;
 }
 
-const HELP = `
+/** What a line of standard input may begin with. */
+const WORDS = ['silent', 'crc', 'exception', 'late', 'garbage', 'down', 'set'];
+const TYPED = `
 While it runs, each line on its standard input changes something:
-  silent fridge on            a fault begins; off ends it. Faults: ${FAULT_WORDS}
-  crc fridge 10%
-  set fridge.temperature 9.5  holds a value; "set fridge.temperature auto" lets it move again
+  silent DEVICE on       a fault begins; off in the place of on, or of the amount, ends it
+  crc DEVICE 10%
+  exception DEVICE 2
+  late DEVICE 300ms
+  garbage BUS 10%
+  down BUS on
+  set DEVICE.POINT 9.5   holds a value; auto in the place of the number lets it move again`;
+
+const HELP = `${TYPED}
 
 Examples:
   $ sluice simulate gateway.yaml
@@ -148,15 +159,23 @@ function asJson(bus: ServedBus): string {
 export function obey(simulation: Simulation, config: GatewayConfig, line: string): void {
   const [word = '', target = '', ...rest] = line.trim().split(/\s+/);
   if (word === '') return;
+  if (!WORDS.includes(word)) throw new SluiceError('usage', `${word} is nothing that can be typed here.${TYPED}`);
   if (word !== 'set') {
     simulation.faults.set(word, target, rest[0] ?? 'on');
     return;
   }
   const [device = '', point = ''] = target.split('.');
   const settings = config.devices.get(device)?.points.get(point);
-  if (settings === undefined) throw new SluiceError('usage', `there is no point ${target}; write DEVICE.POINT`);
+  if (settings === undefined)
+    throw new SluiceError('usage', `there is no point ${target}; write one of: ${pointsOf(config).join(', ')}`);
   const text = rest.join(' ');
   simulation.set(device, point, text === 'auto' ? undefined : parseValue(text, settings));
+}
+
+/** `device.point` of all, or the first of many. */
+function pointsOf(config: GatewayConfig): string[] {
+  const all = [...config.devices].flatMap(([device, { points }]) => [...points.keys()].map((point) => `${device}.${point}`));
+  return all.length > SHOWN ? [...all.slice(0, SHOWN), '…'] : all;
 }
 
 function parseValue(text: string, settings: Readonly<Record<string, unknown>>): Value {

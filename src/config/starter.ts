@@ -25,7 +25,7 @@ buses:
   #   port: /dev/ttyUSB1
   #   baudRate: 9600
 
-# A device is an instrument on a bus. A profile knows its registers: sdm120, sds011, xy-md02
+# A device is an instrument on a bus. A profile knows its registers: "sluice profile list" tells which there are.
 devices:
   fridge:
     bus: field

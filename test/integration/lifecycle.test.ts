@@ -271,7 +271,7 @@ devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding,
   const connections = device.connections;
   const second = await sluice(t, 'run', '-c', gateway.config);
   assert.equal(second.code, 1);
-  assert.match(second.stderr, /a gateway is running with this state directory .* stop it first/);
+  assert.match(second.stderr, /a gateway is running with this state directory .* stop it first: .*, kill \d+/);
   assert.equal(device.connections, connections, 'the second one touched no device');
   assert.equal((await ready(gateway)).ready, true);
   // After a kill the socket is left behind. Of several that start at once exactly one takes the place.

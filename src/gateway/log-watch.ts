@@ -110,7 +110,7 @@ export class LogWatch {
       });
     });
     log.on('repaired', (repair) => this.salvage.repaired(repair));
-    log.on('overflow', (readings) => this.losses.overflow(readings));
+    log.on('overflow', (readings, notices) => this.losses.overflow(readings, notices));
     log.on('dead', (error) => onFatal(error));
   }
 

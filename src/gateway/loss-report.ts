@@ -12,6 +12,7 @@ export class LossReport {
   #points = new Map<string, number>();
   #overflow = 0;
   #notices = 0;
+  #noticesNotKept = 0;
   #cancel: (() => void) | undefined;
   /** Since the start. */
   readonly totals = { dropped: 0, overflow: 0 };
@@ -31,9 +32,10 @@ export class LossReport {
     }
     this.#soon();
   }
-  /** Readings that the disk did not take in time. */
-  overflow(readings: number): void {
+  /** Readings, and alarms and events, that the disk did not take in time. */
+  overflow(readings: number, notices: number): void {
     this.#overflow += readings;
+    this.#noticesNotKept += notices;
     this.totals.overflow += readings;
     this.#soon();
   }
@@ -44,7 +46,7 @@ export class LossReport {
   }
 
   get #untold(): boolean {
-    return this.#points.size > 0 || this.#overflow > 0 || this.#notices > 0;
+    return this.#points.size > 0 || this.#overflow + this.#notices + this.#noticesNotKept > 0;
   }
 
   #soon(): void {
@@ -63,14 +65,19 @@ export class LossReport {
     const parts = [
       ...(sum > 0 ? [`The log is full: the ${sum} oldest readings were dropped before they were delivered.`] : []),
       ...(this.#overflow > 0 ? [`The disk did not take ${this.#overflow} readings; they are not in the log.`] : []),
+      ...(this.#noticesNotKept > 0
+        ? [`The disk did not take ${this.#noticesNotKept} alarms and events; they are not in the log.`]
+        : []),
       ...(this.#notices > 0 ? [`${this.#notices} alarms and events were dropped before they were delivered.`] : []),
     ];
     const data: Record<string, number> = { dropped: sum, notKept: this.#overflow, notices: this.#notices };
+    if (this.#noticesNotKept > 0) data.noticesNotKept = this.#noticesNotKept;
     for (const [point, n] of named) data[point] = n;
     if (rest > 0) data.others = rest;
     this.#points = new Map();
     this.#overflow = 0;
     this.#notices = 0;
+    this.#noticesNotKept = 0;
     this.#tell({ event: 'loss', severity: 'critical', message: parts.join(' '), data });
   }
 }

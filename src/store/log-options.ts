@@ -38,7 +38,7 @@ export interface LogEvents {
   /** A file was damaged and was made anew; what runs goes on. */
   repaired: [Repair];
   /** Readings that could not be kept because the disk took nothing for too long. */
-  overflow: [readings: number];
+  overflow: [readings: number, notices: number];
   /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */
   dead: [Error];
 }

@@ -227,15 +227,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   append(sample: Sample): LogRecord | undefined {
     const seq = this.#numbers.record();
     if (seq === undefined) {
-      this.emit('overflow', sample.shape.points.length);
+      this.emit('overflow', sample.shape.points.length, 0);
       return undefined;
     }
     const shape = this.#shapes.of(sample.shape);
     const record = { seq, sample: asKept(sample, shape.texts) };
     if (this.#mirror.full) this.#beginSegment();
-    const { bytes, givenUp } = this.#pending.record(record, shape.id, sample.shape);
+    const bytes = this.#pending.record(record, shape.id, sample.shape);
     this.#mirror.item(record.seq, bytes);
-    if (givenUp > 0) this.emit('overflow', givenUp);
+    this.#tellGivenUp();
     this.recent.push(record, bytes.length);
     if (this.recent.full || this.#outlets.none) this.trimRecent();
     this.#arm();
@@ -249,17 +249,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
    */
   notice(kind: 'alarm' | 'event', key: string, at: number, body: Readonly<Record<string, unknown>>): NoticeMessage {
     const seq = this.#numbers.notice();
-    const notice: StoredNotice = {
-      seq,
-      at: Math.round(at),
-      kind,
-      key,
-      json: JSON.stringify({ v: 1, log: this.id, seq, ...body }),
-    };
+    const json = JSON.stringify({ v: 1, log: this.id, seq, ...body });
+    const notice: StoredNotice = { seq, at: Math.round(at), kind, key, json };
     if (seq > 0) {
-      const { bytes, givenUp } = this.#pending.notice(notice);
-      this.#mirror.item(seq, bytes);
-      if (givenUp > 0) this.emit('overflow', givenUp);
+      this.#mirror.item(seq, this.#pending.notice(notice));
+      this.#tellGivenUp();
       this.#outlets.noticed(notice);
       this.commitSoon();
       this.emit('appended', 0);
@@ -283,8 +277,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.#newInventory = this.#inventory;
     }
     // Records before and after name different revisions, so they share neither a block nor a segment.
-    const givenUp = this.#pending.setInventory(this.#inventory.revision);
-    if (givenUp > 0) this.emit('overflow', givenUp);
+    this.#pending.setInventory(this.#inventory.revision);
+    this.#tellGivenUp();
     this.#revisions.set(this.#numbers.next, this.#inventory.revision);
     this.#beginSegment();
     this.commitSoon();
@@ -482,12 +476,17 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#commits.next();
   }
 
+  #tellGivenUp(): void {
+    const { readings, notices } = this.#pending.givenUp();
+    if (readings + notices > 0) this.emit('overflow', readings, notices);
+  }
+
   #commitFailed(failure: Failure): void {
     const commit = this.#commits.failed();
     if (commit === undefined) return;
     this.#tiers.putBack();
-    const givenUp = this.#pending.putBack(failure.chunks ?? []);
-    if (givenUp > 0) this.emit('overflow', givenUp);
+    this.#pending.putBack(failure.chunks ?? []);
+    this.#tellGivenUp();
     // What changed since is newer than what the commit carried.
     this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
     this.#newInventory ??= commit.newInventory;

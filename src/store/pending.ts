@@ -15,6 +15,8 @@ export const PENDING_MOST = 2 * (MAX_CHUNKS + 1) * CHUNK_BYTES;
 export interface Chunk {
   readonly entries: Uint8Array<ArrayBuffer>;
   readonly readings: number;
+  /** Alarms and events. */
+  readonly notices: number;
   /** Revision of the inventory that the records were taken under. */
   readonly inventory: number;
 }
@@ -22,6 +24,8 @@ export interface Chunk {
 export class Pending {
   #writer = new EntryWriter();
   #readings = 0;
+  #notices = 0;
+  #lost = { readings: 0, notices: 0 };
   #shapes = new Set<number>();
   #chunks: Chunk[] = [];
   #inventory = 0;
@@ -42,9 +46,16 @@ export class Pending {
     return this.#chunks.length > 0;
   }
 
-  /** @returns the bytes of the new entries (valid until the next call) and readings that had to be given up for them */
-  record(record: LogRecord, shapeId: number, shape: Shape): { bytes: Uint8Array; givenUp: number } {
-    const givenUp = this.#writer.length >= CHUNK_BYTES ? this.#close() : 0;
+  /** What had to be given up since this was asked last. */
+  givenUp(): { readonly readings: number; readonly notices: number } {
+    const lost = this.#lost;
+    this.#lost = { readings: 0, notices: 0 };
+    return lost;
+  }
+
+  /** @returns the bytes of the new entries (valid until the next call) */
+  record(record: LogRecord, shapeId: number, shape: Shape): Uint8Array {
+    if (this.#writer.length >= CHUNK_BYTES) this.#close();
     const start = this.#writer.length;
     if (!this.#shapes.has(shapeId)) {
       this.#shapes.add(shapeId);
@@ -52,22 +63,22 @@ export class Pending {
     }
     this.#writer.record(record.seq, shapeId, record.sample.at, record.sample);
     this.#readings += shape.points.length;
-    return { bytes: this.#writer.since(start), givenUp };
+    return this.#writer.since(start);
   }
 
   /** As `record`. */
-  notice(notice: StoredNotice): { bytes: Uint8Array; givenUp: number } {
-    const givenUp = this.#writer.length >= CHUNK_BYTES ? this.#close() : 0;
+  notice(notice: StoredNotice): Uint8Array {
+    if (this.#writer.length >= CHUNK_BYTES) this.#close();
     const start = this.#writer.length;
     this.#writer.json(ENTRY.notice, notice);
-    return { bytes: this.#writer.since(start), givenUp };
+    this.#notices++;
+    return this.#writer.since(start);
   }
 
-  /** Records from now on belong to this revision. @returns readings given up */
-  setInventory(revision: number): number {
-    const givenUp = this.#close();
+  /** Records from now on belong to this revision. */
+  setInventory(revision: number): void {
+    this.#close();
     this.#inventory = revision;
-    return givenUp;
   }
 
   /** A new mirror segment begins: it has to define shapes anew. */
@@ -89,28 +100,31 @@ export class Pending {
     this.#underWay = 0;
   }
 
-  /** A commit failed: its chunks come first again. @returns readings given up */
-  putBack(chunks: readonly Chunk[]): number {
+  /** A commit failed: its chunks come first again. */
+  putBack(chunks: readonly Chunk[]): void {
     this.#underWay = 0;
     this.#chunks = [...chunks, ...this.#chunks];
-    return this.#bound();
+    this.#bound();
   }
 
-  #close(): number {
+  #close(): void {
     this.#endChunk();
-    return this.#bound();
+    this.#bound();
   }
   #endChunk(): void {
     if (this.#writer.length === 0) return;
-    this.#chunks.push({ entries: this.#writer.take(), readings: this.#readings, inventory: this.#inventory });
+    const counts = { readings: this.#readings, notices: this.#notices };
+    this.#chunks.push({ entries: this.#writer.take(), ...counts, inventory: this.#inventory });
     this.#readings = 0;
+    this.#notices = 0;
     this.#shapes.clear();
   }
 
-  #bound(): number {
-    let givenUp = 0;
-    while (this.#chunks.length > MAX_CHUNKS) givenUp += this.#chunks.shift()?.readings ?? 0;
-    return givenUp;
+  #bound(): void {
+    for (const { readings, notices } of this.#chunks.splice(0, Math.max(0, this.#chunks.length - MAX_CHUNKS))) {
+      this.#lost.readings += readings;
+      this.#lost.notices += notices;
+    }
   }
 }
 

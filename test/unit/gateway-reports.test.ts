@@ -35,14 +35,14 @@ test('a loss is told at once, further ones after a minute, as sums by point', as
     3,
   );
   losses.dropped([['tank.level', 1]], 0);
-  losses.overflow(7);
+  losses.overflow(7, 2);
   losses.dropped([], 0);
   assert.equal(events.length, 1);
   await clock.advance(60_000);
-  assert.deepEqual(events[1]?.data, { dropped: 4, notKept: 7, notices: 3, 'tank.level': 2, 'pump.speed': 2 });
+  assert.deepEqual(events[1]?.data, { dropped: 4, notKept: 7, notices: 3, noticesNotKept: 2, 'tank.level': 2, 'pump.speed': 2 });
   assert.match(
     events[1]?.message ?? '',
-    /the 4 oldest readings .* The disk did not take 7 readings.* 3 alarms and events were dropped/,
+    /the 4 oldest readings .* The disk did not take 7 readings.* did not take 2 alarms and events; .* 3 alarms and events were dropped/,
   );
   assert.deepEqual(losses.totals, { dropped: 9, overflow: 7 });
   await clock.advance(HOUR);

@@ -266,6 +266,16 @@ devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding,
   assert.equal(await gateway.stop(), 0);
 });
 
+/** The good numbers that the log has. */
+async function exported(t: TestContext, gateway: Gateway): Promise<number[]> {
+  const { code, stdout, stderr } = await sluice(t, 'export', '-c', gateway.config, '--format', 'jsonl');
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .flatMap((line) => (JSON.parse(line) as { values: { n?: number } }).values.n ?? []);
+}
+
 test('a forwarder that is removed and added again keeps its cursor; commitEvery and the embedded broker change', async (t) => {
   const device = await CountingDevice.start(t, [1]);
   const broker = await Mosquitto.start(t);
@@ -294,21 +304,20 @@ ${more}`;
     'forwarders.cloud',
     'broker',
   ]);
-  const wanted = device.answers().length;
-  await waitFor('everything', () => consumed().records().length >= wanted);
-  assert.ok(consumed().records().length > delivered);
+  // Not what the device answered: on a busy machine an answer may come after its time-out.
+  const kept = await exported(t, gateway);
+  const numbers = () =>
+    consumed()
+      .records()
+      .flatMap((r) => (r.values.n === undefined ? [] : [Number(r.values.n)]));
+  await waitFor('everything', () => {
+    const have = new Set(numbers());
+    return kept.every((n) => have.has(n));
+  });
+  assert.ok(kept.length > delivered);
   const consumer = consumed();
   assert.deepEqual(consumer.judge(), []);
-  // What was kept and what is live come side by side, each in its order.
-  const numbers = consumer
-    .records()
-    .map((r) => Number(r.values.n))
-    .sort((a, b) => a - b);
-  assert.deepEqual(
-    numbers,
-    Array.from(numbers, (_, i) => i + 1),
-    'none is missing, none came twice',
-  );
+  assert.equal(new Set(numbers()).size, numbers().length, 'none came twice');
   assert.equal(consumer.duplicates, 0, 'the cursor was kept: nothing was sent again');
 
   const local = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
@@ -318,8 +327,7 @@ ${more}`;
   assert.equal((await status(gateway)).broker, undefined);
   await assert.rejects(Peek.start(t, local.port));
   assert.equal(await gateway.stop(), 0);
-  const { stdout } = await sluice(t, 'export', '-c', gateway.config, '--format', 'jsonl');
-  assert.ok(stdout.split('\n').length >= wanted);
+  assert.ok((await exported(t, gateway)).length >= kept.length);
 });
 
 test('reloads in a burst, by signal and by socket at once, end with the last file in force', async (t) => {

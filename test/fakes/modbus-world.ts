@@ -191,7 +191,16 @@ export class World {
     });
     const timing = { protocol: 'modbus-tcp', line: undefined, turnaround: 0, inFlight } as const;
     const planned = (options.resolved ?? []).map((each) =>
-      polledDevice(each, { wire, timing, timeout, retries, clock: this.clock, logger, counters: undefined, offset: 0 }),
+      polledDevice(each, {
+        wire,
+        timing,
+        timeout,
+        retries,
+        clock: this.clock,
+        logger,
+        counters: undefined,
+        place: { index: 0, of: 1 },
+      }),
     );
     jobs.push(...planned.flatMap((each) => each.jobs));
     this.devices = [...own, ...planned.map(({ device }) => device)];

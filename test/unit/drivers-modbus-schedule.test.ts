@@ -9,6 +9,7 @@ import { type Answer, Calls } from '../../src/drivers/modbus/calls.ts';
 import type { Device } from '../../src/drivers/modbus/device.ts';
 import { type Job, Jobs, type NewJob } from '../../src/drivers/modbus/jobs.ts';
 import { Load, WINDOW } from '../../src/drivers/modbus/load.ts';
+import { offsetOf } from '../../src/drivers/modbus/polled-device.ts';
 import { LONGEST, ProbeBudget, Rest, SHARE, UNANSWERED } from '../../src/drivers/modbus/silence.ts';
 
 const pdu = encodeRequest({ kind: 'read', table: 'holding', start: 0, count: 1 });
@@ -91,6 +92,14 @@ test('jobs: where the wire carries all, all are served in time; the offsets keep
     },
   );
   assert.equal(Math.max(...late), 0, 'none waits for another one');
+});
+
+test('offsets: over the interval on a serial line, close together on a network, apart on both', () => {
+  const of = (serial: boolean, n: number, interval: number) =>
+    Array.from({ length: n }, (_, index) => offsetOf(interval, { index, of: n }, { serial, label: '' }));
+  assert.deepEqual(of(true, 4, 1000), [0, 250, 500, 750]);
+  assert.deepEqual(of(false, 4, 1000), [0, 2, 4, 6]);
+  assert.deepEqual(of(false, 20, 20), of(true, 20, 20), 'never beyond the interval');
 });
 
 test('jobs: fair: of equal ones that are too many each gets as much as the other', () => {

@@ -175,7 +175,7 @@ function assemble(
   const polled = resolved.map((each, index) =>
     polledDevice(each, {
       ...{ wire, timing: wireOf(bus), timeout, retries, clock, logger, counters: context.counters },
-      offset: index / resolved.length,
+      place: { index, of: resolved.length },
     }),
   );
   const link: BusOptions['link'] = (changed, events) =>

@@ -23,7 +23,7 @@ devices: {pump: {bus: plant, unit: 1, interval: 1s, points: {speed: {table: hold
   typed('set pump.speed 9')();
   assert.throws(
     typed('help'),
-    /^SluiceError: help is nothing that can be typed here\.[^]*silent DEVICE on[^]*set DEVICE\.POINT 9\.5/,
+    /^SluiceError: help is nothing that can be typed here\.[\s\S]*silent DEVICE on[\s\S]*set DEVICE\.POINT 9\.5/,
   );
   assert.throws(typed('set pump.sped 9'), /there is no point pump\.sped; write one of: pump\.speed$/);
   assert.throws(typed('set pump.speed fast'), /"fast" is no number/);

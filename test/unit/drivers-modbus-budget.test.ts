@@ -157,7 +157,7 @@ test('property: what is advised fits', () => {
         const only = /^only for (d\d)/.exec(way)?.[1];
         const times = Number(/ ([\d.]+) times as long/.exec(way)?.[1] ?? Number.NaN);
         const changes = new Map(
-          [...way.matchAll(/([\d.]+m?s|[\d.]+m) instead of ([\d.]+m?s|[\d.]+m)/g)].map(([, to = '', from = '']) => [
+          [...way.matchAll(/([\d.]+(?:ms|[smhd])) instead of ([\d.]+(?:ms|[smhd]))/g)].map(([, to = '', from = '']) => [
             parseDuration(from),
             parseDuration(to),
           ]),

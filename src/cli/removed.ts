@@ -7,16 +7,16 @@ import { printable, type RunningOptions, socketOf } from './running.ts';
 export async function removed(options: RunningOptions): Promise<void> {
   const socket = socketOf(options);
   const points: RemovedOfPoint[] = [];
-  let any = false;
+  let found = false;
   for (let after: string | null = ''; after !== null; ) {
     const reply = (await request(socket, 'GET', `/api/v1/removed?after=${encodeURIComponent(after)}`)) as RemovedReply;
-    any ||= reply.points.length > 0;
+    found ||= reply.points.length > 0;
     if (options.json) points.push(...reply.points);
     else process.stdout.write(reply.points.map((p) => `${removedLine(p)}\n`).join(''));
     after = reply.next;
   }
   if (options.json) process.stdout.write(`${JSON.stringify({ points })}\n`);
-  else if (!any)
+  else if (!found)
     process.stdout.write('Nothing was taken away: no reading was thinned out or dropped, for room or for its age.\n');
 }
 

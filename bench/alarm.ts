@@ -4,9 +4,9 @@
  * `npm run bench:alarm`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Child } from '../test/fakes/child.ts';
-import { freePort } from '../test/fakes/free-port.ts';
-import { waitFor } from '../test/fakes/wait-for.ts';
+import type { Child } from '../test/harness/child.ts';
+import { freePort } from '../test/harness/free-port.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { startGateway, startMosquitto, startResponder, writeSite } from './lib/site.ts';

@@ -1,6 +1,6 @@
 /**
  * How much of what a serial line allows is used when every bus is asked for more than it can carry: the time of a cycle by
- * physics (computed without the planner, test/fakes/wire-optimum.ts) divided by the time that it took. The line is a paced
+ * physics (computed without the planner, test/oracles/wire-optimum.ts) divided by the time that it took. The line is a paced
  * pseudo-terminal with devices of its own program, which also looks at the silence before each request: 3.5 characters,
  * above 19200 baud 1.75 ms. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row; words: only these layouts, these speeds.
  */
@@ -9,9 +9,9 @@ import { systemClock } from '../src/core/clock.ts';
 import { silentLogger } from '../src/core/logger.ts';
 import type { ModbusBus } from '../src/drivers/modbus/bus.ts';
 import { modbusRtu } from '../src/drivers/modbus/kind.ts';
-import { LineDevice, type LineExchange } from '../test/fakes/line-device.ts';
-import { waitFor } from '../test/fakes/wait-for.ts';
-import { cheapestCuts, joinReads, type Line, type Place, silenceOf } from '../test/fakes/wire-optimum.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
+import { cheapestCuts, joinReads, type Line, type Place, silenceOf } from '../test/oracles/wire-optimum.ts';
+import { LineDevice, type LineExchange } from '../test/peers/line-device.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { Workspace } from './lib/workspace.ts';
 

@@ -3,7 +3,7 @@
  * 30 s at 1 Hz, and after the readings of some ten minutes, taken ten times as fast. `npm run bench:memory`; with the word `slow` and SLUICE_BENCH_MS=300000 five minutes at 1 Hz.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../test/fakes/wait-for.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { memory } from './lib/proc.ts';

@@ -8,15 +8,17 @@
 import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { Claim } from '../src/store/claim.ts';
-import { exportHeader } from '../src/store/export-lines.ts';
-import { tryHistory } from '../src/store/history-file.ts';
+import { tryHistory } from '../src/store/archive/history-file.ts';
+import { exportHeader } from '../src/store/read/export-lines.ts';
+import { Claim } from '../src/store/threads/claim.ts';
 import { built } from './lib/built.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { DEVICES, fillLog, POINTS } from './lib/full-log.ts';
 import { Workspace } from './lib/workspace.ts';
 
-const { Keeper } = (await import(await built('src/store/threads.ts'))) as typeof import('../src/store/threads.ts');
+const { Keeper } = (await import(
+  await built('src/store/threads/threads.ts')
+)) as typeof import('../src/store/threads/threads.ts');
 type Keeper = InstanceType<typeof Keeper>;
 
 const { values: options } = parseArgs({ options: { mb: { type: 'string' }, data: { type: 'string' } } });

@@ -7,9 +7,9 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { LOG_FILE, PAGE_SIZE } from '../src/store/layout.ts';
-import { readWal } from '../src/store/salvage-wal.ts';
-import { walLength } from '../src/store/wal.ts';
+import { LOG_FILE, PAGE_SIZE } from '../src/store/hot/layout.ts';
+import { walLength } from '../src/store/hot/wal.ts';
+import { readWal } from '../src/store/recovery/salvage-wal.ts';
 import { built } from './lib/built.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { fillLog } from './lib/full-log.ts';

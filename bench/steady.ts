@@ -4,7 +4,7 @@
  * subscriber, bytes on the upstream connection. `npm run bench:steady`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../test/fakes/wait-for.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { cpuSeconds, memory } from './lib/proc.ts';

@@ -4,7 +4,7 @@
  * transactions; its CPU is not counted. `npm run bench:tcp`
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { waitFor } from '../test/fakes/wait-for.ts';
+import { waitFor } from '../test/harness/wait-for.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
 import { cpuSeconds, memory } from './lib/proc.ts';

@@ -14,7 +14,7 @@ const ROOT = path.join(import.meta.dirname, '..');
 /** Packages that stay packages. */
 export const EXTERNAL = ['better-sqlite3', 'pino', 'pino-pretty', 'serialport'];
 /** The writer and the keeper are started as threads: whatever holds the store needs them beside it. */
-const THREADS = { writer: 'src/store/writer.ts', keeper: 'src/store/keeper.ts' };
+const THREADS = { writer: 'src/store/threads/writer.ts', keeper: 'src/store/threads/keeper.ts' };
 const PROGRAM = { main: 'src/cli/main.ts', demo: 'src/cli/demo.ts', 'follow-parent': 'src/cli/demo/follow-parent.ts' };
 
 /**

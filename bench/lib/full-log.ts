@@ -1,14 +1,14 @@
 /** A log as a gateway of 1,000 points at 1 Hz leaves it: units as the compaction makes them, the newest minutes in commit blocks of 10 s. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { Claim } from '../../src/store/claim.ts';
-import { LogDatabase } from '../../src/store/database.ts';
-import type { History } from '../../src/store/history-file.ts';
-import { HISTORY_FILE, type PartRow, type UnitRow } from '../../src/store/history-layout.ts';
-import { keyOf, LOG_FILE } from '../../src/store/layout.ts';
-import { openLogFile } from '../../src/store/log-file.ts';
-import { LogReader } from '../../src/store/reading.ts';
-import { Tidier } from '../../src/store/tidy.ts';
+import type { History } from '../../src/store/archive/history-file.ts';
+import { HISTORY_FILE, type PartRow, type UnitRow } from '../../src/store/archive/history-layout.ts';
+import { Tidier } from '../../src/store/archive/tidy.ts';
+import { LogDatabase } from '../../src/store/hot/database.ts';
+import { keyOf, LOG_FILE } from '../../src/store/hot/layout.ts';
+import { openLogFile } from '../../src/store/hot/log-file.ts';
+import { LogReader } from '../../src/store/read/reading.ts';
+import { Claim } from '../../src/store/threads/claim.ts';
 import { SiteRecords } from './site-records.ts';
 
 export const DEVICES = 10;

@@ -8,10 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
-import { UNIT_READINGS } from '../../src/store/compact.ts';
-import { LOG_FILE } from '../../src/store/layout.ts';
+import { UNIT_READINGS } from '../../src/store/archive/compact.ts';
+import { LOG_FILE } from '../../src/store/hot/layout.ts';
+import { walLength } from '../../src/store/hot/wal.ts';
 import { Log } from '../../src/store/log.ts';
-import { walLength } from '../../src/store/wal.ts';
 
 export interface Layout {
   readonly name: string;

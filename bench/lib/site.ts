@@ -1,10 +1,10 @@
 /** The other side of a measurement: devices in a process of their own, Mosquitto, the gateway as users start it. */
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Child } from '../../test/fakes/child.ts';
-import { freePort } from '../../test/fakes/free-port.ts';
-import { findProgram } from '../../test/fakes/peers.ts';
-import { waitFor } from '../../test/fakes/wait-for.ts';
+import type { Child } from '../../test/harness/child.ts';
+import { freePort } from '../../test/harness/free-port.ts';
+import { waitFor } from '../../test/harness/wait-for.ts';
+import { findProgram } from '../../test/peers/peers.ts';
 import type { DataSet } from '../data/data-set.ts';
 import type { Workspace } from './workspace.ts';
 

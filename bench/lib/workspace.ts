@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Child, type ChildOptions } from '../../test/fakes/child.ts';
+import { Child, type ChildOptions } from '../../test/harness/child.ts';
 
 export class Workspace {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'sluice-bench-'));

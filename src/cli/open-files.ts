@@ -6,10 +6,10 @@ import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
-import { type History, tryHistory } from '../store/history-file.ts';
-import { HISTORY_FILE } from '../store/history-layout.ts';
-import { LOG_FILE } from '../store/layout.ts';
-import { LogReader } from '../store/reading.ts';
+import { type History, tryHistory } from '../store/archive/history-file.ts';
+import { HISTORY_FILE } from '../store/archive/history-layout.ts';
+import { LOG_FILE } from '../store/hot/layout.ts';
+import { LogReader } from '../store/read/reading.ts';
 
 const FILES = [LOG_FILE, `${LOG_FILE}-wal`, HISTORY_FILE, `${HISTORY_FILE}-journal`];
 

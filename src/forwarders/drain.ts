@@ -6,9 +6,9 @@
 import type { Payload } from '../codecs/format.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Lane } from '../store/lanes.ts';
+import type { Lane } from '../store/delivery/lanes.ts';
+import type { OutBatch, Outlet, OutNotice } from '../store/delivery/outlet.ts';
 import type { Log } from '../store/log.ts';
-import type { OutBatch, Outlet, OutNotice } from '../store/outlet.ts';
 
 /** Alarms under way at once, each on a topic of its own. */
 const NOTICES = 16;

@@ -1,7 +1,7 @@
 /** Asking this machine about its clock: files, processes, small programs, the kernel's name for this boot. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Machine } from '../store/layout.ts';
+import type { Machine } from '../store/hot/layout.ts';
 import type { ClockProbes } from './clock-services.ts';
 
 /** Milliseconds that a program may take, and bytes that it may say. */

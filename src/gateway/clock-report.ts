@@ -1,8 +1,8 @@
 /** Tells changes of the clock as the event `clock`: the first at once, then at most one a minute with what came since. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import type { BootMoved, ClockMove } from '../store/clock-book.ts';
-import { bootName } from '../store/layout.ts';
+import { bootName } from '../store/hot/layout.ts';
+import type { BootMoved, ClockMove } from '../store/time/clock-book.ts';
 import type { ClockChange } from './clock-watch.ts';
 
 const EVERY = 60_000;

@@ -20,7 +20,7 @@ import { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
-import { bootName, type Machine } from '../store/layout.ts';
+import { bootName, type Machine } from '../store/hot/layout.ts';
 import { Log } from '../store/log.ts';
 import { makeFolder } from '../store/make-folder.ts';
 import { Target } from './admin-target.ts';

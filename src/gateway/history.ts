@@ -3,10 +3,10 @@ import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedRepl
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
-import { exportHeader, unknownWords } from '../store/export-lines.ts';
+import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
-import type { ExportResult } from '../store/messages.ts';
-import type { RemovedPoint } from '../store/removals.ts';
+import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
+import type { ExportResult } from '../store/threads/messages.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {

@@ -1,8 +1,8 @@
 /** What a log is opened with, and what it tells while it is open. */
 import type { Clock } from '../core/clock.ts';
-import type { Machine } from './layout.ts';
-import type { CommitResult, DamagedBlock, TidyResult } from './messages.ts';
-import type { Repair } from './repair-report.ts';
+import type { Machine } from './hot/layout.ts';
+import type { Repair } from './recovery/repair-report.ts';
+import type { CommitResult, DamagedBlock, TidyResult } from './threads/messages.ts';
 
 export interface LogOptions {
   readonly stateDir: string;

@@ -1,9 +1,9 @@
 /** The contract of forwarders, held by `mqtt`: with a real Mosquitto, and with a peer that acknowledges as it is told. */
 import { mqttForwarder } from '../../src/forwarders/mqtt/kind.ts';
-import { DropProxy } from '../fakes/drop-proxy.ts';
-import type { ForwarderPeer } from '../fakes/forwarder-peer.ts';
-import { Mosquitto, Subscriber } from '../fakes/mosquitto.ts';
 import { MqttPeer } from '../fakes/mqtt-peer.ts';
+import { DropProxy } from '../harness/drop-proxy.ts';
+import type { ForwarderPeer } from '../harness/forwarder-peer.ts';
+import { Mosquitto, Subscriber } from '../peers/mosquitto.ts';
 import { forwarderContract } from './forwarder-suite.ts';
 
 const DELIVERY = /^sluice\/g1\/(data|history|alarm\/.*|event)$/;

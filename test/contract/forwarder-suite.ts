@@ -11,10 +11,10 @@ import type { Sample, Shape } from '../../src/core/point.ts';
 import type { Forwarder } from '../../src/core/ports.ts';
 import type { LogForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
 import { Log } from '../../src/store/log.ts';
-import { Consumer } from '../fakes/consumer.ts';
-import type { ForwarderPeer, Taken } from '../fakes/forwarder-peer.ts';
-import { scratch } from '../fakes/scratch.ts';
-import { waitFor } from '../fakes/wait-for.ts';
+import type { ForwarderPeer, Taken } from '../harness/forwarder-peer.ts';
+import { scratch } from '../harness/scratch.ts';
+import { waitFor } from '../harness/wait-for.ts';
+import { Consumer } from '../oracles/consumer.ts';
 
 /** More than one batch of the settings below, of two readings a record. */
 const MANY = 25;

@@ -5,8 +5,8 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { SerialPort } from 'serialport';
-import { startChild } from './child.ts';
-import { pythonPeer } from './peers.ts';
+import { startChild } from '../harness/child.ts';
+import { pythonPeer } from '../peers/peers.ts';
 
 export interface FakeRequest {
   /** Counts from 1. */
@@ -106,7 +106,7 @@ export async function fakeTcp(t: TestContext, script: Script = answerTcp): Promi
 export async function fakeRtu(t: TestContext, baud: number, script: Script = answerRtu): Promise<FakeDevice | undefined> {
   const python = pythonPeer(t, 'pty', 'apt-get install -y python3');
   if (python === undefined) return undefined;
-  const pty = startChild(t, python, [`${import.meta.dirname}/paced-pty.py`, String(baud)], { stdin: true });
+  const pty = startChild(t, python, [`${import.meta.dirname}/../peers/paced-pty.py`, String(baud)], { stdin: true });
   const [path = '', far = ''] = (await pty.line(/^\/dev\//)).split(' ');
   const serial = new SerialPort({ path: far, baudRate: 9600, autoOpen: false });
   await new Promise<void>((resolve, reject) => serial.open((error) => (error ? reject(error) : resolve())));

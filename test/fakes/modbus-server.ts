@@ -4,10 +4,10 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { SerialPort } from 'serialport';
-import { startChild } from './child.ts';
+import { startChild } from '../harness/child.ts';
+import { pythonPeer } from '../peers/peers.ts';
 import { crc, type FakeRequest, rightPdu } from './modbus-device.ts';
 import { FRAMES, type Transport } from './modbus-world.ts';
-import { pythonPeer } from './peers.ts';
 
 export interface ServedRequest extends FakeRequest {
   /** The right frame for an answer of these bytes (unit, function, data); default: the right answer to a read. */
@@ -107,7 +107,9 @@ export async function serveModbus(
   const python = pythonPeer(t, 'pty', 'apt-get install -y python3');
   if (python === undefined) return undefined;
   const log = line.log === undefined ? [] : ['10', line.log];
-  const pty = startChild(t, python, [path.join(import.meta.dirname, 'paced-pty.py'), String(line.baud), ...log], { stdin: true });
+  const pty = startChild(t, python, [path.join(import.meta.dirname, '..', 'peers', 'paced-pty.py'), String(line.baud), ...log], {
+    stdin: true,
+  });
   const [near = '', far = ''] = (await pty.line(/^\/dev\//)).split(' ');
   const serial = new SerialPort({ path: far, baudRate: 9600, autoOpen: false });
   await new Promise<void>((resolve, reject) => serial.open((error) => (error ? reject(error) : resolve())));

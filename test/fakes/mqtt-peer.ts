@@ -3,8 +3,8 @@
  * speaks MQTT 3.1.1 as far as a publisher needs it, and hands nothing on.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { nextPacket, type Packet } from './drop-proxy.ts';
-import type { Taken } from './forwarder-peer.ts';
+import { nextPacket, type Packet } from '../harness/drop-proxy.ts';
+import type { Taken } from '../harness/forwarder-peer.ts';
 
 const TYPE = { connect: 1, publish: 3, pingreq: 12 };
 

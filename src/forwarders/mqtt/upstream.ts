@@ -5,8 +5,8 @@
 import { waitAfter } from '../../core/backoff.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
-import type { Lane } from '../../store/lanes.ts';
-import type { OutBatch, Outlet, OutNotice } from '../../store/outlet.ts';
+import type { Lane } from '../../store/delivery/lanes.ts';
+import type { OutBatch, Outlet, OutNotice } from '../../store/delivery/outlet.ts';
 import { Drain } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection } from './connection.ts';

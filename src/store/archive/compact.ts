@@ -1,0 +1,215 @@
+/**
+ * Compaction: the commit blocks of log.db become units of history.db, column by column.
+ *
+ * - Blocks are taken in the order of their keys, behind the watermark of their log; none is left out.
+ * - A unit lies within one log, boot, inventory and hour, and within UNIT_READINGS, UNIT_RECORDS and UNIT_TEXTS.
+ * - The unit is committed before anybody deletes the blocks it replaces.
+ * - Works in steps, between which the thread answers readers.
+ */
+import type Database from 'better-sqlite3';
+import { decodeBlock, encodeBlock } from '../../codecs/blocks.ts';
+import { encodeRollups, rollupWidth } from '../../codecs/rollups.ts';
+import type { LogRecord, Shape } from '../../core/point.ts';
+import { type BlockRow, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
+import type { Claim } from '../threads/claim.ts';
+import type { ClockTable } from '../time/clock-table.ts';
+import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
+import { THIN } from './history-layout.ts';
+
+/** Bound a unit's memory while it is made and while it is read: about 20 MB. */
+export const UNIT_READINGS = 360_000;
+export const UNIT_RECORDS = 50_000;
+/** Characters of all texts: only decoding tells how many there are. A block has a part of it, so that it is not far surpassed. */
+const UNIT_TEXTS = 8 * 1024 * 1024;
+const HOUR = 3_600_000;
+/** Blocks that one step decodes, and readings that one step encodes. */
+const STEP_BLOCKS = 16;
+/** Units are written once and read often. */
+const LEVEL = 6;
+
+type Head = Omit<BlockRow, 'body'>;
+
+export interface CompactRequest {
+  /** Boot and monotonic time of now: an hour that is over is compacted although no block follows it. */
+  readonly boot: number;
+  readonly at: number;
+  /** Closes the unit however little there is: room is short. */
+  readonly force: boolean;
+}
+
+export class Compactor {
+  readonly #log: Database.Database;
+  readonly #clock: ClockTable;
+  readonly #history: History;
+  readonly #claim: Claim;
+  readonly #shapeOf: (id: number) => Shape | undefined;
+
+  constructor(log: Database.Database, clock: ClockTable, history: History, claim: Claim) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#history = history;
+    this.#claim = claim;
+    this.#shapeOf = shapeReader(log);
+  }
+
+  /**
+   * The next unit, made but not written; undefined when none is due.
+   * @returns `damaged`: blocks that could not be read and are left out
+   */
+  *next(request: CompactRequest): Generator<undefined, { unit: NewUnit; copies: Copies; damaged: Head[] } | undefined> {
+    const heads = this.#heads(request);
+    const [first] = heads;
+    let last = heads.at(-1);
+    if (first === undefined || last === undefined) return undefined;
+    this.#claim.begin(first.id, lastKeyOf(last));
+    const groups = new Map<number, { shape: Shape; records: LogRecord[] }>();
+    const shapeIds = new Map<string, number>();
+    const damaged: Head[] = [];
+    let texts = 0;
+    const body = this.#log.prepare<[number], Buffer>('select body from block where id = ?').pluck();
+    for (const [i, head] of heads.entries()) {
+      if (i > 0 && i % STEP_BLOCKS === 0) yield;
+      const blob = body.get(head.id);
+      if (blob === undefined) continue;
+      let records: LogRecord[];
+      try {
+        records = decodeBlock(blob, this.#shapeOf);
+      } catch {
+        damaged.push(head);
+        continue;
+      }
+      texts += textsOf(records);
+      if (texts > UNIT_TEXTS && i > 0) {
+        // It begins the next unit.
+        last = heads[i - 1] as Head;
+        this.#claim.shorten(lastKeyOf(last));
+        break;
+      }
+      for (const record of records) {
+        const { shape } = record.sample;
+        const id = this.#idOf(shape, shapeIds);
+        const group = groups.get(id);
+        if (group === undefined) groups.set(id, { shape, records: [record] });
+        else group.records.push(record);
+      }
+    }
+    const offset = this.#clock.of(first.boot, last.last)?.offset ?? 0;
+    let atFirst = last.at_last;
+    const parts: NewPart[] = [];
+    for (const [id, { shape, records }] of groups) {
+      yield;
+      atFirst = Math.min(atFirst, (records[0] as LogRecord).sample.at);
+      const span = (records.at(-1) as LogRecord).sample.at - (records[0] as LogRecord).sample.at;
+      const rollup = encodeRollups(shape, records, rollupWidth(span, records.length), offset);
+      const part = (some: LogRecord[]) => ({
+        ...{ records: some.length, readings: some.length * shape.points.length },
+        body: encodeBlock(some, () => id, LEVEL),
+      });
+      const goes = records.filter((_, i) => i % THIN !== 0);
+      parts.push({
+        shape: id,
+        ...part(records.filter((_, i) => i % THIN === 0)),
+        rollup,
+        goesFirst: goes.length === 0 ? undefined : part(goes),
+      });
+      // What is encoded need not be held twice.
+      records.length = 0;
+    }
+    const unit: NewUnit = {
+      id: first.id,
+      last: last.last,
+      boot: first.boot,
+      inventory: first.inventory,
+      atFirst,
+      atLast: last.at_last,
+      parts,
+    };
+    return { unit, copies: this.#copies(first, [...groups.keys()]), damaged };
+  }
+
+  /** The blocks of the next unit, without their bodies. */
+  #heads({ boot, at, force }: CompactRequest): Head[] {
+    const logs = this.#log.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
+    const select = this.#log.prepare<[number, number], Head>(
+      'select id, last, boot, inventory, records, readings, at_last from block where id > ? and id < ? order by id',
+    );
+    for (const log of logs) {
+      const heads: Head[] = [];
+      let readings = 0;
+      let records = 0;
+      let closed = force;
+      const mark = this.#history.units.watermark(log);
+      for (const head of select.iterate(Math.max(mark, keyOf(log, 0)), keyOf(log + 1, 0))) {
+        const [first] = heads;
+        if (
+          first !== undefined &&
+          (head.boot !== first.boot ||
+            head.inventory !== first.inventory ||
+            this.#hourOf(head) !== this.#hourOf(first) ||
+            readings + head.readings > UNIT_READINGS ||
+            records + head.records > UNIT_RECORDS)
+        ) {
+          closed = true;
+          break;
+        }
+        heads.push(head);
+        readings += head.readings;
+        records += head.records;
+      }
+      const [first] = heads;
+      if (first === undefined) continue;
+      if (closed || first.boot !== boot || this.#hour(first.boot, first.last, at) !== this.#hourOf(first)) return heads;
+    }
+    return [];
+  }
+
+  #hourOf(head: Head): number {
+    return this.#hour(head.boot, head.last, head.at_last);
+  }
+  /** Hours of UTC as far as it is known. */
+  #hour(boot: number, seq: number, at: number): number {
+    return Math.floor((at + (this.#clock.of(boot, seq)?.offset ?? 0)) / HOUR);
+  }
+
+  /** The durable number, by content: two numbers never have the same. */
+  #idOf(shape: Shape, ids: Map<string, number>): number {
+    const key = JSON.stringify({ device: shape.device, points: shape.points });
+    let id = ids.get(key);
+    if (id === undefined) {
+      id = this.#log.prepare<[string], number>('select id from shape where body = ?').pluck().get(key);
+      if (id === undefined) throw new Error(`a shape of ${shape.device} has no number`);
+      ids.set(key, id);
+    }
+    return id;
+  }
+
+  #copies(first: Head, shapes: readonly number[]): Copies {
+    const ordinal = (first.id - seqOf(first.id)) / keyOf(1, 0);
+    const shape = this.#log.prepare<[number], string>('select body from shape where id = ?').pluck();
+    return {
+      logs: this.#log
+        .prepare<[number], { ordinal: number; name: string }>('select ordinal, name from log where ordinal = ?')
+        .all(ordinal),
+      boots: [{ boot: first.boot, log: ordinal }],
+      clock: this.#log
+        .prepare<[number], Copies['clock'][number]>('select boot, from_seq, offset, estimated from clock where boot = ?')
+        .all(first.boot),
+      shapes: shapes.map((id) => ({ id, body: shape.get(id) as string })),
+    };
+  }
+}
+
+/** Key of its last record. */
+function lastKeyOf({ id, last }: Head): number {
+  return id - seqOf(id) + last;
+}
+
+/** Characters. */
+function textsOf(records: readonly LogRecord[]): number {
+  let sum = 0;
+  for (const { sample } of records)
+    sample.shape.points.forEach(({ storage }, i) => {
+      if (storage === 'string') sum += String(sample.values[i]).length;
+    });
+  return sum;
+}

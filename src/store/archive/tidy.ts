@@ -1,0 +1,157 @@
+/** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
+import { statfsSync } from 'node:fs';
+import path from 'node:path';
+import { SluiceError } from '../../core/errors.ts';
+import { type Lane, Lanes } from '../delivery/lanes.ts';
+import { type ForwarderState, keyOf } from '../hot/layout.ts';
+import type { LogReader } from '../read/reading.ts';
+import { asideBytes, bytesOf, dropAside } from '../recovery/quarantine.ts';
+import { ensureWitness, writeWitness } from '../recovery/witness.ts';
+import { codeOf } from '../sqlite-errors.ts';
+import type { Claim } from '../threads/claim.ts';
+import type { DamagedBlock, TidyRequest, TidyResult } from '../threads/messages.ts';
+import { Compactor } from './compact.ts';
+import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
+import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
+
+/** Room for the unit's row, keys and the pages that are not full. */
+const SLACK = 32 * 1024;
+/** Further units of the same size that room is made for. */
+const AHEAD = 4;
+const AHEAD_SHARE = 16;
+/** Bytes that one step gives back to the file system. */
+const SHRINK = 1024 * 1024;
+/** What the journal of one transaction may take beside the file: at most, and as a part of all room. */
+const JOURNAL = 768 * 1024;
+const JOURNAL_SHARE = 16;
+/** With less free in the file system, room is made in steps whose journal fits into what it has already. */
+const TIGHT = 8 * 1024 * 1024;
+const TIGHT_SHRINK = 64 * 1024;
+
+export class Tidier {
+  readonly #file: string;
+  readonly #reader: LogReader;
+  readonly #claim: Claim;
+  readonly #damaged: (blocks: DamagedBlock[]) => void;
+
+  constructor(file: string, reader: LogReader, claim: Claim, damaged: (blocks: DamagedBlock[]) => void) {
+    this.#file = file;
+    this.#reader = reader;
+    this.#claim = claim;
+    this.#damaged = damaged;
+  }
+
+  /** @throws SluiceError log-open: history.db cannot be opened; SqliteError: it cannot be written */
+  *run(request: TidyRequest): Generator<undefined, TidyResult> {
+    const history = this.#history();
+    ensureWitness(history.db, this.#reader.db);
+    const taken = nothingTaken();
+    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#claim);
+    const made = yield* compactor.next(request);
+    const need = made === undefined ? 0 : needsOf(made.unit);
+    // What is damaged goes before what is whole.
+    if (history.used() + need + asideBytes(this.#file) > this.#budget(request)) dropAside(this.#file);
+    const budget = Math.max(0, this.#budget(request) - asideBytes(this.#file));
+    const tight = isTight(this.#file);
+    // When room is made, it is made for some units at once.
+    const room = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
+    let took = false;
+    while (yield* this.#makeRoom(history, room, taken)) {
+      took = true;
+      yield;
+      // What was freed is given back on the way: the disk has no room for more first.
+      if (tight) while (history.shrink(budget, TIGHT_SHRINK)) yield;
+    }
+    if (took) this.#reader.forget();
+    // Since then commits were made.
+    const fits = history.used() + need <= Math.min(budget, this.#budget(request));
+    const done = made !== undefined && fits && this.#commit(history, made);
+    if (done) {
+      if (made.damaged.length > 0)
+        this.#damaged(
+          made.damaged.map((head) => ({
+            log: Math.floor(head.id / keyOf(1, 0)),
+            first: head.id % keyOf(1, 0),
+            last: head.last,
+            readings: head.readings,
+          })),
+        );
+    }
+    while (history.shrink(budget, tight ? TIGHT_SHRINK : SHRINK)) yield;
+    return {
+      id: request.id,
+      compacted: history.watermarks(),
+      more: done,
+      bytes: history.bytes(),
+      held: history.held(),
+      thinned: [...taken.thinned],
+      dropped: [...taken.dropped],
+      aged: [...taken.aged],
+      lost: [...taken.lost],
+      oldest: this.#oldest(history, request.active),
+    };
+  }
+
+  *#makeRoom(history: History, room: RoomRequest, taken: Taken): Generator<undefined, boolean> {
+    try {
+      return yield* makeRoom(history, this.#reader.clock, room, taken);
+    } catch (thrown) {
+      if (!room.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
+      return dropOldest(history, this.#reader.clock, room, taken);
+    }
+  }
+
+  /** @returns false when the writer had to drop some of its blocks: what is left becomes another unit */
+  #commit(history: History, { unit, copies }: { unit: NewUnit; copies: Copies }): boolean {
+    if (!this.#claim.commit()) return false;
+    let made = false;
+    try {
+      history.db.transaction(() => {
+        history.add(unit, copies);
+        writeWitness(history.db, this.#reader.db);
+      })();
+      made = true;
+    } finally {
+      this.#claim.end(made);
+    }
+    return true;
+  }
+
+  #budget({ budget, limit, needs }: TidyRequest): number {
+    const room = Math.max(0, Math.min(budget, limit - bytesOf(this.#reader.db.name) - needs));
+    return room - Math.min(JOURNAL, room / JOURNAL_SHARE);
+  }
+
+  #history(): History {
+    if (this.#reader.history === undefined) {
+      const { history, fault } = tryHistory(this.#file);
+      if (history === undefined) throw new SluiceError('log-open', `${this.#file} cannot be opened: ${fault}`);
+      this.#reader.history = history;
+    }
+    return this.#reader.history;
+  }
+
+  #oldest(history: History, active: readonly ForwarderState[]): [string, Lane, number][] {
+    const out: [string, Lane, number][] = [];
+    for (const { name, log, state } of active) {
+      const lanes = Lanes.load(state);
+      for (const lane of ['data', 'history'] as const) {
+        const span = lanes.span(lane);
+        if (span === undefined) continue;
+        const unit = history.units.at(keyOf(log, span.from));
+        if (unit === undefined || unit.id > keyOf(log, Math.min(span.to, keyOf(1, 0) - 1))) continue;
+        out.push([name, lane, this.#reader.clock.wallOf(unit.boot, unit.last, unit.at_first)]);
+      }
+    }
+    return out;
+  }
+}
+
+function isTight(file: string): boolean {
+  const { bavail, bsize } = statfsSync(path.dirname(file));
+  return bavail * bsize < TIGHT;
+}
+
+function needsOf(unit: NewUnit): number {
+  return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + (p.goesFirst?.body.length ?? 0) + 512, SLACK);
+}

@@ -1,0 +1,238 @@
+/**
+ * When the keeper is asked to make a unit or to make room, and what came of it. Main thread.
+ *
+ * - One request at a time; a failed one is tried again after RETRY.
+ * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
+ * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize.
+ */
+import { statfsSync } from 'node:fs';
+import path from 'node:path';
+import { toError } from '../../core/errors.ts';
+import type { LogOptions } from '../log-options.ts';
+import { bytesOf } from '../recovery/quarantine.ts';
+import type { CommitResult, TidyRequest, TidyResult } from '../threads/messages.ts';
+import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
+
+const HOUR = 3_600_000;
+/** An hour that has ended is asked for at most this often: the keeper may see its end otherwise than this thread. */
+const LOOK_EVERY = 60_000;
+/** A start has other things to do first. Then the keeper is to write its witness, whether there is a unit to make or not. */
+const FIRST_LOOK = 5000;
+/** The file system is asked at most this often. */
+const FREE_EVERY = 10_000;
+const RETRY = 60_000;
+const NEEDS_DECAY = 0.99;
+/** Commit blocks of more than this are compacted, whatever the hour. */
+const HOT_BYTES = 16 * 1024 * 1024;
+/** A unit of a small log may be this part of it. */
+const HOT_SHARE = 8;
+
+export interface TiersSide {
+  readonly options: LogOptions;
+  readonly boot: number;
+  readonly historyFile: string;
+  tidy(request: Omit<TidyRequest, 'id'>): Promise<TidyResult>;
+  /** What the request says of now. */
+  now(): Pick<TidyRequest, 'at' | 'wall' | 'active'>;
+  /** Blocks may go: a commit is to take `compacted` along. */
+  compacted(): void;
+  tidied(result: TidyResult): void;
+  fault(fault: string | undefined): void;
+}
+
+export class Tiers {
+  readonly #side: TiersSide;
+  #busy = false;
+  #stopped = false;
+  readonly #idle: (() => void)[] = [];
+  #retry: (() => void) | undefined;
+  #looked: number;
+  /** The first look, and what failed. */
+  #owed = true;
+  #measured = Number.NEGATIVE_INFINITY;
+  #free: { free: number; size: number } | undefined;
+  #compacted: TidyResult['compacted'] = [];
+  /** What the commit under way takes along. */
+  #sent: TidyResult['compacted'] = [];
+  #last: TidyResult | undefined;
+  #fault: string | undefined;
+  /** Since the last try. */
+  #mended = false;
+  #logBytes = 0;
+  /** `buffer.maxSize` as the writer has followed it, and as commits are held to it: once what log.db held is compacted. */
+  #maxSize: number;
+  #commitMaxSize: number;
+  /** What a commit may add; the largest of the last ones. */
+  #needs = 0;
+  readonly #bytesAtStart: number;
+
+  constructor(side: TiersSide) {
+    this.#side = side;
+    this.#looked = side.now().at - LOOK_EVERY + FIRST_LOOK;
+    this.#bytesAtStart = bytesOf(side.historyFile);
+    this.#maxSize = side.options.maxSize;
+    this.#commitMaxSize = side.options.maxSize;
+  }
+
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+  get held(): number {
+    return this.#last?.held ?? 0;
+  }
+  get bytes(): number {
+    return this.#last?.bytes ?? this.#bytesAtStart;
+  }
+  get oldest(): TidyResult['oldest'] {
+    return this.#last?.oldest ?? [];
+  }
+  /** Bytes that all files together may take now. */
+  get limit(): number {
+    return this.#limitOf(this.#maxSize);
+  }
+  #limitOf(maxSize: number): number {
+    const { minFree } = this.#side.options;
+    if (minFree === undefined || this.#free === undefined) return maxSize;
+    const used = this.#logBytes + this.bytes;
+    const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
+    return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
+  }
+  /** What log.db may take. It never gets smaller, so it may not take the half that history needs, not even while that takes nothing. */
+  get logLimit(): number {
+    const limit = this.#limitOf(this.#commitMaxSize);
+    const most = limit / 2;
+    return Math.max(Math.min(limit - this.bytes, most), Math.min(this.#logReserve, most));
+  }
+  get #logReserve(): number {
+    return Math.max(this.#logBytes, this.#maxSize / 4) + this.#needs;
+  }
+  get #budget(): number {
+    return Math.max(0, this.limit - Math.min(this.#logReserve, this.limit / 2));
+  }
+
+  /** For a commit that begins. */
+  take(): TidyResult['compacted'] {
+    this.#sent = this.#compacted;
+    this.#compacted = [];
+    return this.#sent;
+  }
+  /** The commit that took them along failed. */
+  putBack(): void {
+    if (this.#compacted.length === 0) this.#compacted = this.#sent;
+    this.#sent = [];
+  }
+
+  committed(result: CommitResult): void {
+    this.#logBytes = result.bytes;
+    this.#maxSize = result.total;
+    this.#needs = Math.max(result.needs, this.#needs * NEEDS_DECAY);
+    if (this.#busy || this.#retry !== undefined || this.#stopped) return;
+    this.#measure();
+    const { at, wall } = this.#side.now();
+    const { records, readings, bytes, oldest } = result.hot;
+    const full = readings >= UNIT_READINGS || records >= UNIT_RECORDS;
+    const large = bytes >= Math.min(HOT_BYTES, this.#maxSize / HOT_SHARE);
+    this.#sent = [];
+    // The commit that deletes them is still to come: these blocks are in a unit already.
+    if (this.#compacted.length > 0) return;
+    // The keeper takes memory and time as long as it runs: it is asked when there is something to do, and once an hour for
+    // what has become too old.
+    const since = at - this.#looked;
+    const due = since >= HOUR || (since >= LOOK_EVERY && (this.#owed || this.#hasEnded(oldest, at, wall)));
+    if (!full && !large && !due && this.bytes <= this.#budget) {
+      this.#commitMaxSize = this.#maxSize;
+      return;
+    }
+    this.#looked = at;
+    void this.#tidy(large || full);
+  }
+
+  /** Makes a unit of what there is, however little, and room. Resolves when the blocks may go; the next commit deletes them. */
+  async now(): Promise<void> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#tidy(true);
+  }
+
+  /** history.db is another file now: what failed on the old one is tried again with the next commit. */
+  mended(): void {
+    this.#mended = true;
+    // It may lack a unit whose blocks were to go with the next commit; the next look tells again which may.
+    this.#compacted = [];
+    this.#sent = [];
+    this.#looked = Number.NEGATIVE_INFINITY;
+    this.#retry?.();
+    this.#retry = undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#retry?.();
+  }
+
+  async #tidy(force: boolean): Promise<void> {
+    this.#busy = true;
+    try {
+      for (let more = true; more && !this.#stopped; ) {
+        const { boot, options } = this.#side;
+        const result = await this.#side.tidy({
+          ...this.#side.now(),
+          boot,
+          force,
+          // A log.db that is over its half has to get smaller itself.
+          ...{
+            budget: this.#budget,
+            limit: Math.max(this.limit, this.#logBytes + this.#needs + this.#budget),
+            needs: this.#needs,
+          },
+          maxAge: options.maxAge,
+        });
+        more = result.more && !force;
+        this.#last = result;
+        this.#compacted = result.compacted;
+        this.#side.tidied(result);
+        if (result.more) this.#side.compacted();
+      }
+      this.#setFault(undefined);
+      this.#commitMaxSize = this.#maxSize;
+      this.#owed = false;
+    } catch (thrown) {
+      if (this.#stopped) return;
+      this.#owed = true;
+      // What the keeper met, without the words for somebody who asked to read.
+      const error = toError(thrown);
+      this.#setFault(toError(error.cause ?? error).message);
+      const wait = this.#mended ? 0 : RETRY;
+      this.#mended = false;
+      this.#retry = this.#side.options.clock.after(wait, () => {
+        this.#retry = undefined;
+      });
+    } finally {
+      this.#busy = false;
+      for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  /** Whether the hour of a block is over; hours of UTC as far as it is known. */
+  #hasEnded(block: CommitResult['hot']['oldest'], at: number, wall: number | undefined): boolean {
+    if (block === undefined) return false;
+    const offset = wall === undefined ? 0 : wall - at;
+    return block.boot !== this.#side.boot || Math.floor((block.at + offset) / HOUR) !== Math.floor((at + offset) / HOUR);
+  }
+
+  #setFault(fault: string | undefined): void {
+    if ((fault === undefined) !== (this.#fault === undefined)) this.#side.fault(fault);
+    this.#fault = fault;
+  }
+
+  #measure(): void {
+    const now = this.#side.options.clock.monotonic();
+    if (this.#side.options.minFree === undefined || now - this.#measured < FREE_EVERY) return;
+    this.#measured = now;
+    try {
+      const { bavail, blocks, bsize } = statfsSync(path.dirname(this.#side.historyFile));
+      this.#free = { free: bavail * bsize, size: blocks * bsize };
+    } catch {
+      this.#free = undefined;
+    }
+  }
+}

@@ -1,0 +1,420 @@
+/**
+ * One forwarder's view of the log: which batch comes next on each topic, and what its answer means (contract, rules 3
+ * to 9). The forwarder calls `next`, then `handOver` before the client sees the batch, then `done`.
+ *
+ * - Each lane continues at its lowest unacknowledged number, older logs and boots first.
+ * - `history` is read from what is committed; `data` from memory, or from the file where memory no longer has it.
+ * - A batch lies within one lane, log, boot, inventory and clock mapping.
+ */
+import type { Payload, PayloadFormat } from '../../codecs/format.ts';
+import { json } from '../../codecs/format-json.ts';
+import { formatNamed } from '../../codecs/formats.ts';
+import type { StoredNotice } from '../../codecs/rows.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { LogRecord } from '../../core/point.ts';
+import { bootName, type ForwarderState, isSalvageLog, type TailState } from '../hot/layout.ts';
+import type { Recent } from '../tail/recent.ts';
+import type { Opened } from '../threads/messages.ts';
+import type { Keeper } from '../threads/threads.ts';
+import type { ClockBook } from '../time/clock-book.ts';
+import { HandOverPromise, type Party } from './hand-over.ts';
+import { type Lane, Lanes } from './lanes.ts';
+
+/** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
+const LAG = 10_000;
+/** Calls of `tend` remembered; one a second, so LAG needs eleven. */
+const MAX_MARKS = 32;
+/** Alarms and events kept in memory for a forwarder; older ones are read from the file. */
+const MAX_NOTICES = 256;
+
+export interface OutBatch {
+  readonly lane: Lane;
+  readonly log: number;
+  readonly boot: string;
+  readonly first: number;
+  readonly last: number;
+  readonly records: number;
+  readonly readings: number;
+  readonly payload: Payload;
+  /** Monotonic time of the oldest record; undefined when it was read from the file. */
+  readonly oldest: number | undefined;
+  /** `ClockBook.version` that its times are of. */
+  readonly clock: number;
+}
+
+export interface OutNotice {
+  readonly log: number;
+  readonly seq: number;
+  readonly kind: 'alarm' | 'event';
+  readonly key: string;
+  readonly json: string;
+}
+
+/** What an outlet needs of the log. */
+export interface LogSide {
+  readonly opened: Opened;
+  readonly ordinal: number;
+  /** The number that the next item gets. */
+  readonly next: number;
+  /** Every number up to here is in the file. */
+  readonly committed: number;
+  /** Highest number that data may carry now. */
+  readonly sendable: number;
+  readonly recent: Recent;
+  readonly keeper: Keeper;
+  readonly options: { readonly clock: Clock };
+  readonly inventoryRevision: number;
+  inventoryOf(seq: number): number;
+  readonly clock: ClockBook;
+  /** What is written to the runtime directory now survives a kill. */
+  readonly mirrored: boolean;
+  /** Safe from a kill when it returns. */
+  mirrorLanes(state: TailState): void;
+  cursorMoved(): void;
+  flush(): Promise<void>;
+}
+
+/** What the forwarder has of one log. */
+interface Part {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly lanes: Lanes;
+  /** Last number of a log that grows no more; undefined for the current log. */
+  readonly end: number | undefined;
+  readonly promise: HandOverPromise;
+}
+
+export class Outlet implements Party {
+  readonly name: string;
+  readonly #log: LogSide;
+  /** Oldest first; the last one is the current log. */
+  readonly #parts: Part[];
+  readonly #current: Part;
+  readonly #isNew: boolean;
+  #ready = false;
+  #gateway = '';
+  #format: PayloadFormat = json;
+  #notices: StoredNotice[] = [];
+  /** Notices above this number are all in #notices. */
+  #noticesFrom: number;
+  /** The next number at each call of `tend`, the first of them at least LAG ago. */
+  readonly #marks: { next: number; at: number }[] = [];
+  #dirty = true;
+  /** Bytes of the batch of each lane that was made last and is not answered. */
+  readonly #made: Record<Lane, number> = { data: 0, history: 0 };
+
+  constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
+    this.name = name;
+    this.#log = log;
+    this.#parts = log.opened.logs.map(({ ordinal, name: logName, last }) => {
+      const current = ordinal === log.ordinal;
+      const saved = known.find((k) => k.log === ordinal);
+      // An older log that the forwarder never knew is not owed to one that starts now.
+      // What was salvaged without its lanes is owed to everybody.
+      const begin = isSalvageLog(logName) ? 'oldest' : from;
+      const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(begin, current ? log.next : last + 1);
+      const promise = new HandOverPromise(log, lanes, () => this.touch());
+      return { ordinal, name: logName, lanes, end: current ? undefined : last, promise };
+    });
+    this.#current = this.#parts.at(-1) as Part;
+    this.#isNew = !known.some((k) => k.log === log.ordinal);
+    // What there is keeps the lane that the saved state gives it: its commit may have begun.
+    for (const part of this.#parts) part.lanes.commitBegins(part.end === undefined ? log.next : part.end + 1);
+    this.#noticesFrom = log.next - 1;
+  }
+
+  address(gateway: string, format: string): void {
+    this.#gateway = gateway;
+    this.#format = formatNamed(format);
+  }
+
+  /** Resolves once the start of a new forwarder is committed. */
+  async ready(): Promise<void> {
+    if (this.#isNew && !this.#ready) await this.#log.flush();
+    this.#ready = true;
+  }
+
+  get live(): boolean {
+    return this.#current.lanes.live;
+  }
+  /** Readings (data) that wait in memory, counted up to `enough`; monotonic times of the oldest and the newest of all. */
+  waiting(enough: number): { readings: number; oldest: number | undefined; newest: number | undefined } {
+    const { recent } = this.#log;
+    const span = this.#current.lanes.span('data');
+    const oldest = span === undefined ? undefined : recent.at(span.from)?.sample.at;
+    if (span === undefined || oldest === undefined) return { readings: 0, oldest: undefined, newest: undefined };
+    return { readings: recent.count(span.from, enough), oldest, newest: recent.newest?.sample.at };
+  }
+  get unanswered(): number {
+    return this.#made.data + this.#made.history;
+  }
+  /** Whether a lane has anything that is not acknowledged. Numbers without records may make it say yes too often. */
+  pending(lane: Lane): boolean {
+    return this.#parts.some((part) => {
+      const span = part.lanes.span(lane);
+      return span !== undefined && span.from <= this.#top(part, lane);
+    });
+  }
+  /** First number of the current log that a lane still has to deliver, and how far it could go now. */
+  backlog(lane: Lane): { from: number; to: number } | undefined {
+    for (const part of this.#parts) {
+      const span = part.lanes.span(lane);
+      if (span !== undefined && span.from <= this.#top(part, lane))
+        return { from: span.from, to: Math.min(span.to, this.#top(part, lane)) };
+    }
+    return undefined;
+  }
+  /** The next batch of a lane, or undefined when there is nothing to send now. @throws SluiceError log-read */
+  async next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
+    const batch = await this.#next(lane, maxReadings);
+    this.#made[lane] = batch?.payload.length ?? 0;
+    return batch;
+  }
+  async #next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
+    for (const part of this.#parts) {
+      for (;;) {
+        const span = part.lanes.span(lane);
+        const top = this.#top(part, lane);
+        if (span === undefined || span.from > top) break;
+        const to = Math.min(span.to, top);
+        const { recent } = this.#log;
+        const current = part.end === undefined;
+        const found =
+          lane === 'data' && current && span.from >= recent.from
+            ? this.#fromMemory(span.from, to, maxReadings)
+            : // Never past what memory still has: that part of data comes from memory, in order.
+              await this.#fromFile(
+                part,
+                lane,
+                span.from,
+                lane === 'data' && current ? Math.min(to, recent.from - 1) : to,
+                maxReadings,
+              );
+        if (found === undefined) return undefined;
+        if (found.batch !== undefined) return part.promise.allows(lane, found.batch.last) ? found.batch : undefined;
+        // No record has a number in between: alarms, events, other boots, or what was dropped.
+        part.lanes.done(lane, found.upTo);
+        this.#dirty = true;
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * To be called before the client sees the batch: lane and times are fixed, and a killed process knows it.
+   * @returns false when the clock changed since the batch was made: it must not leave, ask for another
+   */
+  handOver(batch: OutBatch): boolean {
+    const { lane, last, clock } = batch;
+    if (clock !== this.#log.clock.version) return false;
+    this.#dirty = true;
+    const part = this.#parts.find((p) => p.ordinal === batch.log);
+    if (part?.lanes.handOver(last, lane))
+      this.#log.mirrorLanes({ type: 'handed', forwarder: this.name, log: part.name, lane, last });
+    return true;
+  }
+
+  /** The broker acknowledged this very batch, or refused it for good. */
+  done(batch: OutBatch): void {
+    this.#parts.find((p) => p.ordinal === batch.log)?.lanes.done(batch.lane, batch.last);
+    this.#made[batch.lane] = 0;
+    this.#dirty = true;
+    this.#log.cursorMoved();
+  }
+
+  /**
+   * To be called about once a second. @param connected whether batches can leave now
+   * @returns what changed: data gave up being live, or is live again
+   */
+  tend(connected: boolean, now: number, allowance = 0): 'lag' | 'resume' | undefined {
+    const { lanes } = this.#current;
+    // What was under way goes with its connection.
+    if (!connected) this.#made.data = this.#made.history = 0;
+    if (lanes.live) {
+      if (!this.#lags(now, LAG + allowance) || !lanes.lag()) return undefined;
+      this.#dirty = true;
+      this.#log.mirrorLanes(this.tailState());
+      this.#log.cursorMoved();
+      return 'lag';
+    }
+    if (!connected || this.pending('data') || !lanes.resume(this.#log.next)) return undefined;
+    this.#dirty = true;
+    this.#log.mirrorLanes(this.tailState());
+    return 'resume';
+  }
+
+  #lags(now: number, lag: number): boolean {
+    const { recent, next } = this.#log;
+    if (now - (this.#marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= lag / (MAX_MARKS / 2)) this.#marks.push({ next, at: now });
+    while ((this.#marks[1]?.at ?? Number.POSITIVE_INFINITY) <= now - lag || this.#marks.length > MAX_MARKS) this.#marks.shift();
+    const from = this.#current.lanes.span('data')?.from;
+    if (from === undefined) return false;
+    if (from >= recent.from) return now - (recent.at(from)?.sample.at ?? now) > lag;
+    // A fast site: memory holds less than LAG of it.
+    const [mark] = this.#marks as [{ next: number; at: number }];
+    return now - mark.at >= lag && from < mark.next;
+  }
+
+  /** Alarms and events, oldest first, at most `limit`. */
+  async notices(limit: number): Promise<OutNotice[]> {
+    for (const part of this.#parts) {
+      const after = part.lanes.noticesAcked;
+      if (part.end === undefined && after >= this.#noticesFrom)
+        return this.#notices
+          .filter((n) => n.seq > after)
+          .slice(0, limit)
+          .map(({ seq, kind, key, json }) => ({ log: part.ordinal, seq, kind, key, json }));
+      const to = part.end ?? Math.min(this.#noticesFrom, this.#log.committed);
+      if (after >= to) {
+        if (part.end === undefined) return [];
+        continue;
+      }
+      const { notices } = await this.#log.keeper.notices({ log: part.ordinal, after, to, limit });
+      if (notices.length > 0) return notices.map((n) => ({ log: part.ordinal, ...n }));
+      part.lanes.noticesDone(to);
+      this.#dirty = true;
+      if (part.end === undefined) return this.notices(limit);
+    }
+    return [];
+  }
+  noticesDone(notice: OutNotice): void {
+    this.#parts.find((p) => p.ordinal === notice.log)?.lanes.noticesDone(notice.seq);
+    this.#dirty = true;
+    if (notice.log === this.#current.ordinal) this.#notices = this.#notices.filter((n) => n.seq > notice.seq);
+    this.#log.cursorMoved();
+  }
+
+  // What follows is for the log alone.
+
+  noticed(notice: StoredNotice): void {
+    this.#notices.push(notice);
+    while (this.#notices.length > MAX_NOTICES) this.#noticesFrom = (this.#notices.shift() as StoredNotice).seq;
+  }
+  /** Removed from the configuration: what follows is history, as for one whose destination is away. */
+  leave(): void {
+    this.#current.lanes.lag();
+    this.#dirty = true;
+    this.#log.mirrorLanes(this.tailState());
+  }
+  /** Configured again: memory has not seen the notices in between. */
+  comeBack(): void {
+    this.#notices = [];
+    this.#noticesFrom = this.#log.next - 1;
+  }
+  commitBegins(next: number): void {
+    this.#current.lanes.commitBegins(next);
+  }
+  /** Lowest number that a data lane may still want from memory. */
+  get needsFrom(): number {
+    return this.#current.lanes.span('data')?.from ?? Number.POSITIVE_INFINITY;
+  }
+  /** A commit did not keep what `states` gave it. */
+  touch(): void {
+    this.#dirty = true;
+  }
+  /** What a commit has to keep; nothing when nothing changed. `all` for the count of what is dropped undelivered. */
+  takeStates(): ForwarderState[] {
+    const dirty = this.#dirty;
+    this.#dirty = false;
+    return dirty ? this.states() : [];
+  }
+  states(): ForwarderState[] {
+    return this.#parts.map((p) => ({ name: this.name, log: p.ordinal, state: p.lanes.state() }));
+  }
+  tailState(): TailState {
+    return { type: 'lanes', forwarder: this.name, state: this.#current.lanes.state() };
+  }
+  handOvers(): ReturnType<Party['handOvers']> {
+    return this.#parts.map(({ ordinal, lanes }) => ({ log: ordinal, handed: lanes.handedOver(), done: lanes.doneUpTo }));
+  }
+  forgetPromise(): void {
+    for (const { promise } of this.#parts) promise.forget();
+  }
+
+  /** Highest number that a lane may send now. */
+  #top(part: Part, lane: Lane): number {
+    if (part.end !== undefined) return part.end;
+    return lane === 'history' ? this.#log.committed : this.#log.sendable;
+  }
+
+  /** undefined: nothing can leave now. Without a batch: nothing has a number up to `upTo`. */
+  #fromMemory(from: number, to: number, maxReadings: number): { batch?: OutBatch; upTo: number } | undefined {
+    const log = this.#log;
+    const { boot } = log.opened;
+    let clock: { offset: number; estimated: boolean } | undefined;
+    let revision: number | undefined;
+    let unknown = false;
+    const { records, readings } = log.recent.slice(from, to, maxReadings, (record) => {
+      const segment = log.clock.of(record.seq);
+      if (segment === undefined) {
+        unknown = true;
+        return false;
+      }
+      clock ??= segment;
+      revision ??= log.inventoryOf(record.seq);
+      return segment.offset === clock.offset && segment.estimated === clock.estimated && log.inventoryOf(record.seq) === revision;
+    });
+    if (records.length === 0 || clock === undefined) return unknown ? undefined : { upTo: to };
+    const payload = this.#format.encode({
+      lane: 'data',
+      gateway: this.#gateway,
+      log: this.#current.name,
+      boot: bootName(boot),
+      inventory: revision ?? log.inventoryRevision,
+      sent: this.#now(),
+      offset: clock.offset,
+      estimated: clock.estimated,
+      records,
+    });
+    const first = records[0] as LogRecord;
+    const last = records.at(-1) as LogRecord;
+    const batch: OutBatch = {
+      lane: 'data',
+      log: this.#current.ordinal,
+      boot: bootName(boot),
+      first: first.seq,
+      last: last.seq,
+      records: records.length,
+      readings,
+      payload,
+      oldest: first.sample.at,
+      clock: log.clock.version,
+    };
+    return { batch, upTo: batch.last };
+  }
+
+  /** UTC ms as the gateway knows it: the system clock may be years behind a GPS. */
+  #now(): number {
+    const { clock, options } = this.#log;
+    const offset = clock.last?.offset;
+    return Math.round(offset === undefined ? options.clock.wall() : options.clock.monotonic() + offset);
+  }
+
+  async #fromFile(
+    part: Part,
+    lane: Lane,
+    from: number,
+    to: number,
+    maxReadings: number,
+  ): Promise<{ batch?: OutBatch; upTo: number } | undefined> {
+    const log = this.#log;
+    // A mapping that is not committed yet, or that changed during the reading, would give a number two times.
+    const upTo = Math.min(to, part.end ?? log.committed, log.clock.settledBelow(part.ordinal) - 1);
+    if (from > upTo) return undefined;
+    const { version } = log.clock;
+    const { batch } = await log.keeper.read({
+      log: part.ordinal,
+      logName: part.name,
+      from,
+      to: upTo,
+      maxReadings,
+      lane,
+      format: this.#format.name,
+      gateway: this.#gateway,
+      sent: this.#now(),
+    });
+    if (log.clock.version !== version) return this.#fromFile(part, lane, from, to, maxReadings);
+    if (batch === undefined) return { upTo };
+    return { batch: { lane, log: part.ordinal, oldest: undefined, clock: version, ...batch }, upTo: batch.last };
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * The log's SQLite file itself: opened and measured. What is in it is the business
+ * of database.ts.
+ */
+import { existsSync, statSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { SluiceError, toError } from '../../core/errors.ts';
+import { asidePath } from '../recovery/quarantine.ts';
+import { isDamage } from '../sqlite-errors.ts';
+import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
+
+export interface LogFile {
+  readonly file: string;
+  readonly db: Database.Database;
+  /** Where a damaged file lies that was moved aside, in this run or an earlier one. */
+  readonly quarantined: string | undefined;
+}
+
+/**
+ * Opens or makes the file. Whether it is whole was looked at before (check-log.ts).
+ * @throws SluiceError log-open; SqliteError where it is damaged after all
+ */
+export function openLogFile(file: string): LogFile {
+  const db = new Database(file);
+  try {
+    const version = db.pragma('user_version', { simple: true }) as number;
+    if (version === 0) db.pragma(`page_size = ${PAGE_SIZE}`);
+    if (db.pragma('journal_mode = WAL', { simple: true }) !== 'wal')
+      throw new SluiceError(
+        'log-open',
+        `${file} lies on a file system that cannot share memory between programs, which SQLite needs: name a folder on a local disk as gateway.stateDir`,
+      );
+    db.pragma('cache_size = -512');
+    if (version === 0)
+      db.transaction(() => {
+        db.exec(TABLES);
+        db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      })();
+    if (version === 1)
+      db.transaction(() => {
+        db.exec(FROM_VERSION_1);
+        db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      })();
+    const aside = asidePath(file);
+    return { file, db, quarantined: existsSync(aside) ? aside : undefined };
+  } catch (thrown) {
+    closeUnused(db);
+    if (isDamage(thrown) || thrown instanceof SluiceError) throw thrown;
+    throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
+  }
+}
+
+/**
+ * Closes a log that could not be begun. With the last connection SQLite takes the write-ahead file away; the next try must
+ * not find that somebody else did.
+ */
+export function closeUnused(db: Database.Database): void {
+  try {
+    db.prepare("update meta set value = '1' where name = 'clean'").run();
+  } catch {
+    // A disk that takes nothing keeps the write-ahead file, too.
+  }
+  db.close();
+}
+
+/** When the file was made, as the file system knows it: a copy that was put back is younger. `0` where it does not know. */
+export function birthOf(file: string): string {
+  return String(statSync(file, { bigint: true }).birthtimeNs);
+}

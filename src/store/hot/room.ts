@@ -1,0 +1,182 @@
+/**
+ * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, alarms and events last: delivered
+ * ones when there are many and they are older than every block, those that somebody waits for when no block is left. What
+ * goes is counted by point, and what of it a forwarder had not had.
+ */
+import type Database from 'better-sqlite3';
+import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
+import type { Shape } from '../../core/point.ts';
+import { ABSENT } from '../../core/reasons.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import { bytesOf, dropAside, statSize } from '../recovery/quarantine.ts';
+import type { Claim } from '../threads/claim.ts';
+import type { CommitRequest } from '../threads/messages.ts';
+import type { ClockTable } from '../time/clock-table.ts';
+import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
+import { DAMAGED, type Removals, spanOf } from './removals.ts';
+
+/** Rows that one commit may drop: bounds its time. */
+const DROP_BLOCKS = 64;
+const DROP_NOTICES = 1000;
+/** Delivered alarms and events that stay whatever is dropped: so many at most, and so many that they take a small part of all room. */
+const KEPT_NOTICES = 10_000;
+const KEPT_NOTICES_SHARE = 16;
+const NOTICE_BYTES = 400;
+/** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
+const HEADROOM = 256 * 1024;
+const HEADROOM_SHARE = 16;
+
+/** Bytes that a commit may add to the files. */
+export function commitNeeds(request: Pick<CommitRequest, 'chunks' | 'maxSize'>): number {
+  const headroom = Math.min(HEADROOM, request.maxSize / HEADROOM_SHARE);
+  return request.chunks.reduce((sum, c) => sum + c.entries.length, headroom);
+}
+
+/** The log's file and what reads its rows. */
+export interface Place {
+  readonly file: string;
+  readonly db: Database.Database;
+  readonly clock: ClockTable;
+  readonly shapeOf: (id: number) => Shape | undefined;
+  shapeId(shape: Shape): number;
+  readonly removed: Removals;
+  readonly quarantined: string | undefined;
+}
+
+export interface Removed {
+  records: number;
+  /** Alarms and events that a forwarder had not delivered. */
+  notices: number;
+  /** Readings that went for room, and for their age, by `device.point`. */
+  readonly dropped: Map<string, number>;
+  readonly aged: Map<string, number>;
+  /** Those of them that a forwarder had not delivered. */
+  readonly lost: Map<string, number>;
+}
+
+/** Inside the commit's transaction. */
+export function makeRoom(database: Place, request: CommitRequest, claim: Claim): Removed {
+  const { db, file } = database;
+  const removed: Removed = { records: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
+  const pages = () => db.pragma('page_count', { simple: true }) as number;
+  const free = () => db.pragma('freelist_count', { simple: true }) as number;
+  const need = commitNeeds(request);
+  // What has no room is dropped also where free pages would take it: a reload may have made the room smaller than the file.
+  const full = () => {
+    const beside = bytesOf(file) - statSize(file) + need;
+    const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
+    return beside + all > request.maxSize && (unused < need || beside + all - unused > request.maxSize);
+  };
+  const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
+  const remove = db.prepare('delete from block where id = ?');
+  const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
+  const removeNotices = db.prepare('delete from notice where id in (select id from notice where id < ? order by id limit ?)');
+  const keptNotices = Math.min(KEPT_NOTICES, Math.floor(request.maxSize / KEPT_NOTICES_SHARE / NOTICE_BYTES));
+  /** The last one that need not stay; looked for once, since it means counting all that do. */
+  let lastNotice: number | undefined;
+  let noticesLeft = DROP_NOTICES;
+  const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
+  const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
+  const countWaiting = (limit: number): number =>
+    db
+      .prepare('select count(*) from (select id from notice order by id limit ?) where id >= ?')
+      .pluck()
+      .get(limit, waitingFrom) as number;
+  // What is damaged goes before what is whole.
+  if (database.quarantined !== undefined && full()) dropAside(file);
+  for (let i = 0; i < DROP_BLOCKS; i++) {
+    const row = oldest.get();
+    if (row === undefined) {
+      // Alarms and events go last, and only for room.
+      if (full()) {
+        removed.notices += countWaiting(DROP_NOTICES);
+        removed.records += oldestNotices.run(DROP_NOTICES).changes;
+      }
+      break;
+    }
+    const aged = row.id <= agedUpTo;
+    if (!aged && !full()) break;
+    const verdict = claim.drop(row.id, row.id - seqOf(row.id) + row.last);
+    if (verdict === 'stays') break;
+    if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
+    remove.run(row.id);
+    lastNotice ??= db
+      .prepare<[number], number>('select coalesce((select id from notice order by id desc limit 1 offset ?), 0)')
+      .pluck()
+      .get(keptNotices) as number;
+    const { changes } = removeNotices.run(Math.min(row.id, waitingFrom, lastNotice + 1), noticesLeft);
+    noticesLeft -= changes;
+    removed.records += row.records + changes;
+  }
+  removed.records += removeAgedNotices(database, request, waitingFrom);
+  return removed;
+}
+
+/** Those that everybody has; like readings, what is older than maxAge goes. */
+function removeAgedNotices({ db, clock }: Place, { wall, maxAge }: CommitRequest, waitingFrom: number): number {
+  if (wall === undefined) return 0;
+  const oldest = db.prepare<[], { id: number; boot: number; at: number }>('select id, boot, at from notice order by id limit 1');
+  const remove = db.prepare('delete from notice where id = ?');
+  for (let n = 0; n < DROP_NOTICES; n++) {
+    const notice = oldest.get();
+    if (notice === undefined || notice.id >= waitingFrom) return n;
+    const mapping = clock.of(notice.boot, seqOf(notice.id));
+    if (mapping === undefined || mapping.estimated || notice.at + mapping.offset >= wall - maxAge) return n;
+    remove.run(notice.id);
+  }
+  return DROP_NOTICES;
+}
+
+/**
+ * The last of the oldest blocks that is known to be older than `limit`. A time that was only estimated (1970, where
+ * a board has no battery) says nothing: such a block is as old as the known one after it.
+ */
+function agedTo(database: Place, limit: number): number {
+  let up = 0;
+  const rows = database.db
+    .prepare<[number], BlockRow>('select id, last, boot, at_last from block order by id limit ?')
+    .all(DROP_BLOCKS);
+  for (const row of rows) {
+    const clock = database.clock.of(row.boot, row.last);
+    if (clock === undefined || clock.estimated) continue;
+    if (row.at_last + clock.offset >= limit) break;
+    up = row.id;
+  }
+  return up;
+}
+
+/** What goes with a block, by point. No value is made for it. */
+function count(place: Place, row: BlockRow, why: 'dropped' | 'aged', forwarders: readonly ForwarderState[], to: Removed): void {
+  const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
+  const waiting = forwarders.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
+  // The usual case: every forwarder is past the block.
+  const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(row.id), row.last));
+  let groups: readonly ShapeColumns[];
+  try {
+    groups = decodeShapes(row.body, place.shapeOf);
+  } catch {
+    const counts = [row.readings];
+    add(to[why], [DAMAGED], counts);
+    if (anyWaits) add(to.lost, [DAMAGED], counts);
+    place.removed.count({ why, shape: undefined, counts, lost: anyWaits ? counts : undefined, span: undefined });
+    return;
+  }
+  for (const { shape, seqs, ats, reasons } of groups) {
+    const names = shape.points.map((p) => `${shape.device}.${p.name}`);
+    const counted = (goes: (seq: number) => boolean): number[] =>
+      names.map((_, i) => seqs.reduce((sum, seq, m) => sum + (goes(seq) && reasons?.[i]?.[m] !== ABSENT ? 1 : 0), 0));
+    const counts = counted(() => true);
+    add(to[why], names, counts);
+    const lost = anyWaits ? counted((seq) => waiting.some((l) => l.waits(seq))) : undefined;
+    if (lost !== undefined) add(to.lost, names, lost);
+    const ends = [0, seqs.length - 1].map((m) => ({ seq: seqs[m] as number, at: ats[m] as number }));
+    place.removed.count({ why, shape: place.shapeId(shape), counts, lost, span: spanOf(place.clock, row.boot, ...ends) });
+  }
+}
+
+function add(map: Map<string, number>, names: readonly string[], counts: readonly number[]): void {
+  names.forEach((name, i) => {
+    const n = counts[i] as number;
+    if (n > 0) map.set(name, (map.get(name) ?? 0) + n);
+  });
+}

@@ -1,0 +1,134 @@
+/** What is decoded of the log for queries and exports, as columns; the parts decoded last are kept for the next slice. */
+import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
+import { Rollups } from '../../codecs/rollups.ts';
+import type { Shape } from '../../core/point.ts';
+import { UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
+import { seqOf } from '../hot/layout.ts';
+import type { DamagedBlock } from '../threads/messages.ts';
+import { type Run, type Runs, ShapeBook } from './runs.ts';
+
+/** By the numbers of shapes; units and blocks have each their own. What comes while an answer is made is in it as well. */
+export interface WantedShapes {
+  readonly units: ReadonlyMap<number, Shape>;
+  readonly blocks: ReadonlyMap<number, Shape>;
+}
+
+/** Bounds the memory of what is kept, whose thread has a small heap; a unit of the longest texts still fits. */
+const CACHED_BYTES = 20 * 1024 * 1024;
+/** A number takes 8 bytes; a text that many, and its characters. */
+const READING_BYTES = 24;
+
+export class Decoder {
+  readonly #cached = new Map<string, { bytes: number; columns: readonly ShapeColumns[] }>();
+  readonly #damaged: (block: DamagedBlock) => void;
+  #log: ShapeBook | undefined;
+  #history: { book: ShapeBook; of: Runs['history'] } | undefined;
+
+  constructor(damaged: (block: DamagedBlock) => void) {
+    this.#damaged = damaged;
+  }
+
+  /** The numbers of shapes that `wanted` is true for. Units and blocks have each their own. */
+  shapes(runs: Runs, wanted: (shape: Shape) => boolean): WantedShapes {
+    const units = new Picked(() => this.#historyBook(runs), wanted);
+    const blocks = new Picked(() => this.#logBook(runs), wanted);
+    return {
+      get units() {
+        return units.now;
+      },
+      get blocks() {
+        return blocks.now;
+      },
+    };
+  }
+
+  /** One shape of a unit, ascending each; nothing when no records are left, or they cannot be read. */
+  part(runs: Runs, run: Run, unit: UnitRow, shape: number): readonly ShapeColumns[] {
+    return this.#cache(`${run.id}/${unit.state}/${shape}`, () => {
+      const rows = runs.history?.units.partsOf(unit, shape) ?? [];
+      return rows.flatMap((row) => this.#decode(run, row.body, row.readings, (id) => this.#historyBook(runs)?.of(id), undefined));
+    });
+  }
+
+  rollup(runs: Runs, run: Run, unit: UnitRow, id: number, shape: Shape): Rollups | undefined {
+    const row = runs.history?.units.rollup(unit, id);
+    if (row === undefined) return undefined;
+    try {
+      return new Rollups(shape, row.body);
+    } catch {
+      // A chart can still be drawn from the records.
+      if (unit.state === UNIT_STATE.summary) this.#tell(run, 0);
+      return undefined;
+    }
+  }
+
+  block(runs: Runs, run: Run, only: ReadonlyMap<number, Shape>): readonly ShapeColumns[] {
+    const body = runs.body(run);
+    return body === undefined ? [] : this.#decode(run, body, run.readings, (id) => this.#logBook(runs).of(id), only);
+  }
+
+  #decode(
+    run: Run,
+    body: Uint8Array,
+    readings: number,
+    shapeOf: (id: number) => Shape | undefined,
+    only: ReadonlyMap<number, Shape> | undefined,
+  ): ShapeColumns[] {
+    try {
+      return decodeShapes(body, shapeOf, only);
+    } catch {
+      this.#tell(run, readings);
+      return [];
+    }
+  }
+  #tell(run: Run, readings: number): void {
+    this.#damaged({ log: run.log, first: seqOf(run.id), last: run.last, readings });
+  }
+
+  #cache(key: string, decode: () => ShapeColumns[]): readonly ShapeColumns[] {
+    const known = this.#cached.get(key);
+    if (known !== undefined) return known.columns;
+    const columns = decode();
+    const bytes = columns.reduce((sum, c) => sum + READING_BYTES * c.seqs.length * c.shape.points.length + c.texts, 0);
+    this.#cached.set(key, { bytes, columns });
+    let total = [...this.#cached.values()].reduce((sum, c) => sum + c.bytes, 0);
+    for (const [old, { bytes: n }] of this.#cached) {
+      if (total <= CACHED_BYTES || old === key) break;
+      this.#cached.delete(old);
+      total -= n;
+    }
+    return columns;
+  }
+
+  #logBook(runs: Runs): ShapeBook {
+    this.#log ??= new ShapeBook(runs.db);
+    return this.#log;
+  }
+  #historyBook(runs: Runs): ShapeBook | undefined {
+    const { history } = runs;
+    if (history === undefined) return undefined;
+    if (this.#history?.of !== history) this.#history = { book: new ShapeBook(history.db), of: history };
+    return this.#history.book;
+  }
+}
+
+/** Those of a file's shapes that are wanted. */
+class Picked {
+  readonly #book: () => ShapeBook | undefined;
+  readonly #wanted: (shape: Shape) => boolean;
+  readonly #picked = new Map<number, Shape>();
+  #looked = 0;
+
+  constructor(book: () => ShapeBook | undefined, wanted: (shape: Shape) => boolean) {
+    this.#book = book;
+    this.#wanted = wanted;
+  }
+
+  get now(): ReadonlyMap<number, Shape> {
+    const all = this.#book()?.all();
+    if (all === undefined || all.size === this.#looked) return this.#picked;
+    this.#looked = all.size;
+    for (const [id, shape] of all) if (!this.#picked.has(id) && this.#wanted(shape)) this.#picked.set(id, shape);
+    return this.#picked;
+  }
+}

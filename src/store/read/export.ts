@@ -1,0 +1,175 @@
+/**
+ * Export of a time range in slices: readings in the order of the log, or buckets in the order of time.
+ *
+ * - A slice ends with SLICE_TEXT of lines; the next one is made when its text was taken. Nothing else is kept for it but
+ *   the columns decoded last.
+ * - Runs outside of the range are passed over without decoding them.
+ * - Work is done in steps, between which the thread answers others.
+ */
+import type { ShapeColumns } from '../../codecs/blocks.ts';
+import type { Shape } from '../../core/point.ts';
+import { keyOf, seqOf } from '../hot/layout.ts';
+import type { ExportRequest, ExportResult } from '../threads/messages.ts';
+import { Buckets, startOf } from './buckets.ts';
+import { type Collection, collect } from './collect.ts';
+import type { Decoder, WantedShapes } from './decoder.ts';
+import { bucketLine, recordLines } from './export-lines.ts';
+import { Pace, rest } from './pace.ts';
+import type { LogReader } from './reading.ts';
+import { ofOneState, type Run, Runs } from './runs.ts';
+
+/** Characters after which a slice ends. */
+const SLICE_TEXT = 128 * 1024;
+/** Runs that one slice looks at. */
+const SLICE_RUNS = 2048;
+/** Buckets of all points that one slice fills at most (one of each point at least). */
+const SLICE_BUCKETS = 20_000;
+/** Records written between two looks at the clock. */
+const LOOK_EVERY = 32;
+
+/** Yields between two steps. */
+export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
+  const runs = new Runs(reader);
+  const keep = keeps(request.points);
+  const unknown = request.after === 0 ? unknownPoints(reader, decoder, request.points ?? []) : [];
+  if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
+  const shapes = decoder.shapes(runs, (shape) => keep(shape)?.includes(true) ?? true);
+  const slice = { runs, decoder, shapes, keep, request, pace: new Pace() };
+  const { every } = request;
+  if (every === undefined) return yield* readings(slice);
+  return yield* ofOneState(reader, (runs) => buckets({ ...slice, runs }, every));
+}
+
+/** Those of the names that the log never had: neither a device nor `device.point`. */
+function unknownPoints(reader: LogReader, decoder: Decoder, names: readonly string[]): string[] {
+  const known = new Set<string>();
+  const { units, blocks } = decoder.shapes(new Runs(reader), () => true);
+  for (const { device, points } of [...units.values(), ...blocks.values()]) {
+    known.add(device);
+    for (const { name } of points) known.add(`${device}.${name}`);
+  }
+  return names.filter((name) => !known.has(name));
+}
+
+/** By point, whether it is wanted; undefined: all are. */
+type Keep = (shape: Shape) => readonly boolean[] | undefined;
+
+interface Slice {
+  readonly runs: Runs;
+  readonly decoder: Decoder;
+  readonly shapes: WantedShapes;
+  readonly keep: Keep;
+  readonly request: ExportRequest;
+  readonly pace: Pace;
+}
+
+function keeps(points: readonly string[] | undefined): Keep {
+  if (points === undefined) return () => undefined;
+  const names = new Set(points);
+  const known = new Map<Shape, readonly boolean[] | undefined>();
+  return (shape) => {
+    if (!known.has(shape))
+      known.set(shape, names.has(shape.device) ? undefined : shape.points.map((p) => names.has(`${shape.device}.${p.name}`)));
+    return known.get(shape);
+  };
+}
+
+function* readings(slice: Slice): Generator<undefined, ExportResult> {
+  const { runs, keep, request, pace } = slice;
+  const { id, after, from, to, format } = request;
+  let text = '';
+  let looked = 0;
+  /** Everything up to here is written. A unit may begin before it, when blocks became one meanwhile. */
+  let done = after;
+  for (const run of runs.from(after + 1)) {
+    const end = keyOf(run.log, run.last);
+    if (++looked > SLICE_RUNS) return { id, next: Math.max(done, run.id - 1), text };
+    if (!runs.concerns(run, from, to)) {
+      if (pace.due) yield* rest(pace);
+      continue;
+    }
+    const parts = yield* columnsOf(slice, run);
+    const origin = { log: runs.logName(run.log), boot: run.boot };
+    const clock = runs.clock(run.boot);
+    const begin = run.log === Math.floor(done / keyOf(1, 0)) ? seqOf(done) + 1 : 0;
+    let written = 0;
+    for (const [columns, m] of inOrder(parts, begin)) {
+      if (++written % LOOK_EVERY === 0 && pace.due) yield* rest(pace);
+      const seq = columns.seqs[m] as number;
+      const mapping = clock.at(seq);
+      const time = (columns.ats[m] as number) + mapping.offset;
+      if (time < from || time > to) continue;
+      text += recordLines(format, origin, columns, m, mapping, keep(columns.shape));
+      if (text.length >= SLICE_TEXT) return { id, next: keyOf(run.log, seq), text };
+    }
+    if (text.length >= SLICE_TEXT / 2) return { id, next: end, text };
+    done = end;
+  }
+  return { id, next: undefined, text };
+}
+
+function* columnsOf({ runs, decoder, shapes, pace }: Slice, run: Run): Generator<undefined, ShapeColumns[]> {
+  if (run.unit === undefined) return [...decoder.block(runs, run, shapes.blocks)];
+  const all: ShapeColumns[] = [];
+  for (const shape of shapes.units.keys()) {
+    const unit = runs.again(run.unit);
+    if (unit === undefined) break;
+    all.push(...decoder.part(runs, run, unit, shape));
+    if (pace.due) yield* rest(pace);
+  }
+  return all;
+}
+
+/** Every record from `seq` on, ascending. */
+function* inOrder(parts: readonly ShapeColumns[], seq: number): Generator<[columns: ShapeColumns, m: number]> {
+  const places = parts.map((columns) => ({ columns, m: columns.seqs.findIndex((s) => s >= seq) })).filter(({ m }) => m >= 0);
+  while (places.length > 0) {
+    let first = 0;
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < places.length; i++) {
+      const { columns, m } = places[i] as { columns: ShapeColumns; m: number };
+      const s = columns.seqs[m] as number;
+      if (s < least) {
+        least = s;
+        first = i;
+      }
+    }
+    const place = places[first] as { columns: ShapeColumns; m: number };
+    yield [place.columns, place.m++];
+    if (place.m >= place.columns.seqs.length) places.splice(first, 1);
+  }
+}
+
+/** `after` and `next` are the start of a bucket here. */
+function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: number): Generator<undefined, ExportResult> {
+  const { id, format, to } = request;
+  const from = startOf(Math.max(request.from, request.after), every);
+  const concerned = yield* runs.within(from, to + every, pace);
+  const wanted = [...new Set([...shapes.units.values(), ...shapes.blocks.values()].flatMap((shape) => namesOf(shape, keep)))];
+  if (concerned.length === 0 || wanted.length === 0) return { id, next: undefined, text: '' };
+  // Where no run has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
+  const first = concerned.reduce((least, run) => Math.min(least, runs.reach(run, from)), Number.POSITIVE_INFINITY);
+  const start = startOf(first, every);
+  const end = start + every * Math.max(1, Math.floor(SLICE_BUCKETS / wanted.length));
+  const sums = new Map(wanted.map((name) => [name, new Buckets(every, start, Math.min(end, to + 1))]));
+  const targets = new Map<Shape, readonly (Buckets | undefined)[]>();
+  const target = (shape: Shape): readonly (Buckets | undefined)[] => {
+    let known = targets.get(shape);
+    if (known === undefined) {
+      known = shape.points.map((p) => sums.get(`${shape.device}.${p.name}`));
+      targets.set(shape, known);
+    }
+    return known;
+  };
+  const collection: Collection = { runs, decoder, shapes, pace, width: every, target };
+  for (const run of concerned) if (runs.concerns(run, start, end)) yield* collect(collection, run);
+  const lines = [...sums].flatMap(([name, own]) => own.rows().map((bucket) => ({ time: bucket.time, name, bucket })));
+  lines.sort((a, b) => a.time - b.time);
+  const text = lines.map(({ name, bucket }) => bucketLine(format, name, bucket)).join('');
+  return { id, next: end > to ? undefined : end, text };
+}
+
+function namesOf(shape: Shape, keep: Keep): string[] {
+  const kept = keep(shape);
+  return shape.points.filter((_, i) => kept?.[i] !== false).map((p) => `${shape.device}.${p.name}`);
+}

@@ -1,0 +1,300 @@
+/**
+ * The log as a row of runs: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
+ * which of them a time range can concern, so that nothing else is decoded. Read-only.
+ */
+import type Database from 'better-sqlite3';
+import { blockStart } from '../../codecs/blocks.ts';
+import type { Shape } from '../../core/point.ts';
+import type { History } from '../archive/history-file.ts';
+import { UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
+import { type BlockRow, type ClockSegment, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
+import { type Mapping, mappingAt } from '../time/clock-segments.ts';
+import type { ClockTable } from '../time/clock-table.ts';
+import { type Pace, rest } from './pace.ts';
+import type { LogReader } from './reading.ts';
+
+/** Replies of several buses may be some seconds out of order. */
+const MARGIN = 60_000;
+/** What is left of a unit may be roll-ups that stand in the middle of an hour. */
+const ROLLUP_MARGIN = 1_800_000 + MARGIN;
+/** Heads that are read at once. */
+const LOOK = 500;
+/** How often a question is asked anew where compaction took its blocks. */
+const TRIES = 3;
+/** What a boot without any mapping counts from: its own start. */
+const NOWHERE: Mapping = { offset: 0, estimated: true };
+
+export interface Run {
+  readonly id: number;
+  /** Ordinal of its log. */
+  readonly log: number;
+  /** Numbers of its records: seqOf(id)..last. */
+  readonly last: number;
+  readonly boot: number;
+  readonly readings: number;
+  /** Monotonic ms; undefined: only its first record tells. */
+  readonly atFirst: number | undefined;
+  readonly atLast: number;
+  /** undefined: a commit block. */
+  readonly unit: UnitRow | undefined;
+}
+
+type BlockHead = Omit<BlockRow, 'body'>;
+const BLOCK_HEAD = 'id, last, boot, inventory, records, readings, at_last';
+
+/** The mappings of one boot. */
+export class BootClock {
+  readonly #segments: readonly ClockSegment[];
+  constructor(segments: readonly ClockSegment[]) {
+    this.#segments = segments;
+  }
+  at(seq: number): Mapping {
+    return mappingAt(this.#segments, seq) ?? NOWHERE;
+  }
+  /** The one mapping of all numbers from..to; undefined when they have several. */
+  alone(from: number, to: number): Mapping | undefined {
+    return this.#segments.some((s) => s.fromSeq > from && s.fromSeq <= to) ? undefined : this.at(from);
+  }
+  /** Every offset of from..to. */
+  offsets(from: number, to: number): number[] {
+    const later = this.#segments.filter((s) => s.fromSeq > from && s.fromSeq <= to);
+    return [this.at(from).offset, ...later.map((s) => s.offset)];
+  }
+}
+
+export class Runs {
+  readonly #reader: LogReader;
+  readonly #clock: ClockTable;
+  readonly #clocks = new Map<number, BootClock>();
+  readonly #starts = new Map<number, number>();
+  readonly #body: Database.Statement<[number], Buffer>;
+  #moved = false;
+
+  /** For one question: what it learnt of clocks is not learnt again. */
+  constructor(reader: LogReader) {
+    this.#reader = reader;
+    this.#clock = reader.clock;
+    this.#body = reader.db.prepare<[number], Buffer>('select body from block where id = ?').pluck();
+  }
+
+  get db(): LogReader['db'] {
+    return this.#reader.db;
+  }
+  get history(): History | undefined {
+    return this.#reader.history;
+  }
+
+  clock(boot: number): BootClock {
+    let clock = this.#clocks.get(boot);
+    if (clock === undefined) {
+      clock = new BootClock(this.#segments(boot));
+      this.#clocks.set(boot, clock);
+    }
+    return clock;
+  }
+
+  /** Where log.db was lost, history.db has a copy. */
+  #segments(boot: number): readonly ClockSegment[] {
+    const { segments } = this.#clock.list(boot);
+    if (segments.length > 0) return segments;
+    const rows = this.history?.db
+      .prepare<[number], { from_seq: number; offset: number; estimated: number }>(
+        'select from_seq, offset, estimated from clock where boot = ? order by from_seq',
+      )
+      .all(boot);
+    return rows?.map((r) => ({ fromSeq: r.from_seq, offset: r.offset, estimated: r.estimated === 1 })) ?? [];
+  }
+
+  #logs(): number[] {
+    const logs = new Set<number>();
+    for (const db of [this.history?.db, this.#reader.db])
+      for (const log of db?.prepare<[], number>('select ordinal from log').pluck().all() ?? []) logs.add(log);
+    return [...logs].sort((a, b) => a - b);
+  }
+
+  /**
+   * The first UTC ms from `from` on at which it may have a record; Infinity when it has none. Its mappings may lie years
+   * apart (a board that began in 1970), with nothing between them.
+   */
+  reach(run: Run, from: number): number {
+    const margin = run.unit === undefined || run.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
+    const atFirst = this.#atFirst(run);
+    return this.clock(run.boot)
+      .offsets(seqOf(run.id), run.last)
+      .filter((offset) => run.atLast + margin + offset >= from)
+      .reduce((least, offset) => Math.min(least, Math.max(from, atFirst - margin + offset)), Number.POSITIVE_INFINITY);
+  }
+  concerns(run: Run, from: number, to: number): boolean {
+    return this.reach(run, from) <= to;
+  }
+  /** All its records are of from..to (to exclusive), for certain. */
+  lies(run: Run, from: number, to: number): boolean {
+    const atFirst = this.#atFirst(run) - MARGIN;
+    return this.clock(run.boot)
+      .offsets(seqOf(run.id), run.last)
+      .every((offset) => atFirst + offset >= from && run.atLast + MARGIN + offset < to);
+  }
+
+  #atFirst(run: Run): number {
+    if (run.atFirst !== undefined) return run.atFirst;
+    let start = this.#starts.get(run.id);
+    if (start === undefined) {
+      start = this.#startOf(run);
+      this.#starts.set(run.id, start);
+    }
+    return start;
+  }
+  #startOf(run: Run): number {
+    const body = this.body(run);
+    if (body === undefined) return run.atLast;
+    try {
+      return blockStart(body);
+    } catch {
+      // Nothing of it can be read; who decodes it tells so.
+      return run.atLast;
+    }
+  }
+
+  /**
+   * In the order of the log, from the run on that holds `key`, else from the next one. Blocks that become a unit between
+   * two of them are not lost: then a unit follows that begins before the run that was given last.
+   */
+  *from(key: number): Generator<Run> {
+    for (const log of this.#logs()) {
+      const end = keyOf(log + 1, 0);
+      let before: Run | undefined;
+      for (let at = Math.max(key, keyOf(log, 0)); at < end; at = keyOf(log, before.last) + 1) {
+        before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
+        if (before === undefined) break;
+        yield before;
+      }
+    }
+  }
+  #unitAt(log: number, key: number): Run | undefined {
+    const unit = key <= (this.history?.units.watermark(log) ?? 0) ? this.history?.units.at(key) : undefined;
+    return unit === undefined || unit.id >= keyOf(log + 1, 0) ? undefined : ofUnit(log, unit);
+  }
+  #blockAt(log: number, key: number, before: Run | undefined): Run | undefined {
+    const block = this.#block(log, key);
+    return block === undefined ? undefined : ofBlock(log, block, before);
+  }
+
+  /**
+   * Every run that may have records of from..to (UTC ms), in the order of the log. Heads are read LOOK at a time; between
+   * two of them it yields when a step is over.
+   */
+  *within(from: number, to: number, pace: Pace): Generator<undefined, Run[]> {
+    const runs: Run[] = [];
+    for (const log of this.#logs()) {
+      const end = keyOf(log + 1, 0);
+      const mark = this.history?.units.watermark(log) ?? 0;
+      let before: Run | undefined;
+      const look = (run: Run): void => {
+        before = run;
+        if (this.concerns(run, from, to)) runs.push(run);
+      };
+      for (let key = keyOf(log, 0) - 1, more = true; more; ) {
+        const units = this.history?.units.some(key, end, LOOK) ?? [];
+        for (const unit of units) look(ofUnit(log, unit));
+        key = units.at(-1)?.id ?? key;
+        more = units.length === LOOK;
+        if (pace.due) yield* rest(pace);
+      }
+      const some = this.#reader.db.prepare<[number, number, number], BlockHead>(
+        `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit ?`,
+      );
+      for (let key = Math.max(mark, keyOf(log, 0) - 1), more = true; more; ) {
+        const blocks = some.all(key, end, LOOK);
+        for (const block of blocks) look(ofBlock(log, block, before));
+        key = blocks.at(-1)?.id ?? key;
+        more = blocks.length === LOOK;
+        if (pace.due) yield* rest(pace);
+      }
+      if ((this.history?.units.watermark(log) ?? 0) !== mark) this.#moved = true;
+    }
+    return runs;
+  }
+
+  /** It may have been thinned, or dropped, since it was looked at. */
+  again(unit: UnitRow): UnitRow | undefined {
+    return this.history?.units.one(unit.id);
+  }
+
+  body(run: Run): Buffer | undefined {
+    const body = this.#body.get(run.id);
+    if (body === undefined) this.#moved = true;
+    return body;
+  }
+
+  /** Blocks became a unit since they were looked for. */
+  get moved(): boolean {
+    return this.#moved;
+  }
+
+  logName(log: number): string {
+    for (const db of [this.#reader.db, this.history?.db]) {
+      const name = db?.prepare<[number], string>('select name from log where ordinal = ?').pluck().get(log);
+      if (name !== undefined) return name;
+    }
+    return `log ${log}`;
+  }
+
+  /** The block that holds `key`, else the next one. */
+  #block(log: number, key: number): BlockHead | undefined {
+    const before = this.#reader.db
+      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id <= ? and id >= ? order by id desc limit 1`)
+      .get(key, keyOf(log, 0));
+    return before !== undefined && before.last >= seqOf(key) ? before : this.#blockAfter(log, key);
+  }
+  #blockAfter(log: number, key: number): BlockHead | undefined {
+    return this.#reader.db
+      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit 1`)
+      .get(key, keyOf(log + 1, 0));
+  }
+}
+
+function ofUnit(log: number, unit: UnitRow): Run {
+  return {
+    ...{ id: unit.id, log, last: unit.last, boot: unit.boot, readings: unit.readings },
+    ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
+  };
+}
+/** The head of a block does not tell its first record's time: that is behind the last one of the run before. */
+function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
+  const atFirst = before?.boot === block.boot ? before.atLast : undefined;
+  return {
+    ...{ id: block.id, log, last: block.last, boot: block.boot, readings: block.readings },
+    ...{ atFirst, atLast: block.at_last, unit: undefined },
+  };
+}
+
+/** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
+export function* ofOneState<R>(reader: LogReader, answer: (runs: Runs) => Generator<undefined, R>): Generator<undefined, R> {
+  for (let tries = 1; ; tries++) {
+    const runs = new Runs(reader);
+    const result = yield* answer(runs);
+    if (!runs.moved || tries === TRIES) return result;
+  }
+}
+
+/** The shapes of a file, by their numbers; read once, new ones when they are asked for. */
+export class ShapeBook {
+  readonly #behind: Database.Statement<[number], { id: number; body: string }>;
+  readonly #known = new Map<number, Shape>();
+  #highest = 0;
+  readonly of: (id: number) => Shape | undefined;
+
+  constructor(db: LogReader['db']) {
+    this.#behind = db.prepare('select id, body from shape where id > ? order by id');
+    const read = shapeReader(db);
+    this.of = (id) => this.#known.get(id) ?? read(id);
+  }
+
+  all(): ReadonlyMap<number, Shape> {
+    for (const { id, body } of this.#behind.all(this.#highest)) {
+      this.#known.set(id, JSON.parse(body) as Shape);
+      this.#highest = id;
+    }
+    return this.#known;
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Looks at log.db before it is used: is it whole, and is it the newest state? First as bytes, since SQLite changes what
+ * it opens (it cuts a damaged write-ahead file without a word, and makes files beside that of a newer version), then
+ * through SQLite, read-only.
+ *
+ * Damage: the file is made anew of what is left. Loss: the file is whole, but numbers and lanes may have been used that
+ * it does not know; then what follows gets a new log id.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import Database from 'better-sqlite3';
+import { SluiceError, toError } from '../../core/errors.ts';
+import { PAGE_SIZE, SCHEMA_VERSION } from '../hot/layout.ts';
+import { birthOf } from '../hot/log-file.ts';
+import { isWhole, SEALED, SEALED_TABLES } from '../hot/sealed-rows.ts';
+import { checkFault } from '../sqlite-errors.ts';
+import { confirmed } from './check-file.ts';
+import { headVersion, statSize } from './quarantine.ts';
+import type { TailPart } from './recover.ts';
+import { readWal, type Wal } from './salvage-wal.ts';
+import type { Known } from './witness.ts';
+
+export interface Verdict {
+  /** There was no log before. */
+  readonly fresh: boolean;
+  readonly damage: string | undefined;
+  readonly loss: string | undefined;
+  /** history.db belongs to another log: its numbers mean other things. */
+  readonly strangeHistory: boolean;
+}
+
+const FINE: Verdict = { fresh: false, damage: undefined, loss: undefined, strangeHistory: false };
+
+/** @param known what history.db says @param tail what the runtime directory holds @throws SluiceError log-newer, log-open */
+export function checkLog(file: string, known: Known | undefined, tail: readonly TailPart[]): Verdict {
+  const version = headVersion(file);
+  const wal = readWal(`${file}-wal`, PAGE_SIZE);
+  refuseNewer(file, Math.max(version ?? 0, walVersion(file, wal)), SCHEMA_VERSION);
+  if (statSize(file) === 0) {
+    if (wal.frames.length > 0) return { ...FINE, damage: 'the file is empty, though its write-ahead file is not' };
+    const had = (known?.logs.length ?? 0) > 0 || tail.length > 0;
+    return { ...FINE, fresh: true, loss: had ? 'the file is gone' : undefined };
+  }
+  if (version === undefined) return { ...FINE, damage: 'the header of the file is not that of a database' };
+  if (wal.behind >= 2 || (wal.header === 'bad' && wal.frames.length > 0))
+    return { ...FINE, damage: `the write-ahead file is damaged; SQLite reads ${wal.chain} of its ${wal.frames.length} pages` };
+  let verdict = FINE;
+  const look = (): string | undefined => {
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      verdict = checkRows(db, file, wal, known, tail);
+      return verdict.damage;
+    } finally {
+      db.close();
+    }
+  };
+  try {
+    const damage = confirmed(file, look);
+    return damage === undefined ? verdict : { ...FINE, damage };
+  } catch (thrown) {
+    throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
+  }
+}
+
+/** @throws SluiceError log-newer; nothing was touched */
+export function refuseNewer(file: string, version: number, knows: number): void {
+  if (version > knows)
+    throw new SluiceError(
+      'log-newer',
+      `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${knows}): install that version again, or move the file away`,
+    );
+}
+/** The first page may lie in the write-ahead file alone. */
+function walVersion(file: string, wal: Wal): number {
+  const frame = wal.frames.slice(0, wal.chain).findLast((f) => f.page === 1);
+  if (frame === undefined) return 0;
+  const fd = openSync(`${file}-wal`, 'r');
+  try {
+    const bytes = Buffer.alloc(4);
+    readSync(fd, bytes, 0, 4, frame.offset + 60);
+    return bytes.readInt32BE();
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function checkRows(db: Database.Database, file: string, wal: Wal, known: Known | undefined, tail: readonly TailPart[]): Verdict {
+  const tables = new Set(db.prepare<[], string>("select name from sqlite_schema where type = 'table'").pluck().all());
+  if (tables.size === 0 && db.pragma('user_version', { simple: true }) === 0)
+    // Made by a start that was cut before its first commit, or emptied.
+    return { ...FINE, fresh: true, loss: (known?.logs.length ?? 0) > 0 || tail.length > 0 ? 'the file is empty' : undefined };
+  const lacks = [...SEALED_TABLES, 'meta'].find((table) => !tables.has(table));
+  if (lacks !== undefined) return { ...FINE, damage: `the file is a database, but no log: it has no table ${lacks}` };
+  const damage = checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
+  if (damage !== undefined) return { ...FINE, damage };
+  for (const table of SEALED_TABLES)
+    for (const row of db.prepare<[], Record<string, unknown>>(`select ${SEALED[table].join(', ')}, sum from ${table}`).iterate())
+      if (!isWhole(table, row)) return { ...FINE, damage: `a row of the table ${table} is not as it was written` };
+  const logs = db.prepare<[], { ordinal: number; name: string }>('select ordinal, name from log').all();
+  const strangeHistory = (known?.logs ?? []).some((k) => logs.some((l) => l.ordinal === k.ordinal && l.name !== k.name));
+  return { ...FINE, strangeHistory, loss: lossOf(db, file, wal, strangeHistory ? undefined : known, tail) };
+}
+
+/** What shows that this is not the newest state. */
+function lossOf(
+  db: Database.Database,
+  file: string,
+  wal: Wal,
+  known: Known | undefined,
+  tail: readonly TailPart[],
+): string | undefined {
+  const meta = (name: string) => db.prepare<[string], string>('select value from meta where name = ?').pluck().get(name);
+  const boot = db.prepare<[], number>('select coalesce(max(boot), 0) from boot').pluck().get() as number;
+  const settled = new Map(
+    db.prepare<[], [string, number]>('select name, settled from log join lanes on lanes.log = log.ordinal').raw().all(),
+  );
+  if (known !== undefined) {
+    if (known.boot > boot) return `history.db knows of the start b${known.boot}, the file only of b${boot}`;
+    for (const { log, settled: upTo } of known.lanes) {
+      const name = known.logs.find((l) => l.ordinal === log)?.name ?? '';
+      const has = settled.get(name);
+      if (has === undefined || has < upTo) return `history.db has ${name} up to ${upTo}, the file only up to ${has ?? 0}`;
+    }
+  }
+  const newest = tail.at(-1);
+  for (const part of tail) {
+    const has = settled.get(part.log) ?? 0;
+    if (part.boot > boot || has < (part.committed ?? 0))
+      return `the runtime directory shows that ${part.log} was committed up to ${part.committed ?? 0} by b${part.boot}, the file has ${has} and b${boot}`;
+  }
+  // SQLite removes the write-ahead file when it closes the database, after it took everything over. A process that ended
+  // without our own closing shows in the runtime directory that nothing is missing.
+  const shown = newest !== undefined && newest.boot === boot;
+  if (meta('clean') !== '1' && wal.header !== 'good' && wal.header !== 'bad' && !shown)
+    return 'the write-ahead file is gone, though the log was not closed';
+  const birth = meta('birth');
+  if (birth !== undefined && birth !== birthOf(file)) return 'the file is a copy, not the one that was written';
+  return undefined;
+}

@@ -1,0 +1,118 @@
+/** history.db whatever state it is in: opened when it is whole, made anew when it is damaged. For the keeper's thread. */
+import Database from 'better-sqlite3';
+import { SluiceError, toError } from '../../core/errors.ts';
+import { History } from '../archive/history-file.ts';
+import type { LogReader } from '../read/reading.ts';
+import { checkFault, isDamage } from '../sqlite-errors.ts';
+import { confirmed } from './check-file.ts';
+import { headVersion, statSize } from './quarantine.ts';
+import type { Repair } from './repair-report.ts';
+import { salvageHistory } from './salvage-history.ts';
+
+const TABLES = ['meta', 'log', 'boot', 'clock', 'shape', 'unit', 'twin', 'part', 'rollup', 'removed'];
+/** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */
+const REPAIR_EVERY = 60_000;
+
+export class HistoryMender {
+  readonly #file: string;
+  readonly #reader: LogReader;
+  readonly #tell: (repair: Repair) => void;
+  #repairedAt = Number.NEGATIVE_INFINITY;
+  /** Why it could not be opened. */
+  #fault = 'it is damaged';
+
+  constructor(file: string, reader: LogReader, tell: (repair: Repair) => void) {
+    this.#file = file;
+    this.#reader = reader;
+    this.#tell = tell;
+  }
+
+  /** Gives the reader its history. Without one (a disk that takes nothing) the log goes on; whoever needs it tries again. */
+  open(): void {
+    let fault: string | undefined;
+    try {
+      fault = confirmed(this.#file, () => {
+        const found = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file);
+        if (found === undefined) this.#reader.history = History.open(this.#file);
+        return found;
+      });
+    } catch (thrown) {
+      // The disk does not give it now.
+      this.#fault = toError(thrown).message;
+      return;
+    }
+    if (fault === undefined) return;
+    this.#fault = fault;
+    this.#mend(fault);
+  }
+
+  /**
+   * For whoever reads records. Without history.db the log seems to begin behind it: a backlog would be passed over, and a
+   * chart or an export would lack what is there.
+   * @throws SluiceError log-read: records lie in it, and it cannot be opened now
+   */
+  need(): void {
+    if (this.#reader.history === undefined) this.open();
+    if (this.#reader.history === undefined && this.#isUsed())
+      throw new SluiceError('log-read', `${this.#file} cannot be opened now (${this.#fault}); it is tried again`);
+  }
+
+  #isGone(): boolean {
+    return statSize(this.#file) === 0 && this.#isUsed();
+  }
+  /** log.db remembers what was compacted into it. */
+  #isUsed(): boolean {
+    return (this.#reader.db.prepare<[], number>('select coalesce(max(seq), 0) from compacted').pluck().get() ?? 0) > 0;
+  }
+
+  /**
+   * SQLite met a page that makes no sense.
+   * @returns whether it was in history.db, which is another file now; else it is in log.db
+   */
+  met(thrown: unknown): boolean {
+    if (!isDamage(thrown)) return false;
+    const { history } = this.#reader;
+    if (history === undefined) return false;
+    let fault: string | undefined;
+    try {
+      fault = confirmed(this.#file, () => checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string));
+    } catch {
+      // A disk that does not answer says nothing about the file.
+    }
+    return fault !== undefined && this.#mend(fault);
+  }
+
+  #mend(fault: string): boolean {
+    if (performance.now() - this.#repairedAt < REPAIR_EVERY) return false;
+    this.#repairedAt = performance.now();
+    try {
+      this.#reader.history?.close();
+      this.#reader.history = undefined;
+      this.#reader.forget();
+      const repair = salvageHistory(this.#file, fault, this.#reader.db);
+      this.#reader.history = History.open(this.#file);
+      this.#tell(repair);
+      return true;
+    } catch (thrown) {
+      // The disk takes nothing now: what is left stays as it is.
+      this.#fault = toError(thrown).message;
+      return false;
+    }
+  }
+}
+
+/** What can be seen without reading all of it: it may be some hundred megabytes. */
+function faultOfFile(file: string): string | undefined {
+  if (statSize(file) === 0) return undefined;
+  if (headVersion(file) === undefined) return 'the header of the file is not that of a database';
+  const db = new Database(file, { fileMustExist: true });
+  try {
+    const tables = db.prepare<[], string>("select name from sqlite_schema where type = 'table'").pluck().all();
+    const lacks = TABLES.find((table) => !tables.includes(table));
+    return lacks === undefined || tables.length === 0
+      ? undefined
+      : `the file is a database, but no history: it has no table ${lacks}`;
+  } finally {
+    db.close();
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * Opens log.db whatever state it is in: looks at it, makes it anew where it is damaged or not the newest, and begins the
+ * run. After a loss the run has a new log id (contract, rule 1).
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import Database from 'better-sqlite3';
+import { toError } from '../../core/errors.ts';
+import { HISTORY_FILE, HISTORY_VERSION } from '../archive/history-layout.ts';
+import { LogDatabase } from '../hot/database.ts';
+import { birthOf, closeUnused, openLogFile } from '../hot/log-file.ts';
+import { checkFault, codeOf, isDamage } from '../sqlite-errors.ts';
+import type { Opened, OpenRequest } from '../threads/messages.ts';
+import { confirmed } from './check-file.ts';
+import { checkLog, refuseNewer } from './check-log.ts';
+import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap, twice } from './quarantine.ts';
+import { beginRun, readTail, type TailPart } from './recover.ts';
+import type { Repair, Salvaged } from './repair-report.ts';
+import { rebuildLog, type Sources } from './salvage-log.ts';
+import { type Known, readWitness } from './witness.ts';
+
+/** @throws SluiceError log-newer, log-open */
+export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
+  const { file } = request;
+  const history = path.join(path.dirname(file), HISTORY_FILE);
+  refuseNewer(history, historyVersion(history), HISTORY_VERSION);
+  finishSwap(file);
+  finishSwap(history);
+  const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir, request.last);
+  let known = readWitness(history);
+  const verdict = checkLog(file, known, tail);
+  const repairs: Repair[] = [];
+  if (verdict.strangeHistory) {
+    repairs.push({
+      file: 'history.db',
+      why: 'it belongs to another log',
+      quarantine: moveAside(history),
+      salvaged: undefined,
+      ended: [],
+    });
+    known = undefined;
+  }
+  const why = verdict.damage ?? verdict.loss;
+  if (why !== undefined) repairs.push(makeAnew(file, why, sourcesOf(known, tail)));
+  const database = new LogDatabase(openLogFile(file), request.maxSize);
+  try {
+    return { database, opened: beginRun(database, request, { tail, repairs }) };
+  } catch (thrown) {
+    closeUnused(database.db);
+    if (!isDamage(thrown) || why !== undefined) throw thrown;
+    // Found by nothing before: a page that only the transaction came to, or that the disk did not give for once.
+    const found = faultOf(file) ?? (request.tries > 0 ? toError(thrown).message : undefined);
+    if (found === undefined) throw thrown;
+    repairs.push(makeAnew(file, found, sourcesOf(known, tail)));
+    const again = new LogDatabase(openLogFile(file), request.maxSize);
+    return { database: again, opened: beginRun(again, request, { tail, repairs }) };
+  }
+}
+
+/** Where it cannot be read the log goes on without it, and the keeper looks again. */
+function historyVersion(file: string): number {
+  try {
+    return headVersion(file) ?? 0;
+  } catch {
+    return 0;
+  }
+}
+
+/**
+ * What is wrong with the file of a log. @returns undefined where the file is whole @throws where it cannot be read
+ */
+export function faultOf(file: string): string | undefined {
+  return confirmed(file, () => {
+    // The writer's own pages may lie in its memory, whole.
+    const db = new Database(file, { readonly: true, fileMustExist: true });
+    try {
+      return checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** After `makeAnew` while the gateway runs: the log goes on under its id, and nothing comes twice. */
+export function takeOver(damaged: LogDatabase, maxSize: number): LogDatabase {
+  const { file } = damaged;
+  damaged.wal.close();
+  // Its file has another name now: SQLite leaves it as it is.
+  damaged.db.close();
+  const database = new LogDatabase(openLogFile(file), maxSize);
+  database.takeOver(damaged);
+  database.setMeta('clean', '0');
+  database.setMeta('birth', birthOf(file));
+  database.wal.sync();
+  return database;
+}
+
+/** The file is made anew of what is left of it and of `sources`; the damaged one lies beside it. */
+export function makeAnew(file: string, why: string, sources: Sources): Repair {
+  const had = statSize(file) > 0 || statSize(`${file}-wal`) > 0;
+  let salvaged: Salvaged | undefined;
+  try {
+    salvaged = twice(() => rebuildLog(file, beginSwap(file), sources, true));
+  } catch (thrown) {
+    // No room to salvage: the damaged file is kept, and the log goes on.
+    if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;
+    rebuildLog(file, beginSwap(file), sources, false);
+  }
+  const aside = swap(file);
+  return { file: 'log.db', why, quarantine: had && existsSync(aside) ? aside : undefined, salvaged, ended: [] };
+}
+
+function sourcesOf(known: Known | undefined, tail: readonly TailPart[]): Sources {
+  const newest = known?.logs.at(-1);
+  const boots = [...(known?.boots ?? [])];
+  // A number of a boot that wrote no unit yet is not given again either.
+  if (known !== undefined && newest !== undefined && !boots.some((b) => b.boot === known.boot))
+    boots.push({ boot: known.boot, log: newest.ordinal });
+  return {
+    logs: known?.logs ?? [],
+    boots,
+    shapes: known?.shapes ?? [],
+    clock: [],
+    lanes: known?.lanes ?? [],
+    alarms: [],
+    inventory: undefined,
+    tails: tail.map(({ log, boot, committed = 0 }) => ({ log, boot, committed })),
+    alive: false,
+    compacted: known?.compacted ?? [],
+  };
+}

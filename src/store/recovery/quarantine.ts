@@ -1,0 +1,124 @@
+/**
+ * A damaged file is never written to again: a new one is made beside it, and the two change places. One damaged
+ * file is kept, for whoever wants to look; it counts in buffer.maxSize and goes first when room is needed.
+ *
+ * The change of places can be cut at any moment: the new file takes its name only when everything else has moved, and
+ * `finishSwap` at the next start goes on where it stopped.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { codeOf, diskFault } from '../sqlite-errors.ts';
+
+const ASIDE = '.damaged';
+/** Under the first name the new file is made, under the second it waits, complete, for its place. */
+const MAKING = '.making';
+const READY = '.ready';
+/** Of log.db (write-ahead) and of history.db (journal). */
+const ENDS = ['', '-wal', '-shm', '-journal'];
+
+export function asidePath(file: string): string {
+  return file + ASIDE;
+}
+/** Where the new file is to be made; what an earlier try left there is gone. */
+export function beginSwap(file: string): string {
+  remove(file + MAKING);
+  return file + MAKING;
+}
+
+/** What a disk did not give or take for once must not cost what can be salvaged. */
+export function twice<R>(rebuild: () => R): R {
+  try {
+    return rebuild();
+  } catch (thrown) {
+    if (diskFault(thrown) === undefined) throw thrown;
+    return rebuild();
+  }
+}
+
+/** The new file is complete: the damaged one goes aside, the new one takes its place. @returns where the damaged one lies */
+export function swap(file: string): string {
+  syncFile(file + MAKING);
+  // finishSwap tells by it that the damaged one has not moved yet.
+  if (!existsSync(file)) writeFileSync(file, '');
+  renameSync(file + MAKING, file + READY);
+  syncFolder(file);
+  finishSwap(file);
+  return file + ASIDE;
+}
+
+/** To be called before a file is opened: what a cut swap left half done is done. */
+export function finishSwap(file: string): void {
+  remove(file + MAKING);
+  if (!existsSync(file + READY)) return;
+  // While the damaged file is still in its place, the one aside is from an earlier time.
+  if (existsSync(file)) for (const end of ENDS) rmSync(file + ASIDE + end, { force: true });
+  // The database goes last: as long as it is there, a start finds work to do.
+  for (const end of ENDS.toReversed()) if (existsSync(file + end)) renameSync(file + end, file + ASIDE + end);
+  rmSync(`${file + ASIDE}-shm`, { force: true });
+  renameSync(file + READY, file);
+  syncFolder(file);
+}
+
+/** A file that is not replaced by one made here. @returns where it lies now */
+export function moveAside(file: string): string {
+  remove(file + ASIDE);
+  for (const end of ENDS) if (existsSync(file + end)) renameSync(file + end, file + ASIDE + end);
+  syncFolder(file);
+  return file + ASIDE;
+}
+
+export function dropAside(file: string): void {
+  remove(file + ASIDE);
+}
+function remove(file: string): void {
+  for (const end of ENDS) rmSync(file + end, { force: true });
+}
+
+/** Bytes of a database with what belongs to it, and of the damaged one beside it. The index in shared memory is not on the card. */
+export function bytesOf(file: string): number {
+  return [file, file + ASIDE].reduce(
+    (sum, name) => sum + ENDS.reduce((all, end) => all + (end === '-shm' ? 0 : statSize(name + end)), 0),
+    0,
+  );
+}
+export function asideBytes(file: string): number {
+  return ENDS.reduce((sum, end) => sum + statSize(file + ASIDE + end), 0);
+}
+
+export function statSize(file: string): number {
+  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** Layout version in the header of a SQLite database; undefined when it is none. @throws where it cannot be read */
+export function headVersion(file: string): number | undefined {
+  const head = Buffer.alloc(100);
+  const fd = openThere(file);
+  if (fd === undefined) return undefined;
+  try {
+    const got = readSync(fd, head, 0, head.length, 0);
+    return got < head.length || head.toString('latin1', 0, 16) !== 'SQLite format 3\0' ? undefined : head.readInt32BE(60);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** To read; undefined where there is no such file. A disk that does not answer is another matter. */
+export function openThere(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch (thrown) {
+    if (codeOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+function syncFile(file: string): void {
+  const fd = openSync(file, 'r+');
+  fsyncSync(fd);
+  closeSync(fd);
+}
+function syncFolder(file: string): void {
+  const fd = openSync(path.dirname(file), 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}

@@ -1,0 +1,304 @@
+/**
+ * What happens before the first reading of a run, in one transaction: the tail of a killed run is taken from the
+ * runtime directory into the log, the next boot and lease are made. The tail keeps its log, numbers, boot and lanes.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
+import type { LogRecord, Shape } from '../../core/point.ts';
+import { type LaneState, Lanes } from '../delivery/lanes.ts';
+import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
+import {
+  type ClockList,
+  type ClockSegment,
+  type ForwarderState,
+  type Machine,
+  newLogName,
+  type TailState,
+} from '../hot/layout.ts';
+import { birthOf } from '../hot/log-file.ts';
+import { diskFault } from '../sqlite-errors.ts';
+import type { Opened, OpenRequest } from '../threads/messages.ts';
+import { bytesOf } from './quarantine.ts';
+import type { Repair } from './repair-report.ts';
+
+/** As beginRun names them. */
+const LOG_NAME = /^[0-9a-f]{10}$/;
+export const TAIL_FILE = /^tail-(\d+)\.bin$/;
+
+type HandedState = Extract<TailState, { type: 'handed' }>;
+
+export interface TailPart {
+  readonly log: string;
+  readonly boot: number;
+  readonly inventory: number;
+  clock: ClockList;
+  readonly first: number;
+  readonly machine: Machine;
+  /** Every number of the log up to here was in its file when the segment was begun. */
+  readonly committed?: number;
+  /** Read anew with each call: as objects all of them may be more than the memory of a thread. */
+  records(): Iterable<LogRecord>;
+  /** The highest number of a record; 0 without one. */
+  lastRecord: number;
+  readonly notices: StoredNotice[];
+  readonly lanes: Map<string, LaneState>;
+  readonly handed: HandedState[];
+  readonly alarms: Map<string, unknown>;
+}
+
+/**
+ * The segments of the runtime directory, in the order they were written. Damaged ends are left out.
+ * @param anyway without those that the disk does not give
+ * @throws where it does not give one
+ */
+export function readTail(runtimeDir: string, anyway = false): TailPart[] {
+  let names: string[];
+  try {
+    names = readdirSync(runtimeDir);
+  } catch (thrown) {
+    if (!anyway && diskFault(thrown) !== undefined) throw thrown;
+    return [];
+  }
+  const files = names
+    .map((name) => TAIL_FILE.exec(name))
+    .filter((m) => m !== null)
+    .sort((a, b) => Number(a[1]) - Number(b[1]));
+  const parts: TailPart[] = [];
+  for (const [name] of files) {
+    const shapes = new Map<number, Shape>();
+    let part: TailPart | undefined;
+    let inFile = 0;
+    let bytes: Uint8Array;
+    try {
+      bytes = readFileSync(path.join(runtimeDir, name));
+    } catch (thrown) {
+      // The tail goes when the log is open: what is in it must not go unread.
+      if (!anyway && diskFault(thrown) !== undefined) throw thrown;
+      continue;
+    }
+    for (const entry of readEntries(bytes, shapes)) {
+      if (entry.kind === 'state') {
+        const { state } = entry;
+        if (!isTailState(state)) break;
+        if (state.type === 'segment') {
+          const index = inFile++;
+          const lists = { notices: [], lanes: new Map(), handed: [], alarms: new Map() };
+          part = { ...state, ...lists, records: () => recordsOf(bytes, index), lastRecord: 0 };
+          parts.push(part);
+        } else if (part !== undefined && state.type === 'clock') part.clock = state.clock;
+        else if (state.type === 'lanes') part?.lanes.set(state.forwarder, state.state);
+        else if (state.type === 'handed') part?.handed.push(state);
+        else if (state.type === 'alarm') part?.alarms.set(state.rule, state.state);
+      } else if (part !== undefined && entry.kind === 'record') part.lastRecord = Math.max(part.lastRecord, entry.record.seq);
+      else if (entry.kind === 'notice') part?.notices.push(entry.notice);
+    }
+  }
+  return parts;
+}
+
+/** @param index of the part in its file */
+function* recordsOf(bytes: Uint8Array, index: number): Generator<LogRecord> {
+  let at = -1;
+  for (const entry of readEntries(bytes, new Map())) {
+    if (entry.kind === 'record' && at === index) yield entry.record;
+    if (entry.kind !== 'state') continue;
+    if (!isTailState(entry.state)) return;
+    if (entry.state.type === 'segment') at++;
+  }
+}
+
+/** What other software or a damaged byte left there is not acted on. */
+function isTailState(value: unknown): value is TailState {
+  if (typeof value !== 'object' || value === null) return false;
+  const state = value as Record<string, unknown>;
+  switch (state.type) {
+    case 'segment':
+      return (
+        typeof state.log === 'string' &&
+        LOG_NAME.test(state.log) &&
+        Number.isSafeInteger(state.boot) &&
+        Number.isSafeInteger(state.inventory) &&
+        isClock(state.clock) &&
+        Number.isSafeInteger(state.first) &&
+        isMachine(state.machine)
+      );
+    case 'clock':
+      return isClock(state.clock);
+    case 'lanes':
+      return typeof state.forwarder === 'string' && isLanes(state.state);
+    case 'handed':
+      return (
+        typeof state.forwarder === 'string' &&
+        typeof state.log === 'string' &&
+        (state.lane === 'data' || state.lane === 'history') &&
+        Number.isSafeInteger(state.last)
+      );
+    case 'alarm':
+      return typeof state.rule === 'string';
+    default:
+      return false;
+  }
+}
+function isClock(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { boot, version, segments } = value as Partial<ClockList>;
+  return (
+    Number.isSafeInteger(boot) &&
+    Number.isSafeInteger(version) &&
+    Array.isArray(segments) &&
+    segments.every((s: Partial<ClockSegment> | null) => Number.isSafeInteger(s?.fromSeq) && Number.isSafeInteger(s?.offset))
+  );
+}
+function isMachine(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { id, origin } = value as Partial<Machine>;
+  return typeof id === 'string' && Number.isFinite(origin);
+}
+function isLanes(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { ranges, ...numbers } = value as Partial<LaneState>;
+  const { data, history, notices, handed, handedHistory, since } = numbers;
+  return (
+    Array.isArray(ranges) &&
+    ranges.length > 0 &&
+    ranges.every((r) => Array.isArray(r) && Number.isSafeInteger(r[0]) && (r[1] === 'data' || r[1] === 'history')) &&
+    [data, history, notices, handed, handedHistory, since].every(Number.isSafeInteger)
+  );
+}
+
+/** Opens a run on the log. @param repairs what was lost before: then it has a new log */
+export function beginRun(
+  database: LogDatabase,
+  request: OpenRequest,
+  { tail: found, repairs }: { tail: readonly TailPart[]; repairs: readonly Repair[] },
+): Opened {
+  return database.db.transaction(() => {
+    const before = new Set(database.logs().map((l) => l.name));
+    const lastBoot = database.lastBoot();
+    // What an earlier start took already, and could not clear away, is not taken again over what came since.
+    const tail = found.filter((p) => !before.has(p.log) || p.boot >= lastBoot);
+    const strangers = [...new Set(tail.map((p) => p.log))].filter((name) => !before.has(name));
+    for (const name of strangers) database.addLog(name);
+    // A log is new where the file is new, and where the tail shows that another file, or a later state of this one
+    // (somebody put an old copy back), was written last: it may have used numbers beyond this lease.
+    let current = database.logs().at(-1);
+    const lost = repairs.some((r) => r.file === 'log.db');
+    const ended = lost ? database.logs().map((l) => l.name) : [];
+    if (current === undefined || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
+      database.addLog(newLogName());
+      current = database.logs().at(-1);
+    }
+    if (current === undefined) throw new Error('the log table is empty');
+    const recovered = takeTail(database, tail);
+    settleHandOvers(database, tail);
+    const boot = Math.max(database.lastBoot(), ...tail.map((p) => p.boot)) + 1;
+    const next = Math.max(database.lease(current.ordinal), database.committed(current.ordinal) + 1);
+    database.addBoot(boot, current.ordinal, next, request.machine);
+    database.use(current.ordinal, boot);
+    const leaseEnd = next + request.lease;
+    database.setLease(current.ordinal, leaseEnd);
+    database.setMeta('clean', '0');
+    database.setMeta('birth', birthOf(database.file));
+    return {
+      logs: database
+        .logs()
+        .map((l) => ({ ordinal: l.ordinal, name: l.name, last: database.committed(l.ordinal) }))
+        .filter((l) => l.last > 0 || l.ordinal === current.ordinal),
+      boot,
+      boots: database.boots.open(database.clock),
+      next,
+      leaseEnd,
+      shapes: database.shapes(),
+      forwarders: database.forwarders(),
+      alarms: database.alarms(),
+      lastAlarms: database.lastAlarms(),
+      inventory: database.inventory(),
+      recovered,
+      quarantined: repairs.find((r) => r.file === 'log.db')?.quarantine,
+      repairs: repairs.map((r) => (r.file === 'log.db' ? { ...r, ended } : r)),
+      bytes: bytesOf(database.file),
+    };
+  })();
+}
+
+function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: number; notices: number } {
+  let records = 0;
+  let notices = 0;
+  const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
+  for (const part of tail) {
+    const log = ordinals.get(part.log) as number;
+    // Commits go in order, so the store holds every number up to its last one (or dropped it on purpose).
+    const held = database.committed(log);
+    const told = part.notices.filter((n) => n.seq > held);
+    database.addBoot(part.boot, log, part.first, part.machine);
+    database.clock.set({ ...part.clock, boot: part.boot });
+    for (const some of inSteps(part.records(), held)) {
+      database.addRecords(log, part.boot, part.inventory, some);
+      records += some.length;
+    }
+    database.addNotices(log, part.boot, told);
+    const states = new Map(part.lanes);
+    const settled = part.notices.reduce((most, n) => Math.max(most, n.seq), part.lastRecord);
+    database.setLanes(
+      [...states].map(([name, state]) => ({ name, log, state })),
+      log,
+      part.boot,
+      settled,
+    );
+    for (const [rule, state] of part.alarms) database.setAlarm(rule, state);
+    database.useRevision(part.inventory);
+    notices += told.length;
+  }
+  return { records, notices };
+}
+
+/** Those behind `held`, some at a time. */
+function* inSteps(records: Iterable<LogRecord>, held: number): Generator<LogRecord[]> {
+  let some: LogRecord[] = [];
+  let readings = 0;
+  for (const record of records) {
+    if (record.seq <= held) continue;
+    if (some.length > 0 && readings + countReadings(record) > BLOCK_READINGS) {
+      yield some;
+      some = [];
+      readings = 0;
+    }
+    some.push(record);
+    readings += countReadings(record);
+  }
+  if (some.length > 0) yield some;
+}
+
+/** Boots whose end may not be in their row yet. */
+const UNMEASURED = 20;
+
+/**
+ * What every forwarder was handed until the end of the earlier run. The tail knows it exactly. Without one (a power cut),
+ * and where the runtime directory could not be written, all counts that was promised.
+ */
+function settleHandOvers(database: LogDatabase, tail: readonly TailPart[]): void {
+  const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
+  const told = new Set(tail.flatMap((part) => [...part.lanes.keys()]));
+  const handed = tail.flatMap((part) => part.handed);
+  const changed: ForwarderState[] = [];
+  for (const { name, log, state } of database.forwarders()) {
+    const mine = handed.filter((h) => h.forwarder === name && ordinals.get(h.log) === log);
+    if (mine.length === 0 && state.promised === undefined) continue;
+    const lanes = Lanes.load(state);
+    for (const { last, lane } of mine) lanes.handOver(last, lane);
+    if (state.promised?.blind === false && told.has(name)) lanes.forgetPromise();
+    else lanes.assumePromise(database.committed(log));
+    changed.push({ name, log, state: lanes.state() });
+  }
+  for (const log of new Set(changed.map((f) => f.log)))
+    database.setLanes(
+      changed.filter((f) => f.log === log),
+      log,
+      database.lanes().find((row) => row.log === log)?.boot ?? 0,
+      0,
+    );
+  for (const part of tail) database.boots.prove(part.boot);
+  const last = database.lastBoot();
+  for (let boot = Math.max(1, last - UNMEASURED); boot <= last; boot++) database.boots.measure(boot);
+}

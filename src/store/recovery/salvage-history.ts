@@ -1,0 +1,283 @@
+/**
+ * Makes history.db anew out of what is left of it. Names, boots, mappings and shapes come from log.db, which has them
+ * all; units prove themselves by their seal, parts and roll-ups by their checksums and by what they decode to.
+ *
+ * - A unit keeps the parts that are whole; parts and roll-ups that no unit claims are left behind.
+ * - Lanes and cursors lie in log.db: nothing that was delivered is sent again.
+ */
+import Database from 'better-sqlite3';
+import { decodeBlock } from '../../codecs/blocks.ts';
+import { isSealed } from '../../codecs/sealed.ts';
+import type { LogRecord, Shape } from '../../core/point.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
+import { keyOf, seqOf } from '../hot/layout.ts';
+import { isRemoval, removalOf } from '../hot/removals.ts';
+import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
+import { codeOf } from '../sqlite-errors.ts';
+import { asidePath, beginSwap, statSize, swap, twice } from './quarantine.ts';
+import type { Range, Repair } from './repair-report.ts';
+import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
+import { writeWitness } from './witness.ts';
+
+/** Gaps and losses that are told one by one. */
+const MAX_RANGES = 32;
+const COPIED = ['log', 'boot', 'clock', 'shape'] as const;
+const UNIT_COLUMNS = [
+  ...(['id', 'last', 'boot', 'inventory', 'at_first', 'at_last'] as const),
+  ...(['records', 'readings', 'state', 'first_part', 'parts', 'bytes', 'sum'] as const),
+];
+type Unit = UnitRow & { readonly sum: number };
+
+/**
+ * history.db is closed; it lies aside afterwards, and a new one with all that is whole is in its place.
+ * @param log log.db, open
+ */
+export function salvageHistory(file: string, why: string, log: Database.Database): Repair {
+  let report: Repair['salvaged'];
+  try {
+    report = twice(() => rebuildHistory(file, beginSwap(file), log, true));
+  } catch (thrown) {
+    // No room for a second copy: the damaged file is kept, and a new history begins.
+    if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;
+    rebuildHistory(file, beginSwap(file), log, false);
+  }
+  const had = statSize(file) > 0;
+  swap(file);
+  return { file: 'history.db', why, quarantine: had ? asidePath(file) : undefined, salvaged: report, ended: [] };
+}
+
+function rebuildHistory(file: string, target: string, log: Database.Database, salvage: boolean): Repair['salvaged'] {
+  const db = new Database(target);
+  try {
+    db.pragma(`page_size = ${HISTORY_PAGE_SIZE}`);
+    db.pragma('auto_vacuum = INCREMENTAL');
+    db.pragma('journal_mode = OFF');
+    db.pragma('synchronous = OFF');
+    db.pragma('cache_size = -2048');
+    return db.transaction(() => {
+      db.exec(HISTORY_TABLES);
+      db.pragma(`user_version = ${HISTORY_VERSION}`);
+      for (const table of COPIED) copyTable(log, db, table);
+      const report = salvage ? new Rebuild(db, log).run(file) : undefined;
+      writeWitness(db, log);
+      return report;
+    })();
+  } finally {
+    db.close();
+  }
+}
+
+/** What both files have, column by column. */
+function copyTable(from: Database.Database, to: Database.Database, table: (typeof COPIED)[number]): void {
+  const columns = to.prepare<[string], string>('select name from pragma_table_info(?)').pluck().all(table);
+  const put = to.prepare(`insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`);
+  for (const row of from
+    .prepare<[], unknown[]>(`select ${columns.join(', ')} from ${table}`)
+    .raw()
+    .iterate())
+    put.run(...row);
+}
+
+class Rebuild {
+  readonly #db: Database.Database;
+  readonly #shapes: ReadonlyMap<number, Shape>;
+  readonly #compacted: readonly [log: number, seq: number][];
+
+  constructor(db: Database.Database, log: Database.Database) {
+    this.#db = db;
+    this.#compacted = log.prepare<[], [number, number]>('select log, seq from compacted').raw().all();
+    this.#shapes = new Map(
+      db
+        .prepare<[], { id: number; body: string }>('select id, body from shape')
+        .all()
+        .map(({ id, body }) => [id, JSON.parse(body) as Shape]),
+    );
+  }
+
+  run(file: string): NonNullable<Repair['salvaged']> {
+    const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, (row) => unitOf(row) !== undefined || partOf(row) !== undefined);
+    try {
+      for (const row of pages.rows()) this.#take(row);
+    } finally {
+      pages.close();
+    }
+    return this.#settle();
+  }
+
+  /** The first copy stays: it is the newest. */
+  #take(row: FoundRow): void {
+    const found = unitOf(row);
+    if (found !== undefined) {
+      const { table, unit } = found;
+      this.#db
+        .prepare(`insert or ignore into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`)
+        .run(...UNIT_COLUMNS.map((column) => unit[column]));
+      return;
+    }
+    const part = partOf(row);
+    if (part !== undefined) {
+      const { id, shape, records, readings, body } = part;
+      if (records === undefined)
+        this.#db.prepare('insert or ignore into rollup (id, shape, body) values (?, ?, ?)').run(id, shape, body);
+      else
+        this.#db
+          .prepare('insert or ignore into part (id, shape, records, readings, body) values (?, ?, ?, ?, ?)')
+          .run(id, shape, records, readings, body);
+      return;
+    }
+    const removal = removalOf(row);
+    if (removal !== undefined && isRemoval(...removal, (id) => this.#shapes.has(id)))
+      this.#db.prepare('insert or ignore into removed (shape, body) values (?, ?)').run(...removal);
+  }
+
+  /** Of each unit both rows again. */
+  #pair(): void {
+    for (const [table, other] of [
+      ['unit', 'twin'],
+      ['twin', 'unit'],
+    ] as const) {
+      const put = this.#db.prepare(
+        `insert into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`,
+      );
+      const missing = this.#db.prepare<[], Unit>(`select * from ${other} where id not in (select id from ${table})`).all();
+      for (const unit of missing)
+        put.run(...UNIT_COLUMNS.map((column) => (column === 'sum' ? sealOf(table, unit) : unit[column])));
+    }
+  }
+
+  /** Every unit with the parts that are its own; what nobody claims goes. */
+  #settle(): NonNullable<Repair['salvaged']> {
+    this.#pair();
+    const lost = { blocks: 0, records: 0, readings: 0, ranges: [] as Range[] };
+    const sums = { blocks: 0, records: 0, readings: 0 };
+    const claimed = new Set<number>();
+    const gaps: Range[] = [];
+    let before: Unit | undefined;
+    for (const unit of this.#db.prepare<[], Unit>('select * from unit order by id').all()) {
+      const now = this.#settleUnit(unit);
+      for (let id = unit.first_part; id < unit.first_part + unit.parts; id++) claimed.add(id);
+      sums.blocks++;
+      sums.records += now.records;
+      sums.readings += now.readings;
+      const log = Math.floor(unit.id / keyOf(1, 0));
+      const name = this.#nameOf(log);
+      if (now.records < unit.records) {
+        lost.blocks++;
+        lost.records += unit.records - now.records;
+        lost.readings += unit.readings - now.readings;
+        if (lost.ranges.length < MAX_RANGES) lost.ranges.push({ log: name, first: seqOf(unit.id), last: unit.last });
+      }
+      // Alarms and events have numbers between units too: such a gap is one of which nothing is in this file.
+      if (before !== undefined && before.boot === unit.boot && unit.id > keyOf(log, before.last) + 1)
+        gaps.push({ log: name, first: before.last + 1, last: seqOf(unit.id) - 1 });
+      before = unit;
+    }
+    for (const table of ['part', 'rollup'])
+      for (const id of this.#db.prepare<[], number>(`select id from ${table}`).pluck().all())
+        if (!claimed.has(id)) this.#db.prepare(`delete from ${table} where id = ?`).run(id);
+    // log.db knows how far it was compacted.
+    for (const [log, seq] of this.#compacted) {
+      const last = this.#db
+        .prepare<[number, number], number>('select last from unit where id >= ? and id < ? order by id desc limit 1')
+        .pluck()
+        .get(keyOf(log, 0), keyOf(log + 1, 0));
+      if ((last ?? 0) < seq) gaps.push({ log: this.#nameOf(log), first: (last ?? 0) + 1, last: seq });
+    }
+    return {
+      ...sums,
+      notices: 0,
+      lost,
+      gaps: gaps.slice(0, MAX_RANGES),
+      moreGaps: Math.max(0, gaps.length - MAX_RANGES),
+      again: [],
+    };
+  }
+
+  #settleUnit(unit: Unit): { records: number; readings: number } {
+    let records = 0;
+    let readings = 0;
+    let bytes = 0;
+    const range = [unit.first_part, unit.first_part + unit.parts] as const;
+    for (const part of this.#db
+      .prepare<[number, number], { id: number; shape: number; body: Buffer }>(
+        'select id, shape, body from part where id >= ? and id < ?',
+      )
+      .all(...range)) {
+      const found = this.#partRecords(part);
+      const own = found?.every((r) => r.seq >= seqOf(unit.id) && r.seq <= unit.last);
+      if (found === undefined || own !== true) {
+        this.#db.prepare('delete from part where id = ?').run(part.id);
+        continue;
+      }
+      const n = found.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
+      this.#db.prepare('update part set records = ?, readings = ? where id = ?').run(found.length, n, part.id);
+      records += found.length;
+      readings += n;
+      bytes += part.body.length;
+    }
+    for (const rollup of this.#db
+      .prepare<[number, number], { id: number; shape: number; body: Buffer }>(
+        'select id, shape, body from rollup where id >= ? and id < ?',
+      )
+      .all(...range)) {
+      const part = this.#db.prepare<[number], number>('select shape from part where id = ?').pluck().get(rollup.id);
+      if (!this.#shapes.has(rollup.shape) || (part !== undefined && part !== rollup.shape))
+        this.#db.prepare('delete from rollup where id = ?').run(rollup.id);
+      else bytes += rollup.body.length;
+    }
+    // A twin does not know what became of its unit.
+    const state = records === 0 ? UNIT_STATE.summary : unit.state === UNIT_STATE.summary ? UNIT_STATE.thinned : unit.state;
+    this.#db
+      .prepare('update unit set records = ?, readings = ?, bytes = ?, state = ? where id = ?')
+      .run(records, readings, bytes, state, unit.id);
+    return { records, readings };
+  }
+
+  /** undefined where the part is of another shape than it says. */
+  #partRecords({ shape, body }: { shape: number; body: Buffer }): LogRecord[] | undefined {
+    try {
+      return decodeBlock(body, (id) => (id === shape ? this.#shapes.get(id) : undefined));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #nameOf(log: number): string {
+    return this.#db.prepare<[number], string>('select name from log where ordinal = ?').pluck().get(log) ?? '';
+  }
+}
+
+function unitOf({ rowid, columns }: FoundRow): { table: 'unit' | 'twin'; unit: Unit } | undefined {
+  if (rowid === undefined || columns.length !== UNIT_COLUMNS.length) return undefined;
+  const row: Record<string, Cell> = {};
+  UNIT_COLUMNS.forEach((name, i) => {
+    row[name] = i === 0 ? rowid : (columns[i] as Cell);
+  });
+  const unit = Object.fromEntries(UNIT_COLUMNS.map((name) => [name, Number(row[name])])) as {
+    [K in (typeof UNIT_COLUMNS)[number]]: number;
+  };
+  for (const table of ['unit', 'twin'] as const) if (unit.sum === sealOf(table, unit)) return { table, unit };
+  return undefined;
+}
+
+function sealOf(table: 'unit' | 'twin', unit: Unit): number {
+  return rowSum(table, ...SEALED_UNIT.map((column) => unit[column]));
+}
+
+interface FoundPart {
+  readonly id: number;
+  readonly shape: number;
+  /** undefined: it is a roll-up. */
+  readonly records: number | undefined;
+  readonly readings: number;
+  readonly body: Uint8Array;
+}
+function partOf({ rowid, columns }: FoundRow): FoundPart | undefined {
+  const shape = columns[1];
+  const body = columns.at(-1);
+  if (rowid === undefined || typeof shape !== 'number' || !(body instanceof Uint8Array) || !isSealed(body)) return undefined;
+  if (columns.length === 3) return { id: rowid, shape, records: undefined, readings: 0, body };
+  const [, , records, readings] = columns;
+  if (columns.length !== 5 || typeof records !== 'number' || typeof readings !== 'number') return undefined;
+  return { id: rowid, shape, records, readings, body };
+}

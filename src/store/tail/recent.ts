@@ -1,0 +1,115 @@
+/**
+ * The newest records in memory, for live batches. What a data lane still needs beyond the bound is read from the file
+ * once it is committed.
+ */
+import type { LogRecord } from '../../core/point.ts';
+import { readingCount } from '../../core/point.ts';
+
+/** About what is kept, bytes: 10 s of 20,000 readings a second in records of three. From then on those go that the file has. */
+const MAX_BYTES = 10 * 1024 * 1024;
+/** While the disk takes nothing: beyond this they go too, and data goes on when they are committed (or given up). */
+export const RECENT_MOST = 2 * MAX_BYTES;
+/** What a record takes beside its values (measured: 150 bytes and 8 for each number, whose entry has 21 and 8). */
+const RECORD_BYTES = 128;
+
+export class Recent {
+  #records: LogRecord[] = [];
+  /** Of each of them. */
+  #sizes: number[] = [];
+  #start = 0;
+  #bytes = 0;
+  #from: number;
+
+  /** @param from the number that the next item gets */
+  constructor(from: number) {
+    this.#from = from;
+  }
+
+  /** About what is held. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+  /** Every record from this number on is here. */
+  get from(): number {
+    return this.#from;
+  }
+  get newest(): LogRecord | undefined {
+    return this.#records.at(-1);
+  }
+  get full(): boolean {
+    return this.#bytes > MAX_BYTES;
+  }
+
+  /** @param entry bytes of its entry (codecs/rows) */
+  push(record: LogRecord, entry: number): void {
+    this.#records.push(record);
+    this.#sizes.push(RECORD_BYTES + entry);
+    this.#bytes += RECORD_BYTES + entry;
+    if (this.#bytes > RECENT_MOST) this.#drop((r) => this.#bytes > RECENT_MOST && r !== record);
+  }
+
+  /** Forgets records up to `seq`; while full, also those up to `committed`. */
+  trim(seq: number, committed: number): void {
+    this.#drop((record) => record.seq <= seq || (this.full && record.seq <= committed));
+  }
+
+  #drop(goes: (record: LogRecord) => boolean): void {
+    let record = this.#records[this.#start];
+    while (record !== undefined && goes(record)) {
+      this.#bytes -= this.#sizes[this.#start] as number;
+      this.#from = record.seq + 1;
+      // The array is cut only now and then, so that a trim costs what it removes.
+      this.#records[this.#start++] = undefined as unknown as LogRecord;
+      record = this.#records[this.#start];
+    }
+    if (this.#start > 1024 && this.#start * 2 > this.#records.length) {
+      this.#records = this.#records.slice(this.#start);
+      this.#sizes = this.#sizes.slice(this.#start);
+      this.#start = 0;
+    }
+  }
+
+  /** Index of the first record with a number of at least `seq`. */
+  #find(seq: number): number {
+    let low = this.#start;
+    let high = this.#records.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#records[middle] as LogRecord).seq < seq) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Records of from..to, at most `maxReadings` (at least one record when there is one). `goOn` may end it early. */
+  slice(
+    from: number,
+    to: number,
+    maxReadings: number,
+    goOn: (record: LogRecord) => boolean,
+  ): { records: LogRecord[]; readings: number } {
+    const records: LogRecord[] = [];
+    let readings = 0;
+    for (let i = this.#find(from); i < this.#records.length; i++) {
+      const record = this.#records[i] as LogRecord;
+      const n = readingCount(record.sample);
+      if (record.seq > to || (records.length > 0 && readings + n > maxReadings) || !goOn(record)) break;
+      records.push(record);
+      readings += n;
+    }
+    return { records, readings };
+  }
+
+  /** The first record with a number of at least `seq`. */
+  at(seq: number): LogRecord | undefined {
+    return this.#records[this.#find(seq)];
+  }
+
+  /** Readings from `seq` on, counted up to `enough`. */
+  count(seq: number, enough: number): number {
+    let sum = 0;
+    for (let i = this.#find(seq); i < this.#records.length && sum < enough; i++)
+      sum += readingCount((this.#records[i] as LogRecord).sample);
+    return sum;
+  }
+}

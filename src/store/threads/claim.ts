@@ -1,0 +1,70 @@
+/**
+ * What the writer and the keeper must agree on while a unit is made: whether the commit blocks that become it may be
+ * dropped for want of room, and whether what is dropped was lost. In memory that both threads see.
+ *
+ * - The keeper claims the blocks of a unit before it reads them, and asks again before the unit is committed.
+ * - The writer never waits. It takes a claimed block away, and the unit is then not made; while the unit is being
+ *   committed the block stays, so that log.db is over its limit by what one commit brings.
+ * - A block that is in a unit may go without a word: its records are not lost.
+ */
+import { keyOf } from '../hot/layout.ts';
+
+const STATE = { idle: 0, claimed: 1, committing: 2, revoked: 3 } as const;
+/** The first four bytes are the state; then first and last key of the claim, and the last key that is in a unit. */
+const BYTES = 32;
+
+export type Verdict = 'lost' | 'in-unit' | 'stays';
+
+export class Claim {
+  readonly buffer: SharedArrayBuffer;
+  readonly #state: Int32Array;
+  readonly #keys: Float64Array;
+
+  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(BYTES)) {
+    this.buffer = buffer;
+    this.#state = new Int32Array(buffer, 0, 1);
+    this.#keys = new Float64Array(buffer, 8, 3);
+  }
+
+  // The keeper's side.
+
+  /** @param first @param last keys of the first and of the last record of the unit that is to be made */
+  begin(first: number, last: number): void {
+    this.#keys[0] = first;
+    this.#keys[1] = last;
+    Atomics.store(this.#state, 0, STATE.claimed);
+  }
+  /** The unit gets fewer blocks than were claimed. What was dropped of the others may have revoked it all the same. @param last as above */
+  shorten(last: number): void {
+    this.#keys[1] = last;
+  }
+  /** @returns false when a block was dropped meanwhile: the unit must not be committed */
+  commit(): boolean {
+    return Atomics.compareExchange(this.#state, 0, STATE.claimed, STATE.committing) === STATE.claimed;
+  }
+  /** @param made whether the unit is in history.db */
+  end(made: boolean): void {
+    if (made) this.#keys[2] = this.#keys[1] as number;
+    Atomics.store(this.#state, 0, STATE.idle);
+  }
+  /** history.db is another file now. */
+  forget(): void {
+    this.#keys[2] = 0;
+  }
+
+  // The writer's side.
+
+  /** @param first @param last keys of a block that has to go. To be followed when it is not `stays`. */
+  drop(first: number, last: number): Verdict {
+    if (last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number)) return 'in-unit';
+    if (first > (this.#keys[1] as number) || last < (this.#keys[0] as number)) return 'lost';
+    const was = Atomics.compareExchange(this.#state, 0, STATE.claimed, STATE.revoked);
+    if (was === STATE.committing) return 'stays';
+    // It may have been committed between the first look and this one.
+    return last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number) ? 'in-unit' : 'lost';
+  }
+}
+
+function sameLog(a: number, b: number): boolean {
+  return Math.floor(a / keyOf(1, 0)) === Math.floor(b / keyOf(1, 0));
+}

@@ -1,0 +1,129 @@
+/**
+ * The keeper thread: reads the log for everybody, and makes the units of history.db. Started when somebody asks; one
+ * bounded answer at a time; tidying, queries and exports go in steps, and between two of them whoever waits is answered.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { parentPort, workerData } from 'node:worker_threads';
+import { toError } from '../../core/errors.ts';
+import { Tidier } from '../archive/tidy.ts';
+import { Decoder } from '../read/decoder.ts';
+import { exportSlice } from '../read/export.ts';
+import { newest } from '../read/newest.ts';
+import { queryPoint } from '../read/query.ts';
+import { LogReader } from '../read/reading.ts';
+import { removedPoints } from '../read/removed.ts';
+import { HistoryMender } from '../recovery/mend-history.ts';
+import { codeOf } from '../sqlite-errors.ts';
+import { Claim } from './claim.ts';
+import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply, ReadResult } from './messages.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('keeper.ts is a thread');
+const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+const { file, historyFile, claim } = workerData as KeeperData;
+const blocks = new Claim(claim);
+const reader = new LogReader(file);
+const mender = new HistoryMender(historyFile, reader, (repair) => {
+  blocks.forget();
+  reply({ kind: 'repaired', repair });
+});
+mender.open();
+const tellDamaged = (blocks: DamagedBlock[]): void => {
+  if (blocks.length > 0) reply({ kind: 'damaged', blocks });
+};
+const tidier = new Tidier(historyFile, reader, blocks, tellDamaged);
+const decoder = new Decoder((block) => tellDamaged([block]));
+/** The bytes of a payload change hands instead of being copied once more. A view of something larger is copied first. */
+function transferable(result: ReadResult): { result: ReadResult; transfer: ArrayBuffer[] } {
+  const { batch } = result;
+  if (batch === undefined || typeof batch.payload === 'string') return { result, transfer: [] };
+  const { payload } = batch;
+  const whole = payload.buffer instanceof ArrayBuffer && payload.byteLength === payload.buffer.byteLength;
+  const { buffer } = whole ? payload : new Uint8Array(payload);
+  return { result: { ...result, batch: { ...batch, payload: new Uint8Array(buffer) } }, transfer: [buffer as ArrayBuffer] };
+}
+
+let leaving = false;
+/** Answers that are being made in steps. */
+let underWay = 0;
+
+function leave(): void {
+  reader.close();
+  port?.close();
+}
+
+/** Without the code of damage where history.db was mended: whoever asked may ask again. */
+function failed(id: number, thrown: unknown): KeeperReply {
+  const code = mender.met(thrown) ? undefined : codeOf(thrown);
+  return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
+}
+
+/** Between two steps whoever waits is answered. */
+async function inSteps<R>(id: number, steps: Generator<undefined, R>, answer: (result: R) => KeeperReply): Promise<void> {
+  underWay++;
+  try {
+    for (;;) {
+      const step = steps.next();
+      if (step.done === true) {
+        reply(answer(step.value));
+        break;
+      }
+      await setImmediate();
+      if (leaving) break;
+    }
+  } catch (thrown) {
+    reply(failed(id, thrown));
+  }
+  underWay--;
+  if (leaving && underWay === 0) leave();
+}
+
+port.on('message', (message: KeeperMessage) => {
+  if (message.kind === 'leave') {
+    leaving = true;
+    if (underWay === 0) leave();
+    return;
+  }
+  const { request } = message;
+  if (message.kind === 'tidy') {
+    void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }));
+    return;
+  }
+  if (message.kind !== 'notices')
+    try {
+      mender.need();
+    } catch (thrown) {
+      reply(failed(request.id, thrown));
+      return;
+    }
+  if (message.kind === 'query') {
+    void inSteps(request.id, queryPoint(reader, decoder, message.request), (result) => ({ kind: 'query', result }));
+    return;
+  }
+  if (message.kind === 'newest') {
+    void inSteps(request.id, newest(reader, decoder, message.request), (result) => ({ kind: 'newest', result }));
+    return;
+  }
+  if (message.kind === 'removed') {
+    void inSteps(request.id, removedPoints(reader, message.request), (result) => ({ kind: 'removed', result }));
+    return;
+  }
+  if (message.kind === 'export') {
+    void inSteps(request.id, exportSlice(reader, decoder, message.request), (result) => ({ kind: 'export', result }));
+    return;
+  }
+  let answer: KeeperReply;
+  try {
+    if (message.kind === 'read') {
+      const { result, transfer } = transferable(reader.read(message.request));
+      tellDamaged(reader.takeDamaged());
+      reply({ kind: 'read', result }, transfer);
+      return;
+    }
+    answer = { kind: 'notices', result: reader.notices(message.request) };
+  } catch (thrown) {
+    answer = failed(message.request.id, thrown);
+  }
+  tellDamaged(reader.takeDamaged());
+  reply(answer);
+});

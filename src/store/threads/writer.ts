@@ -1,0 +1,137 @@
+/** The writer thread: owns the log's file. One message at a time, in order; a commit that fails hands its entries back. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { toError } from '../../core/errors.ts';
+import type { Shape } from '../../core/point.ts';
+import type { LogDatabase } from '../hot/database.ts';
+import { closeUnused } from '../hot/log-file.ts';
+import { WalGone } from '../hot/wal.ts';
+import { faultOf, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
+import type { Repair } from '../recovery/repair-report.ts';
+import { codeOf, diskFault, isDamage } from '../sqlite-errors.ts';
+import { Claim } from './claim.ts';
+import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('writer.ts is a thread');
+const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+const { request, leaving, claim } = workerData as WriterData;
+const blocks = new Claim(claim);
+const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
+const shapes = new Map<number, Shape>();
+/** Time between two repairs of a running log, milliseconds. */
+const REPAIR_EVERY = 60_000;
+/** Time between two tries to make the file smaller, milliseconds: what cannot be done now is no reason to wear the card. */
+const SHRINK_EVERY = 60_000;
+let shrunkAt = Number.NEGATIVE_INFINITY;
+/** The fault of the database file that was told last. */
+let told: string | undefined;
+let database: LogDatabase | undefined;
+try {
+  const run = openLog(request);
+  ({ database } = run);
+  database.wal.sync();
+  reply({ kind: 'opened', opened: run.opened });
+  tend(database);
+} catch (thrown) {
+  database?.wal.close();
+  if (database !== undefined) closeUnused(database.db);
+  database = undefined;
+  reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: diskFault(thrown) ?? codeOf(thrown) } });
+}
+
+port.on('message', (message: WriterMessage) => {
+  if (message.kind === 'leave') {
+    try {
+      // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
+      database?.wal.close();
+      database?.db.close();
+    } catch {
+      // The files stay as after a kill.
+    }
+    port.close();
+    return;
+  }
+  if (database === undefined || isLeaving()) return;
+  if (message.kind === 'commit') commit(database, message.request);
+  else if (message.kind === 'look') repairAs(database, undefined);
+  else {
+    try {
+      // Numbers that were never used need not be skipped after a clean stop.
+      const log = database.logs().at(-1);
+      if (log !== undefined) database.setLease(log.ordinal, message.next);
+      database.boots.prove(database.lastBoot());
+      database.setMeta('clean', '1');
+    } catch {
+      // The lease stays where it was: numbers are skipped, none is used twice.
+    }
+    database.wal.close();
+    database.db.close();
+    reply({ kind: 'closed' });
+    port.close();
+  }
+});
+
+function commit(db: LogDatabase, message: CommitRequest): void {
+  try {
+    reply({ kind: 'committed', result: db.commit(message, shapes, isLeaving, blocks) });
+    unseen = 0;
+    tend(db);
+  } catch (thrown) {
+    // The next start finds what the files still have, and the rest in the runtime directory.
+    if (thrown instanceof WalGone) throw thrown;
+    const { chunks } = message;
+    if (isDamage(thrown) && repairAs(db, toError(thrown).message) && database !== undefined) {
+      commit(database, message);
+      return;
+    }
+    const error = isDamage(thrown) ? `${db.file} cannot be read: ${toError(thrown).message}` : toError(thrown).message;
+    reply(
+      { kind: 'failed', failure: { id: message.id, error, code: codeOf(thrown), chunks } },
+      chunks.map((c) => c.entries.buffer),
+    );
+  }
+}
+
+let repairedAt = Number.NEGATIVE_INFINITY;
+/** What a commit met of which a look at the file saw nothing, in a row. */
+let unseen = 0;
+/** So often it is believed: a file that no commit comes through is of no use. */
+const BELIEVED = 3;
+/** @param met what a commit met; undefined: a reader met it @returns whether there is another file now */
+function repairAs(db: LogDatabase, met: string | undefined): boolean {
+  // A card that spoils every file is not worn out by making new ones.
+  if (performance.now() - repairedAt < REPAIR_EVERY) return false;
+  let repair: Repair;
+  try {
+    let found = faultOf(db.file);
+    if (found === undefined && met !== undefined && ++unseen >= BELIEVED) found = met;
+    if (found === undefined) return false;
+    repairedAt = performance.now();
+    repair = makeAnew(db.file, found, db.remembered());
+  } catch {
+    // The disk takes nothing now: the file stays as it is, and the next failure comes here again.
+    return false;
+  }
+  // What fails from here on ends the thread: the next start opens the new file.
+  database = takeOver(db, request.maxSize);
+  reply({ kind: 'repaired', repair });
+  return true;
+}
+
+/** After the answer, so that nobody waits for a checkpoint. */
+function tend(db: LogDatabase): void {
+  shrink(db);
+  const fault = db.wal.tend();
+  if (fault !== told) reply({ kind: 'checkpoint', fault });
+  told = fault;
+}
+
+function shrink(db: LogDatabase): void {
+  if (performance.now() - shrunkAt < SHRINK_EVERY) return;
+  try {
+    if (db.shrink()) shrunkAt = performance.now();
+  } catch {
+    // No room for a second copy, or a disk that fails: it is tried again, and the next commit tells of the disk.
+    shrunkAt = performance.now();
+  }
+}

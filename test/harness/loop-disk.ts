@@ -1,0 +1,51 @@
+/** ext4 file systems on loop devices, as small and as broken as a test wants them. They need root. */
+import { execFileSync } from 'node:child_process';
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { peer } from '../peers/peers.ts';
+
+/** A quiet command; what it said on stderr is in the error. */
+export function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+}
+
+/** false after the test was marked as skipped: only root may mount. */
+export function mayMount(t: TestContext): boolean {
+  if (process.getuid?.() !== 0) {
+    if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error('needs root, to mount a loop device');
+    t.skip('needs root, to mount a loop device');
+    return false;
+  }
+  return peer(t, 'mkfs.ext4', 'apt-get install -y e2fsprogs') !== undefined;
+}
+
+/** A folder to mount on, unmounted and removed at the end of the test. Its files may be in use until then. */
+export function mountPoint(t: TestContext, name: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), `sluice-${name}-`));
+  const point = path.join(folder, 'mnt');
+  mkdirSync(point);
+  t.after(() => {
+    try {
+      run('umount', '-l', point);
+    } catch {
+      // Unmounted by the test.
+    }
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return point;
+}
+
+/** A new ext4 of `megabytes`, mounted until the end of the test. @returns its mount point */
+export function loopDisk(t: TestContext, name: string, megabytes: number): string {
+  const point = mountPoint(t, name);
+  const image = path.join(path.dirname(point), 'disk.img');
+  const file = openSync(image, 'w');
+  ftruncateSync(file, megabytes * 1024 ** 2);
+  closeSync(file);
+  run('mkfs.ext4', '-q', '-F', '-m', '0', '-b', '4096', image);
+  // `loop` sets the device up and lets it go with the mount.
+  run('mount', '-o', 'loop', image, point);
+  return point;
+}

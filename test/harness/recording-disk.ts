@@ -1,0 +1,135 @@
+/**
+ * A disk that remembers every write and flush that reached it, so that a power cut can be played at any moment: nbdkit
+ * with recording-disk.py, nbdfuse, a loop device, ext4. Writes after the last flush are lost or kept at random, sector
+ * by sector, as a card with a cache of its own would.
+ */
+import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { peer } from '../peers/peers.ts';
+import { type Child, startChild } from './child.ts';
+import { mayMount, run } from './loop-disk.ts';
+import { scratch } from './scratch.ts';
+import { waitFor } from './wait-for.ts';
+
+const INSTALL = 'apt-get install -y nbdkit nbdkit-plugin-python libnbd-bin fuse3';
+const SECTOR = 512;
+/** kind u8, offset u64, length u32 */
+const HEAD = 13;
+
+export interface Write {
+  readonly offset: number;
+  readonly data: Buffer;
+}
+export type Entry = { readonly at: number; readonly end: number; readonly write: Write | undefined };
+
+export class RecordingDisk {
+  /** Where it is mounted. */
+  readonly folder: string;
+  /** What reached it, in order; its length tells a moment. */
+  readonly record: string;
+  readonly size: number;
+  readonly #stop: () => Promise<void>;
+
+  constructor(folder: string, record: string, size: number, stop: () => Promise<void>) {
+    this.folder = folder;
+    this.record = record;
+    this.size = size;
+    this.#stop = stop;
+  }
+
+  get moment(): number {
+    return statSync(this.record).size;
+  }
+  /** Unmounts. What that writes is in the record as well. */
+  stop(): Promise<void> {
+    return this.#stop();
+  }
+  entries(): Entry[] {
+    const bytes = readFileSync(this.record);
+    const out: Entry[] = [];
+    for (let at = 0; at + HEAD <= bytes.length; ) {
+      const length = bytes.readUInt32LE(at + 9);
+      const end = at + HEAD + length;
+      const write =
+        bytes[at] === 0x57 ? { offset: Number(bytes.readBigUInt64LE(at + 1)), data: bytes.subarray(at + HEAD, end) } : undefined;
+      out.push({ at, end, write });
+      at = end;
+    }
+    return out;
+  }
+}
+
+/** undefined after the test was marked as skipped. */
+export async function recordingDisk(t: TestContext, megabytes: number): Promise<RecordingDisk | undefined> {
+  if (!mayMount(t)) return undefined;
+  const nbdkit = peer(t, 'nbdkit', INSTALL);
+  const nbdfuse = nbdkit && peer(t, 'nbdfuse', INSTALL);
+  if (nbdkit === undefined || nbdfuse === undefined) return undefined;
+  const base = scratch(t, 'record');
+  const at = (name: string) => path.join(base, name);
+  const size = megabytes * 1024 ** 2;
+  for (const name of ['fuse', 'mnt']) mkdirSync(at(name));
+  const plugin = path.join(import.meta.dirname, 'recording-disk.py');
+  const server = startChild(t, nbdkit, ['-f', '-U', at('sock'), 'python', plugin, `size=${size}`, `record=${at('record')}`]);
+  await waitForPath(server, at('sock'));
+  const fuse = startChild(t, nbdfuse, [at('fuse'), '--unix', at('sock')]);
+  await waitForPath(fuse, at('fuse/nbd'));
+  const loop = run('losetup', '-f', '--show', at('fuse/nbd'));
+  const quietly = (...command: [string, ...string[]]) => {
+    try {
+      run(...command);
+    } catch {
+      // Gone already.
+    }
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = async () => {
+    quietly('umount', at('mnt'));
+    quietly('losetup', '-d', loop);
+    quietly('fusermount3', '-uz', at('fuse'));
+    await Promise.all([fuse.stop(), server.stop()]);
+  };
+  const once = () => {
+    stopped ??= stop();
+    return stopped;
+  };
+  t.after(once);
+  run('mkfs.ext4', '-q', '-F', '-b', '4096', loop);
+  run('mount', loop, at('mnt'));
+  return new RecordingDisk(at('mnt'), at('record'), size, once);
+}
+
+function waitForPath(child: Child, file: string): Promise<true> {
+  return waitFor(
+    () => `${file}; ${child.over ?? 'still running'}: ${child.stderr.join('\n')}`,
+    () => existsSync(file) || undefined,
+  );
+}
+
+/**
+ * What the disk holds after a power cut at a moment of the record: all up to the last flush before it, and of what came
+ * after, a random part of the writes, and of some of them a random part of the sectors.
+ * @returns the image, and how many writes were lost at least in part
+ */
+export function cut(
+  entries: readonly Entry[],
+  size: number,
+  moment: number,
+  random: () => number,
+): { image: Buffer; lost: number } {
+  const image = Buffer.alloc(size);
+  const before = entries.filter((e) => e.end <= moment);
+  const flushed = before.findLastIndex((e) => e.write === undefined);
+  let lost = 0;
+  const share = random();
+  before.forEach(({ write }, i) => {
+    if (write === undefined) return;
+    const whole = i < flushed || random() > share;
+    const torn = !whole && random() < 0.5;
+    if (!whole) lost++;
+    for (let from = 0; from < write.data.length; from += SECTOR)
+      if (whole || (torn && random() < 0.5)) write.data.copy(image, write.offset + from, from, from + SECTOR);
+  });
+  return { image, lost };
+}

@@ -1,0 +1,134 @@
+/** The samples of examples/ as a user takes them: the water point against its simulation, the consumer against Mosquitto. */
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { type Child, startChild } from '../../harness/child.ts';
+import { freePort } from '../../harness/free-port.ts';
+import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { Mosquitto } from '../../peers/mosquitto.ts';
+import { pythonPeer } from '../../peers/peers.ts';
+
+const EXAMPLES = path.join(import.meta.dirname, '..', '..', '..', 'examples');
+
+/** The water point on ports that are free, with a faster pump and a commit each second, and its devices played. */
+async function waterPoint(t: TestContext, upstream: number): Promise<{ gateway: Gateway; simulator: Child }> {
+  const ports = { plant: await freePort(), broker: await freePort(), http: await freePort() };
+  const gateway = makeGateway(t, ({ runtimeDir }) => {
+    const changes: readonly [from: string, to: string][] = [
+      ['port: 1502', `port: ${ports.plant}`],
+      ['port: 1883', `port: ${ports.broker}`],
+      ['port: 8080', `port: ${ports.http}`],
+      ['mqtt://127.0.0.1:2883', `mqtt://127.0.0.1:${upstream}`],
+      ['stateDir: state ', `runtimeDir: ${runtimeDir}\n  stateDir: state `],
+      ['interval: 1s', 'interval: 100ms'],
+      ['commitEvery: 10s', 'commitEvery: 1s'],
+      ['maxAge: 1s', 'maxAge: 100ms'],
+    ];
+    let yaml = readFileSync(path.join(EXAMPLES, 'water-point', 'gateway.yaml'), 'utf8');
+    for (const [from, to] of changes) {
+      assert.equal(yaml.split(from).length, 2, `${from} stands once in the example`);
+      yaml = yaml.replace(from, to);
+    }
+    return yaml;
+  });
+  const simulator = startChild(t, process.execPath, [MAIN, 'simulate', gateway.config], { stdin: true });
+  await simulator.line(/plant: modbus-tcp on/);
+  return { gateway, simulator };
+}
+
+test('the water point runs against its simulation, and raises its alarm', async (t) => {
+  const { gateway, simulator } = await waterPoint(t, await freePort());
+  gateway.start();
+  await gateway.waitForLog(/is running/);
+  const read = await sluice(t, 'read', 'pump.pressure', '-c', gateway.config);
+  assert.equal(read.code, 0, read.stderr);
+  assert.match(read.stdout, /pump\.pressure +[\d.]+ bar/);
+  simulator.write('set pump.pressure 6.6');
+  await gateway.waitForLog(/Pressure above 6 bar/);
+  const status = await sluice(t, 'status', '-c', gateway.config);
+  assert.match(status.stdout, /pump answering/);
+  assert.match(status.stdout, /tank answering/);
+  assert.match(status.stdout, /platform .* waiting/);
+  assert.match(status.stdout, /ALARM +overpressure \(critical\)/);
+  assert.equal(await gateway.stop(), 0);
+});
+
+/** `log/seq/device/point` of every reading in the consumer's table. */
+function stored(file: string): string[] {
+  if (!existsSync(file)) return [];
+  const db = new Database(file, { readonly: true });
+  try {
+    return db.prepare<[], string>("select log || '/' || seq || '/' || device || '/' || point from reading").pluck().all();
+  } finally {
+    db.close();
+  }
+}
+
+async function exported(t: TestContext, gateway: Gateway): Promise<string[]> {
+  const { code, stdout, stderr } = await sluice(t, 'export', '-c', gateway.config);
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .slice(1)
+    .filter((line) => line !== '')
+    .map((line) => line.split(','))
+    .map(([log, seq, , device, point]) => `${log}/${seq}/${device}/${point}`);
+}
+
+test('the consumer has every reading once, although consumer, broker and gateway are killed', { timeout: 120_000 }, async (t) => {
+  const python = pythonPeer(t, 'paho.mqtt.client', 'apt-get install -y python3-paho-mqtt');
+  const broker = await Mosquitto.start(t, { persistence: true });
+  if (python === undefined || broker === undefined) return;
+  const { gateway, simulator } = await waterPoint(t, broker.port);
+  const file = path.join(gateway.folder, 'readings.db');
+  cpSync(path.join(EXAMPLES, 'consumer', 'consumer.py'), path.join(gateway.folder, 'consumer.py'));
+  const consume = () =>
+    startChild(t, python, ['-u', path.join(gateway.folder, 'consumer.py'), '127.0.0.1', String(broker.port), file]);
+  const more = async (than: number) => {
+    const before = stored(file).length;
+    await waitFor(`${than} more readings in the consumer's table`, () => stored(file).length >= before + than);
+  };
+
+  let consumer = consume();
+  await consumer.line(/connected/);
+  gateway.start();
+  await more(30);
+  await consumer.stop('SIGKILL');
+  simulator.write('set pump.pressure 6.6');
+  await gateway.waitForLog(/Pressure above 6 bar/);
+  consumer = consume();
+  await consumer.line(/alarm overpressure/);
+  await more(30);
+  await broker.stop();
+  await gateway.waitForLog(/readings are kept/);
+  await gateway.kill();
+  gateway.start();
+  await gateway.waitForLog(/is running/);
+  await broker.start();
+  await consumer.stop('SIGKILL');
+  consumer = consume();
+  await more(30);
+  assert.equal(await gateway.stop(), 0);
+
+  // A stop delivers what is live; what became history meanwhile stays for the next start.
+  gateway.start();
+  await gateway.waitForLog(/is running/);
+  const log = await exported(t, gateway);
+  await waitFor('every exported reading in the table of the consumer', () => {
+    const has = new Set(stored(file));
+    return log.every((key) => has.has(key));
+  });
+  await gateway.stop();
+  const table = stored(file);
+  assert.equal(new Set(table).size, table.length);
+  const kept = new Set(await exported(t, gateway));
+  assert.deepEqual(
+    table.filter((key) => !kept.has(key)),
+    [],
+    'nothing that the log never held',
+  );
+  assert.ok(kept.size >= 90);
+});

@@ -1,0 +1,253 @@
+/**
+ * Delivery as a whole, with foreign programs on both ends: pymodbus as the device, Mosquitto as upstream. The subscriber
+ * ends, with the consumer of the contract, with every answer of the device exactly once.
+ */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import { seeded } from '../../../src/core/seeded.ts';
+import { DropProxy } from '../../harness/drop-proxy.ts';
+import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { type AcceptedRecord, Consumer } from '../../oracles/consumer.ts';
+import { CountingDevice, monotonicSeconds } from '../../peers/counting-device.ts';
+import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
+
+const UNITS = [1, 2, 3];
+/** Told with a failure, which can then be run again: SLUICE_SEED=… npm test -- test/integration/forwarders/delivery.test.ts */
+const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+function site(gateway: Gateway, device: CountingDevice, upstream: string, interval: string, commitEvery: string): string {
+  const devices = UNITS.map(
+    (unit) =>
+      `  d${unit}: {bus: plant, unit: ${unit}, interval: ${interval}, points: {n: {table: holding, address: 0, type: uint32}}}`,
+  );
+  return `
+gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}
+buses:
+  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
+devices:
+${devices.join('\n')}
+rules:
+  silent: {point: d1.n, stale: 1h}
+buffer: {commitEvery: ${commitEvery}}
+forwarders:
+  cloud: {type: mqtt, url: '${upstream}', batch: {maxReadings: 40, maxAge: 100ms}}
+`;
+}
+
+/** Everything that `sluice export` shows, as `unit/value`. */
+async function exported(t: TestContext, gateway: Gateway): Promise<{ seq: string; key: string }[]> {
+  const { code, stdout, stderr } = await sluice(t, 'export', '-c', gateway.config, '--format', 'jsonl');
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { log: string; seq: number; device: string; values: { n?: number } })
+    .filter((r) => r.values.n !== undefined)
+    .map((r) => ({ seq: `${r.log}/${r.seq}`, key: `${r.device.slice(1)}/${r.values.n}` }));
+}
+
+const consumed = (subscriber: Subscriber) => new Consumer().feedAll(subscriber.messages());
+const keysOf = (consumer: Consumer) =>
+  consumer
+    .records()
+    .filter((r) => r.values.n !== undefined)
+    .map((r) => `${r.device.slice(1)}/${r.values.n}`);
+
+/** The last answer of each unit has arrived, so (per lane in order) it has drained. */
+async function drained(gateway: Gateway, subscriber: Subscriber, wanted: () => string[]): Promise<Consumer> {
+  await waitFor(
+    () => {
+      const have = new Set(keysOf(consumed(subscriber)));
+      const missing = wanted().filter((key) => !have.has(key));
+      return `${missing.length} answers to arrive: ${missing.slice(0, 10)}\n${gateway.tail(20)}`;
+    },
+    () => {
+      const have = new Set(keysOf(consumed(subscriber)));
+      return wanted().every((key) => have.has(key));
+    },
+    { timeout: 60_000, every: 250 },
+  );
+  return consumed(subscriber);
+}
+
+/** Waits, and when it was in vain says what the gateway says of itself. */
+async function patiently(gateway: Gateway, what: () => string, probe: () => boolean): Promise<void> {
+  try {
+    await waitFor(what, probe, { timeout: 180_000, every: 100 });
+  } catch (thrown) {
+    const status = await request(gateway.socket, 'GET', '/api/v1/status').catch((error: unknown) => `no status: ${error}`);
+    throw new Error(`${thrown}\n${JSON.stringify(status)}\n${gateway.tail()}`);
+  }
+}
+
+function exactlyOnce(consumer: Consumer): void {
+  assert.deepEqual(consumer.judge(), []);
+  const keys = keysOf(consumer);
+  assert.equal(new Set(keys).size, keys.length, 'no answer came as two records');
+}
+
+/** Each record has the time of its own answer: not before the device gave it, and before the device gave that unit's next one. */
+function timesAreTheDevices(device: CountingDevice, records: readonly AcceptedRecord[]): void {
+  // Both clocks are read at once; the gateway rounds.
+  const toUtc = Date.now() - monotonicSeconds() * 1000;
+  const ROUNDED = 2;
+  for (const unit of UNITS) {
+    const answers = device.answers().filter((a) => a.unit === unit);
+    const next = new Map(
+      answers.map((a, i) => [a.value, [a.at * 1000 + toUtc, (answers[i + 1]?.at ?? Infinity) * 1000 + toUtc]]),
+    );
+    const own = records.filter((r) => r.device === `d${unit}`);
+    assert.ok(own.length > 100);
+    for (const { time, seq, values } of own) {
+      const [given = Number.NaN, after = Number.NaN] = next.get(values.n as number) ?? [];
+      assert.ok(
+        time >= given - ROUNDED && time <= after + ROUNDED,
+        `${unit} ${seq}: ${time}, answered ${given}, the next ${after}`,
+      );
+    }
+  }
+}
+
+test('Mosquitto stopped and started again under load: every kept reading once, the outage on history', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t, { persistence: true });
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '500ms'));
+  gateway.start();
+  await waitFor(
+    () => `live readings\n${gateway.tail()}`,
+    () => consumed(subscriber).records().length > 50,
+  );
+  /** Of the device's answers, by index: from when on readings went to history, and where the broker was back. */
+  let outageAnswers: readonly [from: number, to: number] = [0, 0];
+  for (let outage = 0; outage < 3; outage++) {
+    await subscriber.pause();
+    await broker.stop();
+    // Long enough that data gives up being live (10 s) in the first outage; the others are short.
+    if (outage === 0) await gateway.waitForLog(/go to history/);
+    const lagged = device.answers().length;
+    await waitFor('the device to be read on', () => device.answers().length > lagged + 100);
+    if (outage === 0) outageAnswers = [lagged, device.answers().length];
+    await broker.start();
+    await subscriber.resume();
+    const count = consumed(subscriber).records().length;
+    await waitFor('delivery to go on', () => consumed(subscriber).records().length > count + 50, { timeout: 60_000 });
+  }
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  const consumer = await drained(gateway, subscriber, () => wanted);
+  exactlyOnce(consumer);
+  const records = consumer.records().filter((r) => r.values.n !== undefined);
+  const during = device.answers().slice(...outageAnswers);
+  const history = new Set(records.filter((r) => r.kind === 'history').map((r) => `${r.device.slice(1)}/${r.values.n}`));
+  assert.ok(during.length > 100);
+  assert.deepEqual(
+    during.map((a) => `${a.unit}/${a.value}`).filter((key) => !history.has(key)),
+    [],
+    'every reading of the outage came on history',
+  );
+  timesAreTheDevices(device, records);
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t);
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const proxy = new DropProxy(broker.port);
+  await proxy.start();
+  t.after(() => proxy.stop());
+  const random = seeded(SEED);
+  proxy.dropWhen((seen) => seen.kind === 'puback' && random() < 0.2);
+  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '300ms'));
+  gateway.start();
+  await patiently(
+    gateway,
+    () => `20 cut connections, ${JSON.stringify(proxy.counts)}`,
+    () => proxy.counts.drops >= 20,
+  );
+  proxy.dropWhen(undefined);
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  const consumer = await drained(gateway, subscriber, () => wanted);
+  exactlyOnce(consumer);
+  assert.ok(consumer.duplicates > 0, 'the cut connections made repeats, and the consumer dropped them');
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('killed at 50 random moments, upstream up and down: nothing is lost, no number is used twice', async (t) => {
+  t.diagnostic(`seed ${SEED}`);
+  const random = seeded(SEED);
+  const device = await CountingDevice.start(t, UNITS);
+  const broker = await Mosquitto.start(t);
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  const proxy = new DropProxy(broker.port);
+  await proxy.start();
+  t.after(() => proxy.stop());
+  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '1s'));
+  /** Answers that the device gave in one run, at least half a second before its kill. */
+  const owed: string[] = [];
+  let seen = 0;
+  let up = true;
+  for (let kill = 0; kill < 50; kill++) {
+    if (random() < 0.3) {
+      up = !up;
+      if (up) await proxy.start();
+      else await proxy.stop();
+    }
+    gateway.start();
+    // Any moment: in a fifth of the runs during the start itself, else after so many answers, however slow the machine is.
+    const early = random() < 0.2;
+    const enough = seen + Math.floor(random() * 300);
+    if (early) await new Promise((resolve) => setTimeout(resolve, random() * 500));
+    else await waitFor('the device to be read', () => device.answers().length > enough, { every: 10 });
+    const killed = monotonicSeconds();
+    await gateway.kill();
+    const answers = device.answers();
+    for (const a of answers.slice(seen)) if (a.at < killed - 0.5) owed.push(`${a.unit}/${a.value}`);
+    seen = answers.length;
+  }
+  if (!up) await proxy.start();
+  gateway.start();
+  const count = seen;
+  await waitFor('the last run to read', () => device.answers().length > count + 30);
+  assert.equal(await gateway.stop(), 0, gateway.tail());
+  const log = await exported(t, gateway);
+  gateway.start();
+  await gateway.waitForLog(/is running/);
+  const consumer = await drained(gateway, subscriber, () => [...owed, ...log.map((r) => r.key)]);
+  exactlyOnce(consumer);
+  assert.ok(owed.length > 100, `the kills left enough to judge: ${owed.length}`);
+  assert.equal(new Set(log.map((r) => r.seq)).size, log.length, 'no number stands twice in the log');
+  const numbers = new Map(consumer.records().map((r) => [`${r.log}/${r.seq}`, `${r.device.slice(1)}/${r.values.n}`]));
+  for (const { seq, key } of log) assert.equal(numbers.get(seq), key, `${seq} holds upstream what it holds here`);
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('a broker that never takes a large message gets smaller ones, until it does', async (t) => {
+  const device = await CountingDevice.start(t, UNITS);
+  // Mosquitto ends the connection of whoever sends more than this; a full batch of the site is twice as long.
+  const broker = await Mosquitto.create(t, { extra: ['max_packet_size 900'] });
+  if (device === undefined || broker === undefined) return;
+  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '300ms'));
+  gateway.start();
+  // More than a batch waits when the broker comes, so the first one is full.
+  await waitFor('the device to be read', () => device.answers().length > 200);
+  const wanted = device.answers().map((a) => `${a.unit}/${a.value}`);
+  await broker.start();
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
+  if (subscriber === undefined) return;
+  await waitFor(
+    () => `readings to arrive\n${gateway.tail()}`,
+    () => consumed(subscriber).records().length > wanted.length,
+    { timeout: 120_000, every: 200 },
+  );
+  assert.deepEqual(consumed(subscriber).judge(), []);
+  assert.equal(await gateway.stop(), 0);
+});

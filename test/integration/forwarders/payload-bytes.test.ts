@@ -1,0 +1,64 @@
+/** A payload format that writes bytes needs its own file and its line in the table: from memory and from the files, to the wire. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import type { GatewayStatus } from '../../../src/admin/target.ts';
+import { unpacked } from '../../fakes/bytes-format.ts';
+import { makeGateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { Consumer } from '../../oracles/consumer.ts';
+import { CountingDevice } from '../../peers/counting-device.ts';
+import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
+
+const FORMAT = path.join(import.meta.dirname, '../../fakes/bytes-format.ts');
+
+test('bytes arrive as the format wrote them, live and from the log, and are counted as they are', async (t) => {
+  const device = await CountingDevice.start(t, [1]);
+  const broker = await Mosquitto.start(t);
+  if (device === undefined || broker === undefined) return;
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/data', 'sluice/g1/history']);
+  if (subscriber === undefined) return;
+  const site = (forwarder: string) => `
+gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}
+buses:
+  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
+devices:
+  d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 0, type: uint32}}}
+buffer: {commitEvery: 100ms}
+${forwarder}
+`;
+  const gateway = makeGateway(t, () => '');
+  gateway.write(site(''));
+  gateway.start({ NODE_OPTIONS: `--import=${FORMAT}` });
+  await waitFor('readings before there is a forwarder', () => device.answers().length > 40);
+  // What there is when it comes is history, and history comes from the files.
+  gateway.write(
+    site(`forwarders:\n  cloud: {type: mqtt, url: '${broker.url}', format: packed, batch: {maxReadings: 7, maxAge: 50ms}}`),
+  );
+  gateway.signal('SIGHUP');
+  const received = () => subscriber.messages().map((m) => ({ ...m, ...unpacked(m.bytes) }));
+  await waitFor(
+    () => `batches on both topics\n${gateway.tail()}`,
+    () => {
+      const all = received();
+      return all.some((m) => m.lane === 1) && all.filter((m) => m.lane === 2).length > 3;
+    },
+  );
+  const consumer = new Consumer();
+  for (const { topic, lane, text } of received()) {
+    assert.equal(topic, lane === 1 ? 'sluice/g1/data' : 'sluice/g1/history');
+    consumer.feed(topic, text);
+  }
+  assert.deepEqual(consumer.judge(), []);
+  const values = new Set(consumer.records().map((r) => r.values.n));
+  assert.ok([...values].every((value) => device.answers().some((a) => a.value === value)));
+
+  // Nothing was sent twice, so what was acknowledged is what the subscriber got.
+  await waitFor('the same count of bytes on both sides', async () => {
+    const { forwarders } = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+    const [cloud] = forwarders;
+    return cloud?.counters.bytes === subscriber.messages().reduce((sum, m) => sum + m.bytes.length, 0);
+  });
+  assert.equal(await gateway.stop(), 0);
+});

@@ -1,0 +1,147 @@
+/** `report:` in a running gateway: the log, `data` and upstream carry what is kept; rules, `value/…` and tail see every poll. */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { request, stream, text } from '../../../src/admin/client.ts';
+import type { GatewayStatus, TailItem } from '../../../src/admin/target.ts';
+import { Peek } from '../../harness/mqtt-peek.ts';
+import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { SettableDevice } from '../../peers/settable-device.ts';
+
+interface Batch {
+  readonly records: readonly {
+    readonly seq: number;
+    readonly device: string;
+    readonly values: Readonly<Record<string, number>>;
+    readonly bad?: Readonly<Record<string, string>>;
+  }[];
+}
+const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+
+/** What the log has of each point, in order: values, or reasons of bad readings. */
+async function exported(gateway: Gateway): Promise<Record<string, unknown[]>> {
+  let all = '';
+  for await (const piece of text(gateway.socket, '/api/v1/export?format=jsonl')) all += piece;
+  const readings: Record<string, unknown[]> = { level: [], pump: [] };
+  for (const line of all.trim().split('\n').filter(Boolean)) {
+    const { values, bad } = JSON.parse(line) as Batch['records'][number];
+    for (const [point, value] of Object.entries({ ...values, ...bad })) readings[point]?.push(value);
+  }
+  return readings;
+}
+
+/** On a busy machine a reply may come too late, and then the value is kept again: neither has to do with what it is. */
+async function exportedValues(gateway: Gateway): Promise<Record<string, unknown[]>> {
+  const undisturbed = (kept: readonly unknown[]) => {
+    const values: unknown[] = [];
+    let disturbed = false;
+    for (const one of kept) {
+      const isReason = one === 'timeout' || one === 'disconnected';
+      if (!isReason && !(disturbed && values.at(-1) === one)) values.push(one);
+      disturbed = isReason;
+    }
+    return values;
+  };
+  return Object.fromEntries(Object.entries(await exported(gateway)).map(([point, kept]) => [point, undisturbed(kept)]));
+}
+
+const yaml = (g: Gateway, port: number) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 10s, retries: 5}}
+devices:
+  d1:
+    bus: plant
+    unit: 1
+    interval: 30ms
+    points:
+      level: {table: holding, address: 0, type: uint16, report: {change: 5}}
+      pump: {table: holding, address: 1, type: uint16, enum: {0: 'off', 1: 'on'}, report: {atLeast: 1h}}
+rules: {high: {point: d1.level, above: 5}}
+buffer: {commitEvery: 100ms}
+broker: {listen: {port: 0}}
+`;
+
+async function bench(t: TestContext) {
+  const device = await SettableDevice.start(t);
+  if (device === undefined) return undefined;
+  await device.set(0, 3, 0);
+  const gateway = makeGateway(t, (g) => yaml(g, device.port));
+  gateway.start();
+  await gateway.waitForLog(/The gateway is running/);
+  return { device, gateway };
+}
+
+test('data carries what is kept, value topics, tail and rules see every poll', async (t) => {
+  const b = await bench(t);
+  if (b === undefined) return;
+  const { device, gateway } = b;
+  const tail: TailItem[] = [];
+  void (async () => {
+    for await (const item of stream(gateway.socket, '/api/v1/tail')) tail.push(item as TailItem);
+  })().catch(() => undefined);
+  const { port } = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
+  const peek = await Peek.start(t, port);
+  const value = (point: string, wanted: unknown) =>
+    waitFor(`${point} to be ${String(wanted)}`, () =>
+      peek.messages.some((m) => m.topic === `sluice/g1/value/d1/${point}` && JSON.parse(m.text).value === wanted),
+    );
+  await value('level', 3);
+  await device.set(0, 7); // 4 more than what was kept: for rules and value topics alone
+  await value('level', 7);
+  await waitFor('the alarm', () => peek.messages.some((m) => m.topic === 'sluice/g1/alarm/high'));
+  await waitFor('the reading and the alarm in the tail', () => {
+    const reading = tail.some((item) => item.type === 'reading' && item.point === 'level' && item.value === 7);
+    return reading && tail.some((item) => item.type === 'alarm' && item.rule === 'high');
+  });
+  await device.set(0, 8); // 5 more
+  await value('level', 8);
+  await device.set(1, 1);
+  await value('pump', 'on');
+  assert.deepEqual(await exportedValues(gateway), { level: [3, 8], pump: ['off', 'on'] });
+  assert.ok((await status(gateway)).log.unreported > 0, 'the reading of 7 at least');
+  // Each has one reading, under a number of its own.
+  await waitFor('both records in data', () => {
+    const records = peek.messages
+      .filter((m) => m.topic === 'sluice/g1/data')
+      .flatMap((m) => (JSON.parse(m.text) as Batch).records)
+      .map(({ values, bad }) => JSON.stringify({ ...values, ...bad }));
+    return records.includes('{"level":8}') && records.includes('{"pump":"on"}');
+  });
+});
+
+test('a device that falls silent is told once, not at every poll', async (t) => {
+  const b = await bench(t);
+  if (b === undefined) return;
+  const { device, gateway } = b;
+  await waitFor('readings', async () => (await status(gateway)).log.unreported > 4);
+  // Nobody listens on the port of the bus any more.
+  await device.stop();
+  await waitFor('the silence', async () => (await exported(gateway)).level?.at(-1) === 'disconnected');
+  const polls = (await status(gateway)).log.unreported;
+  await waitFor('further polls', async () => (await status(gateway)).log.unreported > polls + 6);
+  const readings = await exported(gateway);
+  // What the silence is called may change while the connection is given up; each reason stands once.
+  const level = readings.level ?? [];
+  const bad = level.slice(level.lastIndexOf(3) + 1);
+  assert.ok(bad.length > 0);
+  assert.deepEqual(bad, [...new Set(bad)]);
+  assert.ok(bad.every((reason) => reason === 'disconnected' || reason === 'timeout'));
+  assert.deepEqual(readings.pump?.slice(-bad.length), bad);
+  assert.deepEqual(await exportedValues(gateway), { level: [3], pump: ['off'] });
+});
+
+test('the first readings of a start are kept, and so are those after a reload that changed the bus', async (t) => {
+  const b = await bench(t);
+  if (b === undefined) return;
+  const { device, gateway } = b;
+  await waitFor('readings', async () => (await status(gateway)).log.unreported > 4);
+  gateway.write(yaml(gateway, device.port).replace('interval: 30ms', 'interval: 40ms'));
+  await request(gateway.socket, 'POST', '/api/v1/reload');
+  const after = (await status(gateway)).log.unreported;
+  await waitFor('further readings', async () => (await status(gateway)).log.unreported > after + 4);
+  assert.deepEqual(await exportedValues(gateway), { level: [3, 3], pump: ['off', 'off'] });
+  assert.equal(await gateway.stop(), 0);
+  gateway.start();
+  await waitFor('readings of the second run', async () => (await status(gateway).catch(() => undefined))?.log.unreported ?? 0);
+  assert.deepEqual(await exportedValues(gateway), { level: [3, 3, 3], pump: ['off', 'off', 'off'] });
+});

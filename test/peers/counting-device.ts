@@ -1,0 +1,50 @@
+/** The pymodbus device of counting-device.py: every answer is another number, and it keeps a list of them. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { startChild } from '../harness/child.ts';
+import { scratch } from '../harness/scratch.ts';
+import { pythonPeer } from './peers.ts';
+
+export interface Answer {
+  /** CLOCK_MONOTONIC, seconds; the same clock for all processes of a machine. */
+  readonly at: number;
+  readonly unit: number;
+  readonly value: number;
+}
+
+export class CountingDevice {
+  readonly port: number;
+  readonly #file: string;
+
+  private constructor(port: number, file: string) {
+    this.port = port;
+    this.#file = file;
+  }
+
+  /** undefined after a skip. */
+  static async start(t: TestContext, units: readonly number[]): Promise<CountingDevice | undefined> {
+    const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
+    if (python === undefined) return undefined;
+    const file = path.join(scratch(t, 'device'), 'answers.txt');
+    const child = startChild(t, python, [path.join(import.meta.dirname, 'counting-device.py'), file, ...units.map(String)], {
+      stdin: true,
+    });
+    return new CountingDevice(Number(await child.line(/^\d+$/)), file);
+  }
+
+  answers(): Answer[] {
+    return readFileSync(this.#file, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => {
+        const [at, unit, value] = line.split(' ').map(Number) as [number, number, number];
+        return { at, unit, value };
+      });
+  }
+}
+
+/** CLOCK_MONOTONIC in seconds, as the device writes it. */
+export function monotonicSeconds(): number {
+  return Number(process.hrtime.bigint()) / 1e9;
+}

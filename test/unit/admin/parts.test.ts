@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import test from 'node:test';
+import { isLocalHost } from '../../../src/admin/host-check.ts';
+import * as limits from '../../../src/admin/limits.ts';
+import { METRICS, metricsTable, metricsText, type StatusReport, sampleName } from '../../../src/admin/metrics.ts';
+import { ProcessMeter } from '../../../src/admin/process-meter.ts';
+import { TailStream } from '../../../src/admin/tail-stream.ts';
+import type { TailAlarm, TailReading } from '../../../src/admin/target.ts';
+import { statusOf } from '../../fakes/admin-target.ts';
+import { pythonPeer } from '../../peers/peers.ts';
+
+test('hosts that a rebound name cannot have', () => {
+  for (const good of [
+    '127.0.0.1',
+    '127.0.0.1:8080',
+    '192.168.1.4:80',
+    '[::1]',
+    '[::1]:8080',
+    'localhost',
+    'LOCALHOST:1',
+    'gate.local:8080',
+    'a.localhost',
+  ])
+    assert.equal(isLocalHost(good), true, good);
+  for (const bad of [
+    undefined,
+    '',
+    'evil.example',
+    'evil.example:8080',
+    'local',
+    '.local',
+    'x.local.evil.example',
+    '127.0.0.1.evil.example',
+    'localhost.evil',
+    '[127.0.0.1]',
+    '[::1',
+    'a:b:c',
+    '1.2.3',
+    'e/vil.local',
+    'localhost:123456',
+    '[evil.example]',
+  ])
+    assert.equal(isLocalHost(bad), false, bad);
+});
+
+function report(): StatusReport {
+  return { ...statusOf(), process: new ProcessMeter().read() };
+}
+
+test('docs/metrics.md has the table of the code', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/metrics.md'), 'utf8');
+  assert.ok(page.includes(metricsTable()), 'paste metricsTable() of src/admin/metrics.ts into docs/metrics.md');
+  for (const [, name] of page.matchAll(/`(sluice_[a-z0-9_]+)`/g))
+    assert.ok(
+      METRICS.some((m) => sampleName(m) === name),
+      `${name} is on the page but not in the code`,
+    );
+});
+
+test('metric names are unique and their labels are those of the table', () => {
+  assert.equal(new Set(METRICS.map((m) => m.name)).size, METRICS.length);
+  for (const metric of METRICS) {
+    assert.match(metric.name, /^sluice_[a-z0-9_]+$/);
+    if (metric.unit !== undefined) assert.ok(metric.name.endsWith(`_${metric.unit}`), metric.name);
+    for (const [labels] of metric.read(report())) assert.deepEqual(Object.keys(labels), metric.labels, metric.name);
+  }
+});
+
+test('an independent parser reads the same numbers', (t) => {
+  const python = pythonPeer(t, 'prometheus_client', 'apt-get install -y python3-prometheus-client');
+  if (python === undefined) return;
+  const nasty = { ...report(), alarms: [] };
+  const text = metricsText({ ...nasty, gateway: { ...nasty.gateway, version: 'a\\b"c\nd' } });
+  const script = `
+import json, sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in f.samples]]
+  for f in text_string_to_metric_families(sys.stdin.read())]))`;
+  const { status, stdout, stderr } = spawnSync(python, ['-c', script], { input: text, encoding: 'utf8' });
+  assert.equal(status, 0, stderr);
+  const families = JSON.parse(stdout) as [string, string, string, [string, Record<string, string>, number][]][];
+  const samples = new Map(
+    families.flatMap((f) => f[3]).map(([name, labels, value]) => [`${name} ${JSON.stringify(labels)}`, value]),
+  );
+  assert.equal(samples.get('sluice_build_info {"version":"a\\\\b\\"c\\nd","gateway":"g1"}'), 1);
+  assert.equal(samples.get('sluice_device_requests_total {"bus":"field","device":"fridge"}'), 10);
+  assert.equal(samples.get('sluice_device_last_reply_age_seconds {"bus":"field","device":"fridge"}'), 0.5);
+  assert.equal(samples.has('sluice_device_last_reply_age_seconds {"bus":"field","device":"mute"}'), false);
+  assert.equal(samples.get('sluice_device_reply_p95_seconds {"bus":"field","device":"fridge"}'), 0.02);
+  assert.equal(samples.get('sluice_bus_missed_polls {"bus":"field"}'), 12);
+  assert.equal(samples.get('sluice_bus_busy_ratio {"bus":"field"}'), 0.97);
+  assert.equal(samples.get('sluice_device_reply_seconds_total {"bus":"field","device":"fridge"}'), 0.13);
+  assert.equal(samples.get('sluice_log_oldest_unsent_age_seconds {}'), 10);
+  assert.equal(samples.get('sluice_forwarder_lag_seconds {"forwarder":"cloud","lane":"data"}'), 0.25);
+  assert.equal(samples.get('sluice_broker_dropped_messages_total {"why":"slow"}'), 2);
+  // Every family that has a value is there, with its type and unit.
+  for (const metric of METRICS) {
+    const family = families.find(([name]) => name === metric.name);
+    if (metric.name === 'sluice_forwarder_last_ack_age_seconds') assert.equal(family, undefined);
+    else assert.deepEqual(family?.slice(1, 3), [metric.type, metric.unit ?? ''], metric.name);
+  }
+});
+
+const reading = (point: string, value: number): TailReading => ({
+  type: 'reading',
+  time: 1,
+  device: 'd',
+  point,
+  value,
+  quality: 'good',
+});
+const alarm = (occurrence: number): TailAlarm => ({
+  ...{ type: 'alarm', time: 1, rule: 'r', state: 'normal', severity: 'info', point: 'd.p', since: 1, occurrence },
+  message: 'm',
+});
+
+test('a tail that does not keep up gets the newest of each point, its alarms, and is told what it missed', async () => {
+  const taken: string[] = [];
+  const waiting: (() => void)[] = [];
+  let open = false;
+  const out = new Writable({
+    highWaterMark: 1024,
+    write(chunk: Buffer, _encoding, done) {
+      taken.push(chunk.toString());
+      if (open) setImmediate(done);
+      else waiting.push(done);
+    },
+  });
+  const tail = new TailStream(out);
+  for (let i = 0; out.writableLength < limits.TAIL_UNSENT; i++) tail.push(reading('filler', i));
+  const held = out.writableLength;
+  for (let i = 0; i < 5000; i++) tail.push(reading(`p${i % 50}`, i));
+  for (let i = 0; i < limits.TAIL_ALARMS + 7; i++) tail.push(alarm(i));
+  assert.equal(out.writableLength, held);
+  open = true;
+  waiting.shift()?.();
+  while (!taken.some((l) => l.includes('"point":"p49"'))) await new Promise((resolve) => setImmediate(resolve));
+  const lines = taken.map((l) => JSON.parse(l));
+  const missed = lines.findIndex((l) => l.type === 'missed');
+  assert.deepEqual(lines[missed], { type: 'missed', conflated: 4950, dropped: 7 });
+  assert.deepEqual(lines.slice(missed + 1), [
+    ...Array.from({ length: limits.TAIL_ALARMS }, (_, i) => alarm(i)),
+    ...Array.from({ length: 50 }, (_, i) => reading(`p${i}`, 4950 + i)),
+  ]);
+  for (let i = 0; i < limits.TAIL_READINGS + 5; i++) tail.push(reading(`q${i}`, 1));
+  assert.ok(out.writableLength < 2 * limits.TAIL_UNSENT);
+});
+
+test('the event loop meter tells a blocked loop', async (t) => {
+  const meter = new ProcessMeter();
+  meter.start();
+  t.after(() => meter.stop());
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 10));
+  // Again and again, since a block before the first sample of the meter is not seen.
+  while (meter.read().eventLoop.max < 150) {
+    const end = performance.now() + 300;
+    while (performance.now() < end);
+    for (let i = 0; i < 15; i++) await turn();
+  }
+  assert.ok(meter.read().eventLoop.utilization > 0);
+  assert.ok(meter.read().memory.resident > 1e6);
+});

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GatewayStatus } from '../../../src/admin/target.ts';
+import { removedLine } from '../../../src/cli/removed.ts';
+import { statusText } from '../../../src/cli/status.ts';
+import { line } from '../../../src/cli/tail.ts';
+import { statusOf } from '../../fakes/admin-target.ts';
+
+const only = <T>(list: readonly T[]): T => {
+  assert.equal(list.length, 1);
+  return list[0] as T;
+};
+
+test('one of a thing is told in the singular', () => {
+  const report = statusOf();
+  const bus = only(report.buses);
+  const [device] = bus.devices;
+  assert.ok(device);
+  const counters = { ...device.counters, replies: 1, timeouts: 1, exceptions: 1 };
+  const text = statusText({
+    ...report,
+    log: { ...report.log, records: 1, pending: 1, dropped: 1, thinned: 1 },
+    buses: [{ ...bus, devices: [{ ...device, counters }] }],
+    forwarders: [{ ...only(report.forwarders), counters: { ...only(report.forwarders).counters, readings: 1 } }],
+  });
+  assert.match(text, /1 record, .*1 reading waits for the next commit, 1 reading lost$/m);
+  assert.match(text, /full: 1 old reading thinned out since the start/);
+  assert.match(text, /1 reply of 10 requests, .*1 time-out, 1 exception,/);
+  assert.match(text, /1 reading delivered/);
+  assert.match(text, /1 client$/m);
+});
+
+test('what ails a bus is told once, and not by each of its devices', () => {
+  const report = statusOf();
+  const bus = only(report.buses);
+  const fault = 'there is no such port';
+  const devices = bus.devices.map((d) => ({ ...d, fault }));
+  const lines = statusText({ ...report, buses: [{ ...bus, state: 'closed', fault, devices }] }).split('\n');
+  assert.equal(lines.filter((l) => l.includes(fault)).length, 1);
+  const open = statusText({ ...report, buses: [{ ...bus, devices }] }).split('\n');
+  assert.equal(open.filter((l) => l.includes(fault)).length, devices.length);
+});
+
+test('a forwarder that waits says when it tries again', () => {
+  const report = statusOf();
+  const waiting = { state: 'waiting', fault: 'nothing listens there', nextTry: report.gateway.time + 12_000 } as const;
+  const forwarders: GatewayStatus['forwarders'] = [{ ...only(report.forwarders), ...waiting }];
+  assert.match(statusText({ ...report, forwarders }), /nothing listens there; next try in 12s$/m);
+});
+
+test('what was taken away of a point is one line, with the times that are known', () => {
+  const none = { readings: 0, from: null, to: null };
+  const from = Date.UTC(2026, 10, 1);
+  const point = { point: 'tank.level', thinned: none, dropped: none, aged: none, undelivered: 0 };
+  assert.equal(
+    removedLine({ ...point, thinned: { readings: 70, from, to: from + 60_000 }, aged: { readings: 3, from: null, to: null } }),
+    'tank.level: 70 thinned out (2026-11-01T00:00:00.000Z to 2026-11-01T00:01:00.000Z), 3 too old',
+  );
+  assert.equal(
+    removedLine({ ...point, dropped: { readings: 9, from, to: from }, undelivered: 4 }),
+    'tank.level: 9 dropped for room (2026-11-01T00:00:00.000Z to 2026-11-01T00:00:00.000Z), 4 of these before they were delivered',
+  );
+});
+
+test('a tail that did not keep up says so in words', () => {
+  assert.match(line({ type: 'missed', conflated: 12, dropped: 3 }), /12 older readings.* 3 more lines left out/);
+});

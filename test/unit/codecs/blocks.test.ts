@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { decodeBlock, decodeShapes, encodeBlock } from '../../../src/codecs/blocks.ts';
+import { ENTRY, type Entry, EntryWriter, readEntries } from '../../../src/codecs/rows.ts';
+import { unseal } from '../../../src/codecs/sealed.ts';
+import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../../src/core/point.ts';
+import { ABSENT, REASONS } from '../../../src/core/reasons.ts';
+
+const KINDS: readonly Pick<PointInfo, 'type' | 'storage'>[] = [
+  { type: 'float32', storage: 'number' },
+  { type: 'float64', storage: 'number' },
+  { type: 'int16', storage: 'number' },
+  { type: 'bool', storage: 'boolean' },
+  { type: 'uint64', storage: 'integer64' },
+  { type: 'int64', storage: 'integer64' },
+  { type: 'string', storage: 'string' },
+];
+const numbers = fc.oneof(
+  fc.double({ noNaN: true }),
+  fc.float({ noNaN: true }),
+  fc.integer(),
+  fc.integer({ min: -1_000_000, max: 1_000_000 }).map((v) => v / 100),
+  fc.constantFrom(0, -0, 5e-324, -5e-324, 2.2250738585072014e-308, Number.MAX_VALUE, 2 ** 53, -(2 ** 51), 2 ** 51 + 0.5, 1e-7),
+);
+const texts = fc.string({ unit: 'binary', maxLength: 40 }).map((text) => text.toWellFormed());
+const valuesOf = (point: PointInfo): fc.Arbitrary<Value> => {
+  if (point.storage === 'boolean') return fc.boolean();
+  if (point.storage === 'string') return fc.oneof(texts, fc.constantFrom('', '\u{feff}', '\u{feff}\u{feff}x', '\0'));
+  if (point.storage === 'number') return numbers;
+  const [min, max] = point.type === 'uint64' ? [0n, 2n ** 64n - 1n] : [-(2n ** 63n), 2n ** 63n - 1n];
+  return fc.oneof(fc.bigInt({ min, max }), fc.constantFrom(min, max, 0n, 1n));
+};
+const reason = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(0) },
+  fc.constantFrom(ABSENT, ...REASONS.map((r) => r.code)),
+  fc.integer({ min: 1, max: 254 }),
+);
+/** What stands where there is no value does not matter; a driver may leave anything there. */
+const rubbish = fc.oneof(fc.constant<Value>(0), numbers, fc.constantFrom<Value>(Number.NaN, '', 'left over', true, 7n));
+
+const shapes = fc
+  .array(fc.array(fc.constantFrom(...KINDS), { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 3 })
+  .map((all) =>
+    all.map((kinds, d): Shape => ({ device: `d${d}`, points: kinds.map((kind, i) => ({ name: `p${i}`, ...kind })) })),
+  );
+const blocks = shapes.chain((all) => {
+  const record = fc.integer({ min: 0, max: all.length - 1 }).chain((which) => {
+    const shape = all[which] as Shape;
+    return fc.record({
+      shape: fc.constant(shape),
+      step: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 2 ** 40 })),
+      at: fc.oneof(fc.integer({ min: 0, max: 1e6 }), fc.integer({ min: 0, max: 2 ** 44 })),
+      values: fc.tuple(...shape.points.map(valuesOf)),
+      rubbish: fc.tuple(...shape.points.map(() => rubbish)),
+      reasons: fc.option(fc.tuple(...shape.points.map(() => reason)), { nil: null }),
+    });
+  });
+  return fc.array(record, { minLength: 1, maxLength: 30 }).map((rows) => {
+    let seq = 0;
+    const records = rows.map((row): LogRecord => {
+      seq += row.step;
+      const reasons = row.reasons === null ? null : Uint8Array.from(row.reasons);
+      const values = row.values.map((v, i) =>
+        reasons === null || hasValue(reasons[i] as number) ? v : (row.rubbish[i] as Value),
+      );
+      return { seq, sample: { shape: row.shape, at: row.at, values, reasons } };
+    });
+    return { shapes: all, records };
+  });
+});
+
+/** What counts: where there is no value none is compared, and no reasons are the same as reasons that are all good. */
+function telling(record: LogRecord) {
+  const { shape, at, values, reasons } = record.sample;
+  const kept = shape.points.map((_, i) => {
+    const r = reasons?.[i] ?? 0;
+    return hasValue(r) ? [r, values[i]] : [r];
+  });
+  return { seq: record.seq, shape: JSON.stringify(shape), at, kept };
+}
+const idsOf = (all: readonly Shape[]) => ({
+  idOf: (shape: Shape) => all.indexOf(shape) + 1,
+  shapeOf: (id: number) => all[id - 1],
+});
+
+test('a block gives back every record to the bit', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const { idOf, shapeOf } = idsOf(all);
+      // The strict deepEqual tells -0 from 0.
+      assert.deepEqual(decodeBlock(encodeBlock(records, idOf), shapeOf).map(telling), records.map(telling));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a block that was cut is an error and never other data', () => {
+  fc.assert(
+    fc.property(blocks, fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), ({ shapes: all, records }, where) => {
+      const { idOf, shapeOf } = idsOf(all);
+      const whole = encodeBlock(records, idOf);
+      assert.throws(() => decodeBlock(whole.subarray(0, Math.floor(where * whole.length)), shapeOf), Error);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a block whose bytes changed is an error or whole records, and ends', () => {
+  fc.assert(
+    fc.property(blocks, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ shapes: all, records }, where, mask) => {
+      const { idOf, shapeOf } = idsOf(all);
+      const bytes = Buffer.from(encodeBlock(records, idOf));
+      const at = where % bytes.length;
+      bytes[at] = (bytes[at] as number) ^ mask;
+      let decoded: LogRecord[];
+      try {
+        decoded = decodeBlock(bytes, shapeOf);
+      } catch (thrown) {
+        assert.ok(thrown instanceof Error);
+        return;
+      }
+      for (const r of decoded) assert.equal(r.sample.values.length, r.sample.shape.points.length);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('a block of a shape that is not known, and nonsense, are refused', () => {
+  const shape: Shape = { device: 'd', points: [{ name: 'p', type: 'int16', storage: 'number' }] };
+  const records = [{ seq: 1, sample: { shape, at: 5, values: [1], reasons: null } }];
+  const bytes = encodeBlock(records, () => 7);
+  assert.throws(() => decodeBlock(bytes, () => undefined), /shape 7 is not known/);
+  assert.throws(() => decodeBlock(Buffer.from('nonsense'), () => shape), Error);
+});
+
+test('of a block only what is asked for is read', () => {
+  fc.assert(
+    fc.property(blocks, fc.nat(), ({ shapes: all, records }, pick) => {
+      const { idOf, shapeOf } = idsOf(all);
+      const wanted = all[pick % all.length] as Shape;
+      const decoded = decodeBlock(encodeBlock(records, idOf, 6), (id) => (id === idOf(wanted) ? shapeOf(id) : undefined), {
+        has: (id) => id === idOf(wanted),
+      });
+      assert.deepEqual(decoded.map(telling), records.filter((r) => r.sample.shape === wanted).map(telling));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('one column alone is what it is among all, and nothing else is made for it', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const blob = encodeBlock(records, (shape) => all.indexOf(shape));
+      const parts = () => decodeShapes(blob, (id) => all[id]);
+      for (const [g, whole] of parts().entries())
+        for (const i of whole.shape.points.keys()) {
+          const alone = parts()[g] as typeof whole;
+          assert.deepEqual(alone.column(i), whole.column(i));
+          assert.equal(alone.column(i), alone.column(i));
+          assert.equal(alone.made, 1);
+          const mine = records.filter((r) => r.sample.shape === whole.shape);
+          const told = mine.map(({ sample }) => (hasValue(sample.reasons?.[i] ?? 0) ? sample.values[i] : 0));
+          assert.deepEqual(alone.column(i), told);
+        }
+    }),
+  );
+});
+
+test('version 1 of a block stays readable', () => {
+  const pump: Shape = {
+    device: 'pump',
+    points: [
+      { name: 'pressure', type: 'int16', storage: 'number' },
+      { name: 'power', type: 'float32', storage: 'number' },
+      { name: 'odd', type: 'float64', storage: 'number' },
+      { name: 'energy', type: 'uint64', storage: 'integer64' },
+      { name: 'on', type: 'bool', storage: 'boolean' },
+      { name: 'state', type: 'string', storage: 'string' },
+    ],
+  };
+  const meter: Shape = { device: 'meter', points: [{ name: 'l1', type: 'uint32', storage: 'number' }] };
+  const all = [pump, meter];
+  const { idOf, shapeOf } = idsOf(all);
+  const records: LogRecord[] = [];
+  for (let i = 0; i < 6; i++) {
+    const values = [1.25 + i / 100, 229.98765 - i * i, 1 / (i + 3), 2n ** 63n + BigInt(i), i % 2 === 0, 'ok\u{e9}'];
+    const reasons = i === 4 ? Uint8Array.from([1, 0, ABSENT, 128, 2, 0]) : null;
+    records.push({ seq: 10 + 2 * i, sample: { shape: pump, at: 5000 + i * 1000 + (i % 2), values, reasons } });
+    records.push({
+      seq: 11 + 2 * i,
+      sample: { shape: meter, at: 5003 + i * 1000, values: [4e9 + i * i * 777_777], reasons: null },
+    });
+  }
+  const golden =
+    'Y+RhYmTiYkQABiQwwY/tEv8FfmYGBgYQXs/IzyXICJIHE1CF/8F0A5hkgooxuQoKC4ksYOQzYmBiYmJRVlfX1AwNnXU+NDR05hmsxFVWSR5We7B2sFugBuGlIHay5GcfXomTYHBgdGDQ0NHR0wMA9Xu5whqAk+DoSBVzBbug3NZQAPeMRzUntW9UxNXqz7kgAAAAoOn98Q==';
+  const content = (blob: Uint8Array) => {
+    const { bytes, noise } = unseal(blob, 'block');
+    return [bytes, noise].map((part) => Buffer.from(part.rest()).toString('hex'));
+  };
+  // Another deflate may give other bytes for the same content.
+  assert.deepEqual(content(encodeBlock(records, idOf)), content(Buffer.from(golden, 'base64')));
+  assert.deepEqual(decodeBlock(Buffer.from(golden, 'base64'), shapeOf).map(telling), records.map(telling));
+});
+
+function written(all: readonly Shape[], records: readonly LogRecord[]): { bytes: Uint8Array; ends: number[] } {
+  const { idOf } = idsOf(all);
+  const writer = new EntryWriter(64);
+  const ends: number[] = [];
+  all.forEach((shape) => {
+    writer.shape(idOf(shape), shape);
+    ends.push(writer.length);
+  });
+  for (const { seq, sample } of records) {
+    writer.record(seq, idOf(sample.shape), sample.at, sample);
+    ends.push(writer.length);
+  }
+  return { bytes: writer.take(), ends };
+}
+const read = (bytes: Uint8Array): Entry[] => [...readEntries(bytes, new Map())];
+const recordsOf = (entries: readonly Entry[]) => entries.flatMap((e) => (e.kind === 'record' ? [telling(e.record)] : []));
+
+test('entries give back every record to the bit', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const { bytes } = written(all, records);
+      assert.deepEqual(recordsOf(read(bytes)), records.map(telling));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('entries that were cut end quietly at the cut', () => {
+  fc.assert(
+    fc.property(blocks, fc.double({ min: 0, max: 1, noNaN: true }), ({ shapes: all, records }, where) => {
+      const { bytes, ends } = written(all, records);
+      const cut = Math.floor(where * bytes.length);
+      const whole = ends.filter((end) => end <= cut).length;
+      const entries = read(bytes.subarray(0, cut));
+      assert.equal(entries.length, whole);
+      assert.deepEqual(recordsOf(entries), records.slice(0, Math.max(0, whole - all.length)).map(telling));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('entries whose bytes changed, and garbage, end quietly', () => {
+  fc.assert(
+    fc.property(blocks, fc.nat(), fc.integer({ min: 1, max: 255 }), ({ shapes: all, records }, where, mask) => {
+      const { bytes } = written(all, records);
+      const at = where % bytes.length;
+      bytes[at] = (bytes[at] as number) ^ mask;
+      read(bytes);
+    }),
+    { numRuns: 1000 },
+  );
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void read(bytes)));
+});
+
+test('notices and states keep their content', () => {
+  fc.assert(
+    fc.property(fc.json(), texts, (body, key) => {
+      const writer = new EntryWriter(16);
+      const notice = { seq: 9, at: 5, kind: 'event' as const, key, json: body };
+      writer.json(ENTRY.notice, notice);
+      writer.json(ENTRY.state, { type: 'alarm', state: { key } });
+      assert.deepEqual(read(writer.take()), [
+        { kind: 'notice', notice },
+        { kind: 'state', state: { type: 'alarm', state: { key } } },
+      ]);
+    }),
+  );
+});
+
+test('the bytes that a writer gave away are its own no more', () => {
+  const writer = new EntryWriter(16);
+  writer.json(ENTRY.state, 'first');
+  const first = writer.take();
+  writer.json(ENTRY.state, 'second');
+  assert.deepEqual(read(first), [{ kind: 'state', state: 'first' }]);
+  assert.deepEqual(read(writer.since(0)), [{ kind: 'state', state: 'second' }]);
+});

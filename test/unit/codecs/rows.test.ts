@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { ENTRY, type Entry, EntryWriter, readEntries, type StoredNotice } from '../../../src/codecs/rows.ts';
+import type { Sample, Shape } from '../../../src/core/point.ts';
+
+const shape: Shape = {
+  device: 'd',
+  points: Array.from({ length: 20 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
+};
+const sample = (at: number): Sample => ({ shape, at, values: shape.points.map((_, i) => at + i / 10), reasons: null });
+const notice = (seq: number, length: number): StoredNotice => ({
+  seq,
+  at: seq,
+  kind: 'event',
+  key: 'k',
+  json: 'x'.repeat(length),
+});
+
+test('entries of every kind come back whole, wherever the buffer has to grow', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.record({ kind: fc.constantFrom('record', 'notice', 'state'), length: fc.nat(3000) }), { maxLength: 60 }),
+      fc.integer({ min: 1, max: 4096 }),
+      (items, capacity) => {
+        const writer = new EntryWriter(capacity);
+        const expected: Entry[] = [{ kind: 'shape', id: 7, shape }];
+        writer.shape(7, shape);
+        items.forEach(({ kind, length }, seq) => {
+          if (kind === 'record') {
+            writer.record(seq, 7, seq, sample(seq));
+            expected.push({ kind, shapeId: 7, record: { seq, sample: sample(seq) } });
+          } else if (kind === 'notice') {
+            writer.json(ENTRY.notice, notice(seq, length));
+            expected.push({ kind, notice: notice(seq, length) });
+          } else {
+            writer.json(ENTRY.state, { seq, text: 'y'.repeat(length) });
+            expected.push({ kind: 'state', state: { seq, text: 'y'.repeat(length) } });
+          }
+        });
+        assert.deepEqual([...readEntries(writer.take(), new Map())], expected);
+      },
+    ),
+  );
+});

@@ -1,0 +1,264 @@
+/** The parts of the scheduler, each alone: what is next, what a silent device may cost, how long to wait, what is too much. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { encodeRequest } from '../../../src/codecs/modbus-pdu.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { Latency } from '../../../src/drivers/latency.ts';
+import { type Answer, Calls } from '../../../src/drivers/modbus/calls.ts';
+import type { Device } from '../../../src/drivers/modbus/device.ts';
+import { type Job, Jobs, type NewJob } from '../../../src/drivers/modbus/jobs.ts';
+import { Load, WINDOW } from '../../../src/drivers/modbus/load.ts';
+import { offsetOf } from '../../../src/drivers/modbus/polled-device.ts';
+import { LONGEST, ProbeBudget, Rest, SHARE, UNANSWERED } from '../../../src/drivers/modbus/silence.ts';
+
+const pdu = encodeRequest({ kind: 'read', table: 'holding', start: 0, count: 1 });
+const newJob = (interval: number, offset: number): NewJob => ({
+  device: {} as Device,
+  request: { table: 'holding', start: 0, count: 1, points: [] } as unknown as NewJob['request'],
+  pdu,
+  shape: { device: 'd', points: [] },
+  decode: () => {
+    throw new Error('nobody decodes here');
+  },
+  interval,
+  offset,
+});
+
+/** A wire that takes its time for each job, until the end; calls back with what was served when. */
+function play(jobs: Jobs, cost: (job: Job) => number, until: number, served: (job: Job, at: number, missed: number) => void) {
+  jobs.start(0);
+  let now = 0;
+  while (now <= until) {
+    const next = jobs.next(now, () => Number.NEGATIVE_INFINITY);
+    if (typeof next === 'number') {
+      now = next;
+      continue;
+    }
+    jobs.sent(next);
+    const at = now;
+    now += cost(next);
+    served(next, at, jobs.done(next, now));
+  }
+}
+
+const plans = fc.array(
+  fc.record({ interval: fc.integer({ min: 10, max: 2000 }), offset: fc.nat(99), cost: fc.integer({ min: 1, max: 60 }) }),
+  {
+    minLength: 1,
+    maxLength: 8,
+  },
+);
+
+test('jobs: no drift: each is due on its raster for ever, and served plus missed is what was due', () => {
+  fc.assert(
+    fc.property(plans, (plan) => {
+      const jobs = new Jobs(plan.map(({ interval, offset }) => newJob(interval, (offset / 100) * interval)));
+      const of = new Map(jobs.all.map((job, i) => [job, { ...(plan[i] as (typeof plan)[number]), served: 0, missed: 0 }]));
+      const end = 20_000;
+      play(
+        jobs,
+        (job) => (of.get(job) as { cost: number }).cost,
+        end,
+        (job, at, missed) => {
+          const mine = of.get(job) as { served: number; missed: number };
+          // The first is at once; each later one stands on start + offset + k x interval.
+          const raster = (job.due - job.grid) / job.interval;
+          assert.ok(Math.abs(raster - Math.round(raster)) < 1e-6);
+          assert.ok(job.due > at);
+          mine.served++;
+          mine.missed += missed;
+        },
+      );
+      for (const [job, { served, missed }] of of) {
+        const due = 1 + (job.due - job.grid) / job.interval + (job.offset > 0 ? 1 : 0);
+        assert.ok(Math.abs(served + missed - due) <= 2, `${served} served, ${missed} missed, ${due} due`);
+      }
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('jobs: where the wire carries all, all are served in time; the offsets keep them apart', () => {
+  const jobs = new Jobs(Array.from({ length: 10 }, (_, i) => newJob(1000, i * 100)));
+  const late: number[] = [];
+  play(
+    jobs,
+    () => 40,
+    60_000,
+    (job, at, missed) => {
+      assert.equal(missed, 0);
+      if (at > 1000) late.push(at - (job.due - job.interval));
+    },
+  );
+  assert.equal(Math.max(...late), 0, 'none waits for another one');
+});
+
+test('offsets: over the interval on a serial line, close together on a network, apart on both', () => {
+  const of = (serial: boolean, n: number, interval: number) =>
+    Array.from({ length: n }, (_, index) => offsetOf(interval, { index, of: n }, { serial, label: '' }));
+  assert.deepEqual(of(true, 4, 1000), [0, 250, 500, 750]);
+  assert.deepEqual(of(false, 4, 1000), [0, 2, 4, 6]);
+  assert.deepEqual(of(false, 20, 20), of(true, 20, 20), 'never beyond the interval');
+});
+
+test('jobs: fair: of equal ones that are too many each gets as much as the other', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 12 }), fc.integer({ min: 5, max: 50 }), (n, interval) => {
+      const jobs = new Jobs(Array.from({ length: n }, () => newJob(interval, 0)));
+      const counts = new Map<Job, number>(jobs.all.map((job) => [job, 0]));
+      play(
+        jobs,
+        () => interval,
+        interval * n * 20,
+        (job) => void counts.set(job, (counts.get(job) ?? 0) + 1),
+      );
+      assert.ok(Math.max(...counts.values()) - Math.min(...counts.values()) <= 1);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('jobs: what is urgent goes first and never twice in a row while others wait; nobody starves', () => {
+  fc.assert(
+    fc.property(fc.array(fc.boolean(), { minLength: 2, maxLength: 8 }), (urgent) => {
+      const jobs = new Jobs(urgent.map(() => newJob(10, 0)));
+      for (const [i, job] of jobs.all.entries()) job.urgent = urgent[i] as boolean;
+      const order: boolean[] = [];
+      const counts = new Map<Job, number>(jobs.all.map((job) => [job, 0]));
+      play(
+        jobs,
+        () => 10,
+        4000,
+        (job) => {
+          order.push(job.urgent);
+          counts.set(job, (counts.get(job) ?? 0) + 1);
+        },
+      );
+      if (!urgent.includes(true) || !urgent.includes(false)) return;
+      for (let i = 2; i + 1 < order.length; i++) assert.ok(!(order[i] && order[i + 1]), 'every second turn is for the others');
+      assert.ok(Math.min(...counts.values()) > 0);
+      assert.ok(order.filter(Boolean).length >= order.length / 2 - 2, 'and every other one for the urgent');
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('silence: rests begin after the second unanswered request, grow twofold, are capped, and end with the first answer', () => {
+  const rest = new Rest();
+  let now = 0;
+  rest.unanswered(now, UNANSWERED);
+  assert.equal(rest.silent, false);
+  const lengths: number[] = [];
+  for (let i = 0; i < 10; i++) {
+    rest.unanswered(now, UNANSWERED);
+    assert.equal(rest.silent, true);
+    lengths.push(rest.until - now);
+    now = rest.until;
+  }
+  assert.deepEqual(lengths, [1000, 2000, 4000, 8000, 16_000, 32_000, LONGEST, LONGEST, LONGEST, LONGEST]);
+  rest.answered();
+  assert.equal(rest.silent, false);
+  rest.unanswered(now, UNANSWERED);
+  assert.equal(rest.silent, false, 'it begins anew');
+  rest.unanswered(now, UNANSWERED);
+  assert.equal(rest.until, now + 1000);
+});
+
+test('silence: whatever is asked, probes take at most their share of the time, and what was saved', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 10, max: 3000 })), { maxLength: 300 }),
+      (asked) => {
+        const budget = new ProbeBudget(0);
+        let now = 0;
+        let spent = 0;
+        for (const [wait, cost] of asked) {
+          now += wait;
+          if (!budget.allows(now, cost)) continue;
+          budget.spend(cost);
+          spent += cost;
+          now += cost;
+          assert.ok(spent <= SHARE * now + 5000);
+        }
+      },
+    ),
+  );
+});
+
+test('silence: a probe is allowed in the end, however expensive', () => {
+  const budget = new ProbeBudget(0);
+  assert.equal(budget.allows(0, 60_000), false);
+  assert.equal(budget.allows(60_000 / SHARE - 1, 60_000), false);
+  assert.equal(budget.allows(60_000 / SHARE, 60_000), true);
+});
+
+test('latency: the time-out follows the device from its fourth reply on, within its bounds; time-outs double it', () => {
+  const latency = new Latency();
+  for (let i = 0; i < 3; i++) latency.answered(10, 0);
+  assert.equal(latency.timeout(1000), 1000, 'too little is known');
+  latency.answered(10, 0);
+  assert.equal(latency.timeout(1000), 500, 'never less than what a busy board takes');
+  latency.answered(220, 20);
+  assert.equal(latency.timeout(3000), 800, 'four times the slowest, without its bytes');
+  latency.timedOut();
+  assert.equal(latency.timeout(3000), 1600);
+  for (let i = 0; i < 40; i++) latency.timedOut();
+  assert.equal(latency.timeout(1000), 1000, 'the bound that somebody wrote');
+  latency.answered(10, 0);
+  assert.equal(latency.timeout(3000), 800);
+  for (let i = 0; i < 16; i++) latency.answered(150, 0);
+  assert.equal(latency.timeout(3000), 600, 'what is long ago is forgotten');
+  assert.deepEqual(latency.told, {
+    latencyLast: 150,
+    latencyMax: 220,
+    latencySum: 3 * 10 + 10 + 220 + 10 + 16 * 150,
+    latencyP95: 150,
+  });
+});
+
+test('load: an overload is told once when it begins and once when it ends, by what whole windows show', () => {
+  const load = new Load(0);
+  const window = (n: number, due: number, missed: number) => {
+    load.used(10_000);
+    load.polled(due, missed);
+    return load.look(n * WINDOW);
+  };
+  assert.equal(load.look(WINDOW - 1), undefined);
+  assert.equal(window(1, 100, 2), undefined, 'two in a hundred are no overload');
+  assert.equal(window(2, 100, 3), 'begins');
+  assert.deepEqual(load.report, { busy: 1 / 3, due: 100, missed: 3 });
+  assert.equal(window(3, 100, 50), undefined, 'told already');
+  assert.equal(load.overloaded, true);
+  assert.equal(window(4, 100, 0), 'ends');
+  assert.equal(window(5, 0, 0), undefined);
+  assert.equal(load.overloaded, false);
+});
+
+test('calls: writes before the rest, else first come first served and every second turn; at most 32 wait', async () => {
+  const calls = new Calls('field');
+  const ask = (unit: number) => ({ unit, pdu });
+  const free = () => Number.NEGATIVE_INFINITY;
+  assert.equal(calls.next(0, free), Number.POSITIVE_INFINITY);
+  const answers: Promise<Answer>[] = [calls.add(ask(1), undefined, {}), calls.add(ask(2), undefined, {})];
+  answers.push(calls.add(ask(3), undefined, { write: true }));
+  for (const answer of answers) answer.catch(() => {});
+  assert.equal(calls.next(0, free), 'write');
+  assert.equal(calls.take()?.ask.unit, 3);
+  assert.equal(calls.next(0, free), 'last', 'the polls get the next turn');
+  calls.othersTurn();
+  assert.equal(calls.next(0, free), 'first');
+  assert.equal(calls.take()?.ask.unit, 1);
+  calls.othersTurn();
+  // One that may not be sent yet holds nobody up.
+  assert.equal(
+    calls.next(5, () => 70),
+    70,
+  );
+  const more = Array.from({ length: 31 }, (_, i) => calls.add(ask(10 + i), undefined, {}));
+  for (const answer of more) answer.catch(() => {});
+  await assert.rejects(calls.add(ask(99), undefined, {}), { code: 'timeout' });
+  calls.failAll(new SluiceError('bus-closed'));
+  await assert.rejects(more[30] as Promise<Answer>, { code: 'bus-closed' });
+  assert.equal(calls.next(0, free), Number.POSITIVE_INFINITY);
+});

@@ -1,0 +1,128 @@
+/** When a live batch leaves: full, old enough, or followed by silence. With a clock that the test moves. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { Drain } from '../../../src/forwarders/drain.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+function site(maxReadings: number, maxAge: number) {
+  const clock = new ManualClock();
+  /** Times of readings that wait. */
+  let waiting: number[] = [];
+  const sent: { at: number; readings: number }[] = [];
+  const unread: string[] = [];
+  const history = { damaged: false, waits: false };
+  const listeners = new Map<string, (n: number) => void>();
+  const log = { on: (event: string, run: (n: number) => void) => listeners.set(event, run), off: () => {} };
+  const outlet = {
+    waiting: () => ({ readings: waiting.length, oldest: waiting[0], newest: waiting.at(-1) }),
+    pending: () => false,
+    next: async (lane: string, most: number) => {
+      if (lane === 'history' && history.damaged) throw new SluiceError('log-read', 'history.db cannot be opened now');
+      if (lane === 'history' ? !history.waits : waiting.length === 0) return undefined;
+      history.waits &&= lane !== 'history';
+      const readings = lane === 'history' ? 7 : Math.min(most, waiting.length);
+      if (lane === 'data') waiting = waiting.slice(readings);
+      return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, payload: '{}', oldest: 0 };
+    },
+    notices: async () => [],
+    handOver: () => true,
+    done: () => {},
+  };
+  const drain = new Drain(
+    {
+      ...{ root: 'sluice/g', maxAge, clock },
+      maxReadings: () => maxReadings,
+      log: log as unknown as ConstructorParameters<typeof Drain>[0]['log'],
+      outlet: outlet as unknown as ConstructorParameters<typeof Drain>[0]['outlet'],
+      hold: () => false,
+      retains: () => true,
+      refused: () => {},
+      unread: (of, error) => unread.push(`${of}: ${error?.message ?? 'well'}`),
+      sent: () => {},
+      delivered: (batch) => sent.push({ at: clock.monotonic(), readings: batch.readings }),
+    },
+    { publish: async () => {} },
+  );
+  return {
+    drain,
+    sent,
+    unread,
+    history,
+    clock,
+    add: (n: number) => {
+      for (let i = 0; i < n; i++) waiting.push(clock.monotonic());
+      listeners.get('appended')?.(n);
+    },
+    /** Moves the clock in small steps, so that everybody gets a turn. */
+    pass: async (ms: number) => {
+      for (let i = 0; i < ms; i += 10) {
+        await clock.advance(10);
+        for (let k = 0; k < 4; k++) await turn();
+      }
+    },
+  };
+}
+
+test('a full batch leaves at once; what is not full leaves after silence, and never later than maxAge', async (t) => {
+  const s = site(10, 1000);
+  const run = s.drain.run();
+  t.after(async () => {
+    s.drain.end();
+    await run;
+  });
+  await s.pass(100);
+  s.add(10);
+  await s.pass(10);
+  assert.deepEqual(
+    s.sent.map((b) => b.readings),
+    [10],
+  );
+
+  // Three readings and then nothing: a quarter of maxAge later they leave.
+  const begun = s.clock.monotonic();
+  s.add(3);
+  await s.pass(1000);
+  assert.equal(s.sent.length, 2);
+  assert.ok((s.sent[1]?.at ?? 0) - begun <= 300, `left ${(s.sent[1]?.at ?? 0) - begun} ms after`);
+
+  // A reading every 100 ms: no silence, so the first of them waits for maxAge and no longer.
+  const steady = s.clock.monotonic();
+  for (let i = 0; i < 12; i++) {
+    if (s.sent.length === 2) s.add(1);
+    await s.pass(100);
+  }
+  assert.ok(s.sent.length >= 3);
+  const waited = (s.sent[2]?.at ?? 0) - steady;
+  assert.ok(waited >= 900 && waited <= 1100, `left ${waited} ms after`);
+});
+
+test('what the log cannot give now is asked for again, and live readings do not wait for it', async (t) => {
+  const s = site(10, 1000);
+  s.history.damaged = true;
+  s.history.waits = true;
+  const run = s.drain.run();
+  t.after(async () => {
+    s.drain.end();
+    await run;
+  });
+  for (let i = 0; i < 3; i++) {
+    s.add(10);
+    await s.pass(1000);
+  }
+  assert.deepEqual(
+    s.sent.map((b) => b.readings),
+    [10, 10, 10],
+  );
+  assert.ok(s.unread.includes('history: history.db cannot be opened now'));
+  assert.notEqual(s.unread.filter((words) => words.startsWith('history')).at(-1), 'history: well');
+  s.history.damaged = false;
+  await s.pass(2000);
+  assert.deepEqual(
+    s.sent.map((b) => b.readings),
+    [10, 10, 10, 7],
+  );
+  assert.equal(s.unread.filter((words) => words.startsWith('history')).at(-1), 'history: well');
+});

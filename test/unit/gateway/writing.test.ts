@@ -1,0 +1,192 @@
+/** What is told of writes, and when points are set to their safe value. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import type { GatewayEvent, SafePoint, WriteRequest, WriteResult } from '../../../src/core/ports.ts';
+import { SafeState } from '../../../src/gateway/safe-state.ts';
+import { WriteAudit } from '../../../src/gateway/write-audit.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+function audit() {
+  const clock = new ManualClock();
+  const events: GatewayEvent[] = [];
+  return { clock, events, audit: new WriteAudit({ clock, logger: silentLogger, tell: (event) => events.push(event) }) };
+}
+const request = (value: WriteRequest['value'], by: WriteRequest['by'] = { via: 'socket', who: 'ann' }): WriteRequest => ({
+  ...{ point: 'pump.speed', value, by },
+});
+const result: WriteResult = { point: 'pump.speed', type: 'uint16', value: 5, at: 1, readBack: true };
+
+test('done, refused and failed writes are told with who, what and why', () => {
+  const { events, audit: a } = audit();
+  a.done(request('5'), result);
+  a.refused(request(99), new SluiceError('write-refused', 'pump.speed: 99 is above 50, the most that may be written'));
+  a.refused(request(6, { via: 'rule', who: 'dry' }), new SluiceError('timeout', 'no answer', { data: { sent: false } }));
+  a.refused(request(7n, { via: 'command' }), new SluiceError('write-failed', 'it shows 3'));
+  const base = { point: 'pump.speed' };
+  assert.deepEqual(
+    events.map(({ severity, data }) => [severity, data]),
+    [
+      ['info', { ...base, value: 5, result: 'done', via: 'socket', who: 'ann' }],
+      ['warning', { ...base, value: 99, result: 'refused', code: 'write-refused', via: 'socket', who: 'ann' }],
+      ['warning', { ...base, value: 6, result: 'refused', code: 'timeout', via: 'rule', who: 'dry' }],
+      ['warning', { ...base, value: '7', result: 'failed', code: 'write-failed', via: 'command' }],
+    ],
+  );
+  assert.equal(events[0]?.message, 'pump.speed was set to 5 on this board (ann).');
+  assert.match(events[1]?.message ?? '', /^pump.speed was not set to 99 on this board \(ann\): 99 is above 50/);
+});
+
+test('what comes from outside is cut and cleaned', () => {
+  const { events, audit: a } = audit();
+  const wild: WriteRequest = { point: `x\u001b[2J${'y'.repeat(500)}`, value: 'a\nb', by: { via: 'socket', who: '\u0007ann' } };
+  a.refused(wild, new SluiceError('not-found', 'no such point'));
+  const { data } = events[0] as GatewayEvent;
+  assert.deepEqual([String(data?.point).length, data?.value, data?.who], [250, 'a�b', '�ann']);
+  assert.doesNotMatch(JSON.stringify(data), /\\u001b/);
+  a.refused(request(Number.NaN), new SluiceError('write-refused', 'no number'));
+  assert.equal(events[1]?.data?.value, 'NaN');
+});
+
+test('a caller that asks without end is counted from the 61st of a minute on', async () => {
+  const { clock, events, audit: a } = audit();
+  for (let i = 0; i < 100; i++) a.refused(request(99), new SluiceError('write-refused'));
+  a.done(request(5), result);
+  assert.equal(events.length, 60);
+  await clock.advance(60_000);
+  assert.equal(events.length, 61);
+  assert.deepEqual(events[60]?.data, { result: 'more', done: 1, refused: 40, failed: 0 });
+  a.done(request(5), result);
+  assert.equal(events.length, 62, 'and the next minute begins anew');
+  await clock.advance(120_000);
+  assert.equal(events.length, 62);
+});
+
+const speed: SafePoint = { device: 'pump', point: 'speed', value: 20, onStop: true, offline: 600_000 };
+const valve: SafePoint = { device: 'valve', point: 'open', value: false, onStop: false, offline: 5000 };
+const lamp: SafePoint = { device: 'lamp', point: 'on', value: true, onStop: true };
+
+function site(points: SafePoint[]) {
+  const clock = new ManualClock();
+  const world = {
+    clock,
+    points,
+    connected: true,
+    /** `device.point`, and when; what could not be written too. */
+    writes: [] as [string, number][],
+    events: [] as GatewayEvent[],
+    fault: (_point: SafePoint): SluiceError | undefined => undefined,
+    hang: false,
+    results: () => world.events.map((e) => `${String(e.data?.point ?? '')} ${String(e.data?.result)}`.trim()),
+  };
+  const safe = new SafeState({
+    ...{ clock, logger: silentLogger },
+    tell: (event) => world.events.push(event),
+    points: () => world.points,
+    connected: () => world.connected,
+    write: async (point) => {
+      world.writes.push([`${point.device}.${point.point}`, clock.monotonic()]);
+      if (world.hang) await new Promise(() => {});
+      const fault = world.fault(point);
+      if (fault) throw fault;
+    },
+  });
+  return { world, safe };
+}
+
+test('each point is set once in an outage, after its own time, and nothing is written back', async () => {
+  const { world, safe } = site([speed, valve, lamp]);
+  safe.start();
+  await world.clock.advance(3_600_000);
+  assert.equal(world.writes.length, 0);
+  world.connected = false;
+  await world.clock.advance(4000);
+  world.connected = true; // too short
+  await world.clock.advance(2000);
+  world.connected = false;
+  await world.clock.advance(2 * 3_600_000);
+  assert.deepEqual(
+    world.writes.map(([point]) => point),
+    ['valve.open', 'pump.speed'],
+  );
+  const [first, second] = world.writes.map(([, at]) => at) as [number, number];
+  assert.equal(second - first, 595_000);
+  world.connected = true;
+  await world.clock.advance(60_000);
+  assert.deepEqual(world.results(), ['valve.open done', 'pump.speed done', 'back']);
+  assert.deepEqual(world.events[2]?.data, { result: 'back', done: 2, failed: 0 });
+  world.connected = false;
+  await world.clock.advance(10_000);
+  assert.deepEqual(world.results().slice(3), ['valve.open done'], 'the next outage is another one');
+});
+
+test('a silent device is set soon after it answers again; its failure is told once', async () => {
+  const { world, safe } = site([valve]);
+  world.connected = false;
+  world.fault = () => new SluiceError('timeout', 'it does not answer', { data: { sent: false } });
+  safe.start();
+  await world.clock.advance(60_000);
+  assert.deepEqual(world.results(), ['valve.open failed']);
+  assert.equal(world.events[0]?.severity, 'critical');
+  assert.ok(world.writes.length > 10, 'asking costs nothing');
+  world.fault = () => undefined;
+  await world.clock.advance(4000);
+  assert.deepEqual(world.results(), ['valve.open failed', 'valve.open done']);
+  const asked = world.writes.length;
+  await world.clock.advance(3_600_000);
+  assert.equal(world.writes.length, asked);
+});
+
+test('a device that refuses is not asked for ever at the same pace, and no more when upstream is back', async () => {
+  const { world, safe } = site([valve]);
+  world.connected = false;
+  world.fault = () => new SluiceError('exception', 'exception 4');
+  safe.start();
+  await world.clock.advance(24 * 3_600_000);
+  assert.ok(world.writes.length > 100 && world.writes.length < 200, `${world.writes.length} in a day`);
+  world.connected = true;
+  await world.clock.advance(2000);
+  assert.deepEqual(world.results(), ['valve.open failed', 'back']);
+  assert.deepEqual(world.events[1]?.data, { result: 'back', done: 0, failed: 1 });
+  const asked = world.writes.length;
+  await world.clock.advance(3_600_000);
+  assert.equal(world.writes.length, asked);
+});
+
+test('a reload writes nothing again, but another value is another thing to do', async () => {
+  const { world, safe } = site([valve]);
+  world.connected = false;
+  safe.start();
+  await world.clock.advance(10_000);
+  safe.start();
+  await world.clock.advance(10_000);
+  assert.equal(world.writes.length, 1);
+  world.points = [{ ...valve, value: true }];
+  safe.start();
+  await world.clock.advance(10_000);
+  assert.equal(world.writes.length, 2);
+  world.points = [];
+  safe.start();
+  await world.clock.advance(3_600_000);
+  assert.equal(world.writes.length, 2);
+});
+
+test('at a stop what asks for it is set, all at once, and what does not answer in time is told', async () => {
+  const { world, safe } = site([speed, valve, lamp]);
+  safe.start();
+  await safe.stop(1500);
+  assert.deepEqual(world.results().sort(), ['lamp.on done', 'pump.speed done']);
+  assert.ok(world.events.every((e) => e.severity === 'info' && e.data?.why === 'stop'));
+  world.connected = false;
+  await world.clock.advance(3_600_000);
+  assert.equal(world.writes.length, 2, 'after the stop nobody looks any more');
+
+  const hanging = site([lamp]);
+  hanging.world.hang = true;
+  const stopped = hanging.safe.stop(1500);
+  await hanging.world.clock.advance(1500);
+  await stopped;
+  assert.deepEqual(hanging.world.results(), ['lamp.on failed']);
+  assert.match(hanging.world.events[0]?.message ?? '', /there was no time left before the gateway ended/);
+});

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { type Lane, Lanes, MAX_RANGES } from '../../../src/store/delivery/lanes.ts';
+
+test('a new forwarder takes what exists as history and what follows as data', () => {
+  const lanes = Lanes.begin('oldest', 10);
+  assert.deepEqual(lanes.span('history'), { from: 1, to: 9 });
+  assert.deepEqual(lanes.span('data'), { from: 10, to: Number.POSITIVE_INFINITY });
+  assert.equal(Lanes.begin('now', 10).span('history'), undefined);
+});
+
+test('lag moves only what is not fixed, and history never returns to data', () => {
+  const lanes = Lanes.begin('now', 1);
+  lanes.handOver(3);
+  lanes.commitBegins(6);
+  lanes.lag();
+  assert.deepEqual(lanes.span('data'), { from: 1, to: 5 });
+  assert.deepEqual(lanes.span('history'), { from: 6, to: Number.POSITIVE_INFINITY });
+  lanes.resume(9);
+  assert.deepEqual(
+    [5, 6, 8, 9].map((s) => lanes.laneOf(s)),
+    ['data', 'history', 'history', 'data'],
+  );
+  lanes.done('data', 5);
+  assert.deepEqual(lanes.span('data'), { from: 9, to: Number.POSITIVE_INFINITY });
+});
+
+test('random life: a fixed lane never changes, every number keeps one lane, state survives a round trip', () => {
+  const step = fc.oneof(
+    fc.record({ op: fc.constant('append' as const), n: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ op: fc.constantFrom('commit' as const, 'lag' as const, 'resume' as const, 'reload' as const, 'send' as const) }),
+    fc.record({
+      op: fc.constant('ack' as const),
+      lane: fc.constantFrom<Lane>('data', 'history'),
+      n: fc.integer({ min: 1, max: 4 }),
+    }),
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+      let lanes = Lanes.begin('oldest', 1);
+      let next = 1;
+      let fixed = 0;
+      const seen: Lane[] = [];
+      for (const s of steps) {
+        if (s.op === 'append') next += s.n;
+        else if (s.op === 'commit') {
+          lanes.commitBegins(next);
+          fixed = next - 1;
+        } else if (s.op === 'lag') lanes.lag();
+        else if (s.op === 'resume') lanes.resume(next);
+        else if (s.op === 'reload') {
+          // What a restart brings back: everything was committed before.
+          lanes = Lanes.load(JSON.parse(JSON.stringify(lanes.state())));
+          lanes.commitBegins(next);
+          fixed = next - 1;
+        } else {
+          const lane: Lane = s.op === 'ack' ? s.lane : 'data';
+          const span = lanes.span(lane);
+          if (span === undefined || span.from >= next) continue;
+          const last = Math.min(span.to, next - 1, span.from + (s.op === 'ack' ? s.n : 2) - 1);
+          if (lane === 'data') {
+            lanes.handOver(last);
+            fixed = Math.max(fixed, last);
+          }
+          if (s.op === 'ack') {
+            for (let q = span.from; q <= last; q++)
+              assert.equal(lanes.laneOf(q), lane, 'a batch covers no number of the other lane');
+            lanes.done(lane, last);
+          }
+        }
+        assert.ok(lanes.state().ranges.length <= MAX_RANGES);
+        for (let q = 1; q <= fixed; q++) {
+          if (!lanes.waits(q)) continue;
+          seen[q] ??= lanes.laneOf(q);
+          assert.equal(lanes.laneOf(q), seen[q], `lane of ${q} changed`);
+        }
+        for (let q = fixed + 1; q < next; q++) if (seen[q] === undefined && lanes.laneOf(q) === 'history') seen[q] = 'history';
+      }
+    }),
+    { numRuns: 300 },
+  );
+});

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
+import type { Sample, Shape } from '../../../src/core/point.ts';
+import { Log } from '../../../src/store/log.ts';
+import { payloadText } from '../../harness/payload-text.ts';
+
+const shape: Shape = {
+  device: 'fridge',
+  points: [
+    { name: 't', type: 'float32', storage: 'number', unit: 'Cel' },
+    { name: 'open', type: 'bool', storage: 'boolean' },
+    { name: 'n', type: 'uint64', storage: 'integer64' },
+    { name: 'txt', type: 'string', storage: 'string' },
+  ],
+};
+const sample = (i: number): Sample => ({
+  shape,
+  at: i,
+  values: [i / 10, i % 2 === 0, 2n ** 63n + BigInt(i), `text ${i} é`],
+  reasons: null,
+});
+
+async function open(dir: string, over: object = {}) {
+  const log = await Log.open({
+    stateDir: path.join(dir, 'state'),
+    runtimeDir: path.join(dir, 'run'),
+    clock: systemClock,
+    maxSize: 64e6,
+    maxAge: 1e12,
+    commitEvery: 60_000,
+    ...over,
+  });
+  const outlet = log.outlet('cloud', 'oldest', 'g1', 'json');
+  log.setClock(1_000_000, false);
+  log.setInventory('{}');
+  return { log, outlet };
+}
+const scratch = (t: { after(fn: () => void): void }) => {
+  const dir = mkdtempSync(path.join(tmpdir(), 'sluice-log-'));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  return dir;
+};
+
+test('live batches leave before the commit; history is read from the file; a clean restart goes on', async (t) => {
+  const dir = scratch(t);
+  const { log, outlet } = await open(dir);
+  await outlet.ready();
+  for (let i = 0; i < 10; i++) log.append(sample(i));
+  const batch = await outlet.next('data', 20);
+  assert.ok(batch);
+  assert.equal(batch.records, 5);
+  const body = JSON.parse(payloadText(batch.payload));
+  // The time of the log, whatever the clock of the system says.
+  assert.ok(body.sent >= 1_000_000 && body.sent < 1e9, String(body.sent));
+  assert.deepEqual(body.records[1], {
+    seq: 2,
+    device: 'fridge',
+    time: 1_000_001,
+    values: { t: 0.1, open: false, n: '9223372036854775809', txt: 'text 1 é' },
+  });
+  outlet.handOver(batch);
+  outlet.done(batch);
+  assert.equal((await outlet.next('data', 1000))?.first, 6);
+  await log.close(10_000);
+
+  const again = await open(dir);
+  assert.equal(again.log.id, log.id);
+  assert.equal(again.log.opened.boot, 2);
+  assert.equal(again.log.next, 11, 'a clean stop skips no numbers');
+  const rest = await again.outlet.next('data', 1000);
+  assert.deepEqual([rest?.first, rest?.last, rest?.boot], [6, 10, 'b1']);
+  assert.equal(JSON.parse(payloadText(rest?.payload ?? '')).records[4].values.n, '9223372036854775817');
+  await again.log.close(10_000);
+});
+
+test('an alarm is told at once and committed with the readings before it', async (t) => {
+  const { log, outlet } = await open(scratch(t));
+  await outlet.ready();
+  log.append(sample(1));
+  log.notice('alarm', 'warm', 5, { rule: 'warm', state: 'active-unacknowledged' });
+  const [notice] = await outlet.notices(10);
+  assert.deepEqual(JSON.parse(notice?.json ?? ''), { v: 1, log: log.id, seq: 2, rule: 'warm', state: 'active-unacknowledged' });
+  await log.flush();
+  assert.equal(log.committed, 2);
+  outlet.noticesDone(notice as never);
+  assert.deepEqual(await outlet.notices(10), []);
+  await log.close(10_000);
+});
+
+test('data lags also where memory holds less than ten seconds of a fast site', async (t) => {
+  const { log, outlet } = await open(scratch(t));
+  await outlet.ready();
+  const wide: Shape = {
+    device: 'fast',
+    points: Array.from({ length: 1000 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
+  };
+  const values = wide.points.map((_, i) => i);
+  const lagged: number[] = [];
+  for (let second = 0; second <= 12; second++) {
+    for (let i = 0; i < 150; i++) log.append({ shape: wide, at: second * 1000 + i, values, reasons: null });
+    await log.flush();
+    if (outlet.tend(false, second * 1000 + 500) === 'lag') lagged.push(second);
+  }
+  assert.deepEqual(lagged, [10]);
+  assert.ok(log.recent.from > 1, 'the oldest waiting record is not in memory any more');
+  assert.equal((await outlet.next('data', 1000))?.first, 1, 'what was fixed as data stays data');
+  assert.equal((await outlet.next('history', 1000)) === undefined, false);
+  await log.close(10_000);
+});
+
+test('a backlog that is compacted while it is delivered loses nothing: a unit has the number of its first block', async (t) => {
+  const dir = scratch(t);
+  const first = await Log.open({
+    ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 60_000 },
+  });
+  t.after(() => first.abandon());
+  first.setClock(1_000_000, false);
+  first.setInventory('{}');
+  for (let block = 0; block < 4; block++) {
+    for (let i = 0; i < 5; i++) first.append(sample(block * 5 + i));
+    await first.flush();
+  }
+  const outlet = first.outlet('cloud', 'oldest', 'g1', 'json');
+  await outlet.ready();
+  const got: number[] = [];
+  const deliver = async (): Promise<boolean> => {
+    const batch = await outlet.next('history', 8);
+    if (batch === undefined || !outlet.handOver(batch)) return false;
+    got.push(...JSON.parse(payloadText(batch.payload)).records.map((r: { seq: number }) => r.seq));
+    outlet.done(batch);
+    return true;
+  };
+  assert.ok(await deliver());
+  assert.deepEqual(got, [1, 2], 'the rest of the first block waits');
+  await first.compact();
+  while (await deliver());
+  assert.deepEqual(
+    got,
+    Array.from({ length: 20 }, (_, i) => i + 1),
+  );
+});

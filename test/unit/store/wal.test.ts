@@ -1,0 +1,151 @@
+/** The write-ahead file alone: what stands behind the last frame, how long it gets, and what a failed sync means. */
+import assert from 'node:assert/strict';
+import fs, { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import Database from 'better-sqlite3';
+import { WalGone, WriteAhead, walLength } from '../../../src/store/hot/wal.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+const TARGET = 128 * 1024;
+
+function open(t: TestContext, file: string): { db: Database.Database; wal: WriteAhead; put: (n: number) => void } {
+  const db = new Database(file);
+  t.after(() => db.close());
+  db.pragma('page_size = 1024');
+  db.pragma('journal_mode = WAL');
+  db.exec('create table if not exists t (n integer primary key, body blob)');
+  const wal = new WriteAhead(file, db, TARGET);
+  t.after(() => wal.close());
+  const insert = db.prepare('insert into t (n, body) values (?, randomblob(2000))');
+  const put = (n: number): void => {
+    wal.ready();
+    insert.run(n);
+    wal.sync();
+    wal.tend();
+  };
+  return { db, wal, put };
+}
+/** What a kill would leave. */
+function left(t: TestContext, file: string): string {
+  const copy = path.join(scratch(t, 'wal'), 'log.db');
+  for (const end of ['', '-wal']) copyFileSync(file + end, copy + end);
+  return copy;
+}
+function rows(file: string): number[] {
+  const db = new Database(file);
+  try {
+    assert.equal(db.pragma('integrity_check', { simple: true }), 'ok');
+    return db.prepare<[], number>('select n from t order by n').pluck().all();
+  } finally {
+    db.close();
+  }
+}
+const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+const size = (file: string) => statSync(file).size;
+
+test('its length follows the size of the log, within bounds', () => {
+  assert.deepEqual([1e6, 16e6, 256e6].map(walLength), [131_072, 2_000_000, 16_777_216]);
+});
+
+test('zeros are written ahead, and what is committed before them is found after a kill', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { put } = open(t, file);
+  for (const n of upTo(3)) put(n);
+  assert.equal(size(`${file}-wal`), TARGET);
+  const bytes = readFileSync(`${file}-wal`);
+  assert.ok(bytes.subarray(TARGET / 2).every((b) => b === 0));
+  assert.deepEqual(rows(left(t, file)), upTo(3));
+});
+
+test('frames of an earlier generation behind the last one are not taken for its own', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { put } = open(t, file);
+  const salts = () => readFileSync(`${file}-wal`).subarray(16, 24).toString('hex');
+  put(1);
+  const first = salts();
+  let n = 1;
+  while (salts() === first) put(++n);
+  assert.ok(n > 10, 'everything went into the database file only when the write-ahead file was long');
+  // Behind the newest frames lie those of before.
+  assert.ok(
+    readFileSync(`${file}-wal`)
+      .subarray(TARGET / 2)
+      .some((b) => b !== 0),
+  );
+  assert.deepEqual(rows(left(t, file)), upTo(n));
+  assert.equal(size(`${file}-wal`), TARGET, 'it kept its length');
+});
+
+test('a write-ahead file of zeros alone is an empty one', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { db, put } = open(t, file);
+  put(1);
+  db.close();
+  writeFileSync(`${file}-wal`, Buffer.alloc(TARGET));
+  assert.deepEqual(rows(file), [1]);
+  const again = open(t, file);
+  again.put(2);
+  assert.deepEqual(rows(left(t, file)), [1, 2]);
+});
+
+test('a reader without an end: the file grows, then commits are refused in words; afterwards it is as long as before', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { put } = open(t, file);
+  put(1);
+  const reader = new Database(file, { readonly: true });
+  t.after(() => reader.close());
+  const begun = reader.prepare<[], number>('select n from t').pluck().iterate();
+  begun.next();
+  let n = 1;
+  assert.throws(() => {
+    for (;;) put(++n);
+  }, /another program reads the log without an end/);
+  assert.ok(size(`${file}-wal`) <= TARGET * 9);
+  assert.ok(size(`${file}-wal`) > TARGET * 7);
+  begun.return?.();
+  // The last one was refused.
+  put(n);
+  put(n + 1);
+  assert.equal(size(`${file}-wal`), TARGET);
+  assert.deepEqual(rows(left(t, file)), upTo(n + 1));
+});
+
+test('after a failed sync the pages that the kernel let go of are written again, before anything else', (t) => {
+  const file = path.join(scratch(t, 'wal'), 'log.db');
+  const { put } = open(t, file);
+  put(1);
+  put(2);
+  const { fdatasyncSync } = fs;
+  t.after(() => {
+    fs.fdatasyncSync = fdatasyncSync;
+    syncBuiltinESMExports();
+  });
+  const onDisk = readFileSync(`${file}-wal`);
+  let failures = 0;
+  fs.fdatasyncSync = () => {
+    failures++;
+    // The error is told once; what was to be written is in memory no longer.
+    writeFileSync(`${file}-wal`, onDisk, { flag: 'r+' });
+    throw new Error('EIO: i/o error, fdatasync');
+  };
+  syncBuiltinESMExports();
+  assert.throws(() => put(3), /EIO/);
+  assert.throws(() => put(4), /EIO/, 'not before the third is on the disk');
+  assert.deepEqual(rows(left(t, file)), [1, 2]);
+  fs.fdatasyncSync = fdatasyncSync;
+  syncBuiltinESMExports();
+  put(4);
+  assert.equal(failures, 2);
+  assert.deepEqual(rows(left(t, file)), [1, 2, 3, 4]);
+});
+
+for (const end of ['', '-wal'])
+  test(`a removed log.db${end} is noticed at the next commit`, (t) => {
+    const file = path.join(scratch(t, 'wal'), 'log.db');
+    const { put } = open(t, file);
+    put(1);
+    rmSync(file + end);
+    assert.throws(() => put(2), WalGone);
+  });

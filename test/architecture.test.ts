@@ -7,9 +7,9 @@ import test from 'node:test';
 const LAYERS = [
   ['core'],
   ['codecs', 'config'],
-  ['store', 'access'],
+  ['store', 'access', 'time'],
   ['drivers', 'rules', 'forwarders'],
-  ['pipeline'],
+  ['pipeline', 'control'],
   ['node-red', 'admin'],
   ['gateway'],
   ['cli'],

@@ -1,9 +1,9 @@
 /** `sluice run`: the process around a gateway. Signals, log, exit status. */
 import { systemClock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
-import { machineBoot } from '../gateway/clock-probes.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
+import { machineBoot } from '../time/probes.ts';
 import { validConfig } from './config-file.ts';
 import { failed } from './exit.ts';
 import { readableStack } from './readable-stack.ts';

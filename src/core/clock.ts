@@ -10,6 +10,14 @@ export interface Clock {
   exactly(ms: number, run: () => void): () => void;
 }
 
+/** One boot of the machine, which may see several starts of the daemon. */
+export interface Machine {
+  /** The kernel's name for it; '' where there is none, and then no two starts are known to share one. */
+  readonly id: string;
+  /** The kernel's monotonic time, ms, at which this process's is 0. */
+  readonly origin: number;
+}
+
 /** Timers count whole milliseconds and come up to 0.2 ms late. */
 const TIMER_LATE = 0.2;
 /** A sleep takes up to so much longer than asked for, ms: the slack of Linux and the way back. */

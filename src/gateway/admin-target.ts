@@ -25,7 +25,7 @@ import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
-import type { ClockWatch } from './clock-watch.ts';
+import type { ClockWatch } from '../time/watch.ts';
 import { exportText, historyOf, removedOf } from './history.ts';
 import type { LogWatch } from './log-watch.ts';
 import type { Plant } from './plant.ts';

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { bootName } from '../store/hot/layout.ts';
 import type { BootMoved, ClockMove } from '../store/time/clock-book.ts';
-import type { ClockChange } from './clock-watch.ts';
+import type { ClockChange } from '../time/watch.ts';
 
 const EVERY = 60_000;
 /** Earlier boots, and steps of this one, that one event names; the others are counted. */

@@ -7,7 +7,7 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { LogRecord } from '../core/point.ts';
 import type { Log } from '../store/log.ts';
-import type { ClockWatch } from './clock-watch.ts';
+import type { ClockWatch } from '../time/watch.ts';
 
 interface View {
   readonly config: GatewayConfig;

@@ -1,6 +1,5 @@
 /** What a log is opened with, and what it tells while it is open. */
-import type { Clock } from '../core/clock.ts';
-import type { Machine } from './hot/layout.ts';
+import type { Clock, Machine } from '../core/clock.ts';
 import type { Repair } from './recovery/repair-report.ts';
 import type { CommitResult, DamagedBlock, TidyResult } from './threads/messages.ts';
 

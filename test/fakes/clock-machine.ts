@@ -1,5 +1,5 @@
 /** A machine as `ClockProbes` sees it: what runs on it is what a test says. */
-import type { ClockProbes } from '../../src/gateway/clock-services.ts';
+import type { ClockProbes } from '../../src/time/services.ts';
 
 export class ClockMachine implements ClockProbes {
   readonly paths = new Set<string>();

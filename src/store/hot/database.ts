@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type Database from 'better-sqlite3';
 import { encodeBlock } from '../../codecs/blocks.ts';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
+import type { Machine } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
@@ -20,16 +21,7 @@ import { Claim } from '../threads/claim.ts';
 import type { CommitRequest, CommitResult } from '../threads/messages.ts';
 import { BootTable } from '../time/boot-table.ts';
 import { ClockTable } from '../time/clock-table.ts';
-import {
-  type BlockRow,
-  type ForwarderState,
-  keyOf,
-  type LanesRow,
-  MAX_LOGS,
-  type Machine,
-  seqOf,
-  shapeReader,
-} from './layout.ts';
+import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
 import type { LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import { Removals } from './removals.ts';

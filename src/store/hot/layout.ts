@@ -1,6 +1,7 @@
 /** Files, tables and keys of the log. A change of SCHEMA_VERSION comes with a fixture of the old one that stays readable. */
 import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
+import type { Machine } from '../../core/clock.ts';
 import type { Shape } from '../../core/point.ts';
 import type { Lane, LaneState } from '../delivery/lanes.ts';
 
@@ -50,14 +51,6 @@ export interface ClockList {
   readonly boot: number;
   readonly version: number;
   readonly segments: readonly ClockSegment[];
-}
-
-/** One boot of the machine, which may see several starts of the daemon. */
-export interface Machine {
-  /** The kernel's name for it; '' where there is none, and then no two starts are known to share one. */
-  readonly id: string;
-  /** The kernel's monotonic time, ms, at which this process's is 0. */
-  readonly origin: number;
 }
 
 /** One start of the daemon, as its log has it. */

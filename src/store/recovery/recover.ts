@@ -5,17 +5,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
+import type { Machine } from '../../core/clock.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { type LaneState, Lanes } from '../delivery/lanes.ts';
 import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
-import {
-  type ClockList,
-  type ClockSegment,
-  type ForwarderState,
-  type Machine,
-  newLogName,
-  type TailState,
-} from '../hot/layout.ts';
+import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../hot/layout.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { diskFault } from '../sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';

@@ -1,9 +1,10 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
 import type { Payload } from '../../codecs/format.ts';
+import type { Machine } from '../../core/clock.ts';
 import type { PointType, Shape, Value } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import type { Lane } from '../delivery/lanes.ts';
-import type { BootInfo, ClockList, ForwarderState, Machine } from '../hot/layout.ts';
+import type { BootInfo, ClockList, ForwarderState } from '../hot/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
 import type { Bucket } from '../read/buckets.ts';
 import type { Repair } from '../recovery/repair-report.ts';

@@ -3,7 +3,8 @@
  * monotonic clock they share: what one of them learns of the time holds for all.
  */
 import type Database from 'better-sqlite3';
-import { type BootInfo, keyOf, type Machine } from '../hot/layout.ts';
+import type { Machine } from '../../core/clock.ts';
+import { type BootInfo, keyOf } from '../hot/layout.ts';
 import { rowSum } from '../hot/sealed-rows.ts';
 import type { ClockTable } from './clock-table.ts';
 

@@ -9,8 +9,9 @@
  * - Bounds: MAX_SEGMENTS mappings a boot; boots that are older than the newest thousand keep theirs.
  */
 
+import type { Machine } from '../../core/clock.ts';
 import type { Span } from '../delivery/lanes.ts';
-import type { BootInfo, ClockList, ClockSegment, Machine } from '../hot/layout.ts';
+import type { BootInfo, ClockList, ClockSegment } from '../hot/layout.ts';
 import { placeBoots } from './clock-place.ts';
 import { changedFrom, joined, layOver, type Mapping, mappingAt, within } from './clock-segments.ts';
 

@@ -1,6 +1,6 @@
 /** What time it is by what the log learnt since the machine was switched on: the system clock may not know it. */
 
-import type { Machine } from '../hot/layout.ts';
+import type { Machine } from '../../core/clock.ts';
 import type { LogReader } from '../read/reading.ts';
 import { BootTable } from './boot-table.ts';
 

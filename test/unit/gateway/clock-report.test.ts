@@ -3,8 +3,8 @@ import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { ClockReport } from '../../../src/gateway/clock-report.ts';
-import type { ClockChange } from '../../../src/gateway/clock-watch.ts';
 import { type BootMoved, ClockBook, type ClockMove } from '../../../src/store/time/clock-book.ts';
+import type { ClockChange } from '../../../src/time/watch.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR = 3_600_000;

@@ -12,8 +12,8 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { BUILT } from '../core/version.ts';
-import { GpsClock } from './clock-gps.ts';
-import { type ClockProbes, type TimeService, timeService } from './clock-services.ts';
+import { GpsClock } from './gps.ts';
+import { type ClockProbes, type TimeService, timeService } from './services.ts';
 
 const LOOK_EVERY = 5000;
 /** Time between two questions to the time service, until it is synchronised; while the clock is known without it. */

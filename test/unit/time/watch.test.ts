@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { BUILT } from '../../../src/core/version.ts';
-import { type ClockChange, ClockWatch } from '../../../src/gateway/clock-watch.ts';
+import { type ClockChange, ClockWatch } from '../../../src/time/watch.ts';
 import { ClockMachine } from '../../fakes/clock-machine.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 

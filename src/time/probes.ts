@@ -1,8 +1,8 @@
 /** Asking this machine about its clock: files, processes, small programs, the kernel's name for this boot. */
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import type { Machine } from '../store/hot/layout.ts';
-import type { ClockProbes } from './clock-services.ts';
+import type { Machine } from '../core/clock.ts';
+import type { ClockProbes } from './services.ts';
 
 /** Milliseconds that a program may take, and bytes that it may say. */
 const LIMIT = 2000;

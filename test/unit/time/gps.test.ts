@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { GpsClock } from '../../../src/gateway/clock-gps.ts';
+import { GpsClock } from '../../../src/time/gps.ts';
 
 const BUILT = Date.UTC(2026, 10, 1);
 const NOON = Date.UTC(2027, 2, 1, 12);

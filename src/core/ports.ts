@@ -142,6 +142,13 @@ export interface Bus {
   status(): BusStatus;
 }
 
+/** The buses of the configuration in force. */
+export interface Field {
+  readonly buses: readonly Bus[];
+  readonly safePoints: readonly SafePoint[];
+  busOf(device: string): Bus | undefined;
+}
+
 /** A transition of an alarm, as `…/alarm/<rule>` carries it (seq and log are added by the log). */
 export interface AlarmTransition {
   readonly rule: string;

@@ -8,6 +8,8 @@ import { AdminServer } from '../admin/admin-server.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { Commands } from '../control/commands.ts';
+import { SafeState } from '../control/safe-state.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -29,7 +31,6 @@ import { type ClockChange, ClockWatch } from '../time/watch.ts';
 import { Target } from './admin-target.ts';
 import { AlarmedPoints } from './alarmed-points.ts';
 import { ClockReport } from './clock-report.ts';
-import { Commands } from './commands.ts';
 import { Forwarders } from './forwarders.ts';
 import { inventoryDevices, inventoryMessage } from './inventory.ts';
 import { ListenReport } from './listen-report.ts';
@@ -37,7 +38,6 @@ import { LiveBatches } from './live-batches.ts';
 import { LogWatch } from './log-watch.ts';
 import { Plant } from './plant.ts';
 import { createBus, loadBroker } from './registry-create.ts';
-import { SafeState } from './safe-state.ts';
 
 /**
  * Of the 5 s that a stop may take, milliseconds: a reload under way, safe values, the buses, forwarders until acknowledged,
@@ -115,7 +115,7 @@ export class Gateway {
     const { clock, logger } = this;
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
     this.#listening = new ListenReport(tell);
-    this.#commands = new Commands({ plant: this.#plant, config: () => this.config, clock, logger, tell });
+    this.#commands = new Commands({ field: this.#plant, config: () => this.config, clock, logger, tell });
     this.#safe = new SafeState({
       ...{ clock, logger, tell },
       points: () => this.#plant.safePoints,

@@ -5,14 +5,14 @@
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Shape } from '../core/point.ts';
-import type { Bus, SafePoint } from '../core/ports.ts';
+import type { Bus, Field, SafePoint } from '../core/ports.ts';
 
 interface Entry {
   readonly bus: Bus;
   readonly fingerprint: string;
 }
 
-export class Plant {
+export class Plant implements Field {
   readonly #make: (bus: ResolvedBus, devices: ResolvedDevice[]) => Bus;
   #entries = new Map<string, Entry>();
 

@@ -1,12 +1,11 @@
 /** What is asked of the field from outside, on its way to the bus. Nothing is done that no event tells of. */
 import type { GatewayConfig } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { CommandTarget, WriteRequest, WriteResult } from '../core/ports.ts';
-import type { Plant } from './plant.ts';
+import type { CommandTarget, Field, WriteRequest, WriteResult } from '../core/ports.ts';
 import { type AuditOptions, WriteAudit } from './write-audit.ts';
 
 export interface CommandsOptions extends AuditOptions {
-  readonly plant: Plant;
+  readonly field: Field;
   readonly config: () => GatewayConfig;
 }
 
@@ -47,7 +46,7 @@ export class Commands implements CommandTarget {
     const known = this.#o.config().devices;
     if (point === '' || rest.length > 0)
       throw new SluiceError('not-found', `${target.slice(0, 140)} is no point: it is written device.point`);
-    const bus = this.#o.plant.busOf(device);
+    const bus = this.#o.field.busOf(device);
     if (bus === undefined)
       throw new SluiceError('not-found', `there is no device ${device}; the devices are: ${[...known.keys()].join(', ')}`);
     if (bus.write === undefined)

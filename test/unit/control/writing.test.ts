@@ -1,11 +1,11 @@
 /** What is told of writes, and when points are set to their safe value. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { SafeState } from '../../../src/control/safe-state.ts';
+import { WriteAudit } from '../../../src/control/write-audit.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { GatewayEvent, SafePoint, WriteRequest, WriteResult } from '../../../src/core/ports.ts';
-import { SafeState } from '../../../src/gateway/safe-state.ts';
-import { WriteAudit } from '../../../src/gateway/write-audit.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 function audit() {

@@ -9,7 +9,7 @@ const LAYERS = [
   ['codecs', 'config'],
   ['store', 'access', 'time'],
   ['drivers', 'rules', 'forwarders'],
-  ['pipeline', 'control'],
+  ['pipeline', 'control', 'reports'],
   ['node-red', 'admin'],
   ['gateway'],
   ['cli'],

@@ -1,10 +1,11 @@
 /**
- * What the admin room needs of a running gateway. The gateway room implements it; everything here is plain data that
+ * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
 import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
+import type { SalvageStatus } from '../reports/salvage.ts';
 import type { WireFrame, WireTarget } from './wire-target.ts';
 
 export interface AdminTarget {
@@ -134,21 +135,6 @@ export interface LogMemory {
   readonly unanswered: number;
   /** Questions to the log (backlog, charts, exports) that wait for an answer. */
   readonly questions: { readonly asked: number; readonly limit: number };
-}
-
-export interface SalvageStatus {
-  readonly time: number;
-  readonly file: string;
-  readonly why: string;
-  /** Where the damaged file lies. */
-  readonly quarantine: string | null;
-  /** What came back. */
-  readonly records: number;
-  readonly notices: number;
-  /** Of which only the heads of their blocks were left. */
-  readonly lostRecords: number;
-  /** Ranges of numbers of which nothing is left. */
-  readonly gaps: number;
 }
 
 export interface ForwarderStatus {

@@ -1,7 +1,8 @@
 import { request } from '../admin/client.ts';
-import type { ForwarderStatus, GatewayStatus, SalvageStatus } from '../admin/target.ts';
+import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceCounters } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
+import type { SalvageStatus } from '../reports/salvage.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export async function status(options: RunningOptions): Promise<void> {

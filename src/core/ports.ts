@@ -147,6 +147,8 @@ export interface Field {
   readonly buses: readonly Bus[];
   readonly safePoints: readonly SafePoint[];
   busOf(device: string): Bus | undefined;
+  /** @param points `device.point`, in alarm */
+  urgent(points: ReadonlySet<string>): void;
 }
 
 /** A transition of an alarm, as `…/alarm/<rule>` carries it (seq and log are added by the log). */

@@ -33,7 +33,6 @@ export class Plant implements Field {
   get safePoints(): SafePoint[] {
     return this.buses.flatMap((b) => b.safePoints ?? []);
   }
-  /** @param points `device.point`, in alarm */
   urgent(points: ReadonlySet<string>): void {
     for (const bus of this.buses) bus.urgent?.(points);
   }

@@ -1,10 +1,11 @@
 /** One reading of a serial talker while no gateway runs: its port is opened, heard once, and closed. */
+
+import { listenTo, readNow } from '../../admin/read-now.ts';
 import type { ReadReply } from '../../admin/target.ts';
 import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
-import { listenTo, readNow } from '../../gateway/read-now.ts';
 import { createBus } from '../../gateway/registry-create.ts';
 
 /** Milliseconds that opening the port may take. */

@@ -1,9 +1,9 @@
 /** Exchanges as people read them: frames in bytes, how long it took, what it means. */
 import type { ReadReply } from '../../admin/target.ts';
+import { tellSample } from '../../admin/tell-sample.ts';
 import type { ExchangeReply, WireFrame } from '../../admin/wire-target.ts';
 import { payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
-import { tellSample } from '../../gateway/tell-sample.ts';
 import { paint, printable } from '../running.ts';
 
 export type Readings = ReadReply['readings'];

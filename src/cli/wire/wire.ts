@@ -4,6 +4,7 @@
  */
 import { request } from '../../admin/client.ts';
 import type { GatewayStatus } from '../../admin/target.ts';
+import { exchangeOn } from '../../admin/wire-access.ts';
 import type { ExchangeQuery, ExchangeReply } from '../../admin/wire-target.ts';
 import type { SunspecChain } from '../../codecs/sunspec.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
@@ -15,7 +16,6 @@ import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
 import { createBus } from '../../gateway/registry-create.ts';
-import { exchangeOn } from '../../gateway/wire-access.ts';
 import { nobodyRuns, type RunningOptions, socketOf } from '../running.ts';
 
 export type Look = Omit<ExchangeQuery, 'bus'>;

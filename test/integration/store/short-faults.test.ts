@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
-import { LogWatch } from '../../../src/gateway/log-watch.ts';
+import { LogWatch } from '../../../src/reports/log-watch.ts';
 import { HISTORY_FILE } from '../../../src/store/archive/history-layout.ts';
 import { LOG_FILE } from '../../../src/store/hot/layout.ts';
 import { Log } from '../../../src/store/log.ts';

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
-import { LossReport } from '../../../src/gateway/loss-report.ts';
-import { NAMED, RoomReport } from '../../../src/gateway/room-report.ts';
+import { LossReport } from '../../../src/reports/losses.ts';
+import { NAMED, RoomReport } from '../../../src/reports/thinning.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR = 3_600_000;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
-import { LogFaults, type LogPart } from '../../../src/gateway/log-faults.ts';
+import { LogFaults, type LogPart } from '../../../src/reports/log-faults.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const part = (notKept?: () => number): LogPart => ({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import { ClockReport } from '../../../src/gateway/clock-report.ts';
+import { ClockReport } from '../../../src/reports/clock.ts';
 import { type BootMoved, ClockBook, type ClockMove } from '../../../src/store/time/clock-book.ts';
 import type { ClockChange } from '../../../src/time/watch.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';

@@ -1,4 +1,19 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
+
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+import { plainValue, type Value } from '../core/point.ts';
+import type { CommandTarget, Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
+import { VERSION } from '../core/version.ts';
+import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
+import type { Ingest } from '../pipeline/ingest.ts';
+import type { LogWatch } from '../reports/log-watch.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Log } from '../store/log.ts';
+import type { ClockWatch } from '../time/watch.ts';
+import { exportText, historyOf, removedOf } from './history.ts';
+import { listenTo, readNow } from './read-now.ts';
 import type {
   AdminTarget,
   ExportQuery,
@@ -14,22 +29,7 @@ import type {
   RemovedReply,
   TailItem,
   WriteReply,
-} from '../admin/target.ts';
-import type { GatewayConfig } from '../config/kinds.ts';
-import type { Clock } from '../core/clock.ts';
-import { SluiceError } from '../core/errors.ts';
-import { plainValue, type Value } from '../core/point.ts';
-import type { CommandTarget, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
-import { VERSION } from '../core/version.ts';
-import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
-import type { Ingest } from '../pipeline/ingest.ts';
-import type { RuleEngine } from '../rules/engine.ts';
-import type { Log } from '../store/log.ts';
-import type { ClockWatch } from '../time/watch.ts';
-import { exportText, historyOf, removedOf } from './history.ts';
-import type { LogWatch } from './log-watch.ts';
-import type { Plant } from './plant.ts';
-import { listenTo, readNow } from './read-now.ts';
+} from './target.ts';
 import { tellSample } from './tell-sample.ts';
 import { WireAccess } from './wire-access.ts';
 
@@ -43,7 +43,7 @@ export interface GatewayView {
   readonly boot: string;
   readonly watch: ClockWatch;
   readonly log: Log;
-  readonly plant: Plant;
+  readonly plant: Field;
   readonly commands: CommandTarget;
   readonly ingest: Ingest;
   readonly rules: RuleEngine;

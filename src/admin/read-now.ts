@@ -1,11 +1,12 @@
 /** Reading a device of a bus now, for whoever asks: the readings, what was refused, and of a serial line what was on it. */
-import type { ReadReply } from '../admin/target.ts';
-import type { WireFrame } from '../admin/wire-target.ts';
+
 import { SluiceError } from '../core/errors.ts';
 import type { Bus, ReadFault } from '../core/ports.ts';
 import { SerialBus } from '../drivers/serial/bus.ts';
+import type { ReadReply } from './target.ts';
 import { tellSample } from './tell-sample.ts';
 import { frameOf } from './wire-access.ts';
+import type { WireFrame } from './wire-target.ts';
 
 /** Stretches of bytes that are shown of one reading. */
 const MOST_FRAMES = 1000;

@@ -1,5 +1,4 @@
 /** What was damaged or missing, told to the operator: log lines, the events `salvage` and `loss`, status, metrics. */
-import type { SalvageStatus } from '../admin/target.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
@@ -7,6 +6,21 @@ import type { Range, Repair, Salvaged } from '../store/recovery/repair-report.ts
 
 /** Repairs that status names; the newest. */
 const MAX_TOLD = 8;
+
+export interface SalvageStatus {
+  readonly time: number;
+  readonly file: string;
+  readonly why: string;
+  /** Where the damaged file lies. */
+  readonly quarantine: string | null;
+  /** What came back. */
+  readonly records: number;
+  readonly notices: number;
+  /** Of which only the heads of their blocks were left. */
+  readonly lostRecords: number;
+  /** Ranges of numbers of which nothing is left. */
+  readonly gaps: number;
+}
 
 export class SalvageReport {
   readonly #clock: Clock;

@@ -1,5 +1,5 @@
 /** What the log kept and what it took away, as the admin room asks for it. */
-import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from '../admin/target.ts';
+
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
@@ -7,6 +7,7 @@ import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
 import type { ExportResult } from '../store/threads/messages.ts';
+import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {

@@ -1,7 +1,8 @@
 /** A sample as those see it who watch: one reading for each point. */
-import type { TailItem } from '../admin/target.ts';
+
 import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
+import type { TailItem } from './target.ts';
 
 export function tellSample(sample: Sample, offset: number, tell: (item: TailItem) => void): void {
   const time = Math.round(sample.at) + offset;

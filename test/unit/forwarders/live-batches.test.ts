@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { LogRecord } from '../../../src/core/point.ts';
-import { LiveBatches } from '../../../src/gateway/live-batches.ts';
+import { LiveBatches } from '../../../src/forwarders/broker/live-batches.ts';
 
 const shape = { device: 'd', points: [{ name: 'n', type: 'uint16', storage: 'number' }] } as const;
 const record = (seq: number): LogRecord => ({ seq, sample: { shape, at: seq * 10, values: [seq], reasons: null } });

@@ -1,5 +1,5 @@
 /** The buses of a gateway as somebody sees them who looks at the wire: requests by hand, and frames as they pass. */
-import type { Capture, ExchangeQuery, ExchangeReply, WireFrame, WireTarget } from '../admin/wire-target.ts';
+
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -7,6 +7,7 @@ import type { Bus } from '../core/ports.ts';
 import { ModbusBus } from '../drivers/modbus/bus.ts';
 import { trace } from '../drivers/modbus/trace.ts';
 import { SerialBus } from '../drivers/serial/bus.ts';
+import type { Capture, ExchangeQuery, ExchangeReply, WireFrame, WireTarget } from './wire-target.ts';
 
 export interface WireView {
   readonly clock: Clock;

@@ -6,9 +6,9 @@ import { VERSION } from '../core/version.ts';
 import { bootName } from '../store/hot/layout.ts';
 import type { Log } from '../store/log.ts';
 import { LogFaults, type LogPart } from './log-faults.ts';
-import { LossReport } from './loss-report.ts';
-import { RoomReport } from './room-report.ts';
-import { SalvageReport } from './salvage-report.ts';
+import { LossReport } from './losses.ts';
+import { SalvageReport } from './salvage.ts';
+import { RoomReport } from './thinning.ts';
 
 const HISTORY: LogPart = {
   ...{ part: 'history', severity: 'warning', again: 'The history of the log is kept again' },

@@ -1,17 +1,17 @@
 import type { Clock } from '../core/clock.ts';
+import type { Field } from '../core/ports.ts';
 import type { AlarmView } from '../rules/rule-machine.ts';
-import type { Plant } from './plant.ts';
 
 /** Tells the buses which points are in alarm, so that they are read first where not all can be. */
 export class AlarmedPoints {
   readonly #clock: Clock;
-  readonly #plant: Plant;
+  readonly #field: Field;
   readonly #alarms: () => readonly AlarmView[];
   #due = false;
 
-  constructor(clock: Clock, plant: Plant, alarms: () => readonly AlarmView[]) {
+  constructor(clock: Clock, field: Field, alarms: () => readonly AlarmView[]) {
     this.#clock = clock;
-    this.#plant = plant;
+    this.#field = field;
     this.#alarms = alarms;
   }
 
@@ -22,7 +22,7 @@ export class AlarmedPoints {
     this.#clock.after(0, () => {
       this.#due = false;
       const active = this.#alarms().filter(({ state }) => state.startsWith('active'));
-      this.#plant.urgent(new Set(active.map(({ point }) => point)));
+      this.#field.urgent(new Set(active.map(({ point }) => point)));
     });
   }
 }

@@ -2,12 +2,12 @@
  * `data` of the embedded broker: the same batches as upstream, from memory. What leaves here is handed over: its content
  * is fixed, and it waits for the clock as data upstream does.
  */
-import { json } from '../codecs/format-json.ts';
-import type { GatewayConfig } from '../config/kinds.ts';
-import type { Clock } from '../core/clock.ts';
-import type { LogRecord } from '../core/point.ts';
-import type { Log } from '../store/log.ts';
-import type { ClockWatch } from '../time/watch.ts';
+import { json } from '../../codecs/format-json.ts';
+import type { GatewayConfig } from '../../config/kinds.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { LogRecord } from '../../core/point.ts';
+import type { Log } from '../../store/log.ts';
+import type { ClockWatch } from '../../time/watch.ts';
 
 interface View {
   readonly config: GatewayConfig;

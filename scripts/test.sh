@@ -14,8 +14,9 @@ find_node
 PATH=$ROOT/node_modules/.bin:$PATH
 export PATH
 
-log=${TMPDIR:-/tmp}/sluice-test.$$
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d "${TMPDIR:-/tmp}/sluice-test.XXXXXX") || exit 1
+trap 'rm -rf "$work"' EXIT
+log=$work/check
 CHECKS_PASSED=0
 CHECKS_FAILED=0
 check() {
@@ -32,16 +33,44 @@ check() {
   fi
 }
 
+# Everything: coverage of the unit and contract suites, held to a floor per room. Single files: no coverage.
+whole=no
+coverage=--disable-coverage
 if [ $# -eq 0 ]; then
+  whole=yes
+  coverage=--coverage-report=json-summary
   check 'type check' "$NODE" node_modules/typescript/bin/tsc --incremental --tsBuildInfoFile node_modules/.cache/tsc-check.tsbuildinfo
   check 'lint and format' node_modules/.bin/biome check --colors=off --max-diagnostics=50
-  set -- 'test/**/*.test.ts'
+  # File names of tests hold no spaces.
+  # shellcheck disable=SC2046
+  set -- $(find test -name '*.test.ts' | LC_ALL=C sort)
 fi
-export CHECKS_PASSED CHECKS_FAILED
 
-# Two at a time: the suites mostly wait for sockets and lines, and small machines have two cores.
-"$NODE" --disable-warning=ExperimentalWarning --test --test-concurrency=2 --test-timeout=900000 \
-  --test-reporter="$ROOT/scripts/reporter.ts" --test-reporter-destination=stdout "$@"
-status=$?
-[ "$CHECKS_FAILED" -eq 0 ] || status=1
-exit $status
+SLUICE_TEST_SUMS=$work/sums
+export SLUICE_TEST_SUMS
+"$NODE" node_modules/tap/dist/esm/run.mjs run "$coverage" --reporter="$NODE" --reporter-arg=scripts/tap-reporter.ts "$@" 2>"$work/stderr" |
+  grep --line-buffered -v '^json-summary report:'
+# The reporter is a process of its own: without its sums, nothing was tested.
+read -r passed failed skipped <"$work/sums" 2>/dev/null || {
+  passed=0 failed=1 skipped=0
+}
+if [ "$failed" -gt 0 ] && [ -s "$work/stderr" ]; then
+  printf '\nThe last that the tests wrote to stderr:\n'
+  tail -n 40 "$work/stderr"
+fi
+if [ $whole = yes ]; then
+  printf '\n'
+  if "$NODE" scripts/coverage.ts; then
+    CHECKS_PASSED=$((CHECKS_PASSED + 1))
+  else
+    CHECKS_FAILED=$((CHECKS_FAILED + 1))
+  fi
+fi
+passed=$((passed + CHECKS_PASSED))
+failed=$((failed + CHECKS_FAILED))
+if [ "$skipped" -gt 0 ]; then
+  printf '\n%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
+else
+  printf '\n%s passed, %s failed\n' "$passed" "$failed"
+fi
+[ "$failed" -eq 0 ]

@@ -17,7 +17,6 @@ const LAYERS = [
 const OWNERS: Record<string, readonly string[]> = {
   'better-sqlite3': ['store'],
   serialport: ['drivers'],
-  'nmea-simple': ['codecs'],
   aedes: ['forwarders'],
   mqtt: ['forwarders'],
   'mqtt-packet': ['forwarders'],

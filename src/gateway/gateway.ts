@@ -236,6 +236,7 @@ export class Gateway {
       onFatal: this.#onFatal,
     });
     this.#forwarders.prepare(config, log);
+    if (log.clock.lastKnown !== undefined) this.#watch.trust(log.clock.lastKnown);
     if (log.clock.inherited !== undefined) this.#watch.inherit(log.clock.inherited);
     const move = log.setClock(this.#watch.offset, !this.#watch.known);
     const counters = new Counters({ log, clock: this.clock, moment: () => this.#moment() });

@@ -13,36 +13,62 @@ const ROLLOVER = 1024 * 7 * 86_400_000;
 /** For how long after its making software runs: what falls into it once a rollover is put back is taken for one. Less than a rollover. */
 const LIFE = 15 * 366 * 86_400_000;
 
+/** How far the time of a receiver may be before the last trusted one, ms: clocks drift, and it may count leap seconds late. */
+const BEFORE_TRUSTED = 60_000;
+/** How far it may be from the time of another source, ms. */
+const BESIDE_OTHER = 10_000;
+
+/** Another source that knows the time: its offset to the monotonic clock, and its name. */
+export interface OtherSource {
+  readonly name: string;
+  readonly offset: number;
+}
+
 export class GpsClock {
-  readonly #built: number;
+  readonly #bounds: { readonly from: number; readonly to: number };
   #offsets: { at: number; offset: number }[] = [];
+  /** UTC ms that was known last, by whatever source; no earlier time is believed. */
+  trusted: number | undefined;
   /** In words; undefined while nothing is wrong. */
   fault: string | undefined;
 
-  /** @param built UTC ms: no time before it is believed */
-  constructor(built: number) {
-    this.#built = built;
+  /** @param bounds UTC ms: no other time is believed */
+  constructor(bounds: { readonly from: number; readonly to: number }) {
+    this.#bounds = bounds;
   }
 
-  /** @param utc ms, as the sentence says; @param at monotonic ms of its arrival */
-  take(utc: number, at: number): void {
-    if (utc < this.#built) {
+  /** @param utc ms, as the sentence says; @param at monotonic ms of its arrival; @param other must agree, where there is one */
+  take(utc: number, at: number, other?: OtherSource): void {
+    const wrong = this.#wrong(utc, at, other);
+    this.fault = wrong === undefined ? undefined : `not believable: it says ${wrong}`;
+    if (wrong !== undefined) {
       this.#offsets = [];
-      const weeks = Math.ceil((this.#built - utc) / ROLLOVER);
-      const rolled = utc + weeks * ROLLOVER <= this.#built + LIFE;
-      const date = new Date(utc).toISOString().slice(0, 10);
-      this.fault =
-        rolled && weeks <= 2
-          ? `it says ${date}, as a receiver does whose week counter has rolled over (1024 weeks): it cannot serve as a clock, replace it or its firmware`
-          : `it says ${date}, before this software was made: not believed`;
       return;
     }
-    this.fault = undefined;
     const offset = utc - at;
     // What does not go on from the others begins anew: it has to be said three times.
     if (this.#offsets.some((o) => Math.abs(o.offset - offset) > AGREE.within)) this.#offsets = [];
     this.#offsets.push({ at, offset });
     if (this.#offsets.length > KEPT.sentences) this.#offsets.shift();
+  }
+
+  /** Why a time cannot be right. */
+  #wrong(utc: number, at: number, other: OtherSource | undefined): string | undefined {
+    const { from, to } = this.#bounds;
+    const date = new Date(utc).toISOString().slice(0, 10);
+    if (utc < from) {
+      const weeks = Math.ceil((from - utc) / ROLLOVER);
+      const rolled = weeks <= 2 && utc + weeks * ROLLOVER <= from + LIFE;
+      return rolled
+        ? `${date}, as a receiver does whose week counter has rolled over (1024 weeks): it cannot serve as a clock, replace it or its firmware`
+        : `${date}, before this software was made`;
+    }
+    if (utc > to) return `${date}, more than 19 years after this software was made`;
+    if (this.trusted !== undefined && utc < this.trusted - BEFORE_TRUSTED)
+      return `${date}, before ${new Date(this.trusted).toISOString().slice(0, 16)}Z, the last time that was known: if the receiver is right, set the system clock and start once without gateway.clock.gps`;
+    if (other !== undefined && Math.abs(utc - at - other.offset) > BESIDE_OTHER)
+      return `${seconds(utc)}, and ${other.name} says ${seconds(other.offset + at)}`;
+    return undefined;
   }
 
   /** undefined while the receiver does not tell, or not the same. @param now monotonic ms */
@@ -51,4 +77,8 @@ export class GpsClock {
     if (this.#offsets.length < AGREE.sentences) return undefined;
     return Math.round(Math.max(...this.#offsets.map((o) => o.offset)));
   }
+}
+
+function seconds(utc: number): string {
+  return `${new Date(utc).toISOString().slice(0, 19)}Z`;
 }

@@ -7,12 +7,13 @@
  *   later than the software.
  * - A better source takes over from a worse one, never the other way round. What is known stays known when its source
  *   falls silent: the monotonic clock goes on.
- * - No source is believed with a time before the software was made.
+ * - No source is believed with a time before the software was made, or more than 19 years after.
+ * - A GPS is not believed with a time before the last one that was known, nor while a synchronised time service says another.
  * - A clock that steps again and again is not known until it has been quiet for a while.
  */
 import type { Clock } from '../core/clock.ts';
-import { BUILT } from '../core/version.ts';
-import { GpsClock } from './gps.ts';
+import { BELIEVED_UNTIL, BUILT } from '../core/version.ts';
+import { GpsClock, type OtherSource } from './gps.ts';
 import { type ClockProbes, type TimeService, timeService } from './services.ts';
 
 const LOOK_EVERY = 5000;
@@ -57,7 +58,7 @@ export class ClockWatch {
   #faulty = false;
   /** The device that is named as the clock. */
   readonly #gpsName: () => string | undefined;
-  readonly #gps = new GpsClock(BUILT);
+  readonly #gps = new GpsClock({ from: BUILT, to: BELIEVED_UNTIL });
   #cancel: (() => void) | undefined;
   #service: TimeService = { name: undefined, synchronised: false, why: 'it was not asked yet' };
   #asked = Number.NEGATIVE_INFINITY;
@@ -114,18 +115,24 @@ export class ClockWatch {
 
   /** What an earlier start within this boot of the machine knew. To be called before `start`; nothing is told. */
   inherit(offset: number): void {
+    this.trust(offset + this.#clock.monotonic());
     if (this.known) return;
     this.offset = offset;
     this.#become(true, RANK.earlier, 'an earlier start since the board was switched on');
   }
 
+  /** The last time that an earlier start knew, UTC ms; one that cannot be is ignored. */
+  trust(utc: number): void {
+    if (isPlausible(utc)) this.#gps.trusted = Math.max(utc, this.#gps.trusted ?? utc);
+  }
+
   /** A sentence with a fix. @param utc ms; @param at monotonic ms at which it had arrived */
   gps(device: string, utc: number, at: number): void {
     if (device !== this.#gpsName()) return;
-    this.#gps.take(utc, at);
+    this.#gps.take(utc, at, this.#serviceTime());
     const { fault } = this.#gps;
     if (fault !== undefined && !this.#faulty) this.#onFault(`GPS ${device}: ${fault}`);
-    // Over is it when it is believed again: one that says now this, now that is one fault.
+    // The fault ends when the receiver is believed again: one that says now this, now that has one fault.
     this.#faulty = fault !== undefined || (this.#faulty && this.#gps.offset(at) === undefined);
     this.#judge(true);
   }
@@ -156,12 +163,19 @@ export class ClockWatch {
     return Math.round(this.#clock.wall() - this.#clock.monotonic());
   }
 
+  /** The system clock while a time service vouches for it. */
+  #serviceTime(): OtherSource | undefined {
+    const { name, synchronised } = this.#service;
+    return synchronised && isPlausible(this.#clock.wall()) ? { name: name ?? '', offset: this.#systemOffset() } : undefined;
+  }
+
   /** The best source of now. */
   #candidate(): { rank: Rank; source: string; offset: number } | undefined {
     const system = this.#systemOffset();
-    const plausible = this.#clock.wall() > BUILT;
-    const { name, synchronised } = this.#service;
-    if (plausible && synchronised) return { rank: RANK.service, source: name ?? '', offset: system };
+    const plausible = isPlausible(this.#clock.wall());
+    const { name } = this.#service;
+    const service = this.#serviceTime();
+    if (service !== undefined) return { rank: RANK.service, source: service.name, offset: service.offset };
     const gps = this.#gpsName();
     const fix = gps === undefined ? undefined : this.#gps.offset(this.#clock.monotonic());
     if (fix !== undefined) return { rank: RANK.gps, source: `GPS ${gps}`, offset: fix };
@@ -222,11 +236,19 @@ export class ClockWatch {
   /** Why it is not known. */
   #reason(): string {
     if (this.#rank > RANK.none) return `${this.#source} keeps stepping: look for two programs that set it`;
-    const { name, why } = this.#service;
+    const { name, why, synchronised } = this.#service;
+    const wall = this.#clock.wall();
+    const shows = `it shows ${new Date(wall).toISOString().slice(0, 10)}, which cannot be`;
     const parts = [
-      ...(name === undefined ? [] : [`${name}: ${why ?? 'not synchronised'}`]),
+      ...(name === undefined ? [] : [`${name}: ${synchronised ? shows : (why ?? 'not synchronised')}`]),
       ...(this.#gpsName() === undefined ? [] : [`GPS ${this.#gpsName()}: ${this.#gps.fault ?? 'no fix yet'}`]),
     ];
-    return parts.length > 0 ? parts.join('; ') : 'system clock, earlier than this software: not believed';
+    if (parts.length > 0) return parts.join('; ');
+    return `system clock, ${wall > BELIEVED_UNTIL ? 'later than 19 years after' : 'earlier than'} this software: not believed`;
   }
+}
+
+/** @param utc ms */
+function isPlausible(utc: number): boolean {
+  return utc > BUILT && utc <= BELIEVED_UNTIL;
 }

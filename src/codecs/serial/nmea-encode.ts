@@ -1,6 +1,7 @@
 /** NMEA sentences for the simulator: numbers of any sentence, and position, time, date and status of GGA and RMC. */
 import type { Value } from '../../core/point.ts';
-import { nmeaChecksum, nmeaNumberIndex } from './nmea.ts';
+import { FIXES, nmeaNumberIndex } from './nmea.ts';
+import { nmeaChecksum } from './nmea-sentence.ts';
 
 /** Comma fields of each sentence, the address included. */
 const LENGTHS: Readonly<Record<string, number>> = { GGA: 15, RMC: 13, VTG: 10, HDT: 3, HDM: 3, HDG: 6, MWV: 6, DBT: 7, GSA: 18 };
@@ -14,7 +15,6 @@ const LETTERS: Readonly<Record<string, Readonly<Record<number, string>>>> = {
   DBT: { 2: 'f', 4: 'M', 6: 'F' },
   GSA: { 1: 'A', 2: '3' },
 };
-const FIXES = ['none', 'fix', 'delta', 'pps', 'rtk', 'frtk', 'estimated', 'manual', 'simulation'];
 
 /**
  * One sentence for each that `raw` names (`GGA.latitude` -> value), without terminator. Sentences and fields that cannot

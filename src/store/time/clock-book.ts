@@ -96,6 +96,12 @@ export class ClockBook {
     const found = this.#machineOffset(this.#siblings().filter((e) => e !== this.#own));
     return found === undefined ? undefined : Math.round(found + this.machine.origin);
   }
+  /** UTC ms of the end of the newest earlier start that knew the time. */
+  get lastKnown(): number | undefined {
+    const entry = this.#entries.findLast((e) => e !== this.#own && isKnown(e));
+    const segment = entry?.list.segments.findLast((s) => !s.estimated);
+    return entry === undefined || segment === undefined ? undefined : segment.offset + entry.info.atLast;
+  }
 
   /** What a commit that begins now has to write. */
   get pending(): readonly ClockList[] {

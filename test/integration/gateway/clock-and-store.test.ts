@@ -251,7 +251,7 @@ test('a GPS where nobody else knows the time: not before it has a fix, not while
   says = { status: 'A', wrongBy: -1024 * 7 * DAY };
   const rolled = await b.tells(() => true);
   assert.deepEqual([rolled.severity, rolled.data], ['warning', { known: false }]);
-  assert.match(rolled.message, /^GPS nav: it says 2007-07-16, .*1024 weeks/);
+  assert.match(rolled.message, /^GPS nav: not believable: it says 2007-07-16, .*1024 weeks/);
   assert.match((await b.status()).clock.source, /rolled over/);
   says = { status: 'A', wrongBy: 0 };
   const told = await b.tells((e) => e.data.known === true);
@@ -266,4 +266,15 @@ test('a GPS where nobody else knows the time: not before it has a fix, not while
     assert.equal(r.estimated, false);
     about(b.wrong(r), 0, MINUTE, `reading ${r.n}`);
   }
+
+  // The log remembers the last time that was known, and no receiver goes behind it.
+  await b.stop();
+  says = { status: 'A', wrongBy: -DAY };
+  await b.switchOn(IMAGE);
+  const behind = await b.tells((e) => /the last time that was known/.test(e.message));
+  assert.match(behind.message, /^GPS nav: not believable: it says 2027-\d\d-\d\d, before 2027-/);
+  assert.equal((await b.status()).clock.known, false);
+  says = { status: 'A', wrongBy: 0 };
+  await b.tells((e) => e.data.known === true && e.seq > behind.seq);
+  about((await b.status()).gateway.time, b.truth, MINUTE, 'the time of the GPS after it');
 });

@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { GpsClock } from '../../../src/time/gps.ts';
 
 const BUILT = Date.UTC(2026, 10, 1);
+const BOUNDS = { from: BUILT, to: Date.UTC(2045, 10, 1) };
 const NOON = Date.UTC(2027, 2, 1, 12);
 const DAY = 86_400_000;
 
 test('three sentences that agree are believed, the quickest of them most', () => {
-  const gps = new GpsClock(BUILT);
+  const gps = new GpsClock(BOUNDS);
   gps.take(NOON, 1400);
   assert.equal(gps.offset(1400), undefined);
   gps.take(NOON + 1000, 2100);
@@ -20,7 +21,7 @@ test('three sentences that agree are believed, the quickest of them most', () =>
 });
 
 test('what does not go on from the others has to be said three times', () => {
-  const gps = new GpsClock(BUILT);
+  const gps = new GpsClock(BOUNDS);
   for (let i = 0; i < 10; i++) gps.take(NOON + i * 1000, 100 + i * 1000);
   assert.equal(gps.offset(9100), NOON - 100);
   gps.take(NOON + DAY, 10_100);
@@ -33,7 +34,7 @@ test('what does not go on from the others has to be said three times', () => {
 });
 
 test('sentences grow old', () => {
-  const gps = new GpsClock(BUILT);
+  const gps = new GpsClock(BOUNDS);
   for (let i = 0; i < 3; i++) gps.take(NOON + i * 1000, i * 1000);
   assert.equal(gps.offset(30_000), NOON);
   assert.equal(gps.offset(30_001), undefined, 'only two are not older than half a minute');
@@ -42,7 +43,7 @@ test('sentences grow old', () => {
 test('within half a second, whatever the line delays', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 50, max: 500 }), { minLength: 3, maxLength: 200 }), (delays) => {
-      const gps = new GpsClock(BUILT);
+      const gps = new GpsClock(BOUNDS);
       delays.forEach((delay, i) => {
         gps.take(NOON + i * 1000, i * 1000 + delay);
       });
@@ -55,24 +56,57 @@ test('within half a second, whatever the line delays', () => {
 test('a time before the software was made is told and not believed; a rolled-over week counter is told apart', () => {
   const weeks = 1024 * 7 * DAY;
   for (const [utc, fault] of [
-    [BUILT - 1, /^it says 2026-10-31, before this software was made/],
+    [BUILT - 1, /^not believable: it says 2026-10-31, before this software was made/],
     [Date.UTC(2026, 0, 1), /before this software was made/],
     [Date.UTC(2023, 0, 1), /before this software was made/],
-    [NOON - weeks, /^it says 2007-07-16, as a receiver does whose week counter has rolled over/],
+    [NOON - weeks, /^not believable: it says 2007-07-16, as a receiver does whose week counter has rolled over/],
     [BUILT - weeks + 14 * 365 * DAY, /rolled over/],
-    [NOON - 2 * weeks, /^it says 1987-11-30, .*rolled over/],
-    [0, /^it says 1970-01-01, before this software was made/],
+    [NOON - 2 * weeks, /^not believable: it says 1987-11-30, .*rolled over/],
+    [0, /^not believable: it says 1970-01-01, before this software was made/],
   ] as const) {
-    const gps = new GpsClock(BUILT);
+    const gps = new GpsClock(BOUNDS);
     for (let i = 0; i < 3; i++) gps.take(utc, 0);
     assert.match(gps.fault ?? '', fault);
     assert.equal(gps.offset(0), undefined);
   }
-  const gps = new GpsClock(BUILT);
+  const gps = new GpsClock(BOUNDS);
   for (let i = 0; i < 3; i++) gps.take(NOON + i * 1000, i * 1000);
   gps.take(NOON - weeks, 3000);
   assert.equal(gps.offset(3000), undefined, 'what it said before counts no more');
   for (let i = 4; i < 7; i++) gps.take(NOON + i * 1000, i * 1000);
   assert.equal(gps.fault, undefined);
   assert.equal(gps.offset(7000), NOON);
+});
+
+test('a time after the life of the software is reported and not believed', () => {
+  for (const utc of [BOUNDS.to + 1, Date.UTC(2079, 11, 31), Date.UTC(9999, 0, 1)]) {
+    const gps = new GpsClock(BOUNDS);
+    for (let i = 0; i < 5; i++) gps.take(utc + i * 1000, i * 1000);
+    assert.match(gps.fault ?? '', /^not believable: it says (?:2045|2079|9999)-\d\d-\d\d, more than 19 years after/);
+    assert.equal(gps.offset(4000), undefined);
+  }
+  const gps = new GpsClock(BOUNDS);
+  for (let i = 0; i < 3; i++) gps.take(BOUNDS.to - 5000 + i * 1000, i * 1000);
+  assert.deepEqual([gps.fault, gps.offset(2000)], [undefined, BOUNDS.to - 5000]);
+});
+
+test('a time before the last trusted one is reported and not believed', () => {
+  const gps = new GpsClock(BOUNDS);
+  gps.trusted = NOON;
+  // A monotonic clock, and a receiver that counts leap seconds late, may be off by some seconds.
+  for (let i = 0; i < 3; i++) gps.take(NOON - 30_000 + i * 1000, i * 1000);
+  assert.deepEqual([gps.fault, gps.offset(2000)], [undefined, NOON - 30_000]);
+  for (let i = 3; i < 6; i++) gps.take(NOON - DAY + i * 1000, i * 1000);
+  assert.match(gps.fault ?? '', /^not believable: it says 2027-02-28, before 2027-03-01T12:00Z, the last time that was known/);
+  assert.equal(gps.offset(5000), undefined);
+});
+
+test('what another source knows must agree', () => {
+  const gps = new GpsClock(BOUNDS);
+  const service = { name: 'chrony', offset: NOON };
+  for (let i = 0; i < 3; i++) gps.take(NOON + i * 1000 - 9000, i * 1000, service);
+  assert.deepEqual([gps.fault, gps.offset(2000)], [undefined, NOON - 9000]);
+  for (let i = 3; i < 6; i++) gps.take(NOON + DAY + i * 1000, i * 1000, service);
+  assert.match(gps.fault ?? '', /^not believable: it says 2027-03-02T12:00:05Z, and chrony says 2027-03-01T12:00:05Z/);
+  assert.equal(gps.offset(5000), undefined);
 });

@@ -1,6 +1,7 @@
 /** A machine, its clock and its GPS through everything that a clock does; what the gateway takes for the time. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { NmeaTime } from '../../../src/codecs/serial/nmea-time.ts';
 import { BUILT } from '../../../src/core/version.ts';
 import { type ClockChange, ClockWatch } from '../../../src/time/watch.ts';
 import { ClockMachine } from '../../fakes/clock-machine.ts';
@@ -243,7 +244,7 @@ test('a GPS whose weeks have rolled over, and one that says now this, now that: 
   const rolled = -1024 * 7 * DAY;
   await b.gps(10, rolled);
   assert.equal(b.faults.length, 1);
-  assert.match(b.faults[0] ?? '', /^GPS nav: it says 2007-07-16, .*rolled over/);
+  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2007-07-16, .*rolled over/);
   assert.match(b.watch.status().source, /rolled over/);
   for (let i = 0; i < 100; i++) {
     await b.gps(1);
@@ -256,6 +257,92 @@ test('a GPS whose weeks have rolled over, and one that says now this, now that: 
   await b.gps(5, rolled);
   assert.equal(b.faults.length, 2);
   assert.equal(b.watch.known, true, 'what was known goes on');
+});
+
+/** What a receiver says in RMC with two digits of a year, as the gateway reads it. */
+const spoken = (utc: number): number => {
+  const [date = '', time = ''] = new Date(utc).toISOString().slice(2, 19).split('T');
+  const [year, month, day] = date.split('-');
+  const body = `GPRMC,${time.replaceAll(':', '')},A,4807.038,N,01131.000,E,0.1,84.4,${day}${month}${year},,,A`;
+  let sum = 0;
+  for (const char of body) sum ^= char.charCodeAt(0);
+  const read = new NmeaTime().push(Buffer.from(`$${body}*${sum.toString(16).padStart(2, '0')}`));
+  assert.ok(read !== undefined);
+  return read;
+};
+
+test('the date 250887 after a rollover is no clock, and no later century', async () => {
+  const b = new Bench(IN_1970);
+  b.gpsName = 'nav';
+  await b.begin();
+  for (let i = 0; i < 10; i++) {
+    b.watch.gps('nav', spoken(Date.UTC(1987, 7, 25, 12, 0, i)), b.clock.monotonic());
+    await b.clock.advance(1000);
+  }
+  assert.equal(b.watch.known, false);
+  assert.equal(b.faults.length, 1);
+  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 1987-08-25, .*rolled over/);
+});
+
+test('no clock is believed that is later than 19 years after the software', async () => {
+  const late = BUILT + 20 * 366 * DAY;
+  for (const service of [false, true]) {
+    const b = new Bench(late);
+    if (service) b.machine.timesyncd(true);
+    await b.begin();
+    assert.equal(b.watch.known, false);
+    assert.match(
+      b.watch.status().source,
+      service ? /^systemd-timesyncd: it shows 2046-/ : /^system clock, later than .*: not believed$/,
+    );
+    b.set();
+    await b.clock.advance(LOOKS);
+    assert.deepEqual([b.watch.known, b.wrong], [true, 0]);
+  }
+  const b = new Bench(IN_1970);
+  b.gpsName = 'nav';
+  await b.begin();
+  await b.gps(5, late - MORNING);
+  assert.equal(b.watch.known, false);
+  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2046-/);
+});
+
+test('a GPS is not believed before the time that an earlier start knew last', async () => {
+  const b = new Bench(IN_1970);
+  b.gpsName = 'nav';
+  await b.begin();
+  b.watch.trust(MORNING - HOUR);
+  await b.gps(5, -DAY);
+  assert.equal(b.watch.known, false);
+  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2027-02-28, before 2027-03-01T05:00Z/);
+  await b.gps(5);
+  assert.deepEqual([b.watch.known, b.wrong], [true, -100]);
+  // A time that cannot be is no reason to refuse every other one.
+  const mad = new Bench(IN_1970);
+  mad.gpsName = 'nav';
+  await mad.begin();
+  mad.watch.trust(Date.UTC(2087, 7, 25));
+  await mad.gps(5);
+  assert.equal(mad.watch.known, true);
+});
+
+test('a GPS that contradicts a synchronised service is reported, once, and the service counts', async () => {
+  const b = new Bench(MORNING);
+  b.gpsName = 'nav';
+  b.machine.timesyncd(true);
+  await b.begin();
+  await b.gps(10);
+  assert.deepEqual(b.faults, []);
+  await b.gps(10, 3 * HOUR);
+  assert.equal(b.faults.length, 1);
+  assert.match(
+    b.faults[0] ?? '',
+    /^GPS nav: not believable: it says 2027-03-01T09:00:\d\dZ, and systemd-timesyncd says 2027-03-01T06:00:\d\dZ/,
+  );
+  assert.deepEqual([b.watch.known, b.wrong, b.watch.status().source], [true, 0, 'systemd-timesyncd']);
+  await b.gps(5);
+  await b.gps(5, 3 * HOUR);
+  assert.equal(b.faults.length, 2);
 });
 
 test('an earlier start of this boot of the machine is believed, until somebody knows better', async () => {

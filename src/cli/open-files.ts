@@ -1,6 +1,7 @@
 /**
- * Opens the files of a log whose gateway does not run. SQLite writes beside a file even to read it: where it may not (a card
- * that is mounted read-only), a copy is read.
+ * Opens the files of a log whose gateway does not run. What a process has claimed is not opened: a start may be repairing
+ * it. Nothing is claimed here, so that a long export keeps no gateway from its start. SQLite writes beside a file even to
+ * read it: where it may not (a card that is mounted read-only), a copy is read.
  */
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import { type History, tryHistory } from '../store/archive/history-file.ts';
 import { HISTORY_FILE } from '../store/archive/history-layout.ts';
 import { LOG_FILE } from '../store/hot/layout.ts';
 import { LogReader } from '../store/read/reading.ts';
+import { holderOf } from '../store/state-dir.ts';
 
 const FILES = [LOG_FILE, `${LOG_FILE}-wal`, HISTORY_FILE, `${HISTORY_FILE}-journal`];
 
@@ -19,11 +21,17 @@ export interface OpenFiles {
   readonly fault: string | undefined;
 }
 
-/** @throws SluiceError not-found, log-read */
+/** @throws SluiceError not-found, not-running, log-read */
 export function openFiles(stateDir: string): OpenFiles {
   const file = path.join(stateDir, LOG_FILE);
   if (!existsSync(file))
     throw new SluiceError('not-found', `there is no log at ${file}: has the gateway run with this configuration?`);
+  const holder = holderOf(stateDir);
+  if (holder !== undefined)
+    throw new SluiceError(
+      'not-running',
+      `process ${holder} has the log in ${stateDir} open and does not answer: a gateway that starts answers in a moment, so ask again; one that hangs has to be stopped first (kill ${holder})`,
+    );
   if (!needsCopy(stateDir)) return open(stateDir);
   let copy: string | undefined;
   try {

@@ -2,7 +2,6 @@
  * One running gateway: makes the parts, joins them, starts them in an order in which nothing is lost, and stops them
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
-import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
@@ -31,7 +30,7 @@ import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
 import { bootName } from '../store/hot/layout.ts';
 import { Log } from '../store/log.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { StateDirClaim } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import { type ClockChange, ClockWatch } from '../time/watch.ts';
@@ -65,6 +64,7 @@ export class Gateway {
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   #logWatch: LogWatch | undefined;
   #admin: AdminServer | undefined;
+  #claim: StateDirClaim | undefined;
   #running = false;
   readonly #live: LiveBatches;
   readonly #listening: ListenReport;
@@ -187,8 +187,9 @@ export class Gateway {
    */
   async start(reload: () => Promise<{ changes: string[]; warnings: string[] }>): Promise<void> {
     const { config } = this;
-    makeStateDir(config.gateway.stateDir);
-    // First of all: the socket is the claim to the state directory.
+    // First of all: nothing of the state directory is opened before it is claimed.
+    const claim = StateDirClaim.take(config.gateway.stateDir);
+    this.#claim = claim;
     const admin = new AdminServer({
       target: new Target(this, reload),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
@@ -197,14 +198,15 @@ export class Gateway {
       clock: this.clock,
       onListen: (fault) => this.#listening.changed('dashboard', fault),
     });
-    await admin.start();
-    this.#admin = admin;
     try {
+      await admin.start();
+      this.#admin = admin;
       await this.#startParts(config);
     } catch (thrown) {
       await Promise.all([this.#forwarders.stop(0), this.#broker?.stop()]);
       await this.#log?.abandon();
       await admin.stop();
+      claim.release();
       throw thrown;
     }
   }
@@ -327,6 +329,7 @@ export class Gateway {
     await this.#within(forwarders, this.#forwarders.stop(forwarders), this.#broker?.stop());
     await this.#log?.close(time('log'));
     await this.#admin?.stop();
+    this.#claim?.release();
   }
 
   /** Waits for all of it, `ms` at most. */
@@ -447,19 +450,5 @@ export class Gateway {
     );
     if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
     this.#clockReport?.took(change, move);
-  }
-}
-
-/** @throws SluiceError log-open with words for whoever set it up */
-function makeStateDir(stateDir: string): void {
-  try {
-    makeFolder(stateDir, 0o750);
-    accessSync(stateDir, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw new SluiceError(
-      'log-open',
-      `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. Name a folder that the user of the gateway may write in, or give it to that user with chown`,
-      { cause },
-    );
   }
 }

@@ -1,5 +1,4 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
-
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';

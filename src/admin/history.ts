@@ -1,5 +1,4 @@
 /** What the log kept and what it took away, as the admin room asks for it. */
-
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';

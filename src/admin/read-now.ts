@@ -1,5 +1,4 @@
 /** Reading a device of a bus now, for whoever asks: the readings, what was refused, and of a serial line what was on it. */
-
 import { SluiceError } from '../core/errors.ts';
 import type { Bus, ReadFault } from '../core/ports.ts';
 import { SerialBus } from '../drivers/serial/bus.ts';

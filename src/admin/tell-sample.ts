@@ -1,5 +1,4 @@
 /** A sample as those see it who watch: one reading for each point. */
-
 import { plainValue, reasonAt, type Sample, type Value } from '../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../core/reasons.ts';
 import type { TailItem } from './target.ts';

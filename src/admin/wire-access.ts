@@ -1,5 +1,4 @@
 /** The buses of a gateway as somebody sees them who looks at the wire: requests by hand, and frames as they pass. */
-
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';

@@ -74,8 +74,8 @@ export interface Written {
 }
 
 export interface WriteOptions {
-  /** Not held up by the rate limit of the point. */
-  readonly unlimited?: boolean;
+  /** A safe value: goes before everything else, whatever waits, and is not held up by the rate limit of the point. */
+  readonly safe?: boolean;
 }
 
 /** A point that is set when nobody is there to lead it. */

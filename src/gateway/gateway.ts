@@ -39,11 +39,11 @@ import { Plant } from './plant.ts';
 import { createBus, loadBroker } from './registry-create.ts';
 
 /**
- * Of the 5 s that a stop may take, milliseconds: a reload under way, safe values, the buses, forwarders until acknowledged,
- * the log. Each may take so long, and leaves at least REST for the later ones.
+ * Of the 5 s that a stop may take, milliseconds: the buses that a reload exchanges just now, safe values, the buses, forwarders
+ * until acknowledged, the log. Each may take so long, and leaves at least REST for the later ones.
  */
-const STOP = { all: 4800, reload: 300, safe: 1500, buses: 1500, forwarders: 1700, log: 1000 };
-const REST = { safe: 2800, buses: 2000, forwarders: 800, log: 0 };
+const STOP = { all: 4800, exchange: 1300, safe: 2000, buses: 1500, forwarders: 1700, log: 1000 };
+const REST = { exchange: 3500, safe: 2000, buses: 1600, forwarders: 800, log: 0 };
 
 export class Gateway {
   readonly clock: Clock;
@@ -75,6 +75,8 @@ export class Gateway {
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
   #reloading: Promise<unknown> = Promise.resolve();
+  /** The part of a reload in which the buses are exchanged. */
+  #exchange: Promise<unknown> = Promise.resolve();
   readonly #onFatal: (error: Error) => void;
 
   constructor(options: {
@@ -119,7 +121,7 @@ export class Gateway {
     this.#safe = new SafeState({
       ...{ clock, logger, tell },
       points: () => this.#plant.safePoints,
-      write: async ({ device, point, value }) => this.#plant.busOf(device)?.write?.(device, point, value, { unlimited: true }),
+      write: async ({ device, point, value }) => this.#plant.busOf(device)?.write?.(device, point, value, { safe: true }),
       connected: () => this.#forwarders.connected,
     });
     this.#forwarders = new Forwarders({
@@ -313,7 +315,8 @@ export class Gateway {
     const time = (part: keyof typeof REST): number =>
       Math.max(0, Math.min(STOP[part], end - this.clock.monotonic() - REST[part]));
     this.#commands.stop();
-    await this.#within(STOP.reload, this.#reloading);
+    // Safe values are written by the buses of the new configuration, as soon as the old ones have let go of their wires.
+    await this.#within(time('exchange'), this.#exchange);
     this.#watch.stop();
     this.#clockReport?.stop();
     this.#logWatch?.stop();
@@ -370,13 +373,16 @@ export class Gateway {
       if (comparable(before[part]) !== comparable(config[part])) changed.push(part);
     this.config = config;
     Object.assign(this.log.options, config.buffer);
-    await field.apply();
+    this.#exchange = field.apply();
+    await this.#exchange;
     this.#setInventory(config, field.shapes);
     this.ingest.reloaded(transitions);
     this.#alarmed.changed();
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);
     this.#broker?.rules(config.rules.keys());
+    if (this.#stopping)
+      throw new SluiceError('not-running', 'the gateway is stopping; of the new file buses and rules were taken over');
     for (const name of await this.#forwarders.reload(config, this.log, STOP.forwarders)) changed.push(`forwarders.${name}`);
     if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
       changed.push('broker');

@@ -5,7 +5,7 @@ import { SluiceError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { Value } from '../../src/core/point.ts';
 import type { WriteOptions, Written } from '../../src/core/ports.ts';
-import type { Answer } from '../../src/drivers/modbus/calls.ts';
+import type { Answer, CallOptions } from '../../src/drivers/modbus/calls.ts';
 import { Device } from '../../src/drivers/modbus/device.ts';
 import { PointWriter } from '../../src/drivers/modbus/writes.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -16,7 +16,7 @@ export class WriteBench {
   /** Requests in hexadecimal, as they were sent. */
   readonly sent: string[] = [];
   /** Called before each request; may throw, or wait. */
-  before: (request: ModbusRequest, device: string) => void | Promise<void> = () => {};
+  before: (request: ModbusRequest, device: string, options: CallOptions) => void | Promise<void> = () => {};
   /** Called after the registers were set by a write. */
   after: () => void = () => {};
   readonly #devices = new Map<string, Device>();
@@ -43,7 +43,11 @@ export class WriteBench {
       );
       this.#devices.set(name, device);
     }
-    this.#writer = new PointWriter((device, request) => this.#answer(device.name, request), this.clock);
+    this.#writer = new PointWriter({
+      ask: (device, request, options) => this.#answer(device.name, request, options),
+      clock: this.clock,
+      released: () => {},
+    });
   }
 
   set(address: number, value: number): void {
@@ -66,10 +70,10 @@ export class WriteBench {
     return thrown;
   }
 
-  async #answer(device: string, request: ModbusRequest): Promise<Answer> {
+  async #answer(device: string, request: ModbusRequest, options: CallOptions): Promise<Answer> {
     const { bytes } = encodeRequest(request);
     this.sent.push(Buffer.from(bytes).toString('hex').toUpperCase());
-    await this.before(request, device);
+    await this.before(request, device, options);
     const at = this.clock.monotonic();
     if (request.kind === 'write') {
       this.registers.splice(request.start, request.values.length, ...request.values);

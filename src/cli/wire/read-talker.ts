@@ -1,5 +1,4 @@
 /** One reading of a serial talker while no gateway runs: its port is opened, heard once, and closed. */
-
 import { listenTo, readNow } from '../../admin/read-now.ts';
 import type { ReadReply } from '../../admin/target.ts';
 import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';

@@ -5,10 +5,11 @@
  * - A request is due at its grid, start + offset + k × interval. What is due first goes first (jobs.ts). A tick that passes while
  *   its predecessor waits is skipped and counted, never made up for.
  * - Writes go before everything, what else is asked for from outside every second turn; never between a request and its reply.
+ *   While safe values are written, nothing else is sent.
  * - Every due request gives exactly one sample: values, or one reason for all its points. On a closed bus the samples say
  *   `disconnected`, at their due times.
  * - A silent device costs the others a stated share of the bus at most (silence.ts). Repeats are for devices known to answer.
- * - Bounds: one job per planned request, 32 calls from outside, one timer.
+ * - Bounds: one job per planned request, 32 calls from outside and one for each safe value, one timer.
  */
 import { encodeRequest, type ModbusRequest, payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { SunspecChain } from '../../codecs/sunspec.ts';
@@ -100,7 +101,11 @@ export class ModbusBus implements Bus {
     this.#calls = new Calls(options.name);
     this.#probes = new ProbeBudget(now);
     this.#load = new Load(now);
-    this.#writer = new PointWriter((device, request, more) => this.#ask(device, request, more), options.clock);
+    this.#writer = new PointWriter({
+      ask: (device, request, more) => this.#ask(device, request, more),
+      clock: options.clock,
+      released: () => this.#pump(),
+    });
     const taps = this.#taps;
     const tap: Tap = (way, bytes, at) => {
       for (const each of taps.keys()) each(way, bytes, at);
@@ -294,8 +299,10 @@ export class ModbusBus implements Bus {
       if (device !== undefined && device.underWay > 0) return Number.POSITIVE_INFINITY;
       return Math.max(device?.readyAt ?? now, client.port.heldUntil(ask, again));
     };
-    const called = this.#calls.next(now, ({ device, ask }) => held(device, ask, false));
+    const { setsSafe } = this.#writer;
+    const called = this.#calls.next(now, ({ device, ask }) => held(device, ask, false), setsSafe);
     if (called === 'write') return { call: true };
+    if (setsSafe) return typeof called === 'number' ? called : Number.POSITIVE_INFINITY;
     const repeat = this.#repeats.shift();
     if (repeat) return repeat;
     if (called === 'first') return { call: true };

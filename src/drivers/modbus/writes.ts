@@ -2,10 +2,11 @@
  * Writing a point: bounds, the functions that do it, and reading back what the device has made of it.
  *
  * - Only points with `write:`, only within its bounds, and each point at most once in `write.every`.
- * - One write at a time for a device, in the order asked; a part of a register is changed in what the register holds now.
+ * - One write at a time for a device, in the order asked, safe values first (write-queue.ts); a part of a register is changed
+ *   in what the register holds now.
  * - A value is sent once. Whether a device took what it did not acknowledge is found out by whoever asked, by reading.
  * - Errors say whether anything was sent: `data.sent` is false where nothing was.
- * - Bound: 8 writes wait for a bus.
+ * - Bound: 8 writes wait for a bus, and as many safe values as there are.
  */
 import { encodePoint, withFactor } from '../../codecs/modbus-encode.ts';
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
@@ -23,6 +24,7 @@ import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';
 import { isHead } from './model-search.ts';
 import { refusalWords } from './words.ts';
+import { type Check, gaveWay, WriteQueue } from './write-queue.ts';
 
 const WAITING = 8;
 /** A device may take its time to show what it acknowledged: so many looks, so far apart (ms). */
@@ -39,45 +41,83 @@ interface Task {
   /** `device.point`, for messages. */
   readonly name: string;
   readonly value: Value;
+  readonly safe: boolean;
+  /** Aborted: a safe value goes first. */
+  readonly signal?: AbortSignal;
+}
+
+export interface WriterOptions {
+  readonly ask: AskDevice;
+  readonly clock: Clock;
+  /** The last safe value is set, or could not be: others may use the bus again. */
+  readonly released: () => void;
 }
 
 export class PointWriter {
   readonly #ask: AskDevice;
   readonly #clock: Clock;
+  readonly #released: () => void;
   /** At most one entry for each writable point, and for each device. */
   readonly #writtenAt = new Map<string, number>();
-  readonly #last = new Map<Device, Promise<unknown>>();
+  readonly #queues = new Map<Device, WriteQueue>();
   #waiting = 0;
+  /** Safe values that were not looked at yet after they were set. */
+  #unset = 0;
 
-  constructor(ask: AskDevice, clock: Clock) {
+  constructor({ ask, clock, released }: WriterOptions) {
     this.#ask = ask;
     this.#clock = clock;
+    this.#released = released;
+  }
+
+  /** Safe values are on their way. */
+  get setsSafe(): boolean {
+    return this.#unset > 0;
   }
 
   /** @throws SluiceError `not-found`, `write-refused` (nothing was sent), `write-failed` (the device shows something else), or what the bus says */
-  async write(device: Device, point: string, given: Value, options: WriteOptions = {}): Promise<Written> {
-    const task = taskOf(device, point, given);
+  async write(device: Device, point: string, given: Value, { safe = false }: WriteOptions = {}): Promise<Written> {
+    const task = { ...taskOf(device, point, given), safe };
+    if (safe) return this.#writeSafe(task);
     if (this.#waiting >= WAITING)
       throw new SluiceError('write-refused', `${WAITING} writes wait on this bus already: try again when they are done`);
     this.#waiting++;
-    const mine = (this.#last.get(device) ?? Promise.resolve()).then(() => this.#write(task, options));
-    this.#last.set(
-      device,
-      mine.catch(() => {}),
-    );
     try {
-      return await mine;
+      return await this.#queued(task);
     } finally {
       this.#waiting--;
     }
   }
 
-  async #write(asked: Task, { unlimited = false }: WriteOptions): Promise<Written> {
+  async #writeSafe(task: Task): Promise<Written> {
+    this.#unset++;
+    let unset = true;
+    const set = (): void => {
+      if (!unset) return;
+      unset = false;
+      if (--this.#unset === 0) this.#released();
+    };
+    try {
+      return await this.#queued(task, set);
+    } finally {
+      set();
+    }
+  }
+
+  /** @param looked called after the first look at what was written */
+  #queued(task: Task, looked?: () => void): Promise<Written> {
+    const { device, name, safe } = task;
+    const queue = this.#queues.get(device) ?? new WriteQueue();
+    this.#queues.set(device, queue);
+    return queue.add({ point: name, safe, change: (signal) => this.#change({ ...task, signal }, looked) });
+  }
+
+  async #change(asked: Task, looked: (() => void) | undefined): Promise<Check> {
     const { device, table, name, value } = asked;
     const every = asked.point.write?.every ?? 0;
     const now = this.#clock.monotonic();
     const again = (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) + every;
-    if (again > now && !unlimited)
+    if (again > now && !asked.safe)
       throw new SluiceError(
         'write-refused',
         `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
@@ -102,9 +142,9 @@ export class PointWriter {
       const unknown = `${thrown.message}. Whether it took ${String(value)} is not known; read it to find out`;
       throw new SluiceError(thrown.code, unknown, { cause: thrown, data: { ...thrown.data } });
     }
-    return point.write?.readBack === false
-      ? { value, at: this.#clock.monotonic(), readBack: false }
-      : this.#readBack(task, values, factor);
+    if (point.write?.readBack !== false) return () => this.#readBack(task, values, factor, looked);
+    const written = { value, at: this.#clock.monotonic(), readBack: false };
+    return async () => written;
   }
 
   /** What lies in a model of a SunSpec device is written only where that model can be seen now. */
@@ -137,7 +177,12 @@ export class PointWriter {
     return factor;
   }
 
-  async #readBack(task: Task, sent: readonly number[], factor: number | undefined): Promise<Written> {
+  async #readBack(
+    task: Task,
+    sent: readonly number[],
+    factor: number | undefined,
+    looked: (() => void) | undefined,
+  ): Promise<Written> {
     const { device, name, value } = task;
     // For this one reading; the polls do the counting.
     const point = { ...task.point, counter: undefined };
@@ -146,7 +191,10 @@ export class PointWriter {
     const decode = compileRequest({ device: device.name, points: [pointInfo(point)] }, [point], point.address, memory);
     let shown: Value | undefined;
     for (let look = 1; look <= LOOKS; look++) {
-      if (look > 1) await new Promise<void>((resolve) => this.#clock.after(LOOK_AGAIN, resolve));
+      if (look > 1) {
+        looked?.();
+        await new Promise<void>((resolve) => this.#clock.after(LOOK_AGAIN, resolve));
+      }
       try {
         const payload = await this.#read(task, point, 'reading back');
         const sample = decode(payload, this.#clock.monotonic());
@@ -174,9 +222,15 @@ export class PointWriter {
     return payloadOf((await this.#send(task, { kind: 'read', table, start: address, count }, doing)).pdu);
   }
 
-  async #send({ device, point, name }: Task, request: ModbusRequest, doing: string): Promise<Answer> {
+  async #send({ device, point, name, safe, signal }: Task, request: ModbusRequest, doing: string): Promise<Answer> {
+    const back = doing === 'reading back';
     try {
-      return await this.#ask(device, request, { write: true, label: `${doing} ${point.table} ${point.address}` });
+      if (signal?.aborted === true && !back) throw gaveWay();
+      return await this.#ask(device, request, {
+        ...{ write: true, label: `${doing} ${point.table} ${point.address}` },
+        ...(safe ? { safe: back ? 'check' : 'change' } : {}),
+        ...(signal === undefined || back ? {} : { signal }),
+      });
     } catch (thrown) {
       if (!(thrown instanceof SluiceError)) throw thrown;
       const words = thrown.code === 'exception' ? refusalWords(thrown) : thrown.message;
@@ -188,7 +242,7 @@ export class PointWriter {
 }
 
 /** @throws SluiceError not-found, write-refused, request-invalid: what can be refused without asking anybody */
-function taskOf(device: Device, pointName: string, given: Value): Task {
+function taskOf(device: Device, pointName: string, given: Value): Omit<Task, 'safe' | 'signal'> {
   const point = device.points.get(pointName);
   if (point === undefined)
     throw new SluiceError(

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { encodeRequest } from '../../../src/codecs/modbus-pdu.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { Latency } from '../../../src/drivers/latency.ts';
-import { type Answer, Calls } from '../../../src/drivers/modbus/calls.ts';
+import { type Answer, type CallOptions, Calls } from '../../../src/drivers/modbus/calls.ts';
 import type { Device } from '../../../src/drivers/modbus/device.ts';
 import { type Job, Jobs, type NewJob } from '../../../src/drivers/modbus/jobs.ts';
 import { Load, WINDOW } from '../../../src/drivers/modbus/load.ts';
@@ -261,4 +261,31 @@ test('calls: writes before the rest, else first come first served and every seco
   calls.failAll(new SluiceError('bus-closed'));
   await assert.rejects(more[30] as Promise<Answer>, { code: 'bus-closed' });
   assert.equal(calls.next(0, free), Number.POSITIVE_INFINITY);
+});
+
+test('calls: a full queue takes safe values, and they go before writes, alone where that is asked', () => {
+  const calls = new Calls('field');
+  const free = () => Number.NEGATIVE_INFINITY;
+  const add = (unit: number, options: CallOptions) => void calls.add({ unit, pdu }, undefined, options).catch(() => {});
+  for (let unit = 1; unit <= 32; unit++) add(unit, { write: unit === 1 });
+  for (let unit = 101; unit <= 164; unit++) add(unit, { write: true, safe: unit % 2 === 0 ? 'check' : 'change' });
+  const order: number[] = [];
+  while (calls.next(0, free, true) === 'write') order.push(calls.take()?.ask.unit ?? 0);
+  const odd = Array.from({ length: 32 }, (_, i) => 101 + 2 * i);
+  assert.deepEqual(order, [...odd, ...odd.map((unit) => unit + 1)], 'what changes goes before what looks');
+  assert.equal(calls.next(0, free, true), Number.POSITIVE_INFINITY, 'the others wait');
+  assert.equal(calls.next(0, free), 'write');
+  assert.equal(calls.take()?.ask.unit, 1);
+});
+
+test('calls: what is taken back while it waits is not sent, and says so', async () => {
+  const calls = new Calls('field');
+  const back = new AbortController();
+  const answer = calls.add({ unit: 1, pdu }, undefined, { write: true, signal: back.signal });
+  back.abort();
+  await assert.rejects(answer, (error: SluiceError) => error.data.sent === false);
+  assert.equal(
+    calls.next(0, () => Number.NEGATIVE_INFINITY),
+    Number.POSITIVE_INFINITY,
+  );
 });

@@ -106,7 +106,7 @@ test('the rate limit holds for what was sent, and not for what never left', asyn
   await bench.clock.advance(15_000);
   const { code, message } = await bench.refusal('p', 3);
   assert.deepEqual([code, message.split(': ')[1]], ['write-refused', 'it may be written once in 1m, again in 45s']);
-  assert.equal((await bench.write('p', 4, { unlimited: true })).value, 4);
+  assert.equal((await bench.write('p', 4, { safe: true })).value, 4);
   await bench.clock.advance(60_000);
   await bench.write('p', 5);
   assert.deepEqual(
@@ -228,4 +228,69 @@ test('one write at a time for a device, in order; another device does not wait; 
   );
   await turn();
   assert.equal((await bench.write('p', 9)).value, 9);
+});
+
+test('a safe value waits for no other write, and the others go on behind it', async () => {
+  const point = (address: number) => ({ address, write: may({ min: 0, max: 100 }) });
+  const bench = new WriteBench({ p: point(3), q: point(4), r: point(5) });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  bench.before = () => gate;
+  const waiting = [1, 2, 3, 4, 5, 6, 7, 8].map((value) => bench.write('p', value));
+  await turn();
+  const safe = [bench.write('q', 50, { safe: true }), bench.write('r', 60, { safe: true })];
+  open();
+  assert.deepEqual(
+    (await Promise.all(safe)).map(({ value }) => value),
+    [50, 60],
+  );
+  await Promise.all(waiting);
+  const written = bench.sent
+    .filter(isWrite)
+    .map((pdu) => [Number.parseInt(pdu.slice(2, 6), 16), Number.parseInt(pdu.slice(-4), 16)]);
+  // The first was on the wire already.
+  assert.deepEqual(written.slice(0, 3), [
+    [3, 1],
+    [4, 50],
+    [5, 60],
+  ]);
+  assert.deepEqual(
+    written.slice(3).map(([, value]) => value),
+    [2, 3, 4, 5, 6, 7, 8],
+  );
+});
+
+test('what waits for a point that gets its safe value is refused, and nothing of it is sent', async () => {
+  const bench = new WriteBench({ p: setpoint });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  bench.before = () => gate;
+  const first = bench.write('p', 1);
+  await turn();
+  const refusals = [2, 3].map((value) => bench.refusal('p', value));
+  const safe = bench.write('p', 50, { safe: true });
+  for (const { code, data, message } of await Promise.all(refusals)) {
+    assert.deepEqual([code, data.sent], ['write-refused', false]);
+    assert.equal(message, 'd.p is being set to its safe value; write it again afterwards');
+  }
+  open();
+  await first.catch(() => {}); // it was on the wire, and its check may see the safe value
+  assert.equal((await safe).value, 50);
+  assert.equal(bench.registers[3], 50);
+  assert.deepEqual(
+    bench.sent.filter(isWrite).map((pdu) => Number.parseInt(pdu.slice(-4), 16)),
+    [1, 50],
+  );
+});
+
+test('a write that looks at the register first gives way to a safe value, and undoes no bit of it', async () => {
+  const bench = new WriteBench({ a: { bit: 0, type: 'bool', write: may() }, b: { bit: 1, type: 'bool', write: may() } });
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+  bench.before = () => gate;
+  const ordinary = bench.write('a', true);
+  await turn();
+  const safe = bench.write('b', true, { safe: true });
+  open();
+  await Promise.all([ordinary, safe]);
+  assert.equal(bench.registers[3], 3);
+  // Its look, the safe value whole, then the look again: what it had seen was old.
+  assert.deepEqual(bench.sent.map((pdu) => pdu.slice(0, 2)).slice(0, 4), ['03', '03', '06', '03']);
 });

@@ -1,0 +1,102 @@
+/** Safe values at a stop, on a device made by somebody else: many of them, beside writes that wait, in the middle of a reload. */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import type { GatewayStatus } from '../../../src/admin/target.ts';
+import type { SluiceError } from '../../../src/core/errors.ts';
+import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { SettableDevice } from '../../peers/settable-device.ts';
+
+const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+
+/** `count` points over two units; the safe value of point n is `base` + n. Unit 9 is not there. */
+function yaml(g: Gateway, port: number, count: number, base: number): string {
+  const point = (n: number) =>
+    `p${n}: {table: holding, address: ${n}, type: uint16, write: {min: 0, max: 60000, every: 0ms, safe: {value: ${base + n}, onStop: true}}}`;
+  const points = (unit: number) =>
+    Array.from({ length: count }, (_, n) => n)
+      .filter((n) => 1 + (n % 2) === unit)
+      .map((n) => `      ${point(n)}`)
+      .join('\n');
+  return `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 1s, retries: 0, inFlight: 1}}
+devices:
+  one:
+    bus: plant
+    unit: 1
+    interval: ${base}ms
+    points:
+${points(1)}
+  two:
+    bus: plant
+    unit: 2
+    interval: ${base}ms
+    points:
+${points(2)}
+  dead: {bus: plant, unit: 9, interval: 1h, points: {p: {table: holding, address: 0, type: uint16, write: {min: 0, max: 9, every: 0ms}}}}
+`;
+}
+
+async function site(t: TestContext, count: number) {
+  const device = await SettableDevice.start(t);
+  if (device === undefined) return undefined;
+  const gateway = makeGateway(t, (g) => yaml(g, device.port, count, 100));
+  gateway.start();
+  await gateway.waitForLog(/The gateway is running/);
+  const devices = async () => (await status(gateway)).buses[0]?.devices ?? [];
+  await waitFor('the devices', async () => {
+    const [one, two, dead] = await devices();
+    return one?.state === 'answering' && two?.state === 'answering' && dead?.counters.timeouts === 1;
+  });
+  const write = (point: string, value: number) => request(gateway.socket, 'POST', '/api/v1/write', { point, value });
+  /** Resolves when one request to the dead device is on the wire, and no more writes are taken. */
+  const fill = async (): Promise<Promise<unknown>[]> => {
+    const pending = Array.from({ length: 9 }, () => write('dead.p', 1));
+    await assert.rejects(Promise.race(pending), (error: SluiceError) => /8 writes wait on this bus already/.test(error.message));
+    await waitFor('the first of them on the wire', async () => (await devices())[2]?.counters.requests === 2);
+    return pending;
+  };
+  return { device, gateway, write, fill };
+}
+
+const safe = (count: number, base: number) => Array.from({ length: count }, (_, n) => base + n);
+const told = (gateway: Gateway) => gateway.logs().filter(({ msg }) => /was set to its safe value/.test(msg)).length;
+const failures = (gateway: Gateway) => gateway.logs().filter(({ msg }) => /could not be set to its safe value/.test(msg));
+
+for (const count of [12, 64])
+  test(`all of ${count} safe values on one bus are set at a stop`, async (t) => {
+    const s = await site(t, count);
+    if (s === undefined) return;
+    assert.equal(await s.gateway.stop(), 0);
+    assert.deepEqual(failures(s.gateway), []);
+    assert.equal(told(s.gateway), count);
+    assert.deepEqual(await s.device.get('holding', 0, count), safe(count, 100));
+  });
+
+test('eight writes that wait for a dead device hold up no safe value, and undo none', async (t) => {
+  const s = await site(t, 12);
+  if (s === undefined) return;
+  const pending = await s.fill();
+  assert.equal(await s.gateway.stop(), 0);
+  assert.deepEqual(failures(s.gateway), []);
+  assert.equal(told(s.gateway), 12);
+  assert.deepEqual(await s.device.get('holding', 0, 12), safe(12, 100));
+  const ends = await Promise.allSettled(pending);
+  assert.ok(ends.every(({ status }) => status === 'rejected'));
+});
+
+test('a stop in the middle of a reload sets the safe values of the new configuration', async (t) => {
+  const s = await site(t, 12);
+  if (s === undefined) return;
+  const pending = await s.fill();
+  // The old bus has a request on the wire that nobody answers: the reload waits for its end, and the stop comes meanwhile.
+  s.gateway.write(yaml(s.gateway, s.device.port, 12, 200));
+  s.gateway.signal('SIGHUP');
+  assert.equal(await s.gateway.stop(), 0);
+  assert.deepEqual(failures(s.gateway), []);
+  assert.equal(told(s.gateway), 12);
+  assert.deepEqual(await s.device.get('holding', 0, 12), safe(12, 200));
+  await Promise.allSettled(pending);
+});

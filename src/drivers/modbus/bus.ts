@@ -2,8 +2,8 @@
  * One Modbus bus: one wire, one queue.
  *
  * - Strictly one request at a time on a serial line; `inFlight` of them on a network, one for each device.
- * - A request is due at its grid, start + offset + k × interval. What is due first goes first (jobs.ts). A tick that passes while
- *   its predecessor waits is skipped and counted, never made up for.
+ * - Each request is asked for at its interval, at its own place in it. When the wire carries less than that, all with one interval
+ *   get the same number of turns, and what is left out is counted (jobs.ts states the rule).
  * - Writes go before everything, what else is asked for from outside every second turn; never between a request and its reply.
  *   While safe values are written, nothing else is sent.
  * - Every due request gives exactly one sample: values, or one reason for all its points. On a closed bus the samples say
@@ -335,7 +335,7 @@ export class ModbusBus implements Bus {
     const { job } = turn;
     const { device } = job;
     turn.attempt++;
-    this.#jobs.sent(job);
+    this.#jobs.sent(job, now);
     this.#calls.othersTurn();
     const step = stepOf(job, now);
     const ask = askOf(job, now);

@@ -1,4 +1,16 @@
-/** What is polled, and what comes next. A job is one request, again and again. */
+/**
+ * What is polled, and what comes next. A job is one request, again and again.
+ *
+ * The schedule: a job that is due waits in one queue, in the order in which it became due or, where that was before the end of its last
+ * turn, in the order in which these turns ended. So on a bus that carries less than it is asked for, everybody has one turn
+ * after the other, whatever the intervals and the times of the replies are. A turn may begin late by one interval, and the
+ * next one then follows at once; what a job is late beyond that is left out and counted, and its later turns move back by just
+ * that much. Nothing is rounded to a raster, so no job loses more than its peers because of its place in the interval. Jobs
+ * with points in alarm form a queue of their own that goes first, but never twice in a row while others wait. A job that must
+ * not be sent yet holds up nobody.
+ *
+ * Bounds: one entry a job; at most one turn of it waits.
+ */
 import type { Shape } from '../../core/point.ts';
 import type { Device } from './device.ts';
 import type { SearchStep } from './model-search.ts';
@@ -6,36 +18,70 @@ import type { Movable } from './placed.ts';
 import type { Ask } from './port.ts';
 import { requestLabel } from './words.ts';
 
-export interface Job extends Movable {
+/** What decides the order; times in monotonic ms. */
+export interface Queued {
+  /** From here on its next turn may begin. */
+  due: number;
+  /** When it joined the queue for that turn, or joins it. */
+  rank: number;
+  /** One of its points is in alarm. */
+  urgent: boolean;
+}
+
+export interface Job extends Movable, Queued {
   readonly device: Device;
   readonly shape: Shape;
   readonly interval: number;
   /** Later than the others of its interval, so that not all are due at once; ms. */
   readonly offset: number;
-  /** Due at grid + k × interval. */
-  grid: number;
-  due: number;
-  /** What it goes by among those that are due: `due`, or later where it had a part of its turn. */
-  rank: number;
-  /** Number of the turn in which it was last served. */
-  served: number;
+  /** Its turn has begun: when the next one is due. */
+  next: number | undefined;
+  /** Left out and not counted yet, ms; less than one interval. */
+  leftOut: number;
   /** No other one asks this device with its function: whatever reply comes, however late, is to this one. */
   readonly alone: boolean;
-  /** One of its points is in alarm. */
-  urgent: boolean;
 }
 
-export type NewJob = Omit<Job, 'grid' | 'due' | 'rank' | 'served' | 'urgent' | 'label' | 'alone'>;
+export type NewJob = Omit<Job, keyof Queued | 'next' | 'leftOut' | 'label' | 'alone'>;
+
+/**
+ * The job whose turn it is.
+ * @param urgentLast the turn before was one of a job in alarm
+ * @param heldUntil monotonic ms from which on a job may be sent
+ * @returns the job, or when to look again
+ */
+export function chooseNext<T extends Queued>(
+  jobs: readonly T[],
+  now: number,
+  urgentLast: boolean,
+  heldUntil: (job: T) => number,
+): T | number {
+  let wake = Number.POSITIVE_INFINITY;
+  let best: T | undefined;
+  let urgent: T | undefined;
+  for (const job of jobs) {
+    const ready = Math.max(job.due, heldUntil(job));
+    if (ready > now) wake = Math.min(wake, ready);
+    else if (job.urgent) urgent = earlier(job, urgent);
+    else best = earlier(job, best);
+  }
+  return (urgentLast ? (best ?? urgent) : (urgent ?? best)) ?? wake;
+}
+
+/** @returns what a turn that begins now leaves out, ms, and when the one after it is due */
+export function beginTurn(due: number, interval: number, now: number): { leftOut: number; next: number } {
+  const leftOut = Math.max(0, now - due - interval);
+  return { leftOut, next: due + leftOut + interval };
+}
 
 export class Jobs {
   readonly all: readonly Job[];
-  #turns = 0;
   #urgentLast = false;
 
   constructor(jobs: readonly NewJob[]) {
     this.all = jobs.map((job) => ({
       ...job,
-      ...{ label: requestLabel(job.request), grid: 0, due: 0, rank: 0, served: 0, urgent: false },
+      ...{ label: requestLabel(job.request), due: 0, rank: 0, urgent: false, next: undefined, leftOut: 0 },
       alone: !jobs.some((j) => j !== job && j.device === job.device && j.request.table === job.request.table),
     }));
   }
@@ -47,32 +93,17 @@ export class Jobs {
     return own;
   }
 
-  /** Everything is due at once, in the order written; afterwards each at its own place in the interval. */
+  /** Everything is asked at once, in the order written; afterwards each at its own place in the interval. */
   start(now: number): void {
     for (const job of this.all) {
-      job.grid = now + job.offset;
-      job.due = now;
+      job.due = job.offset > 0 ? now + job.offset - job.interval : now;
       job.rank = now;
     }
   }
 
-  /**
-   * What is due goes by its due time; among equals the one that was served longest ago. Points in alarm go first, but
-   * never twice in a row while others wait.
-   * @param heldUntil monotonic ms from which on a job may be sent
-   * @returns the job, or when to look again
-   */
+  /** The job whose turn it is, or when to look again. */
   next(now: number, heldUntil: (job: Job) => number): Job | number {
-    let wake = Number.POSITIVE_INFINITY;
-    let best: Job | undefined;
-    let urgent: Job | undefined;
-    for (const job of this.all) {
-      const ready = Math.max(job.due, heldUntil(job));
-      if (ready > now) wake = Math.min(wake, ready);
-      else if (job.urgent) urgent = earlier(job, urgent);
-      else best = earlier(job, best);
-    }
-    return (this.#urgentLast ? (best ?? urgent) : (urgent ?? best)) ?? wake;
+    return chooseNext(this.all, now, this.#urgentLast, heldUntil);
   }
 
   /** When the next one of other devices is due; those of `but` do not count. */
@@ -82,9 +113,9 @@ export class Jobs {
     return due;
   }
 
-  sent(job: Job): void {
-    job.served = ++this.#turns;
+  sent(job: Job, now: number): void {
     this.#urgentLast = job.urgent;
+    this.#begin(job, now);
   }
 
   /** It was asked something, and has more to ask before its sample is given: whoever is due now goes first. */
@@ -92,13 +123,24 @@ export class Jobs {
     job.rank = now;
   }
 
-  /** Its sample was given: when it is due again. @returns polls left out, because they passed while this one waited */
+  /** Its sample was given; it joins the queue again. @returns polls left out */
   done(job: Job, now: number): number {
-    const next = job.grid + (Math.floor((now - job.grid) / job.interval) + 1) * job.interval;
-    const missed = Math.max(0, Math.round((next - job.due) / job.interval) - 1);
+    const next = this.#begin(job, now);
+    job.next = undefined;
     job.due = next;
-    job.rank = next;
+    job.rank = Math.max(next, now);
+    const missed = Math.floor(job.leftOut / job.interval);
+    job.leftOut -= missed * job.interval;
     return missed;
+  }
+
+  /** What is given without being asked begins and ends in one. */
+  #begin(job: Job, now: number): number {
+    if (job.next !== undefined) return job.next;
+    const { leftOut, next } = beginTurn(job.due, job.interval, now);
+    job.leftOut += leftOut;
+    job.next = next;
+    return next;
   }
 }
 
@@ -111,7 +153,7 @@ export function askOf(job: Job, now: number): Ask {
   return { unit: job.device.unit, pdu: stepOf(job, now)?.pdu ?? job.pdu };
 }
 
-function earlier(job: Job, than: Job | undefined): Job {
-  if (than === undefined || job.rank < than.rank || (job.rank === than.rank && job.served < than.served)) return job;
-  return than;
+/** The first of those that joined together. */
+function earlier<T extends Queued>(job: T, than: T | undefined): T {
+  return than === undefined || job.rank < than.rank ? job : than;
 }

@@ -7,10 +7,11 @@ import { SluiceError } from '../../../src/core/errors.ts';
 import { Latency } from '../../../src/drivers/latency.ts';
 import { type Answer, type CallOptions, Calls } from '../../../src/drivers/modbus/calls.ts';
 import type { Device } from '../../../src/drivers/modbus/device.ts';
-import { type Job, Jobs, type NewJob } from '../../../src/drivers/modbus/jobs.ts';
+import { beginTurn, type Job, Jobs, type NewJob } from '../../../src/drivers/modbus/jobs.ts';
 import { Load, WINDOW } from '../../../src/drivers/modbus/load.ts';
 import { offsetOf } from '../../../src/drivers/modbus/polled-device.ts';
 import { LONGEST, ProbeBudget, Rest, SHARE, UNANSWERED } from '../../../src/drivers/modbus/silence.ts';
+import { mostApart } from '../../oracles/equal-turns.ts';
 
 const pdu = encodeRequest({ kind: 'read', table: 'holding', start: 0, count: 1 });
 const newJob = (interval: number, offset: number): NewJob => ({
@@ -35,7 +36,7 @@ function play(jobs: Jobs, cost: (job: Job) => number, until: number, served: (jo
       now = next;
       continue;
     }
-    jobs.sent(next);
+    jobs.sent(next, now);
     const at = now;
     now += cost(next);
     served(next, at, jobs.done(next, now));
@@ -50,7 +51,7 @@ const plans = fc.array(
   },
 );
 
-test('jobs: no drift: each is due on its raster for ever, and served plus missed is what was due', () => {
+test('jobs: served plus left out is what was due; where nothing is left out each stays on its raster for ever', () => {
   fc.assert(
     fc.property(plans, (plan) => {
       const jobs = new Jobs(plan.map(({ interval, offset }) => newJob(interval, (offset / 100) * interval)));
@@ -62,21 +63,108 @@ test('jobs: no drift: each is due on its raster for ever, and served plus missed
         end,
         (job, at, missed) => {
           const mine = of.get(job) as { served: number; missed: number };
-          // The first is at once; each later one stands on start + offset + k x interval.
-          const raster = (job.due - job.grid) / job.interval;
-          assert.ok(Math.abs(raster - Math.round(raster)) < 1e-6);
-          assert.ok(job.due > at);
           mine.served++;
           mine.missed += missed;
+          const raster = (job.due - job.offset - job.leftOut) / job.interval;
+          assert.ok(Math.abs(raster - Math.round(raster)) < 1e-6);
+          assert.ok(job.due >= at - 1e-6);
         },
       );
       for (const [job, { served, missed }] of of) {
-        const due = 1 + (job.due - job.grid) / job.interval + (job.offset > 0 ? 1 : 0);
+        const due = 1 + (job.due - job.offset) / job.interval + (job.offset > 0 ? 1 : 0);
         assert.ok(Math.abs(served + missed - due) <= 2, `${served} served, ${missed} missed, ${due} due`);
       }
     }),
     { numRuns: 100 },
   );
+});
+
+/** Requests with a few intervals, each with its place in it and its times, some of which are long. */
+const mixes = fc
+  .record({
+    intervals: fc.array(fc.integer({ min: 10, max: 2000 }), { minLength: 1, maxLength: 3 }),
+    longest: fc.constantFrom(60, 300, 3000),
+  })
+  .chain(({ intervals, longest }) =>
+    fc.array(
+      fc.record({
+        interval: fc.constantFrom(...intervals),
+        place: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 0.999, noNaN: true })),
+        costs: fc.array(fc.integer({ min: 1, max: longest }), { minLength: 1, maxLength: 12 }),
+      }),
+      { minLength: 2, maxLength: 9 },
+    ),
+  );
+
+function turnsOf(mix: readonly { interval: number; place: number; costs: readonly number[] }[], alarmed: readonly number[] = []) {
+  const jobs = new Jobs(mix.map(({ interval, place }) => newJob(interval, place * interval)));
+  for (const i of alarmed) (jobs.all[i] as Job).urgent = true;
+  const turns = new Map<Job, number[]>(jobs.all.map((job) => [job, []]));
+  const costOf = (job: Job) => {
+    const { costs } = mix[jobs.all.indexOf(job)] as (typeof mix)[number];
+    return costs[((turns.get(job) as number[]).length + 1) % costs.length] as number;
+  };
+  const end = Math.max(...mix.map(({ interval }) => interval)) * 40;
+  play(jobs, costOf, end, (job, at) => void (turns.get(job) as number[]).push(at));
+  return turns;
+}
+
+test('jobs: over any ten turns all with one interval get the same, but for one, at all costs and intervals', () => {
+  fc.assert(
+    fc.property(mixes, (mix) => {
+      const turns = turnsOf(mix);
+      for (const peers of Map.groupBy(turns.keys(), ({ interval }) => interval).values())
+        assert.ok(
+          mostApart(
+            peers.map((job) => turns.get(job) as number[]),
+            10,
+          ) <= 1,
+        );
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('jobs: beside one in alarm that takes every second turn, the others still get the same', () => {
+  fc.assert(
+    fc.property(mixes, (mix) => {
+      const turns = turnsOf(mix, [0]);
+      const [, ...others] = turns.keys();
+      for (const peers of Map.groupBy(others, ({ interval }) => interval).values())
+        assert.ok(
+          mostApart(
+            peers.map((job) => turns.get(job) as number[]),
+            10,
+          ) <= 1,
+        );
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('jobs: four of 0.3 s each second, one after the other, get the same; the wire never rests', () => {
+  // As a network has them, and as a serial line.
+  for (const place of [0.002, 0.25]) {
+    const turns = turnsOf([0, 1, 2, 3].map((i) => ({ interval: 1000, place: i * place, costs: [300] })));
+    assert.deepEqual(
+      [...turns.values()].map((all) => all.filter((at) => at < 39_600).length),
+      [33, 33, 33, 33],
+    );
+  }
+});
+
+test('jobs: a long turn of another interval, always at the same place, takes as much from each', () => {
+  const five = [0, 0.25, 0.5, 0.75].map((place) => ({ interval: 1000, place, costs: [50] }));
+  const turns = turnsOf([...five, { interval: 5000, place: 0.18, costs: [2300] }]);
+  const counts = [...turns.values()].slice(0, 4).map((all) => all.length);
+  assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(' '));
+});
+
+test('jobs: a turn may begin late by one interval, and the next follows at once; beyond that it is left out', () => {
+  assert.deepEqual(beginTurn(1000, 100, 1000), { leftOut: 0, next: 1100 });
+  assert.deepEqual(beginTurn(1000, 100, 1100), { leftOut: 0, next: 1100 });
+  assert.deepEqual(beginTurn(1000, 100, 1130), { leftOut: 30, next: 1130 });
+  assert.deepEqual(beginTurn(1000, 100, 1530), { leftOut: 430, next: 1530 });
 });
 
 test('jobs: where the wire carries all, all are served in time; the offsets keep them apart', () => {

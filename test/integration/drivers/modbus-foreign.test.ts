@@ -3,35 +3,20 @@
  * our simulator, over every way to carry a frame that they know.
  */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { Simulation } from '../../../src/cli/simulate/simulation.ts';
 import { decodeIdentification } from '../../../src/codecs/modbus-pdu.ts';
-import { loadConfigText } from '../../../src/config/load.ts';
-import { systemClock } from '../../../src/core/clock.ts';
-import { kinds } from '../../../src/gateway/registry.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import { type Site, startSite, words } from '../../harness/modbus-site.ts';
+import { BAUD, isLine, pacedLine, run, simulated, WAYS, type Way } from '../../harness/simulated.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer, pythonPeer } from '../../peers/peers.ts';
 
 const PYMODBUS = 'apt-get install -y python3-pymodbus python3-serial';
 const MBPOLL = 'apt-get install -y mbpoll';
 const peers = path.join(import.meta.dirname, '..', '..', 'peers');
-const WAYS = ['tcp', 'udp', 'rtu-over-tcp', 'rtu', 'ascii'] as const;
-type Way = (typeof WAYS)[number];
-const isLine = (way: Way) => way === 'rtu' || way === 'ascii';
-const BAUD = 19_200;
 /** Generous, since two processes and a line at its pace have to get their turns. */
 const TIMEOUT = '5s';
-
-/** Both ends of a line at its pace. */
-async function line(t: TestContext, python: string): Promise<[near: string, far: string]> {
-  const pty = startChild(t, python, [path.join(peers, 'paced-pty.py'), String(BAUD)], { stdin: true });
-  const [near = '', far = ''] = (await pty.line(/^\/dev\//)).split(' ');
-  return [near, far];
-}
 
 /** Our bus to a server of somebody else. */
 async function siteOf(
@@ -41,7 +26,7 @@ async function siteOf(
   script: string,
   devices: Parameters<typeof startSite>[2],
 ): Promise<{ site: Site; server: Child }> {
-  const ends = isLine(way) ? await line(t, python) : undefined;
+  const ends = isLine(way) ? await pacedLine(t, python) : undefined;
   const args = ends === undefined ? [way] : [way, ends[1], String(BAUD)];
   const server = startChild(t, python, [path.join(peers, script), ...args], { stdin: true });
   const ready = await server.line(/^ready/);
@@ -134,61 +119,6 @@ for (const way of ['tcp', 'rtu'] as const)
     assert.equal(Buffer.from(pdu).readUInt16BE(2), 1030 | 8);
     await assert.rejects(site.bus.exchange(1, { kind: 'read', table: 'coil', start: 990, count: 20 }), { code: 'exception' });
   });
-
-/** Our simulator on that way: unit 1 with some of everything. */
-async function simulated(t: TestContext, way: Way, python: string): Promise<string[]> {
-  const ends = isLine(way) ? await line(t, python) : undefined;
-  const bus =
-    ends === undefined
-      ? `{protocol: modbus-${way}, host: 127.0.0.1, port: 1502}`
-      : `{protocol: modbus-${way}, port: /dev/x, baudRate: ${BAUD}, dataBits: 8, parity: none}`;
-  const { config, faults } = loadConfigText(
-    `
-gateway: {id: g, stateDir: state}
-buses: {plant: ${bus}}
-devices:
-  plc:
-    bus: plant
-    unit: 1
-    points:
-      a: {table: holding, address: 0, type: uint16}
-      b: {table: holding, address: 1, type: uint16}
-      f: {table: holding, address: 2, type: float32}
-      i: {table: input, address: 10, type: int16, scale: 0.1}
-      c: {table: coil, address: 0, type: bool}
-      d: {table: coil, address: 1, type: bool}
-      e: {table: discrete, address: 4, type: bool}
-`,
-    '/tmp/gateway.yaml',
-    kinds,
-    { profileDirs: [] },
-  );
-  assert.deepEqual(faults, []);
-  assert.ok(config);
-  const simulation = new Simulation(config, {
-    clock: systemClock,
-    tcpPorts: new Map([['plant', 0]]),
-    ports: new Map(ends === undefined ? [] : [['plant', ends[1]]]),
-  });
-  await simulation.start();
-  t.after(() => simulation.stop());
-  const values = { a: 4711, b: 65535, f: 1.5, i: -12.3, c: true, d: false, e: true };
-  for (const [point, value] of Object.entries(values)) simulation.set('plc', point, value);
-  return ends === undefined ? [String(simulation.portOf('plant'))] : [ends[0], String(BAUD)];
-}
-
-async function run(command: string, args: readonly string[], input = ''): Promise<{ out: string; code: number }> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  const read = async (stream: NodeJS.ReadableStream) => {
-    let all = '';
-    for await (const chunk of stream) all += String(chunk);
-    return all;
-  };
-  const code = new Promise<number>((resolve, reject) => child.once('error', reject).once('close', (n) => resolve(n ?? -1)));
-  child.stdin.end(input);
-  const [out, err] = await Promise.all([read(child.stdout), read(child.stderr)]);
-  return { out: out + err, code: await code };
-}
 
 for (const way of WAYS)
   test(`pymodbus as a ${way} client of the simulator: reads, writes, identifies`, async (t) => {

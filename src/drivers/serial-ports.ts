@@ -7,7 +7,7 @@
  * away, which is why `alsoOpenIn` looks for such programs once a port is open.
  */
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
+import { access, readdir, readFile, readlink, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 
@@ -136,9 +136,13 @@ export async function portIdentity(port: string): Promise<string> {
   }
 }
 
-/** Why a port could not be opened. The errors of the binding carry no code, so the file system is asked what is wrong with the port. */
+/**
+ * Why a port could not be opened. The errors of the binding carry no code, so the file system is asked what is wrong with the
+ * port. Never throws: between two questions an adapter may be unplugged or come back.
+ */
 export async function portFailure(error: Error, port: string, roots: Roots = SYSTEM): Promise<SluiceError> {
-  return new SluiceError('bus-open', `${port}: ${await why(error, port, roots)}`, { cause: error, data: { port } });
+  const words = await why(error, port, roots).catch(() => `it cannot be opened: ${error.message}`);
+  return new SluiceError('bus-open', `${port}: ${words}`, { cause: error, data: { port } });
 }
 
 async function why(error: Error, port: string, roots: Roots): Promise<string> {
@@ -147,17 +151,13 @@ async function why(error: Error, port: string, roots: Roots): Promise<string> {
     found = await stat(port);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EACCES') return 'no permission to enter the folder that it is in';
-    const link = await lstat(port).catch(() => undefined);
-    const gone = link?.isSymbolicLink()
-      ? `${await readlink(port)}, to which it leads, is gone (unplugged?)`
-      : 'no such port (unplugged?)';
-    const present = await presentPorts(roots);
-    return `${gone}; ${present.length === 0 ? 'there is no serial port at all' : `there ${present.length === 1 ? 'is' : 'are'} ${some(present)}`}`;
+    return gone(port, roots);
   }
   if (!found.isCharacterDevice()) return 'this is no serial port: give the path of one, for example /dev/ttyUSB0';
   try {
     await access(port, constants.R_OK | constants.W_OK);
-  } catch {
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return gone(port, roots);
     return permissionWords(
       { ...found, mode: found.mode & 0o777 },
       { uid: process.getuid?.() ?? 0, groups: process.getgroups?.() ?? [] },
@@ -177,6 +177,13 @@ async function why(error: Error, port: string, roots: Roots): Promise<string> {
       : `in use by another program: sudo fuser -v ${port} names it`;
   }
   return `it cannot be opened: ${error.message}${programs.length > 0 ? `; ${holderWords(programs)} has it open` : '; it may not know these line settings'}`;
+}
+
+async function gone(port: string, roots: Roots): Promise<string> {
+  const target = await readlink(port).catch(() => undefined);
+  const what = target === undefined ? 'no such port (unplugged?)' : `${target}, to which it leads, is gone (unplugged?)`;
+  const present = await presentPorts(roots);
+  return `${what}; ${present.length === 0 ? 'there is no serial port at all' : `there ${present.length === 1 ? 'is' : 'are'} ${some(present)}`}`;
 }
 
 export interface Account {

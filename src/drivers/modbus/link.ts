@@ -7,7 +7,7 @@
  */
 import { waitAfter } from '../../core/backoff.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { SluiceError } from '../../core/errors.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Client } from './client.ts';
@@ -23,7 +23,7 @@ export interface LinkOptions {
   readonly random: () => number;
   /** Milliseconds that opening may take. */
   readonly openLimit: number;
-  /** Puts the failure of an opening into words. */
+  /** Puts the failure of an opening into words; where it fails itself, the failure stands as it is. */
   readonly explain: (error: Error) => SluiceError | Promise<SluiceError>;
   readonly events: Pick<PortEvents, 'late' | 'skipped' | 'tap'>;
   /** The state has changed. */
@@ -99,7 +99,10 @@ export class Link {
   }
 
   async #failed(error: Error): Promise<void> {
-    const fault = await this.#options.explain(error);
+    // What explains may ask the system, and no answer of the system may end the daemon.
+    const fault = await Promise.resolve(error)
+      .then(this.#options.explain)
+      .catch(() => new SluiceError('bus-open', `${this.#options.label}: ${error.message}`, { cause: error }));
     if (this.#stopped) return;
     this.#complain(fault);
     this.#again();

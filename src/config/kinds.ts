@@ -25,6 +25,8 @@ export interface DriverKind {
   readonly line: z.ZodObject;
   /** Name of the bus as a wire, for "two buses on one port": serial path, or `host:port`. */
   wire(bus: Readonly<Record<string, unknown>>): string;
+  /** Settings of a bus that are allowed and can hardly be meant; path is relative to the bus. */
+  busWarnings?(bus: Readonly<Record<string, unknown>>): readonly { path: readonly string[]; message: string }[];
   /** What distinguishes two devices on one bus (the Modbus unit); undefined where a bus has only one device. */
   address(device: Readonly<Record<string, unknown>>): string | undefined;
   /** Rules between keys that a schema cannot say; path is relative to the device. */

@@ -206,6 +206,8 @@ class Loader {
         continue;
       }
       const settings = check(kind.bus, typed.rest, placeOf(this.#source, at), this.#report);
+      for (const { path: keys, message } of (settings && kind.busWarnings?.(settings)) ?? [])
+        this.#warn(this.#source.fault([...at, ...keys], message));
       const wire = settings === undefined ? undefined : kind.wire(settings);
       const other = wire === undefined ? undefined : wires.get(wire);
       if (other !== undefined)

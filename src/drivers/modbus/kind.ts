@@ -124,7 +124,14 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
   };
 }
 
-export const modbusRtu = serialKind('modbus-rtu', rtuBus, rtu);
+export const modbusRtu: ModbusKind = {
+  ...serialKind('modbus-rtu', rtuBus, rtu),
+  busWarnings: ({ dataBits }) => {
+    const message =
+      'Modbus RTU has 8 data bits (specification of the serial line, 2.5.1); with 7 every reply arrives damaged: write 8, or protocol: modbus-ascii';
+    return dataBits === 7 ? [{ path: ['dataBits'], message }] : [];
+  },
+};
 /** A colon begins a frame, so that silence is not asked for; it is kept, because what a device says twice shows in it. */
 export const modbusAscii = serialKind('modbus-ascii', asciiBus, ascii);
 

@@ -5,6 +5,7 @@ import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { counterSchema, rawNumber } from '../counter.ts';
+import { parity, stopBits } from '../line-settings.ts';
 
 const queue = {
   timeout: duration({ min: 10, max: 60_000 })
@@ -37,8 +38,8 @@ export const udpBus = z.strictObject({ ...network, inFlight });
 const line = {
   baudRate: z.int().min(110).max(4_000_000).describe('Bits per second of the line'),
   dataBits: z.union([z.literal(7), z.literal(8)]).describe('Data bits of a character; Modbus RTU has 8'),
-  parity: z.enum(['none', 'even', 'odd']).describe('Parity of a character'),
-  stopBits: z.union([z.literal(1), z.literal(2)]).describe('Stop bits of a character'),
+  parity: parity().describe('Parity of a character'),
+  stopBits: stopBits().describe('Stop bits of a character'),
 };
 
 const serialPort = {

@@ -63,6 +63,7 @@ import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 import { counterSchema } from '../counter.ts';
+import { parity, stopBits } from '../line-settings.ts';
 
 // YAML reads 55 and 1E10 as numbers.
 const hex = (longest = 48) =>
@@ -72,10 +73,8 @@ const hex = (longest = 48) =>
     .refine(isHex, 'bytes are written in hexadecimal: AA C0');
 const endian = () => z.enum(['big', 'little']);
 
-const parity = () => z.enum(['none', 'even', 'odd', 'mark', 'space']);
 const baudRate = () => z.int().min(50).max(4_000_000);
 const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)]);
-const stopBits = () => z.union([z.literal(1), z.literal(1.5), z.literal(2)]);
 
 export const serialBus = z.strictObject({
   port: z

@@ -8,6 +8,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { plainValue } from '../core/point.ts';
 import type { GatewayEvent, WriteRequest, WriteResult } from '../core/ports.ts';
+import { Quota } from '../core/quota.ts';
 
 const TOLD = 60;
 const MINUTE = 60_000;
@@ -24,12 +25,12 @@ export interface AuditOptions {
 
 export class WriteAudit {
   readonly #o: AuditOptions;
-  #told = 0;
+  readonly #quota: Quota;
   #untold: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
-  #cancelMinute: (() => void) | undefined;
 
   constructor(options: AuditOptions) {
     this.#o = options;
+    this.#quota = new Quota({ clock: options.clock, period: MINUTE, most: TOLD, rest: () => this.#rest() });
   }
 
   done(request: WriteRequest, { value: shown, type, readBack }: WriteResult): void {
@@ -50,21 +51,20 @@ export class WriteAudit {
 
   /** What is counted is told now. */
   flush(): void {
-    this.#cancelMinute?.();
-    this.#cancelMinute = undefined;
+    this.#quota.flush();
+  }
+
+  #rest(): void {
     const { done, refused, failed } = this.#untold;
-    this.#told = 0;
     this.#untold = { done: 0, refused: 0, failed: 0 };
     const more = done + refused + failed;
-    if (more === 0) return;
     const message = `${more} more writes were asked for within a minute: ${done} were done, ${refused} refused, ${failed} failed.`;
     this.#o.logger.warn({ done, refused, failed }, message);
     this.#o.tell({ event: 'write', severity: 'warning', message, data: { result: 'more', done, refused, failed } });
   }
 
   #tell(request: WriteRequest, result: Outcome, message: string, more: { code?: string }): void {
-    this.#cancelMinute ??= this.#o.clock.after(MINUTE, () => this.flush());
-    if (++this.#told > TOLD) {
+    if (!this.#quota.take()) {
       this.#untold[result]++;
       return;
     }

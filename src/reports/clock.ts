@@ -1,11 +1,12 @@
 /** Tells changes of the clock as the event `clock`: the first at once, then at most one a minute with what came since. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
+import { Quota } from '../core/quota.ts';
 import { bootName } from '../store/hot/layout.ts';
 import type { BootMoved, ClockMove } from '../store/time/clock-book.ts';
 import type { ClockChange } from '../time/watch.ts';
 
-const EVERY = 60_000;
+const PERIOD = 60_000;
 /** Earlier boots, and steps of this one, that one event names; the others are counted. */
 const NAMED = 20;
 
@@ -29,10 +30,11 @@ export class ClockReport {
   #fromSeq = 0;
   #tight = false;
   #coarse = false;
-  #cancel: (() => void) | undefined;
+  readonly #quota: Quota;
 
   constructor(side: Side) {
     this.#side = side;
+    this.#quota = new Quota({ clock: side.clock, period: PERIOD, rest: () => this.#report() });
   }
 
   took(change: ClockChange, move: ClockMove): void {
@@ -43,7 +45,7 @@ export class ClockReport {
     this.#fromSeq = move.fromSeq;
     this.#tight ||= move.tight;
     this.#coarse ||= move.coarse;
-    if (this.#cancel === undefined) this.#reportSoon();
+    if (this.#quota.take()) this.#report();
   }
 
   #add(moved: BootMoved): void {
@@ -67,16 +69,7 @@ export class ClockReport {
 
   /** Tells what was not told yet. */
   stop(): void {
-    this.#cancel?.();
-    this.#report();
-  }
-
-  #reportSoon(): void {
-    this.#report();
-    this.#cancel = this.#side.clock.after(EVERY, () => {
-      this.#cancel = undefined;
-      if (this.#changes.length > 0) this.#reportSoon();
-    });
+    this.#quota.flush();
   }
 
   #report(): void {

@@ -1,25 +1,25 @@
 /** Tells what was lost as events: at most one a minute, with the sums since the last one, by point. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
+import { Quota } from '../core/quota.ts';
 
-const EVERY = 60_000;
+const PERIOD = 60_000;
 /** Points named in one event; the others are summed up. */
 const NAMED = 50;
 
 export class LossReport {
-  readonly #clock: Clock;
   readonly #tell: (event: GatewayEvent) => void;
   #points = new Map<string, number>();
   #overflow = 0;
   #notices = 0;
   #noticesNotKept = 0;
-  #cancel: (() => void) | undefined;
+  readonly #quota: Quota;
   /** Since the start. */
   readonly totals = { dropped: 0, overflow: 0 };
 
   constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
-    this.#clock = clock;
     this.#tell = tell;
+    this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
   /** Oldest readings that had to go before they were delivered. */
@@ -30,32 +30,22 @@ export class LossReport {
       this.#points.set(point, (this.#points.get(point) ?? 0) + n);
       this.totals.dropped += n;
     }
-    this.#soon();
+    this.#changed();
   }
   /** Readings, and alarms and events, that the disk did not take in time. */
   overflow(readings: number, notices: number): void {
     this.#overflow += readings;
     this.#noticesNotKept += notices;
     this.totals.overflow += readings;
-    this.#soon();
+    this.#changed();
   }
   /** Tells what was not told yet. */
   stop(): void {
-    this.#cancel?.();
-    if (this.#untold) this.#report();
+    this.#quota.flush();
   }
 
-  get #untold(): boolean {
-    return this.#points.size > 0 || this.#overflow + this.#notices + this.#noticesNotKept > 0;
-  }
-
-  #soon(): void {
-    if (this.#cancel !== undefined) return;
-    this.#report();
-    this.#cancel = this.#clock.after(EVERY, () => {
-      this.#cancel = undefined;
-      if (this.#untold) this.#soon();
-    });
+  #changed(): void {
+    if (this.#quota.take()) this.#report();
   }
 
   #report(): void {

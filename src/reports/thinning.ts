@@ -1,50 +1,36 @@
 /** Tells what was thinned and dropped for room as one event an hour, by point. What is older than maxAge goes untold. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
+import { Quota } from '../core/quota.ts';
 
-const EVERY = 3_600_000;
+const PERIOD = 3_600_000;
 /** Points named in one event; the others are summed up. */
 export const NAMED = 50;
 
 type Counts = readonly (readonly [point: string, readings: number])[];
 
 export class RoomReport {
-  readonly #clock: Clock;
   readonly #tell: (event: GatewayEvent) => void;
   #thinned = new Map<string, number>();
   #dropped = new Map<string, number>();
-  #cancel: (() => void) | undefined;
+  readonly #quota: Quota;
   /** Readings, since the start. */
   readonly totals = { thinned: 0, dropped: 0, aged: 0 };
 
   constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
-    this.#clock = clock;
     this.#tell = tell;
+    this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
   taken({ thinned, dropped, aged }: { thinned: Counts; dropped: Counts; aged: Counts }): void {
     this.totals.thinned += add(this.#thinned, thinned);
     this.totals.dropped += add(this.#dropped, dropped);
     this.totals.aged += add(new Map(), aged);
-    if (this.#untold) this.#soon();
+    if (thinned.length + dropped.length > 0 && this.#quota.take()) this.#report();
   }
   /** Tells what was not told yet. */
   stop(): void {
-    this.#cancel?.();
-    if (this.#untold) this.#report();
-  }
-
-  get #untold(): boolean {
-    return this.#thinned.size + this.#dropped.size > 0;
-  }
-
-  #soon(): void {
-    if (this.#cancel !== undefined) return;
-    this.#report();
-    this.#cancel = this.#clock.after(EVERY, () => {
-      this.#cancel = undefined;
-      if (this.#untold) this.#soon();
-    });
+    this.#quota.flush();
   }
 
   #report(): void {

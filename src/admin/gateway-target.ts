@@ -114,6 +114,7 @@ export class Target implements AdminTarget {
         salvages: g.logWatch?.salvage.totals.repairs ?? 0,
         salvagedRecords: g.logWatch?.salvage.totals.records ?? 0,
         lostRecords: g.logWatch?.salvage.totals.lostRecords ?? 0,
+        refusedFolders: g.log.runtime.refused,
       },
       forwarders,
       broker: g.broker?.status(),

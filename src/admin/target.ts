@@ -121,6 +121,8 @@ export interface LogStatus {
   readonly salvages: number;
   readonly salvagedRecords: number;
   readonly lostRecords: number;
+  /** Folders that were not used for the newest readings because another user may change what is in them, with what to do. */
+  readonly refusedFolders: readonly string[];
 }
 
 /** Bytes, and how many at most. */

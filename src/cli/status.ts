@@ -20,6 +20,7 @@ export function statusText(report: GatewayStatus): string {
     memoryLine(log.memory),
     ...takenLines(log),
     ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
+    ...log.refusedFolders.map((fault) => `         ${paint(33, printable(fault))}`),
     ...log.salvage.flatMap(salvageLines),
     ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),

@@ -116,7 +116,7 @@ export class LogWatch {
 
   /** What the start found out and an operator should know. */
   tellStart(): void {
-    const { log, logger, event, openFaults = [] } = this.#options;
+    const { log, event, openFaults = [] } = this.#options;
     const { recovered, repairs, boot } = log.opened;
     event({
       event: 'start',
@@ -133,15 +133,28 @@ export class LogWatch {
       });
     for (const repair of repairs) this.salvage.repaired(repair);
     this.#lookAtRuntime();
-    if (log.runtimeDir === undefined)
+    this.#tellRuntimeDir();
+  }
+
+  #tellRuntimeDir(): void {
+    const { log, logger, event } = this.#options;
+    const { chosen, refused } = log.runtime;
+    for (const fault of refused) {
+      logger.warn({ fault }, 'A folder that another user may have made was not used for the newest readings.');
+      // Without any folder the mirror itself says so.
+      if (chosen !== undefined)
+        event({
+          ...{ event: 'log', severity: 'warning' },
+          message: `The newest readings lie in ${chosen.dir}: ${fault}.`,
+          data: { part: 'runtime', writable: true, fault },
+        });
+    }
+    if (chosen === undefined)
       logger.warn(
         {},
         'There is no memory-backed folder for the newest readings: live readings wait for the commit. Set gateway.runtimeDir or run under systemd.',
       );
-    else if (!log.runtimeDir.memoryBacked)
-      logger.warn(
-        { runtimeDir: log.runtimeDir.dir },
-        'gateway.runtimeDir is not memory-backed: every reading is written to the card.',
-      );
+    else if (!chosen.memoryBacked)
+      logger.warn({ runtimeDir: chosen.dir }, 'gateway.runtimeDir is not memory-backed: every reading is written to the card.');
   }
 }

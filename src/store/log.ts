@@ -25,9 +25,10 @@ import { type ClockList, LOG_FILE, type TailState } from './hot/layout.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
 import { makeFolder } from './make-folder.ts';
 import { heldMemory } from './tail/held-memory.ts';
-import { chooseRuntimeDir, Mirror } from './tail/mirror.ts';
+import { Mirror } from './tail/mirror.ts';
 import { Pending } from './tail/pending.ts';
 import { Recent } from './tail/recent.ts';
+import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
 import { asKept, ShapeIds } from './tail/shapes.ts';
 import { Claim } from './threads/claim.ts';
 import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './threads/messages.ts';
@@ -52,7 +53,7 @@ interface Carried {
 
 export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly opened: Opened;
-  readonly runtimeDir: { dir: string; memoryBacked: boolean } | undefined;
+  readonly runtime: RuntimeChoice;
   readonly keeper: Keeper;
   readonly recent: Recent;
   readonly options: LogOptions;
@@ -83,17 +84,17 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   static async open(options: LogOptions): Promise<Log> {
     makeFolder(options.stateDir, 0o750);
     const file = path.join(options.stateDir, LOG_FILE);
-    const runtimeDir = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
+    const runtime = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
     const { buffer: claim } = new Claim();
     const { maxSize, maxAge, machine } = options;
     const { writer, opened } = await startWriter(
-      { file, runtimeDir: runtimeDir?.dir, maxSize, maxAge, lease: LEASE, machine },
+      { file, runtimeDir: runtime.chosen?.dir, maxSize, maxAge, lease: LEASE, machine },
       claim,
       options.clock,
       options.onRetry ?? (() => {}),
     );
     try {
-      return new Log(options, file, claim, writer, opened, runtimeDir);
+      return new Log(options, file, claim, writer, opened, runtime);
     } catch (thrown) {
       await writer.leave();
       throw thrown;
@@ -106,12 +107,12 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     claim: SharedArrayBuffer,
     writer: WriterThread,
     opened: Opened,
-    runtimeDir: { dir: string; memoryBacked: boolean } | undefined,
+    runtime: RuntimeChoice,
   ) {
     super();
     this.options = options;
     this.opened = opened;
-    this.runtimeDir = runtimeDir;
+    this.runtime = runtime;
     this.#commits = new CommitCycle(
       () => this.#beginCommit(),
       options.clock,
@@ -151,7 +152,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#inventory = opened.inventory ?? { revision: 0, body: '' };
     this.recent = new Recent(opened.next);
     this.#shapes = new ShapeIds(opened.shapes);
-    this.#mirror = new Mirror(runtimeDir?.dir);
+    this.#mirror = new Mirror(runtime.chosen?.dir, runtime.refused.at(-1));
     this.#mirror.clear();
     const { worker } = writer;
     worker.on('message', (reply: WriterReply) => this.#reply(reply));

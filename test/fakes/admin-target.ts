@@ -157,6 +157,7 @@ export function statusOf(): GatewayStatus {
         salvages: 0,
         salvagedRecords: 0,
         lostRecords: 0,
+        refusedFolders: [],
       },
     },
     forwarders: [

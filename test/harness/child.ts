@@ -12,6 +12,8 @@ export interface ChildOptions {
   readonly env?: NodeJS.ProcessEnv;
   /** `write` gives it lines. */
   readonly stdin?: boolean;
+  /** Runs as this user, with the group of the same number and no other. Only root can. */
+  readonly user?: number | undefined;
 }
 
 export class Child {
@@ -28,6 +30,7 @@ export class Child {
     this.#process = spawn(command, args, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
+      ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
       stdio: [options.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     });
     for (const [stream, lines] of [

@@ -55,9 +55,9 @@ export class Gateway {
   }
 
   /** Returns when the process is started; use `waitForLog` or the socket to wait for more. */
-  start(env: NodeJS.ProcessEnv = {}): void {
+  start(env: NodeJS.ProcessEnv = {}, user?: number): void {
     if (this.#child !== undefined) this.#logsBefore.push(...parse(this.#child));
-    this.#child = new Child(process.execPath, [...NODE_FLAGS, MAIN, 'run', '-c', this.config], { cwd: this.folder, env });
+    this.#child = new Child(process.execPath, [...NODE_FLAGS, MAIN, 'run', '-c', this.config], { cwd: this.folder, env, user });
   }
 
   signal(signal: NodeJS.Signals): boolean {

@@ -2,7 +2,7 @@
  * What happens before the first reading of a run, in one transaction: the tail of a killed run is taken from the
  * runtime directory into the log, the next boot and lease are made. The tail keeps its log, numbers, boot and lanes.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
 import type { Machine } from '../../core/clock.ts';
@@ -12,6 +12,7 @@ import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database
 import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../hot/layout.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { diskFault } from '../sqlite-errors.ts';
+import { readOwn } from '../tail/runtime-dir.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
 import { bytesOf } from './quarantine.ts';
 import type { Repair } from './repair-report.ts';
@@ -65,7 +66,9 @@ export function readTail(runtimeDir: string, anyway = false): TailPart[] {
     let inFile = 0;
     let bytes: Uint8Array;
     try {
-      bytes = readFileSync(path.join(runtimeDir, name));
+      const own = readOwn(path.join(runtimeDir, name));
+      if (own === undefined) continue;
+      bytes = own;
     } catch (thrown) {
       // The tail goes when the log is open: what is in it must not go unread.
       if (!anyway && diskFault(thrown) !== undefined) throw thrown;

@@ -3,60 +3,14 @@
  * with each commit; the older ones go when the commit has ended. Every entry is written before its effect is seen
  * outside. When the folder cannot be written the mirror is down: data then waits for the commit, and nothing else stops.
  */
-import { createHash } from 'node:crypto';
-import {
-  accessSync,
-  closeSync,
-  constants,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statfsSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { ENTRY, EntryWriter } from '../../codecs/rows.ts';
-import { SluiceError } from '../../core/errors.ts';
+import { toError } from '../../core/errors.ts';
 import type { TailState } from '../hot/layout.ts';
 import { makeFolder } from '../make-folder.ts';
 import { TAIL_FILE } from '../recovery/recover.ts';
-
-/** statfs magic numbers of Linux: tmpfs and ramfs. */
-const MEMORY_BACKED = new Set([0x01021994, 0x858458f6]);
-
-export interface RuntimeDir {
-  readonly dir: string;
-  readonly memoryBacked: boolean;
-}
-
-/** Where the tail lies: as configured, `$RUNTIME_DIRECTORY`, /run/sluice/<hash>, else /dev/shm. undefined: nowhere. */
-export function chooseRuntimeDir(
-  stateDir: string,
-  configured: string | undefined,
-  env: NodeJS.ProcessEnv,
-): RuntimeDir | undefined {
-  const hash = createHash('sha256').update(path.resolve(stateDir)).digest('hex').slice(0, 12);
-  const named = configured ?? env.RUNTIME_DIRECTORY?.split(':')[0];
-  const candidates =
-    named !== undefined && named !== '' ? [named] : [`/run/sluice/${hash}`, `/dev/shm/sluice-${process.getuid?.() ?? 0}-${hash}`];
-  for (const dir of candidates) {
-    try {
-      makeFolder(dir, 0o700);
-      accessSync(dir, constants.W_OK | constants.X_OK);
-      const memoryBacked = MEMORY_BACKED.has(statfsSync(dir).type);
-      // A folder on the card would be worn with every reading: only when a person asks for it by name.
-      if (!memoryBacked && named === undefined) continue;
-      claim(dir, path.resolve(stateDir));
-      return { dir, memoryBacked };
-    } catch (thrown) {
-      if (thrown instanceof SluiceError) throw thrown;
-      // Not allowed here: the next one.
-    }
-  }
-  return undefined;
-}
+import { createOwn, folderFault } from './runtime-dir.ts';
 
 /** While the disk takes nothing the oldest segments are given up beyond this, as pending.ts gives up the oldest chunks. */
 const MAX_BYTES = 32 * 1024 * 1024;
@@ -64,26 +18,9 @@ const MAX_BYTES = 32 * 1024 * 1024;
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 export const MIRROR_MOST = MAX_BYTES + SEGMENT_BYTES;
 
-/** Two gateways in one folder would take each other's tail. @throws SluiceError log-open */
-function claim(dir: string, stateDir: string): void {
-  const file = path.join(dir, 'owner');
-  let owner = '';
-  try {
-    owner = readFileSync(file, 'utf8');
-  } catch {
-    // Nobody's yet.
-  }
-  if (owner === stateDir) return;
-  if (owner !== '')
-    throw new SluiceError(
-      'log-open',
-      `the runtime directory ${dir} belongs to the gateway whose state lies in ${owner}: name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
-    );
-  writeFileSync(file, stateDir, { mode: 0o600 });
-}
-
 export class Mirror {
   readonly #dir: string | undefined;
+  readonly #none: string;
   #fd: number | undefined;
   #segment = 0;
   #fault: string | undefined;
@@ -92,13 +29,15 @@ export class Mirror {
   /** Bytes of each segment that is still there, oldest first. */
   readonly #sizes = new Map<number, number>();
 
-  constructor(dir: string | undefined) {
+  /** @param none why there is no folder */
+  constructor(dir: string | undefined, none = 'no memory-backed folder') {
     this.#dir = dir;
+    this.#none = none;
   }
 
   /** undefined when every entry is safe from a kill. */
   get fault(): string | undefined {
-    return this.#dir === undefined ? 'no memory-backed folder' : this.#fault;
+    return this.#dir === undefined ? this.#none : this.#fault;
   }
   get up(): boolean {
     return this.#fd !== undefined && this.#fault === undefined;
@@ -124,12 +63,13 @@ export class Mirror {
     try {
       if (this.#fd !== undefined) closeSync(this.#fd);
       this.#fd = undefined;
-      // The folder may have been cleaned away under us.
+      // The folder may have been cleaned away under us, and another user may have made the one that is there.
       makeFolder(this.#dir, 0o700);
-      this.#fd = openSync(path.join(this.#dir, `tail-${this.#segment}.bin`), 'w', 0o600);
+      this.#check(this.#dir);
+      this.#fd = createOwn(path.join(this.#dir, `tail-${this.#segment}.bin`));
       this.#fault = undefined;
     } catch (thrown) {
-      this.#fault = String(thrown);
+      this.#fault = toError(thrown).message;
     }
     this.write(head);
     return this.#segment;
@@ -155,7 +95,7 @@ export class Mirror {
       this.#sizes.set(this.#segment, (this.#sizes.get(this.#segment) ?? 0) + done);
     } catch (thrown) {
       // What follows would stand behind a gap: nothing more goes into this segment.
-      this.#fault = String(thrown);
+      this.#fault = toError(thrown).message;
     }
   }
 
@@ -166,8 +106,10 @@ export class Mirror {
     let names: string[] = [];
     try {
       names = readdirSync(this.#dir);
+      this.#check(this.#dir);
     } catch {
-      // The folder is gone, and with it what had to go.
+      // The folder is gone, and with it what had to go; or it is another user's, and nothing in it is ours.
+      return;
     }
     for (const name of names) {
       const m = TAIL_FILE.exec(name);
@@ -176,9 +118,14 @@ export class Mirror {
         rmSync(path.join(this.#dir, name), { force: true, recursive: true });
       } catch (thrown) {
         // What is committed is not taken twice, so it may lie there; but a folder that cannot be written is no mirror.
-        this.#fault = String(thrown);
+        this.#fault = toError(thrown).message;
       }
     }
+  }
+
+  #check(dir: string): void {
+    const fault = folderFault(dir);
+    if (fault !== undefined) throw new Error(fault);
   }
 
   #bound(): void {

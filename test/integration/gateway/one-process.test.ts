@@ -45,7 +45,7 @@ test('of two starts at one moment over a stale socket exactly one wins, every ti
       const lines = racers.map((racer, i) => racer.stdout[said[i] as number]);
       return lines.every((line) => line !== undefined) ? (lines as string[]) : undefined;
     });
-    const won = answers.findIndex((line) => line === 'won');
+    const won = answers.indexOf('won');
     assert.equal(answers.filter((line) => line === 'won').length, 1, `round ${round}: ${answers.join(' | ')}`);
     const refused = answers[1 - won] as string;
     assert.match(refused, /^refused already-running a gateway is running with this state directory/, `round ${round}`);

@@ -32,6 +32,7 @@ const status = (connected: boolean): GatewayStatus => ({
       salvages: 0,
       salvagedRecords: 0,
       lostRecords: 0,
+      refusedFolders: [],
     },
   },
   forwarders: [

@@ -232,6 +232,12 @@ export const METRICS: readonly Metric[] = [
   forwarder('sluice_forwarder_retries', 'counter', 'Batches sent again.', (f) => f.counters.retries),
   forwarder('sluice_forwarder_readings', 'counter', 'Readings acknowledged.', (f) => f.counters.readings),
   forwarder('sluice_forwarder_bytes', 'counter', 'Payload bytes acknowledged.', (f) => f.counters.bytes),
+  forwarder(
+    'sluice_forwarder_violations',
+    'counter',
+    'Connections closed because the far side broke the protocol or a limit.',
+    (f) => f.counters.violations,
+  ),
 
   broker('sluice_broker_listening', 'gauge', '1 while the embedded broker listens.', (b) => flag(b.state === 'listening')),
   broker('sluice_broker_clients', 'gauge', 'Connected MQTT clients.', (b) => b.clients),

@@ -26,6 +26,7 @@ export const ERRORS = {
   'upstream-connect': { retry: 'later', says: 'the upstream broker cannot be reached' },
   'upstream-refused': { retry: 'never', says: 'the upstream broker refused a batch' },
   'upstream-timeout': { retry: 'later', says: 'the upstream broker did not acknowledge in time' },
+  'upstream-protocol': { retry: 'later', says: 'the upstream broker broke the protocol or a limit' },
   'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },
   // running gateway
   'not-running': { retry: 'later', says: 'no running gateway answers' },

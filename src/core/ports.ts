@@ -254,6 +254,8 @@ export interface ForwarderCounters {
   /** Acknowledged readings, and payload bytes of their batches. */
   readonly readings: number;
   readonly bytes: number;
+  /** Connections closed because the far side broke the protocol or a limit. */
+  readonly violations: number;
 }
 
 /** What a forwarder says of itself. Times are monotonic milliseconds. */

@@ -172,7 +172,7 @@ export function statusOf(): GatewayStatus {
           lastAck: null,
         },
         lag: { data: 250, history: 0 },
-        counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000 },
+        counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000, violations: 0 },
       },
     ],
     broker: {

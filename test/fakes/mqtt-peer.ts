@@ -13,12 +13,17 @@ export class MqttPeer {
   /** Not acknowledged now, and the most that was so at once, by topic. */
   readonly underWay = new Map<string, number>();
   readonly most = new Map<string, number>();
-  #port = 0;
+  #port: number;
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
   #held: RegExp | undefined;
   readonly #waiting: { socket: Socket; topic: string; id: Buffer }[] = [];
   #lose: { times: number; topic: RegExp } = { times: 0, topic: /./ };
+
+  /** @param port 0: whichever is free */
+  constructor(port = 0) {
+    this.#port = port;
+  }
 
   get port(): number {
     return this.#port;

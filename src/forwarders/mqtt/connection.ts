@@ -3,12 +3,15 @@
  * mqtt.js would hold what is published offline in memory for ever and send it again without DUP; so nothing is
  * published unless connected, and a connection that broke is thrown away with everything in it.
  */
-import { Socket } from 'node:net';
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt';
+import { createConnection } from 'node:net';
+import { type IClientOptions, MqttClient } from 'mqtt';
 import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../packet-numbers.ts';
+import { GuardedStream } from './guarded-stream.ts';
+import { InboundCheck } from './inbound-check.ts';
+import { ConnectError, failureOfCode } from './retry-plan.ts';
 
 export interface ConnectionOptions {
   readonly host: string;
@@ -33,22 +36,21 @@ export class Connection {
   /** Resolves, once, when the connection is gone, with the cause when there is one. */
   readonly closed: Promise<Error | undefined>;
   readonly #client: MqttClient;
+  readonly #check: InboundCheck;
   readonly #options: ConnectionOptions;
   #open = true;
   readonly #waiting = new Set<(error: Error) => void>();
 
-  /** @throws SluiceError upstream-connect */
+  /** @throws ConnectError, SluiceError upstream-protocol */
   static async open(options: ConnectionOptions): Promise<Connection> {
     const settings: IClientOptions = {
-      protocol: 'mqtt',
-      host: options.host,
-      port: options.port,
       clientId: options.clientId,
       protocolVersion: 4,
       clean: true,
       keepalive: KEEPALIVE,
       reconnectPeriod: 0,
-      connectTimeout: options.connectTimeout,
+      // Ours ends first, and is known from other faults.
+      connectTimeout: 2 * options.connectTimeout,
       queueQoSZero: false,
       resubscribe: false,
       will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: 1, retain: true },
@@ -56,28 +58,46 @@ export class Connection {
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     encodeNumbersOnDemand();
-    const client = mqtt.connect(settings);
-    // Without it an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
-    if (client.stream instanceof Socket) client.stream.setNoDelay(true);
-    const connection = new Connection(client, options);
+    const check = new InboundCheck(() => options.clock.monotonic());
+    // Without noDelay an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
+    const wire = () => createConnection({ host: options.host, port: options.port, noDelay: true });
+    const client = new MqttClient(() => new GuardedStream(wire(), check), settings);
+    const connection = new Connection(client, check, options);
     const abort = (): void => connection.destroy();
     options.signal.addEventListener('abort', abort, { once: true });
+    let late = false;
+    const cancel = options.clock.after(options.connectTimeout, () => {
+      late = true;
+      connection.destroy();
+    });
     const connected = new Promise<true>((resolve) => client.once('connect', () => resolve(true)));
     const outcome = await Promise.race([connected, connection.closed]);
+    cancel();
     options.signal.removeEventListener('abort', abort);
     if (outcome === true) return connection;
-    const words = outcome === undefined ? 'no answer' : connectWords(outcome);
-    throw new SluiceError('upstream-connect', `the broker ${options.host}:${options.port} cannot be reached: ${words}`, {
-      cause: outcome,
-    });
+    if (outcome instanceof SluiceError) throw outcome;
+    const code: unknown = outcome !== undefined && 'code' in outcome ? outcome.code : undefined;
+    const words = late
+      ? 'no answer'
+      : outcome === undefined
+        ? 'it closed the connection without an answer'
+        : connectWords(outcome);
+    throw new ConnectError(
+      late ? 'silent' : outcome === undefined ? 'hung-up' : failureOfCode(code),
+      `the broker ${options.host}:${options.port} cannot be reached: ${words}`,
+      outcome,
+    );
   }
 
-  private constructor(client: MqttClient, options: ConnectionOptions) {
+  private constructor(client: MqttClient, check: InboundCheck, options: ConnectionOptions) {
     this.#client = client;
+    this.#check = check;
     this.#options = options;
     let fault: Error | undefined;
     client.on('error', (error) => {
-      fault = toError(error);
+      fault ??= toError(error);
+      // The library goes on after a packet that it cannot read, and has lost its place then.
+      this.destroy();
     });
     // From the first moment on: a connection may be gone before anybody could ask whether it was made.
     this.closed = new Promise((resolve) => {
@@ -114,6 +134,7 @@ export class Connection {
         this.destroy();
       });
       this.#waiting.add(fail);
+      this.#check.owe();
       const message = typeof payload === 'string' ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
       this.#client.publish(topic, message, { qos: 1, retain }, (error) => {
         if (!this.#waiting.has(fail)) return;

@@ -2,17 +2,16 @@
  * The forwarder to an upstream MQTT broker. It owns the loop: connect, drain, wait with back-off and jitter, again; for
  * ever, whatever the broker does. Delivery itself is in ../drain.ts, what comes next is the outlet's to know.
  */
-import { waitAfter } from '../../core/backoff.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { Lane } from '../../store/delivery/lanes.ts';
 import type { OutBatch, Outlet, OutNotice } from '../../store/delivery/outlet.ts';
 import { Drain } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, ConnectionOptions } from './connection.ts';
+import { type Failure, failureOf, RetryPlan } from './retry-plan.ts';
 import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
 
-const BACKOFF = { first: 500, longest: 30_000 };
 const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
 const STABLE = 10_000;
@@ -26,6 +25,8 @@ export interface UpstreamOptions extends ForwarderContext {
   readonly name: string;
   readonly settings: MqttForwarderSettings;
   readonly ackTimeout?: number;
+  /** Tests open what they like. */
+  readonly connect?: (options: ConnectionOptions) => Promise<Connection>;
 }
 
 export class Upstream implements Forwarder {
@@ -55,7 +56,7 @@ export class Upstream implements Forwarder {
   #size: number;
   #unacked = false;
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
-  #counters = { connects: 0, published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0 };
+  #counters = { connects: 0, published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0, violations: 0 };
   #lastAck: number | undefined;
 
   constructor(options: UpstreamOptions) {
@@ -116,12 +117,13 @@ export class Upstream implements Forwarder {
 
   async #run(): Promise<void> {
     const { clock, logger, random } = this.#options;
-    let failures = 0;
+    const plan = new RetryPlan();
     // A new forwarder's start is in the file before anything leaves (contract, rule 9).
     await Promise.race([this.#outlet.ready(), this.#stopAsked]);
     while (!this.#stopping) {
       const begun = clock.monotonic();
-      const { acked } = this.#counters;
+      const { acked, connects } = this.#counters;
+      let failure: Failure = 'lost';
       try {
         await this.#session();
       } catch (thrown) {
@@ -129,15 +131,19 @@ export class Upstream implements Forwarder {
         if (this.#fault === undefined)
           logger.warn({ forwarder: this.name, error: error.message }, 'The upstream broker is not available; readings are kept.');
         this.#fault = error.message;
+        failure = failureOf(error);
+        if (failure === 'protocol') this.#counters.violations++;
       }
       this.#connection = undefined;
       if (this.#stopping) return;
       if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
       this.#unacked = false;
       // A connection that carried something, or lasted, was a good one: the next wait is short again.
-      if (this.#counters.acked > acked || clock.monotonic() - begun > STABLE) failures = 0;
+      const lasted = this.#counters.connects > connects && clock.monotonic() - begun > STABLE;
+      const good = this.#counters.acked > acked || lasted;
+      if (good && failure !== 'protocol') plan.succeeded();
       this.#state = 'waiting';
-      const pause = waitAfter(BACKOFF, failures++, random());
+      const pause = plan.next(failure, random());
       this.#nextTry = clock.monotonic() + pause;
       await this.#pause(pause);
       this.#nextTry = undefined;
@@ -151,10 +157,10 @@ export class Upstream implements Forwarder {
     if ('wrong' in address) throw new SluiceError('internal', address.wrong);
     this.#state = 'connecting';
     // The client is heavy: nobody loads it who only looks at the configuration.
-    const { Connection } = await import('./connection.ts');
+    const connect = this.#options.connect ?? (await import('./connection.ts')).Connection.open;
     if (this.#stopping) return;
     this.#connecting = new AbortController();
-    const connection = await Connection.open({
+    const connection = await connect({
       ...address,
       clientId: settings.clientId ?? `sluice-${gateway}-${this.name}`,
       username: settings.username,

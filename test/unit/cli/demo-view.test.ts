@@ -39,7 +39,7 @@ const status = (connected: boolean): GatewayStatus => ({
     {
       ...{ name: 'platform', type: 'mqtt', url: 'mqtt://127.0.0.1:1', state: connected ? 'connected' : 'waiting', mode: 'live' },
       ...{ lastAck: NOW, lag: { data: 0, history: 0 }, nextTry: null, fault: connected ? undefined : 'nobody listens there' },
-      counters: { connects: 1, published: 5, acked: 5, refused: 0, retries: 0, readings: 10, bytes: 1000 },
+      counters: { connects: 1, published: 5, acked: 5, refused: 0, retries: 0, readings: 10, bytes: 1000, violations: 0 },
     },
   ],
   alarms: [

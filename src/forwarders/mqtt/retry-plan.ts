@@ -1,0 +1,81 @@
+/**
+ * When the next connection is tried, by the kind of failure. Each kind grows by itself, so that one refused log-in after
+ * an hour of refused ports does not wait for half a minute; a good connection forgets them all.
+ */
+import { waitAfter } from '../../core/backoff.ts';
+import { SluiceError } from '../../core/errors.ts';
+
+export const FAILURES = ['refused', 'unreachable', 'hung-up', 'silent', 'login', 'protocol', 'lost'] as const;
+/**
+ * - `refused`: nothing listens on the port, and the host says so at once;
+ * - `unreachable`: no way to the host, known at once;
+ * - `hung-up`: taken and closed before a CONNACK, as a proxy does whose broker is away;
+ * - `silent`: no answer, or the name cannot be resolved;
+ * - `login`: the broker said no;
+ * - `protocol`: the broker broke the protocol or a limit;
+ * - `lost`: the connection was made and broke.
+ */
+export type Failure = (typeof FAILURES)[number];
+
+/** Milliseconds. */
+const FIRST = 500;
+/** A try that is answered at once costs two small packets, so it is made often; silence and a refused log-in cost more. */
+const LONGEST: Readonly<Record<Failure, number>> = {
+  refused: 2000,
+  unreachable: 2000,
+  'hung-up': 10_000,
+  silent: 30_000,
+  login: 30_000,
+  protocol: 30_000,
+  lost: 30_000,
+};
+
+export class RetryPlan {
+  readonly #failures = new Map<Failure, number>();
+
+  /** @param random 0..1 @returns milliseconds to wait; between half of the planned wait and all of it */
+  next(failure: Failure, random: number): number {
+    const before = this.#failures.get(failure) ?? 0;
+    this.#failures.set(failure, before + 1);
+    return waitAfter({ first: FIRST, longest: LONGEST[failure] }, before, random);
+  }
+
+  /** A connection carried something, or lasted. */
+  succeeded(): void {
+    this.#failures.clear();
+  }
+}
+
+/** No connection came about. */
+export class ConnectError extends SluiceError {
+  readonly failure: Failure;
+
+  constructor(failure: Failure, message: string, cause: Error | undefined) {
+    super('upstream-connect', message, cause === undefined ? {} : { cause });
+    this.failure = failure;
+  }
+}
+
+/** @param error what opening a connection, or using it, ended with */
+export function failureOf(error: Error): Failure {
+  if (error instanceof ConnectError) return error.failure;
+  return error instanceof SluiceError && error.code === 'upstream-protocol' ? 'protocol' : 'lost';
+}
+
+/** @param code of the system, or of a CONNACK */
+export function failureOfCode(code: unknown): Failure {
+  if (typeof code === 'number') return 'login';
+  switch (code) {
+    case 'ECONNREFUSED':
+      return 'refused';
+    case 'ENETUNREACH':
+    case 'EHOSTUNREACH':
+    case 'ENETDOWN':
+      return 'unreachable';
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return 'hung-up';
+    default:
+      return 'silent';
+  }
+}

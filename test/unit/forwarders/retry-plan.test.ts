@@ -1,0 +1,109 @@
+/** When a forwarder tries again: the plan by kind of failure, and the loop that follows it on a clock that the test moves. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
+import {
+  ConnectError,
+  FAILURES,
+  type Failure,
+  failureOf,
+  failureOfCode,
+  RetryPlan,
+} from '../../../src/forwarders/mqtt/retry-plan.ts';
+import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
+import { Upstream } from '../../../src/forwarders/mqtt/upstream.ts';
+import { Log } from '../../../src/store/log.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+const waits = (failure: Failure, count: number, random: number): number[] => {
+  const plan = new RetryPlan();
+  return Array.from({ length: count }, () => plan.next(failure, random));
+};
+
+test('a port that refuses at once is asked every two seconds at the latest, for ever', () => {
+  assert.deepEqual(waits('refused', 6, 1), [500, 1000, 2000, 2000, 2000, 2000]);
+  assert.deepEqual(waits('refused', 4, 0), [250, 500, 1000, 1000]);
+  assert.ok(waits('refused', 5000, 1).every((wait) => wait <= 2000));
+  assert.deepEqual(waits('unreachable', 4, 1), [500, 1000, 2000, 2000]);
+});
+
+test('silence, refused log-ins and broken rules keep the long back-off; a proxy is in between', () => {
+  for (const failure of ['silent', 'login', 'protocol', 'lost'] as const)
+    assert.deepEqual(waits(failure, 9, 1), [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000], failure);
+  assert.deepEqual(waits('hung-up', 7, 1), [500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+});
+
+test('each kind of failure grows by itself, and a good connection forgets all', () => {
+  const plan = new RetryPlan();
+  for (let i = 0; i < 100; i++) plan.next('refused', 1);
+  assert.equal(plan.next('login', 1), 500);
+  assert.equal(plan.next('refused', 1), 2000);
+  assert.equal(plan.next('login', 1), 1000);
+  plan.succeeded();
+  for (const failure of FAILURES) assert.equal(plan.next(failure, 1), 500, failure);
+});
+
+test('what ended a connection is one of the kinds', () => {
+  assert.equal(failureOfCode('ECONNREFUSED'), 'refused');
+  assert.equal(failureOfCode('ENETUNREACH'), 'unreachable');
+  assert.equal(failureOfCode('ECONNRESET'), 'hung-up');
+  assert.equal(failureOfCode('EAI_AGAIN'), 'silent');
+  assert.equal(failureOfCode('ETIMEDOUT'), 'silent');
+  assert.equal(failureOfCode(5), 'login');
+  assert.equal(failureOf(new ConnectError('silent', 'no answer', undefined)), 'silent');
+  assert.equal(failureOf(new SluiceError('upstream-protocol')), 'protocol');
+  assert.equal(failureOf(new SluiceError('upstream-timeout')), 'lost');
+});
+
+async function forwarder(t: TestContext, clock: ManualClock, connect: () => Promise<Connection>): Promise<Upstream> {
+  // Before the folder goes.
+  let close = async () => {};
+  t.after(() => close());
+  const folder = scratch(t, 'retry');
+  const log = await Log.open({
+    ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock: systemClock },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 50 },
+  });
+  log.setClock(0, false);
+  log.setInventory('{}');
+  const upstream = new Upstream({
+    ...{ name: 'cloud', gateway: 'g1', log, clock, logger: silentLogger, random: () => 1, goneRules: [], connect },
+    settings: mqttForwarderSchema.parse({ url: 'mqtt://127.0.0.1:1' }) as never,
+    ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
+    event: () => {},
+  });
+  close = async () => {
+    await upstream.stop(0);
+    await log.close(10_000);
+  };
+  upstream.start();
+  return upstream;
+}
+
+test('the loop tries as the plan says, by the kind of failure it meets', async (t) => {
+  const clock = new ManualClock();
+  const tries: number[] = [];
+  let failure: Failure = 'refused';
+  const upstream = await forwarder(t, clock, () => {
+    tries.push(clock.monotonic());
+    return Promise.reject(new ConnectError(failure, 'the broker cannot be reached', undefined));
+  });
+  // The forwarder's start is committed first, in real time.
+  while (tries.length === 0) await clock.advance(0);
+  await clock.advance(9500);
+  assert.deepEqual(tries, [0, 500, 1500, 3500, 5500, 7500, 9500]);
+  failure = 'silent';
+  tries.length = 0;
+  await clock.advance(40_000);
+  assert.deepEqual(tries, [11_500, 12_000, 13_000, 15_000, 19_000, 27_000, 43_000]);
+  assert.deepEqual({ state: upstream.status().state, next: upstream.status().nextTry }, { state: 'waiting', next: 73_000 });
+  failure = 'refused';
+  tries.length = 0;
+  await clock.advance(73_000 + 10_000 - clock.monotonic());
+  assert.deepEqual(tries, [73_000, 75_000, 77_000, 79_000, 81_000, 83_000], 'a refused port does not wait for the silence');
+});

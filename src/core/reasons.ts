@@ -12,6 +12,7 @@ export const REASONS = [
   { code: 7, name: 'invalid', quality: 'bad' },
   { code: 8, name: 'unparsable', quality: 'bad' },
   { code: 9, name: 'not-there', quality: 'bad' },
+  { code: 10, name: 'not-ready', quality: 'bad' },
   { code: 128, name: 'out-of-range', quality: 'uncertain' },
   { code: 129, name: 'too-fast', quality: 'uncertain' },
 ] as const;

@@ -1,6 +1,8 @@
 /** Values at fixed places of a binary frame. */
+import { parseHex } from './hex.ts';
 import { decodeText } from './text.ts';
 import type { BinaryDecode, BinaryField, Decoded, Decoder, Field } from './types.ts';
+import { NOT_READY } from './types.ts';
 
 const WIDTH = {
   bool: 1,
@@ -23,13 +25,17 @@ export function widthOf(field: BinaryField): number {
 
 export class BinaryDecoder implements Decoder {
   private readonly config: BinaryDecode;
+  private readonly notReady: { readonly offset: number; readonly bytes: Uint8Array } | undefined;
 
   constructor(config: BinaryDecode) {
     this.config = config;
+    const { notReady } = config;
+    this.notReady = notReady && { offset: notReady.offset, bytes: parseHex(notReady.bytes) };
   }
 
   decode(frame: Uint8Array): Decoded {
     const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+    const notReady = this.isNotReady(frame);
     return {
       kind: 'fields',
       group: '',
@@ -37,9 +43,16 @@ export class BinaryDecoder implements Decoder {
         const field = Object.hasOwn(this.config.fields, from) ? this.config.fields[from] : undefined;
         // A short frame of a device with frames of several lengths simply lacks the field.
         if (field === undefined || field.offset + widthOf(field) > frame.length) return undefined;
+        if (notReady) return NOT_READY;
         return read(view, field, (field.endian ?? this.config.endian) === 'little');
       },
     };
+  }
+
+  private isNotReady(frame: Uint8Array): boolean {
+    if (this.notReady === undefined) return false;
+    const { offset, bytes } = this.notReady;
+    return bytes.every((byte, i) => frame[offset + i] === byte);
   }
 }
 

@@ -119,6 +119,8 @@ export interface BinaryDecode {
   readonly type: 'binary';
   readonly endian: 'big' | 'little';
   readonly fields: Readonly<Record<string, BinaryField>>;
+  /** While these bytes stand at this place the device has nothing to say yet: no field of the frame counts. */
+  readonly notReady?: { readonly offset: number; readonly bytes: string } | undefined;
 }
 export type DecodeConfig = RegexDecode | CsvDecode | JsonDecode | KeyValueDecode | NmeaDecode | BinaryDecode;
 
@@ -169,7 +171,8 @@ export type Raw = number | bigint | boolean | string | null | undefined;
 /** A field that is there but can be no value; the words of core/reasons.ts. */
 export const UNPARSABLE = Symbol('unparsable');
 export const INVALID = Symbol('invalid');
-export type Field = Raw | typeof UNPARSABLE | typeof INVALID;
+export const NOT_READY = Symbol('not-ready');
+export type Field = Raw | typeof UNPARSABLE | typeof INVALID | typeof NOT_READY;
 
 export type Decoded =
   /** `group` chooses the shape: the sentence of NMEA, else ''. */

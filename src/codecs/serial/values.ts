@@ -3,11 +3,12 @@ import type { Value } from '../../core/point.ts';
 import { ABSENT, GOOD, reasonCode } from '../../core/reasons.ts';
 import { cleanText } from './text.ts';
 import type { Field, PointConfig } from './types.ts';
-import { INVALID, UNPARSABLE } from './types.ts';
+import { INVALID, NOT_READY, UNPARSABLE } from './types.ts';
 
 const BAD_NUMBER = reasonCode('not-a-number');
 const BAD_TEXT = reasonCode('unparsable');
 const BAD_VALUE = reasonCode('invalid');
+const WARMING_UP = reasonCode('not-ready');
 const OUT_OF_RANGE = reasonCode('out-of-range');
 
 const NUMBER = /^[+-]?\s*(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
@@ -35,6 +36,7 @@ export function toReading(field: Field, point: PointConfig): Reading {
   if (field === null) return none(BAD_NUMBER);
   if (field === UNPARSABLE) return none(BAD_TEXT);
   if (field === INVALID) return none(BAD_VALUE);
+  if (field === NOT_READY) return none(WARMING_UP);
   if (point.type === 'string') return { value: cleanText(String(field)), reason: GOOD };
   const given = typeof field === 'string' ? field.trim() : field;
   if (given === '') return none(ABSENT);

@@ -98,6 +98,16 @@ function checkDevice(device: ResolvedDevice): Fault[] {
           path: ['decode', 'fields', name, 'offset'],
           message: `ends after the frame, which has ${frame.length} bytes: bytes count from 0`,
         });
+  if (decode.type === 'binary' && decode.notReady !== undefined) {
+    const end = decode.notReady.offset + parseHex(decode.notReady.bytes).length;
+    const fixed = frame.type === 'line' || typeof frame.length !== 'number' ? undefined : frame.length;
+    const longest = fixed ?? (frame.type === 'length' ? frame.length : frame.maxLength);
+    if (end > longest)
+      faults.push({
+        path: ['decode', 'notReady', 'offset'],
+        message: `these bytes end after the frame, which has at most ${longest} bytes: bytes count from 0`,
+      });
+  }
   const counted = Array.from(device.points, ([name, point]) => countedPoint(name, point as SerialPointSettings, decode));
   for (const [name, settings] of device.points) {
     const point = settings as SerialPointSettings;

@@ -223,6 +223,17 @@ const decode = z.discriminatedUnion('type', [
     type: z.literal('binary').describe('Fields stand at fixed places.'),
     endian: endian().default('big').describe('Byte order of fields that do not say their own.'),
     fields: z.record(z.string(), binaryField).describe('Name of each field and where it stands.'),
+    notReady: z
+      .strictObject({
+        offset: z
+          .int()
+          .min(0)
+          .max(MAX_FRAME - 1)
+          .describe('Where the bytes stand in the frame, start bytes included, from 0.'),
+        bytes: hex(256).describe('What stands there while the device warms up, in hexadecimal: 00 00.'),
+      })
+      .optional()
+      .describe('A frame with these bytes says that the device is not ready: all its points are bad, reason `not-ready`.'),
   }),
 ]);
 

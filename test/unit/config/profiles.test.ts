@@ -9,10 +9,16 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { caseOf, checkProfile } from '../../../src/cli/profile/check.ts';
 import { resolveProfile } from '../../../src/cli/profile/resolve.ts';
+import { encodeFrames } from '../../../src/codecs/serial/encode.ts';
+import { Talker } from '../../../src/codecs/serial/talker.ts';
 import { formatFault } from '../../../src/config/fault.ts';
 import type { ResolvedDevice } from '../../../src/config/kinds.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
+import { reasonAt } from '../../../src/core/point.ts';
+import { GOOD, reasonName } from '../../../src/core/reasons.ts';
 import { pointsOf } from '../../../src/drivers/modbus/check.ts';
+import { talkerConfig } from '../../../src/drivers/serial/kind.ts';
+import type { SerialDeviceSettings } from '../../../src/drivers/serial/schema.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -64,6 +70,31 @@ test('no profile of the library lets anything be written: a site allows it itsel
   const shared = made('shared', `family: modbus\ndefaults: {${bounds}}\npoints: {a: {${point}}}\n`);
   const heir = made('heir', 'extends: own\npoints: {c: {table: input, address: 3, type: uint16}}\n');
   for (const file of [own, shared, heir]) assert.deepEqual(writable(file, [folder]), ['a'], file);
+});
+
+test('no binary profile of the library takes frames of another length, or a frame of zeros for good readings', () => {
+  const seen: string[] = [];
+  for (const file of profiles) {
+    const { device } = resolveProfile(path.join(library, file), [library]);
+    const settings = device?.settings as Partial<SerialDeviceSettings> | undefined;
+    if (device === undefined || settings?.decode?.type !== 'binary') continue;
+    seen.push(path.basename(file, '.yaml'));
+    assert.ok(settings.frame !== undefined && 'length' in settings.frame, file);
+    assert.equal(typeof settings.frame.length, 'number', `${file}: its frame has one length`);
+    const config = talkerConfig(device);
+    const talker = new Talker(config);
+    const zeros = new Map([...device.points].map(([name]) => [name, 0]));
+    const samples = encodeFrames(config, zeros, 0).flatMap((bytes) => talker.push(bytes, 0));
+    assert.equal(samples.length, 1, `${file}: the frame of zeros is one`);
+    for (const sample of samples)
+      for (const [i, { name }] of sample.shape.points.entries()) {
+        const reason = reasonAt(sample, i);
+        // What an ultrasonic sensor says within its blind zone has a value, and it is in doubt.
+        const expected = file === 'dyp/a01.yaml' ? 'out-of-range' : 'not-ready';
+        assert.equal(reason === GOOD ? 'good' : reasonName(reason), expected, `${file}: ${name}`);
+      }
+  }
+  assert.deepEqual(seen, ['a01', 'sds011', 'pms5003', 'mh-z19']);
 });
 
 test('every case folder belongs to a profile', () => {

@@ -106,6 +106,11 @@ export class Jobs {
     return chooseNext(this.all, now, this.#urgentLast, heldUntil);
   }
 
+  /** @param points `device.point`, in alarm */
+  setUrgent(points: ReadonlySet<string>): void {
+    for (const job of this.all) job.urgent = job.shape.points.some((p) => points.has(`${job.shape.device}.${p.name}`));
+  }
+
   /** When the next one of other devices is due; those of `but` do not count. */
   nextDue(but: (job: Job) => boolean): number {
     let due = Number.POSITIVE_INFINITY;

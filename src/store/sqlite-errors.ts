@@ -5,6 +5,24 @@ export function isDamage(thrown: unknown): boolean {
   const code = codeOf(thrown);
   return code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') === true;
 }
+/**
+ * Whatever SQLite cannot make sense of in a file that looks like ours: words of a schema, a column, a row that contradicts
+ * another one. No try helps, and nothing outside the file is wrong.
+ */
+export function isNonsense(thrown: unknown): boolean {
+  const code = codeOf(thrown) ?? '';
+  return NONSENSE.includes(code) || code.startsWith('SQLITE_CONSTRAINT');
+}
+const NONSENSE = [
+  'SQLITE_ERROR',
+  'SQLITE_MISMATCH',
+  'SQLITE_TOOBIG',
+  'SQLITE_FORMAT',
+  'SQLITE_SCHEMA',
+  'SQLITE_RANGE',
+  'SQLITE_NOTFOUND',
+];
+
 /** The disk did not give or take something, as far as is known; a moment later it may. @returns the code that says so */
 export function diskFault(thrown: unknown): string | undefined {
   for (let error = thrown; error !== undefined; error = error instanceof Error ? error.cause : undefined) {

@@ -6,10 +6,11 @@
  * - Free pages are used again before the file grows, so that a full log does not move in the file system.
  */
 import Database from 'better-sqlite3';
-import { SluiceError, toError } from '../../core/errors.ts';
+import { toError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
 import { keyOf, shapeReader } from '../hot/layout.ts';
+import { refuseNewer, sealedLayout, sealLayout } from '../hot/layout-seal.ts';
 import { Removals } from '../hot/removals.ts';
 import { rowSum } from '../hot/sealed-rows.ts';
 import { bytesOf, statSize } from '../recovery/quarantine.ts';
@@ -69,13 +70,9 @@ export class History {
   static open(file: string): History {
     const db = new Database(file);
     try {
-      const version = db.pragma('user_version', { simple: true }) as number;
-      if (version > HISTORY_VERSION)
-        throw new SluiceError(
-          'log-newer',
-          `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${HISTORY_VERSION}): install that version again, or move the file away`,
-        );
-      if (version === 0) {
+      const tables = db.prepare<[], number>("select count(*) from sqlite_schema where type = 'table'").pluck().get() as number;
+      if (tables > 0) refuseNewer(file, sealedLayout(db, 'history'), HISTORY_VERSION);
+      else {
         db.pragma(`page_size = ${HISTORY_PAGE_SIZE}`);
         db.pragma('auto_vacuum = INCREMENTAL');
       }
@@ -86,10 +83,11 @@ export class History {
       db.pragma('journal_size_limit = 262144');
       db.pragma('synchronous = FULL');
       db.pragma('cache_size = -1024');
-      if (version === 0)
+      if (tables === 0)
         db.transaction(() => {
           db.exec(HISTORY_TABLES);
           db.pragma(`user_version = ${HISTORY_VERSION}`);
+          sealLayout(db, 'history', HISTORY_VERSION);
         })();
       return new History(file, db);
     } catch (thrown) {
@@ -150,6 +148,7 @@ export class History {
       // An older version would read half of what such a unit has.
       if (this.db.pragma('user_version', { simple: true }) !== HISTORY_VERSION)
         this.db.pragma(`user_version = ${HISTORY_VERSION}`);
+      sealLayout(this.db, 'history', HISTORY_VERSION);
       const seal = [
         unit.id,
         unit.last,

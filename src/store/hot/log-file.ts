@@ -8,6 +8,7 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import { asidePath } from '../recovery/quarantine.ts';
 import { isDamage } from '../sqlite-errors.ts';
 import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
+import { sealLayout } from './layout-seal.ts';
 
 export interface LogFile {
   readonly file: string;
@@ -23,24 +24,20 @@ export interface LogFile {
 export function openLogFile(file: string): LogFile {
   const db = new Database(file);
   try {
-    const version = db.pragma('user_version', { simple: true }) as number;
-    if (version === 0) db.pragma(`page_size = ${PAGE_SIZE}`);
+    const layout = layoutOf(db);
+    if (layout === 0) db.pragma(`page_size = ${PAGE_SIZE}`);
     if (db.pragma('journal_mode = WAL', { simple: true }) !== 'wal')
       throw new SluiceError(
         'log-open',
         `${file} lies on a file system that cannot share memory between programs, which SQLite needs: name a folder on a local disk as gateway.stateDir`,
       );
     db.pragma('cache_size = -512');
-    if (version === 0)
-      db.transaction(() => {
-        db.exec(TABLES);
-        db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      })();
-    if (version === 1)
-      db.transaction(() => {
-        db.exec(FROM_VERSION_1);
-        db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      })();
+    db.transaction(() => {
+      if (layout === 0) db.exec(TABLES);
+      if (layout === 1) db.exec(FROM_VERSION_1);
+      if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      sealLayout(db, 'log', SCHEMA_VERSION);
+    })();
     const aside = asidePath(file);
     return { file, db, quarantined: existsSync(aside) ? aside : undefined };
   } catch (thrown) {
@@ -48,6 +45,13 @@ export function openLogFile(file: string): LogFile {
     if (isDamage(thrown) || thrown instanceof SluiceError) throw thrown;
     throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
   }
+}
+
+/** By its tables: the number in the header may be a flipped byte. 0: it has none yet. */
+function layoutOf(db: Database.Database): number {
+  const tables = db.prepare<[], string>("select name from sqlite_schema where type = 'table'").pluck().all();
+  if (tables.length === 0) return 0;
+  return tables.includes('dropped') ? 1 : SCHEMA_VERSION;
 }
 
 /**

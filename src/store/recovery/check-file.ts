@@ -4,7 +4,7 @@
  * read, and when it says so again.
  */
 import { closeSync, readSync } from 'node:fs';
-import { isDamage, messageOf } from '../sqlite-errors.ts';
+import { isDamage, isNonsense, messageOf } from '../sqlite-errors.ts';
 import { openThere } from './quarantine.ts';
 
 /** With the database itself: its write-ahead file or journal. */
@@ -20,7 +20,7 @@ export function confirmed(file: string, find: () => string | undefined): string 
     try {
       return find();
     } catch (thrown) {
-      if (isDamage(thrown)) return messageOf(thrown);
+      if (isDamage(thrown) || isNonsense(thrown)) return messageOf(thrown);
       throw thrown;
     }
   };

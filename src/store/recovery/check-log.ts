@@ -9,12 +9,14 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { PAGE_SIZE, SCHEMA_VERSION } from '../hot/layout.ts';
+import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../hot/layout.ts';
+import { refuseNewer, sealedLayout, tablesOf } from '../hot/layout-seal.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { isWhole, SEALED, SEALED_TABLES } from '../hot/sealed-rows.ts';
 import { checkFault } from '../sqlite-errors.ts';
 import { confirmed } from './check-file.ts';
-import { headVersion, statSize } from './quarantine.ts';
+import { headFault, headVersion, provenLayout, readHead } from './check-head.ts';
+import { statSize } from './quarantine.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
 import type { Known } from './witness.ts';
@@ -28,19 +30,23 @@ export interface Verdict {
   readonly strangeHistory: boolean;
 }
 
+const EXPECTED = tablesOf(TABLES);
 const FINE: Verdict = { fresh: false, damage: undefined, loss: undefined, strangeHistory: false };
 
 /** @param known what history.db says @param tail what the runtime directory holds @throws SluiceError log-newer, log-open */
 export function checkLog(file: string, known: Known | undefined, tail: readonly TailPart[]): Verdict {
-  const version = headVersion(file);
+  const head = readHead(file);
   const wal = readWal(`${file}-wal`, PAGE_SIZE);
-  refuseNewer(file, Math.max(version ?? 0, walVersion(file, wal)), SCHEMA_VERSION);
+  // The number in the header may be a flipped byte: what is sealed counts.
+  if (Math.max(headVersion(head), walVersion(file, wal)) > SCHEMA_VERSION)
+    refuseNewer(file, provenLayout(file, 'log'), SCHEMA_VERSION);
   if (statSize(file) === 0) {
     if (wal.frames.length > 0) return { ...FINE, damage: 'the file is empty, though its write-ahead file is not' };
     const had = (known?.logs.length ?? 0) > 0 || tail.length > 0;
     return { ...FINE, fresh: true, loss: had ? 'the file is gone' : undefined };
   }
-  if (version === undefined) return { ...FINE, damage: 'the header of the file is not that of a database' };
+  const fault = headFault(head, 'log');
+  if (fault !== undefined) return { ...FINE, damage: fault };
   if (wal.behind >= 2 || (wal.header === 'bad' && wal.frames.length > 0))
     return { ...FINE, damage: `the write-ahead file is damaged; SQLite reads ${wal.chain} of its ${wal.frames.length} pages` };
   let verdict = FINE;
@@ -57,18 +63,11 @@ export function checkLog(file: string, known: Known | undefined, tail: readonly 
     const damage = confirmed(file, look);
     return damage === undefined ? verdict : { ...FINE, damage };
   } catch (thrown) {
+    if (thrown instanceof SluiceError) throw thrown;
     throw new SluiceError('log-open', `${file} cannot be opened: ${toError(thrown).message}`, { cause: thrown });
   }
 }
 
-/** @throws SluiceError log-newer; nothing was touched */
-export function refuseNewer(file: string, version: number, knows: number): void {
-  if (version > knows)
-    throw new SluiceError(
-      'log-newer',
-      `${file} was written by a newer version of Sluice (layout ${version}, this one knows ${knows}): install that version again, or move the file away`,
-    );
-}
 /** The first page may lie in the write-ahead file alone. */
 function walVersion(file: string, wal: Wal): number {
   const frame = wal.frames.slice(0, wal.chain).findLast((f) => f.page === 1);
@@ -84,12 +83,17 @@ function walVersion(file: string, wal: Wal): number {
 }
 
 function checkRows(db: Database.Database, file: string, wal: Wal, known: Known | undefined, tail: readonly TailPart[]): Verdict {
-  const tables = new Set(db.prepare<[], string>("select name from sqlite_schema where type = 'table'").pluck().all());
-  if (tables.size === 0 && db.pragma('user_version', { simple: true }) === 0)
+  const tables = new Map(
+    db.prepare<[], [string, string]>("select name, sql from sqlite_schema where type = 'table'").raw().all(),
+  );
+  if (tables.size === 0)
     // Made by a start that was cut before its first commit, or emptied.
     return { ...FINE, fresh: true, loss: (known?.logs.length ?? 0) > 0 || tail.length > 0 ? 'the file is empty' : undefined };
-  const lacks = [...SEALED_TABLES, 'meta'].find((table) => !tables.has(table));
+  const lacks = [...SEALED_TABLES, 'meta', 'compacted'].find((table) => !tables.has(table));
   if (lacks !== undefined) return { ...FINE, damage: `the file is a database, but no log: it has no table ${lacks}` };
+  refuseNewer(file, sealedLayout(db, 'log'), SCHEMA_VERSION);
+  const differs = [...EXPECTED].find(([table, words]) => (tables.get(table) ?? words) !== words)?.[0];
+  if (differs !== undefined) return { ...FINE, damage: `the table ${differs} is not as it was made` };
   const damage = checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
   if (damage !== undefined) return { ...FINE, damage };
   for (const table of SEALED_TABLES)
@@ -130,8 +134,8 @@ function lossOf(
   // SQLite removes the write-ahead file when it closes the database, after it took everything over. A process that ended
   // without our own closing shows in the runtime directory that nothing is missing.
   const shown = newest !== undefined && newest.boot === boot;
-  if (meta('clean') !== '1' && wal.header !== 'good' && wal.header !== 'bad' && !shown)
-    return 'the write-ahead file is gone, though the log was not closed';
+  if (meta('clean') !== '1' && wal.header !== 'good' && !shown)
+    return 'the write-ahead file is gone or damaged, though the log was not closed';
   const birth = meta('birth');
   if (birth !== undefined && birth !== birthOf(file)) return 'the file is a copy, not the one that was written';
   return undefined;

@@ -2,14 +2,19 @@
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { History } from '../archive/history-file.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES } from '../archive/history-layout.ts';
+import { tablesOf } from '../hot/layout-seal.ts';
+import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
 import type { LogReader } from '../read/reading.ts';
 import { checkFault, isDamage } from '../sqlite-errors.ts';
 import { confirmed } from './check-file.ts';
-import { headVersion, statSize } from './quarantine.ts';
+import { headFault, readHead } from './check-head.ts';
+import { journalFault } from './check-journal.ts';
+import { moveStray, statSize } from './quarantine.ts';
 import type { Repair } from './repair-report.ts';
 import { salvageHistory } from './salvage-history.ts';
 
-const TABLES = ['meta', 'log', 'boot', 'clock', 'shape', 'unit', 'twin', 'part', 'rollup', 'removed'];
+const EXPECTED = tablesOf(HISTORY_TABLES);
 /** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */
 const REPAIR_EVERY = 60_000;
 
@@ -31,8 +36,9 @@ export class HistoryMender {
   open(): void {
     let fault: string | undefined;
     try {
+      moveStray(this.#file, ['-wal', '-shm']);
       fault = confirmed(this.#file, () => {
-        const found = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file);
+        const found = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file, this.#reader.db);
         if (found === undefined) this.#reader.history = History.open(this.#file);
         return found;
       });
@@ -102,17 +108,34 @@ export class HistoryMender {
 }
 
 /** What can be seen without reading all of it: it may be some hundred megabytes. */
-function faultOfFile(file: string): string | undefined {
+function faultOfFile(file: string, log: Database.Database): string | undefined {
   if (statSize(file) === 0) return undefined;
-  if (headVersion(file) === undefined) return 'the header of the file is not that of a database';
+  const head = readHead(file);
+  const fault = headFault(head, 'history') ?? journalFault(file, head, HISTORY_PAGE_SIZE);
+  if (fault !== undefined) return fault;
   const db = new Database(file, { fileMustExist: true });
   try {
-    const tables = db.prepare<[], string>("select name from sqlite_schema where type = 'table'").pluck().all();
-    const lacks = TABLES.find((table) => !tables.includes(table));
-    return lacks === undefined || tables.length === 0
-      ? undefined
-      : `the file is a database, but no history: it has no table ${lacks}`;
+    const tables = new Map(
+      db.prepare<[], [string, string]>("select name, sql from sqlite_schema where type = 'table'").raw().all(),
+    );
+    if (tables.size === 0) return undefined;
+    const lacks = [...EXPECTED.keys()].find((table) => !tables.has(table));
+    if (lacks !== undefined) return `the file is a database, but no history: it has no table ${lacks}`;
+    const differs = [...EXPECTED].find(([table, words]) => tables.get(table) !== words)?.[0];
+    return differs === undefined ? rowFault(db, log) : `the table ${differs} is not as it was made`;
   } finally {
     db.close();
   }
+}
+
+/** Rows that name things for all others. What log.db has sealed counts. */
+function rowFault(db: Database.Database, log: Database.Database): string | undefined {
+  const shapes = new Map(log.prepare<[], [number, string]>('select id, body from shape').raw().all());
+  for (const [id, body] of db.prepare<[], [number, string]>('select id, body from shape').raw().iterate())
+    if ((shapes.get(id) ?? body) !== body) return 'a shape is not the one that the log has';
+  for (const table of ['unit', 'twin'] as const)
+    for (const row of db.prepare<[], Record<string, number>>(`select ${SEALED_UNIT.join(', ')}, sum from ${table}`).iterate())
+      if (row.sum !== rowSum(table, ...SEALED_UNIT.map((column) => row[column] as number)))
+        return `a row of the table ${table} is not as it was written`;
+  return undefined;
 }

@@ -8,12 +8,14 @@ import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from '../archive/history-layout.ts';
 import { LogDatabase } from '../hot/database.ts';
+import { refuseNewer } from '../hot/layout-seal.ts';
 import { birthOf, closeUnused, openLogFile } from '../hot/log-file.ts';
-import { checkFault, codeOf, isDamage } from '../sqlite-errors.ts';
+import { checkFault, codeOf, isDamage, isNonsense } from '../sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
 import { confirmed } from './check-file.ts';
-import { checkLog, refuseNewer } from './check-log.ts';
-import { beginSwap, finishSwap, headVersion, moveAside, statSize, swap, twice } from './quarantine.ts';
+import { headVersion, provenLayout, readHead } from './check-head.ts';
+import { checkLog } from './check-log.ts';
+import { beginSwap, finishSwap, moveAside, moveStray, statSize, swap, twice } from './quarantine.ts';
 import { beginRun, readTail, type TailPart } from './recover.ts';
 import type { Repair, Salvaged } from './repair-report.ts';
 import { rebuildLog, type Sources } from './salvage-log.ts';
@@ -23,9 +25,10 @@ import { type Known, readWitness } from './witness.ts';
 export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
   const { file } = request;
   const history = path.join(path.dirname(file), HISTORY_FILE);
-  refuseNewer(history, historyVersion(history), HISTORY_VERSION);
+  refuseNewerHistory(history);
   finishSwap(file);
   finishSwap(history);
+  keepStraysAway(file, history);
   const tail = request.runtimeDir === undefined ? [] : readTail(request.runtimeDir, request.last);
   let known = readWitness(history);
   const verdict = checkLog(file, known, tail);
@@ -42,28 +45,50 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
   }
   const why = verdict.damage ?? verdict.loss;
   if (why !== undefined) repairs.push(makeAnew(file, why, sourcesOf(known, tail)));
-  const database = new LogDatabase(openLogFile(file), request.maxSize);
   try {
-    return { database, opened: beginRun(database, request, { tail, repairs }) };
+    return begin(request, tail, repairs);
   } catch (thrown) {
-    closeUnused(database.db);
-    if (!isDamage(thrown) || why !== undefined) throw thrown;
+    if (!(isDamage(thrown) || isNonsense(thrown)) || why !== undefined) throw thrown;
     // Found by nothing before: a page that only the transaction came to, or that the disk did not give for once.
-    const found = faultOf(file) ?? (request.tries > 0 ? toError(thrown).message : undefined);
+    const believed = isNonsense(thrown) || request.tries > 0;
+    const found = faultOf(file) ?? (believed ? toError(thrown).message : undefined);
     if (found === undefined) throw thrown;
     repairs.push(makeAnew(file, found, sourcesOf(known, tail)));
-    const again = new LogDatabase(openLogFile(file), request.maxSize);
-    return { database: again, opened: beginRun(again, request, { tail, repairs }) };
+    return begin(request, tail, repairs);
   }
 }
 
-/** Where it cannot be read the log goes on without it, and the keeper looks again. */
-function historyVersion(file: string): number {
+function begin(
+  request: OpenRequest,
+  tail: readonly TailPart[],
+  repairs: readonly Repair[],
+): { database: LogDatabase; opened: Opened } {
+  const open = openLogFile(request.file);
   try {
-    return headVersion(file) ?? 0;
-  } catch {
-    return 0;
+    const database = new LogDatabase(open, request.maxSize);
+    return { database, opened: beginRun(database, request, { tail, repairs }) };
+  } catch (thrown) {
+    closeUnused(open.db);
+    throw thrown;
   }
+}
+
+/** Where it cannot be read the log goes on without it, and the keeper looks again. @throws SluiceError log-newer */
+function refuseNewerHistory(file: string): void {
+  let proven = 0;
+  try {
+    if (headVersion(readHead(file)) > HISTORY_VERSION) proven = provenLayout(file, 'history');
+  } catch {
+    // A disk that does not give it says nothing about it.
+  }
+  refuseNewer(file, proven, HISTORY_VERSION);
+}
+
+/** SQLite plays back what lies beside a file under the right name, whoever wrote it. */
+function keepStraysAway(file: string, history: string): void {
+  // log.db has a journal only while it is made.
+  if (readHead(file)[18] === 2) moveStray(file, ['-journal']);
+  moveStray(history, ['-wal', '-shm']);
 }
 
 /**

@@ -5,7 +5,7 @@
  * The change of places can be cut at any moment: the new file takes its name only when everything else has moved, and
  * `finishSwap` at the next start goes on where it stopped.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { codeOf, diskFault } from '../sqlite-errors.ts';
 
@@ -59,6 +59,14 @@ export function finishSwap(file: string): void {
   syncFolder(file);
 }
 
+/**
+ * What SQLite would play back into a file that has no such thing: a journal beside log.db, a write-ahead file beside
+ * history.db. It is another program's, and lies with the damaged files afterwards.
+ */
+export function moveStray(file: string, ends: readonly string[]): void {
+  for (const end of ends) if (statSize(file + end) > 0) renameSync(file + end, file + ASIDE + end);
+}
+
 /** A file that is not replaced by one made here. @returns where it lies now */
 export function moveAside(file: string): string {
   remove(file + ASIDE);
@@ -87,19 +95,6 @@ export function asideBytes(file: string): number {
 
 export function statSize(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-/** Layout version in the header of a SQLite database; undefined when it is none. @throws where it cannot be read */
-export function headVersion(file: string): number | undefined {
-  const head = Buffer.alloc(100);
-  const fd = openThere(file);
-  if (fd === undefined) return undefined;
-  try {
-    const got = readSync(fd, head, 0, head.length, 0);
-    return got < head.length || head.toString('latin1', 0, 16) !== 'SQLite format 3\0' ? undefined : head.readInt32BE(60);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** To read; undefined where there is no such file. A disk that does not answer is another matter. */

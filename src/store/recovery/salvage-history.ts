@@ -11,6 +11,7 @@ import { isSealed } from '../../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
 import { keyOf, seqOf } from '../hot/layout.ts';
+import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
 import { codeOf } from '../sqlite-errors.ts';
@@ -57,6 +58,7 @@ function rebuildHistory(file: string, target: string, log: Database.Database, sa
     return db.transaction(() => {
       db.exec(HISTORY_TABLES);
       db.pragma(`user_version = ${HISTORY_VERSION}`);
+      sealLayout(db, 'history', HISTORY_VERSION);
       for (const table of COPIED) copyTable(log, db, table);
       const report = salvage ? new Rebuild(db, log).run(file) : undefined;
       writeWitness(db, log);

@@ -22,6 +22,7 @@ import {
   seqOf,
   TABLES,
 } from '../hot/layout.ts';
+import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from '../hot/sealed-rows.ts';
 import type { Range, Salvaged } from './repair-report.ts';
@@ -73,6 +74,7 @@ export function rebuildLog(file: string, target: string, sources: Sources, salva
     return db.transaction(() => {
       db.exec(TABLES);
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
+      sealLayout(db, 'log', SCHEMA_VERSION);
       return new Rebuild(db, sources).run(salvage ? file : undefined);
     })();
   } finally {

@@ -4,6 +4,7 @@
  *
  * - A frame is sound when its checksum follows from what stands in the frame before it, wherever the chain broke.
  * - Only frames up to the last commit count: what is behind it was never committed.
+ * - The number of a page is only a name here. What reads pages asks for those that are there, never for 1 to the highest.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { openThere } from './quarantine.ts';
@@ -13,6 +14,10 @@ const FRAME_HEAD = 24;
 const MAGIC = 0x377f0682;
 /** Bytes read at once. */
 const WINDOW = 1024 * 1024;
+/** Frames that are looked at. The writer refuses commits beyond 128 MiB (wal.ts), which is half as many; what is longer is not ours. */
+const MAX_FRAMES = 256 * 1024;
+/** Different salts that are counted where the header does not say which ones count. */
+const MAX_SALTS = 1024;
 
 export interface WalFrame {
   readonly page: number;
@@ -23,7 +28,7 @@ export interface WalFrame {
 }
 
 export interface Wal {
-  /** `none`: no file, or nothing in it; `zero`: only zeros; `bad`: its header is damaged; `good`. */
+  /** `none`: no file, or nothing in it; `zero`: no frames behind a header of zeros; `bad`: its header is damaged; `good`. */
   readonly header: 'none' | 'zero' | 'bad' | 'good';
   readonly pageSize: number;
   /** Up to the last commit, oldest first. */
@@ -60,56 +65,99 @@ function scan(fd: number, size: number, likely: number): Wal {
   const big = (magic & 1) === 1;
   const named = head.readUInt32BE(8);
   const start = checksum(head, 0, 24, big, { a: 0, b: 0 });
-  const good = (magic & ~1) >>> 0 === MAGIC && start.a === head.readUInt32BE(24) && start.b === head.readUInt32BE(28);
-  const pageSize = good || isPageSize(named) ? named : likely;
-  const step = FRAME_HEAD + pageSize;
-  const count = Math.floor((size - HEAD) / step);
-  const first = Buffer.alloc(FRAME_HEAD);
-  if (count > 0) readSync(fd, first, 0, FRAME_HEAD, HEAD);
-  const zero = head.every((b) => b === 0) && first.every((b) => b === 0);
-  if (zero) return { ...NONE, header: 'zero' };
-  // With the header gone the first frame says which salts count.
-  const salts = good ? head.subarray(16, 24) : first.subarray(8, 16);
-  // With the header gone either order of bytes may be the right one: machines that SQLite runs on are little-endian.
-  const order = good && big;
+  const good =
+    (magic & ~1) >>> 0 === MAGIC && isPageSize(named) && start.a === head.readUInt32BE(24) && start.b === head.readUInt32BE(28);
+  // A damaged header says nothing that is believed.
+  const file = new Frames(fd, size, good ? named : likely, good && big);
+  const salts = good ? head.subarray(16, 24) : file.salts();
+  if (salts === undefined) return { ...NONE, header: head.every((b) => b === 0) ? 'zero' : 'bad' };
   const frames: WalFrame[] = [];
-  let before: Sum | undefined = good ? start : undefined;
   let whole = good;
   let chain = 0;
   let committed = 0;
   let behind = 0;
-  const window = Buffer.alloc(Math.max(1, Math.floor(WINDOW / step)) * step);
-  for (let i = 0; i < count; ) {
-    const got = Math.floor(readSync(fd, window, 0, window.length, HEAD + i * step) / step);
-    if (got === 0) break;
-    for (let k = 0; k < got; k++, i++) {
-      const at = k * step;
-      if (window.compare(salts, 0, 8, at + 8, at + 16) !== 0) {
-        // Left from an earlier round of the file, or damaged: the chain ends.
-        whole = false;
-        before = { a: window.readUInt32BE(at + 16), b: window.readUInt32BE(at + 20) };
-        continue;
-      }
-      const page = window.readUInt32BE(at);
-      const commit = window.readUInt32BE(at + 4) !== 0;
-      const said = { a: window.readUInt32BE(at + 16), b: window.readUInt32BE(at + 20) };
-      let sound = false;
-      if (before !== undefined) {
-        const is = checksum(window, at + FRAME_HEAD, pageSize, order, checksum(window, at, 8, order, before));
-        sound = is.a === said.a && is.b === said.b;
-      }
-      before = said;
-      if (!sound) whole = false;
-      if (page === 0) continue;
-      frames.push({ page, offset: HEAD + i * step + FRAME_HEAD, sound });
-      if (!commit) continue;
-      committed = frames.length;
-      if (whole) chain = frames.length;
-      else behind++;
-    }
+  for (const { bytes, at, offset, sound } of file.all(good ? start : undefined)) {
+    // Left from an earlier round of the file, or damaged: the chain ends.
+    const ours = bytes.compare(salts, 0, 8, at + 8, at + 16) === 0;
+    if (!ours || !sound) whole = false;
+    const page = bytes.readUInt32BE(at);
+    if (!ours || page === 0) continue;
+    frames.push({ page, offset, sound });
+    if (bytes.readUInt32BE(at + 4) === 0) continue;
+    committed = frames.length;
+    if (whole) chain = frames.length;
+    else behind++;
   }
   frames.length = committed;
-  return { header: good ? 'good' : 'bad', pageSize, frames, chain, behind };
+  return { header: good ? 'good' : 'bad', pageSize: file.pageSize, frames, chain, behind };
+}
+
+interface Frame {
+  /** Valid until the next one. */
+  readonly bytes: Buffer;
+  /** Of its head in `bytes`. */
+  readonly at: number;
+  /** Of its page in the file. */
+  readonly offset: number;
+  readonly sound: boolean;
+}
+
+/** Frames of one size, one after the other; memory: one window. */
+class Frames {
+  readonly pageSize: number;
+  readonly #fd: number;
+  readonly #count: number;
+  readonly #step: number;
+  readonly #big: boolean;
+
+  /** @param big order of bytes in checksums: machines that SQLite runs on write the other one */
+  constructor(fd: number, size: number, pageSize: number, big: boolean) {
+    this.#fd = fd;
+    this.pageSize = pageSize;
+    this.#step = FRAME_HEAD + pageSize;
+    this.#count = Math.min(MAX_FRAMES, Math.floor((size - HEAD) / this.#step));
+    this.#big = big;
+  }
+
+  /** @param start sums of the header; undefined where it is damaged, and whether the first frame is sound cannot be known */
+  *all(start: Sum | undefined): Generator<Frame> {
+    const step = this.#step;
+    const window = Buffer.alloc(Math.max(1, Math.floor(WINDOW / step)) * step);
+    let before = start;
+    for (let i = 0; i < this.#count; ) {
+      const got = Math.min(this.#count - i, Math.floor(readSync(this.#fd, window, 0, window.length, HEAD + i * step) / step));
+      if (got === 0) return;
+      for (let k = 0; k < got; k++, i++) {
+        const at = k * step;
+        const said = { a: window.readUInt32BE(at + 16), b: window.readUInt32BE(at + 20) };
+        let sound = false;
+        if (before !== undefined) {
+          const is = checksum(window, at + FRAME_HEAD, this.pageSize, this.#big, checksum(window, at, 8, this.#big, before));
+          sound = is.a === said.a && is.b === said.b;
+        }
+        before = said;
+        yield { bytes: window, at, offset: HEAD + i * step + FRAME_HEAD, sound };
+      }
+    }
+  }
+
+  /**
+   * With the header gone: those of the first frame that is sound, since a new round of the file begins at its front. Where none
+   * is, those that most frames have. undefined: no two frames share any, so that these are no frames.
+   */
+  salts(): Buffer | undefined {
+    const counts = new Map<string, number>();
+    for (const { bytes, at, sound } of this.all(undefined)) {
+      if (bytes.readUInt32BE(at) === 0) continue;
+      const salts = bytes.subarray(at + 8, at + 16);
+      if (sound) return Buffer.from(salts);
+      const name = salts.toString('hex');
+      const count = counts.get(name);
+      if (count !== undefined || counts.size < MAX_SALTS) counts.set(name, (count ?? 0) + 1);
+    }
+    const [name, count] = [...counts].reduce((most, next) => (next[1] > most[1] ? next : most), ['', 1]);
+    return count > 1 ? Buffer.from(name, 'hex') : undefined;
+  }
 }
 
 function isPageSize(n: number): boolean {

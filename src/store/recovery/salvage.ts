@@ -3,14 +3,16 @@
  * reading: nothing is written, and no tree is followed, so that a page that is gone costs the rows in it and no others.
  *
  * - The newest copy of a page comes first: frames of the write-ahead file, the newest first, then the file. Older copies
- *   are read only where a newer one is not sound.
- * - What is told may be old or damaged: whoever takes a row proves it (sealed-rows.ts, checksums of blocks).
+ *   are read only where a newer one is not sound. A write-ahead file without any row of ours is not ours, and is not read.
+ * - What is found may be old or damaged: the caller proves each row (sealed-rows.ts, checksums of blocks).
  * - A disk that does not give a page is no damage: it throws.
- * - Memory: one window of the file, one row, a number for each frame of the write-ahead file and each free page.
+ * - No number that stands in a damaged page sizes a loop or a buffer before what the files hold bounds it.
+ * - Time: each copy of a page is parsed once, and overflow pages are followed for FOLLOW times as many pages as there are.
+ *   `until` ends it earlier. Memory: one window of the file, one row, a number for each frame and each free page.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { openThere } from './quarantine.ts';
-import { readWal } from './salvage-wal.ts';
+import { readWal, type WalFrame } from './salvage-wal.ts';
 
 export type Cell = null | number | bigint | string | Uint8Array;
 export interface FoundRow {
@@ -19,9 +21,24 @@ export interface FoundRow {
   readonly columns: readonly Cell[];
 }
 
+export interface Pace {
+  /** Asked now and then: true ends the reading, and what is left is not read. */
+  until?(): boolean;
+  /** Pages done, and pages there are. */
+  progress?(done: number, of: number): void;
+  /** Pages that are read at most. */
+  readonly pages?: number;
+}
+
 const MAGIC = 'SQLite format 3\0';
 /** A row that claims more is damaged: a part of history.db is the largest, some hundred kilobytes. */
 const MAX_PAYLOAD = 16 * 1024 * 1024;
+/** No table of ours has as many columns. */
+const MAX_COLUMNS = 32;
+/** Overflow pages that are followed: so many times the pages there are. In a whole file each is followed once. */
+const FOLLOW = 16;
+/** Pages between two looks at the time. */
+const LOOK_EVERY = 256;
 const WINDOW = 1024 * 1024;
 /** How much of a file without a header is read once for each size of page. */
 const SAMPLE = 4 * WINDOW;
@@ -29,40 +46,72 @@ const SIZES = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 
 export class DamagedFile {
   #pageSize: number;
-  readonly #reserved: number;
   readonly #fd: number | undefined;
   readonly #walFd: number | undefined;
   readonly #size: number;
+  readonly #pace: Pace;
   /** Frames of each page, oldest first. */
   readonly #frames = new Map<number, { readonly offset: number; readonly sound: boolean }[]>();
+  #frameCount = 0;
+  /** Pages of the file alone. */
   #pages: number;
   #window: Buffer = Buffer.alloc(0);
   #windowAt = 0;
+  /** Overflow pages that may still be followed. */
+  #spare = 0;
+  /** Pages were left unread, or rows were not followed to their end. */
+  cut = false;
 
   /**
    * @param likely page size to try first when no header says it
    * @param proves whether a row can be nothing else: with the header gone the size that gives the most of them is taken
    */
-  constructor(file: string, likely: number, proves: (row: FoundRow) => boolean) {
+  constructor(file: string, likely: number, proves: (row: FoundRow) => boolean, pace: Pace = {}) {
+    this.#pace = pace;
+    this.#pageSize = likely;
+    this.#pages = 0;
     const wal = readWal(`${file}-wal`, likely);
     this.#fd = openThere(file);
     this.#walFd = wal.frames.length > 0 ? openThere(`${file}-wal`) : undefined;
     this.#size = this.#fd === undefined ? 0 : fstatSync(this.#fd).size;
-    const head = this.#read(0, 100);
-    const named = head.length < 100 ? 0 : head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
-    const sane = head.toString('latin1', 0, 16) === MAGIC && SIZES.includes(named);
-    this.#reserved = sane ? (head[20] as number) : 0;
-    this.#pageSize = likely;
-    this.#pages = 0;
-    this.#pageSize = sane ? named : wal.frames.length > 0 ? wal.pageSize : this.#guess(likely, proves);
+    if (this.#walFd !== undefined) {
+      this.#pageSize = wal.pageSize;
+      this.#takeFrames(wal.frames);
+      // One of another program would hide what the file has.
+      if (!this.#sample(proves)) this.#takeFrames([]);
+    }
+    if (this.#frameCount === 0) {
+      const head = this.#read(0, 100);
+      const named = head.length < 100 ? 0 : head.readUInt16BE(16) === 1 ? 65_536 : head.readUInt16BE(16);
+      const sane = head.toString('latin1', 0, 16) === MAGIC && SIZES.includes(named);
+      this.#pageSize = sane ? named : this.#guess(likely, proves);
+    }
     this.#pages = Math.ceil(this.#size / this.#pageSize);
-    if (wal.pageSize === this.#pageSize)
-      for (const { page, offset, sound } of wal.frames) {
-        const list = this.#frames.get(page);
-        if (list === undefined) this.#frames.set(page, [{ offset, sound }]);
-        else list.push({ offset, sound });
-        this.#pages = Math.max(this.#pages, page);
+    this.#refill();
+  }
+
+  #takeFrames(frames: readonly WalFrame[]): void {
+    this.#frames.clear();
+    this.#frameCount = frames.length;
+    for (const { page, offset, sound } of frames) {
+      const list = this.#frames.get(page);
+      if (list === undefined) this.#frames.set(page, [{ offset, sound }]);
+      else list.push({ offset, sound });
+    }
+    this.#refill();
+  }
+  #refill(): void {
+    this.#spare = FOLLOW * (this.#pages + this.#frameCount);
+  }
+  /** Whether any frame holds a row of ours. */
+  #sample(proves: (row: FoundRow) => boolean): boolean {
+    for (const [n, frames] of this.#frames)
+      for (const { offset } of frames) {
+        const bytes = this.#frame(offset);
+        if (bytes === undefined) continue;
+        for (const row of this.#leaf(n, bytes)) if (proves(row)) return true;
       }
+    return false;
   }
 
   close(): void {
@@ -73,13 +122,26 @@ export class DamagedFile {
   /** Every row of every leaf that can be read. */
   *rows(): Generator<FoundRow> {
     const free = this.#freePages();
-    for (let n = 1; n <= this.#pages; n++) {
+    const { until, progress, pages = Number.POSITIVE_INFINITY } = this.#pace;
+    // What only the write-ahead file has is asked for by name: its numbers may be any.
+    const behind = [...this.#frames.keys()].filter((n) => n > this.#pages).sort((a, b) => a - b);
+    const count = this.#pages + behind.length;
+    for (let i = 0; i < count; i++) {
+      if (i % LOOK_EVERY === 0) {
+        progress?.(i, count);
+        if (i >= pages || until?.() === true) {
+          this.cut = true;
+          return;
+        }
+      }
+      const n = i < this.#pages ? i + 1 : (behind[i - this.#pages] as number);
       if (free.has(n)) continue;
       for (const { bytes, sound } of this.#copies(n)) {
         const whole = yield* this.#leaf(n, bytes);
         if (sound && whole) break;
       }
     }
+    progress?.(count, count);
   }
 
   /** Newest first. */
@@ -126,21 +188,26 @@ export class DamagedFile {
     for (const size of [likely, ...SIZES]) {
       this.#pageSize = size;
       this.#pages = Math.ceil(Math.min(this.#size, SAMPLE) / size);
+      this.#refill();
       let proven = 0;
-      for (const row of this.rows()) if (proves(row)) proven++;
+      for (let n = 1; n <= this.#pages; n++) {
+        const bytes = this.#inFile(n);
+        if (bytes !== undefined) for (const row of this.#leaf(n, bytes)) if (proves(row)) proven++;
+      }
       if (proven > best.proven) best = { size, proven };
     }
     return best.size;
   }
 
-  /** What SQLite has put on its free list holds rows that were deleted. Empty where the list cannot be read. */
+  /** What SQLite has put on its free list holds rows that were deleted. Empty where the list is not what the header says. */
   #freePages(): Set<number> {
     const free = new Set<number>();
     const head = this.#newest(1);
     if (head === undefined || head.toString('latin1', 0, 16) !== MAGIC) return free;
-    let trunk = head.readUInt32BE(32);
-    while (trunk > 0 && trunk <= this.#pages && !free.has(trunk)) {
-      const bytes = this.#newest(trunk);
+    const says = head.readUInt32BE(36);
+    const most = this.#pages + this.#frameCount;
+    for (let trunk = head.readUInt32BE(32); trunk !== 0; ) {
+      const bytes = free.has(trunk) || free.size >= most ? undefined : this.#newest(trunk);
       const count = bytes?.readUInt32BE(4) ?? 0;
       // A trunk that makes no sense was something else before.
       if (bytes === undefined || count > this.#pageSize / 4 - 2) return new Set();
@@ -148,7 +215,7 @@ export class DamagedFile {
       for (let i = 0; i < count; i++) free.add(bytes.readUInt32BE(8 + 4 * i));
       trunk = bytes.readUInt32BE(0);
     }
-    return free;
+    return free.size === says ? free : new Set();
   }
 
   /** @returns whether the page made sense throughout */
@@ -162,46 +229,68 @@ export class DamagedFile {
     const count = bytes.readUInt16BE(at + 3);
     if (pointers + 2 * count > this.#pageSize) return false;
     let whole = true;
-    for (let i = 0; i < count; i++) {
-      const row = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind);
-      if (row === undefined) whole = false;
-      else yield row;
+    // Cells lie beside each other: what they take together is no more than the page.
+    let room = this.#pageSize;
+    for (let i = 0; i < count && room > 0; i++) {
+      const found = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind);
+      if (found === undefined) whole = false;
+      else {
+        room -= found.local;
+        yield found.row;
+      }
     }
-    return whole;
+    return whole && room >= 0;
   }
 
-  #cell(bytes: Buffer, pointer: number, lowest: number, kind: number): FoundRow | undefined {
-    const usable = this.#pageSize - this.#reserved;
+  /** @returns `local`: bytes of it that lie in the page */
+  #cell(bytes: Buffer, pointer: number, lowest: number, kind: number): { row: FoundRow; local: number } | undefined {
+    // No file of ours reserves bytes of a page, and a damaged header must not say so.
+    const usable = this.#pageSize;
     if (pointer < lowest || pointer >= usable) return undefined;
     const cursor = new Cursor(bytes, pointer + (kind === 2 ? 4 : 0), usable);
     const length = cursor.varint();
     const rowid = kind === 13 ? cursor.varint() : 0;
     if (length === undefined || rowid === undefined || length < 1 || length > MAX_PAYLOAD) return undefined;
-    const payload = this.#payload(bytes, cursor.at, Number(length), kind === 13, usable);
-    const columns = payload === undefined ? undefined : readRecord(payload);
-    return columns === undefined ? undefined : { rowid: kind === 13 ? Number(rowid) : undefined, columns };
+    const payload = this.#payload(bytes, cursor.at, length, kind === 13, usable);
+    const columns = payload === undefined ? undefined : readRecord(payload.bytes);
+    if (payload === undefined || columns === undefined) return undefined;
+    return { row: { rowid: kind === 13 ? rowid : undefined, columns }, local: payload.local };
   }
 
   /** Local part and overflow pages (fileformat2, "Cell Payload Overflow Pages"). */
-  #payload(bytes: Buffer, at: number, length: number, table: boolean, usable: number): Buffer | undefined {
+  #payload(
+    bytes: Buffer,
+    at: number,
+    length: number,
+    table: boolean,
+    usable: number,
+  ): { bytes: Buffer; local: number } | undefined {
     const most = table ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
-    if (length <= most) return at + length <= usable ? bytes.subarray(at, at + length) : undefined;
+    if (length <= most) return at + length <= usable ? { bytes: bytes.subarray(at, at + length), local: length } : undefined;
     const least = Math.floor(((usable - 12) * 32) / 255) - 23;
     const k = least + ((length - least) % (usable - 4));
     const local = k <= most ? k : least;
     if (at + local + 4 > usable) return undefined;
+    const wanted = Math.ceil((length - local) / (usable - 4));
+    // It claims more than the files hold, or more was followed than a file can have.
+    if (wanted > this.#pages + this.#frameCount) return undefined;
+    if (wanted > this.#spare) {
+      this.cut = true;
+      return undefined;
+    }
+    this.#spare -= wanted;
     const out = Buffer.alloc(length);
     bytes.copy(out, 0, at, at + local);
     let done = local;
     let next = bytes.readUInt32BE(at + local);
     while (done < length) {
       const page = next === 0 ? undefined : this.#newest(next);
-      // A row whose chain is broken is told as far as its local part goes: the head of a block stands there.
+      // A row whose chain is broken is given as far as its local part goes: the head of a block stands there.
       if (page === undefined) break;
       done += page.copy(out, done, 4, Math.min(usable, 4 + length - done));
       next = page.readUInt32BE(0);
     }
-    return out;
+    return { bytes: out, local };
   }
 }
 
@@ -242,7 +331,7 @@ export function readRecord(payload: Buffer): Cell[] | undefined {
   const types: number[] = [];
   while (head.at < headLength) {
     const type = head.varint();
-    if (type === undefined || type === 10 || type === 11) return undefined;
+    if (type === undefined || type === 10 || type === 11 || types.length === MAX_COLUMNS) return undefined;
     types.push(type);
   }
   if (head.at !== headLength) return undefined;

@@ -8,11 +8,15 @@ import { crc32 } from 'node:zlib';
 import Database from 'better-sqlite3';
 import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
 import { keyOf, type LanesRow } from '../hot/layout.ts';
-import { headVersion } from './quarantine.ts';
+import { headFault, readHead } from './check-head.ts';
+import { journalFault } from './check-journal.ts';
+import { statSize } from './quarantine.ts';
 import { DamagedFile, type FoundRow } from './salvage.ts';
 
 const NAME = 'witness';
 const VERSION = 1;
+/** Pages at the front of a damaged file that are looked at for it: its table was made first, and every start waits for this. */
+const WITHIN = 4096;
 
 export interface Witness {
   /** The newest boot. */
@@ -63,7 +67,10 @@ export function writeWitness(history: Database.Database, log: Database.Database)
 export function readWitness(file: string): Known | undefined {
   let db: Database.Database | undefined;
   try {
-    if (headVersion(file) === undefined) return fromPages(file);
+    if (statSize(file) === 0) return undefined;
+    const head = readHead(file);
+    if (headFault(head, 'history') !== undefined || journalFault(file, head, HISTORY_PAGE_SIZE) !== undefined)
+      return fromPages(file);
     db = new Database(file, { fileMustExist: true });
     const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(NAME);
     const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };
@@ -85,7 +92,7 @@ export function readWitness(file: string): Known | undefined {
 
 /** Of a damaged file: the newest witness that is whole. Its shapes carry no checksum, so none is taken. */
 function fromPages(file: string): Known | undefined {
-  const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isWitness);
+  const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isWitness, { pages: WITHIN });
   try {
     let newest: Witness | undefined;
     for (const row of pages.rows()) {

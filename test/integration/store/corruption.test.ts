@@ -23,6 +23,7 @@ import { SluiceError } from '../../../src/core/errors.ts';
 import type { Sample, Shape } from '../../../src/core/point.ts';
 import type { Lane } from '../../../src/store/delivery/lanes.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
+import { sealLayout } from '../../../src/store/hot/layout-seal.ts';
 import { Log } from '../../../src/store/log.ts';
 import type { Repair } from '../../../src/store/recovery/repair-report.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -490,7 +491,7 @@ test('a foreign database in the place of the log, and of the history, is moved a
   await drain(s, outlet);
   await log.compact();
   assert.deepEqual(
-    told.map((r) => [r.file, r.quarantine, /recipes|no log|no history/.test(r.why)]),
+    told.map((r) => [r.file, r.quarantine, /another program|no log|no history/.test(r.why)]),
     [
       ['log.db', `${s.file}.damaged`, true],
       ['history.db', path.join(s.state, 'history.db.damaged'), true],
@@ -511,13 +512,13 @@ for (const name of ['log.db', 'history.db'])
     const old = await life(t, s, 'power');
     const file = path.join(s.state, name);
     // Where the first page lies in the write-ahead file, that one counts.
-    if (name === 'log.db') {
-      const db = new Database(file);
-      db.pragma('user_version = 99');
-      for (const end of ['', '-wal']) copyFileSync(file + end, path.join(s.dir, `newer${end}`));
-      db.close();
-      for (const end of ['', '-wal']) copyFileSync(path.join(s.dir, `newer${end}`), file + end);
-    } else overwrite(file, 60, Buffer.from([0, 0, 0, 99]));
+    const db = new Database(file);
+    db.pragma('user_version = 99');
+    sealLayout(db, name === 'log.db' ? 'log' : 'history', 99);
+    const ends = name === 'log.db' ? ['', '-wal'] : [''];
+    for (const end of ends) copyFileSync(file + end, path.join(s.dir, `newer${end}`));
+    db.close();
+    for (const end of ends) copyFileSync(path.join(s.dir, `newer${end}`), file + end);
     const bytes = () => readdirSync(s.state).map((f) => [f, readFileSync(path.join(s.state, f)).toString('base64')]);
     const before = bytes();
     await assert.rejects(open(t, s), (thrown) => {
@@ -528,6 +529,28 @@ for (const name of ['log.db', 'history.db'])
     });
     assert.deepEqual(bytes(), before);
     assert.ok(old.id !== '');
+  });
+
+for (const [name, at] of [
+  ['log.db', 60],
+  ['log.db', 63],
+  ['history.db', 61],
+  ['history.db', 63],
+] as const)
+  test(`byte ${at} of ${name} flipped (its layout): without a seal it proves nothing, and all goes on`, async (t) => {
+    const s = site(t);
+    const old = await life(t, s, 'closed');
+    for (const bit of [0x20, 0x20 ^ 0x01]) {
+      const file = path.join(s.state, name);
+      const all = readFileSync(file);
+      all[at] = (all[at] as number) ^ bit;
+      writeFileSync(file, all);
+      const { log, repairs } = await after(t, s);
+      assert.deepEqual(repairs, []);
+      assert.equal(log.id, old.id);
+    }
+    assert.deepEqual(missing(s), []);
+    judge(s);
   });
 
 /** Damage to a running log: the page cache is small, so that what lies on the card is read again. */

@@ -22,6 +22,7 @@ import type { Sample, Shape } from '../../../src/core/point.ts';
 import { ABSENT } from '../../../src/core/reasons.ts';
 import type { Lane } from '../../../src/store/delivery/lanes.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
+import { sealLayout } from '../../../src/store/hot/layout-seal.ts';
 import { Log } from '../../../src/store/log.ts';
 import type { CommitResult } from '../../../src/store/threads/messages.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -340,8 +341,10 @@ test('the log of a newer version is refused in words and left as it is', async (
   mkdirSync(where.state);
   const file = path.join(where.state, 'log.db');
   const db = new Database(file);
-  db.exec('create table later (what text); insert into later values (1)');
+  db.pragma('page_size = 1024');
+  db.exec('create table meta (name text primary key, value text not null) without rowid; create table later (what text)');
   db.pragma('user_version = 99');
+  sealLayout(db, 'log', 99);
   db.close();
   const before = readFileSync(file);
   await assert.rejects(open(t, where), (thrown) => {

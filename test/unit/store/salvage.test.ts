@@ -12,6 +12,7 @@ import { rowSum, SEALED } from '../../../src/store/hot/sealed-rows.ts';
 import { DamagedFile } from '../../../src/store/recovery/salvage.ts';
 import { identify } from '../../../src/store/recovery/salvage-log.ts';
 import { readWal } from '../../../src/store/recovery/salvage-wal.ts';
+import { rowPages } from '../../harness/row-pages.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { random } from '../../oracles/store-world.ts';
 import { peer } from '../../peers/peers.ts';
@@ -64,32 +65,16 @@ function fill(db: Database.Database, seed: number, count: number): void {
   })();
 }
 
-/** Row and pages of it, as SQLite itself tells them (dbstat: leaves in order with their cells, overflow pages by cell). */
+/** Row and pages of it. */
 function written(db: Database.Database): Written {
   const rows = new Map<string, string>();
   const pages = new Map<string, number[]>();
   for (const table of ['block', 'notice']) {
-    const all = db.prepare<[], { id: number }>(`select * from ${table} order by id`).all();
-    const stat = db
-      .prepare<[string], { path: string; pageno: number; pagetype: string; ncell: number }>(
-        'select path, pageno, pagetype, ncell from dbstat where name = ? order by path',
-      )
-      .all(table);
-    const byCell = new Map<string, string>();
-    let i = 0;
-    for (const { path: at, pageno, pagetype, ncell } of stat) {
-      if (pagetype !== 'leaf') continue;
-      for (let cell = 0; cell < ncell; cell++) {
-        const row = all[i++] as { id: number };
-        const key = `${table}/${row.id}`;
-        rows.set(key, show(row));
-        pages.set(key, [pageno]);
-        byCell.set(`${at}${cell.toString(16).padStart(3, '0')}`, key);
-      }
+    const at = rowPages(db, table);
+    for (const row of db.prepare<[], { id: number }>(`select * from ${table}`).all()) {
+      rows.set(`${table}/${row.id}`, show(row));
+      pages.set(`${table}/${row.id}`, at.get(row.id) as number[]);
     }
-    assert.equal(i, all.length);
-    for (const { path: at, pageno, pagetype } of stat)
-      if (pagetype === 'overflow') pages.get(byCell.get(at.split('+')[0] as string) as string)?.push(pageno);
   }
   return { rows, pages };
 }

@@ -14,7 +14,7 @@ import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
-import { encodeNumbersOnDemand } from '../packet-numbers.ts';
+import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import { FrameGuard } from './frame-guard.ts';
 import * as limits from './limits.ts';

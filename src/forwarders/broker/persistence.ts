@@ -1,11 +1,11 @@
 /**
  * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11).
  * Two things matter beyond storing:
- * - the calls on the way of a publish complete at once (`Settled`, not a promise). aedes takes a message whose number is
- *   lower than the last one for a repeat, so a QoS 1 message that waited a tick would be lost behind a QoS 0 one;
+ * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why;
  * - clients publish nothing here, so no retained message, no will and no QoS 2 message of theirs is ever stored.
  */
 import { Readable } from 'node:stream';
+import { Settled } from '../patches/aedes.ts';
 import type { Retained } from './retained.ts';
 import type { Filter, QueuedPacket, Sessions } from './sessions.ts';
 
@@ -18,17 +18,6 @@ interface Sent {
   readonly messageId?: number | undefined;
 }
 
-/** A result that is there already: `then` calls back before it returns. */
-class Settled<T> implements PromiseLike<T> {
-  readonly #value: T;
-  constructor(value: T) {
-    this.#value = value;
-  }
-  // biome-ignore lint/suspicious/noThenProperty: aedes calls `then` on what it gets, and that is the point
-  then<A = T, B = never>(fulfilled?: ((value: T) => A | PromiseLike<A>) | null): PromiseLike<A | B> {
-    return new Settled(fulfilled?.(this.#value) as A);
-  }
-}
 const done: PromiseLike<void> = new Settled(undefined);
 
 export class BrokerPersistence {

@@ -8,7 +8,7 @@ import { type IClientOptions, MqttClient } from 'mqtt';
 import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { encodeNumbersOnDemand } from '../packet-numbers.ts';
+import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { InboundCheck } from './inbound-check.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';

@@ -1,5 +1,8 @@
-/** A setting of the packet writer that mqtt and aedes have in common. */
+/** What is set in `mqtt-packet`, the packet writer that mqtt and aedes share. The canary: test/unit/forwarders/patches.test.ts. */
 import { writeToStream } from 'mqtt-packet';
+
+/** The version that this was looked at in. */
+export const KNOWN = { package: 'mqtt-packet', version: '9.0.2' } as const;
 
 /**
  * Numbers of packets are encoded when they are needed. By default the first packet of the process makes a buffer for each

@@ -46,6 +46,9 @@ if [ $# -eq 0 ]; then
   set -- $(find test -name '*.test.ts' | LC_ALL=C sort)
 fi
 
+# The suites start the bundle that setup.sh has just built: what is installed, and not the sources.
+SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js
+export SLUICE_TEST_PROGRAM
 SLUICE_TEST_SUMS=$work/sums
 export SLUICE_TEST_SUMS
 "$NODE" node_modules/tap/dist/esm/run.mjs run "$coverage" --reporter="$NODE" --reporter-arg=scripts/tap-reporter.ts "$@" 2>"$work/stderr" |

@@ -6,7 +6,9 @@ import { Child, startChild } from './child.ts';
 import { scratch } from './scratch.ts';
 import { waitFor } from './wait-for.ts';
 
-export const MAIN = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+const SOURCES = path.join(import.meta.dirname, '..', '..', 'src', 'cli', 'main.ts');
+/** `npm test` names the bundle that it has just built, so that the suites run what is installed; a file alone runs the sources. */
+export const MAIN = process.env.SLUICE_TEST_PROGRAM ?? SOURCES;
 const NODE_FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=96'];
 
 export interface LogLine {
@@ -54,10 +56,15 @@ export class Gateway {
     writeFileSync(this.config, yaml);
   }
 
-  /** Returns when the process is started; use `waitForLog` or the socket to wait for more. */
-  start(env: NodeJS.ProcessEnv = {}, user?: number): void {
+  /**
+   * Returns when the process is started; use `waitForLog` or the socket to wait for more.
+   * @param user the user id that it runs under
+   * @param program the sources, for a test that loads something into them first
+   */
+  start(env: NodeJS.ProcessEnv = {}, user?: number, program: 'as installed' | 'sources' = 'as installed'): void {
+    const main = program === 'sources' ? SOURCES : MAIN;
     if (this.#child !== undefined) this.#logsBefore.push(...parse(this.#child));
-    this.#child = new Child(process.execPath, [...NODE_FLAGS, MAIN, 'run', '-c', this.config], { cwd: this.folder, env, user });
+    this.#child = new Child(process.execPath, [...NODE_FLAGS, main, 'run', '-c', this.config], { cwd: this.folder, env, user });
   }
 
   signal(signal: NodeJS.Signals): boolean {

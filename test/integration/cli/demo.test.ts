@@ -8,14 +8,16 @@ import { Platform } from '../../../src/cli/demo/platform.ts';
 import { startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { MAIN } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
-const MAIN = path.join(import.meta.dirname, '..', '..', '..', 'src', 'cli', 'demo.ts');
+/** Beside the program that the suites run: the bundle under `npm test`, else the sources. */
+const DEMO = path.join(path.dirname(MAIN), `demo${path.extname(MAIN)}`);
 
 test('the demonstration reads, alarms and delivers, ends by a signal, and can be started again', async (t) => {
   const folder = scratch(t, 'demo');
   for (const again of [false, true]) {
-    const demo = startChild(t, process.execPath, [MAIN, '--plain', '--folder', folder]);
+    const demo = startChild(t, process.execPath, [DEMO, '--plain', '--folder', folder]);
     await demo.line(/upstream: connected.*platform: [1-9][\d,]* readings/);
     assert.ok(
       demo.stdout.some((line) => /fridge\.temperature=-?[\d.]+°C/.test(line)),
@@ -25,7 +27,7 @@ test('the demonstration reads, alarms and delivers, ends by a signal, and can be
     assert.equal(await demo.stop('SIGINT'), 0, demo.stderr.join('\n'));
   }
   // Killed, it leaves no gateway behind.
-  const killed = startChild(t, process.execPath, [MAIN, '--plain', '--folder', folder]);
+  const killed = startChild(t, process.execPath, [DEMO, '--plain', '--folder', folder]);
   await killed.line(/upstream: connected/);
   await killed.stop('SIGKILL');
   await waitFor('the gateway to follow', () =>
@@ -37,7 +39,7 @@ test('the demonstration reads, alarms and delivers, ends by a signal, and can be
 });
 
 test('a wrong option is refused with the right ones', async (t) => {
-  const demo = startChild(t, process.execPath, [MAIN, '--colour']);
+  const demo = startChild(t, process.execPath, [DEMO, '--colour']);
   assert.equal(await demo.ended, 2);
   assert.match(demo.stderr.join('\n'), /--colour is not understood[\s\S]*--seconds/);
 });

@@ -30,7 +30,7 @@ ${forwarder}
 `;
   const gateway = makeGateway(t, () => '');
   gateway.write(site(''));
-  gateway.start({ NODE_OPTIONS: `--import=${FORMAT}` });
+  gateway.start({ NODE_OPTIONS: `--import=${FORMAT}` }, undefined, 'sources');
   await waitFor('readings before there is a forwarder', () => device.answers().length > 40);
   // What there is when it comes is history, and history comes from the files.
   gateway.write(

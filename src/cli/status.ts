@@ -24,11 +24,7 @@ export function statusText(report: GatewayStatus): string {
     ...log.salvage.flatMap(salvageLines),
     ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
-    ...(report.broker === undefined
-      ? []
-      : [
-          `broker   ${report.broker.state}${report.broker.address === undefined ? '' : ` on ${report.broker.address.host}:${report.broker.address.port}`}, ${count(report.broker.clients, 'client')}${report.broker.fault === undefined ? '' : paint(31, `: ${printable(report.broker.fault)}`)}`,
-        ]),
+    ...brokerLines(report.broker),
     ...httpLines(report.http),
     ...(report.alarms.length === 0
       ? ['alarms   none']
@@ -141,6 +137,22 @@ function latencyWords(c: DeviceCounters, answers: number): string {
 
 function ms(value: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
+
+function brokerLines(broker: GatewayStatus['broker']): string[] {
+  if (broker === undefined) return [];
+  const { state, address, clients, fault, refused } = broker;
+  const where = address === undefined ? '' : ` on ${address.host}:${address.port}`;
+  const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${printable(fault)}`)}`;
+  const words = [
+    [refused.requests, 'made too many requests'],
+    [refused.slow, 'took nothing of what was sent'],
+    [refused.clients, 'broke a rule'],
+    [refused.displaced, 'gave way to others'],
+    [refused.connections, 'found no room'],
+  ] as const;
+  const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
+  return ended.length === 0 ? [line] : [line, `         MQTT clients turned away since the start: ${ended.join(', ')}`];
 }
 
 function forwarderLines(f: ForwarderStatus, now: number): string[] {

@@ -177,7 +177,10 @@ export function statusOf(): GatewayStatus {
     ],
     broker: {
       ...{ state: 'listening', clients: 1, sessions: 0, queuedMessages: 0, queuedBytes: 0, unsentBytes: 0, published: 5 },
-      ...{ dropped: { sessions: 1, slow: 2, busy: 3 }, refused: { connections: 4, clients: 5 } },
+      ...{
+        dropped: { sessions: 1, slow: 2, busy: 3 },
+        refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0 },
+      },
     },
     alarms: [
       {

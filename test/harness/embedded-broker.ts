@@ -142,7 +142,7 @@ export class Raw {
     const socket = connect(port, '127.0.0.1');
     t.after(() => socket.destroy());
     const raw = new Raw(socket);
-    await waitFor('a connection', () => !socket.connecting);
+    await waitFor('a connection', () => !socket.connecting || raw.closed);
     return raw;
   }
 

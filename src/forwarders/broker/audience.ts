@@ -1,11 +1,13 @@
-/** Who listens: the filters granted to connected clients. Tells whether a topic is wanted, and bounds what one client asks for. */
+/** Who listens: the filters granted to connected clients. It says whether a topic is wanted, and bounds what one client asks for. */
 import { MAX_FILTER, MAX_LEVELS, MAX_SUBSCRIPTIONS } from './limits.ts';
-import { isFilter, matches } from './topic-filter.ts';
+import { FilterTree, isFilter, matches } from './topic-filter.ts';
 
 export class Audience {
   /** Changes whenever a filter comes or goes. */
   revision = 0;
   readonly #filters = new Map<object, Map<string, number>>();
+  /** Of all clients. */
+  readonly #all = new FilterTree();
 
   /** Grants a filter, or says no: malformed, too long, too many, or a `$` topic (system topics name other clients). */
   grant(client: object, filter: string, qos: number): boolean {
@@ -15,9 +17,13 @@ export class Audience {
       filters = new Map();
       this.#filters.set(client, filters);
     }
-    if (!filters.has(filter) && filters.size >= MAX_SUBSCRIPTIONS) return false;
+    const isNew = !filters.has(filter);
+    if (isNew && filters.size >= MAX_SUBSCRIPTIONS) return false;
     filters.set(filter, qos);
-    this.revision++;
+    if (isNew) {
+      this.#all.add(filter);
+      this.revision++;
+    }
     return true;
   }
 
@@ -26,18 +32,26 @@ export class Audience {
   }
 
   remove(client: object, filters: readonly string[]): void {
-    for (const filter of filters) this.#filters.get(client)?.delete(filter);
-    this.revision++;
+    const granted = this.#filters.get(client);
+    for (const filter of filters) {
+      if (granted?.delete(filter) !== true) continue;
+      this.#all.remove(filter);
+      this.revision++;
+    }
   }
 
   leave(client: object): void {
+    this.remove(client, [...(this.#filters.get(client)?.keys() ?? [])]);
     this.#filters.delete(client);
-    this.revision++;
+  }
+
+  /** Whether this client has a filter. */
+  listens(client: object): boolean {
+    return (this.#filters.get(client)?.size ?? 0) > 0;
   }
 
   wants(topic: string): boolean {
-    for (const filters of this.#filters.values()) for (const filter of filters.keys()) if (matches(filter, topic)) return true;
-    return false;
+    return this.#all.matches(topic);
   }
 
   /** The highest QoS that this client was granted for a topic. */

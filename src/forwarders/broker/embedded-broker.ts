@@ -6,20 +6,24 @@
  * - it never holds up the caller: every call of LiveSink returns at once;
  * - an address in use is tried again for ever; the gateway goes on without.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import type { Aedes, AedesPublishPacket, AuthenticateError, Client } from 'aedes';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
-import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
-import { FrameGuard } from './frame-guard.ts';
+import { FrameGuard, type Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
+import { Listener } from './listener.ts';
 import { type EncodeBatch, LiveFeed } from './live-feed.ts';
 import { BrokerPersistence } from './persistence.ts';
+import { Places } from './places.ts';
+import { Replays } from './replays.ts';
+import { Turnstile } from './requests.ts';
 import { Retained } from './retained.ts';
 import { Sessions } from './sessions.ts';
 import { SlowClients } from './slow-clients.ts';
@@ -58,8 +62,11 @@ export interface EmbeddedBrokerStatus {
   readonly published: number;
   /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy. */
   readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number };
-  /** Connections closed because there were too many, and those that broke a rule. */
-  readonly refused: { readonly connections: number; readonly clients: number };
+  /**
+   * Connections for which there was no room, and clients that broke a rule, made too many requests, took nothing of what was
+   * sent, or gave way to another.
+   */
+  readonly refused: Readonly<Record<'connections' | Refusal, number>>;
 }
 
 export class EmbeddedBroker implements LiveSink {
@@ -69,31 +76,47 @@ export class EmbeddedBroker implements LiveSink {
   readonly #retained: Retained;
   readonly #feed: LiveFeed;
   readonly #slow: SlowClients;
+  readonly #listener: Listener;
+  readonly #turnstile = new Turnstile();
+  readonly #places: Places<FrameGuard>;
+  readonly #replays: Replays<Client>;
   readonly #guards = new Set<FrameGuard>();
   /** The client that holds a client id now; an older one of the same id may still be closing. */
   readonly #current = new Map<string, Client>();
   /** CONNECTs that are refused with `identifier rejected` (MQTT-3.1.3-8). */
   readonly #unnamed = new WeakSet<Client>();
-  #state: EmbeddedBrokerStatus['state'] = 'stopped';
+  #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
-  #server: Server | undefined;
+  /** Whose subscription aedes has announced last: it asks for the retained messages in the same call. */
+  #subscriber: Client | undefined;
   #starting: Promise<void> | undefined;
-  #cancelRetry: (() => void) | undefined;
   #cancelSweep: (() => void) | undefined;
-  #retryIn = limits.LISTEN_RETRY_MIN;
   #inFlight = 0;
   #published = 0;
   #busy = 0;
-  #refusedConnections = 0;
-  #refusedClients = 0;
+  readonly #refused = { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 };
 
   constructor(options: EmbeddedBrokerOptions) {
     this.#o = options;
     const { root, clock, latest, encodeBatch, logger } = options;
     this.#retained = new Retained(root, latest);
+    this.#places = new Places(clock);
+    this.#replays = new Replays(this.#retained, (client) => ({
+      over: () => client.closed,
+      granted: (filter) => this.#audience.granted(client, filter),
+      roomy: () => guardOf(client).roomy(),
+    }));
+    this.#listener = new Listener({
+      ...{ listen: options.listen, logger, clock, onListen: options.onListen },
+      connected: (socket) => this.#connected(socket),
+    });
     this.#sessions = new Sessions({
       clock,
+      roomy: async (id) => {
+        const client = this.#current.get(id);
+        if (client !== undefined) await guardOf(client).roomy();
+      },
       alarms: `${root}/alarm/`,
       onOverflow: (client) =>
         this.#tell(client, 'more messages wait for it than are kept; the oldest are left out here and remain in the log'),
@@ -114,9 +137,8 @@ export class EmbeddedBroker implements LiveSink {
 
   /** Returns at once; listens in the background and keeps trying. */
   start(): void {
-    if (this.#state !== 'stopped') return;
-    this.#state = 'waiting';
-    this.#retryIn = limits.LISTEN_RETRY_MIN;
+    if (this.#running) return;
+    this.#running = true;
     this.#setStatus(true);
     this.#starting = this.#createBroker();
     this.#sweep();
@@ -124,9 +146,8 @@ export class EmbeddedBroker implements LiveSink {
 
   /** Says goodbye on `…/status`, closes every connection and frees the address, within STOP_WITHIN. */
   async stop(): Promise<void> {
-    if (this.#state === 'stopped') return;
-    this.#state = 'stopped';
-    this.#cancelRetry?.();
+    if (!this.#running) return;
+    this.#running = false;
     this.#cancelSweep?.();
     this.#feed.stop();
     await this.#starting;
@@ -141,9 +162,7 @@ export class EmbeddedBroker implements LiveSink {
     cancel();
     for (const guard of this.#guards) guard.destroy();
     this.#aedes = undefined;
-    const server = this.#server;
-    this.#server = undefined;
-    if (server?.listening === true) await new Promise((done) => server.close(done));
+    await this.#listener.stop();
   }
 
   sample(sample: Sample, record: LogRecord | undefined): void {
@@ -169,19 +188,19 @@ export class EmbeddedBroker implements LiveSink {
   }
 
   status(): EmbeddedBrokerStatus {
-    const address = this.#server?.address();
+    const { address, dropped } = this.#listener;
     return {
-      state: this.#state,
-      fault: this.#fault,
-      address: typeof address === 'object' && address !== null ? { host: address.address, port: address.port } : undefined,
+      state: !this.#running ? 'stopped' : address === undefined ? 'waiting' : 'listening',
+      fault: this.#fault ?? this.#listener.fault,
+      address,
       clients: this.#aedes?.connectedClients ?? 0,
       sessions: this.#sessions.count,
       queuedMessages: this.#sessions.queuedMessages,
       queuedBytes: this.#sessions.queuedBytes,
-      unsentBytes: this.#guards.values().reduce((sum, guard) => sum + guard.writableLength, 0),
+      unsentBytes: this.#guards.values().reduce((sum, guard) => sum + guard.unsent, 0),
       published: this.#published,
       dropped: { sessions: this.#sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
-      refused: { connections: this.#refusedConnections, clients: this.#refusedClients },
+      refused: { ...this.#refused, connections: this.#refused.connections + dropped },
     };
   }
 
@@ -231,8 +250,10 @@ export class EmbeddedBroker implements LiveSink {
       const { Aedes } = await import('aedes');
       encodeNumbersOnDemand();
       const aedes = await Aedes.createBroker({
-        persistence: new BrokerPersistence(this.#sessions, this.#retained, (client, topic) =>
-          this.#audience.granted(client, topic),
+        persistence: new BrokerPersistence(
+          this.#sessions,
+          (filters) => (this.#subscriber === undefined ? Readable.from([]) : this.#replays.of(this.#subscriber, filters)),
+          (client, topic) => this.#audience.granted(client, topic),
         ),
         concurrency: 2 * limits.MAX_IN_FLIGHT,
         // Only clusters need heartbeats; aedes quadruples it, and timers end at 2^31 ms.
@@ -259,60 +280,29 @@ export class EmbeddedBroker implements LiveSink {
       });
       this.#aedes = aedes;
       aedes.on('connackSent', (packet, client) => {
-        if (packet.returnCode === 0 && client.conn instanceof FrameGuard) client.conn.accepted = true;
+        if (packet.returnCode === 0) guardOf(client).accepted = true;
+      });
+      aedes.on('subscribe', (_filters, client) => {
+        this.#subscriber = client;
       });
       aedes.on('unsubscribe', (filters, client) => this.#audience.remove(client, filters));
       for (const event of ['clientError', 'connectionError'] as const)
         aedes.on(event, (client, error) => {
-          if (client.closed) return;
-          this.#refusedClients++;
+          const { refusal, lost } = guardOf(client);
+          if (client.closed || lost) return;
+          this.#refused[refusal ?? 'clients']++;
           this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
         });
-      this.#listen();
+      if (this.#running) this.#listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
       this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway goes on without it.');
     }
   }
 
-  #listen(): void {
-    if (this.#state === 'stopped') return;
-    const { host, port } = this.#o.listen;
-    const server = createServer((socket) => this.#connected(socket));
-    server.maxConnections = limits.MAX_CONNECTIONS;
-    server.on('drop', () => {
-      this.#refusedConnections++;
-    });
-    server.once('listening', () => {
-      if (this.#state === 'stopped') {
-        server.close();
-        return;
-      }
-      this.#state = 'listening';
-      if (this.#fault !== undefined) {
-        this.#o.logger.info({ host, port }, 'The embedded broker has got its address and listens.');
-        this.#o.onListen?.(undefined);
-      }
-      this.#fault = undefined;
-      this.#retryIn = limits.LISTEN_RETRY_MIN;
-    });
-    server.on('error', (error) => {
-      const first = this.#fault === undefined;
-      this.#fault = listenFault(this.#o.listen, error, 'broker.listen');
-      if (first) {
-        this.#o.logger.error({ host, port, error: this.#fault }, 'The embedded broker cannot listen; it keeps trying.');
-        this.#o.onListen?.(this.#fault);
-      }
-      this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listen());
-      this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
-    });
-    this.#server = server;
-    server.listen(port, host);
-  }
-
   #connected(socket: Socket): void {
     const aedes = this.#aedes;
-    if (aedes === undefined || this.#state === 'stopped') {
+    if (aedes === undefined || !this.#running) {
       socket.destroy();
       return;
     }
@@ -328,12 +318,15 @@ export class EmbeddedBroker implements LiveSink {
         unsent: limits.MAX_UNSENT,
       },
       this.#o.clock,
+      this.#turnstile,
     );
     this.#guards.add(guard);
+    this.#displace(this.#places.arrives(guard));
     const client = aedes.handle(guard);
     guard.relieved = () => this.#slow.relieved(client);
     guard.once('close', () => {
       this.#guards.delete(guard);
+      this.#places.leaves(guard);
       this.#audience.leave(client);
       if (this.#current.get(client.id) !== client) return;
       this.#current.delete(client.id);
@@ -342,14 +335,26 @@ export class EmbeddedBroker implements LiveSink {
   }
 
   #refusal(client: Client, username: string | undefined): AuthenticateError | undefined {
-    const refuse = (returnCode: number, why: string) => {
-      this.#refusedClients++;
+    const refuse = (returnCode: number, why: string, kind: 'clients' | 'connections' = 'clients') => {
+      this.#refused[kind]++;
       return Object.assign(new Error(why), { returnCode }) as AuthenticateError;
     };
     if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client)) return refuse(2, 'identifier rejected');
     // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
     if (username !== undefined) return refuse(4, 'bad user name or password');
+    const before = this.#current.get(client.id);
+    const place = this.#places.accepts(
+      guardOf(client),
+      () => this.#audience.listens(client),
+      before === undefined ? undefined : guardOf(before),
+    );
+    if (place === 'full') return refuse(3, 'every place is taken', 'connections');
+    this.#displace(place.displaced);
     return undefined;
+  }
+
+  #displace(guard: FrameGuard | undefined): void {
+    guard?.refuse('displaced', 'it gave way to another client');
   }
 
   #admit(client: Client): void {
@@ -359,11 +364,15 @@ export class EmbeddedBroker implements LiveSink {
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     if (client.closed) return null;
-    if (packet.retain) {
-      const qos = Math.min(packet.qos, this.#audience.qos(client, packet.topic)) as 0 | 1;
-      return qos === packet.qos ? packet : { ...packet, qos };
+    const guard = guardOf(client);
+    if (!packet.retain) {
+      if (!this.#slow.passes(client, packet)) return null;
+      if (packet.qos > 0) guard.requests.owe();
+      return packet;
     }
-    return this.#slow.passes(client, packet) ? packet : null;
+    const qos = Math.min(packet.qos, this.#audience.qos(client, packet.topic)) as 0 | 1;
+    if (qos > 0) guard.requests.owe();
+    return qos === packet.qos ? packet : { ...packet, qos };
   }
 
   #sweep(): void {
@@ -372,4 +381,9 @@ export class EmbeddedBroker implements LiveSink {
       this.#sweep();
     });
   }
+}
+
+/** Every connection is given to aedes behind one. */
+function guardOf(client: Client): FrameGuard {
+  return client.conn as FrameGuard;
 }

@@ -1,13 +1,18 @@
 /**
- * Stands between a socket and the broker. It keeps a client from making the broker hold much memory and from holding
- * up others:
+ * Stands between a socket and the broker. It keeps a client from making the broker hold much memory, from keeping it busy,
+ * and from holding up others:
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
  * - the first packet has to be a CONNECT;
- * - a peer that takes nothing for `drainTimeout` while something waits for it is cut off.
+ * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
+ * - the broker never waits for a client: what is written lies here, and `roomy` says when there is room again;
+ * - a peer that makes no progress for `drainTimeout` while something waits for it is cut off, however large a write is.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
+import { FrameScan, PACKET } from './frame-scan.ts';
+import { Requests, type Turnstile } from './requests.ts';
+import { unacknowledgedBytes } from './unacknowledged.ts';
 
 export interface GuardLimits {
   /** Largest Remaining Length before and after `accepted`. */
@@ -15,67 +20,104 @@ export interface GuardLimits {
   readonly afterConnect: number;
   /** Milliseconds. */
   readonly drainTimeout: number;
-  /** Bytes waiting to be sent at which writers are asked to wait. */
+  /** Bytes waiting to be sent from which on it is congested. */
   readonly unsent: number;
 }
 
-const CONNECT = 1;
+/** Why a connection was ended from here. */
+export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced';
+
+/** Bytes given to the socket at once: each piece that it takes is progress. */
+const PIECE = 64 * 1024;
+/** Looks at the progress in one `drainTimeout`. */
+const LOOKS = 4;
 
 export class FrameGuard extends Duplex {
   /** Set once the CONNECT is accepted: the larger limit holds from then on. */
   accepted = false;
+  /** Set when it was ended from here. */
+  refusal: Refusal | undefined;
+  /** The connection broke: nobody ended it on purpose. */
+  lost = false;
   /** Called when bytes that waited have gone and few are left. */
   relieved: (() => void) | undefined;
+  readonly requests: Requests;
   readonly #socket: Socket;
   readonly #limits: GuardLimits;
   readonly #clock: Clock;
-  #stall: (() => void) | undefined;
+  readonly #turnstile: Turnstile;
+  readonly #scan: FrameScan;
   #first = true;
-  /** Bytes of the current packet's body still to come. */
-  #body = 0;
-  /** Where in the fixed header we are: 0 type, 1..4 length bytes. */
-  #header = 0;
-  #length = 0;
+  /** Bytes that wait for their turn; the socket is paused meanwhile. */
+  #held: Buffer | undefined;
+  /** Of the write under way, bytes that the socket took. */
+  #taken = 0;
+  #stalledSince: number | undefined;
+  #unacknowledged: number | undefined;
+  #cancelLook: (() => void) | undefined;
+  /** Two replays and its own requests, at most, that wait for room. */
+  #waiting: (() => void)[] = [];
 
-  constructor(socket: Socket, limits: GuardLimits, clock: Clock) {
-    super({ writableHighWaterMark: limits.unsent, decodeStrings: true });
+  constructor(socket: Socket, limits: GuardLimits, clock: Clock, turnstile: Turnstile) {
+    // A write never asks its caller to wait: who sends looks at `congested`.
+    super({ writableHighWaterMark: Number.MAX_SAFE_INTEGER, decodeStrings: true });
     this.#socket = socket;
     this.#limits = limits;
     this.#clock = clock;
-    socket.on('data', (chunk: Buffer) => {
-      const fault = this.#check(chunk);
-      if (fault !== undefined) this.destroy(new Error(fault));
-      else if (!this.push(chunk)) socket.pause();
+    this.#turnstile = turnstile;
+    this.requests = new Requests(clock);
+    this.#scan = new FrameScan({
+      begins: (type) => this.#begins(type),
+      declares: (length) => {
+        const limit = this.accepted ? limits.afterConnect : limits.beforeConnect;
+        return length > limit ? `a packet of ${length} bytes or more; at most ${limit} are accepted` : undefined;
+      },
+      names: () => this.#asks(this.requests.take()),
     });
+    socket.on('data', (chunk: Buffer) => this.#feed(chunk));
     socket.on('end', () => this.push(null));
-    socket.on('error', (error) => this.destroy(error));
+    socket.on('error', (error) => {
+      this.lost = true;
+      this.destroy(error);
+    });
     socket.on('close', () => this.destroy());
   }
 
-  /** True while so much waits for this client that live messages should pass it by. */
+  /** Bytes that wait here. */
+  get unsent(): number {
+    return this.writableLength - this.#taken;
+  }
+  /** True while so much waits for this client that live messages should pass it by; its own requests wait. */
   get congested(): boolean {
-    return this.writableLength >= this.#limits.unsent / 2;
+    return this.unsent >= this.#limits.unsent;
+  }
+  /** Resolves when there is room for more, or the connection is over. */
+  async roomy(): Promise<void> {
+    while (this.congested && !this.destroyed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** Ends the connection. */
+  refuse(why: Refusal, message: string): void {
+    if (this.destroyed) return;
+    this.refusal = why;
+    this.destroy(new Error(message));
   }
 
   override _read(): void {
-    this.#socket.resume();
+    if (this.#held === undefined) this.#socket.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#watch(this.#socket.write(chunk, (error) => this.#sent(error, done)));
+    this.#send([chunk], 0, done);
   }
 
   // Without it each of the small pieces that a packet is written in would become a system call.
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
-    const socket = this.#socket;
-    socket.cork();
-    let roomy = true;
-    for (let i = 0; i < chunks.length; i++) {
-      const chunk = (chunks[i] as { chunk: Buffer }).chunk;
-      roomy = i < chunks.length - 1 ? socket.write(chunk) : socket.write(chunk, (error) => this.#sent(error, done));
-    }
-    socket.uncork();
-    this.#watch(roomy);
+    this.#send(
+      chunks.map((c) => c.chunk),
+      0,
+      done,
+    );
   }
 
   override _final(done: () => void): void {
@@ -84,53 +126,120 @@ export class FrameGuard extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#stall?.();
-    this.#stall = undefined;
+    this.#progressed();
+    this.#held = undefined;
+    for (const wake of this.#waiting.splice(0)) wake();
     this.#socket.destroy();
     done(error);
   }
 
-  #watch(roomy: boolean): void {
-    if (roomy && this.#socket.writableLength === 0) return;
-    this.#stall ??= this.#clock.after(this.#limits.drainTimeout, () => {
-      this.#stall = undefined;
-      this.destroy(new Error(`took nothing for ${this.#limits.drainTimeout} ms`));
-    });
-  }
-
-  #sent(error: Error | null | undefined, done: (error?: Error | null) => void): void {
-    this.#stall?.();
-    this.#stall = undefined;
-    done(error ?? null);
-    if (this.relieved && !this.destroyed && this.writableLength < this.#limits.unsent / 4) this.relieved();
-  }
-
-  /** Walks over the fixed headers; says what is wrong, if anything is. */
-  #check(chunk: Buffer): string | undefined {
-    let i = 0;
-    while (i < chunk.length) {
-      if (this.#body > 0) {
-        const skip = Math.min(this.#body, chunk.length - i);
-        this.#body -= skip;
-        i += skip;
-        continue;
-      }
-      const byte = chunk[i++] as number;
-      if (this.#header === 0) {
-        if (this.#first && byte >> 4 !== CONNECT) return 'the first packet was not a CONNECT';
-        this.#first = false;
-        this.#header = 1;
-        this.#length = 0;
-        continue;
-      }
-      this.#length += (byte & 127) * 128 ** (this.#header - 1);
-      const limit = this.accepted ? this.#limits.afterConnect : this.#limits.beforeConnect;
-      if (this.#length > limit) return `a packet of ${this.#length} bytes or more; at most ${limit} are accepted`;
-      if (byte < 128) {
-        this.#body = this.#length;
-        this.#header = 0;
-      } else if (++this.#header > 4) return 'a malformed packet length';
+  /** Gives `chunks` from `at` on to the socket, one piece after the other. */
+  #send(chunks: Buffer[], at: number, done: (error?: Error | null) => void): void {
+    if (at >= chunks.length) {
+      this.#taken = 0;
+      done();
+      this.#relieve();
+      return;
     }
-    return undefined;
+    const piece: Buffer[] = [];
+    let next = at;
+    let bytes = 0;
+    while (next < chunks.length && bytes < PIECE) {
+      const chunk = chunks[next] as Buffer;
+      const part = chunk.subarray(0, PIECE - bytes);
+      piece.push(part);
+      bytes += part.length;
+      if (part.length === chunk.length) next++;
+      else chunks[next] = chunk.subarray(part.length);
+    }
+    const socket = this.#socket;
+    socket.cork();
+    const last = piece.pop() as Buffer;
+    for (const part of piece) socket.write(part);
+    socket.write(last, (error) => {
+      this.#progressed();
+      if (error) {
+        done(error);
+        return;
+      }
+      this.#taken += bytes;
+      this.#relieve();
+      this.#send(chunks, next, done);
+    });
+    socket.uncork();
+    if (socket.writableLength > 0) this.#watch();
+  }
+
+  #relieve(): void {
+    if (this.destroyed || this.unsent >= this.#limits.unsent / 2) return;
+    for (const wake of this.#waiting.splice(0)) wake();
+    this.relieved?.();
+  }
+
+  /** The kernel took a piece, or there is nothing to wait for any more. */
+  #progressed(): void {
+    this.#cancelLook?.();
+    this.#cancelLook = undefined;
+    this.#stalledSince = undefined;
+    this.#unacknowledged = undefined;
+  }
+
+  #watch(): void {
+    this.#cancelLook ??= this.#clock.after(this.#limits.drainTimeout / LOOKS, () => this.#look());
+  }
+
+  /** Whether the peer took anything since the last look. */
+  #look(): void {
+    this.#cancelLook = undefined;
+    const now = this.#clock.monotonic();
+    const waiting = unacknowledgedBytes(this.#socket);
+    if (waiting !== undefined && waiting !== this.#unacknowledged) this.#stalledSince = now;
+    this.#stalledSince ??= now - this.#limits.drainTimeout / LOOKS;
+    this.#unacknowledged = waiting;
+    if (now - this.#stalledSince >= this.#limits.drainTimeout)
+      this.refuse('slow', `it took nothing for ${this.#limits.drainTimeout} ms`);
+    else this.#watch();
+  }
+
+  #feed(chunk: Buffer): void {
+    if (this.congested) {
+      // What it asks for would only add to what it does not take.
+      this.#held = chunk;
+      this.#socket.pause();
+      void this.roomy().then(() => this.#again());
+      return;
+    }
+    const passes = this.#scan.take(chunk);
+    if (typeof passes === 'string') {
+      this.refuse(this.refusal ?? 'clients', passes);
+      return;
+    }
+    if (passes < chunk.length) {
+      this.#held = chunk.subarray(passes);
+      this.#socket.pause();
+      this.#turnstile.wait(() => this.#again());
+    }
+    if (passes > 0 && !this.push(chunk.subarray(0, passes))) this.#socket.pause();
+    else if (this.#held === undefined) this.#socket.resume();
+  }
+
+  #again(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined && !this.destroyed) this.#feed(held);
+  }
+
+  #begins(type: number): string | false | undefined {
+    if (this.#first && type !== PACKET.connect) return 'the first packet was not a CONNECT';
+    if (!this.#turnstile.enter()) return false;
+    this.#first = false;
+    const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
+    return this.#asks(acknowledges ? this.requests.acknowledged() : this.requests.take());
+  }
+
+  #asks(allowed: boolean): string | undefined {
+    if (allowed) return undefined;
+    this.refusal = 'requests';
+    return 'more requests than one client may make';
   }
 }

@@ -1,7 +1,14 @@
 /** Every bound of the embedded broker. Sizes in bytes, times in milliseconds. */
 
-/** Connections at one time; more are closed at once. */
+/** Clients at one time, and connections without an accepted CONNECT; who gives way is in places.ts. */
 export const MAX_CONNECTIONS = 64;
+export const MAX_UNCONNECTED = 64;
+/** Sockets, those that are being closed among them; more are closed at once. */
+export const MAX_SOCKETS = 192;
+/** A client without a subscription may lose its place after this; one with a subscription after STAYS, except the KEPT_CLIENTS that are there for longest. */
+export const IDLE_AFTER = 5_000;
+export const STAYS = 60_000;
+export const KEPT_CLIENTS = 16;
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT = 5_000;
 /** No sign of life is waited for longer than one and a half times this, whatever a client asks for. Seconds. */
@@ -13,14 +20,26 @@ export const MAX_PACKET = 256 * 1024;
 export const MAX_QUEUED_BEFORE_CONNECT = 42;
 export const MAX_CLIENT_ID = 128;
 export const MAX_SUBSCRIPTIONS = 32;
+/**
+ * Requests of one client: packets and the topic filters in them. So many at once, and so many more a second; a client that
+ * makes more is disconnected. Acknowledgements of what was sent are none; MAX_OWED is how many packet ids there are.
+ */
+export const REQUESTS_AT_ONCE = 200;
+export const REQUESTS_PER_SECOND = 20;
+export const MAX_OWED = 65_535;
+/** Packets of all clients that are worked on in one turn of the event loop; the others wait for the next. */
+export const REQUESTS_PER_TURN = 32;
 /** Length of a topic filter in characters, and its levels. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;
 
-/** A subscriber whose connection takes nothing for this long is closed; it never holds up the others meanwhile. */
-export const DRAIN_TIMEOUT = 3_000;
-/** Bytes waiting for one client: from half of it on, live messages pass it by (see slow-clients.ts). */
-export const MAX_UNSENT = 512 * 1024;
+/** A subscriber whose connection makes no progress for this long is closed; it never holds up the others meanwhile. */
+export const DRAIN_TIMEOUT = 10_000;
+/**
+ * Bytes waiting for one client from which on live messages pass it by (see slow-clients.ts) and its requests wait. What was
+ * under way in that moment comes on top: MAX_IN_FLIGHT messages at most.
+ */
+export const MAX_UNSENT = 256 * 1024;
 /** Messages handed to the broker and not delivered yet. */
 export const MAX_IN_FLIGHT = 256;
 

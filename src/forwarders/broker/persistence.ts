@@ -6,7 +6,6 @@
  */
 import { Readable } from 'node:stream';
 import { Settled } from '../patches/aedes.ts';
-import type { Retained } from './retained.ts';
 import type { Filter, QueuedPacket, Sessions } from './sessions.ts';
 
 interface Identified {
@@ -22,11 +21,16 @@ const done: PromiseLike<void> = new Settled(undefined);
 
 export class BrokerPersistence {
   readonly #sessions: Sessions;
-  readonly #retained: Retained;
+  /** What the client whose subscription was announced last gets for these filters. */
+  readonly #retained: (filters: readonly string[]) => Readable;
   /** Whether a filter was granted to this client. */
   readonly #granted: (client: object, topic: string) => boolean;
 
-  constructor(sessions: Sessions, retained: Retained, granted: (client: object, topic: string) => boolean) {
+  constructor(
+    sessions: Sessions,
+    retained: (filters: readonly string[]) => Readable,
+    granted: (client: object, topic: string) => boolean,
+  ) {
     this.#sessions = sessions;
     this.#retained = retained;
     this.#granted = granted;
@@ -43,7 +47,7 @@ export class BrokerPersistence {
     return this.createRetainedStreamCombi([pattern]);
   }
   createRetainedStreamCombi(patterns: readonly string[]): Readable {
-    return Readable.from(this.#retained.matching(patterns));
+    return this.#retained(patterns);
   }
 
   async addSubscriptions(client: Identified, filters: readonly Filter[]): Promise<void> {

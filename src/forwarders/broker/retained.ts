@@ -3,8 +3,11 @@
  * moment it leaves, the rest are a few fixed messages. Nothing of it comes from a disk: it is rebuilt at every start.
  */
 import type { Inventory, LatestValues } from '../../core/ports.ts';
-import { matches } from './topic-filter.ts';
+import { FilterTree } from './topic-filter.ts';
 import { encodeValue } from './value-json.ts';
+
+/** Topics looked at in one go. */
+const LOOKED_AT = 200;
 
 export interface RetainedPacket {
   readonly cmd: 'publish';
@@ -51,14 +54,20 @@ export class Retained {
     return this.#points === undefined || this.#points.has(`${device}/${point}`);
   }
 
-  *matching(filters: readonly string[]): Generator<RetainedPacket> {
-    const wanted = (topic: string) => filters.some((f) => matches(f, topic));
-    for (const [topic, json] of this.#fixed)
-      if (wanted(topic)) yield { cmd: 'publish', topic, payload: Buffer.from(json), qos: 1, retain: true };
+  /** In between, `undefined` after every LOOKED_AT topics: a moment for others. */
+  *matching(filters: readonly string[]): Generator<RetainedPacket | undefined> {
+    const tree = new FilterTree();
+    for (const filter of filters) tree.add(filter);
+    let looked = 0;
+    for (const [topic, json] of this.#fixed) {
+      if (++looked % LOOKED_AT === 0) yield undefined;
+      if (tree.matches(topic)) yield { cmd: 'publish', topic, payload: Buffer.from(json), qos: 1, retain: true };
+    }
     const latest = this.#latest;
     for (const { device, point } of latest.all()) {
+      if (++looked % LOOKED_AT === 0) yield undefined;
       const topic = `${this.#root}/value/${device}/${point}`;
-      if (!this.has(device, point) || !wanted(topic)) continue;
+      if (!this.has(device, point) || !tree.matches(topic)) continue;
       yield {
         cmd: 'publish',
         topic,

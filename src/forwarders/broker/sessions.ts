@@ -38,6 +38,8 @@ interface Session {
   /** Monotonic time since when the client is away; undefined while it is connected. */
   awaySince: number | undefined;
   replaying: boolean;
+  /** Counts its connections: a replay ends with the one it began with. */
+  connection: number;
   /** The packet that the replay has handed out and not seen written. */
   awaited: { readonly counter: number | undefined; readonly resume: () => void } | undefined;
 }
@@ -46,6 +48,8 @@ export interface SessionsOptions {
   readonly clock: Clock;
   /** Messages on this prefix are pushed out last. */
   readonly alarms: string;
+  /** Resolves when the client of a session has room for more, or is gone. */
+  readonly roomy: (client: string) => Promise<void>;
   /** Called at the first message of an episode. */
   readonly onOverflow: (client: string) => void;
   /** Called when a session with queued messages ends without its client. */
@@ -114,12 +118,14 @@ export class Sessions {
         dropped: 0,
         awaySince: undefined,
         replaying: true,
+        connection: 0,
         awaited: undefined,
       };
       this.#sessions.set(id, session);
     }
     session.awaySince = undefined;
     session.replaying = true;
+    session.connection++;
     session.awaited = undefined;
     session.dropped = 0;
     for (const packet of session.queue) {
@@ -198,11 +204,15 @@ export class Sessions {
     return this.#sessions.get(id)?.replaying === true;
   }
 
-  /** Hands out the queue until it has nothing unsent; each packet only after the one before it was written. */
-  async *replay(id: string): AsyncGenerator<QueuedPacket> {
+  /** Hands out the queue until it has nothing unsent; each packet only after the one before it was written, and as there is room. */
+  replay(id: string): AsyncGenerator<QueuedPacket> {
+    return this.#replay(id, this.#sessions.get(id)?.connection);
+  }
+  async *#replay(id: string, connection: number | undefined): AsyncGenerator<QueuedPacket> {
     for (;;) {
+      await this.#options.roomy(id);
       const session = this.#sessions.get(id);
-      if (session === undefined) return;
+      if (session === undefined || session.connection !== connection) return;
       const next = session.queue.find((p) => p.messageId === undefined);
       if (next === undefined) {
         session.replaying = false;

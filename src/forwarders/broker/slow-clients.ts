@@ -50,7 +50,7 @@ export class SlowClients {
     const guard = client.conn;
     if (!(guard instanceof FrameGuard) || !guard.congested) return true;
     if (kept) {
-      guard.destroy(new Error('does not keep up; the queue of its session follows when it returns'));
+      guard.refuse('slow', 'it does not keep up; the queue of its session follows when it returns');
       return false;
     }
     const behind = this.#behind.get(client) ?? { values: new Set(), logged: false };

@@ -23,3 +23,60 @@ export function isFilter(filter: string, maxLength: number, maxLevels: number): 
     level.includes('#') ? level === '#' && i === levels.length - 1 : !level.includes('+') || level === '+',
   );
 }
+
+interface Level {
+  readonly below: Map<string, Level>;
+  /** How often the filter that ends here was added. */
+  count: number;
+}
+
+/** Filters of many clients. Asking takes time by the levels of a topic, not by the number of filters. */
+export class FilterTree {
+  readonly #root: Level = { below: new Map(), count: 0 };
+
+  add(filter: string): void {
+    let level = this.#root;
+    for (const name of filter.split('/')) {
+      let next = level.below.get(name);
+      if (next === undefined) {
+        next = { below: new Map(), count: 0 };
+        level.below.set(name, next);
+      }
+      level = next;
+    }
+    level.count++;
+  }
+
+  remove(filter: string): void {
+    const path: [Level, string][] = [];
+    let level = this.#root;
+    for (const name of filter.split('/')) {
+      const next = level.below.get(name);
+      if (next === undefined) return;
+      path.push([level, name]);
+      level = next;
+    }
+    if (level.count > 0) level.count--;
+    for (const [above, name] of path.reverse()) {
+      const one = above.below.get(name) as Level;
+      if (one.count > 0 || one.below.size > 0) return;
+      above.below.delete(name);
+    }
+  }
+
+  /** Whether a filter matches a topic, which does not begin with `$`. */
+  matches(topic: string): boolean {
+    return anyMatches(this.#root, topic.split('/'), 0);
+  }
+}
+
+function anyMatches(level: Level, names: readonly string[], at: number): boolean {
+  // `a/#` matches `a` itself as well.
+  if ((level.below.get('#')?.count ?? 0) > 0) return true;
+  if (at === names.length) return level.count > 0;
+  for (const name of [names[at] as string, '+']) {
+    const next = level.below.get(name);
+    if (next !== undefined && anyMatches(next, names, at + 1)) return true;
+  }
+  return false;
+}

@@ -68,6 +68,7 @@ test('queues keep their bounds and their order whatever happens', async () => {
       const sessions = new Sessions({
         clock: { monotonic: () => now++, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
         alarms: 'alarm/',
+        roomy: async () => {},
         onOverflow: (client) => told.push(client),
         onLost: () => {},
       });
@@ -110,6 +111,7 @@ test('a session that nobody uses ends, and what it held is told', () => {
   const sessions = new Sessions({
     clock: { monotonic: () => now, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
+    roomy: async () => {},
     onOverflow: () => {},
     onLost: (...args) => lost.push(args),
   });
@@ -131,6 +133,7 @@ test('what was sent and not acknowledged is sent again, marked as a repeat, befo
   const sessions = new Sessions({
     clock: { monotonic: () => 0, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
+    roomy: async () => {},
     onOverflow: () => {},
     onLost: () => {},
   });

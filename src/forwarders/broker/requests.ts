@@ -1,0 +1,70 @@
+/** How much clients may ask of the broker: each in a time, and all of them in one turn of the event loop. */
+import type { Clock } from '../../core/clock.ts';
+import { MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, REQUESTS_PER_TURN } from './limits.ts';
+
+/** Of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
+export class Requests {
+  readonly #clock: Clock;
+  #left = REQUESTS_AT_ONCE;
+  #at: number;
+  #owed = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#at = clock.monotonic();
+  }
+
+  /** A message was sent that has to be acknowledged. */
+  owe(): void {
+    this.#owed = Math.min(this.#owed + 1, MAX_OWED);
+  }
+
+  /** @returns false when it is one too many */
+  acknowledged(): boolean {
+    if (this.#owed === 0) return this.take();
+    this.#owed--;
+    return true;
+  }
+
+  /** @returns false when it is one too many */
+  take(): boolean {
+    const now = this.#clock.monotonic();
+    this.#left = Math.min(REQUESTS_AT_ONCE, this.#left + ((now - this.#at) / 1000) * REQUESTS_PER_SECOND);
+    this.#at = now;
+    if (this.#left < 1) return false;
+    this.#left--;
+    return true;
+  }
+}
+
+/** Lets so many packets of all clients through in one turn; the others follow in the next turns, one client after the other. */
+export class Turnstile {
+  #left = REQUESTS_PER_TURN;
+  #armed = false;
+  /** Bounded by the connections. */
+  readonly #waiting: (() => void)[] = [];
+
+  /** @returns false when it has to wait */
+  enter(): boolean {
+    this.#arm();
+    if (this.#left === 0) return false;
+    this.#left--;
+    return true;
+  }
+
+  wait(again: () => void): void {
+    this.#waiting.push(again);
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#armed) return;
+    this.#armed = true;
+    setImmediate(() => {
+      this.#armed = false;
+      this.#left = REQUESTS_PER_TURN;
+      while (this.#left > 0 && this.#waiting.length > 0) this.#waiting.shift()?.();
+      if (this.#waiting.length > 0) this.#arm();
+    });
+  }
+}

@@ -7,13 +7,12 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { PassThrough } from 'node:stream';
+import { PassThrough, Readable } from 'node:stream';
 import test from 'node:test';
 import { Aedes } from 'aedes';
 import { writeToStream } from 'mqtt-packet';
 import { systemClock } from '../../../src/core/clock.ts';
 import { BrokerPersistence } from '../../../src/forwarders/broker/persistence.ts';
-import { Retained } from '../../../src/forwarders/broker/retained.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
 import * as aedesPatch from '../../../src/forwarders/patches/aedes.ts';
 import * as packetPatch from '../../../src/forwarders/patches/mqtt-packet.ts';
@@ -47,8 +46,18 @@ test('mqtt-packet keeps no buffers of numbers, for mqtt and for aedes', () => {
 
 /** Messages of QoS 1 and 0 in turn, published at once to a subscriber with QoS 1. @returns what arrived */
 async function arrives(t: test.TestContext, slow: boolean, last: string): Promise<string[]> {
-  const sessions = new Sessions({ clock: systemClock, alarms: 'a/alarm/', onOverflow: () => {}, onLost: () => {} });
-  const persistence = new BrokerPersistence(sessions, new Retained('a', { get: () => undefined, all: () => [] }), () => true);
+  const sessions = new Sessions({
+    clock: systemClock,
+    alarms: 'a/alarm/',
+    roomy: async () => {},
+    onOverflow: () => {},
+    onLost: () => {},
+  });
+  const persistence = new BrokerPersistence(
+    sessions,
+    () => Readable.from([]),
+    () => true,
+  );
   if (slow)
     Object.assign(persistence, {
       subscriptionsByTopic: async (topic: string) => sessions.of(topic).map((clientId) => ({ clientId, topic })),

@@ -1,7 +1,7 @@
 /** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
 import { hasValue, type LogRecord, type PointInfo, plainValue, type Shape, type Value } from '../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonCode, reasonName } from '../core/reasons.ts';
-import type { Batch } from './format.ts';
+import type { Batch, PayloadFormat } from './format.ts';
 
 const NOT_A_NUMBER = reasonCode('not-a-number');
 
@@ -72,16 +72,16 @@ function encodeRecord(record: LogRecord, offset: number): string {
   return `${text}}`;
 }
 
-export const json = {
-  name: 'json',
-  encode(batch: Batch): string {
-    const { records } = batch;
-    const first = (records[0] as LogRecord).seq;
-    const last = (records[records.length - 1] as LogRecord).seq;
-    let text = `{"v":1,"gateway":${JSON.stringify(batch.gateway)},"log":"${batch.log}","boot":"${batch.boot}","inventory":${batch.inventory},"first":${first},"last":${last},"sent":${batch.sent},`;
-    if (batch.estimated) text += '"clock":"estimated",';
-    text += '"records":[';
-    for (let i = 0; i < records.length; i++) text += (i === 0 ? '' : ',') + encodeRecord(records[i] as LogRecord, batch.offset);
-    return `${text}]}`;
-  },
-};
+/** The only message of a batch. */
+export function jsonBatch(batch: Batch): string {
+  const { records } = batch;
+  const first = (records[0] as LogRecord).seq;
+  const last = (records[records.length - 1] as LogRecord).seq;
+  let text = `{"v":1,"gateway":${JSON.stringify(batch.gateway)},"log":"${batch.log}","boot":"${batch.boot}","inventory":${batch.inventory},"first":${first},"last":${last},"sent":${batch.sent},`;
+  if (batch.estimated) text += '"clock":"estimated",';
+  text += '"records":[';
+  for (let i = 0; i < records.length; i++) text += (i === 0 ? '' : ',') + encodeRecord(records[i] as LogRecord, batch.offset);
+  return `${text}]}`;
+}
+
+export const json: PayloadFormat = { name: 'json', encode: (batch) => [{ to: '', payload: jsonBatch(batch) }] };

@@ -21,9 +21,27 @@ export interface Batch {
 /** What travels, as it is. A text is UTF-8 on the wire. */
 export type Payload = string | Uint8Array;
 
+/** One message of a batch. */
+export interface Encoded {
+  /** Where it goes, in the words of the format (a device, say); the dialect makes a topic of it. Empty: the batch is one message. */
+  readonly to: string;
+  readonly payload: Payload;
+}
+
+/** Settings of a forwarder that its payloads depend on: plain data, which goes to the keeper with each question. Small. */
+export type FormatOptions = Readonly<Record<string, string | number | boolean>>;
+
 export interface PayloadFormat {
-  /** The word under `format`. */
+  /** What a dialect names it by. */
   readonly name: string;
-  /** Pure; in the main thread and in the store's. The same batch gives the same payload, but for `sent`. Never throws. */
-  encode(batch: Batch): Payload;
+  /**
+   * Pure; in the main thread and in the keeper. The same batch and options give the same messages, but for `sent`. At most
+   * one message a record; none where the format carries nothing of the batch. Never throws.
+   */
+  encode(batch: Batch, options: FormatOptions): readonly Encoded[];
+}
+
+/** Bytes of the payloads on the wire. */
+export function payloadBytes(messages: readonly Encoded[]): number {
+  return messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
 }

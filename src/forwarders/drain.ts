@@ -1,13 +1,14 @@
 /**
  * The drain loop of a forwarder with a cursor: three pumps (data, history, alarms and events) that run side by side
- * while a connection lasts, so that live readings do not stand behind a backlog. Each has at most one batch under way
- * a topic; a publish that fails ends all three, and the next connection goes on at the lowest unacknowledged number.
+ * while a connection lasts, so that live readings do not stand behind a backlog. A lane has at most one batch under way;
+ * a target that fails ends all three, and the next connection goes on at the lowest unacknowledged number. What a batch
+ * looks like on the wire, and where it goes, is the target's to know.
  */
-import type { Payload } from '../codecs/format.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Lane } from '../store/delivery/lanes.ts';
-import type { OutBatch, Outlet, OutNotice } from '../store/delivery/outlet.ts';
+import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
+import type { Outlet } from '../store/delivery/outlet.ts';
 import type { Log } from '../store/log.ts';
 
 /** Alarms under way at once, each on a topic of its own. */
@@ -20,16 +21,24 @@ const QUIET = 1 / 4;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
 
+/**
+ * What became of something that was handed to the far side: it has it for good; it will never take it, and it is passed
+ * over; nobody can say that it has it, and the same is offered again on this connection.
+ */
+export type Outcome = 'accept' | 'keep' | { readonly reject: SluiceError };
+
 export interface DrainTarget {
-  /** Resolves when the far side has it for good. @throws SluiceError; upstream-refused passes the message over */
-  publish(topic: string, payload: Payload, retain: boolean): Promise<void>;
+  /** @throws SluiceError when the connection is over */
+  batch(batch: OutBatch): Promise<Outcome>;
+  /** Notices of one channel keep their order. undefined: the far side has no place for it, and it is passed over. */
+  channel(notice: OutNotice): string | undefined;
+  /** @throws SluiceError when the connection is over */
+  notice(notice: OutNotice): Promise<Outcome>;
 }
 
 export interface DrainOptions {
   readonly log: Log;
   readonly outlet: Outlet;
-  /** `sluice/<gateway>` */
-  readonly root: string;
   /** Readings of the next batch, at most; asked for each. */
   readonly maxReadings: () => number;
   /** Milliseconds. */
@@ -37,8 +46,6 @@ export interface DrainOptions {
   readonly clock: Clock;
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
-  /** Whether a rule still exists: the last transitions of one that is gone are told, and its topic stays cleared. */
-  readonly retains: (rule: string) => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
   /** What the log said when it was asked last: why it cannot give what waits there; undefined: it does. */
   readonly unread: (of: Lane | 'notices', error: SluiceError | undefined) => void;
@@ -116,7 +123,7 @@ export class Drain {
   }
 
   async #pump(lane: Lane): Promise<void> {
-    const { outlet, root } = this.#options;
+    const { outlet } = this.#options;
     while (!this.#ended && !(this.#finishing && lane === 'history')) {
       if (this.#options.hold()) {
         if (this.#finishing) return;
@@ -134,7 +141,14 @@ export class Drain {
       // The clock changed in the meantime: the times in it are not the right ones any more.
       if (!outlet.handOver(batch)) continue;
       this.#options.sent(batch);
-      if (await this.#send(`${root}/${lane}`, batch.payload, false, batch)) this.#options.delivered(batch);
+      const outcome = await this.#target.batch(batch);
+      if (outcome === 'keep') {
+        if (lane === 'data') this.#enough = Number.POSITIVE_INFINITY;
+        await this.#sleep(lane, NAP);
+        continue;
+      }
+      if (outcome === 'accept') this.#options.delivered(batch);
+      else this.#options.refused(batch, outcome.reject);
       outlet.done(batch);
     }
   }
@@ -174,7 +188,7 @@ export class Drain {
   }
 
   async #pumpNotices(): Promise<void> {
-    const { outlet, root } = this.#options;
+    const { outlet } = this.#options;
     while (!this.#ended) {
       const waiting = (await this.#fromLog('notices', () => outlet.notices(NOTICES))) ?? [];
       if (this.#ended) return;
@@ -183,29 +197,30 @@ export class Drain {
         await this.#sleep('notices', NAP);
         continue;
       }
-      // Side by side only as long as no topic comes twice: each topic keeps its order.
-      const topics = new Map<string, OutNotice>();
+      // Side by side only as long as no channel comes twice: each keeps its order.
+      const channels = new Set<string>();
+      const together: OutNotice[] = [];
       for (const notice of waiting) {
-        const topic = notice.kind === 'alarm' ? `${root}/alarm/${notice.key}` : `${root}/event`;
-        if (topics.has(topic)) break;
-        topics.set(topic, notice);
+        const channel = this.#target.channel(notice);
+        if (channel !== undefined && channels.has(channel)) break;
+        if (channel !== undefined) channels.add(channel);
+        together.push(notice);
       }
-      const retain = (notice: OutNotice) => notice.kind === 'alarm' && this.#options.retains(notice.key);
-      await Promise.all([...topics].map(([topic, notice]) => this.#send(topic, notice.json, retain(notice), notice)));
-      outlet.noticesDone([...topics.values()].at(-1) as OutNotice);
+      const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
+      const kept = settled.indexOf(false);
+      const done = together[kept < 0 ? together.length - 1 : kept - 1];
+      if (done !== undefined) outlet.noticesDone(done);
+      if (kept >= 0) await this.#sleep('notices', NAP);
     }
   }
 
-  /** @returns false when the broker refused it for good */
-  async #send(topic: string, payload: Payload, retain: boolean, what: OutBatch | OutNotice): Promise<boolean> {
-    try {
-      await this.#target.publish(topic, payload, retain);
-      return true;
-    } catch (thrown) {
-      if (!(thrown instanceof SluiceError) || thrown.code !== 'upstream-refused') throw thrown;
-      this.#options.refused(what, thrown);
-      return false;
-    }
+  /** @returns false when it has to be offered again */
+  async #notice(notice: OutNotice): Promise<boolean> {
+    if (this.#target.channel(notice) === undefined) return true;
+    const outcome = await this.#target.notice(notice);
+    if (outcome === 'keep') return false;
+    if (outcome !== 'accept') this.#options.refused(notice, outcome.reject);
+    return true;
   }
 
   #sleep(who: Lane | 'notices', ms: number): Promise<void> {

@@ -10,6 +10,7 @@
  */
 import { EventEmitter } from 'node:events';
 import path from 'node:path';
+import type { FormatOptions } from '../codecs/format.ts';
 import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
@@ -212,9 +213,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
-  outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string): Outlet {
-    const outlet = this.#outlets.get(name, from);
-    outlet.address(gateway, format);
+  outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string, options: FormatOptions = {}): Outlet {
+    const outlet = this.#outlets.get(name, from).address(gateway, format, options);
     this.#mirror.state(outlet.tailState());
     return outlet;
   }

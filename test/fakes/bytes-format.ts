@@ -4,7 +4,7 @@
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { PayloadFormat } from '../../src/codecs/format.ts';
-import { json } from '../../src/codecs/format-json.ts';
+import { jsonBatch } from '../../src/codecs/format-json.ts';
 import { FORMATS } from '../../src/codecs/formats.ts';
 
 /** Not UTF-8, and a zero. */
@@ -13,14 +13,14 @@ const MAGIC = Uint8Array.of(0, 0xff, 0xfe, 0x80);
 const packed: PayloadFormat = {
   name: 'packed',
   encode: (batch) => {
-    const body = deflateRawSync(json.encode(batch));
+    const body = deflateRawSync(jsonBatch(batch));
     const lane = batch.lane === 'data' ? 1 : 2;
     // Now the whole of its memory, now a view into something larger.
     const margin = batch.records.length % 2 === 0 ? 0 : 3;
     const all = new Uint8Array(margin + MAGIC.length + 1 + body.length + margin);
     all.set([...MAGIC, lane], margin);
     all.set(body, margin + MAGIC.length + 1);
-    return all.subarray(margin, all.length - margin);
+    return [{ to: '', payload: all.subarray(margin, all.length - margin) }];
   },
 };
 (FORMATS as Map<string, PayloadFormat>).set(packed.name, packed);

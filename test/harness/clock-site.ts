@@ -9,7 +9,8 @@ import Database from 'better-sqlite3';
 import type { Machine } from '../../src/core/clock.ts';
 import type { Shape } from '../../src/core/point.ts';
 import type { Lane } from '../../src/store/delivery/lanes.ts';
-import type { OutBatch, Outlet } from '../../src/store/delivery/outlet.ts';
+import type { OutBatch } from '../../src/store/delivery/out.ts';
+import type { Outlet } from '../../src/store/delivery/outlet.ts';
 import { bootName, keyOf, LOG_FILE } from '../../src/store/hot/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { ClockTable } from '../../src/store/time/clock-table.ts';
@@ -157,7 +158,7 @@ export class ClockSite {
 
   /** What a broker sees of a batch that was handed over. */
   took(batch: OutBatch): void {
-    const body = JSON.parse(payloadText(batch.payload)) as {
+    const body = JSON.parse(payloadText(batch)) as {
       log: string;
       boot: string;
       clock?: string;
@@ -183,7 +184,7 @@ export class ClockSite {
     } finally {
       table.close();
     }
-    this.consumer.feed(`sluice/${GATEWAY}/${batch.lane}`, payloadText(batch.payload));
+    this.consumer.feed(`sluice/${GATEWAY}/${batch.lane}`, payloadText(batch));
     assert.deepEqual(this.consumer.violations, []);
   }
 

@@ -181,7 +181,7 @@ export class DamageSite {
         const batch = await outlet.next(lane, 500);
         if (batch === undefined) break;
         outlet.handOver(batch);
-        this.#batches.push({ topic: `sluice/g1/${lane}`, payload: payloadText(batch.payload) });
+        this.#batches.push({ topic: `sluice/g1/${lane}`, payload: payloadText(batch) });
         outlet.done(batch);
       }
     for (const notice of await outlet.notices(1000)) {

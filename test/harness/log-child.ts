@@ -65,7 +65,7 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
     const batch = random() < 0.5 ? await outlet.next('data', 100) : undefined;
     if (batch !== undefined) {
       outlet.handOver(batch);
-      const delivered = JSON.parse(payloadText(batch.payload)).records.map((r: { seq: number }) => r.seq);
+      const delivered = JSON.parse(payloadText(batch)).records.map((r: { seq: number }) => r.seq);
       tell({ kind: 'delivered', records: delivered, at: moment() });
       outlet.done(batch);
     }

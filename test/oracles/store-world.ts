@@ -9,7 +9,8 @@ import type { LogRecord, Sample, Shape } from '../../src/core/point.ts';
 import { ABSENT, reasonCode } from '../../src/core/reasons.ts';
 import { seeded } from '../../src/core/seeded.ts';
 import type { Lane } from '../../src/store/delivery/lanes.ts';
-import type { OutBatch, Outlet, OutNotice } from '../../src/store/delivery/outlet.ts';
+import type { OutBatch, OutNotice } from '../../src/store/delivery/out.ts';
+import type { Outlet } from '../../src/store/delivery/outlet.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { payloadText } from '../harness/payload-text.ts';
@@ -274,7 +275,7 @@ export class World {
     if (sent === undefined || sent.arrived) return;
     sent.arrived = true;
     this.note(`arrive ${f.name} ${lane} ${range(sent.batch)}`);
-    f.consumer.feed(`sluice/${GATEWAY}/${lane}`, payloadText(sent.batch.payload));
+    f.consumer.feed(`sluice/${GATEWAY}/${lane}`, payloadText(sent.batch));
     this.#look(sent.batch);
     this.#judge(f);
   }
@@ -291,7 +292,7 @@ export class World {
     if (sent === undefined || sent.arrived) return;
     f.underWay.delete(lane);
     this.note(`refuse ${f.name} ${lane} ${range(sent.batch)}`);
-    const { log, records } = JSON.parse(payloadText(sent.batch.payload)) as { log: string; records: { seq: number }[] };
+    const { log, records } = JSON.parse(payloadText(sent.batch)) as { log: string; records: { seq: number }[] };
     for (const { seq } of records) {
       const key = `${GATEWAY}/${log}/${seq}`;
       f.owed.delete(key);
@@ -332,7 +333,7 @@ export class World {
   }
 
   #look(batch: OutBatch): void {
-    const body = JSON.parse(payloadText(batch.payload)) as {
+    const body = JSON.parse(payloadText(batch)) as {
       log: string;
       boot: string;
       inventory: number;

@@ -2,7 +2,7 @@
  * `data` of the embedded broker: the same batches as upstream, from memory. What leaves here is handed over: its content
  * is fixed, and it waits for the clock as data upstream does.
  */
-import { json } from '../../codecs/format-json.ts';
+import { jsonBatch } from '../../codecs/format-json.ts';
 import type { GatewayConfig } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LogRecord } from '../../core/point.ts';
@@ -48,7 +48,7 @@ export class LiveBatches {
       const run = records.slice(i, end);
       const { offset, estimated } = mapping;
       payloads.push(
-        json.encode({
+        jsonBatch({
           ...{
             lane: 'data',
             gateway: config.gateway.id,

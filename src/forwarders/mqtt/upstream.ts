@@ -2,11 +2,13 @@
  * The forwarder to an upstream MQTT broker. It owns the loop: connect, drain, wait with back-off and jitter, again; for
  * ever, whatever the broker does. Delivery itself is in ../drain.ts, what comes next is the outlet's to know.
  */
+import { type Payload, payloadBytes } from '../../codecs/format.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { Lane } from '../../store/delivery/lanes.ts';
-import type { OutBatch, Outlet, OutNotice } from '../../store/delivery/outlet.ts';
-import { Drain } from '../drain.ts';
+import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
+import type { Outlet } from '../../store/delivery/outlet.ts';
+import { Drain, type Outcome } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection, ConnectionOptions } from './connection.ts';
 import { type Failure, failureOf, RetryPlan } from './retry-plan.ts';
@@ -188,18 +190,29 @@ export class Upstream implements Forwarder {
       {
         log,
         outlet: this.#outlet,
-        root: this.#root,
         maxReadings: () => this.#size,
         maxAge: settings.batch.maxAge,
         clock,
         hold: () => !this.#options.clockKnown() && this.#held < this.#options.clockHold(),
-        retains: (rule) => this.#options.hasRule(rule),
         refused: (what, error) => this.#refused(what, error),
         unread: (of, error) => this.#cannotRead(of, error),
         sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
       },
-      connection,
+      {
+        batch: async ({ lane, messages }) => {
+          for (const { payload } of messages) {
+            const outcome = await this.#deliver(connection, `${this.#root}/${lane}`, payload, false);
+            if (outcome !== 'accept') return outcome;
+          }
+          return 'accept';
+        },
+        channel: (notice) => this.#topicOf(notice),
+        notice: (notice) => {
+          const retain = notice.kind === 'alarm' && this.#options.hasRule(notice.key);
+          return this.#deliver(connection, this.#topicOf(notice), notice.json, retain);
+        },
+      },
     );
     this.#drain = drain;
     void connection.closed.then(() => drain.end());
@@ -221,6 +234,20 @@ export class Upstream implements Forwarder {
 
   get #root(): string {
     return `sluice/${this.#options.gateway}`;
+  }
+
+  #topicOf({ kind, key }: OutNotice): string {
+    return kind === 'alarm' ? `${this.#root}/alarm/${key}` : `${this.#root}/event`;
+  }
+
+  async #deliver(connection: Connection, topic: string, payload: Payload, retain: boolean): Promise<Outcome> {
+    try {
+      await connection.publish(topic, payload, retain);
+      return 'accept';
+    } catch (thrown) {
+      if (!(thrown instanceof SluiceError) || thrown.code !== 'upstream-refused') throw thrown;
+      return { reject: thrown };
+    }
   }
 
   async #greet(connection: Connection): Promise<void> {
@@ -246,7 +273,7 @@ export class Upstream implements Forwarder {
     this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings);
     this.#counters.acked++;
     this.#counters.readings += batch.readings;
-    this.#counters.bytes += Buffer.byteLength(batch.payload);
+    this.#counters.bytes += payloadBytes(batch.messages);
     this.#lastAck = this.#options.clock.monotonic();
   }
 

@@ -6,19 +6,14 @@
  * - `history` is read from what is committed; `data` from memory, or from the file where memory no longer has it.
  * - A batch lies within one lane, log, boot, inventory and clock mapping.
  */
-import type { Payload, PayloadFormat } from '../../codecs/format.ts';
-import { json } from '../../codecs/format-json.ts';
-import { formatNamed } from '../../codecs/formats.ts';
+import type { FormatOptions } from '../../codecs/format.ts';
 import type { StoredNotice } from '../../codecs/rows.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { LogRecord } from '../../core/point.ts';
-import { bootName, type ForwarderState, isSalvageLog, type TailState } from '../hot/layout.ts';
-import type { Recent } from '../tail/recent.ts';
+import { type ForwarderState, isSalvageLog, type TailState } from '../hot/layout.ts';
 import type { Opened } from '../threads/messages.ts';
-import type { Keeper } from '../threads/threads.ts';
-import type { ClockBook } from '../time/clock-book.ts';
+import { type BatchLog, BatchMaker } from './batch-maker.ts';
 import { HandOverPromise, type Party } from './hand-over.ts';
 import { type Lane, Lanes } from './lanes.ts';
+import type { OutBatch, OutNotice } from './out.ts';
 
 /** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
 const LAG = 10_000;
@@ -27,45 +22,14 @@ const MAX_MARKS = 32;
 /** Alarms and events kept in memory for a forwarder; older ones are read from the file. */
 const MAX_NOTICES = 256;
 
-export interface OutBatch {
-  readonly lane: Lane;
-  readonly log: number;
-  readonly boot: string;
-  readonly first: number;
-  readonly last: number;
-  readonly records: number;
-  readonly readings: number;
-  readonly payload: Payload;
-  /** Monotonic time of the oldest record; undefined when it was read from the file. */
-  readonly oldest: number | undefined;
-  /** `ClockBook.version` that its times are of. */
-  readonly clock: number;
-}
-
-export interface OutNotice {
-  readonly log: number;
-  readonly seq: number;
-  readonly kind: 'alarm' | 'event';
-  readonly key: string;
-  readonly json: string;
-}
-
 /** What an outlet needs of the log. */
-export interface LogSide {
+export interface LogSide extends BatchLog {
   readonly opened: Opened;
   readonly ordinal: number;
   /** The number that the next item gets. */
   readonly next: number;
-  /** Every number up to here is in the file. */
-  readonly committed: number;
   /** Highest number that data may carry now. */
   readonly sendable: number;
-  readonly recent: Recent;
-  readonly keeper: Keeper;
-  readonly options: { readonly clock: Clock };
-  readonly inventoryRevision: number;
-  inventoryOf(seq: number): number;
-  readonly clock: ClockBook;
   /** What is written to the runtime directory now survives a kill. */
   readonly mirrored: boolean;
   /** Safe from a kill when it returns. */
@@ -92,20 +56,20 @@ export class Outlet implements Party {
   readonly #current: Part;
   readonly #isNew: boolean;
   #ready = false;
-  #gateway = '';
-  #format: PayloadFormat = json;
+  readonly #batches: BatchMaker;
   #notices: StoredNotice[] = [];
   /** Notices above this number are all in #notices. */
   #noticesFrom: number;
   /** The next number at each call of `tend`, the first of them at least LAG ago. */
   readonly #marks: { next: number; at: number }[] = [];
   #dirty = true;
-  /** Bytes of the batch of each lane that was made last and is not answered. */
+  /** Letters or bytes of the batch of each lane that was made last and is not answered. */
   readonly #made: Record<Lane, number> = { data: 0, history: 0 };
 
   constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
     this.name = name;
     this.#log = log;
+    this.#batches = new BatchMaker(log);
     this.#parts = log.opened.logs.map(({ ordinal, name: logName, last }) => {
       const current = ordinal === log.ordinal;
       const saved = known.find((k) => k.log === ordinal);
@@ -123,9 +87,9 @@ export class Outlet implements Party {
     this.#noticesFrom = log.next - 1;
   }
 
-  address(gateway: string, format: string): void {
-    this.#gateway = gateway;
-    this.#format = formatNamed(format);
+  address(gateway: string, format: string, options: FormatOptions): this {
+    this.#batches.address(gateway, format, options);
+    return this;
   }
 
   /** Resolves once the start of a new forwarder is committed. */
@@ -167,7 +131,7 @@ export class Outlet implements Party {
   /** The next batch of a lane, or undefined when there is nothing to send now. @throws SluiceError log-read */
   async next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
     const batch = await this.#next(lane, maxReadings);
-    this.#made[lane] = batch?.payload.length ?? 0;
+    this.#made[lane] = batch?.messages.reduce((sum, { payload }) => sum + payload.length, 0) ?? 0;
     return batch;
   }
   async #next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
@@ -181,9 +145,9 @@ export class Outlet implements Party {
         const current = part.end === undefined;
         const found =
           lane === 'data' && current && span.from >= recent.from
-            ? this.#fromMemory(span.from, to, maxReadings)
+            ? this.#batches.fromMemory(part, span.from, to, maxReadings)
             : // Never past what memory still has: that part of data comes from memory, in order.
-              await this.#fromFile(
+              await this.#batches.fromFile(
                 part,
                 lane,
                 span.from,
@@ -335,86 +299,5 @@ export class Outlet implements Party {
   #top(part: Part, lane: Lane): number {
     if (part.end !== undefined) return part.end;
     return lane === 'history' ? this.#log.committed : this.#log.sendable;
-  }
-
-  /** undefined: nothing can leave now. Without a batch: nothing has a number up to `upTo`. */
-  #fromMemory(from: number, to: number, maxReadings: number): { batch?: OutBatch; upTo: number } | undefined {
-    const log = this.#log;
-    const { boot } = log.opened;
-    let clock: { offset: number; estimated: boolean } | undefined;
-    let revision: number | undefined;
-    let unknown = false;
-    const { records, readings } = log.recent.slice(from, to, maxReadings, (record) => {
-      const segment = log.clock.of(record.seq);
-      if (segment === undefined) {
-        unknown = true;
-        return false;
-      }
-      clock ??= segment;
-      revision ??= log.inventoryOf(record.seq);
-      return segment.offset === clock.offset && segment.estimated === clock.estimated && log.inventoryOf(record.seq) === revision;
-    });
-    if (records.length === 0 || clock === undefined) return unknown ? undefined : { upTo: to };
-    const payload = this.#format.encode({
-      lane: 'data',
-      gateway: this.#gateway,
-      log: this.#current.name,
-      boot: bootName(boot),
-      inventory: revision ?? log.inventoryRevision,
-      sent: this.#now(),
-      offset: clock.offset,
-      estimated: clock.estimated,
-      records,
-    });
-    const first = records[0] as LogRecord;
-    const last = records.at(-1) as LogRecord;
-    const batch: OutBatch = {
-      lane: 'data',
-      log: this.#current.ordinal,
-      boot: bootName(boot),
-      first: first.seq,
-      last: last.seq,
-      records: records.length,
-      readings,
-      payload,
-      oldest: first.sample.at,
-      clock: log.clock.version,
-    };
-    return { batch, upTo: batch.last };
-  }
-
-  /** UTC ms as the gateway knows it: the system clock may be years behind a GPS. */
-  #now(): number {
-    const { clock, options } = this.#log;
-    const offset = clock.last?.offset;
-    return Math.round(offset === undefined ? options.clock.wall() : options.clock.monotonic() + offset);
-  }
-
-  async #fromFile(
-    part: Part,
-    lane: Lane,
-    from: number,
-    to: number,
-    maxReadings: number,
-  ): Promise<{ batch?: OutBatch; upTo: number } | undefined> {
-    const log = this.#log;
-    // A mapping that is not committed yet, or that changed during the reading, would give a number two times.
-    const upTo = Math.min(to, part.end ?? log.committed, log.clock.settledBelow(part.ordinal) - 1);
-    if (from > upTo) return undefined;
-    const { version } = log.clock;
-    const { batch } = await log.keeper.read({
-      log: part.ordinal,
-      logName: part.name,
-      from,
-      to: upTo,
-      maxReadings,
-      lane,
-      format: this.#format.name,
-      gateway: this.#gateway,
-      sent: this.#now(),
-    });
-    if (log.clock.version !== version) return this.#fromFile(part, lane, from, to, maxReadings);
-    if (batch === undefined) return { upTo };
-    return { batch: { lane, log: part.ordinal, oldest: undefined, clock: version, ...batch }, upTo: batch.last };
   }
 }

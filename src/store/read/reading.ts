@@ -94,17 +94,12 @@ export class LogReader {
     }
     if (first === undefined || clock === undefined) return { id: request.id, batch: undefined };
     const boot = bootName(first.boot);
-    const payload = formatNamed(request.format).encode({
-      lane: request.lane,
-      gateway: request.gateway,
-      log: request.logName,
-      boot,
-      inventory: first.inventory,
-      sent: request.sent,
-      offset: clock.offset,
-      estimated: clock.estimated,
-      records,
-    });
+    const { lane, gateway, logName, sent } = request;
+    const { offset, estimated } = clock;
+    const messages = formatNamed(request.format).encode(
+      { lane, gateway, log: logName, boot, inventory: first.inventory, sent, offset, estimated, records },
+      request.formatOptions,
+    );
     return {
       id: request.id,
       batch: {
@@ -113,7 +108,7 @@ export class LogReader {
         last: (records[records.length - 1] as LogRecord).seq,
         records: records.length,
         readings,
-        payload,
+        messages,
       },
     };
   }

@@ -33,14 +33,21 @@ const tellDamaged = (blocks: DamagedBlock[]): void => {
 };
 const tidier = new Tidier(historyFile, reader, blocks, tellDamaged);
 const decoder = new Decoder((block) => tellDamaged([block]));
-/** The bytes of a payload change hands instead of being copied once more. A view of something larger is copied first. */
+/** The bytes of payloads change hands instead of being copied once more. A view of something larger is copied first. */
 function transferable(result: ReadResult): { result: ReadResult; transfer: ArrayBuffer[] } {
   const { batch } = result;
-  if (batch === undefined || typeof batch.payload === 'string') return { result, transfer: [] };
-  const { payload } = batch;
-  const whole = payload.buffer instanceof ArrayBuffer && payload.byteLength === payload.buffer.byteLength;
-  const { buffer } = whole ? payload : new Uint8Array(payload);
-  return { result: { ...result, batch: { ...batch, payload: new Uint8Array(buffer) } }, transfer: [buffer as ArrayBuffer] };
+  if (batch === undefined) return { result, transfer: [] };
+  // Two messages may share their memory, which changes hands once.
+  const transfer = new Set<ArrayBuffer>();
+  const messages = batch.messages.map(({ to, payload }) => {
+    if (typeof payload === 'string') return { to, payload };
+    const { buffer, byteLength } = payload;
+    const whole = buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && !transfer.has(buffer);
+    const bytes = whole ? new Uint8Array(buffer) : new Uint8Array(payload);
+    transfer.add(bytes.buffer as ArrayBuffer);
+    return { to, payload: bytes };
+  });
+  return { result: { ...result, batch: { ...batch, messages } }, transfer: [...transfer] };
 }
 
 let leaving = false;

@@ -1,5 +1,5 @@
 /** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
-import type { Payload } from '../../codecs/format.ts';
+import type { Encoded, FormatOptions } from '../../codecs/format.ts';
 import type { Machine } from '../../core/clock.ts';
 import type { PointType, Shape, Value } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
@@ -112,6 +112,7 @@ export interface ReadRequest {
   readonly lane: Lane;
   /** A name of FORMATS. */
   readonly format: string;
+  readonly formatOptions: FormatOptions;
   readonly gateway: string;
   readonly logName: string;
   /** UTC ms. */
@@ -129,7 +130,7 @@ export interface ReadResult {
         readonly records: number;
         readonly readings: number;
         /** Bytes come transferred and are whole. */
-        readonly payload: Payload;
+        readonly messages: readonly Encoded[];
       }
     | undefined;
 }

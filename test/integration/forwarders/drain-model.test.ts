@@ -12,7 +12,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import { Drain } from '../../../src/forwarders/drain.ts';
+import { Drain, type Outcome } from '../../../src/forwarders/drain.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { Log } from '../../../src/store/log.ts';
 import { payloadText } from '../../harness/payload-text.ts';
@@ -39,8 +39,8 @@ class World {
   #sessions: Promise<void> = Promise.resolve();
   /** Counts the runs; a publish of an earlier one reaches nobody. */
   #run = 0;
-  /** Chances of a publish: lost on the way, its acknowledgement lost, refused. */
-  chances = { lost: 0.05, ackLost: 0.1, refused: 0.01 };
+  /** Chances of a publish: lost on the way, its acknowledgement lost, refused, to be offered again. */
+  chances = { lost: 0.05, ackLost: 0.1, refused: 0.01, kept: 0.005 };
 
   constructor(dir: string, random: () => number) {
     this.#dir = dir;
@@ -107,9 +107,9 @@ class World {
     while (run === this.#run) {
       const drain = new Drain(
         {
-          ...{ log: this.log, outlet: this.outlet, root: 'sluice/g1', maxAge: 8, clock: systemClock },
+          ...{ log: this.log, outlet: this.outlet, maxAge: 8, clock: systemClock },
           maxReadings: () => 1 + Math.floor(this.#random() * 12),
-          ...{ hold: () => false, retains: () => true, sent: () => {}, delivered: () => {}, unread: () => {} },
+          ...{ hold: () => false, sent: () => {}, delivered: () => {}, unread: () => {} },
           refused: (what) => {
             if (!('lane' in what)) return;
             for (const key of this.owed.keys()) {
@@ -118,7 +118,12 @@ class World {
             }
           },
         },
-        { publish: (topic, payload) => this.#publish(run, topic, payloadText(payload)) },
+        {
+          batch: (batch) => this.#publish(run, `sluice/g1/${batch.lane}`, payloadText(batch)),
+          channel: ({ kind, key }) => (kind === 'alarm' ? `sluice/g1/alarm/${key}` : 'sluice/g1/event'),
+          notice: ({ kind, key, json }) =>
+            this.#publish(run, kind === 'alarm' ? `sluice/g1/alarm/${key}` : 'sluice/g1/event', json),
+        },
       );
       this.#drain = drain;
       await drain.run().catch((error: unknown) => assert.ok(error instanceof SluiceError, String(error)));
@@ -127,14 +132,16 @@ class World {
     }
   }
 
-  async #publish(run: number, topic: string, payload: string): Promise<void> {
+  async #publish(run: number, topic: string, payload: string): Promise<Outcome> {
     await new Promise((resolve) => setTimeout(resolve, this.#random() * 4));
     const chance = this.#random();
-    const { lost, ackLost, refused } = this.chances;
+    const { lost, ackLost, refused, kept } = this.chances;
     if (run !== this.#run || chance < lost) throw new SluiceError('upstream-connect');
-    if (chance < lost + refused && /data|history/.test(topic)) throw new SluiceError('upstream-refused');
+    if (chance < lost + refused && /data|history/.test(topic)) return { reject: new SluiceError('upstream-refused') };
+    if (chance > 1 - kept) return 'keep';
     this.consumer.feed(topic, payload);
     if (chance < lost + refused + ackLost) throw new SluiceError('upstream-connect');
+    return 'accept';
   }
 
   #number(seq: number): void {
@@ -166,7 +173,7 @@ async function live(t: TestContext, seed: number): Promise<World> {
 test('log and drain loop together: everything owed arrives once, whatever happens on the way', async (t) => {
   t.diagnostic(`seed ${SEED}`);
   const world = await live(t, SEED);
-  world.chances = { lost: 0, ackLost: 0, refused: 0 };
+  world.chances = { lost: 0, ackLost: 0, refused: 0, kept: 0 };
   const missing = () =>
     [...world.owed.keys()].filter((key) => !world.refused.has(key) && !world.consumer.accepted.has(`g1/${key}`));
   await waitFor(

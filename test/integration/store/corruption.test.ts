@@ -107,7 +107,7 @@ async function drain(s: Site, outlet: Outlet, lanes: readonly Lane[] = ['data', 
       const batch = await outlet.next(lane, 500);
       if (batch === undefined) break;
       outlet.handOver(batch);
-      s.consumer.feed(`sluice/g1/${lane}`, payloadText(batch.payload));
+      s.consumer.feed(`sluice/g1/${lane}`, payloadText(batch));
       outlet.done(batch);
     }
   for (;;) {

@@ -76,7 +76,7 @@ async function drain(log: Log, outlet: Outlet, consumer: Consumer): Promise<void
         const batch = await outlet.next(lane, 500);
         if (batch === undefined) break;
         if (!outlet.handOver(batch)) continue;
-        consumer.feed(`sluice/g1/${lane}`, payloadText(batch.payload));
+        consumer.feed(`sluice/g1/${lane}`, payloadText(batch));
         outlet.done(batch);
         had = true;
       }

@@ -72,7 +72,7 @@ async function take(outlet: Outlet, lane: Lane): Promise<{ log: string; seqs: nu
     if (batch === undefined) return out;
     outlet.handOver(batch);
     outlet.done(batch);
-    const body = JSON.parse(payloadText(batch.payload)) as { log: string; records: { seq: number }[] };
+    const body = JSON.parse(payloadText(batch)) as { log: string; records: { seq: number }[] };
     out.push({ log: body.log, seqs: body.records.map((r) => r.seq) });
   }
 }
@@ -231,7 +231,7 @@ test('memory between wire and disk stays within its bounds, and says how much it
   assert.ok(memory.tail.bytes < 10_000, `${memory.tail.bytes} bytes in the runtime directory`);
   const batch = await outlet.next('data', 100);
   assert.ok(batch !== undefined && outlet.handOver(batch));
-  assert.equal(log.status().memory.unanswered, batch.payload.length);
+  assert.equal(log.status().memory.unanswered, payloadText(batch).length);
   outlet.done(batch);
   assert.equal(log.status().memory.unanswered, 0);
   // The keeper may be tidying at the same time.
@@ -556,7 +556,7 @@ test('a block with a flipped bit is left out and told once; what is behind it is
   after.log.on('damaged', (block) => damaged.push(block.first, block.last, block.readings));
   const got: number[] = [];
   for (let batch = await after.outlet.next('data', 100); batch !== undefined; batch = await after.outlet.next('data', 100)) {
-    got.push(...(JSON.parse(payloadText(batch.payload)).records as { seq: number }[]).map((r) => r.seq));
+    got.push(...(JSON.parse(payloadText(batch)).records as { seq: number }[]).map((r) => r.seq));
     after.outlet.done(batch);
   }
   assert.deepEqual(got, [seqs[0], seqs[2]]);

@@ -118,7 +118,7 @@ async function drain(outlet: Outlet, lane: Lane): Promise<{ seq: number; pressur
   for (let batch = await outlet.next(lane, 5000); batch !== undefined; batch = await outlet.next(lane, 5000)) {
     outlet.handOver(batch);
     outlet.done(batch);
-    for (const { seq, values } of JSON.parse(payloadText(batch.payload)).records) out.push({ seq, ...values });
+    for (const { seq, values } of JSON.parse(payloadText(batch)).records) out.push({ seq, ...values });
   }
   return out;
 }

@@ -123,7 +123,7 @@ for (const how of ['at a reload', 'at a start'] as const)
           continue;
         }
         idle = 0;
-        consumer.feed(`sluice/g1/${lane}`, payloadText(batch.payload));
+        consumer.feed(`sluice/g1/${lane}`, payloadText(batch));
         again.done(batch);
       }
     assert.deepEqual(consumer.judge(), []);

@@ -63,7 +63,7 @@ for (const version of versions)
           continue;
         }
         idle = 0;
-        const body = JSON.parse(payloadText(batch.payload)) as { records: { seq: number }[] };
+        const body = JSON.parse(payloadText(batch)) as { records: { seq: number }[] };
         delivered.push(...body.records.map((r) => r.seq));
         outlet.done(batch);
       }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { json } from '../../../src/codecs/format-json.ts';
+import { jsonBatch } from '../../../src/codecs/format-json.ts';
 import { type LogRecord, plainValue, type Shape, type Value } from '../../../src/core/point.ts';
 import { ABSENT, type ReasonName, reasonCode } from '../../../src/core/reasons.ts';
 
@@ -39,7 +39,7 @@ for (const name of readdirSync(folder))
   test(`format json: ${name}`, () => {
     const read = (file: string) => readFileSync(path.join(folder, name, file), 'utf8');
     const { shapes, records, ...head } = JSON.parse(read('batch.json')) as Case;
-    const text = json.encode({ lane: 'data', ...head, records: records.map((r) => recordOf(shapes, r)) });
+    const text = jsonBatch({ lane: 'data', ...head, records: records.map((r) => recordOf(shapes, r)) });
     assert.equal(text, read('expected.json').trimEnd());
     assert.doesNotThrow(() => JSON.parse(text));
   });

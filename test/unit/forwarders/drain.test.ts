@@ -25,7 +25,7 @@ function site(maxReadings: number, maxAge: number) {
       history.waits &&= lane !== 'history';
       const readings = lane === 'history' ? 7 : Math.min(most, waiting.length);
       if (lane === 'data') waiting = waiting.slice(readings);
-      return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, payload: '{}', oldest: 0 };
+      return { lane, log: 1, boot: 'b1', first: 1, last: 1, records: readings, readings, messages: [], oldest: 0 };
     },
     notices: async () => [],
     handOver: () => true,
@@ -33,18 +33,17 @@ function site(maxReadings: number, maxAge: number) {
   };
   const drain = new Drain(
     {
-      ...{ root: 'sluice/g', maxAge, clock },
+      ...{ maxAge, clock },
       maxReadings: () => maxReadings,
       log: log as unknown as ConstructorParameters<typeof Drain>[0]['log'],
       outlet: outlet as unknown as ConstructorParameters<typeof Drain>[0]['outlet'],
       hold: () => false,
-      retains: () => true,
       refused: () => {},
       unread: (of, error) => unread.push(`${of}: ${error?.message ?? 'well'}`),
       sent: () => {},
       delivered: (batch) => sent.push({ at: clock.monotonic(), readings: batch.readings }),
     },
-    { publish: async () => {} },
+    { batch: async () => 'accept', channel: () => undefined, notice: async () => 'accept' },
   );
   return {
     drain,

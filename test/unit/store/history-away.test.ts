@@ -48,7 +48,7 @@ test('while another program has history.db nothing of it is passed over, and the
   other.close();
   const values: number[] = [];
   for (let batch = await outlet.next('data', 1000); batch !== undefined; batch = await outlet.next('data', 1000)) {
-    const { records } = JSON.parse(payloadText(batch.payload)) as { records: { values: { speed: number } }[] };
+    const { records } = JSON.parse(payloadText(batch)) as { records: { values: { speed: number } }[] };
     values.push(...records.map((r) => r.values.speed));
     outlet.handOver(batch);
     outlet.done(batch);

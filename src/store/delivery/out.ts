@@ -1,0 +1,26 @@
+/** What an outlet gives its forwarder. */
+import type { Encoded } from '../../codecs/format.ts';
+import type { Lane } from './lanes.ts';
+
+export interface OutBatch {
+  readonly lane: Lane;
+  readonly log: number;
+  readonly boot: string;
+  readonly first: number;
+  readonly last: number;
+  readonly records: number;
+  readonly readings: number;
+  readonly messages: readonly Encoded[];
+  /** Monotonic time of the oldest record; undefined when it was read from the file. */
+  readonly oldest: number | undefined;
+  /** `ClockBook.version` that its times are of. */
+  readonly clock: number;
+}
+
+export interface OutNotice {
+  readonly log: number;
+  readonly seq: number;
+  readonly kind: 'alarm' | 'event';
+  readonly key: string;
+  readonly json: string;
+}

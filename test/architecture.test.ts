@@ -25,6 +25,7 @@ const OWNERS: Record<string, readonly string[]> = {
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
   commander: ['cli'],
+  koffi: ['access'],
 };
 const LIMIT = 500;
 /** These look for a file beside themselves, or from dist/cli as from src/cli: all of dist is in that one folder (scripts/build.ts). */

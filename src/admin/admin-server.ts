@@ -8,6 +8,7 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Server, ServerOptions } from 'node:http';
 import { connect } from 'node:net';
+import { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { listenFault } from '../core/listen-fault.ts';
@@ -30,6 +31,8 @@ export interface AdminServerOptions {
   readonly listen?: { readonly host: string; readonly port: number } | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Who calls on the socket; default: as the kernel says. */
+  readonly callers?: SocketCallers;
   /** Loopback HTTP cannot have its address, with the words for it; undefined: it has got it. Once each. */
   readonly onListen?: (fault: string | undefined) => void;
 }
@@ -56,7 +59,8 @@ export class AdminServer {
   constructor(options: AdminServerOptions) {
     this.#o = options;
     this.#listen = options.listen;
-    this.#api = new Api(options.target, this.#meter, options.clock);
+    const callers = options.callers ?? new SocketCallers({ logger: options.logger });
+    this.#api = new Api(options.target, this.#meter, options.clock, callers);
   }
 
   /**

@@ -4,7 +4,9 @@
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Principal } from '../core/commands.ts';
 import { CaptureStream } from './capture-stream.ts';
 import { isLocalHost } from './host-check.ts';
 import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
@@ -23,12 +25,20 @@ interface Call {
   readonly body: Readonly<Record<string, unknown>>;
   readonly res: ServerResponse;
 }
-type Route = Partial<Record<'GET' | 'POST', (call: Call) => void | Promise<void>>>;
+/** What acts, or uses the field bus; only on the Unix socket. */
+interface Act extends Call {
+  readonly by: Principal;
+}
+interface Route {
+  readonly GET?: (call: Call) => void | Promise<void>;
+  readonly POST?: (call: Act) => void | Promise<void>;
+}
 
 export class Api {
   readonly #target: AdminTarget;
   readonly #meter: ProcessMeter;
   readonly #clock: Clock;
+  readonly #callers: SocketCallers;
   readonly #routes: Readonly<Record<string, Route>>;
   /** Answers without an end of their own: tails and captures. */
   readonly #endless = new Set<ServerResponse>();
@@ -37,8 +47,9 @@ export class Api {
   #exports = 0;
   #questions = 0;
 
-  constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
+  constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock, callers: SocketCallers) {
     this.#target = target;
+    this.#callers = callers;
     this.#meter = meter;
     this.#clock = clock;
     this.#routes = {
@@ -53,14 +64,15 @@ export class Api {
       },
       '/api/v1/removed': { GET: ({ res, url }) => this.#ask(res, () => this.#target.removed(removedQuery(url))) },
       '/api/v1/read': {
-        POST: async ({ res, body }) => sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true)),
+        POST: async ({ res, body, by }) =>
+          sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true, by)),
       },
-      '/api/v1/write': { POST: async ({ res, body }) => sendJson(res, 200, await this.#write(body)) },
+      '/api/v1/write': { POST: async ({ res, body, by }) => sendJson(res, 200, await this.#write(body, by)) },
       '/api/v1/exchange': {
-        POST: async ({ res, body }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body))),
+        POST: async ({ res, body, by }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body), by)),
       },
-      '/api/v1/capture': { POST: ({ res, body }) => this.#capture(res, word(body, 'bus')) },
-      '/api/v1/reload': { POST: async ({ res }) => sendJson(res, 200, await this.#target.reload()) },
+      '/api/v1/capture': { POST: ({ res, body, by }) => this.#capture(res, word(body, 'bus'), by) },
+      '/api/v1/reload': { POST: async ({ res, by }) => sendJson(res, 200, await this.#target.reload(by)) },
     };
   }
 
@@ -80,8 +92,7 @@ export class Api {
           'socket-only',
           'this call is answered on the Unix socket only; use the command line of the gateway',
         );
-      const run = method === 'GET' || method === 'POST' ? route[method] : undefined;
-      if (run === undefined) {
+      if (!((method === 'GET' && route.GET) || (method === 'POST' && route.POST))) {
         const allowed = [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST && from === 'socket' ? ['POST'] : [])];
         throw new HttpError(405, 'method-not-allowed', `${url.pathname} does not know ${req.method}`, {
           Allow: allowed.join(', '),
@@ -93,7 +104,8 @@ export class Api {
         res.end();
         return;
       }
-      await run({ url, body, res });
+      if (method === 'POST') await route.POST?.({ url, body, res, by: await this.#callers.principal(req.socket) });
+      else await route.GET?.({ url, body, res });
     } catch (thrown) {
       // What is left of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
@@ -110,11 +122,11 @@ export class Api {
     return { ...this.#target.status(), process: this.#meter.read() };
   }
 
-  #write(body: Call['body']): Promise<WriteReply> {
+  #write(body: Call['body'], by: Principal): Promise<WriteReply> {
     const { value } = body;
     if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean')
       throw new HttpError(400, 'request-invalid', 'the body needs "value", a number, true, false or a text');
-    return this.#target.write(word(body, 'point'), value, body.by === undefined ? undefined : word(body, 'by'));
+    return this.#target.write(word(body, 'point'), value, by);
   }
 
   #ready(res: ServerResponse): void {
@@ -139,7 +151,7 @@ export class Api {
     });
   }
 
-  #capture(res: ServerResponse, bus: string): void {
+  #capture(res: ServerResponse, bus: string, by: Principal): void {
     if (this.#captures >= MAX_CAPTURES)
       throw new HttpError(503, 'busy', `at most ${MAX_CAPTURES} captures run at one time; end another`);
     const stream = new CaptureStream(res);
@@ -147,6 +159,7 @@ export class Api {
       bus,
       (frame) => stream.push(frame),
       () => res.end(),
+      by,
     );
     this.#captures++;
     head(res, 200, 'application/x-ndjson; charset=utf-8');

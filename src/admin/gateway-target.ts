@@ -1,9 +1,10 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
+import type { CommandPort, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, type Value } from '../core/point.ts';
-import type { CommandTarget, Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
+import type { Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
@@ -12,7 +13,7 @@ import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
 import { exportText, historyOf, removedOf } from './history.ts';
-import { listenTo, readNow } from './read-now.ts';
+import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
   ExportQuery,
@@ -43,7 +44,7 @@ export interface GatewayView {
   readonly watch: ClockWatch;
   readonly log: Log;
   readonly plant: Field;
-  readonly commands: CommandTarget;
+  readonly commands: CommandPort;
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
   readonly forwarders: readonly Forwarder[];
@@ -54,12 +55,10 @@ export interface GatewayView {
 
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
-  readonly #reload: () => Promise<ReloadReply>;
   readonly wire = new WireAccess(() => this.#started());
 
-  constructor(gateway: GatewayView, reload: () => Promise<ReloadReply>) {
+  constructor(gateway: GatewayView) {
     this.#gateway = gateway;
-    this.#reload = reload;
   }
 
   status(): GatewayStatus {
@@ -158,21 +157,14 @@ export class Target implements AdminTarget {
     return () => g.ingest.remove(sink);
   }
 
-  async read(device: string, raw: boolean): Promise<ReadReply> {
+  async read(device: string, raw: boolean, by: Principal): Promise<ReadReply> {
     const g = this.#started();
-    const bus = g.plant.busOf(device);
-    if (bus === undefined)
-      throw new SluiceError(
-        'not-found',
-        `there is no device ${device}; the devices are: ${[...g.config.devices.keys()].join(', ')}`,
-      );
-    const offset = () => g.watch.offset;
-    return readNow(bus, device, offset, raw ? listenTo(bus, offset) : undefined);
+    return readReply(await g.commands.run({ do: 'read', device, raw }, by), g.watch.offset);
   }
 
-  async write(point: string, value: Value, who: string | undefined): Promise<WriteReply> {
+  async write(point: string, value: Value, by: Principal): Promise<WriteReply> {
     const g = this.#started();
-    const written = await g.commands.write({ point, value, by: { via: 'socket', who } });
+    const written = await g.commands.run({ do: 'write', point, value }, by);
     const { unit, readBack } = written;
     return {
       point,
@@ -183,9 +175,8 @@ export class Target implements AdminTarget {
     };
   }
 
-  reload(): Promise<ReloadReply> {
-    this.#started();
-    return this.#reload();
+  reload(by: Principal): Promise<ReloadReply> {
+    return this.#started().commands.run({ do: 'reload' }, by);
   }
 
   async *export(query: ExportQuery): AsyncIterable<string> {

@@ -73,6 +73,7 @@ function statusOf(error: SluiceError): number {
     case 'request-invalid':
       return 400;
     case 'write-refused':
+    case 'forbidden':
       return 403;
     case 'config-invalid':
       return 422;

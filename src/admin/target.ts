@@ -2,6 +2,7 @@
  * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
+import type { Principal, ReloadResult } from '../core/commands.ts';
 import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
@@ -22,14 +23,14 @@ export interface AdminTarget {
   tail(listener: (item: TailItem) => void): () => void;
   /** Reads a device now; what it refuses is a fault beside the rest. Rejects where nothing can be read with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
   /** @param raw with what is on the line of a serial instrument meanwhile */
-  read(device: string, raw: boolean): Promise<ReadReply>;
+  read(device: string, raw: boolean, by: Principal): Promise<ReadReply>;
   /**
-   * Writes a point and reads it back. `by` is the user as the caller names him. Rejects with a SluiceError: `write-refused`,
+   * Writes a point and reads it back. Rejects with a SluiceError: `write-refused`,
    * `write-failed`, `not-found`, `request-invalid`, or what the bus says.
    */
-  write(point: string, value: string | number | boolean, by: string | undefined): Promise<WriteReply>;
+  write(point: string, value: string | number | boolean, by: Principal): Promise<WriteReply>;
   /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
-  reload(): Promise<ReloadReply>;
+  reload(by: Principal): Promise<ReloadReply>;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
   export(query: ExportQuery): AsyncIterable<string>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
@@ -207,11 +208,7 @@ export interface WriteReply {
   readonly readBack: boolean;
 }
 
-export interface ReloadReply {
-  /** One sentence per thing that was added, changed or removed; empty when nothing was. */
-  readonly changes: readonly string[];
-  readonly warnings: readonly string[];
-}
+export type ReloadReply = ReloadResult;
 
 export interface ExportQuery {
   /** UTC milliseconds, inclusive. */

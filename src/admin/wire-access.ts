@@ -1,6 +1,7 @@
 /** The buses of a gateway as somebody sees them who looks at the wire: requests by hand, and frames as they pass. */
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
+import type { CommandPort, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Bus } from '../core/ports.ts';
 import { ModbusBus } from '../drivers/modbus/bus.ts';
@@ -12,6 +13,7 @@ export interface WireView {
   readonly clock: Clock;
   readonly config: GatewayConfig;
   readonly plant: { readonly buses: readonly Bus[] };
+  readonly commands: Pick<CommandPort, 'permit'>;
   /** From monotonic to UTC. */
   readonly watch: { readonly offset: number; readonly known: boolean };
 }
@@ -24,12 +26,14 @@ export class WireAccess implements WireTarget {
     this.#view = view;
   }
 
-  async exchange(query: ExchangeQuery): Promise<ExchangeReply> {
-    const { clock, watch } = this.#view();
+  async exchange(query: ExchangeQuery, by: Principal): Promise<ExchangeReply> {
+    const { clock, watch, commands } = this.#view();
+    commands.permit('exchange', by);
     return exchangeOn(this.#bus(query.bus), query, clock, () => watch.offset);
   }
 
-  capture(name: string, listener: (frame: WireFrame) => void, ended: () => void): Capture {
+  capture(name: string, listener: (frame: WireFrame) => void, ended: () => void, by: Principal): Capture {
+    this.#view().commands.permit('capture', by);
     const bus = this.#found(name);
     if (!(bus instanceof ModbusBus || bus instanceof SerialBus))
       throw new SluiceError('request-invalid', `nothing can be seen of the bus ${name}`);

@@ -1,5 +1,6 @@
 /** Looking at the wire of a running gateway: requests by hand, and every frame as it passes. Nothing here can write. */
 import type { ModbusRequest } from '../codecs/modbus-pdu.ts';
+import type { Principal } from '../core/commands.ts';
 
 /** Functions 1 to 4 and 43/14. */
 export type LookRequest = Exclude<ModbusRequest, { kind: 'write' }>;
@@ -64,11 +65,11 @@ export interface Capture {
 }
 
 export interface WireTarget {
-  /** Rejects with a SluiceError when nothing was sent: `not-found`, `bus-closed`, `request-invalid`. */
-  exchange(query: ExchangeQuery): Promise<ExchangeReply>;
+  /** Rejects with a SluiceError when nothing was sent: `forbidden`, `not-found`, `bus-closed`, `request-invalid`. */
+  exchange(query: ExchangeQuery, by: Principal): Promise<ExchangeReply>;
   /**
    * Every frame of a bus until the capture is stopped; `ended` tells that the bus was stopped or made anew (a reload).
-   * Both return at once. @throws SluiceError not-found
+   * Both return at once. @throws SluiceError forbidden, not-found
    */
-  capture(bus: string, listener: (frame: WireFrame) => void, ended: () => void): Capture;
+  capture(bus: string, listener: (frame: WireFrame) => void, ended: () => void, by: Principal): Capture;
 }

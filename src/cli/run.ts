@@ -1,5 +1,6 @@
 /** `sluice run`: the process around a gateway. Signals, log, exit status. */
 import { systemClock } from '../core/clock.ts';
+import type { Principal } from '../core/commands.ts';
 import { toError } from '../core/errors.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
@@ -10,6 +11,8 @@ import { readableStack } from './readable-stack.ts';
 
 /** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
 const STOP_WITHIN = 5000;
+/** Only root and the user of the gateway can send it. */
+const HANGUP: Principal = { who: 'SIGHUP', door: 'signal', role: 'administrator' };
 
 export async function run(options: { config: string; logLevel: string }): Promise<void> {
   // First of all: a signal that comes while the gateway starts is kept, and one that comes twice does not cut the stop.
@@ -56,9 +59,11 @@ export async function run(options: { config: string; logLevel: string }): Promis
     process.exit();
   }
   hangup = () => {
-    reload().catch((thrown: unknown) =>
-      logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
-    );
+    gateway.commands
+      .run({ do: 'reload' }, HANGUP)
+      .catch((thrown: unknown) =>
+        logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
+      );
   };
   // The file may have changed between its reading and now.
   if (hungUp) hangup();

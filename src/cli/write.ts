@@ -1,4 +1,3 @@
-import { userInfo } from 'node:os';
 import { request } from '../admin/client.ts';
 import type { WriteReply } from '../admin/target.ts';
 import { systemClock } from '../core/clock.ts';
@@ -23,7 +22,7 @@ export async function write(target: string, value: string, options: RunningOptio
 }
 
 async function viaGateway(point: string, value: string, options: RunningOptions): Promise<WriteReply> {
-  return (await request(socketOf(options), 'POST', '/api/v1/write', { point, value, by: userName() })) as WriteReply;
+  return (await request(socketOf(options), 'POST', '/api/v1/write', { point, value })) as WriteReply;
 }
 
 async function directly(name: string, point: string, value: string, file: string): Promise<WriteReply> {
@@ -62,19 +61,6 @@ function mayHaveBeenSent(thrown: unknown): boolean {
 /** The log belongs to the gateway and its user: files of somebody else in it would keep it from starting. */
 function tellUnkept(): void {
   process.stderr.write('sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it\n');
-}
-
-/** For the event that tells of it. Somebody who became root is still somebody. */
-function userName(): string {
-  let name: string;
-  try {
-    name = userInfo().username;
-  } catch {
-    // A user of the system without an entry in its list.
-    name = `uid ${process.getuid?.() ?? '?'}`;
-  }
-  const { SUDO_USER } = process.env;
-  return SUDO_USER === undefined || SUDO_USER === name ? name : `${name}, from ${SUDO_USER}`.slice(0, 200);
 }
 
 function words({ point, value, unit, readBack }: WriteReply): string {

@@ -1,62 +1,67 @@
-/** What is asked of the field from outside, on its way to the bus. Nothing is done that no event tells of. */
-import type { GatewayConfig } from '../config/kinds.ts';
+/**
+ * The command port: everything that acts on the field or the gateway goes through `run`, by whatever door it comes in. Whether
+ * the principal may is decided first (src/access/roles.ts), without a look at what was named; then the handler does it, and its
+ * bounds hold for everybody (a write is refused in src/drivers/modbus/writes.ts); the audit reports what came of it.
+ */
+import { assertMay } from '../access/roles.ts';
+import type { Action, Command, CommandPort, Principal, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { CommandTarget, Field, WriteRequest, WriteResult } from '../core/ports.ts';
-import { type AuditOptions, WriteAudit } from './write-audit.ts';
+import { Audit, type AuditOptions } from './audit.ts';
 
-export interface CommandsOptions extends AuditOptions {
-  readonly field: Field;
-  readonly config: () => GatewayConfig;
-}
+/** One for each command that this gateway can do. */
+export type Handlers = {
+  readonly [K in Command['do']]?: (command: Extract<Command, { do: K }>, by: Principal) => Promise<Results[K]>;
+};
 
-export class Commands implements CommandTarget {
-  readonly #o: CommandsOptions;
-  readonly #audit: WriteAudit;
+/** The gateway itself: rules and safe values that the configuration asks for. */
+export const GATEWAY: Principal = { who: 'gateway', door: 'gateway', role: 'administrator' };
+
+export class Commands implements CommandPort {
+  readonly #handlers: Handlers;
+  readonly #audit: Audit;
   #stopped = false;
 
-  constructor(options: CommandsOptions) {
-    this.#o = options;
-    this.#audit = new WriteAudit(options);
+  constructor(handlers: Handlers, audit: AuditOptions) {
+    this.#handlers = handlers;
+    this.#audit = new Audit(audit);
   }
 
-  async write(request: WriteRequest): Promise<WriteResult> {
+  async run<C extends Command>(command: C, by: Principal): Promise<Results[C['do']]> {
     try {
-      const result = await this.#write(request);
-      this.#audit.done(request, result);
+      assertMay(by, command.do);
+      this.#assertRunning(by);
+      const handler = this.#handlers[command.do] as ((command: C, by: Principal) => Promise<Results[C['do']]>) | undefined;
+      if (handler === undefined) throw new SluiceError('unsupported', `this version of the gateway has no ${command.do}`);
+      const result = await handler(command, by);
+      this.#audit.done(command, by, result);
       return result;
     } catch (thrown) {
-      this.#audit.refused(request, thrown);
+      this.#audit.failed(command, by, thrown);
       throw thrown;
     }
   }
 
-  /** From now on everything is refused: what the gateway sets last stays. */
+  permit(action: Action, by: Principal): void {
+    try {
+      assertMay(by, action);
+    } catch (thrown) {
+      if (thrown instanceof SluiceError) this.#audit.forbidden(action, by, thrown);
+      throw thrown;
+    }
+    this.#assertRunning(by);
+  }
+
+  /** From now on everything is refused but what the gateway does itself: what it sets last stays. */
   stop(): void {
     this.#stopped = true;
   }
 
-  /** What is only counted so far is told. */
+  /** What is only counted so far is reported. */
   flush(): void {
     this.#audit.flush();
   }
 
-  async #write({ point: target, value }: WriteRequest): Promise<WriteResult> {
-    if (this.#stopped) throw new SluiceError('not-running', 'the gateway is stopping; nothing was written');
-    const [device = '', point = '', ...rest] = target.split('.');
-    const known = this.#o.config().devices;
-    if (point === '' || rest.length > 0)
-      throw new SluiceError('not-found', `${target.slice(0, 140)} is no point: it is written device.point`);
-    const bus = this.#o.field.busOf(device);
-    if (bus === undefined)
-      throw new SluiceError('not-found', `there is no device ${device}; the devices are: ${[...known.keys()].join(', ')}`);
-    if (bus.write === undefined)
-      throw new SluiceError(
-        'write-refused',
-        `${target}: devices on the bus ${bus.name} only talk, nothing can be written to them`,
-      );
-    const written = await bus.write(device, point, value);
-    const points = bus.shapes.filter((s) => s.device === device).flatMap((s) => s.points);
-    const info = points.find((p) => p.name === point);
-    return { ...written, point: target, type: info?.type, unit: info?.unit };
+  #assertRunning({ door }: Principal): void {
+    if (this.#stopped && door !== 'gateway') throw new SluiceError('not-running', 'the gateway is stopping; nothing was done');
   }
 }

@@ -32,6 +32,7 @@ export const ERRORS = {
   'not-running': { retry: 'later', says: 'no running gateway answers' },
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
   'not-found': { retry: 'never', says: 'there is no such thing' },
+  forbidden: { retry: 'never', says: 'who asks may not do this' },
   unsupported: { retry: 'never', says: 'this machine cannot run the gateway' },
   internal: { retry: 'never', says: 'a fault of the gateway itself' },
 } as const satisfies Record<string, { retry: Retry; says: string }>;

@@ -88,33 +88,6 @@ export interface SafePoint {
   readonly offline?: number | undefined;
 }
 
-/** Who asked for a write; it stands in the event that tells of it. */
-export interface Asker {
-  readonly via: 'socket' | 'command' | 'rule';
-  /** A user as the caller names him, a forwarder, a rule. */
-  readonly who?: string | undefined;
-}
-
-export interface WriteRequest {
-  /** `device.point` */
-  readonly point: string;
-  /** A text is understood by the type of the point, so that 64-bit numbers can be given whole. */
-  readonly value: Value;
-  readonly by: Asker;
-}
-
-export interface WriteResult extends Written {
-  readonly point: string;
-  readonly type: PointType | undefined;
-  readonly unit?: string | undefined;
-}
-
-/** Where everybody who wants a point changed goes: the command line, commands from outside, rules. */
-export interface CommandTarget {
-  /** Every call is told by an event, whatever comes of it. Rejects with a SluiceError in words for whoever asked. */
-  write(request: WriteRequest): Promise<WriteResult>;
-}
-
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
 export interface Bus {
   readonly name: string;

@@ -8,13 +8,15 @@ import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-import { Commands } from '../control/commands.ts';
+import { Commands, GATEWAY } from '../control/commands.ts';
+import { fieldCommands } from '../control/field-commands.ts';
 import { SafeState } from '../control/safe-state.ts';
 import type { Clock, Machine } from '../core/clock.ts';
+import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
-import type { CommandTarget, Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
+import type { Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
@@ -74,6 +76,7 @@ export class Gateway {
   #stopping = false;
   /** The newest transition of each rule, for the retained topics of a broker that starts. */
   readonly #lastAlarms = new Map<string, NoticeMessage>();
+  #readAgain: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
   #reloading: Promise<unknown> = Promise.resolve();
   /** The part of a reload in which the buses are exchanged. */
   #exchange: Promise<unknown> = Promise.resolve();
@@ -117,11 +120,14 @@ export class Gateway {
     const { clock, logger } = this;
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
     this.#listening = new ListenReport(tell);
-    this.#commands = new Commands({ field: this.#plant, config: () => this.config, clock, logger, tell });
+    this.#commands = new Commands(
+      { ...fieldCommands(this.#plant, () => this.config.devices.keys()), reload: () => this.#readAgain() },
+      { clock, logger, tell },
+    );
     this.#safe = new SafeState({
       ...{ clock, logger, tell },
       points: () => this.#plant.safePoints,
-      write: async ({ device, point, value }) => this.#plant.busOf(device)?.write?.(device, point, value, { safe: true }),
+      write: ({ device, point }) => this.#commands.run({ do: 'safe', point: `${device}.${point}` }, GATEWAY),
       connected: () => this.#forwarders.connected,
     });
     this.#forwarders = new Forwarders({
@@ -156,7 +162,7 @@ export class Gateway {
   get watch(): ClockWatch {
     return this.#watch;
   }
-  get commands(): CommandTarget {
+  get commands(): CommandPort {
     return this.#commands;
   }
   get forwarders(): readonly Forwarder[] {
@@ -184,16 +190,17 @@ export class Gateway {
   }
 
   /**
-   * @param reload reads the configuration file again; for the socket
+   * @param reload reads the configuration file again and puts it in force, for the command `reload`
    * @throws SluiceError already-running, log-open, log-newer: without its state directory and log nothing is started
    */
-  async start(reload: () => Promise<{ changes: string[]; warnings: string[] }>): Promise<void> {
+  async start(reload: () => Promise<ReloadResult>): Promise<void> {
+    this.#readAgain = reload;
     const { config } = this;
     // First of all: nothing of the state directory is opened before it is claimed.
     const claim = StateDirClaim.take(config.gateway.stateDir);
     this.#claim = claim;
     const admin = new AdminServer({
-      target: new Target(this, reload),
+      target: new Target(this),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
       listen: config.dashboard?.listen,
       logger: this.logger,

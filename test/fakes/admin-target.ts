@@ -15,6 +15,7 @@ import type {
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
+import type { Principal } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 
 export class FakeTarget implements AdminTarget {
@@ -70,8 +71,8 @@ export class FakeTarget implements AdminTarget {
     for (const listener of this.listeners) listener(item);
   }
   readonly writes: unknown[][] = [];
-  async write(point: string, value: string | number | boolean, by: string | undefined): Promise<WriteReply> {
-    this.writes.push([point, value, by]);
+  async write(point: string, value: string | number | boolean, by: Principal): Promise<WriteReply> {
+    this.writes.push([point, value, by.who]);
     if (value === 99) throw new SluiceError('write-refused', `${point}: 99 is above 30, the most that may be written`);
     return { point, value, unit: 'Cel', time: 1, readBack: true };
   }

@@ -1,7 +1,8 @@
 /** One reading of a serial talker while no gateway runs: its port is opened, heard once, and closed. */
-import { listenTo, readNow } from '../../admin/read-now.ts';
+import { readReply } from '../../admin/read-reply.ts';
 import type { ReadReply } from '../../admin/target.ts';
 import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import { listenTo, readNow } from '../../control/read-now.ts';
 import { systemClock as clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
@@ -16,7 +17,7 @@ export async function readTalker(bus: ResolvedBus, device: ResolvedDevice, raw: 
   const made = createBus(bus, [device], { clock, logger: silentLogger, emit: () => {}, tell: () => {} });
   const offset = () => clock.wall() - clock.monotonic();
   // From the start: one that is asked is asked as soon as the port is open.
-  const listening = raw ? listenTo(made, offset) : undefined;
+  const listening = raw ? listenTo(made) : undefined;
   made.start();
   try {
     const until = clock.monotonic() + OPEN_WITHIN;
@@ -26,7 +27,7 @@ export async function readTalker(bus: ResolvedBus, device: ResolvedDevice, raw: 
         throw new SluiceError('bus-closed', fault ?? `the port of ${bus.name} did not open within ${OPEN_WITHIN / 1000} s`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY));
     }
-    return await readNow(made, device.name, offset, listening);
+    return readReply(await readNow(made, device.name, listening), offset());
   } finally {
     await made.stop();
   }

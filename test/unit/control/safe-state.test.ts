@@ -1,67 +1,11 @@
-/** What is told of writes, and when points are set to their safe value. */
+/** When points are set to their safe value, and what is reported of it. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SafeState } from '../../../src/control/safe-state.ts';
-import { WriteAudit } from '../../../src/control/write-audit.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
-import type { GatewayEvent, SafePoint, WriteRequest, WriteResult } from '../../../src/core/ports.ts';
+import type { GatewayEvent, SafePoint } from '../../../src/core/ports.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-
-function audit() {
-  const clock = new ManualClock();
-  const events: GatewayEvent[] = [];
-  return { clock, events, audit: new WriteAudit({ clock, logger: silentLogger, tell: (event) => events.push(event) }) };
-}
-const request = (value: WriteRequest['value'], by: WriteRequest['by'] = { via: 'socket', who: 'ann' }): WriteRequest => ({
-  ...{ point: 'pump.speed', value, by },
-});
-const result: WriteResult = { point: 'pump.speed', type: 'uint16', value: 5, at: 1, readBack: true };
-
-test('done, refused and failed writes are told with who, what and why', () => {
-  const { events, audit: a } = audit();
-  a.done(request('5'), result);
-  a.refused(request(99), new SluiceError('write-refused', 'pump.speed: 99 is above 50, the most that may be written'));
-  a.refused(request(6, { via: 'rule', who: 'dry' }), new SluiceError('timeout', 'no answer', { data: { sent: false } }));
-  a.refused(request(7n, { via: 'command' }), new SluiceError('write-failed', 'it shows 3'));
-  const base = { point: 'pump.speed' };
-  assert.deepEqual(
-    events.map(({ severity, data }) => [severity, data]),
-    [
-      ['info', { ...base, value: 5, result: 'done', via: 'socket', who: 'ann' }],
-      ['warning', { ...base, value: 99, result: 'refused', code: 'write-refused', via: 'socket', who: 'ann' }],
-      ['warning', { ...base, value: 6, result: 'refused', code: 'timeout', via: 'rule', who: 'dry' }],
-      ['warning', { ...base, value: '7', result: 'failed', code: 'write-failed', via: 'command' }],
-    ],
-  );
-  assert.equal(events[0]?.message, 'pump.speed was set to 5 on this board (ann).');
-  assert.match(events[1]?.message ?? '', /^pump.speed was not set to 99 on this board \(ann\): 99 is above 50/);
-});
-
-test('what comes from outside is cut and cleaned', () => {
-  const { events, audit: a } = audit();
-  const wild: WriteRequest = { point: `x\u001b[2J${'y'.repeat(500)}`, value: 'a\nb', by: { via: 'socket', who: '\u0007ann' } };
-  a.refused(wild, new SluiceError('not-found', 'no such point'));
-  const { data } = events[0] as GatewayEvent;
-  assert.deepEqual([String(data?.point).length, data?.value, data?.who], [250, 'a�b', '�ann']);
-  assert.doesNotMatch(JSON.stringify(data), /\\u001b/);
-  a.refused(request(Number.NaN), new SluiceError('write-refused', 'no number'));
-  assert.equal(events[1]?.data?.value, 'NaN');
-});
-
-test('a caller that asks without end is counted from the 61st of a minute on', async () => {
-  const { clock, events, audit: a } = audit();
-  for (let i = 0; i < 100; i++) a.refused(request(99), new SluiceError('write-refused'));
-  a.done(request(5), result);
-  assert.equal(events.length, 60);
-  await clock.advance(60_000);
-  assert.equal(events.length, 61);
-  assert.deepEqual(events[60]?.data, { result: 'more', done: 1, refused: 40, failed: 0 });
-  a.done(request(5), result);
-  assert.equal(events.length, 62, 'and the next minute begins anew');
-  await clock.advance(120_000);
-  assert.equal(events.length, 62);
-});
 
 const speed: SafePoint = { device: 'pump', point: 'speed', value: 20, onStop: true, offline: 600_000 };
 const valve: SafePoint = { device: 'valve', point: 'open', value: false, onStop: false, offline: 5000 };

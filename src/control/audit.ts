@@ -1,0 +1,157 @@
+/**
+ * Every command that changes something, done or refused, as an event and a line of the log: who asked, by which door and in which
+ * role, for what, what came of it. Writes are the event `write`, everything else is `command`. Safe values have events of their own
+ * (safe-state.ts); what only looks is reported when it is refused for the role.
+ *
+ * A caller that asks without end must not push readings out of the log: from the 61st of a minute on commands are counted and
+ * reported together when the minute is over.
+ */
+import type { Clock } from '../core/clock.ts';
+import type { Action, Command, Principal, Results, WriteResult } from '../core/commands.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import { plainValue, type Value } from '../core/point.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import { Quota } from '../core/quota.ts';
+
+const REPORTED = 60;
+const MINUTE = 60_000;
+/** Characters of a value or a name as they are kept. */
+const LONGEST = 250;
+/** Nothing was done, whatever the command. */
+const REFUSALS: readonly string[] = [
+  'write-refused',
+  'not-found',
+  'request-invalid',
+  'not-running',
+  'forbidden',
+  'unsupported',
+  'config-invalid',
+];
+
+type Outcome = 'done' | 'refused' | 'failed';
+type Facts = Record<string, string | number | boolean>;
+
+export interface AuditOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tell: (event: GatewayEvent) => void;
+}
+
+export class Audit {
+  readonly #o: AuditOptions;
+  readonly #quota: Quota;
+  #untold: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
+
+  constructor(options: AuditOptions) {
+    this.#o = options;
+    this.#quota = new Quota({ clock: options.clock, period: MINUTE, most: REPORTED, rest: () => this.#rest() });
+  }
+
+  done(command: Command, by: Principal, result: Results[Command['do']]): void {
+    if (command.do === 'read' || command.do === 'safe') return;
+    if (command.do === 'write') {
+      const { value: shown, type, readBack } = result as WriteResult;
+      const value = plainValue(shown, type);
+      const how = readBack ? '' : '; it is not read back';
+      const message = `${command.point} was set to ${text(value)}${byWhom(by)}${how}.`;
+      this.#tell({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, 'done', message);
+      return;
+    }
+    this.#tell({ event: 'command' }, by, factsOf(command), 'done', `${nameOf(command)} was done${byWhom(by)}.`);
+  }
+
+  failed(command: Command, by: Principal, thrown: unknown): void {
+    const { code, data } = thrown instanceof SluiceError ? thrown : new SluiceError('internal');
+    if ((command.do === 'read' && code !== 'forbidden') || command.do === 'safe') return;
+    const outcome = data.sent === false || REFUSALS.includes(code) ? 'refused' : 'failed';
+    if (command.do === 'write') {
+      // Once is enough.
+      const why = toError(thrown).message.replace(`${command.point}: `, '');
+      const message = `${clean(command.point)} was not set to ${text(command.value)}${byWhom(by)}: ${why}.`;
+      this.#tell({ event: 'write' }, by, { point: clean(command.point), value: plain(command.value) }, outcome, message, code);
+      return;
+    }
+    const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
+    this.#tell({ event: 'command' }, by, factsOf(command), outcome, message, code);
+  }
+
+  /** Something that is no command was refused for the role. */
+  forbidden(action: Action, by: Principal, error: SluiceError): void {
+    this.#tell(
+      { event: 'command' },
+      by,
+      { do: action },
+      'refused',
+      `${action} was not done${byWhom(by)}: ${error.message}.`,
+      error.code,
+    );
+  }
+
+  /** What is only counted so far is reported now. */
+  flush(): void {
+    this.#quota.flush();
+  }
+
+  #rest(): void {
+    const { done, refused, failed } = this.#untold;
+    this.#untold = { done: 0, refused: 0, failed: 0 };
+    const more = done + refused + failed;
+    const message = `${more} more writes and other commands were asked for within a minute: ${done} were done, ${refused} refused, ${failed} failed.`;
+    this.#o.logger.warn({ done, refused, failed }, message);
+    this.#o.tell({ event: 'write', severity: 'warning', message, data: { result: 'more', done, refused, failed } });
+  }
+
+  #tell(
+    of: Pick<GatewayEvent, 'event'>,
+    { who, door, role }: Principal,
+    facts: Facts,
+    result: Outcome,
+    message: string,
+    code?: string,
+  ): void {
+    if (!this.#quota.take()) {
+      this.#untold[result]++;
+      return;
+    }
+    const data: Facts = {
+      ...{ ...facts, result, ...(code === undefined ? {} : { code }) },
+      ...{ via: door, who: clean(who), role },
+    };
+    this.#o.logger[result === 'done' ? 'info' : 'warn'](data, message);
+    this.#o.tell({ ...of, severity: result === 'done' ? 'info' : 'warning', message, data });
+  }
+}
+
+const DOORS: Readonly<Record<Principal['door'], string>> = {
+  socket: 'on this board',
+  signal: 'on this board',
+  http: 'over HTTP',
+  mqtt: 'by a command',
+  'node-red': 'by a flow',
+  rule: 'by a rule',
+  gateway: 'by the gateway',
+};
+const byWhom = ({ door, who }: Principal): string => ` ${DOORS[door]} (${clean(who)})`;
+
+function nameOf(command: Command): string {
+  if (command.do === 'shelve') return `${command.for === null ? 'unshelve' : 'shelve'} ${clean(command.rule)}`;
+  return 'rule' in command ? `${command.do} ${clean(command.rule)}` : command.do;
+}
+
+/** What was asked for. Its texts come from outside. */
+function factsOf(command: Command): Facts {
+  const facts: Facts = {};
+  for (const [key, value] of Object.entries(command)) if (value !== undefined && value !== null) facts[key] = plain(value);
+  return facts;
+}
+
+function plain(value: Value): string | number | boolean {
+  if (typeof value === 'string') return clean(value);
+  // JSON has no NaN.
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : plainValue(value, undefined);
+}
+
+const text = (value: Value): string => String(plain(value));
+/** Names and texts come from outside. */
+const clean = (given: string): string => given.slice(0, LONGEST).replace(/\p{Cc}/gu, '�');

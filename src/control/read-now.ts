@@ -1,0 +1,42 @@
+/** Reading a device of a bus now, for whoever asks: its samples, what was refused, and of a serial line what was on it. */
+import type { Frame, ReadResult } from '../core/commands.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Sample } from '../core/point.ts';
+import type { Bus, ReadFault } from '../core/ports.ts';
+import { SerialBus } from '../drivers/serial/bus.ts';
+
+/** Stretches of bytes that are shown of one reading. */
+const MOST_FRAMES = 1000;
+
+export interface Listening {
+  readonly frames: readonly Frame[];
+  stop(): void;
+}
+
+/** What is on the line of a serial instrument from now on; undefined for other buses, whose frames `exchange` has. */
+export function listenTo(bus: Bus): Listening | undefined {
+  if (!(bus instanceof SerialBus)) return undefined;
+  const frames: Frame[] = [];
+  const stop = bus.capture((way, bytes, at) => {
+    // A copy: the bytes are the driver's.
+    if (frames.length < MOST_FRAMES) frames.push({ way, bytes: Uint8Array.from(bytes), at });
+  });
+  return { frames, stop };
+}
+
+/** @param listening gets the frames, and is ended; a reading that fails is then a fault, given with what came */
+export async function readNow(bus: Bus, device: string, listening?: Listening): Promise<ReadResult> {
+  const faults: ReadFault[] = [];
+  let samples: readonly Sample[] = [];
+  try {
+    samples = await bus.read(device, (fault) => faults.push(fault));
+  } catch (thrown) {
+    const unheard = listening === undefined || !(thrown instanceof SluiceError);
+    if (unheard || thrown.code === 'bus-closed' || thrown.code === 'bus-open') throw thrown;
+    const points = bus.shapes.filter((shape) => shape.device === device).flatMap((shape) => shape.points.map((p) => p.name));
+    faults.push({ points, code: thrown.code, message: thrown.message });
+  } finally {
+    listening?.stop();
+  }
+  return { device, samples, faults, ...(listening === undefined ? {} : { frames: listening.frames }) };
+}

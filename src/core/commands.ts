@@ -1,0 +1,133 @@
+/**
+ * The one port for everything that acts: who asks (a principal), what for (a command), and what came of it. A new command is one
+ * member of `Command`, one of `Results` and one handler (src/control/commands.ts); who may is src/access/roles.ts.
+ */
+import type { PointType, Sample, Value } from './point.ts';
+import type { AlarmState, ReadFault, Written } from './ports.ts';
+
+/** Each may also do what those before it may do. */
+export const ROLES = ['viewer', 'flow-editor', 'operator', 'administrator'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The way by which a command comes in. `signal`: to the process; `gateway`: it asks itself. */
+export type Door = 'socket' | 'http' | 'mqtt' | 'node-red' | 'rule' | 'signal' | 'gateway';
+
+/** Who asks, as the door found out; never what a caller says of himself. */
+export interface Principal {
+  readonly who: string;
+  readonly door: Door;
+  readonly role: Role;
+}
+
+export type Command =
+  | WriteCommand
+  | ReadCommand
+  | SafeCommand
+  | AcknowledgeCommand
+  | ShelveCommand
+  | ReloadCommand
+  | ResendCommand;
+
+export interface WriteCommand {
+  readonly do: 'write';
+  /** `device.point` */
+  readonly point: string;
+  /** A text is understood by the type of the point, so that 64-bit numbers can be given whole. */
+  readonly value: Value;
+}
+
+/** Reads a device between its polls. */
+export interface ReadCommand {
+  readonly do: 'read';
+  readonly device: string;
+  /** With what is on the line of a serial instrument meanwhile. */
+  readonly raw?: boolean;
+}
+
+/** Sets a point to its configured safe value, before everything else on its bus. */
+export interface SafeCommand {
+  readonly do: 'safe';
+  /** `device.point` */
+  readonly point: string;
+}
+
+export interface AcknowledgeCommand {
+  readonly do: 'acknowledge';
+  readonly rule: string;
+  /** Only this activation of the rule; absent: the newest. */
+  readonly occurrence?: number | undefined;
+}
+
+export interface ShelveCommand {
+  readonly do: 'shelve';
+  readonly rule: string;
+  /** Milliseconds; null: it is not shelved any longer. */
+  readonly for: number | null;
+}
+
+/** Reads the configuration file again and puts it in force. */
+export interface ReloadCommand {
+  readonly do: 'reload';
+}
+
+/** Records again, outside of the order of delivery. */
+export interface ResendCommand {
+  readonly do: 'resend';
+  readonly log: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface WriteResult extends Written {
+  readonly point: string;
+  readonly type: PointType | undefined;
+  readonly unit?: string | undefined;
+}
+
+/** Bytes on the wire. `at` is monotonic, ms: of the first byte that went out, of the last one that came in. */
+export interface Frame {
+  readonly way: 'out' | 'in' | 'noise';
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
+
+export interface ReadResult {
+  readonly device: string;
+  readonly samples: readonly Sample[];
+  /** Requests that came to nothing; their readings are bad. */
+  readonly faults: readonly ReadFault[];
+  readonly frames?: readonly Frame[] | undefined;
+}
+
+export interface AlarmResult {
+  readonly rule: string;
+  readonly state: AlarmState;
+  /** Monotonic ms at which the shelving ends. */
+  readonly until?: number | undefined;
+}
+
+export interface ReloadResult {
+  /** What was added, changed or removed; empty when nothing was. */
+  readonly changes: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface Results {
+  readonly write: WriteResult;
+  readonly read: ReadResult;
+  readonly safe: Written;
+  readonly acknowledge: AlarmResult;
+  readonly shelve: AlarmResult;
+  readonly reload: ReloadResult;
+  readonly resend: { readonly records: number };
+}
+
+/** What needs permission: the commands, and looking at the wire. */
+export type Action = Command['do'] | 'exchange' | 'capture';
+
+export interface CommandPort {
+  /** Rejects with a SluiceError in words for whoever asked. What changes something is reported by an event, whatever comes of it. */
+  run<C extends Command>(command: C, by: Principal): Promise<Results[C['do']]>;
+  /** For what has a way of its own. @throws SluiceError forbidden, not-running */
+  permit(action: Action, by: Principal): void;
+}

@@ -30,6 +30,7 @@ export function checkReport({ config, faults, warnings, budgets }: LoadResult) {
     utilisation: rounded(utilisation, 4),
     ...rest,
     requests: requests.map((request) => ({ ...request, time: rounded(request.time, 2) })),
+    answers: rest.answers.map((answer) => ({ ...answer, time: rounded(answer.time, 2) })),
   }));
   return { valid: config !== undefined, faults, warnings, buses };
 }
@@ -46,16 +47,27 @@ export function checkText(file: string, { config, faults, warnings, budgets }: L
   return { out: [what, ...budgets.flatMap(busLines)].map((line) => `${line}\n`).join(''), err };
 }
 
-function busLines({ bus, wire, requests, cycle, utilisation }: BusBudget): string[] {
+function busLines({ bus, wire, requests, answers, cycle, utilisation }: BusBudget): string[] {
   const sunspec = [...new Set(requests.filter(({ model }) => model !== undefined).map(({ device }) => device))];
   return [
     `bus      ${bus} (${wire}): ${count(requests.length, 'request')} a cycle, which takes ${aboutDuration(cycle)}; ${percent(utilisation)} of the bus is used`,
+    ...answerLines(answers),
     ...(sunspec.length === 0
       ? []
       : [
           `         ${sunspec.join(', ')}: SunSpec; which models there are and where they lie shows on the wire only: sluice scan ${bus}`,
         ]),
   ];
+}
+
+/** The devices by how long they are counted to take, at most five of a kind by name. */
+function answerLines(answers: BusBudget['answers']): string[] {
+  const groups = Map.groupBy(answers, ({ time, from }) => `${aboutDuration(time)} (${from})`);
+  const words = [...groups].map(([what, of]) => {
+    const named = of.slice(0, 5).map(({ device }) => device);
+    return `${what} ${[...named, ...(of.length > 5 ? [`${of.length - 5} more`] : [])].join(', ')}`;
+  });
+  return words.length === 0 ? [] : [`         counted until a device answers: ${words.join('; ')}`];
 }
 
 /** What this machine says about the ports: a name that replugging may change, where there is one that stays. */

@@ -3,13 +3,14 @@ import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfig } from '../config/load.ts';
 import { SluiceError } from '../core/errors.ts';
+import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
 
 /** The device library that comes with Sluice. */
 export const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
 
 export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
-  return loadConfig(file, kinds, { profileDirs: [PROFILES], ...options });
+  return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, ...options });
 }
 
 /** @throws SluiceError config-invalid with every fault on a line of its own */

@@ -1,6 +1,6 @@
 import { request } from '../admin/client.ts';
 import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
-import type { BusStatus, DeviceCounters } from '../core/ports.ts';
+import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
@@ -102,10 +102,20 @@ function busLines(bus: BusStatus, now: number): string[] {
     const fault = bus.state === 'open' || bus.fault === undefined ? d.fault : undefined;
     return [
       `  ${d.name} ${state}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`,
+      ...answerLines(d.answer),
       ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
     ];
   });
   return [head, ...loadLines(bus.load), ...devices.flat()];
+}
+
+/** By what its reads are planned, and what is measured where that is something else. */
+function answerLines(answer: DeviceStatus['answer']): string[] {
+  if (answer === undefined) return [];
+  const { planned, from, measured } = answer;
+  if (measured === undefined) return [`    its reads are planned for an answer after ${ms(planned)} (${from})`];
+  const now = from === 'measured' && ms(measured) === ms(planned) ? '' : `; measured are ${ms(measured)}`;
+  return [`    its reads are planned for an answer after ${ms(planned)} (${from})${now}`];
 }
 
 /** What talks by itself is not asked, and replies to nothing. */

@@ -35,8 +35,16 @@ export interface DriverKind {
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
   clockFault?(device: ResolvedDevice): string | undefined;
-  /** What the devices ask of their bus. Pure. Absent: nothing can be said, or devices talk by themselves. */
-  budget?(bus: ResolvedBus, devices: readonly ResolvedDevice[]): BusBudget;
+  /**
+   * What the devices ask of their bus. Pure. Absent: nothing can be said, or devices talk by themselves.
+   * @param measured what a running or an earlier gateway measured of them
+   */
+  budget?(bus: ResolvedBus, devices: readonly ResolvedDevice[], measured?: MeasuredTimes): BusBudget;
+}
+
+/** Milliseconds, by keys that the driver makes. */
+export interface MeasuredTimes {
+  get(key: string): number | undefined;
 }
 
 /** A request that a driver makes again and again. */
@@ -63,6 +71,12 @@ export interface BusBudget {
   /** For people: `modbus-rtu, 9600 baud 8N1`. */
   readonly wire: string;
   readonly requests: readonly PlannedRequest[];
+  /** How long each device is counted to take until it answers, ms, and where that is from. */
+  readonly answers: readonly {
+    readonly device: string;
+    readonly time: number;
+    readonly from: 'configured' | 'measured' | 'assumed';
+  }[];
   /** Of a cycle. */
   readonly registers: number;
   readonly bits: number;

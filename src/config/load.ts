@@ -12,7 +12,7 @@ import type { LoadedBus } from './devices.ts';
 import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { inFileOrder } from './fault.ts';
-import type { BusBudget, GatewayConfig, Kinds, ResolvedForwarder } from './kinds.ts';
+import type { BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, NAME_WORDS } from './schema-parts.ts';
@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** false: secrets are not read and are empty. Default true. */
   readonly readSecrets?: boolean | undefined;
+  /** What a gateway with this state folder measured of its devices; default nothing. */
+  readonly measured?: ((stateDir: string) => MeasuredTimes) | undefined;
 }
 
 export interface LoadResult {
@@ -134,12 +136,13 @@ class Loader {
     return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };
   }
 
-  #budgets({ buses, devices }: GatewayConfig): BusBudget[] {
+  #budgets({ gateway, buses, devices }: GatewayConfig): BusBudget[] {
+    const measured = this.#options.measured?.(gateway.stateDir);
     const budgets: BusBudget[] = [];
     for (const bus of buses.values()) {
       const own = [...devices.values()].filter((device) => device.bus === bus.name);
       const kind = this.#kinds.drivers.find((driver) => driver.protocol === bus.protocol);
-      const budget = own.length === 0 ? undefined : kind?.budget?.(bus, own);
+      const budget = own.length === 0 ? undefined : kind?.budget?.(bus, own, measured);
       if (budget === undefined) continue;
       budgets.push(budget);
       if (budget.warning !== undefined) this.#warn(this.#source.fault(['buses', bus.name], budget.warning, 'key'));

@@ -35,6 +35,15 @@ export interface DeviceCounters {
   latencyP95?: number;
 }
 
+/** How long a device takes until it begins its answer, milliseconds. */
+export interface AnswerStatus {
+  /** What its reads are planned by, and where that is from. */
+  readonly planned: number;
+  readonly from: 'configured' | 'measured' | 'assumed';
+  /** As it is now, or was in an earlier run; absent while too few replies came. */
+  readonly measured?: number;
+}
+
 export interface DeviceStatus {
   readonly name: string;
   readonly state: 'unknown' | 'answering' | 'silent';
@@ -43,6 +52,8 @@ export interface DeviceStatus {
   /** Monotonic time of the last good reply. */
   readonly lastReply?: number | undefined;
   readonly counters: Readonly<DeviceCounters>;
+  /** Absent where nothing is asked. */
+  readonly answer?: AnswerStatus | undefined;
 }
 
 export interface BusStatus {
@@ -91,7 +102,7 @@ export interface SafePoint {
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
 export interface Bus {
   readonly name: string;
-  /** Every shape that this bus can emit. */
+  /** Every shape that this bus can emit from now on; a driver that changes them calls `replanned` of its context. */
   readonly shapes: readonly Shape[];
   /** Returns at once; the port is opened (and opened again) in the background. */
   start(): void;

@@ -6,6 +6,8 @@ const KEPT = 64;
 const RECENT = 16;
 /** Times the slowest reply; Victron's Venus OS waits as long after a scan. */
 const FACTOR = 4;
+/** Replies needed before it is known how long the device usually takes; of them the fastest part that counts. */
+const TYPICAL = { replies: 16, part: 0.2 };
 /** Replies needed before the time-out follows them. */
 const LEARN = 4;
 /** Whatever was measured: a busy board or a slow adapter may hold a reply back so long. */
@@ -40,6 +42,16 @@ export class Latency {
     for (let i = 1; i <= Math.min(RECENT, this.#count); i++)
       slowest = Math.max(slowest, this.#ring[(this.#count - i) % KEPT] as number);
     return Math.min(most, Math.max(LEAST, FACTOR * slowest) * 2 ** this.#inVain);
+  }
+
+  /**
+   * How long it takes while nothing holds a reply back, without the bytes on the wire: a low percentile of the newest replies.
+   * undefined while too few came.
+   */
+  get typical(): number | undefined {
+    if (this.#count < TYPICAL.replies) return undefined;
+    const sorted = this.#ring.slice(0, Math.min(this.#count, KEPT)).sort();
+    return sorted[Math.ceil(sorted.length * TYPICAL.part) - 1];
   }
 
   /** Of whole exchanges, from writing the request to the last byte of the reply; `p95` without the bytes on the wire. */

@@ -18,6 +18,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
+import { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
@@ -57,6 +58,8 @@ export class Gateway {
   #ingest: Ingest | undefined;
   #rules: RuleEngine | undefined;
   #counters: Counters | undefined;
+  /** How long Modbus devices took to answer. */
+  #times: MeasuredFile | undefined;
   #latest: Latest;
   #watch: ClockWatch;
   readonly #machine: Machine | undefined;
@@ -112,6 +115,8 @@ export class Gateway {
         logger: this.logger,
         emit: (sample) => this.ingest.sample(sample),
         tell: (event) => this.ingest.event(event),
+        replanned: (before, after) => this.ingest.exchange(before, after),
+        ...(this.#times === undefined ? {} : { times: this.#times }),
         onTime: (device, utc, at) => this.#watch.gps(device, utc, at),
         ...(this.#counters === undefined ? {} : { counters: this.#counters }),
       }),
@@ -252,6 +257,7 @@ export class Gateway {
     const move = log.setClock(this.#watch.offset, !this.#watch.known);
     const counters = new Counters({ log, clock: this.clock, moment: () => this.#moment() });
     this.#counters = counters;
+    this.#times = new MeasuredFile(config.gateway.stateDir, this.clock, this.logger);
     const field = this.#plant.prepare(config);
     await counters
       .restore(field.shapes)
@@ -336,7 +342,7 @@ export class Gateway {
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
     const forwarders = time('forwarders');
-    await this.#within(forwarders, this.#forwarders.stop(forwarders), this.#broker?.stop());
+    await this.#within(forwarders, this.#forwarders.stop(forwarders), this.#broker?.stop(), this.#times?.stop());
     await this.#log?.close(time('log'));
     await this.#admin?.stop();
     this.#claim?.release();
@@ -382,7 +388,8 @@ export class Gateway {
     Object.assign(this.log.options, config.buffer);
     this.#exchange = field.apply();
     await this.#exchange;
-    this.#setInventory(config, field.shapes);
+    // As they are now: a device may be read by other requests since.
+    this.#setInventory(config, this.#plant.shapes);
     this.ingest.reloaded(transitions);
     this.#alarmed.changed();
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));

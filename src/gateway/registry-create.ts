@@ -4,7 +4,9 @@ import type { ResolvedBus, ResolvedDevice, ResolvedForwarder } from '../config/k
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { Shape } from '../core/point.ts';
 import type { Bus, Forwarder, GatewayEvent, SampleSink } from '../core/ports.ts';
+import type { TimeMemory } from '../drivers/modbus/answer-time.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { DRIVERS, FORWARDERS } from './registry.ts';
@@ -17,6 +19,10 @@ export interface DriverContext {
   readonly tell: (event: GatewayEvent) => void;
   /** What is known of counters, over restarts. */
   readonly counters?: CounterMemory;
+  /** How long devices took to answer, over restarts. */
+  readonly times?: TimeMemory;
+  /** A device is read by other requests from now on. */
+  readonly replanned?: (before: readonly Shape[], after: readonly Shape[]) => void;
   /** A device said what time it is (UTC ms), in bytes that had arrived at `at` (monotonic ms). */
   readonly onTime?: (device: string, utc: number, at: number) => void;
 }

@@ -4,7 +4,7 @@
  * `report:` stands before the log and nowhere else: rules, latest values and live destinations see every sample.
  */
 import type { Clock } from '../core/clock.ts';
-import { type LogRecord, plainValue, readingCount, type Sample } from '../core/point.ts';
+import { type LogRecord, plainValue, readingCount, type Sample, type Shape } from '../core/point.ts';
 import type { AlarmTransition, GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
@@ -55,6 +55,12 @@ export class Ingest {
     this.#told(transitions);
     this.#schedule();
   };
+
+  /** A device is read by other requests from now on: nothing else about its points changes. */
+  exchange(before: readonly Shape[], after: readonly Shape[]): void {
+    this.#reports.carry(before, after);
+    this.#options.latest.exchange(after);
+  }
 
   /** What `report:` says is to be kept of it. */
   #reported(sample: Sample): LogRecord | undefined {

@@ -7,10 +7,12 @@ export function inventoryDevices(config: GatewayConfig, shapes: readonly Shape[]
   const devices: Record<string, InventoryDevice> = {};
   for (const device of config.devices.values()) {
     const points: Record<string, { type: string; unit?: string | undefined; writable: boolean }> = {};
-    for (const shape of shapes) {
-      if (shape.device !== device.name) continue;
-      for (const p of shape.points)
-        points[p.name] = { type: p.type, ...(p.unit === undefined ? {} : { unit: p.unit }), writable: p.writable ?? false };
+    const known = new Map(shapes.flatMap((s) => (s.device === device.name ? s.points.map((p) => [p.name, p] as const) : [])));
+    // In the order written, then what follows from these: the order and the revision say nothing about how points are read.
+    for (const name of new Set([...device.points.keys(), ...[...known.keys()].sort()])) {
+      const p = known.get(name);
+      if (p === undefined) continue;
+      points[name] = { type: p.type, ...(p.unit === undefined ? {} : { unit: p.unit }), writable: p.writable ?? false };
     }
     devices[device.name] = { bus: device.bus, ...(device.profile === undefined ? {} : { profile: device.profile }), points };
   }

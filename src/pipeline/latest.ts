@@ -26,9 +26,30 @@ export class Latest implements LatestValues {
     }
   }
 
+  /** A device is read by other requests from now on. Each point keeps its last reading until the first one that these bring. */
+  exchange(after: readonly Shape[]): void {
+    for (const shape of after) if (!this.#samples.has(shape)) this.#samples.set(shape, undefined);
+  }
+
   take(sample: Sample): void {
     const before = this.#samples.get(sample.shape);
+    if (before === undefined && this.#samples.has(sample.shape)) this.#first(sample.shape);
     this.#samples.set(sample.shape, before !== undefined && sample.reasons?.includes(ABSENT) ? filled(sample, before) : sample);
+  }
+
+  /** Its points are read here from now on. */
+  #first(shape: Shape): void {
+    const left = new Set<Shape>();
+    for (const [index, point] of shape.points.entries()) {
+      const key = `${shape.device}.${point.name}`;
+      const old = this.#places.get(key)?.shape;
+      if (old === shape) continue;
+      if (old !== undefined) left.add(old);
+      this.#places.set(key, { shape, index });
+    }
+    if (left.size === 0) return;
+    for (const { shape: used } of this.#places.values()) left.delete(used);
+    for (const gone of left) this.#samples.delete(gone);
   }
 
   get(device: string, point: string): LatestValue | undefined {

@@ -63,6 +63,23 @@ export class Reports {
     this.#tracks.delete(shape);
   }
 
+  /** What one set of shapes knew of its points is true of another one that they are read by from now on. */
+  carry(before: readonly Shape[], after: readonly Shape[]): void {
+    for (const shape of after) {
+      if (shape.report === undefined) continue;
+      const tracks = shape.points.map((point) => this.#trackOf(before, point.name) ?? newTrack());
+      this.#tracks.set(shape, tracks);
+    }
+  }
+
+  #trackOf(shapes: readonly Shape[], point: string): Track | undefined {
+    for (const shape of shapes) {
+      const index = shape.points.findIndex(({ name }) => name === point);
+      if (index >= 0) return this.#tracks.get(shape)?.[index];
+    }
+    return undefined;
+  }
+
   #isKept(
     limit: Report | number | undefined,
     tracks: readonly Track[],
@@ -83,11 +100,15 @@ export class Reports {
   #tracksOf(shape: Shape): readonly Track[] {
     let tracks = this.#tracks.get(shape);
     if (tracks === undefined) {
-      tracks = shape.points.map(() => ({ kept: undefined, seen: Number.NEGATIVE_INFINITY }));
+      tracks = shape.points.map(newTrack);
       this.#tracks.set(shape, tracks);
     }
     return tracks;
   }
+}
+
+function newTrack(): Track {
+  return { kept: undefined, seen: Number.NEGATIVE_INFINITY };
 }
 
 /** @param gap milliseconds since the reading before, kept or not */

@@ -8,8 +8,9 @@ import { compileRequest } from '../../src/codecs/modbus-registers.ts';
 import type { ResolvedDevice } from '../../src/config/kinds.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/logger.ts';
-import { reasonAt, type Sample } from '../../src/core/point.ts';
+import { reasonAt, type Sample, type Shape } from '../../src/core/point.ts';
 import type { GatewayEvent } from '../../src/core/ports.ts';
+import type { AnswerTime } from '../../src/drivers/modbus/answer-time.ts';
 import { ModbusBus } from '../../src/drivers/modbus/bus.ts';
 import { Device, type Patience } from '../../src/drivers/modbus/device.ts';
 import { ascii, rtu } from '../../src/drivers/modbus/framing.ts';
@@ -22,6 +23,7 @@ import { MbapUdpPort } from '../../src/drivers/modbus/mbap-udp-port.ts';
 import type { Pipe, PipeEvents } from '../../src/drivers/modbus/pipe.ts';
 import { polledDevice } from '../../src/drivers/modbus/polled-device.ts';
 import type { Dial, PortEvents } from '../../src/drivers/modbus/port.ts';
+import type { WireTiming } from '../../src/drivers/modbus/wire-cost.ts';
 import { ManualClock } from './manual-clock.ts';
 import { crc, type FakeRequest, registerOf, rightPdu, withCrc, withMbap } from './modbus-device.ts';
 
@@ -132,6 +134,10 @@ export interface WorldOptions {
   readonly timeout?: number;
   readonly retries?: number;
   readonly inFlight?: number;
+  /** By which `resolved` are planned; default: none, a network. */
+  readonly line?: WireTiming['line'];
+  /** What is known of how long `resolved` take to answer; default: 10 ms are assumed. */
+  readonly known?: AnswerTime;
   /** ms; 0: the pace is not known */
   readonly character?: number;
   /** The line keeps its pace, and the port looks at it. */
@@ -152,6 +158,9 @@ export class World {
   readonly openings: number[] = [];
   readonly told: GatewayEvent[] = [];
   readonly log: string[] = [];
+  /** Milliseconds, as they were to be kept. */
+  readonly measured: number[] = [];
+  readonly replanned: { at: number; before: readonly Shape[]; after: readonly Shape[] }[] = [];
   readonly bus: ModbusBus;
   answer: (request: WorldRequest) => void;
   refuse = false;
@@ -189,7 +198,8 @@ export class World {
       }
       return device;
     });
-    const timing = { protocol: 'modbus-tcp', line: undefined, turnaround: 0, inFlight } as const;
+    const { line, known = { ms: 10, from: 'assumed' } } = options;
+    const timing: WireTiming = { protocol: line ? 'modbus-rtu' : 'modbus-tcp', line, turnaround: 0, inFlight };
     const planned = (options.resolved ?? []).map((each) =>
       polledDevice(each, {
         wire,
@@ -200,6 +210,8 @@ export class World {
         logger,
         counters: undefined,
         place: { index: 0, of: 1 },
+        answer: known,
+        remember: (ms) => void this.measured.push(ms),
       }),
     );
     jobs.push(...planned.flatMap((each) => each.jobs));
@@ -215,6 +227,8 @@ export class World {
       emit: (sample) => void this.samples.push(sample),
       tell: (event) => void this.told.push(event),
       devices: this.devices,
+      plans: planned.map(({ plan }) => plan),
+      replanned: (before, after) => void this.replanned.push({ at: this.clock.monotonic(), before, after }),
       link: (changed, events) =>
         new Link({
           ...{ label: 'test', dial, clock: this.clock, logger, random: () => 1, openLimit: 3000, events, changed },

@@ -9,6 +9,7 @@ import { isBitTable } from '../../codecs/modbus-point.ts';
 import { HEAD } from '../../codecs/sunspec.ts';
 import type { BusBudget, PlannedRequest } from '../../config/kinds.ts';
 import { aboutDuration, formatDuration, percent, roundUpDuration } from '../../core/units.ts';
+import type { AnswerTime } from './answer-time.ts';
 import { looksAtHead, type PlannedRead } from './plan.ts';
 import type { DeviceTiming, LineTiming, WireTiming } from './wire-cost.ts';
 import { DEFAULT_RESPONSE_TIME, readBytes, readTime, wireCost } from './wire-cost.ts';
@@ -16,6 +17,7 @@ import { DEFAULT_RESPONSE_TIME, readBytes, readTime, wireCost } from './wire-cos
 export interface DeviceReads {
   readonly name: string;
   readonly timing: DeviceTiming;
+  readonly answer: AnswerTime;
   readonly reads: readonly PlannedRead[];
 }
 
@@ -36,6 +38,7 @@ export function busBudget(bus: string, wire: WireTiming, devices: readonly Devic
   const utilisation = utilisationOf(requests, wire.inFlight);
   const budget = {
     ...{ bus, wire: wireWords(wire), requests },
+    answers: devices.map(({ name, answer }) => ({ device: name, time: answer.ms, from: answer.from })),
     registers: sum((r) => (isBitTable(r.table) ? 0 : r.count)),
     bits: sum((r) => (isBitTable(r.table) ? r.count : 0)),
     bytes: sum((r) => r.bytes),
@@ -150,9 +153,11 @@ function atOnce(requests: readonly Request[], wire: WireTiming, devices: number)
 }
 
 function guess({ protocol }: WireTiming, devices: readonly DeviceReads[]): string {
-  if (devices.every(({ timing }) => timing.responseTime !== undefined)) return '';
+  const assumed = devices.filter(({ answer }) => answer.from === 'assumed');
+  if (assumed.length === 0) return '';
   const time = formatDuration(DEFAULT_RESPONSE_TIME[protocol]);
-  return `. Counted are ${time} until a device answers; where it is known better, write responseTime under the device`;
+  const who = assumed.length === devices.length ? 'a device answers' : `${assumed.map(({ name }) => name).join(', ')} answer`;
+  return `. Assumed are ${time} until ${who}: a running gateway measures it, and where it is known better, write responseTime under the device`;
 }
 
 function wireWords({ protocol, line }: WireTiming): string {

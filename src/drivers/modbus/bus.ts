@@ -97,7 +97,7 @@ export class ModbusBus implements Bus {
   }
 
   status(): BusStatus {
-    const { protocol, devices } = this.#options;
+    const { protocol, devices, plans = [] } = this.#options;
     const { state, fault } = this.#queue.wire.link;
     const { report, overloaded } = this.#queue.load;
     return {
@@ -105,7 +105,7 @@ export class ModbusBus implements Bus {
       protocol,
       state,
       fault: fault?.message,
-      devices: devices.map((d) => d.status()),
+      devices: devices.map((d) => ({ ...d.status(), answer: plans.find((plan) => plan.device === d)?.status() })),
       load: { ...report, overloaded },
     };
   }

@@ -75,15 +75,12 @@ export function beginTurn(due: number, interval: number, now: number): { leftOut
 }
 
 export class Jobs {
-  readonly all: readonly Job[];
+  all: readonly Job[];
+  #urgent: ReadonlySet<string> = new Set();
   #urgentLast = false;
 
   constructor(jobs: readonly NewJob[]) {
-    this.all = jobs.map((job) => ({
-      ...job,
-      ...{ label: requestLabel(job.request), due: 0, rank: 0, urgent: false, next: undefined, leftOut: 0 },
-      alone: !jobs.some((j) => j !== job && j.device === job.device && j.request.table === job.request.table),
-    }));
+    this.all = made(jobs);
   }
 
   /** Those of a device, each where its model lies now. */
@@ -101,6 +98,26 @@ export class Jobs {
     }
   }
 
+  /**
+   * The device is read by these from now on, in place of those before. Each is due when the first of its points was: no point waits
+   * longer for its next reading than it would have. @returns the shapes of both
+   */
+  exchange(device: Device, jobs: readonly NewJob[]): { before: Shape[]; after: Shape[] } {
+    const old = this.all.filter((job) => job.device === device);
+    const place = this.all.findIndex((job) => job.device === device);
+    const fresh = made(jobs);
+    for (const job of fresh) {
+      const names = new Set(job.shape.points.map((p) => p.name));
+      const sources = old.filter(({ shape }) => shape.points.some((p) => names.has(p.name)));
+      job.due = Math.min(...sources.map(({ due }) => due));
+      job.rank = Math.min(...sources.map(({ rank }) => rank));
+      job.urgent = isUrgent(job, this.#urgent);
+    }
+    const others = this.all.filter((job) => job.device !== device);
+    this.all = [...others.slice(0, place), ...fresh, ...others.slice(place)];
+    return { before: old.map(({ shape }) => shape), after: fresh.map(({ shape }) => shape) };
+  }
+
   /** The job whose turn it is, or when to look again. */
   next(now: number, heldUntil: (job: Job) => number): Job | number {
     return chooseNext(this.all, now, this.#urgentLast, heldUntil);
@@ -108,7 +125,8 @@ export class Jobs {
 
   /** @param points `device.point`, in alarm */
   setUrgent(points: ReadonlySet<string>): void {
-    for (const job of this.all) job.urgent = job.shape.points.some((p) => points.has(`${job.shape.device}.${p.name}`));
+    this.#urgent = points;
+    for (const job of this.all) job.urgent = isUrgent(job, points);
   }
 
   /** When the next one of other devices is due; those of `but` do not count. */
@@ -147,6 +165,18 @@ export class Jobs {
     job.next = next;
     return next;
   }
+}
+
+function made(jobs: readonly NewJob[]): Job[] {
+  return jobs.map((job) => ({
+    ...job,
+    ...{ label: requestLabel(job.request), due: 0, rank: 0, urgent: false, next: undefined, leftOut: 0 },
+    alone: !jobs.some((j) => j !== job && j.device === job.device && j.request.table === job.request.table),
+  }));
+}
+
+function isUrgent({ shape }: Job, points: ReadonlySet<string>): boolean {
+  return shape.points.some((p) => points.has(`${shape.device}.${p.name}`));
 }
 
 /** What has to be known before the job can be asked: a step of the search for its model. */

@@ -3,8 +3,10 @@ import type { CounterMemory } from '../../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { Shape } from '../../core/point.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { portFailure } from '../serial-ports.ts';
+import { type TimeMemory, timeKey } from './answer-time.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice } from './check.ts';
 import { derivedPoints } from './counted.ts';
@@ -17,7 +19,7 @@ import { IN_VAIN, MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
 import { SerialPipe, TcpPipe, UdpPipe } from './pipe.ts';
 import { polledDevice } from './polled-device.ts';
-import { budgetOf, wireOf } from './reads.ts';
+import { answerOf, budgetOf, wireOf } from './reads.ts';
 import type { AsciiSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSettings } from './schema.ts';
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
 import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
@@ -32,6 +34,10 @@ export interface BusContext {
   readonly tell?: ((event: GatewayEvent) => void) | undefined;
   /** What is known of counters; without it they begin with the bus. */
   readonly counters?: CounterMemory | undefined;
+  /** What was measured of devices, over reloads and restarts. */
+  readonly times?: TimeMemory | undefined;
+  /** A device is read by other requests from now on. */
+  readonly replanned?: ((before: readonly Shape[], after: readonly Shape[]) => void) | undefined;
   /** 0 up to 1, for jitter. */
   readonly random?: (() => number) | undefined;
 }
@@ -183,6 +189,8 @@ function assemble(
     polledDevice(each, {
       ...{ wire, timing: wireOf(bus), timeout, retries, clock, logger, counters: context.counters },
       place: { index, of: resolved.length },
+      answer: answerOf(bus, each, context.times),
+      remember: (ms) => context.times?.set(timeKey(bus, each), ms),
     }),
   );
   const link: BusOptions['link'] = (changed, events) =>
@@ -207,6 +215,8 @@ function assemble(
     tell: context.tell ?? (() => {}),
     devices: polled.map(({ device }) => device),
     jobs: polled.flatMap(({ jobs }) => jobs),
+    plans: polled.map(({ plan }) => plan),
+    replanned: context.replanned,
     link,
   });
 }

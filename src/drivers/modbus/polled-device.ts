@@ -6,12 +6,15 @@ import type { SunspecModel } from '../../codecs/sunspec.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { AnswerTime } from './answer-time.ts';
 import { pointsOf } from './check.ts';
 import { Device } from './device.ts';
+import { DevicePlan } from './device-plan.ts';
 import type { NewJob } from './jobs.ts';
 import { ModelSearch } from './model-search.ts';
 import { readAsIs, readOfModel } from './placed.ts';
-import { readsOf } from './reads.ts';
+import type { PlannedRead } from './plan.ts';
+import { costOf, readsOf } from './reads.ts';
 import type { DeviceSettings } from './schema.ts';
 import { modelWishes } from './sunspec.ts';
 import type { WireTiming } from './wire-cost.ts';
@@ -26,6 +29,10 @@ export interface PolledOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: CounterMemory | undefined;
+  /** What is known of how long it takes to answer, at the start. */
+  readonly answer: AnswerTime;
+  /** Keeps what was measured, ms. */
+  readonly remember?: ((ms: number) => void) | undefined;
   /** Which of the devices of the bus it is, from 0: its polls are later than those of the ones before it. */
   readonly place: { readonly index: number; readonly of: number };
 }
@@ -42,7 +49,13 @@ export function offsetOf(interval: number, { index, of }: PolledOptions['place']
   return serial ? even : Math.min(even, index * NETWORK_STEP);
 }
 
-export function polledDevice(resolved: ResolvedDevice, options: PolledOptions): { device: Device; jobs: NewJob[] } {
+export interface PolledDevice {
+  readonly device: Device;
+  readonly jobs: readonly NewJob[];
+  readonly plan: DevicePlan;
+}
+
+export function polledDevice(resolved: ResolvedDevice, options: PolledOptions): PolledDevice {
   const { name } = resolved;
   // The config room has parsed the device by the schema of this room.
   const settings = resolved.settings as unknown as DeviceSettings;
@@ -57,7 +70,7 @@ export function polledDevice(resolved: ResolvedDevice, options: PolledOptions): 
     models: wishes.length === 0 ? undefined : new ModelSearch(wishes, points, memory),
   };
   const device = new Device(of, options.wire, options.clock, options.logger);
-  const jobs = readsOf(options.timing, resolved).map((read): NewJob => {
+  const jobOf = (read: PlannedRead): NewJob => {
     const { interval, model: role } = read;
     const shape = shapeOf(name, read.points);
     const place = (model: SunspecModel) => readOfModel(shape, read, memory, model);
@@ -70,6 +83,14 @@ export function polledDevice(resolved: ResolvedDevice, options: PolledOptions): 
       interval,
       offset: offsetOf(interval, options.place, options.wire),
     };
+  };
+  const plan = new DevicePlan(device, {
+    answer: options.answer,
+    readsFor: (answer) => readsOf(options.timing, resolved, answer),
+    costFor: (answer) => costOf(options.timing, resolved, answer),
+    jobOf,
+    remember: options.remember,
+    logger: options.logger,
   });
-  return { device, jobs };
+  return { device, jobs: plan.jobs(), plan };
 }

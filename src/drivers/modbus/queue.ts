@@ -11,16 +11,18 @@
  */
 import { payloadOf } from '../../codecs/modbus-pdu.ts';
 import { SluiceError } from '../../core/errors.ts';
-import type { Sample } from '../../core/point.ts';
+import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
 import { type Answer, type CallOptions, Calls } from './calls.ts';
 import type { Client } from './client.ts';
 import { type Device, isUnreached } from './device.ts';
+import type { DevicePlan } from './device-plan.ts';
 import { askOf, type Job, Jobs, type NewJob, stepOf } from './jobs.ts';
 import { Load, loadEvent } from './load.ts';
 import { isRefusal, SEARCH } from './model-search.ts';
 import { OnWire, type OnWireOptions, type Sending } from './on-wire.ts';
+import { PlanWatch } from './plan-watch.ts';
 import type { Ask } from './port.ts';
 import { ProbeBudget } from './silence.ts';
 import { reasonOf } from './words.ts';
@@ -45,6 +47,10 @@ export interface QueueOptions extends OnWireOptions {
   readonly tell: (event: GatewayEvent) => void;
   readonly devices: readonly Device[];
   readonly jobs: readonly NewJob[];
+  /** Of the devices whose requests may change while they are polled. */
+  readonly plans?: readonly DevicePlan[];
+  /** A device is read by other requests from now on. */
+  readonly replanned?: ((before: readonly Shape[], after: readonly Shape[]) => void) | undefined;
 }
 
 export class BusQueue {
@@ -56,6 +62,7 @@ export class BusQueue {
   readonly #setsSafe: () => boolean;
   readonly #calls: Calls;
   readonly #probes: ProbeBudget;
+  readonly #plans: PlanWatch;
   readonly #repeats: Turn[] = [];
   #cancelTimer: (() => void) | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -68,6 +75,7 @@ export class BusQueue {
     const now = options.clock.monotonic();
     this.jobs = new Jobs(options.jobs);
     this.load = new Load(now);
+    this.#plans = new PlanWatch(options.plans ?? []);
     this.#calls = new Calls(options.name);
     this.#probes = new ProbeBudget(now);
     this.wire = new OnWire(
@@ -80,7 +88,9 @@ export class BusQueue {
   start(): void {
     if (this.#state !== 'new') return;
     this.#state = 'running';
-    this.jobs.start(this.#options.clock.monotonic());
+    const now = this.#options.clock.monotonic();
+    this.jobs.start(now);
+    this.#plans.start(now);
     this.wire.link.start();
   }
 
@@ -127,6 +137,7 @@ export class BusQueue {
     if (this.#state !== 'running') return;
     const { clock } = this.#options;
     this.#judgeLoad(clock.monotonic());
+    this.#replan(clock.monotonic());
     if (this.wire.link.state === 'open') while (this.wire.link.state === 'open' && this.#serve(clock.monotonic()));
     // What was under way is told as lost before anything else is told.
     else if (this.wire.underWay === 0 && (this.wire.link.state === 'closed' || !this.wire.link.hopeful))
@@ -310,6 +321,20 @@ export class BusQueue {
     if (!device) return;
     device.counters.lateReplies++;
     this.pump();
+  }
+
+  /** Exchanges plans for cheaper ones, each between two turns of its device. */
+  #replan(now: number): void {
+    for (const [plan, next] of this.#plans.due(now, (device) => this.#isFree(device))) {
+      const { before, after } = this.jobs.exchange(plan.device, plan.take(next, now));
+      this.#options.replanned?.(before, after);
+    }
+  }
+
+  /** It has no turn under way. */
+  #isFree(device: Device): boolean {
+    const begun = (job: Job) => job.device === device && job.next !== undefined;
+    return device.underWay === 0 && !this.#repeats.some(({ job }) => job.device === device) && !this.jobs.all.some(begun);
   }
 
   #judgeLoad(now: number): void {

@@ -88,7 +88,7 @@ export const device = z.strictObject({
   responseTime: duration({ max: 10_000 })
     .optional()
     .describe(
-      'How long the device takes to begin its answer, as its manual or a measurement says. Only the plan of the requests and `sluice check` go by it; default 20ms on a serial line, 10ms on a network, 30ms behind a converter',
+      'How long the device takes to begin its answer. Only the plan of the requests and `sluice check` go by it. Default: what the gateway measures; until it has, 20ms on a serial line, 10ms on a network, 30ms behind a converter',
     ),
   timeout: duration({ min: 10, max: 60_000 }).optional().describe('As that of the bus, for this device'),
   retries: z.int().min(0).max(5).optional().describe('As that of the bus, for this device'),

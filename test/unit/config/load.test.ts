@@ -130,7 +130,8 @@ test('what a driver says about a bus comes back, and its warning stands at the b
     budget: (bus: ResolvedBus, devices: readonly ResolvedDevice[]) => {
       asked.push(`${bus.name}: ${devices.map((d) => d.name).join(' ')}`);
       const warning = devices.length > 1 ? 'too much' : undefined;
-      return { bus: bus.name, wire: 'wire', requests: [], registers: 0, bits: 0, bytes: 0, cycle: 1, utilisation: 2, warning };
+      const sums = { registers: 0, bits: 0, bytes: 0, cycle: 1, utilisation: 2 };
+      return { bus: bus.name, wire: 'wire', requests: [], answers: [], ...sums, warning };
     },
   }));
   const text = `${buses}  other: {protocol: modbus-tcp, host: h}

@@ -105,6 +105,7 @@ interface Read {
 const device = (name: string, reads: readonly Read[], responseTime?: number): DeviceReads => ({
   name,
   timing: answering(responseTime),
+  answer: { ms: responseTime ?? 20, from: responseTime === undefined ? 'assumed' : 'configured' },
   reads: reads.map(({ interval, count }, i) => ({ table: 'holding', start: 200 * i, count, interval, points: [] })),
 });
 
@@ -138,7 +139,7 @@ test('from 80 % on there is a warning with numbers', () => {
   const { warning = '' } = busBudget('field', wire(), [device('a', [{ interval: 21, count: 10 }], 0)]);
   assert.match(warning, /^the intervals ask for 198 % of what this bus carries .*: about 50 % of the readings will be taken\./);
   assert.match(warning, /What fits: interval 60ms instead of 21ms; or baudRate 38400 here and in every device \(then 58 %\)$/);
-  assert.match(busBudget('f', wire(), [device('a', [{ interval: 29, count: 10 }])]).warning ?? '', /Counted are 20ms until/);
+  assert.match(busBudget('f', wire(), [device('a', [{ interval: 29, count: 10 }])]).warning ?? '', /Assumed are 20ms until/);
   // Neither days of waiting nor a faster line than there is are offered.
   const hopeless = busBudget('f', wire(), [device('a', Array(99).fill({ interval: 86_400_000, count: 125 }), 86_400_000)]);
   assert.match(hopeless.warning ?? '', /readings will be taken$/);

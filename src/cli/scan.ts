@@ -6,10 +6,12 @@ import { formatDuration, parseDuration } from '../core/units.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { validConfig } from './config-file.ts';
 import { paint, printable, type RunningOptions } from './running.ts';
+import { PatientWire } from './wire/patient-wire.ts';
 import { type Found, FULL, QUICK, scanUnits, verdicts } from './wire/scanner.ts';
 import { type Candidate, candidates, type Suggestion, suggest, suggestBySunspec } from './wire/suggest.ts';
+import { suggestedLines } from './wire/suggested-lines.ts';
 import { type AskUnit, chainOf, lookAtSunspec, type SunspecFound, sunspecWords } from './wire/sunspec.ts';
-import { busNamed, isSerial, type OpenWire, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
+import { busNamed, isSerial, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
 
 export interface ScanOptions extends RunningOptions {
   readonly full?: boolean;
@@ -34,15 +36,23 @@ interface Told extends Found {
   /** What a SunSpec device says about itself; null for any other. */
   readonly sunspec: SunspecFound | null;
   readonly suggestions: readonly Suggestion[];
+  /** Line settings with which it was found, where others than those of the bus were tried. */
+  readonly line: object;
+}
+
+/** What came of one line: what was found, and units that could not be asked. */
+interface LineEnd {
+  readonly told: readonly Told[];
+  readonly unasked: number;
 }
 
 export async function scan(name: string, options: ScanOptions): Promise<void> {
-  const { bus, names } = target(name, options);
+  const { bus, names, taken } = target(name, options);
   const lines = linesOf(bus, options);
   const units = unitsOf(options, [...names.keys()], bus);
   const timeout = timeoutOf(options, bus);
   const swept = options.rates !== undefined || options.parity !== undefined;
-  if (swept && names.size > 0 && (await ownerOf(bus.name, options)) !== undefined)
+  if (swept && taken !== undefined && (await ownerOf(bus.name, options)) !== undefined)
     throw new SluiceError(
       'usage',
       `the running gateway polls ${bus.name} with its own baud rate and parity. To try others stop it first (sudo systemctl stop sluice), scan, and start it again`,
@@ -53,12 +63,19 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
   process.once('SIGTERM', onSignal);
   const library = candidates();
   const all: Told[] = [];
+  let unasked = 0;
   try {
     for (const line of lines) {
       const on = { ...bus, settings: { ...bus.settings, ...line } };
-      const wire = names.size > 0 ? await openWire(on, options) : openHere(on);
+      const open = async () => (taken === undefined ? openHere(on) : openWire(on, options));
+      const first = await open();
+      const clock = { now: () => performance.now(), sleep: (ms: number) => sleep(ms) };
+      const wire = new PatientWire(first, open, clock, cancel.signal);
       try {
-        all.push(...(await scanLine(on, wire, { units, timeout, names, library, options, signal: cancel.signal })));
+        const scan = { units, timeout, names, library, options, signal: cancel.signal, line, shared: first.shared };
+        const end = await scanLine(on, wire, scan);
+        all.push(...end.told);
+        unasked += end.unasked;
       } finally {
         await wire.close();
       }
@@ -68,7 +85,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
-  tellEnd(all, bus, units, lines.length, cancel.signal.aborted, options);
+  tellEnd(all, { bus, units, lines: lines.length, cancelled: cancel.signal.aborted, unasked, taken }, options);
 }
 
 interface LineScan {
@@ -78,36 +95,40 @@ interface LineScan {
   readonly library: readonly Candidate[];
   readonly options: ScanOptions;
   readonly signal: AbortSignal;
+  readonly line: object;
+  /** A running gateway has the wire. */
+  readonly shared: boolean;
 }
 
-async function scanLine(bus: ResolvedBus, wire: OpenWire, scan: LineScan): Promise<Told[]> {
-  const { units, timeout, names, library, options, signal } = scan;
+async function scanLine(bus: ResolvedBus, wire: PatientWire, scan: LineScan): Promise<LineEnd> {
+  const { units, timeout, names, library, options, signal, line, shared } = scan;
   const { label, serial } = wireOf(bus);
   const told: Told[] = [];
-  if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared: wire.shared, units: units.length }));
+  if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared, units: units.length }));
   else
     print(
-      `${bus.name}: ${label}, ${units.length} ${units.length === 1 ? 'unit' : 'units'}${wire.shared ? ', between the polls of the running gateway' : ''}`,
+      `${bus.name}: ${label}, ${units.length} ${units.length === 1 ? 'unit' : 'units'}${shared ? ', between the polls of the running gateway' : ''}`,
     );
   const progress = progressLine(label, options);
-  const found = await scanUnits(units, {
+  const end = await scanUnits(units, {
     ...{ exchange: (look) => wire.exchange(look), timeout, signal, serial },
     sleep: (ms) => sleep(ms),
     progress: progress.show,
     found: async (device) => {
       const ask: AskUnit = (request) => wire.exchange({ unit: device.unit, request, timeout: 2 * timeout, quiet: true });
       const known = device.sound > 0 ? await recognise(library, ask, signal) : { sunspec: null, suggestions: [] };
-      const one = { ...device, device: names.get(device.unit) ?? null, ...known };
+      const one = { ...device, device: names.get(device.unit) ?? null, ...known, line };
       told.push(one);
       progress.clear();
-      if (options.json) print(JSON.stringify({ type: 'device', wire: label, ...one }));
+      const { line: _, ...shown } = one;
+      if (options.json) print(JSON.stringify({ type: 'device', wire: label, ...shown }));
       else print(...deviceLines(one));
     },
   });
   progress.clear();
-  for (const warning of verdicts(found, serial))
+  for (const warning of verdicts(end, serial))
     print(options.json ? JSON.stringify({ type: 'warning', wire: label, message: warning }) : paint(33, `  ${warning}`));
-  return told;
+  return { told, unasked: [...end.unasked.values()].reduce((sum, list) => sum + list.length, 0) };
 }
 
 /** A SunSpec device says what it is; any other shows values that a profile fits or not. */
@@ -151,25 +172,29 @@ function deviceLines(found: Told): string[] {
   ];
 }
 
-function tellEnd(
-  all: readonly Told[],
-  bus: ResolvedBus,
-  units: readonly number[],
-  lines: number,
-  cancelled: boolean,
-  options: ScanOptions,
-): void {
-  if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: units.length, lines, cancelled }));
+interface ScanSummary {
+  readonly bus: ResolvedBus;
+  readonly units: readonly number[];
+  /** Line settings that were to be tried. */
+  readonly lines: number;
+  readonly cancelled: boolean;
+  readonly unasked: number;
+  readonly taken: ReadonlySet<string> | undefined;
+}
+
+function tellEnd(all: readonly Told[], end: ScanSummary, options: ScanOptions): void {
+  const { bus, units, lines, cancelled, unasked, taken } = end;
+  if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: units.length, unasked, lines, cancelled }));
   else {
     const devices = `${all.length} ${all.length === 1 ? 'device' : 'devices'} found`;
     print(cancelled ? `cancelled; ${devices} so far` : devices);
     if (all.length === 0 && !cancelled) print(...nothingFound(bus, options).map((line) => `  ${line}`));
-    const [fresh] = all.filter((f) => f.device === null && f.suggestions.length > 0);
-    if (fresh !== undefined)
-      print(
-        'To read it, write under devices:',
-        `  name: {bus: ${bus.name}, unit: ${fresh.unit}, profile: ${fresh.suggestions[0]?.profile}}`,
-      );
+    for (const { unit, latency, line, device, suggestions } of all) {
+      const profile = device === null ? suggestions[0]?.profile : undefined;
+      const text = profile === undefined ? [] : suggestedLines(bus, line, { unit, latency, profile }, taken);
+      print(...text);
+      if (text.length > 0) break;
+    }
   }
   if (cancelled || all.length === 0) process.exitCode = 1;
 }
@@ -184,20 +209,27 @@ function nothingFound(bus: ResolvedBus, options: ScanOptions): string[] {
   ];
 }
 
-/** A bus of the configuration with the names of its units; or a port or address that no configuration has. */
-function target(name: string, options: ScanOptions): { bus: ResolvedBus; names: ReadonlyMap<number, string> } {
-  const free = (protocol: string, settings: object): { bus: ResolvedBus; names: ReadonlyMap<number, string> } => {
+interface Target {
+  readonly bus: ResolvedBus;
+  /** Of the devices on it, by unit. */
+  readonly names: ReadonlyMap<number, string>;
+  /** Names of all devices of the configuration; undefined for a port or address that no configuration has. */
+  readonly taken: ReadonlySet<string> | undefined;
+}
+
+function target(name: string, options: ScanOptions): Target {
+  const free = (protocol: string, settings: object): Target => {
     const kind = MODBUS_KINDS.find((k) => k.protocol === protocol);
     const parsed = kind?.bus.safeParse(settings);
     if (!parsed?.success) throw new SluiceError('usage', `${name} is neither a bus, nor a port like /dev/ttyUSB0, nor HOST:PORT`);
-    return { bus: { name, protocol, settings: parsed.data }, names: new Map() };
+    return { bus: { name, protocol, settings: parsed.data }, names: new Map(), taken: undefined };
   };
   if (name.includes('/')) return free('modbus-rtu', { port: name });
   const [, host, port] = /^(.+):(\d+)$/.exec(name) ?? [];
   if (host !== undefined) return free('modbus-tcp', { host, port: Number(port) });
   const { config } = validConfig(options.config, { readSecrets: false });
   const names = [...config.devices.values()].filter((d) => d.bus === name).map((d) => [Number(d.settings.unit), d.name] as const);
-  return { bus: busNamed(config, name), names: new Map(names) };
+  return { bus: busNamed(config, name), names: new Map(names), taken: new Set(config.devices.keys()) };
 }
 
 function linesOf(bus: ResolvedBus, options: ScanOptions): object[] {

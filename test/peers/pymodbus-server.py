@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A Modbus device made by somebody else: pymodbus 3.8 as a server on every way to carry a frame.
 
-usage: python3 pymodbus-server.py tcp|udp|rtu-over-tcp | python3 pymodbus-server.py rtu|ascii PATH BAUD
+usage: python3 pymodbus-server.py tcp|udp|rtu-over-tcp [--answer-missing] | python3 pymodbus-server.py rtu|ascii PATH BAUD
 
 Prints `ready PORT` (or `ready PATH`). Lines on standard input set data: `holding 0 17227 0` or `coil 5 1 0 1` writes from
-an address on; `done` is printed after each. `get holding 0 4` prints `has` and what pymodbus's own store has there. Ends when standard input closes. Units 1 and 2 share the data; others are silent.
+an address on; `done` is printed after each. `get holding 0 4` prints `has` and what pymodbus's own store has there. Ends when standard input closes. Units 1 and 2 share the data; others are silent, or
+with --answer-missing get what pymodbus answers by itself.
 """
 import asyncio
 import sys
@@ -19,7 +20,7 @@ IDENTITY = {'VendorName': 'Somebody Else', 'ProductCode': 'SE-1', 'MajorMinorRev
 
 
 def make(kind, context):
-    more = {'ignore_missing_slaves': True, 'identity': ModbusDeviceIdentification(info_name=IDENTITY)}
+    more = {'ignore_missing_slaves': '--answer-missing' not in sys.argv, 'identity': ModbusDeviceIdentification(info_name=IDENTITY)}
     where = ('127.0.0.1', 0)
     if kind == 'tcp':
         return ModbusTcpServer(context, address=where, **more)

@@ -1,9 +1,11 @@
 /**
  * Finds devices on one wire. Nothing it sends can write: functions 3 and 4, 43/14 for the identification, and what the
- * profiles that it compares with read (1 to 4). One request at a time; it ends between two requests when it is cancelled.
+ * profiles that it compares with read (1 to 4). One request at a time; it ends between two requests when it is cancelled, and
+ * never because of what comes.
  */
 import type { ExchangeReply } from '../../admin/wire-target.ts';
 import { decodeIdentification } from '../../codecs/modbus-pdu.ts';
+import { meansNobody, NOBODY, oddityOf } from './oddity.ts';
 import type { Look } from './wire.ts';
 
 /** Known addresses: what most instruments are delivered with, then those of larger makers (Victron GX 100, SMA 126, Fronius meters 240). */
@@ -26,9 +28,6 @@ const PATIENT = 1000;
 const SUSPECT = 2;
 /** Replies that the identification may take. */
 const MOST_PARTS = 8;
-/** The bridge says that nobody is there (MODBUS Application Protocol, section 7). */
-const NOBODY: readonly (number | undefined)[] = [10, 11];
-
 export interface Found {
   readonly unit: number;
   /** Of the first sound answer, ms; null when there was none. */
@@ -42,7 +41,19 @@ export interface Found {
   readonly identification: readonly string[];
 }
 
+/** Units, each under what was wrong with it, in words. */
+export interface ScanEnd {
+  readonly found: readonly Found[];
+  /** Answered with nothing that is sound: on a network. */
+  readonly odd: ReadonlyMap<string, readonly number[]>;
+  /** The connection was closed each time they were asked. */
+  readonly closed: readonly number[];
+  /** They could not be asked. */
+  readonly unasked: ReadonlyMap<string, readonly number[]>;
+}
+
 export interface Scanning {
+  /** Never rejects because of what comes; see PatientWire. */
   readonly exchange: (look: Look) => Promise<ExchangeReply>;
   readonly sleep: (ms: number) => Promise<unknown>;
   /** ms, without the time of the bytes on a serial wire. */
@@ -54,19 +65,24 @@ export interface Scanning {
   readonly found: (device: Found) => Promise<void>;
 }
 
-export async function scanUnits(units: readonly number[], scan: Scanning): Promise<Found[]> {
+export async function scanUnits(units: readonly number[], scan: Scanning): Promise<ScanEnd> {
   const all: Found[] = [];
+  const end = { found: all, odd: new Map<string, number[]>(), closed: [] as number[], unasked: new Map<string, number[]>() };
+  const note = (list: Map<string, number[]>, words: string, unit: number) => list.set(words, [...(list.get(words) ?? []), unit]);
   const slow = new Set<number>();
   const answered = new Set<number>();
   const look = async (unit: number, timeout: number) => {
-    const found = await ask(unit, { ...scan, timeout }, slow);
-    if (found === undefined) return;
+    const came = await ask(unit, { ...scan, timeout }, slow);
+    if (came.kind === 'silent') return;
     answered.add(unit);
-    all.push(found);
-    await scan.found(found);
+    if (came.kind === 'found') {
+      all.push(came.found);
+      await scan.found(came.found);
+    } else if (came.kind === 'closed') end.closed.push(unit);
+    else note(end[came.kind], came.words, unit);
   };
   for (const [i, unit] of units.entries()) {
-    if (scan.signal.aborted) return all;
+    if (scan.signal.aborted) return end;
     scan.progress(unit, i, units.length);
     await look(unit, scan.timeout);
   }
@@ -75,41 +91,56 @@ export async function scanUnits(units: readonly number[], scan: Scanning): Promi
   if (scan.serial && last !== undefined) slow.add(last);
   // Sets grow while they are walked through: a slow one may show another.
   for (const unit of slow) if (!answered.has(unit) && !scan.signal.aborted) await look(unit, Math.max(PATIENT, scan.timeout));
-  return all;
+  return end;
 }
 
-type Outcome = 'sound' | 'damaged' | 'doubled' | 'silent';
+type Outcome = 'sound' | 'damaged' | 'doubled' | 'silent' | 'closed' | 'unasked';
+type Came =
+  | { readonly kind: 'found'; readonly found: Found }
+  | { readonly kind: 'odd' | 'unasked'; readonly words: string }
+  | { readonly kind: 'silent' }
+  | { readonly kind: 'closed' };
 
 /** @param slow takes units whose answers came late, while another was asked */
-async function ask(unit: number, scan: Scanning, slow: Set<number>): Promise<Found | undefined> {
+async function ask(unit: number, scan: Scanning, slow: Set<number>): Promise<Came> {
   const { exchange, timeout, signal, sleep } = scan;
   const once = async (request: Look['request']): Promise<{ reply: ExchangeReply; outcome: Outcome }> => {
     const reply = await exchange({ unit, request, timeout, quiet: true });
     for (const other of othersIn(reply)) if (other !== unit) slow.add(other);
-    return { reply, outcome: outcomeOf(reply) };
+    return { reply, outcome: outcomeOf(reply, scan.serial) };
   };
   for (const request of PROBES) {
-    if (signal.aborted) return undefined;
+    if (signal.aborted) return { kind: 'silent' };
     const first = await once(request);
     if (first.outcome === 'silent') continue;
+    if (first.outcome === 'closed') return { kind: 'closed' };
+    if (first.outcome === 'unasked') return { kind: 'unasked', words: first.reply.error?.message ?? '' };
     const outcomes: Outcome[] = [first.outcome];
     let latency = first.reply.latency;
-    for (let i = 0; i < AGAIN && !signal.aborted; i++) {
+    let last = first.reply;
+    // On a network each unsound reply costs the connection, and one more of them is enough to know.
+    const most = first.outcome === 'damaged' && !scan.serial ? 1 : AGAIN;
+    for (let i = 0; i < most && !signal.aborted; i++) {
       await sleep(SETTLE);
       const next = await once(request);
+      if (next.outcome === 'damaged') last = next.reply;
       latency ??= next.reply.latency;
       outcomes.push(next.outcome);
     }
     const count = (outcome: Outcome) => outcomes.filter((o) => o === outcome).length;
     const sound = count('sound') + count('doubled');
+    if (sound === 0 && !scan.serial) return { kind: 'odd', words: oddityOf(last) };
     const identification = sound > 0 && !signal.aborted ? await identify(unit, scan) : [];
-    return { unit, latency, sound, damaged: count('damaged'), doubled: count('doubled'), identification };
+    const found = { unit, latency, sound, damaged: count('damaged'), doubled: count('doubled'), identification };
+    return { kind: 'found', found };
   }
-  return undefined;
+  return { kind: 'silent' };
 }
 
-function outcomeOf({ frames, error }: ExchangeReply): Outcome {
-  if (error?.code === 'timeout' || NOBODY.includes(error?.exception)) return 'silent';
+function outcomeOf(reply: ExchangeReply, serial: boolean): Outcome {
+  const { frames, error } = reply;
+  if (error?.code === 'timeout' || NOBODY.includes(error?.exception) || (!serial && meansNobody(reply))) return 'silent';
+  if (error?.code === 'bus-closed') return frames.length === 0 ? 'unasked' : 'closed';
   if (error !== null && error.code !== 'exception') return 'damaged';
   return frames.some((f) => f.way === 'noise') ? 'doubled' : 'sound';
 }
@@ -143,7 +174,33 @@ async function identify(unit: number, { exchange, timeout, signal }: Scanning): 
 }
 
 /** What the answers of all units together say about the wire, in words for the person who wired it. */
-export function verdicts(found: readonly Found[], serial: boolean): string[] {
+export function verdicts({ found, odd, closed, unasked }: ScanEnd, serial: boolean): string[] {
+  const lonely = found.length === 0 && odd.size === 0 && closed.length > 0;
+  return [
+    ...[...odd].map(([words, units]) => `${unitWords(units)}: something answers ${words}`),
+    ...(lonely
+      ? [
+          `the connection was closed without an answer (${unitWords(closed)}): a device that serves one connection only does so while another program has it; end that one, or scan through the gateway that polls it`,
+        ]
+      : []),
+    ...[...unasked].map(([words, units]) => `${unitWords(units)} could not be asked: ${words}`),
+    ...soundness(found, serial),
+  ];
+}
+
+/** `unit 3`, `units 2 to 6, 100` */
+function unitWords(units: readonly number[]): string {
+  const runs: [first: number, last: number][] = [];
+  for (const unit of units.toSorted((a, b) => a - b)) {
+    const run = runs.at(-1);
+    if (run !== undefined && run[1] === unit - 1) run[1] = unit;
+    else runs.push([unit, unit]);
+  }
+  const list = runs.map(([first, last]) => (first === last ? first : `${first}${last === first + 1 ? ',' : ' to'} ${last}`));
+  return `${units.length === 1 ? 'unit' : 'units'} ${list.join(', ')}`;
+}
+
+function soundness(found: readonly Found[], serial: boolean): string[] {
   const unsound = (f: Found) => f.damaged + f.doubled >= SUSPECT;
   const suspect = found.filter(unsound);
   const clean = found.length - suspect.length;

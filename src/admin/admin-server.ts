@@ -1,9 +1,10 @@
 /**
  * How people, programs and the command line reach a running gateway. Invariants:
- * - the Unix socket `<stateDir>/sluice.sock` (0660) is there from start to stop, and owns the state directory: where a
- *   living gateway answers, a second one does not start; what a dead one left behind is replaced;
+ * - the Unix socket `<stateDir>/sluice.sock` (0660) is there from start to stop; what a dead gateway left behind is replaced.
+ *   Who starts this has claimed the state directory (store/state-dir.ts); an earlier version that runs there still answers;
  * - loopback HTTP only reads, answers only local names, and its address may be in use: it is tried again for ever;
- * - no reader, however slow or many, holds up the gateway or makes its memory grow past limits.ts.
+ * - no reader, however slow or many, holds up the gateway, makes its memory grow past limits.ts, or keeps another one out:
+ *   one connection too many ends the one that has been of no use for the longest time.
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Server, ServerOptions } from 'node:http';
@@ -13,8 +14,9 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { listenFault } from '../core/listen-fault.ts';
 import type { Logger } from '../core/logger.ts';
-import { Api, type Listener } from './api.ts';
+import { Api, type Door } from './api.ts';
 import { request } from './client.ts';
+import { Connections } from './connections.ts';
 import * as limits from './limits.ts';
 import type { StatusReport } from './metrics.ts';
 import { ProcessMeter } from './process-meter.ts';
@@ -105,12 +107,14 @@ export class AdminServer {
     return { state: this.#listen === undefined ? 'off' : 'waiting', fault: this.#fault };
   }
 
-  #server(from: Listener): Server {
+  #server(from: Door): Server {
+    const connections = new Connections(limits.MAX_CONNECTIONS);
     const server = createServer(SERVER, (req, res) => {
+      connections.asked(req, res);
       // handle() answers every fault itself.
       this.#api.handle(req, res, from).catch((error: unknown) => res.destroy(error as Error));
     });
-    server.maxConnections = limits.MAX_CONNECTIONS;
+    server.on('connection', (socket) => connections.admit(socket));
     // `upgrade` and `CONNECT` have no use here, and without a listener Node closes such connections.
     return server;
   }

@@ -1,6 +1,10 @@
 /**
- * The calls of the local API, the same on the Unix socket and on loopback HTTP, with one difference: what changes
- * something or uses the field bus (every POST) is answered on the Unix socket only, whose file permissions say who may.
+ * The calls of the local API, the same through both doors (the Unix socket and loopback HTTP). Invariants:
+ * - What changes something or uses the field bus (every POST) is answered on the Unix socket only, whose file permissions
+ *   say who may. A GET writes nothing.
+ * - A path is compared letter by letter: nothing is decoded or resolved, so a route has one spelling.
+ * - A web page of another origin gets nothing (host-check.ts).
+ * - Each door has its own slots for long answers: readers of HTTP cannot keep the operator's commands waiting.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -8,7 +12,7 @@ import type { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Principal } from '../core/commands.ts';
 import { CaptureStream } from './capture-stream.ts';
-import { isLocalHost } from './host-check.ts';
+import { isLocalHost, isOfAnotherSite } from './host-check.ts';
 import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
 import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
@@ -18,12 +22,13 @@ import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, WriteReply } from './target.ts';
 import { exchangeQuery } from './wire-queries.ts';
 
-export type Listener = 'socket' | 'http';
+export type Door = 'socket' | 'http';
 
 interface Call {
-  readonly url: URL;
+  readonly asked: URLSearchParams;
   readonly body: Readonly<Record<string, unknown>>;
   readonly res: ServerResponse;
+  readonly slots: Slots;
 }
 /** What acts, or uses the field bus; only on the Unix socket. */
 interface Act extends Call {
@@ -34,6 +39,14 @@ interface Route {
   readonly POST?: (call: Act) => void | Promise<void>;
 }
 
+/** Long answers that are under way through one door. */
+class Slots {
+  tails = 0;
+  captures = 0;
+  exports = 0;
+  questions = 0;
+}
+
 export class Api {
   readonly #target: AdminTarget;
   readonly #meter: ProcessMeter;
@@ -42,10 +55,7 @@ export class Api {
   readonly #routes: Readonly<Record<string, Route>>;
   /** Answers without an end of their own: tails and captures. */
   readonly #endless = new Set<ServerResponse>();
-  #tails = 0;
-  #captures = 0;
-  #exports = 0;
-  #questions = 0;
+  readonly #slots: Readonly<Record<Door, Slots>> = { socket: new Slots(), http: new Slots() };
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock, callers: SocketCallers) {
     this.#target = target;
@@ -57,12 +67,15 @@ export class Api {
       '/readyz': { GET: ({ res }) => this.#ready(res) },
       '/metrics': { GET: ({ res }) => sendText(res, 200, METRICS_TYPE, metricsText(this.#report())) },
       '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
-      '/api/v1/tail': { GET: ({ res }) => this.#tail(res) },
-      '/api/v1/export': { GET: ({ res, url }) => this.#export(res, exportQuery(url, this.#target.now())) },
+      '/api/v1/tail': { GET: ({ res, slots }) => this.#tail(res, slots) },
+      '/api/v1/export': { GET: ({ res, asked, slots }) => this.#export(res, slots, exportQuery(asked, this.#target.now())) },
       '/api/v1/history': {
-        GET: ({ res, url }) => this.#ask(res, () => this.#target.history(historyQuery(url, this.#target.now()))),
+        GET: ({ res, asked, slots }) =>
+          this.#ask(res, slots, () => this.#target.history(historyQuery(asked, this.#target.now()))),
       },
-      '/api/v1/removed': { GET: ({ res, url }) => this.#ask(res, () => this.#target.removed(removedQuery(url))) },
+      '/api/v1/removed': {
+        GET: ({ res, asked, slots }) => this.#ask(res, slots, () => this.#target.removed(removedQuery(asked))),
+      },
       '/api/v1/read': {
         POST: async ({ res, body, by }) =>
           sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true, by)),
@@ -71,20 +84,25 @@ export class Api {
       '/api/v1/exchange': {
         POST: async ({ res, body, by }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body), by)),
       },
-      '/api/v1/capture': { POST: ({ res, body, by }) => this.#capture(res, word(body, 'bus'), by) },
+      '/api/v1/capture': { POST: ({ res, body, slots, by }) => this.#capture(res, slots, word(body, 'bus'), by) },
       '/api/v1/reload': { POST: async ({ res, by }) => sendJson(res, 200, await this.#target.reload(by)) },
     };
   }
 
   /** Never rejects: every fault becomes an answer. */
-  async handle(req: IncomingMessage, res: ServerResponse, from: Listener): Promise<void> {
+  async handle(req: IncomingMessage, res: ServerResponse, from: Door): Promise<void> {
     try {
       if (from === 'http' && !isLocalHost(req.headers.host))
         throw new HttpError(421, 'host-not-allowed', 'use an address, localhost or a .local name to reach the gateway');
-      if ((req.url?.length ?? 0) > MAX_URL) throw new HttpError(414, 'too-long', `a URL has at most ${MAX_URL} characters`);
-      const url = urlOf(req);
-      const route = Object.hasOwn(this.#routes, url.pathname) ? this.#routes[url.pathname] : undefined;
-      if (route === undefined) throw new HttpError(404, 'not-found', `there is no ${url.pathname} here`);
+      if (isOfAnotherSite(req.headers))
+        throw new HttpError(
+          403,
+          'foreign-origin',
+          'pages of other sites get no answer here; open the address of the gateway itself',
+        );
+      const { pathname, asked } = partsOf(req.url ?? '');
+      const route = Object.hasOwn(this.#routes, pathname) ? this.#routes[pathname] : undefined;
+      if (route === undefined) throw new HttpError(404, 'not-found', `there is no ${pathname} here`);
       const method = req.method === 'HEAD' ? 'GET' : req.method;
       if (from === 'http' && method === 'POST' && route.POST !== undefined)
         throw new HttpError(
@@ -94,18 +112,19 @@ export class Api {
         );
       if (!((method === 'GET' && route.GET) || (method === 'POST' && route.POST))) {
         const allowed = [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST && from === 'socket' ? ['POST'] : [])];
-        throw new HttpError(405, 'method-not-allowed', `${url.pathname} does not know ${req.method}`, {
+        throw new HttpError(405, 'method-not-allowed', `${pathname} does not know ${req.method}`, {
           Allow: allowed.join(', '),
         });
       }
       const body = method === 'POST' ? await jsonBody(req) : {};
-      if (req.method === 'HEAD' && streams(url.pathname)) {
+      if (req.method === 'HEAD' && streams(pathname)) {
         head(res, 200, 'application/octet-stream');
         res.end();
         return;
       }
-      if (method === 'POST') await route.POST?.({ url, body, res, by: await this.#callers.principal(req.socket) });
-      else await route.GET?.({ url, body, res });
+      const call = { asked, body, res, slots: this.#slots[from] };
+      if (method === 'POST') await route.POST?.({ ...call, by: await this.#callers.principal(req.socket) });
+      else await route.GET?.(call);
     } catch (thrown) {
       // What is left of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
@@ -134,25 +153,25 @@ export class Api {
     sendJson(res, report.ready ? 200 : 503, report);
   }
 
-  #tail(res: ServerResponse): void {
-    if (this.#tails >= MAX_TAILS) throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
+  #tail(res: ServerResponse, slots: Slots): void {
+    if (slots.tails >= MAX_TAILS) throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
     head(res, 200, 'application/x-ndjson; charset=utf-8');
     res.flushHeaders();
     const stream = new TailStream(res);
     const unsubscribe = this.#target.tail((item) => stream.push(item));
-    this.#tails++;
+    slots.tails++;
     this.#endless.add(res);
     const cancelStall = this.#watchStall(res);
     res.once('close', () => {
       cancelStall();
-      this.#tails--;
+      slots.tails--;
       this.#endless.delete(res);
       unsubscribe();
     });
   }
 
-  #capture(res: ServerResponse, bus: string, by: Principal): void {
-    if (this.#captures >= MAX_CAPTURES)
+  #capture(res: ServerResponse, slots: Slots, bus: string, by: Principal): void {
+    if (slots.captures >= MAX_CAPTURES)
       throw new HttpError(503, 'busy', `at most ${MAX_CAPTURES} captures run at one time; end another`);
     const stream = new CaptureStream(res);
     const capture = this.#target.wire.capture(
@@ -161,7 +180,7 @@ export class Api {
       () => res.end(),
       by,
     );
-    this.#captures++;
+    slots.captures++;
     head(res, 200, 'application/x-ndjson; charset=utf-8');
     stream.begin(capture.head);
     this.#endless.add(res);
@@ -169,26 +188,26 @@ export class Api {
     res.once('close', () => {
       cancelStall();
       this.#endless.delete(res);
-      this.#captures--;
+      slots.captures--;
       capture.stop();
     });
   }
 
-  async #ask(res: ServerResponse, answer: () => Promise<unknown>): Promise<void> {
-    if (this.#questions >= MAX_QUESTIONS)
+  async #ask(res: ServerResponse, slots: Slots, answer: () => Promise<unknown>): Promise<void> {
+    if (slots.questions >= MAX_QUESTIONS)
       throw new HttpError(503, 'busy', `at most ${MAX_QUESTIONS} questions to the log run at one time; try again`);
-    this.#questions++;
+    slots.questions++;
     try {
       sendJson(res, 200, await answer());
     } finally {
-      this.#questions--;
+      slots.questions--;
     }
   }
 
-  async #export(res: ServerResponse, query: ExportQuery): Promise<void> {
-    if (this.#exports >= MAX_EXPORTS)
+  async #export(res: ServerResponse, slots: Slots, query: ExportQuery): Promise<void> {
+    if (slots.exports >= MAX_EXPORTS)
       throw new HttpError(503, 'busy', `at most ${MAX_EXPORTS} exports run at one time; try again`);
-    this.#exports++;
+    slots.exports++;
     const gone = new AbortController();
     const closed = () => gone.abort();
     res.once('close', closed);
@@ -210,7 +229,7 @@ export class Api {
       if (!gone.signal.aborted) throw thrown;
     } finally {
       cancelStall();
-      this.#exports--;
+      slots.exports--;
       res.off('close', closed);
     }
   }
@@ -243,11 +262,13 @@ function streams(pathname: string): boolean {
   return pathname === '/api/v1/tail' || pathname === '/api/v1/export';
 }
 
-function urlOf(req: IncomingMessage): URL {
-  // Routes are plain words: nothing has to be decoded, so `%2e%2e` and `//` find nothing.
-  const url = URL.parse(req.url ?? '/', 'http://gateway');
-  if (url === null || !(req.url ?? '/').startsWith('/')) throw new HttpError(400, 'bad-request', 'the URL is malformed');
-  return url;
+/** As it was sent: a URL parser would resolve `%2e%2e` and take `//x/` for a host. */
+function partsOf(target: string): { pathname: string; asked: URLSearchParams } {
+  if (target.length > MAX_URL) throw new HttpError(414, 'too-long', `a URL has at most ${MAX_URL} characters`);
+  if (!target.startsWith('/')) throw new HttpError(400, 'bad-request', 'the URL is malformed: it begins with one /');
+  const mark = target.indexOf('?');
+  const pathname = mark < 0 ? target : target.slice(0, mark);
+  return { pathname, asked: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)) };
 }
 
 async function jsonBody(req: IncomingMessage): Promise<Record<string, unknown>> {

@@ -8,21 +8,25 @@ import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
 import type { ExportResult } from '../store/threads/messages.ts';
 import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
 
-/** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
-export async function* exportText({ keeper }: Pick<Log, 'keeper'>, query: ExportQuery): AsyncGenerator<string> {
-  for (let after: number | undefined = 0; after !== undefined; ) {
-    const slice: ExportResult = await keeper.export({
-      after,
-      from: query.from ?? 0,
-      to: query.to ?? Number.MAX_SAFE_INTEGER,
-      points: query.points,
-      format: query.format,
-      every: query.every,
-    });
+/**
+ * Pieces of some hundred kilobytes; the next one is made when it is asked for. What is not committed belongs to the answer:
+ * a copy of it goes with the requests that need it, and nothing is written because somebody reads.
+ */
+export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {
+  const { points, format, every } = query;
+  const range = { from: query.from ?? 0, to: query.to ?? Number.MAX_SAFE_INTEGER };
+  let after: number | undefined = 0;
+  let atTail = false;
+  for (let first = true; after !== undefined; first = false) {
+    // Readings of the tail stand last. A bucket may have some of the files and some of the tail, and a name only be in the tail.
+    const needed = atTail || every !== undefined || (first && points !== undefined);
+    const tail = needed ? await log.uncommitted() : ('later' as const);
+    const slice: ExportResult = await log.keeper.export({ after, ...range, points, format, every, tail });
     if (slice.unknown !== undefined) throw new SluiceError('not-found', unknownWords(slice.unknown));
-    const text = after === 0 ? exportHeader(query.format, query.every) + slice.text : slice.text;
+    const text = first ? exportHeader(format, every) + slice.text : slice.text;
     if (text !== '') yield text;
     after = slice.next;
+    atTail ||= slice.wantsTail === true;
   }
 }
 

@@ -1,4 +1,5 @@
 /** Every bound of the local API. Sizes in bytes, times in milliseconds. */
+/** Of one door. One more ends another: connections.ts. The long answers below leave at least half of them. */
 export const MAX_CONNECTIONS = 32;
 export const MAX_HEADERS = 8 * 1024;
 export const MAX_URL = 4 * 1024;
@@ -11,7 +12,7 @@ export const CHECK_EVERY = 5_000;
 /** An export or tail whose reader takes nothing for this long is ended. */
 export const READER_STALL = 60_000;
 
-/** Long answers at one time; more are refused with 503. */
+/** Long answers at one time through one door; more are refused with 503. */
 export const MAX_TAILS = 8;
 export const MAX_EXPORTS = 2;
 export const MAX_CAPTURES = 4;

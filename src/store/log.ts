@@ -17,12 +17,13 @@ import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
 import { HISTORY_FILE } from './archive/history-layout.ts';
 import { Tiers } from './archive/tiers.ts';
-import { AllHandOvers, LiveHandOver, type Party } from './delivery/hand-over.ts';
+import { AllHandOvers, LiveHandOver } from './delivery/hand-over.ts';
 import { LEASE, Lease } from './delivery/lease.ts';
 import type { LogSide, Outlet } from './delivery/outlet.ts';
 import { Outlets } from './delivery/outlets.ts';
+import type { Carried } from './hot/carried.ts';
 import { CommitCycle } from './hot/commit-cycle.ts';
-import { type ClockList, LOG_FILE, type TailState } from './hot/layout.ts';
+import { LOG_FILE, type TailState } from './hot/layout.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
 import { makeFolder } from './make-folder.ts';
 import { heldMemory } from './tail/held-memory.ts';
@@ -32,25 +33,13 @@ import { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
 import { asKept, ShapeIds } from './tail/shapes.ts';
 import { Claim } from './threads/claim.ts';
-import type { CommitResult, Failure, Opened, WriterMessage, WriterReply } from './threads/messages.ts';
+import type { CommitResult, Failure, Opened, Uncommitted, WriterMessage, WriterReply } from './threads/messages.ts';
 import { endedWithin, Keeper, startWriter, type WriterThread } from './threads/threads.ts';
 import { ClockBook, type ClockMove } from './time/clock-book.ts';
 import { Revisions } from './time/timeline.ts';
 
 /** How long a closing log waits for a thread. */
 const LEAVE_WITHIN = 3000;
-
-/** What a commit under way carries. */
-interface Carried {
-  readonly upTo: number;
-  readonly segment: number;
-  readonly leaseEnd: number;
-  readonly clock: readonly ClockList[];
-  readonly alarms: ReadonlyMap<string, unknown>;
-  readonly newInventory: { revision: number; body: string } | undefined;
-  /** Those whose state it carries. */
-  readonly parties: readonly Party[];
-}
 
 export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly opened: Opened;
@@ -312,6 +301,14 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   /** Resolves when everything of now (items, cursors, lanes) is committed; goes on trying while the disk refuses. */
   flush(): Promise<void> {
     return this.#commits.flush();
+  }
+
+  /** A copy of what no file has. While a commit is under way, as of its end: nothing is committed for it. */
+  uncommitted(): Promise<Uncommitted> {
+    return this.#commits.between(() => ({
+      ...{ log: this.ordinal, name: this.id, boot: this.opened.boot },
+      ...{ clock: this.clock.own.segments, committed: this.#committed, entries: this.#pending.copy() },
+    }));
   }
 
   commitSoon(): void {

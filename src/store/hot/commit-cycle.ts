@@ -27,6 +27,8 @@ export class CommitCycle<Carried> {
   #retryIn = RETRY.first;
   #cancelRetry: (() => void) | undefined;
   #cancelTimer: (() => void) | undefined;
+  /** Who looks at the log between two commits; bounded by the exports that run at one time. */
+  #looks: (() => void)[] = [];
   /** Bounded by those who call `flush`: the close, and one for each forwarder that comes or goes. */
   #waiters: { readonly from: number; readonly resolve: () => void }[] = [];
 
@@ -63,6 +65,14 @@ export class CommitCycle<Carried> {
     });
   }
 
+  /** What `look` sees while no commit is under way: at once, or when the one under way has ended. It causes no commit. */
+  between<Seen>(look: () => Seen): Promise<Seen> {
+    return new Promise((resolve) => {
+      if (this.#underWay === undefined) resolve(look());
+      else this.#looks.push(() => resolve(look()));
+    });
+  }
+
   /** @returns what the commit carried that has ended well; undefined when none was under way. `next` is to be called after it was dealt with. */
   ended(): Carried | undefined {
     const commit = this.#underWay;
@@ -81,6 +91,7 @@ export class CommitCycle<Carried> {
 
   /** The next commit, when one is wanted. */
   next(): void {
+    this.#look();
     if (this.#wanted || this.#waiters.length > 0) this.#begin();
   }
 
@@ -94,14 +105,21 @@ export class CommitCycle<Carried> {
       this.#begin();
     });
     this.#retryIn = Math.min(this.#retryIn * 2, RETRY.most);
+    // When the log has put back what the commit carried.
+    queueMicrotask(() => this.#look());
     return commit.carried;
   }
 
   /** No commit begins from now on. */
   stop(): void {
     this.#stopped = true;
+    this.#look();
     this.#cancelTimer?.();
     this.#cancelRetry?.();
+  }
+
+  #look(): void {
+    for (const look of this.#looks.splice(0)) look();
   }
 
   #begin(): void {

@@ -5,18 +5,20 @@
  *   the columns decoded last.
  * - Runs outside of the range are passed over without decoding them.
  * - Work is done in steps, between which the thread answers others.
+ * - What is not committed comes as a copy from the main thread (`tail`) and stands last. Nothing is committed for an export.
  */
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
 import { keyOf, seqOf } from '../hot/layout.ts';
-import type { ExportRequest, ExportResult } from '../threads/messages.ts';
+import type { ExportRequest, ExportResult, Uncommitted } from '../threads/messages.ts';
 import { Buckets, startOf } from './buckets.ts';
-import { type Collection, collect } from './collect.ts';
+import { addColumns, type Collection, collect } from './collect.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { bucketLine, recordLines } from './export-lines.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
-import { ofOneState, type Run, Runs } from './runs.ts';
+import { BootClock, ofOneState, type Run, Runs } from './runs.ts';
+import { tailColumns, tailShapes } from './uncommitted.ts';
 
 /** Characters after which a slice ends. */
 const SLICE_TEXT = 128 * 1024;
@@ -31,7 +33,7 @@ const LOOK_EVERY = 32;
 export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
   const runs = new Runs(reader);
   const keep = keeps(request.points);
-  const unknown = request.after === 0 ? unknownPoints(reader, decoder, request.points ?? []) : [];
+  const unknown = request.after === 0 ? unknownPoints(reader, decoder, request) : [];
   if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
   const shapes = decoder.shapes(runs, (shape) => keep(shape)?.includes(true) ?? true);
   const slice = { runs, decoder, shapes, keep, request, pace: new Pace() };
@@ -41,14 +43,19 @@ export function* exportSlice(reader: LogReader, decoder: Decoder, request: Expor
 }
 
 /** Those of the names that the log never had: neither a device nor `device.point`. */
-function unknownPoints(reader: LogReader, decoder: Decoder, names: readonly string[]): string[] {
+function unknownPoints(reader: LogReader, decoder: Decoder, { points: names = [], tail }: ExportRequest): string[] {
+  if (names.length === 0) return [];
   const known = new Set<string>();
   const { units, blocks } = decoder.shapes(new Runs(reader), () => true);
-  for (const { device, points } of [...units.values(), ...blocks.values()]) {
+  for (const { device, points } of [...units.values(), ...blocks.values(), ...shapesOf(tail)]) {
     known.add(device);
     for (const { name } of points) known.add(`${device}.${name}`);
   }
   return names.filter((name) => !known.has(name));
+}
+
+function shapesOf(tail: ExportRequest['tail']): Shape[] {
+  return tail === undefined || tail === 'later' ? [] : tailShapes(tail);
 }
 
 /** By point, whether it is wanted; undefined: all are. */
@@ -76,13 +83,16 @@ function keeps(points: readonly string[] | undefined): Keep {
 
 function* readings(slice: Slice): Generator<undefined, ExportResult> {
   const { runs, keep, request, pace } = slice;
-  const { id, after, from, to, format } = request;
+  const { id, after, from, to, format, tail } = request;
   let text = '';
   let looked = 0;
   /** Everything up to here is written. A unit may begin before it, when blocks became one meanwhile. */
   let done = after;
+  /** As `done`, with what is of another time. */
+  let passed = after;
   for (const run of runs.from(after + 1)) {
     const end = keyOf(run.log, run.last);
+    passed = Math.max(passed, end);
     if (++looked > SLICE_RUNS) return { id, next: Math.max(done, run.id - 1), text };
     if (!runs.concerns(run, from, to)) {
       if (pace.due) yield* rest(pace);
@@ -104,6 +114,23 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
     }
     if (text.length >= SLICE_TEXT / 2) return { id, next: end, text };
     done = end;
+  }
+  if (tail === 'later') return { id, next: passed, text, wantsTail: true };
+  if (tail === undefined) return { id, next: undefined, text };
+  // What was committed meanwhile is written already.
+  const behind = passed >= keyOf(tail.log, 0) ? seqOf(passed) : 0;
+  const origin = { log: tail.name, boot: tail.boot };
+  const clock = new BootClock(tail.clock);
+  for (const parts of tailColumns(tail, Math.max(behind, tail.committed))) {
+    for (const [columns, m] of inOrder(parts, 0)) {
+      const seq = columns.seqs[m] as number;
+      const mapping = clock.at(seq);
+      const time = (columns.ats[m] as number) + mapping.offset;
+      if (time < from || time > to) continue;
+      text += recordLines(format, origin, columns, m, mapping, keep(columns.shape));
+      if (text.length >= SLICE_TEXT) return { id, next: keyOf(tail.log, seq), text };
+    }
+    if (pace.due) yield* rest(pace);
   }
   return { id, next: undefined, text };
 }
@@ -143,12 +170,18 @@ function* inOrder(parts: readonly ShapeColumns[], seq: number): Generator<[colum
 /** `after` and `next` are the start of a bucket here. */
 function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: number): Generator<undefined, ExportResult> {
   const { id, format, to } = request;
+  const tail = request.tail === 'later' ? undefined : request.tail;
   const from = startOf(Math.max(request.from, request.after), every);
-  const concerned = yield* runs.within(from, to + every, pace);
-  const wanted = [...new Set([...shapes.units.values(), ...shapes.blocks.values()].flatMap((shape) => namesOf(shape, keep)))];
-  if (concerned.length === 0 || wanted.length === 0) return { id, next: undefined, text: '' };
+  const held = yield* runs.within(from, to + every, pace);
+  // What was committed since the tail was taken is in the tail.
+  const concerned = held.filter((run) => tail === undefined || run.log !== tail.log || seqOf(run.id) <= tail.committed);
+  const ofTail = tail === undefined ? [] : tailShapes(tail).filter((shape) => keep(shape)?.includes(true) ?? true);
+  const all = [...shapes.units.values(), ...shapes.blocks.values(), ...ofTail];
+  const wanted = [...new Set(all.flatMap((shape) => namesOf(shape, keep)))];
+  const inTail = tail === undefined ? Number.POSITIVE_INFINITY : yield* tailReach(tail, from, to + every, pace);
   // Where no run has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
-  const first = concerned.reduce((least, run) => Math.min(least, runs.reach(run, from)), Number.POSITIVE_INFINITY);
+  const first = concerned.reduce((least, run) => Math.min(least, runs.reach(run, from)), inTail);
+  if (first === Number.POSITIVE_INFINITY || wanted.length === 0) return { id, next: undefined, text: '' };
   const start = startOf(first, every);
   const end = start + every * Math.max(1, Math.floor(SLICE_BUCKETS / wanted.length));
   const sums = new Map(wanted.map((name) => [name, new Buckets(every, start, Math.min(end, to + 1))]));
@@ -163,10 +196,36 @@ function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: 
   };
   const collection: Collection = { runs, decoder, shapes, pace, width: every, target };
   for (const run of concerned) if (runs.concerns(run, start, end)) yield* collect(collection, run);
+  if (tail !== undefined && inTail < end) {
+    const clock = new BootClock(tail.clock);
+    const own = concerned.filter((run) => run.log === tail.log);
+    for (const parts of tailColumns(
+      tail,
+      own.reduce((most, run) => Math.max(most, run.last), tail.committed),
+    )) {
+      for (const columns of parts) addColumns(columns, clock, target(columns.shape));
+      if (pace.due) yield* rest(pace);
+    }
+  }
   const lines = [...sums].flatMap(([name, own]) => own.rows().map((bucket) => ({ time: bucket.time, name, bucket })));
   lines.sort((a, b) => a.time - b.time);
   const text = lines.map(({ name, bucket }) => bucketLine(format, name, bucket)).join('');
   return { id, next: end > to ? undefined : end, text };
+}
+
+/** The first UTC ms of from..to (to exclusive) at which the tail has a record; Infinity when it has none. */
+function* tailReach(tail: Uncommitted, from: number, to: number, pace: Pace): Generator<undefined, number> {
+  const clock = new BootClock(tail.clock);
+  let least = Number.POSITIVE_INFINITY;
+  for (const parts of tailColumns(tail, tail.committed)) {
+    for (const { seqs, ats } of parts)
+      for (let m = 0; m < seqs.length; m++) {
+        const time = (ats[m] as number) + clock.at(seqs[m] as number).offset;
+        if (time >= from && time < to) least = Math.min(least, time);
+      }
+    if (pace.due) yield* rest(pace);
+  }
+  return least;
 }
 
 function namesOf(shape: Shape, keep: Keep): string[] {

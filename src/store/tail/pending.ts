@@ -86,6 +86,11 @@ export class Pending {
     this.#shapes.clear();
   }
 
+  /** A copy of the entries that wait, oldest first; each part defines every shape that it uses. */
+  copy(): Uint8Array[] {
+    return [...this.#chunks.map((c) => c.entries.slice()), ...(this.#writer.length === 0 ? [] : [this.#writer.since(0).slice()])];
+  }
+
   /** Everything, for a commit: nothing is given up for it. */
   take(): Chunk[] {
     this.#endChunk();

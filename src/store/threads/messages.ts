@@ -4,7 +4,7 @@ import type { Machine } from '../../core/clock.ts';
 import type { PointType, Shape, Value } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import type { Lane } from '../delivery/lanes.ts';
-import type { BootInfo, ClockList, ForwarderState } from '../hot/layout.ts';
+import type { BootInfo, ClockList, ClockSegment, ForwarderState } from '../hot/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
 import type { Bucket } from '../read/buckets.ts';
 import type { Repair } from '../recovery/repair-report.ts';
@@ -172,6 +172,21 @@ export interface ExportRequest {
   readonly format: 'csv' | 'jsonl';
   /** Milliseconds: min, mean, max and count of each point in buckets of this width, instead of readings. */
   readonly every?: number | undefined;
+  /** What the files lack; `later`: it is asked for when the files have no more; absent: there is none. */
+  readonly tail?: Uncommitted | 'later' | undefined;
+}
+/** A copy of what is not committed, all of it of the newest boot of the newest log. */
+export interface Uncommitted {
+  /** Ordinal and name. */
+  readonly log: number;
+  readonly name: string;
+  readonly boot: number;
+  /** The mappings of that boot. */
+  readonly clock: readonly ClockSegment[];
+  /** The files have every number up to here. */
+  readonly committed: number;
+  /** Entries (codecs/rows), oldest first; each part defines every shape that it uses. */
+  readonly entries: readonly Uint8Array[];
 }
 export interface ExportResult {
   readonly id: number;
@@ -179,6 +194,8 @@ export interface ExportResult {
   readonly next: number | undefined;
   /** Whole lines; may be empty although there is more. */
   readonly text: string;
+  /** The files have no more: the next request brings what they lack. */
+  readonly wantsTail?: boolean | undefined;
   /** Of the first slice: names that the log never had. Then there is nothing else. */
   readonly unknown?: readonly string[] | undefined;
 }

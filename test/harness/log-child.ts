@@ -1,8 +1,10 @@
 /**
- * A process that keeps a log on a disk under test and says what it did, one JSON line each, with the moment of the
+ * A process that keeps a log on a disk under test and reports what it does, one JSON line each, with the moment of the
  * disk's record: `node log-child.ts STATE RUNTIME RECORD COMMITS SEED`. The value of a record follows from its number.
+ * It ends its runs in three ways: closed, left with its files in order, and killed. After a kill the next process goes on
+ * from `FIRST`, the commit that it names.
  */
-import { statSync } from 'node:fs';
+import { statSync, writeSync } from 'node:fs';
 import { systemClock } from '../../src/core/clock.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { seeded } from '../../src/core/seeded.ts';
@@ -11,6 +13,8 @@ import { payloadText } from './payload-text.ts';
 
 export type Told =
   | { readonly kind: 'open'; readonly log: string; readonly next: number; readonly at: number }
+  /** The run ends now, in this way; `next` is the commit from which the next process goes on. */
+  | { readonly kind: 'leaving'; readonly how: 'closed' | 'abandoned' | 'killed'; readonly commit: number; readonly at: number }
   /** Every number below `next` may have been seen outside. */
   | { readonly kind: 'used'; readonly next: number; readonly at: number }
   /** The records and notices of the run up to `upTo` are reported as committed. */
@@ -32,10 +36,22 @@ export const noiseOf = (seq: number): string => {
   return Array.from({ length: 8 }, () => Math.floor(random() * 2 ** 32).toString(36)).join('');
 };
 
-async function main(stateDir: string, runtimeDir: string, record: string, commits: number, seed: number): Promise<void> {
-  const random = seeded(seed);
+/** Commits of one run, and between two compactions. */
+const RUN = 35;
+const COMPACT = 20;
+
+async function main(
+  stateDir: string,
+  runtimeDir: string,
+  record: string,
+  commits: number,
+  seed: number,
+  first: number,
+): Promise<void> {
+  const random = seeded(seed + first);
   const moment = () => statSync(record).size;
-  const tell = (told: Told) => process.stdout.write(`${JSON.stringify(told)}\n`);
+  // At once: a process that kills itself must have written it.
+  const tell = (told: Told) => writeSync(1, `${JSON.stringify(told)}\n`);
   const options = { stateDir, runtimeDir, clock: systemClock, maxSize: 4_000_000, maxAge: 1e13, commitEvery: 3_600_000 };
   const open = async () => {
     const log = await Log.open(options);
@@ -50,7 +66,7 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
     return { log, outlet };
   };
   let { log, outlet } = await open();
-  for (let c = 1; c <= commits; c++) {
+  for (let c = first; c <= commits; c++) {
     const records: number[] = [];
     const notices: number[] = [];
     for (let i = 0; i < 1 + random() * 60; i++) {
@@ -60,7 +76,14 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
     }
     if (random() < 0.2) notices.push(log.notice('event', 'test', systemClock.monotonic(), { time: c }).seq);
     tell({ kind: 'used', next: log.next, at: moment() });
-    await log.flush();
+    const committed = log.flush();
+    // In the middle of a commit, too.
+    if (c % RUN === 0 && random() < 0.3) {
+      await new Promise((resolve) => setTimeout(resolve, random() * 8));
+      tell({ kind: 'leaving', how: 'killed', commit: c + 1, at: moment() });
+      process.kill(process.pid, 'SIGKILL');
+    }
+    await committed;
     tell({ kind: 'committed', records, notices, at: moment() });
     const batch = random() < 0.5 ? await outlet.next('data', 100) : undefined;
     if (batch !== undefined) {
@@ -69,9 +92,15 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
       tell({ kind: 'delivered', records: delivered, at: moment() });
       outlet.done(batch);
     }
-    if (c % 40 === 0) await log.compact();
-    if (c % 70 === 0) {
-      if (random() < 0.5) await log.close(10_000);
+    // Alone, and beside the commits that follow.
+    if (c % COMPACT === 0) {
+      const compacted = log.compact().catch(() => {});
+      if (random() < 0.5) await compacted;
+    }
+    if (c % RUN === 0) {
+      const how = random() < 0.5 ? 'closed' : 'abandoned';
+      tell({ kind: 'leaving', how, commit: c + 1, at: moment() });
+      if (how === 'closed') await log.close(10_000);
       else await log.abandon();
       ({ log, outlet } = await open());
     }
@@ -80,6 +109,6 @@ async function main(stateDir: string, runtimeDir: string, record: string, commit
 }
 
 if (import.meta.main) {
-  const [state, runtime, record, commits, seed] = process.argv.slice(2) as [string, string, string, string, string];
-  await main(state, runtime, record, Number(commits), Number(seed));
+  const [state, runtime, record, commits, seed, first = '1'] = process.argv.slice(2) as [string, string, string, string, string];
+  await main(state, runtime, record, Number(commits), Number(seed), Number(first));
 }

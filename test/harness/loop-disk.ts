@@ -4,7 +4,7 @@ import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { peer } from '../peers/peers.ts';
+import { asRoot, peer } from '../peers/peers.ts';
 
 /** A quiet command; what it said on stderr is in the error. */
 export function run(command: string, ...args: string[]): string {
@@ -13,12 +13,7 @@ export function run(command: string, ...args: string[]): string {
 
 /** false after the test was marked as skipped: only root may mount. */
 export function mayMount(t: TestContext): boolean {
-  if (process.getuid?.() !== 0) {
-    if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error('needs root, to mount a loop device');
-    t.skip('needs root, to mount a loop device');
-    return false;
-  }
-  return peer(t, 'mkfs.ext4', 'apt-get install -y e2fsprogs') !== undefined;
+  return asRoot(t, 'mount a loop device') && peer(t, 'mkfs.ext4', 'apt-get install -y e2fsprogs') !== undefined;
 }
 
 /** A folder to mount on, unmounted and removed at the end of the test. Its files may be in use until then. */

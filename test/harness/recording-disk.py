@@ -1,7 +1,9 @@
 """nbdkit plugin: a disk in memory that appends every write and flush to a file, in the order in which it did them.
 
-An entry is: kind (W write, F flush), offset u64, length u32, then the data of a write. Parameters: size=BYTES record=FILE.
+An entry is: kind (W write, F flush), offset u64, length u32, then the data of a write. Parameters: size=BYTES record=FILE,
+and image=FILE for what is on the disk at first.
 """
+import io
 import os
 import struct
 
@@ -19,6 +21,10 @@ def config(key, value):
     if key == "size":
         size = int(value)
         disk = bytearray(size)
+    elif key == "image":
+        with io.open(value, "rb") as file:
+            image = file.read()
+        disk[: len(image)] = image
     elif key == "record":
         record = os.open(value, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

@@ -3,7 +3,7 @@
  * with recording-disk.py, nbdfuse, a loop device, ext4. Writes after the last flush are lost or kept at random, sector
  * by sector, as a card with a cache of its own would.
  */
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { peer } from '../peers/peers.ts';
@@ -60,8 +60,11 @@ export class RecordingDisk {
   }
 }
 
-/** undefined after the test was marked as skipped. */
-export async function recordingDisk(t: TestContext, megabytes: number): Promise<RecordingDisk | undefined> {
+/**
+ * @param image what is on the disk at first, an ext4; else a new one is made
+ * @returns undefined after the test was marked as skipped
+ */
+export async function recordingDisk(t: TestContext, megabytes: number, image?: Buffer): Promise<RecordingDisk | undefined> {
   if (!mayMount(t)) return undefined;
   const nbdkit = peer(t, 'nbdkit', INSTALL);
   const nbdfuse = nbdkit && peer(t, 'nbdfuse', INSTALL);
@@ -71,7 +74,10 @@ export async function recordingDisk(t: TestContext, megabytes: number): Promise<
   const size = megabytes * 1024 ** 2;
   for (const name of ['fuse', 'mnt']) mkdirSync(at(name));
   const plugin = path.join(import.meta.dirname, 'recording-disk.py');
-  const server = startChild(t, nbdkit, ['-f', '-U', at('sock'), 'python', plugin, `size=${size}`, `record=${at('record')}`]);
+  if (image !== undefined) writeFileSync(at('image'), image);
+  const first = image === undefined ? [] : [`image=${at('image')}`];
+  const parameters = [`size=${size}`, `record=${at('record')}`, ...first];
+  const server = startChild(t, nbdkit, ['-f', '-U', at('sock'), 'python', plugin, ...parameters]);
   await waitForPath(server, at('sock'));
   const fuse = startChild(t, nbdfuse, [at('fuse'), '--unix', at('sock')]);
   await waitForPath(fuse, at('fuse/nbd'));
@@ -95,7 +101,7 @@ export async function recordingDisk(t: TestContext, megabytes: number): Promise<
     return stopped;
   };
   t.after(once);
-  run('mkfs.ext4', '-q', '-F', '-b', '4096', loop);
+  if (image === undefined) run('mkfs.ext4', '-q', '-F', '-b', '4096', loop);
   run('mount', loop, at('mnt'));
   return new RecordingDisk(at('mnt'), at('record'), size, once);
 }
@@ -108,28 +114,47 @@ function waitForPath(child: Child, file: string): Promise<true> {
 }
 
 /**
- * What the disk holds after a power cut at a moment of the record: all up to the last flush before it, and of what came
- * after, a random part of the writes, and of some of them a random part of the sectors.
- * @returns the image, and how many writes were lost at least in part
+ * What the disk holds after power cuts at moments of a record: all up to the last flush before the moment, and of what came
+ * after, a random part of the writes, and of some of them a random part of the sectors. Moments go up: what was flushed
+ * is played once.
  */
-export function cut(
-  entries: readonly Entry[],
-  size: number,
-  moment: number,
-  random: () => number,
-): { image: Buffer; lost: number } {
-  const image = Buffer.alloc(size);
-  const before = entries.filter((e) => e.end <= moment);
-  const flushed = before.findLastIndex((e) => e.write === undefined);
-  let lost = 0;
-  const share = random();
-  before.forEach(({ write }, i) => {
-    if (write === undefined) return;
-    const whole = i < flushed || random() > share;
-    const torn = !whole && random() < 0.5;
-    if (!whole) lost++;
-    for (let from = 0; from < write.data.length; from += SECTOR)
-      if (whole || (torn && random() < 0.5)) write.data.copy(image, write.offset + from, from, from + SECTOR);
-  });
-  return { image, lost };
+export class Cuts {
+  readonly #entries: readonly Entry[];
+  /** Everything before `#next` is in it. */
+  readonly #flushed: Buffer;
+  #next = 0;
+  readonly #image: Buffer;
+
+  constructor(entries: readonly Entry[], size: number, first?: Buffer) {
+    this.#entries = entries;
+    this.#flushed = Buffer.alloc(size);
+    first?.copy(this.#flushed);
+    this.#image = Buffer.alloc(size);
+  }
+
+  /**
+   * @param moment not below that of the call before
+   * @returns the image, until the next call, and how many writes were lost at least in part
+   */
+  at(moment: number, random: () => number): { image: Buffer; lost: number } {
+    const end = this.#entries.findLastIndex((e) => e.end <= moment) + 1;
+    const flush = this.#entries.slice(0, end).findLastIndex((e) => e.write === undefined);
+    for (; this.#next < flush; this.#next++) {
+      const { write } = this.#entries[this.#next] as Entry;
+      write?.data.copy(this.#flushed, write.offset);
+    }
+    const image = this.#image;
+    this.#flushed.copy(image);
+    let lost = 0;
+    const share = random();
+    for (const { write } of this.#entries.slice(this.#next, end)) {
+      if (write === undefined) continue;
+      const whole = random() > share;
+      const torn = !whole && random() < 0.5;
+      if (!whole) lost++;
+      for (let from = 0; from < write.data.length; from += SECTOR)
+        if (whole || (torn && random() < 0.5)) write.data.copy(image, write.offset + from, from, from + SECTOR);
+    }
+    return { image, lost };
+  }
 }

@@ -43,8 +43,23 @@ export function pythonPeer(t: TestContext, module: string, install: string): str
   return undefined;
 }
 
+/**
+ * false after the test was marked as skipped: it does what only root may do.
+ * @param why completes "needs root, to …"
+ * @throws when SLUICE_REQUIRE_PEERS=1 and the tests do not run as root
+ */
+export function asRoot(t: TestContext, why: string): boolean {
+  if (process.geteuid?.() === 0) return true;
+  skip(t, `needs root, to ${why}`);
+  return false;
+}
+
 function missing(t: TestContext, what: string, install: string): void {
-  const words = `needs ${what}: ${install}`;
+  skip(t, `needs ${what}: ${install}`);
+}
+
+/** The only place where a test is skipped for what the machine lacks. */
+function skip(t: TestContext, words: string): void {
   if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error(words);
   t.skip(words);
 }

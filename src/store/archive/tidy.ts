@@ -6,7 +6,7 @@ import { type Lane, Lanes } from '../delivery/lanes.ts';
 import { type ForwarderState, keyOf } from '../hot/layout.ts';
 import type { LogReader } from '../read/reading.ts';
 import { asideBytes, bytesOf, dropAside } from '../recovery/quarantine.ts';
-import { ensureWitness, writeWitness } from '../recovery/witness.ts';
+import { ensureWitness, witnessOf, writeWitness } from '../recovery/witness.ts';
 import { codeOf } from '../sqlite-errors.ts';
 import type { Claim } from '../threads/claim.ts';
 import type { DamagedBlock, TidyRequest, TidyResult } from '../threads/messages.ts';
@@ -44,7 +44,7 @@ export class Tidier {
   /** @throws SluiceError log-open: history.db cannot be opened; SqliteError: it cannot be written */
   *run(request: TidyRequest): Generator<undefined, TidyResult> {
     const history = this.#history();
-    ensureWitness(history.db, this.#reader.db);
+    ensureWitness(history.db, this.#reader.db, () => this.#claim.onDisk());
     const taken = nothingTaken();
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#claim);
     const made = yield* compactor.next(request);
@@ -101,14 +101,18 @@ export class Tidier {
     }
   }
 
-  /** @returns false when the writer had to drop some of its blocks: what is left becomes another unit */
+  /**
+   * @returns false when the writer had to drop some of its blocks: what is left becomes another unit; and when the disk
+   * does not take the writer's commit: the unit is made again
+   */
   #commit(history: History, { unit, copies }: { unit: NewUnit; copies: Copies }): boolean {
-    if (!this.#claim.commit()) return false;
+    const witness = witnessOf(this.#reader.db);
+    if (!this.#claim.onDisk() || !this.#claim.commit()) return false;
     let made = false;
     try {
       history.db.transaction(() => {
         history.add(unit, copies);
-        writeWitness(history.db, this.#reader.db);
+        writeWitness(history.db, witness);
       })();
       made = true;
     } finally {

@@ -22,7 +22,7 @@ import type { CommitRequest, CommitResult } from '../threads/messages.ts';
 import { BootTable } from '../time/boot-table.ts';
 import { ClockTable } from '../time/clock-table.ts';
 import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
-import type { LogFile } from './log-file.ts';
+import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
@@ -305,6 +305,7 @@ export class LogDatabase {
     let takenAway = 0;
     let removed: Removed | undefined;
     this.#written = 0;
+    claim.commitBegins();
     try {
       this.db.transaction(() => {
         takenAway = this.#dropCompacted(request.compacted);
@@ -325,6 +326,7 @@ export class LogDatabase {
         if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
+      claim.commitRolledBack();
       // Numbers given to shapes inside the transaction went with it.
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
       throw thrown;
@@ -340,6 +342,7 @@ export class LogDatabase {
     this.#memory.committed(request, this.#log, this.lanes());
     addTo(this.#untold, readings, removed);
     this.wal.sync();
+    claim.commitsOnDisk();
     const done = this.#untold;
     this.#untold = nothingDone();
     const held = this.#count();
@@ -359,6 +362,33 @@ export class LogDatabase {
       ...{ dropped: [...done.dropped], aged: [...done.aged], lost: [...done.lost] },
       lostNotices: done.notices,
     };
+  }
+
+  /** Closes the file of a run that does not end in order. */
+  leave(): void {
+    let certain = false;
+    try {
+      this.wal.ready();
+      certain = true;
+    } finally {
+      this.wal.close();
+      // Without a further commit while the disk does not take the last one.
+      if (certain) closeUnused(this.db);
+      else this.db.close();
+    }
+  }
+
+  /** The last commit of a run that ends in order: numbers from `next` on were never used and need not be skipped. */
+  end(next: number): void {
+    this.wal.ready();
+    // As one: of several a power cut may keep the last alone, which would look like damage.
+    this.db.transaction(() => {
+      const log = this.logs().at(-1);
+      if (log !== undefined) this.setLease(log.ordinal, next);
+      this.boots.prove(this.lastBoot());
+      this.setMeta('clean', '1');
+    })();
+    this.wal.sync();
   }
 
   /**

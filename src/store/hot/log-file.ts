@@ -8,7 +8,7 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import { asidePath } from '../recovery/quarantine.ts';
 import { isDamage } from '../sqlite-errors.ts';
 import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
-import { sealLayout } from './layout-seal.ts';
+import { sealedLayout, sealLayout } from './layout-seal.ts';
 
 export interface LogFile {
   readonly file: string;
@@ -32,12 +32,17 @@ export function openLogFile(file: string): LogFile {
         `${file} lies on a file system that cannot share memory between programs, which SQLite needs: name a folder on a local disk as gateway.stateDir`,
       );
     db.pragma('cache_size = -512');
-    db.transaction(() => {
-      if (layout === 0) db.exec(TABLES);
-      if (layout === 1) db.exec(FROM_VERSION_1);
-      if (db.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      sealLayout(db, 'log', SCHEMA_VERSION);
-    })();
+    if (layout < SCHEMA_VERSION || !isSealed(db)) {
+      // On the disk before the first commit of the run, and behind no other: a power cut finds one commit open at most (wal.ts).
+      db.pragma('synchronous = FULL');
+      if (layout > 0) db.pragma('wal_checkpoint(RESTART)');
+      db.transaction(() => {
+        if (layout === 0) db.exec(TABLES);
+        if (layout === 1) db.exec(FROM_VERSION_1);
+        db.pragma(`user_version = ${SCHEMA_VERSION}`);
+        sealLayout(db, 'log', SCHEMA_VERSION);
+      })();
+    }
     const aside = asidePath(file);
     return { file, db, quarantined: existsSync(aside) ? aside : undefined };
   } catch (thrown) {
@@ -54,9 +59,13 @@ function layoutOf(db: Database.Database): number {
   return tables.includes('dropped') ? 1 : SCHEMA_VERSION;
 }
 
+function isSealed(db: Database.Database): boolean {
+  return db.pragma('user_version', { simple: true }) === SCHEMA_VERSION && sealedLayout(db, 'log') === SCHEMA_VERSION;
+}
+
 /**
- * Closes a log that could not be begun. With the last connection SQLite takes the write-ahead file away; the next try must
- * not find that somebody else did.
+ * Closes a log that is not closed in order. With the last connection SQLite takes the write-ahead file away; the next start
+ * must not find that somebody else did, least of all one after a power cut, to which the runtime directory shows nothing.
  */
 export function closeUnused(db: Database.Database): void {
   try {

@@ -5,6 +5,9 @@
  * - `sync` returns only when everything that SQLite wrote into the file is on the disk.
  * - After a failed fdatasync nothing is written before the same bytes were written again and synced: the kernel may have
  *   let go of pages it could not write, and says so once.
+ * - At any moment at most one commit is not on the disk, so a power cut leaves at most one that is torn. The remains of a
+ *   torn one are wiped before the first commit of a run. Two commits behind a frame that does not fit are therefore
+ *   damage (check-log.ts), never a power cut.
  * - The file keeps its length: zeros are written ahead of SQLite's use, so that a commit changes data and nothing else.
  * - Used by the writer's thread alone.
  */
@@ -76,6 +79,37 @@ export class WriteAhead {
     db.pragma('wal_autocheckpoint = 0');
     // What a long reader made it grow by is cut off; it is never shorter than it was made.
     db.pragma(`journal_size_limit = ${target}`);
+  }
+
+  /**
+   * To be called before the first transaction of a run: what the run before left is on the disk when this returns, and
+   * what was torn is gone. SQLite goes on behind the last frame that fits, under the same salts; a commit that is
+   * shorter than the torn one would leave the end of that behind itself.
+   * @throws when that is not certain
+   */
+  begin(): void {
+    this.sync();
+    const fd = this.#open();
+    const from = Math.max(this.#end, HEADER);
+    const to = this.#tornEnd(fd, from);
+    if (to === from) return;
+    const zeros = Buffer.alloc(STEP);
+    for (let at = from; at < to; ) at += writeSync(fd, zeros, 0, Math.min(zeros.length, to - at), at);
+    fdatasyncSync(fd);
+  }
+
+  /** @returns where the last frame ends that bears the salts of the header; `from` without one */
+  #tornEnd(fd: number, from: number): number {
+    const salts = Buffer.from(this.#salts, 'hex');
+    if (salts.every((byte) => byte === 0)) return from;
+    let end = from;
+    const frames = Math.floor(STEP / this.#frameSize);
+    for (let at = from; ; at += frames * this.#frameSize) {
+      const some = this.#read(fd, at, frames * this.#frameSize);
+      for (let k = 0; k + FRAME_HEADER <= some.length; k += this.#frameSize)
+        if (some.compare(salts, 0, salts.length, k + 8, k + 8 + salts.length) === 0) end = at + k + this.#frameSize;
+      if (some.length < frames * this.#frameSize) return end;
+    }
   }
 
   /** To be called before each transaction. @throws while the disk takes nothing: SQLite is not asked then */

@@ -34,6 +34,18 @@ export function journalFault(file: string, head: Buffer, pageSize: number): stri
   }
 }
 
+/** Whether the journal is that of the transaction that makes the file: there was no page before it. */
+export function isMaking(file: string): boolean {
+  const fd = openThere(`${file}-journal`);
+  if (fd === undefined) return false;
+  try {
+    const bytes = Buffer.alloc(HEAD);
+    return readSync(fd, bytes, 0, HEAD, 0) === HEAD && bytes.toString('hex', 0, 8) === MAGIC && bytes.readUInt32BE(16) === 0;
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The first bytes of page 1 as the journal has it; undefined: it does not have it (yet). */
 function firstPage(fd: number, sector: number, pageSize: number): Buffer | undefined {
   const step = 4 + pageSize + 4;

@@ -9,10 +9,11 @@ import type { LogReader } from '../read/reading.ts';
 import { checkFault, isDamage } from '../sqlite-errors.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, readHead } from './check-head.ts';
-import { journalFault } from './check-journal.ts';
+import { isMaking, journalFault } from './check-journal.ts';
 import { moveStray, statSize } from './quarantine.ts';
 import type { Repair } from './repair-report.ts';
 import { salvageHistory } from './salvage-history.ts';
+import { ensureWitness } from './witness.ts';
 
 const EXPECTED = tablesOf(HISTORY_TABLES);
 /** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */
@@ -22,14 +23,17 @@ export class HistoryMender {
   readonly #file: string;
   readonly #reader: LogReader;
   readonly #tell: (repair: Repair) => void;
+  readonly #onDisk: () => boolean;
   #repairedAt = Number.NEGATIVE_INFINITY;
   /** Why it could not be opened. */
   #fault = 'it is damaged';
 
-  constructor(file: string, reader: LogReader, tell: (repair: Repair) => void) {
+  /** @param onDisk whether what was read of log.db is on the disk */
+  constructor(file: string, reader: LogReader, tell: (repair: Repair) => void, onDisk: () => boolean) {
     this.#file = file;
     this.#reader = reader;
     this.#tell = tell;
+    this.#onDisk = onDisk;
   }
 
   /** Gives the reader its history. Without one (a disk that takes nothing) the log goes on; whoever needs it tries again. */
@@ -38,7 +42,11 @@ export class HistoryMender {
     try {
       moveStray(this.#file, ['-wal', '-shm']);
       fault = confirmed(this.#file, () => {
-        const found = this.#isGone() ? 'the file is gone' : faultOfFile(this.#file, this.#reader.db);
+        const found = this.#isGone()
+          ? 'the file is gone'
+          : this.#isUnmade()
+            ? undefined
+            : faultOfFile(this.#file, this.#reader.db);
         if (found === undefined) this.#reader.history = History.open(this.#file);
         return found;
       });
@@ -65,6 +73,10 @@ export class HistoryMender {
 
   #isGone(): boolean {
     return statSize(this.#file) === 0 && this.#isUsed();
+  }
+  /** A power cut came into the transaction that makes the file: SQLite takes it back, and it is made again. */
+  #isUnmade(): boolean {
+    return !this.#isUsed() && isMaking(this.#file);
   }
   /** log.db remembers what was compacted into it. */
   #isUsed(): boolean {
@@ -98,6 +110,7 @@ export class HistoryMender {
       const repair = salvageHistory(this.#file, fault, this.#reader.db);
       this.#reader.history = History.open(this.#file);
       this.#tell(repair);
+      ensureWitness(this.#reader.history.db, this.#reader.db, this.#onDisk);
       return true;
     } catch (thrown) {
       // The disk takes nothing now: what is left stays as it is.

@@ -66,6 +66,7 @@ function begin(
   const open = openLogFile(request.file);
   try {
     const database = new LogDatabase(open, request.maxSize);
+    database.wal.begin();
     return { database, opened: beginRun(database, request, { tail, repairs }) };
   } catch (thrown) {
     closeUnused(open.db);
@@ -113,9 +114,12 @@ export function takeOver(damaged: LogDatabase, maxSize: number): LogDatabase {
   // Its file has another name now: SQLite leaves it as it is.
   damaged.db.close();
   const database = new LogDatabase(openLogFile(file), maxSize);
+  database.wal.begin();
   database.takeOver(damaged);
-  database.setMeta('clean', '0');
-  database.setMeta('birth', birthOf(file));
+  database.db.transaction(() => {
+    database.setMeta('clean', '0');
+    database.setMeta('birth', birthOf(file));
+  })();
   database.wal.sync();
   return database;
 }

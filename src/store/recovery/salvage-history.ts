@@ -18,7 +18,6 @@ import { codeOf } from '../sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from './quarantine.ts';
 import type { Range, Repair } from './repair-report.ts';
 import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
-import { writeWitness } from './witness.ts';
 
 /** Gaps and losses that are told one by one. */
 const MAX_RANGES = 32;
@@ -61,7 +60,6 @@ function rebuildHistory(file: string, target: string, log: Database.Database, sa
       sealLayout(db, 'history', HISTORY_VERSION);
       for (const table of COPIED) copyTable(log, db, table);
       const report = salvage ? new Rebuild(db, log).run(file) : undefined;
-      writeWitness(db, log);
       return report;
     })();
   } finally {

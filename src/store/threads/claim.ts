@@ -1,17 +1,27 @@
 /**
  * What the writer and the keeper must agree on while a unit is made: whether the commit blocks that become it may be
- * dropped for want of room, and whether what is dropped was lost. In memory that both threads see.
+ * dropped for want of room, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
+ * In memory that both threads see.
  *
  * - The keeper claims the blocks of a unit before it reads them, and asks again before the unit is committed.
  * - The writer never waits. It takes a claimed block away, and the unit is then not made; while the unit is being
  *   committed the block stays, so that log.db is over its limit by what one commit brings.
  * - A block that is in a unit may go without a word: its records are not lost.
+ * - The keeper reads a commit as soon as SQLite has it. history.db says nothing of it before the disk has it, too: after a
+ *   power cut log.db would be behind history.db, which is the mark of a loss.
  */
 import { keyOf } from '../hot/layout.ts';
 
 const STATE = { idle: 0, claimed: 1, committing: 2, revoked: 3 } as const;
-/** The first four bytes are the state; then first and last key of the claim, and the last key that is in a unit. */
-const BYTES = 32;
+/**
+ * The first four bytes are the state; then first and last key of the claim, and the last key that is in a unit; then how
+ * many commits the writer began, and how many of them are on the disk.
+ */
+const BYTES = 40;
+const BEGUN = 0;
+const ON_DISK = 1;
+/** How long the keeper waits for the disk, milliseconds; it answers nobody meanwhile. */
+const PATIENCE = 1000;
 
 export type Verdict = 'lost' | 'in-unit' | 'stays';
 
@@ -19,11 +29,13 @@ export class Claim {
   readonly buffer: SharedArrayBuffer;
   readonly #state: Int32Array;
   readonly #keys: Float64Array;
+  readonly #commits: Int32Array;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(BYTES)) {
     this.buffer = buffer;
     this.#state = new Int32Array(buffer, 0, 1);
     this.#keys = new Float64Array(buffer, 8, 3);
+    this.#commits = new Int32Array(buffer, 32, 2);
   }
 
   // The keeper's side.
@@ -52,7 +64,35 @@ export class Claim {
     this.#keys[2] = 0;
   }
 
+  /** @returns whether all that was read of log.db before this call is on the disk; false when the disk takes long */
+  onDisk(): boolean {
+    const begun = Atomics.load(this.#commits, BEGUN);
+    const until = performance.now() + PATIENCE;
+    for (;;) {
+      const done = Atomics.load(this.#commits, ON_DISK);
+      // One commit is under way at a time, so the difference is small, also where the counts begin anew.
+      if (((begun - done) | 0) <= 0) return true;
+      const left = until - performance.now();
+      if (left <= 0) return false;
+      Atomics.wait(this.#commits, ON_DISK, done, left);
+    }
+  }
+
   // The writer's side.
+
+  /** SQLite gets a commit now, which a reader may see before the disk has it. */
+  commitBegins(): void {
+    Atomics.add(this.#commits, BEGUN, 1);
+  }
+  /** Nobody ever sees it. */
+  commitRolledBack(): void {
+    Atomics.sub(this.#commits, BEGUN, 1);
+  }
+  /** Every commit that began is on the disk. */
+  commitsOnDisk(): void {
+    Atomics.store(this.#commits, ON_DISK, Atomics.load(this.#commits, BEGUN));
+    Atomics.notify(this.#commits, ON_DISK);
+  }
 
   /** @param first @param last keys of a block that has to go. To be followed when it is not `stays`. */
   drop(first: number, last: number): Verdict {

@@ -23,10 +23,15 @@ const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port
 const { file, historyFile, claim } = workerData as KeeperData;
 const blocks = new Claim(claim);
 const reader = new LogReader(file);
-const mender = new HistoryMender(historyFile, reader, (repair) => {
-  blocks.forget();
-  reply({ kind: 'repaired', repair });
-});
+const mender = new HistoryMender(
+  historyFile,
+  reader,
+  (repair) => {
+    blocks.forget();
+    reply({ kind: 'repaired', repair });
+  },
+  () => blocks.onDisk(),
+);
 mender.open();
 const tellDamaged = (blocks: DamagedBlock[]): void => {
   if (blocks.length > 0) reply({ kind: 'damaged', blocks });

@@ -43,8 +43,7 @@ port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
     try {
       // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
-      database?.wal.close();
-      database?.db.close();
+      database?.leave();
     } catch {
       // The files stay as after a kill.
     }
@@ -56,11 +55,7 @@ port.on('message', (message: WriterMessage) => {
   else if (message.kind === 'look') repairAs(database, undefined);
   else {
     try {
-      // Numbers that were never used need not be skipped after a clean stop.
-      const log = database.logs().at(-1);
-      if (log !== undefined) database.setLease(log.ordinal, message.next);
-      database.boots.prove(database.lastBoot());
-      database.setMeta('clean', '1');
+      database.end(message.next);
     } catch {
       // The lease stays where it was: numbers are skipped, none is used twice.
     }

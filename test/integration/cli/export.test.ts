@@ -13,7 +13,7 @@ import { RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { MAIN } from '../../harness/start-gateway.ts';
 import { random } from '../../oracles/store-world.ts';
-import { peer } from '../../peers/peers.ts';
+import { asRoot, peer } from '../../peers/peers.ts';
 
 /** A configuration whose log lies in `dir`/state. */
 function configFor(t: TestContext, dir: string): string {
@@ -72,7 +72,7 @@ test('a log in a file system that is mounted read-only is exported, closed or ki
 test('a folder of somebody else, which may be read and not written', { timeout: 60_000 }, async (t) => {
   const setpriv = peer(t, 'setpriv', 'apt-get install -y util-linux');
   if (setpriv === undefined) return;
-  if (process.getuid?.() !== 0) return t.skip('needs root, to become somebody else');
+  if (!asRoot(t, 'become somebody else')) return;
   const dir = scratch(t, 'export');
   new RandomHistory(dir, random(3)).make();
   const config = configFor(t, dir);

@@ -14,7 +14,7 @@ import { startSite, words } from '../../harness/modbus-site.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { deviceOf, LEVELS } from '../../harness/serial-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
-import { peer } from '../../peers/peers.ts';
+import { asRoot, peer } from '../../peers/peers.ts';
 
 const INSTALL = 'apt-get install -y python3';
 /**
@@ -113,7 +113,7 @@ test('a Modbus adapter that comes back under another name without a hang-up: the
 test('a port that the user may not open', async (t) => {
   const held = await holder(t);
   if (held === undefined) return;
-  if (process.getuid?.() !== 0) return t.skip('needs root, to become a user without rights');
+  if (!asRoot(t, 'become a user without rights')) return;
   chmodSync(held.port, 0o620);
   const script = `
     process.setgroups([]); process.setgid(65534); process.setuid(65534);

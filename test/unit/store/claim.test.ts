@@ -70,3 +70,18 @@ test('blocks that were claimed and left out of the unit are not in it', () => {
   assert.equal(writer.drop(key(11), key(20)), 'in-unit');
   assert.equal(writer.drop(key(31), key(40)), 'lost');
 });
+
+test('what the keeper read is on the disk once every commit is that began before', () => {
+  const { keeper, writer } = sides();
+  assert.ok(keeper.onDisk());
+  writer.commitBegins();
+  assert.equal(keeper.onDisk(), false);
+  // The disk did not take it; with the next one it has both.
+  writer.commitBegins();
+  assert.equal(keeper.onDisk(), false);
+  writer.commitsOnDisk();
+  assert.ok(keeper.onDisk());
+  writer.commitBegins();
+  writer.commitRolledBack();
+  assert.ok(keeper.onDisk(), 'nobody sees what was rolled back');
+});

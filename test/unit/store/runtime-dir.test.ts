@@ -9,12 +9,13 @@ import { readTail } from '../../../src/store/recovery/recover.ts';
 import { Mirror } from '../../../src/store/tail/mirror.ts';
 import { chooseRuntimeDir, createOwn, folderFault, readOwn } from '../../../src/store/tail/runtime-dir.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { asRoot } from '../../peers/peers.ts';
 
 /** Any user but the one of the test. */
 const NOBODY = 65_534;
-const root = process.geteuid?.() === 0 ? false : 'only root can give a file to another user';
 
-test('a named folder is taken when it is its owner’s alone, and each refusal says why and what to do', { skip: root }, (t) => {
+test('a named folder is taken when it is its owner’s alone, and each refusal says why and what to do', (t) => {
+  if (!asRoot(t, 'give a file to another user')) return;
   const dir = scratch(t, 'runtime', '/dev/shm');
   const state = path.join(dir, 'state');
   const choose = (name: string) => chooseRuntimeDir(state, path.join(dir, name), {});
@@ -83,7 +84,8 @@ test('a file is made anew whatever has its name, and a link is neither written t
   assert.deepEqual(readTail(dir), []);
 });
 
-test('a folder that was cleaned away and made by another user takes no segment and loses no file', { skip: root }, (t) => {
+test('a folder that was cleaned away and made by another user takes no segment and loses no file', (t) => {
+  if (!asRoot(t, 'give a file to another user')) return;
   const above = scratch(t, 'runtime', '/dev/shm');
   const dir = path.join(above, 'run');
   mkdirSync(dir, { mode: 0o700 });

@@ -85,6 +85,14 @@ export class Api {
         POST: async ({ res, body, by }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body), by)),
       },
       '/api/v1/capture': { POST: ({ res, body, slots, by }) => this.#capture(res, slots, word(body, 'bus'), by) },
+      '/api/v1/acknowledge': {
+        POST: async ({ res, body, by }) =>
+          sendJson(res, 200, await this.#target.acknowledge(word(body, 'rule'), occurrenceOf(body), by)),
+      },
+      '/api/v1/shelve': {
+        POST: async ({ res, body, by }) =>
+          sendJson(res, 200, await this.#target.shelve(word(body, 'rule'), shelvingOf(body), reasonOf(body), by)),
+      },
       '/api/v1/reload': { POST: async ({ res, by }) => sendJson(res, 200, await this.#target.reload(by)) },
     };
   }
@@ -298,4 +306,19 @@ function word(body: Readonly<Record<string, unknown>>, key: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 200)
     throw new HttpError(400, 'request-invalid', `the body needs "${key}", a text`);
   return value;
+}
+
+function occurrenceOf({ occurrence }: Readonly<Record<string, unknown>>): number | undefined {
+  if (occurrence === undefined) return undefined;
+  if (typeof occurrence === 'number' && Number.isSafeInteger(occurrence) && occurrence > 0) return occurrence;
+  throw new HttpError(400, 'request-invalid', '"occurrence" is a whole number from 1 on');
+}
+
+function shelvingOf({ for: length }: Readonly<Record<string, unknown>>): number | null {
+  if (length === null || typeof length === 'number') return length;
+  throw new HttpError(400, 'request-invalid', 'the body needs "for": milliseconds, or null to end the shelving');
+}
+
+function reasonOf(body: Readonly<Record<string, unknown>>): string | undefined {
+  return body.reason === undefined ? undefined : word(body, 'reason');
 }

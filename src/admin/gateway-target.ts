@@ -16,6 +16,7 @@ import { exportText, historyOf, removedOf } from './history.ts';
 import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
+  AlarmReply,
   ExportQuery,
   ForwarderStatus,
   GatewayStatus,
@@ -173,6 +174,14 @@ export class Target implements AdminTarget {
       time: Math.round(written.at) + g.watch.offset,
       readBack,
     };
+  }
+
+  acknowledge(rule: string, occurrence: number | undefined, by: Principal): Promise<AlarmReply> {
+    return this.#started().commands.run({ do: 'acknowledge', rule, occurrence }, by);
+  }
+
+  shelve(rule: string, length: number | null, reason: string | undefined, by: Principal): Promise<AlarmReply> {
+    return this.#started().commands.run({ do: 'shelve', rule, for: length, reason }, by);
   }
 
   reload(by: Principal): Promise<ReloadReply> {

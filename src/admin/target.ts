@@ -2,7 +2,7 @@
  * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
-import type { Principal, ReloadResult } from '../core/commands.ts';
+import type { AlarmResult, Principal, ReloadResult } from '../core/commands.ts';
 import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
@@ -30,6 +30,9 @@ export interface AdminTarget {
    */
   write(point: string, value: string | number | boolean, by: Principal): Promise<WriteReply>;
   /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
+  acknowledge(rule: string, occurrence: number | undefined, by: Principal): Promise<AlarmReply>;
+  /** @param length milliseconds; null ends the shelving */
+  shelve(rule: string, length: number | null, reason: string | undefined, by: Principal): Promise<AlarmReply>;
   reload(by: Principal): Promise<ReloadReply>;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
   export(query: ExportQuery): AsyncIterable<string>;
@@ -167,6 +170,8 @@ export interface AlarmStatus {
   readonly since: number;
   readonly occurrence: number;
   readonly message: string;
+  /** UTC milliseconds at which the shelving ends. */
+  readonly shelvedUntil?: number | undefined;
 }
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
@@ -207,6 +212,8 @@ export interface WriteReply {
   /** false: acknowledged, and the point is one that does not show what it was told. */
   readonly readBack: boolean;
 }
+
+export type AlarmReply = AlarmResult;
 
 export type ReloadReply = ReloadResult;
 

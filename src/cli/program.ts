@@ -5,6 +5,7 @@ import type { CaptureOptions } from './capture.ts';
 import { failed, onOutputFault } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
+import type { RunningOptions } from './running.ts';
 import { DEFAULT_CONFIG } from './running.ts';
 import type { ScanOptions } from './scan.ts';
 
@@ -116,6 +117,58 @@ export function program(): Command {
     .action(
       action(async (options: { config: string; socket?: string; json?: boolean }) => (await import('./tail.ts')).tail(options)),
     );
+  const alarm = sluice
+    .command('alarm')
+    .description('alarms of a running gateway: list, acknowledge, shelve')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice alarm list\n  $ sluice alarm ack fridge-warm\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"',
+    );
+  alarm
+    .command('list')
+    .description('every alarm that is not normal')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .action(action(async (options: RunningOptions) => (await import('./alarm.ts')).alarmList(options)));
+  alarm
+    .command('ack')
+    .argument('<rule>', 'the name of the rule')
+    .description('acknowledges an alarm: somebody has seen it')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .option('--occurrence <n>', 'only this activation of the rule (default: the newest)', wholeNumber(1, Number.MAX_SAFE_INTEGER))
+    .addHelpText('after', '\nExample:\n  $ sluice alarm ack fridge-warm')
+    .action(
+      action(async (rule: string, options: RunningOptions & { occurrence?: number }) =>
+        (await import('./alarm.ts')).alarmAcknowledge(rule, options),
+      ),
+    );
+  alarm
+    .command('shelve')
+    .argument('<rule>', 'the name of the rule')
+    .description('keeps an alarm quiet for a time; then it is reported again')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .requiredOption('--for <duration>', 'how long: 1s to 7d, for example 2h')
+    .option('--reason <text>', 'why, for everybody who reads it')
+    .addHelpText('after', '\nExample:\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"')
+    .action(
+      action(async (rule: string, options: RunningOptions & { for: string; reason?: string }) =>
+        (await import('./alarm.ts')).alarmShelve(rule, options),
+      ),
+    );
+  alarm
+    .command('unshelve')
+    .argument('<rule>', 'the name of the rule')
+    .description('ends the shelving of an alarm now')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice alarm unshelve fridge-warm')
+    .action(action(async (rule: string, options: RunningOptions) => (await import('./alarm.ts')).alarmUnshelve(rule, options)));
   sluice
     .command('read')
     .argument('<device>', 'device or device.point')

@@ -1,5 +1,5 @@
 import { request } from '../admin/client.ts';
-import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
@@ -30,11 +30,20 @@ export function statusText(report: GatewayStatus): string {
       ? ['alarms   none']
       : report.alarms.map(
           (a) =>
-            `${paint(31, 'ALARM')}    ${a.rule} (${a.severity}) since ${new Date(a.since).toISOString()}: ${printable(a.message)}`,
+            `${ALARM_HEADS[a.state]} ${a.rule} (${a.severity}) since ${new Date(a.since).toISOString()}: ${printable(a.message)}`,
         )),
   ];
   return `${lines.join('\n')}\n`;
 }
+
+const ALARM_HEADS: Readonly<Record<AlarmStatus['state'], string>> = {
+  normal: 'normal  ',
+  'active-unacknowledged': paint(31, 'ALARM   '),
+  'active-acknowledged': `${paint(31, 'ALARM')} (ack)`,
+  'returned-unacknowledged': paint(33, 'over, not acknowledged:'),
+  shelved: paint(33, 'shelved '),
+  'out-of-service': 'out of service',
+};
 
 function httpLines(http: GatewayStatus['http']): string[] {
   if (http === undefined) return [];

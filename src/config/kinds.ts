@@ -106,6 +106,8 @@ export interface RuleKindSchema {
   readonly needs: 'number' | 'any';
   /** What the schema of one key cannot say (`deadband` is 0 when not given), as a sentence; undefined when all is well. */
   check?(setting: unknown, deadband: number): string | undefined;
+  /** Points beside `point:` that the condition looks at, as `device.point`. Absent: none. */
+  inputs?(setting: unknown): readonly string[];
 }
 
 /** A destination, for example `mqtt`. */
@@ -157,6 +159,10 @@ export interface ResolvedRule {
   readonly offDelay: number;
   readonly severity: Severity;
   readonly message?: string | undefined;
+  /** Points beside the first that the condition looks at, as `device.point`. */
+  readonly inputs?: readonly string[] | undefined;
+  /** The alarm stays until somebody acknowledges it. Absent: it ends with its condition. */
+  readonly mustAcknowledge?: boolean | undefined;
 }
 
 export interface ResolvedForwarder {

@@ -31,7 +31,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
     }
     const checked = check(schema, value, placeOf(source, at), report) as RuleOutput | undefined;
     const kind = oneKind(value, at, context);
-    const point = typeof value.point === 'string' ? pointOf(value.point, at, context) : undefined;
+    const point = typeof value.point === 'string' ? pointOf(value.point, [...at, 'point'], context) : undefined;
     if (kind === undefined) continue;
     if (value.deadband !== undefined && kind.needs !== 'number')
       report(source.fault([...at, 'deadband'], `a deadband means nothing beside ${kind.key}:; remove it`, 'key'));
@@ -44,9 +44,11 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
         ),
       );
     if (checked === undefined) continue;
+    const inputs = kind.inputs?.(checked[kind.key]) ?? [];
+    const others = inputs.map((other) => pointOf(other, [...at, kind.key], context));
     const wrong = kind.check?.(checked[kind.key], checked.deadband ?? 0);
     if (wrong !== undefined) report(source.fault([...at, kind.key], wrong, 'key'));
-    if (point === undefined) continue;
+    if (point === undefined || others.includes(undefined)) continue;
     rules.set(name, {
       name,
       device: point.device,
@@ -58,15 +60,21 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       offDelay: checked.offDelay,
       severity: checked.severity,
       message: checked.message,
+      ...(inputs.length > 0 && { inputs }),
+      ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
     });
   }
   return rules;
 }
 
-type RuleOutput = { deadband?: number; onDelay: number; offDelay: number; severity: Severity; message?: string } & Record<
-  string,
-  unknown
->;
+type RuleOutput = {
+  deadband?: number;
+  onDelay: number;
+  offDelay: number;
+  severity: Severity;
+  message?: string;
+  acknowledge: 'optional' | 'required';
+} & Record<string, unknown>;
 
 const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;
 
@@ -101,14 +109,13 @@ function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContex
 
 function pointOf(
   written: string,
-  at: Path,
+  where: Path,
   { source, devices, report }: RuleContext,
 ): { device: string; point: string; storage?: Storage | undefined } | undefined {
   const dot = written.indexOf('.');
   if (dot === -1) return undefined;
   const device = written.slice(0, dot);
   const point = written.slice(dot + 1);
-  const where = [...at, 'point'];
   const loaded = devices.get(device);
   if (loaded === undefined) {
     report(source.fault(where, `there is no device "${device}"${hint(device, devices.keys())}`));

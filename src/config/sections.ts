@@ -97,6 +97,10 @@ const ruleKeys = {
     .prefault('0s')
     .describe('How long all must be well before the alarm ends.'),
   severity: z.enum(SEVERITIES).prefault('warning').describe('How bad it is.'),
+  acknowledge: z
+    .enum(['optional', 'required'])
+    .prefault('optional')
+    .describe('`required`: the alarm stays until somebody acknowledges it, also when all is well again.'),
   message: z.string().min(1).max(500).optional().describe('What people read; made from the rule when absent.'),
 };
 export const RULE_KEYS = Object.keys(ruleKeys);

@@ -63,6 +63,7 @@ export interface ShelveCommand {
   readonly rule: string;
   /** Milliseconds; null: it is not shelved any longer. */
   readonly for: number | null;
+  readonly reason?: string | undefined;
 }
 
 /** Reads the configuration file again and puts it in force. */
@@ -102,7 +103,9 @@ export interface ReadResult {
 export interface AlarmResult {
   readonly rule: string;
   readonly state: AlarmState;
-  /** Monotonic ms at which the shelving ends. */
+  /** The words with which the alarm began, or those of its shelving. */
+  readonly message: string;
+  /** UTC ms as known now, at which the shelving ends. */
   readonly until?: number | undefined;
 }
 

@@ -8,6 +8,7 @@ import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { alarmCommands } from '../control/alarm-commands.ts';
 import { Commands, GATEWAY } from '../control/commands.ts';
 import { fieldCommands } from '../control/field-commands.ts';
 import { SafeState } from '../control/safe-state.ts';
@@ -126,7 +127,15 @@ export class Gateway {
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
     this.#listening = new ListenReport(tell);
     this.#commands = new Commands(
-      { ...fieldCommands(this.#plant, () => this.config.devices.keys()), reload: () => this.#readAgain() },
+      {
+        ...fieldCommands(this.#plant, () => this.config.devices.keys()),
+        ...alarmCommands(() => ({
+          rules: this.rules,
+          moment: () => this.ingest.moment(),
+          take: (transitions) => this.ingest.take(transitions),
+        })),
+        reload: () => this.#readAgain(),
+      },
       { clock, logger, tell },
     );
     this.#safe = new SafeState({
@@ -390,7 +399,7 @@ export class Gateway {
     await this.#exchange;
     // As they are now: a device may be read by other requests since.
     this.#setInventory(config, this.#plant.shapes);
-    this.ingest.reloaded(transitions);
+    this.ingest.take(transitions);
     this.#alarmed.changed();
     const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
     for (const rule of goneRules) this.#lastAlarms.delete(rule);

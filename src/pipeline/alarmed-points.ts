@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Field } from '../core/ports.ts';
-import type { AlarmView } from '../rules/rule-machine.ts';
+import type { AlarmView } from '../rules/alarm-view.ts';
 
 /** Tells the buses which points are in alarm, so that they are read first where not all can be. */
 export class AlarmedPoints {

@@ -130,8 +130,8 @@ export class Ingest {
     }
   }
 
-  /** The rules were replaced. */
-  reloaded(transitions: readonly AlarmTransition[]): void {
+  /** Transitions that no reading made: the rules were replaced, or an operator did something. */
+  take(transitions: readonly AlarmTransition[]): void {
     this.#told(transitions);
     this.tick();
   }

@@ -19,18 +19,23 @@ import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import type { AlarmTransition } from '../core/ports.ts';
 import { ABSENT } from '../core/reasons.ts';
+import { LONGEST_SHELVING } from './alarm-life.ts';
+import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { RuleKind } from './rule-kind.ts';
-import type { AlarmView } from './rule-machine.ts';
 import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint } from './rule-state.ts';
 import { changedMessage, removedMessage } from './words.ts';
 
+/** A point of a shape that a rule looks at. */
 interface Watched {
   readonly index: number;
   readonly machine: RuleMachine;
+  /** 0: the point of the rule, from 1 on: a further input of its condition. */
+  readonly input: number;
 }
+type Input = Pick<Watched, 'machine' | 'input'>;
 
 export interface RuleEngineOptions {
   readonly rules: Iterable<ResolvedRule>;
@@ -51,6 +56,15 @@ export interface DirtyRules {
   readonly removed: readonly string[];
 }
 
+/** What an operator did to an alarm. */
+export interface AlarmChange {
+  readonly transitions: readonly AlarmTransition[];
+  /** As it is now. */
+  readonly alarm: AlarmView;
+}
+
+/** Characters of the reason for a shelving. */
+const REASON_LENGTH = 200;
 const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
 const CLEAN: DirtyRules = Object.freeze({ changed: [], removed: [] });
 /** Delays and silence grow by themselves: all rules are asked this often (ms) whether that is worth a write. */
@@ -60,7 +74,7 @@ const UNWATCHED: readonly Watched[] = Object.freeze([]);
 export class RuleEngine {
   readonly #kinds: ReadonlyMap<string, RuleKind>;
   #machines = new Map<string, RuleMachine>();
-  #byPoint = new Map<string, RuleMachine[]>();
+  #byPoint = new Map<string, Input[]>();
   #watched = new WeakMap<Shape, readonly Watched[]>();
   #removed = new Set<string>();
   /** Rules that something was done to since `takeDirty`; all when it is past `#askAll`. */
@@ -87,7 +101,7 @@ export class RuleEngine {
       const machine = this.#make(rule, start, same ? before : undefined);
       this.#machines.set(rule.name, machine);
       if (before === undefined || same) continue;
-      machine.occurrence = before.occurrence;
+      machine.life.occurrence = before.occurrence;
       machine.touch();
       if (before.state !== 'normal') this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
@@ -102,13 +116,13 @@ export class RuleEngine {
   sample(sample: Sample): readonly AlarmTransition[] {
     const watched = this.#watched.get(sample.shape) ?? this.#bind(sample.shape);
     if (watched.length === 0) return NOTHING;
-    for (const { index, machine } of watched) {
+    for (const { index, machine, input } of watched) {
       const reason = reasonAt(sample, index);
       if (reason === ABSENT) continue;
       const value = sample.values[index];
       if (value === undefined || !hasValue(reason) || (typeof value === 'number' && !Number.isFinite(value)))
-        machine.bad(sample.at);
-      else machine.value(sample.at, value);
+        machine.bad(sample.at, input);
+      else machine.value(sample.at, value, input);
       this.#touched.add(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;
     }
@@ -169,10 +183,10 @@ export class RuleEngine {
       const machine = next.get(old.name);
       if (machine === old) continue;
       const words = machine === undefined ? removedMessage : changedMessage;
-      if (old.active) this.#end(old.save(moment), moment.at, words(old.name, old.point));
+      if (old.standing) this.#end(old.save(moment), moment.at, words(old.name, old.point));
       if (machine === undefined) this.#removed.add(old.name);
       else {
-        machine.occurrence = old.occurrence;
+        machine.life.occurrence = old.life.occurrence;
         machine.touch();
       }
     }
@@ -213,9 +227,72 @@ export class RuleEngine {
     return { changed, removed };
   }
 
-  /** The alarms that are active, in the order of the rules. */
+  /** The alarms that are not normal, in the order of the rules. */
   alarms(moment: Moment): AlarmView[] {
-    return [...this.#machines.values()].filter((machine) => machine.active).map((machine) => machine.view(moment));
+    return [...this.#machines.values()].filter((machine) => machine.standing).map((machine) => machine.view(moment));
+  }
+
+  /**
+   * An operator has seen the alarm. To do so again changes nothing.
+   * @param by for the message
+   * @param occurrence only this activation; absent: the newest
+   * @returns transitions; take them over, then call `tick`
+   * @throws SluiceError not-found: no such rule, another occurrence, or nothing to acknowledge
+   */
+  acknowledge(rule: string, by: string, moment: Moment, occurrence?: number): AlarmChange {
+    const machine = this.#machine(rule);
+    const newest = machine.life.occurrence;
+    if (occurrence !== undefined && occurrence !== newest)
+      throw new SluiceError(
+        'not-found',
+        newest === 0
+          ? `the alarm ${rule} never began, so there is no occurrence ${occurrence}`
+          : `the occurrence ${occurrence} of the alarm ${rule} is over; the newest is ${newest}`,
+      );
+    const done = machine.acknowledge(moment.at, by);
+    this.#touched.add(machine);
+    if (!done && this.#out.length === 0)
+      throw new SluiceError(
+        'not-found',
+        machine.life.state === 'shelved'
+          ? `the alarm ${rule} is shelved: unshelve it first`
+          : `the alarm ${rule} is normal: there is nothing to acknowledge`,
+      );
+    return this.#changed(machine, moment);
+  }
+
+  /**
+   * Shelves an alarm: until then nothing of it is reported, whatever its condition does. `null` ends the shelving.
+   * @param length milliseconds, 1 s to LONGEST_SHELVING
+   * @throws SluiceError not-found: no such rule, or nothing to end; usage: the length
+   */
+  shelve(rule: string, length: number | null, by: string, moment: Moment, reason?: string): AlarmChange {
+    const machine = this.#machine(rule);
+    if (length === null) {
+      if (!machine.unshelve(moment.at, by) && this.#out.length === 0)
+        throw new SluiceError('not-found', `the alarm ${rule} is not shelved`);
+    } else {
+      if (!Number.isFinite(length) || length < 1000 || length > LONGEST_SHELVING)
+        throw new SluiceError('usage', 'an alarm is shelved for 1s to 7d; write for example 8h');
+      machine.shelve(moment.at, moment.at + length, by, reason?.slice(0, REASON_LENGTH));
+    }
+    this.#touched.add(machine);
+    return this.#changed(machine, moment);
+  }
+
+  #machine(rule: string): RuleMachine {
+    const machine = this.#machines.get(rule);
+    if (machine === undefined) {
+      const some = [...this.#machines.keys()].slice(0, 20).join(', ');
+      throw new SluiceError('not-found', `there is no rule ${rule.slice(0, 64)}${some === '' ? '' : `; the rules are: ${some}`}`);
+    }
+    return machine;
+  }
+
+  #changed(machine: RuleMachine, moment: Moment): AlarmChange {
+    if (machine.wake < this.#wake) this.#wake = machine.wake;
+    const transitions = this.#out.length === 0 ? NOTHING : this.#take();
+    return { transitions, alarm: machine.view(moment) };
   }
 
   #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
@@ -230,7 +307,14 @@ export class RuleEngine {
   }
 
   #index(shapes: Iterable<Shape>): void {
-    this.#byPoint = Map.groupBy(this.#machines.values(), (machine) => machine.point);
+    this.#byPoint = new Map();
+    for (const machine of this.#machines.values()) {
+      for (const [input, point] of [machine.point, ...machine.inputs].entries()) {
+        const inputs = this.#byPoint.get(point) ?? [];
+        this.#byPoint.set(point, inputs);
+        inputs.push({ machine, input });
+      }
+    }
     this.#watched = new WeakMap();
     for (const shape of shapes) this.#bind(shape);
     this.#findWake();
@@ -238,9 +322,9 @@ export class RuleEngine {
 
   #bind(shape: Shape): readonly Watched[] {
     const found = shape.points.flatMap((info, index) =>
-      (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map((machine) => {
-        machine.know(info);
-        return { index, machine };
+      (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map(({ machine, input }) => {
+        if (input === 0) machine.know(info);
+        return { index, machine, input };
       }),
     );
     const watched = found.length === 0 ? UNWATCHED : found;

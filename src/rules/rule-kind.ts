@@ -5,11 +5,14 @@ import type { Value } from '../core/point.ts';
 /** `between` lies inside the deadband: it neither begins an alarm nor ends one. */
 export type Verdict = 'alarm' | 'between' | 'normal';
 
-/** A condition that one value alone decides. */
+/** A condition that the last values of its inputs decide. */
 export interface ValueCondition {
   readonly type: 'value';
-  /** Pure. Never called with NaN or an infinity. */
-  judge(value: Value): Verdict;
+  /**
+   * Pure. Never called with NaN or an infinity.
+   * @param others the last values of the further inputs, in the order of `RuleKind.inputs`; none of them is bad
+   */
+  judge(value: Value, others: readonly Value[]): Verdict;
   /** Follows the value in a message: `above 8`. Empty where the value says it all. */
   readonly words: string;
 }
@@ -37,11 +40,13 @@ export function ruleKind<Schema extends z.ZodType>(kind: {
   needs: RuleKind['needs'];
   create(setting: z.output<Schema>, deadband: number): Condition;
   check?(setting: z.output<Schema>, deadband: number): string | undefined;
+  inputs?(setting: z.output<Schema>): readonly string[];
 }): RuleKind {
-  const { check, ...rest } = kind;
+  const { check, inputs, ...rest } = kind;
   return {
     ...rest,
     create: (setting, deadband) => kind.create(setting as z.output<Schema>, deadband),
+    ...(inputs === undefined ? {} : { inputs: (setting) => inputs(setting as z.output<Schema>) }),
     ...(check === undefined ? {} : { check: (setting, deadband) => check(setting as z.output<Schema>, deadband) }),
   };
 }

@@ -1,63 +1,35 @@
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { PointInfo, PointType, Value } from '../core/point.ts';
-import type { AlarmState, AlarmTransition } from '../core/ports.ts';
+import type { AlarmTransition } from '../core/ports.ts';
+import { AlarmLife } from './alarm-life.ts';
+import type { AlarmView } from './alarm-view.ts';
+import { type Delay, resave } from './delay.ts';
 import type { Condition } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
-import { activeMessage, normalMessage, pointOf } from './words.ts';
+import { acknowledgedMessage, activeMessage, normalMessage, pointOf, shelvedMessage, unshelvedMessage } from './words.ts';
 
 /**
  * After a start, an on-delay that ran out while nobody looked, and silence, get this long (ms) for a first reading to
  * prove them right or wrong; ports and devices need some time, and an alarm raised from memory alone would often be false.
  */
 export const FIRST_READING_GRACE = 60_000;
-/** A running delay is saved again when it has grown by a twentieth of its length, and never more often than this (ms). */
-const RESAVE_MIN = 10_000;
-const RESAVE_SHARE = 20;
-
-interface Delay {
-  readonly kind: 'on' | 'off';
-  since: number;
-  due: number;
-  /** False: a reading must first show that the condition still holds (after a restart; an off-delay after a bad reading). */
-  confirmed: boolean;
-}
-
-/** What is active now, for pages. */
-export interface AlarmView {
-  readonly rule: string;
-  /** `device.point` */
-  readonly point: string;
-  readonly state: AlarmState;
-  readonly severity: AlarmTransition['severity'];
-  /** UTC milliseconds as known now. */
-  readonly since: number;
-  readonly occurrence: number;
-  /** The last value of the point that the rule has seen. */
-  readonly value?: Value | undefined;
-  /** Of the point, once a shape told it. */
-  readonly type: PointType | undefined;
-  /** The words with which the alarm began. */
-  readonly message: string;
-}
-
 /** One rule with its timers. The invariants stand in engine.ts. */
 export class RuleMachine {
   readonly fingerprint: string;
   readonly condition: Condition;
   /** Monotonic time at which `advance` will do something; Infinity when never. */
   wake = Number.POSITIVE_INFINITY;
-  occurrence = 0;
+  readonly life = new AlarmLife();
   /** Unit of the point, once a shape told it. */
   unit: string | undefined;
   #type: PointType | undefined;
   #rule: ResolvedRule;
-  #state: AlarmState = 'normal';
   #delay: Delay | undefined;
-  #activeSince = 0;
-  #message = '';
   #value: Value | undefined;
   #fresh = false;
+  /** Last values of the further inputs; undefined: none yet in this run, or the last one is bad. */
+  readonly #others: (Value | undefined)[];
   #silentSince: number;
   readonly #start: number;
   /** Nothing is ever dated before this: the start of the rule, then its latest transition. */
@@ -84,20 +56,18 @@ export class RuleMachine {
     this.#emit = emit;
     this.#start = start.at;
     this.#floor = start.at;
+    this.#others = (rule.inputs ?? []).map(() => undefined);
     this.#silentSince = start.at;
     this.#savedTime = start.at;
     if (saved !== undefined) {
       const off = saved.wallKnown && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : 0;
       if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
-      this.#state = saved.state;
-      this.occurrence = saved.occurrence;
-      this.#activeSince = start.at - (saved.activeFor ?? 0) - off;
-      this.#message = saved.message ?? '';
+      this.life.restore(saved, start.at, off);
       this.#value = restoreValue(saved.value);
       // Only silence that was listened to counts; the time in between proves nothing about the device.
       this.#silentSince = start.at - (saved.silentFor ?? 0);
       this.#savedSilence = saved.silentFor ?? 0;
-      if (saved.pending?.kind === (this.active ? 'off' : 'on')) {
+      if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
         const { kind, elapsed } = saved.pending;
         const since = start.at - elapsed - off;
         this.#delay = { kind, since, due: since + this.#length(kind), confirmed: false };
@@ -106,7 +76,7 @@ export class RuleMachine {
     this.#restored = this.#delay;
     this.#savedKey = this.#key();
     // Times saved under an unknown clock must be saved again under a known one, or the next time off would not count.
-    if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.active)) this.touch();
+    if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.standing)) this.touch();
     this.#schedule();
   }
 
@@ -116,36 +86,48 @@ export class RuleMachine {
   get point(): string {
     return pointOf(this.#rule);
   }
-  get active(): boolean {
-    return this.#state !== 'normal';
+  /** The alarm is not normal. */
+  get standing(): boolean {
+    return this.life.standing;
   }
 
-  /** A reading with a value. */
-  value(time: number, value: Value): void {
+  /** Further inputs of the condition, as `device.point`. */
+  get inputs(): readonly string[] {
+    return this.#rule.inputs ?? [];
+  }
+
+  /** A reading with a value. @param input 0: of the point itself, from 1 on: of a further input */
+  value(time: number, value: Value, input = 0): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    this.#value = value;
-    this.#fresh = true;
+    if (input > 0) this.#others[input - 1] = value;
+    else {
+      this.#value = value;
+      this.#fresh = true;
+    }
     const { condition } = this;
     if (condition.type === 'value') {
-      const verdict = condition.judge(value);
-      if (this.#state === 'normal') {
+      // A condition of several inputs says nothing before each has given a value, nor while one is bad.
+      if (!this.#fresh || this.#others.includes(undefined)) return;
+      const verdict = condition.judge(this.#value as Value, this.#others as readonly Value[]);
+      if (!this.life.holds) {
         if (verdict === 'alarm') this.#hold('on', at);
         else if (this.#delay !== undefined) this.#drop();
       } else if (verdict === 'normal') this.#hold('off', at);
       else if (this.#delay !== undefined) this.#drop();
     } else {
       this.#silentSince = at;
-      if (this.#state !== 'normal') this.#hold('off', at);
+      if (this.life.holds) this.#hold('off', at);
       this.#schedule();
     }
   }
 
   /** A bad reading: it says nothing about the point, but an alarm does not end without proof. */
-  bad(time: number): void {
+  bad(time: number, input = 0): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    this.#fresh = false;
+    if (input > 0) this.#others[input - 1] = undefined;
+    else this.#fresh = false;
     if (this.#delay?.kind !== 'off' || !this.#delay.confirmed) return;
     this.#delay.confirmed = false;
     this.#schedule();
@@ -155,28 +137,74 @@ export class RuleMachine {
   advance(now: number): void {
     while (this.wake <= now) {
       const at = Math.max(this.wake, this.#floor);
+      if (this.life.shelvedUntil <= this.wake) {
+        this.#unshelve(at, 'expire');
+        continue;
+      }
       // Silence at the very end of an off-delay wins: the alarm goes on, it does not end and begin at once.
       if (this.condition.type === 'silence' && this.#silentDue() <= this.wake) {
-        if (this.#state === 'normal') this.#activate(at);
+        if (!this.life.holds) this.#activate(at);
         else this.#drop();
       } else if (this.#delay?.kind === 'on') this.#activate(at);
       else this.#return(at);
     }
   }
 
+  /** An operator has seen it. @returns false when there is nothing to acknowledge */
+  acknowledge(at: number, by: string): boolean {
+    if (this.wake <= at) this.advance(at);
+    const was = this.life.state;
+    if (was !== 'active-unacknowledged' && was !== 'returned-unacknowledged') return was === 'active-acknowledged';
+    this.life.acknowledge();
+    this.touch();
+    this.#report(Math.max(at, this.#floor), acknowledgedMessage(this.#rule, by), this.#value);
+    return true;
+  }
+
+  /** Nothing is reported until `until`, whatever the condition does. */
+  shelve(at: number, until: number, by: string, reason: string | undefined): void {
+    if (this.wake <= at) this.advance(at);
+    const now = Math.max(at, this.#floor);
+    const message = shelvedMessage(this.#rule, until - now, by, reason);
+    this.life.shelve(now, until, message);
+    this.touch();
+    this.#report(now, message, this.#value);
+    this.#schedule();
+  }
+
+  /** @returns false when it is not shelved */
+  unshelve(at: number, by: string): boolean {
+    if (this.wake <= at) this.advance(at);
+    if (this.life.state !== 'shelved') return false;
+    this.#unshelve(Math.max(at, this.#floor), 'unshelve', by);
+    return true;
+  }
+
+  #unshelve(at: number, how: 'unshelve' | 'expire', by?: string): void {
+    this.life.unshelve(how);
+    this.touch();
+    const message = unshelvedMessage(
+      this.#rule,
+      by,
+      this.life.holds ? this.life.message : normalMessage(this.#rule, this.#seen()),
+    );
+    this.#report(at, message, this.#value);
+    this.#schedule();
+  }
+
   /** The wall clock has become known: the time that the gateway was off can be counted now. */
   clockKnown(moment: Moment): void {
-    if (this.#delay !== undefined || this.active) this.touch();
+    if (this.#delay !== undefined || this.standing) this.touch();
     if (this.#unmapped === undefined) return;
     const off = Math.max(0, moment.wall - (moment.at - this.#start) - this.#unmapped);
     this.#unmapped = undefined;
-    if (this.active && this.#activeSince <= this.#start) this.#activeSince -= off;
+    this.life.shift(this.#start, off);
     const delay = this.#delay;
     if (delay !== undefined && delay === this.#restored) {
       delay.since -= off;
       delay.due = Math.max(delay.due - off, moment.at);
-      this.#schedule();
     }
+    this.#schedule();
   }
 
   /** The same rule with other words or another severity. */
@@ -200,7 +228,7 @@ export class RuleMachine {
     if (this.#touched && this.#key() !== this.#savedKey) return true;
     this.#touched = false;
     if (this.#delay !== undefined && at - this.#savedTime >= resave(this.#length(this.#delay.kind))) return true;
-    if (this.condition.type !== 'silence' || this.#state !== 'normal') return false;
+    if (this.condition.type !== 'silence' || this.life.holds) return false;
     const silent = this.#silence(at);
     return silent < this.#savedSilence || silent >= this.#savedSilence + resave(this.#length('on'));
   }
@@ -212,19 +240,17 @@ export class RuleMachine {
       this.#unmapped !== undefined &&
       !moment.wallKnown &&
       (this.#delay === undefined || this.#delay === this.#restored) &&
-      (!this.active || this.#activeSince <= this.#start);
+      (!this.standing || this.life.since <= this.#start);
     const silentFor = this.#silence(at);
     return {
       rule: this.name,
       fingerprint: this.fingerprint,
       point: this.point,
       severity: this.#rule.severity,
-      state: this.#state,
-      occurrence: this.occurrence,
+      ...this.life.save(at),
       savedAt: fromBefore ? (this.#unmapped as number) + (at - this.#start) : moment.wall,
       wallKnown: fromBefore || moment.wallKnown,
       ...(this.#delay && { pending: { kind: this.#delay.kind, elapsed: Math.max(0, at - this.#delay.since) } }),
-      ...(this.active && { activeFor: Math.max(0, at - this.#activeSince), message: this.#message }),
       ...(silentFor > 0 && { silentFor }),
       ...(this.#value !== undefined && { value: saveValue(this.#value) }),
     };
@@ -242,13 +268,14 @@ export class RuleMachine {
     return {
       rule: this.name,
       point: this.point,
-      state: this.#state,
+      state: this.life.state,
       severity: this.#rule.severity,
-      since: moment.wall - (moment.at - this.#activeSince),
-      occurrence: this.occurrence,
+      since: moment.wall - (moment.at - this.life.since),
+      occurrence: this.life.occurrence,
       value: this.#value,
       type: this.#type,
-      message: this.#message,
+      message: this.life.message,
+      ...(this.life.state === 'shelved' && { shelvedUntil: moment.wall + this.life.shelvedUntil - moment.at }),
     };
   }
 
@@ -278,22 +305,28 @@ export class RuleMachine {
   }
 
   #activate(at: number): void {
-    this.occurrence++;
-    this.#activeSince = at;
-    this.#message = activeMessage(this.#rule, this.condition, this.#seen());
-    this.#change('active-unacknowledged', at, this.#message, this.condition.type === 'silence' ? undefined : this.#value);
+    const message = activeMessage(this.#rule, this.condition, this.#seen());
+    const changed = this.life.activate(at, message);
+    this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value);
   }
 
   #return(at: number): void {
-    this.#change('normal', at, normalMessage(this.#rule, this.#seen()), this.#value);
+    const changed = this.life.return(this.#rule.mustAcknowledge ?? false);
+    this.#turned(at, changed, normalMessage(this.#rule, this.#seen()), this.#value);
   }
 
-  #change(state: AlarmState, at: number, message: string, value: Value | undefined): void {
-    this.#state = state;
-    this.#floor = at;
+  /** The condition began or ended: whatever delay led to that is over. A shelved alarm does not report it. */
+  #turned(at: number, changed: boolean, message: string, value: Value | undefined): void {
     this.#drop();
+    this.#floor = at;
+    if (changed) this.#report(at, message, value);
+  }
+
+  #report(at: number, message: string, value: Value | undefined): void {
+    this.#floor = at;
     const { name: rule, severity } = this.#rule;
-    this.#emit({ rule, occurrence: this.occurrence, state, severity, point: this.point, value, type: this.#type, at, message });
+    const { state, occurrence } = this.life;
+    this.#emit({ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message });
   }
 
   #seen() {
@@ -323,16 +356,11 @@ export class RuleMachine {
     if (delay?.confirmed) wake = delay.due;
     else if (delay?.kind === 'on') wake = Math.max(delay.due, this.#start + FIRST_READING_GRACE);
     // While a silent alarm is active, more silence matters only to an off-delay.
-    if (this.condition.type === 'silence' && (this.#state === 'normal' || delay !== undefined))
-      wake = Math.min(wake, this.#silentDue());
-    this.wake = wake;
+    if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined)) wake = Math.min(wake, this.#silentDue());
+    this.wake = Math.min(wake, this.life.shelvedUntil);
   }
 
   #key(): string {
-    return `${this.#state} ${this.occurrence} ${this.#delay?.kind} ${this.#delay?.since}`;
+    return `${this.life.state} ${this.life.holds} ${this.life.occurrence} ${this.life.shelvedUntil} ${this.#delay?.kind} ${this.#delay?.since}`;
   }
-}
-
-function resave(length: number): number {
-  return Math.max(RESAVE_MIN, length / RESAVE_SHARE);
 }

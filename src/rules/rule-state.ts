@@ -33,8 +33,12 @@ const schema = z.object({
   wallKnown: z.boolean(),
   /** A delay that runs, and for how long it has. */
   pending: z.object({ kind: z.enum(['on', 'off']), elapsed: ago }).optional(),
-  /** How long the alarm has been active. */
+  /** Whether the condition holds; absent: as long as the alarm stands. */
+  holds: z.boolean().optional(),
+  /** How long the alarm has stood. */
   activeFor: ago.optional(),
+  /** What is left of the shelving, and its words. */
+  shelved: z.object({ left: ago, message: z.string() }).optional(),
   /** How long the point had no value; only of rules that watch for silence. */
   silentFor: ago.optional(),
   value: savedValue.optional(),

@@ -43,3 +43,19 @@ export function changedMessage(rule: string, point: string): string {
 export function removedMessage(rule: string, point: string): string {
   return `the rule ${rule} on ${point} was removed`;
 }
+
+/** `fridge-warm: acknowledged by amina` */
+export function acknowledgedMessage(rule: ResolvedRule, by: string): string {
+  return `${rule.name}: acknowledged by ${by}`;
+}
+
+/** `fridge-warm: shelved for 2h by amina (door open for defrosting)` @param length milliseconds */
+export function shelvedMessage(rule: ResolvedRule, length: number, by: string, reason: string | undefined): string {
+  const why = reason === undefined || reason === '' ? '' : ` (${reason})`;
+  return `${rule.name}: shelved for ${formatDuration(Math.round(length / 1000) * 1000)} by ${by}${why}`;
+}
+
+/** `fridge-warm: unshelved by amina; fridge.temperature is 4.2 Cel, back to normal` @param now what holds now */
+export function unshelvedMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
+  return `${rule.name}: ${by === undefined ? 'the shelving is over' : `unshelved by ${by}`}; ${now}`;
+}

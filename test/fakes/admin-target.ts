@@ -2,6 +2,7 @@
 
 import type {
   AdminTarget,
+  AlarmReply,
   ExportQuery,
   GatewayStatus,
   HistoryQuery,
@@ -81,6 +82,16 @@ export class FakeTarget implements AdminTarget {
     if (device === 'mute') throw new SluiceError('timeout', 'mute did not answer within 1s');
     if (device !== 'fridge') throw new SluiceError('not-found', `there is no device ${device}`);
     return { device, readings: [{ time: 1, point: 'temperature', value: 4.5, unit: 'Cel', quality: 'good' }], faults: [] };
+  }
+  /** What was asked of alarms, one line each. */
+  readonly alarmAsked: string[] = [];
+  async acknowledge(rule: string, occurrence: number | undefined): Promise<AlarmReply> {
+    this.alarmAsked.push(`acknowledge ${rule} ${occurrence}`);
+    return { rule, state: 'active-acknowledged', message: 'too warm' };
+  }
+  async shelve(rule: string, length: number | null, reason: string | undefined): Promise<AlarmReply> {
+    this.alarmAsked.push(`shelve ${rule} ${length} ${reason}`);
+    return { rule, state: length === null ? 'normal' : 'shelved', message: 'too warm' };
   }
   async reload(): Promise<ReloadReply> {
     this.reloads++;

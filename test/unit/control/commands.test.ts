@@ -123,7 +123,9 @@ test('writes done, refused and failed are reported with the principal, the value
 });
 
 test('other commands are the event `command`; what only looks is reported when it is refused for the role', async () => {
-  const { commands, events } = bench({ acknowledge: async ({ rule }) => ({ rule, state: 'active-acknowledged' }) });
+  const { commands, events } = bench({
+    acknowledge: async ({ rule }) => ({ rule, state: 'active-acknowledged', message: 'it is dry' }),
+  });
   const root: Principal = { who: 'root', door: 'socket', role: 'administrator' };
   assert.deepEqual(await commands.run({ do: 'reload' }, root), { changes: ['rules'], warnings: [] });
   assert.equal((await commands.run({ do: 'acknowledge', rule: 'dry' }, ann)).state, 'active-acknowledged');

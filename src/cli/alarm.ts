@@ -1,0 +1,55 @@
+/** `sluice alarm`: the alarms of a running gateway, and what an operator does with them. */
+import { request } from '../admin/client.ts';
+import type { AlarmReply, AlarmStatus, GatewayStatus } from '../admin/target.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { AlarmState } from '../core/ports.ts';
+import { parseDuration } from '../core/units.ts';
+import { paint, printable, type RunningOptions, socketOf } from './running.ts';
+
+export const STATE_WORDS: Readonly<Record<AlarmState, string>> = {
+  normal: 'normal',
+  'active-unacknowledged': 'ALARM, not acknowledged',
+  'active-acknowledged': 'ALARM, acknowledged',
+  'returned-unacknowledged': 'over, not acknowledged',
+  shelved: 'shelved',
+  'out-of-service': 'out of service',
+};
+
+export async function alarmList(options: RunningOptions): Promise<void> {
+  const { alarms } = (await request(socketOf(options), 'GET', '/api/v1/status')) as GatewayStatus;
+  if (options.json) process.stdout.write(`${JSON.stringify(alarms)}\n`);
+  else process.stdout.write(alarms.length === 0 ? 'no alarms\n' : `${alarms.map(alarmLine).join('\n')}\n`);
+}
+
+/** `fridge-warm (critical): ALARM, not acknowledged, since 2026-01-31T08:00:00Z` and the message below it. */
+export function alarmLine(alarm: AlarmStatus): string {
+  const colour = alarm.state.startsWith('active') ? 31 : 33;
+  const since = `since ${time(alarm.since)}`;
+  const until = alarm.shelvedUntil === undefined ? '' : `, until ${time(alarm.shelvedUntil)}`;
+  const head = `${alarm.rule} (${alarm.severity}): ${STATE_WORDS[alarm.state]}, ${since}${until}`;
+  return `${paint(colour, head)}\n    ${printable(alarm.message)}`;
+}
+
+const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
+
+export async function alarmAcknowledge(rule: string, options: RunningOptions & { occurrence?: number }): Promise<void> {
+  const { occurrence } = options;
+  const body = occurrence === undefined ? { rule } : { rule, occurrence };
+  show((await request(socketOf(options), 'POST', '/api/v1/acknowledge', body)) as AlarmReply, options);
+}
+
+export async function alarmShelve(rule: string, options: RunningOptions & { for: string; reason?: string }): Promise<void> {
+  const length = parseDuration(options.for);
+  if (length === undefined) throw new SluiceError('usage', `${options.for} is no duration: write for example 30m or 8h`);
+  const body = options.reason === undefined ? { rule, for: length } : { rule, for: length, reason: options.reason };
+  show((await request(socketOf(options), 'POST', '/api/v1/shelve', body)) as AlarmReply, options);
+}
+
+export async function alarmUnshelve(rule: string, options: RunningOptions): Promise<void> {
+  show((await request(socketOf(options), 'POST', '/api/v1/shelve', { rule, for: null })) as AlarmReply, options);
+}
+
+function show(reply: AlarmReply, { json }: RunningOptions): void {
+  const until = reply.until === undefined ? '' : ` until ${time(reply.until)}`;
+  process.stdout.write(json ? `${JSON.stringify(reply)}\n` : `${reply.rule}: ${STATE_WORDS[reply.state]}${until}\n`);
+}

@@ -1,0 +1,31 @@
+/** What operators do with alarms: acknowledge and shelve (ISA-18.2). The rules decide what may be; the log keeps it like every transition. */
+import type { AlarmResult } from '../core/commands.ts';
+import type { AlarmTransition } from '../core/ports.ts';
+import type { AlarmChange, RuleEngine } from '../rules/engine.ts';
+import type { Moment } from '../rules/rule-state.ts';
+import type { Handlers } from './commands.ts';
+
+export interface AlarmRoom {
+  readonly rules: RuleEngine;
+  moment(): Moment;
+  /** Puts transitions into the log and on their way, as those that readings make. */
+  take(transitions: readonly AlarmTransition[]): void;
+}
+
+export function alarmCommands(room: () => AlarmRoom): Required<Pick<Handlers, 'acknowledge' | 'shelve'>> {
+  const done = ({ take }: AlarmRoom, { transitions, alarm }: AlarmChange): AlarmResult => {
+    take(transitions);
+    const { rule, state, message, shelvedUntil } = alarm;
+    return { rule, state, message, ...(shelvedUntil !== undefined && { until: Math.round(shelvedUntil) }) };
+  };
+  return {
+    async acknowledge({ rule, occurrence }, by) {
+      const to = room();
+      return done(to, to.rules.acknowledge(rule, by.who, to.moment(), occurrence));
+    },
+    async shelve({ rule, for: length, reason }, by) {
+      const to = room();
+      return done(to, to.rules.shelve(rule, length, by.who, to.moment(), reason));
+    },
+  };
+}

@@ -1,0 +1,17 @@
+/** A running delay is saved again when it has grown by a twentieth of its length, and never more often than this (ms). */
+const RESAVE_MIN = 10_000;
+const RESAVE_SHARE = 20;
+
+/** An on-delay or off-delay that runs. */
+export interface Delay {
+  readonly kind: 'on' | 'off';
+  since: number;
+  due: number;
+  /** False: a reading must first show that the condition still holds (after a restart; an off-delay after a bad reading). */
+  confirmed: boolean;
+}
+
+/** @param length of a delay, ms @returns growth after which it is saved again, ms */
+export function resave(length: number): number {
+  return Math.max(RESAVE_MIN, length / RESAVE_SHARE);
+}

@@ -1,0 +1,92 @@
+/** `sluice alarm` on a running gateway with a device made by somebody else: what subscribers see, and what outlives a kill. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import type { AlarmStatus, GatewayStatus } from '../../../src/admin/target.ts';
+import { Peek } from '../../harness/mqtt-peek.ts';
+import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { SettableDevice } from '../../peers/settable-device.ts';
+
+const yaml = (g: Gateway, port: number) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 2s}}
+devices:
+  fridge: {bus: plant, unit: 1, interval: 50ms, points: {temperature: {table: holding, address: 5, type: int16, unit: Cel}}}
+rules:
+  warm: {point: fridge.temperature, above: 8, severity: critical, acknowledge: required}
+broker: {listen: {port: 0}}
+`;
+
+test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and after a kill', async (t) => {
+  const device = await SettableDevice.start(t);
+  if (device === undefined) return;
+  const gateway = makeGateway(t, (g) => yaml(g, device.port));
+  const status = () => request(gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+  const alarm = (...args: string[]) => sluice(t, 'alarm', args[0] as string, '-c', gateway.config, ...args.slice(1));
+  const stateIs = (state: string) =>
+    waitFor(`the state ${state}`, async () => ((await status()).alarms[0]?.state ?? 'normal') === state);
+  const begin = async () => {
+    gateway.start();
+    await gateway.waitForLog(/The gateway is running/);
+    const { port } = await waitFor('the embedded broker', async () => (await status()).broker?.address);
+    return Peek.start(t, port);
+  };
+  await device.set(5, 4);
+  const peek = await begin();
+  assert.deepEqual(await alarm('list'), { code: 0, stdout: 'no alarms', stderr: '' });
+  const early = await alarm('ack', 'warm');
+  assert.deepEqual([early.code, early.stderr], [1, 'sluice: the alarm warm is normal: there is nothing to acknowledge']);
+  const ghost = await alarm('ack', 'cold');
+  assert.deepEqual([ghost.code, ghost.stderr], [1, 'sluice: there is no rule cold; the rules are: warm']);
+
+  await device.set(5, 9);
+  await stateIs('active-unacknowledged');
+  assert.deepEqual(await alarm('ack', 'warm'), { code: 0, stdout: 'warm: ALARM, acknowledged', stderr: '' });
+  await device.set(5, 4);
+  await stateIs('normal');
+  await device.set(5, 9);
+  await stateIs('active-unacknowledged');
+  await device.set(5, 4);
+  await stateIs('returned-unacknowledged');
+  const list = JSON.parse((await alarm('list', '--json')).stdout) as AlarmStatus[];
+  assert.deepEqual(
+    list.map(({ rule, state, occurrence }) => [rule, state, occurrence]),
+    [['warm', 'returned-unacknowledged', 2]],
+  );
+
+  const bad = await alarm('shelve', 'warm', '--for', '8d');
+  assert.deepEqual([bad.code, bad.stderr], [2, 'sluice: an alarm is shelved for 1s to 7d; write for example 8h']);
+  const shelved = await alarm('shelve', 'warm', '--for', '2h', '--reason', 'defrosting');
+  assert.match(shelved.stdout, /^warm: shelved until 20\d\d-/);
+  await device.set(5, 9);
+  await gateway.kill();
+  const again = await begin();
+  const [after] = await waitFor('the alarm after the kill', async () => (await status()).alarms);
+  assert.equal(after?.state, 'shelved');
+  assert.match(after?.message ?? '', /^warm: shelved for 2h by \S+ \(defrosting\)$/);
+  await waitFor('a reading', async () => (await status()).buses[0]?.devices[0]?.state === 'answering');
+  assert.equal((await alarm('unshelve', 'warm')).code, 0);
+  await stateIs('active-unacknowledged');
+
+  const states = (from: Peek) =>
+    from.messages.filter((m) => m.topic === 'sluice/g1/alarm/warm' && m.text !== '').map((m) => JSON.parse(m.text).state);
+  await waitFor('the last transition', () => states(again).at(-1) === 'active-unacknowledged');
+  assert.deepEqual(states(peek), [
+    ...['active-unacknowledged', 'active-acknowledged', 'normal'],
+    ...['active-unacknowledged', 'returned-unacknowledged', 'shelved'],
+  ]);
+  const commands = [...peek.messages, ...again.messages]
+    .filter((m) => m.topic === 'sluice/g1/event')
+    .map((m) => JSON.parse(m.text))
+    .filter((e) => e.event === 'command')
+    .map((e) => [e.data.do, e.data.result]);
+  assert.deepEqual(
+    commands.filter(([, result]) => result === 'done'),
+    [
+      ['acknowledge', 'done'],
+      ['shelve', 'done'],
+      ['shelve', 'done'],
+    ],
+  );
+});

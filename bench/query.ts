@@ -36,7 +36,7 @@ async function withOthers<T>(keeper: Keeper, work: () => Promise<T>): Promise<{ 
   const others = (async () => {
     while (!over) {
       const asked = performance.now();
-      await keeper.notices({ log: 1, after: 0, to: 1, limit: 1 });
+      await keeper.notices({ log: 1, only: 'alarm', after: 0, to: 1, limit: 1 });
       waits.push(performance.now() - asked);
       await new Promise((resolve) => setTimeout(resolve, 2));
     }

@@ -1,17 +1,17 @@
 /**
- * The drain loop of a forwarder with a cursor: three pumps (data, history, alarms and events) that run side by side
- * while a connection lasts, so that live readings do not stand behind a backlog. A lane has at most one batch under way;
- * a target that fails ends all three, and the next connection goes on at the lowest unacknowledged number. What a batch
- * looks like on the wire, and where it goes, is the target's to know.
+ * The drain loop of a forwarder with a cursor: four pumps (data, history, alarms, events) that run side by side while a
+ * connection lasts, so that live readings do not stand behind a backlog, nor alarms behind events. A lane has at most one
+ * batch under way; a target that fails ends all four, and the next connection goes on at the lowest unacknowledged number
+ * of each. What a batch looks like on the wire, and where it goes, is the target's to know.
  */
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Lane } from '../store/delivery/lanes.ts';
+import type { Lane, NoticeKind } from '../store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
 import type { Outlet } from '../store/delivery/outlet.ts';
 import type { Log } from '../store/log.ts';
 
-/** Alarms under way at once, each on a topic of its own. */
+/** Alarms or events asked of the log at once; so many alarms may be under way, each on a channel of its own. */
 const NOTICES = 16;
 /**
  * Devices that are read in one go would otherwise wait maxAge for nothing: when so much of it has passed without a new
@@ -20,6 +20,9 @@ const NOTICES = 16;
 const QUIET = 1 / 4;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
+
+/** What a pump carries. */
+export type Carried = Lane | NoticeKind;
 
 /**
  * What became of something that was handed to the far side: it has it for good; it will never take it, and it is passed
@@ -48,7 +51,7 @@ export interface DrainOptions {
   readonly hold: () => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
   /** What the log said when it was asked last: why it cannot give what waits there; undefined: it does. */
-  readonly unread: (of: Lane | 'notices', error: SluiceError | undefined) => void;
+  readonly unread: (of: Carried, error: SluiceError | undefined) => void;
   readonly sent: (batch: OutBatch) => void;
   readonly delivered: (batch: OutBatch) => void;
 }
@@ -61,13 +64,14 @@ export class Drain {
   #failure: unknown;
   /** So many readings more wake the data pump. */
   #enough = 1;
-  readonly #sleepers: Record<Lane | 'notices', (() => void) | undefined> = {
+  readonly #sleepers: Record<Carried, (() => void) | undefined> = {
     data: undefined,
     history: undefined,
-    notices: undefined,
+    alarm: undefined,
+    event: undefined,
   };
   readonly #onAppended = (readings: number): void => {
-    if (readings === 0) this.#wake('notices');
+    if (readings === 0) this.#wakeNotices();
     this.#enough -= readings;
     if (this.#enough <= 0) this.#wake('data');
   };
@@ -87,7 +91,8 @@ export class Drain {
     log.on('appended', this.#onAppended);
     log.on('committed', this.#onCommitted);
     try {
-      await Promise.all([this.#guard(this.#pump('data')), this.#guard(this.#pump('history')), this.#guard(this.#pumpNotices())]);
+      const pumps = [this.#pumpNotices('alarm'), this.#pump('data'), this.#pump('history'), this.#pumpNotices('event')];
+      await Promise.all(pumps.map((pump) => this.#guard(pump)));
     } finally {
       log.off('appended', this.#onAppended);
       log.off('committed', this.#onCommitted);
@@ -110,7 +115,11 @@ export class Drain {
   #wakeAll(): void {
     this.#wake('data');
     this.#wake('history');
-    this.#wake('notices');
+    this.#wakeNotices();
+  }
+  #wakeNotices(): void {
+    this.#wake('alarm');
+    this.#wake('event');
   }
 
   async #guard(pump: Promise<void>): Promise<void> {
@@ -154,7 +163,7 @@ export class Drain {
   }
 
   /** What the files cannot give now is asked for again: whatever can be read does not wait for it. */
-  async #fromLog<T>(of: Lane | 'notices', ask: () => Promise<T>): Promise<T | undefined> {
+  async #fromLog<T>(of: Carried, ask: () => Promise<T>): Promise<T | undefined> {
     try {
       const answer = await ask();
       this.#options.unread(of, undefined);
@@ -187,31 +196,41 @@ export class Drain {
     return false;
   }
 
-  async #pumpNotices(): Promise<void> {
+  async #pumpNotices(kind: NoticeKind): Promise<void> {
     const { outlet } = this.#options;
     while (!this.#ended) {
-      const waiting = (await this.#fromLog('notices', () => outlet.notices(NOTICES))) ?? [];
+      const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, NOTICES))) ?? [];
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;
-        await this.#sleep('notices', NAP);
+        await this.#sleep(kind, NAP);
         continue;
       }
-      // Side by side only as long as no channel comes twice: each keeps its order.
-      const channels = new Set<string>();
-      const together: OutNotice[] = [];
-      for (const notice of waiting) {
-        const channel = this.#target.channel(notice);
-        if (channel !== undefined && channels.has(channel)) break;
-        if (channel !== undefined) channels.add(channel);
-        together.push(notice);
+      for (let from = 0; from < waiting.length && !this.#ended; ) {
+        const together = this.#sideBySide(waiting.slice(from));
+        from += together.length;
+        const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
+        const kept = settled.indexOf(false);
+        const done = together[kept < 0 ? together.length - 1 : kept - 1];
+        if (done !== undefined) outlet.noticesDone(done);
+        if (kept < 0) continue;
+        await this.#sleep(kind, NAP);
+        break;
       }
-      const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
-      const kept = settled.indexOf(false);
-      const done = together[kept < 0 ? together.length - 1 : kept - 1];
-      if (done !== undefined) outlet.noticesDone(done);
-      if (kept >= 0) await this.#sleep('notices', NAP);
     }
+  }
+
+  /** The first of them, as long as no channel comes twice: each keeps its order. */
+  #sideBySide(waiting: readonly OutNotice[]): OutNotice[] {
+    const channels = new Set<string>();
+    const together: OutNotice[] = [];
+    for (const notice of waiting) {
+      const channel = this.#target.channel(notice);
+      if (channel !== undefined && channels.has(channel)) break;
+      if (channel !== undefined) channels.add(channel);
+      together.push(notice);
+    }
+    return together;
   }
 
   /** @returns false when it has to be offered again */
@@ -223,7 +242,7 @@ export class Drain {
     return true;
   }
 
-  #sleep(who: Lane | 'notices', ms: number): Promise<void> {
+  #sleep(who: Carried, ms: number): Promise<void> {
     if (this.#ended) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = (): void => {
@@ -236,7 +255,7 @@ export class Drain {
     });
   }
 
-  #wake(who: Lane | 'notices'): void {
+  #wake(who: Carried): void {
     this.#sleepers[who]?.();
   }
 }

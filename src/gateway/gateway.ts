@@ -18,6 +18,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
+import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
 import { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
@@ -49,6 +50,9 @@ import { createBus, loadBroker } from './registry-create.ts';
 const STOP = { all: 4800, exchange: 1300, safe: 2000, buses: 1500, forwarders: 1700, log: 1000 };
 const REST = { exchange: 3500, safe: 2000, buses: 1600, forwarders: 800, log: 0 };
 
+/** Events of one kind in a minute that somebody upstream can cause. */
+const OUTSIDE_EVENTS = 60;
+
 export class Gateway {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -74,6 +78,8 @@ export class Gateway {
   #running = false;
   readonly #live: LiveBatches;
   readonly #listening: ListenReport;
+  /** Events that somebody upstream can cause. */
+  readonly #outside: EventQuota;
   readonly #commands: Commands;
   readonly #safe: SafeState;
   readonly #alarmed: AlarmedPoints;
@@ -125,6 +131,7 @@ export class Gateway {
     this.#alarmed = new AlarmedPoints(this.clock, this.#plant, () => this.rules.alarms(this.ingest.moment()));
     const { clock, logger } = this;
     const tell = (event: GatewayEvent): void => this.ingest.event(event);
+    this.#outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
     this.#listening = new ListenReport(tell);
     this.#commands = new Commands(
       {
@@ -139,7 +146,9 @@ export class Gateway {
       { clock, logger, tell },
     );
     this.#safe = new SafeState({
-      ...{ clock, logger, tell },
+      ...{ clock, logger },
+      // A broker that comes and goes makes the points move, and nobody counts them at a stop.
+      tell: (event) => (this.#stopping ? tell(event) : this.#outside.tell('safe-state', event)),
       points: () => this.#plant.safePoints,
       write: ({ device, point }) => this.#commands.run({ do: 'safe', point: `${device}.${point}` }, GATEWAY),
       connected: () => this.#forwarders.connected,
@@ -151,7 +160,7 @@ export class Gateway {
       status: () => this.statusMessage(),
       inventory: () => JSON.stringify(this.#inventory),
       hasRule: (rule) => this.config.rules.has(rule),
-      event: (event, message, data) => tell({ event, severity: 'warning', message, data }),
+      event: (event, message, data) => this.#outside.tell(event, { event, severity: 'warning', message, data }),
     });
   }
 
@@ -345,7 +354,10 @@ export class Gateway {
     // While the buses still run.
     await this.#safe.stop(time('safe'));
     await this.#within(time('buses'), this.#plant.stop());
-    if (this.#ingest !== undefined) this.#commands.flush();
+    if (this.#ingest !== undefined) {
+      this.#commands.flush();
+      this.#outside.flush();
+    }
     this.#ingest?.stop();
     this.#counters?.stop();
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.

@@ -1,7 +1,7 @@
 /** Tells changes of the clock as the event `clock`: the first at once, then at most one a minute with what came since. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import { Quota } from '../core/quota.ts';
+import { EventQuota, Quota } from '../core/quota.ts';
 import { bootName } from '../store/hot/layout.ts';
 import type { BootMoved, ClockMove } from '../store/time/clock-book.ts';
 import type { ClockChange } from '../time/watch.ts';
@@ -31,9 +31,12 @@ export class ClockReport {
   #tight = false;
   #coarse = false;
   readonly #quota: Quota;
+  /** A receiver that says now this, now that is an outsider. */
+  readonly #faults: EventQuota;
 
   constructor(side: Side) {
     this.#side = side;
+    this.#faults = new EventQuota({ clock: side.clock, tell: side.tell });
     this.#quota = new Quota({ clock: side.clock, period: PERIOD, rest: () => this.#report() });
   }
 
@@ -64,12 +67,13 @@ export class ClockReport {
 
   /** A source cannot be used. @param known whether another one knows the time */
   fault(message: string, known: boolean): void {
-    this.#side.tell({ event: 'clock', severity: 'warning', message, data: { known } });
+    this.#faults.tell('source', { event: 'clock', severity: 'warning', message, data: { known } });
   }
 
   /** Tells what was not told yet. */
   stop(): void {
     this.#quota.flush();
+    this.#faults.flush();
   }
 
   #report(): void {

@@ -12,6 +12,7 @@ import { shapeReader } from '../../src/store/hot/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { Consumer } from '../oracles/consumer.ts';
+import { allNotices } from './all-notices.ts';
 import type { Files } from './damage.ts';
 import { payloadText } from './payload-text.ts';
 import { rowPages } from './row-pages.ts';
@@ -184,7 +185,7 @@ export class DamageSite {
         this.#batches.push({ topic: `sluice/g1/${lane}`, payload: payloadText(batch) });
         outlet.done(batch);
       }
-    for (const notice of await outlet.notices(1000)) {
+    for (const notice of await allNotices(outlet, 1000)) {
       this.#batches.push({ topic: 'sluice/g1/event', payload: notice.json });
       outlet.noticesDone(notice);
     }

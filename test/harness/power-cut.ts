@@ -18,6 +18,7 @@ import { LogReader } from '../../src/store/read/reading.ts';
 import { HistoryMender } from '../../src/store/recovery/mend-history.ts';
 import { openLog } from '../../src/store/recovery/open-log.ts';
 import type { Repair } from '../../src/store/recovery/repair-report.ts';
+import { allNotices } from './all-notices.ts';
 import { startChild } from './child.ts';
 import { type ImageDisk, imageDisk } from './image-disk.ts';
 import { noiseOf, pressureOf, type Told } from './log-child.ts';
@@ -156,7 +157,10 @@ async function quickly(stateDir: string, runtimeDir: string): Promise<Left> {
           mine.push(...contentOf(payloadText(batch)));
         }
         all.push(...mine);
-        notices.push(...reader.notices({ id: 0, log: ordinal, after: 0, to: last, limit: 1e6 }).notices.map((n) => n.seq));
+        for (const only of ['alarm', 'event'] as const)
+          notices.push(
+            ...reader.notices({ id: 0, log: ordinal, only, after: 0, to: last, limit: 1e6 }).notices.map((n) => n.seq),
+          );
         const state = opened.forwarders.find((f) => f.name === 'cloud' && f.log === ordinal)?.state;
         // Whom the log does not know it owes everything.
         const lanes = state === undefined ? undefined : Lanes.load(state);
@@ -193,7 +197,7 @@ async function wholly(stateDir: string, runtimeDir: string): Promise<Left> {
     await Promise.all([cloud.ready(), check.ready()]);
     const all = [...(await drain(check, 'history')), ...(await drain(check, 'data'))];
     const notices: number[] = [];
-    for (let some = await check.notices(100); some.length > 0; some = await check.notices(100))
+    for (let some = await allNotices(check, 100); some.length > 0; some = await allNotices(check, 100))
       for (const notice of some) {
         notices.push(notice.seq);
         check.noticesDone(notice);

@@ -8,11 +8,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { LogRecord, Sample, Shape } from '../../src/core/point.ts';
 import { ABSENT, reasonCode } from '../../src/core/reasons.ts';
 import { seeded } from '../../src/core/seeded.ts';
-import type { Lane } from '../../src/store/delivery/lanes.ts';
+import type { Lane, NoticeKind } from '../../src/store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../../src/store/delivery/out.ts';
 import type { Outlet } from '../../src/store/delivery/outlet.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
+import { allNotices } from '../harness/all-notices.ts';
 import { payloadText } from '../harness/payload-text.ts';
 import { Consumer } from './consumer.ts';
 
@@ -61,7 +62,7 @@ export interface Forwarder {
   connected: boolean;
   session: number;
   readonly underWay: Map<Lane, { batch: OutBatch; arrived: boolean }>;
-  readonly asking: Map<Lane | 'notices', Promise<void>>;
+  readonly asking: Map<Lane | NoticeKind, Promise<void>>;
   /** What the broker refused: passed over, and it may come again when the cursor did not survive. */
   readonly refused: Set<string>;
 }
@@ -302,10 +303,13 @@ export class World {
   }
   /** Alarms and events, as the drain loop sends them; some of the answers may be lost. */
   askNotices(f: Forwarder, loseAnswers: boolean): void {
-    if (!f.connected || f.outlet === undefined || f.asking.has('notices')) return;
+    for (const kind of ['alarm', 'event'] as const) this.#askNotices(f, kind, loseAnswers);
+  }
+  #askNotices(f: Forwarder, kind: NoticeKind, loseAnswers: boolean): void {
+    if (!f.connected || f.outlet === undefined || f.asking.has(kind)) return;
     const { outlet, session } = f;
     const asked = outlet
-      .notices(1 + this.random(8))
+      .notices(kind, 1 + this.random(8))
       .then((waiting) => {
         if (session !== f.session) return;
         const topics = new Map<string, OutNotice>();
@@ -315,17 +319,17 @@ export class World {
           topics.set(topic, notice);
         }
         if (topics.size === 0) return;
-        this.note(`notices ${f.name} ${[...topics.values()].map((n) => n.seq).join(' ')}${loseAnswers ? ', answers lost' : ''}`);
+        this.note(`${kind}s ${f.name} ${[...topics.values()].map((n) => n.seq).join(' ')}${loseAnswers ? ', answers lost' : ''}`);
         for (const [topic, notice] of topics) f.consumer.feed(topic, notice.json);
         this.#judge(f);
         if (loseAnswers) this.drop(f);
         else outlet.noticesDone([...topics.values()].at(-1) as OutNotice);
       })
       .catch((thrown: unknown) => {
-        if (session === f.session) this.fault(`notices of ${f.name} cannot be read: ${String(thrown)}`);
+        if (session === f.session) this.fault(`${kind}s of ${f.name} cannot be read: ${String(thrown)}`);
       })
-      .finally(() => f.asking.delete('notices'));
-    f.asking.set('notices', asked);
+      .finally(() => f.asking.delete(kind));
+    f.asking.set(kind, asked);
   }
   /** What was asked is answered. */
   async settle(f: Forwarder): Promise<void> {
@@ -428,7 +432,8 @@ export class World {
         for (const lane of LANES) this.ask(f, lane, 1000);
         this.askNotices(f, false);
         await this.settle(f);
-        if (f.underWay.size === 0 && !LANES.some((l) => f.outlet?.pending(l)) && (await f.outlet.notices(1)).length === 0) break;
+        if (f.underWay.size === 0 && !LANES.some((l) => f.outlet?.pending(l)) && (await allNotices(f.outlet, 1)).length === 0)
+          break;
         for (const lane of LANES) {
           this.arrive(f, lane);
           this.acknowledge(f, lane);

@@ -14,6 +14,7 @@ import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
+import { EventQuota } from '../../core/quota.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import { FrameGuard, type Refusal } from './frame-guard.ts';
@@ -77,6 +78,7 @@ export class EmbeddedBroker implements LiveSink {
   readonly #feed: LiveFeed;
   readonly #slow: SlowClients;
   readonly #listener: Listener;
+  readonly #events: EventQuota;
   readonly #turnstile = new Turnstile();
   readonly #places: Places<FrameGuard>;
   readonly #replays: Replays<Client>;
@@ -102,6 +104,7 @@ export class EmbeddedBroker implements LiveSink {
     const { root, clock, latest, encodeBatch, logger } = options;
     this.#retained = new Retained(root, latest);
     this.#places = new Places(clock);
+    this.#events = new EventQuota({ clock, tell: options.onEvent });
     this.#replays = new Replays(this.#retained, (client) => ({
       over: () => client.closed,
       granted: (filter) => this.#audience.granted(client, filter),
@@ -119,9 +122,18 @@ export class EmbeddedBroker implements LiveSink {
       },
       alarms: `${root}/alarm/`,
       onOverflow: (client) =>
-        this.#tell(client, 'more messages wait for it than are kept; the oldest are left out here and remain in the log'),
+        this.#tell(
+          'overflow',
+          client,
+          'more messages wait for it than are kept; the oldest are left out here and remain in the log',
+        ),
       onLost: (client, messages, why) =>
-        this.#tell(client, `its session ${why === 'expired' ? 'was not used for a day' : 'made room for a new one'}`, messages),
+        this.#tell(
+          why,
+          client,
+          `its session ${why === 'expired' ? 'was not used for a day' : 'made room for a new one'}`,
+          messages,
+        ),
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#sessions });
     this.#feed = new LiveFeed({
@@ -150,6 +162,7 @@ export class EmbeddedBroker implements LiveSink {
     this.#running = false;
     this.#cancelSweep?.();
     this.#feed.stop();
+    this.#events.flush();
     await this.#starting;
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const cancel = this.#o.clock.after(limits.STOP_WITHIN, resolve);
@@ -233,10 +246,10 @@ export class EmbeddedBroker implements LiveSink {
     });
   }
 
-  #tell(client: string, what: string, messages?: number): void {
+  #tell(kind: string, client: string, what: string, messages?: number): void {
     // The name was chosen by the client: shortened, and JSON escapes the rest.
     const name = client.slice(0, 64);
-    this.#o.onEvent({
+    this.#events.tell(kind, {
       event: 'overload',
       severity: 'warning',
       message: `MQTT subscriber ${JSON.stringify(name)}: ${what}`,

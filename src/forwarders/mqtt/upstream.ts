@@ -8,7 +8,7 @@ import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { Lane } from '../../store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
-import { Drain, type Outcome } from '../drain.ts';
+import { type Carried, Drain, type Outcome } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection, ConnectionOptions } from './connection.ts';
 import { type Failure, failureOf, RetryPlan } from './retry-plan.ts';
@@ -48,7 +48,7 @@ export class Upstream implements Forwarder {
   #wake: (() => void) | undefined;
   #fault: string | undefined;
   /** Why the log does not give what waits. */
-  readonly #unread = new Map<Lane | 'notices', string>();
+  readonly #unread = new Map<Carried, string>();
   #nextTry: number | undefined;
   #tending: (() => void) | undefined;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
@@ -293,7 +293,7 @@ export class Upstream implements Forwarder {
     });
   }
 
-  #cannotRead(of: Lane | 'notices', error: SluiceError | undefined): void {
+  #cannotRead(of: Carried, error: SluiceError | undefined): void {
     const { logger } = this.#options;
     if (error === undefined) {
       if (this.#unread.delete(of) && this.#unread.size === 0) logger.info({ forwarder: this.name }, 'The log can be read again.');

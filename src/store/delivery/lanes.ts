@@ -8,6 +8,8 @@
  * - At most MAX_RANGES ranges; when they are used up, data stays closed until history has drained.
  */
 export type Lane = 'data' | 'history';
+/** Alarms and events have no lanes, and a cursor each. */
+export type NoticeKind = 'alarm' | 'event';
 
 /** As the store and the runtime directory keep it. */
 export interface LaneState {
@@ -18,6 +20,9 @@ export interface LaneState {
   readonly history: number;
   /** The same for alarms and events. */
   readonly notices: number;
+  /** Of the one of both that is further. */
+  readonly alarms?: number | undefined;
+  readonly events?: number | undefined;
   /** The highest number ever handed to the client on data, and on history. */
   readonly handed: number;
   readonly handedHistory: number;
@@ -46,7 +51,7 @@ export const MAX_RANGES = 64;
 export class Lanes {
   #ranges: [number, Lane][];
   #ack: { data: number; history: number };
-  #notices: number;
+  readonly #notices: Record<NoticeKind, number>;
   #handed: { data: number; history: number };
   readonly #since: number;
   #promised: Promised | undefined;
@@ -55,7 +60,7 @@ export class Lanes {
   private constructor(state: LaneState) {
     this.#ranges = state.ranges.map(([from, lane]) => [from, lane]);
     this.#ack = { data: state.data, history: state.history };
-    this.#notices = state.notices;
+    this.#notices = { alarm: state.alarms ?? state.notices, event: state.events ?? state.notices };
     this.#handed = { data: state.handed, history: state.handedHistory };
     this.#since = state.since;
     this.#promised = state.promised;
@@ -86,10 +91,13 @@ export class Lanes {
 
   state(): LaneState {
     const { data, history } = this.#handed;
+    const { alarm, event } = this.#notices;
     return {
       ranges: this.#ranges.map(([f, l]) => [f, l] as const),
       ...this.#ack,
-      ...{ notices: this.#notices, handed: data, handedHistory: history, since: this.#since },
+      // The lower one of both under the name that earlier versions know: they deliver again and leave nothing out.
+      ...{ notices: Math.min(alarm, event), ...(alarm > event ? { alarms: alarm } : event > alarm ? { events: event } : {}) },
+      ...{ handed: data, handedHistory: history, since: this.#since },
       ...(this.#promised === undefined ? {} : { promised: this.#promised }),
     };
   }
@@ -103,8 +111,8 @@ export class Lanes {
   get promised(): Promised | undefined {
     return this.#promised;
   }
-  get noticesAcked(): number {
-    return this.#notices;
+  noticesAcked(kind: NoticeKind): number {
+    return this.#notices[kind];
   }
   acked(lane: Lane): number {
     return this.#ack[lane];
@@ -194,8 +202,8 @@ export class Lanes {
     this.#fixed = Math.max(this.#fixed, last);
     this.#tidy();
   }
-  noticesDone(last: number): void {
-    this.#notices = Math.max(this.#notices, last);
+  noticesDone(kind: NoticeKind, last: number): void {
+    this.#notices[kind] = Math.max(this.#notices[kind], last);
   }
 
   /** Data lags: what is not fixed and what follows is history. @returns whether anything changed */

@@ -1,6 +1,6 @@
 /** What an outlet gives its forwarder. */
 import type { Encoded } from '../../codecs/format.ts';
-import type { Lane } from './lanes.ts';
+import type { Lane, NoticeKind } from './lanes.ts';
 
 export interface OutBatch {
   readonly lane: Lane;
@@ -20,7 +20,7 @@ export interface OutBatch {
 export interface OutNotice {
   readonly log: number;
   readonly seq: number;
-  readonly kind: 'alarm' | 'event';
+  readonly kind: NoticeKind;
   readonly key: string;
   readonly json: string;
 }

@@ -12,15 +12,14 @@ import { type ForwarderState, isSalvageLog, type TailState } from '../hot/layout
 import type { Opened } from '../threads/messages.ts';
 import { type BatchLog, BatchMaker } from './batch-maker.ts';
 import { HandOverPromise, type Party } from './hand-over.ts';
-import { type Lane, Lanes } from './lanes.ts';
+import { type Lane, Lanes, type NoticeKind } from './lanes.ts';
+import { NoticeQueue } from './notice-queue.ts';
 import type { OutBatch, OutNotice } from './out.ts';
 
 /** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
 const LAG = 10_000;
 /** Calls of `tend` remembered; one a second, so LAG needs eleven. */
 const MAX_MARKS = 32;
-/** Alarms and events kept in memory for a forwarder; older ones are read from the file. */
-const MAX_NOTICES = 256;
 
 /** What an outlet needs of the log. */
 export interface LogSide extends BatchLog {
@@ -57,9 +56,7 @@ export class Outlet implements Party {
   readonly #isNew: boolean;
   #ready = false;
   readonly #batches: BatchMaker;
-  #notices: StoredNotice[] = [];
-  /** Notices above this number are all in #notices. */
-  #noticesFrom: number;
+  readonly #notices: Readonly<Record<NoticeKind, NoticeQueue>>;
   /** The next number at each call of `tend`, the first of them at least LAG ago. */
   readonly #marks: { next: number; at: number }[] = [];
   #dirty = true;
@@ -84,7 +81,10 @@ export class Outlet implements Party {
     this.#isNew = !known.some((k) => k.log === log.ordinal);
     // What there is keeps the lane that the saved state gives it: its commit may have begun.
     for (const part of this.#parts) part.lanes.commitBegins(part.end === undefined ? log.next : part.end + 1);
-    this.#noticesFrom = log.next - 1;
+    this.#notices = {
+      alarm: new NoticeQueue('alarm', log, this.#parts, () => this.touch()),
+      event: new NoticeQueue('event', log, this.#parts, () => this.touch()),
+    };
   }
 
   address(gateway: string, format: string, options: FormatOptions): this {
@@ -219,40 +219,20 @@ export class Outlet implements Party {
     return now - mark.at >= lag && from < mark.next;
   }
 
-  /** Alarms and events, oldest first, at most `limit`. */
-  async notices(limit: number): Promise<OutNotice[]> {
-    for (const part of this.#parts) {
-      const after = part.lanes.noticesAcked;
-      if (part.end === undefined && after >= this.#noticesFrom)
-        return this.#notices
-          .filter((n) => n.seq > after)
-          .slice(0, limit)
-          .map(({ seq, kind, key, json }) => ({ log: part.ordinal, seq, kind, key, json }));
-      const to = part.end ?? Math.min(this.#noticesFrom, this.#log.committed);
-      if (after >= to) {
-        if (part.end === undefined) return [];
-        continue;
-      }
-      const { notices } = await this.#log.keeper.notices({ log: part.ordinal, after, to, limit });
-      if (notices.length > 0) return notices.map((n) => ({ log: part.ordinal, ...n }));
-      part.lanes.noticesDone(to);
-      this.#dirty = true;
-      if (part.end === undefined) return this.notices(limit);
-    }
-    return [];
+  /** Alarms, or events, oldest first, at most `limit`. @throws SluiceError log-read */
+  notices(kind: NoticeKind, limit: number): Promise<OutNotice[]> {
+    return this.#notices[kind].next(limit);
   }
+  /** The far side has it and all of its kind before it, or refused them for good. */
   noticesDone(notice: OutNotice): void {
-    this.#parts.find((p) => p.ordinal === notice.log)?.lanes.noticesDone(notice.seq);
-    this.#dirty = true;
-    if (notice.log === this.#current.ordinal) this.#notices = this.#notices.filter((n) => n.seq > notice.seq);
+    this.#notices[notice.kind].done(notice);
     this.#log.cursorMoved();
   }
 
   // What follows is for the log alone.
 
   noticed(notice: StoredNotice): void {
-    this.#notices.push(notice);
-    while (this.#notices.length > MAX_NOTICES) this.#noticesFrom = (this.#notices.shift() as StoredNotice).seq;
+    this.#notices[notice.kind].noticed(notice);
   }
   /** Removed from the configuration: what follows is history, as for one whose destination is away. */
   leave(): void {
@@ -262,8 +242,7 @@ export class Outlet implements Party {
   }
   /** Configured again: memory has not seen the notices in between. */
   comeBack(): void {
-    this.#notices = [];
-    this.#noticesFrom = this.#log.next - 1;
+    for (const queue of Object.values(this.#notices)) queue.comeBack();
   }
   commitBegins(next: number): void {
     this.#current.lanes.commitBegins(next);

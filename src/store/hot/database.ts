@@ -24,6 +24,7 @@ import { ClockTable } from '../time/clock-table.ts';
 import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
 import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
+import { EventBytes } from './notice-room.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
 import { rowSum } from './sealed-rows.ts';
@@ -50,6 +51,7 @@ export class LogDatabase {
   readonly wal: WriteAhead;
   readonly boots: BootTable;
   readonly removed: Removals;
+  readonly events: EventBytes;
   readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
@@ -76,6 +78,7 @@ export class LogDatabase {
     this.#total = maxSize;
     this.boots = new BootTable(db);
     this.removed = new Removals(db, this.shapeOf);
+    this.events = new EventBytes(db);
     for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
       this.#shapeIds.set(row.body, row.id);
     this.#memory = new Memory(db, this.lanes());
@@ -281,6 +284,7 @@ export class LogDatabase {
       const row = [keyOf(log, n.seq), boot, n.at, n.kind, n.key, n.json] as const;
       put.run(...row, rowSum('notice', ...row));
     }
+    this.events.added(notices);
   }
 
   /**
@@ -329,6 +333,7 @@ export class LogDatabase {
       claim.commitRolledBack();
       // Numbers given to shapes inside the transaction went with it.
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
+      this.events.forget();
       throw thrown;
     }
     if (takenAway > 0 || (removed?.records ?? 0) > 0) this.#held = undefined;

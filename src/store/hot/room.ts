@@ -1,7 +1,6 @@
 /**
- * Room in the log's file, made at the beginning of a commit: the oldest blocks go first, alarms and events last: delivered
- * ones when there are many and they are older than every block, those that somebody waits for when no block is left. What
- * goes is counted by point, and what of it a forwarder had not had.
+ * Room in the log's file, made at the beginning of a commit: events beyond their share first, then the oldest blocks, alarms
+ * last (see notice-room.ts). What goes is counted by point, and what of it a forwarder had not had.
  */
 import type Database from 'better-sqlite3';
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
@@ -13,15 +12,11 @@ import type { Claim } from '../threads/claim.ts';
 import type { CommitRequest } from '../threads/messages.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
+import { type EventBytes, NoticeRoom } from './notice-room.ts';
 import { DAMAGED, type Removals, spanOf } from './removals.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
-const DROP_NOTICES = 1000;
-/** Delivered alarms and events that stay whatever is dropped: so many at most, and so many that they take a small part of all room. */
-const KEPT_NOTICES = 10_000;
-const KEPT_NOTICES_SHARE = 16;
-const NOTICE_BYTES = 400;
 /** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
 const HEADROOM = 256 * 1024;
 const HEADROOM_SHARE = 16;
@@ -40,6 +35,7 @@ export interface Place {
   readonly shapeOf: (id: number) => Shape | undefined;
   shapeId(shape: Shape): number;
   readonly removed: Removals;
+  readonly events: EventBytes;
   readonly quarantined: string | undefined;
 }
 
@@ -69,29 +65,16 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   };
   const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
   const remove = db.prepare('delete from block where id = ?');
-  const oldestNotices = db.prepare('delete from notice where id in (select id from notice order by id limit ?)');
-  const removeNotices = db.prepare('delete from notice where id in (select id from notice where id < ? order by id limit ?)');
-  const keptNotices = Math.min(KEPT_NOTICES, Math.floor(request.maxSize / KEPT_NOTICES_SHARE / NOTICE_BYTES));
-  /** The last one that need not stay; looked for once, since it means counting all that do. */
-  let lastNotice: number | undefined;
-  let noticesLeft = DROP_NOTICES;
+  const notices = new NoticeRoom(db, database.events, request);
+  notices.boundEvents();
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
-  const waitingFrom = Math.min(Number.MAX_SAFE_INTEGER, ...request.active.map((f) => keyOf(f.log, f.state.notices + 1)));
-  const countWaiting = (limit: number): number =>
-    db
-      .prepare('select count(*) from (select id from notice order by id limit ?) where id >= ?')
-      .pluck()
-      .get(limit, waitingFrom) as number;
   // What is damaged goes before what is whole.
   if (database.quarantined !== undefined && full()) dropAside(file);
   for (let i = 0; i < DROP_BLOCKS; i++) {
     const row = oldest.get();
     if (row === undefined) {
-      // Alarms and events go last, and only for room.
-      if (full()) {
-        removed.notices += countWaiting(DROP_NOTICES);
-        removed.records += oldestNotices.run(DROP_NOTICES).changes;
-      }
+      // Alarms go last, and only for room.
+      if (full()) notices.dropOldest();
       break;
     }
     const aged = row.id <= agedUpTo;
@@ -100,31 +83,13 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
     if (verdict === 'stays') break;
     if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
     remove.run(row.id);
-    lastNotice ??= db
-      .prepare<[number], number>('select coalesce((select id from notice order by id desc limit 1 offset ?), 0)')
-      .pluck()
-      .get(keptNotices) as number;
-    const { changes } = removeNotices.run(Math.min(row.id, waitingFrom, lastNotice + 1), noticesLeft);
-    noticesLeft -= changes;
-    removed.records += row.records + changes;
+    notices.dropBefore(row.id);
+    removed.records += row.records;
   }
-  removed.records += removeAgedNotices(database, request, waitingFrom);
+  notices.dropAged(database.clock);
+  removed.records += notices.removed.rows;
+  removed.notices = notices.removed.lost;
   return removed;
-}
-
-/** Those that everybody has; like readings, what is older than maxAge goes. */
-function removeAgedNotices({ db, clock }: Place, { wall, maxAge }: CommitRequest, waitingFrom: number): number {
-  if (wall === undefined) return 0;
-  const oldest = db.prepare<[], { id: number; boot: number; at: number }>('select id, boot, at from notice order by id limit 1');
-  const remove = db.prepare('delete from notice where id = ?');
-  for (let n = 0; n < DROP_NOTICES; n++) {
-    const notice = oldest.get();
-    if (notice === undefined || notice.id >= waitingFrom) return n;
-    const mapping = clock.of(notice.boot, seqOf(notice.id));
-    if (mapping === undefined || mapping.estimated || notice.at + mapping.offset >= wall - maxAge) return n;
-    remove.run(notice.id);
-  }
-  return DROP_NOTICES;
 }
 
 /**

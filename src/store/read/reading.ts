@@ -115,10 +115,10 @@ export class LogReader {
 
   notices(request: NoticesRequest): NoticesResult {
     const rows = this.#db
-      .prepare<[number, number, number], { id: number; kind: 'alarm' | 'event'; key: string; body: string }>(
-        'select id, kind, key, body from notice where id > ? and id <= ? order by id limit ?',
+      .prepare<[number, number, string, number], { id: number; kind: 'alarm' | 'event'; key: string; body: string }>(
+        'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? order by id limit ?',
       )
-      .all(keyOf(request.log, request.after), keyOf(request.log, request.to), request.limit);
+      .all(keyOf(request.log, request.after), keyOf(request.log, request.to), request.only, request.limit);
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
   }
 

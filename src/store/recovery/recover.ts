@@ -155,12 +155,12 @@ function isMachine(value: unknown): boolean {
 function isLanes(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { ranges, ...numbers } = value as Partial<LaneState>;
-  const { data, history, notices, handed, handedHistory, since } = numbers;
+  const { data, history, notices, alarms = 0, events = 0, handed, handedHistory, since } = numbers;
   return (
     Array.isArray(ranges) &&
     ranges.length > 0 &&
     ranges.every((r) => Array.isArray(r) && Number.isSafeInteger(r[0]) && (r[1] === 'data' || r[1] === 'history')) &&
-    [data, history, notices, handed, handedHistory, since].every(Number.isSafeInteger)
+    [data, history, notices, alarms, events, handed, handedHistory, since].every(Number.isSafeInteger)
   );
 }
 

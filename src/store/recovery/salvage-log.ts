@@ -415,7 +415,7 @@ function fits(row: BlockRow, shapes: ReadonlyMap<number, Shape>): boolean {
 
 function progress({ settled, states }: LanesRow): number {
   let sum = settled;
-  for (const { data, history, notices, handed, handedHistory } of Object.values(states))
-    sum += data + history + notices + handed + handedHistory;
+  for (const { data, history, notices, alarms = notices, events = notices, handed, handedHistory } of Object.values(states))
+    sum += data + history + alarms + events + handed + handedHistory;
   return sum;
 }

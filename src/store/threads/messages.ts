@@ -3,7 +3,7 @@ import type { Encoded, FormatOptions } from '../../codecs/format.ts';
 import type { Machine } from '../../core/clock.ts';
 import type { PointType, Shape, Value } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
-import type { Lane } from '../delivery/lanes.ts';
+import type { Lane, NoticeKind } from '../delivery/lanes.ts';
 import type { BootInfo, ClockList, ClockSegment, ForwarderState } from '../hot/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
 import type { Bucket } from '../read/buckets.ts';
@@ -146,6 +146,7 @@ export interface DamagedBlock {
 export interface NoticesRequest {
   readonly id: number;
   readonly log: number;
+  readonly only: NoticeKind;
   readonly after: number;
   readonly to: number;
   readonly limit: number;

@@ -27,6 +27,7 @@ import { sealLayout } from '../../../src/store/hot/layout-seal.ts';
 import { Log } from '../../../src/store/log.ts';
 import type { Repair } from '../../../src/store/recovery/repair-report.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -111,7 +112,7 @@ async function drain(s: Site, outlet: Outlet, lanes: readonly Lane[] = ['data', 
       outlet.done(batch);
     }
   for (;;) {
-    const notices = await outlet.notices(100);
+    const notices = await allNotices(outlet, 100);
     if (notices.length === 0) break;
     for (const notice of notices) {
       s.consumer.feed('sluice/g1/event', notice.json);

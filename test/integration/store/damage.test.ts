@@ -12,6 +12,7 @@ import type { Shape } from '../../../src/core/point.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { Log } from '../../../src/store/log.ts';
 import type { Repair } from '../../../src/store/recovery/repair-report.ts';
+import { allNotices } from '../../harness/all-notices.ts';
 import { damage, KINDS, type Kind } from '../../harness/damage.ts';
 import { DamageSite, ENDS, type End } from '../../harness/damage-site.ts';
 import { payloadText } from '../../harness/payload-text.ts';
@@ -81,7 +82,7 @@ async function drain(log: Log, outlet: Outlet, consumer: Consumer): Promise<void
         had = true;
       }
     for (;;) {
-      const notices = await outlet.notices(100);
+      const notices = await allNotices(outlet, 100);
       if (notices.length === 0) break;
       for (const notice of notices) {
         consumer.feed('sluice/g1/event', notice.json);

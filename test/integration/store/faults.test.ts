@@ -26,6 +26,7 @@ import { sealLayout } from '../../../src/store/hot/layout-seal.ts';
 import { Log } from '../../../src/store/log.ts';
 import type { CommitResult } from '../../../src/store/threads/messages.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { exportAll } from '../../harness/store-fixture.ts';
@@ -600,14 +601,14 @@ test('alarms that somebody still waits for outlive the readings before them; wha
   await outlet.ready();
   const told = (rule: string) => log.notice('alarm', rule, clock.monotonic(), { rule });
   told('delivered');
-  for (const notice of await outlet.notices(10)) outlet.noticesDone(notice);
+  for (const notice of await allNotices(outlet, 10)) outlet.noticesDone(notice);
   told('waits');
   log.append(plain(clock.monotonic()));
   await log.flush();
   await clock.advance(100_000);
   log.append(plain(clock.monotonic()));
   await log.flush();
-  const left = await log.keeper.notices({ log: log.ordinal, after: 0, to: log.next, limit: 10 });
+  const left = await log.keeper.notices({ log: log.ordinal, only: 'alarm', after: 0, to: log.next, limit: 10 });
   assert.deepEqual(
     left.notices.map((n) => n.key),
     ['waits'],

@@ -14,6 +14,7 @@ import { reasonCode } from '../../../src/core/reasons.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { allNotices } from '../../harness/all-notices.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { random } from '../../oracles/store-world.ts';
 
@@ -172,7 +173,7 @@ class Life {
         outlet.handOver(batch);
         outlet.done(batch);
       }
-    for (const notice of await outlet.notices(100)) outlet.noticesDone(notice);
+    for (const notice of await allNotices(outlet, 100)) outlet.noticesDone(notice);
     outlet.tend(true, this.#clock.monotonic());
   }
 

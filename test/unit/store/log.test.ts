@@ -6,6 +6,7 @@ import test from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Sample, Shape } from '../../../src/core/point.ts';
 import { Log } from '../../../src/store/log.ts';
+import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';
 
 const shape: Shape = {
@@ -82,12 +83,12 @@ test('an alarm is told at once and committed with the readings before it', async
   await outlet.ready();
   log.append(sample(1));
   log.notice('alarm', 'warm', 5, { rule: 'warm', state: 'active-unacknowledged' });
-  const [notice] = await outlet.notices(10);
+  const [notice] = await allNotices(outlet, 10);
   assert.deepEqual(JSON.parse(notice?.json ?? ''), { v: 1, log: log.id, seq: 2, rule: 'warm', state: 'active-unacknowledged' });
   await log.flush();
   assert.equal(log.committed, 2);
   outlet.noticesDone(notice as never);
-  assert.deepEqual(await outlet.notices(10), []);
+  assert.deepEqual(await allNotices(outlet, 10), []);
   await log.close(10_000);
 });
 

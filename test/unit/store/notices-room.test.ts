@@ -5,7 +5,9 @@ import path from 'node:path';
 import test from 'node:test';
 import type { Shape } from '../../../src/core/point.ts';
 import { seeded } from '../../../src/core/seeded.ts';
+import { type LaneState, Lanes } from '../../../src/store/delivery/lanes.ts';
 import { LogDatabase } from '../../../src/store/hot/database.ts';
+import type { ForwarderState } from '../../../src/store/hot/layout.ts';
 import { openLogFile } from '../../../src/store/hot/log-file.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -28,7 +30,7 @@ test('a commit takes a bounded number of delivered alarms away, and one after th
   database.use(log, 1);
   database.db.transaction(() => {
     for (let seq = 1; seq <= NOTICES; seq++)
-      database.addNotices(log, 1, [{ seq, at: seq, kind: 'event', key: 'e', json: JSON.stringify({ text: 'x'.repeat(380) }) }]);
+      database.addNotices(log, 1, [{ seq, at: seq, kind: 'alarm', key: 'a', json: JSON.stringify({ text: 'x'.repeat(380) }) }]);
     for (let seq = NOTICES + 1; seq <= NOTICES + BLOCKS; seq++)
       database.addRecords(log, 1, 1, [{ seq, sample: { shape, at: seq, values: [seq], reasons: null } }]);
   })();
@@ -67,3 +69,95 @@ function seededText(seed: number, length: number): string {
   const next = seeded(seed);
   return Array.from({ length }, () => String.fromCharCode(33 + Math.floor(next() * 90))).join('');
 }
+
+/** What a forwarder of that name has had. */
+const active = (log: number, had: Partial<LaneState>): ForwarderState[] => [
+  { name: 'cloud', log, state: { ...Lanes.begin('oldest', 1).state(), ...had } },
+];
+
+test('events that nobody has taken push out older events, and neither readings nor alarms', (t) => {
+  const dir = path.join(scratch(t, 'events', '/dev/shm'), 'state');
+  mkdirSync(dir);
+  const maxSize = 2_000_000;
+  const database = new LogDatabase(openLogFile(path.join(dir, 'log.db')), maxSize);
+  t.after(() => database.db.close());
+  const log = database.addLog('0123456789');
+  database.addBoot(1, log, 1);
+  database.use(log, 1);
+  const count = (what: string): number => database.db.prepare(`select count(*) from ${what}`).pluck().get() as number;
+  const keysOf = (kind: string): string[] =>
+    database.db.prepare<[string], string>('select key from notice where kind = ? order by id').pluck().all(kind);
+  let seq = 0;
+  const readings = 1000;
+  database.db.transaction(() => {
+    for (let i = 0; i < readings; i++)
+      database.addRecords(log, 1, 1, [{ seq: ++seq, sample: { shape, at: seq, values: [seq], reasons: null } }]);
+  })();
+  let lost = 0;
+  const events = 20_000;
+  const all = events / 200;
+  for (let round = 0; round < all; round++) {
+    database.db.transaction(() => {
+      database.addNotices(log, 1, [{ seq: ++seq, at: seq, kind: 'alarm', key: `alarm${round}`, json: '{}' }]);
+      for (let i = 0; i < 200; i++)
+        database.addNotices(log, 1, [
+          { seq: ++seq, at: seq, kind: 'event', key: `${round * 200 + i}`, json: JSON.stringify({ text: 'x'.repeat(280) }) },
+        ]);
+    })();
+    const before = count("notice where kind = 'event'");
+    lost += database.commit(
+      {
+        ...{ id: round, chunks: [], upTo: 0, forwarders: [], active: active(log, {}), alarms: [], clock: [] },
+        ...{ newInventory: undefined, leaseEnd: 0, wall: undefined, maxSize, total: maxSize, maxAge: 1e13, compacted: [] },
+      },
+      new Map(),
+    ).lostNotices;
+    database.wal.tend();
+    assert.ok(before - count("notice where kind = 'event'") <= MOST);
+  }
+  assert.equal(count('block'), readings, 'every reading is there');
+  assert.deepEqual(
+    keysOf('alarm'),
+    Array.from({ length: all }, (_, i) => `alarm${i}`),
+  );
+  const left = keysOf('event').map(Number);
+  assert.ok(left.length > 100 && left.length * 350 < maxSize / 10, `${left.length} events are left`);
+  assert.deepEqual(
+    left,
+    Array.from({ length: left.length }, (_, i) => events - left.length + i),
+    'the newest',
+  );
+  assert.equal(lost, events - left.length, 'what nobody had is counted');
+});
+
+test('delivered alarms go for their age whatever events wait', (t) => {
+  const dir = path.join(scratch(t, 'aged', '/dev/shm'), 'state');
+  mkdirSync(dir);
+  const database = new LogDatabase(openLogFile(path.join(dir, 'log.db')), MAX_SIZE);
+  t.after(() => database.db.close());
+  const log = database.addLog('0123456789');
+  database.addBoot(1, log, 1);
+  database.use(log, 1);
+  database.clock.set({ boot: 1, version: 1, segments: [{ fromSeq: 1, offset: 0, estimated: false }] });
+  const notice = (seq: number, kind: 'alarm' | 'event') => ({ seq, at: seq, kind, key: `${kind}${seq}`, json: '{}' });
+  database.db.transaction(() =>
+    database.addNotices(log, 1, [notice(1, 'event'), notice(2, 'alarm'), notice(3, 'event'), notice(4, 'alarm')]),
+  )();
+  database.commit(
+    {
+      ...{ id: 1, chunks: [], upTo: 4, forwarders: [], active: active(log, { notices: 1, alarms: 2 }), alarms: [], clock: [] },
+      ...{
+        newInventory: undefined,
+        leaseEnd: 0,
+        wall: 1_000_000,
+        maxSize: MAX_SIZE,
+        total: MAX_SIZE,
+        maxAge: 1000,
+        compacted: [],
+      },
+    },
+    new Map(),
+  );
+  const left = database.db.prepare<[], string>('select key from notice order by id').pluck().all();
+  assert.deepEqual(left, ['event3', 'alarm4'], 'those that the forwarder has not had');
+});

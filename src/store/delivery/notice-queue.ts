@@ -1,0 +1,90 @@
+/**
+ * The alarms, or the events, that a forwarder still has to deliver, oldest first: the newest in memory, older ones in the file.
+ * Each kind has a queue and a cursor of its own, so that an alarm never waits for an event.
+ */
+import type { StoredNotice } from '../../codecs/rows.ts';
+import type { Keeper } from '../threads/threads.ts';
+import type { Lanes, NoticeKind } from './lanes.ts';
+import type { OutNotice } from './out.ts';
+
+/** Kept in memory of each kind; older ones are read from the file. */
+const MAX_IN_MEMORY = 256;
+
+/** What the forwarder has of one log. */
+export interface NoticePart {
+  readonly ordinal: number;
+  readonly lanes: Lanes;
+  /** Last number of a log that grows no more; undefined for the current log. */
+  readonly end: number | undefined;
+}
+
+/** What it needs of the log. */
+export interface NoticeSide {
+  /** The number that the next item gets. */
+  readonly next: number;
+  /** Every number up to here is in the file. */
+  readonly committed: number;
+  readonly keeper: Pick<Keeper, 'notices'>;
+}
+
+export class NoticeQueue {
+  readonly kind: NoticeKind;
+  readonly #log: NoticeSide;
+  /** Oldest first; the last one is the current log. */
+  readonly #parts: readonly NoticePart[];
+  /** The cursor moved. */
+  readonly #moved: () => void;
+  #newest: StoredNotice[] = [];
+  /** Those above this number are all in #newest. */
+  #from: number;
+
+  constructor(kind: NoticeKind, log: NoticeSide, parts: readonly NoticePart[], moved: () => void) {
+    this.kind = kind;
+    this.#log = log;
+    this.#parts = parts;
+    this.#moved = moved;
+    this.#from = log.next - 1;
+  }
+
+  /** At most `limit`. @throws SluiceError log-read */
+  async next(limit: number): Promise<OutNotice[]> {
+    for (const part of this.#parts) {
+      const after = part.lanes.noticesAcked(this.kind);
+      if (part.end === undefined && after >= this.#from)
+        return this.#newest
+          .filter((n) => n.seq > after)
+          .slice(0, limit)
+          .map(({ seq, kind, key, json }) => ({ log: part.ordinal, seq, kind, key, json }));
+      const to = part.end ?? Math.min(this.#from, this.#log.committed);
+      if (after >= to) {
+        if (part.end === undefined) return [];
+        continue;
+      }
+      const { notices } = await this.#log.keeper.notices({ log: part.ordinal, only: this.kind, after, to, limit });
+      if (notices.length > 0) return notices.map((n) => ({ log: part.ordinal, ...n }));
+      part.lanes.noticesDone(this.kind, to);
+      this.#moved();
+      if (part.end === undefined) return this.next(limit);
+    }
+    return [];
+  }
+
+  /** Delivered, or refused for good, with all before it. */
+  done({ log, seq }: Pick<OutNotice, 'log' | 'seq'>): void {
+    const part = this.#parts.find((p) => p.ordinal === log);
+    part?.lanes.noticesDone(this.kind, seq);
+    this.#moved();
+    if (part?.end === undefined) this.#newest = this.#newest.filter((n) => n.seq > seq);
+  }
+
+  noticed(notice: StoredNotice): void {
+    this.#newest.push(notice);
+    while (this.#newest.length > MAX_IN_MEMORY) this.#from = (this.#newest.shift() as StoredNotice).seq;
+  }
+
+  /** Memory has not seen those of the time in between. */
+  comeBack(): void {
+    this.#newest = [];
+    this.#from = this.#log.next - 1;
+  }
+}

@@ -1,0 +1,115 @@
+/** Events that outsiders cause: they are capped, they hold up no alarm, and each topic keeps its order over restarts. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import type { Forwarder, GatewayEvent } from '../../../src/core/ports.ts';
+import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { mqttForwarder } from '../../../src/forwarders/mqtt/kind.ts';
+import { Log } from '../../../src/store/log.ts';
+import { MqttPeer } from '../../fakes/mqtt-peer.ts';
+import { BrokerBench, Raw, ROOT } from '../../harness/embedded-broker.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const EVENTS = 300;
+const EVENT = /^sluice\/g1\/event$/;
+
+class Site {
+  readonly #t: TestContext;
+  readonly #dir: string;
+  readonly peer = new MqttPeer();
+  log!: Log;
+  forwarder!: Forwarder;
+
+  constructor(t: TestContext) {
+    this.#t = t;
+    this.#dir = scratch(t, 'events');
+    t.after(() => this.peer.stop());
+  }
+
+  async open(): Promise<void> {
+    this.log = await Log.open({
+      ...{ stateDir: path.join(this.#dir, 'state'), runtimeDir: path.join(this.#dir, 'run'), clock: systemClock },
+      ...{ maxSize: 64e6, maxAge: 1e13, commitEvery: 50 },
+    });
+    this.log.setClock(1_000_000, false);
+    this.log.setInventory('{}');
+    const { log } = this;
+    const settings = mqttForwarder.forwarder.parse({ url: `mqtt://127.0.0.1:${this.peer.port}` });
+    this.forwarder = mqttForwarder.create(
+      { name: 'cloud', type: 'mqtt', settings },
+      {
+        ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
+        ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
+        event: () => {},
+      },
+    );
+    this.forwarder.start();
+    this.#t.after(() => log.abandon());
+  }
+
+  async kill(): Promise<void> {
+    await this.log.abandon();
+    await this.forwarder.stop(0);
+  }
+
+  /** Numbers that came on a topic, repeats too. */
+  came(topic: string): number[] {
+    return this.peer.taken.filter((m) => m.topic === `sluice/g1/${topic}`).map((m) => JSON.parse(m.bytes.toString()).seq);
+  }
+}
+
+test('an alarm waits for no event, and after a kill every topic goes on where it was', async (t) => {
+  const site = new Site(t);
+  await site.peer.start();
+  site.peer.hold(EVENT);
+  await site.open();
+  await waitFor('the connection', () => site.forwarder.connected);
+  const notice = (kind: 'alarm' | 'event', key: string) => site.log.notice(kind, key, systemClock.monotonic(), { key }).seq;
+  const events = Array.from({ length: EVENTS }, () => notice('event', 'overload'));
+  await waitFor('the first event to be under way', () => site.came('event').length === 1);
+  const alarms = Array.from({ length: 40 }, (_, i) => notice('alarm', i % 2 === 0 ? 'warm' : 'wet'));
+  const even = alarms.filter((_, i) => i % 2 === 0);
+  const odd = alarms.filter((_, i) => i % 2 === 1);
+  // No event was acknowledged until here.
+  await waitFor('every alarm', () => site.came('alarm/warm').length === 20 && site.came('alarm/wet').length === 20);
+  assert.deepEqual([site.came('event'), site.came('alarm/warm'), site.came('alarm/wet')], [events.slice(0, 1), even, odd]);
+  await site.log.flush();
+
+  await site.kill();
+  await site.open();
+  await waitFor('the event to come again', () => site.came('event').length === 2);
+  const late = site.log.notice('alarm', 'warm', systemClock.monotonic(), { key: 'warm' }).seq;
+  await waitFor('an alarm of the next start', () => site.came('alarm/warm').includes(late));
+  site.peer.hold(undefined);
+  await waitFor('every event', () => site.came('event').includes(events.at(-1) as number));
+  // The one that was not acknowledged came twice; an alarm does only where its acknowledgement was not committed.
+  assert.deepEqual(site.came('event'), [events[0], ...events]);
+  assert.deepEqual([...new Set(site.came('alarm/warm'))], [...even, late]);
+  assert.equal(Math.max(...site.peer.most.values()), 1, 'never two on one topic');
+  await site.forwarder.stop(2000);
+});
+
+test('events of displaced sessions are capped in a minute, and the others are counted', async (t) => {
+  const bench = new BrokerBench(t);
+  const port = await bench.start();
+  const sessions = 100;
+  for (let i = 0; i < sessions; i++) {
+    const raw = await Raw.open(t, port);
+    assert.equal(await raw.connect(`s${i}`, 0), 0);
+    raw.subscribe([`${ROOT}/event`], 1);
+    await waitFor('a SUBACK', () => raw.bytes.length >= 9);
+    raw.socket.destroy();
+    await waitFor('it to be gone', () => bench.broker.status().clients === 0);
+    // Something is queued for each of them.
+    bench.broker.notice({ kind: 'event', key: 'e', seq: i, json: '{}' });
+  }
+  const lost = sessions - limits.MAX_SESSIONS;
+  assert.equal(bench.events.length, 10);
+  await bench.broker.stop();
+  assert.equal(bench.events.length, 11);
+  const rest = bench.events.at(-1) as GatewayEvent;
+  assert.deepEqual([rest.event, rest.data?.suppressed], ['overload', lost - 10]);
+});

@@ -7,7 +7,8 @@ cd "$ROOT" || exit 1
 . "$ROOT/bin/find-node.sh"
 check_machine
 
-log=${TMPDIR:-/tmp}/sluice-setup.$$
+# Not a name that another user can guess and make a link of first.
+log=$(mktemp "${TMPDIR:-/tmp}/sluice-setup.XXXXXX") || exit 1
 trap 'rm -f "$log"' EXIT
 
 # quietly WORDS COMMAND…: shows one line; the command's output only when it failed.

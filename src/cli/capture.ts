@@ -1,5 +1,5 @@
 /** `sluice capture BUS`: the frames of a running gateway, shown, or written for an analyser and for replay. */
-import { openSync, writeSync } from 'node:fs';
+import { fchmodSync, fstatSync, openSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { stream } from '../admin/client.ts';
 import type { CaptureHead, WireFrame } from '../admin/wire-target.ts';
@@ -138,7 +138,11 @@ class CaptureFiles {
 
 function created(file: string): number {
   try {
-    return openSync(file, 'w');
+    const fd = openSync(file, 'w', 0o640);
+    const stat = fstatSync(fd);
+    // One that was there may be open to all; a terminal or a pipe is left as it is.
+    if (stat.isFile() && (stat.mode & 0o7137) !== 0) fchmodSync(fd, stat.mode & 0o640);
+    return fd;
   } catch (cause) {
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     const words = missing ? `the folder ${path.dirname(file)} does not exist` : toError(cause).message;

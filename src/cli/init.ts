@@ -12,6 +12,7 @@ export async function init(dir: string): Promise<void> {
   } catch (cause) {
     throw new SluiceError('not-found', `${dir} cannot be made: ${toError(cause).message}; name another folder`, { cause });
   }
-  writeFileSync(file, starterConfig());
+  // A password may come to stand in it.
+  writeFileSync(file, starterConfig(), { mode: 0o640, flag: 'wx' });
   process.stdout.write(`Wrote ${file}. Next:\n  sluice check ${file}\n  sluice run -c ${file}\n`);
 }

@@ -14,7 +14,14 @@ const STOP_WITHIN = 5000;
 /** Only root and the user of the gateway can send it. */
 const HANGUP: Principal = { who: 'SIGHUP', door: 'signal', role: 'administrator' };
 
+/** What the gateway writes is for its user and group. A stricter mask stays. */
+function closeToOthers(): void {
+  const mask = process.umask(0o027);
+  process.umask(mask | 0o027);
+}
+
 export async function run(options: { config: string; logLevel: string }): Promise<void> {
+  closeToOthers();
   // First of all: a signal that comes while the gateway starts is kept, and one that comes twice does not cut the stop.
   const { promise: stop, resolve } = Promise.withResolvers<string>();
   process.on('SIGTERM', resolve);

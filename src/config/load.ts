@@ -243,7 +243,12 @@ class Loader {
       const place = placeOf(this.#source, at);
       const checked = check(kind.forwarder, typed.rest, place, this.#report);
       if (checked === undefined) continue;
-      const options = { folder: this.#folder, env: this.#options.env ?? process.env, read: this.#options.readSecrets ?? true };
+      const options = {
+        folder: this.#folder,
+        file: path.resolve(this.#source.file),
+        env: this.#options.env ?? process.env,
+        read: this.#options.readSecrets ?? true,
+      };
       const settings = resolveSecrets(checked, place, options, { fault: this.#report, warn: this.#warn }) as Section;
       const destination = kind.destination(settings);
       const other = destinations.get(destination);

@@ -12,6 +12,8 @@ export interface SecretOptions {
   /** Relative file names start here. */
   readonly folder: string;
   readonly env: NodeJS.ProcessEnv;
+  /** The configuration, in which a secret may stand itself. */
+  readonly file: string;
   /** false: nothing is read, every secret is empty (for checking on another machine). */
   readonly read: boolean;
 }
@@ -34,13 +36,31 @@ export function resolveSecrets(
       report.warn(place.fault([...at, value.from], `everybody on this machine can read ${value.name}; run chmod o-rwx on it`));
     return new SecretText(read.text);
   }
-  if (value instanceof SecretText) return value;
+  if (value instanceof SecretText) {
+    if (openToAll(options.file))
+      report.warn(
+        place.fault(
+          at,
+          `everybody on this machine can read ${options.file}, and a secret stands in it; run chmod o-rwx ${options.file}, or write {file: …} and keep the secret in a file of its own`,
+        ),
+      );
+    return value;
+  }
   if (Array.isArray(value)) return value.map((item, i) => resolveSecrets(item, place, options, report, [...at, i]));
   if (typeof value === 'object' && value !== null && isPlain(value))
     return Object.fromEntries(
       Object.entries(value).map(([key, item]) => [key, resolveSecrets(item, place, options, report, [...at, key])]),
     );
   return value;
+}
+
+/** Whether the configuration can be read by users who are neither its owner nor of its group. A text without a file is nobody's. */
+function openToAll(file: string): boolean {
+  try {
+    return (statSync(file).mode & 0o004) !== 0;
+  } catch {
+    return false;
+  }
 }
 
 function readSecret(source: SecretSource, options: SecretOptions): { text: string; open?: boolean } | { wrong: string } {

@@ -63,8 +63,9 @@ function locked(stateDir: string): Database.Database {
     let db: Database.Database | undefined;
     try {
       db = new Database(file, { timeout: 0 });
-      // Nothing is kept of a file without content.
+      // Nothing is kept of a file without content, and no journal lies beside it.
       db.pragma('cache_size = 0');
+      db.pragma('journal_mode = memory');
       db.exec('begin immediate');
       return db;
     } catch (thrown) {
@@ -123,7 +124,7 @@ export function holderOf(stateDir: string): number | undefined {
 
 /** Files of earlier versions were readable by everybody; new ones get their mode from the umask of `sluice run`. */
 function closeToOthers(stateDir: string): void {
-  for (const name of LOG_FILES) {
+  for (const name of [...LOG_FILES, LOCK_FILE]) {
     const file = path.join(stateDir, name);
     try {
       const { mode } = statSync(file);

@@ -3,7 +3,7 @@
  * left there one gets it, SIGKILL frees it, and commands that would read the files ask for it.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
@@ -86,6 +86,8 @@ test('what lies where the lock should be does not keep a gateway from its log, a
   writeFileSync(file, Buffer.alloc(5000, 'not a database '));
   const claim = StateDirClaim.take(stateDir);
   assert.equal(holderOf(stateDir), process.pid);
+  assert.deepEqual(readdirSync(stateDir), [LOCK_FILE], 'nothing lies beside it');
+  assert.equal(statSync(file).size, 0);
   assert.throws(
     () => StateDirClaim.take(stateDir),
     (e: SluiceError) => e.code === 'already-running' && e.data.pid === process.pid,

@@ -271,6 +271,8 @@ export interface ForwarderReport {
 export interface Forwarder {
   readonly name: string;
   readonly connected: boolean;
+  /** From now on the log keeps for it what comes. `start` does that too. */
+  attach(): void;
   /** Returns at once; the far side is looked for (and looked for again) in the background. */
   start(): void;
   /** Sends what is live, lets it be acknowledged and ends, all within `within` ms. What is not acknowledged stays owed. */

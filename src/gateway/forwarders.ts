@@ -1,6 +1,6 @@
 /**
- * The forwarders of one configuration. A reload keeps those whose settings did not change and exchanges the others; what
- * was delivered is kept in the log under the name, whatever is configured.
+ * The forwarders of one configuration. A reload keeps those whose settings did not change and exchanges the others: every new one
+ * is made before an old one stops. What was delivered is kept in the log under the name, whatever is configured.
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
@@ -18,12 +18,22 @@ interface Entry {
   readonly fingerprint: string;
 }
 
+export interface PreparedForwarders {
+  /** Names of those that are new, other than before, or gone. */
+  readonly changed: readonly string[];
+  /** @param within milliseconds for those that change or go */
+  apply(within: number): Promise<void>;
+}
+
 export class Forwarders {
   readonly #surroundings: ForwarderSurroundings;
+  readonly #create: typeof createForwarder;
   readonly #entries = new Map<string, Entry>();
+  #stopped = false;
 
-  constructor(surroundings: ForwarderSurroundings) {
+  constructor(surroundings: ForwarderSurroundings, create: typeof createForwarder = createForwarder) {
     this.#surroundings = surroundings;
+    this.#create = create;
   }
 
   get all(): Forwarder[] {
@@ -33,34 +43,39 @@ export class Forwarders {
     return this.all.some((f) => f.connected);
   }
 
-  /** Makes all that is configured; from then on the log keeps for them what comes. Nothing is started. */
-  prepare(config: GatewayConfig, log: Log): void {
-    for (const resolved of config.forwarders.values()) this.#make(resolved, config, log);
+  /** The first set: from now on the log keeps for it what comes. Nothing is started. */
+  begin(config: GatewayConfig, log: Log): void {
+    for (const resolved of config.forwarders.values()) this.#entries.set(resolved.name, this.#make(resolved, config, log));
+    for (const forwarder of this.all) forwarder.attach();
   }
 
   start(): void {
     for (const forwarder of this.all) forwarder.start();
   }
 
-  /** @param within milliseconds for those that change or go. @returns the names of what changed */
-  async reload(config: GatewayConfig, log: Log, within: number): Promise<string[]> {
-    const changed: string[] = [];
-    for (const [name, { fingerprint }] of this.#entries) {
-      const next = config.forwarders.get(name);
-      if (next === undefined || comparable(next) !== fingerprint) changed.push(name);
-    }
-    await Promise.all(changed.map((name) => this.#entries.get(name)?.forwarder.stop(within)));
-    for (const name of changed) {
-      this.#entries.delete(name);
-      // Not waited for: its commit may be long in coming while the disk refuses.
-      if (!config.forwarders.has(name)) void log.release(name);
-    }
-    for (const [name, resolved] of config.forwarders) {
-      if (this.#entries.has(name)) continue;
-      if (!changed.includes(name)) changed.push(name);
-      this.#make(resolved, config, log).start();
-    }
-    return changed;
+  /** Makes what the configuration asks for; nothing is stopped or started yet, and the log knows nothing of it. */
+  prepare(config: GatewayConfig, log: Log): PreparedForwarders {
+    const made = new Map<string, Entry>();
+    for (const [name, resolved] of config.forwarders)
+      if (this.#entries.get(name)?.fingerprint !== comparable(resolved)) made.set(name, this.#make(resolved, config, log));
+    const gone = [...this.#entries.keys()].filter((name) => !config.forwarders.has(name));
+    return {
+      changed: [...made.keys(), ...gone],
+      apply: async (within) => {
+        const leaving = [...made.keys(), ...gone];
+        await Promise.all(leaving.map((name) => this.#entries.get(name)?.forwarder.stop(within)));
+        if (this.#stopped) return;
+        for (const name of gone) {
+          this.#entries.delete(name);
+          // Not waited for: its commit may be long in coming while the disk refuses.
+          void log.release(name);
+        }
+        for (const [name, entry] of made) {
+          this.#entries.set(name, entry);
+          entry.forwarder.start();
+        }
+      },
+    };
   }
 
   republish(goneRules: readonly string[]): void {
@@ -68,19 +83,19 @@ export class Forwarders {
   }
 
   async stop(within: number): Promise<void> {
+    this.#stopped = true;
     await Promise.all(this.all.map((f) => f.stop(within)));
   }
 
-  #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Forwarder {
+  #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
     const known = new Set([...log.opened.alarms.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
-    const forwarder = createForwarder(resolved, {
+    const forwarder = this.#create(resolved, {
       ...this.#surroundings,
       gateway: config.gateway.id,
       log,
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [...known].filter((key) => !isCounterState(key) && !config.rules.has(key)),
     });
-    this.#entries.set(resolved.name, { forwarder, fingerprint: comparable(resolved) });
-    return forwarder;
+    return { forwarder, fingerprint: comparable(resolved) };
   }
 }

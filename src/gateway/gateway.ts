@@ -17,7 +17,7 @@ import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
-import type { Forwarder, GatewayEvent, Inventory, NoticeMessage } from '../core/ports.ts';
+import type { AlarmTransition, Forwarder, GatewayEvent, Inventory } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
 import { MeasuredFile } from '../drivers/modbus/measured-file.ts';
@@ -40,15 +40,10 @@ import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import { type ClockChange, ClockWatch } from '../time/watch.ts';
 import { Forwarders } from './forwarders.ts';
+import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
-import { createBus, loadBroker } from './registry-create.ts';
-
-/**
- * Of the 5 s that a stop may take, milliseconds: the buses that a reload exchanges just now, safe values, the buses, forwarders
- * until acknowledged, the log. Each may take so long, and leaves at least REST for the later ones.
- */
-const STOP = { all: 4800, exchange: 1300, safe: 2000, buses: 1500, forwarders: 1700, log: 1000 };
-const REST = { exchange: 3500, safe: 2000, buses: 1600, forwarders: 800, log: 0 };
+import { createBus } from './registry-create.ts';
+import { LAST_WORDS, StopBudget } from './stop-budget.ts';
 
 /** Events of one kind in a minute that somebody upstream can cause. */
 const OUTSIDE_EVENTS = 60;
@@ -70,7 +65,7 @@ export class Gateway {
   readonly #machine: Machine | undefined;
   #clockReport: ClockReport | undefined;
   readonly #forwarders: Forwarders;
-  #broker: EmbeddedBroker | undefined;
+  readonly #broker: LocalBroker;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   #logWatch: LogWatch | undefined;
   #admin: AdminServer | undefined;
@@ -84,8 +79,6 @@ export class Gateway {
   readonly #safe: SafeState;
   readonly #alarmed: AlarmedPoints;
   #stopping = false;
-  /** The newest transition of each rule, for the retained topics of a broker that starts. */
-  readonly #lastAlarms = new Map<string, NoticeMessage>();
   #readAgain: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
   #reloading: Promise<unknown> = Promise.resolve();
   /** The part of a reload in which the buses are exchanged. */
@@ -153,6 +146,17 @@ export class Gateway {
       write: ({ device, point }) => this.#commands.run({ do: 'safe', point: `${device}.${point}` }, GATEWAY),
       connected: () => this.#forwarders.connected,
     });
+    this.#broker = new LocalBroker(
+      {
+        ...{ clock, logger, latest: this.#latest },
+        identity: () => ({ boot: this.boot, version: VERSION }),
+        now: () => Math.round(clock.monotonic()) + this.#watch.offset,
+        encodeBatch: (records) => this.#live.encode(records),
+        onEvent: tell,
+        onListen: (fault) => this.#listening.changed('broker', fault),
+      },
+      () => this.ingest,
+    );
     this.#forwarders = new Forwarders({
       ...{ clock, logger, random: Math.random },
       clockHold: () => this.config.gateway.clockHold,
@@ -195,7 +199,7 @@ export class Gateway {
     return this.config.dashboard === undefined ? undefined : this.#admin?.http();
   }
   get broker(): EmbeddedBroker | undefined {
-    return this.#broker;
+    return this.#broker.running;
   }
   /** What became of the log's readings since the start. */
   get logWatch(): LogWatch | undefined {
@@ -235,7 +239,7 @@ export class Gateway {
       this.#admin = admin;
       await this.#startParts(config);
     } catch (thrown) {
-      await Promise.all([this.#forwarders.stop(0), this.#broker?.stop()]);
+      await Promise.all([this.#forwarders.stop(0), this.#broker.stop()]);
       await this.#log?.abandon();
       await admin.stop();
       claim.release();
@@ -269,7 +273,7 @@ export class Gateway {
       event: (event) => this.ingest.event(event),
       onFatal: this.#onFatal,
     });
-    this.#forwarders.prepare(config, log);
+    this.#forwarders.begin(config, log);
     if (log.clock.lastKnown !== undefined) this.#watch.trust(log.clock.lastKnown);
     if (log.clock.inherited !== undefined) this.#watch.inherit(log.clock.inherited);
     const move = log.setClock(this.#watch.offset, !this.#watch.known);
@@ -305,14 +309,7 @@ export class Gateway {
         this.#alarmed.changed();
       },
     });
-    for (const alarm of log.opened.lastAlarms) this.#lastAlarms.set(alarm.key, alarm);
-    this.#ingest.add({
-      sample: () => {},
-      notice: (notice) => {
-        if (notice.kind === 'alarm') this.#lastAlarms.set(notice.key, notice);
-      },
-      inventory: () => {},
-    });
+    this.#broker.begin(log.opened.lastAlarms);
     this.#logWatch.tellStart();
     this.#listening.begin();
     this.#clockReport = new ClockReport({
@@ -323,7 +320,7 @@ export class Gateway {
     });
     this.#clockReport.began(this.#watch, move);
     this.#ingest.tick();
-    await this.#setBroker(config);
+    await (await this.#broker.prepare(config)).apply();
     this.#forwarders.start();
     await field.apply();
     this.#alarmed.changed();
@@ -342,18 +339,16 @@ export class Gateway {
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    const end = this.clock.monotonic() + STOP.all;
-    const time = (part: keyof typeof REST): number =>
-      Math.max(0, Math.min(STOP[part], end - this.clock.monotonic() - REST[part]));
+    const budget = new StopBudget(this.clock);
     this.#commands.stop();
     // Safe values are written by the buses of the new configuration, as soon as the old ones have let go of their wires.
-    await this.#within(time('exchange'), this.#exchange);
+    await budget.within(budget.for('exchange'), this.#exchange);
     this.#watch.stop();
     this.#clockReport?.stop();
     this.#logWatch?.stop();
     // While the buses still run.
-    await this.#safe.stop(time('safe'));
-    await this.#within(time('buses'), this.#plant.stop());
+    await this.#safe.stop(budget.for('safe'));
+    await budget.within(budget.for('buses'), this.#plant.stop());
     if (this.#ingest !== undefined) {
       this.#commands.flush();
       this.#outside.flush();
@@ -362,19 +357,11 @@ export class Gateway {
     this.#counters?.stop();
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
-    const forwarders = time('forwarders');
-    await this.#within(forwarders, this.#forwarders.stop(forwarders), this.#broker?.stop(), this.#times?.stop());
-    await this.#log?.close(time('log'));
+    const forwarders = budget.for('forwarders');
+    await budget.within(forwarders, this.#forwarders.stop(forwarders), this.#broker.stop(), this.#times?.stop());
+    await this.#log?.close(budget.for('log'));
     await this.#admin?.stop();
     this.#claim?.release();
-  }
-
-  /** Waits for all of it, `ms` at most. */
-  async #within(ms: number, ...work: (Promise<unknown> | undefined)[]): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const cancel = this.clock.after(ms, resolve);
-    await Promise.race([Promise.allSettled(work), late]);
-    cancel();
   }
 
   /**
@@ -398,66 +385,58 @@ export class Gateway {
     )
       throw new SluiceError('config-invalid', 'gateway.id, stateDir and runtimeDir need a restart; nothing was changed');
     // Everything new is made before anything old is stopped: what throws here changes nothing.
+    const broker = await this.#broker.prepare(config);
+    const forwarders = this.#forwarders.prepare(config, this.log);
     const field = this.#plant.prepare(config);
-    const changed = field.changed.map((name) => `buses.${name}`);
-    for (const name of before.buses.keys()) if (!config.buses.has(name)) changed.push(`buses.${name} (removed)`);
-    const transitions = this.rules.reload(config.rules.values(), this.ingest.moment(), field.shapes);
-    if (comparable([...before.rules]) !== comparable([...config.rules])) changed.push('rules');
-    for (const part of ['gateway', 'buffer'] as const)
-      if (comparable(before[part]) !== comparable(config[part])) changed.push(part);
-    this.config = config;
-    Object.assign(this.log.options, config.buffer);
-    this.#exchange = field.apply();
-    await this.#exchange;
-    // As they are now: a device may be read by other requests since.
-    this.#setInventory(config, this.#plant.shapes);
-    this.ingest.take(transitions);
-    this.#alarmed.changed();
-    const goneRules = [...before.rules.keys()].filter((name) => !config.rules.has(name));
-    for (const rule of goneRules) this.#lastAlarms.delete(rule);
-    this.#broker?.rules(config.rules.keys());
-    if (this.#stopping)
-      throw new SluiceError('not-running', 'the gateway is stopping; of the new file buses and rules were taken over');
-    for (const name of await this.#forwarders.reload(config, this.log, STOP.forwarders)) changed.push(`forwarders.${name}`);
-    if (comparable(before.broker ?? null) !== comparable(config.broker ?? null)) {
-      changed.push('broker');
-      await this.#setBroker(config);
-    }
-    if (comparable(before.dashboard ?? null) !== comparable(config.dashboard ?? null)) {
-      changed.push('dashboard');
-      await this.#admin?.setListen(config.dashboard?.listen);
-    }
-    this.#forwarders.republish(goneRules);
+    if (this.#stopping) throw new SluiceError('not-running', 'the gateway is stopping; nothing was changed');
+    await this.#takeOver(config, field);
+    this.#assertNotStopping();
+    await forwarders.apply(LAST_WORDS);
+    this.#assertNotStopping();
+    await broker.apply();
+    this.#assertNotStopping();
+    await this.#admin?.setListen(config.dashboard?.listen);
+    this.#forwarders.republish([...before.rules.keys()].filter((name) => !config.rules.has(name)));
     this.#safe.start();
+    const changed = [
+      ...field.changed.map((name) => `buses.${name}`),
+      ...[...before.buses.keys()].filter((name) => !config.buses.has(name)).map((name) => `buses.${name} (removed)`),
+      ...(comparable([...before.rules]) === comparable([...config.rules]) ? [] : ['rules']),
+      ...(['gateway', 'buffer'] as const).filter((part) => comparable(before[part]) !== comparable(config[part])),
+      ...forwarders.changed.map((name) => `forwarders.${name}`),
+      ...broker.changed,
+      ...(comparable(before.dashboard ?? null) === comparable(config.dashboard ?? null) ? [] : ['dashboard']),
+    ];
     this.logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
     return changed;
   }
 
-  async #setBroker(config: GatewayConfig): Promise<void> {
-    if (this.#broker !== undefined) {
-      this.ingest.remove(this.#broker);
-      await this.#broker.stop();
-      this.#broker = undefined;
+  /** Buses and rules, which belong together. @throws what a bus says when it is stopped or started; then the old ones are back */
+  async #takeOver(config: GatewayConfig, field: ReturnType<Plant['prepare']>): Promise<void> {
+    const before = this.config;
+    const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
+      this.config = next;
+      Object.assign(this.log.options, next.buffer);
+      return this.rules.reload(next.rules.values(), this.ingest.moment(), shapes);
+    };
+    const transitions = force(config, field.shapes);
+    this.#exchange = field.apply();
+    try {
+      await this.#exchange;
+    } catch (thrown) {
+      force(before, this.#plant.shapes);
+      throw thrown;
     }
-    if (config.broker === undefined) return;
-    const EmbeddedBroker = await loadBroker();
-    const broker = new EmbeddedBroker({
-      listen: config.broker.listen,
-      root: `sluice/${config.gateway.id}`,
-      identity: { boot: this.boot, version: VERSION },
-      logger: this.logger,
-      clock: this.clock,
-      now: () => Math.round(this.clock.monotonic()) + this.#watch.offset,
-      latest: this.#latest,
-      encodeBatch: (records) => this.#live.encode(records),
-      onEvent: (event) => this.ingest.event(event),
-      onListen: (fault) => this.#listening.changed('broker', fault),
-    });
-    this.#broker = broker;
-    broker.inventory(this.#inventory);
-    for (const alarm of this.#lastAlarms.values()) if (config.rules.has(alarm.key)) broker.notice(alarm);
-    this.ingest.add(broker);
-    broker.start();
+    // As they are now: a device may be read by other requests since.
+    this.#setInventory(config, this.#plant.shapes);
+    this.ingest.take(transitions);
+    this.#alarmed.changed();
+    this.#broker.rules(new Set(config.rules.keys()));
+  }
+
+  #assertNotStopping(): void {
+    if (this.#stopping)
+      throw new SluiceError('not-running', 'the gateway is stopping; of the new file buses and rules were taken over');
   }
 
   #moment(): Moment {
@@ -480,7 +459,7 @@ export class Gateway {
     const revision = this.log.setInventory(JSON.stringify(devices));
     this.#inventory = inventoryMessage(revision, devices);
     this.#latest.setShapes(shapes);
-    this.#broker?.inventory(this.#inventory);
+    this.#broker.inventory(this.#inventory);
   }
 
   #clockChanged(change: ClockChange): void {

@@ -34,7 +34,7 @@ export interface UpstreamOptions extends ForwarderContext {
 export class Upstream implements Forwarder {
   readonly name: string;
   readonly #options: UpstreamOptions;
-  readonly #outlet: Outlet;
+  #attached: Outlet | undefined;
   #state: ForwarderReport['state'] = 'stopped';
   #stopping = false;
   #askStop: () => void = () => {};
@@ -66,11 +66,21 @@ export class Upstream implements Forwarder {
     this.#options = options;
     this.#size = options.settings.batch.maxReadings;
     this.#gone = new Set(options.goneRules.slice(0, MAX_GONE));
-    this.#outlet = options.log.outlet(options.name, options.settings.from, options.gateway, options.settings.format);
+  }
+
+  attach(): void {
+    const { log, name, settings, gateway } = this.#options;
+    this.#attached ??= log.outlet(name, settings.from, gateway, settings.format);
+  }
+
+  get #outlet(): Outlet {
+    if (this.#attached === undefined) throw new SluiceError('internal', `${this.name} is not started yet`);
+    return this.#attached;
   }
 
   start(): void {
     if (this.#loop !== undefined) return;
+    this.attach();
     this.#loop = this.#run();
     this.#tend();
   }

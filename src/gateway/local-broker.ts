@@ -1,0 +1,98 @@
+/**
+ * The embedded broker of one configuration. A reload that changes it makes the new one, then stops the old one, whose address the
+ * new one may need, then starts the new one. What a broker that starts has to retain is kept here.
+ */
+import { comparable } from '../config/compare.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
+import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
+import { loadBroker } from './registry-create.ts';
+
+/** What it is given, but for what follows from the configuration. */
+export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity'> & {
+  readonly identity: () => EmbeddedBrokerOptions['identity'];
+};
+
+/** Where live destinations are given what comes. */
+export interface Feed {
+  add(sink: LiveSink): void;
+  remove(sink: LiveSink): void;
+}
+
+export class LocalBroker {
+  readonly #surroundings: BrokerSurroundings;
+  readonly #feed: () => Feed;
+  readonly #load: typeof loadBroker;
+  #broker: EmbeddedBroker | undefined;
+  #listen: GatewayConfig['broker'];
+  #inventory: Inventory = { v: 1, revision: 0, devices: {} };
+  /** The newest transition of each rule. */
+  readonly #alarms = new Map<string, NoticeMessage>();
+
+  constructor(surroundings: BrokerSurroundings, feed: () => Feed, load: typeof loadBroker = loadBroker) {
+    this.#surroundings = surroundings;
+    this.#feed = feed;
+    this.#load = load;
+  }
+
+  get running(): EmbeddedBroker | undefined {
+    return this.#broker;
+  }
+
+  /** Alarms are kept from now on. @param last what an earlier start left */
+  begin(last: readonly NoticeMessage[]): void {
+    for (const alarm of last) this.#alarms.set(alarm.key, alarm);
+    this.#feed().add({
+      sample: () => {},
+      notice: (notice) => {
+        if (notice.kind === 'alarm') this.#alarms.set(notice.key, notice);
+      },
+      inventory: () => {},
+    });
+  }
+
+  inventory(inventory: Inventory): void {
+    this.#inventory = inventory;
+    this.#broker?.inventory(inventory);
+  }
+
+  /** The rules that exist now. */
+  rules(names: ReadonlySet<string>): void {
+    for (const rule of this.#alarms.keys()) if (!names.has(rule)) this.#alarms.delete(rule);
+    this.#broker?.rules(names);
+  }
+
+  /** Makes what the configuration asks for; nothing is stopped or started yet. */
+  async prepare(config: GatewayConfig): Promise<{ changed: readonly string[]; apply: () => Promise<void> }> {
+    const { broker: asked } = config;
+    if (comparable(asked ?? null) === comparable(this.#listen ?? null)) return { changed: [], apply: async () => {} };
+    const next = asked === undefined ? undefined : await this.#make(asked, config);
+    return {
+      changed: ['broker'],
+      apply: async () => {
+        await this.stop();
+        this.#listen = asked;
+        this.#broker = next;
+        if (next === undefined) return;
+        next.inventory(this.#inventory);
+        for (const alarm of this.#alarms.values()) if (config.rules.has(alarm.key)) next.notice(alarm);
+        this.#feed().add(next);
+        next.start();
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    const broker = this.#broker;
+    if (broker === undefined) return;
+    this.#broker = undefined;
+    this.#feed().remove(broker);
+    await broker.stop();
+  }
+
+  async #make({ listen }: NonNullable<GatewayConfig['broker']>, config: GatewayConfig): Promise<EmbeddedBroker> {
+    const Broker = await this.#load();
+    const { identity, ...rest } = this.#surroundings;
+    return new Broker({ ...rest, listen, root: `sluice/${config.gateway.id}`, identity: identity() });
+  }
+}

@@ -2,7 +2,10 @@
  * How much of what a serial line allows is used when every bus is asked for more than it can carry: the time of a cycle by
  * physics (computed without the planner, test/oracles/wire-optimum.ts) divided by the time that it took. The line is a paced
  * pseudo-terminal with devices of its own program, which also looks at the silence before each request: 3.5 characters,
- * above 19200 baud 1.75 ms. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row; words: only these layouts, these speeds.
+ * above 19200 baud 1.75 ms. A second table is of devices of which nothing is said in the configuration: the bus measures them, and
+ * what counts is the second minute. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row;
+ * SLUICE_BENCH_LEARN: milliseconds until the second table measures, which it does for CYCLES cycles; SLUICE_BENCH_SPIN=0: the devices
+ * sleep, for a busy machine where both have a real-time priority (chrt); words: only these layouts, these speeds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
@@ -10,7 +13,7 @@ import { silentLogger } from '../src/core/logger.ts';
 import type { ModbusBus } from '../src/drivers/modbus/bus.ts';
 import { modbusRtu } from '../src/drivers/modbus/kind.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
-import { cheapestCuts, joinReads, type Line, type Place, silenceOf } from '../test/oracles/wire-optimum.ts';
+import { cheapestCuts, joinReads, type Line, type Place, silenceOf, timeOf } from '../test/oracles/wire-optimum.ts';
 import { LineDevice, type LineExchange } from '../test/peers/line-device.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { Workspace } from './lib/workspace.ts';
@@ -41,6 +44,29 @@ const layouts: readonly Layout[] = [
   { name: '8 units, 2 registers, 10 ms', units: 8, addresses: [1, 2], type: 'uint16', answer: 10 },
 ];
 
+/** Nothing is said of how long these take to answer, each as many ms as stand here. */
+interface Unknown {
+  readonly name: string;
+  readonly answers: readonly number[];
+  readonly addresses: readonly number[];
+  readonly interval: string;
+  /** At which it is asked for more than it carries; default UNKNOWN_BAUDS. */
+  readonly bauds?: readonly number[];
+}
+
+/** Twenty registers in six places: two of the holes between them pay where a device takes 20 ms and not where it takes 2 ms (19200 baud). */
+const SCATTERED = [0, 2, 5, 24, 26, 28, 60, 62, 65, 67, 84, 86, 88, 130, 132, 134, 180, 183, 186, 190];
+const unknown: readonly Unknown[] = [
+  { name: '8 units, scattered, 2 ms', answers: Array(8).fill(2), addresses: SCATTERED, interval: '10ms' },
+  { name: '4 units, scattered, 2 5 20 60 ms', answers: [2, 5, 20, 60], addresses: SCATTERED, interval: '10ms' },
+  { name: '3 units, scattered, 5 ms, every 500 ms', answers: [5, 5, 5], addresses: SCATTERED, interval: '500ms', bauds: [9600] },
+];
+const UNKNOWN_BAUDS = [9600, 19_200, 115_200];
+/** Milliseconds after the start: the second minute. */
+const CYCLES = 40;
+const SPIN = process.env.SLUICE_BENCH_SPIN !== '0';
+const LEARNT = Number(process.env.SLUICE_BENCH_LEARN ?? 60_000);
+
 function busOf({ answer, units, addresses, type }: Layout, port: string, baudRate: number, interval: string): ModbusBus {
   return modbusRtu.create(
     { name: 'field', protocol: 'modbus-rtu', settings: modbusRtu.bus.parse({ port, baudRate }) },
@@ -57,7 +83,7 @@ function busOf({ answer, units, addresses, type }: Layout, port: string, baudRat
 async function measure(layout: Layout, baud: number): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
     const { answer, units, addresses, type } = layout;
-    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: true });
+    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: SPIN });
     const bus = busOf(layout, device.port, baud, '10ms');
     const width = type === 'float32' ? 2 : 1;
     const places = addresses.map((from): Place => ({ table: 'holding', from, to: from + width }));
@@ -86,6 +112,62 @@ async function measure(layout: Layout, baud: number): Promise<(string | number)[
       ...parts.map((ms) => ms.toFixed(2)),
       `${(share * 100).toFixed(0)} %`,
       ((user + system) / 1000 / seen.length).toFixed(2),
+    ];
+  });
+}
+
+async function measureUnknown({ name, answers, addresses, interval }: Unknown, baud: number): Promise<(string | number)[]> {
+  return Workspace.use(async (space) => {
+    const answer = Object.fromEntries(answers.map((ms, i) => [i + 1, ms]));
+    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: SPIN });
+    const bus = modbusRtu.create(
+      { name: 'field', protocol: 'modbus-rtu', settings: modbusRtu.bus.parse({ port: device.port, baudRate: baud }) },
+      answers.map((_, i) => ({
+        name: `d${i}`,
+        bus: 'field',
+        settings: modbusRtu.device.parse({ unit: i + 1, interval }),
+        points: new Map(
+          addresses.map((address) => [`p${address}`, modbusRtu.point.parse({ table: 'holding', address, type: 'uint16' })]),
+        ),
+      })),
+      { clock: systemClock, logger: silentLogger, emit: () => {} },
+    );
+    const lineOf = (unit: number): Line => ({ baud, answer: answers[unit - 1] ?? 0 });
+    const places = addresses.map((from): Place => ({ table: 'holding', from, to: from + 1 }));
+    const best = answers.map((_, i) => cheapestCuts(places, {}, lineOf(i + 1)));
+    const optimum = best.reduce((sum, { time }) => sum + time, 0);
+    bus.start();
+    space.after(() => bus.stop());
+    const key = ({ unit, start, count }: LineExchange) => `${unit} ${start} ${count}`;
+    const cycleOf = (seen: readonly LineExchange[]) => [...new Map(seen.map((e) => [key(e), e])).values()];
+    const physics = (cycle: readonly LineExchange[]) =>
+      cycle.reduce(
+        (sum, { unit, start, count }) => sum + timeOf({ table: 'holding', from: start, to: start + count }, lineOf(unit)),
+        0,
+      );
+    await sleep(8000);
+    const first = cycleOf(device.exchanges());
+    await sleep(LEARNT - 8000);
+    const from = device.exchanges().length;
+    await sleep(Math.max(MEASURE, CYCLES * optimum));
+    const seen = device.exchanges().slice(from);
+    const cycle = cycleOf(seen);
+    const counts = [...Map.groupBy(seen, key).values()].map((all) => all.length);
+    const took = (((seen.at(-1)?.at ?? 0) - (seen[0]?.at ?? 0)) * 1000 * cycle.length) / (seen.length - 1);
+    const over = seen.slice(1).map((e) => Math.max(0, e.silence - silenceOf(baud)));
+    const pauses = cycle.length * percentile(over, 0.5);
+    return [
+      name,
+      baud,
+      `${first.length} → ${cycle.length} of ${best.reduce((sum, { requests }) => sum + requests.length, 0)}`,
+      (physics(first) / optimum).toFixed(3),
+      (physics(cycle) / optimum).toFixed(3),
+      optimum.toFixed(1),
+      took.toFixed(1),
+      (took / optimum).toFixed(3),
+      ((physics(cycle) + pauses) / optimum).toFixed(3),
+      ((Math.min(...counts) * cycle.length) / seen.length).toFixed(3),
+      seen.length,
     ];
   });
 }
@@ -187,15 +269,35 @@ const rows: (string | number)[][] = [
   ],
 ];
 const words = process.argv.slice(2);
-const wanted = <T>(all: readonly T[], name: (one: T) => string): readonly T[] => {
-  const some = all.filter((one) => words.includes(name(one)));
-  return some.length > 0 ? some : all;
+const named = [...layouts, ...unknown].some(({ name }) => words.includes(name));
+const wanted = <T extends { name: string }>(all: readonly T[]) => all.filter(({ name }) => !named || words.includes(name));
+const wantedOf = (bauds: readonly number[]) => {
+  const some = bauds.filter((baud) => words.includes(String(baud)));
+  return some.length > 0 ? some : bauds;
 };
-for (const layout of wanted(layouts, ({ name }) => name))
-  for (const baud of wanted(BAUDS, String)) rows.push(await measure(layout, baud));
+for (const layout of wanted(layouts)) for (const baud of wantedOf(BAUDS)) rows.push(await measure(layout, baud));
 printTable(rows);
+console.log(`\nDevices of which nothing is said, from ${LEARNT / 1000} s on, ${CYCLES} cycles a row`);
+const learnt: (string | number)[][] = [
+  [
+    'layout',
+    'baud',
+    'requests a cycle',
+    'first plan / optimum',
+    'plan / optimum',
+    'cycle by physics ms',
+    'measured ms',
+    'measured / optimum',
+    'by median pauses',
+    'worst point of its share',
+    'frames',
+  ],
+];
+for (const layout of wanted(unknown))
+  for (const baud of wantedOf(layout.bauds ?? UNKNOWN_BAUDS)) learnt.push(await measureUnknown(layout, baud));
+printTable(learnt);
 console.log('\nThe same where the line has time');
 const quiet: (string | number)[][] = [['layout', 'baud', 'interval', 'frames', 'CPU s an hour']];
-for (const layout of wanted(layouts, ({ name }) => name).slice(0, 3)) quiet.push(await calm(layout, 19_200, '1s'));
+for (const layout of wanted(layouts).slice(0, 3)) quiet.push(await calm(layout, 19_200, '1s'));
 printTable(quiet);
 process.exit(0);

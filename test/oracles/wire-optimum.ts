@@ -48,7 +48,8 @@ export const characterOf = (baud: number) => 10_000 / baud;
 /** Milliseconds: 3.5 characters, above 19200 baud 1.75 ms. */
 export const silenceOf = (baud: number) => (baud > 19_200 ? 1.75 : 3.5 * characterOf(baud));
 
-function timeOf(place: Place, { baud, answer }: Line): number {
+/** Milliseconds of a read, with all pauses. */
+export function timeOf(place: Place, { baud, answer }: Line): number {
   return bytesOf(place) * characterOf(baud) + Math.max(silenceOf(baud), answer) + silenceOf(baud);
 }
 

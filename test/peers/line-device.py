@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Modbus RTU devices of every unit at the far end of a serial line that keeps its pace, and a judge of what the master does.
 
-usage: line-device.py LOG BAUD [ANSWER_MS [spin]]
+usage: line-device.py LOG BAUD [ANSWER_MS [spin]]     ANSWER_MS: one time, or UNIT:MS,UNIT:MS,… (others 0)
 
 Prints the path of a pseudo-terminal and runs until its standard input closes. A character takes 10 bits (8N1). A device
 begins its reply ANSWER_MS after the request has passed, but not before the silence that ends a frame (3.5 characters, above
@@ -24,7 +24,9 @@ import time
 import tty
 
 LOG, BAUD = sys.argv[1], float(sys.argv[2])
-ANSWER = float(sys.argv[3]) / 1000 if len(sys.argv) > 3 else 0.0
+TIMES = sys.argv[3] if len(sys.argv) > 3 else "0"
+EACH = {int(u): float(ms) / 1000 for u, ms in (pair.split(":") for pair in TIMES.split(","))} if ":" in TIMES else {}
+ANSWER = 0.0 if EACH else float(TIMES) / 1000
 SPIN = len(sys.argv) > 4 and sys.argv[4] == "spin"
 CHARACTER = 10 / BAUD
 SILENCE = 3.5 * CHARACTER if BAUD <= 19200 else 0.00175
@@ -100,7 +102,7 @@ class Line:
         sent, late = 0, 0.0
         if unit not in self.silent:
             reply = answer(unit, code, start, count)
-            begin = self.free + max(SILENCE, ANSWER)
+            begin = self.free + max(SILENCE, EACH.get(unit, ANSWER))
             while sent < len(reply):
                 wait(begin + (sent + 1) * CHARACTER)
                 self.gave = now()

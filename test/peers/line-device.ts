@@ -22,8 +22,8 @@ export interface LineExchange {
 
 export interface LineOptions {
   readonly baud: number;
-  /** Milliseconds from the end of a request to its reply; never before the silence of a frame. */
-  readonly answer?: number;
+  /** Milliseconds from the end of a request to its reply, of all units or by unit; never before the silence of a frame. */
+  readonly answer?: number | Readonly<Record<number, number>>;
   /** Takes a processor, and tells times to some microseconds. */
   readonly spin?: boolean;
 }
@@ -48,7 +48,13 @@ export class LineDevice {
   ): Promise<LineDevice> {
     const file = path.join(folder, 'exchanges.txt');
     const program = path.join(import.meta.dirname, 'line-device.py');
-    const words = [program, file, String(baud), String(answer), ...(spin ? ['spin'] : [])];
+    const times =
+      typeof answer === 'number'
+        ? String(answer)
+        : Object.entries(answer)
+            .map((of) => of.join(':'))
+            .join(',');
+    const words = [program, file, String(baud), times, ...(spin ? ['spin'] : [])];
     const child = spawn('/usr/bin/python3', words, { stdin: true });
     return new LineDevice(await child.line(/^\/dev\//), child, file);
   }

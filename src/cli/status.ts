@@ -2,6 +2,7 @@ import { request } from '../admin/client.ts';
 import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
+import { overloadAdvice } from '../drivers/modbus/words.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
@@ -115,7 +116,7 @@ function busLines(bus: BusStatus, now: number): string[] {
       ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
     ];
   });
-  return [head, ...loadLines(bus.load), ...devices.flat()];
+  return [head, ...loadLines(bus), ...devices.flat()];
 }
 
 /** By what its reads are planned, and what is measured where that is something else. */
@@ -137,14 +138,13 @@ function stretches({ resyncs }: DeviceCounters): string {
 }
 
 /** What the bus carries, and in words when that is too much. */
-function loadLines(load: BusStatus['load']): string[] {
+function loadLines({ load, protocol, devices }: Pick<BusStatus, 'load' | 'protocol' | 'devices'>): string[] {
   if (load === undefined || load.due === 0) return [];
+  const silent = devices.filter(({ state }) => state === 'silent').map(({ name }) => name);
+  const advice = overloadAdvice(protocol !== 'modbus-tcp' && protocol !== 'modbus-udp', silent);
   const busy = `busy ${Math.round(load.busy * 100)} % of the time, ${count(load.due, 'poll')} in the last half minute`;
   if (!load.overloaded) return [`  ${busy}`];
-  return [
-    `  ${busy}`,
-    `    ${paint(33, `overloaded: ${load.missed} of these polls were left out. Read less often (interval), raise the baud rate, or split the bus`)}`,
-  ];
+  return [`  ${busy}`, `    ${paint(33, `overloaded: ${load.missed} of these polls were left out. ${advice}`)}`];
 }
 
 /** Average, 95th percentile and maximum; what only talks by itself has no latency. */

@@ -15,8 +15,13 @@ import type { Wire } from './words.ts';
 import { faultWords } from './words.ts';
 
 interface Fault {
-  readonly message: string;
+  /** May know more with time. */
+  readonly message: () => string;
   readonly since: number;
+  /** It was logged that it began. */
+  logged: boolean;
+  /** Good replies that end it. */
+  readonly enough: number;
   count: number;
   /** Good replies since it was last seen. */
   good: number;
@@ -24,8 +29,15 @@ interface Fault {
   last: number;
 }
 
-/** So many good replies end a fault that comes and goes (noise), so that it is not logged at every damaged reply. */
+/**
+ * So many good replies end a fault that comes and goes (noise, replies that are late now and then), so that it is logged once and
+ * not at every damaged reply. Time-outs count as such from the second time within RECURS ms; before, UNSURE good replies end them.
+ */
 const GOOD_TO_END = 20;
+const UNSURE = 3;
+const RECURS = 600_000;
+/** A time-out is logged when so many have come, or when all repeats were in vain: a late reply may explain it by then. */
+const LOGGED_FROM = 2;
 /** Of the faults: what is wrong with its SunSpec models. */
 const MODELS = 'models';
 /** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
@@ -83,6 +95,10 @@ export class Device {
   /** By what failed; at most one per kind, and one per request for exceptions. */
   readonly #faults = new Map<string, Fault>();
   #failures = 0;
+  /** When a fault by time-outs ended last. */
+  #slowUntil = Number.NEGATIVE_INFINITY;
+  /** Late replies, and when the last one came; counted anew after RECURS without one. */
+  #late = { replies: 0, at: Number.NEGATIVE_INFINITY };
   readonly #wire: Wire;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -128,7 +144,7 @@ export class Device {
     this.counters.replies++;
     this.#answered(latency, wire);
     this.#lastReply = at;
-    if (this.#faults.size > 0) this.#end(`exception ${request}`, 1);
+    if (this.#faults.size > 0) this.#end(`exception ${request}`);
   }
 
   /** A write was refused: an answer, and what is wrong is with the value. Whoever asked for it is told. */
@@ -157,9 +173,30 @@ export class Device {
       known.count++;
       known.good = 0;
       known.last = ++this.#failures;
+      if (known.count >= LOGGED_FROM) this.#log(known, error);
       return;
     }
-    this.#begin(key, faultWords(error, this.unit, this.#wire, request), error);
+    if (error.code === 'timeout') {
+      const enough = at - this.#slowUntil < RECURS ? GOOD_TO_END : UNSURE;
+      const answered = this.#lastReply !== undefined;
+      const words = () => faultWords(error, this.unit, this.#wire, request, { ...this.#slowness(), answered });
+      this.#begin(key, words, error, enough, false);
+    } else {
+      const enough = error.code === 'crc' || error.code === 'bad-reply' ? GOOD_TO_END : 1;
+      const words = faultWords(error, this.unit, this.#wire, request);
+      this.#begin(key, () => words, error, enough);
+    }
+  }
+
+  /** A reply came after it had been given up. */
+  late(now: number): void {
+    this.counters.lateReplies++;
+    this.#late = { replies: (now - this.#late.at < RECURS ? this.#late.replies : 0) + 1, at: now };
+  }
+
+  #slowness(): { late: number; timeout: number } {
+    const fresh = this.#clock.monotonic() - this.#late.at < RECURS;
+    return { late: fresh ? this.#late.replies : 0, timeout: this.patience.timeout };
   }
 
   /**
@@ -205,14 +242,16 @@ export class Device {
       if (found !== '') this.#logger.info({ device: this.name }, `${this.name}: ${found}`);
     }
     const message = fault === undefined ? undefined : `unit ${this.unit} on ${this.#wire.label}: ${fault}`;
-    if (this.#faults.get(MODELS)?.message === message) return;
-    this.#end(MODELS, 1);
-    if (message !== undefined) this.#begin(MODELS, message, new SluiceError('bad-reply', message));
+    if (this.#faults.get(MODELS)?.message() === message) return;
+    this.#end(MODELS);
+    if (message !== undefined) this.#begin(MODELS, () => message, new SluiceError('bad-reply', message), 1);
   }
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
     this.lastError = error;
+    const slow = error.code === 'timeout' ? this.#faults.get('timeout') : undefined;
+    if (slow !== undefined) this.#log(slow, error);
     this.models?.letGo();
     if (error.code === 'exception' && !isUnreached(error)) return;
     this.state = 'silent';
@@ -227,7 +266,7 @@ export class Device {
 
   /** Words for the newest fault. */
   get fault(): string | undefined {
-    return [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message;
+    return [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message();
   }
 
   status(): DeviceStatus {
@@ -242,24 +281,32 @@ export class Device {
     this.rest.answered();
     this.state = 'answering';
     if (this.#faults.size === 0) return;
-    this.#end('timeout', 1);
-    this.#end('bus-closed', 1);
-    this.#end('crc', GOOD_TO_END);
-    this.#end('bad-reply', GOOD_TO_END);
+    for (const code of ['timeout', 'bus-closed', 'crc', 'bad-reply']) this.#end(code);
   }
 
-  #begin(key: string, message: string, { code, data }: SluiceError): void {
-    this.#faults.set(key, { message, since: this.#clock.monotonic(), count: 1, good: 0, last: ++this.#failures });
-    // The bus itself tells that it is closed, once for all devices.
-    if (code !== 'bus-closed') this.#logger.warn({ device: this.name, code, ...data }, `${this.name}: ${message}`);
+  #begin(key: string, message: () => string, error: SluiceError, enough: number, log = true): void {
+    const since = this.#clock.monotonic();
+    const fault = { message, since, logged: false, enough, count: 1, good: 0, last: ++this.#failures };
+    this.#faults.set(key, fault);
+    if (log) this.#log(fault, error);
   }
 
-  #end(key: string, enough: number): void {
+  #log(fault: Fault, { code, data }: SluiceError): void {
+    if (fault.logged) return;
+    fault.logged = true;
+    // The bus itself reports that it is closed, once for all devices.
+    if (code !== 'bus-closed') this.#logger.warn({ device: this.name, code, ...data }, `${this.name}: ${fault.message()}`);
+  }
+
+  /** A good reply came. */
+  #end(key: string): void {
     const fault = this.#faults.get(key);
-    if (!fault || ++fault.good < enough) return;
+    if (!fault || ++fault.good < fault.enough) return;
     this.#faults.delete(key);
-    if (key === 'bus-closed') return;
-    const lasted = formatDuration(this.#clock.monotonic() - fault.since);
-    this.#logger.info({ device: this.name, times: fault.count }, `${this.name}: over after ${lasted}: ${fault.message}`);
+    const now = this.#clock.monotonic();
+    if (key === 'timeout') this.#slowUntil = now;
+    if (key === 'bus-closed' || !fault.logged) return;
+    const lasted = formatDuration(now - fault.since);
+    this.#logger.info({ device: this.name, times: fault.count }, `${this.name}: over after ${lasted}: ${fault.message()}`);
   }
 }

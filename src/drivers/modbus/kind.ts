@@ -24,7 +24,7 @@ import type { AsciiSettings, RtuOverTcpSettings, RtuSettings, TcpSettings, UdpSe
 import { asciiBus, device, lineHints, point, rtuBus, rtuOverTcpBus, tcpBus, udpBus } from './schema.ts';
 import { characterTime, lineBehind, silenceOf } from './wire-cost.ts';
 import type { Wire } from './words.ts';
-import { connectFailure } from './words.ts';
+import { connectFailure, droppedFailure } from './words.ts';
 
 export interface BusContext {
   readonly clock: Clock;
@@ -69,6 +69,7 @@ export const modbusTcp: ModbusKind = {
     return assemble(bus, devices, context, { serial: false, label: `${host}:${port}` }, settings, {
       dial: (events) => new MbapTcpPort((of) => new TcpPipe(settings, of), turnaround, context.clock, events),
       explain: (error) => connectFailure(error, host, port),
+      dropped: (error) => droppedFailure(error, host, port),
     });
   },
 };
@@ -164,6 +165,7 @@ export const modbusRtuOverTcp: ModbusKind = {
       {
         dial: (events) => new LinePort(rtu, timing, (of) => new TcpPipe(settings, of), context.clock, events, late),
         explain: (error) => connectFailure(error, host, port),
+        dropped: (error) => droppedFailure(error, host, port),
       },
     );
   },
@@ -180,7 +182,7 @@ function assemble(
   context: BusContext,
   wire: Wire,
   settings: { timeout: number; retries: number; inFlight: number },
-  ways: Pick<LinkOptions, 'dial' | 'explain'>,
+  ways: Pick<LinkOptions, 'dial' | 'explain' | 'dropped'>,
 ): ModbusBus {
   const { clock, emit } = context;
   const logger = context.logger.child({ bus: bus.name });

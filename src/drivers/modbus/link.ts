@@ -25,6 +25,8 @@ export interface LinkOptions {
   readonly openLimit: number;
   /** Puts the failure of an opening into words; where it fails itself, the failure stands as it is. */
   readonly explain: (error: Error) => SluiceError | Promise<SluiceError>;
+  /** Puts it into words that the other side closes what it has opened, before any good reply; without it the words of the error serve. */
+  readonly dropped?: ((error: SluiceError) => SluiceError) | undefined;
   readonly events: Pick<PortEvents, 'late' | 'skipped' | 'tap'>;
   /** The state has changed. */
   readonly changed: () => void;
@@ -120,7 +122,7 @@ export class Link {
       this.#open(true);
     } else {
       this.#flapping = true;
-      this.#complain(error);
+      this.#complain(ours ? error : (this.#options.dropped?.(error) ?? error));
       this.#again();
     }
     this.#options.changed();

@@ -65,13 +65,19 @@ export class Load {
   }
 }
 
-export function loadEvent(bus: string, change: 'begins' | 'ends', { busy, due, missed }: LoadReport): GatewayEvent {
+/** @param advice what to do about it, in words */
+export function loadEvent(
+  bus: string,
+  change: 'begins' | 'ends',
+  { busy, due, missed }: LoadReport,
+  advice: string,
+): GatewayEvent {
   const begins = change === 'begins';
   return {
     event: 'overload',
     severity: begins ? 'warning' : 'info',
     message: begins
-      ? `The bus ${bus} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(WINDOW)}. Read less often (interval), or split the bus; sluice check tells what fits.`
+      ? `The bus ${bus} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(WINDOW)}. ${advice}; sluice check says what fits.`
       : `The bus ${bus} carries what is asked of it again.`,
     data: { bus, due, missed, busy: Math.round(busy * 100) / 100 },
   };

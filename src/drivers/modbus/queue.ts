@@ -25,7 +25,7 @@ import { OnWire, type OnWireOptions, type Sending } from './on-wire.ts';
 import { PlanWatch } from './plan-watch.ts';
 import type { Ask } from './port.ts';
 import { ProbeBudget } from './silence.ts';
-import { reasonOf } from './words.ts';
+import { overloadAdvice, reasonOf } from './words.ts';
 
 /** What is on the wire, or waits to be repeated. */
 interface Turn {
@@ -319,7 +319,7 @@ export class BusQueue {
   #late(unit: number): void {
     const device = this.#options.devices.find((d) => d.unit === unit);
     if (!device) return;
-    device.counters.lateReplies++;
+    device.late(this.#options.clock.monotonic());
     this.pump();
   }
 
@@ -340,6 +340,8 @@ export class BusQueue {
   #judgeLoad(now: number): void {
     const change = this.load.look(now);
     if (change === undefined) return;
-    this.#options.tell(loadEvent(this.#options.name, change, this.load.report));
+    const { name, devices, serial } = this.#options;
+    const silent = devices.filter((device) => device.state === 'silent').map((device) => device.name);
+    this.#options.tell(loadEvent(name, change, this.load.report, overloadAdvice(serial, silent)));
   }
 }

@@ -1,6 +1,7 @@
 /** Faults in the words of the person who has to mend them: which wire, which register, which setting. */
 import { SluiceError } from '../../core/errors.ts';
 import type { ReasonName } from '../../core/reasons.ts';
+import { formatDuration } from '../../core/units.ts';
 import type { ReadRequest } from './plan.ts';
 
 export interface Wire {
@@ -42,24 +43,64 @@ export function exceptionWords(code: number): string {
   return EXCEPTIONS[code] ?? 'see its manual';
 }
 
+/** Registers from which on a refusal may mean their number: devices bear 8 to 125 at once. */
+const MANY = 8;
+
+/** Some devices refuse too many registers as if they did not have them. @param request in words: `holding 0 to 124` */
+function manyWords(request: string): string {
+  const [, from, to] = /^(?:holding|input) (\d+) to (\d+)$/.exec(request) ?? [];
+  const count = to === undefined ? 0 : Number(to) - Number(from) + 1;
+  return count <= MANY
+    ? ''
+    : `; it may also refuse ${count} registers at once: if \`sluice read\` gets fewer of them, set limits.maxRegisters to ${Math.floor(count / 2)}`;
+}
+
+/** What is known of the time that a device takes. */
+export interface Slowness {
+  /** Replies that came after the time-out, of late. */
+  readonly late: number;
+  /** Of the device, ms. */
+  readonly timeout: number;
+  /** It has answered in time before. */
+  readonly answered: boolean;
+}
+
+/** What a person can do about a bus that does not carry what is asked of it. @param silent devices that do not answer */
+export function overloadAdvice(serial: boolean, silent: readonly string[]): string {
+  const names = silent.length > 3 ? `${silent.slice(0, 3).join(', ')} and ${silent.length - 3} more` : silent.join(', ');
+  const waiting =
+    silent.length === 0
+      ? ''
+      : `${names} ${silent.length === 1 ? 'does' : 'do'} not answer, and waiting for that takes time: mend ${silent.length === 1 ? 'it' : 'them'} or shorten \`timeout\`. `;
+  const less = serial
+    ? 'Read less often (interval), raise the baud rate, or split the bus'
+    : 'Read less often (interval), or let more requests be under way at once (inFlight) where the device bears it';
+  return `${waiting}${less}`;
+}
+
 export function requestLabel(request: ReadRequest): string {
   const last = request.start + request.count - 1;
   return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;
 }
 
-/** @param request in words: `holding 0 to 9` */
-export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string): string {
+/** @param request in words: `holding 0 to 9`; @param slow what is known of its pace, where it is known */
+export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string, slow?: Slowness): string {
   const who = `unit ${unit} on ${wire.label}`;
   switch (error.code) {
-    case 'timeout':
+    case 'timeout': {
+      if (slow !== undefined && slow.late > 0)
+        return `${who} answers too late: ${slow.late} ${slow.late === 1 ? 'reply' : 'replies'} came after the time-out of ${formatDuration(slow.timeout)}; raise \`timeout\` of the device (${formatDuration(2 * slow.timeout)}), or look for what slows it down`;
+      const within = slow?.answered === true ? ` within ${formatDuration(slow.timeout)}` : '';
+      const hint = slow?.answered === true ? '; if it is only slow, raise `timeout`' : '';
       return wire.serial
-        ? `${who} does not answer: check that it has power, wires A and B (swap them), its unit number, baud rate and parity`
-        : `${who} does not answer: check that it has power and the unit number`;
+        ? `${who} does not answer${within}: check that it has power, wires A and B (swap them), its unit number, baud rate and parity${hint}`
+        : `${who} does not answer${within}: check that it has power and the unit number${hint}`;
+    }
     case 'crc':
       return `replies of ${who} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`;
     case 'exception': {
       const n = Number(error.data.exception);
-      return `${who} answers ${request} with exception ${n}: ${exceptionWords(n)}`;
+      return `${who} answers ${request} with exception ${n}: ${exceptionWords(n)}${n === 2 ? manyWords(request) : ''}`;
     }
     case 'bus-closed':
       return `${who} cannot be asked: ${error.message}`;
@@ -92,6 +133,15 @@ const CONNECT_WORDS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name service does not answer: write the address instead',
   ECONNRESET: 'the device closed the connection: it may have too many already',
 };
+
+/** The connection opens, and is closed before anything was answered, again and again. */
+export function droppedFailure(error: SluiceError, host: string, port: number): SluiceError {
+  return new SluiceError(
+    'bus-closed',
+    `${host}:${port}: ${error.message}, each time before it had answered anything: a device that serves one connection only does so while another program has it (SCADA, another gateway); end that one`,
+    { cause: error },
+  );
+}
 
 export function connectFailure(error: Error, host: string, port: number): SluiceError {
   const code = 'code' in error ? String(error.code) : error instanceof SluiceError && error.code === 'timeout' ? 'ETIMEDOUT' : '';

@@ -7,7 +7,17 @@ import { statusOf } from '../../fakes/admin-target.ts';
 test('status tells what the bus carries, what it leaves out, and how quick and how often wrong each device is', () => {
   const text = statusText(statusOf());
   assert.match(text, /busy 97 % of the time, 60 polls in the last half minute/);
-  assert.match(text, /overloaded: 12 of these polls were left out\. Read less often/);
+  assert.match(
+    text,
+    /overloaded: 12 of these polls were left out\. mute does not answer, .*: mend it or shorten `timeout`\. Read less often \(interval\), raise the baud rate/,
+  );
+  const { buses, ...rest } = statusOf();
+  const network = statusText({ ...rest, buses: buses.map((bus) => ({ ...bus, protocol: 'modbus-tcp' })) });
+  assert.match(
+    network,
+    /mute does not answer, .* Read less often \(interval\), or let more requests be under way at once \(inFlight\)/,
+  );
+  assert.doesNotMatch(network, /baud/);
   assert.match(
     text,
     /fridge answering: 8 replies of 10 requests, last 500ms ago, 16 ms on average \(last 13 ms, 95 % within 20 ms beyond the wire, longest 40 ms\), 2 time-outs, 1 damaged, 7 bytes skipped in 2 places, 3 polls left out/,

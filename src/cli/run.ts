@@ -6,6 +6,7 @@ import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { machineBoot } from '../time/probes.ts';
 import { validConfig } from './config-file.ts';
+import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
 import { readableStack } from './readable-stack.ts';
 
@@ -41,7 +42,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
       { error: error.message, stack: readableStack(error.stack ?? '') },
       'The gateway cannot go on; it ends, and a restart takes up the tail.',
     );
-    process.exit(1);
+    endProcess(1);
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
@@ -55,7 +56,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     logger.info({ signal }, 'Stopping.');
     setTimeout(() => {
       logger.warn({}, 'The stop took too long and was cut; the next start takes up what was not committed.');
-      process.exit(0);
+      endProcess(0);
     }, STOP_WITHIN);
   });
   try {
@@ -63,7 +64,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   } catch (thrown) {
     // Whatever a half start left running must not look like a gateway.
     failed(thrown);
-    process.exit();
+    endProcess(Number(process.exitCode ?? 1));
   }
   hangup = () => {
     gateway.commands
@@ -77,5 +78,5 @@ export async function run(options: { config: string; logLevel: string }): Promis
   await bounded;
   await gateway.stop();
   logger.info({}, 'Stopped.');
-  process.exit(0);
+  endProcess(0);
 }

@@ -5,6 +5,8 @@ import { FilterTree, isFilter, matches } from './topic-filter.ts';
 export class Audience {
   /** Changes whenever a filter comes or goes. */
   revision = 0;
+  /** Filters of all clients. */
+  size = 0;
   readonly #filters = new Map<object, Map<string, number>>();
   /** Of all clients. */
   readonly #all = new FilterTree();
@@ -22,6 +24,7 @@ export class Audience {
     filters.set(filter, qos);
     if (isNew) {
       this.#all.add(filter);
+      this.size++;
       this.revision++;
     }
     return true;
@@ -36,6 +39,7 @@ export class Audience {
     for (const filter of filters) {
       if (granted?.delete(filter) !== true) continue;
       this.#all.remove(filter);
+      this.size--;
       this.revision++;
     }
   }

@@ -6,9 +6,8 @@
  * - it never holds up the caller: every call of LiveSink returns at once;
  * - an address in use is tried again for ever; the gateway goes on without.
  */
-import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { Aedes, AedesPublishPacket, AuthenticateError, Client } from 'aedes';
+import type { Aedes, AedesPublishPacket, Client } from 'aedes';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -17,14 +16,13 @@ import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } f
 import { EventQuota } from '../../core/quota.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
-import { FrameGuard, type Refusal } from './frame-guard.ts';
+import { Clients, guardOf } from './clients.ts';
+import type { Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
 import { Listener } from './listener.ts';
 import { type EncodeBatch, LiveFeed } from './live-feed.ts';
 import { BrokerPersistence } from './persistence.ts';
-import { Places } from './places.ts';
 import { Replays } from './replays.ts';
-import { Turnstile } from './requests.ts';
 import { Retained } from './retained.ts';
 import { Sessions } from './sessions.ts';
 import { SlowClients } from './slow-clients.ts';
@@ -79,14 +77,8 @@ export class EmbeddedBroker implements LiveSink {
   readonly #slow: SlowClients;
   readonly #listener: Listener;
   readonly #events: EventQuota;
-  readonly #turnstile = new Turnstile();
-  readonly #places: Places<FrameGuard>;
+  readonly #clients: Clients;
   readonly #replays: Replays<Client>;
-  readonly #guards = new Set<FrameGuard>();
-  /** The client that holds a client id now; an older one of the same id may still be closing. */
-  readonly #current = new Map<string, Client>();
-  /** CONNECTs that are refused with `identifier rejected` (MQTT-3.1.3-8). */
-  readonly #unnamed = new WeakSet<Client>();
   #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
@@ -97,13 +89,11 @@ export class EmbeddedBroker implements LiveSink {
   #inFlight = 0;
   #published = 0;
   #busy = 0;
-  readonly #refused = { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 };
 
   constructor(options: EmbeddedBrokerOptions) {
     this.#o = options;
     const { root, clock, latest, encodeBatch, logger } = options;
     this.#retained = new Retained(root, latest);
-    this.#places = new Places(clock);
     this.#events = new EventQuota({ clock, tell: options.onEvent });
     this.#replays = new Replays(this.#retained, (client) => ({
       over: () => client.closed,
@@ -112,14 +102,15 @@ export class EmbeddedBroker implements LiveSink {
     }));
     this.#listener = new Listener({
       ...{ listen: options.listen, logger, clock, onListen: options.onListen },
-      connected: (socket) => this.#connected(socket),
+      connected: (socket) => {
+        const aedes = this.#aedes;
+        if (aedes === undefined || !this.#running) socket.destroy();
+        else this.#clients.connected(socket, (guard) => aedes.handle(guard));
+      },
     });
     this.#sessions = new Sessions({
       clock,
-      roomy: async (id) => {
-        const client = this.#current.get(id);
-        if (client !== undefined) await guardOf(client).roomy();
-      },
+      roomy: (id) => this.#clients.roomy(id),
       alarms: `${root}/alarm/`,
       onOverflow: (client) =>
         this.#tell(
@@ -135,6 +126,10 @@ export class EmbeddedBroker implements LiveSink {
           messages,
         ),
     });
+    this.#clients = new Clients({
+      ...{ clock, logger, audience: this.#audience, sessions: this.#sessions },
+      relieved: (client) => this.#slow.relieved(client),
+    });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#sessions });
     this.#feed = new LiveFeed({
       ...{ root, clock, latest, encodeBatch },
@@ -142,7 +137,8 @@ export class EmbeddedBroker implements LiveSink {
       listens: (topic) => this.#audience.wants(topic),
       keeps: (topic) => this.#sessions.wants(topic),
       revision: () => this.#audience.revision + this.#sessions.revision,
-      ready: () => this.#inFlight < limits.MAX_IN_FLIGHT,
+      ready: () =>
+        this.#inFlight < Math.min(limits.MAX_IN_FLIGHT, Math.max(1, limits.MAX_DELIVERIES / Math.max(1, this.#audience.size))),
       publish: (topic, payload, qos) => this.#publish(topic, payload, qos),
     });
   }
@@ -173,7 +169,7 @@ export class EmbeddedBroker implements LiveSink {
       await Promise.race([new Promise<void>((done) => aedes.close(done)), late]);
     }
     cancel();
-    for (const guard of this.#guards) guard.destroy();
+    this.#clients.end();
     this.#aedes = undefined;
     await this.#listener.stop();
   }
@@ -210,10 +206,10 @@ export class EmbeddedBroker implements LiveSink {
       sessions: this.#sessions.count,
       queuedMessages: this.#sessions.queuedMessages,
       queuedBytes: this.#sessions.queuedBytes,
-      unsentBytes: this.#guards.values().reduce((sum, guard) => sum + guard.unsent, 0),
+      unsentBytes: this.#clients.unsentBytes,
       published: this.#published,
       dropped: { sessions: this.#sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
-      refused: { ...this.#refused, connections: this.#refused.connections + dropped },
+      refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
     };
   }
 
@@ -276,14 +272,11 @@ export class EmbeddedBroker implements LiveSink {
         queueLimit: limits.MAX_QUEUED_BEFORE_CONNECT,
         maxTopicLevels: limits.MAX_LEVELS,
         preConnect: (client, packet, next) => {
-          delete packet.will;
-          if ((packet.keepalive ?? 0) > limits.MAX_KEEPALIVE) packet.keepalive = limits.MAX_KEEPALIVE;
-          if (packet.clientId === '' && packet.clean !== true) this.#unnamed.add(client);
+          this.#clients.connects(client, packet);
           next(null, true);
         },
         authenticate: (client, username, _password, next) => {
-          const refusal = this.#refusal(client, username);
-          if (refusal === undefined) this.#admit(client);
+          const refusal = this.#clients.admit(client, username);
           next(refusal ?? null, refusal === undefined);
         },
         authorizePublish: (_client, _packet, next) => next(new Error('clients may not publish here')),
@@ -300,79 +293,12 @@ export class EmbeddedBroker implements LiveSink {
       });
       aedes.on('unsubscribe', (filters, client) => this.#audience.remove(client, filters));
       for (const event of ['clientError', 'connectionError'] as const)
-        aedes.on(event, (client, error) => {
-          const { refusal, lost } = guardOf(client);
-          if (client.closed || lost) return;
-          this.#refused[refusal ?? 'clients']++;
-          this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
-        });
+        aedes.on(event, (client, error) => this.#clients.failed(client, error));
       if (this.#running) this.#listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
       this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway goes on without it.');
     }
-  }
-
-  #connected(socket: Socket): void {
-    const aedes = this.#aedes;
-    if (aedes === undefined || !this.#running) {
-      socket.destroy();
-      return;
-    }
-    socket.setNoDelay(true);
-    // Finds peers that vanished without a word although they asked for no keep-alive.
-    socket.setKeepAlive(true, 60_000);
-    const guard = new FrameGuard(
-      socket,
-      {
-        beforeConnect: limits.MAX_PACKET_BEFORE_CONNECT,
-        afterConnect: limits.MAX_PACKET,
-        drainTimeout: limits.DRAIN_TIMEOUT,
-        unsent: limits.MAX_UNSENT,
-      },
-      this.#o.clock,
-      this.#turnstile,
-    );
-    this.#guards.add(guard);
-    this.#displace(this.#places.arrives(guard));
-    const client = aedes.handle(guard);
-    guard.relieved = () => this.#slow.relieved(client);
-    guard.once('close', () => {
-      this.#guards.delete(guard);
-      this.#places.leaves(guard);
-      this.#audience.leave(client);
-      if (this.#current.get(client.id) !== client) return;
-      this.#current.delete(client.id);
-      this.#sessions.away(client.id);
-    });
-  }
-
-  #refusal(client: Client, username: string | undefined): AuthenticateError | undefined {
-    const refuse = (returnCode: number, why: string, kind: 'clients' | 'connections' = 'clients') => {
-      this.#refused[kind]++;
-      return Object.assign(new Error(why), { returnCode }) as AuthenticateError;
-    };
-    if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client)) return refuse(2, 'identifier rejected');
-    // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
-    if (username !== undefined) return refuse(4, 'bad user name or password');
-    const before = this.#current.get(client.id);
-    const place = this.#places.accepts(
-      guardOf(client),
-      () => this.#audience.listens(client),
-      before === undefined ? undefined : guardOf(before),
-    );
-    if (place === 'full') return refuse(3, 'every place is taken', 'connections');
-    this.#displace(place.displaced);
-    return undefined;
-  }
-
-  #displace(guard: FrameGuard | undefined): void {
-    guard?.refuse('displaced', 'it gave way to another client');
-  }
-
-  #admit(client: Client): void {
-    this.#current.set(client.id, client);
-    if (!client.clean) this.#sessions.resume(client.id);
   }
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
@@ -394,9 +320,4 @@ export class EmbeddedBroker implements LiveSink {
       this.#sweep();
     });
   }
-}
-
-/** Every connection is given to aedes behind one. */
-function guardOf(client: Client): FrameGuard {
-  return client.conn as FrameGuard;
 }

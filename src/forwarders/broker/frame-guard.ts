@@ -37,7 +37,7 @@ export class FrameGuard extends Duplex {
   accepted = false;
   /** Set when it was ended from here. */
   refusal: Refusal | undefined;
-  /** The connection broke: nobody ended it on purpose. */
+  /** The peer ended the connection, or it broke. */
   lost = false;
   /** Called when bytes that waited have gone and few are left. */
   relieved: (() => void) | undefined;
@@ -75,12 +75,18 @@ export class FrameGuard extends Duplex {
       names: () => this.#asks(this.requests.take()),
     });
     socket.on('data', (chunk: Buffer) => this.#feed(chunk));
-    socket.on('end', () => this.push(null));
+    socket.on('end', () => {
+      this.lost = true;
+      this.push(null);
+    });
     socket.on('error', (error) => {
       this.lost = true;
       this.destroy(error);
     });
-    socket.on('close', () => this.destroy());
+    socket.on('close', () => {
+      this.lost ||= !this.destroyed;
+      this.destroy();
+    });
   }
 
   /** Bytes that wait here. */
@@ -159,6 +165,7 @@ export class FrameGuard extends Duplex {
     socket.write(last, (error) => {
       this.#progressed();
       if (error) {
+        this.lost = true;
         done(error);
         return;
       }

@@ -42,6 +42,11 @@ export const DRAIN_TIMEOUT = 10_000;
 export const MAX_UNSENT = 256 * 1024;
 /** Messages handed to the broker and not delivered yet. */
 export const MAX_IN_FLIGHT = 256;
+/**
+ * Messages in flight times the filters of all clients: a client may have many filters that match the same message, and each
+ * is looked at for each message. With more filters values follow each other more slowly, and each is the latest.
+ */
+export const MAX_DELIVERIES = 32_768;
 
 /** Persistent sessions, connected or not; a new one takes the place of the one that is away for longest. */
 export const MAX_SESSIONS = 32;

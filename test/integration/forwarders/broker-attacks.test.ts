@@ -138,6 +138,20 @@ test('a client that subscribes again and again has one replay at a time, and mis
   assert.equal(bench.broker.status().clients, 2);
 });
 
+test('a client that goes, however it does, is not counted as turned away', async (t) => {
+  const { bench, port, shape } = await fed(t);
+  for (const go of ['destroy', 'end', 'resetAndDestroy'] as const) {
+    const raw = await Raw.open(t, port);
+    assert.equal(await raw.connect(go), 0);
+    raw.subscribe(['#'], 1);
+    await waitFor('its replay', () => packets(raw.bytes, 3) > 0);
+    raw.socket[go]();
+    for (let i = 0; i < 20; i++) bench.read(shape, i);
+    await waitFor('it to be gone', () => bench.broker.status().clients === 1);
+  }
+  assert.deepEqual(bench.broker.status().refused, { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 });
+});
+
 test('100 silent connections keep nobody out', async (t) => {
   const { bench, port, healthy } = await fed(t);
   if (healthy === undefined) return;

@@ -1,0 +1,127 @@
+/** Who is connected to the broker, from the socket to the accepted client; who was turned away, and why. */
+import type { Socket } from 'node:net';
+import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
+import type { Clock } from '../../core/clock.ts';
+import type { Logger } from '../../core/logger.ts';
+import type { Audience } from './audience.ts';
+import { FrameGuard, type Refusal } from './frame-guard.ts';
+import * as limits from './limits.ts';
+import { Places } from './places.ts';
+import { Turnstile } from './requests.ts';
+import type { Sessions } from './sessions.ts';
+
+export interface ClientsOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly audience: Audience;
+  readonly sessions: Sessions;
+  /** There is room again for a client that was behind. */
+  readonly relieved: (client: Client) => void;
+}
+
+export class Clients {
+  /** Connections for which there was no room, and clients that were ended from here. */
+  readonly refused: Record<'connections' | Refusal, number> = { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 };
+  readonly #o: ClientsOptions;
+  readonly #turnstile = new Turnstile();
+  readonly #places: Places<FrameGuard>;
+  readonly #guards = new Set<FrameGuard>();
+  /** The client that holds a client id now; an older one of the same id may still be closing. */
+  readonly #current = new Map<string, Client>();
+  /** CONNECTs that are refused with `identifier rejected` (MQTT-3.1.3-8). */
+  readonly #unnamed = new WeakSet<Client>();
+
+  constructor(options: ClientsOptions) {
+    this.#o = options;
+    this.#places = new Places(options.clock);
+  }
+
+  get unsentBytes(): number {
+    return this.#guards.values().reduce((sum, guard) => sum + guard.unsent, 0);
+  }
+
+  /** Resolves when the client of that id has room for more, or there is none. */
+  async roomy(id: string): Promise<void> {
+    const client = this.#current.get(id);
+    if (client !== undefined) await guardOf(client).roomy();
+  }
+
+  /** @param handle gives the connection to the broker */
+  connected(socket: Socket, handle: (guard: FrameGuard) => Client): void {
+    socket.setNoDelay(true);
+    // Finds peers that vanished without a word although they asked for no keep-alive.
+    socket.setKeepAlive(true, 60_000);
+    const guard = new FrameGuard(
+      socket,
+      {
+        beforeConnect: limits.MAX_PACKET_BEFORE_CONNECT,
+        afterConnect: limits.MAX_PACKET,
+        drainTimeout: limits.DRAIN_TIMEOUT,
+        unsent: limits.MAX_UNSENT,
+      },
+      this.#o.clock,
+      this.#turnstile,
+    );
+    this.#guards.add(guard);
+    displace(this.#places.arrives(guard));
+    const client = handle(guard);
+    guard.relieved = () => this.#o.relieved(client);
+    guard.once('close', () => {
+      this.#guards.delete(guard);
+      this.#places.leaves(guard);
+      this.#o.audience.leave(client);
+      if (this.#current.get(client.id) !== client) return;
+      this.#current.delete(client.id);
+      this.#o.sessions.away(client.id);
+    });
+  }
+
+  /** A CONNECT arrived: what is not granted here is taken out of it. */
+  connects(client: Client, packet: ConnectPacket): void {
+    delete packet.will;
+    if ((packet.keepalive ?? 0) > limits.MAX_KEEPALIVE) packet.keepalive = limits.MAX_KEEPALIVE;
+    if (packet.clientId === '' && packet.clean !== true) this.#unnamed.add(client);
+  }
+
+  /** It becomes a client. @returns why not */
+  admit(client: Client, username: string | undefined): AuthenticateError | undefined {
+    if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client)) return this.#refuse(2, 'identifier rejected');
+    // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
+    if (username !== undefined) return this.#refuse(4, 'bad user name or password');
+    const before = this.#current.get(client.id);
+    const listens = (): boolean => this.#o.audience.listens(client);
+    const place = this.#places.accepts(guardOf(client), listens, before === undefined ? undefined : guardOf(before));
+    if (place === 'full') return this.#refuse(3, 'every place is taken', 'connections');
+    displace(place.displaced);
+    this.#current.set(client.id, client);
+    if (!client.clean) this.#o.sessions.resume(client.id);
+    return undefined;
+  }
+
+  /** The broker ended a connection. */
+  failed(client: Client, error: Error): void {
+    const { refusal, lost } = guardOf(client);
+    // Those that went by themselves broke no rule.
+    if (client.closed || (lost && refusal === undefined)) return;
+    this.refused[refusal ?? 'clients']++;
+    this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
+  }
+
+  end(): void {
+    for (const guard of this.#guards) guard.destroy();
+  }
+
+  #refuse(returnCode: number, why: string, kind: 'clients' | 'connections' = 'clients'): AuthenticateError {
+    this.refused[kind]++;
+    return Object.assign(new Error(why), { returnCode }) as AuthenticateError;
+  }
+}
+
+/** Every connection is given to the broker behind one. */
+export function guardOf(client: Client): FrameGuard {
+  return client.conn as FrameGuard;
+}
+
+function displace(guard: FrameGuard | undefined): void {
+  guard?.refuse('displaced', 'it gave way to another client');
+}

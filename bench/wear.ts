@@ -27,10 +27,14 @@ import { Workspace } from './lib/workspace.ts';
 const NAP = 5;
 /** `buffer.maxSize` by the data, bytes: what half a minute of filling can fill. The starter configuration has 256 MB. */
 const MAX_SIZE: Record<string, number> = { decimal: 64 * 1024 ** 2, float32: 128 * 1024 ** 2 };
+/** The same for slow sites in real time: a larger one takes an hour to fill. */
+const SLOW_SIZE = 8 * 1024 ** 2;
+const SLOW = 100;
 /** Seconds of readings that the other layouts keep. */
 const KEEP = 1800;
-/** Readings per second from which on the log is filled up before the measured part begins. */
+/** Readings per second from which on the log is filled up before the measured part begins; in real time every log is full. */
 const FILL_FROM = 1000;
+const FILL_FROM_REAL = 10;
 /** Commits before the measured part: so many at a time, and at most; and of the measured part at least. It is whole rounds of the write-ahead file, with their checkpoints. */
 const WARM = 100;
 const MOST = 4000;
@@ -119,14 +123,21 @@ async function measure(one: Case): Promise<(string | number)[]> {
       }
       return made;
     };
-    if (one.layout === 'sluice' && one.rate >= FILL_FROM) await fill(layout, take, one.rate);
+    const real = realMinutes !== undefined;
+    if (one.layout === 'sluice' && one.rate >= (real ? FILL_FROM_REAL : FILL_FROM)) await fill(layout, take, one.rate);
+    // The others keep half an hour: from then on they delete as much as they write.
+    else if (real) {
+      for (let s = 0; s < KEEP; s += 10) {
+        take(10);
+        await layout.commit();
+      }
+    }
     await layout.settle?.();
-    const nap = realMinutes === undefined ? NAP : one.commit * 1000;
+    const nap = real ? one.commit * 1000 : NAP;
     // The write-ahead file is made longer until it has its length, once in its life; then it goes round.
     let warm = 0;
-    if (realMinutes === undefined)
-      do warm += await run(WARM, nap);
-      while (layout.isWarm?.() === false && warm < MOST);
+    do warm += await run(real ? 1 : WARM, NAP);
+    while (layout.isWarm?.() === false && warm < MOST);
     await layout.settle?.();
     /** Whole rounds of the write-ahead file: each ends with a checkpoint. */
     const rounds = async (least: number): Promise<number> => {
@@ -138,7 +149,7 @@ async function measure(one: Case): Promise<(string | number)[]> {
       }
       return made;
     };
-    if (realMinutes === undefined) await rounds(0);
+    if (!real) await rounds(0);
     const [before, had] = [card.written(), readings];
     const made = realMinutes === undefined ? await rounds(LEAST) : await run((realMinutes * 60) / one.commit, nap);
     const after = card.written();
@@ -181,12 +192,16 @@ async function fill(layout: Layout, take: (seconds: number) => number, rate: num
 function layoutOf(one: Case, card: Card, space: Workspace): Promise<Layout> | Layout {
   switch (one.layout) {
     case 'sluice':
-      return sluiceLayout(card.folder, path.join('/dev/shm', path.basename(space.folder)), MAX_SIZE[one.data] as number);
+      return sluiceLayout(card.folder, path.join('/dev/shm', path.basename(space.folder)), maxSizeOf(one));
     case 'rows':
       return rowsLayout(card.folder, one.rate * KEEP);
     case 'json':
       return jsonLayout(card.folder, one.rate * KEEP);
   }
+}
+
+function maxSizeOf({ data, rate }: Case): number {
+  return realMinutes !== undefined && rate < SLOW ? SLOW_SIZE : (MAX_SIZE[data] as number);
 }
 
 function years(bytesPerDay: number): string {

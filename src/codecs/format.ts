@@ -40,8 +40,3 @@ export interface PayloadFormat {
    */
   encode(batch: Batch, options: FormatOptions): readonly Encoded[];
 }
-
-/** Bytes of the payloads on the wire. */
-export function payloadBytes(messages: readonly Encoded[]): number {
-  return messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
-}

@@ -265,11 +265,14 @@ export interface ForwarderReport {
 }
 
 /**
- * A destination with a cursor in the log. It goes on for ever, whatever its far side does; what it delivered is kept under
- * its name. test/contract/forwarder-suite.ts is what every kind has to do.
+ * A destination that is configured. `log`: it has a cursor in the log, and what it delivered is kept under its name.
+ * `live`: it takes what is new from its sink, and keeps nothing. It goes on for ever, whatever its far side does.
+ * test/contract/forwarder-suite.ts is what every kind has to do.
  */
 export interface Forwarder {
   readonly name: string;
+  /** Of a `live` one: gets every sample from the start to the stop. */
+  readonly sink?: LiveSink | undefined;
   readonly connected: boolean;
   /** From now on the log keeps for it what comes. `start` does that too. */
   attach(): void;

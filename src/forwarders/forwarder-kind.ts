@@ -1,8 +1,8 @@
-/** What a kind of forwarder with a cursor is, and what it is given. */
+/** What a kind of forwarder is, and what it is given. */
 import type { ForwarderKind, ResolvedForwarder } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
-import type { Forwarder } from '../core/ports.ts';
+import type { Forwarder, LatestValues } from '../core/ports.ts';
 import type { Log } from '../store/log.ts';
 
 export interface ForwarderContext {
@@ -24,10 +24,13 @@ export interface ForwarderContext {
   readonly goneRules: readonly string[];
   /** Whether there is such a rule now. */
   readonly hasRule: (rule: string) => boolean;
+  readonly latest: LatestValues;
+  /** State that a forwarder keeps under its name, over reloads and restarts. */
+  readonly memory: (forwarder: string) => { load(): unknown; save(state: unknown): void };
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
 }
 
-export interface LogForwarderKind extends ForwarderKind {
+export interface MadeForwarderKind extends ForwarderKind {
   /** Nothing is opened before `start`. @param forwarder its settings are the output of `forwarder` */
   create(forwarder: ResolvedForwarder, context: ForwarderContext): Forwarder;
 }

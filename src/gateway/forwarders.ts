@@ -4,14 +4,20 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
-import type { Forwarder } from '../core/ports.ts';
+import type { Forwarder, LiveSink } from '../core/ports.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
 import { createForwarder } from './registry-create.ts';
 
 /** What a forwarder is given, but for what follows from the log and the configuration. */
-export type ForwarderSurroundings = Omit<ForwarderContext, 'gateway' | 'log' | 'goneRules'>;
+export type ForwarderSurroundings = Omit<ForwarderContext, 'gateway' | 'log' | 'goneRules' | 'memory'>;
+
+/** Where live forwarders get what is new. */
+export interface Sinks {
+  add(sink: LiveSink): void;
+  remove(sink: LiveSink): void;
+}
 
 interface Entry {
   readonly forwarder: Forwarder;
@@ -29,10 +35,16 @@ export class Forwarders {
   readonly #surroundings: ForwarderSurroundings;
   readonly #create: typeof createForwarder;
   readonly #entries = new Map<string, Entry>();
+  readonly #sinks: () => Sinks;
+  readonly #attached = new Set<LiveSink>();
+  /** What forwarders keep under their names: newer than what was in the file at the start. */
+  readonly #memories = new Map<string, unknown>();
   #stopped = false;
 
-  constructor(surroundings: ForwarderSurroundings, create: typeof createForwarder = createForwarder) {
+  /** @param sinks asked from `start` on */
+  constructor(surroundings: ForwarderSurroundings, sinks: () => Sinks, create: typeof createForwarder = createForwarder) {
     this.#surroundings = surroundings;
+    this.#sinks = sinks;
     this.#create = create;
   }
 
@@ -50,7 +62,7 @@ export class Forwarders {
   }
 
   start(): void {
-    for (const forwarder of this.all) forwarder.start();
+    for (const forwarder of this.all) this.#begin(forwarder);
   }
 
   /** Makes what the configuration asks for; nothing is stopped or started yet, and the log knows nothing of it. */
@@ -63,7 +75,7 @@ export class Forwarders {
       changed: [...made.keys(), ...gone],
       apply: async (within) => {
         const leaving = [...made.keys(), ...gone];
-        await Promise.all(leaving.map((name) => this.#entries.get(name)?.forwarder.stop(within)));
+        await Promise.all(leaving.map((name) => this.#end(this.#entries.get(name)?.forwarder, within)));
         if (this.#stopped) return;
         for (const name of gone) {
           this.#entries.delete(name);
@@ -72,7 +84,7 @@ export class Forwarders {
         }
         for (const [name, entry] of made) {
           this.#entries.set(name, entry);
-          entry.forwarder.start();
+          this.#begin(entry.forwarder);
         }
       },
     };
@@ -84,7 +96,33 @@ export class Forwarders {
 
   async stop(within: number): Promise<void> {
     this.#stopped = true;
-    await Promise.all(this.all.map((f) => f.stop(within)));
+    await Promise.all(this.all.map((f) => this.#end(f, within)));
+  }
+
+  #begin(forwarder: Forwarder): void {
+    if (forwarder.sink !== undefined) {
+      this.#sinks().add(forwarder.sink);
+      this.#attached.add(forwarder.sink);
+    }
+    forwarder.start();
+  }
+
+  async #end(forwarder: Forwarder | undefined, within: number): Promise<void> {
+    // One that was never started has no place there.
+    if (forwarder?.sink !== undefined && this.#attached.delete(forwarder.sink)) this.#sinks().remove(forwarder.sink);
+    await forwarder?.stop(within);
+  }
+
+  #memory(name: string, log: Log): ReturnType<ForwarderContext['memory']> {
+    // States of rules share the table; no rule and no point has such a name.
+    const key = `@forwarder.${name}`;
+    return {
+      load: () => (this.#memories.has(name) ? this.#memories.get(name) : log.opened.alarms.find(([k]) => k === key)?.[1]),
+      save: (state) => {
+        this.#memories.set(name, state);
+        log.saveState(key, state);
+      },
+    };
   }
 
   #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
@@ -93,6 +131,7 @@ export class Forwarders {
       ...this.#surroundings,
       gateway: config.gateway.id,
       log,
+      memory: (name) => this.#memory(name, log),
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [...known].filter((key) => !isCounterState(key) && !config.rules.has(key)),
     });

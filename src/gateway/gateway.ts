@@ -157,15 +157,19 @@ export class Gateway {
       },
       () => this.ingest,
     );
-    this.#forwarders = new Forwarders({
-      ...{ clock, logger, random: Math.random },
-      clockHold: () => this.config.gateway.clockHold,
-      clockKnown: () => this.#watch.known,
-      status: () => this.statusMessage(),
-      inventory: () => JSON.stringify(this.#inventory),
-      hasRule: (rule) => this.config.rules.has(rule),
-      event: (event, message, data) => this.#outside.tell(event, { event, severity: 'warning', message, data }),
-    });
+    this.#forwarders = new Forwarders(
+      {
+        ...{ clock, logger, random: Math.random },
+        clockHold: () => this.config.gateway.clockHold,
+        clockKnown: () => this.#watch.known,
+        status: () => this.statusMessage(),
+        inventory: () => JSON.stringify(this.#inventory),
+        hasRule: (rule) => this.config.rules.has(rule),
+        latest: this.#latest,
+        event: (event, message, data) => this.#outside.tell(event, { event, severity: 'warning', message, data }),
+      },
+      () => this.ingest,
+    );
   }
 
   get log(): Log {

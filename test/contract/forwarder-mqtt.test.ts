@@ -1,4 +1,5 @@
 /** The contract of forwarders, held by `mqtt`: with a real Mosquitto, and with a peer that acknowledges as it is told. */
+import { jsonDialect } from '../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { mqttForwarder } from '../../src/forwarders/mqtt/kind.ts';
 import { MqttPeer } from '../fakes/mqtt-peer.ts';
 import { DropProxy } from '../harness/drop-proxy.ts';
@@ -9,7 +10,9 @@ import { forwarderContract } from './forwarder-suite.ts';
 const DELIVERY = /^sluice\/g1\/(data|history|alarm\/.*|event)$/;
 const BATCHES = /^sluice\/g1\/(data|history)$/;
 
-forwarderContract(mqttForwarder, 'Mosquitto', async (t) => {
+const mqtt = mqttForwarder([jsonDialect]);
+
+forwarderContract(mqtt, 'Mosquitto', async (t) => {
   const broker = await Mosquitto.start(t);
   if (broker === undefined) return undefined;
   const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/#']);
@@ -39,13 +42,17 @@ forwarderContract(mqttForwarder, 'Mosquitto', async (t) => {
     lose: (times) => {
       losing = times;
     },
-    taken: () => subscriber.messages().filter((m) => DELIVERY.test(m.topic)),
+    taken: () =>
+      subscriber
+        .messages()
+        .filter((m) => DELIVERY.test(m.topic))
+        .map(({ topic, bytes }) => ({ topic, bytes, wire: bytes.length })),
     most,
   };
   return peer;
 });
 
-forwarderContract(mqttForwarder, 'a peer that loses acknowledgements', async () => {
+forwarderContract(mqtt, 'a peer that loses acknowledgements', async () => {
   const far = new MqttPeer();
   // Its port, and then away.
   await far.start();

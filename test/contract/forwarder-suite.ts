@@ -1,6 +1,6 @@
 /**
- * What every forwarder with a cursor has to do, whatever it speaks (docs/delivery.md). A kind runs it with a peer of its own;
- * its payloads are those of the format `json`.
+ * What every forwarder with a cursor has to do, whatever it speaks (docs/delivery.md). A kind runs it with a peer of its own,
+ * once for each dialect; the peer gives back what it took as the dialect `json` would have written it.
  */
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -9,34 +9,42 @@ import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { Sample, Shape } from '../../src/core/point.ts';
 import type { Forwarder } from '../../src/core/ports.ts';
-import type { LogForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
+import type { MadeForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
 import { Log } from '../../src/store/log.ts';
 import type { ForwarderPeer, Taken } from '../harness/forwarder-peer.ts';
 import { scratch } from '../harness/scratch.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import { Consumer } from '../oracles/consumer.ts';
 
+// Threads of the log load the payload formats that only tests have.
+process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${path.join(import.meta.dirname, '../fakes/parcel-format.ts')}`;
+
 /** More than one batch of the settings below, of two readings a record. */
 const MANY = 25;
 const BATCH = { maxReadings: 10, maxAge: '20ms' };
 
-const shape: Shape = {
-  device: 'pump',
+/** In turn: a batch is of several devices. */
+const SHAPES: readonly Shape[] = ['pump', 'valve', 'tank'].map((device) => ({
+  device,
   points: [
     { name: 'speed', type: 'uint16', storage: 'number' },
     // More bytes than UTF-16 units.
     { name: 'state', type: 'string', storage: 'string' },
   ],
-};
+}));
+/** `…/inventory`. */
+const INVENTORY = JSON.stringify({ v: 1, devices: Object.fromEntries(SHAPES.map(({ device }) => [device, {}])) });
 
 class Site {
   readonly log: Log;
   readonly peer: ForwarderPeer;
-  readonly #kind: LogForwarderKind;
+  readonly #kind: MadeForwarderKind;
   forwarder: Forwarder;
   #appended = 0;
+  /** What the forwarder keeps over its successors. */
+  #memory: unknown;
 
-  constructor(kind: LogForwarderKind, peer: ForwarderPeer, log: Log) {
+  constructor(kind: MadeForwarderKind, peer: ForwarderPeer, log: Log) {
     this.#kind = kind;
     this.peer = peer;
     this.log = log;
@@ -52,9 +60,16 @@ class Site {
         clockHold: () => 0,
         clockKnown: () => true,
         status: () => '{"v":1,"online":true}',
-        inventory: () => '{"v":1}',
+        inventory: () => INVENTORY,
         hasRule: () => true,
         event: () => {},
+        latest: { get: () => undefined, all: () => [] },
+        memory: () => ({
+          load: () => this.#memory,
+          save: (state) => {
+            this.#memory = state;
+          },
+        }),
       },
     );
   }
@@ -67,6 +82,7 @@ class Site {
 
   add(count: number): void {
     for (let i = 0; i < count; i++) {
+      const shape = SHAPES[this.#appended % SHAPES.length] as Shape;
       const values: Sample['values'] = [this.#appended++ % 65_536, 'läuft ✓'];
       assert.ok(this.log.append({ shape, at: systemClock.monotonic(), values, reasons: null }));
     }
@@ -75,7 +91,7 @@ class Site {
   get consumer(): Consumer {
     return new Consumer().feedAll(this.peer.taken().map(({ topic, bytes }) => ({ topic, payload: bytes.toString() })));
   }
-  /** Of the pump, in the order of their numbers. */
+  /** In the order of their numbers. */
   get speeds(): unknown[] {
     return this.consumer.records().map((r) => r.values.speed);
   }
@@ -112,7 +128,7 @@ function content({ topic, bytes }: Taken): unknown {
 
 /** @param far undefined after a skip */
 export function forwarderContract(
-  kind: LogForwarderKind,
+  kind: MadeForwarderKind,
   with_: string,
   far: (t: TestContext) => Promise<ForwarderPeer | undefined>,
 ) {
@@ -180,7 +196,7 @@ export function forwarderContract(
     const batches = site.peer.taken().filter((b) => /(data|history)$/.test(b.topic));
     assert.equal(
       counters.bytes,
-      batches.reduce((sum, { bytes }) => sum + bytes.length, 0),
+      batches.reduce((sum, { wire }) => sum + wire, 0),
       'bytes, not characters',
     );
   });

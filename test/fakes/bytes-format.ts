@@ -2,10 +2,12 @@
  * A payload format of bytes that are no text, entered into the table as a line in it would: loaded before everything else
  * (NODE_OPTIONS=--import), in each thread.
  */
+import { isMainThread } from 'node:worker_threads';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { PayloadFormat } from '../../src/codecs/format.ts';
 import { jsonBatch } from '../../src/codecs/format-json.ts';
 import { FORMATS } from '../../src/codecs/formats.ts';
+import type { MadeForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
 
 /** Not UTF-8, and a zero. */
 const MAGIC = Uint8Array.of(0, 0xff, 0xfe, 0x80);
@@ -24,6 +26,14 @@ const packed: PayloadFormat = {
   },
 };
 (FORMATS as Map<string, PayloadFormat>).set(packed.name, packed);
+// A dialect with the topics of `json`, as a line in the registry would list it. Threads of the log need no more than the format.
+if (isMainThread) {
+  const { mqttForwarder } = await import('../../src/forwarders/mqtt/kind.ts');
+  const { DIALECTS, FORWARDERS } = await import('../../src/gateway/registry.ts');
+  const { jsonDialect } = await import('../../src/forwarders/mqtt/dialects/json/dialect.ts');
+  const dialect = { ...jsonDialect, name: packed.name, format: packed };
+  (FORWARDERS as MadeForwarderKind[])[0] = mqttForwarder([...DIALECTS, dialect]);
+}
 
 /** @throws where a byte is not as it was written */
 export function unpacked(payload: Buffer): { lane: number; text: string } {

@@ -6,7 +6,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { nextPacket, type Packet } from '../harness/drop-proxy.ts';
 import type { Taken } from '../harness/forwarder-peer.ts';
 
-const TYPE = { connect: 1, publish: 3, pingreq: 12 };
+const TYPE = { connect: 1, publish: 3, subscribe: 8, pingreq: 12 };
 
 export class MqttPeer {
   readonly taken: Taken[] = [];
@@ -15,6 +15,10 @@ export class MqttPeer {
   readonly most = new Map<string, number>();
   #port: number;
   #server: Server | undefined;
+  /** Topics and payloads of the wills that came, one for each CONNECT. */
+  readonly wills: { readonly topic: string; readonly payload: string }[] = [];
+  /** Filters that were subscribed to. */
+  readonly filters: string[] = [];
   readonly #sockets = new Set<Socket>();
   #held: RegExp | undefined;
   readonly #waiting: { socket: Socket; topic: string; id: Buffer }[] = [];
@@ -60,6 +64,12 @@ export class MqttPeer {
     this.#lose = { times, topic };
   }
 
+  /** Sends a message with QoS 0 to everybody who is connected. */
+  tell(topic: string, payload: string): void {
+    const body = Buffer.concat([Uint8Array.of(0, topic.length), Buffer.from(topic + payload)]);
+    for (const socket of this.#sockets) socket.write(Buffer.concat([Uint8Array.of(0x30, body.length), body]));
+  }
+
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('error', () => {});
@@ -81,12 +91,22 @@ export class MqttPeer {
   }
 
   #packet(socket: Socket, { type, bytes, body }: Packet): void {
-    if (type === TYPE.connect) socket.write(Uint8Array.of(0x20, 2, 0, 0));
+    if (type === TYPE.connect) {
+      this.#will(bytes, body);
+      socket.write(Uint8Array.of(0x20, 2, 0, 0));
+    }
+    if (type === TYPE.subscribe) {
+      const [filter] = text(bytes, body + 2);
+      this.filters.push(filter);
+      socket.write(Uint8Array.of(0x90, 3, bytes[body] as number, bytes[body + 1] as number, 1));
+    }
     if (type === TYPE.pingreq) socket.write(Uint8Array.of(0xd0, 0));
     if (type !== TYPE.publish) return;
-    const end = body + 2 + bytes.readUInt16BE(body);
-    const topic = bytes.toString('utf8', body + 2, end);
-    this.taken.push({ topic, bytes: Buffer.from(bytes.subarray(end + 2)) });
+    const [topic, end] = text(bytes, body);
+    const answered = ((bytes[0] as number) & 6) > 0;
+    const payload = Buffer.from(bytes.subarray(answered ? end + 2 : end));
+    this.taken.push({ topic, bytes: payload, wire: payload.length });
+    if (!answered) return;
     const now = (this.underWay.get(topic) ?? 0) + 1;
     this.underWay.set(topic, now);
     this.most.set(topic, Math.max(now, this.most.get(topic) ?? 0));
@@ -99,6 +119,14 @@ export class MqttPeer {
     else this.#acknowledge(socket, topic, id);
   }
 
+  #will(bytes: Buffer, body: number): void {
+    const flags = bytes[body + 7] as number;
+    const [, afterId] = text(bytes, body + 10);
+    if ((flags & 4) === 0) return;
+    const [topic, afterTopic] = text(bytes, afterId);
+    this.wills.push({ topic, payload: text(bytes, afterTopic)[0] });
+  }
+
   #acknowledge(socket: Socket, topic: string, id: Buffer): void {
     this.#settle(topic);
     if (!socket.destroyed) socket.write(Buffer.concat([Uint8Array.of(0x40, 2), id]));
@@ -107,4 +135,10 @@ export class MqttPeer {
   #settle(topic: string): void {
     this.underWay.set(topic, (this.underWay.get(topic) ?? 1) - 1);
   }
+}
+
+/** A text with its length before it, and where it ends. */
+function text(bytes: Buffer, at: number): [text: string, end: number] {
+  const end = at + 2 + bytes.readUInt16BE(at);
+  return [bytes.toString('utf8', at + 2, end), end];
 }

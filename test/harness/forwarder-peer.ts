@@ -1,8 +1,11 @@
 /** The far side of a forwarder, as the contract suite moves it. Each kind of forwarder brings its own. */
 export interface Taken {
-  /** Where it went: for MQTT the topic. Its last word but for alarms is the lane. */
+  /** The topic that it has, or would have, in the dialect `json`. */
   readonly topic: string;
+  /** As the dialect `json` writes it. A peer of another one puts together what came in pieces. */
   readonly bytes: Buffer;
+  /** Bytes that it was on the wire. */
+  readonly wire: number;
 }
 
 export interface ForwarderPeer {

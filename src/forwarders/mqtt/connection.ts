@@ -9,6 +9,7 @@ import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
+import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { InboundCheck } from './inbound-check.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
@@ -19,7 +20,7 @@ export interface ConnectionOptions {
   readonly clientId: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  readonly will: { readonly topic: string; readonly payload: string };
+  readonly will: OutMessage | undefined;
   /** Milliseconds until CONNACK must have come. */
   readonly connectTimeout: number;
   /** Milliseconds until a PUBACK must have come. */
@@ -40,6 +41,8 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #open = true;
   readonly #waiting = new Set<(error: Error) => void>();
+  /** Gets the messages of subscriptions. */
+  received: ((topic: string, payload: Uint8Array) => void) | undefined;
 
   /** @throws ConnectError, SluiceError upstream-protocol */
   static async open(options: ConnectionOptions): Promise<Connection> {
@@ -53,7 +56,7 @@ export class Connection {
       connectTimeout: 2 * options.connectTimeout,
       queueQoSZero: false,
       resubscribe: false,
-      will: { topic: options.will.topic, payload: Buffer.from(options.will.payload), qos: 1, retain: true },
+      ...(options.will === undefined ? {} : { will: { ...options.will, payload: bytes(options.will.payload) } }),
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
     };
@@ -99,6 +102,7 @@ export class Connection {
       // The library goes on after a packet that it cannot read, and has lost its place then.
       this.destroy();
     });
+    client.on('message', (topic, payload) => this.received?.(topic, payload));
     // From the first moment on: a connection may be gone before anybody could ask whether it was made.
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
@@ -117,11 +121,27 @@ export class Connection {
   }
 
   /**
-   * Publishes with QoS 1 and resolves with the PUBACK. One that does not come in time closes the connection: it must
-   * not count later for something else.
+   * Resolves with the PUBACK, and for QoS 0 once the message is written. One that takes too long closes the connection: its
+   * answer must not count later for something else.
    * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it)
    */
-  publish(topic: string, payload: Payload, retain: boolean): Promise<void> {
+  publish({ topic, payload, qos, retain }: OutMessage): Promise<void> {
+    return this.#answered((done) => {
+      if (qos > 0) this.#check.owe();
+      const message = typeof payload === 'string' ? payload : bytes(payload);
+      this.#client.publish(topic, message, { qos, retain }, done);
+    });
+  }
+
+  /** Asks for messages with QoS 1; `received` gets them. @throws SluiceError as `publish` */
+  subscribe(filters: readonly string[]): Promise<void> {
+    return this.#answered((done) => {
+      this.#check.owe();
+      this.#client.subscribe([...filters], { qos: 1 }, done);
+    });
+  }
+
+  #answered(send: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (!this.#open) return Promise.reject(new SluiceError('upstream-connect', 'the connection to the broker was lost'));
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
@@ -134,9 +154,7 @@ export class Connection {
         this.destroy();
       });
       this.#waiting.add(fail);
-      this.#check.owe();
-      const message = typeof payload === 'string' ? payload : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-      this.#client.publish(topic, message, { qos: 1, retain }, (error) => {
+      send((error) => {
         if (!this.#waiting.has(fail)) return;
         if (error === null || error === undefined) {
           cancel();
@@ -145,9 +163,9 @@ export class Connection {
           return;
         }
         const code: unknown = 'code' in error ? error.code : undefined;
-        // MQTT 5 reason codes from 0x80 on are refusals of this very message.
+        // From 0x80 on the broker refuses this very message or subscription.
         if (typeof code === 'number' && code >= 0x80)
-          fail(new SluiceError('upstream-refused', `the broker refused the message (reason ${code})`, { cause: error }));
+          fail(new SluiceError('upstream-refused', `the broker refused it (reason ${code})`, { cause: error }));
         else fail(new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: error }));
       });
     });
@@ -166,6 +184,10 @@ export class Connection {
   destroy(): void {
     this.#client.stream.destroy();
   }
+}
+
+function bytes(payload: Payload): Buffer {
+  return typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }
 
 function connectWords(fault: Error): string {

@@ -1,12 +1,27 @@
-/** The forwarder type `mqtt`: what the registry lists. */
-import type { LogForwarderKind } from '../forwarder-kind.ts';
+/** The forwarder type `mqtt`, with the dialects that the registry lists. */
+import { SluiceError } from '../../core/errors.ts';
+import type { Forwarder } from '../../core/ports.ts';
+import type { ForwarderContext, MadeForwarderKind } from '../forwarder-kind.ts';
+import type { Dialect } from './dialect.ts';
+import type { LinkOptions } from './link.ts';
+import { LiveForwarder } from './live-forwarder.ts';
+import { LogForwarder } from './log-forwarder.ts';
 import { type MqttForwarderSettings, mqttDestination, mqttForwarderSchema } from './schema.ts';
-import { Upstream } from './upstream.ts';
 
-export const mqttForwarder: LogForwarderKind = {
-  type: 'mqtt',
-  forwarder: mqttForwarderSchema,
-  destination: mqttDestination,
-  create: ({ name, settings }, context) =>
-    new Upstream({ ...context, name, settings: settings as unknown as MqttForwarderSettings }),
-};
+export function mqttForwarder(dialects: readonly Dialect[]): MadeForwarderKind {
+  return {
+    type: 'mqtt',
+    forwarder: mqttForwarderSchema(dialects),
+    destination: (settings) => mqttDestination(settings, dialects),
+    create: ({ name, settings }, context) =>
+      createMqttForwarder(dialects, { ...context, name, settings: settings as unknown as MqttForwarderSettings }),
+  };
+}
+
+/** @throws SluiceError internal: the schema lets no other dialect through */
+export function createMqttForwarder(dialects: readonly Dialect[], options: ForwarderContext & LinkOptions): Forwarder {
+  const { format } = options.settings;
+  const dialect = dialects.find((d) => d.name === format);
+  if (dialect === undefined) throw new SluiceError('internal', `the dialect ${format} is not registered`);
+  return dialect.kind === 'log' ? new LogForwarder({ ...options, dialect }) : new LiveForwarder({ ...options, dialect });
+}

@@ -1,8 +1,8 @@
 /** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
 import * as z from 'zod';
-import { FORMATS } from '../../codecs/formats.ts';
 import { duration, secret } from '../../config/schema-parts.ts';
 import type { SecretText } from '../../core/secret.ts';
+import type { Dialect } from './dialect.ts';
 
 const DEFAULT_PORT = 1883;
 
@@ -25,7 +25,23 @@ export function parseBrokerUrl(text: string): { host: string; port: number } | {
   return { host: url.hostname.toLowerCase().replace(/^\[|\]$/g, ''), port: url.port === '' ? DEFAULT_PORT : Number(url.port) };
 }
 
-export const mqttForwarderSchema = z.strictObject({
+/** The keys that all dialects share, and one for each dialect that has options: it stands under the dialect's name. */
+export function mqttForwarderSchema(dialects: readonly Dialect[]) {
+  const own = Object.fromEntries(
+    dialects.flatMap(({ name, options }) => (options === undefined ? [] : [[name, options.optional()] as const])),
+  );
+  return z.strictObject({ ...shared(dialects), ...own }).superRefine((settings: Record<string, unknown>, ctx) => {
+    for (const { name, options } of dialects) {
+      const written = settings[name] !== undefined;
+      if (written && settings.format !== name)
+        ctx.addIssue({ code: 'custom', path: [name], message: `this belongs to format: ${name}; write that, or remove it` });
+      if (!written && settings.format === name && options?.safeParse(undefined).success === false)
+        ctx.addIssue({ code: 'custom', path: ['format'], message: `format: ${name} needs more; write ${name}: beside it` });
+    }
+  });
+}
+
+const shared = (dialects: readonly Dialect[]) => ({
   url: z
     .string()
     .superRefine((text, ctx) => {
@@ -44,9 +60,9 @@ export const mqttForwarderSchema = z.strictObject({
       'MQTT client id; made from the gateway id and the name of the forwarder when absent. No two clients of a broker may share one.',
     ),
   format: z
-    .enum([...FORMATS.keys()])
+    .enum(dialects.map((d) => d.name))
     .prefault('json')
-    .describe('How batches are written.'),
+    .describe(`Topics and payloads: ${dialects.map((d) => `\`${d.name}\`, ${d.doc}`).join('; ')}.`),
   from: z
     .enum(['oldest', 'now'])
     .prefault('oldest')
@@ -76,14 +92,17 @@ export interface MqttForwarderSettings {
   readonly username?: string | undefined;
   readonly password?: SecretText | undefined;
   readonly clientId?: string | undefined;
+  /** The name of a dialect; its options stand under that name. */
   readonly format: string;
+  readonly [dialect: string]: unknown;
   readonly from: 'oldest' | 'now';
   /** maxAge in milliseconds. */
   readonly batch: { readonly maxReadings: number; readonly maxAge: number };
 }
 
-/** Two forwarders to one broker would send everything twice under one topic root. */
-export function mqttDestination(settings: Readonly<Record<string, unknown>>): string {
+/** Two forwarders to one broker and topic root would send everything twice. */
+export function mqttDestination(settings: Readonly<Record<string, unknown>>, dialects: readonly Dialect[]): string {
   const parsed = parseBrokerUrl(String(settings.url));
-  return 'wrong' in parsed ? String(settings.url) : `${parsed.host}:${parsed.port}`;
+  const root = dialects.find((d) => d.name === settings.format)?.root;
+  return 'wrong' in parsed ? String(settings.url) : `${parsed.host}:${parsed.port}, topics under ${root}`;
 }

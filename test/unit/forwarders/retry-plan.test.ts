@@ -6,6 +6,8 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
+import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
+import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
 import {
   ConnectError,
   FAILURES,
@@ -15,7 +17,6 @@ import {
   RetryPlan,
 } from '../../../src/forwarders/mqtt/retry-plan.ts';
 import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
-import { Upstream } from '../../../src/forwarders/mqtt/upstream.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -60,7 +61,7 @@ test('what ended a connection is one of the kinds', () => {
   assert.equal(failureOf(new SluiceError('upstream-timeout')), 'lost');
 });
 
-async function forwarder(t: TestContext, clock: ManualClock, connect: () => Promise<Connection>): Promise<Upstream> {
+async function forwarder(t: TestContext, clock: ManualClock, connect: () => Promise<Connection>): Promise<LogForwarder> {
   // Before the folder goes.
   let close = async () => {};
   t.after(() => close());
@@ -71,9 +72,14 @@ async function forwarder(t: TestContext, clock: ManualClock, connect: () => Prom
   });
   log.setClock(0, false);
   log.setInventory('{}');
-  const upstream = new Upstream({
+  const upstream = new LogForwarder({
+    ...{
+      dialect: jsonDialect,
+      latest: { get: () => undefined, all: () => [] },
+      memory: () => ({ load: () => undefined, save: () => {} }),
+    },
     ...{ name: 'cloud', gateway: 'g1', log, clock, logger: silentLogger, random: () => 1, goneRules: [], connect },
-    settings: mqttForwarderSchema.parse({ url: 'mqtt://127.0.0.1:1' }) as never,
+    settings: mqttForwarderSchema([jsonDialect]).parse({ url: 'mqtt://127.0.0.1:1' }) as never,
     ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
     event: () => {},
   });

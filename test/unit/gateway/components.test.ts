@@ -5,6 +5,7 @@ import type { GatewayConfig, ResolvedForwarder } from '../../../src/config/kinds
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { Bus, Forwarder, LiveSink } from '../../../src/core/ports.ts';
 import type { EmbeddedBroker } from '../../../src/forwarders/broker/embedded-broker.ts';
+import type { ForwarderContext } from '../../../src/forwarders/forwarder-kind.ts';
 import { type ForwarderSurroundings, Forwarders } from '../../../src/gateway/forwarders.ts';
 import { type BrokerSurroundings, LocalBroker } from '../../../src/gateway/local-broker.ts';
 import { Plant } from '../../../src/gateway/plant.ts';
@@ -102,18 +103,27 @@ for (const [what, culprit] of [
 function forwardersBench() {
   const story: string[] = [];
   const log = {
-    opened: { alarms: [], lastAlarms: [] },
+    opened: { alarms: [['@forwarder.a', 'from the file']], lastAlarms: [] },
+    saveState: (key: string, state: unknown) => void story.push(`${key} keeps ${state}`),
     release: async (name: string) => void story.push(`${name} is released`),
   } as unknown as Log;
-  const create = ({ name, settings }: ResolvedForwarder): Forwarder => {
+  const sinks = {
+    add: (sink: unknown) => void story.push(`${sink} is fed`),
+    remove: (sink: unknown) => void story.push(`${sink} is not fed`),
+  };
+  const create = ({ name, settings }: ResolvedForwarder, { memory }: ForwarderContext): Forwarder => {
     if (settings.refuse === true) throw new Error(`${name} cannot be made`);
     const me = `${name}#${settings.n}`;
     story.push(`${me} is made`);
     return {
       name,
       connected: false,
+      ...(settings.live === true ? { sink: me as never } : {}),
       attach: () => void story.push(`${me} is attached`),
-      start: () => void story.push(`${me} starts`),
+      start: () => {
+        story.push(`${me} starts${settings.remembers === true ? ` with ${memory(name).load()}` : ''}`);
+        if (settings.remembers === true) memory(name).save(me);
+      },
       stop: async () => void story.push(`${me} stops`),
       republish() {},
       status: () => {
@@ -121,8 +131,23 @@ function forwardersBench() {
       },
     };
   };
-  return { story, log, forwarders: new Forwarders({} as ForwarderSurroundings, create) };
+  return { story, log, forwarders: new Forwarders({} as ForwarderSurroundings, () => sinks, create) };
 }
+
+test('a forwarder finds what its predecessor kept, and a live one is fed while it runs', async () => {
+  const { story, log, forwarders } = forwardersBench();
+  forwarders.begin(config({ forwarders: { a: { n: 1, remembers: true, live: true } } }), log);
+  forwarders.start();
+  await forwarders.prepare(config({ forwarders: { a: { n: 2, remembers: true } } }), log).apply(1);
+  await forwarders.stop(1);
+  assert.deepEqual(
+    story.filter((line) => !line.endsWith('is attached')),
+    [
+      ...['a#1 is made', 'a#1 is fed', 'a#1 starts with from the file', '@forwarder.a keeps a#1'],
+      ...['a#2 is made', 'a#1 is not fed', 'a#1 stops', 'a#2 starts with a#1', '@forwarder.a keeps a#2', 'a#2 stops'],
+    ],
+  );
+});
 
 test('new forwarders are made before old ones stop, and one that cannot be made changes nothing', async () => {
   const { story, log, forwarders } = forwardersBench();

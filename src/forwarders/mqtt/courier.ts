@@ -1,0 +1,66 @@
+/**
+ * Brings the messages of a dialect over one connection. Each is made just before it leaves; what begins a connection is
+ * never mixed with anything else.
+ */
+import { SluiceError } from '../../core/errors.ts';
+import type { Outcome } from '../drain.ts';
+import type { Connection } from './connection.ts';
+import type { OutMessage } from './dialect.ts';
+
+/** Messages of one batch under way at once; a broker of MQTT 5 may allow no more than 20 over all. */
+const WINDOW = 16;
+
+export class Courier {
+  readonly #connection: Connection;
+  #alone: Promise<unknown> | undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  /** Nothing else leaves until all of it is taken. @throws SluiceError when the connection is over, upstream-refused */
+  async alone(messages: Iterable<OutMessage>): Promise<void> {
+    while (this.#alone !== undefined) await this.#alone;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#alone = promise;
+    try {
+      const outcome = await this.#all(messages, () => undefined);
+      if (typeof outcome === 'object') throw outcome.reject;
+    } finally {
+      this.#alone = undefined;
+      resolve();
+    }
+  }
+
+  /** `reject` when the broker refuses one of them for good; the others are sent. @throws SluiceError when the connection is over */
+  deliver(messages: Iterable<OutMessage>): Promise<Outcome> {
+    return this.#all(messages, () => this.#alone);
+  }
+
+  async #all(messages: Iterable<OutMessage>, turn: () => Promise<unknown> | undefined): Promise<Outcome> {
+    const underWay = new Set<Promise<void>>();
+    let refused: SluiceError | undefined;
+    let failed: unknown;
+    const iterator = messages[Symbol.iterator]();
+    for (;;) {
+      for (let wait = turn(); wait !== undefined; wait = turn()) await wait;
+      if (failed !== undefined) break;
+      const next = iterator.next();
+      if (next.done === true) break;
+      const message = next.value;
+      const sent = this.#connection
+        .publish(message)
+        .then(() => message.taken?.())
+        .catch((thrown: unknown) => {
+          if (thrown instanceof SluiceError && thrown.code === 'upstream-refused') refused ??= thrown;
+          else failed ??= thrown;
+        })
+        .finally(() => underWay.delete(sent));
+      underWay.add(sent);
+      if (underWay.size >= WINDOW) await Promise.race(underWay);
+    }
+    await Promise.all(underWay);
+    if (failed !== undefined) throw failed;
+    return refused === undefined ? 'accept' : { reject: refused };
+  }
+}

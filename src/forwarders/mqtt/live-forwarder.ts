@@ -1,0 +1,177 @@
+/**
+ * A forwarder without a cursor: the latest value of each point and the newest transition of each rule, in the words of a
+ * live dialect. What waits is conflated: a point or rule waits once, however often it changes, so the configuration bounds
+ * it. What an outage hid is not repeated; a new connection is given all latest values.
+ */
+import { SluiceError } from '../../core/errors.ts';
+import type { LogRecord, Sample } from '../../core/point.ts';
+import type { Forwarder, ForwarderReport, LiveSink, NoticeMessage } from '../../core/ports.ts';
+import type { ForwarderContext } from '../forwarder-kind.ts';
+import type { Connection } from './connection.ts';
+import type { Courier } from './courier.ts';
+import type { LiveDialect, LiveSpeaker, OutMessage } from './dialect.ts';
+import { dialectContext, Link, type LinkOptions, type LinkWork } from './link.ts';
+
+export interface LiveForwarderOptions extends ForwarderContext, LinkOptions {
+  readonly dialect: LiveDialect;
+}
+
+export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
+  readonly name: string;
+  readonly sink: LiveSink = this;
+  readonly #options: LiveForwarderOptions;
+  #parts: { readonly speaker: LiveSpeaker; readonly link: Link } | undefined;
+  /** Devices and points that changed since they were sent, in the order of their first change. */
+  readonly #values = new Map<string, Set<string>>();
+  readonly #alarms = new Map<string, NoticeMessage>();
+  /** Handed over and not taken yet: the next connection begins with them. */
+  readonly #alarmsUnderWay = new Map<string, NoticeMessage>();
+  #wake: (() => void) | undefined;
+  #finishing = false;
+  #carried = false;
+  #counters = { published: 0, acked: 0, refused: 0, readings: 0 };
+  #lastAck: number | undefined;
+
+  constructor(options: LiveForwarderOptions) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  attach(): void {
+    if (this.#parts !== undefined) return;
+    const speaker = this.#options.dialect.create(dialectContext(this.#options));
+    this.#parts = { speaker, link: new Link(this.#options, speaker, this) };
+  }
+
+  get #attached() {
+    if (this.#parts === undefined) throw new SluiceError('internal', `${this.name} is not started yet`);
+    return this.#parts;
+  }
+  get #speaker(): LiveSpeaker {
+    return this.#attached.speaker;
+  }
+
+  start(): void {
+    this.attach();
+    this.#attached.link.start();
+  }
+
+  async stop(within: number): Promise<void> {
+    await this.#parts?.link.stop(within);
+  }
+
+  republish(goneRules: readonly string[]): void {
+    this.#parts?.speaker.changed?.(goneRules);
+    this.#parts?.link.greet();
+  }
+
+  get connected(): boolean {
+    return this.#parts?.link.state === 'connected';
+  }
+
+  status(): ForwarderReport {
+    const { state, fault, nextTry, connects, violations } = this.#attached.link;
+    return {
+      ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url: this.#options.settings.url, mode: 'live' },
+      ...{ lastAck: this.#lastAck, oldestLive: undefined, waiting: { data: undefined, history: undefined } },
+      counters: { ...this.#counters, retries: 0, bytes: 0, connects, violations },
+    };
+  }
+
+  sample({ shape }: Sample, _record: LogRecord | undefined): void {
+    for (const { name } of shape.points) this.#changed(shape.device, name);
+    this.#wake?.();
+  }
+
+  notice(notice: NoticeMessage): void {
+    if (notice.kind !== 'alarm') return;
+    this.#alarms.set(notice.key, notice);
+    this.#wake?.();
+  }
+
+  /** `republish` follows. */
+  inventory(): void {}
+
+  // What follows is the link's to call.
+
+  async ready(): Promise<void> {}
+
+  async run(courier: Courier, connection: Connection): Promise<void> {
+    for (const { device, point } of this.#options.latest.all()) this.#changed(device, point);
+    for (const [rule, alarm] of this.#alarmsUnderWay) if (!this.#alarms.has(rule)) this.#alarms.set(rule, alarm);
+    this.#alarmsUnderWay.clear();
+    void connection.closed.then(() => this.#wake?.());
+    while (connection.open) {
+      if (this.#values.size > 0 || this.#alarms.size > 0) {
+        const outcome = await courier.deliver(this.#waiting());
+        if (typeof outcome === 'object') this.#counters.refused++;
+      } else if (this.#finishing) return;
+      else
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+    }
+  }
+
+  finish(): void {
+    this.#finishing = true;
+    this.#wake?.();
+  }
+
+  over(): boolean {
+    const carried = this.#carried;
+    this.#carried = false;
+    return carried;
+  }
+
+  #changed(device: string, point: string): void {
+    let points = this.#values.get(device);
+    if (points === undefined) {
+      points = new Set();
+      this.#values.set(device, points);
+    }
+    points.add(point);
+  }
+
+  /** Alarms first. What comes in the meantime is in it too. */
+  *#waiting(): Generator<OutMessage> {
+    for (;;) {
+      const [alarm] = this.#alarms.values();
+      if (alarm !== undefined) {
+        const { key } = alarm;
+        this.#alarms.delete(key);
+        this.#alarmsUnderWay.set(key, alarm);
+        yield* this.#counted(this.#speaker.alarm(alarm), () => {
+          if (this.#alarmsUnderWay.get(key) === alarm) this.#alarmsUnderWay.delete(key);
+        });
+        continue;
+      }
+      const [first] = this.#values;
+      if (first === undefined) return;
+      const [device, points] = first;
+      this.#values.delete(device);
+      for (const point of points) {
+        const value = this.#options.latest.get(device, point);
+        if (value === undefined) continue;
+        this.#counters.readings++;
+        yield* this.#counted(this.#speaker.value(value));
+      }
+    }
+  }
+
+  *#counted(messages: Iterable<OutMessage>, taken?: () => void): Generator<OutMessage> {
+    for (const message of messages) {
+      this.#counters.published++;
+      yield {
+        ...message,
+        taken: () => {
+          message.taken?.();
+          taken?.();
+          this.#counters.acked++;
+          this.#carried = true;
+          this.#lastAck = this.#options.clock.monotonic();
+        },
+      };
+    }
+  }
+}

@@ -6,13 +6,12 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
-import { silentLogger } from '../../src/core/logger.ts';
 import type { LatestValue, LatestValues } from '../../src/core/ports.ts';
 import type { Outcome } from '../../src/forwarders/drain.ts';
-import type { ForwarderContext } from '../../src/forwarders/forwarder-kind.ts';
 import type { LogDialect } from '../../src/forwarders/mqtt/dialect.ts';
 import { mqttForwarder } from '../../src/forwarders/mqtt/kind.ts';
 import { Log } from '../../src/store/log.ts';
+import { forwarderContext } from '../fakes/forwarder-context.ts';
 import { MqttPeer } from '../fakes/mqtt-peer.ts';
 import { parcelDialect, TEST_DIALECTS } from '../fakes/parcel-dialect.ts';
 import { opened, type Parcel } from '../fakes/parcel-format.ts';
@@ -109,19 +108,10 @@ async function site(
   log.setInventory('{}');
   const far = new MqttPeer();
   await far.start();
-  let memory: unknown;
-  const context: ForwarderContext = {
-    ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
-    ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', hasRule: () => true, event: () => {} },
+  const context = forwarderContext(log, {
     inventory: () => JSON.stringify({ devices: Object.fromEntries(DEVICES.map((d) => [d, {}])) }),
-    latest: latest ?? { get: () => undefined, all: () => [] },
-    memory: () => ({
-      load: () => memory,
-      save: (state) => {
-        memory = state;
-      },
-    }),
-  };
+    ...(latest === undefined ? {} : { latest }),
+  });
   const kind = mqttForwarder(dialects);
   const make = () =>
     kind.create(

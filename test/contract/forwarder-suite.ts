@@ -6,11 +6,11 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
-import { silentLogger } from '../../src/core/logger.ts';
 import type { Sample, Shape } from '../../src/core/point.ts';
 import type { Forwarder } from '../../src/core/ports.ts';
-import type { MadeForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
+import type { ForwarderContext, MadeForwarderKind } from '../../src/forwarders/forwarder-kind.ts';
 import { Log } from '../../src/store/log.ts';
+import { forwarderContext } from '../fakes/forwarder-context.ts';
 import type { ForwarderPeer, Taken } from '../harness/forwarder-peer.ts';
 import { scratch } from '../harness/scratch.ts';
 import { waitFor } from '../harness/wait-for.ts';
@@ -41,37 +41,20 @@ class Site {
   readonly #kind: MadeForwarderKind;
   forwarder: Forwarder;
   #appended = 0;
-  /** What the forwarder keeps over its successors. */
-  #memory: unknown;
+  /** With a memory that its successors share. */
+  readonly #context: ForwarderContext;
 
   constructor(kind: MadeForwarderKind, peer: ForwarderPeer, log: Log) {
     this.#kind = kind;
     this.peer = peer;
     this.log = log;
+    this.#context = forwarderContext(log, { inventory: () => INVENTORY });
     this.forwarder = this.#make();
   }
 
   #make(): Forwarder {
     const settings = this.#kind.forwarder.parse({ ...this.peer.settings, batch: BATCH });
-    return this.#kind.create(
-      { name: 'cloud', type: this.#kind.type, settings },
-      {
-        ...{ gateway: 'g1', log: this.log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
-        clockHold: () => 0,
-        clockKnown: () => true,
-        status: () => '{"v":1,"online":true}',
-        inventory: () => INVENTORY,
-        hasRule: () => true,
-        event: () => {},
-        latest: { get: () => undefined, all: () => [] },
-        memory: () => ({
-          load: () => this.#memory,
-          save: (state) => {
-            this.#memory = state;
-          },
-        }),
-      },
-    );
+    return this.#kind.create({ name: 'cloud', type: this.#kind.type, settings }, this.#context);
   }
 
   /** Another one of the same name, as a reload makes it. */

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
-import { silentLogger } from '../../../src/core/logger.ts';
 import type { Forwarder, GatewayEvent } from '../../../src/core/ports.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { mqttForwarder } from '../../../src/forwarders/mqtt/kind.ts';
 import { Log } from '../../../src/store/log.ts';
+import { forwarderContext } from '../../fakes/forwarder-context.ts';
 import { MqttPeer } from '../../fakes/mqtt-peer.ts';
 import { BrokerBench, Raw, ROOT } from '../../harness/embedded-broker.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -37,15 +38,9 @@ class Site {
     this.log.setClock(1_000_000, false);
     this.log.setInventory('{}');
     const { log } = this;
-    const settings = mqttForwarder.forwarder.parse({ url: `mqtt://127.0.0.1:${this.peer.port}` });
-    this.forwarder = mqttForwarder.create(
-      { name: 'cloud', type: 'mqtt', settings },
-      {
-        ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
-        ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
-        event: () => {},
-      },
-    );
+    const kind = mqttForwarder([jsonDialect]);
+    const settings = kind.forwarder.parse({ url: `mqtt://127.0.0.1:${this.peer.port}` });
+    this.forwarder = kind.create({ name: 'cloud', type: 'mqtt', settings }, forwarderContext(log));
     this.forwarder.start();
     this.#t.after(() => log.abandon());
   }

@@ -4,13 +4,13 @@ import path from 'node:path';
 import test from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import { toError } from '../../../src/core/errors.ts';
-import { silentLogger } from '../../../src/core/logger.ts';
 import { Connection } from '../../../src/forwarders/mqtt/connection.ts';
 import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
 import { failureOf } from '../../../src/forwarders/mqtt/retry-plan.ts';
 import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
 import { Log } from '../../../src/store/log.ts';
+import { forwarderContext } from '../../fakes/forwarder-context.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -34,15 +34,9 @@ test('a broker that comes back is met by the next try, and everything arrives in
   log.setInventory('{}');
   const tries: string[] = [];
   const upstream = new LogForwarder({
-    ...{
-      dialect: jsonDialect,
-      latest: { get: () => undefined, all: () => [] },
-      memory: () => ({ load: () => undefined, save: () => {} }),
-    },
-    ...{ name: 'cloud', gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 1, goneRules: [] },
+    ...forwarderContext(log, { random: () => 1 }),
+    ...{ name: 'cloud', dialect: jsonDialect },
     settings: mqttForwarderSchema([jsonDialect]).parse({ url: broker.url, batch: { maxAge: '20ms' } }) as never,
-    ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
-    event: () => {},
     connect: async (options) => {
       try {
         const connection = await Connection.open(options);

@@ -4,7 +4,6 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
-import { silentLogger } from '../../../src/core/logger.ts';
 import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
 import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
@@ -18,6 +17,7 @@ import {
 } from '../../../src/forwarders/mqtt/retry-plan.ts';
 import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
 import { Log } from '../../../src/store/log.ts';
+import { forwarderContext } from '../../fakes/forwarder-context.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -73,15 +73,9 @@ async function forwarder(t: TestContext, clock: ManualClock, connect: () => Prom
   log.setClock(0, false);
   log.setInventory('{}');
   const upstream = new LogForwarder({
-    ...{
-      dialect: jsonDialect,
-      latest: { get: () => undefined, all: () => [] },
-      memory: () => ({ load: () => undefined, save: () => {} }),
-    },
-    ...{ name: 'cloud', gateway: 'g1', log, clock, logger: silentLogger, random: () => 1, goneRules: [], connect },
+    ...forwarderContext(log, { clock, random: () => 1 }),
+    ...{ name: 'cloud', dialect: jsonDialect, connect },
     settings: mqttForwarderSchema([jsonDialect]).parse({ url: 'mqtt://127.0.0.1:1' }) as never,
-    ...{ clockHold: () => 0, clockKnown: () => true, status: () => '{}', inventory: () => '{}', hasRule: () => true },
-    event: () => {},
   });
   close = async () => {
     await upstream.stop(0);

@@ -1,0 +1,22 @@
+/** What a gateway gives its forwarders, as quiet as can be: the clock is known, nothing is gone, nothing is told. */
+import { systemClock } from '../../src/core/clock.ts';
+import { silentLogger } from '../../src/core/logger.ts';
+import type { ForwarderContext } from '../../src/forwarders/forwarder-kind.ts';
+import type { Log } from '../../src/store/log.ts';
+
+export function forwarderContext(log: Log, special: Partial<ForwarderContext> = {}): ForwarderContext {
+  let memory: unknown;
+  return {
+    ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
+    ...{ clockHold: () => 0, clockKnown: () => true, hasRule: () => true, event: () => {} },
+    ...{ status: () => '{"v":1,"online":true}', inventory: () => '{"v":1}' },
+    latest: { get: () => undefined, all: () => [] },
+    memory: () => ({
+      load: () => memory,
+      save: (state) => {
+        memory = state;
+      },
+    }),
+    ...special,
+  };
+}

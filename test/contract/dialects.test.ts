@@ -16,10 +16,13 @@ import { MqttPeer } from '../fakes/mqtt-peer.ts';
 import { parcelDialect, TEST_DIALECTS } from '../fakes/parcel-dialect.ts';
 import { opened, type Parcel } from '../fakes/parcel-format.ts';
 import type { ForwarderPeer, Taken } from '../harness/forwarder-peer.ts';
+import { loadInThreads } from '../harness/load-in-threads.ts';
 import { scratch } from '../harness/scratch.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import { forwarderContract } from './forwarder-suite.ts';
 
+// The keeper thread looks for payload formats in its own table.
+loadInThreads(path.join(import.meta.dirname, '../fakes/parcel-format.ts'));
 const mqtt = mqttForwarder(TEST_DIALECTS);
 const DELIVERY = /^parcels\/g\/g1\/(data|history|alarm|event)\//;
 const BATCHES = /^parcels\/g\/g1\/(data|history)\//;

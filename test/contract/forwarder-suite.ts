@@ -16,9 +16,6 @@ import { scratch } from '../harness/scratch.ts';
 import { waitFor } from '../harness/wait-for.ts';
 import { Consumer } from '../oracles/consumer.ts';
 
-// Threads of the log load the payload formats that only tests have.
-process.env.NODE_OPTIONS = `${process.env.NODE_OPTIONS ?? ''} --import=${path.join(import.meta.dirname, '../fakes/parcel-format.ts')}`;
-
 /** More than one batch of the settings below, of two readings a record. */
 const MANY = 25;
 const BATCH = { maxReadings: 10, maxAge: '20ms' };

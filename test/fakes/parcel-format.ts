@@ -1,6 +1,6 @@
 /**
  * A payload format of several messages a batch, one for each device, of bytes that are no text. Entered into the table as a
- * line in it would; the keeper thread loads it by NODE_OPTIONS=--import.
+ * line in it would; the keeper thread loads it too.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { Batch, PayloadFormat } from '../../src/codecs/format.ts';

@@ -46,12 +46,13 @@ export class Latency {
 
   /**
    * How long it takes while nothing holds a reply back, without the bytes on the wire: a low percentile of the newest replies.
-   * undefined while too few came.
+   * undefined while too few came, and where they come sooner than their bytes could: then the line is not as it is said to be (a
+   * converter with another baud rate behind it), and what is left says nothing.
    */
   get typical(): number | undefined {
     if (this.#count < TYPICAL.replies) return undefined;
     const sorted = this.#ring.slice(0, Math.min(this.#count, KEPT)).sort();
-    return sorted[Math.ceil(sorted.length * TYPICAL.part) - 1];
+    return sorted[Math.ceil(sorted.length * TYPICAL.part) - 1] || undefined;
   }
 
   /** Of whole exchanges, from writing the request to the last byte of the reply; `p95` without the bytes on the wire. */

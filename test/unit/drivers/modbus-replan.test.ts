@@ -58,6 +58,8 @@ test('latency: the typical time is a low percentile of the newest replies, once 
   assert.equal(latency.typical, undefined);
   latency.answered(500, 10);
   assert.equal(latency.typical, 2, 'one that was held back does not show');
+  for (let i = 0; i < 64; i++) latency.answered(9, 10);
+  assert.equal(latency.typical, undefined, 'sooner than the bytes can be');
   for (let i = 0; i < 64; i++) latency.answered(i % 10 === 0 ? 10 : 15 + (i % 3), 10);
   assert.equal(latency.typical, 5, 'nor do a few that came too early');
 });
@@ -105,6 +107,14 @@ test('where the assumption was right nothing changes, and it counts as measured'
   await w.until(120_000);
   assert.deepEqual(w.replanned, []);
   assert.equal(w.bus.status().devices[0]?.answer?.from, 'measured');
+});
+
+test('a line that is faster than it is said to be tells nothing of its devices', async () => {
+  // As behind a converter with another baud rate than the configuration has.
+  const w = world([resolved(1)], () => 0, { answer: (r) => r.send(r.frame(), bytesOf(r) / 3) });
+  await w.until(120_000);
+  assert.deepEqual([w.replanned.length, w.measured.length], [0, 0]);
+  assert.deepEqual(w.bus.status().devices[0]?.answer, { planned: 20, from: 'assumed' });
 });
 
 test('mixed devices are planned each by its own time, in one go; one that is silent by what was known', async () => {

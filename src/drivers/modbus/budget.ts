@@ -156,7 +156,8 @@ function guess({ protocol }: WireTiming, devices: readonly DeviceReads[]): strin
   const assumed = devices.filter(({ answer }) => answer.from === 'assumed');
   if (assumed.length === 0) return '';
   const time = formatDuration(DEFAULT_RESPONSE_TIME[protocol]);
-  const who = assumed.length === devices.length ? 'a device answers' : `${assumed.map(({ name }) => name).join(', ')} answer`;
+  const who =
+    assumed.length === devices.length ? 'a device answers' : `${assumed.length} of its ${devices.length} devices answer`;
   return `. Assumed are ${time} until ${who}: a running gateway measures it, and where it is known better, write responseTime under the device`;
 }
 

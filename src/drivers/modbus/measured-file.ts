@@ -3,7 +3,8 @@
  *
  * - Nothing but a cheaper plan depends on it. A file that is damaged, too large or not readable is none: then times are assumed
  *   until they are measured.
- * - Written beside itself and renamed, when the run first has measured something, then at most every WRITE_EVERY, and at a stop.
+ * - Written beside itself and renamed, when something was measured, and at a stop: at most every NEW_EVERY for a device of
+ *   which nothing was known, at most every CHANGED_EVERY for one that has become quicker or slower.
  * - Bounds: MOST entries, of which those set longest ago go first; MOST_BYTES.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
@@ -22,8 +23,10 @@ const MOST_BYTES = 1_000_000;
 const LONGEST_KEY = 300;
 /** Of a reply; the longest time-out that may be configured, ms. */
 const LONGEST = 60_000;
-const FIRST_WRITE = 1000;
-const WRITE_EVERY = 600_000;
+/** Milliseconds. */
+const SOON = 1000;
+const NEW_EVERY = 60_000;
+const CHANGED_EVERY = 600_000;
 
 /** @returns nothing where there is no such file, or none that can be believed */
 export function readMeasured(stateDir: string): Map<string, number> {
@@ -66,6 +69,7 @@ export class MeasuredFile implements TimeMemory {
   readonly #logger: Logger;
   readonly #times: Map<string, number>;
   #cancel: (() => void) | undefined;
+  #writeAt = Number.POSITIVE_INFINITY;
   #writtenAt: number | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failed = false;
@@ -82,15 +86,19 @@ export class MeasuredFile implements TimeMemory {
   }
 
   set(key: string, ms: number): void {
-    this.#times.delete(key);
+    const isNew = !this.#times.delete(key);
     for (const oldest of this.#times.keys()) {
       if (this.#times.size < MOST) break;
       this.#times.delete(oldest);
     }
     this.#times.set(key, Math.round(ms * 100) / 100);
-    if (this.#cancel !== undefined) return;
-    const wait = this.#writtenAt === undefined ? 0 : this.#writtenAt + WRITE_EVERY - this.#clock.monotonic();
-    this.#cancel = this.#clock.after(Math.max(FIRST_WRITE, wait), () => this.#write());
+    const now = this.#clock.monotonic();
+    const pause = this.#writtenAt === undefined ? 0 : this.#writtenAt + (isNew ? NEW_EVERY : CHANGED_EVERY) - now;
+    const at = now + Math.max(SOON, pause);
+    if (at >= this.#writeAt) return;
+    this.#cancel?.();
+    this.#writeAt = at;
+    this.#cancel = this.#clock.after(at - now, () => this.#write());
   }
 
   /** Writes what is not written yet. Never rejects. */
@@ -102,6 +110,7 @@ export class MeasuredFile implements TimeMemory {
   #write(): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#writeAt = Number.POSITIVE_INFINITY;
     this.#writtenAt = this.#clock.monotonic();
     const text = measuredText(this.#times);
     this.#writing = this.#writing.then(() => this.#put(text));

@@ -140,6 +140,8 @@ test('from 80 % on there is a warning with numbers', () => {
   assert.match(warning, /^the intervals ask for 198 % of what this bus carries .*: about 50 % of the readings will be taken\./);
   assert.match(warning, /What fits: interval 60ms instead of 21ms; or baudRate 38400 here and in every device \(then 58 %\)$/);
   assert.match(busBudget('f', wire(), [device('a', [{ interval: 29, count: 10 }])]).warning ?? '', /Assumed are 20ms until/);
+  const some = [device('a', [{ interval: 29, count: 10 }]), device('b', [{ interval: 29, count: 10 }], 2)];
+  assert.match(busBudget('f', wire(), some).warning ?? '', /Assumed are 20ms until 1 of its 2 devices answer:/);
   // Neither days of waiting nor a faster line than there is are offered.
   const hopeless = busBudget('f', wire(), [device('a', Array(99).fill({ interval: 86_400_000, count: 125 }), 86_400_000)]);
   assert.match(hopeless.warning ?? '', /readings will be taken$/);

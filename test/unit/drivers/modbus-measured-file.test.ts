@@ -63,7 +63,7 @@ test('no file, a folder, a pipe, a link or a million bytes in its place are no f
   assert.equal(readMeasured(folder).size, 0);
 });
 
-test('it is written soon after the first measurement, then each ten minutes at most, and at a stop', async (t) => {
+test('it is written soon for what is new, each ten minutes for what has changed, and at a stop', async (t) => {
   const folder = scratch(t, 'times');
   const clock = new ManualClock();
   const file = new MeasuredFile(folder, clock, silentLogger);
@@ -82,9 +82,17 @@ test('it is written soon after the first measurement, then each ten minutes at m
   await clock.advance(100_000);
   await settled();
   assert.deepEqual(stored(), { a: 7, b: 20 });
+  file.set('b', 30);
+  await clock.advance(30_000);
+  file.set('d', 4);
+  await clock.advance(29_000);
+  assert.deepEqual(stored(), { a: 7, b: 20 }, 'not within a minute');
+  await clock.advance(1000);
+  await settled();
+  assert.deepEqual(stored(), { a: 7, b: 30, d: 4 }, 'with what waits besides');
   file.set('c', 1);
   await file.stop();
-  assert.deepEqual(stored(), { a: 7, b: 20, c: 1 });
+  assert.deepEqual(stored(), { a: 7, b: 30, d: 4, c: 1 });
   assert.deepEqual(readdirSync(folder), [NAME]);
   assert.equal(statSync(path.join(folder, NAME)).mode & 0o037, 0, 'others read nothing');
   assert.equal(new MeasuredFile(folder, clock, silentLogger).get('c'), 1);

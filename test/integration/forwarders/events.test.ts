@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Forwarder, GatewayEvent } from '../../../src/core/ports.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -10,9 +12,12 @@ import { mqttForwarder } from '../../../src/forwarders/mqtt/kind.ts';
 import { Log } from '../../../src/store/log.ts';
 import { forwarderContext } from '../../fakes/forwarder-context.ts';
 import { MqttPeer } from '../../fakes/mqtt-peer.ts';
-import { BrokerBench, Raw, ROOT } from '../../harness/embedded-broker.ts';
+import { BrokerBench, Raw, ROOT, Sub } from '../../harness/embedded-broker.ts';
+import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
+import { SettableDevice } from '../../peers/settable-device.ts';
 
 const EVENTS = 300;
 const EVENT = /^sluice\/g1\/event$/;
@@ -107,4 +112,45 @@ test('events of displaced sessions are capped in a minute, and the others are co
   assert.equal(bench.events.length, 11);
   const rest = bench.events.at(-1) as GatewayEvent;
   assert.deepEqual([rest.event, rest.data?.suppressed], ['overload', lost - 10]);
+});
+
+test('a client that makes sessions and leaves them causes few events in a real gateway', { timeout: 180_000 }, async (t) => {
+  const device = await SettableDevice.start(t);
+  if (device === undefined) return;
+  const [port, nobody] = [await freePort(), await freePort()];
+  const gateway = makeGateway(
+    t,
+    (g) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buffer: {maxSize: 4MB}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
+broker: {listen: {host: 127.0.0.1, port: ${port}}}
+forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
+`,
+  );
+  gateway.start();
+  await gateway.waitForLog(/^The gateway is running/);
+  const status = () => request(gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+  await waitFor('the broker to listen', async () => (await status()).broker?.state === 'listening');
+  const watching = await Sub.start(t, port, ['-t', `${ROOT}/event`, '-q', '1']);
+  if (watching === undefined) return;
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < limits.MAX_SESSIONS; i++) {
+      const raw = await Raw.open(t, port);
+      assert.equal(await raw.connect(`s${round}-${i}`, 0), 0);
+      raw.subscribe([`${ROOT}/data`], 1);
+      await waitFor('a SUBACK', () => raw.bytes.length >= 9);
+      raw.socket.destroy();
+    }
+    // At least one for each of them.
+    await waitFor('messages for all of them', async () => {
+      const { broker } = await status();
+      return broker?.clients === 1 && broker.sessions === limits.MAX_SESSIONS && broker.queuedMessages > 2 * limits.MAX_SESSIONS;
+    });
+  }
+  const overloads = () => watching.messages().filter((m) => JSON.parse(m.payload).event === 'overload').length;
+  assert.equal(overloads(), 10);
+  const { log } = await status();
+  assert.equal(log.dropped, 0);
 });

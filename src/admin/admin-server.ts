@@ -125,7 +125,8 @@ export class AdminServer {
     const server = this.#server('http');
     this.#http = server;
     server.on('error', (error) => {
-      if (this.#http !== server) return;
+      // One that listens goes on: a second server beside it would only find the address in use.
+      if (this.#http !== server || server.listening) return;
       const fault = listenFault(listen, error, 'dashboard.listen');
       const first = this.#fault === undefined;
       this.#fault = fault;
@@ -180,6 +181,8 @@ function listenOn(server: Server, socketPath: string): Promise<void> {
     try {
       server.listen(socketPath, () => {
         server.off('error', failed);
+        // A connection that could not be taken costs that connection alone.
+        server.on('error', () => {});
         chmodSync(socketPath, 0o660);
         resolve();
       });

@@ -1,9 +1,10 @@
 /** The local API as curl and raw connections see it. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { chmodSync, existsSync, statSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -14,6 +15,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { FakeTarget } from '../../fakes/admin-target.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Child } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -234,6 +236,20 @@ test('the socket is for owner and group, a dead one is replaced, a living one is
   assert.ok(existsSync(socketPath));
   const long = new AdminServer({ ...options, socketPath: path.join(folder, 'x'.repeat(120)) });
   await assert.rejects(long.start(), (e: SluiceError) => e.code === 'listen-failed' && /too long/.test(e.message));
+});
+
+test('an error of a listening server starts no second one, and ends nothing', async (t) => {
+  const servers: Server[] = [];
+  const made = (message: unknown) => servers.push((message as { server: Server }).server);
+  subscribe('tracing:net.server.listen:asyncStart', made);
+  t.after(() => unsubscribe('tracing:net.server.listen:asyncStart', made));
+  const clock = new ManualClock();
+  const { socket, server } = await bench(t, { clock });
+  for (const one of servers) one.emit('error', new Error('accept ENOMEM'));
+  await clock.advance(limits.LISTEN_RETRY_MAX);
+  assert.equal(servers.length, 2, 'the socket and HTTP');
+  assert.deepEqual([server.http().state, server.http().fault], ['listening', undefined]);
+  assert.deepEqual(await request(socket, 'GET', '/healthz'), { status: 'ok' });
 });
 
 test('an HTTP address in use is tried again; the socket answers meanwhile', async (t) => {

@@ -8,7 +8,7 @@ import type { Sample } from '../../src/core/point.ts';
 import { reasonAt } from '../../src/core/point.ts';
 import { reasonName } from '../../src/core/reasons.ts';
 import { serial } from '../../src/drivers/serial/kind.ts';
-import type { OpenPort, PortEvents, PortOpener } from '../../src/drivers/serial/port.ts';
+import type { LineEvents, LineOpener, OpenLine } from '../../src/drivers/serial-line.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 
 /** A port that a test opens, refuses, feeds and unplugs. */
@@ -19,18 +19,18 @@ export class FakePorts {
   readonly written: string[] = [];
   readonly openedAt: number[] = [];
   closes = 0;
-  #events: PortEvents | undefined;
+  #events: LineEvents | undefined;
   readonly #clock: ManualClock;
 
   constructor(clock: ManualClock) {
     this.#clock = clock;
   }
 
-  readonly open: PortOpener = (_, events) => {
+  readonly open: LineOpener = (_, events) => {
     this.openedAt.push(this.#clock.monotonic());
     if (this.refuse !== undefined) return Promise.reject(new SluiceError('bus-open', this.refuse));
     this.#events = events;
-    const port: OpenPort = {
+    const port: OpenLine = {
       write: (bytes) => void this.written.push(toHex(bytes)),
       alsoOpenIn: () => Promise.resolve(this.alsoOpenIn),
       close: () => {

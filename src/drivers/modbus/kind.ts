@@ -2,6 +2,7 @@
 import type { CounterMemory } from '../../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
+import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Shape } from '../../core/point.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
@@ -124,7 +125,9 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
         {
           dial: (events) =>
             new LinePort(framing, timing, (of) => new SerialPipe(settings, of, watch), context.clock, events, late),
-          explain: (error) => portFailure(error, settings.port),
+          // Where the port could not be opened, it is in words already.
+          explain: (error) =>
+            error instanceof SluiceError && error.code === 'bus-open' ? error : portFailure(error, settings.port),
         },
       );
     },

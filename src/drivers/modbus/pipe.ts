@@ -1,11 +1,10 @@
 /** Bytes both ways: a serial port, a TCP connection, or datagrams. Opened once. */
 import { createSocket, type Socket as Datagrams } from 'node:dgram';
 import { connect, type Socket } from 'node:net';
-import type { SerialPort } from 'serialport';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { alsoOpenIn, portIdentity } from '../serial-ports.ts';
-import { readDirectly, writeDirectly } from './direct.ts';
+import type { LineSettings } from '../line-settings.ts';
+import { type LineOpener, type OpenLine, openLine, watchPath } from '../serial-line.ts';
 
 export interface PipeEvents {
   /** What came: a piece of a stream, or one datagram. */
@@ -23,85 +22,69 @@ export interface Pipe {
 
 export type MakePipe = (events: PipeEvents) => Pipe;
 
-export interface LineSettings {
-  readonly port: string;
-  readonly baudRate: number;
-  readonly dataBits: 7 | 8;
-  readonly parity: 'none' | 'even' | 'odd';
-  readonly stopBits: 1 | 2;
-}
-
 export interface PortWatch {
   readonly clock: Clock;
   /** Another program has the port open as well, in words. */
   readonly shared: (words: string) => void;
 }
 
-/** A port is compared with its path this often, ms: not every driver reports an unplugged adapter. */
-const WATCH_EVERY = 2000;
-
 export class SerialPipe implements Pipe {
   readonly #settings: LineSettings;
   readonly #events: PipeEvents;
   readonly #watch: PortWatch;
+  readonly #openLine: LineOpener;
   #cancelWatch: (() => void) | undefined;
-  #serial: SerialPort | undefined;
+  #line: OpenLine | undefined;
   #closed = false;
 
-  constructor(settings: LineSettings, events: PipeEvents, watch: PortWatch) {
+  constructor(settings: LineSettings, events: PipeEvents, watch: PortWatch, open: LineOpener = openLine) {
     this.#settings = settings;
     this.#events = events;
     this.#watch = watch;
+    this.#openLine = open;
   }
 
   get isOpen(): boolean {
-    return this.#serial?.isOpen === true && !this.#closed;
+    return this.#line !== undefined && !this.#closed;
   }
 
   open(done: (error?: Error | null) => void): void {
-    Promise.all([import('serialport'), portIdentity(this.#settings.port)]).then(([{ SerialPort }, identity]) => {
+    const events = {
+      data: (chunk: Uint8Array) => {
+        if (!this.#closed) this.#events.data(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength));
+      },
+      closed: () => this.#lost(),
+    };
+    // What the operating system kept from before is not ours.
+    this.#openLine(this.#settings, events, { flush: true }).then((line) => {
       if (this.#closed) {
-        done(new SluiceError('bus-closed'));
+        void line.close().then(() => done(new SluiceError('bus-closed')));
         return;
       }
-      const { port: path, baudRate, dataBits, parity, stopBits } = this.#settings;
-      const serial = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false });
-      this.#serial = serial;
-      serial.on('data', (chunk: Buffer) => {
-        if (!this.#closed) this.#events.data(chunk);
+      this.#line = line;
+      this.#cancelWatch = watchPath(line, this.#watch.clock, () => {
+        this.#lost();
+        void line.close();
       });
-      // Errors while open are followed by `close`, which is what ends the port (an unplugged adapter shows only there).
-      serial.on('error', () => {});
-      serial.on('close', () => this.#lost());
-      serial.open((error) => {
-        if (error) done(error);
-        else if (this.#closed) serial.close(() => done(new SluiceError('bus-closed')));
-        // What the operating system kept from before is not ours.
-        else
-          serial.flush(() => {
-            readDirectly(serial);
-            this.#look(identity);
-            alsoOpenIn(path).then(
-              (words) => {
-                if (words !== undefined && this.isOpen) this.#watch.shared(words);
-              },
-              () => {},
-            );
-            done();
-          });
-      });
+      line.alsoOpenIn().then(
+        (words) => {
+          if (words !== undefined && this.isOpen) this.#watch.shared(words);
+        },
+        () => {},
+      );
+      done();
     }, done);
   }
 
   close(done: () => void): void {
     this.#closed = true;
     this.#cancelWatch?.();
-    if (this.#serial?.isOpen) this.#serial.close(() => done());
-    else done();
+    if (this.#line === undefined) done();
+    else void this.#line.close().then(done);
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#serial?.isOpen) writeDirectly(this.#serial, bytes);
+    this.#line?.write(bytes);
   }
 
   #lost(): void {
@@ -109,21 +92,6 @@ export class SerialPipe implements Pipe {
     this.#closed = true;
     this.#cancelWatch?.();
     this.#events.gone(new SluiceError('bus-closed', `${this.#settings.port} is gone (unplugged?)`));
-  }
-
-  #look(identity: string): void {
-    this.#cancelWatch = this.#watch.clock.after(WATCH_EVERY, () => {
-      portIdentity(this.#settings.port).then(
-        (now) => {
-          if (!this.isOpen) return;
-          if (now === identity) return this.#look(identity);
-          const serial = this.#serial;
-          this.#lost();
-          serial?.close(() => {});
-        },
-        () => {},
-      );
-    });
   }
 }
 

@@ -10,23 +10,21 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import type { Bus, BusStatus } from '../../core/ports.ts';
+import { type LineOpener, type OpenLine, watchPath } from '../serial-line.ts';
 import type { LineDevice } from './line-device.ts';
 import { type LineListener, LineTap } from './line-tap.ts';
-import type { OpenPort, PortOpener } from './port.ts';
 import type { SerialBusSettings } from './schema.ts';
 
 /** Milliseconds. */
 const BACKOFF = { first: 100, longest: 10_000 };
 const STOP_LIMIT = 3000;
-/** A quiet port is compared with its path this often: not every driver reports an unplugged adapter. */
-const WATCH_EVERY = 2000;
 
 export interface SerialBusContext {
   readonly clock: Clock;
   readonly logger: Logger;
   /** 0..1, for the jitter of retries. */
   readonly random: () => number;
-  readonly open: PortOpener;
+  readonly open: LineOpener;
 }
 
 export class SerialBus implements Bus {
@@ -39,7 +37,7 @@ export class SerialBus implements Bus {
   private state: BusStatus['state'] = 'closed';
   private running = false;
   private fault: SluiceError | undefined;
-  private port: OpenPort | undefined;
+  private port: OpenLine | undefined;
   /** The attempt under way; settles in any case. */
   private opening: Promise<void> | undefined;
   private failures = 0;
@@ -123,7 +121,7 @@ export class SerialBus implements Bus {
       });
   }
 
-  private opened(port: OpenPort): void {
+  private opened(port: OpenLine): void {
     this.port = port;
     if (!this.running) return; // `stop` waits for us and closes it
     this.state = 'open';
@@ -184,20 +182,11 @@ export class SerialBus implements Bus {
     this.cancelRetry = this.context.clock.after(delay, () => this.attempt());
   }
 
-  /** An adapter can vanish between two reads without a word: its path tells. */
-  private watch(port: OpenPort): void {
-    this.cancelWatch = this.context.clock.after(WATCH_EVERY, () => {
-      port.moved().then(
-        async (moved) => {
-          if (this.port !== port || !this.running) return;
-          if (!moved) return this.watch(port);
-          await port.close();
-          this.lost('its path leads elsewhere');
-        },
-        () => {
-          if (this.port === port && this.running) this.watch(port);
-        },
-      );
+  private watch(port: OpenLine): void {
+    this.cancelWatch = watchPath(port, this.context.clock, () => {
+      void port.close().then(() => {
+        if (this.port === port) this.lost('its path leads elsewhere');
+      });
     });
   }
 }

@@ -13,11 +13,10 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
 import { type CountedPoint, counterFaults, totalsOf } from '../counter.ts';
+import { type LineOpener, openLine } from '../serial-line.ts';
 import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
-import type { PortOpener } from './port.ts';
-import { openPort } from './port.ts';
 import type { SerialBusSettings, SerialDeviceSettings, SerialPointSettings } from './schema.ts';
 import { serialBus, serialDevice, serialLine, serialPoint } from './schema.ts';
 import { TalkingDevice } from './talking-device.ts';
@@ -36,7 +35,7 @@ export interface SerialContext {
   /** 0..1; Math.random when absent. */
   readonly random?: () => number;
   /** Another way to a port, for tests. */
-  readonly open?: PortOpener;
+  readonly open?: LineOpener;
 }
 
 /** Framing, decoding and points of a device, for the simulator (`encodeFrames`) and for `Talker`. */
@@ -58,7 +57,7 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: S
   const isOpen = () => running?.isOpen ?? false;
   const tell = (utc: number, at: number) => onTime?.(device.name, utc, at);
   const instrument = createDevice(device, settings, { clock, logger: log, emit, isOpen, onTime: tell, counters });
-  const { random = Math.random, open = openPort } = context;
+  const { random = Math.random, open = openLine } = context;
   running = new SerialBus(bus.name, settings, instrument, { clock, logger: log, random, open });
   return running;
 }

@@ -5,7 +5,7 @@ import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { modbusRtu } from '../../../src/drivers/modbus/kind.ts';
 import { serial } from '../../../src/drivers/serial/kind.ts';
-import { openPort } from '../../../src/drivers/serial/port.ts';
+import { openLine } from '../../../src/drivers/serial-line.ts';
 import { startChild } from '../../harness/child.ts';
 import { words } from '../../harness/modbus-site.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -79,7 +79,7 @@ test('the line of a talker is opened beside a link that comes and goes', { timeo
       ...{ clock: new HastyClock(), logger: silentLogger, emit: () => {} },
       open: (...args) => {
         openings++;
-        return openPort(...args);
+        return openLine(...args);
       },
     },
   );

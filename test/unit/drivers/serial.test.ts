@@ -10,7 +10,7 @@ import { silentLogger } from '../../../src/core/logger.ts';
 import type { Sample } from '../../../src/core/point.ts';
 import { serial } from '../../../src/drivers/serial/kind.ts';
 import { LineTap } from '../../../src/drivers/serial/line-tap.ts';
-import type { OpenPort, PortEvents } from '../../../src/drivers/serial/port.ts';
+import type { LineEvents, OpenLine } from '../../../src/drivers/serial-line.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { deviceOf, FakePorts, LEVELS, setUp } from '../../harness/serial-site.ts';
 
@@ -262,8 +262,8 @@ test('a port that another program has open too is told once', async () => {
 test('after stop nothing is emitted, and a port that opens late is closed again', async () => {
   const clock = new ManualClock();
   const samples: Sample[] = [];
-  const { promise, resolve } = Promise.withResolvers<OpenPort>();
-  let events: PortEvents | undefined;
+  const { promise, resolve } = Promise.withResolvers<OpenLine>();
+  let events: LineEvents | undefined;
   let closes = 0;
   const bus = serial.create(
     { name: 'line', protocol: 'serial', settings: serial.bus.parse({ port: '/dev/x' }) },

@@ -1,12 +1,16 @@
 /**
  * Reads and writes of an open serial port in the main thread. The library gives each to the thread pool, which takes a
- * tenth of a millisecond there and back: as long as a character at 115200 baud, for a call that never waits.
+ * tenth of a millisecond there and back: as long as a character at 115200 baud, for a call that never waits. In the pool it
+ * would also wait behind name look-ups that hang. The canary: test/unit/drivers/patches.test.ts.
  *
- * - The file is open with O_NONBLOCK (serialport does so), and is only read when the kernel says that something is there.
+ * - The file is open with O_NONBLOCK (the library does so), and is only read when the kernel says that something is there.
  * - Whatever does not simply work is left to the library, which knows what each error means.
  */
 import { readSync, writeSync } from 'node:fs';
 import type { SerialPort } from 'serialport';
+
+/** The version that this was looked at in; it belongs to the bindings of serialport 13. */
+export const KNOWN = { package: '@serialport/bindings-cpp', version: '13.0.0' } as const;
 
 /** From now on the port is read directly. */
 export function readDirectly({ port }: SerialPort): void {

@@ -25,6 +25,7 @@ export class LocalBroker {
   readonly #load: typeof loadBroker;
   #broker: EmbeddedBroker | undefined;
   #listen: GatewayConfig['broker'];
+  #stopped = false;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   /** The newest transition of each rule. */
   readonly #alarms = new Map<string, NoticeMessage>();
@@ -70,7 +71,8 @@ export class LocalBroker {
     return {
       changed: ['broker'],
       apply: async () => {
-        await this.stop();
+        await this.#end();
+        if (this.#stopped) return;
         this.#listen = asked;
         this.#broker = next;
         if (next === undefined) return;
@@ -83,6 +85,11 @@ export class LocalBroker {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     const broker = this.#broker;
     if (broker === undefined) return;
     this.#broker = undefined;

@@ -94,6 +94,15 @@ test('a stop in the middle of a reload sets the safe values of the new configura
   // The old bus has a request on the wire that nobody answers: the reload waits for its end, and the stop comes meanwhile.
   s.gateway.write(yaml(s.gateway, s.device.port, 12, 200));
   s.gateway.signal('SIGHUP');
+  // A bus that is being stopped takes nothing any more. On a slow machine the reload may be over when that is looked at.
+  const read = () => request(s.gateway.socket, 'POST', '/api/v1/read', { device: 'one' });
+  await waitFor('the exchange of the buses', async () => {
+    const code = await read().then(
+      () => 'done',
+      (error: SluiceError) => error.code,
+    );
+    return code === 'bus-closed' || s.gateway.logs().some(({ msg }) => msg === 'Reloaded.');
+  });
   assert.equal(await s.gateway.stop(), 0);
   assert.deepEqual(failures(s.gateway), []);
   assert.equal(told(s.gateway), 12);

@@ -1,0 +1,132 @@
+/**
+ * The parts of a gateway that live as long as it does, joined: each is given what it needs of the others. Nothing acts here; the
+ * log, the rules and the ingest come with the start (gateway.ts), and are looked up when they are needed.
+ */
+import type { GatewayConfig } from '../config/kinds.ts';
+import { alarmCommands } from '../control/alarm-commands.ts';
+import { Commands, GATEWAY } from '../control/commands.ts';
+import { fieldCommands } from '../control/field-commands.ts';
+import { SafeState } from '../control/safe-state.ts';
+import type { Clock } from '../core/clock.ts';
+import type { ReloadResult } from '../core/commands.ts';
+import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent, Inventory } from '../core/ports.ts';
+import { EventQuota } from '../core/quota.ts';
+import { VERSION } from '../core/version.ts';
+import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
+import { LiveBatches } from '../forwarders/broker/live-batches.ts';
+import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
+import type { Counters } from '../pipeline/counters.ts';
+import type { Ingest } from '../pipeline/ingest.ts';
+import { Latest } from '../pipeline/latest.ts';
+import { ListenReport } from '../reports/listening.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Log } from '../store/log.ts';
+import type { ClockProbes } from '../time/services.ts';
+import { type ClockChange, ClockWatch } from '../time/watch.ts';
+import { Forwarders } from './forwarders.ts';
+import { LocalBroker } from './local-broker.ts';
+import { Plant } from './plant.ts';
+import { createBus } from './registry-create.ts';
+
+/** Events of one kind in a minute that somebody upstream can cause. */
+const OUTSIDE_EVENTS = 60;
+
+/** The gateway as its parts see it. What comes with the start throws before that. */
+export interface PartsSide {
+  readonly config: GatewayConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly startedAt: number;
+  readonly stopping: boolean;
+  readonly watch: ClockWatch;
+  readonly log: Log;
+  readonly boot: string;
+  readonly ingest: Ingest;
+  readonly rules: RuleEngine;
+  readonly inventory: Inventory;
+  readonly counters: Counters | undefined;
+  /** How long Modbus devices took to answer. */
+  readonly times: MeasuredFile | undefined;
+  /** Reads the configuration file and puts it in force. */
+  readAgain(): Promise<ReloadResult>;
+  clockChanged(change: ClockChange): void;
+  /** A source of time cannot be used. */
+  clockFault(fault: string): void;
+}
+
+export type Parts = ReturnType<typeof makeParts>;
+
+export function makeParts(g: PartsSide, probes: ClockProbes) {
+  const { clock, logger } = g;
+  const tell = (event: GatewayEvent): void => g.ingest.event(event);
+  const watch = new ClockWatch({
+    clock,
+    probes,
+    gps: () => g.config.gateway.clock?.gps,
+    onChange: (change) => g.clockChanged(change),
+    onFault: (fault) => g.clockFault(fault),
+  });
+  const now = (): number => Math.round(clock.monotonic()) + watch.offset;
+  const latest = new Latest(() => watch.offset);
+  const live = new LiveBatches(g);
+  const plant = new Plant((bus, devices) =>
+    createBus(bus, devices, {
+      clock,
+      logger,
+      emit: (sample) => g.ingest.sample(sample),
+      tell,
+      replanned: (before, after) => g.ingest.exchange(before, after),
+      ...(g.times === undefined ? {} : { times: g.times }),
+      onTime: (device, utc, at) => watch.gps(device, utc, at),
+      ...(g.counters === undefined ? {} : { counters: g.counters }),
+    }),
+  );
+  const alarmed = new AlarmedPoints(clock, plant, () => g.rules.alarms(g.ingest.moment()));
+  const outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
+  const listening = new ListenReport(tell);
+  const commands = new Commands(
+    {
+      ...fieldCommands(plant, () => g.config.devices.keys()),
+      ...alarmCommands(() => ({
+        rules: g.rules,
+        moment: () => g.ingest.moment(),
+        take: (transitions) => g.ingest.take(transitions),
+      })),
+      reload: () => g.readAgain(),
+    },
+    { clock, logger, tell },
+  );
+  const safe = new SafeState({
+    ...{ clock, logger },
+    // A broker that comes and goes makes the points move, and nobody counts them at a stop.
+    tell: (event) => (g.stopping ? tell(event) : outside.tell('safe-state', event)),
+    points: () => plant.safePoints,
+    write: ({ device, point }) => commands.run({ do: 'safe', point: `${device}.${point}` }, GATEWAY),
+    connected: () => forwarders.connected,
+  });
+  const broker = new LocalBroker(
+    {
+      ...{ clock, logger, latest },
+      identity: () => ({ boot: g.boot, version: VERSION }),
+      now,
+      encodeBatch: (records) => live.encode(records),
+      onEvent: tell,
+      onListen: (fault) => listening.changed('broker', fault),
+    },
+    () => g.ingest,
+  );
+  const forwarders = new Forwarders(
+    {
+      ...{ clock, logger, latest, random: Math.random },
+      clockHold: () => g.config.gateway.clockHold,
+      clockKnown: () => watch.known,
+      status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION }),
+      inventory: () => JSON.stringify(g.inventory),
+      hasRule: (rule) => g.config.rules.has(rule),
+      event: (event, message, data) => outside.tell(event, { event, severity: 'warning', message, data }),
+    },
+    () => g.ingest,
+  );
+  return { watch, latest, plant, alarmed, outside, listening, commands, safe, broker, forwarders };
+}

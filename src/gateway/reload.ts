@@ -1,0 +1,120 @@
+/**
+ * Puts another configuration in force: things are matched by name, what did not change is not disturbed. One at a time.
+ *
+ * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing.
+ * 2. Buses and rules are exchanged together. Old buses let go of their ports before new ones start; where that fails, the old
+ *    ones are made again and the old rules are back (plant.ts).
+ * 3. Forwarders, the embedded broker and loopback HTTP follow, each old one ended before its successor starts. A far side that
+ *    is not there is a state of them and no fault, so nothing of this fails.
+ *
+ * A stop that comes meanwhile waits for step 2 and keeps the rest from starting.
+ */
+import { comparable } from '../config/compare.ts';
+import type { GatewayConfig } from '../config/kinds.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Shape } from '../core/point.ts';
+import type { AlarmTransition } from '../core/ports.ts';
+import type { Ingest } from '../pipeline/ingest.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Log } from '../store/log.ts';
+import type { Parts } from './parts.ts';
+import { LAST_WORDS } from './stop-budget.ts';
+
+/** The gateway that is reloaded. */
+export interface Reloadable {
+  readonly config: GatewayConfig;
+  readonly logger: Logger;
+  readonly running: boolean;
+  readonly stopping: boolean;
+  readonly log: Log;
+  readonly ingest: Ingest;
+  readonly rules: RuleEngine;
+  setConfig(config: GatewayConfig): void;
+  setInventory(config: GatewayConfig, shapes: readonly Shape[]): void;
+  setListen(listen: NonNullable<GatewayConfig['dashboard']>['listen'] | undefined): Promise<void>;
+}
+
+export class Reload {
+  readonly #gateway: Reloadable;
+  readonly #parts: Parts;
+  #last: Promise<unknown> = Promise.resolve();
+  /** The part of it in which the buses are exchanged. */
+  exchange: Promise<unknown> = Promise.resolve();
+
+  constructor(gateway: Reloadable, parts: Parts) {
+    this.#gateway = gateway;
+    this.#parts = parts;
+  }
+
+  /** @returns what changed. @throws SluiceError; then everything is as it was */
+  run(config: GatewayConfig): Promise<string[]> {
+    const done = this.#last.catch(() => undefined).then(() => this.#run(config));
+    this.#last = done;
+    return done;
+  }
+
+  async #run(config: GatewayConfig): Promise<string[]> {
+    const { config: before, log, logger, running, stopping } = this.#gateway;
+    const { broker, forwarders, plant, safe } = this.#parts;
+    if (!running || stopping)
+      throw new SluiceError('not-running', 'the gateway is starting or stopping; nothing was changed, ask again when it runs');
+    if ((['id', 'stateDir', 'runtimeDir'] as const).some((key) => config.gateway[key] !== before.gateway[key]))
+      throw new SluiceError('config-invalid', 'gateway.id, stateDir and runtimeDir need a restart; nothing was changed');
+    const next = {
+      broker: await broker.prepare(config),
+      forwarders: forwarders.prepare(config, log),
+      field: plant.prepare(config),
+    };
+    this.#assertNotStopping('nothing was changed');
+    await this.#takeOver(config, next.field);
+    const rest = [
+      () => next.forwarders.apply(LAST_WORDS),
+      () => next.broker.apply(),
+      () => this.#gateway.setListen(config.dashboard?.listen),
+    ];
+    for (const apply of rest) {
+      this.#assertNotStopping('of the new file buses and rules were taken over');
+      await apply();
+    }
+    forwarders.republish([...before.rules.keys()].filter((name) => !config.rules.has(name)));
+    safe.start();
+    const changed = [
+      ...next.field.changed.map((name) => `buses.${name}`),
+      ...[...before.buses.keys()].filter((name) => !config.buses.has(name)).map((name) => `buses.${name} (removed)`),
+      ...(comparable([...before.rules]) === comparable([...config.rules]) ? [] : ['rules']),
+      ...(['gateway', 'buffer'] as const).filter((part) => comparable(before[part]) !== comparable(config[part])),
+      ...next.forwarders.changed.map((name) => `forwarders.${name}`),
+      ...next.broker.changed,
+      ...(comparable(before.dashboard ?? null) === comparable(config.dashboard ?? null) ? [] : ['dashboard']),
+    ];
+    logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
+    return changed;
+  }
+
+  async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>): Promise<void> {
+    const { config: before, ingest, rules } = this.#gateway;
+    const { alarmed, broker, plant } = this.#parts;
+    const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
+      this.#gateway.setConfig(next);
+      return rules.reload(next.rules.values(), ingest.moment(), shapes);
+    };
+    const transitions = force(config, field.shapes);
+    this.exchange = field.apply();
+    try {
+      await this.exchange;
+    } catch (thrown) {
+      force(before, plant.shapes);
+      throw thrown;
+    }
+    // As they are now: a device may be read by other requests since.
+    this.#gateway.setInventory(config, plant.shapes);
+    ingest.take(transitions);
+    alarmed.changed();
+    broker.rules(new Set(config.rules.keys()));
+  }
+
+  #assertNotStopping(words: string): void {
+    if (this.#gateway.stopping) throw new SluiceError('not-running', `the gateway is stopping; ${words}`);
+  }
+}

@@ -5,7 +5,7 @@
  * - Nothing is ever written into `sluice.lock`, and it is never removed: a lock on a file without a name protects nothing.
  * - Other users may not read the files of the log.
  */
-import { accessSync, chmodSync, constants, readFileSync, statSync, truncateSync } from 'node:fs';
+import { accessSync, chmodSync, constants, lstatSync, readFileSync, statSync, truncateSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -62,6 +62,8 @@ function locked(stateDir: string): Database.Database {
   for (let tries = 1; ; tries++) {
     let db: Database.Database | undefined;
     try {
+      // A link may lead to a file of something else, which is not ours to empty.
+      if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink()) throw new Error('it is a link');
       db = new Database(file, { timeout: 0 });
       // Nothing is kept of a file without content, and no journal lies beside it.
       db.pragma('cache_size = 0');

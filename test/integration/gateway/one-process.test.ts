@@ -3,7 +3,17 @@
  * left there one gets it, SIGKILL frees it, and commands that would read the files ask for it.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
@@ -95,6 +105,12 @@ test('what lies where the lock should be does not keep a gateway from its log, a
   assert.equal(holderOf(stateDir), process.pid, 'a start that was refused frees nothing');
   claim.release();
   assert.equal(holderOf(stateDir), undefined);
+  rmSync(file);
+  const other = path.join(stateDir, 'other');
+  writeFileSync(other, 'kept');
+  symlinkSync(other, file);
+  assert.throws(() => StateDirClaim.take(stateDir), /it is a link/);
+  assert.equal(readFileSync(other, 'utf8'), 'kept');
   rmSync(file);
   mkdirSync(file);
   assert.throws(

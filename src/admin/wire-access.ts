@@ -4,9 +4,6 @@ import type { Clock } from '../core/clock.ts';
 import type { CommandPort, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Bus } from '../core/ports.ts';
-import { ModbusBus } from '../drivers/modbus/bus.ts';
-import { trace } from '../drivers/modbus/trace.ts';
-import { SerialBus } from '../drivers/serial/bus.ts';
 import type { Capture, ExchangeQuery, ExchangeReply, WireFrame, WireTarget } from './wire-target.ts';
 
 export interface WireView {
@@ -27,16 +24,18 @@ export class WireAccess implements WireTarget {
   }
 
   async exchange(query: ExchangeQuery, by: Principal): Promise<ExchangeReply> {
-    const { clock, watch, commands } = this.#view();
+    const { watch, commands } = this.#view();
     commands.permit('exchange', by);
-    return exchangeOn(this.#bus(query.bus), query, clock, () => watch.offset);
+    const bus = this.#found(query.bus);
+    if (bus.exchange === undefined)
+      throw new SluiceError('request-invalid', `nobody on the bus ${query.bus} can be asked by hand: its device talks by itself`);
+    return exchangeOn({ exchange: bus.exchange.bind(bus) }, query, () => watch.offset);
   }
 
   capture(name: string, listener: (frame: WireFrame) => void, ended: () => void, by: Principal): Capture {
     this.#view().commands.permit('capture', by);
     const bus = this.#found(name);
-    if (!(bus instanceof ModbusBus || bus instanceof SerialBus))
-      throw new SluiceError('request-invalid', `nothing can be seen of the bus ${name}`);
+    if (bus.capture === undefined) throw new SluiceError('request-invalid', `nothing can be seen of the bus ${name}`);
     const { config, watch, clock } = this.#view();
     const stop = bus.capture((way, bytes, at) => listener(frameOf({ way, bytes, at }, watch.offset)), ended);
     const devices = [...config.devices.values()].filter((d) => d.bus === name);
@@ -52,12 +51,6 @@ export class WireAccess implements WireTarget {
     };
   }
 
-  #bus(name: string): ModbusBus {
-    const bus = this.#found(name);
-    if (bus instanceof ModbusBus) return bus;
-    throw new SluiceError('request-invalid', `the bus ${name} is not Modbus: its device talks by itself`);
-  }
-
   #found(name: string): Bus {
     const { plant } = this.#view();
     const bus = plant.buses.find((b) => b.name === name);
@@ -71,14 +64,13 @@ export class WireAccess implements WireTarget {
 }
 
 export async function exchangeOn(
-  bus: ModbusBus,
+  bus: Required<Pick<Bus, 'exchange'>>,
   query: Omit<ExchangeQuery, 'bus'>,
-  clock: Clock,
   offset: () => number,
 ): Promise<ExchangeReply> {
   const { unit, request, timeout, quiet } = query;
   const options = { ...(timeout === undefined ? {} : { timeout }), quiet: quiet === true };
-  const { frames, pdu, latency, at, error } = await trace(bus, unit, request, options, () => clock.monotonic());
+  const { frames, pdu, latency, at, error } = await bus.exchange(unit, request, options);
   const { exception } = error?.data ?? {};
   return {
     time: Math.round(at + offset()),

@@ -1,9 +1,8 @@
 /** Reading a device of a bus now, for whoever asks: its samples, what was refused, and of a serial line what was on it. */
-import type { Frame, ReadResult } from '../core/commands.ts';
+import type { ReadResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample } from '../core/point.ts';
-import type { Bus, ReadFault } from '../core/ports.ts';
-import { SerialBus } from '../drivers/serial/bus.ts';
+import type { Bus, Frame, ReadFault } from '../core/ports.ts';
 
 /** Stretches of bytes that are shown of one reading. */
 const MOST_FRAMES = 1000;
@@ -13,9 +12,9 @@ export interface Listening {
   stop(): void;
 }
 
-/** What is on the line of a serial instrument from now on; undefined for other buses, whose frames `exchange` has. */
+/** What is on the wire from now on; undefined where nothing can be seen, and for buses whose frames `exchange` shows. */
 export function listenTo(bus: Bus): Listening | undefined {
-  if (!(bus instanceof SerialBus)) return undefined;
+  if (bus.capture === undefined || bus.exchange !== undefined) return undefined;
   const frames: Frame[] = [];
   const stop = bus.capture((way, bytes, at) => {
     // A copy: the bytes are the driver's.

@@ -3,7 +3,7 @@
  * member of `Command`, one of `Results` and one handler (src/control/commands.ts); who may is src/access/roles.ts.
  */
 import type { PointType, Sample, Value } from './point.ts';
-import type { AlarmState, ReadFault, Written } from './ports.ts';
+import type { AlarmState, Frame, ReadFault, Written } from './ports.ts';
 
 /** Each may also do what those before it may do. */
 export const ROLES = ['viewer', 'flow-editor', 'operator', 'administrator'] as const;
@@ -83,13 +83,6 @@ export interface WriteResult extends Written {
   readonly point: string;
   readonly type: PointType | undefined;
   readonly unit?: string | undefined;
-}
-
-/** Bytes on the wire. `at` is monotonic, ms: of the first byte that went out, of the last one that came in. */
-export interface Frame {
-  readonly way: 'out' | 'in' | 'noise';
-  readonly bytes: Uint8Array;
-  readonly at: number;
 }
 
 export interface ReadResult {

@@ -2,7 +2,7 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
-import type { ErrorCode } from './errors.ts';
+import type { ErrorCode, SluiceError } from './errors.ts';
 import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
 
 /** What drivers give their samples to. It never blocks and never throws. */
@@ -99,6 +99,45 @@ export interface SafePoint {
   readonly offline?: number | undefined;
 }
 
+/** Bytes on the wire; `noise` belongs to no frame. `at` is monotonic, ms: of the first byte that went out, of the last one that came in. */
+export interface Frame {
+  readonly way: 'out' | 'in' | 'noise';
+  readonly bytes: Uint8Array;
+  readonly at: number;
+}
+export type FrameListener = (way: Frame['way'], bytes: Uint8Array, at: number) => void;
+
+/** A request by hand that changes nothing: functions 1 to 4 and 43/14 of Modbus. A driver refuses what it does not know. */
+export type LookRequest =
+  | {
+      readonly kind: 'read';
+      readonly table: 'coil' | 'discrete' | 'holding' | 'input';
+      readonly start: number;
+      readonly count: number;
+    }
+  | { readonly kind: 'identify'; readonly code: 1 | 2 | 3 | 4; readonly object: number };
+
+export interface LookOptions {
+  /** Milliseconds; default: what the device needs. */
+  readonly timeout?: number;
+  /** A failure says nothing about the device (a scan). */
+  readonly quiet?: boolean;
+}
+
+/** What a request by hand came to, with the frames that it made on the wire. */
+export interface Looked {
+  /** Of this request: it, its answer, and all noise from the request before to its end. */
+  readonly frames: readonly Frame[];
+  /** The PDU of a good reply. */
+  readonly pdu?: Uint8Array | undefined;
+  /** From writing the request to the last byte of its answer, exceptions included, ms. */
+  readonly latency?: number | undefined;
+  /** Monotonic ms at which it ended. */
+  readonly at: number;
+  /** `timeout`, `crc`, `bad-reply`, or `exception` with its number in `data.exception`. */
+  readonly error?: SluiceError | undefined;
+}
+
 /** One running bus: one wire, one queue. Constructors only assign; `start` opens and keeps reopening by itself. */
 export interface Bus {
   readonly name: string;
@@ -119,6 +158,13 @@ export interface Bus {
    * SluiceError; its `data.sent` is false, or its code `write-refused`, where nothing was sent.
    */
   write?(device: string, point: string, value: Value, options?: WriteOptions): Promise<Written>;
+  /**
+   * Asks any unit on the wire, between the polls. Absent where nobody can be asked by hand. Rejects with a SluiceError when nothing
+   * could be sent: `bus-closed`, `request-invalid`, or too many wait.
+   */
+  exchange?(unit: number, request: LookRequest, options?: LookOptions): Promise<Looked>;
+  /** Every frame from now on, until the returned function is called; `ended` reports that the bus was stopped. Absent where nothing can be seen. */
+  capture?(listener: FrameListener, ended?: () => void): () => void;
   /** Absent where there can be none. */
   readonly safePoints?: readonly SafePoint[];
   /** Points (`device.point`) in alarm: they are read first when not all can be read in time. */

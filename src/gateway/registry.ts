@@ -3,6 +3,7 @@
  * the faults, the JSON Schema and the reference page follow from its `schema` parts.
  */
 import type { Kinds } from '../config/kinds.ts';
+import type { Driver } from '../drivers/driver.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { serial } from '../drivers/serial/kind.ts';
 import type { MadeForwarderKind } from '../forwarders/forwarder-kind.ts';
@@ -12,7 +13,7 @@ import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
 import { RULE_KINDS } from '../rules/kinds.ts';
 
 /** Each makes its buses by `create(bus, devices, context)`; a forwarder is made by `create(forwarder, context)`. */
-export const DRIVERS = [...MODBUS_KINDS, serial] as const;
+export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial];
 /** What upstream brokers understand: the words under `format` of a forwarder. */
 export const DIALECTS: readonly Dialect[] = [jsonDialect];
 export const FORWARDERS: readonly MadeForwarderKind[] = [mqttForwarder(DIALECTS)];

@@ -11,11 +11,11 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/ki
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
-import { ModbusBus, type PlannedRequest } from '../../drivers/modbus/bus.ts';
+import type { ModbusBus, PlannedRequest } from '../../drivers/modbus/bus.ts';
+import { MODBUS_KINDS } from '../../drivers/modbus/kind.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
-import { createBus } from '../../gateway/registry-create.ts';
 import { nobodyRuns, type RunningOptions, socketOf } from '../running.ts';
 
 export type Look = Omit<ExchangeQuery, 'bus'>;
@@ -56,7 +56,7 @@ export function openHere(bus: ResolvedBus, clock: Clock = systemClock): OpenWire
   made.start();
   return {
     shared: false,
-    exchange: (look) => exchangeOn(made, look, clock, () => clock.wall() - clock.monotonic()),
+    exchange: (look) => exchangeOn(made, look, () => clock.wall() - clock.monotonic()),
     close: () => made.stop(),
   };
 }
@@ -81,15 +81,13 @@ export function wishesOf(device: ResolvedDevice): ReturnType<typeof modelWishes>
 }
 
 function makeBus(bus: ResolvedBus, devices: ResolvedDevice[], clock: Clock): ModbusBus {
-  if (!bus.protocol.startsWith('modbus-'))
+  const kind = MODBUS_KINDS.find(({ protocol }) => protocol === bus.protocol);
+  if (kind === undefined)
     throw new SluiceError(
       'usage',
       `the bus ${bus.name} is not Modbus: its device talks by itself, see sluice read and sluice tail`,
     );
-  const context = { clock, logger: silentLogger, emit: () => {}, tell: () => {} };
-  const made = createBus(bus, devices, context);
-  if (!(made instanceof ModbusBus)) throw new SluiceError('internal', `${bus.protocol} makes no Modbus bus`);
-  return made;
+  return kind.create(bus, devices, { clock, logger: silentLogger, emit: () => {}, tell: () => {} });
 }
 
 export function isSerial(bus: ResolvedBus): boolean {

@@ -3,7 +3,17 @@ import { encodeRequest, type ModbusRequest } from '../../codecs/modbus-pdu.ts';
 import type { SunspecChain } from '../../codecs/sunspec.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape, Value } from '../../core/point.ts';
-import type { Bus, BusStatus, ReadFault, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
+import type {
+  Bus,
+  BusStatus,
+  Looked,
+  LookOptions,
+  LookRequest,
+  ReadFault,
+  SafePoint,
+  WriteOptions,
+  Written,
+} from '../../core/ports.ts';
 import { type AskByHand, readByHand } from './by-hand.ts';
 import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';
@@ -11,6 +21,7 @@ import type { Job } from './jobs.ts';
 import { SEARCH, searchByHand } from './model-search.ts';
 import type { Tap } from './port.ts';
 import { BusQueue, type QueueOptions } from './queue.ts';
+import { trace } from './trace.ts';
 import { PointWriter } from './writes.ts';
 
 export type PlannedRequest = Pick<Job, 'request' | 'shape' | 'decode' | 'label'>;
@@ -38,11 +49,6 @@ export class ModbusBus implements Bus {
     });
   }
 
-  /** Replies carry no transaction id. */
-  get serial(): boolean {
-    return this.#options.serial;
-  }
-
   get shapes(): readonly Shape[] {
     return this.#queue.jobs.all.map((job) => job.shape);
   }
@@ -67,8 +73,18 @@ export class ModbusBus implements Bus {
     return this.#writer.write(this.#device(name), point, value, options);
   }
 
-  /** A request to any unit, between the polls: what `scan` and `read --raw` are made of. Rejects with a SluiceError. */
-  exchange(unit: number, request: ModbusRequest, options: CallOptions = {}): Promise<Answer> {
+  /** What `scan` and `read --raw` are made of. */
+  exchange(unit: number, request: LookRequest, options: LookOptions = {}): Promise<Looked> {
+    const { clock, serial } = this.#options;
+    return trace(
+      (tap) => this.ask(unit, request, { ...options, tap }),
+      serial,
+      () => clock.monotonic(),
+    );
+  }
+
+  /** A request to any unit, between the polls. Rejects with a SluiceError. */
+  ask(unit: number, request: ModbusRequest, options: CallOptions = {}): Promise<Answer> {
     const device = this.#options.devices.find((d) => d.unit === unit);
     return this.#queue.call({ unit, pdu: encodeRequest(request) }, device, options);
   }

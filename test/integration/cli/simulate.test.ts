@@ -52,6 +52,7 @@ function poll(t: TestContext, config: GatewayConfig, name: string, port?: number
     clock: systemClock,
     logger: silentLogger,
     emit: (sample: Sample) => void samples.push(sample),
+    tell: () => {},
   });
   t.after(() => running.stop());
   running.start();

@@ -77,18 +77,18 @@ for (const way of WAYS)
       assert.equal((await site.bus.write(device, 'pump', sign > 0)).value, sign > 0);
       assert.equal(await reading(site, 'setpoint'), sign * 21.5);
       assert.equal(await reading(site, 'pump'), sign > 0);
-      const [raw = 0] = (await site.bus.exchange(1, { kind: 'read', table: 'holding', start: 30, count: 1 })).pdu.subarray(2);
+      const [raw = 0] = (await site.bus.ask(1, { kind: 'read', table: 'holding', start: 30, count: 1 })).pdu.subarray(2);
       assert.equal(raw, 0xa5, 'the other bits of the register are what they were');
     }
     await assert.rejects(site.bus.write('plc', 'setpoint', 1001), { code: 'write-refused' });
-    const { pdu } = await site.bus.exchange(1, { kind: 'identify', code: 1, object: 0 });
+    const { pdu } = await site.bus.ask(1, { kind: 'identify', code: 1, object: 0 });
     const { objects } = decodeIdentification(pdu);
     assert.deepEqual(
       [...objects.values()].map((bytes) => Buffer.from(bytes).toString()),
       ['Somebody Else', 'SE-1', '3.8'],
     );
     // An address that it does not have is told by the device, and the wire is well.
-    await assert.rejects(site.bus.exchange(1, { kind: 'read', table: 'holding', start: 20_000, count: 1 }), {
+    await assert.rejects(site.bus.ask(1, { kind: 'read', table: 'holding', start: 20_000, count: 1 }), {
       code: 'exception',
     });
     assert.deepEqual(site.bus.status().devices[0]?.counters.crcErrors, 0);
@@ -115,9 +115,9 @@ for (const way of ['tcp', 'rtu'] as const)
     assert.equal((await site.bus.write('plc', 'limit', 7.5)).value, 7.5);
     assert.equal((await site.bus.write('plc', 'pump', true)).value, true);
     assert.equal((await site.bus.write('plc', 'flag', true)).value, true);
-    const { pdu } = await site.bus.exchange(1, { kind: 'read', table: 'holding', start: 30, count: 1 });
+    const { pdu } = await site.bus.ask(1, { kind: 'read', table: 'holding', start: 30, count: 1 });
     assert.equal(Buffer.from(pdu).readUInt16BE(2), 1030 | 8);
-    await assert.rejects(site.bus.exchange(1, { kind: 'read', table: 'coil', start: 990, count: 20 }), { code: 'exception' });
+    await assert.rejects(site.bus.ask(1, { kind: 'read', table: 'coil', start: 990, count: 20 }), { code: 'exception' });
   });
 
 for (const way of WAYS)

@@ -48,7 +48,7 @@ test('transaction ids begin again after 65,536 requests, and no answer is taken 
   const ask = async (from: number) => {
     for (let i = from; i < REQUESTS; i += 4) {
       const start = i & 0xffff;
-      const { pdu } = await site.bus.exchange(1, { kind: 'read', table: 'holding', start, count: 1 });
+      const { pdu } = await site.bus.ask(1, { kind: 'read', table: 'holding', start, count: 1 });
       if (Buffer.from(pdu).readUInt16BE(2) !== start) wrong++;
     }
   };

@@ -590,7 +590,7 @@ test('identification over a line at its pace is not taken for something that cam
     return r.send(r.frame(reply), (7 + 15) * CHARACTER + 20);
   });
   await world.until(20_000);
-  const answer = world.bus.exchange(1, { kind: 'identify', code: 1, object: 0 });
+  const answer = world.bus.ask(1, { kind: 'identify', code: 1, object: 0 });
   await world.until(23_000);
   assert.equal((await answer).pdu.length, 12);
   assert.equal(world.bus.status().devices[0]?.counters.lateReplies, 0);

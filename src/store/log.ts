@@ -21,6 +21,7 @@ import { AllHandOvers, LiveHandOver } from './delivery/hand-over.ts';
 import { LEASE, Lease } from './delivery/lease.ts';
 import type { LogSide, Outlet } from './delivery/outlet.ts';
 import { Outlets } from './delivery/outlets.ts';
+import { Unnumbered } from './delivery/unnumbered.ts';
 import type { Carried } from './hot/carried.ts';
 import { CommitCycle } from './hot/commit-cycle.ts';
 import { LOG_FILE, type TailState } from './hot/layout.ts';
@@ -53,6 +54,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   readonly #outlets: Outlets;
   readonly #shapes: ShapeIds;
   readonly #numbers: Lease;
+  readonly #unnumbered = new Unnumbered();
   #committed: number;
   readonly #pending = new Pending();
   readonly #commits: CommitCycle<Carried>;
@@ -239,15 +241,14 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
    */
   notice(kind: 'alarm' | 'event', key: string, at: number, body: Readonly<Record<string, unknown>>): NoticeMessage {
     const seq = this.#numbers.notice();
+    if (seq === undefined) return this.#unnumbered.take({ kind, key, at, body });
     const json = JSON.stringify({ v: 1, log: this.id, seq, ...body });
     const notice: StoredNotice = { seq, at: Math.round(at), kind, key, json };
-    if (seq > 0) {
-      this.#mirror.item(seq, this.#pending.notice(notice));
-      this.#tellGivenUp();
-      this.#outlets.noticed(notice);
-      this.commitSoon();
-      this.emit('appended', 0);
-    }
+    this.#mirror.item(seq, this.#pending.notice(notice));
+    this.#tellGivenUp();
+    this.#outlets.noticed(notice);
+    this.commitSoon();
+    this.emit('appended', 0);
     return notice;
   }
 
@@ -464,6 +465,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.clock.committed(commit.clock);
     this.#committed = Math.max(this.#committed, commit.upTo);
     this.#mirror.drop(commit.segment);
+    const leftOut = this.#unnumbered.release(({ kind, key, at, body }) => this.notice(kind, key, at, body));
+    if (leftOut > 0) this.emit('overflow', 0, leftOut);
     if (this.#commits.fault !== undefined) {
       this.#commits.fault = undefined;
       this.emit('fault', undefined);

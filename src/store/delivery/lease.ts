@@ -22,9 +22,9 @@ export class Lease {
     return this.next >= this.#end - NOTICE_RESERVE ? undefined : this.next++;
   }
 
-  /** @returns the number of an alarm or event; 0 when none can be given */
-  notice(): number {
-    return this.next < this.#end ? this.next++ : 0;
+  /** @returns the number of an alarm or event; undefined when none can be given */
+  notice(): number | undefined {
+    return this.next < this.#end ? this.next++ : undefined;
   }
 
   get low(): boolean {

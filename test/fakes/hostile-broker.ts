@@ -8,7 +8,7 @@ import type { TestContext } from 'node:test';
 export const CONNACK = Uint8Array.of(0x20, 2, 0, 0);
 
 /** What a connection is sent after its CONNECT. An endless one ends with the connection. */
-export type Attack = () => Iterable<Uint8Array>;
+export type Attack = () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 export interface Victim {
   /** Bytes handed to the system. Its buffers on both sides hold some megabytes that nobody read. */
@@ -20,6 +20,8 @@ export interface Victim {
 
 export class HostileBroker {
   readonly victims: Victim[] = [];
+  /** Bytes that came behind CONNECTs. */
+  heard = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #attack: Attack;
@@ -64,9 +66,11 @@ export class HostileBroker {
     );
     // The CONNECT comes in one piece. What follows it is read and ignored.
     await Promise.race([new Promise((resolve) => socket.once('data', resolve)), gone]);
-    socket.resume();
+    socket.on('data', (bytes) => {
+      this.heard += bytes.length;
+    });
     this.victims.push(victim);
-    for (const bytes of this.#attack()) {
+    for await (const bytes of this.#attack()) {
       if (socket.destroyed) break;
       const drained = new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
       await Promise.race([drained, gone]);

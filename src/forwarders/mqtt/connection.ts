@@ -40,6 +40,7 @@ export class Connection {
   readonly #check: InboundCheck;
   readonly #options: ConnectionOptions;
   #open = true;
+  #fault: Error | undefined;
   readonly #waiting = new Set<(error: Error) => void>();
   /** Gets the messages of subscriptions. */
   received: ((topic: string, payload: Uint8Array) => void) | undefined;
@@ -96,9 +97,8 @@ export class Connection {
     this.#client = client;
     this.#check = check;
     this.#options = options;
-    let fault: Error | undefined;
     client.on('error', (error) => {
-      fault ??= toError(error);
+      this.#fault ??= toError(error);
       // The library goes on after a packet that it cannot read, and has lost its place then.
       this.destroy();
     });
@@ -108,10 +108,9 @@ export class Connection {
       client.once('close', () => {
         this.#open = false;
         client.end(true);
-        const error = new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: fault });
-        for (const reject of this.#waiting) reject(error);
+        for (const reject of this.#waiting) reject(this.#lost());
         this.#waiting.clear();
-        resolve(fault);
+        resolve(this.#fault);
       });
     });
   }
@@ -142,7 +141,7 @@ export class Connection {
   }
 
   #answered(send: (done: (error?: Error | null) => void) => void): Promise<void> {
-    if (!this.#open) return Promise.reject(new SluiceError('upstream-connect', 'the connection to the broker was lost'));
+    if (!this.#open) return Promise.reject(this.#lost());
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         cancel();
@@ -166,9 +165,15 @@ export class Connection {
         // From 0x80 on the broker refuses this very message or subscription.
         if (typeof code === 'number' && code >= 0x80)
           fail(new SluiceError('upstream-refused', `the broker refused it (reason ${code})`, { cause: error }));
-        else fail(new SluiceError('upstream-connect', 'the connection to the broker was lost', { cause: error }));
+        else fail(this.#lost(error));
       });
     });
+  }
+
+  /** What the guard of the connection found is said as it is, whatever waits for an answer. */
+  #lost(cause: unknown = this.#fault): SluiceError {
+    if (this.#fault instanceof SluiceError) return this.#fault;
+    return new SluiceError('upstream-connect', 'the connection to the broker was lost', cause === undefined ? {} : { cause });
   }
 
   /** Says goodbye (the broker then keeps the will to itself) and closes, within `within` ms. */

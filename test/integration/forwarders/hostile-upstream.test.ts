@@ -31,7 +31,7 @@ function* flood(piece: Uint8Array): Generator<Uint8Array> {
   for (let sent = 0; sent < ATTACK; sent += piece.length) yield piece;
 }
 
-const accepted = (attack: Attack): Attack =>
+const accepted = (attack: () => Iterable<Uint8Array>): Attack =>
   function* () {
     yield CONNACK;
     yield* attack();
@@ -141,6 +141,26 @@ test('a message is refused by the length it declares, before a byte of it comes'
   const { fault, counters } = (await forwarder(gateway)) ?? assert.fail('no forwarder');
   assert.equal(fault, undefined);
   assert.ok(counters.violations >= 1);
+  assert.equal(await gateway.stop(), 0);
+});
+
+test('what breaks a limit while something waits for its answer is named as well', async (t) => {
+  const broker = await HostileBroker.start(t, async function* () {
+    const before = broker.heard;
+    yield CONNACK;
+    await waitFor('the first message of the gateway', () => broker.heard > before);
+    yield header(0x30, ATTACK);
+  });
+  const gateway = makeGateway(t, (g) => site(g, broker.port));
+  gateway.start();
+  const seen = await waitFor(
+    () => `a count\n${gateway.tail()}`,
+    async () => {
+      const status = await forwarder(gateway);
+      return (status?.counters.violations ?? 0) > 0 ? status : undefined;
+    },
+  );
+  assert.match(seen.fault ?? '', /the broker declared a packet of/);
   assert.equal(await gateway.stop(), 0);
 });
 

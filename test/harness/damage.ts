@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { random } from '../oracles/store-world.ts';
+import { random } from '../oracles/store-samples.ts';
 
 export const KINDS = ['flips', 'cuts', 'zeros', 'headers', 'garbage', 'swapped pages', "another program's file"] as const;
 export type Kind = (typeof KINDS)[number];

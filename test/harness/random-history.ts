@@ -20,7 +20,7 @@ import { Decoder } from '../../src/store/read/decoder.ts';
 import { LogReader } from '../../src/store/read/reading.ts';
 import { Claim } from '../../src/store/threads/claim.ts';
 import { ClockTable } from '../../src/store/time/clock-table.ts';
-import type { random } from '../oracles/store-world.ts';
+import type { random } from '../oracles/store-samples.ts';
 
 const number = (name: string, type: PointInfo['type'] = 'int16'): PointInfo => ({ name, type, storage: 'number', unit: 'Cel' });
 export const SHAPES: readonly Shape[] = [

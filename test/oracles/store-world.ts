@@ -5,9 +5,8 @@
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import type { LogRecord, Sample, Shape } from '../../src/core/point.ts';
-import { ABSENT, reasonCode } from '../../src/core/reasons.ts';
-import { seeded } from '../../src/core/seeded.ts';
+import { deserialize, serialize } from 'node:v8';
+import type { Shape } from '../../src/core/point.ts';
 import type { Lane, NoticeKind } from '../../src/store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../../src/store/delivery/out.ts';
 import type { Outlet } from '../../src/store/delivery/outlet.ts';
@@ -16,18 +15,12 @@ import { ManualClock } from '../fakes/manual-clock.ts';
 import { allNotices } from '../harness/all-notices.ts';
 import { payloadText } from '../harness/payload-text.ts';
 import { Consumer } from './consumer.ts';
+import { contentOf, makeSample, makeShapes, type Random, random } from './store-samples.ts';
 
 const GATEWAY = 'g1';
 export const LANES: readonly Lane[] = ['data', 'history'];
 /** What keeps a final drain that makes no progress from running for ever. */
 const DRAIN_ROUNDS = 5000;
-
-/** A small generator with a seed: the operations are the same for the same seed, the threads are not. */
-export function random(seed: number): { (below: number): number; pick<T>(of: readonly T[]): T } {
-  const of01 = seeded(seed);
-  const next = (below: number): number => Math.floor(of01() * below);
-  return Object.assign(next, { pick: <T>(of: readonly T[]): T => of[next(of.length)] as T });
-}
 
 interface Item {
   readonly key: string;
@@ -51,6 +44,8 @@ export interface Forwarder {
   readonly name: string;
   readonly from: 'oldest' | 'now';
   readonly consumer: Consumer;
+  /** What the consumer was given; kept where the process will end. */
+  readonly fed: [topic: string, payload: string][];
   readonly owed: Set<string>;
   outlet: Outlet | undefined;
   /** The log knows the name. */
@@ -67,8 +62,31 @@ export interface Forwarder {
   readonly refused: Set<string>;
 }
 
+/** What outlives the process: the model, as it was when the process ended. */
+interface Saved {
+  readonly step: number;
+  readonly seed: number;
+  readonly wall: number;
+  readonly how: 'kill' | 'powerCut';
+  readonly trace: readonly string[];
+  readonly counts: Readonly<Record<string, number>>;
+  readonly items: ReadonlyMap<string, Item>;
+  readonly knowing: ReadonlySet<number>;
+  readonly alarms: ReadonlyMap<string, unknown>;
+  readonly alarmCount: number;
+  readonly forwarders: readonly {
+    readonly fed: readonly [string, string][];
+    readonly owed: ReadonlySet<string>;
+    readonly refused: ReadonlySet<string>;
+    readonly known: boolean;
+    readonly configured: boolean;
+  }[];
+}
+
 export class World {
-  readonly random: ReturnType<typeof random>;
+  random: Random;
+  /** Operations that were done. */
+  step = 0;
   readonly trace: string[] = [];
   readonly faults: string[] = [];
   readonly forwarders: readonly Forwarder[];
@@ -83,13 +101,18 @@ export class World {
   #alarms = new Map<string, unknown>();
   #alarmCount = 0;
   readonly #dir: string;
+  /** Ends the process as a kill does; undefined: kills and power cuts are played within it. */
+  readonly #die: ((saved: Uint8Array) => never) | undefined;
+  /** Configured when the process ended. */
+  readonly #configured = new Set<string>();
 
-  constructor(dir: string, seed: number) {
+  constructor(dir: string, seed: number, die?: (saved: Uint8Array) => never) {
     this.#dir = dir;
+    this.#die = die;
     this.random = random(seed);
     this.#devices = makeShapes();
     const forwarder = (name: string, from: 'oldest' | 'now'): Forwarder => ({
-      ...{ name, from, consumer: new Consumer(), owed: new Set<string>(), outlet: undefined, known: false, late: false },
+      ...{ name, from, consumer: new Consumer(), fed: [], owed: new Set<string>(), outlet: undefined, known: false, late: false },
       ...{
         ready: undefined,
         isReady: false,
@@ -129,7 +152,8 @@ export class World {
     this.log.on('overflow', () => this.fault('overflow'));
     this.log.on('tidyFault', (fault) => fault !== undefined && this.fault(`tidying failed: ${fault}`));
     this.log.on('tidied', ({ more }) => more && this.note('unit'));
-    for (const f of this.forwarders) if (f.known && f.outlet !== undefined) this.#attach(f, false);
+    for (const f of this.forwarders)
+      if (f.known && (f.outlet !== undefined || this.#configured.delete(f.name))) this.#attach(f, false);
     this.#mappings = [];
     this.setClock();
     this.setInventory();
@@ -276,7 +300,7 @@ export class World {
     if (sent === undefined || sent.arrived) return;
     sent.arrived = true;
     this.note(`arrive ${f.name} ${lane} ${range(sent.batch)}`);
-    f.consumer.feed(`sluice/${GATEWAY}/${lane}`, payloadText(sent.batch));
+    this.#feed(f, `sluice/${GATEWAY}/${lane}`, payloadText(sent.batch));
     this.#look(sent.batch);
     this.#judge(f);
   }
@@ -320,7 +344,7 @@ export class World {
         }
         if (topics.size === 0) return;
         this.note(`${kind}s ${f.name} ${[...topics.values()].map((n) => n.seq).join(' ')}${loseAnswers ? ', answers lost' : ''}`);
-        for (const [topic, notice] of topics) f.consumer.feed(topic, notice.json);
+        for (const [topic, notice] of topics) this.#feed(f, topic, notice.json);
         this.#judge(f);
         if (loseAnswers) this.drop(f);
         else outlet.noticesDone([...topics.values()].at(-1) as OutNotice);
@@ -336,6 +360,10 @@ export class World {
     await Promise.all(f.asking.values());
   }
 
+  #feed(f: Forwarder, topic: string, payload: string): void {
+    f.consumer.feed(topic, payload);
+    if (this.#die !== undefined) f.fed.push([topic, payload]);
+  }
   #look(batch: OutBatch): void {
     const body = JSON.parse(payloadText(batch)) as {
       log: string;
@@ -369,8 +397,12 @@ export class World {
   }
   async kill(): Promise<void> {
     this.#cut();
-    await this.log.abandon();
     this.note(`kill at ${this.log.next}, committed ${this.log.committed}`);
+    if (this.#die !== undefined) this.#die(this.#save('kill'));
+    await this.log.abandon();
+    await this.#afterKill();
+  }
+  async #afterKill(): Promise<void> {
     await this.open();
     this.#compareAlarms();
   }
@@ -378,12 +410,52 @@ export class World {
     this.#cut();
     const { id, committed } = this.log;
     if (this.log.clock.pending.length > 0) this.#knowing.delete(this.log.opened.boot);
-    await this.log.abandon();
     this.note(`powerCut at ${this.log.next}, committed ${committed}`);
-    rmSync(path.join(this.#dir, 'run'), { recursive: true, force: true });
     for (const item of this.items.values()) if (item.log === id && item.seq > committed) this.#forgive(item);
+    if (this.#die !== undefined) this.#die(this.#save('powerCut'));
+    await this.log.abandon();
+    await this.#afterPowerCut();
+  }
+  async #afterPowerCut(): Promise<void> {
+    rmSync(path.join(this.#dir, 'run'), { recursive: true, force: true });
     await this.open();
     this.#alarms = new Map(this.log.opened.alarms);
+  }
+
+  #save(how: Saved['how']): Uint8Array {
+    const saved: Saved = {
+      ...{ how, step: this.step, seed: this.random(2 ** 31), wall: this.clock.wall(), trace: this.trace, counts: this.counts },
+      ...{ items: this.items, knowing: this.#knowing, alarms: this.#alarms, alarmCount: this.#alarmCount },
+      forwarders: this.forwarders.map(({ fed, owed, refused, known, outlet }) => ({
+        ...{ fed, owed, refused, known, configured: outlet !== undefined },
+      })),
+    };
+    return serialize(saved);
+  }
+  /** In the process that follows. */
+  async resume(bytes: Uint8Array): Promise<void> {
+    const saved = deserialize(bytes) as Saved;
+    this.step = saved.step;
+    this.random = random(saved.seed);
+    this.clock = new ManualClock(saved.wall);
+    this.trace.push(...saved.trace);
+    Object.assign(this.counts, saved.counts);
+    for (const [key, item] of saved.items) this.items.set(key, item);
+    for (const boot of saved.knowing) this.#knowing.add(boot);
+    this.#alarms = new Map(saved.alarms);
+    this.#alarmCount = saved.alarmCount;
+    for (const [i, f] of this.forwarders.entries()) {
+      const was = saved.forwarders[i];
+      if (was === undefined) continue;
+      for (const [topic, payload] of was.fed) this.#feed(f, topic, payload);
+      // They were judged then.
+      f.consumer.violations.length = 0;
+      for (const key of was.owed) f.owed.add(key);
+      for (const key of was.refused) f.refused.add(key);
+      f.known = was.known;
+      if (was.configured) this.#configured.add(f.name);
+    }
+    await (saved.how === 'kill' ? this.#afterKill() : this.#afterPowerCut());
   }
   /** Somebody deletes the state directory of a killed gateway; what lies in the runtime directory is still owed. */
   async loseState(): Promise<void> {
@@ -477,67 +549,4 @@ export class World {
 
 function range(batch: OutBatch): string {
   return `${batch.log}:${batch.first}..${batch.last}`;
-}
-
-/** New objects for the same content: what a reload makes. */
-function makeShapes(): Shape[] {
-  return [
-    {
-      device: 'pump',
-      points: [
-        { name: 'pressure', type: 'float32', storage: 'number', unit: 'bar' },
-        { name: 'flow', type: 'float64', storage: 'number' },
-        { name: 'speed', type: 'uint16', storage: 'number', unit: 'Hz' },
-      ],
-    },
-    {
-      device: 'meter',
-      points: [
-        { name: 'on', type: 'bool', storage: 'boolean' },
-        { name: 'energy', type: 'uint64', storage: 'integer64', unit: 'kW.h' },
-        { name: 'net', type: 'int64', storage: 'integer64' },
-        { name: 'serial', type: 'string', storage: 'string' },
-      ],
-    },
-    { device: 'dust', points: [{ name: 'pm', type: 'float64', storage: 'number' }] },
-  ];
-}
-const FLOATS = [0, 4.2, -1e-7, 1e300, 5e-324, 23.399999618530273, 0.1 + 0.2, 2 ** 53, -12.5, 1e21];
-const TEXTS = ['', 'ok', 'é\n"\\', '\u{feff}mark', '😀', '\ud800 half', 'x'.repeat(50)];
-const REASONS = [reasonCode('timeout'), reasonCode('crc'), reasonCode('out-of-range'), ABSENT, 0];
-
-function makeSample(rnd: ReturnType<typeof random>, shapes: readonly Shape[], at: number): Sample {
-  const shape = rnd.pick(shapes);
-  const reasons = rnd(3) === 0 ? Uint8Array.from(shape.points, () => rnd.pick(REASONS)) : null;
-  const values = shape.points.map((p, i) => {
-    const reason = reasons?.[i] ?? 0;
-    if (reason !== 0 && reason < 128) return 0;
-    if (reason === ABSENT) return 0;
-    if (p.storage === 'boolean') return rnd(2) === 0;
-    if (p.storage === 'string') return rnd.pick(TEXTS);
-    if (p.storage === 'integer64')
-      return p.type === 'uint64'
-        ? rnd.pick([0n, 2n ** 64n - 1n, BigInt(rnd(1000))])
-        : rnd.pick([-(2n ** 63n), 2n ** 63n - 1n, -1n]);
-    return rnd(2) === 0 ? rnd.pick(FLOATS) : rnd(100_000) / 100;
-  });
-  return { shape, at, values, reasons };
-}
-
-/** Written from the contract, not from the format. */
-function contentOf(record: LogRecord): unknown {
-  const values: Record<string, unknown> = {};
-  const bad: Record<string, string> = {};
-  const uncertain: Record<string, string> = {};
-  record.sample.shape.points.forEach((p, i) => {
-    const reason = record.sample.reasons?.[i] ?? 0;
-    if (reason === reasonCode('timeout')) bad[p.name] = 'timeout';
-    else if (reason === reasonCode('crc')) bad[p.name] = 'crc';
-    else if (reason !== ABSENT) {
-      const value = record.sample.values[i];
-      values[p.name] = typeof value === 'bigint' ? value.toString() : value;
-      if (reason === reasonCode('out-of-range')) uncertain[p.name] = 'out-of-range';
-    }
-  });
-  return { values, bad, uncertain };
 }

@@ -12,7 +12,7 @@ import { loopDisk, mayMount, run } from '../../harness/loop-disk.ts';
 import { RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { MAIN } from '../../harness/start-gateway.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 import { asRoot, peer } from '../../peers/peers.ts';
 
 /** A configuration whose log lies in `dir`/state. */

@@ -16,7 +16,7 @@ import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { allNotices } from '../../harness/all-notices.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;

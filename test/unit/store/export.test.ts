@@ -16,7 +16,7 @@ import { LogReader } from '../../../src/store/read/reading.ts';
 import type { ExportRequest } from '../../../src/store/threads/messages.ts';
 import { modelReadings, RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 
 interface Line {
   readonly time: number;

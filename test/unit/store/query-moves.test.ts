@@ -6,7 +6,7 @@ import { exportSlice } from '../../../src/store/read/export.ts';
 import { queryPoint } from '../../../src/store/read/query.ts';
 import { RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 
 const LONG = { from: 0, to: Date.UTC(2100, 0, 1) };
 

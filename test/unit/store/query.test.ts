@@ -10,7 +10,7 @@ import { queryPoint } from '../../../src/store/read/query.ts';
 import type { QueryResult } from '../../../src/store/threads/messages.ts';
 import { type ModelReading, modelReadings, RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 
 const SEEDS = 40;
 

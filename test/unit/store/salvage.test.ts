@@ -14,7 +14,7 @@ import { identify } from '../../../src/store/recovery/salvage-log.ts';
 import { readWal } from '../../../src/store/recovery/salvage-wal.ts';
 import { rowPages } from '../../harness/row-pages.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { random } from '../../oracles/store-world.ts';
+import { random } from '../../oracles/store-samples.ts';
 import { peer } from '../../peers/peers.ts';
 
 interface Written {

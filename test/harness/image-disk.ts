@@ -8,40 +8,48 @@ import { mountPoint, run } from './loop-disk.ts';
 import { scratch } from './scratch.ts';
 import { waitFor } from './wait-for.ts';
 
+interface Device {
+  readonly fd: number;
+  readonly mounter: Child;
+  asked: number;
+}
+
 export class ImageDisk {
   /** Where it is mounted. */
   readonly folder: string;
-  readonly #fd: number;
-  readonly #mounter: Child;
-  #asked = 0;
+  readonly #make: () => Device;
+  #device: Device;
 
-  constructor(folder: string, fd: number, mounter: Child) {
+  /** @param make another device, for when a program with mounts of its own holds a copy of ours */
+  constructor(folder: string, make: () => Device) {
     this.folder = folder;
-    this.#fd = fd;
-    this.#mounter = mounter;
+    this.#make = make;
+    this.#device = make();
   }
 
   /** The disk holds the image and is mounted while `use` runs. */
   async with<R>(image: Uint8Array, use: (folder: string) => Promise<R>): Promise<R> {
-    for (let done = 0; done < image.length; ) done += writeSync(this.#fd, image, done, image.length - done, done);
+    const { fd } = this.#device;
+    for (let done = 0; done < image.length; ) done += writeSync(fd, image, done, image.length - done, done);
     await this.#ask('mount');
     try {
       return await use(this.folder);
     } finally {
-      await this.#ask('unmount');
+      if ((await this.#ask('unmount')) === 'busy') this.#device = this.#make();
     }
   }
 
-  async #ask(what: 'mount' | 'unmount'): Promise<void> {
-    const line = this.#asked++;
-    this.#mounter.write(what);
-    const { stdout } = this.#mounter;
-    const fault = await waitFor(
-      () => `${what} of ${this.folder}: ${this.#mounter.over ?? 'no answer'}: ${this.#mounter.stderr.join('\n')}`,
-      () => stdout[line],
+  async #ask(what: 'mount' | 'unmount'): Promise<string> {
+    const { mounter } = this.#device;
+    const line = this.#device.asked++;
+    mounter.write(what);
+    const answer = await waitFor(
+      () => `${what} of ${this.folder}: ${mounter.over ?? 'no answer'}: ${mounter.stderr.join('\n')}`,
+      () => mounter.stdout[line],
       { every: 1 },
     );
-    if (fault !== 'ok') throw new Error(`${what} of ${this.folder}: ${fault}`);
+    if (answer === 'ok' || (answer === 'busy' && what === 'unmount')) return answer;
+    throw new Error(`${what} of ${this.folder}: ${answer}`);
   }
 }
 
@@ -50,14 +58,16 @@ export function imageDisk(t: TestContext, size: number): ImageDisk | undefined {
   const python = pythonPeer(t, 'ctypes', 'apt-get install -y python3');
   if (python === undefined) return undefined;
   const folder = mountPoint(t, 'image');
-  const file = path.join(scratch(t, 'image', '/dev/shm'), 'disk.img');
-  const fd = openSync(file, 'w+');
-  writeSync(fd, Buffer.alloc(size));
-  const loop = run('losetup', '-f', '--show', file);
-  t.after(() => {
-    closeSync(fd);
-    run('losetup', '-d', loop);
-  });
   const helper = path.join(import.meta.dirname, 'mount-again.py');
-  return new ImageDisk(folder, fd, startChild(t, python, [helper, loop, folder], { stdin: true }));
+  return new ImageDisk(folder, () => {
+    const file = path.join(scratch(t, 'image', '/dev/shm'), 'disk.img');
+    const fd = openSync(file, 'w+');
+    writeSync(fd, Buffer.alloc(size));
+    const loop = run('losetup', '-f', '--show', file);
+    t.after(() => {
+      closeSync(fd);
+      run('losetup', '-d', loop);
+    });
+    return { fd, mounter: startChild(t, python, [helper, loop, folder], { stdin: true }), asked: 0 };
+  });
 }

@@ -69,7 +69,7 @@ async function main(
   for (let c = first; c <= commits; c++) {
     const records: number[] = [];
     const notices: number[] = [];
-    for (let i = 0; i < 1 + random() * 60; i++) {
+    for (let i = 0; i < 1 + random() * 20; i++) {
       const seq = log.next;
       records.push(seq);
       log.append({ shape: pump, at: systemClock.monotonic(), values: [pressureOf(seq), noiseOf(seq)], reasons: null });

@@ -11,7 +11,7 @@ import sys
 import time
 
 BLKFLSBUF = 0x1261
-PATIENCE = 25
+PATIENCE = 1
 libc = ctypes.CDLL(None, use_errno=True)
 device, folder = (os.fsencode(name) for name in sys.argv[1:3])
 
@@ -22,7 +22,7 @@ def call(failed):
 
 
 def forget():
-    """Returns when nobody has the device mounted, and nothing of it is in memory."""
+    """Returns when nobody has the device mounted, and nothing of it is in memory. Raises with the device's name if it is busy."""
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -46,4 +46,4 @@ for line in sys.stdin:
             forget()
         print("ok", flush=True)
     except OSError as error:
-        print(error, flush=True)
+        print("busy" if error.filename == device else error, flush=True)

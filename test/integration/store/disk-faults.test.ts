@@ -33,21 +33,29 @@ interface Site {
   local(): Promise<Peek>;
 }
 
-/** @param noise a device whose values fill the log: history.db is written every some seconds */
-async function site(t: TestContext, stateDir?: string, noise = false): Promise<Site | undefined> {
+interface Others {
+  /** A device whose values fill the log: history.db is written every some seconds. */
+  readonly noise?: boolean;
+  /** A device that is polled on the grid of whole seconds. */
+  readonly grid?: boolean;
+}
+async function site(t: TestContext, stateDir?: string, { noise, grid }: Others = {}): Promise<Site | undefined> {
   const device = await SettableDevice.start(t);
   const broker = device && (await Mosquitto.start(t));
   const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/#']));
   if (device === undefined || broker === undefined || subscriber === undefined) return undefined;
   const loud = noise ? await fakeTcp(t, babble) : undefined;
+  const paced = grid ? await fakeTcp(t) : undefined;
   const gateway = makeGateway(t, (g) =>
     `
 gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
 buses:
   plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
   ${loud === undefined ? '' : `loud: {protocol: modbus-tcp, host: 127.0.0.1, port: ${loud.port}}`}
+  ${paced === undefined ? '' : `paced: {protocol: modbus-tcp, host: 127.0.0.1, port: ${paced.port}}`}
 devices:
   d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}}}
+  ${paced === undefined ? '' : 'grid: {bus: paced, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}'}
   ${loud === undefined ? '' : `d2: {bus: loud, interval: 20ms, points: {${Array.from({ length: 25 }, (_, i) => `p${i}: {table: holding, address: ${4 * i}, type: uint64}`).join(', ')}}}`}
 rules:
   high: {point: d1.n, above: 5}
@@ -230,8 +238,11 @@ test('a database file that takes nothing: commits go on in the write-ahead file,
   await complete(s);
 });
 
-test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 120_000 }, async (t) => {
-  const s = await site(t);
+/** Seconds of the grid that have to pass while the disk hangs. */
+const TICKS = 12;
+
+test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 180_000 }, async (t) => {
+  const s = await site(t, undefined, { grid: true });
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
@@ -243,7 +254,20 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
     const { log } = await status(s.gateway);
     return log.commits === before.commits + 1 ? undefined : log.pending > 20;
   });
+  const polled = () => records(s).filter((r) => r.device === 'grid');
+  const from = polled().length;
+  await waitFor('polls on the grid', () => polled().length > from + TICKS);
   await goesOn(s, local);
+  // Each second of the grid has its poll: none was left out, none came so late that it belongs to the next one.
+  const times = polled()
+    .slice(from)
+    .map((r) => r.time);
+  assert.deepEqual(
+    times.map((time) => Math.round((time - (times[0] as number)) / 1000)),
+    times.map((_, i) => i),
+  );
+  const grid = (await status(s.gateway)).buses.flatMap((bus) => bus.devices).find((d) => d.name === 'grid');
+  assert.equal(grid?.counters.missedPolls, 0);
   await fault.end();
   const { commits } = (await status(s.gateway)).log;
   await waitFor('commits', async () => (await status(s.gateway)).log.commits > commits + 1, { timeout: 70_000 });
@@ -310,7 +334,7 @@ for (const [calls, word] of [
   test(`${calls} of history.db: polling, alarms, commits and forwarding go on, it is told, and it recovers`, {
     timeout: 360_000,
   }, async (t) => {
-    const s = await site(t, undefined, true);
+    const s = await site(t, undefined, { noise: true });
     if (s === undefined) return;
     await up(s);
     const history = path.join(s.stateDir, HISTORY_FILE);
@@ -342,7 +366,7 @@ for (const [calls, word] of [
 test('files that cannot be read: polling, alarms and forwarding go on, it is told, nothing is taken for damaged, it recovers', {
   timeout: 480_000,
 }, async (t) => {
-  const s = await site(t, undefined, true);
+  const s = await site(t, undefined, { noise: true });
   if (s === undefined) return;
   await up(s);
   const history = path.join(s.stateDir, HISTORY_FILE);

@@ -12,7 +12,7 @@ const CUTS = Number(process.env.SLUICE_CUTS ?? 200);
 /** Cuts of one recording, at most: then the next one has other writes. */
 const OF_ONE = 500;
 /** So many cuts are looked at without threads for one that is looked at with them. */
-const WHOLE_EVERY = CUTS > 200 ? 100 : 20;
+const WHOLE_EVERY = CUTS > 200 ? 200 : 20;
 /** Recordings, each on what a cut left of the one before; the log has room for so many. */
 const CHAIN = 3;
 const RECORDINGS = Math.max(2, Math.ceil(CUTS / OF_ONE));

@@ -33,7 +33,8 @@ for (const seed of killed)
     const played = await playInProcesses(t, scratch(t, 'model'), seed, STEPS);
     judge(played, seed);
     t.diagnostic(`${(played.counts.kill ?? 0) + (played.counts.powerCut ?? 0)} processes were killed`);
-    assert.ok((played.counts.kill ?? 0) > 0 && (played.counts.powerCut ?? 0) > 0, 'there were kills and power cuts');
+    if (SEED === undefined)
+      assert.ok((played.counts.kill ?? 0) > 0 && (played.counts.powerCut ?? 0) > 0, 'there were kills and power cuts');
   });
 test('and the runs met everything', { skip: SEED !== undefined && 'one seed' }, (t) => {
   t.diagnostic(JSON.stringify(counts));

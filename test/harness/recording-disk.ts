@@ -14,6 +14,8 @@ import { waitFor } from './wait-for.ts';
 
 const INSTALL = 'apt-get install -y nbdkit nbdkit-plugin-python libnbd-bin fuse3';
 const SECTOR = 512;
+/** The block with ext4's superblock is written whole or not at all: with half of it no kernel mounts the disk, whatever is on it. */
+const SUPERBLOCK = 4096;
 /** kind u8, offset u64, length u32 */
 const HEAD = 13;
 
@@ -152,8 +154,11 @@ export class Cuts {
       const whole = random() > share;
       const torn = !whole && random() < 0.5;
       if (!whole) lost++;
-      for (let from = 0; from < write.data.length; from += SECTOR)
-        if (whole || (torn && random() < 0.5)) write.data.copy(image, write.offset + from, from, from + SECTOR);
+      for (let from = 0; from < write.data.length; ) {
+        const length = write.offset + from < SUPERBLOCK ? SUPERBLOCK - write.offset - from : SECTOR;
+        if (whole || (torn && random() < 0.5)) write.data.copy(image, write.offset + from, from, from + length);
+        from += length;
+      }
     }
     return { image, lost };
   }

@@ -27,6 +27,18 @@ const OWNERS: Record<string, readonly string[]> = {
   commander: ['cli'],
   koffi: ['access'],
 };
+/** What the folders of the store may import of each other. Only the opening and the keeper's mend import recovery. */
+const STORE: Record<string, readonly string[]> = {
+  archive: ['delivery', 'hot', 'read', 'threads', 'time'],
+  delivery: ['hot', 'tail', 'threads', 'time'],
+  hot: ['delivery', 'tail', 'threads', 'time'],
+  read: ['archive', 'hot', 'threads', 'time'],
+  recovery: ['archive', 'delivery', 'hot', 'read', 'tail', 'threads', 'time'],
+  tail: ['delivery', 'hot', 'threads'],
+  threads: ['archive', 'delivery', 'hot', 'read', 'tail'],
+  time: ['delivery', 'hot', 'read'],
+};
+const OPENS = ['store/threads/keeper.ts', 'store/threads/writer.ts'];
 const LIMIT = 500;
 /** These look for a file beside themselves, or from dist/cli as from src/cli: all of dist is in that one folder (scripts/build.ts). */
 const BESIDE = ['cli/config-file.ts', 'cli/demo.ts', 'cli/demo/site.ts', 'store/threads/threads.ts'];
@@ -65,6 +77,21 @@ for (const file of files) {
 }
 
 test('imports go down, and each package lives in its room', () => assert.deepEqual(faults, []));
+
+test('the folders of the store import only what their table names', () => {
+  const folderOf = (file: string) => /^store\/([^/]+)\//.exec(file)?.[1];
+  const strange = [...graph].flatMap(([file, edges]) =>
+    edges
+      .filter((to) => {
+        const [from, into] = [folderOf(file), folderOf(to)];
+        if (into === undefined || from === into) return false;
+        if (into === 'recovery') return !OPENS.includes(file);
+        return from !== undefined && STORE[from]?.includes(into) !== true;
+      })
+      .map((to) => `${file} imports ${to}`),
+  );
+  assert.deepEqual(strange, []);
+});
 
 test('no file imports itself by a detour', () => {
   const done = new Set<string>();

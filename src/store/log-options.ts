@@ -1,6 +1,6 @@
 /** What a log is opened with, and what it tells while it is open. */
 import type { Clock, Machine } from '../core/clock.ts';
-import type { Repair } from './recovery/repair-report.ts';
+import type { Repair } from './repair-report.ts';
 import type { CommitResult, DamagedBlock, TidyResult } from './threads/messages.ts';
 
 export interface LogOptions {

@@ -7,7 +7,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { toError } from '../../src/core/errors.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { Log } from '../../src/store/log.ts';
-import type { Repair } from '../../src/store/recovery/repair-report.ts';
+import type { Repair } from '../../src/store/repair-report.ts';
 import { exportAll } from './store-fixture.ts';
 
 export interface Met {

@@ -17,7 +17,7 @@ import { Log } from '../../src/store/log.ts';
 import { LogReader } from '../../src/store/read/reading.ts';
 import { HistoryMender } from '../../src/store/recovery/mend-history.ts';
 import { openLog } from '../../src/store/recovery/open-log.ts';
-import type { Repair } from '../../src/store/recovery/repair-report.ts';
+import type { Repair } from '../../src/store/repair-report.ts';
 import { allNotices } from './all-notices.ts';
 import { startChild } from './child.ts';
 import { type ImageDisk, imageDisk } from './image-disk.ts';

@@ -13,7 +13,7 @@ import { keyOf, shapeReader } from '../hot/layout.ts';
 import { refuseNewer, sealedLayout, sealLayout } from '../hot/layout-seal.ts';
 import { Removals } from '../hot/removals.ts';
 import { rowSum } from '../hot/sealed-rows.ts';
-import { bytesOf, statSize } from '../recovery/quarantine.ts';
+import { bytesOf, statSize } from '../whole-file.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { Units } from './units.ts';
 

@@ -5,14 +5,14 @@ import { SluiceError } from '../../core/errors.ts';
 import { type Lane, Lanes } from '../delivery/lanes.ts';
 import { type ForwarderState, keyOf } from '../hot/layout.ts';
 import type { LogReader } from '../read/reading.ts';
-import { asideBytes, bytesOf, dropAside } from '../recovery/quarantine.ts';
-import { ensureWitness, witnessOf, writeWitness } from '../recovery/witness.ts';
 import { codeOf } from '../sqlite-errors.ts';
 import type { Claim } from '../threads/claim.ts';
 import type { DamagedBlock, TidyRequest, TidyResult } from '../threads/messages.ts';
+import { asideBytes, bytesOf, dropAside } from '../whole-file.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
 import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
+import { ensureWitness, witnessOf, writeWitness } from './witness.ts';
 
 /** Room for the unit's row, keys and the pages that are not full. */
 const SLACK = 32 * 1024;

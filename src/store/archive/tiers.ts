@@ -9,8 +9,8 @@ import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { toError } from '../../core/errors.ts';
 import type { LogOptions } from '../log-options.ts';
-import { bytesOf } from '../recovery/quarantine.ts';
 import type { CommitResult, TidyRequest, TidyResult } from '../threads/messages.ts';
+import { bytesOf } from '../whole-file.ts';
 import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
 
 const HOUR = 3_600_000;

@@ -14,13 +14,12 @@ import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import { type Lane, Lanes } from '../delivery/lanes.ts';
-import { bytesOf } from '../recovery/quarantine.ts';
-import type { Sources } from '../recovery/salvage-log.ts';
 import type { Chunk } from '../tail/pending.ts';
 import { Claim } from '../threads/claim.ts';
 import type { CommitRequest, CommitResult } from '../threads/messages.ts';
 import { BootTable } from '../time/boot-table.ts';
 import { ClockTable } from '../time/clock-table.ts';
+import { bytesOf } from '../whole-file.ts';
 import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
 import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
@@ -28,6 +27,7 @@ import { EventBytes } from './notice-room.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
 import { rowSum } from './sealed-rows.ts';
+import type { Sources } from './sources.ts';
 import { WriteAhead, walLength } from './wal.ts';
 
 /** A block that a reader has to inflate at once: bounds its memory. */

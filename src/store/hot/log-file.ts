@@ -5,8 +5,8 @@
 import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { asidePath } from '../recovery/quarantine.ts';
 import { isDamage } from '../sqlite-errors.ts';
+import { asidePath } from '../whole-file.ts';
 import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
 import { sealedLayout, sealLayout } from './layout-seal.ts';
 

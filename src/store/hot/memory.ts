@@ -3,10 +3,10 @@
  * bad while the gateway runs, nothing has to be proven: log, numbers, lanes and cursors are put back as they are.
  */
 import type Database from 'better-sqlite3';
-import type { Sources } from '../recovery/salvage-log.ts';
 import type { CommitRequest } from '../threads/messages.ts';
 import { ClockTable } from '../time/clock-table.ts';
 import type { LanesRow } from './layout.ts';
+import type { Sources } from './sources.ts';
 
 type Known = Omit<Sources, 'tails' | 'alive'>;
 

@@ -5,7 +5,7 @@
  */
 import { closeSync, readSync } from 'node:fs';
 import { isDamage, isNonsense, messageOf } from '../sqlite-errors.ts';
-import { openThere } from './quarantine.ts';
+import { openThere } from '../whole-file.ts';
 
 /** With the database itself: its write-ahead file or journal. */
 const ENDS = ['', '-wal', '-journal'];

@@ -5,10 +5,11 @@
  */
 import { closeSync, readSync } from 'node:fs';
 import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
+import type { FoundRow } from '../hot/found-row.ts';
 import { PAGE_SIZE } from '../hot/layout.ts';
 import { LAYOUT_ROW, parseLayout, type SealedFile } from '../hot/layout-seal.ts';
-import { openThere } from './quarantine.ts';
-import { DamagedFile, type FoundRow } from './salvage.ts';
+import { openThere } from '../whole-file.ts';
+import { DamagedFile } from './salvage.ts';
 
 const LENGTH = 100;
 const MAGIC = 'SQLite format 3\0';

@@ -14,12 +14,12 @@ import { refuseNewer, sealedLayout, tablesOf } from '../hot/layout-seal.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { isWhole, SEALED, SEALED_TABLES } from '../hot/sealed-rows.ts';
 import { checkFault } from '../sqlite-errors.ts';
+import { statSize } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, headVersion, provenLayout, readHead } from './check-head.ts';
-import { statSize } from './quarantine.ts';
+import type { Known } from './read-witness.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
-import type { Known } from './witness.ts';
 
 export interface Verdict {
   /** There was no log before. */

@@ -3,17 +3,17 @@ import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { History } from '../archive/history-file.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES } from '../archive/history-layout.ts';
+import { ensureWitness } from '../archive/witness.ts';
 import { tablesOf } from '../hot/layout-seal.ts';
 import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
 import type { LogReader } from '../read/reading.ts';
+import type { Repair } from '../repair-report.ts';
 import { checkFault, isDamage } from '../sqlite-errors.ts';
+import { moveStray, statSize } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, readHead } from './check-head.ts';
 import { isMaking, journalFault } from './check-journal.ts';
-import { moveStray, statSize } from './quarantine.ts';
-import type { Repair } from './repair-report.ts';
 import { salvageHistory } from './salvage-history.ts';
-import { ensureWitness } from './witness.ts';
 
 const EXPECTED = tablesOf(HISTORY_TABLES);
 /** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */

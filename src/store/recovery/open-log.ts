@@ -10,16 +10,17 @@ import { HISTORY_FILE, HISTORY_VERSION } from '../archive/history-layout.ts';
 import { LogDatabase } from '../hot/database.ts';
 import { refuseNewer } from '../hot/layout-seal.ts';
 import { birthOf, closeUnused, openLogFile } from '../hot/log-file.ts';
+import type { Sources } from '../hot/sources.ts';
+import type { Repair, Salvaged } from '../repair-report.ts';
 import { checkFault, codeOf, isDamage, isNonsense } from '../sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
+import { beginSwap, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headVersion, provenLayout, readHead } from './check-head.ts';
 import { checkLog } from './check-log.ts';
-import { beginSwap, finishSwap, moveAside, moveStray, statSize, swap, twice } from './quarantine.ts';
+import { type Known, readWitness } from './read-witness.ts';
 import { beginRun, readTail, type TailPart } from './recover.ts';
-import type { Repair, Salvaged } from './repair-report.ts';
-import { rebuildLog, type Sources } from './salvage-log.ts';
-import { type Known, readWitness } from './witness.ts';
+import { rebuildLog } from './salvage-log.ts';
 
 /** @throws SluiceError log-newer, log-open */
 export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {

@@ -11,15 +11,15 @@ import { type LaneState, Lanes } from '../delivery/lanes.ts';
 import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
 import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../hot/layout.ts';
 import { birthOf } from '../hot/log-file.ts';
+import type { Repair } from '../repair-report.ts';
 import { diskFault } from '../sqlite-errors.ts';
+import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
-import { bytesOf } from './quarantine.ts';
-import type { Repair } from './repair-report.ts';
+import { bytesOf } from '../whole-file.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
-export const TAIL_FILE = /^tail-(\d+)\.bin$/;
 
 type HandedState = Extract<TailState, { type: 'handed' }>;
 

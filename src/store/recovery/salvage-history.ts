@@ -10,14 +10,15 @@ import { decodeBlock } from '../../codecs/blocks.ts';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
+import type { Cell, FoundRow } from '../hot/found-row.ts';
 import { keyOf, seqOf } from '../hot/layout.ts';
 import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
+import type { Range, Repair } from '../repair-report.ts';
 import { codeOf } from '../sqlite-errors.ts';
-import { asidePath, beginSwap, statSize, swap, twice } from './quarantine.ts';
-import type { Range, Repair } from './repair-report.ts';
-import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
+import { asidePath, beginSwap, statSize, swap, twice } from '../whole-file.ts';
+import { DamagedFile } from './salvage.ts';
 
 /** Gaps and losses that are told one by one. */
 const MAX_RANGES = 32;

@@ -10,9 +10,9 @@ import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { Shape } from '../../core/point.ts';
+import type { Cell, FoundRow } from '../hot/found-row.ts';
 import {
   type BlockRow,
-  type ClockList,
   keyOf,
   type LanesRow,
   MAX_LOGS,
@@ -25,39 +25,14 @@ import {
 import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from '../hot/sealed-rows.ts';
-import type { Range, Salvaged } from './repair-report.ts';
-import { type Cell, DamagedFile, type FoundRow } from './salvage.ts';
+import type { Sources } from '../hot/sources.ts';
+import type { Range, Salvaged } from '../repair-report.ts';
+import { DamagedFile } from './salvage.ts';
 
 /** Heads of blocks without their bodies; more are counted by nobody. */
 const MAX_HEADS = 100_000;
 /** Gaps that are told one by one. */
 const MAX_GAPS = 32;
-
-interface BootColumns {
-  readonly first: number;
-  readonly machine: string;
-  readonly origin: number;
-  readonly at_last: number;
-  readonly proven: number;
-}
-
-/** What is known beside the file. */
-export interface Sources {
-  readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly lease: number }[];
-  /** Without the rest where only the number is known. */
-  readonly boots: readonly ({ readonly boot: number; readonly log: number } & Partial<BootColumns>)[];
-  readonly shapes: readonly { readonly id: number; readonly body: string }[];
-  readonly clock: readonly ClockList[];
-  readonly lanes: readonly LanesRow[];
-  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
-  readonly inventory: { readonly revision: number; readonly body: string } | undefined;
-  /** Logs and boots whose lanes the runtime directory has, and up to where they were committed. */
-  readonly tails: readonly { readonly log: string; readonly boot: number; readonly committed: number }[];
-  /** The lanes are the true ones: the process that knows them lives. */
-  readonly alive: boolean;
-  /** For each log, the last number that lies in history.db. */
-  readonly compacted: readonly (readonly [log: number, seq: number])[];
-}
 
 type Row = Record<string, Cell>;
 type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;

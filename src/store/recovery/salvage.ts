@@ -10,16 +10,11 @@
  * - Time: each copy of a page is parsed once, and overflow pages are followed for FOLLOW times as many pages as there are.
  *   `until` ends it earlier. Memory: one window of the file, one row, a number for each frame and each free page.
  */
-import { closeSync, fstatSync, readSync } from 'node:fs';
-import { openThere } from './quarantine.ts';
-import { readWal, type WalFrame } from './salvage-wal.ts';
 
-export type Cell = null | number | bigint | string | Uint8Array;
-export interface FoundRow {
-  /** undefined in a table without rowid. */
-  readonly rowid: number | undefined;
-  readonly columns: readonly Cell[];
-}
+import { closeSync, fstatSync, readSync } from 'node:fs';
+import type { Cell, FoundRow } from '../hot/found-row.ts';
+import { openThere } from '../whole-file.ts';
+import { readWal, type WalFrame } from './salvage-wal.ts';
 
 export interface Pace {
   /** Asked now and then: true ends the reading, and what is left is not read. */

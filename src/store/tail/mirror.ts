@@ -9,8 +9,10 @@ import { ENTRY, EntryWriter } from '../../codecs/rows.ts';
 import { toError } from '../../core/errors.ts';
 import type { TailState } from '../hot/layout.ts';
 import { makeFolder } from '../make-folder.ts';
-import { TAIL_FILE } from '../recovery/recover.ts';
 import { createOwn, folderFault } from './runtime-dir.ts';
+
+/** A segment in the runtime directory. */
+export const TAIL_FILE = /^tail-(\d+)\.bin$/;
 
 /** While the disk takes nothing the oldest segments are given up beyond this, as pending.ts gives up the oldest chunks. */
 const MAX_BYTES = 32 * 1024 * 1024;

@@ -7,7 +7,7 @@ import type { Lane, NoticeKind } from '../delivery/lanes.ts';
 import type { BootInfo, ClockList, ClockSegment, ForwarderState } from '../hot/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
 import type { Bucket } from '../read/buckets.ts';
-import type { Repair } from '../recovery/repair-report.ts';
+import type { Repair } from '../repair-report.ts';
 import type { Chunk } from '../tail/pending.ts';
 
 export interface OpenRequest {

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
-import type { Repair } from '../recovery/repair-report.ts';
+import type { Repair } from '../repair-report.ts';
 import { diskFault, isDamage } from '../sqlite-errors.ts';
 import type {
   DamagedBlock,

@@ -6,7 +6,7 @@ import type { LogDatabase } from '../hot/database.ts';
 import { closeUnused } from '../hot/log-file.ts';
 import { WalGone } from '../hot/wal.ts';
 import { faultOf, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
-import type { Repair } from '../recovery/repair-report.ts';
+import type { Repair } from '../repair-report.ts';
 import { codeOf, diskFault, isDamage } from '../sqlite-errors.ts';
 import { Claim } from './claim.ts';
 import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';

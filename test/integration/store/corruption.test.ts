@@ -25,7 +25,7 @@ import type { Lane } from '../../../src/store/delivery/lanes.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { sealLayout } from '../../../src/store/hot/layout-seal.ts';
 import { Log } from '../../../src/store/log.ts';
-import type { Repair } from '../../../src/store/recovery/repair-report.ts';
+import type { Repair } from '../../../src/store/repair-report.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';

@@ -11,7 +11,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import { Log } from '../../../src/store/log.ts';
-import type { Repair } from '../../../src/store/recovery/repair-report.ts';
+import type { Repair } from '../../../src/store/repair-report.ts';
 import { allNotices } from '../../harness/all-notices.ts';
 import { damage, KINDS, type Kind } from '../../harness/damage.ts';
 import { DamageSite, ENDS, type End } from '../../harness/damage-site.ts';

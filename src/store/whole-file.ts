@@ -7,7 +7,7 @@
  */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { codeOf, diskFault } from '../sqlite-errors.ts';
+import { codeOf, diskFault } from './sqlite-errors.ts';
 
 const ASIDE = '.damaged';
 /** Under the first name the new file is made, under the second it waits, complete, for its place. */

@@ -1,0 +1,28 @@
+/** Everything small that log.db must hold, as the writer or others know it: a file that is made anew begins with it. */
+import type { ClockList, LanesRow } from './layout.ts';
+
+interface BootColumns {
+  readonly first: number;
+  readonly machine: string;
+  readonly origin: number;
+  readonly at_last: number;
+  readonly proven: number;
+}
+
+/** What is known beside the file. */
+export interface Sources {
+  readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly lease: number }[];
+  /** Without the rest where only the number is known. */
+  readonly boots: readonly ({ readonly boot: number; readonly log: number } & Partial<BootColumns>)[];
+  readonly shapes: readonly { readonly id: number; readonly body: string }[];
+  readonly clock: readonly ClockList[];
+  readonly lanes: readonly LanesRow[];
+  readonly alarms: readonly (readonly [rule: string, state: unknown])[];
+  readonly inventory: { readonly revision: number; readonly body: string } | undefined;
+  /** Logs and boots whose lanes the runtime directory has, and up to where they were committed. */
+  readonly tails: readonly { readonly log: string; readonly boot: number; readonly committed: number }[];
+  /** The lanes are the true ones: the process that knows them lives. */
+  readonly alive: boolean;
+  /** For each log, the last number that lies in history.db. */
+  readonly compacted: readonly (readonly [log: number, seq: number])[];
+}

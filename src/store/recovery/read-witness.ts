@@ -1,0 +1,72 @@
+/** What history.db says of log.db, read at the start, whatever state the file is in. */
+import Database from 'better-sqlite3';
+import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
+import { parseWitness, WITNESS_ROW, type Witness } from '../archive/witness.ts';
+import type { FoundRow } from '../hot/found-row.ts';
+import { keyOf } from '../hot/layout.ts';
+import { statSize } from '../whole-file.ts';
+import { headFault, readHead } from './check-head.ts';
+import { journalFault } from './check-journal.ts';
+import { DamagedFile } from './salvage.ts';
+
+/** Pages at the front of a damaged file that are looked at for it: its table was made first, and every start waits for this. */
+const WITHIN = 4096;
+
+/** The witness, and what the units of history.db refer to by number. */
+export interface Known extends Witness {
+  readonly shapes: readonly { readonly id: number; readonly body: string }[];
+  readonly boots: readonly { readonly boot: number; readonly log: number }[];
+  /** For each log, the last number that is in a unit. */
+  readonly compacted: readonly (readonly [log: number, seq: number])[];
+}
+
+/**
+ * Nothing is changed, but for a journal of a cut transaction that SQLite rolls back.
+ * @returns undefined where there is no history.db, or none that says anything
+ */
+export function readWitness(file: string): Known | undefined {
+  let db: Database.Database | undefined;
+  try {
+    if (statSize(file) === 0) return undefined;
+    const head = readHead(file);
+    if (headFault(head, 'history') !== undefined || journalFault(file, head, HISTORY_PAGE_SIZE) !== undefined)
+      return fromPages(file);
+    db = new Database(file, { fileMustExist: true });
+    const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(WITNESS_ROW);
+    const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };
+    return {
+      ...witness,
+      shapes: db.prepare<[], { id: number; body: string }>('select id, body from shape').all(),
+      boots: db.prepare<[], { boot: number; log: number }>('select boot, log from boot').all(),
+      compacted: db
+        .prepare<[number], { id: number; last: number }>('select max(id) as id, last from unit group by cast(id / ? as integer)')
+        .all(keyOf(1, 0))
+        .map(({ id, last }) => [Math.floor(id / keyOf(1, 0)), last] as const),
+    };
+  } catch {
+    return fromPages(file);
+  } finally {
+    db?.close();
+  }
+}
+
+/** Of a damaged file: the newest witness that is whole. Its shapes carry no checksum, so none is taken. */
+function fromPages(file: string): Known | undefined {
+  const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isWitness, { pages: WITHIN });
+  try {
+    let newest: Witness | undefined;
+    for (const row of pages.rows()) {
+      const witness = isWitness(row) ? parseWitness(row.columns[1]) : undefined;
+      if (witness !== undefined && age(witness) >= age(newest)) newest = witness;
+    }
+    return newest === undefined ? undefined : { ...newest, shapes: [], boots: [], compacted: [] };
+  } finally {
+    pages.close();
+  }
+}
+function isWitness({ rowid, columns }: FoundRow): boolean {
+  return rowid === undefined && columns.length === 2 && columns[0] === WITNESS_ROW;
+}
+function age(witness: Witness | undefined): number {
+  return witness === undefined ? -1 : witness.boot * 2 ** 40 + (witness.lanes.at(-1)?.settled ?? 0);
+}

@@ -24,7 +24,7 @@ export function journalFault(file: string, head: Buffer, pageSize: number): stri
     if (bytes.readUInt32BE(24) !== pageSize || sector < 32 || sector > 65_536 || (sector & (sector - 1)) !== 0)
       return 'its journal is not that of this file';
     const pages = bytes.readUInt32BE(16);
-    const first = firstPage(fd, sector, pageSize) ?? head;
+    const first = firstPage(fd, sector, pageSize, bytes.readUInt32BE(8)) ?? head;
     // The number of pages that the header had when the transaction began (fileformat2, "In-header database size").
     if (first.length < 100 || first.compare(head, 0, 24, 0, 24) !== 0 || first.readUInt32BE(28) !== pages)
       return 'its journal is damaged, or not that of this file';
@@ -47,9 +47,10 @@ export function isMaking(file: string): boolean {
 }
 
 /** The first bytes of page 1 as the journal has it; undefined: it does not have it (yet). */
-function firstPage(fd: number, sector: number, pageSize: number): Buffer | undefined {
+function firstPage(fd: number, sector: number, pageSize: number, records: number): Buffer | undefined {
   const step = 4 + pageSize + 4;
-  const count = Math.min(MAX_RECORDS, Math.floor((fstatSync(fd).size - sector) / step));
+  // Behind those that the header counts stand records of earlier transactions.
+  const count = Math.min(MAX_RECORDS, records, Math.floor((fstatSync(fd).size - sector) / step));
   const bytes = Buffer.alloc(4 + 100);
   for (let i = 0; i < count; i++) {
     readSync(fd, bytes, 0, bytes.length, sector + i * step);

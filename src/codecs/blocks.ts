@@ -22,16 +22,23 @@ interface Pace {
   step: number | undefined;
 }
 
+/** Records of one shape, ascending in seq, without an object for each of them. */
+export interface ShapeRows {
+  readonly shape: Shape;
+  readonly seqs: ArrayLike<number>;
+  readonly ats: ArrayLike<number>;
+  /** By point; undefined when all readings are good. */
+  readonly reasons: readonly Uint8Array[] | undefined;
+  /** The values of one point; where there is none anything may stand. Booleans may be 1 and 0. */
+  column(point: number): ArrayLike<Value>;
+}
+
 /**
  * @param records in ascending seq; `at` whole milliseconds
  * @param idOf the durable number of a shape
  * @param level of deflate: 1 for a commit, 6 for what is kept for long (9 gains 3 % for five times the work)
  */
 export function encodeBlock(records: readonly LogRecord[], idOf: (shape: Shape) => number, level = 1): Buffer {
-  const out = new ByteWriter();
-  const noise = new ByteWriter();
-  out.byte(VERSION);
-  out.unsigned(records.length);
   const groups = new Map<Shape, LogRecord[]>();
   for (const record of records) {
     const group = groups.get(record.sample.shape);
@@ -39,33 +46,51 @@ export function encodeBlock(records: readonly LogRecord[], idOf: (shape: Shape) 
     else group.push(record);
   }
   const order = new Map([...groups.keys()].map((shape, i) => [shape, i]));
-  out.unsigned(order.size);
-  for (const shape of order.keys()) out.unsigned(idOf(shape));
-  let seq = 0;
-  for (const record of records) {
-    out.unsigned(record.seq - seq);
-    seq = record.seq;
+  return encode(
+    [...order.keys()].map(idOf),
+    records.map((r) => r.seq),
+    records.map((r) => r.sample.at),
+    records.map((r) => order.get(r.sample.shape) as number),
+    [...groups].map(([shape, group]) => rowsOf(shape, group)),
+    level,
+  );
+}
+
+/** A block of one shape alone. @param id its durable number */
+export function encodeShape(rows: ShapeRows, id: number, level: number): Buffer {
+  return encode([id], rows.seqs, rows.ats, new Uint8Array(rows.seqs.length), [rows], level);
+}
+
+/** @param which the group of each record; all lists are by record */
+function encode(
+  ids: readonly number[],
+  seqs: ArrayLike<number>,
+  ats: ArrayLike<number>,
+  which: ArrayLike<number>,
+  groups: readonly ShapeRows[],
+  level: number,
+): Buffer {
+  const out = new ByteWriter();
+  const noise = new ByteWriter();
+  const n = seqs.length;
+  out.byte(VERSION);
+  out.unsigned(n);
+  out.unsigned(ids.length);
+  for (const id of ids) out.unsigned(id);
+  for (let i = 0, seq = 0; i < n; i++) {
+    out.unsigned((seqs[i] as number) - seq);
+    seq = seqs[i] as number;
   }
-  let expected = 0;
-  for (const record of records) {
-    const index = order.get(record.sample.shape) as number;
-    out.unsigned((index - expected + order.size) % order.size);
-    expected = (index + 1) % order.size;
+  for (let i = 0, expected = 0; i < n; i++) {
+    const index = which[i] as number;
+    out.unsigned((index - expected + ids.length) % ids.length);
+    expected = (index + 1) % ids.length;
   }
-  const paces = [...order].map((): Pace => ({ last: undefined, step: undefined }));
-  let before = 0;
-  for (const { sample } of records) {
-    const pace = paces[order.get(sample.shape) as number] as Pace;
-    const step = sample.at - (pace.last ?? before);
-    out.signed(step - (pace.step ?? 0));
-    if (pace.last !== undefined) pace.step ??= step;
-    pace.last = sample.at;
-    before = sample.at;
-  }
+  writeTimes(out, ats, which, ids.length);
   const body = new ByteWriter();
-  for (const [shape, group] of groups) {
+  for (const rows of groups) {
     const [bytes, bits] = [body.length, noise.length];
-    encodeGroup(body, noise, shape, group);
+    encodeGroup(body, noise, rows);
     out.unsigned(body.length - bytes);
     out.unsigned(noise.length - bits);
   }
@@ -73,24 +98,49 @@ export function encodeBlock(records: readonly LogRecord[], idOf: (shape: Shape) 
   return seal(out.written, noise.written, level);
 }
 
-function encodeGroup(out: ByteWriter, noise: ByteWriter, shape: Shape, group: readonly LogRecord[]): void {
-  const allGood = group.every((r) => r.sample.reasons === null);
-  out.byte(allGood ? 0 : 1);
-  const n = shape.points.length;
-  if (!allGood) {
-    for (let i = 0; i < n; i++) for (const r of group) out.byte(r.sample.reasons === null ? 0 : (r.sample.reasons[i] as number));
+function writeTimes(out: ByteWriter, ats: ArrayLike<number>, which: ArrayLike<number>, shapes: number): void {
+  const paces = Array.from({ length: shapes }, (): Pace => ({ last: undefined, step: undefined }));
+  let before = 0;
+  for (let i = 0; i < ats.length; i++) {
+    const pace = paces[which[i] as number] as Pace;
+    const at = ats[i] as number;
+    const step = at - (pace.last ?? before);
+    out.signed(step - (pace.step ?? 0));
+    if (pace.last !== undefined) pace.step ??= step;
+    pace.last = at;
+    before = at;
   }
-  const columns = shape.points.map((_, i) => {
-    const column: Value[] = [];
-    for (const { sample } of group)
-      if (sample.reasons === null || hasValue(sample.reasons[i] as number)) column.push(sample.values[i] as Value);
-    return column;
-  });
+}
+
+function encodeGroup(out: ByteWriter, noise: ByteWriter, rows: ShapeRows): void {
+  const { shape, reasons } = rows;
+  out.byte(reasons === undefined ? 0 : 1);
+  for (const column of reasons ?? []) out.raw(column);
+  const columns = shape.points.map((_, i) => onlyValues(rows.column(i), reasons?.[i]));
   encodeColumns(out, noise, shape.points, columns);
 }
 
+function onlyValues(column: ArrayLike<Value>, reasons: Uint8Array | undefined): ArrayLike<Value> {
+  if (reasons === undefined || reasons.every(hasValue)) return column;
+  const values: Value[] = [];
+  for (let k = 0; k < reasons.length; k++) if (hasValue(reasons[k] as number)) values.push(column[k] as Value);
+  return values;
+}
+
+/** Records of one shape that have objects of their own, as columns. */
+export function rowsOf(shape: Shape, group: readonly LogRecord[]): ShapeRows {
+  const allGood = group.every((r) => r.sample.reasons === null);
+  return {
+    shape,
+    seqs: group.map((r) => r.seq),
+    ats: group.map((r) => r.sample.at),
+    reasons: allGood ? undefined : shape.points.map((_, i) => Uint8Array.from(group, (r) => r.sample.reasons?.[i] ?? 0)),
+    column: (i) => group.map((r) => r.sample.values[i] as Value),
+  };
+}
+
 /** What a block has of one shape. All lists are by record, ascending in seq. */
-export class ShapeColumns {
+export class ShapeColumns implements ShapeRows {
   readonly shape: Shape;
   readonly seqs: readonly number[];
   readonly ats: readonly number[];

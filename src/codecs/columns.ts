@@ -6,7 +6,7 @@
 import type { PointInfo, Value } from '../core/point.ts';
 import { BitReader, BitWriter, type ByteReader, type ByteWriter } from './bytes.ts';
 import { float32Bits, float32FromBits, shortestFloat32 } from './float32.ts';
-import { isNoisy, readIntegers, skipIntegers, writeIntegers } from './integers.ts';
+import { type Integers, isNoisy, readIntegers, skipIntegers, writeIntegers } from './integers.ts';
 
 /** Forms 0..6: value × 10^form is a whole number. Where its rest is noisy (codecs/integers), NOISY is added. */
 const FORM = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20, empty: 21 } as const;
@@ -16,12 +16,15 @@ const MAX_DECIMAL = 2 ** 51;
 /** From this many decimals on a column of float32 is tried as such: its own steps are larger than the decimals. */
 const TRY_FLOAT32 = 4;
 
-/** @param noise gets bits that deflate cannot make smaller */
+/**
+ * @param noise gets bits that deflate cannot make smaller
+ * @param columns one a point, arrays or typed arrays; booleans may be 1 and 0
+ */
 export function encodeColumns(
   out: ByteWriter,
   noise: ByteWriter,
   points: readonly PointInfo[],
-  columns: readonly (readonly Value[])[],
+  columns: readonly ArrayLike<Value>[],
 ): void {
   const bits = new BitWriter(noise);
   const forms: number[] = [];
@@ -30,29 +33,29 @@ export function encodeColumns(
     const alike = i > 0 && points[i - 1]?.type === point.type;
     forms.push(formOf(point.storage, column, alike ? (forms[i - 1] as number) : 0));
   });
-  const numbers = columns.map((column, i) => integersOf(forms[i] as number, column));
-  const rests = numbers.map((column) => column.slice(1));
-  const noisy = rests.map((rest, i) => isNoisy(rest, numbers[i]?.[0] ?? 0));
+  const numbers = columns.map((column, i) => new ColumnIntegers(forms[i] as number, column));
+  const noisy = numbers.map((column) => isNoisy(column, 1));
   for (const [i, form] of forms.entries()) out.byte(form + (noisy[i] ? NOISY : 0));
   const flags = new BitWriter(out);
-  for (const [i, form] of forms.entries())
-    if (form === FORM.boolean) for (const v of columns[i] as readonly Value[]) flags.write(v ? 1 : 0, 1);
+  for (const [i, form] of forms.entries()) {
+    const column = columns[i] as ArrayLike<Value>;
+    if (form === FORM.boolean) for (let k = 0; k < column.length; k++) flags.write(column[k] ? 1 : 0, 1);
+  }
   flags.align();
   for (const kind of [isDecimal, isFloat32]) {
-    const firsts = numbers.flatMap((column, i) => (kind(forms[i] as number) ? [column[0] as number] : []));
+    const firsts = new Firsts(numbers.filter(({ form }) => kind(form)));
     const mixed = isNoisy(firsts, 0);
     out.byte(mixed ? 1 : 0);
     writeIntegers(out, bits, firsts, 0, mixed);
   }
   forms.forEach((form, i) => {
-    const column = columns[i] as readonly Value[];
-    if (isDecimal(form) || isFloat32(form))
-      writeIntegers(out, bits, rests[i] as number[], numbers[i]?.[0] ?? 0, noisy[i] as boolean);
-    else if (form === FORM.float64) encodeDoubles(out, column as readonly number[]);
-    else if (form === FORM.integer64) encodeBigints(out, column as readonly bigint[]);
+    const column = columns[i] as ArrayLike<Value>;
+    if (isDecimal(form) || isFloat32(form)) writeIntegers(out, bits, numbers[i] as Integers, 1, noisy[i] as boolean);
+    else if (form === FORM.float64) encodeDoubles(out, column as ArrayLike<number>);
+    else if (form === FORM.integer64) encodeBigints(out, column as ArrayLike<bigint>);
     else if (form === FORM.string)
-      for (const v of column) {
-        const text = Buffer.from(v as string);
+      for (let k = 0; k < column.length; k++) {
+        const text = Buffer.from(column[k] as string);
         out.unsigned(text.length);
         out.raw(text);
       }
@@ -182,26 +185,52 @@ const isFloat32 = (form: number): boolean => form === FORM.float32;
  * @param neighbour form of a point of the same type: 23.4 and 23.5 among values of two decimals are 23.40 and 23.50, and
  * forms that are alike cost nothing
  */
-function formOf(storage: PointInfo['storage'], column: readonly Value[], neighbour: number): number {
+function formOf(storage: PointInfo['storage'], column: ArrayLike<Value>, neighbour: number): number {
   if (column.length === 0) return FORM.empty;
   if (storage === 'boolean') return FORM.boolean;
   if (storage === 'string') return FORM.string;
   if (storage === 'integer64') return FORM.integer64;
-  const numbers = column as readonly number[];
+  const numbers = column as ArrayLike<number>;
   const decimals = decimalsOf(numbers);
   if (decimals !== undefined && decimals < TRY_FLOAT32)
-    return neighbour > decimals && neighbour < TRY_FLOAT32 && numbers.every((v) => hasDecimals(v, neighbour))
-      ? neighbour
-      : decimals;
-  if (numbers.every((v) => shortestFloat32(Math.fround(v)) === v)) return FORM.float32;
+    return neighbour > decimals && neighbour < TRY_FLOAT32 && allHaveDecimals(numbers, neighbour) ? neighbour : decimals;
+  if (areFloat32(numbers)) return FORM.float32;
   return decimals ?? FORM.float64;
 }
 
-function integersOf(form: number, column: readonly Value[]): number[] {
-  if (form === FORM.float32) return column.map((v) => orderOf(float32Bits(v as number)));
-  const p = POWERS[form];
-  return p === undefined ? [] : column.map((v) => Math.round((v as number) * p));
+/** A column as whole numbers; none where its form has no such. */
+class ColumnIntegers implements Integers {
+  readonly form: number;
+  readonly length: number;
+  readonly #column: ArrayLike<number>;
+  readonly #power: number | undefined;
+
+  constructor(form: number, column: ArrayLike<Value>) {
+    this.form = form;
+    this.length = isDecimal(form) || isFloat32(form) ? column.length : 0;
+    this.#column = column as ArrayLike<number>;
+    this.#power = POWERS[form];
+  }
+  at(i: number): number {
+    const v = this.#column[i] as number;
+    return this.#power === undefined ? orderOf(float32Bits(v)) : Math.round(v * this.#power);
+  }
 }
+
+/** The first numbers of some columns. */
+class Firsts implements Integers {
+  readonly #columns: readonly Integers[];
+  constructor(columns: readonly Integers[]) {
+    this.#columns = columns;
+  }
+  get length(): number {
+    return this.#columns.length;
+  }
+  at(i: number): number {
+    return (this.#columns[i] as Integers).at(0);
+  }
+}
+
 function valuesOf(form: number, integers: readonly number[]): Value[] {
   if (form === FORM.float32) return integers.map((x) => shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)));
   const p = POWERS[form] as number;
@@ -213,15 +242,27 @@ function orderOf(bits: number): number {
 }
 
 /** The fewest decimals with which every value of the column comes back bit for bit; undefined when there are none. */
-export function decimalsOf(column: readonly number[]): number | undefined {
+export function decimalsOf(column: ArrayLike<number>): number | undefined {
   let digits = 0;
-  for (const v of column) {
+  for (let k = 0; k < column.length; k++) {
+    const v = column[k] as number;
     // A whole number has no sign of its own at zero.
     if (Object.is(v, -0)) return undefined;
     while (!hasDecimals(v, digits)) if (++digits >= POWERS.length) return undefined;
   }
   // A step up for a later value must still hold for the earlier ones.
-  return column.every((v) => hasDecimals(v, digits)) ? digits : undefined;
+  return allHaveDecimals(column, digits) ? digits : undefined;
+}
+function allHaveDecimals(column: ArrayLike<number>, digits: number): boolean {
+  for (let k = 0; k < column.length; k++) if (!hasDecimals(column[k] as number, digits)) return false;
+  return true;
+}
+function areFloat32(column: ArrayLike<number>): boolean {
+  for (let k = 0; k < column.length; k++) {
+    const v = column[k] as number;
+    if (shortestFloat32(Math.fround(v)) !== v) return false;
+  }
+  return true;
 }
 /** Whether the value × 10^digits is a whole number from which it comes back bit for bit. */
 export function hasDecimals(v: number, digits: number): boolean {
@@ -231,7 +272,7 @@ export function hasDecimals(v: number, digits: number): boolean {
 }
 
 /** What changed from value to value, bytes of equal weight side by side. */
-function encodeDoubles(out: ByteWriter, column: readonly number[]): void {
+function encodeDoubles(out: ByteWriter, column: ArrayLike<number>): void {
   const doubles = new Float64Array(column);
   const words = new Uint32Array(doubles.buffer);
   for (let i = words.length - 1; i >= 2; i--) words[i] = (words[i] as number) ^ (words[i - 2] as number);
@@ -244,13 +285,14 @@ function decodeDoubles(input: ByteReader, n: number): number[] {
   return [...new Float64Array(bytes.buffer)];
 }
 
-function encodeBigints(out: ByteWriter, column: readonly bigint[]): void {
+function encodeBigints(out: ByteWriter, column: ArrayLike<bigint>): void {
   const words = new BigInt64Array(column.length);
   let last = 0n;
-  column.forEach((v, i) => {
-    words[i] = BigInt.asIntN(64, v - last);
+  for (let k = 0; k < column.length; k++) {
+    const v = column[k] as bigint;
+    words[k] = BigInt.asIntN(64, v - last);
     last = v;
-  });
+  }
   planes(out, new Uint8Array(words.buffer));
 }
 function decodeBigints(input: ByteReader, n: number, unsigned: boolean): bigint[] {

@@ -8,23 +8,35 @@ import type { BitReader, BitWriter, ByteReader, ByteWriter } from './bytes.ts';
 /** From this size on a difference has bits that may be noise. */
 const LARGE = 64;
 
-/** @param from what the first difference is taken from */
-export function isNoisy(numbers: readonly number[], from: number): boolean {
-  let last = from;
+/** Numbers that are made when they are asked for: a long column is never held twice. */
+export interface Integers {
+  readonly length: number;
+  at(i: number): number;
+}
+
+/** @param start the first of them; its difference is taken from the number before it, else from 0 */
+export function isNoisy(numbers: Integers, start: number): boolean {
+  let last = before(numbers, start);
   let large = false;
+  const enough = (numbers.length - start) / 3;
   const seen = new Set<number>();
-  for (const x of numbers) {
+  for (let i = start; i < numbers.length; i++) {
+    const x = numbers.at(i);
     const d = x - last;
     last = x;
     if (Math.abs(d) >= LARGE) large = true;
-    seen.add(d);
+    // Behind that many nothing new is learnt from them.
+    if (seen.size <= enough) seen.add(d);
+    if (large && seen.size > enough) return true;
   }
-  return large && seen.size * 3 > numbers.length;
+  return false;
 }
 
-export function writeIntegers(out: ByteWriter, bits: BitWriter, numbers: readonly number[], from: number, noisy: boolean): void {
-  let last = from;
-  for (const x of numbers) {
+/** @param start as for `isNoisy` */
+export function writeIntegers(out: ByteWriter, bits: BitWriter, numbers: Integers, start: number, noisy: boolean): void {
+  let last = before(numbers, start);
+  for (let i = start; i < numbers.length; i++) {
+    const x = numbers.at(i);
     const d = x - last;
     last = x;
     if (!noisy) {
@@ -36,6 +48,10 @@ export function writeIntegers(out: ByteWriter, bits: BitWriter, numbers: readonl
     out.byte(2 * length + (d < 0 ? 1 : 0));
     if (length > 1) bits.write(size - 2 ** (length - 1), length - 1);
   }
+}
+
+function before(numbers: Integers, start: number): number {
+  return start === 0 || start > numbers.length ? 0 : numbers.at(start - 1);
 }
 
 export function readIntegers(input: ByteReader, bits: BitReader, n: number, from: number, noisy: boolean): number[] {

@@ -14,9 +14,10 @@
  * and counts and bad ones of each bucket; then the forms of all points, all minima, all
  * distances from them to the maxima, both bounds of points off the decimal grid (codecs/columns), all means.
  */
-import type { LogRecord, PointInfo, Shape, Value } from '../core/point.ts';
+import type { PointInfo, Shape, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
+import type { ShapeRows } from './blocks.ts';
 import { type ByteReader, ByteWriter } from './bytes.ts';
 import { decimalsOf, encodeColumns, hasDecimals, POWERS, StoredColumns } from './columns.ts';
 import { seal, unseal } from './sealed.ts';
@@ -50,22 +51,15 @@ export function rollupWidth(spanMs: number, records: number): number {
 }
 
 /**
- * @param records of this shape alone
  * @param width of a bucket in milliseconds
  * @param offset `at` + offset = UTC ms, as known now
  */
-export function encodeRollups(shape: Shape, records: readonly LogRecord[], width: number, offset: number): Buffer {
+export function encodeRollups(rows: ShapeRows, width: number, offset: number): Buffer {
+  const { shape } = rows;
   const shift = Math.round(offset);
-  const members = new Map<number, LogRecord[]>();
-  for (const record of records) {
-    const index = Math.floor((record.sample.at + shift) / width);
-    const group = members.get(index);
-    if (group === undefined) members.set(index, [record]);
-    else group.push(record);
-  }
-  const indexes = [...members.keys()].sort((a, b) => a - b);
-  const groups = indexes.map((index) => members.get(index) as LogRecord[]);
-  const points = shape.points.map((point, i) => summed(groups, i, point.storage === 'string'));
+  const members = new Members(rows.ats, width, shift);
+  const { indexes, sizes } = members;
+  const points = shape.points.map((point, i) => summed(rows, members, i, point.storage === 'string'));
   const out = new ByteWriter();
   out.byte(VERSION);
   out.unsigned(width);
@@ -75,13 +69,11 @@ export function encodeRollups(shape: Shape, records: readonly LogRecord[], width
     if (b === 0) out.signed(index * width - shift);
     else out.unsigned(index - (indexes[b - 1] as number));
   });
-  for (const group of groups) out.unsigned(group.length);
-  for (const { count } of points) {
-    const whole = groups.every((group, b) => count[b] === group.length);
-    out.byte(whole ? 0 : 1);
-  }
-  for (const { count, bad } of points) {
-    if (groups.every((group, b) => count[b] === group.length)) continue;
+  for (const size of sizes) out.unsigned(size);
+  const whole = points.map(({ count }) => sizes.every((size, b) => count[b] === size));
+  for (const all of whole) out.byte(all ? 0 : 1);
+  for (const [i, { count, bad }] of points.entries()) {
+    if (whole[i]) continue;
     for (const n of count) out.unsigned(n);
     for (const n of bad) out.unsigned(n);
   }
@@ -95,46 +87,74 @@ export function encodeRollups(shape: Shape, records: readonly LogRecord[], width
   return seal(out.written, noise.written, LEVEL);
 }
 
-function summed(groups: readonly (readonly LogRecord[])[], i: number, text: boolean): PointRollup {
-  const all = emptyPoint(groups.length);
-  groups.forEach((group, b) => {
-    let count = 0;
-    let bad = 0;
-    let min = Number.NaN;
-    let max = Number.NaN;
-    let base = 0;
-    let above = 0;
-    for (const { sample } of group) {
-      const reason = sample.reasons === null ? 0 : (sample.reasons[i] as number);
-      if (!hasValue(reason)) {
-        if (reason !== ABSENT) bad++;
-        continue;
-      }
-      count++;
-      if (text) continue;
-      const v = Number(sample.values[i] as Value);
-      if (count === 1) base = v;
-      if (count === 1 || v < min) min = v;
-      if (count === 1 || v > max) max = v;
-      // The sum of what is above the first value: a large counter loses no digits.
-      above += v - base;
+/** Which records belong to which bucket. */
+class Members {
+  /** Of the buckets that have records, in widths, ascending. */
+  readonly indexes: readonly number[];
+  /** Records of each bucket. */
+  readonly sizes: Uint32Array;
+  /** By record: the place of its bucket. */
+  readonly places: Uint32Array;
+
+  constructor(ats: ArrayLike<number>, width: number, shift: number) {
+    const indexOf = (m: number) => Math.floor(((ats[m] as number) + shift) / width);
+    const found = new Set<number>();
+    for (let m = 0; m < ats.length; m++) found.add(indexOf(m));
+    this.indexes = [...found].sort((a, b) => a - b);
+    const placeOf = new Map(this.indexes.map((index, b) => [index, b]));
+    this.sizes = new Uint32Array(this.indexes.length);
+    this.places = new Uint32Array(ats.length);
+    for (let m = 0; m < ats.length; m++) {
+      const b = placeOf.get(indexOf(m)) as number;
+      this.places[m] = b;
+      this.sizes[b] = (this.sizes[b] as number) + 1;
     }
-    all.count[b] = count;
-    all.bad[b] = bad;
-    if (count === 0 || text) return;
-    all.min[b] = min;
-    all.max[b] = max;
-    const mean = Number.isFinite(above) ? base + above / count : meanOfLarge(group, i, count);
-    all.mean[b] = Math.min(Math.max(mean, min), max);
-  });
-  return all;
+  }
+}
+
+function summed(rows: ShapeRows, { indexes, places }: Members, i: number, text: boolean): PointRollup {
+  const { count, bad, min, max, mean } = emptyPoint(indexes.length);
+  const values = rows.column(i);
+  const reasons = rows.reasons?.[i];
+  const base = new Float64Array(indexes.length);
+  // The sum of what is above the first value: a large counter loses no digits.
+  const above = new Float64Array(indexes.length);
+  for (let m = 0; m < places.length; m++) {
+    const b = places[m] as number;
+    const reason = reasons?.[m] ?? 0;
+    if (!hasValue(reason)) {
+      if (reason !== ABSENT) bad[b] = (bad[b] as number) + 1;
+      continue;
+    }
+    const n = (count[b] as number) + 1;
+    count[b] = n;
+    if (text) continue;
+    const v = Number(values[m]);
+    if (n === 1) base[b] = v;
+    if (n === 1 || v < (min[b] as number)) min[b] = v;
+    if (n === 1 || v > (max[b] as number)) max[b] = v;
+    above[b] = (above[b] as number) + (v - (base[b] as number));
+  }
+  if (!text)
+    for (const [b, n] of count.entries()) {
+      if (n === 0) continue;
+      const sum = above[b] as number;
+      const middle = Number.isFinite(sum) ? (base[b] as number) + sum / n : meanOfLarge(values, reasons, places, b, n);
+      mean[b] = Math.min(Math.max(middle, min[b] as number), max[b] as number);
+    }
+  return { count, bad, min, max, mean };
 }
 
 /** Where the sum leaves the range of doubles, or a value is infinite. */
-function meanOfLarge(group: readonly LogRecord[], i: number, count: number): number {
+function meanOfLarge(
+  values: ArrayLike<Value>,
+  reasons: Uint8Array | undefined,
+  places: Uint32Array,
+  b: number,
+  count: number,
+): number {
   let mean = 0;
-  for (const { sample } of group)
-    if (sample.reasons === null || hasValue(sample.reasons[i] as number)) mean += Number(sample.values[i]) / count;
+  for (let m = 0; m < places.length; m++) if (places[m] === b && hasValue(reasons?.[m] ?? 0)) mean += Number(values[m]) / count;
   return mean;
 }
 

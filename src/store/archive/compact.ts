@@ -7,19 +7,20 @@
  * - Works in steps, between which the thread answers readers.
  */
 import type Database from 'better-sqlite3';
-import { decodeBlock, encodeBlock } from '../../codecs/blocks.ts';
+import { decodeShapes, encodeShape, type ShapeColumns } from '../../codecs/blocks.ts';
 import { encodeRollups, rollupWidth } from '../../codecs/rollups.ts';
-import type { LogRecord, Shape } from '../../core/point.ts';
+import type { Shape } from '../../core/point.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
 import type { Claim } from '../threads/claim.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
 import { THIN } from './history-layout.ts';
+import { Scratch, ShapeTable } from './shape-table.ts';
 
-/** Bound a unit's memory while it is made and while it is read: about 20 MB. */
+/** Bound a unit's memory: while it is made eight bytes a reading, while it is read record by record about 20 MB. */
 export const UNIT_READINGS = 360_000;
 export const UNIT_RECORDS = 50_000;
-/** Characters of all texts: only decoding tells how many there are. A block has a part of it, so that it is not far surpassed. */
+/** Bytes of all texts: only decoding tells how many there are. A block has a part of it, so that it is not far surpassed. */
 const UNIT_TEXTS = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
 /** Blocks that one step decodes, and readings that one step encodes. */
@@ -62,7 +63,7 @@ export class Compactor {
     let last = heads.at(-1);
     if (first === undefined || last === undefined) return undefined;
     this.#claim.begin(first.id, lastKeyOf(last));
-    const groups = new Map<number, { shape: Shape; records: LogRecord[] }>();
+    const tables = new Map<number, ShapeTable>();
     const shapeIds = new Map<string, number>();
     const damaged: Head[] = [];
     let texts = 0;
@@ -71,49 +72,53 @@ export class Compactor {
       if (i > 0 && i % STEP_BLOCKS === 0) yield;
       const blob = body.get(head.id);
       if (blob === undefined) continue;
-      let records: LogRecord[];
-      try {
-        records = decodeBlock(blob, this.#shapeOf);
-      } catch {
+      const groups = this.#decode(blob);
+      if (groups === undefined) {
         damaged.push(head);
         continue;
       }
-      texts += textsOf(records);
+      texts += groups.reduce((sum, columns) => sum + columns.texts, 0);
       if (texts > UNIT_TEXTS && i > 0) {
         // It begins the next unit.
         last = heads[i - 1] as Head;
         this.#claim.shorten(lastKeyOf(last));
         break;
       }
-      for (const record of records) {
-        const { shape } = record.sample;
-        const id = this.#idOf(shape, shapeIds);
-        const group = groups.get(id);
-        if (group === undefined) groups.set(id, { shape, records: [record] });
-        else group.records.push(record);
+      for (const columns of groups) {
+        const id = this.#idOf(columns.shape, shapeIds);
+        const table = tables.get(id) ?? new ShapeTable(columns.shape);
+        tables.set(id, table);
+        table.append(columns);
       }
     }
     const offset = this.#clock.of(first.boot, last.last)?.offset ?? 0;
     let atFirst = last.at_last;
+    const shapes = [...tables.keys()];
     const parts: NewPart[] = [];
-    for (const [id, { shape, records }] of groups) {
+    const scratch = new Scratch();
+    for (const [id, table] of tables) {
       yield;
-      atFirst = Math.min(atFirst, (records[0] as LogRecord).sample.at);
-      const span = (records.at(-1) as LogRecord).sample.at - (records[0] as LogRecord).sample.at;
-      const rollup = encodeRollups(shape, records, rollupWidth(span, records.length), offset);
-      const part = (some: LogRecord[]) => ({
-        ...{ records: some.length, readings: some.length * shape.points.length },
-        body: encodeBlock(some, () => id, LEVEL),
-      });
-      const goes = records.filter((_, i) => i % THIN !== 0);
+      const began = table.at(0);
+      atFirst = Math.min(atFirst, began);
+      const width = rollupWidth(table.at(table.length - 1) - began, table.length);
+      const rollup = encodeRollups(
+        table.rows(scratch, () => true),
+        width,
+        offset,
+      );
+      const part = (picked: (m: number) => boolean) => {
+        const rows = table.rows(scratch, picked);
+        const records = rows.seqs.length;
+        return { records, readings: records * table.shape.points.length, body: encodeShape(rows, id, LEVEL) };
+      };
       parts.push({
         shape: id,
-        ...part(records.filter((_, i) => i % THIN === 0)),
+        ...part((m) => m % THIN === 0),
         rollup,
-        goesFirst: goes.length === 0 ? undefined : part(goes),
+        goesFirst: table.length === 1 ? undefined : part((m) => m % THIN !== 0),
       });
       // What is encoded need not be held twice.
-      records.length = 0;
+      tables.delete(id);
     }
     const unit: NewUnit = {
       id: first.id,
@@ -124,7 +129,18 @@ export class Compactor {
       atLast: last.at_last,
       parts,
     };
-    return { unit, copies: this.#copies(first, [...groups.keys()]), damaged };
+    return { unit, copies: this.#copies(first, shapes), damaged };
+  }
+
+  /** undefined: the block is damaged. Every column is made here, so that none fails when half a block is taken. */
+  #decode(blob: Buffer): ShapeColumns[] | undefined {
+    try {
+      const groups = decodeShapes(blob, this.#shapeOf);
+      for (const columns of groups) columns.shape.points.forEach((_, i) => void columns.column(i));
+      return groups;
+    } catch {
+      return undefined;
+    }
   }
 
   /** The blocks of the next unit, without their bodies. */
@@ -202,14 +218,4 @@ export class Compactor {
 /** Key of its last record. */
 function lastKeyOf({ id, last }: Head): number {
   return id - seqOf(id) + last;
-}
-
-/** Characters. */
-function textsOf(records: readonly LogRecord[]): number {
-  let sum = 0;
-  for (const { sample } of records)
-    sample.shape.points.forEach(({ storage }, i) => {
-      if (storage === 'string') sum += String(sample.values[i]).length;
-    });
-  return sum;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { rowsOf } from '../../../src/codecs/blocks.ts';
 import { encodeRollups, type PointRollup, ROLLUP_WIDTHS, Rollups, rollupWidth } from '../../../src/codecs/rollups.ts';
 import { unseal } from '../../../src/codecs/sealed.ts';
 import { hasValue, type LogRecord, type PointInfo, type Shape, type Value } from '../../../src/core/point.ts';
@@ -98,7 +99,7 @@ function near(actual: number, values: readonly number[]): void {
 test('roll-ups are what a naive count over the records gives', () => {
   fc.assert(
     fc.property(parts, ({ shape, records, width, offset }) => {
-      const blob = encodeRollups(shape, records, width, offset);
+      const blob = encodeRollups(rowsOf(shape, records), width, offset);
       const rollup = decodeRollups(shape, blob);
       assert.equal(rollup.width, width);
       shape.points.forEach((point, i) => {
@@ -129,7 +130,7 @@ test('roll-ups are what a naive count over the records gives', () => {
 test('one point alone is what it is among all, and nothing else is made for it', () => {
   fc.assert(
     fc.property(parts, ({ shape, records, width, offset }) => {
-      const blob = encodeRollups(shape, records, width, offset);
+      const blob = encodeRollups(rowsOf(shape, records), width, offset);
       const { points } = decodeRollups(shape, blob);
       for (const [i, point] of points.entries()) {
         const alone = new Rollups(shape, blob);
@@ -165,7 +166,7 @@ test('the mean of decimals is exact, also of a large counter, and of booleans it
       sample: { shape, at: i * 1000, values: [(2000 + (i % 7)) / 100, 4_000_000_000 + 3 * i, i % 3 === 0], reasons: null },
     }),
   );
-  const { points } = decodeRollups(shape, encodeRollups(shape, records, 60_000, 0));
+  const { points } = decodeRollups(shape, encodeRollups(rowsOf(shape, records), 60_000, 0));
   const told = points.map((p) => [p.min[0], p.max[0], Number(p.mean[0]?.toFixed(9))]);
   const sum = records.reduce((s, r) => s + Math.round((r.sample.values[0] as number) * 100), 0);
   assert.deepEqual(told, [
@@ -183,7 +184,7 @@ test('whatever byte changes or is missing: an error, never other numbers', () =>
       fc.integer({ min: 1, max: 255 }),
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       ({ shape, records, width, offset }, where, mask, cut) => {
-        const blob = encodeRollups(shape, records, width, offset);
+        const blob = encodeRollups(rowsOf(shape, records), width, offset);
         const changed = Buffer.from(blob);
         changed[where % blob.length] = (changed[where % blob.length] as number) ^ mask;
         const short = blob.subarray(0, Math.floor(cut * blob.length));
@@ -196,7 +197,7 @@ test('whatever byte changes or is missing: an error, never other numbers', () =>
 
 test('roll-ups of another shape are refused', () => {
   const shape: Shape = { device: 'd', points: [{ name: 'p', type: 'int16', storage: 'number' }] };
-  const blob = encodeRollups(shape, [], 10_000, 0);
+  const blob = encodeRollups(rowsOf(shape, []), 10_000, 0);
   assert.throws(() => decodeRollups({ ...shape, points: [...shape.points, ...shape.points] }, blob), /another shape/);
   assert.deepEqual([...decodeRollups(shape, blob).buckets], []);
 });
@@ -240,7 +241,10 @@ test('version 1 stays readable', () => {
     const { bytes, noise } = unseal(blob, 'roll-up');
     return [bytes, noise].map((part) => Buffer.from(part.rest()).toString('hex'));
   };
-  assert.deepEqual(content(encodeRollups(shape, records, 60_000, 1_795_000_000_123)), content(Buffer.from(golden, 'base64')));
+  assert.deepEqual(
+    content(encodeRollups(rowsOf(shape, records), 60_000, 1_795_000_000_123)),
+    content(Buffer.from(golden, 'base64')),
+  );
   const { buckets, points } = decodeRollups(shape, Buffer.from(golden, 'base64'));
   assert.deepEqual([...buckets], [-40_123, 19_877, 199_877]);
   const column = (i: number) => {

@@ -1,0 +1,135 @@
+/**
+ * The records of one shape while a unit is made, as columns outside of the JavaScript heap: eight bytes a reading, and no
+ * object for a record or a reading. What is put in once is written out in several selections.
+ */
+import type { ShapeColumns, ShapeRows } from '../../codecs/blocks.ts';
+import type { PointInfo, Shape, Value } from '../../core/point.ts';
+
+/** Records of a slice. Slices are never copied or thrown away while the unit is made. */
+const SLICE = 64;
+const WIDTH = 8;
+
+/** A column that was made last is overwritten by the next selection. One for all tables of a unit. */
+export class Scratch {
+  #bytes = new ArrayBuffer(0);
+
+  /** @returns at least so many bytes; what they hold does not matter */
+  take(bytes: number): ArrayBuffer {
+    if (this.#bytes.byteLength < bytes) this.#bytes = new ArrayBuffer(bytes);
+    return this.#bytes;
+  }
+}
+
+/** Values by point, then by record. */
+class Slice {
+  readonly seqs = new Float64Array(SLICE);
+  readonly ats = new Float64Array(SLICE);
+  readonly numbers: Float64Array;
+  /** The same memory. */
+  readonly integers: BigInt64Array;
+  readonly texts = new Map<number, string[]>();
+  reasons: Uint8Array | undefined;
+
+  constructor(points: number) {
+    this.numbers = new Float64Array(SLICE * points);
+    this.integers = new BigInt64Array(this.numbers.buffer);
+  }
+
+  put(at: number, i: number, m: number, { storage }: PointInfo, value: Value): void {
+    if (storage === 'integer64') this.integers[at] = typeof value === 'bigint' ? BigInt.asIntN(64, value) : 0n;
+    else if (storage !== 'string') this.numbers[at] = Number(value);
+    else if (typeof value === 'string') {
+      const column = this.texts.get(i) ?? [];
+      this.texts.set(i, column);
+      column[m] = value;
+    }
+  }
+}
+
+export class ShapeTable {
+  readonly shape: Shape;
+  readonly #slices: Slice[] = [];
+  #length = 0;
+
+  constructor(shape: Shape) {
+    this.shape = shape;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Behind what there is. @param columns whose columns can all be made */
+  append(columns: ShapeColumns): void {
+    const { seqs, ats, reasons } = columns;
+    const start = this.#length;
+    const { points } = this.shape;
+    while (this.#slices.length * SLICE < start + seqs.length) this.#slices.push(new Slice(points.length));
+    seqs.forEach((seq, m) => {
+      const slice = this.#slice(start + m);
+      slice.seqs[(start + m) % SLICE] = seq;
+      slice.ats[(start + m) % SLICE] = ats[m] as number;
+    });
+    points.forEach((point, i) => {
+      const column = columns.column(i);
+      const why = reasons?.[i];
+      for (let m = 0; m < column.length; m++) {
+        const slice = this.#slice(start + m);
+        const place = (start + m) % SLICE;
+        slice.put(i * SLICE + place, i, place, point, column[m] as Value);
+        const reason = why?.[m] ?? 0;
+        if (reason === 0) continue;
+        slice.reasons ??= new Uint8Array(SLICE * points.length);
+        slice.reasons[i * SLICE + place] = reason;
+      }
+    });
+    this.#length += seqs.length;
+  }
+
+  at(m: number): number {
+    return this.#slice(m).ats[m % SLICE] as number;
+  }
+
+  /** @param picked which records; columns are valid until the scratch is used again */
+  rows(scratch: Scratch, picked: (m: number) => boolean): ShapeRows {
+    const places = new Uint32Array(this.#length);
+    let n = 0;
+    for (let m = 0; m < this.#length; m++) if (picked(m)) places[n++] = m;
+    const chosen = places.subarray(0, n);
+    const { points } = this.shape;
+    const memory = scratch.take(WIDTH * n * (points.length + 2));
+    const doubles = (k: number) => new Float64Array(memory, WIDTH * n * k, n);
+    const seqs = this.#fill(doubles(points.length), chosen, ({ seqs }, place) => seqs[place] as number);
+    const ats = this.#fill(doubles(points.length + 1), chosen, ({ ats }, place) => ats[place] as number);
+    const columns = points.map((point, i): ArrayLike<Value> => {
+      const at = i * SLICE;
+      if (point.storage === 'string') return Array.from(chosen, (m) => this.#slice(m).texts.get(i)?.[m % SLICE] ?? '');
+      if (point.storage !== 'integer64')
+        return this.#fill(doubles(i), chosen, ({ numbers }, place) => numbers[at + place] as number);
+      const words = new BigInt64Array(memory, WIDTH * n * i, n);
+      this.#fill(words, chosen, ({ integers }, place) => integers[at + place] as bigint);
+      return point.type === 'uint64' ? new BigUint64Array(memory, WIDTH * n * i, n) : words;
+    });
+    return { shape: this.shape, seqs, ats, reasons: this.#reasons(chosen), column: (i) => columns[i] as ArrayLike<Value> };
+  }
+
+  #reasons(chosen: Uint32Array): Uint8Array[] | undefined {
+    if (this.#slices.every(({ reasons }) => reasons === undefined)) return undefined;
+    const columns = this.shape.points.map((_, i) =>
+      this.#fill(new Uint8Array(chosen.length), chosen, ({ reasons }, place) => reasons?.[i * SLICE + place] ?? 0),
+    );
+    return columns.some((column) => column.some((reason) => reason !== 0)) ? columns : undefined;
+  }
+
+  #fill<V, A extends { [k: number]: V }>(to: A, chosen: Uint32Array, from: (slice: Slice, place: number) => V): A {
+    for (let k = 0; k < chosen.length; k++) {
+      const m = chosen[k] as number;
+      (to as { [k: number]: V })[k] = from(this.#slice(m), m % SLICE);
+    }
+    return to;
+  }
+
+  #slice(m: number): Slice {
+    return this.#slices[Math.floor(m / SLICE)] as Slice;
+  }
+}

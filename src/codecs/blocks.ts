@@ -165,9 +165,14 @@ export class ShapeColumns implements ShapeRows {
   column(point: number): readonly Value[] {
     const known = this.#known[point];
     if (known !== undefined) return known;
-    const column = this.#spread(this.#stored.column(point), this.reasons?.[point]);
+    const column = this.once(point);
     this.#known[point] = column;
     return column;
+  }
+
+  /** The same for those who ask once: it is not kept. */
+  once(point: number): readonly Value[] {
+    return this.#spread(this.#stored.column(point), this.reasons?.[point]);
   }
 
   /** Columns that were made, for those who count. */

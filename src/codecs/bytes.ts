@@ -78,6 +78,11 @@ export class ByteReader {
     other.#o = position;
     return other;
   }
+  /** Goes on at another place. */
+  seek(position: number): this {
+    this.#o = position;
+    return this;
+  }
   unsigned(): number {
     let b = this.byte();
     let v = b & 0x7f;
@@ -174,11 +179,13 @@ export class BitReader {
   get position(): number {
     return 8 * this.#in.position - this.#bits;
   }
-  /** Another reader of the same bits. */
-  at(position: number): BitReader {
-    const other = new BitReader(this.#in.at(Math.floor(position / 8)));
-    other.read(position % 8);
-    return other;
+  /** Goes on at another bit of its input. */
+  seek(position: number): this {
+    this.#in.seek(Math.floor(position / 8));
+    this.#waiting = 0;
+    this.#bits = 0;
+    this.read(position % 8);
+    return this;
   }
   read(bits: number): number {
     if (bits > PIECE) return this.read(bits - PIECE) * SPAN + this.read(PIECE);

@@ -80,6 +80,10 @@ interface Place {
 export class StoredColumns {
   readonly #input: ByteReader;
   readonly #bits: BitReader;
+  /** Go to the column that is made. One each for all columns: a reader of its own for each is more garbage than the column. */
+  readonly #cursor: ByteReader;
+  readonly #flagCursor: BitReader;
+  readonly #bitCursor: BitReader;
   readonly #points: readonly PointInfo[];
   readonly #places: readonly Place[];
   #made = 0;
@@ -89,6 +93,9 @@ export class StoredColumns {
   constructor(input: ByteReader, noise: ByteReader, points: readonly PointInfo[], counts: readonly number[]) {
     this.#input = input;
     this.#bits = new BitReader(noise);
+    this.#cursor = input.at(0);
+    this.#flagCursor = new BitReader(input.at(0));
+    this.#bitCursor = new BitReader(noise.at(0));
     this.#points = points;
     this.#places = counts.map((count) => ({ form: input.byte(), count, byte: 0, bit: 0, first: 0 }));
     this.#passFlags();
@@ -118,7 +125,9 @@ export class StoredColumns {
   #readFirsts(kind: (form: number) => boolean): void {
     const mixed = this.#input.byte() === 1;
     const which = this.#places.filter(({ form }) => kind(form & ~NOISY));
-    readIntegers(this.#input, this.#bits, which.length, 0, mixed).forEach((first, k) => {
+    const firsts = new Float64Array(which.length);
+    readIntegers(this.#input, this.#bits, firsts, 0, firsts.length, mixed);
+    firsts.forEach((first, k) => {
       (which[k] as Place).first = first;
     });
   }
@@ -143,12 +152,12 @@ export class StoredColumns {
     const place = this.#places[i] as Place;
     const { count } = place;
     const form = place.form & ~NOISY;
-    if (isDecimal(form) || isFloat32(form)) return valuesOf(form, this.#integers(place));
+    if (isDecimal(form) || isFloat32(form)) return valuesOf(form, this.#integers(place, scratchOf(count)), count);
     if (form === FORM.boolean) {
-      const flags = new BitReader(this.#input).at(place.bit);
+      const flags = this.#flagCursor.seek(place.bit);
       return Array.from({ length: count }, () => flags.read(1) === 1);
     }
-    const input = this.#input.at(place.byte);
+    const input = this.#cursor.seek(place.byte);
     if (form === FORM.float64) return decodeDoubles(input, count);
     if (form === FORM.integer64) return decodeBigints(input, count, (this.#points[i] as PointInfo).type === 'uint64');
     return Array.from({ length: form === FORM.string ? count : 0 }, () => Buffer.from(input.raw(input.unsigned())).toString());
@@ -159,8 +168,9 @@ export class StoredColumns {
     const [a, b] = [this.#places[low] as Place, this.#places[high] as Place];
     const form = a.form & ~NOISY;
     const alike = form === (b.form & ~NOISY) && (isDecimal(form) || isFloat32(form));
-    const lows = alike ? this.#integers(a) : (this.column(low) as number[]);
-    const highs = alike ? this.#integers(b) : (this.column(high) as number[]);
+    const integers = (place: Place) => this.#integers(place, new Float64Array(place.count));
+    const lows = alike ? integers(a) : (this.column(low) as number[]);
+    const highs = alike ? integers(b) : (this.column(high) as number[]);
     let n = 0;
     for (let k = 0; k < lows.length; k++) {
       const [x, y] = [lows[k] as number, highs[k] as number];
@@ -170,12 +180,18 @@ export class StoredColumns {
     return n;
   }
 
-  #integers({ form, count, byte, bit, first }: Place): number[] {
-    const input = this.#input.at(byte);
-    const rest = readIntegers(input, this.#bits.at(bit), count - 1, first, form >= NOISY);
-    rest.unshift(first);
-    return rest;
+  /** @param numbers at least as many as the column has; filled and given back */
+  #integers({ form, count, byte, bit, first }: Place, numbers: Float64Array): Float64Array {
+    numbers[0] = first;
+    readIntegers(this.#cursor.seek(byte), this.#bitCursor.seek(bit), numbers, 1, count, form >= NOISY);
+    return numbers;
   }
+}
+
+/** Numbers of a column on their way; larger ones get memory of their own. */
+const scratch = new Float64Array(8192);
+function scratchOf(count: number): Float64Array {
+  return count <= scratch.length ? scratch : new Float64Array(count);
 }
 
 const isDecimal = (form: number): boolean => form < POWERS.length;
@@ -231,10 +247,14 @@ class Firsts implements Integers {
   }
 }
 
-function valuesOf(form: number, integers: readonly number[]): Value[] {
-  if (form === FORM.float32) return integers.map((x) => shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)));
-  const p = POWERS[form] as number;
-  return integers.map((x) => x / p);
+function valuesOf(form: number, integers: Float64Array, count: number): Value[] {
+  const values = new Array<number>(count);
+  const p = POWERS[form];
+  for (let k = 0; k < count; k++) {
+    const x = integers[k] as number;
+    values[k] = p === undefined ? shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)) : x / p;
+  }
+  return values;
 }
 /** The place of a float32 among all of them: neighbours are one apart, -0 stands before 0. */
 function orderOf(bits: number): number {

@@ -16,21 +16,61 @@ export interface Integers {
 
 /** @param start the first of them; its difference is taken from the number before it, else from 0 */
 export function isNoisy(numbers: Integers, start: number): boolean {
+  if (!anyLarge(numbers, start)) return false;
+  const enough = Math.floor((numbers.length - start) / 3);
+  distinct.clear(enough + 1);
   let last = before(numbers, start);
-  let large = false;
-  const enough = (numbers.length - start) / 3;
-  const seen = new Set<number>();
   for (let i = start; i < numbers.length; i++) {
     const x = numbers.at(i);
-    const d = x - last;
+    distinct.add(x - last);
+    if (distinct.size > enough) return true;
     last = x;
-    if (Math.abs(d) >= LARGE) large = true;
-    // Behind that many nothing new is learnt from them.
-    if (seen.size <= enough) seen.add(d);
-    if (large && seen.size > enough) return true;
   }
   return false;
 }
+function anyLarge(numbers: Integers, start: number): boolean {
+  let last = before(numbers, start);
+  for (let i = start; i < numbers.length; i++) {
+    const x = numbers.at(i);
+    if (Math.abs(x - last) >= LARGE) return true;
+    last = x;
+  }
+  return false;
+}
+
+/** Counts different numbers. A `Set` for each column of a unit would be 100 MB of garbage; this one's memory is used again. */
+class Distinct {
+  #keys = new Float64Array(0);
+  /** Which of the keys belong to the column of now. */
+  #rounds = new Uint32Array(0);
+  #round = 0;
+  size = 0;
+
+  /** @param most numbers that are added at most */
+  clear(most: number): void {
+    this.size = 0;
+    if (2 * most > this.#keys.length) {
+      // A power of two, less than half full.
+      const slots = 2 ** Math.ceil(Math.log2(2 * most + 1));
+      this.#keys = new Float64Array(slots);
+      this.#rounds = new Uint32Array(slots);
+      this.#round = 0;
+    }
+    if (++this.#round < 2 ** 32) return;
+    this.#rounds.fill(0);
+    this.#round = 1;
+  }
+  add(v: number): void {
+    const mask = this.#keys.length - 1;
+    const mixed = Math.imul((v | 0) ^ Math.floor(v / 2 ** 32), 0x9e3779b1);
+    let slot = (mixed ^ (mixed >>> 15)) & mask;
+    for (; this.#rounds[slot] === this.#round; slot = (slot + 1) & mask) if (this.#keys[slot] === v) return;
+    this.#keys[slot] = v;
+    this.#rounds[slot] = this.#round;
+    this.size++;
+  }
+}
+const distinct = new Distinct();
 
 /** @param start as for `isNoisy` */
 export function writeIntegers(out: ByteWriter, bits: BitWriter, numbers: Integers, start: number, noisy: boolean): void {
@@ -54,10 +94,17 @@ function before(numbers: Integers, start: number): number {
   return start === 0 || start > numbers.length ? 0 : numbers.at(start - 1);
 }
 
-export function readIntegers(input: ByteReader, bits: BitReader, n: number, from: number, noisy: boolean): number[] {
-  const numbers = new Array<number>(n);
-  let x = from;
-  for (let i = 0; i < n; i++) {
+/** Reads what `writeIntegers` wrote. @param numbers filled from `start` to `end` */
+export function readIntegers(
+  input: ByteReader,
+  bits: BitReader,
+  numbers: Float64Array,
+  start: number,
+  end: number,
+  noisy: boolean,
+): void {
+  let x = start === 0 ? 0 : (numbers[start - 1] as number);
+  for (let i = start; i < end; i++) {
     if (!noisy) x += input.signed();
     else {
       const symbol = input.byte();
@@ -67,7 +114,6 @@ export function readIntegers(input: ByteReader, bits: BitReader, n: number, from
     }
     numbers[i] = x;
   }
-  return numbers;
 }
 
 /** Passes over what `readIntegers` would read. */

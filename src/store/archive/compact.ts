@@ -72,8 +72,10 @@ export class Compactor {
       if (i > 0 && i % STEP_BLOCKS === 0) yield;
       const blob = body.get(head.id);
       if (blob === undefined) continue;
-      const groups = this.#decode(blob);
-      if (groups === undefined) {
+      let groups: ShapeColumns[];
+      try {
+        groups = decodeShapes(blob, this.#shapeOf);
+      } catch {
         damaged.push(head);
         continue;
       }
@@ -84,12 +86,7 @@ export class Compactor {
         this.#claim.shorten(lastKeyOf(last));
         break;
       }
-      for (const columns of groups) {
-        const id = this.#idOf(columns.shape, shapeIds);
-        const table = tables.get(id) ?? new ShapeTable(columns.shape);
-        tables.set(id, table);
-        table.append(columns);
-      }
+      if (!this.#take(groups, tables, shapeIds)) damaged.push(head);
     }
     const offset = this.#clock.of(first.boot, last.last)?.offset ?? 0;
     let atFirst = last.at_last;
@@ -132,15 +129,20 @@ export class Compactor {
     return { unit, copies: this.#copies(first, shapes), damaged };
   }
 
-  /** undefined: the block is damaged. Every column is made here, so that none fails when half a block is taken. */
-  #decode(blob: Buffer): ShapeColumns[] | undefined {
+  /** All records of a block, or none: then it is damaged. @returns false when it is */
+  #take(groups: readonly ShapeColumns[], tables: Map<number, ShapeTable>, shapeIds: Map<string, number>): boolean {
+    const into = groups.map(({ shape }) => this.#idOf(shape, shapeIds));
+    const staged = groups.map((columns, g) => tables.get(into[g] as number) ?? new ShapeTable(columns.shape));
     try {
-      const groups = decodeShapes(blob, this.#shapeOf);
-      for (const columns of groups) columns.shape.points.forEach((_, i) => void columns.column(i));
-      return groups;
+      for (const [g, table] of staged.entries()) table.stage(groups[g] as ShapeColumns);
     } catch {
-      return undefined;
+      return false;
     }
+    for (const [g, table] of staged.entries()) {
+      table.commit();
+      tables.set(into[g] as number, table);
+    }
+    return true;
   }
 
   /** The blocks of the next unit, without their bodies. */

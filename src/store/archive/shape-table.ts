@@ -50,6 +50,7 @@ export class ShapeTable {
   readonly shape: Shape;
   readonly #slices: Slice[] = [];
   #length = 0;
+  #staged = 0;
 
   constructor(shape: Shape) {
     this.shape = shape;
@@ -59,31 +60,35 @@ export class ShapeTable {
     return this.#length;
   }
 
-  /** Behind what there is. @param columns whose columns can all be made */
-  append(columns: ShapeColumns): void {
+  /** Behind what there is; it counts when `commit` was called. @throws RangeError or Error when the bytes are damaged */
+  stage(columns: ShapeColumns): void {
     const { seqs, ats, reasons } = columns;
     const start = this.#length;
     const { points } = this.shape;
     while (this.#slices.length * SLICE < start + seqs.length) this.#slices.push(new Slice(points.length));
-    seqs.forEach((seq, m) => {
+    for (let m = 0; m < seqs.length; m++) {
       const slice = this.#slice(start + m);
-      slice.seqs[(start + m) % SLICE] = seq;
+      slice.seqs[(start + m) % SLICE] = seqs[m] as number;
       slice.ats[(start + m) % SLICE] = ats[m] as number;
-    });
+      if (reasons !== undefined) slice.reasons ??= new Uint8Array(SLICE * points.length);
+    }
     points.forEach((point, i) => {
-      const column = columns.column(i);
+      const column = columns.once(i);
       const why = reasons?.[i];
       for (let m = 0; m < column.length; m++) {
         const slice = this.#slice(start + m);
         const place = (start + m) % SLICE;
         slice.put(i * SLICE + place, i, place, point, column[m] as Value);
-        const reason = why?.[m] ?? 0;
-        if (reason === 0) continue;
-        slice.reasons ??= new Uint8Array(SLICE * points.length);
-        slice.reasons[i * SLICE + place] = reason;
+        if (slice.reasons !== undefined) slice.reasons[i * SLICE + place] = why?.[m] ?? 0;
       }
     });
-    this.#length += seqs.length;
+    this.#staged = seqs.length;
+  }
+
+  /** What was staged is in the table. */
+  commit(): void {
+    this.#length += this.#staged;
+    this.#staged = 0;
   }
 
   at(m: number): number {

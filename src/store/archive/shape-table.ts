@@ -61,7 +61,7 @@ export class ShapeTable {
   }
 
   /** Behind what there is; it counts when `commit` was called. @throws RangeError or Error when the bytes are damaged */
-  stage(columns: ShapeColumns): void {
+  stage(columns: Pick<ShapeColumns, 'seqs' | 'ats' | 'reasons' | 'once'>): void {
     const { seqs, ats, reasons } = columns;
     const start = this.#length;
     const { points } = this.shape;

@@ -129,18 +129,26 @@ export class Compactor {
     return { unit, copies: this.#copies(first, shapes), damaged };
   }
 
-  /** All records of a block, or none: then it is damaged. @returns false when it is */
+  /**
+   * All records of a block, or none: then it is damaged. It may have several groups of one shape, whose records stand
+   * between each other. @returns false when it is damaged
+   */
   #take(groups: readonly ShapeColumns[], tables: Map<number, ShapeTable>, shapeIds: Map<string, number>): boolean {
-    const into = groups.map(({ shape }) => this.#idOf(shape, shapeIds));
-    const staged = groups.map((columns, g) => tables.get(into[g] as number) ?? new ShapeTable(columns.shape));
+    const staged = new Map<number, ShapeTable>();
     try {
-      for (const [g, table] of staged.entries()) table.stage(groups[g] as ShapeColumns);
+      for (const columns of groups) {
+        const id = this.#idOf(columns.shape, shapeIds);
+        const table = staged.get(id) ?? tables.get(id) ?? new ShapeTable(columns.shape);
+        staged.set(id, table);
+        table.stage(columns);
+      }
     } catch {
+      for (const table of staged.values()) table.forget();
       return false;
     }
-    for (const [g, table] of staged.entries()) {
+    for (const [id, table] of staged) {
       table.commit();
-      tables.set(into[g] as number, table);
+      tables.set(id, table);
     }
     return true;
   }

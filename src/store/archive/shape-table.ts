@@ -51,6 +51,7 @@ export class ShapeTable {
   readonly #slices: Slice[] = [];
   #length = 0;
   #staged = 0;
+  #order: Uint32Array | undefined;
 
   constructor(shape: Shape) {
     this.shape = shape;
@@ -63,7 +64,7 @@ export class ShapeTable {
   /** Behind what there is; it counts when `commit` was called. @throws RangeError or Error when the bytes are damaged */
   stage(columns: Pick<ShapeColumns, 'seqs' | 'ats' | 'reasons' | 'once'>): void {
     const { seqs, ats, reasons } = columns;
-    const start = this.#length;
+    const start = this.#length + this.#staged;
     const { points } = this.shape;
     while (this.#slices.length * SLICE < start + seqs.length) this.#slices.push(new Slice(points.length));
     for (let m = 0; m < seqs.length; m++) {
@@ -82,25 +83,40 @@ export class ShapeTable {
         if (slice.reasons !== undefined) slice.reasons[i * SLICE + place] = why?.[m] ?? 0;
       }
     });
-    this.#staged = seqs.length;
+    this.#staged += seqs.length;
   }
 
   /** What was staged is in the table. */
   commit(): void {
     this.#length += this.#staged;
     this.#staged = 0;
+    this.#order = undefined;
+  }
+  /** What was staged is not. */
+  forget(): void {
+    this.#staged = 0;
   }
 
+  /** Places of all records, ascending in seq. */
+  #ordered(): Uint32Array {
+    const order = Uint32Array.from({ length: this.#length }, (_, m) => m);
+    const seqOf = (m: number) => this.#slice(m).seqs[m % SLICE] as number;
+    const ascends = order.every((m) => m === 0 || seqOf(m - 1) < seqOf(m));
+    return ascends ? order : order.sort((a, b) => seqOf(a) - seqOf(b));
+  }
+
+  /** Time of the record at a place among all. */
   at(m: number): number {
-    return this.#slice(m).ats[m % SLICE] as number;
+    this.#order ??= this.#ordered();
+    const place = this.#order[m] as number;
+    return this.#slice(place).ats[place % SLICE] as number;
   }
 
-  /** @param picked which records; columns are valid until the scratch is used again */
+  /** @param picked which records, by their place in the order of seq; columns are valid until the scratch is used again */
   rows(scratch: Scratch, picked: (m: number) => boolean): ShapeRows {
-    const places = new Uint32Array(this.#length);
-    let n = 0;
-    for (let m = 0; m < this.#length; m++) if (picked(m)) places[n++] = m;
-    const chosen = places.subarray(0, n);
+    this.#order ??= this.#ordered();
+    const chosen = this.#order.filter((_, m) => picked(m));
+    const n = chosen.length;
     const { points } = this.shape;
     const memory = scratch.take(WIDTH * n * (points.length + 2));
     const doubles = (k: number) => new Float64Array(memory, WIDTH * n * k, n);

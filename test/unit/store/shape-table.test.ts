@@ -51,6 +51,32 @@ test('columns of many commits become the bytes that their records would become',
   );
 });
 
+test('records of one shape that stand in two groups of a block are put in order', () => {
+  fc.assert(
+    fc.property(blocks, fc.array(fc.boolean(), { minLength: 30, maxLength: 30 }), ({ shapes: [shape], records }, twin) => {
+      const first = shape as Shape;
+      const again = { ...first };
+      const mine = records.filter((r) => r.sample.shape === first);
+      const mixed = mine.map((r, i) => (twin[i] ? { ...r, sample: { ...r.sample, shape: again } } : r));
+      const blob = encodeBlock(mixed, (s) => (s === again ? 2 : 1));
+      const table = new ShapeTable(first);
+      for (const columns of decodeShapes(blob, () => first)) table.stage(columns);
+      table.commit();
+      const rows = decodeBlock(blob, () => first);
+      if (rows.length > 0)
+        assert.deepEqual(
+          encodeShape(
+            table.rows(new Scratch(), () => true),
+            7,
+            LEVEL,
+          ),
+          encodeBlock(rows, () => 7, LEVEL),
+        );
+      assert.equal(table.length, mine.length);
+    }),
+  );
+});
+
 test('a block that fails half way leaves nothing in a table', () => {
   const shape: Shape = {
     device: 'd',
@@ -76,6 +102,7 @@ test('a block that fails half way leaves nothing in a table', () => {
     throw new RangeError('it ends too early');
   };
   assert.throws(() => table.stage({ ...half, once: (i) => (i === 0 ? half.once(i) : fail()) }), RangeError);
+  table.forget();
   const good = [record(4, 2.5, 'd', null), record(5, 3.5, 'e', null)];
   table.stage(staged(good));
   table.commit();

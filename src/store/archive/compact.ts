@@ -13,6 +13,7 @@ import type { Shape } from '../../core/point.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
 import type { Claim } from '../threads/claim.ts';
 import type { ClockTable } from '../time/clock-table.ts';
+import { Collector } from './collector.ts';
 import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
 import { THIN } from './history-layout.ts';
 import { Scratch, ShapeTable } from './shape-table.ts';
@@ -44,6 +45,7 @@ export class Compactor {
   readonly #history: History;
   readonly #claim: Claim;
   readonly #shapeOf: (id: number) => Shape | undefined;
+  readonly #garbage = new Collector();
 
   constructor(log: Database.Database, clock: ClockTable, history: History, claim: Claim) {
     this.#log = log;
@@ -87,6 +89,7 @@ export class Compactor {
         break;
       }
       if (!this.#take(groups, tables, shapeIds)) damaged.push(head);
+      this.#garbage.worked(head.readings);
     }
     const offset = this.#clock.of(first.boot, last.last)?.offset ?? 0;
     let atFirst = last.at_last;
@@ -116,6 +119,8 @@ export class Compactor {
       });
       // What is encoded need not be held twice.
       tables.delete(id);
+      // Encoded three times: the roll-ups, and both parts.
+      this.#garbage.worked(2 * table.length * table.shape.points.length);
     }
     const unit: NewUnit = {
       id: first.id,

@@ -67,6 +67,19 @@ export class Decoder {
     return body === undefined ? [] : this.#decode(run, body, run.readings, (id) => this.#logBook(runs).of(id), only);
   }
 
+  /** What a run has of the wanted shapes, one after the other. A unit is looked at anew for each: it may be thinned, or go. */
+  *columns(runs: Runs, run: Run, shapes: WantedShapes): Generator<ShapeColumns, void> {
+    if (run.unit === undefined) {
+      yield* this.block(runs, run, shapes.blocks);
+      return;
+    }
+    for (const id of shapes.units.keys()) {
+      const unit = runs.again(run.unit);
+      if (unit === undefined) return;
+      yield* this.part(runs, run, unit, id);
+    }
+  }
+
   #decode(
     run: Run,
     body: Uint8Array,

@@ -136,12 +136,9 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
 }
 
 function* columnsOf({ runs, decoder, shapes, pace }: Slice, run: Run): Generator<undefined, ShapeColumns[]> {
-  if (run.unit === undefined) return [...decoder.block(runs, run, shapes.blocks)];
   const all: ShapeColumns[] = [];
-  for (const shape of shapes.units.keys()) {
-    const unit = runs.again(run.unit);
-    if (unit === undefined) break;
-    all.push(...decoder.part(runs, run, unit, shape));
+  for (const columns of decoder.columns(runs, run, shapes)) {
+    all.push(columns);
     if (pace.due) yield* rest(pace);
   }
   return all;

@@ -7,7 +7,7 @@ import type { NewestRequest, NewestResult } from '../threads/messages.ts';
 import type { Decoder } from './decoder.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
-import { type BootClock, type Run, Runs } from './runs.ts';
+import { type BootClock, Runs } from './runs.ts';
 
 type Found = NewestResult['found'][number];
 
@@ -21,7 +21,7 @@ export function* newest(reader: LogReader, decoder: Decoder, request: NewestRequ
   for (const run of runs.from(Math.min(...keys))) {
     // Several parts of a unit may have records of a device, side by side.
     const last = new Array<number>(found.length).fill(-1);
-    for (const columns of columnsOf(runs, decoder, shapes, run))
+    for (const columns of decoder.columns(runs, run, shapes))
       for (const [i, wanted] of request.wanted.entries()) {
         const places = placesOf(columns.shape, wanted);
         if (places === undefined) continue;
@@ -40,17 +40,6 @@ function placesOf(shape: Shape, { device, points }: NewestRequest['wanted'][numb
   if (shape.device !== device) return undefined;
   const places = points.map((name) => shape.points.findIndex((p) => p.name === name));
   return places.includes(-1) ? undefined : places;
-}
-
-function* columnsOf(runs: Runs, decoder: Decoder, shapes: ReturnType<Decoder['shapes']>, run: Run): Generator<ShapeColumns> {
-  if (run.unit === undefined) {
-    yield* decoder.block(runs, run, shapes.blocks);
-    return;
-  }
-  for (const id of shapes.units.keys()) {
-    const unit = runs.again(run.unit);
-    if (unit !== undefined) yield* decoder.part(runs, run, unit, id);
-  }
 }
 
 /** @returns the place of the last record from the number `least` on in which all are good */

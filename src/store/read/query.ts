@@ -95,10 +95,8 @@ function* hasMore(
 
 /** undefined where not all records are left. */
 function columnsOf({ runs, decoder, shapes }: Collection, run: Run): readonly ShapeColumns[] | undefined {
-  if (run.unit === undefined) return decoder.block(runs, run, shapes.blocks);
-  const unit = runs.again(run.unit);
-  if (unit?.state !== UNIT_STATE.whole) return undefined;
-  return [...shapes.units.keys()].flatMap((id) => decoder.part(runs, run, unit, id));
+  const whole = run.unit === undefined || runs.again(run.unit)?.state === UNIT_STATE.whole;
+  return whole ? [...decoder.columns(runs, run, shapes)] : undefined;
 }
 
 function* readingsOf(columns: ShapeColumns, i: number, clock: BootClock): Generator<PointReading> {

@@ -1,6 +1,6 @@
 /**
  * Collects garbage on the way while a unit is made. V8 lets the heap of a thread grow to about twice what lives in it
- * before it collects, whatever the limits of the heap; a board has better use for these megabytes.
+ * before it collects, whatever the limits of the heap (docs/decisions/keeper-garbage.md).
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';

@@ -13,8 +13,12 @@ import { build } from 'esbuild';
 const ROOT = path.join(import.meta.dirname, '..');
 /** Packages that stay packages. */
 export const EXTERNAL = ['better-sqlite3', 'koffi', 'pino', 'pino-pretty', 'serialport'];
-/** The writer and the keeper are started as threads: whatever holds the store needs them beside it. */
-const THREADS = { writer: 'src/store/threads/writer.ts', keeper: 'src/store/threads/keeper.ts' };
+/** The store starts these as threads: a bundle that holds the store needs them beside it. */
+const THREADS = {
+  writer: 'src/store/threads/writer.ts',
+  keeper: 'src/store/threads/keeper.ts',
+  salvager: 'src/store/threads/salvager.ts',
+};
 const PROGRAM = { main: 'src/cli/main.ts', demo: 'src/cli/demo.ts', 'follow-parent': 'src/cli/demo/follow-parent.ts' };
 
 /**

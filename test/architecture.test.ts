@@ -27,7 +27,7 @@ const OWNERS: Record<string, readonly string[]> = {
   commander: ['cli'],
   koffi: ['access'],
 };
-/** What the folders of the store may import of each other. Only the opening and the keeper's mend import recovery. */
+/** What the folders of the store may import of each other. Only the threads that open files import recovery. */
 const STORE: Record<string, readonly string[]> = {
   archive: ['delivery', 'hot', 'read', 'threads', 'time'],
   delivery: ['hot', 'tail', 'threads', 'time'],
@@ -38,7 +38,7 @@ const STORE: Record<string, readonly string[]> = {
   threads: ['archive', 'delivery', 'hot', 'read', 'tail'],
   time: ['delivery', 'hot', 'read'],
 };
-const OPENS = ['store/threads/keeper.ts', 'store/threads/writer.ts'];
+const OPENS = ['store/threads/keeper.ts', 'store/threads/salvager.ts', 'store/threads/writer.ts'];
 const LIMIT = 500;
 /** These look for a file beside themselves, or from dist/cli as from src/cli: all of dist is in that one folder (scripts/build.ts). */
 const BESIDE = ['cli/config-file.ts', 'cli/demo.ts', 'cli/demo/site.ts', 'store/threads/threads.ts'];

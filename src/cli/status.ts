@@ -72,6 +72,11 @@ function salvageLines(s: SalvageStatus): string[] {
     ...(s.lostRecords > 0 ? [`${s.lostRecords} records are lost`] : []),
     ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),
   ];
+  if (s.running !== undefined)
+    return [
+      `salvage  ${s.file}: ${paint(31, printable(s.why))}`,
+      `         what is left of it is brought back: ${printable(s.running)}`,
+    ];
   return [
     `salvage  ${s.file} at ${new Date(s.time).toISOString()}: ${paint(31, printable(s.why))}`,
     `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${printable(s.quarantine)}`}`,

@@ -40,9 +40,12 @@ export class LogWatch {
   readonly #history: LogFaults;
   readonly #runtime: LogFaults;
   #runtimeFault: string | undefined;
+  /** What the opening itself found; the rest is reported as it comes. */
+  readonly #repairs: LogWatchOptions['log']['opened']['repairs'];
 
   constructor(options: LogWatchOptions) {
     this.#options = options;
+    this.#repairs = options.log.opened.repairs.filter((r) => r.unfinished !== true);
     this.losses = new LossReport(options.clock, options.event);
     this.room = new RoomReport(options.clock, options.event);
     this.salvage = new SalvageReport(options.clock, options.logger, options.event);
@@ -110,6 +113,8 @@ export class LogWatch {
       });
     });
     log.on('repaired', (repair) => this.salvage.repaired(repair));
+    log.on('salvaging', (progress) => this.salvage.progressed(progress));
+    log.on('salvaged', ({ why }, fault) => this.salvage.ended(why, fault));
     log.on('overflow', (readings, notices) => this.losses.overflow(readings, notices));
     log.on('dead', (error) => onFatal(error));
   }
@@ -117,7 +122,7 @@ export class LogWatch {
   /** What the start found out and an operator should know. */
   tellStart(): void {
     const { log, event, openFaults = [] } = this.#options;
-    const { recovered, repairs, boot } = log.opened;
+    const { recovered, boot } = log.opened;
     event({
       event: 'start',
       severity: 'info',
@@ -131,7 +136,8 @@ export class LogWatch {
         message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. The card may be going bad.`,
         data: { part: 'log', writable: true, failures, fault: openFaults.at(-1) ?? '' },
       });
-    for (const repair of repairs) this.salvage.repaired(repair);
+    for (const repair of this.#repairs) this.salvage.repaired(repair);
+    if (log.salvage !== undefined) this.salvage.began(log.salvage.why);
     this.#lookAtRuntime();
     this.#tellRuntimeDir();
   }

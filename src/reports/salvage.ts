@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import type { Range, Repair, Salvaged } from '../store/repair-report.ts';
+import type { SalvageProgress } from '../store/threads/salvage-run.ts';
 
 /** Repairs that status names; the newest. */
 const MAX_TOLD = 8;
@@ -20,6 +21,16 @@ export interface SalvageStatus {
   readonly lostRecords: number;
   /** Ranges of numbers of which nothing is left. */
   readonly gaps: number;
+  /** How far it is, in words; absent when it is over. */
+  readonly running?: string;
+}
+
+/** Milliseconds between two log lines about one that goes on. */
+const PROGRESS_EVERY = 30_000;
+
+interface Running extends SalvageProgress {
+  readonly at: number;
+  readonly toldAt: number;
 }
 
 export class SalvageReport {
@@ -27,6 +38,7 @@ export class SalvageReport {
   readonly #logger: Logger;
   readonly #event: (event: GatewayEvent) => void;
   readonly #told: { readonly at: number; readonly repair: Repair }[] = [];
+  #running: Running | undefined;
   /** Since the start. */
   readonly totals = { repairs: 0, records: 0, lostRecords: 0 };
 
@@ -34,6 +46,33 @@ export class SalvageReport {
     this.#clock = clock;
     this.#logger = logger;
     this.#event = event;
+  }
+
+  /** A start found a damaged file, and what is left of it comes back while everything else goes on. */
+  began(why: string): void {
+    this.#running = { at: this.#clock.monotonic(), toldAt: this.#clock.monotonic(), why, phase: 'find', done: 0, of: 0 };
+    const message = `log.db was damaged or not the newest: ${why}. What is left of it is brought back while the gateway runs on a new log.`;
+    this.#logger.error({ file: 'log.db', why }, message);
+    this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, running: true } });
+  }
+
+  progressed({ phase, done, of }: SalvageProgress): void {
+    const running = this.#running;
+    if (running === undefined) return;
+    const now = this.#clock.monotonic();
+    const tell = now - running.toldAt >= PROGRESS_EVERY;
+    this.#running = { ...running, phase, done, of, toldAt: tell ? now : running.toldAt };
+    if (tell)
+      this.#logger.info({ phase, done, of }, `What is left of log.db is brought back: ${progressWords(phase, done, of)}.`);
+  }
+
+  /** @param fault it could not be done now */
+  ended(why: string, fault: string | undefined): void {
+    this.#running = undefined;
+    if (fault === undefined) return;
+    const message = `What is left of log.db could not be brought back now: ${fault}. It is kept, and the next start tries again.`;
+    this.#logger.error({ file: 'log.db', why, fault }, message);
+    this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, fault } });
   }
 
   repaired(repair: Repair): void {
@@ -78,7 +117,18 @@ export class SalvageReport {
 
   /** @param offset from monotonic to UTC, ms */
   status(offset: number): SalvageStatus[] {
-    return this.#told.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
+    const { at, why, phase, done, of } = this.#running ?? {};
+    const running: SalvageStatus[] =
+      at === undefined || why === undefined || phase === undefined
+        ? []
+        : [
+            {
+              ...{ time: Math.round(at) + offset, file: 'log.db', why, quarantine: null },
+              ...{ records: 0, notices: 0, lostRecords: 0, gaps: 0 },
+              running: progressWords(phase, done ?? 0, of ?? 0),
+            },
+          ];
+    const over = this.#told.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
       time: Math.round(at) + offset,
       file,
       why,
@@ -88,7 +138,13 @@ export class SalvageReport {
       lostRecords: salvaged?.lost.records ?? 0,
       gaps: (salvaged?.gaps.length ?? 0) + (salvaged?.moreGaps ?? 0),
     }));
+    return [...over, ...running];
   }
+}
+
+function progressWords(phase: SalvageProgress['phase'], done: number, of: number): string {
+  const share = of === 0 ? 0 : Math.floor((100 * done) / of);
+  return phase === 'find' ? `${share} % of the old file read` : `${share} % of what was found is back`;
 }
 
 function came({ blocks, records, readings, notices }: Salvaged) {

@@ -2,6 +2,7 @@
 import type { Clock, Machine } from '../core/clock.ts';
 import type { Repair } from './repair-report.ts';
 import type { CommitResult, DamagedBlock, TidyResult } from './threads/messages.ts';
+import type { SalvageProgress } from './threads/salvage-run.ts';
 
 export interface LogOptions {
   readonly stateDir: string;
@@ -36,6 +37,10 @@ export interface LogEvents {
   damaged: [block: DamagedBlock];
   /** A file was damaged and was made anew; what runs goes on. */
   repaired: [Repair];
+  /** What is left of a damaged log.db is being brought back, while everything else goes on; several times a second. */
+  salvaging: [SalvageProgress];
+  /** That is over; `fault`: it could not be done now, and the next start tries again. */
+  salvaged: [Repair, fault: string | undefined];
   /** Readings that could not be kept because the disk took nothing for too long. */
   overflow: [readings: number, notices: number];
   /** The writer thread ended by itself: the process has to end, the tail is in the runtime directory. */

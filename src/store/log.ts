@@ -11,7 +11,7 @@
 import { EventEmitter } from 'node:events';
 import path from 'node:path';
 import type { FormatOptions } from '../codecs/format.ts';
-import { ENTRY, EntryWriter, type StoredNotice } from '../codecs/rows.ts';
+import type { StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
@@ -32,9 +32,11 @@ import { Mirror } from './tail/mirror.ts';
 import { Pending } from './tail/pending.ts';
 import { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
+import { segmentHead } from './tail/segment.ts';
 import { asKept, ShapeIds } from './tail/shapes.ts';
 import { Claim } from './threads/claim.ts';
 import type { CommitResult, Failure, Opened, Uncommitted, WriterMessage, WriterReply } from './threads/messages.ts';
+import { type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
 import { endedWithin, Keeper, startWriter, type WriterThread } from './threads/threads.ts';
 import { ClockBook, type ClockMove } from './time/clock-book.ts';
 import { Revisions } from './time/timeline.ts';
@@ -43,7 +45,7 @@ import { Revisions } from './time/timeline.ts';
 const LEAVE_WITHIN = 3000;
 
 export class Log extends EventEmitter<LogEvents> implements LogSide {
-  readonly opened: Opened;
+  opened: Opened;
   readonly runtime: RuntimeChoice;
   readonly keeper: Keeper;
   readonly recent: Recent;
@@ -63,6 +65,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #inventory: { revision: number; body: string };
   #newInventory: { revision: number; body: string } | undefined;
   readonly #revisions = new Revisions();
+  #salvage: SalvageRun | undefined;
   readonly clock: ClockBook;
   /** What the embedded broker hands out. */
   readonly live: LiveHandOver;
@@ -131,7 +134,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       boot: opened.boot,
       historyFile,
       tidy: (request) => this.keeper.tidy(request),
-      now: () => ({ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#outlets.states() }),
+      check: () => this.keeper.check(),
+      now: () => ({
+        ...{ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#outlets.states() },
+        from: this.#salvage?.over === false ? this.#salvage.upTo + 1 : 1,
+      }),
       compacted: () => this.commitSoon(),
       tidied: (result) => this.emit('tidied', result),
       fault: (fault) => this.emit('tidyFault', fault),
@@ -148,10 +155,20 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#mirror.clear();
     const { worker } = writer;
     worker.on('message', (reply: WriterReply) => this.#reply(reply));
+    if (opened.salvage !== undefined) this.#salvage = new SalvageRun(file, opened.salvage, this, writer);
     worker.on('error', (error) => this.emit('dead', error));
     worker.on('exit', () => {
       if (!this.#closing) this.emit('dead', new SluiceError('log-write', "the log's writer ended"));
     });
+  }
+
+  /** What is left of a damaged file is still to come back; undefined: nothing is. */
+  get salvage(): SalvageProgress | undefined {
+    return this.#salvage?.over === false ? this.#salvage.progress : undefined;
+  }
+  cameBack(logs: Opened['logs'], forwarders: Opened['forwarders']): void {
+    this.#outlets.cameBack(logs, forwarders);
+    this.commitSoon();
   }
 
   get id(): string {
@@ -190,17 +207,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       held: this.#held + this.#tiers.held,
       historyBytes: this.#tiers.bytes,
       tidyFault: this.#tiers.fault,
-      oldest: this.#oldestWaiting(),
+      oldest: this.#tiers.oldestWith(this.#oldest),
       fault: this.#commits.fault,
       checkpointFault: this.#checkpointFault,
       mirrorFault: this.#mirror.fault,
     };
-  }
-
-  /** What lies in history.db is older than every commit block. */
-  #oldestWaiting(): CommitResult['oldest'] {
-    const inHistory = this.#tiers.oldest;
-    return [...inHistory, ...this.#oldest.filter(([name, lane]) => !inHistory.some(([n, l]) => n === name && l === lane))];
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
@@ -261,7 +272,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** To be called once outlets and clock of the start are there: what is appended from then on is in the mirror. @param body devices as JSON. @returns the revision, a new one when the content is new */
   setInventory(body: string): number {
-    if (!this.#begun) this.#outlets.leaveOthers();
+    if (!this.#begun) {
+      this.#outlets.leaveOthers();
+      this.#salvage?.start();
+    }
     this.#begun = true;
     if (body !== this.#inventory.body) {
       this.#inventory = { revision: this.#inventory.revision + 1, body };
@@ -292,7 +306,6 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   get mirrored(): boolean {
     return this.#mirror.up;
   }
-
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
   mirrorLanes(state: TailState): void {
     this.#mirror.state(state);
@@ -340,7 +353,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#closing = true;
     this.#tiers.stop();
     this.#commits.stop();
-    await endedWithin(LEAVE_WITHIN, this.options.clock, this.keeper.close());
+    await endedWithin(LEAVE_WITHIN, this.options.clock, Promise.all([this.keeper.close(), this.#salvage?.stop()]));
     if (clean) {
       await this.#writer.close(this.#numbers.next);
       this.#mirror.close();
@@ -358,7 +371,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.#commits.stop();
     this.#mirror.close();
     this.#writer.worker.removeAllListeners('message');
-    await Promise.all([this.keeper.close(), this.#writer.leave()]);
+    await Promise.all([this.keeper.close(), this.#salvage?.stop(), this.#writer.leave()]);
   }
 
   /** Compacts what is committed, now; the blocks it replaces go with the next commit. For tests and measurements. */
@@ -373,23 +386,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   #beginSegment(): number {
-    const head = new EntryWriter(4096);
-    head.json(ENTRY.state, {
-      type: 'segment',
-      log: this.id,
-      boot: this.opened.boot,
-      inventory: this.#inventory.revision,
-      ...{ clock: this.clock.own, first: this.clock.first, machine: this.clock.machine },
-      committed: this.#committed,
-    } satisfies TailState);
-    for (const party of this.#outlets.parties) {
-      const state = party.tailState();
-      if (state !== undefined) head.json(ENTRY.state, state);
-    }
-    // Not committed yet: the segment that has them may be given up.
-    for (const [rule, state] of this.#alarms) head.json(ENTRY.state, { type: 'alarm', rule, state } satisfies TailState);
+    const { own: clock, first, machine } = this.clock;
+    const segment = { log: this.id, boot: this.opened.boot, inventory: this.#inventory.revision, clock, first, machine };
+    const head = segmentHead({ ...segment, committed: this.#committed }, this.#outlets.parties, this.#alarms);
     this.#pending.forgetShapes();
-    return this.#mirror.begin(head.since(0));
+    return this.#mirror.begin(head);
   }
 
   #beginCommit(): Carried {
@@ -443,14 +444,11 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     if (reply.kind === 'checkpoint') {
       this.#checkpointFault = reply.fault;
       this.emit('checkpoint', reply.fault);
-      return;
-    }
-    if (reply.kind === 'repaired') {
+    } else if (reply.kind === 'repaired') {
       this.keeper.restart();
       this.emit('repaired', reply.repair);
-      return;
-    }
-    if (reply.kind === 'failed') this.#commitFailed(reply.failure);
+    } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.told(reply);
+    else if (reply.kind === 'failed') this.#commitFailed(reply.failure);
     else if (reply.kind === 'committed') this.#commitEnded(reply.result);
   }
 

@@ -44,6 +44,8 @@ export interface Repair {
   /** Where the damaged file lies; undefined where the file is whole, but not the newest. */
   readonly quarantine: string | undefined;
   readonly salvaged: Salvaged | undefined;
+  /** What is left is still to come back: another report follows then. */
+  readonly unfinished?: boolean;
   /** Names of the logs that end with it; what follows has a new one. Empty when the log goes on. */
   readonly ended: readonly string[];
 }

@@ -10,6 +10,8 @@ import path from 'node:path';
 import { codeOf, diskFault } from './sqlite-errors.ts';
 
 const ASIDE = '.damaged';
+/** What is left of the damaged file is still being salvaged (salvage-task.ts): until then it stays. */
+const TASK = '.salvage';
 /** Under the first name the new file is made, under the second it waits, complete, for its place. */
 const MAKING = '.making';
 const READY = '.ready';
@@ -18,6 +20,12 @@ const ENDS = ['', '-wal', '-shm', '-journal'];
 
 export function asidePath(file: string): string {
   return file + ASIDE;
+}
+export function taskPath(file: string): string {
+  return file + TASK;
+}
+export function isSalvaged(file: string): boolean {
+  return existsSync(file + TASK);
 }
 /** Where the new file is to be made; what an earlier try left there is gone. */
 export function beginSwap(file: string): string {
@@ -50,10 +58,17 @@ export function swap(file: string): string {
 export function finishSwap(file: string): void {
   remove(file + MAKING);
   if (!existsSync(file + READY)) return;
-  // While the damaged file is still in its place, the one aside is from an earlier time.
-  if (existsSync(file)) for (const end of ENDS) rmSync(file + ASIDE + end, { force: true });
+  const salvaged = isSalvaged(file);
   // The database goes last: as long as it is there, a start finds work to do.
-  for (const end of ENDS.toReversed()) if (existsSync(file + end)) renameSync(file + end, file + ASIDE + end);
+  const keeps = salvaged && existsSync(file + ASIDE);
+  // While the damaged file is still in its place, the one aside is from an earlier time.
+  if (existsSync(file) && !salvaged) for (const end of ENDS) rmSync(file + ASIDE + end, { force: true });
+  for (const end of ENDS.toReversed()) {
+    if (!existsSync(file + end)) continue;
+    // The one that is being salvaged is worth more than one of which all is in the new file already.
+    if (keeps) rmSync(file + end);
+    else renameSync(file + end, file + ASIDE + end);
+  }
   rmSync(`${file + ASIDE}-shm`, { force: true });
   renameSync(file + READY, file);
   syncFolder(file);

@@ -8,6 +8,7 @@ import { toError } from '../../src/core/errors.ts';
 import type { Shape } from '../../src/core/point.ts';
 import { Log } from '../../src/store/log.ts';
 import type { Repair } from '../../src/store/repair-report.ts';
+import { salvageOver } from './salvage-over.ts';
 import { exportAll } from './store-fixture.ts';
 
 export interface Met {
@@ -50,6 +51,7 @@ async function main(stateDir: string, runtimeDir: string): Promise<Met> {
     log.setInventory('{}');
     for (let i = 0; i < 5; i++) log.append({ shape: tank, at: systemClock.monotonic(), values: [i], reasons: null });
     await log.flush();
+    await salvageOver(log);
     // What fails for once is asked for again.
     const asked = <R>(ask: () => Promise<R>): Promise<R> => ask().catch(ask).catch(ask);
     await asked(() => log.compact());

@@ -37,6 +37,8 @@ export interface CompactRequest {
   readonly at: number;
   /** Closes the unit however little there is: room is short. */
   readonly force: boolean;
+  /** Logs with a lower ordinal are left alone. */
+  readonly from?: number;
 }
 
 export class Compactor {
@@ -159,8 +161,11 @@ export class Compactor {
   }
 
   /** The blocks of the next unit, without their bodies. */
-  #heads({ boot, at, force }: CompactRequest): Head[] {
-    const logs = this.#log.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
+  #heads({ boot, at, force, from = 1 }: CompactRequest): Head[] {
+    const logs = this.#log
+      .prepare<[number], number>('select ordinal from log where ordinal >= ? order by ordinal')
+      .pluck()
+      .all(from);
     const select = this.#log.prepare<[number, number], Head>(
       'select id, last, boot, inventory, records, readings, at_last from block where id > ? and id < ? order by id',
     );

@@ -12,7 +12,7 @@ import { ABSENT } from '../../core/reasons.ts';
 import { keyOf, shapeReader } from '../hot/layout.ts';
 import { refuseNewer, sealedLayout, sealLayout } from '../hot/layout-seal.ts';
 import { Removals } from '../hot/removals.ts';
-import { rowSum } from '../hot/sealed-rows.ts';
+import { rowSum, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
 import { bytesOf, statSize } from '../whole-file.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { Units } from './units.ts';
@@ -205,7 +205,8 @@ export class History {
       if (known.get(`${c.boot}/${c.from_seq}`) !== `${c.offset}/${c.estimated}`)
         setClock.run(c.boot, c.from_seq, c.offset, c.estimated);
     const shape = this.db.prepare('insert or ignore into shape (id, body) values (?, ?)');
-    for (const s of shapes) shape.run(s.id, s.body);
+    const seal = this.db.prepare('insert or ignore into meta (name, value) values (?, ?)');
+    for (const s of shapes) if (shape.run(s.id, s.body).changes > 0) seal.run(shapeSealName(s.id), shapeSeal(s.id, s.body));
   }
 
   /** @param after id of a unit to look behind */

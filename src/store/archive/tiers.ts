@@ -18,6 +18,8 @@ const HOUR = 3_600_000;
 const LOOK_EVERY = 60_000;
 /** A start has other things to do first. Then the keeper is to write its witness, whether there is a unit to make or not. */
 const FIRST_LOOK = 5000;
+/** history.db is read as a whole once a start: a damaged one is mended before somebody needs it. */
+const CHECK_AFTER = 20_000;
 /** The file system is asked at most this often. */
 const FREE_EVERY = 10_000;
 const RETRY = 60_000;
@@ -32,8 +34,10 @@ export interface TiersSide {
   readonly boot: number;
   readonly historyFile: string;
   tidy(request: Omit<TidyRequest, 'id'>): Promise<TidyResult>;
+  /** Reads all of history.db. */
+  check(): Promise<unknown>;
   /** What the request says of now. */
-  now(): Pick<TidyRequest, 'at' | 'wall' | 'active'>;
+  now(): Pick<TidyRequest, 'at' | 'wall' | 'active' | 'from'>;
   /** Blocks may go: a commit is to take `compacted` along. */
   compacted(): void;
   tidied(result: TidyResult): void;
@@ -46,6 +50,7 @@ export class Tiers {
   #stopped = false;
   readonly #idle: (() => void)[] = [];
   #retry: (() => void) | undefined;
+  #cancelCheck: (() => void) | undefined;
   #looked: number;
   /** The first look, and what failed. */
   #owed = true;
@@ -72,6 +77,16 @@ export class Tiers {
     this.#bytesAtStart = bytesOf(side.historyFile);
     this.#maxSize = side.options.maxSize;
     this.#commitMaxSize = side.options.maxSize;
+    this.#checkIn(CHECK_AFTER);
+  }
+
+  /** What failed, or was mended meanwhile, is looked at again. */
+  #checkIn(ms: number): void {
+    this.#cancelCheck = this.#side.options.clock.after(ms, () => {
+      this.#side.check().catch(() => {
+        if (!this.#stopped) this.#checkIn(RETRY);
+      });
+    });
   }
 
   get fault(): string | undefined {
@@ -83,8 +98,10 @@ export class Tiers {
   get bytes(): number {
     return this.#last?.bytes ?? this.#bytesAtStart;
   }
-  get oldest(): TidyResult['oldest'] {
-    return this.#last?.oldest ?? [];
+  /** What waits, for each forwarder. What lies in history.db is older than every commit block. @param inLog what log.db has */
+  oldestWith(inLog: CommitResult['oldest']): CommitResult['oldest'] {
+    const inHistory = this.#last?.oldest ?? [];
+    return [...inHistory, ...inLog.filter(([name, lane]) => !inHistory.some(([n, l]) => n === name && l === lane))];
   }
   /** Bytes that all files together may take now. */
   get limit(): number {
@@ -166,6 +183,7 @@ export class Tiers {
 
   stop(): void {
     this.#stopped = true;
+    this.#cancelCheck?.();
     this.#retry?.();
   }
 

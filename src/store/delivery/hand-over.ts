@@ -166,7 +166,9 @@ export class AllHandOvers implements HandOvers {
 
   done(log: number): number {
     const parties = this.#parties();
-    const gone = this.#saved.filter((f) => f.log === log && f.name !== LIVE && !parties.some((p) => p.name === f.name));
+    const gone = this.#saved.filter(
+      (f) => f.log === log && f.name !== LIVE && !parties.some((p) => p.name === f.name && knows(p, log)),
+    );
     return Math.min(
       ...parties.flatMap((p) => p.handOvers().filter((h) => h.log === log)).map((h) => h.done),
       ...gone.map((f) => Lanes.load(f.state).doneUpTo),

@@ -54,6 +54,7 @@ export class Outlet implements Party {
   readonly #parts: Part[];
   readonly #current: Part;
   readonly #isNew: boolean;
+  readonly #from: 'oldest' | 'now';
   #ready = false;
   readonly #batches: BatchMaker;
   readonly #notices: Readonly<Record<NoticeKind, NoticeQueue>>;
@@ -67,24 +68,28 @@ export class Outlet implements Party {
     this.name = name;
     this.#log = log;
     this.#batches = new BatchMaker(log);
-    this.#parts = log.opened.logs.map(({ ordinal, name: logName, last }) => {
-      const current = ordinal === log.ordinal;
-      const saved = known.find((k) => k.log === ordinal);
-      // An older log that the forwarder never knew is not owed to one that starts now.
-      // What was salvaged without its lanes is owed to everybody.
-      const begin = isSalvageLog(logName) ? 'oldest' : from;
-      const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(begin, current ? log.next : last + 1);
-      const promise = new HandOverPromise(log, lanes, () => this.touch());
-      return { ordinal, name: logName, lanes, end: current ? undefined : last, promise };
-    });
+    this.#from = from;
+    this.#parts = log.opened.logs.map((of) => this.#part(of, known));
     this.#current = this.#parts.at(-1) as Part;
     this.#isNew = !known.some((k) => k.log === log.ordinal);
-    // What there is keeps the lane that the saved state gives it: its commit may have begun.
-    for (const part of this.#parts) part.lanes.commitBegins(part.end === undefined ? log.next : part.end + 1);
     this.#notices = {
       alarm: new NoticeQueue('alarm', log, this.#parts, () => this.touch()),
       event: new NoticeQueue('event', log, this.#parts, () => this.touch()),
     };
+  }
+
+  #part({ ordinal, name, last }: Opened['logs'][number], known: readonly ForwarderState[]): Part {
+    const log = this.#log;
+    const current = ordinal === log.ordinal;
+    const saved = known.find((k) => k.log === ordinal);
+    // An older log that the forwarder never knew is not owed to one that starts now.
+    // What was salvaged without its lanes is owed to everybody.
+    const begin = isSalvageLog(name) ? 'oldest' : this.#from;
+    const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(begin, current ? log.next : last + 1);
+    const promise = new HandOverPromise(log, lanes, () => this.touch());
+    // What there is keeps the lane that the saved state gives it: its commit may have begun.
+    lanes.commitBegins(current ? log.next : last + 1);
+    return { ordinal, name, lanes, end: current ? undefined : last, promise };
   }
 
   address(gateway: string, format: string, options: FormatOptions): this {
@@ -243,6 +248,12 @@ export class Outlet implements Party {
   /** Configured again: memory has not seen the notices in between. */
   comeBack(): void {
     for (const queue of Object.values(this.#notices)) queue.comeBack();
+  }
+  /** Older logs, which were not there when the run began. Each lane goes on with them, and then with the current one. */
+  cameBack(logs: Opened['logs'], known: readonly ForwarderState[]): void {
+    this.#parts.push(...logs.map((of) => this.#part(of, known)));
+    this.#parts.sort((a, b) => a.ordinal - b.ordinal);
+    this.#dirty = true;
   }
   commitBegins(next: number): void {
     this.#current.lanes.commitBegins(next);

@@ -1,6 +1,7 @@
 /** Everybody who takes from the log: forwarders that are configured, those that were until now, and the live batches. */
 import type { StoredNotice } from '../../codecs/rows.ts';
 import type { ForwarderState } from '../hot/layout.ts';
+import type { Opened } from '../threads/messages.ts';
 import { LIVE, type LiveHandOver, type Party } from './hand-over.ts';
 import { Lanes } from './lanes.ts';
 import { type LogSide, Outlet } from './outlet.ts';
@@ -45,6 +46,15 @@ export class Outlets {
       this.#released.set(name, outlet);
       outlet.leave();
     }
+  }
+
+  /** Logs that came back: everybody continues with them where he was. */
+  cameBack(logs: Opened['logs'], forwarders: readonly ForwarderState[]): void {
+    for (const outlet of [...this.#open.values(), ...this.#released.values()])
+      outlet.cameBack(
+        logs,
+        forwarders.filter((f) => f.name === outlet.name),
+      );
   }
 
   /** @returns whether there was one of that name */

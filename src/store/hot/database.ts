@@ -20,6 +20,7 @@ import type { CommitRequest, CommitResult } from '../threads/messages.ts';
 import { BootTable } from '../time/boot-table.ts';
 import { ClockTable } from '../time/clock-table.ts';
 import { bytesOf } from '../whole-file.ts';
+import { addTo, nothingDone } from './done.ts';
 import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
 import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
@@ -90,8 +91,15 @@ export class LogDatabase {
       .all();
   }
 
-  addLog(name: string): number {
-    const ordinal = (this.db.prepare('select coalesce(max(ordinal), 0) + 1 from log').pluck().get() as number) ?? 1;
+  /** @param ordinal the lowest that it may get */
+  addLog(name: string, ordinal = 1): number {
+    return this.putLog(
+      name,
+      Math.max(ordinal, this.db.prepare('select coalesce(max(ordinal), 0) + 1 from log').pluck().get() as number),
+    );
+  }
+  /** @param ordinal that no log has */
+  putLog(name: string, ordinal: number): number {
     if (ordinal > MAX_LOGS)
       throw new SluiceError('log-open', `${this.file} has held ${MAX_LOGS} logs: export it and move it away`);
     this.#putLog(ordinal, name, 1);
@@ -155,6 +163,11 @@ export class LogDatabase {
     this.use(old.#log, old.#boot);
     this.#taken = this.committed(old.#log);
     this.#untold = old.#untold;
+  }
+  /** Rows came in beside the commits. */
+  reread(): void {
+    this.#held = undefined;
+    this.#memory = new Memory(this.db, this.lanes());
   }
   /** Everything small that the file must hold, whatever became of it. */
   remembered(): Sources {
@@ -471,21 +484,4 @@ export class LogDatabase {
 
 export function countReadings(record: LogRecord): number {
   return record.sample.shape.points.length;
-}
-
-interface Done {
-  readings: number;
-  notices: number;
-  readonly dropped: Map<string, number>;
-  readonly aged: Map<string, number>;
-  readonly lost: Map<string, number>;
-}
-function nothingDone(): Done {
-  return { readings: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
-}
-function addTo(done: Done, readings: number, removed: Removed | undefined): void {
-  done.readings += readings;
-  done.notices += removed?.notices ?? 0;
-  for (const kind of ['dropped', 'aged', 'lost'] as const)
-    for (const [point, n] of removed?.[kind] ?? []) done[kind].set(point, (done[kind].get(point) ?? 0) + n);
 }

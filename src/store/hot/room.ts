@@ -10,7 +10,7 @@ import { Lanes } from '../delivery/lanes.ts';
 import type { Claim } from '../threads/claim.ts';
 import type { CommitRequest } from '../threads/messages.ts';
 import type { ClockTable } from '../time/clock-table.ts';
-import { bytesOf, dropAside, statSize } from '../whole-file.ts';
+import { asideBytes, bytesOf, dropAside, isSalvaged, statSize } from '../whole-file.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
 import { type EventBytes, NoticeRoom } from './notice-room.ts';
 import { DAMAGED, type Removals, spanOf } from './removals.ts';
@@ -57,9 +57,11 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
   const need = commitNeeds(request);
+  // Until all that is left of it has come back, the damaged file is beyond the room.
+  const salvaged = database.quarantined !== undefined && isSalvaged(file);
   // What has no room is dropped also where free pages would take it: a reload may have made the room smaller than the file.
   const full = () => {
-    const beside = bytesOf(file) - statSize(file) + need;
+    const beside = bytesOf(file) - statSize(file) - (salvaged ? asideBytes(file) : 0) + need;
     const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
     return beside + all > request.maxSize && (unused < need || beside + all - unused > request.maxSize);
   };
@@ -69,7 +71,7 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
   notices.boundEvents();
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
   // What is damaged goes before what is whole.
-  if (database.quarantined !== undefined && full()) dropAside(file);
+  if (database.quarantined !== undefined && !salvaged && full()) dropAside(file);
   for (let i = 0; i < DROP_BLOCKS; i++) {
     const row = oldest.get();
     if (row === undefined) {

@@ -32,3 +32,11 @@ export function rowSum(table: SealedTable | 'unit' | 'twin', ...values: readonly
 export function isWhole(table: SealedTable, row: Readonly<Record<string, unknown>>): boolean {
   return row.sum === rowSum(table, ...SEALED[table].map((column) => row[column] as Plain));
 }
+
+/** Of history.db, whose copies of shapes have no column for it: a row of its table `meta` for each. */
+export function shapeSealName(id: number): string {
+  return `shape ${id}`;
+}
+export function shapeSeal(id: number, body: string): string {
+  return String(rowSum('shape', id, body));
+}

@@ -1,4 +1,5 @@
 /** Everything small that log.db must hold, as the writer or others know it: a file that is made anew begins with it. */
+import type { NoticeMessage } from '../../core/ports.ts';
 import type { ClockList, LanesRow } from './layout.ts';
 
 interface BootColumns {
@@ -25,4 +26,14 @@ export interface Sources {
   readonly alive: boolean;
   /** For each log, the last number that lies in history.db. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
+}
+
+/** What a salvage that goes on beside a new file has to know: kept in a file of its own, so that it outlives a kill. */
+export interface SalvageTask {
+  readonly why: string;
+  readonly sources: Sources;
+  /** Logs up to this ordinal are not given out before it is over. */
+  readonly upTo: number;
+  /** Newest transitions of rules, whose notices are still to come. */
+  readonly alarms: readonly NoticeMessage[];
 }

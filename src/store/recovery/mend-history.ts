@@ -1,14 +1,17 @@
 /** history.db whatever state it is in: opened when it is whole, made anew when it is damaged. For the keeper's thread. */
 import Database from 'better-sqlite3';
+import { isSealed } from '../../codecs/sealed.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { History } from '../archive/history-file.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES } from '../archive/history-layout.ts';
 import { ensureWitness } from '../archive/witness.ts';
+import { keyOf, seqOf } from '../hot/layout.ts';
 import { tablesOf } from '../hot/layout-seal.ts';
 import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
 import type { LogReader } from '../read/reading.ts';
 import type { Repair } from '../repair-report.ts';
 import { checkFault, isDamage } from '../sqlite-errors.ts';
+import type { DamagedBlock } from '../threads/messages.ts';
 import { moveStray, statSize } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, readHead } from './check-head.ts';
@@ -16,6 +19,8 @@ import { isMaking, journalFault } from './check-journal.ts';
 import { salvageHistory } from './salvage-history.ts';
 
 const EXPECTED = tablesOf(HISTORY_TABLES);
+/** Rows that one step of a check reads: some hundred kilobytes at most. */
+const CHECK_ROWS = 8;
 /** Time between two repairs, milliseconds: a card that spoils every file is not worn out by making new ones. */
 const REPAIR_EVERY = 60_000;
 
@@ -100,6 +105,33 @@ export class HistoryMender {
     return fault !== undefined && this.#mend(fault);
   }
 
+  /**
+   * Reads every part and every roll-up, in steps. Records of a part that is damaged are reported; the others are whole.
+   * @returns bytes that were read @throws SqliteError where a page makes no sense
+   */
+  *check(damaged: (blocks: DamagedBlock[]) => void): Generator<undefined, number> {
+    let bytes = 0;
+    for (const table of ['part', 'rollup'] as const)
+      for (let after = 0, more = true; more; ) {
+        // Another answer may have mended the file since.
+        const db = this.#reader.history?.db;
+        if (db === undefined) return bytes;
+        const rows = db
+          .prepare<[number, number], { id: number; body: Buffer }>(
+            `select id, body from ${table} where id > ? order by id limit ?`,
+          )
+          .all(after, CHECK_ROWS);
+        for (const { id, body } of rows) {
+          bytes += body.length;
+          after = id;
+          if (table === 'part' && !isSealed(body)) damaged(recordsOf(db, id));
+        }
+        more = rows.length === CHECK_ROWS;
+        yield;
+      }
+    return bytes;
+  }
+
   #mend(fault: string): boolean {
     if (performance.now() - this.#repairedAt < REPAIR_EVERY) return false;
     this.#repairedAt = performance.now();
@@ -118,6 +150,16 @@ export class HistoryMender {
       return false;
     }
   }
+}
+
+/** What of a unit lies in a part. */
+function recordsOf(db: Database.Database, part: number): DamagedBlock[] {
+  return db
+    .prepare<[number, number], { id: number; last: number; readings: number }>(
+      'select unit.id, unit.last, part.readings from unit join part on part.id = ? where first_part = (select max(first_part) from unit where first_part <= ?)',
+    )
+    .all(part, part)
+    .map(({ id, last, readings }) => ({ log: Math.floor(id / keyOf(1, 0)), first: seqOf(id), last, readings }));
 }
 
 /** What can be seen without reading all of it: it may be some hundred megabytes. */
@@ -146,6 +188,9 @@ function rowFault(db: Database.Database, log: Database.Database): string | undef
   const shapes = new Map(log.prepare<[], [number, string]>('select id, body from shape').raw().all());
   for (const [id, body] of db.prepare<[], [number, string]>('select id, body from shape').raw().iterate())
     if ((shapes.get(id) ?? body) !== body) return 'a shape is not the one that the log has';
+  const names = new Map(log.prepare<[], [number, string]>('select ordinal, name from log').raw().all());
+  for (const [ordinal, name] of db.prepare<[], [number, string]>('select ordinal, name from log').raw().iterate())
+    if (names.get(ordinal) !== name) return 'a log is not the one that log.db has under its number';
   for (const table of ['unit', 'twin'] as const)
     for (const row of db.prepare<[], Record<string, number>>(`select ${SEALED_UNIT.join(', ')}, sum from ${table}`).iterate())
       if (row.sum !== rowSum(table, ...SEALED_UNIT.map((column) => row[column] as number)))

@@ -14,13 +14,24 @@ import type { Sources } from '../hot/sources.ts';
 import type { Repair, Salvaged } from '../repair-report.ts';
 import { checkFault, codeOf, isDamage, isNonsense } from '../sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
-import { beginSwap, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../whole-file.ts';
+import { beginSwap, dropAside, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headVersion, provenLayout, readHead } from './check-head.ts';
 import { checkLog } from './check-log.ts';
 import { type Known, readWitness } from './read-witness.ts';
-import { beginRun, readTail, type TailPart } from './recover.ts';
-import { rebuildLog } from './salvage-log.ts';
+import { beginRun, type Found, readTail, type TailPart } from './recover.ts';
+import { rebuildLog, rebuildSmall } from './salvage-log.ts';
+import { forgetTask, readTask, writeTask } from './salvage-task.ts';
+
+export { findLeft, Merger } from './come-back.ts';
+export { logsOf } from './recover.ts';
+export { forgetTask } from './salvage-task.ts';
+
+/**
+ * How long a start reads a damaged file for what is small in it, milliseconds. What is not found by then comes back with the
+ * rest, as far as it does not contradict what the run has given out meanwhile.
+ */
+const SMALL_WITHIN = 3000;
 
 /** @throws SluiceError log-newer, log-open */
 export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
@@ -45,33 +56,60 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
     known = undefined;
   }
   const why = verdict.damage ?? verdict.loss;
-  if (why !== undefined) repairs.push(makeAnew(file, why, sourcesOf(known, tail)));
+  const earlier = readTask(file);
+  let salvage: Found['salvage'] = earlier === undefined ? undefined : { task: earlier, isNew: false, cut: false };
+  const sources = sourcesOf(known, tail);
+  const mend = (fault: string): void => {
+    const begun = earlier === undefined ? beginSalvage(file, fault, sources) : undefined;
+    if (begun === undefined) repairs.push(makeAnew(file, fault, sources));
+    else salvage = begun;
+  };
+  if (why !== undefined) mend(why);
+  // Nobody says how far numbers of boots went.
+  const unsure = known === undefined ? statSize(history) > 0 : !known.isWhole;
   try {
-    return begin(request, tail, repairs);
+    return begin(request, { tail, repairs, salvage, unsure });
   } catch (thrown) {
     if (!(isDamage(thrown) || isNonsense(thrown)) || why !== undefined) throw thrown;
     // Found by nothing before: a page that only the transaction came to, or that the disk did not give for once.
     const believed = isNonsense(thrown) || request.tries > 0;
     const found = faultOf(file) ?? (believed ? toError(thrown).message : undefined);
     if (found === undefined) throw thrown;
-    repairs.push(makeAnew(file, found, sourcesOf(known, tail)));
-    return begin(request, tail, repairs);
+    mend(found);
+    return begin(request, { tail, repairs, salvage, unsure });
   }
 }
 
-function begin(
-  request: OpenRequest,
-  tail: readonly TailPart[],
-  repairs: readonly Repair[],
-): { database: LogDatabase; opened: Opened } {
+function begin(request: OpenRequest, found: Found): { database: LogDatabase; opened: Opened } {
   const open = openLogFile(request.file);
   try {
     const database = new LogDatabase(open, request.maxSize);
     database.wal.begin();
-    return { database, opened: beginRun(database, request, { tail, repairs }) };
+    return { database, opened: beginRun(database, request, found) };
   } catch (thrown) {
     closeUnused(open.db);
     throw thrown;
+  }
+}
+
+/**
+ * The damaged file goes aside, and the run begins with what is small of it; blocks and notices come back later.
+ * @returns undefined where nothing is left to come back, or the disk has no room: then it is done at once
+ */
+function beginSalvage(file: string, why: string, sources: Sources): Found['salvage'] {
+  if (statSize(file) === 0 && statSize(`${file}-wal`) === 0) return undefined;
+  try {
+    dropAside(file);
+    const until = performance.now() + SMALL_WITHIN;
+    const small = twice(() => rebuildSmall(file, beginSwap(file), sources, { until: () => performance.now() > until }));
+    const task = { why, sources, upTo: small.upTo, alarms: small.alarms };
+    writeTask(file, task);
+    swap(file);
+    return { task, isNew: true, cut: small.cut };
+  } catch (thrown) {
+    if (!isFull(thrown)) throw thrown;
+    forgetTask(file);
+    return undefined;
   }
 }
 
@@ -133,11 +171,15 @@ export function makeAnew(file: string, why: string, sources: Sources): Repair {
     salvaged = twice(() => rebuildLog(file, beginSwap(file), sources, true));
   } catch (thrown) {
     // No room to salvage: the damaged file is kept, and the log goes on.
-    if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;
+    if (!isFull(thrown)) throw thrown;
     rebuildLog(file, beginSwap(file), sources, false);
   }
   const aside = swap(file);
   return { file: 'log.db', why, quarantine: had && existsSync(aside) ? aside : undefined, salvaged, ended: [] };
+}
+
+function isFull(thrown: unknown): boolean {
+  return ['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '');
 }
 
 function sourcesOf(known: Known | undefined, tail: readonly TailPart[]): Sources {

@@ -4,6 +4,7 @@ import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
 import { parseWitness, WITNESS_ROW, type Witness } from '../archive/witness.ts';
 import type { FoundRow } from '../hot/found-row.ts';
 import { keyOf } from '../hot/layout.ts';
+import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
 import { statSize } from '../whole-file.ts';
 import { headFault, readHead } from './check-head.ts';
 import { journalFault } from './check-journal.ts';
@@ -18,6 +19,8 @@ export interface Known extends Witness {
   readonly boots: readonly { readonly boot: number; readonly log: number }[];
   /** For each log, the last number that is in a unit. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
+  /** The file is whole: there is no log, boot or shape in it that is not named here. */
+  readonly isWhole: boolean;
 }
 
 /**
@@ -33,21 +36,44 @@ export function readWitness(file: string): Known | undefined {
       return fromPages(file);
     db = new Database(file, { fileMustExist: true });
     const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(WITNESS_ROW);
+    const compacted = lastOfUnits(db);
+    const shapes = wholeShapes(db);
+    if (compacted === undefined || shapes === undefined) return fromPages(file);
     const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };
     return {
-      ...witness,
-      shapes: db.prepare<[], { id: number; body: string }>('select id, body from shape').all(),
+      ...{ ...witness, shapes, compacted },
       boots: db.prepare<[], { boot: number; log: number }>('select boot, log from boot').all(),
-      compacted: db
-        .prepare<[number], { id: number; last: number }>('select max(id) as id, last from unit group by cast(id / ? as integer)')
-        .all(keyOf(1, 0))
-        .map(({ id, last }) => [Math.floor(id / keyOf(1, 0)), last] as const),
+      isWhole: parseWitness(value) !== undefined,
     };
   } catch {
     return fromPages(file);
   } finally {
     db?.close();
   }
+}
+
+/** For each log, the last number that is in a unit; undefined where a row is not as it was written. */
+function lastOfUnits(db: Database.Database): [log: number, seq: number][] | undefined {
+  const last = new Map<number, number>();
+  for (const unit of db
+    .prepare<[], Record<(typeof SEALED_UNIT)[number] | 'sum', number>>(
+      `select ${SEALED_UNIT.join(', ')}, sum from unit order by id`,
+    )
+    .iterate()) {
+    if (unit.sum !== rowSum('unit', ...SEALED_UNIT.map((column) => unit[column]))) return undefined;
+    last.set(Math.floor(unit.id / keyOf(1, 0)), unit.last);
+  }
+  return [...last];
+}
+/** undefined where one is not as it was written; files of earlier versions have no seals of them. */
+function wholeShapes(db: Database.Database): { id: number; body: string }[] | undefined {
+  const shapes = db.prepare<[], { id: number; body: string }>('select id, body from shape').all();
+  const seal = db.prepare<[string], string>('select value from meta where name = ?').pluck();
+  const isWhole = ({ id, body }: { id: number; body: string }): boolean => {
+    const sum = seal.get(shapeSealName(id));
+    return sum === undefined || sum === shapeSeal(id, body);
+  };
+  return shapes.every(isWhole) ? shapes : undefined;
 }
 
 /** Of a damaged file: the newest witness that is whole. Its shapes carry no checksum, so none is taken. */
@@ -59,7 +85,7 @@ function fromPages(file: string): Known | undefined {
       const witness = isWitness(row) ? parseWitness(row.columns[1]) : undefined;
       if (witness !== undefined && age(witness) >= age(newest)) newest = witness;
     }
-    return newest === undefined ? undefined : { ...newest, shapes: [], boots: [], compacted: [] };
+    return newest === undefined ? undefined : { ...newest, shapes: [], boots: [], compacted: [], isWhole: false };
   } finally {
     pages.close();
   }

@@ -2,21 +2,24 @@
  * What happens before the first reading of a run, in one transaction: the tail of a killed run is taken from the
  * runtime directory into the log, the next boot and lease are made. The tail keeps its log, numbers, boot and lanes.
  */
+import { randomInt } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
 import type { Machine } from '../../core/clock.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
+import type { NoticeMessage } from '../../core/ports.ts';
 import { type LaneState, Lanes } from '../delivery/lanes.ts';
 import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
 import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../hot/layout.ts';
 import { birthOf } from '../hot/log-file.ts';
+import type { SalvageTask } from '../hot/sources.ts';
 import type { Repair } from '../repair-report.ts';
 import { diskFault } from '../sqlite-errors.ts';
 import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
 import type { Opened, OpenRequest } from '../threads/messages.ts';
-import { bytesOf } from '../whole-file.ts';
+import { asidePath, bytesOf } from '../whole-file.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
@@ -164,12 +167,22 @@ function isLanes(value: unknown): boolean {
   );
 }
 
-/** Opens a run on the log. @param repairs what was lost before: then it has a new log */
-export function beginRun(
-  database: LogDatabase,
-  request: OpenRequest,
-  { tail: found, repairs }: { tail: readonly TailPart[]; repairs: readonly Repair[] },
-): Opened {
+/** What was found before a run begins. */
+export interface Found {
+  readonly tail: readonly TailPart[];
+  /** What was lost: then the run has a new log. */
+  readonly repairs: readonly Repair[];
+  /** What is left of a damaged file comes back while the run goes on. */
+  readonly salvage: { readonly task: SalvageTask; readonly isNew: boolean; readonly cut: boolean } | undefined;
+  /** history.db does not say which boots there were. */
+  readonly unsure: boolean;
+}
+
+/** Where it is not known how far numbers of boots went, they go on so far behind the highest one that is. */
+const BOOTS_UNKNOWN = { least: 1000, most: 1_000_000 };
+
+/** Opens a run on the log. */
+export function beginRun(database: LogDatabase, request: OpenRequest, { tail: found, repairs, salvage, unsure }: Found): Opened {
   return database.db.transaction(() => {
     const before = new Set(database.logs().map((l) => l.name));
     const lastBoot = database.lastBoot();
@@ -180,16 +193,19 @@ export function beginRun(
     // A log is new where the file is new, and where the tail shows that another file, or a later state of this one
     // (somebody put an old copy back), was written last: it may have used numbers beyond this lease.
     let current = database.logs().at(-1);
-    const lost = repairs.some((r) => r.file === 'log.db');
+    const upTo = salvage?.task.upTo ?? 0;
+    const lost = repairs.some((r) => r.file === 'log.db') || salvage?.isNew === true;
     const ended = lost ? database.logs().map((l) => l.name) : [];
-    if (current === undefined || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
-      database.addLog(newLogName());
+    // A start that was cut before it had its log is made up for.
+    if ((current?.ordinal ?? 0) <= upTo || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
+      database.addLog(newLogName(), upTo + 1);
       current = database.logs().at(-1);
     }
     if (current === undefined) throw new Error('the log table is empty');
     const recovered = takeTail(database, tail);
-    settleHandOvers(database, tail);
-    const boot = Math.max(database.lastBoot(), ...tail.map((p) => p.boot)) + 1;
+    settleHandOvers(database, tail, upTo);
+    const leap = lost && (unsure || salvage?.cut === true) ? randomInt(BOOTS_UNKNOWN.least, BOOTS_UNKNOWN.most) : 0;
+    const boot = Math.max(database.lastBoot(), ...tail.map((p) => p.boot)) + 1 + leap;
     const next = Math.max(database.lease(current.ordinal), database.committed(current.ordinal) + 1);
     database.addBoot(boot, current.ordinal, next, request.machine);
     database.use(current.ordinal, boot);
@@ -197,11 +213,17 @@ export function beginRun(
     database.setLease(current.ordinal, leaseEnd);
     database.setMeta('clean', '0');
     database.setMeta('birth', birthOf(database.file));
+    const begun: Repair[] =
+      salvage?.isNew === true
+        ? [
+            {
+              ...{ file: 'log.db', why: salvage.task.why, quarantine: asidePath(database.file) },
+              ...{ salvaged: undefined, unfinished: true, ended },
+            },
+          ]
+        : [];
     return {
-      logs: database
-        .logs()
-        .map((l) => ({ ordinal: l.ordinal, name: l.name, last: database.committed(l.ordinal) }))
-        .filter((l) => l.last > 0 || l.ordinal === current.ordinal),
+      logs: logsOf(database).filter((l) => (l.last > 0 && l.ordinal > upTo) || l.ordinal === current.ordinal),
       boot,
       boots: database.boots.open(database.clock),
       next,
@@ -209,14 +231,25 @@ export function beginRun(
       shapes: database.shapes(),
       forwarders: database.forwarders(),
       alarms: database.alarms(),
-      lastAlarms: database.lastAlarms(),
+      lastAlarms: newestOf(salvage?.task.alarms ?? [], database.lastAlarms()),
       inventory: database.inventory(),
       recovered,
-      quarantined: repairs.find((r) => r.file === 'log.db')?.quarantine,
-      repairs: repairs.map((r) => (r.file === 'log.db' ? { ...r, ended } : r)),
+      quarantined: [...repairs, ...begun].find((r) => r.file === 'log.db')?.quarantine,
+      repairs: [...repairs, ...begun].map((r) => (r.file === 'log.db' ? { ...r, ended } : r)),
+      salvage: salvage === undefined ? undefined : { task: salvage.task, ended },
       bytes: bytesOf(database.file),
     };
   })();
+}
+
+/** Those that hold something have a last number. */
+export function logsOf(database: LogDatabase): Opened['logs'] {
+  return database.logs().map((l) => ({ ordinal: l.ordinal, name: l.name, last: database.committed(l.ordinal) }));
+}
+
+/** @param later replace those of the same rule */
+function newestOf(earlier: readonly NoticeMessage[], later: readonly NoticeMessage[]): NoticeMessage[] {
+  return [...new Map([...earlier, ...later].map((notice) => [notice.key, notice])).values()];
 }
 
 function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: number; notices: number } {
@@ -274,7 +307,7 @@ const UNMEASURED = 20;
  * What every forwarder was handed until the end of the earlier run. The tail knows it exactly. Without one (a power cut),
  * and where the runtime directory could not be written, all counts that was promised.
  */
-function settleHandOvers(database: LogDatabase, tail: readonly TailPart[]): void {
+function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo: number): void {
   const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
   const told = new Set(tail.flatMap((part) => [...part.lanes.keys()]));
   const handed = tail.flatMap((part) => part.handed);
@@ -285,7 +318,8 @@ function settleHandOvers(database: LogDatabase, tail: readonly TailPart[]): void
     const lanes = Lanes.load(state);
     for (const { last, lane } of mine) lanes.handOver(last, lane);
     if (state.promised?.blind === false && told.has(name)) lanes.forgetPromise();
-    else lanes.assumePromise(database.committed(log));
+    // What of a log is still to come back counts as there.
+    else lanes.assumePromise(Math.max(database.committed(log), log <= upTo ? database.lease(log) - 1 : 0));
     changed.push({ name, log, state: lanes.state() });
   }
   for (const log of new Set(changed.map((f) => f.log)))

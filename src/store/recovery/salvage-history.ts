@@ -14,7 +14,7 @@ import type { Cell, FoundRow } from '../hot/found-row.ts';
 import { keyOf, seqOf } from '../hot/layout.ts';
 import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { rowSum, SEALED_UNIT } from '../hot/sealed-rows.ts';
+import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
 import type { Range, Repair } from '../repair-report.ts';
 import { codeOf } from '../sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../whole-file.ts';
@@ -60,6 +60,8 @@ function rebuildHistory(file: string, target: string, log: Database.Database, sa
       db.pragma(`user_version = ${HISTORY_VERSION}`);
       sealLayout(db, 'history', HISTORY_VERSION);
       for (const table of COPIED) copyTable(log, db, table);
+      for (const { id, body } of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
+        db.prepare('insert into meta (name, value) values (?, ?)').run(shapeSealName(id), shapeSeal(id, body));
       const report = salvage ? new Rebuild(db, log).run(file) : undefined;
       return report;
     })();
@@ -83,9 +85,13 @@ class Rebuild {
   readonly #db: Database.Database;
   readonly #shapes: ReadonlyMap<number, Shape>;
   readonly #compacted: readonly [log: number, seq: number][];
+  readonly #logOfBoot: ReadonlyMap<number, number>;
+  readonly #logs: readonly number[];
 
   constructor(db: Database.Database, log: Database.Database) {
     this.#db = db;
+    this.#logs = log.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
+    this.#logOfBoot = new Map(log.prepare<[], [number, number]>('select boot, log from boot').raw().all());
     this.#compacted = log.prepare<[], [number, number]>('select log, seq from compacted').raw().all();
     this.#shapes = new Map(
       db
@@ -105,11 +111,22 @@ class Rebuild {
     return this.#settle();
   }
 
+  /**
+   * One of a log that log.db does not know any more has no name, and must not get that of another: the newest log may have
+   * begun where none was known, under any ordinal. It knows all of its boots.
+   */
+  #isOfItsLog({ id, boot }: Unit): boolean {
+    const ordinal = Math.floor(id / keyOf(1, 0));
+    const named = this.#logOfBoot.get(boot);
+    return named === undefined ? this.#logs.includes(ordinal) && ordinal !== this.#logs.at(-1) : named === ordinal;
+  }
+
   /** The first copy stays: it is the newest. */
   #take(row: FoundRow): void {
     const found = unitOf(row);
     if (found !== undefined) {
       const { table, unit } = found;
+      if (!this.#isOfItsLog(unit)) return;
       this.#db
         .prepare(`insert or ignore into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`)
         .run(...UNIT_COLUMNS.map((column) => unit[column]));

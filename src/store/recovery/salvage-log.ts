@@ -6,11 +6,11 @@
  *   whose lane cannot be proven go into a log of their own, under their old numbers.
  * - Whatever is not found again is told: blocks by their numbers and readings where their heads are left, else as gaps.
  */
+import { randomInt } from 'node:crypto';
 import Database from 'better-sqlite3';
-import { decodeBlock } from '../../codecs/blocks.ts';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { Shape } from '../../core/point.ts';
-import type { Cell, FoundRow } from '../hot/found-row.ts';
+import type { NoticeMessage } from '../../core/ports.ts';
 import {
   type BlockRow,
   keyOf,
@@ -24,21 +24,62 @@ import {
 } from '../hot/layout.ts';
 import { sealLayout } from '../hot/layout-seal.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from '../hot/sealed-rows.ts';
+import { rowSum, SEALED, type SealedTable } from '../hot/sealed-rows.ts';
 import type { Sources } from '../hot/sources.ts';
 import type { Range, Salvaged } from '../repair-report.ts';
-import { DamagedFile } from './salvage.ts';
+import { DamagedFile, type Pace } from './salvage.ts';
+import { fits, identify, progress, type Row, sealed } from './salvage-rows.ts';
 
-/** Heads of blocks without their bodies; more are counted by nobody. */
+/** Heads of blocks without their bodies; more are not counted. */
 const MAX_HEADS = 100_000;
-/** Gaps that are told one by one. */
+/** Gaps that are reported one by one. */
 const MAX_GAPS = 32;
+/** Rows of `removed`, which prove nothing by themselves, and the length of one. */
+const MAX_REMOVALS = 10_000;
+const REMOVAL_LENGTH = 64 * 1024;
+/** Ordinals beyond one for each log: logs that only the runtime directory names. */
+const SPARE_LOGS = 4;
+/** Newest transitions that are remembered, one a rule. */
+const MAX_ALARMS = 1000;
 
-type Row = Record<string, Cell>;
 type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;
 
-/** @param target a file that does not exist yet @param salvage false: nothing is taken from the damaged file */
+/**
+ * @param target a file that does not exist yet
+ * @param salvage false: nothing is taken from the damaged file
+ */
 export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean): Salvaged {
+  return into(target, (db) => {
+    const salvaged = new Rebuild(db, sources, {}).run(salvage ? file : undefined);
+    if (!sources.alive) leaveShapeNumbers(db);
+    return salvaged;
+  });
+}
+/** The same, to be put into a log that goes on already. */
+export function rebuildLeft(file: string, target: string, sources: Sources, pace: Pace): Salvaged {
+  return into(target, (db) => new Rebuild(db, sources, pace).run(file));
+}
+
+/** What a run needs of a damaged file to begin beside it. */
+export interface Small {
+  /** No log of it has a higher ordinal, and there are some left for what has to move. */
+  readonly upTo: number;
+  /** The newest transition of each rule. */
+  readonly alarms: readonly NoticeMessage[];
+  /** Not all of it was read: boots and shapes may be missing. */
+  readonly cut: boolean;
+}
+
+/** Everything but blocks and notices: names, lanes and cursors, boots, clocks, shapes, states of rules, the inventory. */
+export function rebuildSmall(file: string, target: string, sources: Sources, pace: Pace): Small {
+  return into(target, (db) => {
+    const small = new Rebuild(db, sources, pace).small(file);
+    leaveShapeNumbers(db);
+    return small;
+  });
+}
+
+function into<R>(target: string, make: (db: Database.Database) => R): R {
   const db = new Database(target);
   try {
     db.pragma(`page_size = ${PAGE_SIZE}`);
@@ -50,11 +91,32 @@ export function rebuildLog(file: string, target: string, sources: Sources, salva
       db.exec(TABLES);
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
       sealLayout(db, 'log', SCHEMA_VERSION);
-      return new Rebuild(db, sources).run(salvage ? file : undefined);
+      return make(db);
     })();
   } finally {
     db.close();
   }
+}
+
+/** Where numbers of shapes go on: four bytes of a block instead of one. */
+const SHAPES_FROM = 2 ** 21;
+const SHAPES_TO = 2 ** 28;
+
+/**
+ * A block has its shapes by their numbers. One whose row is gone must not be read by the words of another, so that numbers go on
+ * where none was ever used: behind that of a shape that no record has.
+ */
+function leaveShapeNumbers(db: Database.Database): void {
+  const id = randomInt(SHAPES_FROM, SHAPES_TO);
+  const highest = db.prepare<[], number>('select coalesce(max(id), 0) from shape').pluck().get() as number;
+  const body = JSON.stringify({ device: '', points: [], from: id });
+  if (id > highest) db.prepare('insert into shape (id, body, sum) values (?, ?, ?)').run(id, body, rowSum('shape', id, body));
+}
+
+/** What blocks and notices say of the log that they are of. */
+interface Seen {
+  name: string | undefined;
+  boot: number;
 }
 
 class Rebuild {
@@ -69,18 +131,50 @@ class Rebuild {
   readonly #removals = new Map<number, string>();
   /** Blocks whose body was not found whole (yet). */
   readonly #heads = new Map<number, Head>();
+  readonly #seen = new Map<number, Seen>();
+  /** Boots that blocks and notices name, with their logs. */
+  readonly #boots = new Map<number, number>();
+  readonly #pace: Pace;
+  #cut = false;
 
-  constructor(db: Database.Database, sources: Sources) {
+  constructor(db: Database.Database, sources: Sources, pace: Pace) {
     this.#db = db;
     this.#sources = sources;
+    this.#pace = pace;
+  }
+
+  small(file: string): Small {
+    const alarms = new Map<string, { id: number; json: string }>();
+    const reaches = new Map<number, number>();
+    this.#read(file, (table, row) => {
+      const { id, boot, kind, key, body } = row as { [name: string]: number } & { kind: string; key: string; body: string };
+      const at = Number(table === 'block' ? row.at_last : row.at);
+      reaches.set(Number(boot), Math.max(at, reaches.get(Number(boot)) ?? 0));
+      if (table !== 'notice' || kind !== 'alarm' || (alarms.get(key)?.id ?? 0) >= Number(id)) return;
+      if (alarms.has(key) || alarms.size < MAX_ALARMS) alarms.set(key, { id: Number(id), json: body });
+    });
+    this.#putKnown();
+    this.#putBoots(reaches);
+    this.#nameLogs();
+    this.#putSmall();
+    return {
+      // Each log may have records that have to move into one of their own.
+      upTo: Math.max(0, ...this.#logs.keys()) + this.#logs.size + SPARE_LOGS,
+      alarms: [...alarms].map(([key, { id, json }]) => ({ kind: 'alarm', key, seq: seqOf(id), json })),
+      cut: this.#cut,
+    };
   }
 
   run(file: string | undefined): Salvaged {
     // What a process knows that lives counts more than what is found; what others remember fills up.
     if (this.#sources.alive) this.#putKnown();
-    if (file !== undefined) this.#read(file);
+    if (file !== undefined)
+      this.#read(file, (table, row) => {
+        if (table === 'block') this.#block(row);
+        else this.#put(table, row);
+      });
     if (!this.#sources.alive) this.#putKnown();
-    for (const row of this.#sources.boots) this.#put('boot', { first: 0, machine: '', origin: 0, at_last: 0, proven: 0, ...row });
+    this.#putBoots(new Map());
     const lost = this.#dropUnreadable();
     this.#nameLogs();
     const gaps = this.#gaps(lost);
@@ -98,8 +192,7 @@ class Rebuild {
         readings: lost.reduce((sum, h) => sum + h.readings, 0),
         ranges: lost.slice(0, MAX_GAPS).map((h) => ({ log: this.#nameOf(h.id), first: seqOf(h.id), last: h.last })),
       },
-      gaps: gaps.slice(0, MAX_GAPS),
-      moreGaps: Math.max(0, gaps.length - MAX_GAPS),
+      ...gaps,
       again,
     };
   }
@@ -126,29 +219,57 @@ class Rebuild {
       .run(...values, rowSum(table, ...values));
   }
 
-  #read(file: string): void {
-    const pages = new DamagedFile(file, PAGE_SIZE, (row) => identify(row) !== undefined);
+  /** @param reaches for each boot, up to where its records are known to go, monotonic ms */
+  #putBoots(reaches: ReadonlyMap<number, number>): void {
+    const seen = [...this.#boots].map(([boot, log]) => ({ boot, log }));
+    for (const row of [...this.#sources.boots, ...seen])
+      this.#put('boot', { first: 0, machine: '', origin: 0, at_last: 0, proven: 0, ...row });
+    const boots = this.#db.prepare<[], { boot: number; at_last: number } & Row>('select * from boot').all();
+    for (const row of boots) {
+      const at = Math.ceil(reaches.get(row.boot) ?? 0);
+      if (at <= row.at_last) continue;
+      this.#db.prepare('delete from boot where boot = ?').run(row.boot);
+      this.#put('boot', { ...row, at_last: at });
+    }
+  }
+
+  /** @param take blocks and notices */
+  #read(file: string, take: (table: 'block' | 'notice', row: Row) => void): void {
+    const pages = new DamagedFile(file, PAGE_SIZE, (row) => identify(row) !== undefined, this.#pace);
     try {
       for (const found of pages.rows()) {
         const known = identify(found);
         if (known === undefined) {
           const [shape, body] = removalOf(found) ?? [];
           // The first copy is the newest.
-          if (shape !== undefined && body !== undefined && !this.#removals.has(shape)) this.#removals.set(shape, body);
+          if (shape === undefined || body === undefined || this.#removals.has(shape)) continue;
+          if (this.#removals.size < MAX_REMOVALS && body.length <= REMOVAL_LENGTH) this.#removals.set(shape, body);
           continue;
         }
         const { table, row } = known;
-        if (table === 'block') this.#block(row);
-        else if (table === 'lanes') {
+        if (table === 'block' || table === 'notice') {
+          this.#see(table, row);
+          take(table, row);
+        } else if (table === 'lanes') {
           this.#keepLanes({ ...row, states: JSON.parse(row.states as string) } as LanesRow);
           this.#endsFound.add(row.log as number);
         } else if (table === 'log') this.#nameLog(row.ordinal as number, row.name as string, row.lease as number);
         else if (table === 'clock') this.#takeClock(row);
         else this.#put(table, row);
       }
+      this.#cut = pages.cut;
     } finally {
       pages.close();
     }
+  }
+
+  #see(table: 'block' | 'notice', row: Row): void {
+    const log = Math.floor((row.id as number) / keyOf(1, 0));
+    const seen = this.#seen.get(log) ?? { name: undefined, boot: 0 };
+    this.#seen.set(log, seen);
+    this.#boots.set(row.boot as number, log);
+    if (table === 'block') seen.boot = Math.max(seen.boot, row.boot as number);
+    else if (seen.name === undefined) seen.name = (JSON.parse(row.body as string) as { log: string }).log;
   }
 
   #nameLog(ordinal: number, name: string, lease: number): void {
@@ -168,7 +289,6 @@ class Rebuild {
     else if (!list.rows.has(row.from_seq as number)) list.rows.set(row.from_seq as number, row);
   }
 
-  /** Of several copies the newest: what it settles only grows, and so do its cursors. */
   #keepLanes(row: LanesRow): void {
     const known = this.#lanes.get(row.log);
     if (known === undefined || (!this.#sources.alive && progress(row) > progress(known))) this.#lanes.set(row.log, row);
@@ -187,7 +307,7 @@ class Rebuild {
     }
   }
 
-  /** A body belongs to its head when it decodes to what the head says. @returns heads of what is lost */
+  /** @returns heads of what is lost */
   #dropUnreadable(): Head[] {
     const compacted = new Map(this.#sources.compacted);
     // They lie in history.db; a page that was let go may still hold them.
@@ -199,39 +319,24 @@ class Rebuild {
         .all()
         .map(({ id, body }) => [id, JSON.parse(body) as Shape]),
     );
-    const unreadable: Head[] = [];
+    const unreadable: number[] = [];
     for (const row of this.#db.prepare<[], BlockRow>('select * from block').iterate()) {
       this.#heads.delete(row.id);
+      if (fits(row, shapes)) continue;
+      unreadable.push(row.id);
       const { id, last, boot, records, readings } = row;
-      if (!fits(row, shapes)) unreadable.push({ id, last, boot, records, readings });
+      if (this.#heads.size < MAX_HEADS) this.#heads.set(id, { id, last, boot, records, readings });
     }
-    for (const head of unreadable) {
-      this.#heads.set(head.id, head);
-      this.#db.prepare('delete from block where id = ?').run(head.id);
-    }
+    for (const id of unreadable) this.#db.prepare('delete from block where id = ?').run(id);
     return [...this.#heads.values()].filter(({ id, last }) => last > (compacted.get(Math.floor(id / keyOf(1, 0))) ?? 0));
   }
 
   /** A log whose row is gone: notices name theirs, and the runtime directory knows which boot wrote under which name. */
   #nameLogs(): void {
-    const ordinals = this.#db
-      .prepare<[number, number], number>('select distinct id / ? from block union select distinct id / ? from notice')
-      .pluck()
-      .all(keyOf(1, 0), keyOf(1, 0))
-      .map(Math.floor);
-    for (const ordinal of [...ordinals, ...this.#lanes.keys()]) {
+    for (const ordinal of [...this.#seen.keys(), ...this.#lanes.keys()]) {
       if (this.#logs.get(ordinal)?.name !== undefined) continue;
-      const range = [keyOf(ordinal, 0), keyOf(ordinal + 1, 0)] as const;
-      const body = this.#db
-        .prepare<[number, number], string>('select body from notice where id >= ? and id < ? limit 1')
-        .pluck()
-        .get(...range);
-      const boot = this.#db
-        .prepare<[number, number], number>('select max(boot) from block where id >= ? and id < ?')
-        .pluck()
-        .get(...range);
-      const named = body === undefined ? undefined : (JSON.parse(body) as { log: string }).log;
-      this.#logs.set(ordinal, { name: named ?? this.#sources.tails.find((t) => t.boot === boot)?.log, lease: 0 });
+      const { name, boot } = this.#seen.get(ordinal) ?? { name: undefined, boot: undefined };
+      this.#logs.set(ordinal, { name: name ?? this.#sources.tails.find((t) => t.boot === boot)?.log, lease: 0 });
     }
   }
 
@@ -308,13 +413,16 @@ class Rebuild {
    * Numbers that were given and of which nothing is left. Between two boots numbers are absent by right (the rest of the
    * lease); each boot knows its first one. What was compacted is not missed.
    */
-  #gaps(lost: readonly Head[]): Range[] {
+  #gaps(lost: readonly Head[]): Pick<Salvaged, 'gaps' | 'moreGaps'> {
     const firsts = new Map(this.#db.prepare<[], [number, number]>('select boot, first from boot').raw().all());
     const compacted = new Map(this.#sources.compacted);
     const ends = new Map<number, number>(compacted);
     const gaps: Range[] = [];
+    let moreGaps = 0;
     const gap = (log: number, first: number, last: number): void => {
-      if (first <= last) gaps.push({ log: this.#logs.get(log)?.name ?? '', first, last });
+      if (first > last) return;
+      if (gaps.length < MAX_GAPS) gaps.push({ log: this.#logs.get(log)?.name ?? '', first, last });
+      else moreGaps++;
     };
     let before: { log: number; boot: number } | undefined;
     for (const { id, last, boot } of this.#everything(lost)) {
@@ -326,7 +434,7 @@ class Rebuild {
       ends.set(log, Math.max(done, last));
     }
     for (const [log, last] of ends) gap(log, last + 1, this.#knownUpTo(log, last));
-    return gaps;
+    return { gaps, moreGaps };
   }
 
   /** Blocks, notices and heads in the order of their numbers. */
@@ -351,46 +459,4 @@ class Rebuild {
     const open = (!this.#endsFound.has(log) || settled < last) && !this.#sources.alive && tails.length === 0;
     return open ? Math.max(settled, (this.#logs.get(log)?.lease ?? 0) - 1) : settled;
   }
-}
-
-function sealed(table: SealedTable, row: Row): Row {
-  return { ...row, sum: rowSum(table, ...SEALED[table].map((column) => row[column] as number | string)) };
-}
-
-/** Which table a found row belongs to: the one whose seal it bears. */
-export function identify({ rowid, columns }: FoundRow): { table: SealedTable; row: Row } | undefined {
-  for (const table of SEALED_TABLES) {
-    const names: readonly string[] = [...SEALED[table], 'sum', ...(table === 'block' ? ['body'] : [])];
-    if (names.length !== columns.length) continue;
-    // The first column of a table with rowid is kept as that, and null stands in its place.
-    if ((rowid === undefined) !== (table === 'clock' || table === 'alarm')) continue;
-    const row: Row = {};
-    names.forEach((name, i) => {
-      row[name] = i === 0 && rowid !== undefined ? rowid : (columns[i] as Cell);
-    });
-    if (isWhole(table, row)) return { table, row };
-  }
-  return undefined;
-}
-
-function fits(row: BlockRow, shapes: ReadonlyMap<number, Shape>): boolean {
-  try {
-    const records = decodeBlock(row.body, (id) => shapes.get(id));
-    const last = records.at(-1);
-    return (
-      records.length === row.records &&
-      records[0]?.seq === seqOf(row.id) &&
-      last?.seq === row.last &&
-      last.sample.at === row.at_last
-    );
-  } catch {
-    return false;
-  }
-}
-
-function progress({ settled, states }: LanesRow): number {
-  let sum = settled;
-  for (const { data, history, notices, alarms = notices, events = notices, handed, handedHistory } of Object.values(states))
-    sum += data + history + alarms + events + handed + handedHistory;
-  return sum;
 }

@@ -69,8 +69,9 @@ function scan(fd: number, size: number, likely: number): Wal {
     (magic & ~1) >>> 0 === MAGIC && isPageSize(named) && start.a === head.readUInt32BE(24) && start.b === head.readUInt32BE(28);
   // A damaged header says nothing that is believed.
   const file = new Frames(fd, size, good ? named : likely, good && big);
-  const salts = good ? head.subarray(16, 24) : file.salts();
-  if (salts === undefined) return { ...NONE, header: head.every((b) => b === 0) ? 'zero' : 'bad' };
+  const found = good ? { salts: head.subarray(16, 24) } : file.salts();
+  if (found === undefined) return { ...NONE, header: head.every((b) => b === 0) ? 'zero' : 'bad' };
+  const { salts } = found;
   const frames: WalFrame[] = [];
   let whole = good;
   let chain = 0;
@@ -78,7 +79,7 @@ function scan(fd: number, size: number, likely: number): Wal {
   let behind = 0;
   for (const { bytes, at, offset, sound } of file.all(good ? start : undefined)) {
     // Left from an earlier round of the file, or damaged: the chain ends.
-    const ours = bytes.compare(salts, 0, 8, at + 8, at + 16) === 0;
+    const ours = salts === undefined || bytes.compare(salts, 0, 8, at + 8, at + 16) === 0;
     if (!ours || !sound) whole = false;
     const page = bytes.readUInt32BE(at);
     if (!ours || page === 0) continue;
@@ -143,20 +144,20 @@ class Frames {
 
   /**
    * With the header gone: those of the first frame that is sound, since a new round of the file begins at its front. Where none
-   * is, those that most frames have. undefined: no two frames share any, so that these are no frames.
+   * is, any may count (`salts: undefined`): the rows in them prove themselves. undefined: no two frames share any, so that
+   * these are no frames.
    */
-  salts(): Buffer | undefined {
+  salts(): { readonly salts: Buffer | undefined } | undefined {
     const counts = new Map<string, number>();
     for (const { bytes, at, sound } of this.all(undefined)) {
       if (bytes.readUInt32BE(at) === 0) continue;
       const salts = bytes.subarray(at + 8, at + 16);
-      if (sound) return Buffer.from(salts);
+      if (sound) return { salts: Buffer.from(salts) };
       const name = salts.toString('hex');
       const count = counts.get(name);
       if (count !== undefined || counts.size < MAX_SALTS) counts.set(name, (count ?? 0) + 1);
     }
-    const [name, count] = [...counts].reduce((most, next) => (next[1] > most[1] ? next : most), ['', 1]);
-    return count > 1 ? Buffer.from(name, 'hex') : undefined;
+    return [...counts.values()].some((count) => count > 1) ? { salts: undefined } : undefined;
   }
 }
 

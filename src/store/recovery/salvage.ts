@@ -39,6 +39,9 @@ const WINDOW = 1024 * 1024;
 const SAMPLE = 4 * WINDOW;
 const SIZES = [512, 1024, 2048, 4096, 8192, 16_384, 32_768, 65_536];
 
+/** Which copies of a page are looked at. */
+type From = 'any' | 'sound' | 'file';
+
 export class DamagedFile {
   #pageSize: number;
   readonly #fd: number | undefined;
@@ -139,19 +142,19 @@ export class DamagedFile {
     progress?.(count, count);
   }
 
-  /** Newest first. */
-  *#copies(n: number): Generator<{ bytes: Buffer; sound: boolean }> {
-    const frames = this.#frames.get(n) ?? [];
+  /** Newest first. @param from only such as are sound, or only what the file has */
+  *#copies(n: number, from: From = 'any'): Generator<{ bytes: Buffer; sound: boolean }> {
+    const frames = from === 'file' ? [] : (this.#frames.get(n) ?? []);
     for (let i = frames.length - 1; i >= 0; i--) {
       const { offset, sound } = frames[i] as { offset: number; sound: boolean };
-      const bytes = this.#frame(offset);
+      const bytes = sound || from === 'any' ? this.#frame(offset) : undefined;
       if (bytes !== undefined) yield { bytes, sound };
     }
     const bytes = this.#inFile(n);
     if (bytes !== undefined) yield { bytes, sound: true };
   }
-  #newest(n: number): Buffer | undefined {
-    for (const { bytes } of this.#copies(n)) return bytes;
+  #newest(n: number, from: From = 'any'): Buffer | undefined {
+    for (const { bytes } of this.#copies(n, from)) return bytes;
     return undefined;
   }
   #frame(offset: number): Buffer | undefined {
@@ -227,18 +230,31 @@ export class DamagedFile {
     // Cells lie beside each other: what they take together is no more than the page.
     let room = this.#pageSize;
     for (let i = 0; i < count && room > 0; i++) {
-      const found = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind);
-      if (found === undefined) whole = false;
-      else {
-        room -= found.local;
-        yield found.row;
+      const found = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind, 'any');
+      if (found === undefined) {
+        whole = false;
+        continue;
+      }
+      room -= found.local;
+      yield found.row;
+      // One of its overflow pages has a copy that may be damaged, or older than the others: the caller proves which row is whole.
+      if (!found.unsure) continue;
+      for (const from of ['sound', 'file'] as const) {
+        const other = this.#cell(bytes, bytes.readUInt16BE(pointers + 2 * i), pointers + 2 * count, kind, from);
+        if (other !== undefined) yield other.row;
       }
     }
     return whole && room >= 0;
   }
 
   /** @returns `local`: bytes of it that lie in the page */
-  #cell(bytes: Buffer, pointer: number, lowest: number, kind: number): { row: FoundRow; local: number } | undefined {
+  #cell(
+    bytes: Buffer,
+    pointer: number,
+    lowest: number,
+    kind: number,
+    from: From,
+  ): { row: FoundRow; local: number; unsure: boolean } | undefined {
     // No file of ours reserves bytes of a page, and a damaged header must not say so.
     const usable = this.#pageSize;
     if (pointer < lowest || pointer >= usable) return undefined;
@@ -246,10 +262,11 @@ export class DamagedFile {
     const length = cursor.varint();
     const rowid = kind === 13 ? cursor.varint() : 0;
     if (length === undefined || rowid === undefined || length < 1 || length > MAX_PAYLOAD) return undefined;
-    const payload = this.#payload(bytes, cursor.at, length, kind === 13, usable);
+    const payload = this.#payload(bytes, cursor.at, length, kind === 13, usable, from);
     const columns = payload === undefined ? undefined : readRecord(payload.bytes);
     if (payload === undefined || columns === undefined) return undefined;
-    return { row: { rowid: kind === 13 ? rowid : undefined, columns }, local: payload.local };
+    const { local, unsure } = payload;
+    return { row: { rowid: kind === 13 ? rowid : undefined, columns }, local, unsure };
   }
 
   /** Local part and overflow pages (fileformat2, "Cell Payload Overflow Pages"). */
@@ -259,9 +276,11 @@ export class DamagedFile {
     length: number,
     table: boolean,
     usable: number,
-  ): { bytes: Buffer; local: number } | undefined {
+    from: From,
+  ): { bytes: Buffer; local: number; unsure: boolean } | undefined {
     const most = table ? usable - 35 : Math.floor(((usable - 12) * 64) / 255) - 23;
-    if (length <= most) return at + length <= usable ? { bytes: bytes.subarray(at, at + length), local: length } : undefined;
+    if (length <= most)
+      return at + length <= usable ? { bytes: bytes.subarray(at, at + length), local: length, unsure: false } : undefined;
     const least = Math.floor(((usable - 12) * 32) / 255) - 23;
     const k = least + ((length - least) % (usable - 4));
     const local = k <= most ? k : least;
@@ -278,14 +297,16 @@ export class DamagedFile {
     bytes.copy(out, 0, at, at + local);
     let done = local;
     let next = bytes.readUInt32BE(at + local);
+    let unsure = false;
     while (done < length) {
-      const page = next === 0 ? undefined : this.#newest(next);
+      unsure ||= this.#frames.get(next)?.some((frame) => !frame.sound) ?? false;
+      const page = next === 0 ? undefined : this.#newest(next, from);
       // A row whose chain is broken is given as far as its local part goes: the head of a block stands there.
       if (page === undefined) break;
       done += page.copy(out, done, 4, Math.min(usable, 4 + length - done));
       next = page.readUInt32BE(0);
     }
-    return { bytes: out, local };
+    return { bytes: out, local, unsure };
   }
 }
 

@@ -15,7 +15,14 @@ import { removedPoints } from '../read/removed.ts';
 import { HistoryMender } from '../recovery/mend-history.ts';
 import { codeOf } from '../sqlite-errors.ts';
 import { Claim } from './claim.ts';
-import type { DamagedBlock, KeeperData, KeeperMessage, KeeperReply, ReadResult } from './messages.ts';
+import {
+  type DamagedBlock,
+  type KeeperData,
+  type KeeperMessage,
+  type KeeperReply,
+  REPAIRED,
+  type ReadResult,
+} from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
@@ -64,9 +71,9 @@ function leave(): void {
   port?.close();
 }
 
-/** Without the code of damage where history.db was mended: whoever asked may ask again. */
+/** Where history.db was mended the same may be asked again. */
 function failed(id: number, thrown: unknown): KeeperReply {
-  const code = mender.met(thrown) ? undefined : codeOf(thrown);
+  const code = mender.met(thrown) ? REPAIRED : codeOf(thrown);
   return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
 }
 
@@ -99,6 +106,10 @@ port.on('message', (message: KeeperMessage) => {
   const { request } = message;
   if (message.kind === 'tidy') {
     void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }));
+    return;
+  }
+  if (message.kind === 'check') {
+    void inSteps(request.id, mender.check(tellDamaged), (bytes) => ({ kind: 'check', result: { id: request.id, bytes } }));
     return;
   }
   if (message.kind !== 'notices')

@@ -6,8 +6,9 @@ import type { NoticeMessage } from '../../core/ports.ts';
 import type { Lane, NoticeKind } from '../delivery/lanes.ts';
 import type { BootInfo, ClockList, ClockSegment, ForwarderState } from '../hot/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
+import type { SalvageTask } from '../hot/sources.ts';
 import type { Bucket } from '../read/buckets.ts';
-import type { Repair } from '../repair-report.ts';
+import type { Repair, Salvaged } from '../repair-report.ts';
 import type { Chunk } from '../tail/pending.ts';
 
 export interface OpenRequest {
@@ -43,6 +44,8 @@ export interface Opened {
   readonly recovered: { readonly records: number; readonly notices: number };
   /** What was found damaged or missing at the start, and what came back of it. */
   readonly repairs: readonly Repair[];
+  /** What is left of a damaged log.db comes back while this run goes on; names of the logs that ended with it. */
+  readonly salvage: { readonly task: SalvageTask; readonly ended: readonly string[] } | undefined;
   /** Path that log.db was moved to at this start. */
   readonly quarantined: string | undefined;
   readonly bytes: number;
@@ -277,6 +280,8 @@ export interface TidyRequest {
   readonly maxAge: number;
   /** Every forwarder that is configured. */
   readonly active: readonly ForwarderState[];
+  /** Logs with a lower ordinal stay as they are: records of them are still to come back. */
+  readonly from?: number;
 }
 export interface TidyResult {
   readonly id: number;
@@ -314,6 +319,15 @@ export interface RemovedResult {
   readonly more: boolean;
 }
 
+export interface CheckResult {
+  readonly id: number;
+  /** That were read. */
+  readonly bytes: number;
+}
+
+/** Code of a failure after which the same may be asked again at once: the file is another one now. */
+export const REPAIRED = 'SLUICE_REPAIRED';
+
 export interface Failure {
   readonly id: number;
   readonly error: string;
@@ -339,6 +353,8 @@ export type WriterMessage =
   | { readonly kind: 'commit'; readonly request: CommitRequest }
   /** A reader met a damaged page: is it the file? */
   | { readonly kind: 'look' }
+  /** What is left of a damaged file was found: it is to come back. undefined: nothing is to. */
+  | { readonly kind: 'come-back'; readonly task: SalvageTask | undefined }
   | { readonly kind: 'close'; readonly next: number }
   | { readonly kind: 'leave' };
 export type WriterReply =
@@ -349,10 +365,31 @@ export type WriterReply =
   | { readonly kind: 'checkpoint'; readonly fault: string | undefined }
   /** The file was damaged and was made anew; before the answer of the commit that met it. */
   | { readonly kind: 'repaired'; readonly repair: Repair }
+  /** So many of the rows that are to come back have. */
+  | { readonly kind: 'coming-back'; readonly done: number; readonly of: number }
+  /** All of them, with the logs that they are of; or none, and why. */
+  | {
+      readonly kind: 'came-back';
+      readonly logs: Opened['logs'];
+      readonly forwarders: readonly ForwarderState[];
+      readonly fault: string | undefined;
+    }
   | { readonly kind: 'closed' };
+export interface SalvagerData {
+  readonly file: string;
+  readonly task: SalvageTask;
+  /** Not 0: the thread is to end. */
+  readonly leaving: Int32Array;
+}
+export type SalvagerReply =
+  /** Pages. */
+  | { readonly kind: 'progress'; readonly done: number; readonly of: number }
+  | { readonly kind: 'found'; readonly salvaged: Salvaged }
+  | { readonly kind: 'failed'; readonly error: string; readonly code: string | undefined };
 export type KeeperMessage =
   | { readonly kind: 'leave' }
   | { readonly kind: 'tidy'; readonly request: TidyRequest }
+  | { readonly kind: 'check'; readonly request: { readonly id: number } }
   | { readonly kind: 'removed'; readonly request: RemovedRequest }
   | { readonly kind: 'read'; readonly request: ReadRequest }
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
@@ -361,6 +398,7 @@ export type KeeperMessage =
   | { readonly kind: 'export'; readonly request: ExportRequest };
 export type KeeperReply =
   | { readonly kind: 'tidy'; readonly result: TidyResult }
+  | { readonly kind: 'check'; readonly result: CheckResult }
   | { readonly kind: 'removed'; readonly result: RemovedResult }
   | { readonly kind: 'read'; readonly result: ReadResult }
   | { readonly kind: 'notices'; readonly result: NoticesResult }

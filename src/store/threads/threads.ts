@@ -1,4 +1,5 @@
 /** Starting the store's threads and asking the reader. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
@@ -29,6 +30,7 @@ import type {
   WriterMessage,
   WriterReply,
 } from './messages.ts';
+import { type CheckResult, REPAIRED } from './messages.ts';
 
 /** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
 const LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64, stackSizeMb: 1 };
@@ -117,7 +119,7 @@ export class WriterThread {
 }
 
 /** A thread that hangs in the disk must not keep the process from ending. */
-export function endedWithin(ms: number, clock: Clock, ended: Promise<void>): Promise<void> {
+export function endedWithin(ms: number, clock: Clock, ended: Promise<unknown>): Promise<void> {
   return new Promise((resolve) => {
     const cancel = clock.after(ms, resolve);
     void ended.then(() => {
@@ -127,13 +129,13 @@ export function endedWithin(ms: number, clock: Clock, ended: Promise<void>): Pro
   });
 }
 
-function ended(worker: Worker): Promise<void> {
+export function ended(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     worker.once('exit', () => resolve());
   });
 }
 
-function startThread(name: 'writer' | 'keeper', workerData: unknown): Worker {
+export function startThread(name: 'writer' | 'keeper' | 'salvager', workerData: unknown): Worker {
   return new Worker(new URL(`./${name}.${ENDING}`, import.meta.url), { workerData, resourceLimits: LIMITS, name });
 }
 
@@ -143,6 +145,12 @@ const IDLE = 30_000;
 const IDLE_AFTER_TIDYING = 2000;
 /** Questions under way at once: each forwarder asks for at most three. */
 export const MAX_QUESTIONS = 256;
+/**
+ * An export that meets damage is asked again, so often and with so many milliseconds between: longer than the time between two
+ * repairs of a file.
+ */
+const REPAIR_TRIES = 90;
+const REPAIR_LOOK = 1000;
 /** Damaged blocks told one by one. */
 const MAX_DAMAGED = 1000;
 
@@ -183,7 +191,7 @@ export class Keeper {
   restart(): void {
     const worker = this.#worker;
     this.#worker = undefined;
-    this.#failAll(new SluiceError('log-read', 'the log was repaired: ask again'));
+    this.#failAll(new SluiceError('log-read', 'the log was repaired: ask again', { data: { code: REPAIRED } }));
     worker?.postMessage({ kind: 'leave' } satisfies KeeperMessage);
   }
 
@@ -217,8 +225,21 @@ export class Keeper {
   newest(request: Question<NewestRequest>): Promise<NewestResult> {
     return this.#ask<NewestResult>((id) => ({ kind: 'newest', request: { ...request, id } }));
   }
-  export(request: Question<ExportRequest>): Promise<ExportResult> {
-    return this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));
+  /** The next slice. Where a file is damaged it comes after the repair: an export goes on where it was. */
+  async export(request: Question<ExportRequest>): Promise<ExportResult> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#ask<ExportResult>((id) => ({ kind: 'export', request: { ...request, id } }));
+      } catch (thrown) {
+        const code = thrown instanceof SluiceError ? thrown.data.code : undefined;
+        if (this.#closed || tries === REPAIR_TRIES || !(code === REPAIRED || isDamage({ code }))) throw thrown;
+        if (code !== REPAIRED) await sleep(REPAIR_LOOK);
+      }
+    }
+  }
+  /** Reads all of history.db, so that what is damaged is found before somebody needs it. */
+  check(): Promise<CheckResult> {
+    return this.#ask<CheckResult>((id) => ({ kind: 'check', request: { id } }));
   }
 
   async close(): Promise<void> {

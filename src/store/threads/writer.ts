@@ -4,8 +4,9 @@ import { toError } from '../../core/errors.ts';
 import type { Shape } from '../../core/point.ts';
 import type { LogDatabase } from '../hot/database.ts';
 import { closeUnused } from '../hot/log-file.ts';
+import type { SalvageTask } from '../hot/sources.ts';
 import { WalGone } from '../hot/wal.ts';
-import { faultOf, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
+import { faultOf, forgetTask, logsOf, Merger, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
 import type { Repair } from '../repair-report.ts';
 import { codeOf, diskFault, isDamage } from '../sqlite-errors.ts';
 import { Claim } from './claim.ts';
@@ -43,7 +44,9 @@ port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
     try {
       // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
+      merger?.close();
       database?.leave();
+      database = undefined;
     } catch {
       // The files stay as after a kill.
     }
@@ -53,14 +56,17 @@ port.on('message', (message: WriterMessage) => {
   if (database === undefined || isLeaving()) return;
   if (message.kind === 'commit') commit(database, message.request);
   else if (message.kind === 'look') repairAs(database, undefined);
+  else if (message.kind === 'come-back') comeBack(message.task);
   else {
     try {
       database.end(message.next);
     } catch {
       // The lease stays where it was: numbers are skipped, none is used twice.
     }
+    merger?.close();
     database.wal.close();
     database.db.close();
+    database = undefined;
     reply({ kind: 'closed' });
     port.close();
   }
@@ -111,6 +117,45 @@ function repairAs(db: LogDatabase, met: string | undefined): boolean {
   database = takeOver(db, request.maxSize);
   reply({ kind: 'repaired', repair });
   return true;
+}
+
+let merger: Merger | undefined;
+/** Tries to bring back a step, in a row, and the time between two of them, milliseconds; the next start tries again. */
+const MERGE_TRIES = 20;
+const MERGE_RETRY = 5000;
+let mergeTries = 0;
+
+/** A step, then whoever waits, then the next one. @param task undefined: nothing came of it */
+function comeBack(task: SalvageTask | undefined): void {
+  const db = database;
+  if (db === undefined || isLeaving()) return;
+  try {
+    if (task !== undefined) {
+      merger ??= new Merger(db, task);
+      db.wal.ready();
+      const done = merger.step();
+      db.wal.sync();
+      mergeTries = 0;
+      tend(db);
+      reply({ kind: 'coming-back', done: merger.done, of: merger.of });
+      if (!done) {
+        setImmediate(() => comeBack(task));
+        return;
+      }
+      merger.close();
+      merger = undefined;
+    }
+    forgetTask(db.file);
+    reply({ kind: 'came-back', logs: logsOf(db), forwarders: db.forwarders(), fault: undefined });
+  } catch (thrown) {
+    if (thrown instanceof WalGone) throw thrown;
+    merger?.close();
+    merger = undefined;
+    const fault = toError(thrown).message;
+    if (isDamage(thrown)) repairAs(db, fault);
+    if (++mergeTries < MERGE_TRIES) setTimeout(() => comeBack(task), MERGE_RETRY).unref();
+    else reply({ kind: 'came-back', logs: [], forwarders: [], fault });
+  }
 }
 
 /** After the answer, so that nobody waits for a checkpoint. */

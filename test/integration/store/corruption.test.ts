@@ -29,6 +29,7 @@ import type { Repair } from '../../../src/store/repair-report.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';
+import { salvageOver } from '../../harness/salvage-over.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { Consumer } from '../../oracles/consumer.ts';
 
@@ -188,6 +189,8 @@ async function after(t: TestContext, s: Site): Promise<{ log: Log; repairs: read
   const { log, outlet } = await open(t, s);
   append(s, log, 10, narrow);
   await log.flush();
+  await drain(s, outlet);
+  await salvageOver(log);
   await drain(s, outlet);
   await log.flush();
   const { repairs } = log.opened;
@@ -525,6 +528,7 @@ test('a foreign database in the place of the log, and of the history, is moved a
   const { log, outlet } = await open(t, s);
   append(s, log, 5, narrow);
   await log.flush();
+  await salvageOver(log);
   const told: Repair[] = [...log.opened.repairs];
   log.on('repaired', (repair) => told.push(repair));
   await drain(s, outlet);

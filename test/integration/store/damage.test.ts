@@ -59,7 +59,7 @@ async function open(site: DamageSite): Promise<{ log: Log; outlet: Outlet; repai
       ...{ stateDir: site.state, runtimeDir: site.run, clock: systemClock, maxSize: 1e8, maxAge: 1e13, commitEvery: 50 },
     }),
   );
-  const repairs = [...log.opened.repairs];
+  const repairs = log.opened.repairs.filter((r) => r.unfinished !== true);
   log.on('repaired', (repair) => repairs.push(repair));
   const outlet = log.outlet('cloud', 'oldest', 'g1', 'json');
   log.setClock(Math.round(Date.now() - performance.now()), false);
@@ -91,7 +91,7 @@ async function drain(log: Log, outlet: Outlet, consumer: Consumer): Promise<void
       had = true;
     }
     await log.flush();
-    return !had && !outlet.pending('data') && !outlet.pending('history');
+    return !had && log.salvage === undefined && !outlet.pending('data') && !outlet.pending('history');
   };
   await waitFor('everything to be delivered', some);
 }

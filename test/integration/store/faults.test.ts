@@ -28,6 +28,7 @@ import type { CommitResult } from '../../../src/store/threads/messages.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { allNotices } from '../../harness/all-notices.ts';
 import { payloadText } from '../../harness/payload-text.ts';
+import { salvageOver } from '../../harness/salvage-over.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { exportAll } from '../../harness/store-fixture.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -199,6 +200,7 @@ test('what went of log.db is counted by point for ever, delivered or not, with i
   db.close();
   const third = await open(t, where, wide64, clock.wall());
   assert.match(third.log.opened.repairs[0]?.why ?? '', /inventory/);
+  await salvageOver(third.log);
   await check(third.log);
 });
 
@@ -311,6 +313,7 @@ test('a log damaged inside is moved aside; what lies in the runtime directory dr
   assert.notEqual(after.log.id, before.log.id);
   assert.equal(after.log.opened.recovered.records, 1);
   await after.outlet.ready();
+  await salvageOver(after.log);
   assert.deepEqual(await take(after.outlet, 'data'), [{ log: before.log.id, seqs: [seq] }]);
 });
 

@@ -10,7 +10,7 @@ import { seal } from '../../../src/codecs/sealed.ts';
 import { keyOf, TABLES } from '../../../src/store/hot/layout.ts';
 import { rowSum, SEALED } from '../../../src/store/hot/sealed-rows.ts';
 import { DamagedFile } from '../../../src/store/recovery/salvage.ts';
-import { identify } from '../../../src/store/recovery/salvage-log.ts';
+import { identify } from '../../../src/store/recovery/salvage-rows.ts';
 import { readWal } from '../../../src/store/recovery/salvage-wal.ts';
 import { rowPages } from '../../harness/row-pages.ts';
 import { scratch } from '../../harness/scratch.ts';

@@ -18,6 +18,7 @@ function tiersOf(dir: string): Tiers {
     options: { stateDir: dir, runtimeDir: undefined, clock, maxSize: 8e6, maxAge: 1e12, commitEvery: 1000 },
     boot: 1,
     historyFile: path.join(dir, 'history.db'),
+    check: () => Promise.resolve(),
     tidy: () => Promise.resolve(RESULT),
     now: () => ({ at: 0, wall: 0, active: [] }),
     compacted: () => {},

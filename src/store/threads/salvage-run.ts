@@ -1,0 +1,121 @@
+/**
+ * A salvage as the main thread sees it: polling, rules and live delivery go on meanwhile. First a thread of its own finds
+ * what is left, then the writer puts it into log.db between commits.
+ */
+import type { Worker } from 'node:worker_threads';
+import type { Repair, Salvaged } from '../repair-report.ts';
+import { asidePath } from '../whole-file.ts';
+import type { Opened, SalvagerData, SalvagerReply, WriterReply } from './messages.ts';
+import { ended, startThread, type WriterThread } from './threads.ts';
+
+/** What `status` shows of it. */
+export interface SalvageProgress {
+  readonly why: string;
+  /** `find`: pages of the damaged file are read; `bring back`: rows are put into log.db. */
+  readonly phase: 'find' | 'bring back';
+  readonly done: number;
+  readonly of: number;
+}
+
+/** The log, as a salvage needs it. */
+export interface SalvageSide {
+  opened: Opened;
+  /** Logs that are all there now: what is left of them may be given out. */
+  cameBack(logs: Opened['logs'], forwarders: Opened['forwarders']): void;
+  emit(name: 'salvaging', progress: SalvageProgress): unknown;
+  emit(name: 'salvaged', repair: Repair, fault: string | undefined): unknown;
+  emit(name: 'repaired', repair: Repair): unknown;
+}
+
+export class SalvageRun {
+  readonly #file: string;
+  readonly #salvage: NonNullable<Opened['salvage']>;
+  readonly #quarantine: string;
+  readonly #side: SalvageSide;
+  readonly #writer: Pick<WriterThread, 'send'>;
+  readonly #leaving = new Int32Array(new SharedArrayBuffer(4));
+  #worker: Worker | undefined;
+  #ended = Promise.resolve();
+  #salvaged: Salvaged | undefined;
+  #fault: string | undefined;
+  progress: SalvageProgress;
+  over = false;
+
+  constructor(file: string, salvage: NonNullable<Opened['salvage']>, side: SalvageSide, writer: Pick<WriterThread, 'send'>) {
+    this.#writer = writer;
+    this.#file = file;
+    this.#quarantine = asidePath(file);
+    this.#salvage = salvage;
+    this.#side = side;
+    this.progress = { why: salvage.task.why, phase: 'find', done: 0, of: 0 };
+  }
+
+  /** Logs up to this ordinal are not given out before it is over. */
+  get upTo(): number {
+    return this.#salvage.task.upTo;
+  }
+  get why(): string {
+    return this.#salvage.task.why;
+  }
+
+  start(): void {
+    const { task } = this.#salvage;
+    const worker = startThread('salvager', { file: this.#file, task, leaving: this.#leaving } satisfies SalvagerData);
+    this.#worker = worker;
+    this.#ended = ended(worker);
+    worker.on('message', (reply: SalvagerReply) => {
+      if (reply.kind === 'progress') this.#progressed('find', reply.done, reply.of);
+      else if (reply.kind === 'found') {
+        this.#salvaged = reply.salvaged;
+        this.#writer.send({ kind: 'come-back', task });
+      } else this.#failed(reply.error, reply.code);
+    });
+    worker.on('error', (error) => this.#failed(error.message, undefined));
+  }
+
+  /** No room: then nothing comes back, and the damaged file is kept for people. Else the next start tries again. */
+  #failed(error: string, code: string | undefined): void {
+    if (this.#fault !== undefined) return;
+    this.#fault = error;
+    if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'SQLITE_IOERR_WRITE')
+      this.#writer.send({ kind: 'come-back', task: undefined });
+    else this.#end({ logs: [], forwarders: [] }, error);
+  }
+
+  /** What the writer says of it. */
+  told(reply: Extract<WriterReply, { kind: 'coming-back' | 'came-back' }>): void {
+    if (reply.kind === 'coming-back') this.#progressed('bring back', reply.done, reply.of);
+    else this.#end(reply, reply.fault);
+  }
+
+  /** Resolves when the thread has ended; the next start goes on. */
+  stop(): Promise<void> {
+    Atomics.store(this.#leaving, 0, 1);
+    this.#worker?.unref();
+    return this.#ended;
+  }
+
+  #progressed(phase: SalvageProgress['phase'], done: number, of: number): void {
+    this.progress = { why: this.why, phase, done, of };
+    this.#side.emit('salvaging', this.progress);
+  }
+
+  #end({ logs, forwarders }: Pick<Opened, 'logs' | 'forwarders'>, fault: string | undefined): void {
+    const { task, ended: names } = this.#salvage;
+    const side = this.#side;
+    const came = logs.filter((l) => l.last > 0 && l.ordinal <= this.upTo);
+    const { opened } = side;
+    const quarantine = this.#quarantine;
+    const repair: Repair = { file: 'log.db', why: task.why, quarantine, salvaged: this.#salvaged, ended: names };
+    side.opened = {
+      ...opened,
+      logs: [...came, ...opened.logs].sort((a, b) => a.ordinal - b.ordinal),
+      repairs: fault === undefined ? [...opened.repairs.filter((r) => r.unfinished !== true), repair] : opened.repairs,
+      forwarders: [...forwarders.filter((f) => f.log <= this.upTo), ...opened.forwarders.filter((f) => f.log > this.upTo)],
+    };
+    this.over = true;
+    side.cameBack(came, forwarders);
+    if (fault === undefined) side.emit('repaired', repair);
+    side.emit('salvaged', repair, fault);
+  }
+}

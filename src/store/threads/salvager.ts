@@ -1,0 +1,37 @@
+/** The salvager thread: finds what is left of a damaged log.db while the gateway runs on a new one. Started once, ends by itself. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { toError } from '../../core/errors.ts';
+import { findLeft } from '../recovery/open-log.ts';
+import { codeOf, diskFault } from '../sqlite-errors.ts';
+import type { SalvagerData, SalvagerReply } from './messages.ts';
+
+const port = parentPort;
+if (port === null) throw new Error('salvager.ts is a thread');
+const reply = (message: SalvagerReply): void => port.postMessage(message);
+const { file, task, leaving } = workerData as SalvagerData;
+/** The reading ends then, whatever is left: milliseconds. A log.db of 100 MB takes seconds (docs/decisions/salvage.md). */
+const WITHIN = 15 * 60_000;
+/** Between two reports. */
+const TELL_EVERY = 500;
+
+const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
+const until = performance.now() + WITHIN;
+let told = Number.NEGATIVE_INFINITY;
+try {
+  const salvaged = findLeft(
+    file,
+    task,
+    {
+      until: () => isLeaving() || performance.now() > until,
+      progress: (done, of) => {
+        if (performance.now() - told < TELL_EVERY) return;
+        told = performance.now();
+        reply({ kind: 'progress', done, of });
+      },
+    },
+    isLeaving,
+  );
+  if (salvaged !== undefined) reply({ kind: 'found', salvaged });
+} catch (thrown) {
+  reply({ kind: 'failed', error: toError(thrown).message, code: diskFault(thrown) ?? codeOf(thrown) });
+}

@@ -7,6 +7,8 @@
  * real time: ext4 writes the time of last change of a file with its journal every 5 s, about 12 kB; `--real-time MINUTES`
  * measures with it, `--mount lazytime` without.
  *
+ * `--size MB` is `buffer.maxSize`.
+ *
  * `npm run bench:wear`; `-- --targets` for the cases that have a target; `-- --only sluice --rate 1000 --commit 10`.
  * Needs root.
  */
@@ -59,6 +61,7 @@ const { values: options } = parseArgs({
     data: { type: 'string' },
     mount: { type: 'string', default: 'defaults' },
     'real-time': { type: 'string' },
+    size: { type: 'string' },
   },
 });
 const realMinutes = options['real-time'] === undefined ? undefined : Number(options['real-time']);
@@ -201,6 +204,7 @@ function layoutOf(one: Case, card: Card, space: Workspace): Promise<Layout> | La
 }
 
 function maxSizeOf({ data, rate }: Case): number {
+  if (options.size !== undefined) return Number(options.size) * 1024 ** 2;
   return realMinutes !== undefined && rate < SLOW ? SLOW_SIZE : (MAX_SIZE[data] as number);
 }
 
@@ -228,7 +232,7 @@ function cases(): Case[] {
 }
 
 printConditions(
-  `Bytes written per reading kept; maxSize 64 MB (decimal), 128 MB (float32), one live forwarder; ext4 (${options.mount}) on a loop device; ` +
+  `Bytes written per reading kept; maxSize ${options.size ?? 'as a rule 64 (decimal) or 128 (float32)'} MB, one live forwarder; ext4 (${options.mount}) on a loop device; ` +
     (realMinutes === undefined ? 'time run faster' : `real time, ${realMinutes} min`),
 );
 const rows: (string | number)[][] = [

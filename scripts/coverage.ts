@@ -10,17 +10,21 @@ import path from 'node:path';
 
 /** Lines covered, percent. A little below what was measured, so that a moved line fails nothing and a dropped suite does. */
 const FLOORS: Readonly<Record<string, number>> = {
-  admin: 28,
-  cli: 34,
+  access: 95,
+  admin: 26,
+  cli: 33,
   codecs: 94,
   config: 87,
+  control: 89,
   core: 94,
   drivers: 90,
-  forwarders: 45,
-  gateway: 42,
-  pipeline: 88,
-  rules: 97,
-  store: 82,
+  forwarders: 50,
+  gateway: 34,
+  pipeline: 85,
+  reports: 46,
+  rules: 95,
+  store: 79,
+  time: 95,
 };
 
 interface Part {

@@ -397,7 +397,8 @@ test('a runtime directory without room: forwarding waits for commits and goes on
   const s = await site(t);
   if (s === undefined) return;
   const runtime = mountPoint(t, 'runtime');
-  run('mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', runtime);
+  // A folder that others may write in is refused.
+  run('mount', '-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', runtime);
   s.gateway.write(readFileSync(s.gateway.config, 'utf8').replace(s.gateway.runtimeDir, runtime));
   await up(s);
   const ballast = path.join(runtime, 'ballast');

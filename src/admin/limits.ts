@@ -1,5 +1,5 @@
 /** Every bound of the local API. Sizes in bytes, times in milliseconds. */
-/** Of one door. One more ends another: connections.ts. The long answers below leave at least half of them. */
+/** Connections of one door. A further one ends another: connections.ts. The long answers below leave at least half of them. */
 export const MAX_CONNECTIONS = 32;
 export const MAX_HEADERS = 8 * 1024;
 export const MAX_URL = 4 * 1024;

@@ -388,7 +388,9 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   #beginSegment(): number {
     const { own: clock, first, machine } = this.clock;
     const segment = { log: this.id, boot: this.opened.boot, inventory: this.#inventory.revision, clock, first, machine };
-    const head = segmentHead({ ...segment, committed: this.#committed }, this.#outlets.parties, this.#alarms);
+    // Before the first commit of a run the file settles no more than what it held at the opening.
+    const committed = this.#committed < this.opened.next ? (this.opened.logs.at(-1)?.last ?? 0) : this.#committed;
+    const head = segmentHead({ ...segment, committed }, this.#outlets.parties, this.#alarms);
     this.#pending.forgetShapes();
     return this.#mirror.begin(head);
   }

@@ -92,10 +92,8 @@ broker: {listen: {port: ${port}}}
     assert.ok(times.length > 20, `${name} came ${times.length} times`);
   }
   assert.ok(records.filter(({ values }) => 'seldom' in values).length <= 1, 'nothing new by `report:`');
-  assert.deepEqual(
-    of('alarm/high').map((a) => a.state),
-    ['active-unacknowledged'],
-  );
+  // Who subscribes while it is published gets it twice under one number: as it comes, and retained.
+  assert.deepEqual([...new Map(of('alarm/high').map((a) => [a.seq, a.state])).values()], ['active-unacknowledged']);
   assert.deepEqual(of('alarm/quiet'), []);
   const status = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
   assert.equal(status.buses[0]?.devices[0]?.counters.missedPolls, 0);

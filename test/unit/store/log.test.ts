@@ -145,3 +145,22 @@ test('a backlog that is compacted while it is delivered loses nothing: a unit ha
     Array.from({ length: 20 }, (_, i) => i + 1),
   );
 });
+
+test('a run that is killed before its first commit leaves a log that is whole', async (t) => {
+  const dir = scratch(t);
+  const first = await open(dir);
+  await first.outlet.ready();
+  first.log.append(sample(1));
+  await first.log.flush();
+  await first.log.abandon();
+  for (let run = 2; run <= 4; run++) {
+    // Its numbers begin behind the lease of the killed run, of which the file holds less.
+    const { log } = await open(dir);
+    t.after(() => log.abandon());
+    assert.deepEqual(log.opened.repairs, []);
+    assert.equal(log.id, first.log.id);
+    assert.equal(log.opened.recovered.records, run === 2 ? 0 : 1, 'the reading of the run before');
+    assert.ok(log.append(sample(run)) !== undefined);
+    await log.abandon();
+  }
+});

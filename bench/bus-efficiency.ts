@@ -3,10 +3,11 @@
  * physics (computed without the planner, test/oracles/wire-optimum.ts) divided by the time that it took. The line is a paced
  * pseudo-terminal with devices of its own program, which also looks at the silence before each request: 3.5 characters,
  * above 19200 baud 1.75 ms. A second table is of devices of which nothing is said in the configuration: the bus measures them, and
- * what counts is the second minute. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row;
+ * what counts is the second minute. Beside each row a bare loop of modbus-serial 8 asks the same devices by the cheapest plan. `npm run bench:bus-efficiency`; SLUICE_BENCH_MS: milliseconds a row;
  * SLUICE_BENCH_LEARN: milliseconds until the second table measures, which it does for CYCLES cycles; SLUICE_BENCH_SPIN=0: the devices
  * sleep, for a busy machine where both have a real-time priority (chrt); words: only these layouts, these speeds.
  */
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../src/core/clock.ts';
 import { silentLogger } from '../src/core/logger.ts';
@@ -80,9 +81,17 @@ function busOf({ answer, units, addresses, type }: Layout, port: string, baudRat
   );
 }
 
+/** A row, and what modbus-serial is to ask afterwards, when the devices of the row are gone. */
+interface Row {
+  readonly cells: (string | number)[];
+  readonly plan: readonly Asked[];
+  /** Milliseconds of a cycle by physics. */
+  readonly optimum: number;
+}
+
 async function measure(layout: Layout, baud: number): Promise<(string | number)[]> {
-  return Workspace.use(async (space) => {
-    const { answer, units, addresses, type } = layout;
+  const { answer, units, addresses, type } = layout;
+  const { cells, plan, optimum } = await Workspace.use(async (space): Promise<Row> => {
     const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: SPIN });
     const bus = busOf(layout, device.port, baud, '10ms');
     const width = type === 'float32' ? 2 : 1;
@@ -107,18 +116,22 @@ async function measure(layout: Layout, baud: number): Promise<(string | number)[
     const share = (user + system) / 1000 / (performance.now() - began);
     const seen = device.exchanges().slice(from);
     const parts = partsOf(seen, read, sent, silenceOf(baud));
-    return [
+    const cells = [
       ...row(layout, baud, seen, { requests: optimum.requests.length, time: optimum.time, bytes: optimum.bytes }),
       ...parts.map((ms) => ms.toFixed(2)),
       `${(share * 100).toFixed(0)} %`,
       ((user + system) / 1000 / seen.length).toFixed(2),
     ];
+    const plan = Array.from({ length: units }, (_, i) => requestsOf(i + 1, one.requests)).flat();
+    return { cells, plan, optimum: optimum.time };
   });
+  const { took, early } = await library(answer, baud, plan, optimum);
+  return [...cells, (optimum / took).toFixed(3), early];
 }
 
 async function measureUnknown({ name, answers, addresses, interval }: Unknown, baud: number): Promise<(string | number)[]> {
-  return Workspace.use(async (space) => {
-    const answer = Object.fromEntries(answers.map((ms, i) => [i + 1, ms]));
+  const answer = Object.fromEntries(answers.map((ms, i) => [i + 1, ms]));
+  const { cells, plan, optimum } = await Workspace.use(async (space): Promise<Row> => {
     const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: SPIN });
     const bus = modbusRtu.create(
       { name: 'field', protocol: 'modbus-rtu', settings: modbusRtu.bus.parse({ port: device.port, baudRate: baud }) },
@@ -156,7 +169,7 @@ async function measureUnknown({ name, answers, addresses, interval }: Unknown, b
     const took = (((seen.at(-1)?.at ?? 0) - (seen[0]?.at ?? 0)) * 1000 * cycle.length) / (seen.length - 1);
     const over = seen.slice(1).map((e) => Math.max(0, e.silence - silenceOf(baud)));
     const pauses = cycle.length * percentile(over, 0.5);
-    return [
+    const cells = [
       name,
       baud,
       `${first.length} → ${cycle.length} of ${best.reduce((sum, { requests }) => sum + requests.length, 0)}`,
@@ -169,6 +182,37 @@ async function measureUnknown({ name, answers, addresses, interval }: Unknown, b
       ((Math.min(...counts) * cycle.length) / seen.length).toFixed(3),
       seen.length,
     ];
+    return { cells, plan: best.flatMap((reads, i) => requestsOf(i + 1, reads.requests)), optimum };
+  });
+  const { took, early } = await library(answer, baud, plan, optimum);
+  return [...cells, (took / optimum).toFixed(3), early];
+}
+
+type Asked = readonly [unit: number, address: number, count: number];
+
+function requestsOf(unit: number, places: readonly Place[]): Asked[] {
+  return places.map(({ from, to }) => [unit, from, to - from]);
+}
+
+/** modbus-serial on a line of the same devices. @param plan the cheapest requests that there are @param optimum ms of a cycle by physics */
+async function library(
+  answer: number | Readonly<Record<number, number>>,
+  baud: number,
+  plan: readonly Asked[],
+  optimum: number,
+): Promise<{ readonly took: number; readonly early: string }> {
+  return Workspace.use(async (space) => {
+    const device = await LineDevice.start((...of) => space.spawn(...of), space.folder, { baud, answer, spin: SPIN });
+    const program = path.join(import.meta.dirname, 'lib', 'modbus-serial-line.ts');
+    space.spawn(process.execPath, [program, device.port, String(baud), JSON.stringify(plan)]);
+    await waitFor('the first cycles', () => device.exchanges().length > 2 * plan.length);
+    await sleep(2000);
+    const from = device.exchanges().length;
+    await sleep(Math.max(MEASURE, 10 * optimum));
+    const seen = device.exchanges().slice(from);
+    const early = seen.filter((e) => e.silence < silenceOf(baud)).length;
+    const took = (((seen.at(-1)?.at ?? 0) - (seen[0]?.at ?? 0)) * 1000 * plan.length) / (seen.length - 1);
+    return { took, early: `${early} of ${seen.length}` };
   });
 }
 
@@ -266,6 +310,8 @@ const rows: (string | number)[][] = [
     'writing',
     'CPU',
     'ms a frame',
+    'modbus-serial: share',
+    'its early frames',
   ],
 ];
 const words = process.argv.slice(2);
@@ -291,6 +337,8 @@ const learnt: (string | number)[][] = [
     'by median pauses',
     'worst point of its share',
     'frames',
+    'modbus-serial: measured / optimum',
+    'its early frames',
   ],
 ];
 for (const layout of wanted(unknown))

@@ -24,7 +24,7 @@ export function journalFault(file: string, head: Buffer, pageSize: number): stri
     if (bytes.readUInt32BE(24) !== pageSize || sector < 32 || sector > 65_536 || (sector & (sector - 1)) !== 0)
       return 'its journal is not that of this file';
     const pages = bytes.readUInt32BE(16);
-    const first = firstPage(fd, sector, pageSize, bytes.readUInt32BE(8)) ?? head;
+    const first = firstPage(fd, sector, pageSize) ?? head;
     // The number of pages that the header had when the transaction began (fileformat2, "In-header database size").
     if (first.length < 100 || first.compare(head, 0, 24, 0, 24) !== 0 || first.readUInt32BE(28) !== pages)
       return 'its journal is damaged, or not that of this file';
@@ -46,15 +46,24 @@ export function isMaking(file: string): boolean {
   }
 }
 
-/** The first bytes of page 1 as the journal has it; undefined: it does not have it (yet). */
-function firstPage(fd: number, sector: number, pageSize: number, records: number): Buffer | undefined {
+/**
+ * The first bytes of page 1 as the journal has it; undefined: it does not have it (yet). A transaction larger than the cache
+ * has several headers, each at the begin of a sector and with the count of the records behind it. Records that no header
+ * counts are those of earlier transactions.
+ */
+function firstPage(fd: number, sector: number, pageSize: number): Buffer | undefined {
   const step = 4 + pageSize + 4;
-  // Behind those that the header counts stand records of earlier transactions.
-  const count = Math.min(MAX_RECORDS, records, Math.floor((fstatSync(fd).size - sector) / step));
+  const { size } = fstatSync(fd);
+  const head = Buffer.alloc(HEAD);
   const bytes = Buffer.alloc(4 + 100);
-  for (let i = 0; i < count; i++) {
-    readSync(fd, bytes, 0, bytes.length, sector + i * step);
-    if (bytes.readUInt32BE(0) === 1) return bytes.subarray(4);
+  for (let at = 0, looked = 0; looked < MAX_RECORDS && at + sector <= size; looked++) {
+    if (readSync(fd, head, 0, HEAD, at) < HEAD || head.toString('hex', 0, 8) !== MAGIC) return undefined;
+    const count = Math.min(head.readUInt32BE(8), Math.floor((size - at - sector) / step));
+    for (let i = 0; i < count && looked < MAX_RECORDS; i++, looked++) {
+      readSync(fd, bytes, 0, bytes.length, at + sector + i * step);
+      if (bytes.readUInt32BE(0) === 1) return bytes.subarray(4);
+    }
+    at += Math.ceil((sector + count * step) / sector) * sector;
   }
   return undefined;
 }

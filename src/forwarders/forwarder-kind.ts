@@ -5,6 +5,9 @@ import type { Logger } from '../core/logger.ts';
 import type { Forwarder, LatestValues } from '../core/ports.ts';
 import type { Log } from '../store/log.ts';
 
+/** Letters of JSON that a forwarder may keep; every state lies in memory and in one row of the log. */
+export const MAX_FORWARDER_STATE = 65_536;
+
 export interface ForwarderContext {
   /** Its id. */
   readonly gateway: string;
@@ -25,7 +28,7 @@ export interface ForwarderContext {
   /** Whether there is such a rule now. */
   readonly hasRule: (rule: string) => boolean;
   readonly latest: LatestValues;
-  /** State that a forwarder keeps under its name, over reloads and restarts. */
+  /** State that a forwarder keeps under its name, over reloads and restarts; `save` throws for more than MAX_FORWARDER_STATE. */
   readonly memory: (forwarder: string) => { load(): unknown; save(state: unknown): void };
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
 }

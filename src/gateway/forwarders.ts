@@ -4,8 +4,9 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
+import { SluiceError } from '../core/errors.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
-import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
+import { type ForwarderContext, MAX_FORWARDER_STATE } from '../forwarders/forwarder-kind.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
 import { createForwarder } from './registry-create.ts';
@@ -119,6 +120,12 @@ export class Forwarders {
     return {
       load: () => (this.#memories.has(name) ? this.#memories.get(name) : log.opened.alarms.find(([k]) => k === key)?.[1]),
       save: (state) => {
+        const { length } = JSON.stringify(state);
+        if (length > MAX_FORWARDER_STATE)
+          throw new SluiceError(
+            'internal',
+            `The forwarder ${name} keeps ${length} letters of state; at most ${MAX_FORWARDER_STATE} are kept.`,
+          );
         this.#memories.set(name, state);
         log.saveState(key, state);
       },

@@ -24,9 +24,10 @@ export interface OutMessage {
   readonly taken?: () => void;
 }
 
-/** State that outlives a restart of the gateway. Plain data, small: it is written as a whole with the next commit. */
+/** State that outlives a restart of the gateway. Plain data, small: the next commit writes it as a whole. */
 export interface DialectMemory {
   load(): unknown;
+  /** @throws SluiceError internal: the state has more than MAX_FORWARDER_STATE letters as JSON; what was kept before stays */
   save(state: unknown): void;
 }
 

@@ -143,10 +143,12 @@ export class Link {
       this.#connection = undefined;
       this.#courier = undefined;
       if (this.#stopping) return;
-      // A connection that carried something, or lasted, was a good one: the next wait is short again.
       const carried = this.#work.over();
       const lasted = this.connects > connects && clock.monotonic() - begun > STABLE;
-      if ((carried || lasted) && failure !== 'protocol') plan.succeeded();
+      if (failure !== 'protocol') {
+        if (lasted) plan.succeeded();
+        else if (carried) plan.carried(failure);
+      }
       this.state = 'waiting';
       const pause = plan.next(failure, random());
       this.nextTry = clock.monotonic() + pause;

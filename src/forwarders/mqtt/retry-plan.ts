@@ -30,6 +30,9 @@ const LONGEST: Readonly<Record<Failure, number>> = {
   lost: 30_000,
 };
 
+/** Failures that count against a broker that takes something each time: it waits for 2 s at most. */
+const CARRIED = 2;
+
 export class RetryPlan {
   readonly #failures = new Map<Failure, number>();
 
@@ -40,9 +43,20 @@ export class RetryPlan {
     return waitAfter({ first: FIRST, longest: LONGEST[failure] }, before, random);
   }
 
-  /** A connection carried something, or lasted. */
+  /** A connection lasted. */
   succeeded(): void {
     this.#failures.clear();
+  }
+
+  /**
+   * A connection carried something and broke at once. Other failures are over. A broker that hangs up after each batch goes on
+   * to take them, but does not get a connection every quarter of a second.
+   * @param failure how it ended
+   */
+  carried(failure: Failure): void {
+    const before = Math.min(this.#failures.get(failure) ?? 0, CARRIED);
+    this.#failures.clear();
+    this.#failures.set(failure, before);
   }
 }
 

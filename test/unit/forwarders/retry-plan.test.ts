@@ -49,6 +49,18 @@ test('each kind of failure grows by itself, and a good connection forgets all', 
   for (const failure of FAILURES) assert.equal(plan.next(failure, 1), 500, failure);
 });
 
+test('a broker that takes something and hangs up each time is asked every two seconds at the latest', () => {
+  const plan = new RetryPlan();
+  for (let i = 0; i < 5; i++) plan.next('silent', 1);
+  const waits = Array.from({ length: 6 }, () => {
+    plan.carried('lost');
+    return plan.next('lost', 1);
+  });
+  assert.deepEqual(waits, [500, 1000, 2000, 2000, 2000, 2000]);
+  assert.equal(plan.next('silent', 1), 500, 'the silence before is over');
+  assert.deepEqual([plan.next('lost', 1), plan.next('lost', 1)], [4000, 8000], 'without anything carried the waits grow');
+});
+
 test('what ended a connection is one of the kinds', () => {
   assert.equal(failureOfCode('ECONNREFUSED'), 'refused');
   assert.equal(failureOfCode('ENETUNREACH'), 'unreachable');

@@ -5,7 +5,7 @@ import type { GatewayConfig, ResolvedForwarder } from '../../../src/config/kinds
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { Bus, Forwarder, LiveSink } from '../../../src/core/ports.ts';
 import type { EmbeddedBroker } from '../../../src/forwarders/broker/embedded-broker.ts';
-import type { ForwarderContext } from '../../../src/forwarders/forwarder-kind.ts';
+import { type ForwarderContext, MAX_FORWARDER_STATE } from '../../../src/forwarders/forwarder-kind.ts';
 import { type ForwarderSurroundings, Forwarders } from '../../../src/gateway/forwarders.ts';
 import { type BrokerSurroundings, LocalBroker } from '../../../src/gateway/local-broker.ts';
 import { Plant } from '../../../src/gateway/plant.ts';
@@ -131,7 +131,7 @@ function forwardersBench() {
       },
     };
   };
-  return { story, log, forwarders: new Forwarders({} as ForwarderSurroundings, () => sinks, create) };
+  return { story, log, create, forwarders: new Forwarders({} as ForwarderSurroundings, () => sinks, create) };
 }
 
 test('a forwarder finds what its predecessor kept, and a live one is fed while it runs', async () => {
@@ -147,6 +147,24 @@ test('a forwarder finds what its predecessor kept, and a live one is fed while i
       ...['a#2 is made', 'a#1 is not fed', 'a#1 stops', 'a#2 starts with a#1', '@forwarder.a keeps a#2', 'a#2 stops'],
     ],
   );
+});
+
+test('a forwarder that keeps more than its bound is refused, and what it kept before stays', () => {
+  const bench = forwardersBench();
+  let memory: ReturnType<ForwarderContext['memory']> | undefined;
+  const forwarders = new Forwarders(
+    {} as ForwarderSurroundings,
+    () => ({ add() {}, remove() {} }),
+    (of, context) => {
+      memory = context.memory(of.name);
+      return bench.create(of, context);
+    },
+  );
+  forwarders.begin(config({ forwarders: { a: { n: 1 } } }), bench.log);
+  memory?.save('x'.repeat(MAX_FORWARDER_STATE - 2));
+  assert.throws(() => memory?.save('y'.repeat(MAX_FORWARDER_STATE - 1)), /keeps 65537 letters of state; at most 65536/);
+  assert.equal(memory?.load(), 'x'.repeat(MAX_FORWARDER_STATE - 2));
+  assert.equal(bench.story.filter((line) => line.startsWith('@forwarder.a keeps')).length, 1);
 });
 
 test('new forwarders are made before old ones stop, and one that cannot be made changes nothing', async () => {

@@ -1,4 +1,4 @@
-/** The pymodbus device of pymodbus-server.py over TCP, with registers that a test sets. */
+/** The pymodbus device of pymodbus-server.py over TCP or on a serial line, with registers that a test sets. */
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Child, startChild } from '../harness/child.ts';
@@ -15,6 +15,7 @@ export async function storeOf(server: Child, table: 'holding' | 'coil', address:
 }
 
 export class SettableDevice {
+  /** Where it listens; not a number on a serial line. */
   readonly port: number;
   readonly #child: Child;
 
@@ -23,11 +24,15 @@ export class SettableDevice {
     this.#child = child;
   }
 
-  /** Units 1 and 2 share their data. undefined after a skip. */
-  static async start(t: TestContext): Promise<SettableDevice | undefined> {
+  /** Units 1 and 2 share their data. @param line it is on; without one it listens on a TCP port. @returns undefined after a skip */
+  static async start(
+    t: TestContext,
+    line?: { readonly path: string; readonly baud: number },
+  ): Promise<SettableDevice | undefined> {
     const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
     if (python === undefined) return undefined;
-    const child = startChild(t, python, [path.join(import.meta.dirname, 'pymodbus-server.py'), 'tcp'], { stdin: true });
+    const way = line === undefined ? ['tcp'] : ['rtu', line.path, String(line.baud)];
+    const child = startChild(t, python, [path.join(import.meta.dirname, 'pymodbus-server.py'), ...way], { stdin: true });
     const ready = await child.line(/^ready /);
     return new SettableDevice(Number(ready.split(' ')[1]), child);
   }

@@ -4,14 +4,16 @@ import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { GatewayStatus } from '../../../src/admin/target.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
+import { BAUD, pacedLine } from '../../harness/simulated.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
+import { pythonPeer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 
 /** `count` points over two units; the safe value of point n is `base` + n. Unit 9 is not there. */
-function yaml(g: Gateway, port: number, count: number, base: number): string {
+function yaml(g: Gateway, bus: string, count: number, base: number): string {
   const point = (n: number) =>
     `p${n}: {table: holding, address: ${n}, type: uint16, write: {min: 0, max: 60000, every: 0ms, safe: {value: ${base + n}, onStop: true}}}`;
   const points = (unit: number) =>
@@ -21,7 +23,7 @@ function yaml(g: Gateway, port: number, count: number, base: number): string {
       .join('\n');
   return `
 gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 1s, retries: 0, inFlight: 1}}
+buses: {plant: {${bus}, timeout: 1s, retries: 0}}
 devices:
   one:
     bus: plant
@@ -39,10 +41,25 @@ ${points(2)}
 `;
 }
 
-async function site(t: TestContext, count: number) {
-  const device = await SettableDevice.start(t);
+/** A device on a network or on a paced line; undefined after a skip. */
+async function deviceOn(t: TestContext, way: 'tcp' | 'rtu'): Promise<{ device: SettableDevice; bus: string } | undefined> {
+  const python = pythonPeer(t, 'pty', 'apt-get install -y python3');
+  if (python === undefined) return undefined;
+  const ends = way === 'rtu' ? await pacedLine(t, python) : undefined;
+  const device = await SettableDevice.start(t, ends === undefined ? undefined : { path: ends[1], baud: BAUD });
   if (device === undefined) return undefined;
-  const gateway = makeGateway(t, (g) => yaml(g, device.port, count, 100));
+  const bus =
+    ends === undefined
+      ? `protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, inFlight: 1`
+      : `protocol: modbus-rtu, port: ${ends[0]}, baudRate: ${BAUD}, parity: none`;
+  return { device, bus };
+}
+
+async function site(t: TestContext, count: number, way: 'tcp' | 'rtu' = 'tcp') {
+  const made = await deviceOn(t, way);
+  if (made === undefined) return undefined;
+  const { device, bus } = made;
+  const gateway = makeGateway(t, (g) => yaml(g, bus, count, 100));
   gateway.start();
   await gateway.waitForLog(/The gateway is running/);
   const devices = async () => (await status(gateway)).buses[0]?.devices ?? [];
@@ -58,16 +75,20 @@ async function site(t: TestContext, count: number) {
     await waitFor('the first of them on the wire', async () => (await devices())[2]?.counters.requests === 2);
     return pending;
   };
-  return { device, gateway, write, fill };
+  return { device, bus, gateway, write, fill };
 }
 
 const safe = (count: number, base: number) => Array.from({ length: count }, (_, n) => base + n);
 const told = (gateway: Gateway) => gateway.logs().filter(({ msg }) => /was set to its safe value/.test(msg)).length;
 const failures = (gateway: Gateway) => gateway.logs().filter(({ msg }) => /could not be set to its safe value/.test(msg));
 
-for (const count of [12, 64])
-  test(`all of ${count} safe values on one bus are set at a stop`, async (t) => {
-    const s = await site(t, count);
+for (const [count, way] of [
+  [12, 'tcp'],
+  [64, 'tcp'],
+  [12, 'rtu'],
+] as const)
+  test(`all of ${count} safe values on one ${way} bus are set at a stop`, async (t) => {
+    const s = await site(t, count, way);
     if (s === undefined) return;
     assert.equal(await s.gateway.stop(), 0);
     assert.deepEqual(failures(s.gateway), []);
@@ -75,24 +96,25 @@ for (const count of [12, 64])
     assert.deepEqual(await s.device.get('holding', 0, count), safe(count, 100));
   });
 
-test('eight writes that wait for a dead device hold up no safe value, and undo none', async (t) => {
-  const s = await site(t, 12);
-  if (s === undefined) return;
-  const pending = await s.fill();
-  assert.equal(await s.gateway.stop(), 0);
-  assert.deepEqual(failures(s.gateway), []);
-  assert.equal(told(s.gateway), 12);
-  assert.deepEqual(await s.device.get('holding', 0, 12), safe(12, 100));
-  const ends = await Promise.allSettled(pending);
-  assert.ok(ends.every(({ status }) => status === 'rejected'));
-});
+for (const way of ['tcp', 'rtu'] as const)
+  test(`eight writes that wait for a dead device on ${way} hold up no safe value, and undo none`, async (t) => {
+    const s = await site(t, 12, way);
+    if (s === undefined) return;
+    const pending = await s.fill();
+    assert.equal(await s.gateway.stop(), 0);
+    assert.deepEqual(failures(s.gateway), []);
+    assert.equal(told(s.gateway), 12);
+    assert.deepEqual(await s.device.get('holding', 0, 12), safe(12, 100));
+    const ends = await Promise.allSettled(pending);
+    assert.ok(ends.every(({ status }) => status === 'rejected'));
+  });
 
 test('a stop in the middle of a reload sets the safe values of the new configuration', async (t) => {
   const s = await site(t, 12);
   if (s === undefined) return;
   const pending = await s.fill();
   // The old bus has a request on the wire that nobody answers: the reload waits for its end, and the stop comes meanwhile.
-  s.gateway.write(yaml(s.gateway, s.device.port, 12, 200));
+  s.gateway.write(yaml(s.gateway, s.bus, 12, 200));
   s.gateway.signal('SIGHUP');
   // A bus that is being stopped takes nothing any more. On a slow machine the reload may be over when that is looked at.
   const read = () => request(s.gateway.socket, 'POST', '/api/v1/read', { device: 'one' });

@@ -1,4 +1,4 @@
-/** Imports go strictly down, heavy packages live in one room, no cycles, no long files. docs/architecture.md explains. */
+/** Imports go strictly down, heavy packages live in one room, no cycles, no long files, short test names. docs/architecture.md explains. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -111,5 +111,22 @@ test('the core has no packages and no input or output', () => {
       /from 'node:(fs|net|http|child_process|dgram|tls|worker_threads)/,
       file,
     );
+  }
+});
+
+test('a test has a name of under 90 characters that stands once in its file', () => {
+  const CALL = /(?<![.\w])(?:t\.)?(?:test|it|describe)(?:\.\w+)?\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g;
+  const names = globSync('**/*.ts', { cwd: import.meta.dirname }).flatMap((file) =>
+    // Variables count nothing: only the run knows how long they are.
+    [...readFileSync(path.join(import.meta.dirname, file), 'utf8').matchAll(CALL)].map(
+      ([, quote, name = '']) => `${file}: ${quote === '`' ? name.replace(/\$\{[^}]*\}/g, '') : name}`,
+    ),
+  );
+  assert.ok(names.length > 900, `${names.length} names found`);
+  const seen = new Set<string>();
+  for (const name of names) {
+    assert.ok(name.slice(name.indexOf(': ') + 2).length < 90, `${name}: shorten it to what it asserts`);
+    assert.ok(!seen.has(name), `${name}: two tests have this name`);
+    seen.add(name);
   }
 });

@@ -82,7 +82,7 @@ function peerOf(far: MqttPeer): ForwarderPeer {
   };
 }
 
-forwarderContract(mqtt, 'several messages a batch', async () => {
+forwarderContract(mqtt, 'split batches', async () => {
   const far = new MqttPeer();
   // Its port, and then away.
   await far.start();
@@ -199,7 +199,7 @@ test('what the platform has no place for is passed over, and does not stop the r
   assert.deepEqual(events(), ['parcels/g/g1/event/start', 'parcels/g/g1/event/stop']);
 });
 
-test('a dialect decides the outcome: kept batches come again on the connection, rejected ones are passed over', async (t) => {
+test('a dialect decides the outcome: kept batches come again, rejected ones are passed over', async (t) => {
   let outcome: Outcome = 'keep';
   let held = true;
   const deciding: LogDialect = {

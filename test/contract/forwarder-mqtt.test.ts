@@ -52,7 +52,7 @@ forwarderContract(mqtt, 'Mosquitto', async (t) => {
   return peer;
 });
 
-forwarderContract(mqtt, 'a peer that loses acknowledgements', async () => {
+forwarderContract(mqtt, 'lost PUBACKs', async () => {
   const far = new MqttPeer();
   // Its port, and then away.
   await far.start();

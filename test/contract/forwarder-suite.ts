@@ -195,7 +195,7 @@ export function forwarderContract(
     assert.deepEqual([...new Set(site.peer.most.values())], [1], JSON.stringify([...site.peer.most]));
   });
 
-  it('ends within its bound though nothing is acknowledged, and its successor goes on from there', async (site) => {
+  it('stops in time without acknowledgements; its successor goes on', async (site) => {
     await site.peer.up();
     site.forwarder.start();
     await site.connected();
@@ -220,7 +220,7 @@ export function forwarderContract(
     );
   });
 
-  it('says what is wrong while the peer is away, and delivers all of it afterwards', async (site) => {
+  it('reports an absent peer, and delivers everything afterwards', async (site) => {
     site.forwarder.start();
     site.add(MANY);
     const { fault, state, nextTry } = await waitFor('a fault', () => {
@@ -238,7 +238,7 @@ export function forwarderContract(
     assert.equal(site.forwarder.status().fault, undefined);
   });
 
-  it('sends the same again after a lost acknowledgement, before anything newer', async (site) => {
+  it('repeats a batch after a lost acknowledgement before newer ones', async (site) => {
     await site.peer.up();
     site.forwarder.start();
     await site.connected();

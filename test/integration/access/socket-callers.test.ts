@@ -101,7 +101,7 @@ const told = (peek: Peek) =>
     .map(({ text }) => JSON.parse(text) as { event: string; data: Record<string, unknown> })
     .filter(({ event }) => event === 'write' || event === 'command');
 
-test('a member of sluice writes, another user is refused, and the event names both as the kernel does', async (t) => {
+test('a member of sluice writes, another user is refused, and the event names both', async (t) => {
   const s = await site(t);
   if (s === undefined) return;
   assert.deepEqual((await s.as(USER, `--groups=${GROUP}`, 'write', 'pump.speed', '7')).code, 0);
@@ -131,7 +131,7 @@ test('a member of sluice writes, another user is refused, and the event names bo
   );
 });
 
-test('what a caller says of himself is not looked at, and only the user of the gateway and root may reload', async (t) => {
+test('the kernel says who calls, not the caller, and only root and the own user may reload', async (t) => {
   const s = await site(t, SITE);
   if (s === undefined) return;
   const member = `--groups=${GROUP}`;

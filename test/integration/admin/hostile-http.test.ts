@@ -63,7 +63,7 @@ class Raw {
 const ask = (t: TestContext, to: number | string, target: string, headers = '', method = 'GET') =>
   new Raw(t, to).status(`${method} ${target} HTTP/1.1\r\nHost: localhost\r\n${headers}Connection: close\r\n\r\n`);
 
-test('a route has one spelling: no other host, dot segments, escapes, doubled or foreign letters reach it', async (t) => {
+test('a route has one spelling: no other host, dots, escapes, doubled slashes or letters', async (t) => {
   const { socket, port } = await bench(t);
   for (const to of [port, socket]) {
     for (const target of ['/healthz', '/healthz?x=1', '/api/v1/status']) assert.equal(await ask(t, to, target), 200, target);
@@ -94,7 +94,7 @@ test('a route has one spelling: no other host, dot segments, escapes, doubled or
   }
 });
 
-test('pages of other sites get nothing of any route, neither by Origin nor by what the browser says of them', async (t) => {
+test('pages of other sites get no route, by Origin or by the Sec-Fetch headers', async (t) => {
   const { target, port, socket } = await bench(t);
   const routes = [
     '/healthz',
@@ -167,7 +167,7 @@ test('readers of HTTP that take every slot and read nothing leave the operator h
   assert.deepEqual(await tailing, item);
 });
 
-test('a program that holds connections without a word keeps nobody out, and no long answer is cut for it', async (t) => {
+test('a program that holds idle connections keeps nobody out and cuts no long answer', async (t) => {
   const { target, port, socket } = await bench(t);
   for (const to of [port, socket]) {
     const tail = new Raw(t, to);
@@ -196,7 +196,7 @@ test('a program that holds connections without a word keeps nobody out, and no l
   }
 });
 
-test('a GET commits nothing: a hundred exports of a gateway that reads, and each has the newest reading', async (t) => {
+test('a GET commits nothing: a hundred exports, each with the newest reading', async (t) => {
   const device = await fakeTcp(t, answerTcp);
   const port = await freePort();
   const gateway = makeGateway(

@@ -55,7 +55,7 @@ function dissect(tshark: string, file: string, unit: 'mbrtu.unit_id' | 'mbtcp.un
 const yaml = (stateDir: string, runtimeDir: string, bus: string, devices: string) =>
   `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}\nbuses: {field: ${bus}}\ndevices:\n${devices}`;
 
-test('a serial line as tshark takes it apart: requests, replies with values, exceptions, and noise apart', async (t) => {
+test('tshark decodes a serial line: requests, values, exceptions, and noise apart', async (t) => {
   const tshark = peer(t, 'tshark', TSHARK);
   if (tshark === undefined) return;
   let asked = 0;
@@ -102,7 +102,7 @@ test('a serial line as tshark takes it apart: requests, replies with values, exc
   for (const p of packets) assert.ok(p.time * 1000 >= before - 1000 && p.time * 1000 <= Date.now(), 'times are UTC');
 });
 
-test('a network as tshark takes it apart, whatever port it has in truth; and the capture ends by itself', async (t) => {
+test('tshark decodes a network on any port, and the capture ends by itself', async (t) => {
   const tshark = peer(t, 'tshark', TSHARK);
   if (tshark === undefined) return;
   const device = await fakeTcp(t, (request, reply) => {
@@ -247,7 +247,7 @@ test('a file that cannot be made ends the command at once, with nothing counted'
   assert.deepEqual(child.stderr, [`sluice: ${file} cannot be written: the folder ${path.dirname(file)} does not exist`]);
 });
 
-test('captures are few, leave out what their reader does not take and say so, and end with the bus', async (t) => {
+test('captures are few, skip what a slow reader misses and say so, and end with the bus', async (t) => {
   const { target, socket } = await bench(t);
   const open = async () => {
     const lines = stream(socket, '/api/v1/capture', { bus: 'field' });

@@ -27,7 +27,7 @@ async function exported(t: TestContext, config: string, env: NodeJS.ProcessEnv =
   return { code, lines: child.stdout, stderr: child.stderr.join('\n') };
 }
 
-test('a log in a file system that is mounted read-only is exported, closed or killed, and nothing is left behind', async (t) => {
+test('an export from a read-only file system works, closed or killed, and leaves no file', async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'export', 8);
   const made = new RandomHistory(disk, random(3));
@@ -84,7 +84,7 @@ test('a folder of somebody else, which may be read and not written', { timeout: 
   assert.deepEqual(child.stdout, whole.lines);
 });
 
-test('a bar on a terminal, beside a file or a pipe; none without one, between the lines, or with --quiet', async (t) => {
+test('a bar is drawn on a terminal only, beside the lines, and not with --quiet', async (t) => {
   // util-linux: a terminal for what runs in it.
   const script = peer(t, 'script', 'apt-get install -y bsdutils');
   if (script === undefined) return;
@@ -109,7 +109,7 @@ test('a bar on a terminal, beside a file or a pipe; none without one, between th
   assert.deepEqual([piped.stderr, piped.lines.length], ['', lines.length - 1]);
 });
 
-test('how long ago counts back from the time that the log knows, where the system clock is another', async (t) => {
+test('a relative time counts back from the time of the log, not of the system clock', async (t) => {
   const dir = scratch(t, 'export');
   const config = configFor(t, dir);
   const DAY = 86_400_000;
@@ -139,7 +139,7 @@ test('how long ago counts back from the time that the log knows, where the syste
   assert.deepEqual([written.stdout.length, written.stderr.length], [3, 0]);
 });
 
-test('a full disk behind standard output is told, and a reader that goes away ends the command quietly', async (t) => {
+test('a full disk behind standard output is reported; a reader that goes away ends it quietly', async (t) => {
   for (const command of ['export', 'profile list']) {
     const config = configFor(t, scratch(t, 'full'));
     new RandomHistory(path.dirname(config), random(5)).make();

@@ -15,7 +15,7 @@ const modeOf = (file: string): number => statSync(file).mode & 0o7777;
 const open = (t: TestContext, ...args: string[]): Child =>
   startChild(t, 'sh', ['-c', 'umask 0; exec "$@"', 'sh', process.execPath, MAIN, ...args]);
 
-test('the files of the log, also those of an earlier version, captures and a new configuration are 0640', async (t) => {
+test('log files (old ones too), captures and a new configuration are 0640', async (t) => {
   const device = await fakeTcp(t, answerTcp);
   const dir = scratch(t, 'modes');
   const state = path.join(dir, 'state');
@@ -53,7 +53,7 @@ buffer: {commitEvery: 100ms}
   assert.equal(modeOf(path.join(dir, 'new', 'gateway.yaml')), 0o640);
 });
 
-test('check warns of a password in a file that everybody can read, and names the command that mends it', async (t) => {
+test('check warns of a password in a readable file, and names the command that mends it', async (t) => {
   const dir = scratch(t, 'modes');
   const file = path.join(dir, 'gateway.yaml');
   const check = async () => {

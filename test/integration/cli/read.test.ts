@@ -95,7 +95,7 @@ for (const running of [true, false]) {
   });
 }
 
-test('read --orders shows every type and order, both functions, the address before, and marks what is plausible', async (t) => {
+test('read --orders shows every type, order, function and offset, and marks the plausible', async (t) => {
   const device = await fakeTcp(t, script);
   const gateway = site(t, device);
   const { code, stdout, stderr } = await sluice(t, 'read', 'meter.voltage', '--orders', '--json', '-c', gateway.config);

@@ -105,7 +105,7 @@ async function played(
 
 const inOrder = (outcomes: readonly string[], what: readonly string[]) => outcomes.join(' ').includes(what.join(' '));
 
-test('a serial line: damage, a late reply and an exception come again, in the same order, and again from the beginning', async (t) => {
+test('a serial replay repeats damage, a late reply and an exception in order, and loops', async (t) => {
   const director = new Director();
   const line = await rtuLine(t, ({ unit, code }, send) => {
     if (unit !== 3) return send(rtuFrame(unit, code, 2, 0, 5));

@@ -175,7 +175,7 @@ devices: {a: {bus: lan, unit: 1, profile: xy-md02, interval: 100ms}}
   assert.match(stdout, /^1 device found$/m);
 });
 
-test('what a scan of a port or an address suggests passes check and reads; so does what one of a bus does', {
+test('what a scan of a port, an address or a bus suggests passes check and reads', {
   timeout: 120_000,
 }, async (t) => {
   const server = await oddServer(

@@ -58,7 +58,7 @@ function assertOnlyReads(requests: readonly LineRequest[]): void {
 }
 
 for (const running of [false, true])
-  test(`a scan ${running ? 'through the running gateway' : 'while no gateway runs'} finds, names, suggests, warns and writes nothing`, async (t) => {
+  test(`a scan ${running ? 'through the gateway' : 'without a gateway'} finds, names, suggests, warns and writes nothing`, async (t) => {
     const line = await rtuLine(t, instruments);
     const gateway = site(t, line.port);
     if (running) {
@@ -154,7 +154,7 @@ test('Ctrl-C ends a scan between two requests; what was found stays told, and th
   assert.ok(line.requests.length > asked);
 });
 
-test('known addresses first, those of the configuration before all; then, with --full, every other one, and nothing twice', async (t) => {
+test('a scan asks configured addresses first, then known ones, then all with --full, once each', async (t) => {
   const mute = await fakeTcp(t, () => {});
   const gateway = makeGateway(
     t,

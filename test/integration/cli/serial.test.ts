@@ -26,7 +26,7 @@ async function saying<T>(ended: Promise<T>, say: () => void): Promise<T> {
 const cameIn = (shown: string) => [...shown.matchAll(/← ([0-9a-f ]+?)(?: {2}".*)?$/gm)].map(([, part]) => part).join(' ');
 
 for (const running of [false, true])
-  test(`read --raw ${running ? 'through the running gateway' : 'while none runs'}: frames of a talker, its text, and bytes that are no frame`, async (t) => {
+  test(`read --raw ${running ? 'through the gateway' : 'without a gateway'}: frames of a talker, its text, and other bytes`, async (t) => {
     const python = peer(t, '/usr/bin/python3', 'apt-get install -y python3');
     if (python === undefined) return;
     const [dust, scale, odd] = [await talkerOn(t, python), await talkerOn(t, python), await talkerOn(t, python)];
@@ -74,7 +74,7 @@ devices:
     assert.match(plain.stderr, /bytes arrive, but no frame/);
   });
 
-test('read --raw of one that is asked shows the request; capture shows both ways, and writes no file', async (t) => {
+test('read --raw shows the request to an asked device; capture shows both ways, without a file', async (t) => {
   const python = peer(t, '/usr/bin/python3', 'apt-get install -y python3');
   if (python === undefined) return;
   const air = await talkerOn(t, python);

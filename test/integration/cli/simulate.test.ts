@@ -75,7 +75,7 @@ devices:
   meter: {bus: plant, unit: 7, interval: 20ms, points: {total: {table: input, address: 20, type: uint64}}}
 `;
 
-test('network devices: values held, units told apart, faults switched on and off, the listener gone and back', async (t) => {
+test('simulated network devices hold values, keep units apart, switch faults and come back', async (t) => {
   const config = configure(TCP);
   const simulation = await serve(t, config, { tcpPorts: new Map([['plant', 0]]) });
   simulation.set('pump', 'pressure', 4.25);
@@ -104,7 +104,7 @@ test('network devices: values held, units told apart, faults switched on and off
   assert.throws(() => simulation.set('pump', 'colour', 1), /no point/);
 });
 
-test('a serial line: an RTU server whose damaged, late and absent replies are seen for what they are', async (t) => {
+test('a simulated serial line gives damaged, late and absent replies that are told apart', async (t) => {
   if (peer(t, 'socat', SOCAT) === undefined) return;
   const link = path.join(scratch(t), 'field');
   const config = configure(`
@@ -213,7 +213,7 @@ devices:
   assert.throws(() => simulation.faults.set('exception', 'co2', '2'), /speaks no Modbus/);
 });
 
-test('pymodbus reads what the command serves; lines on standard input change it; a signal ends it', async (t) => {
+test('pymodbus reads the simulator; its input changes values; a signal ends it', async (t) => {
   const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
   if (python === undefined) return;
   const port = await freePort();

@@ -29,7 +29,7 @@ interface Line {
 }
 
 for (const running of [false, true])
-  test(`a scan ${running ? 'through the running gateway' : 'while none runs'} tells who it is, its models, and the profile made of them`, async (t) => {
+  test(`a scan ${running ? 'through the gateway' : 'without a gateway'} shows identity, models and the profile made of them`, async (t) => {
     const device = await sunspecDevice(t);
     if (device === undefined) return;
     await device.lay(40_000, [MAKER, inverter(4899), METER]);
@@ -80,7 +80,7 @@ for (const running of [false, true])
   });
 
 for (const running of [false, true])
-  test(`read ${running ? 'through the running gateway' : 'from the wire'}: values, frames and byte orders where the model lies`, async (t) => {
+  test(`read ${running ? 'through the gateway' : 'from the wire'}: values, frames and orders where the model lies`, async (t) => {
     const device = await sunspecDevice(t);
     if (device === undefined) return;
     await device.lay(50_000, [MAKER, inverter(4899)]);

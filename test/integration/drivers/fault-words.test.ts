@@ -27,7 +27,7 @@ test('replies that come too late are counted, and `timeout` is what to raise; it
   assert.deepEqual(said(site, 'info'), []);
 });
 
-test('a device that is late every other time is one fault, and its end is logged when it is over', async (t) => {
+test('a device that is late every other time is one fault, logged again when it ends', async (t) => {
   let late = true;
   const device = await fakeTcp(t, (request, reply) => {
     const answer = () => reply.send(withMbap(rightPdu(request), request.transaction));

@@ -55,7 +55,7 @@ async function order(child: Child, word: string): Promise<void> {
 
 const faultOf = (bus: Bus) => bus.status().fault ?? '';
 
-test('a port that another program has locked: both drivers name the program, and go on when it lets go', async (t) => {
+test('a locked port: both drivers name the program that holds it, and go on after it', async (t) => {
   const held = await holder(t);
   if (held === undefined) return;
   const { child, port } = held;
@@ -94,7 +94,7 @@ test('a port that another program has locked: both drivers name the program, and
   await waitFor('the warning', () => warnings.some((text) => text.includes(`is open in python3 (pid ${child.pid}) too`)));
 });
 
-test('a Modbus adapter that comes back under another name without a hang-up: the stable name leads to it', async (t) => {
+test('a Modbus adapter that returns under another name is found by its stable name', async (t) => {
   const [first, second] = [await fakeRtu(t, 0), await fakeRtu(t, 0)];
   if (first === undefined || second === undefined) return;
   const stable = path.join(scratch(t, 'by-id'), 'usb-FTDI_A1-if00-port0');

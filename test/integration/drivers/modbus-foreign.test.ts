@@ -56,7 +56,7 @@ async function reading(site: Site, point: string): Promise<unknown> {
 }
 
 for (const way of WAYS)
-  test(`pymodbus as a ${way} server: all tables read, one and many written, bits kept, identified`, async (t) => {
+  test(`pymodbus as a ${way} server: tables read, one and many written, bits kept, named`, async (t) => {
     const python = pythonPeer(t, 'pymodbus, serial', PYMODBUS);
     if (!python) return;
     const { site, server } = await siteOf(t, way, python, 'pymodbus-server.py', {

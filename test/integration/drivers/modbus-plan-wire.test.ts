@@ -76,7 +76,7 @@ async function lineDevice(t: TestContext, baud: number): Promise<LineDevice | un
 const askedOf = ({ unit, code, start, count }: LineExchange) => `${unit}: ${code} ${start} ${count}`;
 
 for (const baud of [9600, 19_200])
-  test(`at ${baud} baud every cycle on the wire is the computed optimum: requests, registers, bytes`, async (t) => {
+  test(`at ${baud} baud every cycle on the wire is the optimum: requests, registers, bytes`, async (t) => {
     const device = await lineDevice(t, baud);
     if (!device) return;
     const line: Line = { baud, answer: ANSWER };
@@ -139,7 +139,7 @@ for (const baud of [9600, 19_200])
     assert.deepEqual([...seen].sort(), all.sort());
   });
 
-test('the judge: cutting between neighbours is as cheap as the best of all ways to put places together', () => {
+test('the judge: cutting between neighbours costs no more than the best joining of all', () => {
   for (const [type, width] of Object.entries(WIDTHS)) {
     const point = { name: 'p', table: 'holding', address: 0, type: type as PointType } as const;
     assert.equal(widthOf(point), width);

@@ -86,7 +86,7 @@ test('2: nor does the late reply to a request that was repeated', async (t) => {
   );
 });
 
-test('2: over TCP a reply after its time-out is known by its transaction and dropped; the connection stays', async (t) => {
+test('2: over TCP a late reply is known by its transaction, dropped, and the connection stays', async (t) => {
   const device = await fakeTcp(t);
   device.script = (request, reply) => {
     if (request.n % 3 === 0) setTimeout(() => answerTcp(request, reply), 80);
@@ -149,7 +149,7 @@ test('4: every failure is an error of ours, with a code and words', async (t) =>
   assert.equal(device.connections, 1, 'a refusal is an answer, the connection stays');
 });
 
-test('a reading asked for gives what there is, and asks a device that went away for nothing more', async (t) => {
+test('a reading by hand gives what there is, and asks a device that went away no more', async (t) => {
   let refuses: 'refuses' | 'is silent' = 'refuses';
   const asked: number[] = [];
   const device = await fakeTcp(t, (request, reply) => {
@@ -194,7 +194,7 @@ test('5: a dropped connection rejects the pending call at once', async (t) => {
   assert.equal(sample?.values[0], registerOf(0));
 });
 
-test('6: transaction ids may wrap and replies may be lost: nothing piles up, nothing is mixed up', async (t) => {
+test('6: transaction ids may wrap and replies be lost: nothing piles up or is mixed up', async (t) => {
   const device = await fakeTcp(t);
   device.script = (request, reply) => (request.n % 50 === 0 ? undefined : answerTcp(request, reply));
   const site = startSite(
@@ -264,7 +264,7 @@ const tcpFaults: Record<string, Script> = {
   garbage: (_q, r) => r.send(Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')),
 };
 for (const [name, fault] of Object.entries(tcpFaults)) {
-  test(`9: over TCP ${name} is never a value, and the connection is made anew`, async (t) => {
+  test(`9: over TCP ${name} is never a value; it reconnects`, async (t) => {
     const device = await fakeTcp(t);
     device.script = (request, reply) => (request.n === 2 ? fault(request, reply) : answerTcp(request, reply));
     const site = startSite(

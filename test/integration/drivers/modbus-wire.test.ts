@@ -26,7 +26,7 @@ const silentCases: [transport: Transport, baud: number, how: string][] = [
   ['tcp', 0, 'answers exception 11'],
 ];
 for (const [transport, baud, how] of silentCases)
-  test(`one silent unit among four over ${transport}${baud > 0 ? ` at ${baud} baud` : ''} (${how}): the others are read at their times, it is probed ever less and seen again`, async (t) => {
+  test(`a silent unit rests, delays no other, is seen again: ${transport}${baud > 0 ? ` at ${baud} baud` : ''}, ${how}`, async (t) => {
     let dead = false;
     const device = await serveModbus(
       t,

@@ -57,7 +57,7 @@ async function writeAll(site: Site, server: Child): Promise<void> {
 }
 
 for (const writeMultiple of [false, true])
-  test(`over TCP pymodbus has what was written${writeMultiple ? ', with the functions for many' : ''}`, async (t) => {
+  test(`over TCP pymodbus has what was written${writeMultiple ? ', by the functions for many' : ''}`, async (t) => {
     const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
     if (!python) return;
     const server = startChild(t, python, [path.join(peers, 'pymodbus-server.py'), 'tcp'], { stdin: true });

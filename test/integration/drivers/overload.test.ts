@@ -27,7 +27,7 @@ async function counts(device: FakeDevice, n: number): Promise<number[]> {
 const even = (all: number[]) => Math.max(...all) - Math.min(...all) <= 2;
 const favoured = ([alarmed = 0, ...others]: number[]) => alarmed >= 2 * Math.max(...others) && Math.min(...others) > 0;
 
-test('a point in alarm is read more often than its peers, after a reload and a restart too; nobody starves', async (t) => {
+test('a point in alarm is read more often, also after a reload and a restart; nobody starves', async (t) => {
   let level = 0;
   const device = await fakeTcp(t, (request, reply) => {
     const pdu = rightPdu(request);

@@ -24,7 +24,7 @@ async function talkerOn(t: TestContext, python: string) {
   return { near, order };
 }
 
-test('frames, damage, half frames, noise and resynchronisations; requests, time-outs and how quick it is', async (t) => {
+test('counters of a serial bus: frames, damage, noise, resyncs, requests, time-outs, latency', async (t) => {
   const python = peer(t, '/usr/bin/python3', 'apt-get install -y python3');
   if (python === undefined) return;
   const [dust, air] = [await talkerOn(t, python), await talkerOn(t, python)];

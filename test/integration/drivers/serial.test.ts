@@ -87,7 +87,7 @@ function listen(t: TestContext, port: string, device: object, points: Record<str
   return { bus: running, samples, values, isOpen, device: () => running.status().devices[0] };
 }
 
-test('SDS011 frames through a line of 9600 baud arrive whole, with noise and damage between them', async (t) => {
+test('SDS011 frames arrive whole over 9600 baud, with noise and damage between them', async (t) => {
   const program = python(t);
   if (program === undefined) return;
   const [near, far] = await line(t, program, 9600);
@@ -115,7 +115,7 @@ test('SDS011 frames through a line of 9600 baud arrive whole, with noise and dam
   );
 });
 
-test('a sensor that is asked: its request goes over the wire byte by byte, and the reply comes back whole', async (t) => {
+test('a sensor that is asked gets its request byte by byte, and its reply comes back whole', async (t) => {
   const program = python(t);
   if (program === undefined) return;
   const [near, far] = await line(t, program, 9600);
@@ -170,7 +170,7 @@ test('NMEA sentences of a foreign receiver', async (t) => {
   ]);
 });
 
-test('unplugged and plugged in again, over and over: the port is reopened and no sample is wrong', async (t) => {
+test('a port that is unplugged again and again is reopened, and no sample is wrong', async (t) => {
   const program = python(t);
   const socat = peer(t, 'socat', 'apt-get install -y socat');
   if (program === undefined || socat === undefined) return;
@@ -204,7 +204,7 @@ test('unplugged and plugged in again, over and over: the port is reopened and no
   assert.equal(bus.status().devices[0]?.counters.badReplies, 0);
 });
 
-test('a flood of garbage at line speed: every valid frame is delivered, memory stays where it is', async (t) => {
+test('a flood of garbage at line speed hides no valid frame and takes no memory', async (t) => {
   const program = python(t);
   if (program === undefined) return;
   const [near, far] = await line(t, program, 115_200);

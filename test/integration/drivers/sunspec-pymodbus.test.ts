@@ -90,7 +90,7 @@ const devices = (variant: string) =>
   `  pv: {bus: lan, unit: 1, interval: 20ms, profile: sunspec-inverter${variant}}
   grid: {bus: lan, unit: 2, interval: 20ms, profile: sunspec-meter${variant}}`;
 
-test('whole numbers with factors: at 40000 and at 0, and at 50000 behind models that nobody knows', async (t) => {
+test('models with factors are read at 40000, at 0, and at 50000 behind unknown models', async (t) => {
   const device = await sunspecDevice(t);
   if (device === undefined) return;
   for (const [base, models] of [
@@ -143,7 +143,7 @@ test('floating point, and the words for a device that has the other variant', as
   assert.deepEqual(new Set(Object.values(told)), new Set(['not-there']));
 });
 
-test('a firmware update puts a model in between while the connection stays: no wrong value is good, and all are found again', async (t) => {
+test('a firmware update that inserts a model gives no wrong value, and all is found again', async (t) => {
   const device = await sunspecDevice(t);
   if (device === undefined) return;
   // Where the inverter was, the new model has numbers that look like its own.

@@ -218,7 +218,7 @@ test('values that a slow client missed reach it with their latest state', async 
   assert.equal(slow.closed, false);
 });
 
-test('a subscriber with a session gets its queue in order, bounded, and the overflow is told once', async (t) => {
+test('a session gets its queue in order and bounded, and its overflow is reported once', async (t) => {
   const bench = new BrokerBench(t);
   const port = await bench.start();
   const args = ['-t', `${ROOT}/#`, '-q', '1', '-i', 'keeper', '-c'];

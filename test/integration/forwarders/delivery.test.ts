@@ -110,7 +110,7 @@ function timesAreTheDevices(device: CountingDevice, records: readonly AcceptedRe
   }
 }
 
-test('Mosquitto stopped and started again under load: every kept reading once, the outage on history', async (t) => {
+test('Mosquitto restarted under load: every kept reading once, the outage on history', async (t) => {
   const device = await CountingDevice.start(t, UNITS);
   const broker = await Mosquitto.start(t, { persistence: true });
   if (device === undefined || broker === undefined) return;
@@ -179,7 +179,7 @@ test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
   assert.equal(await gateway.stop(), 0);
 });
 
-test('killed at 50 random moments, upstream up and down: nothing is lost, no number is used twice', async (t) => {
+test('killed at 50 random moments, upstream up and down: nothing lost, no number used twice', async (t) => {
   t.diagnostic(`seed ${SEED}`);
   const random = seeded(SEED);
   const device = await CountingDevice.start(t, UNITS);

@@ -83,7 +83,7 @@ async function up(gateway: Gateway): Promise<void> {
 }
 
 for (const end of ['SIGKILL', 'SIGTERM'] as const)
-  test(`an active alarm goes on over ${end}: not raised twice, its retained topic served, its occurrence counted on`, async (t) => {
+  test(`an active alarm survives ${end}: not raised again, retained, occurrence counted on`, async (t) => {
     const b = await bench(t, '  high: {point: d1.n, above: 5, severity: critical}');
     if (b === undefined) return;
     const { device, subscriber, gateway } = b;
@@ -181,7 +181,7 @@ test('a delay whose condition ended while the gateway was off raises nothing', a
   assert.equal(await gateway.stop(), 0);
 });
 
-test('an alarm overtakes the history of an outage, and every transition of the outage comes once and in order', async (t) => {
+test('an alarm overtakes the history of an outage; its transitions come once and in order', async (t) => {
   const b = await bench(t, '  high: {point: d1.n, above: 5}', { commitEvery: '200ms', maxReadings: 2 });
   if (b === undefined) return;
   // One record a batch: hundreds of batches of history against eleven alarms.

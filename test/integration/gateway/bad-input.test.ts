@@ -258,7 +258,7 @@ forwarders: {cloud: {type: mqtt, url: '${url}', batch: {maxAge: 50ms}}}
   await nothingLost(t, gateway, subscriber);
 }
 
-test('garbage on a serial line: the sensor is found again each time, no frame that was damaged is told as good', async (t) => {
+test('garbage on a serial line: the sensor is found again, and no damaged frame is good', async (t) => {
   const python = peer(t, '/usr/bin/python3', 'apt-get install -y python3');
   const broker = await Mosquitto.start(t);
   if (python === undefined || broker === undefined) return;
@@ -305,7 +305,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
   await nothingLost(t, gateway, subscriber);
 });
 
-test('a password is nowhere but at the broker: not in logs, status, metrics, export, refusals or any file', async (t) => {
+test('a password is only at the broker: not in logs, status, metrics, exports or files', async (t) => {
   const SECRET = 'Vertraulich-4711-geheim';
   const device = await fakeTcp(t);
   const broker = await Mosquitto.start(t);

@@ -24,7 +24,7 @@ for (const [name, shows] of [
   ['1970', IN_1970],
   ['the date of its image', IMAGE],
 ] as const)
-  test(`a clock that begins in ${name} and a time service that gets through later: readings wait, then all are true`, {
+  test(`a clock beginning in ${name}: readings wait for the service, then are true`, {
     timeout: 120_000,
   }, async (t) => {
     const b = await Board.make(t);
@@ -69,7 +69,7 @@ for (const [name, shows] of [
     assert.equal((await b.metrics()).get('sluice_clock_steps_total'), now.clock.steps);
   });
 
-test('no time service: a plausible clock is taken as known; steps forwards and backwards are told, and order holds', {
+test('without a time service a plausible clock is known; its steps are reported, order holds', {
   timeout: 120_000,
 }, async (t) => {
   const b = await Board.make(t);
@@ -104,7 +104,7 @@ test('no time service: a plausible clock is taken as known; steps forwards and b
   assert.equal(b.wrong(readings.at(-1) as (typeof readings)[0]), 0);
 });
 
-test('two boots without the time in a row: both are placed before the third, which learns it; all is told', {
+test('two boots without the time are placed before the third, which learns it', {
   timeout: 180_000,
 }, async (t) => {
   const b = await Board.make(t);
@@ -141,7 +141,7 @@ test('two boots without the time in a row: both are placed before the third, whi
   });
 });
 
-test('a daemon that is started again goes on with what it knew, and what it learns holds for what it took before', {
+test('a restarted daemon keeps what it knew, and what it learns holds for earlier readings', {
   timeout: 180_000,
 }, async (t) => {
   const b = await Board.make(t);
@@ -222,7 +222,7 @@ test('two programs that set the clock against each other: not known any more, to
   assert.equal((await b.status()).clock.known, true);
 });
 
-test('a GPS where nobody else knows the time: not before it has a fix, not while its weeks have rolled over', {
+test('a GPS is the only source: not believed before its fix or with rolled-over weeks', {
   timeout: 120_000,
 }, async (t) => {
   const python = pythonPeer(t, 'pty', 'apt-get install -y python3');

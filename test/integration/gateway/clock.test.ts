@@ -50,7 +50,7 @@ function assertPlaced(given: ReadonlyMap<string, Given>, records: readonly Taken
   }
 }
 
-test('three days and four boots without a network and a battery, then the time: the last boot is exact, the others lie before it, marked', async (t) => {
+test('four boots without network and battery: the last is exact, the others earlier, marked', async (t) => {
   const s = site(t);
   for (const [i, shows] of [IN_1970, IN_1970, IMAGE].entries()) {
     await s.switchOn(shows);
@@ -112,7 +112,7 @@ test('boots that never knew, between two that did: the time in between is shared
   await s.stop('close');
 });
 
-test('more recorded time than there is room: order is kept, nothing lies after the next boot, and it is told', async (t) => {
+test('more recorded time than fits: order is kept, nothing lies after the next boot', async (t) => {
   const s = site(t);
   await s.switchOn(IN_1970);
   // Somebody set it two days ahead.
@@ -139,7 +139,7 @@ test('more recorded time than there is room: order is kept, nothing lies after t
   await s.stop('close');
 });
 
-test('a restart of the daemon within one boot of the machine: what it knew it knows, and what it learns holds for both', async (t) => {
+test('a restart within one boot keeps what it knew, and what it learns holds for both', async (t) => {
   const s = site(t);
   await s.switchOn(IN_1970);
   await s.run(HOUR, MINUTE);
@@ -174,7 +174,7 @@ test('a restart of the daemon within one boot of the machine: what it knew it kn
   await alone.stop('close');
 });
 
-test('live goes on estimated after the hold, history waits behind, then the time comes: who was handed keeps, the rest is exact', async (t) => {
+test('live goes on estimated after the hold; what was handed over keeps, the rest is exact', async (t) => {
   const s = site(t);
   await s.switchOn(IN_1970);
   // An outage of a day, then a connection; data and history begin to leave as estimated.
@@ -202,7 +202,7 @@ test('live goes on estimated after the hold, history waits behind, then the time
 });
 
 for (const how of ['close', 'kill', 'power'] as const)
-  test(`a hand-over under an estimate, then ${how}: the repeat has the same time, whatever was learnt meanwhile`, async (t) => {
+  test(`a repeat after a hand-over under an estimate and ${how} has the same time`, async (t) => {
     const s = site(t);
     await s.switchOn(IN_1970);
     await s.run(2 * HOUR, MINUTE);
@@ -232,7 +232,7 @@ for (const how of ['close', 'kill', 'power'] as const)
     await s.stop('close');
   });
 
-test('the clock is known, then steps forwards and backwards: what was handed over keeps its time, what follows is right', async (t) => {
+test('a clock that steps: what was handed over keeps its time, what follows is right', async (t) => {
   const s = site(t);
   await s.switchOn(MORNING - DAY);
   s.sync(-HOUR);
@@ -271,7 +271,7 @@ test('a known time is not lost to an estimate: it holds for what came before it'
   await s.stop('close');
 });
 
-test('a clock that quarrels each minute: the list of mappings is bounded, and nothing wrong is told as right', async (t) => {
+test('a clock that steps each minute: mappings stay bounded, no wrong time counts as true', async (t) => {
   const s = site(t);
   await s.switchOn(IN_1970);
   s.connected = true;

@@ -13,7 +13,7 @@ import { SettableDevice } from '../../peers/settable-device.ts';
 
 const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 
-test('the cumulative value survives a kill, a reset, a reload and a stop; rules watch it, topics and the log have it', async (t) => {
+test('a total survives a kill, a reset, a reload and a stop; rules, topics and log have it', async (t) => {
   const device = await SettableDevice.start(t);
   if (device === undefined) return;
   await device.set(0, 500);
@@ -89,7 +89,7 @@ broker: {listen: {port: 0}}
   assert.ok(totals.every((row, i) => i === 0 || Number(row[1]) >= Number(totals[i - 1]?.[1])));
 });
 
-test('a pulse counter on a serial line: its total survives a kill and a reset, and a rule watches it', async (t) => {
+test('a serial pulse counter: its total survives a kill and a reset, and a rule watches it', async (t) => {
   const python = peer(t, '/usr/bin/python3', 'apt-get install -y python3');
   if (python === undefined) return;
   const peers = path.join(import.meta.dirname, '..', '..', 'peers');

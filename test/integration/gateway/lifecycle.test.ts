@@ -58,7 +58,7 @@ const exportedValues = async (t: TestContext, gateway: Gateway, point: string): 
     .flatMap((r) => (r.values[point] === undefined ? [] : [r.values[point]]));
 };
 
-test('starts with nothing there, says what is missing, and takes up each thing as it comes, in any order', async (t) => {
+test('the gateway starts alone, says what is missing, and takes each thing up in any order', async (t) => {
   const device = await fakeTcp(t);
   const rtu = await fakeRtu(t, 19_200);
   const broker = await Mosquitto.create(t);
@@ -129,7 +129,7 @@ forwarders:
   }
 });
 
-test('an address that another program has is told by an event and in the status, and so is its end', async (t) => {
+test('an address in use is reported by an event and in the status, and so is its end', async (t) => {
   const device = await fakeTcp(t);
   const broker = await Mosquitto.start(t);
   if (broker === undefined) return;
@@ -186,7 +186,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
 });
 
 for (const upstream of ['up', 'down', 'silent from the start', 'silent after a while'] as const)
-  test(`SIGTERM with the upstream ${upstream}: status 0 within its bound, everything committed`, async (t) => {
+  test(`SIGTERM with the upstream ${upstream}: status 0 in time, all committed`, async (t) => {
     const device = await CountingDevice.start(t, [1]);
     const broker = await Mosquitto.start(t);
     if (device === undefined || broker === undefined) return;
@@ -340,7 +340,7 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
   await stopsCleanly(gateway);
 });
 
-test('the log on stdout is JSON lines, and a refused configuration is told whole on stderr with status 78', async (t) => {
+test('the log on stdout is JSON lines; a refused configuration is whole on stderr, status 78', async (t) => {
   const device = await fakeTcp(t, answerTcp);
   const gateway = makeGateway(
     t,
@@ -491,7 +491,7 @@ test('a command that needs a gateway and was not told which asks for it', { skip
   }
 });
 
-test('a status directory of a gateway in a folder of its own is made, and nobody else may look into it', async (t) => {
+test('the state directory is made below missing folders, and nobody else may look into it', async (t) => {
   const gateway = new Gateway(scratch(t, 'gateway'));
   t.after(() => gateway.kill());
   gateway.write(`gateway: {id: g1, stateDir: deep/er/state, runtimeDir: ${gateway.runtimeDir}}\n`);

@@ -90,7 +90,7 @@ test('two gateways started over what a kill left: one runs, the other says which
   }
 });
 
-test('what lies where the lock should be does not keep a gateway from its log, and is named when it does', (t) => {
+test("a foreign file in the lock's place is replaced; a link or a folder there is named", (t) => {
   const stateDir = scratch(t, 'claim');
   const file = path.join(stateDir, LOCK_FILE);
   writeFileSync(file, Buffer.alloc(5000, 'not a database '));

@@ -39,7 +39,7 @@ async function start(t: TestContext, yaml: (g: Gateway) => string): Promise<Gate
   return gateway;
 }
 
-test('an unchanged bus and forwarder keep their connections, a changed interval takes effect, revisions are right', async (t) => {
+test('an unchanged bus and forwarder keep their connections; a new interval takes effect', async (t) => {
   const device = await CountingDevice.start(t, [1, 2]);
   const broker = await Mosquitto.start(t);
   if (device === undefined || broker === undefined) return;
@@ -152,7 +152,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
   assert.equal(await gateway.stop(), 0);
 });
 
-test('a rule that is removed while the broker is away is cleared when it is back, also after a restart', async (t) => {
+test('a rule removed while the broker is away is cleared afterwards, also after a restart', async (t) => {
   const device = await SettableDevice.start(t);
   const broker = await Mosquitto.start(t);
   if (device === undefined || broker === undefined) return;
@@ -276,7 +276,7 @@ async function exported(t: TestContext, gateway: Gateway): Promise<number[]> {
     .flatMap((line) => (JSON.parse(line) as { values: { n?: number } }).values.n ?? []);
 }
 
-test('a forwarder that is removed and added again keeps its cursor; commitEvery and the embedded broker change', async (t) => {
+test('a forwarder removed and added again keeps its cursor; commitEvery and broker change', async (t) => {
   const device = await CountingDevice.start(t, [1]);
   const broker = await Mosquitto.start(t);
   if (device === undefined || broker === undefined) return;

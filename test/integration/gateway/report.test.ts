@@ -130,7 +130,7 @@ test('a device that falls silent is told once, not at every poll', async (t) => 
   assert.deepEqual(await exportedValues(gateway), { level: [3], pump: ['off'] });
 });
 
-test('the first readings of a start are kept, and so are those after a reload that changed the bus', async (t) => {
+test('the first readings are kept after a start and after a reload that changed the bus', async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { device, gateway } = b;

@@ -9,7 +9,7 @@ import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 const client = (port: number) =>
   mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, clean: true, connectTimeout: 30_000 }, false);
 
-test('a subscriber with a session gets what was published while it was dead and over a broker restart', async (t) => {
+test('a subscriber with a session gets what was published while it and the broker were away', async (t) => {
   const broker = await Mosquitto.start(t, { persistence: true });
   const subscriber = broker && (await Subscriber.start(t, broker.port, ['a/#']));
   if (broker === undefined || subscriber === undefined) return;

@@ -342,7 +342,7 @@ const DAMAGES: [string, (s: Site) => void][] = [
   ],
 ];
 for (const [name, damage] of DAMAGES)
-  test(`${name}, after a clean end: what is whole comes, what is lost is told exactly`, async (t) => {
+  test(`${name}, clean end: what is whole comes, the rest is reported`, async (t) => {
     const s = site(t);
     const old = await life(t, s, 'closed');
     assert.ok(blockPages(s, 'internal').length > 0 && blockPages(s, 'overflow').length > 10, 'the file has pages of every kind');
@@ -451,7 +451,7 @@ test('an old copy of lanes and cursors proves what it settles and no more', asyn
 
 /** What becomes of the write-ahead file of a process that was killed. */
 const WAL: [string, (s: Site) => void, 'all' | 'checkpointed'][] = [
-  ['a frame in the middle of the write-ahead file flipped', (s) => flip(`${s.file}-wal`, 32 + 20 * (24 + PAGE) + 300), 'all'],
+  ['a middle frame of the write-ahead file flipped', (s) => flip(`${s.file}-wal`, 32 + 20 * (24 + PAGE) + 300), 'all'],
   ['the header of the write-ahead file flipped', (s) => flip(`${s.file}-wal`, 17), 'all'],
   ['the header of the write-ahead file zeroed', (s) => overwrite(`${s.file}-wal`, 0, Buffer.alloc(32)), 'all'],
   ['the write-ahead file removed', (s) => rmSync(`${s.file}-wal`), 'checkpointed'],
@@ -466,7 +466,7 @@ const WAL: [string, (s: Site) => void, 'all' | 'checkpointed'][] = [
 ];
 for (const end of ['killed', 'power'] as const)
   for (const [name, damage, left] of WAL)
-    test(`${name}, after a ${end === 'killed' ? 'kill' : 'power cut'}: found out, and nothing is sent under a number that was used`, async (t) => {
+    test(`${name}, ${end === 'killed' ? 'kill' : 'power cut'}: found, no number used twice`, async (t) => {
       const s = site(t);
       const old = await life(t, s, end);
       damage(s);
@@ -550,7 +550,7 @@ test('a foreign database in the place of the log, and of the history, is moved a
 });
 
 for (const name of ['log.db', 'history.db'])
-  test(`${name} of a newer version is refused in words, and no byte of the state directory changes`, async (t) => {
+  test(`${name} of a newer version is refused, and no byte of the folder changes`, async (t) => {
     const s = site(t);
     const old = await life(t, s, 'power');
     const file = path.join(s.state, name);
@@ -580,7 +580,7 @@ for (const [name, at] of [
   ['history.db', 61],
   ['history.db', 63],
 ] as const)
-  test(`byte ${at} of ${name} flipped (its layout): without a seal it proves nothing, and all goes on`, async (t) => {
+  test(`byte ${at} of ${name} flipped (layout): it proves nothing without a seal`, async (t) => {
     const s = site(t);
     const old = await life(t, s, 'closed');
     for (const bit of [0x20, 0x20 ^ 0x01]) {
@@ -602,7 +602,7 @@ for (const [name, page] of [
   ['the newest leaf of blocks', (s: Site) => blockPages(s, 'leaf').at(-1) as number],
   ['lanes and cursors', (s: Site) => blockPages(s, 'leaf', 'lanes')[0] as number],
 ] as const)
-  test(`${name} overwritten while the log runs: it is mended, and goes on under its id`, async (t) => {
+  test(`${name} overwritten in use: the log is mended under its id`, async (t) => {
     const s = site(t);
     const made = await life(t, s, 'closed');
     const { log, outlet } = await open(t, s);
@@ -674,7 +674,7 @@ function partPages(file: string, kind: 'leaf' | 'overflow', table = 'part'): num
   return found;
 }
 for (const [name, damage] of HISTORY)
-  test(`history.db, ${name}: what is whole is delivered, nothing comes twice, and the log goes on`, async (t) => {
+  test(`history.db, ${name}: what is whole comes, nothing twice, the log goes on`, async (t) => {
     const s = site(t);
     const first = await open(t, s);
     append(s, first.log, 30);

@@ -164,7 +164,7 @@ const logEvents = (s: Site, part = 'log') =>
     .filter((e) => e.event === 'log' && e.data.part === part)
     .filter((e, i, all) => all.findIndex((x) => x.seq === e.seq) === i);
 
-test('errors of the disk: readings and alarms go on, every fault is told, nothing is lost or doubled', {
+test('disk errors: readings and alarms go on, each fault is reported, nothing lost or doubled', {
   timeout: 240_000,
 }, async (t) => {
   const s = await site(t);
@@ -305,7 +305,7 @@ test('a full file system: goes on from memory, says so, recovers when there is r
   await complete(s);
 });
 
-test('a file system that turned read-only: goes on from memory; after it was mounted anew everything is there', {
+test('a file system turned read-only: work goes on from memory, all is there afterwards', {
   timeout: 120_000,
 }, async (t) => {
   if (!mayMount(t)) return;
@@ -331,7 +331,7 @@ for (const [calls, word] of [
   ['pwrite64:error=ENOSPC', /disk is full/],
   ['fsync,fdatasync:error=EIO', /disk I\/O error/],
 ] as const)
-  test(`${calls} of history.db: polling, alarms, commits and forwarding go on, it is told, and it recovers`, {
+  test(`${calls} of history.db: polls and alarms go on; it is reported, and ends`, {
     timeout: 360_000,
   }, async (t) => {
     const s = await site(t, undefined, { noise: true });
@@ -363,7 +363,7 @@ for (const [calls, word] of [
     await complete(s);
   });
 
-test('files that cannot be read: polling, alarms and forwarding go on, it is told, nothing is taken for damaged, it recovers', {
+test('unreadable files: all goes on, nothing is taken for damaged, and the fault ends', {
   timeout: 480_000,
 }, async (t) => {
   const s = await site(t, undefined, { noise: true });
@@ -390,7 +390,7 @@ test('files that cannot be read: polling, alarms and forwarding go on, it is tol
   await complete(s);
 });
 
-test('a runtime directory without room: forwarding waits for commits and goes on, it is told, and so is its end', {
+test('a full runtime directory: forwarding waits for commits; fault and end are reported', {
   timeout: 180_000,
 }, async (t) => {
   if (!mayMount(t)) return;

@@ -68,7 +68,7 @@ const QUERIES: readonly Partial<ExportQuery>[] = [
   { every: 10_000, from: START + 240_000, to: START + 270_000 },
 ];
 
-test('every export is the same before the commit of what is in memory and after it, and commits nothing', async (t) => {
+test('an export is the same before the commit and after it, and commits nothing', async (t) => {
   const { log, take } = await site(t);
   await take(0, 1000);
   await log.flush();
@@ -105,7 +105,7 @@ test('an empty log and one with nothing but a tail: one head, and all of it', as
   assert.equal(new Set(lines.slice(1, -1).map((line) => line.split(',')[1])).size, 10);
 });
 
-test('commits, new readings and compaction while an export is read: each number once, in order, none missing', async (t) => {
+test('an export beside commits, readings and compaction has each number once, in order', async (t) => {
   const { log, take } = await site(t);
   await take(0, 4000);
   await log.flush();

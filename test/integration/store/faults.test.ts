@@ -292,7 +292,7 @@ test('a file that is no log is moved aside, and a new log begins', async (t) => 
   assert.deepEqual(allSeqs(await take(outlet, 'data')), [1]);
 });
 
-test('a log damaged inside is moved aside; what lies in the runtime directory drains under its old id', async (t) => {
+test('a log damaged inside is moved aside; the runtime directory drains under its old id', async (t) => {
   const where = place(t);
   const before = await open(t, where);
   await before.outlet.ready();
@@ -376,7 +376,7 @@ test('without a runtime directory data waits for the commit, and with one it doe
   assert.deepEqual(allSeqs(await take(outlet, 'data')), [1]);
 });
 
-test('a runtime directory that fails while the log runs: data waits until all of the gap is committed', async (t) => {
+test('a runtime directory that fails in use: data waits until the gap is committed', async (t) => {
   const where = place(t);
   const { log, outlet } = await open(t, where);
   await outlet.ready();
@@ -487,7 +487,7 @@ test('the tail of a foreign log drains under its own id, beside the log that is 
   );
 });
 
-test('a full disk: live readings go on, history waits, everything is there when there is room again', async (t) => {
+test('a full disk: live goes on, history waits, and all is there when there is room again', async (t) => {
   const where = place(t);
   if (!asRoot(t, 'mount a small tmpfs')) return;
   const disk = mkdtempSync(path.join(tmpdir(), 'sluice-disk-'));
@@ -534,7 +534,7 @@ test('a full disk: live readings go on, history waits, everything is there when 
   assert.equal(sent[0], first);
 });
 
-test('a block with a flipped bit is left out and told once; what is behind it is delivered, and it can be dropped', async (t) => {
+test('a flipped block is left out and reported once; what is behind it is delivered', async (t) => {
   const where = place(t);
   const before = await open(t, where);
   await before.outlet.ready();
@@ -599,7 +599,7 @@ test('a batch that may wait longer than the lag does not make the link look slow
   assert.equal(outlet.tend(true, clock.monotonic(), 30_000), 'lag');
 });
 
-test('alarms that somebody still waits for outlive the readings before them; what is delivered goes with them', async (t) => {
+test('alarms that are waited for outlive readings before them; delivered ones go with them', async (t) => {
   const { log, outlet, clock } = await open(t, place(t), { maxAge: 1000 }, 1_800_000_000_000);
   await outlet.ready();
   const told = (rule: string) => log.notice('alarm', rule, clock.monotonic(), { rule });

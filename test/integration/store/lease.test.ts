@@ -24,7 +24,7 @@ const RESERVE = 5000;
 
 const pump: Shape = { device: 'pump', points: [{ name: 'speed', type: 'uint16', storage: 'number' }] };
 
-test('values, tails and alarms go on without numbers; a kill keeps all that had one; then there are numbers again', async (t) => {
+test('without numbers values, tails and alarms go on; a kill keeps all that had one', async (t) => {
   const dir = scratch(t, 'lease');
   const place = { stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock };
   const open = () => Log.open({ ...place, maxSize: 64e6, maxAge: 1e13, commitEvery: 60_000 });
@@ -91,7 +91,7 @@ test('values, tails and alarms go on without numbers; a kill keeps all that had 
   assert.ok((next?.seq ?? 0) > JSON.parse(alarm.text).seq, 'and no number is given twice');
 });
 
-test('alarms past the last number keep a key each, and the newest of each rule is numbered when the disk takes again', async (t) => {
+test('alarms past the last number keep a key each; the newest of each rule gets a number', async (t) => {
   const dir = scratch(t, 'lease');
   const log = await Log.open({
     ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },

@@ -97,7 +97,7 @@ async function goesOn(s: Site, unfinished: () => boolean): Promise<void> {
   assert.ok(unfinished(), 'all that came to pass before the other was finished');
 }
 
-test('a history: readings where they are few, buckets with minimum, mean and maximum where they are many', {
+test('a history has readings where they are few, and buckets (min, mean, max) elsewhere', {
   timeout: 120_000,
 }, async (t) => {
   const s = await site(t);
@@ -156,7 +156,7 @@ test('a history: readings where they are few, buckets with minimum, mean and max
   assert.equal(await s.gateway.stop(), 0);
 });
 
-test('queries that wait for the disk delay no poll, no commit and no alarm, and there are only so many', {
+test('queries that wait for the disk delay no poll, commit or alarm, and are limited', {
   timeout: 240_000,
 }, async (t) => {
   const s = await site(t);
@@ -180,7 +180,7 @@ test('queries that wait for the disk delay no poll, no commit and no alarm, and 
   assert.equal(await s.gateway.stop(), 0);
 });
 
-test('somebody who reads an export slowly delays no poll, no commit and no alarm, and gets it whole', {
+test('a slow reader of an export delays no poll, commit or alarm, and gets it whole', {
   timeout: 240_000,
 }, async (t) => {
   const s = await site(t);

@@ -124,7 +124,7 @@ async function statusWords(t: TestContext, s: Site): Promise<string> {
 const PLACES = [0, 0.6];
 
 for (const file of [LOG_FILE, HISTORY_FILE])
-  test(`a damaged ${file}: what came back and what did not is in status, metrics and events; the gateway is ready`, {
+  test(`a damaged ${file}: status, metrics and events say what came back and what did not`, {
     timeout: 240_000,
   }, async (t) => {
     const s = await site(t);
@@ -167,7 +167,7 @@ for (const file of [LOG_FILE, HISTORY_FILE])
     assert.equal(await s.gateway.stop(), 0);
   });
 
-test('a log that is too small: what was thinned and dropped is in status, metrics and events, the sums agree', {
+test('a log that is too small: status, metrics and events agree on what was taken away', {
   timeout: 180_000,
 }, async (t) => {
   const s = await site(t, ', maxSize: 1MB');

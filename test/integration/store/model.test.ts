@@ -76,7 +76,7 @@ const TRIES = 60;
 
 if (SEED === undefined)
   for (const { words, of, name, to } of MUTATIONS)
-    test(`a model that would not notice is worth nothing: ${words}`, async (t) => {
+    test(`control: the model notices when ${words}`, async (t) => {
       const original = Object.getOwnPropertyDescriptor(of, name);
       assert.equal(typeof original?.value, 'function', 'the method that is taken away exists');
       const folder = scratch(t, 'mutation');

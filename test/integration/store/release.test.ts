@@ -85,7 +85,7 @@ test('while it is configured, what goes before it is delivered is lost and told'
 });
 
 for (const how of ['at a reload', 'at a start'] as const)
-  test(`removed ${how}: the log fills as if it had never been, its lanes are kept, and it comes back to them`, {
+  test(`a forwarder removed ${how} lets the log fill, keeps its lanes, and returns to them`, {
     timeout: 240_000,
   }, async (t) => {
     const b = new Bench(t);

@@ -158,7 +158,7 @@ test('alarms outlive the readings around them, up to a small part of the room', 
   assert.ok(left.length >= 500 && left.length < 2000, `${left.length} are left`);
 });
 
-test('a smaller maxSize at a reload: all files fit into it, and no more is taken away than has to be', {
+test('a smaller maxSize at a reload: all files fit, and no more is taken than has to be', {
   timeout: 240_000,
 }, async (t) => {
   const dir = scratch(t, 'smaller');
@@ -194,7 +194,7 @@ test('a smaller maxSize at a reload: all files fit into it, and no more is taken
   assert.ok(sizeOf(state) > maxSize, `${sizeOf(state)} bytes`);
 });
 
-test('after a time without a history log.db is large and stays so: it counts, its free pages are used again, a smaller maxSize cuts it', {
+test('log.db stays large after a time without history: it counts and its pages are reused', {
   timeout: 240_000,
 }, async (t) => {
   const dir = scratch(t, 'free-pages');

@@ -78,7 +78,7 @@ for (const version of versions)
   });
 
 for (const version of versions)
-  test(`a unit of version ${version} is thinned to every eighth record of each shape, and what went is counted`, (t) => {
+  test(`a unit of version ${version} is thinned to every eighth record; the rest is counted`, (t) => {
     const file = path.join(scratch(t, 'versions'), HISTORY_FILE);
     copyFileSync(path.join(cases, version, HISTORY_FILE), file);
     const history = History.open(file);

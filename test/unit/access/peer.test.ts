@@ -15,7 +15,7 @@ const users: LocalUsers = {
 };
 const peer = (uid: number, gid = uid, groups: number[] = []): Peer => ({ uid, gid, groups });
 
-test('root and the user of the gateway are administrators, members of sluice operators, others viewers', () => {
+test('root and the own user are administrators, members of sluice operators, others viewers', () => {
   const of = (p: Peer, own = 990, from = users) => {
     const { who, role, door } = principalOf(p, from, own);
     assert.equal(door, 'socket');
@@ -38,7 +38,7 @@ test('names come from the files of this machine', () => {
   assert.equal(systemUsers.groupId('no-such-group'), undefined);
 });
 
-test('the kernel knows this process at the other end of a socket, and a socket that is gone is nobody', async (t) => {
+test('the kernel knows this process behind a socket, and a closed socket is nobody', async (t) => {
   const kernel = await kernelPeers();
   assert.ok(kernel, 'koffi is installed, and Node still has the descriptor where it is looked for');
   const { promise: accepted, resolve } = Promise.withResolvers<Socket>();
@@ -58,7 +58,7 @@ test('the kernel knows this process at the other end of a socket, and a socket t
   assert.throws(() => kernel(socket), { code: 'forbidden' });
 });
 
-test('without the call to the kernel every caller is an operator named local, and that is said once', async () => {
+test('without the kernel call every caller is an operator named local, and one warning says so', async () => {
   const warnings: string[] = [];
   let loads = 0;
   const callers = new SocketCallers({

@@ -118,7 +118,7 @@ const alarm = (occurrence: number): TailAlarm => ({
   message: 'm',
 });
 
-test('a tail that does not keep up gets the newest of each point, its alarms, and is told what it missed', async () => {
+test('a slow tail gets the newest of each point, its alarms, and what it missed', async () => {
   const taken: string[] = [];
   const waiting: (() => void)[] = [];
   let open = false;

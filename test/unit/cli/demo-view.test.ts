@@ -77,7 +77,7 @@ test('the screen shows values, what is wrong, alarms, upstream and what happened
   assert.match(screen(scene(true), PLAIN, 120, 50), /connected, live[\s\S]*nothing waits/);
 });
 
-test('on a terminal of 80 by 24 everything that happens is there, and sentences go on in the next line', () => {
+test('a terminal of 80 by 24 shows everything that happens, and sentences wrap', () => {
   const points = [
     'dust.pm10',
     'meter.energy-import',

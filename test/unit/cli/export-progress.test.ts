@@ -37,7 +37,7 @@ test('the bar follows the times in the lines, from the asked range, and ends ful
   assert.equal(drawn[5], '\n');
 });
 
-test('without a beginning the first reading is it; JSON lines and buckets have times as well; `?` is no hindrance', () => {
+test('a bar without a beginning starts at the first reading; it reads JSON, buckets and `?`', () => {
   const to = NOON + 10 * MINUTE;
   const json = bench(0, to);
   json.take(`{"log":"x","seq":1,"time":${NOON},"values":{}}\n`);

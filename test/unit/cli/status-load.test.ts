@@ -4,7 +4,7 @@ import test from 'node:test';
 import { statusText } from '../../../src/cli/status.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 
-test('status tells what the bus carries, what it leaves out, and how quick and how often wrong each device is', () => {
+test('status shows the load of a bus, what is left out, and latency and errors of each device', () => {
   const text = statusText(statusOf());
   assert.match(text, /busy 97 % of the time, 60 polls in the last half minute/);
   assert.match(

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { candidates } from '../../../src/cli/wire/suggest.ts';
 
-test('a scan tries profiles that can be planned, and those of SunSpec once the chain of models is known; no talkers', () => {
+test('a scan tries profiles that can be planned, SunSpec after its chain, and no talkers', () => {
   const all = candidates();
   for (const { profile, requests, wishes } of all) assert.equal(requests().length > 0, wishes.length === 0, profile);
   const names = all.map((c) => c.profile);

@@ -48,7 +48,7 @@ test('what is outside of 0 to modulus is no reading of it', () => {
   assert.deepEqual(play({ modulus: 1000 }, [-1]), ['outside']);
 });
 
-test('a counter that is back where it was had not been reset, however long it stood at the lower number', () => {
+test('a counter that is back where it was was not reset, however long it stood lower', () => {
   assert.deepEqual(play({ modulus: 65_536 }, [5000, 0, 5001]), [5000, 5000, 5001]);
   assert.deepEqual(play({ modulus: 65_536 }, [5000, 0, 0, 0, 5000, 5002]), [5000, 5000, 5000, 5000, 5000, 5002]);
   assert.deepEqual(play({ modulus: 65_536 }, [5000, 7, 5003]), [5000, 5007, 5007], 'it never goes back');
@@ -69,7 +69,7 @@ test('a step that is too fast is not counted, nor what follows from it', () => {
   assert.deepEqual(play(rules, [5000, 5000, 5000, 5030, 5041]), [5000, 5000, 5000, 5030, 'too-fast']);
 });
 
-test('three readings in a row that agree are believed: the counter was exchanged, and nothing is counted for it', () => {
+test('three readings in a row that agree are believed: an exchanged counter adds nothing', () => {
   const rules = { modulus: 100_000, maxPerSecond: 1 };
   assert.deepEqual(play(rules, [5000, 90_000, 90_001, 90_003, 90_004]), [5000, 'too-fast', 'too-fast', 5000, 5001]);
   assert.deepEqual(play(rules, [5000, 4000, 4000, 4000, 4002]), [5000, 'too-fast', 'too-fast', 5000, 5002]);
@@ -83,7 +83,7 @@ test('of another run it may not be known how long ago it moved: then no step is 
   assert.deepEqual([next.verdict, next.state?.total], ['counted', 11_000]);
 });
 
-test('property: over any number of rollovers, resets and stand-stills it is what was really counted', () => {
+test('property: rollovers, resets and stand-stills add up to what was really counted', () => {
   const step = fc.oneof(
     { weight: 8, arbitrary: fc.record({ add: fc.integer({ min: 0, max: 50 }), reset: fc.constant(false) }) },
     { weight: 1, arbitrary: fc.record({ add: fc.integer({ min: 0, max: 9 }), reset: fc.constant(true) }) },

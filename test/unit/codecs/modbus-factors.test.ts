@@ -41,7 +41,7 @@ test('a factor in the same reply holds for that very reply, wherever it stands',
   assert.deepEqual(read(1, -10, 65535), [1e-10, -10, 0.0000065535]);
 });
 
-test('without a factor there is no value: its sentinel, a power that no device means, a factor that is not good', () => {
+test('a factor that is a sentinel, an impossible power or not good gives no value', () => {
   const read = request([point('v', 0, 'int16', { scaleFactor: 'sf' }), point('sf', 1, 'int16')], 0);
   assert.deepEqual(read(2345, 0x8000), ['invalid', -32768]);
   assert.deepEqual(read(2345, 11), ['invalid', 11]);
@@ -55,7 +55,7 @@ test('without a factor there is no value: its sentinel, a power that no device m
   assert.deepEqual(marked(2345, 6), ['invalid', '6 out-of-range']);
 });
 
-test('a factor in another reply is the last one that came; until then, and while it is a sentinel, readings are bad', () => {
+test('a factor in another reply is the last good one; before it, readings are bad', () => {
   const points = [point('v', 0, 'int16', { scaleFactor: 'sf' }), point('sf', 100, 'int16')];
   const memory = new DeviceMemory(points);
   const values = request(points.slice(0, 1), 0, memory);

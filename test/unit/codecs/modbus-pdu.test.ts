@@ -153,7 +153,7 @@ test('a right reply always fits, as soon as it is whole and not before, wherever
   );
 });
 
-test('any other byte of its head, another length or function is not the reply; it never grows and nothing is thrown', () => {
+test('a reply with another head, length or function does not fit; nothing grows or throws', () => {
   fc.assert(
     fc.property(requests, fc.nat(255), fc.nat(), fc.integer({ min: 1, max: 255 }), (request, fill, where, change) => {
       const { expected } = encodeRequest(request);

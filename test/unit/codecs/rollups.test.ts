@@ -150,7 +150,7 @@ test('one point alone is what it is among all, and nothing else is made for it',
   );
 });
 
-test('the mean of decimals is exact, also of a large counter, and of booleans it is the share of true', () => {
+test('the mean of decimals and large counters is exact; that of booleans is the share of true', () => {
   const shape: Shape = {
     device: 'd',
     points: [

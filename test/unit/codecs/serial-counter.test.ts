@@ -37,7 +37,7 @@ function talkerOf(
   return { talker, say };
 }
 
-test('a pulse counter that tells lines: rollover told from reset, raw and cumulative value side by side', () => {
+test('a pulse counter in lines: a rollover is no reset, raw and total stand side by side', () => {
   const { talker, say } = talkerOf({ pulses: { counter: { modulus: 10_000 }, unit: '1' } });
   assert.deepEqual(
     talker.shapes[0]?.points.map(({ name, type, unit, writable }) => [name, type, unit, writable]),

@@ -125,7 +125,7 @@ test('noise between SDS011 frames loses none that follows and invents none', () 
   );
 });
 
-test('a false start with a length of its own does not swallow frames: they come out in order, with their own times', () => {
+test('a false start with its own length swallows no frame: order and times stay right', () => {
   const part = fc.record({ noise: bytesOf(15), body: fc.uint8Array({ maxLength: 20 }) });
   fc.assert(
     fc.property(fc.array(part, { minLength: 1, maxLength: 6 }), (parts) => {
@@ -216,7 +216,7 @@ test('wherever the terminator falls, a long line ends at it', () => {
   }
 });
 
-test('half frames are told from noise: cut off by a pause, by the next frame, by the port; missed at their beginning', () => {
+test('half frames are no noise: cut by a pause, the next frame or the port, or missed at first', () => {
   const whole = sds011(400, 500);
   const half = whole.subarray(0, 6);
   const noise = Uint8Array.of(0x01, 0xaa, 0x02, 0x03);

@@ -200,7 +200,7 @@ test('what goes wrong on the wire is the caller’s', async () => {
 
 const wish = (models: number[], index = 1): ModelWish => ({ models, index });
 
-test('of several models the preferred one is taken; of several with one number the one that is asked for', () => {
+test('the preferred one of several models is taken; of equal numbers the one asked for', () => {
   const chain = new Image()
     .chain(
       40000,

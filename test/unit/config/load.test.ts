@@ -74,7 +74,7 @@ test('a relative stateDir starts at the folder of the file', () => {
   assert.equal(good('gateway: {id: g1, stateDir: state}\n').config.gateway.stateDir, path.join(dir, 'state'));
 });
 
-test('a profile brings points and device settings; the configuration changes single keys, adds and removes', () => {
+test('a profile brings points and settings; the configuration changes, adds and removes keys', () => {
   const { config, warnings } = good(`${buses}devices:
   fridge:
     bus: field
@@ -123,7 +123,7 @@ test('faults of checkDevice stand where the key was written', () => {
   );
 });
 
-test('what a driver says about a bus comes back, and its warning stands at the bus, among the others', () => {
+test("a driver's budget of a bus is returned, and its warning stands at that bus", () => {
   const asked: string[] = [];
   const drivers = testKinds.drivers.map((driver) => ({
     ...driver,

@@ -9,7 +9,7 @@ import { distance, nearest } from '../../../src/config/suggest.ts';
 import { SecretText } from '../../../src/core/secret.ts';
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../../src/core/units.ts';
 
-test('durations: every whole number of a unit is read exactly, and what is formatted is read back', () => {
+test('every whole number of a duration unit is read exactly, and what is formatted reads back', () => {
   const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 100_000 }), fc.constantFrom(...(['ms', 's', 'm', 'h', 'd'] as const)), (n, u) => {

@@ -37,7 +37,7 @@ test('the library has the models that it promises', () => {
 
 for (const file of profiles) {
   const name = file.slice(0, -'.yaml'.length);
-  test(`${name}: valid, sourced, with units, and its cases come out as documented`, () => {
+  test(`${name}: valid, sourced, with units, and its cases pass`, () => {
     assert.match(file, /^[a-z0-9-]+\/[a-z0-9-]+\.yaml$/, 'vendor/model.yaml');
     const report = checkProfile(path.join(library, file));
     assert.deepEqual(report.faults.map(formatFault), []);
@@ -54,7 +54,7 @@ function writable(file: string, folders: readonly string[] = [library]): string[
   return [...device.points].filter(([, settings]) => settings.write !== undefined).map(([name]) => name);
 }
 
-test('no profile of the library lets anything be written: a site allows it itself, point by point, with its own bounds', (t) => {
+test('no profile of the library allows a write: a site allows it by point, with own bounds', (t) => {
   for (const file of profiles) assert.deepEqual(writable(path.join(library, file)), [], file);
   // Wherever it stood: at the point, in what all points share, in what is extended.
   const folder = scratch(t, 'writable');
@@ -72,7 +72,7 @@ test('no profile of the library lets anything be written: a site allows it itsel
   for (const file of [own, shared, heir]) assert.deepEqual(writable(file, [folder]), ['a'], file);
 });
 
-test('no binary profile of the library takes frames of another length, or a frame of zeros for good readings', () => {
+test('no binary profile takes frames of another length, or zeros for good readings', () => {
   const seen: string[] = [];
   for (const file of profiles) {
     const { device } = resolveProfile(path.join(library, file), [library]);
@@ -216,7 +216,7 @@ cases: [{name: one, registers: {holding: {0: 04 D2, 100: FF FF}}, readings: {pow
   assert.deepEqual(checkProfile(file, undefined, [library]).faults.map(formatFault), []);
 });
 
-test('marks of a profile: by type for the device, by `defaults` for all points, and of a point itself', (t) => {
+test('marks of a profile hold by type for the device, by `defaults` for points, or for a point', (t) => {
   const folder = scratch(t, 'profiles');
   writeFileSync(
     path.join(folder, 'marked.yaml'),

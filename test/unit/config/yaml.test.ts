@@ -32,7 +32,7 @@ test('BOM, CRLF and tabs between tokens change nothing', () => {
   assert.deepEqual(bytes.position(['b']), { line: 2, column: 4 });
 });
 
-test('anchors, aliases and merge keys are followed, and their values are located where they are written', () => {
+test('anchors, aliases and merge keys are followed, and their values keep their own place', () => {
   const text = 'base: &b {x: 1, y: 2}\none: {<<: *b, y: 3}\ntwo: *b\nthree: {<<: [*b, {z: 4}]}\n';
   assert.deepEqual(plain(text), {
     base: { x: 1, y: 2 },
@@ -50,7 +50,7 @@ test('an anchor that is defined again holds from there on', () => {
   assert.deepEqual(plain('a: &x 1\nb: *x\nc: &x 2\nd: *x\n'), { a: 1, b: 1, c: 2, d: 2 });
 });
 
-test('positions: value, key, empty value, list entry, and the nearest thing around what is missing', () => {
+test('positions: value, key, empty value, list entry, and the nearest parent of a missing one', () => {
   const source = parseYamlText('x.yaml', 'a:\n  b: 1\n  c:\n  d: [5, {e: 6}]\n');
   assert.deepEqual(source.position(['a', 'b']), { line: 2, column: 6 });
   assert.deepEqual(source.position(['a', 'b'], 'key'), { line: 2, column: 3 });

@@ -122,7 +122,7 @@ test('writes done, refused and failed are reported with the principal, the value
   assert.match(events[1]?.message ?? '', /^pump.speed was not set to 99 on this board \(ann\): 99 is above 50/);
 });
 
-test('other commands are the event `command`; what only looks is reported when it is refused for the role', async () => {
+test('other commands are the event `command`; those that only look are reported when refused', async () => {
   const { commands, events } = bench({
     acknowledge: async ({ rule }) => ({ rule, state: 'active-acknowledged', message: 'it is dry' }),
   });
@@ -176,7 +176,7 @@ test('a caller that asks without end is counted from the 61st of a minute on', a
   assert.equal(events.length, 62);
 });
 
-test('a safe value goes first and comes from the configuration; a stop refuses all but the gateway itself', async () => {
+test('a safe value goes first, from the configuration; a stop refuses all but the gateway', async () => {
   const { commands, written } = bench();
   await commands.run({ do: 'safe', point: 'pump.speed' }, ann);
   assert.deepEqual(written, [['pump', 'speed', 20, { safe: true }]]);

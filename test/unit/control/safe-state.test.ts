@@ -82,7 +82,7 @@ test('a silent device is set soon after it answers again; its failure is told on
   assert.equal(world.writes.length, asked);
 });
 
-test('a device that refuses is not asked for ever at the same pace, and no more when upstream is back', async () => {
+test('a device that refuses is asked at growing pauses, and no more once upstream is back', async () => {
   const { world, safe } = site([valve]);
   world.connected = false;
   world.fault = () => new SluiceError('exception', 'exception 4');

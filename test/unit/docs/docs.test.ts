@@ -56,7 +56,7 @@ test('docs/topics.md has every event that the gateway tells', () => {
   assert.deepEqual(written.map(([, event]) => event).sort(), [...told].sort());
 });
 
-test('what a test asks to be installed is installed by the integration run, and named to contributors', () => {
+test('what a test asks to install is installed by the integration run and in CONTRIBUTING.md', () => {
   const listed = /^programs=\((.*)\)$/m.exec(read('.ci/run'))?.[1]?.split(' ') ?? [];
   const named = /^sudo apt-get install -y ((?:.*\\\n)*.*)$/m
     .exec(read('CONTRIBUTING.md'))?.[1]

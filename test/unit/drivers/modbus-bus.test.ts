@@ -188,7 +188,7 @@ test('an overloaded bus serves everybody in turn', async () => {
   assert.ok(count(4) >= 5, 'the slow one is not crowded out');
 });
 
-test('a silent device costs one time-out a poll once it is known to be silent, with repeats before', async () => {
+test('a device known to be silent costs one time-out a poll; repeats come only before that', async () => {
   const w = world({ 1: 10_000, 2: 1000 }, { retries: 2, timeout: 100 });
   w.latency.set(2, 5);
   await opened(w);
@@ -200,7 +200,7 @@ test('a silent device costs one time-out a poll once it is known to be silent, w
   assert.equal(w.bus.status().devices[1]?.counters.missedPolls, 0);
 });
 
-test('a bus that cannot be opened says so at the due times, and is tried again with growing pauses up to 10 s', async () => {
+test('a bus that cannot be opened reports it when due, and is retried at pauses up to 10 s', async () => {
   const w = world({ 1: 1000 });
   w.refuse = true;
   await opened(w);

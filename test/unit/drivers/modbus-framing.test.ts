@@ -43,7 +43,7 @@ for (const [name, framing] of FRAMINGS) {
   const noise = fc
     .uint8Array({ maxLength: 12 })
     .map((bytes) => bytes.map((b) => (b === 9 || b === 0x3a || b === 0x0a ? 0x55 : b)));
-  test(`${name}: cut anywhere and with noise before, the frame is found, once it is whole and not before`, () => {
+  test(`${name}: a frame cut anywhere, behind noise, is found once it is whole`, () => {
     fc.assert(
       fc.property(
         noise,
@@ -78,7 +78,7 @@ for (const [name, framing] of FRAMINGS) {
     );
   });
 
-  test(`${name}: replies of others are passed over, a wrong one of the asked unit is told, late ones are known`, () => {
+  test(`${name}: replies of others are passed over, a wrong one is reported, late ones known`, () => {
     const asked = read(9, 0, 1);
     const both = Buffer.concat([replyTo(7, [1]), replyTo(9, [2])]);
     const found = framing.find(both, 0, [asked], true);
@@ -95,7 +95,7 @@ for (const [name, framing] of FRAMINGS) {
     assert.deepEqual([...exception.pdu], [0x83, 2]);
   });
 
-  test(`${name}: a whole damaged reply is known as such before the time-out; noise is not taken for one`, () => {
+  test(`${name}: a whole damaged reply is known before the time-out; noise is not taken for one`, () => {
     const frame = replyTo(9, [1, 2, 3]);
     const at = name === 'rtu' ? 5 : 11;
     frame[at] = (frame[at] as number) ^ 1;

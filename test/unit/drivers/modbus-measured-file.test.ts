@@ -32,7 +32,7 @@ test('what was written is read; a damaged byte makes it nothing, or changes noth
   );
 });
 
-test('anything else that somebody put there is nothing, and nothing that cannot be a time is taken', () => {
+test('a foreign or damaged file counts as empty, and only possible times are taken', () => {
   for (const text of ['', 'null', '[]', '{}', '7', signed(null), signed([]), '{"v":1,"crc":1,"times":{"a":1}}', '{"v":2}'])
     assert.equal(parseMeasured(text).size, 0, text);
   const odd = { a: -1, b: 60_001, c: '5', d: null, e: { f: 1 }, g: 3, ['k'.repeat(301)]: 4 };

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { World } from '../../fakes/modbus-world.ts';
 
-test('pauses are exact only while the line is what everybody waits for: after a second without a rest', async () => {
+test('pauses are exact only on a line that everybody waits for: after a second without rest', async () => {
   const world = (interval: number) =>
     new World({
       devices: [1, 2].map((unit) => ({ unit, interval, addresses: [1, 100] })),

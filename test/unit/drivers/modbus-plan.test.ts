@@ -40,7 +40,7 @@ test('a hole is read along as long as that is cheaper than another request', () 
   assert.deepEqual(brief([coil(0), coil(295)]), [['coil', 0, 296]]);
 });
 
-test('limits.maxGap caps a hole, limits.gaps is never read, limits.merge: false asks for each point alone', () => {
+test('limits: maxGap caps a hole, gaps are never read, merge: false asks for each point alone', () => {
   assert.deepEqual(brief([at(3), at(0), at(1)], { maxGap: 0 }), [
     ['holding', 0, 2],
     ['holding', 3, 1],
@@ -94,7 +94,7 @@ test('the cut is made where it costs least, not where the limit is reached', () 
   ]);
 });
 
-test('a slow point rides along where that costs less than a request of its own, and else has one', () => {
+test('a slow point rides along where that is cheaper than a request of its own', () => {
   const plan = (fast: number, eager: number) => {
     const points = [at(0, { interval: fast }), at(1, { interval: eager }), at(10, { interval: 60_000 })];
     return planReads(points, limits, slow).map((r) => [r.start, r.count, r.interval]);

@@ -52,7 +52,7 @@ function longestGaps(samples: readonly Sample[], device: string): Map<string, nu
   return gaps;
 }
 
-test('latency: the typical time is a low percentile of the newest replies, once sixteen have come', () => {
+test('latency: the typical time is a low percentile of the newest, once there are sixteen', () => {
   const latency = new Latency();
   for (let i = 0; i < 15; i++) latency.answered(12, 10);
   assert.equal(latency.typical, undefined);
@@ -64,7 +64,7 @@ test('latency: the typical time is a low percentile of the newest replies, once 
   assert.equal(latency.typical, 5, 'nor do a few that came too early');
 });
 
-test('a device that answers sooner than assumed is read by another plan after ten seconds, without a missed poll', async () => {
+test('a device that answers sooner than assumed is re-planned once, without a missed poll', async () => {
   const w = world([resolved(1)], () => 2);
   await w.until(9500);
   assert.equal(w.replanned.length, 0);
@@ -117,7 +117,7 @@ test('a line that is faster than it is said to be tells nothing of its devices',
   assert.deepEqual(w.bus.status().devices[0]?.answer, { planned: 20, from: 'assumed' });
 });
 
-test('mixed devices are planned each by its own time, in one go; one that is silent by what was known', async () => {
+test('each device is planned by its own time in one go; a silent one by what was known', async () => {
   const wait: Record<number, number> = { 1: 2, 2: 20, 3: 60 };
   const w = world(
     [1, 2, 3, 4].map((unit) => resolved(unit, { interval: '5s' })),
@@ -150,7 +150,7 @@ test('times that go up and down move the plan at most once a minute, and less an
   assert.equal(w.bus.status().devices[0]?.counters.missedPolls, 0);
 });
 
-test('property: whatever the times are, no point misses a poll when plans change, and noise alone changes none again', async () => {
+test('property: no point misses a poll when plans change, and noise alone changes none again', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({

@@ -51,7 +51,7 @@ const plans = fc.array(
   },
 );
 
-test('jobs: served plus left out is what was due; where nothing is left out each stays on its raster for ever', () => {
+test('jobs: served plus left out is what was due; without overload each keeps its raster', () => {
   fc.assert(
     fc.property(plans, (plan) => {
       const jobs = new Jobs(plan.map(({ interval, offset }) => newJob(interval, (offset / 100) * interval)));
@@ -109,7 +109,7 @@ function turnsOf(mix: readonly { interval: number; place: number; costs: readonl
   return turns;
 }
 
-test('jobs: over any ten turns all with one interval get the same, but for one, at all costs and intervals', () => {
+test('jobs: in any ten turns all with one interval get the same, give or take one', () => {
   fc.assert(
     fc.property(mixes, (mix) => {
       const turns = turnsOf(mix);
@@ -160,7 +160,7 @@ test('jobs: a long turn of another interval, always at the same place, takes as 
   assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join(' '));
 });
 
-test('jobs: a turn may begin late by one interval, and the next follows at once; beyond that it is left out', () => {
+test('jobs: a turn begins up to one interval late; what is later than that is left out', () => {
   assert.deepEqual(beginTurn(1000, 100, 1000), { leftOut: 0, next: 1100 });
   assert.deepEqual(beginTurn(1000, 100, 1100), { leftOut: 0, next: 1100 });
   assert.deepEqual(beginTurn(1000, 100, 1130), { leftOut: 30, next: 1130 });
@@ -207,7 +207,7 @@ test('jobs: fair: of equal ones that are too many each gets as much as the other
   );
 });
 
-test('jobs: what is urgent goes first and never twice in a row while others wait; nobody starves', () => {
+test('jobs: urgent ones go first, never twice in a row while others wait; nobody starves', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { minLength: 2, maxLength: 8 }), (urgent) => {
       const jobs = new Jobs(urgent.map(() => newJob(10, 0)));
@@ -232,7 +232,7 @@ test('jobs: what is urgent goes first and never twice in a row while others wait
   );
 });
 
-test('silence: rests begin after the second unanswered request, grow twofold, are capped, and end with the first answer', () => {
+test('silence: rests begin after two unanswered requests, double up to a cap, end with a reply', () => {
   const rest = new Rest();
   let now = 0;
   rest.unanswered(now, UNANSWERED);
@@ -253,7 +253,7 @@ test('silence: rests begin after the second unanswered request, grow twofold, ar
   assert.equal(rest.until, now + 1000);
 });
 
-test('silence: whatever is asked, probes take at most their share of the time, and what was saved', () => {
+test('silence: probes take at most their share of the time and what was saved of it', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(fc.integer({ min: 1, max: 2000 }), fc.integer({ min: 10, max: 3000 })), { maxLength: 300 }),
@@ -281,7 +281,7 @@ test('silence: a probe is allowed in the end, however expensive', () => {
   assert.equal(budget.allows(60_000 / SHARE, 60_000), true);
 });
 
-test('latency: the time-out follows the device from its fourth reply on, within its bounds; time-outs double it', () => {
+test('latency: the time-out follows four replies within its bounds; time-outs double it', () => {
   const latency = new Latency();
   for (let i = 0; i < 3; i++) latency.answered(10, 0);
   assert.equal(latency.timeout(1000), 1000, 'too little is known');
@@ -305,7 +305,7 @@ test('latency: the time-out follows the device from its fourth reply on, within 
   });
 });
 
-test('load: an overload is told once when it begins and once when it ends, by what whole windows show', () => {
+test('load: an overload is reported when it begins and when it ends, by whole windows', () => {
   const load = new Load(0);
   const window = (n: number, due: number, missed: number) => {
     load.used(10_000);
@@ -323,7 +323,7 @@ test('load: an overload is told once when it begins and once when it ends, by wh
   assert.equal(load.overloaded, false);
 });
 
-test('calls: writes before the rest, else first come first served and every second turn; at most 32 wait', async () => {
+test('calls: writes first, others in order and every second turn; at most 32 wait', async () => {
   const calls = new Calls('field');
   const ask = (unit: number) => ({ unit, pdu });
   const free = () => Number.NEGATIVE_INFINITY;
@@ -351,7 +351,7 @@ test('calls: writes before the rest, else first come first served and every seco
   assert.equal(calls.next(0, free), Number.POSITIVE_INFINITY);
 });
 
-test('calls: a full queue takes safe values, and they go before writes, alone where that is asked', () => {
+test('calls: a full queue takes safe values, before writes, and alone where asked for', () => {
   const calls = new Calls('field');
   const free = () => Number.NEGATIVE_INFINITY;
   const add = (unit: number, options: CallOptions) => void calls.add({ unit, pdu }, undefined, options).catch(() => {});

@@ -86,7 +86,7 @@ const heads = (world: World) =>
     .filter((r) => r.count === 2)
     .map((r) => r.start);
 
-test('the models are looked for before the first poll; then one request reads what the planner plans, its head with it', async () => {
+test('models are looked for before the first poll; then one request reads a plan with its head', async () => {
   const world = site(image(40000, [COMMON, inverter(4899)]), { resolved: [pv()] });
   await world.until(2500);
   assert.deepEqual(heads(world), [40000, 40002, 40070, 40122]);
@@ -110,7 +110,7 @@ test('the models are looked for before the first poll; then one request reads wh
   );
 });
 
-test('any chain, at any base: each point has the value of its register, and nothing else is asked than heads and models', async () => {
+test('property: any chain at any base gives each point its register, with no other request', async () => {
   const other = fc.record({ id: fc.integer({ min: 300, max: 65_000 }), length: fc.nat(150) });
   await fc.assert(
     fc.asyncProperty(
@@ -160,7 +160,7 @@ test('a long chain holds nobody up: between two steps everybody who is due is as
   }
 });
 
-test('no SunSpec device, a chain that lies, and a missing model are told in words; every poll gives its sample, few are asked', async () => {
+test('no SunSpec, a lying chain and a missing model are named; every poll gives its sample', async () => {
   const cases: [Map_, string, RegExp][] = [
     [new Map(), 'bad-reply', /unit 1 on tcp: it is no SunSpec device: "SunS" stands at none/],
     [image(40000, [COMMON], [103, 60_000]), 'bad-reply', /chain of SunSpec models cannot be true: model 103 in register 40070/],
@@ -200,7 +200,7 @@ test('no SunSpec device, a chain that lies, and a missing model are told in word
   }
 });
 
-test('of two roles one may be missing: the other one is read, and points with addresses of their own are, too', async () => {
+test('a missing role leaves the other one and points with addresses of their own readable', async () => {
   const both = device(
     'pv',
     1,
@@ -217,7 +217,7 @@ test('of two roles one may be missing: the other one is read, and points with ad
   assert.match(faultOf(world) ?? '', /does not have SunSpec model 103 \(inverter\); it has 1, 203/);
 });
 
-test('a model that is too short: what it lacks is not there, and its reply is asked for no further than it goes', async () => {
+test('a model that is too short: what it lacks is not there, and nothing behind it is read', async () => {
   const world = site(image(40000, [COMMON, inverter(12, 1, 20)]), { resolved: [pv()] });
   await world.until(900);
   assert.deepEqual(told(world), { power: 120, 'power-sf': 1, state: 'not-there' });
@@ -271,7 +271,7 @@ test('registers that became those of another model give no value: the head is re
   assert.equal(faultOf(world), undefined);
 });
 
-test('a chain that moves at any moment: no reply is taken for one of its model whose head was not seen with or after it', async () => {
+test('a chain that moves: no reply counts whose head was not seen with it or after it', async () => {
   const far = { ...PV, state: { ...PV.state, interval: '3s' }, limit: { ...PV.state, address: 51, interval: '10s' } };
   // What stands where the inverter was is 7, whatever is read there.
   const filler = model(160, 200, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [i + 2, 7])));
@@ -333,7 +333,7 @@ test('a read without the head of its model costs one look at it; by hand, too', 
   assert.match(faultOf(world) ?? '', /SunSpec model 103 does not stand in register 40070 any more/);
 });
 
-test('a device whose registers never show what its chain tells of is asked for seldom, and gives no value', async () => {
+test('registers that never show what the chain says are asked for seldom, without a value', async () => {
   const words = image(40000, [COMMON, inverter(1)]);
   const world = site(words, { resolved: [pv()] });
   // Heads one by one are right, the whole is another model.
@@ -348,7 +348,7 @@ test('a device whose registers never show what its chain tells of is asked for s
   assert.ok(world.of(1).length < 60, `${world.of(1).length}`);
 });
 
-test('a step without an answer is repeated and told like a poll; the device rests, and the search begins anew', async () => {
+test('a step without an answer is repeated like a poll; the device rests, the search restarts', async () => {
   const world = site(image(40000, [COMMON, inverter(3)]), { resolved: [pv()], retries: 1, timeout: 200 });
   let lost = 0;
   const play = world.answer;

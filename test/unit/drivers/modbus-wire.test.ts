@@ -62,7 +62,7 @@ for (const transport of TRANSPORTS)
   for (const bridge of isSerial(transport) && transport !== 'rtu-over-tcp'
     ? ['says nothing']
     : ['says nothing', 'answers exception 11'])
-    test(`one silent unit among four over ${transport} (${bridge}): the due reads of the others all happen; it is probed ever less, and seen at once`, async () => {
+    test(`a silent unit rests, delays no read, is seen at once: ${transport}, ${bridge}`, async () => {
       let dead = true;
       const world = four(transport, (r, well) => {
         if (r.unit !== 2 || !dead) well();
@@ -106,7 +106,7 @@ for (const transport of TRANSPORTS)
       assert.deepEqual(world.lies, []);
     });
 
-test('a device whose replies are never whole rests as well, and a line that is only noisy does not', async () => {
+test('a device whose replies are never whole rests; a line that is only noisy does not', async () => {
   let n = 0;
   const world = four('rtu', (r, well) => {
     // Half of each reply of unit 2; every fourth one of unit 3 is damaged.
@@ -131,7 +131,7 @@ test('the rest of a unit is of its bus: the same unit on another bus goes on', a
   assert.deepEqual([...new Set(outcomes(well, 2))], ['good']);
 });
 
-test('when all are silent nobody is asked without end, and one that is back is seen within its rest', async () => {
+test('silent devices are asked ever less, and one that is back is seen within its rest', async () => {
   let dead = true;
   const world = four('rtu', (_r, well) => (dead ? undefined : well()));
   await world.until(600_000);
@@ -164,7 +164,7 @@ const FAULTS: Record<string, (r: WorldRequest, transport: Transport) => { bytes:
 };
 for (const transport of TRANSPORTS)
   for (const [name, fault] of Object.entries(FAULTS))
-    test(`a reply that is ${name} over ${transport}: no wrong value, well again within a step`, async () => {
+    test(`a reply that is ${name} over ${transport}: no wrong value, then well again`, async () => {
       let bad = false;
       const world = four(transport, (r, well) => {
         if (!bad || r.unit !== 2) return well();
@@ -193,7 +193,7 @@ for (const transport of TRANSPORTS)
       assert.ok(outcomes(world, 4).filter((o) => o === 'good').length >= 2 * 110);
     });
 
-test('a device that says everything twice, for ever: on a line the echo is heard before the next request', async () => {
+test('a device that says everything twice: a line hears the echo before the next request', async () => {
   for (const transport of ['rtu', 'ascii', 'tcp', 'udp', 'rtu-over-tcp'] as const) {
     const world = four(transport, (r) => {
       const frame = r.frame();
@@ -208,7 +208,7 @@ test('a device that says everything twice, for ever: on a line the echo is heard
   }
 });
 
-test('a late reply is never the answer to another request, also when the port was opened anew meanwhile', async () => {
+test('a late reply never answers another request, also when the port was opened anew', async () => {
   let slow = false;
   const pending: (() => void)[] = [];
   const world = new World({
@@ -331,7 +331,7 @@ test('a reply that comes twice is not the late one that is still out', async () 
   assert.deepEqual(world.lies, []);
 });
 
-test('a device that becomes slow, within the time-out: it is waited for again after at most a few polls', async () => {
+test('a device that becomes slow within the time-out is waited for after a few polls', async () => {
   let takes = 10;
   const world = four('rtu', (r) => r.send(r.frame(), wireOf(r, 'rtu') + takes));
   await world.until(20_000);
@@ -343,7 +343,7 @@ test('a device that becomes slow, within the time-out: it is waited for again af
   assert.deepEqual(world.lies, []);
 });
 
-test('pauses: turnaround of a device for everybody, also a long one; connectDelay after each opening', async () => {
+test('pauses: a turnaround holds for everybody, connectDelay after each opening', async () => {
   const world = new World({
     ...{ transport: 'rtu', timeout: 500, retries: 0, character: CHARACTER },
     devices: [
@@ -363,7 +363,7 @@ test('pauses: turnaround of a device for everybody, also a long one; connectDela
   assert.deepEqual([...new Set(world.samples.map(outcomeOf))], ['good']);
 });
 
-test('time-out, retries, turnaround and connectDelay of a device as configured: for it alone, the others have those of the bus', async () => {
+test('time-out, retries, turnaround and connectDelay of a device hold for it alone', async () => {
   const resolved = (unit: number, settings: object) => ({
     ...{ name: `d${unit}`, bus: 'test' },
     settings: modbusRtu.device.parse({ unit, interval: '10s', ...settings }),
@@ -413,7 +413,7 @@ test('time-out, retries, turnaround and connectDelay of a device as configured: 
   assert.ok(world.of(4).some((r) => r.at > again));
 });
 
-test('no request before 3.5 characters of silence, also behind noise; a line that is never silent is asked all the same', async () => {
+test('no request before 3.5 characters of silence; a line that is never silent is still asked', async () => {
   let noisy = false;
   const world = new World({
     ...{ transport: 'rtu', timeout: 500, retries: 0, character: CHARACTER },
@@ -528,7 +528,7 @@ test('several requests under way over tcp and udp: one for each device, each ans
   }
 });
 
-test('over tcp a server that greets with something else is tried again with growing pauses, not in a loop', async () => {
+test('a TCP server that greets with something else is retried at growing pauses', async () => {
   const world = four('tcp', () => {});
   const greet = () => {
     const pipe = world.pipe;
@@ -561,7 +561,7 @@ test('a connection on which nothing is answered is made anew; the cycle goes on'
   }
 });
 
-test('a wire that is gone: every poll says so at its time, calls fail at once, and it is opened again when it is back', async () => {
+test('a wire that is gone: each poll says so when due, calls fail, and it is opened again', async () => {
   for (const transport of TRANSPORTS) {
     const world = four(transport, (_r, well) => well());
     await world.until(5000);

@@ -59,7 +59,7 @@ test('the golden cases are what make.py makes', (t) => {
   assert.equal(spawnSync(python, [path.join(folder, 'make.py')], { encoding: 'utf8' }).stdout, text);
 });
 
-test('whatever is given, nothing outside the bounds reaches the wire, and what was reached is shown', async () => {
+test('property: nothing outside the bounds reaches the wire, and the result is what did', async () => {
   const given = fc.oneof(fc.double(), fc.integer(), fc.bigInt(), fc.boolean(), fc.string(), fc.integer().map(String));
   const points = fc.record({
     type: fc.constantFrom('int16', 'uint16', 'int32', 'float32', 'int64', 'uint64', 'bcd16', 'uint8'),
@@ -115,7 +115,7 @@ test('the rate limit holds for what was sent, and not for what never left', asyn
   );
 });
 
-test('a write without an answer says that nobody knows, counts for the rate limit, and is not repeated', async () => {
+test('a write without an answer says so, counts for the rate limit, and is not repeated', async () => {
   const bench = new WriteBench({ p: { write: may({ min: 0, max: 100, every: 60_000 }) } });
   bench.before = ({ kind }) => {
     if (kind === 'write') throw new SluiceError('timeout', 'unit 1 does not answer');
@@ -181,7 +181,7 @@ test('what else lies in the register may move meanwhile; its own part may not', 
   assert.equal((await failing).code, 'write-failed');
 });
 
-test('a bit of two registers is written with both of them, and reading back a counter counts nothing', async () => {
+test('a bit of two registers is written with both; reading back a counter counts nothing', async () => {
   const bench = new WriteBench({
     b: { type: 'uint32', bit: 31, order: 'CDAB', write: may() },
     c: { type: 'uint16', address: 9, counter: { modulus: 65_536 }, write: may({ min: 0, max: 9 }) },
@@ -211,7 +211,7 @@ test('a scale factor is asked for before the write, and the value has to lie on 
   assert.match(message, /it has no scale factor \(sf\) now/);
 });
 
-test('one write at a time for a device, in order; another device does not wait; eight wait, not more', async () => {
+test('writes to a device go one by one, in order, eight at most; another device does not wait', async () => {
   const bench = new WriteBench({ p: setpoint }, { devices: ['d', 'other'] });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   bench.before = (_, device) => (device === 'd' ? gate : undefined);
@@ -281,7 +281,7 @@ test('what waits for a point that gets its safe value is refused, and nothing of
   );
 });
 
-test('a write that looks at the register first gives way to a safe value, and undoes no bit of it', async () => {
+test('a write that reads first gives way to a safe value, and undoes no bit of it', async () => {
   const bench = new WriteBench({ a: { bit: 0, type: 'bool', write: may() }, b: { bit: 1, type: 'bool', write: may() } });
   const { promise: gate, resolve: open } = Promise.withResolvers<void>();
   bench.before = () => gate;

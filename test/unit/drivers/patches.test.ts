@@ -31,7 +31,7 @@ test('the patch of serialport knows the version that is installed', () => {
   assert.ok(found.startsWith(path.join(ROOT, 'node_modules', KNOWN.package)), 'serialport uses that copy');
 });
 
-test('reads and writes of an open port go past the thread pool, and the library still sees the end of the port', async (t) => {
+test('reads and writes of a port bypass the thread pool; the library still sees its end', async (t) => {
   const python = pythonPeer(t, 'pty', 'apt-get install -y python3');
   if (python === undefined) return;
   const echo = startChild(t, python, ['-c', ECHO]);

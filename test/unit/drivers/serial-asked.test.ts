@@ -13,7 +13,7 @@ const PPM = { co2: { from: 'ppm' } };
 /** 544 ppm, the example of the manual; 400 ppm. */
 const [REPLY, OTHER] = ['FF 86 02 20 00 00 00 00 58', 'FF 86 01 90 00 00 00 00 E9'];
 
-test('a device that speaks when asked: the request goes out every interval, and its reply is the sample', async () => {
+test('a device that is asked gets its request every interval; its reply is the sample', async () => {
   const { clock, ports, bus, told, device } = setUp(CO2, PPM);
   bus.start();
   await clock.advance(0);
@@ -37,7 +37,7 @@ test('a device that speaks when asked: the request goes out every interval, and 
   assert.equal(ports.written.length, 2);
 });
 
-test('a silent device is asked at growing intervals, and at its own again after the first answer', async () => {
+test('a silent device is asked at growing intervals, and at its own after an answer', async () => {
   const { clock, ports, bus, told, device } = setUp(CO2, PPM);
   const sent: number[] = [];
   const { push } = ports.written;
@@ -104,7 +104,7 @@ test('damaged, foreign, half and late replies: no sample of theirs, and words fo
   await bus.stop();
 });
 
-test('a reading by hand is asked for at once, joins what is under way, and keeps the pace of the others', async () => {
+test("a reading by hand is asked at once, joins one under way, and keeps the others' pace", async () => {
   const { clock, ports, bus, told } = setUp(CO2, PPM);
   bus.start();
   await clock.advance(0);

@@ -113,7 +113,7 @@ test('a port that is missing, and one that is none', async (t) => {
   );
 });
 
-test('permissions: the user, the group of the port, and what makes the one a member of the other', () => {
+test('words about permissions name the user, the group of the port, and how to join it', () => {
   const accounts: Accounts = {
     users: new Map([
       [0, 'root'],

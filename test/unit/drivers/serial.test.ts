@@ -363,7 +363,7 @@ test('the example at the head of the schema is valid', () => {
   }
 });
 
-test('who looks at a line sees stretches up to a silence, both ways in their order, bounded, and nothing is kept for nobody', async () => {
+test('a line tap shows stretches up to a silence, both ways in order, bounded, none unheard', async () => {
   const clock = new ManualClock();
   const tap = new LineTap(clock);
   const seen: string[] = [];

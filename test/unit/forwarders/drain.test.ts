@@ -65,7 +65,7 @@ function site(maxReadings: number, maxAge: number) {
   };
 }
 
-test('a full batch leaves at once; what is not full leaves after silence, and never later than maxAge', async (t) => {
+test('a full batch leaves at once, a partial one after silence or maxAge at the latest', async (t) => {
   const s = site(10, 1000);
   const run = s.drain.run();
   t.after(async () => {

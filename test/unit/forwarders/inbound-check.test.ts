@@ -56,7 +56,7 @@ test('an answer that is owed is free, and what nobody asked for comes from a bud
   assert.match(idle.fault(times(burst + 1, puback)) ?? '', /too much/, 'what was not used is not saved up');
 });
 
-test('the verdict does not depend on how the bytes are cut, and random bytes end within the limits', () => {
+test('the verdict is the same however the bytes are cut; random bytes end within limits', () => {
   const random = seeded(7);
   for (let run = 0; run < 300; run++) {
     const packets: Packet[] = [{ cmd: 'connack', returnCode: 0, sessionPresent: false }];

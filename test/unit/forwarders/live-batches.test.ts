@@ -44,7 +44,7 @@ test('a batch of the embedded broker spans neither two inventories nor two clock
   assert.deepEqual(handed, [[1, 6]], 'what left is not dated anew');
 });
 
-test('it waits for a clock that is not known, at most clockHold, and for a mapping that is not committed', () => {
+test('a batch waits for an unknown clock, up to clockHold, and for an uncommitted mapping', () => {
   assert.equal(view({ known: false, now: 299_999 }).batches.encode([record(1)]), undefined);
   assert.equal(view({ known: false, now: 300_000 }).batches.encode([record(1)])?.length, 1);
   const { batches, handed } = view();

@@ -83,7 +83,7 @@ async function arrives(t: test.TestContext, slow: boolean, last: string): Promis
   return peek.messages.map((m) => m.topic);
 }
 
-test('aedes hands on QoS 1 beside QoS 0 with results that are there at once, and loses it with promises', async (t) => {
+test('aedes keeps QoS 1 beside QoS 0 with immediate results, and loses it with promises', async (t) => {
   const all = ['t/0', 't/1', 't/2', 't/3', 't/4', 't/5', 'end'];
   assert.deepEqual(await arrives(t, false, 'end'), all);
   // Needed for as long as this is what happens without it.

@@ -197,7 +197,7 @@ test('a stop in the middle of a reload starts no forwarder any more', async () =
   assert.ok(!story.includes('a#2 starts'), story.join(', '));
 });
 
-test('a broker that cannot be made leaves the old one as it is; a new one gets the address of the old', async () => {
+test('a broker that cannot be made leaves the old one; a new one gets the old address', async () => {
   const story: string[] = [];
   const sinks = new Set<LiveSink>();
   let refuse = false;

@@ -134,7 +134,7 @@ test('a kill loses nothing, not even what was reset and read a moment before', a
   await second.log.abandon();
 });
 
-test('what was read after the last state was saved is found in the log, also when it lies in its history', async (t) => {
+test('readings after the last saved state are found in the log, also in its history', async (t) => {
   const folder = scratch(t, 'counters');
   const first = await Run.start(t, folder);
   for (let n = 0; n <= 400; n += 100) first.read(n, 0n);
@@ -174,7 +174,7 @@ const saved = (over: object = {}) => ({
   ...over,
 });
 
-test('a state is saved when the distance to the counter changes, hourly, and at a stop; not with every reading', async () => {
+test('a state is saved when the distance changes, hourly and at a stop, not per reading', async () => {
   const clock = new ManualClock();
   const { log, saved: states } = fakeLog([], never);
   const counters = new Counters({ log, clock, moment });

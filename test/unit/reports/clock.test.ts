@@ -63,7 +63,7 @@ test('what follows within a minute is told as one, with the newest numbers', asy
   assert.equal(events.length, 3, 'after a quiet minute at once again');
 });
 
-test('steps between which records were handed over are each told: those keep the times of their step', async () => {
+test('each step between hand-overs is reported: those records keep the times of their step', async () => {
   const { clock, events, report } = bench();
   report.took(change(1), move(10, moved(7, 9, 1)));
   report.took(change(100), move(15, moved(7, 14, 100)));

@@ -11,7 +11,7 @@ const part = (notKept?: () => number): LogPart => ({
   ...(notKept === undefined ? {} : { notKept }),
 });
 
-test('a fault is told once when it begins and once when it is over; what comes back soon is the same one', async () => {
+test('a fault is reported when it begins and ends; what comes back soon is the same one', async () => {
   const clock = new ManualClock();
   const events: GatewayEvent[] = [];
   let notKept = 5;

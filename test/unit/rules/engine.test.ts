@@ -96,7 +96,7 @@ test('an uncertain value counts, a bad one beside it does not', () => {
   assert.equal(rules.sample({ shape: fridge, at: 1, values: [0, 99], reasons })[0]?.value, 99);
 });
 
-test('a late tick sorts by time, and a sample that is older than the last transition does not go back', () => {
+test('a late tick sorts by time; an older sample is not before the last transition', () => {
   const rules = engine({
     slow: { point: 'fridge.temperature', above: 8, onDelay: '20s' },
     quick: { point: 'fridge.temperature', above: 8, onDelay: '10s' },
@@ -118,7 +118,7 @@ test('a late tick sorts by time, and a sample that is older than the last transi
   );
 });
 
-test('polls cost no writes; a delay is saved when it starts, when it ends, and each twentieth of its length', () => {
+test('polls cost no writes; a delay is saved at its start, end and each twentieth between', () => {
   const rules = engine({ ...warm({ onDelay: '10h' }), silent: { point: 'fridge.temperature', stale: '5m' } });
   const dirty = (at: number, known = true) => rules.takeDirty(moment(at, known)).changed;
   assert.deepEqual(dirty(0), []);
@@ -172,7 +172,7 @@ test('silence is saved when it has grown, and taken back with the next value', (
   assert.equal(rules.takeDirty(moment(363_000)).changed.length, 0);
 });
 
-test('what was saved without a clock is saved again when the clock is known, in this run or the next', () => {
+test('what was saved without a clock is saved again once it is known, in this run or the next', () => {
   const rules = engine(warm({ onDelay: '10h' }), [], moment(0, false));
   rules.sample(sample(1000, 9));
   const unknown = stored(rules.takeDirty(moment(1000, false)).changed[0]);
@@ -223,7 +223,7 @@ test('an alarm of a rule that is gone ends with the first call after the start',
   assert.deepEqual(next.takeDirty(moment(800)).removed, []);
 });
 
-test('a reload is silent about rules that are not active, and forgets what is stored of those that are gone', () => {
+test('a reload is silent about inactive rules, and forgets the stored state of removed ones', () => {
   const rules = engine(warm());
   rules.sample(sample(0, 5));
   assert.deepEqual(rules.reload(resolveRules(warm({ deadband: 1 })), moment(10)), []);
@@ -254,7 +254,7 @@ test('a reload takes over new shapes, and a rule that is new counts silence from
   assert.equal(rules.nextDue(), 170_000);
 });
 
-test('a bad record of a device that does not answer raises the silent alarm and leaves the others', () => {
+test('a bad record of a silent device raises the silent alarm and leaves the others', () => {
   const rules = engine({ ...warm(), silent: { point: 'fridge.temperature', stale: '30s' } });
   rules.sample(sample(0, 9));
   const said: string[] = [];

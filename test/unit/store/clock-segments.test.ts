@@ -33,7 +33,7 @@ test('a new mapping holds for what was not handed over, before and after and in 
   assert.equal(changedFrom(segments, segments), Number.POSITIVE_INFINITY);
 });
 
-test('random life against a plain model: each number has the mapping of its hand-over, or the newest', () => {
+test('property: each number has the mapping of its hand-over, or else the newest', () => {
   const op = fc.oneof(
     fc.record({ op: fc.constant('hand' as const), from: fc.nat({ max: 60 }), n: fc.integer({ min: 1, max: 9 }) }),
     fc.record({ op: fc.constant('map' as const), offset: fc.nat({ max: 5 }), estimated: fc.boolean() }),
@@ -64,7 +64,7 @@ test('random life against a plain model: each number has the mapping of its hand
   );
 });
 
-test('a clock that never rests: the list stays bounded, what is delivered is joined, what is not keeps its time', () => {
+test('a restless clock: the list is bounded, delivered spans are joined, others keep time', () => {
   let segments: readonly ClockSegment[] = [];
   const kept = new Map<number, ClockSegment>();
   for (let i = 0; i < 2000; i++) {

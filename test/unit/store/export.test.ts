@@ -181,7 +181,7 @@ function jsonOf(record: readonly Row[]): unknown {
   };
 }
 
-test('readings of any points and range are what was appended, in the order of the log, in both formats', (t) => {
+test('an export of any points and range is what was appended, in order, in both formats', (t) => {
   const met = { lines: 0, slices: 0, thinned: 0 };
   for (let seed = 1; seed <= 12; seed++) {
     const pick = random(seed);

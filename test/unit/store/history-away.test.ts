@@ -11,7 +11,7 @@ import { scratch } from '../../harness/scratch.ts';
 
 const shape: Shape = { device: 'pump', points: [{ name: 'speed', type: 'uint16', storage: 'number' }] };
 
-test('while another program has history.db nothing of it is passed over, and then all of it is delivered', async (t) => {
+test('history.db held by another program is not passed over, and is delivered afterwards', async (t) => {
   const dir = scratch(t, 'away');
   const clock = new ManualClock();
   const open = () =>

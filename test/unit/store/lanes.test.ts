@@ -26,7 +26,7 @@ test('lag moves only what is not fixed, and history never returns to data', () =
   assert.deepEqual(lanes.span('data'), { from: 9, to: Number.POSITIVE_INFINITY });
 });
 
-test('random life: a fixed lane never changes, every number keeps one lane, state survives a round trip', () => {
+test('property: a fixed lane never changes, numbers keep one lane, state survives a restart', () => {
   const step = fc.oneof(
     fc.record({ op: fc.constant('append' as const), n: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ op: fc.constantFrom('commit' as const, 'lag' as const, 'resume' as const, 'reload' as const, 'send' as const) }),

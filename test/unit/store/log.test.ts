@@ -46,7 +46,7 @@ const scratch = (t: { after(fn: () => void): void }) => {
   return dir;
 };
 
-test('live batches leave before the commit; history is read from the file; a clean restart goes on', async (t) => {
+test('live leaves before the commit, history comes from the file, a clean restart goes on', async (t) => {
   const dir = scratch(t);
   const { log, outlet } = await open(dir);
   await outlet.ready();
@@ -113,7 +113,7 @@ test('data lags also where memory holds less than ten seconds of a fast site', a
   await log.close(10_000);
 });
 
-test('a backlog that is compacted while it is delivered loses nothing: a unit has the number of its first block', async (t) => {
+test("a backlog compacted during delivery is whole: a unit has its first block's number", async (t) => {
   const dir = scratch(t);
   const first = await Log.open({
     ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },

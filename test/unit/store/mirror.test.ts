@@ -7,7 +7,7 @@ import { scratch } from '../../harness/scratch.ts';
 
 const files = (dir: string) => readdirSync(dir).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
 
-test('segments go with their commit; while none ends, the oldest are given up and the newest stay', (t) => {
+test('segments go with their commit; while none ends, the oldest go and the newest stay', (t) => {
   const dir = scratch(t, 'mirror');
   const mirror = new Mirror(dir);
   const megabyte = new Uint8Array(1024 * 1024);
@@ -26,7 +26,7 @@ test('segments go with their commit; while none ends, the oldest are given up an
   mirror.close();
 });
 
-test('a segment that has become large asks for another one, so that the bound holds although no commit ends', (t) => {
+test('a large segment asks for another one, so the bound holds although no commit ends', (t) => {
   const dir = scratch(t, 'mirror');
   const mirror = new Mirror(dir);
   mirror.begin(new Uint8Array(8));

@@ -19,7 +19,7 @@ const MOST = 1000;
 const texts: Shape = { device: 'plant', points: [{ name: 't', type: 'string', storage: 'string' }] };
 const shape: Shape = { device: 'plant', points: [{ name: 'n', type: 'float64', storage: 'number' }] };
 
-test('a commit takes a bounded number of delivered alarms away, and one after the other they make room', (t) => {
+test('each commit removes a bounded number of delivered alarms until there is room', (t) => {
   const dir = path.join(scratch(t, 'notices', '/dev/shm'), 'state');
   mkdirSync(dir);
   const file = path.join(dir, 'log.db');

@@ -25,7 +25,7 @@ function filled(): { pending: Pending; put(): number; seqs(chunks: readonly Chun
   };
 }
 
-test('every reading is either kept for the disk or told as given up, whatever the disk refuses and for how long', () => {
+test('every reading is kept for the disk or reported as given up, whatever the disk refuses', () => {
   const { pending, put, seqs } = filled();
   let given = 0;
   let lost = 0;

@@ -114,7 +114,7 @@ test('any point, range and number of buckets gives what the model gives', (t) =>
   for (const [what, n] of Object.entries(met)) assert.ok(n > 20, `${what}: ${n}`);
 });
 
-test('a chart of a day decodes one roll-up of each unit, of that one point, and no records of units', (t) => {
+test('a chart of a day decodes one roll-up of each unit for that point, and no records', (t) => {
   const shapes = ['a', 'b', 'c'].map((device): Shape => {
     const points = Array.from({ length: 20 }, (_, i): PointInfo => ({ name: `p${i}`, type: 'float32', storage: 'number' }));
     return { device, points };

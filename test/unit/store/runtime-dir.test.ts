@@ -14,7 +14,7 @@ import { asRoot } from '../../peers/peers.ts';
 /** Any user but the one of the test. */
 const NOBODY = 65_534;
 
-test('a named folder is taken when it is its owner’s alone, and each refusal says why and what to do', (t) => {
+test('a named folder is taken when it is its owner’s alone; a refusal says what to do', (t) => {
   if (!asRoot(t, 'give a file to another user')) return;
   const dir = scratch(t, 'runtime', '/dev/shm');
   const state = path.join(dir, 'state');
@@ -84,7 +84,7 @@ test('a file is made anew whatever has its name, and a link is neither written t
   assert.deepEqual(readTail(dir), []);
 });
 
-test('a folder that was cleaned away and made by another user takes no segment and loses no file', (t) => {
+test('a folder that another user made anew takes no segment and loses no file', (t) => {
   if (!asRoot(t, 'give a file to another user')) return;
   const above = scratch(t, 'runtime', '/dev/shm');
   const dir = path.join(above, 'run');

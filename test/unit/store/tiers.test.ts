@@ -36,7 +36,7 @@ test('the next commit takes along what may go, once; after a failed one again', 
   assert.deepEqual(tiers.take(), []);
 });
 
-test('history.db was mended: blocks whose unit it may lack stay, also those that a failed commit was to take along', async (t) => {
+test('blocks whose unit a mended history.db may lack stay, also those of a failed commit', async (t) => {
   const tiers = tiersOf(scratch(t, 'tiers'));
   await tiers.now();
   tiers.mended();

@@ -90,7 +90,7 @@ test('a write-ahead file of zeros alone is an empty one', (t) => {
   assert.deepEqual(rows(left(t, file)), [1, 2]);
 });
 
-test('a reader without an end: the file grows, then commits are refused in words; afterwards it is as long as before', (t) => {
+test('an endless reader: the file grows, then commits are refused; afterwards it shrinks back', (t) => {
   const file = path.join(scratch(t, 'wal'), 'log.db');
   const { put } = open(t, file);
   put(1);
@@ -112,7 +112,7 @@ test('a reader without an end: the file grows, then commits are refused in words
   assert.deepEqual(rows(left(t, file)), upTo(n + 1));
 });
 
-test('after a failed sync the pages that the kernel let go of are written again, before anything else', (t) => {
+test('after a failed sync the pages that the kernel dropped are written again first', (t) => {
   const file = path.join(scratch(t, 'wal'), 'log.db');
   const { put } = open(t, file);
   put(1);

@@ -53,7 +53,7 @@ test('within half a second, whatever the line delays', () => {
   );
 });
 
-test('a time before the software was made is told and not believed; a rolled-over week counter is told apart', () => {
+test('a time before the build is reported and not believed; a week rollover is named', () => {
   const weeks = 1024 * 7 * DAY;
   for (const [utc, fault] of [
     [BUILT - 1, /^not believable: it says 2026-10-31, before this software was made/],

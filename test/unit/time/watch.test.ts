@@ -145,7 +145,7 @@ test('chrony: unsynchronised, then with the local clock as reference, then with 
   assert.equal(b.machine.asked.length, asked, 'it is not asked again');
 });
 
-test('the service is asked every ten seconds, seldom while another source serves, and never twice at a time', async () => {
+test('the service is asked every ten seconds, seldom beside another source, one at a time', async () => {
   const b = new Bench(BUILT + DAY);
   b.machine.chrony('00000000', '', 'Not synchronised');
   await b.begin();
@@ -166,7 +166,7 @@ test('the service is asked every ten seconds, seldom while another source serves
   assert.equal(most, 1);
 });
 
-test('known, then stepped: what the system clock does is followed, steps are told, slewing is not', async () => {
+test('steps of the system clock are followed and reported once known; slewing is not', async () => {
   const b = await new Bench(MORNING).begin();
   b.set(499);
   await b.clock.advance(5000);
@@ -189,7 +189,7 @@ test('known, then stepped: what the system clock does is followed, steps are tol
   assert.ok(b.watch.status().systemOffset < -50 * 365 * DAY);
 });
 
-test('a clock that is slewed for days is followed in pieces of half a second, and that is no quarrel', async () => {
+test('a clock that is slewed for days is followed by half seconds, without a quarrel', async () => {
   const b = await new Bench(MORNING).begin();
   for (let i = 1; i <= 200; i++) {
     b.set(i * 100);
@@ -237,7 +237,7 @@ test('a GPS beside a time service that reaches nobody: the GPS is believed', asy
   assert.deepEqual([b.watch.known, b.wrong], [true, -100]);
 });
 
-test('a GPS whose weeks have rolled over, and one that says now this, now that: told once, never believed', async () => {
+test('a GPS with rolled-over weeks or jumping times is reported once and never believed', async () => {
   const b = new Bench(IN_1970);
   b.gpsName = 'nav';
   await b.begin();
@@ -364,7 +364,7 @@ test('an earlier start of this boot of the machine is believed, until somebody k
   assert.equal(known.watch.offset, MORNING, 'what is known already is not given up');
 });
 
-test('two programs that set the clock against each other: not known until it was quiet for ten minutes', async () => {
+test('two programs that fight over the clock: not known until it was quiet for ten minutes', async () => {
   const b = await new Bench(MORNING).begin();
   for (let i = 0; i < 8; i++) {
     b.set(i % 2 === 0 ? HOUR : 0);

@@ -49,7 +49,7 @@ test('each kind of failure grows by itself, and a good connection forgets all', 
   for (const failure of FAILURES) assert.equal(plan.next(failure, 1), 500, failure);
 });
 
-test('a broker that takes something and hangs up each time is asked every two seconds at the latest', () => {
+test('a broker that takes something and hangs up is asked every two seconds at the latest', () => {
   const plan = new RetryPlan();
   for (let i = 0; i < 5; i++) plan.next('silent', 1);
   const waits = Array.from({ length: 6 }, () => {

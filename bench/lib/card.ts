@@ -14,11 +14,12 @@ export interface Written {
 
 export class Card {
   readonly folder: string;
-  readonly #loop: string;
+  /** As under /sys/block. */
+  readonly device: string;
 
   private constructor(folder: string, loop: string) {
     this.folder = folder;
-    this.#loop = loop;
+    this.device = path.basename(loop);
   }
 
   static make(space: Workspace, megabytes: number, options = 'defaults'): Card {
@@ -39,6 +40,6 @@ export class Card {
   /** Since the start of process and device; everything that waits is written first. */
   written(): Written {
     execFileSync('sync', ['-f', this.folder]);
-    return { proc: writtenBytes(process.pid), device: deviceBytes(path.basename(this.#loop)) };
+    return { proc: writtenBytes(process.pid), device: deviceBytes(this.device) };
   }
 }

@@ -1,5 +1,5 @@
 /** What the kernel says about a process: all of its threads, nothing of its children. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** USER_HZ of Linux on every architecture that Node runs on. */
 const TICKS = 100;
@@ -9,6 +9,23 @@ export function cpuSeconds(pid: number): number {
   const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS;
+}
+
+/** The same by thread: the main one, the log's writer, and all others (V8's own, those that ended). */
+export function cpuByThread(pid: number): { main: number; writer: number; others: number } {
+  const of = { main: 0, writer: 0, others: 0 };
+  const all = cpuSeconds(pid);
+  for (const task of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const text = readFileSync(`/proc/${pid}/task/${task}/schedstat`, 'utf8');
+      const name = readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8');
+      const kind = Number(task) === pid ? 'main' : /writer/.test(name) ? 'writer' : undefined;
+      if (kind !== undefined) of[kind] += Number(text.split(' ')[0]) / 1e9;
+    } catch {
+      // It has just ended.
+    }
+  }
+  return { ...of, others: all - of.main - of.writer };
 }
 
 /** Megabytes (1024 × 1024). */

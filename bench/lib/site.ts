@@ -121,10 +121,12 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
   return file;
 }
 
-/** `sluice run`, as users start it: with the flags of bin/sluice. The shell execs, so the pid is the daemon's. */
-export function startGateway(space: Workspace, config: string): Child {
-  const child = space.spawn(SLUICE, ['run', '-c', config]);
-  return child;
+/**
+ * `sluice run`, as users start it: with the flags of bin/sluice. The shell execs, so the pid is the daemon's.
+ * @param root of another built tree
+ */
+export function startGateway(space: Workspace, config: string, root = ROOT): Child {
+  return space.spawn(path.join(root, 'bin', 'sluice'), ['run', '-c', config]);
 }
 
 export function pidOf(child: Child): number {

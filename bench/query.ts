@@ -9,8 +9,8 @@ import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { tryHistory } from '../src/store/archive/history-file.ts';
+import { Agreement } from '../src/store/hot/agreement.ts';
 import { exportHeader } from '../src/store/read/export-lines.ts';
-import { Claim } from '../src/store/threads/claim.ts';
 import { built } from './lib/built.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { DEVICES, fillLog, POINTS } from './lib/full-log.ts';
@@ -64,7 +64,7 @@ async function main(space: Workspace): Promise<void> {
     `History of a log of ${mb} MB, ${DATA}: ${readings.toLocaleString('en')} readings, ${units} units (built in ${seconds} s)`,
   );
   const start = () =>
-    new Keeper(file, historyFile, new Claim().buffer, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
+    new Keeper(file, historyFile, new Agreement().buffer, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
   const rows: (string | number)[][] = [
     ['question', 'answer', 'new thread, median ms', 'first ms', 'median ms', 'worst ms', 'others wait at most ms'],
   ];

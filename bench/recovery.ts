@@ -8,7 +8,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { LOG_FILE, PAGE_SIZE } from '../src/store/hot/layout.ts';
+import { LOG_FILE, PAGE_SIZE } from '../src/store/files/layout.ts';
 import { walLength } from '../src/store/hot/wal.ts';
 import { built } from './lib/built.ts';
 import { printConditions, printTable } from './lib/conditions.ts';

@@ -2,13 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { History } from '../../src/store/archive/history-file.ts';
-import { HISTORY_FILE, type PartRow, type UnitRow } from '../../src/store/archive/history-layout.ts';
 import { Tidier } from '../../src/store/archive/tidy.ts';
+import { HISTORY_FILE, type PartRow, type UnitRow } from '../../src/store/files/history-layout.ts';
+import { keyOf, LOG_FILE } from '../../src/store/files/layout.ts';
+import { Agreement } from '../../src/store/hot/agreement.ts';
 import { LogDatabase } from '../../src/store/hot/database.ts';
-import { keyOf, LOG_FILE } from '../../src/store/hot/layout.ts';
 import { openLogFile } from '../../src/store/hot/log-file.ts';
 import { LogReader } from '../../src/store/read/reading.ts';
-import { Claim } from '../../src/store/threads/claim.ts';
 import { SiteRecords } from './site-records.ts';
 
 export const DEVICES = 10;
@@ -40,7 +40,7 @@ export function fillLog(stateDir: string, data: string, size: number, own = Numb
   database.addBoot(1, log, 1);
   database.clock.set({ boot: 1, version: 1, segments: [{ fromSeq: 0, offset: OFFSET, estimated: false }] });
   const reader = new LogReader(file);
-  const tidier = new Tidier(historyFile, reader, new Claim(), () => {});
+  const tidier = new Tidier(historyFile, reader, new Agreement(), () => {});
   const source = new SiteRecords(data, DEVICES, POINTS);
   let second = 0;
   let readings = 0;

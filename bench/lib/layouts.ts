@@ -9,7 +9,7 @@ import Database from 'better-sqlite3';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
 import { UNIT_READINGS } from '../../src/store/archive/compact.ts';
-import { LOG_FILE } from '../../src/store/hot/layout.ts';
+import { LOG_FILE } from '../../src/store/files/layout.ts';
 import { walLength } from '../../src/store/hot/wal.ts';
 import { Log } from '../../src/store/log.ts';
 

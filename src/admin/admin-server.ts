@@ -1,7 +1,7 @@
 /**
  * How people, programs and the command line reach a running gateway. Invariants:
  * - the Unix socket `<stateDir>/sluice.sock` (0660) is there from start to stop; what a dead gateway left behind is replaced.
- *   Who starts this has claimed the state directory (store/state-dir.ts); an earlier version that runs there still answers;
+ *   Who starts this has locked the state directory (store/state-dir.ts); an earlier version that runs there still answers;
  * - loopback HTTP only reads, answers only local names, and its address may be in use: it is tried again for ever;
  * - no reader, however slow or many, holds up the gateway, makes its memory grow past limits.ts, or keeps another one out:
  *   one connection too many ends the one that has been of no use for the longest time.

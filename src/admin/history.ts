@@ -5,7 +5,7 @@ import { qualityOf, reasonName } from '../core/reasons.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
-import type { ExportResult } from '../store/threads/messages.ts';
+import type { ExportResult } from '../store/read/requests.ts';
 import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
 
 /**

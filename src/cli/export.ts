@@ -5,7 +5,7 @@ import { request, text } from '../admin/client.ts';
 import type { GatewayStatus } from '../admin/target.ts';
 import { SluiceError } from '../core/errors.ts';
 import { isAgo, parseStep, parseTime, STEP_WORDS, TIME_WORDS } from '../core/times.ts';
-import { HISTORY_FILE } from '../store/archive/history-layout.ts';
+import { HISTORY_FILE } from '../store/files/history-layout.ts';
 import { Decoder } from '../store/read/decoder.ts';
 import { exportSlice } from '../store/read/export.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';

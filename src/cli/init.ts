@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { starterConfig } from '../config/starter.ts';
 import { SluiceError, toError } from '../core/errors.ts';
-import { makeFolder } from '../store/make-folder.ts';
+import { makeFolder } from '../store/files/make-folder.ts';
 
 export async function init(dir: string): Promise<void> {
   const file = path.join(dir, 'gateway.yaml');

@@ -1,6 +1,6 @@
 /**
- * Opens the files of a log whose gateway does not run. What a process has claimed is not opened: a start may be repairing
- * it. Nothing is claimed here, so that a long export keeps no gateway from its start. SQLite writes beside a file even to
+ * Opens the files of a log whose gateway does not run. What a process has locked is not opened: a start may be repairing
+ * it. Nothing is locked here, so that a long export keeps no gateway from its start. SQLite writes beside a file even to
  * read it: where it may not (a card that is mounted read-only), a copy is read.
  */
 import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
 import { type History, tryHistory } from '../store/archive/history-file.ts';
-import { HISTORY_FILE } from '../store/archive/history-layout.ts';
-import { LOG_FILE } from '../store/hot/layout.ts';
+import { HISTORY_FILE } from '../store/files/history-layout.ts';
+import { LOG_FILE } from '../store/files/layout.ts';
 import { LogReader } from '../store/read/reading.ts';
 import { holderOf } from '../store/state-dir.ts';
 

@@ -6,9 +6,9 @@
  */
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { Lane, NoticeKind } from '../store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../store/delivery/out.ts';
 import type { Outlet } from '../store/delivery/outlet.ts';
+import type { Lane, NoticeKind } from '../store/files/lane-state.ts';
 import type { Log } from '../store/log.ts';
 
 /** Alarms or events asked of the log at once; so many alarms may be under way, each on a channel of its own. */

@@ -118,7 +118,7 @@ export class Forwarders {
     // States of rules share the table; no rule and no point has such a name.
     const key = `@forwarder.${name}`;
     return {
-      load: () => (this.#memories.has(name) ? this.#memories.get(name) : log.opened.alarms.find(([k]) => k === key)?.[1]),
+      load: () => (this.#memories.has(name) ? this.#memories.get(name) : log.opened.savedStates.find(([k]) => k === key)?.[1]),
       save: (state) => {
         const { length } = JSON.stringify(state);
         if (length > MAX_FORWARDER_STATE)
@@ -133,7 +133,7 @@ export class Forwarders {
   }
 
   #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
-    const known = new Set([...log.opened.alarms.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
+    const known = new Set([...log.opened.savedStates.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
     const forwarder = this.#create(resolved, {
       ...this.#surroundings,
       gateway: config.gateway.id,

@@ -24,9 +24,9 @@ import { ClockReport } from '../reports/clock.ts';
 import { LogWatch } from '../reports/log-watch.ts';
 import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
-import { bootName } from '../store/hot/layout.ts';
+import { bootName } from '../store/files/layout.ts';
 import { Log } from '../store/log.ts';
-import { StateDirClaim } from '../store/state-dir.ts';
+import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import type { ClockChange, ClockWatch } from '../time/watch.ts';
@@ -51,7 +51,7 @@ export class Gateway implements PartsSide, Reloadable {
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
   #logWatch: LogWatch | undefined;
   #admin: AdminServer | undefined;
-  #claim: StateDirClaim | undefined;
+  #lock: StateDirLock | undefined;
   #running = false;
   #stopping = false;
   #readFile: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
@@ -143,9 +143,9 @@ export class Gateway implements PartsSide, Reloadable {
   async start(reload: () => Promise<ReloadResult>): Promise<void> {
     this.#readFile = reload;
     const { config } = this;
-    // First of all: nothing of the state directory is opened before it is claimed.
-    const claim = StateDirClaim.take(config.gateway.stateDir);
-    this.#claim = claim;
+    // First of all: nothing of the state directory is opened before it is locked.
+    const lock = StateDirLock.take(config.gateway.stateDir);
+    this.#lock = lock;
     const admin = new AdminServer({
       target: new Target(this),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
@@ -162,7 +162,7 @@ export class Gateway implements PartsSide, Reloadable {
       await Promise.all([this.#parts.forwarders.stop(0), this.#parts.broker.stop()]);
       await this.#log?.abandon();
       await admin.stop();
-      claim.release();
+      lock.release();
       throw thrown;
     }
   }
@@ -213,7 +213,7 @@ export class Gateway implements PartsSide, Reloadable {
     this.#rules = new RuleEngine({
       rules: config.rules.values(),
       start: this.#moment(),
-      saved: log.opened.alarms.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
+      saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
       shapes: field.shapes,
     });
     this.#ingest = new Ingest({
@@ -281,7 +281,7 @@ export class Gateway implements PartsSide, Reloadable {
     await budget.within(forwarders, this.#parts.forwarders.stop(forwarders), this.#parts.broker.stop(), this.#times?.stop());
     await this.#log?.close(budget.for('log'));
     await this.#admin?.stop();
-    this.#claim?.release();
+    this.#lock?.release();
   }
 
   /** Puts another configuration in force; see reload.ts. @returns what changed. @throws SluiceError; then everything is as it was */

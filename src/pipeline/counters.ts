@@ -61,7 +61,7 @@ export class Counters implements CounterMemory {
    */
   async restore(shapes: readonly Shape[]): Promise<void> {
     const { log, clock } = this.#options;
-    const saved = log.opened.alarms.map(([, state]) => parseSaved(state)).filter((state) => state !== undefined);
+    const saved = log.opened.savedStates.map(([, state]) => parseSaved(state)).filter((state) => state !== undefined);
     for (const counter of saved) this.#take(counter, counter.value, counter.cumulative);
     const there = saved.filter(({ device, point, total }) =>
       shapes.some((s) => s.device === device && [point, total].every((name) => s.points.some((p) => p.name === name))),

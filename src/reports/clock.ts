@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { EventQuota, Quota } from '../core/quota.ts';
-import { bootName } from '../store/hot/layout.ts';
+import { bootName } from '../store/files/layout.ts';
 import type { BootMoved, ClockMove } from '../store/time/clock-book.ts';
 import type { ClockChange } from '../time/watch.ts';
 

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
-import { bootName } from '../store/hot/layout.ts';
+import { bootName } from '../store/files/layout.ts';
 import type { Log } from '../store/log.ts';
 import { LogFaults, type LogPart } from './log-faults.ts';
 import { LossReport } from './losses.ts';

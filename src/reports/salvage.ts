@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import type { Range, Repair, Salvaged } from '../store/repair-report.ts';
+import type { Range, Repair, Salvaged } from '../store/files/repair-report.ts';
 import type { SalvageProgress } from '../store/threads/salvage-run.ts';
 
 /** Repairs that status names; the newest. */

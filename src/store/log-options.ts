@@ -1,7 +1,8 @@
 /** What a log is opened with, and what it tells while it is open. */
 import type { Clock, Machine } from '../core/clock.ts';
-import type { Repair } from './repair-report.ts';
-import type { CommitResult, DamagedBlock, TidyResult } from './threads/messages.ts';
+import type { TidyResult } from './archive/tidy-request.ts';
+import type { DamagedBlock, Repair } from './files/repair-report.ts';
+import type { CommitResult } from './hot/commit-request.ts';
 import type { SalvageProgress } from './threads/salvage-run.ts';
 
 export interface LogOptions {

@@ -1,5 +1,6 @@
 /**
- * The log as the main thread sees it: numbers are given here, the tail is held here, commits are sent from here.
+ * The log as the main thread sees it: numbers are given here. The tail (tail/tail.ts) holds what no file has yet, the committer
+ * (committer.ts) brings it there; both are made here, and asked by everybody through this class.
  *
  * - A number is given once: only below the durable lease.
  * - Before a record or a hand-over has an effect outside, it lies in the runtime directory (mirror).
@@ -15,31 +16,29 @@ import type { StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
-import { HISTORY_FILE } from './archive/history-layout.ts';
 import { Tiers } from './archive/tiers.ts';
+import { Committer } from './committer.ts';
 import { AllHandOvers, LiveHandOver } from './delivery/hand-over.ts';
 import { LEASE, Lease } from './delivery/lease.ts';
 import type { LogSide, Outlet } from './delivery/outlet.ts';
 import { Outlets } from './delivery/outlets.ts';
 import { Unnumbered } from './delivery/unnumbered.ts';
-import type { Carried } from './hot/carried.ts';
-import { CommitCycle } from './hot/commit-cycle.ts';
-import { LOG_FILE, type TailState } from './hot/layout.ts';
+import { HISTORY_FILE } from './files/history-layout.ts';
+import { LOG_FILE, type TailState } from './files/layout.ts';
+import { makeFolder } from './files/make-folder.ts';
+import { heldMemory } from './held-memory.ts';
+import { Agreement } from './hot/agreement.ts';
+import type { Opened } from './hot/opened.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
-import { makeFolder } from './make-folder.ts';
-import { heldMemory } from './tail/held-memory.ts';
+import type { Uncommitted } from './read/requests.ts';
 import { Mirror } from './tail/mirror.ts';
-import { Pending } from './tail/pending.ts';
-import { Recent } from './tail/recent.ts';
+import type { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
-import { segmentHead } from './tail/segment.ts';
-import { asKept, ShapeIds } from './tail/shapes.ts';
-import { Claim } from './threads/claim.ts';
-import type { CommitResult, Failure, Opened, Uncommitted, WriterMessage, WriterReply } from './threads/messages.ts';
+import { Tail } from './tail/tail.ts';
+import type { WriterReply } from './threads/messages.ts';
 import { type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
 import { endedWithin, Keeper, startWriter, type WriterThread } from './threads/threads.ts';
 import { ClockBook, type ClockMove } from './time/clock-book.ts';
-import { Revisions } from './time/timeline.ts';
 
 /** How long a closing log waits for a thread. */
 const LEAVE_WITHIN = 3000;
@@ -48,30 +47,19 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   opened: Opened;
   readonly runtime: RuntimeChoice;
   readonly keeper: Keeper;
-  readonly recent: Recent;
   readonly options: LogOptions;
   readonly #writer: WriterThread;
-  readonly #mirror: Mirror;
+  readonly #tail: Tail;
   readonly #tiers: Tiers;
   readonly #outlets: Outlets;
-  readonly #shapes: ShapeIds;
   readonly #numbers: Lease;
   readonly #unnumbered = new Unnumbered();
-  #committed: number;
-  readonly #pending = new Pending();
-  readonly #commits: CommitCycle<Carried>;
+  readonly #committer: Committer;
   #checkpointFault: string | undefined;
-  #alarms = new Map<string, unknown>();
-  #inventory: { revision: number; body: string };
-  #newInventory: { revision: number; body: string } | undefined;
-  readonly #revisions = new Revisions();
   #salvage: SalvageRun | undefined;
   readonly clock: ClockBook;
   /** What the embedded broker hands out. */
   readonly live: LiveHandOver;
-  #held = 0;
-  #oldest: CommitResult['oldest'] = [];
-  #bytes: number;
   #closing = false;
   #begun = false;
 
@@ -80,16 +68,16 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     makeFolder(options.stateDir, 0o750);
     const file = path.join(options.stateDir, LOG_FILE);
     const runtime = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
-    const { buffer: claim } = new Claim();
+    const { buffer: agreement } = new Agreement();
     const { maxSize, maxAge, machine } = options;
     const { writer, opened } = await startWriter(
       { file, runtimeDir: runtime.chosen?.dir, maxSize, maxAge, lease: LEASE, machine },
-      claim,
+      agreement,
       options.clock,
       options.onRetry ?? (() => {}),
     );
     try {
-      return new Log(options, file, claim, writer, opened, runtime);
+      return new Log(options, file, agreement, writer, opened, runtime);
     } catch (thrown) {
       await writer.leave();
       throw thrown;
@@ -99,7 +87,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   private constructor(
     options: LogOptions,
     file: string,
-    claim: SharedArrayBuffer,
+    agreement: SharedArrayBuffer,
     writer: WriterThread,
     opened: Opened,
     runtime: RuntimeChoice,
@@ -108,11 +96,6 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtime = runtime;
-    this.#commits = new CommitCycle(
-      () => this.#beginCommit(),
-      options.clock,
-      () => options.commitEvery,
-    );
     this.live = new LiveHandOver(this, opened.forwarders);
     this.#outlets = new Outlets(this, this.live);
     this.clock = new ClockBook(
@@ -124,7 +107,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       ),
     );
     const historyFile = path.join(options.stateDir, HISTORY_FILE);
-    this.keeper = new Keeper(file, historyFile, claim, {
+    this.keeper = new Keeper(file, historyFile, agreement, {
       damaged: (block) => this.emit('damaged', block),
       corrupt: () => this.#writer.send({ kind: 'look' }),
       repaired: (repair) => this.emit('repaired', repair),
@@ -146,13 +129,29 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.on('repaired', () => this.#tiers.mended());
     this.#writer = writer;
     this.#numbers = new Lease(opened.next, opened.leaseEnd);
-    this.#committed = opened.next - 1;
-    this.#bytes = opened.bytes;
-    this.#inventory = opened.inventory ?? { revision: 0, body: '' };
-    this.recent = new Recent(opened.next);
-    this.#shapes = new ShapeIds(opened.shapes);
-    this.#mirror = new Mirror(runtime.chosen?.dir, runtime.refused.at(-1));
-    this.#mirror.clear();
+    const mirror = new Mirror(runtime.chosen?.dir, runtime.refused.at(-1));
+    mirror.clear();
+    const tailSide = {
+      segment: () => this.#segment(),
+      lanes: () => this.#outlets.parties.map((p) => p.tailState()),
+      gaveUp: (readings: number, notices: number) => this.emit('overflow', readings, notices),
+    };
+    this.#tail = new Tail(tailSide, mirror, opened.next, opened.shapes, opened.inventory);
+    this.#committer = new Committer(
+      {
+        ...{ options, tail: this.#tail, numbers: this.#numbers, clock: this.clock, outlets: this.#outlets, tiers: this.#tiers },
+        wall: () => this.#knownWall(),
+        send: (request, transfer) => writer.send({ kind: 'commit', request }, transfer),
+        reserved: () => this.#giveNumbers(),
+        fault: (fault) => this.emit('fault', fault),
+        ended: (result) => {
+          if (this.recent.full) this.trimRecent();
+          this.emit('committed', result);
+        },
+      },
+      opened.next - 1,
+      opened.bytes,
+    );
     const { worker } = writer;
     worker.on('message', (reply: WriterReply) => this.#reply(reply));
     if (opened.salvage !== undefined) this.#salvage = new SalvageRun(file, opened.salvage, this, writer);
@@ -183,41 +182,46 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
   /** Every item up to here is in the file. */
   get committed(): number {
-    return this.#committed;
+    return this.#committer.committed;
   }
   get inventoryRevision(): number {
-    return this.#inventory.revision;
+    return this.#tail.revision;
+  }
+  /** Newest records, for live batches. */
+  get recent(): Recent {
+    return this.#tail.recent;
   }
   /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
   get sendable(): number {
-    return this.#mirror.covers(this.#committed) ? this.#numbers.next - 1 : this.#committed;
+    return this.#tail.mirror.covers(this.committed) ? this.#numbers.next - 1 : this.committed;
   }
 
   status() {
+    const { cycle, last } = this.#committer;
     return {
       id: this.id,
       boot: this.opened.boot,
       next: this.#numbers.next,
-      committed: this.#committed,
-      bytes: this.#bytes + this.#tiers.bytes,
-      pendingReadings: this.#pending.readings,
-      memory: heldMemory(this.#pending, this.#mirror, this.recent, this.#outlets, this.keeper),
-      commits: this.#commits.count,
-      lastCommit: this.#commits.last,
-      held: this.#held + this.#tiers.held,
+      committed: this.committed,
+      bytes: last.bytes + this.#tiers.bytes,
+      pendingReadings: this.#tail.pending.readings,
+      memory: heldMemory(this.#tail, this.#outlets, this.keeper),
+      commits: cycle.count,
+      lastCommit: cycle.last,
+      held: last.held + this.#tiers.held,
       historyBytes: this.#tiers.bytes,
       tidyFault: this.#tiers.fault,
-      oldest: this.#tiers.oldestWith(this.#oldest),
-      fault: this.#commits.fault,
+      oldest: this.#tiers.oldestWith(last.oldest),
+      fault: cycle.fault,
       checkpointFault: this.#checkpointFault,
-      mirrorFault: this.#mirror.fault,
+      mirrorFault: this.#tail.mirror.fault,
     };
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
   outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string, options: FormatOptions = {}): Outlet {
     const outlet = this.#outlets.get(name, from).address(gateway, format, options);
-    this.#mirror.state(outlet.tailState());
+    this.#tail.mirror.state(outlet.tailState());
     return outlet;
   }
 
@@ -233,13 +237,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.emit('overflow', sample.shape.points.length, 0);
       return undefined;
     }
-    const shape = this.#shapes.of(sample.shape);
-    const record = { seq, sample: asKept(sample, shape.texts) };
-    if (this.#mirror.full) this.#beginSegment();
-    const bytes = this.#pending.record(record, shape.id, sample.shape);
-    this.#mirror.item(record.seq, bytes);
-    this.#tellGivenUp();
-    this.recent.push(record, bytes.length);
+    const record = this.#tail.record(seq, sample);
     if (this.recent.full || this.#outlets.none) this.trimRecent();
     this.#arm();
     this.emit('appended', sample.shape.points.length);
@@ -255,8 +253,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     if (seq === undefined) return this.#unnumbered.take({ kind, key, at, body });
     const json = JSON.stringify({ v: 1, log: this.id, seq, ...body });
     const notice: StoredNotice = { seq, at: Math.round(at), kind, key, json };
-    this.#mirror.item(seq, this.#pending.notice(notice));
-    this.#tellGivenUp();
+    this.#tail.notice(notice);
     this.#outlets.noticed(notice);
     this.commitSoon();
     this.emit('appended', 0);
@@ -265,8 +262,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** What a restart needs of a rule (its name) or of a counter (`device.point`); it rides in the next commit. null forgets it. */
   saveState(key: string, state: unknown): void {
-    this.#alarms.set(key, state);
-    this.#mirror.state({ type: 'alarm', rule: key, state });
+    this.#tail.saveState(key, state);
     this.#arm();
   }
 
@@ -277,56 +273,48 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.#salvage?.start();
     }
     this.#begun = true;
-    if (body !== this.#inventory.body) {
-      this.#inventory = { revision: this.#inventory.revision + 1, body };
-      this.#newInventory = this.#inventory;
-    }
-    // Records before and after name different revisions, so they share neither a block nor a segment.
-    this.#pending.setInventory(this.#inventory.revision);
-    this.#tellGivenUp();
-    this.#revisions.set(this.#numbers.next, this.#inventory.revision);
-    this.#beginSegment();
+    this.#tail.setInventory(body, this.#numbers.next);
     this.commitSoon();
-    return this.#inventory.revision;
+    return this.inventoryRevision;
   }
 
   /** The revision under which a record of this run was taken. */
   inventoryOf(seq: number): number {
-    return this.#revisions.of(seq);
+    return this.#tail.revisionOf(seq);
   }
 
   /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
   setClock(offset: number, estimated: boolean): ClockMove {
     const move = this.clock.set(offset, estimated);
-    this.#mirror.state({ type: 'clock', clock: this.clock.own });
+    this.#tail.mirror.state({ type: 'clock', clock: this.clock.own });
     if (!estimated) for (const party of this.#outlets.parties) party.forgetPromise();
     this.commitSoon();
     return move;
   }
   get mirrored(): boolean {
-    return this.#mirror.up;
+    return this.#tail.mirror.up;
   }
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
   mirrorLanes(state: TailState): void {
-    this.#mirror.state(state);
+    this.#tail.mirror.state(state);
     this.#arm();
   }
 
   /** Resolves when everything of now (items, cursors, lanes) is committed; goes on trying while the disk refuses. */
   flush(): Promise<void> {
-    return this.#commits.flush();
+    return this.#committer.cycle.flush();
   }
 
   /** A copy of what no file has. While a commit is under way, as of its end: nothing is committed for it. */
   uncommitted(): Promise<Uncommitted> {
-    return this.#commits.between(() => ({
+    return this.#committer.cycle.between(() => ({
       ...{ log: this.ordinal, name: this.id, boot: this.opened.boot },
-      ...{ clock: this.clock.own.segments, committed: this.#committed, entries: this.#pending.copy() },
+      ...{ clock: this.clock.own.segments, committed: this.committed, entries: this.#tail.pending.copy() },
     }));
   }
 
   commitSoon(): void {
-    this.#commits.soon();
+    this.#committer.cycle.soon();
   }
 
   /** A cursor moved: it rides in the next commit, and memory may let go. */
@@ -336,7 +324,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   trimRecent(): void {
-    this.recent.trim(this.#outlets.needsFrom - 1, this.#committed);
+    this.recent.trim(this.#outlets.needsFrom - 1, this.committed);
     if (this.recent.full) this.commitSoon();
   }
 
@@ -352,15 +340,15 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     cancel?.();
     this.#closing = true;
     this.#tiers.stop();
-    this.#commits.stop();
+    this.#committer.cycle.stop();
     await endedWithin(LEAVE_WITHIN, this.options.clock, Promise.all([this.keeper.close(), this.#salvage?.stop()]));
     if (clean) {
       await this.#writer.close(this.#numbers.next);
-      this.#mirror.close();
-      this.#mirror.clear();
+      this.#tail.mirror.close();
+      this.#tail.mirror.clear();
     } else {
       await endedWithin(LEAVE_WITHIN, this.options.clock, this.#writer.leave());
-      this.#mirror.close();
+      this.#tail.mirror.close();
     }
   }
 
@@ -368,8 +356,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   async abandon(): Promise<void> {
     this.#closing = true;
     this.#tiers.stop();
-    this.#commits.stop();
-    this.#mirror.close();
+    this.#committer.cycle.stop();
+    this.#tail.mirror.close();
     this.#writer.worker.removeAllListeners('message');
     await Promise.all([this.keeper.close(), this.#salvage?.stop(), this.#writer.leave()]);
   }
@@ -381,59 +369,21 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
   #arm(): void {
-    if (this.#pending.large || this.#numbers.low) this.commitSoon();
-    this.#commits.arm();
+    if (this.#tail.pending.large || this.#numbers.low) this.commitSoon();
+    this.#committer.cycle.arm();
   }
 
-  #beginSegment(): number {
+  #segment() {
     const { own: clock, first, machine } = this.clock;
-    const segment = { log: this.id, boot: this.opened.boot, inventory: this.#inventory.revision, clock, first, machine };
     // Before the first commit of a run the file settles no more than what it held at the opening.
-    const committed = this.#committed < this.opened.next ? (this.opened.logs.at(-1)?.last ?? 0) : this.#committed;
-    const head = segmentHead({ ...segment, committed }, this.#outlets.parties, this.#alarms);
-    this.#pending.forgetShapes();
-    return this.#mirror.begin(head);
+    const committed = this.committed < this.opened.next ? (this.opened.logs.at(-1)?.last ?? 0) : this.committed;
+    return { log: this.id, boot: this.opened.boot, clock, first, machine, committed };
   }
 
-  #beginCommit(): Carried {
-    const parties = this.#outlets.parties;
-    for (const party of parties) party.commitBegins(this.#numbers.next);
-    const chunks = this.#pending.take();
-    const clock = this.clock.pending;
-    const carried: Carried = {
-      upTo: this.#numbers.next - 1,
-      segment: this.#beginSegment(),
-      leaseEnd: this.#numbers.wanted(),
-      clock,
-      alarms: this.#alarms,
-      newInventory: this.#newInventory,
-      parties,
-    };
-    const message: WriterMessage = {
-      kind: 'commit',
-      request: {
-        id: this.#commits.count + 1,
-        chunks,
-        upTo: carried.upTo,
-        forwarders: parties.flatMap((p) => p.takeStates()),
-        active: this.#outlets.states(),
-        alarms: [...this.#alarms],
-        clock,
-        newInventory: this.#newInventory,
-        leaseEnd: carried.leaseEnd,
-        wall: this.#knownWall(),
-        ...{ maxSize: this.#tiers.logLimit, total: this.options.maxSize },
-        maxAge: this.options.maxAge,
-        compacted: this.#tiers.take(),
-      },
-    };
-    this.#alarms = new Map();
-    this.#newInventory = undefined;
-    this.#writer.send(
-      message,
-      chunks.map((c) => c.entries.buffer),
-    );
-    return carried;
+  /** To alarms and events that came while there was none. */
+  #giveNumbers(): void {
+    const leftOut = this.#unnumbered.release(({ kind, key, at, body }) => this.notice(kind, key, at, body));
+    if (leftOut > 0) this.emit('overflow', 0, leftOut);
   }
 
   /** UTC ms of now, when it is known. */
@@ -450,50 +400,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.keeper.restart();
       this.emit('repaired', reply.repair);
     } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.told(reply);
-    else if (reply.kind === 'failed') this.#commitFailed(reply.failure);
-    else if (reply.kind === 'committed') this.#commitEnded(reply.result);
-  }
-
-  #commitEnded(result: CommitResult): void {
-    const commit = this.#commits.ended();
-    if (commit === undefined) return;
-    this.#pending.kept();
-    this.#bytes = result.bytes;
-    this.#held = result.held;
-    this.#oldest = result.oldest;
-    this.#numbers.reserved(commit.leaseEnd);
-    this.clock.committed(commit.clock);
-    this.#committed = Math.max(this.#committed, commit.upTo);
-    this.#mirror.drop(commit.segment);
-    const leftOut = this.#unnumbered.release(({ kind, key, at, body }) => this.notice(kind, key, at, body));
-    if (leftOut > 0) this.emit('overflow', 0, leftOut);
-    if (this.#commits.fault !== undefined) {
-      this.#commits.fault = undefined;
-      this.emit('fault', undefined);
-    }
-    if (this.recent.full) this.trimRecent();
-    this.#tiers.committed(result);
-    this.emit('committed', result);
-    this.#commits.next();
-  }
-
-  #tellGivenUp(): void {
-    const { readings, notices } = this.#pending.givenUp();
-    if (readings + notices > 0) this.emit('overflow', readings, notices);
-  }
-
-  #commitFailed(failure: Failure): void {
-    const commit = this.#commits.failed();
-    if (commit === undefined) return;
-    this.#tiers.putBack();
-    this.#pending.putBack(failure.chunks ?? []);
-    this.#tellGivenUp();
-    // What changed since is newer than what the commit carried.
-    this.#alarms = new Map([...commit.alarms, ...this.#alarms]);
-    this.#newInventory ??= commit.newInventory;
-    for (const party of commit.parties) party.touch();
-    const first = this.#commits.fault === undefined;
-    this.#commits.fault = failure.error;
-    if (first) this.emit('fault', failure.error);
+    else if (reply.kind === 'failed') this.#committer.failed(reply.failure);
+    else if (reply.kind === 'committed') this.#committer.ended(reply.result);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The claim to a state directory. Invariants:
- * - One process holds it. The kernel keeps the claim, as a lock on `sluice.lock`, and frees it when the process ends,
- *   however it ends. The claim comes before anything else in the folder is opened.
+ * The lock of a state directory. Invariants:
+ * - One process holds it. The kernel keeps it on `sluice.lock`, and frees it when the process ends, however it ends. The
+ *   lock comes before anything else in the folder is opened.
  * - Nothing is ever written into `sluice.lock`, and it is never removed: a lock on a file without a name protects nothing.
  * - Other users may not read the files of the log.
  */
@@ -9,10 +9,10 @@ import { accessSync, chmodSync, constants, lstatSync, readFileSync, statSync, tr
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
-import { HISTORY_FILE } from './archive/history-layout.ts';
-import { LOG_FILE } from './hot/layout.ts';
-import { makeFolder } from './make-folder.ts';
-import { codeOf, diskFault } from './sqlite-errors.ts';
+import { HISTORY_FILE } from './files/history-layout.ts';
+import { LOG_FILE } from './files/layout.ts';
+import { makeFolder } from './files/make-folder.ts';
+import { codeOf, diskFault } from './files/sqlite-errors.ts';
 
 export const LOCK_FILE = 'sluice.lock';
 /** The byte on which SQLite puts the lock of the one connection that may write. */
@@ -24,7 +24,7 @@ const LOG_FILES = [LOG_FILE, HISTORY_FILE].flatMap((file) =>
   ['', '-wal', '-shm', '-journal', '.damaged', '.damaged-wal'].map((end) => file + end),
 );
 
-export class StateDirClaim {
+export class StateDirLock {
   readonly #lock: Database.Database;
 
   private constructor(lock: Database.Database) {
@@ -32,7 +32,7 @@ export class StateDirClaim {
   }
 
   /** Makes the folder where it is missing. @throws SluiceError already-running, log-open */
-  static take(stateDir: string): StateDirClaim {
+  static take(stateDir: string): StateDirLock {
     try {
       makeFolder(stateDir, 0o750);
       accessSync(stateDir, constants.W_OK | constants.X_OK);
@@ -43,9 +43,9 @@ export class StateDirClaim {
         { cause },
       );
     }
-    const claim = new StateDirClaim(locked(stateDir));
+    const lock = new StateDirLock(locked(stateDir));
     closeToOthers(stateDir);
-    return claim;
+    return lock;
   }
 
   release(): void {
@@ -107,7 +107,7 @@ function alreadyRunning(stateDir: string): SluiceError {
 }
 
 /**
- * The process that has claimed the folder, as the kernel knows it. Asking disturbs nobody.
+ * The process that has locked the folder, as the kernel knows it. Asking disturbs nobody.
  * @returns undefined where none has, or where the kernel does not tell
  */
 export function holderOf(stateDir: string): number | undefined {

@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { decodeBlock } from '../../src/codecs/blocks.ts';
 import type { Sample, Shape } from '../../src/core/point.ts';
 import type { Outlet } from '../../src/store/delivery/outlet.ts';
-import { shapeReader } from '../../src/store/hot/layout.ts';
+import { shapeReader } from '../../src/store/files/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { Consumer } from '../oracles/consumer.ts';

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { systemClock } from '../../src/core/clock.ts';
 import { toError } from '../../src/core/errors.ts';
 import type { Shape } from '../../src/core/point.ts';
+import type { Repair } from '../../src/store/files/repair-report.ts';
 import { Log } from '../../src/store/log.ts';
-import type { Repair } from '../../src/store/repair-report.ts';
 import { salvageOver } from './salvage-over.ts';
 import { exportAll } from './store-fixture.ts';
 

@@ -10,15 +10,15 @@ import { rollupWidth } from '../../src/codecs/rollups.ts';
 import { hasValue, type LogRecord, type PointInfo, type Sample, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
 import { History } from '../../src/store/archive/history-file.ts';
-import { HISTORY_FILE, UNIT_STATE, type UnitRow } from '../../src/store/archive/history-layout.ts';
 import { nothingTaken, takeFrom } from '../../src/store/archive/thin.ts';
 import { Tidier } from '../../src/store/archive/tidy.ts';
+import { HISTORY_FILE, UNIT_STATE, type UnitRow } from '../../src/store/files/history-layout.ts';
+import { keyOf, LOG_FILE, seqOf } from '../../src/store/files/layout.ts';
+import { Agreement } from '../../src/store/hot/agreement.ts';
 import { LogDatabase } from '../../src/store/hot/database.ts';
-import { keyOf, LOG_FILE, seqOf } from '../../src/store/hot/layout.ts';
 import { openLogFile } from '../../src/store/hot/log-file.ts';
 import { Decoder } from '../../src/store/read/decoder.ts';
 import { LogReader } from '../../src/store/read/reading.ts';
-import { Claim } from '../../src/store/threads/claim.ts';
 import { ClockTable } from '../../src/store/time/clock-table.ts';
 import type { random } from '../oracles/store-samples.ts';
 
@@ -135,7 +135,7 @@ export class RandomHistory {
 
   /** @returns whether there were blocks for one; they are gone then, as with the next commit */
   makeUnit(reader: LogReader, boot: number): boolean {
-    const tidier = new Tidier(this.historyFile, reader, new Claim(), () => {});
+    const tidier = new Tidier(this.historyFile, reader, new Agreement(), () => {});
     const steps = tidier.run({
       ...{ id: 0, boot, at: 1e12, budget: 1e12, limit: Number.MAX_SAFE_INTEGER, needs: 0 },
       ...{ wall: undefined, maxAge: 1e13, active: [], force: true },

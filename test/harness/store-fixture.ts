@@ -6,8 +6,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Sample, Shape } from '../../src/core/point.ts';
-import { HISTORY_FILE, HISTORY_VERSION } from '../../src/store/archive/history-layout.ts';
-import { LOG_FILE, SCHEMA_VERSION } from '../../src/store/hot/layout.ts';
+import { HISTORY_FILE, HISTORY_VERSION } from '../../src/store/files/history-layout.ts';
+import { LOG_FILE, SCHEMA_VERSION } from '../../src/store/files/layout.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 

@@ -7,9 +7,9 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { deserialize, serialize } from 'node:v8';
 import type { Shape } from '../../src/core/point.ts';
-import type { Lane, NoticeKind } from '../../src/store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../../src/store/delivery/out.ts';
 import type { Outlet } from '../../src/store/delivery/outlet.ts';
+import type { Lane, NoticeKind } from '../../src/store/files/lane-state.ts';
 import { Log } from '../../src/store/log.ts';
 import { ManualClock } from '../fakes/manual-clock.ts';
 import { allNotices } from '../harness/all-notices.ts';
@@ -421,7 +421,7 @@ export class World {
   async #afterPowerCut(): Promise<void> {
     rmSync(path.join(this.#dir, 'run'), { recursive: true, force: true });
     await this.open();
-    this.#alarms = new Map(this.log.opened.alarms);
+    this.#alarms = new Map(this.log.opened.savedStates);
   }
 
   #save(how: Saved['how']): Uint8Array {
@@ -474,7 +474,7 @@ export class World {
     }
     await this.open();
     if (this.log.id === id) this.fault('a log without its file went on under its old id');
-    this.#alarms = new Map(this.log.opened.alarms);
+    this.#alarms = new Map(this.log.opened.savedStates);
   }
   #cut(): void {
     for (const f of this.forwarders) this.drop(f);
@@ -484,7 +484,7 @@ export class World {
     for (const f of this.forwarders) f.owed.delete(item.key);
   }
   #compareAlarms(): void {
-    const opened = new Map(this.log.opened.alarms);
+    const opened = new Map(this.log.opened.savedStates);
     if (!isDeepStrictEqual(opened, this.#alarms))
       this.fault(`alarm states ${JSON.stringify([...opened])}, not ${JSON.stringify([...this.#alarms])}`);
   }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../../admin/client.ts';
 import { SluiceError } from '../../core/errors.ts';
-import { makeFolder } from '../../store/make-folder.ts';
+import { makeFolder } from '../../store/files/make-folder.ts';
 
 export interface DemoSite {
   readonly folder: string;

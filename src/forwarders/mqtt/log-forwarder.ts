@@ -4,9 +4,9 @@
  */
 import { SluiceError } from '../../core/errors.ts';
 import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
-import type { Lane } from '../../store/delivery/lanes.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
+import type { Lane } from '../../store/files/lane-state.ts';
 import { type Carried, Drain, type DrainTarget } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection } from './connection.ts';

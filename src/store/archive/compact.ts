@@ -10,12 +10,12 @@ import type Database from 'better-sqlite3';
 import { decodeShapes, encodeShape, type ShapeColumns } from '../../codecs/blocks.ts';
 import { encodeRollups, rollupWidth } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
-import { type BlockRow, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
-import type { Claim } from '../threads/claim.ts';
+import { THIN } from '../files/history-layout.ts';
+import { type BlockRow, keyOf, seqOf, shapeReader } from '../files/layout.ts';
+import type { Agreement } from '../hot/agreement.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import { Collector } from './collector.ts';
 import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
-import { THIN } from './history-layout.ts';
 import { Scratch, ShapeTable } from './shape-table.ts';
 
 /** Bound a unit's memory: while it is made eight bytes a reading, while it is read record by record about 20 MB. */
@@ -45,15 +45,15 @@ export class Compactor {
   readonly #log: Database.Database;
   readonly #clock: ClockTable;
   readonly #history: History;
-  readonly #claim: Claim;
+  readonly #agreement: Agreement;
   readonly #shapeOf: (id: number) => Shape | undefined;
   readonly #garbage = new Collector();
 
-  constructor(log: Database.Database, clock: ClockTable, history: History, claim: Claim) {
+  constructor(log: Database.Database, clock: ClockTable, history: History, agreement: Agreement) {
     this.#log = log;
     this.#clock = clock;
     this.#history = history;
-    this.#claim = claim;
+    this.#agreement = agreement;
     this.#shapeOf = shapeReader(log);
   }
 
@@ -66,7 +66,7 @@ export class Compactor {
     const [first] = heads;
     let last = heads.at(-1);
     if (first === undefined || last === undefined) return undefined;
-    this.#claim.begin(first.id, lastKeyOf(last));
+    this.#agreement.begin(first.id, lastKeyOf(last));
     const tables = new Map<number, ShapeTable>();
     const shapeIds = new Map<string, number>();
     const damaged: Head[] = [];
@@ -87,7 +87,7 @@ export class Compactor {
       if (texts > UNIT_TEXTS && i > 0) {
         // It begins the next unit.
         last = heads[i - 1] as Head;
-        this.#claim.shorten(lastKeyOf(last));
+        this.#agreement.shorten(lastKeyOf(last));
         break;
       }
       if (!this.#take(groups, tables, shapeIds)) damaged.push(head);

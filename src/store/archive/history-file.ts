@@ -9,12 +9,12 @@ import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
-import { keyOf, shapeReader } from '../hot/layout.ts';
-import { refuseNewer, sealedLayout, sealLayout } from '../hot/layout-seal.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { keyOf, shapeReader } from '../files/layout.ts';
+import { refuseNewer, sealedLayout, sealLayout } from '../files/layout-seal.ts';
+import { rowSum, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { bytesOf, statSize } from '../files/whole-file.ts';
 import { Removals } from '../hot/removals.ts';
-import { rowSum, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
-import { bytesOf, statSize } from '../whole-file.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from './history-layout.ts';
 import { Units } from './units.ts';
 
 export interface NewPart extends Body {

@@ -5,11 +5,11 @@
 import { decodeBlock, encodeBlock } from '../../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { Lanes } from '../delivery/lanes.ts';
-import { type ForwarderState, keyOf, seqOf } from '../hot/layout.ts';
+import { type PartRow, THIN, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { type ForwarderState, keyOf, seqOf } from '../files/layout.ts';
 import { DAMAGED, type Gone, spanOf, type Why } from '../hot/removals.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import { countByPoint, type History } from './history-file.ts';
-import { type PartRow, THIN, UNIT_STATE, type UnitRow } from './history-layout.ts';
 
 /** Deflate: as compact.ts does. */
 const LEVEL = 6;

@@ -1,17 +1,20 @@
 /** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
+import type Database from 'better-sqlite3';
 import { SluiceError } from '../../core/errors.ts';
-import { type Lane, Lanes } from '../delivery/lanes.ts';
-import { type ForwarderState, keyOf } from '../hot/layout.ts';
-import type { LogReader } from '../read/reading.ts';
-import { codeOf } from '../sqlite-errors.ts';
-import type { Claim } from '../threads/claim.ts';
-import type { DamagedBlock, TidyRequest, TidyResult } from '../threads/messages.ts';
-import { asideBytes, bytesOf, dropAside } from '../whole-file.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import type { Lane } from '../files/lane-state.ts';
+import { type ForwarderState, keyOf } from '../files/layout.ts';
+import type { DamagedBlock } from '../files/repair-report.ts';
+import { codeOf } from '../files/sqlite-errors.ts';
+import { asideBytes, bytesOf, dropAside } from '../files/whole-file.ts';
+import type { Agreement } from '../hot/agreement.ts';
+import type { ClockTable } from '../time/clock-table.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
 import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
+import type { TidyRequest, TidyResult } from './tidy-request.ts';
 import { ensureWitness, witnessOf, writeWitness } from './witness.ts';
 
 /** Room for the unit's row, keys and the pages that are not full. */
@@ -28,25 +31,35 @@ const JOURNAL_SHARE = 16;
 const TIGHT = 8 * 1024 * 1024;
 const TIGHT_SHRINK = 64 * 1024;
 
+/** Both files, as the keeper reads them. */
+export interface ReadFiles {
+  readonly db: Database.Database;
+  readonly clock: ClockTable;
+  /** undefined while there is none that can be read. */
+  history: History | undefined;
+  /** What was decoded may be thinned now. */
+  forget(): void;
+}
+
 export class Tidier {
   readonly #file: string;
-  readonly #reader: LogReader;
-  readonly #claim: Claim;
+  readonly #reader: ReadFiles;
+  readonly #agreement: Agreement;
   readonly #damaged: (blocks: DamagedBlock[]) => void;
 
-  constructor(file: string, reader: LogReader, claim: Claim, damaged: (blocks: DamagedBlock[]) => void) {
+  constructor(file: string, reader: ReadFiles, agreement: Agreement, damaged: (blocks: DamagedBlock[]) => void) {
     this.#file = file;
     this.#reader = reader;
-    this.#claim = claim;
+    this.#agreement = agreement;
     this.#damaged = damaged;
   }
 
   /** @throws SluiceError log-open: history.db cannot be opened; SqliteError: it cannot be written */
   *run(request: TidyRequest): Generator<undefined, TidyResult> {
     const history = this.#history();
-    ensureWitness(history.db, this.#reader.db, () => this.#claim.onDisk());
+    ensureWitness(history.db, this.#reader.db, () => this.#agreement.onDisk());
     const taken = nothingTaken();
-    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#claim);
+    const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#agreement);
     const made = yield* compactor.next(request);
     const need = made === undefined ? 0 : needsOf(made.unit);
     // What is damaged goes before what is whole.
@@ -107,7 +120,7 @@ export class Tidier {
    */
   #commit(history: History, { unit, copies }: { unit: NewUnit; copies: Copies }): boolean {
     const witness = witnessOf(this.#reader.db);
-    if (!this.#claim.onDisk() || !this.#claim.commit()) return false;
+    if (!this.#agreement.onDisk() || !this.#agreement.commit()) return false;
     let made = false;
     try {
       history.db.transaction(() => {
@@ -116,7 +129,7 @@ export class Tidier {
       })();
       made = true;
     } finally {
-      this.#claim.end(made);
+      this.#agreement.end(made);
     }
     return true;
   }

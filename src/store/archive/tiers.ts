@@ -7,11 +7,12 @@
  */
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
+import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
-import type { LogOptions } from '../log-options.ts';
-import type { CommitResult, TidyRequest, TidyResult } from '../threads/messages.ts';
-import { bytesOf } from '../whole-file.ts';
+import { bytesOf } from '../files/whole-file.ts';
+import type { CommitResult } from '../hot/commit-request.ts';
 import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
+import type { TidyRequest, TidyResult } from './tidy-request.ts';
 
 const HOUR = 3_600_000;
 /** An hour that has ended is asked for at most this often: the keeper may see its end otherwise than this thread. */
@@ -30,7 +31,13 @@ const HOT_BYTES = 16 * 1024 * 1024;
 const HOT_SHARE = 8;
 
 export interface TiersSide {
-  readonly options: LogOptions;
+  readonly options: {
+    readonly clock: Clock;
+    /** As the configuration says now: a reload changes them. */
+    readonly maxSize: number;
+    readonly maxAge: number;
+    readonly minFree?: number | undefined;
+  };
   readonly boot: number;
   readonly historyFile: string;
   tidy(request: Omit<TidyRequest, 'id'>): Promise<TidyResult>;

@@ -2,8 +2,8 @@
 import type Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
-import { keyOf, seqOf } from '../hot/layout.ts';
-import { type PartRow, type RollupRow, UNIT_STATE, type UnitRow } from './history-layout.ts';
+import { type PartRow, type RollupRow, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { keyOf, seqOf } from '../files/layout.ts';
 
 /** First and end of ids, then the rest. */
 type OfUnit = [first: number, end: number, ...rest: number[]];

@@ -1,12 +1,12 @@
 /**
  * What history.db knows of log.db. log.db alone cannot show that it is the newest state: its write-ahead file may be gone,
  * or an old copy was put back. The witness is written in the transaction of each unit and once a start, and only of what is on the
- * disk already (claim.ts), so it is never ahead of log.db; a log.db that is behind it lost something. Where log.db is gone altogether, names, cursors and lanes of
+ * disk already (agreement.ts), so it is never ahead of log.db; a log.db that is behind it lost something. Where log.db is gone altogether, names, cursors and lanes of
  * what was compacted come from here, and numbers of logs, boots and shapes go on behind those in use.
  */
 import { crc32 } from 'node:zlib';
 import type Database from 'better-sqlite3';
-import type { LanesRow } from '../hot/layout.ts';
+import type { LanesRow } from '../files/layout.ts';
 
 /** Its row in the table `meta`. */
 export const WITNESS_ROW = 'witness';

@@ -7,21 +7,20 @@ import { json } from '../../codecs/format-json.ts';
 import { formatNamed } from '../../codecs/formats.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { LogRecord } from '../../core/point.ts';
-import { bootName } from '../hot/layout.ts';
+import type { Lane } from '../files/lane-state.ts';
+import { bootName } from '../files/layout.ts';
 import type { Recent } from '../tail/recent.ts';
-import type { Opened } from '../threads/messages.ts';
-import type { Keeper } from '../threads/threads.ts';
 import type { ClockBook } from '../time/clock-book.ts';
-import type { Lane } from './lanes.ts';
+import type { Backlog } from './backlog-request.ts';
 import type { OutBatch } from './out.ts';
 
 /** What it needs of the log. */
 export interface BatchLog {
-  readonly opened: Pick<Opened, 'boot'>;
+  readonly opened: { readonly boot: number };
   /** Every number up to here is in the file. */
   readonly committed: number;
   readonly recent: Recent;
-  readonly keeper: Keeper;
+  readonly keeper: Pick<Backlog, 'read'>;
   readonly options: { readonly clock: Clock };
   readonly inventoryRevision: number;
   inventoryOf(seq: number): number;

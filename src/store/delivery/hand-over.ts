@@ -6,9 +6,10 @@
  * is therefore promised in the file beforehand how far a lane may go.
  */
 
-import type { ForwarderState, TailState } from '../hot/layout.ts';
+import type { Lane, Promised, Span } from '../files/lane-state.ts';
+import type { ForwarderState, TailState } from '../files/layout.ts';
 import type { ClockBook, HandOvers } from '../time/clock-book.ts';
-import { type Lane, Lanes, MAX_RANGES, type Promised, type Span } from './lanes.ts';
+import { Lanes, MAX_RANGES } from './lanes.ts';
 
 /** Numbers of history that one promise covers; after a power cut so many may keep an estimate although nobody had them. */
 const AHEAD = 20_000;

@@ -3,8 +3,9 @@
  * Each kind has a queue and a cursor of its own, so that an alarm never waits for an event.
  */
 import type { StoredNotice } from '../../codecs/rows.ts';
-import type { Keeper } from '../threads/threads.ts';
-import type { Lanes, NoticeKind } from './lanes.ts';
+import type { NoticeKind } from '../files/lane-state.ts';
+import type { Backlog } from './backlog-request.ts';
+import type { Lanes } from './lanes.ts';
 import type { OutNotice } from './out.ts';
 
 /** Kept in memory of each kind; older ones are read from the file. */
@@ -24,7 +25,7 @@ export interface NoticeSide {
   readonly next: number;
   /** Every number up to here is in the file. */
   readonly committed: number;
-  readonly keeper: Pick<Keeper, 'notices'>;
+  readonly keeper: Pick<Backlog, 'notices'>;
 }
 
 export class NoticeQueue {

@@ -1,6 +1,6 @@
 /** What an outlet gives its forwarder. */
 import type { Encoded } from '../../codecs/format.ts';
-import type { Lane, NoticeKind } from './lanes.ts';
+import type { Lane, NoticeKind } from '../files/lane-state.ts';
 
 export interface OutBatch {
   readonly lane: Lane;

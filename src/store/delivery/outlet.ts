@@ -8,11 +8,12 @@
  */
 import type { FormatOptions } from '../../codecs/format.ts';
 import type { StoredNotice } from '../../codecs/rows.ts';
-import { type ForwarderState, isSalvageLog, type TailState } from '../hot/layout.ts';
-import type { Opened } from '../threads/messages.ts';
+import type { Lane, NoticeKind } from '../files/lane-state.ts';
+import { type ForwarderState, isSalvageLog, type LogHead, type TailState } from '../files/layout.ts';
+import type { Backlog } from './backlog-request.ts';
 import { type BatchLog, BatchMaker } from './batch-maker.ts';
 import { HandOverPromise, type Party } from './hand-over.ts';
-import { type Lane, Lanes, type NoticeKind } from './lanes.ts';
+import { Lanes } from './lanes.ts';
 import { NoticeQueue } from './notice-queue.ts';
 import type { OutBatch, OutNotice } from './out.ts';
 
@@ -23,7 +24,14 @@ const MAX_MARKS = 32;
 
 /** What an outlet needs of the log. */
 export interface LogSide extends BatchLog {
-  readonly opened: Opened;
+  readonly opened: {
+    readonly boot: number;
+    /** Oldest first; the last one is the current log. */
+    readonly logs: readonly LogHead[];
+    /** What the files knew of forwarders when the run began. */
+    readonly forwarders: readonly ForwarderState[];
+  };
+  readonly keeper: Backlog;
   readonly ordinal: number;
   /** The number that the next item gets. */
   readonly next: number;
@@ -78,7 +86,7 @@ export class Outlet implements Party {
     };
   }
 
-  #part({ ordinal, name, last }: Opened['logs'][number], known: readonly ForwarderState[]): Part {
+  #part({ ordinal, name, last }: LogHead, known: readonly ForwarderState[]): Part {
     const log = this.#log;
     const current = ordinal === log.ordinal;
     const saved = known.find((k) => k.log === ordinal);
@@ -250,7 +258,7 @@ export class Outlet implements Party {
     for (const queue of Object.values(this.#notices)) queue.comeBack();
   }
   /** Older logs, which were not there when the run began. Each lane goes on with them, and then with the current one. */
-  cameBack(logs: Opened['logs'], known: readonly ForwarderState[]): void {
+  cameBack(logs: readonly LogHead[], known: readonly ForwarderState[]): void {
     this.#parts.push(...logs.map((of) => this.#part(of, known)));
     this.#parts.sort((a, b) => a.ordinal - b.ordinal);
     this.#dirty = true;

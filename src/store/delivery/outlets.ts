@@ -1,7 +1,6 @@
 /** Everybody who takes from the log: forwarders that are configured, those that were until now, and the live batches. */
 import type { StoredNotice } from '../../codecs/rows.ts';
-import type { ForwarderState } from '../hot/layout.ts';
-import type { Opened } from '../threads/messages.ts';
+import type { ForwarderState, LogHead } from '../files/layout.ts';
 import { LIVE, type LiveHandOver, type Party } from './hand-over.ts';
 import { Lanes } from './lanes.ts';
 import { type LogSide, Outlet } from './outlet.ts';
@@ -49,7 +48,7 @@ export class Outlets {
   }
 
   /** Logs that came back: everybody continues with them where he was. */
-  cameBack(logs: Opened['logs'], forwarders: readonly ForwarderState[]): void {
+  cameBack(logs: readonly LogHead[], forwarders: readonly ForwarderState[]): void {
     for (const outlet of [...this.#open.values(), ...this.#released.values()])
       outlet.cameBack(
         logs,

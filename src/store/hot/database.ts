@@ -13,22 +13,23 @@ import type { Machine } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
-import { type Lane, Lanes } from '../delivery/lanes.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import type { Lane } from '../files/lane-state.ts';
+import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from '../files/layout.ts';
+import { rowSum } from '../files/sealed-rows.ts';
+import type { Sources } from '../files/sources.ts';
+import { bytesOf } from '../files/whole-file.ts';
 import type { Chunk } from '../tail/pending.ts';
-import { Claim } from '../threads/claim.ts';
-import type { CommitRequest, CommitResult } from '../threads/messages.ts';
 import { BootTable } from '../time/boot-table.ts';
 import { ClockTable } from '../time/clock-table.ts';
-import { bytesOf } from '../whole-file.ts';
+import { Agreement } from './agreement.ts';
+import type { CommitRequest, CommitResult } from './commit-request.ts';
 import { addTo, nothingDone } from './done.ts';
-import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from './layout.ts';
 import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import { EventBytes } from './notice-room.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
-import { rowSum } from './sealed-rows.ts';
-import type { Sources } from './sources.ts';
 import { WriteAhead, walLength } from './wal.ts';
 
 /** A block that a reader has to inflate at once: bounds its memory. */
@@ -210,13 +211,13 @@ export class LogDatabase {
       .run(log, settled, boot, text, rowSum('lanes', log, settled, boot, text));
   }
 
-  alarms(): [string, unknown][] {
+  savedStates(): [string, unknown][] {
     return this.db
       .prepare<[], { rule: string; state: string }>('select rule, state from alarm')
       .all()
       .map((r) => [r.rule, JSON.parse(r.state)]);
   }
-  setAlarm(rule: string, state: unknown): void {
+  saveState(rule: string, state: unknown): void {
     if (state === null) this.db.prepare('delete from alarm where rule = ?').run(rule);
     else {
       const text = JSON.stringify(state);
@@ -304,13 +305,13 @@ export class LogDatabase {
    * One commit, all or nothing, on the disk when this returns.
    * @param shapes the writer's map of the numbers that entries use
    * @param isLeaving asked last: true rolls everything back and throws
-   * @param claim which blocks may be dropped
+   * @param agreement which blocks may be dropped
    */
   commit(
     request: CommitRequest,
     shapes: Map<number, Shape>,
     isLeaving: () => boolean = () => false,
-    claim: Claim = new Claim(),
+    agreement: Agreement = new Agreement(),
   ): CommitResult {
     this.wal.ready();
     if (this.wal.resize(walLength(request.total))) this.#total = request.total;
@@ -322,11 +323,11 @@ export class LogDatabase {
     let takenAway = 0;
     let removed: Removed | undefined;
     this.#written = 0;
-    claim.commitBegins();
+    agreement.commitBegins();
     try {
       this.db.transaction(() => {
         takenAway = this.#dropCompacted(request.compacted);
-        removed = makeRoom(this, request, claim);
+        removed = makeRoom(this, request, agreement);
         // One after the other: as objects all of them may be more than the memory of a thread.
         for (const chunk of request.chunks) {
           const { records, notices } = this.#newOf(chunk, shapes);
@@ -338,12 +339,12 @@ export class LogDatabase {
         if (request.newInventory !== undefined) this.#putInventory(request.newInventory);
         for (const list of request.clock) this.clock.set(list);
         this.setLanes(request.forwarders, this.#log, this.#boot, request.upTo);
-        for (const [rule, state] of request.alarms) this.setAlarm(rule, state);
+        for (const [rule, state] of request.savedStates) this.saveState(rule, state);
         if (this.lease(this.#log) < request.leaseEnd) this.setLease(this.#log, request.leaseEnd);
         if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
-      claim.commitRolledBack();
+      agreement.commitRolledBack();
       // Numbers given to shapes inside the transaction went with it.
       for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
       this.events.forget();
@@ -360,7 +361,7 @@ export class LogDatabase {
     this.#memory.committed(request, this.#log, this.lanes());
     addTo(this.#untold, readings, removed);
     this.wal.sync();
-    claim.commitsOnDisk();
+    agreement.commitsOnDisk();
     const done = this.#untold;
     this.#untold = nothingDone();
     const held = this.#count();

@@ -5,10 +5,10 @@
 import { existsSync, statSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { isDamage } from '../sqlite-errors.ts';
-import { asidePath } from '../whole-file.ts';
-import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './layout.ts';
-import { sealedLayout, sealLayout } from './layout-seal.ts';
+import { FROM_VERSION_1, PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { sealedLayout, sealLayout } from '../files/layout-seal.ts';
+import { isDamage } from '../files/sqlite-errors.ts';
+import { asidePath } from '../files/whole-file.ts';
 
 export interface LogFile {
   readonly file: string;

@@ -3,22 +3,22 @@
  * bad while the gateway runs, nothing has to be proven: log, numbers, lanes and cursors are put back as they are.
  */
 import type Database from 'better-sqlite3';
-import type { CommitRequest } from '../threads/messages.ts';
+import type { LanesRow } from '../files/layout.ts';
+import type { Sources } from '../files/sources.ts';
 import { ClockTable } from '../time/clock-table.ts';
-import type { LanesRow } from './layout.ts';
-import type { Sources } from './sources.ts';
+import type { CommitRequest } from './commit-request.ts';
 
 type Known = Omit<Sources, 'tails' | 'alive'>;
 
 export class Memory {
   readonly #known: { -readonly [K in keyof Known]: Known[K] };
-  #alarms: Map<string, unknown>;
+  #savedStates: Map<string, unknown>;
 
   /** @param db just opened, and found whole */
   constructor(db: Database.Database, lanes: readonly LanesRow[]) {
     const clock = new ClockTable(db);
     const boots = db.prepare<[], Sources['boots'][number]>('select * from boot').all();
-    this.#alarms = new Map(
+    this.#savedStates = new Map(
       db
         .prepare<[], { rule: string; state: string }>('select rule, state from alarm')
         .all()
@@ -43,9 +43,9 @@ export class Memory {
     const known = this.#known;
     known.lanes = lanes;
     known.logs = known.logs.map((l) => (l.ordinal === log ? { ...l, lease: Math.max(l.lease, request.leaseEnd) } : l));
-    for (const [rule, state] of request.alarms)
-      if (state === null) this.#alarms.delete(rule);
-      else this.#alarms.set(rule, state);
+    for (const [rule, state] of request.savedStates)
+      if (state === null) this.#savedStates.delete(rule);
+      else this.#savedStates.set(rule, state);
     known.clock = [...new Map([...known.clock, ...request.clock].map((list) => [list.boot, list])).values()];
     known.inventory = request.newInventory ?? known.inventory;
     known.compacted = [...new Map([...known.compacted, ...request.compacted])];
@@ -55,7 +55,7 @@ export class Memory {
     return {
       ...this.#known,
       shapes,
-      alarms: [...this.#alarms],
+      alarms: [...this.#savedStates],
       tails: [],
       alive: true,
     };

@@ -7,10 +7,11 @@
  */
 import type Database from 'better-sqlite3';
 import type { StoredNotice } from '../../codecs/rows.ts';
-import { Lanes, type NoticeKind } from '../delivery/lanes.ts';
-import type { CommitRequest } from '../threads/messages.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import type { NoticeKind } from '../files/lane-state.ts';
+import { keyOf, seqOf } from '../files/layout.ts';
 import type { ClockTable } from '../time/clock-table.ts';
-import { keyOf, seqOf } from './layout.ts';
+import type { CommitRequest } from './commit-request.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_NOTICES = 1000;

@@ -4,8 +4,8 @@
  */
 import type Database from 'better-sqlite3';
 import type { Shape } from '../../core/point.ts';
+import type { FoundRow } from '../files/found-row.ts';
 import type { ClockTable } from '../time/clock-table.ts';
-import type { FoundRow } from './found-row.ts';
 
 export const WHYS = ['thinned', 'dropped', 'aged'] as const;
 export type Why = (typeof WHYS)[number];

@@ -7,11 +7,11 @@ import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
 import { Lanes } from '../delivery/lanes.ts';
-import type { Claim } from '../threads/claim.ts';
-import type { CommitRequest } from '../threads/messages.ts';
+import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from '../files/layout.ts';
+import { asideBytes, bytesOf, dropAside, isSalvaged, statSize } from '../files/whole-file.ts';
 import type { ClockTable } from '../time/clock-table.ts';
-import { asideBytes, bytesOf, dropAside, isSalvaged, statSize } from '../whole-file.ts';
-import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from './layout.ts';
+import type { Agreement } from './agreement.ts';
+import type { CommitRequest } from './commit-request.ts';
 import { type EventBytes, NoticeRoom } from './notice-room.ts';
 import { DAMAGED, type Removals, spanOf } from './removals.ts';
 
@@ -51,7 +51,7 @@ export interface Removed {
 }
 
 /** Inside the commit's transaction. */
-export function makeRoom(database: Place, request: CommitRequest, claim: Claim): Removed {
+export function makeRoom(database: Place, request: CommitRequest, agreement: Agreement): Removed {
   const { db, file } = database;
   const removed: Removed = { records: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
@@ -81,7 +81,7 @@ export function makeRoom(database: Place, request: CommitRequest, claim: Claim):
     }
     const aged = row.id <= agedUpTo;
     if (!aged && !full()) break;
-    const verdict = claim.drop(row.id, row.id - seqOf(row.id) + row.last);
+    const verdict = agreement.drop(row.id, row.id - seqOf(row.id) + row.last);
     if (verdict === 'stays') break;
     if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
     remove.run(row.id);

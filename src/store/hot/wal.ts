@@ -15,7 +15,7 @@ import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, readSync, sta
 import path from 'node:path';
 import type Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { statSize } from '../whole-file.ts';
+import { statSize } from '../files/whole-file.ts';
 
 /** sqlite.org/walformat.html */
 const HEADER = 32;

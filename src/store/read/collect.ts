@@ -5,8 +5,8 @@
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Rollups } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
-import { UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
-import { seqOf } from '../hot/layout.ts';
+import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { seqOf } from '../files/layout.ts';
 import type { Buckets } from './buckets.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { type Pace, rest } from './pace.ts';

@@ -2,9 +2,9 @@
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
 import { Rollups } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
-import { UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
-import { seqOf } from '../hot/layout.ts';
-import type { DamagedBlock } from '../threads/messages.ts';
+import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { seqOf } from '../files/layout.ts';
+import type { DamagedBlock } from '../files/repair-report.ts';
 import { type Run, type Runs, ShapeBook } from './runs.ts';
 
 /** By the numbers of shapes; units and blocks have each their own. What comes while an answer is made is in it as well. */

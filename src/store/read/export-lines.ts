@@ -2,7 +2,7 @@
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import { type PointInfo, plainValue, type Value } from '../../core/point.ts';
 import { ABSENT, qualityOf, reasonName } from '../../core/reasons.ts';
-import { bootName } from '../hot/layout.ts';
+import { bootName } from '../files/layout.ts';
 import type { Mapping } from '../time/clock-segments.ts';
 import type { Bucket } from './buckets.ts';
 

@@ -9,14 +9,14 @@
  */
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
-import { keyOf, seqOf } from '../hot/layout.ts';
-import type { ExportRequest, ExportResult, Uncommitted } from '../threads/messages.ts';
+import { keyOf, seqOf } from '../files/layout.ts';
 import { Buckets, startOf } from './buckets.ts';
 import { addColumns, type Collection, collect } from './collect.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { bucketLine, recordLines } from './export-lines.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
+import type { ExportRequest, ExportResult, Uncommitted } from './requests.ts';
 import { BootClock, ofOneState, type Run, Runs } from './runs.ts';
 import { tailColumns, tailShapes } from './uncommitted.ts';
 

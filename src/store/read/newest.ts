@@ -2,11 +2,11 @@
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Shape, Value } from '../../core/point.ts';
 import { GOOD } from '../../core/reasons.ts';
-import { keyOf } from '../hot/layout.ts';
-import type { NewestRequest, NewestResult } from '../threads/messages.ts';
+import { keyOf } from '../files/layout.ts';
 import type { Decoder } from './decoder.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
+import type { NewestRequest, NewestResult } from './requests.ts';
 import { type BootClock, Runs } from './runs.ts';
 
 type Found = NewestResult['found'][number];

@@ -9,13 +9,13 @@ import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { PointInfo, Shape, Value } from '../../core/point.ts';
 import { hasValue } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
-import { UNIT_STATE } from '../archive/history-layout.ts';
-import type { PointReading, QueryRequest, QueryResult } from '../threads/messages.ts';
+import { UNIT_STATE } from '../files/history-layout.ts';
 import { Buckets, bucketWidth } from './buckets.ts';
 import { addColumns, type Collection, collect, type Target } from './collect.ts';
 import type { Decoder } from './decoder.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
+import type { PointReading, QueryRequest, QueryResult } from './requests.ts';
 import { type BootClock, ofOneState, type Run, type Runs } from './runs.ts';
 
 /** Yields between two steps. */

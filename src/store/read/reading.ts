@@ -8,9 +8,10 @@ import { formatNamed } from '../../codecs/formats.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { readingCount } from '../../core/point.ts';
 import type { History } from '../archive/history-file.ts';
-import type { UnitRow } from '../archive/history-layout.ts';
-import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from '../hot/layout.ts';
-import type { DamagedBlock, NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../threads/messages.ts';
+import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
+import type { UnitRow } from '../files/history-layout.ts';
+import { type BlockRow, bootName, keyOf, seqOf, shapeReader } from '../files/layout.ts';
+import type { DamagedBlock } from '../files/repair-report.ts';
 import { ClockTable, type Mapping } from '../time/clock-table.ts';
 
 /** What is decoded at once; either of unit and block. */

@@ -1,9 +1,9 @@
 /** What the log took away since it was made, out of both of its files, for whoever asks. In steps, in bounded answers. */
 import { SluiceError } from '../../core/errors.ts';
 import { Removals, type RemovedPoint } from '../hot/removals.ts';
-import type { RemovedRequest, RemovedResult } from '../threads/messages.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
+import type { RemovedRequest, RemovedResult } from './requests.ts';
 
 /** @throws SluiceError log-read */
 export function* removedPoints(

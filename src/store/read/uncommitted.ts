@@ -5,7 +5,7 @@
 import { decodeShapes, encodeBlock, type ShapeColumns } from '../../codecs/blocks.ts';
 import { readEntries } from '../../codecs/rows.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
-import type { Uncommitted } from '../threads/messages.ts';
+import type { Uncommitted } from './requests.ts';
 
 const PART = 500;
 

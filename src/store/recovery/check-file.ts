@@ -4,8 +4,8 @@
  * read, and when it says so again.
  */
 import { closeSync, readSync } from 'node:fs';
-import { isDamage, isNonsense, messageOf } from '../sqlite-errors.ts';
-import { openThere } from '../whole-file.ts';
+import { isDamage, isNonsense, messageOf } from '../files/sqlite-errors.ts';
+import { openThere } from '../files/whole-file.ts';
 
 /** With the database itself: its write-ahead file or journal. */
 const ENDS = ['', '-wal', '-journal'];

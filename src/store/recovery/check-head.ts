@@ -4,11 +4,11 @@
  * ways, and refuses to write or to read for some of them.
  */
 import { closeSync, readSync } from 'node:fs';
-import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
-import type { FoundRow } from '../hot/found-row.ts';
-import { PAGE_SIZE } from '../hot/layout.ts';
-import { LAYOUT_ROW, parseLayout, type SealedFile } from '../hot/layout-seal.ts';
-import { openThere } from '../whole-file.ts';
+import type { FoundRow } from '../files/found-row.ts';
+import { HISTORY_PAGE_SIZE } from '../files/history-layout.ts';
+import { PAGE_SIZE } from '../files/layout.ts';
+import { LAYOUT_ROW, parseLayout, type SealedFile } from '../files/layout-seal.ts';
+import { openThere } from '../files/whole-file.ts';
 import { DamagedFile } from './salvage.ts';
 
 const LENGTH = 100;

@@ -4,7 +4,7 @@
  * program overwrites pages of ours. What is not believed stays unplayed, and the file is made anew of its pages.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { openThere } from '../whole-file.ts';
+import { openThere } from '../files/whole-file.ts';
 
 const MAGIC = 'd9d505f920a163d7';
 /** Fields of the header that are used; it fills a sector. */

@@ -9,12 +9,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../hot/layout.ts';
-import { refuseNewer, sealedLayout, tablesOf } from '../hot/layout-seal.ts';
+import { PAGE_SIZE, SCHEMA_VERSION, TABLES } from '../files/layout.ts';
+import { refuseNewer, sealedLayout, tablesOf } from '../files/layout-seal.ts';
+import { isWhole, SEALED, SEALED_TABLES } from '../files/sealed-rows.ts';
+import { checkFault } from '../files/sqlite-errors.ts';
+import { statSize } from '../files/whole-file.ts';
 import { birthOf } from '../hot/log-file.ts';
-import { isWhole, SEALED, SEALED_TABLES } from '../hot/sealed-rows.ts';
-import { checkFault } from '../sqlite-errors.ts';
-import { statSize } from '../whole-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, headVersion, provenLayout, readHead } from './check-head.ts';
 import type { Known } from './read-witness.ts';

@@ -11,12 +11,12 @@ import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from '
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
+import { type BlockRow, type ClockSegment, keyOf, type LanesRow, seqOf, shapeReader } from '../files/layout.ts';
+import type { Salvaged } from '../files/repair-report.ts';
+import { rowSum } from '../files/sealed-rows.ts';
+import type { SalvageTask } from '../files/sources.ts';
+import { asidePath, twice } from '../files/whole-file.ts';
 import type { LogDatabase } from '../hot/database.ts';
-import { type BlockRow, type ClockSegment, keyOf, type LanesRow, seqOf, shapeReader } from '../hot/layout.ts';
-import { rowSum } from '../hot/sealed-rows.ts';
-import type { SalvageTask } from '../hot/sources.ts';
-import type { Salvaged } from '../repair-report.ts';
-import { asidePath, twice } from '../whole-file.ts';
 import type { Pace } from './salvage.ts';
 import { rebuildLeft } from './salvage-log.ts';
 import { type Row, sealed } from './salvage-rows.ts';

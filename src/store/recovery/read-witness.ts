@@ -1,11 +1,11 @@
 /** What history.db says of log.db, read at the start, whatever state the file is in. */
 import Database from 'better-sqlite3';
-import { HISTORY_PAGE_SIZE } from '../archive/history-layout.ts';
 import { parseWitness, WITNESS_ROW, type Witness } from '../archive/witness.ts';
-import type { FoundRow } from '../hot/found-row.ts';
-import { keyOf } from '../hot/layout.ts';
-import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
-import { statSize } from '../whole-file.ts';
+import type { FoundRow } from '../files/found-row.ts';
+import { HISTORY_PAGE_SIZE } from '../files/history-layout.ts';
+import { keyOf } from '../files/layout.ts';
+import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { statSize } from '../files/whole-file.ts';
 import { headFault, readHead } from './check-head.ts';
 import { journalFault } from './check-journal.ts';
 import { DamagedFile } from './salvage.ts';

@@ -9,17 +9,18 @@ import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
 import type { Machine } from '../../core/clock.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
-import { type LaneState, Lanes } from '../delivery/lanes.ts';
+import { Lanes } from '../delivery/lanes.ts';
+import type { LaneState } from '../files/lane-state.ts';
+import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../files/layout.ts';
+import type { Repair } from '../files/repair-report.ts';
+import type { SalvageTask } from '../files/sources.ts';
+import { diskFault } from '../files/sqlite-errors.ts';
+import { asidePath, bytesOf } from '../files/whole-file.ts';
 import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
-import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../hot/layout.ts';
 import { birthOf } from '../hot/log-file.ts';
-import type { SalvageTask } from '../hot/sources.ts';
-import type { Repair } from '../repair-report.ts';
-import { diskFault } from '../sqlite-errors.ts';
+import type { Opened, OpenRequest } from '../hot/opened.ts';
 import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
-import type { Opened, OpenRequest } from '../threads/messages.ts';
-import { asidePath, bytesOf } from '../whole-file.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
@@ -230,7 +231,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
       leaseEnd,
       shapes: database.shapes(),
       forwarders: database.forwarders(),
-      alarms: database.alarms(),
+      savedStates: database.savedStates(),
       lastAlarms: newestOf(salvage?.task.alarms ?? [], database.lastAlarms()),
       inventory: database.inventory(),
       recovered,
@@ -276,7 +277,7 @@ function takeTail(database: LogDatabase, tail: readonly TailPart[]): { records: 
       part.boot,
       settled,
     );
-    for (const [rule, state] of part.alarms) database.setAlarm(rule, state);
+    for (const [rule, state] of part.alarms) database.saveState(rule, state);
     database.useRevision(part.inventory);
     notices += told.length;
   }

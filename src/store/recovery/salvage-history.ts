@@ -9,15 +9,15 @@ import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../archive/history-layout.ts';
-import type { Cell, FoundRow } from '../hot/found-row.ts';
-import { keyOf, seqOf } from '../hot/layout.ts';
-import { sealLayout } from '../hot/layout-seal.ts';
+import type { Cell, FoundRow } from '../files/found-row.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { keyOf, seqOf } from '../files/layout.ts';
+import { sealLayout } from '../files/layout-seal.ts';
+import type { Range, Repair } from '../files/repair-report.ts';
+import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { codeOf } from '../files/sqlite-errors.ts';
+import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../hot/sealed-rows.ts';
-import type { Range, Repair } from '../repair-report.ts';
-import { codeOf } from '../sqlite-errors.ts';
-import { asidePath, beginSwap, statSize, swap, twice } from '../whole-file.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Gaps and losses that are told one by one. */

@@ -21,12 +21,12 @@ import {
   salvageLogName,
   seqOf,
   TABLES,
-} from '../hot/layout.ts';
-import { sealLayout } from '../hot/layout-seal.ts';
+} from '../files/layout.ts';
+import { sealLayout } from '../files/layout-seal.ts';
+import type { Range, Salvaged } from '../files/repair-report.ts';
+import { rowSum, SEALED, type SealedTable } from '../files/sealed-rows.ts';
+import type { Sources } from '../files/sources.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { rowSum, SEALED, type SealedTable } from '../hot/sealed-rows.ts';
-import type { Sources } from '../hot/sources.ts';
-import type { Range, Salvaged } from '../repair-report.ts';
 import { DamagedFile, type Pace } from './salvage.ts';
 import { fits, identify, progress, type Row, sealed } from './salvage-rows.ts';
 

@@ -1,9 +1,9 @@
 /** What a row found in a damaged log.db is, and what it proves. */
 import { decodeBlock } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
-import type { Cell, FoundRow } from '../hot/found-row.ts';
-import { type BlockRow, type LanesRow, seqOf } from '../hot/layout.ts';
-import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from '../hot/sealed-rows.ts';
+import type { Cell, FoundRow } from '../files/found-row.ts';
+import { type BlockRow, type LanesRow, seqOf } from '../files/layout.ts';
+import { isWhole, rowSum, SEALED, SEALED_TABLES, type SealedTable } from '../files/sealed-rows.ts';
 
 export type Row = Record<string, Cell>;
 

@@ -6,8 +6,8 @@
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import type { SalvageTask } from '../hot/sources.ts';
-import { asidePath, isSalvaged, statSize, taskPath } from '../whole-file.ts';
+import type { SalvageTask } from '../files/sources.ts';
+import { asidePath, isSalvaged, statSize, taskPath } from '../files/whole-file.ts';
 
 /** What was found of it, complete; and while it is made. */
 const FOUND = '.salvaged';

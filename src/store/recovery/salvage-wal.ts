@@ -7,7 +7,7 @@
  * - The number of a page is only a name here. What reads pages asks for those that are there, never for 1 to the highest.
  */
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { openThere } from '../whole-file.ts';
+import { openThere } from '../files/whole-file.ts';
 
 const HEAD = 32;
 const FRAME_HEAD = 24;

@@ -12,8 +12,8 @@
  */
 
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import type { Cell, FoundRow } from '../hot/found-row.ts';
-import { openThere } from '../whole-file.ts';
+import type { Cell, FoundRow } from '../files/found-row.ts';
+import { openThere } from '../files/whole-file.ts';
 import { readWal, type WalFrame } from './salvage-wal.ts';
 
 export interface Pace {

@@ -7,8 +7,8 @@ import { closeSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { ENTRY, EntryWriter } from '../../codecs/rows.ts';
 import { toError } from '../../core/errors.ts';
-import type { TailState } from '../hot/layout.ts';
-import { makeFolder } from '../make-folder.ts';
+import type { TailState } from '../files/layout.ts';
+import { makeFolder } from '../files/make-folder.ts';
 import { createOwn, folderFault } from './runtime-dir.ts';
 
 /** A segment in the runtime directory. */

@@ -22,8 +22,8 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { makeFolder } from '../make-folder.ts';
-import { codeOf } from '../sqlite-errors.ts';
+import { makeFolder } from '../files/make-folder.ts';
+import { codeOf } from '../files/sqlite-errors.ts';
 
 /** statfs magic numbers of Linux: tmpfs and ramfs. */
 const MEMORY_BACKED = new Set([0x01021994, 0x858458f6]);
@@ -63,7 +63,7 @@ export function chooseRuntimeDir(stateDir: string, configured: string | undefine
       const memoryBacked = MEMORY_BACKED.has(statfsSync(dir).type);
       // A folder on the card would be worn with every reading: only when a person asks for it by name.
       if (!memoryBacked && named === undefined) continue;
-      claim(dir, path.resolve(stateDir));
+      takeOwnership(dir, path.resolve(stateDir));
       return { chosen: { dir, memoryBacked }, refused };
     } catch (thrown) {
       if (thrown instanceof SluiceError) throw thrown;
@@ -137,7 +137,7 @@ function isOwn(stat: Stats): boolean {
 }
 
 /** Two gateways in one folder would take each other's tail. @throws SluiceError log-open */
-function claim(dir: string, stateDir: string): void {
+function takeOwnership(dir: string, stateDir: string): void {
   const file = path.join(dir, 'owner');
   const owner = exists(file) ? Buffer.from(readOwn(file) ?? '').toString('utf8') : '';
   if (owner === stateDir) return;

@@ -6,6 +6,10 @@ import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
 import { Tidier } from '../archive/tidy.ts';
+import type { ReadResult } from '../delivery/backlog-request.ts';
+import type { DamagedBlock } from '../files/repair-report.ts';
+import { codeOf } from '../files/sqlite-errors.ts';
+import { Agreement } from '../hot/agreement.ts';
 import { Decoder } from '../read/decoder.ts';
 import { exportSlice } from '../read/export.ts';
 import { newest } from '../read/newest.ts';
@@ -13,22 +17,13 @@ import { queryPoint } from '../read/query.ts';
 import { LogReader } from '../read/reading.ts';
 import { removedPoints } from '../read/removed.ts';
 import { HistoryMender } from '../recovery/mend-history.ts';
-import { codeOf } from '../sqlite-errors.ts';
-import { Claim } from './claim.ts';
-import {
-  type DamagedBlock,
-  type KeeperData,
-  type KeeperMessage,
-  type KeeperReply,
-  REPAIRED,
-  type ReadResult,
-} from './messages.ts';
+import { type KeeperData, type KeeperMessage, type KeeperReply, REPAIRED } from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
 const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const { file, historyFile, claim } = workerData as KeeperData;
-const blocks = new Claim(claim);
+const { file, historyFile, agreement } = workerData as KeeperData;
+const blocks = new Agreement(agreement);
 const reader = new LogReader(file);
 const mender = new HistoryMender(
   historyFile,

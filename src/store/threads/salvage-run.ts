@@ -3,9 +3,10 @@
  * what is left, then the writer puts it into log.db between commits.
  */
 import type { Worker } from 'node:worker_threads';
-import type { Repair, Salvaged } from '../repair-report.ts';
-import { asidePath } from '../whole-file.ts';
-import type { Opened, SalvagerData, SalvagerReply, WriterReply } from './messages.ts';
+import type { Repair, Salvaged } from '../files/repair-report.ts';
+import { asidePath } from '../files/whole-file.ts';
+import type { Opened } from '../hot/opened.ts';
+import type { SalvagerData, SalvagerReply, WriterReply } from './messages.ts';
 import { ended, startThread, type WriterThread } from './threads.ts';
 
 /** What `status` shows of it. */

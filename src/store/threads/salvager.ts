@@ -1,8 +1,8 @@
 /** The salvager thread: finds what is left of a damaged log.db while the gateway runs on a new one. Started once, ends by itself. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
+import { codeOf, diskFault } from '../files/sqlite-errors.ts';
 import { findLeft } from '../recovery/open-log.ts';
-import { codeOf, diskFault } from '../sqlite-errors.ts';
 import type { SalvagerData, SalvagerReply } from './messages.ts';
 
 const port = parentPort;

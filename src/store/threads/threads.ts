@@ -3,33 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
-import type { Repair } from '../repair-report.ts';
-import { diskFault, isDamage } from '../sqlite-errors.ts';
+import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
+import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
+import type { DamagedBlock, Repair } from '../files/repair-report.ts';
+import { diskFault, isDamage } from '../files/sqlite-errors.ts';
+import type { Opened, OpenRequest } from '../hot/opened.ts';
 import type {
-  DamagedBlock,
   ExportRequest,
   ExportResult,
-  KeeperData,
-  KeeperMessage,
-  KeeperReply,
   NewestRequest,
   NewestResult,
-  NoticesRequest,
-  NoticesResult,
-  Opened,
-  OpenRequest,
   QueryRequest,
   QueryResult,
-  ReadRequest,
-  ReadResult,
   RemovedRequest,
   RemovedResult,
-  TidyRequest,
-  TidyResult,
-  WriterData,
-  WriterMessage,
-  WriterReply,
-} from './messages.ts';
+} from '../read/requests.ts';
+import type { KeeperData, KeeperMessage, KeeperReply, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { type CheckResult, REPAIRED } from './messages.ts';
 
 /** Small heaps: a thread must not take the memory that the board needs (measured: 11 MB each). */
@@ -46,13 +35,13 @@ const RETRIES = [500, 1000, 2000, 4000];
  */
 export async function startWriter(
   request: Omit<OpenRequest, 'tries' | 'last'>,
-  claim: SharedArrayBuffer,
+  agreement: SharedArrayBuffer,
   clock: Clock,
   retried: (fault: string) => void,
 ): Promise<{ writer: WriterThread; opened: Opened }> {
   for (let tries = 0; ; tries++) {
     try {
-      return await tryWriter({ ...request, tries, last: tries === RETRIES.length }, claim);
+      return await tryWriter({ ...request, tries, last: tries === RETRIES.length }, agreement);
     } catch (thrown) {
       const wait = RETRIES[tries];
       if (wait === undefined || diskFault(thrown) === undefined) throw thrown;
@@ -64,8 +53,8 @@ export async function startWriter(
   }
 }
 
-async function tryWriter(request: OpenRequest, claim: SharedArrayBuffer): Promise<{ writer: WriterThread; opened: Opened }> {
-  const writer = new WriterThread(request, claim);
+async function tryWriter(request: OpenRequest, agreement: SharedArrayBuffer): Promise<{ writer: WriterThread; opened: Opened }> {
+  const writer = new WriterThread(request, agreement);
   try {
     const opened = await new Promise<Opened>((resolve, reject) => {
       writer.worker.once('message', (reply: WriterReply) => {
@@ -95,8 +84,8 @@ export class WriterThread {
   readonly #leaving = new Int32Array(new SharedArrayBuffer(4));
   readonly #ended: Promise<void>;
 
-  constructor(request: OpenRequest, claim: SharedArrayBuffer) {
-    this.worker = startThread('writer', { request, leaving: this.#leaving, claim } satisfies WriterData);
+  constructor(request: OpenRequest, agreement: SharedArrayBuffer) {
+    this.worker = startThread('writer', { request, leaving: this.#leaving, agreement } satisfies WriterData);
     this.#ended = ended(this.worker);
   }
 
@@ -170,7 +159,7 @@ export interface KeeperTells {
 export class Keeper {
   readonly #file: string;
   readonly #historyFile: string;
-  readonly #claim: SharedArrayBuffer;
+  readonly #agreement: SharedArrayBuffer;
   #worker: Worker | undefined;
   #id = 0;
   readonly #asked = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>();
@@ -179,11 +168,11 @@ export class Keeper {
   readonly #tell: KeeperTells;
   readonly #damaged = new Set<string>();
 
-  /** @param claim memory shared with the writer, see claim.ts */
-  constructor(file: string, historyFile: string, claim: SharedArrayBuffer, tell: KeeperTells) {
+  /** @param agreement memory shared with the writer, see agreement.ts */
+  constructor(file: string, historyFile: string, agreement: SharedArrayBuffer, tell: KeeperTells) {
     this.#file = file;
     this.#historyFile = historyFile;
-    this.#claim = claim;
+    this.#agreement = agreement;
     this.#tell = tell;
   }
 
@@ -272,7 +261,7 @@ export class Keeper {
     const worker = startThread('keeper', {
       file: this.#file,
       historyFile: this.#historyFile,
-      claim: this.#claim,
+      agreement: this.#agreement,
     } satisfies KeeperData);
     worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {

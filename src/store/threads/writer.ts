@@ -2,21 +2,22 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
 import type { Shape } from '../../core/point.ts';
+import type { Repair } from '../files/repair-report.ts';
+import type { SalvageTask } from '../files/sources.ts';
+import { codeOf, diskFault, isDamage } from '../files/sqlite-errors.ts';
+import { Agreement } from '../hot/agreement.ts';
+import type { CommitRequest } from '../hot/commit-request.ts';
 import type { LogDatabase } from '../hot/database.ts';
 import { closeUnused } from '../hot/log-file.ts';
-import type { SalvageTask } from '../hot/sources.ts';
 import { WalGone } from '../hot/wal.ts';
 import { faultOf, forgetTask, logsOf, Merger, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
-import type { Repair } from '../repair-report.ts';
-import { codeOf, diskFault, isDamage } from '../sqlite-errors.ts';
-import { Claim } from './claim.ts';
-import type { CommitRequest, WriterData, WriterMessage, WriterReply } from './messages.ts';
+import type { WriterData, WriterMessage, WriterReply } from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('writer.ts is a thread');
 const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const { request, leaving, claim } = workerData as WriterData;
-const blocks = new Claim(claim);
+const { request, leaving, agreement } = workerData as WriterData;
+const blocks = new Agreement(agreement);
 const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
 const shapes = new Map<number, Shape>();
 /** Time between two repairs of a running log, milliseconds. */

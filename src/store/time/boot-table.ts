@@ -4,8 +4,8 @@
  */
 import type Database from 'better-sqlite3';
 import type { Machine } from '../../core/clock.ts';
-import { type BootInfo, keyOf } from '../hot/layout.ts';
-import { rowSum } from '../hot/sealed-rows.ts';
+import { type BootInfo, keyOf } from '../files/layout.ts';
+import { rowSum } from '../files/sealed-rows.ts';
 import type { ClockTable } from './clock-table.ts';
 
 /** Boots whose time may still change: the newest ones. */

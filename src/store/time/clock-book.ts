@@ -10,8 +10,8 @@
  */
 
 import type { Machine } from '../../core/clock.ts';
-import type { Span } from '../delivery/lanes.ts';
-import type { BootInfo, ClockList, ClockSegment } from '../hot/layout.ts';
+import type { Span } from '../files/lane-state.ts';
+import type { BootInfo, ClockList, ClockSegment } from '../files/layout.ts';
 import { placeBoots } from './clock-place.ts';
 import { changedFrom, joined, layOver, type Mapping, mappingAt, within } from './clock-segments.ts';
 

@@ -2,8 +2,8 @@
  * The clock mappings of one boot as a short list, and how a new one is laid over it: it holds for every number that was
  * not handed over, and for no other. Pure.
  */
-import type { Span } from '../delivery/lanes.ts';
-import type { ClockSegment } from '../hot/layout.ts';
+import type { Span } from '../files/lane-state.ts';
+import type { ClockSegment } from '../files/layout.ts';
 
 /** `at` of a boot's records + offset = UTC ms. */
 export interface Mapping {

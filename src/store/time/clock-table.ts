@@ -3,8 +3,8 @@
  * and carry the version of the list: of rows that a damaged file gives back, those of the highest one are the list.
  */
 import type Database from 'better-sqlite3';
-import type { ClockList, ClockSegment } from '../hot/layout.ts';
-import { rowSum } from '../hot/sealed-rows.ts';
+import type { ClockList, ClockSegment } from '../files/layout.ts';
+import { rowSum } from '../files/sealed-rows.ts';
 import type { Mapping } from './clock-segments.ts';
 
 export type { Mapping } from './clock-segments.ts';

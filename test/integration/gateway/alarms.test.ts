@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { GatewayStatus } from '../../../src/admin/target.ts';
-import { LOG_FILE } from '../../../src/store/hot/layout.ts';
+import { LOG_FILE } from '../../../src/store/files/layout.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
 import { Relay } from '../../harness/relay.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';

@@ -1,5 +1,5 @@
 /**
- * One process has a state directory. The kernel keeps the claim: of starts at the same moment over what a killed gateway
+ * One process has a state directory. The kernel keeps the lock: of starts at the same moment over what a killed gateway
  * left there one gets it, SIGKILL frees it, and commands that would read the files ask for it.
  */
 import assert from 'node:assert/strict';
@@ -20,13 +20,13 @@ import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { StatusReport } from '../../../src/admin/metrics.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
-import { holderOf, LOCK_FILE, StateDirClaim } from '../../../src/store/state-dir.ts';
+import { holderOf, LOCK_FILE, StateDirLock } from '../../../src/store/state-dir.ts';
 import { startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
-const RACER = path.join(import.meta.dirname, '..', '..', 'harness', 'claim-racer.ts');
+const RACER = path.join(import.meta.dirname, '..', '..', 'harness', 'lock-racer.ts');
 /** Double starts of what owns the directory, and of whole gateways. */
 const ROUNDS = Number(process.env.SLUICE_DOUBLE_STARTS ?? 40);
 const GATEWAYS = Number(process.env.SLUICE_DOUBLE_GATEWAYS ?? 3);
@@ -43,7 +43,7 @@ async function leaveStaleSocket(file: string): Promise<void> {
 }
 
 test('of two starts at one moment over a stale socket exactly one wins, every time', async (t) => {
-  const stateDir = scratch(t, 'claim', '/dev/shm');
+  const stateDir = scratch(t, 'lock', '/dev/shm');
   const socket = path.join(stateDir, 'sluice.sock');
   const racers = [0, 1].map(() => startChild(t, process.execPath, [RACER, stateDir], { stdin: true }));
   await Promise.all(racers.map((racer) => racer.line(/^ready$/)));
@@ -91,44 +91,44 @@ test('two gateways started over what a kill left: one runs, the other says which
 });
 
 test("a foreign file in the lock's place is replaced; a link or a folder there is named", (t) => {
-  const stateDir = scratch(t, 'claim');
+  const stateDir = scratch(t, 'lock');
   const file = path.join(stateDir, LOCK_FILE);
   writeFileSync(file, Buffer.alloc(5000, 'not a database '));
-  const claim = StateDirClaim.take(stateDir);
+  const lock = StateDirLock.take(stateDir);
   assert.equal(holderOf(stateDir), process.pid);
   assert.deepEqual(readdirSync(stateDir), [LOCK_FILE], 'nothing lies beside it');
   assert.equal(statSync(file).size, 0);
   assert.throws(
-    () => StateDirClaim.take(stateDir),
+    () => StateDirLock.take(stateDir),
     (e: SluiceError) => e.code === 'already-running' && e.data.pid === process.pid,
   );
   assert.equal(holderOf(stateDir), process.pid, 'a start that was refused frees nothing');
-  claim.release();
+  lock.release();
   assert.equal(holderOf(stateDir), undefined);
   rmSync(file);
   const other = path.join(stateDir, 'other');
   writeFileSync(other, 'kept');
   symlinkSync(other, file);
-  assert.throws(() => StateDirClaim.take(stateDir), /it is a link/);
+  assert.throws(() => StateDirLock.take(stateDir), /it is a link/);
   assert.equal(readFileSync(other, 'utf8'), 'kept');
   rmSync(file);
   mkdirSync(file);
   assert.throws(
-    () => StateDirClaim.take(stateDir),
+    () => StateDirLock.take(stateDir),
     (e: SluiceError) => e.code === 'log-open' && e.message.includes(file) && /remove what is in its way/.test(e.message),
   );
 });
 
-test('an export reads no files while a process has claimed them and does not answer', async (t) => {
+test('an export reads no files while a process has locked them and does not answer', async (t) => {
   const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}\n`);
   gateway.start();
   await gateway.waitForLog(/The gateway is running/);
   assert.equal(await gateway.stop(), 0);
   assert.equal((await sluice(t, 'export', '-c', gateway.config)).code, 0, 'of a gateway that does not run');
-  const claim = StateDirClaim.take(gateway.stateDir);
+  const lock = StateDirLock.take(gateway.stateDir);
   const refused = await sluice(t, 'export', '-c', gateway.config);
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, new RegExp(`process ${process.pid} .* does not answer`));
-  claim.release();
+  lock.release();
   assert.equal((await sluice(t, 'export', '-c', gateway.config)).code, 0);
 });

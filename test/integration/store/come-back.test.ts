@@ -9,8 +9,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSy
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { Shape } from '../../../src/core/point.ts';
-import type { Lane } from '../../../src/store/delivery/lanes.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
+import type { Lane } from '../../../src/store/files/lane-state.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { allNotices } from '../../harness/all-notices.ts';

@@ -11,7 +11,7 @@ import { RuleEngine } from '../../../src/rules/engine.ts';
 import { LEASE } from '../../../src/store/delivery/lease.ts';
 import type { OutNotice } from '../../../src/store/delivery/out.ts';
 import type { Outlet } from '../../../src/store/delivery/outlet.ts';
-import { LOG_FILE } from '../../../src/store/hot/layout.ts';
+import { LOG_FILE } from '../../../src/store/files/layout.ts';
 import { Log } from '../../../src/store/log.ts';
 import { BrokerBench, inventoryOf, ROOT } from '../../harness/embedded-broker.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';

@@ -8,7 +8,7 @@ import { request } from '../../../src/admin/client.ts';
 import { MAX_QUESTIONS } from '../../../src/admin/limits.ts';
 import type { GatewayStatus, HistoryReply } from '../../../src/admin/target.ts';
 import type { Shape } from '../../../src/core/point.ts';
-import { HISTORY_FILE } from '../../../src/store/archive/history-layout.ts';
+import { HISTORY_FILE } from '../../../src/store/files/history-layout.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { type FakeDevice, fakeTcp, withMbap } from '../../fakes/modbus-device.ts';

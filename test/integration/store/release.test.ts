@@ -4,9 +4,10 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import type { Shape } from '../../../src/core/point.ts';
-import { type LaneState, Lanes } from '../../../src/store/delivery/lanes.ts';
+import { Lanes } from '../../../src/store/delivery/lanes.ts';
+import type { LaneState } from '../../../src/store/files/lane-state.ts';
+import { LOG_FILE } from '../../../src/store/files/layout.ts';
 import { LogDatabase } from '../../../src/store/hot/database.ts';
-import { LOG_FILE } from '../../../src/store/hot/layout.ts';
 import { openLogFile } from '../../../src/store/hot/log-file.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -150,7 +151,16 @@ test('lanes of a log that grows no more are not written again with every commit'
   const commit = (id: number, oldAcked: number) =>
     database.commit(
       {
-        ...{ id, chunks: [], upTo: 100 + id, alarms: [], clock: [], newInventory: undefined, leaseEnd: 1000, wall: undefined },
+        ...{
+          id,
+          chunks: [],
+          upTo: 100 + id,
+          savedStates: [],
+          clock: [],
+          newInventory: undefined,
+          leaseEnd: 1000,
+          wall: undefined,
+        },
         ...{ maxSize: MAX, total: MAX, maxAge: 1e13, compacted: [], active: [] },
         forwarders: [
           { name: 'cloud', log: old, state: state(oldAcked) },

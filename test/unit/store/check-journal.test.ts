@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
-import { HISTORY_PAGE_SIZE } from '../../../src/store/archive/history-layout.ts';
+import { HISTORY_PAGE_SIZE } from '../../../src/store/files/history-layout.ts';
 import { readHead } from '../../../src/store/recovery/check-head.ts';
 import { journalFault } from '../../../src/store/recovery/check-journal.ts';
 import { scratch } from '../../harness/scratch.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import type { ClockSegment } from '../../../src/store/hot/layout.ts';
+import type { ClockSegment } from '../../../src/store/files/layout.ts';
 import { changedFrom, joined, layOver, MAX_SEGMENTS, mappingAt, within } from '../../../src/store/time/clock-segments.ts';
 
 const same = (a: ClockSegment | undefined, b: { offset: number; estimated: boolean } | undefined) =>

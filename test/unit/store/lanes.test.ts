@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { type Lane, Lanes, MAX_RANGES } from '../../../src/store/delivery/lanes.ts';
+import { Lanes, MAX_RANGES } from '../../../src/store/delivery/lanes.ts';
+import type { Lane } from '../../../src/store/files/lane-state.ts';
 
 test('a new forwarder takes what exists as history and what follows as data', () => {
   const lanes = Lanes.begin('oldest', 10);

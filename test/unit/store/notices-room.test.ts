@@ -5,9 +5,10 @@ import path from 'node:path';
 import test from 'node:test';
 import type { Shape } from '../../../src/core/point.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import { type LaneState, Lanes } from '../../../src/store/delivery/lanes.ts';
+import { Lanes } from '../../../src/store/delivery/lanes.ts';
+import type { LaneState } from '../../../src/store/files/lane-state.ts';
+import type { ForwarderState } from '../../../src/store/files/layout.ts';
 import { LogDatabase } from '../../../src/store/hot/database.ts';
-import type { ForwarderState } from '../../../src/store/hot/layout.ts';
 import { openLogFile } from '../../../src/store/hot/log-file.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -50,7 +51,7 @@ test('each commit removes a bounded number of delivered alarms until there is ro
     )();
     database.commit(
       {
-        ...{ id: round, chunks: [], upTo: 0, forwarders: [], active: [], alarms: [], clock: [], newInventory: undefined },
+        ...{ id: round, chunks: [], upTo: 0, forwarders: [], active: [], savedStates: [], clock: [], newInventory: undefined },
         ...{ leaseEnd: 0, wall: undefined, maxSize: MAX_SIZE, total: MAX_SIZE, maxAge: 1e13, compacted: [] },
       },
       new Map(),
@@ -107,7 +108,7 @@ test('events that nobody has taken push out older events, and neither readings n
     const before = count("notice where kind = 'event'");
     lost += database.commit(
       {
-        ...{ id: round, chunks: [], upTo: 0, forwarders: [], active: active(log, {}), alarms: [], clock: [] },
+        ...{ id: round, chunks: [], upTo: 0, forwarders: [], active: active(log, {}), savedStates: [], clock: [] },
         ...{ newInventory: undefined, leaseEnd: 0, wall: undefined, maxSize, total: maxSize, maxAge: 1e13, compacted: [] },
       },
       new Map(),
@@ -145,7 +146,15 @@ test('delivered alarms go for their age whatever events wait', (t) => {
   )();
   database.commit(
     {
-      ...{ id: 1, chunks: [], upTo: 4, forwarders: [], active: active(log, { notices: 1, alarms: 2 }), alarms: [], clock: [] },
+      ...{
+        id: 1,
+        chunks: [],
+        upTo: 4,
+        forwarders: [],
+        active: active(log, { notices: 1, alarms: 2 }),
+        savedStates: [],
+        clock: [],
+      },
       ...{
         newInventory: undefined,
         leaseEnd: 0,

@@ -8,13 +8,13 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import type { Shape } from '../../../src/core/point.ts';
-import { HISTORY_FILE } from '../../../src/store/archive/history-layout.ts';
 import { Tidier } from '../../../src/store/archive/tidy.ts';
-import { LOG_FILE, PAGE_SIZE } from '../../../src/store/hot/layout.ts';
+import { HISTORY_FILE } from '../../../src/store/files/history-layout.ts';
+import { LOG_FILE, PAGE_SIZE } from '../../../src/store/files/layout.ts';
+import { Agreement } from '../../../src/store/hot/agreement.ts';
 import { WriteAhead } from '../../../src/store/hot/wal.ts';
 import { Log } from '../../../src/store/log.ts';
 import { LogReader } from '../../../src/store/read/reading.ts';
-import { Claim } from '../../../src/store/threads/claim.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -144,8 +144,8 @@ test('the keeper writes no unit and no witness of a commit that the disk does no
   const log = await open(t, s);
   const reader = new LogReader(s.file);
   t.after(() => reader.close());
-  const claim = new Claim();
-  const tidier = new Tidier(s.history, reader, claim, () => {});
+  const agreement = new Agreement();
+  const tidier = new Tidier(s.history, reader, agreement, () => {});
   const tidy = () => {
     const steps = tidier.run({
       ...{ id: 1, boot: log.opened.boot, at: 1e12, force: true, budget: 1e6, limit: 1e7, needs: 0 },
@@ -156,11 +156,11 @@ test('the keeper writes no unit and no witness of a commit that the disk does no
       if (step.done === true) return step.value;
     }
   };
-  claim.commitBegins();
+  agreement.commitBegins();
   const witnesses = () => reader.history?.db.prepare("select count(*) from meta where name = 'witness'").pluck().get();
   assert.deepEqual(tidy().compacted, []);
   assert.equal(witnesses(), 0);
-  claim.commitsOnDisk();
+  agreement.commitsOnDisk();
   assert.deepEqual(
     tidy().compacted.map(([ordinal]) => ordinal),
     [log.ordinal],

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
+import type { TidyResult } from '../../../src/store/archive/tidy-request.ts';
 import { Tiers } from '../../../src/store/archive/tiers.ts';
-import type { TidyResult } from '../../../src/store/threads/messages.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
 
@@ -15,7 +15,7 @@ const RESULT: TidyResult = {
 function tiersOf(dir: string): Tiers {
   const clock = new ManualClock();
   return new Tiers({
-    options: { stateDir: dir, runtimeDir: undefined, clock, maxSize: 8e6, maxAge: 1e12, commitEvery: 1000 },
+    options: { clock, maxSize: 8e6, maxAge: 1e12 },
     boot: 1,
     historyFile: path.join(dir, 'history.db'),
     check: () => Promise.resolve(),

@@ -1,10 +1,11 @@
 /** What of the log lies in memory, between the wire and the disk. Every part has its bound. */
 
-import type { Outlets } from '../delivery/outlets.ts';
-import { type Keeper, MAX_QUESTIONS } from '../threads/threads.ts';
-import { MIRROR_MOST, type Mirror } from './mirror.ts';
-import { PENDING_MOST, type Pending } from './pending.ts';
-import { RECENT_MOST, type Recent } from './recent.ts';
+import type { Outlets } from './delivery/outlets.ts';
+import { MIRROR_MOST } from './tail/mirror.ts';
+import { PENDING_MOST } from './tail/pending.ts';
+import { RECENT_MOST } from './tail/recent.ts';
+import type { Tail } from './tail/tail.ts';
+import { type Keeper, MAX_QUESTIONS } from './threads/threads.ts';
 
 export interface HeldMemory {
   /** What the disk does not have yet. */
@@ -24,7 +25,7 @@ interface Held {
   readonly limit: number;
 }
 
-export function heldMemory(pending: Pending, mirror: Mirror, recent: Recent, outlets: Outlets, keeper: Keeper): HeldMemory {
+export function heldMemory({ pending, mirror, recent }: Tail, outlets: Outlets, keeper: Keeper): HeldMemory {
   return {
     pending: { bytes: pending.bytes, limit: PENDING_MOST },
     tail: { bytes: mirror.bytes, limit: MIRROR_MOST },

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import type { Machine } from '../../core/clock.ts';
 import type { Shape } from '../../core/point.ts';
-import type { Lane, LaneState } from '../delivery/lanes.ts';
+import type { Lane, LaneState } from './lane-state.ts';
 
 export const LOG_FILE = 'log.db';
 export const SCHEMA_VERSION = 2;
@@ -67,6 +67,14 @@ export interface BootInfo {
   /** It is known for certain what was handed over in it. */
   readonly proven: boolean;
   readonly clock: ClockList;
+}
+
+/** A log that still holds something. */
+export interface LogHead {
+  readonly ordinal: number;
+  readonly name: string;
+  /** The highest number that it holds. */
+  readonly last: number;
 }
 
 export interface ForwarderState {

@@ -1,6 +1,6 @@
 /**
  * A process that starts what of a gateway owns the state directory, whenever it reads `go`, and stops it at `end`:
- * `node claim-racer.ts STATE`. It says `ready`, then `won`, or `refused` with the words; `ended` after a stop.
+ * `node lock-racer.ts STATE`. It says `ready`, then `won`, or `refused` with the words; `ended` after a stop.
  */
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,34 +8,34 @@ import { AdminServer } from '../../src/admin/admin-server.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { SluiceError, toError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/logger.ts';
-import { StateDirClaim } from '../../src/store/state-dir.ts';
+import { StateDirLock } from '../../src/store/state-dir.ts';
 import { FakeTarget } from '../fakes/admin-target.ts';
 
 const stateDir = process.argv[2] as string;
 const say = (words: string): unknown => process.stdout.write(`${words}\n`);
-let claim: StateDirClaim | undefined;
+let lock: StateDirLock | undefined;
 let server: AdminServer | undefined;
 
 async function go(): Promise<void> {
   try {
     // The order of Gateway.start.
-    claim = StateDirClaim.take(stateDir);
+    lock = StateDirLock.take(stateDir);
     const socketPath = path.join(stateDir, 'sluice.sock');
     server = new AdminServer({ target: new FakeTarget(), socketPath, logger: silentLogger, clock: systemClock });
     await server.start();
     say('won');
   } catch (thrown) {
     say(`refused ${thrown instanceof SluiceError ? thrown.code : 'unexpected'} ${toError(thrown).message}`);
-    claim?.release();
-    claim = undefined;
+    lock?.release();
+    lock = undefined;
     server = undefined;
   }
 }
 
 async function end(): Promise<void> {
   await server?.stop();
-  claim?.release();
-  claim = undefined;
+  lock?.release();
+  lock = undefined;
   server = undefined;
   say('ended');
 }

@@ -1,17 +1,17 @@
 /** What keeper and writer tell each other of a block, in every order of their steps. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { keyOf } from '../../../src/store/hot/layout.ts';
-import { Claim } from '../../../src/store/threads/claim.ts';
+import { keyOf } from '../../../src/store/files/layout.ts';
+import { Agreement } from '../../../src/store/hot/agreement.ts';
 
 const key = (seq: number, log = 1) => keyOf(log, seq);
 /** Both sides of the same memory, as the two threads have them. */
-function sides(): { keeper: Claim; writer: Claim } {
-  const keeper = new Claim();
-  return { keeper, writer: new Claim(keeper.buffer) };
+function sides(): { keeper: Agreement; writer: Agreement } {
+  const keeper = new Agreement();
+  return { keeper, writer: new Agreement(keeper.buffer) };
 }
 
-test('a block that nobody claims is lost when it is dropped', () => {
+test('a block that nobody reserved is lost when it is dropped', () => {
   const { keeper, writer } = sides();
   assert.equal(writer.drop(key(1), key(9)), 'lost');
   keeper.begin(key(20), key(40));
@@ -21,7 +21,7 @@ test('a block that nobody claims is lost when it is dropped', () => {
   assert.ok(keeper.commit(), 'its own blocks are all there');
 });
 
-test('a claimed block that is dropped takes the unit with it', () => {
+test('a reserved block that is dropped takes the unit with it', () => {
   const { keeper, writer } = sides();
   keeper.begin(key(1), key(40));
   assert.equal(writer.drop(key(1), key(9)), 'lost');
@@ -60,7 +60,7 @@ test('blocks of units of a file that is gone are not in a unit', () => {
   assert.equal(writer.drop(key(1), key(9)), 'lost');
 });
 
-test('blocks that were claimed and left out of the unit are not in it', () => {
+test('blocks that were reserved and left out of the unit are not in it', () => {
   const { keeper, writer } = sides();
   keeper.begin(key(1), key(40));
   keeper.shorten(key(20));

@@ -3,18 +3,18 @@
  * dropped for want of room, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
  * In memory that both threads see.
  *
- * - The keeper claims the blocks of a unit before it reads them, and asks again before the unit is committed.
- * - The writer never waits. It takes a claimed block away, and the unit is then not made; while the unit is being
+ * - The keeper reserves the blocks of a unit before it reads them, and asks again before the unit is committed.
+ * - The writer never waits. It takes a reserved block away, and the unit is then not made; while the unit is being
  *   committed the block stays, so that log.db is over its limit by what one commit brings.
  * - A block that is in a unit may go without a word: its records are not lost.
  * - The keeper reads a commit as soon as SQLite has it. history.db says nothing of it before the disk has it, too: after a
  *   power cut log.db would be behind history.db, which is the mark of a loss.
  */
-import { keyOf } from '../hot/layout.ts';
+import { keyOf } from '../files/layout.ts';
 
-const STATE = { idle: 0, claimed: 1, committing: 2, revoked: 3 } as const;
+const STATE = { idle: 0, reserved: 1, committing: 2, revoked: 3 } as const;
 /**
- * The first four bytes are the state; then first and last key of the claim, and the last key that is in a unit; then how
+ * The first four bytes are the state; then first and last key of what is reserved, and the last key that is in a unit; then how
  * many commits the writer began, and how many of them are on the disk.
  */
 const BYTES = 40;
@@ -25,7 +25,7 @@ const PATIENCE = 1000;
 
 export type Verdict = 'lost' | 'in-unit' | 'stays';
 
-export class Claim {
+export class Agreement {
   readonly buffer: SharedArrayBuffer;
   readonly #state: Int32Array;
   readonly #keys: Float64Array;
@@ -44,15 +44,15 @@ export class Claim {
   begin(first: number, last: number): void {
     this.#keys[0] = first;
     this.#keys[1] = last;
-    Atomics.store(this.#state, 0, STATE.claimed);
+    Atomics.store(this.#state, 0, STATE.reserved);
   }
-  /** The unit gets fewer blocks than were claimed. What was dropped of the others may have revoked it all the same. @param last as above */
+  /** The unit gets fewer blocks than were reserved. What was dropped of the others may have revoked it all the same. @param last as above */
   shorten(last: number): void {
     this.#keys[1] = last;
   }
   /** @returns false when a block was dropped meanwhile: the unit must not be committed */
   commit(): boolean {
-    return Atomics.compareExchange(this.#state, 0, STATE.claimed, STATE.committing) === STATE.claimed;
+    return Atomics.compareExchange(this.#state, 0, STATE.reserved, STATE.committing) === STATE.reserved;
   }
   /** @param made whether the unit is in history.db */
   end(made: boolean): void {
@@ -98,7 +98,7 @@ export class Claim {
   drop(first: number, last: number): Verdict {
     if (last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number)) return 'in-unit';
     if (first > (this.#keys[1] as number) || last < (this.#keys[0] as number)) return 'lost';
-    const was = Atomics.compareExchange(this.#state, 0, STATE.claimed, STATE.revoked);
+    const was = Atomics.compareExchange(this.#state, 0, STATE.reserved, STATE.revoked);
     if (was === STATE.committing) return 'stays';
     // It may have been committed between the first look and this one.
     return last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number) ? 'in-unit' : 'lost';

@@ -49,3 +49,11 @@ export interface Repair {
   /** Names of the logs that end with it; what follows has a new one. Empty when the log goes on. */
   readonly ended: readonly string[];
 }
+
+/** Records first..last of a log (its ordinal) that cannot be read any more. */
+export interface DamagedBlock {
+  readonly log: number;
+  readonly first: number;
+  readonly last: number;
+  readonly readings: number;
+}

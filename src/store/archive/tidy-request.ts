@@ -1,0 +1,44 @@
+/** What the main thread asks of history.db once an hour, or when room is short, and what comes of it. */
+import type { Lane } from '../files/lane-state.ts';
+import type { ForwarderState } from '../files/layout.ts';
+
+/** Asks the keeper to make at most one unit, and to keep history.db within its budget. */
+export interface TidyRequest {
+  readonly id: number;
+  readonly boot: number;
+  /** Monotonic ms. */
+  readonly at: number;
+  /** A unit is made however little there is. */
+  readonly force: boolean;
+  /** What history.db may take, bytes; less when log.db, which grows meanwhile, leaves less of `limit`. */
+  readonly budget: number;
+  /** What all files together may take, and what the next commit may add. */
+  readonly limit: number;
+  readonly needs: number;
+  /** UTC ms, when known. */
+  readonly wall: number | undefined;
+  readonly maxAge: number;
+  /** Every forwarder that is configured. */
+  readonly active: readonly ForwarderState[];
+  /** Logs with a lower ordinal stay as they are: records of them are still to come back. */
+  readonly from?: number;
+}
+
+export interface TidyResult {
+  readonly id: number;
+  /** For each log, the last number that lies in history.db. */
+  readonly compacted: readonly (readonly [log: number, seq: number])[];
+  /** A unit was made; ask again at once. */
+  readonly more: boolean;
+  readonly bytes: number;
+  /** Records that history.db holds now. */
+  readonly held: number;
+  /** Readings that were taken away for room or age, by `device.point`. */
+  readonly thinned: readonly (readonly [point: string, readings: number])[];
+  readonly dropped: readonly (readonly [point: string, readings: number])[];
+  readonly aged: readonly (readonly [point: string, readings: number])[];
+  /** Those of them that a forwarder had not delivered. */
+  readonly lost: readonly (readonly [point: string, readings: number])[];
+  /** For each forwarder, when the oldest record was taken that lies in history.db and waits for it; UTC ms. */
+  readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
+}

@@ -1,0 +1,40 @@
+/** What is kept of the lanes of a forwarder: as JSON in the table `lanes` of log.db and in the runtime directory. The rules are in delivery/lanes.ts. */
+
+export type Lane = 'data' | 'history';
+/** Alarms and events have no lanes, and a cursor each. */
+export type NoticeKind = 'alarm' | 'event';
+
+/** As the store and the runtime directory keep it. */
+export interface LaneState {
+  /** First number of each range, ascending, with its lane; the last range is open. Lanes alternate. */
+  readonly ranges: readonly (readonly [from: number, lane: Lane])[];
+  /** Everything of that lane up to here is acknowledged, refused or gone. */
+  readonly data: number;
+  readonly history: number;
+  /** The same for alarms and events. */
+  readonly notices: number;
+  /** Of the one of both that is further. */
+  readonly alarms?: number | undefined;
+  readonly events?: number | undefined;
+  /** The highest number ever handed to the client on data, and on history. */
+  readonly handed: number;
+  readonly handedHistory: number;
+  /** Numbers below were never meant for this forwarder. */
+  readonly since: number;
+  /** See `promise`. */
+  readonly promised?: Promised | undefined;
+}
+
+/** How far each lane may be handed over without the file knowing of it. */
+export interface Promised {
+  readonly data: number;
+  readonly history: number;
+  /** The runtime directory does not know of it either. */
+  readonly blind: boolean;
+}
+
+export interface Span {
+  readonly from: number;
+  /** Inclusive; Infinity in the open range. */
+  readonly to: number;
+}

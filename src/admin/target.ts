@@ -186,6 +186,8 @@ export interface TailReading {
   readonly unit?: string | undefined;
   readonly quality: Quality;
   readonly reason?: string | undefined;
+  /** The device rests: the reading repeats how the last request ended, and no request was sent for it. */
+  readonly asked?: false | undefined;
 }
 export interface TailAlarm extends AlarmStatus {
   readonly type: 'alarm';

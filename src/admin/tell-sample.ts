@@ -18,6 +18,7 @@ export function tellSample(sample: Sample, offset: number, tell: (item: TailItem
       unit: point.unit,
       quality,
       ...(reason === 0 ? {} : { reason: reasonName(reason) }),
+      ...(sample.unasked === true ? { asked: false } : {}),
     });
   });
 }

@@ -23,7 +23,7 @@ export function statusText(report: GatewayStatus): string {
     ...log.faults.map((fault) => `         ${paint(31, printable(fault))}`),
     ...log.refusedFolders.map((fault) => `         ${paint(33, printable(fault))}`),
     ...log.salvage.flatMap(salvageLines),
-    ...report.buses.flatMap((bus) => busLines(bus, gateway.monotonic)),
+    ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
     ...brokerLines(report.broker),
     ...httpLines(report.http),
@@ -93,7 +93,7 @@ function clockWords({ clock, gateway }: GatewayStatus): string {
   return `known ${since} by ${printable(clock.source)}${apart}`;
 }
 
-function busLines(bus: BusStatus, now: number): string[] {
+function busLines(bus: BusStatus, { monotonic: now, time }: GatewayStatus['gateway']): string[] {
   const head = `bus      ${bus.name} (${bus.protocol}) ${bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state)}${bus.fault === undefined ? '' : `: ${printable(bus.fault)}`}`;
   const devices = bus.devices.map((d) => {
     const c = d.counters;
@@ -113,15 +113,35 @@ function busLines(bus: BusStatus, now: number): string[] {
     ] as const;
     const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
-    // Of a bus that is not open every device has the same to say, and the bus said it.
+    // The bus that is not open has said what each of its devices would say.
     const fault = bus.state === 'open' || bus.fault === undefined ? d.fault : undefined;
+    const rests = d.restsUntil === undefined ? '' : `, asked again in ${rough(d.restsUntil - now)}`;
     return [
-      `  ${d.name} ${state}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`,
+      `  ${d.name} ${state}${rests}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`,
       ...answerLines(d.answer),
       ...(fault === undefined ? [] : [`    ${paint(33, printable(fault))}`]),
+      ...recoveryLines(d, (at) => time + at - now),
     ];
   });
   return [head, ...loadLines(bus), ...devices.flat()];
+}
+
+const SHARE_WORDS = {
+  damaged: 'replies were damaged',
+  wrong: 'replies were wrong',
+  missing: 'requests had no answer',
+  failed: 'requests failed',
+} as const;
+
+/** What was wrong of late. A fault that the newest reply contradicts gets no advice. @param utc of a monotonic time */
+function recoveryLines({ recovery, share }: DeviceStatus, utc: (at: number) => number): string[] {
+  const words = [
+    ...(recovery === undefined
+      ? []
+      : [`good again since ${clockTime(utc(recovery.since))} (${count(recovery.replies, 'reply', 'replies')})`]),
+    ...(share === undefined ? [] : [`${share.bad} of the last ${share.of} ${SHARE_WORDS[share.kind]}`]),
+  ];
+  return words.length === 0 ? [] : [`    ${words.join('; ')}`];
 }
 
 /** By what its reads are planned, and what is measured where that is something else. */
@@ -192,6 +212,11 @@ function forwarderLines(f: ForwarderStatus, now: number): string[] {
 
 function count(n: number, one: string, more = `${one}s`): string {
   return `${n} ${n === 1 ? one : more}`;
+}
+
+/** Local time of day, `14:02:07`. */
+function clockTime(ms: number): string {
+  return new Date(ms).toTimeString().slice(0, 8);
 }
 
 /** A span for people: the two largest units at most. */

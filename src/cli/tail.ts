@@ -30,11 +30,12 @@ export function readingLine(item: {
   unit?: string | undefined;
   quality: string;
   reason?: string | undefined;
+  asked?: false | undefined;
 }): string {
   const name = item.device === undefined ? item.point : `${item.device}.${item.point}`;
   const value =
     item.quality === 'bad'
-      ? paint(31, `bad (${item.reason})`)
+      ? paint(31, `bad (${item.reason}${item.asked === false ? ', not asked again yet' : ''})`)
       : `${printable(String(item.value))}${item.unit === undefined ? '' : ` ${item.unit}`}`;
   return `${time(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
 }

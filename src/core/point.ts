@@ -71,6 +71,8 @@ export interface Sample {
   readonly values: readonly Value[];
   /** null when all are good; else one number a point: GOOD, ABSENT, or a code of REASONS. */
   readonly reasons: Uint8Array | null;
+  /** It repeats how the last request ended: the device rests, and no request was sent for this sample. */
+  readonly unasked?: true;
 }
 
 /** A record of the log: a sample under its sequence number. */

@@ -44,11 +44,32 @@ export interface AnswerStatus {
   readonly measured?: number;
 }
 
+/** A fault that the newest replies contradict. */
+export interface Recovery {
+  /** Monotonic time of the first good reply. */
+  readonly since: number;
+  /** Good replies since then. */
+  readonly replies: number;
+}
+
+/** How many of the newest replies were bad, where good and bad ones alternate. */
+export interface Share {
+  readonly bad: number;
+  readonly of: number;
+  /** `failed`: several kinds. */
+  readonly kind: 'damaged' | 'wrong' | 'missing' | 'failed';
+}
+
 export interface DeviceStatus {
   readonly name: string;
   readonly state: 'unknown' | 'answering' | 'silent';
-  /** Words for people, when something is wrong. */
+  /** Words for people, while something is wrong: the newest reply shows it. */
   readonly fault?: string | undefined;
+  /** Of the last fault, for ten minutes after it was seen. */
+  readonly recovery?: Recovery | undefined;
+  readonly share?: Share | undefined;
+  /** Monotonic time before which a device that rests gets no request; its polls are reported as failed meanwhile. */
+  readonly restsUntil?: number | undefined;
   /** Monotonic time of the last good reply. */
   readonly lastReply?: number | undefined;
   readonly counters: Readonly<DeviceCounters>;

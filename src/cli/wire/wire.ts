@@ -15,7 +15,7 @@ import type { ModbusBus, PlannedRequest } from '../../drivers/modbus/bus.ts';
 import { MODBUS_KINDS } from '../../drivers/modbus/kind.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
-import { faultWords, type Wire } from '../../drivers/modbus/words.ts';
+import { faultWords, sayFault, type Wire } from '../../drivers/modbus/words.ts';
 import { nobodyRuns, type RunningOptions, socketOf } from '../running.ts';
 
 export type Look = Omit<ExchangeQuery, 'bus'>;
@@ -105,7 +105,7 @@ export function wireOf(bus: ResolvedBus): Wire {
 export function errorWords(error: NonNullable<ExchangeReply['error']>, bus: ResolvedBus, unit: number, request: string): string {
   const { code, message, exception } = error;
   const known = (['timeout', 'crc', 'exception', 'bus-closed'] as const).find((c) => c === code) ?? 'bad-reply';
-  return faultWords(new SluiceError(known, message, { data: { exception } }), unit, wireOf(bus), request);
+  return sayFault(faultWords(new SluiceError(known, message, { data: { exception } }), unit, wireOf(bus), request));
 }
 
 /** @throws SluiceError `not-found` */

@@ -5,29 +5,15 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Sample } from '../../core/point.ts';
-import type { DeviceCounters, DeviceStatus, SafePoint } from '../../core/ports.ts';
-import { formatDuration } from '../../core/units.ts';
+import type { DeviceCounters, DeviceStatus, SafePoint, Share } from '../../core/ports.ts';
 import { Latency } from '../latency.ts';
+import { Replies } from '../replies.ts';
+import { Faults } from './faults.ts';
 import { type ModelSearch, SEARCH, type SearchEnd, type SearchStep } from './model-search.ts';
 import type { Movable } from './placed.ts';
 import { DAMAGED, Rest, UNANSWERED } from './silence.ts';
 import type { Wire } from './words.ts';
-import { faultWords } from './words.ts';
-
-interface Fault {
-  /** May know more with time. */
-  readonly message: () => string;
-  readonly since: number;
-  /** It was logged that it began. */
-  logged: boolean;
-  /** Good replies that end it. */
-  readonly enough: number;
-  count: number;
-  /** Good replies since it was last seen. */
-  good: number;
-  /** Which of the failures it was, counted over all of the device. */
-  last: number;
-}
+import { faultWords, sayFault } from './words.ts';
 
 /**
  * So many good replies end a fault that comes and goes (noise, replies that are late now and then), so that it is logged once and
@@ -36,8 +22,7 @@ interface Fault {
 const GOOD_TO_END = 20;
 const UNSURE = 3;
 const RECURS = 600_000;
-/** A time-out is logged when so many have come, or when all repeats were in vain: a late reply may explain it by then. */
-const LOGGED_FROM = 2;
+const SHARES: Readonly<Record<string, Share['kind']>> = { timeout: 'missing', crc: 'damaged', 'bad-reply': 'wrong' };
 /** Of the faults: what is wrong with its SunSpec models. */
 const MODELS = 'models';
 /** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
@@ -92,9 +77,8 @@ export class Device {
   underWay = 0;
   #openedAt = Number.NEGATIVE_INFINITY;
   #lastReply: number | undefined;
-  /** By what failed; at most one per kind, and one per request for exceptions. */
-  readonly #faults = new Map<string, Fault>();
-  #failures = 0;
+  readonly #faults: Faults;
+  readonly #replies = new Replies();
   /** When a fault by time-outs ended last. */
   #slowUntil = Number.NEGATIVE_INFINITY;
   /** Late replies, and when the last one came; counted anew after RECURS without one. */
@@ -118,6 +102,7 @@ export class Device {
     this.#wire = wire;
     this.#clock = clock;
     this.#logger = logger;
+    this.#faults = new Faults(this.name, clock, logger);
   }
 
   opened(now: number): void {
@@ -142,9 +127,11 @@ export class Device {
    */
   succeeded(request: string, at: number, latency: number, wire: number): void {
     this.counters.replies++;
+    const { shown } = this.#faults;
     this.#answered(latency, wire);
     this.#lastReply = at;
-    if (this.#faults.size > 0) this.#end(`exception ${request}`);
+    if (this.#faults.any) this.#faults.good(`exception ${request}`);
+    this.#replies.good(at, shown && !this.#faults.shown);
   }
 
   /** A write was refused: an answer, and what is wrong is with the value. Whoever asked for it is told. */
@@ -168,23 +155,17 @@ export class Device {
     // What never makes a whole reply costs the others as much; but a noisy line is no reason to ask less.
     else if (error.code === 'crc' || error.code === 'bad-reply') this.rest.unanswered(at, DAMAGED * enough);
     const key = error.code === 'exception' ? `exception ${request}` : error.code;
-    const known = this.#faults.get(key);
-    if (known) {
-      known.count++;
-      known.good = 0;
-      known.last = ++this.#failures;
-      if (known.count >= LOGGED_FROM) this.#log(known, error);
-      return;
-    }
+    this.#replies.failed(error.code === 'exception' ? (unreached ? 'missing' : undefined) : (SHARES[error.code] ?? 'failed'), at);
+    if (this.#faults.again(key, error)) return;
     if (error.code === 'timeout') {
       const enough = at - this.#slowUntil < RECURS ? GOOD_TO_END : UNSURE;
       const answered = this.#lastReply !== undefined;
       const words = () => faultWords(error, this.unit, this.#wire, request, { ...this.#slowness(), answered });
-      this.#begin(key, words, error, enough, false);
+      this.#faults.begin(key, words, error, enough, false);
     } else {
       const enough = error.code === 'crc' || error.code === 'bad-reply' ? GOOD_TO_END : 1;
       const words = faultWords(error, this.unit, this.#wire, request);
-      this.#begin(key, () => words, error, enough);
+      this.#faults.begin(key, () => words, error, enough);
     }
   }
 
@@ -238,20 +219,20 @@ export class Device {
     const { moved, found, fault } = end;
     if (moved) {
       // They were of registers that nobody asks for any more.
-      for (const key of this.#faults.keys()) if (key.startsWith('exception ')) this.#faults.delete(key);
+      this.#faults.drop('exception ');
       if (found !== '') this.#logger.info({ device: this.name }, `${this.name}: ${found}`);
     }
-    const message = fault === undefined ? undefined : `unit ${this.unit} on ${this.#wire.label}: ${fault}`;
-    if (this.#faults.get(MODELS)?.message() === message) return;
-    this.#end(MODELS);
-    if (message !== undefined) this.#begin(MODELS, () => message, new SluiceError('bad-reply', message), 1);
+    const who = `unit ${this.unit} on ${this.#wire.label}`;
+    const words = fault === undefined ? undefined : { symptom: who, advice: fault };
+    if (this.#faults.saysNow(MODELS) === (words && sayFault(words))) return;
+    this.#faults.good(MODELS);
+    if (words !== undefined) this.#faults.begin(MODELS, () => words, new SluiceError('bad-reply', sayFault(words)), 1);
   }
 
   /** A poll has ended without a good reply, after all repeats. */
   gaveUp(error: SluiceError): void {
     this.lastError = error;
-    const slow = error.code === 'timeout' ? this.#faults.get('timeout') : undefined;
-    if (slow !== undefined) this.#log(slow, error);
+    if (error.code === 'timeout') this.#faults.tell('timeout', error);
     this.models?.letGo();
     if (error.code === 'exception' && !isUnreached(error)) return;
     this.state = 'silent';
@@ -264,15 +245,20 @@ export class Device {
     );
   }
 
-  /** Words for the newest fault. */
+  /** Words for what is wrong now. */
   get fault(): string | undefined {
-    return [...this.#faults.values()].sort((a, b) => b.last - a.last)[0]?.message();
+    return this.#faults.newest;
   }
 
   status(): DeviceStatus {
     const counters: DeviceCounters = { ...this.counters, ...this.latency.told };
-    // What was seen last is what a person at the wire can act on now.
-    return { name: this.name, state: this.state, fault: this.fault, lastReply: this.#lastReply, counters };
+    const now = this.#clock.monotonic();
+    return {
+      // What was seen last is what a person at the wire can act on now.
+      ...{ name: this.name, state: this.state, fault: this.fault, lastReply: this.#lastReply, counters },
+      ...{ recovery: this.#replies.recovery(now), share: this.#replies.share() },
+      restsUntil: this.rest.until > now ? this.rest.until : undefined,
+    };
   }
 
   /** A whole, undamaged answer came, good or an exception: the wire and the device are well. */
@@ -280,33 +266,8 @@ export class Device {
     this.latency.answered(latency, wire);
     this.rest.answered();
     this.state = 'answering';
-    if (this.#faults.size === 0) return;
-    for (const code of ['timeout', 'bus-closed', 'crc', 'bad-reply']) this.#end(code);
-  }
-
-  #begin(key: string, message: () => string, error: SluiceError, enough: number, log = true): void {
-    const since = this.#clock.monotonic();
-    const fault = { message, since, logged: false, enough, count: 1, good: 0, last: ++this.#failures };
-    this.#faults.set(key, fault);
-    if (log) this.#log(fault, error);
-  }
-
-  #log(fault: Fault, { code, data }: SluiceError): void {
-    if (fault.logged) return;
-    fault.logged = true;
-    // The bus itself reports that it is closed, once for all devices.
-    if (code !== 'bus-closed') this.#logger.warn({ device: this.name, code, ...data }, `${this.name}: ${fault.message()}`);
-  }
-
-  /** A good reply came. */
-  #end(key: string): void {
-    const fault = this.#faults.get(key);
-    if (!fault || ++fault.good < fault.enough) return;
-    this.#faults.delete(key);
-    const now = this.#clock.monotonic();
-    if (key === 'timeout') this.#slowUntil = now;
-    if (key === 'bus-closed' || !fault.logged) return;
-    const lasted = formatDuration(now - fault.since);
-    this.#logger.info({ device: this.name, times: fault.count }, `${this.name}: over after ${lasted}: ${fault.message()}`);
+    if (!this.#faults.any) return;
+    for (const code of ['timeout', 'bus-closed', 'crc', 'bad-reply'])
+      if (this.#faults.good(code) && code === 'timeout') this.#slowUntil = this.#clock.monotonic();
   }
 }

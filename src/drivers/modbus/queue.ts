@@ -157,7 +157,7 @@ export class BusQueue {
     }
     if ('job' in next && this.#resting(next, now)) {
       const error = next.job.device.lastError ?? new SluiceError('timeout');
-      this.#finish(next, badSample(next.job.shape, now, reasonOf(error)), error);
+      this.#finish(next, { ...badSample(next.job.shape, now, reasonOf(error)), unasked: true }, error);
       return true;
     }
     if ('job' in next && stepOf(next.job, now) === undefined && next.job.lack !== undefined) {

@@ -83,30 +83,53 @@ export function requestLabel(request: ReadRequest): string {
   return last === request.start ? `${request.table} ${request.start}` : `${request.table} ${request.start} to ${last}`;
 }
 
+/** A fault for people: what is seen, and what to do about it. A fault that is over has no advice. */
+export interface FaultWords {
+  readonly symptom: string;
+  readonly advice: string;
+}
+
 /** @param request in words: `holding 0 to 9`; @param slow what is known of its pace, where it is known */
-export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string, slow?: Slowness): string {
+export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string, slow?: Slowness): FaultWords {
   const who = `unit ${unit} on ${wire.label}`;
   switch (error.code) {
     case 'timeout': {
       if (slow !== undefined && slow.late > 0)
-        return `${who} answers too late: ${slow.late} ${slow.late === 1 ? 'reply' : 'replies'} came after the time-out of ${formatDuration(slow.timeout)}; raise \`timeout\` of the device (${formatDuration(2 * slow.timeout)}), or look for what slows it down`;
+        return {
+          symptom: `${who} answers too late`,
+          advice: `${slow.late} ${slow.late === 1 ? 'reply' : 'replies'} came after the time-out of ${formatDuration(slow.timeout)}; raise \`timeout\` of the device (${formatDuration(2 * slow.timeout)}), or look for what slows it down`,
+        };
       const within = slow?.answered === true ? ` within ${formatDuration(slow.timeout)}` : '';
       const hint = slow?.answered === true ? '; if it is only slow, raise `timeout`' : '';
-      return wire.serial
-        ? `${who} does not answer${within}: check that it has power, wires A and B (swap them), its unit number, baud rate and parity${hint}`
-        : `${who} does not answer${within}: check that it has power and the unit number${hint}`;
+      const advice = wire.serial
+        ? 'check that it has power, wires A and B (swap them), its unit number, baud rate and parity'
+        : 'check that it has power and the unit number';
+      return { symptom: `${who} does not answer${within}`, advice: advice + hint };
     }
     case 'crc':
-      return `replies of ${who} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`;
+      return {
+        symptom: `replies of ${who} arrive damaged`,
+        advice: 'check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number',
+      };
     case 'exception': {
       const n = Number(error.data.exception);
-      return `${who} answers ${request} with exception ${n}: ${exceptionWords(n)}${n === 2 ? manyWords(request) : ''}`;
+      return {
+        symptom: `${who} answers ${request} with exception ${n}`,
+        advice: exceptionWords(n) + (n === 2 ? manyWords(request) : ''),
+      };
     }
     case 'bus-closed':
-      return `${who} cannot be asked: ${error.message}`;
+      return { symptom: `${who} cannot be asked`, advice: error.message };
     default:
-      return `${who} answers ${request} with something else: ${error.message}; check that no two devices have one unit number and that nobody else asks on this wire`;
+      return {
+        symptom: `${who} answers ${request} with something else`,
+        advice: `${error.message}; check that no two devices have one unit number and that nobody else asks on this wire`,
+      };
   }
+}
+
+export function sayFault({ symptom, advice }: FaultWords): string {
+  return `${symptom}: ${advice}`;
 }
 
 /** The reason that readings of a failed request carry. */

@@ -13,15 +13,18 @@ import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
-import type { DeviceStatus } from '../../core/ports.ts';
+import type { DeviceStatus, Share } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { Latency } from '../latency.ts';
+import { Replies } from '../replies.ts';
 import { Hearing } from './hearing.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
 
 const UNANSWERED = 3;
 /** Milliseconds between two requests to a silent device, at most. */
 const LONGEST = 60_000;
+
+const KINDS: Readonly<Record<string, Share['kind']>> = { timeout: 'missing', crc: 'damaged', 'bad-reply': 'wrong' };
 
 export interface Question {
   readonly bytes: Uint8Array;
@@ -49,6 +52,7 @@ export class AskedDevice implements LineDevice {
   private readonly hearing: Hearing;
   private readonly counters = { requests: 0, replies: 0, timeouts: 0, lateReplies: 0, missedPolls: 0 };
   private readonly latency = new Latency();
+  private readonly replies = new Replies();
   private running = false;
   private send: ((bytes: Uint8Array) => void) | undefined;
   /** The request under way; `due`: it gives a sample. */
@@ -120,11 +124,14 @@ export class AskedDevice implements LineDevice {
   status(): DeviceStatus {
     const { crcErrors, badFrames: badReplies, skippedBytes, resyncs, halfFrames } = this.hearing.counters;
     const silent = this.failures >= UNANSWERED;
+    const now = this.context.clock.monotonic();
     return {
       name: this.name,
       state: silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
       fault: this.fault,
       lastReply: this.lastReply,
+      ...{ recovery: this.replies.recovery(now), share: this.replies.share() },
+      restsUntil: silent && this.waiting === undefined && this.due > now ? this.due : undefined,
       counters: {
         ...{ ...this.counters, exceptions: 0, crcErrors, badReplies, skippedBytes, resyncs, halfFrames },
         ...this.latency.told,
@@ -172,6 +179,7 @@ export class AskedDevice implements LineDevice {
     this.waiting = undefined;
     this.counters.replies++;
     this.latency.answered(sample.at - sentAt, wireTime + this.hearing.heard * character);
+    this.replies.good(sample.at, this.failures >= UNANSWERED);
     if (this.failures >= UNANSWERED) this.context.logger.info({ device: this.name }, 'The device answers again.');
     this.failures = 0;
     this.fault = undefined;
@@ -188,6 +196,7 @@ export class AskedDevice implements LineDevice {
     this.waiting = undefined;
     const reason = this.hearing.reason();
     if (reason === 'timeout') this.counters.timeouts++;
+    this.replies.failed(KINDS[reason] ?? 'failed', this.context.clock.monotonic());
     this.failures++;
     this.fault = this.hearing.symptom(
       'it does not answer: check power, the wires (TX of the device to RX and RX to TX), baudRate and `request`',

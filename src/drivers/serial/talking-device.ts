@@ -11,6 +11,7 @@ import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { DeviceStatus } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
+import { Replies } from '../replies.ts';
 import { Hearing } from './hearing.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
 import type { SerialDeviceSettings } from './schema.ts';
@@ -45,6 +46,7 @@ export class TalkingDevice implements LineDevice {
   private pending: PendingRead | undefined;
   private cancelSilence: (() => void) | undefined;
   private lastReply: number | undefined;
+  private readonly replies = new Replies();
   private timeouts = 0;
   private silent = false;
 
@@ -85,7 +87,13 @@ export class TalkingDevice implements LineDevice {
   }
 
   receive(chunk: Uint8Array): void {
-    for (const sample of this.hearing.hear(chunk, this.context.clock.monotonic())) this.accept(sample);
+    const now = this.context.clock.monotonic();
+    const before = this.hearing.counters;
+    const samples = this.hearing.hear(chunk, now);
+    const { crcErrors, badFrames } = this.hearing.counters;
+    if (crcErrors > before.crcErrors) this.replies.failed('damaged', now);
+    else if (badFrames > before.badFrames) this.replies.failed('wrong', now);
+    for (const sample of samples) this.accept(sample);
   }
 
   /** One sample for each shape, of the next frames; after `timeout` those that have come, or an error when none has. */
@@ -126,6 +134,7 @@ export class TalkingDevice implements LineDevice {
       state: this.silent ? 'silent' : this.lastReply === undefined ? 'unknown' : 'answering',
       fault: this.silent ? this.symptom() : undefined,
       lastReply: this.lastReply,
+      ...{ recovery: this.replies.recovery(this.context.clock.monotonic()), share: this.replies.share() },
       counters: {
         requests: 0,
         replies: frames,
@@ -147,6 +156,7 @@ export class TalkingDevice implements LineDevice {
   private accept(sample: Sample): void {
     const track = this.tracks.get(sample.shape);
     if (track === undefined) return;
+    this.replies.good(sample.at, this.silent);
     if (this.silent) this.context.logger.info({ device: this.name }, 'The device talks again.');
     this.silent = false;
     this.lastReply = sample.at;
@@ -191,6 +201,7 @@ export class TalkingDevice implements LineDevice {
     this.context.emit(badSample(track.shape, now, track.silent));
     if (this.silent || Array.from(this.tracks.values()).some((other) => !other.silent)) return;
     this.silent = true;
+    this.replies.failed('missing', now);
     // Of a port that is gone the bus tells.
     if (open)
       this.context.logger.warn(

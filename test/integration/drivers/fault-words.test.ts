@@ -41,7 +41,7 @@ test('a device that is late every other time is one fault, logged again when it 
   assert.equal(before.length, 1, site.log.join('\n'));
   late = false;
   await waitFor('the end of the fault', () => said(site, 'info').length > 0);
-  assert.match(said(site, 'info')[0] ?? '', /^info meter: over after .*: unit 1 on .* answers too late: \d+ replies/);
+  assert.match(said(site, 'info')[0] ?? '', /^info meter: good again after .*; the fault was: unit 1 on .* answers too late$/);
   assert.equal(said(site, 'warn').length, 1);
   assert.equal(faultOf(site), '');
 });
@@ -63,6 +63,17 @@ test('a device that is off is one fault until it is back', async (t) => {
   on = true;
   await waitFor('the end of the fault', () => said(site, 'info').length > 0);
   assert.deepEqual([said(site, 'warn').length, said(site, 'info').length], [1, 1], site.log.join('\n'));
+});
+
+test('a device that rests repeats its failure without a request, and its samples say so', async (t) => {
+  const mute = await fakeTcp(t, () => {});
+  const bus = { ...TCP, port: mute.port, timeout: '50ms', retries: 0 };
+  const site = startSite(t, bus, { meter: { unit: 1, interval: '20ms', points: words(0) } });
+  await waitFor('a rest', () => site.samples.some(({ unasked }) => unasked === true));
+  const [status] = site.bus.status().devices;
+  const { requests = 0 } = status?.counters ?? {};
+  const asked = site.samples.filter(({ unasked }) => unasked !== true).length;
+  assert.ok(asked <= requests && asked + 1 >= requests, `${asked} samples of ${requests} requests`);
 });
 
 test('exception 2 for many registers names their number and maxRegisters; for few it does not', async (t) => {

@@ -41,6 +41,31 @@ test('what ails a bus is told once, and not by each of its devices', () => {
   assert.equal(open.filter((l) => l.includes(fault)).length, devices.length);
 });
 
+test('a cured fault is a time and a count, recurring damage a share; a rest has its end', () => {
+  const report = statusOf();
+  const bus = only(report.buses);
+  const { monotonic, time } = report.gateway;
+  const text = (more: object) =>
+    statusText({
+      ...report,
+      buses: [{ ...bus, devices: [{ ...(bus.devices[0] as (typeof bus.devices)[number]), fault: undefined, ...more }] }],
+    });
+  const recovery = { since: monotonic - 60_000, replies: 3 };
+  const since = new Date(time - 60_000).toTimeString().slice(0, 8);
+  const share = { bad: 2, of: 20, kind: 'damaged' } as const;
+  assert.ok(text({ recovery }).includes(`    good again since ${since} (3 replies)\n`), text({ recovery }));
+  assert.ok(text({ recovery, share }).includes(`(3 replies); 2 of the last 20 replies were damaged\n`));
+  assert.match(text({ recovery: { ...recovery, replies: 1 } }), /\(1 reply\)$/m);
+  assert.match(text({ state: 'silent', restsUntil: monotonic + 12_000 }), /silent, asked again in 12s: /);
+  assert.doesNotMatch(text({}), /good again|of the last|asked again/);
+});
+
+test('a reading that repeats an earlier failure says that nobody was asked', () => {
+  const bad = { type: 'reading', time: 0, device: 'd', point: 'p', value: null, quality: 'bad', reason: 'timeout' } as const;
+  assert.match(line({ ...bad, asked: false }), /bad \(timeout, not asked again yet\)$/);
+  assert.match(line(bad), /bad \(timeout\)$/);
+});
+
 test('a forwarder that waits says when it tries again', () => {
   const report = statusOf();
   const waiting = { state: 'waiting', fault: 'nothing listens there', nextTry: report.gateway.time + 12_000 } as const;

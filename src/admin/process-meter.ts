@@ -11,8 +11,8 @@ export interface ProcessStatus {
   readonly eventLoop: { readonly p50: number; readonly p99: number; readonly max: number; readonly utilization: number };
 }
 
-/** Milliseconds between samples. Each is a wake-up, so it is no finer than it has to be. */
-const RESOLUTION = 100;
+/** Milliseconds between samples. Each is a wake-up of a tenth of a millisecond, so it is no finer than it has to be. */
+const RESOLUTION = 500;
 const WINDOW = 60_000;
 
 export class ProcessMeter {

@@ -18,6 +18,12 @@ import type { Movable } from './placed.ts';
 import type { Ask } from './port.ts';
 import { requestLabel } from './words.ts';
 
+/**
+ * Milliseconds: a turn that is due so soon begins now. Timers count whole milliseconds and may come one too early; the process
+ * would wake a second time for the rest of it.
+ */
+const EARLY = 1;
+
 /** What decides the order; times in monotonic ms. */
 export interface Queued {
   /** From here on its next turn may begin. */
@@ -36,13 +42,15 @@ export interface Job extends Movable, Queued {
   readonly offset: number;
   /** Its turn has begun: when the next one is due. */
   next: number | undefined;
+  /** A turn of it has begun, since the start or under another plan. */
+  begun: boolean;
   /** Left out and not counted yet, ms; less than one interval. */
   leftOut: number;
   /** No other one asks this device with its function: whatever reply comes, however late, is to this one. */
   readonly alone: boolean;
 }
 
-export type NewJob = Omit<Job, keyof Queued | 'next' | 'leftOut' | 'label' | 'alone'>;
+export type NewJob = Omit<Job, keyof Queued | 'next' | 'begun' | 'leftOut' | 'label' | 'alone'>;
 
 /**
  * The job whose turn it is.
@@ -60,8 +68,8 @@ export function chooseNext<T extends Queued>(
   let best: T | undefined;
   let urgent: T | undefined;
   for (const job of jobs) {
-    const ready = Math.max(job.due, heldUntil(job));
-    if (ready > now) wake = Math.min(wake, ready);
+    const held = heldUntil(job);
+    if (Math.max(job.due - EARLY, held) > now) wake = Math.min(wake, Math.max(job.due, held));
     else if (job.urgent) urgent = earlier(job, urgent);
     else best = earlier(job, best);
   }
@@ -72,6 +80,17 @@ export function chooseNext<T extends Queued>(
 export function beginTurn(due: number, interval: number, now: number): { leftOut: number; next: number } {
   const leftOut = Math.max(0, now - due - interval);
   return { leftOut, next: due + leftOut + interval };
+}
+
+/**
+ * Everything is asked at once at the start, while the process is at its slowest. A first turn that is late for that leaves the job in
+ * its place: moved places would stay for ever, and each would wake the process by itself.
+ * @param place of the first interval
+ */
+export function firstTurn(place: number, interval: number, now: number): { leftOut: number; next: number } {
+  if (now < place) return { leftOut: 0, next: place };
+  const leftOut = interval * Math.floor((now - place) / interval);
+  return { leftOut, next: place + leftOut + interval };
 }
 
 export class Jobs {
@@ -107,6 +126,7 @@ export class Jobs {
     const place = this.all.findIndex((job) => job.device === device);
     const fresh = made(jobs);
     for (const job of fresh) {
+      job.begun = true;
       const names = new Set(job.shape.points.map((p) => p.name));
       const sources = old.filter(({ shape }) => shape.points.some((p) => names.has(p.name)));
       job.due = Math.min(...sources.map(({ due }) => due));
@@ -160,17 +180,19 @@ export class Jobs {
   /** What is given without being asked begins and ends in one. */
   #begin(job: Job, now: number): number {
     if (job.next !== undefined) return job.next;
-    const { leftOut, next } = beginTurn(job.due, job.interval, now);
-    job.leftOut += leftOut;
-    job.next = next;
-    return next;
+    const { due, interval, offset } = job;
+    const turn = job.begun ? beginTurn(due, interval, now) : firstTurn(offset > 0 ? due + interval : due, interval, now);
+    job.begun = true;
+    job.leftOut += turn.leftOut;
+    job.next = turn.next;
+    return turn.next;
   }
 }
 
 function made(jobs: readonly NewJob[]): Job[] {
   return jobs.map((job) => ({
     ...job,
-    ...{ label: requestLabel(job.request), due: 0, rank: 0, urgent: false, next: undefined, leftOut: 0 },
+    ...{ label: requestLabel(job.request), due: 0, rank: 0, urgent: false, next: undefined, begun: false, leftOut: 0 },
     alone: !jobs.some((j) => j !== job && j.device === job.device && j.request.table === job.request.table),
   }));
 }

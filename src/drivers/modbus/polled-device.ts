@@ -37,16 +37,12 @@ export interface PolledOptions {
   readonly place: { readonly index: number; readonly of: number };
 }
 
-/** Time between the first polls of two devices on a network, milliseconds. */
-const NETWORK_STEP = 2;
-
 /**
- * A serial line is slow: its polls are spread over the interval. On a network they begin shortly after each other; spread out they
- * would wake the process for each (twice the processor time at 1,000 points), and a batch would wait for the last.
+ * A serial line is slow: its polls are spread over the interval. On a network they go one behind the other (as many at once as
+ * `inFlight` says): spread out they would wake the process for each, and a batch would wait for the last.
  */
 export function offsetOf(interval: number, { index, of }: PolledOptions['place'], { serial }: Wire): number {
-  const even = (index / of) * interval;
-  return serial ? even : Math.min(even, index * NETWORK_STEP);
+  return serial ? (index / of) * interval : 0;
 }
 
 export interface PolledDevice {

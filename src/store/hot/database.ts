@@ -5,9 +5,7 @@
  * - The lease of the current log is always beyond every number in use.
  * - Room is made before it is used (room.ts).
  */
-import { isDeepStrictEqual } from 'node:util';
 import type Database from 'better-sqlite3';
-import { encodeBlock } from '../../codecs/blocks.ts';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
 import type { Machine } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
@@ -15,8 +13,7 @@ import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import { Lanes } from '../delivery/lanes.ts';
 import type { Lane } from '../files/lane-state.ts';
-import { type BlockRow, type ForwarderState, keyOf, type LanesRow, MAX_LOGS, seqOf, shapeReader } from '../files/layout.ts';
-import { rowSum } from '../files/sealed-rows.ts';
+import { type ForwarderState, type LanesRow, MAX_LOGS, seqOf } from '../files/layout.ts';
 import type { Sources } from '../files/sources.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import type { Chunk } from '../tail/pending.ts';
@@ -27,40 +24,40 @@ import type { CommitRequest, CommitResult } from './commit-request.ts';
 import { addTo, nothingDone } from './done.ts';
 import { closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
-import { EventBytes } from './notice-room.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
+import { BlockTable } from './tables/block-table.ts';
+import { CompactedTable } from './tables/compacted-table.ts';
+import { InventoryTable } from './tables/inventory-table.ts';
+import { LanesTable } from './tables/lanes-table.ts';
+import { type LogRow, LogTable } from './tables/log-table.ts';
+import { MetaTable } from './tables/meta-table.ts';
+import { NoticeTable } from './tables/notice-table.ts';
+import { SavedStateTable } from './tables/saved-state-table.ts';
+import { ShapeTable } from './tables/shape-table.ts';
 import { WriteAhead, walLength } from './wal.ts';
-
-/** A block that a reader has to inflate at once: bounds its memory. */
-export const BLOCK_READINGS = 20_000;
-
-interface Held {
-  records: number;
-  readings: number;
-  /** Of block bodies. */
-  bytes: number;
-  notices: number;
-}
 
 export class LogDatabase {
   readonly file: string;
   readonly db: Database.Database;
   /** Path a damaged file was moved to when this one was made. */
   readonly quarantined: string | undefined;
-  readonly shapeOf: (id: number) => Shape | undefined;
-  readonly clock: ClockTable;
   readonly wal: WriteAhead;
+  // A class for each table.
+  readonly meta: MetaTable;
+  readonly logTable: LogTable;
+  readonly compacted: CompactedTable;
   readonly boots: BootTable;
+  readonly clock: ClockTable;
+  readonly shapeTable: ShapeTable;
+  readonly inventoryTable: InventoryTable;
+  readonly blocks: BlockTable;
+  readonly notices: NoticeTable;
+  readonly lanesTable: LanesTable;
+  readonly states: SavedStateTable;
   readonly removed: Removals;
-  readonly events: EventBytes;
-  readonly #shapeIds = new Map<string, number>();
   #log = 0;
   #boot = 0;
-  /** What is in the file; counted when first asked for. */
-  #held: Held | undefined;
-  /** Bytes of the blocks of the commit under way. */
-  #written = 0;
   /** Of all files of the log, as far as the write-ahead file has followed it; and what of it is for this one. */
   #total: number;
   #limit = Number.POSITIVE_INFINITY;
@@ -74,80 +71,56 @@ export class LogDatabase {
     this.file = file;
     this.db = db;
     this.quarantined = quarantined;
-    this.shapeOf = shapeReader(db);
-    this.clock = new ClockTable(db);
     this.wal = new WriteAhead(file, db, walLength(maxSize));
     this.#total = maxSize;
+    this.meta = new MetaTable(db);
+    this.logTable = new LogTable(db);
+    this.compacted = new CompactedTable(db);
     this.boots = new BootTable(db);
-    this.removed = new Removals(db, this.shapeOf);
-    this.events = new EventBytes(db);
-    for (const row of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
-      this.#shapeIds.set(row.body, row.id);
-    this.#memory = new Memory(db, this.lanes());
+    this.clock = new ClockTable(db);
+    this.shapeTable = new ShapeTable(db);
+    this.inventoryTable = new InventoryTable(db);
+    this.blocks = new BlockTable(db, this.shapeTable);
+    this.notices = new NoticeTable(db);
+    this.lanesTable = new LanesTable(db);
+    this.states = new SavedStateTable(db);
+    this.removed = new Removals(db, this.shapeTable.of);
+    this.#memory = new Memory(this);
   }
 
-  logs(): { ordinal: number; name: string; lease: number }[] {
-    return this.db
-      .prepare<[], { ordinal: number; name: string; lease: number }>('select ordinal, name, lease from log order by ordinal')
-      .all();
-  }
+  // The opening.
 
+  logs(): LogRow[] {
+    return this.logTable.all();
+  }
   /** @param ordinal the lowest that it may get */
   addLog(name: string, ordinal = 1): number {
-    return this.putLog(
-      name,
-      Math.max(ordinal, this.db.prepare('select coalesce(max(ordinal), 0) + 1 from log').pluck().get() as number),
-    );
+    return this.putLog(name, Math.max(ordinal, this.logTable.nextOrdinal));
   }
   /** @param ordinal that no log has */
   putLog(name: string, ordinal: number): number {
     if (ordinal > MAX_LOGS)
       throw new SluiceError('log-open', `${this.file} has held ${MAX_LOGS} logs: export it and move it away`);
-    this.#putLog(ordinal, name, 1);
-    this.#putLanes({ log: ordinal, settled: 0, boot: 0, states: {} });
+    this.logTable.put({ ordinal, name, lease: 1 });
+    this.lanesTable.put({ log: ordinal, settled: 0, boot: 0, states: {} });
     return ordinal;
   }
-  #putLog(ordinal: number, name: string, lease: number): void {
-    this.db
-      .prepare('insert or replace into log (ordinal, name, lease, sum) values (?, ?, ?, ?)')
-      .run(ordinal, name, lease, rowSum('log', ordinal, name, lease));
-  }
-
-  /** Written only where it changes. */
   setMeta(name: string, value: string): void {
-    this.db
-      .prepare(
-        'insert into meta (name, value) values (?, ?) on conflict (name) do update set value = excluded.value where value <> excluded.value',
-      )
-      .run(name, value);
+    this.meta.set(name, value);
   }
-
   /** The highest number of a log that is committed; 0 when it holds none. */
   committed(log: number): number {
-    const range = [keyOf(log, 0), keyOf(log + 1, 0)] as const;
-    const block = this.db
-      .prepare<[number, number], number>('select last from block where id >= ? and id < ? order by id desc limit 1')
-      .pluck()
-      .get(...range);
-    const notice = this.db
-      .prepare<[number, number], number>('select max(id) from notice where id >= ? and id < ?')
-      .pluck()
-      .get(...range);
-    const compacted = this.db.prepare<[number], number>('select seq from compacted where log = ?').pluck().get(log);
-    return Math.max((block as number | undefined) ?? 0, notice == null ? 0 : seqOf(notice as number), compacted ?? 0);
+    return Math.max(this.blocks.last(log), this.notices.last(log), this.compacted.of(log));
   }
-
   /** Numbers from here on were never used in this log. */
   lease(log: number): number {
-    return this.db.prepare('select lease from log where ordinal = ?').pluck().get(log) as number;
+    return this.logTable.lease(log);
   }
   setLease(log: number, end: number): void {
-    const name = this.db.prepare('select name from log where ordinal = ?').pluck().get(log) as string;
-    this.#putLog(log, name, end);
+    this.logTable.setLease(log, end);
   }
-
   lastBoot(): number {
-    return this.db.prepare('select coalesce(max(boot), 0) from boot').pluck().get() as number;
+    return this.boots.newest;
   }
   /** @param first number of the log from which on numbers are its own */
   addBoot(boot: number, log: number, first = 0, machine?: Machine): void {
@@ -157,7 +130,7 @@ export class LogDatabase {
   use(log: number, boot: number): void {
     this.#log = log;
     this.#boot = boot;
-    this.#memory = new Memory(this.db, this.lanes());
+    this.#memory = new Memory(this);
   }
   /** In the place of `old`, whose file was damaged: what SQLite has of this run is what was salvaged. */
   takeOver(old: LogDatabase): void {
@@ -167,139 +140,54 @@ export class LogDatabase {
   }
   /** Rows came in beside the commits. */
   reread(): void {
-    this.#held = undefined;
-    this.#memory = new Memory(this.db, this.lanes());
+    this.blocks.forget();
+    this.notices.forget();
+    this.#memory = new Memory(this);
   }
   /** Everything small that the file must hold, whatever became of it. */
   remembered(): Sources {
-    return this.#memory.sources([...this.#shapeIds].map(([body, id]) => ({ id, body })));
+    return this.#memory.sources(this.shapeTable.all());
   }
-
   forwarders(): ForwarderState[] {
-    return this.lanes().flatMap((row) => Object.entries(row.states).map(([name, state]) => ({ name, log: row.log, state })));
+    return this.lanesTable.forwarders();
   }
   lanes(): LanesRow[] {
-    return this.db
-      .prepare<[], { log: number; settled: number; boot: number; states: string }>('select * from lanes order by log')
-      .all()
-      .map(({ log, settled, boot, states }) => ({ log, settled, boot, states: JSON.parse(states) }));
+    return this.lanesTable.all();
   }
-  /** Inside a transaction, and written only where it changes: states of forwarders, and up to which number of `log` the lanes are settled with it. */
   setLanes(changed: readonly ForwarderState[], log: number, boot: number, settled: number): void {
-    const before: ReadonlyMap<number, LanesRow> = new Map(this.lanes().map((row) => [row.log, row]));
-    const rows = new Map(before);
-    const put = new Set<LanesRow>();
-    for (const of of [...new Set(changed.map((f) => f.log)), ...(settled > (rows.get(log)?.settled ?? -1) ? [log] : [])]) {
-      const row = rows.get(of) ?? { log: of, settled: 0, boot, states: {} };
-      const states = changed.filter((f) => f.log === of).map((f) => [f.name, f.state] as const);
-      const next = {
-        log: of,
-        boot: of === log ? boot : row.boot,
-        settled: of === log ? Math.max(row.settled, settled) : row.settled,
-        states: { ...row.states, ...Object.fromEntries(states) },
-      };
-      rows.set(of, next);
-      put.delete(row);
-      put.add(next);
-    }
-    for (const row of put) if (!isDeepStrictEqual(row, before.get(row.log))) this.#putLanes(row);
+    this.lanesTable.set(changed, log, boot, settled);
   }
-  #putLanes({ log, settled, boot, states }: LanesRow): void {
-    const text = JSON.stringify(states);
-    this.db
-      .prepare('insert or replace into lanes (log, settled, boot, states, sum) values (?, ?, ?, ?, ?)')
-      .run(log, settled, boot, text, rowSum('lanes', log, settled, boot, text));
+  savedStates(): [key: string, state: unknown][] {
+    return this.states.all();
   }
-
-  savedStates(): [string, unknown][] {
-    return this.db
-      .prepare<[], { rule: string; state: string }>('select rule, state from alarm')
-      .all()
-      .map((r) => [r.rule, JSON.parse(r.state)]);
+  saveState(key: string, state: unknown): void {
+    this.states.save(key, state);
   }
-  saveState(rule: string, state: unknown): void {
-    if (state === null) this.db.prepare('delete from alarm where rule = ?').run(rule);
-    else {
-      const text = JSON.stringify(state);
-      this.db
-        .prepare('insert or replace into alarm (rule, state, sum) values (?, ?, ?)')
-        .run(rule, text, rowSum('alarm', rule, text));
-    }
-  }
-
-  /** The newest transition of each rule. */
   lastAlarms(): NoticeMessage[] {
-    return this.db
-      .prepare<[], { id: number; key: string; body: string }>(
-        "select max(id) as id, key, body from notice where kind = 'alarm' group by key",
-      )
-      .all()
-      .map((r) => ({ kind: 'alarm', key: r.key, seq: seqOf(r.id), json: r.body }));
+    return this.notices.lastAlarms();
   }
-
-  inventory(): { revision: number; body: string } | undefined {
-    return this.db
-      .prepare<[], { revision: number; body: string }>('select revision, body from inventory order by revision desc limit 1')
-      .get();
+  inventory(): Sources['inventory'] {
+    return this.inventoryTable.newest();
   }
-
   /** Records name this revision, whatever became of its content: the next one is another. */
   useRevision(revision: number): void {
-    if (revision > (this.inventory()?.revision ?? 0)) this.#putInventory({ revision, body: '' });
+    if (revision > (this.inventory()?.revision ?? 0)) this.inventoryTable.put({ revision, body: '' });
   }
-  #putInventory({ revision, body }: { revision: number; body: string }): void {
-    this.db
-      .prepare('insert or replace into inventory (revision, body, sum) values (?, ?, ?)')
-      .run(revision, body, rowSum('inventory', revision, body));
-  }
-
   shapes(): [number, Shape][] {
-    return [...this.#shapeIds].map(([body, id]) => [id, JSON.parse(body) as Shape]);
+    return this.shapeTable.all().map(({ id, body }) => [id, JSON.parse(body) as Shape]);
   }
-
-  /** The durable number of a shape; the same content has the same number for ever. */
-  shapeId(shape: Shape): number {
-    const body = JSON.stringify({ device: shape.device, points: shape.points });
-    let id = this.#shapeIds.get(body);
-    if (id === undefined) {
-      id = this.db.prepare('select coalesce(max(id), 0) + 1 from shape').pluck().get() as number;
-      this.db.prepare('insert into shape (id, body, sum) values (?, ?, ?)').run(id, body, rowSum('shape', id, body));
-      this.#shapeIds.set(body, id);
-    }
-    return id;
+  get shapeOf(): (id: number) => Shape | undefined {
+    return this.shapeTable.of;
   }
-
   /** Appends records of one boot, ascending, as blocks. */
   addRecords(log: number, boot: number, inventory: number, records: readonly LogRecord[]): number {
-    const put = this.db.prepare(
-      'insert into block (id, last, boot, inventory, records, readings, at_last, sum, body) values (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    );
-    let total = 0;
-    for (let i = 0; i < records.length; ) {
-      let readings = 0;
-      const start = i;
-      while (i < records.length && (i === start || readings + countReadings(records[i] as LogRecord) <= BLOCK_READINGS))
-        readings += countReadings(records[i++] as LogRecord);
-      const part = records.slice(start, i);
-      const first = part[0] as LogRecord;
-      const last = part[part.length - 1] as LogRecord;
-      const head = [keyOf(log, first.seq), last.seq, boot, inventory, part.length, readings, last.sample.at] as const;
-      const body = encodeBlock(part, (shape) => this.shapeId(shape));
-      put.run(...head, rowSum('block', ...head), body);
-      this.#written += body.length;
-      total += readings;
-    }
-    return total;
+    return this.blocks.add(log, boot, inventory, records);
+  }
+  addNotices(log: number, boot: number, notices: readonly StoredNotice[]): void {
+    this.notices.add(log, boot, notices);
   }
 
-  addNotices(log: number, boot: number, notices: readonly StoredNotice[]): void {
-    const put = this.db.prepare('insert or ignore into notice (id, boot, at, kind, key, body, sum) values (?, ?, ?, ?, ?, ?, ?)');
-    for (const n of notices) {
-      const row = [keyOf(log, n.seq), boot, n.at, n.kind, n.key, n.json] as const;
-      put.run(...row, rowSum('notice', ...row));
-    }
-    this.events.added(notices);
-  }
+  // The commits.
 
   /**
    * One commit, all or nothing, on the disk when this returns.
@@ -317,46 +205,37 @@ export class LogDatabase {
     if (this.wal.resize(walLength(request.total))) this.#total = request.total;
     this.#limit = request.maxSize;
     const needs = commitNeeds(request);
-    const known = new Set(this.#shapeIds.keys());
+    const forgetShapes = this.shapeTable.begin();
     let readings = 0;
-    const added = { records: 0, notices: 0 };
-    let takenAway = 0;
     let removed: Removed | undefined;
-    this.#written = 0;
+    this.blocks.begin();
+    this.notices.begin();
     agreement.commitBegins();
     try {
       this.db.transaction(() => {
-        takenAway = this.#dropCompacted(request.compacted);
+        this.#dropCompacted(request.compacted);
         removed = makeRoom(this, request, agreement);
         // One after the other: as objects all of them may be more than the memory of a thread.
         for (const chunk of request.chunks) {
           const { records, notices } = this.#newOf(chunk, shapes);
-          readings += this.addRecords(this.#log, this.#boot, chunk.inventory, records);
-          this.addNotices(this.#log, this.#boot, notices);
-          added.records += records.length;
-          added.notices += notices.length;
+          readings += this.blocks.add(this.#log, this.#boot, chunk.inventory, records);
+          this.notices.add(this.#log, this.#boot, notices);
         }
-        if (request.newInventory !== undefined) this.#putInventory(request.newInventory);
+        if (request.newInventory !== undefined) this.inventoryTable.put(request.newInventory);
         for (const list of request.clock) this.clock.set(list);
-        this.setLanes(request.forwarders, this.#log, this.#boot, request.upTo);
-        for (const [rule, state] of request.savedStates) this.saveState(rule, state);
+        this.lanesTable.set(request.forwarders, this.#log, this.#boot, request.upTo);
+        for (const [key, state] of request.savedStates) this.states.save(key, state);
         if (this.lease(this.#log) < request.leaseEnd) this.setLease(this.#log, request.leaseEnd);
         if (isLeaving()) throw new SluiceError('log-write', 'the log is being closed');
       })();
     } catch (thrown) {
       agreement.commitRolledBack();
-      // Numbers given to shapes inside the transaction went with it.
-      for (const body of [...this.#shapeIds.keys()]) if (!known.has(body)) this.#shapeIds.delete(body);
-      this.events.forget();
+      forgetShapes();
+      this.notices.rolledBack();
       throw thrown;
     }
-    if (takenAway > 0 || (removed?.records ?? 0) > 0) this.#held = undefined;
-    else if (this.#held !== undefined) {
-      this.#held.readings += readings;
-      this.#held.records += added.records;
-      this.#held.notices += added.notices;
-      this.#held.bytes += this.#written;
-    }
+    this.blocks.end();
+    this.notices.end((removed?.records ?? 0) > 0);
     this.#taken = Math.max(this.#taken, request.upTo);
     this.#memory.committed(request, this.#log, this.lanes());
     addTo(this.#untold, readings, removed);
@@ -364,19 +243,15 @@ export class LogDatabase {
     agreement.commitsOnDisk();
     const done = this.#untold;
     this.#untold = nothingDone();
-    const held = this.#count();
+    const held = this.blocks.held();
+    const [oldest] = this.blocks.heads(1);
     return {
       id: request.id,
       readings: done.readings,
       bytes: bytesOf(this.file),
-      held: held.records + held.notices,
+      held: held.records + this.notices.count(),
       ...{ needs, total: this.#total },
-      hot: {
-        ...{ records: held.records, readings: held.readings, bytes: held.bytes },
-        oldest: this.db
-          .prepare<[], { boot: number; at: number }>('select boot, at_last as at from block order by id limit 1')
-          .get(),
-      },
+      hot: { ...held, oldest: oldest === undefined ? undefined : { boot: oldest.boot, at: oldest.at_last } },
       oldest: this.#oldest(request.active),
       ...{ dropped: [...done.dropped], aged: [...done.aged], lost: [...done.lost] },
       lostNotices: done.notices,
@@ -404,8 +279,8 @@ export class LogDatabase {
     this.db.transaction(() => {
       const log = this.logs().at(-1);
       if (log !== undefined) this.setLease(log.ordinal, next);
-      this.boots.prove(this.lastBoot());
-      this.setMeta('clean', '1');
+      this.boots.prove(this.boots.newest);
+      this.meta.set('clean', '1');
     })();
     this.wal.sync();
   }
@@ -435,54 +310,26 @@ export class LogDatabase {
     return { records, notices };
   }
 
-  /** A scan when something went, or at the first commit of a run; to keep it in the file would cost a page a commit. */
-  #count(): Held {
-    this.#held ??= this.db
-      .prepare<[], Held>(
-        'select coalesce(sum(records), 0) as records, coalesce(sum(readings), 0) as readings, coalesce(sum(length(body)), 0) as bytes, (select count(*) from notice) as notices from block',
-      )
-      .get() as Held;
-    return this.#held;
-  }
-
-  /** What history.db has: those blocks go. @returns how many */
-  #dropCompacted(compacted: CommitRequest['compacted']): number {
+  /** What history.db has: those blocks go. */
+  #dropCompacted(compacted: CommitRequest['compacted']): void {
     if (compacted.length > 0) this.boots.measure(this.#boot);
-    let changes = 0;
     for (const [log, seq] of compacted) {
-      changes += this.db.prepare('delete from block where id >= ? and id <= ?').run(keyOf(log, 0), keyOf(log, seq)).changes;
-      this.db
-        .prepare(
-          'insert into compacted (log, seq) values (?, ?) on conflict do update set seq = excluded.seq where seq < excluded.seq',
-        )
-        .run(log, seq);
+      this.blocks.removeUpTo(log, seq);
+      this.compacted.raise(log, seq);
     }
-    return changes;
   }
 
   #oldest(active: readonly ForwarderState[]): [string, Lane, number][] {
     const out: [string, Lane, number][] = [];
-    const next = this.db.prepare<[number, number], BlockRow>(
-      'select id, last, boot, at_last from block where id >= ? and id < ? order by id limit 1',
-    );
-    const before = this.db.prepare<[number, number], BlockRow>(
-      'select id, last, boot, at_last from block where id <= ? and id >= ? order by id desc limit 1',
-    );
     for (const { name, log, state } of active) {
       const lanes = Lanes.load(state);
       for (const lane of ['data', 'history'] as const) {
         const span = lanes.span(lane);
-        if (span === undefined) continue;
-        const holds = before.get(keyOf(log, span.from), keyOf(log, 0));
-        const row = holds !== undefined && holds.last >= span.from ? holds : next.get(keyOf(log, span.from), keyOf(log + 1, 0));
-        if (row !== undefined && seqOf(row.id) <= span.to)
+        const row = span === undefined ? undefined : this.blocks.at(log, span.from);
+        if (span !== undefined && row !== undefined && seqOf(row.id) <= span.to)
           out.push([name, lane, this.clock.wallOf(row.boot, row.last, row.at_last)]);
       }
     }
     return out;
   }
-}
-
-export function countReadings(record: LogRecord): number {
-  return record.sample.shape.points.length;
 }

@@ -2,39 +2,44 @@
  * What the writer knows by heart of log.db: every small table as the last commit left it. When a page of the file goes
  * bad while the gateway runs, nothing has to be proven: log, numbers, lanes and cursors are put back as they are.
  */
-import type Database from 'better-sqlite3';
 import type { LanesRow } from '../files/layout.ts';
 import type { Sources } from '../files/sources.ts';
-import { ClockTable } from '../time/clock-table.ts';
+import type { BootTable } from '../time/boot-table.ts';
+import type { ClockTable } from '../time/clock-table.ts';
 import type { CommitRequest } from './commit-request.ts';
+import type { CompactedTable } from './tables/compacted-table.ts';
+import type { InventoryTable } from './tables/inventory-table.ts';
+import type { LanesTable } from './tables/lanes-table.ts';
+import type { LogTable } from './tables/log-table.ts';
+import type { SavedStateTable } from './tables/saved-state-table.ts';
 
-type Known = Omit<Sources, 'tails' | 'alive'>;
+type Known = Omit<Sources, 'tails' | 'alive' | 'alarms' | 'shapes'>;
+
+/** The small tables of a file that was just opened, and found whole. */
+export interface SmallTables {
+  readonly logTable: LogTable;
+  readonly boots: BootTable;
+  readonly clock: ClockTable;
+  readonly lanesTable: LanesTable;
+  readonly inventoryTable: InventoryTable;
+  readonly compacted: CompactedTable;
+  readonly states: SavedStateTable;
+}
 
 export class Memory {
   readonly #known: { -readonly [K in keyof Known]: Known[K] };
-  #savedStates: Map<string, unknown>;
+  readonly #savedStates: Map<string, unknown>;
 
-  /** @param db just opened, and found whole */
-  constructor(db: Database.Database, lanes: readonly LanesRow[]) {
-    const clock = new ClockTable(db);
-    const boots = db.prepare<[], Sources['boots'][number]>('select * from boot').all();
-    this.#savedStates = new Map(
-      db
-        .prepare<[], { rule: string; state: string }>('select rule, state from alarm')
-        .all()
-        .map(({ rule, state }) => [rule, JSON.parse(state)]),
-    );
+  constructor(tables: SmallTables) {
+    const boots = tables.boots.all();
+    this.#savedStates = new Map(tables.states.all());
     this.#known = {
-      logs: db.prepare<[], Sources['logs'][number]>('select ordinal, name, lease from log order by ordinal').all(),
+      logs: tables.logTable.all(),
       boots,
-      shapes: [],
-      clock: boots.map(({ boot }) => clock.list(boot)),
-      lanes,
-      alarms: [],
-      inventory: db
-        .prepare<[], { revision: number; body: string }>('select revision, body from inventory order by revision desc limit 1')
-        .get(),
-      compacted: db.prepare<[], [number, number]>('select log, seq from compacted').raw().all(),
+      clock: boots.map(({ boot }) => tables.clock.list(boot)),
+      lanes: tables.lanesTable.all(),
+      inventory: tables.inventoryTable.newest(),
+      compacted: tables.compacted.all(),
     };
   }
 
@@ -43,9 +48,9 @@ export class Memory {
     const known = this.#known;
     known.lanes = lanes;
     known.logs = known.logs.map((l) => (l.ordinal === log ? { ...l, lease: Math.max(l.lease, request.leaseEnd) } : l));
-    for (const [rule, state] of request.savedStates)
-      if (state === null) this.#savedStates.delete(rule);
-      else this.#savedStates.set(rule, state);
+    for (const [key, state] of request.savedStates)
+      if (state === null) this.#savedStates.delete(key);
+      else this.#savedStates.set(key, state);
     known.clock = [...new Map([...known.clock, ...request.clock].map((list) => [list.boot, list])).values()];
     known.inventory = request.newInventory ?? known.inventory;
     known.compacted = [...new Map([...known.compacted, ...request.compacted])];

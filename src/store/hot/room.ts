@@ -4,7 +4,6 @@
  */
 import type Database from 'better-sqlite3';
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
-import type { Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
 import { Lanes } from '../delivery/lanes.ts';
 import { type BlockRow, type ForwarderState, keyOf, PAGE_SIZE, seqOf } from '../files/layout.ts';
@@ -12,8 +11,11 @@ import { asideBytes, bytesOf, dropAside, isSalvaged, statSize } from '../files/w
 import type { ClockTable } from '../time/clock-table.ts';
 import type { Agreement } from './agreement.ts';
 import type { CommitRequest } from './commit-request.ts';
-import { type EventBytes, NoticeRoom } from './notice-room.ts';
+import { NoticeRoom } from './notice-room.ts';
 import { DAMAGED, type Removals, spanOf } from './removals.ts';
+import type { BlockTable } from './tables/block-table.ts';
+import type { NoticeTable } from './tables/notice-table.ts';
+import type { ShapeTable } from './tables/shape-table.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
@@ -32,10 +34,10 @@ export interface Place {
   readonly file: string;
   readonly db: Database.Database;
   readonly clock: ClockTable;
-  readonly shapeOf: (id: number) => Shape | undefined;
-  shapeId(shape: Shape): number;
+  readonly shapeTable: ShapeTable;
+  readonly blocks: BlockTable;
+  readonly notices: NoticeTable;
   readonly removed: Removals;
-  readonly events: EventBytes;
   readonly quarantined: string | undefined;
 }
 
@@ -52,7 +54,7 @@ export interface Removed {
 
 /** Inside the commit's transaction. */
 export function makeRoom(database: Place, request: CommitRequest, agreement: Agreement): Removed {
-  const { db, file } = database;
+  const { db, file, blocks } = database;
   const removed: Removed = { records: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
@@ -65,15 +67,13 @@ export function makeRoom(database: Place, request: CommitRequest, agreement: Agr
     const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
     return beside + all > request.maxSize && (unused < need || beside + all - unused > request.maxSize);
   };
-  const oldest = db.prepare<[], BlockRow>('select * from block order by id limit 1');
-  const remove = db.prepare('delete from block where id = ?');
-  const notices = new NoticeRoom(db, database.events, request);
+  const notices = new NoticeRoom(db, database.notices.events, request);
   notices.boundEvents();
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
   // What is damaged goes before what is whole.
   if (database.quarantined !== undefined && !salvaged && full()) dropAside(file);
   for (let i = 0; i < DROP_BLOCKS; i++) {
-    const row = oldest.get();
+    const row = blocks.oldest();
     if (row === undefined) {
       // Alarms go last, and only for room.
       if (full()) notices.dropOldest();
@@ -84,7 +84,7 @@ export function makeRoom(database: Place, request: CommitRequest, agreement: Agr
     const verdict = agreement.drop(row.id, row.id - seqOf(row.id) + row.last);
     if (verdict === 'stays') break;
     if (verdict === 'lost') count(database, row, aged ? 'aged' : 'dropped', request.active, removed);
-    remove.run(row.id);
+    blocks.remove(row.id);
     notices.dropBefore(row.id);
     removed.records += row.records;
   }
@@ -100,10 +100,7 @@ export function makeRoom(database: Place, request: CommitRequest, agreement: Agr
  */
 function agedTo(database: Place, limit: number): number {
   let up = 0;
-  const rows = database.db
-    .prepare<[number], BlockRow>('select id, last, boot, at_last from block order by id limit ?')
-    .all(DROP_BLOCKS);
-  for (const row of rows) {
+  for (const row of database.blocks.heads(DROP_BLOCKS)) {
     const clock = database.clock.of(row.boot, row.last);
     if (clock === undefined || clock.estimated) continue;
     if (row.at_last + clock.offset >= limit) break;
@@ -120,7 +117,7 @@ function count(place: Place, row: BlockRow, why: 'dropped' | 'aged', forwarders:
   const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(row.id), row.last));
   let groups: readonly ShapeColumns[];
   try {
-    groups = decodeShapes(row.body, place.shapeOf);
+    groups = decodeShapes(row.body, place.shapeTable.of);
   } catch {
     const counts = [row.readings];
     add(to[why], [DAMAGED], counts);
@@ -137,7 +134,7 @@ function count(place: Place, row: BlockRow, why: 'dropped' | 'aged', forwarders:
     const lost = anyWaits ? counted((seq) => waiting.some((l) => l.waits(seq))) : undefined;
     if (lost !== undefined) add(to.lost, names, lost);
     const ends = [0, seqs.length - 1].map((m) => ({ seq: seqs[m] as number, at: ats[m] as number }));
-    place.removed.count({ why, shape: place.shapeId(shape), counts, lost, span: spanOf(place.clock, row.boot, ...ends) });
+    place.removed.count({ why, shape: place.shapeTable.idOf(shape), counts, lost, span: spanOf(place.clock, row.boot, ...ends) });
   }
 }
 

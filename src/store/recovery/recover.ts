@@ -16,9 +16,10 @@ import type { Repair } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import { diskFault } from '../files/sqlite-errors.ts';
 import { asidePath, bytesOf } from '../files/whole-file.ts';
-import { BLOCK_READINGS, countReadings, type LogDatabase } from '../hot/database.ts';
+import type { LogDatabase } from '../hot/database.ts';
 import { birthOf } from '../hot/log-file.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
+import { BLOCK_READINGS, countReadings } from '../hot/tables/block-table.ts';
 import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
 

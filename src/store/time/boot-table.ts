@@ -65,6 +65,15 @@ export class BootTable {
     }
   }
 
+  /** Of all of them, as they stand in the file. */
+  all(): Row[] {
+    return this.#db.prepare<[], Row>('select * from boot').all();
+  }
+  /** The number of the newest one; 0: there is none. */
+  get newest(): number {
+    return this.#db.prepare('select coalesce(max(boot), 0) from boot').pluck().get() as number;
+  }
+
   /** The newest boots, oldest first, with their mappings. */
   open(clock: ClockTable): BootInfo[] {
     const rows = this.#db.prepare<[number], Row>('select * from boot order by boot desc limit ?').all(MAX_OPEN).reverse();

@@ -6,7 +6,7 @@
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
-import { rollupWidth } from '../../src/codecs/rollups.ts';
+import { rollupWidth } from '../../src/codecs/rollup-sums.ts';
 import { hasValue, type LogRecord, type PointInfo, type Sample, type Shape, type Value } from '../../src/core/point.ts';
 import { ABSENT } from '../../src/core/reasons.ts';
 import { History } from '../../src/store/archive/history-file.ts';

@@ -8,7 +8,8 @@
  */
 import type Database from 'better-sqlite3';
 import { decodeShapes, encodeShape, type ShapeColumns } from '../../codecs/blocks.ts';
-import { encodeRollups, rollupWidth } from '../../codecs/rollups.ts';
+import { encodeRollups } from '../../codecs/rollup-encode.ts';
+import { rollupWidth } from '../../codecs/rollup-sums.ts';
 import type { Shape } from '../../core/point.ts';
 import { THIN } from '../files/history-layout.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from '../files/layout.ts';

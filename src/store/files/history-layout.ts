@@ -1,7 +1,7 @@
 /**
  * The second file of the log: `history.db`, what the hourly compaction has taken out of `log.db`. A unit is a stretch of
  * at most an hour of one log, boot and inventory; its records lie in one part per shape, a block (codecs/blocks) of that
- * shape alone, so that each point is one column. Each part has its roll-ups (codecs/rollups), which outlive the records.
+ * shape alone, so that each point is one column. Each part has its roll-ups (codecs/rollup-form), which outlive the records.
  *
  * A change of HISTORY_VERSION comes with a fixture of the old one that stays readable.
  */

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { decodeBlock, decodeShapes, encodeBlock, encodeShape, rowsOf } from '../../../src/codecs/blocks.ts';
-import { encodeRollups } from '../../../src/codecs/rollups.ts';
+import { encodeRollups } from '../../../src/codecs/rollup-encode.ts';
 import type { LogRecord, Shape } from '../../../src/core/point.ts';
 import { Scratch, ShapeTable } from '../../../src/store/archive/shape-table.ts';
 import { blocks } from '../../oracles/random-records.ts';

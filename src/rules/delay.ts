@@ -15,3 +15,9 @@ export interface Delay {
 export function resave(length: number): number {
   return Math.max(RESAVE_MIN, length / RESAVE_SHARE);
 }
+
+/**
+ * After a start, an on-delay that ran out while nobody looked, and silence, get this long (ms) for a first reading to
+ * prove them right or wrong; ports and devices need some time, and an alarm raised from memory alone would often be false.
+ */
+export const FIRST_READING_GRACE = 60_000;

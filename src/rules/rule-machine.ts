@@ -3,17 +3,14 @@ import type { PointInfo, PointType, Value } from '../core/point.ts';
 import type { AlarmTransition } from '../core/ports.ts';
 import { AlarmLife } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
-import { type Delay, resave } from './delay.ts';
+import { type Delay, FIRST_READING_GRACE } from './delay.ts';
 import type { Condition } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
+import { SavedMark } from './saved-mark.ts';
+import { Silence } from './silence.ts';
 import { acknowledgedMessage, activeMessage, normalMessage, pointOf, shelvedMessage, unshelvedMessage } from './words.ts';
 
-/**
- * After a start, an on-delay that ran out while nobody looked, and silence, get this long (ms) for a first reading to
- * prove them right or wrong; ports and devices need some time, and an alarm raised from memory alone would often be false.
- */
-export const FIRST_READING_GRACE = 60_000;
 /** One rule with its timers. The invariants stand in engine.ts. */
 export class RuleMachine {
   readonly fingerprint: string;
@@ -30,17 +27,15 @@ export class RuleMachine {
   #fresh = false;
   /** Last values of the further inputs; undefined: none yet in this run, or the last one is bad. */
   readonly #others: (Value | undefined)[];
-  #silentSince: number;
+  /** Since the point gave its last value. */
+  readonly #silence: Silence;
   readonly #start: number;
   /** Nothing is ever dated before this: the start of the rule, then its latest transition. */
   #floor: number;
   /** The delay that the last run left, and its wall time while this run's clock is not known. */
   readonly #restored: Delay | undefined;
   #unmapped: number | undefined;
-  #touched = false;
-  #savedKey: string;
-  #savedTime: number;
-  #savedSilence = 0;
+  readonly #mark: SavedMark;
   readonly #emit: (transition: AlarmTransition) => void;
 
   constructor(
@@ -57,16 +52,12 @@ export class RuleMachine {
     this.#start = start.at;
     this.#floor = start.at;
     this.#others = (rule.inputs ?? []).map(() => undefined);
-    this.#silentSince = start.at;
-    this.#savedTime = start.at;
+    this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     if (saved !== undefined) {
       const off = saved.wallKnown && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : 0;
       if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
       this.life.restore(saved, start.at, off);
       this.#value = restoreValue(saved.value);
-      // Only silence that was listened to counts; the time in between proves nothing about the device.
-      this.#silentSince = start.at - (saved.silentFor ?? 0);
-      this.#savedSilence = saved.silentFor ?? 0;
       if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
         const { kind, elapsed } = saved.pending;
         const since = start.at - elapsed - off;
@@ -74,7 +65,7 @@ export class RuleMachine {
       }
     }
     this.#restored = this.#delay;
-    this.#savedKey = this.#key();
+    this.#mark = new SavedMark(this.#key(), start.at, saved?.silentFor ?? 0);
     // Times saved under an unknown clock must be saved again under a known one, or the next time off would not count.
     if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.standing)) this.touch();
     this.#schedule();
@@ -116,7 +107,7 @@ export class RuleMachine {
       } else if (verdict === 'normal') this.#hold('off', at);
       else if (this.#delay !== undefined) this.#drop();
     } else {
-      this.#silentSince = at;
+      this.#silence.heard(at);
       if (this.life.holds) this.#hold('off', at);
       this.#schedule();
     }
@@ -142,7 +133,7 @@ export class RuleMachine {
         continue;
       }
       // Silence at the very end of an off-delay wins: the alarm goes on, it does not end and begin at once.
-      if (this.condition.type === 'silence' && this.#silentDue() <= this.wake) {
+      if (this.condition.type === 'silence' && this.#silence.due(this.#length('on')) <= this.wake) {
         if (!this.life.holds) this.#activate(at);
         else this.#drop();
       } else if (this.#delay?.kind === 'on') this.#activate(at);
@@ -219,18 +210,19 @@ export class RuleMachine {
 
   /** The state must be saved even if it looks as it was saved last. */
   touch(): void {
-    this.#savedKey = '';
-    this.#touched = true;
+    this.#mark.touch();
   }
 
   /** Something would be lost by a restart now. */
   unsaved(at: number): boolean {
-    if (this.#touched && this.#key() !== this.#savedKey) return true;
-    this.#touched = false;
-    if (this.#delay !== undefined && at - this.#savedTime >= resave(this.#length(this.#delay.kind))) return true;
-    if (this.condition.type !== 'silence' || this.life.holds) return false;
-    const silent = this.#silence(at);
-    return silent < this.#savedSilence || silent >= this.#savedSilence + resave(this.#length('on'));
+    const delay = this.#delay === undefined ? undefined : this.#length(this.#delay.kind);
+    const listens = this.condition.type === 'silence' && !this.life.holds;
+    return this.#mark.outdated(
+      at,
+      () => this.#key(),
+      delay,
+      listens ? { silent: this.#silent(at), due: this.#length('on') } : undefined,
+    );
   }
 
   save(moment: Moment): RuleState {
@@ -241,7 +233,7 @@ export class RuleMachine {
       !moment.wallKnown &&
       (this.#delay === undefined || this.#delay === this.#restored) &&
       (!this.standing || this.life.since <= this.#start);
-    const silentFor = this.#silence(at);
+    const silentFor = this.#silent(at);
     return {
       rule: this.name,
       fingerprint: this.fingerprint,
@@ -258,10 +250,7 @@ export class RuleMachine {
 
   /** What `save` gave at `at` is on its way to the log. */
   saved(at: number): void {
-    this.#touched = false;
-    this.#savedKey = this.#key();
-    this.#savedTime = at;
-    this.#savedSilence = this.#silence(at);
+    this.#mark.saved(at, this.#key(), this.#silent(at));
   }
 
   view(moment: Moment): AlarmView {
@@ -286,7 +275,7 @@ export class RuleMachine {
       const length = kind === 'on' ? this.#rule.onDelay : this.#rule.offDelay;
       if (length > 0) {
         this.#delay = { kind, since: at, due: at + length, confirmed: true };
-        this.#touched = true;
+        this.#mark.changed();
         this.#schedule();
       } else if (kind === 'on') this.#activate(at);
       else this.#return(at);
@@ -300,7 +289,7 @@ export class RuleMachine {
 
   #drop(): void {
     this.#delay = undefined;
-    this.#touched = true;
+    this.#mark.changed();
     this.#schedule();
   }
 
@@ -338,16 +327,9 @@ export class RuleMachine {
     return this.#rule.onDelay + (this.condition.type === 'silence' ? this.condition.after : 0);
   }
 
-  /** How long the point has been silent, as it is saved: what lies within a few polls is none, so that polls cost no writes. */
-  #silence(at: number): number {
-    const silent = this.condition.type === 'silence' ? at - this.#silentSince : 0;
-    return silent >= resave(this.#length('on')) ? silent : 0;
-  }
-
-  #silentDue(): number {
-    const length = this.#length('on');
-    const due = this.#silentSince + length;
-    return this.#silentSince < this.#start ? Math.max(due, this.#start + Math.min(length, FIRST_READING_GRACE)) : due;
+  /** As it is saved; 0 for a condition that does not listen. */
+  #silent(at: number): number {
+    return this.condition.type === 'silence' ? this.#silence.savedAt(at, this.#length('on')) : 0;
   }
 
   #schedule(): void {
@@ -356,7 +338,8 @@ export class RuleMachine {
     if (delay?.confirmed) wake = delay.due;
     else if (delay?.kind === 'on') wake = Math.max(delay.due, this.#start + FIRST_READING_GRACE);
     // While a silent alarm is active, more silence matters only to an off-delay.
-    if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined)) wake = Math.min(wake, this.#silentDue());
+    if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined))
+      wake = Math.min(wake, this.#silence.due(this.#length('on')));
     this.wake = Math.min(wake, this.life.shelvedUntil);
   }
 

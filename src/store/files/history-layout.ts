@@ -3,6 +3,29 @@
  * at most an hour of one log, boot and inventory; its records lie in one part per shape, a block (codecs/blocks) of that
  * shape alone, so that each point is one column. Each part has its roll-ups (codecs/rollup-form), which outlive the records.
  *
+ * Records 1 to 3 of the picture in layout.ts, as a unit. Every eighth record of a shape lies in a part of its own:
+ *
+ *   unit    id = 1 × 2^44 + 1, last 3, boot 1, inventory 1, at_first 1000, at_last 3000, records 3, readings 6, state 0,
+ *    │      first_part 1, parts 2, bytes 95, sum = seal of id, last, boot, inventory, at_first, at_last, first_part, parts
+ *    │      (twin: the same row again, its sum over 'twin')
+ *    ├ part 1, shape 1: record 1 (stays when the unit is thinned). 29 bytes, a block; inflated, then its noise:
+ *    │      01 01 01 01  01 00 d00f  0702  000101010c1200  4fe8
+ *    ├ part 2, shape 1: records 2 and 3 (go first). 35 bytes; inflated, then its noise:
+ *    │      01 02 01 01  0201 0000 a01fd00f  0902  000101010c12000200  57e0
+ *    └ rollup 1 (id of part 1), shape 1: of all three records. 31 bytes, sealed as a block is; inflated:
+ *           01 e0d403 02 01 bfb802 03 0000 0100 526e 0200 0000 03
+ *           │  │      │  │  │      │  │    │    │    │    │    └ means where min and max differ: step 3 of 6
+ *           │  │      │  │  │      │  │    │    │    │    └ columns of bounds off the decimal grid: none
+ *           │  │      │  │  │      │  │    │    │    └ maxima above the minima: 0.2 and 0
+ *           │  │      │  │  │      │  │    │    └ minima, signed: 4.1 and 55
+ *           │  │      │  │  │      │  │    └ forms: one decimal, no decimal
+ *           │  │      │  │  │      │  └ each record has a value: no counts follow
+ *           │  │      │  │  │      └ records of the bucket: 3
+ *           │  │      │  │  └ its start, signed: -20,000 ms, a full minute of UTC
+ *           │  │      points, buckets
+ *           │  width: 60,000 ms
+ *           version
+ *
  * A change of HISTORY_VERSION comes with a fixture of the old one that stays readable.
  */
 export const HISTORY_FILE = 'history.db';

@@ -1,4 +1,77 @@
-/** Files, tables and keys of the log. A change of SCHEMA_VERSION comes with a fixture of the old one that stays readable. */
+/**
+ * Files, tables and keys of the log. A change of SCHEMA_VERSION comes with a fixture of the old one that stays readable.
+ *
+ * The state directory (gateway.stateDir, on the card):
+ *
+ *   sluice.lock          0 B            a lock of the kernel on byte 0x40000001 (state-dir.ts); never written, never removed
+ *   sluice.sock                         the socket of the operator's commands
+ *   modbus-times.json    JSON           how long devices take to answer (drivers/modbus/measured-file.ts)
+ *   log.db               1024 B pages   the newest records as blocks, notices, and everything small: TABLES
+ *   log.db-wal           32 B head,     commits that are not in log.db yet; then zeros, so that it keeps its length (hot/wal.ts)
+ *                        1048 B frames
+ *   log.db-shm           32 KiB blocks  SQLite's index of log.db-wal, in memory that its threads share
+ *   history.db           4096 B pages   records that were compacted out of log.db: history-layout.ts
+ *   history.db-journal   up to 256 KiB  pages of a transaction as they were before it; it stays, with an empty head
+ *
+ *   After damage (X is log.db or history.db; whole-file.ts, recovery/):
+ *   X.making             a new X while it is made
+ *   X.ready              the same, complete, until the damaged one has moved
+ *   X.damaged            the damaged one, never written again; X.damaged-wal and X.damaged-journal with it
+ *   log.db.salvage       JSON {"sum","body"}: what is left of log.db.damaged is still to come back; body: SalvageTask (sources.ts)
+ *   log.db.salvaging     a database with the tables of log.db, while a thread fills it with what it finds
+ *   log.db.salvaged      the same, complete: its rows go into log.db between two commits, then these three go
+ *
+ * The runtime directory (gateway.runtimeDir, /run/sluice/… or /dev/shm/sluice-…, in memory):
+ *
+ *   owner                path of the state directory that it belongs to
+ *   tail-6.bin           a segment of the mirror, up to 4 MiB (tail/mirror.ts); a commit begins the next one
+ *
+ * Bytes, from the append of a record on. Log 1 (b615d274f2), boot 1, shape 1: device fridge with the points t and h.
+ * Numbers are little-endian where nothing else is said; LEB128 is in codecs/bytes.ts. A test holds these pictures.
+ *
+ * 1. An append: an entry in tail-6.bin (codecs/rows.ts). A file holds the state of its moment, then what came after it:
+ *
+ *      04 d6000000 {"type":"segment","log":"b615d274f2","boot":1,"clock":{…},"first":1,"machine":{…},"committed":4,"inventory":1}
+ *      04 9a000000 {"type":"lanes","forwarder":"cloud","state":{"ranges":[[0,"history"],[1,"data"]],…}}
+ *      01 9c000000 01000000 {"device":"fridge","points":[{"name":"t",…
+ *      02 25000000 0000000000002040 01000000 000000000094c140 00 0000000000001440 0000000000804b40
+ *      │  │        │                │        │                │  └ t, h: 5, 55; doubles, 8 bytes each
+ *      │  │        │                │        │                └ flags: 1 when reasons, a byte a point, stand before the values
+ *      │  │        │                │        └ monotonic ms of the boot: 9000, double
+ *      │  │        number: 8,       shape
+ *      │  bytes    double
+ *      kind: 1 shape, 2 record, 3 notice, 4 state
+ *
+ * 2. A commit: frames in log.db-wal, numbers big-endian (sqlite.org/walformat.html). The last one names the length of the file:
+ *
+ *      377f0682 002de218 00000400 00000000 a7ec3446106f96e0 1b03efbab376366f   magic, format, page size, checkpoints, salts, sum
+ *      00000001 00000000 a7ec3446106f96e0 877ea5074cff8900 <1024 bytes>        page, 0 or pages of the file, the same salts, sum
+ *
+ * 3. Records 5 to 7 in the table `block`: a row with a seal, and a body with its own (codecs/blocks.ts, codecs/sealed.ts):
+ *
+ *      id = 1 × 2^44 + 5, last 7, boot 1, inventory 1, records 3, readings 6, at_last 6000, sum = seal of these seven
+ *      body, 40 bytes: deflated part, noise (67d0), 02000000 bytes of noise, 39441969 CRC-32 of all before it; inflated, then noise:
+ *      01 03 01 01  050101 000000 c03e d00f 00  0b02  000101010c120002020000  67d0
+ *      │  │  │  │   │      │      │    │    │   │     └ columns of t and h (codecs/columns.ts)
+ *      │  │  │  │   │      │      │    │    │   └ their bytes: 11, and 2 of noise
+ *      │  │  │  │   │      │      times: 4000 after 0, 1000 after that, no change (LEB128, zigzag)
+ *      │  │  │  │   │      shapes, as steps
+ *      │  │  │  │   numbers: 5, then steps of 1
+ *      │  │  shapes: 1, its number
+ *      │  records
+ *      version
+ *
+ * 4. A sealed row as SQLite stores it: a saved state in the table `alarm` (sealed-rows.ts). Numbers big-endian:
+ *
+ *      1c 04 23 1b 05 66726964… 7b2261223a317d 0000abc05de2
+ *      │  │  │  │  │  │         │              └ sum: CRC-32 of ["alarm","fridge-warm","{\"a\":1}"], 6 bytes
+ *      │  │  │  │  │  rule      state: {"a":1}
+ *      │  │  types: text of 11, text of 7, integer of 6 bytes
+ *      │  bytes of the head
+ *      bytes of the row
+ *
+ * 5. An hour later: a unit and its parts in history.db, drawn in history-layout.ts.
+ */
 import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';
 import type { Machine } from '../../core/clock.ts';

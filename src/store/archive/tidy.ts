@@ -1,7 +1,6 @@
 /** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
-import type Database from 'better-sqlite3';
 import { SluiceError } from '../../core/errors.ts';
 import { Lanes } from '../delivery/lanes.ts';
 import type { Lane } from '../files/lane-state.ts';
@@ -10,9 +9,9 @@ import type { DamagedBlock } from '../files/repair-report.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asideBytes, bytesOf, dropAside } from '../files/whole-file.ts';
 import type { Agreement } from '../hot/agreement.ts';
-import type { ClockTable } from '../time/clock-table.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
+import type { KeptFiles } from './read-files.ts';
 import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
 import type { TidyRequest, TidyResult } from './tidy-request.ts';
 import { ensureWitness, witnessOf, writeWitness } from './witness.ts';
@@ -31,23 +30,13 @@ const JOURNAL_SHARE = 16;
 const TIGHT = 8 * 1024 * 1024;
 const TIGHT_SHRINK = 64 * 1024;
 
-/** Both files, as the keeper reads them. */
-export interface ReadFiles {
-  readonly db: Database.Database;
-  readonly clock: ClockTable;
-  /** undefined while there is none that can be read. */
-  history: History | undefined;
-  /** What was decoded may be thinned now. */
-  forget(): void;
-}
-
 export class Tidier {
   readonly #file: string;
-  readonly #reader: ReadFiles;
+  readonly #reader: KeptFiles;
   readonly #agreement: Agreement;
   readonly #damaged: (blocks: DamagedBlock[]) => void;
 
-  constructor(file: string, reader: ReadFiles, agreement: Agreement, damaged: (blocks: DamagedBlock[]) => void) {
+  constructor(file: string, reader: KeptFiles, agreement: Agreement, damaged: (blocks: DamagedBlock[]) => void) {
     this.#file = file;
     this.#reader = reader;
     this.#agreement = agreement;

@@ -6,12 +6,12 @@ import type Database from 'better-sqlite3';
 import { blockStart } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
 import type { History } from '../archive/history-file.ts';
+import type { ReadFiles } from '../archive/read-files.ts';
 import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
 import { type BlockRow, type ClockSegment, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import { type Mapping, mappingAt } from '../time/clock-segments.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import { type Pace, rest } from './pace.ts';
-import type { LogReader } from './reading.ts';
 
 /** Replies of several buses may be some seconds out of order. */
 const MARGIN = 60_000;
@@ -31,6 +31,7 @@ export interface Run {
   /** Numbers of its records: seqOf(id)..last. */
   readonly last: number;
   readonly boot: number;
+  readonly inventory: number;
   readonly readings: number;
   /** Monotonic ms; undefined: only its first record tells. */
   readonly atFirst: number | undefined;
@@ -63,7 +64,7 @@ export class BootClock {
 }
 
 export class Runs {
-  readonly #reader: LogReader;
+  readonly #files: ReadFiles;
   readonly #clock: ClockTable;
   readonly #clocks = new Map<number, BootClock>();
   readonly #starts = new Map<number, number>();
@@ -71,17 +72,17 @@ export class Runs {
   #moved = false;
 
   /** For one question: what it learnt of clocks is not learnt again. */
-  constructor(reader: LogReader) {
-    this.#reader = reader;
-    this.#clock = reader.clock;
-    this.#body = reader.db.prepare<[number], Buffer>('select body from block where id = ?').pluck();
+  constructor(files: ReadFiles) {
+    this.#files = files;
+    this.#clock = files.clock;
+    this.#body = files.db.prepare<[number], Buffer>('select body from block where id = ?').pluck();
   }
 
-  get db(): LogReader['db'] {
-    return this.#reader.db;
+  get db(): Database.Database {
+    return this.#files.db;
   }
   get history(): History | undefined {
-    return this.#reader.history;
+    return this.#files.history;
   }
 
   clock(boot: number): BootClock {
@@ -107,7 +108,7 @@ export class Runs {
 
   #logs(): number[] {
     const logs = new Set<number>();
-    for (const db of [this.history?.db, this.#reader.db])
+    for (const db of [this.history?.db, this.#files.db])
       for (const log of db?.prepare<[], number>('select ordinal from log').pluck().all() ?? []) logs.add(log);
     return [...logs].sort((a, b) => a - b);
   }
@@ -160,23 +161,29 @@ export class Runs {
    * two of them are not lost: then a unit follows that begins before the run that was given last.
    */
   *from(key: number): Generator<Run> {
-    for (const log of this.#logs()) {
-      const end = keyOf(log + 1, 0);
-      let before: Run | undefined;
-      for (let at = Math.max(key, keyOf(log, 0)); at < end; at = keyOf(log, before.last) + 1) {
-        before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
-        if (before === undefined) break;
-        yield before;
-      }
+    for (const log of this.#logs()) yield* this.of(log, Math.max(key, keyOf(log, 0)));
+  }
+  /** The same of one log. */
+  *of(log: number, key: number): Generator<Run> {
+    const end = keyOf(log + 1, 0);
+    let before: Run | undefined;
+    for (let at = key; at < end; at = keyOf(log, before.last) + 1) {
+      before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
+      if (before === undefined) break;
+      yield before;
     }
   }
   #unitAt(log: number, key: number): Run | undefined {
-    const unit = key <= (this.history?.units.watermark(log) ?? 0) ? this.history?.units.at(key) : undefined;
+    const unit = key <= this.#mark(log) ? this.history?.units.at(key) : undefined;
     return unit === undefined || unit.id >= keyOf(log + 1, 0) ? undefined : ofUnit(log, unit);
   }
+  /** A block up to the watermark is in a unit, or was, and only waits to be deleted. */
   #blockAt(log: number, key: number, before: Run | undefined): Run | undefined {
-    const block = this.#block(log, key);
+    const block = this.#block(log, Math.max(key, this.#mark(log) + 1));
     return block === undefined ? undefined : ofBlock(log, block, before);
+  }
+  #mark(log: number): number {
+    return this.history?.units.watermark(log) ?? 0;
   }
 
   /**
@@ -187,7 +194,7 @@ export class Runs {
     const runs: Run[] = [];
     for (const log of this.#logs()) {
       const end = keyOf(log + 1, 0);
-      const mark = this.history?.units.watermark(log) ?? 0;
+      const mark = this.#mark(log);
       let before: Run | undefined;
       const look = (run: Run): void => {
         before = run;
@@ -200,7 +207,7 @@ export class Runs {
         more = units.length === LOOK;
         if (pace.due) yield* rest(pace);
       }
-      const some = this.#reader.db.prepare<[number, number, number], BlockHead>(
+      const some = this.#files.db.prepare<[number, number, number], BlockHead>(
         `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit ?`,
       );
       for (let key = Math.max(mark, keyOf(log, 0) - 1), more = true; more; ) {
@@ -210,7 +217,7 @@ export class Runs {
         more = blocks.length === LOOK;
         if (pace.due) yield* rest(pace);
       }
-      if ((this.history?.units.watermark(log) ?? 0) !== mark) this.#moved = true;
+      if (this.#mark(log) !== mark) this.#moved = true;
     }
     return runs;
   }
@@ -232,7 +239,7 @@ export class Runs {
   }
 
   logName(log: number): string {
-    for (const db of [this.#reader.db, this.history?.db]) {
+    for (const db of [this.#files.db, this.history?.db]) {
       const name = db?.prepare<[number], string>('select name from log where ordinal = ?').pluck().get(log);
       if (name !== undefined) return name;
     }
@@ -241,13 +248,11 @@ export class Runs {
 
   /** The block that holds `key`, else the next one. */
   #block(log: number, key: number): BlockHead | undefined {
-    const before = this.#reader.db
+    const before = this.#files.db
       .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id <= ? and id >= ? order by id desc limit 1`)
       .get(key, keyOf(log, 0));
-    return before !== undefined && before.last >= seqOf(key) ? before : this.#blockAfter(log, key);
-  }
-  #blockAfter(log: number, key: number): BlockHead | undefined {
-    return this.#reader.db
+    if (before !== undefined && before.last >= seqOf(key)) return before;
+    return this.#files.db
       .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit 1`)
       .get(key, keyOf(log + 1, 0));
   }
@@ -255,7 +260,7 @@ export class Runs {
 
 function ofUnit(log: number, unit: UnitRow): Run {
   return {
-    ...{ id: unit.id, log, last: unit.last, boot: unit.boot, readings: unit.readings },
+    ...{ id: unit.id, log, last: unit.last, boot: unit.boot, inventory: unit.inventory, readings: unit.readings },
     ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
   };
 }
@@ -263,15 +268,15 @@ function ofUnit(log: number, unit: UnitRow): Run {
 function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
   const atFirst = before?.boot === block.boot ? before.atLast : undefined;
   return {
-    ...{ id: block.id, log, last: block.last, boot: block.boot, readings: block.readings },
+    ...{ id: block.id, log, last: block.last, boot: block.boot, inventory: block.inventory, readings: block.readings },
     ...{ atFirst, atLast: block.at_last, unit: undefined },
   };
 }
 
 /** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
-export function* ofOneState<R>(reader: LogReader, answer: (runs: Runs) => Generator<undefined, R>): Generator<undefined, R> {
+export function* ofOneState<R>(files: ReadFiles, answer: (runs: Runs) => Generator<undefined, R>): Generator<undefined, R> {
   for (let tries = 1; ; tries++) {
-    const runs = new Runs(reader);
+    const runs = new Runs(files);
     const result = yield* answer(runs);
     if (!runs.moved || tries === TRIES) return result;
   }
@@ -284,7 +289,7 @@ export class ShapeBook {
   #highest = 0;
   readonly of: (id: number) => Shape | undefined;
 
-  constructor(db: LogReader['db']) {
+  constructor(db: Database.Database) {
     this.#behind = db.prepare('select id, body from shape where id > ? order by id');
     const read = shapeReader(db);
     this.of = (id) => this.#known.get(id) ?? read(id);

@@ -22,7 +22,7 @@ import { ClockTable } from '../time/clock-table.ts';
 import { Agreement } from './agreement.ts';
 import type { CommitRequest, CommitResult } from './commit-request.ts';
 import { addTo, nothingDone } from './done.ts';
-import { closeUnused, type LogFile } from './log-file.ts';
+import { closeAsKilled, closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import { Removals } from './removals.ts';
 import { commitNeeds, makeRoom, type Removed } from './room.ts';
@@ -264,12 +264,13 @@ export class LogDatabase {
     try {
       this.wal.ready();
       certain = true;
-    } finally {
-      this.wal.close();
-      // Without a further commit while the disk does not take the last one.
-      if (certain) closeUnused(this.db);
-      else this.db.close();
+    } catch {
+      // The files stay as after a kill.
     }
+    this.wal.close();
+    // Without a further commit while the disk does not take the last one.
+    if (certain) closeUnused(this.db);
+    else closeAsKilled(this.db);
   }
 
   /** The last commit of a run that ends in order: numbers from `next` on were never used and need not be skipped. */

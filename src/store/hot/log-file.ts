@@ -69,11 +69,27 @@ function isSealed(db: Database.Database): boolean {
  */
 export function closeUnused(db: Database.Database): void {
   try {
-    db.prepare("update meta set value = '1' where name = 'clean'").run();
+    // A first start that failed has no such row yet.
+    db.prepare("insert or replace into meta (name, value) values ('clean', '1')").run();
   } catch {
-    // A disk that takes nothing keeps the write-ahead file, too.
+    closeAsKilled(db);
+    return;
   }
   db.close();
+}
+
+/** Closes a log that cannot be marked, as a kill would: SQLite keeps the write-ahead file while somebody else has the log open. */
+export function closeAsKilled(db: Database.Database): void {
+  let other: Database.Database | undefined;
+  try {
+    other = new Database(db.name, { readonly: true, fileMustExist: true });
+    other.prepare('select count(*) from sqlite_schema').get();
+  } catch {
+    // Then the write-ahead file cannot be read either.
+  }
+  db.close();
+  // It may only read, and takes nothing away.
+  other?.close();
 }
 
 /** When the file was made, as the file system knows it: a copy that was put back is younger. `0` where it does not know. */

@@ -17,6 +17,7 @@ import { statSize } from '../files/whole-file.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, headVersion, provenLayout, readHead } from './check-head.ts';
+import { type CutRepair, cutRepair } from './cut-repair.ts';
 import type { Known } from './read-witness.ts';
 import type { TailPart } from './recover.ts';
 import { readWal, type Wal } from './salvage-wal.ts';
@@ -28,10 +29,12 @@ export interface Verdict {
   readonly loss: string | undefined;
   /** history.db belongs to another log: its numbers mean other things. */
   readonly strangeHistory: boolean;
+  /** An earlier start made the file anew and was cut before its run began. */
+  readonly repair: CutRepair | undefined;
 }
 
 const EXPECTED = tablesOf(TABLES);
-const FINE: Verdict = { fresh: false, damage: undefined, loss: undefined, strangeHistory: false };
+const FINE: Verdict = { fresh: false, damage: undefined, loss: undefined, strangeHistory: false, repair: undefined };
 
 /** @param known what history.db says @param tail what the runtime directory holds @throws SluiceError log-newer, log-open */
 export function checkLog(file: string, known: Known | undefined, tail: readonly TailPart[]): Verdict {
@@ -101,7 +104,11 @@ function checkRows(db: Database.Database, file: string, wal: Wal, known: Known |
       if (!isWhole(table, row)) return { ...FINE, damage: `a row of the table ${table} is not as it was written` };
   const logs = db.prepare<[], { ordinal: number; name: string }>('select ordinal, name from log').all();
   const strangeHistory = (known?.logs ?? []).some((k) => logs.some((l) => l.ordinal === k.ordinal && l.name !== k.name));
-  return { ...FINE, strangeHistory, loss: lossOf(db, file, wal, strangeHistory ? undefined : known, tail) };
+  const meta = (name: string) => db.prepare<[string], string>('select value from meta where name = ?').pluck().get(name);
+  const repair = cutRepair(meta);
+  // What it lost is known already.
+  if (repair !== undefined) return { ...FINE, strangeHistory, repair };
+  return { ...FINE, strangeHistory, loss: lossOf(db, file, wal, strangeHistory ? undefined : known, tail, meta) };
 }
 
 /** What shows that this is not the newest state. */
@@ -111,8 +118,8 @@ function lossOf(
   wal: Wal,
   known: Known | undefined,
   tail: readonly TailPart[],
+  meta: (name: string) => string | undefined,
 ): string | undefined {
-  const meta = (name: string) => db.prepare<[string], string>('select value from meta where name = ?').pluck().get(name);
   const boot = db.prepare<[], number>('select coalesce(max(boot), 0) from boot').pluck().get() as number;
   const settled = new Map(
     db.prepare<[], [string, number]>('select name, settled from log join lanes on lanes.log = log.ordinal').raw().all(),
@@ -125,15 +132,16 @@ function lossOf(
       if (has === undefined || has < upTo) return `history.db has ${name} up to ${upTo}, the file only up to ${has ?? 0}`;
     }
   }
-  const newest = tail.at(-1);
   for (const part of tail) {
+    // The start behind it looked at it, and was killed before it cleared it away.
+    if (part.boot < boot && settled.has(part.log)) continue;
     const has = settled.get(part.log) ?? 0;
     if (part.boot > boot || has < (part.committed ?? 0))
       return `the runtime directory shows that ${part.log} was committed up to ${part.committed ?? 0} by b${part.boot}, the file has ${has} and b${boot}`;
   }
   // SQLite removes the write-ahead file when it closes the database, after it took everything over. A process that ended
   // without our own closing shows in the runtime directory that nothing is missing.
-  const shown = newest !== undefined && newest.boot === boot;
+  const shown = tail.some((part) => part.boot === boot);
   if (meta('clean') !== '1' && wal.header !== 'good' && !shown)
     return 'the write-ahead file is gone or damaged, though the log was not closed';
   const birth = meta('birth');

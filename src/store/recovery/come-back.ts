@@ -16,6 +16,7 @@ import type { Salvaged } from '../files/repair-report.ts';
 import { rowSum } from '../files/sealed-rows.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import { asidePath, twice } from '../files/whole-file.ts';
+import type { Agreement } from '../hot/agreement.ts';
 import type { LogDatabase } from '../hot/database.ts';
 import type { Pace } from './salvage.ts';
 import { rebuildLeft } from './salvage-log.ts';
@@ -73,6 +74,7 @@ function sync(name: string, flags: string): void {
 
 export class Merger {
   readonly #log: LogDatabase;
+  readonly #agreed: Pick<Agreement, 'commitBegins' | 'commitRolledBack'>;
   readonly #found: Database.Database;
   readonly #upTo: number;
   /** Ordinal in log.db by that in the found file. */
@@ -85,8 +87,10 @@ export class Merger {
   done = 0;
   readonly of: number;
 
-  constructor(log: LogDatabase, task: SalvageTask) {
+  /** @param agreed the keeper may see a step before the disk has it */
+  constructor(log: LogDatabase, task: SalvageTask, agreed: Pick<Agreement, 'commitBegins' | 'commitRolledBack'>) {
     this.#log = log;
+    this.#agreed = agreed;
     this.#upTo = task.upTo;
     this.#found = new Database(foundPath(log.file), { readonly: true, fileMustExist: true });
     this.of = this.#found
@@ -99,8 +103,18 @@ export class Merger {
     this.#found.close();
   }
 
-  /** One transaction. @returns whether that was all */
+  /** One transaction, to be synced afterwards. @returns whether that was all */
   step(): boolean {
+    this.#agreed.commitBegins();
+    try {
+      return this.#step();
+    } catch (thrown) {
+      this.#agreed.commitRolledBack();
+      throw thrown;
+    }
+  }
+
+  #step(): boolean {
     return this.#log.db.transaction(() => {
       switch (this.#stage) {
         case 'names':

@@ -11,7 +11,7 @@ import { refuseNewer } from '../files/layout-seal.ts';
 import type { Repair, Salvaged } from '../files/repair-report.ts';
 import type { Sources } from '../files/sources.ts';
 import { checkFault, codeOf, isDamage, isNonsense } from '../files/sqlite-errors.ts';
-import { beginSwap, dropAside, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../files/whole-file.ts';
+import { asidePath, beginSwap, dropAside, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../files/whole-file.ts';
 import { LogDatabase } from '../hot/database.ts';
 import { birthOf, closeUnused, openLogFile } from '../hot/log-file.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
@@ -65,6 +65,11 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
     else salvage = begun;
   };
   if (why !== undefined) mend(why);
+  else if (verdict.repair !== undefined) {
+    const { repair } = verdict;
+    if (earlier !== undefined && repair.small !== undefined) salvage = { task: earlier, isNew: true, cut: repair.small.cut };
+    else repairs.push(repairOf(file, repair.why, true, repair.salvaged));
+  }
   // Nobody says how far numbers of boots went.
   const unsure = known === undefined ? statSize(history) > 0 : !known.isWhole;
   try {
@@ -82,12 +87,14 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
 
 function begin(request: OpenRequest, found: Found): { database: LogDatabase; opened: Opened } {
   const open = openLogFile(request.file);
+  let database: LogDatabase | undefined;
   try {
-    const database = new LogDatabase(open, request.maxSize);
+    database = new LogDatabase(open, request.maxSize);
     database.wal.begin();
     return { database, opened: beginRun(database, request, found) };
   } catch (thrown) {
-    closeUnused(open.db);
+    if (database === undefined) closeUnused(open.db);
+    else database.leave();
     throw thrown;
   }
 }
@@ -101,7 +108,7 @@ function beginSalvage(file: string, why: string, sources: Sources): Found['salva
   try {
     dropAside(file);
     const until = performance.now() + SMALL_WITHIN;
-    const small = twice(() => rebuildSmall(file, beginSwap(file), sources, { until: () => performance.now() > until }));
+    const small = twice(() => rebuildSmall(file, beginSwap(file), sources, { until: () => performance.now() > until }, why));
     const task = { why, sources, upTo: small.upTo, alarms: small.alarms };
     writeTask(file, task);
     swap(file);
@@ -168,13 +175,18 @@ export function makeAnew(file: string, why: string, sources: Sources): Repair {
   const had = statSize(file) > 0 || statSize(`${file}-wal`) > 0;
   let salvaged: Salvaged | undefined;
   try {
-    salvaged = twice(() => rebuildLog(file, beginSwap(file), sources, true));
+    salvaged = twice(() => rebuildLog(file, beginSwap(file), sources, true, why));
   } catch (thrown) {
     // No room to salvage: the damaged file is kept, and the log goes on.
     if (!isFull(thrown)) throw thrown;
-    rebuildLog(file, beginSwap(file), sources, false);
+    rebuildLog(file, beginSwap(file), sources, false, why);
   }
-  const aside = swap(file);
+  swap(file);
+  return repairOf(file, why, had, salvaged);
+}
+
+function repairOf(file: string, why: string, had: boolean, salvaged: Salvaged | undefined): Repair {
+  const aside = asidePath(file);
   return { file: 'log.db', why, quarantine: had && existsSync(aside) ? aside : undefined, salvaged, ended: [] };
 }
 

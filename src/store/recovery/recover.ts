@@ -22,6 +22,7 @@ import type { Opened, OpenRequest } from '../hot/opened.ts';
 import { BLOCK_READINGS, countReadings } from '../hot/tables/block-table.ts';
 import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
+import { forgetRepair } from './cut-repair.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
@@ -215,6 +216,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
     database.setLease(current.ordinal, leaseEnd);
     database.setMeta('clean', '0');
     database.setMeta('birth', birthOf(database.file));
+    forgetRepair(database.db);
     const begun: Repair[] =
       salvage?.isNew === true
         ? [

@@ -27,6 +27,7 @@ import type { Range, Salvaged } from '../files/repair-report.ts';
 import { rowSum, SEALED, type SealedTable } from '../files/sealed-rows.ts';
 import type { Sources } from '../files/sources.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
+import { markWhole } from './cut-repair.ts';
 import { DamagedFile, type Pace } from './salvage.ts';
 import { fits, identify, progress, type Row, sealed } from './salvage-rows.ts';
 
@@ -47,11 +48,13 @@ type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;
 /**
  * @param target a file that does not exist yet
  * @param salvage false: nothing is taken from the damaged file
+ * @param why what a start reports that comes after this one
  */
-export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean): Salvaged {
+export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean, why: string): Salvaged {
   return into(target, (db) => {
     const salvaged = new Rebuild(db, sources, {}).run(salvage ? file : undefined);
     if (!sources.alive) leaveShapeNumbers(db);
+    markWhole(db, sources.alive ? undefined : { why, salvaged: salvage ? salvaged : undefined, small: undefined });
     return salvaged;
   });
 }
@@ -70,11 +73,12 @@ export interface Small {
   readonly cut: boolean;
 }
 
-/** Everything but blocks and notices: names, lanes and cursors, boots, clocks, shapes, states of rules, the inventory. */
-export function rebuildSmall(file: string, target: string, sources: Sources, pace: Pace): Small {
+/** Everything but blocks and notices: names, lanes and cursors, boots, clocks, shapes, states of rules, the inventory. @param why as above */
+export function rebuildSmall(file: string, target: string, sources: Sources, pace: Pace, why: string): Small {
   return into(target, (db) => {
     const small = new Rebuild(db, sources, pace).small(file);
     leaveShapeNumbers(db);
+    markWhole(db, { why, salvaged: undefined, small: { cut: small.cut } });
     return small;
   });
 }

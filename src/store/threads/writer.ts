@@ -8,7 +8,6 @@ import { codeOf, diskFault, isDamage } from '../files/sqlite-errors.ts';
 import { Agreement } from '../hot/agreement.ts';
 import type { CommitRequest } from '../hot/commit-request.ts';
 import type { LogDatabase } from '../hot/database.ts';
-import { closeUnused } from '../hot/log-file.ts';
 import { WalGone } from '../hot/wal.ts';
 import { faultOf, forgetTask, logsOf, Merger, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
 import type { WriterData, WriterMessage, WriterReply } from './messages.ts';
@@ -35,22 +34,17 @@ try {
   reply({ kind: 'opened', opened: run.opened });
   tend(database);
 } catch (thrown) {
-  database?.wal.close();
-  if (database !== undefined) closeUnused(database.db);
+  database?.leave();
   database = undefined;
   reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: diskFault(thrown) ?? codeOf(thrown) } });
 }
 
 port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
-    try {
-      // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
-      merger?.close();
-      database?.leave();
-      database = undefined;
-    } catch {
-      // The files stay as after a kill.
-    }
+    // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
+    merger?.close();
+    database?.leave();
+    database = undefined;
     port.close();
     return;
   }
@@ -59,14 +53,15 @@ port.on('message', (message: WriterMessage) => {
   else if (message.kind === 'look') repairAs(database, undefined);
   else if (message.kind === 'come-back') comeBack(message.task);
   else {
+    merger?.close();
     try {
       database.end(message.next);
+      database.wal.close();
+      database.db.close();
     } catch {
       // The lease stays where it was: numbers are skipped, none is used twice.
+      database.leave();
     }
-    merger?.close();
-    database.wal.close();
-    database.db.close();
     database = undefined;
     reply({ kind: 'closed' });
     port.close();
@@ -132,10 +127,11 @@ function comeBack(task: SalvageTask | undefined): void {
   if (db === undefined || isLeaving()) return;
   try {
     if (task !== undefined) {
-      merger ??= new Merger(db, task);
+      merger ??= new Merger(db, task, blocks);
       db.wal.ready();
       const done = merger.step();
       db.wal.sync();
+      blocks.commitsOnDisk();
       mergeTries = 0;
       tend(db);
       reply({ kind: 'coming-back', done: merger.done, of: merger.of });

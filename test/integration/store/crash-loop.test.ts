@@ -10,7 +10,7 @@ import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../../src/core/clock.ts';
 import { seeded } from '../../../src/core/seeded.ts';
-import type { Lane } from '../../../src/store/delivery/lanes.ts';
+import type { Lane } from '../../../src/store/files/lane-state.ts';
 import { Log } from '../../../src/store/log.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import type { CrashPlan, CrashTold } from '../../harness/crash-child.ts';
@@ -155,7 +155,7 @@ async function drain(ledger: Ledger, stateDir: string, runtimeDir: string): Prom
   }
 }
 
-test(`a process killed in the first moments of ${CRASHES} starts in a row: nothing is repaired, lost or used twice`, {
+test(`${CRASHES} starts killed in a row: nothing is repaired, lost or used twice`, {
   timeout: 3_600_000,
 }, async (t) => {
   const strace = peer(t, 'strace', 'apt-get install -y strace');

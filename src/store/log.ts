@@ -36,7 +36,7 @@ import type { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
 import { Tail } from './tail/tail.ts';
 import type { WriterReply } from './threads/messages.ts';
-import { type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
+import { joinLogs, type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
 import { endedWithin, Keeper, startWriter, type WriterThread } from './threads/threads.ts';
 import { ClockBook, type ClockMove } from './time/clock-book.ts';
 
@@ -110,7 +110,10 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.keeper = new Keeper(file, historyFile, agreement, {
       damaged: (block) => this.emit('damaged', block),
       corrupt: () => this.#writer.send({ kind: 'look' }),
-      repaired: (repair) => this.emit('repaired', repair),
+      repaired: (repair, logs) => {
+        this.emit('repaired', repair);
+        this.#writer.send({ kind: 'keep', logs });
+      },
     });
     this.#tiers = new Tiers({
       options,
@@ -120,7 +123,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       check: () => this.keeper.check(),
       now: () => ({
         ...{ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#outlets.states() },
-        from: this.#salvage?.over === false ? this.#salvage.upTo + 1 : 1,
+        from: (this.#salvage?.heldBack ?? 0) + 1,
       }),
       compacted: () => this.commitSoon(),
       tidied: (result) => this.emit('tidied', result),
@@ -330,14 +333,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** Commits what is pending (bounded by `within` ms), closes the file. What could not be committed stays in the runtime directory. */
   async close(within: number): Promise<void> {
-    let cancel: (() => void) | undefined;
     for (const party of this.#outlets.parties) party.forgetPromise();
-    const committed = this.flush().then(() => true);
-    const late = new Promise<boolean>((resolve) => {
-      cancel = this.options.clock.after(within, () => resolve(false));
-    });
-    const clean = await Promise.race([committed, late]);
-    cancel?.();
+    const clean = await endedWithin(within, this.options.clock, this.flush());
     this.#closing = true;
     this.#tiers.stop();
     this.#committer.cycle.stop();
@@ -400,6 +397,7 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.keeper.restart();
       this.emit('repaired', reply.repair);
     } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.told(reply);
+    else if (reply.kind === 'kept') joinLogs(this, reply, this.#salvage?.heldBack ?? 0);
     else if (reply.kind === 'failed') this.#committer.failed(reply.failure);
     else if (reply.kind === 'committed') this.#committer.ended(reply.result);
   }

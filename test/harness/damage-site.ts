@@ -70,6 +70,18 @@ export class DamageSite {
     this.run = path.join(dir, 'run');
   }
 
+  /** The same log with folders of its own, so that several runs can have it at a time. */
+  at(dir: string): DamageSite {
+    const other = new DamageSite(dir);
+    for (const [number, content] of this.committed) other.committed.set(number, content);
+    other.#batches.push(...this.#batches);
+    other.#files = this.#files;
+    other.#tail = this.#tail;
+    other.#rows = this.#rows;
+    other.#inTail = this.#inTail;
+    return other;
+  }
+
   get files(): Files {
     return this.#files;
   }
@@ -151,8 +163,8 @@ export class DamageSite {
   restore(files: Files): void {
     rmSync(this.state, { recursive: true, force: true });
     rmSync(this.run, { recursive: true, force: true });
-    mkdirSync(this.state);
-    mkdirSync(this.run);
+    mkdirSync(this.state, { recursive: true });
+    mkdirSync(this.run, { recursive: true });
     for (const [name, bytes] of files) if (bytes.length > 0) writeFileSync(path.join(this.state, name), bytes);
     for (const [name, bytes] of this.#tail) writeFileSync(path.join(this.run, name), bytes);
   }

@@ -19,6 +19,9 @@ export class Units {
   readonly #partsOf: Database.Statement<OfUnit, PartRow>;
   readonly #rollup: Database.Statement<OfUnit, RollupRow>;
   readonly #rollupAt: Database.Statement<[id: number, shape: number], RollupRow>;
+  readonly #lacks: Database.Statement<[number], number>;
+  /** The unit that was counted last: its parts are asked for one after the other. */
+  #counted = '';
   /** Where a shape's part was among those of the unit asked before: most units have the same parts. */
   readonly #places = new Map<number, number>();
 
@@ -34,6 +37,11 @@ export class Units {
     this.#partsOf = db.prepare('select * from part where id >= ? and id < ? and shape = ? order by id');
     this.#rollup = db.prepare('select * from rollup where id >= ? and id < ? and shape = ?');
     this.#rollupAt = db.prepare('select * from rollup where id = ? and shape = ?');
+    this.#lacks = db
+      .prepare<[number], number>(
+        'select records - (select coalesce(sum(records), 0) from part where part.id >= first_part and part.id < first_part + parts) from unit where id = ?',
+      )
+      .pluck();
   }
 
   /** Key of the last record of a log that is in a unit; 0 when there is none. Blocks up to it are not read any more. */
@@ -64,13 +72,34 @@ export class Units {
     return this.#some.all(key, end, most);
   }
 
+  /** @throws where some are missing */
   parts(unit: UnitRow): PartRow[] {
+    this.#count(unit);
     return unit.state === UNIT_STATE.summary ? [] : this.#parts.all(...idsOf(unit));
   }
 
-  /** The parts of one shape; none when the unit has none of it, or no records any more. */
+  /** The parts of one shape; none when the unit has none of it, or no records any more. @throws as `parts` */
   partsOf(unit: UnitRow, shape: number): PartRow[] {
+    this.#count(unit);
     return this.#partsOf.all(...idsOf(unit), shape);
+  }
+
+  /**
+   * A part that SQLite does not find (check-units.ts) must not pass for one that is not there: whoever reads would go on behind it.
+   * @throws where the unit has other parts than it says; as SQLite does where pages contradict each other
+   */
+  #count({ id, state }: UnitRow): void {
+    const name = `${id}/${state}`;
+    if (this.#counted === name) return;
+    if ((this.#lacks.get(id) ?? 0) !== 0)
+      throw Object.assign(new Error('a unit has not the parts that it was made of'), { code: 'SQLITE_CORRUPT' });
+    this.#counted = name;
+  }
+
+  /** @throws as `parts` */
+  check(unit: UnitRow): void {
+    this.#counted = '';
+    this.#count(unit);
   }
 
   rollup(unit: UnitRow, shape: number): RollupRow | undefined {
@@ -81,7 +110,7 @@ export class Units {
     return row;
   }
 
-  /** All records that are left, ascending, and the parts that cannot be read any more. */
+  /** All records that are left, ascending, and the parts that cannot be read any more. @throws as `parts` */
   records(unit: UnitRow): { records: LogRecord[]; damaged: PartRow[] } {
     const records: LogRecord[] = [];
     const damaged: PartRow[] = [];

@@ -51,7 +51,7 @@ interface Part {
   readonly name: string;
   readonly lanes: Lanes;
   /** Last number of a log that grows no more; undefined for the current log. */
-  readonly end: number | undefined;
+  end: number | undefined;
   readonly promise: HandOverPromise;
 }
 
@@ -259,7 +259,12 @@ export class Outlet implements Party {
   }
   /** Older logs, which were not there when the run began. Each lane goes on with them, and then with the current one. */
   cameBack(logs: readonly LogHead[], known: readonly ForwarderState[]): void {
-    this.#parts.push(...logs.map((of) => this.#part(of, known)));
+    for (const of of logs) {
+      const part = this.#parts.find((p) => p.ordinal === of.ordinal);
+      if (part === undefined) this.#parts.push(this.#part(of, known));
+      // It reaches further than was known.
+      else part.end = of.last;
+    }
     this.#parts.sort((a, b) => a.ordinal - b.ordinal);
     this.#dirty = true;
   }

@@ -57,3 +57,10 @@ export interface DamagedBlock {
   readonly last: number;
   readonly readings: number;
 }
+
+/** A log of which history.db has units, the last number in them included. */
+export interface KeptLog {
+  readonly ordinal: number;
+  readonly name: string;
+  readonly last: number;
+}

@@ -18,6 +18,7 @@ import type { SalvageTask } from '../files/sources.ts';
 import { asidePath, twice } from '../files/whole-file.ts';
 import type { Agreement } from '../hot/agreement.ts';
 import type { LogDatabase } from '../hot/database.ts';
+import { HOMES } from './homes.ts';
 import type { Pace } from './salvage.ts';
 import { rebuildLeft } from './salvage-log.ts';
 import { type Row, sealed } from './salvage-rows.ts';
@@ -147,8 +148,8 @@ export class Merger {
       if (mine === undefined) {
         const used = new Set(known.values());
         // history.db may have units of it under its own ordinal.
-        if (ordinal <= this.#upTo && !used.has(ordinal)) mine = ordinal;
-        for (let free = this.#upTo; free > 0 && mine === undefined; free--) if (!used.has(free)) mine = free;
+        if (ordinal <= this.#upTo - HOMES && !used.has(ordinal)) mine = ordinal;
+        for (let free = this.#upTo - HOMES; free > 0 && mine === undefined; free--) if (!used.has(free)) mine = free;
         if (mine === undefined) continue;
         log.putLog(name, mine);
         log.setLease(mine, lease);

@@ -7,14 +7,15 @@ import { ensureWitness } from '../archive/witness.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { tablesOf } from '../files/layout-seal.ts';
-import type { DamagedBlock, Repair } from '../files/repair-report.ts';
-import { rowSum, SEALED_UNIT } from '../files/sealed-rows.ts';
+import type { DamagedBlock, KeptLog, Repair } from '../files/repair-report.ts';
 import { checkFault, isDamage } from '../files/sqlite-errors.ts';
 import { moveStray, statSize } from '../files/whole-file.ts';
 import type { LogReader } from '../read/reading.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, readHead } from './check-head.ts';
 import { isMaking, journalFault } from './check-journal.ts';
+import { partFault, unitFault } from './check-units.ts';
+import { keptLogs } from './homes.ts';
 import { salvageHistory } from './salvage-history.ts';
 
 const EXPECTED = tablesOf(HISTORY_TABLES);
@@ -26,14 +27,14 @@ const REPAIR_EVERY = 60_000;
 export class HistoryMender {
   readonly #file: string;
   readonly #reader: LogReader;
-  readonly #tell: (repair: Repair) => void;
+  readonly #tell: (repair: Repair, kept: KeptLog[]) => void;
   readonly #onDisk: () => boolean;
   #repairedAt = Number.NEGATIVE_INFINITY;
   /** Why it could not be opened. */
   #fault = 'it is damaged';
 
   /** @param onDisk whether what was read of log.db is on the disk */
-  constructor(file: string, reader: LogReader, tell: (repair: Repair) => void, onDisk: () => boolean) {
+  constructor(file: string, reader: LogReader, tell: (repair: Repair, kept: KeptLog[]) => void, onDisk: () => boolean) {
     this.#file = file;
     this.#reader = reader;
     this.#tell = tell;
@@ -97,7 +98,13 @@ export class HistoryMender {
     if (history === undefined) return false;
     let fault: string | undefined;
     try {
-      fault = confirmed(this.#file, () => checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string));
+      fault = confirmed(
+        this.#file,
+        () =>
+          checkFault(history.db.pragma('quick_check(1)', { simple: true }) as string) ??
+          unitFault(history.db) ??
+          partFault(history.db),
+      );
     } catch {
       // A disk that does not answer says nothing about the file.
     }
@@ -105,11 +112,19 @@ export class HistoryMender {
   }
 
   /**
-   * Reads every part and every roll-up, in steps. Records of a part that is damaged are reported; the others are whole.
+   * Counts the parts of every unit, then reads every part and every roll-up, in steps. Records of a part that is damaged are reported; the others are whole.
    * @returns bytes that were read @throws SqliteError where a page makes no sense
    */
   *check(damaged: (blocks: DamagedBlock[]) => void): Generator<undefined, number> {
     let bytes = 0;
+    for (let after = 0, more = true; more; ) {
+      const units = this.#reader.history?.units;
+      const some = units?.some(after, Number.MAX_SAFE_INTEGER, CHECK_ROWS) ?? [];
+      for (const unit of some) units?.check(unit);
+      after = some.at(-1)?.id ?? after;
+      more = some.length === CHECK_ROWS;
+      yield;
+    }
     for (const table of ['part', 'rollup'] as const)
       for (let after = 0, more = true; more; ) {
         // Another answer may have mended the file since.
@@ -140,7 +155,7 @@ export class HistoryMender {
       this.#reader.forget();
       const repair = salvageHistory(this.#file, fault, this.#reader.db);
       this.#reader.history = History.open(this.#file);
-      this.#tell(repair);
+      this.#tell(repair, keptLogs(this.#reader.history.db, this.#reader.history.watermarks()));
       ensureWitness(this.#reader.history.db, this.#reader.db, this.#onDisk);
       return true;
     } catch (thrown) {
@@ -190,9 +205,10 @@ function rowFault(db: Database.Database, log: Database.Database): string | undef
   const names = new Map(log.prepare<[], [number, string]>('select ordinal, name from log').raw().all());
   for (const [ordinal, name] of db.prepare<[], [number, string]>('select ordinal, name from log').raw().iterate())
     if (names.get(ordinal) !== name) return 'a log is not the one that log.db has under its number';
-  for (const table of ['unit', 'twin'] as const)
-    for (const row of db.prepare<[], Record<string, number>>(`select ${SEALED_UNIT.join(', ')}, sum from ${table}`).iterate())
-      if (row.sum !== rowSum(table, ...SEALED_UNIT.map((column) => row[column] as number)))
-        return `a row of the table ${table} is not as it was written`;
+  const fault = unitFault(db);
+  if (fault !== undefined) return fault;
+  const settled = new Map(log.prepare<[], [number, number]>('select log, settled from lanes').raw().all());
+  for (const [id, last] of db.prepare<[], [number, number]>('select id, last from unit').raw().iterate())
+    if (last > (settled.get(Math.floor(id / keyOf(1, 0))) ?? 0)) return 'log.db does not know the lanes of a unit';
   return undefined;
 }

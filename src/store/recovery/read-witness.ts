@@ -4,10 +4,11 @@ import { parseWitness, WITNESS_ROW, type Witness } from '../archive/witness.ts';
 import type { FoundRow } from '../files/found-row.ts';
 import { HISTORY_PAGE_SIZE } from '../files/history-layout.ts';
 import { keyOf } from '../files/layout.ts';
-import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { statSize } from '../files/whole-file.ts';
 import { headFault, readHead } from './check-head.ts';
 import { journalFault } from './check-journal.ts';
+import { unitFault } from './check-units.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Pages at the front of a damaged file that are looked at for it: its table was made first, and every start waits for this. */
@@ -36,15 +37,11 @@ export function readWitness(file: string): Known | undefined {
       return fromPages(file);
     db = new Database(file, { fileMustExist: true });
     const value = db.prepare<[string], string>('select value from meta where name = ?').pluck().get(WITNESS_ROW);
-    const compacted = lastOfUnits(db);
+    const units = readUnits(db);
     const shapes = wholeShapes(db);
-    if (compacted === undefined || shapes === undefined) return fromPages(file);
+    if (units === undefined || shapes === undefined) return fromPages(file);
     const witness = parseWitness(value) ?? { boot: 0, logs: [], lanes: [] };
-    return {
-      ...{ ...witness, shapes, compacted },
-      boots: db.prepare<[], { boot: number; log: number }>('select boot, log from boot').all(),
-      isWhole: parseWitness(value) !== undefined,
-    };
+    return { ...{ ...witness, ...units, shapes }, isWhole: parseWitness(value) !== undefined };
   } catch {
     return fromPages(file);
   } finally {
@@ -52,18 +49,24 @@ export function readWitness(file: string): Known | undefined {
   }
 }
 
-/** For each log, the last number that is in a unit; undefined where a row is not as it was written. */
-function lastOfUnits(db: Database.Database): [log: number, seq: number][] | undefined {
+/**
+ * What the units say: their boots, and for each log the last number that is in one. The tables `boot` and `log` carry no seal, and
+ * a wrong boot that is higher than all others would make a tail look like one that was taken already.
+ * @returns undefined where the table is not as it was written
+ */
+function readUnits(db: Database.Database): Pick<Known, 'boots' | 'compacted'> | undefined {
+  if (unitFault(db) !== undefined) return undefined;
   const last = new Map<number, number>();
-  for (const unit of db
-    .prepare<[], Record<(typeof SEALED_UNIT)[number] | 'sum', number>>(
-      `select ${SEALED_UNIT.join(', ')}, sum from unit order by id`,
-    )
+  const boots = new Map<number, number>();
+  for (const [id, upTo, boot] of db
+    .prepare<[], [number, number, number]>('select id, last, boot from unit order by id')
+    .raw()
     .iterate()) {
-    if (unit.sum !== rowSum('unit', ...SEALED_UNIT.map((column) => unit[column]))) return undefined;
-    last.set(Math.floor(unit.id / keyOf(1, 0)), unit.last);
+    const log = Math.floor(id / keyOf(1, 0));
+    last.set(log, upTo);
+    boots.set(boot, log);
   }
-  return [...last];
+  return { compacted: [...last], boots: [...boots].map(([boot, log]) => ({ boot, log })) };
 }
 /** undefined where one is not as it was written; files of earlier versions have no seals of them. */
 function wholeShapes(db: Database.Database): { id: number; body: string }[] | undefined {

@@ -23,6 +23,7 @@ import { BLOCK_READINGS, countReadings } from '../hot/tables/block-table.ts';
 import { TAIL_FILE } from '../tail/mirror.ts';
 import { readOwn } from '../tail/runtime-dir.ts';
 import { forgetRepair } from './cut-repair.ts';
+import { HOMES } from './homes.ts';
 
 /** As beginRun names them. */
 const LOG_NAME = /^[0-9a-f]{10}$/;
@@ -201,7 +202,8 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
     const ended = lost ? database.logs().map((l) => l.name) : [];
     // A start that was cut before it had its log is made up for.
     if ((current?.ordinal ?? 0) <= upTo || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
-      database.addLog(newLogName(), upTo + 1);
+      const highest = Math.max(0, ...database.logs().map((l) => l.ordinal));
+      database.addLog(newLogName(), (lost ? Math.max(upTo, highest + HOMES) : upTo) + 1);
       current = database.logs().at(-1);
     }
     if (current === undefined) throw new Error('the log table is empty');

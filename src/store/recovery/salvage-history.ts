@@ -3,7 +3,7 @@
  * all; units prove themselves by their seal, parts and roll-ups by their checksums and by what they decode to.
  *
  * - A unit keeps the parts that are whole; parts and roll-ups that no unit claims are left behind.
- * - Lanes and cursors lie in log.db: nothing that was delivered is sent again.
+ * - Lanes and cursors lie in log.db: nothing that was delivered is sent again, except where log.db lost them (homes.ts).
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
@@ -18,6 +18,7 @@ import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-r
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
+import { type Home, Homes } from './homes.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Gaps and losses that are told one by one. */
@@ -85,13 +86,13 @@ class Rebuild {
   readonly #db: Database.Database;
   readonly #shapes: ReadonlyMap<number, Shape>;
   readonly #compacted: readonly [log: number, seq: number][];
-  readonly #logOfBoot: ReadonlyMap<number, number>;
-  readonly #logs: readonly number[];
+  readonly #homes: Homes;
+  /** Units that no log is left for. */
+  readonly #left = new Map<number, Unit>();
 
   constructor(db: Database.Database, log: Database.Database) {
     this.#db = db;
-    this.#logs = log.prepare<[], number>('select ordinal from log order by ordinal').pluck().all();
-    this.#logOfBoot = new Map(log.prepare<[], [number, number]>('select boot, log from boot').raw().all());
+    this.#homes = new Homes(log);
     this.#compacted = log.prepare<[], [number, number]>('select log, seq from compacted').raw().all();
     this.#shapes = new Map(
       db
@@ -111,22 +112,18 @@ class Rebuild {
     return this.#settle();
   }
 
-  /**
-   * One of a log that log.db does not know any more has no name, and must not get that of another: the newest log may have
-   * begun where none was known, under any ordinal. It knows all of its boots.
-   */
-  #isOfItsLog({ id, boot }: Unit): boolean {
-    const ordinal = Math.floor(id / keyOf(1, 0));
-    const named = this.#logOfBoot.get(boot);
-    return named === undefined ? this.#logs.includes(ordinal) && ordinal !== this.#logs.at(-1) : named === ordinal;
-  }
-
   /** The first copy stays: it is the newest. */
   #take(row: FoundRow): void {
     const found = unitOf(row);
     if (found !== undefined) {
-      const { table, unit } = found;
-      if (!this.#isOfItsLog(unit)) return;
+      const { table } = found;
+      const log = this.#homes.of(found.unit);
+      if (log === undefined) {
+        this.#left.set(found.unit.id, found.unit);
+        return;
+      }
+      const moved = { ...found.unit, id: keyOf(log, seqOf(found.unit.id)) };
+      const unit = { ...moved, sum: sealOf(table, moved) };
       this.#db
         .prepare(`insert or ignore into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`)
         .run(...UNIT_COLUMNS.map((column) => unit[column]));
@@ -166,7 +163,16 @@ class Rebuild {
   /** Every unit with the parts that are its own; what nobody claims goes. */
   #settle(): NonNullable<Repair['salvaged']> {
     this.#pair();
+    for (const { ordinal, name } of this.#homes.made)
+      this.#db.prepare('insert into log (ordinal, name) values (?, ?)').run(ordinal, name);
     const lost = { blocks: 0, records: 0, readings: 0, ranges: [] as Range[] };
+    for (const { id, last, records, readings } of this.#left.values()) {
+      lost.blocks++;
+      lost.records += records;
+      lost.readings += readings;
+      if (lost.ranges.length < MAX_RANGES)
+        lost.ranges.push({ log: this.#nameOf(Math.floor(id / keyOf(1, 0))), first: seqOf(id), last });
+    }
     const sums = { blocks: 0, records: 0, readings: 0 };
     const claimed = new Set<number>();
     const gaps: Range[] = [];
@@ -207,8 +213,19 @@ class Rebuild {
       lost,
       gaps: gaps.slice(0, MAX_RANGES),
       moreGaps: Math.max(0, gaps.length - MAX_RANGES),
-      again: [],
+      again: this.#homes.made.flatMap((home) => this.#movedInto(home)),
     };
+  }
+
+  /** As it is told; nothing where no record is left. */
+  #movedInto({ ordinal, name, oldLog }: Home): NonNullable<Repair['salvaged']>['again'] {
+    const [first, last, records] = this.#db
+      .prepare<[number, number], [number, number, number]>(
+        'select coalesce(min(id), 0), coalesce(max(last), 0), coalesce(sum(records), 0) from unit where id >= ? and id < ?',
+      )
+      .raw()
+      .get(keyOf(ordinal, 0), keyOf(ordinal + 1, 0)) as [number, number, number];
+    return records === 0 ? [] : [{ oldLog, newLog: name, first: seqOf(first), last, records, notices: 0 }];
   }
 
   #settleUnit(unit: Unit): { records: number; readings: number } {

@@ -28,6 +28,7 @@ import { rowSum, SEALED, type SealedTable } from '../files/sealed-rows.ts';
 import type { Sources } from '../files/sources.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { markWhole } from './cut-repair.ts';
+import { HOMES } from './homes.ts';
 import { DamagedFile, type Pace } from './salvage.ts';
 import { fits, identify, progress, type Row, sealed } from './salvage-rows.ts';
 
@@ -163,7 +164,7 @@ class Rebuild {
     this.#putSmall();
     return {
       // Each log may have records that have to move into one of their own.
-      upTo: Math.max(0, ...this.#logs.keys()) + this.#logs.size + SPARE_LOGS,
+      upTo: Math.max(0, ...this.#logs.keys()) + this.#logs.size + SPARE_LOGS + HOMES,
       alarms: [...alarms].map(([key, { id, json }]) => ({ kind: 'alarm', key, seq: seqOf(id), json })),
       cut: this.#cut,
     };

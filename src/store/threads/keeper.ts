@@ -28,9 +28,9 @@ const reader = new LogReader(file);
 const mender = new HistoryMender(
   historyFile,
   reader,
-  (repair) => {
+  (repair, kept) => {
     blocks.forget();
-    reply({ kind: 'repaired', repair });
+    reply({ kind: 'repaired', repair, kept });
   },
   () => blocks.onDisk(),
 );

@@ -2,7 +2,7 @@
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
 import type { ForwarderState } from '../files/layout.ts';
-import type { DamagedBlock, Repair, Salvaged } from '../files/repair-report.ts';
+import type { DamagedBlock, KeptLog, Repair, Salvaged } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import type { CommitRequest, CommitResult } from '../hot/commit-request.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
@@ -56,6 +56,8 @@ export type WriterMessage =
   | { readonly kind: 'look' }
   /** What is left of a damaged file was found: it is to come back. undefined: nothing is to. */
   | { readonly kind: 'come-back'; readonly task: SalvageTask | undefined }
+  /** history.db was made anew, and has units of these. */
+  | { readonly kind: 'keep'; readonly logs: readonly KeptLog[] }
   | { readonly kind: 'close'; readonly next: number }
   | { readonly kind: 'leave' };
 
@@ -76,6 +78,8 @@ export type WriterReply =
       readonly forwarders: readonly ForwarderState[];
       readonly fault: string | undefined;
     }
+  /** log.db knows what history.db has, with the logs that they are of. */
+  | { readonly kind: 'kept'; readonly logs: Opened['logs']; readonly forwarders: readonly ForwarderState[] }
   | { readonly kind: 'closed' };
 
 export interface SalvagerData {
@@ -113,5 +117,5 @@ export type KeeperReply =
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
   /** history.db was damaged and was made anew. */
-  | { readonly kind: 'repaired'; readonly repair: Repair }
+  | { readonly kind: 'repaired'; readonly repair: Repair; readonly kept: readonly KeptLog[] }
   | { readonly kind: 'failed'; readonly failure: Failure };

@@ -52,8 +52,8 @@ export class SalvageRun {
   }
 
   /** Logs up to this ordinal are not given out before it is over. */
-  get upTo(): number {
-    return this.#salvage.task.upTo;
+  get heldBack(): number {
+    return this.over ? 0 : this.#salvage.task.upTo;
   }
   get why(): string {
     return this.#salvage.task.why;
@@ -104,19 +104,37 @@ export class SalvageRun {
   #end({ logs, forwarders }: Pick<Opened, 'logs' | 'forwarders'>, fault: string | undefined): void {
     const { task, ended: names } = this.#salvage;
     const side = this.#side;
-    const came = logs.filter((l) => l.last > 0 && l.ordinal <= this.upTo);
-    const { opened } = side;
     const quarantine = this.#quarantine;
     const repair: Repair = { file: 'log.db', why: task.why, quarantine, salvaged: this.#salvaged, ended: names };
-    side.opened = {
-      ...opened,
-      logs: [...came, ...opened.logs].sort((a, b) => a.ordinal - b.ordinal),
-      repairs: fault === undefined ? [...opened.repairs.filter((r) => r.unfinished !== true), repair] : opened.repairs,
-      forwarders: [...forwarders.filter((f) => f.log <= this.upTo), ...opened.forwarders.filter((f) => f.log > this.upTo)],
-    };
     this.over = true;
-    side.cameBack(came, forwarders);
+    if (fault === undefined) {
+      const { opened } = side;
+      side.opened = { ...opened, repairs: [...opened.repairs.filter((r) => r.unfinished !== true), repair] };
+    }
+    joinLogs(side, { logs, forwarders }, 0);
     if (fault === undefined) side.emit('repaired', repair);
     side.emit('salvaged', repair, fault);
   }
+}
+
+/**
+ * Older logs that were not given out until now, or that reach further than was known.
+ * @param heldBack logs up to this ordinal come with the salvage that is under way
+ */
+export function joinLogs(side: SalvageSide, told: Pick<Opened, 'logs' | 'forwarders'>, heldBack: number): void {
+  const { opened } = side;
+  const current = opened.logs.at(-1)?.ordinal ?? 0;
+  const known = new Map(opened.logs.map((l) => [l.ordinal, l.last]));
+  const came = told.logs.filter((l) => l.ordinal < current && l.ordinal > heldBack && l.last > (known.get(l.ordinal) ?? 0));
+  if (came.length === 0) return;
+  const names = new Set(came.map((l) => l.ordinal));
+  // What an outlet has of a log that it knows already is newer than what the file says.
+  const isFresh = (ordinal: number): boolean => names.has(ordinal) && !known.has(ordinal);
+  const forwarders = told.forwarders.filter((f) => isFresh(f.log));
+  side.opened = {
+    ...opened,
+    logs: [...came, ...opened.logs.filter((l) => !names.has(l.ordinal))].sort((a, b) => a.ordinal - b.ordinal),
+    forwarders: [...forwarders, ...opened.forwarders.filter((f) => !isFresh(f.log))],
+  };
+  side.cameBack(came, forwarders);
 }

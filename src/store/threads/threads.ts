@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
-import type { DamagedBlock, Repair } from '../files/repair-report.ts';
+import type { DamagedBlock, KeptLog, Repair } from '../files/repair-report.ts';
 import { diskFault, isDamage } from '../files/sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
 import type {
@@ -107,14 +107,14 @@ export class WriterThread {
   }
 }
 
-/** A thread that hangs in the disk must not keep the process from ending. */
-export function endedWithin(ms: number, clock: Clock, ended: Promise<unknown>): Promise<void> {
-  return new Promise((resolve) => {
-    const cancel = clock.after(ms, resolve);
-    void ended.then(() => {
-      cancel();
-      resolve();
-    });
+/** A thread that hangs in the disk must not keep the process from ending. @returns whether it came to its end */
+export function endedWithin(ms: number, clock: Clock, ended: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => resolve(false));
+    ended
+      .then(() => resolve(true))
+      .catch(reject)
+      .finally(cancel);
   });
 }
 
@@ -152,7 +152,7 @@ export interface KeeperTells {
   /** SQLite met a page of log.db that makes no sense. */
   corrupt(): void;
   /** history.db was made anew. */
-  repaired(repair: Repair): void;
+  repaired(repair: Repair, kept: readonly KeptLog[]): void;
 }
 
 /** The reader thread, started when first asked and ended when idle. Its end rejects what was asked. */
@@ -269,7 +269,7 @@ export class Keeper {
         return;
       }
       if (reply.kind === 'repaired') {
-        this.#tell.repaired(reply.repair);
+        this.#tell.repaired(reply.repair, reply.kept);
         return;
       }
       const id = reply.kind === 'failed' ? reply.failure.id : reply.result.id;

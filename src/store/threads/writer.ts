@@ -2,12 +2,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
 import type { Shape } from '../../core/point.ts';
-import type { Repair } from '../files/repair-report.ts';
+import type { KeptLog, Repair } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import { codeOf, diskFault, isDamage } from '../files/sqlite-errors.ts';
 import { Agreement } from '../hot/agreement.ts';
 import type { CommitRequest } from '../hot/commit-request.ts';
 import type { LogDatabase } from '../hot/database.ts';
+import { keepLogs } from '../hot/keep-logs.ts';
 import { WalGone } from '../hot/wal.ts';
 import { faultOf, forgetTask, logsOf, Merger, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
 import type { WriterData, WriterMessage, WriterReply } from './messages.ts';
@@ -52,6 +53,7 @@ port.on('message', (message: WriterMessage) => {
   if (message.kind === 'commit') commit(database, message.request);
   else if (message.kind === 'look') repairAs(database, undefined);
   else if (message.kind === 'come-back') comeBack(message.task);
+  else if (message.kind === 'keep') keep(database, message.logs);
   else {
     merger?.close();
     try {
@@ -152,6 +154,18 @@ function comeBack(task: SalvageTask | undefined): void {
     if (isDamage(thrown)) repairAs(db, fault);
     if (++mergeTries < MERGE_TRIES) setTimeout(() => comeBack(task), MERGE_RETRY).unref();
     else reply({ kind: 'came-back', logs: [], forwarders: [], fault });
+  }
+}
+
+function keep(db: LogDatabase, logs: readonly KeptLog[]): void {
+  try {
+    db.wal.ready();
+    keepLogs(db, logs);
+    db.wal.sync();
+    reply({ kind: 'kept', logs: logsOf(db), forwarders: db.forwarders() });
+  } catch (thrown) {
+    if (thrown instanceof WalGone) throw thrown;
+    // The disk takes nothing now: history.db names logs that log.db does not know, and the next opening of it comes here again.
   }
 }
 

@@ -76,7 +76,8 @@ export class DamageSite {
     for (const [number, content] of this.committed) other.committed.set(number, content);
     other.#batches.push(...this.#batches);
     other.#files = this.#files;
-    other.#tail = this.#tail;
+    // The runtime directory names the log that it is of.
+    other.#tail = new Map([...this.#tail, ['owner', Buffer.from(other.state)]]);
     other.#rows = this.#rows;
     other.#inTail = this.#inTail;
     return other;

@@ -4,9 +4,6 @@ import type { LogDatabase } from './database.ts';
 
 /** One transaction, which may be done again. A log that has another name here is left alone: the next opening sees it. */
 export function keepLogs(database: LogDatabase, kept: readonly KeptLog[]): void {
-  const mark = database.db.prepare(
-    'insert into compacted (log, seq) values (?, ?) on conflict do update set seq = excluded.seq where seq < excluded.seq',
-  );
   database.db.transaction(() => {
     const names = new Map(database.logs().map((l) => [l.ordinal, l.name]));
     for (const { ordinal, name, last } of kept) {
@@ -15,7 +12,7 @@ export function keepLogs(database: LogDatabase, kept: readonly KeptLog[]): void 
         database.setLease(ordinal, last + 1);
         database.setLanes([], ordinal, 0, last);
       } else if (names.get(ordinal) !== name) continue;
-      mark.run(ordinal, last);
+      database.compacted.raise(ordinal, last);
     }
   })();
   database.reread();

@@ -7,7 +7,7 @@ import { TAIL_ALARMS, TAIL_READINGS, TAIL_UNSENT } from './limits.ts';
 import { jsonText } from './respond.ts';
 import type { TailAlarm, TailItem, TailReading } from './target.ts';
 
-/** What was left out since the last such line: readings replaced by newer ones, and items lost for want of room. */
+/** What was left out since the last such line: readings replaced by newer ones, and items lost for want of space. */
 export interface TailMissed {
   readonly type: 'missed';
   readonly conflated: number;

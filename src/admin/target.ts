@@ -38,7 +38,7 @@ export interface AdminTarget {
   export(query: ExportQuery): AsyncIterable<string>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
   history(query: HistoryQuery): Promise<HistoryReply>;
-  /** What the log took away for room or age since it was made, by point. Rejects with `log-read`. */
+  /** What the log took away for space or age since it was made, by point. Rejects with `log-read`. */
   removed(query: RemovedQuery): Promise<RemovedReply>;
   readonly wire: WireTarget;
 }
@@ -106,9 +106,9 @@ export interface LogStatus {
   readonly appended: number;
   /** Readings that `report:` of their points kept out of the log since the start. */
   readonly unreported: number;
-  /** Readings that went since the start before a forwarder had them, for want of room on disk or in memory. */
+  /** Readings that went since the start before a forwarder had them, for want of space on disk or in memory. */
   readonly dropped: number;
-  /** Readings that were thinned out, dropped for room, and dropped for age since the start, delivered or not. */
+  /** Readings that were thinned out, dropped for space, and dropped for age since the start, delivered or not. */
   readonly thinned: number;
   readonly removed: number;
   readonly aged: number;

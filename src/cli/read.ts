@@ -7,7 +7,7 @@ import { isBitTable, type ModbusPoint, TABLES, type Table, widthOf } from '../co
 import { chooseModels, type SunspecChain } from '../codecs/sunspec.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { PlannedRequest } from '../drivers/modbus/bus.ts';
+import type { DeviceRequest } from '../drivers/modbus/bus.ts';
 import { SEARCH } from '../drivers/modbus/model-search.ts';
 import { validConfig } from './config-file.ts';
 import { nobodyRuns, paint, printable, type RunningOptions, socketOf } from './running.ts';
@@ -221,7 +221,7 @@ function deviceNamed(options: RunningOptions, name: string): { config: GatewayCo
   return { config, device, bus: busNamed(config, device.bus) };
 }
 
-const has = ({ shape }: PlannedRequest, point: string | undefined) => shape.points.some((p) => p.name === point);
+const has = ({ shape }: DeviceRequest, point: string | undefined) => shape.points.some((p) => p.name === point);
 const unitOf = (device: ResolvedDevice) => Number(device.settings.unit);
 const timeoutOf = (device: ResolvedDevice) =>
   typeof device.settings.timeout === 'number' ? { timeout: device.settings.timeout } : {};

@@ -8,7 +8,7 @@ export class ByteWriter {
   get written(): Uint8Array {
     return this.bytes.subarray(0, this.length);
   }
-  #room(n: number): void {
+  #reserve(n: number): void {
     if (this.length + n <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(this.length + n, this.bytes.length * 2));
     grown.set(this.bytes.subarray(0, this.length));
@@ -16,16 +16,16 @@ export class ByteWriter {
     this.#view = new DataView(grown.buffer);
   }
   byte(v: number): void {
-    this.#room(1);
+    this.#reserve(1);
     this.bytes[this.length++] = v;
   }
   raw(v: Uint8Array): void {
-    this.#room(v.length);
+    this.#reserve(v.length);
     this.bytes.set(v, this.length);
     this.length += v.length;
   }
   unsigned(v: number): void {
-    this.#room(10);
+    this.#reserve(10);
     let x = v;
     while (x >= 0x80) {
       this.bytes[this.length++] = (x % 128) | 0x80;
@@ -37,7 +37,7 @@ export class ByteWriter {
     this.unsigned(v < 0 ? -2 * v - 1 : 2 * v);
   }
   float64(v: number): void {
-    this.#room(8);
+    this.#reserve(8);
     this.#view.setFloat64(this.length, v);
     this.length += 8;
   }

@@ -78,8 +78,8 @@ function textOf(point: ModbusPoint, given: Value): string {
   if (typeof given !== 'string') return refuse(`it is a text, and ${String(given)} is none; write it in quotes`);
   // Readings come as plain characters, and a device shows what it shows: nothing else can be read back.
   if (!/^[\x20-\x7e]*$/.test(given)) return refuse('it takes letters, digits and signs of ASCII only');
-  const room = widthOf(point) * 2;
-  return given.length <= room ? given : refuse(`it has room for ${room} characters, this has ${given.length}`);
+  const limit = widthOf(point) * 2;
+  return given.length <= limit ? given : refuse(`it has room for ${limit} characters, this has ${given.length}`);
 }
 
 function timeOf(point: ModbusPoint, given: Value): string {

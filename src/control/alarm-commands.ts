@@ -5,26 +5,26 @@ import type { AlarmChange, RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Handlers } from './commands.ts';
 
-export interface AlarmRoom {
+export interface AlarmSide {
   readonly rules: RuleEngine;
   moment(): Moment;
   /** Puts transitions into the log and on their way, as those that readings make. */
   take(transitions: readonly AlarmTransition[]): void;
 }
 
-export function alarmCommands(room: () => AlarmRoom): Required<Pick<Handlers, 'acknowledge' | 'shelve'>> {
-  const done = ({ take }: AlarmRoom, { transitions, alarm }: AlarmChange): AlarmResult => {
+export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, 'acknowledge' | 'shelve'>> {
+  const done = ({ take }: AlarmSide, { transitions, alarm }: AlarmChange): AlarmResult => {
     take(transitions);
     const { rule, state, message, shelvedUntil } = alarm;
     return { rule, state, message, ...(shelvedUntil !== undefined && { until: Math.round(shelvedUntil) }) };
   };
   return {
     async acknowledge({ rule, occurrence }, by) {
-      const to = room();
+      const to = side();
       return done(to, to.rules.acknowledge(rule, by.who, to.moment(), occurrence));
     },
     async shelve({ rule, for: length, reason }, by) {
-      const to = room();
+      const to = side();
       return done(to, to.rules.shelve(rule, length, by.who, to.moment(), reason));
     },
   };

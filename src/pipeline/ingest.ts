@@ -30,7 +30,7 @@ export class Ingest {
   #tickAt = Number.POSITIVE_INFINITY;
   #stopped = false;
   readonly #reports = new Reports();
-  /** `unkept`: without a number, for want of room. `unreported`: left out by `report:`. */
+  /** `unkept`: without a number, for want of space. `unreported`: left out by `report:`. */
   readonly counts = { records: 0, readings: 0, unkept: 0, unreported: 0, transitions: 0, events: 0 };
 
   constructor(options: IngestOptions) {

@@ -8,7 +8,7 @@ import type { Log } from '../store/log.ts';
 import { LogFaults, type LogPart } from './log-faults.ts';
 import { LossReport } from './losses.ts';
 import { SalvageReport } from './salvage.ts';
-import { RoomReport } from './thinning.ts';
+import { RemovalReport } from './thinning.ts';
 
 const HISTORY: LogPart = {
   ...{ part: 'history', severity: 'warning', again: 'The history of the log is kept again' },
@@ -34,7 +34,7 @@ export interface LogWatchOptions {
 export class LogWatch {
   readonly #options: LogWatchOptions;
   readonly losses: LossReport;
-  readonly room: RoomReport;
+  readonly removals: RemovalReport;
   readonly salvage: SalvageReport;
   readonly faults: LogFaults;
   readonly #history: LogFaults;
@@ -47,7 +47,7 @@ export class LogWatch {
     this.#options = options;
     this.#repairs = options.log.opened.repairs.filter((r) => r.unfinished !== true);
     this.losses = new LossReport(options.clock, options.event);
-    this.room = new RoomReport(options.clock, options.event);
+    this.removals = new RemovalReport(options.clock, options.event);
     this.salvage = new SalvageReport(options.clock, options.logger, options.event);
     this.faults = new LogFaults(
       {
@@ -67,7 +67,7 @@ export class LogWatch {
 
   stop(): void {
     this.losses.stop();
-    this.room.stop();
+    this.removals.stop();
     this.faults.stop();
     this.#history.stop();
     this.#runtime.stop();
@@ -92,12 +92,12 @@ export class LogWatch {
     log.on('checkpoint', (fault) => this.faults.changed('checkpoint', fault));
     log.on('committed', (result) => {
       this.losses.dropped(result.lost, result.lostNotices);
-      this.room.taken({ ...result, thinned: [] });
+      this.removals.taken({ ...result, thinned: [] });
       this.#lookAtRuntime();
     });
     log.on('tidied', (result) => {
       this.losses.dropped(result.lost, 0);
-      this.room.taken(result);
+      this.removals.taken(result);
     });
     log.on('tidyFault', (fault) => this.#history.changed('tidy', fault));
     log.on('damaged', ({ first, last, readings }) => {

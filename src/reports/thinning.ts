@@ -1,4 +1,4 @@
-/** Tells what was thinned and dropped for room as one event an hour, by point. What is older than maxAge goes untold. */
+/** Tells what was thinned and dropped for space as one event an hour, by point. What is older than maxAge goes untold. */
 import type { Clock } from '../core/clock.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { Quota } from '../core/quota.ts';
@@ -9,7 +9,7 @@ export const NAMED = 50;
 
 type Counts = readonly (readonly [point: string, readings: number])[];
 
-export class RoomReport {
+export class RemovalReport {
   readonly #tell: (event: GatewayEvent) => void;
   #thinned = new Map<string, number>();
   #dropped = new Map<string, number>();

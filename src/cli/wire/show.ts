@@ -3,7 +3,7 @@ import type { ReadReply } from '../../admin/target.ts';
 import { tellSample } from '../../admin/tell-sample.ts';
 import type { ExchangeReply, WireFrame } from '../../admin/wire-target.ts';
 import { payloadOf } from '../../codecs/modbus-pdu.ts';
-import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
+import type { DeviceRequest } from '../../drivers/modbus/bus.ts';
 import { paint, printable } from '../running.ts';
 
 export type Readings = ReadReply['readings'];
@@ -29,7 +29,7 @@ export function lineBytes({ way, bytes }: WireFrame): string {
 }
 
 /** The readings of a good reply; none of a failed one. */
-export function readingsOf(planned: PlannedRequest, reply: ExchangeReply): Readings {
+export function readingsOf(planned: DeviceRequest, reply: ExchangeReply): Readings {
   if (reply.pdu === null) return [];
   const sample = planned.decode(payloadOf(Buffer.from(reply.pdu, 'hex')), reply.time);
   const readings: Readings[number][] = [];

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ExchangeReply } from '../../admin/wire-target.ts';
 import { chooseModels, type ModelWish, type SunspecChain } from '../../codecs/sunspec.ts';
 import { loadConfigText } from '../../config/load.ts';
-import type { PlannedRequest } from '../../drivers/modbus/bus.ts';
+import type { DeviceRequest } from '../../drivers/modbus/bus.ts';
 import { kinds } from '../../gateway/registry.ts';
 import { PROFILES } from '../config-file.ts';
 import { plausible } from './plausible.ts';
@@ -14,10 +14,10 @@ import { type Look, planOf, wishesOf } from './wire.ts';
 export interface Candidate {
   readonly profile: string;
   /** Made anew for each device: they remember scale factors and counters. Of SunSpec profiles `bySunspec` has them. */
-  readonly requests: () => readonly PlannedRequest[];
+  readonly requests: () => readonly DeviceRequest[];
   /** SunSpec models that it is made of, by role; none for other profiles. */
   readonly wishes: readonly (readonly [role: string, wish: ModelWish])[];
-  readonly bySunspec: (chain: SunspecChain) => readonly PlannedRequest[];
+  readonly bySunspec: (chain: SunspecChain) => readonly DeviceRequest[];
 }
 
 export interface Suggestion {
@@ -113,7 +113,7 @@ export async function suggest(
     .map(({ score: _, ...suggestion }) => suggestion);
 }
 
-function judged(profile: string, requests: readonly PlannedRequest[], readings: Readings): (Suggestion & { score: number })[] {
+function judged(profile: string, requests: readonly DeviceRequest[], readings: Readings): (Suggestion & { score: number })[] {
   const floats = new Set(
     requests
       .flatMap((r) => r.shape.points)

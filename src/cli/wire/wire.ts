@@ -11,7 +11,7 @@ import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/ki
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
-import type { ModbusBus, PlannedRequest } from '../../drivers/modbus/bus.ts';
+import type { DeviceRequest, ModbusBus } from '../../drivers/modbus/bus.ts';
 import { MODBUS_KINDS } from '../../drivers/modbus/kind.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
@@ -63,7 +63,7 @@ export function openHere(bus: ResolvedBus, clock: Clock = systemClock): OpenWire
 
 /** The requests that read a device, as the gateway plans them. */
 export interface Plan {
-  readonly requests: readonly PlannedRequest[];
+  readonly requests: readonly DeviceRequest[];
   /** What is wrong with its SunSpec models, in words. */
   readonly fault: string | undefined;
 }

@@ -53,7 +53,7 @@ export class BlockFramer implements Framer {
       this.search(frames, true);
     }
     if (chunk.length > 0) this.lastAt = at;
-    // After a search less than one frame remains, so there is always room for one more.
+    // After a search less than one frame remains, so there is always space for one more.
     for (let from = 0; from < chunk.length; ) {
       const part = chunk.subarray(from, from + this.queue.free);
       this.queue.push(part, at);

@@ -24,7 +24,7 @@ export interface DeviceReads {
 type Request = PlannedRequest & { readonly table: PlannedRead['table'] };
 
 /** Of the bus; the rest is for repeats, silent devices and writes. */
-const ROOM = 0.8;
+const FILL = 0.8;
 /** The longest interval that a device may have. */
 const LONGEST = 86_400_000;
 /** So many times slower one device may become to spare the others; beyond that it is no advice. */
@@ -45,7 +45,7 @@ export function busBudget(bus: string, wire: WireTiming, devices: readonly Devic
     cycle: shared(requests, wire.inFlight, (r) => r.time),
     utilisation,
   };
-  return utilisation < ROOM ? budget : { ...budget, warning: warningOf(requests, budget.cycle, wire, devices) };
+  return utilisation < FILL ? budget : { ...budget, warning: warningOf(requests, budget.cycle, wire, devices) };
 }
 
 function requestsOf(wire: WireTiming, devices: readonly DeviceReads[]): Request[] {
@@ -96,9 +96,9 @@ function warningOf(requests: readonly Request[], cycle: number, wire: WireTiming
 
 /** Every interval longer, in proportion: the plan stays the cheapest, and rounding up only lengthens. */
 function longer(requests: readonly Request[], utilisation: number): string | undefined {
-  const changes = lengthened(requests, utilisation / ROOM);
+  const changes = lengthened(requests, utilisation / FILL);
   if (changes === undefined) return undefined;
-  if (changes.size > 3) return `every interval ${Math.ceil((utilisation / ROOM) * 10) / 10} times as long`;
+  if (changes.size > 3) return `every interval ${Math.ceil((utilisation / FILL) * 10) / 10} times as long`;
   return `${changes.size === 1 ? 'interval' : 'the intervals'} ${changeWords(changes)}`;
 }
 
@@ -115,7 +115,7 @@ function longerAlone(requests: readonly Request[], inFlight: number): string | u
     const changes = lengthened(most.own, factor);
     if (changes === undefined || changes.size > 3) return undefined;
     const then = requests.map((r) => (r.device === most.device ? { ...r, interval: changes.get(r.interval) ?? r.interval } : r));
-    if (utilisationOf(then, inFlight) < ROOM)
+    if (utilisationOf(then, inFlight) < FILL)
       return `only for ${most.device}, which takes ${percent(most.share)}, ${changeWords(changes)}`;
   }
   return undefined;
@@ -137,7 +137,7 @@ function faster(wire: WireTiming, devices: readonly DeviceReads[]): string | und
   if (line === undefined) return undefined;
   for (const baudRate of BAUD_RATES.filter((rate) => rate > line.baudRate)) {
     const then = utilisationOf(requestsOf({ ...wire, line: { ...line, baudRate } }, devices), wire.inFlight);
-    if (then < ROOM) return `baudRate ${baudRate} here and in every device (then ${percent(then)})`;
+    if (then < FILL) return `baudRate ${baudRate} here and in every device (then ${percent(then)})`;
   }
   return undefined;
 }
@@ -147,7 +147,7 @@ function atOnce(requests: readonly Request[], wire: WireTiming, devices: number)
   if (wire.line !== undefined) return undefined;
   for (let inFlight = wire.inFlight + 1; inFlight <= Math.min(devices, MOST_IN_FLIGHT); inFlight++) {
     const then = utilisationOf(requests, inFlight);
-    if (then < ROOM) return `inFlight ${inFlight}, if the far end bears it (then ${percent(then)})`;
+    if (then < FILL) return `inFlight ${inFlight}, if the far end bears it (then ${percent(then)})`;
   }
   return undefined;
 }

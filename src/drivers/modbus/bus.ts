@@ -24,7 +24,7 @@ import { BusQueue, type QueueOptions } from './queue.ts';
 import { trace } from './trace.ts';
 import { PointWriter } from './writes.ts';
 
-export type PlannedRequest = Pick<Job, 'request' | 'shape' | 'decode' | 'label'>;
+export type DeviceRequest = Pick<Job, 'request' | 'shape' | 'decode' | 'label'>;
 
 export interface BusOptions extends QueueOptions {
   readonly protocol: string;
@@ -90,7 +90,7 @@ export class ModbusBus implements Bus {
   }
 
   /** What is asked of a device in a round; of a SunSpec device where its models were found, and nothing of them before that. */
-  requests(name: string): readonly PlannedRequest[] {
+  requests(name: string): readonly DeviceRequest[] {
     const device = this.#device(name);
     return this.#queue.jobs
       .of(device)

@@ -15,12 +15,12 @@ export interface ClientsOptions {
   readonly logger: Logger;
   readonly audience: Audience;
   readonly sessions: Sessions;
-  /** There is room again for a client that was behind. */
+  /** There is space again for a client that was behind. */
   readonly relieved: (client: Client) => void;
 }
 
 export class Clients {
-  /** Connections for which there was no room, and clients that were ended from here. */
+  /** Connections for which there was no space, and clients that were ended from here. */
   readonly refused: Record<'connections' | Refusal, number> = { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 };
   readonly #o: ClientsOptions;
   readonly #turnstile = new Turnstile();
@@ -40,7 +40,7 @@ export class Clients {
     return this.#guards.values().reduce((sum, guard) => sum + guard.unsent, 0);
   }
 
-  /** Resolves when the client of that id has room for more, or there is none. */
+  /** Resolves when the client of that id has space for more, or there is none. */
   async roomy(id: string): Promise<void> {
     const client = this.#current.get(id);
     if (client !== undefined) await guardOf(client).roomy();

@@ -62,7 +62,7 @@ export interface EmbeddedBrokerStatus {
   /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy. */
   readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number };
   /**
-   * Connections for which there was no room, and clients that broke a rule, made too many requests, took nothing of what was
+   * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
    * sent, or gave way to another.
    */
   readonly refused: Readonly<Record<'connections' | Refusal, number>>;

@@ -4,7 +4,7 @@
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
  * - the first packet has to be a CONNECT;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
- * - the broker never waits for a client: what is written lies here, and `roomy` says when there is room again;
+ * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
  * - a peer that makes no progress for `drainTimeout` while something waits for it is cut off, however large a write is.
  */
 import type { Socket } from 'node:net';
@@ -55,7 +55,7 @@ export class FrameGuard extends Duplex {
   #stalledSince: number | undefined;
   #unacknowledged: number | undefined;
   #cancelLook: (() => void) | undefined;
-  /** Two replays and its own requests, at most, that wait for room. */
+  /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
   constructor(socket: Socket, limits: GuardLimits, clock: Clock, turnstile: Turnstile) {
@@ -97,7 +97,7 @@ export class FrameGuard extends Duplex {
   get congested(): boolean {
     return this.unsent >= this.#limits.unsent;
   }
-  /** Resolves when there is room for more, or the connection is over. */
+  /** Resolves when there is space for more, or the connection is over. */
   async roomy(): Promise<void> {
     while (this.congested && !this.destroyed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }

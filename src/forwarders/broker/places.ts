@@ -1,5 +1,5 @@
 /**
- * Who stays where there is no room for everybody. On loopback all peers share an address, so nobody can be counted by it:
+ * Who stays where there is no space for everybody. On loopback all peers share an address, so nobody can be counted by it:
  * - a connection without an accepted CONNECT is displaced by a newer one; it never takes the place of a client;
  * - a client without a subscription gives way after IDLE_AFTER;
  * - the KEPT_CLIENTS that are connected for longest stay. Of the others the one that is connected for longest gives way, once

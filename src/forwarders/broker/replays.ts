@@ -11,7 +11,7 @@ import type { Retained, RetainedPacket } from './retained.ts';
 export interface Reader {
   over(): boolean;
   granted(filter: string): boolean;
-  /** Resolves when there is room for more, or it is over. */
+  /** Resolves when there is space for more, or it is over. */
   roomy(): Promise<void>;
 }
 

@@ -48,7 +48,7 @@ export interface SessionsOptions {
   readonly clock: Clock;
   /** Messages on this prefix are pushed out last. */
   readonly alarms: string;
-  /** Resolves when the client of a session has room for more, or is gone. */
+  /** Resolves when the client of a session has space for more, or is gone. */
   readonly roomy: (client: string) => Promise<void>;
   /** Called at the first message of an episode. */
   readonly onOverflow: (client: string) => void;
@@ -190,7 +190,7 @@ export class Sessions {
     if (session === undefined || messageId === undefined) return undefined;
     const at = session.queue.findIndex((p) => p.messageId === messageId);
     if (at < 0) return undefined;
-    // The episode is over once half of the room is free again.
+    // The episode is over once half of the space is free again.
     if (session.queue.length < MAX_SESSION_MESSAGES / 2 && session.bytes < MAX_SESSION_BYTES / 2) session.dropped = 0;
     return this.#remove(session, at);
   }
@@ -204,7 +204,7 @@ export class Sessions {
     return this.#sessions.get(id)?.replaying === true;
   }
 
-  /** Hands out the queue until it has nothing unsent; each packet only after the one before it was written, and as there is room. */
+  /** Hands out the queue until it has nothing unsent; each packet only after the one before it was written, and as there is space. */
   replay(id: string): AsyncGenerator<QueuedPacket> {
     return this.#replay(id, this.#sessions.get(id)?.connection);
   }

@@ -1,6 +1,6 @@
 /**
  * What happens to live messages of a client that does not keep up. Nobody else waits for it:
- * - `value/…` is remembered by name only, and the latest value is sent when there is room;
+ * - `value/…` is remembered by name only, and the latest value is sent when there is space;
  * - what its session keeps stays there: the connection is closed, and the queue follows in order when it returns;
  * - the rest passes it by and is counted.
  */
@@ -12,7 +12,7 @@ import type { Retained } from './retained.ts';
 import type { Sessions } from './sessions.ts';
 import { encodeValue } from './value-json.ts';
 
-/** Values sent at once when there is room again; the next follow when these have gone. */
+/** Values sent at once when there is space again; the next follow when these have gone. */
 const RELIEF = 100;
 
 interface Behind {
@@ -43,7 +43,7 @@ export class SlowClients {
 
   /** Whether a live message (or one that a session replays) may be sent to this client now. */
   passes(client: Client, packet: AedesPublishPacket): boolean {
-    // A number was given already: it comes from the queue of the session, which waits for room by itself.
+    // A number was given already: it comes from the queue of the session, which waits for space by itself.
     if (packet.messageId !== undefined) return true;
     const kept = packet.qos > 0 && !client.clean && this.#o.sessions.keeps(client.id, packet);
     if (kept && this.#o.sessions.replaying(client.id)) return false;
@@ -67,7 +67,7 @@ export class SlowClients {
     return false;
   }
 
-  /** There is room again: sends the latest of the values that were held back. */
+  /** There is space again: sends the latest of the values that were held back. */
   relieved(client: Client): void {
     const behind = this.#behind.get(client);
     if (behind === undefined) return;

@@ -36,7 +36,7 @@ export interface CompactRequest {
   /** Boot and monotonic time of now: an hour that is over is compacted although no block follows it. */
   readonly boot: number;
   readonly at: number;
-  /** Closes the unit however little there is: room is short. */
+  /** Closes the unit however little there is: space is short. */
   readonly force: boolean;
   /** Logs with a lower ordinal are left alone. */
   readonly from?: number;

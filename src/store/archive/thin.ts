@@ -1,6 +1,6 @@
 /**
- * Room in history.db. Oldest first: records are thinned (every THIN-th of a shape stays) while what is whole takes more
- * than half of the room, then dropped; their roll-ups stay, in at most an eighth of the room, and go last.
+ * Space in history.db. Oldest first: records are thinned (every THIN-th of a shape stays) while what is whole takes more
+ * than half of the space, then dropped; their roll-ups stay, in at most an eighth of the space, and go last.
  */
 import { decodeBlock, encodeBlock } from '../../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
@@ -14,7 +14,7 @@ import { countByPoint, type History } from './history-file.ts';
 /** Deflate: as compact.ts does. */
 const LEVEL = 6;
 
-export interface RoomRequest {
+export interface SpaceRequest {
   /** What history.db may take, bytes. */
   readonly budget: number;
   /** Bytes that the next unit needs, and what more is made when it does not fit. */
@@ -60,11 +60,11 @@ interface Change {
 }
 type Left = { readonly records: number; readonly readings: number; readonly body: Buffer };
 
-/** One transaction; steps before it, between two units. @returns false when there is room, or nothing is left to take */
-export function* makeRoom(
+/** One transaction; steps before it, between two units. @returns false when there is space, or nothing is left to take */
+export function* thinOrDrop(
   history: History,
   clock: ClockTable,
-  request: RoomRequest,
+  request: SpaceRequest,
   taken: Taken,
 ): Generator<undefined, boolean> {
   const choice = new Choice(history, clock, request);
@@ -91,9 +91,9 @@ export function* makeRoom(
 
 /**
  * The oldest unit that has records loses them all: nothing is written for it but what takes them out. For a disk that has
- * no room even for thinning. One transaction. @returns false when there is none
+ * no space even for thinning. One transaction. @returns false when there is none
  */
-export function dropOldest(history: History, clock: ClockTable, request: RoomRequest, taken: Taken): boolean {
+export function dropOldest(history: History, clock: ClockTable, request: SpaceRequest, taken: Taken): boolean {
   const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
   if (unit !== undefined) takeFrom(history, clock, unit, 'dropped', request.active, taken);
   return unit !== undefined;
@@ -117,7 +117,7 @@ export function takeFrom(
 class Choice {
   readonly #history: History;
   readonly #clock: ClockTable;
-  readonly #request: RoomRequest;
+  readonly #request: SpaceRequest;
   /** Bytes that may be in use. */
   readonly #most: number;
   #used: number;
@@ -127,7 +127,7 @@ class Choice {
   readonly #after = new Map<number, number>();
   #aged = 0;
 
-  constructor(history: History, clock: ClockTable, request: RoomRequest) {
+  constructor(history: History, clock: ClockTable, request: SpaceRequest) {
     this.#history = history;
     this.#clock = clock;
     this.#request = request;
@@ -175,7 +175,7 @@ class Choice {
 const LOOK = 256;
 
 /** An estimated time says nothing: such a unit is as old as the known one after it. */
-function isAged(history: History, clock: ClockTable, { wall, maxAge }: RoomRequest, oldest: UnitRow): boolean {
+function isAged(history: History, clock: ClockTable, { wall, maxAge }: SpaceRequest, oldest: UnitRow): boolean {
   if (wall === undefined) return false;
   let unit: UnitRow | undefined = oldest;
   for (let i = 0; i < LOOK && unit !== undefined; i++) {

@@ -1,4 +1,4 @@
-/** What the main thread asks of history.db once an hour, or when room is short, and what comes of it. */
+/** What the main thread asks of history.db once an hour, or when space is short, and what comes of it. */
 import type { Lane } from '../files/lane-state.ts';
 import type { ForwarderState } from '../files/layout.ts';
 
@@ -33,7 +33,7 @@ export interface TidyResult {
   readonly bytes: number;
   /** Records that history.db holds now. */
   readonly held: number;
-  /** Readings that were taken away for room or age, by `device.point`. */
+  /** Readings that were taken away for space or age, by `device.point`. */
   readonly thinned: readonly (readonly [point: string, readings: number])[];
   readonly dropped: readonly (readonly [point: string, readings: number])[];
   readonly aged: readonly (readonly [point: string, readings: number])[];

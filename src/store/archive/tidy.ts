@@ -12,21 +12,21 @@ import type { Agreement } from '../hot/agreement.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
 import type { KeptFiles } from './read-files.ts';
-import { dropOldest, makeRoom, nothingTaken, type RoomRequest, type Taken } from './thin.ts';
+import { dropOldest, nothingTaken, type SpaceRequest, type Taken, thinOrDrop } from './thin.ts';
 import type { TidyRequest, TidyResult } from './tidy-request.ts';
 import { ensureWitness, witnessOf, writeWitness } from './witness.ts';
 
-/** Room for the unit's row, keys and the pages that are not full. */
+/** Space for the unit's row, keys and the pages that are not full. */
 const SLACK = 32 * 1024;
-/** Further units of the same size that room is made for. */
+/** Further units of the same size that space is made for. */
 const AHEAD = 4;
 const AHEAD_SHARE = 16;
 /** Bytes that one step gives back to the file system. */
 const SHRINK = 1024 * 1024;
-/** What the journal of one transaction may take beside the file: at most, and as a part of all room. */
+/** What the journal of one transaction may take beside the file: at most, and as a part of all space. */
 const JOURNAL = 768 * 1024;
 const JOURNAL_SHARE = 16;
-/** With less free in the file system, room is made in steps whose journal fits into what it has already. */
+/** With less free in the file system, space is made in steps whose journal fits into what it has already. */
 const TIGHT = 8 * 1024 * 1024;
 const TIGHT_SHRINK = 64 * 1024;
 
@@ -55,13 +55,13 @@ export class Tidier {
     if (history.used() + need + asideBytes(this.#file) > this.#budget(request)) dropAside(this.#file);
     const budget = Math.max(0, this.#budget(request) - asideBytes(this.#file));
     const tight = isTight(this.#file);
-    // When room is made, it is made for some units at once.
-    const room = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
+    // When space is made, it is made for some units at once.
+    const space = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
     let took = false;
-    while (yield* this.#makeRoom(history, room, taken)) {
+    while (yield* this.#takeAway(history, space, taken)) {
       took = true;
       yield;
-      // What was freed is given back on the way: the disk has no room for more first.
+      // What was freed is given back on the way: the disk has no space for more first.
       if (tight) while (history.shrink(budget, TIGHT_SHRINK)) yield;
     }
     if (took) this.#reader.forget();
@@ -94,12 +94,12 @@ export class Tidier {
     };
   }
 
-  *#makeRoom(history: History, room: RoomRequest, taken: Taken): Generator<undefined, boolean> {
+  *#takeAway(history: History, space: SpaceRequest, taken: Taken): Generator<undefined, boolean> {
     try {
-      return yield* makeRoom(history, this.#reader.clock, room, taken);
+      return yield* thinOrDrop(history, this.#reader.clock, space, taken);
     } catch (thrown) {
-      if (!room.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
-      return dropOldest(history, this.#reader.clock, room, taken);
+      if (!space.tight || codeOf(thrown) !== 'SQLITE_FULL') throw thrown;
+      return dropOldest(history, this.#reader.clock, space, taken);
     }
   }
 
@@ -124,8 +124,8 @@ export class Tidier {
   }
 
   #budget({ budget, limit, needs }: TidyRequest): number {
-    const room = Math.max(0, Math.min(budget, limit - bytesOf(this.#reader.db.name) - needs));
-    return room - Math.min(JOURNAL, room / JOURNAL_SHARE);
+    const space = Math.max(0, Math.min(budget, limit - bytesOf(this.#reader.db.name) - needs));
+    return space - Math.min(JOURNAL, space / JOURNAL_SHARE);
   }
 
   #history(): History {

@@ -1,5 +1,5 @@
 /**
- * When the keeper is asked to make a unit or to make room, and what came of it. Main thread.
+ * When the keeper is asked to make a unit or to make space, and what came of it. Main thread.
  *
  * - One request at a time; a failed one is tried again after RETRY.
  * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
@@ -171,7 +171,7 @@ export class Tiers {
     void this.#tidy(large || full);
   }
 
-  /** Makes a unit of what there is, however little, and room. Resolves when the blocks may go; the next commit deletes them. */
+  /** Makes a unit of what there is, however little, and space. Resolves when the blocks may go; the next commit deletes them. */
   async now(): Promise<void> {
     while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     await this.#tidy(true);

@@ -1,6 +1,6 @@
 /**
  * What the writer and the keeper must agree on while a unit is made: whether the commit blocks that become it may be
- * dropped for want of room, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
+ * dropped for want of space, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
  * In memory that both threads see.
  *
  * - The keeper reserves the blocks of a unit before it reads them, and asks again before the unit is committed.

@@ -51,7 +51,7 @@ export interface CommitResult {
   readonly oldest: readonly (readonly [forwarder: string, lane: Lane, time: number])[];
   /** Alarms and events that were dropped although a forwarder had not delivered them. */
   readonly lostNotices: number;
-  /** Readings of log.db that were dropped for room, and for their age, by `device.point`. */
+  /** Readings of log.db that were dropped for space, and for their age, by `device.point`. */
   readonly dropped: readonly (readonly [point: string, readings: number])[];
   readonly aged: readonly (readonly [point: string, readings: number])[];
   /** Those of them that a forwarder had not delivered. */

@@ -3,7 +3,7 @@
  *
  * - A block belongs to one log, one boot, one inventory. Its content is never written again.
  * - The lease of the current log is always beyond every number in use.
- * - Room is made before it is used (room.ts).
+ * - Space is made before it is used (space.ts).
  */
 import type Database from 'better-sqlite3';
 import { readEntries, type StoredNotice } from '../../codecs/rows.ts';
@@ -25,7 +25,7 @@ import { addTo, nothingDone } from './done.ts';
 import { closeAsKilled, closeUnused, type LogFile } from './log-file.ts';
 import { Memory } from './memory.ts';
 import { Removals } from './removals.ts';
-import { commitNeeds, makeRoom, type Removed } from './room.ts';
+import { commitNeeds, freeSpace, type Removed } from './space.ts';
 import { BlockTable } from './tables/block-table.ts';
 import { CompactedTable } from './tables/compacted-table.ts';
 import { InventoryTable } from './tables/inventory-table.ts';
@@ -214,7 +214,7 @@ export class LogDatabase {
     try {
       this.db.transaction(() => {
         this.#dropCompacted(request.compacted);
-        removed = makeRoom(this, request, agreement);
+        removed = freeSpace(this, request, agreement);
         // One after the other: as objects all of them may be more than the memory of a thread.
         for (const chunk of request.chunks) {
           const { records, notices } = this.#newOf(chunk, shapes);

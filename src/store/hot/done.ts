@@ -1,5 +1,5 @@
 /** What commits did that is not reported yet. */
-import type { Removed } from './room.ts';
+import type { Removed } from './space.ts';
 
 export interface Done {
   readings: number;

@@ -1,5 +1,5 @@
 /**
- * What the log took away for room or age, counted in the transaction that takes it away: in log.db what went as commit
+ * What the log took away for space or age, counted in the transaction that takes it away: in log.db what went as commit
  * blocks, in history.db what went as units. A row a shape, so that a site of thousands of points costs some pages.
  */
 import type Database from 'better-sqlite3';

@@ -1,5 +1,5 @@
 /**
- * What runs of the log have of some points, summed up into buckets: from roll-ups where they fit into the buckets, else
+ * What stretches of the log have of some points, summed up into buckets: from roll-ups where they fit into the buckets, else
  * from the columns, else (nothing but roll-ups is left) from roll-ups by their middle. In steps.
  */
 import type { ShapeColumns } from '../../codecs/blocks.ts';
@@ -10,13 +10,13 @@ import { seqOf } from '../files/layout.ts';
 import type { Buckets } from './buckets.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
 import { type Pace, rest } from './pace.ts';
-import type { BootClock, Run, Runs } from './runs.ts';
+import type { BootClock, Stretch, Stretches } from './stretches.ts';
 
 /** Where the readings of a shape's points go; undefined for a point that is not wanted. */
 export type Target = readonly (Buckets | undefined)[];
 
 export interface Collection {
-  readonly runs: Runs;
+  readonly stretches: Stretches;
   readonly decoder: Decoder;
   /** Shapes that have a wanted point. */
   readonly shapes: WantedShapes;
@@ -26,33 +26,34 @@ export interface Collection {
   readonly pace: Pace;
 }
 
-/** Adds what one run has. Yields when a step is over. */
-export function* collect(c: Collection, run: Run): Generator<undefined, void> {
-  if (run.unit === undefined) {
-    const clock = c.runs.clock(run.boot);
-    for (const columns of c.decoder.block(c.runs, run, c.shapes.blocks)) addColumns(columns, clock, c.target(columns.shape));
+/** Adds what one stretch has. Yields when a step is over. */
+export function* collect(c: Collection, stretch: Stretch): Generator<undefined, void> {
+  if (stretch.unit === undefined) {
+    const clock = c.stretches.clock(stretch.boot);
+    for (const columns of c.decoder.block(c.stretches, stretch, c.shapes.blocks))
+      addColumns(columns, clock, c.target(columns.shape));
     if (c.pace.due) yield* rest(c.pace);
     return;
   }
   for (const [id, shape] of c.shapes.units) {
-    const unit = c.runs.again(run.unit);
+    const unit = c.stretches.again(stretch.unit);
     if (unit === undefined) return;
-    addUnit(c, run, unit, id, shape);
+    addUnit(c, stretch, unit, id, shape);
     if (c.pace.due) yield* rest(c.pace);
   }
 }
 
-function addUnit(c: Collection, run: Run, unit: UnitRow, id: number, shape: Shape): void {
-  const clock = c.runs.clock(run.boot);
-  const alone = clock.alone(seqOf(run.id), run.last);
-  const rollup = c.decoder.rollup(c.runs, run, unit, id, shape);
+function addUnit(c: Collection, stretch: Stretch, unit: UnitRow, id: number, shape: Shape): void {
+  const clock = c.stretches.clock(stretch.boot);
+  const alone = clock.alone(seqOf(stretch.id), stretch.last);
+  const rollup = c.decoder.rollup(c.stretches, stretch, unit, id, shape);
   if (rollup === undefined || !suits(rollup, unit.state, c.width, alone?.offset)) {
-    const parts = c.decoder.part(c.runs, run, unit, id);
+    const parts = c.decoder.part(c.stretches, stretch, unit, id);
     for (const columns of parts) addColumns(columns, clock, c.target(columns.shape));
     if (parts.length > 0 || rollup === undefined) return;
   }
   const target = c.target(shape);
-  const { offset, estimated } = alone ?? clock.at(run.last);
+  const { offset, estimated } = alone ?? clock.at(stretch.last);
   target.forEach((buckets, i) => {
     if (buckets === undefined) return;
     const point = rollup.point(i);

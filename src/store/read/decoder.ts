@@ -5,7 +5,7 @@ import type { Shape } from '../../core/point.ts';
 import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
 import { seqOf } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
-import { type Run, type Runs, ShapeBook } from './runs.ts';
+import { ShapeBook, type Stretch, type Stretches } from './stretches.ts';
 
 /** By the numbers of shapes; units and blocks have each their own. What comes while an answer is made is in it as well. */
 export interface WantedShapes {
@@ -22,16 +22,16 @@ export class Decoder {
   readonly #cached = new Map<string, { bytes: number; columns: readonly ShapeColumns[] }>();
   readonly #damaged: (block: DamagedBlock) => void;
   #log: ShapeBook | undefined;
-  #history: { book: ShapeBook; of: Runs['history'] } | undefined;
+  #history: { book: ShapeBook; of: Stretches['history'] } | undefined;
 
   constructor(damaged: (block: DamagedBlock) => void) {
     this.#damaged = damaged;
   }
 
   /** The numbers of shapes that `wanted` is true for. Units and blocks have each their own. */
-  shapes(runs: Runs, wanted: (shape: Shape) => boolean): WantedShapes {
-    const units = new Picked(() => this.#historyBook(runs), wanted);
-    const blocks = new Picked(() => this.#logBook(runs), wanted);
+  shapes(stretches: Stretches, wanted: (shape: Shape) => boolean): WantedShapes {
+    const units = new Picked(() => this.#historyBook(stretches), wanted);
+    const blocks = new Picked(() => this.#logBook(stretches), wanted);
     return {
       get units() {
         return units.now;
@@ -43,45 +43,47 @@ export class Decoder {
   }
 
   /** One shape of a unit, ascending each; nothing when no records are left, or they cannot be read. */
-  part(runs: Runs, run: Run, unit: UnitRow, shape: number): readonly ShapeColumns[] {
-    return this.#cache(`${run.id}/${unit.state}/${shape}`, () => {
-      const rows = runs.history?.units.partsOf(unit, shape) ?? [];
-      return rows.flatMap((row) => this.#decode(run, row.body, row.readings, (id) => this.#historyBook(runs)?.of(id), undefined));
+  part(stretches: Stretches, stretch: Stretch, unit: UnitRow, shape: number): readonly ShapeColumns[] {
+    return this.#cache(`${stretch.id}/${unit.state}/${shape}`, () => {
+      const rows = stretches.history?.units.partsOf(unit, shape) ?? [];
+      return rows.flatMap((row) =>
+        this.#decode(stretch, row.body, row.readings, (id) => this.#historyBook(stretches)?.of(id), undefined),
+      );
     });
   }
 
-  rollup(runs: Runs, run: Run, unit: UnitRow, id: number, shape: Shape): Rollups | undefined {
-    const row = runs.history?.units.rollup(unit, id);
+  rollup(stretches: Stretches, stretch: Stretch, unit: UnitRow, id: number, shape: Shape): Rollups | undefined {
+    const row = stretches.history?.units.rollup(unit, id);
     if (row === undefined) return undefined;
     try {
       return new Rollups(shape, row.body);
     } catch {
       // A chart can still be drawn from the records.
-      if (unit.state === UNIT_STATE.summary) this.#tell(run, 0);
+      if (unit.state === UNIT_STATE.summary) this.#tell(stretch, 0);
       return undefined;
     }
   }
 
-  block(runs: Runs, run: Run, only: ReadonlyMap<number, Shape>): readonly ShapeColumns[] {
-    const body = runs.body(run);
-    return body === undefined ? [] : this.#decode(run, body, run.readings, (id) => this.#logBook(runs).of(id), only);
+  block(stretches: Stretches, stretch: Stretch, only: ReadonlyMap<number, Shape>): readonly ShapeColumns[] {
+    const body = stretches.body(stretch);
+    return body === undefined ? [] : this.#decode(stretch, body, stretch.readings, (id) => this.#logBook(stretches).of(id), only);
   }
 
-  /** What a run has of the wanted shapes, one after the other. A unit is looked at anew for each: it may be thinned, or go. */
-  *columns(runs: Runs, run: Run, shapes: WantedShapes): Generator<ShapeColumns, void> {
-    if (run.unit === undefined) {
-      yield* this.block(runs, run, shapes.blocks);
+  /** What a stretch has of the wanted shapes, one after the other. A unit is looked at anew for each: it may be thinned, or go. */
+  *columns(stretches: Stretches, stretch: Stretch, shapes: WantedShapes): Generator<ShapeColumns, void> {
+    if (stretch.unit === undefined) {
+      yield* this.block(stretches, stretch, shapes.blocks);
       return;
     }
     for (const id of shapes.units.keys()) {
-      const unit = runs.again(run.unit);
+      const unit = stretches.again(stretch.unit);
       if (unit === undefined) return;
-      yield* this.part(runs, run, unit, id);
+      yield* this.part(stretches, stretch, unit, id);
     }
   }
 
   #decode(
-    run: Run,
+    stretch: Stretch,
     body: Uint8Array,
     readings: number,
     shapeOf: (id: number) => Shape | undefined,
@@ -90,12 +92,12 @@ export class Decoder {
     try {
       return decodeShapes(body, shapeOf, only);
     } catch {
-      this.#tell(run, readings);
+      this.#tell(stretch, readings);
       return [];
     }
   }
-  #tell(run: Run, readings: number): void {
-    this.#damaged({ log: run.log, first: seqOf(run.id), last: run.last, readings });
+  #tell(stretch: Stretch, readings: number): void {
+    this.#damaged({ log: stretch.log, first: seqOf(stretch.id), last: stretch.last, readings });
   }
 
   #cache(key: string, decode: () => ShapeColumns[]): readonly ShapeColumns[] {
@@ -113,12 +115,12 @@ export class Decoder {
     return columns;
   }
 
-  #logBook(runs: Runs): ShapeBook {
-    this.#log ??= new ShapeBook(runs.db);
+  #logBook(stretches: Stretches): ShapeBook {
+    this.#log ??= new ShapeBook(stretches.db);
     return this.#log;
   }
-  #historyBook(runs: Runs): ShapeBook | undefined {
-    const { history } = runs;
+  #historyBook(stretches: Stretches): ShapeBook | undefined {
+    const { history } = stretches;
     if (history === undefined) return undefined;
     if (this.#history?.of !== history) this.#history = { book: new ShapeBook(history.db), of: history };
     return this.#history.book;

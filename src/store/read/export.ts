@@ -3,7 +3,7 @@
  *
  * - A slice ends with SLICE_TEXT of lines; the next one is made when its text was taken. Nothing else is kept for it but
  *   the columns decoded last.
- * - Runs outside of the range are passed over without decoding them.
+ * - Stretches outside of the range are passed over without decoding them.
  * - Work is done in steps, between which the thread answers others.
  * - What is not committed comes as a copy from the main thread (`tail`) and stands last. Nothing is committed for an export.
  */
@@ -17,12 +17,12 @@ import { bucketLine, recordLines } from './export-lines.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
 import type { ExportRequest, ExportResult, Uncommitted } from './requests.ts';
-import { BootClock, ofOneState, type Run, Runs } from './runs.ts';
+import { BootClock, ofOneState, type Stretch, Stretches } from './stretches.ts';
 import { tailColumns, tailShapes } from './uncommitted.ts';
 
 /** Characters after which a slice ends. */
 const SLICE_TEXT = 128 * 1024;
-/** Runs that one slice looks at. */
+/** Stretches that one slice looks at. */
 const SLICE_RUNS = 2048;
 /** Buckets of all points that one slice fills at most (one of each point at least). */
 const SLICE_BUCKETS = 20_000;
@@ -31,22 +31,22 @@ const LOOK_EVERY = 32;
 
 /** Yields between two steps. */
 export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
-  const runs = new Runs(reader);
+  const stretches = new Stretches(reader);
   const keep = keeps(request.points);
   const unknown = request.after === 0 ? unknownPoints(reader, decoder, request) : [];
   if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
-  const shapes = decoder.shapes(runs, (shape) => keep(shape)?.includes(true) ?? true);
-  const slice = { runs, decoder, shapes, keep, request, pace: new Pace() };
+  const shapes = decoder.shapes(stretches, (shape) => keep(shape)?.includes(true) ?? true);
+  const slice = { stretches, decoder, shapes, keep, request, pace: new Pace() };
   const { every } = request;
   if (every === undefined) return yield* readings(slice);
-  return yield* ofOneState(reader, (runs) => buckets({ ...slice, runs }, every));
+  return yield* ofOneState(reader, (stretches) => buckets({ ...slice, stretches }, every));
 }
 
 /** Those of the names that the log never had: neither a device nor `device.point`. */
 function unknownPoints(reader: LogReader, decoder: Decoder, { points: names = [], tail }: ExportRequest): string[] {
   if (names.length === 0) return [];
   const known = new Set<string>();
-  const { units, blocks } = decoder.shapes(new Runs(reader), () => true);
+  const { units, blocks } = decoder.shapes(new Stretches(reader), () => true);
   for (const { device, points } of [...units.values(), ...blocks.values(), ...shapesOf(tail)]) {
     known.add(device);
     for (const { name } of points) known.add(`${device}.${name}`);
@@ -62,7 +62,7 @@ function shapesOf(tail: ExportRequest['tail']): Shape[] {
 type Keep = (shape: Shape) => readonly boolean[] | undefined;
 
 interface Slice {
-  readonly runs: Runs;
+  readonly stretches: Stretches;
   readonly decoder: Decoder;
   readonly shapes: WantedShapes;
   readonly keep: Keep;
@@ -82,7 +82,7 @@ function keeps(points: readonly string[] | undefined): Keep {
 }
 
 function* readings(slice: Slice): Generator<undefined, ExportResult> {
-  const { runs, keep, request, pace } = slice;
+  const { stretches, keep, request, pace } = slice;
   const { id, after, from, to, format, tail } = request;
   let text = '';
   let looked = 0;
@@ -90,18 +90,18 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
   let done = after;
   /** As `done`, with what is of another time. */
   let passed = after;
-  for (const run of runs.from(after + 1)) {
-    const end = keyOf(run.log, run.last);
+  for (const stretch of stretches.from(after + 1)) {
+    const end = keyOf(stretch.log, stretch.last);
     passed = Math.max(passed, end);
-    if (++looked > SLICE_RUNS) return { id, next: Math.max(done, run.id - 1), text };
-    if (!runs.concerns(run, from, to)) {
+    if (++looked > SLICE_RUNS) return { id, next: Math.max(done, stretch.id - 1), text };
+    if (!stretches.concerns(stretch, from, to)) {
       if (pace.due) yield* rest(pace);
       continue;
     }
-    const parts = yield* columnsOf(slice, run);
-    const origin = { log: runs.logName(run.log), boot: run.boot };
-    const clock = runs.clock(run.boot);
-    const begin = run.log === Math.floor(done / keyOf(1, 0)) ? seqOf(done) + 1 : 0;
+    const parts = yield* columnsOf(slice, stretch);
+    const origin = { log: stretches.logName(stretch.log), boot: stretch.boot };
+    const clock = stretches.clock(stretch.boot);
+    const begin = stretch.log === Math.floor(done / keyOf(1, 0)) ? seqOf(done) + 1 : 0;
     let written = 0;
     for (const [columns, m] of inOrder(parts, begin)) {
       if (++written % LOOK_EVERY === 0 && pace.due) yield* rest(pace);
@@ -110,7 +110,7 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
       const time = (columns.ats[m] as number) + mapping.offset;
       if (time < from || time > to) continue;
       text += recordLines(format, origin, columns, m, mapping, keep(columns.shape));
-      if (text.length >= SLICE_TEXT) return { id, next: keyOf(run.log, seq), text };
+      if (text.length >= SLICE_TEXT) return { id, next: keyOf(stretch.log, seq), text };
     }
     if (text.length >= SLICE_TEXT / 2) return { id, next: end, text };
     done = end;
@@ -135,9 +135,9 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
   return { id, next: undefined, text };
 }
 
-function* columnsOf({ runs, decoder, shapes, pace }: Slice, run: Run): Generator<undefined, ShapeColumns[]> {
+function* columnsOf({ stretches, decoder, shapes, pace }: Slice, stretch: Stretch): Generator<undefined, ShapeColumns[]> {
   const all: ShapeColumns[] = [];
-  for (const columns of decoder.columns(runs, run, shapes)) {
+  for (const columns of decoder.columns(stretches, stretch, shapes)) {
     all.push(columns);
     if (pace.due) yield* rest(pace);
   }
@@ -165,19 +165,21 @@ function* inOrder(parts: readonly ShapeColumns[], seq: number): Generator<[colum
 }
 
 /** `after` and `next` are the start of a bucket here. */
-function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: number): Generator<undefined, ExportResult> {
+function* buckets({ stretches, decoder, shapes, keep, request, pace }: Slice, every: number): Generator<undefined, ExportResult> {
   const { id, format, to } = request;
   const tail = request.tail === 'later' ? undefined : request.tail;
   const from = startOf(Math.max(request.from, request.after), every);
-  const held = yield* runs.within(from, to + every, pace);
+  const held = yield* stretches.within(from, to + every, pace);
   // What was committed since the tail was taken is in the tail.
-  const concerned = held.filter((run) => tail === undefined || run.log !== tail.log || seqOf(run.id) <= tail.committed);
+  const concerned = held.filter(
+    (stretch) => tail === undefined || stretch.log !== tail.log || seqOf(stretch.id) <= tail.committed,
+  );
   const ofTail = tail === undefined ? [] : tailShapes(tail).filter((shape) => keep(shape)?.includes(true) ?? true);
   const all = [...shapes.units.values(), ...shapes.blocks.values(), ...ofTail];
   const wanted = [...new Set(all.flatMap((shape) => namesOf(shape, keep)))];
   const inTail = tail === undefined ? Number.POSITIVE_INFINITY : yield* tailReach(tail, from, to + every, pace);
-  // Where no run has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
-  const first = concerned.reduce((least, run) => Math.min(least, runs.reach(run, from)), inTail);
+  // Where no stretch has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
+  const first = concerned.reduce((least, stretch) => Math.min(least, stretches.reach(stretch, from)), inTail);
   if (first === Number.POSITIVE_INFINITY || wanted.length === 0) return { id, next: undefined, text: '' };
   const start = startOf(first, every);
   const end = start + every * Math.max(1, Math.floor(SLICE_BUCKETS / wanted.length));
@@ -191,14 +193,14 @@ function* buckets({ runs, decoder, shapes, keep, request, pace }: Slice, every: 
     }
     return known;
   };
-  const collection: Collection = { runs, decoder, shapes, pace, width: every, target };
-  for (const run of concerned) if (runs.concerns(run, start, end)) yield* collect(collection, run);
+  const collection: Collection = { stretches, decoder, shapes, pace, width: every, target };
+  for (const stretch of concerned) if (stretches.concerns(stretch, start, end)) yield* collect(collection, stretch);
   if (tail !== undefined && inTail < end) {
     const clock = new BootClock(tail.clock);
-    const own = concerned.filter((run) => run.log === tail.log);
+    const own = concerned.filter((stretch) => stretch.log === tail.log);
     for (const parts of tailColumns(
       tail,
-      own.reduce((most, run) => Math.max(most, run.last), tail.committed),
+      own.reduce((most, stretch) => Math.max(most, stretch.last), tail.committed),
     )) {
       for (const columns of parts) addColumns(columns, clock, target(columns.shape));
       if (pace.due) yield* rest(pace);

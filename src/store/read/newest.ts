@@ -7,29 +7,29 @@ import type { Decoder } from './decoder.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
 import type { NewestRequest, NewestResult } from './requests.ts';
-import { type BootClock, Runs } from './runs.ts';
+import { type BootClock, Stretches } from './stretches.ts';
 
 type Found = NewestResult['found'][number];
 
 /** Yields between two steps. Only what is committed is seen. */
 export function* newest(reader: LogReader, decoder: Decoder, request: NewestRequest): Generator<undefined, NewestResult> {
-  const runs = new Runs(reader);
+  const stretches = new Stretches(reader);
   const keys = request.wanted.map(({ log, seq }) => keyOf(log, seq));
   const found: Found[] = request.wanted.map(() => undefined);
-  const shapes = decoder.shapes(runs, (shape) => request.wanted.some((wanted) => placesOf(shape, wanted) !== undefined));
+  const shapes = decoder.shapes(stretches, (shape) => request.wanted.some((wanted) => placesOf(shape, wanted) !== undefined));
   const pace = new Pace();
-  for (const run of runs.from(Math.min(...keys))) {
+  for (const stretch of stretches.from(Math.min(...keys))) {
     // Several parts of a unit may have records of a device, side by side.
     const last = new Array<number>(found.length).fill(-1);
-    for (const columns of decoder.columns(runs, run, shapes))
+    for (const columns of decoder.columns(stretches, stretch, shapes))
       for (const [i, wanted] of request.wanted.entries()) {
         const places = placesOf(columns.shape, wanted);
         if (places === undefined) continue;
-        const least = Math.max(last[i] as number, (keys[i] as number) - keyOf(run.log, 0), 0);
+        const least = Math.max(last[i] as number, (keys[i] as number) - keyOf(stretch.log, 0), 0);
         const m = lastOf(columns, places, least);
         if (m === undefined) continue;
         last[i] = columns.seqs[m] as number;
-        found[i] = foundAt(columns, places, m, runs.clock(run.boot));
+        found[i] = foundAt(columns, places, m, stretches.clock(stretch.boot));
       }
     if (pace.due) yield* rest(pace);
   }

@@ -16,14 +16,14 @@ import type { Decoder } from './decoder.ts';
 import { Pace, rest } from './pace.ts';
 import type { LogReader } from './reading.ts';
 import type { PointReading, QueryRequest, QueryResult } from './requests.ts';
-import { type BootClock, ofOneState, type Run, type Runs } from './runs.ts';
+import { type BootClock, ofOneState, type Stretch, type Stretches } from './stretches.ts';
 
 /** Yields between two steps. */
 export function queryPoint(reader: LogReader, decoder: Decoder, request: QueryRequest): Generator<undefined, QueryResult> {
-  return ofOneState(reader, (runs) => answer(runs, decoder, request));
+  return ofOneState(reader, (stretches) => answer(stretches, decoder, request));
 }
 
-function* answer(runs: Runs, decoder: Decoder, request: QueryRequest): Generator<undefined, QueryResult> {
+function* answer(stretches: Stretches, decoder: Decoder, request: QueryRequest): Generator<undefined, QueryResult> {
   const { id, device, point, from, to } = request;
   const places = new Map<Shape, number>();
   const placeOf = (shape: Shape): number => {
@@ -31,7 +31,7 @@ function* answer(runs: Runs, decoder: Decoder, request: QueryRequest): Generator
     places.set(shape, place);
     return place;
   };
-  const shapes = decoder.shapes(runs, (shape) => placeOf(shape) >= 0);
+  const shapes = decoder.shapes(stretches, (shape) => placeOf(shape) >= 0);
   const newest = [...shapes.units.values(), ...shapes.blocks.values()].at(-1);
   if (newest === undefined) return { id, found: undefined };
   const info = newest.points[placeOf(newest)] as PointInfo;
@@ -45,21 +45,21 @@ function* answer(runs: Runs, decoder: Decoder, request: QueryRequest): Generator
     targets.set(shape, made);
     return made;
   };
-  const collection: Collection = { runs, decoder, shapes, pace, width, target };
-  const concerned = yield* runs.within(buckets.from, buckets.to, pace);
+  const collection: Collection = { stretches, decoder, shapes, pace, width, target };
+  const concerned = yield* stretches.within(buckets.from, buckets.to, pace);
   // As long as they are few the readings themselves are kept as well.
   let few: PointReading[] | undefined = (yield* hasMore(collection, concerned, request, placeOf)) ? undefined : [];
-  for (const run of concerned) {
-    const parts: readonly ShapeColumns[] | undefined = few === undefined ? undefined : columnsOf(collection, run);
+  for (const stretch of concerned) {
+    const parts: readonly ShapeColumns[] | undefined = few === undefined ? undefined : columnsOf(collection, stretch);
     if (few === undefined || parts === undefined) {
       few = undefined;
-      yield* collect(collection, run);
+      yield* collect(collection, stretch);
       continue;
     }
     for (const columns of parts) {
       const index = placeOf(columns.shape);
-      addColumns(columns, runs.clock(run.boot), collection.target(columns.shape));
-      for (const reading of readingsOf(columns, index, runs.clock(run.boot)))
+      addColumns(columns, stretches.clock(stretch.boot), collection.target(columns.shape));
+      for (const reading of readingsOf(columns, index, stretches.clock(stretch.boot)))
         if (few !== undefined && reading.time >= from && reading.time < to) {
           few.push(reading);
           if (few.length > request.buckets) few = undefined;
@@ -76,17 +76,18 @@ function* answer(runs: Runs, decoder: Decoder, request: QueryRequest): Generator
  * made only to find that out.
  */
 function* hasMore(
-  { runs, decoder, shapes, pace }: Collection,
-  concerned: readonly Run[],
+  { stretches, decoder, shapes, pace }: Collection,
+  concerned: readonly Stretch[],
   { from, to, buckets }: QueryRequest,
   placeOf: (shape: Shape) => number,
 ): Generator<undefined, boolean> {
   let readings = 0;
-  for (const run of concerned) {
-    if (run.unit === undefined || !runs.lies(run, from, to)) continue;
-    const unit = runs.again(run.unit);
+  for (const stretch of concerned) {
+    if (stretch.unit === undefined || !stretches.lies(stretch, from, to)) continue;
+    const unit = stretches.again(stretch.unit);
     if (unit?.state !== UNIT_STATE.whole) return true;
-    for (const [id, shape] of shapes.units) readings += decoder.rollup(runs, run, unit, id, shape)?.readings(placeOf(shape)) ?? 0;
+    for (const [id, shape] of shapes.units)
+      readings += decoder.rollup(stretches, stretch, unit, id, shape)?.readings(placeOf(shape)) ?? 0;
     if (readings > buckets) return true;
     if (pace.due) yield* rest(pace);
   }
@@ -94,9 +95,9 @@ function* hasMore(
 }
 
 /** undefined where not all records are left. */
-function columnsOf({ runs, decoder, shapes }: Collection, run: Run): readonly ShapeColumns[] | undefined {
-  const whole = run.unit === undefined || runs.again(run.unit)?.state === UNIT_STATE.whole;
-  return whole ? [...decoder.columns(runs, run, shapes)] : undefined;
+function columnsOf({ stretches, decoder, shapes }: Collection, stretch: Stretch): readonly ShapeColumns[] | undefined {
+  const whole = stretch.unit === undefined || stretches.again(stretch.unit)?.state === UNIT_STATE.whole;
+  return whole ? [...decoder.columns(stretches, stretch, shapes)] : undefined;
 }
 
 function* readingsOf(columns: ShapeColumns, i: number, clock: BootClock): Generator<PointReading> {

@@ -1,6 +1,6 @@
 /**
  * What is read from the log, without the thread: backlog payloads and notices, in bounded slices. What is decoded at once
- * is a run (runs.ts): a unit of history.db, or a commit block of log.db behind the last unit.
+ * is a stretch (stretches.ts): a unit of history.db, or a commit block of log.db behind the last unit.
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
@@ -12,13 +12,13 @@ import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../
 import { bootName, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
 import { ClockTable, type Mapping } from '../time/clock-table.ts';
-import { type Run, Runs } from './runs.ts';
+import { type Stretch, Stretches } from './stretches.ts';
 
 export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
   readonly #shapeOf: (id: number) => Shape | undefined;
-  /** The run read last: a lane takes it in several batches. A unit has the id of its first block, and more records. */
+  /** The stretch read last: a lane takes it in several batches. A unit has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
   /** undefined while there is none that can be read. */
@@ -56,27 +56,27 @@ export class LogReader {
     const { log, from, to } = request;
     const records: LogRecord[] = [];
     let readings = 0;
-    let first: Run | undefined;
+    let first: Stretch | undefined;
     let clock: Mapping | undefined;
-    const runs = new Runs(this);
-    for (const run of runs.of(log, keyOf(log, from))) {
-      if (seqOf(run.id) > to || readings >= request.maxReadings) break;
-      if (first !== undefined && (run.boot !== first.boot || run.inventory !== first.inventory)) break;
+    const stretches = new Stretches(this);
+    for (const stretch of stretches.of(log, keyOf(log, from))) {
+      if (seqOf(stretch.id) > to || readings >= request.maxReadings) break;
+      if (first !== undefined && (stretch.boot !== first.boot || stretch.inventory !== first.inventory)) break;
       let ended = false;
-      for (const record of this.#recordsOf(runs, run)) {
+      for (const record of this.#recordsOf(stretches, stretch)) {
         if (record.seq < from) continue;
         const n = readingCount(record.sample);
         if (record.seq > to || (records.length > 0 && readings + n > request.maxReadings)) {
           ended = true;
           break;
         }
-        const segment = this.#clockOf(run.boot, record.seq);
+        const segment = this.#clockOf(stretch.boot, record.seq);
         if (clock === undefined) clock = segment;
         else if (segment.offset !== clock.offset || segment.estimated !== clock.estimated) {
           ended = true;
           break;
         }
-        first ??= run;
+        first ??= stretch;
         records.push(record);
         readings += n;
       }
@@ -112,28 +112,28 @@ export class LogReader {
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
   }
 
-  #recordsOf(runs: Runs, run: Run): LogRecord[] {
-    const compacted = run.unit !== undefined;
-    if (this.#last?.id !== run.id || this.#last.compacted !== compacted)
-      this.#last = { id: run.id, compacted, records: this.#decoded(runs, run) };
+  #recordsOf(stretches: Stretches, stretch: Stretch): LogRecord[] {
+    const compacted = stretch.unit !== undefined;
+    if (this.#last?.id !== stretch.id || this.#last.compacted !== compacted)
+      this.#last = { id: stretch.id, compacted, records: this.#decoded(stretches, stretch) };
     return this.#last.records;
   }
 
   /** What is damaged has no records: what is behind it must not wait for ever. */
-  #decoded(runs: Runs, run: Run): LogRecord[] {
-    const { id, log, last, unit } = run;
+  #decoded(stretches: Stretches, stretch: Stretch): LogRecord[] {
+    const { id, log, last, unit } = stretch;
     const tell = (readings: number) => this.#damaged.push({ log, first: seqOf(id), last, readings });
     if (unit !== undefined) {
       const { records, damaged } = this.history?.units.records(unit) ?? { records: [], damaged: [] };
       if (damaged.length > 0) tell(damaged.reduce((sum, p) => sum + p.readings, 0));
       return records;
     }
-    const body = runs.body(run);
+    const body = stretches.body(stretch);
     if (body === undefined) return [];
     try {
       return decodeBlock(body, this.#shapeOf);
     } catch {
-      tell(run.readings);
+      tell(stretch.readings);
       return [];
     }
   }

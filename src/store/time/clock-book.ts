@@ -43,9 +43,9 @@ export interface ClockMove {
   readonly fromSeq: number;
   /** Boots whose numbers got other times, oldest first. */
   readonly moved: readonly BootMoved[];
-  /** Boots that never learnt the time had lasted longer than there was room for them. */
+  /** Boots that never learnt the time had lasted longer than there was space for them. */
   readonly tight: boolean;
-  /** Some mapping had to be left out for want of room; what it should have held for is marked as estimated. */
+  /** Some mapping had to be left out for want of space; what it should have held for is marked as estimated. */
   readonly coarse: boolean;
 }
 

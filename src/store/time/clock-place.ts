@@ -6,7 +6,7 @@
 export interface Placed {
   /** UTC ms of each start, as many as there are lengths. */
   readonly starts: readonly number[];
-  /** They lasted longer than there is room: they end at `before` all the same, and reach back over `after`. */
+  /** They lasted longer than there is space: they end at `before` all the same, and reach back over `after`. */
   readonly tight: boolean;
 }
 

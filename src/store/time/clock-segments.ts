@@ -12,7 +12,7 @@ export interface Mapping {
   readonly estimated: boolean;
 }
 
-/** Mappings that a boot may have. The last place is for one that is `estimated`, when there is no room for a right one. */
+/** Mappings that a boot may have. The last place is for one that is `estimated`, when there is no space for a right one. */
 export const MAX_SEGMENTS = 256;
 /** What a boot without any mapping counts from: its own start. */
 const NONE: Mapping = { offset: 0, estimated: true };
@@ -41,7 +41,7 @@ export function changedFrom(a: readonly ClockSegment[], b: readonly ClockSegment
  * @param old the first one from 0; empty for a boot that never had one
  * @param handed numbers that keep their mapping: ascending, within the boot
  * @param done every number up to here is delivered everywhere and will not be sent again
- * @returns at most MAX_SEGMENTS; `coarse` when the bound left no room for what should hold
+ * @returns at most MAX_SEGMENTS; `coarse` when the bound left no space for what should hold
  */
 export function layOver(
   old: readonly ClockSegment[],
@@ -53,7 +53,7 @@ export function layOver(
   if (exact.length < MAX_SEGMENTS) return { segments: exact, coarse: false };
   const fewer = thinned(exact, done);
   if (fewer.length < MAX_SEGMENTS) return { segments: fewer, coarse: true };
-  // No room for the gaps between what was handed over: they keep what they had, what follows gets the new one.
+  // No space for the gaps between what was handed over: they keep what they had, what follows gets the new one.
   const last = handed.at(-1)?.to ?? -1;
   if (last === Number.POSITIVE_INFINITY) return { segments: old, coarse: true };
   const kept = merged(old.filter((s) => s.fromSeq <= last));

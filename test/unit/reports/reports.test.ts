@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { LossReport } from '../../../src/reports/losses.ts';
-import { NAMED, RoomReport } from '../../../src/reports/thinning.ts';
+import { NAMED, RemovalReport } from '../../../src/reports/thinning.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const HOUR = 3_600_000;
@@ -14,7 +14,7 @@ function bench() {
   const clock = new ManualClock();
   const events: GatewayEvent[] = [];
   const tell = (event: GatewayEvent) => void events.push(event);
-  return { clock, events, losses: new LossReport(clock, tell), report: new RoomReport(clock, tell) };
+  return { clock, events, losses: new LossReport(clock, tell), report: new RemovalReport(clock, tell) };
 }
 
 test('a loss is told at once, further ones after a minute, as sums by point', async () => {

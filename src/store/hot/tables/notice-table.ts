@@ -1,10 +1,10 @@
-/** Alarm transitions and events, as the JSON that goes upstream. Which of them go for want of room: see notice-room.ts. */
+/** Alarm transitions and events, as the JSON that goes upstream. Which of them go for want of space: see notice-space.ts. */
 import type Database from 'better-sqlite3';
 import type { StoredNotice } from '../../../codecs/rows.ts';
 import type { NoticeMessage } from '../../../core/ports.ts';
 import { keyOf, seqOf } from '../../files/layout.ts';
 import { rowSum } from '../../files/sealed-rows.ts';
-import { EventBytes } from '../notice-room.ts';
+import { EventBytes } from '../notice-space.ts';
 
 export class NoticeTable {
   readonly #db: Database.Database;

@@ -1,5 +1,5 @@
 /**
- * The log as a row of runs: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
+ * The log as a row of stretches: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
  * which of them a time range can concern, so that nothing else is decoded. Read-only.
  */
 import type Database from 'better-sqlite3';
@@ -24,7 +24,7 @@ const TRIES = 3;
 /** What a boot without any mapping counts from: its own start. */
 const NOWHERE: Mapping = { offset: 0, estimated: true };
 
-export interface Run {
+export interface Stretch {
   readonly id: number;
   /** Ordinal of its log. */
   readonly log: number;
@@ -63,7 +63,7 @@ export class BootClock {
   }
 }
 
-export class Runs {
+export class Stretches {
   readonly #files: ReadFiles;
   readonly #clock: ClockTable;
   readonly #clocks = new Map<number, BootClock>();
@@ -117,68 +117,68 @@ export class Runs {
    * The first UTC ms from `from` on at which it may have a record; Infinity when it has none. Its mappings may lie years
    * apart (a board that began in 1970), with nothing between them.
    */
-  reach(run: Run, from: number): number {
-    const margin = run.unit === undefined || run.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
-    const atFirst = this.#atFirst(run);
-    return this.clock(run.boot)
-      .offsets(seqOf(run.id), run.last)
-      .filter((offset) => run.atLast + margin + offset >= from)
+  reach(stretch: Stretch, from: number): number {
+    const margin = stretch.unit === undefined || stretch.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
+    const atFirst = this.#atFirst(stretch);
+    return this.clock(stretch.boot)
+      .offsets(seqOf(stretch.id), stretch.last)
+      .filter((offset) => stretch.atLast + margin + offset >= from)
       .reduce((least, offset) => Math.min(least, Math.max(from, atFirst - margin + offset)), Number.POSITIVE_INFINITY);
   }
-  concerns(run: Run, from: number, to: number): boolean {
-    return this.reach(run, from) <= to;
+  concerns(stretch: Stretch, from: number, to: number): boolean {
+    return this.reach(stretch, from) <= to;
   }
   /** All its records are of from..to (to exclusive), for certain. */
-  lies(run: Run, from: number, to: number): boolean {
-    const atFirst = this.#atFirst(run) - MARGIN;
-    return this.clock(run.boot)
-      .offsets(seqOf(run.id), run.last)
-      .every((offset) => atFirst + offset >= from && run.atLast + MARGIN + offset < to);
+  lies(stretch: Stretch, from: number, to: number): boolean {
+    const atFirst = this.#atFirst(stretch) - MARGIN;
+    return this.clock(stretch.boot)
+      .offsets(seqOf(stretch.id), stretch.last)
+      .every((offset) => atFirst + offset >= from && stretch.atLast + MARGIN + offset < to);
   }
 
-  #atFirst(run: Run): number {
-    if (run.atFirst !== undefined) return run.atFirst;
-    let start = this.#starts.get(run.id);
+  #atFirst(stretch: Stretch): number {
+    if (stretch.atFirst !== undefined) return stretch.atFirst;
+    let start = this.#starts.get(stretch.id);
     if (start === undefined) {
-      start = this.#startOf(run);
-      this.#starts.set(run.id, start);
+      start = this.#startOf(stretch);
+      this.#starts.set(stretch.id, start);
     }
     return start;
   }
-  #startOf(run: Run): number {
-    const body = this.body(run);
-    if (body === undefined) return run.atLast;
+  #startOf(stretch: Stretch): number {
+    const body = this.body(stretch);
+    if (body === undefined) return stretch.atLast;
     try {
       return blockStart(body);
     } catch {
       // Nothing of it can be read; who decodes it tells so.
-      return run.atLast;
+      return stretch.atLast;
     }
   }
 
   /**
-   * In the order of the log, from the run on that holds `key`, else from the next one. Blocks that become a unit between
-   * two of them are not lost: then a unit follows that begins before the run that was given last.
+   * In the order of the log, from the stretch on that holds `key`, else from the next one. Blocks that become a unit between
+   * two of them are not lost: then a unit follows that begins before the stretch that was given last.
    */
-  *from(key: number): Generator<Run> {
+  *from(key: number): Generator<Stretch> {
     for (const log of this.#logs()) yield* this.of(log, Math.max(key, keyOf(log, 0)));
   }
   /** The same of one log. */
-  *of(log: number, key: number): Generator<Run> {
+  *of(log: number, key: number): Generator<Stretch> {
     const end = keyOf(log + 1, 0);
-    let before: Run | undefined;
+    let before: Stretch | undefined;
     for (let at = key; at < end; at = keyOf(log, before.last) + 1) {
       before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
       if (before === undefined) break;
       yield before;
     }
   }
-  #unitAt(log: number, key: number): Run | undefined {
+  #unitAt(log: number, key: number): Stretch | undefined {
     const unit = key <= this.#mark(log) ? this.history?.units.at(key) : undefined;
     return unit === undefined || unit.id >= keyOf(log + 1, 0) ? undefined : ofUnit(log, unit);
   }
   /** A block up to the watermark is in a unit, or was, and only waits to be deleted. */
-  #blockAt(log: number, key: number, before: Run | undefined): Run | undefined {
+  #blockAt(log: number, key: number, before: Stretch | undefined): Stretch | undefined {
     const block = this.#block(log, Math.max(key, this.#mark(log) + 1));
     return block === undefined ? undefined : ofBlock(log, block, before);
   }
@@ -187,18 +187,18 @@ export class Runs {
   }
 
   /**
-   * Every run that may have records of from..to (UTC ms), in the order of the log. Heads are read LOOK at a time; between
+   * Every stretch that may have records of from..to (UTC ms), in the order of the log. Heads are read LOOK at a time; between
    * two of them it yields when a step is over.
    */
-  *within(from: number, to: number, pace: Pace): Generator<undefined, Run[]> {
-    const runs: Run[] = [];
+  *within(from: number, to: number, pace: Pace): Generator<undefined, Stretch[]> {
+    const stretches: Stretch[] = [];
     for (const log of this.#logs()) {
       const end = keyOf(log + 1, 0);
       const mark = this.#mark(log);
-      let before: Run | undefined;
-      const look = (run: Run): void => {
-        before = run;
-        if (this.concerns(run, from, to)) runs.push(run);
+      let before: Stretch | undefined;
+      const look = (stretch: Stretch): void => {
+        before = stretch;
+        if (this.concerns(stretch, from, to)) stretches.push(stretch);
       };
       for (let key = keyOf(log, 0) - 1, more = true; more; ) {
         const units = this.history?.units.some(key, end, LOOK) ?? [];
@@ -219,7 +219,7 @@ export class Runs {
       }
       if (this.#mark(log) !== mark) this.#moved = true;
     }
-    return runs;
+    return stretches;
   }
 
   /** It may have been thinned, or dropped, since it was looked at. */
@@ -227,8 +227,8 @@ export class Runs {
     return this.history?.units.one(unit.id);
   }
 
-  body(run: Run): Buffer | undefined {
-    const body = this.#body.get(run.id);
+  body(stretch: Stretch): Buffer | undefined {
+    const body = this.#body.get(stretch.id);
     if (body === undefined) this.#moved = true;
     return body;
   }
@@ -258,14 +258,14 @@ export class Runs {
   }
 }
 
-function ofUnit(log: number, unit: UnitRow): Run {
+function ofUnit(log: number, unit: UnitRow): Stretch {
   return {
     ...{ id: unit.id, log, last: unit.last, boot: unit.boot, inventory: unit.inventory, readings: unit.readings },
     ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
   };
 }
-/** The head of a block does not tell its first record's time: that is behind the last one of the run before. */
-function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
+/** The head of a block does not tell its first record's time: that is behind the last one of the stretch before. */
+function ofBlock(log: number, block: BlockHead, before: Stretch | undefined): Stretch {
   const atFirst = before?.boot === block.boot ? before.atLast : undefined;
   return {
     ...{ id: block.id, log, last: block.last, boot: block.boot, inventory: block.inventory, readings: block.readings },
@@ -274,11 +274,14 @@ function ofBlock(log: number, block: BlockHead, before: Run | undefined): Run {
 }
 
 /** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
-export function* ofOneState<R>(files: ReadFiles, answer: (runs: Runs) => Generator<undefined, R>): Generator<undefined, R> {
+export function* ofOneState<R>(
+  files: ReadFiles,
+  answer: (stretches: Stretches) => Generator<undefined, R>,
+): Generator<undefined, R> {
   for (let tries = 1; ; tries++) {
-    const runs = new Runs(files);
-    const result = yield* answer(runs);
-    if (!runs.moved || tries === TRIES) return result;
+    const stretches = new Stretches(files);
+    const result = yield* answer(stretches);
+    if (!stretches.moved || tries === TRIES) return result;
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Room in the log's file, made at the beginning of a commit: events beyond their share first, then the oldest blocks, alarms
- * last (see notice-room.ts). What goes is counted by point, and what of it a forwarder had not had.
+ * Space in the log's file, made at the beginning of a commit: events beyond their share first, then the oldest blocks, alarms
+ * last (see notice-space.ts). What goes is counted by point, and what of it a forwarder had not had.
  */
 import type Database from 'better-sqlite3';
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
@@ -11,7 +11,7 @@ import { asideBytes, bytesOf, dropAside, isSalvaged, statSize } from '../files/w
 import type { ClockTable } from '../time/clock-table.ts';
 import type { Agreement } from './agreement.ts';
 import type { CommitRequest } from './commit-request.ts';
-import { NoticeRoom } from './notice-room.ts';
+import { NoticeSpace } from './notice-space.ts';
 import { DAMAGED, type Removals, spanOf } from './removals.ts';
 import type { BlockTable } from './tables/block-table.ts';
 import type { NoticeTable } from './tables/notice-table.ts';
@@ -19,7 +19,7 @@ import type { ShapeTable } from './tables/shape-table.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_BLOCKS = 64;
-/** Room that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all room. */
+/** Space that must be left for the write-ahead file and the pages of a commit: at most, and as a part of all space. */
 const HEADROOM = 256 * 1024;
 const HEADROOM_SHARE = 16;
 
@@ -45,7 +45,7 @@ export interface Removed {
   records: number;
   /** Alarms and events that a forwarder had not delivered. */
   notices: number;
-  /** Readings that went for room, and for their age, by `device.point`. */
+  /** Readings that went for space, and for their age, by `device.point`. */
   readonly dropped: Map<string, number>;
   readonly aged: Map<string, number>;
   /** Those of them that a forwarder had not delivered. */
@@ -53,21 +53,21 @@ export interface Removed {
 }
 
 /** Inside the commit's transaction. */
-export function makeRoom(database: Place, request: CommitRequest, agreement: Agreement): Removed {
+export function freeSpace(database: Place, request: CommitRequest, agreement: Agreement): Removed {
   const { db, file, blocks } = database;
   const removed: Removed = { records: 0, notices: 0, dropped: new Map(), aged: new Map(), lost: new Map() };
   const pages = () => db.pragma('page_count', { simple: true }) as number;
   const free = () => db.pragma('freelist_count', { simple: true }) as number;
   const need = commitNeeds(request);
-  // Until all that is left of it has come back, the damaged file is beyond the room.
+  // Until all that is left of it has come back, the damaged file is beyond the space.
   const salvaged = database.quarantined !== undefined && isSalvaged(file);
-  // What has no room is dropped also where free pages would take it: a reload may have made the room smaller than the file.
+  // What has no space is dropped also where free pages would take it: a reload may have made the space smaller than the file.
   const full = () => {
     const beside = bytesOf(file) - statSize(file) - (salvaged ? asideBytes(file) : 0) + need;
     const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
     return beside + all > request.maxSize && (unused < need || beside + all - unused > request.maxSize);
   };
-  const notices = new NoticeRoom(db, database.notices.events, request);
+  const notices = new NoticeSpace(db, database.notices.events, request);
   notices.boundEvents();
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
   // What is damaged goes before what is whole.
@@ -75,7 +75,7 @@ export function makeRoom(database: Place, request: CommitRequest, agreement: Agr
   for (let i = 0; i < DROP_BLOCKS; i++) {
     const row = blocks.oldest();
     if (row === undefined) {
-      // Alarms go last, and only for room.
+      // Alarms go last, and only for space.
       if (full()) notices.dropOldest();
       break;
     }

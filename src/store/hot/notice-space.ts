@@ -1,5 +1,5 @@
 /**
- * Room of alarms and events in log.db.
+ * Space of alarms and events in log.db.
  * - Events have a bounded share, delivered or not: beyond it the oldest go, before any reading. Whoever can cause events can
  *   therefore push out older events and nothing else.
  * - Alarms that somebody waits for go when no block is left. Delivered alarms and events go with the blocks around them when there
@@ -15,7 +15,7 @@ import type { CommitRequest } from './commit-request.ts';
 
 /** Rows that one commit may drop: bounds its time. */
 const DROP_NOTICES = 1000;
-/** Delivered alarms and events that stay whatever is dropped: so many at most, and so many that they take a small part of all room. */
+/** Delivered alarms and events that stay whatever is dropped: so many at most, and so many that they take a small part of all space. */
 const KEPT_NOTICES = 10_000;
 const KEPT_NOTICES_SHARE = 16;
 const NOTICE_BYTES = 400;
@@ -59,7 +59,7 @@ export interface NoticesRemoved {
 }
 
 /** In the transaction of one commit. */
-export class NoticeRoom {
+export class NoticeSpace {
   readonly #db: Database.Database;
   readonly #events: EventBytes;
   readonly #request: Pick<CommitRequest, 'maxSize' | 'maxAge' | 'wall'>;

@@ -1,4 +1,5 @@
 /** `sluice read`: now, between the polls of a running gateway, or from the wire itself while none runs. */
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { request } from '../admin/client.ts';
 import type { ReadReply } from '../admin/target.ts';
@@ -7,6 +8,7 @@ import { isBitTable, type ModbusPoint, TABLES, type Table, widthOf } from '../co
 import { chooseModels, type SunspecChain } from '../codecs/sunspec.ts';
 import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import { SluiceError } from '../core/errors.ts';
+import { unitWords } from '../core/unit-words.ts';
 import type { DeviceRequest } from '../drivers/modbus/bus.ts';
 import { SEARCH } from '../drivers/modbus/model-search.ts';
 import { validConfig } from './config-file.ts';
@@ -176,7 +178,7 @@ async function readOrders(name: string, pointName: string | undefined, options: 
     else {
       print(...grids.map((grid) => gridText(grid, (text) => paint(32, text))));
       print(
-        `* plausible${point === undefined ? '' : `; values are raw × ${point.scale ?? 1} + ${point.offset ?? 0}${point.unit === undefined ? '' : ` in ${point.unit}`}`}`,
+        `* plausible${point === undefined ? '' : `; values are raw × ${point.scale ?? 1} + ${point.offset ?? 0}${point.unit === undefined ? '' : ` in ${unitWords(point.unit)}`}`}`,
       );
     }
     if (grids.every((grid) => grid.error !== null)) process.exitCode = 1;

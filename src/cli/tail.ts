@@ -1,6 +1,7 @@
 import { stream } from '../admin/client.ts';
 import type { TailMissed } from '../admin/tail-stream.ts';
 import type { TailItem } from '../admin/target.ts';
+import { withUnit } from '../core/unit-words.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export async function tail(options: RunningOptions): Promise<void> {
@@ -21,7 +22,7 @@ export function line(item: TailItem | TailMissed): string {
   );
 }
 
-/** `10:41:02.120  fridge.temperature  4.2 Cel` */
+/** `10:41:02.120  fridge.temperature  4.2 °C` */
 export function readingLine(item: {
   time: number;
   device?: string;
@@ -36,7 +37,7 @@ export function readingLine(item: {
   const value =
     item.quality === 'bad'
       ? paint(31, `bad (${item.reason}${item.asked === false ? ', not asked again yet' : ''})`)
-      : `${printable(String(item.value))}${item.unit === undefined ? '' : ` ${item.unit}`}`;
+      : withUnit(printable(String(item.value)), item.unit);
   return `${time(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
 }
 

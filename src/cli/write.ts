@@ -4,6 +4,7 @@ import { systemClock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { silentLogger } from '../core/logger.ts';
 import { plainValue } from '../core/point.ts';
+import { withUnit } from '../core/unit-words.ts';
 import { createBus } from '../gateway/registry-create.ts';
 import { validConfig } from './config-file.ts';
 import { nobodyRuns, printable, type RunningOptions, socketOf } from './running.ts';
@@ -64,6 +65,6 @@ function tellUnkept(): void {
 }
 
 function words({ point, value, unit, readBack }: WriteReply): string {
-  const shown = `${printable(String(value))}${unit === undefined ? '' : ` ${unit}`}`;
+  const shown = withUnit(printable(String(value)), unit);
   return readBack ? `${point} is ${shown} now` : `${point} was told ${shown}; the device acknowledged it and does not show it`;
 }

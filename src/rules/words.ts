@@ -1,6 +1,8 @@
 /** The sentences of alarms: number, unit, what was exceeded, for how long. */
+
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
+import { withUnit } from '../core/unit-words.ts';
 import { formatDuration } from '../core/units.ts';
 import type { Condition } from './rule-kind.ts';
 
@@ -19,10 +21,10 @@ export function pointOf(rule: ResolvedRule): string {
 function amount({ value, unit }: Seen): string {
   // Twelve digits hide the noise of float arithmetic and keep all that an instrument can say.
   const text = typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(12))) : String(value);
-  return unit === undefined || unit === '' || unit === '1' || typeof value === 'string' ? text : `${text} ${unit}`;
+  return typeof value === 'string' ? text : withUnit(text, unit);
 }
 
-/** `fridge.temperature is 8.3 Cel, above 8 for 10h`, or the rule's own message. */
+/** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
 export function activeMessage(rule: ResolvedRule, condition: Condition, seen: Seen): string {
   if (rule.message !== undefined) return rule.message;
   if (condition.type === 'silence') return `${pointOf(rule)} gave no value for ${formatDuration(condition.after + rule.onDelay)}`;
@@ -31,7 +33,7 @@ export function activeMessage(rule: ResolvedRule, condition: Condition, seen: Se
   return `${pointOf(rule)}${is}${condition.words === '' ? '' : `, ${condition.words}`}${held}`;
 }
 
-/** `fridge.temperature is 7.4 Cel, back to normal` */
+/** `fridge.temperature is 7.4 °C, back to normal` */
 export function normalMessage(rule: ResolvedRule, seen: Seen): string {
   return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, back to normal`;
 }
@@ -55,7 +57,7 @@ export function shelvedMessage(rule: ResolvedRule, length: number, by: string, r
   return `${rule.name}: shelved for ${formatDuration(Math.round(length / 1000) * 1000)} by ${by}${why}`;
 }
 
-/** `fridge-warm: unshelved by amina; fridge.temperature is 4.2 Cel, back to normal` @param now what holds now */
+/** `fridge-warm: unshelved by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
 export function unshelvedMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
   return `${rule.name}: ${by === undefined ? 'the shelving is over' : `unshelved by ${by}`}; ${now}`;
 }

@@ -1,5 +1,7 @@
 /** What the demonstration shows: a table on a terminal, plain lines elsewhere. Pure: text from what is known. */
+
 import type { AlarmStatus, ForwarderStatus, GatewayStatus, TailReading } from '../../admin/target.ts';
+import { unitWords } from '../../core/unit-words.ts';
 import { formatDuration } from '../../core/units.ts';
 
 export interface Scene {
@@ -42,9 +44,6 @@ const asIs = (text: string) => text;
 export const PLAIN: Paint = { bold: asIs, dim: asIs, red: asIs, yellow: asIs, green: asIs };
 
 const STORY_LINES = 6;
-/** UCUM is for programs; people read these. */
-const UNITS: Readonly<Record<string, string>> = { Cel: '°C', 'ug/m3': 'µg/m³', 'kW.h': 'kWh', '[ppm]': 'ppm', '1': '' };
-
 /** Rows that a roomy screen needs beside the points: with fewer, points stand in columns, so that the story is not cut off. */
 const ROWS_BESIDE = 22;
 const COLUMN = 39;
@@ -117,7 +116,7 @@ function table({ readings, now }: Scene, paint: Paint): string[] {
 }
 
 function unitText(unit: string | undefined): string {
-  return UNITS[unit ?? ''] ?? unit ?? '';
+  return unitWords(unit ?? '');
 }
 
 function sorted(readings: Scene['readings']): [string, TailReading][] {

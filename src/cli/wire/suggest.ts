@@ -1,9 +1,11 @@
 /** Which profile a device may belong to: what a profile reads is read, and looked at whether the values can be such. */
+
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
 import type { ExchangeReply } from '../../admin/wire-target.ts';
 import { chooseModels, type ModelWish, type SunspecChain } from '../../codecs/sunspec.ts';
 import { loadConfigText } from '../../config/load.ts';
+import { withUnit } from '../../core/unit-words.ts';
 import type { DeviceRequest } from '../../drivers/modbus/bus.ts';
 import { kinds } from '../../gateway/registry.ts';
 import { PROFILES } from '../config-file.ts';
@@ -136,6 +138,6 @@ function judged(profile: string, requests: readonly DeviceRequest[], readings: R
 
 /** `voltage 230.1 V, power 12 W and 7 more` */
 function valueWords(telling: Readings): string {
-  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${String(r.value)}${r.unit === undefined ? '' : ` ${r.unit}`}`);
+  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${withUnit(String(r.value), r.unit)}`);
   return `${values.join(', ')}${telling.length > NAMED ? ` and ${telling.length - NAMED} more` : ''}`;
 }

@@ -48,7 +48,7 @@ async function assertReads(t: TestContext, said: string, before = ''): Promise<v
   const name = /^ {2}([a-z0-9-]+): \{bus: /m.exec(written.join('\n'))?.[1] ?? '';
   const read = await sluice(t, 'read', name, '-c', file);
   assert.equal(read.code, 0, read.stdout + read.stderr);
-  assert.match(read.stdout, /temperature +24\.3 Cel/);
+  assert.match(read.stdout, /temperature +24\.3 °C/);
 }
 
 /** Unit 1 is an XY-MD02; what becomes of requests to the others. */

@@ -76,7 +76,7 @@ for (const running of [false, true])
     );
     assert.equal(device(1)?.device, 'fridge');
     assert.equal(device(1)?.suggestions[0]?.profile, 'xy-md02');
-    assert.match(device(1)?.suggestions[0]?.evidence ?? '', /input 1 to 2 answered; temperature 24\.3 Cel, humidity 45\.1 %/);
+    assert.match(device(1)?.suggestions[0]?.evidence ?? '', /input 1 to 2 answered; temperature 24\.3 °C, humidity 45\.1 %/);
     assert.deepEqual(device(5)?.identification, ['Acme', 'PM-5 [2J']);
     assert.deepEqual(device(5)?.suggestions, []);
     assert.ok((device(9)?.damaged ?? 0) >= 2);

@@ -67,7 +67,7 @@ test('sluice write: value, words, exit status, event and log line', async (t) =>
     ],
   );
 
-  assert.deepEqual(await write('fridge.setpoint', '-4.5'), { code: 0, stdout: 'fridge.setpoint is -4.5 Cel now', stderr: '' });
+  assert.deepEqual(await write('fridge.setpoint', '-4.5'), { code: 0, stdout: 'fridge.setpoint is -4.5 °C now', stderr: '' });
   assert.deepEqual(await device.get('holding', 0), [65_491]);
   const json = await write('fridge.id', '9007199254740993', '--json');
   const { time, ...reply } = JSON.parse(json.stdout);
@@ -133,7 +133,7 @@ test('without a running gateway the bus is opened for the write', async (t) => {
   if (b === undefined) return;
   const { device, gateway, write } = b;
   const unkept = 'sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it';
-  assert.deepEqual(await write('fridge.setpoint', '4.2'), { code: 0, stdout: 'fridge.setpoint is 4.2 Cel now', stderr: unkept });
+  assert.deepEqual(await write('fridge.setpoint', '4.2'), { code: 0, stdout: 'fridge.setpoint is 4.2 °C now', stderr: unkept });
   assert.deepEqual(await device.get('holding', 0), [42]);
   const dead = await write('dead.p', '3');
   assert.equal(dead.code, 1);

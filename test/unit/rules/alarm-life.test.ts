@@ -146,7 +146,7 @@ test('a shelved alarm reports nothing until its time is over, and then what hold
   assert.equal(site.messages[1], 'warm: shelved for 1m by amina (door open for defrosting)');
   site.wait(1);
   assert.deepEqual(site.lines.slice(2), ['2 active-unacknowledged']);
-  assert.match(site.messages[2] ?? '', /^warm: the shelving is over; d.p is 9.5 Cel, above 8$/);
+  assert.match(site.messages[2] ?? '', /^warm: the shelving is over; d.p is 9.5 °C, above 8$/);
   site.shelve(60_000);
   site.value(6);
   site.shelve(null);

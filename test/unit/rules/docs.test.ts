@@ -68,6 +68,6 @@ for (const [name, unit, begins, keeps, ends, notYet] of EDGES) {
 }
 
 test('the messages that docs/rules.md quotes are the ones of the test', () => {
-  for (const text of ['pump.pressure is 6.4 bar, above 6 for 2s', 'pump.pressure is 5.7 bar, back to normal', 'was last 8.3 Cel'])
+  for (const text of ['pump.pressure is 6.4 bar, above 6 for 2s', 'pump.pressure is 5.7 bar, back to normal', 'was last 8.3 °C'])
     assert.ok(page.includes(text), text);
 });

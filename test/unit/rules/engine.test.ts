@@ -66,7 +66,7 @@ test('a transition is complete', () => {
       value: 8.25,
       type: 'float64',
       at: 5,
-      message: 'fridge.temperature is 8.25 Cel, above 8',
+      message: 'fridge.temperature is 8.25 °C, above 8',
     },
   ]);
 });

@@ -219,6 +219,7 @@ export class Target implements AdminTarget {
       mode: status.mode,
       lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
       lag: { data: lag('data'), history: lag('history') },
+      waiting: status.liveReadings,
       counters: status.counters,
     };
   }

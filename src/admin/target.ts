@@ -157,6 +157,8 @@ export interface ForwarderStatus {
   readonly lastAck: number | null;
   /** How old the oldest undelivered record of each lane is, in milliseconds; 0 when there is none. */
   readonly lag: { readonly data: number; readonly history: number };
+  /** Readings in memory that are not acknowledged; what waits on the disk is not counted. */
+  readonly waiting: number;
   readonly counters: ForwarderCounters;
 }
 

@@ -90,17 +90,18 @@ export function program(): Command {
     );
   sluice
     .command('status')
-    .description('of a running gateway: buses, devices, log, forwarders, alarms, clock')
+    .description('what is wrong with a running gateway, and how its buses, forwarders and log are')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
+    .option('-v, --verbose', 'also every figure: latencies, memory, counters, plans')
     .option('--removed', 'instead: what the log took away of each point for room or age, since it was made')
     .addHelpText(
       'after',
       '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json\n  $ sluice status --removed',
     )
     .action(
-      action(async (options: { config: string; socket?: string; json?: boolean; removed?: boolean }) =>
+      action(async (options: { config: string; socket?: string; json?: boolean; removed?: boolean; verbose?: boolean }) =>
         options.removed ? (await import('./removed.ts')).removed(options) : (await import('./status.ts')).status(options),
       ),
     );

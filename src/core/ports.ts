@@ -328,6 +328,8 @@ export interface ForwarderReport {
   readonly waiting: { readonly data: number | undefined; readonly history: number | undefined };
   /** When the oldest live reading in memory was taken that is not acknowledged. */
   readonly oldestLive: number | undefined;
+  /** Readings in memory that are not acknowledged. */
+  readonly liveReadings: number;
   readonly counters: ForwarderCounters;
 }
 

@@ -184,6 +184,7 @@ export function statusOf(): GatewayStatus {
           lastAck: null,
         },
         lag: { data: 250, history: 0 },
+        waiting: 12,
         counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000, violations: 0 },
       },
     ],

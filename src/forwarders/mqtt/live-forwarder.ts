@@ -73,7 +73,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
     const { state, fault, nextTry, connects, violations } = this.#attached.link;
     return {
       ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url: this.#options.settings.url, mode: 'live' },
-      ...{ lastAck: this.#lastAck, oldestLive: undefined, waiting: { data: undefined, history: undefined } },
+      ...{ lastAck: this.#lastAck, oldestLive: undefined, liveReadings: 0, waiting: { data: undefined, history: undefined } },
       counters: { ...this.#counters, retries: 0, bytes: 0, connects, violations },
     };
   }

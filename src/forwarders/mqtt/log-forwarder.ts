@@ -96,12 +96,14 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   status(): ForwarderReport {
     const { state, fault, nextTry, connects, violations } = this.#link;
+    const live = this.#outlet.waiting(Number.MAX_SAFE_INTEGER);
     return {
       ...{ name: this.name, type: 'mqtt', state, nextTry, url: this.#options.settings.url },
       mode: this.#outlet.live ? 'live' : 'history',
       fault: fault ?? [...this.#unread.values()][0],
       lastAck: this.#lastAck,
-      oldestLive: this.#outlet.waiting(1).oldest,
+      oldestLive: live.oldest,
+      liveReadings: live.readings,
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
       counters: { ...this.#counters, connects, violations },
     };

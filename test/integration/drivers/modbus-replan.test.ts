@@ -10,7 +10,7 @@ import { request } from '../../../src/admin/client.ts';
 import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { checkReport, checkText } from '../../../src/cli/check.ts';
 import { readConfig } from '../../../src/cli/config-file.ts';
-import { statusText } from '../../../src/cli/status.ts';
+import { statusText } from '../../../src/cli/status-page.ts';
 import { startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
@@ -98,7 +98,7 @@ broker: {listen: {port: ${port}}}
   const status = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
   assert.equal(status.buses[0]?.devices[0]?.counters.missedPolls, 0);
   assert.equal(status.buses[0]?.devices[0]?.answer?.from, 'measured');
-  assert.match(statusText(status), /its reads are planned for an answer after \d+(\.\d)? ms \(measured\)/);
+  assert.match(statusText(status, { verbose: true }), /its reads are planned for an answer after \d+(\.\d)? ms \(measured\)/);
 
   // `check` beside the running gateway goes by what that has measured.
   const now = await waitFor('the file of times', () => {

@@ -103,7 +103,7 @@ devices:
   assert.ok(value('reply_p95_seconds') >= 0 && value('reply_p95_seconds') < value('longest_reply_time_seconds'));
   assert.ok(value('reply_seconds_total') >= value('longest_reply_time_seconds'));
 
-  const { stdout } = await sluice(t, 'status', '-c', gateway.config);
+  const { stdout } = await sluice(t, 'status', '-v', '-c', gateway.config);
   assert.match(stdout, /dust answering: 3 frames, last .* ago, 1 damaged, 1 half frame, 16 bytes skipped in 2 places\n/);
   assert.match(
     stdout,

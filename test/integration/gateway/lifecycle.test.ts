@@ -176,7 +176,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
   assert.equal(http?.state, 'waiting');
   assert.match(http?.fault ?? '', /another program listens on .* dashboard\.listen/);
   const page = await sluice(t, 'status', '--socket', gateway.socket);
-  assert.match(page.stdout, /^http {5}waiting: another program listens/m);
+  assert.match(page.stdout, /HTTP on this machine\n +another program listens/);
   await httpPort.free();
   await mqttPort.free();
   await waitFor('both ends as events', () => told().length === 4);
@@ -430,7 +430,7 @@ buffer: {commitEvery: 100ms}
   await waitFor('readings', async () => (await status(gateway)).log.appended > 4);
   const text = await sluice(t, 'status', ...c);
   assert.equal(text.code, 0, text.stderr);
-  assert.match(text.stdout, /d1 answering/);
+  assert.match(text.stdout, /^ {2}d1 +answering/m);
   assert.match(text.stdout, /ALARM +high/);
   assert.ok(!text.stdout.includes('\u001b'), 'neither colours nor what a name brings reach a pipe');
   const json = JSON.parse((await sluice(t, 'status', '--json', ...c)).stdout) as GatewayStatus;

@@ -115,7 +115,7 @@ async function metric(s: Site, name: string): Promise<number> {
   return Number(new RegExp(`^${name} (.*)$`, 'm').exec(page)?.[1]);
 }
 async function statusWords(t: TestContext, s: Site): Promise<string> {
-  const { code, stdout, stderr } = await sluice(t, 'status', '-c', s.gateway.config);
+  const { code, stdout, stderr } = await sluice(t, 'status', '-v', '-c', s.gateway.config);
   assert.equal(code, 0, stderr);
   return stdout;
 }

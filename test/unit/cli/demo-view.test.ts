@@ -38,7 +38,13 @@ const status = (connected: boolean): GatewayStatus => ({
   forwarders: [
     {
       ...{ name: 'platform', type: 'mqtt', url: 'mqtt://127.0.0.1:1', state: connected ? 'connected' : 'waiting', mode: 'live' },
-      ...{ lastAck: NOW, lag: { data: 0, history: 0 }, nextTry: null, fault: connected ? undefined : 'nobody listens there' },
+      ...{
+        lastAck: NOW,
+        waiting: 0,
+        lag: { data: 0, history: 0 },
+        nextTry: null,
+        fault: connected ? undefined : 'nobody listens there',
+      },
       counters: { connects: 1, published: 5, acked: 5, refused: 0, retries: 0, readings: 10, bytes: 1000, violations: 0 },
     },
   ],

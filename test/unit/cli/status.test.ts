@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayStatus } from '../../../src/admin/target.ts';
+import { localTime } from '../../../src/cli/local-time.ts';
 import { removedLine } from '../../../src/cli/removed.ts';
-import { statusText } from '../../../src/cli/status.ts';
+import { statusText } from '../../../src/cli/status-page.ts';
 import { line } from '../../../src/cli/tail.ts';
+import type { DeviceStatus } from '../../../src/core/ports.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 
 const only = <T>(list: readonly T[]): T => {
@@ -16,18 +18,24 @@ test('one of a thing is told in the singular', () => {
   const bus = only(report.buses);
   const [device] = bus.devices;
   assert.ok(device);
-  const counters = { ...device.counters, replies: 1, timeouts: 1, exceptions: 1 };
-  const text = statusText({
-    ...report,
-    log: { ...report.log, records: 1, pending: 1, dropped: 1, thinned: 1 },
-    buses: [{ ...bus, devices: [{ ...device, counters }] }],
-    forwarders: [{ ...only(report.forwarders), counters: { ...only(report.forwarders).counters, readings: 1 } }],
-  });
-  assert.match(text, /1 record, .*1 reading waits for the next commit, 1 reading lost$/m);
-  assert.match(text, /full: 1 old reading thinned out since the start/);
-  assert.match(text, /1 reply of 10 requests, .*1 time-out, 1 exception,/);
-  assert.match(text, /1 reading delivered/);
+  const counters = { ...device.counters, requests: 1, replies: 1, timeouts: 1, exceptions: 1 };
+  const text = statusText(
+    {
+      ...report,
+      log: { ...report.log, records: 1, pending: 1, dropped: 1, thinned: 1 },
+      buses: [{ ...bus, devices: [{ ...device, counters }] }],
+      forwarders: [{ ...only(report.forwarders), waiting: 1, counters: { ...only(report.forwarders).counters, readings: 1 } }],
+    },
+    { verbose: true, width: 200 },
+  );
+  assert.match(text, /^log {2}1 record, .*, 1 reading lost before delivery$/m);
+  assert.match(text, /^ {2}it is full: 1 old reading thinned out since the start$/m);
+  assert.match(text, /answering {2}1 of 1 request answered, /);
+  assert.match(text, /^ {2}1 reading delivered/m);
+  assert.match(text, /^ {2}1 reading waits for the platform/m);
   assert.match(text, /1 client$/m);
+  assert.match(text, /1 reading waits for the next commit, 1 reading lost$/m);
+  assert.match(text, /1 time-out, 1 exception,/);
 });
 
 test('what ails a bus is told once, and not by each of its devices', () => {
@@ -46,17 +54,20 @@ test('a cured fault is a time and a count, recurring damage a share; a rest has 
   const bus = only(report.buses);
   const { monotonic, time } = report.gateway;
   const text = (more: object) =>
-    statusText({
-      ...report,
-      buses: [{ ...bus, devices: [{ ...(bus.devices[0] as (typeof bus.devices)[number]), fault: undefined, ...more }] }],
-    });
+    statusText(
+      { ...report, buses: [{ ...bus, devices: [{ ...(bus.devices[0] as DeviceStatus), fault: undefined, ...more }] }] },
+      { width: 200 },
+    );
   const recovery = { since: monotonic - 60_000, replies: 3 };
-  const since = new Date(time - 60_000).toTimeString().slice(0, 8);
+  const since = localTime(time - 60_000, time);
   const share = { bad: 2, of: 20, kind: 'damaged' } as const;
-  assert.ok(text({ recovery }).includes(`    good again since ${since} (3 replies)\n`), text({ recovery }));
-  assert.ok(text({ recovery, share }).includes(`(3 replies); 2 of the last 20 replies were damaged\n`));
+  assert.ok(text({ recovery }).includes(`  fridge  answering  good again since ${since} (3 replies)\n`), text({ recovery }));
+  assert.ok(text({ recovery, share }).includes('(3 replies); 2 of the last 20 replies were damaged\n'));
   assert.match(text({ recovery: { ...recovery, replies: 1 } }), /\(1 reply\)$/m);
-  assert.match(text({ state: 'silent', restsUntil: monotonic + 12_000 }), /silent, asked again in 12s: /);
+  assert.match(
+    text({ state: 'silent', restsUntil: monotonic + 12_000 }),
+    /fridge gives no good answer since .*, asked again in 12s$/m,
+  );
   assert.doesNotMatch(text({}), /good again|of the last|asked again/);
 });
 
@@ -70,7 +81,10 @@ test('a forwarder that waits says when it tries again', () => {
   const report = statusOf();
   const waiting = { state: 'waiting', fault: 'nothing listens there', nextTry: report.gateway.time + 12_000 } as const;
   const forwarders: GatewayStatus['forwarders'] = [{ ...only(report.forwarders), ...waiting }];
-  assert.match(statusText({ ...report, forwarders }), /nothing listens there; next try in 12s$/m);
+  assert.match(
+    statusText({ ...report, forwarders }),
+    /forwarder cloud is not connected, tried again in 12s\n {4}nothing listens there\n/,
+  );
 });
 
 test('what was taken away of a point is one line, with the times that are known', () => {

@@ -1,0 +1,170 @@
+import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
+import { formatSize } from '../core/units.ts';
+import type { SalvageStatus } from '../reports/salvage.ts';
+import { paint, printable } from './running.ts';
+
+/** Every figure of the gateway, for those who ask for more than the page. */
+export function statusDetails(report: GatewayStatus): string[] {
+  const { gateway, log } = report;
+  return [
+    `clock    ${new Date(gateway.time).toISOString()} ${clockWords(report)}`,
+    `log      ${count(log.records, 'record')}, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${count(log.pending, 'reading waits', 'readings wait')} for the next commit${log.dropped > 0 ? paint(31, `, ${count(log.dropped, 'reading')} lost`) : ''}`,
+    memoryLine(log.memory),
+    ...takenLines(log),
+    ...log.salvage.flatMap(salvageLines),
+    ...report.buses.flatMap((bus) => busLines(bus, gateway)),
+    ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
+    ...brokerLines(report.broker),
+    ...httpLines(report.http),
+  ];
+}
+
+function httpLines(http: GatewayStatus['http']): string[] {
+  if (http === undefined) return [];
+  const where = http.address === undefined ? '' : ` on ${http.address.host}:${http.address.port}`;
+  return [`http     ${http.state}${where}${http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`)}`];
+}
+
+function memoryLine({ pending, tail, live, unanswered }: GatewayStatus['log']['memory']): string {
+  const of = ({ bytes, limit }: typeof pending) => `${formatSize(bytes)} of ${formatSize(limit)}`;
+  const sent = unanswered > 0 ? `, ${formatSize(unanswered)} sent and not answered` : '';
+  return `         in memory ${of(pending)} for the disk, ${of(tail)} in the runtime directory, ${of(live)} for live batches${sent}`;
+}
+
+/** What went for want of room, delivered or not. */
+function takenLines({ thinned, removed }: GatewayStatus['log']): string[] {
+  const taken = [
+    ...(thinned > 0 ? [`${count(thinned, 'old reading')} thinned out`] : []),
+    ...(removed > 0 ? [`${count(removed, 'oldest reading')} dropped`] : []),
+  ];
+  return taken.length === 0 ? [] : [`         full: ${taken.join(', ')} since the start`];
+}
+
+function salvageLines(s: SalvageStatus): string[] {
+  const lost = [
+    ...(s.lostRecords > 0 ? [`${s.lostRecords} records are lost`] : []),
+    ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),
+  ];
+  if (s.running !== undefined)
+    return [
+      `salvage  ${s.file}: ${paint(31, printable(s.why))}`,
+      `         what is left of it is brought back: ${printable(s.running)}`,
+    ];
+  return [
+    `salvage  ${s.file} at ${new Date(s.time).toISOString()}: ${paint(31, printable(s.why))}`,
+    `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${printable(s.quarantine)}`}`,
+  ];
+}
+
+function clockWords({ clock, gateway }: GatewayStatus): string {
+  const since = `for ${rough(Math.max(0, gateway.time - clock.since))}`;
+  if (!clock.known) return paint(33, `not known ${since}: ${printable(clock.source)}`);
+  const apart =
+    Math.abs(clock.systemOffset) < 1000
+      ? ''
+      : `, the system clock is ${rough(Math.abs(clock.systemOffset))} ${clock.systemOffset < 0 ? 'behind' : 'ahead'}`;
+  return `known ${since} by ${printable(clock.source)}${apart}`;
+}
+
+function busLines(bus: BusStatus, { monotonic: now }: GatewayStatus['gateway']): string[] {
+  const head = `bus      ${bus.name} (${bus.protocol}) ${bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state)}${bus.fault === undefined ? '' : `: ${printable(bus.fault)}`}`;
+  const devices = bus.devices.map((d) => {
+    const c = d.counters;
+    const state = d.state === 'answering' ? paint(32, 'answering') : d.state === 'silent' ? paint(31, 'silent') : 'no answer yet';
+    const last = d.lastReply === undefined ? '' : `, last ${rough(now - d.lastReply)} ago`;
+    const answers = c.replies + c.exceptions;
+    const latency = answers > 0 && c.latencySum > 0 ? `, ${latencyWords(c, answers)}` : '';
+    const errors = [
+      [c.timeouts, c.timeouts === 1 ? 'time-out' : 'time-outs'],
+      [c.exceptions, c.exceptions === 1 ? 'exception' : 'exceptions'],
+      [c.crcErrors, 'damaged'],
+      [c.badReplies, 'wrong'],
+      [c.lateReplies, 'late'],
+      [c.halfFrames ?? 0, c.halfFrames === 1 ? 'half frame' : 'half frames'],
+      [c.skippedBytes, `${c.skippedBytes === 1 ? 'byte' : 'bytes'} skipped${stretches(c)}`],
+      [c.missedPolls ?? 0, c.missedPolls === 1 ? 'poll left out' : 'polls left out'],
+    ] as const;
+    const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
+    const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
+    return [`  ${d.name} ${state}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`, ...answerLines(d.answer)];
+  });
+  return [head, ...loadLines(bus), ...devices.flat()];
+}
+
+/** By what its reads are planned, and what is measured where that is something else. */
+function answerLines(answer: DeviceStatus['answer']): string[] {
+  if (answer === undefined) return [];
+  const { planned, from, measured } = answer;
+  if (measured === undefined) return [`    its reads are planned for an answer after ${ms(planned)} (${from})`];
+  const now = from === 'measured' && ms(measured) === ms(planned) ? '' : `; measured are ${ms(measured)}`;
+  return [`    its reads are planned for an answer after ${ms(planned)} (${from})${now}`];
+}
+
+/** What talks by itself is not asked, and replies to nothing. */
+function told({ requests, replies }: DeviceCounters): string {
+  return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
+}
+
+function stretches({ resyncs }: DeviceCounters): string {
+  return resyncs === undefined ? '' : ` in ${count(resyncs, 'place')}`;
+}
+
+function loadLines({ load }: Pick<BusStatus, 'load'>): string[] {
+  if (load === undefined || load.due === 0) return [];
+  const missed = load.missed > 0 ? `, ${load.missed} left out` : '';
+  return [`  busy ${Math.round(load.busy * 100)} % of the time, ${count(load.due, 'poll')} in the last half minute${missed}`];
+}
+
+/** Average, 95th percentile and maximum; what only talks by itself has no latency. */
+function latencyWords(c: DeviceCounters, answers: number): string {
+  const average = `${ms(c.latencySum / answers)} on average`;
+  if (c.latencyP95 === undefined) return average;
+  return `${average} (last ${ms(c.latencyLast)}, 95 % within ${ms(c.latencyP95)} beyond the wire, longest ${ms(c.latencyMax)})`;
+}
+
+function ms(value: number): string {
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}
+
+function brokerLines(broker: GatewayStatus['broker']): string[] {
+  if (broker === undefined) return [];
+  const { state, address, clients, fault, refused } = broker;
+  const where = address === undefined ? '' : ` on ${address.host}:${address.port}`;
+  const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${printable(fault)}`)}`;
+  const words = [
+    [refused.requests, 'made too many requests'],
+    [refused.slow, 'took nothing of what was sent'],
+    [refused.clients, 'broke a rule'],
+    [refused.displaced, 'gave way to others'],
+    [refused.connections, 'found no room'],
+  ] as const;
+  const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
+  return ended.length === 0 ? [line] : [line, `         MQTT clients turned away since the start: ${ended.join(', ')}`];
+}
+
+function forwarderLines(f: ForwarderStatus, now: number): string[] {
+  const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
+  const acked = f.lastAck === null ? 'nothing acknowledged yet' : `last acknowledged ${rough(now - f.lastAck)} ago`;
+  const lag = Math.max(f.lag.data, f.lag.history);
+  const next = f.nextTry === null ? '' : `; next try in ${rough(f.nextTry - now)}`;
+  return [
+    `forward  ${f.name} to ${printable(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
+    ...(f.fault === undefined ? [] : [`         ${paint(33, printable(f.fault))}${next}`]),
+  ];
+}
+
+export function count(n: number, one: string, more = `${one}s`): string {
+  return `${n} ${n === 1 ? one : more}`;
+}
+
+/** A span for people: the two largest units at most. */
+export function rough(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))}ms`;
+  const s = Math.round(ms / 1000);
+  if (s < 60) return `${s}s`;
+  if (s < 3600) return `${Math.floor(s / 60)}m${s % 60 === 0 ? '' : ` ${s % 60}s`}`;
+  return s < 86_400
+    ? `${Math.floor(s / 3600)}h ${Math.floor((s % 3600) / 60)}m`
+    : `${Math.floor(s / 86_400)}d ${Math.floor((s % 86_400) / 3600)}h`;
+}

@@ -1,0 +1,253 @@
+/**
+ * The page that a technician reads: what is wrong comes first, then buses, forwarders and the log in words. It fits 80 columns;
+ * times are those of the zone of this machine.
+ */
+import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { BusStatus, DeviceStatus } from '../core/ports.ts';
+import { formatSize } from '../core/units.ts';
+import { overloadAdvice } from '../drivers/modbus/words.ts';
+import { localDate, localTime } from './local-time.ts';
+import { paint, printable } from './running.ts';
+import { count, rough, statusDetails } from './status-details.ts';
+
+interface PageOptions {
+  /** With every figure below the page. */
+  readonly verbose?: boolean;
+  /** Columns. */
+  readonly width?: number;
+}
+
+/** Something that is wrong: what, and what to know or to do about it. */
+interface Wrong {
+  readonly head: string;
+  readonly text?: string | undefined;
+  readonly colour: 31 | 33;
+}
+
+export function statusText(report: GatewayStatus, { verbose = false, width = 80 }: PageOptions = {}): string {
+  const { gateway } = report;
+  const name = gateway.name === undefined ? '' : ` (${printable(gateway.name)})`;
+  const wrong = wrongOf(report);
+  const lines = [
+    paint(1, `${gateway.id}${name}, Sluice ${gateway.version}, running for ${rough(gateway.uptime * 1000)}`),
+    `${localDate(gateway.time)}, ${clockWords(report)}`,
+    '',
+    ...(wrong.length === 0
+      ? [paint(32, 'Nothing is wrong.')]
+      : [paint(31, count(wrong.length, 'thing is wrong:', 'things are wrong:')), ...wrong.flatMap((w) => wrongLines(w, width))]),
+    ...report.alarms.filter((a) => !isWrong(a)).map((a) => quietAlarm(a, gateway.time)),
+    '',
+    ...report.buses.flatMap((bus) => busLines(bus, gateway)),
+    ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
+    ...logLines(report),
+    ...brokerLines(report),
+  ];
+  const fitted = lines.flatMap((line) => wrap(line, width, '    '));
+  const more = verbose ? ['', ...statusDetails(report)] : [];
+  return `${[...fitted, ...more].join('\n')}\n`;
+}
+
+/** Worst first: alarms, then what is not read, what is not kept, what is not delivered. */
+function wrongOf(report: GatewayStatus): Wrong[] {
+  const { gateway, log, clock } = report;
+  const utc = (monotonic: number) => gateway.time + monotonic - gateway.monotonic;
+  return [
+    ...report.alarms.filter(isWrong).map((a) => alarmWrong(a, gateway.time)),
+    ...report.buses.flatMap((bus) => busWrongs(bus, gateway.time, utc, gateway.monotonic)),
+    ...log.faults.map((text): Wrong => ({ head: 'the log has a fault', text, colour: 31 })),
+    ...log.salvage.flatMap((s): Wrong[] =>
+      s.running === undefined
+        ? []
+        : [{ head: `${s.file} was damaged: ${s.why}`, text: `what is left comes back: ${s.running}`, colour: 33 }],
+    ),
+    ...log.refusedFolders.map((text): Wrong => ({ head: 'a folder is not used', text, colour: 33 })),
+    ...report.forwarders.flatMap((f) => forwarderWrong(f, gateway.time)),
+    ...(report.broker?.fault === undefined
+      ? []
+      : [{ head: 'the broker of the gateway', text: report.broker.fault, colour: 31 } as const]),
+    ...(report.http?.fault === undefined ? [] : [{ head: 'HTTP on this machine', text: report.http.fault, colour: 33 } as const]),
+    ...(clock.known
+      ? []
+      : [
+          {
+            head: 'the time is not known',
+            text: `${clock.source}. Readings are kept and get their right time later.`,
+            colour: 33,
+          } as const,
+        ]),
+  ];
+}
+
+function isWrong({ state }: AlarmStatus): boolean {
+  return state === 'active-unacknowledged' || state === 'active-acknowledged' || state === 'returned-unacknowledged';
+}
+
+function alarmWrong(a: AlarmStatus, now: number): Wrong {
+  const since = localTime(a.since, now);
+  const state = {
+    'active-unacknowledged': `ALARM ${a.rule} (${a.severity}) since ${since}`,
+    'active-acknowledged': `ALARM ${a.rule} (${a.severity}) since ${since}, acknowledged`,
+    'returned-unacknowledged': `over, but not acknowledged: ${a.rule} (${a.severity}), since ${since}`,
+  } as const;
+  return {
+    head: state[a.state as keyof typeof state],
+    text: a.message,
+    colour: a.state === 'returned-unacknowledged' ? 33 : 31,
+  };
+}
+
+/** Shelved, or out of service: somebody decided that it is quiet. */
+function quietAlarm(a: AlarmStatus, now: number): string {
+  const until = a.shelvedUntil === undefined ? '' : ` until ${localTime(a.shelvedUntil, now)}`;
+  return `  ${a.state === 'shelved' ? 'shelved' : a.state.replaceAll('-', ' ')}${until}: ${a.rule}: ${printable(a.message)}`;
+}
+
+function busWrongs(bus: BusStatus, time: number, utc: (monotonic: number) => number, now: number): Wrong[] {
+  const closed: Wrong[] =
+    bus.state === 'open' || bus.fault === undefined ? [] : [{ head: `bus ${bus.name} is not open`, text: bus.fault, colour: 31 }];
+  const devices = bus.devices.flatMap((d): Wrong[] => {
+    // The bus that is not open has said what each of its devices would say.
+    const fault = closed.length > 0 ? undefined : d.fault;
+    if (fault === undefined && (d.state !== 'silent' || closed.length > 0)) return [];
+    const since =
+      d.lastReply === undefined ? 'has not answered yet' : `gives no good answer since ${localTime(utc(d.lastReply), time)}`;
+    const head = `${d.name} ${d.state === 'silent' ? since : 'has a fault'}`;
+    const again = d.restsUntil === undefined ? '' : `, asked again in ${rough(d.restsUntil - now)}`;
+    const share = d.share === undefined ? '' : ` (${shareWords(d.share)})`;
+    return [{ head: `${head}${again}${share}`, text: fault, colour: d.state === 'silent' ? 31 : 33 }];
+  });
+  const load: Wrong[] =
+    bus.load?.overloaded === true
+      ? [
+          {
+            head: `bus ${bus.name} is asked for more than it carries: ${bus.load.missed} of ${count(bus.load.due, 'poll')} were left out`,
+            text: overloadAdvice(
+              bus.protocol !== 'modbus-tcp' && bus.protocol !== 'modbus-udp',
+              bus.devices.filter(({ state }) => state === 'silent').map(({ name }) => name),
+            ),
+            colour: 33,
+          },
+        ]
+      : [];
+  return [...closed, ...devices, ...load];
+}
+
+function forwarderWrong(f: ForwarderStatus, now: number): Wrong[] {
+  if (f.state === 'connected' && f.fault === undefined) return [];
+  const next = f.nextTry === null ? '' : `, tried again in ${rough(f.nextTry - now)}`;
+  const head = f.state === 'connected' ? `forwarder ${f.name}` : `forwarder ${f.name} is not connected${next}`;
+  return [{ head, text: f.fault, colour: 33 }];
+}
+
+function wrongLines({ head, text, colour }: Wrong, width: number): string[] {
+  const lines = wrap(`  ${printable(head)}`, width, '    ').map((line) => paint(colour, line));
+  return text === undefined ? lines : [...lines, ...wrap(`    ${printable(text)}`, width, '    ')];
+}
+
+function busLines(bus: BusStatus, { monotonic: now, time }: GatewayStatus['gateway']): string[] {
+  const busy = bus.load === undefined || bus.load.due === 0 ? '' : `, busy ${Math.round(bus.load.busy * 100)} % of the time`;
+  const state = bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state);
+  const wide = Math.max(0, ...bus.devices.map((d) => d.name.length));
+  return [
+    `bus ${bus.name} (${bus.protocol}) ${state}${busy}`,
+    ...bus.devices.map((d) => `  ${d.name.padEnd(Math.min(wide, 24))}  ${deviceWords(d, now, time)}`),
+  ];
+}
+
+const STATES = { answering: paint(32, 'answering'), silent: paint(31, 'silent   '), unknown: 'no answer yet' } as const;
+const SHARES = {
+  damaged: 'replies were damaged',
+  wrong: 'replies were wrong',
+  missing: 'requests had no answer',
+  failed: 'requests failed',
+} as const;
+
+function shareWords({ bad, of, kind }: NonNullable<DeviceStatus['share']>): string {
+  return `${bad} of the last ${of} ${SHARES[kind]}`;
+}
+
+function deviceWords(d: DeviceStatus, now: number, time: number): string {
+  const { requests, replies } = d.counters;
+  const last = d.lastReply === undefined ? '' : `, the last ${rough(now - d.lastReply)} ago`;
+  // What talks by itself is not asked, and replies to nothing.
+  const got = requests === 0 ? count(replies, 'frame') : `${replies} of ${count(requests, 'request')} answered`;
+  const share = d.share === undefined || d.fault !== undefined ? [] : [shareWords(d.share)];
+  const { recovery } = d;
+  const good =
+    recovery === undefined
+      ? []
+      : [`good again since ${localTime(time + recovery.since - now, time)} (${count(recovery.replies, 'reply', 'replies')})`];
+  return `${STATES[d.state]}  ${[...(good.length === 0 ? [got + last] : good), ...share].join('; ')}`;
+}
+
+function forwarderLines(f: ForwarderStatus, now: number): string[] {
+  const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
+  const acked = f.lastAck === null ? '' : `, the last at ${localTime(f.lastAck, now)}`;
+  const lag = Math.max(f.lag.data, f.lag.history);
+  return [
+    `forwarder ${f.name} to ${printable(f.url)} ${state}`,
+    `  ${count(f.counters.readings, 'reading')} delivered${acked}`,
+    `  ${waitingWords(f, lag, now)}`,
+  ];
+}
+
+function waitingWords({ lag, waiting }: ForwarderStatus, longest: number, now: number): string {
+  if (longest === 0) return 'nothing waits';
+  const from = localTime(now - longest, now);
+  // Those on the disk are not counted.
+  if (lag.history > 0) return `readings wait for the platform, the oldest from ${from}`;
+  return `${count(waiting, 'reading waits', 'readings wait')} for the platform, the oldest from ${from}`;
+}
+
+function logLines({ log, gateway }: GatewayStatus): string[] {
+  const lost = log.dropped > 0 ? paint(31, `, ${count(log.dropped, 'reading')} lost before delivery`) : '';
+  const taken = [
+    ...(log.thinned > 0 ? [`${count(log.thinned, 'old reading')} thinned out`] : []),
+    ...(log.removed > 0 ? [`${count(log.removed, 'oldest reading')} dropped`] : []),
+  ];
+  const back = log.salvage.filter(({ running }) => running === undefined);
+  return [
+    `log  ${count(log.records, 'record')}, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}${lost}`,
+    ...(taken.length === 0 ? [] : [`  it is full: ${taken.join(', ')} since the start`]),
+    ...back.map(
+      (s) =>
+        `  ${s.file} was damaged and repaired at ${localTime(s.time, gateway.time)}: ${count(s.records, 'record')} came back${s.lostRecords > 0 ? paint(31, `, ${count(s.lostRecords, 'record')} are lost`) : ''}`,
+    ),
+  ];
+}
+
+function brokerLines({ broker }: GatewayStatus): string[] {
+  if (broker === undefined) return [];
+  const where = broker.address === undefined ? '' : ` on ${broker.address.host}:${broker.address.port}`;
+  return [`broker  ${broker.state}${where}, ${count(broker.clients, 'client')}`];
+}
+
+function clockWords({ clock, gateway }: GatewayStatus): string {
+  const since = rough(Math.max(0, gateway.time - clock.since));
+  if (!clock.known) return paint(33, `not known for ${since}`);
+  const apart =
+    Math.abs(clock.systemOffset) < 1000
+      ? ''
+      : `; the system clock is ${rough(Math.abs(clock.systemOffset))} ${clock.systemOffset < 0 ? 'behind' : 'ahead'}`;
+  return `known for ${since} by ${printable(clock.source)}${apart}`;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: colours take no columns
+const COLOUR = /\u001b\[\d+m/g;
+
+/** Breaks at blanks; what has no blank stays whole. @param indent of the lines after the first */
+function wrap(line: string, width: number, indent: string): string[] {
+  const long = (text: string) => text.replaceAll(COLOUR, '').length > width;
+  if (!long(line)) return [line];
+  const lead = /^ */.exec(line)?.[0] ?? '';
+  const lines: string[] = [];
+  let now = lead;
+  for (const word of line.trim().split(' ')) {
+    const next = now.trim() === '' ? now + word : `${now} ${word}`;
+    if (long(next) && now.trim() !== '') {
+      lines.push(now);
+      now = indent + word;
+    } else now = next;
+  }
+  return [...lines, now];
+}

@@ -1,0 +1,175 @@
+/**
+ * `sluice status` for ten states of a site, as a technician sees it at 80 columns in Dhaka: test/cases/status. SLUICE_GOLDEN=write
+ * writes the files anew; read the difference before it is committed.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import type { AlarmStatus, ForwarderStatus, GatewayStatus, LogStatus } from '../../../src/admin/target.ts';
+import { statusText } from '../../../src/cli/status-page.ts';
+import type { BusStatus, DeviceStatus } from '../../../src/core/ports.ts';
+import { statusOf } from '../../fakes/admin-target.ts';
+
+process.env.TZ = 'Asia/Dhaka';
+const FOLDER = path.join(import.meta.dirname, '..', '..', 'cases', 'status');
+
+const MINUTE = 60_000;
+/** 14:02:11 in Dhaka. */
+const NOW = Date.UTC(2026, 10, 26, 8, 2, 11);
+const UP = 134 * MINUTE;
+/** Monotonic. */
+const ago = (ms: number) => UP - ms;
+
+function device(name: string, more: Partial<DeviceStatus> = {}): DeviceStatus {
+  const [like] = statusOf().buses[0]?.devices ?? [];
+  assert.ok(like);
+  const counters = {
+    ...like.counters,
+    requests: 8040,
+    replies: 8040,
+    timeouts: 0,
+    crcErrors: 0,
+    skippedBytes: 0,
+    missedPolls: 0,
+  };
+  return { name, state: 'answering', lastReply: ago(400), counters, ...more };
+}
+
+interface Changes {
+  readonly clock?: Partial<GatewayStatus['clock']>;
+  readonly bus?: Partial<BusStatus>;
+  readonly log?: Partial<LogStatus>;
+  readonly forwarder?: Partial<ForwarderStatus>;
+  readonly alarms?: readonly AlarmStatus[];
+}
+
+function site({ clock, bus, log, forwarder, alarms = [] }: Changes): GatewayStatus {
+  const report = statusOf();
+  const [field] = report.buses;
+  const [cloud] = report.forwarders;
+  assert.ok(field && cloud);
+  const load = { busy: 0.12, due: 60, missed: 0, overloaded: false };
+  return {
+    ...report,
+    gateway: {
+      ...{ id: 'clinic-7', name: 'Upazila Health Complex', version: '0.1.0', boot: 'b17', uptime: UP / 1000 },
+      ...{ time: NOW, monotonic: UP },
+    },
+    clock: { known: true, source: 'the system clock', systemOffset: 0, since: NOW - UP, steps: 0, ...clock },
+    buses: [{ ...field, name: 'rs485', load, devices: [device('fridge'), device('meter')], ...bus }],
+    log: { ...report.log, records: 41_231, bytes: 3.1 * 2 ** 20, maxBytes: 256 * 2 ** 20, ...log },
+    forwarders: [
+      {
+        ...{ ...cloud, url: 'mqtts://platform.example:8883', lastAck: NOW - 900, lag: { data: 400, history: 0 }, waiting: 2 },
+        counters: { ...cloud.counters, readings: 16_078 },
+        ...forwarder,
+      },
+    ],
+    alarms,
+    broker: report.broker && { ...report.broker, address: { host: '127.0.0.1', port: 1883 } },
+  };
+}
+
+const LINE = 'unit 2 on /dev/ttyUSB0 at 9600 baud, parity none';
+const SILENT = `${LINE} does not answer within 1s: check that it has power, wires A and B (swap them), its unit number, baud rate and parity; if it is only slow, raise \`timeout\``;
+const warm: AlarmStatus = {
+  ...{ rule: 'fridge-warm', state: 'active-unacknowledged', severity: 'critical', point: 'fridge.temperature', value: 9.1 },
+  ...{ since: NOW - 4 * MINUTE, occurrence: 2, message: 'fridge.temperature is 9.1 °C, above 8 for 10m' },
+};
+const away: Partial<ForwarderStatus> = {
+  ...{ state: 'waiting', fault: 'platform.example:8883: there is no way to this address: check cable, address and network' },
+  ...{ nextTry: NOW + 2000, mode: 'history', lastAck: NOW - 26 * 60 * MINUTE, lag: { data: 0, history: 26 * 60 * MINUTE } },
+};
+const salvage = {
+  ...{ time: NOW - 9 * MINUTE, file: 'log.db', why: 'the header of the file is damaged', records: 4100, notices: 3 },
+  ...{ lostRecords: 27, lostReadings: 54, gaps: 1, quarantine: '/var/lib/sluice/log.db.damaged' },
+};
+
+const STATES: Readonly<Record<string, Changes>> = {
+  'all-well': {},
+  'alarm-and-silent-device': {
+    alarms: [
+      warm,
+      { ...warm, rule: 'door-open', state: 'shelved', shelvedUntil: NOW + 58 * MINUTE, message: 'fridge.door is true' },
+    ],
+    bus: {
+      devices: [
+        device('fridge'),
+        device('meter', { state: 'silent', lastReply: ago(22 * MINUTE), fault: SILENT, restsUntil: UP + 12_000 }),
+      ],
+    },
+  },
+  'cured-fault': {
+    bus: {
+      devices: [
+        device('fridge'),
+        device('meter', { recovery: { since: ago(11_000), replies: 3 }, share: { bad: 2, of: 20, kind: 'damaged' } }),
+      ],
+    },
+  },
+  'damaged-replies': {
+    bus: {
+      devices: [
+        device('fridge'),
+        device('meter', {
+          fault: `replies of ${LINE} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`,
+          share: { bad: 6, of: 20, kind: 'damaged' },
+        }),
+      ],
+    },
+  },
+  'adapter-unplugged': {
+    bus: {
+      ...{ state: 'closed', fault: '/dev/serial/by-id/usb-1a86_USB2.0-Serial-if00-port0 is not there: plug the adapter in' },
+      devices: ['fridge', 'meter'].map((name) =>
+        device(name, { state: 'silent', fault: 'the port is not open', lastReply: ago(MINUTE) }),
+      ),
+    },
+  },
+  'platform-away': { forwarder: away },
+  'log-not-written': {
+    log: {
+      faults: ['the log cannot be written: no space left on the device; delete files in /var/log or use a larger card'],
+      pending: 5400,
+    },
+  },
+  'clock-not-known': {
+    clock: { known: false, source: 'no network, and no battery clock' },
+    forwarder: { ...away, lastAck: null, counters: { ...statusOf().forwarders[0]?.counters, readings: 0 } as never },
+  },
+  'repair-running-and-log-full': {
+    log: { salvage: [{ ...salvage, running: 'half of the old file is read' }], thinned: 120_000, removed: 340, dropped: 12 },
+  },
+  'line-overloaded': {
+    bus: {
+      load: { busy: 0.98, due: 60, missed: 12, overloaded: true },
+      devices: [
+        device('fridge'),
+        device('meter', {
+          state: 'unknown',
+          lastReply: undefined,
+          counters: { ...device('x').counters, requests: 1, replies: 0 },
+        }),
+      ],
+    },
+  },
+};
+
+for (const [name, changes] of Object.entries(STATES))
+  test(`status of a site: ${name}`, () => {
+    const text = statusText(site(changes));
+    const file = path.join(FOLDER, `${name}.txt`);
+    if (process.env.SLUICE_GOLDEN === 'write') writeFileSync(file, text);
+    assert.equal(text, readFileSync(file, 'utf8'));
+    for (const line of text.split('\n')) assert.ok([...line].length <= 80, `${[...line].length} columns: ${line}`);
+  });
+
+test('each state of a site has its file, and no file is left over', () => {
+  assert.deepEqual(
+    readdirSync(FOLDER).sort(),
+    Object.keys(STATES)
+      .map((name) => `${name}.txt`)
+      .sort(),
+  );
+});

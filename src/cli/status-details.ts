@@ -32,7 +32,7 @@ function memoryLine({ pending, tail, live, unanswered }: GatewayStatus['log']['m
   return `         in memory ${of(pending)} for the disk, ${of(tail)} in the runtime directory, ${of(live)} for live batches${sent}`;
 }
 
-/** What went for want of room, delivered or not. */
+/** What went for want of space, delivered or not. */
 function takenLines({ thinned, removed }: GatewayStatus['log']): string[] {
   const taken = [
     ...(thinned > 0 ? [`${count(thinned, 'old reading')} thinned out`] : []),

@@ -3,6 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
+import { littleSpace } from '../store/files/free-space.ts';
 import { bootName } from '../store/files/layout.ts';
 import type { Log } from '../store/log.ts';
 import { LogFaults, type LogPart } from './log-faults.ts';
@@ -140,6 +141,9 @@ export class LogWatch {
     if (log.salvage !== undefined) this.salvage.began(log.salvage.why);
     this.#lookAtRuntime();
     this.#tellRuntimeDir();
+    const room = littleSpace(log.options.stateDir);
+    if (room !== undefined)
+      this.#options.logger.warn({ stateDir: log.options.stateDir }, `${room}: what cannot be written is kept in memory.`);
   }
 
   #tellRuntimeDir(): void {

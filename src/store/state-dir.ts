@@ -9,6 +9,7 @@ import { accessSync, chmodSync, constants, lstatSync, readFileSync, statSync, tr
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
+import { spaceFault } from './files/free-space.ts';
 import { HISTORY_FILE } from './files/history-layout.ts';
 import { LOG_FILE } from './files/layout.ts';
 import { makeFolder } from './files/make-folder.ts';
@@ -39,7 +40,7 @@ export class StateDirLock {
     } catch (cause) {
       throw new SluiceError(
         'log-open',
-        `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. Name a folder that the user of the gateway may write in, or give it to that user with chown`,
+        `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. ${spaceFault(cause, path.dirname(path.resolve(stateDir))) ?? 'Name a folder that the user of the gateway may write in, or give it to that user with chown'}`,
         { cause },
       );
     }
@@ -76,7 +77,7 @@ function locked(stateDir: string): Database.Database {
       if (tries < TRIES && emptied(file, thrown)) continue;
       throw new SluiceError(
         'log-open',
-        `${file} cannot be locked: ${toError(thrown).message}. A start needs this lock: remove what is in its way, or name a folder on a local disk as gateway.stateDir`,
+        `${file} cannot be locked: ${toError(thrown).message}. ${spaceFault(thrown, stateDir) ?? 'A start needs this lock: remove what is in its way, or name a folder on a local disk as gateway.stateDir'}`,
         { cause: thrown },
       );
     }

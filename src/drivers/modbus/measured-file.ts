@@ -8,7 +8,7 @@
  * - Bounds: MOST entries, of which those set longest ago go first; MOST_BYTES.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { MeasuredTimes } from '../../config/kinds.ts';
@@ -122,6 +122,8 @@ export class MeasuredFile implements TimeMemory {
       await writeFile(`${file}.new`, text, { mode: 0o640 });
       await rename(`${file}.new`, file);
     } catch (thrown) {
+      // What is there of it would take room on a full disk that the log needs.
+      await rm(`${file}.new`, { force: true }).catch(() => {});
       if (!this.#failed)
         this.#logger.warn(
           { error: toError(thrown).message },

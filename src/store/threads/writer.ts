@@ -1,7 +1,9 @@
 /** The writer thread: owns the log's file. One message at a time, in order; a commit that fails hands its entries back. */
+import path from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
 import type { Shape } from '../../core/point.ts';
+import { spaceFault } from '../files/free-space.ts';
 import type { KeptLog, Repair } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import { codeOf, diskFault, isDamage } from '../files/sqlite-errors.ts';
@@ -37,7 +39,9 @@ try {
 } catch (thrown) {
   database?.leave();
   database = undefined;
-  reply({ kind: 'failed', failure: { id: 0, error: toError(thrown).message, code: diskFault(thrown) ?? codeOf(thrown) } });
+  const space = spaceFault(thrown, path.dirname(request.file));
+  const error = toError(thrown).message + (space === undefined ? '' : `. ${space}`);
+  reply({ kind: 'failed', failure: { id: 0, error, code: diskFault(thrown) ?? codeOf(thrown) } });
 }
 
 port.on('message', (message: WriterMessage) => {

@@ -1,0 +1,33 @@
+/**
+ * What a file system without room is called, and what helps. SQLite says "disk I/O error" where it cannot make its index of the
+ * write-ahead file longer, and "unable to open" where no file can be made.
+ */
+import { statfsSync } from 'node:fs';
+import { codeOf } from './sqlite-errors.ts';
+
+/** So much a log needs at its opening, bytes: the index, and the first step of the write-ahead file. */
+const LEAST = 320 * 1024;
+
+/** What a fault may come of. */
+const CODES = /^(ENOSPC|EDQUOT|SQLITE_FULL|SQLITE_CANTOPEN.*|SQLITE_IOERR.*)$/;
+
+/** A sentence for people where the disk has no room; undefined where the fault has another cause. @param dir that the files lie in */
+export function spaceFault(thrown: unknown, dir: string): string | undefined {
+  for (let error = thrown; error !== undefined; error = error instanceof Error ? error.cause : undefined)
+    if (CODES.test(codeOf(error) ?? '')) return littleSpace(dir);
+  return undefined;
+}
+
+/** A sentence for people; undefined where a log can be opened. */
+export function littleSpace(dir: string): string | undefined {
+  try {
+    const { bavail, blocks, bsize, ffree, files } = statfsSync(dir);
+    if (files > 0 && ffree === 0)
+      return `The disk takes no further file: all ${files} that the file system of ${dir} can have are there. Remove some, or name a folder on another disk as gateway.stateDir`;
+    if (bavail * bsize >= LEAST) return undefined;
+    const kilobytes = (n: number) => `${Math.floor((n * bsize) / 1024)} kB`;
+    return `The disk is full: ${kilobytes(bavail)} of ${kilobytes(blocks)} are free where ${dir} lies. Make room there, or name a folder on a larger disk as gateway.stateDir`;
+  } catch {
+    return undefined;
+  }
+}

@@ -141,9 +141,9 @@ export class LogWatch {
     if (log.salvage !== undefined) this.salvage.began(log.salvage.why);
     this.#lookAtRuntime();
     this.#tellRuntimeDir();
-    const room = littleSpace(log.options.stateDir);
-    if (room !== undefined)
-      this.#options.logger.warn({ stateDir: log.options.stateDir }, `${room}: what cannot be written is kept in memory.`);
+    const space = littleSpace(log.options.stateDir);
+    if (space !== undefined)
+      this.#options.logger.warn({ stateDir: log.options.stateDir }, `${space}: what cannot be written is kept in memory.`);
   }
 
   #tellRuntimeDir(): void {

@@ -91,7 +91,7 @@ test('a disk that takes no further file: the start says so for the lock', async 
 });
 
 for (const end of ['stopped', 'left'] as const)
-  test(`a log that was ${end}, and a start on a full disk: a clear message, and all is there with room`, async (t) => {
+  test(`a log that was ${end}, then a full disk: a clear message, and all is there with room`, async (t) => {
     const disk = smallDisk(t, 'size=600k');
     if (disk === undefined) return;
     const stateDir = path.join(disk, 'state');
@@ -120,7 +120,7 @@ for (const end of ['stopped', 'left'] as const)
     );
   });
 
-test('a start with little room goes on, and says before the first commit that the disk is full', async (t) => {
+test('a start with little room goes on, and says so before its first commit', async (t) => {
   const disk = smallDisk(t, 'size=128k');
   if (disk === undefined) return;
   const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${disk}/state, runtimeDir: ${g.runtimeDir}}`);
@@ -130,7 +130,7 @@ test('a start with little room goes on, and says before the first commit that th
   assert.equal(await gateway.stop(), 0);
 });
 
-test('times of devices that a full disk does not take: the file stays as it was, no room is taken', async (t) => {
+test('times of devices that a full disk does not take: the file stays, no room is taken', async (t) => {
   const disk = smallDisk(t, 'size=64k');
   if (disk === undefined) return;
   const warned: string[] = [];

@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { request } from '../../src/admin/client.ts';
+import type { GatewayStatus, ReloadReply } from '../../src/admin/target.ts';
 import { Child, startChild } from './child.ts';
 import { scratch } from './scratch.ts';
 import { waitFor } from './wait-for.ts';
@@ -65,6 +67,27 @@ export class Gateway {
     const main = program === 'sources' ? SOURCES : MAIN;
     if (this.#child !== undefined) this.#logsBefore.push(...parse(this.#child));
     this.#child = new Child(process.execPath, [...NODE_FLAGS, main, 'run', '-c', this.config], { cwd: this.folder, env, user });
+  }
+
+  /** Starts the process and waits until it says that it runs. The parameters are those of `start`. */
+  async up(...how: Parameters<Gateway['start']>): Promise<void> {
+    this.start(...how);
+    await this.waitForLog(/The gateway is running/);
+  }
+
+  status(): Promise<GatewayStatus> {
+    return request(this.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+  }
+
+  /** Replaces the configuration of a running gateway. @returns what changed */
+  async reload(yaml: string): Promise<readonly string[]> {
+    this.write(yaml);
+    return ((await request(this.socket, 'POST', '/api/v1/reload')) as ReloadReply).changes;
+  }
+
+  /** Where the embedded broker listens, as soon as it does. */
+  async brokerPort(): Promise<number> {
+    return (await waitFor('the embedded broker', async () => (await this.status()).broker?.address)).port;
   }
 
   signal(signal: NodeJS.Signals): boolean {

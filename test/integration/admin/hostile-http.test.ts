@@ -5,9 +5,8 @@ import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { AdminServer } from '../../../src/admin/admin-server.ts';
-import { request, stream, text } from '../../../src/admin/client.ts';
+import { stream, text } from '../../../src/admin/client.ts';
 import * as limits from '../../../src/admin/limits.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
@@ -209,9 +208,8 @@ buffer: {commitEvery: 1h}
 dashboard: {listen: {port: ${port}}}
 `,
   );
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-  const status = () => request(gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+  await gateway.up();
+  const status = () => gateway.status();
   await waitFor('some readings', async () => (await status()).log.appended > 5);
   await waitFor('HTTP', async () => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok);
   const before = (await status()).log;

@@ -70,8 +70,7 @@ test('tshark decodes a serial line: requests, values, exceptions, and noise apar
       `  a: {bus: field, unit: 1, interval: 200ms, profile: xy-md02}\n  b: {bus: field, unit: 2, interval: 200ms, points: {x: {table: holding, address: 9, type: uint16}}}\n`,
     ),
   );
-  gateway.start();
-  await gateway.waitForLog(/gateway is running/);
+  await gateway.up();
   const file = path.join(gateway.folder, 'field.pcapng');
   const before = Date.now();
   const replay = path.join(gateway.folder, 'field.jsonl');
@@ -116,8 +115,7 @@ test('tshark decodes a network on any port, and the capture ends by itself', asy
       `  a: {bus: field, unit: 1, interval: 50ms, points: {x: {table: holding, address: 9, type: uint16}}}\n  b: {bus: field, unit: 2, interval: 50ms, points: {x: {table: input, address: 3, type: uint16}}}\n`,
     ),
   );
-  gateway.start();
-  await gateway.waitForLog(/gateway is running/);
+  await gateway.up();
   const file = path.join(gateway.folder, 'field.pcapng');
   const replay = path.join(gateway.folder, 'field.jsonl');
   const files = ['-o', file, '--replay', replay, '--for', '2s', '-c', gateway.config];

@@ -41,8 +41,7 @@ for (const running of [true, false]) {
     const device = await fakeTcp(t, script);
     const gateway = site(t, device);
     if (running) {
-      gateway.start();
-      await gateway.waitForLog(/gateway is running/);
+      await gateway.up();
     }
     const read = (...args: string[]) => sluice(t, 'read', ...args, '-c', gateway.config);
 

@@ -57,8 +57,7 @@ devices:
 }
 
 async function record(t: TestContext, gateway: Gateway, director: Director): Promise<string> {
-  gateway.start();
-  await gateway.waitForLog(/gateway is running/);
+  await gateway.up();
   const file = path.join(gateway.folder, 'fault.jsonl');
   const child = startChild(t, process.execPath, [MAIN, 'capture', 'field', '--replay', file, '-c', gateway.config]);
   await waitFor('frames in the file', () => existsSync(file) && readFileSync(file, 'utf8').split('\n').length > 8);

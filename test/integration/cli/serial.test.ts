@@ -44,8 +44,7 @@ devices:
 `,
     );
     if (running) {
-      gateway.start();
-      await gateway.waitForLog(/gateway is running/);
+      await gateway.up();
     }
     const read = (...args: string[]) => sluice(t, 'read', ...args, '-c', gateway.config);
     // PM2.5 and PM10 in tenths, low byte first; 12 34 is the id; 0xC8 + 0x2C + 1 + 0x12 + 0x34 = 0x13B.
@@ -94,8 +93,7 @@ devices: {co2: {bus: air, profile: mh-z19, interval: 1h, request: {bytes: FF 01 
     /co2:\n {2}→ ff 01 86 00 00 00 00 00 79\n {2}← ff 86 02 20 00 00 00 00 58\n.*co2\.co2 +544 \[ppm\]/,
   );
   answer();
-  gateway.start();
-  await gateway.waitForLog(/gateway is running/);
+  await gateway.up();
   const capture = startChild(t, process.execPath, [MAIN, 'capture', 'air', '-c', gateway.config]);
   // The first request of the gateway may be over before the capture begins.
   const asking = async () => {

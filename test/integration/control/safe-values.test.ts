@@ -2,15 +2,12 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import { BAUD, pacedLine } from '../../harness/simulated.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
-
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 
 /** `count` points over two units; the safe value of point n is `base` + n. Unit 9 is not there. */
 function yaml(g: Gateway, bus: string, count: number, base: number): string {
@@ -60,9 +57,8 @@ async function site(t: TestContext, count: number, way: 'tcp' | 'rtu' = 'tcp') {
   if (made === undefined) return undefined;
   const { device, bus } = made;
   const gateway = makeGateway(t, (g) => yaml(g, bus, count, 100));
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-  const devices = async () => (await status(gateway)).buses[0]?.devices ?? [];
+  await gateway.up();
+  const devices = async () => (await gateway.status()).buses[0]?.devices ?? [];
   await waitFor('the devices', async () => {
     const [one, two, dead] = await devices();
     return one?.state === 'answering' && two?.state === 'answering' && dead?.counters.timeouts === 1;

@@ -6,8 +6,6 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { checkReport, checkText } from '../../../src/cli/check.ts';
 import { readConfig } from '../../../src/cli/config-file.ts';
 import { statusText } from '../../../src/cli/status-page.ts';
@@ -59,8 +57,7 @@ rules:
 broker: {listen: {port: ${port}}}
 `,
   );
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   const peek = await Peek.start(t, port, 'sluice/g1/#');
   const of = (topic: string) => peek.messages.filter((m) => m.topic === `sluice/g1/${topic}`).map((m) => JSON.parse(m.text));
   await waitFor('the alarm', () => of('alarm/high').length > 0);
@@ -95,7 +92,7 @@ broker: {listen: {port: ${port}}}
   // Who subscribes while it is published gets it twice under one number: as it comes, and retained.
   assert.deepEqual([...new Map(of('alarm/high').map((a) => [a.seq, a.state])).values()], ['active-unacknowledged']);
   assert.deepEqual(of('alarm/quiet'), []);
-  const status = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+  const status = await gateway.status();
   assert.equal(status.buses[0]?.devices[0]?.counters.missedPolls, 0);
   assert.equal(status.buses[0]?.devices[0]?.answer?.from, 'measured');
   assert.match(statusText(status, { verbose: true }), /its reads are planned for an answer after \d+(\.\d)? ms \(measured\)/);
@@ -112,8 +109,7 @@ broker: {listen: {port: ${port}}}
 
   assert.equal(await gateway.stop(), 0);
   const stopped = device.exchanges().length;
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   await waitFor('some rounds', () => device.exchanges().length > stopped + 40);
   assert.equal(seen(stopped), optimum.requests.length, 'from the first request on');
   assert.equal(await gateway.stop(), 0);
@@ -121,8 +117,7 @@ broker: {listen: {port: ${port}}}
   writeFileSync(path.join(gateway.stateDir, 'modbus-times.json'), '{"v":1,"crc":0,"times":{"field/meter/modbus-rtu/1":9}}');
   assert.equal(readConfig(gateway.config).budgets[0]?.answers[0]?.from, 'assumed', 'a damaged file is none');
   const damaged = device.exchanges().length;
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   await waitFor('some rounds', () => device.exchanges().length > damaged + 6);
   assert.ok(seen(damaged) < ADDRESSES.length);
 });

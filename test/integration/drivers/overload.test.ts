@@ -47,8 +47,7 @@ ${points}
 rules: {high: {point: tank.r0, above: 5}}
 `;
   const gateway = makeGateway(t, () => yaml('20ms'));
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   assert.ok(even(await counts(device, 60)), 'without an alarm all are read alike');
   level = 9;
   await waitFor('the alarm', () => gateway.logs().some((line) => line.state === 'active-unacknowledged'));
@@ -62,8 +61,7 @@ rules: {high: {point: tank.r0, above: 5}}
   assert.ok(favoured(reloaded), `after a reload: ${reloaded.join(' ')}`);
 
   assert.equal(await gateway.stop(), 0);
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   const restarted = await counts(device, 60);
   assert.ok(favoured(restarted), `after a restart: ${restarted.join(' ')}`);
 

@@ -40,8 +40,7 @@ devices:
   co2: {bus: two, profile: mh-z19, interval: 1500ms, request: {bytes: FF 01 86 00 00 00 00 00 79, timeout: 1s}}
 `,
   );
-  gateway.start();
-  await gateway.waitForLog(/gateway is running/);
+  await gateway.up();
   const metrics = async () => {
     let page = '';
     for await (const piece of text(gateway.socket, '/metrics')) page += piece;

@@ -7,7 +7,8 @@ import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import { DropProxy } from '../../harness/drop-proxy.ts';
-import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
+import { type Gateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { type AcceptedRecord, Consumer } from '../../oracles/consumer.ts';
 import { CountingDevice, monotonicSeconds } from '../../peers/counting-device.ts';
@@ -17,23 +18,21 @@ const UNITS = [1, 2, 3];
 /** Told with a failure, which can then be run again: SLUICE_SEED=… npm test -- test/integration/forwarders/delivery.test.ts */
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
-function site(gateway: Gateway, device: CountingDevice, upstream: string, interval: string, commitEvery: string): string {
-  const devices = UNITS.map(
-    (unit) =>
-      `  d${unit}: {bus: plant, unit: ${unit}, interval: ${interval}, points: {n: {table: holding, address: 0, type: uint32}}}`,
-  );
-  return `
-gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}
-buses:
-  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
-devices:
-${devices.join('\n')}
-rules:
-  silent: {point: d1.n, stale: 1h}
-buffer: {commitEvery: ${commitEvery}}
-forwarders:
-  cloud: {type: mqtt, url: '${upstream}', batch: {maxReadings: 40, maxAge: 100ms}}
-`;
+const DEVICES = UNITS.map(
+  (unit) => `  d${unit}: {bus: plant, unit: ${unit}, interval: 20ms, points: {n: {table: holding, address: 0, type: uint32}}}`,
+).join('\n');
+const parts = (commitEvery: string) => ({
+  device: (t: TestContext) => CountingDevice.start(t, UNITS),
+  devices: DEVICES,
+  rules: '  silent: {point: d1.n, stale: 1h}',
+  buffer: `commitEvery: ${commitEvery}`,
+  cloud: 'batch: {maxReadings: 40, maxAge: 100ms}',
+});
+async function dropProxy(t: TestContext, port: number): Promise<DropProxy> {
+  const proxy = new DropProxy(port);
+  await proxy.start();
+  t.after(() => proxy.stop());
+  return proxy;
 }
 
 /** Everything that `sluice export` shows, as `unit/value`. */
@@ -111,12 +110,9 @@ function timesAreTheDevices(device: CountingDevice, records: readonly AcceptedRe
 }
 
 test('Mosquitto restarted under load: every kept reading once, the outage on history', async (t) => {
-  const device = await CountingDevice.start(t, UNITS);
-  const broker = await Mosquitto.start(t, { persistence: true });
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return;
-  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '500ms'));
+  const s = await site(t, { ...parts('500ms'), upstream: { topics: ['sluice/#'], mosquitto: { persistence: true } } });
+  if (s === undefined) return;
+  const { device, mosquitto: broker, subscriber, gateway } = s;
   gateway.start();
   await waitFor(
     () => `live readings\n${gateway.tail()}`,
@@ -154,17 +150,11 @@ test('Mosquitto restarted under load: every kept reading once, the outage on his
 });
 
 test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
-  const device = await CountingDevice.start(t, UNITS);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return;
-  const proxy = new DropProxy(broker.port);
-  await proxy.start();
-  t.after(() => proxy.stop());
+  const s = await site(t, { ...parts('300ms'), upstream: { topics: ['sluice/#'], through: dropProxy } });
+  if (s === undefined) return;
+  const { device, subscriber, link: proxy, gateway } = s;
   const random = seeded(SEED);
   proxy.dropWhen((seen) => seen.kind === 'puback' && random() < 0.2);
-  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '300ms'));
   gateway.start();
   await patiently(
     gateway,
@@ -182,15 +172,9 @@ test('connections cut between PUBLISH and PUBACK change nothing', async (t) => {
 test('killed at 50 random moments, upstream up and down: nothing lost, no number used twice', async (t) => {
   t.diagnostic(`seed ${SEED}`);
   const random = seeded(SEED);
-  const device = await CountingDevice.start(t, UNITS);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return;
-  const proxy = new DropProxy(broker.port);
-  await proxy.start();
-  t.after(() => proxy.stop());
-  const gateway = makeGateway(t, (g) => site(g, device, proxy.url, '20ms', '1s'));
+  const s = await site(t, { ...parts('1s'), upstream: { topics: ['sluice/#'], through: dropProxy } });
+  if (s === undefined) return;
+  const { device, subscriber, link: proxy, gateway } = s;
   /** Answers that the device gave in one run, at least half a second before its kill. */
   const owed: string[] = [];
   let seen = 0;
@@ -231,11 +215,13 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
 });
 
 test('a broker that never takes a large message gets smaller ones, until it does', async (t) => {
-  const device = await CountingDevice.start(t, UNITS);
   // Mosquitto ends the connection of whoever sends more than this; a full batch of the site is twice as long.
   const broker = await Mosquitto.create(t, { extra: ['max_packet_size 900'] });
-  if (device === undefined || broker === undefined) return;
-  const gateway = makeGateway(t, (g) => site(g, device, broker.url, '20ms', '300ms'));
+  if (broker === undefined) return;
+  const cloud = `cloud: {type: mqtt, url: '${broker.url}', batch: {maxReadings: 40, maxAge: 100ms}}`;
+  const s = await site(t, { ...parts('300ms'), more: `forwarders: {${cloud}}` });
+  if (s === undefined) return;
+  const { device, gateway } = s;
   gateway.start();
   // More than a batch waits when the broker comes, so the first one is full.
   await waitFor('the device to be read', () => device.answers().length > 200);

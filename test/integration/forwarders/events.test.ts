@@ -2,8 +2,6 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Forwarder, GatewayEvent } from '../../../src/core/ports.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -15,14 +13,14 @@ import { MqttPeer } from '../../fakes/mqtt-peer.ts';
 import { BrokerBench, Raw, ROOT, Sub } from '../../harness/embedded-broker.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { makeGateway } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 const EVENTS = 300;
 const EVENT = /^sluice\/g1\/event$/;
 
-class Site {
+class EventSite {
   readonly #t: TestContext;
   readonly #dir: string;
   readonly peer = new MqttPeer();
@@ -62,7 +60,7 @@ class Site {
 }
 
 test('an alarm waits for no event, and after a kill every topic goes on where it was', async (t) => {
-  const site = new Site(t);
+  const site = new EventSite(t);
   await site.peer.start();
   site.peer.hold(EVENT);
   await site.open();
@@ -115,24 +113,17 @@ test('events of displaced sessions are capped in a minute, and the others are co
 });
 
 test('a client that makes sessions and leaves them causes few events in a real gateway', { timeout: 180_000 }, async (t) => {
-  const device = await SettableDevice.start(t);
-  if (device === undefined) return;
-  const [port, nobody] = [await freePort(), await freePort()];
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buffer: {maxSize: 4MB}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
-broker: {listen: {host: 127.0.0.1, port: ${port}}}
-forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
-`,
-  );
-  gateway.start();
-  await gateway.waitForLog(/^The gateway is running/);
-  const status = () => request(gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-  await waitFor('the broker to listen', async () => (await status()).broker?.state === 'listening');
+  const s = await site(t, {
+    device: SettableDevice.start,
+    buffer: 'maxSize: 4MB',
+    broker: true,
+    // Nobody listens there.
+    more: `forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${await freePort()}'}}`,
+  });
+  if (s === undefined) return;
+  const status = () => s.gateway.status();
+  await s.gateway.up();
+  const port = await s.gateway.brokerPort();
   const watching = await Sub.start(t, port, ['-t', `${ROOT}/event`, '-q', '1']);
   if (watching === undefined) return;
   for (let round = 0; round < 3; round++) {

@@ -2,40 +2,30 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { unpacked } from '../../fakes/bytes-format.ts';
-import { makeGateway } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
 import { CountingDevice } from '../../peers/counting-device.ts';
-import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
 const FORMAT = path.join(import.meta.dirname, '../../fakes/bytes-format.ts');
 
 test('bytes arrive as the format wrote them, live and from the log, and are counted as they are', async (t) => {
-  const device = await CountingDevice.start(t, [1]);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/data', 'sluice/g1/history']);
-  if (subscriber === undefined) return;
-  const site = (forwarder: string) => `
-gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}
-buses:
-  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
-devices:
-  d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 0, type: uint32}}}
-buffer: {commitEvery: 100ms}
-${forwarder}
-`;
-  const gateway = makeGateway(t, () => '');
-  gateway.write(site(''));
+  const devices = '  d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 0, type: uint32}}}';
+  const s = await site(t, {
+    device: (t) => CountingDevice.start(t, [1]),
+    upstream: { topics: ['sluice/g1/data', 'sluice/g1/history'] },
+    devices,
+    cloud: 'format: packed, batch: {maxReadings: 7, maxAge: 50ms}',
+  });
+  if (s === undefined) return;
+  const { device, subscriber, gateway } = s;
+  const whole = s.yaml();
+  gateway.write(whole.slice(0, whole.indexOf('forwarders:')));
   gateway.start({ NODE_OPTIONS: `--import=${FORMAT}` }, undefined, 'sources');
   await waitFor('readings before there is a forwarder', () => device.answers().length > 40);
   // What there is when it comes is history, and history comes from the files.
-  gateway.write(
-    site(`forwarders:\n  cloud: {type: mqtt, url: '${broker.url}', format: packed, batch: {maxReadings: 7, maxAge: 50ms}}`),
-  );
+  gateway.write(whole);
   gateway.signal('SIGHUP');
   const received = () => subscriber.messages().map((m) => ({ ...m, ...unpacked(m.bytes) }));
   await waitFor(
@@ -56,7 +46,7 @@ ${forwarder}
 
   // Nothing was sent twice, so what was acknowledged is what the subscriber got.
   await waitFor('the same count of bytes on both sides', async () => {
-    const { forwarders } = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+    const { forwarders } = await gateway.status();
     const [cloud] = forwarders;
     return cloud?.counters.bytes === subscriber.messages().reduce((sum, m) => sum + m.bytes.length, 0);
   });

@@ -1,36 +1,32 @@
 /** `sluice alarm` on a running gateway with a device made by somebody else: what subscribers see, and what outlives a kill. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { AlarmStatus, GatewayStatus } from '../../../src/admin/target.ts';
-import { Peek } from '../../harness/mqtt-peek.ts';
-import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import type { AlarmStatus } from '../../../src/admin/target.ts';
+import type { Peek } from '../../harness/mqtt-peek.ts';
+import { site } from '../../harness/site.ts';
+import { sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const yaml = (g: Gateway, port: number) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 2s}}
-devices:
-  fridge: {bus: plant, unit: 1, interval: 50ms, points: {temperature: {table: holding, address: 5, type: int16, unit: Cel}}}
-rules:
-  warm: {point: fridge.temperature, above: 8, severity: critical, acknowledge: required}
-broker: {listen: {port: 0}}
-`;
-
 test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and after a kill', async (t) => {
-  const device = await SettableDevice.start(t);
-  if (device === undefined) return;
-  const gateway = makeGateway(t, (g) => yaml(g, device.port));
-  const status = () => request(gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
+  const s = await site(t, {
+    device: SettableDevice.start,
+    bus: 'timeout: 2s',
+    devices:
+      '  fridge: {bus: plant, unit: 1, interval: 50ms, points: {temperature: {table: holding, address: 5, type: int16, unit: Cel}}}',
+    rules: '  warm: {point: fridge.temperature, above: 8, severity: critical, acknowledge: required}',
+    buffer: '',
+    broker: true,
+  });
+  if (s === undefined) return;
+  const { device, gateway } = s;
+  const status = () => gateway.status();
   const alarm = (...args: string[]) => sluice(t, 'alarm', args[0] as string, '-c', gateway.config, ...args.slice(1));
   const stateIs = (state: string) =>
     waitFor(`the state ${state}`, async () => ((await status()).alarms[0]?.state ?? 'normal') === state);
   const begin = async () => {
-    gateway.start();
-    await gateway.waitForLog(/The gateway is running/);
-    const { port } = await waitFor('the embedded broker', async () => (await status()).broker?.address);
-    return Peek.start(t, port);
+    await gateway.up();
+    return s.peek();
   };
   await device.set(5, 4);
   const peek = await begin();

@@ -5,15 +5,13 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { LOG_FILE } from '../../../src/store/files/layout.ts';
-import { Peek } from '../../harness/mqtt-peek.ts';
+import type { Peek } from '../../harness/mqtt-peek.ts';
 import { Relay } from '../../harness/relay.ts';
-import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
-import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
+import type { Subscriber } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 interface Alarm {
@@ -25,8 +23,6 @@ interface Alarm {
   readonly value: unknown;
   readonly time: number;
 }
-
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 
 /** Transitions as they came upstream, repeats dropped by key as the contract's consumer does. */
 function alarms(subscriber: Subscriber, rule?: string): Alarm[] {
@@ -42,45 +38,17 @@ function alarms(subscriber: Subscriber, rule?: string): Alarm[] {
 const short = (all: readonly Alarm[]) =>
   all.map((a) => `${a.rule} ${a.occurrence} ${a.state === 'normal' ? 'normal' : 'active'}`);
 
-interface Bench {
-  readonly device: SettableDevice;
-  readonly broker: Mosquitto;
-  readonly subscriber: Subscriber;
-  readonly relay: Relay;
-  readonly gateway: Gateway;
-}
-
-async function bench(
-  t: TestContext,
-  rules: string,
-  options: { commitEvery?: string; maxReadings?: number } = {},
-): Promise<Bench | undefined> {
-  const device = await SettableDevice.start(t);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return undefined;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return undefined;
-  const relay = await Relay.start(t, broker.port);
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}, m: {table: holding, address: 1, type: uint16}}}}
-rules:
-${rules}
-buffer: {commitEvery: ${options.commitEvery ?? '1h'}}
-broker: {listen: {port: 0}}
-forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms, maxReadings: ${options.maxReadings ?? 20}}}}
-`,
-  );
-  return { device, broker, subscriber, relay, gateway };
-}
-
-async function up(gateway: Gateway): Promise<void> {
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-}
+/** @param rules YAML */
+const bench = (t: TestContext, rules: string, options: { commitEvery?: string; maxReadings?: number } = {}) =>
+  site(t, {
+    device: SettableDevice.start,
+    upstream: { topics: ['sluice/#'], through: Relay.start },
+    devices: `  d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}, m: {table: holding, address: 1, type: uint16}}}`,
+    rules,
+    buffer: `commitEvery: ${options.commitEvery ?? '1h'}`,
+    broker: true,
+    cloud: `batch: {maxAge: 50ms, maxReadings: ${options.maxReadings ?? 20}}`,
+  });
 
 for (const end of ['SIGKILL', 'SIGTERM'] as const)
   test(`an active alarm survives ${end}: not raised again, retained, occurrence counted on`, async (t) => {
@@ -88,25 +56,24 @@ for (const end of ['SIGKILL', 'SIGTERM'] as const)
     if (b === undefined) return;
     const { device, subscriber, gateway } = b;
     await device.set(0, 3, 0);
-    await up(gateway);
+    await gateway.up();
     await device.set(0, 10);
     await waitFor('the alarm', () => alarms(subscriber).length === 1);
     for (let i = 0; i < 3; i++) {
       if (end === 'SIGKILL') await gateway.kill();
       else assert.equal(await gateway.stop(), 0);
-      await up(gateway);
-      const local = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
-      const peek = await Peek.start(t, local.port);
+      await gateway.up();
+      const peek: Peek = await b.peek();
       const kept = await waitFor('the retained alarm', () => peek.last(/alarm\/high$/));
       assert.equal(kept.retained, true);
       const first = alarms(subscriber)[0] as Alarm;
       assert.deepEqual(JSON.parse(kept.text), first, 'the very message that went upstream');
       assert.deepEqual(
-        (await status(gateway)).alarms.map((a) => [a.rule, a.occurrence]),
+        (await gateway.status()).alarms.map((a) => [a.rule, a.occurrence]),
         [['high', 1]],
       );
       // Readings of this run have been judged when they are upstream.
-      const boot = (await status(gateway)).gateway.boot;
+      const boot = (await gateway.status()).gateway.boot;
       await waitFor('readings of this run', () =>
         new Consumer()
           .feedAll(subscriber.messages())
@@ -129,11 +96,11 @@ test('what changed while the gateway was off: an alarm that is over ends, one th
   if (b === undefined) return;
   const { device, subscriber, gateway } = b;
   await device.set(0, 10, 10);
-  await up(gateway);
+  await gateway.up();
   await waitFor('the first alarm', () => alarms(subscriber).length === 1);
   await gateway.kill();
   await device.set(0, 3, 3);
-  await up(gateway);
+  await gateway.up();
   await waitFor('both transitions', () => alarms(subscriber).length >= 3);
   assert.deepEqual(short(alarms(subscriber, 'high')), ['high 1 active', 'high 1 normal']);
   assert.deepEqual(short(alarms(subscriber, 'low')), ['low 1 active']);
@@ -147,12 +114,12 @@ for (const end of ['SIGKILL', 'SIGTERM'] as const)
     if (b === undefined) return;
     const { device, subscriber, gateway } = b;
     await device.set(0, 3, 0);
-    await up(gateway);
+    await gateway.up();
     await device.set(0, 10);
     const began = await waitFor('the start of the condition', () => alarms(subscriber, 'at-once')[0]);
     if (end === 'SIGKILL') await gateway.kill();
     else assert.equal(await gateway.stop(), 0);
-    await up(gateway);
+    await gateway.up();
     const slow = await waitFor('the delayed alarm', () => alarms(subscriber, 'slow')[0]);
     // Two boots, each with a mapping of its own from monotonic to wall time.
     assert.ok(Math.abs(slow.time - began.time - 6000) <= 50, `${slow.time - began.time} ms`);
@@ -165,11 +132,11 @@ test('a delay whose condition ended while the gateway was off raises nothing', a
   if (b === undefined) return;
   const { device, subscriber, gateway } = b;
   await device.set(0, 10, 0);
-  await up(gateway);
+  await gateway.up();
   await waitFor('the start of the condition', () => alarms(subscriber, 'at-once')[0]);
   await gateway.kill();
   await device.set(0, 3);
-  await up(gateway);
+  await gateway.up();
   const over = await waitFor('the end of the condition', () => alarms(subscriber, 'at-once')[1]);
   await waitFor('readings past the end of the delay', () =>
     new Consumer()
@@ -185,24 +152,24 @@ test('an alarm overtakes the history of an outage; its transitions come once and
   const b = await bench(t, '  high: {point: d1.n, above: 5}', { commitEvery: '200ms', maxReadings: 2 });
   if (b === undefined) return;
   // One record a batch: hundreds of batches of history against eleven alarms.
-  const { device, subscriber, relay, gateway } = b;
+  const { device, subscriber, link, gateway } = b;
   await device.set(0, 3, 0);
-  await up(gateway);
+  await gateway.up();
   await waitFor('deliveries', () => new Consumer().feedAll(subscriber.messages()).records().length > 5);
-  await relay.stop();
+  await link.stop();
   for (let i = 0; i < 5; i++) {
     for (const [value, active] of [
       [10, 1],
       [3, 0],
     ] as const) {
       await device.set(0, value);
-      await waitFor('a transition', async () => (await status(gateway)).alarms.length === active);
+      await waitFor('a transition', async () => (await gateway.status()).alarms.length === active);
     }
   }
   await gateway.waitForLog(/go to history/, 60_000);
   await gateway.kill();
-  await up(gateway);
-  await relay.start();
+  await gateway.up();
+  await link.start();
   const history = () => subscriber.messages().filter((m) => m.topic.endsWith('/history')).length;
   await waitFor('history to be drained', () => history() > 0, { every: 1 });
   await device.set(0, 10);
@@ -230,27 +197,26 @@ test('an alarm reaches upstream and the local broker while the disk is busy', as
   if (b === undefined) return;
   const { device, subscriber, gateway } = b;
   await device.set(0, 3, 0);
-  await up(gateway);
-  const local = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
-  const peek = await Peek.start(t, local.port, 'sluice/g1/alarm/#');
+  await gateway.up();
+  const peek = await b.peek('sluice/g1/alarm/#');
   await waitFor('deliveries', () => new Consumer().feedAll(subscriber.messages()).records().length > 5);
   // Another program holds the file locked, as a backup of the card would: no commit can end.
   const { default: Database } = await import('better-sqlite3');
   const lock = new Database(path.join(gateway.stateDir, LOG_FILE));
   t.after(() => lock.close());
   lock.exec('begin immediate');
-  const { commits } = (await status(gateway)).log;
+  const { commits } = (await gateway.status()).log;
   await device.set(0, 10);
   await waitFor('the alarm upstream', () => alarms(subscriber).length === 1);
   await waitFor('the alarm here', () => peek.last(/alarm\/high$/));
   await device.set(0, 3);
   await waitFor('its end upstream', () => alarms(subscriber).length === 2);
-  const during = (await status(gateway)).log.commits;
+  const during = (await gateway.status()).log.commits;
   assert.ok(during - commits <= 1, 'no commit ended meanwhile');
   lock.exec('rollback');
-  await waitFor('commits again', async () => (await status(gateway)).log.commits > during + 1);
+  await waitFor('commits again', async () => (await gateway.status()).log.commits > during + 1);
   await gateway.kill();
-  await up(gateway);
+  await gateway.up();
   await device.set(0, 10);
   await waitFor('the next alarm', () => alarms(subscriber).length >= 3);
   assert.deepEqual(short(alarms(subscriber)), ['high 1 active', 'high 1 normal', 'high 2 active']);

@@ -7,7 +7,6 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request, text } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { seeded } from '../../../src/core/seeded.ts';
 import {
   type FakeReply,
@@ -27,7 +26,6 @@ import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 import { peer } from '../../peers/peers.ts';
 
 const peers = path.join(import.meta.dirname, '../../peers');
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 const SEED = Number(process.env.SLUICE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 /** Highest resident memory of a process so far, MB. */
@@ -115,8 +113,7 @@ buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 7, type: uint16}}}}
 `;
   const gateway = makeGateway(t, yaml);
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   await waitFor('readings', () => device.requests.length > 10);
   const MB = 1024 * 1024 - 1000;
   const before = peak(gateway.pid);
@@ -278,7 +275,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
 `,
   );
   gateway.start();
-  await waitFor('the port to be open', async () => (await status(gateway)).buses[0]?.state === 'open');
+  await waitFor('the port to be open', async () => (await gateway.status()).buses[0]?.state === 'open');
   const good = () =>
     new Consumer()
       .feedAll(subscriber.messages())
@@ -301,7 +298,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
     );
   }
   for (const g of good()) assert.ok(sent.has(g.split(' ')[1] ?? ''), g);
-  assert.equal((await status(gateway)).buses[0]?.devices[0]?.state, 'answering');
+  assert.equal((await gateway.status()).buses[0]?.devices[0]?.state, 'answering');
   await nothingLost(t, gateway, subscriber);
 });
 
@@ -322,10 +319,9 @@ forwarders:
 ${more}`;
   const gateway = makeGateway(t, yaml);
   writeFileSync(path.join(gateway.folder, 'secret.txt'), `${SECRET}\n`);
-  gateway.start({ PLANTED: SECRET });
-  await gateway.waitForLog(/The gateway is running/);
-  await waitFor('deliveries', async () => ((await status(gateway)).forwarders[0]?.counters.readings ?? 0) > 10);
-  const said: string[] = [JSON.stringify(await status(gateway))];
+  await gateway.up({ PLANTED: SECRET });
+  await waitFor('deliveries', async () => ((await gateway.status()).forwarders[0]?.counters.readings ?? 0) > 10);
+  const said: string[] = [JSON.stringify(await gateway.status())];
   for await (const piece of text(gateway.socket, '/metrics')) said.push(piece);
   gateway.write(yaml(gateway, 'colour: red\n'));
   gateway.signal('SIGHUP');

@@ -3,40 +3,35 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test from 'node:test';
 import { request, text } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import { startChild } from '../../harness/child.ts';
-import { Peek } from '../../harness/mqtt-peek.ts';
-import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
+import { makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-
 test('a total survives a kill, a reset, a reload and a stop; rules, topics and log have it', async (t) => {
-  const device = await SettableDevice.start(t);
-  if (device === undefined) return;
-  await device.set(0, 500);
-  const yaml = (g: Gateway, interval = '30ms') => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 10s, retries: 5}}
-devices:
+  const devices = (interval: string) => `
   d1:
     bus: plant
     unit: 1
     interval: ${interval}
     points:
-      n: {table: holding, address: 0, type: uint16, unit: L, counter: {modulus: 65536}}
-rules: {much: {point: d1.n-total, above: 520}}
-buffer: {commitEvery: 1h}
-broker: {listen: {port: 0}}
-`;
-  const gateway = makeGateway(t, (g) => yaml(g));
+      n: {table: holding, address: 0, type: uint16, unit: L, counter: {modulus: 65536}}`;
+  const s = await site(t, {
+    device: SettableDevice.start,
+    bus: 'timeout: 10s, retries: 5',
+    devices: devices('30ms'),
+    rules: '  much: {point: d1.n-total, above: 520}',
+    buffer: 'commitEvery: 1h',
+    broker: true,
+  });
+  if (s === undefined) return;
+  const { device, gateway } = s;
+  await device.set(0, 500);
   const up = async () => {
-    gateway.start();
-    await gateway.waitForLog(/The gateway is running/);
-    const { port } = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
-    const peek = await Peek.start(t, port);
+    await gateway.up();
+    const peek = await s.peek();
     return (n: number, total: number) =>
       waitFor(
         () => `${n} and ${total} in all; last ${JSON.stringify(peek.messages.slice(-4))}`,
@@ -54,15 +49,15 @@ broker: {listen: {port: 0}}
   await device.set(0, 7); // the instrument lost its power with us
   const second = await up();
   await second(7, 517);
-  assert.deepEqual((await status(gateway)).alarms, []);
-  gateway.write(yaml(gateway, '40ms'));
+  assert.deepEqual((await gateway.status()).alarms, []);
+  gateway.write(s.yaml({ devices: devices('40ms') }));
   await device.set(0, 9);
   await second(9, 519);
   await request(gateway.socket, 'POST', '/api/v1/reload');
   await device.set(0, 12);
   await second(12, 522);
   const { alarms } = await waitFor('the alarm', async () => {
-    const now = await status(gateway);
+    const now = await gateway.status();
     return now.alarms.length > 0 ? now : undefined;
   });
   assert.deepEqual(
@@ -127,9 +122,8 @@ buffer: {commitEvery: 1h}
     );
   };
   const up = async () => {
-    gateway.start();
-    await gateway.waitForLog(/The gateway is running/);
-    await waitFor('the port to be open', async () => (await status(gateway)).buses[0]?.state === 'open');
+    await gateway.up();
+    await waitFor('the port to be open', async () => (await gateway.status()).buses[0]?.state === 'open');
   };
   await up();
   await say(990, 198);
@@ -137,9 +131,9 @@ buffer: {commitEvery: 1h}
   await up();
   // 10 up to the modulus and 4 more, of 0.2 mm each.
   await say(4, 200.8);
-  assert.deepEqual((await status(gateway)).alarms, []);
+  assert.deepEqual((await gateway.status()).alarms, []);
   await say(7, 201.4);
-  await waitFor('the alarm', async () => (await status(gateway)).alarms.some((a) => a.point === 'rain.tips-total'));
+  await waitFor('the alarm', async () => (await gateway.status()).alarms.some((a) => a.point === 'rain.tips-total'));
   assert.equal(await gateway.stop(), 0);
   await up();
   // The instrument was reset.

@@ -5,8 +5,7 @@ import { createHash } from 'node:crypto';
 import { chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { request, text } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
+import { text } from '../../../src/admin/client.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -62,12 +61,11 @@ cp ${lair}/out/tail ${dir}/tail-10.bin; chmod 666 ${dir}/tail-10.bin`);
   const planted = readdirSync(dir).length;
 
   const env = { RUNTIME_DIRECTORY: '' };
-  gateway.start(env, USER);
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up(env, USER);
   const refused = /belongs to user 65534 and the gateway runs as user 1; remove it/;
   const line = gateway.logs().find((l) => typeof l.fault === 'string' && refused.test(l.fault));
   assert.ok(line !== undefined, gateway.tail());
-  const status = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+  const status = await gateway.status();
   assert.match(status.log.refusedFolders.join(), refused);
   assert.match(status.log.faults.join(), refused);
   assert.match((await sluice(t, 'status', '--socket', gateway.socket)).stdout.replaceAll(/\s+/g, ' '), refused);
@@ -83,10 +81,9 @@ cp ${lair}/out/tail ${dir}/tail-10.bin; chmod 666 ${dir}/tail-10.bin`);
 
   // The administrator removes it, and the gateway makes its own.
   rmSync(dir, { recursive: true });
-  gateway.start(env, USER);
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up(env, USER);
   assert.deepEqual([statSync(dir).uid, statSync(dir).mode & 0o777], [USER, 0o700]);
-  const now = (await request(gateway.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+  const now = await gateway.status();
   assert.deepEqual([now.log.refusedFolders, now.log.faults], [[], []]);
   assert.equal(await gateway.stop(), 0);
 });

@@ -21,7 +21,6 @@ import { CountingDevice } from '../../peers/counting-device.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
 const CUT = /took too long/;
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 const ready = (g: Gateway) => request(g.socket, 'GET', '/readyz') as Promise<ReadyReport>;
 
 async function running(gateway: Gateway): Promise<void> {
@@ -90,30 +89,30 @@ forwarders:
     gateway.start();
     await running(gateway);
     await waitFor('both buses and the forwarder to have tried', async () => {
-      const s = await status(gateway);
+      const s = await gateway.status();
       return s.buses.every((b) => b.fault !== undefined) && s.forwarders.every((f) => f.fault !== undefined);
     });
     const report = await ready(gateway);
     assert.equal(report.ready, false);
     assert.match(report.reasons.join('\n'), /bus plant is not open: .*127\.0\.0\.1/);
     assert.match(report.reasons.join('\n'), /bus field is not open: .*tty/);
-    assert.match((await status(gateway)).forwarders[0]?.fault ?? '', /nothing listens there/);
+    assert.match((await gateway.status()).forwarders[0]?.fault ?? '', /nothing listens there/);
     const came: Record<string, () => unknown> = {
       device: async () => {
         await relay.start();
-        await waitFor('pump to answer', async () => (await status(gateway)).buses[0]?.devices[0]?.state === 'answering');
+        await waitFor('pump to answer', async () => (await gateway.status()).buses[0]?.devices[0]?.state === 'answering');
       },
       tty: async () => {
         symlinkSync(rtu.path, path.join(gateway.folder, 'tty'));
-        await waitFor('fridge to answer', async () => (await status(gateway)).buses[1]?.devices[0]?.state === 'answering');
+        await waitFor('fridge to answer', async () => (await gateway.status()).buses[1]?.devices[0]?.state === 'answering');
       },
       upstream: async () => {
         await broker.start();
-        await waitFor('the forwarder', async () => (await status(gateway)).forwarders[0]?.state === 'connected');
+        await waitFor('the forwarder', async () => (await gateway.status()).forwarders[0]?.state === 'connected');
       },
       broker: async () => {
         await mqttPort.free();
-        await waitFor('the embedded broker', async () => (await status(gateway)).broker?.state === 'listening');
+        await waitFor('the embedded broker', async () => (await gateway.status()).broker?.state === 'listening');
       },
       dashboard: async () => {
         await httpPort.free();
@@ -122,7 +121,7 @@ forwarders:
     };
     for (const what of order) await came[what]?.();
     assert.deepEqual(await ready(gateway), { ready: true, reasons: [] });
-    await waitFor('deliveries', async () => ((await status(gateway)).forwarders[0]?.counters.readings ?? 0) > 10);
+    await waitFor('deliveries', async () => ((await gateway.status()).forwarders[0]?.counters.readings ?? 0) > 10);
     await stopsCleanly(gateway);
     const values = await exportedValues(t, gateway, 'b');
     assert.ok(values.length > 0 && values.every((v) => v === registerOf(5)));
@@ -172,7 +171,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
     () => told().length === 2,
   );
   assert.deepEqual(told(), begun);
-  const { http } = await status(gateway);
+  const { http } = await gateway.status();
   assert.equal(http?.state, 'waiting');
   assert.match(http?.fault ?? '', /another program listens on .* dashboard\.listen/);
   const page = await sluice(t, 'status', '--socket', gateway.socket);
@@ -181,7 +180,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
   await mqttPort.free();
   await waitFor('both ends as events', () => told().length === 4);
   assert.deepEqual(told(), ['info broker true ', 'info dashboard true ', ...begun]);
-  assert.equal((await status(gateway)).http?.state, 'listening');
+  assert.equal((await gateway.status()).http?.state, 'listening');
   await stopsCleanly(gateway);
 });
 
@@ -210,7 +209,7 @@ forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 1h, maxRea
     await waitFor('answers', () => device.answers().length > 50);
     if (upstream === 'silent from the start') await waitFor('a connection', () => relay.connections > 0);
     if (upstream === 'silent after a while') {
-      await waitFor('the forwarder', async () => (await status(gateway)).forwarders[0]?.state === 'connected');
+      await waitFor('the forwarder', async () => (await gateway.status()).forwarders[0]?.state === 'connected');
       // The broker stands still as one on a machine that ran out of memory: connections stay, nothing is answered.
       broker.signal('SIGSTOP');
       t.after(() => broker.signal('SIGCONT'));
@@ -332,7 +331,7 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
   }
   gateway.start();
   await running(gateway);
-  await waitFor('a reading', async () => (await status(gateway)).log.appended > 0);
+  await waitFor('a reading', async () => (await gateway.status()).log.appended > 0);
   // Twice is not harder than once: the stop is bounded anyhow, and cutting it would lose the commit.
   gateway.signal('SIGTERM');
   gateway.signal('SIGINT');
@@ -427,7 +426,7 @@ buffer: {commitEvery: 100ms}
 
   gateway.start();
   await running(gateway);
-  await waitFor('readings', async () => (await status(gateway)).log.appended > 4);
+  await waitFor('readings', async () => (await gateway.status()).log.appended > 4);
   const text = await sluice(t, 'status', ...c);
   assert.equal(text.code, 0, text.stderr);
   assert.match(text.stdout, /^ {2}d1 +answering/m);
@@ -516,6 +515,6 @@ ${relays.map((relay, i) => `  f${i}: {type: mqtt, url: '${relay.url}'}`).join('\
 `,
   );
   gateway.start();
-  await waitFor('all to be connected', async () => (await status(gateway)).forwarders.every((f) => f.state === 'connected'));
+  await waitFor('all to be connected', async () => (await gateway.status()).forwarders.every((f) => f.state === 'connected'));
   await stopsCleanly(gateway);
 });

@@ -121,8 +121,7 @@ test("a foreign file in the lock's place is replaced; a link or a folder there i
 
 test('an export reads no files while a process has locked them and does not answer', async (t) => {
   const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}\n`);
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   assert.equal(await gateway.stop(), 0);
   assert.equal((await sluice(t, 'export', '-c', gateway.config)).code, 0, 'of a gateway that does not run');
   const lock = StateDirLock.take(gateway.stateDir);

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus, ReloadReply } from '../../../src/admin/target.ts';
+import type { ReloadReply } from '../../../src/admin/target.ts';
 import type { GatewayConfig } from '../../../src/config/kinds.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import type { Bus } from '../../../src/core/ports.ts';
@@ -21,7 +21,6 @@ import { CountingDevice } from '../../peers/counting-device.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 const reload = async (g: Gateway, yaml: string): Promise<readonly string[]> => {
   g.write(yaml);
   return ((await request(g.socket, 'POST', '/api/v1/reload')) as ReloadReply).changes;
@@ -34,8 +33,7 @@ const point = 'points: {n: {table: holding, address: 0, type: uint32}}';
 
 async function start(t: TestContext, yaml: (g: Gateway) => string): Promise<Gateway> {
   const gateway = makeGateway(t, yaml);
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
+  await gateway.up();
   return gateway;
 }
 
@@ -63,7 +61,7 @@ forwarders: {cloud: {type: mqtt, url: '${up.url}', batch: {maxAge: 50ms}}}
 `;
   const gateway = await start(t, (g) => yaml(g, '1h'));
   const answers = (unit: number) => device.answers().filter((a) => a.unit === unit).length;
-  await waitFor('deliveries', async () => ((await status(gateway)).forwarders[0]?.counters.readings ?? 0) > 5);
+  await waitFor('deliveries', async () => ((await gateway.status()).forwarders[0]?.counters.readings ?? 0) > 5);
   assert.ok(answers(2) <= 1);
   assert.deepEqual(await reload(gateway, yaml(gateway, '1h')), [], 'the same file changes nothing');
   gateway.signal('SIGHUP');
@@ -130,7 +128,7 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
       .filter((m) => m.topic === `sluice/g1/alarm/${rule}` && m.payload !== '')
       .map((m) => JSON.parse(m.payload) as { state: string; time: number; seq: number; occurrence: number });
   const raised = await waitFor('the alarm without a delay', () => alarms('gone')[0]);
-  const local = (await status(gateway)).broker?.address?.port ?? 0;
+  const local = (await gateway.status()).broker?.address?.port ?? 0;
   const before = await Peek.start(t, local);
   await waitFor('the retained alarm here', () => before.last(/alarm\/gone$/)?.retained);
 
@@ -175,7 +173,7 @@ forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms}}}
     return peek.messages.length === 3;
   });
   await relay.stop();
-  await waitFor('the outage to be seen', async () => (await status(gateway)).forwarders[0]?.state !== 'connected');
+  await waitFor('the outage to be seen', async () => (await gateway.status()).forwarders[0]?.state !== 'connected');
   await reload(gateway, yaml(gateway, gone(2)));
   await gateway.kill();
   gateway.write(yaml(gateway, ''));
@@ -190,7 +188,7 @@ forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms}}}
   });
   // And nothing of what still drains sets it again.
   await waitFor('all to be delivered', async () => {
-    const f = (await status(gateway)).forwarders[0];
+    const f = (await gateway.status()).forwarders[0];
     return f?.state === 'connected' && f.mode === 'live' && f.lag.history === 0;
   });
   const peek = await Peek.start(t, broker.port, 'sluice/g1/#');
@@ -211,14 +209,14 @@ devices: {d1: {bus: ${bus}, unit: 1, interval: 50ms, points: {n: {table: holding
 `;
   const gateway = await start(t, (g) => yaml(g, 'first'));
   for (const bus of ['second', 'third', 'second']) {
-    await waitFor('the device', async () => (await status(gateway)).buses[0]?.devices[0]?.state === 'answering');
+    await waitFor('the device', async () => (await gateway.status()).buses[0]?.devices[0]?.state === 'answering');
     await reload(gateway, yaml(gateway, bus));
     assert.deepEqual(
-      (await status(gateway)).buses.map((b) => b.name),
+      (await gateway.status()).buses.map((b) => b.name),
       [bus],
     );
   }
-  await waitFor('the device', async () => (await status(gateway)).buses[0]?.devices[0]?.state === 'answering');
+  await waitFor('the device', async () => (await gateway.status()).buses[0]?.devices[0]?.state === 'answering');
   assert.ok(!gateway.logs().some((l) => /lock|cannot be opened/i.test(JSON.stringify(l))), 'the port was free each time');
   assert.equal(await gateway.stop(), 0);
 });
@@ -294,11 +292,11 @@ ${more}`;
   const delivered = consumed().records().length;
   const answers = device.answers().length;
   await waitFor('readings in between', () => device.answers().length > answers + 50);
-  assert.equal((await status(gateway)).forwarders.length, 0);
-  const { commits } = (await status(gateway)).log;
+  assert.equal((await gateway.status()).forwarders.length, 0);
+  const { commits } = (await gateway.status()).log;
   const later = device.answers().length;
   await waitFor('more readings', () => device.answers().length > later + 50);
-  assert.equal((await status(gateway)).log.commits, commits, 'commits wait for an hour now');
+  assert.equal((await gateway.status()).log.commits, commits, 'commits wait for an hour now');
   assert.deepEqual(await reload(gateway, yaml(gateway, `${forwarder}broker: {listen: {port: 0}}\n`)), [
     'buffer',
     'forwarders.cloud',
@@ -322,11 +320,11 @@ ${more}`;
   assert.equal(new Set(all).size, all.length, 'none came twice');
   assert.equal(consumer.duplicates, 0, 'the cursor was kept: nothing was sent again');
 
-  const local = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
+  const local = await waitFor('the embedded broker', async () => (await gateway.status()).broker?.address);
   const peek = await Peek.start(t, local.port);
   await waitFor('live data here', () => peek.last(/\/data$/));
   assert.deepEqual(await reload(gateway, yaml(gateway, forwarder)), ['broker']);
-  assert.equal((await status(gateway)).broker, undefined);
+  assert.equal((await gateway.status()).broker, undefined);
   await assert.rejects(Peek.start(t, local.port));
   assert.equal(await gateway.stop(), 0);
   assert.ok((await exported(t, gateway)).length >= kept.length);
@@ -348,8 +346,8 @@ broker: {listen: {port: 0}}
   }
   await Promise.all(calls);
   gateway.signal('SIGHUP');
-  await waitFor('the last file', async () => (await status(gateway)).buses[0]?.devices[0]?.name === 'd20');
-  assert.equal((await status(gateway)).buses[0]?.devices.length, 1);
+  await waitFor('the last file', async () => (await gateway.status()).buses[0]?.devices[0]?.name === 'd20');
+  assert.equal((await gateway.status()).buses[0]?.devices.length, 1);
   assert.ok(!gateway.stderr.some((line) => /Warning/.test(line)), gateway.stderr.join('\n'));
   // A stop in the middle of one.
   gateway.write(yaml(gateway, 21));

@@ -1,10 +1,10 @@
 /** `report:` in a running gateway: the log, `data` and upstream carry what is kept; rules, `value/…` and tail see every poll. */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
-import { request, stream, text } from '../../../src/admin/client.ts';
-import type { GatewayStatus, TailItem } from '../../../src/admin/target.ts';
-import { Peek } from '../../harness/mqtt-peek.ts';
-import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { stream, text } from '../../../src/admin/client.ts';
+import type { TailItem } from '../../../src/admin/target.ts';
+import { site } from '../../harness/site.ts';
+import type { Gateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
@@ -16,8 +16,6 @@ interface Batch {
     readonly bad?: Readonly<Record<string, string>>;
   }[];
 }
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-
 /** What the log has of each point, in order: values, or reasons of bad readings. */
 async function exported(gateway: Gateway): Promise<Record<string, unknown[]>> {
   let all = '';
@@ -45,30 +43,27 @@ async function exportedValues(gateway: Gateway): Promise<Record<string, unknown[
   return Object.fromEntries(Object.entries(await exported(gateway)).map(([point, kept]) => [point, undisturbed(kept)]));
 }
 
-const yaml = (g: Gateway, port: number) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 10s, retries: 5}}
-devices:
+const devices = (interval = '30ms') => `
   d1:
     bus: plant
     unit: 1
-    interval: 30ms
+    interval: ${interval}
     points:
       level: {table: holding, address: 0, type: uint16, report: {change: 5}}
-      pump: {table: holding, address: 1, type: uint16, enum: {0: 'off', 1: 'on'}, report: {atLeast: 1h}}
-rules: {high: {point: d1.level, above: 5}}
-buffer: {commitEvery: 100ms}
-broker: {listen: {port: 0}}
-`;
+      pump: {table: holding, address: 1, type: uint16, enum: {0: 'off', 1: 'on'}, report: {atLeast: 1h}}`;
 
 async function bench(t: TestContext) {
-  const device = await SettableDevice.start(t);
-  if (device === undefined) return undefined;
-  await device.set(0, 3, 0);
-  const gateway = makeGateway(t, (g) => yaml(g, device.port));
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-  return { device, gateway };
+  const s = await site(t, {
+    device: SettableDevice.start,
+    bus: 'timeout: 10s, retries: 5',
+    devices: devices(),
+    rules: '  high: {point: d1.level, above: 5}',
+    broker: true,
+  });
+  if (s === undefined) return undefined;
+  await s.device.set(0, 3, 0);
+  await s.gateway.up();
+  return s;
 }
 
 test('data carries what is kept, value topics, tail and rules see every poll', async (t) => {
@@ -79,8 +74,7 @@ test('data carries what is kept, value topics, tail and rules see every poll', a
   void (async () => {
     for await (const item of stream(gateway.socket, '/api/v1/tail')) tail.push(item as TailItem);
   })().catch(() => undefined);
-  const { port } = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
-  const peek = await Peek.start(t, port);
+  const peek = await b.peek();
   const value = (point: string, wanted: unknown) =>
     waitFor(`${point} to be ${String(wanted)}`, () =>
       peek.messages.some((m) => m.topic === `sluice/g1/value/d1/${point}` && JSON.parse(m.text).value === wanted),
@@ -98,7 +92,7 @@ test('data carries what is kept, value topics, tail and rules see every poll', a
   await device.set(1, 1);
   await value('pump', 'on');
   assert.deepEqual(await exportedValues(gateway), { level: [3, 8], pump: ['off', 'on'] });
-  assert.ok((await status(gateway)).log.unreported > 0, 'the reading of 7 at least');
+  assert.ok((await gateway.status()).log.unreported > 0, 'the reading of 7 at least');
   // Each has one reading, under a number of its own.
   await waitFor('both records in data', () => {
     const records = peek.messages
@@ -113,12 +107,12 @@ test('a device that falls silent is told once, not at every poll', async (t) => 
   const b = await bench(t);
   if (b === undefined) return;
   const { device, gateway } = b;
-  await waitFor('readings', async () => (await status(gateway)).log.unreported > 4);
+  await waitFor('readings', async () => (await gateway.status()).log.unreported > 4);
   // Nobody listens on the port of the bus any more.
   await device.stop();
   await waitFor('the silence', async () => (await exported(gateway)).level?.at(-1) === 'disconnected');
-  const polls = (await status(gateway)).log.unreported;
-  await waitFor('further polls', async () => (await status(gateway)).log.unreported > polls + 6);
+  const polls = (await gateway.status()).log.unreported;
+  await waitFor('further polls', async () => (await gateway.status()).log.unreported > polls + 6);
   const readings = await exported(gateway);
   // What the silence is called may change while the connection is given up; each reason stands once.
   const level = readings.level ?? [];
@@ -133,15 +127,14 @@ test('a device that falls silent is told once, not at every poll', async (t) => 
 test('the first readings are kept after a start and after a reload that changed the bus', async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
-  const { device, gateway } = b;
-  await waitFor('readings', async () => (await status(gateway)).log.unreported > 4);
-  gateway.write(yaml(gateway, device.port).replace('interval: 30ms', 'interval: 40ms'));
-  await request(gateway.socket, 'POST', '/api/v1/reload');
-  const after = (await status(gateway)).log.unreported;
-  await waitFor('further readings', async () => (await status(gateway)).log.unreported > after + 4);
+  const { gateway } = b;
+  await waitFor('readings', async () => (await gateway.status()).log.unreported > 4);
+  await gateway.reload(b.yaml({ devices: devices('40ms') }));
+  const after = (await gateway.status()).log.unreported;
+  await waitFor('further readings', async () => (await gateway.status()).log.unreported > after + 4);
   assert.deepEqual(await exportedValues(gateway), { level: [3, 3], pump: ['off', 'off'] });
   assert.equal(await gateway.stop(), 0);
   gateway.start();
-  await waitFor('readings of the second run', async () => (await status(gateway).catch(() => undefined))?.log.unreported ?? 0);
+  await waitFor('readings of the second run', async () => (await gateway.status().catch(() => undefined))?.log.unreported ?? 0);
   assert.deepEqual(await exportedValues(gateway), { level: [3, 3, 3], pump: ['off', 'off', 'off'] });
 });

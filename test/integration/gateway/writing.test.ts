@@ -2,37 +2,32 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import type { GatewayStatus } from '../../../src/admin/target.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
-import { Peek } from '../../harness/mqtt-peek.ts';
-import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import type { Peek } from '../../harness/mqtt-peek.ts';
+import { type Site, type SiteConfig, site } from '../../harness/site.ts';
+import { sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Mosquitto } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const yaml = (g: Gateway, port: number, more = '', safe = '') => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}, timeout: 300ms, retries: 0}}
-devices:
+/** @param safe of the setpoint, for example `, safe: {value: 2}` */
+const devices = (safe = '', interval = '100ms') => `
   fridge:
     bus: plant
     unit: 1
-    interval: 100ms
+    interval: ${interval}
     points:
       setpoint: {table: holding, address: 0, type: int16, scale: 0.1, unit: Cel, write: {min: -10, max: 10, every: 0ms${safe}}}
       id: {table: holding, address: 1, type: uint64, write: {min: 0, max: 1e19, every: 0ms}}
       temperature: {table: holding, address: 5, type: int16}
-  dead: {bus: plant, unit: 9, interval: 200ms, points: {p: {table: holding, address: 0, type: uint16, write: {min: 0, max: 9}}}}
-${more}`;
+  dead: {bus: plant, unit: 9, interval: 200ms, points: {p: {table: holding, address: 0, type: uint16, write: {min: 0, max: 9}}}}`;
 
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-
-async function bench(t: TestContext, more = '', safe = '') {
-  const device = await SettableDevice.start(t);
-  if (device === undefined) return undefined;
-  const gateway = makeGateway(t, (g) => yaml(g, device.port, more, safe));
-  const write = (...args: string[]) => sluice(t, 'write', '-c', gateway.config, ...args);
-  return { device, gateway, write };
+async function bench(t: TestContext, parts: SiteConfig = {}, safe = '') {
+  const bus = 'timeout: 300ms, retries: 0';
+  const s = await site(t, { device: SettableDevice.start, bus, devices: devices(safe), buffer: '', ...parts });
+  if (s === undefined) return undefined;
+  const write = (...args: string[]) => sluice(t, 'write', '-c', s.gateway.config, ...args);
+  return { ...s, write };
 }
 
 /** Events of one word, in order. */
@@ -43,19 +38,17 @@ function events(peek: Peek, word: string): { severity: string; message: string; 
     .filter((e) => e.event === word);
 }
 
-async function started(t: TestContext, gateway: Gateway): Promise<Peek> {
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-  const { port } = await waitFor('the embedded broker', async () => (await status(gateway)).broker?.address);
-  await waitFor('the bus', async () => (await status(gateway)).buses[0]?.devices[0]?.state === 'answering');
-  return Peek.start(t, port);
+async function started({ gateway, peek }: Site<SettableDevice>): Promise<Peek> {
+  await gateway.up();
+  await waitFor('the bus', async () => (await gateway.status()).buses[0]?.devices[0]?.state === 'answering');
+  return peek();
 }
 
 test('sluice write: value, words, exit status, event and log line', async (t) => {
-  const b = await bench(t, 'broker: {listen: {port: 0}}');
+  const b = await bench(t, { broker: true });
   if (b === undefined) return;
   const { device, gateway, write } = b;
-  const peek = await started(t, gateway);
+  const peek = await started(b);
   const inventory = await waitFor('the inventory', () => peek.last(/inventory$/));
   const points = JSON.parse(inventory.text).devices.fridge.points as Record<string, { writable: boolean }>;
   assert.deepEqual(
@@ -110,10 +103,10 @@ test('sluice write: value, words, exit status, event and log line', async (t) =>
 });
 
 test('the socket takes numbers, bools and texts, and nothing else; HTTP takes no writes', async (t) => {
-  const b = await bench(t, 'broker: {listen: {port: 0}}');
+  const b = await bench(t, { broker: true });
   if (b === undefined) return;
   const { device, gateway } = b;
-  await started(t, gateway);
+  await started(b);
   const post = (body: object) => request(gateway.socket, 'POST', '/api/v1/write', body) as Promise<{ value: unknown }>;
   assert.equal((await post({ point: 'fridge.setpoint', value: 3.5 })).value, 3.5);
   assert.deepEqual(await device.get('holding', 0), [35]);
@@ -150,12 +143,12 @@ test('without a running gateway the bus is opened for the write', async (t) => {
 });
 
 test('at a stop the safe value is written, and at a reload not', async (t) => {
-  const b = await bench(t, 'broker: {listen: {port: 0}}', ', safe: {value: 2, onStop: true}');
+  const b = await bench(t, { broker: true }, ', safe: {value: 2, onStop: true}');
   if (b === undefined) return;
   const { device, gateway, write } = b;
-  await started(t, gateway);
+  await started(b);
   assert.equal((await write('fridge.setpoint', '7')).code, 0);
-  gateway.write(yaml(gateway, device.port, '', ', safe: {value: 3, onStop: true}').replace('interval: 100ms', 'interval: 90ms'));
+  gateway.write(b.yaml({ broker: false, devices: devices(', safe: {value: 3, onStop: true}', '90ms') }));
   gateway.signal('SIGHUP');
   await gateway.waitForLog(/^Reloaded\.$/);
   assert.deepEqual(await device.get('holding', 0), [70], 'the reload made a new bus and wrote nothing');
@@ -167,11 +160,11 @@ test('at a stop the safe value is written, and at a reload not', async (t) => {
 test('without upstream the safe value is written once, and nothing is written back', async (t) => {
   const broker = await Mosquitto.create(t);
   if (broker === undefined) return;
-  const more = `broker: {listen: {port: 0}}\nforwarders: {cloud: {type: mqtt, url: "mqtt://127.0.0.1:${broker.port}"}}`;
-  const b = await bench(t, more, ', safe: {value: -2, offline: 1s}');
+  const more = `forwarders: {cloud: {type: mqtt, url: "mqtt://127.0.0.1:${broker.port}"}}`;
+  const b = await bench(t, { broker: true, more }, ', safe: {value: -2, offline: 1s}');
   if (b === undefined) return;
   const { device, gateway, write } = b;
-  const peek = await started(t, gateway);
+  const peek = await started(b);
   await waitFor('the safe value', async () => (await device.get('holding', 0))[0] === 65_516);
   await waitFor('the event', () => events(peek, 'safe-state').length === 1);
   assert.deepEqual(events(peek, 'safe-state')[0]?.data, {
@@ -179,7 +172,7 @@ test('without upstream the safe value is written once, and nothing is written ba
   });
   assert.equal((await write('fridge.setpoint', '5')).code, 0, 'somebody on the spot may');
   await broker.start();
-  await waitFor('upstream', async () => (await status(gateway)).forwarders[0]?.state === 'connected');
+  await waitFor('upstream', async () => (await gateway.status()).forwarders[0]?.state === 'connected');
   const told = await waitFor('the end of it', () => events(peek, 'safe-state')[1]);
   assert.deepEqual(told.data, { result: 'back', done: 1, failed: 0 });
   assert.deepEqual(await device.get('holding', 0), [50]);

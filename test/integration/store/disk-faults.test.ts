@@ -16,18 +16,14 @@ import { fakeTcp, type Script, withMbap } from '../../fakes/modbus-device.ts';
 import { inject } from '../../harness/injected-fault.ts';
 import { loopDisk, mayMount, mountPoint, run } from '../../harness/loop-disk.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
-import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { type Site, site, type Upstream } from '../../harness/site.ts';
+import type { Gateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { type AcceptedRecord, Consumer } from '../../oracles/consumer.ts';
-import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
+import type { Mosquitto } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const status = (g: Gateway) => request(g.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-
-interface Site {
-  readonly gateway: Gateway;
-  readonly subscriber: Subscriber;
-  readonly device: SettableDevice;
+interface OnDisk extends Site<SettableDevice>, Upstream<Mosquitto> {
   readonly stateDir: string;
   /** A subscriber of the embedded broker. */
   local(): Promise<Peek>;
@@ -39,35 +35,28 @@ interface Others {
   /** A device that is polled on the grid of whole seconds. */
   readonly grid?: boolean;
 }
-async function site(t: TestContext, stateDir?: string, { noise, grid }: Others = {}): Promise<Site | undefined> {
-  const device = await SettableDevice.start(t);
-  const broker = device && (await Mosquitto.start(t));
-  const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/#']));
-  if (device === undefined || broker === undefined || subscriber === undefined) return undefined;
+async function onDisk(t: TestContext, stateDir?: string, { noise, grid }: Others = {}): Promise<OnDisk | undefined> {
   const loud = noise ? await fakeTcp(t, babble) : undefined;
   const paced = grid ? await fakeTcp(t) : undefined;
-  const gateway = makeGateway(t, (g) =>
-    `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses:
-  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
-  ${loud === undefined ? '' : `loud: {protocol: modbus-tcp, host: 127.0.0.1, port: ${loud.port}}`}
-  ${paced === undefined ? '' : `paced: {protocol: modbus-tcp, host: 127.0.0.1, port: ${paced.port}}`}
-devices:
+  const bus = (name: string, port: number) => `  ${name}: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}\n`;
+  const uint64s = Array.from({ length: 25 }, (_, i) => `p${i}: {table: holding, address: ${4 * i}, type: uint64}`).join(', ');
+  const s = await site(t, {
+    device: SettableDevice.start,
+    upstream: { topics: ['sluice/#'] },
+    buses: `${loud === undefined ? '' : bus('loud', loud.port)}${paced === undefined ? '' : bus('paced', paced.port)}`,
+    devices: `
   d1: {bus: plant, unit: 1, interval: 30ms, points: {n: {table: holding, address: 0, type: uint16}}}
   ${paced === undefined ? '' : 'grid: {bus: paced, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}'}
-  ${loud === undefined ? '' : `d2: {bus: loud, interval: 20ms, points: {${Array.from({ length: 25 }, (_, i) => `p${i}: {table: holding, address: ${4 * i}, type: uint64}`).join(', ')}}}`}
-rules:
-  high: {point: d1.n, above: 5}
-buffer: {commitEvery: 100ms, maxSize: 1MB, minFree: 0MB}
-broker: {listen: {port: 0}}
-forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${broker.port}', batch: {maxAge: 50ms}}}
-`.replaceAll(g.stateDir, stateDir ?? g.stateDir),
-  );
+  ${loud === undefined ? '' : `d2: {bus: loud, interval: 20ms, points: {${uint64s}}}`}`,
+    rules: '  high: {point: d1.n, above: 5}',
+    buffer: 'commitEvery: 100ms, maxSize: 1MB, minFree: 0MB',
+    broker: true,
+  });
+  if (s === undefined) return undefined;
+  const { gateway } = s;
+  if (stateDir !== undefined) gateway.write(s.yaml().replaceAll(gateway.stateDir, stateDir));
   return {
-    gateway,
-    subscriber,
-    device,
+    ...s,
     stateDir: stateDir ?? gateway.stateDir,
     local: async () => {
       const address = await waitFor('the embedded broker', async () => (await statusOf(gateway, stateDir)).broker?.address);
@@ -79,12 +68,11 @@ const socketOf = (gateway: Gateway, stateDir = gateway.stateDir) => path.join(st
 const statusOf = (gateway: Gateway, stateDir?: string) =>
   request(socketOf(gateway, stateDir), 'GET', '/api/v1/status') as Promise<GatewayStatus>;
 
-const accepted = (s: Site): AcceptedRecord[] => [...new Consumer().feedAll(s.subscriber.messages()).accepted.values()];
-const records = (s: Site) => accepted(s).filter((r) => r.kind === 'data' || r.kind === 'history');
+const accepted = (s: OnDisk): AcceptedRecord[] => [...new Consumer().feedAll(s.subscriber.messages()).accepted.values()];
+const records = (s: OnDisk) => accepted(s).filter((r) => r.kind === 'data' || r.kind === 'history');
 
-async function up(s: Site): Promise<void> {
-  s.gateway.start();
-  await s.gateway.waitForLog(/The gateway is running/);
+async function up(s: OnDisk): Promise<void> {
+  await s.gateway.up();
   const before = records(s).length;
   await waitFor('readings upstream', () => records(s).length > before + 3);
 }
@@ -94,7 +82,7 @@ const babble: Script = ({ unit, code, count, transaction }, reply) =>
   reply.send(withMbap(Buffer.concat([Buffer.from([unit, code, 2 * count]), randomBytes(2 * count)]), transaction));
 
 /** Alarms and readings pass. */
-async function forwards(s: Site): Promise<void> {
+async function forwards(s: OnDisk): Promise<void> {
   const before = records(s).length;
   const alarms = () => accepted(s).filter((r) => r.kind === 'alarm').length;
   for (const value of [9, 1]) {
@@ -106,7 +94,7 @@ async function forwards(s: Site): Promise<void> {
 }
 
 /** Alarms and readings pass. @param nothing is committed meanwhile; on a full disk single commits may find room in the files */
-async function goesOn(s: Site, local: Peek, nothing = true): Promise<void> {
+async function goesOn(s: OnDisk, local: Peek, nothing = true): Promise<void> {
   const { commits } = (await statusOf(s.gateway, s.stateDir)).log;
   const upstream = () => accepted(s).filter((r) => r.kind === 'alarm').length;
   const here = () => local.messages.filter((m) => /alarm\/high$/.test(m.topic) && !m.retained).length;
@@ -120,7 +108,7 @@ async function goesOn(s: Site, local: Peek, nothing = true): Promise<void> {
   if (nothing) assert.equal((await statusOf(s.gateway, s.stateDir)).log.commits, commits, 'nothing was committed meanwhile');
 }
 
-async function says(s: Site, pattern: RegExp): Promise<void> {
+async function says(s: OnDisk, pattern: RegExp): Promise<void> {
   await waitFor(`a fault like ${pattern}`, async () =>
     (await statusOf(s.gateway, s.stateDir)).log.faults.some((f) => pattern.test(f)),
   );
@@ -128,7 +116,7 @@ async function says(s: Site, pattern: RegExp): Promise<void> {
   assert.ok(ready.reasons.some((reason) => pattern.test(reason)));
 }
 /** Compaction, which may wait a minute before it tries again, is not waited for. */
-const recovered = (s: Site) =>
+const recovered = (s: OnDisk) =>
   waitFor(
     'the log to be well',
     async () =>
@@ -139,7 +127,7 @@ const recovered = (s: Site) =>
   );
 
 /** Every number up to the last one is upstream, once, as a record, an alarm or an event. */
-async function complete(s: Site): Promise<void> {
+async function complete(s: OnDisk): Promise<void> {
   const consumer = new Consumer().feedAll(s.subscriber.messages());
   assert.deepEqual(consumer.judge(), []);
   const all = [...consumer.accepted.values()].sort((a, b) => a.seq - b.seq);
@@ -156,7 +144,7 @@ async function complete(s: Site): Promise<void> {
 }
 
 /** Of a part of the log, each once. */
-const logEvents = (s: Site, part = 'log') =>
+const logEvents = (s: OnDisk, part = 'log') =>
   s.subscriber
     .messages()
     .filter((m) => m.topic === 'sluice/g1/event')
@@ -167,7 +155,7 @@ const logEvents = (s: Site, part = 'log') =>
 test('disk errors: readings and alarms go on, each fault is reported, nothing lost or doubled', {
   timeout: 240_000,
 }, async (t) => {
-  const s = await site(t);
+  const s = await onDisk(t);
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
@@ -202,21 +190,21 @@ test('disk errors: readings and alarms go on, each fault is reported, nothing lo
 });
 
 test('a disk that fails every other time, and a kill between: every reading is there once', { timeout: 120_000 }, async (t) => {
-  const s = await site(t);
+  const s = await onDisk(t);
   if (s === undefined) return;
   await up(s);
   const wal = `${path.join(s.stateDir, LOG_FILE)}-wal`;
   const fault = await inject(t, s.gateway.pid, 'fdatasync:error=EIO:when=3+3', wal);
   if (fault === undefined) return;
-  const { commits } = (await status(s.gateway)).log;
-  await waitFor('failures', async () => (await status(s.gateway)).log.faults.length > 0);
-  await waitFor('commits between them', async () => (await status(s.gateway)).log.commits > commits + 2);
-  await waitFor('a failure again', async () => (await status(s.gateway)).log.faults.length > 0);
+  const { commits } = (await s.gateway.status()).log;
+  await waitFor('failures', async () => (await s.gateway.status()).log.faults.length > 0);
+  await waitFor('commits between them', async () => (await s.gateway.status()).log.commits > commits + 2);
+  await waitFor('a failure again', async () => (await s.gateway.status()).log.faults.length > 0);
   // What SQLite has, but the disk did not confirm, is in the runtime directory as well.
   await s.gateway.kill();
   await fault.end();
   await up(s);
-  assert.deepEqual((await status(s.gateway)).log.faults, []);
+  assert.deepEqual((await s.gateway.status()).log.faults, []);
   assert.equal(await s.gateway.stop(), 0);
   await complete(s);
 });
@@ -224,14 +212,14 @@ test('a disk that fails every other time, and a kill between: every reading is t
 test('a database file that takes nothing: commits go on in the write-ahead file, and it is told', {
   timeout: 120_000,
 }, async (t) => {
-  const s = await site(t);
+  const s = await onDisk(t);
   if (s === undefined) return;
   await up(s);
   const fault = await inject(t, s.gateway.pid, 'pwrite64,fsync:error=EIO', path.join(s.stateDir, LOG_FILE));
   if (fault === undefined) return;
   await says(s, /log's file takes nothing.*disk I\/O error/);
-  const { commits } = (await status(s.gateway)).log;
-  await waitFor('commits', async () => (await status(s.gateway)).log.commits > commits + 3);
+  const { commits } = (await s.gateway.status()).log;
+  await waitFor('commits', async () => (await s.gateway.status()).log.commits > commits + 3);
   await fault.end();
   await recovered(s);
   assert.equal(await s.gateway.stop(), 0);
@@ -242,16 +230,16 @@ test('a database file that takes nothing: commits go on in the write-ahead file,
 const TICKS = 12;
 
 test('a disk that takes a minute for a commit delays no poll, no rule and no alarm', { timeout: 180_000 }, async (t) => {
-  const s = await site(t, undefined, { grid: true });
+  const s = await onDisk(t, undefined, { grid: true });
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
   const wal = `${path.join(s.stateDir, LOG_FILE)}-wal`;
   const fault = await inject(t, s.gateway.pid, 'fdatasync:delay_enter=60000000', wal);
   if (fault === undefined) return;
-  const before = (await status(s.gateway)).log;
+  const before = (await s.gateway.status()).log;
   await waitFor('readings to wait for the disk', async () => {
-    const { log } = await status(s.gateway);
+    const { log } = await s.gateway.status();
     return log.commits === before.commits + 1 ? undefined : log.pending > 20;
   });
   const polled = () => records(s).filter((r) => r.device === 'grid');
@@ -266,12 +254,12 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
     times.map((time) => Math.round((time - (times[0] as number)) / 1000)),
     times.map((_, i) => i),
   );
-  const grid = (await status(s.gateway)).buses.flatMap((bus) => bus.devices).find((d) => d.name === 'grid');
+  const grid = (await s.gateway.status()).buses.flatMap((bus) => bus.devices).find((d) => d.name === 'grid');
   assert.equal(grid?.counters.missedPolls, 0);
   await fault.end();
-  const { commits } = (await status(s.gateway)).log;
-  await waitFor('commits', async () => (await status(s.gateway)).log.commits > commits + 1, { timeout: 70_000 });
-  assert.deepEqual((await status(s.gateway)).log.faults, []);
+  const { commits } = (await s.gateway.status()).log;
+  await waitFor('commits', async () => (await s.gateway.status()).log.commits > commits + 1, { timeout: 70_000 });
+  assert.deepEqual((await s.gateway.status()).log.faults, []);
   assert.equal(await s.gateway.stop(), 0);
   await complete(s);
 });
@@ -279,7 +267,7 @@ test('a disk that takes a minute for a commit delays no poll, no rule and no ala
 test('a full file system: goes on from memory, says so, recovers when there is room', { timeout: 120_000 }, async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'full', 8);
-  const s = await site(t, path.join(disk, 'state'));
+  const s = await onDisk(t, path.join(disk, 'state'));
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
@@ -310,7 +298,7 @@ test('a file system turned read-only: work goes on from memory, all is there aft
 }, async (t) => {
   if (!mayMount(t)) return;
   const disk = loopDisk(t, 'readonly', 8);
-  const s = await site(t, path.join(disk, 'state'));
+  const s = await onDisk(t, path.join(disk, 'state'));
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
@@ -334,7 +322,7 @@ for (const [calls, word] of [
   test(`${calls} of history.db: polls and alarms go on; it is reported, and ends`, {
     timeout: 360_000,
   }, async (t) => {
-    const s = await site(t, undefined, { noise: true });
+    const s = await onDisk(t, undefined, { noise: true });
     if (s === undefined) return;
     await up(s);
     const history = path.join(s.stateDir, HISTORY_FILE);
@@ -366,7 +354,7 @@ for (const [calls, word] of [
 test('unreadable files: all goes on, nothing is taken for damaged, and the fault ends', {
   timeout: 480_000,
 }, async (t) => {
-  const s = await site(t, undefined, { noise: true });
+  const s = await onDisk(t, undefined, { noise: true });
   if (s === undefined) return;
   await up(s);
   const history = path.join(s.stateDir, HISTORY_FILE);
@@ -394,7 +382,7 @@ test('a full runtime directory: forwarding waits for commits; fault and end are 
   timeout: 180_000,
 }, async (t) => {
   if (!mayMount(t)) return;
-  const s = await site(t);
+  const s = await onDisk(t);
   if (s === undefined) return;
   const runtime = mountPoint(t, 'runtime');
   // A folder that others may write in is refused.

@@ -6,14 +6,15 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import { MAX_QUESTIONS } from '../../../src/admin/limits.ts';
-import type { GatewayStatus, HistoryReply } from '../../../src/admin/target.ts';
+import type { HistoryReply } from '../../../src/admin/target.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { HISTORY_FILE } from '../../../src/store/files/history-layout.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { type FakeDevice, fakeTcp, withMbap } from '../../fakes/modbus-device.ts';
 import { inject } from '../../harness/injected-fault.ts';
-import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
+import { type Site, site } from '../../harness/site.ts';
+import type { Gateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 const TANK: Shape = { device: 'tank', points: [{ name: 'level', type: 'uint16', storage: 'number', unit: 'm' }] };
@@ -42,65 +43,61 @@ async function fill(gateway: Gateway): Promise<number> {
   return first;
 }
 
-interface Site {
-  readonly gateway: Gateway;
-  readonly device: FakeDevice;
+/** A running gateway over that log, and the value that its device has. */
+interface Filled extends Site<FakeDevice> {
   readonly first: number;
   /** Holding register 0. */
   value: number;
 }
 
-async function site(t: TestContext): Promise<Site> {
-  const device = await fakeTcp(t, ({ unit, code, transaction }, reply) =>
-    reply.send(withMbap(Buffer.from([unit, code, 2, made.value >> 8, made.value & 255]), transaction)),
-  );
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
-rules: {high: {point: d1.n, above: 5}}
-buffer: {commitEvery: 100ms, minFree: 0MB}
-`,
-  );
-  const made: Site = { gateway, device, first: await fill(gateway), value: 1 };
-  gateway.start();
-  await gateway.waitForLog(/The gateway is running/);
-  return made;
+async function filled(t: TestContext): Promise<Filled> {
+  const made = { value: 1 };
+  const s = await site(t, {
+    device: (t) =>
+      fakeTcp(t, ({ unit, code, transaction }, reply) =>
+        reply.send(withMbap(Buffer.from([unit, code, 2, made.value >> 8, made.value & 255]), transaction)),
+      ),
+    devices: '  d1: {bus: plant, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}',
+    rules: '  high: {point: d1.n, above: 5}',
+    buffer: 'commitEvery: 100ms, minFree: 0MB',
+  });
+  assert.ok(s);
+  const all = Object.assign(made, s, { first: await fill(s.gateway) });
+  await s.gateway.up();
+  return all;
 }
 
-const status = (s: Site) => request(s.gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-const history = (s: Site, query: string) => request(s.gateway.socket, 'GET', `/api/v1/history?${query}`) as Promise<HistoryReply>;
+const history = (s: Filled, query: string) =>
+  request(s.gateway.socket, 'GET', `/api/v1/history?${query}`) as Promise<HistoryReply>;
 /** For whom no limit of time holds. */
-async function answer(s: Site, path: string): Promise<IncomingMessage> {
+async function answer(s: Filled, path: string): Promise<IncomingMessage> {
   const [res] = (await once(get({ socketPath: s.gateway.socket, path, agent: false }), 'response')) as [IncomingMessage];
   return res.setEncoding('utf8');
 }
-const refused = async (s: Site, query: string) =>
+const refused = async (s: Filled, query: string) =>
   history(s, query).then(
     () => assert.fail(`${query} was answered`),
     (e: { code: string; message: string; data: { status: number } }) => [e.data.status, e.code, e.message] as const,
   );
 
 /** Readings are taken and committed, and an alarm comes and goes, while something else is not finished. */
-async function goesOn(s: Site, unfinished: () => boolean): Promise<void> {
-  const before = { polls: s.device.requests.length, ...(await status(s)).log };
+async function goesOn(s: Filled, unfinished: () => boolean): Promise<void> {
+  const before = { polls: s.device.requests.length, ...(await s.gateway.status()).log };
   await waitFor('polls', () => s.device.requests.length > before.polls + 20);
-  await waitFor('commits', async () => (await status(s)).log.commits > before.commits + 5);
+  await waitFor('commits', async () => (await s.gateway.status()).log.commits > before.commits + 5);
   for (const value of [9, 1]) {
     s.value = value;
     const active = (a: { rule: string; state: string }) => a.rule === 'high' && a.state.startsWith('active');
-    await waitFor(`the alarm at ${value}`, async () => (await status(s)).alarms.some(active) === value > 5);
+    await waitFor(`the alarm at ${value}`, async () => (await s.gateway.status()).alarms.some(active) === value > 5);
   }
-  assert.ok((await status(s)).log.appended > before.appended);
+  assert.ok((await s.gateway.status()).log.appended > before.appended);
   assert.ok(unfinished(), 'all that came to pass before the other was finished');
 }
 
 test('a history has readings where they are few, and buckets (min, mean, max) elsewhere', {
   timeout: 120_000,
 }, async (t) => {
-  const s = await site(t);
+  const s = await filled(t);
   const few = await history(s, `point=tank.level&from=${s.first + 990_000}&to=${s.first + 1_000_000}&buckets=100`);
   assert.equal(few.width, null);
   assert.deepEqual(few, {
@@ -159,7 +156,7 @@ test('a history has readings where they are few, and buckets (min, mean, max) el
 test('queries that wait for the disk delay no poll, commit or alarm, and are limited', {
   timeout: 240_000,
 }, async (t) => {
-  const s = await site(t);
+  const s = await filled(t);
   const slow = await inject(t, s.gateway.pid, 'pread64:delay_enter=20000000', path.join(s.gateway.stateDir, HISTORY_FILE));
   if (slow === undefined) return;
   const query = `point=tank.level&from=${s.first}&to=${s.first + READINGS * 1000}&buckets=50`;
@@ -176,14 +173,14 @@ test('queries that wait for the disk delay no poll, commit or alarm, and are lim
   await slow.end();
   const replies = await Promise.all(waiting);
   for (const reply of replies) assert.ok((reply.buckets ?? []).length > 20);
-  assert.deepEqual((await status(s)).log.faults, []);
+  assert.deepEqual((await s.gateway.status()).log.faults, []);
   assert.equal(await s.gateway.stop(), 0);
 });
 
 test('a slow reader of an export delays no poll, commit or alarm, and gets it whole', {
   timeout: 240_000,
 }, async (t) => {
-  const s = await site(t);
+  const s = await filled(t);
   let ended = false;
   const lines: string[] = [];
   const res = await answer(s, '/api/v1/export?points=tank');

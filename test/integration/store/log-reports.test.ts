@@ -8,17 +8,18 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { request, text } from '../../../src/admin/client.ts';
-import type { GatewayStatus, ReadyReport, RemovedOfPoint, RemovedReply } from '../../../src/admin/target.ts';
+import type { ReadyReport, RemovedOfPoint, RemovedReply } from '../../../src/admin/target.ts';
 import { removedLine } from '../../../src/cli/removed.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { HISTORY_FILE } from '../../../src/store/files/history-layout.ts';
 import { LOG_FILE } from '../../../src/store/files/layout.ts';
 import { Log } from '../../../src/store/log.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
-import { answerTcp, fakeTcp } from '../../fakes/modbus-device.ts';
-import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { answerTcp, type FakeDevice, fakeTcp } from '../../fakes/modbus-device.ts';
+import { type Site, site, type Upstream } from '../../harness/site.ts';
+import { type Gateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
-import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
+import type { Mosquitto } from '../../peers/mosquitto.ts';
 
 const TANK: Shape = {
   device: 'tank',
@@ -36,28 +37,16 @@ interface Told {
   readonly message: string;
   readonly data: Readonly<Record<string, string | number | boolean>>;
 }
-interface Site {
-  readonly gateway: Gateway;
-  readonly subscriber: Subscriber;
-}
+type Reported = Site<FakeDevice> & Upstream<Mosquitto>;
 
-async function site(t: TestContext, buffer = ''): Promise<Site | undefined> {
-  const device = await fakeTcp(t, answerTcp);
-  const broker = await Mosquitto.start(t);
-  const subscriber = broker && (await Subscriber.start(t, broker.port, ['sluice/g1/event']));
-  if (broker === undefined || subscriber === undefined) return undefined;
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
-buffer: {commitEvery: 100ms, minFree: 0MB${buffer}}
-forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${broker.port}', from: now}}
-`,
-  );
-  return { gateway, subscriber };
-}
+const reported = (t: TestContext, buffer = ''): Promise<Reported | undefined> =>
+  site(t, {
+    device: (t) => fakeTcp(t, answerTcp),
+    upstream: { topics: ['sluice/g1/event'] },
+    devices: '  d1: {bus: plant, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}',
+    buffer: `commitEvery: 100ms, minFree: 0MB${buffer}`,
+    cloud: 'from: now',
+  });
 
 /** Hours of readings that no codec makes small, the older ones compacted; closed. */
 async function fill(gateway: Gateway): Promise<void> {
@@ -93,12 +82,12 @@ function damage(file: string, from: number, bytes: number): void {
   closeSync(fd);
 }
 
-const events = (s: Site, event: string): Told[] =>
+const events = (s: Reported, event: string): Told[] =>
   s.subscriber
     .messages()
     .map((m) => JSON.parse(m.payload) as Told)
     .filter((e, i, all) => e.event === event && all.findIndex((x) => x.log === e.log && x.seq === e.seq) === i);
-const told = (s: Site, event: string) =>
+const told = (s: Reported, event: string) =>
   waitFor(
     () =>
       `an event ${event}: ${s.subscriber
@@ -107,14 +96,13 @@ const told = (s: Site, event: string) =>
         .join('\n')}`,
     () => (events(s, event).length > 0 ? events(s, event) : undefined),
   );
-const status = (s: Site) => request(s.gateway.socket, 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-const ready = (s: Site) => request(s.gateway.socket, 'GET', '/readyz') as Promise<ReadyReport>;
-async function metric(s: Site, name: string): Promise<number> {
+const ready = (s: Reported) => request(s.gateway.socket, 'GET', '/readyz') as Promise<ReadyReport>;
+async function metric(s: Reported, name: string): Promise<number> {
   let page = '';
   for await (const piece of text(s.gateway.socket, '/metrics')) page += piece;
   return Number(new RegExp(`^${name} (.*)$`, 'm').exec(page)?.[1]);
 }
-async function statusWords(t: TestContext, s: Site): Promise<string> {
+async function statusWords(t: TestContext, s: Reported): Promise<string> {
   const { code, stdout, stderr } = await sluice(t, 'status', '-v', '-c', s.gateway.config);
   assert.equal(code, 0, stderr);
   return stdout;
@@ -127,12 +115,11 @@ for (const file of [LOG_FILE, HISTORY_FILE])
   test(`a damaged ${file}: status, metrics and events say what came back and what did not`, {
     timeout: 240_000,
   }, async (t) => {
-    const s = await site(t);
+    const s = await reported(t);
     if (s === undefined) return;
     await fill(s.gateway);
     for (const place of PLACES) damage(path.join(s.gateway.stateDir, file), place, 20_000);
-    s.gateway.start();
-    await s.gateway.waitForLog(/The gateway is running/);
+    await s.gateway.up();
     // A salvage of log.db is reported when it begins as well: what came of it is in the event at its end.
     const salvaged = await waitFor('the end of the salvage', () =>
       events(s, 'salvage').find(({ data }) => data.quarantine !== undefined),
@@ -148,7 +135,7 @@ for (const file of [LOG_FILE, HISTORY_FILE])
     assert.equal(lost.data.file, file);
     assert.ok(Number(lost.data.lostRecords) > 0 || String(lost.data.gaps) !== '');
 
-    const { log } = await status(s);
+    const { log } = await s.gateway.status();
     assert.equal(log.salvages, events(s, 'salvage').filter(({ data }) => data.quarantine !== undefined).length);
     const [one] = log.salvage;
     assert.deepEqual(
@@ -170,16 +157,15 @@ for (const file of [LOG_FILE, HISTORY_FILE])
 test('a log that is too small: status, metrics and events agree on what was taken away', {
   timeout: 180_000,
 }, async (t) => {
-  const s = await site(t, ', maxSize: 1MB');
+  const s = await reported(t, ', maxSize: 1MB');
   if (s === undefined) return;
   await fill(s.gateway);
-  s.gateway.start();
-  await s.gateway.waitForLog(/The gateway is running/);
+  await s.gateway.up();
   const [thinned] = (await told(s, 'thinning')) as [Told];
   assert.equal(thinned.severity, 'info');
   assert.match(thinned.message, /^The log is full: /);
   const now = await waitFor('room to be made', async () => {
-    const { log } = await status(s);
+    const { log } = await s.gateway.status();
     return log.bytes <= log.maxBytes && log.thinned + log.removed > 0 ? log : undefined;
   });
   assert.match(await statusWords(t, s), /^ {9}full: .*(old readings thinned out|oldest readings dropped).* since the start$/m);
@@ -206,7 +192,7 @@ test('a log that is too small: status, metrics and events agree on what was take
       all.push(...reply.points);
       after = reply.next;
     }
-    const { log } = await status(s);
+    const { log } = await s.gateway.status();
     const sum = (key: 'thinned' | 'dropped' | 'aged') => all.reduce((total, p) => total + p[key].readings, 0);
     const same = sum('thinned') === log.thinned && sum('dropped') === log.removed && sum('aged') === log.aged;
     return same ? { points: all, before: log } : undefined;
@@ -238,8 +224,7 @@ test('a log that is too small: status, metrics and events agree on what was take
   });
   // Most of it came within the hour after the first event: the stop tells the rest.
   assert.equal(await s.gateway.stop(), 0);
-  s.gateway.start();
-  await s.gateway.waitForLog(/The gateway is running/);
+  await s.gateway.up();
   const [later, earlier] = [await one('tank.p0'), points.find((p) => p.point === 'tank.p0')];
   assert.ok(earlier !== undefined && later.thinned.readings >= earlier.thinned.readings, 'a restart forgets none of it');
   assert.ok(later.dropped.readings >= earlier.dropped.readings);

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { Child } from '../../test/harness/child.ts';
 import { freePort } from '../../test/harness/free-port.ts';
 import { waitFor } from '../../test/harness/wait-for.ts';
+import { writeBrokerConfig } from '../../test/peers/mosquitto.ts';
 import { findProgram } from '../../test/peers/peers.ts';
 import type { DataSet } from '../data/data-set.ts';
 import type { Workspace } from './workspace.ts';
@@ -37,21 +38,8 @@ export async function startMosquitto(space: Workspace, wanted?: number): Promise
   const program = findProgram('mosquitto');
   if (program === undefined) throw new Error('this measurement needs Mosquitto: apt-get install -y mosquitto');
   const port = wanted ?? (await freePort());
-  const file = path.join(space.folder, 'mosquitto.conf');
-  writeFileSync(
-    file,
-    [
-      `listener ${port} 127.0.0.1`,
-      'allow_anonymous true',
-      'persistence false',
-      // Its default holds small messages back for up to 40 ms; that would be its latency, not ours.
-      'set_tcp_nodelay true',
-      'max_queued_messages 0',
-      'max_queued_bytes 0',
-      ...(process.getuid?.() === 0 ? ['user root'] : []),
-      '',
-    ].join('\n'),
-  );
+  // Its default holds small messages back for up to 40 ms; that would be its latency, not ours.
+  const file = writeBrokerConfig(space.folder, port, { extra: ['set_tcp_nodelay true'] });
   const child = space.spawn(program, ['-c', file]);
   await waitFor('Mosquitto to run', () => child.stderr.some((l) => /running/.test(l)));
   return port;

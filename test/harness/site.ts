@@ -51,8 +51,8 @@ export interface Site<D> {
   readonly device: D;
   /** Configured and not started. */
   readonly gateway: Gateway;
-  /** The configuration of this site with some parts changed. */
-  yaml(changes?: SiteConfig): string;
+  /** The configuration of this site with some parts changed. @param changes `upstream: false` takes the forwarder away */
+  yaml(changes?: SiteConfig & { readonly upstream?: false }): string;
   /** A subscriber of the embedded broker. */
   peek(filter?: string): Promise<Peek>;
 }
@@ -80,8 +80,8 @@ export async function site<D extends Reachable, R extends Reachable>(
   if (device === undefined) return undefined;
   const upstream = options.upstream === undefined ? undefined : await upstreamOf(t, options.upstream);
   if (options.upstream !== undefined && upstream === undefined) return undefined;
-  const configOf = (gateway: Gateway, changes: SiteConfig = {}) =>
-    configText(gateway, device.port, upstream?.link.port, { ...options, ...changes });
+  const configOf = (gateway: Gateway, changes: SiteConfig & { readonly upstream?: false } = {}) =>
+    configText(gateway, device.port, changes.upstream === false ? undefined : upstream?.link.port, { ...options, ...changes });
   const gateway = makeGateway(t, (g) => configOf(g));
   return {
     ...{ device, gateway, ...upstream },

@@ -23,6 +23,27 @@ export interface MosquittoOptions {
   readonly extra?: readonly string[];
 }
 
+/** `mosquitto.conf` in that folder. @returns the file */
+export function writeBrokerConfig(folder: string, port: number, { persistence, extra = [] }: MosquittoOptions = {}): string {
+  const lines = [
+    `listener ${port} 127.0.0.1`,
+    'allow_anonymous true',
+    'log_dest stderr',
+    // Nothing that a slow machine has to wait for may be thrown away.
+    'max_queued_messages 0',
+    'max_queued_bytes 0',
+    // As root it would otherwise become the user mosquitto, who cannot write in this folder.
+    ...(process.getuid?.() === 0 ? ['user root'] : []),
+    ...(persistence
+      ? ['persistence true', `persistence_location ${folder}/`, 'autosave_on_changes true', 'autosave_interval 1']
+      : ['persistence false']),
+    ...extra,
+  ];
+  const file = path.join(folder, 'mosquitto.conf');
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  return file;
+}
+
 export class Mosquitto {
   readonly port: number;
   readonly folder: string;
@@ -41,21 +62,7 @@ export class Mosquitto {
     if (program === undefined) return undefined;
     const folder = scratch(t, 'mosquitto');
     const broker = new Mosquitto(program, folder, options.port ?? (await freePort()));
-    const lines = [
-      `listener ${broker.port} 127.0.0.1`,
-      'allow_anonymous true',
-      'log_dest stderr',
-      // Nothing that a slow test machine has to wait for may be thrown away.
-      'max_queued_messages 0',
-      'max_queued_bytes 0',
-      // As root it would otherwise become the user mosquitto, who cannot write in this folder.
-      ...(process.getuid?.() === 0 ? ['user root'] : []),
-      ...(options.persistence
-        ? ['persistence true', `persistence_location ${folder}/`, 'autosave_on_changes true', 'autosave_interval 1']
-        : ['persistence false']),
-      ...(options.extra ?? []),
-    ];
-    writeFileSync(path.join(folder, 'mosquitto.conf'), `${lines.join('\n')}\n`);
+    writeBrokerConfig(folder, broker.port, options);
     t.after(() => broker.kill());
     return broker;
   }

@@ -11,10 +11,10 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { FakeTarget } from '../../fakes/admin-target.ts';
-import { answerTcp, fakeTcp } from '../../fakes/modbus-device.ts';
+import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { makeGateway } from '../../harness/start-gateway.ts';
+import { site } from '../../harness/site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
 interface Bench {
@@ -196,18 +196,10 @@ test('a program that holds idle connections keeps nobody out and cuts no long an
 });
 
 test('a GET commits nothing: a hundred exports, each with the newest reading', async (t) => {
-  const device = await fakeTcp(t, answerTcp);
   const port = await freePort();
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {pump: {bus: plant, unit: 1, interval: 100ms, points: {a: {table: holding, address: 4, type: uint16}}}}
-buffer: {commitEvery: 1h}
-dashboard: {listen: {port: ${port}}}
-`,
-  );
+  const s = await site(t, { device: fakeTcp, buffer: 'commitEvery: 1h', more: `dashboard: {listen: {port: ${port}}}` });
+  assert.ok(s);
+  const { gateway } = s;
   await gateway.up();
   const status = () => gateway.status();
   await waitFor('some readings', async () => (await status()).log.appended > 5);

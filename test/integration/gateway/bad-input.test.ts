@@ -19,6 +19,7 @@ import {
   withMbap,
 } from '../../fakes/modbus-device.ts';
 import { startChild } from '../../harness/child.ts';
+import { site } from '../../harness/site.ts';
 import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -106,13 +107,9 @@ test('sixteen kinds of broken configuration: status 78, and for each its place a
 });
 
 test('files that would cost the parser all memory are refused while the gateway runs on', async (t) => {
-  const device = await fakeTcp(t);
-  const yaml = (g: Gateway) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 7, type: uint16}}}}
-`;
-  const gateway = makeGateway(t, yaml);
+  const s = await site(t, { device: fakeTcp });
+  assert.ok(s);
+  const { device, gateway } = s;
   await gateway.up();
   await waitFor('readings', () => device.requests.length > 10);
   const MB = 1024 * 1024 - 1000;
@@ -132,7 +129,7 @@ devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding,
     ['just below the bound', `x: [${'1,'.repeat(39_000)}1]\n`],
   ];
   for (const [what, more] of huge) {
-    gateway.write(`${yaml(gateway)}${more}`);
+    gateway.write(`${s.yaml()}${more}`);
     const refused: unknown = await request(gateway.socket, 'POST', '/api/v1/reload').then(
       () => undefined,
       (error: Error) => error.message,

@@ -9,11 +9,12 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import type { GatewayStatus, ReadyReport } from '../../../src/admin/target.ts';
-import { answerTcp, fakeRtu, fakeTcp, registerOf } from '../../fakes/modbus-device.ts';
+import { fakeRtu, fakeTcp, registerOf } from '../../fakes/modbus-device.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { Relay } from '../../harness/relay.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { site } from '../../harness/site.ts';
 import { Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -22,10 +23,6 @@ import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
 const CUT = /took too long/;
 const ready = (g: Gateway) => request(g.socket, 'GET', '/readyz') as Promise<ReadyReport>;
-
-async function running(gateway: Gateway): Promise<void> {
-  await gateway.waitForLog(/The gateway is running/);
-}
 
 /** SIGTERM: status 0, within the bound (else the process says that it was cut), nothing on stderr. */
 async function stopsCleanly(gateway: Gateway): Promise<void> {
@@ -86,8 +83,7 @@ forwarders:
   cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 100ms}}
 `,
     );
-    gateway.start();
-    await running(gateway);
+    await gateway.up();
     await waitFor('both buses and the forwarder to have tried', async () => {
       const s = await gateway.status();
       return s.buses.every((b) => b.fault !== undefined) && s.forwarders.every((f) => f.fault !== undefined);
@@ -129,25 +125,15 @@ forwarders:
 });
 
 test('an address in use is reported by an event and in the status, and so is its end', async (t) => {
-  const device = await fakeTcp(t);
-  const broker = await Mosquitto.start(t);
-  if (broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/event']);
-  if (subscriber === undefined) return;
   const [mqttPort, httpPort] = [await occupied(t), await occupied(t)];
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {pump: {bus: plant, unit: 1, interval: 100ms, points: {a: {table: holding, address: 4, type: uint16}}}}
-broker: {listen: {port: ${mqttPort.port}}}
-dashboard: {listen: {port: ${httpPort.port}}}
-forwarders: {cloud: {type: mqtt, url: '${broker.url}'}}
-`,
-  );
-  gateway.start();
-  await running(gateway);
+  const s = await site(t, {
+    device: fakeTcp,
+    upstream: { topics: ['sluice/g1/event'] },
+    more: `broker: {listen: {port: ${mqttPort.port}}}\ndashboard: {listen: {port: ${httpPort.port}}}`,
+  });
+  if (s === undefined) return;
+  const { subscriber, gateway } = s;
+  await gateway.up();
   const told = () =>
     subscriber
       .messages()
@@ -204,8 +190,7 @@ buffer: {commitEvery: 1h}
 forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 1h, maxReadings: 10000}}}
 `,
     );
-    gateway.start();
-    await running(gateway);
+    await gateway.up();
     await waitFor('answers', () => device.answers().length > 50);
     if (upstream === 'silent from the start') await waitFor('a connection', () => relay.connections > 0);
     if (upstream === 'silent after a while') {
@@ -245,8 +230,7 @@ broker: {listen: {port: 0}}
 forwarders: {cloud: {type: mqtt, url: '${relay.url}'}}
 `,
   );
-  gateway.start();
-  await running(gateway);
+  await gateway.up();
   await waitFor('answers', () => device.requests.length > 20);
   device.script = () => {};
   const asked = device.requests.length;
@@ -258,15 +242,10 @@ forwarders: {cloud: {type: mqtt, url: '${relay.url}'}}
 });
 
 test('a second gateway on the same state directory is refused in words, and disturbs nothing', async (t) => {
-  const device = await fakeTcp(t);
-  const yaml = (g: Gateway) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 3, type: uint16}}}}
-`;
-  const gateway = makeGateway(t, yaml);
-  gateway.start();
-  await running(gateway);
+  const s = await site(t, { device: fakeTcp });
+  assert.ok(s);
+  const { device, gateway } = s;
+  await gateway.up();
   const connections = device.connections;
   const second = await sluice(t, 'run', '-c', gateway.config);
   assert.equal(second.code, 1);
@@ -308,18 +287,11 @@ test('a state directory that cannot be used is refused in words', async (t) => {
 });
 
 test('a stop at any moment of the start ends the process, and the next start works', async (t) => {
-  const device = await fakeTcp(t);
   const nobody = await freePort();
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 3, type: uint16}}}}
-broker: {listen: {port: 0}}
-forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
-`,
-  );
+  const more = `forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}`;
+  const s = await site(t, { device: fakeTcp, broker: true, more });
+  assert.ok(s);
+  const { gateway } = s;
   for (let i = 0; i < 12; i++) {
     gateway.start();
     // Spread over the start, from before the first line of the program to after the last of the start.
@@ -329,8 +301,7 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
     // Before Node runs our first line the signal has its default effect.
     assert.ok(how === 0 || how === 'SIGTERM' || how === 'SIGHUP', `${how}\n${gateway.tail()}`);
   }
-  gateway.start();
-  await running(gateway);
+  await gateway.up();
   await waitFor('a reading', async () => (await gateway.status()).log.appended > 0);
   // Twice is not harder than once: the stop is bounded anyhow, and cutting it would lose the commit.
   gateway.signal('SIGTERM');
@@ -340,16 +311,10 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${nobody}'}}
 });
 
 test('the log on stdout is JSON lines; a refused configuration is whole on stderr, status 78', async (t) => {
-  const device = await fakeTcp(t, answerTcp);
-  const gateway = makeGateway(
-    t,
-    (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 3, type: uint16}}}}
-rules: {high: {point: d1.n, above: 1}}
-`,
-  );
+  const devices = '  d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 3, type: uint16}}}';
+  const s = await site(t, { device: fakeTcp, devices, rules: '  high: {point: d1.n, above: 1}' });
+  assert.ok(s);
+  const { gateway } = s;
   const out = path.join(gateway.folder, 'out.txt');
   const child = startChild(t, '/bin/sh', ['-c', `exec "${process.execPath}" "${MAIN}" run -c "${gateway.config}" > "${out}"`]);
   await waitFor('an alarm', () => readFileSync(out, 'utf8').includes('"rule":"high"'));
@@ -424,8 +389,7 @@ buffer: {commitEvery: 100ms}
   assert.equal(nowhere.code, 78);
   assert.match(nowhere.stderr, /none\.yaml/);
 
-  gateway.start();
-  await running(gateway);
+  await gateway.up();
   await waitFor('readings', async () => (await gateway.status()).log.appended > 4);
   const text = await sluice(t, 'status', ...c);
   assert.equal(text.code, 0, text.stderr);
@@ -494,8 +458,7 @@ test('the state directory is made below missing folders, and nobody else may loo
   const gateway = new Gateway(scratch(t, 'gateway'));
   t.after(() => gateway.kill());
   gateway.write(`gateway: {id: g1, stateDir: deep/er/state, runtimeDir: ${gateway.runtimeDir}}\n`);
-  gateway.start();
-  await running(gateway);
+  await gateway.up();
   const dir = path.join(gateway.folder, 'deep/er/state');
   assert.equal(statSync(dir).mode & 0o007, 0);
   assert.equal(statSync(path.join(dir, 'sluice.sock')).mode & 0o007, 0);

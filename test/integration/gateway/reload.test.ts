@@ -14,6 +14,7 @@ import { Plant } from '../../../src/gateway/plant.ts';
 import { fakeRtu, fakeTcp } from '../../fakes/modbus-device.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
 import { Relay } from '../../harness/relay.ts';
+import { site } from '../../harness/site.ts';
 import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Consumer } from '../../oracles/consumer.ts';
@@ -21,10 +22,6 @@ import { CountingDevice } from '../../peers/counting-device.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
-const reload = async (g: Gateway, yaml: string): Promise<readonly string[]> => {
-  g.write(yaml);
-  return ((await request(g.socket, 'POST', '/api/v1/reload')) as ReloadReply).changes;
-};
 const head = (g: Gateway, buffer = '100ms') => `
 gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
 buffer: {commitEvery: ${buffer}}
@@ -63,13 +60,13 @@ forwarders: {cloud: {type: mqtt, url: '${up.url}', batch: {maxAge: 50ms}}}
   const answers = (unit: number) => device.answers().filter((a) => a.unit === unit).length;
   await waitFor('deliveries', async () => ((await gateway.status()).forwarders[0]?.counters.readings ?? 0) > 5);
   assert.ok(answers(2) <= 1);
-  assert.deepEqual(await reload(gateway, yaml(gateway, '1h')), [], 'the same file changes nothing');
+  assert.deepEqual(await gateway.reload(yaml(gateway, '1h')), [], 'the same file changes nothing');
   gateway.signal('SIGHUP');
   const idle = () => gateway.logs().filter(({ msg }) => /Reloaded; nothing changed/.test(msg)).length;
   await waitFor('the reload by signal, after the one by the socket', () => idle() === 2);
   assert.deepEqual([one.connections, two.connections, up.connections], [1, 1, 1]);
 
-  assert.deepEqual(await reload(gateway, yaml(gateway, '50ms')), ['buses.two']);
+  assert.deepEqual(await gateway.reload(yaml(gateway, '50ms')), ['buses.two']);
   await waitFor('the new interval', () => answers(2) > 10);
   assert.deepEqual([one.connections, two.connections, up.connections], [1, 2, 1]);
   // An interval is no part of the inventory; a new device is.
@@ -105,34 +102,28 @@ forwarders: {cloud: {type: mqtt, url: '${up.url}', batch: {maxAge: 50ms}}}
 });
 
 test('an unchanged rule keeps its running delay, a removed one is cleared upstream and here', async (t) => {
-  const device = await SettableDevice.start(t);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return;
+  const rules = '  slow: {point: d1.n, above: 5, onDelay: 3s}\n';
+  const s = await site(t, {
+    device: SettableDevice.start,
+    upstream: { topics: ['sluice/#'] },
+    rules: `${rules}  gone: {point: d1.n, above: 5, severity: critical}`,
+    broker: true,
+  });
+  if (s === undefined) return;
+  const { device, mosquitto: broker, subscriber, gateway } = s;
   await device.set(0, 10);
-  const yaml = (g: Gateway, gone: string) => `${head(g)}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
-rules:
-  slow: {point: d1.n, above: 5, onDelay: 3s}
-${gone}
-broker: {listen: {port: 0}}
-forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
-`;
-  const gone = '  gone: {point: d1.n, above: 5, severity: critical}';
-  const gateway = await start(t, (g) => yaml(g, gone));
+  await gateway.up();
   const alarms = (rule: string) =>
     subscriber
       .messages()
       .filter((m) => m.topic === `sluice/g1/alarm/${rule}` && m.payload !== '')
       .map((m) => JSON.parse(m.payload) as { state: string; time: number; seq: number; occurrence: number });
   const raised = await waitFor('the alarm without a delay', () => alarms('gone')[0]);
-  const local = (await gateway.status()).broker?.address?.port ?? 0;
+  const local = await gateway.brokerPort();
   const before = await Peek.start(t, local);
   await waitFor('the retained alarm here', () => before.last(/alarm\/gone$/)?.retained);
 
-  assert.deepEqual(await reload(gateway, yaml(gateway, '')), ['rules']);
+  assert.deepEqual(await gateway.reload(s.yaml({ rules })), ['rules']);
   const slow = await waitFor('the alarm with a delay', () => alarms('slow')[0]);
   // Both delays began with the same reading; begun anew at the reload it would end later than the reload plus the delay.
   assert.equal(slow.time - raised.time, 3000);
@@ -151,21 +142,17 @@ forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}
 });
 
 test('a rule removed while the broker is away is cleared afterwards, also after a restart', async (t) => {
-  const device = await SettableDevice.start(t);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  await device.set(0, 10);
-  const relay = await Relay.start(t, broker.port);
-  const yaml = (g: Gateway, rules: string) => `${head(g)}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 50ms, points: {n: {table: holding, address: 0, type: uint16}}}}
-rules:
-  stays: {point: d1.n, above: 5}
-${rules}
-forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms}}}
-`;
+  const stays = '  stays: {point: d1.n, above: 5}\n';
   const gone = (n: number) => `  gone-${n}: {point: d1.n, above: 5}\n`;
-  const gateway = await start(t, (g) => yaml(g, gone(1) + gone(2)));
+  const s = await site(t, {
+    device: SettableDevice.start,
+    upstream: { topics: [], through: Relay.start },
+    rules: stays + gone(1) + gone(2),
+  });
+  if (s === undefined) return;
+  const { device, mosquitto: broker, link: relay, gateway } = s;
+  await device.set(0, 10);
+  await gateway.up();
   await waitFor('both alarms to be retained upstream', async () => {
     const peek = await Peek.start(t, broker.port, 'sluice/g1/alarm/#');
     await waitFor('stays', () => peek.last(/stays$/), { timeout: 1000 });
@@ -174,11 +161,10 @@ forwarders: {cloud: {type: mqtt, url: '${relay.url}', batch: {maxAge: 50ms}}}
   });
   await relay.stop();
   await waitFor('the outage to be seen', async () => (await gateway.status()).forwarders[0]?.state !== 'connected');
-  await reload(gateway, yaml(gateway, gone(2)));
+  await gateway.reload(s.yaml({ rules: stays + gone(2) }));
   await gateway.kill();
-  gateway.write(yaml(gateway, ''));
-  gateway.start();
-  await gateway.waitForLog(/is running/);
+  gateway.write(s.yaml({ rules: stays }));
+  await gateway.up();
   await relay.start();
   await waitFor('only the alarm that stays', async () => {
     const peek = await Peek.start(t, broker.port, 'sluice/g1/alarm/#');
@@ -210,7 +196,7 @@ devices: {d1: {bus: ${bus}, unit: 1, interval: 50ms, points: {n: {table: holding
   const gateway = await start(t, (g) => yaml(g, 'first'));
   for (const bus of ['second', 'third', 'second']) {
     await waitFor('the device', async () => (await gateway.status()).buses[0]?.devices[0]?.state === 'answering');
-    await reload(gateway, yaml(gateway, bus));
+    await gateway.reload(yaml(gateway, bus));
     assert.deepEqual(
       (await gateway.status()).buses.map((b) => b.name),
       [bus],
@@ -223,21 +209,19 @@ devices: {d1: {bus: ${bus}, unit: 1, interval: 50ms, points: {n: {table: holding
 
 test('a file that cannot be taken over changes nothing and says why, with its place', async (t) => {
   const device = await fakeTcp(t);
-  const relay = await Relay.start(t, device.port);
-  const yaml = (g: Gateway) => `${head(g)}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${relay.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 7, type: uint16}}}}
-`;
-  const gateway = await start(t, yaml);
+  const s = await site(t, { device: (t) => Relay.start(t, device.port) });
+  assert.ok(s);
+  const { device: relay, gateway } = s;
+  await gateway.up();
   await waitFor('readings', () => device.requests.length > 5);
   const garbage = Buffer.alloc(100_000);
   for (let i = 0; i < garbage.length; i++) garbage[i] = (i * 7919 + (i >> 3)) & 0xff;
   const bad: [string, () => void, RegExp][] = [
-    ['a fault', () => gateway.write(yaml(gateway).replace('uint16', 'uint61')), /gateway\.yaml:\d+:\d+: .*uint61/],
-    ['another id', () => gateway.write(yaml(gateway).replace('id: g1', 'id: g2')), /gateway\.id.* need a restart/],
+    ['a fault', () => gateway.write(s.yaml().replace('uint16', 'uint61')), /gateway\.yaml:\d+:\d+: .*uint61/],
+    ['another id', () => gateway.write(s.yaml().replace('id: g1', 'id: g2')), /gateway\.id.* need a restart/],
     [
       '20 MB',
-      () => writeFileSync(gateway.config, `${yaml(gateway)}${'# x\n'.repeat(5_000_000)}`),
+      () => writeFileSync(gateway.config, `${s.yaml()}${'# x\n'.repeat(5_000_000)}`),
       /gateway\.yaml:1:1: .*(MB|bytes|large|big)/,
     ],
     ['binary garbage', () => writeFileSync(gateway.config, garbage), /gateway\.yaml:\d+:\d+: /],
@@ -259,8 +243,7 @@ devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding,
     await waitFor('readings to go on', () => device.requests.length > before + 3);
   }
   assert.equal(relay.connections, 1);
-  gateway.write(yaml(gateway));
-  assert.deepEqual(((await request(gateway.socket, 'POST', '/api/v1/reload')) as ReloadReply).changes, []);
+  assert.deepEqual(await gateway.reload(s.yaml()), []);
   assert.equal(await gateway.stop(), 0);
 });
 
@@ -275,20 +258,17 @@ async function exported(t: TestContext, gateway: Gateway): Promise<number[]> {
 }
 
 test('a forwarder removed and added again keeps its cursor; commitEvery and broker change', async (t) => {
-  const device = await CountingDevice.start(t, [1]);
-  const broker = await Mosquitto.start(t);
-  if (device === undefined || broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/#']);
-  if (subscriber === undefined) return;
-  const forwarder = `forwarders: {cloud: {type: mqtt, url: '${broker.url}', batch: {maxAge: 50ms}}}\n`;
-  const yaml = (g: Gateway, more: string, commitEvery = '100ms') => `${head(g, commitEvery)}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d1: {bus: plant, unit: 1, interval: 20ms, ${point}}}
-${more}`;
-  const gateway = await start(t, (g) => yaml(g, forwarder));
+  const s = await site(t, {
+    device: (t) => CountingDevice.start(t, [1]),
+    upstream: { topics: ['sluice/#'] },
+    devices: `  d1: {bus: plant, unit: 1, interval: 20ms, ${point}}`,
+  });
+  if (s === undefined) return;
+  const { device, subscriber, gateway } = s;
+  await gateway.up();
   const consumed = () => new Consumer().feedAll(subscriber.messages());
   await waitFor('deliveries', () => consumed().records().length > 20);
-  assert.deepEqual(await reload(gateway, yaml(gateway, '', '1h')), ['buffer', 'forwarders.cloud']);
+  assert.deepEqual(await gateway.reload(s.yaml({ buffer: 'commitEvery: 1h', upstream: false })), ['buffer', 'forwarders.cloud']);
   const delivered = consumed().records().length;
   const answers = device.answers().length;
   await waitFor('readings in between', () => device.answers().length > answers + 50);
@@ -297,11 +277,7 @@ ${more}`;
   const later = device.answers().length;
   await waitFor('more readings', () => device.answers().length > later + 50);
   assert.equal((await gateway.status()).log.commits, commits, 'commits wait for an hour now');
-  assert.deepEqual(await reload(gateway, yaml(gateway, `${forwarder}broker: {listen: {port: 0}}\n`)), [
-    'buffer',
-    'forwarders.cloud',
-    'broker',
-  ]);
+  assert.deepEqual(await gateway.reload(s.yaml({ broker: true })), ['buffer', 'forwarders.cloud', 'broker']);
   // Not what the device answered: on a busy machine an answer may come after its time-out.
   const kept = await exported(t, gateway);
   const numbers = () =>
@@ -320,27 +296,26 @@ ${more}`;
   assert.equal(new Set(all).size, all.length, 'none came twice');
   assert.equal(consumer.duplicates, 0, 'the cursor was kept: nothing was sent again');
 
-  const local = await waitFor('the embedded broker', async () => (await gateway.status()).broker?.address);
-  const peek = await Peek.start(t, local.port);
+  const local = await gateway.brokerPort();
+  const peek = await Peek.start(t, local);
   await waitFor('live data here', () => peek.last(/\/data$/));
-  assert.deepEqual(await reload(gateway, yaml(gateway, forwarder)), ['broker']);
+  assert.deepEqual(await gateway.reload(s.yaml()), ['broker']);
   assert.equal((await gateway.status()).broker, undefined);
-  await assert.rejects(Peek.start(t, local.port));
+  await assert.rejects(Peek.start(t, local));
   assert.equal(await gateway.stop(), 0);
   assert.ok((await exported(t, gateway)).length >= kept.length);
 });
 
 test('reloads in a burst, by signal and by socket at once, end with the last file in force', async (t) => {
-  const device = await fakeTcp(t);
-  const yaml = (g: Gateway, n: number) => `${head(g)}
-buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
-devices: {d${n}: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: ${n}, type: uint16}}}}
-broker: {listen: {port: 0}}
-`;
-  const gateway = await start(t, (g) => yaml(g, 0));
+  const devices = (n: number) =>
+    `  d${n}: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: ${n}, type: uint16}}}`;
+  const s = await site(t, { device: fakeTcp, devices: devices(0), broker: true });
+  assert.ok(s);
+  const { gateway } = s;
+  await gateway.up();
   const calls: Promise<unknown>[] = [];
   for (let n = 1; n <= 20; n++) {
-    gateway.write(yaml(gateway, n));
+    gateway.write(s.yaml({ devices: devices(n) }));
     gateway.signal('SIGHUP');
     calls.push(request(gateway.socket, 'POST', '/api/v1/reload').catch(() => undefined));
   }
@@ -350,7 +325,7 @@ broker: {listen: {port: 0}}
   assert.equal((await gateway.status()).buses[0]?.devices.length, 1);
   assert.ok(!gateway.stderr.some((line) => /Warning/.test(line)), gateway.stderr.join('\n'));
   // A stop in the middle of one.
-  gateway.write(yaml(gateway, 21));
+  gateway.write(s.yaml({ devices: devices(21) }));
   gateway.signal('SIGHUP');
   assert.equal(await gateway.stop(), 0);
 });

@@ -101,7 +101,7 @@ export const METRICS: readonly Metric[] = [
   busLoad('sluice_bus_busy_ratio', 'Share of the last half minute in which a request was on the wire, 0 to 1.', (l) => l.busy),
   busLoad('sluice_bus_due_polls', 'Polls that were due in the last half minute.', (l) => l.due),
   busLoad('sluice_bus_missed_polls', 'Of these, polls left out because the bus was busy.', (l) => l.missed),
-  busLoad('sluice_bus_overloaded', '1 while the bus does not carry what is asked of it.', (l) => flag(l.overloaded)),
+  busLoad('sluice_bus_overloaded', '1 while the bus is overloaded: it leaves polls out.', (l) => flag(l.overloaded)),
   device('sluice_device_answering', 'gauge', '1 while the device answers.', (d) => flag(d.state === 'answering')),
   device('sluice_device_last_reply_age_seconds', 'gauge', 'Time since the last good reply.', (d, r) =>
     d.lastReply === undefined ? undefined : Math.max(0, seconds(r.gateway.monotonic - d.lastReply)),

@@ -56,7 +56,7 @@ export function program(): Command {
     .description('the daemon, in the foreground')
     .addOption(config())
     .addOption(
-      new Option('--log-level <level>', 'the least that is told').choices(['debug', 'info', 'warn', 'error']).default('info'),
+      new Option('--log-level <level>', 'the lowest level that is logged').choices(['debug', 'info', 'warn', 'error']).default('info'),
     )
     .addHelpText(
       'after',
@@ -219,7 +219,7 @@ export function program(): Command {
     .description('a profile against the schema, the habits of the library and its golden case')
     .option('--case <file>', 'the case (default: NAME.case.yaml beside the profile)')
     .addOption(json())
-    .addHelpText('after', '\nExit status: 0 all is well, 1 something is told, 78 a gateway would refuse it.')
+    .addHelpText('after', '\nExit status: 0 all is well, 1 it has faults, 78 a gateway would refuse it.')
     .action(
       action(async (file: string, options: { case?: string; json?: boolean }) =>
         (await import('./profile/check.ts')).profileCheck(file, options),

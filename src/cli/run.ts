@@ -55,7 +55,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   const bounded = stop.then((signal) => {
     logger.info({ signal }, 'Stopping.');
     setTimeout(() => {
-      logger.warn({}, 'The stop took too long and was cut; the next start takes up what was not committed.');
+      logger.warn({}, 'The stop took too long and was cut; the next start reads what was not committed from the runtime folder.');
       endProcess(0);
     }, STOP_WITHIN);
   });

@@ -51,7 +51,7 @@ export class SalvageReport {
   /** A start found a damaged file, and what is left of it comes back while everything else goes on. */
   began(why: string): void {
     this.#running = { at: this.#clock.monotonic(), toldAt: this.#clock.monotonic(), why, phase: 'find', done: 0, of: 0 };
-    const message = `log.db was damaged or not the newest: ${why}. What is left of it is brought back while the gateway runs on a new log.`;
+    const message = `log.db was damaged or not the newest: ${why}. The gateway runs on a new log and restores the rest of the old one meanwhile.`;
     this.#logger.error({ file: 'log.db', why }, message);
     this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, running: true } });
   }
@@ -63,14 +63,14 @@ export class SalvageReport {
     const tell = now - running.toldAt >= PROGRESS_EVERY;
     this.#running = { ...running, phase, done, of, toldAt: tell ? now : running.toldAt };
     if (tell)
-      this.#logger.info({ phase, done, of }, `What is left of log.db is brought back: ${progressWords(phase, done, of)}.`);
+      this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
   }
 
   /** @param fault it could not be done now */
   ended(why: string, fault: string | undefined): void {
     this.#running = undefined;
     if (fault === undefined) return;
-    const message = `What is left of log.db could not be brought back now: ${fault}. It is kept, and the next start tries again.`;
+    const message = `The rest of log.db could not be restored now: ${fault}. It is kept, and the next start tries again.`;
     this.#logger.error({ file: 'log.db', why, fault }, message);
     this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, fault } });
   }
@@ -90,7 +90,7 @@ export class SalvageReport {
       ...(ended.length === 0 ? {} : { ended: ended.join(' ') }),
       ...(salvaged === undefined ? {} : came(salvaged)),
     };
-    this.#logger.error(data, 'A file of the log was damaged or not the newest; what is left of it was salvaged.');
+    this.#logger.error(data, 'A file of the log was damaged or not the newest; the rest of it was salvaged.');
     this.#event({ event: 'salvage', severity: 'warning', message: salvageWords(repair), data });
     for (const { oldLog, newLog, first, last, records, notices } of salvaged?.again ?? [])
       this.#event({

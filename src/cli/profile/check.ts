@@ -52,7 +52,7 @@ export function caseOf(file: string): string | undefined {
   return [path.join(folder, `${name}.case.yaml`), tree].find((candidate) => existsSync(candidate));
 }
 
-/** Exit status: 0 all is well, 1 something is told, 78 a gateway would refuse it. */
+/** Exit status: 0 all is well, 1 it has faults, 78 a gateway would refuse it. */
 export function profileCheck(file: string, options: { case?: string; json?: boolean }): void {
   const report = checkProfile(file, options.case);
   if (!report.valid) process.exitCode = 78;

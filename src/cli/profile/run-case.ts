@@ -52,7 +52,7 @@ export function runCase(device: ResolvedDevice, written: ProfileCase): { path: P
   }
   for (const [point, got] of Object.entries(told.readings))
     if (!Object.hasOwn(readings, point))
-      wrong.push({ path: ['readings'], message: `${point} is ${String(got)}, of which the case says nothing` });
+      wrong.push({ path: ['readings'], message: `${point} is ${String(got)}, but the case does not name it` });
   for (const kind of ['bad', 'uncertain'] as const)
     for (const point of new Set([...Object.keys(written[kind]), ...Object.keys(told[kind])])) {
       const [says, is] = [written[kind][point], told[kind][point]];
@@ -60,7 +60,7 @@ export function runCase(device: ResolvedDevice, written: ProfileCase): { path: P
       const words = is === undefined ? `not ${kind}` : `${kind} (${is})`;
       const message =
         says === undefined
-          ? `${point} is ${words}, of which the case says nothing`
+          ? `${point} is ${words}, but the case does not name it`
           : `${point} is ${words}, not ${kind} (${says})`;
       wrong.push({ path: [kind, point], message });
     }

@@ -1,4 +1,4 @@
-/** Whether a bus carries what is asked of it, looked at over windows of half a minute. */
+/** Tells an overloaded bus by its polls in windows of half a minute. */
 import type { GatewayEvent } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 
@@ -77,8 +77,8 @@ export function loadEvent(
     event: 'overload',
     severity: begins ? 'warning' : 'info',
     message: begins
-      ? `The bus ${bus} does not carry what is asked of it: ${missed} of ${due} polls were left out in the last ${formatDuration(WINDOW)}. ${advice}; sluice check says what fits.`
-      : `The bus ${bus} carries what is asked of it again.`,
+      ? `The bus ${bus} is overloaded: ${missed} of ${due} polls were left out in the last ${formatDuration(WINDOW)}. ${advice}; sluice check says what fits.`
+      : `The bus ${bus} is no longer overloaded.`,
     data: { bus, due, missed, busy: Math.round(busy * 100) / 100 },
   };
 }

@@ -193,7 +193,7 @@ export const point = z.strictObject({
   enum: z
     .record(z.string().regex(/^-?\d+$/, 'a raw number'), z.string().min(1).max(64))
     .optional()
-    .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is told as text, uncertain'),
+    .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is given as text, uncertain'),
   invalid: sentinels()
     .optional()
     .describe(

@@ -65,7 +65,7 @@ export interface Slowness {
   readonly answered: boolean;
 }
 
-/** What a person can do about a bus that does not carry what is asked of it. @param silent devices that do not answer */
+/** The advice for a bus that is overloaded. @param silent devices that do not answer */
 export function overloadAdvice(serial: boolean, silent: readonly string[]): string {
   const names = silent.length > 3 ? `${silent.slice(0, 3).join(', ')} and ${silent.length - 3} more` : silent.join(', ');
   const waiting =

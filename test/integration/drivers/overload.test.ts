@@ -155,5 +155,5 @@ broker: {listen: {port: 0}}
   );
   const [begin] = told();
   assert.ok(begin.data.missed > 0 && begin.data.missed <= begin.data.due);
-  assert.match(begin.message, /plant does not carry what is asked of it: \d+ of \d+ polls were left out/);
+  assert.match(begin.message, /plant is overloaded: \d+ of \d+ polls were left out/);
 });

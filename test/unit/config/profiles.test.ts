@@ -150,7 +150,7 @@ test('profile check tells file, line and column of what comes out otherwise than
   );
   assert.match(
     changed(t, same, (text) => text.replace(', humidity: 54.6', '')).join(),
-    /humidity is 54\.6, of which the case says nothing/,
+    /humidity is 54\.6, but the case does not name it/,
   );
   assert.match(changed(t, same, (text) => text.replace('01 31 02 22', '01 31')).join(), /humidity has no value here/);
   assert.match(

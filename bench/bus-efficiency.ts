@@ -25,14 +25,14 @@ const BAUDS = [9600, 19_200, 38_400, 115_200];
 interface Layout {
   readonly name: string;
   readonly units: number;
-  /** Of each unit. */
+  /** The addresses of each unit. */
   readonly addresses: readonly number[];
   readonly type: 'uint16' | 'float32';
   /** Milliseconds that the devices take to answer; 0: as soon as the silence after the request is over. */
   readonly answer: number;
 }
 
-/** Of a three-phase energy meter (Eastron SDM630 Modbus protocol): 34 numbers in six places. */
+/** The numbers of a three-phase energy meter (Eastron SDM630 Modbus protocol): 34 in six places. */
 const METER = [
   ...Array.from({ length: 18 }, (_, i) => 2 * i),
   ...[42, 46, 48, 52, 56, 60, 62, 66, 70, 72, 74, 76, 78],

@@ -29,7 +29,7 @@ const FRAME = PAGE_SIZE + 24;
 /** Units that are compacted of their own; see fillLog. */
 const OWN = 20;
 const CHILD = await built('bench/lib/recovery-child.ts');
-/** Of the length at which the write-ahead file goes into the database. */
+/** The share of the length at which the write-ahead file goes into the database. */
 const FULL = 0.85;
 const LENGTH = walLength(512 * 1024 ** 2);
 

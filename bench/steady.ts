@@ -27,7 +27,7 @@ interface Batch {
 interface Site {
   readonly data: string;
   readonly devices: number;
-  /** Of a built tree; undefined: this one. */
+  /** The root of a built tree; undefined: this one. */
   readonly root?: string | undefined;
 }
 

@@ -44,7 +44,7 @@ function transactions(device: string): number {
 
 interface Measured {
   readonly row: Row;
-  /** Of the loop device. */
+  /** The number of the loop device. */
   readonly number: string;
   readonly commits: number;
   readonly blocks: number;

@@ -57,7 +57,7 @@ export class BlockTrace {
   }
 }
 
-/** Of a loop device: its minor number. */
+/** The minor number of a loop device. */
 export function numberOf(device: string): string {
   return device.slice('loop'.length);
 }

@@ -14,7 +14,7 @@ type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [labels: Labels, value: number | null | undefined];
 
 export interface Metric {
-  /** Of the family: without `_total` and `_info`. */
+  /** The name of the family, without `_total` and `_info`. */
   readonly name: string;
   readonly type: 'gauge' | 'counter' | 'info';
   /** Where given, the name ends with it. */
@@ -24,7 +24,7 @@ export interface Metric {
   readonly read: (report: StatusReport) => Iterable<Sample>;
 }
 
-/** Of the memory of the log, those that have a bound in bytes. */
+/** The parts of the log's memory that have a bound in bytes. */
 const MEMORY_PARTS = ['pending', 'tail', 'live'] as const;
 
 const one = (value: number | null | undefined): Sample[] => [[{}, value]];
@@ -50,12 +50,12 @@ function device(name: string, type: 'gauge' | 'counter', help: string, read: Rea
 function deviceCounter(name: string, help: string, key: keyof DeviceCounters): Metric {
   return device(name, 'counter', help, (d) => d.counters[key] ?? 0);
 }
-/** Of a device that was asked and has answered. */
+/** In seconds; only for a device that was asked and has answered. */
 function replyTime({ counters }: DeviceStatus, ms: number | undefined): number | undefined {
   const { requests, replies, exceptions } = counters;
   return ms === undefined || requests === 0 || replies + exceptions === 0 ? undefined : seconds(ms);
 }
-/** Of buses that poll. */
+/** A metric of the buses that poll. */
 function busLoad(name: string, help: string, read: (load: NonNullable<BusStatus['load']>) => number): Metric {
   const samples = (r: StatusReport) => r.buses.map((b): Sample => [{ bus: b.name }, b.load && read(b.load)]);
   return { name, type: 'gauge', unit: unitOf(name), labels: ['bus'], help, read: samples };

@@ -247,14 +247,14 @@ export interface HistoryReply {
   readonly unit?: string | undefined;
   readonly from: number;
   readonly to: number;
-  /** Of each bucket in milliseconds, a round one, from UTC on; null when there are few readings: then they are told themselves. */
+  /** Milliseconds in each bucket, a round number; buckets begin at its multiples in UTC. null: the few readings come themselves. */
   readonly width: number | null;
   readonly buckets?: readonly HistoryBucket[] | undefined;
   readonly readings?: readonly HistoryReading[] | undefined;
 }
 /** Buckets without any reading are left out. Of booleans min, max and mean are of 0 and 1, of texts there are none. */
 export interface HistoryBucket {
-  /** Of its start. */
+  /** When it starts. */
   readonly time: number;
   readonly min: number | null;
   readonly max: number | null;
@@ -287,7 +287,7 @@ export interface RemovedOfPoint {
   readonly thinned: RemovedReadings;
   readonly dropped: RemovedReadings;
   readonly aged: RemovedReadings;
-  /** Of all these, readings that a forwarder had not delivered. */
+  /** How many of all these readings a forwarder had not delivered. */
   readonly undelivered: number;
 }
 export interface RemovedReadings {

@@ -49,7 +49,7 @@ export interface CaptureHead {
   readonly gateway: string;
   readonly bus: string;
   readonly protocol: string;
-  /** Of the bus, as configured. */
+  /** The settings of the bus, as configured. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** `unit` of a Modbus device. */
   readonly devices: Readonly<Record<string, { readonly unit?: number }>>;

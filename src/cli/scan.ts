@@ -211,7 +211,7 @@ function nothingFound(bus: ResolvedBus, options: ScanOptions): string[] {
 
 interface Target {
   readonly bus: ResolvedBus;
-  /** Of the devices on it, by unit. */
+  /** The names of the devices on it, by unit. */
   readonly names: ReadonlyMap<number, string>;
   /** Names of all devices of the configuration; undefined for a port or address that no configuration has. */
   readonly taken: ReadonlySet<string> | undefined;

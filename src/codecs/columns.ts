@@ -68,7 +68,7 @@ interface Place {
   /** With its mark. */
   readonly form: number;
   readonly count: number;
-  /** Of the numbers behind the first one, or of all other values; of a boolean in bits. */
+  /** The size of the numbers behind the first one, or of all other values; of a boolean in bits. */
   byte: number;
   bit: number;
   first: number;

@@ -69,7 +69,7 @@ export interface Advance {
   readonly turned: boolean;
 }
 
-/** Of the modulus: a fall from above this is a rollover. */
+/** A fall from above this share of the modulus is a rollover. */
 const ROLLOVER = 0.9;
 /** A counter that is back was further on by at most this part of itself. */
 const BACK = 0.1;

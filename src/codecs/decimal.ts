@@ -78,9 +78,9 @@ export function movePoint(value: number, exponent: number): number {
 }
 
 export interface Scaling {
-  /** Of a whole raw number. */
+  /** The value of a whole raw number. */
   apply(raw: number): number;
-  /** Of a raw number that has `decimals` decimals itself. */
+  /** The value of a raw number that has `decimals` decimals itself. */
   applyDecimal(raw: number, decimals: number): number;
   /** Back to raw, not rounded to a whole number. */
   invert(value: number): number;

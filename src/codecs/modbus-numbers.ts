@@ -27,7 +27,7 @@ export function sentinels(point: ModbusPoint, bits: number, signed: boolean): Re
   return new Set(point.invalid.map((raw) => (signed ? BigInt.asIntN(bits, BigInt(raw)) : BigInt.asUintN(bits, BigInt(raw)))));
 }
 
-/** Of a float: a number, or in quotes and hexadecimal the bits of it ('0x7F7FFFFF'). */
+/** The sentinels of a float, each a number, or its bits in quotes and hexadecimal ('0x7F7FFFFF'). */
 function floatSentinels(point: ModbusPoint, snap: (x: number) => number): ReadonlySet<number> | undefined {
   if (!point.invalid?.length) return undefined;
   return new Set(

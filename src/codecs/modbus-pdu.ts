@@ -28,7 +28,7 @@ export const IDENTIFY = 43;
 export const MEI_IDENTIFICATION = 14;
 /** A PDU has at most 253 bytes (section 4.1). */
 export const MAX_PDU = 253;
-/** Of the table, for one request (sections 6.1 to 6.4, 6.11, 6.12). */
+/** The most that one request may carry (sections 6.1 to 6.4, 6.11, 6.12). */
 export const MOST = { read: { bits: 2000, registers: 125 }, write: { bits: 1968, registers: 123 } } as const;
 
 /** A request as it goes out, and the form of its reply. */
@@ -190,7 +190,7 @@ export interface Identification {
   readonly next: number | undefined;
 }
 
-/** Of a reply that `fitReply` accepted. */
+/** The content of a reply that `fitReply` accepted. */
 export function decodeIdentification(pdu: Uint8Array): Identification {
   const objects = new Map<number, Uint8Array>();
   let at = 7;

@@ -34,14 +34,14 @@ export interface ModbusPoint {
   readonly enum?: Readonly<Record<string, string>> | undefined;
   /** Raw numbers that mean "no value"; a signed type may be given by its bit pattern (0x8000). */
   readonly invalid?: readonly (number | string)[] | undefined;
-  /** Of the value (after scale and offset). */
+  /** Bounds of the value (after scale and offset). */
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
   /** A counter that starts again at 0; its cumulative value is another point of the device. */
   readonly counter?: CounterSettings | undefined;
   readonly report?: Report | undefined;
   readonly write?:
     | {
-        /** Of the value, in its unit. */
+        /** Bounds of the value, in its unit. */
         readonly min?: number | undefined;
         readonly max?: number | undefined;
         /** Milliseconds between two writes. */

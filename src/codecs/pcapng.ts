@@ -15,7 +15,7 @@ export type CaptureWay = 'out' | 'in' | 'noise';
 
 export interface CaptureMedium {
   readonly kind: 'rtu' | 'ascii' | 'tcp' | 'udp';
-  /** Of the device, for the headers of networks; what is no IPv4 address is shown as 192.0.2.2. */
+  /** The address of the device, for network headers; an address that is not IPv4 is shown as 192.0.2.2. */
   readonly host?: string | undefined;
   /** Name of the bus. */
   readonly name: string;

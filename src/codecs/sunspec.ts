@@ -24,7 +24,7 @@ const LAST_ADDRESS = 0xffff;
 const MOST_MODELS = 200;
 
 export interface ReadWish {
-  /** Of the holding registers. */
+  /** The first of its holding registers. */
   readonly start: number;
   readonly count: number;
 }

@@ -52,7 +52,7 @@ export interface PlannedRequest {
   readonly device: string;
   readonly table: string;
   readonly start: number;
-  /** Of a SunSpec device: `start` counts from the first register of this model, which is found on the wire only. */
+  /** For a SunSpec device: `start` counts from the first register of this model, which is found on the wire only. */
   readonly model?: string | undefined;
   /** Registers or bits. */
   readonly count: number;
@@ -77,7 +77,7 @@ export interface BusBudget {
     readonly time: number;
     readonly from: 'configured' | 'measured' | 'assumed';
   }[];
-  /** Of a cycle. */
+  /** How many registers a cycle reads. */
   readonly registers: number;
   readonly bits: number;
   readonly bytes: number;

@@ -43,7 +43,7 @@ export interface LoadResult {
   readonly config?: GatewayConfig;
   readonly faults: Fault[];
   readonly warnings: Fault[];
-  /** Of each bus that has devices and whose driver can tell; none when there is a fault. */
+  /** One for each bus that has devices and whose driver can compute it; none when there is a fault. */
   readonly budgets: BusBudget[];
   /** A remark at a place of the file, for those who see what this room does not look at: the machine, the wires. */
   readonly remark: (path: Path, message: string) => Fault;

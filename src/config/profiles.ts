@@ -66,7 +66,7 @@ export interface Profile {
   readonly title: string;
   readonly info: ProfileInfo;
   readonly source: YamlSource;
-  /** Of every profile in the chain, root first. */
+  /** The part of every profile in the chain, root first. */
   readonly device: readonly Layer[];
   readonly line: readonly Layer[];
   readonly defaults: readonly Layer[];

@@ -41,7 +41,7 @@ export interface PointInfo {
 export interface Report {
   /** In the unit of the point. */
   readonly change?: number | undefined;
-  /** Of the magnitude of the last value kept. */
+  /** In percent of the magnitude of the last value kept. */
   readonly percent?: number | undefined;
   /** Milliseconds. */
   readonly atLeast?: number | undefined;

@@ -83,7 +83,7 @@ export interface BusStatus {
   readonly state: 'closed' | 'opening' | 'open';
   readonly fault?: string | undefined;
   readonly devices: readonly DeviceStatus[];
-  /** Over the last whole half minute; absent where nothing is polled. */
+  /** The load of the last whole half minute; absent where nothing is polled. */
   readonly load?: { readonly busy: number; readonly due: number; readonly missed: number; readonly overloaded: boolean };
 }
 
@@ -147,7 +147,7 @@ export interface LookOptions {
 
 /** What a request by hand came to, with the frames that it made on the wire. */
 export interface Looked {
-  /** Of this request: it, its answer, and all noise from the request before to its end. */
+  /** The frames of this request: it, its answer, and all noise since the request before. */
   readonly frames: readonly Frame[];
   /** The PDU of a good reply. */
   readonly pdu?: Uint8Array | undefined;
@@ -213,7 +213,7 @@ export interface AlarmTransition {
   readonly point: string;
   /** The reading that caused it; absent for a silent point. */
   readonly value?: Value | undefined;
-  /** Of the point, where there is a value. */
+  /** The type of the point, where there is a value. */
   readonly type?: PointType | undefined;
   /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
   readonly at: number;
@@ -340,7 +340,7 @@ export interface ForwarderReport {
  */
 export interface Forwarder {
   readonly name: string;
-  /** Of a `live` one: gets every sample from the start to the stop. */
+  /** For a `live` one: gets every sample from the start to the stop. */
   readonly sink?: LiveSink | undefined;
   readonly connected: boolean;
   /** From now on the log keeps for it what comes. `start` does that too. */

@@ -1,7 +1,7 @@
 /** Times and steps as people ask for them, on the command line and in URLs. */
 import { parseDuration } from './units.ts';
 
-/** Of `every`: a second to a year. */
+/** The bounds of `every`: a second to a year. */
 const STEP = { min: 1000, max: 366 * 86_400_000 };
 
 export const TIME_WORDS = 'write 2026-11-25T10:00:00Z, UTC milliseconds, or 24h for a day ago';

@@ -55,7 +55,7 @@ export class Latency {
     return sorted[Math.ceil(sorted.length * TYPICAL.part) - 1] || undefined;
   }
 
-  /** Of whole exchanges, from writing the request to the last byte of the reply; `p95` without the bytes on the wire. */
+  /** Latencies of whole exchanges, from writing the request to the last byte of the reply; `p95` is without the bytes on the wire. */
   get told(): { latencyLast: number; latencyMax: number; latencySum: number; latencyP95: number } {
     const n = Math.min(this.#count, KEPT);
     const sorted = this.#ring.slice(0, n).sort();

@@ -16,7 +16,7 @@ import type { Report, Sample, Shape, Value } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT, qualityOf } from '../core/reasons.ts';
 
-/** Of a duration: by so much at most a reading may come early. */
+/** A reading may come early by at most this share of the duration. */
 const EARLY = 0.1;
 
 export interface Reading {

@@ -25,7 +25,7 @@ export class ClockReport {
   #changes: ClockChange[] = [];
   #steps = 0;
   readonly #moves = new Map<number, BootMoved>();
-  /** Of this boot, those before the newest between which records were handed over: these keep the times of their step. */
+  /** Steps of this boot before the newest, with records handed over between them: these records keep the times of their step. */
   #ownBefore: BootMoved[] = [];
   #fromSeq = 0;
   #tight = false;

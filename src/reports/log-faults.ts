@@ -39,7 +39,7 @@ export class LogFaults {
   #notKeptBefore = 0;
   #failures = 0;
   #cancel: (() => void) | undefined;
-  /** Of faults that are over, milliseconds. */
+  /** The length of faults that are over, milliseconds. */
   #past = 0;
   #begun = 0;
 

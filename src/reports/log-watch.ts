@@ -24,7 +24,7 @@ const RUNTIME: LogPart = {
 
 export interface LogWatchOptions {
   readonly log: Log;
-  /** Of each try to open it that failed, in words. */
+  /** The fault of each try to open it that failed, in words. */
   readonly openFaults?: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;

@@ -17,7 +17,7 @@ export interface SalvageStatus {
   /** What came back. */
   readonly records: number;
   readonly notices: number;
-  /** Of which only the heads of their blocks were left. */
+  /** Records of which only the heads of their blocks were left. */
   readonly lostRecords: number;
   /** Ranges of numbers of which nothing is left. */
   readonly gaps: number;

@@ -13,7 +13,7 @@ export interface AlarmView {
   readonly occurrence: number;
   /** The last value of the point that the rule has seen. */
   readonly value?: Value | undefined;
-  /** Of the point, once a shape told it. */
+  /** The type of the point, as soon as a shape has said it. */
   readonly type: PointType | undefined;
   /** The words with which the alarm began, or those of its shelving. */
   readonly message: string;

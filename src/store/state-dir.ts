@@ -114,7 +114,7 @@ function alreadyRunning(stateDir: string): SluiceError {
 export function holderOf(stateDir: string): number | undefined {
   try {
     const { ino } = statSync(path.join(stateDir, LOCK_FILE));
-    // Of the device the kernel and stat() may have different numbers (btrfs, overlays): the byte tells enough.
+    // The kernel and stat() may number the device differently (btrfs, overlays): the byte is enough.
     for (const line of readFileSync('/proc/locks', 'utf8').split('\n')) {
       const found = /: POSIX +\S+ +WRITE +(\d+) [0-9a-f]+:[0-9a-f]+:(\d+) (\d+) /.exec(line);
       if (found !== null && Number(found[2]) === ino && Number(found[3]) === RESERVED_BYTE) return Number(found[1]) || undefined;

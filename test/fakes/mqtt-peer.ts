@@ -59,7 +59,7 @@ export class MqttPeer {
     if (topic === undefined) for (const { socket, topic, id } of this.#waiting.splice(0)) this.#acknowledge(socket, topic, id);
   }
 
-  /** Of the next PUBLISHes on topics that match, `times` are taken and their connection breaks instead of a PUBACK. */
+  /** Takes the next `times` PUBLISHes on topics that match, and breaks the connection instead of a PUBACK. */
   lose(times: number, topic: RegExp): void {
     this.#lose = { times, topic };
   }

@@ -7,7 +7,7 @@ export interface OddRequest {
   readonly unit: number;
   /** Function and data. */
   readonly pdu: Buffer;
-  /** Of the connection, from 1. */
+  /** The number of the connection, from 1. */
   readonly connection: number;
   /** A whole reply; every part of it may be another than is right. */
   reply(pdu: readonly number[], wrong?: { transaction?: number; unit?: number; length?: number }): void;

@@ -12,7 +12,7 @@ export interface LineRequest {
   readonly code: number;
   /** Function and data. */
   readonly pdu: Buffer;
-  /** Of functions 1 to 6, 15 and 16. */
+  /** The first address, of functions 1 to 6, 15 and 16. */
   readonly start: number;
   readonly count: number;
 }

@@ -9,7 +9,7 @@ const PUBACK = 4;
 /** One packet on its way, as `dropWhen` sees it. */
 export interface Seen {
   readonly kind: 'publish' | 'puback';
-  /** Of the PUBLISH (for a PUBACK: of the one that it answers). */
+  /** The topic of the PUBLISH (for a PUBACK: of the one that it answers). */
   readonly topic: string;
   readonly packetId: number;
   /** How many of this kind passed before it, over all connections. */

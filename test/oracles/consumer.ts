@@ -7,7 +7,7 @@ export interface AcceptedRecord {
   readonly log: string;
   readonly seq: number;
   readonly boot: string;
-  /** Of the batch that brought it. */
+  /** The topic of the batch that brought it. */
   readonly topic: string;
   /** `data`, `history`, `alarm`, `event`. */
   readonly kind: string;

@@ -42,7 +42,7 @@ const OPEN = 64;
 interface Asked {
   readonly time: number;
   readonly body: Buffer;
-  /** Of MBAP. */
+  /** The transaction id of MBAP. */
   readonly transaction: number | undefined;
   readonly answers: PlayedAnswer[];
   answered: boolean;

@@ -4,7 +4,7 @@ import type { Frames, Request } from './frames.ts';
 import type { ModbusDevice } from './modbus-device.ts';
 import { exceptionReply } from './modbus-device.ts';
 
-/** Of a gateway whose device is not there: GATEWAY TARGET DEVICE FAILED TO RESPOND. */
+/** The exception of a gateway whose device is not there: GATEWAY TARGET DEVICE FAILED TO RESPOND. */
 const NO_DEVICE = 11;
 /** A request that stops in the middle is given up after this silence: a busy machine hands pieces of a frame over later than 3.5 characters, by far. */
 const GAP_MS = 1000;

@@ -29,7 +29,7 @@ export class LineServer {
   }
 }
 
-/** Whoever answers: a stream for each connection, or for each datagram. */
+/** Makes the answers: one stream for each connection, or for each datagram. */
 export interface Streams {
   /** @returns takes what comes; false when there is no sense in going on */
   stream(send: (bytes: Uint8Array) => void): (data: Buffer) => boolean;

@@ -30,7 +30,7 @@ const SUSPECT = 2;
 const MOST_PARTS = 8;
 export interface Found {
   readonly unit: number;
-  /** Of the first sound answer, ms; null when there was none. */
+  /** The latency of the first sound answer, ms; null when there was none. */
   readonly latency: number | null;
   readonly sound: number;
   /** Damaged answers, or answers to something else. */

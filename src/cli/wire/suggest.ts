@@ -32,7 +32,7 @@ export interface Suggestion {
 
 /** Values named as evidence. */
 const NAMED = 4;
-/** Of the values that a profile reads, this part has to be possible. */
+/** This share of the values that a profile reads has to be possible. */
 const ENOUGH = 0.8;
 /** Values that are possible and not 0, from which on a match is no accident. */
 const STRONG = 3;

@@ -26,7 +26,7 @@ export interface Checksum {
   readonly bytes: number;
   /** For the reference page. */
   readonly says: string;
-  /** Over `data[from]` up to and without `data[end]`, as it stands on the wire. */
+  /** The checksum of `data[from]` up to and without `data[end]`, as it stands on the wire. */
   compute(data: Uint8Array, from: number, end: number): Uint8Array;
 }
 

@@ -168,7 +168,7 @@ function shapeOf(device: string, points: readonly (readonly [string, PointConfig
   );
 }
 
-/** Of the points of a shape; their cumulative values stand behind them, in their order. */
+/** The totals of the points of a shape; they stand behind the points, in the same order. */
 function totalsOf(
   { device, decode }: TalkerConfig,
   points: readonly (readonly [string, PointConfig])[],

@@ -31,7 +31,7 @@ export interface FixedFrame {
 }
 
 export interface LengthField {
-  /** Of the field in the frame, from 0. */
+  /** Where the field begins in the frame, from 0. */
   readonly offset: number;
   readonly type: 'uint8' | 'uint16';
   readonly endian: 'big' | 'little';
@@ -54,7 +54,7 @@ export interface BytesFrame {
   readonly type: 'bytes';
   readonly start: string;
   readonly stop?: string | undefined;
-  /** Of the whole frame, start and stop included. */
+  /** The length of the whole frame, start and stop included. */
   readonly length: number | LengthField;
   readonly maxLength: number;
   readonly checksum?: ChecksumRange | undefined;
@@ -110,9 +110,9 @@ export interface BinaryField {
   readonly offset: number;
   readonly type: (typeof FIELD_TYPES)[number];
   readonly endian?: 'big' | 'little' | undefined;
-  /** Of a `bool`: which bit of the byte, 0 is the least significant. */
+  /** For a `bool`: which bit of the byte, 0 is the least significant. */
   readonly bit?: number | undefined;
-  /** Of a `string`, in bytes. */
+  /** The length of a `string`, in bytes. */
   readonly length?: number | undefined;
 }
 export interface BinaryDecode {

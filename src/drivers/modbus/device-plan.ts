@@ -36,7 +36,7 @@ export interface DevicePlanOptions {
 export interface NextPlan {
   readonly answer: AnswerTime;
   readonly reads: readonly PlannedRead[];
-  /** Of the wire time of the device, what it saves: 0 to 1. */
+  /** The share of the device's wire time that it saves: 0 to 1. */
   readonly saved: number;
 }
 

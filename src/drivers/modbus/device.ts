@@ -23,7 +23,7 @@ const GOOD_TO_END = 20;
 const UNSURE = 3;
 const RECURS = 600_000;
 const SHARES: Readonly<Record<string, Share['kind']>> = { timeout: 'missing', crc: 'damaged', 'bad-reply': 'wrong' };
-/** Of the faults: what is wrong with its SunSpec models. */
+/** The key of the fault that says what is wrong with its SunSpec models. */
 const MODELS = 'models';
 /** The bridge in between says that the unit did not answer (MODBUS Application Protocol, section 7). */
 const UNREACHED: readonly unknown[] = [10, 11];
@@ -32,7 +32,7 @@ export function isUnreached(error: SluiceError): boolean {
   return error.code === 'exception' && UNREACHED.includes(error.data.exception);
 }
 
-/** Whoever fails so will fail the next request as well. */
+/** A device that fails so will fail the next request as well. */
 export function isAway(error: SluiceError): boolean {
   return ['timeout', 'bus-open', 'bus-closed'].includes(error.code) || isUnreached(error);
 }
@@ -55,7 +55,7 @@ export class Device {
   readonly points: ReadonlyMap<string, ModbusPoint>;
   /** It knows the functions for many registers and coils only. */
   readonly writesMultiple: boolean;
-  /** Of a SunSpec device: where its models lie. */
+  /** For a SunSpec device: where its models lie. */
   readonly models?: ModelSearch | undefined;
   readonly counters = {
     requests: 0,

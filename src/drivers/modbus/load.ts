@@ -16,7 +16,7 @@ export interface LoadReport {
 }
 
 export class Load {
-  /** Of the last whole window. */
+  /** The report of the last whole window. */
   report: LoadReport = { busy: 0, due: 0, missed: 0 };
   overloaded = false;
   #from: number;

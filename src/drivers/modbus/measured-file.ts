@@ -21,7 +21,7 @@ const NAME = 'modbus-times.json';
 const MOST = 4096;
 const MOST_BYTES = 1_000_000;
 const LONGEST_KEY = 300;
-/** Of a reply; the longest time-out that may be configured, ms. */
+/** The longest time of a reply: the longest time-out that may be configured, ms. */
 const LONGEST = 60_000;
 /** Milliseconds. */
 const SOON = 1000;

@@ -31,7 +31,7 @@ export class OnWire {
   underWay = 0;
   readonly #options: OnWireOptions;
   readonly #taps = new Map<Tap, () => void>();
-  /** Whose turn it is or was: noise is counted for it. */
+  /** The device whose turn it is or was: noise is counted for it. */
   #current: Device | undefined;
   /** When the line could have fallen silent first, if nothing had come meanwhile. */
   #noisySince: number | undefined;

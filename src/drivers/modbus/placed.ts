@@ -23,7 +23,7 @@ export interface Movable {
   pdu: Placed['pdu'];
   label: Placed['label'];
   decode: Placed['decode'];
-  /** Of a SunSpec device: the role of the model, and what is read where that lies. */
+  /** For a SunSpec device: the role of the model, and the points that are read where it lies. */
   readonly model?: { readonly role: string; readonly place: (model: SunspecModel) => Placed | undefined } | undefined;
   /** Why it cannot be asked: its device does not have what it reads. */
   lack?: ReasonName | undefined;

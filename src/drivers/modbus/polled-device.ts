@@ -23,7 +23,7 @@ import type { Wire } from './words.ts';
 export interface PolledOptions {
   readonly wire: Wire;
   readonly timing: WireTiming;
-  /** Of the bus, where the device has none of its own. */
+  /** The time-out of the bus, where the device has none of its own. */
   readonly timeout: number;
   readonly retries: number;
   readonly clock: Clock;

@@ -47,7 +47,7 @@ export interface QueueOptions extends OnWireOptions {
   readonly tell: (event: GatewayEvent) => void;
   readonly devices: readonly Device[];
   readonly jobs: readonly NewJob[];
-  /** Of the devices whose requests may change while they are polled. */
+  /** The plans of the devices whose requests may change while they are polled. */
   readonly plans?: readonly DevicePlan[];
   /** A device is read by other requests from now on. */
   readonly replanned?: ((before: readonly Shape[], after: readonly Shape[]) => void) | undefined;
@@ -106,7 +106,7 @@ export class BusQueue {
 
   /** What is asked for from outside. Rejects with a SluiceError. */
   call(ask: Ask, device: Device | undefined, options: CallOptions): Promise<Answer> {
-    // Whoever writes has to know whether anything was sent.
+    // The caller of a write has to know whether anything was sent.
     const unsent = (code: 'bus-closed' | 'timeout', message: string) =>
       Promise.reject(new SluiceError(code, message, { data: { sent: false } }));
     if (this.#state !== 'running') return unsent('bus-closed', `the bus ${this.#options.name} is not running`);

@@ -22,7 +22,7 @@ export interface LineTiming {
 
 export interface WireTiming {
   readonly protocol: WireProtocol;
-  /** Of the serial line, also of one behind a converter; absent on a network. */
+  /** The timing of the serial line, also of one behind a converter; absent on a network. */
   readonly line?: LineTiming | undefined;
   /** Milliseconds between a reply and the next request, at least. */
   readonly turnaround: number;

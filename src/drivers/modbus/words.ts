@@ -59,7 +59,7 @@ function manyWords(request: string): string {
 export interface Slowness {
   /** Replies that came after the time-out, of late. */
   readonly late: number;
-  /** Of the device, ms. */
+  /** The time-out of the device, ms. */
   readonly timeout: number;
   /** It has answered in time before. */
   readonly answered: boolean;

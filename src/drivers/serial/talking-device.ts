@@ -202,7 +202,7 @@ export class TalkingDevice implements LineDevice {
     if (this.silent || Array.from(this.tracks.values()).some((other) => !other.silent)) return;
     this.silent = true;
     this.replies.failed('missing', now);
-    // Of a port that is gone the bus tells.
+    // The bus reports a port that is gone.
     if (open)
       this.context.logger.warn(
         { device: this.name, silentAfter: this.settings.silentAfter, symptom: this.symptom() },

@@ -8,7 +8,7 @@ export class Audience {
   /** Filters of all clients. */
   size = 0;
   readonly #filters = new Map<object, Map<string, number>>();
-  /** Of all clients. */
+  /** The filters of all clients. */
   readonly #all = new FilterTree();
 
   /** Grants a filter, or says no: malformed, too long, too many, or a `$` topic (system topics name other clients). */

@@ -82,7 +82,7 @@ export class EmbeddedBroker implements LiveSink {
   #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
-  /** Whose subscription aedes has announced last: it asks for the retained messages in the same call. */
+  /** The client whose subscription aedes announced last: aedes asks for the retained messages in the same call. */
   #subscriber: Client | undefined;
   #starting: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;

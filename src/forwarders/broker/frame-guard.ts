@@ -50,7 +50,7 @@ export class FrameGuard extends Duplex {
   #first = true;
   /** Bytes that wait for their turn; the socket is paused meanwhile. */
   #held: Buffer | undefined;
-  /** Of the write under way, bytes that the socket took. */
+  /** How many bytes of the write under way the socket took. */
   #taken = 0;
   #stalledSince: number | undefined;
   #unacknowledged: number | undefined;

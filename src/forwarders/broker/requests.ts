@@ -2,7 +2,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, REQUESTS_PER_TURN } from './limits.ts';
 
-/** Of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
+/** The requests of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
 export class Requests {
   readonly #clock: Clock;
   #left = REQUESTS_AT_ONCE;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 
 const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
-/** Of a row: `sl local_address rem_address st tx_queue:rx_queue …`. */
+/** Columns of a row: `sl local_address rem_address st tx_queue:rx_queue …`. */
 const [LOCAL, REMOTE, QUEUES] = [1, 2, 4];
 
 /** @returns undefined where the system does not say */

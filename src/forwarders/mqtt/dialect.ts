@@ -63,7 +63,7 @@ export interface Speaker {
   farewell(): Iterable<OutMessage>;
 }
 
-/** Of a forwarder with a cursor. */
+/** The speaker of a forwarder with a cursor. */
 export interface LogSpeaker extends Speaker {
   /** What the payload format is given, in both threads. */
   readonly formatOptions?: FormatOptions;
@@ -77,7 +77,7 @@ export interface LogSpeaker extends Speaker {
   notice(notice: OutNotice): Iterable<OutMessage>;
 }
 
-/** Of a forwarder without a cursor: latest values, and the newest transition of each rule. What it misses is not repeated. */
+/** The speaker of a forwarder without a cursor: latest values, and the newest transition of each rule. Nothing is repeated. */
 export interface LiveSpeaker extends Speaker {
   value(value: LatestValue): Iterable<OutMessage>;
   alarm(alarm: NoticeMessage): Iterable<OutMessage>;

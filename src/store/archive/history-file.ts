@@ -19,7 +19,7 @@ import { Units } from './units.ts';
 
 export interface NewPart extends Body {
   readonly shape: number;
-  /** Of all records. */
+  /** The roll-up of all records. */
   readonly rollup: Buffer;
   /** The records that go when the unit is thinned; undefined where all stay. */
   readonly goesFirst: Body | undefined;

@@ -58,7 +58,7 @@ export class BatchMaker {
     this.#options = options;
   }
 
-  /** Of the current log. @returns undefined when nothing can leave now */
+  /** A batch of the current log. @returns undefined when nothing can leave now */
   fromMemory({ ordinal, name }: Source, from: number, to: number, maxReadings: number): Found | undefined {
     const log = this.#log;
     const boot = bootName(log.opened.boot);

@@ -46,7 +46,7 @@ interface LiveSide extends PromiseSide {
   mirrorLanes(state: TailState): void;
 }
 
-/** Of one forwarder and log. */
+/** The promise of one forwarder in one log. */
 export class HandOverPromise {
   readonly #log: PromiseSide;
   readonly #lanes: Lanes;

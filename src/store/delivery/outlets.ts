@@ -82,7 +82,7 @@ export class Outlets {
   get unanswered(): number {
     return [...this.#open.values()].reduce((sum, outlet) => sum + outlet.unanswered, 0);
   }
-  /** Of those that are configured: what they have not had may not go without a word. */
+  /** The states of the configured forwarders: a reading that they have not had may not go unreported. */
   states(): ForwarderState[] {
     return [...this.#open.values()].flatMap((o) => o.states());
   }

@@ -76,7 +76,7 @@ export interface UnitRow {
   readonly state: number;
   readonly first_part: number;
   readonly parts: number;
-  /** Of parts and roll-ups together. */
+  /** The size of parts and roll-ups together. */
   readonly bytes: number;
 }
 

@@ -14,7 +14,7 @@ export interface Salvaged {
   readonly readings: number;
   /** Alarms and events. */
   readonly notices: number;
-  /** Of which the head is left, and the records are not. */
+  /** Blocks whose head is left, and whose records are not. */
   readonly lost: {
     readonly blocks: number;
     readonly records: number;

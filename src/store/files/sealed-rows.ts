@@ -19,7 +19,7 @@ export const SEALED = {
 } as const;
 export type SealedTable = keyof typeof SEALED;
 export const SEALED_TABLES = Object.keys(SEALED) as SealedTable[];
-/** Of history.db: what never changes of a unit. */
+/** The columns of a unit in history.db that never change. */
 export const SEALED_UNIT = ['id', 'last', 'boot', 'inventory', 'at_first', 'at_last', 'first_part', 'parts'] as const;
 
 type Plain = number | string;
@@ -33,7 +33,7 @@ export function isWhole(table: SealedTable, row: Readonly<Record<string, unknown
   return row.sum === rowSum(table, ...SEALED[table].map((column) => row[column] as Plain));
 }
 
-/** Of history.db, whose copies of shapes have no column for it: a row of its table `meta` for each. */
+/** The seal of a shape in history.db, whose copies of shapes have no column for it: a row of its table `meta` for each. */
 export function shapeSealName(id: number): string {
   return `shape ${id}`;
 }

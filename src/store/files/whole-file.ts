@@ -15,7 +15,7 @@ const TASK = '.salvage';
 /** Under the first name the new file is made, under the second it waits, complete, for its place. */
 const MAKING = '.making';
 const READY = '.ready';
-/** Of log.db (write-ahead) and of history.db (journal). */
+/** The endings of the files of log.db (write-ahead) and of history.db (journal). */
 const ENDS = ['', '-wal', '-shm', '-journal'];
 
 export function asidePath(file: string): string {

@@ -42,7 +42,7 @@ export interface RemovedPoint {
   readonly thinned: RemovedReadings;
   readonly dropped: RemovedReadings;
   readonly aged: RemovedReadings;
-  /** Of all these, readings that a forwarder had not delivered. */
+  /** How many of all these readings a forwarder had not delivered. */
   readonly lost: number;
 }
 export interface RemovedReadings {

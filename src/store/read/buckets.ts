@@ -16,7 +16,7 @@ export interface Bucket {
   readonly estimated: boolean;
 }
 
-/** Of a roll-up, with its middle in UTC ms. */
+/** A roll-up, with its middle in UTC ms. */
 export interface Summary {
   readonly middle: number;
   readonly count: number;

@@ -21,7 +21,7 @@ export interface Collection {
   /** Shapes that have a wanted point. */
   readonly shapes: WantedShapes;
   readonly target: (shape: Shape) => Target;
-  /** Of the buckets, ms. */
+  /** The width of the buckets, ms. */
   readonly width: number;
   readonly pace: Pace;
 }

@@ -14,7 +14,7 @@ const RECORD_BYTES = 128;
 
 export class Recent {
   #records: LogRecord[] = [];
-  /** Of each of them. */
+  /** The size of each of them. */
   #sizes: number[] = [];
   #start = 0;
   #bytes = 0;

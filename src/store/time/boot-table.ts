@@ -77,7 +77,7 @@ export class BootTable {
   /** The newest boots, oldest first, with their mappings. */
   open(clock: ClockTable): BootInfo[] {
     const rows = this.#db.prepare<[number], Row>('select * from boot order by boot desc limit ?').all(MAX_OPEN).reverse();
-    // Of a boot that only its name was salvaged of, nothing is changed any more.
+    // A boot of which only the name was salvaged changes no more.
     return rows
       .filter((row) => row.first > 0)
       .map((row) => ({

@@ -73,7 +73,7 @@ export class ClockBook {
     this.#handOvers = handOvers;
   }
 
-  /** Of this boot, for the runtime directory. */
+  /** The mappings of this boot, for the runtime directory. */
   get own(): ClockList {
     return this.#own.list;
   }

@@ -25,7 +25,7 @@ interface Bench {
   readonly target: FakeTarget;
   readonly server: AdminServer;
   readonly socket: string;
-  /** Of loopback HTTP. */
+  /** The port of loopback HTTP. */
   readonly port: number;
 }
 

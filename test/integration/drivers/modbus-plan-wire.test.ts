@@ -22,7 +22,7 @@ import {
 import { LineDevice, type LineExchange } from '../../peers/line-device.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
-/** Of the devices: what the planner assumes where nothing is said. */
+/** The response time that the planner assumes for a device without `responseTime`. */
 const ANSWER = 20;
 const CYCLES = 3;
 const FUNCTIONS: Readonly<Record<Table, number>> = { coil: 1, discrete: 2, holding: 3, input: 4 };

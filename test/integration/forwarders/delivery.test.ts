@@ -118,7 +118,7 @@ test('Mosquitto restarted under load: every kept reading once, the outage on his
     () => `live readings\n${gateway.tail()}`,
     () => consumed(subscriber).records().length > 50,
   );
-  /** Of the device's answers, by index: from when on readings went to history, and where the broker was back. */
+  /** Indexes of the device's answers: where readings began to go to history, and where the broker was back. */
   let outageAnswers: readonly [from: number, to: number] = [0, 0];
   for (let outage = 0; outage < 3; outage++) {
     await subscriber.pause();

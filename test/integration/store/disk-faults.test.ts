@@ -143,7 +143,7 @@ async function complete(s: OnDisk): Promise<void> {
   assert.deepEqual(missing, [], 'numbers that are nowhere');
 }
 
-/** Of a part of the log, each once. */
+/** The events of a part of the log, each once. */
 const logEvents = (s: OnDisk, part = 'log') =>
   s.subscriber
     .messages()

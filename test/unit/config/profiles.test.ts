@@ -155,7 +155,7 @@ test('profile check tells file, line and column of what comes out otherwise than
   assert.match(changed(t, same, (text) => text.replace('01 31 02 22', '01 31')).join(), /humidity has no value here/);
   assert.match(
     changed(t, same, (text) => text.replace('uncertain: {temperature: out-of-range, ', 'uncertain: {')).join(),
-    /what an SHT20 cannot measure: temperature is uncertain \(out-of-range\), of which/,
+    /what an SHT20 cannot measure: temperature is uncertain \(out-of-range\), but the case does not name it/,
   );
   assert.match(changed(t, same, (text) => text.replace('01 31 02 22', '01 3')).join(), /mine\.case\.yaml:7:\d+: .*hexadecimal/);
   assert.match(

@@ -121,7 +121,7 @@ test('the remains of the first commit of a write-ahead file are wiped as well', 
   db.exec('create table t (n integer primary key, body blob); insert into t (body) values (randomblob(5000))');
   const bytes = readFileSync(`${file}-wal`);
   db.close();
-  // Of all commits only the last frame is left, and the header.
+  // Only the last frame of all commits is left, and the header.
   const frame = 24 + 4096;
   const end = HEADER + Math.floor((bytes.length - HEADER) / frame) * frame;
   bytes.fill(0, HEADER, end - frame);

@@ -56,7 +56,9 @@ export function program(): Command {
     .description('the daemon, in the foreground')
     .addOption(config())
     .addOption(
-      new Option('--log-level <level>', 'the lowest level that is logged').choices(['debug', 'info', 'warn', 'error']).default('info'),
+      new Option('--log-level <level>', 'the lowest level that is logged')
+        .choices(['debug', 'info', 'warn', 'error'])
+        .default('info'),
     )
     .addHelpText(
       'after',

@@ -62,8 +62,7 @@ export class SalvageReport {
     const now = this.#clock.monotonic();
     const tell = now - running.toldAt >= PROGRESS_EVERY;
     this.#running = { ...running, phase, done, of, toldAt: tell ? now : running.toldAt };
-    if (tell)
-      this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
+    if (tell) this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
   }
 
   /** @param fault it could not be done now */

@@ -33,7 +33,7 @@ function fieldsOf(file: string): string[][] {
   return text.split('\n').map((line) => line.split(':'));
 }
 
-/** Where the kernel cannot be asked, the permissions of the socket are all there is: who may open it is an operator. */
+/** The caller where the kernel cannot be asked: only the permissions of the socket count, and everybody who may open it is an operator. */
 export const LOCAL: Principal = { who: 'local', door: 'socket', role: 'operator' };
 
 /** @param own user id of the gateway */

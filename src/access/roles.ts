@@ -13,7 +13,7 @@ const NEEDS: Readonly<Record<Action, Role>> = {
   resend: 'operator',
   reload: 'administrator',
 };
-/** Who has the role, for whoever has not. */
+/** The holders of each role, for the message to a caller without it. */
 const HOLDERS: Readonly<Record<Role, string>> = {
   viewer: 'everybody who may open the socket',
   'flow-editor': 'members of the group sluice, root and the user of the gateway',

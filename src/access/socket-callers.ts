@@ -1,4 +1,4 @@
-/** Who calls over the Unix socket. The kernel is asked once for each connection, when something that acts is first asked for. */
+/** Finds who calls over the Unix socket. The kernel is asked once for each connection, at its first request that acts. */
 import type { Socket } from 'node:net';
 import type { Principal } from '../core/commands.ts';
 import type { Logger } from '../core/logger.ts';

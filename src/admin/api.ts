@@ -134,7 +134,7 @@ export class Api {
       if (method === 'POST') await route.POST?.({ ...call, by: await this.#callers.principal(req.socket) });
       else await route.GET?.(call);
     } catch (thrown) {
-      // What is left of a refused body is not read: the connection ends with the answer.
+      // The rest of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
       sendError(res, thrown);
     }

@@ -204,7 +204,7 @@ export class Target implements AdminTarget {
     const { offset } = this.#gateway.watch;
     const lag = (lane: 'data' | 'history'): number => {
       if (status.waiting[lane] === undefined) return 0;
-      // What memory has is told as it is now; the file's part as of the last commit.
+      // The lag of readings in memory is of now; that of readings in the file is of the last commit.
       if (lane === 'data' && status.oldestLive !== undefined) return Math.max(0, Math.round(now - status.oldestLive));
       const time = oldest.find(([name, l]) => name === status.name && l === lane)?.[2];
       return time === undefined ? 0 : Math.max(0, Math.round(now + offset - time));

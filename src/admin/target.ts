@@ -213,7 +213,7 @@ export interface WriteReply {
   readonly value: JsonValue;
   readonly unit?: string | undefined;
   readonly time: number;
-  /** false: acknowledged, and the point is one that does not show what it was told. */
+  /** false: acknowledged, and the point never shows the value written to it. */
   readonly readBack: boolean;
 }
 

@@ -48,7 +48,7 @@ export function openFiles(stateDir: string): OpenFiles {
   try {
     return open(copy);
   } finally {
-    // What is open stays readable, and nothing is left behind however this ends.
+    // Open files stay readable, and no copy is left behind however this ends.
     rmSync(copy, { recursive: true, force: true });
   }
 }

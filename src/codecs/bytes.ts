@@ -151,7 +151,7 @@ export class BitWriter {
     this.#waiting = acc;
     this.#bits = n;
   }
-  /** What follows begins with a whole byte. */
+  /** The next value begins with a whole byte. */
   align(): void {
     if (this.#bits > 0) this.write(0, 8 - this.#bits);
   }

@@ -131,7 +131,7 @@ function largest(a: Amount, b: Amount): Amount {
   return a > b ? a : b;
 }
 
-/** What is kept of a 64-bit integer are 64 bits: a cumulative value that outgrows them begins again as well. */
+/** A 64-bit integer keeps 64 bits: a cumulative value that outgrows them begins again as well. */
 function sum(a: Amount, b: Amount): Amount {
   return typeof a === 'bigint' && typeof b === 'bigint' ? BigInt.asUintN(64, a + b) : decimalSum(Number(a), Number(b));
 }

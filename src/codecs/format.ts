@@ -18,7 +18,7 @@ export interface Batch {
   readonly records: readonly LogRecord[];
 }
 
-/** What travels, as it is. A text is UTF-8 on the wire. */
+/** The payload as it travels. A text is UTF-8 on the wire. */
 export type Payload = string | Uint8Array;
 
 /** One message of a batch. */

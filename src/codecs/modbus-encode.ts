@@ -1,6 +1,6 @@
 /**
  * The way back: a value as the registers (or the bit) that a device would hold. Used to serve simulated devices and to write.
- * What the type cannot hold is refused and never cut off: a number that is too large, a float that would become infinite.
+ * A value that the type cannot hold is refused and never cut off: a number that is too large, a float that would become infinite.
  */
 import { SluiceError } from '../core/errors.ts';
 import type { Value } from '../core/point.ts';

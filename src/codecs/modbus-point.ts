@@ -46,7 +46,7 @@ export interface ModbusPoint {
         readonly max?: number | undefined;
         /** Milliseconds between two writes. */
         readonly every: number;
-        /** false: the point never shows what it was told. */
+        /** false: the point never shows the value written to it. */
         readonly readBack: boolean;
         readonly safe?: SafeRule | undefined;
       }

@@ -1,5 +1,5 @@
 /**
- * What somebody gave to be written (a number, a bool, or a text from a command line), as the value that a point has.
+ * Turns a value given for a write (a number, a bool, or a text from a command line) into one that the point can have.
  *
  * - Nothing is guessed and nothing is rounded: a value between two steps of a scale, a label that is not in the list, a text
  *   that is no number is refused in words. What is written is what was asked for.

@@ -1,6 +1,6 @@
 /**
  * A deflated part, a part as it is, and a CRC-32 over both: a flipped bit is found and never read as another value.
- * What is noise goes into the second part: among other bytes it would only lengthen their codes.
+ * Noise goes into the second part: among other bytes it would only lengthen their codes.
  */
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { ByteReader } from './bytes.ts';

@@ -59,7 +59,7 @@ export type TotalReader = (
 export function totalReader(key: CounterKey, memory: CounterMemory, rules: () => CounterRules): TotalReader {
   return (value, reason, at) => {
     const state = memory.get(key);
-    // What is bad says nothing, and what is uncertain must not be counted.
+    // A bad reading has no value, and an uncertain one must not be counted.
     if (reason !== GOOD) return beside(reason, state);
     const next = advance(state, value as Amount, at, rules());
     if (next.state !== undefined && next.state !== state) memory.set(key, next.state, next.turned);

@@ -155,7 +155,7 @@ export class DeviceResolver {
     const before = sound;
     for (const wrong of kind.checkDevice?.(resolved, this.#in.around) ?? []) {
       const [head, point, ...rest] = wrong.path;
-      // Where something else is wrong, only what each sound point says of itself is certain.
+      // When other faults exist, only faults of single sound points are certain.
       if (!before && head !== 'points') continue;
       const merge = head === 'points' ? merges.get(String(point)) : undefined;
       report(merge === undefined ? merged.place.fault(wrong.path, wrong.message) : merge.place.fault(rest, wrong.message));

@@ -89,7 +89,7 @@ export interface BusBudget {
   readonly warning?: string | undefined;
 }
 
-/** What a device may depend on, of the rest of the configuration. */
+/** The parts of the rest of the configuration that a device may depend on. */
 export interface Around {
   /** There is a forwarder. */
   readonly upstream: boolean;

@@ -161,7 +161,7 @@ class Loader {
   #clock(gps: string | undefined, buses: ReadonlyMap<string, LoadedBus>, devices: ReturnType<DeviceResolver['finish']>): void {
     if (gps === undefined) return;
     const device = devices.get(gps);
-    // What is wrong with the device itself is told there.
+    // Faults of the device itself are reported with the device.
     if (device !== undefined && device.resolved === undefined) return;
     const kind = device === undefined ? undefined : buses.get(device.resolved?.bus ?? '')?.kind;
     const wrong =

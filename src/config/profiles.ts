@@ -138,7 +138,7 @@ export class ProfileLibrary {
     } else if (parent !== undefined && parent.family !== family) {
       report(source.fault(['family'], `the profile ${parent.name} that this one extends is of the family ${parent.family}`));
     }
-    // What the parent would have brought is not known, so nothing is said about it.
+    // The points of a missing parent are unknown, so no fault is reported about them.
     const orphan = written.extends !== undefined && parent === undefined;
     const points = pointLayers(source, written.points ?? {}, parent, orphan, report);
     const profile: Profile = {

@@ -88,7 +88,7 @@ export class Audit {
     );
   }
 
-  /** What is only counted so far is reported now. */
+  /** Reports now what is only counted so far. */
   flush(): void {
     this.#quota.flush();
   }

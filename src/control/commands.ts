@@ -56,7 +56,7 @@ export class Commands implements CommandPort {
     this.#stopped = true;
   }
 
-  /** What is only counted so far is reported. */
+  /** Reports what is only counted so far. */
   flush(): void {
     this.#audit.flush();
   }

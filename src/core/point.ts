@@ -56,7 +56,7 @@ export interface Shape {
   readonly device: string;
   readonly points: readonly PointInfo[];
   /**
-   * What is kept, one entry a point: a number is the index of the point together with which it is kept. Absent where all
+   * The rule for keeping each point: a number is the index of the point together with which it is kept. Absent where all
    * is kept. It says nothing about the readings, so it is no part of what the log keeps of a shape.
    */
   readonly report?: readonly (Report | number | undefined)[] | undefined;

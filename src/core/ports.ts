@@ -349,7 +349,7 @@ export interface Forwarder {
   start(): void;
   /** Sends what is live, lets it be acknowledged and ends, all within `within` ms. What is not acknowledged stays owed. */
   stop(within: number): Promise<void>;
-  /** What the far side keeps of the gateway is not right any more: the inventory, alarms of rules that are gone. */
+  /** The retained messages at the far side are outdated: the inventory, alarms of rules that are gone. */
   republish(goneRules: readonly string[]): void;
   status(): ForwarderReport;
 }

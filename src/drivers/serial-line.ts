@@ -30,7 +30,7 @@ export interface LineEvents {
 }
 
 export interface OpenOptions {
-  /** What the operating system kept from before is thrown away. */
+  /** Bytes that the operating system kept from before are thrown away. */
   readonly flush?: boolean;
 }
 

@@ -25,7 +25,7 @@ const NAP = 1000;
 export type Carried = Lane | NoticeKind;
 
 /**
- * What became of something that was handed to the far side: it has it for good; it will never take it, and it is passed
+ * The outcome of a message for the far side: it has it for good; it will never take it, and it is passed
  * over; nobody can say that it has it, and the same is offered again on this connection.
  */
 export type Outcome = 'accept' | 'keep' | { readonly reject: SluiceError };
@@ -50,7 +50,7 @@ export interface DrainOptions {
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
-  /** What the log said when it was asked last: why it cannot give what waits there; undefined: it does. */
+  /** Called after each read of the log: the error for which it cannot give what waits; undefined: it can. */
   readonly unread: (of: Carried, error: SluiceError | undefined) => void;
   readonly sent: (batch: OutBatch) => void;
   readonly delivered: (batch: OutBatch) => void;
@@ -162,7 +162,7 @@ export class Drain {
     }
   }
 
-  /** What the files cannot give now is asked for again: whatever can be read does not wait for it. */
+  /** A lane that the files cannot give now is asked again later: the other lanes do not wait for it. */
   async #fromLog<T>(of: Carried, ask: () => Promise<T>): Promise<T | undefined> {
     try {
       const answer = await ask();

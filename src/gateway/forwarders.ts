@@ -38,7 +38,7 @@ export class Forwarders {
   readonly #entries = new Map<string, Entry>();
   readonly #sinks: () => Sinks;
   readonly #attached = new Set<LiveSink>();
-  /** What forwarders keep under their names: newer than what was in the file at the start. */
+  /** The memories of forwarders by name, newer than those in the file at the start. */
   readonly #memories = new Map<string, unknown>();
   #stopped = false;
 

@@ -68,7 +68,7 @@ export class Ingest {
     this.counts.unreported += readingCount(sample) - (kept === undefined ? 0 : readingCount(kept));
     if (kept === undefined) return undefined;
     const record = this.#append(kept);
-    // What the log could not number was not kept, so nothing may be measured by it.
+    // A record without a number was not kept, so later readings are not compared with it.
     if (record === undefined) this.#reports.forget(sample.shape);
     return record;
   }

@@ -63,7 +63,7 @@ export class Reports {
     this.#tracks.delete(shape);
   }
 
-  /** What one set of shapes knew of its points is true of another one that they are read by from now on. */
+  /** The state of the points moves from the shapes by which they were read to those by which they are read from now on. */
   carry(before: readonly Shape[], after: readonly Shape[]): void {
     for (const shape of after) {
       if (shape.report === undefined) continue;

@@ -53,7 +53,7 @@ export class ClockReport {
 
   #add(moved: BootMoved): void {
     const before = this.#moves.get(moved.boot);
-    // What nobody has got its time in several steps: they are one.
+    // Records that were not handed over got their time in several steps, which count as one.
     const offset = before !== undefined && !before.handed && !moved.handed ? before.offset + moved.offset : moved.offset;
     this.#moves.set(moved.boot, { ...moved, offset });
     if (moved.boot === this.#side.boot && before?.handed === true && before.last < moved.last) this.#ownBefore.push(before);

@@ -9,7 +9,7 @@ import type { GatewayEvent, Severity } from '../core/ports.ts';
 /** Without a failure for so long, milliseconds, it is over: bounds the events to two in this time. */
 const WELL = 10_000;
 
-/** What of the log it is, and how its faults are told. */
+/** A part of the log, and how its faults are reported. */
 export interface LogPart {
   /** As the event names it. */
   readonly part: 'log' | 'history' | 'runtime';
@@ -68,7 +68,7 @@ export class LogFaults {
     else if (this.#since === undefined) this.#begin(what, fault as string);
   }
 
-  /** What was well until now is told as over. */
+  /** Reports faults that are well until now as over. */
   stop(): void {
     this.#cancel?.();
     if (this.#wellFrom !== undefined) this.#ended();

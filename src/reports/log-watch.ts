@@ -1,4 +1,4 @@
-/** What the log says, told to the operator: log lines, events, counts. */
+/** Reports the log to the operator: log lines, events, counts. */
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';

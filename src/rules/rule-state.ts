@@ -37,7 +37,7 @@ const schema = z.object({
   holds: z.boolean().optional(),
   /** How long the alarm has stood. */
   activeFor: ago.optional(),
-  /** What is left of the shelving, and its words. */
+  /** The rest of the shelving, and its words. */
   shelved: z.object({ left: ago, message: z.string() }).optional(),
   /** How long the point had no value; only of rules that watch for silence. */
   silentFor: ago.optional(),
@@ -66,7 +66,7 @@ export function restoreValue(saved: RuleState['value']): Value | undefined {
 }
 
 /**
- * What decides whether a rule is still the same: what it measures. Message and severity are not part of it, so that
+ * The text that tells whether a rule is still the same: what it measures. Message and severity are not part of it, so that
  * correcting a word does not throw away nine hours of a ten-hour delay.
  */
 export function fingerprint(rule: ResolvedRule): string {

@@ -46,7 +46,7 @@ export class GpsClock {
       return;
     }
     const offset = utc - at;
-    // What does not go on from the others begins anew: it has to be said three times.
+    // A time that does not follow from the others begins anew: the receiver has to say it three times.
     if (this.#offsets.some((o) => Math.abs(o.offset - offset) > AGREE.within)) this.#offsets = [];
     this.#offsets.push({ at, offset });
     if (this.#offsets.length > KEPT.sentences) this.#offsets.shift();

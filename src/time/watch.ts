@@ -113,7 +113,7 @@ export class ClockWatch {
     void this.#ask().then(() => this.#judge(true));
   }
 
-  /** What an earlier start within this boot of the machine knew. To be called before `start`; nothing is told. */
+  /** Takes the time that an earlier start within this boot of the machine knew. Call it before `start`; it reports nothing. */
   inherit(offset: number): void {
     this.trust(offset + this.#clock.monotonic());
     if (this.known) return;

@@ -1,7 +1,7 @@
 /**
  * Devices of a configuration, served as if they were there.
  * - Values are a pure function of seed, name and time, until `set` holds one.
- * - Nothing listens beyond the given host; a serial bus is served only where it was told how.
+ * - Nothing listens beyond the given host; a serial bus is served only where the options say how.
  */
 import { movePoint } from '../../codecs/decimal.ts';
 import { encodePoint } from '../../codecs/modbus-encode.ts';
@@ -44,7 +44,7 @@ export interface SimulationOptions {
   readonly unrecorded?: (bus: string, request: string) => void;
 }
 
-/** What a scale factor of a simulated device is: one decimal. */
+/** The scale factor of a simulated device: one decimal. */
 const FACTOR = -1;
 
 /** What the simulation does with one bus. */

@@ -86,7 +86,7 @@ export async function scanUnits(units: readonly number[], scan: Scanning): Promi
     scan.progress(unit, i, units.length);
     await look(unit, scan.timeout);
   }
-  // What answers late is seen while the next is asked; after the last one somebody has to be.
+  // A late answer is seen while the next unit is asked, so the last unit is asked once more.
   const last = units.at(-1);
   if (scan.serial && last !== undefined) slow.add(last);
   // Sets grow while they are walked through: a slow one may show another.

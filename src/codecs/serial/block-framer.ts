@@ -28,7 +28,7 @@ export class BlockFramer implements Framer {
   private lastAt = Number.NEGATIVE_INFINITY;
   /** Bytes that went out of the queue by a search. */
   private dropped = 0;
-  /** Where a frame would have ended that began and was none, counted as `dropped` is. */
+  /** The end of a false frame, counted as `dropped` is. */
   private wrongEnd = 0;
 
   constructor(config: BytesFrame | (FixedFrame & { readonly start: string })) {
@@ -47,7 +47,7 @@ export class BlockFramer implements Framer {
 
   push(chunk: Uint8Array, at: number): Frame[] {
     const frames: Frame[] = [];
-    // What is still a half frame after a pause never gets whole; frames hidden behind its false start come out now.
+    // A half frame after a pause never gets whole; frames hidden behind its false start come out now.
     if (at - this.lastAt >= this.gap) {
       this.cutOff();
       this.search(frames, true);
@@ -74,7 +74,7 @@ export class BlockFramer implements Framer {
     this.reset();
   }
 
-  /** Nothing more comes to what waits: half a frame, where it begins with all of the start bytes and not with a byte that may be noise. */
+  /** No more bytes come for the queue: it counts as half a frame if it begins with all start bytes, and not with a byte that may be noise. */
   private cutOff(): void {
     if (this.queue.length >= Math.max(1, this.start.length)) this.skipped.halves++;
     this.wrongEnd = 0;

@@ -1,5 +1,5 @@
 /**
- * What is asked for from outside: safe values, writes, readings by hand, scans. First come, first served among equals.
+ * Requests from outside: safe values, writes, readings by hand, scans. Equals are served in order of arrival.
  * Safe values go before everything: first those for devices that answer, then the others, then what reads them back.
  */
 import { SluiceError } from '../../core/errors.ts';

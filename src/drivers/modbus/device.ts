@@ -152,7 +152,7 @@ export class Device {
     if (error.data.exception === 2) this.models?.doubt();
     const enough = Math.max(UNANSWERED, this.patience.retries + 1);
     if (error.code === 'timeout' || unreached) this.rest.unanswered(at, enough);
-    // What never makes a whole reply costs the others as much; but a noisy line is no reason to ask less.
+    // A device that never gives a whole reply costs the others as much as a silent one; but a noisy line is no reason to ask less.
     else if (error.code === 'crc' || error.code === 'bad-reply') this.rest.unanswered(at, DAMAGED * enough);
     const key = error.code === 'exception' ? `exception ${request}` : error.code;
     this.#replies.failed(error.code === 'exception' ? (unreached ? 'missing' : undefined) : (SHARES[error.code] ?? 'failed'), at);
@@ -254,7 +254,7 @@ export class Device {
     const counters: DeviceCounters = { ...this.counters, ...this.latency.told };
     const now = this.#clock.monotonic();
     return {
-      // What was seen last is what a person at the wire can act on now.
+      // A person at the wire can act on what was seen last.
       ...{ name: this.name, state: this.state, fault: this.fault, lastReply: this.#lastReply, counters },
       ...{ recovery: this.#replies.recovery(now), share: this.#replies.share() },
       restsUntil: this.rest.until > now ? this.rest.until : undefined,

@@ -1,5 +1,5 @@
 /**
- * What is polled, and what comes next. A job is one request, again and again.
+ * The jobs of a bus, and which one is next. A job is one request, again and again.
  *
  * The schedule: a job that is due waits in one queue, in the order in which it became due or, where that was before the end of its last
  * turn, in the order in which these turns ended. So on a bus that carries less than it is asked for, everybody has one turn
@@ -177,7 +177,7 @@ export class Jobs {
     return missed;
   }
 
-  /** What is given without being asked begins and ends in one. */
+  /** Begins a turn, unless the job has one already. */
   #begin(job: Job, now: number): number {
     if (job.next !== undefined) return job.next;
     const { due, interval, offset } = job;

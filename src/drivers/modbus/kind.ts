@@ -125,7 +125,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
         {
           dial: (events) =>
             new LinePort(framing, timing, (of) => new SerialPipe(settings, of, watch), context.clock, events, late),
-          // Where the port could not be opened, it is in words already.
+          // The error of a port that could not be opened is in words already.
           explain: (error) =>
             error instanceof SluiceError && error.code === 'bus-open' ? error : portFailure(error, settings.port),
         },

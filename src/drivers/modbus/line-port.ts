@@ -128,7 +128,7 @@ export class LinePort implements ModbusPort {
     if (pending?.id !== id) return new SluiceError('timeout');
     // Whatever came meanwhile, the reply may still come.
     this.#expectLate();
-    // What came early was the reply after all.
+    // The reply that seemed early was the reply after all.
     if (this.#doubted === id) this.#onTime = 0;
     const received = this.#bytes.length;
     const other = this.#framing.foreign(this.#bytes);

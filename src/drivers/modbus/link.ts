@@ -101,7 +101,7 @@ export class Link {
   }
 
   async #failed(error: Error): Promise<void> {
-    // What explains may ask the system, and no answer of the system may end the daemon.
+    // `explain` may ask the system, and no answer of the system may end the daemon.
     const fault = await Promise.resolve(error)
       .then(this.#options.explain)
       .catch(() => new SluiceError('bus-open', `${this.#options.label}: ${error.message}`, { cause: error }));

@@ -88,7 +88,7 @@ export class MbapTcpPort implements ModbusPort {
     this.#sent.delete(transaction);
     const rest = this.#rest;
     const own = rest !== undefined && rest.length >= 2 && rest.readUInt16BE(0) === transaction;
-    // What broke off before this was asked takes every reply for its own end, this one among them.
+    // A reply that broke off before this request takes every later reply for its own end, also the reply to this one.
     if (rest !== undefined && (own || this.#restAt <= sent.at)) {
       const error = new SluiceError('bad-reply', `the reply broke off after ${rest.length} bytes`, {
         data: { received: rest.length },

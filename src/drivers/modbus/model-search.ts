@@ -1,5 +1,5 @@
 /**
- * Where the models of one SunSpec device lie, looked for on the wire between everything else that is asked there.
+ * Finds the models of one SunSpec device on the wire, between all other requests there.
  *
  * - Looked for before the first poll of points in a model, and anew after the port was opened or the device was silent: what
  *   answers then may be another device. Also when registers are refused (exception 2) or the head of a model reads otherwise.
@@ -135,7 +135,7 @@ export class ModelSearch {
     return { moved, found: placesOf(this.#choice), fault: faults.length === 0 ? undefined : faults.join('; ') };
   }
 
-  /** What answers next may be another device. */
+  /** The next answer may come from another device. */
   restart(): void {
     this.letGo();
     this.#walk = undefined;
@@ -168,7 +168,7 @@ export class ModelSearch {
     return true;
   }
 
-  /** What has to be asked before the reply that is held for a job is one. */
+  /** The step that has to be asked before the reply held for a job counts. */
   look(job: Movable): SearchStep | undefined {
     const held = this.#held.get(job);
     return held?.searches === this.#searches ? held.look : undefined;

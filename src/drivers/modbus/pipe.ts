@@ -55,7 +55,7 @@ export class SerialPipe implements Pipe {
       },
       closed: () => this.#lost(),
     };
-    // What the operating system kept from before is not ours.
+    // Bytes that the operating system kept from before are not ours.
     this.#openLine(this.#settings, events, { flush: true }).then((line) => {
       if (this.#closed) {
         void line.close().then(() => done(new SluiceError('bus-closed')));

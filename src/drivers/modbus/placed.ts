@@ -37,7 +37,7 @@ export function readAsIs(shape: Shape, read: PlannedRead, memory: DeviceMemory):
 }
 
 /**
- * What is read of a model. Its shape stays what it is: points that the model is too short for are told as not there.
+ * The read of a model. Its shape stays as it is: points that the model is too short for are reported as not there.
  * @returns undefined where the model is too short for all of them
  */
 export function readOfModel(shape: Shape, read: PlannedRead, memory: DeviceMemory, model: SunspecModel): Placed | undefined {

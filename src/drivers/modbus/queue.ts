@@ -139,10 +139,10 @@ export class BusQueue {
     this.#judgeLoad(clock.monotonic());
     this.#replan(clock.monotonic());
     if (this.wire.link.state === 'open') while (this.wire.link.state === 'open' && this.#serve(clock.monotonic()));
-    // What was under way is told as lost before anything else is told.
+    // Requests under way are reported as lost before any other.
     else if (this.wire.underWay === 0 && (this.wire.link.state === 'closed' || !this.wire.link.hopeful))
       this.#serveClosed(clock.monotonic());
-    // Else it is being opened and may be open in a moment; the link tells how it ends.
+    // Else it is being opened and may be open in a moment; the link reports how that ends.
   }
 
   /** @returns whether something was done and more may be possible */

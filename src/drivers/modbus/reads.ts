@@ -61,7 +61,7 @@ export function costOf(wire: WireTiming, device: ResolvedDevice, answer: AnswerT
   return wireCost(wire, { turnaround: settingsOf(device).turnaround, responseTime: answer.ms });
 }
 
-/** Where nothing was measured. */
+/** For devices of which nothing was measured. */
 function assumedOf({ protocol }: WireTiming, device: ResolvedDevice): AnswerTime {
   return answerTime(protocol, settingsOf(device).responseTime, undefined);
 }

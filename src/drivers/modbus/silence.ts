@@ -1,5 +1,5 @@
 /**
- * What a silent device may cost. Kept for each device of a bus, so by bus and unit.
+ * The cost that a silent device may have. One object for each device of a bus, so for each bus and unit.
  *
  * - After UNANSWERED requests in a row without an answer (or all of its repeats, if these are more) the device rests: its
  *   polls are told as failed without a request. DAMAGED times as many where something came, but never a whole reply. Rests are

@@ -83,7 +83,7 @@ const NETWORK_BYTE = 0.0008;
 const SILENT_CHARACTERS = 3.5;
 const LEAST_SILENCE = 1.75;
 
-/** What is taken for the line behind a converter, of which only the speed is known: 8E1, the usual of the standard. */
+/** The assumed line behind a converter, of which only the speed is known: 8E1, the default of the standard. */
 export function lineBehind(baudRate: number): LineTiming {
   return { baudRate, dataBits: 8, parity: 'even', stopBits: 1 };
 }

@@ -147,7 +147,7 @@ export class PointWriter {
     return async () => written;
   }
 
-  /** What lies in a model of a SunSpec device is written only where that model can be seen now. */
+  /** A point in a model of a SunSpec device is written only where that model can be seen now. */
   async #located(task: Task): Promise<Task> {
     const { point, model } = inWords(task.name, () => task.device.locate(task.point));
     if (model === undefined) return task;
@@ -160,7 +160,7 @@ export class PointWriter {
     );
   }
 
-  /** What scales the value stands in a register of its own, and is asked for before every write. */
+  /** The scale factor stands in a register of its own, and is read before every write. */
   async #factor(task: Task): Promise<number | undefined> {
     const { scaleFactor } = task.point;
     const known = scaleFactor === undefined ? undefined : task.device.points.get(scaleFactor);

@@ -1,4 +1,4 @@
-/** What comes from an instrument: frames become samples, and what came since the last good one tells what is wrong. */
+/** Takes the bytes of an instrument: frames become samples, and the bytes since the last good frame show what is wrong. */
 import type { TalkerCounters } from '../../codecs/serial/talker.ts';
 import { Talker } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
@@ -57,7 +57,7 @@ export class Hearing {
     return now.badFrames > this.before.badFrames || now.otherFrames > this.before.otherFrames ? 'bad-reply' : 'timeout';
   }
 
-  /** What a technician should look at; `silence` is said when nothing came at all. */
+  /** Advice for a technician; `silence` when nothing came at all. */
   symptom(silence: string): string {
     if (this.bytesSince === 0) return silence;
     const now = this.talker.counters;

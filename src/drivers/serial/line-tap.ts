@@ -1,5 +1,5 @@
 /**
- * Who looks at a serial line sees what was written to it, and what came, in the stretches that silence makes: a port gives
+ * A tap of a serial line shows the bytes that were written and those that came, in stretches that silence ends: a port gives
  * bytes in pieces of its own. Bound: LONGEST bytes wait.
  */
 import type { Clock } from '../../core/clock.ts';

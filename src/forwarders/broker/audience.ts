@@ -1,4 +1,4 @@
-/** Who listens: the filters granted to connected clients. It says whether a topic is wanted, and bounds what one client asks for. */
+/** The filters granted to connected clients. It says whether a topic is wanted, and bounds the filters of one client. */
 import { MAX_FILTER, MAX_LEVELS, MAX_SUBSCRIPTIONS } from './limits.ts';
 import { FilterTree, isFilter, matches } from './topic-filter.ts';
 

@@ -1,4 +1,4 @@
-/** Who is connected to the broker, from the socket to the accepted client; who was turned away, and why. */
+/** The clients of the broker, from the socket to the accepted client; those that were turned away, and why. */
 import type { Socket } from 'node:net';
 import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
 import type { Clock } from '../../core/clock.ts';

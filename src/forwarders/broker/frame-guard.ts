@@ -210,7 +210,7 @@ export class FrameGuard extends Duplex {
 
   #feed(chunk: Buffer): void {
     if (this.congested) {
-      // What it asks for would only add to what it does not take.
+      // Answers to further requests would only add to the bytes that this client does not take.
       this.#held = chunk;
       this.#socket.pause();
       void this.roomy().then(() => this.#again());

@@ -104,7 +104,7 @@ export class LiveFeed {
       const value = this.#o.retained.has(entry.device, entry.point) ? this.#o.latest.get(entry.device, entry.point) : undefined;
       if (value !== undefined) this.#o.publish(entry.topic, encodeValue(value), 0);
     }
-    // What could not go now is bounded by the number of points.
+    // The number of points bounds the values that could not go now.
     this.#dirty = dirty.slice(i);
     if (this.#dirty.length > 0) this.#valueTimer = this.#o.clock.after(VALUE_EVERY, () => this.#flushValues());
   }

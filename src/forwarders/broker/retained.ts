@@ -1,5 +1,5 @@
 /**
- * What a new subscriber is sent at once. Nothing is stored twice: `value/…` is written from the latest values at the
+ * The messages that a new subscriber gets at once. Nothing is stored twice: `value/…` is written from the latest values at the
  * moment it leaves, the rest are a few fixed messages. Nothing of it comes from a disk: it is rebuilt at every start.
  */
 import type { Inventory, LatestValues } from '../../core/ports.ts';

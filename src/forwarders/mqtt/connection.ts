@@ -170,7 +170,7 @@ export class Connection {
     });
   }
 
-  /** What the guard of the connection found is said as it is, whatever waits for an answer. */
+  /** A fault that the guard of the connection found goes unchanged to everything that waits for an answer. */
   #lost(cause: unknown = this.#fault): SluiceError {
     if (this.#fault instanceof SluiceError) return this.#fault;
     return new SluiceError('upstream-connect', 'the connection to the broker was lost', cause === undefined ? {} : { cause });

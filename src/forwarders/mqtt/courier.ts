@@ -18,7 +18,7 @@ export class Courier {
     this.#connection = connection;
   }
 
-  /** Nothing else leaves until all of it is taken. @throws SluiceError when the connection is over, upstream-refused */
+  /** Sends these alone: nothing else leaves until all are taken. @throws SluiceError when the connection is over, upstream-refused */
   async alone(messages: Iterable<OutMessage>): Promise<void> {
     while (this.#alone !== undefined) await this.#alone;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
  * The loop of an upstream broker: connect, work, wait with back-off and jitter, again; for ever, whatever the broker does.
- * What is said on a connection is the speaker's, what is done on it is the work's.
+ * The speaker makes what is said on a connection; the work does everything else on it.
  */
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { ForwarderReport } from '../../core/ports.ts';

@@ -92,7 +92,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   /** `republish` follows. */
   inventory(): void {}
 
-  // What follows is the link's to call.
+  // The link calls the following.
 
   async ready(): Promise<void> {}
 

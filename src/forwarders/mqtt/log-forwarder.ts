@@ -109,7 +109,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     };
   }
 
-  // What follows is the link's to call.
+  // The link calls the following.
 
   /** A new forwarder's start is in the file before anything leaves (contract, rule 9). */
   ready(): Promise<void> {

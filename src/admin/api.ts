@@ -233,7 +233,7 @@ export class Api {
       if (!res.headersSent) this.#exportHead(res, query.format);
       res.end();
     } catch (thrown) {
-      // The reader went away: nobody is left to tell.
+      // The reader went away: nobody would get the error.
       if (!gone.signal.aborted) throw thrown;
     } finally {
       cancelStall();

@@ -68,7 +68,7 @@ export interface WireTarget {
   /** Rejects with a SluiceError when nothing was sent: `forbidden`, `not-found`, `bus-closed`, `request-invalid`. */
   exchange(query: ExchangeQuery, by: Principal): Promise<ExchangeReply>;
   /**
-   * Every frame of a bus until the capture is stopped; `ended` tells that the bus was stopped or made anew (a reload).
+   * Every frame of a bus until the capture is stopped; `ended` is called when the bus was stopped or made anew (a reload).
    * Both return at once. @throws SluiceError forbidden, not-found
    */
   capture(bus: string, listener: (frame: WireFrame) => void, ended: () => void, by: Principal): Capture;

@@ -13,7 +13,7 @@ export function failed(thrown: unknown): void {
   process.exitCode = exitStatus(thrown);
 }
 
-/** Standard output cannot be written. A reader that went away (head) ends the command quietly; a full disk is told. Ends the process. */
+/** Standard output cannot be written. A reader that went away (head) ends the command quietly; a full disk is reported. Ends the process. */
 export function onOutputFault(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
   const words = error.code === 'ENOSPC' ? 'the disk is full' : error.message;

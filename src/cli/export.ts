@@ -28,7 +28,7 @@ export interface ExportOptions {
   readonly points?: string;
   readonly quiet?: boolean;
 }
-/** Milliseconds between two clocks that are told. */
+/** A difference of clocks from this on is reported, milliseconds. */
 const APART = 60_000;
 
 interface Query {

@@ -2,7 +2,7 @@ const scratch = new DataView(new ArrayBuffer(4));
 const POWERS = [1, 10, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
 
 /**
- * The double with the fewest decimals that still rounds to the same float32: what a meter sends as 23.4 is told as
+ * The double with the fewest decimals that still rounds to the same float32: what a meter sends as 23.4 is given as
  * 23.4 and not as 23.399999618530273. `Math.fround` of the result gives the float32 back, so nothing is lost.
  * @param v a float32 held in a double
  */

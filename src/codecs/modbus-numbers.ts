@@ -147,7 +147,7 @@ export function bcd(point: ModbusPoint, read: Reader<number>, digits: number, me
   };
 }
 
-/** @param snap rounds a double to the narrower format; without it the double is told as it is */
+/** @param snap rounds a double to the narrower format; without it the double is given as it is */
 export function float(point: ModbusPoint, read: Reader<number>, memory: DeviceMemory, snap?: (x: number) => number): Decoder {
   const invalid = floatSentinels(point, snap ?? Number);
   const check = finish(point);
@@ -170,7 +170,7 @@ export function float(point: ModbusPoint, read: Reader<number>, memory: DeviceMe
   };
 }
 
-/** An enum gives its label; a number without one is told as it is, as an uncertain reading. */
+/** An enum gives its label; a number without one is given as it is, as an uncertain reading. */
 export function labelled(point: ModbusPoint, read: Reader<number | boolean>, invalid?: ReadonlySet<bigint>): Decoder {
   if (!point.enum) return read;
   const labels = new Map(Object.entries(point.enum).map(([raw, label]) => [Number(raw), label]));

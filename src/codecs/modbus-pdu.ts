@@ -186,7 +186,7 @@ export function payloadOf(pdu: Uint8Array): Uint8Array {
 export interface Identification {
   /** By object id: 0 vendor, 1 product code, 2 revision, 3 vendor URL, 4 product name, 5 model, 6 application; raw bytes. */
   readonly objects: ReadonlyMap<number, Uint8Array>;
-  /** Object to ask for next; undefined when all were told. */
+  /** Object to ask for next; undefined when all were given. */
   readonly next: number | undefined;
 }
 

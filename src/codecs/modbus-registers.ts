@@ -6,8 +6,8 @@
  * - The payload is what follows the byte count of a reply; its length was checked against the request by the driver.
  * - Raw sentinels (`invalid`) are compared before scale and offset, `range` after them.
  * - A scale factor in the same reply is learnt before the values that it scales; one in another reply is the last that came.
- * - The cumulative value of a counter is told beside it, in the same sample.
- * - A number is told as the instrument would show it: see decimal.ts.
+ * - The cumulative value of a counter stands beside it, in the same sample.
+ * - A number is given as the instrument would show it: see decimal.ts.
  */
 import type { Sample, Shape, Value } from '../core/point.ts';
 import { GOOD, reasonCode } from '../core/reasons.ts';

@@ -39,7 +39,7 @@ export function check<T extends z.ZodType>(
       told.push({ fault, key: pathText(path), missing });
     });
   }
-  // `unti: 1` is one mistake, not two: the unknown key is told, the key that it was meant to be is not called missing.
+  // `unti: 1` is one mistake, not two: the unknown key is reported, and the key that it was meant to be is not called missing.
   for (const { fault, key, missing } of told) if (!missing || !meant.has(key)) report(fault);
   return undefined;
 }

@@ -1,4 +1,4 @@
-/** A fault is told to a person who has the file open: where it is, what is wrong, what to write instead. */
+/** A fault is for a person who has the file open: where it is, what is wrong, what to write instead. */
 
 export type Path = readonly (string | number)[];
 
@@ -26,7 +26,7 @@ export function formatFault(fault: Fault): string {
   return fault.path === '' ? `${place}: ${fault.message}` : `${place}: ${fault.path}: ${fault.message}`;
 }
 
-/** File order; the order of the files is that in which they were first met. The same words at the same place are told once. */
+/** File order; the order of the files is that in which they were first met. The same words at the same place are given once. */
 export function inFileOrder(faults: readonly Fault[], files: readonly string[]): Fault[] {
   const rank = new Map(files.map((file, i) => [file, i]));
   const seen = new Set<string>();

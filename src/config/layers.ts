@@ -1,6 +1,6 @@
 /**
  * A device or a point is written in layers: profile (and what it extends), then the configuration. Later layers win,
- * key by key, whole keys at a time; `null` takes an inherited key away. A fault is told where its key was written.
+ * key by key, whole keys at a time; `null` takes an inherited key away. A fault is reported where its key was written.
  */
 import type { Place, Section } from './checker.ts';
 import type { Path } from './fault.ts';
@@ -10,11 +10,11 @@ export interface Layer {
   readonly source: YamlSource;
   readonly path: Path;
   readonly value: Section;
-  /** Defaults are not the place to tell of a missing key. */
+  /** A missing key is not reported at the defaults. */
   readonly isDefaults?: boolean;
 }
 
-/** At least one layer; the last that is not of defaults is where missing keys are told. */
+/** At least one layer; missing keys are reported at the last one that is not of defaults. */
 export function mergeLayers(layers: readonly Layer[]): { value: Section; place: Place } {
   const value: Record<string, unknown> = {};
   for (const [i, layer] of layers.entries()) {

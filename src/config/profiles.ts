@@ -224,7 +224,7 @@ function listFolder(dir: string) {
   try {
     return readdirSync(dir, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   } catch {
-    // No such folder: nothing is in it. A profile that is then not found is told where it is named.
+    // No such folder: nothing is in it. A profile that is then not found is reported where it is named.
     return [];
   }
 }

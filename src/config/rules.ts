@@ -82,7 +82,7 @@ function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContex
   const given = kinds.rules.filter((kind) => Object.hasOwn(value, kind.key));
   const [first, second] = given;
   if (first === undefined) {
-    // A misspelt kind key has been told as an unknown key already.
+    // A misspelt kind key has been reported as an unknown key already.
     const misspelt = Object.keys(value).some(
       (key) =>
         nearest(

@@ -174,7 +174,7 @@ function tooMany(text: string): boolean {
   return false;
 }
 
-/** A quote that was never closed is told where it was opened, not at the end of the file. */
+/** A quote that was never closed is reported where it was opened, not at the end of the file. */
 function quoteBefore(doc: Document, error: YAMLError): number | undefined {
   if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return undefined;
   let start: number | undefined;

@@ -4,7 +4,7 @@
  *
  * - Once in an outage for each point; nothing is written back when upstream returns: whoever leads the device does that.
  * - What fails is tried again until it succeeds or upstream is back: a silent device soon after it answers again.
- * - Events `safe-state` tell when it is done, when it first fails, and when upstream is back. A reload writes nothing.
+ * - Events `safe-state` report when it is done, when it first fails, and when upstream is back. A reload writes nothing.
  * - Bounds: one timer, one write under way for each point.
  */
 import type { Clock } from '../core/clock.ts';
@@ -62,7 +62,7 @@ export class SafeState {
     else this.#forget();
   }
 
-  /** Sets what is to be set at a stop. @param within ms; then it is given up and told */
+  /** Sets what is to be set at a stop. @param within ms; then it is given up and reported */
   async stop(within: number): Promise<void> {
     this.#stopped = true;
     this.#cancelLook?.();

@@ -170,7 +170,7 @@ export interface Bus {
   stop(): Promise<void>;
   /**
    * Reads a device now, between the polls. One sample per shape of the device; one that could not be read is bad, and
-   * `refused` is told why. Rejects with a SluiceError where nothing could be read, or nobody wants to be told.
+   * `refused` gets the reason. Rejects with a SluiceError where nothing could be read, or at the first fault without `refused`.
    */
   read(device: string, refused?: (fault: ReadFault) => void): Promise<Sample[]>;
   /**

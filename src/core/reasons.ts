@@ -32,7 +32,7 @@ const byName = new Map<string, number>(REASONS.map((r) => [r.name, r.code]));
 export function reasonCode(name: ReasonName): number {
   return byName.get(name) as number;
 }
-/** The name of a reason number; an unknown number (a log of a newer version) is told as it is. */
+/** The name of a reason number; an unknown number (a log of a newer version) is given as it is. */
 export function reasonName(code: number): string {
   return byCode.get(code)?.name ?? `reason-${code}`;
 }

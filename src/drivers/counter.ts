@@ -33,7 +33,7 @@ export interface CountedPoint {
   readonly scale?: number | undefined;
   readonly offset?: number | undefined;
   readonly counter?: CounterSettings | undefined;
-  /** How many raw whole numbers from 0 on it can be told in; undefined where it need not be whole. */
+  /** How many raw whole numbers from 0 on it can have; undefined where it need not be whole. */
   readonly capacity?: number | undefined;
   /** What holds them, in words: `uint16`. */
   readonly holder: string;

@@ -1,12 +1,12 @@
 /**
- * What became of the newest requests to a device, so that a cured fault gives no advice any more and one that comes and goes
+ * The outcomes of the newest requests to a device, so that a cured fault gives no advice any more and one that comes and goes
  * shows as a share.
  */
 import type { Recovery, Share } from '../core/ports.ts';
 
 /** Newest replies (and requests without one) that a share is of. */
 const WINDOW = 20;
-/** Milliseconds for which a device is told as good again after its last failure. */
+/** Milliseconds for which a device is reported as good again after its last failure. */
 const TOLD = 600_000;
 
 export class Replies {

@@ -80,7 +80,7 @@ async function otherEnd(fdinfo: string, roots: Roots): Promise<string | undefine
   return index === undefined ? undefined : path.join(roots.dev, 'pts', index);
 }
 
-/** Who has the lock of a port: /proc/locks tells it of all users, by device and inode (`1: FLOCK ADVISORY WRITE 812 00:05:93 0 EOF`). */
+/** The process that has the lock of a port: /proc/locks lists those of all users, by device and inode (`1: FLOCK ADVISORY WRITE 812 00:05:93 0 EOF`). */
 async function lockHolders(port: string, roots: Roots): Promise<number[]> {
   try {
     const { dev, ino } = await stat(port, { bigint: true });

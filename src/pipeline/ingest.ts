@@ -1,6 +1,6 @@
 /**
  * The way of a sample through the gateway: rules, log, latest value, live destinations. All of it happens in the call
- * that the driver makes, so an alarm is told in the same turn as the reply that showed it; nothing here waits.
+ * that the driver makes, so an alarm is reported in the same turn as the reply that showed it; nothing here waits.
  * `report:` stands before the log and nowhere else: rules, latest values and live destinations see every sample.
  */
 import type { Clock } from '../core/clock.ts';

@@ -70,7 +70,7 @@ export class ClockReport {
     this.#faults.tell('source', { event: 'clock', severity: 'warning', message, data: { known } });
   }
 
-  /** Tells what was not told yet. */
+  /** Reports what was not reported yet. */
   stop(): void {
     this.#quota.flush();
     this.#faults.flush();

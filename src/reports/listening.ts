@@ -1,4 +1,4 @@
-/** Tells by events which local addresses cannot be listened on. What fails while the gateway starts is told once it can be. */
+/** Reports by events which local addresses cannot be listened on. Faults during the start are reported as soon as events can be. */
 import type { GatewayEvent } from '../core/ports.ts';
 
 export type ListenPart = 'broker' | 'dashboard';
@@ -7,14 +7,14 @@ const WHAT: Readonly<Record<ListenPart, string>> = { broker: 'The embedded broke
 export class ListenReport {
   readonly #tell: (event: GatewayEvent) => void;
   #begun = false;
-  /** Faults that were not told yet, or whose end was not. */
+  /** Faults that were not reported yet, or whose end was not. */
   readonly #faults = new Map<ListenPart, string>();
 
   constructor(tell: (event: GatewayEvent) => void) {
     this.#tell = tell;
   }
 
-  /** Events can be told from now on. */
+  /** Events can be reported from now on. */
   begin(): void {
     this.#begun = true;
     for (const [part, fault] of this.#faults) this.#failed(part, fault);

@@ -74,7 +74,7 @@ export class LogWatch {
     this.#runtime.stop();
   }
 
-  /** A fault of the runtime directory is met while a record is appended, where nothing can be told. */
+  /** A fault of the runtime directory is met while a record is appended, where nothing can be reported. */
   #lookAtRuntime(): void {
     const { mirrorFault } = this.#options.log.status();
     if (mirrorFault === this.#runtimeFault) return;

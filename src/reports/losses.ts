@@ -39,7 +39,7 @@ export class LossReport {
     this.totals.overflow += readings;
     this.#changed();
   }
-  /** Tells what was not told yet. */
+  /** Reports what was not reported yet. */
   stop(): void {
     this.#quota.flush();
   }

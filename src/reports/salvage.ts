@@ -1,4 +1,4 @@
-/** What was damaged or missing, told to the operator: log lines, the events `salvage` and `loss`, status, metrics. */
+/** Reports to the operator what was damaged or missing: log lines, the events `salvage` and `loss`, status, metrics. */
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';

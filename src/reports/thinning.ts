@@ -28,7 +28,7 @@ export class RemovalReport {
     this.totals.aged += add(new Map(), aged);
     if (thinned.length + dropped.length > 0 && this.#quota.take()) this.#report();
   }
-  /** Tells what was not told yet. */
+  /** Reports what was not reported yet. */
   stop(): void {
     this.#quota.flush();
   }

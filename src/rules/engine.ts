@@ -43,7 +43,7 @@ export interface RuleEngineOptions {
   readonly start: Moment;
   /** What `takeDirty` or `state` of an earlier run gave. */
   readonly saved?: Iterable<RuleState> | undefined;
-  /** Shapes known already; others are taken in when their first sample comes. They tell the units for messages. */
+  /** Shapes known already; others are taken in when their first sample comes. They give the units for messages. */
   readonly shapes?: Iterable<Shape> | undefined;
   /** Default RULE_KINDS. */
   readonly kinds?: readonly RuleKind[] | undefined;

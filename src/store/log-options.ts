@@ -1,4 +1,4 @@
-/** What a log is opened with, and what it tells while it is open. */
+/** The options of a log, and the events that it emits while it is open. */
 import type { Clock, Machine } from '../core/clock.ts';
 import type { TidyResult } from './archive/tidy-request.ts';
 import type { DamagedBlock, Repair } from './files/repair-report.ts';
@@ -38,7 +38,7 @@ export interface LogEvents {
   damaged: [block: DamagedBlock];
   /** A file was damaged and was made anew; what runs goes on. */
   repaired: [Repair];
-  /** What is left of a damaged log.db is being brought back, while everything else goes on; several times a second. */
+  /** The rest of a damaged log.db is being restored, while everything else goes on; several times a second. */
   salvaging: [SalvageProgress];
   /** That is over; `fault`: it could not be done now, and the next start tries again. */
   salvaged: [Repair, fault: string | undefined];

@@ -1,6 +1,6 @@
 /**
  * The time of a GPS receiver as an offset to the monotonic clock. A sentence arrives some hundred milliseconds after the
- * moment that it tells, never before: the largest offset of the newest ones is nearest to the truth. It is good to about
+ * moment that it gives, never before: the largest offset of the newest ones is nearest to the truth. It is good to about
  * half a second, which is what a serial line without a pulse gives.
  */
 
@@ -71,7 +71,7 @@ export class GpsClock {
     return undefined;
   }
 
-  /** undefined while the receiver does not tell, or not the same. @param now monotonic ms */
+  /** undefined while the receiver gives no time, or different ones. @param now monotonic ms */
   offset(now: number): number | undefined {
     this.#offsets = this.#offsets.filter((o) => now - o.at <= KEPT.for);
     if (this.#offsets.length < AGREE.sentences) return undefined;

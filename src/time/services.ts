@@ -78,7 +78,7 @@ async function other(probes: ClockProbes): Promise<TimeService> {
   return { name, synchronised, why: synchronised ? undefined : why };
 }
 
-/** What the kernel was told, as systemd shows it. */
+/** The clock state that the kernel was given, as systemd shows it. */
 async function byKernel(probes: ClockProbes): Promise<boolean | undefined> {
   const said = (await probes.run('timedatectl', 'show', '-p', 'NTPSynchronized'))?.trim();
   return said === 'NTPSynchronized=yes' ? true : said === 'NTPSynchronized=no' ? false : undefined;

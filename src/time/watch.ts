@@ -79,7 +79,7 @@ export class ClockWatch {
     probes: ClockProbes;
     onChange: (change: ClockChange) => void;
     gps?: () => string | undefined;
-    /** The GPS tells a time that cannot be, in words; once until it is believed. */
+    /** The GPS gives a time that cannot be, in words; once until it is believed. */
     onFault?: (fault: string) => void;
   }) {
     this.#clock = options.clock;
@@ -91,7 +91,7 @@ export class ClockWatch {
     this.#since = options.clock.monotonic();
   }
 
-  /** Asks for the first time. Resolves within some seconds, whatever hangs; nothing is told. */
+  /** Asks for the first time. Resolves within some seconds, whatever hangs; it reports nothing. */
   async begin(): Promise<void> {
     await this.#ask();
     this.#judge(false);

@@ -35,7 +35,7 @@ export interface SiteConfig {
 /** The upstream of a site. */
 export interface UpstreamOptions<R> {
   /** Topics of a subscriber that is there before the gateway starts. */
-  readonly topics: readonly string[];
+  readonly topics: readonly [string, ...string[]];
   readonly mosquitto?: MosquittoOptions;
   /** Makes what stands between gateway and broker, for example `Relay.start`. */
   readonly through?: (t: TestContext, port: number) => Promise<R>;

@@ -15,7 +15,7 @@ export interface Scene {
     readonly lateReadings: number;
     readonly repeats: number;
   };
-  /** What was told, oldest first. */
+  /** The lines of the story, oldest first. */
   readonly story: readonly { readonly time: number; readonly text: string }[];
   /** Milliseconds UTC. */
   readonly now: number;
@@ -89,7 +89,7 @@ function wrapped(before: string, taken: number, text: string, width: number): st
   return [...lines, line].map((part, i) => (i === 0 ? before : ' '.repeat(taken)) + part);
 }
 
-/** Points side by side, without the age, for a low terminal; quality is told where it is not good. */
+/** Points side by side, without the age, for a low terminal; quality is shown where it is not good. */
 function columns({ readings }: Scene, paint: Paint, width: number): string[] {
   const cells = sorted(readings).map(([name, { value, unit, quality, reason }]) => {
     const words = quality === 'good' ? `${valueText(value)} ${unitText(unit)}` : `${quality} (${reason ?? ''})`;

@@ -1,4 +1,4 @@
-/** What a good profile has beyond being valid: sources, units, a reading of every point, no register told twice. */
+/** Checks what a good profile has beyond being valid: sources, units, a reading of every point, no register read twice. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import { widthOf } from '../../codecs/modbus-point.ts';
 import type { Fault, Path } from '../../config/fault.ts';
@@ -55,7 +55,7 @@ function overlaps(device: ResolvedDevice): [string, string][] {
 function areParts(one: ModbusPoint, other: ModbusPoint): boolean {
   const [a, b] = [bitsOf(one), bitsOf(other)];
   if (a !== undefined && b !== undefined) return a.first >= b.first + b.count || b.first >= a.first + a.count;
-  // A register may be told whole and by some of its bits as well.
+  // A register may be read whole and by some of its bits as well.
   return a !== undefined || b !== undefined;
 }
 

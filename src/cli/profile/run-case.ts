@@ -1,4 +1,4 @@
-/** Gives the bytes of a case to the decoders that a gateway would use, and tells what comes out otherwise than written. */
+/** Gives the bytes of a case to the decoders that a gateway would use, and reports what comes out otherwise than written. */
 
 import { DeviceMemory } from '../../codecs/modbus-memory.ts';
 import { packBits, packWords } from '../../codecs/modbus-pdu.ts';

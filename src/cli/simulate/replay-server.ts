@@ -8,7 +8,7 @@ import { type Listener, listenError, listenerFor, type Streams } from './servers
 
 /** Bytes kept while a request is not complete; more is noise. */
 const MAX_BUFFER = 1024;
-/** Different requests without an answer that are told. */
+/** How many different requests without an answer are reported. */
 const MOST_TOLD = 20;
 
 /** Where a bus is played: on a serial line of so many ms a character, or at an address (port 0 takes any). */
@@ -27,7 +27,7 @@ export class ReplayServer implements Streams {
   #listener: Listener | undefined;
   #port = 0;
 
-  /** @param unknown is told once of each request that the recording does not have: unit, function and data in hexadecimal */
+  /** @param unknown gets each request that the recording does not have, once: unit, function and data in hexadecimal */
   constructor(bus: string, recording: Recording, stage: Stage, unknown: (request: string) => void) {
     this.bus = bus;
     this.#recording = recording;

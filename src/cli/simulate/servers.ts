@@ -58,7 +58,7 @@ export class NetworkServer {
   #turn: Promise<void> = Promise.resolve();
   #wanted = false;
 
-  /** @param address port 0 takes any free one; `port` tells which, once started */
+  /** @param address port 0 takes any free one; `port` says which, once started */
   constructor(
     kind: 'tcp' | 'udp',
     address: { readonly host: string; readonly port: number },

@@ -44,7 +44,7 @@ export class SimulatedTalker {
   }
 
   async start(): Promise<void> {
-    // Asked once before the port is there: a format that cannot be spoken is told at the start.
+    // Asked once before the port is there: a format that cannot be spoken is reported at the start.
     this.#frames();
     const request = this.#request;
     await this.#line.open((data) => {

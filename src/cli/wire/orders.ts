@@ -21,7 +21,7 @@ export interface Sought {
   readonly address: number;
   /** Registers, 1 to 125. */
   readonly count: number;
-  /** The point as configured, where there is one: its scale, unit and range tell what is plausible. */
+  /** The point as configured, where there is one: its scale, unit and range show what is plausible. */
   readonly point?: Pick<ModbusPoint, 'scale' | 'offset' | 'unit' | 'range'> | undefined;
 }
 

@@ -37,7 +37,7 @@ export interface Found {
   readonly damaged: number;
   /** Sound answers with more bytes behind or before them. */
   readonly doubled: number;
-  /** Vendor, product code, revision and so on, as the device tells them (43/14). */
+  /** Vendor, product code, revision and so on, as the device gives them (43/14). */
   readonly identification: readonly string[];
 }
 

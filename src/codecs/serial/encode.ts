@@ -16,7 +16,7 @@ const utf8 = new TextEncoder();
 /**
  * Frames as they stand on the wire, in order: one, except for NMEA (one a sentence) and CSV with a header (two).
  * @param values by point name, in the point's unit; a point that is missing is left out of the frame where the format can
- * @param now wall time in milliseconds, for formats that tell the time
+ * @param now wall time in milliseconds, for formats that contain the time
  * @throws SluiceError unsupported when the format cannot be spoken (a regular expression without `template`)
  */
 export function encodeFrames(

@@ -1,6 +1,6 @@
 /**
  * UTC from the sentences of a GPS (NMEA 0183). RMC says itself whether it has a fix. ZDA does not, so it counts only while
- * the newest other sentence had one: without a fix a receiver tells the time of its own small clock, or any.
+ * the newest other sentence had one: without a fix a receiver gives the time of its own small clock, or any.
  */
 import { readSentence } from './nmea-sentence.ts';
 import { fullYear, momentOf } from './nmea-utc.ts';
@@ -21,7 +21,7 @@ export const NMEA_GPS_SENTENCES = [...NMEA_TIME_SENTENCES, ...Object.keys(FIX), 
 export class NmeaTime {
   #fix = false;
 
-  /** @returns UTC ms that the sentence tells, with a fix; undefined for all others */
+  /** @returns UTC ms that the sentence gives, with a fix; undefined for all others */
   push(frame: Uint8Array): number | undefined {
     const sentence = readSentence(frame);
     if (sentence.kind !== 'sentence') return undefined;

@@ -79,7 +79,7 @@ export class Talker {
   private readonly counts = { frames: 0, otherFrames: 0, crcErrors: 0, badFrames: 0 };
 
   /**
-   * @param onTime told what time an NMEA device says it is, and when the sentence had arrived
+   * @param onTime gets the time that an NMEA device gives, and when the sentence had arrived
    * @param counters what is known of the counters among the points
    * @throws SluiceError config-invalid for a pattern that is none
    */

@@ -73,7 +73,7 @@ export interface RegexDecode {
 export interface CsvDecode {
   readonly type: 'csv';
   readonly separator: string;
-  /** Names of the columns, where the device does not tell them. */
+  /** Names of the columns, where the device does not send them. */
   readonly columns?: readonly string[] | undefined;
   /** The device sends a line of column names now and then (at its start); records before the first are not understood. */
   readonly header: boolean;

@@ -11,7 +11,7 @@ import type { Ask, Dial, ModbusPort, PortEvents } from './port.ts';
 export type Done = (error: SluiceError | null, pdu: Uint8Array, at: number) => void;
 
 const NOTHING = new Uint8Array(0);
-/** A timer that is later than this, ms, tells of a process that had no time. */
+/** A timer that is later than this, ms, shows that the process had no time. */
 const STALLED = 20;
 
 interface Waiting {

@@ -134,7 +134,7 @@ export class Device {
     this.#replies.good(at, shown && !this.#faults.shown);
   }
 
-  /** A write was refused: an answer, and what is wrong is with the value. Whoever asked for it is told. */
+  /** A write was refused: the device answered, and the value is wrong. The caller gets the error. */
   refused(latency: number, wire: number): void {
     this.counters.exceptions++;
     this.#answered(latency, wire);

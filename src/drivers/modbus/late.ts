@@ -42,7 +42,7 @@ export class LateReplies {
   }
 
   /**
-   * An exception tells no more than the function, so everything with one function looks alike.
+   * An exception shows no more than the function, so everything with one function looks alike.
    * @param but late replies to this request do not count
    */
   heldUntil(unit: number, code: number, but?: Uint8Array): number {

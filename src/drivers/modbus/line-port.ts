@@ -31,7 +31,7 @@ export interface LineTiming {
   readonly silence: number;
   /** Replies come at the pace of the characters: not where a network lies between. */
   readonly paced?: boolean;
-  /** So many time-outs without a byte in between end the port; where a connection may be dead without telling. */
+  /** So many time-outs without a byte in between end the port; where a connection may be dead without a sign. */
   readonly inVain?: number;
 }
 

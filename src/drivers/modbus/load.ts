@@ -3,7 +3,7 @@ import type { GatewayEvent } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 
 export const WINDOW = 30_000;
-/** Polls left out, of those that were due: from here on it is told, and below this again not any more. */
+/** Polls left out, of those that were due: from this share on the bus is overloaded, and below it no longer. */
 const TELL_FROM = 0.02;
 /** So long something has been due all the time: then every tenth of a millisecond is a reading more. */
 const PRESSED = 1000;

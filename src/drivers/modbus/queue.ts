@@ -199,7 +199,7 @@ export class BusQueue {
     return Math.min(job, called);
   }
 
-  /** A silent device whose poll is told without being asked. */
+  /** A silent device whose poll is reported as failed without being asked. */
   #resting(turn: Turn, now: number): boolean {
     const { device } = turn.job;
     if (!device.rest.silent) return false;

@@ -2,7 +2,7 @@
  * The cost that a silent device may have. One object for each device of a bus, so for each bus and unit.
  *
  * - After UNANSWERED requests in a row without an answer (or all of its repeats, if these are more) the device rests: its
- *   polls are told as failed without a request. DAMAGED times as many where something came, but never a whole reply. Rests are
+ *   polls are reported as failed without a request. DAMAGED times as many where something came, but never a whole reply. Rests are
  *   FIRST ms, doubled up to LONGEST. The first answer ends it.
  * - When a rest is over, one poll is let through. It is free while it delays nobody; otherwise silent devices together
  *   take at most SHARE of the bus.

@@ -85,7 +85,7 @@ export class SerialBus implements Bus {
     return this.device.read(this.settings.timeout);
   }
 
-  /** Every byte from now on, until the returned function is called; `ended` tells that the bus was stopped. */
+  /** Every byte from now on, until the returned function is called; `ended` is called when the bus was stopped. */
   capture(listener: LineListener, ended: () => void = () => {}): () => void {
     return this.tap.add(listener, ended);
   }

@@ -23,7 +23,7 @@ export class LineTap {
     this.#clock = clock;
   }
 
-  /** @param ended the line is given up. @returns ends it, when all that came before was told */
+  /** @param ended the line is given up. @returns ends it, after all bytes that came before were given */
   add(listener: LineListener, ended: () => void): () => void {
     this.#listeners.set(listener, ended);
     return () => {

@@ -2,7 +2,7 @@
  * The broker inside the gateway: current readings, latest values, alarms and events for whoever is connected. Invariants:
  * - clients subscribe and nothing else: what they publish, their wills and `$` topics are refused or ignored;
  * - no client, however slow or hostile, holds up another or makes memory grow past the bounds of limits.ts;
- * - it has no cursor: what a slow or absent subscriber misses is counted, told, and still in the log;
+ * - it has no cursor: messages that a slow or absent subscriber misses are counted, reported, and still in the log;
  * - it never holds up the caller: every call of LiveSink returns at once;
  * - an address in use is tried again for ever; the gateway goes on without.
  */

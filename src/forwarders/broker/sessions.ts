@@ -1,7 +1,7 @@
 /**
  * Persistent sessions (clean session = 0) and their queues, in memory. Invariants:
  * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, all of them MAX_ALL_SESSIONS_BYTES; what does not
- *   fit pushes out the oldest ordinary message first, alarms last, and an overflow is told once per episode;
+ *   fit pushes out the oldest ordinary message first, alarms last, and an overflow is reported once per episode;
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
  *   messages for it wait in the queue as well;
  * - a filter that was not granted is not remembered.

@@ -180,7 +180,7 @@ export class Tiers {
   /** history.db is another file now: what failed on the old one is tried again with the next commit. */
   mended(): void {
     this.#mended = true;
-    // It may lack a unit whose blocks were to go with the next commit; the next look tells again which may.
+    // It may lack a unit whose blocks were to go with the next commit; the next look says again which may.
     this.#compacted = [];
     this.#sent = [];
     this.#looked = Number.NEGATIVE_INFINITY;

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { codeOf, diskFault } from './sqlite-errors.ts';
 
 const ASIDE = '.damaged';
-/** What is left of the damaged file is still being salvaged (salvage-task.ts): until then it stays. */
+/** The rest of the damaged file is still being salvaged (salvage-task.ts): until then it stays. */
 const TASK = '.salvage';
 /** Under the first name the new file is made, under the second it waits, complete, for its place. */
 const MAKING = '.making';

@@ -95,7 +95,7 @@ export class CommitCycle<Carried> {
     if (this.#wanted || this.#waiters.length > 0) this.#begin();
   }
 
-  /** @returns what the commit carried that failed, to be put back. The next try is set already: whoever is told of the failure may append, which must not begin a commit at once. */
+  /** @returns what the commit carried that failed, to be put back. The next try is set already: the handler of the failure may append, which must not begin a commit at once. */
   failed(): Carried | undefined {
     const commit = this.#underWay;
     if (commit === undefined) return undefined;

@@ -30,7 +30,7 @@ const RETRIES = [500, 1000, 2000, 4000];
 
 /**
  * The writer thread with the log open. What a disk did not give for once is no reason to do without a gateway.
- * @param retried told of each try that failed for the disk's sake, when another one follows
+ * @param retried gets each error of the disk after which another try follows
  * @throws SluiceError log-open, log-newer
  */
 export async function startWriter(
@@ -140,7 +140,7 @@ export const MAX_QUESTIONS = 256;
  */
 const REPAIR_TRIES = 90;
 const REPAIR_LOOK = 1000;
-/** Damaged blocks told one by one. */
+/** How many damaged blocks are reported one by one. */
 const MAX_DAMAGED = 1000;
 
 type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;

@@ -27,7 +27,7 @@ const REPAIR_EVERY = 60_000;
 /** Time between two tries to make the file smaller, milliseconds: what cannot be done now is no reason to wear the card. */
 const SHRINK_EVERY = 60_000;
 let shrunkAt = Number.NEGATIVE_INFINITY;
-/** The fault of the database file that was told last. */
+/** The fault of the database file that was reported last. */
 let told: string | undefined;
 let database: LogDatabase | undefined;
 try {
@@ -186,7 +186,7 @@ function shrink(db: LogDatabase): void {
   try {
     if (db.shrink()) shrunkAt = performance.now();
   } catch {
-    // No room for a second copy, or a disk that fails: it is tried again, and the next commit tells of the disk.
+    // No room for a second copy, or a disk that fails: it is tried again, and the next commit reports the disk.
     shrunkAt = performance.now();
   }
 }

@@ -146,7 +146,7 @@ test('a rule removed while the broker is away is cleared afterwards, also after 
   const gone = (n: number) => `  gone-${n}: {point: d1.n, above: 5}\n`;
   const s = await site(t, {
     device: SettableDevice.start,
-    upstream: { topics: [], through: Relay.start },
+    upstream: { topics: ['sluice/#'], through: Relay.start },
     rules: stays + gone(1) + gone(2),
   });
   if (s === undefined) return;

@@ -45,7 +45,7 @@ const layouts: readonly Layout[] = [
   { name: '8 units, 2 registers, 10 ms', units: 8, addresses: [1, 2], type: 'uint16', answer: 10 },
 ];
 
-/** Nothing is said of how long these take to answer, each as many ms as stand here. */
+/** Devices without `responseTime`; each answers after as many ms as stand here. */
 interface Unknown {
   readonly name: string;
   readonly answers: readonly number[];
@@ -220,7 +220,7 @@ async function warm(space: Workspace, bus: ModbusBus, device: LineDevice, exchan
   bus.start();
   space.after(() => bus.stop());
   await waitFor('the first cycles', () => device.exchanges().length > exchanges);
-  // What is compiled and learnt at first is not the line's.
+  // Compiling and learning at the start are no time of the line.
   await sleep(2000);
 }
 

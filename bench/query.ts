@@ -29,7 +29,7 @@ const ROUNDS = 20;
 /** Threads that are started for one question each. */
 const COLD = 5;
 
-/** What somebody else waits for the thread meanwhile, ms. */
+/** The time for which another request waits for the thread meanwhile, ms. */
 async function withOthers<T>(keeper: Keeper, work: () => Promise<T>): Promise<{ result: T; took: number; waits: number[] }> {
   const waits: number[] = [];
   let over = false;

@@ -1,5 +1,5 @@
 /**
- * What a silent unit costs its neighbours: how often three units are read beside one that never answers, divided by how
+ * The cost of a silent unit for its neighbours: how often three units are read beside one that never answers, divided by how
  * often the three are read alone. Time-out and repeats as they come. RTU on a paced pseudo-terminal, TCP with the devices in
  * a process of their own; a reply takes 10 ms. All at the same time, so that what else the machine does meets all alike.
  * `npm run bench:silent-unit`; SLUICE_BENCH_MS: milliseconds from the moment at which the unit is known as silent.

@@ -1,5 +1,5 @@
 /**
- * What ext4 itself writes for a small commit, in real time: the floor under every layout of the log, by how the commit is written
+ * The blocks that ext4 itself writes for a small commit, in real time: the floor under every layout of the log, by how the commit is written
  * and how the file system is mounted. All rows run at the same time, each on a loop device of its own; blocks count, not times.
  *
  * Blocks are counted for the whole device, and once more by who wrote them: the process itself, the journal, and the kernel later (mapped

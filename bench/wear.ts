@@ -3,7 +3,7 @@
  * reading, side by side with other layouts on the same SQLite. Commits, checkpoints, compaction, thinning and deletes
  * are included. Derived: MB a day, and years that a 16 GB card of 3,000 cycles would last if that were all it wrote.
  *
- * What is written depends on commits, not on the seconds between them, so time is run faster. One thing does depend on
+ * The writes depend on commits, not on the seconds between them, so time is run faster. One thing does depend on
  * real time: ext4 writes the time of last change of a file with its journal every 5 s, about 12 kB; `--real-time MINUTES`
  * measures with it, `--mount lazytime` without.
  *

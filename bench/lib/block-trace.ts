@@ -1,4 +1,4 @@
-/** Who wrote how many blocks to a block device, as the kernel traces it. Needs root; makes an instance of its own in tracefs. */
+/** Counts the blocks that each process wrote to a block device, as the kernel traces it. Needs root; makes an instance of its own in tracefs. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -12,7 +12,7 @@ const SECTORS = 8;
 export interface Writers {
   /** ext4's journal. */
   readonly journal: number;
-  /** Whoever wrote and synced by itself. */
+  /** Blocks of processes that wrote and synced by themselves. */
   readonly own: number;
   /** The kernel, later: pages of mapped files, tables of inodes, what nobody synced. */
   readonly later: number;

@@ -1,7 +1,7 @@
 /**
  * Who is at the other end of a Unix socket, as the kernel says (unix(7): SO_PEERCRED, SO_PEERGROUPS of socket(7)): the user and the
  * groups that its process had when it connected. Node has no call for that, so the C library is called through koffi, which is
- * loaded when somebody first asks for something that acts: 7 MB that a board on which nobody does so never spends.
+ * loaded at the first request that acts: a board without such requests never spends these 7 MB.
  */
 import type { Socket } from 'node:net';
 import { SluiceError } from '../core/errors.ts';

@@ -1,4 +1,4 @@
-/** The buses of a gateway as somebody sees them who looks at the wire: requests by hand, and frames as they pass. */
+/** The buses of a gateway for a person at the wire: requests by hand, and frames as they pass. */
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CommandPort, Principal } from '../core/commands.ts';

@@ -53,7 +53,7 @@ export async function exportLog(options: ExportOptions): Promise<void> {
   const stateDir = options.socket === undefined ? stateDirOf(options.config) : undefined;
   const { query, pieces } =
     stateDir === undefined ? await asked(socketOf(options), options) : await fromWherever(stateDir, options);
-  // A bar between the lines of a terminal would help nobody.
+  // A bar between the lines of a terminal would only disturb.
   const shown = process.stderr.isTTY === true && process.stdout.isTTY !== true && options.quiet !== true;
   const progress = shown ? new ExportProgress(process.stderr, query.from, Math.min(query.to, query.now)) : undefined;
   try {
@@ -173,7 +173,7 @@ function everyOf(text: string | undefined): number | undefined {
   return every;
 }
 
-/** Waits while whoever reads the output is slower. */
+/** Waits while the reader of the output is slower. */
 function write(text: string): Promise<void> {
   return new Promise((resolve) => {
     process.stdout.write(text, (error) => {

@@ -67,7 +67,7 @@ function needsCopy(stateDir: string): boolean {
     accessSync(stateDir, constants.W_OK);
     return false;
   } catch (thrown) {
-    // The folder of somebody else, whose gateway may run: its index of the write-ahead file is there to be used.
+    // The folder belongs to another user, whose gateway may run: its index of the write-ahead file is there to be used.
     return toError(thrown).message.startsWith('EROFS') || !existsSync(path.join(stateDir, `${LOG_FILE}-shm`));
   }
 }

@@ -26,7 +26,7 @@ export function stateDirOf(config: string): string {
   return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
 }
 
-/** Whether nobody listened at all, as against an answer that was a fault, or a socket that one may not use. */
+/** True where no gateway listens; false for an answer that was a fault, and for a socket that the user may not open. */
 export function nobodyRuns(thrown: unknown): boolean {
   if (!(thrown instanceof SluiceError) || thrown.code !== 'not-running') return false;
   const { cause } = thrown;

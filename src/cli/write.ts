@@ -59,7 +59,7 @@ function mayHaveBeenSent(thrown: unknown): boolean {
   );
 }
 
-/** The log belongs to the gateway and its user: files of somebody else in it would keep it from starting. */
+/** The log belongs to the gateway and its user: files of another user in it would keep it from starting. */
 function tellUnkept(): void {
   process.stderr.write('sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it\n');
 }

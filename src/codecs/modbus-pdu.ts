@@ -153,7 +153,7 @@ function fitIdentification(bytes: Uint8Array, at: number, end: number): Fit {
   return next <= end ? next - at : 'more';
 }
 
-/** The length that the PDU of some reply says it has, whoever asked for it; undefined while that is not known. */
+/** The length that the PDU of any reply says it has, also of a reply to another master; undefined while that is not known. */
 export function lengthOfReply(bytes: Uint8Array, at: number, end: number): number | undefined {
   const code = bytes[at];
   if (code === undefined || at >= end) return undefined;

@@ -29,7 +29,7 @@ const TAG = { end: 0, dissector: 12, portType: 24, source: 25, destination: 26 }
 const PORT_TYPE_TCP = 2;
 const MODBUS_PORT = 502;
 const OUR_PORT = 49_152;
-/** TEST-NET-1 (RFC 5737): nobody's. */
+/** TEST-NET-1 (RFC 5737): no host has it. */
 const OUR_ADDRESS = [192, 0, 2, 1];
 const SOME_DEVICE = [192, 0, 2, 2];
 const OPTION = { comment: 1, name: 2, application: 4, resolution: 9 } as const;

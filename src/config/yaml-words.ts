@@ -2,7 +2,7 @@ import type { YAMLError } from 'yaml';
 
 export const NO_ANCHOR = 'there is no anchor (&name) before this alias (*name); put text that begins with * in quotes';
 
-/** What a YAML library calls its errors, in the words of somebody who indents with spaces for the first time. */
+/** Words for the errors of the YAML library, for a person who indents with spaces for the first time. */
 const WORDS: Partial<Record<YAMLError['code'], string>> = {
   ALIAS_PROPS: 'an alias (*name) cannot have an anchor or a tag; remove it',
   BAD_ALIAS: NO_ANCHOR,

@@ -1,4 +1,4 @@
-/** The commands that go to a device: finding its bus, and the words for whoever named one that is not there. */
+/** The commands that go to a device: finding its bus, and the message for a device that does not exist. */
 import type { ReadCommand, ReadResult, Results, SafeCommand, WriteCommand, WriteResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Bus, Field } from '../core/ports.ts';

@@ -1,4 +1,4 @@
-/** Reading a device of a bus now, for whoever asks: its samples, what was refused, and of a serial line what was on it. */
+/** Reads a device of a bus now, for a caller: its samples, the requests that were refused, and the bytes on a serial line. */
 import type { ReadResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample } from '../core/point.ts';

@@ -2,7 +2,7 @@
  * Sets points that ask for it (`write.safe`) when nobody is there to lead them: when the gateway stops, and when no
  * forwarder has been connected for so long.
  *
- * - Once in an outage for each point; nothing is written back when upstream returns: whoever leads the device does that.
+ * - Once in an outage for each point; nothing is written back when upstream returns: the system that leads the device does that.
  * - What fails is tried again until it succeeds or upstream is back: a silent device soon after it answers again.
  * - Events `safe-state` report when it is done, when it first fails, and when upstream is back. A reload writes nothing.
  * - Bounds: one timer, one write under way for each point.
@@ -14,7 +14,7 @@ import { plainValue } from '../core/point.ts';
 import type { GatewayEvent, SafePoint } from '../core/ports.ts';
 import { formatDuration } from '../core/units.ts';
 
-/** How often it is looked whether somebody is connected, ms. */
+/** How often the connection is looked at, ms. */
 const LOOK = 1000;
 /** Nothing was sent, since the device is silent or its bus is closed; asking again costs the bus nothing. */
 const RETRY_UNSENT = 2000;

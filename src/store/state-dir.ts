@@ -84,7 +84,7 @@ function locked(stateDir: string): Database.Database {
   }
 }
 
-/** What somebody wrote into the lock file means nothing. @returns whether it is worth another try */
+/** Empties a lock file with foreign content, which means nothing. @returns whether it is worth another try */
 function emptied(file: string, thrown: unknown): boolean {
   if (codeOf(thrown) !== 'SQLITE_NOTADB') return diskFault(thrown) !== undefined;
   try {
@@ -108,7 +108,7 @@ function alreadyRunning(stateDir: string): SluiceError {
 }
 
 /**
- * The process that has locked the folder, as the kernel knows it. Asking disturbs nobody.
+ * The process that has locked the folder, as the kernel knows it. Asking disturbs no process.
  * @returns undefined where none has, or where the kernel does not tell
  */
 export function holderOf(stateDir: string): number | undefined {

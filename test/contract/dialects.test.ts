@@ -41,7 +41,7 @@ function unpack(taken: readonly Taken[], reborn = false): Taken[] {
     const birth = topic === 'parcels/g/g1/birth';
     number = birth ? 0 : (number + 1) % 256;
     assert.equal(bytes[0], number, `${topic} has its place on the connection`);
-    // What a broken connection left half comes again whole.
+    // A batch that a broken connection cut comes again whole.
     if (birth && !reborn) open = new Map();
     const [, , , kind = '', key] = topic.split('/');
     const body = bytes.subarray(1);

@@ -34,7 +34,7 @@ export class FakeTarget implements AdminTarget {
   reloads = 0;
 
   readonly exchanges: ExchangeQuery[] = [];
-  /** Who takes frames, and who is told of the end. */
+  /** The callbacks for frames and for the end. */
   readonly captures = new Map<(frame: WireFrame) => void, () => void>();
   readonly wire: WireTarget = {
     exchange: async (query) => {

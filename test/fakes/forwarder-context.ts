@@ -1,4 +1,4 @@
-/** What a gateway gives its forwarders, as quiet as can be: the clock is known, nothing is gone, nothing is told. */
+/** The context that a gateway gives its forwarders, without events: the clock is known, and nothing is gone. */
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import type { ForwarderContext } from '../../src/forwarders/forwarder-kind.ts';

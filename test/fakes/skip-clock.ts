@@ -41,7 +41,7 @@ export class SkipClock implements Clock {
     };
   }
 
-  /** What falls due on the way runs once, late and in order. */
+  /** Timers that fall due on the way run once, late and in order. */
   async skip(ms: number): Promise<void> {
     this.#skipped += ms;
     for (const timer of [...this.#timers].sort((a, b) => a.due - b.due)) {

@@ -174,7 +174,7 @@ forwarders:
     );
   }
 
-  /** What came upstream of the device's good readings. */
+  /** Good readings of the device that came upstream. */
   readings(): Reading[] {
     const consumer = new Consumer().feedAll(this.subscriber.messages());
     assert.deepEqual(consumer.judge(), []);

@@ -231,7 +231,7 @@ export class ClockSite {
     if (how === 'close') await this.log.close(60_000);
     else await this.log.abandon();
   }
-  /** What is not in the file is gone, and so is what only the runtime directory knew. */
+  /** Readings that are not in the file are gone, and so are those that only the runtime directory had. */
   async cutPower(): Promise<void> {
     const { id } = this.log;
     await this.log.abandon();

@@ -1,4 +1,4 @@
-/** What a new subscriber of a broker is sent as retained, and what comes afterwards. */
+/** A new subscriber of a broker: the retained messages, and those that come afterwards. */
 import type { TestContext } from 'node:test';
 import mqtt from 'mqtt';
 

@@ -52,7 +52,7 @@ async function main(stateDir: string, runtimeDir: string): Promise<Met> {
     for (let i = 0; i < 5; i++) log.append({ shape: tank, at: systemClock.monotonic(), values: [i], reasons: null });
     await log.flush();
     await salvageOver(log);
-    // What fails for once is asked for again.
+    // A call that fails once is tried again.
     const asked = <R>(ask: () => Promise<R>): Promise<R> => ask().catch(ask).catch(ask);
     await asked(() => log.compact());
     await asked(() => log.keeper.removed({ after: '', limit: 10 }));

@@ -47,7 +47,7 @@ export interface RecordOptions {
   readonly seed: number;
   /** Calls that do nothing. */
   readonly without?: 'fdatasync' | 'all';
-  /** A cut that the log goes on from, and what was told before it. */
+  /** A cut that the log goes on from, and the commits that were reported before it. */
   readonly after?: { readonly image: Buffer; readonly told: readonly Told[] };
 }
 
@@ -57,7 +57,7 @@ export async function recordLog(t: TestContext, options: RecordOptions): Promise
   const disk = await recordingDisk(t, MEGABYTES, after?.image);
   if (disk === undefined) return undefined;
   const runtimeDir = scratch(t, 'run');
-  // What was told before the cut counts at every moment of this record.
+  // Commits that were reported before the cut count at every moment of this record.
   const told: Told[] = (after?.told ?? []).map((line) => ({ ...line, at: 0 }));
   const loader = without === undefined ? [] : ['--import', WITHOUT];
   for (let first = 1; first <= commits; ) {
@@ -119,7 +119,7 @@ interface Content {
 }
 const isWrong = (r: Content) => r.pressure !== pressureOf(r.seq) || r.noise !== noiseOf(r.seq);
 
-/** What the functions of the writer's and of the keeper's thread find, called here: a tenth of the time of `wholly`. */
+/** The result of the writer's and the keeper's functions, called in this thread: a tenth of the time of `wholly`. */
 async function quickly(stateDir: string, runtimeDir: string): Promise<Left> {
   const file = path.join(stateDir, LOG_FILE);
   const { database, opened } = openLog({ file, runtimeDir, ...SIZES, lease: LEASE, tries: 0, last: true });
@@ -266,7 +266,7 @@ export interface Found {
   readonly faults: string[];
   /** Writes that the cuts lost at least in part. */
   lost: number;
-  /** An image of the last third, to go on from, and what was told before. */
+  /** An image of the last third, to go on from, and the commits that were reported before. */
   after: RecordOptions['after'];
 }
 

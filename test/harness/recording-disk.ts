@@ -116,7 +116,7 @@ function waitForPath(child: Child, file: string): Promise<true> {
 }
 
 /**
- * What the disk holds after power cuts at moments of a record: all up to the last flush before the moment, and of what came
+ * The content of the disk after power cuts at moments of a record: all up to the last flush before the moment, and of what came
  * after, a random part of the writes, and of some of them a random part of the sectors. Moments go up: what was flushed
  * is played once.
  */

@@ -1,4 +1,4 @@
-/** Where each row of a SQLite table lies, as SQLite itself tells it (dbstat: leaves in order with their cells, overflow pages by cell). */
+/** The place of each row of a SQLite table, as SQLite itself reports it (dbstat: leaves in order with their cells, overflow pages by cell). */
 import assert from 'node:assert/strict';
 import type Database from 'better-sqlite3';
 

@@ -60,7 +60,7 @@ export function cheapestByTrying(points: readonly PlanPoint[], l: ReadLimits, c:
         to: Math.max(g.to, span.to),
         interval: Math.min(g.interval, span.interval),
       };
-      // What is illegal stays so, whatever joins it.
+      // An illegal span stays so, whatever joins it.
       if (legal(joint.from, joint.to)) place(i + 1, groups.with(n, joint));
     }
   };

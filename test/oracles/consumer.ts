@@ -83,7 +83,7 @@ export class Consumer {
 
   /** All messages of a subscriber. */
   feedAll(messages: Iterable<{ topic: string; payload: string; retained?: boolean }>, source = 'upstream'): this {
-    // What a broker retained is a copy for latecomers and not a delivery.
+    // A retained message is a copy for latecomers and no delivery.
     for (const { topic, payload, retained } of messages) if (!retained) this.feed(topic, payload, source);
     return this;
   }

@@ -32,7 +32,7 @@ const reason = fc.oneof(
   fc.constantFrom(ABSENT, ...REASONS.map((r) => r.code)),
   fc.integer({ min: 1, max: 254 }),
 );
-/** What stands where there is no value does not matter; a driver may leave anything there. */
+/** The content of a place without a value does not matter; a driver may leave anything there. */
 const rubbish = fc.oneof(fc.constant<Value>(0), numbers, fc.constantFrom<Value>(Number.NaN, '', 'left over', true, 7n));
 
 const shapes = fc

@@ -64,7 +64,7 @@ async function flow(w: World): Promise<void> {
     }
   }
 }
-/** What is being delivered is compacted under the reader's hands. */
+/** Blocks under delivery are compacted meanwhile. */
 async function overtaken(w: World): Promise<void> {
   const f = some(w);
   await w.log.flush();

@@ -58,7 +58,7 @@ export interface Forwarder {
   session: number;
   readonly underWay: Map<Lane, { batch: OutBatch; arrived: boolean }>;
   readonly asking: Map<Lane | NoticeKind, Promise<void>>;
-  /** What the broker refused: passed over, and it may come again when the cursor did not survive. */
+  /** Batches that the broker refused: passed over, and they may come again when the cursor did not survive. */
   readonly refused: Set<string>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What physics allows on a serial line of 8N1: the cheapest reads of some points that have one interval, and their time.
+ * The optimum that physics allows on a serial line of 8N1: the cheapest reads of some points that have one interval, and their time.
  * From the frames of the standard alone (MODBUS over Serial Line V1.02, 2.5; Application Protocol V1.1b3, 6); nothing of the
  * gateway's planner is used, so that it can be judged by this.
  */
@@ -101,7 +101,7 @@ function cheapestOfTable(places: readonly Place[], limits: Limits, line: Line): 
     if (next !== undefined) {
       for (const [n, group] of groups.entries()) {
         const joint = hull(group, next);
-        // What is not allowed stays so, whatever joins it.
+        // A span that is not allowed stays so, whatever joins it.
         if (isLegal(joint, limits)) place(i + 1, groups.with(n, joint));
       }
       place(i + 1, [...groups, next]);

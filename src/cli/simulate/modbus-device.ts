@@ -45,7 +45,7 @@ export class ModbusDevice {
   /** Addresses of points, and those that may be read along. */
   readonly #readable = new Map<Table, ReadonlySet<number>>();
   readonly #writable = new Map<Table, ReadonlySet<number>>();
-  /** What somebody wrote, instead of what the point would show; at most one word for each register of a point. */
+  /** Registers that a master wrote, which hide what the point would show; at most one word for each register of a point. */
   readonly #written = new Map<string, number>();
 
   constructor(device: ResolvedDevice, valueNow: ValueNow) {
@@ -86,7 +86,7 @@ export class ModbusDevice {
     return addresses;
   }
 
-  /** A point shows again what it would without anybody having written it. */
+  /** A point shows again what it would without a write. */
   forget(name: string): void {
     for (const point of this.points)
       if (point.name === name) for (const address of addressesOf(point)) this.#written.delete(`${point.table} ${address}`);

@@ -177,7 +177,7 @@ export type Field = Raw | typeof UNPARSABLE | typeof INVALID | typeof NOT_READY;
 export type Decoded =
   /** `group` chooses the shape: the sentence of NMEA, else ''. */
   | { readonly kind: 'fields'; readonly group: string; get(from: string): Field }
-  /** Understood, but it carries no readings: a header line, a sentence nobody asked for. */
+  /** Understood, but it carries no readings: a header line, or a sentence that no point reads. */
   | { readonly kind: 'other' }
   | { readonly kind: 'refused'; readonly cause: 'crc' | 'bad-reply' };
 

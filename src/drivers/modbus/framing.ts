@@ -29,7 +29,7 @@ export interface Framing {
    * @param from look no further back than here
    */
   find(bytes: Buffer, from: number, awaited: readonly Awaited[], asking: boolean): Found;
-  /** Whether everything that is there is one sound frame of some unit: somebody else was answered. */
+  /** Whether everything that is there is one sound frame of some unit: it answers another master. */
   foreign(bytes: Buffer): number | undefined;
   /** Fewer bytes than this are noise, not a damaged reply. */
   readonly least: number;

@@ -161,7 +161,7 @@ export class Jobs {
     this.#begin(job, now);
   }
 
-  /** It was asked something, and has more to ask before its sample is given: whoever is due now goes first. */
+  /** It was asked something, and has more to ask before its sample is given: a job that is due now goes first. */
   further(job: Job, now: number): void {
     job.rank = now;
   }

@@ -93,7 +93,7 @@ export const modbusUdp: ModbusKind = {
   },
 };
 
-/** A port is opened often while nobody answers on it; what is said of it is said when it changes. */
+/** A port is opened often while no device answers on it; words about it are logged when they change. */
 function once(say: (words: string) => void): (words: string) => void {
   let said: string | undefined;
   return (words) => {

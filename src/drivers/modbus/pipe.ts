@@ -198,7 +198,7 @@ export class UdpPipe implements Pipe {
     socket.on('message', (datagram) => {
       if (!this.#closed) this.#events.data(datagram);
     });
-    // Connected: datagrams of anybody else are dropped by the system.
+    // The socket is connected: the system drops datagrams of all others.
     socket.connect(port, host, () => {
       failed = () => {};
       if (this.#closed) {

@@ -14,7 +14,7 @@ export interface Ask {
   readonly pdu: Pdu;
 }
 
-/** `out`: a request; `in`: a frame that came, whoever was meant; `noise`: bytes that belong to none. Whole frames as they are on the wire. */
+/** `out`: a request; `in`: a frame that came, for any unit; `noise`: bytes that belong to none. Whole frames as they are on the wire. */
 export type Way = 'out' | 'in' | 'noise';
 /** @param at monotonic ms of the first byte written, or of the last one that came */
 export type Tap = (way: Way, bytes: Uint8Array, at: number) => void;

@@ -1,4 +1,4 @@
-/** One request by hand with the frames that it made on the wire, for whoever has to see what really went over it. */
+/** One request by hand with the frames that it made on the wire, for a person who has to see what really went over it. */
 import { SluiceError } from '../../core/errors.ts';
 import type { Frame, Looked } from '../../core/ports.ts';
 import type { Answer } from './calls.ts';

@@ -5,7 +5,7 @@
  *   each other; of the others the next begins when everything before it is checked.
  * - An ordinary write that has sent nothing gives way to a safe value and begins again afterwards. Where both are for one
  *   point it is refused: the safe value is the newer word, and must stay.
- * - Bound: ordinary writes are counted by whoever adds them; safe values are as many as there are points.
+ * - Bound: the caller counts ordinary writes; safe values are as many as there are points.
  */
 import { SluiceError } from '../../core/errors.ts';
 import type { Written } from '../../core/ports.ts';

@@ -4,7 +4,7 @@
  * - Only points with `write:`, only within its bounds, and each point at most once in `write.every`.
  * - One write at a time for a device, in the order asked, safe values first (write-queue.ts); a part of a register is changed
  *   in what the register holds now.
- * - A value is sent once. Whether a device took what it did not acknowledge is found out by whoever asked, by reading.
+ * - A value is sent once. The caller finds out by reading whether a device took a value that it did not acknowledge.
  * - Errors say whether anything was sent: `data.sent` is false where nothing was.
  * - Bound: 8 writes wait for a bus, and as many safe values as there are.
  */
@@ -241,7 +241,7 @@ export class PointWriter {
   }
 }
 
-/** @throws SluiceError not-found, write-refused, request-invalid: what can be refused without asking anybody */
+/** @throws SluiceError not-found, write-refused, request-invalid: all that can be refused without a request */
 function taskOf(device: Device, pointName: string, given: Value): Omit<Task, 'safe' | 'signal'> {
   const point = device.points.get(pointName);
   if (point === undefined)

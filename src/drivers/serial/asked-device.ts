@@ -7,7 +7,7 @@
  * - after UNANSWERED requests in a row the device is silent and asked at growing intervals, doubled up to LONGEST (or the
  *   interval, where that is longer); the first answer ends that;
  * - a reading by hand is asked for at once, joins a request that is under way, and gives no sample of its own;
- * - a frame that nobody waits for came late, and is thrown away.
+ * - a frame for which no request waits came late, and is thrown away.
  */
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import { SluiceError } from '../../core/errors.ts';

@@ -164,7 +164,7 @@ export const serial = {
   point: serialPoint,
   line: serialLine,
   wire: (bus) => String(bus.port),
-  // One talker a line: whoever talks next is not told apart.
+  // One talker a line: two of them could not be told apart.
   address: () => undefined,
   checkDevice,
   derivedPoints: (points) => totalsOf(Array.from(points, ([name, point]) => countedPoint(name, point as SerialPointSettings))),

@@ -1,5 +1,5 @@
 /**
- * The broker inside the gateway: current readings, latest values, alarms and events for whoever is connected. Invariants:
+ * The broker inside the gateway: current readings, latest values, alarms and events for all connected clients. Invariants:
  * - clients subscribe and nothing else: what they publish, their wills and `$` topics are refused or ignored;
  * - no client, however slow or hostile, holds up another or makes memory grow past the bounds of limits.ts;
  * - it has no cursor: messages that a slow or absent subscriber misses are counted, reported, and still in the log;

@@ -41,7 +41,7 @@ export class Listener {
     this.#listen();
   }
 
-  /** Frees the address. Connections are ended by whoever has them, before. */
+  /** Frees the address. The owners of the connections end them before. */
   async stop(): Promise<void> {
     this.#cancelRetry?.();
     const server = this.#server;

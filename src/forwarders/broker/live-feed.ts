@@ -1,5 +1,5 @@
 /**
- * Turns samples into messages, and does nothing for which nobody listens:
+ * Turns samples into messages, and only into those for which a client listens:
  * - `value/…`: a point that was read is published at most once in VALUE_EVERY, with its latest value, kept or not;
  * - `data`: every record, in batches; at most MAX_WAITING_RECORDS wait when the broker cannot take them.
  */

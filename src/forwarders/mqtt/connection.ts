@@ -103,7 +103,7 @@ export class Connection {
       this.destroy();
     });
     client.on('message', (topic, payload) => this.received?.(topic, payload));
-    // From the first moment on: a connection may be gone before anybody could ask whether it was made.
+    // This handler is there from the first moment: a connection may be gone before a caller could ask whether it was made.
     this.closed = new Promise((resolve) => {
       client.once('close', () => {
         this.#open = false;

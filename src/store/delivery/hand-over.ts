@@ -106,7 +106,7 @@ export class LiveHandOver implements Party {
   handOver(first: number, last: number): boolean {
     const lanes = this.#lanes ?? this.#begin(Lanes.begin('now', first));
     if (this.#promise?.allows('data', last) !== true) return false;
-    // What nobody heard in between was not handed over. When ranges run short it counts as if it was.
+    // Numbers in between that no forwarder had were not handed over. When ranges run short they count as if they were.
     if (first > lanes.handed + 1 && lanes.state().ranges.length < MAX_RANGES - 2 && lanes.lag()) lanes.resume(first);
     this.#dirty = true;
     if (lanes.handOver(last)) this.#log.mirrorLanes({ type: 'lanes', forwarder: LIVE, state: lanes.state() });

@@ -1,4 +1,4 @@
-/** Long answers are made in steps: between two of them whoever waits for the thread is answered. */
+/** Long answers are made in steps: between two of them the thread answers others. */
 
 /** A step is over when it took this long, ms. */
 const STEP = 8;

@@ -1,4 +1,4 @@
-/** What the log took away since it was made, out of both of its files, for whoever asks. In steps, in bounded answers. */
+/** Reports what the log took away since it was made, from both of its files, in steps and in bounded answers. */
 import { SluiceError } from '../../core/errors.ts';
 import { Removals, type RemovedPoint } from '../hot/removals.ts';
 import { Pace, rest } from './pace.ts';

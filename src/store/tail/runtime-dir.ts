@@ -1,7 +1,7 @@
 /**
  * The memory-backed folder in which the uncommitted tail lies. Other users can make files in /dev/shm, also before the
  * gateway does. Invariants:
- * - A folder is used only where nobody but its owner, who is the user of the gateway, and root can change what is in it.
+ * - A folder is used only where its owner, who is the user of the gateway, and root alone can change its content.
  * - No link is followed, and a file that is made here is a new one.
  * - A folder that is refused is reported, and nothing in it is read, changed or removed.
  */
@@ -67,7 +67,7 @@ export function chooseRuntimeDir(stateDir: string, configured: string | undefine
       return { chosen: { dir, memoryBacked }, refused };
     } catch (thrown) {
       if (thrown instanceof SluiceError) throw thrown;
-      // What nobody asked for by name may be impossible here: the next one is tried.
+      // A folder that the configuration does not name may be impossible here: the next one is tried.
       if (named !== undefined) refused.push(`the runtime directory ${dir} cannot be used: ${toError(thrown).message}`);
     }
   }

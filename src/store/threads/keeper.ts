@@ -1,6 +1,6 @@
 /**
- * The keeper thread: reads the log for everybody, and makes the units of history.db. Started when somebody asks; one
- * bounded answer at a time; tidying, queries and exports go in steps, and between two of them whoever waits is answered.
+ * The keeper thread: reads the log for everybody, and makes the units of history.db. Started at the first request; one
+ * bounded answer at a time; tidying, queries and exports go in steps, and between two of them it answers others.
  */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -72,7 +72,7 @@ function failed(id: number, thrown: unknown): KeeperReply {
   return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
 }
 
-/** Between two steps whoever waits is answered. */
+/** Others are answered between two steps. */
 async function inSteps<R>(id: number, steps: Generator<undefined, R>, answer: (result: R) => KeeperReply): Promise<void> {
   underWay++;
   try {

@@ -226,7 +226,7 @@ export class Keeper {
       }
     }
   }
-  /** Reads all of history.db, so that what is damaged is found before somebody needs it. */
+  /** Reads all of history.db, so that damage is found before a query needs it. */
   check(): Promise<CheckResult> {
     return this.#ask<CheckResult>((id) => ({ kind: 'check', request: { id } }));
   }

@@ -17,7 +17,7 @@ import { changedFrom, joined, layOver, type Mapping, mappingAt, within } from '.
 
 /** What the log knows of its forwarders. */
 export interface HandOvers {
-  /** What of a log was ever handed over to anybody. */
+  /** The numbers of a log that were ever handed over to a forwarder. */
   handed(log: number): Span[];
   /** Every number of it up to here is delivered everywhere. */
   done(log: number): number;

@@ -48,7 +48,7 @@ async function site(t: TestContext, user = 0): Promise<Site | undefined> {
   const device = await SettableDevice.start(t);
   if (unshare === undefined || setpriv === undefined || device === undefined) return undefined;
   const folder = scratch(t, 'callers');
-  // Who may open the socket is not the question here: everybody may.
+  // Everybody may open the socket here: this test is about roles.
   chmodSync(folder, 0o777);
   const config = path.join(folder, 'gateway.yaml');
   const socket = path.join(folder, 'state', 'sluice.sock');

@@ -1,4 +1,4 @@
-/** What Sluice writes is for its user and group, whatever the umask of the shell; and `check` sees a password that is not. */
+/** Files that Sluice writes are for its user and group, whatever the umask of the shell; and `check` sees a password that others can read. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';

@@ -34,7 +34,7 @@ async function scanned(t: TestContext, port: number, units: string, ...more: str
   return { code, devices, done, warnings: lines.filter((line) => line.type === 'warning').map((line) => line.message) };
 }
 
-/** What a scan says to write, written: it passes `check`, and the device reads. */
+/** Writes the suggestion of a scan: it passes `check`, and the device is read. */
 async function assertReads(t: TestContext, said: string, before = ''): Promise<void> {
   const folder = scratch(t, 'suggested');
   const file = path.join(folder, 'gateway.yaml');

@@ -22,7 +22,7 @@ async function saying<T>(ended: Promise<T>, say: () => void): Promise<T> {
   return ended.finally(() => clearInterval(timer));
 }
 
-/** What came, whatever pauses a busy machine made in it. */
+/** The bytes that came, without the pauses that a busy machine made in them. */
 const cameIn = (shown: string) => [...shown.matchAll(/← ([0-9a-f ]+?)(?: {2}".*)?$/gm)].map(([, part]) => part).join(' ');
 
 for (const running of [false, true])

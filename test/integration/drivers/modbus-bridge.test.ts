@@ -76,7 +76,7 @@ for (const inFlight of [1, 4])
     await everybodyRead(site, 6);
     assertOwn(site.samples);
     assert.equal(device.connections, 1);
-    // What is silent takes a place as well.
+    // A silent unit takes a place as well.
     assert.ok(most <= inFlight && (inFlight === 1 || most > 1), `${most} at once`);
     const fault = (unit: number) => site.bus.status().devices[unit - 1]?.fault ?? '';
     await waitFor('words about the mute one', () => /unit 5 on .* does not answer/.test(fault(MUTE)));

@@ -124,7 +124,7 @@ for (const baud of [9600, 19_200])
         );
       }
     }
-    // What was read so is what was asked for.
+    // Every point has the value of its register.
     const seen = new Set<string>();
     for (const sample of site.samples)
       for (const [i, { name }] of sample.shape.points.entries()) {

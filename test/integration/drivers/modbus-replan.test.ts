@@ -89,7 +89,7 @@ broker: {listen: {port: ${port}}}
     assert.ok(times.length > 20, `${name} came ${times.length} times`);
   }
   assert.ok(records.filter(({ values }) => 'seldom' in values).length <= 1, 'nothing new by `report:`');
-  // Who subscribes while it is published gets it twice under one number: as it comes, and retained.
+  // A client that subscribes while it is published gets it twice under one number: as it comes, and retained.
   assert.deepEqual([...new Map(of('alarm/high').map((a) => [a.seq, a.state])).values()], ['active-unacknowledged']);
   assert.deepEqual(of('alarm/quiet'), []);
   const status = await gateway.status();

@@ -32,7 +32,7 @@ function assertTrue(samples: readonly Sample[]): void {
   }
 }
 const host = '127.0.0.1';
-/** What lies far apart is asked for by requests of its own. */
+/** Points far apart are read by requests of their own. */
 const limits = { maxGap: 8 };
 
 test('1: a time-out is always set', async (t) => {

@@ -84,7 +84,7 @@ for (const baud of [9600, 19_200])
       'rtu',
       (r) => {
         const frame = r.frame();
-        // Sometimes with noise before it, sometimes damaged. What comes after a pause of the pty's own, nobody could foresee.
+        // Sometimes with noise before it, sometimes damaged. No master can foresee what comes after a pause of the pty's own.
         if (++n % 5 === 0) r.send(Buffer.concat([Buffer.of(0, 255), frame]));
         else r.send(n % 7 === 0 ? frame.fill(0, 3, 4) : frame);
       },
@@ -115,7 +115,7 @@ for (const baud of [9600, 19_200])
       gave = undefined;
     }
     assert.ok(pauses >= 60, `${pauses} pauses`);
-    // Where a reply was given up, it may come in the very moment of the next request: nobody can foresee that either.
+    // A reply that was given up may come in the very moment of the next request: no master can foresee that either.
     const timeouts = site.bus.status().devices.reduce((sum, { counters }) => sum + counters.timeouts, 0);
     assert.ok(early.length <= timeouts, `${timeouts} time-outs, ${early.join('; ')}`);
   });

@@ -1,4 +1,4 @@
-/** What `sluice status` and `/metrics` tell of serial instruments: one that talks by itself, one that is asked. */
+/** `sluice status` and `/metrics` of serial instruments: one that talks by itself, one that is asked. */
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -82,7 +82,7 @@ devices:
   );
 
   await until('time-outs', 'co2', 'timeouts_total', 1);
-  // What was asked meanwhile is answered first, and late.
+  // A request of meanwhile is answered first, and late.
   const answer = async (reply: string, name: string, least: number) => {
     for (let i = 0; i < 20; i++) {
       if (((await metrics())('co2', name) ?? 0) >= least) return;

@@ -146,7 +146,7 @@ test('floating point, and the words for a device that has the other variant', as
 test('a firmware update that inserts a model gives no wrong value, and all is found again', async (t) => {
   const device = await sunspecDevice(t);
   if (device === undefined) return;
-  // Where the inverter was, the new model has numbers that look like its own.
+  // The new model has numbers that look like the inverter's own, at the place where that was.
   const between: SunspecLaid = [
     160,
     128,

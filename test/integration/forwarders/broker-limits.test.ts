@@ -1,4 +1,4 @@
-/** What clients of the embedded broker may not do, and what slow ones cannot break. */
+/** Limits of clients of the embedded broker, and slow clients that break nothing. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -70,7 +70,7 @@ test('system topics, malformed filters and too many filters are denied', async (
   raw.subscribe(['x'.repeat(limits.MAX_FILTER + 1)]);
   await waitFor('the third SUBACK', () => raw.bytes.length >= 15 + limits.MAX_SUBSCRIPTIONS + 5 + 5);
   assert.equal(raw.bytes.at(-1), 128);
-  // What was denied is not remembered by the session either.
+  // The session does not remember a denied subscription either.
   raw.socket.end();
   await waitFor('it to be gone', () => bench.broker.status().clients === 0);
   bench.broker.notice({ kind: 'event', key: 'x', seq: 1, json: '{}' });

@@ -78,7 +78,7 @@ class World {
     if (power) {
       const run = path.join(this.#dir, 'run');
       for (const name of readdirSync(run)) if (name.startsWith('tail-')) rmSync(path.join(run, name));
-      // What was neither committed nor taken by the consumer may be gone.
+      // Records that were neither committed nor taken by the consumer may be gone.
       for (const key of this.owed.keys()) {
         const [log, seq] = key.split('/') as [string, string];
         if (log === id && Number(seq) > committed && !this.consumer.accepted.has(`g1/${key}`)) this.owed.delete(key);

@@ -11,7 +11,7 @@ import { MqttPeer } from '../../fakes/mqtt-peer.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
-/** What the system of both sides may hold of an attack that nobody read. */
+/** Bytes of an attack that the systems of both sides may hold unread. */
 const BUFFERS = 16e6;
 const PIECE = new Uint8Array(64 * 1024);
 /** An attack that nobody ends is over after so many bytes. */

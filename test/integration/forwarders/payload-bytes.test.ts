@@ -23,7 +23,7 @@ test('bytes arrive as the format wrote them, live and from the log, and are coun
   gateway.write(s.yaml({ upstream: false }));
   gateway.start({ NODE_OPTIONS: `--import=${FORMAT}` }, undefined, 'sources');
   await waitFor('readings before there is a forwarder', () => device.answers().length > 40);
-  // What there is when it comes is history, and history comes from the files.
+  // Readings from before the forwarder are history, and history comes from the files.
   gateway.write(s.yaml());
   gateway.signal('SIGHUP');
   const received = () => subscriber.messages().map((m) => ({ ...m, ...unpacked(m.bytes) }));
@@ -43,7 +43,7 @@ test('bytes arrive as the format wrote them, live and from the log, and are coun
   const values = new Set(consumer.records().map((r) => r.values.n));
   assert.ok([...values].every((value) => device.answers().some((a) => a.value === value)));
 
-  // Nothing was sent twice, so what was acknowledged is what the subscriber got.
+  // No message was sent twice, so the acknowledged bytes are those that the subscriber got.
   await waitFor('the same count of bytes on both sides', async () => {
     const { forwarders } = await gateway.status();
     const [cloud] = forwarders;

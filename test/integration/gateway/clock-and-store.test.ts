@@ -94,7 +94,7 @@ test('without a time service a plausible clock is known; its steps are reported,
   const readings = await b.delivered();
   const [old, last] = [first, second].map((list) => Math.max(...list.map((r) => r.n))) as [number, number];
   for (const r of readings) {
-    // What was handed over keeps its time; of those between, each went out under one of the two.
+    // A record that was handed over keeps its time; each record in between went out under one of the two.
     const errors = r.n <= old ? [-HOUR] : r.n <= last ? [-HOUR, 2 * HOUR] : [2 * HOUR, -HOUR, 0];
     assert.ok(
       errors.some((error) => b.wrong({ ...r, time: r.time - error }) === 0),

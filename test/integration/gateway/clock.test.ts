@@ -162,7 +162,7 @@ test('a restart within one boot keeps what it knew, and what it learns holds for
   assertTrue(s.given, s.taken);
   await s.stop('close');
 
-  // Where the kernel gives its boot no name, each start is on its own.
+  // Each start is on its own where the kernel gives its boot no name.
   const alone = site(t);
   await alone.switchOn(IN_1970);
   await alone.stop('close');

@@ -114,7 +114,7 @@ test('a device that falls silent is told once, not at every poll', async (t) => 
   const polls = (await gateway.status()).log.unreported;
   await waitFor('further polls', async () => (await gateway.status()).log.unreported > polls + 6);
   const readings = await exported(gateway);
-  // What the silence is called may change while the connection is given up; each reason stands once.
+  // The reason of the silence may change while the connection is given up; each reason stands once.
   const level = readings.level ?? [];
   const bad = level.slice(level.lastIndexOf(3) + 1);
   assert.ok(bad.length > 0);

@@ -1,4 +1,4 @@
-/** What is installed: bin, dist and few packages. It reads, keeps, forwards, answers and stops as the sources do. */
+/** The installed gateway: bin, dist and few packages. It reads, keeps, forwards, answers and stops as the sources do. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

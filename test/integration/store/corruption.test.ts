@@ -359,7 +359,7 @@ for (const [name, damage] of DAMAGES)
     const { lost = { records: 0 }, records = 0 } = repair.salvaged ?? {};
     const held = [...s.written.keys()].filter((key) => key.startsWith(old.id) && Number(key.split('/')[1]) > compacted).length;
     t.diagnostic(`${records} records came back, ${lost.records} lost by number, ${gone.length} not delivered, ${repair.why}`);
-    // Whatever did not come is told: its number lies in a gap, or a block without its records is counted.
+    // Every record that did not come is reported: its number lies in a gap, or a block without its records is counted.
     assert.ok(gone.length <= held - records);
     const unexplained = gone.filter((key) => {
       const [id, seq] = key.split('/') as [string, string];
@@ -554,7 +554,7 @@ for (const name of ['log.db', 'history.db'])
     const s = site(t);
     const old = await life(t, s, 'power');
     const file = path.join(s.state, name);
-    // Where the first page lies in the write-ahead file, that one counts.
+    // A first page in the write-ahead file counts before the one in the database.
     const db = new Database(file);
     db.pragma('user_version = 99');
     sealLayout(db, name === 'log.db' ? 'log' : 'history', 99);

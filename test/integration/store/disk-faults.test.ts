@@ -200,7 +200,7 @@ test('a disk that fails every other time, and a kill between: every reading is t
   await waitFor('failures', async () => (await s.gateway.status()).log.faults.length > 0);
   await waitFor('commits between them', async () => (await s.gateway.status()).log.commits > commits + 2);
   await waitFor('a failure again', async () => (await s.gateway.status()).log.faults.length > 0);
-  // What SQLite has, but the disk did not confirm, is in the runtime directory as well.
+  // Records that SQLite has and the disk did not confirm are in the runtime directory as well.
   await s.gateway.kill();
   await fault.end();
   await up(s);
@@ -302,7 +302,7 @@ test('a file system turned read-only: work goes on from memory, all is there aft
   if (s === undefined) return;
   await up(s);
   const local = await s.local();
-  // What the kernel does on its own when a card fails. Only a new mount makes it writable again.
+  // The kernel does this on its own when a card fails. Only a new mount makes it writable again.
   run('mount', '-o', 'remount,abort', disk);
   await says(s, /cannot be written/);
   await goesOn(s, local);
@@ -362,7 +362,7 @@ test('unreadable files: all goes on, nothing is taken for damaged, and the fault
   const injected = await inject(t, s.gateway.pid, 'pread64:error=EIO', history, path.join(s.stateDir, LOG_FILE));
   if (injected === undefined) return;
   const faults = async () => (await statusOf(s.gateway)).log.faults;
-  // Who meets it first, a commit or the history, depends on what SQLite still has in memory.
+  // A commit or the history meets it first, depending on what SQLite still has in memory.
   await waitFor('a fault', async () => (await faults()).length > 0, { timeout: 100_000 });
   assert.equal(((await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport).ready, false);
   const told = () => [...logEvents(s), ...logEvents(s, 'history')];

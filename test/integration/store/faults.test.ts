@@ -193,7 +193,7 @@ test('what went of log.db is counted by point for ever, delivered or not, with i
   const second = await open(t, where, wide64, clock.wall());
   await check(second.log);
   await second.log.close(60_000);
-  // What can be read of a damaged file brings its counts along.
+  // The readable part of a damaged file brings its counts along.
   const file = path.join(where.state, 'log.db');
   const db = new Database(file);
   db.prepare('update inventory set sum = 0').run();

@@ -57,7 +57,7 @@ test('without numbers values, tails and alarms go on; a kill keeps all that had 
     return tail.at(-1);
   };
 
-  // Nothing can be written, so nothing can be reserved.
+  // No write succeeds, so no number can be reserved.
   const disk = new Database(path.join(place.stateDir, LOG_FILE));
   t.after(() => disk.close());
   disk.exec('begin immediate');

@@ -1,4 +1,4 @@
-/** What others ask of the log while the gateway works: `GET /api/v1/history`, exports. Nobody of them is in the way. */
+/** Questions to the log while the gateway works: `GET /api/v1/history`, exports. They delay nothing. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
@@ -187,7 +187,7 @@ test('a slow reader of an export delays no poll, commit or alarm, and gets it wh
   res.on('end', () => {
     ended = true;
   });
-  // Nothing is taken until here: what the sockets hold is all that was made of it.
+  // The reader has taken nothing until here: only as much as the sockets hold was made.
   await goesOn(s, () => !ended);
   let rest = '';
   for await (const piece of res) {

@@ -1,5 +1,5 @@
 /**
- * What a damaged, a full and a small log come to for those who look: `sluice status` in words and JSON, `/metrics`,
+ * A damaged, a full and a small log as operators see them: `sluice status` in words and JSON, `/metrics`,
  * `/readyz` and `…/event` of a real gateway.
  */
 import assert from 'node:assert/strict';
@@ -108,7 +108,7 @@ async function statusWords(t: TestContext, s: Reported): Promise<string> {
   return stdout;
 }
 
-/** What is damaged in a block or part alone is not looked for before somebody asks for it: the indices are, too. */
+/** Damage inside a block or part is found when that is read; the indices are damaged, too. */
 const PLACES = [0, 0.6];
 
 for (const file of [LOG_FILE, HISTORY_FILE])
@@ -148,7 +148,7 @@ for (const file of [LOG_FILE, HISTORY_FILE])
     assert.equal(await metric(s, 'sluice_log_salvages_total'), log.salvages);
     assert.equal(await metric(s, 'sluice_log_salvaged_records_total'), log.salvagedRecords);
     assert.equal(await metric(s, 'sluice_log_lost_records_total'), log.lostRecords);
-    // What tidied while history.db was made anew may have to try again in a minute.
+    // A tidying that ran while history.db was made anew may have to try again in a minute.
     await waitFor('the gateway to be ready', async () => (await ready(s)).ready, { timeout: 100_000 });
     assert.equal(await metric(s, 'sluice_log_faults'), 0);
     assert.equal(await s.gateway.stop(), 0);

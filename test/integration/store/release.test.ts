@@ -102,7 +102,7 @@ for (const how of ['at a reload', 'at a start'] as const)
       await b.log.flush();
     }
     const before = b.lanes().cloud as LaneState;
-    // What comes while it is away is history, however it went.
+    // Readings that come while it is away are history, however it went.
     const away = b.log.next;
     assert.deepEqual(before.ranges.at(-1), [how === 'at a reload' ? away : b.log.opened.next, 'history']);
     await b.fill();

@@ -1,4 +1,4 @@
-/** What is typed into a running simulation and cannot be done says what can. */
+/** A line typed into a running simulation that cannot be done gets an answer that says what can. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Simulation } from '../../../src/cli/simulate/simulation.ts';

@@ -8,7 +8,7 @@ import { hasValue, type LogRecord, type Shape } from '../../../src/core/point.ts
 import { ABSENT } from '../../../src/core/reasons.ts';
 import { blocks, texts } from '../../oracles/random-records.ts';
 
-/** What counts: where there is no value none is compared, and no reasons are the same as reasons that are all good. */
+/** The comparable part: absent values are not compared, and no reasons are the same as reasons that are all good. */
 function telling(record: LogRecord) {
   const { shape, at, values, reasons } = record.sample;
   const kept = shape.points.map((_, i) => {

@@ -93,7 +93,7 @@ function near(actual: number, values: readonly number[]): void {
     return;
   }
   assert.ok(actual >= min && actual <= max, `${actual} is not within ${min}..${max}`);
-  // What doubles lose on the way is some units in the last place of the largest value.
+  // Doubles lose some units in the last place of the largest value on the way.
   const size = Math.max(Math.abs(min), Math.abs(max));
   const lost = Math.max(size * 1e-13, 5e-323);
   assert.ok(Math.abs(actual - mean) <= max / 131_000 - min / 131_000 + lost, `${actual} is not about ${mean} (${values})`);

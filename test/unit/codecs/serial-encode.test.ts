@@ -1,4 +1,4 @@
-/** What the simulator says is what the decoders understand. */
+/** The decoders understand what the simulator says. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';

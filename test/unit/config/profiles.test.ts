@@ -89,7 +89,7 @@ test('no binary profile takes frames of another length, or zeros for good readin
     for (const sample of samples)
       for (const [i, { name }] of sample.shape.points.entries()) {
         const reason = reasonAt(sample, i);
-        // What an ultrasonic sensor says within its blind zone has a value, and it is in doubt.
+        // A reading within the blind zone of an ultrasonic sensor has a value, and it is in doubt.
         const expected = file === 'dyp/a01.yaml' ? 'out-of-range' : 'not-ready';
         assert.equal(reason === GOOD ? 'good' : reasonName(reason), expected, `${file}: ${name}`);
       }

@@ -77,7 +77,7 @@ test('damaged texts are refused in words, with the line', () => {
 
 test('nesting and expansion are bounded', () => {
   assert.match(firstFault('['.repeat(30_000)).message, /nested|closing/);
-  // What the parser would need more memory for than a gateway has.
+  // Files for which the parser would need more memory than a gateway has.
   for (const text of ['[', '- ', '1,', ': ', '#\n', '{a: '])
     assert.match(firstFault(`x: [${text.repeat(100_000)}`).message, /more than 40,000/, text);
   assert.match(firstFault(`${'['.repeat(60)}${']'.repeat(60)}`).message, /nested/);

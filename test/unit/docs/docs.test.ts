@@ -1,4 +1,4 @@
-/** What the pages say is held against the code: codes, reasons, links, configurations, messages. */
+/** The pages are held against the code: codes, reasons, links, configurations, messages. */
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -131,7 +131,7 @@ for (const file of globSync('examples/*/gateway.yaml', { cwd: root }).sort()) {
     // The meter has to be set to the speed of the line: the one thing to be warned of, and its comment says so.
     const meter = warnings.filter(({ path }) => path !== 'devices.mains.profile');
     assert.deepEqual(meter.map(formatFault), []);
-    // Whoever takes a comment sign away gets a configuration that works.
+    // The configuration also works without its comment signs.
     const all = read(file).replace(/^# ((?: *)(?:forwarders|[a-z]+|type|url|username|password):(?: |$).*)$/gm, '$1');
     assert.deepEqual(loadConfigText(all, path.join(root, file), kinds, options).faults.map(formatFault), []);
     if (/^# forwarders:/m.test(read(file))) assert.match(all, /^forwarders:$/m);

@@ -1,4 +1,4 @@
-/** What is measured of devices, and the plans that are exchanged for cheaper ones by it: on a clock and a wire of their own. */
+/** Times measured of devices, and the plans that are exchanged for cheaper ones: on a clock and a wire of their own. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';

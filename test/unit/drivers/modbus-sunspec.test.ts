@@ -191,7 +191,7 @@ test('no SunSpec, a lying chain and a missing model are named; every poll gives 
     await world.until(3_600_000);
     const searches = world.of(1).filter((r) => r.start === 40_000).length;
     assert.ok(searches >= 8 && searches <= 12, `${searches}`);
-    // What was missing is there, and is found.
+    // The missing model is there now, and is found.
     world.image = image(40000, [COMMON, inverter(5)]);
     await world.until(3_600_000 + 601_000);
     assert.equal(told(world).power, 5);
@@ -273,7 +273,7 @@ test('registers that became those of another model give no value: the head is re
 
 test('a chain that moves: no reply counts whose head was not seen with it or after it', async () => {
   const far = { ...PV, state: { ...PV.state, interval: '3s' }, limit: { ...PV.state, address: 51, interval: '10s' } };
-  // What stands where the inverter was is 7, whatever is read there.
+  // Every register at the inverter's old place is 7.
   const filler = model(160, 200, Object.fromEntries(Array.from({ length: 200 }, (_, i) => [i + 2, 7])));
   const now = (power: number): Model => model(103, 50, { 14: power, 15: 0, 38: 4, 51: 3 });
   await fc.assert(

@@ -2,7 +2,7 @@
  * A whole bus on a clock and a wire that the test plays, over every framing: silent units, replies that come late, twice, cut or from
  * somebody else, wires that go away. What can only be seen with real bytes is in test/integration/drivers/modbus-wire.test.ts.
  *
- * What users of other gateways suffered, and the test that holds it here (names of tests are those of this file unless a file is given):
+ * Faults that users of other gateways suffered, and the test that holds each here (names of tests are those of this file unless a file is given):
  *
  * | thread | test |
  * |---|---|

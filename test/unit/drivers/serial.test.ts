@@ -186,7 +186,7 @@ test("interval: at most one record an interval, at the talker's own pace, none o
           await clock.advance(Math.max(0, due - now));
           now = clock.monotonic();
           ports.say(`level=${i}\n`);
-          // What is kept is the newest there is, given out at once.
+          // The newest bytes are kept, and given out at once.
           const last = samples.at(-1);
           assert.ok(last && last.at <= now && now - last.at <= Math.max(1000, pace) + 20);
         }

@@ -67,7 +67,7 @@ test('each step between hand-overs is reported: those records keep the times of 
   const { clock, events, report } = bench();
   report.took(change(1), move(10, moved(7, 9, 1)));
   report.took(change(100), move(15, moved(7, 14, 100)));
-  // Nothing left in between: one step for who has numbers up to 20.
+  // No record left in between: one step for a forwarder that has numbers up to 20.
   report.took(change(30), move(21, moved(7, 20, 30)));
   report.took(change(4), move(21, moved(7, 20, 34)));
   report.took(change(5), move(26, moved(7, 25, 5)));

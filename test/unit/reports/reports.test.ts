@@ -1,4 +1,4 @@
-/** What was lost, dropped and thinned: how often it is told, and that sums and names are right. */
+/** Lost, dropped and thinned readings: how often they are reported, and that sums and names are right. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GatewayEvent } from '../../../src/core/ports.ts';

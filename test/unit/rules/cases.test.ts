@@ -8,7 +8,7 @@ import { playCase, readCase } from '../../harness/rule-case.ts';
 const root = path.join(import.meta.dirname, '..', '..', 'cases', 'rules');
 const folders = globSync('*/rules.yaml', { cwd: root }).map((file) => path.dirname(file));
 
-/** What the expectation leaves out is not compared. */
+/** Fields that the expectation leaves out are not compared. */
 function comparable(transition: Expected, expected: Expected | undefined): Expected {
   const { at, rule, state, occurrence } = transition;
   const message = expected?.message === undefined ? {} : { message: transition.message };

@@ -252,7 +252,7 @@ test('the engine agrees with a model that looks back over the whole history', ()
         now += wait;
         if (typeof op === 'object') {
           const to = now + op.off;
-          // What is saved only when it changes is exact while clocks are known; otherwise up to a twentieth may be lost.
+          // A state that is saved only when it changes is exact while clocks are known; otherwise up to a twentieth may be lost.
           subject.restart(now, to, op.known, op.whole || rule.kind === 'stale' || !op.known || !subject.known);
           history.push({ t: now, what: 'restart', to, known: op.known });
           now = to;

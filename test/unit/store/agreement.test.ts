@@ -1,4 +1,4 @@
-/** What keeper and writer tell each other of a block, in every order of their steps. */
+/** The messages of keeper and writer about a block, in every order of their steps. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { keyOf } from '../../../src/store/files/layout.ts';

@@ -43,7 +43,7 @@ test('each commit removes a bounded number of delivered alarms until there is ro
   const notices = () => database.db.prepare('select count(*) from notice').pluck().get() as number;
   let before = notices();
   for (let round = 1; round <= ROUNDS; round++) {
-    // What the last round made free is used again.
+    // The room that the last round made free is used again.
     const seq = NOTICES + BLOCKS + round;
     const values = [seededText(round, 150_000)];
     database.db.transaction(() =>

@@ -1,5 +1,5 @@
 /**
- * What makes a power cut harmless, piece by piece: one commit at most that the disk does not have, no remains of a torn one,
+ * The parts that make a power cut harmless: one commit at most that the disk does not have, no remains of a torn one,
  * no write-ahead file that is missing, nothing in history.db that log.db may lose. The cuts themselves: integration.
  */
 import assert from 'node:assert/strict';

@@ -1,4 +1,4 @@
-/** What becomes a unit as columns is what its records would become one by one. */
+/** A unit made of columns equals one made of its records one by one. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';

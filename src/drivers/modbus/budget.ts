@@ -23,7 +23,7 @@ export interface DeviceReads {
 
 type Request = PlannedRequest & { readonly table: PlannedRead['table'] };
 
-/** Of the bus; the rest is for repeats, silent devices and writes. */
+/** The share of the bus that intervals may take; the rest is for repeats, silent devices and writes. */
 const FILL = 0.8;
 /** The longest interval that a device may have. */
 const LONGEST = 86_400_000;

@@ -89,7 +89,7 @@ export class ModbusBus implements Bus {
     return this.#queue.call({ unit, pdu: encodeRequest(request) }, device, options);
   }
 
-  /** What is asked of a device in a round; of a SunSpec device where its models were found, and nothing of them before that. */
+  /** The requests to a device in a round; for a SunSpec device at the places where its models were found, and none of them before that. */
   requests(name: string): readonly DeviceRequest[] {
     const device = this.#device(name);
     return this.#queue.jobs

@@ -1,5 +1,5 @@
 /**
- * What happens to live messages of a client that does not keep up. Nobody else waits for it:
+ * Handles live messages of a client that does not keep up. Nobody else waits for it:
  * - `value/…` is remembered by name only, and the latest value is sent when there is space;
  * - what its session keeps stays there: the connection is closed, and the queue follows in order when it returns;
  * - the rest passes it by and is counted.

@@ -1,6 +1,6 @@
 /**
  * A damaged file is never written to again: a new one is made beside it, and the two change places. One damaged
- * file is kept, for whoever wants to look; it counts in buffer.maxSize and goes first when space is needed.
+ * file is kept, for a person to look at; it counts in buffer.maxSize and goes first when space is needed.
  *
  * The change of places can be cut at any moment: the new file takes its name only when everything else has moved, and
  * `finishSwap` at the next start goes on where it stopped.

@@ -46,7 +46,7 @@ try {
 
 port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
-    // Here, and not some time after the thread is said to have ended: whoever waits for that may touch the files.
+    // Here, and not some time after the thread is said to have ended: a caller that waits for its end may touch the files.
     merger?.close();
     database?.leave();
     database = undefined;
@@ -127,7 +127,7 @@ const MERGE_TRIES = 20;
 const MERGE_RETRY = 5000;
 let mergeTries = 0;
 
-/** A step, then whoever waits, then the next one. @param task undefined: nothing came of it */
+/** A step, then the requests that wait, then the next step. @param task undefined: nothing came of it */
 function comeBack(task: SalvageTask | undefined): void {
   const db = database;
   if (db === undefined || isLeaving()) return;

@@ -49,7 +49,7 @@ function salvageLines(s: SalvageStatus): string[] {
   if (s.running !== undefined)
     return [
       `salvage  ${s.file}: ${paint(31, printable(s.why))}`,
-      `         what is left of it is brought back: ${printable(s.running)}`,
+      `         the rest of it is being restored: ${printable(s.running)}`,
     ];
   return [
     `salvage  ${s.file} at ${new Date(s.time).toISOString()}: ${paint(31, printable(s.why))}`,

@@ -66,5 +66,7 @@ function tellUnkept(): void {
 
 function words({ point, value, unit, readBack }: WriteReply): string {
   const shown = withUnit(printable(String(value)), unit);
-  return readBack ? `${point} is ${shown} now` : `${point} was told ${shown}; the device acknowledged it and does not show it`;
+  return readBack
+    ? `${point} is ${shown} now`
+    : `${shown} was written to ${point}; the device acknowledged it and does not show it`;
 }

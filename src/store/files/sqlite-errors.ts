@@ -3,7 +3,8 @@
 /** The file is no database, its pages contradict each other, or the disk did not give one: see check-file.ts. */
 export function isDamage(thrown: unknown): boolean {
   const code = codeOf(thrown);
-  return code === 'SQLITE_NOTADB' || code?.startsWith('SQLITE_CORRUPT') === true;
+  // A disk that fails says so in another way: this file has an end where a page should be.
+  return code === 'SQLITE_NOTADB' || code === 'SQLITE_IOERR_SHORT_READ' || code?.startsWith('SQLITE_CORRUPT') === true;
 }
 /**
  * Whatever SQLite cannot make sense of in a file that looks like ours: words of a schema, a column, a row that contradicts

@@ -17,6 +17,7 @@ import { statSize } from '../files/whole-file.ts';
 import { birthOf } from '../hot/log-file.ts';
 import { confirmed } from './check-file.ts';
 import { headFault, headVersion, provenLayout, readHead } from './check-head.ts';
+import { sizeFault } from './check-size.ts';
 import { type CutRepair, cutRepair } from './cut-repair.ts';
 import type { Known } from './read-witness.ts';
 import type { TailPart } from './recover.ts';
@@ -48,7 +49,7 @@ export function checkLog(file: string, known: Known | undefined, tail: readonly 
     const had = (known?.logs.length ?? 0) > 0 || tail.length > 0;
     return { ...FINE, fresh: true, loss: had ? 'the file is gone' : undefined };
   }
-  const fault = headFault(head, 'log');
+  const fault = headFault(head, 'log') ?? sizeFault(file, head, wal);
   if (fault !== undefined) return { ...FINE, damage: fault };
   if (wal.behind >= 2 || (wal.header === 'bad' && wal.frames.length > 0))
     return { ...FINE, damage: `the write-ahead file is damaged; SQLite reads ${wal.chain} of its ${wal.frames.length} pages` };

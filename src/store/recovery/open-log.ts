@@ -18,6 +18,7 @@ import type { Opened, OpenRequest } from '../hot/opened.ts';
 import { confirmed } from './check-file.ts';
 import { headVersion, provenLayout, readHead } from './check-head.ts';
 import { checkLog } from './check-log.ts';
+import { sizeFault } from './check-size.ts';
 import { type Known, readWitness } from './read-witness.ts';
 import { beginRun, type Found, readTail, type TailPart } from './recover.ts';
 import { rebuildLog, rebuildSmall } from './salvage-log.ts';
@@ -146,7 +147,7 @@ export function faultOf(file: string): string | undefined {
     // The writer's own pages may lie in its memory, whole.
     const db = new Database(file, { readonly: true, fileMustExist: true });
     try {
-      return checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
+      return sizeFault(file) ?? checkFault(db.pragma('integrity_check(1)', { simple: true }) as string);
     } finally {
       db.close();
     }

@@ -33,13 +33,14 @@ export interface Wal {
   readonly pageSize: number;
   /** Up to the last commit, oldest first. */
   readonly frames: readonly WalFrame[];
-  /** How many of them SQLite still reads. */
+  /** How many of them SQLite still reads, and how many pages the database has by the last of them. */
   readonly chain: number;
+  readonly pages: number;
   /** Commits that SQLite does not read any more; one may be the torn end of a power cut. */
   readonly behind: number;
 }
 
-const NONE: Wal = { header: 'none', pageSize: 0, frames: [], chain: 0, behind: 0 };
+const NONE: Wal = { header: 'none', pageSize: 0, frames: [], chain: 0, pages: 0, behind: 0 };
 
 /** @param likely page size to try when the header is damaged @throws where it cannot be read */
 export function readWal(file: string, likely: number): Wal {
@@ -75,6 +76,7 @@ function scan(fd: number, size: number, likely: number): Wal {
   const frames: WalFrame[] = [];
   let whole = good;
   let chain = 0;
+  let pages = 0;
   let committed = 0;
   let behind = 0;
   for (const { bytes, at, offset, sound } of file.all(good ? start : undefined)) {
@@ -84,13 +86,16 @@ function scan(fd: number, size: number, likely: number): Wal {
     const page = bytes.readUInt32BE(at);
     if (!ours || page === 0) continue;
     frames.push({ page, offset, sound });
-    if (bytes.readUInt32BE(at + 4) === 0) continue;
+    const size = bytes.readUInt32BE(at + 4);
+    if (size === 0) continue;
     committed = frames.length;
-    if (whole) chain = frames.length;
-    else behind++;
+    if (whole) {
+      chain = frames.length;
+      pages = size;
+    } else behind++;
   }
   frames.length = committed;
-  return { header: good ? 'good' : 'bad', pageSize: file.pageSize, frames, chain, behind };
+  return { header: good ? 'good' : 'bad', pageSize: file.pageSize, frames, chain, pages, behind };
 }
 
 interface Frame {

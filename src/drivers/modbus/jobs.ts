@@ -24,6 +24,9 @@ import { requestLabel } from './words.ts';
  */
 const EARLY = 1;
 
+/** Without anything left out, ms and longest intervals: what was late now and then by chance is not a bus that carries too little. */
+const CALM = { least: 60_000, intervals: 20 };
+
 /** What decides the order; times in monotonic ms. */
 export interface Queued {
   /** From here on its next turn may begin. */
@@ -97,9 +100,16 @@ export class Jobs {
   all: readonly Job[];
   #urgent: ReadonlySet<string> = new Set();
   #urgentLast = false;
+  /** When something was left out last. */
+  #stalledAt = Number.NEGATIVE_INFINITY;
 
   constructor(jobs: readonly NewJob[]) {
     this.all = made(jobs);
+  }
+
+  /** So long nothing was left out: the bus carries everything. */
+  get #calm(): number {
+    return Math.max(CALM.least, CALM.intervals * Math.max(...this.all.map(({ interval }) => interval)));
   }
 
   /** Those of a device, each where its model lies now. */
@@ -185,7 +195,13 @@ export class Jobs {
     job.begun = true;
     job.leftOut += turn.leftOut;
     job.next = turn.next;
-    return turn.next;
+    if (turn.leftOut > 0) this.#stalledAt = now;
+    // The stall that moved it is long over: it goes back to its place, where it wakes the process together with the others.
+    else if (job.leftOut > 0 && now - due <= EARLY && now - this.#stalledAt > this.#calm && job.next - job.leftOut > now) {
+      job.next -= job.leftOut;
+      job.leftOut = 0;
+    }
+    return job.next;
   }
 }
 

@@ -101,6 +101,23 @@ test('jobs: a slow start moves no job from its place', () => {
   );
 });
 
+test('jobs: after one stall each goes back to its place, with no poll less than was counted', () => {
+  const jobs = new Jobs([0, 0, 0].map(() => newJob(1000, 0)));
+  const turns = new Map<Job, number[]>(jobs.all.map((job) => [job, []]));
+  const missed = new Map<Job, number>();
+  // Once the wire takes 1.5 s for each of three turns that were due together.
+  const costOf = (job: Job) => ((turns.get(job) as number[]).length === 2 ? 1500 : 1);
+  play(jobs, costOf, 100_000, (job, at, left) => {
+    (turns.get(job) as number[]).push(at);
+    missed.set(job, (missed.get(job) ?? 0) + left);
+  });
+  for (const [job, at] of turns) {
+    const last = at.at(-1) as number;
+    assert.ok(last % 1000 <= 2, `the last turn at ${last}`);
+    assert.equal(at.length + (missed.get(job) as number), 1 + Math.floor(last / 1000));
+  }
+});
+
 test('jobs: what is due within a millisecond goes along, and no turn moves for it', () => {
   const jobs = new Jobs([0, 0.6, 1.5].map((offset) => newJob(1000, offset)));
   const turns = jobs.all.map((): number[] => []);

@@ -116,6 +116,8 @@ function phasesOf(seconds: readonly Second[]): Second[][] {
   return phases;
 }
 
+/** Whether it grows is seen over so many seconds each. */
+const SPAN = 300;
 /** A unit takes at least so many bytes; the file itself is made with less. */
 const UNIT_BYTES = 100_000;
 
@@ -156,6 +158,11 @@ async function long(roots: readonly (string | undefined)[]): Promise<void> {
       `${name}, without the keeper`,
       seconds.filter((s) => !s.keeper),
     );
+    for (let from = 0; from < MEASURE / 1000; from += SPAN)
+      add(
+        `${name}, without the keeper, ${from}..${from + SPAN} s`,
+        seconds.filter((s) => !s.keeper && s.at >= from && s.at < from + SPAN),
+      );
     for (const phase of phasesOf(seconds)) {
       const [first, last] = [phase[0] as Second, phase.at(-1) as Second];
       const before = seconds[seconds.indexOf(first) - 1]?.history ?? 0;

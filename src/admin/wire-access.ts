@@ -68,9 +68,9 @@ export async function exchangeOn(
   query: Omit<ExchangeQuery, 'bus'>,
   offset: () => number,
 ): Promise<ExchangeReply> {
-  const { unit, request, timeout, quiet } = query;
+  const { unit: unitId, request, timeout, quiet } = query;
   const options = { ...(timeout === undefined ? {} : { timeout }), quiet: quiet === true };
-  const { frames, pdu, latency, at, error } = await bus.exchange(unit, request, options);
+  const { frames, pdu, latency, at, error } = await bus.exchange(unitId, request, options);
   const { exception } = error?.data ?? {};
   return {
     time: Math.round(at + offset()),

@@ -70,9 +70,9 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
   const factor = point === undefined ? undefined : (device.points.get(point) as ModbusPoint | undefined)?.scaleFactor;
   await onWire(bus, device, options, async (wire) => {
     const told: object[] = [];
-    const unit = unitOf(device);
+    const unitId = unitOf(device);
     const show = (label: string, reply: ExchangeReply) =>
-      print(`${name}, unit ${unit} on ${bus.name}: ${label}`, ...frameLines(reply));
+      print(`${name}, unit ${unitId} on ${bus.name}: ${label}`, ...frameLines(reply));
     const chain =
       wishesOf(device).length > 0
         ? await chainOn(wire, bus, device, (label, asked, reply) => {
@@ -88,7 +88,7 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
     let wrong = planned.length === 0;
     for (const request of planned) {
       const { table, start, count } = request.request;
-      const look = { unit, request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
+      const look = { unit: unitId, request: { kind: 'read', table, start, count } as const, ...timeoutOf(device) };
       const reply = await wire.exchange(look);
       const readings = readingsOf(request, reply).filter((r) =>
         point === undefined ? device.points.has(r.point) : r.point === point,
@@ -97,7 +97,7 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
       if (options.json) told.push({ request: look.request, ...reply, readings });
       else {
         if (options.raw) show(request.label, reply);
-        if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unit, request.label)}`));
+        if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unitId, request.label)}`));
         print(...readings.map((reading) => readingLine({ ...reading, device: name })));
       }
     }
@@ -115,10 +115,10 @@ async function chainOn(
   device: ResolvedDevice,
   asked: (label: string, request: Look['request'], reply: ExchangeReply) => void = () => {},
 ): Promise<{ readonly found: SunspecChain | undefined }> {
-  const unit = unitOf(device);
+  const unitId = unitOf(device);
   let failed: ExchangeReply['error'] = null;
   const found = chainOf(async (request) => {
-    const reply = await wire.exchange({ unit, request, ...timeoutOf(device) });
+    const reply = await wire.exchange({ unit: unitId, request, ...timeoutOf(device) });
     failed = reply.error;
     asked(SEARCH, request, reply);
     return reply;
@@ -126,7 +126,7 @@ async function chainOn(
   return {
     found: await found.catch((thrown: unknown) => {
       if (!(thrown instanceof SluiceError) || failed === null) throw thrown;
-      throw new SluiceError(thrown.code, errorWords(failed, bus, unit, SEARCH), { cause: thrown });
+      throw new SluiceError(thrown.code, errorWords(failed, bus, unitId, SEARCH), { cause: thrown });
     }),
   };
 }
@@ -135,16 +135,16 @@ async function chainOn(
 async function readAddress(name: string, options: ReadOptions): Promise<void> {
   const { bus, device } = deviceNamed(options, name);
   const { table = 'holding', address = 0, count = 1 } = options;
-  const unit = unitOf(device);
+  const unitId = unitOf(device);
   await onWire(bus, device, options, async (wire) => {
     const request = { kind: 'read', table, start: address, count } as const;
-    const reply = await wire.exchange({ unit, request, ...timeoutOf(device) });
+    const reply = await wire.exchange({ unit: unitId, request, ...timeoutOf(device) });
     const values = valuesOf(table, count, reply);
     if (options.json) print(JSON.stringify({ device: name, bus: bus.name, requests: [{ request, ...reply, values }] }));
     else {
       const label = `${table} ${address}${count === 1 ? '' : ` to ${address + count - 1}`}`;
-      print(`${name}, unit ${unit} on ${bus.name}: ${label}`, ...frameLines(reply));
-      if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unit, label)}`));
+      print(`${name}, unit ${unitId} on ${bus.name}: ${label}`, ...frameLines(reply));
+      if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unitId, label)}`));
       for (const [i, value] of values.entries()) {
         const bits = `0x${value.toString(16).padStart(4, '0')}`;
         print(isBitTable(table) ? `  ${table} ${address + i}  ${value}` : `  ${table} ${address + i}  ${bits}  ${value}`);

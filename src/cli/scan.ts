@@ -49,7 +49,7 @@ interface LineEnd {
 export async function scan(name: string, options: ScanOptions): Promise<void> {
   const { bus, names, taken } = target(name, options);
   const lines = linesOf(bus, options);
-  const units = unitsOf(options, [...names.keys()], bus);
+  const unitIds = unitsOf(options, [...names.keys()], bus);
   const timeout = timeoutOf(options, bus);
   const swept = options.rates !== undefined || options.parity !== undefined;
   if (swept && taken !== undefined && (await ownerOf(bus.name, options)) !== undefined)
@@ -72,7 +72,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
       const clock = { now: () => performance.now(), sleep: (ms: number) => sleep(ms) };
       const wire = new PatientWire(first, open, clock, cancel.signal);
       try {
-        const scan = { units, timeout, names, library, options, signal: cancel.signal, line, shared: first.shared };
+        const scan = { units: unitIds, timeout, names, library, options, signal: cancel.signal, line, shared: first.shared };
         const end = await scanLine(on, wire, scan);
         all.push(...end.told);
         unasked += end.unasked;
@@ -85,7 +85,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
-  tellEnd(all, { bus, units, lines: lines.length, cancelled: cancel.signal.aborted, unasked, taken }, options);
+  tellEnd(all, { bus, units: unitIds, lines: lines.length, cancelled: cancel.signal.aborted, unasked, taken }, options);
 }
 
 interface LineScan {
@@ -101,16 +101,16 @@ interface LineScan {
 }
 
 async function scanLine(bus: ResolvedBus, wire: PatientWire, scan: LineScan): Promise<LineEnd> {
-  const { units, timeout, names, library, options, signal, line, shared } = scan;
+  const { units: unitIds, timeout, names, library, options, signal, line, shared } = scan;
   const { label, serial } = wireOf(bus);
   const told: Told[] = [];
-  if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared, units: units.length }));
+  if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared, units: unitIds.length }));
   else
     print(
-      `${bus.name}: ${label}, ${units.length} ${units.length === 1 ? 'unit' : 'units'}${shared ? ', between the polls of the running gateway' : ''}`,
+      `${bus.name}: ${label}, ${unitIds.length} ${unitIds.length === 1 ? 'unit' : 'units'}${shared ? ', between the polls of the running gateway' : ''}`,
     );
   const progress = progressLine(label, options);
-  const end = await scanUnits(units, {
+  const end = await scanUnits(unitIds, {
     ...{ exchange: (look) => wire.exchange(look), timeout, signal, serial },
     sleep: (ms) => sleep(ms),
     progress: progress.show,
@@ -153,12 +153,12 @@ async function recognise(
 }
 
 function deviceLines(found: Told): string[] {
-  const { unit, latency, device, identification, suggestions, sound, sunspec } = found;
+  const { unit: unitId, latency, device, identification, suggestions, sound, sunspec } = found;
   const name = device === null ? '' : ` (${device} of the configuration)`;
   const state =
     sound === 0 ? paint(31, 'something answers, and nothing of it is sound') : `answers after ${Math.round(latency ?? 0)} ms`;
   return [
-    `  ${paint(32, `unit ${unit}`)}${name} ${state}`,
+    `  ${paint(32, `unit ${unitId}`)}${name} ${state}`,
     ...(identification.length === 0 ? [] : [`    says it is: ${printable(identification.join(', '))}`]),
     ...(sunspec === null ? [] : [`    ${printable(sunspecWords(sunspec))}`]),
     ...suggestions.map((s) => `    ${s.weak ? 'may be' : 'looks like'} ${paint(1, s.profile)}: ${printable(s.evidence)}`),
@@ -183,15 +183,15 @@ interface ScanSummary {
 }
 
 function tellEnd(all: readonly Told[], end: ScanSummary, options: ScanOptions): void {
-  const { bus, units, lines, cancelled, unasked, taken } = end;
-  if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: units.length, unasked, lines, cancelled }));
+  const { bus, units: unitIds, lines, cancelled, unasked, taken } = end;
+  if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: unitIds.length, unasked, lines, cancelled }));
   else {
     const devices = `${all.length} ${all.length === 1 ? 'device' : 'devices'} found`;
     print(cancelled ? `cancelled; ${devices} so far` : devices);
     if (all.length === 0 && !cancelled) print(...nothingFound(bus, options).map((line) => `  ${line}`));
-    for (const { unit, latency, line, device, suggestions } of all) {
+    for (const { unit: unitId, latency, line, device, suggestions } of all) {
       const profile = device === null ? suggestions[0]?.profile : undefined;
-      const text = profile === undefined ? [] : suggestedLines(bus, line, { unit, latency, profile }, taken);
+      const text = profile === undefined ? [] : suggestedLines(bus, line, { unit: unitId, latency, profile }, taken);
       print(...text);
       if (text.length > 0) break;
     }
@@ -284,11 +284,11 @@ function timeoutOf({ timeout }: ScanOptions, bus: ResolvedBus): number {
 function progressLine(
   label: string,
   options: ScanOptions,
-): { show: (unit: number, done: number, all: number) => void; clear: () => void } {
+): { show: (unitId: number, done: number, all: number) => void; clear: () => void } {
   if (process.stderr.isTTY !== true || options.json) return { show: () => {}, clear: () => {} };
   return {
-    show: (unit, done, all) =>
-      void process.stderr.write(`\r\u001b[K  ${label}: unit ${unit} (${done} of ${all} done), Ctrl-C ends it`),
+    show: (unitId, done, all) =>
+      void process.stderr.write(`\r\u001b[K  ${label}: unit ${unitId} (${done} of ${all} done), Ctrl-C ends it`),
     clear: () => void process.stderr.write('\r\u001b[K'),
   };
 }

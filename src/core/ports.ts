@@ -183,7 +183,7 @@ export interface Bus {
    * Asks any unit on the wire, between the polls. Absent where nobody can be asked by hand. Rejects with a SluiceError when nothing
    * could be sent: `bus-closed`, `request-invalid`, or too many wait.
    */
-  exchange?(unit: number, request: LookRequest, options?: LookOptions): Promise<Looked>;
+  exchange?(unitId: number, request: LookRequest, options?: LookOptions): Promise<Looked>;
   /** Every frame from now on, until the returned function is called; `ended` reports that the bus was stopped. Absent where nothing can be seen. */
   capture?(listener: FrameListener, ended?: () => void): () => void;
   /** Absent where there can be none. */

@@ -187,7 +187,7 @@ export class World {
       const polled = [...of.addresses.map(word), ...(of.inputs ?? []).map((address) => ({ ...word(address), table: INPUT }))];
       const points = [...polled, ...(of.points ?? [])];
       const patience = { timeout, retries, turnaround: 0, connectDelay: 0, ...of.patience };
-      const owner = { name: `d${of.unit}`, unit: of.unit, patience, points: new Map(points.map((p) => [p.name, p])) };
+      const owner = { name: `d${of.unit}`, unitId: of.unit, patience, points: new Map(points.map((p) => [p.name, p])) };
       const device = new Device({ ...owner, writesMultiple: of.writesMultiple === true }, wire, this.clock, logger);
       for (const point of polled) {
         const shape = { device: device.name, points: [pointInfo(point)] };

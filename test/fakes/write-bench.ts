@@ -33,7 +33,7 @@ export class WriteBench {
     for (const name of more.devices ?? ['d']) {
       const device = new Device(
         {
-          ...{ name, unit: 1, writesMultiple: more.writesMultiple ?? false },
+          ...{ name, unitId: 1, writesMultiple: more.writesMultiple ?? false },
           points: new Map(all.map((p) => [p.name, p])),
           patience: { timeout: 100, retries: 0, turnaround: 0, connectDelay: 0 },
         },

@@ -5,7 +5,7 @@ import { ascii, decodeAscii, rtu } from '../../drivers/modbus/framing.ts';
 import { encodeAdu, HEADER, MAX_LENGTH } from '../../drivers/modbus/mbap.ts';
 
 export interface Request {
-  readonly unit: number;
+  readonly unitId: number;
   readonly pdu: Uint8Array;
   /** Which request it is, where frames say so. */
   readonly transaction: number;
@@ -19,8 +19,8 @@ export interface Frames {
   encode(request: Request, pdu: Uint8Array): Buffer;
 }
 
-const found = (unit: number, pdu: Uint8Array, rest: Buffer, transaction = 0): Next => ({
-  request: { unit, pdu: Uint8Array.from(pdu), transaction },
+const found = (unitId: number, pdu: Uint8Array, rest: Buffer, transaction = 0): Next => ({
+  request: { unitId, pdu: Uint8Array.from(pdu), transaction },
   rest,
 });
 
@@ -33,7 +33,7 @@ export const mbapFrames: Frames = {
     if (bytes.length < end) return undefined;
     return found(bytes[HEADER] as number, bytes.subarray(HEADER + 1, end), bytes.subarray(end), bytes.readUInt16BE(0));
   },
-  encode: ({ unit, transaction }, pdu) => encodeAdu(transaction, unit, pdu),
+  encode: ({ unitId, transaction }, pdu) => encodeAdu(transaction, unitId, pdu),
 };
 
 export const rtuFrames: Frames = {
@@ -48,7 +48,7 @@ export const rtuFrames: Frames = {
     }
     return undefined;
   },
-  encode: ({ unit }, pdu) => Buffer.from(rtu.encode(unit, pdu)),
+  encode: ({ unitId }, pdu) => Buffer.from(rtu.encode(unitId, pdu)),
 };
 
 /** Unit, function, data and checksum; undefined: no request that we know begins here, or not enough of it is there to tell. */
@@ -75,5 +75,5 @@ export const asciiFrames: Frames = {
       if (frame !== undefined) return found(frame[0] as number, frame.subarray(1), bytes.subarray(from));
     }
   },
-  encode: ({ unit }, pdu) => Buffer.from(ascii.encode(unit, pdu)),
+  encode: ({ unitId }, pdu) => Buffer.from(ascii.encode(unitId, pdu)),
 };

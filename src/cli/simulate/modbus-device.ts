@@ -34,7 +34,7 @@ interface Limits {
 
 export class ModbusDevice {
   readonly name: string;
-  readonly unit: number;
+  readonly unitId: number;
   /** At the addresses where they are served. */
   readonly points: readonly ModbusPoint[];
   /** Marker and heads of the models of a SunSpec device, by holding register. */
@@ -49,9 +49,9 @@ export class ModbusDevice {
   readonly #written = new Map<string, number>();
 
   constructor(device: ResolvedDevice, valueNow: ValueNow) {
-    const { unit, limits } = device.settings as { unit: number; limits?: Limits };
+    const { unit: unitId, limits } = device.settings as { unit: number; limits?: Limits };
     this.name = device.name;
-    this.unit = unit;
+    this.unitId = unitId;
     const points = Array.from(device.points, ([name, point]) => ({ ...(point as Omit<ModbusPoint, 'name'>), name }));
     const wishes = modelWishes(device.settings as DeviceSettings);
     const { chosen, words } = layChain(wishes, points);

@@ -36,7 +36,7 @@ export class Responder {
     this.#frames = wire.frames;
     this.#way = wire.way;
     this.#checked = wire.checked;
-    this.#devices = new Map(devices.map((device) => [device.unit, device]));
+    this.#devices = new Map(devices.map((device) => [device.unitId, device]));
     this.#faults = faults;
     this.#random = random;
   }
@@ -70,7 +70,7 @@ export class Responder {
     const bus = this.#faults.bus(this.bus);
     if (bus.down) return;
     const [code = 0] = request.pdu;
-    const device = this.#devices.get(request.unit);
+    const device = this.#devices.get(request.unitId);
     if (device === undefined) {
       if (this.#way === 'network' && !this.#checked) write(this.#frames.encode(request, exceptionReply(code, NO_DEVICE)));
       return;

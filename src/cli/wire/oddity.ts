@@ -15,8 +15,8 @@ export function oddityOf({ frames, error }: ExchangeReply): string {
   if (transaction !== out.readUInt16BE(0))
     return `with transaction ${transaction === 0 ? 0 : 'ids'} that nobody asked with, so that replies cannot be told apart: look for newer firmware, or try protocol: modbus-rtu-over-tcp`;
   if (came.readUInt16BE(4) !== came.length - 6) return 'with a wrong length: look for newer firmware';
-  const [unit, code] = [came.readUInt8(6), came.readUInt8(7)];
-  if (unit !== out.readUInt8(6)) return `as unit ${unit}: ask that one`;
+  const [unitId, code] = [came.readUInt8(6), came.readUInt8(7)];
+  if (unitId !== out.readUInt8(6)) return `as unit ${unitId}: ask that one`;
   const asked = out.readUInt8(7);
   if ((code & ~EXCEPTION) !== asked)
     return `to function ${code & ~EXCEPTION} instead of ${asked}, as some servers do for units that they do not have: use those that answer soundly`;

@@ -47,7 +47,7 @@ export interface Grid {
 /** All places, the one asked for first. Fewer registers are asked for where so many are refused. */
 export async function lookAtOrders(
   exchange: (look: Look) => Promise<ExchangeReply>,
-  unit: number,
+  unitId: number,
   sought: Sought,
   timeout: number | undefined,
 ): Promise<Grid[]> {
@@ -59,7 +59,7 @@ export async function lookAtOrders(
       let grid: Grid | undefined;
       for (const count of [...new Set([sought.count, Math.min(sought.count, 2), 1])]) {
         const request = { kind: 'read', table, start: address, count } as const;
-        const reply = await exchange({ unit, request, ...(timeout === undefined ? {} : { timeout }) });
+        const reply = await exchange({ unit: unitId, request, ...(timeout === undefined ? {} : { timeout }) });
         grid = gridOf(table, address, reply, sought.point);
         // 2: an address is missing; 3: too many. Fewer may be there.
         if (reply.error?.exception !== 2 && reply.error?.exception !== 3) break;

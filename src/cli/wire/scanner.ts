@@ -61,36 +61,38 @@ export interface Scanning {
   /** Replies carry no transaction id: one that is late can be seen while another is waited for. */
   readonly serial: boolean;
   readonly signal: AbortSignal;
-  readonly progress: (unit: number, done: number, all: number) => void;
+  readonly progress: (unitId: number, done: number, all: number) => void;
   readonly found: (device: Found) => Promise<void>;
 }
 
-export async function scanUnits(units: readonly number[], scan: Scanning): Promise<ScanEnd> {
+export async function scanUnits(unitIds: readonly number[], scan: Scanning): Promise<ScanEnd> {
   const all: Found[] = [];
   const end = { found: all, odd: new Map<string, number[]>(), closed: [] as number[], unasked: new Map<string, number[]>() };
-  const note = (list: Map<string, number[]>, words: string, unit: number) => list.set(words, [...(list.get(words) ?? []), unit]);
+  const note = (list: Map<string, number[]>, words: string, unitId: number) =>
+    list.set(words, [...(list.get(words) ?? []), unitId]);
   const slow = new Set<number>();
   const answered = new Set<number>();
-  const look = async (unit: number, timeout: number) => {
-    const came = await ask(unit, { ...scan, timeout }, slow);
+  const look = async (unitId: number, timeout: number) => {
+    const came = await ask(unitId, { ...scan, timeout }, slow);
     if (came.kind === 'silent') return;
-    answered.add(unit);
+    answered.add(unitId);
     if (came.kind === 'found') {
       all.push(came.found);
       await scan.found(came.found);
-    } else if (came.kind === 'closed') end.closed.push(unit);
-    else note(end[came.kind], came.words, unit);
+    } else if (came.kind === 'closed') end.closed.push(unitId);
+    else note(end[came.kind], came.words, unitId);
   };
-  for (const [i, unit] of units.entries()) {
+  for (const [i, unitId] of unitIds.entries()) {
     if (scan.signal.aborted) return end;
-    scan.progress(unit, i, units.length);
-    await look(unit, scan.timeout);
+    scan.progress(unitId, i, unitIds.length);
+    await look(unitId, scan.timeout);
   }
   // A late answer is seen while the next unit is asked, so the last unit is asked once more.
-  const last = units.at(-1);
+  const last = unitIds.at(-1);
   if (scan.serial && last !== undefined) slow.add(last);
   // Sets grow while they are walked through: a slow one may show another.
-  for (const unit of slow) if (!answered.has(unit) && !scan.signal.aborted) await look(unit, Math.max(PATIENT, scan.timeout));
+  for (const unitId of slow)
+    if (!answered.has(unitId) && !scan.signal.aborted) await look(unitId, Math.max(PATIENT, scan.timeout));
   return end;
 }
 
@@ -102,11 +104,11 @@ type Came =
   | { readonly kind: 'closed' };
 
 /** @param slow takes units whose answers came late, while another was asked */
-async function ask(unit: number, scan: Scanning, slow: Set<number>): Promise<Came> {
+async function ask(unitId: number, scan: Scanning, slow: Set<number>): Promise<Came> {
   const { exchange, timeout, signal, sleep } = scan;
   const once = async (request: Look['request']): Promise<{ reply: ExchangeReply; outcome: Outcome }> => {
-    const reply = await exchange({ unit, request, timeout, quiet: true });
-    for (const other of othersIn(reply)) if (other !== unit) slow.add(other);
+    const reply = await exchange({ unit: unitId, request, timeout, quiet: true });
+    for (const other of othersIn(reply)) if (other !== unitId) slow.add(other);
     return { reply, outcome: outcomeOf(reply, scan.serial) };
   };
   for (const request of PROBES) {
@@ -130,8 +132,8 @@ async function ask(unit: number, scan: Scanning, slow: Set<number>): Promise<Cam
     const count = (outcome: Outcome) => outcomes.filter((o) => o === outcome).length;
     const sound = count('sound') + count('doubled');
     if (sound === 0 && !scan.serial) return { kind: 'odd', words: oddityOf(last) };
-    const identification = sound > 0 && !signal.aborted ? await identify(unit, scan) : [];
-    const found = { unit, latency, sound, damaged: count('damaged'), doubled: count('doubled'), identification };
+    const identification = sound > 0 && !signal.aborted ? await identify(unitId, scan) : [];
+    const found = { unit: unitId, latency, sound, damaged: count('damaged'), doubled: count('doubled'), identification };
     return { kind: 'found', found };
   }
   return { kind: 'silent' };
@@ -153,12 +155,12 @@ function othersIn({ frames }: ExchangeReply): number[] {
   return frames.filter((f) => f.way === 'in').map((f) => Number.parseInt(f.bytes.slice(0, 2), 16));
 }
 
-async function identify(unit: number, { exchange, timeout, signal }: Scanning): Promise<string[]> {
+async function identify(unitId: number, { exchange, timeout, signal }: Scanning): Promise<string[]> {
   const told: string[] = [];
   let object: number | undefined = 0;
   for (let part = 0; part < MOST_PARTS && object !== undefined && !signal.aborted; part++) {
     const request: Look['request'] = { kind: 'identify', code: 1, object };
-    const { pdu } = await exchange({ unit, request, timeout: 2 * timeout, quiet: true });
+    const { pdu } = await exchange({ unit: unitId, request, timeout: 2 * timeout, quiet: true });
     if (pdu === null) break;
     const { objects, next } = decodeIdentification(Buffer.from(pdu, 'hex'));
     for (const bytes of objects.values()) {
@@ -177,27 +179,27 @@ async function identify(unit: number, { exchange, timeout, signal }: Scanning): 
 export function verdicts({ found, odd, closed, unasked }: ScanEnd, serial: boolean): string[] {
   const lonely = found.length === 0 && odd.size === 0 && closed.length > 0;
   return [
-    ...[...odd].map(([words, units]) => `${unitWords(units)}: something answers ${words}`),
+    ...[...odd].map(([words, unitIds]) => `${unitWords(unitIds)}: something answers ${words}`),
     ...(lonely
       ? [
           `the connection was closed without an answer (${unitWords(closed)}): a device that serves one connection only does so while another program has it; end that one, or scan through the gateway that polls it`,
         ]
       : []),
-    ...[...unasked].map(([words, units]) => `${unitWords(units)} could not be asked: ${words}`),
+    ...[...unasked].map(([words, unitIds]) => `${unitWords(unitIds)} could not be asked: ${words}`),
     ...soundness(found, serial),
   ];
 }
 
 /** `unit 3`, `units 2 to 6, 100` */
-function unitWords(units: readonly number[]): string {
+function unitWords(unitIds: readonly number[]): string {
   const runs: [first: number, last: number][] = [];
-  for (const unit of units.toSorted((a, b) => a - b)) {
+  for (const unitId of unitIds.toSorted((a, b) => a - b)) {
     const run = runs.at(-1);
-    if (run !== undefined && run[1] === unit - 1) run[1] = unit;
-    else runs.push([unit, unit]);
+    if (run !== undefined && run[1] === unitId - 1) run[1] = unitId;
+    else runs.push([unitId, unitId]);
   }
   const list = runs.map(([first, last]) => (first === last ? first : `${first}${last === first + 1 ? ',' : ' to'} ${last}`));
-  return `${units.length === 1 ? 'unit' : 'units'} ${list.join(', ')}`;
+  return `${unitIds.length === 1 ? 'unit' : 'units'} ${list.join(', ')}`;
 }
 
 function soundness(found: readonly Found[], serial: boolean): string[] {
@@ -209,10 +211,10 @@ function soundness(found: readonly Found[], serial: boolean): string[] {
     return [
       'the answers of all devices arrive damaged: check baud rate, parity and stop bits, termination, noise and the common ground wire',
     ];
-  return suspect.map(({ unit, damaged, doubled, sound }) => {
+  return suspect.map(({ unit: unitId, damaged, doubled, sound }) => {
     const what = `${damaged} of ${damaged + sound} answers arrive damaged${doubled > 0 ? `, ${doubled} with more bytes around them` : ''}`;
     return clean > 0
-      ? `two devices may share address ${unit}: ${what}, while other devices answer cleanly; disconnect one of them and scan again`
-      : `two devices may share address ${unit}: ${what}; or baud rate, parity or the wire are wrong: disconnect all devices but one and scan again`;
+      ? `two devices may share address ${unitId}: ${what}, while other devices answer cleanly; disconnect one of them and scan again`
+      : `two devices may share address ${unitId}: ${what}; or baud rate, parity or the wire are wrong: disconnect all devices but one and scan again`;
   });
 }

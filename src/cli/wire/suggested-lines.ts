@@ -24,14 +24,14 @@ interface Readable {
 export function suggestedLines(
   bus: ResolvedBus,
   line: object,
-  { unit, latency, profile }: Readable,
+  { unit: unitId, latency, profile }: Readable,
   taken: ReadonlySet<string> | undefined,
 ): string[] {
   const settings = { ...bus.settings, ...line } as Readonly<Record<string, unknown>>;
-  const name = freeName(`${profile}-${unit}`, taken ?? new Set());
+  const name = freeName(`${profile}-${unitId}`, taken ?? new Set());
   const slow = latency === null || 2 * latency <= Number(settings.timeout) ? undefined : Math.ceil((2 * latency) / 1000) * 1000;
   const device = (of: string) =>
-    `  ${name}: {bus: ${of}, unit: ${unit}, profile: ${profile}${slow === undefined ? '' : `, timeout: ${formatDuration(slow)}`}}`;
+    `  ${name}: {bus: ${of}, unit: ${unitId}, profile: ${profile}${slow === undefined ? '' : `, timeout: ${formatDuration(slow)}`}}`;
   const keys = isSerial(bus) ? ['port', 'baudRate', 'parity'] : ['host', 'port'];
   const written = keys.map((key) => `${key}: ${scalar(settings[key])}`).join(', ');
   const whole = ['buses:', `  ${FIELD}: {protocol: ${bus.protocol}, ${written}}`, 'devices:', device(FIELD)];

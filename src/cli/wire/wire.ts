@@ -102,10 +102,15 @@ export function wireOf(bus: ResolvedBus): Wire {
 }
 
 /** What a failed exchange means, and what to check. @param request in words */
-export function errorWords(error: NonNullable<ExchangeReply['error']>, bus: ResolvedBus, unit: number, request: string): string {
+export function errorWords(
+  error: NonNullable<ExchangeReply['error']>,
+  bus: ResolvedBus,
+  unitId: number,
+  request: string,
+): string {
   const { code, message, exception } = error;
   const known = (['timeout', 'crc', 'exception', 'bus-closed'] as const).find((c) => c === code) ?? 'bad-reply';
-  return sayFault(faultWords(new SluiceError(known, message, { data: { exception } }), unit, wireOf(bus), request));
+  return sayFault(faultWords(new SluiceError(known, message, { data: { exception } }), unitId, wireOf(bus), request));
 }
 
 /** @throws SluiceError `not-found` */

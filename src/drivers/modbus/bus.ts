@@ -74,19 +74,19 @@ export class ModbusBus implements Bus {
   }
 
   /** What `scan` and `read --raw` are made of. */
-  exchange(unit: number, request: LookRequest, options: LookOptions = {}): Promise<Looked> {
+  exchange(unitId: number, request: LookRequest, options: LookOptions = {}): Promise<Looked> {
     const { clock, serial } = this.#options;
     return trace(
-      (tap) => this.ask(unit, request, { ...options, tap }),
+      (tap) => this.ask(unitId, request, { ...options, tap }),
       serial,
       () => clock.monotonic(),
     );
   }
 
   /** A request to any unit, between the polls. Rejects with a SluiceError. */
-  ask(unit: number, request: ModbusRequest, options: CallOptions = {}): Promise<Answer> {
-    const device = this.#options.devices.find((d) => d.unit === unit);
-    return this.#queue.call({ unit, pdu: encodeRequest(request) }, device, options);
+  ask(unitId: number, request: ModbusRequest, options: CallOptions = {}): Promise<Answer> {
+    const device = this.#options.devices.find((d) => d.unitId === unitId);
+    return this.#queue.call({ unitId, pdu: encodeRequest(request) }, device, options);
   }
 
   /** The requests to a device in a round; for a SunSpec device at the places where its models were found, and none of them before that. */
@@ -134,7 +134,7 @@ export class ModbusBus implements Bus {
 
   async #ask(device: Device, request: ModbusRequest, options: CallOptions): Promise<Answer> {
     try {
-      return await this.#queue.call({ unit: device.unit, pdu: encodeRequest(request) }, device, options);
+      return await this.#queue.call({ unitId: device.unitId, pdu: encodeRequest(request) }, device, options);
     } catch (thrown) {
       if (!(thrown instanceof SluiceError) || thrown.code === 'request-invalid') throw thrown;
       throw new SluiceError(thrown.code, device.fault ?? thrown.message, { cause: thrown, data: { ...thrown.data } });

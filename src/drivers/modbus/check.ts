@@ -56,11 +56,11 @@ function canBeMarked(point: ModbusPoint): boolean {
 /** @param serial a serial line has no unit 0 (broadcast) and no 255 */
 export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Around): Fault[] {
   const settings = device.settings as unknown as DeviceSettings;
-  const { unit, limits } = settings;
+  const { unit: unitId, limits } = settings;
   const faults: Fault[] = [];
-  if (unit > 247 && (serial || unit !== 255))
+  if (unitId > 247 && (serial || unitId !== 255))
     faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
-  if (unit === 0 && serial)
+  if (unitId === 0 && serial)
     faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
   for (const [i, { from, to }] of (limits.gaps ?? []).entries())
     if (from > to)

@@ -49,7 +49,7 @@ export interface Patience {
 
 export class Device {
   readonly name: string;
-  readonly unit: number;
+  readonly unitId: number;
   readonly patience: Patience;
   /** By name. */
   readonly points: ReadonlyMap<string, ModbusPoint>;
@@ -88,13 +88,13 @@ export class Device {
   readonly #logger: Logger;
 
   constructor(
-    of: Pick<Device, 'name' | 'unit' | 'patience' | 'points' | 'writesMultiple' | 'models'>,
+    of: Pick<Device, 'name' | 'unitId' | 'patience' | 'points' | 'writesMultiple' | 'models'>,
     wire: Wire,
     clock: Clock,
     logger: Logger,
   ) {
     this.name = of.name;
-    this.unit = of.unit;
+    this.unitId = of.unitId;
     this.patience = of.patience;
     this.points = of.points;
     this.writesMultiple = of.writesMultiple;
@@ -160,11 +160,11 @@ export class Device {
     if (error.code === 'timeout') {
       const enough = at - this.#slowUntil < RECURS ? GOOD_TO_END : UNSURE;
       const answered = this.#lastReply !== undefined;
-      const words = () => faultWords(error, this.unit, this.#wire, request, { ...this.#slowness(), answered });
+      const words = () => faultWords(error, this.unitId, this.#wire, request, { ...this.#slowness(), answered });
       this.#faults.begin(key, words, error, enough, false);
     } else {
       const enough = error.code === 'crc' || error.code === 'bad-reply' ? GOOD_TO_END : 1;
-      const words = faultWords(error, this.unit, this.#wire, request);
+      const words = faultWords(error, this.unitId, this.#wire, request);
       this.#faults.begin(key, () => words, error, enough);
     }
   }
@@ -222,7 +222,7 @@ export class Device {
       this.#faults.drop('exception ');
       if (found !== '') this.#logger.info({ device: this.name }, `${this.name}: ${found}`);
     }
-    const who = `unit ${this.unit} on ${this.#wire.label}`;
+    const who = `unit ${this.unitId} on ${this.#wire.label}`;
     const words = fault === undefined ? undefined : { symptom: who, advice: fault };
     if (this.#faults.saysNow(MODELS) === (words && sayFault(words))) return;
     this.#faults.good(MODELS);

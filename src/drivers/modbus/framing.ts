@@ -8,7 +8,7 @@ import { type Expected, fitReply, lengthOfReply } from '../../codecs/modbus-pdu.
 
 /** A reply that may come. */
 export interface Awaited {
-  readonly unit: number;
+  readonly unitId: number;
   readonly expected: Expected;
 }
 
@@ -22,7 +22,7 @@ export type Found =
 export interface Framing {
   /** Bytes of a frame that carries so many. */
   size(pduLength: number): number;
-  encode(unit: number, pdu: Uint8Array): Uint8Array;
+  encode(unitId: number, pdu: Uint8Array): Uint8Array;
   /**
    * The first frame that answers one of those awaited, or that comes from the unit of the first of them.
    * @param awaited the request on the wire first, then those given up
@@ -41,9 +41,9 @@ const CRC = 2;
 export const rtu: Framing = {
   least: 5,
   size: (pduLength) => UNIT + pduLength + CRC,
-  encode(unit, pdu) {
+  encode(unitId, pdu) {
     const frame = new Uint8Array(UNIT + pdu.length + CRC);
-    frame[0] = unit;
+    frame[0] = unitId;
     frame.set(pdu, UNIT);
     const crc = crc16(frame, 0, UNIT + pdu.length);
     frame[UNIT + pdu.length] = crc & 255;
@@ -57,8 +57,8 @@ export const rtu: Framing = {
       let waits = false;
       let broken = false;
       for (let i = 0; i < awaited.length; i++) {
-        const { unit, expected } = awaited[i] as Awaited;
-        if (bytes[start] !== unit) continue;
+        const { unitId, expected } = awaited[i] as Awaited;
+        if (bytes[start] !== unitId) continue;
         const fit = fitReply(bytes, at, have, expected);
         if (fit === 'no') continue;
         if (fit === 'more' || at + fit + CRC > have) waits = true;
@@ -68,7 +68,7 @@ export const rtu: Framing = {
       }
       if (waits) return { kind: 'more' };
       const length = lengthOfReply(bytes, at, have);
-      const ours = asking && bytes[start] === awaited[0]?.unit;
+      const ours = asking && bytes[start] === awaited[0]?.unitId;
       if (ours && length !== undefined && at + length + CRC <= have && sound(bytes, start, at + length))
         return { kind: 'frame', start, end: at + length + CRC, pdu: Uint8Array.from(bytes.subarray(at, at + length)), fits: -1 };
       if (broken && asking && start === 0) return { kind: 'damaged' };
@@ -95,8 +95,8 @@ const AROUND = 7;
 export const ascii: Framing = {
   least: 9,
   size: (pduLength) => AROUND + 2 * pduLength,
-  encode(unit, pdu) {
-    const body = Buffer.from([unit, ...pdu]);
+  encode(unitId, pdu) {
+    const body = Buffer.from([unitId, ...pdu]);
     const text = Buffer.concat([body, Buffer.from([lrc8(body)])])
       .toString('hex')
       .toUpperCase();
@@ -117,9 +117,9 @@ export const ascii: Framing = {
       }
       const pdu = frame.subarray(1);
       const fits = awaited.findIndex(
-        ({ unit, expected }) => frame[0] === unit && fitReply(pdu, 0, pdu.length, expected) === pdu.length,
+        ({ unitId, expected }) => frame[0] === unitId && fitReply(pdu, 0, pdu.length, expected) === pdu.length,
       );
-      if (fits >= 0 || (asking && frame[0] === awaited[0]?.unit)) return { kind: 'frame', start, end: end + 1, pdu, fits };
+      if (fits >= 0 || (asking && frame[0] === awaited[0]?.unitId)) return { kind: 'frame', start, end: end + 1, pdu, fits };
     }
   },
   foreign(bytes) {
@@ -134,8 +134,8 @@ function beginsAs(bytes: Buffer, start: number, awaited: Awaited | undefined): b
   const head = bytes.toString('latin1', start + 1, start + 5).toUpperCase();
   const hex = (byte: number) => byte.toString(16).padStart(2, '0').toUpperCase();
   if (awaited === undefined) return false;
-  const { unit, expected } = awaited;
-  return head === hex(unit) + hex(expected.code) || head === hex(unit) + hex(expected.code | 0x80);
+  const { unitId, expected } = awaited;
+  return head === hex(unitId) + hex(expected.code) || head === hex(unitId) + hex(expected.code | 0x80);
 }
 
 /** @param line from its colon to its LF. @returns unit and PDU; undefined where it is no sound frame */

@@ -223,7 +223,7 @@ export function stepOf(job: Job, now: number): SearchStep | undefined {
 }
 
 export function askOf(job: Job, now: number): Ask {
-  return { unit: job.device.unit, pdu: stepOf(job, now)?.pdu ?? job.pdu };
+  return { unitId: job.device.unitId, pdu: stepOf(job, now)?.pdu ?? job.pdu };
 }
 
 /** The first of those that joined together. */

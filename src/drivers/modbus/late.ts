@@ -37,24 +37,24 @@ export class LateReplies {
    * A reply was taken. Whether it was the one to a repeat, or the late one to what was repeated, nobody knows: then that of the
    * repeat is still to come.
    */
-  answered(unit: number, code: number, sentAt: number): void {
-    for (const late of this.#all) if (alike(late, unit, code)) late.until = Math.max(late.until, sentAt + late.span);
+  answered(unitId: number, code: number, sentAt: number): void {
+    for (const late of this.#all) if (alike(late, unitId, code)) late.until = Math.max(late.until, sentAt + late.span);
   }
 
   /**
    * An exception shows no more than the function, so everything with one function looks alike.
    * @param but late replies to this request do not count
    */
-  heldUntil(unit: number, code: number, but?: Uint8Array): number {
+  heldUntil(unitId: number, code: number, but?: Uint8Array): number {
     let until = Number.NEGATIVE_INFINITY;
     for (const late of this.#all)
-      if (alike(late, unit, code) && !(but !== undefined && Buffer.compare(late.request, but) === 0))
+      if (alike(late, unitId, code) && !(but !== undefined && Buffer.compare(late.request, but) === 0))
         until = Math.max(until, late.until);
     return until;
   }
 }
 
 /** What an exception could answer as well. */
-function alike(late: LateReply, unit: number, code: number): boolean {
-  return late.unit === unit && late.expected.code === code;
+function alike(late: LateReply, unitId: number, code: number): boolean {
+  return late.unitId === unitId && late.expected.code === code;
 }

@@ -108,15 +108,15 @@ export class LinePort implements ModbusPort {
     this.#pipe.close(done);
   }
 
-  heldUntil({ unit, pdu }: Ask, again: boolean): number {
-    return this.#late.heldUntil(unit, pdu.expected.code, again ? pdu.bytes : undefined);
+  heldUntil({ unitId, pdu }: Ask, again: boolean): number {
+    return this.#late.heldUntil(unitId, pdu.expected.code, again ? pdu.bytes : undefined);
   }
 
-  send(id: number, { unit, pdu }: Ask, late: number): void {
+  send(id: number, { unitId, pdu }: Ask, late: number): void {
     this.#skip(this.#bytes.length);
-    const frame = this.#framing.encode(unit, pdu.bytes);
+    const frame = this.#framing.encode(unitId, pdu.bytes);
     const at = this.#clock.monotonic();
-    this.#pending = { id, unit, expected: pdu.expected, request: pdu.bytes, sent: frame.length, at, late };
+    this.#pending = { id, unitId, expected: pdu.expected, request: pdu.bytes, sent: frame.length, at, late };
     this.#busyAt = at + frame.length * this.#timing.character;
     this.#answered = false;
     this.#events.tap?.('out', frame, at);
@@ -134,7 +134,7 @@ export class LinePort implements ModbusPort {
     const other = this.#framing.foreign(this.#bytes);
     this.#skip(received);
     if (other !== undefined)
-      return new SluiceError('bad-reply', `unit ${other} answered, unit ${pending.unit} was asked`, { data: { received } });
+      return new SluiceError('bad-reply', `unit ${other} answered, unit ${pending.unitId} was asked`, { data: { received } });
     if (received >= this.#framing.least)
       return new SluiceError('crc', `${received} bytes came, but no whole reply`, { data: { received } });
     if (++this.#inVain === this.#timing.inVain)
@@ -147,8 +147,8 @@ export class LinePort implements ModbusPort {
     const pending = this.#pending;
     this.#pending = undefined;
     if (pending === undefined) return;
-    const { unit, expected, request, at, late } = pending;
-    this.#late.add({ unit, expected, request, until: at + late, span: late });
+    const { unitId, expected, request, at, late } = pending;
+    this.#late.add({ unitId, expected, request, until: at + late, span: late });
   }
 
   #end(error: SluiceError, ours: boolean): void {
@@ -189,7 +189,7 @@ export class LinePort implements ModbusPort {
       this.#events.tap?.('in', frame, at);
       if (pending !== undefined && fits === 0 && this.#tooEarly(pending, pdu, at)) {
         this.#bytes = this.#bytes.subarray(end - start);
-        this.#events.late(pending.unit);
+        this.#events.late(pending.unitId);
         continue;
       }
       if (pending !== undefined && fits === 0) {
@@ -197,7 +197,7 @@ export class LinePort implements ModbusPort {
         this.#bytes = Buffer.alloc(0);
         this.#pending = undefined;
         this.#answered = true;
-        this.#late.answered(pending.unit, pending.expected.code, pending.at);
+        this.#late.answered(pending.unitId, pending.expected.code, pending.at);
         if (behind.length > 0) this.#drop(behind, at);
         this.#events.reply(pending.id, pdu, at);
         return;
@@ -206,7 +206,7 @@ export class LinePort implements ModbusPort {
       const came = late[pending === undefined ? fits : fits - 1];
       if (came === undefined) continue;
       if (!this.#answered) this.#late.came(came);
-      this.#events.late(came.unit);
+      this.#events.late(came.unitId);
     }
   }
 

@@ -29,7 +29,7 @@ export class MbapTcpPort implements ModbusPort {
   #transaction = 0;
   readonly #sent = new Map<number, Sent>();
   /** Transactions that are over: given up, or answered by a device that may say everything twice. */
-  readonly #over = new Map<number, { readonly unit: number; readonly answered: boolean }>();
+  readonly #over = new Map<number, { readonly unitId: number; readonly answered: boolean }>();
   #rest: Buffer | undefined;
   /** When the first byte of it came. */
   #restAt = 0;
@@ -77,7 +77,7 @@ export class MbapTcpPort implements ModbusPort {
     this.#over.delete(this.#transaction);
     const at = this.#clock.monotonic();
     this.#sent.set(this.#transaction, { ...ask, id, at });
-    const adu = encodeAdu(this.#transaction, ask.unit, ask.pdu.bytes);
+    const adu = encodeAdu(this.#transaction, ask.unitId, ask.pdu.bytes);
     this.#events.tap?.('out', adu, at);
     this.#pipe.write(adu);
   }
@@ -96,15 +96,15 @@ export class MbapTcpPort implements ModbusPort {
       this.#end(error, true);
       return error;
     }
-    this.#remember(transaction, sent.unit, false);
+    this.#remember(transaction, sent.unitId, false);
     const error = new SluiceError('timeout');
     if (++this.#inVain >= IN_VAIN)
       this.#end(new SluiceError('timeout', 'nothing is answered; the connection is made anew'), true);
     return error;
   }
 
-  #remember(transaction: number, unit: number, answered: boolean): void {
-    this.#over.set(transaction, { unit, answered });
+  #remember(transaction: number, unitId: number, answered: boolean): void {
+    this.#over.set(transaction, { unitId, answered });
     const [oldest] = this.#over.keys();
     if (this.#over.size > OVER && oldest !== undefined) this.#over.delete(oldest);
   }
@@ -124,7 +124,7 @@ export class MbapTcpPort implements ModbusPort {
       const why =
         transaction !== undefined && sent === undefined && late === undefined
           ? 'a reply came with a transaction id that nobody asked with'
-          : (wrongHeader(bytes) ?? (sent === undefined ? undefined : wrongReply(bytes, sent.unit, sent.pdu.expected)));
+          : (wrongHeader(bytes) ?? (sent === undefined ? undefined : wrongReply(bytes, sent.unitId, sent.pdu.expected)));
       if (why !== undefined) {
         this.#events.tap?.('noise', bytes, at);
         this.#doubt(why);
@@ -147,12 +147,12 @@ export class MbapTcpPort implements ModbusPort {
       pieces = false;
       this.#events.tap?.('in', adu, at);
       if (sent === undefined) {
-        this.#remember(transaction as number, late?.unit ?? 0, true);
-        this.#events.late(late?.unit ?? 0);
+        this.#remember(transaction as number, late?.unitId ?? 0, true);
+        this.#events.late(late?.unitId ?? 0);
         continue;
       }
       this.#sent.delete(transaction as number);
-      this.#remember(transaction as number, sent.unit, true);
+      this.#remember(transaction as number, sent.unitId, true);
       this.#arrivedAt = at;
       this.#events.reply(sent.id, Uint8Array.from(adu.subarray(HEADER + 1)), at);
     }

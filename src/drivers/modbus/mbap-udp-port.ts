@@ -73,7 +73,7 @@ export class MbapUdpPort implements ModbusPort {
     this.#transaction = (this.#transaction + 1) & 0xffff;
     this.#late.delete(this.#transaction);
     this.#sent.set(this.#transaction, { ...ask, id });
-    const adu = encodeAdu(this.#transaction, ask.unit, ask.pdu.bytes);
+    const adu = encodeAdu(this.#transaction, ask.unitId, ask.pdu.bytes);
     this.#events.tap?.('out', adu, this.#clock.monotonic());
     this.#pipe.write(adu);
   }
@@ -82,7 +82,7 @@ export class MbapUdpPort implements ModbusPort {
     const [transaction, sent] = [...this.#sent].find(([, s]) => s.id === id) ?? [];
     if (transaction !== undefined && sent !== undefined) {
       this.#sent.delete(transaction);
-      this.#late.set(transaction, sent.unit);
+      this.#late.set(transaction, sent.unitId);
       const [oldest] = this.#late.keys();
       if (this.#late.size > GIVEN_UP && oldest !== undefined) this.#late.delete(oldest);
     }
@@ -103,7 +103,7 @@ export class MbapUdpPort implements ModbusPort {
       this.#events.late(late);
       return;
     }
-    const why = !sound || sent === undefined ? 'damaged' : wrongReply(datagram, sent.unit, sent.pdu.expected);
+    const why = !sound || sent === undefined ? 'damaged' : wrongReply(datagram, sent.unitId, sent.pdu.expected);
     if (sent === undefined || why !== undefined) {
       this.#events.tap?.('noise', datagram, at);
       this.#events.skipped(datagram.length);

@@ -6,12 +6,12 @@ export const HEADER = 6;
 /** Unit and PDU, as the header counts them. */
 export const MAX_LENGTH = 1 + MAX_PDU;
 
-export function encodeAdu(transaction: number, unit: number, pdu: Uint8Array): Buffer {
+export function encodeAdu(transaction: number, unitId: number, pdu: Uint8Array): Buffer {
   const out = Buffer.allocUnsafe(HEADER + 1 + pdu.length);
   out.writeUInt16BE(transaction, 0);
   out.writeUInt16BE(0, 2);
   out.writeUInt16BE(1 + pdu.length, 4);
-  out[HEADER] = unit;
+  out[HEADER] = unitId;
   out.set(pdu, HEADER + 1);
   return out;
 }
@@ -25,12 +25,12 @@ export function wrongHeader(bytes: Buffer): string | undefined {
 }
 
 /** The first thing in the bytes so far that the one right reply does not have. */
-export function wrongReply(bytes: Buffer, unit: number, expected: Expected): string | undefined {
+export function wrongReply(bytes: Buffer, unitId: number, expected: Expected): string | undefined {
   if (bytes.length < HEADER) return undefined;
   const length = bytes.readUInt16BE(4) - 1;
   if (expected.length !== undefined && length !== 2 && length !== expected.length)
     return `the reply says it is ${length + 1} bytes long, ${expected.length + 1} are right`;
-  if (bytes.length > HEADER && bytes[HEADER] !== unit) return `unit ${bytes[HEADER]} answered, unit ${unit} was asked`;
+  if (bytes.length > HEADER && bytes[HEADER] !== unitId) return `unit ${bytes[HEADER]} answered, unit ${unitId} was asked`;
   const end = Math.min(bytes.length, HEADER + 1 + length);
   const fit = fitReply(bytes, HEADER + 1, end, expected);
   if (fit === 'no') {

@@ -40,7 +40,7 @@ export class OnWire {
   #idle: (() => void) | undefined;
 
   /** @param late a reply of this unit came too late */
-  constructor(options: OnWireOptions, changed: () => void, late: (unit: number) => void) {
+  constructor(options: OnWireOptions, changed: () => void, late: (unitId: number) => void) {
     this.#options = options;
     const taps = this.#taps;
     const tap: Tap = (way, bytes, at) => {

@@ -55,12 +55,12 @@ export function polledDevice(resolved: ResolvedDevice, options: PolledOptions): 
   const { name } = resolved;
   // The config room has parsed the device by the schema of this room.
   const settings = resolved.settings as unknown as DeviceSettings;
-  const { unit, limits, turnaround, connectDelay, timeout = options.timeout, retries = options.retries } = settings;
+  const { unit: unitId, limits, turnaround, connectDelay, timeout = options.timeout, retries = options.retries } = settings;
   const points = pointsOf(resolved);
   const memory = new DeviceMemory(points, name, options.counters);
   const wishes = modelWishes(settings);
   const of = {
-    ...{ name, unit, patience: { timeout, retries, turnaround, connectDelay } },
+    ...{ name, unitId, patience: { timeout, retries, turnaround, connectDelay } },
     points: new Map(points.map((p) => [p.name, p])),
     writesMultiple: limits.writeMultiple,
     models: wishes.length === 0 ? undefined : new ModelSearch(wishes, points, memory),

@@ -10,7 +10,7 @@ import type { Pdu } from '../../codecs/modbus-pdu.ts';
 import type { SluiceError } from '../../core/errors.ts';
 
 export interface Ask {
-  readonly unit: number;
+  readonly unitId: number;
   readonly pdu: Pdu;
 }
 
@@ -27,7 +27,7 @@ export interface PortEvents {
   /** The port is not open any more; `ours` when it closed itself in doubt. */
   closed(error: SluiceError, ours: boolean): void;
   /** A reply came after its time-out and was dropped. */
-  late(unit: number): void;
+  late(unitId: number): void;
   /** Bytes that belong to no frame were skipped. */
   skipped(bytes: number): void;
   /** Sees every frame; undefined while nobody looks. */

@@ -81,7 +81,7 @@ export class BusQueue {
     this.wire = new OnWire(
       options,
       () => this.#changed(),
-      (unit) => this.#late(unit),
+      (unitId) => this.#late(unitId),
     );
   }
 
@@ -316,8 +316,8 @@ export class BusQueue {
     this.#cancelTimer = clock[exact ? 'exactly' : 'after'](Math.max(ms, 0), () => this.pump());
   }
 
-  #late(unit: number): void {
-    const device = this.#options.devices.find((d) => d.unit === unit);
+  #late(unitId: number): void {
+    const device = this.#options.devices.find((d) => d.unitId === unitId);
     if (!device) return;
     device.late(this.#options.clock.monotonic());
     this.pump();

@@ -90,8 +90,8 @@ export interface FaultWords {
 }
 
 /** @param request in words: `holding 0 to 9`; @param slow what is known of its pace, where it is known */
-export function faultWords(error: SluiceError, unit: number, wire: Wire, request: string, slow?: Slowness): FaultWords {
-  const who = `unit ${unit} on ${wire.label}`;
+export function faultWords(error: SluiceError, unitId: number, wire: Wire, request: string, slow?: Slowness): FaultWords {
+  const who = `unit ${unitId} on ${wire.label}`;
   switch (error.code) {
     case 'timeout': {
       if (slow !== undefined && slow.late > 0)

@@ -14,7 +14,7 @@ function bench() {
   const say = (level: string) => (_: object, text: string) => void log.push(`${level} ${text}`);
   const device = new Device(
     {
-      ...{ name: 'meter', unit: 1, points: new Map(), writesMultiple: true },
+      ...{ name: 'meter', unitId: 1, points: new Map(), writesMultiple: true },
       patience: { timeout: 500, retries: 0, turnaround: 0, connectDelay: 0 },
     },
     { serial: true, label: '/dev/x at 9600 baud, parity none' },

@@ -66,7 +66,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
       this.isOpen = false;
       done();
     }
-    send(id: number, { unit, pdu }: Ask): void {
+    send(id: number, { unitId: unit, pdu }: Ask): void {
       const frame = Buffer.from(pdu.bytes);
       w.asked.push([unit, clock.monotonic()]);
       const request: FakeRequest = {
@@ -91,7 +91,7 @@ function world(units: Record<number, number>, { timeout = 1000, retries = 0, inF
     device: new Device(
       {
         name: `d${unit}`,
-        unit: Number(unit),
+        unitId: Number(unit),
         patience: { timeout, retries, turnaround: 0, connectDelay: 0 },
         points: new Map(),
         writesMultiple: false,

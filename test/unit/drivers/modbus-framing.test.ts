@@ -7,7 +7,7 @@ import { type Awaited, ascii, type Framing, rtu } from '../../../src/drivers/mod
 import { FRAMES } from '../../fakes/modbus-world.ts';
 
 const read = (unit: number, start: number, count: number): Awaited => ({
-  unit,
+  unitId: unit,
   expected: encodeRequest({ kind: 'read', table: 'holding', start, count }).expected,
 });
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');

@@ -379,18 +379,18 @@ test('load: an overload is reported when it begins and when it ends, by whole wi
 
 test('calls: writes first, others in order and every second turn; at most 32 wait', async () => {
   const calls = new Calls('field');
-  const ask = (unit: number) => ({ unit, pdu });
+  const ask = (unit: number) => ({ unitId: unit, pdu });
   const free = () => Number.NEGATIVE_INFINITY;
   assert.equal(calls.next(0, free), Number.POSITIVE_INFINITY);
   const answers: Promise<Answer>[] = [calls.add(ask(1), undefined, {}), calls.add(ask(2), undefined, {})];
   answers.push(calls.add(ask(3), undefined, { write: true }));
   for (const answer of answers) answer.catch(() => {});
   assert.equal(calls.next(0, free), 'write');
-  assert.equal(calls.take()?.ask.unit, 3);
+  assert.equal(calls.take()?.ask.unitId, 3);
   assert.equal(calls.next(0, free), 'last', 'the polls get the next turn');
   calls.othersTurn();
   assert.equal(calls.next(0, free), 'first');
-  assert.equal(calls.take()?.ask.unit, 1);
+  assert.equal(calls.take()?.ask.unitId, 1);
   calls.othersTurn();
   // One that may not be sent yet holds nobody up.
   assert.equal(
@@ -408,22 +408,22 @@ test('calls: writes first, others in order and every second turn; at most 32 wai
 test('calls: a full queue takes safe values, before writes, and alone where asked for', () => {
   const calls = new Calls('field');
   const free = () => Number.NEGATIVE_INFINITY;
-  const add = (unit: number, options: CallOptions) => void calls.add({ unit, pdu }, undefined, options).catch(() => {});
+  const add = (unit: number, options: CallOptions) => void calls.add({ unitId: unit, pdu }, undefined, options).catch(() => {});
   for (let unit = 1; unit <= 32; unit++) add(unit, { write: unit === 1 });
   for (let unit = 101; unit <= 164; unit++) add(unit, { write: true, safe: unit % 2 === 0 ? 'check' : 'change' });
   const order: number[] = [];
-  while (calls.next(0, free, true) === 'write') order.push(calls.take()?.ask.unit ?? 0);
+  while (calls.next(0, free, true) === 'write') order.push(calls.take()?.ask.unitId ?? 0);
   const odd = Array.from({ length: 32 }, (_, i) => 101 + 2 * i);
   assert.deepEqual(order, [...odd, ...odd.map((unit) => unit + 1)], 'what changes goes before what looks');
   assert.equal(calls.next(0, free, true), Number.POSITIVE_INFINITY, 'the others wait');
   assert.equal(calls.next(0, free), 'write');
-  assert.equal(calls.take()?.ask.unit, 1);
+  assert.equal(calls.take()?.ask.unitId, 1);
 });
 
 test('calls: what is taken back while it waits is not sent, and says so', async () => {
   const calls = new Calls('field');
   const back = new AbortController();
-  const answer = calls.add({ unit: 1, pdu }, undefined, { write: true, signal: back.signal });
+  const answer = calls.add({ unitId: 1, pdu }, undefined, { write: true, signal: back.signal });
   back.abort();
   await assert.rejects(answer, (error: SluiceError) => error.data.sent === false);
   assert.equal(

@@ -19,8 +19,8 @@ import { asidePath, twice } from '../files/whole-file.ts';
 import type { Agreement } from '../hot/agreement.ts';
 import type { LogDatabase } from '../hot/database.ts';
 import { HOMES } from './homes.ts';
+import { rebuildLeft } from './rebuild-log.ts';
 import type { Pace } from './salvage.ts';
-import { rebuildLeft } from './salvage-log.ts';
 import { type Row, sealed } from './salvage-rows.ts';
 import { foundPath, makingPath } from './salvage-task.ts';
 

@@ -20,8 +20,8 @@ import { headVersion, provenLayout, readHead } from './check-head.ts';
 import { checkLog } from './check-log.ts';
 import { sizeFault } from './check-size.ts';
 import { type Known, readWitness } from './read-witness.ts';
+import { rebuildLog, rebuildSmall } from './rebuild-log.ts';
 import { beginRun, type Found, readTail, type TailPart } from './recover.ts';
-import { rebuildLog, rebuildSmall } from './salvage-log.ts';
 import { forgetTask, readTask, writeTask } from './salvage-task.ts';
 
 export { findLeft, Merger } from './come-back.ts';

@@ -6,36 +6,22 @@
  *   whose lane cannot be proven go into a log of their own, under their old numbers.
  * - Whatever is not found again is told: blocks by their numbers and readings where their heads are left, else as gaps.
  */
-import { randomInt } from 'node:crypto';
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
-import {
-  type BlockRow,
-  keyOf,
-  type LanesRow,
-  MAX_LOGS,
-  PAGE_SIZE,
-  SCHEMA_VERSION,
-  salvageLogName,
-  seqOf,
-  TABLES,
-} from '../files/layout.ts';
-import { sealLayout } from '../files/layout-seal.ts';
-import type { Range, Salvaged } from '../files/repair-report.ts';
+import { type BlockRow, keyOf, type LanesRow, MAX_LOGS, PAGE_SIZE, salvageLogName, seqOf } from '../files/layout.ts';
+import type { Salvaged } from '../files/repair-report.ts';
 import { rowSum, SEALED, type SealedTable } from '../files/sealed-rows.ts';
 import type { Sources } from '../files/sources.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
-import { markWhole } from './cut-repair.ts';
 import { HOMES } from './homes.ts';
 import { DamagedFile, type Pace } from './salvage.ts';
+import { gapsOf, type Head, type KnownLog, MAX_GAPS } from './salvage-gaps.ts';
 import { fits, identify, progress, type Row, sealed } from './salvage-rows.ts';
 
 /** Heads of blocks without their bodies; more are not counted. */
 const MAX_HEADS = 100_000;
-/** Gaps that are reported one by one. */
-const MAX_GAPS = 32;
 /** Rows of `removed`, which prove nothing by themselves, and the length of one. */
 const MAX_REMOVALS = 10_000;
 const REMOVAL_LENGTH = 64 * 1024;
@@ -43,26 +29,6 @@ const REMOVAL_LENGTH = 64 * 1024;
 const SPARE_LOGS = 4;
 /** Newest transitions that are remembered, one a rule. */
 const MAX_ALARMS = 1000;
-
-type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;
-
-/**
- * @param target a file that does not exist yet
- * @param salvage false: nothing is taken from the damaged file
- * @param why what a start reports that comes after this one
- */
-export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean, why: string): Salvaged {
-  return into(target, (db) => {
-    const salvaged = new Rebuild(db, sources, {}).run(salvage ? file : undefined);
-    if (!sources.alive) leaveShapeNumbers(db);
-    markWhole(db, sources.alive ? undefined : { why, salvaged: salvage ? salvaged : undefined, small: undefined });
-    return salvaged;
-  });
-}
-/** The same, to be put into a log that goes on already. */
-export function rebuildLeft(file: string, target: string, sources: Sources, pace: Pace): Salvaged {
-  return into(target, (db) => new Rebuild(db, sources, pace).run(file));
-}
 
 /** What a run needs of a damaged file to begin beside it. */
 export interface Small {
@@ -74,57 +40,13 @@ export interface Small {
   readonly cut: boolean;
 }
 
-/** Everything but blocks and notices: names, lanes and cursors, boots, clocks, shapes, states of rules, the inventory. @param why as above */
-export function rebuildSmall(file: string, target: string, sources: Sources, pace: Pace, why: string): Small {
-  return into(target, (db) => {
-    const small = new Rebuild(db, sources, pace).small(file);
-    leaveShapeNumbers(db);
-    markWhole(db, { why, salvaged: undefined, small: { cut: small.cut } });
-    return small;
-  });
-}
-
-function into<R>(target: string, make: (db: Database.Database) => R): R {
-  const db = new Database(target);
-  try {
-    db.pragma(`page_size = ${PAGE_SIZE}`);
-    // Nothing depends on this file until it is complete.
-    db.pragma('journal_mode = OFF');
-    db.pragma('synchronous = OFF');
-    db.pragma('cache_size = -2048');
-    return db.transaction(() => {
-      db.exec(TABLES);
-      db.pragma(`user_version = ${SCHEMA_VERSION}`);
-      sealLayout(db, 'log', SCHEMA_VERSION);
-      return make(db);
-    })();
-  } finally {
-    db.close();
-  }
-}
-
-/** Where numbers of shapes go on: four bytes of a block instead of one. */
-const SHAPES_FROM = 2 ** 21;
-const SHAPES_TO = 2 ** 28;
-
-/**
- * A block has its shapes by their numbers. One whose row is gone must not be read by the words of another, so that numbers go on
- * where none was ever used: behind that of a shape that no record has.
- */
-function leaveShapeNumbers(db: Database.Database): void {
-  const id = randomInt(SHAPES_FROM, SHAPES_TO);
-  const highest = db.prepare<[], number>('select coalesce(max(id), 0) from shape').pluck().get() as number;
-  const body = JSON.stringify({ device: '', points: [], from: id });
-  if (id > highest) db.prepare('insert into shape (id, body, sum) values (?, ?, ?)').run(id, body, rowSum('shape', id, body));
-}
-
 /** What blocks and notices say of the log that they are of. */
 interface Seen {
   name: string | undefined;
   boot: number;
 }
 
-class Rebuild {
+export class Rebuild {
   readonly #db: Database.Database;
   readonly #sources: Sources;
   readonly #lanes = new Map<number, LanesRow>();
@@ -182,7 +104,7 @@ class Rebuild {
     this.#putBoots(new Map());
     const lost = this.#dropUnreadable();
     this.#nameLogs();
-    const gaps = this.#gaps(lost);
+    const gaps = gapsOf(this.#db, this.#sources, (ordinal) => this.#known(ordinal), lost);
     const again = this.#sources.alive ? [] : this.#moveUnproven();
     this.#putSmall();
     const count = (sql: string) => this.#db.prepare<[], number>(sql).pluck().get() as number;
@@ -414,54 +336,8 @@ class Rebuild {
     return this.#logs.get(Math.floor(key / keyOf(1, 0)))?.name ?? '';
   }
 
-  /**
-   * Numbers that were given and of which nothing is left. Between two boots numbers are absent by right (the rest of the
-   * lease); each boot knows its first one. What was compacted is not missed.
-   */
-  #gaps(lost: readonly Head[]): Pick<Salvaged, 'gaps' | 'moreGaps'> {
-    const firsts = new Map(this.#db.prepare<[], [number, number]>('select boot, first from boot').raw().all());
-    const compacted = new Map(this.#sources.compacted);
-    const ends = new Map<number, number>(compacted);
-    const gaps: Range[] = [];
-    let moreGaps = 0;
-    const gap = (log: number, first: number, last: number): void => {
-      if (first > last) return;
-      if (gaps.length < MAX_GAPS) gaps.push({ log: this.#logs.get(log)?.name ?? '', first, last });
-      else moreGaps++;
-    };
-    let before: { log: number; boot: number } | undefined;
-    for (const { id, last, boot } of this.#everything(lost)) {
-      const log = Math.floor(id / keyOf(1, 0));
-      const done = ends.get(log) ?? 0;
-      const from = before?.log === log && before.boot === boot ? done + 1 : Math.max(done + 1, firsts.get(boot) || seqOf(id));
-      gap(log, from, seqOf(id) - 1);
-      before = { log, boot };
-      ends.set(log, Math.max(done, last));
-    }
-    for (const [log, last] of ends) gap(log, last + 1, this.#knownUpTo(log, last));
-    return { gaps, moreGaps };
-  }
-
-  /** Blocks, notices and heads in the order of their numbers. */
-  *#everything(lost: readonly Head[]): Generator<{ id: number; last: number; boot: number }> {
-    const heads = [...lost].sort((a, b) => a.id - b.id);
-    const rows = this.#db.prepare<[number], { id: number; last: number; boot: number }>(
-      'select id, last, boot from block union all select id, id % ?, boot from notice order by 1',
-    );
-    for (const row of rows.iterate(keyOf(1, 0))) {
-      while (heads[0] !== undefined && heads[0].id < row.id) yield heads.shift() as Head;
-      yield row;
-    }
-    yield* heads;
-  }
-
-  /** Every number of a log up to here may have been committed. */
-  #knownUpTo(log: number, last: number): number {
-    const name = this.#logs.get(log)?.name;
-    const tails = this.#sources.tails.filter((t) => t.log === name).map((t) => t.committed);
-    const settled = Math.max(0, this.#lanes.get(log)?.settled ?? 0, ...tails);
-    // Nobody knows where it ended: somewhere below its lease.
-    const open = (!this.#endsFound.has(log) || settled < last) && !this.#sources.alive && tails.length === 0;
-    return open ? Math.max(settled, (this.#logs.get(log)?.lease ?? 0) - 1) : settled;
+  #known(ordinal: number): KnownLog {
+    const { name, lease = 0 } = this.#logs.get(ordinal) ?? {};
+    return { name, lease, settled: this.#lanes.get(ordinal)?.settled ?? 0, hasEnd: this.#endsFound.has(ordinal) };
   }
 }

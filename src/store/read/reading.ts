@@ -12,15 +12,25 @@ import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../
 import { bootName, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
 import { ClockTable, type Mapping } from '../time/clock-table.ts';
+import { Blocks } from './blocks.ts';
 import { type Stretch, Stretches } from './stretches.ts';
+
+interface NoticeRow {
+  readonly id: number;
+  readonly kind: 'alarm' | 'event';
+  readonly key: string;
+  readonly body: string;
+}
 
 export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
+  readonly #notices: Database.Statement<[number, number, string, number], NoticeRow>;
   readonly #shapeOf: (id: number) => Shape | undefined;
   /** The stretch read last: a lane takes it in several batches. A unit has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
+  readonly blocks: Blocks;
   /** undefined while there is none that can be read. */
   history: History | undefined;
 
@@ -29,6 +39,10 @@ export class LogReader {
     this.#db.pragma('cache_size = -512');
     this.#clock = new ClockTable(this.#db);
     this.#shapeOf = shapeReader(this.#db);
+    this.blocks = new Blocks(this.#db);
+    this.#notices = this.#db.prepare(
+      'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? order by id limit ?',
+    );
   }
 
   get db(): Database.Database {
@@ -104,11 +118,8 @@ export class LogReader {
   }
 
   notices(request: NoticesRequest): NoticesResult {
-    const rows = this.#db
-      .prepare<[number, number, string, number], { id: number; kind: 'alarm' | 'event'; key: string; body: string }>(
-        'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? order by id limit ?',
-      )
-      .all(keyOf(request.log, request.after), keyOf(request.log, request.to), request.only, request.limit);
+    const { log, only, limit } = request;
+    const rows = this.#notices.all(keyOf(log, request.after), keyOf(log, request.to), only, limit);
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
   }
 

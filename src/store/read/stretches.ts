@@ -8,9 +8,10 @@ import type { Shape } from '../../core/point.ts';
 import type { History } from '../archive/history-file.ts';
 import type { ReadFiles } from '../archive/read-files.ts';
 import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
-import { type BlockRow, type ClockSegment, keyOf, seqOf, shapeReader } from '../files/layout.ts';
+import { type ClockSegment, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import { type Mapping, mappingAt } from '../time/clock-segments.ts';
 import type { ClockTable } from '../time/clock-table.ts';
+import type { BlockHead, Blocks } from './blocks.ts';
 import { type Pace, rest } from './pace.ts';
 
 /** Replies of several buses may be some seconds out of order. */
@@ -40,8 +41,10 @@ export interface Stretch {
   readonly unit: UnitRow | undefined;
 }
 
-type BlockHead = Omit<BlockRow, 'body'>;
-const BLOCK_HEAD = 'id, last, boot, inventory, records, readings, at_last';
+/** Both files, with the statements that walk over the blocks of one of them. */
+export interface WalkedFiles extends ReadFiles {
+  readonly blocks: Blocks;
+}
 
 /** The mappings of one boot. */
 export class BootClock {
@@ -64,18 +67,16 @@ export class BootClock {
 }
 
 export class Stretches {
-  readonly #files: ReadFiles;
+  readonly #files: WalkedFiles;
   readonly #clock: ClockTable;
   readonly #clocks = new Map<number, BootClock>();
   readonly #starts = new Map<number, number>();
-  readonly #body: Database.Statement<[number], Buffer>;
   #moved = false;
 
   /** For one question: what it learnt of clocks is not learnt again. */
-  constructor(files: ReadFiles) {
+  constructor(files: WalkedFiles) {
     this.#files = files;
     this.#clock = files.clock;
-    this.#body = files.db.prepare<[number], Buffer>('select body from block where id = ?').pluck();
   }
 
   get db(): Database.Database {
@@ -179,7 +180,7 @@ export class Stretches {
   }
   /** A block up to the watermark is in a unit, or was, and only waits to be deleted. */
   #blockAt(log: number, key: number, before: Stretch | undefined): Stretch | undefined {
-    const block = this.#block(log, Math.max(key, this.#mark(log) + 1));
+    const block = this.#files.blocks.at(log, Math.max(key, this.#mark(log) + 1));
     return block === undefined ? undefined : ofBlock(log, block, before);
   }
   #mark(log: number): number {
@@ -207,11 +208,8 @@ export class Stretches {
         more = units.length === LOOK;
         if (pace.due) yield* rest(pace);
       }
-      const some = this.#files.db.prepare<[number, number, number], BlockHead>(
-        `select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit ?`,
-      );
       for (let key = Math.max(mark, keyOf(log, 0) - 1), more = true; more; ) {
-        const blocks = some.all(key, end, LOOK);
+        const blocks = this.#files.blocks.some(key, end, LOOK);
         for (const block of blocks) look(ofBlock(log, block, before));
         key = blocks.at(-1)?.id ?? key;
         more = blocks.length === LOOK;
@@ -228,7 +226,7 @@ export class Stretches {
   }
 
   body(stretch: Stretch): Buffer | undefined {
-    const body = this.#body.get(stretch.id);
+    const body = this.#files.blocks.body(stretch.id);
     if (body === undefined) this.#moved = true;
     return body;
   }
@@ -244,17 +242,6 @@ export class Stretches {
       if (name !== undefined) return name;
     }
     return `log ${log}`;
-  }
-
-  /** The block that holds `key`, else the next one. */
-  #block(log: number, key: number): BlockHead | undefined {
-    const before = this.#files.db
-      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id <= ? and id >= ? order by id desc limit 1`)
-      .get(key, keyOf(log, 0));
-    if (before !== undefined && before.last >= seqOf(key)) return before;
-    return this.#files.db
-      .prepare<[number, number], BlockHead>(`select ${BLOCK_HEAD} from block where id > ? and id < ? order by id limit 1`)
-      .get(key, keyOf(log + 1, 0));
   }
 }
 
@@ -275,7 +262,7 @@ function ofBlock(log: number, block: BlockHead, before: Stretch | undefined): St
 
 /** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
 export function* ofOneState<R>(
-  files: ReadFiles,
+  files: WalkedFiles,
   answer: (stretches: Stretches) => Generator<undefined, R>,
 ): Generator<undefined, R> {
   for (let tries = 1; ; tries++) {

@@ -1,6 +1,6 @@
 /**
  * The log as the main thread sees it: numbers are given here. The tail (tail/tail.ts) holds what no file has yet, the committer
- * (committer.ts) brings it there; both are made here, and asked by everybody through this class.
+ * (committer.ts) brings it there; log-parts.ts makes both. Everybody asks through this class.
  *
  * - A number is given once: only below the durable lease.
  * - Before a record or a hand-over has an effect outside, it lies in the runtime directory (mirror).
@@ -16,50 +16,37 @@ import type { StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
 import type { NoticeMessage } from '../core/ports.ts';
-import { Tiers } from './archive/tiers.ts';
-import { Committer } from './committer.ts';
-import { AllHandOvers, LiveHandOver } from './delivery/hand-over.ts';
-import { LEASE, Lease } from './delivery/lease.ts';
-import type { LogSide, Outlet } from './delivery/outlet.ts';
-import { Outlets } from './delivery/outlets.ts';
+import type { LiveHandOver } from './delivery/hand-over.ts';
+import { LEASE } from './delivery/lease.ts';
+import type { Outlet } from './delivery/outlet.ts';
 import { Unnumbered } from './delivery/unnumbered.ts';
-import { HISTORY_FILE } from './files/history-layout.ts';
 import { LOG_FILE, type TailState } from './files/layout.ts';
 import { makeFolder } from './files/make-folder.ts';
-import { heldMemory } from './held-memory.ts';
 import { Agreement } from './hot/agreement.ts';
 import type { Opened } from './hot/opened.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
+import { LogParts, type PartsSide } from './log-parts.ts';
+import { type LogStatus, statusOf } from './log-status.ts';
 import type { Uncommitted } from './read/requests.ts';
-import { Mirror } from './tail/mirror.ts';
 import type { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
-import { Tail } from './tail/tail.ts';
 import type { WriterReply } from './threads/messages.ts';
 import { joinLogs, type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
-import { endedWithin, Keeper, startWriter, type WriterThread } from './threads/threads.ts';
-import { ClockBook, type ClockMove } from './time/clock-book.ts';
+import { endedWithin, type Keeper, startWriter, type WriterThread } from './threads/threads.ts';
+import type { ClockBook, ClockMove } from './time/clock-book.ts';
 
 /** How long a closing log waits for a thread. */
 const LEAVE_WITHIN = 3000;
 
-export class Log extends EventEmitter<LogEvents> implements LogSide {
+export class Log extends EventEmitter<LogEvents> implements PartsSide {
   opened: Opened;
   readonly runtime: RuntimeChoice;
-  readonly keeper: Keeper;
   readonly options: LogOptions;
   readonly #writer: WriterThread;
-  readonly #tail: Tail;
-  readonly #tiers: Tiers;
-  readonly #outlets: Outlets;
-  readonly #numbers: Lease;
+  readonly #parts: LogParts;
   readonly #unnumbered = new Unnumbered();
-  readonly #committer: Committer;
   #checkpointFault: string | undefined;
   #salvage: SalvageRun | undefined;
-  readonly clock: ClockBook;
-  /** What the embedded broker hands out. */
-  readonly live: LiveHandOver;
   #closing = false;
   #begun = false;
 
@@ -96,65 +83,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     this.options = options;
     this.opened = opened;
     this.runtime = runtime;
-    this.live = new LiveHandOver(this, opened.forwarders);
-    this.#outlets = new Outlets(this, this.live);
-    this.clock = new ClockBook(
-      opened.boots,
-      new AllHandOvers(
-        () => this.#outlets.parties,
-        opened.forwarders,
-        () => this.#numbers.next,
-      ),
-    );
-    const historyFile = path.join(options.stateDir, HISTORY_FILE);
-    this.keeper = new Keeper(file, historyFile, agreement, {
-      damaged: (block) => this.emit('damaged', block),
-      corrupt: () => this.#writer.send({ kind: 'look' }),
-      repaired: (repair, logs) => {
-        this.emit('repaired', repair);
-        this.#writer.send({ kind: 'keep', logs });
-      },
-    });
-    this.#tiers = new Tiers({
-      options,
-      boot: opened.boot,
-      historyFile,
-      tidy: (request) => this.keeper.tidy(request),
-      check: () => this.keeper.check(),
-      now: () => ({
-        ...{ at: options.clock.monotonic(), wall: this.#knownWall(), active: this.#outlets.states() },
-        from: (this.#salvage?.heldBack ?? 0) + 1,
-      }),
-      compacted: () => this.commitSoon(),
-      tidied: (result) => this.emit('tidied', result),
-      fault: (fault) => this.emit('tidyFault', fault),
-    });
-    this.on('repaired', () => this.#tiers.mended());
     this.#writer = writer;
-    this.#numbers = new Lease(opened.next, opened.leaseEnd);
-    const mirror = new Mirror(runtime.chosen?.dir, runtime.refused.at(-1));
-    mirror.clear();
-    const tailSide = {
-      segment: () => this.#segment(),
-      lanes: () => this.#outlets.parties.map((p) => p.tailState()),
-      gaveUp: (readings: number, notices: number) => this.emit('overflow', readings, notices),
-    };
-    this.#tail = new Tail(tailSide, mirror, opened.next, opened.shapes, opened.inventory);
-    this.#committer = new Committer(
-      {
-        ...{ options, tail: this.#tail, numbers: this.#numbers, clock: this.clock, outlets: this.#outlets, tiers: this.#tiers },
-        wall: () => this.#knownWall(),
-        send: (request, transfer) => writer.send({ kind: 'commit', request }, transfer),
-        reserved: () => this.#giveNumbers(),
-        fault: (fault) => this.emit('fault', fault),
-        ended: (result) => {
-          if (this.recent.full) this.trimRecent();
-          this.emit('committed', result);
-        },
-      },
-      opened.next - 1,
-      opened.bytes,
-    );
+    this.#parts = new LogParts(this, file, agreement, writer);
     const { worker } = writer;
     worker.on('message', (reply: WriterReply) => this.#reply(reply));
     if (opened.salvage !== undefined) this.#salvage = new SalvageRun(file, opened.salvage, this, writer);
@@ -169,10 +99,24 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
     return this.#salvage?.over === false ? this.#salvage.progress : undefined;
   }
   cameBack(logs: Opened['logs'], forwarders: Opened['forwarders']): void {
-    this.#outlets.cameBack(logs, forwarders);
+    this.#parts.outlets.cameBack(logs, forwarders);
     this.commitSoon();
   }
 
+  /** Of what is to come back: the highest ordinal; 0: nothing is. */
+  get heldBack(): number {
+    return this.#salvage?.heldBack ?? 0;
+  }
+  get keeper(): Keeper {
+    return this.#parts.keeper;
+  }
+  get clock(): ClockBook {
+    return this.#parts.clock;
+  }
+  /** What the embedded broker hands out. */
+  get live(): LiveHandOver {
+    return this.#parts.live;
+  }
   get id(): string {
     return (this.opened.logs.at(-1) as { name: string }).name;
   }
@@ -181,67 +125,49 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
   /** The number that the next item gets. */
   get next(): number {
-    return this.#numbers.next;
+    return this.#parts.numbers.next;
   }
   /** Every item up to here is in the file. */
   get committed(): number {
-    return this.#committer.committed;
+    return this.#parts.committer.committed;
   }
   get inventoryRevision(): number {
-    return this.#tail.revision;
+    return this.#parts.tail.revision;
   }
   /** Newest records, for live batches. */
   get recent(): Recent {
-    return this.#tail.recent;
+    return this.#parts.tail.recent;
   }
   /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
   get sendable(): number {
-    return this.#tail.mirror.covers(this.committed) ? this.#numbers.next - 1 : this.committed;
+    return this.#parts.tail.mirror.covers(this.committed) ? this.#parts.numbers.next - 1 : this.committed;
   }
 
-  status() {
-    const { cycle, last } = this.#committer;
-    return {
-      id: this.id,
-      boot: this.opened.boot,
-      next: this.#numbers.next,
-      committed: this.committed,
-      bytes: last.bytes + this.#tiers.bytes,
-      pendingReadings: this.#tail.pending.readings,
-      memory: heldMemory(this.#tail, this.#outlets, this.keeper),
-      commits: cycle.count,
-      lastCommit: cycle.last,
-      held: last.held + this.#tiers.held,
-      historyBytes: this.#tiers.bytes,
-      tidyFault: this.#tiers.fault,
-      oldest: this.#tiers.oldestWith(last.oldest),
-      fault: cycle.fault,
-      checkpointFault: this.#checkpointFault,
-      mirrorFault: this.#tail.mirror.fault,
-    };
+  status(): LogStatus {
+    return { id: this.id, boot: this.opened.boot, checkpointFault: this.#checkpointFault, ...statusOf(this.#parts) };
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
   outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string, options: FormatOptions = {}): Outlet {
-    const outlet = this.#outlets.get(name, from).address(gateway, format, options);
-    this.#tail.mirror.state(outlet.tailState());
+    const outlet = this.#parts.outlets.get(name, from).address(gateway, format, options);
+    this.#parts.tail.mirror.state(outlet.tailState());
     return outlet;
   }
 
   /** The forwarder is no longer configured: cursor and lanes are kept, it pins nothing; what follows is history for it. */
   release(name: string): Promise<void> {
-    return this.#outlets.release(name) ? this.flush() : Promise.resolve();
+    return this.#parts.outlets.release(name) ? this.flush() : Promise.resolve();
   }
 
   /** @returns the record, or undefined when no number can be given (the lease could not be renewed) */
   append(sample: Sample): LogRecord | undefined {
-    const seq = this.#numbers.record();
+    const seq = this.#parts.numbers.record();
     if (seq === undefined) {
       this.emit('overflow', sample.shape.points.length, 0);
       return undefined;
     }
-    const record = this.#tail.record(seq, sample);
-    if (this.recent.full || this.#outlets.none) this.trimRecent();
+    const record = this.#parts.tail.record(seq, sample);
+    if (this.recent.full || this.#parts.outlets.none) this.trimRecent();
     this.#arm();
     this.emit('appended', sample.shape.points.length);
     return record;
@@ -252,12 +178,12 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
    * @param body the message without `log` and `seq`
    */
   notice(kind: 'alarm' | 'event', key: string, at: number, body: Readonly<Record<string, unknown>>): NoticeMessage {
-    const seq = this.#numbers.notice();
+    const seq = this.#parts.numbers.notice();
     if (seq === undefined) return this.#unnumbered.take({ kind, key, at, body });
     const json = JSON.stringify({ v: 1, log: this.id, seq, ...body });
     const notice: StoredNotice = { seq, at: Math.round(at), kind, key, json };
-    this.#tail.notice(notice);
-    this.#outlets.noticed(notice);
+    this.#parts.tail.notice(notice);
+    this.#parts.outlets.noticed(notice);
     this.commitSoon();
     this.emit('appended', 0);
     return notice;
@@ -265,59 +191,59 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
 
   /** What a restart needs of a rule (its name) or of a counter (`device.point`); it rides in the next commit. null forgets it. */
   saveState(key: string, state: unknown): void {
-    this.#tail.saveState(key, state);
+    this.#parts.tail.saveState(key, state);
     this.#arm();
   }
 
   /** To be called once outlets and clock of the start are there: what is appended from then on is in the mirror. @param body devices as JSON. @returns the revision, a new one when the content is new */
   setInventory(body: string): number {
     if (!this.#begun) {
-      this.#outlets.leaveOthers();
+      this.#parts.outlets.leaveOthers();
       this.#salvage?.start();
     }
     this.#begun = true;
-    this.#tail.setInventory(body, this.#numbers.next);
+    this.#parts.tail.setInventory(body, this.#parts.numbers.next);
     this.commitSoon();
     return this.inventoryRevision;
   }
 
   /** The revision under which a record of this run was taken. */
   inventoryOf(seq: number): number {
-    return this.#tail.revisionOf(seq);
+    return this.#parts.tail.revisionOf(seq);
   }
 
   /** A mapping of this boot, from the first number that no forwarder has handed over. Used only once it is committed. */
   setClock(offset: number, estimated: boolean): ClockMove {
     const move = this.clock.set(offset, estimated);
-    this.#tail.mirror.state({ type: 'clock', clock: this.clock.own });
-    if (!estimated) for (const party of this.#outlets.parties) party.forgetPromise();
+    this.#parts.tail.mirror.state({ type: 'clock', clock: this.clock.own });
+    if (!estimated) for (const party of this.#parts.outlets.parties) party.forgetPromise();
     this.commitSoon();
     return move;
   }
   get mirrored(): boolean {
-    return this.#tail.mirror.up;
+    return this.#parts.tail.mirror.up;
   }
   /** Lanes of a forwarder changed in a way that has to be safe from a kill before it has an effect. */
   mirrorLanes(state: TailState): void {
-    this.#tail.mirror.state(state);
+    this.#parts.tail.mirror.state(state);
     this.#arm();
   }
 
   /** Resolves when everything of now (items, cursors, lanes) is committed; goes on trying while the disk refuses. */
   flush(): Promise<void> {
-    return this.#committer.cycle.flush();
+    return this.#parts.committer.cycle.flush();
   }
 
   /** A copy of what no file has. While a commit is under way, as of its end: nothing is committed for it. */
   uncommitted(): Promise<Uncommitted> {
-    return this.#committer.cycle.between(() => ({
+    return this.#parts.committer.cycle.between(() => ({
       ...{ log: this.ordinal, name: this.id, boot: this.opened.boot },
-      ...{ clock: this.clock.own.segments, committed: this.committed, entries: this.#tail.pending.copy() },
+      ...{ clock: this.clock.own.segments, committed: this.committed, entries: this.#parts.tail.pending.copy() },
     }));
   }
 
   commitSoon(): void {
-    this.#committer.cycle.soon();
+    this.#parts.committer.cycle.soon();
   }
 
   /** A cursor moved: it rides in the next commit, and memory may let go. */
@@ -327,66 +253,53 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
   }
 
   trimRecent(): void {
-    this.recent.trim(this.#outlets.needsFrom - 1, this.committed);
+    this.recent.trim(this.#parts.outlets.needsFrom - 1, this.committed);
     if (this.recent.full) this.commitSoon();
   }
 
   /** Commits what is pending (bounded by `within` ms), closes the file. What could not be committed stays in the runtime directory. */
   async close(within: number): Promise<void> {
-    for (const party of this.#outlets.parties) party.forgetPromise();
+    for (const party of this.#parts.outlets.parties) party.forgetPromise();
     const clean = await endedWithin(within, this.options.clock, this.flush());
     this.#closing = true;
-    this.#tiers.stop();
-    this.#committer.cycle.stop();
+    this.#parts.tiers.stop();
+    this.#parts.committer.cycle.stop();
     await endedWithin(LEAVE_WITHIN, this.options.clock, Promise.all([this.keeper.close(), this.#salvage?.stop()]));
     if (clean) {
-      await this.#writer.close(this.#numbers.next);
-      this.#tail.mirror.close();
-      this.#tail.mirror.clear();
+      await this.#writer.close(this.#parts.numbers.next);
+      this.#parts.tail.mirror.close();
+      this.#parts.tail.mirror.clear();
     } else {
       await endedWithin(LEAVE_WITHIN, this.options.clock, this.#writer.leave());
-      this.#tail.mirror.close();
+      this.#parts.tail.mirror.close();
     }
   }
 
   /** Ends at once, as a kill would: nothing more is committed, the runtime directory stays as it is. */
   async abandon(): Promise<void> {
     this.#closing = true;
-    this.#tiers.stop();
-    this.#committer.cycle.stop();
-    this.#tail.mirror.close();
+    this.#parts.tiers.stop();
+    this.#parts.committer.cycle.stop();
+    this.#parts.tail.mirror.close();
     this.#writer.worker.removeAllListeners('message');
     await Promise.all([this.keeper.close(), this.#salvage?.stop(), this.#writer.leave()]);
   }
 
   /** Compacts what is committed, now; the blocks it replaces go with the next commit. For tests and measurements. */
   compact(): Promise<void> {
-    return this.#tiers.now();
+    return this.#parts.tiers.now();
   }
 
   /** A commit `commitEvery` after the first thing that waits; at once when much waits or the lease runs low. */
   #arm(): void {
-    if (this.#tail.pending.large || this.#numbers.low) this.commitSoon();
-    this.#committer.cycle.arm();
-  }
-
-  #segment() {
-    const { own: clock, first, machine } = this.clock;
-    // Before the first commit of a run the file settles no more than what it held at the opening.
-    const committed = this.committed < this.opened.next ? (this.opened.logs.at(-1)?.last ?? 0) : this.committed;
-    return { log: this.id, boot: this.opened.boot, clock, first, machine, committed };
+    if (this.#parts.tail.pending.large || this.#parts.numbers.low) this.commitSoon();
+    this.#parts.committer.cycle.arm();
   }
 
   /** To alarms and events that came while there was none. */
-  #giveNumbers(): void {
+  giveNumbers(): void {
     const leftOut = this.#unnumbered.release(({ kind, key, at, body }) => this.notice(kind, key, at, body));
     if (leftOut > 0) this.emit('overflow', 0, leftOut);
-  }
-
-  /** UTC ms of now, when it is known. */
-  #knownWall(): number | undefined {
-    const known = this.clock.last;
-    return known === undefined || known.estimated ? undefined : this.options.clock.monotonic() + known.offset;
   }
 
   #reply(reply: WriterReply): void {
@@ -397,8 +310,8 @@ export class Log extends EventEmitter<LogEvents> implements LogSide {
       this.keeper.restart();
       this.emit('repaired', reply.repair);
     } else if (reply.kind === 'coming-back' || reply.kind === 'came-back') this.#salvage?.told(reply);
-    else if (reply.kind === 'kept') joinLogs(this, reply, this.#salvage?.heldBack ?? 0);
-    else if (reply.kind === 'failed') this.#committer.failed(reply.failure);
-    else if (reply.kind === 'committed') this.#committer.ended(reply.result);
+    else if (reply.kind === 'kept') joinLogs(this, reply, this.heldBack);
+    else if (reply.kind === 'failed') this.#parts.committer.failed(reply.failure);
+    else if (reply.kind === 'committed') this.#parts.committer.ended(reply.result);
   }
 }

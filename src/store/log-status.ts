@@ -1,12 +1,12 @@
-/** What of the log lies in memory, between the wire and the disk. Every part has its bound. */
+/** What an open log says of itself, for status and metrics; also what of it lies in memory. */
 
-import type { Outlets } from './delivery/outlets.ts';
+import type { LogParts } from './log-parts.ts';
 import { MIRROR_MOST } from './tail/mirror.ts';
 import { PENDING_MOST } from './tail/pending.ts';
 import { RECENT_MOST } from './tail/recent.ts';
-import type { Tail } from './tail/tail.ts';
-import { type Keeper, MAX_QUESTIONS } from './threads/threads.ts';
+import { MAX_QUESTIONS } from './threads/threads.ts';
 
+/** Between the wire and the disk. Every part has its bound. */
 export interface HeldMemory {
   /** What the disk does not have yet. */
   readonly pending: Held;
@@ -25,12 +25,35 @@ interface Held {
   readonly limit: number;
 }
 
-export function heldMemory({ pending, mirror, recent }: Tail, outlets: Outlets, keeper: Keeper): HeldMemory {
-  return {
+export type LogStatus = ReturnType<typeof statusOf> & {
+  readonly id: string;
+  readonly boot: number;
+  readonly checkpointFault: string | undefined;
+};
+
+export function statusOf({ committer, tail, tiers, outlets, numbers, keeper }: LogParts) {
+  const { cycle, last, committed } = committer;
+  const { pending, mirror, recent } = tail;
+  const memory: HeldMemory = {
     pending: { bytes: pending.bytes, limit: PENDING_MOST },
     tail: { bytes: mirror.bytes, limit: MIRROR_MOST },
     live: { bytes: recent.bytes, limit: RECENT_MOST },
     unanswered: outlets.unanswered,
     questions: { asked: keeper.asked, limit: MAX_QUESTIONS },
+  };
+  return {
+    next: numbers.next,
+    committed,
+    bytes: last.bytes + tiers.bytes,
+    pendingReadings: pending.readings,
+    memory,
+    commits: cycle.count,
+    lastCommit: cycle.last,
+    held: last.held + tiers.held,
+    historyBytes: tiers.bytes,
+    tidyFault: tiers.fault,
+    oldest: tiers.oldestWith(last.oldest),
+    fault: cycle.fault,
+    mirrorFault: mirror.fault,
   };
 }

@@ -1,6 +1,6 @@
-import { existsSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { starterConfig } from '../config/starter.ts';
+import { DEFAULT_STATE_DIR, starterConfig } from '../config/starter.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { makeFolder } from '../store/files/make-folder.ts';
 
@@ -12,7 +12,21 @@ export async function init(dir: string): Promise<void> {
   } catch (cause) {
     throw new SluiceError('not-found', `${dir} cannot be made: ${toError(cause).message}; name another folder`, { cause });
   }
+  // The folder of a service is not for an ordinary user to write: the gateway writes beside its configuration then.
+  const text = starterConfig({ ownState: !mayMake(DEFAULT_STATE_DIR) });
   // A password may come to stand in it.
-  writeFileSync(file, starterConfig(), { mode: 0o640, flag: 'wx' });
+  writeFileSync(file, text, { mode: 0o640, flag: 'wx' });
   process.stdout.write(`Wrote ${file}. Next:\n  sluice check ${file}\n  sluice run -c ${file}\n`);
+}
+
+/** Whether this user may write into a folder, or make it. */
+function mayMake(folder: string): boolean {
+  let there = folder;
+  while (!existsSync(there)) there = path.dirname(there);
+  try {
+    accessSync(there, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,17 +1,26 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
+import { SluiceError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import type { CaptureOptions } from './capture.ts';
 import { failed, onOutputFault } from './exit.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
 import type { RunningOptions } from './running.ts';
-import { DEFAULT_CONFIG } from './running.ts';
+import { defaultConfig } from './running.ts';
 import type { ScanOptions } from './scan.ts';
 
-const config = () => new Option('-c, --config <file>', 'the configuration file').default(DEFAULT_CONFIG);
+const CONFIG = 'gateway.yaml of this folder, else /etc/sluice/gateway.yaml';
+const config = () => new Option('-c, --config <file>', 'the configuration file').default(defaultConfig(), CONFIG);
 const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
 const json = () => new Option('--json', 'print JSON for programs');
+
+/** Commands of later versions that people already read about, and what does their work today. */
+const LATER: readonly (readonly [name: string, instead: string])[] = [
+  ['doctor', '"sluice status" shows what is wrong, and "sluice check" finds faults in the configuration.'],
+  ['rules', 'Rules stand under "rules:" in the configuration; "sluice check" validates them.'],
+  ['user', 'The brokers take the users and passwords of the configuration.'],
+];
 
 const wholeNumber = (min: number, max: number) => (text: string) => {
   if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
@@ -46,10 +55,7 @@ export function program(): Command {
     .version(VERSION)
     .showHelpAfterError('(sluice --help shows what there is)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ sluice init site && sluice check site/gateway.yaml\n  $ sluice run -c site/gateway.yaml\n  $ sluice status -c site/gateway.yaml',
-    );
+    .addHelpText('after', '\nExamples:\n  $ sluice init site && cd site\n  $ sluice check\n  $ sluice run\n  $ sluice status');
 
   sluice
     .command('run')
@@ -62,16 +68,20 @@ export function program(): Command {
     )
     .addHelpText(
       'after',
-      '\nSignals: SIGTERM and Ctrl-C stop it within 5 s. SIGHUP reads the configuration again: a terminal that is closed\ndoes not stop it.\nExample:\n  $ sluice run -c site/gateway.yaml',
+      '\nSIGTERM and Ctrl-C stop it within 5 s. SIGHUP reads the configuration again:\na terminal that is closed does not stop it.\nExamples:\n  $ sluice run\n  $ sluice run -c site/gateway.yaml',
     )
     .action(daemon(async (options: { config: string; logLevel: string }) => (await import('./run.ts')).run(options)));
   sluice
     .command('check')
-    .argument('[file]', 'the configuration file', DEFAULT_CONFIG)
+    .argument('[file]', `the configuration file (default: ${CONFIG})`)
     .description('validates a configuration; each fault with its place and what to write instead')
     .addOption(json())
     .addHelpText('after', '\nExit status: 0 valid, 78 refused.\nExample:\n  $ sluice check site/gateway.yaml')
-    .action(action(async (file: string, options: { json?: boolean }) => (await import('./check.ts')).check(file, options)));
+    .action(
+      action(async (file: string | undefined, options: { json?: boolean }) =>
+        (await import('./check.ts')).check(file ?? defaultConfig(), options),
+      ),
+    );
   sluice
     .command('init')
     .argument('[dir]', 'where to write gateway.yaml', '.')
@@ -120,6 +130,14 @@ export function program(): Command {
     .action(
       action(async (options: { config: string; socket?: string; json?: boolean }) => (await import('./tail.ts')).tail(options)),
     );
+  sluice
+    .command('reload')
+    .description('makes a running gateway read its configuration again; a faulty one changes nothing')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice check && sluice reload')
+    .action(action(async (options: RunningOptions) => (await import('./reload.ts')).reload(options)));
   const alarm = sluice
     .command('alarm')
     .description('alarms of a running gateway: list, acknowledge, shelve')
@@ -133,6 +151,7 @@ export function program(): Command {
     .addOption(config())
     .addOption(socket())
     .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice alarm list')
     .action(action(async (options: RunningOptions) => (await import('./alarm.ts')).alarmList(options)));
   alarm
     .command('ack')
@@ -180,13 +199,13 @@ export function program(): Command {
     .addOption(socket())
     .addOption(json())
     .option('--raw', 'show the frames in hexadecimal, how long the answer took, and exceptions in words')
-    .option('--orders', 'show registers under every type and byte order, plausible values marked')
+    .option('--orders', 'show each point, or registers, in every type and byte order; plausible values are marked')
     .addOption(new Option('--table <table>', 'with --address: registers or bits that are no point').choices(TABLES))
     .option('--address <n>', 'first register or bit, counted from 0', wholeNumber(0, 65_535))
     .option('--count <n>', 'how many; default 1, with --orders 4', wholeNumber(1, 2000))
     .addHelpText(
       'after',
-      '\nExamples:\n  $ sluice read fridge.temperature\n  $ sluice read fridge --raw\n  $ sluice read meter.voltage --orders\n  $ sluice read fridge --table input --address 1 --count 4 --orders',
+      '\nExamples:\n  $ sluice read fridge.temperature\n  $ sluice read fridge --raw\n  $ sluice read meter --orders\n  $ sluice read meter.voltage --orders\n  $ sluice read fridge --table input --address 1 --count 4 --orders',
     )
     .action(action(async (device: string, options: ReadOptions) => (await import('./read.ts')).read(device, options)));
   const profile = sluice
@@ -201,6 +220,7 @@ export function program(): Command {
     .description('every profile, those beside the configuration as well')
     .addOption(config())
     .addOption(json())
+    .addHelpText('after', '\nExamples:\n  $ sluice profile list\n  $ sluice profile list --json')
     .action(
       action(async (options: { config: string; json?: boolean }) => (await import('./profile/list.ts')).profileList(options)),
     );
@@ -210,6 +230,7 @@ export function program(): Command {
     .description('what a profile brings: points, line settings, notes, sources')
     .addOption(config())
     .addOption(json())
+    .addHelpText('after', '\nExamples:\n  $ sluice profile show sdm120\n  $ sluice profile show profiles/my-meter.yaml')
     .action(
       action(async (name: string, options: { config: string; json?: boolean }) =>
         (await import('./profile/show.ts')).profileShow(name, options),
@@ -221,7 +242,10 @@ export function program(): Command {
     .description('a profile against the schema, the habits of the library and its golden case')
     .option('--case <file>', 'the case (default: NAME.case.yaml beside the profile)')
     .addOption(json())
-    .addHelpText('after', '\nExit status: 0 all is well, 1 it has faults, 78 a gateway would refuse it.')
+    .addHelpText(
+      'after',
+      '\nExit status: 0 all is well, 1 it has faults, 78 a gateway refuses it.\nExample:\n  $ sluice profile check profiles/my-meter.yaml',
+    )
     .action(
       action(async (file: string, options: { case?: string; json?: boolean }) =>
         (await import('./profile/check.ts')).profileCheck(file, options),
@@ -237,7 +261,7 @@ export function program(): Command {
     .addOption(json())
     .addHelpText(
       'after',
-      '\nA point may be written if it has `write:` in the configuration. Through the running gateway; where none runs, the bus is\nopened for this one write.\nExit status: 0 written and read back, 1 refused or failed, 2 not understood, 78 configuration refused.\nExamples:\n  $ sluice write fridge.setpoint 4.5\n  $ sluice write pump.running on\n  $ sluice write fridge.offset -0.5 --json\n  $ sluice write meter.clock 2026-01-31T08:00:00Z',
+      '\nA point may be written if it has `write:` in the configuration. The running\ngateway writes it; where none runs, this command opens the bus for one write.\nExit status: 0 written and read back, 1 refused or failed, 2 not understood,\n78 configuration refused.\nExamples:\n  $ sluice write fridge.setpoint 4.5\n  $ sluice write pump.running on\n  $ sluice write fridge.offset -0.5 --json\n  $ sluice write meter.clock 2026-01-31T08:00:00Z',
     )
     .action(
       action(async (point: string, value: string, options: { config: string; socket?: string; json?: boolean }) =>
@@ -259,7 +283,7 @@ export function program(): Command {
     .option('--timeout <duration>', 'wait for an answer (default 100ms on serial lines, 250ms on networks)')
     .addHelpText(
       'after',
-      '\nWhile a gateway runs the scan goes through it, between its polls, with the line settings of the bus.\nExamples:\n  $ sluice scan field\n  $ sluice scan field --full\n  $ sluice scan /dev/ttyUSB0 --rates 9600,19200 --parity none,even\n  $ sluice scan 192.168.1.20:502 --units 1-10 --json',
+      '\nWhile a gateway runs the scan goes through it, between its polls, with the line\nsettings of the bus.\nExamples:\n  $ sluice scan field\n  $ sluice scan field --full\n  $ sluice scan /dev/ttyUSB0 --rates 9600,19200 --parity none,even\n  $ sluice scan 192.168.1.20:502 --units 1-10 --json',
     )
     .action(action(async (bus: string, options: ScanOptions) => (await import('./scan.ts')).scan(bus, options)));
   sluice
@@ -294,5 +318,15 @@ export function program(): Command {
       '\nIt reads the log of a running or a stopped gateway.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv',
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
+  for (const [name, instead] of LATER)
+    sluice
+      .command(name, { hidden: true })
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(
+        action(() =>
+          Promise.reject(new SluiceError('usage', `"sluice ${name}" is not in this version (${VERSION}). ${instead}`)),
+        ),
+      );
   return sluice;
 }

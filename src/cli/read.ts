@@ -164,25 +164,40 @@ async function readOrders(name: string, pointName: string | undefined, options: 
       [...device.points.keys()].map((p) => ({ point: p })),
     );
   const { table = point?.table, address = point?.address } = options;
-  if (table === undefined || address === undefined)
-    throw new SluiceError('usage', `say which registers: sluice read ${name}.POINT --orders, or --table input --address 0`);
-  if (table !== 'holding' && table !== 'input')
+  const all = [...device.points.entries()]
+    .map(([at, of]) => [at, of as unknown as ModbusPoint] as const)
+    .filter(([, of]) => of.table === 'holding' || of.table === 'input');
+  if (table !== undefined && table !== 'holding' && table !== 'input')
     throw new SluiceError('usage', `${table} has single bits, which have no byte order; --orders is for holding and input`);
-  const count = options.count ?? Math.max(4, point === undefined ? 4 : widthOf(point));
+  if ((table === undefined || address === undefined) && all.length === 0)
+    throw new SluiceError('usage', `${name} has no point in registers: say which ones, --table input --address 0`);
+  const wanted = table === undefined || address === undefined ? all : [[pointName, { ...point, table, address }] as const];
   await onWire(bus, device, options, async (wire) => {
-    const start = point?.model === undefined ? 0 : await modelStart(wire, bus, device, point.model);
-    // With a factor that stands elsewhere the number here is as raw as without any point.
-    const sought = { table, address: start + address, count, point: point?.scaleFactor === undefined ? point : undefined };
-    const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
-    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids }));
-    else {
-      print(...grids.map((grid) => gridText(grid, (text) => paint(32, text))));
-      print(
-        `* plausible${point === undefined ? '' : `; values are raw × ${point.scale ?? 1} + ${point.offset ?? 0}${point.unit === undefined ? '' : ` in ${unitWords(point.unit)}`}`}`,
-      );
+    const told: object[] = [];
+    let good = false;
+    for (const [at, of] of wanted) {
+      const known = 'type' in of ? (of as ModbusPoint) : undefined;
+      const start = known?.model === undefined ? 0 : await modelStart(wire, bus, device, known.model);
+      const count = options.count ?? Math.max(4, known === undefined ? 4 : widthOf(known));
+      // With a factor that stands elsewhere the number here is as raw as without any point.
+      const scaled = known?.scaleFactor === undefined ? known : undefined;
+      const sought = { table: of.table as 'holding' | 'input', address: start + of.address, count, point: scaled };
+      const grids = await lookAtOrders((look) => wire.exchange(look), unitOf(device), sought, timeoutOf(device).timeout);
+      good ||= grids.some((grid) => grid.error === null);
+      if (options.json) told.push(...grids.map((grid) => ({ ...(at === undefined ? {} : { point: at }), ...grid })));
+      else {
+        if (wanted.length > 1) print(`${name}.${at}:`);
+        print(...grids.map((grid) => gridText(grid, (text) => paint(32, text))));
+        print(`* plausible${known === undefined ? '' : scaleWords(known)}`);
+      }
     }
-    if (grids.every((grid) => grid.error !== null)) process.exitCode = 1;
+    if (options.json) print(JSON.stringify({ device: name, bus: bus.name, unit: unitOf(device), grids: told }));
+    if (!good) process.exitCode = 1;
   });
+}
+
+function scaleWords({ scale = 1, offset = 0, unit }: ModbusPoint): string {
+  return `; values are raw × ${scale} + ${offset}${unit === undefined ? '' : ` in ${unitWords(unit)}`}`;
 }
 
 /** The first register of a SunSpec model. @throws SluiceError in words, where the device does not have it */

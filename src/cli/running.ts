@@ -3,7 +3,14 @@ import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { validConfig } from './config-file.ts';
 
-export const DEFAULT_CONFIG = '/etc/sluice/gateway.yaml';
+/** Of a gateway that was installed as a service. */
+const INSTALLED = '/etc/sluice/gateway.yaml';
+const HERE = 'gateway.yaml';
+
+/** The configuration where none is named: that of this folder, else that of the service. */
+export function defaultConfig(): string {
+  return existsSync(HERE) ? HERE : INSTALLED;
+}
 
 export interface RunningOptions {
   readonly config: string;
@@ -18,10 +25,10 @@ export function socketOf(options: RunningOptions): string {
 
 /** @throws SluiceError usage: nobody named a configuration, and there is none at the usual place */
 export function stateDirOf(config: string): string {
-  if (config === DEFAULT_CONFIG && !existsSync(config))
+  if (config === INSTALLED && !existsSync(config))
     throw new SluiceError(
       'usage',
-      `which gateway? There is no ${DEFAULT_CONFIG}: name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
+      `which gateway? There is no ${HERE} in this folder and no ${INSTALLED}: name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
     );
   return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
 }

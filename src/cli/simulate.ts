@@ -31,21 +31,21 @@ interface Options {
 const WORDS = ['silent', 'crc', 'exception', 'late', 'garbage', 'down', 'set'];
 const TYPED = `
 While it runs, each line on its standard input changes something:
-  silent DEVICE on       a fault begins; off in the place of on, or of the amount, ends it
+  silent DEVICE on       a fault begins; off instead of on or an amount ends it
   crc DEVICE 10%
   exception DEVICE 2
   late DEVICE 300ms
   garbage BUS 10%
   down BUS on
-  set DEVICE.POINT 9.5   holds a value; auto in the place of the number lets it move again`;
+  set DEVICE.POINT 9.5   holds a value; auto instead of it lets it move again`;
 
 const HELP = `${TYPED}
 
 Examples:
   $ sluice simulate gateway.yaml
-  $ sluice simulate gateway.yaml --pty field=/tmp/field --fault late:fridge:300ms
+  $ sluice simulate site.yaml --pty field=/tmp/field --fault late:fridge:300ms
   $ sluice simulate gateway.yaml --port air=/dev/pts/5 --seed 7
-  $ sluice simulate gateway.yaml --replay field=fault.jsonl --pty field=/tmp/field
+  $ sluice simulate site.yaml --replay field=fault.jsonl --pty field=/tmp/field
 `;
 
 /**
@@ -56,7 +56,7 @@ export async function simulate(args: readonly string[]): Promise<void> {
   await simulateCommand().parseAsync(args, { from: 'user' });
 }
 
-function simulateCommand(): Command {
+export function simulateCommand(): Command {
   const pairs = (word: string, before: ReadonlyMap<string, string> = new Map()) => {
     const at = word.indexOf('=');
     if (at < 1 || at === word.length - 1) throw new InvalidArgumentError('Write BUS=VALUE.');
@@ -64,7 +64,7 @@ function simulateCommand(): Command {
   };
   return new Command('sluice simulate')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .description('serve the devices of a configuration as Modbus servers (TCP, UDP, RTU, ASCII) and serial talkers')
+    .description('serve the devices of a configuration as Modbus servers and serial talkers')
     .argument('<file>', 'the configuration')
     .option('--pty <bus=link>', 'make a pseudo-terminal for a serial bus (needs socat) and link to it', pairs)
     .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)
@@ -117,7 +117,8 @@ async function serve(file: string, options: Options): Promise<void> {
   const input = createInterface({ input: process.stdin });
   input.on('line', (line) => {
     try {
-      obey(simulation, config, line);
+      const done = obey(simulation, config, line);
+      if (done !== undefined && options.json !== true) process.stdout.write(`${done}\n`);
     } catch (error) {
       process.stderr.write(`sluice: ${toError(error).message}\n`);
     }
@@ -155,14 +156,15 @@ function asJson(bus: ServedBus): string {
   return JSON.stringify({ bus: bus.name, protocol: bus.protocol, where: bus.where, why: bus.why, devices });
 }
 
-/** One line of standard input. @throws SluiceError `usage` */
-export function obey(simulation: Simulation, config: GatewayConfig, line: string): void {
+/** One line of standard input. @returns what holds from now on, in words; undefined for an empty line @throws SluiceError `usage` */
+export function obey(simulation: Simulation, config: GatewayConfig, line: string): string | undefined {
   const [word = '', target = '', ...rest] = line.trim().split(/\s+/);
-  if (word === '') return;
+  if (word === '') return undefined;
   if (!WORDS.includes(word)) throw new SluiceError('usage', `${word} is nothing that can be typed here.${TYPED}`);
   if (word !== 'set') {
-    simulation.faults.set(word, target, rest[0] ?? 'on');
-    return;
+    const amount = rest[0] ?? 'on';
+    simulation.faults.set(word, target, amount);
+    return amount === 'off' ? `${target}: ${word} is over` : `${target}: ${word} ${amount} from now on`;
   }
   const [device = '', point = ''] = target.split('.');
   const settings = config.devices.get(device)?.points.get(point);
@@ -170,6 +172,7 @@ export function obey(simulation: Simulation, config: GatewayConfig, line: string
     throw new SluiceError('usage', `there is no point ${target}; write one of: ${pointsOf(config).join(', ')}`);
   const text = rest.join(' ');
   simulation.set(device, point, text === 'auto' ? undefined : parseValue(text, settings));
+  return text === 'auto' ? `${target} moves again` : `${target} is ${text} from now on`;
 }
 
 /** `device.point` of all, or the first of many. */

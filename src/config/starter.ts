@@ -1,13 +1,19 @@
-/** What `sluice init` writes: valid as it stands, one working line through the gateway, the rest to be uncommented. */
-export function starterConfig(gatewayId = 'my-gateway'): string {
+export const DEFAULT_STATE_DIR = '/var/lib/sluice';
+
+/**
+ * What `sluice init` writes: valid as it stands, one working line through the gateway, the rest to be uncommented.
+ * @param ownState the gateway writes into a folder beside its configuration, since its user may not write into that of a service
+ */
+export function starterConfig({ ownState = false } = {}): string {
+  const stateDir = ownState ? '  stateDir: state               #' : `  # stateDir: ${DEFAULT_STATE_DIR}   #`;
   return `# Configuration of a Sluice gateway.
 # Check it after every change:  sluice check gateway.yaml
 # All keys and their meaning:   docs/configuration.md
 
 gateway:
-  id: ${gatewayId}              # its name in topics; give every board its own, and keep it
+  id: my-gateway              # its name in topics; give every board its own, and keep it
   # name: Village water point   # a name for people
-  # stateDir: /var/lib/sluice   # everything the gateway writes lies here
+${stateDir} everything the gateway writes lies here
 
 # A bus is one wire: a serial port or a network address. Ports that keep their name: ls -l /dev/serial/by-id
 buses:
@@ -62,7 +68,7 @@ buffer:
   maxAge: 30d
   commitEvery: 10s              # longer wears an SD card less
 
-# MQTT on this board, for local programs: subscribe to sluice/${gatewayId}/#
+# MQTT on this board, for local programs: subscribe to sluice/my-gateway/#
 broker:
   listen: {host: 127.0.0.1, port: 1883}
 
@@ -71,7 +77,7 @@ broker:
 #   cloud:
 #     type: mqtt
 #     url: mqtt://broker.example.org:1883
-#     username: ${gatewayId}
+#     username: my-gateway
 #     password: {file: /etc/sluice/cloud-password}
 #     format: json
 

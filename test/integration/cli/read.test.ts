@@ -128,6 +128,17 @@ test('read --orders shows every type, order, function and offset, and marks the 
   assert.match(text.stdout, /float32 +\S+ +230\.5 \*/);
 });
 
+test('--orders without a point shows every point in registers, under its name', async (t) => {
+  const device = await fakeTcp(t, script);
+  const gateway = site(t, device);
+  const { stdout, stderr } = await sluice(t, 'read', 'meter', '--orders', '-c', gateway.config);
+  const heads = stdout.split('\n').filter((line) => /^meter\.\w+:$/.test(line));
+  assert.deepEqual(heads, ['meter.voltage:', 'meter.speed:', 'meter.gone:'], stderr);
+  assert.match(stdout, /float32 +\S+ +230\.5 \*/);
+  const json = JSON.parse((await sluice(t, 'read', 'meter', '--orders', '--json', '-c', gateway.config)).stdout);
+  assert.deepEqual([...new Set(json.grids.map(({ point }: { point: string }) => point))], ['voltage', 'speed', 'gone']);
+});
+
 test('what cannot be read is refused in words, and a socket that was named must answer', async (t) => {
   const device = await fakeTcp(t, script);
   const { config, socket } = site(t, device);
@@ -138,7 +149,6 @@ test('what cannot be read is refused in words, and a socket that was named must 
     [['meter', '--address', '4'], 2, /--table holding\|input\|coil\|discrete --address 0/],
     [['meter.speed', '--table', 'input', '--address', '4'], 2, /not both/],
     [['meter', '--table', 'coil', '--address', '4', '--orders'], 2, /no byte order/],
-    [['meter', '--orders'], 2, /say which registers/],
     [['meter', '--socket', socket], 1, /no gateway is running here/],
     [['meter', '--address', '70000', '--table', 'input'], 2, /0 to 65535/],
   ] as const) {

@@ -17,10 +17,12 @@ devices: {pump: {bus: plant, unit: 1, interval: 1s, points: {speed: {table: hold
   assert.ok(config);
   const simulation = new Simulation(config, { clock: systemClock });
   const typed = (line: string) => () => obey(simulation, config, line);
-  typed('')();
-  typed('silent pump on')();
+  assert.equal(typed('')(), undefined);
+  assert.equal(typed('silent pump on')(), 'pump: silent on from now on');
   assert.deepEqual(simulation.faults.device('pump'), { silent: true });
-  typed('set pump.speed 9')();
+  assert.equal(typed('silent pump off')(), 'pump: silent is over');
+  assert.equal(typed('set pump.speed 9')(), 'pump.speed is 9 from now on');
+  assert.equal(typed('set pump.speed auto')(), 'pump.speed moves again');
   assert.throws(
     typed('help'),
     /^SluiceError: help is nothing that can be typed here\.[\s\S]*silent DEVICE on[\s\S]*set DEVICE\.POINT 9\.5/,

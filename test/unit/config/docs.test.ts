@@ -47,7 +47,7 @@ test('the example is accepted, by the loader and by the JSON Schema', () => {
 });
 
 test('the starter configuration is accepted, with every line in it that is commented out, too', () => {
-  const starter = starterConfig('g-1');
+  const starter = starterConfig();
   assert.deepEqual([load(starter).faults, load(starter).warnings], [[], []]);
   assert.deepEqual(schemaFaults(configJsonSchema(kinds), parse(starter)), []);
   // A commented line of configuration has its key right after `# `; sentences begin with a capital letter.
@@ -55,6 +55,8 @@ test('the starter configuration is accepted, with every line in it that is comme
     .replace(/^( *)# ((?: *)[a-z][a-zA-Z0-9]*:(?: |$))/gm, '$1$2')
     .replace('{file: /etc/sluice/cloud-password}', 'x');
   assert.match(all, /^ {2}plant:/m);
+  assert.match(starterConfig({ ownState: true }), /^ {2}stateDir: state /m);
+  assert.deepEqual(load(starterConfig({ ownState: true })).faults, []);
   assert.match(all, /^forwarders:/m);
   assert.deepEqual(load(all).faults, []);
 });

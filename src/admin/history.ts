@@ -56,10 +56,10 @@ export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQ
 
 export async function removedOf({ keeper }: Pick<Log, 'keeper'>, query: RemovedQuery): Promise<RemovedReply> {
   const { points, more } = await keeper.removed(query);
-  const told = ({ readings, span }: RemovedPoint['thinned']) => ({ readings, from: span?.[0] ?? null, to: span?.[1] ?? null });
+  const rangeOf = ({ readings, span }: RemovedPoint['thinned']) => ({ readings, from: span?.[0] ?? null, to: span?.[1] ?? null });
   return {
     points: points.map(([point, { thinned, dropped, aged, lost }]) => ({
-      ...{ point, thinned: told(thinned), dropped: told(dropped), aged: told(aged), undelivered: lost },
+      ...{ point, thinned: rangeOf(thinned), dropped: rangeOf(dropped), aged: rangeOf(aged), undelivered: lost },
     })),
     next: more ? (points.at(-1)?.[0] ?? null) : null,
   };

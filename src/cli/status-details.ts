@@ -87,7 +87,7 @@ function busLines(bus: BusStatus, { monotonic: now }: GatewayStatus['gateway']):
     ] as const;
     const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
-    return [`  ${d.name} ${state}: ${told(c)}${asked}${last}${latency}${wrong.join('')}`, ...answerLines(d.answer)];
+    return [`  ${d.name} ${state}: ${repliesOf(c)}${asked}${last}${latency}${wrong.join('')}`, ...answerLines(d.answer)];
   });
   return [head, ...loadLines(bus), ...devices.flat()];
 }
@@ -102,7 +102,7 @@ function answerLines(answer: DeviceStatus['answer']): string[] {
 }
 
 /** What talks by itself is not asked, and replies to nothing. */
-function told({ requests, replies }: DeviceCounters): string {
+function repliesOf({ requests, replies }: DeviceCounters): string {
   return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
 }
 

@@ -39,10 +39,10 @@ async function directly(name: string, point: string, value: string, file: string
   bus.start();
   try {
     const written = await bus.write(name, point, value).catch((thrown: unknown) => {
-      if (mayHaveBeenSent(thrown)) tellUnkept();
+      if (mayHaveBeenSent(thrown)) warnUnkept();
       throw thrown;
     });
-    tellUnkept();
+    warnUnkept();
     const info = bus.shapes.flatMap((s) => s.points).find((p) => p.name === point);
     const time = Math.round(systemClock.wall() - systemClock.monotonic() + written.at);
     const shown = plainValue(written.value, info?.type);
@@ -60,8 +60,8 @@ function mayHaveBeenSent(thrown: unknown): boolean {
 }
 
 /** The log belongs to the gateway and its user: files of another user in it would keep it from starting. */
-function tellUnkept(): void {
-  process.stderr.write('sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it\n');
+function warnUnkept(): void {
+  process.stderr.write('sluice: no gateway runs, so this went straight to the bus: neither the log nor an event shows it\n');
 }
 
 function words({ point, value, unit, readBack }: WriteReply): string {

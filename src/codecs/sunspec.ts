@@ -77,7 +77,7 @@ function* walkModels(base: number): Generator<ReadWish, SunspecChain, readonly n
       return ends('cut', `it refuses register ${start}, where the next model or the end of the chain has to be`);
     // The device fills the rest of its map with it.
     if (id === 0) return ends('cut', `0 stands in register ${start}, where the next model or the end of the chain has to be`);
-    if (models.length === MOST_MODELS) return ends('lie', `it tells of more than ${MOST_MODELS} models`);
+    if (models.length === MOST_MODELS) return ends('lie', `it lists more than ${MOST_MODELS} models`);
     if (start + HEAD + length - 1 > LAST_ADDRESS)
       return ends('lie', `model ${id} in register ${start} says that it has ${length} registers, which leads past the last one`);
     models.push({ id, start, length });

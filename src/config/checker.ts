@@ -30,17 +30,17 @@ export function check<T extends z.ZodType>(
   // Each schema checks a handful of values once: compiling it first (the library's habit) costs more than it saves.
   const result = schema.safeParse(value, { error: explain, jitless: true });
   if (result.success) return result.data;
-  const told: { fault: Fault; key: string; missing: boolean }[] = [];
+  const found: { fault: Fault; key: string; missing: boolean }[] = [];
   const meant = new Set<string>();
   for (const issue of result.error.issues) {
-    tell(issue, [], place, (fault, path, missing = false) => {
+    reportIssue(issue, [], place, (fault, path, missing = false) => {
       const word = / is not a key that belongs here; did you mean "([^"]+)"\?$/.exec(fault.message)?.[1];
       if (word !== undefined) meant.add(pathText([...path.slice(0, -1), word]));
-      told.push({ fault, key: pathText(path), missing });
+      found.push({ fault, key: pathText(path), missing });
     });
   }
   // `unti: 1` is one mistake, not two: the unknown key is reported, and the key that it was meant to be is not called missing.
-  for (const { fault, key, missing } of told) if (!missing || !meant.has(key)) report(fault);
+  for (const { fault, key, missing } of found) if (!missing || !meant.has(key)) report(fault);
   return undefined;
 }
 
@@ -52,36 +52,36 @@ export function checkPart(schema: z.ZodType, value: unknown, place: Place, repor
   const { error } = schema.safeParse(value, { error: explain, jitless: true });
   for (const issue of error?.issues ?? [])
     if (issue.code !== 'custom' && issue.code !== 'invalid_union' && !issue.message.startsWith(MISSING))
-      tell(issue, [], place, report);
+      reportIssue(issue, [], place, report);
 }
 
-type Tell = (fault: Fault, path: Path, missing?: boolean) => void;
+type ReportIssue = (fault: Fault, path: Path, missing?: boolean) => void;
 
-function tell(issue: z.core.$ZodIssue, base: Path, place: Place, report: Tell): void {
+function reportIssue(issue: z.core.$ZodIssue, base: Path, place: Place, report: ReportIssue): void {
   const path = [...base, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))];
   if (issue.code === 'unrecognized_keys') {
     const lines = issue.message.split('\n');
     for (const [i, key] of issue.keys.entries())
       report(place.fault([...path, key], lines[i] ?? lines[0] ?? '', 'key'), [...path, key]);
   } else if (issue.code === 'invalid_union' && issue.message === UNION) {
-    tellUnion(issue.errors, path, place, report);
+    reportUnion(issue.errors, path, place, report);
   } else if (issue.code === 'invalid_key') {
     report(place.fault(path, issue.issues[0]?.message ?? issue.message, 'key'), path);
   } else if (issue.code === 'invalid_element') {
-    for (const inner of issue.issues) tell(inner, path, place, report);
+    for (const inner of issue.issues) reportIssue(inner, path, place, report);
   } else {
     report(place.fault(path, issue.message), path, issue.message.startsWith(MISSING));
   }
 }
 
 /** The branch that the author meant is the one whose basic type fits; where several or none do, all are offered. */
-function tellUnion(branches: readonly (readonly z.core.$ZodIssue[])[], path: Path, place: Place, report: Tell): void {
+function reportUnion(branches: readonly (readonly z.core.$ZodIssue[])[], path: Path, place: Place, report: ReportIssue): void {
   const meant = branches.filter(
     (issues) => !issues.some((i) => i.path.length === 0 && (i.code === 'invalid_type' || i.code === 'invalid_value')),
   );
   const only = meant.length === 1 ? meant[0] : undefined;
   if (only !== undefined) {
-    for (const issue of only) tell(issue, path, place, report);
+    for (const issue of only) reportIssue(issue, path, place, report);
     return;
   }
   const literals = branches

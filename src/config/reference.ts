@@ -29,7 +29,7 @@ export function referencePage(kinds: Kinds, example: string): string {
     '<!-- Generated from the schema by scripts/generate-docs.ts; do not edit. -->',
     '# Configuration',
     '',
-    'One YAML file, usually `/etc/sluice/gateway.yaml`. `sluice init` writes a starter, `sluice check FILE` tells every fault',
+    'One YAML file, usually `/etc/sluice/gateway.yaml`. `sluice init` writes a starter, `sluice check FILE` reports every fault',
     'with its line and what to write instead. Editors that know JSON Schema complete and check while you type: put',
     '`# yaml-language-server: $schema=…/docs/gateway.schema.json` into the first line.',
     '',

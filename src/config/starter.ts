@@ -31,7 +31,7 @@ buses:
   #   port: /dev/ttyUSB1
   #   baudRate: 9600
 
-# A device is an instrument on a bus. A profile knows its registers: "sluice profile list" tells which there are.
+# A device is an instrument on a bus. A profile knows its registers: "sluice profile list" lists them.
 devices:
   fridge:
     bus: field

@@ -41,7 +41,7 @@ export interface AuditOptions {
 export class Audit {
   readonly #o: AuditOptions;
   readonly #quota: Quota;
-  #untold: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
+  #suppressed: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
 
   constructor(options: AuditOptions) {
     this.#o = options;
@@ -55,10 +55,10 @@ export class Audit {
       const value = plainValue(shown, type);
       const how = readBack ? '' : '; it is not read back';
       const message = `${command.point} was set to ${text(value)}${byWhom(by)}${how}.`;
-      this.#tell({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, 'done', message);
+      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, 'done', message);
       return;
     }
-    this.#tell({ event: 'command' }, by, factsOf(command), 'done', `${nameOf(command)} was done${byWhom(by)}.`);
+    this.#report({ event: 'command' }, by, factsOf(command), 'done', `${nameOf(command)} was done${byWhom(by)}.`);
   }
 
   failed(command: Command, by: Principal, thrown: unknown): void {
@@ -69,16 +69,16 @@ export class Audit {
       // Once is enough.
       const why = toError(thrown).message.replace(`${command.point}: `, '');
       const message = `${clean(command.point)} was not set to ${text(command.value)}${byWhom(by)}: ${why}.`;
-      this.#tell({ event: 'write' }, by, { point: clean(command.point), value: plain(command.value) }, outcome, message, code);
+      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(command.value) }, outcome, message, code);
       return;
     }
     const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
-    this.#tell({ event: 'command' }, by, factsOf(command), outcome, message, code);
+    this.#report({ event: 'command' }, by, factsOf(command), outcome, message, code);
   }
 
   /** Something that is no command was refused for the role. */
   forbidden(action: Action, by: Principal, error: SluiceError): void {
-    this.#tell(
+    this.#report(
       { event: 'command' },
       by,
       { do: action },
@@ -94,15 +94,15 @@ export class Audit {
   }
 
   #rest(): void {
-    const { done, refused, failed } = this.#untold;
-    this.#untold = { done: 0, refused: 0, failed: 0 };
+    const { done, refused, failed } = this.#suppressed;
+    this.#suppressed = { done: 0, refused: 0, failed: 0 };
     const more = done + refused + failed;
     const message = `${more} more writes and other commands were asked for within a minute: ${done} were done, ${refused} refused, ${failed} failed.`;
     this.#o.logger.warn({ done, refused, failed }, message);
     this.#o.tell({ event: 'write', severity: 'warning', message, data: { result: 'more', done, refused, failed } });
   }
 
-  #tell(
+  #report(
     of: Pick<GatewayEvent, 'event'>,
     { who, door, role }: Principal,
     facts: Facts,
@@ -111,7 +111,7 @@ export class Audit {
     code?: string,
   ): void {
     if (!this.#quota.take()) {
-      this.#untold[result]++;
+      this.#suppressed[result]++;
       return;
     }
     const data: Facts = {

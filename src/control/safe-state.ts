@@ -128,7 +128,7 @@ export class SafeState {
       const open = this.#entries.size - done;
       const lasted = formatDuration(Math.round((now - this.#awaySince) / 1000) * 1000);
       const message = `A forwarder is connected again after ${lasted}. ${done} points were set to their safe value${open === 0 ? '' : `, ${open} could not be set`}; nothing is written back.`;
-      this.#tell('info', message, { result: 'back', done, failed: open });
+      this.#report('info', message, { result: 'back', done, failed: open });
     }
     this.#forget();
   }
@@ -140,17 +140,17 @@ export class SafeState {
 
   #done(point: SafePoint, why: 'stop' | 'offline'): void {
     const message = `${nameOf(point)} was set to its safe value ${String(point.value)}: ${because(point, why)}.`;
-    this.#tell(why === 'stop' ? 'info' : 'warning', message, { ...factsOf(point), why, result: 'done' });
+    this.#report(why === 'stop' ? 'info' : 'warning', message, { ...factsOf(point), why, result: 'done' });
   }
 
   #failed(point: SafePoint, why: 'stop' | 'offline', thrown: unknown): void {
     const code = thrown instanceof SluiceError ? thrown.code : 'internal';
     const again = why === 'stop' ? '' : ' It is tried again until it succeeds or a forwarder is connected.';
     const message = `${nameOf(point)} could not be set to its safe value ${String(point.value)} (${because(point, why)}): ${toError(thrown).message}.${again}`;
-    this.#tell('critical', message, { ...factsOf(point), why, result: 'failed', code });
+    this.#report('critical', message, { ...factsOf(point), why, result: 'failed', code });
   }
 
-  #tell(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>): void {
+  #report(severity: GatewayEvent['severity'], message: string, data: NonNullable<GatewayEvent['data']>): void {
     this.#o.logger[severity === 'info' ? 'info' : 'warn'](data, message);
     this.#o.tell({ event: 'safe-state', severity, message, data });
   }

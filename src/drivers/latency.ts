@@ -56,7 +56,7 @@ export class Latency {
   }
 
   /** Latencies of whole exchanges, from writing the request to the last byte of the reply; `p95` is without the bytes on the wire. */
-  get told(): { latencyLast: number; latencyMax: number; latencySum: number; latencyP95: number } {
+  get report(): { latencyLast: number; latencyMax: number; latencySum: number; latencyP95: number } {
     const n = Math.min(this.#count, KEPT);
     const sorted = this.#ring.slice(0, n).sort();
     const p95 = n === 0 ? 0 : (sorted[Math.ceil(n * 0.95) - 1] as number);

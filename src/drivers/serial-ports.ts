@@ -171,7 +171,7 @@ async function why(error: Error, port: string, roots: Roots): Promise<string> {
       return 'in use by this gateway itself: another bus leads to the same port; put the devices of both under one bus';
     const lockers = programs.filter(({ locks }) => locks);
     if (first !== undefined)
-      return `in use by ${holderWords(lockers.length > 0 ? lockers : programs)}: end that program (ps -fp ${first.pid} tells more of it)`;
+      return `in use by ${holderWords(lockers.length > 0 ? lockers : programs)}: end that program (ps -fp ${first.pid} says more about it)`;
     return hidden
       ? `in use by a program of another user, which only root may see: sudo fuser -v ${port} names it`
       : `in use by another program: sudo fuser -v ${port} names it`;

@@ -52,7 +52,7 @@ export class Ingest {
     const record = sample.shape.report === undefined ? this.#append(sample) : this.#reported(sample);
     latest.take(sample);
     for (const sink of this.#sinks) sink.sample(sample, record);
-    this.#told(transitions);
+    this.#alarmed(transitions);
     this.#schedule();
   };
 
@@ -86,7 +86,7 @@ export class Ingest {
   event(event: GatewayEvent): void {
     const at = this.#options.clock.monotonic();
     this.counts.events++;
-    this.#tell(
+    this.#notify(
       this.#options.log.notice('event', event.event, at, {
         time: Math.round(at) + this.#options.offset(),
         event: event.event,
@@ -100,7 +100,7 @@ export class Ingest {
   /** Looks at delays and silence now; also after the rules were changed. */
   tick(): void {
     if (this.#stopped) return;
-    this.#told(this.#options.rules.tick(this.#options.clock.monotonic()));
+    this.#alarmed(this.#options.rules.tick(this.#options.clock.monotonic()));
     this.#schedule();
   }
 
@@ -110,12 +110,12 @@ export class Ingest {
     this.#saveRules();
   }
 
-  #told(transitions: readonly AlarmTransition[]): void {
+  #alarmed(transitions: readonly AlarmTransition[]): void {
     // First the state, so that it is in the very commit that the transition asks for.
     this.#saveRules();
     for (const t of transitions) {
       this.counts.transitions++;
-      this.#tell(
+      this.#notify(
         this.#options.log.notice('alarm', t.rule, t.at, {
           rule: t.rule,
           occurrence: t.occurrence,
@@ -132,7 +132,7 @@ export class Ingest {
 
   /** Transitions that no reading made: the rules were replaced, or an operator did something. */
   take(transitions: readonly AlarmTransition[]): void {
-    this.#told(transitions);
+    this.#alarmed(transitions);
     this.tick();
   }
 
@@ -148,7 +148,7 @@ export class Ingest {
     for (const rule of dirty.removed) log.saveState(rule, null);
   }
 
-  #tell(notice: NoticeMessage): void {
+  #notify(notice: NoticeMessage): void {
     for (const sink of this.#sinks) sink.notice(notice);
   }
 

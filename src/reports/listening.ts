@@ -5,13 +5,13 @@ export type ListenPart = 'broker' | 'dashboard';
 const WHAT: Readonly<Record<ListenPart, string>> = { broker: 'The embedded broker', dashboard: 'Local HTTP' };
 
 export class ListenReport {
-  readonly #tell: (event: GatewayEvent) => void;
+  readonly #event: (event: GatewayEvent) => void;
   #begun = false;
   /** Faults that were not reported yet, or whose end was not. */
   readonly #faults = new Map<ListenPart, string>();
 
   constructor(tell: (event: GatewayEvent) => void) {
-    this.#tell = tell;
+    this.#event = tell;
   }
 
   /** Events can be reported from now on. */
@@ -26,14 +26,14 @@ export class ListenReport {
       this.#faults.set(part, fault);
       if (this.#begun) this.#failed(part, fault);
     } else if (this.#faults.delete(part) && this.#begun)
-      this.#tell({
+      this.#event({
         ...{ event: 'listen', severity: 'info', message: `${WHAT[part]} has got its address and listens.` },
         data: { part, listening: true },
       });
   }
 
   #failed(part: ListenPart, fault: string): void {
-    this.#tell({
+    this.#event({
       ...{ event: 'listen', severity: 'warning', message: `${WHAT[part]} cannot listen, and keeps trying: ${fault}` },
       data: { part, listening: false, fault },
     });

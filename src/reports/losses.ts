@@ -8,7 +8,7 @@ const PERIOD = 60_000;
 const NAMED = 50;
 
 export class LossReport {
-  readonly #tell: (event: GatewayEvent) => void;
+  readonly #event: (event: GatewayEvent) => void;
   #points = new Map<string, number>();
   #overflow = 0;
   #notices = 0;
@@ -18,7 +18,7 @@ export class LossReport {
   readonly totals = { dropped: 0, overflow: 0 };
 
   constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
-    this.#tell = tell;
+    this.#event = tell;
     this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
@@ -68,6 +68,6 @@ export class LossReport {
     this.#overflow = 0;
     this.#notices = 0;
     this.#noticesNotKept = 0;
-    this.#tell({ event: 'loss', severity: 'critical', message: parts.join(' '), data });
+    this.#event({ event: 'loss', severity: 'critical', message: parts.join(' '), data });
   }
 }

@@ -6,7 +6,7 @@ import type { Range, Repair, Salvaged } from '../store/files/repair-report.ts';
 import type { SalvageProgress } from '../store/threads/salvage-run.ts';
 
 /** Repairs that status names; the newest. */
-const MAX_TOLD = 8;
+const MAX_REPAIRS = 8;
 
 export interface SalvageStatus {
   readonly time: number;
@@ -30,14 +30,14 @@ const PROGRESS_EVERY = 30_000;
 
 interface Running extends SalvageProgress {
   readonly at: number;
-  readonly toldAt: number;
+  readonly loggedAt: number;
 }
 
 export class SalvageReport {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #event: (event: GatewayEvent) => void;
-  readonly #told: { readonly at: number; readonly repair: Repair }[] = [];
+  readonly #repairs: { readonly at: number; readonly repair: Repair }[] = [];
   #running: Running | undefined;
   /** Since the start. */
   readonly totals = { repairs: 0, records: 0, lostRecords: 0 };
@@ -50,7 +50,7 @@ export class SalvageReport {
 
   /** A start found a damaged file, and what is left of it comes back while everything else goes on. */
   began(why: string): void {
-    this.#running = { at: this.#clock.monotonic(), toldAt: this.#clock.monotonic(), why, phase: 'find', done: 0, of: 0 };
+    this.#running = { at: this.#clock.monotonic(), loggedAt: this.#clock.monotonic(), why, phase: 'find', done: 0, of: 0 };
     const message = `log.db was damaged or not the newest: ${why}. The gateway runs on a new log and restores the rest of the old one meanwhile.`;
     this.#logger.error({ file: 'log.db', why }, message);
     this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, running: true } });
@@ -60,9 +60,9 @@ export class SalvageReport {
     const running = this.#running;
     if (running === undefined) return;
     const now = this.#clock.monotonic();
-    const tell = now - running.toldAt >= PROGRESS_EVERY;
-    this.#running = { ...running, phase, done, of, toldAt: tell ? now : running.toldAt };
-    if (tell) this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
+    const due = now - running.loggedAt >= PROGRESS_EVERY;
+    this.#running = { ...running, phase, done, of, loggedAt: due ? now : running.loggedAt };
+    if (due) this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
   }
 
   /** @param fault it could not be done now */
@@ -75,8 +75,8 @@ export class SalvageReport {
   }
 
   repaired(repair: Repair): void {
-    this.#told.push({ at: this.#clock.monotonic(), repair });
-    if (this.#told.length > MAX_TOLD) this.#told.shift();
+    this.#repairs.push({ at: this.#clock.monotonic(), repair });
+    if (this.#repairs.length > MAX_REPAIRS) this.#repairs.shift();
     const { salvaged } = repair;
     this.totals.repairs++;
     this.totals.records += salvaged?.records ?? 0;
@@ -127,7 +127,7 @@ export class SalvageReport {
               running: progressWords(phase, done ?? 0, of ?? 0),
             },
           ];
-    const over = this.#told.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
+    const over = this.#repairs.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
       time: Math.round(at) + offset,
       file,
       why,

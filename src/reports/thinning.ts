@@ -10,7 +10,7 @@ export const NAMED = 50;
 type Counts = readonly (readonly [point: string, readings: number])[];
 
 export class RemovalReport {
-  readonly #tell: (event: GatewayEvent) => void;
+  readonly #event: (event: GatewayEvent) => void;
   #thinned = new Map<string, number>();
   #dropped = new Map<string, number>();
   readonly #quota: Quota;
@@ -18,7 +18,7 @@ export class RemovalReport {
   readonly totals = { thinned: 0, dropped: 0, aged: 0 };
 
   constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
-    this.#tell = tell;
+    this.#event = tell;
     this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
@@ -45,7 +45,7 @@ export class RemovalReport {
     nameLargest(data, this.#dropped, 'dropped');
     this.#thinned = new Map();
     this.#dropped = new Map();
-    this.#tell({
+    this.#event({
       event: 'thinning',
       severity: 'info',
       message: `The log is full: ${parts.join(' ')} Of hours that are over, minima, maxima and means stay longer.`,

@@ -184,27 +184,27 @@ export class ClockWatch {
     return undefined;
   }
 
-  #judge(tell: boolean): void {
+  #judge(report: boolean): void {
     const best = this.#candidate();
     if (best === undefined || best.rank < this.#rank) {
-      if (this.#rank === RANK.none) this.#estimate(tell);
+      if (this.#rank === RANK.none) this.#estimate(report);
       return;
     }
     const moves = Math.abs(best.offset - this.offset) >= STEP;
     const stepped = this.#rank === best.rank && Math.abs(best.offset - this.#seen) >= STEP;
     this.#seen = best.offset;
     if (this.#quarrels(stepped)) {
-      if (this.known) this.#change({ ...best, offset: this.offset }, false, tell);
+      if (this.known) this.#change({ ...best, offset: this.offset }, false, report);
       return;
     }
-    if (moves || !this.known) this.#change(best, true, tell);
+    if (moves || !this.known) this.#change(best, true, report);
     else if (best.rank > this.#rank) this.#become(true, best.rank, best.source);
   }
 
   /** Not known yet: the board's own idea serves alarms and values. */
-  #estimate(tell: boolean): void {
+  #estimate(report: boolean): void {
     const offset = this.#systemOffset();
-    if (Math.abs(offset - this.offset) >= STEP) this.#change({ rank: RANK.none, source: '', offset }, false, tell);
+    if (Math.abs(offset - this.offset) >= STEP) this.#change({ rank: RANK.none, source: '', offset }, false, report);
   }
 
   /** @param stepped the source in use stepped just now */
@@ -217,13 +217,13 @@ export class ClockWatch {
     return last - first < QUARREL.within && now - last < QUARREL.within;
   }
 
-  #change({ rank, source, offset }: { rank: Rank; source: string; offset: number }, known: boolean, tell: boolean): void {
+  #change({ rank, source, offset }: { rank: Rank; source: string; offset: number }, known: boolean, report: boolean): void {
     const wasKnown = this.known;
     const step = offset - this.offset;
     this.offset = offset;
     this.#become(known, rank, source);
     this.#changes++;
-    if (tell) this.#onChange({ offset, known, step, wasKnown, source: known ? source : this.#reason() });
+    if (report) this.#onChange({ offset, known, step, wasKnown, source: known ? source : this.#reason() });
   }
 
   #become(known: boolean, rank: Rank, source: string): void {

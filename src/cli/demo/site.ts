@@ -35,7 +35,7 @@ export class Demo {
   readonly #platform: Platform;
   readonly #readings = new Map<string, TailReading>();
   readonly #story: { time: number; text: string }[] = [];
-  readonly #tell: (text: string) => void;
+  readonly #onLine: (text: string) => void;
   readonly #cancels = new Set<() => void>();
   #status: GatewayStatus | undefined;
   #simulator: ChildProcess | undefined;
@@ -50,7 +50,7 @@ export class Demo {
     this.#site = site;
     this.#main = main;
     this.#clock = clock;
-    this.#tell = tell;
+    this.#onLine = tell;
     this.#platform = new Platform(site.platformPort);
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
@@ -168,7 +168,7 @@ export class Demo {
   #say(text: string, time = this.#clock.wall()): void {
     this.#story.push({ time, text });
     if (this.#story.length > STORY_KEPT) this.#story.shift();
-    this.#tell(text);
+    this.#onLine(text);
   }
 
   #after(ms: number, run: () => void): void {

@@ -67,10 +67,10 @@ export function screen(scene: Scene, paint: Paint, width: number, height: number
     paint.bold('What happens'),
   ];
   const end = roomy ? ['', ...hints.map((hint) => paint.dim(hint))] : [];
-  const told = story
+  const lines = story
     .slice(-STORY_LINES)
     .flatMap(({ time, text }) => wrapped(`  ${paint.dim(timeOfDay(time))}  `, 12, text, width));
-  return [...top, ...told.slice(-Math.max(1, rows - top.length - end.length)), ...end]
+  return [...top, ...lines.slice(-Math.max(1, rows - top.length - end.length)), ...end]
     .slice(0, rows)
     .map((line) => cut(line, width))
     .join('\n');

@@ -27,9 +27,9 @@ export function checkProfile(file: string, caseFile = caseOf(file), dirs: readon
   if (profile === undefined || device === undefined) return { name, valid: false, points: 0, caseCount: 0, faults };
   const points = device.points.size;
   const found = caseFile === undefined ? undefined : readProfileCases(caseFile);
-  const told: Fault[] = [...lintProfile(profile, device, found?.cases), ...(found?.faults ?? [])];
+  const all: Fault[] = [...lintProfile(profile, device, found?.cases), ...(found?.faults ?? [])];
   if (found === undefined)
-    told.push(
+    all.push(
       profile.source.fault(
         [],
         `there is no case: write ${name}.case.yaml beside it (bytes of the device, and what the documentation says they are)`,
@@ -37,10 +37,10 @@ export function checkProfile(file: string, caseFile = caseOf(file), dirs: readon
     );
   for (const [i, written] of found?.cases?.cases.entries() ?? [])
     for (const wrong of runCase(device, written))
-      told.push(found?.source.fault(['cases', i, ...wrong.path], `${written.name}: ${wrong.message}`) as Fault);
+      all.push(found?.source.fault(['cases', i, ...wrong.path], `${written.name}: ${wrong.message}`) as Fault);
   if (found?.cases !== undefined && found.cases.profile !== name)
-    told.push(found.source.fault(['profile'], `this case is of the profile ${found.cases.profile}, not of ${name}`));
-  const sorted = inFileOrder(told, [profile.file, caseFile ?? '']);
+    all.push(found.source.fault(['profile'], `this case is of the profile ${found.cases.profile}, not of ${name}`));
+  const sorted = inFileOrder(all, [profile.file, caseFile ?? '']);
   return { name, valid: true, points, cases: caseFile, caseCount: found?.cases?.cases.length ?? 0, faults: sorted };
 }
 

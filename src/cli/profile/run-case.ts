@@ -36,26 +36,26 @@ export function runCase(device: ResolvedDevice, written: ProfileCase): { path: P
     return [{ path: [], message: isModbus ? 'a Modbus device needs `registers`' : 'a serial device needs `frames` or `text`' }];
   const bytes =
     frames === undefined ? new TextEncoder().encode(text?.trimEnd().replaceAll('\n', '\r\n').concat('\r\n')) : parseHex(frames);
-  let told: Outcome;
+  let decoded: Outcome;
   try {
-    told = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
+    decoded = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
   } catch (error) {
     return [{ path: ['registers'], message: toError(error).message }];
   }
   const wrong: { path: Path; message: string }[] = [];
   for (const [point, value] of Object.entries(readings)) {
-    const got = told.readings[point];
+    const got = decoded.readings[point];
     if (got === undefined)
-      wrong.push({ path: ['readings', point], message: `${point} has no value here${because(told, point)}` });
+      wrong.push({ path: ['readings', point], message: `${point} has no value here${because(decoded, point)}` });
     else if (!isSame(got, value, tolerance))
       wrong.push({ path: ['readings', point], message: `${point} is ${String(got)}, not ${String(value)}` });
   }
-  for (const [point, got] of Object.entries(told.readings))
+  for (const [point, got] of Object.entries(decoded.readings))
     if (!Object.hasOwn(readings, point))
       wrong.push({ path: ['readings'], message: `${point} is ${String(got)}, but the case does not name it` });
   for (const kind of ['bad', 'uncertain'] as const)
-    for (const point of new Set([...Object.keys(written[kind]), ...Object.keys(told[kind])])) {
-      const [says, is] = [written[kind][point], told[kind][point]];
+    for (const point of new Set([...Object.keys(written[kind]), ...Object.keys(decoded[kind])])) {
+      const [says, is] = [written[kind][point], decoded[kind][point]];
       if (says === is) continue;
       const words = is === undefined ? `not ${kind}` : `${kind} (${is})`;
       const message =
@@ -77,16 +77,16 @@ function because({ bad }: Outcome, point: string): string {
 }
 
 function outcome(samples: readonly Sample[]): Outcome {
-  const told: Outcome = { readings: {}, bad: {}, uncertain: {} };
+  const decoded: Outcome = { readings: {}, bad: {}, uncertain: {} };
   for (const sample of samples)
     for (const [i, { name }] of sample.shape.points.entries()) {
       const reason = reasonAt(sample, i);
       if (reason === ABSENT) continue;
-      if (hasValue(reason)) told.readings[name] = sample.values[i] ?? 0;
+      if (hasValue(reason)) decoded.readings[name] = sample.values[i] ?? 0;
       if (reason !== GOOD && qualityOf(reason) !== 'good')
-        told[hasValue(reason) ? 'uncertain' : 'bad'][name] = reasonName(reason);
+        decoded[hasValue(reason) ? 'uncertain' : 'bad'][name] = reasonName(reason);
     }
-  return told;
+  return decoded;
 }
 
 type Image = NonNullable<ProfileCase['registers']>;

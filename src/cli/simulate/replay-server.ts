@@ -9,7 +9,7 @@ import { type Listener, listenError, listenerFor, type Streams } from './servers
 /** Bytes kept while a request is not complete; more is noise. */
 const MAX_BUFFER = 1024;
 /** How many different requests without an answer are reported. */
-const MOST_TOLD = 20;
+const MOST_REPORTED = 20;
 
 /** Where a bus is played: on a serial line of so many ms a character, or at an address (port 0 takes any). */
 export type Stage =
@@ -22,7 +22,7 @@ export class ReplayServer implements Streams {
   readonly #stage: Stage;
   readonly #unknown: (request: string) => void;
   readonly #turns = new Map<string, number>();
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #listener: Listener | undefined;
   #port = 0;
@@ -81,8 +81,8 @@ export class ReplayServer implements Streams {
     const key = body.toString('hex');
     const outcomes = this.#recording.requests.get(key);
     if (outcomes === undefined) {
-      if (this.#told.has(key) || this.#told.size >= MOST_TOLD) return;
-      this.#told.add(key);
+      if (this.#reported.has(key) || this.#reported.size >= MOST_REPORTED) return;
+      this.#reported.add(key);
       this.#unknown(key);
       return;
     }

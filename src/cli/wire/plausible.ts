@@ -21,7 +21,7 @@ const BOUNDS: Readonly<Record<string, readonly [min: number, max: number]>> = {
 const SMALLEST = 1e-5;
 const LARGEST = 1e9;
 
-/** @param value in its unit. 0 is possible, but shows nothing; see `telling` */
+/** @param value in its unit. 0 is possible, but shows nothing; see `nonZero` */
 export function plausible(value: number, unit?: string): boolean {
   if (!Number.isFinite(value)) return false;
   const size = Math.abs(value);

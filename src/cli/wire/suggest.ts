@@ -128,16 +128,16 @@ function judged(profile: string, requests: readonly DeviceRequest[], readings: R
       r.quality === 'good' &&
       (typeof r.value === 'string' ? /^[\x20-\x7e]{2,}$/.test(r.value) : plausible(Number(r.value), r.unit)),
   );
-  const telling = possible.filter((r) => r.value !== 0);
-  if (telling.length === 0 || possible.length < ENOUGH * numbers.length) return [];
+  const nonZero = possible.filter((r) => r.value !== 0);
+  if (nonZero.length === 0 || possible.length < ENOUGH * numbers.length) return [];
   // Random registers seldom make a float of everyday size; small integers are everywhere.
-  const score = telling.reduce((sum, r) => sum + (floats.has(r.point) ? 2 : 1), 0) * (possible.length / numbers.length);
-  const evidence = `${requests.map((r) => r.label).join(', ')} answered; ${valueWords(telling)}`;
+  const score = nonZero.reduce((sum, r) => sum + (floats.has(r.point) ? 2 : 1), 0) * (possible.length / numbers.length);
+  const evidence = `${requests.map((r) => r.label).join(', ')} answered; ${valueWords(nonZero)}`;
   return [{ profile, evidence, weak: score < STRONG, score }];
 }
 
 /** `voltage 230.1 V, power 12 W and 7 more` */
-function valueWords(telling: Readings): string {
-  const values = telling.slice(0, NAMED).map((r) => `${r.point} ${withUnit(String(r.value), r.unit)}`);
-  return `${values.join(', ')}${telling.length > NAMED ? ` and ${telling.length - NAMED} more` : ''}`;
+function valueWords(nonZero: Readings): string {
+  const values = nonZero.slice(0, NAMED).map((r) => `${r.point} ${withUnit(String(r.value), r.unit)}`);
+  return `${values.join(', ')}${nonZero.length > NAMED ? ` and ${nonZero.length - NAMED} more` : ''}`;
 }

@@ -47,12 +47,12 @@ export async function lookAtSunspec(chain: SunspecChain, ask: AskUnit): Promise<
   const text = ([at, registers]: readonly [number, number]) => {
     const own = bytes?.subarray(2 * (at - HEAD), 2 * (at - HEAD + registers));
     // A text ends with 0; what it does not fill may be anything.
-    const told = Buffer.from(own ?? [])
+    const shown = Buffer.from(own ?? [])
       .toString('latin1')
       .replace(/\0.*/s, '')
       .replace(/[^\x20-\x7e\xa0-\xff]/g, ' ')
       .trim();
-    return told === '' ? null : told;
+    return shown === '' ? null : shown;
   };
   return {
     ...{ base: chain.base, models, fault: chain.fault ?? null },

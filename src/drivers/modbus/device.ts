@@ -251,7 +251,7 @@ export class Device {
   }
 
   status(): DeviceStatus {
-    const counters: DeviceCounters = { ...this.counters, ...this.latency.told };
+    const counters: DeviceCounters = { ...this.counters, ...this.latency.report };
     const now = this.#clock.monotonic();
     return {
       // A person at the wire can act on what was seen last.

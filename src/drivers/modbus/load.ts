@@ -4,7 +4,7 @@ import { formatDuration } from '../../core/units.ts';
 
 export const WINDOW = 30_000;
 /** Polls left out, of those that were due: from this share on the bus is overloaded, and below it no longer. */
-const TELL_FROM = 0.02;
+const OVERLOADED_FROM = 0.02;
 /** So long something has been due all the time: then every tenth of a millisecond is a reading more. */
 const PRESSED = 1000;
 
@@ -58,7 +58,7 @@ export class Load {
     this.#busy = 0;
     this.#due = 0;
     this.#missed = 0;
-    const over = this.report.missed > TELL_FROM * this.report.due;
+    const over = this.report.missed > OVERLOADED_FROM * this.report.due;
     if (over === this.overloaded) return undefined;
     this.overloaded = over;
     return over ? 'begins' : 'ends';

@@ -134,7 +134,7 @@ export class AskedDevice implements LineDevice {
       restsUntil: silent && this.waiting === undefined && this.due > now ? this.due : undefined,
       counters: {
         ...{ ...this.counters, exceptions: 0, crcErrors, badReplies, skippedBytes, resyncs, halfFrames },
-        ...this.latency.told,
+        ...this.latency.report,
       },
     };
   }

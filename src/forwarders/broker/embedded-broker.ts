@@ -113,13 +113,13 @@ export class EmbeddedBroker implements LiveSink {
       roomy: (id) => this.#clients.roomy(id),
       alarms: `${root}/alarm/`,
       onOverflow: (client) =>
-        this.#tell(
+        this.#report(
           'overflow',
           client,
           'more messages wait for it than are kept; the oldest are left out here and remain in the log',
         ),
       onLost: (client, messages, why) =>
-        this.#tell(
+        this.#report(
           why,
           client,
           `its session ${why === 'expired' ? 'was not used for a day' : 'made room for a new one'}`,
@@ -242,7 +242,7 @@ export class EmbeddedBroker implements LiveSink {
     });
   }
 
-  #tell(kind: string, client: string, what: string, messages?: number): void {
+  #report(kind: string, client: string, what: string, messages?: number): void {
     // The name was chosen by the client: shortened, and JSON escapes the rest.
     const name = client.slice(0, 64);
     this.#events.tell(kind, {

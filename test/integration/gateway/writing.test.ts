@@ -125,7 +125,7 @@ test('without a running gateway the bus is opened for the write', async (t) => {
   const b = await bench(t);
   if (b === undefined) return;
   const { device, gateway, write } = b;
-  const unkept = 'sluice: no gateway runs, so this went straight to the bus: neither the log nor an event tells of it';
+  const unkept = 'sluice: no gateway runs, so this went straight to the bus: neither the log nor an event shows it';
   assert.deepEqual(await write('fridge.setpoint', '4.2'), { code: 0, stdout: 'fridge.setpoint is 4.2 °C now', stderr: unkept });
   assert.deepEqual(await device.get('holding', 0), [42]);
   const dead = await write('dead.p', '3');

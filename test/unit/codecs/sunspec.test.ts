@@ -126,7 +126,7 @@ test('a chain that cannot be true is refused with all that it told', () => {
     /cannot be true: model 103 in register 50070 says that it has 60000 registers, which leads past the last one/,
   );
   const endless = Array.from({ length: 201 }, () => [1, 0] as const);
-  assert.match(words(new Image().chain(40000, endless, ...END)), /it tells of more than 200 models/);
+  assert.match(words(new Image().chain(40000, endless, ...END)), /it lists more than 200 models/);
 });
 
 test('what a chain lacks that breaks off is told with where it does', () => {

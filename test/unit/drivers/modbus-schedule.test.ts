@@ -351,7 +351,7 @@ test('latency: the time-out follows four replies within its bounds; time-outs do
   assert.equal(latency.timeout(3000), 800);
   for (let i = 0; i < 16; i++) latency.answered(150, 0);
   assert.equal(latency.timeout(3000), 600, 'what is long ago is forgotten');
-  assert.deepEqual(latency.told, {
+  assert.deepEqual(latency.report, {
     latencyLast: 150,
     latencyMax: 220,
     latencySum: 3 * 10 + 10 + 220 + 10 + 16 * 150,

@@ -170,7 +170,7 @@ test('no SunSpec, a lying chain and a missing model are named; every poll gives 
         Array.from({ length: 300 }, () => model(9, 0)),
       ),
       'bad-reply',
-      /cannot be true: it tells of more than 200 models/,
+      /cannot be true: it lists more than 200 models/,
     ],
     [
       image(40000, [COMMON, model(113, 60)]),

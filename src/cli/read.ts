@@ -69,14 +69,14 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
   // A scale factor is read along with what it scales.
   const factor = point === undefined ? undefined : (device.points.get(point) as ModbusPoint | undefined)?.scaleFactor;
   await onWire(bus, device, options, async (wire) => {
-    const told: object[] = [];
+    const replies: object[] = [];
     const unitId = unitOf(device);
     const show = (label: string, reply: ExchangeReply) =>
       print(`${name}, unit ${unitId} on ${bus.name}: ${label}`, ...frameLines(reply));
     const chain =
       wishesOf(device).length > 0
         ? await chainOn(wire, bus, device, (label, asked, reply) => {
-            if (options.json) told.push({ request: asked, ...reply, readings: [] });
+            if (options.json) replies.push({ request: asked, ...reply, readings: [] });
             else if (options.raw) show(label, reply);
           })
         : undefined;
@@ -94,16 +94,16 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
         point === undefined ? device.points.has(r.point) : r.point === point,
       );
       wrong ||= reply.error !== null || readings.some((r) => r.quality === 'bad');
-      if (options.json) told.push({ request: look.request, ...reply, readings });
+      if (options.json) replies.push({ request: look.request, ...reply, readings });
       else {
         if (options.raw) show(request.label, reply);
         if (reply.error) print(paint(33, `  ${errorWords(reply.error, bus, unitId, request.label)}`));
         print(...readings.map((reading) => readingLine({ ...reading, device: name })));
       }
     }
-    const readings = told.flatMap((each) => (each as { readings: Readings }).readings);
+    const readings = replies.flatMap((each) => (each as { readings: Readings }).readings);
     if (options.json)
-      print(JSON.stringify(options.raw ? { device: name, bus: bus.name, requests: told } : { device: name, readings }));
+      print(JSON.stringify(options.raw ? { device: name, bus: bus.name, requests: replies } : { device: name, readings }));
     if (wrong) process.exitCode = 1;
   });
 }

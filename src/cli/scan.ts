@@ -30,7 +30,7 @@ const PARITIES = ['none', 'even', 'odd'] as const;
 /** What became of a request that was sent. */
 const ANSWERS: readonly string[] = ['timeout', 'bad-reply'];
 
-interface Told extends Found {
+interface Recognised extends Found {
   /** Its name in the configuration. */
   readonly device: string | null;
   /** What a SunSpec device says about itself; null for any other. */
@@ -42,7 +42,7 @@ interface Told extends Found {
 
 /** What came of one line: what was found, and units that could not be asked. */
 interface LineEnd {
-  readonly told: readonly Told[];
+  readonly devices: readonly Recognised[];
   readonly unasked: number;
 }
 
@@ -62,7 +62,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
   const library = candidates();
-  const all: Told[] = [];
+  const all: Recognised[] = [];
   let unasked = 0;
   try {
     for (const line of lines) {
@@ -74,7 +74,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
       try {
         const scan = { units: unitIds, timeout, names, library, options, signal: cancel.signal, line, shared: first.shared };
         const end = await scanLine(on, wire, scan);
-        all.push(...end.told);
+        all.push(...end.devices);
         unasked += end.unasked;
       } finally {
         await wire.close();
@@ -85,7 +85,7 @@ export async function scan(name: string, options: ScanOptions): Promise<void> {
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
-  tellEnd(all, { bus, units: unitIds, lines: lines.length, cancelled: cancel.signal.aborted, unasked, taken }, options);
+  printEnd(all, { bus, units: unitIds, lines: lines.length, cancelled: cancel.signal.aborted, unasked, taken }, options);
 }
 
 interface LineScan {
@@ -103,7 +103,7 @@ interface LineScan {
 async function scanLine(bus: ResolvedBus, wire: PatientWire, scan: LineScan): Promise<LineEnd> {
   const { units: unitIds, timeout, names, library, options, signal, line, shared } = scan;
   const { label, serial } = wireOf(bus);
-  const told: Told[] = [];
+  const devices: Recognised[] = [];
   if (options.json) print(JSON.stringify({ type: 'line', bus: bus.name, wire: label, shared, units: unitIds.length }));
   else
     print(
@@ -118,7 +118,7 @@ async function scanLine(bus: ResolvedBus, wire: PatientWire, scan: LineScan): Pr
       const ask: AskUnit = (request) => wire.exchange({ unit: device.unit, request, timeout: 2 * timeout, quiet: true });
       const known = device.sound > 0 ? await recognise(library, ask, signal) : { sunspec: null, suggestions: [] };
       const one = { ...device, device: names.get(device.unit) ?? null, ...known, line };
-      told.push(one);
+      devices.push(one);
       progress.clear();
       const { line: _, ...shown } = one;
       if (options.json) print(JSON.stringify({ type: 'device', wire: label, ...shown }));
@@ -128,7 +128,7 @@ async function scanLine(bus: ResolvedBus, wire: PatientWire, scan: LineScan): Pr
   progress.clear();
   for (const warning of verdicts(end, serial))
     print(options.json ? JSON.stringify({ type: 'warning', wire: label, message: warning }) : paint(33, `  ${warning}`));
-  return { told, unasked: [...end.unasked.values()].reduce((sum, list) => sum + list.length, 0) };
+  return { devices, unasked: [...end.unasked.values()].reduce((sum, list) => sum + list.length, 0) };
 }
 
 /** A SunSpec device says what it is; any other shows values that a profile fits or not. */
@@ -136,7 +136,7 @@ async function recognise(
   library: readonly Candidate[],
   ask: AskUnit,
   signal: AbortSignal,
-): Promise<Pick<Told, 'sunspec' | 'suggestions'>> {
+): Promise<Pick<Recognised, 'sunspec' | 'suggestions'>> {
   const asked: AskUnit = (request) => {
     signal.throwIfAborted();
     return ask(request);
@@ -152,7 +152,7 @@ async function recognise(
   return { sunspec: null, suggestions: await suggest(library, ask, signal) };
 }
 
-function deviceLines(found: Told): string[] {
+function deviceLines(found: Recognised): string[] {
   const { unit: unitId, latency, device, identification, suggestions, sound, sunspec } = found;
   const name = device === null ? '' : ` (${device} of the configuration)`;
   const state =
@@ -182,7 +182,7 @@ interface ScanSummary {
   readonly taken: ReadonlySet<string> | undefined;
 }
 
-function tellEnd(all: readonly Told[], end: ScanSummary, options: ScanOptions): void {
+function printEnd(all: readonly Recognised[], end: ScanSummary, options: ScanOptions): void {
   const { bus, units: unitIds, lines, cancelled, unasked, taken } = end;
   if (options.json) print(JSON.stringify({ type: 'done', found: all.length, units: unitIds.length, unasked, lines, cancelled }));
   else {

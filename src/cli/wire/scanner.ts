@@ -156,7 +156,7 @@ function othersIn({ frames }: ExchangeReply): number[] {
 }
 
 async function identify(unitId: number, { exchange, timeout, signal }: Scanning): Promise<string[]> {
-  const told: string[] = [];
+  const texts: string[] = [];
   let object: number | undefined = 0;
   for (let part = 0; part < MOST_PARTS && object !== undefined && !signal.aborted; part++) {
     const request: Look['request'] = { kind: 'identify', code: 1, object };
@@ -168,11 +168,11 @@ async function identify(unitId: number, { exchange, timeout, signal }: Scanning)
         .toString('latin1')
         .replace(/[^\x20-\x7e\xa0-\xff]/g, ' ')
         .trim();
-      if (text !== '') told.push(text);
+      if (text !== '') texts.push(text);
     }
     object = next;
   }
-  return told;
+  return texts;
 }
 
 /** What the answers of all units together say about the wire, in words for the person who wired it. */

@@ -33,6 +33,8 @@ export type CrashTold =
   | { readonly kind: 'committed'; readonly upTo: number }
   | { readonly kind: 'delivered'; readonly lane: string; readonly records: readonly (readonly [seq: number, value: number])[] }
   | { readonly kind: 'closing' }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'repaired'; readonly why: string }
   | { readonly kind: 'closed' };
 
 const pump: Shape = { device: 'pump', points: [{ name: 'n', type: 'float64', storage: 'number' }] };
@@ -45,9 +47,7 @@ async function main(stateDir: string, runtimeDir: string, { seed, appends, close
   log.on('dead', (error) => {
     throw error;
   });
-  log.on('repaired', ({ file, why }) => {
-    throw new Error(`${file}: ${why}`);
-  });
+  log.on('repaired', ({ file, why }) => tell({ kind: 'repaired', why: `${file}: ${why}` }));
   const outlet = log.outlet('cloud', 'oldest', 'g1', 'json');
   log.setClock(Math.round(Date.now() - performance.now()), false);
   log.setInventory('{}');
@@ -76,6 +76,7 @@ async function main(stateDir: string, runtimeDir: string, { seed, appends, close
     tell({ kind: 'closed' });
     return;
   }
+  tell({ kind: 'waiting' });
   // Until it is killed.
   await sleep(60_000);
 

@@ -4,17 +4,19 @@
  * committed, or as safe from a kill, is delivered once. SLUICE_CRASHES runs more of them, SLUICE_SEED the same again.
  */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemClock } from '../../../src/core/clock.ts';
 import { seeded } from '../../../src/core/seeded.ts';
+import type { Outlet } from '../../../src/store/delivery/outlet.ts';
 import type { Lane } from '../../../src/store/files/lane-state.ts';
 import { Log } from '../../../src/store/log.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import type { CrashPlan, CrashTold } from '../../harness/crash-child.ts';
 import { payloadText } from '../../harness/payload-text.ts';
+import { salvageOver } from '../../harness/salvage-over.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { peer } from '../../peers/peers.ts';
 
@@ -28,8 +30,12 @@ const CALLS = 'pwrite64,fsync,fdatasync,ftruncate,/rename,/unlink,/mkdir';
 /** What is said of it at most: a log that is not closed well says thousands of lines. */
 const MAX_FAULTS = 20;
 
+const SIZES = { clock: systemClock, maxSize: 4e6, maxAge: 1e13, commitEvery: 3_600_000 };
+
 /** What the starts have told so far, and what is wrong with it. */
 class Ledger {
+  /** Whoever else wants every line. */
+  tell: (told: CrashTold) => void = () => {};
   readonly faults: string[] = [];
   readonly counts: Record<string, number> = {};
   #log: string | undefined;
@@ -51,7 +57,9 @@ class Ledger {
 
   take(run: number, told: CrashTold): void {
     this.count(told.kind);
+    this.tell(told);
     if (told.kind === 'opening') this.#open.clear();
+    else if (told.kind === 'repaired') this.fault(`run ${run}: repaired: ${told.why}`);
     else if (told.kind === 'open') {
       if (this.#log !== undefined && told.log !== this.#log)
         this.fault(`run ${run}: the log was ${this.#log} and is ${told.log}`);
@@ -131,9 +139,21 @@ async function crash(
   if (how !== 'SIGKILL' && how !== 0) ledger.fault(`run ${run}: ${how}: ${child.stderr.join('\n')}`);
 }
 
+async function drained(cloud: Outlet): Promise<[lane: Lane, seq: number, value: number][]> {
+  const out: [Lane, number, number][] = [];
+  for (const lane of ['history', 'data'] satisfies Lane[])
+    for (let batch = await cloud.next(lane, 5000); batch !== undefined; batch = await cloud.next(lane, 5000)) {
+      cloud.handOver(batch);
+      cloud.done(batch);
+      const { records } = JSON.parse(payloadText(batch)) as { records: { seq: number; values: { n: number } }[] };
+      out.push(...records.map(({ seq, values }): [Lane, number, number] => [lane, seq, values.n]));
+    }
+  return out;
+}
+
 /** What is still to be delivered. */
 async function drain(ledger: Ledger, stateDir: string, runtimeDir: string): Promise<void> {
-  const log = await Log.open({ stateDir, runtimeDir, clock: systemClock, maxSize: 4e6, maxAge: 1e13, commitEvery: 3_600_000 });
+  const log = await Log.open({ ...SIZES, stateDir, runtimeDir });
   try {
     log.on('repaired', ({ file, why }) => ledger.fault(`repaired: ${file}: ${why}`));
     const cloud = log.outlet('cloud', 'oldest', 'g1', 'json');
@@ -143,13 +163,7 @@ async function drain(ledger: Ledger, stateDir: string, runtimeDir: string): Prom
     const whys = repairs.map(({ file, why }) => `${file}: ${why}`);
     ledger.take(-1, { kind: 'open', log: log.id, next, repairs: whys, recovered: recovered.records });
     await cloud.ready();
-    for (const lane of ['history', 'data'] satisfies Lane[])
-      for (let batch = await cloud.next(lane, 5000); batch !== undefined; batch = await cloud.next(lane, 5000)) {
-        cloud.handOver(batch);
-        cloud.done(batch);
-        const { records } = JSON.parse(payloadText(batch)) as { records: { seq: number; values: { n: number } }[] };
-        for (const { seq, values } of records) ledger.deliver(-1, lane, seq, values.n);
-      }
+    for (const [lane, seq, value] of await drained(cloud)) ledger.deliver(-1, lane, seq, value);
   } finally {
     await log.abandon();
   }
@@ -189,4 +203,65 @@ test(`${CRASHES} starts killed in a row: nothing is repaired, lost or used twice
     [],
   );
   assert.ok((ledger.counts.kill ?? 0) > CRASHES / 2 && ledger.owed > 0);
+});
+
+/** The kill comes at one of so many calls. */
+const OF_SALVAGE = [20, 120, 250];
+/** Kills of one salvage, and salvages. */
+const CUTS_OF_ONE = 3;
+const SALVAGES = Math.max(1, Math.floor(CRASHES / 10));
+
+test(`a salvage killed ${CUTS_OF_ONE} times, ${SALVAGES} times over: all comes back, under one new log`, {
+  timeout: 3_600_000,
+}, async (t) => {
+  const strace = peer(t, 'strace', 'apt-get install -y strace');
+  if (strace === undefined) return;
+  t.diagnostic(`SLUICE_SEED=${SEED}`);
+  const random = seeded(SEED);
+  const counts = new Ledger();
+  for (let n = 0; n < SALVAGES; n++) {
+    const folder = scratch(t, 'crash');
+    const dirs = [path.join(folder, 'state'), path.join(folder, 'run')] as const;
+    const told: CrashTold[] = [];
+    const life = async (plan: CrashPlan, when: When): Promise<void> => {
+      const ledger = new Ledger();
+      ledger.tell = (line) => told.push(line);
+      await crash(t, ledger, n, dirs, plan, when);
+      for (const [what, count] of Object.entries(ledger.counts)) counts.counts[what] = (counts.counts[what] ?? 0) + count;
+    };
+    await life({ seed: SEED + n, appends: 40, close: random() < 0.5 }, { line: /"closed"|"waiting"/, wait: 0 });
+    // The header of the database alone: every row is still there.
+    const fd = openSync(path.join(dirs[0], 'log.db'), 'r+');
+    writeSync(fd, 'no database at all', 0);
+    closeSync(fd);
+    for (let k = 0; k < CUTS_OF_ONE; k++)
+      await life(
+        { seed: SEED - n - k, appends: Math.floor(random() * 10), close: true },
+        { strace, call: 1 + Math.floor(random() * (OF_SALVAGE[k % OF_SALVAGE.length] as number)) },
+      );
+    const safe = told.flatMap((line) => (line.kind === 'appended' && line.safe ? [line.value] : []));
+    const logs = new Set(told.flatMap((line) => (line.kind === 'open' ? [line.log] : [])));
+    const came = told.flatMap((line) => (line.kind === 'delivered' ? line.records.map(([, value]) => value) : []));
+    const log = await Log.open({ ...SIZES, stateDir: dirs[0], runtimeDir: dirs[1] });
+    try {
+      logs.add(log.id);
+      const cloud = log.outlet('cloud', 'oldest', 'g1', 'json');
+      log.setClock(Math.round(Date.now() - performance.now()), false);
+      log.setInventory('{}');
+      await cloud.ready();
+      await salvageOver(log);
+      const rest = (await drained(cloud)).map(([, , value]) => value);
+      assert.equal(new Set(rest).size, rest.length, `SLUICE_SEED=${SEED}: ${n}: twice in one run`);
+      const have = new Set([...came, ...rest]);
+      assert.deepEqual(
+        safe.filter((value) => !have.has(value)),
+        [],
+        `SLUICE_SEED=${SEED}: ${n}: lost`,
+      );
+      assert.ok(logs.size <= 2, `SLUICE_SEED=${SEED}: ${n}: logs ${[...logs].join(', ')}`);
+    } finally {
+      await log.abandon();
+    }
+  }
+  t.diagnostic(JSON.stringify(counts.counts));
 });

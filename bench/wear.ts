@@ -12,6 +12,7 @@
  * `npm run bench:wear`; `-- --targets` for the cases that have a target; `-- --only sluice --rate 1000 --commit 10`.
  * Needs root.
  */
+import { statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -19,6 +20,7 @@ import type { ModbusPoint } from '../src/codecs/modbus-point.ts';
 import { pointInfo } from '../src/codecs/modbus-point.ts';
 import { compileRequest } from '../src/codecs/modbus-registers.ts';
 import type { Sample } from '../src/core/point.ts';
+import { HISTORY_FILE } from '../src/store/files/history-layout.ts';
 import { Card } from './lib/card.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
@@ -41,6 +43,9 @@ const FILL_FROM_REAL = 10;
 const WARM = 100;
 const MOST = 4000;
 const LEAST = 300;
+/** Seconds without a change of the history, and how often they are waited for. */
+const QUIET = 30;
+const QUIET_TRIES = 10;
 const CARD = { bytes: 16e9, cycles: 3000 };
 
 interface Case {
@@ -153,6 +158,7 @@ async function measure(one: Case): Promise<(string | number)[]> {
       return made;
     };
     if (!real) await rounds(0);
+    else await quiet(path.join(card.folder, 'state', HISTORY_FILE), () => run(Math.ceil(QUIET / one.commit), nap));
     const [before, had] = [card.written(), readings];
     const made = realMinutes === undefined ? await rounds(LEAST) : await run((realMinutes * 60) / one.commit, nap);
     const after = card.written();
@@ -189,6 +195,16 @@ async function fill(layout: Layout, take: (seconds: number) => number, rate: num
     // Thinning makes it fall for the first time.
     if (readings < before) return;
     before = readings;
+  }
+}
+
+/** What filling left for the keeper is none of the measured part: the history is left alone for a while. */
+async function quiet(history: string, wait: () => Promise<number>): Promise<void> {
+  const changed = () => statSync(history, { throwIfNoEntry: false })?.mtimeMs;
+  for (let tries = 0; tries < QUIET_TRIES; tries++) {
+    const before = changed();
+    await wait();
+    if (changed() === before) return;
   }
 }
 

@@ -11,7 +11,7 @@ export function duration(options: { min?: number; max?: number } = {}) {
   const words = 'a duration is a number and a unit: 250ms, 10s, 5m, 24h, 30d';
   return z
     .string({ error: (issue) => wrongText(issue.input, words, 's') })
-    .regex(DURATION_PATTERN, words)
+    .regex(DURATION_PATTERN, { error: (issue) => meantDuration(String(issue.input), words) })
     .transform((text, ctx) => {
       const ms = parseDuration(text);
       if (ms === undefined) return z.NEVER;
@@ -25,6 +25,21 @@ export function duration(options: { min?: number; max?: number } = {}) {
       }
       return ms;
     });
+}
+
+const WRITTEN_OUT: readonly (readonly [RegExp, string])[] = [
+  [/^(milliseconds?|millis|msecs?)$/i, 'ms'],
+  [/^(s|secs?|seconds?)$/i, 's'],
+  [/^(m|mins?|minutes?)$/i, 'm'],
+  [/^(h|hrs?|hours?)$/i, 'h'],
+  [/^(d|days?)$/i, 'd'],
+];
+
+/** `10 sec` -> `did you mean 10s?` */
+function meantDuration(text: string, words: string): string {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text.trim()) ?? [];
+  const meant = WRITTEN_OUT.find(([pattern]) => pattern.test(unit))?.[1];
+  return number === undefined || meant === undefined ? words : `did you mean ${number}${meant}? (${words})`;
 }
 
 /** A size as people write it; the output is bytes. */

@@ -135,8 +135,13 @@ export function parseYamlText(file: string, text: string): YamlSource {
       prettyErrors: false,
       keepSourceTokens: false,
     });
-    for (const error of [...doc.errors, ...doc.warnings].slice(0, MAX_YAML_FAULTS))
-      at(quoteBefore(doc, error) ?? error.pos[0], explainYaml(error, clean));
+    const errors = [...doc.errors, ...doc.warnings];
+    const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
+    // An editor that indents with tabs does so in every line: that is one fault.
+    if (tabs.length > 1)
+      at(tabs[0]?.pos[0] ?? 0, `${tabs.length} lines begin with a tab, which cannot indent a line; use spaces`);
+    const others = tabs.length > 1 ? errors.filter((error) => !tabs.includes(error)) : errors;
+    for (const error of others.slice(0, MAX_YAML_FAULTS)) at(quoteBefore(doc, error) ?? error.pos[0], explainYaml(error, clean));
     const root = doc.contents as Node | null;
     if (faults.length > 0) return new YamlSource(file, { value: undefined, faults, root, lines, targets });
     if (root === null || (isScalar(root) && root.value === null)) {

@@ -28,6 +28,14 @@ const WORDS: Partial<Record<YAMLError['code'], string>> = {
   UNEXPECTED_TOKEN: 'this does not belong here; is a quote, a bracket or a ":" missing before it?',
 };
 
+/** A line such as `severity:warning`: a key whose colon YAML takes for a letter. @returns what to write; undefined: it is another fault */
+function gluedKey(text: string, offset: number): string | undefined {
+  const begin = text.lastIndexOf('\n', Math.max(0, offset - 1)) + 1;
+  const line = text.slice(begin).split('\n', 1)[0] ?? '';
+  const [, key, value] = /^\s*([A-Za-z]\w*):(\S.*?)\s*$/.exec(line) ?? [];
+  return key === undefined || value === undefined || value.startsWith('/') ? undefined : `"${key}: ${value}"`;
+}
+
 export function explainYaml(error: YAMLError, text: string): string {
   const offset = error.pos[0];
   if (error.code === 'BAD_SCALAR_START' && text[offset] !== undefined)
@@ -40,6 +48,8 @@ export function explainYaml(error: YAMLError, text: string): string {
     if (quote) return `the text that begins here lacks its closing ${quote}`;
     if (/,/.test(error.message)) return 'a comma is missing between two entries';
     if (/space/.test(error.message)) return 'a space is missing here';
+    const glued = gluedKey(text, offset);
+    if (glued !== undefined) return `a space is missing after the colon; write ${glued}`;
     if (/:/.test(error.message)) return 'a ":" and a value are missing after this key';
   }
   return WORDS[error.code] ?? 'this cannot be read as YAML';

@@ -24,3 +24,13 @@ export const stopBits = () =>
     error: ({ input }) =>
       input === 1.5 ? '1.5 stop bits are not supported; write 2, which a device with 1.5 understands' : undefined,
   });
+
+/** A name such as COM3 belongs to another system. */
+export const serialPortName = () =>
+  z
+    .string()
+    .min(1)
+    .refine((text) => !/^(\\\\\.\\)?com\d+$/i.test(text), {
+      error: (issue) =>
+        `${String(issue.input)} is a port of Windows; ports have names like /dev/ttyUSB0 here: see ls /dev/serial/by-id`,
+    });

@@ -5,7 +5,7 @@ import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { counterSchema, rawNumber } from '../counter.ts';
-import { parity, stopBits } from '../line-settings.ts';
+import { parity, serialPortName, stopBits } from '../line-settings.ts';
 
 const queue = {
   timeout: duration({ min: 10, max: 60_000 })
@@ -43,7 +43,7 @@ const line = {
 };
 
 const serialPort = {
-  port: z.string().min(1).max(255).describe('Serial port; prefer the stable names in /dev/serial/by-id/'),
+  port: serialPortName().max(255).describe('Serial port; prefer the stable names in /dev/serial/by-id/'),
   baudRate: line.baudRate.default(9600),
 };
 const serialRest = {

@@ -63,7 +63,7 @@ import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 import { counterSchema } from '../counter.ts';
-import { parity, stopBits } from '../line-settings.ts';
+import { parity, serialPortName, stopBits } from '../line-settings.ts';
 
 // YAML reads 55 and 1E10 as numbers.
 const hex = (longest = 48) =>
@@ -77,10 +77,9 @@ const baudRate = () => z.int().min(50).max(4_000_000);
 const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)]);
 
 export const serialBus = z.strictObject({
-  port: z
-    .string()
-    .min(1)
-    .describe('The port, for example /dev/ttyUSB0; a path under /dev/serial/by-id stays the same after replugging.'),
+  port: serialPortName().describe(
+    'The port, for example /dev/ttyUSB0; a path under /dev/serial/by-id stays the same after replugging.',
+  ),
   baudRate: baudRate().default(9600).describe('Bits per second, as the instrument is set.'),
   dataBits: dataBits().default(8).describe('Data bits of a character.'),
   parity: parity().default('none').describe('Parity of a character.'),

@@ -11,6 +11,9 @@ export function parseBrokerUrl(text: string): { host: string; port: number } | {
   if (/^(mqtts|ssl|tls):/i.test(text))
     return { wrong: 'TLS (mqtts://) comes with a later version; for now write mqtt://host:1883, over a network that is trusted' };
   if (/^(wss?|https?|tcp):/i.test(text)) return { wrong: 'only mqtt:// is understood; write mqtt://host:1883' };
+  // A name and a port hold no secret.
+  const bare = /^([a-z0-9][a-z0-9.-]*):(\d{1,5})$/i.exec(text);
+  if (bare !== null) return { wrong: `the scheme is missing; write mqtt://${bare[1]}:${bare[2]}` };
   let url: URL;
   try {
     url = new URL(text);

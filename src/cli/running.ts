@@ -3,7 +3,7 @@ import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { validConfig } from './config-file.ts';
 
-/** Of a gateway that was installed as a service. */
+/** The configuration of a gateway that was installed as a service. */
 const INSTALLED = '/etc/sluice/gateway.yaml';
 const HERE = 'gateway.yaml';
 

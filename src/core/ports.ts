@@ -65,7 +65,7 @@ export interface DeviceStatus {
   readonly state: 'unknown' | 'answering' | 'silent';
   /** Words for people, while something is wrong: the newest reply shows it. */
   readonly fault?: string | undefined;
-  /** Of the last fault, for ten minutes after it was seen. */
+  /** The end of the last fault, for ten minutes after it was seen. */
   readonly recovery?: Recovery | undefined;
   readonly share?: Share | undefined;
   /** Monotonic time before which a device that rests gets no request; its polls are reported as failed meanwhile. */

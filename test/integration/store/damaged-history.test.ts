@@ -233,7 +233,7 @@ for (const [name, read] of [
   ],
   ['the check within a minute', async (s: Site): Promise<void> => s.clock.advance(60_000)],
 ] as const)
-  test(`parts that SQLite does not find: ${name} meets them, and nothing is passed over`, async (t) => {
+  test(`parts that SQLite does not find: ${name} meets them, none is left out`, async (t) => {
     const s = await made(t);
     swapLeaves(s);
     const run = await open(t, s);

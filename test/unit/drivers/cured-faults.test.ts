@@ -47,7 +47,7 @@ const KINDS: readonly (readonly [string, SluiceError, (device: Device, now: numb
 ];
 
 for (const [symptom, error, also] of KINDS)
-  test(`"${symptom}": advice while it lasts, none from the first good reply on`, async () => {
+  test(`"${symptom}": advice until the first good reply, and no longer`, async () => {
     const { clock, device, log, fail, succeed } = bench();
     await succeed();
     for (let i = 0; i < 5; i++) {
@@ -146,7 +146,7 @@ for (const [what, bytes, symptom] of [
   ['damaged frames', 'FF 86 02 21 00 00 00 00 58', /arrive damaged \(checksum\): check/],
   ['noise', 'AA 55 AA 55', /bytes arrive, but no frame: check/],
 ] as const)
-  test(`a serial device that was asked and gave ${what}: no advice after the first good reply`, async () => {
+  test(`an asked serial device that gave ${what}: no advice after a good reply`, async () => {
     const { clock, ports, bus, device } = setUp(CO2, { co2: { from: 'ppm' } });
     bus.start();
     await clock.advance(0);

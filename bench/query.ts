@@ -64,7 +64,10 @@ async function main(space: Workspace): Promise<void> {
     `History of a log of ${mb} MB, ${DATA}: ${readings.toLocaleString('en')} readings, ${units} units (built in ${seconds} s)`,
   );
   const start = () =>
-    new Keeper(file, historyFile, new Agreement().buffer, { damaged: () => {}, corrupt: () => {}, repaired: () => {} });
+    new Keeper(file, historyFile, new Agreement().buffer, {
+      ...{ damaged: () => {}, corrupt: () => {} },
+      ...{ mending: () => {}, repaired: () => {} },
+    });
   const rows: (string | number)[][] = [
     ['question', 'answer', 'new thread, median ms', 'first ms', 'median ms', 'worst ms', 'others wait at most ms'],
   ];

@@ -41,7 +41,7 @@ function takenLines({ thinned, removed }: GatewayStatus['log']): string[] {
   return taken.length === 0 ? [] : [`         full: ${taken.join(', ')} since the start`];
 }
 
-function salvageLines(s: SalvageStatus): string[] {
+export function salvageLines(s: SalvageStatus): string[] {
   const lost = [
     ...(s.lostRecords > 0 ? [`${s.lostRecords} records are lost`] : []),
     ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),

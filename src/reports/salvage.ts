@@ -2,8 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import type { Range, Repair, Salvaged } from '../store/files/repair-report.ts';
-import type { SalvageProgress } from '../store/threads/salvage-run.ts';
+import type { Range, Repair, Salvaged, SalvageProgress } from '../store/files/repair-report.ts';
 
 /** Repairs that status names; the newest. */
 const MAX_REPAIRS = 8;
@@ -38,7 +37,7 @@ export class SalvageReport {
   readonly #logger: Logger;
   readonly #event: (event: GatewayEvent) => void;
   readonly #repairs: { readonly at: number; readonly repair: Repair }[] = [];
-  #running: Running | undefined;
+  readonly #running = new Map<Repair['file'], Running>();
   /** Since the start. */
   readonly totals = { repairs: 0, records: 0, lostRecords: 0 };
 
@@ -50,24 +49,34 @@ export class SalvageReport {
 
   /** A start found a damaged file, and what is left of it comes back while everything else goes on. */
   began(why: string): void {
-    this.#running = { at: this.#clock.monotonic(), loggedAt: this.#clock.monotonic(), why, phase: 'find', done: 0, of: 0 };
+    const now = this.#clock.monotonic();
+    this.#running.set('log.db', { file: 'log.db', at: now, loggedAt: now, why, phase: 'find', done: 0, of: 0 });
     const message = `log.db was damaged or not the newest: ${why}. The gateway runs on a new log and restores the rest of the old one meanwhile.`;
     this.#logger.error({ file: 'log.db', why }, message);
     this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, running: true } });
   }
 
-  progressed({ phase, done, of }: SalvageProgress): void {
-    const running = this.#running;
-    if (running === undefined) return;
+  progressed({ file, why, phase, done, of }: SalvageProgress): void {
     const now = this.#clock.monotonic();
+    let running = this.#running.get(file);
+    if (running === undefined) {
+      // A start begins with log.db, and says so itself.
+      if (file === 'log.db') return;
+      running = { file, at: now, loggedAt: now, why, phase, done, of };
+      this.#logger.error(
+        { file, why },
+        `${file} was damaged: ${why}. The gateway runs on, and the rest of it is being restored.`,
+      );
+    }
     const due = now - running.loggedAt >= PROGRESS_EVERY;
-    this.#running = { ...running, phase, done, of, loggedAt: due ? now : running.loggedAt };
-    if (due) this.#logger.info({ phase, done, of }, `The rest of log.db is being restored: ${progressWords(phase, done, of)}.`);
+    this.#running.set(file, { ...running, phase, done, of, loggedAt: due ? now : running.loggedAt });
+    if (due)
+      this.#logger.info({ file, phase, done, of }, `The rest of ${file} is being restored: ${progressWords(phase, done, of)}.`);
   }
 
   /** @param fault it could not be done now */
   ended(why: string, fault: string | undefined): void {
-    this.#running = undefined;
+    this.#running.delete('log.db');
     if (fault === undefined) return;
     const message = `The rest of log.db could not be restored now: ${fault}. It is kept, and the next start tries again.`;
     this.#logger.error({ file: 'log.db', why, fault }, message);
@@ -75,6 +84,7 @@ export class SalvageReport {
   }
 
   repaired(repair: Repair): void {
+    if (repair.file === 'history.db') this.#running.delete(repair.file);
     this.#repairs.push({ at: this.#clock.monotonic(), repair });
     if (this.#repairs.length > MAX_REPAIRS) this.#repairs.shift();
     const { salvaged } = repair;
@@ -116,17 +126,13 @@ export class SalvageReport {
 
   /** @param offset from monotonic to UTC, ms */
   status(offset: number): SalvageStatus[] {
-    const { at, why, phase, done, of } = this.#running ?? {};
-    const running: SalvageStatus[] =
-      at === undefined || why === undefined || phase === undefined
-        ? []
-        : [
-            {
-              ...{ time: Math.round(at) + offset, file: 'log.db', why, quarantine: null },
-              ...{ records: 0, notices: 0, lostRecords: 0, gaps: 0 },
-              running: progressWords(phase, done ?? 0, of ?? 0),
-            },
-          ];
+    const running = [...this.#running.values()].map(
+      ({ file, at, why, phase, done, of }): SalvageStatus => ({
+        ...{ time: Math.round(at) + offset, file, why, quarantine: null },
+        ...{ records: 0, notices: 0, lostRecords: 0, gaps: 0 },
+        running: progressWords(phase, done, of),
+      }),
+    );
     const over = this.#repairs.map(({ at, repair: { file, why, quarantine, salvaged } }) => ({
       time: Math.round(at) + offset,
       file,

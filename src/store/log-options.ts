@@ -1,9 +1,8 @@
 /** The options of a log, and the events that it emits while it is open. */
 import type { Clock, Machine } from '../core/clock.ts';
 import type { TidyResult } from './archive/tidy-request.ts';
-import type { DamagedBlock, Repair } from './files/repair-report.ts';
+import type { DamagedBlock, Repair, SalvageProgress } from './files/repair-report.ts';
 import type { CommitResult } from './hot/commit-request.ts';
-import type { SalvageProgress } from './threads/salvage-run.ts';
 
 export interface LogOptions {
   readonly stateDir: string;
@@ -38,7 +37,7 @@ export interface LogEvents {
   damaged: [block: DamagedBlock];
   /** A file was damaged and was made anew; what runs goes on. */
   repaired: [Repair];
-  /** The rest of a damaged log.db is being restored, while everything else goes on; several times a second. */
+  /** The rest of a damaged file is being restored, while everything else goes on; several times a second. */
   salvaging: [SalvageProgress];
   /** That is over; `fault`: it could not be done now, and the next start tries again. */
   salvaged: [Repair, fault: string | undefined];

@@ -61,6 +61,7 @@ export class LogParts {
     this.keeper = new Keeper(file, historyFile, agreement, {
       damaged: (block) => log.emit('damaged', block),
       corrupt: () => writer.send({ kind: 'look' }),
+      mending: (progress) => log.emit('salvaging', progress),
       repaired: (repair, logs) => {
         log.emit('repaired', repair);
         writer.send({ kind: 'keep', logs });

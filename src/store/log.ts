@@ -22,6 +22,7 @@ import type { Outlet } from './delivery/outlet.ts';
 import { Unnumbered } from './delivery/unnumbered.ts';
 import { LOG_FILE, type TailState } from './files/layout.ts';
 import { makeFolder } from './files/make-folder.ts';
+import type { SalvageProgress } from './files/repair-report.ts';
 import { Agreement } from './hot/agreement.ts';
 import type { Opened } from './hot/opened.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
@@ -31,7 +32,7 @@ import type { Uncommitted } from './read/requests.ts';
 import type { Recent } from './tail/recent.ts';
 import { chooseRuntimeDir, type RuntimeChoice } from './tail/runtime-dir.ts';
 import type { WriterReply } from './threads/messages.ts';
-import { joinLogs, type SalvageProgress, SalvageRun } from './threads/salvage-run.ts';
+import { joinLogs, SalvageRun } from './threads/salvage-run.ts';
 import { endedWithin, type Keeper, startWriter, type WriterThread } from './threads/threads.ts';
 import type { ClockBook, ClockMove } from './time/clock-book.ts';
 

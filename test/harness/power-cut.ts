@@ -132,6 +132,7 @@ async function quickly(stateDir: string, runtimeDir: string): Promise<Left> {
         path.join(stateDir, HISTORY_FILE),
         reader,
         (repair) => repairs.push(repair),
+        () => {},
         () => true,
       );
       mender.need();

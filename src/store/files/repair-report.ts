@@ -1,5 +1,15 @@
 /** What a repair found, for the event, for status and for metrics. */
 
+/** What `status` shows of a salvage that is under way. */
+export interface SalvageProgress {
+  readonly file: Repair['file'];
+  readonly why: string;
+  /** `find`: pages of the damaged file are read; `bring back`: what was found is put into the new one. */
+  readonly phase: 'find' | 'bring back';
+  readonly done: number;
+  readonly of: number;
+}
+
 /** Numbers of a log, inclusive. */
 export interface Range {
   /** Its name. */

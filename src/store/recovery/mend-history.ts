@@ -7,7 +7,7 @@ import { ensureWitness } from '../archive/witness.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { tablesOf } from '../files/layout-seal.ts';
-import type { DamagedBlock, KeptLog, Repair } from '../files/repair-report.ts';
+import type { DamagedBlock, KeptLog, Repair, SalvageProgress } from '../files/repair-report.ts';
 import { checkFault, isDamage } from '../files/sqlite-errors.ts';
 import { moveStray, statSize } from '../files/whole-file.ts';
 import type { LogReader } from '../read/reading.ts';
@@ -28,13 +28,21 @@ export class HistoryMender {
   readonly #file: string;
   readonly #reader: LogReader;
   readonly #tell: (repair: Repair, kept: KeptLog[]) => void;
+  readonly #mending: (progress: SalvageProgress) => void;
   readonly #onDisk: () => boolean;
   #repairedAt = Number.NEGATIVE_INFINITY;
   /** Why it could not be opened. */
   #fault = 'it is damaged';
 
   /** @param onDisk whether what was read of log.db is on the disk */
-  constructor(file: string, reader: LogReader, tell: (repair: Repair, kept: KeptLog[]) => void, onDisk: () => boolean) {
+  constructor(
+    file: string,
+    reader: LogReader,
+    tell: (repair: Repair, kept: KeptLog[]) => void,
+    mending: (progress: SalvageProgress) => void,
+    onDisk: () => boolean,
+  ) {
+    this.#mending = mending;
     this.#file = file;
     this.#reader = reader;
     this.#tell = tell;
@@ -153,7 +161,7 @@ export class HistoryMender {
       this.#reader.history?.close();
       this.#reader.history = undefined;
       this.#reader.forget();
-      const repair = salvageHistory(this.#file, fault, this.#reader.db);
+      const repair = salvageHistory(this.#file, fault, this.#reader.db, this.#mending);
       this.#reader.history = History.open(this.#file);
       this.#tell(repair, keptLogs(this.#reader.history.db, this.#reader.history.watermarks()));
       ensureWitness(this.#reader.history.db, this.#reader.db, this.#onDisk);

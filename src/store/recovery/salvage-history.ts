@@ -13,16 +13,21 @@ import type { Cell, FoundRow } from '../files/found-row.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
-import type { Range, Repair } from '../files/repair-report.ts';
+import type { Range, Repair, SalvageProgress } from '../files/repair-report.ts';
 import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
 import { type Home, Homes } from './homes.ts';
+import { MendPace } from './mend-pace.ts';
 import { DamagedFile } from './salvage.ts';
 
 /** Gaps and losses that are told one by one. */
 const MAX_RANGES = 32;
+/** Units without a log that are counted. */
+const MAX_LEFT = 10_000;
+/** Units in memory at once: ten years have some hundred thousand. */
+const SOME = 500;
 const COPIED = ['log', 'boot', 'clock', 'shape'] as const;
 const UNIT_COLUMNS = [
   ...(['id', 'last', 'boot', 'inventory', 'at_first', 'at_last'] as const),
@@ -33,22 +38,30 @@ type Unit = UnitRow & { readonly sum: number };
 /**
  * history.db is closed; it lies aside afterwards, and a new one with all that is whole is in its place.
  * @param log log.db, open
+ * @param tell how far it is, some times a second: the thread does nothing else meanwhile
  */
-export function salvageHistory(file: string, why: string, log: Database.Database): Repair {
+export function salvageHistory(
+  file: string,
+  why: string,
+  log: Database.Database,
+  tell: (progress: SalvageProgress) => void,
+): Repair {
   let report: Repair['salvaged'];
+  const pace = new MendPace(why, tell);
   try {
-    report = twice(() => rebuildHistory(file, beginSwap(file), log, true));
+    report = twice(() => rebuildHistory(file, beginSwap(file), log, pace));
   } catch (thrown) {
     // No room for a second copy: the damaged file is kept, and a new history begins.
     if (!['SQLITE_FULL', 'SQLITE_IOERR_WRITE', 'ENOSPC'].includes(codeOf(thrown) ?? '')) throw thrown;
-    rebuildHistory(file, beginSwap(file), log, false);
+    rebuildHistory(file, beginSwap(file), log, undefined);
   }
   const had = statSize(file) > 0;
   swap(file);
-  return { file: 'history.db', why, quarantine: had ? asidePath(file) : undefined, salvaged: report, ended: [] };
+  return { file: 'history.db', why: pace.words, quarantine: had ? asidePath(file) : undefined, salvaged: report, ended: [] };
 }
 
-function rebuildHistory(file: string, target: string, log: Database.Database, salvage: boolean): Repair['salvaged'] {
+/** @param pace undefined: nothing is taken from the damaged file */
+function rebuildHistory(file: string, target: string, log: Database.Database, pace: MendPace | undefined): Repair['salvaged'] {
   const db = new Database(target);
   try {
     db.pragma(`page_size = ${HISTORY_PAGE_SIZE}`);
@@ -63,8 +76,7 @@ function rebuildHistory(file: string, target: string, log: Database.Database, sa
       for (const table of COPIED) copyTable(log, db, table);
       for (const { id, body } of db.prepare<[], { id: number; body: string }>('select id, body from shape').all())
         db.prepare('insert into meta (name, value) values (?, ?)').run(shapeSealName(id), shapeSeal(id, body));
-      const report = salvage ? new Rebuild(db, log).run(file) : undefined;
-      return report;
+      return pace === undefined ? undefined : new Rebuild(db, log, pace).run(file);
     })();
   } finally {
     db.close();
@@ -87,11 +99,13 @@ class Rebuild {
   readonly #shapes: ReadonlyMap<number, Shape>;
   readonly #compacted: readonly [log: number, seq: number][];
   readonly #homes: Homes;
+  readonly #pace: MendPace;
   /** Units that no log is left for. */
   readonly #left = new Map<number, Unit>();
 
-  constructor(db: Database.Database, log: Database.Database) {
+  constructor(db: Database.Database, log: Database.Database, pace: MendPace) {
     this.#db = db;
+    this.#pace = pace;
     this.#homes = new Homes(log);
     this.#compacted = log.prepare<[], [number, number]>('select log, seq from compacted').raw().all();
     this.#shapes = new Map(
@@ -103,9 +117,11 @@ class Rebuild {
   }
 
   run(file: string): NonNullable<Repair['salvaged']> {
-    const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, (row) => unitOf(row) !== undefined || partOf(row) !== undefined);
+    const isOurs = (row: FoundRow): boolean => unitOf(row) !== undefined || partOf(row) !== undefined;
+    const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isOurs, this.#pace.reading());
     try {
       for (const row of pages.rows()) this.#take(row);
+      this.#pace.cut ||= pages.cut;
     } finally {
       pages.close();
     }
@@ -119,7 +135,7 @@ class Rebuild {
       const { table } = found;
       const log = this.#homes.of(found.unit);
       if (log === undefined) {
-        this.#left.set(found.unit.id, found.unit);
+        if (this.#left.size < MAX_LEFT) this.#left.set(found.unit.id, found.unit);
         return;
       }
       const moved = { ...found.unit, id: keyOf(log, seqOf(found.unit.id)) };
@@ -154,8 +170,10 @@ class Rebuild {
       const put = this.#db.prepare(
         `insert into ${table} (${UNIT_COLUMNS.join(', ')}) values (${UNIT_COLUMNS.map(() => '?').join(', ')})`,
       );
-      const missing = this.#db.prepare<[], Unit>(`select * from ${other} where id not in (select id from ${table})`).all();
-      for (const unit of missing)
+      const missing = this.#db.prepare<[number], Unit>(
+        `select * from ${other} where id > ? and id not in (select id from ${table}) order by id limit ${SOME}`,
+      );
+      for (const unit of inChunks(missing))
         put.run(...UNIT_COLUMNS.map((column) => (column === 'sum' ? sealOf(table, unit) : unit[column])));
     }
   }
@@ -174,13 +192,13 @@ class Rebuild {
         lost.ranges.push({ log: this.#nameOf(Math.floor(id / keyOf(1, 0))), first: seqOf(id), last });
     }
     const sums = { blocks: 0, records: 0, readings: 0 };
-    const claimed = new Set<number>();
     const gaps: Range[] = [];
     let before: Unit | undefined;
-    for (const unit of this.#db.prepare<[], Unit>('select * from unit order by id').all()) {
+    const count = this.#db.prepare<[], number>('select count(*) from unit').pluck().get() ?? 0;
+    for (const unit of inChunks(this.#db.prepare<[number], Unit>(`select * from unit where id > ? order by id limit ${SOME}`))) {
       const now = this.#settleUnit(unit);
-      for (let id = unit.first_part; id < unit.first_part + unit.parts; id++) claimed.add(id);
       sums.blocks++;
+      this.#pace.settled(sums.blocks, count);
       sums.records += now.records;
       sums.readings += now.readings;
       const log = Math.floor(unit.id / keyOf(1, 0));
@@ -196,9 +214,7 @@ class Rebuild {
         gaps.push({ log: name, first: before.last + 1, last: seqOf(unit.id) - 1 });
       before = unit;
     }
-    for (const table of ['part', 'rollup'])
-      for (const id of this.#db.prepare<[], number>(`select id from ${table}`).pluck().all())
-        if (!claimed.has(id)) this.#db.prepare(`delete from ${table} where id = ?`).run(id);
+    this.#dropUnclaimed();
     // log.db knows how far it was compacted.
     for (const [log, seq] of this.#compacted) {
       const last = this.#db
@@ -226,6 +242,24 @@ class Rebuild {
       .raw()
       .get(keyOf(ordinal, 0), keyOf(ordinal + 1, 0)) as [number, number, number];
     return records === 0 ? [] : [{ oldLog, newLog: name, first: seqOf(first), last, records, notices: 0 }];
+  }
+
+  /** Parts and roll-ups of no unit: what lies between those of two. */
+  #dropUnclaimed(): void {
+    const next = this.#db
+      .prepare<[number], [number, number]>(
+        'select first_part, first_part + parts from unit where first_part >= ? order by first_part limit 1',
+      )
+      .raw();
+    this.#db.exec('create index by_part on unit (first_part)');
+    for (let from = 0, more = true; more; ) {
+      const found = next.get(from);
+      const [first, end] = found ?? [Number.MAX_SAFE_INTEGER, 0];
+      for (const table of ['part', 'rollup']) this.#db.prepare(`delete from ${table} where id >= ? and id < ?`).run(from, first);
+      more = found !== undefined;
+      from = Math.max(end, from + 1);
+    }
+    this.#db.exec('drop index by_part');
   }
 
   #settleUnit(unit: Unit): { records: number; readings: number } {
@@ -279,6 +313,14 @@ class Rebuild {
 
   #nameOf(log: number): string {
     return this.#db.prepare<[number], string>('select name from log where ordinal = ?').pluck().get(log) ?? '';
+  }
+}
+
+/** Rows behind the last one, some at a time: nothing else can be done with the file while a statement is under way. */
+function* inChunks(some: Database.Statement<[number], Unit>): Generator<Unit> {
+  for (let after = 0, units = some.all(0); units.length > 0; units = some.all(after)) {
+    yield* units;
+    after = units.at(-1)?.id ?? after;
   }
 }
 

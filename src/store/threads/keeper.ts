@@ -32,6 +32,7 @@ const mender = new HistoryMender(
     blocks.forget();
     reply({ kind: 'repaired', repair, kept });
   },
+  (progress) => reply({ kind: 'mending', progress }),
   () => blocks.onDisk(),
 );
 mender.open();

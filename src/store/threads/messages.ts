@@ -2,7 +2,7 @@
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
 import type { ForwarderState } from '../files/layout.ts';
-import type { DamagedBlock, KeptLog, Repair, Salvaged } from '../files/repair-report.ts';
+import type { DamagedBlock, KeptLog, Repair, Salvaged, SalvageProgress } from '../files/repair-report.ts';
 import type { SalvageTask } from '../files/sources.ts';
 import type { CommitRequest, CommitResult } from '../hot/commit-request.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
@@ -117,5 +117,7 @@ export type KeeperReply =
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
   /** history.db was damaged and was made anew. */
+  /** history.db is being made anew; nobody is answered meanwhile. */
+  | { readonly kind: 'mending'; readonly progress: SalvageProgress }
   | { readonly kind: 'repaired'; readonly repair: Repair; readonly kept: readonly KeptLog[] }
   | { readonly kind: 'failed'; readonly failure: Failure };

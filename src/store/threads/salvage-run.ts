@@ -3,20 +3,11 @@
  * what is left, then the writer puts it into log.db between commits.
  */
 import type { Worker } from 'node:worker_threads';
-import type { Repair, Salvaged } from '../files/repair-report.ts';
+import type { Repair, Salvaged, SalvageProgress } from '../files/repair-report.ts';
 import { asidePath } from '../files/whole-file.ts';
 import type { Opened } from '../hot/opened.ts';
 import type { SalvagerData, SalvagerReply, WriterReply } from './messages.ts';
 import { ended, startThread, type WriterThread } from './threads.ts';
-
-/** What `status` shows of it. */
-export interface SalvageProgress {
-  readonly why: string;
-  /** `find`: pages of the damaged file are read; `bring back`: rows are put into log.db. */
-  readonly phase: 'find' | 'bring back';
-  readonly done: number;
-  readonly of: number;
-}
 
 /** The log, as a salvage needs it. */
 export interface SalvageSide {
@@ -48,7 +39,7 @@ export class SalvageRun {
     this.#quarantine = asidePath(file);
     this.#salvage = salvage;
     this.#side = side;
-    this.progress = { why: salvage.task.why, phase: 'find', done: 0, of: 0 };
+    this.progress = { file: 'log.db', why: salvage.task.why, phase: 'find', done: 0, of: 0 };
   }
 
   /** Logs up to this ordinal are not given out before it is over. */
@@ -97,7 +88,7 @@ export class SalvageRun {
   }
 
   #progressed(phase: SalvageProgress['phase'], done: number, of: number): void {
-    this.progress = { why: this.why, phase, done, of };
+    this.progress = { file: 'log.db', why: this.why, phase, done, of };
     this.#side.emit('salvaging', this.progress);
   }
 

@@ -5,7 +5,7 @@ import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
-import type { DamagedBlock, KeptLog, Repair } from '../files/repair-report.ts';
+import type { DamagedBlock, KeptLog, Repair, SalvageProgress } from '../files/repair-report.ts';
 import { diskFault, isDamage } from '../files/sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
 import type {
@@ -151,6 +151,8 @@ export interface KeeperTells {
   damaged(block: DamagedBlock): void;
   /** SQLite met a page of log.db that makes no sense. */
   corrupt(): void;
+  /** history.db is being made anew: several times a second. */
+  mending(progress: SalvageProgress): void;
   /** history.db was made anew. */
   repaired(repair: Repair, kept: readonly KeptLog[]): void;
 }
@@ -266,6 +268,10 @@ export class Keeper {
     worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);
+        return;
+      }
+      if (reply.kind === 'mending') {
+        this.#tell.mending(reply.progress);
         return;
       }
       if (reply.kind === 'repaired') {

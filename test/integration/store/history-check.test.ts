@@ -72,12 +72,15 @@ test('a damaged history.db is found and mended within a minute of a start, thoug
   const log = await open(s);
   t.after(() => log.abandon());
   const repairs: Repair[] = [];
+  const told: string[] = [];
+  log.on('salvaging', ({ file, phase }) => told.push(`${file}: ${phase}`));
   log.on('repaired', (repair) => repairs.push(repair));
   log.setClock(s.clock.wall(), false);
   log.setInventory('{}');
   await s.clock.advance(60_000);
   await waitFor('the repair', () => repairs.length > 0);
   assert.equal(repairs[0]?.file, 'history.db');
+  assert.equal(told[0], 'history.db: find', 'it says so while the keeper answers nobody');
 });
 
 test('an export that meets damage waits for the repair, and has everything else once', async (t) => {

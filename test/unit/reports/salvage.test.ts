@@ -69,7 +69,7 @@ test('log.db: the end of a salvage is an event, and status says what came back',
   ]);
 });
 
-test('log.db: a salvage that the disk does not let through is an event that says what comes next', () => {
+test('log.db: a salvage that a disk stops is an event that says what comes next', () => {
   const { events, report, status } = made();
   report.began('a page is noise');
   report.ended('a page is noise', 'EIO');

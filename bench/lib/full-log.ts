@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { History } from '../../src/store/archive/history-file.ts';
 import { Tidier } from '../../src/store/archive/tidy.ts';
-import { HISTORY_FILE, type PartRow, type UnitRow } from '../../src/store/files/history-layout.ts';
+import { HISTORY_FILE, type HourRow, type PartRow } from '../../src/store/files/history-layout.ts';
 import { keyOf, LOG_FILE } from '../../src/store/files/layout.ts';
 import { Agreement } from '../../src/store/hot/agreement.ts';
 import { LogDatabase } from '../../src/store/hot/database.ts';
@@ -89,18 +89,18 @@ export function fillLog(stateDir: string, data: string, size: number, own = Numb
 function copyUnits(history: History | undefined, size: number): number {
   if (history === undefined) throw new Error('history.db cannot be opened');
   const nothing = { logs: [], boots: [], clock: [], shapes: [] };
-  const originals = history.db.prepare<[], UnitRow>('select * from unit order by id').all();
+  const originals = history.db.prepare<[], HourRow>('select * from unit order by id').all();
   const numbers = UNIT_SECONDS * DEVICES;
   let n = 0;
   for (; history.bytes() < size; n++) {
-    const like = originals[n % originals.length] as UnitRow;
+    const like = originals[n % originals.length] as HourRow;
     const k = originals.length + n;
-    const shapes = new Set(history.units.parts(like).map((part) => part.shape));
+    const shapes = new Set(history.hours.parts(like).map((part) => part.shape));
     const parts = [...shapes].map((shape) => {
-      const [part, goesFirst] = history.units.partsOf(like, shape) as [PartRow, PartRow?];
-      return { ...part, rollup: history.units.rollup(like, shape)?.body as Buffer, goesFirst };
+      const [part, goesFirst] = history.hours.partsOf(like, shape) as [PartRow, PartRow?];
+      return { ...part, rollup: history.hours.rollup(like, shape)?.body as Buffer, goesFirst };
     });
-    const range = { id: (originals[0] as UnitRow).id + k * numbers, last: (k + 1) * numbers };
+    const range = { id: (originals[0] as HourRow).id + k * numbers, last: (k + 1) * numbers };
     history.add(
       { ...range, boot: 1, inventory: 1, atFirst: k * UNIT_SECONDS * 1000, atLast: (k + 1) * UNIT_SECONDS * 1000, parts },
       nothing,

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import Database from 'better-sqlite3';
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import type { Sample } from '../../src/core/point.ts';
-import { UNIT_READINGS } from '../../src/store/archive/compact.ts';
+import { HOUR_READINGS } from '../../src/store/archive/compact.ts';
 import { LOG_FILE } from '../../src/store/files/layout.ts';
 import { walLength } from '../../src/store/hot/wal.ts';
 import { Log } from '../../src/store/log.ts';
@@ -52,7 +52,7 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
   let tidied = false;
   log.on('committed', (result) => {
     hot = result.hot.readings;
-    tidying = hot >= UNIT_READINGS && !tidied;
+    tidying = hot >= HOUR_READINGS && !tidied;
     tidied = false;
   });
   log.on('tidied', () => {
@@ -63,7 +63,7 @@ export async function sluiceLayout(folder: string, runtimeDir: string, maxSize: 
     name: 'sluice',
     async settle() {
       // Filled in a hurry, log.db has hours that are still to be compacted.
-      while (hot > UNIT_READINGS) {
+      while (hot > HOUR_READINGS) {
         await log.compact();
         await log.flush();
       }

@@ -12,7 +12,7 @@ import { ABSENT } from '../../src/core/reasons.ts';
 import { History } from '../../src/store/archive/history-file.ts';
 import { nothingTaken, takeFrom } from '../../src/store/archive/thin.ts';
 import { Tidier } from '../../src/store/archive/tidy.ts';
-import { HISTORY_FILE, UNIT_STATE, type UnitRow } from '../../src/store/files/history-layout.ts';
+import { HISTORY_FILE, HOUR_STATE, type HourRow } from '../../src/store/files/history-layout.ts';
 import { keyOf, LOG_FILE, seqOf } from '../../src/store/files/layout.ts';
 import { Agreement } from '../../src/store/hot/agreement.ts';
 import { LogDatabase } from '../../src/store/hot/database.ts';
@@ -128,7 +128,7 @@ export class RandomHistory {
     const reader = new LogReader(this.file);
     reader.history = History.open(this.historyFile);
     for (let units = this.#random.pick([0, 1, 2, 5, 1000, 1000]); units > 0; units--) if (!this.makeUnit(reader, boot)) break;
-    for (const { id, boot: b, last } of reader.history.db.prepare<[], UnitRow>('select * from unit order by id').all())
+    for (const { id, boot: b, last } of reader.history.db.prepare<[], HourRow>('select * from unit order by id').all())
       this.offsets.set(id, reader.clock.of(b, last)?.offset ?? 0);
     reader.close();
   }
@@ -152,7 +152,7 @@ export class RandomHistory {
   /** The oldest units are thinned, or lose their records. */
   #age(): void {
     const history = History.open(this.historyFile);
-    const units = history.db.prepare<[], UnitRow>('select * from unit order by id').all();
+    const units = history.db.prepare<[], HourRow>('select * from unit order by id').all();
     const summaries = this.#random(units.length + 1);
     const thinned = summaries + this.#random(units.length - summaries + 1);
     units.slice(0, thinned).forEach((unit, i) => {
@@ -199,7 +199,7 @@ export interface ModelReading {
 export function modelReadings(made: RandomHistory, reader: LogReader, width: number): ModelReading[] {
   const clockOf = remembered((boot: number, seq: number) => reader.clock.of(boot, seq) ?? { offset: 0, estimated: true });
   const segmentsOf = remembered((boot: number, _: number) => reader.clock.list(boot).segments);
-  const units = reader.history?.db.prepare<[], UnitRow>('select * from unit order by id').all() ?? [];
+  const units = reader.history?.db.prepare<[], HourRow>('select * from unit order by id').all() ?? [];
   const unitOf = (key: number) => units.find((u) => u.id <= key && key <= u.id - seqOf(u.id) + u.last);
   const parts = new Map<string, Kept[]>();
   for (const kept of made.records) {
@@ -214,8 +214,8 @@ export function modelReadings(made: RandomHistory, reader: LogReader, width: num
     const ats = part.map((k) => k.record.sample.at);
     const w = rollupWidth((ats.at(-1) as number) - (ats[0] as number), part.length);
     const grouped =
-      unit !== undefined && (unit.state === UNIT_STATE.summary || (unit.state === UNIT_STATE.thinned && width >= w));
-    const left = unit?.state === UNIT_STATE.thinned && !grouped ? part.filter((_, i) => i % 8 === 0) : part;
+      unit !== undefined && (unit.state === HOUR_STATE.summary || (unit.state === HOUR_STATE.thinned && width >= w));
+    const left = unit?.state === HOUR_STATE.thinned && !grouped ? part.filter((_, i) => i % 8 === 0) : part;
     for (const { key, boot, record } of left) {
       const { shape, at, values, reasons } = record.sample;
       const clock = clockOf(boot, record.seq);

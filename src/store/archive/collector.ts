@@ -1,5 +1,5 @@
 /**
- * Collects garbage on the way while a unit is made. V8 lets the heap of a thread grow to about twice what lives in it
+ * Collects garbage on the way while an hour is made. V8 lets the heap of a thread grow to about twice what lives in it
  * before it collects, whatever the limits of the heap (docs/decisions/keeper-garbage.md).
  */
 import { setFlagsFromString } from 'node:v8';

@@ -1,9 +1,9 @@
 /**
- * Compaction: the commit blocks of log.db become units of history.db, column by column.
+ * Compaction: the commit blocks of log.db become hours of history.db, column by column.
  *
  * - Blocks are taken in the order of their keys, behind the watermark of their log; none is left out.
- * - A unit lies within one log, boot, inventory and hour, and within UNIT_READINGS, UNIT_RECORDS and UNIT_TEXTS.
- * - The unit is committed before anybody deletes the blocks it replaces.
+ * - An hour of history lies within one log, boot, inventory and hour of time, and within HOUR_READINGS, HOUR_RECORDS and HOUR_TEXTS.
+ * - The hour is committed before anybody deletes the blocks it replaces.
  * - Works in steps, between which the thread answers readers.
  */
 import type Database from 'better-sqlite3';
@@ -16,18 +16,18 @@ import { type BlockRow, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import type { Agreement } from '../hot/agreement.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import { Collector } from './collector.ts';
-import type { Copies, History, NewPart, NewUnit } from './history-file.ts';
+import type { Copies, History, NewHour, NewPart } from './history-file.ts';
 import { Scratch, ShapeTable } from './shape-table.ts';
 
-/** Bound a unit's memory: while it is made eight bytes a reading, while it is read record by record about 20 MB. */
-export const UNIT_READINGS = 360_000;
-export const UNIT_RECORDS = 50_000;
+/** Bound an hour's memory: while it is made eight bytes a reading, while it is read record by record about 20 MB. */
+export const HOUR_READINGS = 360_000;
+export const HOUR_RECORDS = 50_000;
 /** Bytes of all texts: only decoding tells how many there are. A block has a part of it, so that it is not far surpassed. */
-const UNIT_TEXTS = 8 * 1024 * 1024;
+const HOUR_TEXTS = 8 * 1024 * 1024;
 const HOUR = 3_600_000;
 /** Blocks that one step decodes, and readings that one step encodes. */
 const STEP_BLOCKS = 16;
-/** Units are written once and read often. */
+/** Hours are written once and read often. */
 const LEVEL = 6;
 
 type Head = Omit<BlockRow, 'body'>;
@@ -36,7 +36,7 @@ export interface CompactRequest {
   /** Boot and monotonic time of now: an hour that is over is compacted although no block follows it. */
   readonly boot: number;
   readonly at: number;
-  /** Closes the unit however little there is: space is short. */
+  /** Closes the hour however little there is: space is short. */
   readonly force: boolean;
   /** Logs with a lower ordinal are left alone. */
   readonly from?: number;
@@ -59,10 +59,10 @@ export class Compactor {
   }
 
   /**
-   * The next unit, made but not written; undefined when none is due.
+   * The next hour, made but not written; undefined when none is due.
    * @returns `damaged`: blocks that could not be read and are left out
    */
-  *next(request: CompactRequest): Generator<undefined, { unit: NewUnit; copies: Copies; damaged: Head[] } | undefined> {
+  *next(request: CompactRequest): Generator<undefined, { hour: NewHour; copies: Copies; damaged: Head[] } | undefined> {
     const heads = this.#heads(request);
     const [first] = heads;
     let last = heads.at(-1);
@@ -85,8 +85,8 @@ export class Compactor {
         continue;
       }
       texts += groups.reduce((sum, columns) => sum + columns.texts, 0);
-      if (texts > UNIT_TEXTS && i > 0) {
-        // It begins the next unit.
+      if (texts > HOUR_TEXTS && i > 0) {
+        // It begins the next hour.
         last = heads[i - 1] as Head;
         this.#agreement.shorten(lastKeyOf(last));
         break;
@@ -125,7 +125,7 @@ export class Compactor {
       // Encoded three times: the roll-ups, and both parts.
       this.#garbage.worked(2 * table.length * table.shape.points.length);
     }
-    const unit: NewUnit = {
+    const hour: NewHour = {
       id: first.id,
       last: last.last,
       boot: first.boot,
@@ -134,7 +134,7 @@ export class Compactor {
       atLast: last.at_last,
       parts,
     };
-    return { unit, copies: this.#copies(first, shapes), damaged };
+    return { hour, copies: this.#copies(first, shapes), damaged };
   }
 
   /**
@@ -161,7 +161,7 @@ export class Compactor {
     return true;
   }
 
-  /** The blocks of the next unit, without their bodies. */
+  /** The blocks of the next hour, without their bodies. */
   #heads({ boot, at, force, from = 1 }: CompactRequest): Head[] {
     const logs = this.#log
       .prepare<[number], number>('select ordinal from log where ordinal >= ? order by ordinal')
@@ -175,7 +175,7 @@ export class Compactor {
       let readings = 0;
       let records = 0;
       let closed = force;
-      const mark = this.#history.units.watermark(log);
+      const mark = this.#history.hours.watermark(log);
       for (const head of select.iterate(Math.max(mark, keyOf(log, 0)), keyOf(log + 1, 0))) {
         const [first] = heads;
         if (
@@ -183,8 +183,8 @@ export class Compactor {
           (head.boot !== first.boot ||
             head.inventory !== first.inventory ||
             this.#hourOf(head) !== this.#hourOf(first) ||
-            readings + head.readings > UNIT_READINGS ||
-            records + head.records > UNIT_RECORDS)
+            readings + head.readings > HOUR_READINGS ||
+            records + head.records > HOUR_RECORDS)
         ) {
           closed = true;
           break;

@@ -1,7 +1,7 @@
 /**
  * history.db as the keeper thread has it: opened, written, measured. One transaction a call.
  *
- * - A unit's records are written once, those that outlive the others in parts of their own; a record never changes.
+ * - An hour's records are written once, those that outlive the others in parts of their own; a record never changes.
  * - What is taken away is counted, by point, in the transaction that takes it away.
  * - Free pages are used again before the file grows, so that a full log does not move in the file system.
  */
@@ -9,19 +9,19 @@ import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE, type HourRow } from '../files/history-layout.ts';
 import { keyOf, shapeReader } from '../files/layout.ts';
 import { refuseNewer, sealedLayout, sealLayout } from '../files/layout-seal.ts';
 import { rowSum, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { bytesOf, statSize } from '../files/whole-file.ts';
 import { Removals } from '../hot/removals.ts';
-import { Units } from './units.ts';
+import { Hours } from './hours.ts';
 
 export interface NewPart extends Body {
   readonly shape: number;
   /** The roll-up of all records. */
   readonly rollup: Buffer;
-  /** The records that go when the unit is thinned; undefined where all stay. */
+  /** The records that go when the hour is thinned; undefined where all stay. */
   readonly goesFirst: Body | undefined;
 }
 interface Body {
@@ -29,7 +29,7 @@ interface Body {
   readonly readings: number;
   readonly body: Buffer;
 }
-export interface NewUnit {
+export interface NewHour {
   readonly id: number;
   readonly last: number;
   readonly boot: number;
@@ -38,7 +38,7 @@ export interface NewUnit {
   readonly atLast: number;
   readonly parts: readonly NewPart[];
 }
-/** What log.db has and a unit needs to be read alone. */
+/** What log.db has and an hour needs to be read alone. */
 export interface Copies {
   readonly logs: readonly { readonly ordinal: number; readonly name: string }[];
   readonly boots: readonly { readonly boot: number; readonly log: number }[];
@@ -54,7 +54,7 @@ export interface Copies {
 export class History {
   readonly file: string;
   readonly db: Database.Database;
-  readonly units: Units;
+  readonly hours: Hours;
   readonly shapeOf: (id: number) => Shape | undefined;
   readonly removed: Removals;
 
@@ -62,7 +62,7 @@ export class History {
     this.file = file;
     this.db = db;
     this.shapeOf = shapeReader(db);
-    this.units = new Units(db, this.shapeOf);
+    this.hours = new Hours(db, this.shapeOf);
     this.removed = new Removals(db, this.shapeOf);
   }
 
@@ -123,7 +123,7 @@ export class History {
     return true;
   }
 
-  add(unit: NewUnit, copies: Copies): void {
+  add(hour: NewHour, copies: Copies): void {
     this.db.transaction(() => {
       this.copy(copies);
       const firstPart = this.db.prepare('select coalesce(max(first_part + parts), 1) from unit').pluck().get() as number;
@@ -139,23 +139,23 @@ export class History {
         readings += part.readings;
         bytes += part.body.length;
       };
-      for (const part of unit.parts) {
+      for (const part of hour.parts) {
         putRollup.run(next, part.shape, part.rollup);
         bytes += part.rollup.length;
         putPart(part.shape, part);
       }
-      for (const { shape, goesFirst } of unit.parts) if (goesFirst !== undefined) putPart(shape, goesFirst);
-      // An older version would read half of what such a unit has.
+      for (const { shape, goesFirst } of hour.parts) if (goesFirst !== undefined) putPart(shape, goesFirst);
+      // An older version would read half of what such an hour has.
       if (this.db.pragma('user_version', { simple: true }) !== HISTORY_VERSION)
         this.db.pragma(`user_version = ${HISTORY_VERSION}`);
       sealLayout(this.db, 'history', HISTORY_VERSION);
       const seal = [
-        unit.id,
-        unit.last,
-        unit.boot,
-        unit.inventory,
-        unit.atFirst,
-        unit.atLast,
+        hour.id,
+        hour.last,
+        hour.boot,
+        hour.inventory,
+        hour.atFirst,
+        hour.atLast,
         firstPart,
         next - firstPart,
       ] as const;
@@ -164,15 +164,15 @@ export class History {
           'insert into unit (id, last, boot, inventory, at_first, at_last, records, readings, state, first_part, parts, bytes, sum) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
         )
         .run(
-          unit.id,
-          unit.last,
-          unit.boot,
-          unit.inventory,
-          unit.atFirst,
-          unit.atLast,
+          hour.id,
+          hour.last,
+          hour.boot,
+          hour.inventory,
+          hour.atFirst,
+          hour.atLast,
           records,
           readings,
-          UNIT_STATE.whole,
+          HOUR_STATE.whole,
           firstPart,
           next - firstPart,
           bytes,
@@ -182,7 +182,7 @@ export class History {
         .prepare(
           'insert into twin select id, last, boot, inventory, at_first, at_last, records, readings, state, first_part, parts, bytes, ? from unit where id = ?',
         )
-        .run(rowSum('twin', ...seal), unit.id);
+        .run(rowSum('twin', ...seal), hour.id);
     })();
   }
 
@@ -209,26 +209,26 @@ export class History {
     for (const s of shapes) if (shape.run(s.id, s.body).changes > 0) seal.run(shapeSealName(s.id), shapeSeal(s.id, s.body));
   }
 
-  /** @param after id of a unit to look behind */
-  oldest(state: number, after = 0): UnitRow | undefined {
+  /** @param after id of an hour to look behind */
+  oldest(state: number, after = 0): HourRow | undefined {
     return this.db
-      .prepare<[number, number], UnitRow>('select * from unit where state = ? and id > ? order by id limit 1')
+      .prepare<[number, number], HourRow>('select * from unit where state = ? and id > ? order by id limit 1')
       .get(state, after);
   }
   bytesOf(state: number): number {
     return this.db.prepare('select coalesce(sum(bytes), 0) from unit where state = ?').pluck().get(state) as number;
   }
-  /** Records in all units. */
+  /** Records in all hours. */
   held(): number {
     return this.db.prepare('select coalesce(sum(records), 0) from unit').pluck().get() as number;
   }
-  /** For each log, the last number that is in a unit. */
+  /** For each log, the last number that is in an hour. */
   watermarks(): [log: number, seq: number][] {
     const logs = this.db
       .prepare<[], number>(`select distinct cast(id / ${keyOf(1, 0)} as integer) from unit`)
       .pluck()
       .all() as number[];
-    return logs.map((log) => [log, this.units.watermark(log) - keyOf(log, 0)]);
+    return logs.map((log) => [log, this.hours.watermark(log) - keyOf(log, 0)]);
   }
 
   /** Inside a transaction: the part's records become these (none: the part goes). */
@@ -239,8 +239,8 @@ export class History {
         .prepare('update part set records = ?, readings = ?, body = ? where id = ?')
         .run(part.records, part.readings, part.body, id);
   }
-  setUnit(unit: UnitRow, state: number): void {
-    const range = [unit.first_part, unit.first_part + unit.parts] as const;
+  setHour(hour: HourRow, state: number): void {
+    const range = [hour.first_part, hour.first_part + hour.parts] as const;
     const sums = this.db
       .prepare<[number, number], { records: number; readings: number; bytes: number }>(
         'select coalesce(sum(records), 0) as records, coalesce(sum(readings), 0) as readings, coalesce(sum(length(body)), 0) as bytes from part where id >= ? and id < ?',
@@ -252,13 +252,13 @@ export class History {
       .get(...range) as number;
     this.db
       .prepare('update unit set state = ?, records = ?, readings = ?, bytes = ? where id = ?')
-      .run(state, sums.records, sums.readings, sums.bytes + rollups, unit.id);
+      .run(state, sums.records, sums.readings, sums.bytes + rollups, hour.id);
   }
-  /** Inside a transaction: unit, parts and roll-ups are gone. */
-  removeUnit(unit: UnitRow): void {
+  /** Inside a transaction: hour, parts and roll-ups are gone. */
+  removeHour(hour: HourRow): void {
     for (const table of ['part', 'rollup'])
-      this.db.prepare(`delete from ${table} where id >= ? and id < ?`).run(unit.first_part, unit.first_part + unit.parts);
-    for (const table of ['unit', 'twin']) this.db.prepare(`delete from ${table} where id = ?`).run(unit.id);
+      this.db.prepare(`delete from ${table} where id >= ? and id < ?`).run(hour.first_part, hour.first_part + hour.parts);
+    for (const table of ['unit', 'twin']) this.db.prepare(`delete from ${table} where id = ?`).run(hour.id);
   }
 }
 

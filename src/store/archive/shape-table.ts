@@ -1,15 +1,15 @@
 /**
- * The records of one shape while a unit is made, as columns outside of the JavaScript heap: eight bytes a reading, and no
+ * The records of one shape while an hour is made, as columns outside of the JavaScript heap: eight bytes a reading, and no
  * object for a record or a reading. What is put in once is written out in several selections.
  */
 import type { ShapeColumns, ShapeRows } from '../../codecs/blocks.ts';
 import type { PointInfo, Shape, Value } from '../../core/point.ts';
 
-/** Records of a slice. Slices are never copied or thrown away while the unit is made. */
+/** Records of a slice. Slices are never copied or thrown away while the hour is made. */
 const SLICE = 64;
 const WIDTH = 8;
 
-/** A column that was made last is overwritten by the next selection. One for all tables of a unit. */
+/** A column that was made last is overwritten by the next selection. One for all tables of an hour. */
 export class Scratch {
   #bytes = new ArrayBuffer(0);
 

@@ -5,7 +5,7 @@
 import { decodeBlock, encodeBlock } from '../../codecs/blocks.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { Lanes } from '../delivery/lanes.ts';
-import { type PartRow, THIN, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HOUR_STATE, type HourRow, type PartRow, THIN } from '../files/history-layout.ts';
 import { type ForwarderState, keyOf, seqOf } from '../files/layout.ts';
 import { DAMAGED, type Gone, spanOf, type Why } from '../hot/removals.ts';
 import type { ClockTable } from '../time/clock-table.ts';
@@ -17,7 +17,7 @@ const LEVEL = 6;
 export interface SpaceRequest {
   /** What history.db may take, bytes. */
   readonly budget: number;
-  /** Bytes that the next unit needs, and what more is made when it does not fit. */
+  /** Bytes that the next hour needs, and what more is made when it does not fit. */
   readonly need: number;
   readonly ahead: number;
   /** The disk is nearly full: little at a time, and nothing is rewritten that could be dropped. */
@@ -43,14 +43,14 @@ export function nothingTaken(): Taken {
 }
 
 /**
- * One transaction takes from so many units at most, and writes so many bytes anew: it costs a journal and four syncs
+ * One transaction takes from so many hours at most, and writes so many bytes anew: it costs a journal and four syncs
  * whatever its size, and neighbours share their pages; but what it changes has to fit into SQLite's cache.
  */
-const BATCH = { units: 8, bytes: 512 * 1024 };
+const BATCH = { hours: 8, bytes: 512 * 1024 };
 
-/** What is to become of a unit; nothing is written yet. */
+/** What is to become of an hour; nothing is written yet. */
 interface Change {
-  readonly unit: UnitRow;
+  readonly hour: HourRow;
   readonly why: Why | 'removed';
   readonly parts: readonly { readonly id: number; readonly left: Left | undefined }[];
   readonly gone: readonly Gone[];
@@ -60,7 +60,7 @@ interface Change {
 }
 type Left = { readonly records: number; readonly readings: number; readonly body: Buffer };
 
-/** One transaction; steps before it, between two units. @returns false when there is space, or nothing is left to take */
+/** One transaction; steps before it, between two hours. @returns false when there is space, or nothing is left to take */
 export function* thinOrDrop(
   history: History,
   clock: ClockTable,
@@ -70,12 +70,12 @@ export function* thinOrDrop(
   const choice = new Choice(history, clock, request);
   const changes: Change[] = [];
   let bytes = 0;
-  const most = request.tight ? 1 : BATCH.units;
+  const most = request.tight ? 1 : BATCH.hours;
   while (changes.length < most && bytes < BATCH.bytes) {
     const next = choice.next();
     if (next === undefined) break;
     if (changes.length > 0) yield;
-    const change = changeOf(history, clock, next.unit, next.why, request.active);
+    const change = changeOf(history, clock, next.hour, next.why, request.active);
     choice.made(change);
     changes.push(change);
     for (const { left } of change.parts) bytes += left?.body.length ?? 0;
@@ -90,30 +90,30 @@ export function* thinOrDrop(
 }
 
 /**
- * The oldest unit that has records loses them all: nothing is written for it but what takes them out. For a disk that has
+ * The oldest hour that has records loses them all: nothing is written for it but what takes them out. For a disk that has
  * no space even for thinning. One transaction. @returns false when there is none
  */
 export function dropOldest(history: History, clock: ClockTable, request: SpaceRequest, taken: Taken): boolean {
-  const unit = history.oldest(UNIT_STATE.thinned) ?? history.oldest(UNIT_STATE.whole);
-  if (unit !== undefined) takeFrom(history, clock, unit, 'dropped', request.active, taken);
-  return unit !== undefined;
+  const hour = history.oldest(HOUR_STATE.thinned) ?? history.oldest(HOUR_STATE.whole);
+  if (hour !== undefined) takeFrom(history, clock, hour, 'dropped', request.active, taken);
+  return hour !== undefined;
 }
 
 /** One transaction. */
 export function takeFrom(
   history: History,
   clock: ClockTable,
-  unit: UnitRow,
+  hour: HourRow,
   why: Why,
   active: readonly ForwarderState[],
   taken: Taken,
 ): void {
-  const change = changeOf(history, clock, unit, why, active);
+  const change = changeOf(history, clock, hour, why, active);
   history.db.transaction(() => apply(history, change))();
   addTaken(taken, change.taken);
 }
 
-/** Which unit is next, as if those chosen before had been changed already. Each is chosen once. */
+/** Which hour is next, as if those chosen before had been changed already. Each is chosen once. */
 class Choice {
   readonly #history: History;
   readonly #clock: ClockTable;
@@ -134,54 +134,54 @@ class Choice {
     this.#used = history.used();
     const short = this.#used + request.need > request.budget;
     this.#most = request.budget - request.need - (short ? request.ahead : 0);
-    this.#whole = history.bytesOf(UNIT_STATE.whole);
-    this.#summaries = history.bytesOf(UNIT_STATE.summary);
+    this.#whole = history.bytesOf(HOUR_STATE.whole);
+    this.#summaries = history.bytesOf(HOUR_STATE.summary);
   }
 
   /** undefined when nothing has to go, or nothing is left that was not chosen yet. */
-  next(): { unit: UnitRow; why: Why | 'removed' } | undefined {
+  next(): { hour: HourRow; why: Why | 'removed' } | undefined {
     const { budget } = this.#request;
-    const oldest = this.#history.units.next(this.#aged);
-    if (oldest !== undefined && isAged(this.#history, this.#clock, this.#request, oldest)) return { unit: oldest, why: 'aged' };
+    const oldest = this.#history.hours.next(this.#aged);
+    if (oldest !== undefined && isAged(this.#history, this.#clock, this.#request, oldest)) return { hour: oldest, why: 'aged' };
     // What is aged comes first, so that nothing else was chosen yet: the rest is looked at when that is gone.
     if (this.#aged > 0 || this.#used <= this.#most) return undefined;
-    const whole = this.#oldest(UNIT_STATE.whole);
-    const thinned = this.#oldest(UNIT_STATE.thinned);
-    const summary = this.#oldest(UNIT_STATE.summary);
-    if (whole !== undefined && this.#whole > budget / 2) return { unit: whole, why: 'thinned' };
-    if (summary !== undefined && this.#summaries > budget / 8) return { unit: summary, why: 'removed' };
-    if (thinned !== undefined) return { unit: thinned, why: 'dropped' };
+    const whole = this.#oldest(HOUR_STATE.whole);
+    const thinned = this.#oldest(HOUR_STATE.thinned);
+    const summary = this.#oldest(HOUR_STATE.summary);
+    if (whole !== undefined && this.#whole > budget / 2) return { hour: whole, why: 'thinned' };
+    if (summary !== undefined && this.#summaries > budget / 8) return { hour: summary, why: 'removed' };
+    if (thinned !== undefined) return { hour: thinned, why: 'dropped' };
     // One that was chosen before may be the next to lose more.
     if (this.#after.size > 0) return undefined;
-    if (whole !== undefined) return { unit: whole, why: 'thinned' };
-    return summary === undefined ? undefined : { unit: summary, why: 'removed' };
+    if (whole !== undefined) return { hour: whole, why: 'thinned' };
+    return summary === undefined ? undefined : { hour: summary, why: 'removed' };
   }
 
-  made({ unit, why, freed }: Change): void {
+  made({ hour, why, freed }: Change): void {
     this.#used -= freed;
-    if (why === 'aged') this.#aged = unit.id;
-    else this.#after.set(unit.state, unit.id);
-    if (unit.state === UNIT_STATE.whole) this.#whole -= unit.bytes;
-    if (why === 'removed') this.#summaries -= unit.bytes;
-    if (why === 'dropped') this.#summaries += unit.bytes - freed;
+    if (why === 'aged') this.#aged = hour.id;
+    else this.#after.set(hour.state, hour.id);
+    if (hour.state === HOUR_STATE.whole) this.#whole -= hour.bytes;
+    if (why === 'removed') this.#summaries -= hour.bytes;
+    if (why === 'dropped') this.#summaries += hour.bytes - freed;
   }
 
-  #oldest(state: number): UnitRow | undefined {
+  #oldest(state: number): HourRow | undefined {
     return this.#history.oldest(state, this.#after.get(state) ?? 0);
   }
 }
 
-/** How many units of unknown time are looked past in search of a known one. */
+/** How many hours of unknown time are looked past in search of a known one. */
 const LOOK = 256;
 
-/** An estimated time says nothing: such a unit is as old as the known one after it. */
-function isAged(history: History, clock: ClockTable, { wall, maxAge }: SpaceRequest, oldest: UnitRow): boolean {
+/** An estimated time says nothing: such an hour is as old as the known one after it. */
+function isAged(history: History, clock: ClockTable, { wall, maxAge }: SpaceRequest, oldest: HourRow): boolean {
   if (wall === undefined) return false;
-  let unit: UnitRow | undefined = oldest;
-  for (let i = 0; i < LOOK && unit !== undefined; i++) {
-    const mapping = clock.of(unit.boot, unit.last);
-    if (mapping !== undefined && !mapping.estimated) return unit.at_last + mapping.offset < wall - maxAge;
-    unit = history.units.next(unit.id);
+  let hour: HourRow | undefined = oldest;
+  for (let i = 0; i < LOOK && hour !== undefined; i++) {
+    const mapping = clock.of(hour.boot, hour.last);
+    if (mapping !== undefined && !mapping.estimated) return hour.at_last + mapping.offset < wall - maxAge;
+    hour = history.hours.next(hour.id);
   }
   return false;
 }
@@ -189,19 +189,19 @@ function isAged(history: History, clock: ClockTable, { wall, maxAge }: SpaceRequ
 function changeOf(
   history: History,
   clock: ClockTable,
-  unit: UnitRow,
+  hour: HourRow,
   why: Why | 'removed',
   active: readonly ForwarderState[],
 ): Change {
   const taken = nothingTaken();
-  if (why === 'removed') return { unit, why, parts: [], gone: [], taken, freed: unit.bytes };
-  const log = Math.floor(unit.id / keyOf(1, 0));
+  if (why === 'removed') return { hour, why, parts: [], gone: [], taken, freed: hour.bytes };
+  const log = Math.floor(hour.id / keyOf(1, 0));
   const waiting = active.filter((f) => f.log === log).map((f) => Lanes.load(f.state));
-  const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(unit.id), unit.last));
+  const anyWaits = waiting.some((l) => l.waitsWithin(seqOf(hour.id), hour.last));
   const parts: { id: number; left: Left | undefined }[] = [];
   const removed: Gone[] = [];
   let freed = 0;
-  const rows = history.units.parts(unit);
+  const rows = history.hours.parts(hour);
   for (const [place, row] of rows.entries()) {
     let shape: Shape | undefined;
     let records: LogRecord[];
@@ -225,14 +225,14 @@ function changeOf(
     const lost = undelivered.length === 0 ? undefined : countByPoint(shape, undelivered);
     if (lost !== undefined) addAll(taken.lost, shape, lost);
     const ends = [gone[0] as LogRecord, gone.at(-1) as LogRecord].map(({ seq, sample }) => ({ seq, at: sample.at }));
-    removed.push({ why, shape: row.shape, counts, lost, span: spanOf(clock, unit.boot, ...ends) });
+    removed.push({ why, shape: row.shape, counts, lost, span: spanOf(clock, hour.boot, ...ends) });
     const readings = keep.reduce((sum, r) => sum + r.sample.shape.points.length, 0);
     const left =
       keep.length === 0 ? undefined : { records: keep.length, readings, body: encodeBlock(keep, () => row.shape, LEVEL) };
     parts.push({ id: row.id, left });
     freed += row.body.length - (left?.body.length ?? 0);
   }
-  return { unit, why, parts, gone: removed, taken, freed: why === 'aged' ? unit.bytes : freed };
+  return { hour, why, parts, gone: removed, taken, freed: why === 'aged' ? hour.bytes : freed };
 }
 
 /** @returns what stays and what goes of the part at `place` */
@@ -244,12 +244,12 @@ function thinned(records: LogRecord[], rows: readonly PartRow[], place: number):
 }
 
 /** Inside a transaction. */
-function apply(history: History, { unit, why, parts, gone }: Change): void {
+function apply(history: History, { hour, why, parts, gone }: Change): void {
   for (const some of gone) history.removed.count(some);
-  if (why === 'removed' || why === 'aged') history.removeUnit(unit);
+  if (why === 'removed' || why === 'aged') history.removeHour(hour);
   else {
     for (const { id, left } of parts) history.setPart(id, left);
-    history.setUnit(unit, why === 'thinned' ? UNIT_STATE.thinned : UNIT_STATE.summary);
+    history.setHour(hour, why === 'thinned' ? HOUR_STATE.thinned : HOUR_STATE.summary);
   }
 }
 

@@ -2,13 +2,13 @@
 import type { Lane } from '../files/lane-state.ts';
 import type { ForwarderState } from '../files/layout.ts';
 
-/** Asks the keeper to make at most one unit, and to keep history.db within its budget. */
+/** Asks the keeper to make at most one hour, and to keep history.db within its budget. */
 export interface TidyRequest {
   readonly id: number;
   readonly boot: number;
   /** Monotonic ms. */
   readonly at: number;
-  /** A unit is made however little there is. */
+  /** An hour is made however little there is. */
   readonly force: boolean;
   /** What history.db may take, bytes; less when log.db, which grows meanwhile, leaves less of `limit`. */
   readonly budget: number;
@@ -28,7 +28,7 @@ export interface TidyResult {
   readonly id: number;
   /** For each log, the last number that lies in history.db. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
-  /** A unit was made; ask again at once. */
+  /** An hour was made; ask again at once. */
   readonly more: boolean;
   readonly bytes: number;
   /** Records that history.db holds now. */

@@ -1,4 +1,4 @@
-/** What the keeper does when nobody asks anything: units are made, history.db is kept within its budget. In steps. */
+/** What the keeper does when nobody asks anything: hours are made, history.db is kept within its budget. In steps. */
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../../core/errors.ts';
@@ -10,15 +10,15 @@ import { codeOf } from '../files/sqlite-errors.ts';
 import { asideBytes, bytesOf, dropAside } from '../files/whole-file.ts';
 import type { Agreement } from '../hot/agreement.ts';
 import { Compactor } from './compact.ts';
-import { type Copies, type History, type NewUnit, tryHistory } from './history-file.ts';
+import { type Copies, type History, type NewHour, tryHistory } from './history-file.ts';
 import type { KeptFiles } from './read-files.ts';
 import { dropOldest, nothingTaken, type SpaceRequest, type Taken, thinOrDrop } from './thin.ts';
 import type { TidyRequest, TidyResult } from './tidy-request.ts';
 import { ensureWitness, witnessOf, writeWitness } from './witness.ts';
 
-/** Space for the unit's row, keys and the pages that are not full. */
+/** Space for the hour's row, keys and the pages that are not full. */
 const SLACK = 32 * 1024;
-/** Further units of the same size that space is made for. */
+/** Further hours of the same size that space is made for. */
 const AHEAD = 4;
 const AHEAD_SHARE = 16;
 /** Bytes that one step gives back to the file system. */
@@ -50,12 +50,12 @@ export class Tidier {
     const taken = nothingTaken();
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#agreement);
     const made = yield* compactor.next(request);
-    const need = made === undefined ? 0 : needsOf(made.unit);
+    const need = made === undefined ? 0 : needsOf(made.hour);
     // What is damaged goes before what is whole.
     if (history.used() + need + asideBytes(this.#file) > this.#budget(request)) dropAside(this.#file);
     const budget = Math.max(0, this.#budget(request) - asideBytes(this.#file));
     const tight = isTight(this.#file);
-    // When space is made, it is made for some units at once.
+    // When space is made, it is made for some hours at once.
     const space = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
     let took = false;
     while (yield* this.#takeAway(history, space, taken)) {
@@ -104,16 +104,16 @@ export class Tidier {
   }
 
   /**
-   * @returns false when the writer had to drop some of its blocks: what is left becomes another unit; and when the disk
-   * does not take the writer's commit: the unit is made again
+   * @returns false when the writer had to drop some of its blocks: what is left becomes another hour; and when the disk
+   * does not take the writer's commit: the hour is made again
    */
-  #commit(history: History, { unit, copies }: { unit: NewUnit; copies: Copies }): boolean {
+  #commit(history: History, { hour, copies }: { hour: NewHour; copies: Copies }): boolean {
     const witness = witnessOf(this.#reader.db);
     if (!this.#agreement.onDisk() || !this.#agreement.commit()) return false;
     let made = false;
     try {
       history.db.transaction(() => {
-        history.add(unit, copies);
+        history.add(hour, copies);
         writeWitness(history.db, witness);
       })();
       made = true;
@@ -144,9 +144,9 @@ export class Tidier {
       for (const lane of ['data', 'history'] as const) {
         const span = lanes.span(lane);
         if (span === undefined) continue;
-        const unit = history.units.at(keyOf(log, span.from));
-        if (unit === undefined || unit.id > keyOf(log, Math.min(span.to, keyOf(1, 0) - 1))) continue;
-        out.push([name, lane, this.#reader.clock.wallOf(unit.boot, unit.last, unit.at_first)]);
+        const hour = history.hours.at(keyOf(log, span.from));
+        if (hour === undefined || hour.id > keyOf(log, Math.min(span.to, keyOf(1, 0) - 1))) continue;
+        out.push([name, lane, this.#reader.clock.wallOf(hour.boot, hour.last, hour.at_first)]);
       }
     }
     return out;
@@ -158,6 +158,6 @@ function isTight(file: string): boolean {
   return bavail * bsize < TIGHT;
 }
 
-function needsOf(unit: NewUnit): number {
-  return unit.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + (p.goesFirst?.body.length ?? 0) + 512, SLACK);
+function needsOf(hour: NewHour): number {
+  return hour.parts.reduce((sum, p) => sum + p.body.length + p.rollup.length + (p.goesFirst?.body.length ?? 0) + 512, SLACK);
 }

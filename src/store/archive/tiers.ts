@@ -1,5 +1,5 @@
 /**
- * When the keeper is asked to make a unit or to make space, and what came of it. Main thread.
+ * When the keeper is asked to make an hour or to make space, and what came of it. Main thread.
  *
  * - One request at a time; a failed one is tried again after RETRY.
  * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
@@ -11,13 +11,13 @@ import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import type { CommitResult } from '../hot/commit-request.ts';
-import { UNIT_READINGS, UNIT_RECORDS } from './compact.ts';
+import { HOUR_READINGS, HOUR_RECORDS } from './compact.ts';
 import type { TidyRequest, TidyResult } from './tidy-request.ts';
 
 const HOUR = 3_600_000;
 /** An hour that has ended is asked for at most this often: the keeper may see its end otherwise than this thread. */
 const LOOK_EVERY = 60_000;
-/** A start has other things to do first. Then the keeper is to write its witness, whether there is a unit to make or not. */
+/** A start has other things to do first. Then the keeper is to write its witness, whether there is an hour to make or not. */
 const FIRST_LOOK = 5000;
 /** history.db is read as a whole once a start: a damaged one is mended before somebody needs it. */
 const CHECK_AFTER = 20_000;
@@ -27,7 +27,7 @@ const RETRY = 60_000;
 const NEEDS_DECAY = 0.99;
 /** Commit blocks of more than this are compacted, whatever the hour. */
 const HOT_BYTES = 16 * 1024 * 1024;
-/** A unit of a small log may be this part of it. */
+/** An hour of a small log may be this part of it. */
 const HOT_SHARE = 8;
 
 export interface TiersSide {
@@ -154,10 +154,10 @@ export class Tiers {
     this.#measure();
     const { at, wall } = this.#side.now();
     const { records, readings, bytes, oldest } = result.hot;
-    const full = readings >= UNIT_READINGS || records >= UNIT_RECORDS;
+    const full = readings >= HOUR_READINGS || records >= HOUR_RECORDS;
     const large = bytes >= Math.min(HOT_BYTES, this.#maxSize / HOT_SHARE);
     this.#sent = [];
-    // The commit that deletes them is still to come: these blocks are in a unit already.
+    // The commit that deletes them is still to come: these blocks are in an hour already.
     if (this.#compacted.length > 0) return;
     // The keeper takes memory and time as long as it runs: it is asked when there is something to do, and once an hour for
     // what has become too old.
@@ -171,7 +171,7 @@ export class Tiers {
     void this.#tidy(large || full);
   }
 
-  /** Makes a unit of what there is, however little, and space. Resolves when the blocks may go; the next commit deletes them. */
+  /** Makes an hour of what there is, however little, and space. Resolves when the blocks may go; the next commit deletes them. */
   async now(): Promise<void> {
     while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     await this.#tidy(true);
@@ -180,7 +180,7 @@ export class Tiers {
   /** history.db is another file now: what failed on the old one is tried again with the next commit. */
   mended(): void {
     this.#mended = true;
-    // It may lack a unit whose blocks were to go with the next commit; the next look says again which may.
+    // It may lack an hour whose blocks were to go with the next commit; the next look says again which may.
     this.#compacted = [];
     this.#sent = [];
     this.#looked = Number.NEGATIVE_INFINITY;

@@ -1,6 +1,6 @@
 /**
  * What history.db knows of log.db. log.db alone cannot show that it is the newest state: its write-ahead file may be gone,
- * or an old copy was put back. The witness is written in the transaction of each unit and once a start, and only of what is on the
+ * or an old copy was put back. The witness is written in the transaction of each hour and once a start, and only of what is on the
  * disk already (agreement.ts), so it is never ahead of log.db; a log.db that is behind it lost something. Where log.db is gone altogether, names, cursors and lanes of
  * what was compacted come from here, and numbers of logs, boots and shapes go on behind those in use.
  */
@@ -48,7 +48,7 @@ export function witnessOf(log: Database.Database): Witness {
   }))();
 }
 
-/** To be called inside the transaction that adds a unit. @param history history.db */
+/** To be called inside the transaction that adds an hour. @param history history.db */
 export function writeWitness(history: Database.Database, witness: Witness): void {
   const body = JSON.stringify(witness);
   history

@@ -1,14 +1,15 @@
 /**
- * The second file of the log: `history.db`, what the hourly compaction has taken out of `log.db`. A unit is a stretch of
- * at most an hour of one log, boot and inventory; its records lie in one part per shape, a block (codecs/blocks) of that
- * shape alone, so that each point is one column. Each part has its roll-ups (codecs/rollup-form), which outlive the records.
+ * The second file of the log: `history.db`, what the hourly compaction has taken out of `log.db`. An hour
+ * of history is a stretch of one log, boot and inventory, of at most an hour of time. It is a row of the table `unit`, whose
+ * name in the file stays. Its records lie in one part per shape, a block (codecs/blocks) of that shape alone, so that each
+ * point is one column. Each part has its roll-ups (codecs/rollup-form), which outlive the records.
  *
- * Records 1 to 3 of the picture in layout.ts, as a unit. Every eighth record of a shape lies in a part of its own:
+ * Records 1 to 3 of the picture in layout.ts, as an hour of history. Every eighth record of a shape lies in a part of its own:
  *
  *   unit    id = 1 × 2^44 + 1, last 3, boot 1, inventory 1, at_first 1000, at_last 3000, records 3, readings 6, state 0,
  *    │      first_part 1, parts 2, bytes 95, sum = seal of id, last, boot, inventory, at_first, at_last, first_part, parts
  *    │      (twin: the same row again, its sum over 'twin')
- *    ├ part 1, shape 1: record 1 (stays when the unit is thinned). 29 bytes, a block; inflated, then its noise:
+ *    ├ part 1, shape 1: record 1 (stays when the hour is thinned). 29 bytes, a block; inflated, then its noise:
  *    │      01 01 01 01  01 00 d00f  0702  000101010c1200  4fe8
  *    ├ part 2, shape 1: records 2 and 3 (go first). 35 bytes; inflated, then its noise:
  *    │      01 02 01 01  0201 0000 a01fd00f  0902  000101010c12000200  57e0
@@ -34,20 +35,20 @@ export const HISTORY_VERSION = 2;
 export const HISTORY_PAGE_SIZE = 4096;
 
 /**
- * Every eighth record of a shape outlives the others. Since version 2 a unit has them in a part of their own, so that
- * thinning takes the other part away and writes nothing; in units of version 1 they are one part, and thinning rewrites it.
+ * Every eighth record of a shape outlives the others. Since version 2 an hour has them in a part of their own, so that
+ * thinning takes the other part away and writes nothing; in hours of version 1 they are one part, and thinning rewrites it.
  */
 export const THIN = 8;
 
-/** What became of a unit's records: all there, every THIN-th there, none there (the roll-ups are). */
-export const UNIT_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
+/** What became of an hour's records: all there, every THIN-th there, none there (the roll-ups are). */
+export const HOUR_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
 
 /**
  * `log`, `boot`, `clock` and `shape` are copies of what log.db has, so that the file can be read alone.
- * unit.id: key of its first record (layout.ts); parts of a unit: part.id from first_part on, `parts` of them: those that
+ * unit.id: key of its first record (layout.ts); parts of an hour: part.id from first_part on, `parts` of them: those that
  * stay and have roll-ups, then those that go first.
  * unit.sum: seal of the columns that never change (sealed-rows.ts); the others are counted anew from its parts.
- * twin: each unit as it was made, a second time: a page of them describes some days, and must not be the only one.
+ * twin: each hour as it was made, a second time: a page of them describes some days, and must not be the only one.
  * removed.body: JSON {thinned, dropped, aged}, each readings by the shape's points, or one number where all have the same.
  */
 export const HISTORY_TABLES = `
@@ -63,7 +64,7 @@ create table rollup (id integer primary key, shape integer not null, body blob n
 create table removed (shape integer primary key, body text not null);
 `;
 
-export interface UnitRow {
+export interface HourRow {
   readonly id: number;
   readonly last: number;
   readonly boot: number;

@@ -70,7 +70,7 @@
  *      │  bytes of the head
  *      bytes of the row
  *
- * 5. An hour later: a unit and its parts in history.db, drawn in history-layout.ts.
+ * 5. An hour later: an hour of history and its parts in history.db, drawn in history-layout.ts.
  */
 import { randomBytes } from 'node:crypto';
 import type Database from 'better-sqlite3';

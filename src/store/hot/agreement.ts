@@ -1,12 +1,12 @@
 /**
- * What the writer and the keeper must agree on while a unit is made: whether the commit blocks that become it may be
+ * What the writer and the keeper must agree on while an hour is made: whether the commit blocks that become it may be
  * dropped for want of space, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
  * In memory that both threads see.
  *
- * - The keeper reserves the blocks of a unit before it reads them, and asks again before the unit is committed.
- * - The writer never waits. It takes a reserved block away, and the unit is then not made; while the unit is being
+ * - The keeper reserves the blocks of an hour before it reads them, and asks again before the hour is committed.
+ * - The writer never waits. It takes a reserved block away, and the hour is then not made; while the hour is being
  *   committed the block stays, so that log.db is over its limit by what one commit brings.
- * - A block that is in a unit may go without a word: its records are not lost.
+ * - A block that is in an hour may go without a word: its records are not lost.
  * - The keeper reads a commit as soon as SQLite has it. history.db says nothing of it before the disk has it, too: after a
  *   power cut log.db would be behind history.db, which is the mark of a loss.
  */
@@ -14,7 +14,7 @@ import { keyOf } from '../files/layout.ts';
 
 const STATE = { idle: 0, reserved: 1, committing: 2, revoked: 3 } as const;
 /**
- * The first four bytes are the state; then first and last key of what is reserved, and the last key that is in a unit; then how
+ * The first four bytes are the state; then first and last key of what is reserved, and the last key that is in an hour; then how
  * many commits the writer began, and how many of them are on the disk.
  */
 const BYTES = 40;
@@ -23,7 +23,7 @@ const ON_DISK = 1;
 /** How long the keeper waits for the disk, milliseconds; it answers nobody meanwhile. */
 const PATIENCE = 1000;
 
-export type Verdict = 'lost' | 'in-unit' | 'stays';
+export type Verdict = 'lost' | 'in-hour' | 'stays';
 
 export class Agreement {
   readonly buffer: SharedArrayBuffer;
@@ -40,21 +40,21 @@ export class Agreement {
 
   // The keeper's side.
 
-  /** @param first @param last keys of the first and of the last record of the unit that is to be made */
+  /** @param first @param last keys of the first and of the last record of the hour that is to be made */
   begin(first: number, last: number): void {
     this.#keys[0] = first;
     this.#keys[1] = last;
     Atomics.store(this.#state, 0, STATE.reserved);
   }
-  /** The unit gets fewer blocks than were reserved. What was dropped of the others may have revoked it all the same. @param last as above */
+  /** The hour gets fewer blocks than were reserved. What was dropped of the others may have revoked it all the same. @param last as above */
   shorten(last: number): void {
     this.#keys[1] = last;
   }
-  /** @returns false when a block was dropped meanwhile: the unit must not be committed */
+  /** @returns false when a block was dropped meanwhile: the hour must not be committed */
   commit(): boolean {
     return Atomics.compareExchange(this.#state, 0, STATE.reserved, STATE.committing) === STATE.reserved;
   }
-  /** @param made whether the unit is in history.db */
+  /** @param made whether the hour is in history.db */
   end(made: boolean): void {
     if (made) this.#keys[2] = this.#keys[1] as number;
     Atomics.store(this.#state, 0, STATE.idle);
@@ -96,12 +96,12 @@ export class Agreement {
 
   /** @param first @param last keys of a block that has to go. To be followed when it is not `stays`. */
   drop(first: number, last: number): Verdict {
-    if (last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number)) return 'in-unit';
+    if (last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number)) return 'in-hour';
     if (first > (this.#keys[1] as number) || last < (this.#keys[0] as number)) return 'lost';
     const was = Atomics.compareExchange(this.#state, 0, STATE.reserved, STATE.revoked);
     if (was === STATE.committing) return 'stays';
     // It may have been committed between the first look and this one.
-    return last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number) ? 'in-unit' : 'lost';
+    return last <= (this.#keys[2] as number) && sameLog(first, this.#keys[2] as number) ? 'in-hour' : 'lost';
   }
 }
 

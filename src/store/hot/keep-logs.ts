@@ -1,4 +1,4 @@
-/** Logs of which a history.db that was made anew has units: log.db has to name them, and to know how far they reach. */
+/** Logs of which a history.db that was made anew has hours: log.db has to name them, and to know how far they reach. */
 import type { KeptLog } from '../files/repair-report.ts';
 import type { LogDatabase } from './database.ts';
 

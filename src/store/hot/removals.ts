@@ -7,7 +7,7 @@ import type { Shape } from '../../core/point.ts';
 import type { FoundRow } from '../files/found-row.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 
-export const WHYS = ['thinned', 'dropped', 'aged'] as const;
+const WHYS = ['thinned', 'dropped', 'aged'] as const;
 export type Why = (typeof WHYS)[number];
 /** Under this name go the readings of what could not be read any more. */
 export const DAMAGED = '(damaged block)';

@@ -1,4 +1,4 @@
-/** The commit blocks of log.db, as everything that reads the log sees them: what Units is for history.db. Read-only. */
+/** The commit blocks of log.db, as everything that reads the log sees them: what Hours is for history.db. Read-only. */
 import type Database from 'better-sqlite3';
 import { type BlockRow, keyOf, seqOf } from '../files/layout.ts';
 

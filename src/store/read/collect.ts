@@ -5,7 +5,7 @@
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Rollups } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
-import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HOUR_STATE, type HourRow } from '../files/history-layout.ts';
 import { seqOf } from '../files/layout.ts';
 import type { Buckets } from './buckets.ts';
 import type { Decoder, WantedShapes } from './decoder.ts';
@@ -28,27 +28,27 @@ export interface Collection {
 
 /** Adds what one stretch has. Yields when a step is over. */
 export function* collect(c: Collection, stretch: Stretch): Generator<undefined, void> {
-  if (stretch.unit === undefined) {
+  if (stretch.hour === undefined) {
     const clock = c.stretches.clock(stretch.boot);
     for (const columns of c.decoder.block(c.stretches, stretch, c.shapes.blocks))
       addColumns(columns, clock, c.target(columns.shape));
     if (c.pace.due) yield* rest(c.pace);
     return;
   }
-  for (const [id, shape] of c.shapes.units) {
-    const unit = c.stretches.again(stretch.unit);
-    if (unit === undefined) return;
-    addUnit(c, stretch, unit, id, shape);
+  for (const [id, shape] of c.shapes.hours) {
+    const hour = c.stretches.again(stretch.hour);
+    if (hour === undefined) return;
+    addHour(c, stretch, hour, id, shape);
     if (c.pace.due) yield* rest(c.pace);
   }
 }
 
-function addUnit(c: Collection, stretch: Stretch, unit: UnitRow, id: number, shape: Shape): void {
+function addHour(c: Collection, stretch: Stretch, hour: HourRow, id: number, shape: Shape): void {
   const clock = c.stretches.clock(stretch.boot);
   const alone = clock.alone(seqOf(stretch.id), stretch.last);
-  const rollup = c.decoder.rollup(c.stretches, stretch, unit, id, shape);
-  if (rollup === undefined || !suits(rollup, unit.state, c.width, alone?.offset)) {
-    const parts = c.decoder.part(c.stretches, stretch, unit, id);
+  const rollup = c.decoder.rollup(c.stretches, stretch, hour, id, shape);
+  if (rollup === undefined || !suits(rollup, hour.state, c.width, alone?.offset)) {
+    const parts = c.decoder.part(c.stretches, stretch, hour, id);
     for (const columns of parts) addColumns(columns, clock, c.target(columns.shape));
     if (parts.length > 0 || rollup === undefined) return;
   }
@@ -71,8 +71,8 @@ function addUnit(c: Collection, stretch: Stretch, unit: UnitRow, id: number, sha
 
 /** @param offset of all its records; undefined when they have several */
 function suits(rollup: Rollups, state: number, width: number, offset: number | undefined): boolean {
-  if (state === UNIT_STATE.summary) return true;
-  if (state === UNIT_STATE.thinned && width >= rollup.width) return true;
+  if (state === HOUR_STATE.summary) return true;
+  if (state === HOUR_STATE.thinned && width >= rollup.width) return true;
   // The clock may have become better since: then a roll-up lies over two buckets, and the columns know better.
   return width % rollup.width === 0 && offset !== undefined && ((rollup.buckets[0] ?? 0) + offset) % rollup.width === 0;
 }

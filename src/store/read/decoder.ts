@@ -2,18 +2,18 @@
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
 import { Rollups } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
-import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HOUR_STATE, type HourRow } from '../files/history-layout.ts';
 import { seqOf } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
 import { ShapeBook, type Stretch, type Stretches } from './stretches.ts';
 
-/** By the numbers of shapes; units and blocks have each their own. What comes while an answer is made is in it as well. */
+/** By the numbers of shapes; hours and blocks have each their own. What comes while an answer is made is in it as well. */
 export interface WantedShapes {
-  readonly units: ReadonlyMap<number, Shape>;
+  readonly hours: ReadonlyMap<number, Shape>;
   readonly blocks: ReadonlyMap<number, Shape>;
 }
 
-/** Bounds the memory of what is kept, whose thread has a small heap; a unit of the longest texts still fits. */
+/** Bounds the memory of what is kept, whose thread has a small heap; an hour of the longest texts still fits. */
 const CACHED_BYTES = 20 * 1024 * 1024;
 /** A number takes 8 bytes; a text that many, and its characters. */
 const READING_BYTES = 24;
@@ -28,13 +28,13 @@ export class Decoder {
     this.#damaged = damaged;
   }
 
-  /** The numbers of shapes that `wanted` is true for. Units and blocks have each their own. */
+  /** The numbers of shapes that `wanted` is true for. Hours and blocks have each their own. */
   shapes(stretches: Stretches, wanted: (shape: Shape) => boolean): WantedShapes {
-    const units = new Picked(() => this.#historyBook(stretches), wanted);
+    const hours = new Picked(() => this.#historyBook(stretches), wanted);
     const blocks = new Picked(() => this.#logBook(stretches), wanted);
     return {
-      get units() {
-        return units.now;
+      get hours() {
+        return hours.now;
       },
       get blocks() {
         return blocks.now;
@@ -42,24 +42,24 @@ export class Decoder {
     };
   }
 
-  /** One shape of a unit, ascending each; nothing when no records are left, or they cannot be read. */
-  part(stretches: Stretches, stretch: Stretch, unit: UnitRow, shape: number): readonly ShapeColumns[] {
-    return this.#cache(`${stretch.id}/${unit.state}/${shape}`, () => {
-      const rows = stretches.history?.units.partsOf(unit, shape) ?? [];
+  /** One shape of an hour, ascending each; nothing when no records are left, or they cannot be read. */
+  part(stretches: Stretches, stretch: Stretch, hour: HourRow, shape: number): readonly ShapeColumns[] {
+    return this.#cache(`${stretch.id}/${hour.state}/${shape}`, () => {
+      const rows = stretches.history?.hours.partsOf(hour, shape) ?? [];
       return rows.flatMap((row) =>
         this.#decode(stretch, row.body, row.readings, (id) => this.#historyBook(stretches)?.of(id), undefined),
       );
     });
   }
 
-  rollup(stretches: Stretches, stretch: Stretch, unit: UnitRow, id: number, shape: Shape): Rollups | undefined {
-    const row = stretches.history?.units.rollup(unit, id);
+  rollup(stretches: Stretches, stretch: Stretch, hour: HourRow, id: number, shape: Shape): Rollups | undefined {
+    const row = stretches.history?.hours.rollup(hour, id);
     if (row === undefined) return undefined;
     try {
       return new Rollups(shape, row.body);
     } catch {
       // A chart can still be drawn from the records.
-      if (unit.state === UNIT_STATE.summary) this.#tell(stretch, 0);
+      if (hour.state === HOUR_STATE.summary) this.#tell(stretch, 0);
       return undefined;
     }
   }
@@ -69,16 +69,16 @@ export class Decoder {
     return body === undefined ? [] : this.#decode(stretch, body, stretch.readings, (id) => this.#logBook(stretches).of(id), only);
   }
 
-  /** What a stretch has of the wanted shapes, one after the other. A unit is looked at anew for each: it may be thinned, or go. */
+  /** What a stretch has of the wanted shapes, one after the other. An hour is looked at anew for each: it may be thinned, or go. */
   *columns(stretches: Stretches, stretch: Stretch, shapes: WantedShapes): Generator<ShapeColumns, void> {
-    if (stretch.unit === undefined) {
+    if (stretch.hour === undefined) {
       yield* this.block(stretches, stretch, shapes.blocks);
       return;
     }
-    for (const id of shapes.units.keys()) {
-      const unit = stretches.again(stretch.unit);
-      if (unit === undefined) return;
-      yield* this.part(stretches, stretch, unit, id);
+    for (const id of shapes.hours.keys()) {
+      const hour = stretches.again(stretch.hour);
+      if (hour === undefined) return;
+      yield* this.part(stretches, stretch, hour, id);
     }
   }
 

@@ -46,8 +46,8 @@ export function* exportSlice(reader: LogReader, decoder: Decoder, request: Expor
 function unknownPoints(reader: LogReader, decoder: Decoder, { points: names = [], tail }: ExportRequest): string[] {
   if (names.length === 0) return [];
   const known = new Set<string>();
-  const { units, blocks } = decoder.shapes(new Stretches(reader), () => true);
-  for (const { device, points } of [...units.values(), ...blocks.values(), ...shapesOf(tail)]) {
+  const { hours, blocks } = decoder.shapes(new Stretches(reader), () => true);
+  for (const { device, points } of [...hours.values(), ...blocks.values(), ...shapesOf(tail)]) {
     known.add(device);
     for (const { name } of points) known.add(`${device}.${name}`);
   }
@@ -86,7 +86,7 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
   const { id, after, from, to, format, tail } = request;
   let text = '';
   let looked = 0;
-  /** Everything up to here is written. A unit may begin before it, when blocks became one meanwhile. */
+  /** Everything up to here is written. An hour may begin before it, when blocks became one meanwhile. */
   let done = after;
   /** As `done`, with what is of another time. */
   let passed = after;
@@ -175,7 +175,7 @@ function* buckets({ stretches, decoder, shapes, keep, request, pace }: Slice, ev
     (stretch) => tail === undefined || stretch.log !== tail.log || seqOf(stretch.id) <= tail.committed,
   );
   const ofTail = tail === undefined ? [] : tailShapes(tail).filter((shape) => keep(shape)?.includes(true) ?? true);
-  const all = [...shapes.units.values(), ...shapes.blocks.values(), ...ofTail];
+  const all = [...shapes.hours.values(), ...shapes.blocks.values(), ...ofTail];
   const wanted = [...new Set(all.flatMap((shape) => namesOf(shape, keep)))];
   const inTail = tail === undefined ? Number.POSITIVE_INFINITY : yield* tailReach(tail, from, to + every, pace);
   // Where no stretch has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.

@@ -19,7 +19,7 @@ export function* newest(reader: LogReader, decoder: Decoder, request: NewestRequ
   const shapes = decoder.shapes(stretches, (shape) => request.wanted.some((wanted) => placesOf(shape, wanted) !== undefined));
   const pace = new Pace();
   for (const stretch of stretches.from(Math.min(...keys))) {
-    // Several parts of a unit may have records of a device, side by side.
+    // Several parts of an hour may have records of a device, side by side.
     const last = new Array<number>(found.length).fill(-1);
     for (const columns of decoder.columns(stretches, stretch, shapes))
       for (const [i, wanted] of request.wanted.entries()) {

@@ -1,5 +1,5 @@
 /**
- * The history of one point: a chart of a day comes from the roll-ups of each unit, a short stretch from its readings.
+ * The history of one point: a chart of a day comes from the roll-ups of each hour, a short stretch from its readings.
  *
  * - Work is done in steps of some milliseconds, between which the thread answers others.
  * - Few readings are given as they are; more as buckets, at most MAX_BUCKETS.
@@ -9,7 +9,7 @@ import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { PointInfo, Shape, Value } from '../../core/point.ts';
 import { hasValue } from '../../core/point.ts';
 import { ABSENT } from '../../core/reasons.ts';
-import { UNIT_STATE } from '../files/history-layout.ts';
+import { HOUR_STATE } from '../files/history-layout.ts';
 import { Buckets, bucketWidth } from './buckets.ts';
 import { addColumns, type Collection, collect, type Target } from './collect.ts';
 import type { Decoder } from './decoder.ts';
@@ -32,7 +32,7 @@ function* answer(stretches: Stretches, decoder: Decoder, request: QueryRequest):
     return place;
   };
   const shapes = decoder.shapes(stretches, (shape) => placeOf(shape) >= 0);
-  const newest = [...shapes.units.values(), ...shapes.blocks.values()].at(-1);
+  const newest = [...shapes.hours.values(), ...shapes.blocks.values()].at(-1);
   if (newest === undefined) return { id, found: undefined };
   const info = newest.points[placeOf(newest)] as PointInfo;
   const found = { unit: info.unit, type: info.type };
@@ -72,7 +72,7 @@ function* answer(stretches: Stretches, decoder: Decoder, request: QueryRequest):
 }
 
 /**
- * Whether whole units alone have more readings than are given one by one. Their roll-ups count them, so that no column is
+ * Whether whole hours alone have more readings than are given one by one. Their roll-ups count them, so that no column is
  * made only to find that out.
  */
 function* hasMore(
@@ -83,11 +83,11 @@ function* hasMore(
 ): Generator<undefined, boolean> {
   let readings = 0;
   for (const stretch of concerned) {
-    if (stretch.unit === undefined || !stretches.lies(stretch, from, to)) continue;
-    const unit = stretches.again(stretch.unit);
-    if (unit?.state !== UNIT_STATE.whole) return true;
-    for (const [id, shape] of shapes.units)
-      readings += decoder.rollup(stretches, stretch, unit, id, shape)?.readings(placeOf(shape)) ?? 0;
+    if (stretch.hour === undefined || !stretches.lies(stretch, from, to)) continue;
+    const hour = stretches.again(stretch.hour);
+    if (hour?.state !== HOUR_STATE.whole) return true;
+    for (const [id, shape] of shapes.hours)
+      readings += decoder.rollup(stretches, stretch, hour, id, shape)?.readings(placeOf(shape)) ?? 0;
     if (readings > buckets) return true;
     if (pace.due) yield* rest(pace);
   }
@@ -96,7 +96,7 @@ function* hasMore(
 
 /** undefined where not all records are left. */
 function columnsOf({ stretches, decoder, shapes }: Collection, stretch: Stretch): readonly ShapeColumns[] | undefined {
-  const whole = stretch.unit === undefined || stretches.again(stretch.unit)?.state === UNIT_STATE.whole;
+  const whole = stretch.hour === undefined || stretches.again(stretch.hour)?.state === HOUR_STATE.whole;
   return whole ? [...decoder.columns(stretches, stretch, shapes)] : undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
  * What is read from the log, without the thread: backlog payloads and notices, in bounded slices. What is decoded at once
- * is a stretch (stretches.ts): a unit of history.db, or a commit block of log.db behind the last unit.
+ * is a stretch (stretches.ts): an hour of history.db, or a commit block of log.db behind the last hour.
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
@@ -27,7 +27,7 @@ export class LogReader {
   readonly #clock: ClockTable;
   readonly #notices: Database.Statement<[number, number, string, number], NoticeRow>;
   readonly #shapeOf: (id: number) => Shape | undefined;
-  /** The stretch read last: a lane takes it in several batches. A unit has the id of its first block, and more records. */
+  /** The stretch read last: a lane takes it in several batches. An hour has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
   readonly blocks: Blocks;
@@ -124,7 +124,7 @@ export class LogReader {
   }
 
   #recordsOf(stretches: Stretches, stretch: Stretch): LogRecord[] {
-    const compacted = stretch.unit !== undefined;
+    const compacted = stretch.hour !== undefined;
     if (this.#last?.id !== stretch.id || this.#last.compacted !== compacted)
       this.#last = { id: stretch.id, compacted, records: this.#decoded(stretches, stretch) };
     return this.#last.records;
@@ -132,10 +132,10 @@ export class LogReader {
 
   /** What is damaged has no records: what is behind it must not wait for ever. */
   #decoded(stretches: Stretches, stretch: Stretch): LogRecord[] {
-    const { id, log, last, unit } = stretch;
+    const { id, log, last, hour } = stretch;
     const tell = (readings: number) => this.#damaged.push({ log, first: seqOf(id), last, readings });
-    if (unit !== undefined) {
-      const { records, damaged } = this.history?.units.records(unit) ?? { records: [], damaged: [] };
+    if (hour !== undefined) {
+      const { records, damaged } = this.history?.hours.records(hour) ?? { records: [], damaged: [] };
       if (damaged.length > 0) tell(damaged.reduce((sum, p) => sum + p.readings, 0));
       return records;
     }

@@ -1,5 +1,5 @@
 /**
- * The log as a row of stretches: units of history.db, then the commit blocks of log.db behind the last unit. Their heads tell
+ * The log as a row of stretches: hours of history.db, then the commit blocks of log.db behind the last hour. Their heads tell
  * which of them a time range can concern, so that nothing else is decoded. Read-only.
  */
 import type Database from 'better-sqlite3';
@@ -7,7 +7,7 @@ import { blockStart } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
 import type { History } from '../archive/history-file.ts';
 import type { ReadFiles } from '../archive/read-files.ts';
-import { UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HOUR_STATE, type HourRow } from '../files/history-layout.ts';
 import { type ClockSegment, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import { type Mapping, mappingAt } from '../time/clock-segments.ts';
 import type { ClockTable } from '../time/clock-table.ts';
@@ -16,7 +16,7 @@ import { type Pace, rest } from './pace.ts';
 
 /** Replies of several buses may be some seconds out of order. */
 const MARGIN = 60_000;
-/** What is left of a unit may be roll-ups that stand in the middle of an hour. */
+/** What is left of an hour of history may be roll-ups, which stand in the middle of their bucket, an hour at most. */
 const ROLLUP_MARGIN = 1_800_000 + MARGIN;
 /** Heads that are read at once. */
 const LOOK = 500;
@@ -38,7 +38,7 @@ export interface Stretch {
   readonly atFirst: number | undefined;
   readonly atLast: number;
   /** undefined: a commit block. */
-  readonly unit: UnitRow | undefined;
+  readonly hour: HourRow | undefined;
 }
 
 /** Both files, with the statements that walk over the blocks of one of them. */
@@ -119,7 +119,7 @@ export class Stretches {
    * apart (a board that began in 1970), with nothing between them.
    */
   reach(stretch: Stretch, from: number): number {
-    const margin = stretch.unit === undefined || stretch.unit.state === UNIT_STATE.whole ? MARGIN : ROLLUP_MARGIN;
+    const margin = stretch.hour === undefined || stretch.hour.state === HOUR_STATE.whole ? MARGIN : ROLLUP_MARGIN;
     const atFirst = this.#atFirst(stretch);
     return this.clock(stretch.boot)
       .offsets(seqOf(stretch.id), stretch.last)
@@ -158,8 +158,8 @@ export class Stretches {
   }
 
   /**
-   * In the order of the log, from the stretch on that holds `key`, else from the next one. Blocks that become a unit between
-   * two of them are not lost: then a unit follows that begins before the stretch that was given last.
+   * In the order of the log, from the stretch on that holds `key`, else from the next one. Blocks that become an hour between
+   * two of them are not lost: then an hour follows that begins before the stretch that was given last.
    */
   *from(key: number): Generator<Stretch> {
     for (const log of this.#logs()) yield* this.of(log, Math.max(key, keyOf(log, 0)));
@@ -169,22 +169,22 @@ export class Stretches {
     const end = keyOf(log + 1, 0);
     let before: Stretch | undefined;
     for (let at = key; at < end; at = keyOf(log, before.last) + 1) {
-      before = this.#unitAt(log, at) ?? this.#blockAt(log, at, before);
+      before = this.#hourAt(log, at) ?? this.#blockAt(log, at, before);
       if (before === undefined) break;
       yield before;
     }
   }
-  #unitAt(log: number, key: number): Stretch | undefined {
-    const unit = key <= this.#mark(log) ? this.history?.units.at(key) : undefined;
-    return unit === undefined || unit.id >= keyOf(log + 1, 0) ? undefined : ofUnit(log, unit);
+  #hourAt(log: number, key: number): Stretch | undefined {
+    const hour = key <= this.#mark(log) ? this.history?.hours.at(key) : undefined;
+    return hour === undefined || hour.id >= keyOf(log + 1, 0) ? undefined : ofHour(log, hour);
   }
-  /** A block up to the watermark is in a unit, or was, and only waits to be deleted. */
+  /** A block up to the watermark is in an hour, or was, and only waits to be deleted. */
   #blockAt(log: number, key: number, before: Stretch | undefined): Stretch | undefined {
     const block = this.#files.blocks.at(log, Math.max(key, this.#mark(log) + 1));
     return block === undefined ? undefined : ofBlock(log, block, before);
   }
   #mark(log: number): number {
-    return this.history?.units.watermark(log) ?? 0;
+    return this.history?.hours.watermark(log) ?? 0;
   }
 
   /**
@@ -202,10 +202,10 @@ export class Stretches {
         if (this.concerns(stretch, from, to)) stretches.push(stretch);
       };
       for (let key = keyOf(log, 0) - 1, more = true; more; ) {
-        const units = this.history?.units.some(key, end, LOOK) ?? [];
-        for (const unit of units) look(ofUnit(log, unit));
-        key = units.at(-1)?.id ?? key;
-        more = units.length === LOOK;
+        const hours = this.history?.hours.some(key, end, LOOK) ?? [];
+        for (const hour of hours) look(ofHour(log, hour));
+        key = hours.at(-1)?.id ?? key;
+        more = hours.length === LOOK;
         if (pace.due) yield* rest(pace);
       }
       for (let key = Math.max(mark, keyOf(log, 0) - 1), more = true; more; ) {
@@ -221,8 +221,8 @@ export class Stretches {
   }
 
   /** It may have been thinned, or dropped, since it was looked at. */
-  again(unit: UnitRow): UnitRow | undefined {
-    return this.history?.units.one(unit.id);
+  again(hour: HourRow): HourRow | undefined {
+    return this.history?.hours.one(hour.id);
   }
 
   body(stretch: Stretch): Buffer | undefined {
@@ -231,7 +231,7 @@ export class Stretches {
     return body;
   }
 
-  /** Blocks became a unit since they were looked for. */
+  /** Blocks became an hour since they were looked for. */
   get moved(): boolean {
     return this.#moved;
   }
@@ -245,10 +245,10 @@ export class Stretches {
   }
 }
 
-function ofUnit(log: number, unit: UnitRow): Stretch {
+function ofHour(log: number, hour: HourRow): Stretch {
   return {
-    ...{ id: unit.id, log, last: unit.last, boot: unit.boot, inventory: unit.inventory, readings: unit.readings },
-    ...{ atFirst: unit.at_first, atLast: unit.at_last, unit },
+    ...{ id: hour.id, log, last: hour.last, boot: hour.boot, inventory: hour.inventory, readings: hour.readings },
+    ...{ atFirst: hour.at_first, atLast: hour.at_last, hour },
   };
 }
 /** The head of a block does not tell its first record's time: that is behind the last one of the stretch before. */
@@ -256,11 +256,11 @@ function ofBlock(log: number, block: BlockHead, before: Stretch | undefined): St
   const atFirst = before?.boot === block.boot ? before.atLast : undefined;
   return {
     ...{ id: block.id, log, last: block.last, boot: block.boot, inventory: block.inventory, readings: block.readings },
-    ...{ atFirst, atLast: block.at_last, unit: undefined },
+    ...{ atFirst, atLast: block.at_last, hour: undefined },
   };
 }
 
-/** An answer out of one state of the log: between two steps of it compaction may have moved blocks into a unit. */
+/** An answer out of one state of the log: between two steps of it compaction may have moved blocks into an hour. */
 export function* ofOneState<R>(
   files: WalkedFiles,
   answer: (stretches: Stretches) => Generator<undefined, R>,

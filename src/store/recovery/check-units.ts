@@ -4,14 +4,14 @@
  * twins, and parts against what their unit says of them.
  */
 import type Database from 'better-sqlite3';
-import { rowSum, SEALED_UNIT } from '../files/sealed-rows.ts';
+import { rowSum, SEALED_HOUR } from '../files/sealed-rows.ts';
 
 /** Rows of `unit` and `twin`: each as it was written, in order, and both tables of the same units. @returns what is wrong */
 export function unitFault(db: Database.Database): string | undefined {
   const ids = (['unit', 'twin'] as const).map((table) => {
     const found: number[] = [];
-    for (const row of db.prepare<[], Record<string, number>>(`select ${SEALED_UNIT.join(', ')}, sum from ${table}`).iterate()) {
-      if (row.sum !== rowSum(table, ...SEALED_UNIT.map((column) => row[column] as number)))
+    for (const row of db.prepare<[], Record<string, number>>(`select ${SEALED_HOUR.join(', ')}, sum from ${table}`).iterate()) {
+      if (row.sum !== rowSum(table, ...SEALED_HOUR.map((column) => row[column] as number)))
         return `a row of the table ${table} is not as it was written`;
       if ((row.id as number) <= (found.at(-1) ?? 0)) return `the rows of the table ${table} are out of order`;
       found.push(row.id as number);

@@ -126,7 +126,7 @@ export class HistoryMender {
   *check(damaged: (blocks: DamagedBlock[]) => void): Generator<undefined, number> {
     let bytes = 0;
     for (let after = 0, more = true; more; ) {
-      const units = this.#reader.history?.units;
+      const units = this.#reader.history?.hours;
       const some = units?.some(after, Number.MAX_SAFE_INTEGER, CHECK_ROWS) ?? [];
       for (const unit of some) units?.check(unit);
       after = some.at(-1)?.id ?? after;

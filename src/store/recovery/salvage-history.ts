@@ -10,11 +10,11 @@ import { decodeBlock } from '../../codecs/blocks.ts';
 import { isSealed } from '../../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { Cell, FoundRow } from '../files/found-row.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, UNIT_STATE, type UnitRow } from '../files/history-layout.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE, type HourRow } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
 import type { Range, Repair, SalvageProgress } from '../files/repair-report.ts';
-import { rowSum, SEALED_UNIT, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { rowSum, SEALED_HOUR, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
@@ -33,7 +33,7 @@ const UNIT_COLUMNS = [
   ...(['id', 'last', 'boot', 'inventory', 'at_first', 'at_last'] as const),
   ...(['records', 'readings', 'state', 'first_part', 'parts', 'bytes', 'sum'] as const),
 ];
-type Unit = UnitRow & { readonly sum: number };
+type Unit = HourRow & { readonly sum: number };
 
 /**
  * history.db is closed; it lies aside afterwards, and a new one with all that is whole is in its place.
@@ -295,7 +295,7 @@ class Rebuild {
       else bytes += rollup.body.length;
     }
     // A twin does not know what became of its unit.
-    const state = records === 0 ? UNIT_STATE.summary : unit.state === UNIT_STATE.summary ? UNIT_STATE.thinned : unit.state;
+    const state = records === 0 ? HOUR_STATE.summary : unit.state === HOUR_STATE.summary ? HOUR_STATE.thinned : unit.state;
     this.#db
       .prepare('update unit set records = ?, readings = ?, bytes = ?, state = ? where id = ?')
       .run(records, readings, bytes, state, unit.id);
@@ -338,7 +338,7 @@ function unitOf({ rowid, columns }: FoundRow): { table: 'unit' | 'twin'; unit: U
 }
 
 function sealOf(table: 'unit' | 'twin', unit: Unit): number {
-  return rowSum(table, ...SEALED_UNIT.map((column) => unit[column]));
+  return rowSum(table, ...SEALED_HOUR.map((column) => unit[column]));
 }
 
 interface FoundPart {

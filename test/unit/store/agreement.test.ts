@@ -37,8 +37,8 @@ test('while the unit is being committed its blocks stay, and afterwards they go 
   assert.ok(keeper.commit());
   assert.equal(writer.drop(key(1), key(9)), 'stays');
   keeper.end(true);
-  assert.equal(writer.drop(key(1), key(9)), 'in-unit');
-  assert.equal(writer.drop(key(31), key(40)), 'in-unit');
+  assert.equal(writer.drop(key(1), key(9)), 'in-hour');
+  assert.equal(writer.drop(key(31), key(40)), 'in-hour');
   assert.equal(writer.drop(key(41), key(50)), 'lost');
   assert.equal(writer.drop(key(1, 2), key(9, 2)), 'lost', 'of another log');
 });
@@ -67,7 +67,7 @@ test('blocks that were reserved and left out of the unit are not in it', () => {
   assert.equal(writer.drop(key(21), key(30)), 'lost');
   assert.ok(keeper.commit(), 'its own blocks are all there');
   keeper.end(true);
-  assert.equal(writer.drop(key(11), key(20)), 'in-unit');
+  assert.equal(writer.drop(key(11), key(20)), 'in-hour');
   assert.equal(writer.drop(key(31), key(40)), 'lost');
 });
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { LogRecord, PointInfo, Shape, Value } from '../../../src/core/point.ts';
 import { REASONS } from '../../../src/core/reasons.ts';
-import { UNIT_STATE, type UnitRow } from '../../../src/store/files/history-layout.ts';
+import { HOUR_STATE, type HourRow } from '../../../src/store/files/history-layout.ts';
 import { type ClockSegment, keyOf, LOG_FILE, seqOf } from '../../../src/store/files/layout.ts';
 import { LogDatabase } from '../../../src/store/hot/database.ts';
 import { openLogFile } from '../../../src/store/hot/log-file.ts';
@@ -136,9 +136,9 @@ interface Row {
 
 /** What is left as readings: a unit that is thinned has every eighth of a shape, one that is summed up has none. */
 function rowsLeft(made: RandomHistory, reader: LogReader): Row[] {
-  const units = reader.history?.db.prepare<[], UnitRow>('select * from unit order by id').all() ?? [];
+  const units = reader.history?.db.prepare<[], HourRow>('select * from unit order by id').all() ?? [];
   const stateOf = (key: number) => units.find((u) => u.id <= key && key <= u.id - seqOf(u.id) + u.last)?.state;
-  const all = modelReadings(made, reader, 0).filter((r) => stateOf(r.key) !== UNIT_STATE.summary);
+  const all = modelReadings(made, reader, 0).filter((r) => stateOf(r.key) !== HOUR_STATE.summary);
   const boots = new Map(made.records.map((r) => [r.key, r.boot]));
   const rows = all.map(({ exact, key, ...r }) => ({ ...r, key, time: exact, boot: boots.get(key) as number }));
   // Stable: the points of a record stay in their order.

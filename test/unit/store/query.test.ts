@@ -4,7 +4,7 @@ import type { ShapeColumns } from '../../../src/codecs/blocks.ts';
 import type { Rollups } from '../../../src/codecs/rollups.ts';
 import type { PointInfo, Shape, Value } from '../../../src/core/point.ts';
 import type { History } from '../../../src/store/archive/history-file.ts';
-import { UNIT_STATE, type UnitRow } from '../../../src/store/files/history-layout.ts';
+import { HOUR_STATE, type HourRow } from '../../../src/store/files/history-layout.ts';
 import { type Bucket, Buckets, bucketWidth, startOf } from '../../../src/store/read/buckets.ts';
 import { queryPoint } from '../../../src/store/read/query.ts';
 import type { QueryResult } from '../../../src/store/read/requests.ts';
@@ -56,9 +56,9 @@ test('any point, range and number of buckets gives what the model gives', (t) =>
     const made = new RandomHistory(scratch(t, 'query'), pick);
     made.make();
     const { reader, decoder, damaged } = made.reader();
-    const units = reader.history?.db.prepare<[], UnitRow>('select * from unit order by id').all() ?? [];
-    met.thinned += units.filter((u) => u.state === UNIT_STATE.thinned).length;
-    met.summary += units.filter((u) => u.state === UNIT_STATE.summary).length;
+    const units = reader.history?.db.prepare<[], HourRow>('select * from unit order by id').all() ?? [];
+    met.thinned += units.filter((u) => u.state === HOUR_STATE.thinned).length;
+    met.summary += units.filter((u) => u.state === HOUR_STATE.summary).length;
     met.blocks += made.records.length;
     const models = new Map<number, ModelReading[]>();
     const model = (width: number): ModelReading[] => {
@@ -126,7 +126,7 @@ test('a chart of a day decodes one roll-up of each unit for that point, and no r
     return { shape, at, values: shape.points.map((_, i) => Math.fround(seq / (i + 1.1))), reasons: null };
   });
   const { reader, decoder } = made.reader();
-  const { units } = reader.history as History;
+  const { hours: units } = reader.history as History;
   const met = { rollups: 0, parts: 0, blocks: 0, points: new Set<Rollups>(), columns: new Set<ShapeColumns>(), heads: 0 };
   const { rollup, part, block } = decoder;
   decoder.rollup = (...args) => {

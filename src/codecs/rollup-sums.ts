@@ -18,7 +18,7 @@ export function rollupWidth(spanMs: number, records: number): number {
 
 /** Which records belong to which bucket. */
 export class Members {
-  /** Of the buckets that have records, in widths, ascending. */
+  /** Places of the buckets that have records, counted in widths, ascending. */
   readonly indexes: readonly number[];
   /** Records of each bucket. */
   readonly sizes: Uint32Array;

@@ -32,7 +32,7 @@ interface Place {
   float: number;
 }
 
-/** Of one part. All is passed over at once, which costs little; what one point has is made when it is asked for. */
+/** The roll-ups of one part. The constructor only walks over them, which costs little; a point is decoded when it is asked for. */
 export class Rollups {
   /** Milliseconds. */
   readonly width: number;

@@ -104,7 +104,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     this.commitSoon();
   }
 
-  /** Of what is to come back: the highest ordinal; 0: nothing is. */
+  /** The highest ordinal of the logs that are still to come back; 0: none is. */
   get heldBack(): number {
     return this.#salvage?.heldBack ?? 0;
   }

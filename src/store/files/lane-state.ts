@@ -13,7 +13,7 @@ export interface LaneState {
   readonly history: number;
   /** The same for alarms and events. */
   readonly notices: number;
-  /** Of the one of both that is further. */
+  /** Present where alarms and events stand at different numbers; the one that is further. */
   readonly alarms?: number | undefined;
   readonly events?: number | undefined;
   /** The highest number ever handed to the client on data, and on history. */

@@ -44,7 +44,7 @@ export interface CommitResult {
     readonly records: number;
     readonly readings: number;
     readonly bytes: number;
-    /** Of the oldest block: its boot, and when its last record was made, monotonic ms of that boot. */
+    /** Boot of the oldest block, and when its last record was made, monotonic ms of that boot. */
     readonly oldest: { readonly boot: number; readonly at: number } | undefined;
   };
   /** For each forwarder, about when the oldest record was taken that it has not delivered; UTC ms. */

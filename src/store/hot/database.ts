@@ -58,7 +58,7 @@ export class LogDatabase {
   readonly removed: Removals;
   #log = 0;
   #boot = 0;
-  /** Of all files of the log, as far as the write-ahead file has followed it; and what of it is for this one. */
+  /** Bytes that all files of the log may take, as far as the write-ahead file has followed a change; and those that this one may. */
   #total: number;
   #limit = Number.POSITIVE_INFINITY;
   #memory: Memory;

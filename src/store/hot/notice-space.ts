@@ -1,6 +1,6 @@
 /**
  * Space of alarms and events in log.db.
- * - Events have a bounded share, delivered or not: beyond it the oldest go, before any reading. Whoever can cause events can
+ * - Events have a bounded share, delivered or not: beyond it the oldest go, before any reading. Who can cause events can
  *   therefore push out older events and nothing else.
  * - Alarms that somebody waits for go when no block is left. Delivered alarms and events go with the blocks around them when there
  *   are many, and for their age.

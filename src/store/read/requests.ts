@@ -42,7 +42,7 @@ export interface ExportResult {
   readonly text: string;
   /** The files have no more: the next request brings what they lack. */
   readonly wantsTail?: boolean | undefined;
-  /** Of the first slice: names that the log never had. Then there is nothing else. */
+  /** Names that the log never had, in the first slice only. Then there is nothing else. */
   readonly unknown?: readonly string[] | undefined;
 }
 

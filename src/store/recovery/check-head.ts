@@ -18,7 +18,7 @@ const META_WITHIN = 4096;
 
 interface Kind {
   readonly pageSize: number;
-  /** Of reading and writing: 2 is with a write-ahead file. A file that was just made may still have the other one. */
+  /** Versions for reading and writing: 2 is with a write-ahead file. A file that was just made may still have the other one. */
   readonly modes: readonly number[];
   readonly vacuums: boolean;
 }

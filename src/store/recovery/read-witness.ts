@@ -79,7 +79,7 @@ function wholeShapes(db: Database.Database): { id: number; body: string }[] | un
   return shapes.every(isWhole) ? shapes : undefined;
 }
 
-/** Of a damaged file: the newest witness that is whole. Its shapes carry no checksum, so none is taken. */
+/** The newest whole witness of a damaged file. Its shapes carry no checksum, so none is taken. */
 function fromPages(file: string): Known | undefined {
   const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isWitness, { pages: WITHIN });
   try {

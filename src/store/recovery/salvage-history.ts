@@ -161,7 +161,7 @@ class Rebuild {
       this.#db.prepare('insert or ignore into removed (shape, body) values (?, ?)').run(...removal);
   }
 
-  /** Of each unit both rows again. */
+  /** Gives each unit both of its rows again. */
   #pair(): void {
     for (const [table, other] of [
       ['unit', 'twin'],

@@ -205,7 +205,7 @@ export class Rebuild {
     this.#logs.set(ordinal, { name, lease: Math.max(known?.lease ?? 0, lease) });
   }
 
-  /** Of several lists of a boot the one with the highest version (clock-table.ts). */
+  /** Keeps the list with the highest version where a boot has several (clock-table.ts). */
   #takeClock(row: Row): void {
     const boot = row.boot as number;
     const version = row.version as number;

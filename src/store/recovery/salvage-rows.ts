@@ -43,7 +43,7 @@ export function fits(row: BlockRow, shapes: ReadonlyMap<number, Shape>): boolean
   }
 }
 
-/** Of several copies the newest has most: what it settles only grows, and so do its cursors. */
+/** The newest of several copies has the most: what it settles only grows, and so do its cursors. */
 export function progress({ settled, states }: LanesRow): number {
   let sum = settled;
   for (const { data, history, notices, alarms = notices, events = notices, handed, handedHistory } of Object.values(states))

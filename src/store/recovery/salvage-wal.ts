@@ -21,7 +21,7 @@ const MAX_SALTS = 1024;
 
 export interface WalFrame {
   readonly page: number;
-  /** Of the page's content in the file. */
+  /** Place of the page's content in the file. */
   readonly offset: number;
   /** Its bytes are those that were written. */
   readonly sound: boolean;
@@ -101,9 +101,9 @@ function scan(fd: number, size: number, likely: number): Wal {
 interface Frame {
   /** Valid until the next one. */
   readonly bytes: Buffer;
-  /** Of its head in `bytes`. */
+  /** Place of its head in `bytes`. */
   readonly at: number;
-  /** Of its page in the file. */
+  /** Place of its page in the file. */
   readonly offset: number;
   readonly sound: boolean;
 }

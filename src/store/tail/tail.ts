@@ -39,7 +39,7 @@ export interface Taken {
   /** What a restart needs of rules and counters, as far as it changed. */
   readonly savedStates: ReadonlyMap<string, unknown>;
   readonly newInventory: Inventory | undefined;
-  /** Of the mirror: the one that begins with the commit. */
+  /** The segment of the mirror that begins with the commit. */
   readonly segment: number;
 }
 

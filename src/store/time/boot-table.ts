@@ -65,7 +65,7 @@ export class BootTable {
     }
   }
 
-  /** Of all of them, as they stand in the file. */
+  /** All rows, as they stand in the file. */
   all(): Row[] {
     return this.#db.prepare<[], Row>('select * from boot').all();
   }

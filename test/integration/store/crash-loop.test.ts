@@ -42,7 +42,7 @@ class Ledger {
   /** By number. */
   readonly #values = new Map<number, number>();
   readonly #owed = new Set<number>();
-  /** Of the present run, and not committed. */
+  /** Numbers of the present run that are not committed. */
   readonly #open = new Set<number>();
   /** Safe from a kill, and committed by nobody yet. */
   readonly #mirrored = new Set<number>();
@@ -182,7 +182,7 @@ test(`${CRASHES} starts killed in a row: nothing is repaired, lost or used twice
   const ledger = new Ledger();
   for (let run = 0; run < CRASHES && ledger.faults.length === 0; run++) {
     const tail = random();
-    // Of another one in a share of the runs: the board was off, or others may write in it, so that it is not used.
+    // In a share of the runs the folder is empty (the board was off), or others may write in it, so that it is not used.
     const refused = tail > 0.9 && existsSync(runtimeDir);
     if (tail < 0.2) rmSync(runtimeDir, { recursive: true, force: true });
     if (refused) chmodSync(runtimeDir, 0o777);

@@ -12,7 +12,7 @@ export const BLOCK_READINGS = 20_000;
 interface Held {
   records: number;
   readings: number;
-  /** Of block bodies. */
+  /** Bytes of block bodies. */
   bytes: number;
 }
 export type BlockHead = Omit<BlockRow, 'body'>;

@@ -53,7 +53,7 @@ devices:
     // It may begin in the middle of a frame.
     const said = 'aa c0 c8 00 2c 01 12 34 3b ab '.repeat(50);
     assert.ok(cameIn(frame.stdout).length > 5 && said.includes(cameIn(frame.stdout)), frame.stdout);
-    assert.match(frame.stdout, /dust\.pm2_5 +20 ug\/m3/);
+    assert.match(frame.stdout, /dust\.pm2_5 +20 µg\/m³/);
     const text = await saying(read('scale.weight', '--raw'), () => scale.say('text weight=12.5'));
     assert.equal(text.code, 0, text.stderr);
     const shown = [...text.stdout.matchAll(/"(.*)"$/gm)].map(([, part]) => part).join('');
@@ -90,7 +90,7 @@ devices: {co2: {bus: air, profile: mh-z19, interval: 1h, request: {bytes: FF 01 
   assert.equal(offline.code, 0, offline.stderr);
   assert.match(
     offline.stdout,
-    /co2:\n {2}→ ff 01 86 00 00 00 00 00 79\n {2}← ff 86 02 20 00 00 00 00 58\n.*co2\.co2 +544 \[ppm\]/,
+    /co2:\n {2}→ ff 01 86 00 00 00 00 00 79\n {2}← ff 86 02 20 00 00 00 00 58\n.*co2\.co2 +544 ppm/,
   );
   answer();
   await gateway.up();

@@ -337,5 +337,6 @@ function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo:
     );
   for (const part of tail) database.boots.prove(part.boot);
   const last = database.lastBoot();
+  database.boots.doubtAfter(last);
   for (let boot = Math.max(1, last - UNMEASURED); boot <= last; boot++) database.boots.measure(boot);
 }

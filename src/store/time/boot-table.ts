@@ -47,6 +47,16 @@ export class BootTable {
     if (row !== undefined && row.proven === 0) this.#put({ ...row, proven: 1 });
   }
 
+  /**
+   * The last run may have handed over records of every boot. Where it left neither a tail nor a clean end (`prove`), that is not
+   * known, and known times stay as they are. @param last the boot of that run
+   */
+  doubtAfter(last: number): void {
+    if (this.#row(last)?.proven !== 0) return;
+    const rows = this.#db.prepare<[number], Row>('select * from boot where proven = 1 order by boot desc limit ?').all(MAX_OPEN);
+    for (const row of rows) this.#put({ ...row, proven: 0 });
+  }
+
   /** Takes over from blocks and notices how far a boot reaches, before they are gone. */
   measure(boot: number): void {
     const row = this.#row(boot);

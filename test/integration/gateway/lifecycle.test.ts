@@ -450,7 +450,7 @@ test('a command that needs a gateway and was not told which asks for it', { skip
   for (const command of [['status'], ['tail'], ['read', 'fridge'], ['export']]) {
     const { code, stderr } = await sluice(t, ...command);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /There is no \/etc\/sluice\/gateway\.yaml: .*-c FILE.*--socket PATH/);
+    assert.match(stderr, /no \/etc\/sluice\/gateway\.yaml: .*-c FILE.*--socket PATH/);
   }
 });
 

@@ -233,7 +233,7 @@ class Rebuild {
     };
   }
 
-  /** As it is told; nothing where no record is left. */
+  /** What the report says of the moved units; nothing where no record is left. */
   #movedInto({ ordinal, name, oldLog }: Home): NonNullable<Repair['salvaged']>['again'] {
     const [first, last, records] = this.#db
       .prepare<[number, number], [number, number, number]>(

@@ -104,7 +104,7 @@ test('simulated network devices hold values, keep units apart, switch faults and
   assert.throws(() => simulation.set('pump', 'colour', 1), /no point/);
 });
 
-test('a simulated serial line gives damaged, late and absent replies that are told apart', async (t) => {
+test('damaged, late and absent replies of a simulated serial line are distinguished', async (t) => {
   if (peer(t, 'socat', SOCAT) === undefined) return;
   const link = path.join(scratch(t), 'field');
   const config = configure(`

@@ -34,7 +34,7 @@ const SIZES = { clock: systemClock, maxSize: 4e6, maxAge: 1e13, commitEvery: 3_6
 
 /** What the starts have told so far, and what is wrong with it. */
 class Ledger {
-  /** Whoever else wants every line. */
+  /** A second listener that gets every line. */
   tell: (told: CrashTold) => void = () => {};
   readonly faults: string[] = [];
   readonly counts: Record<string, number> = {};

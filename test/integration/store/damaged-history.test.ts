@@ -1,6 +1,6 @@
 /**
  * Damage to history.db and log.db at once. What lies in history.db is delivered whatever log.db has lost: under its own log where its
- * lanes are proven, else under a log of its own, and it is told. What SQLite does not find is mended before somebody reads on behind it.
+ * lanes are proven, else under a log of its own, which an event names. Damage that SQLite does not find is mended before a reader passes it.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -141,7 +141,7 @@ test('units are delivered under their log though log.db lost what names them', a
   );
 });
 
-test('units whose lanes nobody proves are delivered under a log of their own, and are told', async (t) => {
+test('units without proven lanes are delivered under a log of their own, which is reported', async (t) => {
   const s = await made(t);
   change(s.log, 'update lanes set sum = 0');
   change(s.history, "delete from meta where name = 'witness'");

@@ -269,7 +269,8 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     if (clean) {
       await this.#writer.close(this.#parts.numbers.next);
       this.#parts.tail.mirror.close();
-      this.#parts.tail.mirror.clear();
+      // An item that came after the last commit lies in the mirror only: the next start takes it from there.
+      if (this.#parts.tail.pending.empty) this.#parts.tail.mirror.clear();
     } else {
       await endedWithin(LEAVE_WITHIN, this.options.clock, this.#writer.leave());
       this.#parts.tail.mirror.close();

@@ -20,9 +20,11 @@ export const LOCK_FILE = 'sluice.lock';
 const RESERVED_BYTE = 0x40000001;
 /** A disk that fails once is asked again. */
 const TRIES = 3;
-/** What the log is made of, with what SQLite puts beside it and what a repair left there. */
+/** The files of the log, the files that SQLite puts beside them, and the files of a repair (files/layout.ts). */
 const LOG_FILES = [LOG_FILE, HISTORY_FILE].flatMap((file) =>
-  ['', '-wal', '-shm', '-journal', '.damaged', '.damaged-wal'].map((end) => file + end),
+  ['', '.damaged', '.making', '.ready', '.salvage', '.salvaging', '.salvaged'].flatMap((stage) =>
+    ['', '-wal', '-shm', '-journal'].map((end) => file + stage + end),
+  ),
 );
 
 export class StateDirLock {

@@ -81,15 +81,6 @@ export class Lanes {
     return this.#ack[lane];
   }
 
-  laneOf(seq: number): Lane {
-    let lane: Lane = 'history';
-    for (const [from, l] of this.#ranges) {
-      if (from > seq) break;
-      lane = l;
-    }
-    return lane;
-  }
-
   /** Whether any number of first..last still waits for its acknowledgement. */
   waitsWithin(first: number, last: number): boolean {
     return this.#ranges.some(([from, lane], i) => {

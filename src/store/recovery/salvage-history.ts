@@ -7,34 +7,28 @@
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
-import { isSealed } from '../../codecs/sealed.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
-import type { Cell, FoundRow } from '../files/found-row.ts';
-import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE, type HourRow } from '../files/history-layout.ts';
+import type { FoundRow } from '../files/found-row.ts';
+import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
 import type { Range, Repair, SalvageProgress } from '../files/repair-report.ts';
-import { rowSum, SEALED_HOUR, shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
+import { shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
+import { partOf, sealOf, UNIT_COLUMNS, type Unit, unitOf } from './history-rows.ts';
 import { type Home, Homes } from './homes.ts';
 import { MendPace } from './mend-pace.ts';
 import { DamagedFile } from './salvage.ts';
 
-/** Gaps and losses that are told one by one. */
+/** Gaps and losses that are listed one by one. */
 const MAX_RANGES = 32;
 /** Units without a log that are counted. */
 const MAX_LEFT = 10_000;
 /** Units in memory at once: ten years have some hundred thousand. */
 const SOME = 500;
 const COPIED = ['log', 'boot', 'clock', 'shape'] as const;
-const UNIT_COLUMNS = [
-  ...(['id', 'last', 'boot', 'inventory', 'at_first', 'at_last'] as const),
-  ...(['records', 'readings', 'state', 'first_part', 'parts', 'bytes', 'sum'] as const),
-];
-type Unit = HourRow & { readonly sum: number };
-
 /**
  * history.db is closed; it lies aside afterwards, and a new one with all that is whole is in its place.
  * @param log log.db, open
@@ -322,39 +316,4 @@ function* inChunks(some: Database.Statement<[number], Unit>): Generator<Unit> {
     yield* units;
     after = units.at(-1)?.id ?? after;
   }
-}
-
-function unitOf({ rowid, columns }: FoundRow): { table: 'unit' | 'twin'; unit: Unit } | undefined {
-  if (rowid === undefined || columns.length !== UNIT_COLUMNS.length) return undefined;
-  const row: Record<string, Cell> = {};
-  UNIT_COLUMNS.forEach((name, i) => {
-    row[name] = i === 0 ? rowid : (columns[i] as Cell);
-  });
-  const unit = Object.fromEntries(UNIT_COLUMNS.map((name) => [name, Number(row[name])])) as {
-    [K in (typeof UNIT_COLUMNS)[number]]: number;
-  };
-  for (const table of ['unit', 'twin'] as const) if (unit.sum === sealOf(table, unit)) return { table, unit };
-  return undefined;
-}
-
-function sealOf(table: 'unit' | 'twin', unit: Unit): number {
-  return rowSum(table, ...SEALED_HOUR.map((column) => unit[column]));
-}
-
-interface FoundPart {
-  readonly id: number;
-  readonly shape: number;
-  /** undefined: it is a roll-up. */
-  readonly records: number | undefined;
-  readonly readings: number;
-  readonly body: Uint8Array;
-}
-function partOf({ rowid, columns }: FoundRow): FoundPart | undefined {
-  const shape = columns[1];
-  const body = columns.at(-1);
-  if (rowid === undefined || typeof shape !== 'number' || !(body instanceof Uint8Array) || !isSealed(body)) return undefined;
-  if (columns.length === 3) return { id: rowid, shape, records: undefined, readings: 0, body };
-  const [, , records, readings] = columns;
-  if (columns.length !== 5 || typeof records !== 'number' || typeof readings !== 'number') return undefined;
-  return { id: rowid, shape, records, readings, body };
 }

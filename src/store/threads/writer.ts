@@ -28,14 +28,13 @@ const REPAIR_EVERY = 60_000;
 const SHRINK_EVERY = 60_000;
 let shrunkAt = Number.NEGATIVE_INFINITY;
 /** The fault of the database file that was reported last. */
-let told: string | undefined;
+let reported: string | undefined;
 let database: LogDatabase | undefined;
 try {
   const run = openLog(request);
   ({ database } = run);
   database.wal.sync();
   reply({ kind: 'opened', opened: run.opened });
-  tend(database);
 } catch (thrown) {
   database?.leave();
   database = undefined;
@@ -43,6 +42,7 @@ try {
   const error = toError(thrown).message + (space === undefined ? '' : `. ${space}`);
   reply({ kind: 'failed', failure: { id: 0, error, code: diskFault(thrown) ?? codeOf(thrown) } });
 }
+if (database !== undefined) tend(database);
 
 port.on('message', (message: WriterMessage) => {
   if (message.kind === 'leave') {
@@ -177,8 +177,8 @@ function keep(db: LogDatabase, logs: readonly KeptLog[]): void {
 function tend(db: LogDatabase): void {
   shrink(db);
   const fault = db.wal.tend();
-  if (fault !== told) reply({ kind: 'checkpoint', fault });
-  told = fault;
+  if (fault !== reported) reply({ kind: 'checkpoint', fault });
+  reported = fault;
 }
 
 function shrink(db: LogDatabase): void {

@@ -1,6 +1,6 @@
 /**
  * `/metrics`: one table of all metrics, written as OpenMetrics text 1.0. Written here and not with prom-client, which
- * costs 14 MB of memory on import. docs/metrics.md repeats the table; a test holds them equal.
+ * costs 14 MB of memory on import. docs/reference/metrics.md repeats the table; a test holds them equal.
  */
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import type { ProcessStatus } from './process-meter.ts';
@@ -309,7 +309,7 @@ export function sampleName(metric: Metric): string {
   return metric.name + (metric.type === 'counter' ? '_total' : metric.type === 'info' ? '_info' : '');
 }
 
-/** The table of docs/metrics.md. */
+/** The table of docs/reference/metrics.md. */
 export function metricsTable(): string {
   const rows = METRICS.map((m) => `| \`${sampleName(m)}\` | ${m.type} | ${m.labels.join(', ')} | ${m.help} |`);
   return ['| name | type | labels | meaning |', '|---|---|---|---|', ...rows].join('\n');

@@ -167,7 +167,7 @@ function deviceLines(found: Recognised): string[] {
       : [
           sunspec === null
             ? '    no profile fits; sluice read --orders shows what its registers may mean'
-            : '    no profile is made of these models; a point may name one: see SunSpec in docs/profiles.md',
+            : '    no profile is made of these models; a point may name one: see SunSpec in docs/reference/profiles.md',
         ]),
   ];
 }

@@ -31,7 +31,7 @@ export function referencePage(kinds: Kinds, example: string): string {
     '',
     'One YAML file, usually `/etc/sluice/gateway.yaml`. `sluice init` writes a starter, `sluice check FILE` reports every fault',
     'with its line and what to write instead. Editors that know JSON Schema complete and check while you type: put',
-    '`# yaml-language-server: $schema=…/docs/gateway.schema.json` into the first line.',
+    '`# yaml-language-server: $schema=…/docs/reference/gateway.schema.json` into the first line.',
     '',
     '| what | how it is written |',
     '|---|---|',

@@ -8,7 +8,7 @@ export function starterConfig({ ownState = false } = {}): string {
   const stateDir = ownState ? '  stateDir: state               #' : `  # stateDir: ${DEFAULT_STATE_DIR}   #`;
   return `# Configuration of a Sluice gateway.
 # Check it after every change:  sluice check gateway.yaml
-# All keys and their meaning:   docs/configuration.md
+# All keys and their meaning:   docs/reference/configuration.md
 
 gateway:
   id: my-gateway              # its name in topics; give every board its own, and keep it

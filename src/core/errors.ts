@@ -1,7 +1,7 @@
 /**
  * One error class, one table of codes. `retry` tells a loop what to do: `now` (as soon as it can), `later` (after a
  * back-off), `never` (a person has to change something). Only the owner of a loop logs; everybody else throws.
- * docs/errors.md explains each code to people; a test fails when one is missing there.
+ * docs/reference/errors.md explains each code to people; a test fails when one is missing there.
  */
 export const ERRORS = {
   // configuration

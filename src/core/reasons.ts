@@ -1,6 +1,6 @@
 /**
  * Why a reading is not good. The number is what the log keeps (never renumber), the name is what batches, topics and
- * pages show; docs/reasons.md explains each, and a test fails when one is missing there.
+ * pages show; docs/reference/reasons.md explains each, and a test fails when one is missing there.
  */
 export const REASONS = [
   { code: 1, name: 'timeout', quality: 'bad' },

@@ -1,5 +1,5 @@
 /**
- * The duties of every forwarder with a cursor, whatever it speaks (docs/delivery.md). A kind runs it with a peer of its own,
+ * The duties of every forwarder with a cursor, whatever it speaks (docs/reference/delivery.md). A kind runs it with a peer of its own,
  * once for each dialect; the peer gives back what it took as the dialect `json` would have written it.
  */
 import assert from 'node:assert/strict';

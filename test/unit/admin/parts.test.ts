@@ -51,9 +51,9 @@ function report(): StatusReport {
   return { ...statusOf(), process: new ProcessMeter().read() };
 }
 
-test('docs/metrics.md has the table of the code', () => {
-  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/metrics.md'), 'utf8');
-  assert.ok(page.includes(metricsTable()), 'paste metricsTable() of src/admin/metrics.ts into docs/metrics.md');
+test('docs/reference/metrics.md has the table of the code', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/reference/metrics.md'), 'utf8');
+  assert.ok(page.includes(metricsTable()), 'paste metricsTable() of src/admin/metrics.ts into docs/reference/metrics.md');
   for (const [, name] of page.matchAll(/`(sluice_[a-z0-9_]+)`/g))
     assert.ok(
       METRICS.some((m) => sampleName(m) === name),

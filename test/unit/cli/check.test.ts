@@ -44,8 +44,8 @@ for (const name of readdirSync(folder).sort()) {
   });
 }
 
-test('docs/modbus.md shows what is printed', () => {
-  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/modbus.md'), 'utf8');
+test('docs/how-to/plan-a-bus.md shows what is printed', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/how-to/plan-a-bus.md'), 'utf8');
   for (const name of ['light', 'overloaded'])
     assert.ok(
       page.includes(`$ sluice check gateway.yaml\n${readFileSync(path.join(folder, name, 'expected.txt'), 'utf8')}`),

@@ -23,15 +23,15 @@ const load = (text: string) => {
 const stale = 'run: node scripts/generate-docs.ts';
 
 test('the JSON Schema file is up to date', () => {
-  assert.equal(read('docs/gateway.schema.json'), `${JSON.stringify(configJsonSchema(kinds), null, 2)}\n`, stale);
+  assert.equal(read('docs/reference/gateway.schema.json'), `${JSON.stringify(configJsonSchema(kinds), null, 2)}\n`, stale);
 });
 
 test('the reference page is up to date', () => {
-  assert.equal(read('docs/configuration.md'), referencePage(kinds, example), stale);
+  assert.equal(read('docs/reference/configuration.md'), referencePage(kinds, example), stale);
 });
 
 test('every key of the reference page has a meaning', () => {
-  const silent = read('docs/configuration.md')
+  const silent = read('docs/reference/configuration.md')
     .split('\n')
     .filter((line) => /^\| `.*\|\s+\|$/.test(line));
   assert.deepEqual(silent, []);

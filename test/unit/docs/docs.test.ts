@@ -29,29 +29,31 @@ const blocks = (page: string, language: string): { text: string; line: number }[
   }));
 const options = { profileDirs: [path.join(root, 'hardware-profiles/devices')], env: {}, readSecrets: false };
 
-test('docs/errors.md has every code, and says when it is tried again', () => {
+test('docs/reference/errors.md has every code, and says when it is tried again', () => {
   const says = { now: 'at once', later: 'later', never: 'never' } as const;
-  const written = Object.fromEntries(rows('docs/errors.md').map(([code, again, ...rest]) => [code, [again, rest.length]]));
+  const written = Object.fromEntries(
+    rows('docs/reference/errors.md').map(([code, again, ...rest]) => [code, [again, rest.length]]),
+  );
   assert.deepEqual(
     written,
     Object.fromEntries(Object.entries(ERRORS).map(([code, { retry }]) => [`\`${code}\``, [says[retry], 2]])),
   );
 });
 
-test('docs/reasons.md has every reason with its number and quality', () => {
+test('docs/reference/reasons.md has every reason with its number and quality', () => {
   assert.deepEqual(
-    rows('docs/reasons.md').map((cells) => cells.slice(0, 3)),
+    rows('docs/reference/reasons.md').map((cells) => cells.slice(0, 3)),
     REASONS.map(({ name, code, quality }) => [`\`${name}\``, String(code), quality]),
   );
 });
 
-test('docs/topics.md has every event that the gateway tells', () => {
+test('docs/reference/topics.md has every event that the gateway tells', () => {
   const told = new Set<string>();
   for (const file of globSync('src/**/*.ts', { cwd: root })) {
     // A literal of a GatewayEvent, or a call that makes one.
     for (const [, event = ''] of read(file).matchAll(/\bevent(?:: |\()'([a-z-]+)'/g)) told.add(event);
   }
-  const section = read('docs/topics.md').split('## event')[1] ?? '';
+  const section = read('docs/reference/topics.md').split('## event')[1] ?? '';
   const written = [...section.matchAll(/^\| `([a-z-]+)` \| ((?:info|warning|critical)(?:, (?:info|warning|critical))*) \|/gm)];
   assert.deepEqual(written.map(([, event]) => event).sort(), [...told].sort());
 });
@@ -114,7 +116,7 @@ test('every whole configuration in the pages is valid', () => {
       assert.deepEqual(document.errors, [], `${page}:${line}`);
       if (!document.has('gateway') || !document.has('devices')) continue;
       // It names the profile that the page writes: docs-profiles.test.ts follows that page.
-      if (page === 'docs/profiles.md') continue;
+      if (page === 'docs/how-to/write-a-device-profile.md') continue;
       found.push(page);
       const { faults } = loadConfigText(text, `${page}.yaml`, kinds, options);
       assert.deepEqual(faults.map(formatFault), [], `${page}:${line}`);
@@ -138,17 +140,17 @@ for (const file of globSync('examples/*/gateway.yaml', { cwd: root }).sort()) {
   });
 }
 
-test('docs/topics.md has every event that the code tells', () => {
+test('docs/reference/topics.md has every event that the code tells', () => {
   const told = globSync('src/**/*.ts', { cwd: root }).flatMap((file) =>
     [...read(file).matchAll(/\bevent(?:: |\()'([a-z-]+)'/g)].map(([, event]) => `\`${event}\``),
   );
-  const events = read('docs/topics.md').slice(read('docs/topics.md').indexOf('| event | severity |'));
+  const events = read('docs/reference/topics.md').slice(read('docs/reference/topics.md').indexOf('| event | severity |'));
   const written = [...events.matchAll(/^\| (`[a-z-]+`) \|/gm)].map(([, event]) => event);
   assert.deepEqual(written.sort(), [...new Set(told)].sort());
 });
 
-test('the messages of docs/topics.md are what the contract says', () => {
-  const messages = blocks('docs/topics.md', 'json').map(({ text }) => JSON.parse(text) as Record<string, unknown>);
+test('the messages of docs/reference/topics.md are what the contract says', () => {
+  const messages = blocks('docs/reference/topics.md', 'json').map(({ text }) => JSON.parse(text) as Record<string, unknown>);
   const consumer = new Consumer();
   for (const message of messages) {
     const kind =

@@ -79,8 +79,8 @@ test('bytes are those of the frames that are sent', () => {
   }
 });
 
-test('the figures of docs/modbus.md are those of the model', () => {
-  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/modbus.md'), 'utf8');
+test('the figures of docs/explanation/bus.md are those of the model', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/explanation/bus.md'), 'utf8');
   const rows = [...page.matchAll(/^\| `(modbus-[a-z-]+)`(?:, (\d+) baud (\d)([NE])(\d))? \| ([\d.]+) \| ([\d.]+) \| (.+) \|$/gm)];
   assert.ok(rows.length >= 6, 'there are figures');
   for (const [row, protocol, baudRate, dataBits, parity, stopBits, request, register, gap] of rows) {

@@ -8,17 +8,17 @@ import { RuleEngine } from '../../../src/rules/engine.ts';
 import { RULE_KINDS } from '../../../src/rules/kinds.ts';
 import { resolveRules } from '../../harness/rule-case.ts';
 
-const page = readFileSync(path.join(import.meta.dirname, '..', '..', '..', 'docs', 'rules.md'), 'utf8');
+const page = readFileSync(path.join(import.meta.dirname, '..', '..', '..', 'docs', 'reference', 'rules.md'), 'utf8');
 const blocks = page.matchAll(/```yaml\n(.*?)```/gs).map(([, text = '']) => parse(text) as { rules: Record<string, unknown> });
 const rules = [...blocks].flatMap((block) => resolveRules(block.rules));
 
-test('every example of docs/rules.md is a valid rule', () => {
+test('every example of docs/reference/rules.md is a valid rule', () => {
   assert.ok(rules.length >= RULE_KINDS.length);
   for (const { name, kind, setting, deadband } of rules)
     assert.equal(RULE_KINDS.find((k) => k.key === kind)?.check?.(setting, deadband), undefined, name);
 });
 
-test('docs/rules.md has a heading and an example of every kind', () => {
+test('docs/reference/rules.md has a heading and an example of every kind', () => {
   for (const { key } of RULE_KINDS) {
     assert.match(page, new RegExp(`^### ${key}$`, 'm'));
     assert.ok(
@@ -44,7 +44,7 @@ const EDGES: readonly [
   ['printer-empty', undefined, 'OUT OF PAPER', ['OUT OF PAPER'], 'out of paper', 'Out of paper'],
 ];
 for (const [name, unit, begins, keeps, ends, notYet] of EDGES) {
-  test(`the inequality of docs/rules.md: ${name}`, () => {
+  test(`the inequality of docs/reference/rules.md: ${name}`, () => {
     const rule = rules.find((r) => r.name === name);
     assert.ok(rule);
     const shape = { device: rule.device, points: [{ name: rule.point, type: 'float64', storage: 'number', unit }] } as const;
@@ -67,7 +67,7 @@ for (const [name, unit, begins, keeps, ends, notYet] of EDGES) {
   });
 }
 
-test('the messages that docs/rules.md quotes are the ones of the test', () => {
+test('the messages that docs/reference/rules.md quotes are the ones of the test', () => {
   for (const text of ['pump.pressure is 6.4 bar, above 6 for 2s', 'pump.pressure is 5.7 bar, back to normal', 'was last 8.3 °C'])
     assert.ok(page.includes(text), text);
 });

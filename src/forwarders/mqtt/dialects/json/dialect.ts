@@ -1,4 +1,4 @@
-/** The gateway's own topics under `sluice/<gateway>`, as docs/topics.md has them. */
+/** The gateway's own topics under `sluice/<gateway>`, as docs/reference/topics.md has them. */
 import { json } from '../../../../codecs/format-json.ts';
 import type { DialectContext, LogDialect, LogSpeaker, OutMessage } from '../../dialect.ts';
 

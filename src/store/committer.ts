@@ -29,7 +29,7 @@ export interface CommitSide {
   wall(): number | undefined;
   /** To the writer thread. */
   send(request: CommitRequest, transfer: ArrayBuffer[]): void;
-  /** So many numbers are reserved again. */
+  /** The size of the next reservation of numbers. */
   reserved(): void;
   /** The commit is on the disk: what the log still has to do, before another one begins. */
   ended(result: CommitResult): void;
@@ -72,7 +72,7 @@ export class Committer {
   get committed(): number {
     return this.#committed;
   }
-  /** What the last commit said of log.db. */
+  /** The state of log.db after the last commit. */
   get last(): Pick<CommitResult, 'bytes' | 'held' | 'oldest'> {
     return this.#last;
   }

@@ -1,4 +1,4 @@
-/** What an open log says of itself, for status and metrics; also what of it lies in memory. */
+/** The state of an open log, for status and metrics; also the parts of it that lie in memory. */
 
 import type { LogParts } from './log-parts.ts';
 import { MIRROR_MOST } from './tail/mirror.ts';
@@ -8,7 +8,7 @@ import { MAX_QUESTIONS } from './threads/threads.ts';
 
 /** Between the wire and the disk. Every part has its bound. */
 export interface HeldMemory {
-  /** What the disk does not have yet. */
+  /** Items that the disk does not have yet. */
   readonly pending: Held;
   /** The runtime directory. */
   readonly tail: Held;

@@ -95,7 +95,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     });
   }
 
-  /** What is left of a damaged file is still to come back; undefined: nothing is. */
+  /** The rest of a damaged file that is still to come back; undefined: there is none. */
   get salvage(): SalvageProgress | undefined {
     return this.#salvage?.over === false ? this.#salvage.progress : undefined;
   }
@@ -114,7 +114,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
   get clock(): ClockBook {
     return this.#parts.clock;
   }
-  /** What the embedded broker hands out. */
+  /** The lanes of the embedded broker. */
   get live(): LiveHandOver {
     return this.#parts.live;
   }
@@ -190,7 +190,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     return notice;
   }
 
-  /** What a restart needs of a rule (its name) or of a counter (`device.point`); it rides in the next commit. null forgets it. */
+  /** State of a rule (its name) or of a counter (`device.point`) for the next start; it rides in the next commit. null forgets it. */
   saveState(key: string, state: unknown): void {
     this.#parts.tail.saveState(key, state);
     this.#arm();

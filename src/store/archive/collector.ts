@@ -12,7 +12,7 @@ export class Collector {
   #collect: (() => void) | undefined;
   #since = 0;
 
-  /** So many readings were decoded or encoded. */
+  /** Counts decoded or encoded readings. */
   worked(readings: number): void {
     this.#since += readings;
     if (this.#since < READINGS) return;

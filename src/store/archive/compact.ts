@@ -120,7 +120,7 @@ export class Compactor {
         rollup,
         goesFirst: table.length === 1 ? undefined : part((m) => m % THIN !== 0),
       });
-      // What is encoded need not be held twice.
+      // Encoded readings need not be held twice.
       tables.delete(id);
       // Encoded three times: the roll-ups, and both parts.
       this.#garbage.worked(2 * table.length * table.shape.points.length);

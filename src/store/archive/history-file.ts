@@ -38,7 +38,7 @@ export interface NewHour {
   readonly atLast: number;
   readonly parts: readonly NewPart[];
 }
-/** What log.db has and an hour needs to be read alone. */
+/** The rows of log.db that an hour needs to be read alone. */
 export interface Copies {
   readonly logs: readonly { readonly ordinal: number; readonly name: string }[];
   readonly boots: readonly { readonly boot: number; readonly log: number }[];

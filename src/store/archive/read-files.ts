@@ -14,6 +14,6 @@ export interface ReadFiles {
 /** The same for the one who makes history.db. */
 export interface KeptFiles extends ReadFiles {
   history: History | undefined;
-  /** What was decoded may be thinned now. */
+  /** Decoded parts may be thinned now. */
   forget(): void;
 }

@@ -86,13 +86,13 @@ export class ShapeTable {
     this.#staged += seqs.length;
   }
 
-  /** What was staged is in the table. */
+  /** The staged shapes are in the table. */
   commit(): void {
     this.#length += this.#staged;
     this.#staged = 0;
     this.#order = undefined;
   }
-  /** What was staged is not. */
+  /** The staged shapes are not in the table. */
   forget(): void {
     this.#staged = 0;
   }

@@ -15,7 +15,7 @@ import { countByPoint, type History } from './history-file.ts';
 const LEVEL = 6;
 
 export interface SpaceRequest {
-  /** What history.db may take, bytes. */
+  /** The space of history.db, bytes. */
   readonly budget: number;
   /** Bytes that the next hour needs, and what more is made when it does not fit. */
   readonly need: number;
@@ -48,7 +48,7 @@ export function nothingTaken(): Taken {
  */
 const BATCH = { hours: 8, bytes: 512 * 1024 };
 
-/** What is to become of an hour; nothing is written yet. */
+/** The plan for an hour; nothing is written yet. */
 interface Change {
   readonly hour: HourRow;
   readonly why: Why | 'removed';
@@ -84,7 +84,7 @@ export function* thinOrDrop(
   history.db.transaction(() => {
     for (const change of changes) apply(history, change);
   })();
-  // What was rolled back was not taken.
+  // Records of a transaction that was rolled back were not taken.
   for (const change of changes) addTaken(taken, change.taken);
   return true;
 }
@@ -143,7 +143,7 @@ class Choice {
     const { budget } = this.#request;
     const oldest = this.#history.hours.next(this.#aged);
     if (oldest !== undefined && isAged(this.#history, this.#clock, this.#request, oldest)) return { hour: oldest, why: 'aged' };
-    // What is aged comes first, so that nothing else was chosen yet: the rest is looked at when that is gone.
+    // Aged hours come first, before anything else is chosen: the rest is looked at when they are gone.
     if (this.#aged > 0 || this.#used <= this.#most) return undefined;
     const whole = this.#oldest(HOUR_STATE.whole);
     const thinned = this.#oldest(HOUR_STATE.thinned);

@@ -1,4 +1,4 @@
-/** What the main thread asks of history.db once an hour, or when space is short, and what comes of it. */
+/** The request of the main thread to history.db, once an hour or when space is short, and its result. */
 import type { Lane } from '../files/lane-state.ts';
 import type { ForwarderState } from '../files/layout.ts';
 
@@ -10,9 +10,9 @@ export interface TidyRequest {
   readonly at: number;
   /** An hour is made however little there is. */
   readonly force: boolean;
-  /** What history.db may take, bytes; less when log.db, which grows meanwhile, leaves less of `limit`. */
+  /** The space of history.db, bytes; less when log.db, which grows meanwhile, leaves less of `limit`. */
   readonly budget: number;
-  /** What all files together may take, and what the next commit may add. */
+  /** The space of all files together, and the bytes that the next commit may add. */
   readonly limit: number;
   readonly needs: number;
   /** UTC ms, when known. */

@@ -1,4 +1,4 @@
-/** What the keeper does when nobody asks anything: hours are made, history.db is kept within its budget. In steps. */
+/** The work of the keeper when nobody asks anything: it makes hours and keeps history.db within its budget. In steps. */
 import { statfsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../../core/errors.ts';
@@ -23,7 +23,7 @@ const AHEAD = 4;
 const AHEAD_SHARE = 16;
 /** Bytes that one step gives back to the file system. */
 const SHRINK = 1024 * 1024;
-/** What the journal of one transaction may take beside the file: at most, and as a part of all space. */
+/** The journal of one transaction beside the file: its bound, and its bound as a part of all space. */
 const JOURNAL = 768 * 1024;
 const JOURNAL_SHARE = 16;
 /** With less free in the file system, space is made in steps whose journal fits into what it has already. */
@@ -51,7 +51,7 @@ export class Tidier {
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#agreement);
     const made = yield* compactor.next(request);
     const need = made === undefined ? 0 : needsOf(made.hour);
-    // What is damaged goes before what is whole.
+    // Damaged hours go before whole ones.
     if (history.used() + need + asideBytes(this.#file) > this.#budget(request)) dropAside(this.#file);
     const budget = Math.max(0, this.#budget(request) - asideBytes(this.#file));
     const tight = isTight(this.#file);
@@ -61,7 +61,7 @@ export class Tidier {
     while (yield* this.#takeAway(history, space, taken)) {
       took = true;
       yield;
-      // What was freed is given back on the way: the disk has no space for more first.
+      // Freed space is given back on the way: the disk has no space for more first.
       if (tight) while (history.shrink(budget, TIGHT_SHRINK)) yield;
     }
     if (took) this.#reader.forget();

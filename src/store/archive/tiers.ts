@@ -43,7 +43,7 @@ export interface TiersSide {
   tidy(request: Omit<TidyRequest, 'id'>): Promise<TidyResult>;
   /** Reads all of history.db. */
   check(): Promise<unknown>;
-  /** What the request says of now. */
+  /** The part of the request that depends on the moment. */
   now(): Pick<TidyRequest, 'at' | 'wall' | 'active' | 'from'>;
   /** Blocks may go: a commit is to take `compacted` along. */
   compacted(): void;
@@ -64,7 +64,7 @@ export class Tiers {
   #measured = Number.NEGATIVE_INFINITY;
   #free: { free: number; size: number } | undefined;
   #compacted: TidyResult['compacted'] = [];
-  /** What the commit under way takes along. */
+  /** The removals that the commit under way takes along. */
   #sent: TidyResult['compacted'] = [];
   #last: TidyResult | undefined;
   #fault: string | undefined;
@@ -74,7 +74,7 @@ export class Tiers {
   /** `buffer.maxSize` as the writer has followed it, and as commits are held to it: once what log.db held is compacted. */
   #maxSize: number;
   #commitMaxSize: number;
-  /** What a commit may add; the largest of the last ones. */
+  /** Bytes that a commit may add; the largest of the last ones. */
   #needs = 0;
   readonly #bytesAtStart: number;
 
@@ -87,7 +87,7 @@ export class Tiers {
     this.#checkIn(CHECK_AFTER);
   }
 
-  /** What failed, or was mended meanwhile, is looked at again. */
+  /** Hours that failed, or were mended meanwhile, are looked at again. */
   #checkIn(ms: number): void {
     this.#cancelCheck = this.#side.options.clock.after(ms, () => {
       this.#side.check().catch(() => {
@@ -105,7 +105,7 @@ export class Tiers {
   get bytes(): number {
     return this.#last?.bytes ?? this.#bytesAtStart;
   }
-  /** What waits, for each forwarder. What lies in history.db is older than every commit block. @param inLog what log.db has */
+  /** The waiting readings of each forwarder. Records in history.db are older than every commit block. @param inLog the blocks of log.db */
   oldestWith(inLog: CommitResult['oldest']): CommitResult['oldest'] {
     const inHistory = this.#last?.oldest ?? [];
     return [...inHistory, ...inLog.filter(([name, lane]) => !inHistory.some(([n, l]) => n === name && l === lane))];
@@ -121,7 +121,7 @@ export class Tiers {
     const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
     return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
   }
-  /** What log.db may take. It never gets smaller, so it may not take the half that history needs, not even while that takes nothing. */
+  /** The space of log.db. It never gets smaller, so it may not take the half that history needs, not even while history takes nothing. */
   get logLimit(): number {
     const limit = this.#limitOf(this.#commitMaxSize);
     const most = limit / 2;
@@ -223,7 +223,7 @@ export class Tiers {
     } catch (thrown) {
       if (this.#stopped) return;
       this.#owed = true;
-      // What the keeper met, without the words for somebody who asked to read.
+      // The fault that the keeper met, without the words for somebody who asked to read.
       const error = toError(thrown);
       this.#setFault(toError(error.cause ?? error).message);
       const wait = this.#mended ? 0 : RETRY;

@@ -1,5 +1,5 @@
 /**
- * What history.db knows of log.db. log.db alone cannot show that it is the newest state: its write-ahead file may be gone,
+ * The knowledge of history.db about log.db. log.db alone cannot show that it is the newest state: its write-ahead file may be gone,
  * or an old copy was put back. The witness is written in the transaction of each hour and once a start, and only of what is on the
  * disk already (agreement.ts), so it is never ahead of log.db; a log.db that is behind it lost something. Where log.db is gone altogether, names, cursors and lanes of
  * what was compacted come from here, and numbers of logs, boots and shapes go on behind those in use.

@@ -1,8 +1,8 @@
-/** What an outlet asks of the files, where memory does not have it any more. */
+/** The request of an outlet to the files for items that memory does not have any more. */
 import type { Encoded, FormatOptions } from '../../codecs/format.ts';
 import type { Lane, NoticeKind } from '../files/lane-state.ts';
 
-/** What answers: the keeper. */
+/** The keeper answers it. */
 export interface Backlog {
   /** The next batch of a stretch of a log. @throws SluiceError log-read */
   read(request: Omit<ReadRequest, 'id'>): Promise<ReadResult>;

@@ -14,7 +14,7 @@ import type { ClockBook } from '../time/clock-book.ts';
 import type { Backlog } from './backlog-request.ts';
 import type { OutBatch } from './out.ts';
 
-/** What it needs of the log. */
+/** The part of the log that it needs. */
 export interface BatchLog {
   readonly opened: { readonly boot: number };
   /** Every number up to here is in the file. */

@@ -1,9 +1,9 @@
 /**
  * Who was handed what: what a number stands for never changes afterwards (contract, rule 8).
  *
- * What is handed over lies in the runtime directory at once and in the file with the next commit. A power cut takes the
- * former. That matters while the clock is not known, since the times of this boot may then still change in a later one: it
- * is therefore promised in the file beforehand how far a lane may go.
+ * A hand-over lies in the runtime directory at once and in the file with the next commit. A power cut takes the former. That
+ * matters while the clock is not known, since the times of this boot may then still change in a later one. The file therefore
+ * holds a promise beforehand: how far a lane may go.
  */
 
 import type { Lane, Promised, Span } from '../files/lane-state.ts';
@@ -18,25 +18,25 @@ const ALL = Number.MAX_SAFE_INTEGER;
 /** Forwarders have names of letters and digits. */
 export const LIVE = '@broker';
 
-/** What an outlet and the live feed are to the log. */
+/** The interface of an outlet and of the live feed to the log. */
 export interface Party {
   readonly name: string;
   commitBegins(next: number): void;
-  /** What a commit has to keep; nothing when nothing changed. */
+  /** The state that a commit has to keep; nothing when nothing changed. */
   takeStates(): ForwarderState[];
   /** A commit did not keep what it was given. */
   touch(): void;
   tailState(): TailState | undefined;
   /** Ordinals of logs with what of them was handed over, and up to where all is delivered. */
   handOvers(): { readonly log: number; readonly handed: readonly Span[]; readonly done: number }[];
-  /** What was handed over is known for certain, or cannot matter any more: promises end. */
+  /** The hand-overs are known for certain, or cannot matter any more: promises end. */
   forgetPromise(): void;
 }
 
-/** What a party needs of the log. */
+/** The part of the log that a party needs. */
 export interface PromiseSide {
   readonly clock: ClockBook;
-  /** What is written to the runtime directory now survives a kill. */
+  /** An entry that is written to the runtime directory now survives a kill. */
   readonly mirrored: boolean;
   flush(): Promise<void>;
 }
@@ -88,7 +88,7 @@ function covers(promised: Promised | undefined, lane: Lane, last: number, blind:
   return promised !== undefined && promised[lane] >= last && (promised.blind || !blind);
 }
 
-/** What the embedded broker was given, whose clients keep no cursor here: lanes without a backlog. */
+/** The hand-overs to the embedded broker, whose clients keep no cursor here: lanes without a backlog. */
 export class LiveHandOver implements Party {
   readonly name = LIVE;
   readonly #log: LiveSide;

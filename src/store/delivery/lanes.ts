@@ -115,7 +115,7 @@ export class Lanes {
     return true;
   }
 
-  /** What was ever handed over, or passed as empty: the time of these numbers stays. Ascending, never overlapping. */
+  /** All numbers that were handed over, or passed as empty: the time of these numbers stays. Ascending, never overlapping. */
   handedOver(): Span[] {
     const spans: Span[] = [];
     this.#ranges.forEach(([start, lane], i) => {

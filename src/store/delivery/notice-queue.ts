@@ -11,7 +11,7 @@ import type { OutNotice } from './out.ts';
 /** Kept in memory of each kind; older ones are read from the file. */
 const MAX_IN_MEMORY = 256;
 
-/** What the forwarder has of one log. */
+/** The state of the forwarder in one log. */
 export interface NoticePart {
   readonly ordinal: number;
   readonly lanes: Lanes;
@@ -19,7 +19,7 @@ export interface NoticePart {
   readonly end: number | undefined;
 }
 
-/** What it needs of the log. */
+/** The part of the log that it needs. */
 export interface NoticeSide {
   /** The number that the next item gets. */
   readonly next: number;

@@ -1,4 +1,4 @@
-/** What an outlet gives its forwarder. */
+/** The interface of an outlet to its forwarder. */
 import type { Encoded } from '../../codecs/format.ts';
 import type { Lane, NoticeKind } from '../files/lane-state.ts';
 

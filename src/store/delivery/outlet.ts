@@ -22,13 +22,13 @@ const LAG = 10_000;
 /** Calls of `tend` remembered; one a second, so LAG needs eleven. */
 const MAX_MARKS = 32;
 
-/** What an outlet needs of the log. */
+/** The part of the log that an outlet needs. */
 export interface LogSide extends BatchLog {
   readonly opened: {
     readonly boot: number;
     /** Oldest first; the last one is the current log. */
     readonly logs: readonly LogHead[];
-    /** What the files knew of forwarders when the run began. */
+    /** The forwarders that the files knew when the run began. */
     readonly forwarders: readonly ForwarderState[];
   };
   readonly keeper: Backlog;
@@ -37,7 +37,7 @@ export interface LogSide extends BatchLog {
   readonly next: number;
   /** Highest number that data may carry now. */
   readonly sendable: number;
-  /** What is written to the runtime directory now survives a kill. */
+  /** An entry that is written to the runtime directory now survives a kill. */
   readonly mirrored: boolean;
   /** Safe from a kill when it returns. */
   mirrorLanes(state: TailState): void;
@@ -45,7 +45,7 @@ export interface LogSide extends BatchLog {
   flush(): Promise<void>;
 }
 
-/** What the forwarder has of one log. */
+/** The state of the forwarder in one log. */
 interface Part {
   readonly ordinal: number;
   readonly name: string;
@@ -91,11 +91,11 @@ export class Outlet implements Party {
     const current = ordinal === log.ordinal;
     const saved = known.find((k) => k.log === ordinal);
     // An older log that the forwarder never knew is not owed to one that starts now.
-    // What was salvaged without its lanes is owed to everybody.
+    // Records that were salvaged without their lanes are owed to every forwarder.
     const begin = isSalvageLog(name) ? 'oldest' : this.#from;
     const lanes = saved !== undefined ? Lanes.load(saved.state) : Lanes.begin(begin, current ? log.next : last + 1);
     const promise = new HandOverPromise(log, lanes, () => this.touch());
-    // What there is keeps the lane that the saved state gives it: its commit may have begun.
+    // Existing records keep the lane that the saved state gives them: their commit may have begun.
     lanes.commitBegins(current ? log.next : last + 1);
     return { ordinal, name, lanes, end: current ? undefined : last, promise };
   }
@@ -205,7 +205,7 @@ export class Outlet implements Party {
    */
   tend(connected: boolean, now: number, allowance = 0): 'lag' | 'resume' | undefined {
     const { lanes } = this.#current;
-    // What was under way goes with its connection.
+    // A batch under way goes with its connection.
     if (!connected) this.#made.data = this.#made.history = 0;
     if (lanes.live) {
       if (!this.#lags(now, LAG + allowance) || !lanes.lag()) return undefined;
@@ -242,7 +242,7 @@ export class Outlet implements Party {
     this.#log.cursorMoved();
   }
 
-  // What follows is for the log alone.
+  // The rest is for the log alone.
 
   noticed(notice: StoredNotice): void {
     this.#notices[notice.kind].noticed(notice);
@@ -279,7 +279,7 @@ export class Outlet implements Party {
   touch(): void {
     this.#dirty = true;
   }
-  /** What a commit has to keep; nothing when nothing changed. `all` for the count of what is dropped undelivered. */
+  /** The state that a commit has to keep; nothing when nothing changed. `all` for the count of items that are dropped undelivered. */
   takeStates(): ForwarderState[] {
     const dirty = this.#dirty;
     this.#dirty = false;

@@ -1,5 +1,5 @@
 /**
- * What a file system without room is called, and what helps. SQLite says "disk I/O error" where it cannot make its index of the
+ * The words for a full file system, and the remedy. SQLite says "disk I/O error" where it cannot make its index of the
  * write-ahead file longer, and "unable to open" where no file can be made.
  */
 import { statfsSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { codeOf } from './sqlite-errors.ts';
 /** So much a log needs at its opening, bytes: the index, and the first step of the write-ahead file. */
 const LEAST = 320 * 1024;
 
-/** What a fault may come of. */
+/** The possible causes of a fault. */
 const CODES = /^(ENOSPC|EDQUOT|SQLITE_FULL|SQLITE_CANTOPEN.*|SQLITE_IOERR.*)$/;
 
 /** A sentence for people where the disk has no room; undefined where the fault has another cause. @param dir that the files lie in */

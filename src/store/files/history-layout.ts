@@ -40,7 +40,7 @@ export const HISTORY_PAGE_SIZE = 4096;
  */
 export const THIN = 8;
 
-/** What became of an hour's records: all there, every THIN-th there, none there (the roll-ups are). */
+/** The state of an hour's records: all are there, every THIN-th is there, none is there (the roll-ups are). */
 export const HOUR_STATE = { whole: 0, thinned: 1, summary: 2 } as const;
 
 /**

@@ -1,4 +1,4 @@
-/** What is kept of the lanes of a forwarder: as JSON in the table `lanes` of log.db and in the runtime directory. The rules are in delivery/lanes.ts. */
+/** The saved lanes of a forwarder: as JSON in the table `lanes` of log.db and in the runtime directory. The rules are in delivery/lanes.ts. */
 
 export type Lane = 'data' | 'history';
 /** Alarms and events have no lanes, and a cursor each. */

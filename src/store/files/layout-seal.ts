@@ -19,7 +19,7 @@ export function sealLayout(db: Database.Database, file: SealedFile, version: num
   ).run(LAYOUT_ROW, `${version} ${sumOf(file, version)}`);
 }
 
-/** What is sealed in an open file; 0: nothing. */
+/** The sealed version of an open file; 0: none. */
 export function sealedLayout(db: Database.Database, file: SealedFile): number {
   return parseLayout(db.prepare<[string], string>('select value from meta where name = ?').pluck().get(LAYOUT_ROW), file);
 }

@@ -171,7 +171,7 @@ export interface LanesRow {
   readonly states: Readonly<Record<string, LaneState>>;
 }
 
-/** What lies in the runtime directory beside records and notices. */
+/** The states that lie in the runtime directory beside records and notices. */
 export type TailState =
   | {
       readonly type: 'segment';

@@ -1,6 +1,6 @@
-/** What a repair found, for the event, for status and for metrics. */
+/** The findings of a repair, for the event, for status and for metrics. */
 
-/** What `status` shows of a salvage that is under way. */
+/** The progress of a salvage, as `status` shows it. */
 export interface SalvageProgress {
   readonly file: Repair['file'];
   readonly why: string;
@@ -54,7 +54,7 @@ export interface Repair {
   /** Where the damaged file lies; undefined where the file is whole, but not the newest. */
   readonly quarantine: string | undefined;
   readonly salvaged: Salvaged | undefined;
-  /** What is left is still to come back: another report follows then. */
+  /** The rest of the damaged file is still to come back: another report follows then. */
   readonly unfinished?: boolean;
   /** Names of the logs that end with it; what follows has a new one. Empty when the log goes on. */
   readonly ended: readonly string[];

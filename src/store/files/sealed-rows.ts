@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 
-/** What the sum of a row covers, in order. The body of a block has a CRC of its own (codecs/sealed.ts). */
+/** The columns that the sum of a row covers, in order. The body of a block has a CRC of its own (codecs/sealed.ts). */
 export const SEALED = {
   log: ['ordinal', 'name', 'lease'],
   boot: ['boot', 'log', 'first', 'machine', 'origin', 'at_last', 'proven'],

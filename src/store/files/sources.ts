@@ -10,7 +10,7 @@ interface BootColumns {
   readonly proven: number;
 }
 
-/** What is known beside the file. */
+/** The knowledge that comes from outside the file. */
 export interface Sources {
   readonly logs: readonly { readonly ordinal: number; readonly name: string; readonly lease: number }[];
   /** Without the rest where only the number is known. */
@@ -28,7 +28,7 @@ export interface Sources {
   readonly compacted: readonly (readonly [log: number, seq: number])[];
 }
 
-/** What a salvage that goes on beside a new file has to know: kept in a file of its own, so that it outlives a kill. */
+/** The task of a salvage that goes on beside a new file. A file of its own keeps it, so that it outlives a kill. */
 export interface SalvageTask {
   readonly why: string;
   readonly sources: Sources;

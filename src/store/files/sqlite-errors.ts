@@ -1,4 +1,4 @@
-/** What SQLite's errors mean, for threads that do not load it. */
+/** The meaning of SQLite's errors, for threads that do not load it. */
 
 /** The file is no database, its pages contradict each other, or the disk did not give one: see check-file.ts. */
 export function isDamage(thrown: unknown): boolean {
@@ -7,8 +7,8 @@ export function isDamage(thrown: unknown): boolean {
   return code === 'SQLITE_NOTADB' || code === 'SQLITE_IOERR_SHORT_READ' || code?.startsWith('SQLITE_CORRUPT') === true;
 }
 /**
- * Whatever SQLite cannot make sense of in a file that looks like ours: words of a schema, a column, a row that contradicts
- * another one. No try helps, and nothing outside the file is wrong.
+ * Content that SQLite cannot understand in a file that looks like ours: words of a schema, a column, a row that contradicts
+ * another one. No further try helps, and nothing outside the file is wrong.
  */
 export function isNonsense(thrown: unknown): boolean {
   const code = codeOf(thrown) ?? '';
@@ -39,7 +39,7 @@ export function codeOf(thrown: unknown): string | undefined {
   return typeof thrown === 'object' && thrown !== null && 'code' in thrown ? String(thrown.code) : undefined;
 }
 
-/** What `integrity_check(1)` or `quick_check(1)` found, in one line; undefined: nothing. */
+/** The finding of `integrity_check(1)` or `quick_check(1)` in one line; undefined: nothing. */
 export function checkFault(found: string): string | undefined {
   return found === 'ok' ? undefined : found.replace(/^\*\*\* in database \w+ \*\*\*\s*/, '').replaceAll('\n', '; ');
 }

@@ -33,7 +33,7 @@ export function beginSwap(file: string): string {
   return file + MAKING;
 }
 
-/** What a disk did not give or take for once must not cost what can be salvaged. */
+/** A single fault of the disk must not cost readings that can be salvaged. */
 export function twice<R>(rebuild: () => R): R {
   try {
     return rebuild();
@@ -75,8 +75,8 @@ export function finishSwap(file: string): void {
 }
 
 /**
- * What SQLite would play back into a file that has no such thing: a journal beside log.db, a write-ahead file beside
- * history.db. It is another program's, and lies with the damaged files afterwards.
+ * Moves a file away that SQLite would play back: a journal beside log.db, or a write-ahead file beside history.db. Another
+ * program made it. It lies with the damaged files afterwards.
  */
 export function moveStray(file: string, ends: readonly string[]): void {
   for (const end of ends) if (statSize(file + end) > 0) renameSync(file + end, file + ASIDE + end);

@@ -1,7 +1,7 @@
 /**
- * What the writer and the keeper must agree on while an hour is made: whether the commit blocks that become it may be
- * dropped for want of space, whether what is dropped was lost, and whether what the keeper reads of log.db is on the disk.
- * In memory that both threads see.
+ * The agreement between the writer and the keeper while an hour is made: whether its commit blocks may be dropped for want of
+ * space, whether the dropped ones were lost, and whether the part of log.db that the keeper reads is on the disk. It lies in
+ * memory that both threads see.
  *
  * - The keeper reserves the blocks of an hour before it reads them, and asks again before the hour is committed.
  * - The writer never waits. It takes a reserved block away, and the hour is then not made; while the hour is being

@@ -21,7 +21,7 @@ export class CommitCycle<Carried> {
   /** Counts the tries. */
   #tries = 0;
   #wanted = false;
-  /** What is asked while a commit is put together is for the next one. */
+  /** A request while a commit is put together is for the next commit. */
   #beginning = false;
   #stopped = false;
   #retryIn = RETRY.first;
@@ -65,7 +65,7 @@ export class CommitCycle<Carried> {
     });
   }
 
-  /** What `look` sees while no commit is under way: at once, or when the one under way has ended. It causes no commit. */
+  /** The view of `look` while no commit is under way: at once, or when the one under way has ended. It causes no commit. */
   between<Seen>(look: () => Seen): Promise<Seen> {
     return new Promise((resolve) => {
       if (this.#underWay === undefined) resolve(look());

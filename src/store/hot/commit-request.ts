@@ -1,4 +1,4 @@
-/** What the main thread asks of log.db with a commit, and what comes of it. Records travel as entries (codecs/rows), transferred. */
+/** The request of the main thread to log.db with a commit, and its result. Records travel as entries (codecs/rows), transferred. */
 import type { Lane } from '../files/lane-state.ts';
 import type { ClockList, ForwarderState } from '../files/layout.ts';
 import type { Chunk } from '../tail/pending.ts';
@@ -20,7 +20,7 @@ export interface CommitRequest {
   readonly leaseEnd: number;
   /** UTC ms, when known: needed to drop what is older than maxAge. */
   readonly wall: number | undefined;
-  /** What log.db may take with its write-ahead file. */
+  /** The space of log.db with its write-ahead file. */
   readonly maxSize: number;
   /** `buffer.maxSize`, which a reload may have changed. */
   readonly total: number;
@@ -39,7 +39,7 @@ export interface CommitResult {
   readonly total: number;
   /** Bytes that this commit could have added to the files. */
   readonly needs: number;
-  /** What waits in commit blocks for compaction. */
+  /** The commit blocks that wait for compaction. */
   readonly hot: {
     readonly records: number;
     readonly readings: number;

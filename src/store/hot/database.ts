@@ -64,7 +64,7 @@ export class LogDatabase {
   #memory: Memory;
   /** Up to here SQLite has what this run gave it, confirmed by the disk or not: a retry brings it again. */
   #taken = 0;
-  /** What commits did that were not confirmed: told with the next one. */
+  /** The effects of commits that were not confirmed. The next result reports them. */
   #untold = nothingDone();
 
   constructor({ file, db, quarantined }: LogFile, maxSize: number) {
@@ -126,7 +126,7 @@ export class LogDatabase {
   addBoot(boot: number, log: number, first = 0, machine?: Machine): void {
     this.boots.add(boot, log, first, machine);
   }
-  /** What `commit` writes belongs to this log and boot. */
+  /** The log and boot of everything that `commit` writes. */
   use(log: number, boot: number): void {
     this.#log = log;
     this.#boot = boot;
@@ -300,7 +300,7 @@ export class LogDatabase {
     return true;
   }
 
-  /** What SQLite does not have yet. */
+  /** Bytes that SQLite does not have yet. */
   #newOf({ entries }: Chunk, shapes: Map<number, Shape>): { records: LogRecord[]; notices: StoredNotice[] } {
     const records: LogRecord[] = [];
     const notices: StoredNotice[] = [];
@@ -311,7 +311,7 @@ export class LogDatabase {
     return { records, notices };
   }
 
-  /** What history.db has: those blocks go. */
+  /** The blocks that history.db has go. */
   #dropCompacted(compacted: CommitRequest['compacted']): void {
     if (compacted.length > 0) this.boots.measure(this.#boot);
     for (const [log, seq] of compacted) {

@@ -1,4 +1,4 @@
-/** What commits did that is not reported yet. */
+/** The effects of commits that are not reported yet. */
 import type { Removed } from './space.ts';
 
 export interface Done {

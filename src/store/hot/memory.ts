@@ -1,6 +1,6 @@
 /**
- * What the writer knows by heart of log.db: every small table as the last commit left it. When a page of the file goes
- * bad while the gateway runs, nothing has to be proven: log, numbers, lanes and cursors are put back as they are.
+ * The copy of log.db's small tables in the writer's memory, as the last commit left them. When a page of the file goes bad
+ * while the gateway runs, nothing has to be proven: the copy puts log, numbers, lanes and cursors back as they are.
  */
 import type { LanesRow } from '../files/layout.ts';
 import type { Sources } from '../files/sources.ts';

@@ -1,4 +1,4 @@
-/** What an opening is asked for, and what it found. */
+/** The request of an opening, and its findings. */
 import type { Machine } from '../../core/clock.ts';
 import type { Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
@@ -37,9 +37,9 @@ export interface Opened {
   readonly lastAlarms: readonly NoticeMessage[];
   readonly inventory: { readonly revision: number; readonly body: string } | undefined;
   readonly recovered: { readonly records: number; readonly notices: number };
-  /** What was found damaged or missing at the start, and what came back of it. */
+  /** Files that were found damaged or missing at the start, and the records that came back. */
   readonly repairs: readonly Repair[];
-  /** What is left of a damaged log.db comes back while this run goes on; names of the logs that ended with it. */
+  /** The rest of a damaged log.db comes back while this run goes on; names of the logs that ended with it. */
   readonly salvage: { readonly task: SalvageTask; readonly ended: readonly string[] } | undefined;
   /** Path that log.db was moved to at this start. */
   readonly quarantined: string | undefined;

@@ -1,6 +1,7 @@
 /**
- * What the log took away for space or age, counted in the transaction that takes it away: in log.db what went as commit
- * blocks, in history.db what went as units. A row a shape, so that a site of thousands of points costs some pages.
+ * Counts of the readings that the log took away for space or age. The transaction that takes them away writes the counts: in
+ * log.db those of commit blocks, in history.db those of units. A row a shape, so that a site of thousands of points costs some
+ * pages.
  */
 import type Database from 'better-sqlite3';
 import type { Shape } from '../../core/point.ts';
@@ -37,7 +38,7 @@ interface Body extends Record<Why, Counts> {
   spans?: Partial<Record<Why, Span>>;
 }
 
-/** What was taken away of one point since the log was made. */
+/** The readings of one point that were taken away since the log was made. */
 export interface RemovedPoint {
   readonly thinned: RemovedReadings;
   readonly dropped: RemovedReadings;

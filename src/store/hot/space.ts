@@ -61,7 +61,7 @@ export function freeSpace(database: Place, request: CommitRequest, agreement: Ag
   const need = commitNeeds(request);
   // Until all that is left of it has come back, the damaged file is beyond the space.
   const salvaged = database.quarantined !== undefined && isSalvaged(file);
-  // What has no space is dropped also where free pages would take it: a reload may have made the space smaller than the file.
+  // Blocks without space are dropped also where free pages would take them: a reload may have made the space smaller than the file.
   const full = () => {
     const beside = bytesOf(file) - statSize(file) - (salvaged ? asideBytes(file) : 0) + need;
     const [all, unused] = [pages() * PAGE_SIZE, free() * PAGE_SIZE];
@@ -70,7 +70,7 @@ export function freeSpace(database: Place, request: CommitRequest, agreement: Ag
   const notices = new NoticeSpace(db, database.notices.events, request);
   notices.boundEvents();
   const agedUpTo = request.wall === undefined ? 0 : agedTo(database, request.wall - request.maxAge);
-  // What is damaged goes before what is whole.
+  // Damaged blocks go before whole ones.
   if (database.quarantined !== undefined && !salvaged && full()) dropAside(file);
   for (let i = 0; i < DROP_BLOCKS; i++) {
     const row = blocks.oldest();
@@ -109,7 +109,7 @@ function agedTo(database: Place, limit: number): number {
   return up;
 }
 
-/** What goes with a block, by point. No value is made for it. */
+/** The readings that go with a block, by point. No value is made for it. */
 function count(place: Place, row: BlockRow, why: 'dropped' | 'aged', forwarders: readonly ForwarderState[], to: Removed): void {
   const log = Math.floor((row.id - seqOf(row.id)) / keyOf(1, 0));
   const waiting = forwarders.filter((f) => f.log === log).map((f) => Lanes.load(f.state));

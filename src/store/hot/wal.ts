@@ -64,7 +64,7 @@ export class WriteAhead {
   #grown = 0;
   /** How long the file was when readers were last waited for. */
   #pressed = 0;
-  /** What was handed to the kernel and not confirmed, with its place. Bounded by one commit. */
+  /** The bytes that the kernel took and did not confirm, with their place. Bounded by one commit. */
   #unsure: { readonly bytes: Buffer; readonly at: number } | undefined;
   #fault: string | undefined;
 
@@ -77,7 +77,7 @@ export class WriteAhead {
     db.pragma('synchronous = NORMAL');
     // Within a commit a failed checkpoint would make SQLite report a commit as failed that it has made.
     db.pragma('wal_autocheckpoint = 0');
-    // What a long reader made it grow by is cut off; it is never shorter than it was made.
+    // The growth that a long reader caused is cut off; the file is never shorter than it was made.
     db.pragma(`journal_size_limit = ${target}`);
   }
 
@@ -145,7 +145,7 @@ export class WriteAhead {
     // Read before the sync, while the pages are certain to be in memory.
     const unsure = { bytes: this.#read(fd, from, this.#end - from), at: from };
     this.#unsure = unsure;
-    // What an earlier run left may be on the disk or, after a failed sync of that run, in memory only.
+    // The bytes of an earlier run may be on the disk or, after a failed sync of that run, in memory only.
     if (this.#salts === '') this.#writeAgain(unsure);
     else {
       fdatasyncSync(fd);

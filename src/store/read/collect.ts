@@ -1,6 +1,6 @@
 /**
- * What stretches of the log have of some points, summed up into buckets: from roll-ups where they fit into the buckets, else
- * from the columns, else (nothing but roll-ups is left) from roll-ups by their middle. In steps.
+ * Sums up some points of some stretches of the log in buckets: from roll-ups where they fit into the buckets, else from the
+ * columns, else (only roll-ups are left) from roll-ups by their middle. In steps.
  */
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Rollups } from '../../codecs/rollups.ts';

@@ -1,4 +1,4 @@
-/** What is decoded of the log for queries and exports, as columns; the parts decoded last are kept for the next slice. */
+/** The decoder of the log for queries and exports, as columns; the parts decoded last are kept for the next slice. */
 import { decodeShapes, type ShapeColumns } from '../../codecs/blocks.ts';
 import { Rollups } from '../../codecs/rollups.ts';
 import type { Shape } from '../../core/point.ts';
@@ -69,7 +69,7 @@ export class Decoder {
     return body === undefined ? [] : this.#decode(stretch, body, stretch.readings, (id) => this.#logBook(stretches).of(id), only);
   }
 
-  /** What a stretch has of the wanted shapes, one after the other. An hour is looked at anew for each: it may be thinned, or go. */
+  /** The columns of the wanted shapes in a stretch, one after the other. It looks at an hour anew for each: the hour may be thinned, or go. */
   *columns(stretches: Stretches, stretch: Stretch, shapes: WantedShapes): Generator<ShapeColumns, void> {
     if (stretch.hour === undefined) {
       yield* this.block(stretches, stretch, shapes.blocks);

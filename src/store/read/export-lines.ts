@@ -8,7 +8,7 @@ import type { Bucket } from './buckets.ts';
 
 export type ExportFormat = 'csv' | 'jsonl';
 
-/** What comes before the first line. */
+/** The text before the first line. */
 export function exportHeader(format: ExportFormat, every: number | undefined): string {
   if (format === 'jsonl') return '';
   return every === undefined

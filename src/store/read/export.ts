@@ -117,7 +117,7 @@ function* readings(slice: Slice): Generator<undefined, ExportResult> {
   }
   if (tail === 'later') return { id, next: passed, text, wantsTail: true };
   if (tail === undefined) return { id, next: undefined, text };
-  // What was committed meanwhile is written already.
+  // Records that were committed meanwhile are written already.
   const behind = passed >= keyOf(tail.log, 0) ? seqOf(passed) : 0;
   const origin = { log: tail.name, boot: tail.boot };
   const clock = new BootClock(tail.clock);
@@ -170,7 +170,7 @@ function* buckets({ stretches, decoder, shapes, keep, request, pace }: Slice, ev
   const tail = request.tail === 'later' ? undefined : request.tail;
   const from = startOf(Math.max(request.from, request.after), every);
   const held = yield* stretches.within(from, to + every, pace);
-  // What was committed since the tail was taken is in the tail.
+  // Records that were committed since the tail was taken are in the tail.
   const concerned = held.filter(
     (stretch) => tail === undefined || stretch.log !== tail.log || seqOf(stretch.id) <= tail.committed,
   );

@@ -1,6 +1,6 @@
 /**
- * What is read from the log, without the thread: backlog payloads and notices, in bounded slices. What is decoded at once
- * is a stretch (stretches.ts): an hour of history.db, or a commit block of log.db behind the last hour.
+ * Reads backlog payloads and notices from the log in bounded slices; it knows no thread. It decodes one stretch at once
+ * (stretches.ts): an hour of history.db, or a commit block of log.db behind the last hour.
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
@@ -60,7 +60,7 @@ export class LogReader {
     this.history?.close();
   }
 
-  /** What was decoded may be thinned now. */
+  /** Decoded parts may be thinned now. */
   forget(): void {
     this.#last = undefined;
   }
@@ -130,7 +130,7 @@ export class LogReader {
     return this.#last.records;
   }
 
-  /** What is damaged has no records: what is behind it must not wait for ever. */
+  /** A damaged part has no records: the parts behind it must not wait for it. */
   #decoded(stretches: Stretches, stretch: Stretch): LogRecord[] {
     const { id, log, last, hour } = stretch;
     const tell = (readings: number) => this.#damaged.push({ log, first: seqOf(id), last, readings });

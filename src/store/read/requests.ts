@@ -1,4 +1,4 @@
-/** What charts, exports and pages ask of the files, and the answers. */
+/** The requests of charts, exports and pages to the files, and the answers. */
 import type { PointType, Value } from '../../core/point.ts';
 import type { ClockSegment } from '../files/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
@@ -16,7 +16,7 @@ export interface ExportRequest {
   readonly format: 'csv' | 'jsonl';
   /** Milliseconds: min, mean, max and count of each point in buckets of this width, instead of readings. */
   readonly every?: number | undefined;
-  /** What the files lack; `later`: it is asked for when the files have no more; absent: there is none. */
+  /** Items that the files lack; `later`: the caller gives them when the files have no more; absent: there are none. */
   readonly tail?: Uncommitted | 'later' | undefined;
 }
 
@@ -36,7 +36,7 @@ export interface Uncommitted {
 
 export interface ExportResult {
   readonly id: number;
-  /** What `after` of the next request is to be; undefined at the end. */
+  /** The value of `after` in the next request; undefined at the end. */
   readonly next: number | undefined;
   /** Whole lines; may be empty although there is more. */
   readonly text: string;

@@ -16,13 +16,13 @@ import { type Pace, rest } from './pace.ts';
 
 /** Replies of several buses may be some seconds out of order. */
 const MARGIN = 60_000;
-/** What is left of an hour of history may be roll-ups, which stand in the middle of their bucket, an hour at most. */
+/** Roll-ups may be all that is left of an hour. They stand in the middle of their bucket, which is an hour long at most. */
 const ROLLUP_MARGIN = 1_800_000 + MARGIN;
 /** Heads that are read at once. */
 const LOOK = 500;
 /** How often a question is asked anew where compaction took its blocks. */
 const TRIES = 3;
-/** What a boot without any mapping counts from: its own start. */
+/** The origin of time of a boot without any mapping: its own start. */
 const NOWHERE: Mapping = { offset: 0, estimated: true };
 
 export interface Stretch {

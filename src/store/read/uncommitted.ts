@@ -1,6 +1,6 @@
 /**
- * What no file has yet, for an export: its entries as columns, in the order of the log. At most PART records are decoded at
- * once, since all of it may be more than the memory of the thread.
+ * The entries that no file has yet, for an export: as columns, in the order of the log. At most PART records are decoded at
+ * once, since all of them may be more than the memory of the thread.
  */
 import { decodeShapes, encodeBlock, type ShapeColumns } from '../../codecs/blocks.ts';
 import { readEntries } from '../../codecs/rows.ts';

@@ -1,7 +1,7 @@
 /**
  * The first bytes of a file of the log, read without SQLite (format: sqlite.org/fileformat2.html, "The Database Header").
- * What the header says is the same in every file of ours, apart from counters; SQLite acts on a flipped byte of it in many
- * ways, and refuses to write or to read for some of them.
+ * The header is the same in every file of ours, apart from counters. SQLite acts on a flipped byte of it in many ways, and
+ * refuses to write or to read for some of them.
  */
 import { closeSync, readSync } from 'node:fs';
 import type { FoundRow } from '../files/found-row.ts';
@@ -39,7 +39,7 @@ export function readHead(file: string): Buffer {
   }
 }
 
-/** What no file of ours says; undefined: nothing. @param head of a file that is not empty */
+/** A value that no file of ours has; undefined: there is none. @param head of a file that is not empty */
 export function headFault(head: Buffer, file: SealedFile): string | undefined {
   if (head.length < LENGTH || head.toString('latin1', 0, 16) !== MAGIC) return 'the header of the file is not that of a database';
   const { pageSize, modes, vacuums } = KINDS[file];

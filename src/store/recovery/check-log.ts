@@ -107,12 +107,12 @@ function checkRows(db: Database.Database, file: string, wal: Wal, known: Known |
   const strangeHistory = (known?.logs ?? []).some((k) => logs.some((l) => l.ordinal === k.ordinal && l.name !== k.name));
   const meta = (name: string) => db.prepare<[string], string>('select value from meta where name = ?').pluck().get(name);
   const repair = cutRepair(meta);
-  // What it lost is known already.
+  // Its losses are known already.
   if (repair !== undefined) return { ...FINE, strangeHistory, repair };
   return { ...FINE, strangeHistory, loss: lossOf(db, file, wal, strangeHistory ? undefined : known, tail, meta) };
 }
 
-/** What shows that this is not the newest state. */
+/** The sign that this is not the newest state. */
 function lossOf(
   db: Database.Database,
   file: string,

@@ -13,7 +13,7 @@ export function sizeFault(
   head: Buffer = readHead(file),
   wal: Wal = readWal(`${file}-wal`, PAGE_SIZE),
 ): string | undefined {
-  // What is not in the file yet lies in the write-ahead file. Pages of an earlier round of that are in the file.
+  // Pages that are not in the file yet lie in the write-ahead file. Pages of an earlier round of that are in the file.
   const pages = wal.chain > 0 ? wal.pages : head.length < 32 ? 0 : head.readUInt32BE(28);
   const whole = Math.floor(statSize(file) / PAGE_SIZE);
   const ahead = new Set(wal.frames.slice(0, wal.chain).map((frame) => frame.page));

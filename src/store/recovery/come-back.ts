@@ -1,8 +1,8 @@
 /**
- * What is left of a damaged log.db comes back while the gateway runs: it is found in a thread of its own (`findLeft`), and
- * then put into log.db a step at a time between commits (`Merger`).
+ * Brings back the rest of a damaged log.db while the gateway runs: a thread of its own finds it (`findLeft`), and `Merger` then
+ * puts it into log.db, a step at a time between commits.
  *
- * - Records keep their log, number, boot and lane. Nothing of their logs is given out before all of it is there, so that no
+ * - Records keep their log, number, boot and lane. A log is given out only when all of it is there, so that no
  *   outlet passes over a number that is still to come.
  * - Every step is a transaction that can be done twice: a kill in between costs nothing but the time.
  * - What the run has given out meanwhile stays: a record that the runtime directory had is there already.
@@ -225,7 +225,7 @@ export class Merger {
     if (records.length > 0) this.#log.addRecords(log, row.boot, row.inventory, records);
   }
 
-  /** What the runtime directory had, or an earlier try put there. */
+  /** The entries of the runtime directory, or of an earlier try. */
   #overlapping(log: number, first: number, last: number): BlockRow[] {
     const before = this.#log.db.prepare<[number, number], BlockRow>(
       'select * from block where id <= ? and id >= ? order by id desc limit 1',

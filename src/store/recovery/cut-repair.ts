@@ -1,6 +1,7 @@
 /**
- * What a log.db that was made anew says of its repair until a run has begun on it. A start that is killed in between must not
- * make it again, which would cost the damaged file that lies aside; and the next one reports it and gives the log its new id.
+ * The note about a repair in a log.db that was made anew, until a run has begun on it. A start that is killed in between must
+ * not make the file again, which would cost the damaged file that lies aside. The next start reports the repair and gives the
+ * log its new id.
  */
 import type Database from 'better-sqlite3';
 import type { Salvaged } from '../files/repair-report.ts';
@@ -10,7 +11,7 @@ const ROW = 'repair';
 export interface CutRepair {
   readonly why: string;
   readonly salvaged: Salvaged | undefined;
-  /** What is left of the damaged file is still to come back; `cut`: boots and shapes may be missing. */
+  /** The rest of the damaged file is still to come back; `cut`: boots and shapes may be missing. */
   readonly small: { readonly cut: boolean } | undefined;
 }
 

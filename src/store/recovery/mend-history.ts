@@ -174,7 +174,7 @@ export class HistoryMender {
   }
 }
 
-/** What of a unit lies in a part. */
+/** The part of a unit that lies in one part. */
 function recordsOf(db: Database.Database, part: number): DamagedBlock[] {
   return db
     .prepare<[number, number], { id: number; last: number; readings: number }>(
@@ -184,7 +184,7 @@ function recordsOf(db: Database.Database, part: number): DamagedBlock[] {
     .map(({ id, last, readings }) => ({ log: Math.floor(id / keyOf(1, 0)), first: seqOf(id), last, readings }));
 }
 
-/** What can be seen without reading all of it: it may be some hundred megabytes. */
+/** A quick look at the file, which does not read all of it: it may have some hundred megabytes. */
 function faultOfFile(file: string, log: Database.Database): string | undefined {
   if (statSize(file) === 0) return undefined;
   const head = readHead(file);

@@ -19,7 +19,7 @@ export class MendPace {
     this.#tell = tell;
   }
 
-  /** What is reported: why, and that not all of it was read. */
+  /** The words of the report: the cause, and that a part was not read. */
   get words(): string {
     return this.cut ? `${this.#why} (it was read for ${WITHIN / 60_000} minutes, and not to its end)` : this.#why;
   }

@@ -140,7 +140,7 @@ function keepStraysAway(file: string, history: string): void {
 }
 
 /**
- * What is wrong with the file of a log. @returns undefined where the file is whole @throws where it cannot be read
+ * Looks for a fault in the file of a log. @returns undefined where the file is whole @throws where it cannot be read
  */
 export function faultOf(file: string): string | undefined {
   return confirmed(file, () => {

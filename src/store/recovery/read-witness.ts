@@ -1,4 +1,4 @@
-/** What history.db says of log.db, read at the start, whatever state the file is in. */
+/** The knowledge of history.db about log.db, read at the start, in any state of the file. */
 import Database from 'better-sqlite3';
 import { parseWitness, WITNESS_ROW, type Witness } from '../archive/witness.ts';
 import type { FoundRow } from '../files/found-row.ts';
@@ -50,8 +50,8 @@ export function readWitness(file: string): Known | undefined {
 }
 
 /**
- * What the units say: their boots, and for each log the last number that is in one. The tables `boot` and `log` carry no seal, and
- * a wrong boot that is higher than all others would make a tail look like one that was taken already.
+ * Reads from the units their boots and, for each log, the last number. The tables `boot` and `log` carry no seal, and a wrong
+ * boot that is higher than all others would make a tail look like one that was taken already.
  * @returns undefined where the table is not as it was written
  */
 function readUnits(db: Database.Database): Pick<Known, 'boots' | 'compacted'> | undefined {

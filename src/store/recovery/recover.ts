@@ -1,5 +1,5 @@
 /**
- * What happens before the first reading of a run, in one transaction: the tail of a killed run is taken from the
+ * The steps before the first reading of a run, in one transaction: the tail of a killed run is taken from the
  * runtime directory into the log, the next boot and lease are made. The tail keeps its log, numbers, boot and lanes.
  */
 import { randomInt } from 'node:crypto';
@@ -112,7 +112,7 @@ function* recordsOf(bytes: Uint8Array, index: number): Generator<LogRecord> {
   }
 }
 
-/** What other software or a damaged byte left there is not acted on. */
+/** Entries of other software and damaged entries have no effect. */
 function isTailState(value: unknown): value is TailState {
   if (typeof value !== 'object' || value === null) return false;
   const state = value as Record<string, unknown>;
@@ -171,12 +171,12 @@ function isLanes(value: unknown): boolean {
   );
 }
 
-/** What was found before a run begins. */
+/** The findings before a run begins. */
 export interface Found {
   readonly tail: readonly TailPart[];
-  /** What was lost: then the run has a new log. */
+  /** The loss, if there is one: then the run has a new log. */
   readonly repairs: readonly Repair[];
-  /** What is left of a damaged file comes back while the run goes on. */
+  /** The rest of a damaged file comes back while the run goes on. */
   readonly salvage: { readonly task: SalvageTask; readonly isNew: boolean; readonly cut: boolean } | undefined;
   /** history.db does not say which boots there were. */
   readonly unsure: boolean;
@@ -190,7 +190,7 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
   return database.db.transaction(() => {
     const before = new Set(database.logs().map((l) => l.name));
     const lastBoot = database.lastBoot();
-    // What an earlier start took already, and could not clear away, is not taken again over what came since.
+    // An earlier start may have taken a part and failed to clear it away. It is not taken again over newer items.
     const tail = found.filter((p) => !before.has(p.log) || p.boot >= lastBoot);
     const strangers = [...new Set(tail.map((p) => p.log))].filter((name) => !before.has(name));
     for (const name of strangers) database.addLog(name);
@@ -310,8 +310,8 @@ function* inSteps(records: Iterable<LogRecord>, held: number): Generator<LogReco
 const UNMEASURED = 20;
 
 /**
- * What every forwarder was handed until the end of the earlier run. The tail knows it exactly. Without one (a power cut),
- * and where the runtime directory could not be written, all counts that was promised.
+ * Settles the hand-overs to every forwarder until the end of the earlier run. The tail knows them exactly. Without a tail (a
+ * power cut), and where the runtime directory could not be written, the whole promise counts as handed over.
  */
 function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo: number): void {
   const ordinals = new Map(database.logs().map((l) => [l.name, l.ordinal]));
@@ -324,7 +324,7 @@ function settleHandOvers(database: LogDatabase, tail: readonly TailPart[], upTo:
     const lanes = Lanes.load(state);
     for (const { last, lane } of mine) lanes.handOver(last, lane);
     if (state.promised?.blind === false && told.has(name)) lanes.forgetPromise();
-    // What of a log is still to come back counts as there.
+    // The part of a log that is still to come back counts as there.
     else lanes.assumePromise(Math.max(database.committed(log), log <= upTo ? database.lease(log) - 1 : 0));
     changed.push({ name, log, state: lanes.state() });
   }

@@ -1,4 +1,4 @@
-/** What is missing in a log.db that was made anew: numbers that were given and of which nothing is left. */
+/** The gaps of a log.db that was made anew: numbers that were given and of which nothing is left. */
 import type Database from 'better-sqlite3';
 import { type BlockRow, keyOf, seqOf } from '../files/layout.ts';
 import type { Range, Salvaged } from '../files/repair-report.ts';
@@ -7,10 +7,10 @@ import type { Sources } from '../files/sources.ts';
 /** Gaps that are reported one by one. */
 export const MAX_GAPS = 32;
 
-/** What is left of a block without its body. */
+/** The head of a block without its body. */
 export type Head = Pick<BlockRow, 'id' | 'last' | 'boot' | 'records' | 'readings'>;
 
-/** What the salvage knows of a log. */
+/** The knowledge of the salvage about a log. */
 export interface KnownLog {
   readonly name: string | undefined;
   readonly lease: number;

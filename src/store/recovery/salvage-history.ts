@@ -77,7 +77,7 @@ function rebuildHistory(file: string, target: string, log: Database.Database, pa
   }
 }
 
-/** What both files have, column by column. */
+/** Copies the columns that both files have. */
 function copyTable(from: Database.Database, to: Database.Database, table: (typeof COPIED)[number]): void {
   const columns = to.prepare<[string], string>('select name from pragma_table_info(?)').pluck().all(table);
   const put = to.prepare(`insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`);
@@ -227,7 +227,7 @@ class Rebuild {
     };
   }
 
-  /** What the report says of the moved units; nothing where no record is left. */
+  /** The part of the report about the moved units; nothing where no record is left. */
   #movedInto({ ordinal, name, oldLog }: Home): NonNullable<Repair['salvaged']>['again'] {
     const [first, last, records] = this.#db
       .prepare<[number, number], [number, number, number]>(

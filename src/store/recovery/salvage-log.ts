@@ -30,7 +30,7 @@ const SPARE_LOGS = 4;
 /** Newest transitions that are remembered, one a rule. */
 const MAX_ALARMS = 1000;
 
-/** What a run needs of a damaged file to begin beside it. */
+/** The data of a damaged file with which a run begins beside it. */
 export interface Small {
   /** No log of it has a higher ordinal, and there are some left for what has to move. */
   readonly upTo: number;
@@ -40,7 +40,7 @@ export interface Small {
   readonly cut: boolean;
 }
 
-/** What blocks and notices say of the log that they are of. */
+/** The statements of blocks and notices about their log. */
 interface Seen {
   name: string | undefined;
   boot: number;
@@ -93,7 +93,7 @@ export class Rebuild {
   }
 
   run(file: string | undefined): Salvaged {
-    // What a process knows that lives counts more than what is found; what others remember fills up.
+    // The memory of a living process counts more than the found rows; the memory of others fills the gaps.
     if (this.#sources.alive) this.#putKnown();
     if (file !== undefined)
       this.#read(file, (table, row) => {
@@ -124,7 +124,7 @@ export class Rebuild {
     };
   }
 
-  /** What is there already stays. */
+  /** Existing rows stay. */
   #putKnown(): void {
     const { logs, shapes, clock, lanes, alarms, inventory, compacted } = this.#sources;
     for (const { ordinal, name, lease } of logs) this.#nameLog(ordinal, name, lease);

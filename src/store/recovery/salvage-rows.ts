@@ -1,4 +1,4 @@
-/** What a row found in a damaged log.db is, and what it proves. */
+/** Rows found in a damaged log.db: the table of each, and the proof that it carries. */
 import { decodeBlock } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
 import type { Cell, FoundRow } from '../files/found-row.ts';

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import type { SalvageTask } from '../files/sources.ts';
 import { asidePath, isSalvaged, statSize, taskPath } from '../files/whole-file.ts';
 
-/** What was found of it, complete; and while it is made. */
+/** The database of found rows, complete; and while it is made. */
 const FOUND = '.salvaged';
 const MAKING = '.salvaging';
 /** A list of shapes is the largest part of it. */

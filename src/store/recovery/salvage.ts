@@ -120,7 +120,7 @@ export class DamagedFile {
   *rows(): Generator<FoundRow> {
     const free = this.#freePages();
     const { until, progress, pages = Number.POSITIVE_INFINITY } = this.#pace;
-    // What only the write-ahead file has is asked for by name: its numbers may be any.
+    // Pages that only the write-ahead file has are asked for by name: their numbers may be any.
     const behind = [...this.#frames.keys()].filter((n) => n > this.#pages).sort((a, b) => a - b);
     const count = this.#pages + behind.length;
     for (let i = 0; i < count; i++) {
@@ -196,7 +196,7 @@ export class DamagedFile {
     return best.size;
   }
 
-  /** What SQLite has put on its free list holds rows that were deleted. Empty where the list is not what the header says. */
+  /** Pages on SQLite's free list hold rows that were deleted. Empty where the list does not agree with the header. */
   #freePages(): Set<number> {
     const free = new Set<number>();
     const head = this.#newest(1);

@@ -96,7 +96,7 @@ export class Mirror {
       while (done < bytes.length) done += writeSync(this.#fd, bytes, done);
       this.#sizes.set(this.#segment, (this.#sizes.get(this.#segment) ?? 0) + done);
     } catch (thrown) {
-      // What follows would stand behind a gap: nothing more goes into this segment.
+      // Later entries would stand behind a gap: nothing more goes into this segment.
       this.#fault = toError(thrown).message;
     }
   }
@@ -119,7 +119,7 @@ export class Mirror {
       try {
         rmSync(path.join(this.#dir, name), { force: true, recursive: true });
       } catch (thrown) {
-        // What is committed is not taken twice, so it may lie there; but a folder that cannot be written is no mirror.
+        // A committed item is not taken twice, so it may lie there; but a folder that cannot be written is no mirror.
         this.#fault = toError(thrown).message;
       }
     }

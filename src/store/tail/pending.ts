@@ -1,5 +1,5 @@
 /**
- * What waits for the next commit, as chunks of entries. A chunk defines every shape that its records use, so that the
+ * The items that wait for the next commit, as chunks of entries. A chunk defines every shape that its records use, so that the
  * oldest chunk can be given up alone when the disk takes nothing for too long.
  */
 import { ENTRY, EntryWriter, type StoredNotice } from '../../codecs/rows.ts';
@@ -9,7 +9,7 @@ import type { LogRecord, Shape } from '../../core/point.ts';
 export const CHUNK_BYTES = 1024 * 1024;
 /** Closed chunks that may wait for a disk that does not take them. */
 const MAX_CHUNKS = 24;
-/** What waits and what is on its way to the disk, each so much at most. */
+/** The bound of the waiting items, and of the items on their way to the disk. */
 export const PENDING_MOST = 2 * (MAX_CHUNKS + 1) * CHUNK_BYTES;
 
 export interface Chunk {
@@ -31,7 +31,7 @@ export class Pending {
   #inventory = 0;
   #underWay = 0;
 
-  /** What the disk does not have yet, with what is on its way there. */
+  /** Bytes that the disk does not have yet, with those on their way there. */
   get bytes(): number {
     return this.#underWay + this.#writer.length + sizeOf(this.#chunks);
   }
@@ -46,7 +46,7 @@ export class Pending {
     return this.#chunks.length > 0;
   }
 
-  /** What had to be given up since this was asked last. */
+  /** Items that were given up since the last call. */
   givenUp(): { readonly readings: number; readonly notices: number } {
     const lost = this.#lost;
     this.#lost = { readings: 0, notices: 0 };
@@ -100,7 +100,7 @@ export class Pending {
     return chunks;
   }
 
-  /** What was taken is on the disk. */
+  /** The taken items are on the disk. */
   kept(): void {
     this.#underWay = 0;
   }

@@ -9,7 +9,7 @@ import { readingCount } from '../../core/point.ts';
 const MAX_BYTES = 10 * 1024 * 1024;
 /** While the disk takes nothing: beyond this they go too, and data goes on when they are committed (or given up). */
 export const RECENT_MOST = 2 * MAX_BYTES;
-/** What a record takes beside its values (measured: 150 bytes and 8 for each number, whose entry has 21 and 8). */
+/** Memory of a record beside its values (measured: 150 bytes and 8 for each number, whose entry has 21 and 8). */
 const RECORD_BYTES = 128;
 
 export class Recent {

@@ -115,7 +115,7 @@ export function createOwn(file: string): number {
   }
 }
 
-/** What the gateway or root wrote. @returns undefined where it is a link, no file, another user's, or too large @throws Error of the file system */
+/** Reads a file that the gateway or root wrote. @returns undefined where it is a link, no file, another user's, or too large @throws Error of the file system */
 export function readOwn(file: string): Uint8Array | undefined {
   let fd: number;
   try {

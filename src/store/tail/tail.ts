@@ -22,21 +22,21 @@ export interface Inventory {
   readonly body: string;
 }
 
-/** What the tail needs of the log. */
+/** The part of the log that the tail needs. */
 export interface TailSide {
-  /** What a segment says of the log as it is now. */
+  /** The state of the log now, for the head of a segment. */
   segment(): Omit<Segment, 'inventory'>;
-  /** What each forwarder has to say of its lanes. */
+  /** The lanes of each forwarder. */
   lanes(): readonly (TailState | undefined)[];
   /** The disk took nothing for too long: so much could not be kept. */
   gaveUp(readings: number, notices: number): void;
 }
 
-/** What a commit takes along. */
+/** The items that a commit takes along. */
 export interface Taken {
   /** Their buffers go to the writer. */
   readonly chunks: readonly Chunk[];
-  /** What a restart needs of rules and counters, as far as it changed. */
+  /** State of rules and counters for the next start, as far as it changed. */
   readonly savedStates: ReadonlyMap<string, unknown>;
   readonly newInventory: Inventory | undefined;
   /** The segment of the mirror that begins with the commit. */
@@ -98,7 +98,7 @@ export class Tail {
     this.#tellGivenUp();
   }
 
-  /** What a restart needs of a rule (its name) or of a counter (`device.point`); null forgets it. */
+  /** State of a rule (its name) or of a counter (`device.point`) for the next start; null forgets it. */
   saveState(key: string, state: unknown): void {
     this.#savedStates.set(key, state);
     this.mirror.state({ type: 'alarm', rule: key, state });
@@ -128,7 +128,7 @@ export class Tail {
     return taken;
   }
 
-  /** What was taken is on the disk. */
+  /** The taken items are on the disk. */
   kept({ segment }: Taken): void {
     this.pending.kept();
     this.mirror.drop(segment);
@@ -138,7 +138,7 @@ export class Tail {
   putBack({ savedStates, newInventory }: Taken, chunks: readonly Chunk[]): void {
     this.pending.putBack(chunks);
     this.#tellGivenUp();
-    // What changed since is newer than what the commit carried.
+    // A change since then is newer than the state in the commit.
     this.#savedStates = new Map([...savedStates, ...this.#savedStates]);
     this.#newInventory ??= newInventory;
   }

@@ -1,4 +1,4 @@
-/** What the main thread and the store's threads say to each other. Records travel as entries (codecs/rows), transferred. */
+/** The messages between the main thread and the store's threads. Records travel as entries (codecs/rows), transferred. */
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
 import type { ForwarderState } from '../files/layout.ts';
@@ -31,11 +31,11 @@ export interface Failure {
   readonly id: number;
   readonly error: string;
   readonly code: string | undefined;
-  /** What a commit that failed should have kept, handed back. */
+  /** The entries of a commit that failed, handed back. */
   readonly chunks?: readonly Chunk[];
 }
 
-/** What the keeper thread begins with. */
+/** The data with which the keeper thread begins. */
 export interface KeeperData {
   readonly file: string;
   readonly historyFile: string;
@@ -54,7 +54,7 @@ export type WriterMessage =
   | { readonly kind: 'commit'; readonly request: CommitRequest }
   /** A reader met a damaged page: is it the file? */
   | { readonly kind: 'look' }
-  /** What is left of a damaged file was found: it is to come back. undefined: nothing is to. */
+  /** The salvage found the rest of a damaged file, which is to come back. undefined: nothing is to. */
   | { readonly kind: 'come-back'; readonly task: SalvageTask | undefined }
   /** history.db was made anew, and has units of these. */
   | { readonly kind: 'keep'; readonly logs: readonly KeptLog[] }
@@ -65,11 +65,11 @@ export type WriterReply =
   | { readonly kind: 'opened'; readonly opened: Opened }
   | { readonly kind: 'committed'; readonly result: CommitResult }
   | { readonly kind: 'failed'; readonly failure: Failure }
-  /** What the database file said when the write-ahead file was to be brought into it; told when it changes. */
+  /** The fault of the database file when the write-ahead file was to be brought into it; sent when it changes. */
   | { readonly kind: 'checkpoint'; readonly fault: string | undefined }
   /** The file was damaged and was made anew; before the answer of the commit that met it. */
   | { readonly kind: 'repaired'; readonly repair: Repair }
-  /** So many of the rows that are to come back have. */
+  /** The count of rows that have come back. */
   | { readonly kind: 'coming-back'; readonly done: number; readonly of: number }
   /** All of them, with the logs that they are of; or none, and why. */
   | {

@@ -74,7 +74,7 @@ export class SalvageRun {
     else this.#end({ logs: [], forwarders: [] }, error);
   }
 
-  /** What the writer says of it. */
+  /** A progress report of the writer. */
   told(reply: Extract<WriterReply, { kind: 'coming-back' | 'came-back' }>): void {
     if (reply.kind === 'coming-back') this.#progressed('bring back', reply.done, reply.of);
     else this.#end(reply, reply.fault);
@@ -119,7 +119,7 @@ export function joinLogs(side: SalvageSide, told: Pick<Opened, 'logs' | 'forward
   const came = told.logs.filter((l) => l.ordinal < current && l.ordinal > heldBack && l.last > (known.get(l.ordinal) ?? 0));
   if (came.length === 0) return;
   const names = new Set(came.map((l) => l.ordinal));
-  // What an outlet has of a log that it knows already is newer than what the file says.
+  // The state of an outlet in a log that it knows already is newer than the state in the file.
   const isFresh = (ordinal: number): boolean => names.has(ordinal) && !known.has(ordinal);
   const forwarders = told.forwarders.filter((f) => isFresh(f.log));
   side.opened = {

@@ -145,7 +145,7 @@ const MAX_DAMAGED = 1000;
 
 type Question<R> = R extends { id: number } ? Omit<R, 'id'> : never;
 
-/** What the thread finds on its way. */
+/** The reports of the thread while it works. */
 export interface KeeperTells {
   /** Once for each block that cannot be read any more. */
   damaged(block: DamagedBlock): void;

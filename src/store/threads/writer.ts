@@ -96,9 +96,9 @@ function commit(db: LogDatabase, message: CommitRequest): void {
 }
 
 let repairedAt = Number.NEGATIVE_INFINITY;
-/** What a commit met of which a look at the file saw nothing, in a row. */
+/** Faults of commits, in a row, of which a look at the file saw nothing. */
 let unseen = 0;
-/** So often it is believed: a file that no commit comes through is of no use. */
+/** The number of such faults that is believed: a file that no commit comes through is of no use. */
 const BELIEVED = 3;
 /** @param met what a commit met; undefined: a reader met it @returns whether there is another file now */
 function repairAs(db: LogDatabase, met: string | undefined): boolean {
@@ -115,7 +115,7 @@ function repairAs(db: LogDatabase, met: string | undefined): boolean {
     // The disk takes nothing now: the file stays as it is, and the next failure comes here again.
     return false;
   }
-  // What fails from here on ends the thread: the next start opens the new file.
+  // A failure from here on ends the thread: the next start opens the new file.
   database = takeOver(db, request.maxSize);
   reply({ kind: 'repaired', repair });
   return true;

@@ -1,5 +1,5 @@
 /**
- * What time it was, for this boot and the boots before it (contract, rule 8).
+ * The wall time of this boot and of the boots before it (contract, rule 8).
  *
  * - A mapping that changes reaches every number that nobody was handed, in this boot and in earlier ones of the same boot
  *   of the machine; once it is known, also boots that never learnt the time, which are placed before it.
@@ -15,7 +15,7 @@ import type { BootInfo, ClockList, ClockSegment } from '../files/layout.ts';
 import { placeBoots } from './clock-place.ts';
 import { changedFrom, joined, layOver, type Mapping, mappingAt, within } from './clock-segments.ts';
 
-/** What the log knows of its forwarders. */
+/** The forwarders as the log knows them. */
 export interface HandOvers {
   /** The numbers of a log that were ever handed over to a forwarder. */
   handed(log: number): Span[];
@@ -25,7 +25,7 @@ export interface HandOvers {
   readonly next: number;
 }
 
-/** What a new mapping did to one boot. */
+/** The effect of a new mapping on one boot. */
 export interface BootMoved {
   readonly boot: number;
   /** Ordinal of the log. */
@@ -52,7 +52,7 @@ export interface ClockMove {
 interface Entry {
   readonly info: BootInfo;
   list: ClockList;
-  /** What the file has. */
+  /** The content of the file. */
   committed: ClockList;
 }
 
@@ -91,7 +91,7 @@ export class ClockBook {
   get known(): boolean {
     return this.#machineOffset(this.#siblings()) !== undefined;
   }
-  /** What an earlier start within this boot of the machine knew: the offset that it means for this one. */
+  /** The mapping of an earlier start within this boot of the machine: the offset that it means for this one. */
   get inherited(): number | undefined {
     const found = this.#machineOffset(this.#siblings().filter((e) => e !== this.#own));
     return found === undefined ? undefined : Math.round(found + this.machine.origin);
@@ -103,7 +103,7 @@ export class ClockBook {
     return entry === undefined || segment === undefined ? undefined : segment.offset + entry.info.atLast;
   }
 
-  /** What a commit that begins now has to write. */
+  /** The part that a commit that begins now has to write. */
   get pending(): readonly ClockList[] {
     return this.#entries.filter((e) => e.list !== e.committed).map((e) => e.list);
   }

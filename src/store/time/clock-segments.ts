@@ -14,7 +14,7 @@ export interface Mapping {
 
 /** Mappings that a boot may have. The last place is for one that is `estimated`, when there is no space for a right one. */
 export const MAX_SEGMENTS = 256;
-/** What a boot without any mapping counts from: its own start. */
+/** The origin of time of a boot without any mapping: its own start. */
 const NONE: Mapping = { offset: 0, estimated: true };
 
 export function mappingAt(segments: readonly ClockSegment[], seq: number): ClockSegment | undefined {

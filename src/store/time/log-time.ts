@@ -1,4 +1,4 @@
-/** What time it is by what the log learnt since the machine was switched on: the system clock may not know it. */
+/** The time by the mappings that the log has learnt since the machine was switched on: the system clock may not know it. */
 import type Database from 'better-sqlite3';
 import type { Machine } from '../../core/clock.ts';
 import { BootTable } from './boot-table.ts';

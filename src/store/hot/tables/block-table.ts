@@ -23,7 +23,7 @@ export class BlockTable {
   readonly #shapes: ShapeTable;
   readonly #oldest: Database.Statement<[], BlockRow>;
   readonly #remove: Database.Statement<[number]>;
-  /** What is in the table; counted when first asked for. */
+  /** The counts of the table; counted when first asked for. */
   #held: Held | undefined;
   #added: Held = { records: 0, readings: 0, bytes: 0 };
 

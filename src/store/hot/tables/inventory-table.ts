@@ -1,4 +1,4 @@
-/** What devices and points there were, as JSON, by revision. Records name theirs; the newest one is what there is now. */
+/** The devices and points, as JSON, by revision. Records name theirs; the newest one is in force now. */
 import type Database from 'better-sqlite3';
 import { rowSum } from '../../files/sealed-rows.ts';
 

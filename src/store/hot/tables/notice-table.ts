@@ -18,7 +18,7 @@ export class NoticeTable {
     this.events = new EventBytes(db);
   }
 
-  /** What is there already stays as it is. */
+  /** Existing rows stay as they are. */
   add(log: number, boot: number, notices: readonly StoredNotice[]): void {
     const put = this.#db.prepare(
       'insert or ignore into notice (id, boot, at, kind, key, body, sum) values (?, ?, ?, ?, ?, ?, ?)',

@@ -1,5 +1,5 @@
 /**
- * What a restart needs of rules (under their name), of counters (`device.point`) and of forwarders (`@forwarder.name`).
+ * State of rules (under their name), of counters (`device.point`) and of forwarders (`@forwarder.name`) for the next start.
  * The table is called `alarm`, and its key `rule`, since the first version had rules alone: a name in a file stays.
  */
 import type Database from 'better-sqlite3';

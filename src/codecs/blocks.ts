@@ -16,7 +16,7 @@ import { seal, unseal } from './sealed.ts';
 
 const VERSION = 1;
 
-/** What is expected next of a shape. */
+/** The last record of a shape, and the step to its next one. */
 interface Pace {
   last: number | undefined;
   step: number | undefined;
@@ -139,7 +139,7 @@ export function rowsOf(shape: Shape, group: readonly LogRecord[]): ShapeRows {
   };
 }
 
-/** What a block has of one shape. All lists are by record, ascending in seq. */
+/** The records of one shape in a block. All lists are by record, ascending in seq. */
 export class ShapeColumns implements ShapeRows {
   readonly shape: Shape;
   readonly seqs: readonly number[];
@@ -273,7 +273,7 @@ function decoded(
   return { n, groups };
 }
 
-/** What stands before the times. */
+/** The part of a block before the times. */
 function headOf(input: ByteReader) {
   const version = input.byte();
   if (version !== VERSION) throw new Error(`block version ${version} is not known`);

@@ -291,7 +291,7 @@ export function hasDecimals(v: number, digits: number): boolean {
   return Math.abs(x) <= MAX_DECIMAL && Object.is(x / p, v);
 }
 
-/** What changed from value to value, bytes of equal weight side by side. */
+/** The changes from value to value, bytes of equal weight side by side. */
 function encodeDoubles(out: ByteWriter, column: ArrayLike<number>): void {
   const doubles = new Float64Array(column);
   const words = new Uint32Array(doubles.buffer);

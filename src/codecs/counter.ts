@@ -28,7 +28,7 @@ export interface CounterState {
   readonly total: Amount;
   /** Monotonic ms at which the value last changed; undefined: in another run, nobody knows how long ago. */
   readonly at: number | undefined;
-  /** What was before a reset, as long as the counter stands still since. */
+  /** The count before a reset, as long as the counter stands still since. */
   readonly before?: Pick<CounterState, 'value' | 'total' | 'at'> | undefined;
   /** Readings in a row that were too fast and agree with each other. */
   readonly strange?: { readonly value: Amount; readonly at: number; readonly seen: number } | undefined;
@@ -43,7 +43,7 @@ export interface CounterKey {
   readonly fingerprint: string;
 }
 
-/** What is known of counters while the gateway runs; src/pipeline/counters.ts keeps it over restarts. */
+/** State of counters while the gateway runs; src/pipeline/counters.ts keeps it over restarts. */
 export interface CounterMemory {
   get(key: CounterKey): CounterState | undefined;
   set(key: CounterKey, state: CounterState, turned: boolean): void;
@@ -73,7 +73,7 @@ export interface Advance {
 const ROLLOVER = 0.9;
 /** A counter that is back was further on by at most this part of itself. */
 const BACK = 0.1;
-/** So many readings that agree are believed, against `maxPerSecond`. */
+/** The number of agreeing readings that are believed against `maxPerSecond`. */
 const SURE = 3;
 
 /** @param at monotonic ms */

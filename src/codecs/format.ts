@@ -1,4 +1,4 @@
-/** What a payload format is given, and what it is. */
+/** The interface of a payload format, and its input. */
 import type { LogRecord } from '../core/point.ts';
 
 /** Consecutive records of one log, one boot and one lane. */
@@ -32,7 +32,7 @@ export interface Encoded {
 export type FormatOptions = Readonly<Record<string, string | number | boolean>>;
 
 export interface PayloadFormat {
-  /** What a dialect names it by. */
+  /** The name by which a dialect refers to it. */
   readonly name: string;
   /**
    * Pure; in the main thread and in the keeper. The same batch and options give the same messages, but for `sent`. At most

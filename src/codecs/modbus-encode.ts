@@ -46,7 +46,7 @@ function partOf(point: ModbusPoint, value: Value): [first: number, count: number
   return [first, count, wholeNumber(point, value, count, signed)];
 }
 
-/** What the registers hold now, as one unsigned number. */
+/** The present content of the registers as one unsigned number. */
 function wholeOf(point: ModbusPoint, current: readonly number[], size: number): bigint {
   const words = Array.from({ length: size / 16 }, (_, i) => (current[i] ?? 0) & 0xffff);
   const bytes = Uint8Array.from(words.flatMap((word) => [word >> 8, word & 255]));

@@ -1,5 +1,5 @@
 /**
- * What the requests of one device know of each other: the scale factors that stand in registers of their own, and counters.
+ * State that the requests of one device share: scale factors that stand in registers of their own, and counters.
  * SunSpec (`sunssf`): value = raw × 10^factor, the factor an int16 from -10 to 10; 0x8000 means that there is none.
  */
 import { type CounterMemory, CounterStates } from './counter.ts';

@@ -1,5 +1,5 @@
 /**
- * What stands inside every Modbus frame, whatever carries it: function code and data (MODBUS Application Protocol
+ * The content of every Modbus frame on every transport: function code and data (MODBUS Application Protocol
  * V1.1b3, sections 4.1, 6.1 to 6.6, 6.11, 6.12, 6.21 and 7). Pure: a request becomes bytes, and with them the form of the
  * one reply that answers it, so that a reply is checked while it arrives and nothing else is ever taken for it.
  */
@@ -129,7 +129,7 @@ export type Fit = 'no' | 'more' | number;
 
 /**
  * Whether the reply to `expected` stands at `at`, as far as bytes are there. An exception to its function fits as well.
- * Never looks past `end`.
+ * Reads no byte behind `end`.
  */
 export function fitReply(bytes: Uint8Array, at: number, end: number, expected: Expected): Fit {
   const have = end - at;
@@ -178,7 +178,7 @@ export function exceptionOf(pdu: Uint8Array): number | undefined {
   return (pdu[0] as number) & 0x80 ? pdu[1] : undefined;
 }
 
-/** What follows the byte count of the reply to a read. */
+/** The bytes behind the byte count of the reply to a read. */
 export function payloadOf(pdu: Uint8Array): Uint8Array {
   return pdu.subarray(2);
 }

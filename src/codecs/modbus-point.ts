@@ -1,4 +1,4 @@
-/** What a Modbus point is, as its schema gives it: where it lies, how its bytes are ordered, what its number means. */
+/** A Modbus point as its schema gives it: its place, the order of its bytes, the meaning of its number. */
 import type { PointInfo, PointType, Report, Shape, Value } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
 import { type CounterSettings, shapeWithTotals } from './totals.ts';
@@ -53,7 +53,7 @@ export interface ModbusPoint {
     | undefined;
 }
 
-/** What a point is set to when nobody is there to lead it. */
+/** The fail-safe value of a point. */
 export interface SafeRule {
   readonly value: Value;
   readonly onStop: boolean;

@@ -19,7 +19,7 @@ export interface CaptureMedium {
   readonly host?: string | undefined;
   /** Name of the bus. */
   readonly name: string;
-  /** What wrote the file. */
+  /** The program that wrote the file. */
   readonly program: string;
 }
 

@@ -43,7 +43,7 @@ export interface SunspecChain {
   readonly models: readonly SunspecModel[];
   /** `end`: as it should be. `cut`: it breaks off, as careless devices do. `lie`: it cannot be true. */
   readonly end: 'end' | 'cut' | 'lie';
-  /** What is wrong with its end, in words. */
+  /** The fault at its end, in words. */
   readonly fault?: string | undefined;
 }
 

@@ -31,7 +31,7 @@ export const systemClock: Clock = {
   wall: () => Date.now(),
   after(ms, run) {
     // Node fires at once for anything past 2^31-1 ms, so longer waits are taken in steps.
-    // What is due within a millisecond is waited for, or the process wakes twice: timers leave fractions out.
+    // A timer that is due within a millisecond is waited for, or the process wakes twice: timers leave fractions out.
     const step = Math.min(Math.max(Math.ceil(ms), 0), 2_000_000_000);
     let cancelNext: (() => void) | undefined;
     const timer = setTimeout(() => {

@@ -37,7 +37,7 @@ export interface PointInfo {
   readonly writable?: boolean | undefined;
 }
 
-/** What the log keeps of a point's readings; src/pipeline/report.ts says what it means. */
+/** The `report:` of a point. src/pipeline/report.ts explains it. */
 export interface Report {
   /** In the unit of the point. */
   readonly change?: number | undefined;
@@ -49,7 +49,7 @@ export interface Report {
 }
 
 /**
- * What one device says at one time: which points, in which order. A Modbus device has one shape per read request, a
+ * The points that one device reports at one time, in their order. A Modbus device has one shape per read request, a
  * serial talker one per kind of frame. The object's identity is stable while the configuration of its device is.
  */
 export interface Shape {

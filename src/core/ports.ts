@@ -5,7 +5,7 @@
 import type { ErrorCode, SluiceError } from './errors.ts';
 import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
 
-/** What drivers give their samples to. It never blocks and never throws. */
+/** Takes the samples of drivers. It returns at once and throws nothing. */
 export type SampleSink = (sample: Sample) => void;
 
 /** Counters of one device on its bus, since the bus started. Latencies in milliseconds. */
@@ -37,7 +37,7 @@ export interface DeviceCounters {
 
 /** How long a device takes until it begins its answer, milliseconds. */
 export interface AnswerStatus {
-  /** What its reads are planned by, and where that is from. */
+  /** The time that its reads are planned by, and its source. */
   readonly planned: number;
   readonly from: 'configured' | 'measured' | 'assumed';
   /** As it is now, or was in an earlier run; absent while too few replies came. */
@@ -95,7 +95,7 @@ export interface ReadFault {
   readonly message: string;
 }
 
-/** What a write came to. */
+/** The result of a write. */
 export interface Written {
   /** As the device shows it afterwards. */
   readonly value: Value;
@@ -145,7 +145,7 @@ export interface LookOptions {
   readonly quiet?: boolean;
 }
 
-/** What a request by hand came to, with the frames that it made on the wire. */
+/** The result of a request by hand, with the frames that it made on the wire. */
 export interface Looked {
   /** The frames of this request: it, its answer, and all noise since the request before. */
   readonly frames: readonly Frame[];
@@ -232,7 +232,7 @@ export type AlarmState = (typeof ALARM_STATES)[number];
 export const SEVERITIES = ['info', 'warning', 'critical'] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
-/** What an operator should know, as `…/event` carries it. */
+/** An event for operators, as `…/event` carries it. */
 export interface GatewayEvent {
   /** Documented word: `loss`, `clock`, `salvage`, `overload`, `refused`, `start`, `stop`, `log`, … */
   readonly event: string;
@@ -309,7 +309,7 @@ export interface ForwarderCounters {
   readonly violations: number;
 }
 
-/** What a forwarder says of itself. Times are monotonic milliseconds. */
+/** The report of a forwarder about itself. Times are monotonic milliseconds. */
 export interface ForwarderReport {
   readonly name: string;
   /** The word under `type`. */

@@ -22,7 +22,7 @@ const PLAIN = new Set(
 );
 const PREFIXES = ['da', 'Ki', 'Mi', 'Gi', 'Ti', ...'YZEPTGMkhdcmunpfazy'];
 
-/** What people write, and what its code is. */
+/** Common spellings of units, and their codes. */
 const MEANT: Readonly<Record<string, string>> = {
   '°C': 'Cel',
   degC: 'Cel',

@@ -35,7 +35,7 @@ export interface CountedPoint {
   readonly counter?: CounterSettings | undefined;
   /** How many raw whole numbers from 0 on it can have; undefined where it need not be whole. */
   readonly capacity?: number | undefined;
-  /** What holds them, in words: `uint16`. */
+  /** The type of the counter in words: `uint16`. */
   readonly holder: string;
 }
 

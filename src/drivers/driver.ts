@@ -1,4 +1,4 @@
-/** What a driver is: a kind for the configuration, and what makes its buses. One line in the registry brings it in. */
+/** A driver: a kind for the configuration, and the maker of its buses. One line in the registry brings it in. */
 import type { CounterMemory } from '../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
@@ -11,9 +11,9 @@ export interface DriverContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
-  /** What operators should know. */
+  /** Takes events for operators. */
   readonly tell: (event: GatewayEvent) => void;
-  /** What is known of counters, over restarts. */
+  /** State of counters, kept over restarts. */
   readonly counters?: CounterMemory;
   /** How long devices took to answer, over restarts. */
   readonly times?: TimeMemory;
@@ -23,7 +23,7 @@ export interface DriverContext {
   readonly onTime?: (device: string, utc: number, at: number) => void;
 }
 
-/** What a bus can do beside being read is in its own type (`exchange`, `capture`, `write`, …): nobody asks which driver made it. */
+/** The type of a bus shows its capabilities beside being read (`exchange`, `capture`, `write`, …): nobody asks which driver made it. */
 export interface Driver extends DriverKind {
   create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: DriverContext): Bus;
 }

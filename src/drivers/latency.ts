@@ -10,7 +10,7 @@ const FACTOR = 4;
 const TYPICAL = { replies: 16, part: 0.2 };
 /** Replies needed before the time-out follows them. */
 const LEARN = 4;
-/** Whatever was measured: a busy board or a slow adapter may hold a reply back so long. */
+/** The least time-out, whatever was measured: a busy board or a slow adapter may hold a reply back so long. */
 const LEAST = 500;
 
 export class Latency {

@@ -1,7 +1,7 @@
 /** How a serial port is set, for every driver that opens one. */
 import * as z from 'zod';
 
-/** What `openLine` needs; see serial-line.ts. */
+/** The settings that `openLine` needs; see serial-line.ts. */
 export interface LineSettings {
   readonly port: string;
   /** Bits per second. */

@@ -11,7 +11,7 @@ import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
 import { createForwarder } from './registry-create.ts';
 
-/** What a forwarder is given, but for what follows from the log and the configuration. */
+/** The input of a forwarder, without the part that follows from the log and the configuration. */
 export type ForwarderSurroundings = Omit<ForwarderContext, 'gateway' | 'log' | 'goneRules' | 'memory'>;
 
 /** Where live forwarders get what is new. */

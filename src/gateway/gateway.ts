@@ -111,7 +111,7 @@ export class Gateway implements PartsSide, Reloadable {
   get broker(): EmbeddedBroker | undefined {
     return this.#parts.broker.running;
   }
-  /** What became of the log's readings since the start. */
+  /** The counts of the log's readings since the start. */
   get logWatch(): LogWatch | undefined {
     return this.#logWatch;
   }
@@ -300,7 +300,7 @@ export class Gateway implements PartsSide, Reloadable {
     return { at, wall: at + this.#parts.watch.offset, wallKnown: this.#parts.watch.known };
   }
 
-  /** What the gateway measures, for everybody who shows or sends it. */
+  /** The inventory, for everybody who shows or sends it. */
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void {
     const devices = inventoryDevices(config, shapes);
     const revision = this.log.setInventory(JSON.stringify(devices));

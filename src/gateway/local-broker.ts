@@ -8,7 +8,7 @@ import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
 import { loadBroker } from './registry-create.ts';
 
-/** What it is given, but for what follows from the configuration. */
+/** The input of the broker, without the part that follows from the configuration. */
 export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity'> & {
   readonly identity: () => EmbeddedBrokerOptions['identity'];
 };

@@ -14,9 +14,9 @@ import { RULE_KINDS } from '../rules/kinds.ts';
 
 /** Each makes its buses by `create(bus, devices, context)`; a forwarder is made by `create(forwarder, context)`. */
 export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial];
-/** What upstream brokers understand: the words under `format` of a forwarder. */
+/** The dialects of upstream brokers: the words under `format` of a forwarder. */
 export const DIALECTS: readonly Dialect[] = [jsonDialect];
 export const FORWARDERS: readonly MadeForwarderKind[] = [mqttForwarder(DIALECTS)];
 
-/** What the configuration is composed of. */
+/** The parts of the configuration. */
 export const kinds: Kinds = { drivers: DRIVERS, rules: RULE_KINDS, forwarders: FORWARDERS };

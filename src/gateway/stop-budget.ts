@@ -8,7 +8,7 @@ const ALL = 4800;
 const MOST = { exchange: 1300, safe: 2000, buses: 1500, forwarders: 1700, log: 1000 };
 const REST = { exchange: 3500, safe: 2000, buses: 1600, forwarders: 800, log: 0 };
 
-/** What the far side of a forwarder may take to acknowledge, also when a reload ends it. */
+/** The time in which the far side of a forwarder may acknowledge, also when a reload ends it. */
 export const LAST_WORDS = MOST.forwarders;
 
 export class StopBudget {

@@ -1,4 +1,4 @@
-/** What the log keeps of a counter beside its records, as plain JSON. */
+/** The state of a counter that the log keeps beside its records, as plain JSON. */
 import type { Amount, CounterKey } from '../codecs/counter.ts';
 
 export interface SavedCounter extends CounterKey {

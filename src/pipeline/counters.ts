@@ -1,5 +1,5 @@
 /**
- * What is known of counters, over restarts.
+ * State of counters, kept over restarts.
  *
  * - The log itself remembers them: a counter and its cumulative value stand in one record. A commit carries nothing more for
  *   it, and what a kill or a power cut leaves of the log is what the cumulative value goes on from.

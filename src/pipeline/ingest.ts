@@ -62,7 +62,7 @@ export class Ingest {
     this.#options.latest.exchange(after);
   }
 
-  /** What `report:` says is to be kept of it. */
+  /** The part of the sample that `report:` keeps. */
   #reported(sample: Sample): LogRecord | undefined {
     const kept = this.#reports.take(sample);
     this.counts.unreported += readingCount(sample) - (kept === undefined ? 0 : readingCount(kept));

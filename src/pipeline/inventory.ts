@@ -2,7 +2,7 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Shape } from '../core/point.ts';
 import type { Inventory, InventoryDevice } from '../core/ports.ts';
 
-/** What the gateway measures, from the configuration and the shapes of its buses. */
+/** The devices and points of the gateway, from the configuration and the shapes of its buses. */
 export function inventoryDevices(config: GatewayConfig, shapes: readonly Shape[]): Inventory['devices'] {
   const devices: Record<string, InventoryDevice> = {};
   for (const device of config.devices.values()) {

@@ -10,7 +10,7 @@
  * - Polls are never quite punctual, so both times are taken to the nearest reading: one may be early by half the distance from
  *   the reading before it, and never by more than a tenth of the time.
  *
- * What is not kept is ABSENT in the record. Bounded: one entry a point.
+ * A reading that is not kept is ABSENT in the record. Bounded: one entry a point.
  */
 import type { Report, Sample, Shape, Value } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
@@ -27,7 +27,7 @@ export interface Reading {
   readonly at: number;
 }
 
-/** What is known of a point that has `report:`. */
+/** The state of a point that has `report:`. */
 interface Track {
   kept: Reading | undefined;
   /** When the reading before was taken, kept or not. */

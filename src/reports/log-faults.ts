@@ -31,7 +31,7 @@ export interface LogFaultsOptions {
 export class LogFaults {
   readonly #options: LogFaultsOptions;
   readonly #part: LogPart;
-  /** What fails now, by what it is. */
+  /** The present faults, by their kind. */
   readonly #now = new Map<string, string>();
   #since: number | undefined;
   /** It works again, since then; whether it goes on doing so is waited for. */

@@ -41,7 +41,7 @@ export class LogWatch {
   readonly #history: LogFaults;
   readonly #runtime: LogFaults;
   #runtimeFault: string | undefined;
-  /** What the opening itself found; the rest is reported as it comes. */
+  /** The findings of the opening; the rest is reported as it comes. */
   readonly #repairs: LogWatchOptions['log']['opened']['repairs'];
 
   constructor(options: LogWatchOptions) {
@@ -120,7 +120,7 @@ export class LogWatch {
     log.on('dead', (error) => onFatal(error));
   }
 
-  /** What the start found out and an operator should know. */
+  /** Reports the findings of the start to operators. */
   tellStart(): void {
     const { log, event, openFaults = [] } = this.#options;
     const { recovered, boot } = log.opened;

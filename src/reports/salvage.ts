@@ -13,7 +13,7 @@ export interface SalvageStatus {
   readonly why: string;
   /** Where the damaged file lies. */
   readonly quarantine: string | null;
-  /** What came back. */
+  /** The records that came back. */
   readonly records: number;
   readonly notices: number;
   /** Records of which only the heads of their blocks were left. */

@@ -7,7 +7,7 @@ import type { AlarmState } from '../core/ports.ts';
 /** `activate`, `return`: the condition holds, or is over, its delays included. `expire`: the end of the shelving has come. */
 export type AlarmEvent = 'activate' | 'return' | 'acknowledge' | 'shelve' | 'unshelve' | 'expire';
 
-/** What decides where an arrow leads. */
+/** The conditions that decide where an arrow leads. */
 export interface AlarmSituation {
   /** The condition holds now, whatever the state says. */
   readonly holds: boolean;

@@ -41,7 +41,7 @@ export interface RuleEngineOptions {
   readonly rules: Iterable<ResolvedRule>;
   /** The moment from which silence is counted and at which `saved` is taken up. */
   readonly start: Moment;
-  /** What `takeDirty` or `state` of an earlier run gave. */
+  /** The states that `takeDirty` or `state` of an earlier run gave. */
   readonly saved?: Iterable<RuleState> | undefined;
   /** Shapes known already; others are taken in when their first sample comes. They give the units for messages. */
   readonly shapes?: Iterable<Shape> | undefined;
@@ -56,7 +56,7 @@ export interface DirtyRules {
   readonly removed: readonly string[];
 }
 
-/** What an operator did to an alarm. */
+/** The action of an operator on an alarm. */
 export interface AlarmChange {
   readonly transitions: readonly AlarmTransition[];
   /** As it is now. */

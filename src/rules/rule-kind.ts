@@ -28,7 +28,7 @@ export type Condition = ValueCondition | SilenceCondition;
 export interface RuleKind extends RuleKindSchema {
   /** @param setting the output of `schema`; @param deadband in the unit of the point, at least 0. */
   create(setting: unknown, deadband: number): Condition;
-  /** What a schema of one key cannot say, as a sentence; undefined when all is well. */
+  /** A rule that the schema of one key cannot express, as a sentence; undefined when all is well. */
   check?(setting: unknown, deadband: number): string | undefined;
 }
 

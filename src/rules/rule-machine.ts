@@ -248,7 +248,7 @@ export class RuleMachine {
     };
   }
 
-  /** What `save` gave at `at` is on its way to the log. */
+  /** The state that `save` gave at `at` is on its way to the log. */
   saved(at: number): void {
     this.#mark.saved(at, this.#key(), this.#silent(at));
   }

@@ -1,5 +1,5 @@
 /**
- * What a rule remembers across a restart: plain JSON. Monotonic times mean nothing to another run, so every time is kept
+ * The state of a rule that survives a restart: plain JSON. Monotonic times mean nothing to another run, so every time is kept
  * as "this long ago" at `savedAt`; the next run adds the time that the gateway was off when both wall clocks were known.
  */
 import * as z from 'zod';
@@ -21,7 +21,7 @@ const ago = z.number().min(0);
 const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
 const schema = z.object({
   rule: z.string(),
-  /** What the rule measures, as text; another one means that the rule was changed. */
+  /** The quantity that the rule measures, as text; another one means that the rule was changed. */
   fingerprint: z.string(),
   point: z.string(),
   severity: z.enum(SEVERITIES),

@@ -1,4 +1,4 @@
-/** What the log has of a rule's state, so that only what a restart would lose is saved again. */
+/** The state of a rule as the log has it, so that only a change that a restart would lose is saved again. */
 import { resave } from './delay.ts';
 
 export class SavedMark {

@@ -6,7 +6,7 @@ import { withUnit } from '../core/unit-words.ts';
 import { formatDuration } from '../core/units.ts';
 import type { Condition } from './rule-kind.ts';
 
-/** What a message can say about the last value. */
+/** The possible parts of a message about the last value. */
 export interface Seen {
   readonly value: Value | undefined;
   /** False when bad readings or a restart came after the value. */

@@ -22,7 +22,7 @@ export interface TimeService {
 }
 
 const units = (...names: readonly string[]): string[] => names.map((name) => `/sys/fs/cgroup/system.slice/${name}.service`);
-/** What shows that one runs. Under a sandbox processes cannot be seen, control groups can. */
+/** The signs of a running service. Under a sandbox processes cannot be seen, control groups can. */
 const SIGNS = {
   timesyncd: { paths: ['/run/systemd/timesync', ...units('systemd-timesyncd')], processes: ['systemd-timesyn'] },
   chrony: { paths: ['/run/chrony', '/run/chronyd.pid', ...units('chrony', 'chronyd')], processes: ['chronyd'] },
@@ -37,7 +37,7 @@ const SIGNS = {
   },
 } as const;
 
-/** Never rejects. */
+/** Every fault becomes an answer; it does not reject. */
 export async function timeService(probes: ClockProbes): Promise<TimeService> {
   const processes = probes.processes();
   const runs = (sign: (typeof SIGNS)[keyof typeof SIGNS]): boolean =>

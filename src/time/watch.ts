@@ -22,7 +22,7 @@ const ASK_EVERY = 10_000;
 const ASK_SELDOM = 60_000;
 /** A difference of the two clocks that is a step and not the time between two calls. */
 const STEP = 500;
-/** So many steps within so long are a quarrel; it is over after as long without one. */
+/** The number of steps within a time that make a quarrel; it ends after the same time without a step. */
 const QUARREL = { steps: 5, within: 600_000 };
 
 /** Better ones are higher. */

@@ -156,7 +156,7 @@ export function payloadOffset(startLength: number, length: number | LengthField)
   return typeof length === 'number' ? startLength : Math.max(startLength, length.offset + (length.type === 'uint8' ? 1 : 2));
 }
 
-/** What the checksum of a frame of `total` bytes covers (`end` is past the last byte), and where it stands; undefined: does not fit. */
+/** The bytes that the checksum of a frame of `total` bytes covers (`end` is past the last byte), and its place; undefined: does not fit. */
 export function checksumPlace(
   range: ChecksumRange,
   total: number,

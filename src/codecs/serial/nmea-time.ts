@@ -7,7 +7,7 @@ import { fullYear, momentOf } from './nmea-utc.ts';
 
 /** Mode of RMC: autonomous, differential, precise, RTK. The others are guessed, typed in or simulated. */
 const MODES = ['A', 'D', 'P', 'R', 'F'];
-/** What says whether there is a fix, and how. */
+/** The fields that say whether there is a fix, and how. */
 const FIX: Readonly<Record<string, (parts: readonly string[]) => boolean>> = {
   GGA: (p) => /^[1-5]$/.test(p[6] ?? ''),
   GLL: (p) => p[6] === 'A',

@@ -21,7 +21,7 @@ interface Layout {
   readonly fields: Fields;
   /** Comma fields, the address included; a sentence with fewer was cut off. */
   readonly least: number;
-  /** What says that there is no fix: the comma field and its value. */
+  /** The comma field that says that there is no fix, and its value. */
   readonly noFix?: readonly [index: number, value: string];
   /** Another form of the sentence in the order of this one. */
   arrange?(parts: readonly string[]): readonly string[];
@@ -32,7 +32,7 @@ const COUNT = /^\d+$/;
 const LATITUDE = /^\d{3,4}(?:\.\d*)?$/;
 const LONGITUDE = /^\d{3,5}(?:\.\d*)?$/;
 const DATE = /^\d{6}$/;
-/** What the fix of GGA is called, by its number. */
+/** The names of the fix of GGA, by its number. */
 export const FIXES = ['none', 'fix', 'delta', 'pps', 'rtk', 'frtk', 'estimated', 'manual', 'simulation'];
 
 const number = (index: number, form = NUMBER): NmeaField => ({ parts: [[index, form]], read: (p) => Number(p[index]) });
@@ -158,7 +158,7 @@ const LAYOUTS: ReadonlyMap<string, Layout> = new Map<string, Layout>([
   ['DBT', { fields: DBT, least: 5 }],
 ]);
 
-/** What `from: GGA.latitude` may be: sentence -> its fields. */
+/** The possible values of `from: GGA.latitude`: sentence -> its fields. */
 export const NMEA_FIELDS: ReadonlyMap<string, readonly string[]> = new Map(
   Array.from(LAYOUTS, ([id, { fields }]) => [id, Object.keys(fields)]),
 );

@@ -14,7 +14,7 @@ export class Skipped {
     this.lost = true;
   }
 
-  /** So many bytes are a part of a frame of which the rest will not come. */
+  /** Counts the bytes of a frame of which the rest will not come. */
   half(bytes: number): void {
     if (bytes <= 0) return;
     this.halves++;

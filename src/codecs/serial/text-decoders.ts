@@ -23,7 +23,7 @@ export class RegexDecoder implements Decoder {
 export class CsvDecoder implements Decoder {
   private readonly separator: string;
   private readonly header: boolean;
-  /** What points ask for: a line that has one of these words is a header. */
+  /** The words that points ask for: a line with one of them is a header. */
   private readonly wanted: ReadonlySet<string>;
   private columns: ReadonlyMap<string, number> | undefined;
 

@@ -67,7 +67,7 @@ export type FrameConfig = LineFrame | FixedFrame | BytesFrame;
 export interface RegexDecode {
   readonly type: 'regex';
   readonly pattern: string;
-  /** What `sluice simulate` says, with `{name}` for each group: `W={weight} kg`. */
+  /** The line that `sluice simulate` sends, with `{name}` for each group: `W={weight} kg`. */
   readonly template?: string | undefined;
 }
 export interface CsvDecode {
@@ -160,7 +160,7 @@ export interface Framer {
   reset(at: number): void;
   /** The device was asked: a half frame from before is skipped, and what comes next is the beginning of a frame. */
   restart(): void;
-  /** What belonged to no frame. */
+  /** The bytes that belonged to no frame. */
   readonly skipped: { readonly bytes: number; readonly stretches: number; readonly halves: number };
   /** Candidates dropped because their checksum was wrong. */
   readonly crcErrors: number;
@@ -181,7 +181,7 @@ export type Decoded =
   | { readonly kind: 'other' }
   | { readonly kind: 'refused'; readonly cause: 'crc' | 'bad-reply' };
 
-/** Never throws, whatever the bytes are. */
+/** Accepts all bytes and does not throw. */
 export interface Decoder {
   decode(frame: Uint8Array): Decoded;
 }

@@ -14,7 +14,7 @@ export interface AnswerTime {
   readonly from: 'configured' | 'measured' | 'assumed';
 }
 
-/** What is measured, over reloads and restarts. */
+/** Measured answer times, kept over reloads and restarts. */
 export interface TimeMemory extends MeasuredTimes {
   set(key: string, ms: number): void;
 }

@@ -1,5 +1,5 @@
 /**
- * What a bus is asked to carry, in numbers, and what would fit when that is too much. Pure.
+ * The load of a bus in numbers, and a configuration that would fit when the load is too high. Pure.
  *
  * - A cycle is every request once. The utilisation is wire time per time: each request at its interval, all pauses
  *   included, no repeat, no silent device, no write.
@@ -27,7 +27,7 @@ type Request = PlannedRequest & { readonly table: PlannedRead['table'] };
 const FILL = 0.8;
 /** The longest interval that a device may have. */
 const LONGEST = 86_400_000;
-/** So many times slower one device may become to spare the others; beyond that it is no advice. */
+/** The factor by which one device may become slower to spare the others; a larger one is no advice. */
 const SLOWER = [1.1, 1.25, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 15, 20];
 const BAUD_RATES = [2400, 4800, 9600, 19200, 38400, 57600, 115_200];
 const MOST_IN_FLIGHT = 16;

@@ -73,7 +73,7 @@ export class ModbusBus implements Bus {
     return this.#writer.write(this.#device(name), point, value, options);
   }
 
-  /** What `scan` and `read --raw` are made of. */
+  /** The calls that `scan` and `read --raw` are made of. */
   exchange(unitId: number, request: LookRequest, options: LookOptions = {}): Promise<Looked> {
     const { clock, serial } = this.#options;
     return trace(

@@ -40,7 +40,7 @@ export interface SpanOptions {
 /** Shared by the intervals: 512 with one, 85 with six. */
 const MOST_STATES = 512;
 
-/** What was done for one item, and what had been done before it. */
+/** The choice for one item, and the choices before it. */
 interface Step {
   readonly from: number;
   readonly to: number;

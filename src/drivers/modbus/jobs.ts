@@ -27,7 +27,7 @@ const EARLY = 1;
 /** Without anything left out, ms and longest intervals: what was late now and then by chance is not a bus that carries too little. */
 const CALM = { least: 60_000, intervals: 20 };
 
-/** What decides the order; times in monotonic ms. */
+/** The values that decide the order; times in monotonic ms. */
 export interface Queued {
   /** From here on its next turn may begin. */
   due: number;
@@ -107,7 +107,7 @@ export class Jobs {
     this.all = made(jobs);
   }
 
-  /** So long nothing was left out: the bus carries everything. */
+  /** After this time without a missed poll the bus counts as carrying everything. */
   get #calm(): number {
     return Math.max(CALM.least, CALM.intervals * Math.max(...this.all.map(({ interval }) => interval)));
   }
@@ -217,7 +217,7 @@ function isUrgent({ shape }: Job, points: ReadonlySet<string>): boolean {
   return shape.points.some((p) => points.has(`${shape.device}.${p.name}`));
 }
 
-/** What has to be known before the job can be asked: a step of the search for its model. */
+/** A step of the search for its model, which comes before the job itself. */
 export function stepOf(job: Job, now: number): SearchStep | undefined {
   return job.device.models?.step(job, now);
 }

@@ -31,11 +31,11 @@ export interface BusContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly emit: SampleSink;
-  /** What operators should know. */
+  /** Takes events for operators. */
   readonly tell?: ((event: GatewayEvent) => void) | undefined;
-  /** What is known of counters; without it they begin with the bus. */
+  /** State of counters; without it they begin with the bus. */
   readonly counters?: CounterMemory | undefined;
-  /** What was measured of devices, over reloads and restarts. */
+  /** Measured answer times of devices, kept over reloads and restarts. */
   readonly times?: TimeMemory | undefined;
   /** A device is read by other requests from now on. */
   readonly replanned?: ((before: readonly Shape[], after: readonly Shape[]) => void) | undefined;

@@ -54,7 +54,7 @@ export class LateReplies {
   }
 }
 
-/** What an exception could answer as well. */
+/** Whether an exception could answer the late request as well. */
 function alike(late: LateReply, unitId: number, code: number): boolean {
   return late.unitId === unitId && late.expected.code === code;
 }

@@ -31,7 +31,7 @@ export interface LineTiming {
   readonly silence: number;
   /** Replies come at the pace of the characters: not where a network lies between. */
   readonly paced?: boolean;
-  /** So many time-outs without a byte in between end the port; where a connection may be dead without a sign. */
+  /** Time-outs without a byte in between that end the port, where a connection may be dead without a sign. */
   readonly inVain?: number;
 }
 
@@ -126,7 +126,7 @@ export class LinePort implements ModbusPort {
   giveUp(id: number): SluiceError {
     const pending = this.#pending;
     if (pending?.id !== id) return new SluiceError('timeout');
-    // Whatever came meanwhile, the reply may still come.
+    // The reply may still come, also after other bytes.
     this.#expectLate();
     // The reply that seemed early was the reply after all.
     if (this.#doubted === id) this.#onTime = 0;
@@ -142,7 +142,7 @@ export class LinePort implements ModbusPort {
     return new SluiceError('timeout');
   }
 
-  /** What is under way ends here without its reply. */
+  /** The request under way ends here without its reply. */
   #expectLate(): void {
     const pending = this.#pending;
     this.#pending = undefined;

@@ -5,7 +5,7 @@ import { formatDuration } from '../../core/units.ts';
 export const WINDOW = 30_000;
 /** Polls left out, of those that were due: from this share on the bus is overloaded, and below it no longer. */
 const OVERLOADED_FROM = 0.02;
-/** So long something has been due all the time: then every tenth of a millisecond is a reading more. */
+/** The bus counts as pressed after this time, ms, in which a request was due without a pause. */
 const PRESSED = 1000;
 
 export interface LoadReport {

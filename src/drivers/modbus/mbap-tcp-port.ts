@@ -11,7 +11,7 @@ import type { MakePipe, Pipe } from './pipe.ts';
 import type { Ask, ModbusPort, PortEvents } from './port.ts';
 
 const OVER = 64;
-/** So many time-outs without a byte in between: the connection is dead, whatever it says. */
+/** Time-outs without a byte in between after which the connection counts as dead. */
 export const IN_VAIN = 3;
 
 interface Sent extends Ask {

@@ -16,7 +16,7 @@ export function encodeAdu(transaction: number, unitId: number, pdu: Uint8Array):
   return out;
 }
 
-/** What the bytes so far have that no reply has, in words. */
+/** A word about bytes that belong to no reply. */
 export function wrongHeader(bytes: Buffer): string | undefined {
   if (bytes.length >= 4 && bytes.readUInt16BE(2) !== 0) return 'the reply is not Modbus (protocol id is not 0)';
   const length = bytes.length >= HEADER ? bytes.readUInt16BE(4) : undefined;

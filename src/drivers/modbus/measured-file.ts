@@ -122,7 +122,7 @@ export class MeasuredFile implements TimeMemory {
       await writeFile(`${file}.new`, text, { mode: 0o640 });
       await rename(`${file}.new`, file);
     } catch (thrown) {
-      // What is there of it would take room on a full disk that the log needs.
+      // The written part would take room on a full disk that the log needs.
       await rm(`${file}.new`, { force: true }).catch(() => {});
       if (!this.#failed)
         this.#logger.warn(

@@ -47,11 +47,11 @@ interface Held {
   readonly searches: number;
 }
 
-/** What a search has come to. */
+/** The state of a search. */
 export interface SearchEnd {
   /** Other models, or at other places, than were known. */
   readonly moved: boolean;
-  /** What was found, in words. */
+  /** The finding, in words. */
   readonly found: string;
   readonly fault: string | undefined;
 }
@@ -90,7 +90,7 @@ export class ModelSearch {
     this.#memory = memory;
   }
 
-  /** What has to be asked before this job; undefined: the job itself. */
+  /** The request that comes before this job; undefined: the job itself. */
   step(job: Movable, now: number): SearchStep | undefined {
     if (job.model === undefined) return undefined;
     this.settle(job);

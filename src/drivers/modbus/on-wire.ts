@@ -1,4 +1,4 @@
-/** What is on the wire of a bus: requests under way, the pauses that the line and the devices want, and who listens in. */
+/** The wire of a bus: requests under way, the pauses that the line and the devices want, and the listeners. */
 import type { Clock } from '../../core/clock.ts';
 import type { SluiceError } from '../../core/errors.ts';
 import type { Device } from './device.ts';

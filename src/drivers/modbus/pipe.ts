@@ -7,7 +7,7 @@ import type { LineSettings } from '../line-settings.ts';
 import { type LineOpener, type OpenLine, openLine, watchPath } from '../serial-line.ts';
 
 export interface PipeEvents {
-  /** What came: a piece of a stream, or one datagram. */
+  /** The received bytes: a piece of a stream, or one datagram. */
   data(chunk: Buffer): void;
   /** It is not open any more, and was not closed by `close`. */
   gone(error: SluiceError): void;

@@ -17,7 +17,7 @@ export interface Placed {
   readonly decode: (payload: Uint8Array, at: number) => Sample;
 }
 
-/** What is polled; where it reads of a model, it is put to where that lies. */
+/** A read that is polled. A read of a model moves to the addresses where the model lies. */
 export interface Movable {
   request: Placed['request'];
   pdu: Placed['pdu'];
@@ -31,7 +31,7 @@ export interface Movable {
   search?: number;
 }
 
-/** What is read at the addresses that it says. */
+/** A read at the addresses that it names. */
 export function readAsIs(shape: Shape, read: PlannedRead, memory: DeviceMemory): Placed {
   return placedAt(shape, read, memory, 0, Number.POSITIVE_INFINITY);
 }

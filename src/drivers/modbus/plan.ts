@@ -28,7 +28,7 @@ export interface ReadLimits {
   readonly maxBits: number;
   /** Registers in a row that no point has and that may be read along; 16 bits count as one. Absent: as many as pay. */
   readonly maxGap?: number | undefined;
-  /** What must never be read. */
+  /** Registers that are never read. */
   readonly gaps?: readonly AddressRange[] | undefined;
   /** false: every point is asked for alone. */
   readonly merge: boolean;
@@ -41,7 +41,7 @@ export interface PlanPoint extends ModbusPoint {
   readonly companions?: readonly string[] | undefined;
 }
 
-/** What is read at once; a point is never split. */
+/** The registers of one request; a point is never split. */
 export interface ReadRequest {
   readonly table: Table;
   readonly start: number;
@@ -58,7 +58,7 @@ export interface PlannedRead extends ReadRequest {
   readonly model?: string | undefined;
 }
 
-/** What is read of a SunSpec model without its head takes a look at that, a read of its own (model-search.ts). */
+/** A read of a SunSpec model without its head needs a look at that head, a read of its own (model-search.ts). */
 export function looksAtHead({ model, start, count }: PlannedRead): boolean {
   return model !== undefined && (start > 0 || count < HEAD);
 }
@@ -116,7 +116,7 @@ function planStretch(table: Table, own: readonly Wanted[], limits: ReadLimits, c
     items.toSorted((a, b) => a.from - b.from || b.to - a.to || a.level - b.level),
     { intervals, most, cost, bits },
   );
-  // Whatever a span covers comes with it; where several do, the slowest that is often enough gives the fewest readings.
+  // A span brings every point that it covers; where several do, the slowest that is often enough gives the fewest readings.
   const slowest = spans.toSorted((a, b) => b.level - a.level || a.from - b.from);
   const groups = Map.groupBy(items, (item) =>
     slowest.findIndex((span) => span.level <= item.level && span.from <= item.from && span.to >= item.to),

@@ -29,7 +29,7 @@ export interface PolledOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly counters: CounterMemory | undefined;
-  /** What is known of how long it takes to answer, at the start. */
+  /** The answer time that is known at the start. */
   readonly answer: AnswerTime;
   /** Keeps what was measured, ms. */
   readonly remember?: ((ms: number) => void) | undefined;

@@ -27,7 +27,7 @@ import type { Ask } from './port.ts';
 import { ProbeBudget } from './silence.ts';
 import { overloadAdvice, reasonOf } from './words.ts';
 
-/** What is on the wire, or waits to be repeated. */
+/** A request on the wire, or one that waits to be repeated. */
 interface Turn {
   readonly job: Job;
   attempt: number;
@@ -43,7 +43,7 @@ export interface QueueOptions extends OnWireOptions {
   /** Requests on the wire at once. */
   readonly inFlight: number;
   readonly emit: SampleSink;
-  /** What operators should know. */
+  /** Takes events for operators. */
   readonly tell: (event: GatewayEvent) => void;
   readonly devices: readonly Device[];
   readonly jobs: readonly NewJob[];
@@ -104,7 +104,7 @@ export class BusQueue {
     await this.wire.stop();
   }
 
-  /** What is asked for from outside. Rejects with a SluiceError. */
+  /** Takes a request from outside. Rejects with a SluiceError. */
   call(ask: Ask, device: Device | undefined, options: CallOptions): Promise<Answer> {
     // The caller of a write has to know whether anything was sent.
     const unsent = (code: 'bus-closed' | 'timeout', message: string) =>

@@ -56,7 +56,7 @@ export function wireShare(reads: readonly PlannedRead[], cost: ReadCost): number
   return reads.reduce((sum, read) => sum + time(read) / read.interval, 0);
 }
 
-/** What a read of the device costs when it takes so long to answer. */
+/** The cost of a read of the device when it takes so long to answer. */
 export function costOf(wire: WireTiming, device: ResolvedDevice, answer: AnswerTime): ReadCost {
   return wireCost(wire, { turnaround: settingsOf(device).turnaround, responseTime: answer.ms });
 }
@@ -66,7 +66,7 @@ function assumedOf({ protocol }: WireTiming, device: ResolvedDevice): AnswerTime
   return answerTime(protocol, settingsOf(device).responseTime, undefined);
 }
 
-/** What is known of how long a device takes to answer. */
+/** The known answer time of a device. */
 export function answerOf(bus: ResolvedBus, device: ResolvedDevice, measured: MeasuredTimes | undefined): AnswerTime {
   const { responseTime } = settingsOf(device);
   return answerTime(bus.protocol as WireProtocol, responseTime, measured?.get(timeKey(bus, device)));

@@ -1,4 +1,4 @@
-/** What a person writes about Modbus buses, devices and points. Rules between keys are in check.ts. */
+/** The keys of Modbus buses, devices and points in the configuration. Rules between keys are in check.ts. */
 import * as z from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { report } from '../../config/report.ts';

@@ -12,7 +12,7 @@ export const DAMAGED = 4;
 const FIRST = 1000;
 export const LONGEST = 60_000;
 export const SHARE = 0.05;
-/** What may be saved up, ms. */
+/** The most that may be saved up, ms. */
 const SAVED = 5000;
 
 export class Rest {

@@ -1,4 +1,4 @@
-/** What a configuration says about SunSpec models: roles, and the points that lie in them. */
+/** The SunSpec models of a configuration: roles, and the points that lie in them. */
 import type { ModbusPoint } from '../../codecs/modbus-point.ts';
 import type { ModelWish } from '../../codecs/sunspec.ts';
 import type { DeviceSettings } from './schema.ts';

@@ -37,7 +37,7 @@ export interface DeviceTiming {
   readonly turnaround: number;
 }
 
-/** What the planner weighs. */
+/** The figures that the planner compares. */
 export interface ReadCost {
   /** Milliseconds of a request and a reply without data, all pauses included. */
   readonly request: number;

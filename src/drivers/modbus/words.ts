@@ -55,7 +55,7 @@ function manyWords(request: string): string {
     : `; it may also refuse ${count} registers at once: if \`sluice read\` gets fewer of them, set limits.maxRegisters to ${Math.floor(count / 2)}`;
 }
 
-/** What is known of the time that a device takes. */
+/** The known answer time of the device. */
 export interface Slowness {
   /** Replies that came after the time-out, of late. */
   readonly late: number;

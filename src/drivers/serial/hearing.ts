@@ -9,7 +9,7 @@ import type { DeviceContext } from './line-device.ts';
 export class Hearing {
   readonly shapes: readonly Shape[];
   private readonly talker: Talker;
-  /** What was known at the last good frame. */
+  /** The counts at the last good frame. */
   private before: TalkerCounters;
   private bytesSince = 0;
 

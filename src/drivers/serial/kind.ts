@@ -30,7 +30,7 @@ export interface SerialContext {
   readonly emit: SampleSink;
   /** The time of an NMEA device with a fix: UTC ms, and the monotonic ms at which the sentence had arrived. */
   readonly onTime?: (device: string, utc: number, at: number) => void;
-  /** What is known of counters; without it they begin with the bus. */
+  /** State of counters; without it they begin with the bus. */
   readonly counters?: CounterMemory | undefined;
   /** 0..1; Math.random when absent. */
   readonly random?: () => number;
@@ -73,7 +73,7 @@ function createDevice(device: ResolvedDevice, bus: SerialBusSettings, context: D
   return new AskedDevice(talkerConfig(device), question, context);
 }
 
-/** What is written to the line. */
+/** The bytes that are written to the line. */
 export function requestBytes(request: NonNullable<SerialDeviceSettings['request']>): Uint8Array {
   return request.bytes === undefined ? new TextEncoder().encode(request.text) : parseHex(request.bytes);
 }

@@ -1,4 +1,4 @@
-/** What a serial bus needs of the one device on its line, be it a talker or one that speaks when asked. */
+/** The one device on a serial line, as its bus sees it: a talker, or an instrument that answers when it is asked. */
 import type { CounterMemory } from '../../codecs/counter.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -28,6 +28,6 @@ export interface DeviceContext {
   readonly isOpen: () => boolean;
   /** The device said what time it is: UTC ms, monotonic ms of the arrival. */
   readonly onTime?: (utc: number, at: number) => void;
-  /** What is known of counters; without it they begin with the device. */
+  /** State of counters; without it they begin with the device. */
   readonly counters?: CounterMemory | undefined;
 }

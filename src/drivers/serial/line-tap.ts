@@ -7,7 +7,7 @@ import type { Clock } from '../../core/clock.ts';
 /** @param way `out`: written by us; `in`: came. @param at monotonic ms of the first byte written, or of the last one that came */
 export type LineListener = (way: 'in' | 'out', bytes: Uint8Array, at: number) => void;
 
-/** So much silence, ms, ends a stretch. */
+/** Silence that ends a stretch, ms. */
 const PAUSE = 30;
 const LONGEST = 1024;
 

@@ -24,7 +24,7 @@ interface Track {
   lastFrame: number;
   /** When the next record is due. */
   due: number;
-  /** What its last sample said, when all was bad. */
+  /** The reason of its last sample, when all of it was bad. */
   silent: false | 'timeout' | 'disconnected';
 }
 

@@ -1,6 +1,6 @@
 /** The clients of the broker, from the socket to the accepted client; those that were turned away, and why. */
 import type { Socket } from 'node:net';
-import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
+import type { AuthenticateError, Client, ConnectPacket, PublishPacket } from 'aedes';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Audience } from './audience.ts';
@@ -9,6 +9,7 @@ import * as limits from './limits.ts';
 import { Places } from './places.ts';
 import { Turnstile } from './requests.ts';
 import type { Sessions } from './sessions.ts';
+import { TurnedAway, type TurnedAwayFor } from './turned-away.ts';
 
 export interface ClientsOptions {
   readonly clock: Clock;
@@ -21,8 +22,12 @@ export interface ClientsOptions {
 
 export class Clients {
   /** Connections for which there was no space, and clients that were ended from here. */
-  readonly refused: Record<'connections' | Refusal, number> = { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 };
+  readonly refused: Record<'connections' | Refusal, number> = {
+    ...{ connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 },
+    ...{ version: 0, publish: 0 },
+  };
   readonly #o: ClientsOptions;
+  readonly #turnedAway: TurnedAway;
   readonly #turnstile = new Turnstile();
   readonly #places: Places<FrameGuard>;
   readonly #guards = new Set<FrameGuard>();
@@ -33,6 +38,7 @@ export class Clients {
 
   constructor(options: ClientsOptions) {
     this.#o = options;
+    this.#turnedAway = new TurnedAway(options);
     this.#places = new Places(options.clock);
   }
 
@@ -66,6 +72,10 @@ export class Clients {
     displace(this.#places.arrives(guard));
     const client = handle(guard);
     guard.relieved = () => this.#o.relieved(client);
+    guard.speaksAnother = ({ level, clientId }) => {
+      this.refused.version++;
+      this.#turnedAway.log('version', { client: clientId, level });
+    };
     guard.once('close', () => {
       this.#guards.delete(guard);
       this.#places.leaves(guard);
@@ -85,17 +95,28 @@ export class Clients {
 
   /** It becomes a client. @returns why not */
   admit(client: Client, username: string | undefined): AuthenticateError | undefined {
-    if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client)) return this.#refuse(2, 'identifier rejected');
+    if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client))
+      return this.#refuse(client, 2, 'identifier rejected', 'id');
     // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
-    if (username !== undefined) return this.#refuse(4, 'bad user name or password');
+    if (username !== undefined) return this.#refuse(client, 4, 'bad user name or password', 'password');
     const before = this.#current.get(client.id);
     const listens = (): boolean => this.#o.audience.listens(client);
     const place = this.#places.accepts(guardOf(client), listens, before === undefined ? undefined : guardOf(before));
-    if (place === 'full') return this.#refuse(3, 'every place is taken', 'connections');
+    if (place === 'full') return this.#refuse(client, 3, 'every place is taken', 'places');
     displace(place.displaced);
     this.#current.set(client.id, client);
     if (!client.clean) this.#o.sessions.resume(client.id);
     return undefined;
+  }
+
+  /** It published, which no client may do. @returns why its connection ends */
+  published(client: Client | null, { topic, qos, payload }: Pick<PublishPacket, 'topic' | 'qos' | 'payload'>): Error {
+    // null: the will of a client of another broker, of which there is none.
+    if (client !== null) {
+      guardOf(client).refusal = 'publish';
+      this.#turnedAway.log('publish', { client: client.id, topic, qos, bytes: payload.length });
+    }
+    return new Error('clients may not publish here');
   }
 
   /** The broker ended a connection. */
@@ -108,11 +129,13 @@ export class Clients {
   }
 
   end(): void {
+    this.#turnedAway.end();
     for (const guard of this.#guards) guard.destroy();
   }
 
-  #refuse(returnCode: number, why: string, kind: 'clients' | 'connections' = 'clients'): AuthenticateError {
-    this.refused[kind]++;
+  #refuse(client: Client, returnCode: number, why: string, kind: TurnedAwayFor): AuthenticateError {
+    this.refused[kind === 'places' ? 'connections' : 'clients']++;
+    this.#turnedAway.log(kind, { client: client.id });
     return Object.assign(new Error(why), { returnCode }) as AuthenticateError;
   }
 }

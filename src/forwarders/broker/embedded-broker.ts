@@ -63,7 +63,7 @@ export interface EmbeddedBrokerStatus {
   readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number };
   /**
    * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
-   * sent, or gave way to another.
+   * sent, gave way to another, speak another version of MQTT, or published.
    */
   readonly refused: Readonly<Record<'connections' | Refusal, number>>;
 }
@@ -279,7 +279,7 @@ export class EmbeddedBroker implements LiveSink {
           const refusal = this.#clients.admit(client, username);
           next(refusal ?? null, refusal === undefined);
         },
-        authorizePublish: (_client, _packet, next) => next(new Error('clients may not publish here')),
+        authorizePublish: (client, packet, next) => next(this.#clients.published(client, packet)),
         authorizeSubscribe: (client, subscription, next) =>
           next(null, this.#audience.grant(client, subscription.topic, subscription.qos) ? subscription : null),
         authorizeForward: (client, packet) => this.#forward(client, packet),

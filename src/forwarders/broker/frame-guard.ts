@@ -2,7 +2,7 @@
  * Stands between a socket and the broker. It keeps a client from making the broker hold much memory, from keeping it busy,
  * and from holding up others:
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
- * - the first packet has to be a CONNECT;
+ * - the first packet has to be a CONNECT, and one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
  * - a peer that makes no progress for `drainTimeout` while something waits for it is cut off, however large a write is.
@@ -10,6 +10,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
+import { FirstPacket, type OtherVersion, otherVersion } from './first-packet.ts';
 import { FrameScan, PACKET } from './frame-scan.ts';
 import { Requests, type Turnstile } from './requests.ts';
 import { unacknowledgedBytes } from './unacknowledged.ts';
@@ -25,12 +26,15 @@ export interface GuardLimits {
 }
 
 /** Why a connection was ended from here. */
-export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced';
+export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced' | 'version' | 'publish';
 
 /** Bytes given to the socket at once: each piece that it takes is progress. */
 const PIECE = 64 * 1024;
 /** Looks at the progress in one `drainTimeout`. */
 const LOOKS = 4;
+/** What a client that was turned away may still send until it has closed the connection: bytes, and milliseconds. */
+const LAST_BYTES = 64 * 1024;
+const LAST_WORD = 1000;
 
 export class FrameGuard extends Duplex {
   /** Set once the CONNECT is accepted: the larger limit holds from then on. */
@@ -41,6 +45,8 @@ export class FrameGuard extends Duplex {
   lost = false;
   /** Called when bytes that waited have gone and few are left. */
   relieved: (() => void) | undefined;
+  /** Called when the client speaks another version of MQTT. It gets its answer from here. */
+  speaksAnother: ((found: OtherVersion) => void) | undefined;
   readonly requests: Requests;
   readonly #socket: Socket;
   readonly #limits: GuardLimits;
@@ -48,6 +54,10 @@ export class FrameGuard extends Duplex {
   readonly #turnstile: Turnstile;
   readonly #scan: FrameScan;
   #first = true;
+  /** Until the CONNECT was looked at. */
+  #connect: FirstPacket | undefined = new FirstPacket();
+  /** Bytes that may still come and are not read; undefined unless it was turned away. */
+  #unread: number | undefined;
   /** Bytes that wait for their turn; the socket is paused meanwhile. */
   #held: Buffer | undefined;
   /** How many bytes of the write under way the socket took. */
@@ -77,7 +87,8 @@ export class FrameGuard extends Duplex {
     socket.on('data', (chunk: Buffer) => this.#feed(chunk));
     socket.on('end', () => {
       this.lost = true;
-      this.push(null);
+      if (this.#unread === undefined) this.push(null);
+      else this.destroy();
     });
     socket.on('error', (error) => {
       this.lost = true;
@@ -209,6 +220,11 @@ export class FrameGuard extends Duplex {
   }
 
   #feed(chunk: Buffer): void {
+    if (this.#unread !== undefined) {
+      this.#unread -= chunk.length;
+      if (this.#unread < 0) this.destroy();
+      return;
+    }
     if (this.congested) {
       // Answers to further requests would only add to the bytes that this client does not take.
       this.#held = chunk;
@@ -226,8 +242,31 @@ export class FrameGuard extends Duplex {
       this.#socket.pause();
       this.#turnstile.wait(() => this.#again());
     }
-    if (passes > 0 && !this.push(chunk.subarray(0, passes))) this.#socket.pause();
+    if (passes > 0 && !this.#pass(chunk.subarray(0, passes))) this.#socket.pause();
     else if (this.#held === undefined) this.#socket.resume();
+  }
+
+  /** @returns false when the broker wants no more for now */
+  #pass(bytes: Buffer): boolean {
+    if (this.#connect === undefined) return this.push(bytes);
+    const begin = this.#connect.take(bytes);
+    if (begin === undefined) return true;
+    this.#connect = undefined;
+    const other = otherVersion(begin);
+    if (other === undefined) return this.push(begin);
+    this.#turnAway(other);
+    return true;
+  }
+
+  /** What is unread when a connection is destroyed takes the answer with it, so the peer closes first, within a bound. */
+  #turnAway(other: OtherVersion): void {
+    this.refusal = 'version';
+    this.#unread = LAST_BYTES;
+    this.#held = undefined;
+    this.end(other.answer);
+    const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
+    this.once('close', cancel);
+    this.speaksAnother?.(other);
   }
 
   #again(): void {

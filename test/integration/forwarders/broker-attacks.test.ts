@@ -149,7 +149,10 @@ test('a client that goes, however it does, is not counted as turned away', async
     for (let i = 0; i < 20; i++) bench.read(shape, i);
     await waitFor('it to be gone', () => bench.broker.status().clients === 1);
   }
-  assert.deepEqual(bench.broker.status().refused, { connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 });
+  assert.deepEqual(
+    Object.entries(bench.broker.status().refused).filter(([, n]) => n > 0),
+    [],
+  );
 });
 
 test('100 silent connections keep nobody out', async (t) => {

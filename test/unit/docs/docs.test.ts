@@ -1,6 +1,6 @@
-/** The pages are held against the code: codes, reasons, links, configurations, messages. */
+/** The pages are held against the code: codes, reasons, configurations, messages. */
 import assert from 'node:assert/strict';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { parseDocument } from 'yaml';
@@ -78,34 +78,6 @@ test('what a test asks to install is installed by the integration run and in CON
     listed.filter((name) => name !== 'ca-certificates'),
     'CONTRIBUTING.md names what .ci/run installs',
   );
-});
-
-/** As GitHub makes the anchor of a heading. */
-function anchor(heading: string): string {
-  return heading
-    .replace(/`|\*|\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N} _-]/gu, '')
-    .replaceAll(' ', '-');
-}
-
-test('links between pages lead somewhere', () => {
-  const broken: string[] = [];
-  for (const page of pages) {
-    const text = read(page).replace(/^```.*?^```/gms, '');
-    for (const [, target = ''] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^[a-z]+:/.test(target)) continue;
-      const [file = '', fragment] = target.split('#');
-      const to = file === '' ? page : path.join(path.dirname(page), file);
-      if (!existsSync(path.join(root, to))) broken.push(`${page}: ${target}`);
-      else if (fragment !== undefined) {
-        const headings = [...read(to).matchAll(/^#+ (.*)$/gm)].map((m) => anchor(m[1] ?? ''));
-        if (!headings.includes(fragment)) broken.push(`${page}: ${target} (no such heading)`);
-      }
-    }
-  }
-  assert.deepEqual(broken, []);
-  assert.ok(pages.includes('README.md') && pages.length > 10);
 });
 
 test('every whole configuration in the pages is valid', () => {

@@ -132,7 +132,13 @@ function stepOf(words: readonly string[], block: Block, refuse: (why: string) =>
       return { line, kind: 'save', file: name, text: lines.map((l) => `${l}\n`).join('') };
     case 'edit':
       needs('table');
-      return { line, kind: 'edit', file: name, changes: lines.map((l) => changeOf(l, refuse)), asRoot: rest.join(' ') === 'as root' };
+      return {
+        line,
+        kind: 'edit',
+        file: name,
+        changes: lines.map((l) => changeOf(l, refuse)),
+        asRoot: rest.join(' ') === 'as root',
+      };
     case 'by':
       return undefined;
     default:

@@ -178,7 +178,12 @@ class Walk {
   }
 
   /** Waits until a terminal has shown this, behind what it has shown before. */
-  async #shows(name: string, output: readonly string[], line: number, known: readonly string[] = this.#known.get(name) ?? []): Promise<void> {
+  async #shows(
+    name: string,
+    output: readonly string[],
+    line: number,
+    known: readonly string[] = this.#known.get(name) ?? [],
+  ): Promise<void> {
     const terminal = this.#terminal(name);
     const page = joinLines(output);
     const written = () => joinLines(this.#toPage(terminal.lines)).slice(terminal.seen);

@@ -12,6 +12,7 @@ import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
 import { InboundCheck } from './inbound-check.ts';
+import { connectWords, hungUp, hungUpWords } from './refusal-words.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
 
 export interface ConnectionOptions {
@@ -41,7 +42,10 @@ export class Connection {
   readonly #options: ConnectionOptions;
   #open = true;
   #fault: Error | undefined;
-  readonly #waiting = new Set<(error: Error) => void>();
+  /** What waits for an answer, with the topic of a message; oldest first. */
+  readonly #waiting = new Map<(error: Error) => void, string | undefined>();
+  /** The connection was ended from here. */
+  #ended = false;
   /** Gets the messages of subscriptions. */
   received: ((topic: string, payload: Uint8Array) => void) | undefined;
 
@@ -81,14 +85,9 @@ export class Connection {
     if (outcome === true) return connection;
     if (outcome instanceof SluiceError) throw outcome;
     const code: unknown = outcome !== undefined && 'code' in outcome ? outcome.code : undefined;
-    const words = late
-      ? 'no answer'
-      : outcome === undefined
-        ? 'it closed the connection without an answer'
-        : connectWords(outcome);
     throw new ConnectError(
       late ? 'silent' : outcome === undefined ? 'hung-up' : failureOfCode(code),
-      `the broker ${options.host}:${options.port} cannot be reached: ${words}`,
+      connectWords({ ...options, named: options.username !== undefined }, late ? 'late' : outcome),
       outcome,
     );
   }
@@ -100,7 +99,7 @@ export class Connection {
     client.on('error', (error) => {
       this.#fault ??= toError(error);
       // The library goes on after a packet that it cannot read, and has lost its place then.
-      this.destroy();
+      this.#client.stream.destroy();
     });
     client.on('message', (topic, payload) => this.received?.(topic, payload));
     // This handler is there from the first moment: a connection may be gone before a caller could ask whether it was made.
@@ -108,7 +107,8 @@ export class Connection {
       client.once('close', () => {
         this.#open = false;
         client.end(true);
-        for (const reject of this.#waiting) reject(this.#lost());
+        const lost = this.lost();
+        for (const reject of this.#waiting.keys()) reject(lost);
         this.#waiting.clear();
         resolve(this.#fault);
       });
@@ -125,7 +125,7 @@ export class Connection {
    * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it)
    */
   publish({ topic, payload, qos, retain }: OutMessage): Promise<void> {
-    return this.#answered((done) => {
+    return this.#answered(qos > 0 ? topic : undefined, (done) => {
       if (qos > 0) this.#check.owe();
       const message = typeof payload === 'string' ? payload : bytes(payload);
       this.#client.publish(topic, message, { qos, retain }, done);
@@ -134,14 +134,14 @@ export class Connection {
 
   /** Asks for messages with QoS 1; `received` gets them. @throws SluiceError as `publish` */
   subscribe(filters: readonly string[]): Promise<void> {
-    return this.#answered((done) => {
+    return this.#answered(undefined, (done) => {
       this.#check.owe();
       this.#client.subscribe([...filters], { qos: 1 }, done);
     });
   }
 
-  #answered(send: (done: (error?: Error | null) => void) => void): Promise<void> {
-    if (!this.#open) return Promise.reject(this.#lost());
+  #answered(topic: string | undefined, send: (done: (error?: Error | null) => void) => void): Promise<void> {
+    if (!this.#open) return Promise.reject(this.lost());
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         cancel();
@@ -152,7 +152,7 @@ export class Connection {
         fail(new SluiceError('upstream-timeout', `the broker did not acknowledge within ${this.#options.ackTimeout / 1000} s`));
         this.destroy();
       });
-      this.#waiting.add(fail);
+      this.#waiting.set(fail, topic);
       send((error) => {
         if (!this.#waiting.has(fail)) return;
         if (error === null || error === undefined) {
@@ -165,15 +165,19 @@ export class Connection {
         // From 0x80 on the broker refuses this very message or subscription.
         if (typeof code === 'number' && code >= 0x80)
           fail(new SluiceError('upstream-refused', `the broker refused it (reason ${code})`, { cause: error }));
-        else fail(this.#lost(error));
+        else fail(this.lost(error));
       });
     });
   }
 
-  /** A fault that the guard of the connection found goes unchanged to everything that waits for an answer. */
-  #lost(cause: unknown = this.#fault): SluiceError {
+  /** Why it is over. A fault that the guard of the connection found goes unchanged to everything that waits for an answer. */
+  lost(cause: unknown = this.#fault): SluiceError {
     if (this.#fault instanceof SluiceError) return this.#fault;
-    return new SluiceError('upstream-connect', 'the connection to the broker was lost', cause === undefined ? {} : { cause });
+    const oldest = this.#waiting.values().find((topic) => topic !== undefined);
+    let words = 'the connection to the broker was lost';
+    if (!this.#ended && hungUp(this.#fault)) words = hungUpWords(oldest, this.#options.clientId);
+    else if (this.#fault !== undefined) words += `: ${this.#fault.message}`;
+    return new SluiceError('upstream-connect', words, cause === undefined ? {} : { cause });
   }
 
   /** Says goodbye (the broker then keeps the will to itself) and closes, within `within` ms. */
@@ -187,35 +191,11 @@ export class Connection {
 
   /** Closes at once, as a cut line would. */
   destroy(): void {
+    this.#ended = true;
     this.#client.stream.destroy();
   }
 }
 
 function bytes(payload: Payload): Buffer {
   return typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-}
-
-function connectWords(fault: Error): string {
-  const code: unknown = 'code' in fault ? fault.code : undefined;
-  switch (code) {
-    case 'ECONNREFUSED':
-      return 'nothing listens there (is the broker running, is the port right?)';
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return 'its name is not known (is the network up, is the name right?)';
-    case 'EHOSTUNREACH':
-    case 'ENETUNREACH':
-      return 'there is no way to it (is the network up?)';
-    case 'ETIMEDOUT':
-      return 'no answer';
-    // CONNACK return codes of MQTT 3.1.1, section 3.2.2.3
-    case 2:
-      return 'it refused the client id';
-    case 4:
-      return 'it refused user name or password';
-    case 5:
-      return 'it does not let this gateway in (not authorised)';
-    default:
-      return fault.message;
-  }
 }

@@ -25,6 +25,11 @@ const SUBACK = 9;
 const UNSUBACK = 11;
 /** With PINGRESP (13), DISCONNECT (14) and AUTH (15), which the parser refuses where the version has none. */
 const KNOWN = new Set([CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, 13, 14, 15]);
+/** First bytes of those that are no MQTT broker, or not on this port: an alert of TLS, `HTTP/1.1`. */
+const NO_MQTT: Readonly<Record<number, string>> = {
+  21: 'expects TLS on this port, which this version of Sluice does not have; name the port where it takes MQTT without TLS (often 1883)',
+  72: 'answers like a web server; name the port where it takes MQTT (often 1883)',
+};
 
 export class InboundCheck {
   readonly #limits: InboundLimits;
@@ -73,6 +78,8 @@ export class InboundCheck {
 
   #type(byte: number): string | undefined {
     const type = byte >> 4;
+    const foreign = this.#connected ? undefined : NO_MQTT[byte];
+    if (foreign !== undefined) return foreign;
     if (!KNOWN.has(type)) return `sent a packet of type ${type}, which no broker may send to this gateway`;
     if (type === CONNACK && this.#connected) return 'accepted the connection a second time';
     if (type !== CONNACK && !this.#connected) return `began with a packet of type ${type} instead of a CONNACK`;

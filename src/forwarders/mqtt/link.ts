@@ -15,6 +15,10 @@ const CONNECT_TIMEOUT = 10_000;
 const ACK_TIMEOUT = 15_000;
 /** A connection that lasted so long was a good one. */
 const STABLE = 10_000;
+/** After so many in a row that did not last, the log does not report each one any more. */
+const FLAPS = 3;
+/** Different faults of one outage in the log. */
+const MOST_WORDS = 5;
 /** For a goodbye, milliseconds. */
 const LEAVE = 1000;
 
@@ -70,6 +74,10 @@ export class Link {
   #greetAgain = false;
   #connecting: AbortController | undefined;
   #wake: (() => void) | undefined;
+  /** Connections in a row that ended before they were good ones. */
+  #flaps = 0;
+  /** What the log says of the outage that goes on. */
+  readonly #said = new Set<string>();
 
   constructor(options: LinkOptions, speaker: Speaker, work: LinkWork) {
     this.#options = options;
@@ -134,9 +142,7 @@ export class Link {
         await this.#session();
       } catch (thrown) {
         const error = toError(thrown);
-        if (this.fault === undefined)
-          logger.warn({ forwarder: name, error: error.message }, 'The upstream broker is not available; readings are kept.');
-        this.fault = error.message;
+        this.#failed(error);
         failure = failureOf(error);
         if (failure === 'protocol') this.violations++;
       }
@@ -145,6 +151,12 @@ export class Link {
       if (this.#stopping) return;
       const carried = this.#work.over();
       const lasted = this.connects > connects && clock.monotonic() - begun > STABLE;
+      if (lasted) this.#flaps = 0;
+      else if (this.connects > connects && ++this.#flaps === FLAPS)
+        logger.warn(
+          { forwarder: name, error: this.fault },
+          'The upstream broker ends each connection soon; the log says when one lasts.',
+        );
       if (failure !== 'protocol') {
         if (lasted) plan.succeeded();
         else if (carried) plan.carried(failure);
@@ -159,7 +171,7 @@ export class Link {
 
   /** One connection from CONNECT to its end. @throws what ended it, unless it was asked to end */
   async #session(): Promise<void> {
-    const { settings, clock, logger, gateway, name } = this.#options;
+    const { settings, clock, gateway, name } = this.#options;
     const address = parseBrokerUrl(settings.url);
     if ('wrong' in address) throw new SluiceError('internal', address.wrong);
     this.state = 'connecting';
@@ -190,21 +202,47 @@ export class Link {
     await this.#greetWith(courier);
     this.connects++;
     this.state = 'connected';
-    if (this.fault !== undefined) logger.info({ forwarder: name, after: this.fault }, 'The upstream broker is available again.');
-    else logger.info({ forwarder: name }, 'Connected to the upstream broker.');
+    // Where connections broke again and again, one has to last before it counts.
+    let settled = (): void => {};
+    if (this.#flaps < FLAPS) this.#available();
+    else
+      settled = clock.after(STABLE, () => {
+        this.#flaps = 0;
+        this.#available();
+      });
     this.fault = undefined;
     try {
       if (!this.#stopping) await this.#work.run(courier, connection);
     } catch (thrown) {
       connection.destroy();
       throw thrown;
+    } finally {
+      settled();
     }
-    if (!this.#stopping)
-      throw (await connection.closed) ?? new SluiceError('upstream-connect', 'the broker closed the connection');
+    if (!this.#stopping) {
+      await connection.closed;
+      throw connection.lost();
+    }
     if (connection.open) {
       await courier.alone(this.#speaker.farewell()).catch(() => undefined);
       await connection.end(LEAVE);
     }
+  }
+
+  #failed({ message }: Error): void {
+    const { logger, name } = this.#options;
+    this.fault = message;
+    if (this.#said.has(message) || this.#said.size >= MOST_WORDS) return;
+    this.#said.add(message);
+    logger.warn({ forwarder: name, error: message }, 'The upstream broker is not available; readings are kept.');
+  }
+
+  #available(): void {
+    const { logger, name } = this.#options;
+    const after = [...this.#said].at(-1);
+    if (after === undefined) logger.info({ forwarder: name }, 'Connected to the upstream broker.');
+    else logger.info({ forwarder: name, after }, 'The upstream broker is available again.');
+    this.#said.clear();
   }
 
   async #subscribe(connection: Connection): Promise<void> {

@@ -11,23 +11,24 @@ export function starterConfig({ ownState = false } = {}): string {
 # All keys and their meaning:   docs/reference/configuration.md
 
 gateway:
-  id: my-gateway              # its name in topics; give every board its own, and keep it
+  id: my-gateway              # the name in topics; give every board its own, and never change it
   # name: Village water point   # a name for people
-${stateDir} everything the gateway writes lies here
+${stateDir} the folder for everything that the gateway writes
 
-# A bus is one wire: a serial port or a network address. Ports that keep their name: ls -l /dev/serial/by-id
+# A bus is one wire: a serial port or a network address. This command shows port names that never change:
+# ls -l /dev/serial/by-id
 buses:
   field:
     protocol: modbus-rtu
     port: /dev/ttyUSB0
-    baudRate: 9600              # must be what the devices are set to; so must parity
-    parity: none                # none, even or odd
+    baudRate: 9600              # bits each second; the same as in the devices
+    parity: none                # none, even or odd; the same as in the devices
   # plant:
   #   protocol: modbus-tcp
   #   host: 192.168.1.20
   #   port: 502
   # air:
-  #   protocol: serial          # a sensor that talks by itself
+  #   protocol: serial          # an instrument that sends by itself
   #   port: /dev/ttyUSB1
   #   baudRate: 9600
 
@@ -38,7 +39,7 @@ devices:
     unit: 1                     # Modbus address, 1 to 247; each device on a bus needs its own
     profile: xy-md02            # temperature and humidity
     interval: 10s
-  # A device without a profile: write down its points. Addresses count from 0; manuals often count from 1 (or 40001).
+  # A device without a profile needs its points here. Addresses count from 0. Manuals often count from 1 or 40001.
   # pump:
   #   bus: plant
   #   unit: 1
@@ -56,23 +57,23 @@ rules:
     point: fridge.temperature
     above: 8
     deadband: 0.5               # the alarm ends at 7.5
-    onDelay: 10m                # only when it lasts
+    onDelay: 10m                # the alarm begins when it lasts for 10 minutes
     severity: critical          # info, warning or critical
   fridge-silent:
     point: fridge.temperature
     stale: 5m                   # no good reading for five minutes
 
-# The log on disk. When it is full, the oldest readings are thinned out first, then dropped.
+# The log on disk. When it is full, the gateway first thins out the oldest readings, then drops them.
 buffer:
   maxSize: 256MB
   maxAge: 30d
-  commitEvery: 10s              # longer wears an SD card less
+  commitEvery: 10s              # a longer time wears an SD card less
 
-# MQTT on this board, for local programs: subscribe to sluice/my-gateway/#
+# MQTT for programs on this board. Subscribe to sluice/my-gateway/#
 broker:
   listen: {host: 127.0.0.1, port: 1883}
 
-# Where the readings go. What is not delivered yet is kept.
+# The destination of the readings. The gateway keeps undelivered readings.
 # forwarders:
 #   cloud:
 #     type: mqtt
@@ -81,7 +82,7 @@ broker:
 #     password: {file: /etc/sluice/cloud-password}
 #     format: json
 
-# State and metrics over HTTP, on this board only.
+# State and metrics over HTTP, for this board only.
 dashboard:
   listen: {host: 127.0.0.1, port: 8080}
 `;

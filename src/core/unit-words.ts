@@ -4,42 +4,44 @@
  */
 
 /** Codes that no rule below brings into the form that people write. */
-const WORDS: Readonly<Record<string, string>> = {
-  '1': '',
-  Cel: '°C',
-  deg: '°',
-  Ohm: 'Ω',
-  a: 'years',
-  bit: 'bit',
-  '[degF]': '°F',
-  '[kn_i]': 'kn',
-  '[pH]': 'pH',
-  '[ppb]': 'ppb',
-  '[ppm]': 'ppm',
-  '[psi]': 'psi',
-  'kV.A': 'kVA',
-  'kV.A.h': 'kVAh',
-  'kW.h': 'kWh',
-  'A.h': 'Ah',
-  'MW.h': 'MWh',
-  'V.A': 'VA',
-  'W.h': 'Wh',
-  'mm[Hg]': 'mmHg',
-  'V.A{reactive}': 'var',
-  'kV.A{reactive}': 'kvar',
-  'V.A.h{reactive}': 'varh',
-  'kV.A.h{reactive}': 'kvarh',
-};
+const WORDS: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    '1': '',
+    Cel: '°C',
+    deg: '°',
+    Ohm: 'Ω',
+    a: 'years',
+    bit: 'bit',
+    '[degF]': '°F',
+    '[kn_i]': 'kn',
+    '[pH]': 'pH',
+    '[ppb]': 'ppb',
+    '[ppm]': 'ppm',
+    '[psi]': 'psi',
+    'kV.A': 'kVA',
+    'kV.A.h': 'kVAh',
+    'kW.h': 'kWh',
+    'A.h': 'Ah',
+    'MW.h': 'MWh',
+    'V.A': 'VA',
+    'W.h': 'Wh',
+    'mm[Hg]': 'mmHg',
+    'V.A{reactive}': 'var',
+    'kV.A{reactive}': 'kvar',
+    'V.A.h{reactive}': 'varh',
+    'kV.A.h{reactive}': 'kvarh',
+  }),
+);
 const RAISED: Readonly<Record<string, string>> = { '2': '²', '3': '³' };
 
 /** `Cel` -> `°C`, `m3/h` -> `m³/h`, `uS/cm` -> `µS/cm`, `1` -> ``; a code that it does not know is given back as it is. */
 export function unitWords(ucum: string): string {
-  const known = WORDS[ucum];
+  const known = WORDS.get(ucum);
   if (known !== undefined) return known;
   return ucum
     .split('/')
     .map((part) => {
-      const word = WORDS[part];
+      const word = WORDS.get(part);
       if (word !== undefined && part !== '1') return word;
       return part
         .replaceAll(/\{([^}]*)\}/g, (_, annotation: string) => annotation)

@@ -11,6 +11,10 @@ test('UCUM codes become what people write', () => {
   for (const [code, text] of Object.entries(words)) assert.equal(unitWords(code), text, code);
 });
 
+test('a code that is the name of something in the language stays as it is', () => {
+  for (const code of ['valueOf', 'constructor', '__proto__', 'm/toString']) assert.equal(unitWords(code), code);
+});
+
 test('a value stands before its unit, and alone where it has none', () => {
   assert.deepEqual([withUnit('4.2', 'Cel'), withUnit('7', '1'), withUnit('on', undefined)], ['4.2 °C', '7', 'on']);
 });

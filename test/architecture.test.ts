@@ -24,6 +24,7 @@ const OWNERS: Record<string, readonly string[]> = {
   zod: ['config', 'drivers', 'rules', 'forwarders', 'gateway'],
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
+  'string-width': ['cli'],
   commander: ['cli'],
   koffi: ['access'],
 };

@@ -9,13 +9,15 @@ const ROOT = path.join(import.meta.dirname, '..', '..');
 const MAIN = path.join(import.meta.dirname, `main${path.extname(import.meta.filename)}`);
 const USAGE = `npm start: the demonstration site
 
-  npm start                       until Ctrl-C
+  npm start                       until q or Ctrl-C
   npm start -- --seconds 60       for a minute
-  npm start -- --plain            lines instead of a table, as it also does in a pipe
+  npm start -- --plain            lines instead of a page, as it also does in a pipe
   npm start -- --folder DIR       where it keeps its files (default: .sluice-demo)
 `;
-const REFRESH_MS = 500;
+const REFRESH_MS = 250;
 const SUMMARY_MS = 5000;
+/** How often the start is tried. */
+const STARTS = 3;
 
 interface Arguments {
   seconds?: number;
@@ -55,46 +57,84 @@ function hasSocat(): boolean {
 async function main(args: Arguments): Promise<void> {
   const { prepare } = await import('./demo/prepare.ts');
   const { Demo } = await import('./demo/site.ts');
-  const { COLOURS, PLAIN, screen, summary, timeOfDay } = await import('./demo/view.ts');
-  const site = await prepare(args.folder, path.join(ROOT, 'examples', 'demo', 'gateway.yaml'), hasSocat());
+  const { page, summary, timeOfDay } = await import('./demo/view.ts');
+  const { farewell, hintsOf } = await import('./demo/farewell.ts');
+  const { canDraw, lookOf, Screen } = await import('./terminal/screen.ts');
+  const { validConfig } = await import('./config-file.ts');
+  const example = path.join(ROOT, 'examples', 'demo', 'gateway.yaml');
   const out = process.stdout;
-  const table = out.isTTY === true && !args.plain;
-  const paint = table && process.env.NO_COLOR === undefined ? COLOURS : PLAIN;
-  const shown = path.relative(process.cwd(), site.folder) || '.';
-  const hints = [
-    `Look closer, in another terminal:   bin/sluice status -c ${shown}/gateway.yaml`,
-    `                                    mosquitto_sub -p ${site.brokerPort} -t 'sluice/#' -v`,
-    `                                    curl http://127.0.0.1:${site.httpPort}/metrics`,
-    ...(site.hasSerial ? [] : ['The serial dust sensor is left out: it needs socat (apt-get install -y socat).']),
-  ];
-  const demo = new Demo(site, MAIN, (text) => {
-    if (!table) out.write(`${timeOfDay(Date.now())}  ${text}\n`);
-  });
-  if (!table) out.write(`Sluice demonstration site; Ctrl-C ends it.\n${hints.join('\n')}\n`);
-  const show = () => {
-    if (table)
-      out.write(
-        `\u001b[H${screen(demo.scene(hints), paint, out.columns, out.rows).replaceAll('\n', '\u001b[K\n')}\u001b[K\u001b[J`,
-      );
-    else out.write(`${timeOfDay(Date.now())}  ${summary(demo.scene(hints))}\n`);
-  };
+  const draws = canDraw(out, process.env) && !args.plain;
+  // npm changes to the folder of the repository, and says where the user was.
+  const place = { root: ROOT, standing: process.env.INIT_CWD ?? process.cwd() };
   const ended = Promise.withResolvers<void>();
-  process.once('SIGINT', () => ended.resolve());
-  process.once('SIGTERM', () => ended.resolve());
-  if (args.seconds !== undefined) setTimeout(() => ended.resolve(), args.seconds * 1000).unref();
-  if (table) out.write('\u001b[?1049h\u001b[?25l');
+  const end = () => ended.resolve();
+  // Standard output may be gone, and a terminal with it; the parts are still ended in order.
+  let gone = false;
+  const isGone = () => {
+    gone = true;
+    end();
+  };
+  const say = (text: string) => {
+    if (!gone) out.write(text);
+  };
+  out.on('error', isGone);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, end);
+  if (args.seconds !== undefined) setTimeout(end, args.seconds * 1000).unref();
+
+  const make = async () => {
+    const site = await prepare(args.folder, example, hasSocat());
+    const { config } = validConfig(site.config, { readSecrets: false });
+    const demo = new Demo(site, config, MAIN, (text) => {
+      if (!draws) say(`${timeOfDay(Date.now())}  ${text}\n`);
+    });
+    return { site, demo, hints: hintsOf(site, place) };
+  };
+  let running = await make();
+  const start = async () => {
+    for (let left = STARTS; ; left--) {
+      try {
+        await running.demo.start();
+        return;
+      } catch (error) {
+        await running.demo.stop();
+        if (left === 1) throw error;
+        // Another demonstration may have taken a port that was free.
+        running = await make();
+      }
+    }
+  };
+  const screen = new Screen({
+    ...{ out, input: process.stdin, look: lookOf(process.env), onGone: isGone },
+    draw: (size) => page(running.demo.scene(running.hints, process.stdin.isTTY === true), size, lookOf(process.env)),
+    onKey: (key) => {
+      if (key === 'q' || key === 'Q' || key === 'ctrl-c' || key === 'ctrl-d') end();
+      else running.demo.press(key.toLowerCase());
+      screen.refresh();
+    },
+  });
+  const show = () => {
+    if (draws) screen.refresh();
+    else say(`${timeOfDay(Date.now())}  ${summary(running.demo.scene(running.hints, false))}\n`);
+  };
+  if (draws) screen.start();
+  else say(`Sluice demonstration site; Ctrl-C ends it.\n${running.hints.join('\n')}\n`);
   let timer: NodeJS.Timeout | undefined;
   try {
-    await demo.start();
-    timer = setInterval(show, table ? REFRESH_MS : SUMMARY_MS);
-    await Promise.race([ended.promise, demo.failed]);
+    if (draws) show();
+    const started = start();
+    // Ended meanwhile, it fails for that reason.
+    started.catch(() => {});
+    await Promise.race([started, ended.promise]);
+    timer = setInterval(show, draws ? REFRESH_MS : SUMMARY_MS);
+    await Promise.race([ended.promise, running.demo.failed]);
   } finally {
     clearInterval(timer);
-    if (table) out.write('\u001b[?25h\u001b[?1049l');
-    out.write('Stopping the gateway …\n');
-    await demo.stop();
+    if (draws) screen.stop();
+    say('Stopping the gateway …\n');
+    await running.demo.stop();
   }
-  out.write(`${summary(demo.scene(hints))}\nEverything it wrote is in ${shown}.\n`);
+  const { tally, platform } = running.demo.scene(running.hints, false);
+  say(farewell(tally, platform.lateReadings, running.site, place));
 }
 
 const parsed = parse(process.argv.slice(2));

@@ -15,9 +15,13 @@ const MAX_PACKET = 4 * 1024 * 1024;
 
 interface Batch {
   readonly log: string;
+  /** The start of the gateway that took the readings. */
+  readonly boot: string;
   readonly last: number;
-  readonly records: readonly { readonly seq: number; readonly values: object }[];
+  readonly records: readonly { readonly seq: number; readonly values: object; readonly bad?: object }[];
 }
+/** Starts of the gateway that are told apart: this one, and those that left something behind. */
+const MAX_BOOTS = 8;
 
 export class Platform {
   readonly port: number;
@@ -25,6 +29,7 @@ export class Platform {
   readonly counts = { records: 0, readings: 0, lateReadings: 0, repeats: 0, alarms: 0 };
   readonly #sockets = new Set<Socket>();
   readonly #marks = new Map<string, number>();
+  readonly #ofBoot = new Map<string, number>();
   #server: Server | undefined;
 
   constructor(port: number) {
@@ -33,6 +38,11 @@ export class Platform {
 
   get listening(): boolean {
     return this.#server !== undefined;
+  }
+
+  /** Readings that one start of the gateway took. */
+  readingsOf(boot: string): number {
+    return this.#ofBoot.get(boot) ?? 0;
   }
 
   async start(): Promise<void> {
@@ -68,7 +78,13 @@ export class Platform {
           return;
         }
         if (rest.length < size.total) return;
-        this.#packet(socket, rest.subarray(0, size.total), size.header);
+        try {
+          this.#packet(socket, rest.subarray(0, size.total), size.header);
+        } catch {
+          // Something else than the gateway speaks here.
+          socket.destroy();
+          return;
+        }
         rest = rest.subarray(size.total);
       }
     });
@@ -100,18 +116,19 @@ export class Platform {
     const kind = topic.split('/')[2];
     if (kind === 'alarm' && payload !== '') this.counts.alarms++;
     if (kind !== 'data' && kind !== 'history') return;
-    const { log, last, records } = JSON.parse(payload) as Batch;
+    const { log, boot, last, records } = JSON.parse(payload) as Batch;
     const key = `${log}/${topic}`;
     const mark = this.#marks.get(key) ?? -1;
-    for (const { seq, values } of records) {
+    for (const { seq, values, bad = {} } of records) {
       if (seq <= mark) {
         this.counts.repeats++;
         continue;
       }
-      const readings = Object.keys(values).length;
+      const readings = Object.keys(values).length + Object.keys(bad).length;
       this.counts.records++;
       this.counts.readings += readings;
       if (kind === 'history') this.counts.lateReadings += readings;
+      if (this.#ofBoot.has(boot) || this.#ofBoot.size < MAX_BOOTS) this.#ofBoot.set(boot, this.readingsOf(boot) + readings);
     }
     this.#marks.set(key, Math.max(mark, last));
   }

@@ -1,43 +1,55 @@
 /**
- * The demonstration site: simulated devices, the gateway and the platform, each in a process (the platform in this one), and
- * the plot: what happens when. Everything is real but the devices: the platform's listener goes away and comes back.
+ * The demonstration site: simulated devices, the gateway and the platform, each in a process (the platform in this one).
+ * Everything is real but the devices: the platform's listener goes away and comes back, and every number that is shown was
+ * counted by the gateway or by the platform.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { request, stream } from '../../admin/client.ts';
-import type { GatewayStatus, TailItem, TailReading } from '../../admin/target.ts';
+import type { GatewayStatus, TailItem } from '../../admin/target.ts';
+import type { GatewayConfig } from '../../config/kinds.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { Plant } from './plant.ts';
 import { Platform } from './platform.ts';
+import { FAULTS, type FaultName, Plot } from './plot.ts';
+import { Points } from './points.ts';
 import type { DemoSite } from './prepare.ts';
-import type { Scene } from './view.ts';
+import { Counter } from './tally.ts';
+import { activeAlarms, type Scene } from './view.ts';
 
 /** As bin/sluice starts the daemon. */
 const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=96'];
-/** The plot repeats; seconds from its beginning. */
-const PLOT_SECONDS = 90;
-const PLOT: readonly (readonly [at: number, does: string | 'away' | 'back', text: string])[] = [
-  [15, 'set fridge.temperature 9.4', 'Somebody leaves the fridge open: it shows 9.4 °C.'],
-  [25, 'away', 'The platform goes away (an outage). Readings are kept.'],
-  [35, 'set fridge.temperature auto', 'The fridge is closed again.'],
-  [50, 'back', 'The platform is back: what was kept is delivered as history, beside the live readings.'],
-  [60, 'silent pump on', 'The pump loses its power and does not answer.'],
-  [72, 'silent pump off', 'The pump has power again.'],
-];
 const STORY_KEPT = 50;
 const STOP_MS = 6000;
+/** How often the simulated instruments get what they show, the plot looks at the time, and the gateway is asked. Milliseconds. */
+const PLANT_MS = 400;
+const PLOT_MS = 100;
+const STATUS_MS = 500;
+const LAST_MS = 1000;
+/** How long an answer to a key that means nothing stays. */
+const NOTE_MS = 3000;
 
 export class Demo {
   readonly #site: DemoSite;
   readonly #main: string;
   readonly #clock: Clock;
   readonly #platform: Platform;
-  readonly #readings = new Map<string, TailReading>();
+  readonly #points: Points;
+  readonly #plant: Plant;
+  readonly #plot: Plot;
+  readonly #counter = new Counter();
   readonly #story: { time: number; text: string }[] = [];
   readonly #onLine: (text: string) => void;
   readonly #cancels = new Set<() => void>();
   #status: GatewayStatus | undefined;
+  #asking = false;
+  #note: { readonly text: string; readonly until: number } | undefined;
+  #plotRuns = false;
+  /** What the network shall be, and whether somebody is at it. */
+  #networkIsCut = false;
+  #switching = false;
   #simulator: ChildProcess | undefined;
   #gateway: ChildProcess | undefined;
   #stopping = false;
@@ -46,12 +58,15 @@ export class Demo {
   #fail: (error: Error) => void = () => {};
 
   /** @param main the command line, as it was built; @param tell is called with each new line of the story */
-  constructor(site: DemoSite, main: string, tell: (text: string) => void, clock: Clock = systemClock) {
+  constructor(site: DemoSite, config: GatewayConfig, main: string, tell: (text: string) => void, clock: Clock = systemClock) {
     this.#site = site;
     this.#main = main;
     this.#clock = clock;
     this.#onLine = tell;
     this.#platform = new Platform(site.platformPort);
+    this.#points = new Points(config);
+    this.#plant = new Plant(clock.wall());
+    this.#plot = new Plot(FAULTS, { act: (fault, isOn) => this.#act(fault, isOn), say: (text) => this.#say(text) });
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -61,38 +76,70 @@ export class Demo {
   async start(): Promise<void> {
     await this.#platform.start();
     await this.#startSimulator();
+    // Ended before it began.
+    if (this.#stopping) return;
     this.#startGateway();
-    this.#say('The gateway starts; devices are simulated, the platform listens.');
+    this.#say('The gateway starts, reads its instruments and delivers to a platform.');
     void this.#followTail();
-    this.#every(1000, () => void this.#askStatus());
-    this.#runPlot(0);
+    this.#every(STATUS_MS, () => void this.#askStatus());
+    let before = this.#clock.monotonic();
+    this.#every(PLANT_MS, () => {
+      const now = this.#clock.monotonic();
+      this.#plant.step((now - before) / 1000);
+      before = now;
+      this.#showValues();
+    });
+    this.#every(PLOT_MS, () => {
+      if (this.#plotRuns) this.#plot.tick(this.#clock.monotonic());
+    });
+  }
+
+  /** A key of the user. */
+  press(key: string): void {
+    const now = this.#clock.monotonic();
+    const known = !this.#plotRuns || this.#plot.press(key, now);
+    // Letters of any alphabet may come, and nothing that a terminal obeys is shown.
+    this.#note = known ? undefined : { text: 'This key does nothing. The line below has those that do.', until: now + NOTE_MS };
   }
 
   async stop(): Promise<void> {
+    // The numbers of the end; a gateway that does not answer is not waited for.
+    await Promise.race([this.#askStatus(), new Promise((resolve) => setTimeout(resolve, LAST_MS).unref())]);
     this.#stopping = true;
     for (const cancel of this.#cancels) cancel();
     // The gateway first, so that it can still read and deliver what it holds.
     await end(this.#gateway);
+    if (this.#status !== undefined) this.#counter.take(this.#status, this.#platform.readingsOf(this.#status.gateway.boot));
     this.#simulator?.stdin?.end();
     await Promise.all([end(this.#simulator), this.#platform.stop()]);
   }
 
-  scene(hints: readonly string[]): Scene {
+  scene(hints: readonly string[], hasKeys: boolean): Scene {
     const { listening, counts } = this.#platform;
+    const now = this.#clock.monotonic();
+    const alarms = new Map(activeAlarms(this.#status).map(({ point, severity }) => [point, severity]));
     return {
-      readings: this.#readings,
-      status: this.#status,
-      platform: { listening, ...counts },
-      story: this.#story,
       now: this.#clock.wall(),
+      status: this.#status,
+      points: this.#points.shown(alarms),
+      valueWidth: this.#points.valueWidth,
+      tally: this.#counter.now,
+      awaySince: this.#counter.awaySince,
+      platform: { listening, lateReadings: counts.lateReadings, repeats: counts.repeats },
+      story: this.#story,
+      coming: this.#plotRuns ? this.#plot.coming(now) : undefined,
+      faults: FAULTS.map((fault) => ({ ...fault, isOn: this.#plot.isOn(fault.name) })),
+      hasKeys,
+      note: this.#note !== undefined && now < this.#note.until ? this.#note.text : undefined,
       hints,
     };
   }
 
   async #startSimulator(): Promise<void> {
     const serial = this.#site.hasSerial ? ['--pty', 'air=./dust-sensor'] : [];
-    const args = [this.#main, 'simulate', this.#site.config, '--stop-at-eof', ...serial];
-    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['pipe', 'pipe', 'pipe'] });
+    const args = [this.#main, 'simulate', this.#site.config, '--json', '--stop-at-eof', ...serial];
+    // In a group of its own: Ctrl-C ends the demonstration, which ends its parts in order.
+    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['pipe', 'pipe', 'pipe'], detached: true });
     this.#simulator = child;
     child.stdin.on('error', () => {});
     let said = '';
@@ -105,6 +152,7 @@ export class Demo {
       child.once('exit', () => reject(new SluiceError('internal', `the devices cannot be simulated: ${said.trim()}`)));
     });
     child.stdout.resume();
+    this.#showValues();
     child.once('exit', () => this.#ended('the simulator', said));
   }
 
@@ -112,7 +160,7 @@ export class Demo {
     const log = openSync(path.join(this.#site.folder, 'gateway.log'), 'a');
     const follow = path.join(import.meta.dirname, `follow-parent${path.extname(this.#main)}`);
     const args = [...FLAGS, '--import', follow, this.#main, 'run', '-c', this.#site.config];
-    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['ignore', log, log, 'ipc'] });
+    const child = spawn(process.execPath, args, { cwd: this.#site.folder, stdio: ['ignore', log, log, 'ipc'], detached: true });
     closeSync(log);
     this.#gateway = child;
     child.once('exit', () => this.#ended('the gateway', `see ${path.join(this.#site.folder, 'gateway.log')}`));
@@ -135,34 +183,75 @@ export class Demo {
   }
 
   #take(item: TailItem): void {
-    if (item.type === 'reading') this.#readings.set(`${item.device}.${item.point}`, item);
-    else if (item.type === 'alarm') this.#say(`${alarmWord(item)}: ${item.message}`, item.time);
+    if (item.type === 'reading') {
+      this.#points.take(item);
+      if (this.#plotRuns) return;
+      this.#plotRuns = true;
+      this.#plot.begin(this.#clock.monotonic());
+    } else if (item.type === 'alarm') this.#say(alarmWords(item), item.time);
   }
 
   async #askStatus(): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
     try {
-      this.#status = (await request(this.#site.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+      const status = (await request(this.#site.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+      this.#status = status;
+      const kept = this.#counter.take(status, this.#platform.readingsOf(status.gateway.boot));
+      if (kept !== undefined && kept > 0 && this.#counter.now.lost === 0)
+        this.#say(`The ${kept} readings that waited are delivered. None is lost.`);
     } catch (error) {
       if (!(toError(error) instanceof SluiceError)) throw error;
+    } finally {
+      this.#asking = false;
     }
   }
 
-  #runPlot(index: number): void {
-    const scene = PLOT[index];
-    const before = index === 0 ? 0 : (PLOT[index - 1]?.[0] ?? 0);
-    const wait = (scene === undefined ? PLOT_SECONDS : scene[0]) - before;
-    this.#after(wait * 1000, () => {
-      if (scene === undefined) {
-        this.#runPlot(0);
+  #act(fault: FaultName, isOn: boolean): void {
+    const word = isOn ? 'on' : 'off';
+    switch (fault) {
+      case 'door':
+        this.#plant.doorIsOpen = isOn;
         return;
-      }
-      const [, does, text] = scene;
-      this.#say(text);
-      if (does === 'away') void this.#platform.stop();
-      else if (does === 'back') this.#platform.start().catch(this.#fail);
-      else this.#simulator?.stdin?.write(`${does}\n`);
-      this.#runPlot(index + 1);
-    });
+      case 'stopped':
+        this.#plant.pumpRuns = !isOn;
+        return;
+      case 'network':
+        this.#networkIsCut = isOn;
+        void this.#switchNetwork();
+        return;
+      case 'unplugged':
+        this.#type(`silent pump ${word}\n`);
+        return;
+      case 'noise':
+        this.#type(this.#site.hasSerial ? `crc dust ${isOn ? '50%' : word}\n` : `garbage plant ${isOn ? '20%' : word}\n`);
+    }
+  }
+
+  /** One switch at a time, until the network is as it shall be. */
+  async #switchNetwork(): Promise<void> {
+    if (this.#switching) return;
+    this.#switching = true;
+    try {
+      while (!this.#stopping && this.#platform.listening === this.#networkIsCut)
+        await (this.#networkIsCut ? this.#platform.stop() : this.#platform.start());
+    } catch (error) {
+      this.#fail(toError(error));
+    } finally {
+      this.#switching = false;
+    }
+  }
+
+  /** All at once, so that no reply has half of them. */
+  #showValues(): void {
+    const lines = Array.from(this.#plant.values(), ([point, value]) => `set ${point} ${value}\n`);
+    this.#type(lines.filter((line) => this.#site.hasSerial || !line.startsWith('set dust.')).join(''));
+  }
+
+  #type(lines: string): void {
+    const stdin = this.#simulator?.stdin;
+    // One that does not keep up misses values, not faults.
+    if (stdin?.writable === true && !(stdin.writableNeedDrain && lines.startsWith('set'))) stdin.write(lines);
   }
 
   #say(text: string, time = this.#clock.wall()): void {
@@ -187,8 +276,8 @@ export class Demo {
   }
 }
 
-function alarmWord({ rule, state, severity }: Extract<TailItem, { type: 'alarm' }>): string {
-  return state.startsWith('active') ? `ALARM ${rule} (${severity})` : `The alarm ${rule} is over`;
+function alarmWords({ rule, state, message }: Extract<TailItem, { type: 'alarm' }>): string {
+  return state.startsWith('active') ? `ALARM ${rule}: ${message}` : `The alarm ${rule} is over.`;
 }
 
 async function end(child: ChildProcess | undefined): Promise<void> {

@@ -1,213 +1,283 @@
-/** What the demonstration shows: a table on a terminal, plain lines elsewhere. Pure: text from what is known. */
-
-import type { AlarmStatus, ForwarderStatus, GatewayStatus, TailReading } from '../../admin/target.ts';
+/** What the demonstration shows: a page on a terminal, plain lines elsewhere. Pure: lines from what is known. */
+import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../../admin/target.ts';
 import { unitWords } from '../../core/unit-words.ts';
-import { formatDuration } from '../../core/units.ts';
+import { block, flow, type Line, type Look, type Span, type Style, span } from '../terminal/line.ts';
+import { gridOf, pointRow, type ShownPoint, valueWords } from '../terminal/point-rows.ts';
+import type { Size } from '../terminal/screen.ts';
+import { bar } from '../terminal/spark.ts';
+import { column, wrap } from '../terminal/text.ts';
+import type { Coming, Fault } from './plot.ts';
+import type { Tally } from './tally.ts';
 
 export interface Scene {
-  /** Latest reading of each point, by `device.point`. */
-  readonly readings: ReadonlyMap<string, TailReading>;
-  /** undefined until the gateway answers. */
-  readonly status: GatewayStatus | undefined;
-  readonly platform: {
-    readonly listening: boolean;
-    readonly readings: number;
-    readonly lateReadings: number;
-    readonly repeats: number;
-  };
-  /** The lines of the story, oldest first. */
-  readonly story: readonly { readonly time: number; readonly text: string }[];
   /** Milliseconds UTC. */
   readonly now: number;
+  /** undefined until the gateway answers. */
+  readonly status: GatewayStatus | undefined;
+  readonly points: readonly ShownPoint[];
+  readonly valueWidth: number;
+  readonly tally: Tally;
+  /** UTC ms since when the gateway does not reach the platform. */
+  readonly awaySince: number | undefined;
+  readonly platform: { readonly listening: boolean; readonly lateReadings: number; readonly repeats: number };
+  /** The lines of the story, oldest first. */
+  readonly story: readonly { readonly time: number; readonly text: string }[];
+  readonly coming: Coming | undefined;
+  readonly faults: readonly (Fault & { readonly isOn: boolean })[];
+  /** Whether keys can be pressed. */
+  readonly hasKeys: boolean;
+  /** An answer to a key that means nothing. */
+  readonly note: string | undefined;
   readonly hints: readonly string[];
 }
 
-/** Colours that every terminal has. */
-export interface Paint {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  yellow(text: string): string;
-  green(text: string): string;
+const MINUTE_WORDS = 'last minute';
+const STORY = { least: 1, usual: 3, most: 12 };
+
+/** A part of the page: lines that it needs at least, and those that it wants; more room goes to the parts in this order. */
+interface Part {
+  readonly lines: readonly Line[];
+  readonly least: number;
+  readonly rank: number;
+  /** The end of its lines is what counts. */
+  readonly newest?: boolean;
 }
-const ESCAPE = '\u001b';
-const code = (open: number, close: number) => (text: string) => `${ESCAPE}[${open}m${text}${ESCAPE}[${close}m`;
-const PIECES = new RegExp(`${ESCAPE}\\[\\d+m|.`, 'gu');
-export const COLOURS: Paint = {
-  bold: code(1, 22),
-  dim: code(2, 22),
-  red: code(31, 39),
-  yellow: code(33, 39),
-  green: code(32, 39),
-};
-const asIs = (text: string) => text;
-export const PLAIN: Paint = { bold: asIs, dim: asIs, red: asIs, yellow: asIs, green: asIs };
 
-const STORY_LINES = 6;
-/** Rows that a roomy screen needs beside the points: with fewer, points stand in columns, so that the story is not cut off. */
-const ROWS_BESIDE = 22;
-const COLUMN = 39;
-
-/** The whole screen; the story is shortened to what fits, and long sentences go on in the next line. @param height rows of the terminal */
-export function screen(scene: Scene, paint: Paint, width: number, height: number): string {
-  const { status, story, hints } = scene;
-  const rows = Math.max(5, height - 1);
-  const roomy = rows >= scene.readings.size + ROWS_BESIDE;
-  const gap = roomy ? [''] : [];
-  const up = status === undefined ? 'starting' : `up ${clock(status.gateway.uptime)}`;
-  const top = [
-    paint.bold('Sluice demonstration site') + paint.dim(`   ${up}   Ctrl-C ends it`),
-    ...gap,
-    ...(roomy ? table(scene, paint) : columns(scene, paint, width)),
-    ...gap,
-    ...alarmLines(status?.alarms ?? [], paint, width),
-    ...gap,
-    ...upstreamLines(scene, paint, width),
-    ...gap,
-    paint.bold('What happens'),
+/** The page, as much of it as fits. */
+export function page(scene: Scene, size: Size, look: Look): Line[] {
+  const { columns: width, rows } = size;
+  const gap = (rank: number): Part => ({ lines: [[]], least: 0, rank });
+  const grouped = pointLines(scene, width, look, false);
+  const devices = new Set(scene.points.map(({ device }) => device)).size;
+  const roomy = rows >= grouped.length + devices + 16;
+  const story = storyLines(scene, width);
+  const parts: Part[] = [
+    { lines: [title(scene, width)], least: 1, rank: 5 },
+    { lines: banner(scene, width, look), least: 4, rank: 0 },
+    gap(20),
+    { lines: roomy ? pointLines(scene, width, look, true) : grouped, least: 2, rank: 3 },
+    gap(9),
+    { lines: barLines(scene, width, look), least: 1, rank: 1 },
+    gap(21),
+    { lines: story.slice(-STORY.most), least: STORY.least, rank: 6, newest: true },
+    { lines: [comingLine(scene)], least: 1, rank: 2 },
+    gap(22),
+    { lines: keyLines(scene, width, look), least: 1, rank: 4 },
+    gap(30),
+    { lines: scene.hints.map((hint) => [span(hint, 'dim')]), least: 0, rank: 31 },
   ];
-  const end = roomy ? ['', ...hints.map((hint) => paint.dim(hint))] : [];
-  const lines = story
-    .slice(-STORY_LINES)
-    .flatMap(({ time, text }) => wrapped(`  ${paint.dim(timeOfDay(time))}  `, 12, text, width));
-  return [...top, ...lines.slice(-Math.max(1, rows - top.length - end.length)), ...end]
-    .slice(0, rows)
-    .map((line) => cut(line, width))
-    .join('\n');
+  return fit(parts, rows);
 }
 
-/** A sentence behind `before`, which is `taken` columns wide; what does not fit goes on below, as far in. */
-function wrapped(before: string, taken: number, text: string, width: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && taken + line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].map((part, i) => (i === 0 ? before : ' '.repeat(taken)) + part);
-}
-
-/** Points side by side, without the age, for a low terminal; quality is shown where it is not good. */
-function columns({ readings }: Scene, paint: Paint, width: number): string[] {
-  const cells = sorted(readings).map(([name, { value, unit, quality, reason }]) => {
-    const words = quality === 'good' ? `${valueText(value)} ${unitText(unit)}` : `${quality} (${reason ?? ''})`;
-    const colour = quality === 'good' ? paint.green : quality === 'bad' ? paint.red : paint.yellow;
-    return `  ${name.padEnd(20)}${colour(words.padEnd(COLUMN - 22))}`;
+/** Each part gets its least first, then what it wants, by rank. */
+function fit(parts: readonly Part[], rows: number): Line[] {
+  const byRank = parts.toSorted((a, b) => a.rank - b.rank);
+  const got = new Map<Part, number>(parts.map((part) => [part, 0]));
+  let free = rows;
+  const give = (part: Part, wanted: number) => {
+    const more = Math.min(free, Math.max(0, wanted - (got.get(part) ?? 0)));
+    got.set(part, (got.get(part) ?? 0) + more);
+    free -= more;
+  };
+  for (const part of byRank) give(part, Math.min(part.least, part.lines.length));
+  // The story gets what is usual before gaps do, and the rest after all others.
+  for (const part of byRank) give(part, part.newest ? Math.min(part.lines.length, STORY.usual) : part.lines.length);
+  for (const part of byRank) give(part, part.lines.length);
+  return parts.flatMap((part) => {
+    const count = got.get(part) ?? 0;
+    if (count === 0) return [];
+    if (part.newest) return part.lines.slice(-count);
+    const cut = part.lines.slice(0, count);
+    const hidden = part.lines.length - count;
+    return hidden > 0 && count > 1 && part.lines.length > 4
+      ? [...cut.slice(0, -1), [span(`   and ${hidden + 1} more: make the window higher`, 'dim')]]
+      : cut;
   });
-  const rows = Math.ceil(cells.length / Math.max(1, Math.floor(width / COLUMN)));
-  return Array.from({ length: rows }, (_, row) => cells.filter((_, i) => i % rows === row).join(''));
 }
 
-function table({ readings, now }: Scene, paint: Paint): string[] {
-  const head = paint.dim(`  ${'point'.padEnd(22)}${'value'.padStart(12)}  ${'unit'.padEnd(7)}${'quality'.padEnd(24)}age`);
-  return [
-    head,
-    ...sorted(readings).map(([name, reading]) => {
-      const age = `${Math.max(0, (now - reading.time) / 1000).toFixed(1)} s`;
-      const unit = unitText(reading.unit);
-      const quality = reading.reason === undefined ? reading.quality : `${reading.quality} (${reading.reason})`;
-      const colour = reading.quality === 'good' ? paint.green : reading.quality === 'bad' ? paint.red : paint.yellow;
-      const value = paint.bold(valueText(reading.value).padStart(12));
-      return `  ${name.padEnd(22)}${value}  ${unit.padEnd(7)}${colour(quality.padEnd(24))}${paint.dim(age)}`;
-    }),
+function title({ status, now }: Scene, width: number): Line {
+  const left = ' Sluice demonstration: a real gateway, simulated instruments';
+  const right = `${status === undefined ? 'starting' : `up ${clock(status.gateway.uptime)}`}  ${timeOfDay(now)} `;
+  if (width < left.length + right.length + 1) return [span(' Sluice demonstration', 'bold'), span(`  ${right}`, 'dim')];
+  return [span(left, 'bold'), span(right.padStart(width - left.length), 'dim')];
+}
+
+/** Alarms, network, kept, lost: each block keeps its place and its width. */
+function banner(scene: Scene, width: number, look: Look): Line[] {
+  const { tally, status } = scene;
+  const alarms = activeAlarms(status);
+  const worst = alarms.some(({ severity }) => severity === 'critical') ? 'redBlock' : 'yellowBlock';
+  const names = alarms.map(({ rule }) => rule).join(', ');
+  const words = alarms.length === 0 ? 'ALARMS none' : `${alarms.length} ${alarms.length === 1 ? 'ALARM' : 'ALARMS'} ${names}`;
+  const network = networkBlock(scene);
+  const blocks: readonly (readonly [text: string, style: Style, wide: number])[] = [
+    [words, status === undefined ? 'plainBlock' : alarms.length === 0 ? 'greenBlock' : worst, 25],
+    [network.text, network.style, 24],
+    [`KEPT ${count(tally.kept)}`, scene.awaySince === undefined ? 'greenBlock' : 'yellowBlock', 11],
+    [`LOST ${count(tally.lost)}`, tally.lost === 0 ? 'greenBlock' : 'redBlock', 6],
   ];
+  // With edges and gaps; what is left over goes to the names of the alarms.
+  const fixed = blocks.reduce((sum, [, , wide]) => sum + wide + 3, 1);
+  if (width < fixed - 1)
+    return flow(
+      blocks.map(([text, style]) => block(text, style, look)),
+      width,
+      0,
+    );
+  const spare = Math.min(40, width - fixed);
+  const mark = look.unicode ? '…' : '~';
+  const spans = blocks.map(([text, style, wide], i) => block(column(text, wide + (i === 0 ? spare : 0), { mark }), style, look));
+  return [spans.flatMap((one, i) => (i === 0 ? [span(' '), one] : [span(' '), one]))];
 }
 
-function unitText(unit: string | undefined): string {
-  return unitWords(unit ?? '');
-}
-
-function sorted(readings: Scene['readings']): [string, TailReading][] {
-  return [...readings].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function alarmLines(alarms: readonly AlarmStatus[], paint: Paint, width: number): string[] {
-  const active = alarms.filter((alarm) => alarm.state !== 'normal');
-  if (active.length === 0) return [`${paint.bold('Alarms')}  none`];
-  return [
-    paint.bold('Alarms'),
-    ...active.flatMap((alarm) => {
-      const returned = alarm.state === 'returned-unacknowledged';
-      const colour = returned ? paint.dim : alarm.severity === 'critical' ? paint.red : paint.yellow;
-      const name = `${alarm.severity} ${alarm.rule}`;
-      const text = `${alarm.state} since ${timeOfDay(alarm.since)}  ${alarm.message}`;
-      return wrapped(`  ${colour(name)}  `, name.length + 4, text, width);
-    }),
-  ];
-}
-
-function upstreamLines({ status, platform }: Scene, paint: Paint, width: number): string[] {
+function networkBlock({ status, awaySince, platform, now }: Scene): { text: string; style: Style } {
   const forwarder = status?.forwarders[0];
-  const lines = [`${paint.bold('Upstream')}  ${forwarder === undefined ? 'not started' : upstreamWords(forwarder, paint)}`];
-  if (forwarder !== undefined && forwarder.state !== 'connected' && forwarder.fault !== undefined)
-    lines.push(...wrapped('  ', 2, forwarder.fault, width));
-  if (status !== undefined) {
-    const { records, oldestUnsent, bytes } = status.log;
-    const waiting =
-      oldestUnsent === null
-        ? 'nothing waits'
-        : `the oldest that waits is ${formatDuration(Math.max(1000, Math.round((status.gateway.time - oldestUnsent) / 1000) * 1000))} old`;
-    lines.push(`  log: ${count(records)} ${records === 1 ? 'record' : 'records'} in ${Math.ceil(bytes / 1024)} KiB; ${waiting}`);
+  if (forwarder === undefined) return { text: 'NETWORK starting', style: 'plainBlock' };
+  if (awaySince === undefined) {
+    if (forwarder.state !== 'connected') return { text: 'NETWORK connecting', style: 'plainBlock' };
+    return forwarder.mode === 'history'
+      ? { text: 'NETWORK catching up', style: 'cyanBlock' }
+      : { text: 'NETWORK connected', style: 'greenBlock' };
   }
-  lines.push(
-    `  platform: ${count(platform.readings)} readings, ${count(platform.lateReadings)} of them late as history; ${count(platform.repeats)} repeats dropped`,
-  );
+  if (platform.listening && forwarder.nextTry !== null)
+    return { text: `NETWORK back, try in ${seconds(forwarder.nextTry - now)}`, style: 'cyanBlock' };
+  return { text: `NETWORK away for ${seconds(now - awaySince)}`, style: 'redBlock' };
+}
+
+function pointLines(scene: Scene, width: number, look: Look, gaps: boolean): Line[] {
+  const { points, now } = scene;
+  if (points.length === 0) return [[span(' The instruments are being read for the first time …', 'dim')]];
+  const grid = gridOf(points, scene.valueWidth, width);
+  const before = 1 + grid.device + 2 + grid.point + 1 + grid.value + 9;
+  const head = `${' '.repeat(before)}${column(MINUTE_WORDS, grid.cells)}${grid.remark > 0 ? `  ${column('limit', grid.remark)}` : ''}`;
+  const lines: Line[] = gaps ? [[span(head, 'dim')]] : [];
+  points.forEach((point, i) => {
+    const first = point.device !== points[i - 1]?.device;
+    if (gaps && first && i > 0) lines.push([]);
+    lines.push(pointRow(point, grid, first, now, look));
+  });
   return lines;
 }
 
-function upstreamWords(forwarder: ForwarderStatus, paint: Paint): string {
-  if (forwarder.state === 'connected')
-    return `${paint.green('connected')}, ${forwarder.mode === 'history' ? 'catching up' : 'live'}`;
-  return `${paint.red('away')}: readings are kept`;
+/** The readings of this run: a bar, and the same in numbers. */
+function barLines({ tally }: Scene, width: number, look: Look): Line[] {
+  const { read, delivered, waiting, lost } = tally;
+  const parts = [
+    { amount: delivered, style: 'green', sign: '#' },
+    { amount: waiting, style: 'yellow', sign: '-' },
+    { amount: lost, style: 'red', sign: 'x' },
+  ] as const;
+  const signs = parts.map(({ style, sign }) => span(look.colours && look.unicode ? '█ ' : `${sign} `, style));
+  const number = (n: number, wide: number) => count(n).padEnd(wide);
+  const wide = Math.max(5, count(read).length);
+  return [
+    [
+      span(' Readings: ', 'bold'),
+      span(`read ${number(read, wide)}`, 'bold'),
+      span(' = '),
+      ...[signs[0] as Span, span(`delivered ${number(delivered, wide)}`)],
+      span(' + '),
+      ...[signs[1] as Span, span(`waiting ${number(waiting, wide)}`)],
+      span(' + '),
+      ...[signs[2] as Span, span(`lost ${count(lost)}`)],
+    ],
+    [span(' '), ...bar(parts, width - 2, look)],
+  ];
+}
+
+function storyLines({ story }: Scene, width: number): Line[] {
+  return story.flatMap(({ time, text }) =>
+    wrap(text, Math.max(10, width - 12)).map((part, i): Line => {
+      const style = text.startsWith('ALARM') ? 'red' : undefined;
+      return i === 0 ? [span(` ${timeOfDay(time)}  `, 'dim'), span(part, style)] : [span(' '.repeat(11)), span(part, style)];
+    }),
+  );
+}
+
+function comingLine({ coming, note, hasKeys }: Scene): Line {
+  if (note !== undefined) return [span(` ${note}`, 'yellow')];
+  if (coming === undefined) return [span(' The gateway starts …', 'dim')];
+  const now = hasKeys ? ' (space: now)' : '';
+  const count = String(coming.seconds).padStart(2);
+  return coming.leads
+    ? [span(' You lead.', 'cyan'), span(` In ${count} s ${coming.text}`), span(now, 'dim')]
+    : [span(` Next in ${count} s:`, 'cyan'), span(` ${coming.text}`), span(now, 'dim')];
+}
+
+function keyLines({ faults, hasKeys }: Scene, width: number, look: Look): Line[] {
+  if (!hasKeys) return [[span(' Ctrl-C ends it.', 'dim')]];
+  const cells = [
+    ...faults.map(({ key, begin, end, isOn }): [string, Style | undefined] => {
+      const words = `${key} ${(isOn ? end : begin).padEnd(Math.max(begin.length, end.length))}`;
+      return [isOn && !look.colours ? words.toUpperCase() : words, isOn ? 'yellow' : undefined];
+    }),
+    ['q end', undefined] as [string, undefined],
+  ];
+  const lines: Span[][] = [];
+  let used = width;
+  for (const [words, style] of cells) {
+    if (used + 2 + words.length > width) {
+      lines.push([span(' ')]);
+      used = 1;
+    } else {
+      lines.at(-1)?.push(span('  '));
+      used += 2;
+    }
+    lines.at(-1)?.push(span(words.slice(0, 1), style === undefined ? 'bold' : 'yellow'), span(words.slice(1), style));
+    used += words.length;
+  }
+  return lines;
+}
+
+export function activeAlarms(status: GatewayStatus | undefined): AlarmStatus[] {
+  return status?.alarms.filter(({ state }) => state.startsWith('active')) ?? [];
 }
 
 /** One line for a log file or a pipe. */
 export function summary(scene: Scene): string {
-  const { status, platform } = scene;
-  const values = sorted(scene.readings).map(([name, { value, unit }]) => `${name}=${valueText(value)}${unitText(unit)}`);
-  const forwarder = status?.forwarders[0];
-  const upstream = forwarder === undefined ? 'not started' : upstreamWords(forwarder, PLAIN);
-  const alarms = status?.alarms.filter((alarm) => alarm.state.startsWith('active')).map((alarm) => alarm.rule) ?? [];
+  const { status, tally, points } = scene;
+  const values = points.map(
+    ({ device, point, reading, decimals }) =>
+      `${device}.${point}=${valueWords(reading, decimals)}${unitWords(reading.unit ?? '')}`,
+  );
   return [
     values.slice(0, 4).join(' ') + (values.length > 4 ? ` and ${values.length - 4} more` : ''),
-    `alarms: ${alarms.join(', ') || 'none'}`,
-    `upstream: ${upstream}`,
-    `log: ${count(status?.log.records ?? 0)} records`,
-    `platform: ${count(platform.readings)} readings, ${count(platform.lateReadings)} late, ${count(platform.repeats)} repeats dropped`,
+    `alarms: ${
+      activeAlarms(status)
+        .map(({ rule }) => rule)
+        .join(', ') || 'none'
+    }`,
+    `network: ${networkWords(status?.forwarders[0])}`,
+    tallyWords(tally),
   ].join(' | ');
+}
+
+export function tallyWords({ read, delivered, waiting, lost }: Tally): string {
+  return `read ${count(read)} = delivered ${count(delivered)} + waiting ${count(waiting)} + lost ${count(lost)}`;
+}
+
+function networkWords(forwarder: ForwarderStatus | undefined): string {
+  if (forwarder === undefined) return 'starting';
+  if (forwarder.state !== 'connected') return 'away';
+  return forwarder.mode === 'history' ? 'catching up' : 'connected';
 }
 
 export function timeOfDay(ms: number): string {
   return new Date(ms).toTimeString().slice(0, 8);
 }
 
-function valueText(value: TailReading['value']): string {
-  if (value === null) return '-';
-  if (typeof value !== 'number') return String(value);
-  return Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) < 100 ? 2 : 1);
+function seconds(ms: number): string {
+  return `${Math.max(0, Math.round(ms / 1000))} s`;
 }
 
 function clock(seconds: number): string {
   const s = Math.floor(seconds);
-  return [Math.floor(s / 3600), Math.floor(s / 60) % 60, s % 60].map((n) => String(n).padStart(2, '0')).join(':');
+  const two = (n: number) => String(n).padStart(2, '0');
+  return s < 3600
+    ? `${two(Math.floor(s / 60))}:${two(s % 60)}`
+    : `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)}`;
 }
 
-function count(n: number): string {
+export function count(n: number): string {
   return n.toLocaleString('en');
-}
-
-/** Cuts what people see; colour codes have no width. */
-function cut(line: string, width: number): string {
-  let seen = 0;
-  let out = '';
-  for (const [part] of line.matchAll(PIECES)) {
-    if (part.startsWith(ESCAPE)) out += part;
-    else if (seen < width) {
-      out += part;
-      seen++;
-    }
-  }
-  return out;
 }

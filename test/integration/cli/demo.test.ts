@@ -17,7 +17,7 @@ import { peer } from '../../peers/peers.ts';
 /** Beside the program that the suites run: the bundle under `npm test`, else the sources. */
 const DEMO = path.join(path.dirname(MAIN), `demo${path.extname(MAIN)}`);
 
-test('the demonstration reads, alarms, keeps through an outage, ends by a signal, and starts again', async (t) => {
+test('the demonstration alarms, keeps through an outage, ends by a signal, starts again', async (t) => {
   const folder = scratch(t, 'demo');
   for (const again of [false, true]) {
     const demo = startChild(t, process.execPath, [DEMO, '--plain', '--folder', folder]);
@@ -73,7 +73,7 @@ async function nextSteps(t: TestContext, lines: readonly string[]): Promise<void
   }
 }
 
-test('on a terminal the page is drawn, keys make faults, and the terminal is given back', async (t) => {
+test('a terminal gets a page, keys make faults, and it is given back', async (t) => {
   if (peer(t, 'script', 'apt-get install -y bsdutils') === undefined) return;
   const terminal = new PseudoTerminal(
     [process.execPath, DEMO, '--folder', scratch(t, 'demo')],

@@ -5,8 +5,8 @@
 import type { PointType, Sample, Value } from './point.ts';
 import type { AlarmState, Frame, ReadFault, Written } from './ports.ts';
 
-/** Each may also do what those before it may do. */
-export const ROLES = ['viewer', 'flow-editor', 'operator', 'administrator'] as const;
+/** Each may also do what those before it may do. A `device` may use the topics that its credential names, and nothing else. */
+export const ROLES = ['device', 'viewer', 'flow-editor', 'operator', 'administrator'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** The way by which a command comes in. `signal`: to the process; `gateway`: it asks itself. */
@@ -118,8 +118,12 @@ export interface Results {
   readonly resend: { readonly records: number };
 }
 
-/** What needs permission: the commands, and looking at the wire. */
-export type Action = Command['do'] | 'exchange' | 'capture';
+/** Looking: at whether the process lives, at the state and the readings of now, at the log, and at what the broker says of itself. */
+export type Look = 'health' | 'status' | 'readings' | 'history' | 'broker-status';
+/** Flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim code. */
+export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim-code';
+/** What needs permission: the commands, looking at the wire, and the rest. */
+export type Action = Command['do'] | 'exchange' | 'capture' | Look | Manage;
 
 export interface CommandPort {
   /** Rejects with a SluiceError in words for whoever asked. What changes something is reported by an event, whatever comes of it. */

@@ -33,6 +33,12 @@ export const ERRORS = {
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
   'not-found': { retry: 'never', says: 'there is no such thing' },
   forbidden: { retry: 'never', says: 'who asks may not do this' },
+  // accounts
+  unauthorized: { retry: 'never', says: 'name, password, token or certificate is not right' },
+  throttled: { retry: 'later', says: 'too many failed tries; nothing was checked' },
+  exists: { retry: 'never', says: 'there is one already' },
+  'access-locked': { retry: 'never', says: 'the accounts cannot be read' },
+  'access-write': { retry: 'later', says: 'the accounts cannot be written' },
   unsupported: { retry: 'never', says: 'this machine cannot run the gateway' },
   internal: { retry: 'never', says: 'a fault of the gateway itself' },
 } as const satisfies Record<string, { retry: Retry; says: string }>;

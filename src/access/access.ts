@@ -1,0 +1,122 @@
+/**
+ * Who is who: people, devices and programs, their roles, log-ins and sessions. Invariants:
+ * - Secrets are kept as hashes and shown once. No secret and no text that a caller sent reaches a log line, an event or an error.
+ * - Nothing here blocks the event loop: hashes of passwords and files run in the thread pool, one hash and one change at a time.
+ * - Nothing that is wrong with a file keeps the gateway from starting, and nothing opens doors: a gateway that was claimed stays
+ *   claimed, whatever happened to its files (account-files.ts).
+ * - What a caller may is decided by one table (roles.ts), whatever the door.
+ * - Everything is bounded: accounts, sessions, tries, hashes and changes that wait, events.
+ */
+import { randomBytes } from 'node:crypto';
+import type { AccountsAdmin, MqttAccess, PeopleAccess } from '../core/access-ports.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent } from '../core/ports.ts';
+import { AccessAudit } from './access-audit.ts';
+import { AccountBook } from './account-book.ts';
+import { Administration } from './administration.ts';
+import { LogIns } from './log-ins.ts';
+import { MqttDoor } from './mqtt-door.ts';
+import type { AccessParts } from './parts.ts';
+import { COST, type Cost } from './password.ts';
+import { PeopleDoor } from './people-door.ts';
+import type { RandomBytes } from './secrets.ts';
+import { Sessions } from './sessions.ts';
+
+/** How often tokens that have expired are looked for, ms. */
+const LOOK_EVERY = 60_000;
+
+export interface AccessOptions {
+  readonly stateDir: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tell: (event: GatewayEvent) => void;
+  /** UTC milliseconds as the gateway knows it; known: it can be believed. */
+  readonly time: () => { readonly utc: number; readonly known: boolean };
+  readonly random?: RandomBytes;
+  /** For tests: cheaper hashes. */
+  readonly cost?: Cost;
+}
+
+export class Access {
+  readonly mqtt: MqttAccess;
+  readonly people: PeopleAccess;
+  readonly accounts: AccountsAdmin;
+  readonly #o: AccessOptions;
+  readonly #parts: AccessParts;
+  /** Events before the log is there. */
+  #early: (() => void)[] | undefined = [];
+  #cancel: (() => void) | undefined;
+  readonly #expired = new Set<string>();
+
+  constructor(options: AccessOptions) {
+    const { clock, logger, tell, time, stateDir, random = randomBytes, cost = COST } = options;
+    this.#o = options;
+    const audit = new AccessAudit({ clock, logger, tell: (event) => this.#tell(() => tell(event)) });
+    const book = new AccountBook({
+      ...{ stateDir, random, time },
+      report: (message, severity) => audit.file(message, severity),
+    });
+    const logIns = new LogIns({ clock, book, audit, random, cost });
+    const sessions = new Sessions(random);
+    this.#parts = { book, audit, logIns, sessions, clock, random, time };
+    this.mqtt = new MqttDoor(this.#parts);
+    this.people = new PeopleDoor(this.#parts);
+    this.accounts = new Administration(this.#parts);
+    book.onRevoked((owner) => {
+      const [kind, name = ''] = owner.split(':');
+      if (kind !== 'user') return;
+      sessions.endAllOf(name);
+      logIns.forget(name);
+    });
+  }
+
+  /** Passwords of people that were checked since the start. */
+  get checked(): number {
+    return this.#parts.logIns.checked;
+  }
+
+  /** Reads the files. Never rejects. */
+  async open(): Promise<void> {
+    const { book } = this.#parts;
+    await book.load();
+    if (book.state === 'unclaimed')
+      this.#o.logger.info({}, 'The gateway has no administrator yet: "sluice claim" shows the code that makes the first one.');
+  }
+
+  /** Events can be told from now on. */
+  begin(): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const tell of early) tell();
+    this.#look();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    if (this.#early === undefined) this.#parts.audit.flush();
+  }
+
+  #tell(tell: () => void): void {
+    // Bound: reports of the files, each once, and what the audit lets pass.
+    if (this.#early === undefined) tell();
+    else this.#early.push(tell);
+  }
+
+  /** Connections of a token end when it has expired. */
+  #look(): void {
+    const { book, clock, audit } = this.#parts;
+    this.#cancel = clock.after(LOOK_EVERY, () => this.#look());
+    const { tokens } = book.accounts;
+    for (const id of this.#expired) if (!tokens.some((token) => token.id === id)) this.#expired.delete(id);
+    for (const token of tokens) {
+      if (this.#expired.has(token.id) || !book.isExpired(token)) continue;
+      this.#expired.add(token.id);
+      book.revoke([`token:${token.id}`]);
+      audit.changed('token-expired', `The token ${token.name} has expired`, GATEWAY, { token: token.id });
+    }
+  }
+}
+
+const GATEWAY = { who: 'gateway', door: 'gateway', role: 'administrator' } as const;

@@ -1,0 +1,85 @@
+/** People with sessions, programs with tokens, and the claim: what HTTPS needs. */
+import type { Caller, ClaimRequest, NewSession, PeopleAccess, PersonLogin } from '../core/access-ports.ts';
+import type { Door, Principal } from '../core/commands.ts';
+import { SluiceError } from '../core/errors.ts';
+import { hasAdministrator, withPassword, withUser } from './accounts.ts';
+import { unauthorized } from './log-ins.ts';
+import { checkName, checkPassword } from './names.ts';
+import type { AccessParts } from './parts.ts';
+import { claimCodeOf, isSecretOf, sha256 } from './secrets.ts';
+
+export class PeopleDoor implements PeopleAccess {
+  readonly #parts: AccessParts;
+
+  constructor(parts: AccessParts) {
+    this.#parts = parts;
+  }
+
+  get claimed(): boolean {
+    return this.#parts.book.state !== 'unclaimed';
+  }
+
+  async logIn(login: PersonLogin): Promise<NewSession> {
+    const { logIns, sessions, clock, audit } = this.#parts;
+    const { user, mark } = await logIns.person(login);
+    const principal: Principal = { who: user.name, door: login.caller.door, role: user.role };
+    audit.accepted(principal, login.caller);
+    return { id: sessions.begin(user.name, clock.monotonic()), mark, principal };
+  }
+
+  session(id: string, door: Door): Principal | undefined {
+    const { sessions, book, clock } = this.#parts;
+    const name = sessions.use(id, clock.monotonic());
+    const user = name === undefined ? undefined : book.user(name);
+    return user === undefined ? undefined : { who: user.name, door, role: user.role };
+  }
+
+  logOut(id: string): void {
+    this.#parts.sessions.end(id);
+  }
+
+  async token(text: string, caller: Caller): Promise<Principal> {
+    const { name, role } = this.#parts.logIns.token(text, undefined, caller);
+    return { who: name, door: caller.door, role };
+  }
+
+  async claim({ code: typed, name, password, caller }: ClaimRequest): Promise<Principal> {
+    const { book, audit, logIns } = this.#parts;
+    if (book.state !== 'unclaimed') throw alreadyClaimed();
+    const wasRight = logIns.claim(caller);
+    const code = book.code;
+    const given = claimCodeOf(typed);
+    if (code === undefined || given === undefined || !isSecretOf(given, sha256(code))) {
+      audit.refused('claim', undefined, 'wrong claim code', caller);
+      throw new SluiceError('unauthorized', 'this is not the claim code of the gateway; "sluice claim" shows it on the board');
+    }
+    wasRight();
+    checkName(name);
+    checkPassword(password, name);
+    const hash = await logIns.hash(password, false);
+    const principal: Principal = { who: name, door: caller.door, role: 'administrator' };
+    await book.change((accounts) => {
+      // Of two who have the code at the same time the first one is the administrator.
+      if (hasAdministrator(accounts) || book.code !== code) throw alreadyClaimed();
+      return withUser(accounts, { name, role: 'administrator', password: hash });
+    });
+    audit.changed('claim', `The gateway was claimed by ${name}, its first administrator,`, principal, { user: name });
+    return principal;
+  }
+
+  async changePassword({ next, ...login }: PersonLogin & { readonly next: string }): Promise<void> {
+    const { book, audit, logIns } = this.#parts;
+    const { user } = await logIns.person(login);
+    checkPassword(next, user.name);
+    const hash = await logIns.hash(next, true);
+    await book.change((accounts) => {
+      if (accounts.users.every((u) => u.name !== user.name || u.password !== user.password)) throw unauthorized();
+      return withPassword(accounts, user.name, hash);
+    });
+    const by: Principal = { who: user.name, door: login.caller.door, role: user.role };
+    audit.changed('user-password', `The user ${user.name} has a new password, set`, by, { user: user.name });
+  }
+}
+
+const alreadyClaimed = (): SluiceError =>
+  new SluiceError('exists', 'the gateway is claimed already: its administrators add further users');

@@ -1,0 +1,80 @@
+/**
+ * Sessions of people, in memory: a restart ends them. Invariants:
+ * - An id has 128 random bits and is kept as its SHA-256: a picture of the memory gives nobody a session.
+ * - A session ends when nothing was asked for IDLE, and after ABSOLUTE in any case, by monotonic time.
+ * - At most MOST_OF_USER of one person and MOST in total. One more ends the one that was idle for longest: of that person where it is
+ *   that person's limit, so that nobody can end another's sessions by logging in.
+ */
+import { type RandomBytes, randomText, sha256 } from './secrets.ts';
+
+/** Milliseconds. */
+export const IDLE = 2 * 60 * 60_000;
+export const ABSOLUTE = 24 * 60 * 60_000;
+export const MOST_OF_USER = 8;
+/** As many as MOST_USERS people have together, so that the limit of one person comes first. */
+export const MOST = 64 * MOST_OF_USER;
+
+interface Session {
+  readonly user: string;
+  readonly began: number;
+  used: number;
+}
+
+export class Sessions {
+  readonly #random: RandomBytes;
+  /** By the SHA-256 of their ids; the one that was idle for longest comes first. */
+  readonly #sessions = new Map<string, Session>();
+
+  constructor(random: RandomBytes) {
+    this.#random = random;
+  }
+
+  /** @returns the id, which is nowhere else */
+  begin(user: string, now: number): string {
+    this.#sweep(now);
+    const own = [...this.#sessions].filter(([, session]) => session.user === user);
+    const [oldest] = own.length >= MOST_OF_USER ? own : this.#sessions.size >= MOST ? [...this.#sessions] : [];
+    if (oldest !== undefined) this.#sessions.delete(oldest[0]);
+    const id = randomText(this.#random);
+    this.#sessions.set(sha256(id), { user, began: now, used: now });
+    return id;
+  }
+
+  /** @returns whose it is; undefined: it is none, or it is over */
+  use(id: string, now: number): string | undefined {
+    const key = keyOf(id);
+    const session = key === undefined ? undefined : this.#sessions.get(key);
+    if (key === undefined || session === undefined) return undefined;
+    this.#sessions.delete(key);
+    if (isOver(session, now)) return undefined;
+    session.used = now;
+    this.#sessions.set(key, session);
+    return session.user;
+  }
+
+  end(id: string): void {
+    const key = keyOf(id);
+    if (key !== undefined) this.#sessions.delete(key);
+  }
+
+  endAllOf(user: string): void {
+    for (const [key, session] of this.#sessions) if (session.user === user) this.#sessions.delete(key);
+  }
+
+  endAll(): void {
+    this.#sessions.clear();
+  }
+
+  count(now: number, user?: string): number {
+    this.#sweep(now);
+    return [...this.#sessions.values()].filter((session) => user === undefined || session.user === user).length;
+  }
+
+  #sweep(now: number): void {
+    for (const [key, session] of this.#sessions) if (isOver(session, now)) this.#sessions.delete(key);
+  }
+}
+
+const isOver = ({ began, used }: Session, now: number): boolean => now - used >= IDLE || now - began >= ABSOLUTE;
+/** What comes in a cookie has any length. */
+const keyOf = (id: string): string | undefined => (id.length <= 64 ? sha256(id) : undefined);

@@ -1,0 +1,102 @@
+/**
+ * A small file that only the gateway may read, written whole: beside itself, synced, renamed, the folder synced. A kill or a power cut
+ * leaves the old file or the new one.
+ *
+ * What is read is believed only where nobody else could have written it: a file of the gateway's own user or of root, no link, not
+ * writable by others.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { toError } from '../core/errors.ts';
+
+export type Found =
+  | { readonly kind: 'text'; readonly text: string; readonly readableByOthers: boolean }
+  | { readonly kind: 'none' }
+  /** `why` is for people: it completes "the file …". */
+  | { readonly kind: 'unusable'; readonly why: string };
+
+/** Never rejects. @param most bytes */
+export async function readOwn(file: string, most: number): Promise<Found> {
+  let handle: FileHandle | undefined;
+  try {
+    // Opening a pipe must not wait for a writer.
+    handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stats = await handle.stat();
+    const own = process.getuid?.() ?? 0;
+    if (!stats.isFile()) return { kind: 'unusable', why: 'is not a file' };
+    if (stats.uid !== own && stats.uid !== 0)
+      return { kind: 'unusable', why: `belongs to another user (uid ${stats.uid}), who could have written anything in it` };
+    if ((stats.mode & 0o022) !== 0) return { kind: 'unusable', why: 'could be written by other users' };
+    if (stats.size > most) return { kind: 'unusable', why: `is larger than ${most} bytes` };
+    const bytes = Buffer.alloc(most + 1);
+    const length = await fill(handle, bytes);
+    if (length > most) return { kind: 'unusable', why: `is larger than ${most} bytes` };
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
+    return { kind: 'text', text, readableByOthers: (stats.mode & 0o044) !== 0 };
+  } catch (thrown) {
+    const code = codeOf(thrown);
+    if (code === 'ENOENT') return { kind: 'none' };
+    if (code === 'ELOOP') return { kind: 'unusable', why: 'is a link' };
+    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return { kind: 'unusable', why: 'is damaged' };
+    return { kind: 'unusable', why: `cannot be read: ${toError(thrown).message}` };
+  } finally {
+    await handle?.close();
+  }
+}
+
+async function fill(handle: FileHandle, bytes: Uint8Array): Promise<number> {
+  for (let at = 0; ; ) {
+    const { bytesRead } = await handle.read(bytes, at, bytes.length - at);
+    at += bytesRead;
+    if (bytesRead === 0 || at === bytes.length) return at;
+  }
+}
+
+/** Rejects with the fault of the file system; then the old file is there as it was. */
+export async function writeOwn(file: string, text: string): Promise<void> {
+  const beside = `${file}.new`;
+  try {
+    await rm(beside, { force: true });
+    const handle = await open(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(beside, file);
+  } catch (thrown) {
+    // What is there of it would take room on a full disk.
+    await rm(beside, { force: true }).catch(() => {});
+    throw thrown;
+  }
+  await syncFolder(file);
+}
+
+/** Removes it for good; a file that is not there is no fault. */
+export async function removeOwn(file: string): Promise<void> {
+  await rm(file, { force: true });
+  await syncFolder(file);
+}
+
+/** Out of the way, for a person to look at. @returns where it lies now */
+export async function setAside(file: string): Promise<string> {
+  const aside = `${file}.damaged`;
+  await rename(file, aside);
+  await syncFolder(file);
+  return aside;
+}
+
+async function syncFolder(file: string): Promise<void> {
+  const folder = await open(path.dirname(file), constants.O_RDONLY);
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+}

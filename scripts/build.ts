@@ -19,7 +19,12 @@ const THREADS = {
   keeper: 'src/store/threads/keeper.ts',
   salvager: 'src/store/threads/salvager.ts',
 };
-const PROGRAM = { main: 'src/cli/main.ts', demo: 'src/cli/demo.ts', 'follow-parent': 'src/cli/demo/follow-parent.ts' };
+const PROGRAM = {
+  main: 'src/cli/main.ts',
+  demo: 'src/cli/demo.ts',
+  'follow-parent': 'src/cli/demo/follow-parent.ts',
+  'make-certificate': 'src/access/tls/make-certificate.ts',
+};
 
 /**
  * Bundles as the program is bundled.

@@ -27,6 +27,7 @@ export const ERRORS = {
   'upstream-refused': { retry: 'never', says: 'the upstream broker refused a batch' },
   'upstream-timeout': { retry: 'later', says: 'the upstream broker did not acknowledge in time' },
   'upstream-protocol': { retry: 'later', says: 'the upstream broker broke the protocol or a limit' },
+  'tls-files': { retry: 'never', says: 'the key and the certificate of a listener cannot be used' },
   'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },
   // running gateway
   'not-running': { retry: 'later', says: 'no running gateway answers' },

@@ -1,4 +1,5 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
+import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { CommandPort, Principal } from '../core/commands.ts';
@@ -50,6 +51,7 @@ export interface GatewayView {
   readonly rules: RuleEngine;
   readonly forwarders: readonly Forwarder[];
   readonly broker: EmbeddedBroker | undefined;
+  readonly certificate: OwnIdentity | undefined;
   readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
 }
@@ -118,6 +120,10 @@ export class Target implements AdminTarget {
       },
       forwarders,
       broker: g.broker?.status(),
+      certificate: g.certificate && {
+        ...{ fingerprint: g.certificate.fingerprint, until: g.certificate.until },
+        authority: g.certificate.authority.fingerprint,
+      },
       http: g.http,
       alarms: g.rules
         .alarms(g.ingest.moment())

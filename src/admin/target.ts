@@ -76,6 +76,8 @@ export interface GatewayStatus {
   readonly log: LogStatus;
   readonly forwarders: readonly ForwarderStatus[];
   readonly broker?: EmbeddedBrokerStatus | undefined;
+  /** The gateway's own certificate, when a listener uses it. Fingerprints are SHA-256, `AB:CD:…`; `until` is UTC ms. */
+  readonly certificate?: { readonly fingerprint: string; readonly authority: string; readonly until: number } | undefined;
   /** Loopback HTTP; absent where it is not configured. */
   readonly http?: HttpStatus | undefined;
   /** Alarms that are active or not acknowledged. */

@@ -2,6 +2,7 @@ import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
+import { localDate } from './local-time.ts';
 import { paint, printable } from './running.ts';
 
 /** Every figure of the gateway, for those who ask for more than the page. */
@@ -16,6 +17,7 @@ export function statusDetails(report: GatewayStatus): string[] {
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
     ...brokerLines(report.broker),
+    ...certificateLines(report),
     ...httpLines(report.http),
   ];
 }
@@ -129,8 +131,8 @@ function ms(value: number): string {
 
 function brokerLines(broker: GatewayStatus['broker']): string[] {
   if (broker === undefined) return [];
-  const { state, address, clients, fault, refused } = broker;
-  const where = address === undefined ? '' : ` on ${address.host}:${address.port}`;
+  const { state, clients, fault, refused } = broker;
+  const where = whereOf(broker);
   const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${printable(fault)}`)}`;
   const words = [
     [refused.requests, 'made too many requests'],
@@ -141,6 +143,22 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
   ] as const;
   const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
   return ended.length === 0 ? [line] : [line, `         MQTT clients turned away since the start: ${ended.join(', ')}`];
+}
+
+/** Older gateways report one address. */
+export function whereOf({ listeners, address }: NonNullable<GatewayStatus['broker']>): string {
+  const all = listeners ?? (address === undefined ? [] : [{ ...address, tls: false }]);
+  const words = all.map(({ host, port, tls }) => `${host}:${port}${tls ? ' (TLS)' : ''}`);
+  return words.length === 0 ? '' : ` on ${words.join(', ')}`;
+}
+
+function certificateLines({ certificate }: GatewayStatus): string[] {
+  if (certificate === undefined) return [];
+  const { fingerprint, authority, until } = certificate;
+  return [
+    `certificate  until ${localDate(until)}, SHA-256 ${fingerprint}`,
+    `         its authority (tls/ca.crt): SHA-256 ${authority}`,
+  ];
 }
 
 function forwarderLines(f: ForwarderStatus, now: number): string[] {

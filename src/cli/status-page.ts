@@ -8,7 +8,7 @@ import { formatSize } from '../core/units.ts';
 import { overloadAdvice } from '../drivers/modbus/words.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint, printable } from './running.ts';
-import { count, rough, statusDetails } from './status-details.ts';
+import { count, rough, statusDetails, whereOf } from './status-details.ts';
 
 interface PageOptions {
   /** With every figure below the page. */
@@ -218,8 +218,7 @@ function logLines({ log, gateway }: GatewayStatus): string[] {
 
 function brokerLines({ broker }: GatewayStatus): string[] {
   if (broker === undefined) return [];
-  const where = broker.address === undefined ? '' : ` on ${broker.address.host}:${broker.address.port}`;
-  return [`broker  ${broker.state}${where}, ${count(broker.clients, 'client')}`];
+  return [`broker  ${broker.state}${whereOf(broker)}, ${count(broker.clients, 'client')}`];
 }
 
 function clockWords({ clock, gateway }: GatewayStatus): string {

@@ -177,6 +177,11 @@ export interface Listen {
   readonly port: number;
 }
 
+export interface BrokerListen extends Listen {
+  /** `true`: the gateway's own certificate. Paths are absolute. */
+  readonly tls?: true | { readonly cert: string; readonly key: string } | undefined;
+}
+
 /** A whole valid configuration. Durations in milliseconds, sizes in bytes. Plain data: two of them can be compared by JSON. */
 export interface GatewayConfig {
   readonly gateway: {
@@ -198,7 +203,7 @@ export interface GatewayConfig {
     readonly commitEvery: number;
   };
   /** Absent: no embedded broker. */
-  readonly broker?: { readonly listen: Listen } | undefined;
+  readonly broker?: { readonly listen: readonly BrokerListen[] } | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
   /** Absent: no loopback HTTP. */
   readonly dashboard?: { readonly listen: Listen } | undefined;

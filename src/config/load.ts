@@ -13,6 +13,7 @@ import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { inFileOrder } from './fault.ts';
 import type { BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
+import { checkPorts, resolveListeners } from './listeners.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, NAME_WORDS } from './schema-parts.ts';
@@ -107,10 +108,7 @@ class Loader {
     const broker = this.#section(root, 'broker', brokerSection, false);
     const forwarders = this.#forwarders(writtenForwarders);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
-    if (broker && dashboard && broker.listen.port !== 0 && broker.listen.port === dashboard.listen.port)
-      this.#report(
-        source.fault(['dashboard', 'listen', 'port'], `the broker already listens on port ${broker.listen.port}; choose another`),
-      );
+    checkPorts({ broker: broker?.listen ?? [], dashboard: dashboard?.listen }, root, source, this.#report);
 
     const files = [source.file, ...library.files];
     const faults = limited(inFileOrder([...this.#faults, ...library.faults], files));
@@ -128,7 +126,7 @@ class Loader {
       ),
       rules,
       buffer,
-      broker,
+      broker: broker && { listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
       dashboard,
     };

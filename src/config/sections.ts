@@ -65,8 +65,30 @@ const listen = (port: number) =>
     port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port; 0 lets the system choose.'),
   });
 
+/** Addresses of one broker; forwarders/broker/limits.ts has the same number. */
+const MOST_LISTENERS = 8;
+
+const brokerListener = listen(1883).extend({
+  tls: z
+    .union([
+      z.literal(true),
+      z.strictObject({
+        cert: z.string().min(1).describe('PEM file with the certificate, and those between it and its authority.'),
+        key: z.string().min(1).describe('PEM file with the private key, without a passphrase.'),
+      }),
+    ])
+    .optional()
+    .describe(
+      'TLS on this address. `true`: with a certificate that the gateway makes and renews; its authority is `tls/ca.crt` in the state directory. Or the two files of a certificate of yours; a relative path starts at the folder of this file.',
+    ),
+});
+
 export const brokerSection = z.strictObject({
-  listen: listen(1883).prefault({}).describe('Where local MQTT clients connect.'),
+  listen: z
+    .union([brokerListener, z.array(brokerListener).min(1).max(MOST_LISTENERS)])
+    .prefault({})
+    .transform((one) => (Array.isArray(one) ? one : [one]))
+    .describe('Where MQTT clients connect: one address, or a list of them.'),
 });
 export const dashboardSection = z.strictObject({
   listen: listen(8080).prefault({}).describe('Where the local HTTP interface answers.'),

@@ -3,6 +3,7 @@
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
 import path from 'node:path';
+import type { OwnIdentity } from '../access/tls/certificates.ts';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
@@ -111,6 +112,10 @@ export class Gateway implements PartsSide, Reloadable {
   get broker(): EmbeddedBroker | undefined {
     return this.#parts.broker.running;
   }
+  /** The gateway's own certificate, when a listener uses it. */
+  get certificate(): OwnIdentity | undefined {
+    return this.#parts.tls.own;
+  }
   /** The counts of the log's readings since the start. */
   get logWatch(): LogWatch | undefined {
     return this.#logWatch;
@@ -159,7 +164,7 @@ export class Gateway implements PartsSide, Reloadable {
       this.#admin = admin;
       await this.#startParts(config);
     } catch (thrown) {
-      await Promise.all([this.#parts.forwarders.stop(0), this.#parts.broker.stop()]);
+      await Promise.all([this.#parts.forwarders.stop(0), this.#parts.broker.stop(), this.#parts.tls.stop()]);
       await this.#log?.abandon();
       await admin.stop();
       lock.release();
@@ -278,7 +283,13 @@ export class Gateway implements PartsSide, Reloadable {
     // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
     this.#log?.commitSoon();
     const forwarders = budget.for('forwarders');
-    await budget.within(forwarders, this.#parts.forwarders.stop(forwarders), this.#parts.broker.stop(), this.#times?.stop());
+    await budget.within(
+      forwarders,
+      this.#parts.forwarders.stop(forwarders),
+      this.#parts.broker.stop(),
+      this.#parts.tls.stop(),
+      this.#times?.stop(),
+    );
     await this.#log?.close(budget.for('log'));
     await this.#admin?.stop();
     this.#lock?.release();
@@ -324,6 +335,7 @@ export class Gateway implements PartsSide, Reloadable {
       { step: change.step, known: change.known, source: change.source },
       'The clock changed; readings not handed over yet get the new time.',
     );
+    this.#parts.tls.clockChanged();
     if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
     this.#clockReport?.took(change, move);
   }

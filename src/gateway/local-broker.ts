@@ -7,10 +7,13 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
 import { loadBroker } from './registry-create.ts';
+import type { TlsSources } from './tls-sources.ts';
 
 /** The input of the broker, without the part that follows from the configuration. */
 export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity'> & {
   readonly identity: () => EmbeddedBrokerOptions['identity'];
+  /** The certificates of listeners with TLS. */
+  readonly tls: Pick<TlsSources, 'of' | 'keep'>;
 };
 
 /** Where live destinations are given what comes. */
@@ -75,6 +78,7 @@ export class LocalBroker {
         if (this.#stopped) return;
         this.#listen = asked;
         this.#broker = next;
+        this.#surroundings.tls.keep(asked?.listen ?? []);
         if (next === undefined) return;
         next.inventory(this.#inventory);
         for (const alarm of this.#alarms.values()) if (config.rules.has(alarm.key)) next.notice(alarm);
@@ -99,7 +103,10 @@ export class LocalBroker {
 
   async #make({ listen }: NonNullable<GatewayConfig['broker']>, config: GatewayConfig): Promise<EmbeddedBroker> {
     const Broker = await this.#load();
-    const { identity, ...rest } = this.#surroundings;
-    return new Broker({ ...rest, listen, root: `sluice/${config.gateway.id}`, identity: identity() });
+    const { identity, tls, ...rest } = this.#surroundings;
+    const listeners = listen.map(({ tls: asked, ...address }) =>
+      asked === undefined ? address : { ...address, tls: tls.of(asked) },
+    );
+    return new Broker({ ...rest, listen: listeners, root: `sluice/${config.gateway.id}`, identity: identity() });
   }
 }

@@ -28,6 +28,7 @@ import { Forwarders } from './forwarders.ts';
 import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
 import { createBus } from './registry-create.ts';
+import { TlsSources } from './tls-sources.ts';
 
 /** Events of one kind in a minute that somebody upstream can cause. */
 const OUTSIDE_EVENTS = 60;
@@ -105,14 +106,20 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     write: ({ device, point }) => commands.run({ do: 'safe', point: `${device}.${point}` }, GATEWAY),
     connected: () => forwarders.connected,
   });
+  const tls = new TlsSources({
+    ...{ clock, logger },
+    stateDir: () => g.config.gateway.stateDir,
+    subject: () => g.config.gateway.id,
+    now: () => ({ utc: now(), known: watch.known }),
+  });
   const broker = new LocalBroker(
     {
-      ...{ clock, logger, latest },
+      ...{ clock, logger, latest, tls },
       identity: () => ({ boot: g.boot, version: VERSION }),
       now,
       encodeBatch: (records) => live.encode(records),
       onEvent: tell,
-      onListen: (fault) => listening.changed('broker', fault),
+      onListen: ({ host, port }, fault) => listening.changed(`broker ${host}:${port}`, fault),
     },
     () => g.ingest,
   );
@@ -128,5 +135,5 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     },
     () => g.ingest,
   );
-  return { watch, latest, plant, alarmed, outside, listening, commands, safe, broker, forwarders };
+  return { watch, latest, plant, alarmed, outside, listening, commands, safe, tls, broker, forwarders };
 }

@@ -1,8 +1,15 @@
 /** Reports by events which local addresses cannot be listened on. Faults during the start are reported as soon as events can be. */
 import type { GatewayEvent } from '../core/ports.ts';
 
-export type ListenPart = 'broker' | 'dashboard';
-const WHAT: Readonly<Record<ListenPart, string>> = { broker: 'The embedded broker', dashboard: 'Local HTTP' };
+/** The broker may have several addresses: `broker 0.0.0.0:8883`. */
+export type ListenPart = `broker ${string}` | 'dashboard';
+
+function kindOf(part: ListenPart): string {
+  return part === 'dashboard' ? part : 'broker';
+}
+function nameOf(part: ListenPart): string {
+  return part === 'dashboard' ? 'Local HTTP' : `The embedded ${part.replace(' ', ' on ')}`;
+}
 
 export class ListenReport {
   readonly #event: (event: GatewayEvent) => void;
@@ -27,15 +34,15 @@ export class ListenReport {
       if (this.#begun) this.#failed(part, fault);
     } else if (this.#faults.delete(part) && this.#begun)
       this.#event({
-        ...{ event: 'listen', severity: 'info', message: `${WHAT[part]} has got its address and listens.` },
-        data: { part, listening: true },
+        ...{ event: 'listen', severity: 'info', message: `${nameOf(part)} has got its address and listens.` },
+        data: { part: kindOf(part), listening: true },
       });
   }
 
   #failed(part: ListenPart, fault: string): void {
     this.#event({
-      ...{ event: 'listen', severity: 'warning', message: `${WHAT[part]} cannot listen, and keeps trying: ${fault}` },
-      data: { part, listening: false, fault },
+      ...{ event: 'listen', severity: 'warning', message: `${nameOf(part)} cannot listen, and keeps trying: ${fault}` },
+      data: { part: kindOf(part), listening: false, fault },
     });
   }
 }

@@ -23,7 +23,7 @@ export class BrokerBench {
 
   constructor(t: TestContext, options: Partial<EmbeddedBrokerOptions> = {}) {
     this.broker = new EmbeddedBroker({
-      listen: { host: '127.0.0.1', port: 0 },
+      listen: [{ host: '127.0.0.1', port: 0 }],
       root: ROOT,
       identity: { boot: 'b1', version: '0.0.1' },
       logger: silentLogger,

@@ -63,6 +63,7 @@ export class Certificates {
   #held: Held | undefined;
   #cancel: (() => void) | undefined;
   #working: Promise<void> | undefined;
+  readonly #end = new AbortController();
   #running = false;
   #missing = '';
 
@@ -94,6 +95,7 @@ export class Certificates {
 
   async stop(): Promise<void> {
     this.#running = false;
+    this.#end.abort();
     this.#cancel?.();
     await this.#working;
   }
@@ -110,10 +112,13 @@ export class Certificates {
     let next = LOOK_EVERY;
     if (why !== undefined) {
       try {
-        const answer = await (this.#o.issue ?? issue)({
-          ...{ subject, names, permits, ...validityAt(now()), caFrom: BUILT, caUntil: CA_UNTIL },
-          ...{ authority: held?.authority, serverKey: held?.identity.key },
-        });
+        const answer = await (this.#o.issue ?? issue)(
+          {
+            ...{ subject, names, permits, ...validityAt(now()), caFrom: BUILT, caUntil: CA_UNTIL },
+            ...{ authority: held?.authority, serverKey: held?.identity.key },
+          },
+          this.#end.signal,
+        );
         const made = heldOf(answer.authority, answer.server, permits);
         this.#write(made);
         this.#held = made;
@@ -121,6 +126,7 @@ export class Certificates {
         logger.info({ fingerprint: made.identity.fingerprint, why }, 'A certificate was made for the listeners of this gateway.');
         onChange(made.identity, why);
       } catch (thrown) {
+        if (!this.#running) return;
         next = RETRY_EVERY;
         const fault = toError(thrown).message;
         if (fault !== this.fault)

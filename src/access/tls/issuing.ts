@@ -36,13 +36,14 @@ const WITHIN = 60_000;
 const MOST = 64 * 1024;
 
 /** @throws Error in words; the private keys are in no message */
-export async function issue(request: IssueRequest): Promise<IssueAnswer> {
+export async function issue(request: IssueRequest, signal?: AbortSignal): Promise<IssueAnswer> {
   const here = import.meta.filename;
   const program = path.join(import.meta.dirname, here.endsWith('.ts') ? 'make-certificate.ts' : 'make-certificate.js');
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { PATH: process.env.PATH ?? '' },
     timeout: WITHIN,
+    ...(signal === undefined ? {} : { signal }),
     killSignal: 'SIGKILL',
   });
   const out: Buffer[] = [];

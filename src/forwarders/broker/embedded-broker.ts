@@ -19,7 +19,7 @@ import { Audience } from './audience.ts';
 import { Clients, guardOf } from './clients.ts';
 import type { Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
-import { Listener } from './listener.ts';
+import { type BrokerListen, Listener } from './listener.ts';
 import { type EncodeBatch, LiveFeed } from './live-feed.ts';
 import { BrokerPersistence } from './persistence.ts';
 import { Replays } from './replays.ts';
@@ -28,7 +28,8 @@ import { Sessions } from './sessions.ts';
 import { SlowClients } from './slow-clients.ts';
 
 export interface EmbeddedBrokerOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  /** One to MAX_LISTENERS addresses. */
+  readonly listen: readonly BrokerListen[];
   /** `sluice/<gateway>`, without a slash at the end. */
   readonly root: string;
   /** What `…/status` says. */
@@ -42,15 +43,23 @@ export interface EmbeddedBrokerOptions {
   readonly encodeBatch: EncodeBatch;
   /** Takes what an operator should know (`overload`). It may end in `notice` of this broker. */
   readonly onEvent: (event: GatewayEvent) => void;
-  /** It cannot have its address, with the words for it; undefined: it has got it. Once each. */
-  readonly onListen?: (fault: string | undefined) => void;
+  /** It cannot have an address, with the words for it; undefined: it has got it. Once each. */
+  readonly onListen?: (listen: BrokerListen, fault: string | undefined) => void;
 }
 
 export interface EmbeddedBrokerStatus {
   readonly state: 'stopped' | 'waiting' | 'listening';
   /** Why it waits. */
   readonly fault?: string | undefined;
+  /** The first one on which it listens. */
   readonly address?: { readonly host: string; readonly port: number } | undefined;
+  /** All of them, in the order of the configuration; `port` as the system gave it. */
+  readonly listeners: readonly {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: boolean;
+    readonly fault?: string | undefined;
+  }[];
   readonly clients: number;
   readonly sessions: number;
   readonly queuedMessages: number;
@@ -75,7 +84,7 @@ export class EmbeddedBroker implements LiveSink {
   readonly #retained: Retained;
   readonly #feed: LiveFeed;
   readonly #slow: SlowClients;
-  readonly #listener: Listener;
+  readonly #listeners: readonly Listener[];
   readonly #events: EventQuota;
   readonly #clients: Clients;
   readonly #replays: Replays<Client>;
@@ -100,14 +109,18 @@ export class EmbeddedBroker implements LiveSink {
       granted: (filter) => this.#audience.granted(client, filter),
       roomy: () => guardOf(client).roomy(),
     }));
-    this.#listener = new Listener({
-      ...{ listen: options.listen, logger, clock, onListen: options.onListen },
-      connected: (socket) => {
-        const aedes = this.#aedes;
-        if (aedes === undefined || !this.#running) socket.destroy();
-        else this.#clients.connected(socket, (guard) => aedes.handle(guard));
-      },
-    });
+    this.#listeners = options.listen.slice(0, limits.MAX_LISTENERS).map(
+      (listen) =>
+        new Listener({
+          ...{ listen, logger, clock },
+          onListen: (fault) => options.onListen?.(listen, fault),
+          connected: (socket) => {
+            const aedes = this.#aedes;
+            if (aedes === undefined || !this.#running) socket.destroy();
+            else this.#clients.connected(socket, (guard) => aedes.handle(guard));
+          },
+        }),
+    );
     this.#sessions = new Sessions({
       clock,
       roomy: (id) => this.#clients.roomy(id),
@@ -171,7 +184,7 @@ export class EmbeddedBroker implements LiveSink {
     cancel();
     this.#clients.end();
     this.#aedes = undefined;
-    await this.#listener.stop();
+    await Promise.all(this.#listeners.map((listener) => listener.stop()));
   }
 
   sample(sample: Sample, record: LogRecord | undefined): void {
@@ -197,11 +210,16 @@ export class EmbeddedBroker implements LiveSink {
   }
 
   status(): EmbeddedBrokerStatus {
-    const { address, dropped } = this.#listener;
+    const address = this.#listeners.find((one) => one.address !== undefined)?.address;
+    const dropped = this.#listeners.reduce((sum, one) => sum + one.dropped, 0);
     return {
       state: !this.#running ? 'stopped' : address === undefined ? 'waiting' : 'listening',
-      fault: this.#fault ?? this.#listener.fault,
+      fault: this.#fault ?? this.#listeners.find(({ fault }) => fault !== undefined)?.fault,
       address,
+      listeners: this.#listeners.map((one, i) => {
+        const { host, port } = one.address ?? (this.#o.listen[i] as BrokerListen);
+        return { host, port, tls: one.tls, ...(one.fault === undefined ? {} : { fault: one.fault }) };
+      }),
       clients: this.#aedes?.connectedClients ?? 0,
       sessions: this.#sessions.count,
       queuedMessages: this.#sessions.queuedMessages,
@@ -294,7 +312,7 @@ export class EmbeddedBroker implements LiveSink {
       aedes.on('unsubscribe', (filters, client) => this.#audience.remove(client, filters));
       for (const event of ['clientError', 'connectionError'] as const)
         aedes.on(event, (client, error) => this.#clients.failed(client, error));
-      if (this.#running) this.#listener.start();
+      if (this.#running) for (const listener of this.#listeners) listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
       this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway goes on without it.');

@@ -11,6 +11,15 @@ export const STAYS = 60_000;
 export const KEPT_CLIENTS = 16;
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT = 5_000;
+/**
+ * TLS handshakes that begin at once, and so many more in a second: each takes a small board 5 to 10 ms of the thread that polls.
+ * MAX_WAITING_HANDSHAKES connections wait for their turn.
+ */
+export const HANDSHAKES_AT_ONCE = 10;
+export const HANDSHAKES_PER_SECOND = 20;
+export const MAX_WAITING_HANDSHAKES = 64;
+/** Addresses on which one broker listens. */
+export const MAX_LISTENERS = 8;
 /** No sign of life is waited for longer than one and a half times this, whatever a client asks for. Seconds. */
 export const MAX_KEEPALIVE = 3_600;
 /** Largest packet (Remaining Length) before CONNECT is accepted, and after. */

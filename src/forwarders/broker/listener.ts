@@ -1,18 +1,27 @@
 /**
- * The socket on which the broker listens. An address in use is tried again for ever. What fails while it listens (the process
- * has no file left for a connection) costs that connection and nothing else.
+ * A socket on which the broker listens, plain or with TLS. An address in use is tried again for ever. What fails while it listens
+ * (the process has no file left for a connection) costs that connection and nothing else.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
 import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
+import type { TlsSource } from '../../core/tls-source.ts';
 import { LISTEN_RETRY_MAX, LISTEN_RETRY_MIN, MAX_SOCKETS } from './limits.ts';
+import { TlsDoor } from './tls-door.ts';
 
 /** A fault of taking connections is logged at most so often, ms. */
 const LOG_EVERY = 60_000;
 
+export interface BrokerListen {
+  readonly host: string;
+  readonly port: number;
+  /** Absent: plain TCP. */
+  readonly tls?: TlsSource | undefined;
+}
+
 export interface ListenerOptions {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: BrokerListen;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly connected: (socket: Socket) => void;
@@ -21,34 +30,53 @@ export interface ListenerOptions {
 }
 
 export class Listener {
-  /** Connections that were not taken: too many at once, or no file for them. */
+  /** Connections that were not taken: too many at once, no file for them, or no TLS. */
   dropped = 0;
   /** Why it has no address. */
   fault: string | undefined;
   readonly #o: ListenerOptions;
+  readonly #where: { readonly host: string; readonly port: number };
   #server: Server | undefined;
+  #tls: TlsDoor | undefined;
   #cancelRetry: (() => void) | undefined;
   #retryIn = LISTEN_RETRY_MIN;
   #quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: ListenerOptions) {
     this.#o = options;
+    const { host, port } = options.listen;
+    this.#where = { host, port };
   }
 
   /** Returns at once. */
   start(): void {
+    const { listen, clock, connected } = this.#o;
     this.#retryIn = LISTEN_RETRY_MIN;
+    if (listen.tls !== undefined)
+      this.#tls = new TlsDoor({
+        ...{ clock, connected, source: listen.tls },
+        // A certificate that came late: nobody waits for the next try.
+        ready: () => {
+          if (this.#cancelRetry !== undefined && this.address === undefined) this.#listen();
+        },
+        refused: (error) => this.#notTaken(error),
+      });
     this.#listen();
   }
 
   /** Frees the address. The owners of the connections end them before. */
   async stop(): Promise<void> {
     this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#tls?.stop();
     const server = this.#server;
     this.#server = undefined;
     if (server?.listening === true) await new Promise((done) => server.close(done));
   }
 
+  get tls(): boolean {
+    return this.#o.listen.tls !== undefined;
+  }
   /** undefined while it does not listen. */
   get address(): { readonly host: string; readonly port: number } | undefined {
     const address = this.#server?.listening === true ? this.#server.address() : null;
@@ -56,8 +84,16 @@ export class Listener {
   }
 
   #listen(): void {
-    const { listen, logger, onListen, connected } = this.#o;
-    const server = createServer(connected);
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    const { logger, onListen, connected } = this.#o;
+    const lack = this.#tls?.lack;
+    if (lack !== undefined) {
+      this.#failed(lack);
+      return;
+    }
+    const door = this.#tls;
+    const server = createServer(door === undefined ? connected : (socket) => door.enter(socket));
     this.#server = server;
     server.maxConnections = MAX_SOCKETS;
     server.on('drop', () => {
@@ -69,7 +105,7 @@ export class Listener {
         return;
       }
       if (this.fault !== undefined) {
-        logger.info({ ...listen }, 'The embedded broker has got its address and listens.');
+        logger.info({ ...this.#where }, 'The embedded broker has got its address and listens.');
         onListen?.(undefined);
       }
       this.fault = undefined;
@@ -77,18 +113,18 @@ export class Listener {
     });
     server.on('error', (error) => {
       if (server.listening) this.#notTaken(error);
-      else if (this.#server === server) this.#failed(error);
+      else if (this.#server === server) this.#failed(listenFault(this.#where, error, 'broker.listen'));
     });
-    server.listen(listen.port, listen.host);
+    server.listen(this.#where.port, this.#where.host);
   }
 
-  #failed(error: Error): void {
-    const { listen, logger, clock, onListen } = this.#o;
+  #failed(why: string): void {
+    const { logger, clock, onListen } = this.#o;
     const first = this.fault === undefined;
-    this.fault = listenFault(listen, error, 'broker.listen');
+    this.fault = why;
     if (first) {
-      logger.error({ ...listen, error: this.fault }, 'The embedded broker cannot listen; it keeps trying.');
-      onListen?.(this.fault);
+      logger.error({ ...this.#where, error: why }, 'The embedded broker cannot listen; it keeps trying.');
+      onListen?.(why);
     }
     this.#cancelRetry = clock.after(this.#retryIn, () => this.#listen());
     this.#retryIn = Math.min(this.#retryIn * 2, LISTEN_RETRY_MAX);

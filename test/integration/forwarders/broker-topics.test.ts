@@ -145,7 +145,7 @@ test('an address in use is tried again, and told once', async (t) => {
   assert.ok(typeof address === 'object' && address !== null);
   const errors: string[] = [];
   const log = { debug() {}, info() {}, warn() {}, error: (_: object, m: string) => errors.push(m), child: () => log };
-  const bench = new BrokerBench(t, { listen: { host: '127.0.0.1', port: address.port }, logger: log });
+  const bench = new BrokerBench(t, { listen: [{ host: '127.0.0.1', port: address.port }], logger: log });
   bench.broker.start();
   await waitFor('the fault', () => bench.broker.status().fault?.includes('another program listens on'));
   assert.equal(bench.broker.status().state, 'waiting');

@@ -141,7 +141,7 @@ test('a restart keeps authority, key and certificate; another gateway shares non
   assert.notEqual(keysIn(one)[0], undefined);
 });
 
-test('a new address, the end, and a clock that becomes known make a new certificate under the same authority', async (t) => {
+test('a new address, the end, a clock that becomes known: new certificate, same authority', async (t) => {
   const one = site(t);
   one.now = { utc: Date.UTC(1970, 0, 1), known: false };
   const certificates = one.make();
@@ -180,7 +180,7 @@ test('a public address that comes later is left out and reported once', async (t
   assert.equal(one.logged.filter((line) => line.includes('203.0.113.9')).length, 1);
 });
 
-test('every damage of the file ends in a working certificate, and the damaged file lies aside', async (t) => {
+test('every damage of the file ends in a working certificate, the damaged file lies aside', async (t) => {
   const one = site(t);
   await started(one);
   const good = readFileSync(one.file);
@@ -251,7 +251,7 @@ test('two files that do not fit are refused in words that hold nothing of the ke
   assert.throws(() => certificateOf('nothing'), /no certificate in PEM form/);
 });
 
-test('property: a certificate carries every name that its authority permits, and no more than its bounds', () => {
+test('property: a certificate carries every name that its authority permits, within bounds', () => {
   const address = fc.oneof(fc.ipV4(), fc.ipV6(), fc.string({ maxLength: 40 }));
   fc.assert(
     fc.property(fc.string({ maxLength: 80 }), fc.array(address, { maxLength: 80 }), (hostname, list) => {

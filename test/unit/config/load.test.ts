@@ -66,8 +66,23 @@ test('the smallest configuration gets every default', () => {
 
 test('an empty section of broker or dashboard means all defaults', () => {
   const { config } = good('gateway: {id: g1}\nbroker:\ndashboard: {listen: {port: 9090}}\n');
-  assert.deepEqual(config.broker, { listen: { host: '127.0.0.1', port: 1883 } });
+  assert.deepEqual(config.broker, { listen: [{ host: '127.0.0.1', port: 1883 }] });
   assert.deepEqual(config.dashboard, { listen: { host: '127.0.0.1', port: 9090 } });
+});
+
+test('a broker may have several addresses, with TLS of its own or of two files', () => {
+  const { config } = good(`gateway: {id: g1}
+broker:
+  listen:
+    - {port: 1883}
+    - {port: 8883, tls: true}
+    - {host: '::1', port: 8884, tls: {cert: mine/board.crt, key: /etc/board.key}}
+`);
+  assert.deepEqual(config.broker?.listen, [
+    { host: '127.0.0.1', port: 1883 },
+    { host: '127.0.0.1', port: 8883, tls: true },
+    { host: '::1', port: 8884, tls: { cert: path.join(dir, 'mine/board.crt'), key: '/etc/board.key' } },
+  ]);
 });
 
 test('a relative stateDir starts at the folder of the file', () => {

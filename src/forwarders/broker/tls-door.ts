@@ -1,0 +1,123 @@
+/**
+ * The TLS in front of a listener of the broker. Invariants:
+ * - A handshake costs a board some milliseconds of the event loop in which devices are polled. HANDSHAKES_PER_SECOND limits them,
+ *   and the others wait. A connection takes a turn only when its first bytes are here.
+ * - MAX_WAITING_HANDSHAKES connections wait. The next one closes the oldest that has sent nothing, else itself.
+ * - A connection that sends nothing, or does not end its handshake, within CONNECT_TIMEOUT is closed.
+ * - A client may show a certificate. It is not judged here: who it is, access decides by its fingerprint.
+ */
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../core/clock.ts';
+import type { TlsSource } from '../../core/tls-source.ts';
+import { CONNECT_TIMEOUT, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
+
+export interface TlsDoorOptions {
+  readonly source: TlsSource;
+  readonly clock: Clock;
+  readonly connected: (socket: TLSSocket) => void;
+  /** A certificate is there now. */
+  readonly ready: () => void;
+  readonly refused: (error: Error) => void;
+}
+
+export class TlsDoor {
+  readonly #o: TlsDoorOptions;
+  readonly #server: Server;
+  readonly #endChange: () => void;
+  /** Connections that have sent nothing yet, oldest first, with the end of their time. */
+  readonly #silent = new Map<Socket, () => void>();
+  /** Connections with bytes, whose handshake has not begun, oldest first. */
+  readonly #waiting: Socket[] = [];
+  #left = HANDSHAKES_AT_ONCE;
+  #at: number;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: TlsDoorOptions) {
+    this.#o = options;
+    this.#at = options.clock.monotonic();
+    this.#server = createServer({
+      minVersion: 'TLSv1.2',
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: CONNECT_TIMEOUT,
+      ...options.source.current,
+    });
+    this.#server.on('secureConnection', options.connected);
+    this.#server.on('tlsClientError', (error, socket) => {
+      socket.destroy();
+      options.refused(error);
+    });
+    this.#endChange = options.source.onChange(() => {
+      const { current } = options.source;
+      if (current === undefined) return;
+      this.#server.setSecureContext({ minVersion: 'TLSv1.2', ...current });
+      options.ready();
+    });
+  }
+
+  /** Why no handshake can be made, in words. */
+  get lack(): string | undefined {
+    const { current, fault } = this.#o.source;
+    if (current !== undefined) return undefined;
+    return fault === undefined ? 'its certificate is being made' : `it has no certificate: ${fault}`;
+  }
+
+  /** A connection before its first byte. */
+  enter(socket: Socket): void {
+    // Until the handshake begins nobody else listens for the end of the socket.
+    socket.on('error', () => socket.destroy());
+    if (this.#waiting.length + this.#silent.size >= MAX_WAITING_HANDSHAKES) {
+      const [oldest] = this.#silent.keys();
+      this.#refuse(oldest ?? socket, 'more connections than the gateway makes TLS handshakes for');
+      if (oldest === undefined) return;
+    }
+    this.#silent.set(
+      socket,
+      this.#o.clock.after(CONNECT_TIMEOUT, () => this.#refuse(socket, 'it sent nothing')),
+    );
+    socket.once('close', () => this.#speaks(socket));
+    // The bytes stay in the socket; the TLS socket takes them from there.
+    socket.once('readable', () => {
+      if (!this.#speaks(socket)) return;
+      this.#waiting.push(socket);
+      this.#begin();
+    });
+  }
+
+  stop(): void {
+    this.#endChange();
+    this.#cancel?.();
+    for (const socket of [...this.#silent.keys(), ...this.#waiting.splice(0)]) socket.destroy();
+  }
+
+  /** It is silent no longer. @returns whether it was */
+  #speaks(socket: Socket): boolean {
+    this.#silent.get(socket)?.();
+    return this.#silent.delete(socket);
+  }
+
+  #refuse(socket: Socket, why: string): void {
+    this.#speaks(socket);
+    socket.destroy();
+    this.#o.refused(new Error(why));
+  }
+
+  #begin(): void {
+    const now = this.#o.clock.monotonic();
+    this.#left = Math.min(HANDSHAKES_AT_ONCE, this.#left + ((now - this.#at) / 1000) * HANDSHAKES_PER_SECOND);
+    this.#at = now;
+    while (this.#left >= 1) {
+      const socket = this.#waiting.shift();
+      if (socket === undefined) return;
+      if (socket.destroyed) continue;
+      this.#left--;
+      this.#server.emit('connection', socket);
+    }
+    if (this.#waiting.length === 0 || this.#cancel !== undefined) return;
+    this.#cancel = this.#o.clock.after(Math.ceil(1000 / HANDSHAKES_PER_SECOND), () => {
+      this.#cancel = undefined;
+      this.#begin();
+    });
+  }
+}

@@ -10,10 +10,15 @@ export type Want = 'value' | 'key';
 /** Knows where a value that is checked was written; `path` is relative to it. */
 export interface Place {
   fault(path: Path, message: string, want?: Want): Fault;
+  /** A single value as it is written in the file, without quotes; undefined for anything else. */
+  written(path: Path): string | undefined;
 }
 
 export function placeOf(source: YamlSource, base: Path): Place {
-  return { fault: (path, message, want) => source.fault([...base, ...path], message, want) };
+  return {
+    fault: (path, message, want) => source.fault([...base, ...path], message, want),
+    written: (path) => source.written([...base, ...path]),
+  };
 }
 
 export function isSection(value: unknown): value is Section {
@@ -34,7 +39,7 @@ export function check<T extends z.ZodType>(
   const meant = new Set<string>();
   for (const issue of result.error.issues) {
     reportIssue(issue, [], place, (fault, path, missing = false) => {
-      const word = / is not a key that belongs here; did you mean "([^"]+)"\?$/.exec(fault.message)?.[1];
+      const word = / is not a key of this section; did you mean "([^"]+)"\?$/.exec(fault.message)?.[1];
       if (word !== undefined) meant.add(pathText([...path.slice(0, -1), word]));
       found.push({ fault, key: pathText(path), missing });
     });

@@ -1,12 +1,13 @@
-import type { Section } from './checker.ts';
+import { ucumDoubt, ucumFault } from '../core/ucum.ts';
+import type { Place, Section } from './checker.ts';
 import { check, checkPart, isSection, placeOf } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Around, DriverKind, Kinds, ResolvedBus, ResolvedDevice } from './kinds.ts';
 import type { Layer } from './layers.ts';
 import { mergeLayers } from './layers.ts';
 import type { Profile, ProfileLibrary } from './profiles.ts';
-import { NAME, NAME_WORDS } from './schema-parts.ts';
-import { hint } from './suggest.ts';
+import { NAME, nameFault } from './schema-parts.ts';
+import { hint, nearest } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
 
@@ -20,7 +21,8 @@ export interface DeviceContext {
   readonly source: YamlSource;
   readonly kinds: Kinds;
   readonly library: ProfileLibrary;
-  readonly buses: ReadonlyMap<string, LoadedBus>;
+  /** Absent: the section could not be read, so no bus can be called missing. */
+  readonly buses: ReadonlyMap<string, LoadedBus> | undefined;
   readonly around: Around;
   readonly report: (fault: Fault) => void;
   readonly warn: (fault: Fault) => void;
@@ -51,12 +53,13 @@ export class DeviceResolver {
       report(source.fault(at, `write a section with bus: and the other keys of the device; this is ${found(written)}`));
       return;
     }
-    const bus = this.#bus(written.bus, at);
+    const misspelt = this.#misspelt(written, at);
+    const bus = misspelt.keys.has('bus') ? undefined : this.#bus(written.bus, at);
     const profile = this.#profile(written.profile, at);
     const kind = bus?.kind;
     if (kind === undefined) return;
-    if (profile === 'broken') {
-      this.#checkOwn(written, kind, at);
+    if (profile === 'broken' || misspelt.keys.size > 0) {
+      this.#checkOwn(Object.fromEntries(Object.entries(written).filter(([key]) => !misspelt.names.has(key))), kind, at);
       return;
     }
     if (profile !== undefined && profile.family !== kind.family) {
@@ -72,13 +75,28 @@ export class DeviceResolver {
     return this.#devices;
   }
 
+  /** `profle: x`: the key is reported, and nothing that hangs on it is called missing. */
+  #misspelt(written: Section, at: Path): { keys: Set<string>; names: Set<string> } {
+    const { source, report, kinds } = this.#in;
+    const own = ['bus', 'profile', 'points'];
+    const found = { keys: new Set<string>(), names: new Set<string>() };
+    for (const key of Object.keys(written)) {
+      const meant = own.includes(key) || kinds.drivers.some(({ device }) => key in device.shape) ? undefined : nearest(key, own);
+      if (meant === undefined || meant in written) continue;
+      report(source.fault([...at, key], `"${key}" is not a key of this section; did you mean "${meant}"?`, 'key'));
+      found.keys.add(meant);
+      found.names.add(key);
+    }
+    return found;
+  }
+
   #bus(written: unknown, at: Path): LoadedBus | undefined {
     const { source, report, buses } = this.#in;
     const where = [...at, 'bus'];
     if (written === undefined)
       report(source.fault(where, 'this key is missing; write the name of the bus that the device is on'));
     else if (typeof written !== 'string') report(source.fault(where, `write the name of a bus; this is ${found(written)}`));
-    else {
+    else if (buses !== undefined) {
       const bus = buses.get(written);
       if (bus === undefined) report(source.fault(where, `there is no bus "${written}"${hint(written, buses.keys())}`));
       return bus;
@@ -124,7 +142,17 @@ export class DeviceResolver {
       this.#in.report(fault);
     };
     const merged = mergeLayers([...(profile?.device ?? []), { source, path: at, value: own }]);
-    const settings = check(kind.device, merged.value, merged.place, report);
+    const foreign = this.#foreignKeys(own, kind);
+    if (foreign !== undefined) {
+      report(
+        source.fault(
+          [...at, 'bus'],
+          `${foreign.keys.join(' and ')} belong to a device on a bus with protocol ${foreign.protocol}, but the bus ${String(bus)} has ${kind.protocol}; name another bus`,
+        ),
+      );
+      return;
+    }
+    const settings = check(kind.device, merged.value, merged.place, (fault) => report(misplaced(fault, written, kind)));
     const layers = this.#points(changes, profile, [...at, 'points'], report);
     if (layers.size === 0 && sound) {
       report(source.fault([...at, 'points'], 'the device has no points; write points: or name a profile:'));
@@ -138,6 +166,7 @@ export class DeviceResolver {
       const output = check(kind.point, merge.value, merge.place, report);
       known.set(point, output);
       if (output !== undefined) points.set(point, output);
+      if (typeof output?.unit === 'string') this.#warnOfUnit(point, output.unit, merge.place);
     }
     for (const [point, derived] of kind.derivedPoints?.(points) ?? []) if (!known.has(point)) known.set(point, derived);
     if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
@@ -153,12 +182,24 @@ export class DeviceResolver {
     };
     this.#address(resolved, kind, at, report);
     const before = sound;
+    // A path of the device leads to the layer that wrote it.
+    const placed = (path: Path): { place: Place; path: Path } => {
+      const merge = path[0] === 'points' ? merges.get(String(path[1])) : undefined;
+      return merge === undefined ? { place: merged.place, path } : { place: merge.place, path: path.slice(2) };
+    };
     for (const wrong of kind.checkDevice?.(resolved, this.#in.around) ?? []) {
-      const [head, point, ...rest] = wrong.path;
       // When other faults exist, only faults of single sound points are certain.
-      if (!before && head !== 'points') continue;
-      const merge = head === 'points' ? merges.get(String(point)) : undefined;
-      report(merge === undefined ? merged.place.fault(wrong.path, wrong.message) : merge.place.fault(rest, wrong.message));
+      if (!before && wrong.path[0] !== 'points') continue;
+      const { place, path } = placed(wrong.path);
+      report(place.fault(path, wrong.message));
+    }
+    const inFile = (at: Path) => {
+      const { place, path } = placed(at);
+      return place.written(path);
+    };
+    for (const doubt of kind.deviceWarnings?.(resolved, inFile) ?? []) {
+      const { place, path } = placed(doubt.path);
+      this.#in.warn(place.fault(path, doubt.message));
     }
     if (sound) this.#devices.set(name, { points: known, resolved });
   }
@@ -213,17 +254,42 @@ export class DeviceResolver {
     }
   }
 
+  /** Keys that no device of this family has, and every one of which a device of another family has. */
+  #foreignKeys(own: Section, kind: DriverKind): { keys: string[]; protocol: string } | undefined {
+    const unknown = Object.keys(own).filter((key) => !(key in kind.device.shape));
+    const other = this.#in.kinds.drivers.find(
+      ({ family, device }) => family !== kind.family && unknown.length > 1 && unknown.every((key) => key in device.shape),
+    );
+    return other && { keys: unknown, protocol: other.protocol };
+  }
+
+  #warnOfUnit(point: string, unit: string, place: Place): void {
+    const doubt = ucumFault(unit) ?? ucumDoubt(unit, point);
+    if (doubt !== undefined) this.#in.warn(place.fault(['unit'], doubt));
+  }
+
   #warnOfLine(profile: Profile, bus: string, written: Section, at: Path): void {
-    const settings = this.#in.buses.get(bus)?.resolved?.settings;
+    const settings = this.#in.buses?.get(bus)?.resolved?.settings;
     if (settings === undefined || profile.line.length === 0) return;
     const { value } = mergeLayers(profile.line);
     for (const [key, factory] of Object.entries(value)) {
       const set = settings[key];
       if (set === undefined || set === factory) continue;
-      const text = `a ${profile.title} leaves the factory with ${key} ${String(factory)}, but the bus ${bus} has ${String(set)}; make sure that the device was set to that`;
+      const text = `${profile.title}: its ${key} is ${String(factory)} when it is delivered, but the bus ${bus} has ${String(set)}; make sure that the device is set to ${String(set)}`;
       this.#in.warn(this.#in.source.fault([...at, 'profile' in written ? 'profile' : 'bus'], text));
     }
   }
+}
+
+/** A key that stands a level too high or too low. */
+function misplaced(fault: Fault, written: Section, kind: DriverKind): Fault {
+  const key = /^"([^"]*)" is not a key of this section/.exec(fault.message)?.[1];
+  if (key === undefined || !(key in written)) return fault;
+  const say = (message: string) => ({ ...fault, message });
+  if (key in kind.point.shape) return say(`"${key}" is a key of a point; write it under points and the name of the point`);
+  if (key in kind.bus.shape) return say(`"${key}" is a key of the bus; write it under buses`);
+  const isPoint = isSection(written[key]) && !/did you mean/.test(fault.message);
+  return isPoint ? say(`"${key}" is not a key of a device; if it is a point, write it under points`) : fault;
 }
 
 function noPoints(source: YamlSource, at: Path, written: unknown): Fault {
@@ -235,7 +301,7 @@ function noPoints(source: YamlSource, at: Path, written: unknown): Fault {
 
 /** Reports a point whose name or form is wrong. */
 function wrongPoint(source: YamlSource, where: Path, name: string, written: unknown, report: (fault: Fault) => void): boolean {
-  if (!NAME.test(name) || name.length > 64) report(source.fault(where, `${NAME_WORDS} (at most 64)`, 'key'));
+  if (!NAME.test(name) || name.length > 64) report(source.fault(where, nameFault(name), 'key'));
   else if (!isSection(written))
     report(
       source.fault(where, `a point is a section: the keys of the point, indented under its name; this is ${found(written)}`),

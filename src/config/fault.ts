@@ -41,3 +41,26 @@ export function inFileOrder(faults: readonly Fault[], files: readonly string[]):
       return true;
     });
 }
+
+/** How often the same sentence is given before the places are listed instead. */
+const MOST_ALIKE = 2;
+const MOST_LINES = 8;
+
+/** One missing line can make the same fault in many places: the first of them names the lines of the others. */
+export function folded(faults: readonly Fault[]): Fault[] {
+  const alike = Map.groupBy(faults, ({ file, message }) => `${file}\n${message}`);
+  return faults.flatMap((fault) => {
+    const same = alike.get(`${fault.file}\n${fault.message}`) ?? [fault];
+    if (same.length <= MOST_ALIKE) return [fault];
+    if (same[0] !== fault) return [];
+    const lines = [...new Set(same.map(({ line }) => line))].filter((line) => line !== fault.line);
+    if (lines.length === 0) return [fault];
+    const more = lines.length > MOST_LINES ? ` and ${lines.length - MOST_LINES} more` : '';
+    return [
+      {
+        ...fault,
+        message: `${fault.message} (also in ${lines.length === 1 ? 'line' : 'lines'} ${lines.slice(0, MOST_LINES).join(', ')}${more})`,
+      },
+    ];
+  });
+}

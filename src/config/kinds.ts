@@ -31,6 +31,14 @@ export interface DriverKind {
   address(device: Readonly<Record<string, unknown>>): string | undefined;
   /** Rules between keys that a schema cannot say; path is relative to the device. */
   checkDevice?(device: ResolvedDevice, around?: Around): readonly { path: readonly (string | number)[]; message: string }[];
+  /**
+   * Settings of a device that are allowed and can hardly be meant; path is relative to the device.
+   * @param written a value as it stands in the file: `0x10` and 16 are one number
+   */
+  deviceWarnings?(
+    device: ResolvedDevice,
+    written: (path: readonly (string | number)[]) => string | undefined,
+  ): readonly { path: readonly (string | number)[]; message: string }[];
   /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */

@@ -23,12 +23,18 @@ export function mergeLayers(layers: readonly Layer[]): { value: Section; place: 
       else value[key] = item;
     }
   }
+  const writerOf = (key: string | number | undefined) => {
+    const writer = key === undefined ? undefined : layers.findLast((layer) => Object.hasOwn(layer.value, String(key)));
+    return writer ?? layers.findLast((l) => !l.isDefaults) ?? layers[layers.length - 1]!;
+  };
   const place: Place = {
     fault(path, message, want) {
-      const key = path[0];
-      const writer = key === undefined ? undefined : layers.findLast((layer) => Object.hasOwn(layer.value, String(key)));
-      const layer = writer ?? layers.findLast((l) => !l.isDefaults) ?? layers[layers.length - 1]!;
-      return layer.source.fault([...layer.path, ...path], message, key === undefined ? 'key' : want);
+      const layer = writerOf(path[0]);
+      return layer.source.fault([...layer.path, ...path], message, path.length === 0 ? 'key' : want);
+    },
+    written(path) {
+      const layer = writerOf(path[0]);
+      return layer.source.written([...layer.path, ...path]);
     },
   };
   return { value, place };

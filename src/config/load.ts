@@ -11,18 +11,18 @@ import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedBus } from './devices.ts';
 import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
-import { inFileOrder } from './fault.ts';
+import { folded, inFileOrder } from './fault.ts';
 import type { BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
 import { checkPorts, resolveListeners } from './listeners.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
-import { NAME, NAME_WORDS } from './schema-parts.ts';
+import { NAME, nameFault } from './schema-parts.ts';
 import { resolveSecrets } from './secrets.ts';
 import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEVEL } from './sections.ts';
-import { hint } from './suggest.ts';
+import { hint, meantWord } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { parseYamlText, readYamlFile } from './yaml-source.ts';
-import { found, quote, unknownKey } from './zod-words.ts';
+import { found, LATER, quote, unknownKey } from './zod-words.ts';
 
 const MAX_FAULTS = 200;
 
@@ -67,6 +67,8 @@ class Loader {
   readonly #folder: string;
   readonly #faults: Fault[] = [];
   readonly #warnings: Fault[] = [];
+  /** Sections that could not be read: nothing is missing in them. */
+  readonly #unread = new Set<string>();
   readonly #report = (fault: Fault) => void this.#faults.push(fault);
   readonly #warn = (fault: Fault) => void this.#warnings.push(fault);
 
@@ -89,9 +91,19 @@ class Loader {
         budgets: [],
         remark,
       };
-    for (const key of Object.keys(root))
-      if (!TOP_LEVEL.some((known) => known === key)) this.#report(source.fault([key], unknownKey(key, TOP_LEVEL), 'key'));
+    for (const key of Object.keys(root)) {
+      if (TOP_LEVEL.some((known) => known === key)) continue;
+      const meant = meantWord(key, TOP_LEVEL);
+      const words =
+        meant === undefined && isSection(root[key]) && !LATER.has(key)
+          ? `${quote(key)} is not a section; indent it under the section that it belongs to: ${TOP_LEVEL.join(', ')}`
+          : unknownKey(key, TOP_LEVEL);
+      this.#report(source.fault([key], words, 'key'));
+      if (meant !== undefined && root[meant] === undefined) this.#unread.add(meant);
+    }
 
+    this.#missing(root, 'buses', 'devices');
+    this.#missing(root, 'devices', 'rules');
     const gateway = this.#section(root, 'gateway', gatewaySection, true);
     const buses = this.#buses(this.#named(root, 'buses'));
     const { profileDirs, profileFiles } = this.#options;
@@ -99,11 +111,17 @@ class Loader {
     const writtenForwarders = this.#named(root, 'forwarders');
     const around = { upstream: writtenForwarders.length > 0 };
     const [report, warn] = [this.#report, this.#warn];
-    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, buses, around, report, warn });
+    const known = { buses: this.#unread.has('buses') ? undefined : buses };
+    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, ...known, around, report, warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();
-    this.#clock(gateway?.clock?.gps, buses, devices);
-    const rules = resolveRules(this.#named(root, 'rules'), { source, kinds: this.#kinds, devices, report: this.#report });
+    if (!this.#unread.has('devices')) this.#clock(gateway?.clock?.gps, buses, devices);
+    const rules = resolveRules(this.#named(root, 'rules'), {
+      source,
+      kinds: this.#kinds,
+      devices: this.#unread.has('devices') ? undefined : devices,
+      report,
+    });
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
     const forwarders = this.#forwarders(writtenForwarders);
@@ -111,7 +129,7 @@ class Loader {
     checkPorts({ broker: broker?.listen ?? [], dashboard: dashboard?.listen }, root, source, this.#report);
 
     const files = [source.file, ...library.files];
-    const faults = limited(inFileOrder([...this.#faults, ...library.faults], files));
+    const faults = limited(folded(inFileOrder([...this.#faults, ...library.faults], files)));
     if (faults.length > 0 || gateway === undefined || buffer === undefined)
       return { faults, warnings: inFileOrder(this.#warnings, files), budgets: [], remark };
     const config: GatewayConfig = {
@@ -132,6 +150,16 @@ class Loader {
     };
     const budgets = this.#budgets(config);
     return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };
+  }
+
+  /** A section that is not there, and that another one refers to. */
+  #missing(root: Section, key: string, from: string): void {
+    const written = root[from];
+    if ((root[key] ?? undefined) !== undefined || this.#unread.has(key) || !isSection(written)) return;
+    if (Object.keys(written).length === 0) return;
+    this.#unread.add(key);
+    const text = `there is no section ${key}, to which ${from} refer; is the line "${key}:" missing, or indented?`;
+    this.#report(this.#source.fault([from], text, 'key'));
   }
 
   #budgets({ gateway, buses, devices }: GatewayConfig): BusBudget[] {
@@ -182,12 +210,22 @@ class Loader {
           `write a section: each name indented under ${key}, its keys under the name; this is ${found(written)}`,
         ),
       );
+      this.#unread.add(key);
       return [];
     }
-    for (const name of Object.keys(written))
-      if (!NAME.test(name) || name.length > 64)
-        this.#report(this.#source.fault([key, name], `${NAME_WORDS} (at most 64)`, 'key'));
-    return Object.entries(written);
+    const entries = Object.entries(written);
+    const [first] = entries;
+    const loose = entries.filter(([, value]) => value !== null);
+    if (first !== undefined && loose.length > 1 && !loose.some(([, value]) => isSection(value))) {
+      const text = `the keys under ${key} need a name: write a name, and the keys indented under it`;
+      this.#report(this.#source.fault([key, first[0]], text, 'key'));
+      this.#unread.add(key);
+      return [];
+    }
+    for (const [name, value] of entries)
+      if (isSection(value) && (!NAME.test(name) || name.length > 64))
+        this.#report(this.#source.fault([key, name], nameFault(name), 'key'));
+    return entries;
   }
 
   #buses(written: readonly [string, unknown][]): Map<string, LoadedBus> {

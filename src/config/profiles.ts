@@ -10,7 +10,7 @@ import { check, isSection, placeOf } from './checker.ts';
 import type { Fault } from './fault.ts';
 import type { DriverKind, Kinds } from './kinds.ts';
 import type { Layer } from './layers.ts';
-import { NAME, NAME_WORDS } from './schema-parts.ts';
+import { NAME, nameFault } from './schema-parts.ts';
 import { hint } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { readYamlFile } from './yaml-source.ts';
@@ -111,10 +111,22 @@ export class ProfileLibrary {
     return found;
   }
 
+  /** `Eastron SDM120` is looked for by its words too. */
+  #hint(name: string): string {
+    const names = this.names();
+    const best = hint(name, names, 8);
+    if (best !== '') return best;
+    const plain = (text: string) => text.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+    const wanted = plain(name.slice(0, 64));
+    const within = names.filter((known) => wanted.length > 2 && (wanted.includes(plain(known)) || plain(known).includes(wanted)));
+    const [one] = within.sort((a, b) => b.length - a.length);
+    return one === undefined ? '; `sluice profile list` shows all' : `; did you mean "${one}"?`;
+  }
+
   #read(name: string, trail: readonly string[]): Found {
     const files = this.#walk().get(name) ?? [];
     const [file, other] = files;
-    if (file === undefined) return { missing: `there is no profile "${name}"${hint(name, this.#walk().keys(), 8)}` };
+    if (file === undefined) return { missing: `there is no profile "${name}"${this.#hint(name)}` };
     if (other !== undefined)
       return { missing: `the profile "${name}" is defined twice, in ${file} and in ${other}; rename or remove one` };
     const source = readYamlFile(file);
@@ -250,7 +262,7 @@ function pointLayers(
   const points = new Map<string, Layer[]>([...(parent?.points ?? [])].map(([name, layers]) => [name, [...layers]]));
   for (const [name, value] of Object.entries(own)) {
     const at = ['points', name];
-    if (!NAME.test(name)) report(source.fault(at, NAME_WORDS, 'key'));
+    if (!NAME.test(name)) report(source.fault(at, nameFault(name), 'key'));
     else if (value === null && (points.has(name) || orphan)) points.delete(name);
     else if (!isSection(value)) report(source.fault(at, 'a point is a section: the keys of the point, indented under its name'));
     else points.set(name, [...(points.get(name) ?? []), { source, path: at, value }]);

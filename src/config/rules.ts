@@ -6,15 +6,16 @@ import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Kinds, ResolvedRule } from './kinds.ts';
-import { RULE_KEYS, ruleSchema } from './sections.ts';
-import { hint, nearest } from './suggest.ts';
+import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
+import { hint, meantWord } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
 
 interface RuleContext {
   readonly source: YamlSource;
   readonly kinds: Kinds;
-  readonly devices: ReadonlyMap<string, LoadedDevice>;
+  /** Absent: the section could not be read, so nothing can be called missing. */
+  readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;
   readonly report: (fault: Fault) => void;
 }
 
@@ -29,17 +30,20 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       report(source.fault(at, `write a section with point: and what is watched (above:, below: …); this is ${found(value)}`));
       continue;
     }
-    const checked = check(schema, value, placeOf(source, at), report) as RuleOutput | undefined;
+    const checked = check(schema, value, placeOf(source, at), (fault) =>
+      report(fault.message === POINT_WORDS ? { ...fault, message: pointWords(String(value.point), context) } : fault),
+    ) as RuleOutput | undefined;
     const kind = oneKind(value, at, context);
-    const point = typeof value.point === 'string' ? pointOf(value.point, [...at, 'point'], context) : undefined;
+    const point =
+      typeof value.point === 'string' && POINT.test(value.point) ? pointOf(value.point, [...at, 'point'], context) : undefined;
     if (kind === undefined) continue;
     if (value.deadband !== undefined && kind.needs !== 'number')
-      report(source.fault([...at, 'deadband'], `a deadband means nothing beside ${kind.key}:; remove it`, 'key'));
+      report(source.fault([...at, 'deadband'], `deadband has no meaning with ${kind.key}; remove it`, 'key'));
     if (point?.storage !== undefined && kind.needs === 'number' && point.storage !== 'number' && point.storage !== 'integer64')
       report(
         source.fault(
           [...at, kind.key],
-          `${kind.key}: compares numbers, but ${point.device}.${point.point} is ${STORED[point.storage]}; write equals: instead`,
+          `${kind.key} compares numbers, but ${point.device}.${point.point} is ${STORED[point.storage]}; write equals: instead`,
           'key',
         ),
       );
@@ -78,27 +82,41 @@ type RuleOutput = {
 
 const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;
 
+/** `tank/level`, `Tank.Level` and `level` alone, where such a point exists. */
+function pointWords(written: string, { devices }: RuleContext): string {
+  const all = [...(devices ?? [])].flatMap(([device, { points }]) =>
+    [...(points?.keys() ?? [])].map((point) => `${device}.${point}`),
+  );
+  const text = written
+    .slice(0, 200)
+    .toLowerCase()
+    .replaceAll(/[/\s:>]+/g, '.');
+  const meant = all.filter((name) => name === text || name.endsWith(`.${text}`)).slice(0, 5);
+  return meant.length === 0 ? POINT_WORDS : `write device.point; did you mean ${meant.join(' or ')}?`;
+}
+
 function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContext) {
-  const given = kinds.rules.filter((kind) => Object.hasOwn(value, kind.key));
+  // In the order written.
+  const given = Object.keys(value).flatMap((key) => kinds.rules.find((kind) => kind.key === key) ?? []);
   const [first, second] = given;
   if (first === undefined) {
     // A misspelt kind key has been reported as an unknown key already.
     const misspelt = Object.keys(value).some(
       (key) =>
-        nearest(
+        meantWord(
           key,
           kinds.rules.map((kind) => kind.key),
         ) && !RULE_KEYS.includes(key),
     );
     const all = kinds.rules.map((kind) => `${kind.key}:`).join(' ');
-    if (!misspelt) report(source.fault(at, `the rule does not say what is watched; write one of ${all}`, 'key'));
+    if (!misspelt) report(source.fault(at, `the rule has no condition; write one of ${all}`, 'key'));
     return undefined;
   }
   if (second !== undefined) {
     report(
       source.fault(
         [...at, second.key],
-        `a rule watches one thing, and this one already has ${first.key}:; write a second rule for ${second.key}:`,
+        `a rule has one condition, and this one already has ${first.key}; write another rule with ${second.key}`,
         'key',
       ),
     );
@@ -116,6 +134,7 @@ function pointOf(
   if (dot === -1) return undefined;
   const device = written.slice(0, dot);
   const point = written.slice(dot + 1);
+  if (devices === undefined) return { device, point };
   const loaded = devices.get(device);
   if (loaded === undefined) {
     report(source.fault(where, `there is no device "${device}"${hint(device, devices.keys())}`));

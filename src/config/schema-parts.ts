@@ -3,6 +3,8 @@ import * as z from 'zod';
 import { SecretText } from '../core/secret.ts';
 import { formatDuration, parseDuration, parseSize } from '../core/units.ts';
 
+const DAY = 86_400_000;
+
 export const DURATION_PATTERN = /^\d+(\.\d+)?(ms|s|m|h|d)$/;
 export const SIZE_PATTERN = /^\d+(\.\d+)?(B|kB|KB|MB|GB)$/;
 
@@ -10,7 +12,9 @@ export const SIZE_PATTERN = /^\d+(\.\d+)?(B|kB|KB|MB|GB)$/;
 export function duration(options: { min?: number; max?: number } = {}) {
   const words = 'a duration is a number and a unit: 250ms, 10s, 5m, 24h, 30d';
   return z
-    .string({ error: (issue) => wrongText(issue.input, words, 's') })
+    .string({
+      error: ({ input }) => (typeof input === 'number' ? bareDuration(input, options.max, words) : wrongText(input, words)),
+    })
     .regex(DURATION_PATTERN, { error: (issue) => meantDuration(String(issue.input), words) })
     .transform((text, ctx) => {
       const ms = parseDuration(text);
@@ -27,27 +31,57 @@ export function duration(options: { min?: number; max?: number } = {}) {
     });
 }
 
-const WRITTEN_OUT: readonly (readonly [RegExp, string])[] = [
-  [/^(milliseconds?|millis|msecs?)$/i, 'ms'],
-  [/^(s|secs?|seconds?)$/i, 's'],
-  [/^(m|mins?|minutes?)$/i, 'm'],
-  [/^(h|hrs?|hours?)$/i, 'h'],
-  [/^(d|days?)$/i, 'd'],
+const WRITTEN_OUT: readonly (readonly [RegExp, number])[] = [
+  [/^(ms|milliseconds?|millis|msecs?)$/i, 1],
+  [/^(s|secs?|seconds?)$/i, 1000],
+  [/^(m|mins?|minutes?)$/i, 60_000],
+  [/^(h|hrs?|hours?)$/i, 3_600_000],
+  [/^(d|days?)$/i, DAY],
+  [/^(w|weeks?|wks?)$/i, 7 * DAY],
+  [/^(mo|months?)$/i, 30 * DAY],
+  [/^(y|years?|yrs?|a)$/i, 365 * DAY],
 ];
 
-/** `10 sec` -> `did you mean 10s?` */
+/** `10 sec` -> `did you mean 10s?`; also `4w`, `1h30m` and `00:00:10`. */
 function meantDuration(text: string, words: string): string {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]+)$/i.exec(text.trim()) ?? [];
-  const meant = WRITTEN_OUT.find(([pattern]) => pattern.test(unit))?.[1];
-  return number === undefined || meant === undefined ? words : `did you mean ${number}${meant}? (${words})`;
+  const ms = clockTime(text.trim()) ?? addedUp(text.trim());
+  return ms === undefined || ms > 10_000 * DAY ? words : `did you mean ${formatDuration(ms)}? (${words})`;
+}
+
+function clockTime(text: string): number | undefined {
+  const [, hours, minutes, seconds] = /^(\d{1,3}):(\d\d):(\d\d)$/.exec(text) ?? [];
+  return hours === undefined ? undefined : (Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)) * 1000;
+}
+
+function addedUp(text: string): number | undefined {
+  if (!/^(\d+(\.\d+)?\s*[a-z]+[\s,]*){1,4}$/i.test(text.slice(0, 60))) return undefined;
+  let sum = 0;
+  for (const [, number, unit = ''] of text.matchAll(/(\d+(?:\.\d+)?)\s*([a-z]+)/gi)) {
+    const size = WRITTEN_OUT.find(([pattern]) => pattern.test(unit))?.[1];
+    if (size === undefined) return undefined;
+    sum += Number(number) * size;
+  }
+  return Math.round(sum);
+}
+
+/** A number without its unit: seconds, or milliseconds as other programs have them. */
+function bareDuration(number: number, max: number | undefined, words: string): string {
+  const inSeconds = max === undefined || number * 1000 <= max ? `${number}s` : undefined;
+  const inMilliseconds = number >= 100 && Number.isInteger(number) ? `${number}ms` : undefined;
+  const meant = [inMilliseconds, inSeconds].filter((text) => text !== undefined);
+  if (number < 0 || meant.length === 0) return `the unit is missing (${words})`;
+  return `the unit is missing; did you mean ${meant.join(' or ')}? (${words})`;
 }
 
 /** A size as people write it; the output is bytes. */
 export function size(options: { min?: number } = {}) {
   const words = 'a size is a number and a unit: 64MB, 1GB';
   return z
-    .string({ error: (issue) => wrongText(issue.input, words, 'MB') })
-    .regex(SIZE_PATTERN, words)
+    .string({
+      error: ({ input }) =>
+        typeof input === 'number' ? `the unit is missing; did you mean ${input}MB? (${words})` : wrongText(input, words),
+    })
+    .regex(SIZE_PATTERN, { error: ({ input }) => meantSize(String(input), words) })
     .transform((text, ctx) => {
       const bytes = parseSize(text);
       if (bytes === undefined) return z.NEVER;
@@ -59,20 +93,39 @@ export function size(options: { min?: number } = {}) {
     });
 }
 
-/** A missing key is left to the general words; a bare number gets the unit that was probably meant. */
-function wrongText(input: unknown, words: string, unit: string): string | undefined {
-  if (input === undefined) return `this key is missing; ${words}`;
-  return typeof input === 'number' ? `the unit is missing; did you mean ${input}${unit}? (${words})` : words;
+/** `256 M` -> `did you mean 256MB?` */
+function meantSize(text: string, words: string): string {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmg])i?b?(?:ytes?)?$/i.exec(text.trim()) ?? [];
+  if (number === undefined) return words;
+  return `did you mean ${number}${{ k: 'kB', m: 'MB', g: 'GB' }[unit.toLowerCase()]}? (${words})`;
+}
+
+function wrongText(input: unknown, words: string): string {
+  return input === undefined ? `this key is missing; ${words}` : words;
 }
 
 export const NAME = /^[a-z0-9][a-z0-9_-]*$/;
 export const NAME_WORDS = 'a name has small letters, digits, - and _, and starts with a letter or digit';
+
+/** What is wrong with a name, and the name that comes nearest to it. */
+export function nameFault(text: string): string {
+  const near = text
+    .slice(0, 200)
+    .normalize('NFKD')
+    .toLowerCase()
+    .replaceAll(/\p{M}/gu, '')
+    .replaceAll(/[^a-z0-9_-]+/g, '-')
+    .replaceAll(/^[-_]+|-+$/g, '')
+    .slice(0, 64);
+  return `${NAME_WORDS} (at most 64)${NAME.test(near) && near !== text ? `; write ${near}` : ''}`;
+}
+
 /** Gateway id, bus, device, point, rule, forwarder. */
 export const name = () =>
   z
     .string({ error: (issue) => (issue.input === undefined ? `this key is missing; ${NAME_WORDS}` : undefined) })
     .max(64)
-    .regex(NAME, NAME_WORDS);
+    .regex(NAME, { error: ({ input }) => nameFault(String(input)) });
 
 /** A word written in the file, or where to find it: `{file: /run/secrets/x}`, `{env: MQTT_PASSWORD}`. */
 export type Secret = string | { readonly file: string } | { readonly env: string };
@@ -101,3 +154,12 @@ export const secret = () =>
       if (typeof written === 'string') return new SecretText(written);
       return 'file' in written ? new SecretSource('file', written.file) : new SecretSource('env', written.env);
     });
+
+/** What to write for `{min: …, max: …}`, where a person wrote `0-100` or `[0, 100]`. */
+export function boundsFault(input: unknown): string | undefined {
+  const text = Array.isArray(input) ? input.slice(0, 3).join(' ') : typeof input === 'string' ? input : undefined;
+  if (text === undefined) return undefined;
+  const [, low, high] = /^\s*(-?\d+(?:\.\d+)?)\s*(?:-|–|\.\.+|to|,|\s)\s*(-?\d+(?:\.\d+)?)\s*$/.exec(text.slice(0, 60)) ?? [];
+  if (low === undefined || high === undefined) return 'write {min: …, max: …}';
+  return `write {min: ${Math.min(Number(low), Number(high))}, max: ${Math.max(Number(low), Number(high))}}`;
+}

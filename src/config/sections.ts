@@ -102,11 +102,12 @@ export const deviceKeys = {
 export const DEVICE_POINTS =
   'Points of the device. With a profile: changes to its points, additions, and `null` to take one away.';
 
+export const POINT = /^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/;
+/** How a point is written; the loader, which knows the devices, says more. */
+export const POINT_WORDS = 'write device.point, for example fridge.temperature';
+
 const ruleKeys = {
-  point: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/, 'write device.point, for example fridge.temperature')
-    .describe('The point that is watched, as device.point.'),
+  point: z.string().regex(POINT, POINT_WORDS).describe('The point that is watched, as device.point.'),
   deadband: z
     .number()
     .min(0)

@@ -1,3 +1,5 @@
+import { sameMeaning } from './foreign-words.ts';
+
 /** Optimal string alignment distance (insert, delete, replace, swap of neighbours), without regard to case. */
 export function distance(a: string, b: string): number {
   const s = a.toLowerCase();
@@ -34,10 +36,21 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   return best;
 }
 
+/** `baud_rate`, `Holding` and `data-bits` are the words themselves. */
+function spelled(word: string, known: readonly string[]): string | undefined {
+  const plain = (text: string) => text.slice(0, 64).toLowerCase().replaceAll(/[-_ ]/g, '');
+  return known.find((candidate) => plain(candidate) === plain(word));
+}
+
+/** The one of `known` that was probably meant: misspelt, or in the word of another program. */
+export function meantWord(word: string, known: readonly string[]): string | undefined {
+  return spelled(word, known) ?? sameMeaning(word, known) ?? nearest(word, known);
+}
+
 /** `; did you mean "baudRate"?`, or the whole list where that is short, or nothing. */
 export function hint(word: string, known: Iterable<string>, listed = 12): string {
   const all = [...known];
-  const best = nearest(word, all);
+  const best = meantWord(word, all);
   if (best !== undefined) return `; did you mean "${best}"?`;
   if (all.length === 0 || all.length > listed) return '';
   return `; write one of: ${all.join(', ')}`;

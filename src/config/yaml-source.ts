@@ -6,11 +6,12 @@
  * - Keys are text, each once per map; `<<` merges other maps under the written keys.
  */
 import { readFileSync, statSync } from 'node:fs';
-import type { Document, Node, Pair, Range, YAMLError, YAMLMap } from 'yaml';
+import type { Node, Pair, Range, YAMLMap } from 'yaml';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
-import { explainYaml, NO_ANCHOR } from './yaml-words.ts';
+import { yamlFaults } from './yaml-faults.ts';
+import { NO_ANCHOR } from './yaml-words.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
 /**
@@ -21,7 +22,6 @@ const MAX_SIGNS = 40_000;
 const SIGN = /[,[\]{}?#&*!\n]|:\s|-\s/g;
 const MAX_DEPTH = 40;
 const MAX_VALUES = 100_000;
-const MAX_YAML_FAULTS = 20;
 
 export interface Position {
   readonly line: number;
@@ -51,13 +51,23 @@ export class YamlSource {
 
   /** Where the value at `path` stands (or its key, with `key`); the nearest thing around it when it is not there. */
   position(path: Path, want: 'value' | 'key' = 'value'): Position {
+    return toPosition(this.#lines, this.#find(path, want).at?.[0] ?? 0);
+  }
+
+  /** A single value as it is written, without quotes (`0x10`, `007`); undefined for anything else. */
+  written(path: Path): string | undefined {
+    const { node } = this.#find(path, 'value');
+    return isScalar(node) ? (node.source ?? String(node.value)) : undefined;
+  }
+
+  #find(path: Path, want: 'value' | 'key'): { at: Range | null | undefined; node: Node | null } {
     let node: Node | null = this.#root;
     let at: Range | null | undefined = node?.range;
     for (const [depth, step] of path.entries()) {
       node = resolveAlias(node, this.#targets);
       if (isMap(node)) {
         const pair = findPair(node, String(step), this.#targets);
-        if (pair === undefined) break;
+        if (pair === undefined) return { at, node: null };
         const isLast = depth === path.length - 1;
         const value = pair.value as Node | null;
         const empty = value === null || (isScalar(value) && value.value === null && value.range?.[0] === value.range?.[1]);
@@ -65,12 +75,12 @@ export class YamlSource {
         node = value;
       } else if (isSeq(node)) {
         const item = node.items[Number(step)] as Node | undefined;
-        if (item === undefined) break;
+        if (item === undefined) return { at, node: null };
         at = item.range ?? at;
         node = item;
-      } else break;
+      } else return { at, node: null };
     }
-    return toPosition(this.#lines, at?.[0] ?? 0);
+    return { at, node: resolveAlias(node, this.#targets) };
   }
 
   fault(path: Path, message: string, want: 'value' | 'key' = 'value'): Fault {
@@ -135,13 +145,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
       prettyErrors: false,
       keepSourceTokens: false,
     });
-    const errors = [...doc.errors, ...doc.warnings];
-    const tabs = errors.filter(({ code }) => code === 'TAB_AS_INDENT');
-    // An editor that indents with tabs does so in every line: that is one fault.
-    if (tabs.length > 1)
-      at(tabs[0]?.pos[0] ?? 0, `${tabs.length} lines begin with a tab, which cannot indent a line; use spaces`);
-    const others = tabs.length > 1 ? errors.filter((error) => !tabs.includes(error)) : errors;
-    for (const error of others.slice(0, MAX_YAML_FAULTS)) at(quoteBefore(doc, error) ?? error.pos[0], explainYaml(error, clean));
+    for (const { offset, message } of yamlFaults(doc, clean)) at(offset, message);
     const root = doc.contents as Node | null;
     if (faults.length > 0) return new YamlSource(file, { value: undefined, faults, root, lines, targets });
     if (root === null || (isScalar(root) && root.value === null)) {
@@ -158,7 +162,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
         if ('anchor' in node && node.anchor) anchors.set(node.anchor, node);
       },
     });
-    const value = new Converter(at, targets).value(root, 0);
+    const value = new Converter(at, (offset) => toPosition(lines, offset).line, targets).value(root, 0);
     return new YamlSource(file, { value: faults.length > 0 ? undefined : value, faults, root, lines, targets });
   } catch (error) {
     const words =
@@ -179,28 +183,17 @@ function tooMany(text: string): boolean {
   return false;
 }
 
-/** A quote that was never closed is reported where it was opened, not at the end of the file. */
-function quoteBefore(doc: Document, error: YAMLError): number | undefined {
-  if (error.code !== 'MISSING_CHAR' || !error.message.includes('quote')) return undefined;
-  let start: number | undefined;
-  visit(doc, {
-    Scalar: (_, node) => {
-      const quoted = node.type === 'QUOTE_DOUBLE' || node.type === 'QUOTE_SINGLE';
-      if (quoted && node.range && node.range[0] <= error.pos[0] && node.range[2] >= error.pos[0]) start = node.range[0];
-    },
-  });
-  return start;
-}
-
 class TooMuch extends Error {}
 
 class Converter {
   #count = 0;
   readonly #at: (offset: number, message: string) => void;
+  readonly #line: (offset: number) => number;
   readonly #targets: WeakMap<object, Node>;
 
-  constructor(at: (offset: number, message: string) => void, targets: WeakMap<object, Node>) {
+  constructor(at: (offset: number, message: string) => void, line: (offset: number) => number, targets: WeakMap<object, Node>) {
     this.#at = at;
+    this.#line = line;
     this.#targets = targets;
   }
 
@@ -211,6 +204,11 @@ class Converter {
     const node = resolveAlias(written, this.#targets);
     if (isMap(node)) return this.#map(node, depth);
     if (isSeq(node)) return node.items.map((item) => this.value(item as Node | null, depth + 1));
+    if (isScalar(node) && node.type === 'PLAIN' && /^[“”„‘’«]/.test(node.source ?? ''))
+      this.#at(
+        node.range?.[0] ?? 0,
+        `these quotes come from a word processor; write the straight ones: "${(node.source ?? '').slice(0, 60).replaceAll(/[“”„‘’«»"]/g, '')}"`,
+      );
     if (isScalar(node)) return typeof node.value === 'bigint' ? Number(node.value) : node.value;
     return null;
   }
@@ -224,7 +222,7 @@ class Converter {
       const key = keyOf(pair);
       const offset = (pair.key as Node | null)?.range?.[0] ?? map.range?.[0] ?? 0;
       if (key === undefined) {
-        this.#at(offset, 'a key must be a word, not a list or a map');
+        this.#at(offset, 'a key must be a word; put text that begins with { or [ in quotes');
         continue;
       }
       const value = this.value(pair.value as Node | null, depth + 1);
@@ -236,7 +234,8 @@ class Converter {
         continue;
       }
       if (first.has(key)) {
-        this.#at(offset, `"${key}" is written twice in the same section; keep one of them`);
+        const line = this.#line(first.get(key) ?? 0);
+        this.#at(offset, `"${key}" is written twice in the same section, first in line ${line}; keep one of them`);
         continue;
       }
       first.set(key, offset);

@@ -24,7 +24,7 @@ const WORDS: Partial<Record<YAMLError['code'], string>> = {
   NON_STRING_KEY: 'a key must be a word',
   RESOURCE_EXHAUSTION: 'the brackets or indents are nested too deeply to be read',
   TAB_AS_INDENT: 'a tab cannot indent a line; use spaces',
-  TAG_RESOLVE_FAILED: 'tags such as !secret are not used here; a secret is written {file: …} or {env: …}',
+  TAG_RESOLVE_FAILED: 'a word that begins with ! has no meaning here; put it in quotes, or remove it',
   UNEXPECTED_TOKEN: 'this does not belong here; is a quote, a bracket or a ":" missing before it?',
 };
 
@@ -40,6 +40,13 @@ export function explainYaml(error: YAMLError, text: string): string {
   const offset = error.pos[0];
   if (error.code === 'BAD_SCALAR_START' && text[offset] !== undefined)
     return `text that begins with ${text[offset]} must be put in quotes`;
+  if (error.code === 'TAG_RESOLVE_FAILED') {
+    const tag = /![\w-]+/.exec(error.message)?.[0];
+    if (tag === '!secret') return '!secret is not used here; a secret is written {file: …} or {env: …}';
+    if (tag !== undefined) return `${tag} is not used here; write the value itself, or put the text in quotes`;
+  }
+  if (error.code === 'BLOCK_IN_FLOW' && !/^-\s/.test(text.slice(offset, offset + 2)))
+    return 'inside { } and [ ] a comma stands between two entries; is one missing here?';
   const bracket = /end with an? (\S)/.exec(error.message)?.[1];
   if (bracket) return `a closing ${bracket} is missing before this`;
   if (error.code === 'MISSING_CHAR') {

@@ -21,13 +21,16 @@ const EXPECTED: Record<string, string> = {
 };
 
 /** Keys that the documentation promises and that a later version brings. */
-const LATER = new Set(['nodeRed', 'do', 'tls', 'filter']);
+export const LATER: ReadonlySet<string> = new Set(['nodeRed', 'do', 'tls', 'filter']);
 
 export function unknownKey(key: string, known: Iterable<string>): string {
   if (LATER.has(key)) return `"${key}" is not available in this version; remove it`;
   // `{scale: 0,1}` is read as the keys "scale" and "1".
   if (/^\d+$/.test(key)) return `a comma ended the value before this; write decimals with a point, for example 0.${key}`;
-  return `${quote(key)} is not a key that belongs here${hint(key, known, 16)}`;
+  // `{host: 127.0.0.1, port:1883}` is read as one word.
+  const [, glued, value] = /^([A-Za-z][\w-]*):(\S{1,40})$/.exec(key) ?? [];
+  if (glued !== undefined) return `a space is missing after the colon; write "${glued}: ${value}"`;
+  return `${quote(key)} is not a key of this section${hint(key, known, 16)}`;
 }
 
 export function explain(issue: z.core.$ZodRawIssue): string {
@@ -80,13 +83,23 @@ function invalidType(expected: string, input: unknown): string {
       if (/^[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(text)) return `write the number without quotes: ${text}`;
       if (/^[-+]?\d+,\d+$/.test(text)) return `write the number with a point: ${text.replace(',', '.')}`;
       if (/^0x[0-9a-f]+$/i.test(text)) return `write the number without quotes: ${text}`;
-      const bare = /^([-+]?\d+(?:\.\d+)?)\s*[^\d\s.,]+$/.exec(text);
+      const bare = /^[<>=≤≥~]*\s*([-+]?\d+(?:\.\d+)?)\s*[^\d.,]*$/.exec(text);
       if (bare) return `write the number alone: ${bare[1]}`;
+      const [, over, under] = /^(\d+(?:\.\d+)?)\s*[/:÷]\s*(\d+)$/.exec(text) ?? [];
+      const part = Number(over) / Number(under);
+      if (Number.isFinite(part) && String(part).length <= 12) return `write the number itself: ${part}`;
     }
   }
   if (expected === 'string' && (typeof input === 'number' || typeof input === 'boolean'))
     return `write text here, in quotes: "${String(input)}"`;
-  if (expected === 'boolean' && typeof input === 'string') return `write true or false; this is ${found(input)}`;
+  // `unit: [ppm]`: the brackets belong to the text.
+  const [only] = expected === 'string' && Array.isArray(input) && input.length === 1 ? input : [];
+  if (typeof only === 'string' && only.length <= 60) return `brackets make a list; write the text in quotes: '[${only}]'`;
+  if (expected === 'boolean' && typeof input === 'string') {
+    if (/^(yes|on|y|enabled?)$/i.test(input.trim())) return `write true; this is ${found(input)}`;
+    if (/^(no|off|n|disabled?)$/i.test(input.trim())) return `write false; this is ${found(input)}`;
+    return `write true or false; this is ${found(input)}`;
+  }
   return `write ${what}; this is ${found(input)}`;
 }
 

@@ -3,6 +3,9 @@
  * was probably meant when it is none. The grammar is whole; of the atoms those that instruments measure in are here.
  */
 
+import { doubtOf, meantUnit } from './unit-mistakes.ts';
+import { unitWords } from './unit-words.ts';
+
 /** Base units and those that UCUM calls metric: they may have a prefix, as in `kW`, `mA`, `hPa`. */
 const METRIC = new Set(
   [
@@ -22,60 +25,25 @@ const PLAIN = new Set(
 );
 const PREFIXES = ['da', 'Ki', 'Mi', 'Gi', 'Ti', ...'YZEPTGMkhdcmunpfazy'];
 
-/** Common spellings of units, and their codes. */
-const MEANT: Readonly<Record<string, string>> = {
-  '°C': 'Cel',
-  degC: 'Cel',
-  C: 'Cel',
-  '°F': '[degF]',
-  degF: '[degF]',
-  '°': 'deg',
-  degrees: 'deg',
-  kWh: 'kW.h',
-  Wh: 'W.h',
-  MWh: 'MW.h',
-  Ah: 'A.h',
-  VA: 'V.A',
-  kVA: 'kV.A',
-  var: 'V.A{reactive}',
-  VAr: 'V.A{reactive}',
-  kvar: 'kV.A{reactive}',
-  kvarh: 'kV.A.h{reactive}',
-  kVArh: 'kV.A.h{reactive}',
-  ppm: '[ppm]',
-  ppb: '[ppb]',
-  'µg/m³': 'ug/m3',
-  'μg/m³': 'ug/m3',
-  'µg/m3': 'ug/m3',
-  'm³/h': 'm3/h',
-  'm³': 'm3',
-  'l/min': 'L/min',
-  lpm: 'L/min',
-  rpm: '/min{revolutions}',
-  RPM: '/min{revolutions}',
-  'µS/cm': 'uS/cm',
-  'μS/cm': 'uS/cm',
-  'us/cm': 'uS/cm',
-  Ω: 'Ohm',
-  ohm: 'Ohm',
-  psi: '[psi]',
-  pH: '[pH]',
-  knots: '[kn_i]',
-  kn: '[kn_i]',
-  mmHg: 'mm[Hg]',
-  'km/hour': 'km/h',
-  sec: 's',
-  hour: 'h',
-  lux: 'lx',
-  count: '1',
-  none: '1',
-};
-
-/** Why a text is no UCUM code, with what to write instead where that is known; undefined for one. `C` alone is the coulomb. */
+/** Why a text is not a UCUM code, with what to write instead where that is known; undefined for a code. */
 export function ucumFault(code: string): string | undefined {
   if (new Parser(code).ok()) return undefined;
-  const meant = Object.hasOwn(MEANT, code) ? MEANT[code] : undefined;
-  return `"${code}" is no UCUM code${meant === undefined ? ' (Cel, %, kW.h, V, ug/m3 are some)' : `; write ${meant}`}`;
+  const meant = meantUnit(code);
+  const instead = meant === undefined ? ' (Cel, %, kW.h, V, ug/m3 are some)' : `; write ${shown(meant)}`;
+  return `"${code}" is not a UCUM code${instead}`;
+}
+
+/** Why a code is valid but hardly means what its author thinks, with what to write instead. @param point the name of the point */
+export function ucumDoubt(code: string, point: string): string | undefined {
+  const doubt = doubtOf(code, point);
+  return doubt && `"${code}" is the UCUM code for ${doubt.is}; if you mean ${doubt.meant}, write ${shown(doubt.code)}`;
+}
+
+/** As it stands in a YAML file, and as people see it. */
+function shown(code: string): string {
+  const words = unitWords(code);
+  const written = /[[\]{}%]|^\d/.test(code) ? `'${code}'` : code;
+  return words === '' || words === code ? written : `${written}, which is shown as ${words}`;
 }
 
 /** Recursive descent over the grammar of UCUM, section 2.3. Depth is bounded by the length of the text. */

@@ -25,12 +25,57 @@ export const stopBits = () =>
       input === 1.5 ? '1.5 stop bits are not supported; write 2, which a device with 1.5 understands' : undefined,
   });
 
-/** A name such as COM3 belongs to another system. */
+/** What adapters and instruments are set to; a line can be opened at other rates too. */
+const BAUD_RATES = [
+  ...[50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 7200, 9600, 14_400, 19_200, 28_800, 31_250, 38_400, 56_000],
+  ...[57_600, 74_880, 76_800, 115_200, 128_000, 230_400, 250_000, 256_000, 460_800, 500_000, 576_000, 921_600, 1_000_000],
+  ...[1_152_000, 1_500_000, 2_000_000, 2_500_000, 3_000_000, 3_500_000, 4_000_000],
+];
+
+/** A baud rate that hardly an instrument has, with the nearest that some have. */
+export function baudRateWarnings({ baudRate }: Readonly<Record<string, unknown>>) {
+  if (typeof baudRate !== 'number' || BAUD_RATES.includes(baudRate)) return [];
+  const away = (rate: number) => Math.abs(Math.log(rate / baudRate));
+  const nearest = BAUD_RATES.reduce((best, rate) => (away(rate) < away(best) ? rate : best));
+  const message = `${baudRate} is not a usual baud rate; did you mean ${nearest}? A device answers only at the rate that it is set to`;
+  return [{ path: ['baudRate'], message }];
+}
+
+const PARITY_OF: Readonly<Record<string, string>> = { n: 'none', e: 'even', o: 'odd' };
+
+/** `9600-8N1` in one word, `9.600` with a thousands separator. */
+export function baudRateFault(input: unknown): string | undefined {
+  if (typeof input === 'number' && !Number.isInteger(input)) {
+    const meant = Math.round(input * 1000);
+    return BAUD_RATES.includes(meant) ? `write the number without a separator: ${meant}` : undefined;
+  }
+  if (typeof input !== 'string') return undefined;
+  const text = input.slice(0, 40);
+  const [, rate, bits, letter = '', stop] = /^(\d{3,7})[\s,/-]+([5-8])[\s,-]*([neo])[\s,-]*([12])$/i.exec(text) ?? [];
+  if (rate !== undefined)
+    return `write one key each: baudRate: ${rate}, dataBits: ${bits}, parity: ${PARITY_OF[letter.toLowerCase()]}, stopBits: ${stop}`;
+  const [, thousands, rest] = /^(\d{1,4})[,.' _](\d{3})$/.exec(text) ?? [];
+  return thousands === undefined ? undefined : `write the number without a separator: ${thousands}${rest}`;
+}
+
+/** What hardly can be the name of a port: COM3 of another system, a number of a network, a name without its folder. */
 export const serialPortName = () =>
   z
-    .string()
+    .string({ error: ({ input }) => (typeof input === 'number' ? SERIAL_PORT : undefined) })
     .min(1)
-    .refine((text) => !/^(\\\\\.\\)?com\d+$/i.test(text), {
-      error: (issue) =>
-        `${String(issue.input)} is a port of Windows; ports have names like /dev/ttyUSB0 here: see ls /dev/serial/by-id`,
+    .superRefine((text, ctx) => {
+      const message = serialPortFault(text);
+      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
     });
+
+const SERIAL_PORT =
+  'write the name of a serial port, for example /dev/ttyUSB0 (see ls /dev/serial/by-id); for a device on the network write protocol: modbus-tcp';
+
+function serialPortFault(text: string): string | undefined {
+  if (/^(\\\\\.\\)?com\d+$/i.test(text))
+    return `${text} is a port of Windows; ports have names like /dev/ttyUSB0 here: see ls /dev/serial/by-id`;
+  if (/^\d+$/.test(text)) return SERIAL_PORT;
+  if (/^tty\w+$/.test(text)) return `write the whole name: /dev/${text}`;
+  const [, before] = /^(\/dev\/tty(?:USB|ACM|AMA|S))[oO]$/.exec(text) ?? [];
+  return before === undefined ? undefined : `the name ends with the letter O; did you mean ${before}0 (zero)?`;
+}

@@ -5,7 +5,7 @@ import type { Fault, Path } from '../../config/fault.ts';
 import type { ResolvedDevice } from '../../config/kinds.ts';
 import type { ProfileCases } from '../../config/profile-case.ts';
 import type { Profile } from '../../config/profiles.ts';
-import { ucumFault } from '../../core/ucum.ts';
+import { ucumDoubt, ucumFault } from '../../core/ucum.ts';
 import { kinds } from '../../gateway/registry.ts';
 
 /** Words by which a source shows that it is the maker's own or a standard. */
@@ -21,14 +21,16 @@ export function lintProfile(profile: Profile, device: ResolvedDevice, cases: Pro
   if (profile.line.length === 0 && device.settings.sunspec === undefined)
     at([], 'say in `line` how the device is set when it is delivered: {baudRate: 9600, parity: none}');
   for (const [name, { unit }] of device.points) {
-    const wrong = typeof unit === 'string' ? ucumFault(unit) : undefined;
+    const wrong = typeof unit === 'string' ? (ucumFault(unit) ?? ucumDoubt(unit, name)) : undefined;
     if (wrong !== undefined) at(['points', name, 'unit'], wrong);
   }
+  const kind = kinds.drivers.find(({ family }) => family === profile.family);
+  for (const doubt of kind?.deviceWarnings?.(device, (path) => profile.source.written(path)) ?? []) at(doubt.path, doubt.message);
   for (const [one, other] of overlaps(device))
     at(['points', other], `${other} and ${one} are made of the same registers: leave one out, or correct an address`);
   if (cases === undefined) return faults;
   const seen = new Set(cases.cases.flatMap(({ readings }) => Object.keys(readings)));
-  const derived = kinds.drivers.find((kind) => kind.family === profile.family)?.derivedPoints?.(device.points);
+  const derived = kind?.derivedPoints?.(device.points);
   const unseen = [...device.points.keys()].filter((name) => !seen.has(name));
   for (const name of unseen) at(['points', name], `no case has a reading of ${name}: add one, worked out from the documentation`);
   for (const name of seen)

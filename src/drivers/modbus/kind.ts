@@ -6,16 +6,18 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Shape } from '../../core/point.ts';
 import type { GatewayEvent, SampleSink } from '../../core/ports.ts';
+import { baudRateWarnings } from '../line-settings.ts';
 import { portFailure } from '../serial-ports.ts';
 import { type TimeMemory, timeKey } from './answer-time.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
-import { checkDevice } from './check.ts';
+import { checkDevice, pointsOf } from './check.ts';
 import { derivedPoints } from './counted.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
 import { LateReplies } from './late.ts';
 import { LinePort } from './line-port.ts';
 import type { LinkOptions } from './link.ts';
 import { Link } from './link.ts';
+import { manualNumbers } from './manual-numbers.ts';
 import { IN_VAIN, MbapTcpPort } from './mbap-tcp-port.ts';
 import { MbapUdpPort } from './mbap-udp-port.ts';
 import { SerialPipe, TcpPipe, UdpPipe } from './pipe.ts';
@@ -54,6 +56,11 @@ const family = {
   line: lineHints,
   derivedPoints,
   address: (d: Readonly<Record<string, unknown>>) => String(d.unit),
+  deviceWarnings: ((device, written) =>
+    manualNumbers(pointsOf(device), (point) => written(['points', point, 'address'])).map(({ point, message }) => ({
+      path: ['points', point, 'address'],
+      message,
+    }))) satisfies DriverKind['deviceWarnings'],
   budget: budgetOf,
 };
 const hostAndPort = (bus: Readonly<Record<string, unknown>>) => `${String(bus.host)}:${String(bus.port)}`;
@@ -108,6 +115,7 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
     protocol,
     bus: schema,
     wire: (bus) => String(bus.port),
+    busWarnings: baudRateWarnings,
     checkDevice: (d, around) => checkDevice(d, true, around),
     create(bus, devices, context) {
       const settings = bus.settings as unknown as RtuSettings | AsciiSettings;
@@ -136,10 +144,10 @@ function serialKind(protocol: string, schema: typeof rtuBus | typeof asciiBus, f
 
 export const modbusRtu: ModbusKind = {
   ...serialKind('modbus-rtu', rtuBus, rtu),
-  busWarnings: ({ dataBits }) => {
+  busWarnings: (bus) => {
     const message =
       'Modbus RTU has 8 data bits (specification of the serial line, 2.5.1); with 7 every reply arrives damaged: write 8, or protocol: modbus-ascii';
-    return dataBits === 7 ? [{ path: ['dataBits'], message }] : [];
+    return [...baudRateWarnings(bus), ...(bus.dataBits === 7 ? [{ path: ['dataBits'], message }] : [])];
   },
 };
 /** A colon begins a frame, so that silence is not asked for; it is kept, because what a device says twice shows in it. */
@@ -150,6 +158,7 @@ export const modbusRtuOverTcp: ModbusKind = {
   protocol: 'modbus-rtu-over-tcp',
   bus: rtuOverTcpBus,
   wire: hostAndPort,
+  busWarnings: baudRateWarnings,
   checkDevice: (d, around) => checkDevice(d, true, around),
   create(bus, devices, context) {
     const settings = bus.settings as unknown as RtuOverTcpSettings;

@@ -2,10 +2,12 @@
 import * as z from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { report } from '../../config/report.ts';
-import { duration, name } from '../../config/schema-parts.ts';
+import { boundsFault, duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { counterSchema, rawNumber } from '../counter.ts';
-import { parity, serialPortName, stopBits } from '../line-settings.ts';
+import { baudRateFault, parity, serialPortName, stopBits } from '../line-settings.ts';
+import { networkHost, networkPortFault } from '../network-settings.ts';
+import { addressFault } from './manual-numbers.ts';
 
 const queue = {
   timeout: duration({ min: 10, max: 60_000 })
@@ -20,8 +22,13 @@ const queue = {
 };
 
 const network = {
-  host: z.string().min(1).max(255).describe('Name or address of the Modbus TCP device or gateway'),
-  port: z.int().min(1).max(65535).default(502).describe('TCP or UDP port'),
+  host: networkHost().max(255).describe('Name or address of the Modbus TCP device or gateway'),
+  port: z
+    .int({ error: ({ input }) => networkPortFault(input) })
+    .min(1)
+    .max(65535)
+    .default(502)
+    .describe('TCP or UDP port'),
   ...queue,
   turnaround: duration({ max: 10_000 }).prefault('0ms').describe('Pause between a reply and the next request'),
 };
@@ -36,7 +43,11 @@ export const tcpBus = z.strictObject({ ...network, inFlight });
 export const udpBus = z.strictObject({ ...network, inFlight });
 
 const line = {
-  baudRate: z.int().min(110).max(4_000_000).describe('Bits per second of the line'),
+  baudRate: z
+    .int({ error: ({ input }) => baudRateFault(input) })
+    .min(110)
+    .max(4_000_000)
+    .describe('Bits per second of the line'),
   dataBits: z.union([z.literal(7), z.literal(8)]).describe('Data bits of a character; Modbus RTU has 8'),
   parity: parity().describe('Parity of a character'),
   stopBits: stopBits().describe('Stop bits of a character'),
@@ -66,13 +77,29 @@ export const rtuOverTcpBus = z.strictObject({
 
 export const lineHints = z.strictObject(line).partial();
 
-const bounds = z.strictObject({
-  min: z.number().optional().describe('Smallest value'),
-  max: z.number().optional().describe('Largest value'),
-});
+const bounds = z.strictObject(
+  {
+    min: z.number().optional().describe('Smallest value'),
+    max: z.number().optional().describe('Largest value'),
+  },
+  { error: ({ input }) => boundsFault(input) },
+);
+/** `write: true` says nothing about the bounds. */
+const writeFault = (input: unknown) =>
+  typeof input === 'boolean' || typeof input === 'string'
+    ? 'write the bounds of a number, write: {min: 0, max: 100}, or write: {} for a coil or a text'
+    : undefined;
+/** Labels as a list, or with their numbers behind them. */
+const labelFault = (input: unknown) =>
+  input === undefined || (typeof input === 'object' && !Array.isArray(input))
+    ? undefined
+    : 'write each raw number and its label: {0: off, 1: on}';
 const sentinels = () => z.array(rawNumber).max(32);
 const interval = () => duration({ min: 10, max: 86_400_000 });
-const address = z.int().min(0).max(65535);
+const address = z
+  .int({ error: ({ input }) => addressFault(input) })
+  .min(0)
+  .max(65535, { error: ({ input }) => addressFault(input) });
 
 const modelWish = z.union([
   z.array(z.int().min(1).max(65_534)).min(1).max(32),
@@ -83,7 +110,12 @@ const modelWish = z.union([
 ]);
 
 export const device = z.strictObject({
-  unit: z.int().min(0).max(255).default(1).describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
+  unit: z
+    .int()
+    .min(0)
+    .max(255, 'units go from 1 to 247; over TCP also 0 and 255')
+    .default(1)
+    .describe('Modbus unit (slave address): 1 to 247; over TCP also 0 and 255'),
   interval: interval().prefault('10s').describe('How often the points of the device are read, where a point says nothing else'),
   responseTime: duration({ max: 10_000 })
     .optional()
@@ -191,7 +223,13 @@ export const point = z.strictObject({
     ),
   unit: z.string().min(1).max(32).optional().describe('UCUM code: Cel, %, kW.h, V'),
   enum: z
-    .record(z.string().regex(/^-?\d+$/, 'a raw number'), z.string().min(1).max(64))
+    .record(
+      z.string().regex(/^-?\d+$/, 'the raw number comes first, its label behind it: {0: off, 1: on}'),
+      z.string().min(1).max(64),
+      {
+        error: ({ input }) => labelFault(input),
+      },
+    )
     .optional()
     .describe('Labels of raw numbers, {0: off, 1: on}: the value is the label; a number without one is given as text, uncertain'),
   invalid: sentinels()
@@ -202,24 +240,30 @@ export const point = z.strictObject({
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range'),
   counter: counterSchema(),
   report: report(),
-  write: bounds
-    .extend({
-      every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time'),
-      readBack: z
-        .boolean()
-        .default(true)
-        .describe('The point is read after it was written and has to show the value; false for one that never does (a reset)'),
-      safe: z
-        .strictObject({
-          value: z.union([z.number(), z.boolean(), z.string().max(250)]).describe('What is written, within the bounds'),
-          onStop: z.boolean().default(false).describe('It is written when the gateway stops'),
-          offline: duration({ min: 1000, max: 30 * 86_400_000 })
-            .optional()
-            .describe('It is written once when no forwarder has been connected for so long; nothing is written back afterwards'),
-        })
-        .optional()
-        .describe('A value for when nobody is there to lead the device'),
-    })
+  write: z
+    .strictObject(
+      {
+        ...bounds.shape,
+        every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time'),
+        readBack: z
+          .boolean()
+          .default(true)
+          .describe('The point is read after it was written and has to show the value; false for one that never does (a reset)'),
+        safe: z
+          .strictObject({
+            value: z.union([z.number(), z.boolean(), z.string().max(250)]).describe('What is written, within the bounds'),
+            onStop: z.boolean().default(false).describe('It is written when the gateway stops'),
+            offline: duration({ min: 1000, max: 30 * 86_400_000 })
+              .optional()
+              .describe(
+                'It is written once when no forwarder has been connected for so long; nothing is written back afterwards',
+              ),
+          })
+          .optional()
+          .describe('A value for when nobody is there to lead the device'),
+      },
+      { error: ({ input }) => writeFault(input) },
+    )
     .optional()
     .describe(
       'The point may be written; without it never. A number needs both bounds, `min` and `max`; labels may have them, of their raw numbers; bools, texts and times have none: `write: {}`',

@@ -13,6 +13,7 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
 import { type CountedPoint, counterFaults, totalsOf } from '../counter.ts';
+import { baudRateWarnings } from '../line-settings.ts';
 import { type LineOpener, openLine } from '../serial-line.ts';
 import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
@@ -164,6 +165,7 @@ export const serial = {
   point: serialPoint,
   line: serialLine,
   wire: (bus) => String(bus.port),
+  busWarnings: baudRateWarnings,
   // One talker a line: two of them could not be told apart.
   address: () => undefined,
   checkDevice,

@@ -61,9 +61,9 @@ import { isHex, parseHex } from '../../codecs/serial/hex.ts';
 import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
 import { report } from '../../config/report.ts';
-import { duration } from '../../config/schema-parts.ts';
+import { boundsFault, duration } from '../../config/schema-parts.ts';
 import { counterSchema } from '../counter.ts';
-import { parity, serialPortName, stopBits } from '../line-settings.ts';
+import { baudRateFault, parity, serialPortName, stopBits } from '../line-settings.ts';
 
 // YAML reads 55 and 1E10 as numbers.
 const hex = (longest = 48) =>
@@ -73,7 +73,11 @@ const hex = (longest = 48) =>
     .refine(isHex, 'bytes are written in hexadecimal: AA C0');
 const endian = () => z.enum(['big', 'little']);
 
-const baudRate = () => z.int().min(50).max(4_000_000);
+const baudRate = () =>
+  z
+    .int({ error: ({ input }) => baudRateFault(input) })
+    .min(50)
+    .max(4_000_000);
 const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.literal(8)]);
 
 export const serialBus = z.strictObject({
@@ -285,10 +289,13 @@ export const serialPoint = z.strictObject({
   offset: z.number().optional().describe('Value = raw × scale + offset.'),
   unit: z.string().max(32).optional().describe('UCUM code: Cel, %, ug/m3.'),
   range: z
-    .strictObject({
-      min: z.number().optional().describe('Lowest plausible value.'),
-      max: z.number().optional().describe('Highest plausible value.'),
-    })
+    .strictObject(
+      {
+        min: z.number().optional().describe('Lowest plausible value.'),
+        max: z.number().optional().describe('Highest plausible value.'),
+      },
+      { error: ({ input }) => boundsFault(input) },
+    )
     .optional()
     .describe('Values outside are uncertain, reason `out-of-range`.'),
   counter: counterSchema(),

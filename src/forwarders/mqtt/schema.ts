@@ -10,10 +10,11 @@ const DEFAULT_PORT = 1883;
 export function parseBrokerUrl(text: string): { host: string; port: number } | { wrong: string } {
   if (/^(mqtts|ssl|tls):/i.test(text))
     return { wrong: 'TLS (mqtts://) comes with a later version; for now write mqtt://host:1883, over a network that is trusted' };
-  if (/^(wss?|https?|tcp):/i.test(text)) return { wrong: 'only mqtt:// is understood; write mqtt://host:1883' };
-  // A name and a port hold no secret.
-  const bare = /^([a-z0-9][a-z0-9.-]*):(\d{1,5})$/i.exec(text);
-  if (bare !== null) return { wrong: `the scheme is missing; write mqtt://${bare[1]}:${bare[2]}` };
+  // Without an @ there is no password in it.
+  const [, name, port] = /^(?:[a-z]+:\/\/)?([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?(?:\/[^@]*)?$/i.exec(text) ?? [];
+  const meant = name === undefined ? 'mqtt://host:1883' : `mqtt://${name}:${port ?? DEFAULT_PORT}`;
+  if (/^(wss?|https?|tcp):/i.test(text)) return { wrong: `only mqtt:// is understood; write ${meant}` };
+  if (name !== undefined && !text.includes('://')) return { wrong: `the scheme is missing; write ${meant}` };
   let url: URL;
   try {
     url = new URL(text);
@@ -22,9 +23,9 @@ export function parseBrokerUrl(text: string): { host: string; port: number } | {
   }
   if (url.protocol !== 'mqtt:' || url.hostname === '') return { wrong: 'write the address of the broker: mqtt://host:1883' };
   if (url.username !== '' || url.password !== '')
-    return { wrong: 'user name and password do not belong into the address; write username: and password: beside it' };
+    return { wrong: 'user name and password do not belong in the address; write username: and password: beside it' };
   if ((url.pathname !== '' && url.pathname !== '/') || url.search !== '' || url.hash !== '')
-    return { wrong: 'nothing comes after the port; write mqtt://host:1883' };
+    return { wrong: `nothing comes after the port, and topics are made by the gateway; write ${meant}` };
   return { host: url.hostname.toLowerCase().replace(/^\[|\]$/g, ''), port: url.port === '' ? DEFAULT_PORT : Number(url.port) };
 }
 

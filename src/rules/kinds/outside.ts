@@ -1,15 +1,19 @@
 import * as z from 'zod';
 import { decimalSum } from '../../codecs/decimal.ts';
+import { boundsFault } from '../../config/schema-parts.ts';
 import { isNumeric, ruleKind } from '../rule-kind.ts';
 
 /** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. Written like `range:` of a point. */
 export const outside = ruleKind({
   key: 'outside',
   schema: z
-    .strictObject({
-      min: z.number().describe('The lowest value that is well.'),
-      max: z.number().describe('The highest value that is well.'),
-    })
+    .strictObject(
+      {
+        min: z.number().describe('The lowest value that is well.'),
+        max: z.number().describe('The highest value that is well.'),
+      },
+      { error: ({ input }) => boundsFault(input) },
+    )
     .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] }),
   doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough).',
   needs: 'number',

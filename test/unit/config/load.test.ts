@@ -111,7 +111,7 @@ test('a profile brings points and settings; the configuration changes, adds and 
     ],
   );
   assert.equal(warnings.length, 1);
-  assert.match(warnings[0] ?? '', /Acme T1 leaves the factory with baudRate 2400, but the bus field has 9600/);
+  assert.match(warnings[0] ?? '', /Acme T1: its baudRate is 2400 when it is delivered, but the bus field has 9600/);
 });
 
 test('a profile extends another one: defaults, points and settings are inherited and changed', () => {
@@ -166,7 +166,7 @@ devices:
   );
   assert.deepEqual(
     warnings.map((w) => `${w.line}:${w.column} ${w.path}: ${w.message}`.slice(0, 38)),
-    ['3:3 buses.field: too much', '7:37 devices.x.profile: a Acme T1 leav', '9:37 devices.z.profile: a Acme T1 leav'],
+    ['3:3 buses.field: too much', '7:37 devices.x.profile: Acme T1: its b', '9:37 devices.z.profile: Acme T1: its b'],
   );
   assert.deepEqual(loaded(`${text}wrong: 1\n`).budgets, []);
   assert.equal(asked.length, 2, 'of a configuration with faults nobody is asked');

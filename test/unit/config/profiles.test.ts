@@ -122,7 +122,7 @@ test('profile check tells file, line and column of what is wrong with a profile'
   assert.deepEqual(changed(t, same, same), []);
   assert.deepEqual(
     changed(t, (text) => text.replace('unit: Cel', 'unit: °C'), same),
-    ['mine.yaml:14:35: points.temperature.unit: "°C" is no UCUM code; write Cel'],
+    ['mine.yaml:14:35: points.temperature.unit: "°C" is not a UCUM code; write Cel, which is shown as °C'],
   );
   assert.match(changed(t, (text) => text.replace('type: int16', 'type: int61'), same)[0] ?? '', /^mine\.yaml:12:\d+: .*int16/);
   assert.deepEqual(changed(t, (text) => text.replace('address: 2', 'address: 1'), same).slice(0, 1), [

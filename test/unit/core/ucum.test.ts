@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ucumFault } from '../../../src/core/ucum.ts';
+import { ucumDoubt, ucumFault } from '../../../src/core/ucum.ts';
 
 test('codes of UCUM are taken, whatever they are made of', () => {
   const codes =
@@ -43,8 +43,38 @@ test('what is none is refused, with its code where it is known', () => {
     'm{a b}',
   ])
     assert.notEqual(ucumFault(code), undefined, code);
-  assert.match(ucumFault('°C') ?? '', /"°C" is no UCUM code; write Cel/);
-  assert.match(ucumFault('kvarh') ?? '', /write kV\.A\.h\{reactive\}/);
-  assert.match(ucumFault('blub') ?? '', /is no UCUM code \(Cel, %, kW\.h/);
-  assert.match(ucumFault('constructor') ?? '', /is no UCUM code \(Cel/);
+  assert.match(ucumFault('°C') ?? '', /"°C" is not a UCUM code; write Cel, which is shown as °C/);
+  assert.match(ucumFault('kvarh') ?? '', /write 'kV\.A\.h\{reactive\}', which is shown as kvarh/);
+  assert.match(ucumFault('blub') ?? '', /is not a UCUM code \(Cel, %, kW\.h/);
+  assert.match(ucumFault('constructor') ?? '', /is not a UCUM code \(Cel/);
+});
+
+test('units as people type them lead to their code', () => {
+  const typed = [
+    ['Cel', 'ºC ℃ oC degC'],
+    ['kW.h', 'KWH Kwh'],
+    ["'%'", '%RH'],
+    ['L/min', 'LPM lpm'],
+    ['m3/h', 'm³/h m3/hr M3/H'],
+    ['W/m2', 'W/m²'],
+    ['ug/m3', 'µg/m3 μg/m³ ug/m^3'],
+    ["'[psi]'", 'psi PSI'],
+    ["'/min{revolutions}'", 'rpm RPM'],
+    ["'mm[Hg]'", 'mmHg'],
+    ['kPa', 'KPA kpa'],
+    ['Ohm', 'Ω \u2126'],
+  ] as const;
+  for (const [code, texts] of typed)
+    for (const text of texts.split(' '))
+      assert.ok(ucumFault(text)?.startsWith(`"${text}" is not a UCUM code; write ${code}`), `${text}: ${ucumFault(text)}`);
+});
+
+test('a valid code that is hardly meant is doubted by the name of the point', () => {
+  assert.match(ucumDoubt('C', 'temperature') ?? '', /coulomb; if you mean degrees Celsius, write Cel/);
+  assert.equal(ucumDoubt('C', 'battery-charge'), undefined);
+  assert.match(ucumDoubt('pH', 'water') ?? '', /picohenry; if you mean acidity, write '\[pH\]'/);
+  assert.match(ucumDoubt('deg', 'air-temperature') ?? '', /write Cel/);
+  assert.equal(ucumDoubt('deg', 'wind-direction'), undefined);
+  assert.match(ucumDoubt('kW/h', 'energy') ?? '', /write kW\.h/);
+  for (const code of ['Cel', 'K', 'h', 'V', '%', 'constructor']) assert.equal(ucumDoubt(code, 'temperature'), undefined, code);
 });

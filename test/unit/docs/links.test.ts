@@ -124,7 +124,7 @@ test('each page that code, tests, units and examples name exists', () => {
 });
 
 /** The drawings that are made by hand. */
-const DRAWINGS = ['delivery', 'files', 'rs485'];
+const DRAWINGS = ['delivery', 'files', 'reading', 'rs485'];
 
 test('each drawing has a title, a description and a dark form of the same shapes', () => {
   const bare = (text: string) => text.replace(/#[0-9a-f]{6}\b/g, '#');

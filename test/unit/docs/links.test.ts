@@ -9,7 +9,14 @@ const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
 const glob = (...patterns: string[]) => patterns.flatMap((pattern) => globSync(pattern, { cwd: root })).sort();
 const pages = glob('*.md', 'docs/**/*.md', 'hardware-profiles/*.md', 'flows/**/*.md', 'examples/**/*.md');
 /** Where an external link may lead. No test asks the network. */
-const EXTERNAL = [/^https:\/\/ucum\.org$/, /^https:\/\/sqlite\.org\/[a-z0-9]+\.html(#[a-z]+)?$/, /^https:\/\/nodered\.org(\/|$)/];
+const EXTERNAL = [
+  /^https:\/\/ucum\.org$/,
+  /^https:\/\/sqlite\.org\/[a-z0-9]+\.html(#[a-z]+)?$/,
+  /^https:\/\/nodered\.org(\/|$)/,
+  // The sources of the comparison in README.md.
+  /^https:\/\/github\.com\/[\w-]+\/[\w-]+\/(issues|pull)\/\d+$/,
+  /^https:\/\/(docs\.influxdata\.com|thingsboard\.io\/docs|docs\.emqx\.com|mosquitto\.org\/man)\//,
+];
 
 interface Link {
   readonly page: string;

@@ -23,7 +23,7 @@ const RULES: readonly Rule[] = [
   { is: /\bdear(er|est)?\b/i, why: 'say "costly"' },
   { is: /\b(is|are|has|have) got\b/i, why: 'say "has"' },
   {
-    is: /^(Never|Nor|Nothing else|Not (only|even|until|taken|covered|there)|Only (then|when|after|where|what|who)|Over|Gone|Of (?:the|a|an|it|this|these|those|such|which|all|course)|Else)\b/,
+    is: /^(Never (?:is|are|was|does|do|has|have|can|will|may|shall)|Never\.?$|Nor|Nothing else|Not (only|even|until|taken|covered|there)|Only (then|when|after|where|what|who)|Over is|Gone|Of (?:the|a|an|it|this|these|those|such|which|all|course)|Else)\b/,
     why: 'put the subject first',
   },
   { is: /^(What|Where|When|Which|How|Who)\b[^?]*\b(is|are|has|have|goes|go|comes|come|stays?|lies?)\b[^?,]*[^?]$/, why: '' },

@@ -50,15 +50,15 @@ export function configSchema(kinds: Kinds): z.ZodType {
     buses: z
       .record(name(), oneOf(kinds.drivers.map((k) => z.strictObject({ protocol: z.literal(k.protocol), ...k.bus.shape }))))
       .optional()
-      .describe('The wires: serial ports and network endpoints.'),
+      .describe('The wires: serial ports and network addresses.'),
     devices: z.record(name(), oneOf(devices)).optional().describe('The instruments on the buses.'),
-    rules: z.record(name(), ruleSchema(kinds)).optional().describe('What raises an alarm.'),
+    rules: z.record(name(), ruleSchema(kinds)).optional().describe('The conditions that raise an alarm.'),
     buffer: bufferSection.optional().describe('The log on disk.'),
     broker: brokerSection.nullish().describe('The embedded MQTT broker. Without this section there is none.'),
     forwarders: z
       .record(name(), oneOf(kinds.forwarders.map((k) => z.strictObject({ type: z.literal(k.type), ...k.forwarder.shape }))))
       .optional()
-      .describe('Where the log is delivered.'),
+      .describe('The destinations of the log.'),
     dashboard: dashboardSection.nullish().describe('The local HTTP interface. Without this section there is none.'),
   });
 }

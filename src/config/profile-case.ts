@@ -18,16 +18,16 @@ const oneCase = z
       .min(0)
       .max(0.01)
       .default(0)
-      .describe('Largest difference, as a part of the value, where the documentation rounds.'),
+      .describe('For rounded documentation: the largest difference, as a part of the value.'),
     registers: z
       .record(z.string(), z.record(z.string().regex(/^(\d+|0x[0-9a-fA-F]+)$/, 'the number of a register'), hex()))
       .optional()
-      .describe('Of a Modbus device: table, first register, bytes. Points whose registers are left out are not read.'),
-    frames: hex().optional().describe('Of a serial device: what it sends.'),
-    text: z.string().optional().describe('The same of a device that sends lines; each is ended by CR LF.'),
-    readings: z.record(z.string(), value).describe('Point and value, in its unit; a whole number of 64 bits as text.'),
+      .describe('For a Modbus device: table, first register, bytes. Points without registers here are not read.'),
+    frames: hex().optional().describe('For a serial device: the bytes that it sends.'),
+    text: z.string().optional().describe('For a device that sends lines: the lines. Each ends with CR LF.'),
+    readings: z.record(z.string(), value).describe('Point and value, in its unit. Write a whole number of 64 bits as text.'),
     bad: z.record(z.string(), z.string()).default({}).describe('Points without a value, and the reason.'),
-    uncertain: z.record(z.string(), z.string()).default({}).describe('Points whose value is in doubt, and the reason.'),
+    uncertain: z.record(z.string(), z.string()).default({}).describe('Points with a doubtful value, and the reason.'),
   })
   .refine((written) => [written.registers, written.frames, written.text].filter((part) => part !== undefined).length === 1, {
     path: ['readings'],
@@ -39,7 +39,7 @@ const caseSchema = z.strictObject({
   source: z
     .string()
     .min(20)
-    .describe('Where bytes and values come from, worked out so that a reader can follow; never made with our decoders.'),
+    .describe('Where bytes and values come from, with a calculation that a reader can repeat. Never use our decoders for it.'),
   cases: z.array(oneCase).min(1),
 });
 

@@ -22,30 +22,25 @@ const MAX_EXTENDS = 5;
 const section = () => z.record(z.string(), z.unknown());
 
 export const profileSchema = z.strictObject({
-  vendor: z.string().min(1).describe('Who makes the device.'),
-  model: z.string().min(1).describe('The name of the model, as its label has it.'),
-  title: z.string().min(1).describe('What the device is, for people: `single-phase energy meter`.'),
-  family: z
-    .string()
-    .optional()
-    .describe('Which drivers can talk to it: `modbus` or `serial`. Needed unless `extends` brings it.'),
+  vendor: z.string().min(1).describe('The maker of the device.'),
+  model: z.string().min(1).describe('The name of the model, as on its label.'),
+  title: z.string().min(1).describe('A title for people: `single-phase energy meter`.'),
+  family: z.string().optional().describe('The drivers for the device: `modbus` or `serial`. Needed unless `extends` brings it.'),
   sources: z
     .array(z.string().min(1))
     .min(1)
     .describe(
-      'Where the facts come from: at least two independent public sources that agree, or a word on which one is trusted.',
+      'The sources of the facts: the manual of the maker, or at least two independent public sources that agree. `notes` says which one is trusted where they disagree.',
     ),
-  notes: z.string().optional().describe('What somebody who wires the device should know.'),
-  extends: z.string().optional().describe('Another profile that this one changes. Its keys hold where this one is silent.'),
-  line: section()
-    .optional()
-    .describe('Line settings as the device leaves the factory; a bus that is set otherwise gets a warning.'),
+  notes: z.string().optional().describe('What a person who wires the device should know.'),
+  extends: z.string().optional().describe('Another profile that this one changes. Its keys apply where this one has none.'),
+  line: section().optional().describe('Line settings of the factory. A bus with other settings gets a warning.'),
   device: section().optional().describe('Keys of the device (limits, framing, decoding), as in the configuration.'),
-  defaults: section().optional().describe('Keys that every point has unless it says otherwise.'),
+  defaults: section().optional().describe('Keys that every point has unless it has its own.'),
   points: z
     .record(z.string(), z.unknown())
     .optional()
-    .describe('The points, as in the configuration; `null` takes an inherited one away.'),
+    .describe('The points, as in the configuration. `null` removes an inherited one.'),
 });
 
 /** What a profile says about itself. */

@@ -6,19 +6,19 @@ import { duration } from './schema-parts.ts';
 export const report = () =>
   z
     .strictObject({
-      change: z.number().min(0).optional().describe('Keep a value that differs by so much, in the unit of the point, or more'),
+      change: z.number().min(0).optional().describe('Keep a value that differs by this much or more, in the unit of the point.'),
       percent: z
         .number()
         .positive()
         .max(1000)
         .optional()
-        .describe('Keep a value that differs by so many per cent of it, or more'),
-      atLeast: duration({ min: 1 }).optional().describe('Keep one in this time even if nothing changed'),
-      atMost: duration({ min: 1 }).optional().describe('Keep no more than one in this time'),
+        .describe('Keep a value that differs by this many per cent of the last kept one, or more.'),
+      atLeast: duration({ min: 1 }).optional().describe('Keep one reading in this time, even without a change.'),
+      atMost: duration({ min: 1 }).optional().describe('Keep at most one reading in this time.'),
     })
     .optional()
     .describe(
-      'What the log keeps of the readings, compared with the last one kept; a change of quality is kept at once. Rules, `value/…` topics and `sluice tail` see every reading. Without it all are kept',
+      'Which readings the log keeps, compared with the last kept one. A change of quality is kept at once. Rules, `value/…` topics and `sluice tail` see every reading. Without this key all readings are kept.',
     );
 
 /** What the schema cannot say. @param numeric the point's value is a number */

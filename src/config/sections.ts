@@ -12,12 +12,12 @@ export const gatewaySection = z.strictObject({
   clockHold: duration({ max: 7 * DAY })
     .prefault('5m')
     .describe(
-      'How long readings wait, while upstream is reachable, for the clock to become known; then they go out marked as estimated.',
+      'How long readings wait for the clock to become known while upstream is reachable. Then they leave marked as estimated.',
     ),
   clock: z
     .strictObject({
       gps: name().describe(
-        'The NMEA device that tells the time where no time server can be reached; for the gateway only, the clock of the system is not set.',
+        'The NMEA device that gives the time where no time server can be reached. It serves the gateway only. The clock of the system is not set.',
       ),
     })
     .optional()
@@ -26,30 +26,30 @@ export const gatewaySection = z.strictObject({
     .string()
     .min(1)
     .prefault('/var/lib/sluice')
-    .describe('Folder for everything the gateway writes. A relative one starts at the folder of this file.'),
+    .describe('Folder for everything that the gateway writes. A relative path starts at the folder of this file.'),
   runtimeDir: z
     .string()
     .min(1)
     .optional()
     .describe(
-      'Memory-backed folder for what is not on disk yet. Without it: $RUNTIME_DIRECTORY, else /run/sluice, else a tmpfs.',
+      'Memory-backed folder for records that are not on disk yet. Without it the gateway uses $RUNTIME_DIRECTORY, or else /run/sluice, or else /dev/shm.',
     ),
 });
 
 export const bufferSection = z.strictObject({
   maxSize: size({ min: 1024 ** 2 })
     .prefault('256MB')
-    .describe('Most that the log may take on disk, every file of it counted.'),
-  maxAge: duration({ min: 1000 }).prefault('30d').describe('Readings older than this may go.'),
+    .describe('Most that the log may take on disk. All its files count.'),
+  maxAge: duration({ min: 1000 }).prefault('30d').describe('Readings older than this may be dropped.'),
   minFree: size({ min: 0 })
     .prefault('64MB')
     .describe(
-      'Room that the file system keeps for others, but at most a tenth of it. For that the log shrinks, down to a quarter of maxSize.',
+      'Space that the gateway leaves to other programs, at most a tenth of the file system. The log shrinks for it, down to a quarter of maxSize.',
     ),
   commitEvery: duration({ min: 10, max: 3_600_000 })
     .prefault('10s')
     .describe(
-      'How often readings are written to disk. Longer wears the card less; a power cut takes at most this much of what was not delivered.',
+      'How often readings are written to disk. A longer time wears the card less. A power cut destroys at most the undelivered readings of this time.',
     ),
 });
 
@@ -61,8 +61,8 @@ const listen = (port: number) =>
       .string()
       .regex(LOOPBACK, 'nothing but this machine itself may connect until users exist (a later version); write 127.0.0.1')
       .prefault('127.0.0.1')
-      .describe('Address to listen on; for now only 127.0.0.1, ::1 or localhost.'),
-    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port; 0 lets the system choose.'),
+      .describe('Address to listen on. This version allows only 127.0.0.1, ::1 or localhost.'),
+    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port. 0 lets the system choose.'),
   });
 
 /** Addresses of one broker; forwarders/broker/limits.ts has the same number. */
@@ -97,10 +97,10 @@ export const dashboardSection = z.strictObject({
 /** Keys of every device; the driver brings the others. */
 export const deviceKeys = {
   bus: name().describe('The bus on which the device is.'),
-  profile: z.string().optional().describe('The profile that describes the model; it brings points and settings.'),
+  profile: z.string().optional().describe('The profile that describes the model. It brings points and settings.'),
 };
 export const DEVICE_POINTS =
-  'Points of the device. With a profile: changes to its points, additions, and `null` to take one away.';
+  'Points of the device. With a profile: changes to its points, further points, and `null` to remove one.';
 
 export const POINT = /^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/;
 /** How a point is written; the loader, which knows the devices, says more. */
@@ -118,13 +118,18 @@ const ruleKeys = {
     .describe('How long the condition must hold before the alarm begins.'),
   offDelay: duration({ max: 365 * DAY })
     .prefault('0s')
-    .describe('How long all must be well before the alarm ends.'),
-  severity: z.enum(SEVERITIES).prefault('warning').describe('How bad it is.'),
+    .describe('How long the values must be normal before the alarm ends.'),
+  severity: z.enum(SEVERITIES).prefault('warning').describe('How serious the alarm is.'),
   acknowledge: z
     .enum(['optional', 'required'])
     .prefault('optional')
-    .describe('`required`: the alarm stays until somebody acknowledges it, also when all is well again.'),
-  message: z.string().min(1).max(500).optional().describe('What people read; made from the rule when absent.'),
+    .describe('`required`: the alarm stays until a person acknowledges it, even when the value is normal again.'),
+  message: z
+    .string()
+    .min(1)
+    .max(500)
+    .optional()
+    .describe('The text that people read. Without it the gateway makes one from the rule.'),
 };
 export const RULE_KEYS = Object.keys(ruleKeys);
 

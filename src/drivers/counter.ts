@@ -14,17 +14,19 @@ export const rawNumber = z.union([z.number(), z.string().regex(/^(-?\d+|0x[0-9a-
 export const counterSchema = () =>
   z
     .strictObject({
-      modulus: rawNumber.describe('The raw number after which the counter is 0 again: 65536, 4294967296, 10000000'),
+      modulus: rawNumber.describe('The raw number after which the counter is 0 again: 65536, 4294967296, 10000000.'),
       maxPerSecond: z
         .number()
         .positive()
         .optional()
-        .describe('Fastest growth, in the unit of the point. A larger step is uncertain, reason too-fast, and not counted'),
-      total: name().optional().describe('Name of the cumulative point; without it the name of this point and `-total`'),
+        .describe(
+          'Fastest growth, in the unit of the point for each second. A larger step is uncertain, reason too-fast, and not counted.',
+        ),
+      total: name().optional().describe('Name of the cumulative point. Without it: the name of this point and `-total`.'),
     })
     .optional()
     .describe(
-      'The point counts and starts again at 0. A second point of the device has the cumulative value: it grows over rollovers, resets and restarts',
+      'The point counts and starts again at 0. A second point of the device has the cumulative value. It grows over rollovers, resets and restarts.',
     );
 
 /** A point as these rules see it. */

@@ -82,9 +82,9 @@ const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.lite
 
 export const serialBus = z.strictObject({
   port: serialPortName().describe(
-    'The port, for example /dev/ttyUSB0; a path under /dev/serial/by-id stays the same after replugging.',
+    'The port, for example /dev/ttyUSB0. A path under /dev/serial/by-id stays the same after replugging.',
   ),
-  baudRate: baudRate().default(9600).describe('Bits per second, as the instrument is set.'),
+  baudRate: baudRate().default(9600).describe('Bits each second, as the instrument is set.'),
   dataBits: dataBits().default(8).describe('Data bits of a character.'),
   parity: parity().default('none').describe('Parity of a character.'),
   stopBits: stopBits().default(1).describe('Stop bits of a character.'),
@@ -92,7 +92,7 @@ export const serialBus = z.strictObject({
 });
 
 export const serialLine = z.strictObject({
-  baudRate: baudRate().optional().describe('Bits per second as the instrument comes from the factory.'),
+  baudRate: baudRate().optional().describe('Bits each second, as the instrument comes from the factory.'),
   dataBits: dataBits().optional().describe('Data bits of a character.'),
   parity: parity().optional().describe('Parity of a character.'),
   stopBits: stopBits().optional().describe('Stop bits of a character.'),
@@ -106,14 +106,14 @@ const lineFrame = z
       .min(1)
       .max(8)
       .optional()
-      .describe('What ends a line, in double quotes for "\\r"; without it a newline, with or without a carriage return.'),
+      .describe('The end of a line, in double quotes for "\\r". Without it: a newline, with or without a carriage return.'),
     start: z
       .string()
       .min(1)
       .max(8)
       .optional()
       .describe('A frame begins at the last occurrence of this text in the line (NMEA: $).'),
-    maxLength: z.int().min(1).max(MAX_FRAME).default(1024).describe('Longer lines are skipped, in bytes.'),
+    maxLength: z.int().min(1).max(MAX_FRAME).default(1024).describe('Longest line in bytes. Longer lines are skipped.'),
   })
   .describe('Frames by line terminator. The line under way when the port opens is left out: its beginning is missing.');
 
@@ -121,8 +121,8 @@ const fixedFrame = z
   .strictObject({
     type: z.literal('length').describe('Blocks of one length.'),
     length: z.int().min(1).max(MAX_FRAME).describe('Bytes of a block.'),
-    start: hex().optional().describe('Bytes with which each block starts, in hexadecimal; this or `gap` is needed.'),
-    gap: duration({ min: 1, max: 60_000 }).optional().describe('Silence between two blocks; this or `start` is needed.'),
+    start: hex().optional().describe('First bytes of each block, in hexadecimal. This or `gap` is needed.'),
+    gap: duration({ min: 1, max: 60_000 }).optional().describe('Silence between two blocks. This or `start` is needed.'),
   })
   .refine((frame) => frame.start !== undefined || frame.gap !== undefined, {
     path: ['gap'],
@@ -144,29 +144,29 @@ const bytesFrame = z
       .union([
         z.int().min(1).max(MAX_FRAME),
         z.strictObject({
-          offset: z.int().min(0).max(255).describe('Where the length stands in the frame, from 0.'),
-          type: z.enum(['uint8', 'uint16']).default('uint8').describe('How it is written.'),
+          offset: z.int().min(0).max(255).describe('Place of the length in the frame, from 0.'),
+          type: z.enum(['uint8', 'uint16']).default('uint8').describe('Form of the length.'),
           endian: endian().default('big').describe('Its byte order.'),
           add: z
             .int()
             .min(-MAX_FRAME)
             .max(MAX_FRAME)
             .default(0)
-            .describe('The whole frame has so many bytes more than the field says.'),
+            .describe('Bytes that the whole frame has in addition to the number in the field.'),
         }),
       ])
-      .describe('Bytes of the whole frame: a number, or where the frame says it.'),
-    maxLength: z.int().min(1).max(MAX_FRAME).default(256).describe('A frame that claims to be longer is none, in bytes.'),
+      .describe('Bytes of the whole frame: a number, or the place in the frame that holds it.'),
+    maxLength: z.int().min(1).max(MAX_FRAME).default(256).describe('Longest frame in bytes. A longer one is not a frame.'),
     checksum: z
       .strictObject({
-        type: z.enum(CHECKSUM_KINDS).describe(CHECKSUM_KINDS.map((kind) => `${kind}: ${CHECKSUMS[kind].says}`).join('; ')),
-        from: z.int().default(0).describe('First byte that it covers; negative counts from the end.'),
-        to: z.int().optional().describe('Last byte that it covers; without it the one before the checksum.'),
-        at: z.int().optional().describe('Where it stands; without it just before the stop bytes.'),
+        type: z.enum(CHECKSUM_KINDS).describe(CHECKSUM_KINDS.map((kind) => `${kind}: ${CHECKSUMS[kind].says}.`).join(' ')),
+        from: z.int().default(0).describe('First byte that it covers. A negative number counts from the end.'),
+        to: z.int().optional().describe('Last byte that it covers. Without it: the byte before the checksum.'),
+        at: z.int().optional().describe('Place of the checksum. Without it: just before the stop bytes.'),
       })
       .optional()
       .describe('Frames with a wrong checksum are dropped and counted.'),
-    gap: duration({ min: 1, max: 60_000 }).prefault('500ms').describe('A half frame followed by so much silence is given up.'),
+    gap: duration({ min: 1, max: 60_000 }).prefault('500ms').describe('A half frame followed by this much silence is dropped.'),
   })
   .refine((frame) => typeof frame.length !== 'number' || frame.length >= overhead(frame), {
     path: ['length'],
@@ -192,11 +192,11 @@ const binaryField = z
       .int()
       .min(0)
       .max(MAX_FRAME - 1)
-      .describe('In the frame, start bytes included, from 0.'),
-    type: z.enum(FIELD_TYPES).describe('How the value is written.'),
+      .describe('Place in the frame, start bytes included, from 0.'),
+    type: z.enum(FIELD_TYPES).describe('Form of the value.'),
     endian: endian().optional().describe('Byte order of this field.'),
-    bit: z.int().min(0).max(7).optional().describe('Of a bool: which bit of the byte, 0 is the least significant.'),
-    length: z.int().min(1).max(256).optional().describe('Of a string: its bytes.'),
+    bit: z.int().min(0).max(7).optional().describe('For a bool: the bit of the byte. 0 is the least significant bit.'),
+    length: z.int().min(1).max(256).optional().describe('For a string: the number of bytes.'),
   })
   .refine((field) => field.type !== 'string' || field.length !== undefined, {
     path: ['length'],
@@ -206,44 +206,49 @@ const binaryField = z
 const decode = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('regex').describe('Named groups of a regular expression are the fields.'),
-    pattern: pattern.describe('JavaScript syntax, without look-around and back-references; runs in linear time.'),
-    template: z.string().max(1000).optional().describe('What `sluice simulate` says, with {name} for each group.'),
+    pattern: pattern.describe('JavaScript syntax, without look-around and back-references. It runs in linear time.'),
+    template: z.string().max(1000).optional().describe('The text that `sluice simulate` sends, with {name} for each group.'),
   }),
   z.strictObject({
     type: z.literal('csv').describe('Fields are columns: by number from 0, or by name.'),
-    separator: z.string().min(1).max(8).default(',').describe('Between columns; for a blank, any number of blanks.'),
+    separator: z.string().min(1).max(8).default(',').describe('Separator of columns. A blank stands for any number of blanks.'),
     columns: z.array(z.string()).max(256).optional().describe('Names of the columns.'),
     header: z.boolean().default(false).describe('The device sends a line of column names, at least at its start.'),
   }),
   z.strictObject({ type: z.literal('json').describe('Fields are dotted paths: `battery.mV`, `values.0`.') }),
   z.strictObject({
     type: z.literal('key-value').describe('Fields are keys.'),
-    separator: z.string().min(1).max(8).optional().describe('Between pairs; without it white space, comma or semicolon.'),
-    assign: z.string().min(1).max(8).default('=').describe('Between key and value.'),
+    separator: z.string().min(1).max(8).optional().describe('Separator of pairs. Without it: white space, comma or semicolon.'),
+    assign: z.string().min(1).max(8).default('=').describe('Separator of key and value.'),
   }),
-  z.strictObject({ type: z.literal('nmea').describe('NMEA 0183; fields are `GGA.latitude`, `RMC.speed` and so on.') }),
+  z.strictObject({ type: z.literal('nmea').describe('NMEA 0183. Fields are `GGA.latitude`, `RMC.speed` and so on.') }),
   z.strictObject({
-    type: z.literal('binary').describe('Fields stand at fixed places.'),
-    endian: endian().default('big').describe('Byte order of fields that do not say their own.'),
-    fields: z.record(z.string(), binaryField).describe('Name of each field and where it stands.'),
+    type: z.literal('binary').describe('Fields are at fixed places.'),
+    endian: endian().default('big').describe('Byte order of fields without their own.'),
+    fields: z.record(z.string(), binaryField).describe('Name and place of each field.'),
     notReady: z
       .strictObject({
         offset: z
           .int()
           .min(0)
           .max(MAX_FRAME - 1)
-          .describe('Where the bytes stand in the frame, start bytes included, from 0.'),
-        bytes: hex(256).describe('What stands there while the device warms up, in hexadecimal: 00 00.'),
+          .describe('Place of the bytes in the frame, start bytes included, from 0.'),
+        bytes: hex(256).describe('The bytes while the device warms up, in hexadecimal: 00 00.'),
       })
       .optional()
-      .describe('A frame with these bytes says that the device is not ready: all its points are bad, reason `not-ready`.'),
+      .describe('A frame with these bytes means that the device is not ready. All its points are bad, reason `not-ready`.'),
   }),
 ]);
 
 const request = z
   .strictObject({
-    bytes: hex(768).optional().describe('What is sent, in hexadecimal; this or `text`.'),
-    text: z.string().min(1).max(256).optional().describe('What is sent, as text, in double quotes: "SI\\r\\n"; this or `bytes`.'),
+    bytes: hex(768).optional().describe('The bytes to send, in hexadecimal. Write this or `text`.'),
+    text: z
+      .string()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe('The text to send, in double quotes: "SI\\r\\n". Write this or `bytes`.'),
     timeout: duration({ min: 10, max: 60_000 })
       .prefault('1s')
       .describe('How long the whole reply may take, from the end of the request.'),
@@ -257,20 +262,20 @@ export const serialDevice = z.strictObject({
   interval: duration({ min: 10 })
     .optional()
     .describe(
-      'With `request`: how often the device is asked; 10s without it. Else: keep at most one record in this time (of each NMEA sentence), the first frame that comes when it has passed; those between are dropped, also for rules; without it every frame is a record.',
+      'With `request`: how often the device is asked (10s without this key). Without `request`: at most one record in this time (of each NMEA sentence). The next frame after the time is the record. Frames between are dropped, for rules too. Without this key every frame is a record.',
     ),
   request: request
     .optional()
     .describe(
-      'For a device that speaks only when it is asked: what is sent every `interval`. The next frame is the reply. Without it nothing is ever written to the line.',
+      'For a device that sends only when it is asked: the bytes to send every `interval`. The next frame is the reply. Without it the gateway never writes to the line.',
     ),
   silentAfter: duration({ min: 100 })
     .prefault('30s')
     .describe(
-      'Of a device that talks by itself: without a valid frame for so long, the points are bad with reason `timeout`, once, and the device is silent. (One with `request` is silent after three requests without an answer, and then asked at growing intervals, at most 60s or `interval`.)',
+      'For a device that sends by itself. After this time without a valid frame the points are bad once, reason `timeout`, and the device is silent. A device with `request` is silent after three requests without an answer. The gateway then asks at growing intervals, at most 60s or `interval`.',
     ),
   frame: z.discriminatedUnion('type', [lineFrame, fixedFrame, bytesFrame]).describe('Where a frame begins and ends.'),
-  decode: decode.describe('What stands in a frame.'),
+  decode: decode.describe('The content of a frame.'),
 });
 
 export const serialPoint = z.strictObject({
@@ -278,7 +283,7 @@ export const serialPoint = z.strictObject({
     .union([z.string().min(1).max(256), z.int().min(0)])
     .optional()
     .describe(
-      'The field: group, column, path, key, `SENTENCE.field` or name of a binary field; without it the name of the point.',
+      'The field: group, column, path, key, `SENTENCE.field` or name of a binary field. Without it: the name of the point.',
     ),
   type: z.enum(['float64', 'int64', 'bool', 'string']).default('float64').describe('Type of the value.'),
   scale: z

@@ -52,7 +52,7 @@ const shared = (dialects: readonly Dialect[]) => ({
       const parsed = parseBrokerUrl(text);
       if ('wrong' in parsed) ctx.addIssue({ code: 'custom', message: parsed.wrong });
     })
-    .describe('The broker: `mqtt://host:port`; the port may be left out (1883).'),
+    .describe('The broker: `mqtt://host:port`. Without a port it is 1883.'),
   username: z.string().min(1).max(256).optional().describe('User name at the broker.'),
   password: secret().optional().describe('Password at the broker, best as `{file: …}`.'),
   clientId: z
@@ -61,7 +61,7 @@ const shared = (dialects: readonly Dialect[]) => ({
     .max(128)
     .optional()
     .describe(
-      'MQTT client id; made from the gateway id and the name of the forwarder when absent. No two clients of a broker may share one.',
+      'MQTT client id. Without it: one made of the gateway id and the name of the forwarder. Two clients of a broker must not share one.',
     ),
   format: z
     .enum(dialects.map((d) => d.name))
@@ -70,7 +70,7 @@ const shared = (dialects: readonly Dialect[]) => ({
   from: z
     .enum(['oldest', 'now'])
     .prefault('oldest')
-    .describe('Where a new forwarder starts: with the oldest reading kept, or with what comes from now on.'),
+    .describe('Where a new forwarder starts: with the oldest kept reading, or with new readings only.'),
   batch: z
     .strictObject({
       maxReadings: z
@@ -83,11 +83,11 @@ const shared = (dialects: readonly Dialect[]) => ({
       maxAge: duration({ min: 1, max: 3_600_000 })
         .prefault('1s')
         .describe(
-          'A batch leaves when its oldest reading has waited this long; earlier, when a quarter of it passed without a new one.',
+          'A batch leaves when its oldest reading has waited this long. It leaves earlier after a quarter of this time without a new reading.',
         ),
     })
     .prefault({})
-    .describe('How readings are gathered into batches.'),
+    .describe('How readings are collected into batches.'),
 });
 
 /** After the configuration was loaded; secrets are read. */

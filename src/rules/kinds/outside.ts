@@ -9,8 +9,8 @@ export const outside = ruleKind({
   schema: z
     .strictObject(
       {
-        min: z.number().describe('The lowest value that is well.'),
-        max: z.number().describe('The highest value that is well.'),
+        min: z.number().describe('The lowest normal value.'),
+        max: z.number().describe('The highest normal value.'),
       },
       { error: ({ input }) => boundsFault(input) },
     )

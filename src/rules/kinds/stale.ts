@@ -5,7 +5,7 @@ import { ruleKind } from '../rule-kind.ts';
 export const stale = ruleKind({
   key: 'stale',
   schema: duration({ min: 1, max: 365 * 86_400_000 }),
-  doc: 'In alarm when the point had no value for this long; bad readings are no values.',
+  doc: 'In alarm when the point had no value for this time. A bad reading is not a value.',
   needs: 'any',
   create: (after) => ({ type: 'silence', after }),
 });

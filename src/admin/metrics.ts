@@ -253,7 +253,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     ...{ name: 'sluice_broker_refused', type: 'counter', labels: ['what'] },
-    help: '`connections` for which there was no room, `clients` that broke a rule, made too many `requests`, were too `slow` to keep, were `displaced` by others, speak another `version` of MQTT, or did `publish`.',
+    help: '`connections` for which there was no room, `clients` that broke a rule, made too many `requests`, were too `slow` to keep, were `displaced` by others, speak another `version` of MQTT, did `publish`, sent a packet of a `size` beyond the limits, or one that MQTT forbids by its `order`, `header`, `length`, `text`, `value` or `topic`.',
     read: (r) => Object.entries(r.broker?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
   },
 

@@ -137,7 +137,9 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
   const words = [
     [refused.requests, 'made too many requests'],
     [refused.slow, 'took nothing of what was sent'],
-    [refused.clients, 'broke a rule'],
+    [refused.clients + brokenRules(refused), 'broke a rule'],
+    [refused.version ?? 0, 'asked for another version of MQTT'],
+    [refused.publish ?? 0, 'published'],
     [refused.displaced, 'gave way to others'],
     [refused.connections, 'found no room'],
   ] as const;
@@ -159,6 +161,13 @@ function certificateLines({ certificate }: GatewayStatus): string[] {
     `certificate  until ${localDate(until)}, SHA-256 ${fingerprint}`,
     `         its authority (tls/ca.crt): SHA-256 ${authority}`,
   ];
+}
+
+/** Rules of MQTT, and of what a packet may cost. Older gateways do not report them. */
+const RULES = ['order', 'header', 'length', 'text', 'value', 'topic', 'size'] as const;
+
+function brokenRules(refused: Partial<NonNullable<GatewayStatus['broker']>['refused']>): number {
+  return RULES.reduce((sum, rule) => sum + (refused[rule] ?? 0), 0);
 }
 
 function forwarderLines(f: ForwarderStatus, now: number): string[] {

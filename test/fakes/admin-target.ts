@@ -119,6 +119,8 @@ export class FakeTarget implements AdminTarget {
   }
 }
 
+const NO_RULE_BROKEN = { size: 0, order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 };
+
 export function statusOf(): GatewayStatus {
   const counters = {
     ...{
@@ -193,7 +195,7 @@ export function statusOf(): GatewayStatus {
       listeners: [{ host: '127.0.0.1', port: 1883, tls: false }],
       ...{
         dropped: { sessions: 1, slow: 2, busy: 3 },
-        refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0 },
+        refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0, ...NO_RULE_BROKEN },
       },
     },
     alarms: [

@@ -6,6 +6,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { Audience } from './audience.ts';
 import { FrameGuard, type Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
+import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
 import { Turnstile } from './requests.ts';
 import type { Sessions } from './sessions.ts';
@@ -24,17 +25,19 @@ export class Clients {
   /** Connections for which there was no space, and clients that were ended from here. */
   readonly refused: Record<'connections' | Refusal, number> = {
     ...{ connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 },
-    ...{ version: 0, publish: 0 },
+    ...{ version: 0, publish: 0, size: 0 },
+    ...{ order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 },
   };
   readonly #o: ClientsOptions;
   readonly #turnedAway: TurnedAway;
   readonly #turnstile = new Turnstile();
+  readonly #partial = new PartialPackets(limits.MAX_PARTIAL, (guard) =>
+    (guard as FrameGuard).refuse('size', 'too many packets that are not whole, and it had the one that waited for longest'),
+  );
   readonly #places: Places<FrameGuard>;
   readonly #guards = new Set<FrameGuard>();
   /** The client that holds a client id now; an older one of the same id may still be closing. */
   readonly #current = new Map<string, Client>();
-  /** CONNECTs that are refused with `identifier rejected` (MQTT-3.1.3-8). */
-  readonly #unnamed = new WeakSet<Client>();
 
   constructor(options: ClientsOptions) {
     this.#o = options;
@@ -44,6 +47,11 @@ export class Clients {
 
   get unsentBytes(): number {
     return this.#guards.values().reduce((sum, guard) => sum + guard.unsent, 0);
+  }
+
+  /** Bytes of packets that are not whole yet. */
+  get partialBytes(): number {
+    return this.#partial.bytes;
   }
 
   /** Resolves when the client of that id has space for more, or there is none. */
@@ -62,19 +70,21 @@ export class Clients {
       {
         beforeConnect: limits.MAX_PACKET_BEFORE_CONNECT,
         afterConnect: limits.MAX_PACKET,
+        packetTimeout: limits.PACKET_TIMEOUT,
         drainTimeout: limits.DRAIN_TIMEOUT,
         unsent: limits.MAX_UNSENT,
+        levels: limits.MAX_LEVELS,
+        filters: limits.REQUESTS_AT_ONCE,
       },
-      this.#o.clock,
-      this.#turnstile,
+      { clock: this.#o.clock, turnstile: this.#turnstile, partial: this.#partial },
     );
     this.#guards.add(guard);
     displace(this.#places.arrives(guard));
     const client = handle(guard);
     guard.relieved = () => this.#o.relieved(client);
-    guard.speaksAnother = ({ level, clientId }) => {
-      this.refused.version++;
-      this.#turnedAway.log('version', { client: clientId, level });
+    guard.answered = (refusal, facts) => {
+      this.refused[refusal]++;
+      this.#turnedAway.log(refusal === 'version' ? 'version' : 'id', facts);
     };
     guard.once('close', () => {
       this.#guards.delete(guard);
@@ -87,16 +97,14 @@ export class Clients {
   }
 
   /** A CONNECT arrived: what is not granted here is taken out of it. */
-  connects(client: Client, packet: ConnectPacket): void {
+  connects(packet: ConnectPacket): void {
     delete packet.will;
     if ((packet.keepalive ?? 0) > limits.MAX_KEEPALIVE) packet.keepalive = limits.MAX_KEEPALIVE;
-    if (packet.clientId === '' && packet.clean !== true) this.#unnamed.add(client);
   }
 
   /** It becomes a client. @returns why not */
   admit(client: Client, username: string | undefined): AuthenticateError | undefined {
-    if (client.id.length > limits.MAX_CLIENT_ID || this.#unnamed.has(client))
-      return this.#refuse(client, 2, 'identifier rejected', 'id');
+    if (client.id.length > limits.MAX_CLIENT_ID) return this.#refuse(client, 2, 'identifier rejected', 'id');
     // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
     if (username !== undefined) return this.#refuse(client, 4, 'bad user name or password', 'password');
     const before = this.#current.get(client.id);
@@ -125,6 +133,8 @@ export class Clients {
     // Those that went by themselves broke no rule.
     if (client.closed || (lost && refusal === undefined)) return;
     this.refused[refusal ?? 'clients']++;
+    if (refusal !== undefined && isRule(refusal))
+      this.#turnedAway.log('rule', { client: client.id ?? undefined, rule: refusal, fault: error.message });
     this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
   }
 
@@ -143,6 +153,13 @@ export class Clients {
 /** Every connection is given to the broker behind one. */
 export function guardOf(client: Client): FrameGuard {
   return client.conn as FrameGuard;
+}
+
+/** Rules of the protocol, and what a packet may cost. */
+const RULES: ReadonlySet<string> = new Set(['order', 'header', 'length', 'text', 'value', 'topic', 'size']);
+
+function isRule(refusal: Refusal): boolean {
+  return RULES.has(refusal);
 }
 
 function displace(guard: FrameGuard | undefined): void {

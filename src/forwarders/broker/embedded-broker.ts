@@ -72,7 +72,7 @@ export interface EmbeddedBrokerStatus {
   readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number };
   /**
    * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
-   * sent, gave way to another, speak another version of MQTT, or published.
+   * sent, gave way to another, speak another version of MQTT, published, or broke a rule of MQTT (by kind).
    */
   readonly refused: Readonly<Record<'connections' | Refusal, number>>;
 }
@@ -287,10 +287,13 @@ export class EmbeddedBroker implements LiveSink {
         heartbeatInterval: 2 ** 29 - 1,
         connectTimeout: limits.CONNECT_TIMEOUT,
         drainTimeout: limits.DRAIN_TIMEOUT,
-        queueLimit: limits.MAX_QUEUED_BEFORE_CONNECT,
-        maxTopicLevels: limits.MAX_LEVELS,
-        preConnect: (client, packet, next) => {
-          this.#clients.connects(client, packet);
+        // The guard gives nothing behind a CONNECT before it is accepted.
+        queueLimit: 1,
+        // A client id of MQTT 3.1 was measured before.
+        maxClientsIdLength: limits.MAX_CLIENT_ID,
+        maxTopicLevels: limits.ANY_LEVELS,
+        preConnect: (_client, packet, next) => {
+          this.#clients.connects(packet);
           next(null, true);
         },
         authenticate: (client, username, _password, next) => {
@@ -304,7 +307,7 @@ export class EmbeddedBroker implements LiveSink {
       });
       this.#aedes = aedes;
       aedes.on('connackSent', (packet, client) => {
-        if (packet.returnCode === 0) guardOf(client).accepted = true;
+        if (packet.returnCode === 0) guardOf(client).accept();
       });
       aedes.on('subscribe', (_filters, client) => {
         this.#subscriber = client;

@@ -24,25 +24,6 @@ export interface OtherVersion {
   readonly answer: Buffer;
 }
 
-/** Collects the first packet. Its bytes are bounded by the guard, which refuses a longer one by its header. */
-export class FirstPacket {
-  #pieces: Buffer[] = [];
-  #bytes = 0;
-  #needed: number | undefined;
-
-  /** @returns what came so far, once the whole packet is there; more may stand behind it */
-  take(piece: Buffer): Buffer | undefined {
-    this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    // Once: bytes that come one by one are put together when all are there.
-    this.#needed ??= packetLength(this.#bytes <= 5 ? Buffer.concat(this.#pieces) : firstBytes(this.#pieces));
-    if (this.#needed === undefined || this.#bytes < this.#needed) return undefined;
-    const all = Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    return all;
-  }
-}
-
 /** @param connect a whole CONNECT, and whatever follows @returns undefined: a version that the broker speaks, or no version at all */
 export function otherVersion(connect: Buffer): OtherVersion | undefined {
   const reader = new Reader(connect, bodyStart(connect), packetLength(connect) ?? connect.length);
@@ -148,8 +129,4 @@ function bodyStart(bytes: Buffer): number {
   let at = 1;
   while (at < 4 && (bytes[at] as number) >= 128) at++;
   return at + 1;
-}
-
-function firstBytes(pieces: readonly Buffer[]): Buffer {
-  return Buffer.concat(pieces.slice(0, 5)).subarray(0, 5);
 }

@@ -1,8 +1,9 @@
 /**
  * Stands between a socket and the broker. It keeps a client from making the broker hold much memory, from keeping it busy,
- * and from holding up others:
+ * from holding up others, and from sending what MQTT does not allow:
+ * - the broker gets whole packets that passed the check (packet-check.ts), in order; one that did not ends the connection;
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
- * - the first packet has to be a CONNECT, and one of another MQTT version is answered here;
+ * - what follows a CONNECT waits until it is accepted; one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
  * - a peer that makes no progress for `drainTimeout` while something waits for it is cut off, however large a write is.
@@ -10,65 +11,87 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
-import { FirstPacket, type OtherVersion, otherVersion } from './first-packet.ts';
-import { FrameScan, PACKET } from './frame-scan.ts';
+import { otherVersion } from './first-packet.ts';
+import { rewrite31 } from './mqtt31.ts';
+import { Outbound } from './outbound.ts';
+import { type Broken, checkBody, checkFirst, checkLength, type Level, levelOf, PACKET, type Rule } from './packet-check.ts';
+import { PacketCutter, type PartialPackets } from './packet-cutter.ts';
 import { Requests, type Turnstile } from './requests.ts';
-import { unacknowledgedBytes } from './unacknowledged.ts';
 
 export interface GuardLimits {
-  /** Largest Remaining Length before and after `accepted`. */
+  /** Largest Remaining Length of the CONNECT, and of what follows it. */
   readonly beforeConnect: number;
   readonly afterConnect: number;
+  /** Milliseconds from the first byte of a packet to its last. */
+  readonly packetTimeout: number;
   /** Milliseconds. */
   readonly drainTimeout: number;
   /** Bytes waiting to be sent from which on it is congested. */
   readonly unsent: number;
+  /** Levels of a topic that is published; topic filters of a packet. */
+  readonly levels: number;
+  readonly filters: number;
 }
 
-/** Why a connection was ended from here. */
-export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced' | 'version' | 'publish';
+/** Shared by all clients. */
+export interface GuardShares {
+  readonly clock: Clock;
+  readonly turnstile: Turnstile;
+  readonly partial: PartialPackets;
+}
 
-/** Bytes given to the socket at once: each piece that it takes is progress. */
-const PIECE = 64 * 1024;
-/** Looks at the progress in one `drainTimeout`. */
-const LOOKS = 4;
+/** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
+export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced' | 'version' | 'publish' | 'size' | Rule;
+
+export type Answered = 'version' | 'clients';
+
+/** How a connection ends: with or without an answer. */
+type Ending =
+  | { readonly refusal: Refusal; readonly words: string; readonly answer?: undefined }
+  | {
+      readonly refusal: Answered;
+      readonly words: string;
+      readonly answer: Buffer;
+      readonly client?: string | undefined;
+      readonly level?: number;
+    };
+
 /** What a client that was turned away may still send until it has closed the connection: bytes, and milliseconds. */
 const LAST_BYTES = 64 * 1024;
 const LAST_WORD = 1000;
 
+const TOO_MANY: Ending = { refusal: 'requests', words: 'more requests than one client may make' };
+
 export class FrameGuard extends Duplex {
-  /** Set once the CONNECT is accepted: the larger limit holds from then on. */
-  accepted = false;
   /** Set when it was ended from here. */
   refusal: Refusal | undefined;
   /** The peer ended the connection, or it broke. */
   lost = false;
   /** Called when bytes that waited have gone and few are left. */
   relieved: (() => void) | undefined;
-  /** Called when the client speaks another version of MQTT. It gets its answer from here. */
-  speaksAnother: ((found: OtherVersion) => void) | undefined;
+  /** Called when a CONNECT was refused from here with an answer: its version, or its client id. */
+  answered: ((why: Answered, facts: { readonly client?: string | undefined; readonly level?: number }) => void) | undefined;
   readonly requests: Requests;
   readonly #socket: Socket;
   readonly #limits: GuardLimits;
   readonly #clock: Clock;
   readonly #turnstile: Turnstile;
-  readonly #scan: FrameScan;
-  #first = true;
-  /** Until the CONNECT was looked at. */
-  #connect: FirstPacket | undefined = new FirstPacket();
+  readonly #cutter: PacketCutter<Ending>;
+  readonly #out: Outbound;
+  /** Of the CONNECT that passed. */
+  #level: Level | undefined;
+  #accepted = false;
+  /** It said DISCONNECT: what follows is not read. */
+  #over = false;
   /** Bytes that may still come and are not read; undefined unless it was turned away. */
   #unread: number | undefined;
   /** Bytes that wait for their turn; the socket is paused meanwhile. */
   #held: Buffer | undefined;
-  /** How many bytes of the write under way the socket took. */
-  #taken = 0;
-  #stalledSince: number | undefined;
-  #unacknowledged: number | undefined;
-  #cancelLook: (() => void) | undefined;
+  #cancelLate: (() => void) | undefined;
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
-  constructor(socket: Socket, limits: GuardLimits, clock: Clock, turnstile: Turnstile) {
+  constructor(socket: Socket, limits: GuardLimits, { clock, turnstile, partial }: GuardShares) {
     // A write never asks its caller to wait: who sends looks at `congested`.
     super({ writableHighWaterMark: Number.MAX_SAFE_INTEGER, decodeStrings: true });
     this.#socket = socket;
@@ -76,14 +99,19 @@ export class FrameGuard extends Duplex {
     this.#clock = clock;
     this.#turnstile = turnstile;
     this.requests = new Requests(clock);
-    this.#scan = new FrameScan({
-      begins: (type) => this.#begins(type),
-      declares: (length) => {
-        const limit = this.accepted ? limits.afterConnect : limits.beforeConnect;
-        return length > limit ? `a packet of ${length} bytes or more; at most ${limit} are accepted` : undefined;
-      },
-      names: () => this.#asks(this.requests.take()),
+    this.#out = new Outbound(socket, clock, limits.drainTimeout, {
+      took: () => this.#relieve(),
+      stalled: () => this.refuse('slow', `it took nothing for ${limits.drainTimeout} ms`),
     });
+    this.#cutter = new PacketCutter<Ending>(
+      {
+        begins: (first) => this.#begins(first),
+        declares: (first, length) => this.#declares(first, length),
+        endless: () => ({ refusal: 'header', words: 'a packet length of more than four bytes' }),
+        whole: (bytes, at, body, end) => this.#whole(bytes, at, body, end),
+      },
+      (bytes) => partial.keeps(this, bytes),
+    );
     socket.on('data', (chunk: Buffer) => this.#feed(chunk));
     socket.on('end', () => {
       this.lost = true;
@@ -102,7 +130,7 @@ export class FrameGuard extends Duplex {
 
   /** Bytes that wait here. */
   get unsent(): number {
-    return this.writableLength - this.#taken;
+    return this.writableLength - this.#out.taken;
   }
   /** True while so much waits for this client that live messages should pass it by; its own requests wait. */
   get congested(): boolean {
@@ -111,6 +139,12 @@ export class FrameGuard extends Duplex {
   /** Resolves when there is space for more, or the connection is over. */
   async roomy(): Promise<void> {
     while (this.congested && !this.destroyed) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The CONNECT is accepted: what follows it may come. */
+  accept(): void {
+    this.#accepted = true;
+    this.#again();
   }
 
   /** Ends the connection. */
@@ -125,14 +159,13 @@ export class FrameGuard extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    this.#send([chunk], 0, done);
+    this.#send([chunk], done);
   }
 
   // Without it each of the small pieces that a packet is written in would become a system call.
   override _writev(chunks: { chunk: Buffer }[], done: (error?: Error | null) => void): void {
     this.#send(
       chunks.map((c) => c.chunk),
-      0,
       done,
     );
   }
@@ -143,80 +176,28 @@ export class FrameGuard extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#progressed();
+    this.#out.stop();
+    this.#cutter.drop();
+    this.#onTime();
+    // A CONNECT that the broker refused, with more behind it: its answer has to arrive.
+    if (!this.#accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost) this.#linger();
+    else this.#socket.destroy();
     this.#held = undefined;
     for (const wake of this.#waiting.splice(0)) wake();
-    this.#socket.destroy();
     done(error);
   }
 
-  /** Gives `chunks` from `at` on to the socket, one piece after the other. */
-  #send(chunks: Buffer[], at: number, done: (error?: Error | null) => void): void {
-    if (at >= chunks.length) {
-      this.#taken = 0;
-      done();
-      this.#relieve();
-      return;
-    }
-    const piece: Buffer[] = [];
-    let next = at;
-    let bytes = 0;
-    while (next < chunks.length && bytes < PIECE) {
-      const chunk = chunks[next] as Buffer;
-      const part = chunk.subarray(0, PIECE - bytes);
-      piece.push(part);
-      bytes += part.length;
-      if (part.length === chunk.length) next++;
-      else chunks[next] = chunk.subarray(part.length);
-    }
-    const socket = this.#socket;
-    socket.cork();
-    const last = piece.pop() as Buffer;
-    for (const part of piece) socket.write(part);
-    socket.write(last, (error) => {
-      this.#progressed();
-      if (error) {
-        this.lost = true;
-        done(error);
-        return;
-      }
-      this.#taken += bytes;
-      this.#relieve();
-      this.#send(chunks, next, done);
+  #send(chunks: Buffer[], done: (error?: Error | null) => void): void {
+    this.#out.send(chunks, (error) => {
+      if (error) this.lost = true;
+      done(error);
     });
-    socket.uncork();
-    if (socket.writableLength > 0) this.#watch();
   }
 
   #relieve(): void {
     if (this.destroyed || this.unsent >= this.#limits.unsent / 2) return;
     for (const wake of this.#waiting.splice(0)) wake();
     this.relieved?.();
-  }
-
-  /** The kernel took a piece, or there is nothing to wait for any more. */
-  #progressed(): void {
-    this.#cancelLook?.();
-    this.#cancelLook = undefined;
-    this.#stalledSince = undefined;
-    this.#unacknowledged = undefined;
-  }
-
-  #watch(): void {
-    this.#cancelLook ??= this.#clock.after(this.#limits.drainTimeout / LOOKS, () => this.#look());
-  }
-
-  /** Whether the peer took anything since the last look. */
-  #look(): void {
-    this.#cancelLook = undefined;
-    const now = this.#clock.monotonic();
-    const waiting = unacknowledgedBytes(this.#socket);
-    if (waiting !== undefined && waiting !== this.#unacknowledged) this.#stalledSince = now;
-    this.#stalledSince ??= now - this.#limits.drainTimeout / LOOKS;
-    this.#unacknowledged = waiting;
-    if (now - this.#stalledSince >= this.#limits.drainTimeout)
-      this.refuse('slow', `it took nothing for ${this.#limits.drainTimeout} ms`);
-    else this.#watch();
   }
 
   #feed(chunk: Buffer): void {
@@ -227,46 +208,38 @@ export class FrameGuard extends Duplex {
     }
     if (this.congested) {
       // Answers to further requests would only add to the bytes that this client does not take.
-      this.#held = chunk;
-      this.#socket.pause();
+      this.#hold(chunk);
       void this.roomy().then(() => this.#again());
       return;
     }
-    const passes = this.#scan.take(chunk);
-    if (typeof passes === 'string') {
-      this.refuse(this.refusal ?? 'clients', passes);
+    let wanted = true;
+    const taken = this.#cutter.take(chunk, (packets) => {
+      this.#onTime();
+      wanted = this.push(packets) && wanted;
+    });
+    if (typeof taken !== 'number') {
+      this.#end(taken);
       return;
     }
-    if (passes < chunk.length) {
-      this.#held = chunk.subarray(passes);
-      this.#socket.pause();
-      this.#turnstile.wait(() => this.#again());
+    if (this.#cutter.waits) {
+      this.#hold(chunk.subarray(taken));
+      // After a CONNECT `accept` goes on, after a DISCONNECT nothing does.
+      if (!this.#closedToMore) this.#turnstile.wait(() => this.#again());
+      return;
     }
-    if (passes > 0 && !this.#pass(chunk.subarray(0, passes))) this.#socket.pause();
-    else if (this.#held === undefined) this.#socket.resume();
+    if (this.#cutter.partial)
+      this.#cancelLate ??= this.#clock.after(this.#limits.packetTimeout, () =>
+        this.refuse('size', `a packet that is not whole after ${this.#limits.packetTimeout} ms`),
+      );
+    if (wanted) this.#socket.resume();
+    else this.#socket.pause();
   }
 
-  /** @returns false when the broker wants no more for now */
-  #pass(bytes: Buffer): boolean {
-    if (this.#connect === undefined) return this.push(bytes);
-    const begin = this.#connect.take(bytes);
-    if (begin === undefined) return true;
-    this.#connect = undefined;
-    const other = otherVersion(begin);
-    if (other === undefined) return this.push(begin);
-    this.#turnAway(other);
-    return true;
-  }
-
-  /** What is unread when a connection is destroyed takes the answer with it, so the peer closes first, within a bound. */
-  #turnAway(other: OtherVersion): void {
-    this.refusal = 'version';
-    this.#unread = LAST_BYTES;
-    this.#held = undefined;
-    this.end(other.answer);
-    const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
-    this.once('close', cancel);
-    this.speaksAnother?.(other);
+  #hold(chunk: Buffer): void {
+    this.#held = chunk;
+    // What it sends is not read now, so it cannot be late.
+    this.#onTime();
+    this.#socket.pause();
   }
 
   #again(): void {
@@ -275,17 +248,87 @@ export class FrameGuard extends Duplex {
     if (held !== undefined && !this.destroyed) this.#feed(held);
   }
 
-  #begins(type: number): string | false | undefined {
-    if (this.#first && type !== PACKET.connect) return 'the first packet was not a CONNECT';
-    if (!this.#turnstile.enter()) return false;
-    this.#first = false;
-    const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
-    return this.#asks(acknowledges ? this.requests.acknowledged() : this.requests.take());
+  /** No part of a packet waits for the rest of it. */
+  #onTime(): void {
+    this.#cancelLate?.();
+    this.#cancelLate = undefined;
   }
 
-  #asks(allowed: boolean): string | undefined {
-    if (allowed) return undefined;
-    this.refusal = 'requests';
-    return 'more requests than one client may make';
+  /** Nothing more may come now, or at all. */
+  get #closedToMore(): boolean {
+    return this.#over || (this.#level !== undefined && !this.#accepted);
   }
+
+  #begins(first: number): Ending | false | undefined {
+    if (this.#closedToMore) return false;
+    const broken = checkFirst(first, this.#level);
+    return broken === undefined ? undefined : endingOf(broken);
+  }
+
+  #declares(first: number, length: number): Ending | undefined {
+    const limit = this.#level === undefined ? this.#limits.beforeConnect : this.#limits.afterConnect;
+    if (length > limit) return { refusal: 'size', words: `a packet of ${length} bytes; at most ${limit} are accepted` };
+    const broken = checkLength(first, length);
+    return broken === undefined ? undefined : endingOf(broken);
+  }
+
+  #whole(bytes: Buffer, at: number, body: number, end: number): Ending | false | undefined {
+    if (!this.#turnstile.enter()) return false;
+    const first = bytes[at] as number;
+    const type = first >> 4;
+    if (type === PACKET.connect) {
+      const other = otherVersion(bytes.subarray(at, end));
+      if (other !== undefined) {
+        const { level, clientId, answer } = other;
+        return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
+      }
+    }
+    const checked = checkBody(bytes, first, body, end, this.#level, this.#limits);
+    if (typeof checked !== 'number') return endingOf(checked);
+    const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
+    if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY;
+    if (type === PACKET.connect) this.#level = levelOf(bytes, body, end)?.level === 3 ? 3 : 4;
+    if (type === PACKET.disconnect) this.#over = true;
+    if (this.#level === 3) rewrite31(bytes, at, body, end);
+    return undefined;
+  }
+
+  #end(ending: Ending): void {
+    if (ending.answer === undefined) {
+      this.refuse(ending.refusal, ending.words);
+      return;
+    }
+    const { refusal, answer, client, level } = ending;
+    // What is unread when a connection is destroyed takes the answer with it, so the peer closes first, within a bound.
+    this.refusal = refusal;
+    this.#unread = LAST_BYTES;
+    this.#held = undefined;
+    this.end(answer);
+    const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
+    this.once('close', cancel);
+    this.answered?.(refusal, { ...(client === undefined ? {} : { client }), ...(level === undefined ? {} : { level }) });
+  }
+
+  /** Lets the peer close first, within a bound, and reads on meanwhile. */
+  #linger(): void {
+    const socket = this.#socket;
+    let unread = LAST_BYTES;
+    socket.removeAllListeners('data');
+    socket.on('data', (chunk) => {
+      unread -= chunk.length;
+      if (unread < 0) socket.destroy();
+    });
+    socket.on('end', () => socket.destroy());
+    socket.once(
+      'close',
+      this.#clock.after(LAST_WORD, () => socket.destroy()),
+    );
+    socket.end();
+    socket.resume();
+  }
+}
+
+function endingOf({ rule, words, connack }: Broken): Ending {
+  if (connack === undefined) return { refusal: rule, words };
+  return { refusal: connack === 1 ? 'version' : 'clients', words, answer: Buffer.from([0x20, 2, 0, connack]) };
 }

@@ -25,8 +25,12 @@ export const MAX_KEEPALIVE = 3_600;
 /** Largest packet (Remaining Length) before CONNECT is accepted, and after. */
 export const MAX_PACKET_BEFORE_CONNECT = 4 * 1024;
 export const MAX_PACKET = 256 * 1024;
-/** Packets of one client waiting for its CONNECT to be accepted. */
-export const MAX_QUEUED_BEFORE_CONNECT = 42;
+/**
+ * Bytes of packets that are not whole yet, of all clients: 16 of the largest at a time. When there are more, the client whose packet
+ * waits for longest is disconnected, as is one whose packet is not whole after PACKET_TIMEOUT.
+ */
+export const MAX_PARTIAL = 4 * 1024 * 1024;
+export const PACKET_TIMEOUT = 30_000;
 export const MAX_CLIENT_ID = 128;
 export const MAX_SUBSCRIPTIONS = 32;
 /**
@@ -38,9 +42,11 @@ export const REQUESTS_PER_SECOND = 20;
 export const MAX_OWED = 65_535;
 /** Packets of all clients that are worked on in one turn of the event loop; the others wait for the next. */
 export const REQUESTS_PER_TURN = 32;
-/** Length of a topic filter in characters, and its levels. */
+/** Length of a topic filter in characters, and levels of a filter or topic. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;
+/** The broker itself has no bound for levels: what has more was denied or refused before. */
+export const ANY_LEVELS = 65_536;
 
 /** A subscriber whose connection makes no progress for this long is closed; it never holds up the others meanwhile. */
 export const DRAIN_TIMEOUT = 10_000;

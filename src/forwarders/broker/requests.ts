@@ -26,13 +26,13 @@ export class Requests {
     return true;
   }
 
-  /** @returns false when it is one too many */
-  take(): boolean {
+  /** @param count packets and filters @returns false when that is too many */
+  take(count = 1): boolean {
     const now = this.#clock.monotonic();
     this.#left = Math.min(REQUESTS_AT_ONCE, this.#left + ((now - this.#at) / 1000) * REQUESTS_PER_SECOND);
     this.#at = now;
-    if (this.#left < 1) return false;
-    this.#left--;
+    if (this.#left < count) return false;
+    this.#left -= count;
     return true;
   }
 }

@@ -6,6 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
 import { Turnstile } from '../../../src/forwarders/broker/requests.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Child } from '../../harness/child.ts';
@@ -221,10 +222,19 @@ test('an error of the listening server starts no second one beside it', async (t
 
 /** A guard on a real socket whose peer reads `bytes` every 50 ms; 0 not at all. */
 async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
-  const limit = { beforeConnect: 1e6, afterConnect: 1e6, drainTimeout, unsent: 1e9 };
+  const limit = {
+    beforeConnect: 1e6,
+    afterConnect: 1e6,
+    packetTimeout: 1e6,
+    drainTimeout,
+    unsent: 1e9,
+    levels: 16,
+    filters: 200,
+  };
+  const shares = { clock: systemClock, turnstile: new Turnstile(), partial: new PartialPackets(1e6, () => {}) };
   const { promise, resolve } = Promise.withResolvers<FrameGuard>();
   const server = createServer((socket) => {
-    const guard = new FrameGuard(socket, limit, systemClock, new Turnstile());
+    const guard = new FrameGuard(socket, limit, shares);
     guard.on('error', () => {});
     resolve(guard);
   });

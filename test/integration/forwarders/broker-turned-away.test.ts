@@ -147,7 +147,7 @@ test('a refused message is logged with client and topic, and its client is disco
   await publish('0', 'flow', `${ROOT}/command`);
   await publish('1', 'flow', 'other');
   const raw = await Raw.open(t, port);
-  assert.equal(await raw.connect('bad\u001b[2J'), 0);
+  assert.equal(await raw.connect('bad\u202e[2J'), 0);
   raw.packet(0x34, text('a\u202eb'), Buffer.from([0, 1]), Buffer.from('open'));
   await waitFor('its end', () => raw.closed);
   assert.deepEqual(
@@ -155,7 +155,7 @@ test('a refused message is logged with client and topic, and its client is disco
     [
       { client: 'flow', topic: `${ROOT}/command`, qos: 0, bytes: 4 },
       { client: 'flow', topic: 'other', qos: 1, bytes: 4 },
-      { client: 'bad\\u001b[2J', topic: 'a\\u202eb', qos: 2, bytes: 4 },
+      { client: 'bad\\u202e[2J', topic: 'a\\u202eb', qos: 2, bytes: 4 },
     ],
   );
   for (const { message } of lines) assert.match(message, /because it published: clients .* may only subscribe/);
@@ -167,8 +167,8 @@ test('topics and client ids of the greatest length are logged short, however man
   const clients = 20;
   for (let i = 0; i < clients; i++) {
     const raw = await Raw.open(t, port);
-    assert.equal(await raw.connect('\u0007'.repeat(limits.MAX_CLIENT_ID)), 0);
-    const packet = Buffer.concat([text('\u001b'.repeat(65_535)), Buffer.from('x')]);
+    assert.equal(await raw.connect('\u202e'.repeat(limits.MAX_CLIENT_ID)), 0);
+    const packet = Buffer.concat([text('\u202e'.repeat(21_845)), Buffer.from('x')]);
     for (let n = 0; n < 3; n++) raw.packet(0x30, packet);
     await waitFor('its end', () => raw.closed);
   }
@@ -184,10 +184,10 @@ test('a client with a user name, or without a client id, is logged with what hel
   assert.equal(await (await Raw.open(t, port)).connect('editor', 0xc2, [text('admin'), text('secret')]), 4);
   assert.equal(await (await Raw.open(t, port)).connect('', 0), 2);
   assert.deepEqual(
-    lines.map((l) => [l.client?.toString().replace(/aedes_.*/, 'aedes_'), l.message.match(/(Leave|Give) .*/)?.[0]]),
+    lines.map((l) => [l.client, l.message.match(/(Leave|Give) .*/)?.[0]]),
     [
       ['editor', 'Leave its user name and password empty.'],
-      ['aedes_', 'Give it a short client id.'],
+      [undefined, 'Give it a short client id.'],
     ],
   );
   assert.ok(!JSON.stringify(lines).includes('secret') && !JSON.stringify(lines).includes('admin'));

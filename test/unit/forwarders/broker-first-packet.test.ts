@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { FirstPacket, otherVersion, REASON } from '../../../src/forwarders/broker/first-packet.ts';
+import { otherVersion, REASON } from '../../../src/forwarders/broker/first-packet.ts';
 import { remaining, text } from '../../harness/embedded-broker.ts';
 
 function connect(level: number, rest: readonly Buffer[], name = 'MQTT'): Buffer {
@@ -72,25 +72,5 @@ test('any bytes are read without a fault', () => {
       assert.ok(found === undefined || found.answer.length <= FULL.length);
     }),
     { numRuns: 2000 },
-  );
-});
-
-test('the first packet is complete at its last byte, wherever the network cuts it', () => {
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 400 }), fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1 }), (id, cuts) => {
-      const packet = five(none, 'x'.repeat(id));
-      const behind = Buffer.from([0xc0, 0, 0xc0, 0]);
-      const all = Buffer.concat([packet, behind]);
-      const first = new FirstPacket();
-      for (let at = 0, i = 0; ; i++) {
-        const end = at + (cuts[i % cuts.length] as number);
-        const whole = first.take(all.subarray(at, end));
-        assert.equal(whole !== undefined, end >= packet.length);
-        at = end;
-        if (whole === undefined) continue;
-        assert.deepEqual(whole, all.subarray(0, at));
-        break;
-      }
-    }),
   );
 });

@@ -291,7 +291,7 @@ export class EmbeddedBroker implements LiveSink {
         queueLimit: 1,
         // A client id of MQTT 3.1 was measured before.
         maxClientsIdLength: limits.MAX_CLIENT_ID,
-        maxTopicLevels: limits.ANY_LEVELS,
+        maxTopicLevels: limits.MOST_LEVELS,
         preConnect: (_client, packet, next) => {
           this.#clients.connects(packet);
           next(null, true);

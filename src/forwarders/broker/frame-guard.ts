@@ -28,8 +28,9 @@ export interface GuardLimits {
   readonly drainTimeout: number;
   /** Bytes waiting to be sent from which on it is congested. */
   readonly unsent: number;
-  /** Levels of a topic that is published; topic filters of a packet. */
-  readonly levels: number;
+  /** Levels of a topic that is published, and of a filter; topic filters of a packet. */
+  readonly topicLevels: number;
+  readonly filterLevels: number;
   readonly filters: number;
 }
 

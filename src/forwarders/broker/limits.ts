@@ -45,8 +45,8 @@ export const REQUESTS_PER_TURN = 32;
 /** Length of a topic filter in characters, and levels of a filter or topic. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;
-/** The broker itself has no bound for levels: what has more was denied or refused before. */
-export const ANY_LEVELS = 65_536;
+/** A subscription with more levels than MAX_LEVELS is denied; one with more than these ends the connection: the broker cannot read it. */
+export const MOST_LEVELS = 100;
 
 /** A subscriber whose connection makes no progress for this long is closed; it never holds up the others meanwhile. */
 export const DRAIN_TIMEOUT = 10_000;

@@ -29,8 +29,9 @@ export interface Broken {
 }
 
 export interface CheckLimits {
-  /** Levels of a topic that is published. */
-  readonly levels: number;
+  /** Levels of a topic that is published, and of a topic filter. */
+  readonly topicLevels: number;
+  readonly filterLevels: number;
   /** Topic filters of one packet: the rest of it is not looked at. */
   readonly filters: number;
 }
@@ -235,7 +236,7 @@ function checkFilters(bytes: Uint8Array, type: number, body: number, end: number
     const from: number = at + 2;
     at = behindText(bytes, at, end);
     if (at === undefined) return CUT;
-    const fault = checkFilter(bytes, from, at);
+    const fault = checkFilter(bytes, from, at, limits);
     if (fault !== undefined) return fault;
     if (type === PACKET.unsubscribe) continue;
     if (at === end) return CUT;
@@ -272,22 +273,27 @@ function checkTopic(bytes: Uint8Array, from: number, to: number, limits: CheckLi
     if (byte === PLUS || byte === HASH) return broken('topic', 'a topic with a wildcard');
     if (byte === SLASH) levels++;
   }
-  // A bound of this broker: matching takes time by the level.
-  if (levels > limits.levels) return broken('topic', `a topic of ${levels} levels; at most ${limits.levels} are accepted`);
-  return checkText(bytes, from, to);
+  return tooDeep(levels, limits.topicLevels) ?? checkText(bytes, from, to);
 }
 
 /** A topic filter. MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.7.3-1, MQTT-3.8.3-1, MQTT-3.10.3-1. */
-function checkFilter(bytes: Uint8Array, from: number, to: number): Broken | undefined {
+function checkFilter(bytes: Uint8Array, from: number, to: number, limits: CheckLimits): Broken | undefined {
   if (from === to) return broken('topic', 'an empty topic filter');
+  let levels = 1;
   for (let i = from; i < to; i++) {
     const byte = bytes[i];
+    if (byte === SLASH) levels++;
     if (byte !== PLUS && byte !== HASH) continue;
     const alone = (i === from || bytes[i - 1] === SLASH) && (i + 1 === to || (byte === PLUS && bytes[i + 1] === SLASH));
     if (!alone)
       return broken('topic', 'a topic filter with a wildcard that is not alone in its level, or with "#" before the end');
   }
-  return checkText(bytes, from, to);
+  return tooDeep(levels, limits.filterLevels) ?? checkText(bytes, from, to);
+}
+
+/** A bound of this broker: matching takes time by the level. */
+function tooDeep(levels: number, most: number): Broken | undefined {
+  return levels > most ? broken('topic', `a topic of ${levels} levels; at most ${most} are accepted`) : undefined;
 }
 
 /**

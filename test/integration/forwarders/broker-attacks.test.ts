@@ -228,7 +228,8 @@ async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
     packetTimeout: 1e6,
     drainTimeout,
     unsent: 1e9,
-    levels: 16,
+    topicLevels: 16,
+    filterLevels: 100,
     filters: 200,
   };
   const shares = { clock: systemClock, turnstile: new Turnstile(), partial: new PartialPackets(1e6, () => {}) };

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { AuthenticateError, Client, ConnectPacket, PublishPacket } from 'aedes';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
+import { tellTwiceApart } from '../patches/aedes.ts';
 import type { Audience } from './audience.ts';
 import { FrameGuard, type Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
@@ -82,6 +83,7 @@ export class Clients {
     this.#guards.add(guard);
     displace(this.#places.arrives(guard));
     const client = handle(guard);
+    tellTwiceApart(client);
     guard.relieved = () => this.#o.relieved(client);
     guard.answered = (refusal, facts) => {
       this.refused[refusal]++;

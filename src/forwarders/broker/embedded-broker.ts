@@ -14,6 +14,7 @@ import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
 import { EventQuota } from '../../core/quota.ts';
+import { asWritten } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import { Clients, guardOf } from './clients.ts';
@@ -291,7 +292,7 @@ export class EmbeddedBroker implements LiveSink {
         queueLimit: 1,
         // A client id of MQTT 3.1 was measured before.
         maxClientsIdLength: limits.MAX_CLIENT_ID,
-        maxTopicLevels: limits.MOST_LEVELS,
+        maxTopicLevels: limits.AEDES_LEVELS,
         preConnect: (_client, packet, next) => {
           this.#clients.connects(packet);
           next(null, true);
@@ -302,7 +303,7 @@ export class EmbeddedBroker implements LiveSink {
         },
         authorizePublish: (client, packet, next) => next(this.#clients.published(client, packet)),
         authorizeSubscribe: (client, subscription, next) =>
-          next(null, this.#audience.grant(client, subscription.topic, subscription.qos) ? subscription : null),
+          next(null, this.#audience.grant(client, asWritten(subscription.topic), subscription.qos) ? subscription : null),
         authorizeForward: (client, packet) => this.#forward(client, packet),
       });
       this.#aedes = aedes;

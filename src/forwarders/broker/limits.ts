@@ -45,8 +45,9 @@ export const REQUESTS_PER_TURN = 32;
 /** Length of a topic filter in characters, and levels of a filter or topic. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;
-/** A subscription with more levels than MAX_LEVELS is denied; one with more than these ends the connection: the broker cannot read it. */
-export const MOST_LEVELS = 100;
+/** A subscription with more levels than MAX_LEVELS is denied; one with more than these ends the connection: aedes cannot read it (100, and one that patches/aedes.ts adds). */
+export const MOST_LEVELS = 99;
+export const AEDES_LEVELS = 100;
 
 /** A subscriber whose connection makes no progress for this long is closed; it never holds up the others meanwhile. */
 export const DRAIN_TIMEOUT = 10_000;

@@ -1,5 +1,8 @@
 /** What aedes needs beyond its interface. The canary: test/unit/forwarders/patches.test.ts. */
 
+import type { EventEmitter } from 'node:events';
+import type { Client } from 'aedes';
+
 /** The version that this was looked at in. */
 export const KNOWN = { package: 'aedes', version: '1.2.0' } as const;
 
@@ -17,4 +20,27 @@ export class Settled<T> implements PromiseLike<T> {
   then<A = T, B = never>(fulfilled?: ((value: T) => A | PromiseLike<A>) | null): PromiseLike<A | B> {
     return new Settled(fulfilled?.(this.#value) as A);
   }
+}
+
+/**
+ * aedes counts a filter that a SUBSCRIBE names twice once, and its SUBACK has too few return codes then (MQTT-3.8.4-4,
+ * MQTT-3.8.4-5: the packet is to be handled as if there were one for each filter). Earlier ones get a name of their own, which
+ * no client can ask for: it has a NUL.
+ */
+export function tellTwiceApart(client: Client): void {
+  const { _parser: parser } = client as unknown as { readonly _parser: EventEmitter };
+  parser.prependListener('packet', (packet: { readonly cmd: string; readonly subscriptions?: { topic: string }[] }) => {
+    const { subscriptions = [] } = packet;
+    if (packet.cmd !== 'subscribe' || subscriptions.length < 2) return;
+    const later = new Set<string>();
+    for (const [i, subscription] of subscriptions.entries().toArray().reverse()) {
+      if (later.has(subscription.topic)) subscription.topic = `\0${i}/${subscription.topic}`;
+      else later.add(subscription.topic);
+    }
+  });
+}
+
+/** The filter that the client wrote. */
+export function asWritten(filter: string): string {
+  return filter.startsWith('\0') ? filter.slice(filter.indexOf('/') + 1) : filter;
 }

@@ -16,6 +16,7 @@ import { BrokerPersistence } from '../../../src/forwarders/broker/persistence.ts
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
 import * as aedesPatch from '../../../src/forwarders/patches/aedes.ts';
 import * as packetPatch from '../../../src/forwarders/patches/mqtt-packet.ts';
+import { Raw, text } from '../../harness/embedded-broker.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
@@ -89,4 +90,32 @@ test('aedes keeps QoS 1 beside QoS 0 with immediate results, and loses it with p
   // Needed for as long as this is what happens without it.
   const without = await arrives(t, true, 'end');
   assert.notDeepEqual(without, all, 'aedes has learnt to wait: the patch can go');
+});
+
+/** A SUBSCRIBE that names one filter twice. @returns the return codes */
+async function codesForTwice(t: test.TestContext, patched: boolean): Promise<number[]> {
+  const aedes = await Aedes.createBroker({
+    authorizeSubscribe: (_client, sub, next) => next(null, aedesPatch.asWritten(sub.topic) === 'no' ? null : sub),
+  });
+  const server = createServer((socket) => {
+    const client = aedes.handle(socket);
+    if (patched) aedesPatch.tellTwiceApart(client);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    aedes.close();
+    server.close();
+  });
+  const raw = await Raw.open(t, (server.address() as { port: number }).port);
+  assert.equal(await raw.connect('twice'), 0);
+  const subscriptions = ['a/#', 'no', 'a/#', 'no', 'b'].flatMap((f, i) => [text(f), Buffer.from([i % 3])]);
+  raw.packet(0x82, Buffer.from([0, 1]), ...subscriptions);
+  await waitFor('the SUBACK', () => raw.bytes.length >= 4 + 4 + 3);
+  return [...raw.bytes.subarray(8)];
+}
+
+test('aedes answers each filter of a SUBSCRIBE, one that is named twice as well', async (t) => {
+  assert.deepEqual(await codesForTwice(t, true), [0, 128, 2, 128, 1]);
+  // Needed for as long as this is what happens without it.
+  assert.deepEqual(await codesForTwice(t, false), [2, 128, 1]);
 });

@@ -1,10 +1,10 @@
 /** The samples of examples/ as a user takes them: the water point against its simulation, the consumer against Mosquitto. */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
-import { type Child, startChild } from '../../harness/child.ts';
+import { Child, startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -67,10 +67,14 @@ function stored(file: string): string[] {
   }
 }
 
-async function exported(t: TestContext, gateway: Gateway): Promise<string[]> {
+async function exportText(t: TestContext, gateway: Gateway): Promise<string> {
   const { code, stdout, stderr } = await sluice(t, 'export', '-c', gateway.config);
   assert.equal(code, 0, stderr);
-  return stdout
+  return stdout;
+}
+
+async function exported(t: TestContext, gateway: Gateway): Promise<string[]> {
+  return (await exportText(t, gateway))
     .split('\n')
     .slice(1)
     .filter((line) => line !== '')
@@ -131,4 +135,10 @@ test('the consumer has every reading once, although consumer, broker and gateway
     'nothing that the log never held',
   );
   assert.ok(kept.size >= 90);
+
+  writeFileSync(path.join(gateway.folder, 'export.csv'), await exportText(t, gateway));
+  const words = ['--verify', file, path.join(gateway.folder, 'export.csv')];
+  const verified = new Child(python, [path.join(gateway.folder, 'consumer.py'), ...words]);
+  assert.equal(await verified.ended, 0, verified.stdout.join('\n'));
+  assert.match(verified.stdout.join('\n'), new RegExp(`${kept.size} readings the same\\.\nComplete: every reading`));
 });

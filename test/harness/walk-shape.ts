@@ -9,6 +9,7 @@ const MASKS: readonly (readonly [pattern: RegExp, by: string])[] = [
   [/\u001b\[[\d;?]*[A-Za-z]|\r/g, ''],
   [/\b\d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d UTC(?:[+-]\d\d:\d\d)?/g, '<time>'],
   [/\b\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>'],
+  [/\b\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d/g, '<time with zone>'],
   [/\b\d\d:\d\d:\d\d(?:\.\d+)?/g, '<time>'],
   [/known for [^,]*? by .*/g, 'known for <duration> by <source>'],
   [/The clock became known: .*/g, 'The clock became known: <source>'],

@@ -245,6 +245,7 @@ export const METRICS: readonly Metric[] = [
   broker('sluice_broker_queued_messages', 'gauge', 'Messages queued for sessions.', (b) => b.queuedMessages),
   broker('sluice_broker_queued_bytes', 'gauge', 'Payload bytes queued for sessions.', (b) => b.queuedBytes),
   broker('sluice_broker_unsent_bytes', 'gauge', 'Bytes that wait for connected clients.', (b) => b.unsentBytes),
+  broker('sluice_broker_partial_bytes', 'gauge', 'Bytes of packets of clients that are not whole yet.', (b) => b.partialBytes),
   broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),
   {
     ...{ name: 'sluice_broker_dropped_messages', type: 'counter', labels: ['why'] },

@@ -191,7 +191,16 @@ export function statusOf(): GatewayStatus {
       },
     ],
     broker: {
-      ...{ state: 'listening', clients: 1, sessions: 0, queuedMessages: 0, queuedBytes: 0, unsentBytes: 0, published: 5 },
+      ...{
+        state: 'listening',
+        clients: 1,
+        sessions: 0,
+        queuedMessages: 0,
+        queuedBytes: 0,
+        unsentBytes: 0,
+        partialBytes: 0,
+        published: 5,
+      },
       listeners: [{ host: '127.0.0.1', port: 1883, tls: false }],
       ...{
         dropped: { sessions: 1, slow: 2, busy: 3 },

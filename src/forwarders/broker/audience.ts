@@ -60,8 +60,13 @@ export class Audience {
 
   /** The highest QoS that this client was granted for a topic. */
   qos(client: object, topic: string): number {
+    const filters = this.#filters.get(client);
+    if (filters === undefined) return 0;
+    // Most clients ask for one QoS: no filter has to be compared.
+    const all = Math.max(...filters.values());
+    if (all === Math.min(...filters.values())) return all;
     let qos = 0;
-    for (const [filter, granted] of this.#filters.get(client) ?? []) if (matches(filter, topic)) qos = Math.max(qos, granted);
+    for (const [filter, granted] of filters) if (granted > qos && matches(filter, topic)) qos = granted;
     return qos;
   }
 }

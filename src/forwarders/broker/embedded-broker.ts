@@ -67,6 +67,8 @@ export interface EmbeddedBrokerStatus {
   readonly queuedBytes: number;
   /** Bytes that wait for connected clients, outside the queues of sessions. */
   readonly unsentBytes: number;
+  /** Bytes of packets of clients that are not whole yet. */
+  readonly partialBytes: number;
   /** Messages handed to the broker since the start. */
   readonly published: number;
   /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy. */
@@ -226,6 +228,7 @@ export class EmbeddedBroker implements LiveSink {
       queuedMessages: this.#sessions.queuedMessages,
       queuedBytes: this.#sessions.queuedBytes,
       unsentBytes: this.#clients.unsentBytes,
+      partialBytes: this.#clients.partialBytes,
       published: this.#published,
       dropped: { sessions: this.#sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
       refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
@@ -302,8 +305,12 @@ export class EmbeddedBroker implements LiveSink {
           next(refusal ?? null, refusal === undefined);
         },
         authorizePublish: (client, packet, next) => next(this.#clients.published(client, packet)),
-        authorizeSubscribe: (client, subscription, next) =>
-          next(null, this.#audience.grant(client, asWritten(subscription.topic), subscription.qos) ? subscription : null),
+        // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `#forward` decides (MQTT-3.3.5-1).
+        authorizeSubscribe: (client, subscription, next) => {
+          const { topic, qos } = subscription;
+          const granted = this.#audience.grant(client, asWritten(topic), qos);
+          next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
+        },
         authorizeForward: (client, packet) => this.#forward(client, packet),
       });
       this.#aedes = aedes;
@@ -325,14 +332,9 @@ export class EmbeddedBroker implements LiveSink {
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     if (client.closed) return null;
-    const guard = guardOf(client);
-    if (!packet.retain) {
-      if (!this.#slow.passes(client, packet)) return null;
-      if (packet.qos > 0) guard.requests.owe();
-      return packet;
-    }
-    const qos = Math.min(packet.qos, this.#audience.qos(client, packet.topic)) as 0 | 1;
-    if (qos > 0) guard.requests.owe();
+    if (!packet.retain && !this.#slow.passes(client, packet)) return null;
+    const qos = (packet.qos === 0 ? 0 : Math.min(packet.qos, this.#audience.qos(client, packet.topic))) as 0 | 1;
+    if (qos > 0) guardOf(client).requests.owe();
     return qos === packet.qos ? packet : { ...packet, qos };
   }
 

@@ -9,8 +9,8 @@ import { unacknowledgedBytes } from './unacknowledged.ts';
 
 /** Bytes given to the socket at once. */
 const PIECE = 64 * 1024;
-/** Looks at the progress in one `drainTimeout`. */
-const LOOKS = 4;
+/** Looks at the progress in one `drainTimeout`. The first one finds where it stands. */
+const LOOKS = 6;
 
 export interface OutboundSide {
   /** The socket took a piece. */
@@ -101,9 +101,10 @@ export class Outbound {
     const now = this.#clock.monotonic();
     const waiting = unacknowledgedBytes(this.#socket);
     if (waiting !== undefined && waiting !== this.#unacknowledged) this.#stalledSince = now;
-    this.#stalledSince ??= now - this.#drainTimeout / LOOKS;
+    this.#stalledSince ??= now;
     this.#unacknowledged = waiting;
-    if (now - this.#stalledSince >= this.#drainTimeout) this.#side.stalled();
+    // At most `drainTimeout` after the last progress.
+    if (now - this.#stalledSince >= this.#drainTimeout * (1 - 1 / LOOKS)) this.#side.stalled();
     else this.#watch();
   }
 }

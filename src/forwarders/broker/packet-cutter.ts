@@ -140,7 +140,7 @@ export class PacketCutter<Fault extends object> {
   #complete(chunk: Buffer, pass: (packets: Buffer) => void): number | Fault {
     let taken = 0;
     while (this.#need === undefined && taken < chunk.length) {
-      this.#add(chunk.subarray(taken, taken + 1));
+      if (!this.#add(chunk.subarray(taken, taken + 1))) return chunk.length;
       taken++;
       const buffer = this.#buffer as Buffer;
       const header = readLength(buffer, 1, this.#have);
@@ -153,7 +153,7 @@ export class PacketCutter<Fault extends object> {
     }
     if (this.#need === undefined) return taken;
     const part = chunk.subarray(taken, taken + this.#need - this.#have);
-    this.#add(part);
+    if (!this.#add(part)) return chunk.length;
     taken += part.length;
     if (this.#have < this.#need) return taken;
     const whole = (this.#buffer as Buffer).subarray(0, this.#need);
@@ -165,20 +165,23 @@ export class PacketCutter<Fault extends object> {
     return taken;
   }
 
-  #add(part: Buffer): void {
+  /** @returns false when that was too much for all together, and this one was told to end */
+  #add(part: Buffer): boolean {
     const have = this.#have + part.length;
     let buffer = this.#buffer;
-    if (buffer === undefined || buffer.length < have) {
+    const grows = buffer === undefined || buffer.length < have;
+    if (buffer === undefined || grows) {
       // Twice as much each time, so that bytes that come one by one are copied twice at most.
       const wanted = Math.max(have, SMALLEST, 2 * (buffer?.length ?? 0));
       const larger = Buffer.allocUnsafeSlow(Math.min(wanted, this.#need ?? wanted));
       buffer?.copy(larger, 0, 0, this.#have);
       buffer = larger;
       this.#buffer = buffer;
-      this.#kept(buffer.length);
     }
     part.copy(buffer, this.#have);
     this.#have = have;
+    if (grows) this.#kept(buffer.length);
+    return this.#buffer !== undefined;
   }
 }
 

@@ -298,3 +298,22 @@ test('the packet that waits for longest goes when too many bytes wait', () => {
   partial.keeps(c, 2000);
   assert.deepEqual([gone, partial.bytes], [['a', 'b', 'c'], 0]);
 });
+
+test('a packet that is given up while it grows takes nothing more', () => {
+  const passed: string[] = [];
+  const cutter: PacketCutter<Error> = new PacketCutter<Error>(
+    {
+      begins: () => undefined,
+      declares: () => undefined,
+      endless: () => new Error('endless'),
+      whole: () => assert.fail('it is not whole'),
+    },
+    (bytes) => {
+      if (bytes > 1000) cutter.drop();
+    },
+  );
+  const pass = (bytes: Buffer) => passed.push(bytes.toString('hex'));
+  cutter.take(Buffer.from([0x30, 0xff, 0x7f]), pass);
+  for (let i = 0; i < 4; i++) assert.equal(cutter.take(Buffer.alloc(300, 0x61), pass), 300);
+  assert.deepEqual([cutter.partial, passed], [false, []]);
+});

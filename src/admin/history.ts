@@ -4,29 +4,20 @@ import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
+import { exportSlices } from '../store/export-slices.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
-import type { ExportResult } from '../store/read/requests.ts';
 import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
 
-/**
- * Pieces of some hundred kilobytes; the next one is made when it is asked for. What is not committed belongs to the answer:
- * a copy of it goes with the requests that need it, and nothing is written because somebody reads.
- */
+/** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {
   const { points, format, every } = query;
   const range = { from: query.from ?? 0, to: query.to ?? Number.MAX_SAFE_INTEGER };
-  let after: number | undefined = 0;
-  let atTail = false;
-  for (let first = true; after !== undefined; first = false) {
-    // Readings of the tail stand last. A bucket may have some of the files and some of the tail, and a name only be in the tail.
-    const needed = atTail || every !== undefined || (first && points !== undefined);
-    const tail = needed ? await log.uncommitted() : ('later' as const);
-    const slice: ExportResult = await log.keeper.export({ after, ...range, points, format, every, tail });
+  let head = exportHeader(format, every);
+  for await (const slice of exportSlices(log, { ...range, points, format, every })) {
     if (slice.unknown !== undefined) throw new SluiceError('not-found', unknownWords(slice.unknown));
-    const text = first ? exportHeader(format, every) + slice.text : slice.text;
+    const text = head + slice.text;
+    head = '';
     if (text !== '') yield text;
-    after = slice.next;
-    atTail ||= slice.wantsTail === true;
   }
 }
 

@@ -27,6 +27,9 @@ const REFUSALS: readonly string[] = [
   'forbidden',
   'unsupported',
   'config-invalid',
+  'busy',
+  'expired',
+  'clock-unknown',
 ];
 
 type Outcome = 'done' | 'refused' | 'failed';
@@ -142,7 +145,7 @@ function nameOf(command: Command): string {
 /** What was asked for. Its texts come from outside. */
 function factsOf(command: Command): Facts {
   const facts: Facts = {};
-  for (const [key, value] of Object.entries(command)) if (value !== undefined && value !== null) facts[key] = plain(value);
+  for (const [key, value] of Object.entries(command)) if (value !== undefined && value !== null) facts[key] = plain(Array.isArray(value) ? value.join(' ') : value);
   return facts;
 }
 

@@ -4,13 +4,13 @@
  * bounds hold for everybody (a write is refused in src/drivers/modbus/writes.ts); the audit reports what came of it.
  */
 import { assertMay } from '../access/roles.ts';
-import type { Action, Command, CommandPort, Principal, Results } from '../core/commands.ts';
+import type { Action, Command, CommandPort, Principal, Results, RunOptions } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import { Audit, type AuditOptions } from './audit.ts';
 
 /** One for each command that this gateway can do. */
 export type Handlers = {
-  readonly [K in Command['do']]?: (command: Extract<Command, { do: K }>, by: Principal) => Promise<Results[K]>;
+  readonly [K in Command['do']]?: (command: Extract<Command, { do: K }>, by: Principal, options: RunOptions) => Promise<Results[K]>;
 };
 
 /** The gateway itself: rules and safe values that the configuration asks for. */
@@ -26,13 +26,16 @@ export class Commands implements CommandPort {
     this.#audit = new Audit(audit);
   }
 
-  async run<C extends Command>(command: C, by: Principal): Promise<Results[C['do']]> {
+  async run<C extends Command>(command: C, by: Principal, options: RunOptions = {}): Promise<Results[C['do']]> {
     try {
       assertMay(by, command.do);
       this.#assertRunning(by);
-      const handler = this.#handlers[command.do] as ((command: C, by: Principal) => Promise<Results[C['do']]>) | undefined;
+      options.begin?.();
+      const handler = this.#handlers[command.do] as
+        | ((command: C, by: Principal, options: RunOptions) => Promise<Results[C['do']]>)
+        | undefined;
       if (handler === undefined) throw new SluiceError('unsupported', `this version of the gateway has no ${command.do}`);
-      const result = await handler(command, by);
+      const result = await handler(command, by, options);
       this.#audit.done(command, by, result);
       return result;
     } catch (thrown) {

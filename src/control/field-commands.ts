@@ -34,10 +34,10 @@ export function fieldCommands(
       const bus = busOf(device);
       return readNow(bus, device, raw ? listenTo(bus) : undefined);
     },
-    async write({ point: target, value }: WriteCommand): Promise<WriteResult> {
+    async write({ point: target, value }: WriteCommand, _by, { begin } = {}): Promise<WriteResult> {
       const [device, point] = partsOf(target);
       const bus = writable(device, target);
-      const written = await bus.write(device, point, value);
+      const written = await bus.write(device, point, value, { begin });
       const info = bus.shapes
         .filter((s) => s.device === device)
         .flatMap((s) => s.points)

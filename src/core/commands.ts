@@ -72,12 +72,23 @@ export interface ReloadCommand {
 }
 
 /** Records again, outside of the order of delivery. */
-export interface ResendCommand {
+export type ResendCommand = {
   readonly do: 'resend';
-  readonly log: string;
-  readonly first: number;
-  readonly last: number;
-}
+  /** `device` or `device.point`; absent: all. */
+  readonly points?: readonly string[] | undefined;
+} & (
+  | {
+      /** Id of a log, and the numbers that are wanted. */
+      readonly log: string;
+      readonly first: number;
+      readonly last: number;
+    }
+  | {
+      /** UTC ms, inclusive. */
+      readonly from: number;
+      readonly to: number;
+    }
+);
 
 export interface WriteResult extends Written {
   readonly point: string;
@@ -115,7 +126,12 @@ export interface Results {
   readonly acknowledge: AlarmResult;
   readonly shelve: AlarmResult;
   readonly reload: ReloadResult;
-  readonly resend: { readonly records: number };
+  readonly resend: {
+    readonly records: number;
+    readonly parts: number;
+    /** There is more than one command brings: where the next one begins. */
+    readonly next?: { readonly log: string; readonly seq: number };
+  };
 }
 
 /** Looking: at whether the process lives, at the state and the readings of now, at the log, and at what the broker says of itself. */
@@ -125,9 +141,16 @@ export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim-code';
 /** What needs permission: the commands, looking at the wire, and the rest. */
 export type Action = Command['do'] | 'exchange' | 'capture' | Look | Manage;
 
+export interface RunOptions {
+  /** Called before the command acts, and again before each step that waited. It throws where the command may not begin any more. */
+  readonly begin?: (() => void) | undefined;
+  /** Takes a part of a long answer (resend), as JSON. Resolves when there is space for the next one. */
+  readonly part?: ((json: string) => Promise<void>) | undefined;
+}
+
 export interface CommandPort {
   /** Rejects with a SluiceError in words for whoever asked. What changes something is reported by an event, whatever comes of it. */
-  run<C extends Command>(command: C, by: Principal): Promise<Results[C['do']]>;
+  run<C extends Command>(command: C, by: Principal, options?: RunOptions): Promise<Results[C['do']]>;
   /** For what has a way of its own. @throws SluiceError forbidden, not-running */
   permit(action: Action, by: Principal): void;
 }

@@ -30,6 +30,9 @@ export const ERRORS = {
   'tls-files': { retry: 'never', says: 'the key and the certificate of a listener cannot be used' },
   'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },
   // running gateway
+  busy: { retry: 'later', says: 'too much waits already' },
+  expired: { retry: 'never', says: 'the command came too late' },
+  'clock-unknown': { retry: 'later', says: 'the gateway does not know the time' },
   'not-running': { retry: 'later', says: 'no running gateway answers' },
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
   'not-found': { retry: 'never', says: 'there is no such thing' },

@@ -108,6 +108,8 @@ export interface Written {
 export interface WriteOptions {
   /** A safe value: goes before everything else, whatever waits, and is not held up by the rate limit of the point. */
   readonly safe?: boolean;
+  /** Called before each step that waited for its turn. It throws where nothing may be sent any more. */
+  readonly begin?: (() => void) | undefined;
 }
 
 /** A point that is set when nobody is there to lead it. */

@@ -76,8 +76,8 @@ export class PointWriter {
   }
 
   /** @throws SluiceError `not-found`, `write-refused` (nothing was sent), `write-failed` (the device shows something else), or what the bus says */
-  async write(device: Device, point: string, given: Value, { safe = false }: WriteOptions = {}): Promise<Written> {
-    const task = { ...taskOf(device, point, given), safe };
+  async write(device: Device, point: string, given: Value, { safe = false, begin }: WriteOptions = {}): Promise<Written> {
+    const task = { ...taskOf(device, point, given), safe, begin };
     if (safe) return this.#writeSafe(task);
     if (this.#waiting >= WAITING)
       throw new SluiceError('write-refused', `${WAITING} writes wait on this bus already: try again when they are done`);
@@ -114,6 +114,7 @@ export class PointWriter {
 
   async #change(asked: Task, looked: (() => void) | undefined): Promise<Check> {
     const { device, table, name, value } = asked;
+    asked.begin?.();
     const every = asked.point.write?.every ?? 0;
     const now = this.#clock.monotonic();
     const again = (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) + every;
@@ -128,6 +129,7 @@ export class PointWriter {
     if (factor !== undefined) inWords(name, () => assertOnStep(withFactor(point, factor), value));
     const current = sharesRegisters(point) ? wordsOf(await this.#read(task, point, 'reading')) : [];
     const values = encodePoint(point, value, current, factor);
+    asked.begin?.();
     try {
       const request: ModbusRequest = {
         ...{ kind: 'write', table, start: point.address, values },

@@ -1,0 +1,220 @@
+/**
+ * Takes commands that come as messages, and answers each on its own topic. Invariants:
+ * - Everything that the caller's grant does not name is refused before anything is looked up.
+ * - One id of a caller acts once, also over restarts (ledger.ts). A repeated id gets the first result again.
+ * - A command that expired, or whose time cannot be judged because the clock is not known, does not begin.
+ * - What an outsider can cause is bounded: WAITING commands, ANSWERS that wait for the network, and events by quota.
+ */
+import type { Clock } from '../../core/clock.ts';
+import type { Command, CommandPort, ReadResult, Results } from '../../core/commands.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import { hasValue, plainValue, reasonAt } from '../../core/point.ts';
+import type { GatewayEvent } from '../../core/ports.ts';
+import { reasonName } from '../../core/reasons.ts';
+import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
+import type { Ledger } from './ledger.ts';
+import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
+
+/** Commands of one caller that wait for their turn, and those of it that are done at one time. */
+const WAITING = 64;
+const AT_ONCE = 4;
+/** Answers on their way to the network. */
+const ANSWERS = 256;
+/** Commands that change something: their id is on the disk before they begin. */
+const ACTS: readonly Asked['do'][] = ['write', 'ack', 'shelve', 'reload'];
+
+export interface DeskOptions {
+  readonly clock: Clock;
+  readonly commands: CommandPort;
+  readonly ledger: () => Ledger;
+  /** UTC ms as the gateway knows it. */
+  readonly now: () => number;
+  readonly clockKnown: () => boolean;
+  /** Capped by its owner. */
+  readonly tell: (event: GatewayEvent) => void;
+}
+
+interface Task {
+  readonly asked: Asked;
+  readonly caller: RemoteCaller;
+}
+
+interface Counter {
+  readonly queue: Task[];
+  running: number;
+}
+
+export class Desk implements RemoteCommands {
+  /** Messages that were no command, and answers that found no space. */
+  readonly dropped = { messages: 0, answers: 0 };
+  readonly #o: DeskOptions;
+  /** Callers with something to do; one entry for a forwarder or a credential. */
+  readonly #counters = new Map<string, Counter>();
+  #answers = 0;
+
+  constructor(options: DeskOptions) {
+    this.#o = options;
+  }
+
+  take(payload: Uint8Array, caller: RemoteCaller): void {
+    let asked: Asked;
+    try {
+      asked = parseMessage(payload);
+    } catch (thrown) {
+      this.#noCommand(thrown, caller);
+      return;
+    }
+    const known = this.#o.ledger().find(caller.owner, asked.id);
+    if (known !== undefined) {
+      // The result of one that runs follows by itself.
+      if (!known.runs) this.#answer(caller, 'result', asked.id, known.result ?? unknownOutcome(asked, this.#o.now()));
+      return;
+    }
+    const counter = this.#counters.get(caller.owner) ?? { queue: [], running: 0 };
+    if (counter.queue.some((task) => task.asked.id === asked.id)) return;
+    if (counter.queue.length >= WAITING) {
+      this.#refuse({ asked, caller }, new SluiceError('busy', `${WAITING} commands wait already; ask again later with the same id`));
+      return;
+    }
+    this.#counters.set(caller.owner, counter);
+    counter.queue.push({ asked, caller });
+    this.#next(caller.owner);
+  }
+
+  #next(owner: string): void {
+    const counter = this.#counters.get(owner);
+    if (counter === undefined) return;
+    while (counter.running < AT_ONCE) {
+      const task = counter.queue.shift();
+      if (task === undefined) break;
+      counter.running++;
+      void this.#do(task).finally(() => {
+        counter.running--;
+        this.#next(owner);
+      });
+    }
+    if (counter.running === 0 && counter.queue.length === 0) this.#counters.delete(owner);
+  }
+
+  /** Never rejects. */
+  async #do(task: Task): Promise<void> {
+    const { asked, caller } = task;
+    const { commands, ledger } = this.#o;
+    const acts = ACTS.includes(asked.do);
+    try {
+      // The audit of the command port reports a refusal.
+      if (!grants(caller.grant, asked)) return await this.#denied(task);
+      this.#assertInTime(asked);
+      if (acts && !(await ledger().begin(caller.owner, asked.id)))
+        throw new SluiceError('busy', 'every place for commands is taken; ask again later with the same id');
+    } catch (thrown) {
+      this.#refuse(task, thrown);
+      return;
+    }
+    let json: string;
+    try {
+      const begin = (): void => this.#assertInTime(asked);
+      const part = (text: string): Promise<void> => caller.answer('resend', asked.id, text);
+      const result = await commands.run(asked.command, caller.by, { begin, part });
+      json = this.#done(asked, resultOf(asked.command, result));
+    } catch (thrown) {
+      json = failed(asked, thrown, this.#o.now());
+      // It never began: the same id may be asked again.
+      if (acts && thrown instanceof SluiceError && thrown.code === 'expired') {
+        ledger().forget(caller.owner, asked.id);
+        this.#answer(caller, 'result', asked.id, json);
+        return;
+      }
+    }
+    if (acts) ledger().finish(caller.owner, asked.id, json);
+    this.#answer(caller, 'result', asked.id, json);
+  }
+
+  async #denied(task: Task): Promise<void> {
+    const { asked, caller } = task;
+    const error = new SluiceError('forbidden', `${asked.do} is not allowed for ${caller.by.who}: the configuration of the gateway does not grant it`);
+    const refuse = (): never => {
+      throw error;
+    };
+    await this.#o.commands.run(asked.command, caller.by, { begin: refuse }).catch(() => {});
+    this.#refuse(task, error);
+  }
+
+  /** @throws SluiceError expired, clock-unknown */
+  #assertInTime({ expires }: Asked): void {
+    if (expires === undefined) return;
+    if (!this.#o.clockKnown())
+      throw new SluiceError('clock-unknown', 'the gateway does not know the time, so it cannot tell whether the command expired; nothing was done');
+    if (expires <= this.#o.now()) throw new SluiceError('expired', 'the command came too late, or waited too long; nothing was done');
+  }
+
+  #noCommand(thrown: unknown, caller: RemoteCaller): void {
+    this.dropped.messages++;
+    const error = thrown instanceof NoCommand ? thrown : new NoCommand(toError(thrown).message);
+    this.#o.tell({
+      ...{ event: 'command', severity: 'warning', message: `A message of ${caller.by.who} is no command: ${error.message}.` },
+      data: { result: 'refused', code: error.code, via: caller.by.door, who: caller.by.who },
+    });
+    if (error.id !== undefined)
+      this.#answer(caller, 'result', error.id, JSON.stringify({ v: 1, id: error.id, ok: false, code: error.code, message: error.message, time: this.#o.now() }));
+  }
+
+  #refuse({ asked, caller }: Task, thrown: unknown): void {
+    this.#answer(caller, 'result', asked.id, failed(asked, thrown, this.#o.now()));
+  }
+
+  #done(asked: Asked, result: unknown): string {
+    return JSON.stringify({ ...headOf(asked), ok: true, time: this.#o.now(), result });
+  }
+
+  /** A caller that is gone asks again with the same id. */
+  #answer(caller: RemoteCaller, kind: 'result', id: string, json: string): void {
+    if (this.#answers >= ANSWERS) {
+      this.dropped.answers++;
+      return;
+    }
+    this.#answers++;
+    void caller
+      .answer(kind, id, json)
+      .catch(() => {})
+      .finally(() => this.#answers--);
+  }
+}
+
+function headOf({ id, do: word, target }: Asked): Record<string, unknown> {
+  return { v: 1, id, do: word, ...(target === undefined ? {} : { target }) };
+}
+
+function failed(asked: Asked, thrown: unknown, time: number): string {
+  const { code, message } = thrown instanceof SluiceError ? thrown : new SluiceError('internal', toError(thrown).message);
+  return JSON.stringify({ ...headOf(asked), ok: false, time, code, message });
+}
+
+function unknownOutcome(asked: Asked, time: number): string {
+  const message = 'the gateway ended while it was at work on this, so nobody knows whether it was done; look, then ask with a new id';
+  return JSON.stringify({ ...headOf(asked), ok: false, time, code: 'outcome-unknown', message });
+}
+
+/** Plain JSON. Times of results are those of the message. */
+function resultOf(command: Command, result: Results[Command['do']]): unknown {
+  if (command.do === 'read') return readingsOf(result as ReadResult);
+  if (command.do === 'write') {
+    const { value, type, unit, readBack } = result as Results['write'];
+    return { value: plainValue(value, type), ...(unit === undefined ? {} : { unit }), readBack };
+  }
+  return result;
+}
+
+function readingsOf({ samples, faults }: ReadResult): unknown {
+  const values: Record<string, unknown> = {};
+  const bad: Record<string, string> = {};
+  for (const sample of samples)
+    sample.shape.points.forEach(({ name, type }, i) => {
+      const reason = reasonAt(sample, i);
+      const value = sample.values[i];
+      if (hasValue(reason) && value !== undefined && value !== null) values[name] = plainValue(value, type);
+      else bad[name] = reasonName(reason);
+    });
+  const messages = faults.map(({ message }) => message);
+  return { values, ...(Object.keys(bad).length === 0 ? {} : { bad }), ...(messages.length === 0 ? {} : { faults: messages }) };
+}

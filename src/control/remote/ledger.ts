@@ -1,0 +1,124 @@
+/**
+ * The ids of commands that were asked for, with their results, so that one id acts once (contract, Access). Invariants:
+ * - An id is in the log before its command begins. After a kill or a power cut it is never begun a second time.
+ * - At most PER_OWNER ids of a caller and ALL of everybody are kept; the oldest result goes first, and what runs never goes.
+ * - A row of the log holds one id, so a command costs one small row.
+ */
+const ALL = 256;
+export const PER_OWNER = 64;
+/** Letters of a result that is kept; a longer one is answered once, and a repeated question gets the news that it was done. */
+const MOST_RESULT = 1000;
+const KEY = '@command.';
+
+/** The part of the log that it needs. */
+export interface LedgerStore {
+  readonly saved: readonly (readonly [key: string, state: unknown])[];
+  save(key: string, state: unknown): void;
+  /** Resolves when everything that was saved is on the disk. */
+  flush(): Promise<void>;
+}
+
+export interface Entry {
+  readonly owner: string;
+  readonly id: string;
+  /** JSON; undefined: it was begun and no result is known. */
+  readonly result: string | undefined;
+}
+
+interface Row extends Entry {
+  readonly slot: number;
+  /** Order of the rows; grows. */
+  readonly order: number;
+  /** This run is at work on it. */
+  readonly runs: boolean;
+}
+
+export class Ledger {
+  readonly #store: LedgerStore;
+  readonly #rows = new Map<string, Row>();
+  #order = 0;
+
+  constructor(store: LedgerStore) {
+    this.#store = store;
+    for (const [key, state] of store.saved) {
+      const row = rowOf(key, state);
+      if (row === undefined) continue;
+      this.#rows.set(nameOf(row), row);
+      this.#order = Math.max(this.#order, row.order);
+    }
+  }
+
+  /** `runs`: this run of the gateway is at work on it. */
+  find(owner: string, id: string): (Entry & { readonly runs: boolean }) | undefined {
+    return this.#rows.get(nameOf({ owner, id }));
+  }
+
+  /** Resolves when the id is on the disk. @returns false when every place is taken by commands that run */
+  async begin(owner: string, id: string): Promise<boolean> {
+    const slot = this.#slotFor(owner);
+    if (slot === undefined) return false;
+    this.#put({ owner, id, result: undefined, slot, order: ++this.#order, runs: true });
+    try {
+      await this.#store.flush();
+    } catch (thrown) {
+      this.forget(owner, id);
+      throw thrown;
+    }
+    return true;
+  }
+
+  finish(owner: string, id: string, result: string): void {
+    const row = this.#rows.get(nameOf({ owner, id }));
+    if (row !== undefined) this.#put({ ...row, result: result.length > MOST_RESULT ? shortened(result) : result, runs: false });
+  }
+
+  /** The command did not begin. */
+  forget(owner: string, id: string): void {
+    const row = this.#rows.get(nameOf({ owner, id }));
+    if (row === undefined) return;
+    this.#rows.delete(nameOf(row));
+    this.#store.save(KEY + row.slot, null);
+  }
+
+  #put(row: Row): void {
+    this.#rows.set(nameOf(row), row);
+    const { owner, id, order, result } = row;
+    this.#store.save(KEY + row.slot, { owner, id, order, ...(result === undefined ? {} : { result }) });
+  }
+
+  #slotFor(owner: string): number | undefined {
+    const own = [...this.#rows.values()].filter((row) => row.owner === owner);
+    if (own.length >= PER_OWNER) return this.#evict(own);
+    if (this.#rows.size >= ALL) return this.#evict([...this.#rows.values()]);
+    const taken = new Set([...this.#rows.values()].map(({ slot }) => slot));
+    for (let slot = 0; slot < ALL; slot++) if (!taken.has(slot)) return slot;
+    return undefined;
+  }
+
+  /** The oldest of those that do not run. @returns its place */
+  #evict(rows: readonly Row[]): number | undefined {
+    const oldest = rows.filter((row) => !row.runs).reduce<Row | undefined>((a, b) => (a === undefined || b.order < a.order ? b : a), undefined);
+    if (oldest === undefined) return undefined;
+    this.#rows.delete(nameOf(oldest));
+    return oldest.slot;
+  }
+}
+
+function shortened(result: string): string {
+  const { v, id, do: word, target, ok, time } = JSON.parse(result) as Record<string, unknown>;
+  return JSON.stringify({ v, id, do: word, target, ok, time, result: null });
+}
+
+/** Owners and ids have no blank. */
+function nameOf({ owner, id }: Pick<Entry, 'owner' | 'id'>): string {
+  return `${owner} ${id}`;
+}
+
+/** undefined: another state, or a damaged one. */
+function rowOf(key: string, state: unknown): Row | undefined {
+  const slot = key.startsWith(KEY) ? Number(key.slice(KEY.length)) : Number.NaN;
+  if (!Number.isInteger(slot) || slot < 0 || slot >= ALL || typeof state !== 'object' || state === null) return undefined;
+  const { owner, id, order, result } = state as Partial<Row>;
+  if (typeof owner !== 'string' || typeof id !== 'string' || !Number.isSafeInteger(order)) return undefined;
+  return { owner, id, order: Number(order), result: typeof result === 'string' ? result : undefined, slot, runs: false };
+}

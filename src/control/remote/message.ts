@@ -1,0 +1,148 @@
+/** A command as it travels: `{"id","do","target","value"?,"expires"?}`. Pure; the message comes from outside. */
+import type { Command, ResendCommand } from '../../core/commands.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Value } from '../../core/point.ts';
+import type { Grant } from '../../core/remote-commands.ts';
+import { parseDuration } from '../../core/units.ts';
+
+/** Bytes of a message. */
+export const MOST_MESSAGE = 8 * 1024;
+/** The id is a level of a topic. */
+const ID = /^[A-Za-z0-9_.-]{1,64}$/;
+const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
+const LOG = /^[0-9a-f]{10}$/;
+const WORDS = ['write', 'read', 'ack', 'shelve', 'reload', 'resend'] as const;
+export type Word = (typeof WORDS)[number];
+const KEYS: Readonly<Record<Word, readonly string[]>> = {
+  write: ['target', 'value'],
+  read: ['target'],
+  ack: ['target', 'occurrence'],
+  shelve: ['target', 'for', 'reason'],
+  reload: [],
+  resend: ['log', 'first', 'last', 'from', 'to', 'points'],
+};
+const MOST_POINTS = 100;
+const MOST_REASON = 200;
+/** A command that waits longer than a month is not meant any more. */
+const MOST_SHELVED = 365 * 86_400_000;
+
+export interface Asked {
+  readonly id: string;
+  readonly do: Word;
+  readonly target: string | undefined;
+  readonly command: Command;
+  /** UTC ms. */
+  readonly expires: number | undefined;
+}
+
+/** A message that is no command. `id` is there when an answer has a topic. */
+export class NoCommand extends SluiceError {
+  readonly id: string | undefined;
+
+  constructor(message: string, id?: string) {
+    super('request-invalid', message);
+    this.id = id;
+  }
+}
+
+/** @throws NoCommand */
+export function parseMessage(payload: Uint8Array): Asked {
+  if (payload.length > MOST_MESSAGE) throw new NoCommand(`a command has at most ${MOST_MESSAGE} bytes; this one has ${payload.length}`);
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
+  } catch {
+    throw new NoCommand('the command is not JSON in UTF-8');
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new NoCommand('the command is not a JSON object');
+  const message = json as Readonly<Record<string, unknown>>;
+  const { id } = message;
+  if (typeof id !== 'string' || !ID.test(id)) throw new NoCommand('id has 1 to 64 of these: A-Z a-z 0-9 _ . -');
+  const no = (words: string): never => {
+    throw new NoCommand(words, id);
+  };
+  const word = WORDS.find((one) => one === message.do) ?? no(`do is one of ${WORDS.join(', ')}`);
+  for (const key of Object.keys(message))
+    if (!['id', 'do', 'expires', 'v', ...KEYS[word]].includes(key)) no(`${word} has no ${JSON.stringify(key.slice(0, 40))}`);
+  const { expires } = message;
+  if (expires !== undefined && !isTime(expires)) no('expires is a time in UTC milliseconds');
+  const command = commandOf(word, message, no);
+  const target = typeof message.target === 'string' ? message.target : undefined;
+  return { id, do: word, target, command, expires: expires as number | undefined };
+}
+
+type No = (words: string) => never;
+
+function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: No): Command {
+  const { target } = message;
+  switch (word) {
+    case 'write': {
+      if (typeof target !== 'string' || !POINT.test(target)) return no('target is a point: device.point');
+      return { do: 'write', point: target, value: valueOf(message.value, no) };
+    }
+    case 'read':
+      return { do: 'read', device: nameOf(target, 'a device', no) };
+    case 'ack': {
+      const { occurrence } = message;
+      if (occurrence !== undefined && !(Number.isSafeInteger(occurrence) && Number(occurrence) > 0))
+        return no('occurrence is a whole number, as in the alarm');
+      return { do: 'acknowledge', rule: nameOf(target, 'a rule', no), ...(occurrence === undefined ? {} : { occurrence: Number(occurrence) }) };
+    }
+    case 'shelve': {
+      const { reason } = message;
+      if (reason !== undefined && (typeof reason !== 'string' || reason.length > MOST_REASON))
+        return no(`reason is a text of at most ${MOST_REASON} letters`);
+      const length = message.for === null ? null : typeof message.for === 'string' ? parseDuration(message.for) : undefined;
+      if (length === undefined || (length !== null && (length <= 0 || length > MOST_SHELVED)))
+        return no('for is a duration of at most a year, "30m" or "8h", or null to end the shelving');
+      return { do: 'shelve', rule: nameOf(target, 'a rule', no), for: length, reason: reason as string | undefined };
+    }
+    case 'reload':
+      return { do: 'reload' };
+    case 'resend':
+      return resendOf(message, no);
+  }
+}
+
+/** By numbers of a log, or by time. */
+function resendOf({ log, first, last, from, to, points }: Readonly<Record<string, unknown>>, no: No): ResendCommand {
+  const names = points ?? undefined;
+  if (names !== undefined && !isNames(names)) return no(`points is a list of at most ${MOST_POINTS} devices or points`);
+  if (log !== undefined) {
+    if (from !== undefined || to !== undefined) return no('write log, first and last, or from and to; not both');
+    if (typeof log !== 'string' || !LOG.test(log)) return no('log is the id of a log, as in a batch');
+    const [low, high] = [first, last];
+    if (!isSeq(low) || !isSeq(high) || low > high) return no('first and last are the first and the last number that are wanted');
+    return { do: 'resend', log, first: low, last: high, points: names };
+  }
+  if (!isTime(from) || !isTime(to) || from > to) return no('from and to are times in UTC milliseconds; or write log, first and last');
+  return { do: 'resend', from, to, points: names };
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.length > 0 && value.length <= MOST_POINTS && value.every((one) => typeof one === 'string' && (NAME.test(one) || POINT.test(one)));
+}
+function isSeq(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 1;
+}
+function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 && value < 8.64e15;
+}
+
+function nameOf(target: unknown, what: string, no: No): string {
+  return typeof target === 'string' && NAME.test(target) ? target : no(`target is the name of ${what}`);
+}
+
+function valueOf(value: unknown, no: No): Value {
+  if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value;
+  if (typeof value === 'string' && value.length <= 250) return value;
+  return no('value is a number, true, false, or a text of at most 250 letters');
+}
+
+/** Whether the grant has it. It is decided by names alone, so that a refusal says nothing of what there is. */
+export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
+  if (word === 'reload' || word === 'resend') return grant[word] === true;
+  const name = target ?? '';
+  return (grant[word] ?? []).some((one) => one === '*' || one === name || (one.endsWith('.*') && name.startsWith(one.slice(0, -1))));
+}

@@ -1,0 +1,29 @@
+/** Commands that come as messages: from an upstream broker, or from a client of the embedded one. */
+import type { Principal } from './commands.ts';
+
+/** The commands that a caller may ask for. Everything that is absent is denied. */
+export interface Grant {
+  /** Points: `device.point`, `device.*` or `*`. */
+  readonly write?: readonly string[] | undefined;
+  /** Devices, or `*`. */
+  readonly read?: readonly string[] | undefined;
+  /** Rules, or `*`. */
+  readonly ack?: readonly string[] | undefined;
+  readonly shelve?: readonly string[] | undefined;
+  readonly reload?: boolean | undefined;
+  readonly resend?: boolean | undefined;
+}
+
+export interface RemoteCaller {
+  readonly by: Principal;
+  /** Two owners never share the id of a command: `forwarder:cloud`. */
+  readonly owner: string;
+  readonly grant: Grant;
+  /** Sends an answer to `…/<kind>/<id>`. Resolves when the far side has it, rejects when the caller is gone. */
+  readonly answer: (kind: 'result' | 'resend', id: string, json: string) => Promise<void>;
+}
+
+export interface RemoteCommands {
+  /** Returns at once. A message that cannot be understood is counted. */
+  take(payload: Uint8Array, caller: RemoteCaller): void;
+}

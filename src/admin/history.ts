@@ -2,9 +2,9 @@
 import { SluiceError } from '../core/errors.ts';
 import { plainValue } from '../core/point.ts';
 import { qualityOf, reasonName } from '../core/reasons.ts';
+import { exportSlices } from '../store/export-slices.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
-import { exportSlices } from '../store/export-slices.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
 import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
 

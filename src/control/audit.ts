@@ -145,7 +145,8 @@ function nameOf(command: Command): string {
 /** What was asked for. Its texts come from outside. */
 function factsOf(command: Command): Facts {
   const facts: Facts = {};
-  for (const [key, value] of Object.entries(command)) if (value !== undefined && value !== null) facts[key] = plain(Array.isArray(value) ? value.join(' ') : value);
+  for (const [key, value] of Object.entries(command))
+    if (value !== undefined && value !== null) facts[key] = plain(Array.isArray(value) ? value.join(' ') : value);
   return facts;
 }
 

@@ -10,7 +10,11 @@ import { Audit, type AuditOptions } from './audit.ts';
 
 /** One for each command that this gateway can do. */
 export type Handlers = {
-  readonly [K in Command['do']]?: (command: Extract<Command, { do: K }>, by: Principal, options: RunOptions) => Promise<Results[K]>;
+  readonly [K in Command['do']]?: (
+    command: Extract<Command, { do: K }>,
+    by: Principal,
+    options: RunOptions,
+  ) => Promise<Results[K]>;
 };
 
 /** The gateway itself: rules and safe values that the configuration asks for. */

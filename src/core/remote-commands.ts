@@ -24,6 +24,9 @@ export interface RemoteCaller {
 }
 
 export interface RemoteCommands {
-  /** Returns at once. A message that cannot be understood is counted. */
-  take(payload: Uint8Array, caller: RemoteCaller): void;
+  /**
+   * Returns at once. A message that is no command is counted and reported.
+   * @param retained the broker kept it from an earlier time: nobody asks for it now
+   */
+  take(payload: Uint8Array, caller: RemoteCaller, retained: boolean): void;
 }

@@ -3,6 +3,7 @@ import type { ForwarderKind, ResolvedForwarder } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Forwarder, LatestValues } from '../core/ports.ts';
+import type { RemoteCommands } from '../core/remote-commands.ts';
 import type { Log } from '../store/log.ts';
 
 /** Letters of JSON that a forwarder may keep; every state lies in memory and in one row of the log. */
@@ -30,6 +31,8 @@ export interface ForwarderContext {
   readonly latest: LatestValues;
   /** State that a forwarder keeps under its name, over reloads and restarts; `save` throws for more than MAX_FORWARDER_STATE. */
   readonly memory: (forwarder: string) => { load(): unknown; save(state: unknown): void };
+  /** Takes the commands that a forwarder may bring. */
+  readonly commands: RemoteCommands;
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
 }
 

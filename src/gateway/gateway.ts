@@ -8,6 +8,7 @@ import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { Ledger } from '../control/remote/ledger.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -47,6 +48,7 @@ export class Gateway implements PartsSide, Reloadable {
   #counters: Counters | undefined;
   /** How long Modbus devices took to answer. */
   #times: MeasuredFile | undefined;
+  #ledger: Ledger | undefined;
   readonly #machine: Machine | undefined;
   #clockReport: ClockReport | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
@@ -136,6 +138,14 @@ export class Gateway implements PartsSide, Reloadable {
   }
   get times(): MeasuredFile | undefined {
     return this.#times;
+  }
+  get ledger(): Ledger {
+    this.#ledger ??= new Ledger({
+      saved: this.log.opened.savedStates,
+      save: (key, state) => this.log.saveState(key, state),
+      flush: () => this.log.flush(),
+    });
+    return this.#ledger;
   }
   get boot(): string {
     return bootName(this.log.opened.boot);

@@ -6,6 +6,9 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import { alarmCommands } from '../control/alarm-commands.ts';
 import { Commands, GATEWAY } from '../control/commands.ts';
 import { fieldCommands } from '../control/field-commands.ts';
+import { Desk } from '../control/remote/desk.ts';
+import type { Ledger } from '../control/remote/ledger.ts';
+import { Resend } from '../control/remote/resend.ts';
 import { SafeState } from '../control/safe-state.ts';
 import type { Clock } from '../core/clock.ts';
 import type { ReloadResult } from '../core/commands.ts';
@@ -47,6 +50,8 @@ export interface PartsSide {
   readonly rules: RuleEngine;
   readonly inventory: Inventory;
   readonly counters: Counters | undefined;
+  /** The ids of commands that came as messages. */
+  readonly ledger: Ledger;
   /** How long Modbus devices took to answer. */
   readonly times: MeasuredFile | undefined;
   /** Reads the configuration file and puts it in force. */
@@ -86,6 +91,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const alarmed = new AlarmedPoints(clock, plant, () => g.rules.alarms(g.ingest.moment()));
   const outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
   const listening = new ListenReport(tell);
+  const resend = new Resend({ gateway: () => g.config.gateway.id, log: () => g.log });
   const commands = new Commands(
     {
       ...fieldCommands(plant, () => g.config.devices.keys()),
@@ -95,9 +101,15 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
         take: (transitions) => g.ingest.take(transitions),
       })),
       reload: () => g.readAgain(),
+      resend: (command, _by, options) => resend.run(command, options),
     },
     { clock, logger, tell },
   );
+  const desk = new Desk({
+    ...{ clock, commands, now, clockKnown: () => watch.known },
+    ledger: () => g.ledger,
+    tell: (event) => outside.tell('command', event),
+  });
   const safe = new SafeState({
     ...{ clock, logger },
     // A broker that comes and goes makes the points move, and nobody counts them at a stop.
@@ -125,7 +137,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   );
   const forwarders = new Forwarders(
     {
-      ...{ clock, logger, latest, random: Math.random },
+      ...{ clock, logger, latest, commands: desk, random: Math.random },
       clockHold: () => g.config.gateway.clockHold,
       clockKnown: () => watch.known,
       status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION }),

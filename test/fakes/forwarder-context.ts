@@ -9,6 +9,7 @@ export function forwarderContext(log: Log, special: Partial<ForwarderContext> = 
   return {
     ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
     ...{ clockHold: () => 0, clockKnown: () => true, hasRule: () => true, event: () => {} },
+    commands: { take: () => {} },
     ...{ status: () => '{"v":1,"online":true}', inventory: () => '{"v":1}' },
     latest: { get: () => undefined, all: () => [] },
     memory: () => ({

@@ -56,9 +56,10 @@ export class Desk implements RemoteCommands {
     this.#o = options;
   }
 
-  take(payload: Uint8Array, caller: RemoteCaller): void {
+  take(payload: Uint8Array, caller: RemoteCaller, retained: boolean): void {
     let asked: Asked;
     try {
+      if (retained) throw new NoCommand('a retained message is not obeyed; publish commands without the retain flag');
       asked = parseMessage(payload);
     } catch (thrown) {
       this.#noCommand(thrown, caller);
@@ -73,7 +74,10 @@ export class Desk implements RemoteCommands {
     const counter = this.#counters.get(caller.owner) ?? { queue: [], running: 0 };
     if (counter.queue.some((task) => task.asked.id === asked.id)) return;
     if (counter.queue.length >= WAITING) {
-      this.#refuse({ asked, caller }, new SluiceError('busy', `${WAITING} commands wait already; ask again later with the same id`));
+      this.#refuse(
+        { asked, caller },
+        new SluiceError('busy', `${WAITING} commands wait already; ask again later with the same id`),
+      );
       return;
     }
     this.#counters.set(caller.owner, counter);
@@ -132,7 +136,10 @@ export class Desk implements RemoteCommands {
 
   async #denied(task: Task): Promise<void> {
     const { asked, caller } = task;
-    const error = new SluiceError('forbidden', `${asked.do} is not allowed for ${caller.by.who}: the configuration of the gateway does not grant it`);
+    const error = new SluiceError(
+      'forbidden',
+      `${asked.do} is not allowed for ${caller.by.who}: the configuration of the gateway does not grant it`,
+    );
     const refuse = (): never => {
       throw error;
     };
@@ -144,8 +151,12 @@ export class Desk implements RemoteCommands {
   #assertInTime({ expires }: Asked): void {
     if (expires === undefined) return;
     if (!this.#o.clockKnown())
-      throw new SluiceError('clock-unknown', 'the gateway does not know the time, so it cannot tell whether the command expired; nothing was done');
-    if (expires <= this.#o.now()) throw new SluiceError('expired', 'the command came too late, or waited too long; nothing was done');
+      throw new SluiceError(
+        'clock-unknown',
+        'the gateway does not know the time, so it cannot tell whether the command expired; nothing was done',
+      );
+    if (expires <= this.#o.now())
+      throw new SluiceError('expired', 'the command came too late, or waited too long; nothing was done');
   }
 
   #noCommand(thrown: unknown, caller: RemoteCaller): void {
@@ -156,7 +167,12 @@ export class Desk implements RemoteCommands {
       data: { result: 'refused', code: error.code, via: caller.by.door, who: caller.by.who },
     });
     if (error.id !== undefined)
-      this.#answer(caller, 'result', error.id, JSON.stringify({ v: 1, id: error.id, ok: false, code: error.code, message: error.message, time: this.#o.now() }));
+      this.#answer(
+        caller,
+        'result',
+        error.id,
+        JSON.stringify({ v: 1, id: error.id, ok: false, code: error.code, message: error.message, time: this.#o.now() }),
+      );
   }
 
   #refuse({ asked, caller }: Task, thrown: unknown): void {
@@ -191,7 +207,8 @@ function failed(asked: Asked, thrown: unknown, time: number): string {
 }
 
 function unknownOutcome(asked: Asked, time: number): string {
-  const message = 'the gateway ended while it was at work on this, so nobody knows whether it was done; look, then ask with a new id';
+  const message =
+    'the gateway ended while it was at work on this, so nobody knows whether it was done; look, then ask with a new id';
   return JSON.stringify({ ...headOf(asked), ok: false, time, code: 'outcome-unknown', message });
 }
 

@@ -97,7 +97,9 @@ export class Ledger {
 
   /** The oldest of those that do not run. @returns its place */
   #evict(rows: readonly Row[]): number | undefined {
-    const oldest = rows.filter((row) => !row.runs).reduce<Row | undefined>((a, b) => (a === undefined || b.order < a.order ? b : a), undefined);
+    const oldest = rows
+      .filter((row) => !row.runs)
+      .reduce<Row | undefined>((a, b) => (a === undefined || b.order < a.order ? b : a), undefined);
     if (oldest === undefined) return undefined;
     this.#rows.delete(nameOf(oldest));
     return oldest.slot;

@@ -48,7 +48,8 @@ export class NoCommand extends SluiceError {
 
 /** @throws NoCommand */
 export function parseMessage(payload: Uint8Array): Asked {
-  if (payload.length > MOST_MESSAGE) throw new NoCommand(`a command has at most ${MOST_MESSAGE} bytes; this one has ${payload.length}`);
+  if (payload.length > MOST_MESSAGE)
+    throw new NoCommand(`a command has at most ${MOST_MESSAGE} bytes; this one has ${payload.length}`);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
@@ -79,7 +80,7 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
   switch (word) {
     case 'write': {
       if (typeof target !== 'string' || !POINT.test(target)) return no('target is a point: device.point');
-      return { do: 'write', point: target, value: valueOf(message.value, no) };
+      return { do: 'write', point: target, value: valueIn(message.value, no) };
     }
     case 'read':
       return { do: 'read', device: nameOf(target, 'a device', no) };
@@ -87,7 +88,11 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
       const { occurrence } = message;
       if (occurrence !== undefined && !(Number.isSafeInteger(occurrence) && Number(occurrence) > 0))
         return no('occurrence is a whole number, as in the alarm');
-      return { do: 'acknowledge', rule: nameOf(target, 'a rule', no), ...(occurrence === undefined ? {} : { occurrence: Number(occurrence) }) };
+      return {
+        do: 'acknowledge',
+        rule: nameOf(target, 'a rule', no),
+        ...(occurrence === undefined ? {} : { occurrence: Number(occurrence) }),
+      };
     }
     case 'shelve': {
       const { reason } = message;
@@ -116,12 +121,18 @@ function resendOf({ log, first, last, from, to, points }: Readonly<Record<string
     if (!isSeq(low) || !isSeq(high) || low > high) return no('first and last are the first and the last number that are wanted');
     return { do: 'resend', log, first: low, last: high, points: names };
   }
-  if (!isTime(from) || !isTime(to) || from > to) return no('from and to are times in UTC milliseconds; or write log, first and last');
+  if (!isTime(from) || !isTime(to) || from > to)
+    return no('from and to are times in UTC milliseconds; or write log, first and last');
   return { do: 'resend', from, to, points: names };
 }
 
 function isNames(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.length > 0 && value.length <= MOST_POINTS && value.every((one) => typeof one === 'string' && (NAME.test(one) || POINT.test(one)));
+  return (
+    Array.isArray(value) &&
+    value.length > 0 &&
+    value.length <= MOST_POINTS &&
+    value.every((one) => typeof one === 'string' && (NAME.test(one) || POINT.test(one)))
+  );
 }
 function isSeq(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 1;
@@ -134,7 +145,7 @@ function nameOf(target: unknown, what: string, no: No): string {
   return typeof target === 'string' && NAME.test(target) ? target : no(`target is the name of ${what}`);
 }
 
-function valueOf(value: unknown, no: No): Value {
+function valueIn(value: unknown, no: No): Value {
   if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value;
   if (typeof value === 'string' && value.length <= 250) return value;
   return no('value is a number, true, false, or a text of at most 250 letters');
@@ -144,5 +155,7 @@ function valueOf(value: unknown, no: No): Value {
 export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
   if (word === 'reload' || word === 'resend') return grant[word] === true;
   const name = target ?? '';
-  return (grant[word] ?? []).some((one) => one === '*' || one === name || (one.endsWith('.*') && name.startsWith(one.slice(0, -1))));
+  return (grant[word] ?? []).some(
+    (one) => one === '*' || one === name || (one.endsWith('.*') && name.startsWith(one.slice(0, -1))),
+  );
 }

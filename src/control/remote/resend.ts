@@ -80,7 +80,10 @@ export class Resend {
     const byNumber = 'log' in command ? command : undefined;
     const ordinal = byNumber && log.opened.logs.find(({ name }) => name === byNumber.log)?.ordinal;
     if (byNumber !== undefined && ordinal === undefined)
-      throw new SluiceError('not-found', `this gateway has no log ${byNumber.log}; it has ${log.opened.logs.map(({ name }) => name).join(', ')}`);
+      throw new SluiceError(
+        'not-found',
+        `this gateway has no log ${byNumber.log}; it has ${log.opened.logs.map(({ name }) => name).join(', ')}`,
+      );
     const range = 'log' in command ? { from: 0, to: Number.MAX_SAFE_INTEGER } : { from: command.from, to: command.to };
     const after = byNumber === undefined || ordinal === undefined ? 0 : keyOf(ordinal, byNumber.first - 1);
     for await (const { text, unknown } of exportSlices(log, { after, ...range, points, format: 'jsonl' })) {

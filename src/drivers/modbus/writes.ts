@@ -42,6 +42,8 @@ interface Task {
   readonly name: string;
   readonly value: Value;
   readonly safe: boolean;
+  /** Throws where nothing may be sent any more. */
+  readonly begin?: (() => void) | undefined;
   /** Aborted: a safe value goes first. */
   readonly signal?: AbortSignal;
 }

@@ -11,7 +11,7 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
-import { InboundCheck } from './inbound-check.ts';
+import { COMMANDED_LIMITS, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
 import { connectWords, hungUp, hungUpWords } from './refusal-words.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
 
@@ -27,6 +27,8 @@ export interface ConnectionOptions {
   /** Milliseconds until a PUBACK must have come. */
   readonly ackTimeout: number;
   readonly clock: Clock;
+  /** Commands may come: the far side may send more of its own than a few messages. */
+  readonly asked?: boolean;
   /** Gives up waiting for CONNACK. */
   readonly signal: AbortSignal;
 }
@@ -47,7 +49,7 @@ export class Connection {
   /** The connection was ended from here. */
   #ended = false;
   /** Gets the messages of subscriptions. */
-  received: ((topic: string, payload: Uint8Array) => void) | undefined;
+  received: ((topic: string, payload: Uint8Array, retained: boolean) => void) | undefined;
 
   /** @throws ConnectError, SluiceError upstream-protocol */
   static async open(options: ConnectionOptions): Promise<Connection> {
@@ -66,7 +68,7 @@ export class Connection {
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     encodeNumbersOnDemand();
-    const check = new InboundCheck(() => options.clock.monotonic());
+    const check = new InboundCheck(() => options.clock.monotonic(), options.asked === true ? COMMANDED_LIMITS : INBOUND_LIMITS);
     // Without noDelay an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
     const wire = () => createConnection({ host: options.host, port: options.port, noDelay: true });
     const client = new MqttClient(() => new GuardedStream(wire(), check), settings);
@@ -101,7 +103,7 @@ export class Connection {
       // The library goes on after a packet that it cannot read, and has lost its place then.
       this.#client.stream.destroy();
     });
-    client.on('message', (topic, payload) => this.received?.(topic, payload));
+    client.on('message', (topic, payload, packet) => this.received?.(topic, payload, packet.retain));
     // This handler is there from the first moment: a connection may be gone before a caller could ask whether it was made.
     this.closed = new Promise((resolve) => {
       client.once('close', () => {

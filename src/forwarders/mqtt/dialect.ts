@@ -45,7 +45,17 @@ export interface DialectContext {
   /** Rules that there were once, and whether there is such a rule now. */
   readonly goneRules: readonly string[];
   readonly hasRule: (rule: string) => boolean;
+  /**
+   * Takes a command; absent where the configuration grants none. Returns at once.
+   * @param topicOf the topic of an answer
+   */
+  readonly command?:
+    | ((payload: Uint8Array, retained: boolean, topicOf: (kind: AnswerKind, id: string) => string) => void)
+    | undefined;
 }
+
+/** `result`: the outcome of a command. `resend`: records that it asked for. */
+export type AnswerKind = 'result' | 'resend';
 
 /** A dialect at work for one forwarder; its state lives as long as the forwarder. */
 export interface Speaker {
@@ -57,8 +67,8 @@ export interface Speaker {
   greet(): Iterable<OutMessage>;
   /** The inventory is another one, rules went: `greet` follows. */
   changed?(goneRules: readonly string[]): void;
-  /** A message of a subscription. @returns `greet` to have the connection greeted again */
-  received?(topic: string, payload: Uint8Array): 'greet' | undefined;
+  /** A message of a subscription. @param retained the broker kept it from an earlier time @returns `greet` to have the connection greeted again */
+  received?(topic: string, payload: Uint8Array, retained: boolean): 'greet' | undefined;
   /** What a clean end leaves with the broker, which then drops the will. */
   farewell(): Iterable<OutMessage>;
 }

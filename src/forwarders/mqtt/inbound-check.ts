@@ -16,6 +16,8 @@ export const INBOUND_LIMITS = {
   burst: 500,
   perSecond: 50,
 } as const;
+/** The limits where commands may come. */
+export const COMMANDED_LIMITS = { ...INBOUND_LIMITS, burst: 2000, perSecond: 100 } as const;
 export type InboundLimits = { readonly [K in keyof typeof INBOUND_LIMITS]: number };
 
 const CONNACK = 2;

@@ -7,7 +7,7 @@ import type { ForwarderReport } from '../../core/ports.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection, ConnectionOptions } from './connection.ts';
 import { Courier } from './courier.ts';
-import type { Dialect, DialectContext, Speaker } from './dialect.ts';
+import type { Dialect, DialectContext, OutMessage, Speaker } from './dialect.ts';
 import { type Failure, failureOf, RetryPlan } from './retry-plan.ts';
 import { type MqttForwarderSettings, parseBrokerUrl } from './schema.ts';
 
@@ -31,12 +31,34 @@ export interface LinkOptions extends Pick<ForwarderContext, 'gateway' | 'clock' 
 }
 
 /** What a dialect is given of it. */
-export function dialectContext(options: ForwarderContext & LinkOptions & { readonly dialect: Dialect }): DialectContext {
+export function dialectContext(
+  options: ForwarderContext & LinkOptions & { readonly dialect: Dialect },
+  say: (message: OutMessage) => Promise<void>,
+): DialectContext {
   const { gateway, name, settings, dialect, clock, memory, status, inventory, goneRules, hasRule } = options;
   return {
     ...{ gateway, forwarder: name, options: settings[dialect.name], clock, memory: memory(name) },
-    ...{ status, inventory, goneRules, hasRule },
+    ...{ status, inventory, goneRules, hasRule, command: commandsOf(options, say) },
   };
+}
+
+/** undefined where the configuration grants nothing. */
+function commandsOf(
+  { name, settings, commands }: Pick<ForwarderContext & LinkOptions, 'name' | 'settings' | 'commands'>,
+  say: (message: OutMessage) => Promise<void>,
+): DialectContext['command'] {
+  const { commands: grant } = settings;
+  if (grant === undefined) return undefined;
+  const by = { who: `forwarder ${name}`, door: 'mqtt', role: grant.reload === true ? 'administrator' : 'operator' } as const;
+  return (payload, retained, topicOf) =>
+    commands.take(
+      payload,
+      {
+        ...{ by, owner: `forwarder:${name}`, grant },
+        answer: (kind, id, json) => say({ topic: topicOf(kind, id), payload: json, qos: 1, retain: false }),
+      },
+      retained,
+    );
 }
 
 /** What is done with connections. */
@@ -105,6 +127,12 @@ export class Link {
 
   get stopping(): boolean {
     return this.#stopping;
+  }
+
+  /** Sends one message beside everything else. @throws SluiceError when there is no connection, or it ended meanwhile */
+  async say(message: OutMessage): Promise<void> {
+    if (this.#courier === undefined) throw new SluiceError('upstream-connect', 'there is no connection to the broker');
+    await this.#courier.deliver([message]);
   }
 
   /** Sends anew what a connection begins with; several wishes become one. Without a connection the next one does it anyway. */
@@ -188,6 +216,7 @@ export class Link {
       connectTimeout: CONNECT_TIMEOUT,
       ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT,
       clock,
+      asked: settings.commands !== undefined,
       signal: this.#connecting.signal,
     });
     this.#connecting = undefined;
@@ -248,8 +277,8 @@ export class Link {
   async #subscribe(connection: Connection): Promise<void> {
     const { subscriptions } = this.#speaker;
     if (subscriptions === undefined || subscriptions.length === 0) return;
-    connection.received = (topic, payload) => {
-      if (this.#speaker.received?.(topic, payload) === 'greet') this.greet();
+    connection.received = (topic, payload, retained) => {
+      if (this.#speaker.received?.(topic, payload, retained) === 'greet') this.greet();
     };
     await connection.subscribe(subscriptions);
   }

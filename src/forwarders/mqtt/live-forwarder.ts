@@ -39,7 +39,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
 
   attach(): void {
     if (this.#parts !== undefined) return;
-    const speaker = this.#options.dialect.create(dialectContext(this.#options));
+    const speaker = this.#options.dialect.create(dialectContext(this.#options, (message) => this.#attached.link.say(message)));
     this.#parts = { speaker, link: new Link(this.#options, speaker, this) };
   }
 

@@ -52,7 +52,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   attach(): void {
     if (this.#parts !== undefined) return;
     const { name, settings, log, gateway, dialect } = this.#options;
-    const speaker = dialect.create(dialectContext(this.#options));
+    const speaker = dialect.create(dialectContext(this.#options, (message) => this.#link.say(message)));
     const outlet = log.outlet(name, settings.from, gateway, dialect.format.name, speaker.formatOptions);
     this.#parts = { speaker, outlet, link: new Link(this.#options, speaker, this) };
   }

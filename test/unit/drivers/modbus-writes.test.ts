@@ -294,3 +294,29 @@ test('a write that reads first gives way to a safe value, and undoes no bit of i
   // Its look, the safe value whole, then the look again: what it had seen was old.
   assert.deepEqual(bench.sent.map((pdu) => pdu.slice(0, 2)).slice(0, 4), ['03', '03', '06', '03']);
 });
+
+test('a write that expired in a queue, or behind a reading of its own, is not sent', async () => {
+  const bench = new WriteBench({ p: { type: 'bool', bit: 2, write: may() }, q: { address: 9, ...setpoint } });
+  let over = false;
+  const begin = (): void => {
+    if (over) throw new SluiceError('expired', 'too late');
+  };
+  // The first write waits on the wire; the second one expires in the queue of the device.
+  const gate = Promise.withResolvers<void>();
+  bench.before = () => gate.promise;
+  const first = bench.write('q', 5);
+  const second = bench.refusal('q', 6, { begin });
+  await turn();
+  over = true;
+  gate.resolve();
+  assert.equal((await second).code, 'expired');
+  await first;
+  assert.deepEqual(bench.sent.filter(isWrite), ['0600090005']);
+  // A bit is written with the others of its register, which are read before.
+  over = false;
+  bench.before = () => {
+    over = true;
+  };
+  assert.equal((await bench.refusal('p', true, { begin })).code, 'expired');
+  assert.deepEqual(bench.sent.filter(isWrite), ['0600090005']);
+});

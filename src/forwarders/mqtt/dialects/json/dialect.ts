@@ -14,7 +14,7 @@ export const jsonDialect: LogDialect = {
   create: jsonSpeaker,
 };
 
-function jsonSpeaker({ gateway, status, inventory, goneRules, hasRule }: DialectContext): LogSpeaker {
+function jsonSpeaker({ gateway, status, inventory, goneRules, hasRule, command }: DialectContext): LogSpeaker {
   const root = `sluice/${gateway}`;
   const offline: OutMessage = { topic: `${root}/status`, payload: '{"v":1,"online":false}', qos: 1, retain: true };
   const gone = new Set(goneRules.slice(0, MAX_GONE));
@@ -22,6 +22,11 @@ function jsonSpeaker({ gateway, status, inventory, goneRules, hasRule }: Dialect
     kind === 'alarm' ? `${root}/alarm/${key}` : `${root}/event`;
   return {
     will: () => offline,
+    ...(command === undefined ? {} : { subscriptions: [`${root}/command`] }),
+    received(_, payload, retained) {
+      command?.(payload, retained, (kind, id) => `${root}/${kind}/${id}`);
+      return undefined;
+    },
     *greet() {
       yield { topic: `${root}/status`, payload: status(), qos: 1, retain: true };
       yield { topic: `${root}/inventory`, payload: inventory(), qos: 1, retain: true };

@@ -1,0 +1,380 @@
+/** Commands that come as messages: what is no command, what a grant names, one id once, expiry, bounds, kills. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { Desk } from '../../../src/control/remote/desk.ts';
+import { Ledger, PER_OWNER } from '../../../src/control/remote/ledger.ts';
+import { grants, MOST_MESSAGE, NoCommand, parseMessage } from '../../../src/control/remote/message.ts';
+import type { Command, Principal, RunOptions } from '../../../src/core/commands.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
+import type { GatewayEvent } from '../../../src/core/ports.ts';
+import type { Grant } from '../../../src/core/remote-commands.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const bytes = (message: unknown): Uint8Array => Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
+const ALL: Grant = { write: ['*'], read: ['*'], ack: ['*'], shelve: ['*'], reload: true, resend: true };
+
+/** Saved states as the log keeps them: `disk` is what a power cut leaves, `all` what a kill leaves. */
+class Store {
+  readonly all = new Map<string, unknown>();
+  disk = new Map<string, unknown>();
+  fails = false;
+  flushes = 0;
+  get saved(): [string, unknown][] {
+    return [...this.all];
+  }
+  save(key: string, state: unknown): void {
+    if (state === null) this.all.delete(key);
+    else this.all.set(key, JSON.parse(JSON.stringify(state)));
+  }
+  async flush(): Promise<void> {
+    this.flushes++;
+    if (this.fails) throw new SluiceError('log-write', 'the disk is full');
+    this.disk = new Map(this.all);
+  }
+  powerCut(): Store {
+    const after = new Store();
+    for (const [key, state] of this.disk) after.save(key, state);
+    return after;
+  }
+}
+
+function site(store = new Store(), run?: (command: Command, options: RunOptions) => unknown) {
+  const clock = new ManualClock(1_795_000_000_000);
+  const done: Command[] = [];
+  const events: GatewayEvent[] = [];
+  const answers: Record<string, unknown>[] = [];
+  const one = { now: 1_795_000_000_000, known: true, grant: ALL, owner: 'forwarder:cloud', gone: false };
+  const desk = new Desk({
+    clock,
+    commands: {
+      run: async (command: Command, _by: Principal, options: RunOptions = {}) => {
+        options.begin?.();
+        const result = run === undefined ? { value: 1, readBack: true } : await run(command, options);
+        done.push(command);
+        return result as never;
+      },
+      permit: () => {},
+    },
+    ledger: (
+      (ledger) => () =>
+        ledger
+    )(new Ledger(store)),
+    now: () => one.now,
+    clockKnown: () => one.known,
+    tell: (event) => events.push(event),
+  });
+  const take = (message: unknown, retained = false) =>
+    desk.take(
+      bytes(message),
+      {
+        by: { who: 'forwarder cloud', door: 'mqtt', role: 'operator' },
+        ...{ owner: one.owner, grant: one.grant },
+        answer: async (kind, id, json) => {
+          if (one.gone) throw new Error('gone');
+          answers.push({ kind, topic: id, ...(JSON.parse(json) as object) });
+        },
+      },
+      retained,
+    );
+  return { desk, take, done, events, answers, one, store };
+}
+
+const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+const write = (id: string, more: object = {}) => ({ id, do: 'write', target: 'pump.speed', value: 40, ...more });
+
+test('every word of the contract becomes its command', () => {
+  const cases: [object, Command][] = [
+    [write('a'), { do: 'write', point: 'pump.speed', value: 40 }],
+    [
+      { id: 'a', do: 'write', target: 'pump.on', value: true },
+      { do: 'write', point: 'pump.on', value: true },
+    ],
+    [
+      { id: 'a', do: 'write', target: 'm.total', value: '18446744073709551615' },
+      { do: 'write', point: 'm.total', value: '18446744073709551615' },
+    ],
+    [
+      { id: 'a', do: 'read', target: 'pump' },
+      { do: 'read', device: 'pump' },
+    ],
+    [
+      { id: 'a', do: 'ack', target: 'warm' },
+      { do: 'acknowledge', rule: 'warm' },
+    ],
+    [
+      { id: 'a', do: 'ack', target: 'warm', occurrence: 3 },
+      { do: 'acknowledge', rule: 'warm', occurrence: 3 },
+    ],
+    [
+      { id: 'a', do: 'shelve', target: 'warm', for: '8h', reason: 'repair' },
+      { do: 'shelve', rule: 'warm', for: 28_800_000, reason: 'repair' },
+    ],
+    [
+      { id: 'a', do: 'shelve', target: 'warm', for: null },
+      { do: 'shelve', rule: 'warm', for: null, reason: undefined },
+    ],
+    [{ id: 'a', do: 'reload' }, { do: 'reload' }],
+    [
+      { id: 'a', do: 'resend', log: '0123456789', first: 1, last: 9 },
+      { do: 'resend', log: '0123456789', first: 1, last: 9, points: undefined },
+    ],
+    [
+      { id: 'a', do: 'resend', from: 5, to: 9, points: ['pump'] },
+      { do: 'resend', from: 5, to: 9, points: ['pump'] },
+    ],
+  ];
+  for (const [message, command] of cases) assert.deepEqual(parseMessage(bytes(message)).command, command);
+});
+
+test('what is no command is refused in words, with its id where it has one', () => {
+  const cases: [unknown, RegExp, string | undefined][] = [
+    ['', /not JSON/, undefined],
+    [Buffer.from([0xff, 0x7b]).toString('latin1'), /not JSON/, undefined],
+    ['[]', /not a JSON object/, undefined],
+    ['null', /not a JSON object/, undefined],
+    [{ do: 'reload' }, /^id has/, undefined],
+    [{ id: 'a/b', do: 'reload' }, /^id has/, undefined],
+    [{ id: '#', do: 'reload' }, /^id has/, undefined],
+    [{ id: 'x'.repeat(65), do: 'reload' }, /^id has/, undefined],
+    [{ id: 'a', do: 'format' }, /^do is one of write, read/, 'a'],
+    [{ id: 'a', do: 'reload', target: 'x' }, /reload has no "target"/, 'a'],
+    [write('a', { target: 'pump' }), /device\.point/, 'a'],
+    [write('a', { target: 'pump.speed.x' }), /device\.point/, 'a'],
+    [write('a', { value: null }), /^value is/, 'a'],
+    [write('a', { value: { $gt: 1 } }), /^value is/, 'a'],
+    [write('a', { expires: 'tomorrow' }), /^expires/, 'a'],
+    [write('a', { expires: -1 }), /^expires/, 'a'],
+    [{ id: 'a', do: 'shelve', target: 'warm' }, /^for is/, 'a'],
+    [{ id: 'a', do: 'shelve', target: 'warm', for: '2000d' }, /^for is/, 'a'],
+    [{ id: 'a', do: 'shelve', target: 'warm', for: '1h', reason: 'x'.repeat(201) }, /^reason/, 'a'],
+    [{ id: 'a', do: 'resend', log: '0123456789', first: 9, last: 1 }, /^first and last/, 'a'],
+    [{ id: 'a', do: 'resend', log: '0123456789', first: 1, last: 2, from: 1 }, /not both/, 'a'],
+    [{ id: 'a', do: 'resend' }, /^from and to/, 'a'],
+    [JSON.stringify(write('a', { value: 'x'.repeat(MOST_MESSAGE) })), /at most 8192 bytes/, undefined],
+  ];
+  for (const [message, words, id] of cases)
+    assert.throws(
+      () => parseMessage(bytes(message)),
+      (error: unknown) => error instanceof NoCommand && words.test(error.message) && error.id === id,
+      JSON.stringify(message),
+    );
+});
+
+test('property: no bytes make anything but a command or a refusal', () => {
+  const message = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }),
+    fc.json().map((text) => Buffer.from(text)),
+    fc
+      .record(
+        {
+          id: fc.constantFrom('a', 'b', 7),
+          do: fc.constantFrom('write', 'ack', 'resend', 'x'),
+          target: fc.anything(),
+          value: fc.anything(),
+          for: fc.anything(),
+        },
+        { requiredKeys: [] },
+      )
+      .map((json) => Buffer.from(JSON.stringify(json, (_, v: unknown) => (typeof v === 'bigint' ? String(v) : v)) ?? '')),
+  );
+  fc.assert(
+    fc.property(message, (payload) => {
+      try {
+        parseMessage(payload);
+      } catch (thrown) {
+        assert.ok(thrown instanceof NoCommand);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('a grant allows what it names and nothing else', () => {
+  const grant: Grant = { write: ['pump.speed', 'tank.*'], read: ['pump'], ack: ['*'] };
+  const allowed = (word: string, target?: string) => grants(grant, { do: word as never, target });
+  assert.deepEqual(
+    [allowed('write', 'pump.speed'), allowed('write', 'tank.level'), allowed('read', 'pump'), allowed('ack', 'any')],
+    [true, true, true, true],
+  );
+  assert.deepEqual(
+    [
+      allowed('write', 'pump.run'),
+      allowed('write', 'tanker.level'),
+      allowed('read', 'tank'),
+      allowed('shelve', 'any'),
+      allowed('reload'),
+      allowed('resend'),
+    ],
+    [false, false, false, false, false, false],
+  );
+});
+
+test('a refusal says the same of a point that exists and of one that does not', async () => {
+  const s = site();
+  s.one.grant = {};
+  s.take(write('a'));
+  s.take(write('b', { target: 'no.such' }));
+  await settled();
+  const [a, b] = s.answers;
+  assert.deepEqual([a?.code, a?.message], [b?.code, b?.message]);
+  assert.equal(a?.code, 'forbidden');
+  assert.deepEqual(s.done, []);
+  assert.equal(s.store.flushes, 0);
+});
+
+test('one id acts once: while it runs, after it, after a kill and after a power cut', async () => {
+  const gate = Promise.withResolvers<void>();
+  const first = site(new Store(), () => gate.promise.then(() => ({ value: 40, readBack: true })));
+  first.take(write('a'));
+  first.take(write('a'));
+  await settled();
+  first.take(write('a'));
+  assert.equal(first.answers.length, 0);
+  const cut = site(first.store.powerCut());
+  cut.take(write('a'));
+  await settled();
+  assert.equal(cut.done.length, 0);
+  assert.deepEqual([cut.answers[0]?.ok, cut.answers[0]?.code], [false, 'outcome-unknown']);
+  gate.resolve();
+  await settled();
+  first.take(write('a'));
+  await settled();
+  assert.equal(first.done.length, 1);
+  assert.deepEqual(first.answers[0], first.answers[1]);
+  const again = site(first.store);
+  again.take(write('a'));
+  await settled();
+  assert.equal(again.done.length, 0);
+  assert.deepEqual(again.answers, [first.answers[0]]);
+});
+
+test('two callers may use the same id, and neither gets the result of the other', async () => {
+  const s = site();
+  s.take(write('a'));
+  await settled();
+  s.one.owner = 'user:anna';
+  s.take(write('a'));
+  await settled();
+  assert.equal(s.done.length, 2);
+});
+
+test('a command that expired, also while it waited, does not act, and its id stays free', async () => {
+  let release: () => void = () => {};
+  const s = site(new Store(), async (_, { begin }) => {
+    await new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    begin?.();
+    return { value: 1, readBack: true };
+  });
+  s.take(write('old', { expires: s.one.now - 1 }));
+  await settled();
+  assert.equal(s.answers[0]?.code, 'expired');
+  s.take(write('a', { expires: s.one.now + 1000 }));
+  await settled();
+  s.one.now += 2000;
+  release();
+  await settled();
+  assert.deepEqual([s.answers[1]?.code, s.done.length], ['expired', 0]);
+  s.take(write('a', { expires: s.one.now + 1000 }));
+  await settled();
+  release();
+  await settled();
+  assert.deepEqual([s.answers[2]?.ok, s.done.length], [true, 1]);
+});
+
+test('without a known clock a command with an expiry does not act', async () => {
+  const s = site();
+  s.one.known = false;
+  s.take(write('a', { expires: s.one.now + 1000 }));
+  s.take(write('b'));
+  await settled();
+  assert.deepEqual(
+    s.answers.map(({ id, ok, code }) => [id, ok, code]),
+    [
+      ['a', false, 'clock-unknown'],
+      ['b', true, undefined],
+    ],
+  );
+});
+
+test('a disk that takes nothing keeps a command from acting', async () => {
+  const s = site();
+  s.store.fails = true;
+  s.take(write('a'));
+  await settled();
+  assert.deepEqual([s.answers[0]?.code, s.done.length], ['log-write', 0]);
+  s.store.fails = false;
+  s.take(write('a'));
+  await settled();
+  assert.equal(s.done.length, 1);
+});
+
+test('a thousand at once: each is answered, and no more wait than the bound', async () => {
+  const s = site();
+  for (let i = 0; i < 1000; i++) s.take(write(`c${i}`));
+  await settled();
+  for (let i = 0; i < 20; i++) await settled();
+  const busy = s.answers.filter(({ code }) => code === 'busy').length;
+  assert.equal(s.answers.length + s.desk.dropped.answers, 1000);
+  assert.equal(s.done.length, 1000 - busy - s.desk.dropped.answers);
+  assert.ok(s.done.length >= 64);
+});
+
+test('the table keeps so many ids of a caller, the oldest result goes first', async () => {
+  const s = site();
+  for (let i = 0; i < PER_OWNER + 5; i++) {
+    s.take(write(`c${i}`));
+    await settled();
+  }
+  assert.equal(s.store.all.size, PER_OWNER);
+  s.take(write('c5'));
+  await settled();
+  assert.equal(s.done.length, PER_OWNER + 5);
+  s.take(write('c4'));
+  await settled();
+  assert.equal(s.done.length, PER_OWNER + 6);
+});
+
+test('a retained message, and one that is none, are reported and counted', async () => {
+  const s = site();
+  s.take(write('a'), true);
+  s.take('garbage');
+  s.take({ id: 'b', do: 'format' });
+  await settled();
+  assert.equal(s.desk.dropped.messages, 3);
+  assert.match(s.events[0]?.message ?? '', /retained message is not obeyed/);
+  assert.deepEqual(
+    s.answers.map(({ id, code }) => [id, code]),
+    [['b', 'request-invalid']],
+  );
+  assert.equal(s.done.length, 0);
+});
+
+test('a result whose caller is gone is there when it asks again', async () => {
+  const s = site();
+  s.one.gone = true;
+  s.take(write('a'));
+  await settled();
+  s.one.gone = false;
+  s.take(write('a'));
+  await settled();
+  assert.deepEqual([s.done.length, s.answers[0]?.ok], [1, true]);
+});
+
+test('damaged rows of the table are left out', () => {
+  const store = new Store();
+  const rows: [string, unknown][] = [
+    ['@command.0', null],
+    ['@command.1', 'x'],
+    ['@command.-1', { owner: 'a', id: 'b', order: 1 }],
+    ['@command.999', { owner: 'a', id: 'b', order: 1 }],
+    ['@command.2', { owner: 'a', id: 'b', order: 'x' }],
+    ['@command.3', { owner: 'a', id: 'ok', order: 1 }],
+  ];
+  for (const [key, state] of rows) store.all.set(key, state);
+  const ledger = new Ledger(store);
+  assert.equal(ledger.find('a', 'b'), undefined);
+  assert.ok(ledger.find('a', 'ok') !== undefined);
+});

@@ -314,6 +314,7 @@ test('a packet that is given up while it grows takes nothing more', () => {
   );
   const pass = (bytes: Buffer) => passed.push(bytes.toString('hex'));
   cutter.take(Buffer.from([0x30, 0xff, 0x7f]), pass);
-  for (let i = 0; i < 4; i++) assert.equal(cutter.take(Buffer.alloc(300, 0x61), pass), 300);
-  assert.deepEqual([cutter.partial, passed], [false, []]);
+  let pieces = 0;
+  for (; cutter.partial && pieces < 10; pieces++) assert.equal(cutter.take(Buffer.alloc(300, 0x61), pass), 300);
+  assert.deepEqual([pieces, cutter.partial, passed], [2, false, []]);
 });

@@ -76,6 +76,7 @@ export class Api {
       '/api/v1/removed': {
         GET: ({ res, asked, slots }) => this.#ask(res, slots, () => this.#target.removed(removedQuery(asked))),
       },
+      '/api/v1/waiting': { GET: ({ res, slots }) => this.#ask(res, slots, () => this.#target.waiting()) },
       '/api/v1/read': {
         POST: async ({ res, body, by }) =>
           sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true, by)),

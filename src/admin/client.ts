@@ -12,10 +12,17 @@ const MAX_LINE = 1024 * 1024;
 
 /**
  * One call.
+ * @param within ms that the answer may take
  * @throws SluiceError not-running when nobody answers; else the gateway's own code and words
  */
-export async function request(socketPath: string, method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> {
-  const res = await open(socketPath, method, path, body);
+export async function request(
+  socketPath: string,
+  method: 'GET' | 'POST',
+  path: string,
+  body?: object,
+  within = ANSWER_WITHIN,
+): Promise<unknown> {
+  const res = await open(socketPath, method, path, body, within);
   const text = await all(res);
   const status = res.statusCode ?? 0;
   // `/readyz` answers 503 with a report, which is an answer and no fault.
@@ -48,11 +55,11 @@ export async function* text(socketPath: string, path: string, body?: object): As
   }
 }
 
-function open(socketPath: string, method: string, path: string, body?: object): Promise<IncomingMessage> {
+function open(socketPath: string, method: string, path: string, body?: object, within = ANSWER_WITHIN): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const req = httpRequest({
-      ...{ socketPath, method, path, agent: false, timeout: ANSWER_WITHIN },
+      ...{ socketPath, method, path, agent: false, timeout: within },
       headers: payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) },
     });
     req.once('response', (res) => {
@@ -60,7 +67,7 @@ function open(socketPath: string, method: string, path: string, body?: object): 
       req.setTimeout(0);
       resolve(res);
     });
-    req.once('timeout', () => req.destroy(new Error(`no answer within ${ANSWER_WITHIN / 1000} s`)));
+    req.once('timeout', () => req.destroy(new Error(`no answer within ${within / 1000} s`)));
     req.on('error', (cause) => reject(notRunning(socketPath, cause)));
     req.end(payload);
   });

@@ -13,7 +13,7 @@ import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
-import { exportText, historyOf, removedOf } from './history.ts';
+import { exportText, historyOf, removedOf, waitingOf } from './history.ts';
 import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
@@ -30,6 +30,7 @@ import type {
   RemovedQuery,
   RemovedReply,
   TailItem,
+  WaitingReply,
   WriteReply,
 } from './target.ts';
 import { tellSample } from './tell-sample.ts';
@@ -204,6 +205,14 @@ export class Target implements AdminTarget {
 
   removed(query: RemovedQuery): Promise<RemovedReply> {
     return removedOf(this.#started().log, query);
+  }
+
+  waiting(): Promise<WaitingReply> {
+    const { forwarders, log } = this.#started();
+    return waitingOf(
+      log,
+      forwarders.map(({ name }) => name),
+    );
   }
 
   #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {

@@ -6,7 +6,7 @@ import { exportSlices } from '../store/export-slices.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
-import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply } from './target.ts';
+import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply, WaitingReply } from './target.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {
@@ -54,4 +54,14 @@ export async function removedOf({ keeper }: Pick<Log, 'keeper'>, query: RemovedQ
     })),
     next: more ? (points.at(-1)?.[0] ?? null) : null,
   };
+}
+
+/** One after the other: a question to the files for each forwarder. */
+export async function waitingOf(log: Pick<Log, 'unsent'>, names: readonly string[]): Promise<WaitingReply> {
+  const forwarders: WaitingReply['forwarders'][number][] = [];
+  for (const name of names) {
+    const unsent = await log.unsent(name);
+    if (unsent !== undefined) forwarders.push({ name, ...unsent });
+  }
+  return { forwarders };
 }

@@ -40,6 +40,8 @@ export interface AdminTarget {
   history(query: HistoryQuery): Promise<HistoryReply>;
   /** What the log took away for space or age since it was made, by point. Rejects with `log-read`. */
   removed(query: RemovedQuery): Promise<RemovedReply>;
+  /** How many readings each forwarder still has to deliver. Rejects with `log-read`. */
+  waiting(): Promise<WaitingReply>;
   readonly wire: WireTarget;
 }
 
@@ -297,4 +299,15 @@ export interface RemovedReadings {
   /** UTC ms of the oldest and the newest of them; null where no time of them was known. */
   readonly from: number | null;
   readonly to: number | null;
+}
+
+export interface WaitingReply {
+  /** Those that keep a place in the log. */
+  readonly forwarders: readonly {
+    readonly name: string;
+    /** On the disk and in memory. */
+    readonly readings: number;
+    /** false: about; readings on the disk were counted by blocks. */
+    readonly exact: boolean;
+  }[];
 }

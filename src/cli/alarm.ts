@@ -4,6 +4,7 @@ import type { AlarmReply, AlarmStatus, GatewayStatus } from '../admin/target.ts'
 import { SluiceError } from '../core/errors.ts';
 import type { AlarmState } from '../core/ports.ts';
 import { parseDuration } from '../core/units.ts';
+import { localDate } from './local-time.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export const STATE_WORDS: Readonly<Record<AlarmState, string>> = {
@@ -21,16 +22,14 @@ export async function alarmList(options: RunningOptions): Promise<void> {
   else process.stdout.write(alarms.length === 0 ? 'no alarms\n' : `${alarms.map(alarmLine).join('\n')}\n`);
 }
 
-/** `fridge-warm (critical): ALARM, not acknowledged, since 2026-01-31T08:00:00Z` and the message below it. */
+/** `fridge-warm (critical): ALARM, not acknowledged, since 31 Jan 2026 14:00:00 UTC+06:00` and the message below it. */
 export function alarmLine(alarm: AlarmStatus): string {
   const colour = alarm.state.startsWith('active') ? 31 : 33;
-  const since = `since ${time(alarm.since)}`;
-  const until = alarm.shelvedUntil === undefined ? '' : `, until ${time(alarm.shelvedUntil)}`;
+  const since = `since ${localDate(alarm.since)}`;
+  const until = alarm.shelvedUntil === undefined ? '' : `, until ${localDate(alarm.shelvedUntil)}`;
   const head = `${alarm.rule} (${alarm.severity}): ${STATE_WORDS[alarm.state]}, ${since}${until}`;
   return `${paint(colour, head)}\n    ${printable(alarm.message)}`;
 }
-
-const time = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+/, '');
 
 export async function alarmAcknowledge(rule: string, options: RunningOptions & { occurrence?: number }): Promise<void> {
   const { occurrence } = options;
@@ -50,6 +49,6 @@ export async function alarmUnshelve(rule: string, options: RunningOptions): Prom
 }
 
 function show(reply: AlarmReply, { json }: RunningOptions): void {
-  const until = reply.until === undefined ? '' : ` until ${time(reply.until)}`;
+  const until = reply.until === undefined ? '' : ` until ${localDate(reply.until)}`;
   process.stdout.write(json ? `${JSON.stringify(reply)}\n` : `${reply.rule}: ${STATE_WORDS[reply.state]}${until}\n`);
 }

@@ -7,6 +7,7 @@ import { PcapngWriter } from '../codecs/pcapng.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
+import { localClock } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
 import { lineBytes } from './wire/show.ts';
 
@@ -123,7 +124,7 @@ class CaptureFiles {
     this.#line(JSON.stringify(frame));
     if (this.#pcapng !== undefined || this.#replay !== undefined) return;
     const shown = this.#serial ? lineBytes(frame).trim() : `${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
-    const text = `${new Date(time).toISOString().slice(11, 23)} ${shown}`;
+    const text = `${localClock(time)} ${shown}`;
     process.stdout.write(`${way === 'noise' ? paint(33, `${text}  (no sound frame)`) : text}\n`);
   }
 

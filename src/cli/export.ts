@@ -14,6 +14,7 @@ import { timeByLog } from '../store/time/log-time.ts';
 import { machineBoot } from '../time/probes.ts';
 import { onOutputFault } from './exit.ts';
 import { ExportProgress } from './export-progress.ts';
+import { localDate } from './local-time.ts';
 import { openFiles } from './open-files.ts';
 import { socketOf, stateDirOf } from './running.ts';
 
@@ -86,7 +87,7 @@ function queryAt(options: ExportOptions, now: number | undefined): Query {
   const counts = [options.from, options.to].some((text) => text !== undefined && isAgo(text));
   if (now !== undefined && counts && Math.abs(now - system) > APART)
     process.stderr.write(
-      `sluice: it is ${new Date(now).toISOString()} by the gateway and ${new Date(system).toISOString()} by the system clock; times are counted back from the gateway's\n`,
+      `sluice: it is ${localDate(now)} for the gateway, and ${localDate(system)} for the system clock; times are counted back from the time of the gateway\n`,
     );
   return queryOf(options, now ?? system);
 }

@@ -15,11 +15,22 @@ export function localTime(ms: number, now: number): string {
   return day(at) === day(today) ? clock : `${day(at)} ${clock}`;
 }
 
+/** `+06:00`, `+00:00` */
+function offset(at: Date): string {
+  const east = -at.getTimezoneOffset();
+  return `${east < 0 ? '-' : '+'}${two(Math.floor(Math.abs(east) / 60))}:${two(Math.abs(east) % 60)}`;
+}
+
 /** `26 Nov 2026 14:02:07 UTC+06:00` */
 export function localDate(ms: number): string {
   const at = new Date(ms);
-  const east = -at.getTimezoneOffset();
-  const zone =
-    east === 0 ? 'UTC' : `UTC${east < 0 ? '-' : '+'}${two(Math.floor(Math.abs(east) / 60))}:${two(Math.abs(east) % 60)}`;
+  const zone = at.getTimezoneOffset() === 0 ? 'UTC' : `UTC${offset(at)}`;
   return `${day(at)} ${at.getFullYear()} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`;
+}
+
+/** `14:02:07.120+06:00`, for lines that come one after the other. */
+export function localClock(ms: number): string {
+  const at = new Date(ms);
+  const clock = [at.getHours(), at.getMinutes(), at.getSeconds()].map(two).join(':');
+  return `${clock}.${String(at.getMilliseconds()).padStart(3, '0')}${offset(at)}`;
 }

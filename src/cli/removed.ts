@@ -1,6 +1,7 @@
 /** `sluice status --removed`: what the log took away of each point. */
 import { request } from '../admin/client.ts';
 import type { RemovedOfPoint, RemovedReply } from '../admin/target.ts';
+import { localDate } from './local-time.ts';
 import { printable, type RunningOptions, socketOf } from './running.ts';
 
 /** Asked for in steps, so that a site of thousands of points is no burden to the gateway. */
@@ -32,6 +33,6 @@ export function removedLine({ point, thinned, dropped, aged, undelivered }: Remo
 
 function words({ readings, from, to }: RemovedOfPoint['thinned'], what: string): string[] {
   if (readings === 0) return [];
-  const when = from === null || to === null ? '' : ` (${new Date(from).toISOString()} to ${new Date(to).toISOString()})`;
+  const when = from === null || to === null ? '' : ` (${localDate(from)} to ${localDate(to)})`;
   return [`${readings} ${what}${when}`];
 }

@@ -9,7 +9,7 @@ import { paint, printable } from './running.ts';
 export function statusDetails(report: GatewayStatus): string[] {
   const { gateway, log } = report;
   return [
-    `clock    ${new Date(gateway.time).toISOString()} ${clockWords(report)}`,
+    `clock    ${localDate(gateway.time)} ${clockWords(report)}`,
     `log      ${count(log.records, 'record')}, ${formatSize(log.bytes)} of ${formatSize(log.maxBytes)}, ${count(log.pending, 'reading waits', 'readings wait')} for the next commit${log.dropped > 0 ? paint(31, `, ${count(log.dropped, 'reading')} lost`) : ''}`,
     memoryLine(log.memory),
     ...takenLines(log),
@@ -54,7 +54,7 @@ export function salvageLines(s: SalvageStatus): string[] {
       `         the rest of it is being restored: ${printable(s.running)}`,
     ];
   return [
-    `salvage  ${s.file} at ${new Date(s.time).toISOString()}: ${paint(31, printable(s.why))}`,
+    `salvage  ${s.file} at ${localDate(s.time)}: ${paint(31, printable(s.why))}`,
     `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${printable(s.quarantine)}`}`,
   ];
 }

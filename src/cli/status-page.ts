@@ -2,7 +2,7 @@
  * The page that a technician reads: what is wrong comes first, then buses, forwarders and the log in words. It fits 80 columns;
  * times are those of the zone of this machine.
  */
-import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { AlarmStatus, ForwarderStatus, GatewayStatus, WaitingReply } from '../admin/target.ts';
 import type { BusStatus, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { overloadAdvice } from '../drivers/modbus/words.ts';
@@ -15,6 +15,8 @@ interface PageOptions {
   readonly verbose?: boolean;
   /** Columns. */
   readonly width?: number;
+  /** Readings that wait on the disk too, where they were counted. */
+  readonly waiting?: WaitingReply['forwarders'];
 }
 
 /** Something that is wrong: what, and what to know or to do about it. */
@@ -24,7 +26,7 @@ interface Wrong {
   readonly colour: 31 | 33;
 }
 
-export function statusText(report: GatewayStatus, { verbose = false, width = 80 }: PageOptions = {}): string {
+export function statusText(report: GatewayStatus, { verbose = false, width = 80, waiting = [] }: PageOptions = {}): string {
   const { gateway } = report;
   const name = gateway.name === undefined ? '' : ` (${printable(gateway.name)})`;
   const wrong = wrongOf(report);
@@ -38,7 +40,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80 
     ...report.alarms.filter((a) => !isWrong(a)).map((a) => quietAlarm(a, gateway.time)),
     '',
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
-    ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
+    ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
     ...logLines(report),
     ...brokerLines(report),
   ];
@@ -180,23 +182,40 @@ function deviceWords(d: DeviceStatus, now: number, time: number): string {
   return `${STATES[d.state]}  ${[...(good.length === 0 ? [got + last] : good), ...share].join('; ')}`;
 }
 
-function forwarderLines(f: ForwarderStatus, now: number): string[] {
+function forwarderLines(f: ForwarderStatus, waiting: WaitingReply['forwarders'], now: number): string[] {
   const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
   const acked = f.lastAck === null ? '' : `, the last at ${localTime(f.lastAck, now)}`;
   const lag = Math.max(f.lag.data, f.lag.history);
   return [
     `forwarder ${f.name} to ${printable(f.url)} ${state}`,
     `  ${count(f.counters.readings, 'reading')} delivered${acked}`,
-    `  ${waitingWords(f, lag, now)}`,
+    `  ${waitingWords(
+      f,
+      waiting.find(({ name }) => name === f.name),
+      lag,
+      now,
+    )}`,
   ];
 }
 
-function waitingWords({ lag, waiting }: ForwarderStatus, longest: number, now: number): string {
+function waitingWords(
+  { lag, waiting }: ForwarderStatus,
+  all: WaitingReply['forwarders'][number] | undefined,
+  longest: number,
+  now: number,
+): string {
   if (longest === 0) return 'nothing waits';
-  const from = localTime(now - longest, now);
-  // Those on the disk are not counted.
-  if (lag.history > 0) return `readings wait for the platform, the oldest from ${from}`;
-  return `${count(waiting, 'reading waits', 'readings wait')} for the platform, the oldest from ${from}`;
+  const oldest = `for the platform, the oldest from ${localTime(now - longest, now)}`;
+  if (lag.history === 0) return `${count(waiting, 'reading waits', 'readings wait')} ${oldest}`;
+  // Those on the disk are counted apart, and not while the log is busy.
+  if (all === undefined) return `readings wait ${oldest}`;
+  return `${all.exact ? '' : 'about '}${count(all.exact ? all.readings : rounded(all.readings), 'reading waits', 'readings wait')} ${oldest}`;
+}
+
+/** To two digits: 12345 is about 12000. */
+function rounded(n: number): number {
+  const step = 10 ** Math.max(0, Math.floor(Math.log10(Math.max(1, n))) - 1);
+  return Math.round(n / step) * step;
 }
 
 function logLines({ log, gateway }: GatewayStatus): string[] {

@@ -2,6 +2,7 @@ import { stream } from '../admin/client.ts';
 import type { TailMissed } from '../admin/tail-stream.ts';
 import type { TailItem } from '../admin/target.ts';
 import { withUnit } from '../core/unit-words.ts';
+import { localClock } from './local-time.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';
 
 export async function tail(options: RunningOptions): Promise<void> {
@@ -13,7 +14,7 @@ export async function tail(options: RunningOptions): Promise<void> {
 export function line(item: TailItem | TailMissed): string {
   if (item.type === 'reading') return readingLine(item);
   if (item.type === 'alarm') {
-    const text = `${time(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${printable(item.message)}`;
+    const text = `${localClock(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${printable(item.message)}`;
     return item.state === 'normal' ? paint(32, text) : paint(31, text);
   }
   return paint(
@@ -22,7 +23,7 @@ export function line(item: TailItem | TailMissed): string {
   );
 }
 
-/** `10:41:02.120  fridge.temperature  4.2 °C` */
+/** `14:41:02.120+06:00  fridge.temperature  4.2 °C` */
 export function readingLine(item: {
   time: number;
   device?: string;
@@ -38,9 +39,5 @@ export function readingLine(item: {
     item.quality === 'bad'
       ? paint(31, `bad (${item.reason}${item.asked === false ? ', not asked again yet' : ''})`)
       : withUnit(printable(String(item.value)), item.unit);
-  return `${time(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
-}
-
-function time(ms: number): string {
-  return new Date(ms).toISOString().slice(11, 23);
+  return `${localClock(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
 }

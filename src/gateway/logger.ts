@@ -7,7 +7,7 @@ export async function createLogger(options: { level: string; terminal: boolean }
   let logger: Logger = pino(settings);
   if (options.terminal) {
     const { default: pretty } = await import('pino-pretty');
-    logger = pino(settings, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ss', ignore: 'pid,hostname', sync: true }));
+    logger = pino(settings, pretty({ colorize: true, translateTime: 'SYS:HH:MM:ssp', ignore: 'pid,hostname', sync: true }));
   }
   return logger;
 }

@@ -243,6 +243,21 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     }));
   }
 
+  /**
+   * Readings that a forwarder has not delivered, on the disk and in memory; undefined: there is no such forwarder. Its cost is
+   * bounded, whatever waits. @throws SluiceError log-read
+   */
+  async unsent(forwarder: string): Promise<{ readings: number; exact: boolean } | undefined> {
+    const { committer, outlets, tail } = this.#parts;
+    const outlet = outlets.find(forwarder);
+    if (outlet === undefined) return undefined;
+    // A commit under way has readings that are neither pending nor in the file.
+    const { spans, readings, exact } = await committer.cycle.between(() => outlet.unsent(tail.pending.readings));
+    if (spans.length === 0) return { readings, exact };
+    const stored = await this.keeper.waiting({ spans });
+    return { readings: readings + stored.readings, exact: exact && stored.exact };
+  }
+
   commitSoon(): void {
     this.#parts.committer.cycle.soon();
   }

@@ -13,6 +13,7 @@ import type {
   RemovedQuery,
   RemovedReply,
   TailItem,
+  WaitingReply,
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
@@ -101,6 +102,10 @@ export class FakeTarget implements AdminTarget {
   async removed(query: RemovedQuery): Promise<RemovedReply> {
     this.removedAsked = query;
     return { points: [], next: null };
+  }
+
+  async waiting(): Promise<WaitingReply> {
+    return { forwarders: [{ name: 'cloud', readings: 1234, exact: false }] };
   }
 
   async history(query: HistoryQuery): Promise<HistoryReply> {

@@ -102,6 +102,15 @@ export class Lanes {
     return undefined;
   }
 
+  /** Every stretch of the lane that is not acknowledged, at most MAX_RANGES. */
+  spans(lane: Lane): Span[] {
+    return this.#ranges.flatMap(([start, l], i) => {
+      const to = (this.#ranges[i + 1]?.[0] ?? Number.POSITIVE_INFINITY) - 1;
+      const from = Math.max(start, this.#ack[lane] + 1);
+      return l === lane && from <= to ? [{ from, to }] : [];
+    });
+  }
+
   /** A commit of everything below `next` begins: those lanes are fixed. */
   commitBegins(next: number): void {
     this.#fixed = Math.max(this.#fixed, next - 1);

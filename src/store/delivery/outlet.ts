@@ -122,6 +122,26 @@ export class Outlet implements Party {
     if (span === undefined || oldest === undefined) return { readings: 0, oldest: undefined, newest: undefined };
     return { readings: recent.count(span.from, enough), oldest, newest: recent.newest?.sample.at };
   }
+  /**
+   * What is not acknowledged: stretches that only the files have, and readings that only memory has.
+   * @param uncommitted readings that no file has
+   */
+  unsent(uncommitted: number): { spans: { log: number; from: number; to: number }[]; readings: number; exact: boolean } {
+    const { recent, committed } = this.#log;
+    const found = { spans: [] as { log: number; from: number; to: number }[], readings: 0, exact: true };
+    for (const { ordinal, lanes, end } of this.#parts)
+      for (const lane of ['history', 'data'] as const)
+        for (const { from, to } of lanes.spans(lane)) {
+          const inMemory = lane === 'data' && end === undefined;
+          const upTo = Math.min(to, end ?? committed, inMemory ? recent.from - 1 : Number.POSITIVE_INFINITY);
+          if (from <= upTo) found.spans.push({ log: ordinal, from, to: upTo });
+          if (inMemory) found.readings += recent.count(Math.max(from, recent.from), Number.MAX_SAFE_INTEGER, to);
+        }
+    if (this.live) return found;
+    // The open range is history: what no file has belongs to it, apart from what data took before it began.
+    const open = this.#current.lanes.spans('history').at(-1)?.from ?? 0;
+    return { ...found, readings: found.readings + uncommitted, exact: open <= committed + 1 };
+  }
   get unanswered(): number {
     return this.#made.data + this.#made.history;
   }

@@ -56,6 +56,11 @@ export class Outlets {
       );
   }
 
+  /** One that is configured. */
+  find(name: string): Outlet | undefined {
+    return this.#open.get(name);
+  }
+
   /** @returns whether there was one of that name */
   release(name: string): boolean {
     const outlet = this.#open.get(name);

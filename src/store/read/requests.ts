@@ -107,6 +107,20 @@ export interface NewestResult {
   )[];
 }
 
+/** Asks how many readings lie in stretches of numbers. */
+export interface WaitingRequest {
+  readonly id: number;
+  /** Ordinal of a log, and its numbers from..to. At most 64 for each log. */
+  readonly spans: readonly { readonly log: number; readonly from: number; readonly to: number }[];
+}
+
+export interface WaitingResult {
+  readonly id: number;
+  readonly readings: number;
+  /** false: about. */
+  readonly exact: boolean;
+}
+
 /** Asks for what was taken away since the log was made, by point. */
 export interface RemovedRequest {
   readonly id: number;

@@ -105,11 +105,14 @@ export class Recent {
     return this.#records[this.#find(seq)];
   }
 
-  /** Readings from `seq` on, counted up to `enough`. */
-  count(seq: number, enough: number): number {
+  /** Readings from `seq` on up to `to`, counted up to `enough`. */
+  count(seq: number, enough: number, to = Number.POSITIVE_INFINITY): number {
     let sum = 0;
-    for (let i = this.#find(seq); i < this.#records.length && sum < enough; i++)
-      sum += readingCount((this.#records[i] as LogRecord).sample);
+    for (let i = this.#find(seq); i < this.#records.length && sum < enough; i++) {
+      const record = this.#records[i] as LogRecord;
+      if (record.seq > to) break;
+      sum += readingCount(record.sample);
+    }
     return sum;
   }
 }

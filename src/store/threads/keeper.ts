@@ -16,6 +16,7 @@ import { newest } from '../read/newest.ts';
 import { queryPoint } from '../read/query.ts';
 import { LogReader } from '../read/reading.ts';
 import { removedPoints } from '../read/removed.ts';
+import { waitingReadings } from '../read/waiting.ts';
 import { HistoryMender } from '../recovery/mend-history.ts';
 import { type KeeperData, type KeeperMessage, type KeeperReply, REPAIRED } from './messages.ts';
 
@@ -139,7 +140,10 @@ port.on('message', (message: KeeperMessage) => {
       reply({ kind: 'read', result }, transfer);
       return;
     }
-    answer = { kind: 'notices', result: reader.notices(message.request) };
+    answer =
+      message.kind === 'waiting'
+        ? { kind: 'waiting', result: waitingReadings(reader, message.request) }
+        : { kind: 'notices', result: reader.notices(message.request) };
   } catch (thrown) {
     answer = failed(message.request.id, thrown);
   }

@@ -15,6 +15,8 @@ import type {
   QueryResult,
   RemovedRequest,
   RemovedResult,
+  WaitingRequest,
+  WaitingResult,
 } from '../read/requests.ts';
 import type { Chunk } from '../tail/pending.ts';
 
@@ -104,6 +106,7 @@ export type KeeperMessage =
   | { readonly kind: 'notices'; readonly request: NoticesRequest }
   | { readonly kind: 'query'; readonly request: QueryRequest }
   | { readonly kind: 'newest'; readonly request: NewestRequest }
+  | { readonly kind: 'waiting'; readonly request: WaitingRequest }
   | { readonly kind: 'export'; readonly request: ExportRequest };
 
 export type KeeperReply =
@@ -114,6 +117,7 @@ export type KeeperReply =
   | { readonly kind: 'notices'; readonly result: NoticesResult }
   | { readonly kind: 'query'; readonly result: QueryResult }
   | { readonly kind: 'newest'; readonly result: NewestResult }
+  | { readonly kind: 'waiting'; readonly result: WaitingResult }
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
   /** history.db was damaged and was made anew. */

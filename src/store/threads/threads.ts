@@ -17,6 +17,8 @@ import type {
   QueryResult,
   RemovedRequest,
   RemovedResult,
+  WaitingRequest,
+  WaitingResult,
 } from '../read/requests.ts';
 import type { KeeperData, KeeperMessage, KeeperReply, WriterData, WriterMessage, WriterReply } from './messages.ts';
 import { type CheckResult, REPAIRED } from './messages.ts';
@@ -215,6 +217,9 @@ export class Keeper {
   }
   newest(request: Question<NewestRequest>): Promise<NewestResult> {
     return this.#ask<NewestResult>((id) => ({ kind: 'newest', request: { ...request, id } }));
+  }
+  waiting(request: Question<WaitingRequest>): Promise<WaitingResult> {
+    return this.#ask<WaitingResult>((id) => ({ kind: 'waiting', request: { ...request, id } }));
   }
   /** The next slice. Where a file is damaged it comes after the repair: an export goes on where it was. */
   async export(request: Question<ExportRequest>): Promise<ExportResult> {

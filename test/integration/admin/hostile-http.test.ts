@@ -104,6 +104,7 @@ test('pages of other sites get no route, by Origin or by the Sec-Fetch headers',
     '/api/v1/export',
     '/api/v1/history',
     '/api/v1/removed',
+    '/api/v1/waiting',
   ];
   const refused = [
     ...[

@@ -131,7 +131,7 @@ test('a relative time counts back from the time of the log, not of the system cl
   assert.match(child.stdout[1] ?? '', /,d,n,[^,]+Z,1,/);
   assert.match(
     child.stderr.join('\n'),
-    /^sluice: it is .* by the gateway and .* by the system clock; times are counted back from the gateway's$/,
+    /^sluice: it is .* for the gateway, and .* for the system clock; times are counted back from the time of the gateway$/,
   );
   // Times that are written out are what they are.
   const written = startChild(t, process.execPath, [MAIN, 'export', '-c', config, '--from', '2020-01-01T00:00:00Z']);

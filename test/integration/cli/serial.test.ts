@@ -97,7 +97,7 @@ devices: {co2: {bus: air, profile: mh-z19, interval: 1h, request: {bytes: FF 01 
     answer();
     await sluice(t, 'read', 'co2', '-c', gateway.config);
     // A capture may begin between a request and its answer.
-    const asked = capture.stdout.some((line) => /^\d\d:\d\d:\d\d\.\d{3} → ff 01 86 00 00 00 00 00 79$/.test(line));
+    const asked = capture.stdout.some((line) => /^\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d → ff 01 86 00 00 00 00 00 79$/.test(line));
     return asked && cameIn(capture.stdout.join('\n')).includes('ff 86 02 20 00 00 00 00 58');
   };
   await waitFor('both ways', asking);

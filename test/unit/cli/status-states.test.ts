@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import type { AlarmStatus, ForwarderStatus, GatewayStatus, LogStatus } from '../../../src/admin/target.ts';
+import type { AlarmStatus, ForwarderStatus, GatewayStatus, LogStatus, WaitingReply } from '../../../src/admin/target.ts';
 import { statusText } from '../../../src/cli/status-page.ts';
 import type { BusStatus, DeviceStatus } from '../../../src/core/ports.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
@@ -42,6 +42,8 @@ interface Changes {
   readonly log?: Partial<LogStatus>;
   readonly forwarder?: Partial<ForwarderStatus>;
   readonly alarms?: readonly AlarmStatus[];
+  /** What the count of waiting readings says; absent: it was not there in time. */
+  readonly waiting?: WaitingReply['forwarders'];
 }
 
 function site({ clock, bus, log, forwarder, alarms = [] }: Changes): GatewayStatus {
@@ -127,7 +129,7 @@ const STATES: Readonly<Record<string, Changes>> = {
       ),
     },
   },
-  'platform-away': { forwarder: away },
+  'platform-away': { forwarder: away, waiting: [{ name: 'cloud', readings: 120, exact: true }] },
   'log-not-written': {
     log: {
       faults: ['the log cannot be written: no space left on the device; delete files in /var/log or use a larger card'],
@@ -136,6 +138,7 @@ const STATES: Readonly<Record<string, Changes>> = {
   },
   'clock-not-known': {
     clock: { known: false, source: 'no network, and no battery clock' },
+    waiting: [{ name: 'cloud', readings: 123_456, exact: false }],
     forwarder: { ...away, lastAck: null, counters: { ...statusOf().forwarders[0]?.counters, readings: 0 } as never },
   },
   'repair-running-and-log-full': {
@@ -158,12 +161,16 @@ const STATES: Readonly<Record<string, Changes>> = {
 
 for (const [name, changes] of Object.entries(STATES))
   test(`status of a site: ${name}`, () => {
-    const text = statusText(site(changes));
+    const text = statusText(site(changes), { waiting: changes.waiting ?? [] });
     const file = path.join(FOLDER, `${name}.txt`);
     if (process.env.SLUICE_GOLDEN === 'write') writeFileSync(file, text);
     assert.equal(text, readFileSync(file, 'utf8'));
     for (const line of text.split('\n')) assert.ok([...line].length <= 80, `${[...line].length} columns: ${line}`);
   });
+
+test('where the readings on the disk were not counted in time, the page says that some wait', () => {
+  assert.match(statusText(site({ forwarder: away })), /\n {2}readings wait for the platform, the oldest from 25 Nov 12:02:11\n/);
+});
 
 test('each state of a site has its file, and no file is left over', () => {
   assert.deepEqual(

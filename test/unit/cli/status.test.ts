@@ -8,6 +8,8 @@ import { line } from '../../../src/cli/tail.ts';
 import type { DeviceStatus } from '../../../src/core/ports.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 
+process.env.TZ = 'Asia/Dhaka';
+
 const only = <T>(list: readonly T[]): T => {
   assert.equal(list.length, 1);
   return list[0] as T;
@@ -93,11 +95,11 @@ test('what was taken away of a point is one line, with the times that are known'
   const point = { point: 'tank.level', thinned: none, dropped: none, aged: none, undelivered: 0 };
   assert.equal(
     removedLine({ ...point, thinned: { readings: 70, from, to: from + 60_000 }, aged: { readings: 3, from: null, to: null } }),
-    'tank.level: 70 thinned out (2026-11-01T00:00:00.000Z to 2026-11-01T00:01:00.000Z), 3 too old',
+    'tank.level: 70 thinned out (1 Nov 2026 06:00:00 UTC+06:00 to 1 Nov 2026 06:01:00 UTC+06:00), 3 too old',
   );
   assert.equal(
     removedLine({ ...point, dropped: { readings: 9, from, to: from }, undelivered: 4 }),
-    'tank.level: 9 dropped for room (2026-11-01T00:00:00.000Z to 2026-11-01T00:00:00.000Z), 4 of these before they were delivered',
+    'tank.level: 9 dropped for room (1 Nov 2026 06:00:00 UTC+06:00 to 1 Nov 2026 06:00:00 UTC+06:00), 4 of these before they were delivered',
   );
 });
 

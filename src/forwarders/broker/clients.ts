@@ -85,8 +85,10 @@ export class Clients {
     const client = handle(guard);
     tellTwiceApart(client);
     guard.relieved = () => this.#o.relieved(client);
-    guard.answered = (refusal, facts) => {
+    guard.answered = (refusal, { client, level }) => {
       this.refused[refusal]++;
+      // Not `level`: a log line has its own.
+      const facts = { client, ...(level === undefined ? {} : { protocolLevel: level }) };
       this.#turnedAway.log(refusal === 'version' ? 'version' : 'id', facts);
     };
     guard.once('close', () => {

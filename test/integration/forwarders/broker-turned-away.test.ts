@@ -31,7 +31,7 @@ test('mosquitto_sub with -V 5 says which version helps, and the log names it', a
   assert.match(child.stderr.join('\n'), /Unsupported Protocol Version\..* use MQTT v3\.x mode/);
   assert.deepEqual(
     lines.map(({ message, ...data }) => data),
-    [{ client: 'modern', level: 5 }],
+    [{ client: 'modern', protocolLevel: 5 }],
   );
   assert.match(lines[0]?.message ?? '', /speaks MQTT 3\.1\.1 only\. Set its MQTT version to 3\.1\.1/);
   assert.equal(bench.broker.status().refused.version, 1);

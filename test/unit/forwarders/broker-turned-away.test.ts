@@ -29,12 +29,12 @@ test('a million refused messages are six lines, and every one is counted', async
 
 test('kinds are capped apart, and what is counted is logged at the end', () => {
   const { lines, turnedAway } = bench();
-  for (let i = 0; i < 7; i++) turnedAway.log('version', { client: 'five', level: 5 });
+  for (let i = 0; i < 7; i++) turnedAway.log('version', { client: 'five', protocolLevel: 5 });
   turnedAway.log('password', { client: '' });
   assert.equal(lines.length, 6);
   assert.deepEqual(lines[5]?.[0], {}, 'a client without an id');
   turnedAway.end();
-  assert.deepEqual(lines[6]?.[0], { more: 2, client: 'five', level: 5 });
+  assert.deepEqual(lines[6]?.[0], { more: 2, client: 'five', protocolLevel: 5 });
 });
 
 test('client ids and topics of any length and content stay short and harmless', () => {

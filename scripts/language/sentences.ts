@@ -9,10 +9,10 @@ export interface Sentence {
 /** Stands for inline code, a link or a placeholder: one word that no rule of the vocabulary looks at. */
 const CODE = 'CODE';
 
-function split(block: string, line: number): Sentence[] {
+function split(block: string, line: number, end = /(?<=[.?!]["”)*]*)\s+/): Sentence[] {
   return block
     .replace(/\s+/g, ' ')
-    .split(/(?<=[.?!]["”)*]*)\s+/)
+    .split(end)
     .map((text) => ({ line, text: text.trim() }))
     .filter(({ text }) => /\p{L}/u.test(text));
 }
@@ -78,9 +78,14 @@ export function commentSentences(text: string): Sentence[] {
 /** Literals that begin so are statements of SQL and not messages. */
 const SQL = /^\s*(select|insert|update|delete|create|drop|begin|commit|pragma|alter|attach|with|vacuum|replace|from|where)\b/i;
 
+/** `'a b c'.split(' ')` is a list of words and no sentence. */
+const isList = (node: ts.Node) =>
+  ts.isStringLiteral(node) && ts.isPropertyAccessExpression(node.parent) && node.parent.name.text === 'split';
+
 /**
  * Texts of three words or more in string literals and templates. Its limits: shorter texts are not seen, a message that is put
- * together from parts is seen part by part, and SQL is known by its first word.
+ * together from parts is seen part by part, and SQL is known by its first word. A semicolon ends a sentence here, because it
+ * divides the fault from the remedy in a message.
  */
 export function messageSentences(file: string, text: string): Sentence[] {
   const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true);
@@ -89,10 +94,11 @@ export function messageSentences(file: string, text: string): Sentence[] {
     const words = literal.split(/\s+/).filter((word) => /^["'(]?\p{L}{2,}/u.test(word));
     if (words.length < 3 || SQL.test(literal)) return;
     const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1;
-    for (const paragraph of plain(literal).split(/\n\s*\n|\n(?= *[-#|$])/)) found.push(...split(paragraph, line));
+    for (const paragraph of literal.split(/\n\s*\n|\n(?=[ \-#|$])/))
+      found.push(...split(plain(paragraph), line, /(?<=[.?!;]["”)*]*)\s+/));
   };
   const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) || ts.isTypeNode(node)) return;
+    if (ts.isImportDeclaration(node) || ts.isTypeNode(node) || isList(node)) return;
     if (ts.isStringLiteral(node) || ts.isNoSubstitutionTemplateLiteral(node)) add(node, node.text);
     if (ts.isTemplateExpression(node)) {
       add(node, node.head.text + node.templateSpans.map(({ literal }) => CODE + literal.text).join(''));

@@ -80,7 +80,7 @@ export class AccountFiles {
           : '';
     return {
       ...{ state: 'locked', newer: false, notes },
-      fault: `${this.#file} ${why}, and there is no good copy: nobody can log in but on the Unix socket.${aside} Make an administrator again: sluice user add NAME --role administrator`,
+      fault: `${this.#file} ${why}, and there is no good copy. Log-in works only on the Unix socket.${aside} Make an administrator again: sluice user add NAME --role administrator`,
     };
   }
 

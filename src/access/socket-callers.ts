@@ -33,7 +33,7 @@ export class SocketCallers {
       if (kernel === undefined)
         this.#logger.warn(
           {},
-          'The kernel cannot be asked who calls on the socket (is the package koffi missing?): everybody who may open it counts as an operator named local.',
+          'The kernel cannot be asked who calls on the socket (is the package koffi missing?). Everybody who may open it counts as an operator named local.',
         );
       return kernel;
     });

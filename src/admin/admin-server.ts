@@ -143,7 +143,7 @@ export class AdminServer {
         return;
       }
       if (this.#fault !== undefined) {
-        this.#o.logger.info(listen, 'Local HTTP has got its address and listens.');
+        this.#o.logger.info(listen, 'Local HTTP has its address now and listens.');
         this.#o.onListen?.(undefined);
       }
       this.#fault = undefined;

@@ -107,7 +107,7 @@ export class Target implements AdminTarget {
           ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
           ...(log.checkpointFault === undefined
             ? []
-            : [`the log's file takes nothing, commits go on in its write-ahead file: ${log.checkpointFault}`]),
+            : [`the log's file takes nothing, commits continue in its write-ahead file: ${log.checkpointFault}`]),
           ...(log.tidyFault === undefined ? [] : [`the history of the log cannot be written: ${log.tidyFault}`]),
           ...(log.mirrorFault === undefined
             ? []

@@ -100,7 +100,7 @@ export const METRICS: readonly Metric[] = [
   },
   busLoad('sluice_bus_busy_ratio', 'Share of the last half minute in which a request was on the wire, 0 to 1.', (l) => l.busy),
   busLoad('sluice_bus_due_polls', 'Polls that were due in the last half minute.', (l) => l.due),
-  busLoad('sluice_bus_missed_polls', 'Of these, polls left out because the bus was busy.', (l) => l.missed),
+  busLoad('sluice_bus_missed_polls', 'Due polls of this time that were left out because the bus was busy.', (l) => l.missed),
   busLoad('sluice_bus_overloaded', '1 while the bus is overloaded: it leaves polls out.', (l) => flag(l.overloaded)),
   device('sluice_device_answering', 'gauge', '1 while the device answers.', (d) => flag(d.state === 'answering')),
   device('sluice_device_last_reply_age_seconds', 'gauge', 'Time since the last good reply.', (d, r) =>
@@ -116,7 +116,7 @@ export const METRICS: readonly Metric[] = [
   deviceCounter('sluice_device_skipped_bytes', 'Serial bytes skipped while looking for a frame.', 'skippedBytes'),
   deviceCounter(
     'sluice_device_resyncs',
-    'Stretches of skipped bytes: how often the start of a frame had to be looked for anew.',
+    'Stretches of skipped bytes: how often the gateway had to search for the start of a frame.',
     'resyncs',
   ),
   deviceCounter(
@@ -139,7 +139,7 @@ export const METRICS: readonly Metric[] = [
   device(
     'sluice_device_reply_p95_seconds',
     'gauge',
-    '95 of 100 replies of late were as quick, the time of their bytes on the wire not counted.',
+    '95 of the last 100 replies were at least as quick, without the time of their bytes on the wire.',
     (d) => replyTime(d, d.counters.latencyP95),
   ),
   device('sluice_device_longest_reply_time_seconds', 'gauge', 'The longest reply since the start.', (d) =>
@@ -148,7 +148,7 @@ export const METRICS: readonly Metric[] = [
 
   single('sluice_log_records', 'gauge', 'Depth of the log: records and notices kept.', (r) => r.log.records),
   single('sluice_log_bytes', 'gauge', 'Size of all files of the log.', (r) => r.log.bytes),
-  single('sluice_log_limit_bytes', 'gauge', 'What buffer.maxSize allows.', (r) => r.log.maxBytes),
+  single('sluice_log_limit_bytes', 'gauge', 'The size that buffer.maxSize allows.', (r) => r.log.maxBytes),
   single('sluice_log_pending_readings', 'gauge', 'Readings that wait for the next commit.', (r) => r.log.pending),
   {
     ...{ name: 'sluice_log_memory_bytes', type: 'gauge', unit: 'bytes', labels: ['part'] },
@@ -186,7 +186,7 @@ export const METRICS: readonly Metric[] = [
   single(
     'sluice_log_dropped_readings',
     'counter',
-    'Readings that went before a forwarder had them, for want of room.',
+    'Readings dropped for room before a forwarder had them.',
     (r) => r.log.dropped,
   ),
   single('sluice_log_thinned_readings', 'counter', 'Old readings thinned out for room, delivered or not.', (r) => r.log.thinned),
@@ -254,7 +254,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     ...{ name: 'sluice_broker_refused', type: 'counter', labels: ['what'] },
-    help: '`connections` for which there was no room, `clients` that broke a rule, made too many `requests`, were too `slow` to keep, were `displaced` by others, speak another `version` of MQTT, did `publish`, sent a packet of a `size` beyond the limits, or one that MQTT forbids by its `order`, `header`, `length`, `text`, `value` or `topic`.',
+    help: 'Refused by the broker: `connections` without room, `clients` that broke a rule, too many `requests`, too `slow`, `displaced` by others, another `version` of MQTT, `publish`. Packets beyond a limit have `size`. Packets that MQTT forbids have `order`, `header`, `length`, `text`, `value` or `topic`.',
     read: (r) => Object.entries(r.broker?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
   },
 

@@ -40,7 +40,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     const error = toError(thrown);
     logger.error(
       { error: error.message, stack: readableStack(error.stack ?? '') },
-      'The gateway cannot go on; it ends, and a restart takes up the tail.',
+      'The gateway cannot continue. It ends, and a restart takes the tail.',
     );
     endProcess(1);
   };

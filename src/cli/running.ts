@@ -28,7 +28,7 @@ export function stateDirOf(config: string): string {
   if (config === INSTALLED && !existsSync(config))
     throw new SluiceError(
       'usage',
-      `which gateway? There is no ${HERE} in this folder and no ${INSTALLED}: name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
+      `which gateway? There is no ${HERE} in this folder and no ${INSTALLED}; name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
     );
   return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
 }

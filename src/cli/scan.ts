@@ -201,7 +201,7 @@ function printEnd(all: readonly Recognised[], end: ScanSummary, options: ScanOpt
 
 function nothingFound(bus: ResolvedBus, options: ScanOptions): string[] {
   const further = options.full || options.units !== undefined ? [] : ['other addresses: --full asks 1 to 247'];
-  if (!isSerial(bus)) return ['check that the device has power, and its unit number', ...further];
+  if (!isSerial(bus)) return ['check that the device has power, and its unit id', ...further];
   return [
     'check that the devices have power, and wires A and B (swap them)',
     ...(options.rates === undefined ? ['other line settings, while no gateway runs: --rates all --parity all'] : []),

@@ -46,7 +46,7 @@ export function configSchema(kinds: Kinds): z.ZodType {
     });
   });
   return z.strictObject({
-    gateway: gatewaySection.describe('Who this gateway is and where it keeps its files.'),
+    gateway: gatewaySection.describe('The name of this gateway and the place of its files.'),
     buses: z
       .record(name(), oneOf(kinds.drivers.map((k) => z.strictObject({ protocol: z.literal(k.protocol), ...k.bus.shape }))))
       .optional()

@@ -12,7 +12,7 @@ const value = z.union([z.number(), z.string(), z.boolean()]);
 
 const oneCase = z
   .strictObject({
-    name: z.string().min(1).describe('What this case shows.'),
+    name: z.string().min(1).describe('A short text about the purpose of the case.'),
     tolerance: z
       .number()
       .min(0)

@@ -32,7 +32,7 @@ export const profileSchema = z.strictObject({
     .describe(
       'The sources of the facts: the manual of the maker, or at least two independent public sources that agree. `notes` says which one is trusted where they disagree.',
     ),
-  notes: z.string().optional().describe('What a person who wires the device should know.'),
+  notes: z.string().optional().describe('Notes for a person who wires the device.'),
   extends: z.string().optional().describe('Another profile that this one changes. Its keys apply where this one has none.'),
   line: section().optional().describe('Line settings of the factory. A bus with other settings gets a warning.'),
   device: section().optional().describe('Keys of the device (limits, framing, decoding), as in the configuration.'),

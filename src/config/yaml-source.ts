@@ -114,7 +114,7 @@ export function parseYamlBytes(file: string, bytes: Uint8Array): YamlSource {
   const nul = bytes.indexOf(0);
   if (nul !== -1) {
     const line = bytes.subarray(0, nul).filter((byte) => byte === 10).length + 1;
-    return refused(file, 'there is a NUL byte here: the file is damaged or not a text file; write it anew', line);
+    return refused(file, 'there is a NUL byte here: the file is damaged or not a text file; write it again', line);
   }
   let text: string;
   try {

@@ -221,7 +221,7 @@ export class Gateway implements PartsSide, Reloadable {
       .catch((thrown: unknown) =>
         this.logger.warn(
           { error: toError(thrown).message },
-          'The log could not be looked through; counters go on from what was saved at most an hour before the end of the last run.',
+          'The log could not be looked through; counters continue from the values that were saved at most an hour before the end of the last run.',
         ),
       );
     this.setInventory(config, field.shapes);

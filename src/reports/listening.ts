@@ -34,7 +34,7 @@ export class ListenReport {
       if (this.#begun) this.#failed(part, fault);
     } else if (this.#faults.delete(part) && this.#begun)
       this.#event({
-        ...{ event: 'listen', severity: 'info', message: `${nameOf(part)} has got its address and listens.` },
+        ...{ event: 'listen', severity: 'info', message: `${nameOf(part)} has its address now and listens.` },
         data: { part: kindOf(part), listening: true },
       });
   }

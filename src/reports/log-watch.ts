@@ -56,7 +56,7 @@ export class LogWatch {
         begins: (fault, what) =>
           what === 'commit'
             ? `The log cannot be written: ${fault}. Readings are kept in memory, and it is tried again.`
-            : `The log's file takes nothing: ${fault}. Commits go on in its write-ahead file, as long as that has room.`,
+            : `The log's file takes nothing: ${fault}. Commits continue in its write-ahead file, as long as that has room.`,
         notKept: () => this.losses.totals.overflow,
       },
       options,
@@ -104,7 +104,7 @@ export class LogWatch {
     log.on('damaged', ({ first, last, readings }) => {
       logger.error(
         { first, last, readings },
-        'A block of the log is damaged; its readings cannot be delivered, what is behind them goes on.',
+        'A block of the log is damaged; its readings cannot be delivered. Delivery continues behind them.',
       );
       event({
         event: 'loss',

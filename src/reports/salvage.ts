@@ -51,7 +51,7 @@ export class SalvageReport {
   began(why: string): void {
     const now = this.#clock.monotonic();
     this.#running.set('log.db', { file: 'log.db', at: now, loggedAt: now, why, phase: 'find', done: 0, of: 0 });
-    const message = `log.db was damaged or not the newest: ${why}. The gateway runs on a new log and restores the rest of the old one meanwhile.`;
+    const message = `log.db was damaged or not the newest: ${why}. The gateway runs on a new log and restores the rest of the old one in that time.`;
     this.#logger.error({ file: 'log.db', why }, message);
     this.#event({ event: 'salvage', severity: 'warning', message, data: { file: 'log.db', why, running: true } });
   }
@@ -105,7 +105,7 @@ export class SalvageReport {
       this.#event({
         event: 'salvage',
         severity: 'warning',
-        message: `${first} to ${last} of the log ${oldLog === '' ? '(its name is gone)' : oldLog} go out as log ${newLog} and may come twice: on which topic they went before is not known any more.`,
+        message: `${first} to ${last} of the log ${oldLog === '' ? '(its name is gone)' : oldLog} go out as log ${newLog} and may come twice. The topic that they used before is not known any more.`,
         data: { file, oldLog, newLog, first, last, records, notices },
       });
     if (salvaged !== undefined && salvaged.lost.blocks === 0 && salvaged.gaps.length === 0 && ended.length === 0) return;
@@ -178,7 +178,7 @@ function lossWords({ file, salvaged, ended }: Repair): string {
   if (salvaged === undefined) words.push(`Nothing of ${file} could be read.`);
   else if (salvaged.lost.blocks > 0)
     words.push(`${salvaged.lost.records} records (${salvaged.lost.readings} readings) of ${file} are lost.`);
-  if (gapWords(salvaged) !== '') words.push(`Of these numbers nothing is left: ${gapWords(salvaged)}.`);
+  if (gapWords(salvaged) !== '') words.push(`Nothing is left of these numbers: ${gapWords(salvaged)}.`);
   if (ended.length > 0)
     words.push('The gateway cannot show that it still holds all it acknowledged: what follows has a new log.');
   return words.join(' ');

@@ -39,7 +39,7 @@ export function normalMessage(rule: ResolvedRule, seen: Seen): string {
 }
 
 export function changedMessage(rule: string, point: string): string {
-  return `the rule ${rule} on ${point} was changed and starts anew`;
+  return `the rule ${rule} on ${point} was changed and starts again`;
 }
 
 export function removedMessage(rule: string, point: string): string {

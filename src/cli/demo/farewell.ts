@@ -15,7 +15,7 @@ export function farewell(tally: Tally, lateReadings: number, site: DemoSite, pla
   const { read, delivered, waiting, lost } = tally;
   const late =
     lateReadings > 0 ? [`${count(lateReadings)} of them came after an outage, with the times at which they were taken.`] : [];
-  const wait = waiting > 0 ? ['What waits is in the log and is delivered when the demonstration starts again.'] : [];
+  const wait = waiting > 0 ? ['The log keeps the waiting readings. They are delivered when the demonstration starts again.'] : [];
   const rows: readonly (readonly [command: string, does: string])[] = [
     [`${sluice(place)} export -c ${config(site, place)} --from 10m --every 1m`, 'shows what the gateway kept, minute by minute'],
     [`${sluice(place)} check ${config(site, place)}`, 'checks the configuration of this site'],

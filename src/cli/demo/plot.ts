@@ -141,7 +141,7 @@ export class Plot {
 
   coming(now: number): Coming {
     const seconds = (until: number) => Math.max(0, Math.ceil((until - now) / 1000));
-    if (this.#leadsUntil !== undefined) return { leads: true, text: 'the story goes on', seconds: seconds(this.#leadsUntil) };
+    if (this.#leadsUntil !== undefined) return { leads: true, text: 'the story continues', seconds: seconds(this.#leadsUntil) };
     const scene = this.#scenes[this.#next];
     if (scene === undefined)
       return { leads: false, text: 'the story begins again', seconds: seconds(this.#began + PLOT_SECONDS * 1000) };

@@ -147,7 +147,7 @@ function atOnce(requests: readonly Request[], wire: WireTiming, devices: number)
   if (wire.line !== undefined) return undefined;
   for (let inFlight = wire.inFlight + 1; inFlight <= Math.min(devices, MOST_IN_FLIGHT); inFlight++) {
     const then = utilisationOf(requests, inFlight);
-    if (then < FILL) return `inFlight ${inFlight}, if the far end bears it (then ${percent(then)})`;
+    if (then < FILL) return `inFlight ${inFlight}, if the far end accepts it (then ${percent(then)})`;
   }
   return undefined;
 }

@@ -114,7 +114,7 @@ export class Link {
     if (this.#stopped || this.client !== client) return;
     if (ours && error.code === 'timeout') {
       // It has had its time: trying again at once is not too often.
-      this.#options.logger.debug({ cause: error.message }, `${this.#options.label} is opened anew`);
+      this.#options.logger.debug({ cause: error.message }, `${this.#options.label} is opened again`);
       this.#open(true);
     } else if (this.failures === 0) {
       this.#options.logger.debug({ cause: error.message }, `${this.#options.label} was lost`);

@@ -98,8 +98,7 @@ export class MbapTcpPort implements ModbusPort {
     }
     this.#remember(transaction, sent.unitId, false);
     const error = new SluiceError('timeout');
-    if (++this.#inVain >= IN_VAIN)
-      this.#end(new SluiceError('timeout', 'nothing is answered; the connection is made anew'), true);
+    if (++this.#inVain >= IN_VAIN) this.#end(new SluiceError('timeout', 'nothing is answered; the gateway connects again'), true);
     return error;
   }
 

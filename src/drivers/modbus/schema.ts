@@ -169,7 +169,7 @@ export const device = z.strictObject({
         .describe('Whether one register or coil is written with the function for many (16, 15), for devices without the others.'),
     })
     .prefault({})
-    .describe('What the device can answer at once.'),
+    .describe('The largest requests that the device can answer.'),
   invalid: z
     .partialRecord(z.enum(SENTINEL_TYPES), sentinels())
     .optional()

@@ -71,10 +71,10 @@ export function overloadAdvice(serial: boolean, silent: readonly string[]): stri
   const waiting =
     silent.length === 0
       ? ''
-      : `${names} ${silent.length === 1 ? 'does' : 'do'} not answer, and waiting for that takes time: mend ${silent.length === 1 ? 'it' : 'them'} or shorten \`timeout\`. `;
+      : `${names} ${silent.length === 1 ? 'does' : 'do'} not answer, and waiting for that takes time: repair ${silent.length === 1 ? 'it' : 'them'} or shorten \`timeout\`. `;
   const less = serial
     ? 'Read less often (interval), raise the baud rate, or split the bus'
-    : 'Read less often (interval), or let more requests be under way at once (inFlight) where the device bears it';
+    : 'Read less often (interval), or let more requests be under way at once (inFlight) where the device accepts it';
   return `${waiting}${less}`;
 }
 
@@ -102,14 +102,14 @@ export function faultWords(error: SluiceError, unitId: number, wire: Wire, reque
       const within = slow?.answered === true ? ` within ${formatDuration(slow.timeout)}` : '';
       const hint = slow?.answered === true ? '; if it is only slow, raise `timeout`' : '';
       const advice = wire.serial
-        ? 'check that it has power, wires A and B (swap them), its unit number, baud rate and parity'
-        : 'check that it has power and the unit number';
+        ? 'check that it has power, wires A and B (swap them), its unit id, baud rate and parity'
+        : 'check that it has power and the unit id';
       return { symptom: `${who} does not answer${within}`, advice: advice + hint };
     }
     case 'crc':
       return {
         symptom: `replies of ${who} arrive damaged`,
-        advice: 'check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number',
+        advice: 'check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit id',
       };
     case 'exception': {
       const n = Number(error.data.exception);
@@ -123,7 +123,7 @@ export function faultWords(error: SluiceError, unitId: number, wire: Wire, reque
     default:
       return {
         symptom: `${who} answers ${request} with something else`,
-        advice: `${error.message}; check that no two devices have one unit number and that nobody else asks on this wire`,
+        advice: `${error.message}; check that no two devices have one unit id and that nobody else asks on this wire`,
       };
   }
 }
@@ -161,7 +161,7 @@ const CONNECT_WORDS: Readonly<Record<string, string>> = {
 export function droppedFailure(error: SluiceError, host: string, port: number): SluiceError {
   return new SluiceError(
     'bus-closed',
-    `${host}:${port}: ${error.message}, each time before it had answered anything: a device that serves one connection only does so while another program has it (SCADA, another gateway); end that one`,
+    `${host}:${port}: ${error.message}, each time before it had answered anything; a device that serves one connection only does so while another program has it (SCADA, another gateway): end that one`,
     { cause: error },
   );
 }

@@ -216,7 +216,7 @@ export class PointWriter {
     }
     throw new SluiceError(
       'write-failed',
-      `${name}: the device acknowledged ${String(value)} and shows ${shown === undefined ? 'no value' : String(shown)}; it may round, limit or refuse it: see its manual (write.readBack: false for a point that never shows what it was told)`,
+      `${name}: the device acknowledged ${String(value)} and shows ${shown === undefined ? 'no value' : String(shown)}; it may round, limit or refuse it: see its manual (write.readBack: false for a point that never shows the written value)`,
       { data: { shown: shown === undefined ? null : String(shown) } },
     );
   }

@@ -151,7 +151,7 @@ function countedPoint(name: string, point: SerialPointSettings, decode?: SerialD
 
 function clockFault(device: ResolvedDevice): string | undefined {
   const { decode } = device.settings as SerialDeviceSettings;
-  if (decode.type !== 'nmea') return `${device.name} is no GPS: a device with \`decode: {type: nmea}\` tells the time`;
+  if (decode.type !== 'nmea') return `${device.name} is no GPS: a device with \`decode: {type: nmea}\` gives the time`;
   const sentences = [...device.points].map(([name, point]) => groupOf(decode, name, point as SerialPointSettings));
   if (sentences.length === 0 || sentences.some((s) => NMEA_GPS_SENTENCES.includes(s))) return undefined;
   return `${device.name} has points of ${[...new Set(sentences)].join(', ')} only, so it looks like no GPS: the time is in RMC and ZDA; give it a point of one of them, for example \`utc: {from: RMC.dateTime, type: string}\``;

@@ -326,7 +326,7 @@ export class EmbeddedBroker implements LiveSink {
       if (this.#running) for (const listener of this.#listeners) listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
-      this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway goes on without it.');
+      this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway continues without it.');
     }
   }
 

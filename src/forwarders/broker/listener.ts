@@ -105,7 +105,7 @@ export class Listener {
         return;
       }
       if (this.fault !== undefined) {
-        logger.info({ ...this.#where }, 'The embedded broker has got its address and listens.');
+        logger.info({ ...this.#where }, 'The embedded broker has its address now and listens.');
         onListen?.(undefined);
       }
       this.fault = undefined;
@@ -137,7 +137,7 @@ export class Listener {
     this.#quietUntil = now + LOG_EVERY;
     this.#o.logger.warn(
       { error: error.message, dropped: this.dropped },
-      'The embedded broker cannot take a connection; it goes on with those it has.',
+      'The embedded broker cannot take a connection; it keeps the connections that it has.',
     );
   }
 }

@@ -144,7 +144,7 @@ function takeOwnership(dir: string, stateDir: string): void {
   if (owner !== '')
     throw new SluiceError(
       'log-open',
-      `the runtime directory ${dir} belongs to the gateway whose state lies in ${owner}: name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
+      `the runtime directory ${dir} belongs to the gateway whose state lies in ${owner}; name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
     );
   const fd = createOwn(file);
   try {

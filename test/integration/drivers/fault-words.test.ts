@@ -58,7 +58,7 @@ test('a device that is off is one fault until it is back', async (t) => {
   await site.until('meter', 5, (outcome) => outcome === 'timeout');
   assert.match(
     faultOf(site),
-    /does not answer within 50ms: check that it has power and the unit number; if it is only slow, raise `timeout`$/,
+    /does not answer within 50ms: check that it has power and the unit id; if it is only slow, raise `timeout`$/,
   );
   on = true;
   await waitFor('the end of the fault', () => said(site, 'info').length > 0);
@@ -123,6 +123,6 @@ test('a bus whose silent device takes its time is no matter of baud rate on a ne
   const mute = await fakeTcp(t, () => {});
   const site = startSite(t, { ...TCP, port: mute.port, timeout: '50ms' }, { meter: { unit: 1, points: words(0) } });
   await site.until('meter', 1, (outcome) => outcome === 'timeout');
-  assert.match(faultOf(site), /does not answer: check that it has power and the unit number$/);
+  assert.match(faultOf(site), /does not answer: check that it has power and the unit id$/);
   assert.doesNotMatch(site.log.join('\n'), /baud/);
 });

@@ -54,7 +54,7 @@ test('a key leads: the plot waits, the key ends its fault, the plot begins again
   assert.equal(plot.press('n', 2000), true);
   for (let t = 2000; t < 30_000; t += 100) plot.tick(t);
   assert.deepEqual(done, ['network on'], 'no scene plays meanwhile');
-  assert.deepEqual(plot.coming(2000), { leads: true, text: 'the story goes on', seconds: 30 });
+  assert.deepEqual(plot.coming(2000), { leads: true, text: 'the story continues', seconds: 30 });
   plot.press('u', 30_000);
   plot.press('n', 31_000);
   assert.deepEqual(done, ['network on', 'unplugged on', 'network off']);

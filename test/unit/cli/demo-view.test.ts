@@ -132,8 +132,8 @@ test('no column moves when values, alarms and the network change', () => {
 });
 
 test('the user is told who leads, and that a key means nothing', () => {
-  const leads = shown(scene(true, { coming: { leads: true, text: 'the story goes on', seconds: 27 } }), 80, 24).join('\n');
-  assert.match(leads, /You lead\. In 27 s the story goes on \(space: now\)/);
+  const leads = shown(scene(true, { coming: { leads: true, text: 'the story continues', seconds: 27 } }), 80, 24).join('\n');
+  assert.match(leads, /You lead\. In 27 s the story continues \(space: now\)/);
   assert.match(shown(scene(true, { note: 'This key does nothing.' }), 80, 24).join('\n'), /This key does nothing/);
   assert.match(
     shown(scene(true, { hasKeys: false }), 80, 24).join('\n'),

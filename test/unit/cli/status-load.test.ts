@@ -10,7 +10,7 @@ test('status shows the load of a bus, what is left out, and latency and errors o
   assert.match(text, /busy 97 % of the time, 60 polls in the last half minute, 12 left out$/m);
   assert.match(
     text,
-    /bus field is asked for more than it carries: 12 of 60 polls were left out\n +mute does not answer, .*: mend it or shorten `timeout`\. Read less often \(interval\), raise the baud rate/,
+    /bus field is asked for more than it carries: 12 of 60 polls were left out\n +mute does not answer, .*: repair it or shorten `timeout`\. Read less often \(interval\), raise the baud rate/,
   );
   const { buses, ...rest } = statusOf();
   const network = statusText({ ...rest, buses: buses.map((bus) => ({ ...bus, protocol: 'modbus-tcp' })) }, wide);

@@ -74,7 +74,7 @@ function site({ clock, bus, log, forwarder, alarms = [] }: Changes): GatewayStat
 }
 
 const LINE = 'unit 2 on /dev/ttyUSB0 at 9600 baud, parity none';
-const SILENT = `${LINE} does not answer within 1s: check that it has power, wires A and B (swap them), its unit number, baud rate and parity; if it is only slow, raise \`timeout\``;
+const SILENT = `${LINE} does not answer within 1s: check that it has power, wires A and B (swap them), its unit id, baud rate and parity; if it is only slow, raise \`timeout\``;
 const warm: AlarmStatus = {
   ...{ rule: 'fridge-warm', state: 'active-unacknowledged', severity: 'critical', point: 'fridge.temperature', value: 9.1 },
   ...{ since: NOW - 4 * MINUTE, occurrence: 2, message: 'fridge.temperature is 9.1 °C, above 8 for 10m' },
@@ -115,7 +115,7 @@ const STATES: Readonly<Record<string, Changes>> = {
       devices: [
         device('fridge'),
         device('meter', {
-          fault: `replies of ${LINE} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit number`,
+          fault: `replies of ${LINE} arrive damaged: check baud rate, parity and stop bits, termination and noise, and that no two devices have one unit id`,
           share: { bad: 6, of: 20, kind: 'damaged' },
         }),
       ],

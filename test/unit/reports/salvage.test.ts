@@ -45,7 +45,7 @@ test('log.db: status says how far a salvage is, the log says it once in 30 s', a
   report.progressed({ file: 'log.db', why: 'a page is noise', phase: 'bring back', done: 3, of: 4 });
   assert.equal(status()[1], '         the rest of it is being restored: 75 % of what was found is back');
   assert.deepEqual(lines, [
-    'log.db was damaged or not the newest: a page is noise. The gateway runs on a new log and restores the rest of the old one meanwhile.',
+    'log.db was damaged or not the newest: a page is noise. The gateway runs on a new log and restores the rest of the old one in that time.',
     'The rest of log.db is being restored: 75 % of what was found is back.',
   ]);
   assert.deepEqual(
@@ -106,8 +106,8 @@ test('records that move into a log of their own have an event that names both lo
   assert.deepEqual(
     events.slice(1).map((e) => e.message),
     [
-      '7 to 90 of the log 0123456789 go out as log s123456789 and may come twice: on which topic they went before is not known any more.',
-      '1 to 2 of the log (its name is gone) go out as log s223456789 and may come twice: on which topic they went before is not known any more.',
+      '7 to 90 of the log 0123456789 go out as log s123456789 and may come twice. The topic that they used before is not known any more.',
+      '1 to 2 of the log (its name is gone) go out as log s223456789 and may come twice. The topic that they used before is not known any more.',
     ],
   );
 });

@@ -57,7 +57,8 @@ const RULES = [...VOCABULARY, ...PLAIN, ...ORDER];
 
 /** @returns what is wrong with a sentence, in words */
 export function faultsOf(sentence: string, kind: 'page' | 'message'): string[] {
-  const words = sentence.split(/[\s…/]+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
+  // A number and its unit are one word.
+  const words = sentence.split(/[\s…/]+/).filter((word) => /\p{L}/u.test(word)).length;
   const long = words > MOST_WORDS ? [`${words} words, at most ${MOST_WORDS}: make two sentences`] : [];
   const found = (kind === 'page' ? [...RULES, ...PAGES] : RULES).flatMap(({ is, why }) => {
     const [match] = is.exec(sentence) ?? [];

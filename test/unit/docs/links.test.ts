@@ -144,3 +144,15 @@ test('each drawing has a title, a description and a dark form of the same shapes
     assert.equal(bare(read(dark)), bare(light), dark);
   }
 });
+
+test('each page begins with what it is and for whom', () => {
+  const first = (page: string) =>
+    read(page)
+      .replace(/<!--.*?-->\n/gs, '')
+      .split('\n\n')[1]
+      ?.replace(/\s+/g, ' ') ?? '';
+  const silent = pages
+    .filter((page) => page.startsWith('docs/') && !/^docs\/decisions\/(?!README)/.test(page))
+    .filter((page) => !/^This page \w+ .*\bfor\b/.test(first(page)));
+  assert.deepEqual(silent, []);
+});

@@ -47,6 +47,7 @@ export class Access {
   /** Events before the log is there. */
   #early: (() => void)[] | undefined = [];
   #cancel: (() => void) | undefined;
+  #stopped = false;
   readonly #expired = new Set<string>();
 
   constructor(options: AccessOptions) {
@@ -96,10 +97,13 @@ export class Access {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#early === undefined) this.#parts.audit.flush();
+    // A change that is under way is written and logged; the log of readings closes without its event.
+    this.#stopped = true;
   }
 
   #tell(tell: () => void): void {
     // Bound: reports of the files, each once, and what the audit lets pass.
+    if (this.#stopped) return;
     if (this.#early === undefined) tell();
     else this.#early.push(tell);
   }

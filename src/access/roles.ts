@@ -8,6 +8,7 @@ import { SluiceError } from '../core/errors.ts';
 /** The least role that may. `everybody`: also who has not said who he is. */
 export const PERMISSIONS: Readonly<Record<Action, Role | 'everybody'>> = {
   health: 'everybody',
+  claim: 'everybody',
   status: 'viewer',
   readings: 'viewer',
   history: 'viewer',

@@ -1,51 +1,38 @@
 /**
  * The calls of the local API, the same through both doors (the Unix socket and loopback HTTP). Invariants:
- * - What changes something or uses the field bus (every POST) is answered on the Unix socket only, whose file permissions
- *   say who may. A GET writes nothing.
+ * - Each route names what it needs (access/roles.ts). What viewers may not, and every POST, is answered on the Unix socket only,
+ *   where the kernel says who calls. A GET writes nothing.
  * - A path is compared letter by letter: nothing is decoded or resolved, so a route has one spelling.
  * - A web page of another origin gets nothing (host-check.ts).
  * - Each door has its own slots for long answers: readers of HTTP cannot keep the operator's commands waiting.
  */
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { may } from '../access/roles.ts';
 import type { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Principal } from '../core/commands.ts';
+import type { Action, Principal } from '../core/commands.ts';
+import { accountRoutes } from './account-routes.ts';
 import { CaptureStream } from './capture-stream.ts';
 import { isLocalHost, isOfAnotherSite } from './host-check.ts';
-import { MAX_BODY, MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, MAX_URL, READER_STALL } from './limits.ts';
+import { MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, READER_STALL } from './limits.ts';
 import { METRICS_TYPE, metricsText, type StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
 import { exportQuery, historyQuery, removedQuery } from './queries.ts';
+import { jsonBody, partsOf, word } from './read-request.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
+import type { Call, Entry, Route, Slots } from './routes.ts';
+
 import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, WriteReply } from './target.ts';
 import { exchangeQuery } from './wire-queries.ts';
 
 export type Door = 'socket' | 'http';
 
-interface Call {
-  readonly asked: URLSearchParams;
-  readonly body: Readonly<Record<string, unknown>>;
-  readonly res: ServerResponse;
-  readonly slots: Slots;
-}
-/** What acts, or uses the field bus; only on the Unix socket. */
-interface Act extends Call {
-  readonly by: Principal;
-}
-interface Route {
-  readonly GET?: (call: Call) => void | Promise<void>;
-  readonly POST?: (call: Act) => void | Promise<void>;
-}
-
-/** Long answers that are under way through one door. */
-class Slots {
-  tails = 0;
-  captures = 0;
-  exports = 0;
-  questions = 0;
-}
+/** Who may open the socket, or loopback HTTP, may at least look; the kernel is not asked who it is. */
+const ANYBODY: Principal = { who: 'anybody', door: 'socket', role: 'viewer' };
+const isLook = (method: string | undefined, entry: Entry): boolean =>
+  method === 'GET' && 'needs' in entry && may(ANYBODY, entry.needs);
 
 export class Api {
   readonly #target: AdminTarget;
@@ -55,7 +42,7 @@ export class Api {
   readonly #routes: Readonly<Record<string, Route>>;
   /** Answers without an end of their own: tails and captures. */
   readonly #endless = new Set<ServerResponse>();
-  readonly #slots: Readonly<Record<Door, Slots>> = { socket: new Slots(), http: new Slots() };
+  readonly #slots: Readonly<Record<Door, Slots>> = { socket: noSlots(), http: noSlots() };
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock, callers: SocketCallers) {
     this.#target = target;
@@ -63,39 +50,79 @@ export class Api {
     this.#meter = meter;
     this.#clock = clock;
     this.#routes = {
-      '/healthz': { GET: ({ res }) => sendJson(res, 200, { status: 'ok' }) },
-      '/readyz': { GET: ({ res }) => this.#ready(res) },
-      '/metrics': { GET: ({ res }) => sendText(res, 200, METRICS_TYPE, metricsText(this.#report())) },
-      '/api/v1/status': { GET: ({ res }) => sendJson(res, 200, this.#report()) },
-      '/api/v1/tail': { GET: ({ res, slots }) => this.#tail(res, slots) },
-      '/api/v1/export': { GET: ({ res, asked, slots }) => this.#export(res, slots, exportQuery(asked, this.#target.now())) },
+      '/healthz': { GET: { needs: 'health', run: ({ res }) => sendJson(res, 200, { status: 'ok' }) } },
+      '/readyz': { GET: { needs: 'status', run: ({ res }) => this.#ready(res) } },
+      '/metrics': { GET: { needs: 'status', run: ({ res }) => sendText(res, 200, METRICS_TYPE, metricsText(this.#report())) } },
+      '/api/v1/status': { GET: { needs: 'status', run: ({ res }) => sendJson(res, 200, this.#report()) } },
+      '/api/v1/tail': { GET: { needs: 'readings', run: ({ res, slots }) => this.#tail(res, slots) } },
+      '/api/v1/export': {
+        GET: {
+          needs: 'history',
+          run: ({ res, asked, slots }) => this.#export(res, slots, exportQuery(asked, this.#target.now())),
+        },
+      },
       '/api/v1/history': {
-        GET: ({ res, asked, slots }) =>
-          this.#ask(res, slots, () => this.#target.history(historyQuery(asked, this.#target.now()))),
+        GET: {
+          needs: 'history',
+          run: ({ res, asked, slots }) =>
+            this.#ask(res, slots, () => this.#target.history(historyQuery(asked, this.#target.now()))),
+        },
       },
       '/api/v1/removed': {
-        GET: ({ res, asked, slots }) => this.#ask(res, slots, () => this.#target.removed(removedQuery(asked))),
+        GET: {
+          needs: 'history',
+          run: ({ res, asked, slots }) => this.#ask(res, slots, () => this.#target.removed(removedQuery(asked))),
+        },
       },
       '/api/v1/waiting': { GET: ({ res, slots }) => this.#ask(res, slots, () => this.#target.waiting()) },
       '/api/v1/read': {
-        POST: async ({ res, body, by }) =>
-          sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true, by)),
+        POST: {
+          commands: 'read',
+          run: async ({ res, body, by }) =>
+            sendJson(res, 200, await this.#target.read(word(body, 'device'), body.raw === true, by)),
+        },
       },
-      '/api/v1/write': { POST: async ({ res, body, by }) => sendJson(res, 200, await this.#write(body, by)) },
+      '/api/v1/write': {
+        POST: { commands: 'write', run: async ({ res, body, by }) => sendJson(res, 200, await this.#write(body, by)) },
+      },
       '/api/v1/exchange': {
-        POST: async ({ res, body, by }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body), by)),
+        POST: {
+          commands: 'exchange',
+          run: async ({ res, body, by }) => sendJson(res, 200, await this.#target.wire.exchange(exchangeQuery(body), by)),
+        },
       },
-      '/api/v1/capture': { POST: ({ res, body, slots, by }) => this.#capture(res, slots, word(body, 'bus'), by) },
+      '/api/v1/capture': {
+        POST: { commands: 'capture', run: ({ res, body, slots, by }) => this.#capture(res, slots, word(body, 'bus'), by) },
+      },
       '/api/v1/acknowledge': {
-        POST: async ({ res, body, by }) =>
-          sendJson(res, 200, await this.#target.acknowledge(word(body, 'rule'), occurrenceOf(body), by)),
+        POST: {
+          commands: 'acknowledge',
+          run: async ({ res, body, by }) =>
+            sendJson(res, 200, await this.#target.acknowledge(word(body, 'rule'), occurrenceOf(body), by)),
+        },
       },
       '/api/v1/shelve': {
-        POST: async ({ res, body, by }) =>
-          sendJson(res, 200, await this.#target.shelve(word(body, 'rule'), shelvingOf(body), reasonOf(body), by)),
+        POST: {
+          commands: 'shelve',
+          run: async ({ res, body, by }) =>
+            sendJson(res, 200, await this.#target.shelve(word(body, 'rule'), shelvingOf(body), reasonOf(body), by)),
+        },
       },
-      '/api/v1/reload': { POST: async ({ res, by }) => sendJson(res, 200, await this.#target.reload(by)) },
+      '/api/v1/reload': {
+        POST: { commands: 'reload', run: async ({ res, by }) => sendJson(res, 200, await this.#target.reload(by)) },
+      },
+      ...accountRoutes(target),
     };
+  }
+
+  /** What each route needs, for a test that walks all of them. */
+  get permissions(): readonly { readonly method: 'GET' | 'POST'; readonly path: string; readonly action: Action }[] {
+    return Object.entries(this.#routes).flatMap(([path, route]) =>
+      (['GET', 'POST'] as const).flatMap((method) => {
+        const entry = route[method];
+        return entry === undefined ? [] : [{ method, path, action: 'needs' in entry ? entry.needs : entry.commands }];
+      }),
+    );
   }
 
   /** Never rejects: every fault becomes an answer. */
@@ -113,13 +140,14 @@ export class Api {
       const route = Object.hasOwn(this.#routes, pathname) ? this.#routes[pathname] : undefined;
       if (route === undefined) throw new HttpError(404, 'not-found', `there is no ${pathname} here`);
       const method = req.method === 'HEAD' ? 'GET' : req.method;
-      if (from === 'http' && method === 'POST' && route.POST !== undefined)
+      const entry = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
+      if (from === 'http' && entry !== undefined && !isLook(method, entry))
         throw new HttpError(
           403,
           'socket-only',
           'this call is answered on the Unix socket only; use the command line of the gateway',
         );
-      if (!((method === 'GET' && route.GET) || (method === 'POST' && route.POST))) {
+      if (entry === undefined) {
         const allowed = [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST && from === 'socket' ? ['POST'] : [])];
         throw new HttpError(405, 'method-not-allowed', `${pathname} does not know ${req.method}`, {
           Allow: allowed.join(', '),
@@ -132,8 +160,13 @@ export class Api {
         return;
       }
       const call = { asked, body, res, slots: this.#slots[from] };
-      if (method === 'POST') await route.POST?.({ ...call, by: await this.#callers.principal(req.socket) });
-      else await route.GET?.(call);
+      if (isLook(method, entry)) await entry.run({ ...call, by: ANYBODY });
+      else {
+        // The kernel is asked only for what not everybody at the socket may do.
+        const by = await this.#callers.principal(req.socket);
+        if ('needs' in entry) this.#target.permit(entry.needs, by);
+        await entry.run({ ...call, by });
+      }
     } catch (thrown) {
       // The rest of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
@@ -267,46 +300,10 @@ export class Api {
   }
 }
 
+const noSlots = (): Slots => ({ tails: 0, captures: 0, exports: 0, questions: 0 });
+
 function streams(pathname: string): boolean {
   return pathname === '/api/v1/tail' || pathname === '/api/v1/export';
-}
-
-/** As it was sent: a URL parser would resolve `%2e%2e` and take `//x/` for a host. */
-function partsOf(target: string): { pathname: string; asked: URLSearchParams } {
-  if (target.length > MAX_URL) throw new HttpError(414, 'too-long', `a URL has at most ${MAX_URL} characters`);
-  if (!target.startsWith('/')) throw new HttpError(400, 'bad-request', 'the URL is malformed: it begins with one /');
-  const mark = target.indexOf('?');
-  const pathname = mark < 0 ? target : target.slice(0, mark);
-  return { pathname, asked: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)) };
-}
-
-async function jsonBody(req: IncomingMessage): Promise<Record<string, unknown>> {
-  const tooLarge = () => new HttpError(413, 'too-large', `a body has at most ${MAX_BODY} bytes`);
-  if (Number(req.headers['content-length'] ?? 0) > MAX_BODY) throw tooLarge();
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of req as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY) throw tooLarge();
-    chunks.push(chunk);
-  }
-  if (size === 0) return {};
-  let body: unknown;
-  try {
-    body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } catch (cause) {
-    throw new HttpError(400, 'bad-json', `the body is not JSON: ${cause instanceof Error ? cause.message : ''}`);
-  }
-  if (typeof body !== 'object' || body === null || Array.isArray(body))
-    throw new HttpError(400, 'bad-json', 'the body is not an object');
-  return body as Record<string, unknown>;
-}
-
-function word(body: Readonly<Record<string, unknown>>, key: string): string {
-  const value = body[key];
-  if (typeof value !== 'string' || value === '' || value.length > 200)
-    throw new HttpError(400, 'request-invalid', `the body needs "${key}", a text`);
-  return value;
 }
 
 function occurrenceOf({ occurrence }: Readonly<Record<string, unknown>>): number | undefined {

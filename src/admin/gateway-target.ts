@@ -1,8 +1,9 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
-import type { CommandPort, Principal } from '../core/commands.ts';
+import type { Action, CommandPort, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
@@ -48,6 +49,7 @@ export interface GatewayView {
   readonly log: Log;
   readonly plant: Field;
   readonly commands: CommandPort;
+  readonly access: { readonly people: PeopleAccess; readonly accounts: AccountsAdmin };
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
   readonly forwarders: readonly Forwarder[];
@@ -126,6 +128,7 @@ export class Target implements AdminTarget {
         authority: g.certificate.authority.fingerprint,
       },
       http: g.http,
+      access: g.access.accounts.status(),
       alarms: g.rules
         .alarms(g.ingest.moment())
         .map(({ type, value, ...a }) => ({ ...a, value: value === undefined ? undefined : plainValue(value, type) })),
@@ -193,6 +196,18 @@ export class Target implements AdminTarget {
 
   reload(by: Principal): Promise<ReloadReply> {
     return this.#started().commands.run({ do: 'reload' }, by);
+  }
+
+  permit(action: Action, by: Principal): void {
+    this.#started().commands.permit(action, by);
+  }
+
+  get accounts(): AccountsAdmin {
+    return this.#started().access.accounts;
+  }
+
+  async claim(request: ClaimRequest): Promise<Principal> {
+    return this.#started().access.people.claim(request);
   }
 
   async *export(query: ExportQuery): AsyncIterable<string> {

@@ -267,6 +267,12 @@ export const METRICS: readonly Metric[] = [
       ),
   },
 
+  {
+    ...{ name: 'sluice_log_ins', type: 'counter', labels: ['result'] },
+    help: 'Log-ins and claims that were `accepted`, `refused` after a check, or `throttled`: refused without one.',
+    read: (r) => Object.entries(r.access.logIns).map(([result, n]): Sample => [{ result }, n]),
+  },
+
   single('sluice_event_loop_delay_p50_seconds', 'gauge', 'Median lateness of the event loop in the last minutes.', (r) =>
     seconds(r.process.eventLoop.p50),
   ),

@@ -75,6 +75,13 @@ function statusOf(error: SluiceError): number {
     case 'write-refused':
     case 'forbidden':
       return 403;
+    case 'unauthorized':
+      return 401;
+    case 'exists':
+    case 'access-locked':
+      return 409;
+    case 'throttled':
+      return 429;
     case 'config-invalid':
       return 422;
     case 'timeout':
@@ -89,6 +96,7 @@ function statusOf(error: SluiceError): number {
     case 'log-open':
     case 'log-read':
     case 'log-write':
+    case 'access-write':
       return 503;
     default:
       return 500;

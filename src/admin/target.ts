@@ -2,7 +2,8 @@
  * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
-import type { AlarmResult, Principal, ReloadResult } from '../core/commands.ts';
+import type { AccessStatus, AccountsAdmin, ClaimRequest } from '../core/access-ports.ts';
+import type { Action, AlarmResult, Principal, ReloadResult } from '../core/commands.ts';
 import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
@@ -43,6 +44,12 @@ export interface AdminTarget {
   /** How many readings each forwarder still has to deliver. Rejects with `log-read`. */
   waiting(): Promise<WaitingReply>;
   readonly wire: WireTarget;
+  /** For what is no command. Rejections are audited. @throws SluiceError forbidden, not-running */
+  permit(action: Action, by: Principal): void;
+  /** Users, devices and tokens. Who calls was permitted to. */
+  readonly accounts: AccountsAdmin;
+  /** The first administrator, with the claim code; see PeopleAccess. */
+  claim(request: ClaimRequest): Promise<Principal>;
 }
 
 export interface ReadyReport {
@@ -82,6 +89,8 @@ export interface GatewayStatus {
   readonly certificate?: { readonly fingerprint: string; readonly authority: string; readonly until: number } | undefined;
   /** Loopback HTTP; absent where it is not configured. */
   readonly http?: HttpStatus | undefined;
+  /** Users, devices and tokens. */
+  readonly access: AccessStatus;
   /** Alarms that are active or not acknowledged. */
   readonly alarms: readonly AlarmStatus[];
 }

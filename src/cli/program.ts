@@ -2,24 +2,19 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
 import { SluiceError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
+import { accountCommands } from './account-commands.ts';
 import type { CaptureOptions } from './capture.ts';
-import { failed, onOutputFault } from './exit.ts';
+import { action, CONFIG, config, daemon, json, socket } from './command-parts.ts';
 import type { ExportOptions } from './export.ts';
 import type { ReadOptions } from './read.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
 import type { ScanOptions } from './scan.ts';
 
-const CONFIG = 'gateway.yaml of this folder, else /etc/sluice/gateway.yaml';
-const config = () => new Option('-c, --config <file>', 'the configuration file').default(defaultConfig(), CONFIG);
-const socket = () => new Option('--socket <path>', "the running gateway's socket (default: from the configuration)");
-const json = () => new Option('--json', 'print JSON for programs');
-
 /** Commands of later versions that people already read about, and what does their work today. */
 const LATER: readonly (readonly [name: string, instead: string])[] = [
   ['doctor', '"sluice status" shows what is wrong, and "sluice check" finds faults in the configuration.'],
   ['rules', 'Rules stand under "rules:" in the configuration; "sluice check" validates them.'],
-  ['user', 'The brokers take the users and passwords of the configuration.'],
 ];
 
 const wholeNumber = (min: number, max: number) => (text: string) => {
@@ -27,25 +22,6 @@ const wholeNumber = (min: number, max: number) => (text: string) => {
     throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
   return Number(text);
 };
-
-/** Runs a command; what it throws becomes words on stderr and an exit status. A reader that has seen enough (head) ends it. */
-function action<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
-  return daemon(async (...args) => {
-    process.stdout.on('error', onOutputFault);
-    await run(...args);
-  });
-}
-
-/** The same of what goes on without a reader. */
-function daemon<A extends unknown[]>(run: (...args: A) => Promise<void>): (...args: A) => Promise<void> {
-  return async (...args) => {
-    try {
-      await run(...args);
-    } catch (thrown) {
-      failed(thrown);
-    }
-  };
-}
 
 export function program(): Command {
   const sluice = new Command('sluice')
@@ -318,6 +294,7 @@ export function program(): Command {
       '\nIt reads the log of a running or a stopped gateway.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv',
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
+  accountCommands(sluice);
   for (const [name, instead] of LATER)
     sluice
       .command(name, { hidden: true })

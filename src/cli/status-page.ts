@@ -43,6 +43,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
     ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
     ...logLines(report),
     ...brokerLines(report),
+    ...accessLines(report),
   ];
   const fitted = lines.flatMap((line) => wrap(line, width, '    '));
   const more = verbose ? ['', ...statusDetails(report)] : [];
@@ -68,6 +69,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
       ? []
       : [{ head: 'the broker of the gateway', text: report.broker.fault, colour: 31 } as const]),
     ...(report.http?.fault === undefined ? [] : [{ head: 'HTTP on this machine', text: report.http.fault, colour: 33 } as const]),
+    ...(report.access.state === 'locked' ? [{ head: 'nobody can log in', text: report.access.fault, colour: 31 } as const] : []),
     ...(clock.known
       ? []
       : [
@@ -238,6 +240,12 @@ function logLines({ log, gateway }: GatewayStatus): string[] {
 function brokerLines({ broker }: GatewayStatus): string[] {
   if (broker === undefined) return [];
   return [`broker  ${broker.state}${whereOf(broker)}, ${count(broker.clients, 'client')}`];
+}
+
+function accessLines({ access }: GatewayStatus): string[] {
+  const { state, users, devices, tokens } = access;
+  if (state !== 'claimed') return [];
+  return [`access  ${count(users, 'user')}, ${count(devices, 'MQTT device')}, ${count(tokens, 'token')}`];
 }
 
 function clockWords({ clock, gateway }: GatewayStatus): string {

@@ -136,8 +136,8 @@ export interface Results {
 
 /** Looking: at whether the process lives, at the state and the readings of now, at the log, and at what the broker says of itself. */
 export type Look = 'health' | 'status' | 'readings' | 'history' | 'broker-status';
-/** Flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim code. */
-export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim-code';
+/** Flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim with the code, and the code. */
+export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim' | 'claim-code';
 /** What needs permission: the commands, looking at the wire, and the rest. */
 export type Action = Command['do'] | 'exchange' | 'capture' | Look | Manage;
 

@@ -3,6 +3,7 @@
  * the other way round. It starts whatever is broken: no network, no port and no broker are states, not faults.
  */
 import path from 'node:path';
+import type { Access } from '../access/access.ts';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
@@ -105,6 +106,9 @@ export class Gateway implements PartsSide, Reloadable {
   get commands(): CommandPort {
     return this.#parts.commands;
   }
+  get access(): Access {
+    return this.#parts.access;
+  }
   get forwarders(): readonly Forwarder[] {
     return this.#parts.forwarders.all;
   }
@@ -170,10 +174,12 @@ export class Gateway implements PartsSide, Reloadable {
       onListen: (fault) => this.#parts.listening.changed('dashboard', fault),
     });
     try {
+      await this.#parts.access.open();
       await admin.start();
       this.#admin = admin;
       await this.#startParts(config);
     } catch (thrown) {
+      this.#parts.access.stop();
       await Promise.all([this.#parts.forwarders.stop(0), this.#parts.broker.stop(), this.#parts.tls.stop()]);
       await this.#log?.abandon();
       await admin.stop();
@@ -247,6 +253,7 @@ export class Gateway implements PartsSide, Reloadable {
     this.#parts.broker.begin(log.opened.lastAlarms);
     this.#logWatch.tellStart();
     this.#parts.listening.begin();
+    this.#parts.access.begin();
     this.#clockReport = new ClockReport({
       clock: this.clock,
       tell: (event) => this.ingest.event(event),
@@ -286,6 +293,7 @@ export class Gateway implements PartsSide, Reloadable {
     await budget.within(budget.for('buses'), this.#parts.plant.stop());
     if (this.#ingest !== undefined) {
       this.#parts.commands.flush();
+      this.#parts.access.stop();
       this.#parts.outside.flush();
     }
     this.#ingest?.stop();

@@ -2,6 +2,8 @@
  * The parts of a gateway that live as long as it does, joined: each is given what it needs of the others. Nothing acts here; the
  * log, the rules and the ingest come with the start (gateway.ts), and are looked up when they are needed.
  */
+
+import { Access } from '../access/access.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { alarmCommands } from '../control/alarm-commands.ts';
 import { Commands, GATEWAY } from '../control/commands.ts';
@@ -110,6 +112,10 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     ledger: () => g.ledger,
     tell: (event) => outside.tell('command', event),
   });
+  const access = new Access({
+    ...{ clock, logger, tell, stateDir: g.config.gateway.stateDir },
+    time: () => ({ utc: now(), known: watch.known }),
+  });
   const safe = new SafeState({
     ...{ clock, logger },
     // A broker that comes and goes makes the points move, and nobody counts them at a stop.
@@ -147,5 +153,5 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     },
     () => g.ingest,
   );
-  return { watch, latest, plant, alarmed, outside, listening, commands, safe, tls, broker, forwarders };
+  return { watch, latest, plant, alarmed, outside, listening, commands, access, safe, tls, broker, forwarders };
 }

@@ -1,5 +1,6 @@
 /** A gateway that says what a test wants to hear. */
 
+import { assertMay } from '../../src/access/roles.ts';
 import type {
   AdminTarget,
   AlarmReply,
@@ -17,7 +18,8 @@ import type {
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
-import type { Principal } from '../../src/core/commands.ts';
+import type { AccountsAdmin } from '../../src/core/access-ports.ts';
+import type { Action, Principal } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 
 export class FakeTarget implements AdminTarget {
@@ -54,6 +56,28 @@ export class FakeTarget implements AdminTarget {
       };
     },
   };
+
+  permit(action: Action, by: Principal): void {
+    assertMay(by, action);
+  }
+  readonly accounts: AccountsAdmin = {
+    status: () => statusOf().access,
+    users: () => ({ users: [], devices: [] }),
+    tokens: () => [],
+    addUser: async () => {},
+    addDevice: async () => 'sld_made',
+    setPassword: async () => {},
+    renewSecret: async () => 'sld_made',
+    setRole: async () => {},
+    removeUser: async () => {},
+    addToken: async () => ({ id: 'id', token: 'slt_made', expires: 1 }),
+    removeToken: async () => {},
+    claimCode: () => undefined,
+    claimAgain: async () => 'AAAA-AAAA-AAAA',
+  };
+  async claim({ name }: { readonly name: string }): Promise<Principal> {
+    return { who: name, door: 'socket', role: 'administrator' };
+  }
 
   now(): number {
     return this.status().gateway.time;
@@ -211,6 +235,10 @@ export function statusOf(): GatewayStatus {
         dropped: { sessions: 1, slow: 2, busy: 3 },
         refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0, ...NO_RULE_BROKEN },
       },
+    },
+    access: {
+      ...{ state: 'unclaimed', users: 0, devices: 0, tokens: 0, sessions: 0 },
+      logIns: { accepted: 3, refused: 2, throttled: 1 },
     },
     alarms: [
       {

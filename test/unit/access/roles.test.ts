@@ -26,7 +26,7 @@ test('each role may do what the roles before it may, and a device nothing', () =
   }
   assert.deepEqual(
     actions.filter((action) => may(undefined, action)),
-    ['health'],
+    ['health', 'claim'],
   );
   assert.deepEqual(PEOPLE_ROLES, ['viewer', 'flow-editor', 'operator', 'administrator']);
 });

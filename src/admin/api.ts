@@ -11,7 +11,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { may } from '../access/roles.ts';
 import type { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Action, Principal } from '../core/commands.ts';
+import type { Principal } from '../core/commands.ts';
 import { accountRoutes } from './account-routes.ts';
 import { CaptureStream } from './capture-stream.ts';
 import { isLocalHost, isOfAnotherSite } from './host-check.ts';
@@ -21,7 +21,7 @@ import type { ProcessMeter } from './process-meter.ts';
 import { exportQuery, historyQuery, removedQuery } from './queries.ts';
 import { jsonBody, partsOf, word } from './read-request.ts';
 import { HttpError, head, sendError, sendJson, sendText } from './respond.ts';
-import type { Call, Entry, Route, Slots } from './routes.ts';
+import type { Call, Entry, Permission, Route, Slots } from './routes.ts';
 
 import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, WriteReply } from './target.ts';
@@ -115,12 +115,15 @@ export class Api {
     };
   }
 
-  /** What each route needs, for a test that walks all of them. */
-  get permissions(): readonly { readonly method: 'GET' | 'POST'; readonly path: string; readonly action: Action }[] {
+  /** What each route needs, and whether the command port decides. */
+  get permissions(): readonly Permission[] {
     return Object.entries(this.#routes).flatMap(([path, route]) =>
-      (['GET', 'POST'] as const).flatMap((method) => {
+      (['GET', 'POST'] as const).flatMap((method): Permission[] => {
         const entry = route[method];
-        return entry === undefined ? [] : [{ method, path, action: 'needs' in entry ? entry.needs : entry.commands }];
+        if (entry === undefined) return [];
+        return 'needs' in entry
+          ? [{ method, path, action: entry.needs, kind: 'needs' }]
+          : [{ method, path, action: entry.commands, kind: 'commands' }];
       }),
     );
   }

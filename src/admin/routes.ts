@@ -30,3 +30,11 @@ export interface Route {
   readonly GET?: Entry;
   readonly POST?: Entry;
 }
+
+/** One line of the list of routes. */
+export interface Permission {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly action: Action;
+  readonly kind: 'needs' | 'commands';
+}

@@ -74,7 +74,9 @@ export class Api {
           run: ({ res, asked, slots }) => this.#ask(res, slots, () => this.#target.removed(removedQuery(asked))),
         },
       },
-      '/api/v1/waiting': { GET: ({ res, slots }) => this.#ask(res, slots, () => this.#target.waiting()) },
+      '/api/v1/waiting': {
+        GET: { needs: 'status', run: ({ res, slots }) => this.#ask(res, slots, () => this.#target.waiting()) },
+      },
       '/api/v1/read': {
         POST: {
           commands: 'read',

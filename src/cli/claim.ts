@@ -27,7 +27,7 @@ export async function claim(options: ClaimOptions): Promise<void> {
 }
 
 async function claimAgain(socket: string, options: ClaimOptions): Promise<void> {
-  const question = 'This removes every user, device and token of the gateway. Type yes to go on: ';
+  const question = 'This removes every user, device and token of the gateway. Type yes to continue: ';
   if (options.yes !== true && !(await isConfirmed(question)))
     throw new SluiceError('usage', 'nothing was removed: type yes on a terminal, or add --yes');
   const { code } = (await request(socket, 'POST', '/api/v1/claim/again', {})) as { code: string };

@@ -6,7 +6,7 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import { faultsOf } from './language/rules.ts';
-import { commentSentences, messageSentences, pageSentences, type Sentence } from './language/sentences.ts';
+import { commentSentences, messageSentences, pageSentences, pictureSentences, type Sentence } from './language/sentences.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const read = (file: string) => readFileSync(path.join(root, file), 'utf8');
@@ -15,6 +15,8 @@ const glob = (...patterns: string[]) => patterns.flatMap((pattern) => globSync(p
 export const PAGES = glob('*.md', 'docs/**/*.md', 'hardware-profiles/*.md', 'flows/**/*.md', 'examples/**/*.md').filter(
   (file) => file !== 'CHANGELOG.md',
 );
+/** The drawings that are made by hand. A recording of the terminal has the words of the program. */
+export const PICTURES = glob('docs/pictures/{delivery,files,reading,rs485}-*.svg');
 export const COMMENTS = glob('examples/*/gateway.yaml', 'systemd/*', 'src/config/starter.ts');
 export const MESSAGES = glob('src/**/*.ts').filter((file) => file !== 'src/config/starter.ts');
 
@@ -25,6 +27,7 @@ export interface LanguageFault extends Sentence {
 
 function sentencesOf(file: string): Sentence[] {
   if (PAGES.includes(file)) return pageSentences(read(file));
+  if (PICTURES.includes(file)) return pictureSentences(read(file));
   return COMMENTS.includes(file) ? commentSentences(read(file)) : messageSentences(file, read(file));
 }
 
@@ -49,13 +52,16 @@ export const excepted = (fault: LanguageFault) =>
 
 /** Whether a file still breaks a rule with this text. */
 export const needsException = ({ file, text }: Exception) =>
-  [...PAGES, ...COMMENTS, ...MESSAGES].includes(file) && languageFaults([file]).some((fault) => fault.text.includes(text));
+  [...PAGES, ...PICTURES, ...COMMENTS, ...MESSAGES].includes(file) &&
+  languageFaults([file]).some((fault) => fault.text.includes(text));
 
 export const formatLanguageFault = ({ file, line, why, text }: LanguageFault) => `${file}:${line}: ${why}\n    ${text}`;
 
 if (import.meta.main) {
   const [, , ...asked] = process.argv;
-  const faults = languageFaults(asked.length > 0 ? asked : [...PAGES, ...COMMENTS, ...MESSAGES]).filter((f) => !excepted(f));
+  const faults = languageFaults(asked.length > 0 ? asked : [...PAGES, ...PICTURES, ...COMMENTS, ...MESSAGES]).filter(
+    (f) => !excepted(f),
+  );
   for (const fault of faults) console.log(formatLanguageFault(fault));
   console.log(`${faults.length} faults`);
   process.exitCode = faults.length > 0 ? 1 : 0;

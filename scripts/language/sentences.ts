@@ -53,6 +53,13 @@ export function pageSentences(text: string): Sentence[] {
   return found;
 }
 
+/** Texts of an SVG picture: its title, its description and each line of text. */
+export function pictureSentences(text: string): Sentence[] {
+  return [...text.matchAll(/<(title|desc|text)\b[^>]*>([^<]+)</g)].flatMap((match) =>
+    split((match[2] ?? '').replace(/&\w+;/g, ' '), text.slice(0, match.index).split('\n').length),
+  );
+}
+
 /** Comments behind `#`. Lines of comments in a row are one block; a commented line of configuration is none. */
 export function commentSentences(text: string): Sentence[] {
   const found: Sentence[] = [];

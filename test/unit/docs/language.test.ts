@@ -10,6 +10,7 @@ import {
   MESSAGES,
   needsException,
   PAGES,
+  PICTURES,
 } from '../../../scripts/check-language.ts';
 import { faultsOf } from '../../../scripts/language/rules.ts';
 import { commentSentences, messageSentences, pageSentences } from '../../../scripts/language/sentences.ts';
@@ -22,6 +23,11 @@ const check = (files: readonly string[]) =>
 test('the pages keep the rules of language', () => {
   assert.deepEqual(check(PAGES), []);
   assert.ok(PAGES.length > 50, `${PAGES.length} pages`);
+});
+
+test('the texts of the drawings keep the rules of language', () => {
+  assert.deepEqual(check(PICTURES), []);
+  assert.equal(PICTURES.length, 8);
 });
 
 test('the comments of examples, units and the starter configuration keep the rules of language', () => {

@@ -72,7 +72,11 @@ export class PseudoTerminal {
     const { active } = this.#terminal.buffer;
     const lines = Array.from(
       { length: this.#size.rows },
-      (_, y) => active.getLine(active.baseY + y)?.translateToString(true) ?? '',
+      (_, y) =>
+        active
+          .getLine(active.baseY + y)
+          ?.translateToString(true)
+          .trimEnd() ?? '',
     );
     return lines.join('\n');
   }

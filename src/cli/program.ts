@@ -17,6 +17,9 @@ const LATER: readonly (readonly [name: string, instead: string])[] = [
   ['rules', 'Rules stand under "rules:" in the configuration; "sluice check" validates them.'],
 ];
 
+/** A page is for people, and has its own parts. */
+const NOT_WATCHED = ['json', 'removed', 'verbose'];
+
 const wholeNumber = (min: number, max: number) => (text: string) => {
   if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
     throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
@@ -84,14 +87,17 @@ export function program(): Command {
     .addOption(json())
     .option('-v, --verbose', 'also every figure: latencies, memory, counters, plans')
     .option('--removed', 'instead: what the log took away of each point for room or age, since it was made')
+    .addOption(new Option('-w, --watch', 'a page that renews itself, with the last minutes of each point').conflicts(NOT_WATCHED))
     .addHelpText(
       'after',
-      '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json\n  $ sluice status --removed',
+      '\nExamples:\n  $ sluice status -c site/gateway.yaml\n  $ sluice status --watch\n  $ sluice status --socket /var/lib/sluice/sluice.sock --json\n  $ sluice status --removed',
     )
     .action(
-      action(async (options: { config: string; socket?: string; json?: boolean; removed?: boolean; verbose?: boolean }) =>
-        options.removed ? (await import('./removed.ts')).removed(options) : (await import('./status.ts')).status(options),
-      ),
+      action(async (options: RunningOptions & { removed?: boolean; verbose?: boolean; watch?: boolean }) => {
+        if (options.watch) await (await import('./watch.ts')).watch(options);
+        else if (options.removed) await (await import('./removed.ts')).removed(options);
+        else await (await import('./status.ts')).status(options);
+      }),
     );
   sluice
     .command('tail')

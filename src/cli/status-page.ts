@@ -28,15 +28,11 @@ interface Wrong {
 
 export function statusText(report: GatewayStatus, { verbose = false, width = 80, waiting = [] }: PageOptions = {}): string {
   const { gateway } = report;
-  const name = gateway.name === undefined ? '' : ` (${printable(gateway.name)})`;
-  const wrong = wrongOf(report);
   const lines = [
-    paint(1, `${gateway.id}${name}, Sluice ${gateway.version}, running for ${rough(gateway.uptime * 1000)}`),
+    paint(1, `${nameOf(report)}, Sluice ${gateway.version}, running for ${rough(gateway.uptime * 1000)}`),
     `${localDate(gateway.time)}, ${clockWords(report)}`,
     '',
-    ...(wrong.length === 0
-      ? [paint(32, 'Nothing is wrong.')]
-      : [paint(31, count(wrong.length, 'thing is wrong:', 'things are wrong:')), ...wrong.flatMap((w) => wrongLines(w, width))]),
+    ...wrongText(report, width),
     ...report.alarms.filter((a) => !isWrong(a)).map((a) => quietAlarm(a, gateway.time)),
     '',
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
@@ -48,6 +44,17 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
   const fitted = lines.flatMap((line) => wrap(line, width, '    '));
   const more = verbose ? ['', ...statusDetails(report)] : [];
   return `${[...fitted, ...more].join('\n')}\n`;
+}
+
+export function nameOf({ gateway: { id, name } }: GatewayStatus): string {
+  return name === undefined ? id : `${id} (${printable(name)})`;
+}
+
+/** What is wrong, in lines of that width. */
+export function wrongText(report: GatewayStatus, width: number): string[] {
+  const wrong = wrongOf(report);
+  if (wrong.length === 0) return [paint(32, 'Nothing is wrong.')];
+  return [paint(31, count(wrong.length, 'thing is wrong:', 'things are wrong:')), ...wrong.flatMap((w) => wrongLines(w, width))];
 }
 
 /** Worst first: alarms, then what is not read, what is not kept, what is not delivered. */

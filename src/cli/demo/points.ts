@@ -1,7 +1,7 @@
 /** The points of the demonstration as its view needs them: in their order, with their digits, their limits and their last minute. */
 import type { TailReading } from '../../admin/target.ts';
 import type { GatewayConfig } from '../../config/kinds.ts';
-import { decimalsOf, type Limits, type ShownPoint, trendValue, valueWords } from '../terminal/point-rows.ts';
+import { decimalsOf, type Limits, type ShownPoint, valueWords } from '../terminal/point-rows.ts';
 import { widthOf } from '../terminal/text.ts';
 import { Trend } from '../terminal/trend.ts';
 
@@ -42,7 +42,7 @@ export class Points {
     const row = this.#rows.get(`${reading.device}.${reading.point}`);
     if (row === undefined) return;
     row.reading = reading;
-    row.trend.add(reading.time, trendValue(reading));
+    row.trend.take(reading);
     this.#valueWidth = Math.max(this.#valueWidth, widthOf(valueWords(reading, row.decimals)));
   }
 

@@ -72,7 +72,7 @@ export function pointRow(p: ShownPoint, grid: Grid, first: boolean, now: number,
     span(`${column(p.point, grid.point, { mark })} `),
     span(column(valueWords(reading, decimals), grid.value, { right: true, mark }), style),
     span(` ${column(unitWords(reading.unit ?? ''), UNIT, { mark })}  `),
-    ...sparkline(cells, look, 4 * 10 ** -decimals),
+    ...sparkline(cells, look, { least: 4 * 10 ** -decimals, isSwitch: p.trend.isSwitch }),
   ];
   if (grid.remark === 0) return line;
   const remark = remarkOf(p, look);
@@ -111,21 +111,12 @@ export function valueWords({ value, quality }: Pick<TailReading, 'value' | 'qual
   return Math.abs(value) >= 1e12 ? value.toExponential(3) : value.toFixed(decimals);
 }
 
-/** What a trend takes of a reading: a number, on and off as 1 and 0; undefined of a bad one. */
-export function trendValue({ value, quality }: Pick<TailReading, 'value' | 'quality'>): number | undefined {
-  if (quality === 'bad') return undefined;
-  if (typeof value === 'boolean') return value ? 1 : 0;
-  return typeof value === 'number' ? value : undefined;
-}
-
-/** Points with more than three digits behind the point show three. */
-const MOST_DECIMALS = 3;
-
-/** The digits that a number needs, at most those that an instrument of its size shows. */
+/** The digits behind the point that a number needs, at most those that an instrument of its size shows. */
 export function decimalsOf(value: number): number {
-  if (!Number.isFinite(value)) return 0;
   const size = Math.abs(value);
-  const most = size >= 1000 ? 1 : size >= 100 ? 1 : MOST_DECIMALS;
-  for (let digits = 0; digits < most; digits++) if (Math.abs(value - Number(value.toFixed(digits))) < 10 ** -6) return digits;
-  return most;
+  const most = size < 10 ? 3 : size < 100_000 ? 2 : 1;
+  // A number of 32 bits has seven digits; what stands behind them is not of the instrument.
+  const near = Math.max(1e-6, size * 1e-7);
+  for (let digits = 0; digits < most; digits++) if (Math.abs(value - Number(value.toFixed(digits))) < near) return digits;
+  return Number.isFinite(value) ? most : 0;
 }

@@ -13,17 +13,25 @@ export interface Cell {
 
 const LEVELS = { unicode: '▁▂▃▄▅▆▇█', ascii: '_.:-=+*#' } as const;
 
-/**
- * One character a cell, low to high.
- * @param least the smallest difference that is drawn over the whole height, so that noise of the last digit stays small
- */
-export function sparkline(cells: readonly Cell[], look: Look, least = 0): Line {
+export interface Scale {
+  /** The smallest difference that is drawn over the whole height, so that noise of the last digit stays small. */
+  readonly least?: number;
+  /** Of what is on or off: its levels are always the same. */
+  readonly isSwitch?: boolean;
+}
+
+/** One character a cell, low to high. */
+export function sparkline(cells: readonly Cell[], look: Look, { least = 0, isSwitch = false }: Scale = {}): Line {
   const levels = [...(look.unicode ? LEVELS.unicode : LEVELS.ascii)];
   const numbers = cells.flatMap(({ value }) => (value !== undefined && Number.isFinite(value) ? [value] : []));
   let low = numbers.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   let high = numbers.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  if (isSwitch) {
+    low = 0;
+    high = 1;
+  }
   // Halves, because the difference of two large numbers may be none.
-  const room = least / 2 - (high / 2 - low / 2);
+  const room = isSwitch ? 0 : least / 2 - (high / 2 - low / 2);
   if (room > 0) {
     // The middle lies in the middle of a level: a value at rest does not hop between two.
     low -= room * (7 / 8);

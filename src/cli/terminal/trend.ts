@@ -1,4 +1,5 @@
 /** The latest minutes of one point, in memory of a fixed size. */
+import type { TailReading } from '../../admin/target.ts';
 import type { Cell } from './spark.ts';
 
 /** Gaps between readings that are remembered: their middle is the interval of the point. */
@@ -14,6 +15,7 @@ export class Trend {
   readonly #bads: Uint32Array;
   readonly #gaps: number[] = [];
   #last: number | undefined;
+  #isSwitch = false;
 
   /** @param span milliseconds that are kept @param slots pieces that they are kept in */
   constructor(span: number, slots: number) {
@@ -23,6 +25,20 @@ export class Trend {
     this.#sums = new Float64Array(slots);
     this.#counts = new Uint32Array(slots);
     this.#bads = new Uint32Array(slots);
+  }
+
+  /** Whether it is on or off, and nothing between. */
+  get isSwitch(): boolean {
+    return this.#isSwitch;
+  }
+
+  /** Texts have no course, and leave it as it is. */
+  take({ time, value, quality }: Pick<TailReading, 'time' | 'value' | 'quality'>): void {
+    if (quality === 'bad') this.add(time, undefined);
+    else if (typeof value === 'boolean') {
+      this.#isSwitch = true;
+      this.add(time, value ? 1 : 0);
+    } else if (typeof value === 'number') this.add(time, value);
   }
 
   /** @param time UTC ms @param value undefined: a bad reading */

@@ -6,7 +6,7 @@ import type { GatewayStatus, TailReading } from '../../../src/admin/target.ts';
 import { FAULTS } from '../../../src/cli/demo/plot.ts';
 import { page, type Scene, summary } from '../../../src/cli/demo/view.ts';
 import { type Look, plain, render } from '../../../src/cli/terminal/line.ts';
-import { type ShownPoint, trendValue } from '../../../src/cli/terminal/point-rows.ts';
+import type { ShownPoint } from '../../../src/cli/terminal/point-rows.ts';
 import { Trend } from '../../../src/cli/terminal/trend.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 
@@ -24,7 +24,7 @@ function point(
   const { decimals = 1, limits, quality = 'good', reason } = more;
   const reading: TailReading = { type: 'reading', time: NOW, device, point: of, value, unit, quality, reason };
   const trend = new Trend(60_000, 120);
-  for (let t = 0; t < 30; t++) trend.add(NOW - t * 1000, trendValue(reading));
+  for (let t = 0; t < 30; t++) trend.take({ ...reading, time: NOW - t * 1000 });
   return { device, point: of, reading, trend, decimals, limits };
 }
 

@@ -98,11 +98,17 @@ test('a sparkline has one column a cell, whatever the values are', () => {
     over: fc.boolean(),
   });
   fc.assert(
-    fc.property(fc.array(cell, { maxLength: 80 }), fc.constantFrom(...LOOKS), anyNumber, (cells, look, least) => {
-      const text = plain(sparkline(cells, look, least));
-      assert.equal(widthOf(text), cells.length);
-      assert.match(text, look.unicode ? /^[▁▂▃▄▅▆▇█× ]*$/u : /^[_.:\-=+*#x ]*$/);
-    }),
+    fc.property(
+      fc.array(cell, { maxLength: 80 }),
+      fc.constantFrom(...LOOKS),
+      anyNumber,
+      fc.boolean(),
+      (cells, look, least, isSwitch) => {
+        const text = plain(sparkline(cells, look, { least, isSwitch }));
+        assert.equal(widthOf(text), cells.length);
+        assert.match(text, look.unicode ? /^[▁▂▃▄▅▆▇█× ]*$/u : /^[_.:\-=+*#x ]*$/);
+      },
+    ),
   );
   const [unicode, ascii] = LOOKS as [Look, Look];
   const ramp = [0, 1, 2, 3, 4, 5, 6, 7].map((value) => ({ value }));
@@ -110,8 +116,9 @@ test('a sparkline has one column a cell, whatever the values are', () => {
   assert.equal(plain(sparkline(ramp, ascii)), '_.:-=+*#');
   assert.equal(plain(sparkline([{ value: 1 }, {}, { bad: true }, { value: Number.NaN, bad: true }], unicode)), '▁ ××');
   // A move of the last digit alone is not drawn as a storm.
-  const noise = plain(sparkline([{ value: 5 }, { value: 5.1 }, { value: 5 }], unicode, 10));
+  const noise = plain(sparkline([{ value: 5 }, { value: 5.1 }, { value: 5 }], unicode, { least: 10 }));
   assert.equal(new Set(noise).size, 1);
+  assert.equal(plain(sparkline([{ value: 1 }, { value: 1 }, { value: 0 }], unicode, { least: 4, isSwitch: true })), '██▁');
   const over = sparkline([{ value: 7 }, { value: 9, over: true }], unicode);
   assert.deepEqual(
     over.map(({ style }) => style),
@@ -155,6 +162,16 @@ test('a trend shows when a value was there, when it was bad, and when nothing ca
     [false, false, false, true, true, false, false, false, false, false],
   );
   assert.equal(trend.cells(60_000, 10).filter(({ value }) => value !== undefined).length, 0, 'what is old is gone');
+});
+
+test('a trend takes on and off, bad readings, and no texts', () => {
+  const trend = new Trend(10_000, 10);
+  trend.take({ time: 1000, value: 'automatic', quality: 'good' });
+  assert.deepEqual(trend.cells(1000, 10).at(-1), {});
+  trend.take({ time: 2000, value: null, quality: 'bad' });
+  trend.take({ time: 3000, value: true, quality: 'uncertain' });
+  assert.deepEqual(trend.cells(3000, 10).slice(-2), [{ bad: true }, { value: 1, over: false }]);
+  assert.equal(trend.isSwitch, true);
 });
 
 test('a trend takes any time and any value, and never grows', () => {
@@ -219,7 +236,8 @@ test('rows of one table stand under each other, and a value keeps its decimals',
   assert.equal(valueWords(reading(1e300), 2), '1.000e+300');
   assert.equal(valueWords(reading(null, { quality: 'bad' }), 2), '-');
   assert.equal(valueWords(reading('9007199254740993'), 2), '9007199254740993');
-  assert.deepEqual([5, 5.5, 5.25, 5.125, 0.1 + 0.2, 1234.5678, 230.15, Number.NaN].map(decimalsOf), [0, 1, 2, 3, 1, 1, 1, 0]);
+  const digits = [5, 5.5, 5.25, 5.0625, 0.1 + 0.2, 1234.5678, Math.fround(230.1), Math.fround(230.15), 1e6 + 0.25, Number.NaN];
+  assert.deepEqual(digits.map(decimalsOf), [0, 1, 2, 3, 1, 2, 1, 2, 1, 0]);
 });
 
 test('keys are told apart, sequences that nobody knows are one key, and Ctrl-C is never lost', () => {

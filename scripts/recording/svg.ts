@@ -24,6 +24,8 @@ const PALETTE = [
 const GROUNDS: Readonly<Record<number, string>> = { 1: '#c8322f', 2: '#3fae5a', 3: '#dcae34', 6: '#36b2c2' };
 /** Block elements are drawn, not written: fonts disagree about them. Eighths of the height. */
 const BLOCKS = ' ▁▂▃▄▅▆▇█';
+/** So many full blocks are one bar, fewer are a course that is high. */
+const LONG = 26;
 
 const round = (n: number) => String(Number(n.toFixed(2)));
 
@@ -59,7 +61,7 @@ export function animation(frames: readonly Frame[], size: Size, title: string, s
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${round(width)} ${round(height)}" width="${round(width)}" height="${round(height)}" role="img" aria-label="${escaped(title)}">`,
     `<title>${escaped(title)}</title>`,
-    `<style>text{font:${CELL.size}px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Liberation Mono",monospace;white-space:pre;fill:${TEXT}}.b{font-weight:700}.d{opacity:.62}`,
+    `<style>text{font:${CELL.size}px ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono","Liberation Mono",monospace;white-space:pre;fill:${TEXT}}.b{font-weight:700}.d{opacity:.62}.s{stroke-width:${round(CELL.width - 1)};fill:none}`,
     css.join('\n'),
     // Nobody who asked for no movement gets any.
     '@media (prefers-reduced-motion:reduce){g{animation:none!important}}</style>',
@@ -88,7 +90,8 @@ function rowContent(row: readonly Cell[]): string {
     if (run !== undefined && run.text.trim() !== '') texts.push(textOf(run));
     run = undefined;
   };
-  const bars = new Map<string, string[]>();
+  const bars = new Map<string, { path: string; x: number; base: number }>();
+  const full = fullRuns(row);
   row.forEach((cell, x) => {
     const ground = cell.inverse ? TEXT : cell.ground === undefined ? undefined : (GROUNDS[cell.ground] ?? PALETTE[cell.ground]);
     const last = grounds.at(-1);
@@ -100,12 +103,19 @@ function rowContent(row: readonly Cell[]): string {
     const level = cell.text === ' ' ? 0 : BLOCKS.indexOf(cell.text);
     if (cell.text !== '' && level > 0) {
       close();
-      const high = (CELL.height - 3) * (level / 8);
-      const list = bars.get(colour ?? TEXT) ?? [];
-      // Each a bit apart from the next, as in a terminal; a full one touches it.
-      const wide = level === 8 && row[x + 1]?.text === '█' ? CELL.width : CELL.width - 1;
-      list.push(`M${round(x * CELL.width)} ${round(CELL.height - 1.5)}v-${round(high)}h${round(wide)}v${round(high)}z`);
-      bars.set(colour ?? TEXT, list);
+      if (full.has(x)) {
+        const wide = full.get(x) ?? 0;
+        if (wide > 0)
+          shapes.push(
+            `<rect x="${round(x * CELL.width)}" y="1" width="${round(wide * CELL.width)}" height="16" fill="${colour ?? TEXT}"/>`,
+          );
+        return;
+      }
+      // Each bar is a stroke upwards; the next one begins at the foot of the line again.
+      const before = bars.get(colour ?? TEXT);
+      const middle = (x + 0.5) * CELL.width;
+      const move = before === undefined ? `M${round(middle)} ${CELL.height - 1}` : `m${round(middle - before.x)} ${before.base}`;
+      bars.set(colour ?? TEXT, { path: `${before?.path ?? ''}${move}v-${2 * level}`, x: middle, base: 2 * level });
       return;
     }
     const look = `${colour === undefined ? '' : ` style="fill:${colour}"`}${cell.bold || cell.dim ? ` class="${cell.bold ? 'b' : 'd'}"` : ''}`;
@@ -121,8 +131,20 @@ function rowContent(row: readonly Cell[]): string {
     shapes.push(
       `<rect x="${round(x * CELL.width)}" width="${round(cells * CELL.width)}" height="${CELL.height}" fill="${colour}"/>`,
     );
-  for (const [colour, paths] of bars) shapes.push(`<path fill="${colour}" d="${paths.join('')}"/>`);
+  for (const [colour, { path }] of bars) shapes.push(`<path class="s" stroke="${colour}" d="${path}"/>`);
   return shapes.join('') + texts.join('');
+}
+
+/** Where a long row of full blocks of one colour begins, with its length; its other columns have 0. */
+function fullRuns(row: readonly Cell[]): ReadonlyMap<number, number> {
+  const runs = new Map<number, number>();
+  for (let x = 0; x < row.length; ) {
+    let end = x;
+    while (row[end]?.text === '█' && row[end]?.colour === row[x]?.colour) end++;
+    if (end - x >= LONG) for (let i = x; i < end; i++) runs.set(i, i === x ? end - x : 0);
+    x = Math.max(end, x + 1);
+  }
+  return runs;
 }
 
 /** As wide as its cells, whatever the font's letters are. */

@@ -10,6 +10,7 @@ import { keysOf } from './keys.ts';
 import { type Line, type Look, render } from './line.ts';
 
 const RESIZE_MS = 60;
+const CONTINUE_MS = 200;
 /** Bytes that wait for a slow terminal; with more, a picture is left out. */
 const MAX_UNSENT = 65_536;
 const MOST = { columns: 500, rows: 200 };
@@ -122,6 +123,10 @@ export class Screen {
     this.#options.out.write(LEAVE);
     // As the terminal does it: npm and the shell script in front of this program stop as well.
     process.kill(0, 'SIGTSTP');
+    // Without a shell that could continue it, nothing was stopped: the page comes back.
+    setTimeout(() => {
+      if (this.#suspended) this.#continued();
+    }, CONTINUE_MS);
   }
 
   readonly #continued = (): void => {

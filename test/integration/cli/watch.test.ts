@@ -35,7 +35,9 @@ buffer: {commitEvery: 1h}
       () => pattern.test(terminal.text()),
     );
   await shows(/^g1 .*\n.*Nothing is wrong\.\n\n +last 5 minutes\n pump +level +\d+ .*[▁▂▃▄▅▆▇█] *\n q ends/);
-  terminal.type('xyz\u001b[1;5C jkbgG');
+  // No shell is there that could continue it after Ctrl-Z.
+  terminal.type('xyz\u001b[1;5C jkbgG\u001a');
+  await waitFor('the page to come back', () => terminal.raw.split('\u001b[?1049h').length > 2);
   await terminal.resize({ columns: 30, rows: 6 });
   await terminal.resize({ columns: 100, rows: 30 });
   await shows(/^g1 .*\n.*Nothing is wrong\.\n\n +last 5 minutes\n pump +level +\d+ .*[▁▂▃▄▅▆▇█] *\n q ends/);

@@ -7,6 +7,8 @@ checkNode();
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const MAIN = path.join(import.meta.dirname, `main${path.extname(import.meta.filename)}`);
+/** npm changes to the folder of the repository, and says where the user was. */
+const STANDING = process.env.INIT_CWD ?? process.cwd();
 const USAGE = `npm start: the demonstration site
 
   npm start                       until q or Ctrl-C
@@ -32,7 +34,7 @@ function parse(args: readonly string[]): Arguments | undefined {
     const next = args[i + 1];
     if (args[i] === '--plain') parsed.plain = true;
     else if (args[i] === '--seconds' && /^\d{1,6}$/.test(next ?? '')) parsed.seconds = Number(args[++i]);
-    else if (args[i] === '--folder' && next !== undefined) parsed.folder = path.resolve(args[++i] as string);
+    else if (args[i] === '--folder' && next !== undefined) parsed.folder = path.resolve(STANDING, args[++i] as string);
     else {
       const help = args[i] === '--help' || args[i] === '-h';
       process[help ? 'stdout' : 'stderr'].write(help ? USAGE : `${args[i]} is not understood.\n\n${USAGE}`);
@@ -64,8 +66,7 @@ async function main(args: Arguments): Promise<void> {
   const example = path.join(ROOT, 'examples', 'demo', 'gateway.yaml');
   const out = process.stdout;
   const draws = canDraw(out, process.env) && !args.plain;
-  // npm changes to the folder of the repository, and says where the user was.
-  const place = { root: ROOT, standing: process.env.INIT_CWD ?? process.cwd() };
+  const place = { root: ROOT, standing: STANDING };
   const ended = Promise.withResolvers<void>();
   const end = () => ended.resolve();
   // Standard output may be gone, and a terminal with it; the parts are still ended in order.

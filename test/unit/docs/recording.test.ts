@@ -17,7 +17,7 @@ test('the recording is small and works as an image: no script, no font or link f
   assert.ok((svg.match(/@keyframes/g) ?? []).length >= 10);
 });
 
-test('the recording tells the story: an alarm, the network away with readings kept, and none lost', () => {
+test('the recording shows an alarm, an outage with readings kept, and none lost', () => {
   const svg = readFileSync(FILE, 'utf8');
   for (const words of [/NETWORK connected/, /1 ALARM fridge-warm/, /NETWORK away for \d+ s/, /KEPT [1-9]\d*/, /LOST 0/])
     assert.match(svg, words);

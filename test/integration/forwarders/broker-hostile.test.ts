@@ -213,19 +213,20 @@ test('a peer that takes nothing is cut off within 3 s, one that takes something 
   assert.equal(limits.DRAIN_TIMEOUT, 3_000);
   const { clock, guard, peer } = await guarded(t, { unsent: 1e9 });
   peer.socket.pause();
-  guard.write(Buffer.alloc(24 * 1024 * 1024));
+  const piece = Buffer.alloc(4 * 1024 * 1024);
+  for (let i = 0; i < 40; i++) guard.write(piece);
   // Both kernels are full when nothing moves any more.
-  let before = -1;
-  await waitFor(
-    'the kernels to be full',
-    () => {
+  const full = async () => {
+    let before = -1;
+    const same = () => {
       const now = guard.unsent;
-      const same = now === before;
+      const is = now === before && now > 0;
       before = now;
-      return same;
-    },
-    { every: 500 },
-  );
+      return is;
+    };
+    await waitFor('the kernels to be full', same, { every: 200 });
+  };
+  await full();
   for (let i = 0; i < 5; i++) {
     await clock.advance(limits.DRAIN_TIMEOUT - 600);
     assert.equal(guard.destroyed, false, `round ${i}`);
@@ -233,8 +234,7 @@ test('a peer that takes nothing is cut off within 3 s, one that takes something 
     peer.socket.resume();
     await waitFor('some progress', () => peer.bytes.length > had + 300_000, { every: 1 });
     peer.socket.pause();
-    // The window reaches the other side.
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await full();
   }
   await clock.advance(limits.DRAIN_TIMEOUT + limits.DRAIN_TIMEOUT / 6);
   assert.deepEqual([guard.destroyed, guard.refusal], [true, 'slow']);

@@ -62,9 +62,14 @@ export class Audience {
   qos(client: object, topic: string): number {
     const filters = this.#filters.get(client);
     if (filters === undefined) return 0;
+    let low = 2;
+    let high = 0;
+    for (const granted of filters.values()) {
+      if (granted < low) low = granted;
+      if (granted > high) high = granted;
+    }
     // Most clients ask for one QoS: no filter has to be compared.
-    const all = Math.max(...filters.values());
-    if (all === Math.min(...filters.values())) return all;
+    if (low >= high) return high;
     let qos = 0;
     for (const [filter, granted] of filters) if (granted > qos && matches(filter, topic)) qos = granted;
     return qos;

@@ -277,15 +277,13 @@ export class FrameGuard extends Duplex {
     if (!this.#turnstile.enter()) return false;
     const first = bytes[at] as number;
     const type = first >> 4;
-    if (type === PACKET.connect) {
-      const other = otherVersion(bytes.subarray(at, end));
-      if (other !== undefined) {
-        const { level, clientId, answer } = other;
-        return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
-      }
-    }
     const checked = checkBody(bytes, first, body, end, this.#level, this.#limits);
-    if (typeof checked !== 'number') return endingOf(checked);
+    if (typeof checked !== 'number') {
+      const other = checked.connack === 1 ? otherVersion(bytes.subarray(at, end)) : undefined;
+      if (other === undefined) return endingOf(checked);
+      const { level, clientId, answer } = other;
+      return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
+    }
     const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
     if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY;
     if (type === PACKET.connect) this.#level = levelOf(bytes, body, end)?.level === 3 ? 3 : 4;

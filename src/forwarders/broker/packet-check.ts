@@ -142,14 +142,15 @@ function checkConnect(bytes: Uint8Array, first: number, body: number, end: numbe
   const { name, level } = protocol;
   // MQTT-3.1.2-1.
   if (name !== 'MQTT' && name !== 'MQIsdp') return broken('value', 'a CONNECT with another protocol name');
-  // MQTT-3.1.2-2.
-  if (level !== (name === 'MQTT' ? 4 : 3)) return { rule: 'value', words: `protocol level ${level} of ${name}`, connack: 1 };
-  const strict = level === 4;
+  const strict = name !== 'MQIsdp' || level !== 3;
   // MQTT-2.2.2-2.
   if (strict && (first & 15) !== 0) return wrongFlags(PACKET.connect);
   let at: number | undefined = protocol.at + 1;
-  // One byte of flags, two of keep-alive.
+  // One byte of flags, two of keep-alive: every version has them.
   if (at + 3 > end) return CUT;
+  // MQTT-3.1.2-2.
+  if (strict && (name !== 'MQTT' || level !== 4))
+    return { rule: 'value', words: `protocol level ${level} of ${name}`, connack: 1 };
   const flags = bytes[at] as number;
   const fault = checkConnectFlags(flags, strict);
   if (fault !== undefined) return fault;

@@ -1,0 +1,88 @@
+/** A running gateway under hostile MQTT clients: it polls on, its memory is bounded, and healthy clients are served. */
+import assert from 'node:assert/strict';
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { Raw, Sub } from '../../harness/embedded-broker.ts';
+import { site } from '../../harness/site.ts';
+import type { Gateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { SettableDevice } from '../../peers/settable-device.ts';
+
+/** Connections of the storm of random bytes. */
+const CONNECTIONS = Number(process.env.SLUICE_STORM ?? 2_000);
+/** Megabytes that a storm may cost: 4 of packets that are not whole, what sockets and connections hold, and garbage. */
+const MORE_MEMORY = 90;
+
+function storm(t: TestContext, kind: string, port: number, count: number): ChildProcess {
+  const child = fork(path.join(import.meta.dirname, '..', '..', 'harness', 'storm.ts'), [kind, `${port}`, `${count}`], {
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  return child;
+}
+
+/** Megabytes. */
+function resident(gateway: Gateway): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${gateway.pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+test('polls and healthy clients go on in storms of broken and endless packets', { timeout: 300_000 }, async (t) => {
+  const s = await site(t, { device: SettableDevice.start, broker: true });
+  if (s === undefined) return;
+  const { gateway } = s;
+  await gateway.up();
+  const port = await gateway.brokerPort();
+  const healthy = await Sub.start(t, port, ['-t', 'sluice/g1/value/#', '-q', '0', '-i', 'healthy']);
+  if (healthy === undefined) return;
+  const polled = async () => (await gateway.status()).buses[0]?.devices[0]?.counters;
+  /** The device is polled on, and its new value arrives. */
+  let value = 0;
+  const works = async () => {
+    const before = await polled();
+    value++;
+    await s.device.set(0, value);
+    await waitFor(
+      () => `the value ${value}`,
+      () => healthy.messages().some((m) => JSON.parse(m.payload).value === value),
+    );
+    const after = await polled();
+    assert.ok((after?.replies ?? 0) > (before?.replies ?? 0));
+  };
+  await works();
+  const before = resident(gateway);
+  let most = 0;
+
+  const partial = storm(t, 'partial', port, 60);
+  await once(partial, 'message');
+  storm(t, 'dribble', port, 60);
+  const random = storm(t, 'random', port, CONNECTIONS);
+  const over = once(random, 'exit');
+  let rounds = 0;
+  while (random.exitCode === null) {
+    await works();
+    most = Math.max(most, resident(gateway));
+    const { partialBytes = 0 } = (await gateway.status()).broker ?? {};
+    assert.ok(partialBytes <= 4 * 1024 * 1024, `${partialBytes}`);
+    rounds++;
+  }
+  assert.deepEqual(await over, [0, null]);
+  assert.ok(rounds > 0);
+  const newcomer = await Raw.open(t, port);
+  assert.equal(await newcomer.connect('newcomer'), 0);
+  await works();
+
+  const { broker } = await gateway.status();
+  const refused = broker?.refused;
+  const { replies = 0, missedPolls = 0 } = (await polled()) ?? {};
+  t.diagnostic(
+    `${replies} polls, ${missedPolls} left out; memory ${before.toFixed(0)} MB, at most ${most.toFixed(0)} MB; refused ${JSON.stringify(refused)}`,
+  );
+  assert.ok(most - before < MORE_MEMORY, `${before} MB before, at most ${most} MB`);
+  assert.ok((refused?.size ?? 0) > 0 && (refused?.header ?? 0) > 0, JSON.stringify(refused));
+  // Each kind of line at most five times a minute, and one line with the number of the others.
+  assert.ok(gateway.logs().filter((l) => /MQTT client/.test(l.msg)).length < 60);
+  assert.equal(healthy.child.over, undefined);
+});

@@ -18,6 +18,7 @@ const THREADS = {
   writer: 'src/store/threads/writer.ts',
   keeper: 'src/store/threads/keeper.ts',
   salvager: 'src/store/threads/salvager.ts',
+  broker: 'src/store/threads/broker.ts',
 };
 const PROGRAM = {
   main: 'src/cli/main.ts',

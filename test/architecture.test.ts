@@ -42,7 +42,8 @@ const STORE: readonly (readonly [folder: string, imports: readonly string[]])[] 
   ['archive', ['delivery', 'files', 'hot', 'time']],
   ['read', ['archive', 'delivery', 'files', 'hot', 'time']],
   ['recovery', ['archive', 'delivery', 'files', 'hot', 'read', 'tail']],
-  ['threads', ['archive', 'delivery', 'files', 'hot', 'read', 'recovery', 'tail']],
+  ['broker', ['files', 'hot']],
+  ['threads', ['archive', 'broker', 'delivery', 'files', 'hot', 'read', 'recovery', 'tail']],
 ];
 const OPENS = ['store/threads/keeper.ts', 'store/threads/salvager.ts', 'store/threads/writer.ts'];
 const LIMIT = 500;

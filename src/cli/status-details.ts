@@ -144,7 +144,17 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
     [refused.connections, 'found no room'],
   ] as const;
   const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
-  return ended.length === 0 ? [line] : [line, `         MQTT clients turned away since the start: ${ended.join(', ')}`];
+  const turned = ended.length === 0 ? [] : [`         MQTT clients turned away since the start: ${ended.join(', ')}`];
+  return [line, ...sessionLines(broker), ...turned];
+}
+
+function sessionLines({ sessions, queuedMessages, retained, store }: NonNullable<GatewayStatus['broker']>): string[] {
+  const where = store.state === 'file' ? ` in broker.db (${formatSize(store.bytes)})` : ' in memory only';
+  const held = `         ${count(sessions, 'session')}, ${count(queuedMessages, 'message')} waiting, ${count(retained, 'retained message')} of clients${where}`;
+  const fault = store.fault === undefined ? [] : [paint(31, `         broker.db takes nothing: ${printable(store.fault)}`)];
+  const repaired =
+    store.repairs === 0 ? [] : [`         broker.db was damaged and set aside ${count(store.repairs, 'time')} since the start`];
+  return [...(sessions + retained > 0 || fault.length > 0 ? [held] : []), ...fault, ...repaired];
 }
 
 /** Older gateways report one address. */

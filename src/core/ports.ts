@@ -279,6 +279,8 @@ export interface NoticeMessage {
   readonly key: string;
   readonly seq: number;
   readonly json: string;
+  /** The log takes nothing now: the number is not one of the log. */
+  readonly unnumbered?: true;
 }
 
 /**

@@ -10,10 +10,12 @@ import { loadBroker } from './registry-create.ts';
 import type { TlsSources } from './tls-sources.ts';
 
 /** The input of the broker, without the part that follows from the configuration. */
-export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity'> & {
+export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity' | 'store'> & {
   readonly identity: () => EmbeddedBrokerOptions['identity'];
   /** The certificates of listeners with TLS. */
   readonly tls: Pick<TlsSources, 'of' | 'keep'>;
+  /** One for each broker; it opens its file when its broker starts, and the one before has closed it by then. */
+  readonly store: () => EmbeddedBrokerOptions['store'];
 };
 
 /** Where live destinations are given what comes. */
@@ -103,10 +105,10 @@ export class LocalBroker {
 
   async #make({ listen }: NonNullable<GatewayConfig['broker']>, config: GatewayConfig): Promise<EmbeddedBroker> {
     const Broker = await this.#load();
-    const { identity, tls, ...rest } = this.#surroundings;
+    const { identity, store, tls, ...rest } = this.#surroundings;
     const listeners = listen.map(({ tls: asked, ...address }) =>
       asked === undefined ? address : { ...address, tls: tls.of(asked) },
     );
-    return new Broker({ ...rest, listen: listeners, root: `sluice/${config.gateway.id}`, identity: identity() });
+    return new Broker({ ...rest, listen: listeners, root: `sluice/${config.gateway.id}`, identity: identity(), store: store() });
   }
 }

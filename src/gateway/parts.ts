@@ -20,12 +20,15 @@ import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
 import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
+import { LogBacklog } from '../forwarders/broker/own-backlog.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
 import type { Counters } from '../pipeline/counters.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
+import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
+import { BrokerFile } from '../store/broker-store.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockProbes } from '../time/services.ts';
 import { type ClockChange, ClockWatch } from '../time/watch.ts';
@@ -138,6 +141,18 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       encodeBatch: (records) => live.encode(records),
       onEvent: tell,
       onListen: ({ host, port }, fault) => listening.changed(`broker ${host}:${port}`, fault),
+      backlog: new LogBacklog(
+        () => g.log,
+        clock,
+        () => g.config.gateway.id,
+      ),
+      store: () =>
+        new BrokerFile({
+          stateDir: g.config.gateway.stateDir,
+          runtimeDir: g.log.runtime.chosen?.dir,
+          clock,
+          ...brokerFileReport(logger, (event) => outside.tell('sessions', event)),
+        }),
     },
     () => g.ingest,
   );

@@ -73,6 +73,11 @@ export class Child {
     this.#process.stdin?.write(`${line}\n`);
   }
 
+  /** No line follows. */
+  endInput(): void {
+    this.#process.stdin?.end();
+  }
+
   /** Sends a signal to this process; false when it is gone already. */
   signal(signal: NodeJS.Signals): boolean {
     return this.#process.exitCode === null && this.#process.signalCode === null && this.#process.kill(signal);

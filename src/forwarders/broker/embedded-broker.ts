@@ -1,6 +1,7 @@
 /**
  * The broker inside the gateway: current readings, latest values, alarms and events for all connected clients. Invariants:
- * - clients subscribe and nothing else: what they publish, their wills and `$` topics are refused or ignored;
+ * - clients subscribe and nothing else: what they publish, their wills and `$` topics are refused or ignored, unless
+ *   `mayPublish` says otherwise;
  * - no client, however slow or hostile, holds up another or makes memory grow past the bounds of limits.ts;
  * - it has no cursor: messages that a slow or absent subscriber misses are counted, reported, and still in the log;
  * - it never holds up the caller: every call of LiveSink returns at once;
@@ -8,6 +9,7 @@
  */
 import { Readable } from 'node:stream';
 import type { Aedes, AedesPublishPacket, Client } from 'aedes';
+import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -19,13 +21,13 @@ import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import { Clients, guardOf } from './clients.ts';
 import type { Refusal } from './frame-guard.ts';
+import { Kept } from './kept.ts';
 import * as limits from './limits.ts';
 import { type BrokerListen, Listener } from './listener.ts';
-import { type EncodeBatch, LiveFeed } from './live-feed.ts';
-import { BrokerPersistence } from './persistence.ts';
+import { type EncodeBatch, LiveFeed, type Numbers } from './live-feed.ts';
+import type { OwnBacklog } from './own-backlog.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
-import { Sessions } from './sessions.ts';
 import { SlowClients } from './slow-clients.ts';
 
 export interface EmbeddedBrokerOptions {
@@ -46,6 +48,12 @@ export interface EmbeddedBrokerOptions {
   readonly onEvent: (event: GatewayEvent) => void;
   /** It cannot have an address, with the words for it; undefined: it has got it. Once each. */
   readonly onListen?: (listen: BrokerListen, fault: string | undefined) => void;
+  /** Keeps sessions and retained messages of clients across restarts; absent: they end with the broker. */
+  readonly store?: BrokerStore | undefined;
+  /** Has what sessions missed of the gateway's own messages while there was no broker. */
+  readonly backlog?: OwnBacklog | undefined;
+  /** Whether a client may publish on a topic. Absent: nobody may, on any. */
+  readonly mayPublish?: ((client: string, topic: string) => boolean) | undefined;
 }
 
 export interface EmbeddedBrokerStatus {
@@ -65,6 +73,10 @@ export interface EmbeddedBrokerStatus {
   readonly sessions: number;
   readonly queuedMessages: number;
   readonly queuedBytes: number;
+  /** Retained messages of clients. */
+  readonly retained: number;
+  /** What keeps sessions across restarts. */
+  readonly store: BrokerStoreStatus;
   /** Bytes that wait for connected clients, outside the queues of sessions. */
   readonly unsentBytes: number;
   /** Bytes of packets of clients that are not whole yet. */
@@ -80,10 +92,18 @@ export interface EmbeddedBrokerStatus {
   readonly refused: Readonly<Record<'connections' | Refusal, number>>;
 }
 
+interface Published {
+  /** Of the log. */
+  readonly numbers?: Numbers | undefined;
+  readonly done?: (() => void) | undefined;
+}
+
+const TOO_MUCH = 'more messages wait for it than are kept; the oldest are left out here and remain in the log';
+
 export class EmbeddedBroker implements LiveSink {
   readonly #o: EmbeddedBrokerOptions;
   readonly #audience = new Audience();
-  readonly #sessions: Sessions;
+  readonly #kept: Kept;
   readonly #retained: Retained;
   readonly #feed: LiveFeed;
   readonly #slow: SlowClients;
@@ -124,38 +144,31 @@ export class EmbeddedBroker implements LiveSink {
           },
         }),
     );
-    this.#sessions = new Sessions({
-      clock,
+    this.#kept = new Kept({
+      ...{ clock, root, logger, retained: this.#retained, store: options.store, backlog: options.backlog },
       roomy: (id) => this.#clients.roomy(id),
-      alarms: `${root}/alarm/`,
-      onOverflow: (client) =>
-        this.#report(
-          'overflow',
-          client,
-          'more messages wait for it than are kept; the oldest are left out here and remain in the log',
-        ),
+      waitsFrom: () => this.#feed.waitsFrom,
+      onOverflow: (client) => this.#report('overflow', client, TOO_MUCH),
+      onLeft: (client, { log, first, last }) => this.#report('overflow', client, TOO_MUCH, { log, first, last }),
       onLost: (client, messages, why) =>
-        this.#report(
-          why,
-          client,
-          `its session ${why === 'expired' ? 'was not used for a day' : 'made room for a new one'}`,
+        this.#report(why, client, `its session ${why === 'expired' ? 'was not used for a day' : 'made room for a new one'}`, {
           messages,
-        ),
+        }),
     });
     this.#clients = new Clients({
-      ...{ clock, logger, audience: this.#audience, sessions: this.#sessions },
+      ...{ clock, logger, audience: this.#audience, sessions: this.#kept.sessions },
       relieved: (client) => this.#slow.relieved(client),
     });
-    this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#sessions });
+    this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
     this.#feed = new LiveFeed({
       ...{ root, clock, latest, encodeBatch },
       retained: this.#retained,
       listens: (topic) => this.#audience.wants(topic),
-      keeps: (topic) => this.#sessions.wants(topic),
-      revision: () => this.#audience.revision + this.#sessions.revision,
+      keeps: (topic) => this.#kept.sessions.wants(topic),
+      revision: () => this.#audience.revision + this.#kept.sessions.revision,
       ready: () =>
         this.#inFlight < Math.min(limits.MAX_IN_FLIGHT, Math.max(1, limits.MAX_DELIVERIES / Math.max(1, this.#audience.size))),
-      publish: (topic, payload, qos) => this.#publish(topic, payload, qos),
+      publish: (topic, payload, qos, numbers) => this.#publish(topic, payload, qos, { numbers }),
     });
   }
 
@@ -187,7 +200,7 @@ export class EmbeddedBroker implements LiveSink {
     cancel();
     this.#clients.end();
     this.#aedes = undefined;
-    await Promise.all(this.#listeners.map((listener) => listener.stop()));
+    await Promise.all([...this.#listeners.map((listener) => listener.stop()), this.#kept.close()]);
   }
 
   sample(sample: Sample, record: LogRecord | undefined): void {
@@ -197,7 +210,7 @@ export class EmbeddedBroker implements LiveSink {
   notice(notice: NoticeMessage): void {
     const topic = notice.kind === 'alarm' ? `${this.#o.root}/alarm/${notice.key}` : `${this.#o.root}/event`;
     if (notice.kind === 'alarm') this.#retained.set(topic, notice.json);
-    this.#publish(topic, notice.json, 1);
+    this.#publish(topic, notice.json, 1, notice.unnumbered !== true ? { numbers: { first: notice.seq, last: notice.seq } } : {});
   }
 
   inventory(inventory: Inventory): void {
@@ -224,13 +237,15 @@ export class EmbeddedBroker implements LiveSink {
         return { host, port, tls: one.tls, ...(one.fault === undefined ? {} : { fault: one.fault }) };
       }),
       clients: this.#aedes?.connectedClients ?? 0,
-      sessions: this.#sessions.count,
-      queuedMessages: this.#sessions.queuedMessages,
-      queuedBytes: this.#sessions.queuedBytes,
+      sessions: this.#kept.sessions.count,
+      queuedMessages: this.#kept.sessions.queuedMessages,
+      queuedBytes: this.#kept.sessions.queuedBytes,
+      retained: this.#retained.count,
+      store: this.#kept.status(),
       unsentBytes: this.#clients.unsentBytes,
       partialBytes: this.#clients.partialBytes,
       published: this.#published,
-      dropped: { sessions: this.#sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
+      dropped: { sessions: this.#kept.sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
       refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
     };
   }
@@ -243,11 +258,11 @@ export class EmbeddedBroker implements LiveSink {
 
   #retain(topic: string, json: string, done?: () => void): void {
     this.#retained.set(topic, json);
-    this.#publish(topic, json, 1, done);
+    this.#publish(topic, json, 1, { done });
   }
 
   /** The retain flag stays off: `Retained` answers new subscribers, and live messages do not carry it. */
-  #publish(topic: string, payload: string | Uint8Array, qos: 0 | 1, done?: () => void): void {
+  #publish(topic: string, payload: string | Uint8Array, qos: 0 | 1, { numbers, done }: Published = {}): void {
     const aedes = this.#aedes;
     if (aedes === undefined || this.#inFlight >= 2 * limits.MAX_IN_FLIGHT) {
       if (aedes !== undefined) this.#busy++;
@@ -258,20 +273,21 @@ export class EmbeddedBroker implements LiveSink {
     this.#published++;
     const bytes =
       typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload.buffer, payload.byteOffset, payload.length);
+    if (numbers !== undefined) this.#kept.mark(bytes, numbers);
     aedes.publish({ cmd: 'publish', topic, payload: bytes, qos, dup: false, retain: false }, () => {
       this.#inFlight--;
       done?.();
     });
   }
 
-  #report(kind: string, client: string, what: string, messages?: number): void {
+  #report(kind: string, client: string, what: string, data: Readonly<Record<string, string | number>> = {}): void {
     // The name was chosen by the client: shortened, and JSON escapes the rest.
     const name = client.slice(0, 64);
     this.#events.tell(kind, {
       event: 'overload',
       severity: 'warning',
       message: `MQTT subscriber ${JSON.stringify(name)}: ${what}`,
-      data: { client: name, ...(messages === undefined ? {} : { messages }) },
+      data: { client: name, ...data },
     });
   }
 
@@ -281,8 +297,7 @@ export class EmbeddedBroker implements LiveSink {
       const { Aedes } = await import('aedes');
       encodeNumbersOnDemand();
       const aedes = await Aedes.createBroker({
-        persistence: new BrokerPersistence(
-          this.#sessions,
+        persistence: this.#kept.persistence(
           (filters) => (this.#subscriber === undefined ? Readable.from([]) : this.#replays.of(this.#subscriber, filters)),
           (client, topic) => this.#audience.granted(client, topic),
         ),
@@ -296,6 +311,7 @@ export class EmbeddedBroker implements LiveSink {
         // A client id of MQTT 3.1 was measured before.
         maxClientsIdLength: limits.MAX_CLIENT_ID,
         maxTopicLevels: limits.AEDES_LEVELS,
+        maxInflightInbound: limits.MAX_INCOMING,
         preConnect: (_client, packet, next) => {
           this.#clients.connects(packet);
           next(null, true);
@@ -304,7 +320,10 @@ export class EmbeddedBroker implements LiveSink {
           const refusal = this.#clients.admit(client, username);
           next(refusal ?? null, refusal === undefined);
         },
-        authorizePublish: (client, packet, next) => next(this.#clients.published(client, packet)),
+        authorizePublish: (client, packet, next) => {
+          if (client === null || !this.#mayPublish(client, packet.topic)) next(this.#clients.published(client, packet));
+          else this.#kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
+        },
         // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `#forward` decides (MQTT-3.3.5-1).
         authorizeSubscribe: (client, subscription, next) => {
           const { topic, qos } = subscription;
@@ -313,6 +332,7 @@ export class EmbeddedBroker implements LiveSink {
         },
         authorizeForward: (client, packet) => this.#forward(client, packet),
       });
+      await this.#kept.open();
       this.#aedes = aedes;
       aedes.on('connackSent', (packet, client) => {
         if (packet.returnCode === 0) guardOf(client).accept();
@@ -323,6 +343,8 @@ export class EmbeddedBroker implements LiveSink {
       aedes.on('unsubscribe', (filters, client) => this.#audience.remove(client, filters));
       for (const event of ['clientError', 'connectionError'] as const)
         aedes.on(event, (client, error) => this.#clients.failed(client, error));
+      // Before anybody is there: what is published meanwhile comes behind what was before.
+      await this.#kept.fill();
       if (this.#running) for (const listener of this.#listeners) listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
@@ -331,16 +353,26 @@ export class EmbeddedBroker implements LiveSink {
   }
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
-    if (client.closed) return null;
+    // One that the queue hands out is not delivered, and stays; aedes would take it out of the queue if it were not forwarded.
+    if (client.closed) return packet.messageId === undefined ? null : packet;
     if (!packet.retain && !this.#slow.passes(client, packet)) return null;
-    const qos = (packet.qos === 0 ? 0 : Math.min(packet.qos, this.#audience.qos(client, packet.topic))) as 0 | 1;
+    // One of the queue has the QoS that was granted when it came.
+    const asked = packet.qos === 0 || packet.messageId !== undefined;
+    const qos = (asked ? packet.qos : Math.min(packet.qos, this.#audience.qos(client, packet.topic))) as 0 | 1 | 2;
     if (qos > 0) guardOf(client).requests.owe();
+    // The queue of a session has numbers of its own.
+    const session = packet.retain && qos > 0 && !client.clean ? this.#kept.sessions.get(client.id) : undefined;
+    if (session !== undefined) return { ...packet, qos, messageId: session.queue.retainedNumber() };
     return qos === packet.qos ? packet : { ...packet, qos };
+  }
+
+  #mayPublish(client: Client, topic: string): boolean {
+    return !this.#retained.isOwn(topic) && !topic.startsWith('$') && this.#o.mayPublish?.(client.id, topic) === true;
   }
 
   #sweep(): void {
     this.#cancelSweep = this.#o.clock.after(limits.SESSION_SWEEP, () => {
-      this.#sessions.expire();
+      this.#kept.sweep();
       this.#sweep();
     });
   }

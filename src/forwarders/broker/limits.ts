@@ -73,9 +73,22 @@ export const MAX_SESSIONS = 32;
 export const SESSION_EXPIRY = 24 * 3_600_000;
 export const SESSION_SWEEP = 60_000;
 /** Messages and payload bytes queued for one session, and bytes for all of them. */
-export const MAX_SESSION_MESSAGES = 1_000;
+export const MAX_SESSION_MESSAGES = 4_000;
 export const MAX_SESSION_BYTES = 1024 * 1024;
+export const MAX_ALL_SESSIONS_MESSAGES = 32_000;
 export const MAX_ALL_SESSIONS_BYTES = 4 * 1024 * 1024;
+/** Time between two notes in the store of how long clients have been away. */
+export const AWAY_EVERY = 3_600_000;
+/** Retained messages of clients, and bytes of their topics and payloads. */
+export const MAX_RETAINED = 10_000;
+export const MAX_RETAINED_BYTES = 4 * 1024 * 1024;
+/** QoS 2 messages of one client that it has published and not released, and payload bytes that are kept of all of them. */
+export const MAX_INCOMING = 100;
+export const MAX_INCOMING_BYTES = 1024 * 1024;
+/** How long the disk is waited for before a subscription is granted. */
+export const SUBSCRIBE_WITHIN = 2_000;
+/** At a start: how long the log is waited for, for what sessions missed while nobody listened. */
+export const BACKLOG_WITHIN = 10_000;
 
 /** Retained `value/…` changes are published at most this often per point. */
 export const VALUE_EVERY = 100;

@@ -45,7 +45,14 @@ export interface LiveFeedOptions {
   readonly revision: () => number;
   /** False when no more can be taken now. */
   readonly ready: () => boolean;
-  readonly publish: (topic: string, payload: string | Uint8Array, qos: 0 | 1) => void;
+  /** @param numbers of the records that a batch is made of */
+  readonly publish: (topic: string, payload: string | Uint8Array, qos: 0 | 1, numbers?: Numbers) => void;
+}
+
+/** In the log. */
+export interface Numbers {
+  readonly first: number;
+  readonly last: number;
 }
 
 export class LiveFeed {
@@ -72,6 +79,11 @@ export class LiveFeed {
     this.#readings += readingCount(record.sample);
     if (this.#readings >= BATCH_READINGS) this.#flushData();
     else this.#dataTimer ??= this.#o.clock.after(BATCH_AGE, () => this.#flushData());
+  }
+
+  /** The lowest number that waits for its batch. */
+  get waitsFrom(): number | undefined {
+    return this.#records[0]?.seq;
   }
 
   stop(): void {
@@ -156,9 +168,10 @@ export class LiveFeed {
       if (n > 1 && readings > BATCH_READINGS) readings -= this.#size(--n);
       const payloads = this.#o.encodeBatch(this.#records.slice(0, n));
       if (payloads === undefined) break;
-      this.#records.splice(0, n);
+      const taken = this.#records.splice(0, n);
       this.#readings -= readings;
-      for (const payload of payloads) this.#o.publish(`${this.#o.root}/data`, payload, 1);
+      const numbers = { first: taken[0]?.seq ?? 0, last: taken.at(-1)?.seq ?? 0 };
+      for (const payload of payloads) this.#o.publish(`${this.#o.root}/data`, payload, 1, numbers);
     }
     while (this.#records.length > MAX_WAITING_RECORDS) {
       this.#readings -= this.#size(0);

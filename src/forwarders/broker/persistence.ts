@@ -1,12 +1,19 @@
 /**
- * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11).
- * Two things matter beyond storing:
- * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why;
- * - clients publish nothing here, so no retained message, no will and no QoS 2 message of theirs is ever stored.
+ * What aedes keeps between packets, in the shape that aedes 1.2.0 asks for (the interface of aedes-persistence 11). Two things
+ * matter beyond storing:
+ * - the calls on the way of a publish complete at once (`Settled`, not a promise): ../patches/aedes.ts says why. What has to
+ *   be on the disk before a message is acknowledged went there before (admission.ts);
+ * - wills are in memory: they end with the broker (MQTT 3.1.1, 3.1.2.5, lets a server do so when it stops).
  */
 import { Readable } from 'node:stream';
+import type { Clock } from '../../core/clock.ts';
 import { Settled } from '../patches/aedes.ts';
-import type { Filter, QueuedPacket, Sessions } from './sessions.ts';
+import type { Admission, Publication } from './admission.ts';
+import { Incoming, type IncomingPacket } from './incoming.ts';
+import { SUBSCRIBE_WITHIN } from './limits.ts';
+import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
+import type { SessionJournal } from './session-journal.ts';
+import type { Filter, Sessions } from './sessions.ts';
 
 interface Identified {
   readonly id: string;
@@ -14,97 +21,165 @@ interface Identified {
 interface Sent {
   readonly cmd: string;
   readonly brokerCounter?: number | undefined;
-  readonly messageId?: number | undefined;
+  messageId?: number | undefined;
+}
+interface Will {
+  brokerId?: string;
+  clientId?: string;
 }
 
 const done: PromiseLike<void> = new Settled(undefined);
 
-export class BrokerPersistence {
-  readonly #sessions: Sessions;
+export interface PersistenceOptions {
+  readonly sessions: Sessions;
+  readonly admission: Admission;
+  readonly journal: SessionJournal;
+  /** Resolves when everything of now is on the disk, or the disk does not take it. */
+  readonly settled: () => Promise<boolean>;
+  readonly clock: Clock;
   /** What the client whose subscription was announced last gets for these filters. */
-  readonly #retained: (filters: readonly string[]) => Readable;
+  readonly retained: (filters: readonly string[]) => Readable;
   /** Whether a filter was granted to this client. */
-  readonly #granted: (client: object, topic: string) => boolean;
+  readonly granted: (client: object, topic: string) => boolean;
+  /** Numbers of the log that a message of the gateway itself is made of. */
+  readonly span: (payload: Buffer) => Span | undefined;
+}
 
-  constructor(
-    sessions: Sessions,
-    retained: (filters: readonly string[]) => Readable,
-    granted: (client: object, topic: string) => boolean,
-  ) {
-    this.#sessions = sessions;
-    this.#retained = retained;
-    this.#granted = granted;
+export class BrokerPersistence {
+  readonly #o: PersistenceOptions;
+  readonly #incoming = new Incoming();
+  /** Of connected clients. */
+  readonly #wills = new Map<string, Will>();
+  broker: { readonly id: string } | undefined;
+
+  constructor(options: PersistenceOptions) {
+    this.#o = options;
   }
 
   // aedes looks whether this is an async function
-  async setup(): Promise<void> {}
+  async setup(broker: { readonly id: string }): Promise<void> {
+    this.broker = broker;
+  }
   async destroy(): Promise<void> {}
 
-  storeRetained(): PromiseLike<void> {
+  storeRetained(packet: Publication & { readonly cmd: 'publish' }): PromiseLike<void> {
+    this.#o.admission.retain(packet);
     return done;
   }
   createRetainedStream(pattern: string): Readable {
     return this.createRetainedStreamCombi([pattern]);
   }
   createRetainedStreamCombi(patterns: readonly string[]): Readable {
-    return this.#retained(patterns);
+    return this.#o.retained(patterns);
   }
 
   async addSubscriptions(client: Identified, filters: readonly Filter[]): Promise<void> {
-    for (const filter of filters) if (this.#granted(client, filter.topic)) this.#sessions.subscribe(client.id, filter);
+    for (const filter of filters) if (this.#o.granted(client, filter.topic)) this.#o.sessions.subscribe(client.id, { ...filter });
+    await this.#patiently();
   }
   async removeSubscriptions(client: Identified, topics: readonly string[]): Promise<void> {
-    this.#sessions.unsubscribe(client.id, topics);
+    this.#o.sessions.unsubscribe(client.id, topics);
+    await this.#patiently();
   }
   async subscriptionsByClient(client: Identified): Promise<Filter[]> {
-    return this.#sessions.filters(client.id);
+    return this.#o.sessions.filters(client.id);
   }
   async cleanSubscriptions(client: Identified): Promise<void> {
-    this.#sessions.end(client.id);
+    this.#o.sessions.end(client.id);
   }
   async countOffline(): Promise<{ subsCount: number; clientsCount: number }> {
-    return { subsCount: 0, clientsCount: this.#sessions.count };
+    const filters = [...this.#o.sessions.all()].map((session) => [...session.filters.values()]);
+    return {
+      subsCount: filters.flat().filter(({ qos }) => qos > 0).length,
+      clientsCount: filters.filter(({ length }) => length > 0).length,
+    };
   }
-  subscriptionsByTopic(topic: string): PromiseLike<{ clientId: string; topic: string }[]> {
-    return new Settled(this.#sessions.of(topic).map((clientId) => ({ clientId, topic })));
+  subscriptionsByTopic(topic: string): PromiseLike<{ clientId: string; topic: string; qos: number }[]> {
+    return new Settled(this.#o.sessions.subscriptions(topic));
   }
   getClientList(topic: string): Readable {
-    return Readable.from(this.#sessions.of(topic));
+    return Readable.from([...this.#o.sessions.all()].filter(({ filters }) => filters.has(topic)).map(({ id }) => id));
   }
 
-  outgoingEnqueue(sub: { clientId: string }, packet: QueuedPacket): PromiseLike<void> {
-    this.#sessions.enqueue(sub.clientId, packet);
-    return done;
+  outgoingEnqueue(sub: { clientId: string; qos?: number }, packet: QueuedPacket): PromiseLike<void> {
+    return this.outgoingEnqueueCombi([sub], packet);
   }
-  outgoingEnqueueCombi(subs: readonly { clientId: string }[], packet: QueuedPacket): PromiseLike<void> {
-    for (const { clientId } of subs) this.#sessions.enqueue(clientId, packet);
+  outgoingEnqueueCombi(subs: readonly { clientId: string; qos?: number }[], packet: QueuedPacket): PromiseLike<void> {
+    this.#o.admission.enqueue(subs, packet, this.#o.span(packet.payload));
     return done;
   }
   outgoingUpdate(client: Identified, packet: Sent): PromiseLike<void> {
-    if (packet.cmd === 'publish') this.#sessions.written(client.id, packet);
+    if (packet.cmd === 'publish') this.#o.sessions.written(client.id, packet);
+    else if (this.#o.sessions.released(client.id, packet.messageId)) return this.#settled();
     return done;
   }
-  async outgoingClearMessageId(client: Identified, packet: Sent): Promise<QueuedPacket | undefined> {
-    return this.#sessions.acknowledged(client.id, packet.messageId);
+  async outgoingClearMessageId(client: Identified, packet: Sent): Promise<OutgoingPacket | undefined> {
+    return this.#o.sessions.acknowledged(client.id, packet.messageId);
   }
+  /** To a connected client one after the other, as they are written; of one that is away, what its queue holds. */
   outgoingStream(client: Identified): Readable {
-    return Readable.from(this.#sessions.replay(client.id), { highWaterMark: 1 });
+    const session = this.#o.sessions.get(client.id);
+    if (session?.awaySince !== undefined) return Readable.from(session.queue.entries.map(packetOf));
+    return Readable.from(this.#o.sessions.replay(client.id), { highWaterMark: 1 });
   }
 
-  async incomingStorePacket(): Promise<void> {
-    throw new Error('clients may not publish');
+  async incomingStorePacket(client: Identified, packet: IncomingPacket & Publication): Promise<void> {
+    const session = this.#o.sessions.get(client.id);
+    this.#incoming.store(client.id, packet);
+    if (session !== undefined && packet.messageId !== undefined) {
+      session.incoming.add(packet.messageId);
+      this.#o.journal.incoming(session.key, packet.messageId);
+    }
+    await this.#o.admission.take(packet);
   }
-  async incomingGetPacket(): Promise<never> {
+  async incomingGetPacket(client: Identified, { messageId }: Sent): Promise<IncomingPacket> {
+    const packet = this.#incoming.get(client.id, messageId);
+    if (packet !== undefined) return packet;
+    // Of an earlier run: only that it was there.
+    if (messageId !== undefined && this.#o.sessions.get(client.id)?.incoming.has(messageId) === true)
+      return { messageId, payload: Buffer.alloc(0) };
     throw new Error('no such packet');
   }
-  async incomingDelPacket(): Promise<never> {
-    throw new Error('no such packet');
+  async incomingDelPacket(client: Identified, { messageId }: Sent): Promise<void> {
+    const session = this.#o.sessions.get(client.id);
+    const known = this.#incoming.remove(client.id, messageId);
+    if (messageId === undefined || (session?.incoming.delete(messageId) !== true && !known)) throw new Error('no such packet');
+    if (session !== undefined) this.#o.journal.incomingDone(session.key, messageId, 'soon');
   }
-  async cleanIncoming(): Promise<void> {}
-  async putWill(): Promise<void> {}
-  async getWill(): Promise<undefined> {}
-  async delWill(): Promise<undefined> {}
-  streamWill(): Readable {
-    return Readable.from([]);
+  async cleanIncoming(client: Identified): Promise<void> {
+    const session = this.#o.sessions.get(client.id);
+    for (const number of this.#incoming.forget(client.id)) {
+      if (session?.incoming.delete(number) === true) this.#o.journal.incomingDone(session.key, number, 'soon');
+    }
+  }
+
+  async putWill(client: Identified, will: Will): Promise<void> {
+    if (this.broker !== undefined) will.brokerId = this.broker.id;
+    will.clientId = client.id;
+    this.#wills.set(client.id, will);
+  }
+  async getWill(client: Identified): Promise<Will | undefined> {
+    return this.#wills.get(client.id);
+  }
+  async delWill(client: Identified): Promise<Will | undefined> {
+    const will = this.#wills.get(client.id);
+    this.#wills.delete(client.id);
+    return will;
+  }
+  streamWill(brokers: Readonly<Record<string, unknown>> = {}): Readable {
+    return Readable.from(
+      [...this.#wills.values()].filter(({ brokerId }) => brokerId === undefined || brokers[brokerId] === undefined),
+    );
+  }
+
+  async #settled(): Promise<void> {
+    await this.#o.settled();
+  }
+  /** A disk that hangs keeps nobody from subscribing: the store follows when it can. */
+  async #patiently(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#o.clock.after(SUBSCRIBE_WITHIN, resolve);
+    await Promise.race([this.#o.settled(), late]);
+    cancel();
   }
 }

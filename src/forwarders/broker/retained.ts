@@ -1,8 +1,13 @@
 /**
- * The messages that a new subscriber gets at once. Nothing is stored twice: `value/…` is written from the latest values at the
- * moment it leaves, the rest are a few fixed messages. Nothing of it comes from a disk: it is rebuilt at every start.
+ * The messages that a new subscriber gets at once. Those of the gateway are not stored: `value/…` is written from the latest
+ * values at the moment it leaves, the rest are a few fixed messages, and all of it is rebuilt at every start. Those of clients
+ * are kept here, MAX_RETAINED and MAX_RETAINED_BYTES at most.
  */
+import type { BrokerChange } from '../../core/broker-store.ts';
 import type { Inventory, LatestValues } from '../../core/ports.ts';
+import { MAX_RETAINED, MAX_RETAINED_BYTES } from './limits.ts';
+import { copyOf } from './queue.ts';
+import { retainedChange } from './session-journal.ts';
 import { FilterTree } from './topic-filter.ts';
 import { encodeValue } from './value-json.ts';
 
@@ -13,14 +18,20 @@ export interface RetainedPacket {
   readonly cmd: 'publish';
   readonly topic: string;
   readonly payload: Buffer;
-  readonly qos: 0 | 1;
-  readonly retain: true;
+  readonly qos: number;
+  readonly retain: boolean;
 }
 
 export class Retained {
   readonly #root: string;
   readonly #latest: LatestValues;
   readonly #fixed = new Map<string, string>();
+  /** Of clients. */
+  readonly #foreign = new Map<string, RetainedPacket>();
+  /** Bytes of topics and payloads in it. */
+  #bytes = 0;
+  /** Messages that were not kept for want of space. */
+  refused = 0;
   /** `device/point` of the inventory; undefined until there is one. */
   #points: Set<string> | undefined;
 
@@ -33,6 +44,46 @@ export class Retained {
   set(topic: string, json: string): void {
     if (json === '') this.#fixed.delete(topic);
     else this.#fixed.set(topic, json);
+  }
+
+  get count(): number {
+    return this.#foreign.size;
+  }
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  isOwn(topic: string): boolean {
+    return topic === this.#root || topic.startsWith(`${this.#root}/`);
+  }
+
+  /** Whether a client's message would be kept: there is space, and the topic is not one of the gateway. */
+  takes({ topic, payload }: { readonly topic: string; readonly payload: Uint8Array }): boolean {
+    if (this.isOwn(topic)) return false;
+    const before = this.#foreign.get(topic);
+    const bytes = this.#bytes + sizeOf(topic, payload) - (before === undefined ? 0 : sizeOf(topic, before.payload));
+    return payload.length === 0 || (bytes <= MAX_RETAINED_BYTES && (before !== undefined || this.#foreign.size < MAX_RETAINED));
+  }
+
+  /** A client's message; one without content clears its topic. @returns whether it was kept */
+  keep(packet: RetainedPacket): boolean {
+    const { topic, payload } = packet;
+    if (!this.takes(packet)) {
+      if (!this.isOwn(topic)) this.refused++;
+      return false;
+    }
+    const before = this.#foreign.get(topic);
+    if (before !== undefined) this.#bytes -= sizeOf(topic, before.payload);
+    this.#foreign.delete(topic);
+    if (payload.length === 0) return true;
+    this.#foreign.set(topic, { ...packet, payload: copyOf(payload) });
+    this.#bytes += sizeOf(topic, payload);
+    return true;
+  }
+
+  /** Every row of the store. */
+  *rows(): Generator<BrokerChange> {
+    for (const { topic, payload, qos } of this.#foreign.values()) yield retainedChange(topic, payload, qos);
   }
 
   topics(): Iterable<string> {
@@ -63,6 +114,10 @@ export class Retained {
       if (++looked % LOOKED_AT === 0) yield undefined;
       if (tree.matches(topic)) yield { cmd: 'publish', topic, payload: Buffer.from(json), qos: 1, retain: true };
     }
+    for (const packet of this.#foreign.values()) {
+      if (++looked % LOOKED_AT === 0) yield undefined;
+      if (!packet.topic.startsWith('$') && tree.matches(packet.topic)) yield packet;
+    }
     const latest = this.#latest;
     for (const { device, point } of latest.all()) {
       if (++looked % LOOKED_AT === 0) yield undefined;
@@ -81,4 +136,8 @@ export class Retained {
       };
     }
   }
+}
+
+function sizeOf(topic: string, payload: Uint8Array): number {
+  return topic.length + payload.length;
 }

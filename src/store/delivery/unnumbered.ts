@@ -35,7 +35,7 @@ export class Unnumbered {
       this.#leftOut++;
     }
     const seq = ++this.#seq;
-    return { kind, key, seq, json: JSON.stringify({ v: 1, log: this.#log, seq, ...body }) };
+    return { kind, key, seq, unnumbered: true, json: JSON.stringify({ v: 1, log: this.#log, seq, ...body }) };
   }
 
   /** There are numbers again: gives what waits, oldest first. @returns how many were left out since the last time */

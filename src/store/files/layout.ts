@@ -11,6 +11,7 @@
  *                        1048 B frames
  *   log.db-shm           32 KiB blocks  SQLite's index of log.db-wal, in memory that its threads share
  *   history.db           4096 B pages   records that were compacted out of log.db: history-layout.ts
+ *   broker.db            1024 B pages   sessions of MQTT clients: broker/layout.ts
  *   history.db-journal   up to 256 KiB  pages of a transaction as they were before it; it stays, with an empty head
  *
  *   After damage (X is log.db or history.db; whole-file.ts, recovery/):

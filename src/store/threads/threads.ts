@@ -126,7 +126,7 @@ export function ended(worker: Worker): Promise<void> {
   });
 }
 
-export function startThread(name: 'writer' | 'keeper' | 'salvager', workerData: unknown): Worker {
+export function startThread(name: 'writer' | 'keeper' | 'salvager' | 'broker', workerData: unknown): Worker {
   return new Worker(new URL(`./${name}.${ENDING}`, import.meta.url), { workerData, resourceLimits: LIMITS, name });
 }
 

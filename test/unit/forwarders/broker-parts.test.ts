@@ -3,7 +3,8 @@ import test from 'node:test';
 import fc from 'fast-check';
 import type { LatestValue } from '../../../src/core/ports.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
-import { type QueuedPacket, Sessions } from '../../../src/forwarders/broker/sessions.ts';
+import type { QueuedPacket } from '../../../src/forwarders/broker/queue.ts';
+import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
 import { isFilter, matches } from '../../../src/forwarders/broker/topic-filter.ts';
 import { encodeValue } from '../../../src/forwarders/broker/value-json.ts';
 

@@ -12,8 +12,9 @@ import test from 'node:test';
 import { Aedes } from 'aedes';
 import { writeToStream } from 'mqtt-packet';
 import { systemClock } from '../../../src/core/clock.ts';
-import { BrokerPersistence } from '../../../src/forwarders/broker/persistence.ts';
-import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { Kept } from '../../../src/forwarders/broker/kept.ts';
+import { Retained } from '../../../src/forwarders/broker/retained.ts';
 import * as aedesPatch from '../../../src/forwarders/patches/aedes.ts';
 import * as packetPatch from '../../../src/forwarders/patches/mqtt-packet.ts';
 import { Raw, text } from '../../harness/embedded-broker.ts';
@@ -47,15 +48,17 @@ test('mqtt-packet keeps no buffers of numbers, for mqtt and for aedes', () => {
 
 /** Messages of QoS 1 and 0 in turn, published at once to a subscriber with QoS 1. @returns what arrived */
 async function arrives(t: test.TestContext, slow: boolean, last: string): Promise<string[]> {
-  const sessions = new Sessions({
-    clock: systemClock,
-    alarms: 'a/alarm/',
+  const kept = new Kept({
+    ...{ clock: systemClock, root: 'a', logger: silentLogger, store: undefined, backlog: undefined },
+    retained: new Retained('a', { get: () => undefined, all: () => [] }),
     roomy: async () => {},
+    waitsFrom: () => undefined,
     onOverflow: () => {},
+    onLeft: () => {},
     onLost: () => {},
   });
-  const persistence = new BrokerPersistence(
-    sessions,
+  const { sessions } = kept;
+  const persistence = kept.persistence(
     () => Readable.from([]),
     () => true,
   );

@@ -224,6 +224,7 @@ test('a broker that cannot be made leaves the old one; a new one gets the old ad
       clock: new ManualClock(),
       logger: silentLogger,
       identity: () => ({ boot: 'b1', version: '1' }),
+      store: () => undefined,
     } as unknown as BrokerSurroundings,
     () => ({ add: (sink) => void sinks.add(sink), remove: (sink) => void sinks.delete(sink) }),
     async () => Fake as unknown as typeof EmbeddedBroker,

@@ -1,0 +1,138 @@
+/**
+ * What the broker keeps across restarts: sessions with their queues, and retained messages of clients. The store has the
+ * messages of clients; those of the gateway are in the log, and are read from there. Invariants:
+ * - a store that fails makes sessions as durable as the memory is, and is reported; nobody waits for it longer;
+ * - nothing is written for a message that was delivered and acknowledged before its turn came.
+ */
+import type { Readable } from 'node:stream';
+import type { BrokerChange, BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
+import { toError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import { Admission, type Publication } from './admission.ts';
+import * as limits from './limits.ts';
+import type { Numbers } from './live-feed.ts';
+import type { OwnBacklog } from './own-backlog.ts';
+import { BrokerPersistence } from './persistence.ts';
+import type { Span } from './queue.ts';
+import { restore, restoreOwn } from './restore.ts';
+import type { Retained } from './retained.ts';
+import { type Place, SessionJournal } from './session-journal.ts';
+import { Sessions, type SessionsOptions } from './sessions.ts';
+
+export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | 'onOverflow' | 'onLost'> {
+  readonly root: string;
+  readonly logger: Logger;
+  readonly retained: Retained;
+  readonly store: BrokerStore | undefined;
+  readonly backlog: OwnBacklog | undefined;
+  /** The lowest number of the log that waits to be published. */
+  readonly waitsFrom: () => number | undefined;
+  /** Readings that a session missed and that its queue has no space for. */
+  readonly onLeft: (client: string, left: Span) => void;
+}
+
+const MEMORY: BrokerStoreStatus = { state: 'memory', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 };
+
+export class Kept {
+  readonly sessions: Sessions;
+  readonly #o: KeptOptions;
+  readonly #journal: SessionJournal;
+  readonly #admission: Admission;
+  /** Numbers of the gateway's own messages that are being published. */
+  readonly #spans = new WeakMap<Buffer, Span>();
+  #notedAway: number;
+
+  constructor(options: KeptOptions) {
+    this.#o = options;
+    const { clock, store, root, retained } = options;
+    this.#journal = new SessionJournal(store);
+    this.#notedAway = clock.monotonic();
+    this.sessions = new Sessions({
+      ...{ clock, roomy: options.roomy, onOverflow: options.onOverflow, onLost: options.onLost },
+      alarms: `${root}/alarm/`,
+      journal: this.#journal,
+      place: () => this.#place(),
+    });
+    this.#admission = new Admission(this.sessions, retained, this.#journal, store);
+  }
+
+  persistence(
+    retained: (filters: readonly string[]) => Readable,
+    granted: (client: object, topic: string) => boolean,
+  ): BrokerPersistence {
+    return new BrokerPersistence({
+      ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted },
+      settled: () => this.#o.store?.settled() ?? Promise.resolve(true),
+      span: (payload) => this.#spans.get(payload),
+      clock: this.#o.clock,
+    });
+  }
+
+  /** Sessions and retained messages of the last run. */
+  async open(): Promise<void> {
+    const { store, retained } = this.#o;
+    const rows = await store?.open(() => this.#rows());
+    if (rows !== undefined) restore(rows, { sessions: this.sessions, retained, journal: this.#journal });
+  }
+
+  /** What the gateway published before now and sessions did not get. What it publishes from now on comes behind that. */
+  async fill(): Promise<void> {
+    const { backlog, root, clock, logger, onLeft } = this.#o;
+    const to = this.#place();
+    if (backlog === undefined || to === undefined) return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(limits.BACKLOG_WITHIN, resolve);
+    const filled = restoreOwn(this.sessions, backlog, root, to, (session, left) => onLeft(session.id, left)).catch(
+      (thrown: unknown) => {
+        logger.warn(
+          { error: toError(thrown).message },
+          'The log could not be read for the sessions of MQTT clients; what they missed before this start is in the log only.',
+        );
+      },
+    );
+    await Promise.race([filled, late]);
+    cancel();
+  }
+
+  /** The numbers of what is published next with this payload. */
+  mark(payload: Buffer, { first, last }: Numbers): void {
+    const log = this.#o.backlog?.next().log;
+    if (log !== undefined) this.#spans.set(payload, { log, first, last });
+  }
+
+  /** A client publishes. Calls back when the message may be acknowledged. */
+  admit(packet: Publication, next: (error?: Error) => void): void {
+    if (this.#admission.full) next(new Error('the disk does not keep up with what is published'));
+    // A repeated QoS 2 message is recognised later (incomingStorePacket).
+    else if (packet.qos !== 1) next();
+    else void this.#admission.take(packet).then(() => next());
+  }
+
+  sweep(): void {
+    this.sessions.expire();
+    const now = this.#o.clock.monotonic();
+    if (now - this.#notedAway < limits.AWAY_EVERY) return;
+    this.#notedAway = now;
+    this.sessions.noteAway();
+  }
+
+  status(): BrokerStoreStatus {
+    return this.#o.store?.status() ?? MEMORY;
+  }
+
+  async close(): Promise<void> {
+    this.sessions.allAway();
+    await this.#o.store?.close();
+  }
+
+  *#rows(): Generator<BrokerChange> {
+    yield* this.sessions.rows();
+    yield* this.#o.retained.rows();
+  }
+
+  #place(): Place | undefined {
+    const next = this.#o.backlog?.next();
+    const waiting = this.#o.waitsFrom();
+    return next === undefined || waiting === undefined ? next : { log: next.log, seq: Math.min(next.seq, waiting) };
+  }
+}

@@ -1,0 +1,130 @@
+/** The queue of one session: in the order in which messages came, with the packet identifiers that are in use. */
+
+/** The fields of aedes' packets that a queue needs. */
+export interface QueuedPacket {
+  cmd: 'publish';
+  brokerId?: string | undefined;
+  brokerCounter?: number | undefined;
+  topic: string;
+  payload: Buffer;
+  qos: number;
+  retain: boolean;
+  dup: boolean;
+  messageId?: number | undefined;
+}
+/** What is left of a QoS 2 message that its receiver has. */
+export interface ReleasedPacket {
+  cmd: 'pubrel';
+  messageId: number;
+  brokerCounter?: undefined;
+  dup?: undefined;
+}
+export type OutgoingPacket = QueuedPacket | ReleasedPacket;
+
+/** Numbers of the log that a message of the gateway itself is made of. */
+export interface Span {
+  readonly log: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** A message of a client in the store: counted, since several sessions may wait for it. */
+export interface Stored {
+  readonly message: number;
+  /** Sessions that wait for it. */
+  waits: number;
+}
+
+export interface Entry {
+  brokerId: string | undefined;
+  brokerCounter: number | undefined;
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: number;
+  dup: boolean;
+  /** Its packet identifier; undefined until it has one. It keeps it over connections (MQTT-4.4.0-1). */
+  messageId: number | undefined;
+  /** Handed to the connection of now. */
+  sent: boolean;
+  /** Its receiver has it (QoS 2): only PUBREL is still to be answered. */
+  released: boolean;
+  readonly own: Span | undefined;
+  readonly stored: Stored | undefined;
+}
+
+const HIGHEST = 65_535;
+
+export class Queue {
+  readonly entries: Entry[] = [];
+  bytes = 0;
+  readonly #numbers = new Map<number, Entry>();
+  #next = 1;
+  #nextRetained = HIGHEST;
+
+  get length(): number {
+    return this.entries.length;
+  }
+
+  push(entry: Entry): void {
+    this.entries.push(entry);
+    this.#came(entry);
+  }
+
+  /** Puts entries before the first of which `isLater` says so. */
+  insert(entries: readonly Entry[], isLater: (entry: Entry) => boolean): void {
+    const at = this.entries.findIndex(isLater);
+    this.entries.splice(at < 0 ? this.entries.length : at, 0, ...entries);
+    for (const entry of entries) this.#came(entry);
+  }
+
+  remove(entry: Entry): void {
+    if (entry.messageId !== undefined && this.#numbers.get(entry.messageId) === entry) this.#numbers.delete(entry.messageId);
+    const at = this.entries.indexOf(entry);
+    if (at < 0) return;
+    this.entries.splice(at, 1);
+    this.bytes -= entry.payload.length;
+  }
+
+  numbered(messageId: number): Entry | undefined {
+    return this.#numbers.get(messageId);
+  }
+
+  /** Gives an entry a packet identifier that no other one has: its own, else the wished one, else the next that is free. */
+  number(entry: Entry, wish: number | undefined): number {
+    if (entry.messageId !== undefined) return entry.messageId;
+    const free = wish !== undefined && !this.#numbers.has(wish) ? wish : this.#free();
+    entry.messageId = free;
+    this.#numbers.set(free, entry);
+    return free;
+  }
+
+  /** A packet identifier for a message that is not in the queue, from the other end. */
+  retainedNumber(): number {
+    do this.#nextRetained = this.#nextRetained <= 1 ? HIGHEST : this.#nextRetained - 1;
+    while (this.#numbers.has(this.#nextRetained));
+    return this.#nextRetained;
+  }
+
+  /** There are fewer messages than identifiers (limits.ts). */
+  #free(): number {
+    while (this.#numbers.has(this.#next)) this.#next = this.#next >= HIGHEST ? 1 : this.#next + 1;
+    return this.#next;
+  }
+
+  #came(entry: Entry): void {
+    this.bytes += entry.payload.length;
+    if (entry.messageId !== undefined) this.#numbers.set(entry.messageId, entry);
+  }
+}
+
+/** As aedes takes it. */
+export function packetOf(entry: Entry): OutgoingPacket {
+  const { brokerId, brokerCounter, topic, payload, qos, dup, messageId } = entry;
+  if (entry.released && messageId !== undefined) return { cmd: 'pubrel', messageId };
+  return { cmd: 'publish', brokerId, brokerCounter, topic, payload, qos, retain: false, dup, messageId };
+}
+
+/** A view of a part of something larger would keep all of it. aedes passes texts of its own on as they are. */
+export function copyOf(payload: Buffer): Buffer {
+  return payload instanceof Uint8Array ? Buffer.from(payload) : payload;
+}

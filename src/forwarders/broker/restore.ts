@@ -1,0 +1,136 @@
+/** Makes sessions and retained messages of the rows that the last run left, within the limits of this one. */
+import type { BrokerChange, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
+import { MAX_SESSIONS, MAX_SUBSCRIPTIONS } from './limits.ts';
+import type { OwnBacklog, OwnMessage } from './own-backlog.ts';
+import type { Entry, Span, Stored } from './queue.ts';
+import type { Retained } from './retained.ts';
+import type { Place, SessionJournal } from './session-journal.ts';
+import type { Session, Sessions } from './sessions.ts';
+import { matches } from './topic-filter.ts';
+
+/** What they are numbered by instead of aedes' counter: below all that it gives, in their order. */
+const BEFORE_ALL = -1_000_000_000;
+
+type Rows = ReadonlyMap<BrokerTable, readonly (readonly BrokerValue[])[]>;
+
+export function restore(
+  changes: readonly BrokerChange[],
+  { sessions, retained, journal }: { sessions: Sessions; retained: Retained; journal: SessionJournal },
+): void {
+  const rows = new Map<BrokerTable, (readonly BrokerValue[])[]>();
+  for (const { table, values } of changes) {
+    const list = rows.get(table);
+    if (list === undefined) rows.set(table, [values]);
+    else list.push(values);
+  }
+  const byKey = new Map<number, { session: Session; connected: boolean }>();
+  // Those that were used last are kept.
+  const found = [...rowsOf(rows, 'session')].sort((a, b) => Number(a[3] ?? -1) - Number(b[3] ?? -1));
+  for (const [key, id, owner, away, log, seq] of found) {
+    const session = { key: Number(key), id: String(id), owner: String(owner), place: placeOf(log, seq) };
+    byKey.set(session.key, { session: sessions.add({ ...session, away: Number(away ?? 0) }), connected: away === null });
+  }
+  for (const [key, topic, qos, rest, log, seq] of rowsOf(rows, 'filter')) {
+    const session = byKey.get(Number(key))?.session;
+    const filter = { topic: String(topic), qos: Number(qos), rest: parseRest(rest), place: placeOf(log, seq) };
+    if (session !== undefined && session.filters.size < MAX_SUBSCRIPTIONS) session.filters.set(filter.topic, filter);
+    else journal.unfilter(Number(key), filter.topic, 'later');
+  }
+  for (const [key, number] of rowsOf(rows, 'incoming')) byKey.get(Number(key))?.session.incoming.add(Number(number));
+  const messages = new Map(
+    rowsOf(rows, 'message').map(([message, topic, payload]) => {
+      const stored: Stored = { message: Number(message), waits: 0 };
+      return [stored.message, { stored, topic: String(topic), payload: bytesOf(payload) }];
+    }),
+  );
+  let counter = BEFORE_ALL;
+  const places = [...rowsOf(rows, 'place')].sort((a, b) => Number(a[1]) - Number(b[1]));
+  for (const [key, message, number, qos, state] of places) {
+    const to = byKey.get(Number(key));
+    const content = messages.get(Number(message));
+    if (to === undefined || content === undefined) continue;
+    content.stored.waits++;
+    const { stored, topic, payload } = content;
+    const entry: Entry = {
+      ...{ brokerId: 'kept', brokerCounter: counter++, topic, payload, stored, own: undefined },
+      ...{ qos: Number(qos), messageId: Number(number) || undefined, released: state === 1 },
+      // It may have been sent before the last run ended.
+      ...{ dup: to.connected, sent: false },
+    };
+    sessions.push(to.session.id, entry);
+  }
+  for (const { stored } of messages.values()) {
+    journal.goOnFrom(stored.message + 1);
+    if (stored.waits === 0) journal.forget(stored);
+  }
+  for (const { session } of [...byKey.values()].slice(MAX_SESSIONS)) sessions.lose(session, 'displaced');
+  for (const [topic, payload, qos] of rowsOf(rows, 'retained')) {
+    const packet = { cmd: 'publish', topic: String(topic), payload: bytesOf(payload), qos: Number(qos), retain: true } as const;
+    if (!retained.keep(packet)) journal.retained(packet.topic, Buffer.alloc(0), 0, 'later');
+  }
+  sessions.revision++;
+}
+
+/**
+ * Gives sessions what the gateway published before `to` and they did not get.
+ * @param missed readings of a session that are not in its queue
+ */
+export async function restoreOwn(
+  sessions: Sessions,
+  backlog: OwnBacklog,
+  root: string,
+  to: Place,
+  missed: (session: Session, left: Span) => void,
+): Promise<void> {
+  const waiting = [...sessions.all()].flatMap((session) => {
+    const wanted = [...session.filters.values()].filter(({ qos, place }) => qos > 0 && place !== undefined);
+    const { place } = session;
+    return place === undefined || wanted.length === 0 ? [] : [{ session, place, wanted }];
+  });
+  const [some] = waiting;
+  if (some === undefined) return;
+  const oldest = waiting.reduce((a, { place }) => (backlog.isFrom(place, spanAt(a)) ? place : a), some.place);
+  const wants = (topic: string) => waiting.some(({ wanted }) => wanted.some((filter) => matches(filter.topic, topic)));
+  const { messages, left } = await backlog.read(oldest, to, { data: wants(`${root}/data`), notices: true });
+  let counter = BEFORE_ALL / 2;
+  for (const { session, place, wanted } of waiting) {
+    const gets = ({ topic, span }: OwnMessage): boolean =>
+      backlog.isFrom(place, span) &&
+      wanted.some((filter) => backlog.isFrom(filter.place ?? place, span) && matches(filter.topic, `${root}/${topic}`));
+    const entries = messages.filter(gets).map(({ topic, payload, span }): Entry => {
+      const common = {
+        brokerId: 'kept',
+        brokerCounter: counter++,
+        topic: `${root}/${topic}`,
+        payload,
+        stored: undefined,
+        own: span,
+      };
+      return { ...common, qos: 1, dup: false, messageId: undefined, sent: false, released: false };
+    });
+    sessions.insert(session, entries, to);
+    if (
+      left !== undefined &&
+      wanted.some((filter) => matches(filter.topic, `${root}/data`)) &&
+      backlog.isFrom(place, spanAt({ log: left.log, seq: left.last }))
+    )
+      missed(session, { ...left, first: place.log === left.log ? Math.max(left.first, place.seq) : left.first });
+  }
+}
+
+function rowsOf(rows: Rows, table: BrokerTable): readonly (readonly BrokerValue[])[] {
+  return rows.get(table) ?? [];
+}
+function spanAt({ log, seq }: Place): Span {
+  return { log, first: seq, last: seq };
+}
+function placeOf(log: BrokerValue | undefined, seq: BrokerValue | undefined): Place | undefined {
+  return typeof log === 'string' && typeof seq === 'number' ? { log, seq } : undefined;
+}
+function bytesOf(value: BrokerValue | undefined): Buffer {
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.length) : Buffer.alloc(0);
+}
+function parseRest(text: BrokerValue | undefined): Readonly<Record<string, unknown>> {
+  const rest: unknown = JSON.parse(String(text));
+  return typeof rest === 'object' && rest !== null ? { ...rest } : {};
+}

@@ -1,0 +1,119 @@
+/**
+ * Tells the store what changes in sessions. What the gateway itself publishes is in the log already: of it a session keeps one
+ * number, below which nothing is still to come. A client's message is stored once for all sessions that wait for it.
+ */
+import type { BrokerChange, BrokerPace, BrokerStore, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
+import type { Entry, Stored } from './queue.ts';
+
+/** A number of a log. */
+export interface Place {
+  readonly log: string;
+  readonly seq: number;
+}
+
+export interface SessionRow {
+  readonly key: number;
+  readonly id: string;
+  readonly owner: string;
+  /** ms; undefined: its client is connected. */
+  readonly away: number | undefined;
+  /** Lowest number that may still have to come. */
+  readonly place: Place | undefined;
+}
+
+export interface FilterRow {
+  readonly topic: string;
+  readonly qos: number;
+  /** What else belongs to the subscription. */
+  readonly rest: Readonly<Record<string, unknown>>;
+  /** It counts from this number on. */
+  readonly place: Place | undefined;
+}
+
+export class SessionJournal {
+  readonly #store: BrokerStore | undefined;
+  #nextMessage = 1;
+
+  constructor(store: BrokerStore | undefined) {
+    this.#store = store;
+  }
+
+  /** Numbers below have been used. */
+  goOnFrom(message: number): void {
+    this.#nextMessage = Math.max(this.#nextMessage, message);
+  }
+
+  session(row: SessionRow, pace: BrokerPace): void {
+    this.#put(sessionChange(row), pace);
+  }
+  ended(key: number): void {
+    this.#gone('session', [key], 'soon');
+  }
+  filter(key: number, row: FilterRow): void {
+    this.#put(filterChange(key, row), 'now');
+  }
+  unfilter(key: number, topic: string, pace: BrokerPace): void {
+    this.#gone('filter', [key, topic], pace);
+  }
+
+  /** A client's message, before it is in a queue. @returns undefined without a store */
+  message(topic: string, payload: Uint8Array, qos: number): Stored | undefined {
+    if (this.#store === undefined) return undefined;
+    const message = this.#nextMessage++;
+    this.#put(messageChange(message, topic, payload, qos), 'now');
+    return { message, waits: 0 };
+  }
+  waits(key: number, stored: Stored, entry: Pick<Entry, 'messageId' | 'qos' | 'released'>, pace: BrokerPace): void {
+    this.#put(placeChange(key, stored.message, entry), pace);
+  }
+  /** A session does not wait for it any more. */
+  left(key: number, stored: Stored, pace: BrokerPace = 'later'): void {
+    this.#gone('place', [key, stored.message], pace);
+    if (--stored.waits <= 0) this.forget(stored, pace);
+  }
+  forget(stored: Stored, pace: BrokerPace = 'later'): void {
+    this.#gone('message', [stored.message], pace);
+  }
+
+  incoming(key: number, number: number): void {
+    this.#put({ table: 'incoming', values: [key, number], gone: false }, 'now');
+  }
+  incomingDone(key: number, number: number, pace: BrokerPace): void {
+    this.#gone('incoming', [key, number], pace);
+  }
+
+  retained(topic: string, payload: Uint8Array, qos: number, pace: BrokerPace): void {
+    if (payload.length === 0) this.#gone('retained', [topic], pace);
+    else this.#put(retainedChange(topic, payload, qos), pace);
+  }
+
+  #put(change: BrokerChange, pace: BrokerPace): void {
+    this.#store?.change(change, pace);
+  }
+  #gone(table: BrokerTable, values: readonly BrokerValue[], pace: BrokerPace): void {
+    this.#store?.change({ table, values, gone: true }, pace);
+  }
+}
+
+export function sessionChange({ key, id, owner, away, place }: SessionRow): BrokerChange {
+  const values = [key, id, owner, away === undefined ? null : Math.round(away), place?.log ?? null, place?.seq ?? null];
+  return { table: 'session', values, gone: false };
+}
+export function filterChange(key: number, { topic, qos, rest, place }: FilterRow): BrokerChange {
+  const values = [key, topic, qos, JSON.stringify(rest), place?.log ?? null, place?.seq ?? null];
+  return { table: 'filter', values, gone: false };
+}
+/** The payload is copied: a view of something larger would take all of that along. */
+export function messageChange(message: number, topic: string, payload: Uint8Array, qos: number): BrokerChange {
+  return { table: 'message', values: [message, topic, new Uint8Array(payload), qos], gone: false };
+}
+export function placeChange(
+  key: number,
+  message: number,
+  { messageId, qos, released }: Pick<Entry, 'messageId' | 'qos' | 'released'>,
+): BrokerChange {
+  return { table: 'place', values: [key, message, qos === 2 ? (messageId ?? 0) : 0, qos, released ? 1 : 0], gone: false };
+}
+export function retainedChange(topic: string, payload: Uint8Array, qos: number): BrokerChange {
+  return { table: 'retained', values: [topic, new Uint8Array(payload), qos], gone: false };
+}

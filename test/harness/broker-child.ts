@@ -1,0 +1,39 @@
+/**
+ * An embedded broker in a process of its own, with its file, for tests that kill it: `node broker-child.ts STATE RUNTIME PORT`.
+ * Clients may publish below `plant/`. It says where it listens.
+ */
+import { systemClock } from '../../src/core/clock.ts';
+import { silentLogger } from '../../src/core/logger.ts';
+import { EmbeddedBroker } from '../../src/forwarders/broker/embedded-broker.ts';
+import { BrokerFile } from '../../src/store/broker-store.ts';
+
+const [stateDir = '', runtimeDir = '', port = ''] = process.argv.slice(2);
+const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
+const broker = new EmbeddedBroker({
+  listen: [{ host: '127.0.0.1', port: Number(port) }],
+  root: 'sluice/g1',
+  identity: { boot: 'b1', version: '0.0.1' },
+  logger: silentLogger,
+  clock: systemClock,
+  now: () => Date.now(),
+  latest: { get: () => undefined, all: () => [] },
+  encodeBatch: () => undefined,
+  onEvent: (event) => say({ event }),
+  onListen: (fault) => say({ port: fault === undefined ? broker.status().address?.port : undefined, fault }),
+  store: new BrokerFile({
+    ...{ stateDir, runtimeDir, clock: systemClock },
+    onFault: (fault) => say({ fault }),
+    onRepair: (repair) => say({ repair }),
+  }),
+  mayPublish: (_client, topic) => topic.startsWith('plant/'),
+});
+broker.start();
+const listening = setInterval(() => {
+  const { address } = broker.status();
+  if (address === undefined) return;
+  clearInterval(listening);
+  say({ port: address.port });
+}, 5);
+process.once('SIGTERM', () => {
+  void broker.stop().then(() => process.exit(0));
+});

@@ -98,7 +98,7 @@ async function brokerChild(t: TestContext, folders: Folders): Promise<{ child: C
   return { child, port: (JSON.parse(line) as { port: number }).port };
 }
 
-test('what a foreign publisher got acknowledged is there after SIGKILL: 2,000 messages, retained ones', async (t) => {
+test('2,000 messages that a foreign client got acknowledged are there after SIGKILL', async (t) => {
   const program = peer(t, 'mosquitto_pub', CLIENTS);
   if (program === undefined) return;
   const folders = new Folders(scratch(t, 'restart'));

@@ -30,7 +30,7 @@ const config = (parts: {
     forwarders: new Map(
       Object.entries(parts.forwarders ?? {}).map(([name, settings]) => [name, { name, type: 'fake', settings }]),
     ),
-    ...(parts.broker === undefined ? {} : { broker: { listen: { host: '127.0.0.1', port: parts.broker } } }),
+    ...(parts.broker === undefined ? {} : { broker: { listen: [{ host: '127.0.0.1', port: parts.broker }] } }),
   }) as unknown as GatewayConfig;
 
 /** A plant whose ports are real in one way: a second bus cannot have one that is in use. */
@@ -203,9 +203,9 @@ test('a broker that cannot be made leaves the old one; a new one gets the old ad
   let refuse = false;
   class Fake {
     readonly #me: string;
-    constructor({ listen }: { listen: { port: number } }) {
+    constructor({ listen }: { listen: readonly { port: number }[] }) {
       if (refuse) throw new Error('no such part');
-      this.#me = `broker ${listen.port}`;
+      this.#me = `broker ${listen[0]?.port}`;
       story.push(`${this.#me} is made`);
     }
     start(): void {
@@ -225,6 +225,7 @@ test('a broker that cannot be made leaves the old one; a new one gets the old ad
       logger: silentLogger,
       identity: () => ({ boot: 'b1', version: '1' }),
       store: () => undefined,
+      tls: { of: () => undefined, keep: () => {} },
     } as unknown as BrokerSurroundings,
     () => ({ add: (sink) => void sinks.add(sink), remove: (sink) => void sinks.delete(sink) }),
     async () => Fake as unknown as typeof EmbeddedBroker,

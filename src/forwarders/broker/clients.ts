@@ -138,7 +138,8 @@ export class Clients {
     // Those that went by themselves broke no rule.
     if (client.closed || (lost && refusal === undefined)) return;
     this.refused[refusal ?? 'clients']++;
-    if (refusal !== undefined && isRule(refusal))
+    if (refusal === 'size') this.#turnedAway.log('size', { client: client.id ?? undefined, fault: error.message });
+    else if (refusal !== undefined && isRule(refusal))
       this.#turnedAway.log('rule', { client: client.id ?? undefined, rule: refusal, fault: error.message });
     this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
   }
@@ -160,8 +161,8 @@ export function guardOf(client: Client): FrameGuard {
   return client.conn as FrameGuard;
 }
 
-/** Rules of the protocol, and what a packet may cost. */
-const RULES: ReadonlySet<string> = new Set(['order', 'header', 'length', 'text', 'value', 'topic', 'size']);
+/** Rules of the protocol. */
+const RULES: ReadonlySet<string> = new Set(['order', 'header', 'length', 'text', 'value', 'topic']);
 
 function isRule(refusal: Refusal): boolean {
   return RULES.has(refusal);

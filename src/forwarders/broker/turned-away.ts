@@ -20,6 +20,7 @@ const WORDS = {
     'An MQTT client was refused because it gave a user name: this version has no users. Leave its user name and password empty.',
   id: 'An MQTT client was refused: its client id is too long, or it has none and asks for a session that stays. Give it a short client id.',
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
+  size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets.',
   places: 'An MQTT client was refused: every place of the embedded broker is taken. Disconnect clients that are not needed.',
 } as const;
 export type TurnedAwayFor = keyof typeof WORDS;

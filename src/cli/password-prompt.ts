@@ -4,14 +4,13 @@ import { SluiceError } from '../core/errors.ts';
 /** Bytes that are read from standard input. */
 const MOST = 4096;
 
-/** @param twice ask again and compare, for a new password. @throws SluiceError usage, request-invalid */
+/** Asked for twice on a terminal. @throws SluiceError usage, request-invalid */
 export async function newPassword(fromStdin: boolean | undefined, whose: string): Promise<string> {
   if (fromStdin) return stdinLine();
   if (process.stdin.isTTY !== true)
     throw new SluiceError('usage', 'there is no terminal to ask for the password: give it with --password-stdin');
-  const password = await ask(`New password for ${whose}: `);
-  if ((await ask('Again: ')) !== password)
-    throw new SluiceError('request-invalid', 'the two passwords are not the same; nothing was changed');
+  const [password = '', again] = await ask([`New password for ${whose}: `, 'Again: ']);
+  if (again !== password) throw new SluiceError('request-invalid', 'the two passwords are not the same; nothing was changed');
   return password;
 }
 
@@ -28,28 +27,32 @@ async function stdinLine(): Promise<string> {
   return line;
 }
 
-/** One line of the terminal, shown nowhere. */
-function ask(question: string): Promise<string> {
+/** One line of the terminal for each question, shown nowhere: the echo is off before the first question, until the last answer. */
+function ask(questions: readonly string[]): Promise<string[]> {
   const { stdin, stderr } = process;
-  stderr.write(question);
   return new Promise((resolve, reject) => {
+    const answers: string[] = [];
     let typed: string[] = [];
     const end = (act: () => void): void => {
       stdin.off('data', take);
-      stdin.setRawMode(false);
       stdin.pause();
-      stderr.write('\n');
+      stdin.setRawMode(false);
       act();
     };
     const take = (text: string): void => {
       for (const key of text) {
-        if (key === '\r' || key === '\n') {
-          end(() => resolve(typed.join('')));
-          return;
-        }
         // Ctrl-C, and Ctrl-D.
         if (key === '\u0003' || key === '\u0004') {
+          stderr.write('\n');
           end(() => reject(new SluiceError('request-invalid', 'cancelled; nothing was changed')));
+          return;
+        }
+        if (key === '\r' || key === '\n') {
+          answers.push(typed.join(''));
+          typed = [];
+          stderr.write(`\n${questions[answers.length] ?? ''}`);
+          if (answers.length < questions.length) continue;
+          end(() => resolve(answers));
           return;
         }
         if (key === '\u007f' || key === '\b') typed.pop();
@@ -61,7 +64,7 @@ function ask(question: string): Promise<string> {
     stdin.setRawMode(true);
     stdin.setEncoding('utf8');
     stdin.on('data', take);
-    stdin.resume();
+    stderr.write(questions[0] ?? '');
   });
 }
 

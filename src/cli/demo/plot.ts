@@ -47,7 +47,7 @@ export const FAULTS: readonly Fault[] = [
   {
     ...{ name: 'noise', key: 'd', begin: 'damage dust', end: 'mend dust' },
     ...{ begins: 'noise disturbs the dust sensor', ends: 'the noise ends' },
-    began: 'Noise damages half of the dust frames: none becomes a value.',
+    began: 'Noise damages half of the dust frames: they are counted, not used.',
     ended: 'The noise has ended.',
   },
 ];

@@ -1,9 +1,10 @@
 /** The points of the demonstration as its view needs them: in their order, with their digits, their limits and their last minute. */
-import type { TailReading } from '../../admin/target.ts';
+import type { GatewayStatus, TailReading } from '../../admin/target.ts';
 import type { GatewayConfig } from '../../config/kinds.ts';
 import { decimalsOf, type Limits, type ShownPoint, valueWords } from '../terminal/point-rows.ts';
 import { widthOf } from '../terminal/text.ts';
 import { Trend } from '../terminal/trend.ts';
+import { activeAlarms } from './view.ts';
 
 const SPAN = 60_000;
 const SLOTS = 120;
@@ -51,11 +52,19 @@ export class Points {
     return this.#valueWidth;
   }
 
-  /** Points that were read, as the configuration has them. @param alarms severity of active alarms, by `device.point` */
-  shown(alarms: ReadonlyMap<string, ShownPoint['alarm']>): ShownPoint[] {
-    return [...this.#rows].flatMap(([name, { reading, ...row }]) =>
-      reading === undefined ? [] : [{ ...row, reading, alarm: alarms.get(name) }],
+  /** Points that were read, as the configuration has them. */
+  shown(status: GatewayStatus | undefined): ShownPoint[] {
+    const alarms = new Map(activeAlarms(status).map(({ point, severity }) => [point, severity]));
+    const damaged = new Map(
+      status?.buses
+        .flatMap(({ devices }) => devices)
+        .map(({ name, counters }) => [name, counters.crcErrors + counters.badReplies]),
     );
+    return [...this.#rows].flatMap(([name, { reading, ...row }]) => {
+      if (reading === undefined) return [];
+      const count = damaged.get(row.device) ?? 0;
+      return [{ ...row, reading, alarm: alarms.get(name), remark: count === 0 ? undefined : `${count} damaged` }];
+    });
   }
 }
 

@@ -17,7 +17,7 @@ import { FAULTS, type FaultName, Plot } from './plot.ts';
 import { Points } from './points.ts';
 import type { DemoSite } from './prepare.ts';
 import { Counter } from './tally.ts';
-import { activeAlarms, type Scene } from './view.ts';
+import type { Scene } from './view.ts';
 
 /** As bin/sluice starts the daemon. */
 const FLAGS = ['--max-semi-space-size=1', '--max-old-space-size=96'];
@@ -79,7 +79,7 @@ export class Demo {
     // Ended before it began.
     if (this.#stopping) return;
     this.#startGateway();
-    this.#say('The gateway starts, reads its instruments and delivers to a platform.');
+    this.#say('The gateway starts, reads its instruments, delivers to a platform.');
     void this.#followTail();
     this.#every(STATUS_MS, () => void this.#askStatus());
     let before = this.#clock.monotonic();
@@ -117,11 +117,10 @@ export class Demo {
   scene(hints: readonly string[], hasKeys: boolean): Scene {
     const { listening, counts } = this.#platform;
     const now = this.#clock.monotonic();
-    const alarms = new Map(activeAlarms(this.#status).map(({ point, severity }) => [point, severity]));
     return {
       now: this.#clock.wall(),
       status: this.#status,
-      points: this.#points.shown(alarms),
+      points: this.#points.shown(this.#status),
       valueWidth: this.#points.valueWidth,
       tally: this.#counter.now,
       awaySince: this.#counter.awaySince,

@@ -20,6 +20,8 @@ export interface ShownPoint {
   /** Digits behind the point, always the same number. */
   readonly decimals: number;
   readonly limits?: Limits | undefined;
+  /** What else is to be known, where no limit stands. */
+  readonly remark?: string | undefined;
   /** An alarm of the point is active. */
   readonly alarm?: 'critical' | 'warning' | 'info' | undefined;
 }
@@ -80,14 +82,14 @@ export function pointRow(p: ShownPoint, grid: Grid, first: boolean, now: number,
 }
 
 /** What is wrong with the last reading; else what the point may be. */
-function remarkOf({ reading, limits, decimals }: ShownPoint, look: Look): Span {
+function remarkOf({ reading, limits, decimals, remark = '' }: ShownPoint, look: Look): Span {
   if (reading.quality !== 'good') {
     const { reason = reading.quality } = reading;
     const words = reason === 'timeout' ? 'no answer' : reason.replaceAll('-', ' ');
     return span(words, reading.quality === 'bad' ? 'red' : 'yellow');
   }
   const { min, max } = limits ?? {};
-  if (min === undefined && max === undefined) return span('');
+  if (min === undefined && max === undefined) return span(remark, 'yellow');
   const digits = (n: number) => n.toFixed(Math.max(0, Math.min(decimals, 2)));
   if (typeof reading.value === 'number') {
     if (max !== undefined && reading.value > max) return span(`above ${digits(max)}`, 'red');

@@ -21,11 +21,11 @@ function point(
   more: Partial<ShownPoint & TailReading> = {},
 ): ShownPoint {
   const [device = '', of = ''] = name.split('.');
-  const { decimals = 1, limits, quality = 'good', reason } = more;
+  const { decimals = 1, limits, quality = 'good', reason, remark } = more;
   const reading: TailReading = { type: 'reading', time: NOW, device, point: of, value, unit, quality, reason };
   const trend = new Trend(60_000, 120);
   for (let t = 0; t < 30; t++) trend.take({ ...reading, time: NOW - t * 1000 });
-  return { device, point: of, reading, trend, decimals, limits };
+  return { device, point: of, reading, trend, decimals, limits, remark };
 }
 
 const POINTS = [
@@ -40,7 +40,7 @@ const POINTS = [
   point('meter.power-factor', 0.87, '1', { decimals: 2 }),
   point('meter.energy-import', 7902.321, 'kW.h', { decimals: 3 }),
   point('dust.pm2_5', 17.9, 'ug/m3', { limits: { max: 50 } }),
-  point('dust.pm10', 28.9, 'ug/m3'),
+  point('dust.pm10', 28.9, 'ug/m3', { remark: '7 damaged' }),
 ];
 
 function status(away: boolean): GatewayStatus {
@@ -88,7 +88,7 @@ test('at 80 by 24 everything is there: banner, points with limits, readings, wha
   assert.match(text, /^ pump +running +off /m);
   assert.match(text, /^ +pressure +- bar .* no answer/m);
   assert.match(text, /^ meter +voltage +230\.1 V /m);
-  assert.match(text, /pm10 +28\.9 µg\/m³/);
+  assert.match(text, /pm10 +28\.9 µg\/m³ .* 7 damaged/);
   assert.match(text, /Readings: read 1,234 = # delivered 922 {3}\+ - waiting 312 {3}\+ x lost 0/);
   assert.match(text, /^ #{59}-{19}$/m);
   assert.match(text, /event 19\n Next in {2}9 s: the network comes back \(space: now\)/);

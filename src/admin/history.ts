@@ -10,10 +10,10 @@ import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedRepl
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {
-  const { points, format, every } = query;
+  const { points, format, every, alarms } = query;
   const range = { from: query.from ?? 0, to: query.to ?? Number.MAX_SAFE_INTEGER };
   let head = exportHeader(format, every);
-  for await (const slice of exportSlices(log, { ...range, points, format, every })) {
+  for await (const slice of exportSlices(log, { ...range, points, format, every, alarms })) {
     if (slice.unknown !== undefined) throw new SluiceError('not-found', unknownWords(slice.unknown));
     const text = head + slice.text;
     head = '';

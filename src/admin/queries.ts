@@ -9,12 +9,17 @@ const DAY = 86_400_000;
 const BUCKETS = 300;
 
 export function exportQuery(asked: URLSearchParams, now: number): ExportQuery {
-  knows(asked, 'an export', ['from', 'to', 'points', 'format', 'every']);
-  const format = asked.get('format') ?? 'csv';
+  knows(asked, 'an export', ['from', 'to', 'points', 'format', 'every', 'what']);
+  const what = asked.get('what') ?? 'readings';
+  if (what !== 'readings' && what !== 'alarms') throw new HttpError(400, 'request-invalid', 'what is readings or alarms');
+  const alarms = what === 'alarms';
+  const format = asked.get('format') ?? (alarms ? 'jsonl' : 'csv');
+  if (alarms && format !== 'jsonl') throw new HttpError(400, 'request-invalid', 'alarms come as jsonl');
   if (format !== 'csv' && format !== 'jsonl') throw new HttpError(400, 'request-invalid', 'format is csv or jsonl');
   const every = asked.get('every');
   return {
     ...{ format, points: pointsOf(asked) },
+    ...(alarms && { alarms }),
     from: timeOf(asked.get('from'), 'from', now),
     to: timeOf(asked.get('to'), 'to', now),
     ...(every === null || every === '' ? {} : { every: widthOf(every) }),

@@ -243,6 +243,8 @@ export interface ExportQuery {
   readonly format: 'csv' | 'jsonl';
   /** Milliseconds: min, mean, max and count in buckets of this width instead of readings. */
   readonly every?: number | undefined;
+  /** The transitions of alarms up to `to` instead of readings. */
+  readonly alarms?: boolean | undefined;
 }
 
 export interface HistoryQuery {

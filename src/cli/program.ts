@@ -284,20 +284,22 @@ export function program(): Command {
     .action(action(async (bus: string, options: CaptureOptions) => (await import('./capture.ts')).capture(bus, options)));
   sluice
     .command('export')
-    .description('readings of a time range, as CSV or JSON lines, to standard output')
+    .description('readings of a time range, as CSV, JSON lines or a chart, to standard output')
     .addOption(config())
     .addOption(socket())
     .option('--from <time>', 'ISO 8601, or a duration before now (24h)')
     .option('--to <time>', 'ISO 8601, or a duration before now')
     .addOption(
-      new Option('--format <format>', 'one line a value, or one record a line as JSON').choices(['csv', 'jsonl']).default('csv'),
+      new Option('--format <format>', 'one line a value, one record a line as JSON, or a chart as a picture')
+        .choices(['csv', 'jsonl', 'svg'])
+        .default('csv'),
     )
     .option('--every <duration>', 'min, mean, max and count of each point in buckets of this width (1m) instead of readings')
     .option('--points <list>', 'devices and device.points, separated by commas (default: all)')
     .option('-q, --quiet', 'no progress bar on a terminal')
     .addHelpText(
       'after',
-      '\nIt reads the log of a running or a stopped gateway.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv',
+      '\nIt reads the log of a running or a stopped gateway. A chart (svg) has a\npanel for each point, up to 12, with the limits and alarms of its rules. A\nbrowser opens it.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv\n  $ sluice export --from 24h --format svg --points fridge.temperature > day.svg',
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   accountCommands(sluice);

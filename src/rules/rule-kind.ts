@@ -25,11 +25,20 @@ export interface SilenceCondition {
 
 export type Condition = ValueCondition | SilenceCondition;
 
+/** A number that a chart draws as a line. */
+export interface Limit {
+  readonly value: number;
+  /** `above 8` */
+  readonly words: string;
+}
+
 export interface RuleKind extends RuleKindSchema {
   /** @param setting the output of `schema`; @param deadband in the unit of the point, at least 0. */
   create(setting: unknown, deadband: number): Condition;
   /** A rule that the schema of one key cannot express, as a sentence; undefined when all is well. */
   check?(setting: unknown, deadband: number): string | undefined;
+  /** Absent: it compares with no number. */
+  limits?(setting: unknown): readonly Limit[];
 }
 
 /** Gives a kind's functions the type that its schema puts out. */
@@ -41,12 +50,14 @@ export function ruleKind<Schema extends z.ZodType>(kind: {
   create(setting: z.output<Schema>, deadband: number): Condition;
   check?(setting: z.output<Schema>, deadband: number): string | undefined;
   inputs?(setting: z.output<Schema>): readonly string[];
+  limits?(setting: z.output<Schema>): readonly Limit[];
 }): RuleKind {
-  const { check, inputs, ...rest } = kind;
+  const { check, inputs, limits, ...rest } = kind;
   return {
     ...rest,
     create: (setting, deadband) => kind.create(setting as z.output<Schema>, deadband),
     ...(inputs === undefined ? {} : { inputs: (setting) => inputs(setting as z.output<Schema>) }),
+    ...(limits === undefined ? {} : { limits: (setting) => limits(setting as z.output<Schema>) }),
     ...(check === undefined ? {} : { check: (setting, deadband) => check(setting as z.output<Schema>, deadband) }),
   };
 }

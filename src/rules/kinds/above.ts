@@ -8,6 +8,7 @@ export const above = ruleKind({
   schema: z.number(),
   doc: 'In alarm while the value is greater than this number (equal is not enough).',
   needs: 'number',
+  limits: (setpoint) => [{ value: setpoint, words: `above ${setpoint}` }],
   create(setpoint, deadband) {
     const back = decimalSum(setpoint, -deadband);
     return {

@@ -8,6 +8,7 @@ export const below = ruleKind({
   schema: z.number(),
   doc: 'In alarm while the value is less than this number (equal is not enough).',
   needs: 'number',
+  limits: (setpoint) => [{ value: setpoint, words: `below ${setpoint}` }],
   create(setpoint, deadband) {
     const back = decimalSum(setpoint, deadband);
     return {

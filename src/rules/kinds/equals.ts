@@ -14,6 +14,7 @@ export const equals = ruleKind({
   schema: z.union([z.number(), z.boolean(), z.string()], { error: 'write a number, true, false or a text' }),
   doc: 'In alarm while the value equals this number, `true`, `false` or text.',
   needs: 'any',
+  limits: (setting) => (typeof setting === 'number' ? [{ value: setting, words: `is ${setting}` }] : []),
   create: (setting) => ({ type: 'value', words: '', judge: judgeFor(setting) }),
 });
 

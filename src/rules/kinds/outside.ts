@@ -17,6 +17,10 @@ export const outside = ruleKind({
     .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] }),
   doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough).',
   needs: 'number',
+  limits: ({ min, max }) => [
+    { value: min, words: `below ${min}` },
+    { value: max, words: `above ${max}` },
+  ],
   create({ min, max }, deadband) {
     const low = decimalSum(min, deadband);
     const high = decimalSum(max, -deadband);

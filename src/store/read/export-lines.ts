@@ -108,13 +108,23 @@ function jsonLine(
   return `${JSON.stringify(line)}\n`;
 }
 
-/** @param point `device.point` */
-export function bucketLine(format: ExportFormat, point: string, { time, min, mean, max, count, bad, estimated }: Bucket): string {
+/** @param point `device.point` @param unit for JSON; CSV has no column for it */
+export function bucketLine(format: ExportFormat, point: string, unit: string | undefined, bucket: Bucket): string {
+  const { time, min, mean, max, count, bad, estimated } = bucket;
   if (format === 'csv') {
     const cells = [min, mean, max].map((v) => (Number.isNaN(v) ? '' : String(v)));
     return `${isoTime(time, estimated)},${point},${cells.join(',')},${count},${bad}\n`;
   }
   const number = (v: number) => (Number.isNaN(v) ? null : v);
-  const line = { time, point, min: number(min), mean: number(mean), max: number(max), count, bad };
+  const line = {
+    time,
+    point,
+    min: number(min),
+    mean: number(mean),
+    max: number(max),
+    count,
+    bad,
+    ...(unit !== undefined && { unit }),
+  };
   return `${JSON.stringify(estimated ? { ...line, clock: 'estimated' } : line)}\n`;
 }

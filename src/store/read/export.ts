@@ -26,11 +26,14 @@ const SLICE_TEXT = 128 * 1024;
 const SLICE_RUNS = 2048;
 /** Buckets of all points that one slice fills at most (one of each point at least). */
 const SLICE_BUCKETS = 20_000;
+/** Transitions of alarms that one slice reads. */
+const SLICE_ALARMS = 256;
 /** Records written between two looks at the clock. */
 const LOOK_EVERY = 32;
 
 /** Yields between two steps. */
 export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
+  if (request.alarms === true) return alarms(reader, request);
   const stretches = new Stretches(reader);
   const keep = keeps(request.points);
   const unknown = request.after === 0 ? unknownPoints(reader, decoder, request) : [];
@@ -40,6 +43,22 @@ export function* exportSlice(reader: LogReader, decoder: Decoder, request: Expor
   const { every } = request;
   if (every === undefined) return yield* readings(slice);
   return yield* ofOneState(reader, (stretches) => buckets({ ...slice, stretches }, every));
+}
+
+function alarms(reader: LogReader, { id, after, to }: ExportRequest): ExportResult {
+  const rows = reader.alarms(after, SLICE_ALARMS);
+  const text = rows.map(({ body }) => ((timeOf(body) ?? Number.POSITIVE_INFINITY) > to ? '' : `${body}\n`)).join('');
+  return { id, next: rows.length < SLICE_ALARMS ? undefined : rows.at(-1)?.id, text };
+}
+
+/** A message that was damaged on the card has none. */
+function timeOf(json: string): number | undefined {
+  try {
+    const { time } = JSON.parse(json) as { time?: unknown };
+    return typeof time === 'number' ? time : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Those of the names that the log never had: neither a device nor `device.point`. */
@@ -177,6 +196,9 @@ function* buckets({ stretches, decoder, shapes, keep, request, pace }: Slice, ev
   const ofTail = tail === undefined ? [] : tailShapes(tail).filter((shape) => keep(shape)?.includes(true) ?? true);
   const all = [...shapes.hours.values(), ...shapes.blocks.values(), ...ofTail];
   const wanted = [...new Set(all.flatMap((shape) => namesOf(shape, keep)))];
+  const units = new Map<string, string | undefined>(
+    all.flatMap((shape) => shape.points.map((p) => [`${shape.device}.${p.name}`, p.unit] as const)),
+  );
   const inTail = tail === undefined ? Number.POSITIVE_INFINITY : yield* tailReach(tail, from, to + every, pace);
   // Where no stretch has anything no slice is made, or a log with a gap of years would be walked bucket by bucket.
   const first = concerned.reduce((least, stretch) => Math.min(least, stretches.reach(stretch, from)), inTail);
@@ -208,7 +230,7 @@ function* buckets({ stretches, decoder, shapes, keep, request, pace }: Slice, ev
   }
   const lines = [...sums].flatMap(([name, own]) => own.rows().map((bucket) => ({ time: bucket.time, name, bucket })));
   lines.sort((a, b) => a.time - b.time);
-  const text = lines.map(({ name, bucket }) => bucketLine(format, name, bucket)).join('');
+  const text = lines.map(({ name, bucket }) => bucketLine(format, name, units.get(name), bucket)).join('');
   return { id, next: end > to ? undefined : end, text };
 }
 

@@ -26,6 +26,7 @@ export class LogReader {
   readonly #db: Database.Database;
   readonly #clock: ClockTable;
   readonly #notices: Database.Statement<[number, number, string, number], NoticeRow>;
+  readonly #alarms: Database.Statement<[number, number], { id: number; body: string }>;
   readonly #shapeOf: (id: number) => Shape | undefined;
   /** The stretch read last: a lane takes it in several batches. An hour has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
@@ -43,6 +44,7 @@ export class LogReader {
     this.#notices = this.#db.prepare(
       'select id, kind, key, body from notice where id > ? and id <= ? and kind = ? order by id limit ?',
     );
+    this.#alarms = this.#db.prepare("select id, body from notice where id > ? and kind = 'alarm' order by id limit ?");
   }
 
   get db(): Database.Database {
@@ -121,6 +123,11 @@ export class LogReader {
     const { log, only, limit } = request;
     const rows = this.#notices.all(keyOf(log, request.after), keyOf(log, request.to), only, limit);
     return { id: request.id, notices: rows.map((r) => ({ seq: seqOf(r.id), kind: r.kind, key: r.key, json: r.body })) };
+  }
+
+  /** Transitions behind an id, in the order of the log. */
+  alarms(after: number, limit: number): { readonly id: number; readonly body: string }[] {
+    return this.#alarms.all(after, limit);
   }
 
   #recordsOf(stretches: Stretches, stretch: Stretch): LogRecord[] {

@@ -53,6 +53,10 @@ test('the water point runs against its simulation, and raises its alarm', async 
   assert.match(status.stdout, /^ {2}tank +answering/m);
   assert.match(status.stdout, /forwarder platform is not connected, tried again in /);
   assert.match(status.stdout, /ALARM +overpressure \(critical\)/);
+  const chart = await sluice(t, 'export', '-c', gateway.config, '--format', 'svg', '--points', 'pump.pressure');
+  assert.equal(chart.code, 0, chart.stderr);
+  for (const words of ['pump.pressure, bar', 'overpressure: above 6 bar', 'Alarm overpressure (critical), since '])
+    assert.ok(chart.stdout.includes(words), words);
   assert.equal(await gateway.stop(), 0);
 });
 

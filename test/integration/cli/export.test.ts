@@ -153,3 +153,46 @@ test('a full disk behind standard output is reported; a reader that goes away en
     assert.deepEqual([gone.stdout.length, gone.stderr], [1, []]);
   }
 });
+
+test('a chart is the same from the files of a stopped gateway, with one reading and with alarms', async (t) => {
+  const dir = scratch(t, 'chart');
+  const log = await Log.open({
+    ...{ stateDir: path.join(dir, 'state'), runtimeDir: path.join(dir, 'run'), clock: systemClock },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 50 },
+  });
+  const offset = Date.now() - Math.round(systemClock.monotonic());
+  log.setClock(offset, false);
+  log.setInventory('{}');
+  const shape: Shape = { device: 'fridge', points: [{ name: 'temperature', type: 'float32', storage: 'number', unit: 'Cel' }] };
+  assert.ok(log.append({ shape, at: systemClock.monotonic(), values: [9.5], reasons: null }));
+  const time = offset + systemClock.monotonic();
+  log.notice('alarm', 'warm', systemClock.monotonic(), {
+    ...{ rule: 'warm', state: 'active-unacknowledged', severity: 'critical', time, message: 'too warm' },
+  });
+  await log.close(10_000);
+  const config = path.join(dir, 'gateway.yaml');
+  const line = '{bus: b, unit: 1, points: {temperature: {table: holding, address: 0, type: float32, unit: Cel}}}';
+  writeFileSync(
+    config,
+    `gateway: {id: g1, stateDir: ${path.join(dir, 'state')}}
+buses: {b: {protocol: modbus-tcp, host: 127.0.0.1}}
+devices: {fridge: ${line}}
+rules: {warm: {point: fridge.temperature, above: 8, severity: critical}}
+`,
+  );
+  const chart = async (...words: string[]) => {
+    const child = startChild(t, process.execPath, [MAIN, 'export', '-c', config, '--format', 'svg', ...words]);
+    return { code: await child.ended, svg: child.stdout.join('\n'), stderr: child.stderr.join('\n') };
+  };
+  const all = await chart();
+  assert.deepEqual([all.code, all.stderr], [0, '']);
+  for (const words of ['fridge.temperature, °C', 'warm: above 8 °C', 'Alarm warm (critical), since', '<circle'])
+    assert.ok(all.svg.includes(words), words);
+  const years = await chart('--from', '3650d', '--every', '1s');
+  assert.equal(years.code, 0);
+  assert.match(years.stderr, /--every 1s makes \d+ steps, and a chart has room for 1500/);
+  const none = await chart('--to', '2001-01-01T00:00:00Z');
+  assert.equal(none.code, 1);
+  assert.match(none.stderr, /the log has no readings in this time; choose another with --from and --to/);
+  assert.equal((await chart('--points', 'fridge.tmp')).code, 1);
+});

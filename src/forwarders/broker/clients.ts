@@ -35,6 +35,7 @@ export class Clients {
   readonly #partial = new PartialPackets(limits.MAX_PARTIAL, (guard) =>
     (guard as FrameGuard).refuse('size', 'too many packets that are not whole, and it had the one that waited for longest'),
   );
+  readonly #lingering = { now: 0, most: limits.MAX_LINGERING };
   readonly #places: Places<FrameGuard>;
   readonly #guards = new Set<FrameGuard>();
   /** The client that holds a client id now; an older one of the same id may still be closing. */
@@ -78,7 +79,7 @@ export class Clients {
         filterLevels: limits.MOST_LEVELS,
         filters: limits.REQUESTS_AT_ONCE,
       },
-      { clock: this.#o.clock, turnstile: this.#turnstile, partial: this.#partial },
+      { clock: this.#o.clock, turnstile: this.#turnstile, partial: this.#partial, lingering: this.#lingering },
     );
     this.#guards.add(guard);
     displace(this.#places.arrives(guard));

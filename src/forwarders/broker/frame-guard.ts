@@ -39,6 +39,8 @@ export interface GuardShares {
   readonly clock: Clock;
   readonly turnstile: Turnstile;
   readonly partial: PartialPackets;
+  /** Sockets that wait for their peer to read why it was refused: at most `most`. */
+  readonly lingering: { now: number; readonly most: number };
 }
 
 /** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
@@ -79,6 +81,7 @@ export class FrameGuard extends Duplex {
   readonly #turnstile: Turnstile;
   readonly #cutter: PacketCutter<Ending>;
   readonly #out: Outbound;
+  readonly #lingering: GuardShares['lingering'];
   /** Of the CONNECT that passed. */
   #level: Level | undefined;
   #accepted = false;
@@ -92,13 +95,14 @@ export class FrameGuard extends Duplex {
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
-  constructor(socket: Socket, limits: GuardLimits, { clock, turnstile, partial }: GuardShares) {
+  constructor(socket: Socket, limits: GuardLimits, { clock, turnstile, partial, lingering }: GuardShares) {
     // A write never asks its caller to wait: who sends looks at `congested`.
     super({ writableHighWaterMark: Number.MAX_SAFE_INTEGER, decodeStrings: true });
     this.#socket = socket;
     this.#limits = limits;
     this.#clock = clock;
     this.#turnstile = turnstile;
+    this.#lingering = lingering;
     this.requests = new Requests(clock);
     this.#out = new Outbound(socket, clock, limits.drainTimeout, {
       took: () => this.#relieve(),
@@ -311,6 +315,15 @@ export class FrameGuard extends Duplex {
   /** Lets the peer close first, within a bound, and reads on meanwhile. */
   #linger(): void {
     const socket = this.#socket;
+    const lingering = this.#lingering;
+    if (lingering.now >= lingering.most) {
+      socket.destroy();
+      return;
+    }
+    lingering.now++;
+    socket.once('close', () => {
+      lingering.now--;
+    });
     let unread = LAST_BYTES;
     socket.removeAllListeners('data');
     socket.on('data', (chunk) => {

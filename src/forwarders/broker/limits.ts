@@ -5,6 +5,8 @@ export const MAX_CONNECTIONS = 64;
 export const MAX_UNCONNECTED = 64;
 /** Sockets, those that are being closed among them; more are closed at once. */
 export const MAX_SOCKETS = 192;
+/** Of them, those of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */
+export const MAX_LINGERING = 16;
 /** A client without a subscription may lose its place after this; one with a subscription after STAYS, except the KEPT_CLIENTS that are there for longest. */
 export const IDLE_AFTER = 5_000;
 export const STAYS = 60_000;

@@ -232,7 +232,12 @@ async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
     filterLevels: 100,
     filters: 200,
   };
-  const shares = { clock: systemClock, turnstile: new Turnstile(), partial: new PartialPackets(1e6, () => {}) };
+  const shares = {
+    clock: systemClock,
+    turnstile: new Turnstile(),
+    partial: new PartialPackets(1e6, () => {}),
+    lingering: { now: 0, most: 1 },
+  };
   const { promise, resolve } = Promise.withResolvers<FrameGuard>();
   const server = createServer((socket) => {
     const guard = new FrameGuard(socket, limit, shares);

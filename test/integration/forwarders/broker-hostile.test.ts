@@ -1,7 +1,7 @@
 /** Hostile bytes on many connections of the embedded broker: memory is bounded, and healthy clients are served meanwhile. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { FrameGuard, type GuardLimits } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -155,6 +155,23 @@ test('CONNECTs that come byte by byte on every place end in time and keep nobody
   assert.equal(partialBytes, 0);
 });
 
+test('refused CONNECTs with more behind them, never closed by their side, keep nobody out', async (t) => {
+  const { bench, port, healthy, served } = await opened(t);
+  if (healthy === undefined) return;
+  const bytes = bytesOf("10 [ 'MQTT' 04 c2 000a 'c' 'u' 'p' ] c000 c000");
+  for (let i = 0; i < limits.MAX_SOCKETS + 20; i++) {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    socket.on('error', () => {});
+    t.after(() => socket.destroy());
+    await once(socket, 'connect');
+    socket.write(bytes);
+    socket.resume();
+    if (i % 20 === 19) await served();
+  }
+  await waitFor('each to be refused', () => bench.broker.status().refused.clients === limits.MAX_SOCKETS + 20);
+  assert.equal(bench.broker.status().refused.connections, 0);
+});
+
 /** A guard on a real socket, with a clock that only moves by hand. */
 async function guarded(t: TestContext, more: Partial<GuardLimits> = {}) {
   const limit: GuardLimits = {
@@ -169,7 +186,12 @@ async function guarded(t: TestContext, more: Partial<GuardLimits> = {}) {
     },
   };
   const clock = new ManualClock();
-  const shares = { clock, turnstile: new Turnstile(), partial: new PartialPackets(limits.MAX_PARTIAL, () => {}) };
+  const shares = {
+    clock,
+    turnstile: new Turnstile(),
+    partial: new PartialPackets(limits.MAX_PARTIAL, () => {}),
+    lingering: { now: 0, most: 1 },
+  };
   const { promise, resolve } = Promise.withResolvers<FrameGuard>();
   const server = createServer((socket) => {
     const guard = new FrameGuard(socket, limit, shares);

@@ -262,7 +262,7 @@ export const METRICS: readonly Metric[] = [
   broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),
   {
     ...{ name: 'sluice_broker_dropped_messages', type: 'counter', labels: ['why'] },
-    help: 'Messages that a subscriber did not get: `sessions` (queue full), `slow` (did not keep up), `busy` (broker).',
+    help: 'Messages that a subscriber did not get: `sessions` (queue full), `slow` (did not keep up), `busy` (broker), `retained` (no space to retain them).',
     read: (r) => Object.entries(r.broker?.dropped ?? {}).map(([why, n]): Sample => [{ why }, n]),
   },
   {

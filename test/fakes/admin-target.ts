@@ -233,7 +233,7 @@ export function statusOf(): GatewayStatus {
       listeners: [{ host: '127.0.0.1', port: 1883, tls: false }],
       ...{ retained: 6, store: { state: 'file', fault: undefined, bytes: 50_176, commits: 7, failures: 0, repairs: 0 } },
       ...{
-        dropped: { sessions: 1, slow: 2, busy: 3 },
+        dropped: { sessions: 1, slow: 2, busy: 3, retained: 0 },
         refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0, ...NO_RULE_BROKEN },
       },
     },

@@ -83,8 +83,8 @@ export interface EmbeddedBrokerStatus {
   readonly partialBytes: number;
   /** Messages handed to the broker since the start. */
   readonly published: number;
-  /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy. */
-  readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number };
+  /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy; retained ones without space. */
+  readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number; readonly retained: number };
   /**
    * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
    * sent, gave way to another, speak another version of MQTT, published, or broke a rule of MQTT (by kind).
@@ -245,7 +245,12 @@ export class EmbeddedBroker implements LiveSink {
       unsentBytes: this.#clients.unsentBytes,
       partialBytes: this.#clients.partialBytes,
       published: this.#published,
-      dropped: { sessions: this.#kept.sessions.dropped, slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
+      dropped: {
+        sessions: this.#kept.sessions.dropped,
+        slow: this.#slow.dropped,
+        busy: this.#busy + this.#feed.dropped,
+        retained: this.#retained.refused,
+      },
       refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
     };
   }

@@ -62,6 +62,8 @@ export class LiveFeed {
   readonly #shapes = new WeakMap<Shape, ShapeEntries>();
   #dirty: Entry[] = [];
   #records: LogRecord[] = [];
+  /** What a stop left over is in the log: sessions get it from there at the next start. */
+  #leftFrom: number | undefined;
   #readings = 0;
   #valueTimer: (() => void) | undefined;
   #dataTimer: (() => void) | undefined;
@@ -81,9 +83,9 @@ export class LiveFeed {
     else this.#dataTimer ??= this.#o.clock.after(BATCH_AGE, () => this.#flushData());
   }
 
-  /** The lowest number that waits for its batch. */
+  /** The lowest number that waits for its batch, or that waited when the feed stopped. */
   get waitsFrom(): number | undefined {
-    return this.#records[0]?.seq;
+    return this.#records[0]?.seq ?? this.#leftFrom;
   }
 
   stop(): void {
@@ -92,6 +94,7 @@ export class LiveFeed {
     this.#valueTimer = undefined;
     this.#dataTimer = undefined;
     this.#dirty = [];
+    this.#leftFrom = this.#records[0]?.seq;
     this.#records = [];
     this.#readings = 0;
   }

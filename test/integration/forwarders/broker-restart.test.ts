@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import type { BrokerChange, BrokerStore } from '../../../src/core/broker-store.ts';
 import { Folders } from '../../fakes/kept-bench.ts';
 import { Child, startChild } from '../../harness/child.ts';
-import { BrokerBench, CLIENTS, Raw, ROOT, Sub } from '../../harness/embedded-broker.ts';
+import { BrokerBench, CLIENTS, Raw, ROOT, Sub, shapeOf } from '../../harness/embedded-broker.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { site } from '../../harness/site.ts';
@@ -162,4 +163,33 @@ test('a client that breaks off while it is sent its queue misses nothing of it',
     numbers(),
     Array.from({ length: total }, (_, i) => i + 1),
   );
+});
+
+test('readings that wait for their batch when the broker stops are not skipped by sessions', async (t) => {
+  const changes: BrokerChange[] = [];
+  const store: BrokerStore = {
+    ...{ open: async () => [], settled: async () => true, full: false, close: async () => {} },
+    change: (change) => changes.push(change),
+    status: () => ({ state: 'file', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 }),
+  };
+  let next = 1;
+  const backlog = {
+    next: () => ({ log: 'l', seq: next }),
+    isFrom: () => true,
+    read: async () => ({ messages: [], left: undefined }),
+  };
+  const bench = new BrokerBench(t, { store, backlog });
+  const port = await bench.start();
+  const sub = await Sub.start(t, port, [...SESSION, '-t', `${ROOT}/data`]);
+  if (sub === undefined) return;
+  await sub.child.stop('SIGTERM');
+  await waitFor('the client to be away', () => bench.broker.status().clients === 0 || undefined);
+  const fridge = shapeOf('fridge', ['temperature']);
+  for (let n = 0; n < 3; n++) {
+    next++;
+    bench.read(fridge, n);
+  }
+  await bench.broker.stop();
+  const session = changes.findLast(({ table }) => table === 'session');
+  assert.deepEqual(session?.values.slice(4), ['l', 1], 'the first of them is still to come');
 });

@@ -1,6 +1,7 @@
 /**
  * How forwarders and the admin room meet accounts. src/access implements these; the gateway room hands them over. Every log-in
- * rejects with a SluiceError: `unauthorized` (the same words whatever was wrong) or `throttled` (nothing was checked).
+ * rejects with a SluiceError: `unauthorized` (the same words, independent of what was wrong) or `throttled` (too many failed tries; only a
+ * right secret of a device or a right token is still accepted).
  */
 import type { Door, Principal, Role } from './commands.ts';
 

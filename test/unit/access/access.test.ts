@@ -63,6 +63,29 @@ test('a log-in that is being checked does not get in after the change that forbi
   assert.equal(codes[0], 'done');
 });
 
+test('no check that began under an old password leaves a session behind', async (t) => {
+  const one = await claimedAccess(t);
+  const { accounts, people } = one.access;
+  await accounts.addUser({ name: 'ben', role: 'viewer', password: `${PASSWORD} 0` }, ROOT);
+  let checked = 0;
+  for (let i = 0; i < 30; i++) {
+    const change = accounts.setPassword('ben', `${PASSWORD} ${i + 1}`, ROOT);
+    // Checks run beside the writing of the file.
+    const tries = Array.from({ length: 5 }, async (_, k) => {
+      for (let turns = 0; turns < k * 20; turns++) await new Promise((resolve) => setImmediate(resolve));
+      return logIn(one, 'ben', `${PASSWORD} ${i}`, lan(k, 'http')).catch(() => undefined);
+    });
+    const sessions = await Promise.all(tries);
+    await change;
+    for (const session of sessions) {
+      if (session !== undefined) checked++;
+      assert.equal(session === undefined ? undefined : people.session(session.id, 'http'), undefined);
+    }
+    await one.clock.advance(24 * 3_600_000);
+  }
+  assert.ok(checked > 0, 'some got in before the change');
+});
+
 test('of a thousand wrong log-ins few are checked, and the owner gets in meanwhile', async (t) => {
   const one = await claimedAccess(t);
   const { mark } = await logIn(one, 'anna', PASSWORD, lan(7, 'http'));

@@ -6,8 +6,10 @@
  * Every schema describes what a person writes; its output is what the kind's `create` receives. Each key carries
  * `.describe('…')`, a sentence for the reference page.
  */
+
 import type * as z from 'zod';
 import type { Severity } from '../core/ports.ts';
+import type { Grant } from '../core/remote-commands.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
 export interface DriverKind {
@@ -188,6 +190,8 @@ export interface Listen {
 export interface BrokerListen extends Listen {
   /** `true`: the gateway's own certificate. Paths are absolute. */
   readonly tls?: true | { readonly cert: string; readonly key: string } | undefined;
+  /** Others reach it, and there is no TLS. */
+  readonly insecure?: true | undefined;
 }
 
 /** A whole valid configuration. Durations in milliseconds, sizes in bytes. Plain data: two of them can be compared by JSON. */
@@ -211,7 +215,9 @@ export interface GatewayConfig {
     readonly commitEvery: number;
   };
   /** Absent: no embedded broker. */
-  readonly broker?: { readonly listen: readonly BrokerListen[] } | undefined;
+  readonly broker?:
+    | { readonly listen: readonly BrokerListen[]; readonly commands?: Readonly<Record<string, Grant | undefined>> | undefined }
+    | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
   /** Absent: no loopback HTTP. */
   readonly dashboard?: { readonly listen: Listen } | undefined;

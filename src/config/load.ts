@@ -13,7 +13,7 @@ import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
 import type { BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
-import { checkPorts, resolveListeners } from './listeners.ts';
+import { checkListeners, resolveListeners } from './listeners.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
@@ -126,7 +126,10 @@ class Loader {
     const broker = this.#section(root, 'broker', brokerSection, false);
     const forwarders = this.#forwarders(writtenForwarders);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
-    checkPorts({ broker: broker?.listen ?? [], dashboard: dashboard?.listen }, root, source, this.#report);
+    checkListeners(
+      { broker: broker?.listen ?? [], dashboard: dashboard?.listen },
+      { root, source, report: this.#report, warn: this.#warn },
+    );
 
     const files = [source.file, ...library.files];
     const faults = limited(folded(inFileOrder([...this.#faults, ...library.faults], files)));
@@ -144,7 +147,7 @@ class Loader {
       ),
       rules,
       buffer,
-      broker: broker && { listen: resolveListeners(broker.listen, this.#folder) },
+      broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
       dashboard,
     };

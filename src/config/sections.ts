@@ -1,6 +1,7 @@
 /** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
 import * as z from 'zod';
 import { SEVERITIES } from '../core/ports.ts';
+import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
 import { duration, name, size } from './schema-parts.ts';
 
@@ -53,7 +54,8 @@ export const bufferSection = z.strictObject({
     ),
 });
 
-const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
+/** Addresses that only this machine itself reaches. */
+export const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
 const listen = (port: number) =>
   z.strictObject({
@@ -68,7 +70,24 @@ const listen = (port: number) =>
 /** Addresses of one broker; forwarders/broker/limits.ts has the same number. */
 const MOST_LISTENERS = 8;
 
+/** The roles that may act at all (access/roles.ts). */
+const COMMANDING = ['operator', 'administrator'] as const;
+
 const brokerListener = listen(1883).extend({
+  host: z
+    .string()
+    .min(1)
+    .max(253)
+    .prefault('127.0.0.1')
+    .describe(
+      'Address to listen on. `0.0.0.0` and `::` are all addresses of this machine. An address that others reach needs `tls`; clients there need an account.',
+    ),
+  insecure: z
+    .literal(true)
+    .optional()
+    .describe(
+      'Allows an address that others reach without `tls`. Everybody on that network can then read names, passwords and readings.',
+    ),
   tls: z
     .union([
       z.literal(true),
@@ -89,6 +108,17 @@ export const brokerSection = z.strictObject({
     .prefault({})
     .transform((one) => (Array.isArray(one) ? one : [one]))
     .describe('Where MQTT clients connect: one address, or a list of them.'),
+  commands: z
+    .strictObject(
+      Object.fromEntries(
+        COMMANDING.map((role) => [
+          role,
+          grantSchema().optional().describe(`Commands of clients with the role ${role}, beside those of the roles before it.`),
+        ]),
+      ),
+    )
+    .optional()
+    .describe('Commands that clients may send to `sluice/<gateway>/command`, by role. Without this key they may send none.'),
 });
 export const dashboardSection = z.strictObject({
   listen: listen(8080).prefault({}).describe('Where the local HTTP interface answers.'),

@@ -6,6 +6,7 @@ import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 import { EmbeddedBroker } from '../../src/forwarders/broker/embedded-broker.ts';
 import { BrokerFile } from '../../src/store/broker-store.ts';
+import { openAccess } from '../fakes/open-access.ts';
 
 const [stateDir = '', runtimeDir = '', port = ''] = process.argv.slice(2);
 const say = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
@@ -25,7 +26,7 @@ const broker = new EmbeddedBroker({
     onFault: (fault) => say({ fault }),
     onRepair: (repair) => say({ repair }),
   }),
-  mayPublish: (_client, topic) => topic.startsWith('plant/'),
+  access: openAccess('plant/#'),
 });
 broker.start();
 const listening = setInterval(() => {

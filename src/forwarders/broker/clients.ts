@@ -1,23 +1,30 @@
 /** The clients of the broker, from the socket to the accepted client; those that were turned away, and why. */
 import type { Socket } from 'node:net';
 import type { AuthenticateError, Client, ConnectPacket, PublishPacket } from 'aedes';
+import type { MqttAccess } from '../../core/access-ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import { tellTwiceApart } from '../patches/aedes.ts';
 import type { Audience } from './audience.ts';
+import { Credentials, type Refused, refusalError } from './credentials.ts';
 import { FrameGuard, type Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
 import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
 import { Turnstile } from './requests.ts';
 import type { Sessions } from './sessions.ts';
-import { TurnedAway, type TurnedAwayFor } from './turned-away.ts';
+import { ANONYMOUS, mayRead, publishRight } from './topic-rules.ts';
+import { TurnedAway } from './turned-away.ts';
 
 export interface ClientsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly audience: Audience;
   readonly sessions: Sessions;
+  /** `sluice/<gateway>` */
+  readonly root: string;
+  /** Absent: there are no accounts, and everybody is anonymous. */
+  readonly access: MqttAccess | undefined;
   /** There is space again for a client that was behind. */
   readonly relieved: (client: Client) => void;
 }
@@ -29,6 +36,7 @@ export class Clients {
     ...{ version: 0, publish: 0, size: 0 },
     ...{ order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 },
   };
+  readonly credentials: Credentials;
   readonly #o: ClientsOptions;
   readonly #turnedAway: TurnedAway;
   readonly #turnstile = new Turnstile();
@@ -43,6 +51,7 @@ export class Clients {
 
   constructor(options: ClientsOptions) {
     this.#o = options;
+    this.credentials = new Credentials(options.access);
     this.#turnedAway = new TurnedAway(options);
     this.#places = new Places(options.clock);
   }
@@ -102,35 +111,43 @@ export class Clients {
     });
   }
 
-  /** A CONNECT arrived: what is not granted here is taken out of it. */
-  connects(packet: ConnectPacket): void {
-    delete packet.will;
+  /** A CONNECT arrived: the keep-alive is bounded. */
+  connects(client: Client, packet: ConnectPacket): void {
+    this.credentials.connects(client, packet);
     if ((packet.keepalive ?? 0) > limits.MAX_KEEPALIVE) packet.keepalive = limits.MAX_KEEPALIVE;
   }
 
-  /** It becomes a client. @returns why not */
-  admit(client: Client, username: string | undefined): AuthenticateError | undefined {
-    if (client.id.length > limits.MAX_CLIENT_ID) return this.#refuse(client, 2, 'identifier rejected', 'id');
-    // No user exists yet, so a name cannot be right; taking it would look as if it had been checked.
-    if (username !== undefined) return this.#refuse(client, 4, 'bad user name or password', 'password');
+  /** It becomes a client. Resolves with why not; never rejects. */
+  async admit(
+    client: Client,
+    username: string | undefined,
+    password: Uint8Array | undefined,
+  ): Promise<AuthenticateError | undefined> {
+    if (client.id.length > limits.MAX_CLIENT_ID) return this.#refuse(client, { code: 2, why: 'identifier rejected', kind: 'id' });
+    const refused = await this.credentials.check(client, username, password, guardOf(client).socket);
+    if (refused !== undefined) return this.#refuse(client, refused);
+    // The log-in may have taken a while.
+    if (client.closed || guardOf(client).destroyed) return refusalError({ code: 3, why: 'it is gone', kind: 'places' });
+    this.credentials.will(client, (credential, topic) => publishRight(credential, topic, this.#o.root) === 'message');
+    if (this.credentials.of(client).owner !== ANONYMOUS) guardOf(client).requests.known();
     const before = this.#current.get(client.id);
     const listens = (): boolean => this.#o.audience.listens(client);
     const place = this.#places.accepts(guardOf(client), listens, before === undefined ? undefined : guardOf(before));
-    if (place === 'full') return this.#refuse(client, 3, 'every place is taken', 'places');
+    if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
     displace(place.displaced);
     this.#current.set(client.id, client);
-    if (!client.clean) this.#o.sessions.resume(client.id);
+    if (!client.clean) this.#resume(client);
     return undefined;
   }
 
-  /** It published, which no client may do. @returns why its connection ends */
+  /** It published where it may not. @returns why its connection ends */
   published(client: Client | null, { topic, qos, payload }: Pick<PublishPacket, 'topic' | 'qos' | 'payload'>): Error {
     // null: the will of a client of another broker, of which there is none.
     if (client !== null) {
       guardOf(client).refusal = 'publish';
       this.#turnedAway.log('publish', { client: client.id, topic, qos, bytes: payload.length });
     }
-    return new Error('clients may not publish here');
+    return new Error('it may not publish on this topic');
   }
 
   /** The broker ended a connection. */
@@ -150,10 +167,25 @@ export class Clients {
     for (const guard of this.#guards) guard.destroy();
   }
 
-  #refuse(client: Client, returnCode: number, why: string, kind: TurnedAwayFor): AuthenticateError {
-    this.refused[kind === 'places' ? 'connections' : 'clients']++;
-    this.#turnedAway.log(kind, { client: client.id });
-    return Object.assign(new Error(why), { returnCode }) as AuthenticateError;
+  #resume(client: Client): void {
+    const { sessions } = this.#o;
+    const credential = this.credentials.of(client);
+    sessions.resume(client.id, credential.owner);
+    // The account may have lost a topic since.
+    const lost = sessions.filters(client.id).filter(({ topic }) => !mayRead(credential, topic));
+    if (lost.length > 0) sessions.unsubscribe(client.id, lost.map(({ topic }) => topic));
+  }
+
+  /** A credential was removed or changed. */
+  revoked(owner: string): void {
+    for (const client of [...this.#current.values()])
+      if (this.credentials.of(client).owner === owner) guardOf(client).refuse('clients', 'its account was removed or changed');
+  }
+
+  #refuse(client: Client, refused: Refused): AuthenticateError {
+    this.refused[refused.kind === 'places' ? 'connections' : 'clients']++;
+    this.#turnedAway.log(refused.kind, { client: client.id });
+    return refusalError(refused);
   }
 }
 

@@ -1,14 +1,14 @@
 /**
  * The broker inside the gateway: current readings, latest values, alarms and events for all connected clients. Invariants:
- * - clients subscribe and nothing else: what they publish, their wills and `$` topics are refused or ignored, unless
- *   `mayPublish` says otherwise;
+ * - a client without an account subscribes and nothing else; topic-rules.ts says what the others may;
  * - no client, however slow or hostile, holds up another or makes memory grow past the bounds of limits.ts;
  * - it has no cursor: messages that a slow or absent subscriber misses are counted, reported, and still in the log;
  * - it never holds up the caller: every call of LiveSink returns at once;
  * - an address in use is tried again for ever; the gateway goes on without.
  */
 import { Readable } from 'node:stream';
-import type { Aedes, AedesPublishPacket, Client } from 'aedes';
+import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
+import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
 import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
@@ -29,6 +29,7 @@ import type { OwnBacklog } from './own-backlog.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
 import { SlowClients } from './slow-clients.ts';
+import { mayRead, publishRight } from './topic-rules.ts';
 
 export interface EmbeddedBrokerOptions {
   /** One to MAX_LISTENERS addresses. */
@@ -52,9 +53,18 @@ export interface EmbeddedBrokerOptions {
   readonly store?: BrokerStore | undefined;
   /** Has what sessions missed of the gateway's own messages while there was no broker. */
   readonly backlog?: OwnBacklog | undefined;
-  /** Whether a client may publish on a topic. Absent: nobody may, on any. */
-  readonly mayPublish?: ((client: string, topic: string) => boolean) | undefined;
+  /** Who clients are. Absent: there are no accounts, and everybody is anonymous. */
+  readonly access?: MqttAccess | undefined;
+  /** Takes a command of a client. Returns at once. */
+  readonly command?: CommandSink | undefined;
 }
+
+export type CommandSink = (
+  payload: Uint8Array,
+  by: MqttCredential,
+  retained: boolean,
+  answer: (kind: 'result' | 'resend', id: string, json: string) => Promise<void>,
+) => void;
 
 export interface EmbeddedBrokerStatus {
   readonly state: 'stopped' | 'waiting' | 'listening';
@@ -156,7 +166,7 @@ export class EmbeddedBroker implements LiveSink {
         }),
     });
     this.#clients = new Clients({
-      ...{ clock, logger, audience: this.#audience, sessions: this.#kept.sessions },
+      ...{ clock, logger, audience: this.#audience, sessions: this.#kept.sessions, root, access: options.access },
       relieved: (client) => this.#slow.relieved(client),
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
@@ -317,22 +327,19 @@ export class EmbeddedBroker implements LiveSink {
         maxClientsIdLength: limits.MAX_CLIENT_ID,
         maxTopicLevels: limits.AEDES_LEVELS,
         maxInflightInbound: limits.MAX_INCOMING,
-        preConnect: (_client, packet, next) => {
-          this.#clients.connects(packet);
+        preConnect: (client, packet, next) => {
+          this.#clients.connects(client, packet);
           next(null, true);
         },
-        authenticate: (client, username, _password, next) => {
-          const refusal = this.#clients.admit(client, username);
-          next(refusal ?? null, refusal === undefined);
+        authenticate: (client, username, password, next) => {
+          void this.#clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
         },
-        authorizePublish: (client, packet, next) => {
-          if (client === null || !this.#mayPublish(client, packet.topic)) next(this.#clients.published(client, packet));
-          else this.#kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
-        },
+        authorizePublish: (client, packet, next) => this.#arrived(client, packet, next),
         // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `#forward` decides (MQTT-3.3.5-1).
         authorizeSubscribe: (client, subscription, next) => {
           const { topic, qos } = subscription;
-          const granted = this.#audience.grant(client, asWritten(topic), qos);
+          const filter = asWritten(topic);
+          const granted = mayRead(this.#clients.credentials.of(client), filter) && this.#audience.grant(client, filter, qos);
           next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
         },
         authorizeForward: (client, packet) => this.#forward(client, packet),
@@ -357,6 +364,32 @@ export class EmbeddedBroker implements LiveSink {
     }
   }
 
+  /** Whether a message of a client goes on. */
+  #arrived(client: Client | null, packet: PublishPacket, next: (error?: Error | null) => void): void {
+    const credential = client === null ? undefined : this.#clients.credentials.of(client);
+    const right = credential === undefined ? 'none' : publishRight(credential, packet.topic, this.#o.root);
+    if (credential === undefined || right === 'none') {
+      next(this.#clients.published(client, packet));
+      return;
+    }
+    if (right === 'message') {
+      this.#kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
+      return;
+    }
+    const retained = packet.retain;
+    this.#o.command?.(new Uint8Array(packet.payload as Buffer), credential, retained, (kind, id, json) =>
+      this.#answer(kind, id, json),
+    );
+    // Nobody else gets it: no filter that is granted matches such a topic.
+    packet.topic = '$command';
+    packet.retain = false;
+    next(null);
+  }
+
+  #answer(kind: 'result' | 'resend', id: string, json: string): Promise<void> {
+    return new Promise((resolve) => this.#publish(`${this.#o.root}/${kind}/${id}`, json, 1, resolve));
+  }
+
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     // One that the queue hands out is not delivered, and stays; aedes would take it out of the queue if it were not forwarded.
     if (client.closed) return packet.messageId === undefined ? null : packet;
@@ -369,10 +402,6 @@ export class EmbeddedBroker implements LiveSink {
     const session = packet.retain && qos > 0 && !client.clean ? this.#kept.sessions.get(client.id) : undefined;
     if (session !== undefined) return { ...packet, qos, messageId: session.queue.retainedNumber() };
     return qos === packet.qos ? packet : { ...packet, qos };
-  }
-
-  #mayPublish(client: Client, topic: string): boolean {
-    return !this.#retained.isOwn(topic) && !topic.startsWith('$') && this.#o.mayPublish?.(client.id, topic) === true;
   }
 
   #sweep(): void {

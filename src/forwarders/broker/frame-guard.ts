@@ -75,6 +75,8 @@ export class FrameGuard extends Duplex {
   /** Called when a CONNECT was refused from here with an answer: its version, or its client id. */
   answered: ((why: Answered, facts: { readonly client?: string | undefined; readonly level?: number }) => void) | undefined;
   readonly requests: Requests;
+  /** For who is at the other end. */
+  readonly socket: Socket;
   readonly #socket: Socket;
   readonly #limits: GuardLimits;
   readonly #clock: Clock;
@@ -99,6 +101,7 @@ export class FrameGuard extends Duplex {
     // A write never asks its caller to wait: who sends looks at `congested`.
     super({ writableHighWaterMark: Number.MAX_SAFE_INTEGER, decodeStrings: true });
     this.#socket = socket;
+    this.socket = socket;
     this.#limits = limits;
     this.#clock = clock;
     this.#turnstile = turnstile;

@@ -41,6 +41,9 @@ export const MAX_SUBSCRIPTIONS = 32;
  */
 export const REQUESTS_AT_ONCE = 200;
 export const REQUESTS_PER_SECOND = 20;
+/** The same of a client with an account, which may publish. */
+export const KNOWN_REQUESTS_AT_ONCE = 1000;
+export const KNOWN_REQUESTS_PER_SECOND = 100;
 export const MAX_OWED = 65_535;
 /** Packets of all clients that are worked on in one turn of the event loop; the others wait for the next. */
 export const REQUESTS_PER_TURN = 32;

@@ -1,10 +1,18 @@
 /** How much clients may ask of the broker: each in a time, and all of them in one turn of the event loop. */
 import type { Clock } from '../../core/clock.ts';
-import { MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND, REQUESTS_PER_TURN } from './limits.ts';
+import {
+  KNOWN_REQUESTS_AT_ONCE,
+  KNOWN_REQUESTS_PER_SECOND,
+  MAX_OWED,
+  REQUESTS_AT_ONCE,
+  REQUESTS_PER_SECOND,
+  REQUESTS_PER_TURN,
+} from './limits.ts';
 
 /** The requests of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
 export class Requests {
   readonly #clock: Clock;
+  #most = { atOnce: REQUESTS_AT_ONCE, perSecond: REQUESTS_PER_SECOND };
   #left = REQUESTS_AT_ONCE;
   #at: number;
   #owed = 0;
@@ -12,6 +20,12 @@ export class Requests {
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#at = clock.monotonic();
+  }
+
+  /** It has an account: what it publishes takes more. */
+  known(): void {
+    this.#most = { atOnce: KNOWN_REQUESTS_AT_ONCE, perSecond: KNOWN_REQUESTS_PER_SECOND };
+    this.#left += KNOWN_REQUESTS_AT_ONCE - REQUESTS_AT_ONCE;
   }
 
   /** A message was sent that has to be acknowledged. */
@@ -29,7 +43,7 @@ export class Requests {
   /** @param count packets and filters @returns false when that is too many */
   take(count = 1): boolean {
     const now = this.#clock.monotonic();
-    this.#left = Math.min(REQUESTS_AT_ONCE, this.#left + ((now - this.#at) / 1000) * REQUESTS_PER_SECOND);
+    this.#left = Math.min(this.#most.atOnce, this.#left + ((now - this.#at) / 1000) * this.#most.perSecond);
     this.#at = now;
     if (this.#left < count) return false;
     this.#left -= count;

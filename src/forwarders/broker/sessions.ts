@@ -22,9 +22,7 @@ import {
   sessionChange,
 } from './session-journal.ts';
 import { matches } from './topic-filter.ts';
-
-/** Whose session it is while nobody has a name. */
-export const ANONYMOUS = 'anonymous';
+import { ANONYMOUS } from './topic-rules.ts';
 
 export interface Filter {
   readonly topic: string;

@@ -15,9 +15,13 @@ const LONGEST_TOPIC = 128;
 
 const WORDS = {
   version: 'An MQTT client was refused: the embedded broker speaks MQTT 3.1.1 only. Set its MQTT version to 3.1.1 (4).',
-  publish: 'An MQTT client was disconnected because it published: clients of the embedded broker may only subscribe.',
+  publish:
+    'An MQTT client was disconnected because it published: clients without an account may only subscribe, and others use the topics of their account.',
   password:
-    'An MQTT client was refused because it gave a user name: this version has no users. Leave its user name and password empty.',
+    'An MQTT client was refused: its user name or its password is wrong. "sluice user list" shows the names; a client of this board needs none until the gateway is claimed.',
+  anonymous:
+    'An MQTT client was refused because it gave no user name: the gateway is claimed, or the client is on another machine.',
+  throttled: 'An MQTT client was refused: there were too many wrong log-ins. Correct its password, then wait some minutes.',
   id: 'An MQTT client was refused: its client id is too long, or it has none and asks for a session that stays. Give it a short client id.',
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
   size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets.',

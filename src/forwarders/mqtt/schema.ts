@@ -1,5 +1,6 @@
 /** What a person writes under `forwarders.<name>` for `type: mqtt`. The topic root is always sluice/<gateway id>. */
 import * as z from 'zod';
+import { grantSchema } from '../../config/grants.ts';
 import { duration, secret } from '../../config/schema-parts.ts';
 import type { Grant } from '../../core/remote-commands.ts';
 import type { SecretText } from '../../core/secret.ts';
@@ -46,26 +47,6 @@ export function mqttForwarderSchema(dialects: readonly Dialect[]) {
   });
 }
 
-const NAME = '[a-z0-9][a-z0-9_-]*';
-const DEVICE_OR_RULE = new RegExp(`^(\\*|${NAME})$`);
-const POINTS = new RegExp(`^(\\*|${NAME}\\.(\\*|${NAME}))$`);
-const some = (pattern: RegExp, words: string) => z.array(z.string().regex(pattern, words)).min(1).max(100).optional();
-
-/** The commands that the far side may send. Everything that is not named is denied. */
-const commands = z
-  .strictObject({
-    write: some(POINTS, 'write device.point, device.* or "*"').describe(
-      'Points that may be written: `device.point`, `device.*` or `*`. The bounds of each point hold as well.',
-    ),
-    read: some(DEVICE_OR_RULE, 'write the name of a device, or "*"').describe('Devices that may be read at once, or `*`.'),
-    ack: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe('Rules whose alarms may be acknowledged, or `*`.'),
-    shelve: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe('Rules whose alarms may be shelved, or `*`.'),
-    reload: z.boolean().optional().describe('The far side may have the configuration file read again.'),
-    resend: z.boolean().optional().describe('The far side may ask for records again.'),
-  })
-  .optional()
-  .describe('Commands that this broker may send on `…/command`. Without this key it may send none.');
-
 const shared = (dialects: readonly Dialect[]) => ({
   url: z
     .string()
@@ -109,7 +90,9 @@ const shared = (dialects: readonly Dialect[]) => ({
     })
     .prefault({})
     .describe('How readings are collected into batches.'),
-  commands,
+  commands: grantSchema()
+    .optional()
+    .describe('Commands that this broker may send on `…/command`. Without this key it may send none.'),
 });
 
 /** After the configuration was loaded; secrets are read. */

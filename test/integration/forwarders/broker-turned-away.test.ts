@@ -186,7 +186,7 @@ test('a client with a user name, or without a client id, is logged with what hel
   assert.deepEqual(
     lines.map((l) => [l.client, l.message.match(/(Leave|Give) .*/)?.[0]]),
     [
-      ['editor', 'Leave its user name and password empty.'],
+      ['editor', 'its user name or its password is wrong'],
       [undefined, 'Give it a short client id.'],
     ],
   );

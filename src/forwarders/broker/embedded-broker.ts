@@ -128,6 +128,7 @@ export class EmbeddedBroker implements LiveSink {
   #subscriber: Client | undefined;
   #starting: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
+  #endRevoked: (() => void) | undefined;
   #inFlight = 0;
   #published = 0;
   #busy = 0;
@@ -186,6 +187,7 @@ export class EmbeddedBroker implements LiveSink {
   start(): void {
     if (this.#running) return;
     this.#running = true;
+    this.#endRevoked = this.#o.access?.onRevoked((owner) => this.#clients.revoked(owner));
     this.#setStatus(true);
     this.#starting = this.#createBroker();
     this.#sweep();
@@ -196,6 +198,7 @@ export class EmbeddedBroker implements LiveSink {
     if (!this.#running) return;
     this.#running = false;
     this.#cancelSweep?.();
+    this.#endRevoked?.();
     this.#feed.stop();
     this.#events.flush();
     await this.#starting;

@@ -4,18 +4,22 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { ROLES, type Role } from '../core/commands.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
-import type { EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
+import type { Grant, RemoteCommands } from '../core/remote-commands.ts';
+import type { CommandSink, EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
 import { loadBroker } from './registry-create.ts';
 import type { TlsSources } from './tls-sources.ts';
 
 /** The input of the broker, without the part that follows from the configuration. */
-export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity' | 'store'> & {
+export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity' | 'store' | 'command'> & {
   readonly identity: () => EmbeddedBrokerOptions['identity'];
   /** The certificates of listeners with TLS. */
   readonly tls: Pick<TlsSources, 'of' | 'keep'>;
   /** One for each broker; it opens its file when its broker starts, and the one before has closed it by then. */
   readonly store: () => EmbeddedBrokerOptions['store'];
+  /** Takes the commands of clients. */
+  readonly commands: RemoteCommands;
 };
 
 /** Where live destinations are given what comes. */
@@ -103,12 +107,37 @@ export class LocalBroker {
     await broker.stop();
   }
 
-  async #make({ listen }: NonNullable<GatewayConfig['broker']>, config: GatewayConfig): Promise<EmbeddedBroker> {
+  async #make(
+    { listen, commands: grants }: NonNullable<GatewayConfig['broker']>,
+    config: GatewayConfig,
+  ): Promise<EmbeddedBroker> {
     const Broker = await this.#load();
-    const { identity, store, tls, ...rest } = this.#surroundings;
+    const { identity, store, tls, commands, ...rest } = this.#surroundings;
+    const command: CommandSink = (payload, { principal: by, owner }, retained, answer) =>
+      commands.take(payload, { by, owner, grant: grantOf(grants ?? {}, by.role), answer }, retained);
+    for (const { host, port, insecure } of listen)
+      if (insecure === true)
+        rest.logger.warn(
+          { host, port },
+          'The embedded broker listens without TLS where other machines reach it, as the configuration says (insecure): everybody on that network can read passwords and readings.',
+        );
     const listeners = listen.map(({ tls: asked, ...address }) =>
       asked === undefined ? address : { ...address, tls: tls.of(asked) },
     );
-    return new Broker({ ...rest, listen: listeners, root: `sluice/${config.gateway.id}`, identity: identity(), store: store() });
+    const root = `sluice/${config.gateway.id}`;
+    return new Broker({ ...rest, command, listen: listeners, root, identity: identity(), store: store() });
   }
+}
+
+/** A role may ask for what the roles before it may ask for. */
+export function grantOf(grants: Readonly<Record<string, Grant | undefined>>, role: Role): Grant {
+  const own = ROLES.slice(0, ROLES.indexOf(role) + 1).flatMap((one) => grants[one] ?? []);
+  const lists = (['write', 'read', 'ack', 'shelve'] as const).map(
+    (key) => [key, own.flatMap((grant) => grant[key] ?? [])] as const,
+  );
+  return {
+    ...Object.fromEntries(lists),
+    reload: own.some(({ reload }) => reload === true),
+    resend: own.some(({ resend }) => resend === true),
+  };
 }

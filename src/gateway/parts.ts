@@ -135,7 +135,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   });
   const broker = new LocalBroker(
     {
-      ...{ clock, logger, latest, tls },
+      ...{ clock, logger, latest, tls, access: access.mqtt, commands: desk },
       identity: () => ({ boot: g.boot, version: VERSION }),
       now,
       encodeBatch: (records) => live.encode(records),

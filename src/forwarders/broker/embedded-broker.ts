@@ -390,7 +390,7 @@ export class EmbeddedBroker implements LiveSink {
   }
 
   #answer(kind: 'result' | 'resend', id: string, json: string): Promise<void> {
-    return new Promise((resolve) => this.#publish(`${this.#o.root}/${kind}/${id}`, json, 1, resolve));
+    return new Promise((done) => this.#publish(`${this.#o.root}/${kind}/${id}`, json, 1, { done }));
   }
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {

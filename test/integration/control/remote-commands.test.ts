@@ -1,7 +1,11 @@
 /** Commands from upstream through a real Mosquitto to a device of pymodbus, published by mosquitto_pub and answered to paho. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import { startChild } from '../../harness/child.ts';
+import { Sub } from '../../harness/embedded-broker.ts';
 import { type Gateway, makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
@@ -226,4 +230,80 @@ test('resend brings records again, by numbers and by time, whole and in order', 
   );
   assert.ok(some.every(({ values }) => Object.keys(values).join() === 'speed'));
   assert.equal((await s.ask({ id: 'n3', do: 'resend', log: '0000000000', first: 1, last: 2 })).code, 'not-found');
+});
+
+test('a client of the embedded broker commands with its account over TLS, by its role', async (t) => {
+  const device = await SettableDevice.start(t);
+  const publish = peer(t, 'mosquitto_pub', 'apt-get install -y mosquitto-clients');
+  if (device === undefined || publish === undefined) return;
+  const gateway = makeGateway(
+    t,
+    (g) => `
+gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
+devices:
+  pump: {bus: plant, unit: 1, interval: 1s, points: {speed: {table: holding, address: 10, type: uint16, write: {min: 0, max: 60, every: 0ms}}}}
+broker:
+  listen: [{port: 0}, {host: 0.0.0.0, port: 0, tls: true}]
+  commands: {operator: {write: [pump.speed]}}
+`,
+  );
+  await gateway.up();
+  const password = 'a long enough password';
+  const add = (name: string, role: string) => request(gateway.socket, 'POST', '/api/v1/users/add', { name, role, password });
+  await add('anna', 'administrator');
+  await add('olga', 'operator');
+  await add('vera', 'viewer');
+  const port = await waitFor('the address with TLS', async () => {
+    const { broker, certificate } = await gateway.status();
+    return certificate === undefined ? undefined : broker?.listeners.find(({ tls, port: found }) => tls && found > 0)?.port;
+  });
+  const tls = ['--cafile', path.join(gateway.stateDir, 'tls/ca.crt')];
+  const sub = await Sub.start(t, port, [
+    ...tls,
+    '-u',
+    'vera',
+    '-P',
+    password,
+    '-t',
+    `${ROOT}/result/+`,
+    '-t',
+    `${ROOT}/event`,
+    '-q',
+    '1',
+    '-i',
+    'v',
+  ]);
+  if (sub === undefined) return;
+  const command = async (who: string, message: object) =>
+    startChild(t, publish, [
+      ...tls,
+      '-h',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '-u',
+      who,
+      '-P',
+      password,
+      '-q',
+      '1',
+      '-t',
+      `${ROOT}/command`,
+      '-m',
+      JSON.stringify(message),
+    ]).ended;
+  const result = async (id: string) => JSON.parse((await sub.message(`${ROOT}/result/${id}`)).payload) as Answer;
+  assert.equal(await command('olga', { id: 'o1', do: 'write', target: 'pump.speed', value: 33 }), 0);
+  assert.deepEqual((await result('o1')).result, { value: 33, readBack: true });
+  assert.deepEqual(await device.get('holding', 10), [33]);
+  await command('vera', { id: 'v1', do: 'write', target: 'pump.speed', value: 1 });
+  assert.equal((await result('v1')).code, 'forbidden');
+  await command('olga', { id: 'o2', do: 'reload' });
+  assert.equal((await result('o2')).code, 'forbidden');
+  assert.deepEqual(await device.get('holding', 10), [33]);
+  await sub.message(`${ROOT}/event`, ({ payload }) => /pump.speed was set to 33 by a command \(olga\)/.test(payload));
+  // The claim closed the plain address to clients without an account.
+  const plain = await Sub.start(t, await gateway.brokerPort(), ['-t', '#', '-i', 'nobody']);
+  assert.notEqual(await plain?.child.ended, 0);
 });

@@ -80,6 +80,8 @@ test('a device publishes its own topics, retained too, and reads what its accoun
   if (anna === undefined) return;
   assert.equal(await s.publish([...as('plug-1', secret), '-t', 'tele/plug-1/STATE', '-q', '1', '-r', '-m', '{"POWER":"ON"}']), 0);
   await anna.message('tele/plug-1/STATE', ({ payload }) => payload === '{"POWER":"ON"}');
+  const later = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', 'tele/#', '-q', '1', '-i', 'later']);
+  assert.equal((await later?.message('tele/plug-1/STATE'))?.retained, true);
   for (const topic of ['tele/plug-2/STATE', `${ROOT}/status`, 'sluice/other/data', '$SYS/x']) {
     await s.publish([...as('plug-1', secret), '-t', topic, '-q', '1', '-m', 'forged']);
     assert.ok(!anna.messages().some(({ payload }) => payload === 'forged'), topic);
@@ -115,6 +117,34 @@ test('a client id of another credential is neither taken over nor its session re
   assert.ok(!spy?.messages().some(({ payload }) => payload.includes('anna')));
   const back = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', `${ROOT}/event`, '-q', '1', '-i', 'desk', '-c']);
   await back?.message(`${ROOT}/event`, ({ payload }) => payload === '{"for":"anna"}');
+});
+
+test('an account that loses a topic does not get what its session still asks for', async (t) => {
+  const s = await site(t);
+  await s.user('anna', 'administrator');
+  const topics = ['cmnd/a/#', 'cmnd/b/#'];
+  const add = async (subscribe: string[]) => (await s.device('plug-1', [], subscribe)) ?? '';
+  const first = await add(topics);
+  const sub = await Sub.start(t, s.port, [
+    ...as('plug-1', first),
+    ...topics.flatMap((one) => ['-t', one]),
+    '-q',
+    '1',
+    '-i',
+    'p',
+    '-c',
+  ]);
+  if (sub === undefined) return;
+  await sub.child.stop('SIGKILL');
+  await s.accounts.removeUser('plug-1', ROOT_USER);
+  const second = await add(['cmnd/a/#']);
+  await waitFor('its connection to end', () => s.bench.broker.status().clients === 0);
+  const back = await Raw.open(t, s.port);
+  assert.equal(await back.connect('p', 0xc0, [text('plug-1'), text(second)]), 0);
+  for (const topic of ['cmnd/b/x', 'cmnd/a/x'])
+    assert.equal(await s.publish([...as('anna', PASSWORD), '-t', topic, '-q', '1', '-m', `for ${topic}`]), 0);
+  await waitFor('the one that is left', () => Buffer.concat(back.chunks).includes('for cmnd/a/x'));
+  assert.ok(!Buffer.concat(back.chunks).includes('for cmnd/b/x'));
 });
 
 test('a will is published where its client may publish, and nowhere else', async (t) => {

@@ -173,7 +173,11 @@ export class Clients {
     sessions.resume(client.id, credential.owner);
     // The account may have lost a topic since.
     const lost = sessions.filters(client.id).filter(({ topic }) => !mayRead(credential, topic));
-    if (lost.length > 0) sessions.unsubscribe(client.id, lost.map(({ topic }) => topic));
+    if (lost.length > 0)
+      sessions.unsubscribe(
+        client.id,
+        lost.map(({ topic }) => topic),
+      );
   }
 
   /** A credential was removed or changed. */

@@ -214,7 +214,7 @@ async function removeStale(socketPath: string, first: unknown): Promise<void> {
     throw new SluiceError(
       'already-running',
       `a gateway is running with this state directory (it answers on ${socketPath}); stop it first${
-        pid === undefined ? '' : `: systemctl stop sluice, or where it is no service, kill ${pid}`
+        pid === undefined ? '' : `: systemctl stop sluice, or or, without a service, kill ${pid}`
       }`,
     );
   }

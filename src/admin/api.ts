@@ -136,22 +136,14 @@ export class Api {
       if (from === 'http' && !isLocalHost(req.headers.host))
         throw new HttpError(421, 'host-not-allowed', 'use an address, localhost or a .local name to reach the gateway');
       if (isOfAnotherSite(req.headers))
-        throw new HttpError(
-          403,
-          'foreign-origin',
-          'pages of other sites get no answer here; open the address of the gateway itself',
-        );
+        throw new HttpError(403, 'foreign-origin', 'pages of other sites get no answer; open the address of the gateway itself');
       const { pathname, asked } = partsOf(req.url ?? '');
       const route = Object.hasOwn(this.#routes, pathname) ? this.#routes[pathname] : undefined;
       if (route === undefined) throw new HttpError(404, 'not-found', `there is no ${pathname} here`);
       const method = req.method === 'HEAD' ? 'GET' : req.method;
       const entry = method === 'GET' ? route.GET : method === 'POST' ? route.POST : undefined;
       if (from === 'http' && entry !== undefined && !isLook(method, entry))
-        throw new HttpError(
-          403,
-          'socket-only',
-          'this call is answered on the Unix socket only; use the command line of the gateway',
-        );
+        throw new HttpError(403, 'socket-only', 'this call works on the Unix socket only; use the command line of the gateway');
       if (entry === undefined) {
         const allowed = [...(route.GET ? ['GET', 'HEAD'] : []), ...(route.POST && from === 'socket' ? ['POST'] : [])];
         throw new HttpError(405, 'method-not-allowed', `${pathname} does not know ${req.method}`, {
@@ -314,7 +306,7 @@ function streams(pathname: string): boolean {
 function occurrenceOf({ occurrence }: Readonly<Record<string, unknown>>): number | undefined {
   if (occurrence === undefined) return undefined;
   if (typeof occurrence === 'number' && Number.isSafeInteger(occurrence) && occurrence > 0) return occurrence;
-  throw new HttpError(400, 'request-invalid', '"occurrence" is a whole number from 1 on');
+  throw new HttpError(400, 'request-invalid', '"occurrence" is a whole number, 1 or more');
 }
 
 function shelvingOf({ for: length }: Readonly<Record<string, unknown>>): number | null {

@@ -79,7 +79,7 @@ function notRunning(socketPath: string, cause: Error): SluiceError {
     code === 'ENOENT'
       ? `no gateway is running here: there is no ${socketPath}. Start it with "sluice run", or name another with -c or --socket`
       : code === 'ECONNREFUSED'
-        ? `no gateway is running here: nobody answers on ${socketPath}. Start it with "sluice run"`
+        ? `no gateway is running here: there is no answer on ${socketPath}. Start it with "sluice run"`
         : code === 'EACCES'
           ? `you may not talk to the gateway on ${socketPath}: use sudo, or join the group that owns the socket`
           : `the gateway does not answer on ${socketPath}: ${cause.message}`;

@@ -113,7 +113,7 @@ export class Target implements AdminTarget {
           ...(log.tidyFault === undefined ? [] : [`the history of the log cannot be written: ${log.tidyFault}`]),
           ...(log.mirrorFault === undefined
             ? []
-            : [`newest readings are not safe from a kill before their commit: ${log.mirrorFault}`]),
+            : [`the newest readings are lost if the process is killed before their commit: ${log.mirrorFault}`]),
         ],
         salvage: g.logWatch?.salvage.status(watch.offset) ?? [],
         salvages: g.logWatch?.salvage.totals.repairs ?? 0,

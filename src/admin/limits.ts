@@ -19,7 +19,7 @@ export const MAX_CAPTURES = 4;
 /** Each makes the log's reading thread work for some tenths of a second at most. */
 export const MAX_QUESTIONS = 4;
 export const MAX_BUCKETS = 5_000;
-/** Points in one answer of what was taken away. */
+/** Points in one answer of what was removed. */
 export const MAX_REMOVED = 1_000;
 /** Names in one `points=`. */
 export const MAX_POINTS = 1_000;

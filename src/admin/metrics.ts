@@ -121,7 +121,7 @@ export const METRICS: readonly Metric[] = [
   ),
   deviceCounter(
     'sluice_device_half_frames',
-    'Serial frames that began and never got whole, or whose beginning was missed.',
+    'Serial frames that were not complete, or whose beginning was missed.',
     'halfFrames',
   ),
   device(
@@ -180,7 +180,7 @@ export const METRICS: readonly Metric[] = [
   single(
     'sluice_log_unreported_readings',
     'counter',
-    'Readings that report: of their points kept out of the log.',
+    'Readings that are not in the log because of report: of their points.',
     (r) => r.log.unreported,
   ),
   single(
@@ -204,12 +204,7 @@ export const METRICS: readonly Metric[] = [
     'Records of such a file of which only the number was left.',
     (r) => r.log.lostRecords,
   ),
-  single(
-    'sluice_log_faults',
-    'gauge',
-    'Things that are wrong with the log now; `sluice status` says which.',
-    (r) => r.log.faults.length,
-  ),
+  single('sluice_log_faults', 'gauge', 'Faults of the log now; `sluice status` says which.', (r) => r.log.faults.length),
 
   forwarder('sluice_forwarder_connected', 'gauge', '1 while connected.', (f) => flag(f.state === 'connected')),
   forwarder('sluice_forwarder_live', 'gauge', '1 while records go to `data` as they come.', (f) => flag(f.mode === 'live')),

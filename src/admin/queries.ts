@@ -43,7 +43,7 @@ export function historyQuery(asked: URLSearchParams, now: number): HistoryQuery 
 }
 
 export function removedQuery(asked: URLSearchParams): RemovedQuery {
-  knows(asked, 'what was taken away', ['points', 'after', 'limit']);
+  knows(asked, 'what was removed', ['points', 'after', 'limit']);
   const limit = Number(asked.get('limit') ?? MAX_REMOVED);
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_REMOVED)
     throw new HttpError(400, 'request-invalid', `limit is a whole number from 1 to ${MAX_REMOVED}`);
@@ -79,6 +79,6 @@ function widthOf(text: string): number {
 function timeOf(text: string | null, key: string, now: number): number | undefined {
   if (text === null || text === '') return undefined;
   const time = parseTime(text, now);
-  if (time === undefined) throw new HttpError(400, 'request-invalid', `${key} is no time: ${TIME_WORDS}`);
+  if (time === undefined) throw new HttpError(400, 'request-invalid', `${key} is not a time: ${TIME_WORDS}`);
   return time;
 }

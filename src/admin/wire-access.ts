@@ -28,7 +28,10 @@ export class WireAccess implements WireTarget {
     commands.permit('exchange', by);
     const bus = this.#found(query.bus);
     if (bus.exchange === undefined)
-      throw new SluiceError('request-invalid', `nobody on the bus ${query.bus} can be asked by hand: its device talks by itself`);
+      throw new SluiceError(
+        'request-invalid',
+        `no device on the bus ${query.bus} can be read on request: the device talks by itself`,
+      );
     return exchangeOn({ exchange: bus.exchange.bind(bus) }, query, () => watch.offset);
   }
 

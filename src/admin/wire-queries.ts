@@ -24,7 +24,7 @@ function lookRequest(request: Body): LookRequest {
     const code = whole(request, 'code', 1, 4) as 1 | 2 | 3 | 4;
     return { kind, code, object: whole(request, 'object', 0, 255) };
   }
-  if (kind !== 'read') throw invalid('only "read" and "identify" can be asked for by hand');
+  if (kind !== 'read') throw invalid('only "read" and "identify" can be asked for with a command');
   const known = TABLES.find((t) => t === table);
   if (known === undefined) throw invalid(`"table" is one of ${TABLES.join(', ')}`);
   return { kind, table: known, start: whole(request, 'start', 0, 65_535), count: whole(request, 'count', 1, 2000) };

@@ -39,7 +39,7 @@ export async function alarmAcknowledge(rule: string, options: RunningOptions & {
 
 export async function alarmShelve(rule: string, options: RunningOptions & { for: string; reason?: string }): Promise<void> {
   const length = parseDuration(options.for);
-  if (length === undefined) throw new SluiceError('usage', `${options.for} is no duration: write for example 30m or 8h`);
+  if (length === undefined) throw new SluiceError('usage', `${options.for} is not a duration; write for example 30m or 8h`);
   const body = options.reason === undefined ? { rule, for: length } : { rule, for: length, reason: options.reason };
   show((await request(socketOf(options), 'POST', '/api/v1/shelve', body)) as AlarmReply, options);
 }

@@ -89,7 +89,7 @@ class CaptureFiles {
   }
 
   summary(): string {
-    const missed = this.#missed === 0 ? '' : `, ${this.#missed} were left out because this program did not keep up`;
+    const missed = this.#missed === 0 ? '' : `, ${this.#missed} were left out because this program was too slow`;
     const files = [this.#options.output, this.#options.replay].filter((f) => f !== undefined);
     return `${this.#frames} frames${missed}${files.length === 0 ? '' : ` in ${files.join(' and ')}`}`;
   }
@@ -99,7 +99,10 @@ class CaptureFiles {
     const { output, replay } = this.#options;
     this.#serial = head.protocol === 'serial';
     if (this.#serial && (output !== undefined || replay !== undefined))
-      throw new SluiceError('usage', `${head.bus} is no Modbus bus: its bytes are only shown, leave -o and --replay out`);
+      throw new SluiceError(
+        'usage',
+        `${head.bus} is not a Modbus bus, so its bytes can only be shown; leave out -o and --replay`,
+      );
     if (this.#serial) {
       this.#began = true;
       return;
@@ -113,7 +116,7 @@ class CaptureFiles {
     this.#packet(this.#packets.header());
     this.#line(JSON.stringify(head));
     if (output === undefined && replay === undefined && head.clock === 'estimated')
-      process.stderr.write('the clock of the gateway is not known yet: times are what it believes\n');
+      process.stderr.write('the clock of the gateway is not known yet, so times are estimated\n');
   }
 
   #frame(frame: WireFrame): void {

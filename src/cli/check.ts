@@ -55,7 +55,7 @@ function busLines({ bus, wire, requests, answers, cycle, utilisation }: BusBudge
     ...(sunspec.length === 0
       ? []
       : [
-          `         ${sunspec.join(', ')}: SunSpec; which models there are and where they lie shows on the wire only: sluice scan ${bus}`,
+          `         ${sunspec.join(', ')}: SunSpec; the device itself says which models it has and where; run sluice scan ${bus}`,
         ]),
   ];
 }
@@ -67,7 +67,7 @@ function answerLines(answers: BusBudget['answers']): string[] {
     const named = of.slice(0, 5).map(({ device }) => device);
     return `${what} ${[...named, ...(of.length > 5 ? [`${of.length - 5} more`] : [])].join(', ')}`;
   });
-  return words.length === 0 ? [] : [`         counted until a device answers: ${words.join('; ')}`];
+  return words.length === 0 ? [] : [`         time until a device answers: ${words.join('; ')}`];
 }
 
 /** What this machine says about the ports: a name that replugging may change, where there is one that stays. */
@@ -79,7 +79,7 @@ export async function portRemarks({ config, remark }: LoadResult, find: typeof s
       remarks.push(
         remark(
           ['buses', name, 'port'],
-          `${String(settings.port)} may have another name after replugging; this one stays: ${stable}`,
+          `${String(settings.port)} may have another name after it is plugged in again; this name stays: ${stable}`,
         ),
       );
   }

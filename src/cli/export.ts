@@ -75,7 +75,7 @@ function rangeAt(options: ExportOptions, now: number | undefined): Range {
 function timeOf(text: string | undefined, now: number, otherwise: number): number {
   if (text === undefined) return otherwise;
   const time = parseTime(text, now);
-  if (time === undefined) throw new SluiceError('usage', `"${text}" is no time: ${TIME_WORDS}`);
+  if (time === undefined) throw new SluiceError('usage', `"${text}" is not a time: ${TIME_WORDS}`);
   return time;
 }
 

@@ -30,7 +30,7 @@ export function openFiles(stateDir: string): OpenFiles {
   if (holder !== undefined)
     throw new SluiceError(
       'not-running',
-      `process ${holder} has the log in ${stateDir} open and does not answer: a gateway that starts answers in a moment, so ask again; one that hangs has to be stopped first (kill ${holder})`,
+      `process ${holder} has the log in ${stateDir} open and does not answer. If the gateway is starting, ask again in a moment. If it hangs, stop it first (kill ${holder})`,
     );
   if (!needsCopy(stateDir)) return open(stateDir);
   let copy: string | undefined;
@@ -41,7 +41,7 @@ export function openFiles(stateDir: string): OpenFiles {
     if (copy !== undefined) rmSync(copy, { recursive: true, force: true });
     throw new SluiceError(
       'log-read',
-      `${stateDir} may not be written, so a copy of its log has to be read, and it cannot be made in ${tmpdir()}: ${toError(cause).message}. Name a folder with as much room as the log has by TMPDIR`,
+      `${stateDir} is read-only, so its log must be copied first, and the copy cannot be made in ${tmpdir()}: ${toError(cause).message}. Set TMPDIR to a folder that has room for the log`,
       { cause },
     );
   }

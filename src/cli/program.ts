@@ -28,9 +28,7 @@ const wholeNumber = (min: number, max: number) => (text: string) => {
 
 export function program(): Command {
   const sluice = new Command('sluice')
-    .description(
-      'Edge gateway: reads Modbus and serial sensors, keeps every reading, runs rules on the spot, forwards over MQTT.',
-    )
+    .description('Edge gateway: reads Modbus and serial sensors, keeps every reading, runs rules on site, forwards over MQTT.')
     .version(VERSION)
     .showHelpAfterError('(sluice --help shows what there is)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -38,7 +36,7 @@ export function program(): Command {
 
   sluice
     .command('run')
-    .description('the daemon, in the foreground')
+    .description('runs the daemon in the foreground')
     .addOption(config())
     .addOption(
       new Option('--log-level <level>', 'the lowest level that is logged')
@@ -53,7 +51,7 @@ export function program(): Command {
   sluice
     .command('check')
     .argument('[file]', `the configuration file (default: ${CONFIG})`)
-    .description('validates a configuration; each fault with its place and what to write instead')
+    .description('checks a configuration and shows each fault with its place and what to write instead')
     .addOption(json())
     .addHelpText('after', '\nExit status: 0 valid, 78 refused.\nExample:\n  $ sluice check site/gateway.yaml')
     .action(
@@ -69,7 +67,7 @@ export function program(): Command {
     .action(action(async (dir: string) => (await import('./init.ts')).init(dir)));
   sluice
     .command('simulate')
-    .argument('<file>', 'the configuration whose devices are played')
+    .argument('<file>', 'the configuration whose devices are simulated')
     .description('serves the devices of a configuration as Modbus servers and serial talkers')
     .allowUnknownOption()
     .allowExcessArguments()
@@ -81,12 +79,12 @@ export function program(): Command {
     );
   sluice
     .command('status')
-    .description('what is wrong with a running gateway, and how its buses, forwarders and log are')
+    .description('shows what is wrong with a running gateway, and its buses, forwarders and log')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
-    .option('-v, --verbose', 'also every figure: latencies, memory, counters, plans')
-    .option('--removed', 'instead: what the log took away of each point for room or age, since it was made')
+    .option('-v, --verbose', 'shows every figure too: latencies, memory, counters, plans')
+    .option('--removed', 'instead: what the log removed of each point for room or age since it was made')
     .addOption(new Option('-w, --watch', 'a page that renews itself, with the last minutes of each point').conflicts(NOT_WATCHED))
     .addHelpText(
       'after',
@@ -101,7 +99,7 @@ export function program(): Command {
     );
   sluice
     .command('tail')
-    .description('live readings and alarms of a running gateway')
+    .description('shows shows shows live readings and alarms of a running gateway')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -114,7 +112,7 @@ export function program(): Command {
     );
   sluice
     .command('reload')
-    .description('makes a running gateway read its configuration again; a faulty one changes nothing')
+    .description('makes a running gateway read its configuration again; a file with faults changes nothing')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -122,14 +120,14 @@ export function program(): Command {
     .action(action(async (options: RunningOptions) => (await import('./reload.ts')).reload(options)));
   const alarm = sluice
     .command('alarm')
-    .description('alarms of a running gateway: list, acknowledge, shelve')
+    .description('lists, acknowledges and shelves alarms of a running gateway')
     .addHelpText(
       'after',
       '\nExamples:\n  $ sluice alarm list\n  $ sluice alarm ack fridge-warm\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"',
     );
   alarm
     .command('list')
-    .description('every alarm that is not normal')
+    .description('lists lists lists every alarm that is not normal')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -138,7 +136,7 @@ export function program(): Command {
   alarm
     .command('ack')
     .argument('<rule>', 'the name of the rule')
-    .description('acknowledges an alarm: somebody has seen it')
+    .description('acknowledges an alarm (somebody has seen it)')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -157,7 +155,7 @@ export function program(): Command {
     .addOption(socket())
     .addOption(json())
     .requiredOption('--for <duration>', 'how long: 1s to 7d, for example 2h')
-    .option('--reason <text>', 'why, for everybody who reads it')
+    .option('--reason <text>', 'the reason, for others')
     .addHelpText('after', '\nExample:\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"')
     .action(
       action(async (rule: string, options: RunningOptions & { for: string; reason?: string }) =>
@@ -192,14 +190,14 @@ export function program(): Command {
     .action(action(async (device: string, options: ReadOptions) => (await import('./read.ts')).read(device, options)));
   const profile = sluice
     .command('profile')
-    .description('the device library: models that a configuration can name')
+    .description('shows shows shows the device library: models that a configuration can name')
     .addHelpText(
       'after',
       '\nExamples:\n  $ sluice profile list\n  $ sluice profile show sdm120\n  $ sluice profile check profiles/my-meter.yaml',
     );
   profile
     .command('list')
-    .description('every profile, those beside the configuration as well')
+    .description('lists every profile, also those beside the configuration')
     .addOption(config())
     .addOption(json())
     .addHelpText('after', '\nExamples:\n  $ sluice profile list\n  $ sluice profile list --json')
@@ -209,7 +207,7 @@ export function program(): Command {
   profile
     .command('show')
     .argument('<name>', 'the name of a profile, or its file')
-    .description('what a profile brings: points, line settings, notes, sources')
+    .description('shows a profile: points, line settings, notes, sources')
     .addOption(config())
     .addOption(json())
     .addHelpText('after', '\nExamples:\n  $ sluice profile show sdm120\n  $ sluice profile show profiles/my-meter.yaml')
@@ -221,7 +219,7 @@ export function program(): Command {
   profile
     .command('check')
     .argument('<file>', 'the file of a profile')
-    .description('a profile against the schema, the habits of the library and its golden case')
+    .description('checks a profile: its schema, the rules of the library and its example')
     .option('--case <file>', 'the case (default: NAME.case.yaml beside the profile)')
     .addOption(json())
     .addHelpText(
@@ -276,7 +274,7 @@ export function program(): Command {
     .addOption(socket())
     .option('-o, --output <file>', 'a pcapng file for Wireshark and tshark')
     .option('--replay <file>', 'a file that sluice simulate --replay plays back')
-    .option('--for <duration>', 'ends by itself: 1m')
+    .option('--for <duration>', 'ends after this time: 1m')
     .addHelpText(
       'after',
       '\nWithout a file the frames are shown as they pass.\nExamples:\n  $ sluice capture field\n  $ sluice capture field -o field.pcapng --for 1m && tshark -r field.pcapng\n  $ sluice capture field --replay fault.jsonl',

@@ -17,8 +17,7 @@ export async function removed(options: RunningOptions): Promise<void> {
     after = reply.next;
   }
   if (options.json) process.stdout.write(`${JSON.stringify({ points })}\n`);
-  else if (!found)
-    process.stdout.write('Nothing was taken away: no reading was thinned out or dropped, for room or for its age.\n');
+  else if (!found) process.stdout.write('The log removed nothing: no reading was thinned out or dropped for room or age.\n');
 }
 
 export function removedLine({ point, thinned, dropped, aged, undelivered }: RemovedOfPoint): string {

@@ -55,7 +55,10 @@ export async function run(options: { config: string; logLevel: string }): Promis
   const bounded = stop.then((signal) => {
     logger.info({ signal }, 'Stopping.');
     setTimeout(() => {
-      logger.warn({}, 'The stop took too long and was cut; the next start reads what was not committed from the runtime folder.');
+      logger.warn(
+        {},
+        'The stop took too long and was ended. The next start reads from the runtime folder what was not committed.',
+      );
       endProcess(0);
     }, STOP_WITHIN);
   });
@@ -70,7 +73,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     gateway.commands
       .run({ do: 'reload' }, HANGUP)
       .catch((thrown: unknown) =>
-        logger.error({ error: toError(thrown).message }, 'The configuration was not taken over; nothing was changed.'),
+        logger.error({ error: toError(thrown).message }, 'The configuration was refused; nothing was changed.'),
       );
   };
   // The file may have changed between its reading and now.

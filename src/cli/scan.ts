@@ -156,7 +156,7 @@ function deviceLines(found: Recognised): string[] {
   const { unit: unitId, latency, device, identification, suggestions, sound, sunspec } = found;
   const name = device === null ? '' : ` (${device} of the configuration)`;
   const state =
-    sound === 0 ? paint(31, 'something answers, and nothing of it is sound') : `answers after ${Math.round(latency ?? 0)} ms`;
+    sound === 0 ? paint(31, 'something answers, but every answer is damaged') : `answers after ${Math.round(latency ?? 0)} ms`;
   return [
     `  ${paint(32, `unit ${unitId}`)}${name} ${state}`,
     ...(identification.length === 0 ? [] : [`    says it is: ${printable(identification.join(', '))}`]),
@@ -167,7 +167,7 @@ function deviceLines(found: Recognised): string[] {
       : [
           sunspec === null
             ? '    no profile fits; sluice read --orders shows what its registers may mean'
-            : '    no profile is made of these models; a point may name one: see SunSpec in docs/reference/profiles.md',
+            : '    no profile has these models; a point can name one, see SunSpec in docs/reference/profiles.md',
         ]),
   ];
 }
@@ -266,7 +266,7 @@ function unitsOf({ units, full }: ScanOptions, own: readonly number[], bus: Reso
     const [, from, to] = /^(\d{1,3})(?:-(\d{1,3}))?$/.exec(part) ?? [];
     const [first, last] = [Number(from), Number(to ?? from)];
     if (from === undefined || first > last || last > 255)
-      throw new SluiceError('usage', `"${part}" are no units: write 1-32, or 1,5,100`);
+      throw new SluiceError('usage', `"${part}" are not units; write 1-32, or 1,5,100`);
     return Array.from({ length: last - first + 1 }, (_, i) => first + i);
   });
   return [...new Set(wanted)];

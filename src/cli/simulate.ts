@@ -160,7 +160,7 @@ function asJson(bus: ServedBus): string {
 export function obey(simulation: Simulation, config: GatewayConfig, line: string): string | undefined {
   const [word = '', target = '', ...rest] = line.trim().split(/\s+/);
   if (word === '') return undefined;
-  if (!WORDS.includes(word)) throw new SluiceError('usage', `${word} is nothing that can be typed here.${TYPED}`);
+  if (!WORDS.includes(word)) throw new SluiceError('usage', `${word} is not known here.${TYPED}`);
   if (word !== 'set') {
     const amount = rest[0] ?? 'on';
     simulation.faults.set(word, target, amount);
@@ -187,10 +187,10 @@ function parseValue(text: string, settings: Readonly<Record<string, unknown>>): 
   if (type === 'bool' || settings.bit !== undefined) {
     if (text === 'true' || text === '1') return true;
     if (text === 'false' || text === '0') return false;
-    throw new SluiceError('usage', `${JSON.stringify(text)} is no bool; write true or false`);
+    throw new SluiceError('usage', `${JSON.stringify(text)} is not true or false; write one of them`);
   }
   if ((type === 'int64' || type === 'uint64') && scale === 1 && offset === 0 && /^-?\d+$/.test(text)) return BigInt(text);
   const number = Number(text);
-  if (text === '' || !Number.isFinite(number)) throw new SluiceError('usage', `${JSON.stringify(text)} is no number`);
+  if (text === '' || !Number.isFinite(number)) throw new SluiceError('usage', `${JSON.stringify(text)} is not a number`);
   return number;
 }

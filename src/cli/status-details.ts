@@ -136,11 +136,11 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
   const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${printable(fault)}`)}`;
   const words = [
     [refused.requests, 'made too many requests'],
-    [refused.slow, 'took nothing of what was sent'],
+    [refused.slow, 'did not read what was sent'],
     [refused.clients + brokenRules(refused), 'broke a rule'],
     [refused.version ?? 0, 'asked for another version of MQTT'],
     [refused.publish ?? 0, 'published'],
-    [refused.displaced, 'gave way to others'],
+    [refused.displaced, 'were closed for others'],
     [refused.connections, 'found no room'],
   ] as const;
   const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);

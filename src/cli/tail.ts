@@ -19,7 +19,7 @@ export function line(item: TailItem | TailMissed): string {
   }
   return paint(
     33,
-    `(this reader does not keep up: ${item.conflated} older readings of points and ${item.dropped} more lines left out)`,
+    `(this reader is too slow: ${item.conflated} older readings of points and ${item.dropped} more lines left out)`,
   );
 }
 

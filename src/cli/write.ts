@@ -13,7 +13,7 @@ import { nobodyRuns, printable, type RunningOptions, socketOf } from './running.
 export async function write(target: string, value: string, options: RunningOptions): Promise<void> {
   const [device = '', point = '', ...rest] = target.split('.');
   if (device === '' || point === '' || rest.length > 0)
-    throw new SluiceError('usage', `${target} is no point: write device.point, for example fridge.setpoint`);
+    throw new SluiceError('usage', `${target} is not a point; write device.point, for example fridge.setpoint`);
   const reply = await viaGateway(target, value, options).catch((thrown: unknown) => {
     if (options.socket !== undefined || !nobodyRuns(thrown)) throw thrown;
     return directly(device, point, value, options.config);

@@ -141,7 +141,7 @@ function exactly(point: ModbusPoint, raw: Value): bigint | undefined {
 
 function unscale(point: ModbusPoint, value: Value): number {
   const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
-  if (!Number.isFinite(number)) refuse(point, value, 'it is no number');
+  if (!Number.isFinite(number)) refuse(point, value, 'it is not a number');
   if (point.scaleFactor !== undefined)
     refuse(point, value, `its scale factor ${point.scaleFactor} is not known; the device has to be read first`);
   const raw = isScaled(point) ? scaling(point.scale ?? 1, point.offset ?? 0, 2 ** 32).invert(number) : number;

@@ -49,7 +49,7 @@ export function assertOnStep(point: ModbusPoint, value: Value): void {
   const [one, other] = [steps.apply(Math.floor(raw)), steps.apply(Math.ceil(raw))].sort((a, b) => a - b);
   refuse(
     scale === 1
-      ? `${value} is no whole number, and ${point.type} holds nothing else; write ${one} or ${other}`
+      ? `${value} is not a whole number, and ${point.type} holds only whole numbers; write ${one} or ${other}`
       : `${value} is between two steps of ${Math.abs(scale)}; write ${one} or ${other}`,
   );
 }
@@ -63,7 +63,7 @@ function labelOf(point: ModbusPoint, labels: Readonly<Record<string, string>>, g
   const text = String(typeof given === 'boolean' ? Number(given) : given).trim();
   const [raw, label] = entries.find((e) => e[1] === given) ?? entries.find((e) => e[0] === text) ?? [];
   if (raw === undefined || label === undefined)
-    return refuse(`${String(given)} is none of its values: ${entries.map(([key, word]) => `${word} (${key})`).join(', ')}`);
+    return refuse(`${String(given)} is not one of its values: ${entries.map(([key, word]) => `${word} (${key})`).join(', ')}`);
   bounded(point, Number(raw));
   return label;
 }
@@ -85,33 +85,33 @@ function textOf(point: ModbusPoint, given: Value): string {
 function timeOf(point: ModbusPoint, given: Value): string {
   if (typeof given === 'string' && encodeTime(given, widthOf(point)) !== undefined) return given;
   const sample = widthOf(point) === 2 ? '2026-01-31T08:00:00Z' : '2026-01-31T08:00:00';
-  return refuse(`${String(given)} is no time that it can hold; write one as ${sample}`);
+  return refuse(`${String(given)} is not a time that it can hold; write it as ${sample}`);
 }
 
 function wholeOf(given: Value): bigint {
   if (typeof given === 'bigint') return given;
   if (typeof given === 'string' && /^\s*[+-]?\d{1,20}\s*$/.test(given)) return BigInt(given.trim().replace('+', ''));
   const number = numberOf(given);
-  if (!Number.isInteger(number)) return refuse(`${String(given)} is no whole number`);
+  if (!Number.isInteger(number)) return refuse(`${String(given)} is not a whole number`);
   if (!Number.isSafeInteger(number)) return refuse(`${number} has more digits than a number can carry; give it as a text`);
   return BigInt(number);
 }
 
 function numberOf(given: Value): number {
-  if (typeof given === 'boolean') return refuse(`${given} is no number`);
+  if (typeof given === 'boolean') return refuse(`${given} is not a number`);
   if (typeof given === 'string') {
     const text = given.trim();
     if (NUMBER.test(text) && Number.isFinite(Number(text))) return Number(text);
-    if (/^[+-]?\d+,\d+$/.test(text)) return refuse(`${given} is no number; write it with a point: ${text.replace(',', '.')}`);
-    return refuse(`"${given}" is no number`);
+    if (/^[+-]?\d+,\d+$/.test(text)) return refuse(`${given} is not a number; write it with a point: ${text.replace(',', '.')}`);
+    return refuse(`"${given}" is not a number`);
   }
   const number = Number(given);
-  return Number.isFinite(number) ? number : refuse(`${number} is no number`);
+  return Number.isFinite(number) ? number : refuse(`${number} is not a number`);
 }
 
 function bounded<T extends number | bigint>(point: ModbusPoint, value: T): T {
   const { min, max } = point.write ?? {};
-  if (min !== undefined && value < min) refuse(`${value} is below ${min}, the least that may be written`);
-  if (max !== undefined && value > max) refuse(`${value} is above ${max}, the most that may be written`);
+  if (min !== undefined && value < min) refuse(`${value} is below ${min}, the lowest value that may be written`);
+  if (max !== undefined && value > max) refuse(`${value} is above ${max}, the highest value that may be written`);
   return value;
 }

@@ -76,10 +76,13 @@ function* walkModels(base: number): Generator<ReadWish, SunspecChain, readonly n
     if (id === undefined || length === undefined)
       return ends('cut', `it refuses register ${start}, where the next model or the end of the chain has to be`);
     // The device fills the rest of its map with it.
-    if (id === 0) return ends('cut', `0 stands in register ${start}, where the next model or the end of the chain has to be`);
+    if (id === 0) return ends('cut', `0 is in register ${start}, where the next model or the end of the chain has to be`);
     if (models.length === MOST_MODELS) return ends('lie', `it lists more than ${MOST_MODELS} models`);
     if (start + HEAD + length - 1 > LAST_ADDRESS)
-      return ends('lie', `model ${id} in register ${start} says that it has ${length} registers, which leads past the last one`);
+      return ends(
+        'lie',
+        `model ${id} in register ${start} says that it has ${length} registers, which is more than a device can have`,
+      );
     models.push({ id, start, length });
     start += HEAD + length;
   }
@@ -113,12 +116,12 @@ export function chooseModels(
   if (chain === undefined)
     throw new SluiceError(
       'bad-reply',
-      `it is no SunSpec device: "SunS" stands at none of the holding registers ${SUNSPEC_BASES.join(', ')}; check \`unit\`, and that SunSpec is switched on in the device`,
+      `it is not a SunSpec device: "SunS" is at none of the holding registers ${SUNSPEC_BASES.join(', ')}; check \`unit\`, and that SunSpec is switched on in the device`,
     );
   if (chain.end === 'lie')
     throw new SluiceError(
       'bad-reply',
-      `its chain of SunSpec models cannot be true: ${chain.fault}; look for newer firmware, or write its points with their own addresses`,
+      `its list of SunSpec models cannot be right: ${chain.fault}; look for newer firmware, or write its points with their own addresses`,
     );
   const chosen = new Map<string, SunspecModel>();
   const missing = new Map<string, string>();

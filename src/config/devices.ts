@@ -221,7 +221,7 @@ export class DeviceResolver {
         report(
           source.fault(
             where,
-            `the profile ${profile.name} has no point of this name to take away${hint(name, profile.points.keys(), 20)}`,
+            `the profile ${profile.name} has no point of this name to remove${hint(name, profile.points.keys(), 20)}`,
             'key',
           ),
         );
@@ -240,7 +240,7 @@ export class DeviceResolver {
       report(
         this.#in.source.fault(
           [...at, 'bus'],
-          `the device ${other} is already on ${device.bus}; a ${kind.protocol} bus has one device: give this one its own bus`,
+          `the device ${other} is already on ${device.bus}; a ${kind.protocol} bus has one device; give this device its own bus`,
         ),
       );
     } else {

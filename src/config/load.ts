@@ -197,7 +197,7 @@ class Loader {
       device?.resolved === undefined
         ? `there is no device ${gps}${hint(gps, [...devices.keys()])}`
         : kind?.clockFault === undefined
-          ? `${gps} is no GPS: name a serial device with \`decode: {type: nmea}\``
+          ? `${gps} is not a GPS; name a serial device with \`decode: {type: nmea}\``
           : kind.clockFault(device.resolved);
     if (wrong !== undefined) this.#report(this.#source.fault(['gateway', 'clock', 'gps'], wrong));
   }
@@ -256,7 +256,7 @@ class Loader {
         this.#report(
           this.#source.fault(
             at,
-            `the bus ${other} is already on ${wire}; one wire is one bus: put the devices of both under one of them`,
+            `the bus ${other} is already on ${wire}; one wire is one bus; put all its devices under one of them`,
             'key',
           ),
         );
@@ -295,7 +295,7 @@ class Loader {
         this.#report(
           this.#source.fault(
             at,
-            `the forwarder ${other} already delivers there (${destination}); everything would arrive twice: remove one`,
+            `the forwarder ${other} already delivers there (${destination}); everything would arrive twice; remove one of them`,
             'key',
           ),
         );

@@ -143,7 +143,7 @@ export class ProfileLibrary {
     } else if (!this.#families().includes(family)) {
       report(source.fault(['family'], `"${family}" is not a family of devices${hint(family, this.#families())}`));
     } else if (parent !== undefined && parent.family !== family) {
-      report(source.fault(['family'], `the profile ${parent.name} that this one extends is of the family ${parent.family}`));
+      report(source.fault(['family'], `this profile extends ${parent.name}, which is of the family ${parent.family}`));
     }
     // The points of a missing parent are unknown, so no fault is reported about them.
     const orphan = written.extends !== undefined && parent === undefined;

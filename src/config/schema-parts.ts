@@ -105,7 +105,7 @@ function wrongText(input: unknown, words: string): string {
 }
 
 export const NAME = /^[a-z0-9][a-z0-9_-]*$/;
-export const NAME_WORDS = 'a name has small letters, digits, - and _, and starts with a letter or digit';
+export const NAME_WORDS = 'a name has small letters, digits, - and _, and begins with a letter or digit';
 
 /** What is wrong with a name, and the name that comes nearest to it. */
 export function nameFault(text: string): string {

@@ -33,7 +33,7 @@ export function resolveSecrets(
       return new SecretText('');
     }
     if (read.open)
-      report.warn(place.fault([...at, value.from], `everybody on this machine can read ${value.name}; run chmod o-rwx on it`));
+      report.warn(place.fault([...at, value.from], `every user of this machine can read ${value.name}; run chmod o-rwx on it`));
     return new SecretText(read.text);
   }
   if (value instanceof SecretText) {
@@ -41,7 +41,7 @@ export function resolveSecrets(
       report.warn(
         place.fault(
           at,
-          `everybody on this machine can read ${options.file}, and a secret stands in it; run chmod o-rwx ${options.file}, or write {file: …} and keep the secret in a file of its own`,
+          `every user of this machine can read ${options.file}, and it contains a secret; run chmod o-rwx ${options.file}, or write {file: …} and keep the secret in another file`,
         ),
       );
     return value;

@@ -61,7 +61,7 @@ const listen = (port: number) =>
   z.strictObject({
     host: z
       .string()
-      .regex(LOOPBACK, 'nothing but this machine itself may connect until users exist (a later version); write 127.0.0.1')
+      .regex(LOOPBACK, 'only this machine may connect until users exist (a later version); write 127.0.0.1')
       .prefault('127.0.0.1')
       .describe('Address to listen on. This version allows only 127.0.0.1, ::1 or localhost.'),
     port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port. 0 lets the system choose.'),

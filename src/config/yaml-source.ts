@@ -134,7 +134,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
   if (tooMany(clean))
     return refused(
       file,
-      `the file holds more than ${MAX_SIGNS.toLocaleString('en')} keys, values and lines and was not read; is this the right file? Points that devices share belong into a profile`,
+      `the file holds more than ${MAX_SIGNS.toLocaleString('en')} keys, values and lines and was not read; is this the right file? Points that devices share belong in a profile`,
     );
   if (clean.includes('\0')) return refused(file, 'there is a NUL character in the text; remove it');
   try {

@@ -4,13 +4,13 @@ export const NO_ANCHOR = 'there is no anchor (&name) before this alias (*name); 
 
 /** Words for the errors of the YAML library, for a person who indents with spaces for the first time. */
 const WORDS: Partial<Record<YAMLError['code'], string>> = {
-  ALIAS_PROPS: 'an alias (*name) cannot have an anchor or a tag; remove it',
+  ALIAS_PROPS: 'an alias (*name) cannot have & or ! before it; remove them',
   BAD_ALIAS: NO_ANCHOR,
-  BAD_COLLECTION_TYPE: 'the tag before this does not fit; remove the tag',
+  BAD_COLLECTION_TYPE: 'the word with ! before this does not fit; remove it',
   BAD_DIRECTIVE: 'a line that begins with % means nothing here; remove it',
   BAD_DQ_ESCAPE: 'a backslash in "double quotes" needs to be written twice; or use \'single quotes\'',
   BAD_INDENT: 'the indentation does not fit the lines above; lines of one section begin in the same column',
-  BAD_PROP_ORDER: 'an anchor or a tag stands on the wrong side; write it right before the value',
+  BAD_PROP_ORDER: 'a word with & or ! is in the wrong place; write it right before the value',
   BAD_SCALAR_START: 'text that begins with this sign must be put in quotes',
   BLOCK_AS_IMPLICIT_KEY: 'a second ": " on one line; put the text in quotes, or begin a new line',
   BLOCK_IN_FLOW: 'a list item with "-" cannot stand inside { } or [ ]',
@@ -20,7 +20,7 @@ const WORDS: Partial<Record<YAMLError['code'], string>> = {
   MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is a ":" or a quote missing?',
   MULTIPLE_ANCHORS: 'one value can have only one anchor (&name)',
   MULTIPLE_DOCS: 'a second document begins here (---); one file is one configuration, remove the line',
-  MULTIPLE_TAGS: 'one value can have only one tag',
+  MULTIPLE_TAGS: 'one value can have only one word with !',
   NON_STRING_KEY: 'a key must be a word',
   RESOURCE_EXHAUSTION: 'the brackets or indents are nested too deeply to be read',
   TAB_AS_INDENT: 'a tab cannot indent a line; use spaces',

@@ -25,7 +25,7 @@ export function fieldCommands(
     if (!canWrite(bus))
       throw new SluiceError(
         'write-refused',
-        `${target}: devices on the bus ${bus.name} only talk, nothing can be written to them`,
+        `${target}: devices on the bus ${bus.name} only send, so nothing can be written to them`,
       );
     return bus;
   };
@@ -57,7 +57,7 @@ export function fieldCommands(
 function partsOf(target: string): [device: string, point: string] {
   const [device = '', point = '', ...rest] = target.split('.');
   if (point === '' || rest.length > 0)
-    throw new SluiceError('not-found', `${target.slice(0, 140)} is no point: it is written device.point`);
+    throw new SluiceError('not-found', `${target.slice(0, 140)} is not a point; a point is written device.point`);
   return [device, point];
 }
 

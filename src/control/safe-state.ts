@@ -71,7 +71,7 @@ export class SafeState {
     const set = async (point: SafePoint): Promise<void> => {
       try {
         if ((await Promise.race([this.#o.write(point), late])) === 'late')
-          throw new SluiceError('timeout', 'there was no time left before the gateway ended');
+          throw new SluiceError('timeout', 'the gateway ended before that');
         this.#done(point, 'stop');
       } catch (thrown) {
         this.#failed(point, 'stop', thrown);
@@ -145,7 +145,7 @@ export class SafeState {
 
   #failed(point: SafePoint, why: 'stop' | 'offline', thrown: unknown): void {
     const code = thrown instanceof SluiceError ? thrown.code : 'internal';
-    const again = why === 'stop' ? '' : ' It is tried again until it succeeds or a forwarder is connected.';
+    const again = why === 'stop' ? '' : ' The gateway tries again until it succeeds or a forwarder is connected.';
     const message = `${nameOf(point)} could not be set to its safe value ${String(point.value)} (${because(point, why)}): ${toError(thrown).message}.${again}`;
     this.#report('critical', message, { ...factsOf(point), why, result: 'failed', code });
   }

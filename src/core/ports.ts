@@ -21,7 +21,7 @@ export interface DeviceCounters {
   lateReplies: number;
   /** Serial bytes skipped while looking for the start of a frame. */
   skippedBytes: number;
-  /** Stretches of skipped bytes: how often the start of a frame had to be looked for anew; absent where a driver does not count them. */
+  /** Stretches of skipped bytes: how often the gateway had to look for the start of a frame again; absent where a driver does not count them. */
   resyncs?: number;
   /** Frames that began and never got whole, or whose beginning was missed; absent where a driver does not count them. */
   halfFrames?: number;

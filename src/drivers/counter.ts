@@ -48,8 +48,8 @@ export function* counterFaults(
   const { counter, info } = point;
   if (counter === undefined) return;
   if (info.storage !== 'number' && info.storage !== 'integer64') return yield [undefined, 'only numbers count'];
-  if ((point.scale ?? 1) < 0) yield [undefined, 'a counter grows: its scale is above 0'];
-  if ((point.offset ?? 0) !== 0) yield [undefined, 'a counter begins at 0: it has no offset'];
+  if ((point.scale ?? 1) < 0) yield [undefined, 'a counter only grows, so its scale is above 0'];
+  if ((point.offset ?? 0) !== 0) yield [undefined, 'a counter begins at 0, so it has no offset'];
   yield* modulusFaults(point, counter);
   const total = totalName(info.name, counter);
   if (total.length > NAME_LENGTH) yield ['total', `${total} is too long for a name; give it one with total:`];
@@ -65,10 +65,10 @@ function* modulusFaults(
   counter: CounterSettings,
 ): Generator<[key: keyof CounterSettings, message: string]> {
   const modulus = Number(counter.modulus);
-  if (!(modulus > 0)) yield ['modulus', 'a counter comes up to its modulus: it is above 0'];
+  if (!(modulus > 0)) yield ['modulus', 'the modulus of a counter is above 0'];
   if (capacity === undefined) return;
-  if (!Number.isInteger(modulus)) yield ['modulus', `a ${holder} counts whole raw numbers: so is its modulus`];
-  else if (modulus > capacity) yield ['modulus', `a ${holder} never comes so far: it holds less than ${capacity}`];
+  if (!Number.isInteger(modulus)) yield ['modulus', `a ${holder} counts whole raw numbers, so its modulus is a whole number`];
+  else if (modulus > capacity) yield ['modulus', `a ${holder} cannot reach this modulus: it holds less than ${capacity}`];
 }
 
 /** The cumulative points of a device, as far as rules need to know them. */

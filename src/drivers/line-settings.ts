@@ -12,7 +12,7 @@ export interface LineSettings {
 }
 
 const WRONG_PARITY: Readonly<Record<string, string>> = {
-  mark: 'parity mark is not supported; write none: a mark bit looks like a longer stop bit, so such a device is understood',
+  mark: 'parity mark is not supported; write none, which works because a mark bit looks like a longer stop bit',
   space: 'parity space is not supported; set the device to none, even or odd',
 };
 
@@ -22,7 +22,7 @@ export const parity = () =>
 export const stopBits = () =>
   z.union([z.literal(1), z.literal(2)], {
     error: ({ input }) =>
-      input === 1.5 ? '1.5 stop bits are not supported; write 2, which a device with 1.5 understands' : undefined,
+      input === 1.5 ? '1.5 stop bits are not supported; write 2, which works with a device that has 1.5' : undefined,
   });
 
 /** What adapters and instruments are set to; a line can be opened at other rates too. */

@@ -18,7 +18,7 @@ function hostFault(text: string): string | undefined {
   if (withPort !== null) return `the port has a key of its own; write host: ${withPort[1]} and port: ${Number(withPort[2])}`;
   if (/^\/dev\//.test(text))
     return 'this is a serial port, and the bus is on a network; write the address of the device, or protocol: modbus-rtu';
-  if (/[\s/]/.test(text)) return 'a name or an address has no blank and no /; write for example 192.168.1.50';
+  if (/[\s/]/.test(text)) return 'a name or an address has no space and no /; write for example 192.168.1.50';
   if (!/^\d+(\.\d+){3}$/.test(text) || isIP(text) === 4) return undefined;
   const numbers = text.split('.').map(Number);
   if (numbers.some((number) => number > 255)) return 'an IP address is four numbers from 0 to 255';

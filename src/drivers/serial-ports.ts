@@ -102,7 +102,7 @@ async function lockHolders(port: string, roots: Roots): Promise<number[]> {
 export async function alsoOpenIn(port: string, roots: Roots = SYSTEM): Promise<string | undefined> {
   const others = (await portHolders(port, roots)).programs.filter(({ pid }) => pid !== process.pid);
   if (others.length === 0) return undefined;
-  return `${port} is open in ${holderWords(others)} too, which takes bytes away from this gateway: end ${others.length === 1 ? 'that program' : 'those programs'}`;
+  return `${port} is open in ${holderWords(others)} too, and takes bytes from this gateway: end ${others.length === 1 ? 'that program' : 'those programs'}`;
 }
 
 /** The ports of this machine: stable names first, then those of the kernel. */
@@ -153,7 +153,7 @@ async function why(error: Error, port: string, roots: Roots): Promise<string> {
     if ((cause as NodeJS.ErrnoException).code === 'EACCES') return 'no permission to enter the folder that it is in';
     return gone(port, roots);
   }
-  if (!found.isCharacterDevice()) return 'this is no serial port: give the path of one, for example /dev/ttyUSB0';
+  if (!found.isCharacterDevice()) return 'this is not a serial port; give the path of one, for example /dev/ttyUSB0';
   try {
     await access(port, constants.R_OK | constants.W_OK);
   } catch (cause) {
@@ -173,7 +173,7 @@ async function why(error: Error, port: string, roots: Roots): Promise<string> {
     if (first !== undefined)
       return `in use by ${holderWords(lockers.length > 0 ? lockers : programs)}: end that program (ps -fp ${first.pid} says more about it)`;
     return hidden
-      ? `in use by a program of another user, which only root may see: sudo fuser -v ${port} names it`
+      ? `in use by a program of another user (only root can see it): sudo fuser -v ${port} names it`
       : `in use by another program: sudo fuser -v ${port} names it`;
   }
   return `it cannot be opened: ${error.message}${programs.length > 0 ? `; ${holderWords(programs)} has it open` : '; it may not know these line settings'}`;
@@ -207,9 +207,9 @@ export function permissionWords(
   const owner = `no permission for the user ${user}: the port belongs to ${users.get(node.uid) ?? node.uid}, group ${name}, mode ${node.mode.toString(8).padStart(3, '0')}`;
   // A group that may do nothing, or root's own, is not one to join.
   if ((node.mode & 0o060) !== 0o060 || node.gid === 0)
-    return `${owner}; give it to a group by a udev rule (GROUP="dialout", MODE="0660") and make ${user} a member of that`;
+    return `${owner}; give the port to a group with a udev rule (GROUP="dialout", MODE="0660") and make ${user} a member of that`;
   if (account.groups.includes(node.gid))
-    return `${owner}; ${user} is in that group, so something else forbids it (a container, a sandbox of systemd)`;
+    return `${owner}; ${user} is in that group, so a container or a sandbox of systemd forbids it`;
   if (group?.members.includes(user))
     return `${owner}; ${user} was made a member of ${name} after this program started: start it again (log in again)`;
   return `${owner}; make it a member (sudo usermod -aG ${name} ${user}) and start the gateway again`;

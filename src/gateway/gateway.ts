@@ -194,7 +194,7 @@ export class Gateway implements PartsSide, Reloadable {
     const log = await Log.open({
       onRetry: (error) => {
         openFaults.push(error);
-        this.logger.warn({ error }, 'The log cannot be opened; it is tried again.');
+        this.logger.warn({ error }, 'The log cannot be opened; the gateway tries again.');
       },
       stateDir: config.gateway.stateDir,
       runtimeDir: config.gateway.runtimeDir,
@@ -271,7 +271,7 @@ export class Gateway implements PartsSide, Reloadable {
     if (!this.#parts.watch.known)
       this.logger.warn(
         { wall: this.clock.wall(), source: this.#parts.watch.status().source },
-        'The clock of this board is not right yet; readings wait for it, alarms do not.',
+        'The clock of this board is not right yet. Readings wait for the right time; alarms do not wait.',
       );
     counters.start();
     this.#running = true;

@@ -74,7 +74,7 @@ export class Reload {
       () => this.#gateway.setListen(config.dashboard?.listen),
     ];
     for (const apply of rest) {
-      this.#assertNotStopping('of the new file buses and rules were taken over');
+      this.#assertNotStopping('buses and rules of the new file are in use');
       await apply();
     }
     forwarders.republish([...before.rules.keys()].filter((name) => !config.rules.has(name)));

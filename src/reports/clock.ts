@@ -100,13 +100,9 @@ export class ClockReport {
     const words = [
       wordsOf(first, last, this.#steps),
       ...(this.#tight
-        ? [
-            'Earlier starts without a clock lasted longer than there is room before this one: their times overlap what came before them.',
-          ]
+        ? ['Earlier runs without a clock took longer than the time before this run. Their times overlap older readings.']
         : []),
-      ...(this.#coarse
-        ? ['It changed more often than is kept apart: some times are marked as estimated instead of corrected.']
-        : []),
+      ...(this.#coarse ? ['The clock changed too often. Some times are marked as estimated and not corrected.'] : []),
     ];
     const severity = last.known && !this.#tight && !this.#coarse ? 'info' : 'warning';
     this.#changes = [];
@@ -120,7 +116,7 @@ export class ClockReport {
 }
 
 function wordsOf(first: ClockChange, last: ClockChange, steps: number): string {
-  if (last.known && !first.wasKnown) return `The clock became known: ${last.source}.`;
-  if (!last.known && first.wasKnown) return `The clock is not known any more: ${last.source}.`;
+  if (last.known && !first.wasKnown) return `The time is known now: ${last.source}.`;
+  if (!last.known && first.wasKnown) return `The time is not known any more: ${last.source}.`;
   return steps === 1 ? 'The clock stepped.' : `The clock stepped ${steps} times.`;
 }

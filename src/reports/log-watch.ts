@@ -14,12 +14,12 @@ import { RemovalReport } from './thinning.ts';
 const HISTORY: LogPart = {
   ...{ part: 'history', severity: 'warning', again: 'The history of the log is kept again' },
   begins: (fault) =>
-    `The history of the log cannot be written: ${fault}. Readings stay where they are as long as there is room, and it is tried again.`,
+    `The history of the log cannot be written: ${fault}. Readings stay where they are while there is room, and the gateway tries again.`,
 };
 const RUNTIME: LogPart = {
-  ...{ part: 'runtime', severity: 'warning', again: 'Newest readings are safe from a kill again' },
+  ...{ part: 'runtime', severity: 'warning', again: 'The newest readings are safe again if the process is killed' },
   begins: (fault) =>
-    `The runtime directory cannot be written: ${fault}. Newest readings are not safe from a kill, and live ones wait for their commit.`,
+    `The runtime directory cannot be written: ${fault}. The newest readings are lost if the process is killed now, and live ones wait for their commit.`,
 };
 
 export interface LogWatchOptions {
@@ -55,8 +55,8 @@ export class LogWatch {
         ...{ part: 'log', severity: 'critical', again: 'The log is written again' },
         begins: (fault, what) =>
           what === 'commit'
-            ? `The log cannot be written: ${fault}. Readings are kept in memory, and it is tried again.`
-            : `The log's file takes nothing: ${fault}. Commits continue in its write-ahead file, as long as that has room.`,
+            ? `The log cannot be written: ${fault}. The gateway keeps readings in memory and tries again.`
+            : `The file of the log cannot be written: ${fault}. Commits continue in its write-ahead file, as long as that has room.`,
         notKept: () => this.losses.totals.overflow,
       },
       options,
@@ -134,7 +134,7 @@ export class LogWatch {
     if (failures > 0)
       event({
         ...{ event: 'log', severity: 'warning' },
-        message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. The card may be going bad.`,
+        message: `The log could be opened only after ${failures === 1 ? 'a try' : `${failures} tries`} that failed: ${openFaults.at(-1)}. The card may be failing.`,
         data: { part: 'log', writable: true, failures, fault: openFaults.at(-1) ?? '' },
       });
     for (const repair of this.#repairs) this.salvage.repaired(repair);
@@ -150,12 +150,12 @@ export class LogWatch {
     const { log, logger, event } = this.#options;
     const { chosen, refused } = log.runtime;
     for (const fault of refused) {
-      logger.warn({ fault }, 'A folder that another user may have made was not used for the newest readings.');
+      logger.warn({ fault }, 'The gateway does not use a folder for the newest readings that another user may have made.');
       // Without any folder the mirror itself says so.
       if (chosen !== undefined)
         event({
           ...{ event: 'log', severity: 'warning' },
-          message: `The newest readings lie in ${chosen.dir}: ${fault}.`,
+          message: `The newest readings are in ${chosen.dir}: ${fault}.`,
           data: { part: 'runtime', writable: true, fault },
         });
     }

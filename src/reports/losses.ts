@@ -54,9 +54,9 @@ export class LossReport {
     const rest = sum - named.reduce((a, [, n]) => a + n, 0);
     const parts = [
       ...(sum > 0 ? [`The log is full: the ${sum} oldest readings were dropped before they were delivered.`] : []),
-      ...(this.#overflow > 0 ? [`The disk did not take ${this.#overflow} readings; they are not in the log.`] : []),
+      ...(this.#overflow > 0 ? [`The disk could not store ${this.#overflow} readings; they are not in the log.`] : []),
       ...(this.#noticesNotKept > 0
-        ? [`The disk did not take ${this.#noticesNotKept} alarms and events; they are not in the log.`]
+        ? [`The disk could not store ${this.#noticesNotKept} alarms and events; they are not in the log.`]
         : []),
       ...(this.#notices > 0 ? [`${this.#notices} alarms and events were dropped before they were delivered.`] : []),
     ];

@@ -105,7 +105,7 @@ export class SalvageReport {
       this.#event({
         event: 'salvage',
         severity: 'warning',
-        message: `${first} to ${last} of the log ${oldLog === '' ? '(its name is gone)' : oldLog} go out as log ${newLog} and may come twice. The topic that they used before is not known any more.`,
+        message: `${first} to ${last} of the log ${oldLog === '' ? '(its name is gone)' : oldLog} are delivered as log ${newLog} and may come twice. The topic that they used before is not known any more.`,
         data: { file, oldLog, newLog, first, last, records, notices },
       });
     if (salvaged !== undefined && salvaged.lost.blocks === 0 && salvaged.gaps.length === 0 && ended.length === 0) return;
@@ -170,7 +170,7 @@ function salvageWords({ file, why, quarantine, salvaged }: Repair): string {
     salvaged === undefined
       ? 'Nothing of it came back.'
       : `${salvaged.records} records and ${salvaged.notices} alarms and events came back.`;
-  return `${file} was damaged or not the newest: ${why}. ${came}${quarantine === undefined ? '' : ` The old file lies in ${quarantine}.`}`;
+  return `${file} was damaged or not the newest: ${why}. ${came}${quarantine === undefined ? '' : ` The old file is in ${quarantine}.`}`;
 }
 
 function lossWords({ file, salvaged, ended }: Repair): string {
@@ -179,7 +179,6 @@ function lossWords({ file, salvaged, ended }: Repair): string {
   else if (salvaged.lost.blocks > 0)
     words.push(`${salvaged.lost.records} records (${salvaged.lost.readings} readings) of ${file} are lost.`);
   if (gapWords(salvaged) !== '') words.push(`Nothing is left of these numbers: ${gapWords(salvaged)}.`);
-  if (ended.length > 0)
-    words.push('The gateway cannot show that it still holds all it acknowledged: what follows has a new log.');
+  if (ended.length > 0) words.push('The gateway may have lost readings that it had acknowledged, so it begins a new log.');
   return words.join(' ');
 }

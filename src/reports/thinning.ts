@@ -48,7 +48,7 @@ export class RemovalReport {
     this.#event({
       event: 'thinning',
       severity: 'info',
-      message: `The log is full: ${parts.join(' ')} Of hours that are over, minima, maxima and means stay longer.`,
+      message: `The log is full: ${parts.join(' ')} Minima, maxima and means of past hours stay longer.`,
       data,
     });
   }

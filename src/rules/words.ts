@@ -27,7 +27,7 @@ function amount({ value, unit }: Seen): string {
 /** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
 export function activeMessage(rule: ResolvedRule, condition: Condition, seen: Seen): string {
   if (rule.message !== undefined) return rule.message;
-  if (condition.type === 'silence') return `${pointOf(rule)} gave no value for ${formatDuration(condition.after + rule.onDelay)}`;
+  if (condition.type === 'silence') return `${pointOf(rule)} had no value for ${formatDuration(condition.after + rule.onDelay)}`;
   const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
   const is = seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
   return `${pointOf(rule)}${is}${condition.words === '' ? '' : `, ${condition.words}`}${held}`;

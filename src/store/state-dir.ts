@@ -42,7 +42,7 @@ export class StateDirLock {
     } catch (cause) {
       throw new SluiceError(
         'log-open',
-        `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. ${spaceFault(cause, path.dirname(path.resolve(stateDir))) ?? 'Name a folder that the user of the gateway may write in, or give it to that user with chown'}`,
+        `gateway.stateDir ${stateDir} cannot be used: ${toError(cause).message}. ${spaceFault(cause, path.dirname(path.resolve(stateDir))) ?? 'Name a folder that the user of the gateway can write to, or give it to that user with chown'}`,
         { cause },
       );
     }
@@ -79,7 +79,7 @@ function locked(stateDir: string): Database.Database {
       if (tries < TRIES && emptied(file, thrown)) continue;
       throw new SluiceError(
         'log-open',
-        `${file} cannot be locked: ${toError(thrown).message}. ${spaceFault(thrown, stateDir) ?? 'A start needs this lock: remove what is in its way, or name a folder on a local disk as gateway.stateDir'}`,
+        `${file} cannot be locked: ${toError(thrown).message}. ${spaceFault(thrown, stateDir) ?? 'A start needs this lock: remove what is in its place, or name a folder on a local disk as gateway.stateDir'}`,
         { cause: thrown },
       );
     }
@@ -103,7 +103,7 @@ function alreadyRunning(stateDir: string): SluiceError {
   return new SluiceError(
     'already-running',
     `a gateway is running with this state directory (${who} holds ${path.join(stateDir, LOCK_FILE)}); stop it first${
-      pid === undefined ? '' : `: systemctl stop sluice, or where it is no service, kill ${pid}`
+      pid === undefined ? '' : `: systemctl stop sluice, or, without a service, kill ${pid}`
     }`,
     { data: pid === undefined ? {} : { pid } },
   );

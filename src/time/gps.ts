@@ -40,7 +40,7 @@ export class GpsClock {
   /** @param utc ms, as the sentence says; @param at monotonic ms of its arrival; @param other must agree, where there is one */
   take(utc: number, at: number, other?: OtherSource): void {
     const wrong = this.#wrong(utc, at, other);
-    this.fault = wrong === undefined ? undefined : `not believable: it says ${wrong}`;
+    this.fault = wrong === undefined ? undefined : `its time cannot be right: it says ${wrong}`;
     if (wrong !== undefined) {
       this.#offsets = [];
       return;
@@ -60,7 +60,7 @@ export class GpsClock {
       const weeks = Math.ceil((from - utc) / ROLLOVER);
       const rolled = weeks <= 2 && utc + weeks * ROLLOVER <= from + LIFE;
       return rolled
-        ? `${date}, as a receiver does whose week counter has rolled over (1024 weeks): it cannot serve as a clock, replace it or its firmware`
+        ? `${date}, which shows that the week counter of the receiver has rolled over (1024 weeks). It cannot be the clock; replace it or its firmware`
         : `${date}, before this software was made`;
     }
     if (utc > to) return `${date}, more than 19 years after this software was made`;

@@ -63,7 +63,7 @@ async function chrony(probes: ClockProbes): Promise<TimeService> {
   if (answer[13] === 'Not synchronised' || reference === '00000000')
     return { name, synchronised: false, why: 'it has not reached a time server yet' };
   // 127.127.1.1: with `local` chrony serves its own clock as if it were right.
-  if (reference === '7F7F0101') return { name, synchronised: false, why: 'it serves the clock of this board as it is (`local`)' };
+  if (reference === '7F7F0101') return { name, synchronised: false, why: 'it gives only the clock of this board (`local`)' };
   return { name, synchronised: true };
 }
 

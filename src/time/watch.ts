@@ -235,7 +235,7 @@ export class ClockWatch {
 
   /** Why it is not known. */
   #reason(): string {
-    if (this.#rank > RANK.none) return `${this.#source} keeps stepping: look for two programs that set it`;
+    if (this.#rank > RANK.none) return `${this.#source} changes again and again; look for two programs that set it`;
     const { name, why, synchronised } = this.#service;
     const wall = this.#clock.wall();
     const shows = `it shows ${new Date(wall).toISOString().slice(0, 10)}, which cannot be`;
@@ -244,7 +244,7 @@ export class ClockWatch {
       ...(this.#gpsName() === undefined ? [] : [`GPS ${this.#gpsName()}: ${this.#gps.fault ?? 'no fix yet'}`]),
     ];
     if (parts.length > 0) return parts.join('; ');
-    return `system clock, ${wall > BELIEVED_UNTIL ? 'later than 19 years after' : 'earlier than'} this software: not believed`;
+    return `system clock, ${wall > BELIEVED_UNTIL ? 'later than 19 years after' : 'earlier than'} this software, so it is not used`;
   }
 }
 

@@ -99,7 +99,7 @@ export class FakeTarget implements AdminTarget {
   readonly writes: unknown[][] = [];
   async write(point: string, value: string | number | boolean, by: Principal): Promise<WriteReply> {
     this.writes.push([point, value, by.who]);
-    if (value === 99) throw new SluiceError('write-refused', `${point}: 99 is above 30, the most that may be written`);
+    if (value === 99) throw new SluiceError('write-refused', `${point}: 99 is above 30, the highest value that may be written`);
     return { point, value, unit: 'Cel', time: 1, readBack: true };
   }
 

@@ -12,7 +12,7 @@ const MASKS: readonly (readonly [pattern: RegExp, by: string])[] = [
   [/\b\d\d:\d\d:\d\d(?:\.\d+)?[+-]\d\d:\d\d/g, '<time with zone>'],
   [/\b\d\d:\d\d:\d\d(?:\.\d+)?/g, '<time>'],
   [/known for [^,]*? by .*/g, 'known for <duration> by <source>'],
-  [/The clock became known: .*/g, 'The clock became known: <source>'],
+  [/The time is known now: .*/g, 'The time is known now: <source>'],
   [/\b[0-9a-f]{10}\b/g, '<log>'],
   [/\b\d[\d.]*(?:ms|[smhd])(?: \d+(?:ms|[smhd]))*\b/g, '<duration>'],
   [/\b[\d.]+ ?(?:B|kB|MB|GB)\b/g, '<size>'],

@@ -35,7 +35,7 @@ export function lintProfile(profile: Profile, device: ResolvedDevice, cases: Pro
   for (const name of unseen) at(['points', name], `no case has a reading of ${name}: add one, worked out from the documentation`);
   for (const name of seen)
     if (!device.points.has(name) && !derived?.has(name))
-      at(['points'], `the case has readings of ${name}, which is no point of this profile`);
+      at(['points'], `the case has readings of ${name}, which is not a point of this profile`);
   return faults;
 }
 

@@ -86,7 +86,7 @@ export class FaultBoard {
       if (where === 'asked' && key === 'exception')
         throw new SluiceError(
           'usage',
-          `${target} speaks no Modbus, which has exceptions; it can be silent, late or have crc faults`,
+          `${target} does not speak Modbus, so it has no exceptions; it can be silent, late or have crc faults`,
         );
       this.#devices.set(target, { ...this.device(target), [key]: value });
     }
@@ -96,7 +96,7 @@ export class FaultBoard {
 
 function amountOf(key: Key, text: string): boolean | number {
   const wrong = (example: string) =>
-    new SluiceError('usage', `${JSON.stringify(text)} is no amount of ${key}; write for example ${example}`);
+    new SluiceError('usage', `${JSON.stringify(text)} is not an amount of ${key}; write for example ${example}`);
   switch (key) {
     case 'silent':
     case 'down':

@@ -54,7 +54,7 @@ export function parseRecording(text: string, file: string): Recording {
     new SluiceError('usage', `${file}:${line}: ${why}; make it with sluice capture BUS --replay`);
   const lines = text.split('\n');
   const head = parsed(lines[0] ?? '');
-  if (head?.type !== 'capture' || head.v !== 1) throw wrong(1, 'this is no capture');
+  if (head?.type !== 'capture' || head.v !== 1) throw wrong(1, 'this is not a capture');
   const kind = KINDS[String(head.protocol)];
   if (kind === undefined) throw wrong(1, `captures of ${String(head.protocol)} cannot be played`);
   const requests = new Map<string, (readonly PlayedAnswer[])[]>();
@@ -66,7 +66,7 @@ export function parseRecording(text: string, file: string): Recording {
     if (item?.type === 'missed') continue;
     const { way, time, bytes } = item ?? {};
     if (typeof time !== 'number' || typeof bytes !== 'string' || !/^([0-9a-f]{2})+$/i.test(bytes))
-      throw wrong(i + 1, 'this is no frame');
+      throw wrong(i + 1, 'this is not a frame');
     const frame = Buffer.from(bytes, 'hex');
     if (way === 'out') {
       const body = bodyOf(frame, kind);

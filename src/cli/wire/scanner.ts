@@ -182,7 +182,7 @@ export function verdicts({ found, odd, closed, unasked }: ScanEnd, serial: boole
     ...[...odd].map(([words, unitIds]) => `${unitWords(unitIds)}: something answers ${words}`),
     ...(lonely
       ? [
-          `the connection was closed without an answer (${unitWords(closed)}): a device that serves one connection only does so while another program has it; end that one, or scan through the gateway that polls it`,
+          `the connection was closed without an answer (${unitWords(closed)}): a device with one connection does so while another program uses it. End that program, or scan through the gateway that polls the device`,
         ]
       : []),
     ...[...unasked].map(([words, unitIds]) => `${unitWords(unitIds)} could not be asked: ${words}`),

@@ -1,7 +1,7 @@
 /** Bytes that belong to no frame, and the stretches that they form. */
 export class Skipped {
   bytes = 0;
-  /** Stretches between two frames: how often the start of a frame had to be looked for anew. */
+  /** Stretches between two frames: how often the gateway had to look for the start of a frame again. */
   stretches = 0;
   /** Frames that began and never got whole, or whose beginning was missed. */
   halves = 0;

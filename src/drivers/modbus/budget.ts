@@ -82,15 +82,15 @@ function warningOf(requests: readonly Request[], cycle: number, wire: WireTiming
   const measure = `(${requests.length === 1 ? 'one request takes' : `its ${requests.length} requests take`} ${aboutDuration(cycle)})`;
   const what =
     Math.round(utilisation * 100) > 100
-      ? `the intervals ask for ${percent(utilisation)} of what this bus carries ${measure}: about ${percent(1 / utilisation)} of the readings will be taken`
-      : `the intervals take ${percent(utilisation)} of this bus ${measure}: a repeat or a silent device will make readings late`;
+      ? `the intervals ask for ${percent(utilisation)} of what this bus carries ${measure}: the gateway will take about ${percent(1 / utilisation)} of the readings`
+      : `the intervals take ${percent(utilisation)} of this bus ${measure}: a repeated request or a silent device will make readings late`;
   const ways = [
     longer(requests, utilisation),
     longerAlone(requests, wire.inFlight),
     faster(wire, devices),
     atOnce(requests, wire, devices.length),
   ].filter((way) => way !== undefined);
-  const fits = ways.length > 0 ? `. What fits: ${ways.join('; or ')}` : '';
+  const fits = ways.length > 0 ? `. What would fit: ${ways.join('; or ')}` : '';
   return `${what}${fits}${guess(wire, devices)}`;
 }
 
@@ -158,7 +158,7 @@ function guess({ protocol }: WireTiming, devices: readonly DeviceReads[]): strin
   const time = formatDuration(DEFAULT_RESPONSE_TIME[protocol]);
   const who =
     assumed.length === devices.length ? 'a device answers' : `${assumed.length} of its ${devices.length} devices answer`;
-  return `. Assumed are ${time} until ${who}: a running gateway measures it, and where it is known better, write responseTime under the device`;
+  return `. This assumes ${time} until ${who}. A running gateway measures the time; if you know it, write responseTime under the device`;
 }
 
 function wireWords({ protocol, line }: WireTiming): string {

@@ -16,10 +16,9 @@ export function* writeFaults(p: ModbusPoint, number: boolean, around: Around | u
     return;
   }
   const { min, max, safe } = write;
-  if (number && (min === undefined || max === undefined))
-    yield [[], 'a number is written within bounds: give both, write: {min: …, max: …}'];
+  if (number && (min === undefined || max === undefined)) yield [[], 'a number needs both bounds; write: {min: …, max: …}'];
   if (!number && p.enum === undefined && (min !== undefined || max !== undefined))
-    yield [[min === undefined ? 'max' : 'min'], 'only numbers and labels have bounds: write: {} is enough'];
+    yield [[min === undefined ? 'max' : 'min'], 'only numbers and labels have bounds; write: {} is enough'];
   if (min !== undefined && max !== undefined && min > max) yield [[], 'min is above max'];
   else if (safe) yield* safeFaults(p, safe, around);
 }
@@ -32,7 +31,7 @@ function* safeFaults(p: ModbusPoint, safe: SafeRule, around: Around | undefined)
     yield [['safe', 'value'], toError(thrown).message];
   }
   if (!safe.onStop && safe.offline === undefined)
-    yield [['safe'], 'say when it is written: onStop: true, or offline: 10m, or both'];
+    yield [['safe'], 'write when it is used: onStop: true, or offline: 10m, or both'];
   if (safe.offline !== undefined && around?.upstream === false)
-    yield [['safe', 'offline'], 'there is no forwarder, so nothing can be offline: take this out, or write a forwarder'];
+    yield [['safe', 'offline'], 'there is no forwarder, so nothing can be offline; remove this key, or add a forwarder'];
 }

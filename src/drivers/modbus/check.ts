@@ -37,7 +37,7 @@ export function pointsOf(device: ResolvedDevice): (PointSettings & { readonly na
 
 const NO_NUMBER: readonly string[] = ['bool', 'string', 'datetime'];
 const FLOATS: readonly string[] = ['float16', 'float32', 'float64'];
-const WHOLE = 'raw values of whole-number types are whole; write those above 2^53 in quotes';
+const WHOLE = 'raw values of this type are whole numbers; write those above 2^53 in quotes';
 const isWhole = (raw: number | string) => typeof raw === 'string' || Number.isSafeInteger(raw);
 
 /** Whether its value is a number, as the rest of the gateway sees it. */
@@ -59,9 +59,9 @@ export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Ar
   const { unit: unitId, limits } = settings;
   const faults: Fault[] = [];
   if (unitId > 247 && (serial || unitId !== 255))
-    faults.push({ path: ['unit'], message: `units go from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
+    faults.push({ path: ['unit'], message: `write a unit from 1 to 247${serial ? '' : '; 255 means the TCP device itself'}` });
   if (unitId === 0 && serial)
-    faults.push({ path: ['unit'], message: 'unit 0 is broadcast: nobody answers it. Units go from 1 to 247' });
+    faults.push({ path: ['unit'], message: 'unit 0 is broadcast, and no device answers it; write a unit from 1 to 247' });
   for (const [i, { from, to }] of (limits.gaps ?? []).entries())
     if (from > to)
       faults.push({ path: ['limits', 'gaps', i, 'to'], message: `the last address (${to}) is before the first (${from})` });
@@ -70,8 +70,7 @@ export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Ar
     for (const i of (limits.gaps ?? []).keys())
       faults.push({
         path: ['limits', 'gaps', i],
-        message:
-          'where the models of a SunSpec device lie is not known before it is asked: write limits.maxGap: 0 instead of gaps',
+        message: 'the places of SunSpec models are not known before the device is read; write limits.maxGap: 0 instead of gaps',
       });
   for (const [type, marks] of Object.entries(settings.invalid ?? {}))
     if (!FLOATS.includes(type) && !marks.every(isWhole)) faults.push({ path: ['invalid', type], message: WHOLE });
@@ -80,7 +79,7 @@ export function checkDevice(device: ResolvedDevice, serial: boolean, around?: Ar
     const end = point.address + widthOf(point);
     const gap = gaps?.find((g) => g.table === point.table && g.from < end && g.to >= point.address);
     if (gap !== undefined) {
-      const message = `limits.gaps says that ${gap.table} ${gap.from} to ${gap.to} is never read, and this point lies in it`;
+      const message = `this point is in limits.gaps (${gap.table} ${gap.from} to ${gap.to}), which is never read`;
       faults.push({ path: ['points', point.name, 'address'], message });
     }
     for (const [key, message] of [
@@ -105,7 +104,7 @@ function* factorFaults(p: ModbusPoint, points: readonly ModbusPoint[]): Generato
   const names = points.filter((point) => point.type === 'int16' && point !== p).map((point) => point.name);
   if (factor === undefined) yield ['scaleFactor', `the device has no point ${p.scaleFactor}${hint(p.scaleFactor, names, 8)}`];
   else if (factor.type !== 'int16' || isScaled(factor) || factor.enum || factor.bits || factor.bit !== undefined)
-    yield ['scaleFactor', `${factor.name} has to be a plain int16, without scale, offset, enum and bits`];
+    yield ['scaleFactor', `${factor.name} must be a plain int16, without scale, offset, enum and bits`];
 }
 
 function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof ModbusPoint, message: string]> {
@@ -118,7 +117,7 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
   if (p.bit !== undefined && !['bool', 'int16', 'uint16', 'int32', 'uint32'].includes(p.type))
     yield ['bit', `bit needs a register of 16 or 32 bits (type uint16 or uint32), not ${p.type}`];
   else if (p.bit !== undefined && !bits && p.bit >= size) yield ['bit', `${p.type} has the bits 0 to ${size - 1}`];
-  if (p.bits && p.bit !== undefined) yield ['bits', 'bit is one bit, bits are several: write one of them'];
+  if (p.bits && p.bit !== undefined) yield ['bits', 'write either bit (one bit) or bits (several)'];
   if (p.bits && (bits || !['int16', 'uint16', 'int32', 'uint32'].includes(p.type)))
     yield ['bits', `bits need a register of 16 or 32 bits (type uint16 or uint32), not ${bits ? `a ${p.table}` : p.type}`];
   else if (p.bits && p.bits.first + p.bits.count > size) yield ['bits', `${p.type} has the bits 0 to ${size - 1}`];
@@ -127,7 +126,8 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
     yield ['length', 'a string needs its length in registers (two characters each)'];
   if (p.type === 'datetime' && p.length !== undefined && !DATETIME_LENGTHS.some((n) => n === p.length))
     yield ['length', `a datetime has ${DATETIME_LENGTHS.join(', ')} registers, not ${p.length}`];
-  if (p.type !== 'string' && p.type !== 'datetime' && p.length !== undefined) yield ['length', `${p.type} has its own length`];
+  if (p.type !== 'string' && p.type !== 'datetime' && p.length !== undefined)
+    yield ['length', `${p.type} has a fixed length; remove length`];
   const width = widthOf(p);
   if (p.address + width > 65536)
     yield ['address', `${p.type} takes ${width} registers from ${p.address}, past the last one (65535)`];
@@ -147,5 +147,5 @@ function* faultsOf(p: ModbusPoint, maxRegisters: number): Generator<[key: keyof 
   if (p.enum && (p.type === 'string' || p.type === 'datetime' || FLOATS.includes(p.type) || /64$/.test(p.type)))
     yield ['enum', `labels need whole numbers of up to 32 bits, not ${p.type}`];
   if (p.enum && (isScaled(p) || p.range))
-    yield ['enum', 'labels stand for raw numbers: leave scale, offset, scaleFactor and range out'];
+    yield ['enum', 'labels stand for raw numbers; remove scale, offset, scaleFactor and range'];
 }

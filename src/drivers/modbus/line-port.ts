@@ -138,7 +138,7 @@ export class LinePort implements ModbusPort {
     if (received >= this.#framing.least)
       return new SluiceError('crc', `${received} bytes came, but no whole reply`, { data: { received } });
     if (++this.#inVain === this.#timing.inVain)
-      this.#end(new SluiceError('timeout', 'nothing is answered; the gateway connects again'), true);
+      this.#end(new SluiceError('timeout', 'there is no answer; the gateway connects again'), true);
     return new SluiceError('timeout');
   }
 

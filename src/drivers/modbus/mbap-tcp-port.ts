@@ -98,7 +98,7 @@ export class MbapTcpPort implements ModbusPort {
     }
     this.#remember(transaction, sent.unitId, false);
     const error = new SluiceError('timeout');
-    if (++this.#inVain >= IN_VAIN) this.#end(new SluiceError('timeout', 'nothing is answered; the gateway connects again'), true);
+    if (++this.#inVain >= IN_VAIN) this.#end(new SluiceError('timeout', 'there is no answer; the gateway connects again'), true);
     return error;
   }
 
@@ -122,7 +122,7 @@ export class MbapTcpPort implements ModbusPort {
       const late = transaction === undefined ? undefined : this.#over.get(transaction);
       const why =
         transaction !== undefined && sent === undefined && late === undefined
-          ? 'a reply came with a transaction id that nobody asked with'
+          ? 'a reply came with a transaction id of no request'
           : (wrongHeader(bytes) ?? (sent === undefined ? undefined : wrongReply(bytes, sent.unitId, sent.pdu.expected)));
       if (why !== undefined) {
         this.#events.tap?.('noise', bytes, at);

@@ -210,7 +210,8 @@ export class ModelSearch {
     const missing = this.#choice.missing.get(point.model);
     if (missing !== undefined) throw refuse(missing);
     const model = this.#choice.chosen.get(point.model);
-    if (model === undefined || this.open) throw refuse('its SunSpec models have not been found yet: try again when it was read');
+    if (model === undefined || this.open)
+      throw refuse('its SunSpec models are not known yet: try again after the device was read');
     const placed = placePoint(point, this.#choice.chosen);
     if (placed === undefined) throw refuse(`SunSpec model ${model.id} of this device is too short to have it`);
     return { point: placed, model };
@@ -222,13 +223,13 @@ export class ModelSearch {
     for (const [role, { id, length }] of chosen) {
       const lacking = this.#points.filter((p) => p.model === role && placePoint(p, chosen) === undefined).map((p) => p.name);
       if (lacking.length > 0)
-        yield `its SunSpec model ${id} has ${length} registers, too few for ${lacking.join(', ')}: take these points away (\`null\`)`;
+        yield `its SunSpec model ${id} has ${length} registers, too few for ${lacking.join(', ')}: remove these points (\`null\`)`;
     }
   }
 
   #strayed(head: Uint8Array, model: SunspecModel): string | undefined {
     if (isHead(head, model)) return undefined;
-    this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} does not stand in register ${model.start} any more`);
+    this.#lost = new SluiceError('bad-reply', `SunSpec model ${model.id} is not in register ${model.start} any more`);
     this.#searches++;
     this.doubt();
     return this.#lost.message;

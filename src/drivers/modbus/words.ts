@@ -13,7 +13,7 @@ export interface Wire {
 /** MODBUS Application Protocol V1.1b3, section 7. */
 const EXCEPTIONS: Readonly<Record<number, string>> = {
   1: 'it does not know this function: try another table (holding, input, coil, discrete)',
-  2: 'it does not have one of these addresses: check the addresses (0-based; 40001 of a manual is holding 0), or name those that it does not have in limits.gaps (or set limits.maxGap to 0)',
+  2: 'it does not have one of these addresses. Check them (40001 of a manual is holding 0). If some are missing in the device, list them in limits.gaps, or set limits.maxGap to 0',
   3: 'it refuses this many at once: set limits.maxRegisters lower',
   4: 'it failed while reading: look at the device itself',
   5: 'it needs more time: raise the interval',
@@ -26,10 +26,10 @@ const EXCEPTIONS: Readonly<Record<number, string>> = {
 /** The same codes when a value was to be written (sections 6.5, 6.6, 6.11, 6.12 and 7). */
 const WRITE_EXCEPTIONS: Readonly<Record<number, string>> = {
   1: 'it does not know this function: set limits.writeMultiple, or the point can only be read',
-  2: 'it has nothing to write at this address: check the address (0-based; 40001 of a manual is holding 0) and whether its manual lets it be written',
+  2: 'it has nothing to write at this address: check the address (40001 of a manual is holding 0) and that the manual allows writing it',
   3: 'it does not take this value: see the limits in its manual, and set `write:` to them',
   4: 'it failed while writing: it may be locked, in local operation or in the wrong state; see its manual',
-  5: 'it has taken it and needs time: read the point later',
+  5: 'it accepted the value and needs time: read the point later',
   6: 'it is busy: try again later',
 };
 
@@ -74,7 +74,7 @@ export function overloadAdvice(serial: boolean, silent: readonly string[]): stri
       : `${names} ${silent.length === 1 ? 'does' : 'do'} not answer, and waiting for that takes time: repair ${silent.length === 1 ? 'it' : 'them'} or shorten \`timeout\`. `;
   const less = serial
     ? 'Read less often (interval), raise the baud rate, or split the bus'
-    : 'Read less often (interval), or let more requests be under way at once (inFlight) where the device accepts it';
+    : 'Read less often (interval), or allow more requests at the same time (inFlight) where the device accepts it';
   return `${waiting}${less}`;
 }
 
@@ -123,7 +123,7 @@ export function faultWords(error: SluiceError, unitId: number, wire: Wire, reque
     default:
       return {
         symptom: `${who} answers ${request} with something else`,
-        advice: `${error.message}; check that no two devices have one unit id and that nobody else asks on this wire`,
+        advice: `${error.message}; check that no two devices have one unit id and that no other program asks on this wire`,
       };
   }
 }
@@ -161,7 +161,7 @@ const CONNECT_WORDS: Readonly<Record<string, string>> = {
 export function droppedFailure(error: SluiceError, host: string, port: number): SluiceError {
   return new SluiceError(
     'bus-closed',
-    `${host}:${port}: ${error.message}, each time before it had answered anything; a device that serves one connection only does so while another program has it (SCADA, another gateway): end that one`,
+    `${host}:${port}: ${error.message}, each time before it answered. A device with one connection does so while another program uses it (SCADA, another gateway); end that program`,
     { cause: error },
   );
 }

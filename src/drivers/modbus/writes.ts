@@ -143,7 +143,7 @@ export class PointWriter {
       if (!(thrown instanceof SluiceError) || thrown.data.sent === false) throw thrown;
       this.#writtenAt.set(name, now);
       if (thrown.code === 'exception') throw thrown;
-      const unknown = `${thrown.message}. Whether it took ${String(value)} is not known; read it to find out`;
+      const unknown = `${thrown.message}. The gateway does not know whether the device took ${String(value)}; read the point to find out`;
       throw new SluiceError(thrown.code, unknown, { cause: thrown, data: { ...thrown.data } });
     }
     if (point.write?.readBack !== false) return () => this.#readBack(task, values, factor, looked);
@@ -160,7 +160,7 @@ export class PointWriter {
     task.device.models?.doubt();
     throw new SluiceError(
       'write-refused',
-      `${task.name}: SunSpec model ${model.id} does not stand in register ${model.start} any more: try again when the device was read`,
+      `${task.name}: SunSpec model ${model.id} is not in register ${model.start} any more: try again after the device was read`,
     );
   }
 

@@ -167,7 +167,7 @@ export class SerialBus implements Bus {
     if (!this.running) return;
     this.fault = new SluiceError(
       'bus-closed',
-      `${this.settings.port} was unplugged or hung up (${reason}); it is opened again when it is back`,
+      `${this.settings.port} was unplugged or ended (${reason}); it the gateway opens it again when it is back`,
     );
     this.context.logger.warn({ port: this.settings.port, reason }, this.fault.message);
     this.state = 'closed';

@@ -62,9 +62,9 @@ export class Hearing {
     if (this.bytesSince === 0) return silence;
     const now = this.talker.counters;
     if (now.otherFrames > this.before.otherFrames)
-      return 'frames arrive, but none has a field that a point asks for: check `from` of the points';
+      return 'frames arrive, but none has a field of a point: check `from` of the points';
     if (now.badFrames > this.before.badFrames)
-      return 'frames arrive, but `decode` does not understand them: compare it with what the device sends';
+      return 'frames arrive, but `decode` does not fit them: compare it with what the device sends';
     if (now.crcErrors > this.before.crcErrors)
       return 'frames arrive damaged (checksum): check baudRate, parity, cable and `checksum`';
     return 'bytes arrive, but no frame: check baudRate, parity and `frame`';

@@ -90,13 +90,13 @@ function checkDevice(device: ResolvedDevice): Fault[] {
   const { frame, decode, request } = device.settings as SerialDeviceSettings;
   const faults: Fault[] = [];
   if (request !== undefined && decode.type === 'nmea')
-    faults.push({ path: ['request'], message: 'NMEA receivers talk by themselves: leave `request` out' });
+    faults.push({ path: ['request'], message: 'NMEA receivers talk by themselves; remove `request`' });
   if (decode.type === 'binary' && frame.type !== 'line' && typeof frame.length === 'number')
     for (const [name, field] of Object.entries(decode.fields))
       if (field.offset + widthOf(field) > frame.length)
         faults.push({
           path: ['decode', 'fields', name, 'offset'],
-          message: `ends after the frame, which has ${frame.length} bytes: bytes count from 0`,
+          message: `the field ends after the frame, which has ${frame.length} bytes; bytes count from 0`,
         });
   if (decode.type === 'binary' && decode.notReady !== undefined) {
     const end = decode.notReady.offset + parseHex(decode.notReady.bytes).length;
@@ -105,7 +105,7 @@ function checkDevice(device: ResolvedDevice): Fault[] {
     if (end > longest)
       faults.push({
         path: ['decode', 'notReady', 'offset'],
-        message: `these bytes end after the frame, which has at most ${longest} bytes: bytes count from 0`,
+        message: `these bytes end after the frame, which has at most ${longest} bytes; bytes count from 0`,
       });
   }
   const counted = Array.from(device.points, ([name, point]) => countedPoint(name, point as SerialPointSettings, decode));
@@ -125,7 +125,7 @@ function checkDevice(device: ResolvedDevice): Fault[] {
     if (decode.type === 'csv' && decode.columns && !decode.header && !decode.columns.includes(from) && !/^\d+$/.test(from))
       at('from', `there is no column ${from}: \`decode.columns\` has ${decode.columns.join(', ')}`);
     if (decode.type === 'csv' && !decode.columns && !decode.header && !/^\d+$/.test(from))
-      at('from', 'which column? Write its number (from: 0), or name the columns in `decode.columns`');
+      at('from', 'the column is missing; write its number (from: 0), or name the columns in `decode.columns`');
     if (decode.type === 'regex' && !decode.pattern.includes(`(?<${from}>`))
       at('from', `the pattern has no group ${from}: write (?<${from}>…) around what is its value`);
     if (decode.type === 'nmea') {
@@ -154,7 +154,7 @@ function clockFault(device: ResolvedDevice): string | undefined {
   if (decode.type !== 'nmea') return `${device.name} is no GPS: a device with \`decode: {type: nmea}\` gives the time`;
   const sentences = [...device.points].map(([name, point]) => groupOf(decode, name, point as SerialPointSettings));
   if (sentences.length === 0 || sentences.some((s) => NMEA_GPS_SENTENCES.includes(s))) return undefined;
-  return `${device.name} has points of ${[...new Set(sentences)].join(', ')} only, so it looks like no GPS: the time is in RMC and ZDA; give it a point of one of them, for example \`utc: {from: RMC.dateTime, type: string}\``;
+  return `${device.name} has points of ${[...new Set(sentences)].join(', ')} only, so it is probably not a GPS. The time is in RMC and ZDA; add a point of one of them, for example \`utc: {from: RMC.dateTime, type: string}\``;
 }
 
 export const serial = {

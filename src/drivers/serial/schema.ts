@@ -127,7 +127,7 @@ const fixedFrame = z
   .refine((frame) => frame.start !== undefined || frame.gap !== undefined, {
     path: ['gap'],
     message:
-      'blocks of fixed length need `gap` (silence between blocks) or `start` (first bytes), else nobody knows where one begins',
+      'blocks of fixed length need `gap` (silence between blocks) or `start` (first bytes), or the gateway cannot know where a block begins',
   })
   .describe('Frames by fixed length.');
 
@@ -170,7 +170,7 @@ const bytesFrame = z
   })
   .refine((frame) => typeof frame.length !== 'number' || frame.length >= overhead(frame), {
     path: ['length'],
-    message: 'shorter than start, stop and checksum together: `length` counts the bytes of the whole frame',
+    message: 'the frame is shorter than start, stop and checksum together; `length` counts the bytes of the whole frame',
   })
   .describe('Frames by start and stop bytes, with length and checksum.');
 

@@ -206,5 +206,5 @@ function isRule(refusal: Refusal): boolean {
 }
 
 function displace(guard: FrameGuard | undefined): void {
-  guard?.refuse('displaced', 'it gave way to another client');
+  guard?.refuse('displaced', 'another client took its place');
 }

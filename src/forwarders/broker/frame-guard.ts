@@ -109,7 +109,7 @@ export class FrameGuard extends Duplex {
     this.requests = new Requests(clock);
     this.#out = new Outbound(socket, clock, limits.drainTimeout, {
       took: () => this.#relieve(),
-      stalled: () => this.refuse('slow', `it took nothing for ${limits.drainTimeout} ms`),
+      stalled: () => this.refuse('slow', `it read nothing for ${limits.drainTimeout} ms`),
     });
     this.#cutter = new PacketCutter<Ending>(
       {

@@ -50,7 +50,7 @@ export class SlowClients {
     const guard = client.conn;
     if (!(guard instanceof FrameGuard) || !guard.congested) return true;
     if (kept) {
-      guard.refuse('slow', 'it does not keep up; the queue of its session follows when it returns');
+      guard.refuse('slow', 'it is too slow; it gets the queue of its session when it returns');
       return false;
     }
     const behind = this.#behind.get(client) ?? { values: new Set(), logged: false };
@@ -62,7 +62,7 @@ export class SlowClients {
     this.dropped++;
     if (!behind.logged) {
       behind.logged = true;
-      this.#o.logger.warn({ client: client.id }, 'An MQTT subscriber does not keep up; messages pass it by until it does.');
+      this.#o.logger.warn({ client: client.id }, 'An MQTT subscriber is too slow; it misses messages until it is fast enough.');
     }
     return false;
   }

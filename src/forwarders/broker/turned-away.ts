@@ -25,7 +25,8 @@ const WORDS = {
   id: 'An MQTT client was refused: its client id is too long, or it has none and asks for a session that stays. Give it a short client id.',
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
   size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets.',
-  places: 'An MQTT client was refused: every place of the embedded broker is taken. Disconnect clients that are not needed.',
+  places:
+    'An MQTT client was refused: the embedded broker has as many clients as it accepts. Disconnect clients that are not needed.',
 } as const;
 export type TurnedAwayFor = keyof typeof WORDS;
 

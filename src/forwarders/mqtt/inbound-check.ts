@@ -82,7 +82,7 @@ export class InboundCheck {
     const type = byte >> 4;
     const foreign = this.#connected ? undefined : NO_MQTT[byte];
     if (foreign !== undefined) return foreign;
-    if (!KNOWN.has(type)) return `sent a packet of type ${type}, which no broker may send to this gateway`;
+    if (!KNOWN.has(type)) return `sent a packet of type ${type}, which a broker must not send to this gateway`;
     if (type === CONNACK && this.#connected) return 'accepted the connection a second time';
     if (type !== CONNACK && !this.#connected) return `began with a packet of type ${type} instead of a CONNACK`;
     if (type === PUBLISH && (byte & 6) > 2) return 'sent a message with QoS 2, which this gateway never asks for';

@@ -183,7 +183,7 @@ export class Link {
       else if (this.connects > connects && ++this.#flaps === FLAPS)
         logger.warn(
           { forwarder: name, error: this.fault },
-          'The upstream broker ends each connection soon; the log says when one lasts.',
+          'The upstream broker ends each connection after a short time; the log says when one stays.',
         );
       if (failure !== 'protocol') {
         if (lasted) plan.succeeded();

@@ -198,9 +198,9 @@ export class LogForwarder implements Forwarder, LinkWork {
         : { kind: what.kind, key: what.key, seq: what.seq };
     this.#options.logger.error(
       { forwarder: this.name, ...range, error: error.message },
-      'The upstream broker refused a message for good; it is passed over.',
+      'The upstream broker refused a message for good; the gateway skips it.',
     );
-    this.#options.event('refused', `The broker of ${this.name} refused a message for good; it was passed over.`, {
+    this.#options.event('refused', `The broker of ${this.name} refused a message for good; the gateway skipped it.`, {
       forwarder: this.name,
       ...range,
     });
@@ -215,7 +215,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     if (this.#unread.size === 0)
       logger.error(
         { forwarder: this.name, error: error.message },
-        'The log cannot be read; what waits in it is asked for again.',
+        'The log cannot be read; the gateway asks again for what waits.',
       );
     this.#unread.set(of, error.message);
   }
@@ -225,7 +225,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#tending = clock.after(TEND, () => {
       if (this.connected && !clockKnown()) this.#held += TEND;
       const change = this.#outlet.tend(this.connected, clock.monotonic(), settings.batch.maxAge);
-      if (change === 'lag') logger.info({ forwarder: this.name }, 'Live delivery lags; readings from now on go to history.');
+      if (change === 'lag') logger.info({ forwarder: this.name }, 'Live delivery is late; readings from now on go to history.');
       else if (change === 'resume') logger.info({ forwarder: this.name }, 'Readings are live again.');
       this.#tend();
     });

@@ -26,17 +26,17 @@ function refusalWords({ clientId, named }: Attempt, code: unknown): string | und
   switch (code) {
     case 1:
     case 0x84:
-      return 'it does not take MQTT 3.1.1, and this version of Sluice speaks nothing else; allow MQTT 3.1.1 at the broker';
+      return 'it does not accept MQTT 3.1.1, and this version of Sluice speaks only that; allow MQTT 3.1.1 at the broker';
     case 2:
-      return `it does not take the client id "${foreignText(clientId, LONGEST)}"; write one that it allows as \`clientId\` of the forwarder`;
+      return `it does not accept the client id "${foreignText(clientId, LONGEST)}"; write one that it allows as \`clientId\` of the forwarder`;
     case 3:
-      return 'it is not ready to take clients (server unavailable); its log says why';
+      return 'it does not accept clients now (server unavailable); its log says why';
     case 4:
       return 'the user name or the password is wrong; correct `username` and `password` of the forwarder';
     case 5:
       return named
         ? 'this user may not connect (not authorised); correct `username` and `password` of the forwarder, or allow the user and its client id at the broker'
-        : 'it takes nobody without a user name (not authorised); add `username` and `password` to the forwarder';
+        : 'it accepts no client without a user name (not authorised); add `username` and `password` to the forwarder';
     default:
       return `it answers with the code ${code}; its log says why`;
   }
@@ -71,7 +71,7 @@ const CLOSED =
 export function hungUpWords(topic: string | undefined, clientId: string): string {
   if (topic === undefined)
     return `the broker closed the connection; if it does so again and again, another client may use the client id "${foreignText(clientId, LONGEST)}" as well`;
-  return `the broker closed the connection before it acknowledged a message on ${foreignText(topic, LONGEST)}; if it does so every time, allow this gateway to publish on that topic (the log of the broker says why)`;
+  return `the broker closed the connection before it acknowledged a message on ${foreignText(topic, LONGEST)}. If it does so every time, allow this gateway to publish on that topic; the log of the broker says why`;
 }
 
 /** The peer ended the connection, and nothing else is known to be wrong. */

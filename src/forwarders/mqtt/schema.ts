@@ -11,7 +11,7 @@ const DEFAULT_PORT = 1883;
 /** `mqtt://host[:port]` -> host and port, or a sentence that says what to write. Never repeats the address: it may hold a password. */
 export function parseBrokerUrl(text: string): { host: string; port: number } | { wrong: string } {
   if (/^(mqtts|ssl|tls):/i.test(text))
-    return { wrong: 'TLS (mqtts://) comes with a later version; for now write mqtt://host:1883, over a network that is trusted' };
+    return { wrong: 'TLS (mqtts://) comes with a later version; for now write mqtt://host:1883, in a network that you trust' };
   // Without an @ there is no password in it.
   const [, name, port] = /^(?:[a-z]+:\/\/)?([a-z0-9][a-z0-9.-]*)(?::(\d{1,5}))?(?:\/[^@]*)?$/i.exec(text) ?? [];
   const meant = name === undefined ? 'mqtt://host:1883' : `mqtt://${name}:${port ?? DEFAULT_PORT}`;

@@ -92,7 +92,7 @@ export class Hours {
     const name = `${id}/${state}`;
     if (this.#counted === name) return;
     if ((this.#lacks.get(id) ?? 0) !== 0)
-      throw Object.assign(new Error('a unit has not the parts that it was made of'), { code: 'SQLITE_CORRUPT' });
+      throw Object.assign(new Error('an hour of history does not have all its parts'), { code: 'SQLITE_CORRUPT' });
     this.#counted = name;
   }
 

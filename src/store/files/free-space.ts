@@ -23,7 +23,7 @@ export function littleSpace(dir: string): string | undefined {
   try {
     const { bavail, blocks, bsize, ffree, files } = statfsSync(dir);
     if (files > 0 && ffree === 0)
-      return `The disk takes no further file: all ${files} that the file system of ${dir} can have are there. Remove some, or name a folder on another disk as gateway.stateDir`;
+      return `The disk cannot hold another file: all ${files} that the file system of ${dir} can have are there. Remove some, or name a folder on another disk as gateway.stateDir`;
     if (bavail * bsize >= LEAST) return undefined;
     const kilobytes = (n: number) => `${Math.floor((n * bsize) / 1024)} kB`;
     return `The disk is full: ${kilobytes(bavail)} of ${kilobytes(blocks)} are free where ${dir} lies. Make room there, or name a folder on a larger disk as gateway.stateDir`;

@@ -29,7 +29,7 @@ export function openLogFile(file: string): LogFile {
     if (db.pragma('journal_mode = WAL', { simple: true }) !== 'wal')
       throw new SluiceError(
         'log-open',
-        `${file} lies on a file system that cannot share memory between programs, which SQLite needs: name a folder on a local disk as gateway.stateDir`,
+        `${file} is on a file system that cannot share memory between programs, which SQLite needs; name a folder on a local disk as gateway.stateDir`,
       );
     db.pragma('cache_size = -512');
     if (layout < SCHEMA_VERSION || !isSealed(db)) {

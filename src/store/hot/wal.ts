@@ -118,7 +118,7 @@ export class WriteAhead {
     if (this.#end > this.#target * REFUSE && !this.#checkpoint(true))
       throw new SluiceError(
         'log-write',
-        `${this.#file}-wal has ${this.#end} bytes and cannot be brought into the database file: ${this.#fault ?? 'another program reads the log without an end, close it'}`,
+        `${this.#file}-wal has ${this.#end} bytes and cannot be brought into the database file: ${this.#fault ?? 'another program reads the log and does not end; close it'}`,
       );
   }
 
@@ -192,7 +192,10 @@ export class WriteAhead {
     const inodes = [this.#file, `${this.#file}-wal`].map((f) => statSync(f, { throwIfNoEntry: false })?.ino ?? 'none').join('/');
     if (this.#fd !== undefined && inodes === this.#inodes) return this.#fd;
     if (this.#fd !== undefined || inodes.includes('none'))
-      throw new WalGone('log-write', `${this.#file} or its write-ahead file was removed or replaced while the gateway runs`);
+      throw new WalGone(
+        'log-write',
+        `${this.#file} or its write-ahead file was removed or replaced while the gateway was running`,
+      );
     this.#fd = openSync(`${this.#file}-wal`, 'r+');
     this.#inodes = inodes;
     // Its name as well.

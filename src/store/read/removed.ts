@@ -11,7 +11,10 @@ export function* removedPoints(
   { id, after, points: wanted, limit }: RemovedRequest,
 ): Generator<undefined, RemovedResult> {
   if (reader.history === undefined)
-    throw new SluiceError('log-read', 'history.db cannot be opened, so that what was taken out of it is not known; ask again');
+    throw new SluiceError(
+      'log-read',
+      'history.db cannot be opened, so the log does not know what was removed from it; ask again',
+    );
   const points = new Map<string, RemovedPoint>();
   const pace = new Pace();
   for (const removals of [new Removals(reader.db, reader.shapeOf), reader.history.removed])

@@ -126,7 +126,7 @@ export interface WaitingResult {
   readonly exact: boolean;
 }
 
-/** Asks for what was taken away since the log was made, by point. */
+/** Asks for what was removed since the log was made, by point. */
 export interface RemovedRequest {
   readonly id: number;
   /** Names behind this one, in the order of the alphabet; '' to begin. */

@@ -94,7 +94,7 @@ function checkRows(db: Database.Database, file: string, wal: Wal, known: Known |
     // Made by a start that was cut before its first commit, or emptied.
     return { ...FINE, fresh: true, loss: (known?.logs.length ?? 0) > 0 || tail.length > 0 ? 'the file is empty' : undefined };
   const lacks = [...SEALED_TABLES, 'meta', 'compacted'].find((table) => !tables.has(table));
-  if (lacks !== undefined) return { ...FINE, damage: `the file is a database, but no log: it has no table ${lacks}` };
+  if (lacks !== undefined) return { ...FINE, damage: `the file is a database but not a log; it has no table ${lacks}` };
   refuseNewer(file, sealedLayout(db, 'log'), SCHEMA_VERSION);
   const differs = [...EXPECTED].find(([table, words]) => (tables.get(table) ?? words) !== words)?.[0];
   if (differs !== undefined) return { ...FINE, damage: `the table ${differs} is not as it was made` };

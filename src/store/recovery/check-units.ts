@@ -32,5 +32,5 @@ export function partFault(db: Database.Database): string | undefined {
     )
     .pluck()
     .get();
-  return unit === undefined ? undefined : 'a unit has not the parts that it was made of';
+  return unit === undefined ? undefined : 'an hour of history does not have all its parts';
 }

@@ -197,7 +197,7 @@ function faultOfFile(file: string, log: Database.Database): string | undefined {
     );
     if (tables.size === 0) return undefined;
     const lacks = [...EXPECTED.keys()].find((table) => !tables.has(table));
-    if (lacks !== undefined) return `the file is a database, but no history: it has no table ${lacks}`;
+    if (lacks !== undefined) return `the file is a database but not a history; it has no table ${lacks}`;
     if (statSize(file) % HISTORY_PAGE_SIZE !== 0) return 'the file ends in the middle of a page';
     const differs = [...EXPECTED].find(([table, words]) => tables.get(table) !== words)?.[0];
     return differs === undefined ? rowFault(db, log) : `the table ${differs} is not as it was made`;

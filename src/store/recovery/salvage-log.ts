@@ -54,7 +54,7 @@ export class Rebuild {
   /** Logs of which the file still says how far they were committed. */
   readonly #endsFound = new Set<number>();
   readonly #clocks = new Map<number, { readonly version: number; readonly rows: Map<number, Row> }>();
-  /** Counts of what was taken away, by the number of their shape. */
+  /** Counts of what was removed, by the number of their shape. */
   readonly #removals = new Map<number, string>();
   /** Blocks whose body was not found whole (yet). */
   readonly #heads = new Map<number, Head>();

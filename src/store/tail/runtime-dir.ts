@@ -79,14 +79,14 @@ export function folderFault(dir: string): string | undefined {
   const stat = lstatSync(dir);
   const say = (what: string, remedy: string) => `the runtime directory ${dir} is not used: ${what}; ${remedy}`;
   if (stat.isSymbolicLink()) return say('it is a link', 'remove the link, or name another folder as gateway.runtimeDir');
-  if (!stat.isDirectory()) return say('it is no folder', 'remove it, or name another folder as gateway.runtimeDir');
+  if (!stat.isDirectory()) return say('it is not a folder', 'remove it, or name another folder as gateway.runtimeDir');
   if (stat.uid !== userId())
     return say(
       `it belongs to user ${stat.uid} and the gateway runs as user ${userId()}`,
       'remove it, or name another folder as gateway.runtimeDir',
     );
   if ((stat.mode & GROUP_OR_OTHERS_WRITE) !== 0)
-    return say('other users may write in it', `look at what lies in it, then run chmod go-w ${dir}`);
+    return say('other users may write in it', `look at the files in it, then run chmod go-w ${dir}`);
   return undefined;
 }
 
@@ -144,7 +144,7 @@ function takeOwnership(dir: string, stateDir: string): void {
   if (owner !== '')
     throw new SluiceError(
       'log-open',
-      `the runtime directory ${dir} belongs to the gateway whose state lies in ${owner}; name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
+      `the runtime directory ${dir} belongs to the gateway whose state is in ${owner}; name another folder as gateway.runtimeDir, or remove ${dir} when that gateway is gone`,
     );
   const fd = createOwn(file);
   try {

@@ -47,26 +47,26 @@ case({"type": "int16", "scale": 0.1}, 0.1 * 217, pdu=registers(struct.pack(">h",
 case({"type": "int16", "scale": 0.1}, "1.23", refused="1.23 is between two steps of 0.1; write 1.2 or 1.3")
 case({"type": "int16", "scale": 0.5, "offset": -40}, "-10.5", pdu=registers(struct.pack(">h", 59)), value=-10.5)
 case({"type": "uint16", "scale": 5}, "12", refused="12 is between two steps of 5; write 10 or 15")
-case({"type": "uint16"}, "1.5", refused="1.5 is no whole number, and uint16 holds nothing else; write 1 or 2")
+case({"type": "uint16"}, "1.5", refused="1.5 is not a whole number, and uint16 holds only whole numbers; write 1 or 2")
 # 64 bits are more than a number carries.
 case({"type": "uint64", "write": {"min": 0, "max": 1.8446744073709552e19}}, str(2**64 - 1), pdu=registers(struct.pack(">Q", 2**64 - 1)), value=str(2**64 - 1))
 case({"type": "int64", "write": {"min": -1e19, "max": 1e19}}, str(-(2**63)), pdu=registers(struct.pack(">q", -(2**63))), value=str(-(2**63)))
 case({"type": "int64"}, 5, pdu=registers(struct.pack(">q", 5)), value="5")
 case({"type": "int64", "write": {"min": -1e19, "max": 1e19}}, 2.0**60, refused="more digits than a number can carry; give it as a text")
-case({"type": "int64"}, "1.5", refused="1.5 is no whole number")
+case({"type": "int64"}, "1.5", refused="1.5 is not a whole number")
 # Bounds, whatever form the value has.
 for given in ["31", 31, "3.1e1"]:
-    case({"type": "uint16", "write": {"min": 10, "max": 30}}, given, refused="31 is above 30, the most that may be written")
-case({"type": "uint64", "write": {"min": 10, "max": 30}}, "9", refused="9 is below 10, the least that may be written")
+    case({"type": "uint16", "write": {"min": 10, "max": 30}}, given, refused="31 is above 30, the highest value that may be written")
+case({"type": "uint64", "write": {"min": 10, "max": 30}}, "9", refused="9 is below 10, the lowest value that may be written")
 case({"type": "uint16", "write": {"min": -5, "max": 30}}, "-1", refused="raw -1 is outside 0 to 65535")
-# What is no number.
-case({"type": "uint16"}, "warm", refused='"warm" is no number')
-case({"type": "uint16"}, "", refused='"" is no number')
-case({"type": "uint16"}, "0x10", refused='"0x10" is no number')
-case({"type": "float32"}, "4,5", refused="4,5 is no number; write it with a point: 4.5")
-case({"type": "float32"}, "NaN", refused='"NaN" is no number')
-case({"type": "float32"}, "1e999", refused='"1e999" is no number')
-case({"type": "uint16"}, True, refused="true is no number")
+# What is not a number.
+case({"type": "uint16"}, "warm", refused='"warm" is not a number')
+case({"type": "uint16"}, "", refused='"" is not a number')
+case({"type": "uint16"}, "0x10", refused='"0x10" is not a number')
+case({"type": "float32"}, "4,5", refused="4,5 is not a number; write it with a point: 4.5")
+case({"type": "float32"}, "NaN", refused='"NaN" is not a number')
+case({"type": "float32"}, "1e999", refused='"1e999" is not a number')
+case({"type": "uint16"}, True, refused="true is not a number")
 # Bools, in coils, in registers, in bits.
 for given, on in [("on", True), ("TRUE", True), ("1", True), (1, True), (True, True), ("off", False), (0, False), (False, False)]:
     case({"table": "coil", "type": "bool", "write": {}}, given, pdu=coil(on), value=on)
@@ -83,8 +83,8 @@ LABELS = {"0": "off", "1": "on", "7": "defrost"}
 case({"type": "uint16", "enum": LABELS, "write": {}}, "defrost", pdu=registers(b"\x00\x07"), value="defrost")
 case({"type": "uint16", "enum": LABELS, "write": {}}, "7", pdu=registers(b"\x00\x07"), value="defrost")
 case({"type": "uint16", "enum": LABELS, "write": {}}, 1, pdu=registers(b"\x00\x01"), value="on")
-case({"type": "uint16", "enum": LABELS, "write": {}}, "5", refused="5 is none of its values: off (0), on (1), defrost (7)")
-case({"type": "uint16", "enum": LABELS, "write": {}}, "On", refused="On is none of its values")
+case({"type": "uint16", "enum": LABELS, "write": {}}, "5", refused="5 is not one of its values: off (0), on (1), defrost (7)")
+case({"type": "uint16", "enum": LABELS, "write": {}}, "On", refused="On is not one of its values")
 case({"type": "uint16", "enum": LABELS, "write": {"min": 0, "max": 1}}, "defrost", refused="7 is above 1")
 case({"table": "coil", "type": "bool", "enum": {"0": "shut", "1": "open"}, "write": {}}, "open", pdu=coil(True), value="open")
 case({"table": "coil", "type": "bool", "enum": {"0": "shut", "1": "open"}, "write": {}}, False, pdu=coil(False), value="shut")
@@ -97,8 +97,8 @@ case({"type": "string", "length": 4, "write": {}}, 12, refused="it is a text, an
 seconds = int(datetime(2026, 1, 31, 8, 0, 0, tzinfo=timezone.utc).timestamp())
 case({"type": "datetime", "length": 2, "write": {}}, "2026-01-31T08:00:00Z", pdu=registers(struct.pack(">I", seconds)), value="2026-01-31T08:00:00Z")
 case({"type": "datetime", "length": 6, "write": {}}, "2026-01-31T08:00:05", pdu=registers(struct.pack(">6H", 2026, 1, 31, 8, 0, 5)), value="2026-01-31T08:00:05")
-case({"type": "datetime", "length": 2, "write": {}}, "2026-02-30T08:00:00Z", refused="2026-02-30T08:00:00Z is no time that it can hold; write one as 2026-01-31T08:00:00Z")
-case({"type": "datetime", "length": 6, "write": {}}, "yesterday", refused="yesterday is no time that it can hold; write one as 2026-01-31T08:00:00")
+case({"type": "datetime", "length": 2, "write": {}}, "2026-02-30T08:00:00Z", refused="2026-02-30T08:00:00Z is not a time that it can hold; write it as 2026-01-31T08:00:00Z")
+case({"type": "datetime", "length": 6, "write": {}}, "yesterday", refused="yesterday is not a time that it can hold; write it as 2026-01-31T08:00:00")
 # Tables that can only be read, and points without leave.
 for table in ["input", "discrete"]:
     case({"table": table, "type": "uint16" if table == "input" else "bool"}, "1", refused=f"{table} can only be read")

@@ -202,7 +202,7 @@ test('without a gateway the client says so', async (t) => {
   assert.deepEqual([none.code, /sluice run/.test(none.message)], ['not-running', true]);
   const dead = path.join(folder, 'dead.sock');
   leaveDeadSocket(dead);
-  assert.match((await code(dead)).message, /nobody answers/);
+  assert.match((await code(dead)).message, /there is no answer/);
 });
 
 /** As a killed daemon does: bound, never unlinked. */
@@ -309,7 +309,7 @@ test('an export is streamed, ends with its reader, and its query is checked', as
   await assert.rejects(get(''), (e: SluiceError) => e.code === 'log-read');
 });
 
-test('what was taken away is asked for in steps of bounded size', async (t) => {
+test('what was removed is asked for in steps of bounded size', async (t) => {
   const { target, socket } = await bench(t);
   const get = (query: string) => request(socket, 'GET', `/api/v1/removed${query}`);
   assert.deepEqual(await get(''), { points: [], next: null });

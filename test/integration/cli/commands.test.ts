@@ -20,7 +20,7 @@ test('commands take the gateway.yaml of their folder, or say where they looked',
   const folder = scratch(t, 'here');
   const none = await typed(t, folder, ['status']);
   assert.equal(none.code, 2);
-  assert.match(none.err, /There is no gateway\.yaml in this folder and no \/etc\/sluice\/gateway\.yaml: name/);
+  assert.match(none.err, /There is no gateway\.yaml in this folder and no \/etc\/sluice\/gateway\.yaml; name/);
   writeFileSync(
     path.join(folder, 'gateway.yaml'),
     `

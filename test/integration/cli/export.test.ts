@@ -45,7 +45,7 @@ test('an export from a read-only file system works, closed or killed, and leaves
   assert.deepEqual(readdirSync(tmp), [], 'the copy is gone');
   const noRoom = await exported(t, config, { TMPDIR: path.join(tmp, 'none') });
   assert.equal(noRoom.code, 1);
-  assert.match(noRoom.stderr, /may not be written, so a copy .* Name a folder .* by TMPDIR/);
+  assert.match(noRoom.stderr, /is read-only, so its log must be copied first.* Set TMPDIR to a folder/);
 
   // Killed: the newest records lie in the write-ahead file only.
   run('mount', '-o', 'remount,rw', disk);

@@ -70,7 +70,7 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: u, passwor
   assert.equal(open.code, 0);
   assert.match(
     open.stderr,
-    /gateway\.yaml:3:\d+: forwarders\.cloud\.password: everybody on this machine can read .*gateway\.yaml, and a secret stands in it/,
+    /gateway\.yaml:3:\d+: forwarders\.cloud\.password: every user of this machine can read .*gateway\.yaml, and it contains a secret/,
   );
   assert.doesNotMatch(open.stderr, /s3cret/);
   const command = /run (chmod o-rwx \S+),/.exec(open.stderr)?.[1] ?? '';

@@ -107,6 +107,6 @@ buses:
   const result = loadConfigText(text, 'gateway.yaml', kinds, { profileDirs: [] });
   const find = (port: string) => Promise.resolve(port === '/dev/ttyUSB0' ? '/dev/serial/by-id/usb-FTDI-if00' : undefined);
   assert.deepEqual((await portRemarks(result, find)).map(formatFault), [
-    'gateway.yaml:3:39: buses.field.port: /dev/ttyUSB0 may have another name after replugging; this one stays: /dev/serial/by-id/usb-FTDI-if00',
+    'gateway.yaml:3:39: buses.field.port: /dev/ttyUSB0 may have another name after it is plugged in again; this name stays: /dev/serial/by-id/usb-FTDI-if00',
   ]);
 });

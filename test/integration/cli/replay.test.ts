@@ -264,11 +264,11 @@ devices: {fridge: {bus: field, unit: 3, interval: 150ms, points: {t: {table: hol
 test('what is no capture is refused with its line', () => {
   const request = frame('out', 1, rtuFrame(1, 3, 0, 0, 0, 2));
   for (const [text, words] of [
-    ['', /x:1: this is no capture; make it with sluice capture/],
-    ['{"type":"capture","v":2,"protocol":"modbus-rtu"}', /x:1: this is no capture/],
+    ['', /x:1: this is not a capture; make it with sluice capture/],
+    ['{"type":"capture","v":2,"protocol":"modbus-rtu"}', /x:1: this is not a capture/],
     [HEAD('serial'), /x:1: captures of serial cannot be played/],
     [HEAD('modbus-rtu'), /x:1: there is no request/],
-    [`${HEAD('modbus-rtu')}\n${request}\n{"way":"in"}`, /x:3: this is no frame/],
+    [`${HEAD('modbus-rtu')}\n${request}\n{"way":"in"}`, /x:3: this is not a frame/],
     [`${HEAD('modbus-rtu')}\n${frame('out', 1, Uint8Array.of(1, 2, 3, 4))}`, /x:2: this request is damaged/],
     [`${HEAD('modbus-rtu')}\n${frame('up', 1, Uint8Array.of(1))}`, /x:2: "way" is out, in or noise/],
   ] as const)

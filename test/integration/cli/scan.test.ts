@@ -109,7 +109,7 @@ test('in words: who is there, who it may be, and what to write', async (t) => {
   assert.match(known.stdout, /unit 5 answers after \d+ ms\n {4}says it is: Acme, PM-5 \[2J\n {4}no profile fits/);
   for (const [args, words] of [
     [['nowhere'], /there is no bus nowhere; the buses are: field/],
-    [['field', '--units', '9-2'], /"9-2" are no units/],
+    [['field', '--units', '9-2'], /"9-2" are not units/],
     [['field', '--rates', '9600'], /is on the network: it has no baud rate/],
     [['field', '--timeout', '1h'], /--timeout is a duration/],
   ] as const) {

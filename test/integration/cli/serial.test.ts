@@ -105,5 +105,5 @@ devices: {co2: {bus: air, profile: mh-z19, interval: 1h, request: {bytes: FF 01 
   assert.equal(await capture.ended, 0);
   const refused = await sluice(t, 'capture', 'air', '-o', path.join(gateway.folder, 'x.pcapng'), '-c', gateway.config);
   assert.equal(refused.code, 2);
-  assert.match(refused.stderr, /air is no Modbus bus: its bytes are only shown/);
+  assert.match(refused.stderr, /air is not a Modbus bus, so its bytes can only be shown/);
 });

@@ -75,7 +75,7 @@ for (const running of [false, true])
     const words = (await scan()).stdout;
     assert.match(
       words,
-      /SunSpec device: Acme, version 1\.2; models 1, 64001 from register 50000 on\n {4}no profile is made of these models/,
+      /SunSpec device: Acme, version 1\.2; models 1, 64001 from register 50000 on\n {4}no profile has these models/,
     );
   });
 

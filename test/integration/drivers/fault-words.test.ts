@@ -108,7 +108,10 @@ test('a device that serves one connection only: the second client is told to end
   const second = startSite(t, bus, { meter });
   await waitFor(
     () => `words about the connection, not ${second.bus.status().fault}`,
-    () => /serves one connection only .* end that one$/.test(second.bus.status().fault ?? ''),
+    () =>
+      /A device with one connection does so while another program uses it .* end that program$/.test(
+        second.bus.status().fault ?? '',
+      ),
   );
   assert.match(
     second.bus.status().fault ?? '',

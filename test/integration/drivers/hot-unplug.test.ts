@@ -121,5 +121,8 @@ test('a port that the user may not open', async (t) => {
     console.log((await portFailure(new Error('Error: Permission denied, cannot open'), '${held.port}')).message);`;
   const child = startChild(t, process.execPath, ['--input-type=module', '-e', script]);
   const words = await child.line(/no permission/);
-  assert.match(words, /no permission for the user nobody: the port belongs to root, group \w+, mode 620; give it to a group/);
+  assert.match(
+    words,
+    /no permission for the user nobody: the port belongs to root, group \w+, mode 620; give the port to a group/,
+  );
 });

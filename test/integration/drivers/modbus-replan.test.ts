@@ -105,7 +105,7 @@ broker: {listen: {port: ${port}}}
   const budget = checkReport(now).buses[0];
   assert.equal(budget?.requestsPerCycle, optimum.requests.length);
   assert.ok((budget?.utilisation ?? 1) < (before?.utilisation ?? 0));
-  assert.match(checkText(gateway.config, now).out, /counted until a device answers: \d+(\.\d+)?ms \(measured\) meter/);
+  assert.match(checkText(gateway.config, now).out, /time until a device answers: \d+(\.\d+)?ms \(measured\) meter/);
 
   assert.equal(await gateway.stop(), 0);
   const stopped = device.exchanges().length;

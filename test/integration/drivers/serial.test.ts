@@ -236,7 +236,7 @@ test('a port that is none, and one that is in use, are told in words', async (t)
   const file = path.join(folder, 'not-a-tty');
   writeFileSync(file, '');
   const none = listen(t, file, SDS011, DUST);
-  await waitFor('words', () => /is no serial port/.test(none.bus.status().fault ?? ''));
+  await waitFor('words', () => /is not a serial port/.test(none.bus.status().fault ?? ''));
 
   const [near] = await line(t, program, 0);
   const first = listen(t, near, SDS011, DUST);

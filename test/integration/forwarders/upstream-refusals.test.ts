@@ -47,11 +47,11 @@ const ANSWERS: readonly [what: string, answer: Uint8Array, failure: string, says
     'code 1',
     Buffer.from([0x20, 2, 0, 1]),
     'login',
-    /refuses this gateway: it does not take MQTT 3\.1\.1, .* allow MQTT 3\.1\.1 at the broker$/,
+    /refuses this gateway: it does not accept MQTT 3\.1\.1, .* allow MQTT 3\.1\.1 at the broker$/,
   ],
-  ['the answer of a broker for MQTT 5 only', MQTT_5, 'login', /refuses this gateway: it does not take MQTT 3\.1\.1/],
+  ['the answer of a broker for MQTT 5 only', MQTT_5, 'login', /refuses this gateway: it does not accept MQTT 3\.1\.1/],
   ['code 2', Buffer.from([0x20, 2, 0, 2]), 'login', /the client id "sluice-g1-cloud"; write one that it allows as `clientId`/],
-  ['code 3', Buffer.from([0x20, 2, 0, 3]), 'login', /it is not ready to take clients \(server unavailable\); its log says why/],
+  ['code 3', Buffer.from([0x20, 2, 0, 3]), 'login', /it does not accept clients now \(server unavailable\); its log says why/],
   [
     'code 4',
     Buffer.from([0x20, 2, 0, 4]),
@@ -63,7 +63,7 @@ const ANSWERS: readonly [what: string, answer: Uint8Array, failure: string, says
     'code 5 without a user',
     Buffer.from([0x20, 2, 0, 5]),
     'login',
-    /takes nobody without a user name .* add `username` and `password`/,
+    /accepts no client without a user name .* add `username` and `password`/,
   ],
   ['code 5 for a user', Buffer.from([0x20, 2, 0, 5]), 'login', /this user may not connect \(not authorised\); correct/, user],
   ['a code of nobody', Buffer.from([0x20, 2, 0, 77]), 'login', /it answers with the code 77; its log says why/],
@@ -105,7 +105,7 @@ test('a Mosquitto that wants a user name, and one that gets a wrong password, ar
   // The harness allows anonymous clients; the last line of a kind counts.
   const broker = await Mosquitto.start(t, { port, extra: ['allow_anonymous false', `password_file ${file}`] });
   if (broker === undefined) return;
-  assert.match((await refusal(port))[1], /takes nobody without a user name|the user name or the password is wrong/);
+  assert.match((await refusal(port))[1], /accepts no client without a user name|the user name or the password is wrong/);
   assert.match((await refusal(port, { username: 'gateway', password: 'wrong' }))[1], /correct `username` and `password`/);
   assert.deepEqual(await refusal(port, { username: 'gateway', password: 'right' }), ['none', 'it was taken']);
 });
@@ -157,7 +157,7 @@ forwarders:
       return says.test(status?.forwarders[0]?.fault ?? '');
     },
   );
-  await gateway.waitForLog(/ends each connection soon/);
+  await gateway.waitForLog(/ends each connection after a short time/);
   // Two more connections that break at once.
   const seen = broker.wills.length;
   await waitFor('further tries', () => broker.wills.length >= seen + 2);
@@ -168,8 +168,8 @@ forwarders:
 
 test('a broker that hangs up on a message is named with the topic, and does not fill the log', async (t) => {
   const says =
-    /closed the connection before it acknowledged a message on sluice\/g1\/event; if it does so every time, allow this gateway/;
+    /closed the connection before it acknowledged a message on sluice\/g1\/event\. If it does so every time, allow this gateway/;
   const lines = await fault(t, (broker) => broker.lose(Number.POSITIVE_INFINITY, /event$/), says);
   assert.ok(lines.filter((line) => line.includes('is not available')).length <= 3, lines.join('\n'));
-  assert.equal(lines.filter((line) => line.includes('ends each connection soon')).length, 1);
+  assert.equal(lines.filter((line) => line.includes('ends each connection after a short time')).length, 1);
 });

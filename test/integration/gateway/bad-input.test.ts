@@ -322,7 +322,7 @@ ${more}`;
   for await (const piece of text(gateway.socket, '/metrics')) said.push(piece);
   gateway.write(yaml(gateway, 'colour: red\n'));
   gateway.signal('SIGHUP');
-  await gateway.waitForLog(/was not taken over/);
+  await gateway.waitForLog(/The configuration was refused; nothing was changed/);
   gateway.write(yaml(gateway).replace('{env: PLANTED}', `'${SECRET}'`));
   said.push(JSON.stringify(await request(gateway.socket, 'POST', '/api/v1/reload')));
   gateway.write(yaml(gateway).replace('password: {env: PLANTED}', `password: [${SECRET}]`));

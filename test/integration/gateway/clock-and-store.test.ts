@@ -45,7 +45,7 @@ for (const [name, shows] of [
     b.machine.timesyncd(true);
     // Set and synchronised may be seen one after the other: then an estimate is told first.
     const told = await b.tells((e) => e.data.known === true);
-    assert.deepEqual([told.severity, told.message], ['info', 'The clock became known: systemd-timesyncd.']);
+    assert.deepEqual([told.severity, told.message], ['info', 'The time is known now: systemd-timesyncd.']);
     assert.equal(told.data.boot, 'b1');
     assert.equal(told.data.log, told.log);
     assert.equal(told.data.boots, 0);
@@ -191,7 +191,7 @@ test('chrony: without a server, with its own clock, with a server', { timeout: 1
   b.machine.chrony('7F7F0101', '', 'Normal');
   await b.clock.skip(15_000);
   await b.polls(3);
-  assert.equal((await b.status()).clock.source, 'chrony: it serves the clock of this board as it is (`local`)');
+  assert.equal((await b.status()).clock.source, 'chrony: it gives only the clock of this board (`local`)');
   assert.deepEqual(b.told(), []);
   b.set();
   b.machine.chrony('C0A80001', 'router', 'Normal');
@@ -214,11 +214,11 @@ test('two programs that set the clock against each other: not known any more, to
   }
   const told = await b.tells((e) => e.data.known === false);
   assert.equal(told.severity, 'warning');
-  assert.match(told.message, /^The clock is not known any more: .*keeps stepping/);
+  assert.match(told.message, /^The time is not known any more: .*keeps stepping/);
   assert.equal((await b.metrics()).get('sluice_clock_known'), 0);
   await b.clock.skip(11 * MINUTE);
   const again = await b.tells((e) => e.seq > told.seq && e.data.known === true);
-  assert.match(again.message, /^The clock became known: /);
+  assert.match(again.message, /^The time is known now: /);
   assert.equal((await b.status()).clock.known, true);
 });
 
@@ -251,11 +251,11 @@ test('a GPS is the only source: not believed before its fix or with rolled-over 
   says = { status: 'A', wrongBy: -1024 * 7 * DAY };
   const rolled = await b.tells(() => true);
   assert.deepEqual([rolled.severity, rolled.data], ['warning', { known: false }]);
-  assert.match(rolled.message, /^GPS nav: not believable: it says 2007-07-16, .*1024 weeks/);
+  assert.match(rolled.message, /^GPS nav: its time cannot be right: it says 2007-07-16, .*1024 weeks/);
   assert.match((await b.status()).clock.source, /rolled over/);
   says = { status: 'A', wrongBy: 0 };
   const told = await b.tells((e) => e.data.known === true);
-  assert.equal(told.message, 'The clock became known: GPS nav.');
+  assert.equal(told.message, 'The time is known now: GPS nav.');
   const { clock, gateway } = await b.status();
   assert.deepEqual([clock.known, clock.source], [true, 'GPS nav']);
   // As good as a serial line on a busy machine: what counts is that it is not the date of the image.
@@ -272,7 +272,7 @@ test('a GPS is the only source: not believed before its fix or with rolled-over 
   says = { status: 'A', wrongBy: -DAY };
   await b.switchOn(IMAGE);
   const behind = await b.tells((e) => /the last time that was known/.test(e.message));
-  assert.match(behind.message, /^GPS nav: not believable: it says 2027-\d\d-\d\d, before 2027-/);
+  assert.match(behind.message, /^GPS nav: its time cannot be right: it says 2027-\d\d-\d\d, before 2027-/);
   assert.equal((await b.status()).clock.known, false);
   says = { status: 'A', wrongBy: 0 };
   await b.tells((e) => e.data.known === true && e.seq > behind.seq);

@@ -234,7 +234,7 @@ test('a file that cannot be taken over changes nothing and says why, with its pl
     await assert.rejects(request(gateway.socket, 'POST', '/api/v1/reload'), words, what);
     gateway.signal('SIGHUP');
     const lines = await waitFor(`words about ${what}`, () => {
-      const found = gateway.logs().filter((l) => /was not taken over; nothing was changed/.test(l.msg));
+      const found = gateway.logs().filter((l) => /The configuration was refused; nothing was changed/.test(l.msg));
       return found.length > told ? found : undefined;
     });
     told = lines.length;

@@ -68,14 +68,14 @@ test('sluice write: value, words, exit status, event and log line', async (t) =>
   assert.ok(typeof time === 'number');
 
   for (const [point, value, code, words] of [
-    ['fridge.setpoint', '11', 1, /^sluice: fridge\.setpoint: 11 is above 10, the most that may be written$/],
+    ['fridge.setpoint', '11', 1, /^sluice: fridge\.setpoint: 11 is above 10, the highest value that may be written$/],
     ['fridge.setpoint', '1.23', 1, /between two steps of 0\.1; write 1\.2 or 1\.3/],
     ['fridge.setpoint', 'cold', 1, /"cold" is no number/],
     ['fridge.temperature', '3', 1, /it may not be written; a point that may has `write:`/],
     ['fridge.nothing', '3', 1, /fridge has no point nothing; it has: setpoint, id, temperature/],
     ['ghost.p', '3', 1, /there is no device ghost; the devices are: fridge, dead/],
     ['dead.p', '3', 1, /unit 9 .* does not answer/],
-    ['fridge', '3', 2, /fridge is no point: write device\.point/],
+    ['fridge', '3', 2, /fridge is not a point; write device\.point/],
   ] as const) {
     const told = await write(point, value);
     assert.deepEqual([told.code, told.stdout], [code, ''], `${point} ${value}: ${told.stderr}`);

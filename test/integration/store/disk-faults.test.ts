@@ -401,7 +401,7 @@ test('a full runtime directory: forwarding waits for commits; fault and end are 
     }
   }, 5);
   t.after(() => clearInterval(greed));
-  const word = /newest readings are not safe from a kill before their commit: .*ENOSPC/;
+  const word = /the newest readings are lost if the process is killed before their commit: .*ENOSPC/;
   await waitFor('status to say so', async () => (await statusOf(s.gateway)).log.faults.some((f) => word.test(f)));
   await waitFor('readyz to say so', async () =>
     ((await request(s.gateway.socket, 'GET', '/readyz')) as ReadyReport).reasons.some((r) => word.test(r)),

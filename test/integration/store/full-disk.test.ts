@@ -84,7 +84,7 @@ test('a disk that takes no further file: the start says so for the lock', async 
     const { code, stderr } = await sluice(t, 'run', '-c', gateway.config);
     assert.equal(code, 1, stderr);
     assert.match(stderr, words);
-    assert.match(stderr, /The disk takes no further file: all 2 .* Remove some, or name a folder on another disk/);
+    assert.match(stderr, /The disk cannot hold another file: all 2 .* Remove some, or name a folder on another disk/);
     rmSync(path.join(disk, 'state'), { recursive: true, force: true });
     if (!existsSync(path.join(disk, 'in-the-way'))) mkdirSync(path.join(disk, 'in-the-way'));
   }

@@ -131,7 +131,7 @@ for (const file of [LOG_FILE, HISTORY_FILE])
     const aside = path.join(s.gateway.stateDir, `${file}.damaged`);
     assert.equal(data.quarantine, aside);
     assert.ok(Number(data.records) > 20, `${data.records} records came back`);
-    assert.match(salvaged.message, new RegExp(`^${file} was damaged .* records and .* came back. The old file lies in ${aside}`));
+    assert.match(salvaged.message, new RegExp(`^${file} was damaged .* records and .* came back. The old file is in ${aside}`));
     assert.equal(lost.data.file, file);
     assert.ok(Number(lost.data.lostRecords) > 0 || String(lost.data.gaps) !== '');
 
@@ -148,13 +148,13 @@ for (const file of [LOG_FILE, HISTORY_FILE])
     assert.equal(await metric(s, 'sluice_log_salvages_total'), log.salvages);
     assert.equal(await metric(s, 'sluice_log_salvaged_records_total'), log.salvagedRecords);
     assert.equal(await metric(s, 'sluice_log_lost_records_total'), log.lostRecords);
-    // A tidying that ran while history.db was made anew may have to try again in a minute.
+    // A tidying that ran while history.db was made again may have to try again in a minute.
     await waitFor('the gateway to be ready', async () => (await ready(s)).ready, { timeout: 100_000 });
     assert.equal(await metric(s, 'sluice_log_faults'), 0);
     assert.equal(await s.gateway.stop(), 0);
   });
 
-test('a log that is too small: status, metrics and events agree on what was taken away', {
+test('a log that is too small: status, metrics and events agree on what was removed', {
   timeout: 180_000,
 }, async (t) => {
   const s = await reported(t, ', maxSize: 1MB');

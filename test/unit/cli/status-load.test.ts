@@ -16,7 +16,7 @@ test('status shows the load of a bus, what is left out, and latency and errors o
   const network = statusText({ ...rest, buses: buses.map((bus) => ({ ...bus, protocol: 'modbus-tcp' })) }, wide);
   assert.match(
     network,
-    /mute does not answer, .* Read less often \(interval\), or let more requests be under way at once \(inFlight\)/,
+    /mute does not answer, .* Read less often \(interval\), or allow more requests at the same time \(inFlight\)/,
   );
   assert.doesNotMatch(network, /baud/);
   assert.match(

@@ -89,7 +89,7 @@ test('a forwarder that waits says when it tries again', () => {
   );
 });
 
-test('what was taken away of a point is one line, with the times that are known', () => {
+test('what was removed of a point is one line, with the times that are known', () => {
   const none = { readings: 0, from: null, to: null };
   const from = Date.UTC(2026, 10, 1);
   const point = { point: 'tank.level', thinned: none, dropped: none, aged: none, undelivered: 0 };

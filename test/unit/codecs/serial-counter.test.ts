@@ -132,7 +132,7 @@ test('faults are told with what to write instead, and rules may watch the total'
     [{ n: { offset: 4, counter } }, /it has no offset/],
     [{ n: { counter: { modulus: 0 } } }, /points\.n\.counter\.modulus: .*above 0/],
     [{ n: { type: 'int64', counter: { modulus: 9.5 } } }, /a int64 counts whole raw numbers/],
-    [{ n: { counter: { modulus: 70_000 } } }, /a uint16 never comes so far: it holds less than 65536/, binary],
+    [{ n: { counter: { modulus: 70_000 } } }, /a uint16 cannot reach this modulus: it holds less than 65536/, binary],
     [{ n: { counter }, 'n-total': {} }, /already has a point n-total/],
   ] as const)
     assert.match(faults(points, device).join('\n'), words);

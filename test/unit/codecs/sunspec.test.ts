@@ -123,7 +123,7 @@ test('a chain that cannot be true is refused with all that it told', () => {
   };
   assert.match(
     words(new Image().chain(50000, [[1, 66]], 103, 60000)),
-    /cannot be true: model 103 in register 50070 says that it has 60000 registers, which leads past the last one/,
+    /cannot be right: model 103 in register 50070 says that it has 60000 registers, which is more than a device can have/,
   );
   const endless = Array.from({ length: 201 }, () => [1, 0] as const);
   assert.match(words(new Image().chain(40000, endless, ...END)), /it lists more than 200 models/);
@@ -226,7 +226,7 @@ test('the preferred one of several models is taken; of equal numbers the one ask
 test('what a device lacks is told with what it has', () => {
   assert.throws(() => chooseModels(undefined, []), {
     code: 'bad-reply',
-    message: /it is no SunSpec device: "SunS" stands at none of the holding registers 40000, 50000, 0/,
+    message: /it is not a SunSpec device: "SunS" is at none of the holding registers 40000, 50000, 0/,
   });
   const chain = new Image()
     .chain(

@@ -219,7 +219,7 @@ test('secrets are read from files, the environment and the text, and are never s
   assert.equal(reveal('hunter2'), 'hunter2');
 
   writeFileSync(path.join(dir, 'open'), 'x', { mode: 0o644 });
-  assert.match(good(text('{file: open}')).warnings[0] ?? '', /everybody on this machine can read open/);
+  assert.match(good(text('{file: open}')).warnings[0] ?? '', /every user of this machine can read open/);
   writeFileSync(path.join(dir, 'huge'), 'x'.repeat(70_000));
   assert.match(faultsOf(text('{file: huge}'))[0] ?? '', /larger than 64 kB/);
   writeFileSync(path.join(dir, 'blank'), '\n');

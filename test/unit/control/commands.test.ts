@@ -101,7 +101,7 @@ test('a refusal for the role does not say which points there are', async () => {
 test('writes done, refused and failed are reported with the principal, the value and why', async () => {
   const { commands, events, fail } = bench();
   await commands.run(write(5), ann);
-  fail(new SluiceError('write-refused', 'pump.speed: 99 is above 50, the most that may be written'));
+  fail(new SluiceError('write-refused', 'pump.speed: 99 is above 50, the highest value that may be written'));
   await refused(commands, write(99));
   fail(new SluiceError('timeout', 'no answer', { data: { sent: false } }));
   await refused(commands, write(6), { who: 'dry', door: 'rule', role: 'operator' });

@@ -132,5 +132,5 @@ test('at a stop what asks for it is set, all at once, and what does not answer i
   await hanging.world.clock.advance(1500);
   await stopped;
   assert.deepEqual(hanging.world.results(), ['lamp.on failed']);
-  assert.match(hanging.world.events[0]?.message ?? '', /there was no time left before the gateway ended/);
+  assert.match(hanging.world.events[0]?.message ?? '', /the gateway ended before that/);
 });

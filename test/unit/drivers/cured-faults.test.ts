@@ -6,7 +6,7 @@ import { Device } from '../../../src/drivers/modbus/device.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { setUp } from '../../harness/serial-site.ts';
 
-const ADVICE = /check|raise|set |look at|try |end that one|needs|refuses/;
+const ADVICE = /check|raise|set |look at|try |end that program|needs|refuses/;
 
 function bench() {
   const clock = new ManualClock();

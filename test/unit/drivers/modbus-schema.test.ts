@@ -55,13 +55,13 @@ test('keys that do not go together are told', () => {
     [{ table: 'coil', type: 'bool', bits: { first: 0, count: 2 } }, /bits need a register .* not a coil/],
     [{ bits: { first: 14, count: 3 } }, /uint16 has the bits 0 to 15/],
     [{ type: 'uint32', bits: { first: 1, count: 32 } }, /uint32 has the bits 0 to 31/],
-    [{ bit: 1, bits: { first: 0, count: 2 } }, /write one of them/],
+    [{ bit: 1, bits: { first: 0, count: 2 } }, /write either bit/],
     [{ type: 'string', length: 2, invalid: [0] }, /a string has no raw number/],
     [{ type: 'datetime', length: 3, invalid: [0] }, /a datetime has no raw number/],
     [{ table: 'coil', type: 'bool', invalid: [1] }, /a bool has no raw number/],
     [{ type: 'string' }, /a string needs its length/],
     [{ type: 'datetime', length: 5 }, /2, 3, 4, 6 registers/],
-    [{ length: 2 }, /uint16 has its own length/],
+    [{ length: 2 }, /uint16 has a fixed length/],
     [{ address: 65535, type: 'uint32' }, /past the last one/],
     [{ order: 'CDAB' }, /order AB, BA, not CDAB/],
     [{ type: 'float32', order: 'BA' }, /order ABCD, CDAB, BADC, DCBA, not BA/],
@@ -116,7 +116,7 @@ test('marks of a device are those of its points by type, where a point has none 
     ...{ a: [0x8000], b: [], c: [0xffff], d: undefined, e: [0], f: undefined, g: undefined, h: undefined, i: [1] },
   });
   assert.deepEqual(faults(written, { invalid: { int16: [0x8000], datetime: [0] } }), []);
-  assert.match(faults({}, { invalid: { int16: [1.5] } }).join(), /invalid\.int16: raw values of whole-number types are whole/);
+  assert.match(faults({}, { invalid: { int16: [1.5] } }).join(), /invalid\.int16: raw values of this type are whole numbers/);
   assert.deepEqual(faults({}, { invalid: { float32: [1.5] } }), []);
   for (const invalid of [{ bool: [1] }, { string: [1] }, { int17: [1] }, { int16: ['low'] }])
     assert.equal(modbusTcp.device.safeParse({ invalid }).success, false, JSON.stringify(invalid));
@@ -129,7 +129,7 @@ test('a scale factor is another point of the device, a plain int16', () => {
   assert.deepEqual(faults({ value, sf }), []);
   assert.match(faults({ value, sg: sf }).join(), /points\.value\.scaleFactor: the device has no point sf; did you mean "sg"\?/);
   for (const wrong of [{ type: 'uint16' }, { scale: 0.1 }, { enum: { 0: 'one' } }, { bit: 1 }, { bits: { first: 0, count: 4 } }])
-    assert.match(faults({ value, sf: { ...sf, ...wrong } }).join(), /sf has to be a plain int16/, JSON.stringify(wrong));
+    assert.match(faults({ value, sf: { ...sf, ...wrong } }).join(), /sf must be a plain int16/, JSON.stringify(wrong));
   assert.match(faults({ value: { ...value, bit: 2 }, sf }).join(), /only numbers have scaleFactor/);
   assert.match(faults({ value: { ...value, enum: { 0: 'off' } }, sf }).join(), /labels stand for raw numbers/);
 });
@@ -155,7 +155,7 @@ test('a counter counts whole raw numbers from 0, and its cumulative point has a 
     [counter(0), /p\.counter\.modulus: .* above 0/],
     [counter(-5), /above 0/],
     [counter(0.5), /whole raw numbers/],
-    [counter(65_537), /a uint16 never comes so far: it holds less than 65536/],
+    [counter(65_537), /a uint16 cannot reach this modulus: it holds less than 65536/],
     [{ type: 'int16', ...counter(65_536) }, /less than 32768/],
     [{ type: 'bcd16', ...counter(65_536) }, /less than 10000/],
     [{ bits: { first: 0, count: 4 }, ...counter(17) }, /less than 16/],
@@ -195,7 +195,7 @@ test('what must never be read holds no point, and a gap has its ends in order', 
   const gaps = (from: number, to: number, table = 'holding') => ({ limits: { gaps: [{ table, from, to }] } });
   assert.match(
     faults(point(9), gaps(10, 19)).join(),
-    /points\.p\.address: limits\.gaps says that holding 10 to 19 is never read/,
+    /points\.p\.address: this point is in limits\.gaps \(holding 10 to 19\), which is never read/,
   );
   assert.match(faults(point(19), gaps(10, 19)).join(), /points\.p\.address/);
   for (const [address, table] of [

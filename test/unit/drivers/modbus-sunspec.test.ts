@@ -162,15 +162,15 @@ test('a long chain holds nobody up: between two steps everybody who is due is as
 
 test('no SunSpec, a lying chain and a missing model are named; every poll gives its sample', async () => {
   const cases: [Map_, string, RegExp][] = [
-    [new Map(), 'bad-reply', /unit 1 on tcp: it is no SunSpec device: "SunS" stands at none/],
-    [image(40000, [COMMON], [103, 60_000]), 'bad-reply', /chain of SunSpec models cannot be true: model 103 in register 40070/],
+    [new Map(), 'bad-reply', /unit 1 on tcp: it is not a SunSpec device: "SunS" is at none/],
+    [image(40000, [COMMON], [103, 60_000]), 'bad-reply', /list of SunSpec models cannot be right: model 103 in register 40070/],
     [
       image(
         0,
         Array.from({ length: 300 }, () => model(9, 0)),
       ),
       'bad-reply',
-      /cannot be true: it lists more than 200 models/,
+      /cannot be right: it lists more than 200 models/,
     ],
     [
       image(40000, [COMMON, model(113, 60)]),
@@ -228,7 +228,7 @@ test('a model that is too short: what it lacks is not there, and nothing behind 
       .map(({ start, count }) => [start, count]),
     [[40070, 22]],
   );
-  assert.match(faultOf(world) ?? '', /its SunSpec model 103 has 20 registers, too few for state: take these points away/);
+  assert.match(faultOf(world) ?? '', /its SunSpec model 103 has 20 registers, too few for state: remove these points/);
   // The factor is what is missing: then there is no value to scale.
   const shorter = site(image(40000, [COMMON, inverter(12, 1, 13)]), { resolved: [pv()] });
   await shorter.until(900);
@@ -330,7 +330,7 @@ test('a read without the head of its model costs one look at it; by hand, too', 
   const moved = world.bus.read('pv');
   await world.until(4000);
   assert.deepEqual(new Set((await moved).map((s) => reasonName(reasonAt(s, 0)))), new Set(['bad-reply']));
-  assert.match(faultOf(world) ?? '', /SunSpec model 103 does not stand in register 40070 any more/);
+  assert.match(faultOf(world) ?? '', /SunSpec model 103 is not in register 40070 any more/);
 });
 
 test('registers that never show what the chain says are asked for seldom, without a value', async () => {
@@ -343,7 +343,7 @@ test('registers that never show what the chain says are asked for seldom, withou
   };
   await world.until(600_000);
   assert.deepEqual(told(world), { power: 'bad-reply', 'power-sf': 'bad-reply', state: 'bad-reply' });
-  assert.match(faultOf(world) ?? '', /SunSpec model 103 does not stand in register 40070 any more/);
+  assert.match(faultOf(world) ?? '', /SunSpec model 103 is not in register 40070 any more/);
   assert.equal(world.good.length, 0);
   assert.ok(world.of(1).length < 60, `${world.of(1).length}`);
 });
@@ -412,12 +412,12 @@ test('a point of a model is written only while its model can be seen', async () 
     return writing;
   };
   world.bus.start();
-  assert.match(String(await write(5)), /pv.limit: .*have not been found yet/);
+  assert.match(String(await write(5)), /pv.limit: .*are not known yet/);
   assert.equal(await write(60), 60);
   assert.equal(world.image?.get(40090), 60);
   world.image = image(40000, [model(1, 64), inverter(8)]);
   const before = [...world.image];
-  assert.match(String(await write(70)), /SunSpec model 103 does not stand in register 40070 any more/);
+  assert.match(String(await write(70)), /SunSpec model 103 is not in register 40070 any more/);
   assert.deepEqual([...world.image], before);
   await world.until(world.clock.monotonic() + 61_000);
   assert.equal(await write(70), 70);

@@ -544,7 +544,7 @@ test('a TCP server that greets with something else is retried at growing pauses'
   assert.deepEqual(world.good, []);
 });
 
-test('a connection on which nothing is answered is made anew; the cycle goes on', async () => {
+test('a connection on which nothing is answered is made again; the cycle goes on', async () => {
   for (const transport of ['tcp', 'rtu-over-tcp'] as const) {
     let dead: object | undefined;
     const world = four(transport, (_r, well) => {

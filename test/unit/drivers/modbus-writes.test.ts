@@ -122,7 +122,10 @@ test('a write without an answer says so, counts for the rate limit, and is not r
   };
   const { code, message, data } = await bench.refusal('p', 1);
   assert.deepEqual([code, data.sent], ['timeout', undefined]);
-  assert.equal(message, 'd.p: unit 1 does not answer. Whether it took 1 is not known; read it to find out');
+  assert.equal(
+    message,
+    'd.p: unit 1 does not answer. The gateway does not know whether the device took 1; read the point to find out',
+  );
   assert.equal(bench.sent.filter(isWrite).length, 1);
   assert.equal((await bench.refusal('p', 1)).code, 'write-refused');
 });

@@ -106,7 +106,7 @@ test('silence gives one bad sample, and words about what to look at', async () =
   ports.say('\xff\xfe\x80garbage');
   assert.match(device().fault ?? '', /no frame: check baudRate/);
   ports.say('\nhello\n');
-  assert.match(device().fault ?? '', /`decode` does not understand/);
+  assert.match(device().fault ?? '', /`decode` does not fit/);
   ports.say('other=1\n');
   assert.match(device().fault ?? '', /check `from`/);
   ports.say('level=4\n');
@@ -300,7 +300,7 @@ test('faults between keys are told with what to write instead', () => {
     /GGA has no field lat: it has time, latitude/,
   );
   assert.match(faults({ frame: line, decode: { type: 'nmea' } }, { a: {} }).join(), /SENTENCE\.field/);
-  assert.match(faults({ frame: line, decode: { type: 'csv' } }, { a: {} }).join(), /which column/);
+  assert.match(faults({ frame: line, decode: { type: 'csv' } }, { a: {} }).join(), /the column is missing/);
   assert.match(faults({ frame: line, decode: { type: 'csv', columns: ['x'] } }, { a: {} }).join(), /has x/);
   assert.match(faults({ frame: line, decode: { type: 'regex', pattern: '(?<x>.)' } }, { a: {} }).join(), /no group a/);
   assert.match(
@@ -313,7 +313,7 @@ test('faults between keys are told with what to write instead', () => {
   const field = { offset: 3, type: 'uint16' };
   assert.match(
     faults({ frame: short, decode: { type: 'binary', fields: { a: field } } }, { a: {} }).join(),
-    /fields\.a\.offset: ends after/,
+    /fields\.a\.offset: the field ends after/,
   );
 });
 

@@ -108,7 +108,7 @@ test('one that can only be listened to shows what passes while it is read', asyn
   );
   await assert.rejects(wire.exchange(look, by), {
     code: 'request-invalid',
-    message: /nobody on the bus hill can be asked by hand/,
+    message: /no device on the bus hill can be read on request/,
   });
 });
 

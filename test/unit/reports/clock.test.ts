@@ -36,7 +36,7 @@ test('the first change is told at once: log, boot, last number, offset, and the 
     {
       event: 'clock',
       severity: 'info',
-      message: 'The clock became known: chrony.',
+      message: 'The time is known now: chrony.',
       data: {
         ...{ log: 'new', boot: 'b7', last: 41, offset: 50, known: true, source: 'chrony', steps: 1, boots: 2 },
         ...{ 'b3.log': 'old', 'b3.last': 10, 'b3.offset': 900, 'b3.estimated': true },
@@ -135,21 +135,21 @@ test('lost, and found again', async () => {
   report.took(change(0, false, true), move(10));
   assert.deepEqual(
     [events[0]?.severity, events[0]?.message, events[0]?.data?.known, events[0]?.data?.last, events[0]?.data?.offset],
-    ['warning', 'The clock is not known any more: chrony.', false, 9, 0],
+    ['warning', 'The time is not known any more: chrony.', false, 9, 0],
   );
   report.took(change(5, true, false), move(10, moved(7, 9, 5)));
   await clock.advance(60_000);
-  assert.deepEqual([events[1]?.severity, events[1]?.message], ['info', 'The clock became known: chrony.']);
+  assert.deepEqual([events[1]?.severity, events[1]?.message], ['info', 'The time is known now: chrony.']);
 });
 
 test('what could not be kept apart or placed is said in words, once', async () => {
   const { clock, events, report } = bench();
   report.took(change(5), { ...move(10, moved(7, 9, 5)), tight: true });
   assert.equal(events[0]?.severity, 'warning');
-  assert.match(events[0]?.message ?? '', /their times overlap what came before them/);
+  assert.match(events[0]?.message ?? '', /Their times overlap older readings/);
   report.took(change(5), { ...move(10, moved(7, 9, 5)), coarse: true });
   await clock.advance(60_000);
-  assert.match(events[1]?.message ?? '', /marked as estimated instead of corrected/);
+  assert.match(events[1]?.message ?? '', /marked as estimated and not corrected/);
   assert.doesNotMatch(events[1]?.message ?? '', /overlap/);
   report.took(change(5), move(10, moved(7, 9, 5)));
   await clock.advance(60_000);
@@ -172,7 +172,7 @@ test('at a start: told when earlier boots got their times, and only then', () =>
   report.began(watch, move(1, moved(7, 0, 5)));
   assert.equal(events.length, 0);
   report.began(watch, move(1, moved(6, 30, 5, true), moved(7, 0, 5)));
-  assert.deepEqual([events.length, events[0]?.message, events[0]?.data?.boots], [1, 'The clock became known: chrony.', 1]);
+  assert.deepEqual([events.length, events[0]?.message, events[0]?.data?.boots], [1, 'The time is known now: chrony.', 1]);
 });
 
 test('a source that cannot be used says whether another one can', () => {

@@ -42,7 +42,7 @@ test('a loss is told at once, further ones after a minute, as sums by point', as
   assert.deepEqual(events[1]?.data, { dropped: 4, notKept: 7, notices: 3, noticesNotKept: 2, 'tank.level': 2, 'pump.speed': 2 });
   assert.match(
     events[1]?.message ?? '',
-    /the 4 oldest readings .* The disk did not take 7 readings.* did not take 2 alarms and events; .* 3 alarms and events were dropped/,
+    /the 4 oldest readings .* The disk could not store 7 readings.* could not store 2 alarms and events; .* 3 alarms and events were dropped/,
   );
   assert.deepEqual(losses.totals, { dropped: 9, overflow: 7 });
   await clock.advance(HOUR);
@@ -58,7 +58,7 @@ test('thinning is told at once, further ones after an hour; what grew too old is
     {
       ...{ event: 'thinning', severity: 'info' },
       message:
-        'The log is full: 5 old readings were thinned out; every eighth record is kept. The 2 oldest readings were dropped. Of hours that are over, minima, maxima and means stay longer.',
+        'The log is full: 5 old readings were thinned out; every eighth record is kept. The 2 oldest readings were dropped. Minima, maxima and means of past hours stay longer.',
       data: { thinned: 5, dropped: 2, 'tank.level thinned': 5, 'pump.speed dropped': 2 },
     },
   ]);

@@ -61,7 +61,7 @@ test('log.db: the end of a salvage is an event, and status says what came back',
   report.repaired(repair('log.db'));
   assert.equal(
     events[1]?.message,
-    'log.db was damaged or not the newest: a page is noise. 120 records and 3 alarms and events came back. The old file lies in /var/lib/sluice/log.db.damaged.',
+    'log.db was damaged or not the newest: a page is noise. 120 records and 3 alarms and events came back. The old file is in /var/lib/sluice/log.db.damaged.',
   );
   assert.equal(events.length, 2, 'nothing is lost');
   assert.deepEqual(status().slice(1), [
@@ -106,8 +106,8 @@ test('records that move into a log of their own have an event that names both lo
   assert.deepEqual(
     events.slice(1).map((e) => e.message),
     [
-      '7 to 90 of the log 0123456789 go out as log s123456789 and may come twice. The topic that they used before is not known any more.',
-      '1 to 2 of the log (its name is gone) go out as log s223456789 and may come twice. The topic that they used before is not known any more.',
+      '7 to 90 of the log 0123456789 are delivered as log s123456789 and may come twice. The topic that they used before is not known any more.',
+      '1 to 2 of the log (its name is gone) are delivered as log s223456789 and may come twice. The topic that they used before is not known any more.',
     ],
   );
 });

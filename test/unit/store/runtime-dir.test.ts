@@ -42,7 +42,7 @@ test('a named folder is taken when it is its owner’s alone; a refusal says wha
     ['group', /other users may write in it; .*chmod go-w/],
     ['link', /it is a link; remove the link/],
     ['dangling', /it is a link; remove the link/],
-    ['file', /it is no folder; remove it/],
+    ['file', /it is not a folder; remove it/],
     ['theirs/mine', /other users may replace it, as .*theirs belongs to user 65534/],
     ['public/mine', /other users may replace it, as .*public may be written by others/],
   ] as const) {

@@ -101,7 +101,7 @@ test('an endless reader: the file grows, then commits are refused; afterwards it
   let n = 1;
   assert.throws(() => {
     for (;;) put(++n);
-  }, /another program reads the log without an end/);
+  }, /another program reads the log and does not end/);
   assert.ok(size(`${file}-wal`) <= TARGET * 9);
   assert.ok(size(`${file}-wal`) > TARGET * 7);
   begun.return?.();

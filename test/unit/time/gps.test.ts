@@ -56,13 +56,16 @@ test('within half a second, whatever the line delays', () => {
 test('a time before the build is reported and not believed; a week rollover is named', () => {
   const weeks = 1024 * 7 * DAY;
   for (const [utc, fault] of [
-    [BUILT - 1, /^not believable: it says 2026-10-31, before this software was made/],
+    [BUILT - 1, /^its time cannot be right: it says 2026-10-31, before this software was made/],
     [Date.UTC(2026, 0, 1), /before this software was made/],
     [Date.UTC(2023, 0, 1), /before this software was made/],
-    [NOON - weeks, /^not believable: it says 2007-07-16, as a receiver does whose week counter has rolled over/],
+    [
+      NOON - weeks,
+      /^its time cannot be right: it says 2007-07-16, which shows that the week counter of the receiver has rolled over/,
+    ],
     [BUILT - weeks + 14 * 365 * DAY, /rolled over/],
-    [NOON - 2 * weeks, /^not believable: it says 1987-11-30, .*rolled over/],
-    [0, /^not believable: it says 1970-01-01, before this software was made/],
+    [NOON - 2 * weeks, /^its time cannot be right: it says 1987-11-30, .*rolled over/],
+    [0, /^its time cannot be right: it says 1970-01-01, before this software was made/],
   ] as const) {
     const gps = new GpsClock(BOUNDS);
     for (let i = 0; i < 3; i++) gps.take(utc, 0);
@@ -82,7 +85,7 @@ test('a time after the life of the software is reported and not believed', () =>
   for (const utc of [BOUNDS.to + 1, Date.UTC(2079, 11, 31), Date.UTC(9999, 0, 1)]) {
     const gps = new GpsClock(BOUNDS);
     for (let i = 0; i < 5; i++) gps.take(utc + i * 1000, i * 1000);
-    assert.match(gps.fault ?? '', /^not believable: it says (?:2045|2079|9999)-\d\d-\d\d, more than 19 years after/);
+    assert.match(gps.fault ?? '', /^its time cannot be right: it says (?:2045|2079|9999)-\d\d-\d\d, more than 19 years after/);
     assert.equal(gps.offset(4000), undefined);
   }
   const gps = new GpsClock(BOUNDS);
@@ -97,7 +100,10 @@ test('a time before the last trusted one is reported and not believed', () => {
   for (let i = 0; i < 3; i++) gps.take(NOON - 30_000 + i * 1000, i * 1000);
   assert.deepEqual([gps.fault, gps.offset(2000)], [undefined, NOON - 30_000]);
   for (let i = 3; i < 6; i++) gps.take(NOON - DAY + i * 1000, i * 1000);
-  assert.match(gps.fault ?? '', /^not believable: it says 2027-02-28, before 2027-03-01T12:00Z, the last time that was known/);
+  assert.match(
+    gps.fault ?? '',
+    /^its time cannot be right: it says 2027-02-28, before 2027-03-01T12:00Z, the last time that was known/,
+  );
   assert.equal(gps.offset(5000), undefined);
 });
 
@@ -107,6 +113,6 @@ test('what another source knows must agree', () => {
   for (let i = 0; i < 3; i++) gps.take(NOON + i * 1000 - 9000, i * 1000, service);
   assert.deepEqual([gps.fault, gps.offset(2000)], [undefined, NOON - 9000]);
   for (let i = 3; i < 6; i++) gps.take(NOON + DAY + i * 1000, i * 1000, service);
-  assert.match(gps.fault ?? '', /^not believable: it says 2027-03-02T12:00:05Z, and chrony says 2027-03-01T12:00:05Z/);
+  assert.match(gps.fault ?? '', /^its time cannot be right: it says 2027-03-02T12:00:05Z, and chrony says 2027-03-01T12:00:05Z/);
   assert.equal(gps.offset(5000), undefined);
 });

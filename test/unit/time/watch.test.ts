@@ -135,7 +135,7 @@ test('chrony: unsynchronised, then with the local clock as reference, then with 
   b.machine.chrony('7F7F0101', '', 'Normal');
   await b.clock.advance(LOOKS);
   assert.equal(b.watch.known, false);
-  assert.match(b.watch.status().source, /serves the clock of this board/);
+  assert.match(b.watch.status().source, /gives only the clock of this board/);
   b.set();
   b.machine.chrony('C0A80001', 'router', 'Normal');
   await b.clock.advance(LOOKS);
@@ -244,7 +244,7 @@ test('a GPS with rolled-over weeks or jumping times is reported once and never b
   const rolled = -1024 * 7 * DAY;
   await b.gps(10, rolled);
   assert.equal(b.faults.length, 1);
-  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2007-07-16, .*rolled over/);
+  assert.match(b.faults[0] ?? '', /^GPS nav: its time cannot be right: it says 2007-07-16, .*rolled over/);
   assert.match(b.watch.status().source, /rolled over/);
   for (let i = 0; i < 100; i++) {
     await b.gps(1);
@@ -281,7 +281,7 @@ test('the date 250887 after a rollover is no clock, and no later century', async
   }
   assert.equal(b.watch.known, false);
   assert.equal(b.faults.length, 1);
-  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 1987-08-25, .*rolled over/);
+  assert.match(b.faults[0] ?? '', /^GPS nav: its time cannot be right: it says 1987-08-25, .*rolled over/);
 });
 
 test('no clock is believed that is later than 19 years after the software', async () => {
@@ -293,7 +293,7 @@ test('no clock is believed that is later than 19 years after the software', asyn
     assert.equal(b.watch.known, false);
     assert.match(
       b.watch.status().source,
-      service ? /^systemd-timesyncd: it shows 2046-/ : /^system clock, later than .*: not believed$/,
+      service ? /^systemd-timesyncd: it shows 2046-/ : /^system clock, later than .*, so it is not used$/,
     );
     b.set();
     await b.clock.advance(LOOKS);
@@ -304,7 +304,7 @@ test('no clock is believed that is later than 19 years after the software', asyn
   await b.begin();
   await b.gps(5, late - MORNING);
   assert.equal(b.watch.known, false);
-  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2046-/);
+  assert.match(b.faults[0] ?? '', /^GPS nav: its time cannot be right: it says 2046-/);
 });
 
 test('a GPS is not believed before the time that an earlier start knew last', async () => {
@@ -314,7 +314,7 @@ test('a GPS is not believed before the time that an earlier start knew last', as
   b.watch.trust(MORNING - HOUR);
   await b.gps(5, -DAY);
   assert.equal(b.watch.known, false);
-  assert.match(b.faults[0] ?? '', /^GPS nav: not believable: it says 2027-02-28, before 2027-03-01T05:00Z/);
+  assert.match(b.faults[0] ?? '', /^GPS nav: its time cannot be right: it says 2027-02-28, before 2027-03-01T05:00Z/);
   await b.gps(5);
   assert.deepEqual([b.watch.known, b.wrong], [true, -100]);
   // A time that cannot be is no reason to refuse every other one.
@@ -337,7 +337,7 @@ test('a GPS that contradicts a synchronised service is reported, once, and the s
   assert.equal(b.faults.length, 1);
   assert.match(
     b.faults[0] ?? '',
-    /^GPS nav: not believable: it says 2027-03-01T09:00:\d\dZ, and systemd-timesyncd says 2027-03-01T06:00:\d\dZ/,
+    /^GPS nav: its time cannot be right: it says 2027-03-01T09:00:\d\dZ, and systemd-timesyncd says 2027-03-01T06:00:\d\dZ/,
   );
   assert.deepEqual([b.watch.known, b.wrong, b.watch.status().source], [true, 0, 'systemd-timesyncd']);
   await b.gps(5);
@@ -371,7 +371,7 @@ test('two programs that fight over the clock: not known until it was quiet for t
     await b.clock.advance(60_000);
   }
   assert.equal(b.watch.known, false);
-  assert.match(b.watch.status().source, /keeps stepping: look for two programs that set it/);
+  assert.match(b.watch.status().source, /changes again and again; look for two programs that set it/);
   const lost = b.changes.find((c) => !c.known);
   assert.equal(lost?.step, 0, 'the time stays as it was');
   assert.equal(b.changes.filter((c) => !c.known).length, 1);

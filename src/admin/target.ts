@@ -3,10 +3,11 @@
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
 import type { AccessStatus, AccountsAdmin, ClaimRequest } from '../core/access-ports.ts';
+import type { AlarmState, Severity } from '../core/alarm.ts';
 import type { Action, AlarmResult, Principal, ReloadResult } from '../core/commands.ts';
-import type { AlarmState, BusStatus, ForwarderCounters, ReadFault, Severity } from '../core/ports.ts';
+import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
-import type { EmbeddedBrokerStatus } from '../forwarders/broker/embedded-broker.ts';
+import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import type { WireFrame, WireTarget } from './wire-target.ts';
 

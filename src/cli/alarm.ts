@@ -1,8 +1,8 @@
 /** `sluice alarm`: the alarms of a running gateway, and what an operator does with them. */
 import { request } from '../admin/client.ts';
 import type { AlarmReply, AlarmStatus, GatewayStatus } from '../admin/target.ts';
+import type { AlarmState } from '../core/alarm.ts';
 import { SluiceError } from '../core/errors.ts';
-import type { AlarmState } from '../core/ports.ts';
 import { parseDuration } from '../core/units.ts';
 import { localDate } from './local-time.ts';
 import { paint, printable, type RunningOptions, socketOf } from './running.ts';

@@ -8,7 +8,7 @@
  */
 
 import type * as z from 'zod';
-import type { Severity } from '../core/ports.ts';
+import type { Severity } from '../core/alarm.ts';
 import type { Grant } from '../core/remote-commands.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */

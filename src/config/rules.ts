@@ -1,6 +1,6 @@
+import type { Severity } from '../core/alarm.ts';
 import type { Storage } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
-import type { Severity } from '../core/ports.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';

@@ -1,6 +1,6 @@
 /** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
 import * as z from 'zod';
-import { SEVERITIES } from '../core/ports.ts';
+import { SEVERITIES } from '../core/alarm.ts';
 import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
 import { duration, name, size } from './schema-parts.ts';

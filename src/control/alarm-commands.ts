@@ -1,6 +1,7 @@
 /** What operators do with alarms: acknowledge and shelve (ISA-18.2). The rules decide what may be; the log keeps it like every transition. */
+
+import type { AlarmTransition } from '../core/alarm.ts';
 import type { AlarmResult } from '../core/commands.ts';
-import type { AlarmTransition } from '../core/ports.ts';
 import type { AlarmChange, RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Handlers } from './commands.ts';

@@ -2,8 +2,10 @@
  * The one port for everything that acts: who asks (a principal), what for (a command), and what came of it. A new command is one
  * member of `Command`, one of `Results` and one handler (src/control/commands.ts); who may is src/access/roles.ts.
  */
+
+import type { AlarmState } from './alarm.ts';
 import type { PointType, Sample, Value } from './point.ts';
-import type { AlarmState, Frame, ReadFault, Written } from './ports.ts';
+import type { Frame, ReadFault, Written } from './ports.ts';
 
 /** Each may also do what those before it may do. A `device` may use the topics that its credential names, and nothing else. */
 export const ROLES = ['device', 'viewer', 'flow-editor', 'operator', 'administrator'] as const;

@@ -2,8 +2,9 @@
  * The interfaces over which rooms meet. Rooms never import each other sideways; the gateway room hands one an
  * implementation that another room made.
  */
+import type { Severity } from './alarm.ts';
 import type { ErrorCode, SluiceError } from './errors.ts';
-import type { LogRecord, PointType, Sample, Shape, Value } from './point.ts';
+import type { LogRecord, Sample, Shape, Value } from './point.ts';
 
 /** Takes the samples of drivers. It returns at once and throws nothing. */
 export type SampleSink = (sample: Sample) => void;
@@ -203,36 +204,6 @@ export interface Field {
   /** @param points `device.point`, in alarm */
   urgent(points: ReadonlySet<string>): void;
 }
-
-/** A transition of an alarm, as `…/alarm/<rule>` carries it (seq and log are added by the log). */
-export interface AlarmTransition {
-  readonly rule: string;
-  /** Counts the activations of this rule, from 1. */
-  readonly occurrence: number;
-  readonly state: AlarmState;
-  readonly severity: Severity;
-  /** `device.point` */
-  readonly point: string;
-  /** The reading that caused it; absent for a silent point. */
-  readonly value?: Value | undefined;
-  /** The type of the point, where there is a value. */
-  readonly type?: PointType | undefined;
-  /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
-  readonly at: number;
-  readonly message: string;
-}
-/** ISA-18.2 states. */
-export const ALARM_STATES = [
-  'normal',
-  'active-unacknowledged',
-  'active-acknowledged',
-  'returned-unacknowledged',
-  'shelved',
-  'out-of-service',
-] as const;
-export type AlarmState = (typeof ALARM_STATES)[number];
-export const SEVERITIES = ['info', 'warning', 'critical'] as const;
-export type Severity = (typeof SEVERITIES)[number];
 
 /** An event for operators, as `…/event` carries it. */
 export interface GatewayEvent {

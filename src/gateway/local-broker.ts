@@ -7,7 +7,8 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import { ROLES, type Role } from '../core/commands.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { Grant, RemoteCommands } from '../core/remote-commands.ts';
-import type { CommandSink, EmbeddedBroker, EmbeddedBrokerOptions } from '../forwarders/broker/embedded-broker.ts';
+import type { CommandSink, EmbeddedBrokerOptions } from '../forwarders/broker/broker-types.ts';
+import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import { loadBroker } from './registry-create.ts';
 import type { TlsSources } from './tls-sources.ts';
 

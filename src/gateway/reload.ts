@@ -11,10 +11,10 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { AlarmTransition } from '../core/alarm.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
-import type { AlarmTransition } from '../core/ports.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';

@@ -3,9 +3,11 @@
  * that the driver makes, so an alarm is reported in the same turn as the reply that showed it; nothing here waits.
  * `report:` stands before the log and nowhere else: rules, latest values and live destinations see every sample.
  */
+
+import type { AlarmTransition } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import { type LogRecord, plainValue, readingCount, type Sample, type Shape } from '../core/point.ts';
-import type { AlarmTransition, GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
+import type { GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';

@@ -2,9 +2,11 @@
  * Tells when a part of the log cannot be written and when it can again: each once, as the event `log` and a log line. What
  * fails now and then is one fault until it was well for a while: the event itself is written there.
  */
+
+import type { Severity } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
-import type { GatewayEvent, Severity } from '../core/ports.ts';
+import type { GatewayEvent } from '../core/ports.ts';
 
 /** Without a failure for so long, milliseconds, it is over: bounds the events to two in this time. */
 const WELL = 10_000;

@@ -2,7 +2,7 @@
  * The life of one alarm: where it stands in the table of states, how often it began, and until when it is shelved. Conditions and
  * delays are not its business: it learns that the condition holds or is over (rule-machine.ts), and what operators do.
  */
-import type { AlarmState } from '../core/ports.ts';
+import type { AlarmState } from '../core/alarm.ts';
 import { type AlarmEvent, nextState } from './alarm-states.ts';
 import type { RuleState } from './rule-state.ts';
 

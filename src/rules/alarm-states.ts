@@ -2,7 +2,7 @@
  * The states of an alarm and what leads from one to the next, as one table (ISA-18.2 and IEC 62682, alarm state transition diagram).
  * An alarm that must be acknowledged stays until a person acknowledges it, also when its condition is over; any other ends with its condition.
  */
-import type { AlarmState } from '../core/ports.ts';
+import type { AlarmState } from '../core/alarm.ts';
 
 /** `activate`, `return`: the condition holds, or is over, its delays included. `expire`: the end of the shelving has come. */
 export type AlarmEvent = 'activate' | 'return' | 'acknowledge' | 'shelve' | 'unshelve' | 'expire';

@@ -1,5 +1,5 @@
+import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
 import type { PointType, Value } from '../core/point.ts';
-import type { AlarmState, AlarmTransition } from '../core/ports.ts';
 
 /** An alarm that is not normal, for pages and commands. */
 export interface AlarmView {

@@ -14,10 +14,10 @@
  * - Bounded: one state a rule, nothing kept per reading; transitions are handed over by the call that made them.
  */
 import type { ResolvedRule } from '../config/kinds.ts';
+import type { AlarmTransition } from '../core/alarm.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
-import type { AlarmTransition } from '../core/ports.ts';
 import { ABSENT } from '../core/reasons.ts';
 import { LONGEST_SHELVING } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';

@@ -1,6 +1,6 @@
 import type { ResolvedRule } from '../config/kinds.ts';
+import type { AlarmTransition } from '../core/alarm.ts';
 import type { PointInfo, PointType, Value } from '../core/point.ts';
-import type { AlarmTransition } from '../core/ports.ts';
 import { AlarmLife } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { type Delay, FIRST_READING_GRACE } from './delay.ts';

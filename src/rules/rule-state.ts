@@ -4,8 +4,8 @@
  */
 import * as z from 'zod';
 import type { ResolvedRule } from '../config/kinds.ts';
+import { ALARM_STATES, SEVERITIES } from '../core/alarm.ts';
 import type { Value } from '../core/point.ts';
-import { ALARM_STATES, SEVERITIES } from '../core/ports.ts';
 
 /** One instant on both clocks. */
 export interface Moment {

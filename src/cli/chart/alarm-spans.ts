@@ -1,5 +1,5 @@
 /** The times at which an alarm was active, from its records in the log. Pure. */
-import type { AlarmState, Severity } from '../../core/ports.ts';
+import type { AlarmState, Severity } from '../../core/alarm.ts';
 import type { AlarmSpan } from './chart.ts';
 
 interface Transition {

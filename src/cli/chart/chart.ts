@@ -1,5 +1,5 @@
 /** What a chart shows. Times are UTC milliseconds. */
-import type { Severity } from '../../core/ports.ts';
+import type { Severity } from '../../core/alarm.ts';
 
 export interface Bucket {
   readonly time: number;

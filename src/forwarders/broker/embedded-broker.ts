@@ -8,99 +8,23 @@
  */
 import { Readable } from 'node:stream';
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
-import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
-import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
-import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
-import type { Logger } from '../../core/logger.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
-import type { GatewayEvent, Inventory, LatestValues, LiveSink, NoticeMessage } from '../../core/ports.ts';
+import type { Inventory, LiveSink, NoticeMessage } from '../../core/ports.ts';
 import { EventQuota } from '../../core/quota.ts';
 import { asWritten } from '../patches/aedes.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
+import type { EmbeddedBrokerOptions, EmbeddedBrokerStatus } from './broker-types.ts';
 import { Clients, guardOf } from './clients.ts';
-import type { Refusal } from './frame-guard.ts';
 import { Kept } from './kept.ts';
 import * as limits from './limits.ts';
 import { type BrokerListen, Listener } from './listener.ts';
-import { type EncodeBatch, LiveFeed, type Numbers } from './live-feed.ts';
-import type { OwnBacklog } from './own-backlog.ts';
+import { LiveFeed, type Numbers } from './live-feed.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
 import { SlowClients } from './slow-clients.ts';
 import { mayRead, publishRight } from './topic-rules.ts';
-
-export interface EmbeddedBrokerOptions {
-  /** One to MAX_LISTENERS addresses. */
-  readonly listen: readonly BrokerListen[];
-  /** `sluice/<gateway>`, without a slash at the end. */
-  readonly root: string;
-  /** What `…/status` says. */
-  readonly identity: { readonly boot: string; readonly version: string };
-  readonly logger: Logger;
-  readonly clock: Clock;
-  /** UTC ms as the gateway knows it. */
-  readonly now: () => number;
-  readonly latest: LatestValues;
-  /** Builds the payload of one `data` message; called only when somebody listens. */
-  readonly encodeBatch: EncodeBatch;
-  /** Takes what an operator should know (`overload`). It may end in `notice` of this broker. */
-  readonly onEvent: (event: GatewayEvent) => void;
-  /** It cannot have an address, with the words for it; undefined: it has got it. Once each. */
-  readonly onListen?: (listen: BrokerListen, fault: string | undefined) => void;
-  /** Keeps sessions and retained messages of clients across restarts; absent: they end with the broker. */
-  readonly store?: BrokerStore | undefined;
-  /** Has what sessions missed of the gateway's own messages while there was no broker. */
-  readonly backlog?: OwnBacklog | undefined;
-  /** Who clients are. Absent: there are no accounts, and everybody is anonymous. */
-  readonly access?: MqttAccess | undefined;
-  /** Takes a command of a client. Returns at once. */
-  readonly command?: CommandSink | undefined;
-}
-
-export type CommandSink = (
-  payload: Uint8Array,
-  by: MqttCredential,
-  retained: boolean,
-  answer: (kind: 'result' | 'resend', id: string, json: string) => Promise<void>,
-) => void;
-
-export interface EmbeddedBrokerStatus {
-  readonly state: 'stopped' | 'waiting' | 'listening';
-  /** Why it waits. */
-  readonly fault?: string | undefined;
-  /** The first one on which it listens. */
-  readonly address?: { readonly host: string; readonly port: number } | undefined;
-  /** All of them, in the order of the configuration; `port` as the system gave it. */
-  readonly listeners: readonly {
-    readonly host: string;
-    readonly port: number;
-    readonly tls: boolean;
-    readonly fault?: string | undefined;
-  }[];
-  readonly clients: number;
-  readonly sessions: number;
-  readonly queuedMessages: number;
-  readonly queuedBytes: number;
-  /** Retained messages of clients. */
-  readonly retained: number;
-  /** What keeps sessions across restarts. */
-  readonly store: BrokerStoreStatus;
-  /** Bytes that wait for connected clients, outside the queues of sessions. */
-  readonly unsentBytes: number;
-  /** Bytes of packets of clients that are not whole yet. */
-  readonly partialBytes: number;
-  /** Messages handed to the broker since the start. */
-  readonly published: number;
-  /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy; retained ones without space. */
-  readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number; readonly retained: number };
-  /**
-   * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
-   * sent, gave way to another, speak another version of MQTT, published, or broke a rule of MQTT (by kind).
-   */
-  readonly refused: Readonly<Record<'connections' | Refusal, number>>;
-}
 
 interface Published {
   /** Of the log. */

@@ -1,5 +1,6 @@
 /** A private key with its certificate, read from PEM and checked. */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { HostNames } from './host-names.ts';
 
@@ -42,6 +43,16 @@ export function identityOf(key: string, cert: string): TlsIdentity {
       'tls-files',
       'the private key does not belong to the certificate: use the two files that were made together',
     );
+  // The TLS library looks at more than this: the strength of the key, the certificates behind the first one.
+  try {
+    createSecureContext({ key, cert });
+  } catch (thrown) {
+    throw new SluiceError(
+      'tls-files',
+      `no listener can use the certificate (${toError(thrown).message}): make one with an EC key of 256 bits or an RSA key of 2048 bits, and whole certificates behind it`,
+      { cause: toError(thrown) },
+    );
+  }
   return {
     key,
     cert,

@@ -25,6 +25,8 @@ export class TlsDoor {
   readonly #o: TlsDoorOptions;
   readonly #server: Server;
   readonly #endChange: () => void;
+  /** All of this door, those of clients among them: the address is free when they are closed. */
+  readonly #sockets = new Set<Socket>();
   /** Connections that have sent nothing yet, oldest first, with the end of their time. */
   readonly #silent = new Map<Socket, () => void>();
   /** Connections with bytes, whose handshake has not begun, oldest first. */
@@ -67,6 +69,8 @@ export class TlsDoor {
   enter(socket: Socket): void {
     // Until the handshake begins nobody else listens for the end of the socket.
     socket.on('error', () => socket.destroy());
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
     if (this.#waiting.length + this.#silent.size >= MAX_WAITING_HANDSHAKES) {
       const [oldest] = this.#silent.keys();
       this.#refuse(oldest ?? socket, 'more connections than the gateway makes TLS handshakes for');
@@ -88,7 +92,11 @@ export class TlsDoor {
   stop(): void {
     this.#endChange();
     this.#cancel?.();
-    for (const socket of [...this.#silent.keys(), ...this.#waiting.splice(0)]) socket.destroy();
+    this.#waiting.length = 0;
+    // What ends from here on is no fault of its peer.
+    this.#server.removeAllListeners('tlsClientError');
+    // Those in the middle of a handshake too: nobody else knows them.
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** It is silent no longer. @returns whether it was */

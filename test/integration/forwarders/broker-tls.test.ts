@@ -168,6 +168,19 @@ test('a handshake that stops in the middle is closed', async (t) => {
   await waitFor('it to be counted', () => bench.broker.status().refused.connections === 1);
 });
 
+test('a handshake that stops in the middle does not hold up the stop of the broker', async (t) => {
+  const { bench, port, made } = await secure(t);
+  const socket = connectTcp(port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252]));
+  // It has its turn when one that came behind it had its own.
+  await fingerprintAt(port, made.authority.certificate);
+  await bench.broker.stop();
+  await new Promise((done) => (socket.closed ? done(undefined) : socket.once('close', done)));
+  // It was ended by the stop, and not by the end of its own time.
+  assert.equal(bench.broker.status().refused.connections, 0);
+});
+
 async function fingerprintAt(port: number, ca: string): Promise<string> {
   const socket = connectTls({ port, host: '127.0.0.1', ca });
   try {

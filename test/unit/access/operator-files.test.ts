@@ -74,6 +74,19 @@ test('files that come later, vanish, or are no certificate leave a fault in word
   assert.ok(s.files.current !== undefined);
 });
 
+test('a pair that the TLS library refuses is a fault in words, and the one before stays', async (t) => {
+  const s = site(t);
+  const good = await pair(500);
+  s.put(good);
+  s.files.start();
+  const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
+  s.put({ ...good, certificate: good.certificate + broken });
+  await s.clock.advance(LOOK);
+  assert.match(s.files.fault ?? '', /no listener can use the certificate/);
+  assert.equal(s.files.current?.cert, good.certificate);
+  assert.equal(s.changes(), 1);
+});
+
 test('a certificate that ends soon is reported once, and only when the clock is known', async (t) => {
   const s = site(t);
   s.one.now = undefined;

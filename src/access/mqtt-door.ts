@@ -20,6 +20,15 @@ export class MqttDoor implements MqttAccess {
     return this.#parts.book.onRevoked(listener);
   }
 
+  has(owner: string): boolean {
+    const { book } = this.#parts;
+    if (book.state === 'locked') return true;
+    if (owner === 'anonymous') return !this.claimed;
+    const name = owner.slice(owner.indexOf(':') + 1);
+    if (owner.startsWith('user:')) return book.user(name) !== undefined;
+    return (owner.startsWith('device:') ? book.device(name) : book.token(name)) !== undefined;
+  }
+
   async logIn(login: MqttLogin): Promise<MqttCredential> {
     const credential = await this.#credential(login);
     this.#parts.audit.accepted(credential.principal, login.caller);

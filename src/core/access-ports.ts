@@ -37,6 +37,8 @@ export interface MqttAccess {
   logIn(login: MqttLogin): Promise<MqttCredential>;
   /** Whether the gateway has its first administrator. Until then clients of loopback may log in without a name, and only look. */
   readonly claimed: boolean;
+  /** Whether somebody can log in as this owner, or may again: the file of accounts cannot be read. */
+  has(owner: string): boolean;
   /** Calls back when a credential was removed, changed or has expired: its connections end. @returns ends it */
   onRevoked(listener: (owner: string) => void): () => void;
 }

@@ -61,6 +61,7 @@ export class KeptBench {
           }));
     this.kept = new Kept({
       ...{ clock, root: ROOT, logger: silentLogger, retained: this.retained, store: this.store, backlog },
+      isOwner: () => true,
       roomy: async () => {},
       waitsFrom: () => undefined,
       onOverflow: (client) => this.overflows.push(client),

@@ -8,6 +8,7 @@ export function openAccess(...publish: string[]): MqttAccess {
       ...{ principal: { who: 'anybody', door: 'mqtt', role: 'device' }, owner: 'anonymous' },
       ...{ publish, subscribe: ['#'] },
     }),
+    has: () => true,
     onRevoked: () => () => {},
   };
 }

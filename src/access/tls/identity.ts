@@ -49,7 +49,7 @@ export function identityOf(key: string, cert: string): TlsIdentity {
   } catch (thrown) {
     throw new SluiceError(
       'tls-files',
-      `no listener can use the certificate (${toError(thrown).message}): make one with an EC key of 256 bits or an RSA key of 2048 bits, and whole certificates behind it`,
+      `no listener can use the certificate (${toError(thrown).message}). Use a key of at least 256 bits (EC) or 2048 bits (RSA), and a whole chain`,
       { cause: toError(thrown) },
     );
   }

@@ -170,20 +170,16 @@ export class Clients {
   #resume(client: Client): void {
     const { sessions } = this.#o;
     const credential = this.credentials.of(client);
+    // Its account may have been made again with fewer topics while no broker ran; the queue may hold messages of the others.
+    if (sessions.filters(client.id).some(({ topic }) => !mayRead(credential, topic))) sessions.end(client.id);
     sessions.resume(client.id, credential.owner);
-    // The account may have lost a topic since.
-    const lost = sessions.filters(client.id).filter(({ topic }) => !mayRead(credential, topic));
-    if (lost.length > 0)
-      sessions.unsubscribe(
-        client.id,
-        lost.map(({ topic }) => topic),
-      );
   }
 
   /** A credential was removed or changed. */
   revoked(owner: string): void {
     for (const client of [...this.#current.values()])
       if (this.credentials.of(client).owner === owner) guardOf(client).refuse('clients', 'its account was removed or changed');
+    if (this.#o.access?.has(owner) === false) this.#o.sessions.endOf((one) => one === owner);
   }
 
   #refuse(client: Client, refused: Refused): AuthenticateError {

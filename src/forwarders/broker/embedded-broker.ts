@@ -81,6 +81,7 @@ export class EmbeddedBroker implements LiveSink {
     );
     this.#kept = new Kept({
       ...{ clock, root, logger, retained: this.#retained, store: options.store, backlog: options.backlog },
+      isOwner: (owner) => options.access?.has(owner) ?? true,
       roomy: (id) => this.#clients.roomy(id),
       waitsFrom: () => this.#feed.waitsFrom,
       onOverflow: (client) => this.#report('overflow', client, TOO_MUCH),

@@ -25,6 +25,8 @@ export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | '
   readonly retained: Retained;
   readonly store: BrokerStore | undefined;
   readonly backlog: OwnBacklog | undefined;
+  /** Whether an owner of sessions is still there. */
+  readonly isOwner: (owner: string) => boolean;
   /** The lowest number of the log that waits to be published. */
   readonly waitsFrom: () => number | undefined;
   /** Readings that a session missed and that its queue has no space for. */
@@ -73,6 +75,8 @@ export class Kept {
     const { store, retained } = this.#o;
     const rows = await store?.open(() => this.#rows());
     if (rows !== undefined) restore(rows, { sessions: this.sessions, retained, journal: this.#journal });
+    // Accounts change while no broker runs as well.
+    this.sessions.endOf((owner) => !this.#o.isOwner(owner));
   }
 
   /** What the gateway published before now and sessions did not get. What it publishes from now on comes behind that. */

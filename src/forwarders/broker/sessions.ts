@@ -6,7 +6,7 @@
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
  *   messages for it wait in the queue as well;
  * - a filter that was not granted is not remembered;
- * - a session belongs to the owner that began it, and ends when another one asks for it.
+ * - a session belongs to the owner that began it, and ends with it, and when another one asks for it.
  */
 import type { BrokerChange, BrokerPace } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -240,6 +240,11 @@ export class Sessions {
     journal?.ended(session.key);
     session.awaited?.resume();
     this.revision++;
+  }
+
+  /** Ends those whose owner is gone: who gets its name later is somebody else. */
+  endOf(isGone: (owner: string) => boolean): void {
+    for (const session of [...this.#sessions.values()]) if (isGone(session.owner)) this.end(session.id);
   }
 
   /** Ends the sessions whose clients stayed away too long. */

@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { Principal, Role } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { BUILT } from '../../../src/core/version.ts';
+import { BrokerFile } from '../../../src/store/broker-store.ts';
 import { startChild } from '../../harness/child.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, Sub, shapeOf } from '../../harness/embedded-broker.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -119,33 +120,55 @@ test('a client id of another credential is neither taken over nor its session re
   await back?.message(`${ROOT}/event`, ({ payload }) => payload === '{"for":"anna"}');
 });
 
-test('an account that loses a topic does not get what its session still asks for', async (t) => {
+test('an account that is made again under the same name gets nothing of the one before', async (t) => {
   const s = await site(t);
   await s.user('anna', 'administrator');
-  const topics = ['cmnd/a/#', 'cmnd/b/#'];
-  const add = async (subscribe: string[]) => (await s.device('plug-1', [], subscribe)) ?? '';
-  const first = await add(topics);
-  const sub = await Sub.start(t, s.port, [
-    ...as('plug-1', first),
-    ...topics.flatMap((one) => ['-t', one]),
-    '-q',
-    '1',
-    '-i',
-    'p',
-    '-c',
-  ]);
-  if (sub === undefined) return;
-  await sub.child.stop('SIGKILL');
+  await sessionWith(t, s, 'cmnd/b/x');
   await s.accounts.removeUser('plug-1', ROOT_USER);
-  const second = await add(['cmnd/a/#']);
-  await waitFor('its connection to end', () => s.bench.broker.status().clients === 0);
-  const back = await Raw.open(t, s.port);
-  assert.equal(await back.connect('p', 0xc0, [text('plug-1'), text(second)]), 0);
-  for (const topic of ['cmnd/b/x', 'cmnd/a/x'])
-    assert.equal(await s.publish([...as('anna', PASSWORD), '-t', topic, '-q', '1', '-m', `for ${topic}`]), 0);
-  await waitFor('the one that is left', () => Buffer.concat(back.chunks).includes('for cmnd/a/x'));
-  assert.ok(!Buffer.concat(back.chunks).includes('for cmnd/b/x'));
+  assert.deepEqual([s.bench.broker.status().sessions, s.bench.broker.status().queuedMessages], [0, 0]);
+  const again = (await s.device('plug-1', [], ['cmnd/#'])) ?? '';
+  const raw = await Raw.open(t, s.port);
+  assert.equal(await raw.connect('p', 0xc0, [text('plug-1'), text(again)]), 0);
+  assert.deepEqual([...raw.bytes], [0x20, 2, 0, 0]);
 });
+
+test('accounts that went or lost topics while no broker ran have lost their sessions', async (t) => {
+  const folder = scratch(t, 'kept');
+  const store = () =>
+    new BrokerFile({
+      ...{ stateDir: folder, runtimeDir: undefined, clock: systemClock },
+      ...{ onFault: () => {}, onRepair: () => {} },
+    });
+  const s = await site(t, { store: store() });
+  await s.user('anna', 'administrator');
+  await s.user('ben', 'viewer');
+  await sessionWith(t, s, 'cmnd/b/x');
+  const ben = await Raw.open(t, s.port);
+  assert.equal(await ben.connect('b', 0xc0, [text('ben'), text(PASSWORD)]), 0);
+  await s.bench.broker.stop();
+  for (const name of ['plug-1', 'ben']) await s.accounts.removeUser(name, ROOT_USER);
+  const again = (await s.device('plug-1', [], ['cmnd/a/#'])) ?? '';
+  const next = new BrokerBench(t, { access: s.access.mqtt, store: store() });
+  const port = await next.start();
+  assert.deepEqual([next.broker.status().sessions, next.broker.status().queuedMessages], [1, 1]);
+  const raw = await Raw.open(t, port);
+  assert.equal(await raw.connect('p', 0xc0, [text('plug-1'), text(again)]), 0);
+  assert.deepEqual([...raw.bytes], [0x20, 2, 0, 0]);
+  assert.equal(next.broker.status().queuedMessages, 0);
+});
+
+/** A device `plug-1` whose session `p` has a message of this topic. */
+async function sessionWith(t: TestContext, s: Awaited<ReturnType<typeof site>>, topic: string): Promise<void> {
+  const secret = (await s.device('plug-1', [], ['cmnd/#'])) ?? '';
+  const raw = await Raw.open(t, s.port);
+  assert.equal(await raw.connect('p', 0xc0, [text('plug-1'), text(secret)]), 0);
+  raw.subscribe(['cmnd/a/#', 'cmnd/b/#'], 1);
+  await waitFor('its subscription', () => raw.bytes.includes(0x90));
+  raw.socket.destroy();
+  await waitFor('it to be away', () => s.bench.broker.status().clients === 0);
+  assert.equal(await s.publish([...as('anna', PASSWORD), '-t', topic, '-q', '1', '-m', 'for the first']), 0);
+  await waitFor('it in the session', () => s.bench.broker.status().queuedMessages === 1);
+}
 
 test('a will is published where its client may publish, and nowhere else', async (t) => {
   const s = await site(t);

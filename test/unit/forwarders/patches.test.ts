@@ -51,6 +51,7 @@ async function arrives(t: test.TestContext, slow: boolean, last: string): Promis
   const kept = new Kept({
     ...{ clock: systemClock, root: 'a', logger: silentLogger, store: undefined, backlog: undefined },
     retained: new Retained('a', { get: () => undefined, all: () => [] }),
+    isOwner: () => true,
     roomy: async () => {},
     waitsFrom: () => undefined,
     onOverflow: () => {},

@@ -13,6 +13,7 @@ import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
 import { Turnstile } from './requests.ts';
 import type { Sessions } from './sessions.ts';
+import { addressKey, Shares } from './shares.ts';
 import { ANONYMOUS, mayRead, publishRight } from './topic-rules.ts';
 import { TurnedAway } from './turned-away.ts';
 
@@ -44,6 +45,8 @@ export class Clients {
     (guard as FrameGuard).refuse('size', 'too many packets that are not whole, and it had the one that waited for longest'),
   );
   readonly #lingering = { now: 0, most: limits.MAX_LINGERING };
+  readonly #addresses = new Shares(limits.MAX_PER_ADDRESS);
+  readonly #accounts = new Shares(limits.MAX_PER_ACCOUNT);
   readonly #places: Places<FrameGuard>;
   readonly #guards = new Set<FrameGuard>();
   /** The client that holds a client id now; an older one of the same id may still be closing. */
@@ -73,6 +76,13 @@ export class Clients {
 
   /** @param handle gives the connection to the broker */
   connected(socket: Socket, handle: (guard: FrameGuard) => Client): void {
+    const address = addressKey(socket.remoteAddress);
+    if (address !== undefined && !this.#addresses.take(address)) {
+      socket.destroy();
+      this.refused.connections++;
+      this.#turnedAway.log('address', {});
+      return;
+    }
     socket.setNoDelay(true);
     // Finds peers that vanished without a word although they asked for no keep-alive.
     socket.setKeepAlive(true, 60_000);
@@ -102,6 +112,7 @@ export class Clients {
       this.#turnedAway.log(refusal === 'version' ? 'version' : 'id', facts);
     };
     guard.once('close', () => {
+      if (address !== undefined) this.#addresses.give(address);
       this.#guards.delete(guard);
       this.#places.leaves(guard);
       this.#o.audience.leave(client);
@@ -131,6 +142,12 @@ export class Clients {
     this.credentials.will(client, (credential, topic) => publishRight(credential, topic, this.#o.root) === 'message');
     if (this.credentials.of(client).owner !== ANONYMOUS) guardOf(client).requests.known();
     const before = this.#current.get(client.id);
+    const { owner } = this.credentials.of(client);
+    if (owner !== ANONYMOUS && before === undefined) {
+      if (!this.#accounts.take(owner))
+        return this.#refuse(client, { code: 3, why: 'its account has its places', kind: 'account' });
+      guardOf(client).once('close', () => this.#accounts.give(owner));
+    }
     const listens = (): boolean => this.#o.audience.listens(client);
     const place = this.#places.accepts(guardOf(client), listens, before === undefined ? undefined : guardOf(before));
     if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
@@ -183,7 +200,7 @@ export class Clients {
   }
 
   #refuse(client: Client, refused: Refused): AuthenticateError {
-    this.refused[refused.kind === 'places' ? 'connections' : 'clients']++;
+    this.refused[refused.kind === 'places' || refused.kind === 'account' ? 'connections' : 'clients']++;
     this.#turnedAway.log(refused.kind, { client: client.id });
     return refusalError(refused);
   }

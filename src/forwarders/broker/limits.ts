@@ -3,6 +3,9 @@
 /** Clients at one time, and connections without an accepted CONNECT; who gives way is in places.ts. */
 export const MAX_CONNECTIONS = 64;
 export const MAX_UNCONNECTED = 64;
+/** Of these, the connections of one address that is not of this board, and the clients of one account. */
+export const MAX_PER_ADDRESS = 24;
+export const MAX_PER_ACCOUNT = 24;
 /** Sockets, those that are being closed among them; more are closed at once. */
 export const MAX_SOCKETS = 192;
 /** Of them, those of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */

@@ -25,6 +25,9 @@ const WORDS = {
   id: 'An MQTT client was refused: its client id is too long, or it has none and asks for a session that stays. Give it a short client id.',
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
   size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets.',
+  address:
+    'A connection to the embedded broker was refused: its address has its share of the places. Look at the programs on that machine.',
+  account: 'An MQTT client was refused: its account has its share of the places. Give each device an account of its own.',
   places:
     'An MQTT client was refused: the embedded broker has as many clients as it accepts. Disconnect clients that are not needed.',
 } as const;

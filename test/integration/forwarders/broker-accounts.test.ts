@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { Principal, Role } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { BUILT } from '../../../src/core/version.ts';
+import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
 import { startChild } from '../../harness/child.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, Sub, shapeOf } from '../../harness/embedded-broker.ts';
@@ -314,3 +315,16 @@ function suback(bytes: Buffer, id: number): number | undefined {
   const at = bytes.indexOf(Buffer.from([0x90, 3, 0, id]));
   return at < 0 ? undefined : bytes[at + 4];
 }
+
+test('one account does not take every place: the others still get in', async (t) => {
+  const s = await site(t);
+  await s.user('anna', 'administrator');
+  const secret = (await s.device('plug-1', ['a'], ['a'])) ?? '';
+  const codes: (number | undefined)[] = [];
+  for (let i = 0; i <= limits.MAX_PER_ACCOUNT; i++)
+    codes.push(await (await Raw.open(t, s.port)).connect(`p${i}`, 0xc2, [text('plug-1'), text(secret)]));
+  assert.deepEqual([codes.filter((code) => code === 0).length, codes.at(-1)], [limits.MAX_PER_ACCOUNT, 3]);
+  // A client that comes again takes its own place.
+  assert.equal(await (await Raw.open(t, s.port)).connect('p0', 0xc2, [text('plug-1'), text(secret)]), 0);
+  assert.equal(await (await Raw.open(t, s.port)).connect('anna', 0xc2, [text('anna'), text(PASSWORD)]), 0);
+});

@@ -79,14 +79,13 @@ export class Access {
 
   /** Reads the files. Never rejects. */
   async open(): Promise<void> {
-    const { book } = this.#parts;
-    await book.load();
-    if (book.state === 'unclaimed')
-      this.#o.logger.info({}, 'The gateway has no administrator yet: "sluice claim" shows the code that makes the first one.');
+    await this.#parts.book.load();
   }
 
   /** Events can be told from now on. */
   begin(): void {
+    if (this.#parts.book.state === 'unclaimed')
+      this.#o.logger.info({}, 'The gateway has no administrator yet: "sluice claim" shows the code that makes the first one.');
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const tell of early) tell();

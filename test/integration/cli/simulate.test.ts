@@ -210,7 +210,7 @@ devices:
     await waitFor(`the end of ${kind}`, () => samples.slice(before).some(good));
   }
   for (const sample of samples.filter(good)) assert.equal(sample.values[0], 544);
-  assert.throws(() => simulation.faults.set('exception', 'co2', '2'), /speaks no Modbus/);
+  assert.throws(() => simulation.faults.set('exception', 'co2', '2'), /does not speak Modbus/);
 });
 
 test('pymodbus reads the simulator; its input changes values; a signal ends it', async (t) => {

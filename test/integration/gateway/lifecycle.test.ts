@@ -433,7 +433,7 @@ buffer: {commitEvery: 100ms}
   await unknown();
   const never = await sluice(t, 'export', '--from', 'yesterday', ...c);
   assert.equal(never.code, 2);
-  assert.match(never.stderr, /"yesterday" is no time/);
+  assert.match(never.stderr, /"yesterday" is not a time/);
   device.script = () => {};
   const silent = await sluice(t, 'read', 'd1', ...c);
   assert.equal(silent.code, 1);
@@ -450,7 +450,7 @@ test('a command that needs a gateway and was not told which asks for it', { skip
   for (const command of [['status'], ['tail'], ['read', 'fridge'], ['export']]) {
     const { code, stderr } = await sluice(t, ...command);
     assert.equal(code, 2, stderr);
-    assert.match(stderr, /no \/etc\/sluice\/gateway\.yaml: .*-c FILE.*--socket PATH/);
+    assert.match(stderr, /no \/etc\/sluice\/gateway\.yaml; .*-c FILE.*--socket PATH/);
   }
 });
 

@@ -142,7 +142,7 @@ test('4: every failure is an error of ours, with a code and words', async (t) =>
   const site = startSite(t, { host, port: device.port }, { plc: { interval: '20ms', points: words(4000) } });
   await assert.rejects(
     site.bus.read('plc'),
-    (error) => error instanceof SluiceError && error.code === 'exception' && /0-based/.test(error.message),
+    (error) => error instanceof SluiceError && error.code === 'exception' && /40001 of a manual is holding 0/.test(error.message),
   );
   await site.until('plc', 2, (outcome) => outcome === 'exception');
   assert.equal(site.bus.status().devices[0]?.state, 'answering');

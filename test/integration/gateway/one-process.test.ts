@@ -115,7 +115,7 @@ test("a foreign file in the lock's place is replaced; a link or a folder there i
   mkdirSync(file);
   assert.throws(
     () => StateDirLock.take(stateDir),
-    (e: SluiceError) => e.code === 'log-open' && e.message.includes(file) && /remove what is in its way/.test(e.message),
+    (e: SluiceError) => e.code === 'log-open' && e.message.includes(file) && /remove what is in its place/.test(e.message),
   );
 });
 

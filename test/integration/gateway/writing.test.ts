@@ -70,7 +70,7 @@ test('sluice write: value, words, exit status, event and log line', async (t) =>
   for (const [point, value, code, words] of [
     ['fridge.setpoint', '11', 1, /^sluice: fridge\.setpoint: 11 is above 10, the highest value that may be written$/],
     ['fridge.setpoint', '1.23', 1, /between two steps of 0\.1; write 1\.2 or 1\.3/],
-    ['fridge.setpoint', 'cold', 1, /"cold" is no number/],
+    ['fridge.setpoint', 'cold', 1, /"cold" is not a number/],
     ['fridge.temperature', '3', 1, /it may not be written; a point that may has `write:`/],
     ['fridge.nothing', '3', 1, /fridge has no point nothing; it has: setpoint, id, temperature/],
     ['ghost.p', '3', 1, /there is no device ghost; the devices are: fridge, dead/],

@@ -54,6 +54,16 @@ export class Audience {
     return (this.#filters.get(client)?.size ?? 0) > 0;
   }
 
+  /** Whether this client has a filter that matches the topic. */
+  hears(client: object, topic: string): boolean {
+    return (
+      this.#filters
+        .get(client)
+        ?.keys()
+        .some((filter) => matches(filter, topic)) === true
+    );
+  }
+
   wants(topic: string): boolean {
     return this.#all.matches(topic);
   }

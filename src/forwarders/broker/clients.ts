@@ -74,6 +74,16 @@ export class Clients {
     if (client !== undefined) await guardOf(client).roomy();
   }
 
+  /** Resolves when every client that hears this topic has space for more. One that takes nothing is not waited for longer. */
+  async ready(topic: string): Promise<void> {
+    const { clock, audience } = this.#o;
+    const hearing = [...this.#current.values()].filter((client) => audience.hears(client, topic));
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = clock.after(limits.DRAIN_TIMEOUT, resolve);
+    await Promise.race([Promise.all(hearing.map((client) => guardOf(client).roomy())), late]);
+    cancel();
+  }
+
   /** @param handle gives the connection to the broker */
   connected(socket: Socket, handle: (guard: FrameGuard) => Client): void {
     const address = addressKey(socket.remoteAddress);

@@ -314,8 +314,11 @@ export class EmbeddedBroker implements LiveSink {
     next(null);
   }
 
-  #answer(kind: 'result' | 'resend', id: string, json: string): Promise<void> {
-    return new Promise((done) => this.#publish(`${this.#o.root}/${kind}/${id}`, json, 1, { done }));
+  async #answer(kind: 'result' | 'resend', id: string, json: string): Promise<void> {
+    const topic = `${this.#o.root}/${kind}/${id}`;
+    await new Promise<void>((done) => this.#publish(topic, json, 1, { done }));
+    // As fast as its readers: the next part would pass by those that are behind, or end their connections.
+    if (kind === 'resend') await this.#clients.ready(topic);
   }
 
   #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {

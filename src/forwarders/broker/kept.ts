@@ -52,6 +52,7 @@ export class Kept {
     this.sessions = new Sessions({
       ...{ clock, roomy: options.roomy, onOverflow: options.onOverflow, onLost: options.onLost },
       alarms: `${root}/alarm/`,
+      again: `${root}/resend/`,
       journal: this.#journal,
       place: () => this.#place(),
     });

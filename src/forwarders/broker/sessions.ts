@@ -1,7 +1,7 @@
 /**
  * Persistent sessions (clean session = 0) and their queues. The truth is here in memory; the journal follows. Invariants:
  * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and
- *   MAX_ALL_SESSIONS_BYTES; what does not fit pushes out the oldest ordinary message first, alarms last, and an overflow is
+ *   MAX_ALL_SESSIONS_BYTES; what does not fit pushes out records that were asked for again, then the oldest ordinary message, alarms last, and an overflow is
  *   reported once per episode;
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
  *   messages for it wait in the queue as well;
@@ -54,6 +54,8 @@ export interface SessionsOptions {
   readonly clock: Clock;
   /** Messages on this prefix are pushed out last. */
   readonly alarms: string;
+  /** Messages on this prefix are pushed out first: the log has them, and somebody asked for them again. */
+  readonly again: string;
   /** Resolves when the client of a session has space for more, or is gone. */
   readonly roomy: (client: string) => Promise<void>;
   /** Called at the first message of an episode. */
@@ -402,7 +404,12 @@ export class Sessions {
   #pushOut(session: Session): void {
     const { entries } = session.queue;
     const ordinary = (p: Entry) => !p.topic.startsWith(this.#options.alarms);
-    const victim = entries.find((p) => ordinary(p) && !p.sent) ?? entries.find(ordinary) ?? entries[0];
+    const again = (p: Entry) => p.topic.startsWith(this.#options.again);
+    const victim =
+      entries.find((p) => again(p) && !p.sent) ??
+      entries.find((p) => ordinary(p) && !p.sent) ??
+      entries.find(ordinary) ??
+      entries[0];
     if (victim !== undefined) this.#remove(session, victim);
     this.dropped++;
     if (session.dropped++ === 0) this.#options.onOverflow(session.id);

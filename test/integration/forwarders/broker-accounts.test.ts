@@ -10,6 +10,7 @@ import { systemClock } from '../../../src/core/clock.ts';
 import type { Principal, Role } from '../../../src/core/commands.ts';
 import { silentLogger } from '../../../src/core/logger.ts';
 import { BUILT } from '../../../src/core/version.ts';
+import type { CommandSink } from '../../../src/forwarders/broker/broker-types.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
 import { startChild } from '../../harness/child.ts';
@@ -234,6 +235,42 @@ test('a command goes to the command port with its credential, and to no subscrib
   await sub.message(`${ROOT}/result/c1`, ({ payload }) => payload === '{"ok":true}');
   assert.deepEqual(s.commands, [{ text: '{"id":"c1"}', owner: 'user:anna', retained: true }]);
   assert.ok(!sub.messages().some(({ topic }) => topic.includes('command')));
+});
+
+test('records that are sent again wait for their reader, and leave the queues of others alone', async (t) => {
+  let answer: Parameters<CommandSink>[3] | undefined;
+  const s = await site(t, { command: (...asked) => (answer = asked[3]) });
+  await s.user('anna', 'administrator');
+  const connect = async (id: string, flags: number, filter: string): Promise<Raw> => {
+    const raw = await Raw.open(t, s.port);
+    assert.equal(await raw.connect(id, flags, [text('anna'), text(PASSWORD)]), 0);
+    raw.subscribe([filter], 1);
+    await waitFor('its subscription', () => raw.bytes.includes(0x90));
+    return raw;
+  };
+  (await connect('away', 0xc0, `${ROOT}/#`)).socket.destroy();
+  await waitFor('it to be away', () => s.bench.broker.status().clients === 0);
+  s.bench.broker.notice({ kind: 'event', key: 'x', seq: 1, json: '{"for":"away"}' });
+  const reader = await connect('reader', 0xc2, `${ROOT}/resend/+`);
+  assert.equal(await s.publish([...as('anna', PASSWORD), '-t', `${ROOT}/command`, '-m', '{}']), 0);
+  const send = await waitFor('the command', () => answer);
+  reader.socket.pause();
+  const sent = (async () => {
+    for (let i = 0; i < 200; i++) await send('resend', 'r1', `<${i}>`.padEnd(64_000, 'x'));
+  })();
+  await waitFor('the reader to be behind', () => s.bench.broker.status().unsentBytes >= limits.MAX_UNSENT);
+  reader.socket.resume();
+  await sent;
+  await waitFor('all to be read', () => reader.bytes.includes('<199>'));
+  assert.equal(s.bench.broker.status().dropped.slow, 0);
+  const parts = [...reader.bytes.toString('latin1').matchAll(/<(\d+)>/g)].map(([, part]) => Number(part));
+  assert.deepEqual(
+    parts,
+    Array.from({ length: 200 }, (_, i) => i),
+  );
+  const back = await Raw.open(t, s.port);
+  assert.equal(await back.connect('away', 0xc0, [text('anna'), text(PASSWORD)]), 0);
+  await waitFor('what it missed', () => back.bytes.includes('{"for":"away"}'));
 });
 
 test('a device logs in with its certificate over TLS, and a stranger with another one does not', async (t) => {

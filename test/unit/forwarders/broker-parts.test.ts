@@ -69,6 +69,7 @@ test('queues keep their bounds and their order whatever happens', async () => {
       const sessions = new Sessions({
         clock: { monotonic: () => now++, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
         alarms: 'alarm/',
+        again: 'resend/',
         roomy: async () => {},
         onOverflow: (client) => told.push(client),
         onLost: () => {},
@@ -112,6 +113,7 @@ test('a session that nobody uses ends, and what it held is told', () => {
   const sessions = new Sessions({
     clock: { monotonic: () => now, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
+    again: 'resend/',
     roomy: async () => {},
     onOverflow: () => {},
     onLost: (...args) => lost.push(args),
@@ -134,6 +136,7 @@ test('what was sent and not acknowledged is sent again, marked as a repeat, befo
   const sessions = new Sessions({
     clock: { monotonic: () => 0, wall: () => 0, after: () => () => {}, exactly: () => () => {} },
     alarms: 'alarm/',
+    again: 'resend/',
     roomy: async () => {},
     onOverflow: () => {},
     onLost: () => {},

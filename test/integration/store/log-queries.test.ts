@@ -135,7 +135,7 @@ test('a history has readings where they are few, and buckets (min, mean, max) el
     ['', /point is a device and its point/],
     ['point=tank', /point is a device and its point/],
     ['point=tank.level.high', /point is a device and its point/],
-    ['point=tank.level&from=yesterday', /from is no time/],
+    ['point=tank.level&from=yesterday', /from is not a time/],
     ['point=tank.level&from=1h&to=2h', /from has to be before to/],
     ['point=tank.level&buckets=0', /buckets is a whole number from 1 to 5000/],
     ['point=tank.level&buckets=5001', /buckets is/],

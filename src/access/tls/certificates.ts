@@ -7,7 +7,7 @@
  * - No private key is in a message, an event or an argument of a process.
  */
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
@@ -218,7 +218,7 @@ function replace(file: string, text: string, mode: number): void {
   const next = `${file}.new`;
   const fd = openSync(next, 'w', mode);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -12,12 +12,12 @@ import { hasValue, plainValue, reasonAt } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
 import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
-import type { Ledger } from './ledger.ts';
+import { type Ledger, PER_OWNER } from './ledger.ts';
 import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
 
-/** Commands of one caller that wait for their turn, and those of it that are done at one time. */
-const WAITING = 64;
+/** Commands of one caller that wait for their turn, and those of it that are done at one time: together as many as the ledger keeps. */
 const AT_ONCE = 4;
+const WAITING = PER_OWNER - AT_ONCE;
 /** Answers on their way to the network. */
 const ANSWERS = 256;
 /** Commands that change something: their id is on the disk before they begin. */

@@ -205,7 +205,11 @@ export class Clients {
   /** A credential was removed or changed. */
   revoked(owner: string): void {
     for (const client of [...this.#current.values()])
-      if (this.credentials.of(client).owner === owner) guardOf(client).refuse('clients', 'its account was removed or changed');
+      if (this.credentials.of(client).owner === owner) {
+        // Its rights are others now, or gone.
+        Object.assign(client, { will: undefined });
+        guardOf(client).refuse('clients', 'its account was removed or changed');
+      }
     if (this.#o.access?.has(owner) === false) this.#o.sessions.endOf((one) => one === owner);
   }
 

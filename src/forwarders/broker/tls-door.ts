@@ -2,7 +2,8 @@
  * The TLS in front of a listener of the broker. Invariants:
  * - A handshake costs a board some milliseconds of the event loop in which devices are polled. HANDSHAKES_PER_SECOND limits them,
  *   and the others wait. A connection takes a turn only when its first bytes are here.
- * - MAX_WAITING_HANDSHAKES connections wait. The next one closes the oldest that has sent nothing, else itself.
+ * - MAX_WAITING_HANDSHAKES connections wait. The next one closes one of the address that has most of them: the oldest that has sent
+ *   nothing, else the newest. So one machine keeps no other one out.
  * - A connection that sends nothing, or does not end its handshake, within CONNECT_TIMEOUT is closed.
  * - A client may show a certificate. It is not judged here: who it is, access decides by its fingerprint.
  */
@@ -72,9 +73,9 @@ export class TlsDoor {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
     if (this.#waiting.length + this.#silent.size >= MAX_WAITING_HANDSHAKES) {
-      const [oldest] = this.#silent.keys();
-      this.#refuse(oldest ?? socket, 'more connections than the gateway makes TLS handshakes for');
-      if (oldest === undefined) return;
+      const giving = this.#givesWay(socket);
+      this.#refuse(giving, 'more connections than the gateway makes TLS handshakes for');
+      if (giving === socket) return;
     }
     this.#silent.set(
       socket,
@@ -105,8 +106,25 @@ export class TlsDoor {
     return this.#silent.delete(socket);
   }
 
+  /** Of the address with most connections here, the new one among them. */
+  #givesWay(arrives: Socket): Socket {
+    const silent = [...this.#silent.keys()];
+    const counts = new Map<string, number>();
+    let most = addressOf(arrives);
+    for (const socket of [arrives, ...silent, ...this.#waiting]) {
+      const address = addressOf(socket);
+      const count = (counts.get(address) ?? 0) + 1;
+      counts.set(address, count);
+      if (count > (counts.get(most) ?? 0)) most = address;
+    }
+    const ofMost = (socket: Socket): boolean => addressOf(socket) === most;
+    return silent.find(ofMost) ?? (ofMost(arrives) ? arrives : (this.#waiting.findLast(ofMost) ?? arrives));
+  }
+
   #refuse(socket: Socket, why: string): void {
     this.#speaks(socket);
+    const at = this.#waiting.indexOf(socket);
+    if (at >= 0) this.#waiting.splice(at, 1);
     socket.destroy();
     this.#o.refused(new Error(why));
   }
@@ -128,4 +146,9 @@ export class TlsDoor {
       this.#begin();
     });
   }
+}
+
+/** undefined once it is closed. */
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return remoteAddress;
 }

@@ -2,11 +2,12 @@
  * Opens log.db whatever state it is in: looks at it, makes it anew where it is damaged or not the newest, and begins the
  * run. After a loss the run has a new log id (contract, rule 1).
  */
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from '../files/history-layout.ts';
+import { PAGE_SIZE } from '../files/layout.ts';
 import { refuseNewer } from '../files/layout-seal.ts';
 import type { Repair, Salvaged } from '../files/repair-report.ts';
 import type { Sources } from '../files/sources.ts';
@@ -134,8 +135,11 @@ function refuseNewerHistory(file: string): void {
 
 /** SQLite plays back what lies beside a file under the right name, whoever wrote it. */
 function keepStraysAway(file: string, history: string): void {
-  // log.db has a journal only while it is made.
-  if (readHead(file)[18] === 2) moveStray(file, ['-journal']);
+  // log.db has a journal only while it is made. A kill in the middle of that leaves its own: the file is one page without a row.
+  if (readHead(file)[18] === 2) {
+    if (statSize(file) <= PAGE_SIZE) rmSync(`${file}-journal`, { force: true });
+    else moveStray(file, ['-journal']);
+  }
   moveStray(history, ['-wal', '-shm']);
 }
 

@@ -199,6 +199,22 @@ test('a will is published where its client may publish, and nowhere else', async
   );
 });
 
+test('the will of an account that is removed is not published', async (t) => {
+  const s = await site(t);
+  await s.user('anna', 'administrator');
+  const secret = (await s.device('plug-1', ['tele/plug-1/#'], [])) ?? '';
+  const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', '#', '-q', '1', '-i', 'anna']);
+  if (anna === undefined) return;
+  const raw = await Raw.open(t, s.port);
+  const topic = 'tele/plug-1/LWT';
+  assert.equal(await raw.connect('plug', 0xce, [text(topic), text('will'), text('plug-1'), text(secret)]), 0);
+  await s.accounts.removeUser('plug-1', ROOT_USER);
+  await waitFor('it to be gone', () => raw.closed && s.bench.broker.status().clients === 1);
+  s.bench.broker.notice({ kind: 'event', key: 'x', seq: 1, json: '{"after":1}' });
+  await anna.message(`${ROOT}/event`);
+  assert.ok(!anna.messages().some((one) => one.topic === topic));
+});
+
 test('an account that changes or goes ends its connections, others stay', async (t) => {
   const s = await site(t);
   await s.user('anna', 'administrator');

@@ -1,7 +1,7 @@
 /** TLS on the embedded broker with foreign clients: certificates that change, peers that never speak TLS, and floods of handshakes. */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { connect as connectTcp } from 'node:net';
+import { connect as connectTcp, type Socket } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { connect as connectTls } from 'node:tls';
@@ -156,6 +156,31 @@ test('peers that open a connection and say nothing do not keep a client out', as
   await Promise.all(silent.map((socket) => socket.destroyed || new Promise((done) => socket.once('close', done))));
   await waitFor('all of them to be counted', () => bench.broker.status().refused.connections >= silent.length);
   assert.equal(bench.broker.status().clients, 1);
+});
+
+test('a flood of unfinished handshakes from one address does not keep another one out', async (t) => {
+  const { bench, port, made } = await secure(t);
+  const flood = new Set<Socket>();
+  let floods = true;
+  t.after(() => {
+    floods = false;
+    for (const socket of flood) socket.destroy();
+  });
+  const one = (): void => {
+    if (!floods) return;
+    const socket = connectTcp({ port, host: '127.0.0.1', localAddress: '127.0.0.2' });
+    flood.add(socket);
+    socket.on('error', () => {});
+    socket.write(Buffer.from([22, 3, 1]));
+    // Whoever is turned away comes again.
+    socket.once('close', () => {
+      flood.delete(socket);
+      setTimeout(one, 50);
+    });
+  };
+  for (let i = 0; i < 100; i++) one();
+  await waitFor('those beyond the limit to be closed', () => bench.broker.status().refused.connections >= 20);
+  await fingerprintAt(port, made.authority.certificate);
 });
 
 test('a handshake that stops in the middle is closed', async (t) => {

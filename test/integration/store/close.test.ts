@@ -1,8 +1,9 @@
 /** The end of a log: an item that comes while the log closes is not lost, and other users may not read the files of a repair. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import Database from 'better-sqlite3';
 import { systemClock } from '../../../src/core/clock.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -51,4 +52,26 @@ test('other users may not read any file of the log or of a repair', (t) => {
   }
   StateDirLock.take(dir).release();
   for (const file of names) assert.equal(statSync(file).mode & 0o777, 0o640, file);
+});
+
+test('a kill while log.db is made leaves no journal that counts as damage', async (t) => {
+  const dir = scratch(t, 'close', '/dev/shm');
+  mkdirSync(`${dir}/state`);
+  // One page in the mode of a write-ahead log, with the journal of the change to that mode.
+  const made = new Database(`${dir}/state/log.db`);
+  made.pragma('page_size = 1024');
+  made.pragma('journal_mode = WAL');
+  made.close();
+  assert.equal(statSync(`${dir}/state/log.db`).size, 1024);
+  writeFileSync(`${dir}/state/log.db-journal`, Buffer.alloc(1544, 1));
+  const log = await Log.open({
+    ...{ stateDir: `${dir}/state`, runtimeDir: `${dir}/run`, clock: systemClock },
+    ...{ maxSize: 8e6, maxAge: 1e13, commitEvery: 3_600_000 },
+  });
+  t.after(() => log.abandon());
+  assert.deepEqual(log.opened.repairs, []);
+  assert.deepEqual(
+    readdirSync(`${dir}/state`).filter((name) => /damaged|journal/.test(name) && !name.startsWith('history')),
+    [],
+  );
 });

@@ -7,7 +7,7 @@ import type { Bus, Forwarder, LiveSink } from '../../../src/core/ports.ts';
 import type { EmbeddedBroker } from '../../../src/forwarders/broker/embedded-broker.ts';
 import { type ForwarderContext, MAX_FORWARDER_STATE } from '../../../src/forwarders/forwarder-kind.ts';
 import { type ForwarderSurroundings, Forwarders } from '../../../src/gateway/forwarders.ts';
-import { type BrokerSurroundings, LocalBroker } from '../../../src/gateway/local-broker.ts';
+import { type BrokerSurroundings, grantOf, LocalBroker } from '../../../src/gateway/local-broker.ts';
 import { Plant } from '../../../src/gateway/plant.ts';
 import { StopBudget } from '../../../src/gateway/stop-budget.ts';
 import type { Log } from '../../../src/store/log.ts';
@@ -262,4 +262,12 @@ test('whatever hangs, the parts of a stop leave room for each other within five 
   const [, safe, , , log] = given.map(([, ms]) => ms);
   assert.ok((safe ?? 0) >= 1500, 'a second of a reload and 1.5 s of safe values both fit');
   assert.ok((log ?? 0) >= 800, 'what is pending reaches the disk');
+});
+
+test('a role commands what its grant and those of the roles before it name', () => {
+  const grants = { operator: { write: ['pump.speed'], ack: ['*'] }, administrator: { write: ['tank.*'], reload: true } };
+  const none = { write: [], read: [], ack: [], shelve: [], reload: false, resend: false };
+  assert.deepEqual(grantOf(grants, 'viewer'), none);
+  assert.deepEqual(grantOf(grants, 'operator'), { ...none, write: ['pump.speed'], ack: ['*'] });
+  assert.deepEqual(grantOf(grants, 'administrator'), { ...none, write: ['pump.speed', 'tank.*'], ack: ['*'], reload: true });
 });

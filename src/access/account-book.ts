@@ -1,7 +1,7 @@
 /**
  * The accounts in force. Invariants:
  * - One change at a time. It counts when the file has it; a change that cannot be written changes nothing.
- * - Whoever lost or changed a credential is announced after the change is in force: a log-in that comes then meets the new accounts.
+ * - The book announces a lost or changed credential after the change is in force. A later log-in meets the new accounts.
  * - The claim code exists only while there are no accounts and never were any.
  */
 import type { AccessState } from '../core/access-ports.ts';

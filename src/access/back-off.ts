@@ -26,7 +26,7 @@ interface Entry {
   failures: number;
   /** Tries before this time are not checked. */
   next: number;
-  /** Of the last try. */
+  /** Time of the last try. */
   last: number;
 }
 

@@ -59,7 +59,7 @@ export class PeopleDoor implements PeopleAccess {
     const hash = await logIns.hash(password, false);
     const principal: Principal = { who: name, door: caller.door, role: 'administrator' };
     await book.change((accounts) => {
-      // Of two who have the code at the same time the first one is the administrator.
+      // Two people may have the code at the same time: the first one becomes the administrator.
       if (hasAdministrator(accounts) || book.code !== code) throw alreadyClaimed();
       return withUser(accounts, { name, role: 'administrator', password: hash });
     });

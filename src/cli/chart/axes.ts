@@ -21,7 +21,7 @@ export function numberAxis(low: number, high: number, most = 5): NumberAxis {
   const step = power * (STEPS.find((s) => s * power >= rough * 0.999) ?? 10);
   const first = Math.floor(from / step + 1e-9);
   const last = Math.ceil(to / step - 1e-9);
-  // Of numbers far from zero the digits may not suffice for steps between them.
+  // Numbers far from zero may have too few digits for the steps between them.
   if (!Number.isFinite(step) || step <= 0 || last - first > 2 * most + 2)
     return { low: from, high: to, ticks: [low, high].map((value) => ({ value, label: String(value) })) };
   const ticks: { value: number; label: string }[] = [];

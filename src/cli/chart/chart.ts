@@ -45,7 +45,7 @@ export interface Chart {
   readonly title: string;
   readonly from: number;
   readonly to: number;
-  /** Of a bucket, ms. */
+  /** Width of a bucket, ms. */
   readonly width: number;
   /** The time of a reading was estimated. */
   readonly estimated: boolean;

@@ -19,7 +19,7 @@ interface Colours {
   readonly warning: string;
   readonly info: string;
 }
-/** Red and blue, and their lightness, are told apart by people who see few colours. */
+/** People who see few colours can distinguish red from blue, and light from dark. */
 const LIGHT: Colours = {
   ...{ paper: '#ffffff', ink: '#1b2530', faint: '#4f5d6b', grid: '#e1e6ec', line: '#0a5fb4', bad: '#59636e' },
   ...{ critical: '#c4231a', warning: '#a85a00', info: '#4a6a8a' },

@@ -5,7 +5,7 @@ import type { Tally } from './tally.ts';
 import { count } from './view.ts';
 
 export interface Place {
-  /** Of the repository. */
+  /** The folder of the repository. */
   readonly root: string;
   /** Where the user types the next command. */
   readonly standing: string;

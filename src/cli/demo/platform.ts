@@ -20,7 +20,7 @@ interface Batch {
   readonly last: number;
   readonly records: readonly { readonly seq: number; readonly values: object; readonly bad?: object }[];
 }
-/** Starts of the gateway that are told apart: this one, and those that left something behind. */
+/** The starts of the gateway that are counted apart: this one, and earlier ones with readings left. */
 const MAX_BOOTS = 8;
 
 export class Platform {

@@ -3,8 +3,9 @@
  * 30 s at 1 Hz, and after the readings of some ten minutes, taken ten times as fast. `npm run bench:memory`; with the word `slow` and SLUICE_BENCH_MS=300000 five minutes at 1 Hz.
  *
  * With the word `long` 30 minutes at 1 Hz (SLUICE_BENCH_MS for another time), in which the keeper packs a unit of history
- * every six minutes: mean, p95 and most of all seconds, and of those in which the keeper thread runs. Further words are
- * folders of other built trees, which run beside this one at the same time.
+ * every six minutes: mean, p95 and most of all seconds, and of those in which the keeper thread runs, with the processor time
+ * of the process for 1,000 readings in these seconds. Further words are folders of other built trees, which run beside this one
+ * at the same time.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -13,13 +14,16 @@ import type { Child } from '../test/harness/child.ts';
 import { waitFor } from '../test/harness/wait-for.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
-import { memory } from './lib/proc.ts';
+import { cpuSeconds, memory } from './lib/proc.ts';
 import { pidOf, SLUICE, startMosquitto, startResponder, writeSite } from './lib/site.ts';
 import { recordsOf, Subscriber } from './lib/subscriber.ts';
 import { Workspace } from './lib/workspace.ts';
 
 const WORD = process.argv[2];
 const MEASURE = Number(process.env.SLUICE_BENCH_MS ?? (WORD === 'long' ? 1_800_000 : 30_000));
+
+/** Of a device; a record has them all. */
+const POINTS = 100;
 
 interface Running {
   readonly gateway: Child;
@@ -30,10 +34,10 @@ interface Running {
 /** The gateway with all that belongs to it; resolves when the first readings are delivered. */
 async function start(space: Workspace, interval: string, sluice: string): Promise<Running> {
   const broker = await startMosquitto(space);
-  const responder = await startResponder(space, 'decimal', '100', '10', '256');
+  const responder = await startResponder(space, 'decimal', String(POINTS), '10', '256');
   const stateDir = path.join(space.folder, 'state');
   const config = await writeSite(space, {
-    dataSet: dataSetNamed('decimal', 100),
+    dataSet: dataSetNamed('decimal', POINTS),
     devices: 10,
     responder: responder.port,
     interval,
@@ -74,7 +78,7 @@ async function measure(label: string, interval: string, ms: number): Promise<(st
     const { rss, pss } = memory(pidOf(gateway));
     return [
       label,
-      (records() * 100).toLocaleString('en'),
+      (records() * POINTS).toLocaleString('en'),
       (sum / count).toFixed(0),
       most.toFixed(0),
       rss.toFixed(0),
@@ -91,9 +95,13 @@ interface Second {
   readonly keeper: boolean;
   /** Bytes of history.db: it grows where a unit was packed. */
   readonly history: number;
+  /** CPU seconds of the process, and readings at the subscriber, so far. */
+  readonly cpu: number;
+  readonly readings: number;
 }
 
-function sample(pid: number, stateDir: string, began: number): Second {
+function sample({ gateway, stateDir, records }: Running, began: number): Second {
+  const pid = pidOf(gateway);
   const names = readdirSync(`/proc/${pid}/task`).map((task) => {
     try {
       return readFileSync(`/proc/${pid}/task/${task}/comm`, 'utf8').trim();
@@ -102,7 +110,22 @@ function sample(pid: number, stateDir: string, began: number): Second {
     }
   });
   const history = statSync(path.join(stateDir, 'history.db'), { throwIfNoEntry: false })?.size ?? 0;
-  return { at: (performance.now() - began) / 1000, ...memory(pid), keeper: names.some((name) => /keeper/.test(name)), history };
+  const keeper = names.some((name) => /keeper/.test(name));
+  const spent = { cpu: cpuSeconds(pid), readings: records() * POINTS };
+  return { at: (performance.now() - began) / 1000, ...memory(pid), keeper, history, ...spent };
+}
+
+/** CPU seconds for 1,000 readings in these seconds, which need not be in a row. */
+function cpuOf(chosen: readonly Second[], all: readonly Second[]): string {
+  let cpu = 0;
+  let readings = 0;
+  for (const second of chosen) {
+    const before = all[all.indexOf(second) - 1];
+    if (before === undefined) continue;
+    cpu += second.cpu - before.cpu;
+    readings += second.readings - before.readings;
+  }
+  return ((cpu / readings) * 1000).toFixed(4);
 }
 
 /** Seconds in a row in which the keeper is there. */
@@ -131,12 +154,12 @@ const mb = (values: readonly number[]): string[] => [
 async function watch(root: string | undefined, ms: number): Promise<Second[]> {
   const sluice = root === undefined ? SLUICE : path.join(root, 'bin', 'sluice');
   return Workspace.use(async (space) => {
-    const { gateway, stateDir } = await start(space, '1s', sluice);
+    const running = await start(space, '1s', sluice);
     const seconds: Second[] = [];
     const began = performance.now();
     while (performance.now() - began < ms) {
       await sleep(1000 - ((performance.now() - began) % 1000));
-      seconds.push(sample(pidOf(gateway), stateDir, began));
+      seconds.push(sample(running, began));
     }
     return seconds;
   });
@@ -145,13 +168,16 @@ async function watch(root: string | undefined, ms: number): Promise<Second[]> {
 async function long(roots: readonly (string | undefined)[]): Promise<void> {
   const all = await Promise.all(roots.map((root) => watch(root, MEASURE)));
   const rows: (string | number)[][] = [
-    ['tree, seconds', 'n', 'RSS mean', 'RSS p95', 'RSS most', 'PSS mean', 'PSS p95', 'PSS most'],
+    ['tree, seconds', 'n', 'RSS mean', 'RSS p95', 'RSS most', 'PSS mean', 'PSS p95', 'PSS most', 'CPU-s/1,000'],
   ];
-  const add = (label: string, seconds: readonly Second[]): void => {
-    if (seconds.length === 0) return;
-    rows.push([label, seconds.length, ...mb(seconds.map((s) => s.rss)), ...mb(seconds.map((s) => s.pss))]);
-  };
   all.forEach((seconds, k) => {
+    const add = (label: string, chosen: readonly Second[]): void => {
+      if (chosen.length === 0) return;
+      rows.push([
+        ...[label, chosen.length, ...mb(chosen.map((s) => s.rss)), ...mb(chosen.map((s) => s.pss))],
+        cpuOf(chosen, seconds),
+      ]);
+    };
     const name = roots[k] === undefined ? 'this one' : path.basename(roots[k]);
     add(`${name}, all`, seconds);
     add(

@@ -175,6 +175,18 @@ export class ShapeColumns implements ShapeRows {
     return this.#spread(this.#stored.column(point), this.reasons?.[point]);
   }
 
+  /**
+   * The same of a point that is a number or a boolean (1 and 0), with no object for the column.
+   * @param to at least as many as there are records; filled
+   */
+  doubles(point: number, to: Float64Array): void {
+    const reasons = this.reasons?.[point];
+    let k = this.#stored.doubles(point, to);
+    if (reasons === undefined || k === reasons.length) return;
+    // From the end: no value is overwritten before it is moved.
+    for (let m = reasons.length - 1; m >= 0; m--) to[m] = hasValue(reasons[m] as number) ? (to[--k] as number) : 0;
+  }
+
   /** Columns that were made, for those who count. */
   get made(): number {
     return this.#stored.made;

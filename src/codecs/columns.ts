@@ -152,15 +152,40 @@ export class StoredColumns {
     const place = this.#places[i] as Place;
     const { count } = place;
     const form = place.form & ~NOISY;
-    if (isDecimal(form) || isFloat32(form)) return valuesOf(form, this.#integers(place, scratchOf(count)), count);
+    if (isDecimal(form) || isFloat32(form)) {
+      const numbers = this.#integers(place, scratchOf(count));
+      toValues(form, numbers, count);
+      const values = new Array<number>(count);
+      for (let k = 0; k < count; k++) values[k] = numbers[k] as number;
+      return values;
+    }
     if (form === FORM.boolean) {
       const flags = this.#flagCursor.seek(place.bit);
       return Array.from({ length: count }, () => flags.read(1) === 1);
     }
     const input = this.#cursor.seek(place.byte);
-    if (form === FORM.float64) return decodeDoubles(input, count);
+    if (form === FORM.float64) return [...decodeDoubles(input, count)];
     if (form === FORM.integer64) return decodeBigints(input, count, (this.#points[i] as PointInfo).type === 'uint64');
     return Array.from({ length: form === FORM.string ? count : 0 }, () => Buffer.from(input.raw(input.unsigned())).toString());
+  }
+
+  /**
+   * A column of numbers or booleans (1 and 0) as doubles, with no object for it.
+   * @param to at least as many as the column has @returns how many those are
+   */
+  doubles(i: number, to: Float64Array): number {
+    this.#made++;
+    const place = this.#places[i] as Place;
+    const { count } = place;
+    const form = place.form & ~NOISY;
+    if (isDecimal(form) || isFloat32(form)) toValues(form, this.#integers(place, to), count);
+    else if (form === FORM.boolean) {
+      const flags = this.#flagCursor.seek(place.bit);
+      for (let k = 0; k < count; k++) to[k] = flags.read(1);
+    } else if (form === FORM.float64) to.set(decodeDoubles(this.#cursor.seek(place.byte), count));
+    else if (form === FORM.empty) return 0;
+    else throw new Error(`column form ${form} is not one of numbers`);
+    return count;
   }
 
   /** How many values of the numeric column `high` are larger than those of `low` beside them; none is smaller. */
@@ -247,14 +272,13 @@ class Firsts implements Integers {
   }
 }
 
-function valuesOf(form: number, integers: Float64Array, count: number): Value[] {
-  const values = new Array<number>(count);
+/** Turns the whole numbers of a column into its values, in place. */
+function toValues(form: number, numbers: Float64Array, count: number): void {
   const p = POWERS[form];
   for (let k = 0; k < count; k++) {
-    const x = integers[k] as number;
-    values[k] = p === undefined ? shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)) : x / p;
+    const x = numbers[k] as number;
+    numbers[k] = p === undefined ? shortestFloat32(float32FromBits(x < 0 ? 0x7fffffff - x : x)) : x / p;
   }
-  return values;
 }
 /** The place of a float32 among all of them: neighbours are one apart, -0 stands before 0. */
 function orderOf(bits: number): number {
@@ -298,11 +322,11 @@ function encodeDoubles(out: ByteWriter, column: ArrayLike<number>): void {
   for (let i = words.length - 1; i >= 2; i--) words[i] = (words[i] as number) ^ (words[i - 2] as number);
   planes(out, new Uint8Array(words.buffer));
 }
-function decodeDoubles(input: ByteReader, n: number): number[] {
+function decodeDoubles(input: ByteReader, n: number): Float64Array {
   const bytes = unplanes(input, n);
   const words = new Uint32Array(bytes.buffer);
   for (let i = 2; i < words.length; i++) words[i] = (words[i] as number) ^ (words[i - 2] as number);
-  return [...new Float64Array(bytes.buffer)];
+  return new Float64Array(bytes.buffer);
 }
 
 function encodeBigints(out: ByteWriter, column: ArrayLike<bigint>): void {

@@ -69,7 +69,7 @@ export class Compactor {
     if (first === undefined || last === undefined) return undefined;
     this.#agreement.begin(first.id, lastKeyOf(last));
     const tables = new Map<number, ShapeTable>();
-    const shapeIds = new Map<string, number>();
+    const shapeIds = new Map<Shape, number>();
     const damaged: Head[] = [];
     let texts = 0;
     const body = this.#log.prepare<[number], Buffer>('select body from block where id = ?').pluck();
@@ -141,7 +141,7 @@ export class Compactor {
    * All records of a block, or none: then it is damaged. It may have several groups of one shape, whose records stand
    * between each other. @returns false when it is damaged
    */
-  #take(groups: readonly ShapeColumns[], tables: Map<number, ShapeTable>, shapeIds: Map<string, number>): boolean {
+  #take(groups: readonly ShapeColumns[], tables: Map<number, ShapeTable>, shapeIds: Map<Shape, number>): boolean {
     const staged = new Map<number, ShapeTable>();
     try {
       for (const columns of groups) {
@@ -208,14 +208,14 @@ export class Compactor {
     return Math.floor((at + (this.#clock.of(boot, seq)?.offset ?? 0)) / HOUR);
   }
 
-  /** The durable number, by content: two numbers never have the same. */
-  #idOf(shape: Shape, ids: Map<string, number>): number {
-    const key = JSON.stringify({ device: shape.device, points: shape.points });
-    let id = ids.get(key);
+  /** The durable number, by content: two numbers never have the same. @param ids what was asked before: each object once */
+  #idOf(shape: Shape, ids: Map<Shape, number>): number {
+    let id = ids.get(shape);
     if (id === undefined) {
+      const key = JSON.stringify({ device: shape.device, points: shape.points });
       id = this.#log.prepare<[string], number>('select id from shape where body = ?').pluck().get(key);
       if (id === undefined) throw new Error(`a shape of ${shape.device} has no number`);
-      ids.set(key, id);
+      ids.set(shape, id);
     }
     return id;
   }

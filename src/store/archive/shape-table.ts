@@ -35,9 +35,9 @@ class Slice {
     this.integers = new BigInt64Array(this.numbers.buffer);
   }
 
+  /** @param at of the column's value @param m of the record @param i of the point */
   put(at: number, i: number, m: number, { storage }: PointInfo, value: Value): void {
     if (storage === 'integer64') this.integers[at] = typeof value === 'bigint' ? BigInt.asIntN(64, value) : 0n;
-    else if (storage !== 'string') this.numbers[at] = Number(value);
     else if (typeof value === 'string') {
       const column = this.texts.get(i) ?? [];
       this.texts.set(i, column);
@@ -45,6 +45,9 @@ class Slice {
     }
   }
 }
+
+/** A column of a commit block on its way into the slices. */
+let passing = new Float64Array(SLICE);
 
 export class ShapeTable {
   readonly shape: Shape;
@@ -62,28 +65,48 @@ export class ShapeTable {
   }
 
   /** Behind what there is; it counts when `commit` was called. @throws RangeError or Error when the bytes are damaged */
-  stage(columns: Pick<ShapeColumns, 'seqs' | 'ats' | 'reasons' | 'once'>): void {
+  stage(columns: Pick<ShapeColumns, 'seqs' | 'ats' | 'reasons' | 'once' | 'doubles'>): void {
     const { seqs, ats, reasons } = columns;
     const start = this.#length + this.#staged;
     const { points } = this.shape;
     while (this.#slices.length * SLICE < start + seqs.length) this.#slices.push(new Slice(points.length));
+    let anyReasons = false;
     for (let m = 0; m < seqs.length; m++) {
       const slice = this.#slice(start + m);
       slice.seqs[(start + m) % SLICE] = seqs[m] as number;
       slice.ats[(start + m) % SLICE] = ats[m] as number;
       if (reasons !== undefined) slice.reasons ??= new Uint8Array(SLICE * points.length);
+      anyReasons ||= slice.reasons !== undefined;
     }
-    points.forEach((point, i) => {
-      const column = columns.once(i);
-      const why = reasons?.[i];
-      for (let m = 0; m < column.length; m++) {
-        const slice = this.#slice(start + m);
-        const place = (start + m) % SLICE;
-        slice.put(i * SLICE + place, i, place, point, column[m] as Value);
-        if (slice.reasons !== undefined) slice.reasons[i * SLICE + place] = why?.[m] ?? 0;
+    if (passing.length < seqs.length) passing = new Float64Array(2 * seqs.length);
+    for (const [i, point] of points.entries()) {
+      if (point.storage === 'number' || point.storage === 'boolean') {
+        columns.doubles(i, passing);
+        this.#pass(i, start, seqs.length);
+      } else {
+        const column = columns.once(i);
+        for (let m = 0; m < column.length; m++) {
+          const place = (start + m) % SLICE;
+          this.#slice(start + m).put(i * SLICE + place, i, place, point, column[m] as Value);
+        }
       }
-    });
+      if (anyReasons) this.#why(i, start, seqs.length, reasons?.[i]);
+    }
     this.#staged += seqs.length;
+  }
+  #pass(i: number, start: number, n: number): void {
+    for (let m = 0; m < n; ) {
+      const { numbers } = this.#slice(start + m);
+      const place = (start + m) % SLICE;
+      const end = Math.min(n, m + SLICE - place);
+      for (let to = i * SLICE + place; m < end; m++) numbers[to++] = passing[m] as number;
+    }
+  }
+  #why(i: number, start: number, n: number, why: Uint8Array | undefined): void {
+    for (let m = 0; m < n; m++) {
+      const { reasons } = this.#slice(start + m);
+      if (reasons !== undefined) reasons[i * SLICE + ((start + m) % SLICE)] = why?.[m] ?? 0;
+    }
   }
 
   /** The staged shapes are in the table. */

@@ -21,7 +21,7 @@ const OWNERS: Record<string, readonly string[]> = {
   mqtt: ['forwarders'],
   'mqtt-packet': ['forwarders'],
   yaml: ['config'],
-  zod: ['config', 'drivers', 'rules', 'forwarders', 'gateway'],
+  zod: ['config', 'drivers', 'rules', 'forwarders', 'admin', 'gateway'],
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
   'string-width': ['cli'],

@@ -14,9 +14,10 @@ import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { listenFault } from '../core/listen-fault.ts';
 import type { Logger } from '../core/logger.ts';
-import { Api, type Door } from './api.ts';
+import { Api } from './api.ts';
 import { request } from './client.ts';
 import { Connections } from './connections.ts';
+import { type AdminDoor, loopbackDoor, socketDoor } from './doors.ts';
 import * as limits from './limits.ts';
 import type { StatusReport } from './metrics.ts';
 import { ProcessMeter } from './process-meter.ts';
@@ -51,6 +52,7 @@ export class AdminServer {
   readonly #o: AdminServerOptions;
   readonly #meter = new ProcessMeter();
   readonly #api: Api;
+  readonly #callers: SocketCallers;
   #socket: Server | undefined;
   #http: Server | undefined;
   #listen: AdminServerOptions['listen'];
@@ -61,8 +63,8 @@ export class AdminServer {
   constructor(options: AdminServerOptions) {
     this.#o = options;
     this.#listen = options.listen;
-    const callers = options.callers ?? new SocketCallers({ logger: options.logger });
-    this.#api = new Api(options.target, this.#meter, options.clock, callers);
+    this.#callers = options.callers ?? new SocketCallers({ logger: options.logger });
+    this.#api = new Api(options.target, this.#meter, options.clock);
   }
 
   /**
@@ -74,7 +76,7 @@ export class AdminServer {
     if (Buffer.byteLength(socketPath) > 107)
       throw new SluiceError('listen-failed', `${socketPath} is too long for a Unix socket; choose a shorter gateway.stateDir`);
     this.#meter.start();
-    const server = this.#server('socket');
+    const server = this.#server(socketDoor(this.#callers));
     try {
       await listenOn(server, socketPath);
     } catch (first) {
@@ -107,12 +109,12 @@ export class AdminServer {
     return { state: this.#listen === undefined ? 'off' : 'waiting', fault: this.#fault };
   }
 
-  #server(from: Door): Server {
+  #server(door: AdminDoor): Server {
     const connections = new Connections(limits.MAX_CONNECTIONS);
     const server = createServer(SERVER, (req, res) => {
       connections.asked(req, res);
       // handle() answers every fault itself.
-      this.#api.handle(req, res, from).catch((error: unknown) => res.destroy(error as Error));
+      this.#api.handle(req, res, door).catch((error: unknown) => res.destroy(error as Error));
     });
     server.on('connection', (socket) => connections.admit(socket));
     // `upgrade` and `CONNECT` have no use here, and without a listener Node closes such connections.
@@ -122,7 +124,7 @@ export class AdminServer {
   #listenHttp(): void {
     const listen = this.#listen;
     if (listen === undefined) return;
-    const server = this.#server('http');
+    const server = this.#server(loopbackDoor);
     this.#http = server;
     server.on('error', (error) => {
       // One that listens goes on: a second server beside it would only find the address in use.

@@ -35,9 +35,12 @@ export async function jsonBody(req: IncomingMessage): Promise<Record<string, unk
   return body as Record<string, unknown>;
 }
 
-export function word(body: Readonly<Record<string, unknown>>, key: string): string {
-  const value = body[key];
-  if (typeof value !== 'string' || value === '' || value.length > 200)
-    throw new HttpError(400, 'request-invalid', `the body needs "${key}", a text`);
-  return value;
+/** An empty value counts as none. @throws HttpError request-invalid: a key stands twice */
+export function queryOf(asked: URLSearchParams): Readonly<Record<string, string>> {
+  const query = new Map<string, string>();
+  for (const [key, value] of asked) {
+    if (query.has(key)) throw new HttpError(400, 'request-invalid', 'the query has a key twice; write it once');
+    query.set(key, value);
+  }
+  return Object.fromEntries([...query].filter(([, value]) => value !== ''));
 }

@@ -2,6 +2,10 @@
 import type { ServerResponse } from 'node:http';
 import { SluiceError, toError } from '../core/errors.ts';
 
+export const JSON_TYPE = 'application/json; charset=utf-8';
+export const LINES_TYPE = 'application/x-ndjson; charset=utf-8';
+export const CSV_TYPE = 'text/csv; charset=utf-8';
+
 /** An error with its HTTP status, for what is wrong with the request itself. */
 export class HttpError extends Error {
   readonly status: number;
@@ -36,7 +40,7 @@ export function sendText(res: ServerResponse, status: number, type: string, text
 }
 
 export function sendJson(res: ServerResponse, status: number, body: unknown, headers = {}): void {
-  sendText(res, status, 'application/json; charset=utf-8', `${jsonText(body)}\n`, headers);
+  sendText(res, status, JSON_TYPE, `${jsonText(body)}\n`, headers);
 }
 
 /** JSON, with 64-bit integers as texts. */

@@ -100,7 +100,7 @@ test('an administrator is made, adds people, devices and tokens, and removes the
   assert.equal((await typed(t, 'another long password', 'user', 'passwd', 'anna', '--password-stdin', ...at)).code, 0);
   const wrong: [number, RegExp, string[]][] = [
     [1, /last administrator/, ['user', 'role', 'anna', 'viewer']],
-    [1, /a role is one of: viewer, flow-editor, operator, administrator/, ['user', 'role', 'anna', 'king']],
+    [1, /"role" is one of viewer, flow-editor, operator, administrator/, ['user', 'role', 'anna', 'king']],
     [1, /last administrator/, ['user', 'remove', 'anna']],
     [1, /no user with this name/, ['user', 'remove', 'nobody']],
     [1, /there is a device named plug-1 already/, ['token', 'add', 'plug-1']],

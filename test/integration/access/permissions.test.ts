@@ -2,28 +2,20 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { may } from '../../../src/access/roles.ts';
-import { SocketCallers } from '../../../src/access/socket-callers.ts';
-import { Api } from '../../../src/admin/api.ts';
-import { ProcessMeter } from '../../../src/admin/process-meter.ts';
+import { ROUTE_PERMISSIONS as routes } from '../../../src/admin/routes/table.ts';
 import type { Role } from '../../../src/core/commands.ts';
-import { silentLogger } from '../../../src/core/logger.ts';
-import { FakeTarget } from '../../fakes/admin-target.ts';
-import { ManualClock } from '../../fakes/manual-clock.ts';
 import { callersSite, GROUP, USER } from '../../harness/callers-site.ts';
 
 /** What each command is asked with; it does not matter whether it can be done. */
 const BODIES: Readonly<Record<string, object>> = {
   '/api/v1/read': { device: 'ghost' },
   '/api/v1/write': { point: 'ghost.point', value: 1 },
-  '/api/v1/exchange': { bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } },
-  '/api/v1/capture': { bus: 'ghost' },
   '/api/v1/acknowledge': { rule: 'ghost' },
   '/api/v1/shelve': { rule: 'ghost', for: null },
   '/api/v1/reload': {},
+  '/api/v1/exchange': { bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } },
+  '/api/v1/capture': { bus: 'ghost' },
 };
-
-const callers = new SocketCallers({ logger: silentLogger });
-const routes = new Api(new FakeTarget(), new ProcessMeter(), new ManualClock(), callers).permissions;
 
 /** Asks every route. Arguments: where (JSON of options of http.request), routes (JSON). Writes status and code of each. */
 const WALK = `

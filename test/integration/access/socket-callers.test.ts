@@ -45,7 +45,9 @@ test('the kernel says who calls, not the caller, and only root and the own user 
   const s = await callersSite(t, SITE);
   if (s === undefined) return;
   const member = `--groups=${GROUP}`;
-  const write = { point: 'pump.speed', value: 5, by: 'root', who: 'root', role: 'administrator', principal: { who: 'root' } };
+  const write = { point: 'pump.speed', value: 5 };
+  for (const more of [{ by: 'root' }, { who: 'root' }, { role: 'administrator' }, { principal: { who: 'root' } }])
+    assert.equal(await s.post(USER, member, '/api/v1/write', { ...write, ...more }), 'request-invalid');
   assert.equal(await s.post(USER, member, '/api/v1/write', write), 'done');
   assert.equal(await s.post(USER, '--clear-groups', '/api/v1/write', write), 'forbidden');
   const look = { bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } };

@@ -122,12 +122,11 @@ test('both listeners answer alike, and only the socket takes what touches the fi
   assert.deepEqual(JSON.parse(written?.body ?? ''), {
     ...{ point: 'fridge.setpoint', value: 4.5, unit: 'Cel', time: 1, readBack: true },
   });
-  const above = await curl(t, [
-    ...unix,
-    '-d',
-    '{"point":"fridge.setpoint","value":99,"by":"ann"}',
-    'http://gateway/api/v1/write',
-  ]);
+  const above = await curl(t, [...unix, '-d', '{"point":"fridge.setpoint","value":99}', 'http://gateway/api/v1/write']);
+  const named = await curl(t, [...unix, '-d', '{"point":"fridge.setpoint","value":9,"by":"ann"}', 'http://gateway/api/v1/write']);
+  assert.deepEqual(JSON.parse(named?.body ?? '').error, {
+    ...{ code: 'request-invalid', message: 'the body knows point and value, not "by"' },
+  });
   assert.deepEqual([above?.status, JSON.parse(above?.body ?? '').error.code], [403, 'write-refused']);
   assert.deepEqual(target.writes, [
     ['fridge.setpoint', 4.5, me],

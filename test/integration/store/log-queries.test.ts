@@ -132,13 +132,14 @@ test('a history has readings where they are few, and buckets (min, mean, max) el
   assert.deepEqual([empty.width, empty.readings], [null, []]);
 
   for (const [query, words] of [
-    ['', /point is a device and its point/],
+    ['', /the query needs point: a device and its point/],
     ['point=tank', /point is a device and its point/],
     ['point=tank.level.high', /point is a device and its point/],
     ['point=tank.level&from=yesterday', /from is not a time/],
     ['point=tank.level&from=1h&to=2h', /from has to be before to/],
     ['point=tank.level&buckets=0', /buckets is a whole number from 1 to 5000/],
     ['point=tank.level&buckets=5001', /buckets is/],
+    ['point=tank.level&buckets=5&buckets=5', /a key twice/],
     ['point=tank.level&bucket=5', /knows point, from, to and buckets, not "bucket"/],
   ] as const) {
     const [code, , message] = await refused(s, query);

@@ -1,0 +1,76 @@
+/** Routes that ask the log. */
+import * as z from 'zod';
+import { parseTime } from '../../core/times.ts';
+import { MAX_BUCKETS, MAX_REMOVED } from '../limits.ts';
+import { invalid } from '../request-words.ts';
+import { CSV_TYPE } from '../respond.ts';
+import { keys, points, step, time, wholeText } from './fields.ts';
+import { jsonRoute, type Route, writingRoute } from './route.ts';
+
+const DAY = 86_400_000;
+/** As many as a chart has room for. */
+const BUCKETS = 300;
+const POINT_WORDS = 'a device and its point: point=fridge.temperature';
+
+const exportQuery = keys({
+  from: time('the first moment').optional(),
+  to: time('the last moment').optional(),
+  points: points().optional(),
+  format: z.enum(['csv', 'jsonl'], { error: 'csv or jsonl' }).optional(),
+  every: step('min, mean, max and count in buckets of this width instead of readings').optional(),
+  what: z.enum(['readings', 'alarms'], { error: 'readings or alarms' }).default('readings'),
+}).refine(({ what, format }) => what === 'readings' || format !== 'csv', { error: 'alarms come as jsonl' });
+
+const historyQuery = keys({
+  point: z
+    .string({ error: POINT_WORDS })
+    .regex(/^[^.]+\.[^.]+$/, { error: POINT_WORDS })
+    .describe(POINT_WORDS),
+  from: time('the first moment').optional(),
+  to: time('the end').optional(),
+  buckets: wholeText(1, MAX_BUCKETS).default(BUCKETS),
+});
+
+const removedQuery = keys({
+  points: points().optional(),
+  after: z.string().default(''),
+  limit: wholeText(1, MAX_REMOVED).default(MAX_REMOVED),
+});
+
+export const HISTORY: readonly Route[] = [
+  writingRoute({
+    ...{ method: 'GET', path: '/api/v1/export', needs: 'history', type: CSV_TYPE, query: exportQuery },
+    run: ({ what, points, every, format, from, to }, { target, res, long }) => {
+      const now = target.now();
+      return long.export(res, target, {
+        ...{ format: format ?? (what === 'alarms' ? 'jsonl' : 'csv'), points, from: timeOf(from, now), to: timeOf(to, now) },
+        ...(what === 'alarms' && { alarms: true }),
+        ...(every === undefined ? {} : { every }),
+      });
+    },
+  }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/api/v1/history', needs: 'history', query: historyQuery },
+    // Without `to` until now, without `from` the day before `to`.
+    run: (asked, { target, long }) => {
+      const now = target.now();
+      const [device = '', point = ''] = asked.point.split('.');
+      const to = timeOf(asked.to, now) ?? now;
+      const from = timeOf(asked.from, now) ?? to - DAY;
+      if (from >= to) throw invalid('from has to be before to');
+      return long.ask(() => target.history({ device, point, from, to, buckets: asked.buckets }));
+    },
+  }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/api/v1/removed', needs: 'history', query: removedQuery },
+    run: ({ after, points, limit }, { target, long }) => long.ask(() => target.removed({ after, points, limit })),
+  }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/api/v1/waiting', needs: 'status' },
+    run: (_, { target, long }) => long.ask(() => target.waiting()),
+  }),
+];
+
+function timeOf(text: string | undefined, now: number): number | undefined {
+  return text === undefined ? undefined : parseTime(text, now);
+}

@@ -1,0 +1,24 @@
+/** Routes that show how the gateway is. Nothing here changes anything. */
+import { METRICS_TYPE, metricsText } from '../metrics.ts';
+import { JSON_TYPE, LINES_TYPE, sendJson, sendText } from '../respond.ts';
+import { jsonRoute, type Route, writingRoute } from './route.ts';
+
+export const LOOK: readonly Route[] = [
+  jsonRoute({ method: 'GET', path: '/healthz', needs: 'health', run: () => ({ status: 'ok' }) }),
+  writingRoute({
+    ...{ method: 'GET', path: '/readyz', needs: 'status', type: JSON_TYPE },
+    run: (_, { target, res }) => {
+      const report = target.ready();
+      sendJson(res, report.ready ? 200 : 503, report);
+    },
+  }),
+  writingRoute({
+    ...{ method: 'GET', path: '/metrics', needs: 'status', type: METRICS_TYPE },
+    run: (_, { res, report }) => sendText(res, 200, METRICS_TYPE, metricsText(report())),
+  }),
+  jsonRoute({ method: 'GET', path: '/api/v1/status', needs: 'status', run: (_, { report }) => report() }),
+  writingRoute({
+    ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', type: LINES_TYPE },
+    run: (_, { target, res, long }) => long.tail(res, (listener) => target.tail(listener)),
+  }),
+];

@@ -1,0 +1,93 @@
+/**
+ * What a route of the API is. It says who may call it, the schema of what it takes, what it answers with, and how it runs. The schema
+ * checks a request before the route runs.
+ */
+import type { ServerResponse } from 'node:http';
+import type * as z from 'zod';
+import type { Caller } from '../../core/access-ports.ts';
+import type { Action, Principal } from '../../core/commands.ts';
+import type { LongAnswers } from '../long-answers.ts';
+import type { StatusReport } from '../metrics.ts';
+import { parsed } from '../request-words.ts';
+import { JSON_TYPE, sendJson } from '../respond.ts';
+import type { AdminTarget } from '../target.ts';
+
+export type Method = 'GET' | 'POST';
+
+/** One call of a route. */
+export interface Call {
+  readonly target: AdminTarget;
+  readonly by: Principal;
+  readonly caller: Caller;
+  readonly res: ServerResponse;
+  /** Of the door by which it came. */
+  readonly long: LongAnswers;
+  report(): StatusReport;
+}
+
+/**
+ * `needs`: the permission is looked at before the route runs. `commands`: the route asks the command port, which decides, and whose
+ * audit shows what was asked for.
+ */
+type Permit = { readonly needs: Action } | { readonly commands: Action };
+
+interface Described {
+  readonly path: string;
+}
+
+type Spec<S extends z.ZodType | undefined> = Described &
+  Permit &
+  /** A GET takes a query, whose values are texts. A POST takes a body. */
+  ({ readonly method: 'GET'; readonly query?: S } | { readonly method: 'POST'; readonly body?: S });
+
+type Input<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/** One line of the list of permissions. */
+export interface Permission {
+  readonly method: Method;
+  readonly path: string;
+  readonly action: Action;
+  readonly kind: 'needs' | 'commands';
+}
+
+export interface Route extends Described, Permission {
+  /** Media type of a good answer. */
+  readonly type: string;
+  readonly input: z.ZodType | undefined;
+  /** Checks what came with the request. @returns what then answers. @throws HttpError request-invalid */
+  begin(raw: Readonly<Record<string, unknown>>): (call: Call) => Promise<void>;
+}
+
+/** A route whose answer is one JSON object. */
+export function jsonRoute<S extends z.ZodType | undefined = undefined>(
+  spec: Spec<S> & { readonly run: (input: Input<S>, call: Call) => object | Promise<object> },
+): Route {
+  const { run } = spec;
+  return made<S>(spec, JSON_TYPE, async (input, call) => sendJson(call.res, 200, await run(input, call)));
+}
+
+/** A route that writes its answer itself. */
+export function writingRoute<S extends z.ZodType | undefined = undefined>(
+  spec: Spec<S> & { readonly type: string; readonly run: (input: Input<S>, call: Call) => void | Promise<void> },
+): Route {
+  const { run } = spec;
+  return made<S>(spec, spec.type, async (input, call) => run(input, call));
+}
+
+function made<S extends z.ZodType | undefined>(
+  spec: Spec<S>,
+  type: string,
+  run: (input: Input<S>, call: Call) => Promise<void>,
+): Route {
+  const { method, path } = spec;
+  const input = spec.method === 'GET' ? spec.query : spec.body;
+  const permit =
+    'needs' in spec ? ({ action: spec.needs, kind: 'needs' } as const) : ({ action: spec.commands, kind: 'commands' } as const);
+  return {
+    ...{ method, path, type, input, ...permit },
+    begin(raw) {
+      const asked = parsed(input, raw, method === 'GET' ? 'query' : 'body') as Input<S>;
+      return (call) => run(asked, call);
+    },
+  };
+}

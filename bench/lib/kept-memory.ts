@@ -32,6 +32,6 @@ for (let s = 0; s < MAX_SESSIONS; s++) {
     await Promise.all(Array.from({ length: 100 }, () => bench.publish(`plant/${s}`, 'x'.repeat(size))));
 }
 const full = await rss();
-const { queuedMessages, queuedBytes } = bench.sessions;
-say(`${MAX_SESSIONS} sessions, full`, queuedMessages, queuedBytes, full.toFixed(0), (full - none).toFixed(1));
+const { messages, bytes } = bench.sessions.queues;
+say(`${MAX_SESSIONS} sessions, full`, messages, bytes, full.toFixed(0), (full - none).toFixed(1));
 await bench.kept.close();

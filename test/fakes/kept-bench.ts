@@ -118,7 +118,7 @@ export class KeptBench {
     this.sessions.resume(id);
     if (most === 0) return seen;
     let number = 0;
-    for await (const packet of this.sessions.replay(id)) {
+    for await (const packet of this.sessions.queues.replay(id)) {
       const sent = { cmd: packet.cmd, brokerCounter: packet.brokerCounter, messageId: packet.messageId ?? 40_000 + number++ };
       await this.persistence.outgoingUpdate({ id }, sent);
       seen.push(packet.cmd === 'publish' ? packet.payload.toString() : packet.cmd);

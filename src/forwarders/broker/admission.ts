@@ -6,8 +6,9 @@
 import type { BrokerStore } from '../../core/broker-store.ts';
 import { copyOf, type Entry, type QueuedPacket, type Span, type Stored } from './queue.ts';
 import type { Retained } from './retained.ts';
+import type { Session } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
-import type { Session, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 interface Admitted {
   readonly stored: Stored;
@@ -70,7 +71,7 @@ export class Admission {
     for (const [id, granted] of wanted) {
       const session = this.#sessions.get(id);
       if (session === undefined) continue;
-      const entry = this.#sessions.entry(id, queued(topic, content, Math.min(qos, granted)), { stored });
+      const entry = this.#sessions.queues.entry(id, queued(topic, content, Math.min(qos, granted)), { stored });
       entries.set(session, entry);
       this.#journal.waits(session.key, stored, entry, 'now');
     }
@@ -92,16 +93,16 @@ export class Admission {
         admitted?.entries.delete(session);
         ready.brokerId = packet.brokerId;
         ready.brokerCounter = packet.brokerCounter;
-        this.#sessions.push(id, ready);
+        this.#sessions.queues.push(id, ready);
         continue;
       }
       if (stored === undefined && !isOwn) {
         payload = copyOf(payload);
         stored = this.#journal.message(packet.topic, payload, packet.qos);
       }
-      const entry = this.#sessions.entry(id, { ...packet, payload, qos: Math.min(packet.qos, granted) }, { own, stored });
+      const entry = this.#sessions.queues.entry(id, { ...packet, payload, qos: Math.min(packet.qos, granted) }, { own, stored });
       if (stored !== undefined) this.#journal.waits(session.key, stored, entry, 'soon');
-      this.#sessions.push(id, entry);
+      this.#sessions.queues.push(id, entry);
     }
     // Sessions that have given up the filter, or ended, meanwhile.
     for (const [session, entry] of admitted?.entries ?? []) {

@@ -7,7 +7,7 @@
  * - an address in use is tried again for ever; the gateway goes on without.
  */
 import { Readable } from 'node:stream';
-import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes';
+import type { Aedes, Client } from 'aedes';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -24,7 +24,8 @@ import { LiveFeed, type Numbers } from './live-feed.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
 import { SlowClients } from './slow-clients.ts';
-import { mayRead, publishRight } from './topic-rules.ts';
+import { mayRead } from './topic-rules.ts';
+import { Traffic } from './traffic.ts';
 
 interface Published {
   /** Of the log. */
@@ -45,6 +46,7 @@ export class EmbeddedBroker implements LiveSink {
   readonly #events: EventQuota;
   readonly #clients: Clients;
   readonly #replays: Replays<Client>;
+  readonly #traffic: Traffic;
   #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
@@ -96,6 +98,10 @@ export class EmbeddedBroker implements LiveSink {
       relieved: (client) => this.#slow.relieved(client),
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
+    this.#traffic = new Traffic({
+      ...{ root, clients: this.#clients, audience: this.#audience, kept: this.#kept, slow: this.#slow, command: options.command },
+      publish: (topic, json) => new Promise((done) => this.#publish(topic, json, 1, { done })),
+    });
     this.#feed = new LiveFeed({
       ...{ root, clock, latest, encodeBatch },
       retained: this.#retained,
@@ -176,15 +182,15 @@ export class EmbeddedBroker implements LiveSink {
       }),
       clients: this.#aedes?.connectedClients ?? 0,
       sessions: this.#kept.sessions.count,
-      queuedMessages: this.#kept.sessions.queuedMessages,
-      queuedBytes: this.#kept.sessions.queuedBytes,
+      queuedMessages: this.#kept.sessions.queues.messages,
+      queuedBytes: this.#kept.sessions.queues.bytes,
       retained: this.#retained.count,
       store: this.#kept.status(),
       unsentBytes: this.#clients.unsentBytes,
       partialBytes: this.#clients.partialBytes,
       published: this.#published,
       dropped: {
-        sessions: this.#kept.sessions.dropped,
+        sessions: this.#kept.sessions.queues.dropped,
         slow: this.#slow.dropped,
         busy: this.#busy + this.#feed.dropped,
         retained: this.#retained.refused,
@@ -243,6 +249,7 @@ export class EmbeddedBroker implements LiveSink {
         persistence: this.#kept.persistence(
           (filters) => (this.#subscriber === undefined ? Readable.from([]) : this.#replays.of(this.#subscriber, filters)),
           (client, topic) => this.#audience.granted(client, topic),
+          (client, packet) => this.#traffic.sent(client as Client, packet),
         ),
         concurrency: 2 * limits.MAX_IN_FLIGHT,
         // Only clusters need heartbeats; aedes quadruples it, and timers end at 2^31 ms.
@@ -262,15 +269,15 @@ export class EmbeddedBroker implements LiveSink {
         authenticate: (client, username, password, next) => {
           void this.#clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
         },
-        authorizePublish: (client, packet, next) => this.#arrived(client, packet, next),
-        // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `#forward` decides (MQTT-3.3.5-1).
+        authorizePublish: (client, packet, next) => this.#traffic.arrived(client, packet, next),
+        // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `forward` decides (MQTT-3.3.5-1).
         authorizeSubscribe: (client, subscription, next) => {
           const { topic, qos } = subscription;
           const filter = asWritten(topic);
           const granted = mayRead(this.#clients.credentials.of(client), filter) && this.#audience.grant(client, filter, qos);
           next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
         },
-        authorizeForward: (client, packet) => this.#forward(client, packet),
+        authorizeForward: (client, packet) => this.#traffic.forward(client, packet),
       });
       await this.#kept.open();
       this.#aedes = aedes;
@@ -290,49 +297,6 @@ export class EmbeddedBroker implements LiveSink {
       this.#fault = toError(thrown).message;
       this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway continues without it.');
     }
-  }
-
-  /** Whether a message of a client goes on. */
-  #arrived(client: Client | null, packet: PublishPacket, next: (error?: Error | null) => void): void {
-    const credential = client === null ? undefined : this.#clients.credentials.of(client);
-    const right = credential === undefined ? 'none' : publishRight(credential, packet.topic, this.#o.root);
-    if (credential === undefined || right === 'none') {
-      next(this.#clients.published(client, packet));
-      return;
-    }
-    if (right === 'message') {
-      this.#kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
-      return;
-    }
-    const retained = packet.retain;
-    this.#o.command?.(new Uint8Array(packet.payload as Buffer), credential, retained, (kind, id, json) =>
-      this.#answer(kind, id, json),
-    );
-    // Nobody else gets it: no filter that is granted matches such a topic.
-    packet.topic = '$command';
-    packet.retain = false;
-    next(null);
-  }
-
-  async #answer(kind: 'result' | 'resend', id: string, json: string): Promise<void> {
-    const topic = `${this.#o.root}/${kind}/${id}`;
-    await new Promise<void>((done) => this.#publish(topic, json, 1, { done }));
-    // As fast as its readers: the next part would pass by those that are behind, or end their connections.
-    if (kind === 'resend') await this.#clients.ready(topic);
-  }
-
-  #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
-    // One that the queue hands out is not delivered, and stays; aedes would take it out of the queue if it were not forwarded.
-    if (client.closed) return packet.messageId === undefined ? null : packet;
-    if (!packet.retain && !this.#slow.passes(client, packet)) return null;
-    // One of the queue has the QoS that was granted when it came.
-    const asked = packet.qos === 0 || packet.messageId !== undefined;
-    const qos = (asked ? packet.qos : Math.min(packet.qos, this.#audience.qos(client, packet.topic))) as 0 | 1 | 2;
-    if (qos > 0) guardOf(client).requests.owe();
-    // The queue of a session has numbers of its own.
-    const session = packet.retain && qos > 0 && !client.clean ? this.#kept.sessions.get(client.id) : undefined;
-    if (session !== undefined) return { ...packet, qos, messageId: session.queue.retainedNumber() };
-    return qos === packet.qos ? packet : { ...packet, qos };
   }
 
   #sweep(): void {

@@ -3,6 +3,7 @@
  * from holding up others, and from sending what MQTT does not allow:
  * - the broker gets whole packets that passed the check (packet-check.ts), in order; one that did not ends the connection;
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
+ * - an acknowledgement that does not fit its message ends the connection (flights.ts);
  * - what follows a CONNECT waits until it is accepted; one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
@@ -12,6 +13,8 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
 import { otherVersion } from './first-packet.ts';
+import { Flights } from './flights.ts';
+import { LAST_BYTES, LAST_WORD, type Lingering, linger } from './linger.ts';
 import { rewrite31 } from './mqtt31.ts';
 import { Outbound } from './outbound.ts';
 import { type Broken, checkBody, checkFirst, checkLength, type Level, levelOf, PACKET, type Rule } from './packet-check.ts';
@@ -39,8 +42,8 @@ export interface GuardShares {
   readonly clock: Clock;
   readonly turnstile: Turnstile;
   readonly partial: PartialPackets;
-  /** Sockets that wait for their peer to read why it was refused: at most `most`. */
-  readonly lingering: { now: number; readonly most: number };
+  /** Sockets that wait for their peer to read why it was refused. */
+  readonly lingering: Lingering;
 }
 
 /** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
@@ -59,10 +62,6 @@ type Ending =
       readonly level?: number;
     };
 
-/** What a client that was turned away may still send until it has closed the connection: bytes, and milliseconds. */
-const LAST_BYTES = 64 * 1024;
-const LAST_WORD = 1000;
-
 const TOO_MANY: Ending = { refusal: 'requests', words: 'more requests than one client may make' };
 
 export class FrameGuard extends Duplex {
@@ -75,6 +74,8 @@ export class FrameGuard extends Duplex {
   /** Called when a CONNECT was refused from here with an answer: its version, or its client id. */
   answered: ((why: Answered, facts: { readonly client?: string | undefined; readonly level?: number }) => void) | undefined;
   readonly requests: Requests;
+  /** Messages that it has to acknowledge. */
+  readonly flights = new Flights();
   /** For who is at the other end. */
   readonly socket: Socket;
   readonly #socket: Socket;
@@ -83,7 +84,7 @@ export class FrameGuard extends Duplex {
   readonly #turnstile: Turnstile;
   readonly #cutter: PacketCutter<Ending>;
   readonly #out: Outbound;
-  readonly #lingering: GuardShares['lingering'];
+  readonly #lingering: Lingering;
   /** Of the CONNECT that passed. */
   #level: Level | undefined;
   #accepted = false;
@@ -188,7 +189,8 @@ export class FrameGuard extends Duplex {
     this.#cutter.drop();
     this.#onTime();
     // A CONNECT that the broker refused, with more behind it: its answer has to arrive.
-    if (!this.#accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost) this.#linger();
+    if (!this.#accepted && this.#held !== undefined && this.#socket.bytesWritten > 0 && !this.lost)
+      linger(this.#socket, this.#clock, this.#lingering);
     else this.#socket.destroy();
     this.#held = undefined;
     for (const wake of this.#waiting.splice(0)) wake();
@@ -293,6 +295,10 @@ export class FrameGuard extends Duplex {
     }
     const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
     if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY;
+    if (acknowledges) {
+      const broken = this.flights.acknowledged(type, bytes.readUInt16BE(body));
+      if (broken !== undefined) return endingOf(broken);
+    }
     if (type === PACKET.connect) this.#level = levelOf(bytes, body, end)?.level === 3 ? 3 : 4;
     if (type === PACKET.disconnect) this.#over = true;
     if (this.#level === 3) rewrite31(bytes, at, body, end);
@@ -313,33 +319,6 @@ export class FrameGuard extends Duplex {
     const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
     this.once('close', cancel);
     this.answered?.(refusal, { ...(client === undefined ? {} : { client }), ...(level === undefined ? {} : { level }) });
-  }
-
-  /** Lets the peer close first, within a bound, and reads on meanwhile. */
-  #linger(): void {
-    const socket = this.#socket;
-    const lingering = this.#lingering;
-    if (lingering.now >= lingering.most) {
-      socket.destroy();
-      return;
-    }
-    lingering.now++;
-    socket.once('close', () => {
-      lingering.now--;
-    });
-    let unread = LAST_BYTES;
-    socket.removeAllListeners('data');
-    socket.on('data', (chunk) => {
-      unread -= chunk.length;
-      if (unread < 0) socket.destroy();
-    });
-    socket.on('end', () => socket.destroy());
-    socket.once(
-      'close',
-      this.#clock.after(LAST_WORD, () => socket.destroy()),
-    );
-    socket.end();
-    socket.resume();
   }
 }
 

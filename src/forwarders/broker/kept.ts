@@ -12,7 +12,7 @@ import { Admission, type Publication } from './admission.ts';
 import * as limits from './limits.ts';
 import type { Numbers } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
-import { BrokerPersistence } from './persistence.ts';
+import { BrokerPersistence, type Sent } from './persistence.ts';
 import type { Span } from './queue.ts';
 import { restore, restoreOwn } from './restore.ts';
 import type { Retained } from './retained.ts';
@@ -62,9 +62,10 @@ export class Kept {
   persistence(
     retained: (filters: readonly string[]) => Readable,
     granted: (client: object, topic: string) => boolean,
+    sent: (client: object, packet: Sent) => void = () => {},
   ): BrokerPersistence {
     return new BrokerPersistence({
-      ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted },
+      ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted, sent },
       settled: () => this.#o.store?.settled() ?? Promise.resolve(true),
       span: (payload) => this.#spans.get(payload),
       clock: this.#o.clock,

@@ -7,19 +7,21 @@
  */
 import { Readable } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
-import { Settled } from '../patches/aedes.ts';
+import { SESSION_IS_PRESENT, Settled } from '../patches/aedes.ts';
 import type { Admission, Publication } from './admission.ts';
 import { Incoming, type IncomingPacket } from './incoming.ts';
 import { SUBSCRIBE_WITHIN } from './limits.ts';
 import { type OutgoingPacket, packetOf, type QueuedPacket, type Span } from './queue.ts';
+import type { Filter } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
-import type { Filter, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 interface Identified {
   readonly id: string;
 }
-interface Sent {
+export interface Sent {
   readonly cmd: string;
+  readonly qos?: number | undefined;
   readonly brokerCounter?: number | undefined;
   messageId?: number | undefined;
 }
@@ -43,6 +45,8 @@ export interface PersistenceOptions {
   readonly granted: (client: object, topic: string) => boolean;
   /** Numbers of the log that a message of the gateway itself is made of. */
   readonly span: (payload: Buffer) => Span | undefined;
+  /** A PUBLISH or PUBREL is about to be written to a client with a session. */
+  readonly sent: (client: object, packet: Sent) => void;
 }
 
 export class BrokerPersistence {
@@ -82,7 +86,9 @@ export class BrokerPersistence {
     await this.#patiently();
   }
   async subscriptionsByClient(client: Identified): Promise<Filter[]> {
-    return this.#o.sessions.filters(client.id);
+    const filters = this.#o.sessions.filters(client.id);
+    const isPresent = this.#o.sessions.get(client.id)?.isPresent === true;
+    return filters.length === 0 && isPresent ? [SESSION_IS_PRESENT] : filters;
   }
   async cleanSubscriptions(client: Identified): Promise<void> {
     this.#o.sessions.end(client.id);
@@ -109,18 +115,23 @@ export class BrokerPersistence {
     return done;
   }
   outgoingUpdate(client: Identified, packet: Sent): PromiseLike<void> {
-    if (packet.cmd === 'publish') this.#o.sessions.written(client.id, packet);
-    else if (this.#o.sessions.released(client.id, packet.messageId)) return this.#settled();
-    return done;
+    if (packet.cmd === 'publish') {
+      this.#o.sessions.queues.written(client.id, packet);
+      this.#o.sent(client, packet);
+      return done;
+    }
+    const isNews = this.#o.sessions.queues.released(client.id, packet.messageId);
+    this.#o.sent(client, packet);
+    return isNews ? this.#settled() : done;
   }
   async outgoingClearMessageId(client: Identified, packet: Sent): Promise<OutgoingPacket | undefined> {
-    return this.#o.sessions.acknowledged(client.id, packet.messageId);
+    return this.#o.sessions.queues.acknowledged(client.id, packet.messageId);
   }
   /** To a connected client one after the other, as they are written; of one that is away, what its queue holds. */
   outgoingStream(client: Identified): Readable {
     const session = this.#o.sessions.get(client.id);
     if (session?.awaySince !== undefined) return Readable.from(session.queue.entries.map(packetOf));
-    return Readable.from(this.#o.sessions.replay(client.id), { highWaterMark: 1 });
+    return Readable.from(this.#o.sessions.queues.replay(client.id), { highWaterMark: 1 });
   }
 
   async incomingStorePacket(client: Identified, packet: IncomingPacket & Publication): Promise<void> {

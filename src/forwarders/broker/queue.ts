@@ -59,7 +59,7 @@ export class Queue {
   bytes = 0;
   readonly #numbers = new Map<number, Entry>();
   #next = 1;
-  #nextRetained = HIGHEST;
+  #nextOther = HIGHEST;
 
   get length(): number {
     return this.entries.length;
@@ -99,10 +99,10 @@ export class Queue {
   }
 
   /** A packet identifier for a message that is not in the queue, from the other end. */
-  retainedNumber(): number {
-    do this.#nextRetained = this.#nextRetained <= 1 ? HIGHEST : this.#nextRetained - 1;
-    while (this.#numbers.has(this.#nextRetained));
-    return this.#nextRetained;
+  otherNumber(): number {
+    do this.#nextOther = this.#nextOther <= 1 ? HIGHEST : this.#nextOther - 1;
+    while (this.#numbers.has(this.#nextOther));
+    return this.#nextOther;
   }
 
   /** There are fewer messages than identifiers (limits.ts). */

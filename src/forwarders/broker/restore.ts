@@ -4,8 +4,9 @@ import { MAX_SESSIONS, MAX_SUBSCRIPTIONS } from './limits.ts';
 import type { OwnBacklog, OwnMessage } from './own-backlog.ts';
 import type { Entry, Span, Stored } from './queue.ts';
 import type { Retained } from './retained.ts';
+import type { Session } from './session.ts';
 import type { Place, SessionJournal } from './session-journal.ts';
-import type { Session, Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 import { matches } from './topic-filter.ts';
 
 /** What they are numbered by instead of aedes' counter: below all that it gives, in their order. */
@@ -57,7 +58,7 @@ export function restore(
       // It may have been sent before the last run ended.
       ...{ dup: to.connected, sent: false },
     };
-    sessions.push(to.session.id, entry);
+    sessions.queues.push(to.session.id, entry);
   }
   for (const { stored } of messages.values()) {
     journal.goOnFrom(stored.message + 1);
@@ -108,7 +109,7 @@ export async function restoreOwn(
       };
       return { ...common, qos: 1, dup: false, messageId: undefined, sent: false, released: false };
     });
-    sessions.insert(session, entries, to);
+    sessions.queues.insert(session, entries, to);
     if (
       left !== undefined &&
       wanted.some((filter) => matches(filter.topic, `${root}/data`)) &&

@@ -45,8 +45,8 @@ export class SlowClients {
   passes(client: Client, packet: AedesPublishPacket): boolean {
     // A number was given already: it comes from the queue of the session, which waits for space by itself.
     if (packet.messageId !== undefined) return true;
-    const kept = packet.qos > 0 && !client.clean && this.#o.sessions.keeps(client.id, packet);
-    if (kept && this.#o.sessions.replaying(client.id)) return false;
+    const kept = packet.qos > 0 && !client.clean && this.#o.sessions.queues.keeps(client.id, packet);
+    if (kept && this.#o.sessions.queues.replaying(client.id)) return false;
     const guard = client.conn;
     if (!(guard instanceof FrameGuard) || !guard.congested) return true;
     if (kept) {

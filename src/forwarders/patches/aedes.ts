@@ -44,3 +44,9 @@ export function tellTwiceApart(client: Client): void {
 export function asWritten(filter: string): string {
   return filter.startsWith('\0') ? filter.slice(filter.indexOf('/') + 1) : filter;
 }
+
+/**
+ * aedes says "session present" only of a session that has a filter; MQTT-3.2.2-2 asks for it of each session that is kept. One
+ * without a filter gets this one at its return: no client can ask for it, and it is never granted.
+ */
+export const SESSION_IS_PRESENT = { topic: '\0', qos: 0 } as const;

@@ -1,20 +1,21 @@
 /**
- * What the interoperability cases of Eclipse Paho for MQTT 3.1.1 ask of a broker, on the embedded broker. Clients may not publish
- * yet: each case that needs it says what is refused, and goes on with messages of the gateway.
+ * What the interoperability cases of Eclipse Paho for MQTT 3.1.1 ask of a broker, on the embedded broker. Its clients are
+ * anonymous here: they subscribe and do not publish. Each case that needs it says what is refused, and goes on with messages of
+ * the gateway; clients with accounts have the rest of the case elsewhere.
  *
- * | case | here |
- * |---|---|
- * | connect, disconnect, connect again; a second CONNECT; a wrong protocol name | all |
- * | retained messages | those of the gateway; a client that publishes one is disconnected |
- * | will | taken and not published |
- * | empty client id | all |
- * | messages for a client that is away | those of the gateway, QoS 1 |
- * | overlapping filters | all |
- * | keep-alive | all; the will that would follow is not published |
- * | redelivery after a return | QoS 1; there is no QoS 2 message yet |
- * | denied filter | all |
- * | `$` topics | no filter may name one; a client that publishes on one is disconnected |
- * | UNSUBSCRIBE | all |
+ * | case | here | with accounts |
+ * |---|---|---|
+ * | connect, disconnect, connect again; a second CONNECT; a wrong protocol name | all | |
+ * | retained messages | those of the gateway; a client that publishes one is disconnected | broker-accounts |
+ * | will | taken and not published | broker-accounts |
+ * | empty client id | all | |
+ * | messages for a client that is away | those of the gateway, QoS 1 | broker-restart |
+ * | overlapping filters | all | |
+ * | keep-alive | all; the will that would follow is not published | |
+ * | redelivery after a return | QoS 1 | broker-acknowledgements, broker-kept: QoS 2 |
+ * | denied filter | all | broker-accounts |
+ * | `$` topics | no filter may name one; a client that publishes on one is disconnected | |
+ * | UNSUBSCRIBE | all | |
  */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';

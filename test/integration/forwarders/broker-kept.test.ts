@@ -74,7 +74,7 @@ test('subscriptions, queues and retained messages are the same after a clean res
   assert.deepEqual(await bench.drain('a'), ['first', 'second', '']);
   bench = await again(t, bench, where);
   assert.deepEqual(bench.waiting('a'), []);
-  assert.equal(bench.sessions.queuedMessages, 0);
+  assert.equal(bench.sessions.queues.messages, 0);
   assert.deepEqual([bench.faults, bench.repairs], [[], []]);
 });
 
@@ -119,6 +119,16 @@ test('a QoS 2 message that is repeated after a restart is known until it is rele
   await bench.persistence.incomingDelPacket({ id: 'p' }, { cmd: 'pubrel', messageId: 9 });
   bench = await again(t, bench, where);
   await assert.rejects(bench.persistence.incomingGetPacket({ id: 'p' }, { cmd: 'publish', messageId: 9 }));
+});
+
+test('a session without a filter is there after a restart', async (t) => {
+  const where = folders(t);
+  let bench = await open(t, where);
+  bench.sessions.resume('bare');
+  assert.equal(bench.sessions.get('bare')?.isPresent, false);
+  bench = await again(t, bench, where);
+  bench.sessions.resume('bare');
+  assert.equal(bench.sessions.get('bare')?.isPresent, true);
 });
 
 test('a session with another owner is not given to a client of the same name', async (t) => {
@@ -172,10 +182,10 @@ test('a start keeps to limits that the last run did not have', async (t) => {
   };
   check();
   assert.deepEqual(bench.lost, [[`c${sessions}`, 1, 'displaced']]);
-  assert.deepEqual([bench.sessions.dropped, bench.overflows], [500, ['c1']]);
+  assert.deepEqual([bench.sessions.queues.dropped, bench.overflows], [500, ['c1']]);
   bench = await again(t, bench, where);
   check();
-  assert.deepEqual([bench.lost, bench.sessions.dropped], [[], 0]);
+  assert.deepEqual([bench.lost, bench.sessions.queues.dropped], [[], 0]);
 });
 
 const pump: Shape = { device: 'pump', points: [{ name: 'n', type: 'float64', storage: 'number' }] };
@@ -289,7 +299,7 @@ test('of a long absence the newest readings are queued, and which are left out i
   const waiting = bench.waiting('all');
   const [[client, left]] = bench.left as [[string, { log: string; first: number; last: number }]];
   assert.deepEqual([client, left.log, left.first], ['all', log.id, first]);
-  assert.ok(bench.sessions.queuedBytes <= limits.MAX_SESSION_BYTES);
+  assert.ok(bench.sessions.queues.bytes <= limits.MAX_SESSION_BYTES);
   assert.ok(
     waiting.some((text) => (JSON.parse(text) as { n?: number }).n === 1),
     'the alarm is kept',

@@ -78,30 +78,30 @@ test('queues keep their bounds and their order whatever happens', async () => {
       for (const c of commands) {
         if ('size' in c) {
           const next = packet(++counter, c.alarm ? 'alarm/a' : 'data', c.size);
-          for (const id of sessions.of(next.topic)) sessions.enqueue(id, next);
+          for (const id of sessions.of(next.topic)) sessions.queues.enqueue(id, next);
           continue;
         }
         const id = `c${c.client}`;
         if (c.do === 'away') sessions.away(id);
         else if (c.do === 'end') sessions.end(id);
-        else if (c.do === 'ack') sessions.acknowledged(id, c.client);
+        else if (c.do === 'ack') sessions.queues.acknowledged(id, c.client);
         else {
           sessions.resume(id);
           sessions.subscribe(id, { topic: '#', qos: 1 });
           let last = 0;
           let number = 0;
-          for await (const p of sessions.replay(id)) {
+          for await (const p of sessions.queues.replay(id)) {
             assert.ok((p.brokerCounter ?? 0) > last);
             last = p.brokerCounter ?? 0;
-            assert.equal(sessions.replaying(id), true);
-            sessions.written(id, { brokerCounter: last, messageId: ++number });
+            assert.equal(sessions.queues.replaying(id), true);
+            sessions.queues.written(id, { brokerCounter: last, messageId: ++number });
           }
-          assert.equal(sessions.replaying(id), false);
+          assert.equal(sessions.queues.replaying(id), false);
         }
-        assert.ok(sessions.queuedBytes <= limits.MAX_ALL_SESSIONS_BYTES);
+        assert.ok(sessions.queues.bytes <= limits.MAX_ALL_SESSIONS_BYTES);
       }
       for (let i = 0; i < 6; i++) sessions.end(`c${i}`);
-      assert.deepEqual({ bytes: sessions.queuedBytes, count: sessions.count }, { bytes: 0, count: 0 });
+      assert.deepEqual({ bytes: sessions.queues.bytes, count: sessions.count }, { bytes: 0, count: 0 });
     }),
     { numRuns: 200 },
   );
@@ -122,7 +122,7 @@ test('a session that nobody uses ends, and what it held is told', () => {
   sessions.subscribe('a', { topic: 'data', qos: 1 });
   sessions.resume('here');
   sessions.away('a');
-  sessions.enqueue('a', packet(1, 'data', 10));
+  sessions.queues.enqueue('a', packet(1, 'data', 10));
   now = limits.SESSION_EXPIRY;
   sessions.expire();
   assert.equal(sessions.count, 2);
@@ -142,19 +142,19 @@ test('what was sent and not acknowledged is sent again, marked as a repeat, befo
     onLost: () => {},
   });
   sessions.resume('a');
-  for (let i = 1; i <= 3; i++) sessions.enqueue('a', packet(i, 'data', 1));
-  sessions.written('a', { brokerCounter: 1, messageId: 11 });
-  sessions.written('a', { brokerCounter: 2, messageId: 12 });
-  assert.equal(sessions.acknowledged('a', 11)?.brokerCounter, 1);
-  assert.equal(sessions.acknowledged('a', undefined), undefined);
+  for (let i = 1; i <= 3; i++) sessions.queues.enqueue('a', packet(i, 'data', 1));
+  sessions.queues.written('a', { brokerCounter: 1, messageId: 11 });
+  sessions.queues.written('a', { brokerCounter: 2, messageId: 12 });
+  assert.equal(sessions.queues.acknowledged('a', 11)?.brokerCounter, 1);
+  assert.equal(sessions.queues.acknowledged('a', undefined), undefined);
   sessions.away('a');
   sessions.resume('a');
   const seen: unknown[] = [];
-  for await (const p of sessions.replay('a')) {
+  for await (const p of sessions.queues.replay('a')) {
     seen.push([p.brokerCounter, p.dup]);
     // Comes while the queue is sent: follows.
-    if (seen.length === 1) sessions.enqueue('a', packet(4, 'data', 1));
-    sessions.written('a', { brokerCounter: p.brokerCounter, messageId: 20 + seen.length });
+    if (seen.length === 1) sessions.queues.enqueue('a', packet(4, 'data', 1));
+    sessions.queues.written('a', { brokerCounter: p.brokerCounter, messageId: 20 + seen.length });
   }
   assert.deepEqual(seen, [
     [2, true],

@@ -21,7 +21,9 @@ import { Raw, text } from '../../harness/embedded-broker.ts';
 import { Peek } from '../../harness/mqtt-peek.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
+const { SESSION_IS_PRESENT } = aedesPatch;
 const require = createRequire(import.meta.url);
+const aedesMemory = createRequire(require.resolve('aedes'))('aedes-persistence') as () => object;
 const ROOT = path.join(import.meta.dirname, '..', '..', '..');
 
 for (const { KNOWN } of [aedesPatch, packetPatch])
@@ -122,4 +124,26 @@ test('aedes answers each filter of a SUBSCRIBE, one that is named twice as well'
   assert.deepEqual(await codesForTwice(t, true), [0, 128, 2, 128, 1]);
   // Needed for as long as this is what happens without it.
   assert.deepEqual(await codesForTwice(t, false), [2, 128, 1]);
+});
+
+test('aedes calls a session without a filter present with the patch, and not without it', async (t) => {
+  const present = async (subscriptions: readonly object[]): Promise<number | undefined> => {
+    const persistence = Object.assign(aedesMemory(), { subscriptionsByClient: async () => subscriptions });
+    const aedes = await Aedes.createBroker({
+      persistence: persistence as never,
+      authorizeSubscribe: (_client, sub, next) => next(null, sub.topic === SESSION_IS_PRESENT.topic ? null : sub),
+    });
+    const server = createServer((socket) => aedes.handle(socket));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => {
+      aedes.close();
+      server.close();
+    });
+    const raw = await Raw.open(t, (server.address() as { port: number }).port);
+    assert.equal(await raw.connect('bare', 0), 0);
+    return raw.bytes[2];
+  };
+  assert.equal(await present([SESSION_IS_PRESENT]), 1);
+  // Needed for as long as a session without a filter cannot be told from none.
+  assert.equal(await present([]), 0);
 });

@@ -1,0 +1,191 @@
+/**
+ * The queues of the sessions: what comes in, what is on its way to a client, and what is pushed out. Invariants:
+ * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and
+ *   MAX_ALL_SESSIONS_BYTES; what does not fit pushes out records that were asked for again, then the oldest ordinary message,
+ *   alarms last, and an overflow is reported once per episode;
+ * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
+ *   messages for it wait in the queue as well.
+ */
+import * as limits from './limits.ts';
+import { type Entry, type OutgoingPacket, packetOf, type Queue, type QueuedPacket } from './queue.ts';
+import type { Origin, Session } from './session.ts';
+import type { Place, SessionJournal } from './session-journal.ts';
+
+export interface SessionQueuesOptions {
+  /** By the ids of their clients. */
+  readonly sessions: ReadonlyMap<string, Session>;
+  /** Messages on this prefix are pushed out last. */
+  readonly alarms: string;
+  /** Messages on this prefix are pushed out first: the log has them, and somebody asked for them again. */
+  readonly again: string;
+  /** Resolves when the client of a session has space for more, or is gone. */
+  readonly roomy: (client: string) => Promise<void>;
+  /** Called at the first message of an episode. */
+  readonly onOverflow: (client: string) => void;
+  readonly journal?: SessionJournal | undefined;
+  /** A message of the gateway itself has left the queue of a client that is here. */
+  readonly moved: (session: Session) => void;
+}
+
+export class SessionQueues {
+  /** Messages pushed out since the start. */
+  dropped = 0;
+  /** Of all queues. */
+  bytes = 0;
+  messages = 0;
+  readonly #options: SessionQueuesOptions;
+  readonly #sessions: ReadonlyMap<string, Session>;
+
+  constructor(options: SessionQueuesOptions) {
+    this.#options = options;
+    this.#sessions = options.sessions;
+  }
+
+  /** Makes an entry for a session that is not in its queue yet. */
+  entry(id: string, { brokerId, brokerCounter, topic, payload, qos }: QueuedPacket, { own, stored }: Origin = {}): Entry {
+    const common = { brokerId, brokerCounter, topic, payload, qos, own, stored };
+    const entry: Entry = { ...common, dup: false, messageId: undefined, sent: false, released: false };
+    // Kept with the message: a QoS 2 message that comes again under another one would be a second message.
+    if (qos === 2) this.#sessions.get(id)?.queue.number(entry, undefined);
+    if (stored !== undefined) stored.waits++;
+    return entry;
+  }
+
+  enqueue(id: string, packet: QueuedPacket, origin?: Origin): void {
+    if (this.#sessions.has(id)) this.push(id, this.entry(id, packet, origin));
+  }
+  push(id: string, entry: Entry): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    session.queue.push(entry);
+    this.#count(1, entry.payload.length);
+    this.#bound(session);
+  }
+  /** Puts messages of the gateway itself in front of newer ones, and behind older ones of clients. */
+  insert(session: Session, entries: readonly Entry[], before: Place): void {
+    session.queue.insert(entries, ({ own, brokerCounter }) =>
+      own === undefined ? (brokerCounter ?? 0) > 0 : own.log === before.log && own.first >= before.seq,
+    );
+    for (const entry of entries) this.#count(1, entry.payload.length);
+    this.#bound(session);
+  }
+
+  /** The broker is about to write this packet to the client. It gets the number that it keeps. */
+  written(id: string, packet: { brokerCounter?: number | undefined; messageId?: number | undefined }): void {
+    const session = this.#sessions.get(id);
+    if (session === undefined) return;
+    const entry = session.queue.entries.findLast((p) => p.brokerCounter === packet.brokerCounter);
+    if (entry === undefined) {
+      // It was pushed out on its way. Its number must not be one of the queue.
+      packet.messageId = session.queue.otherNumber();
+      return;
+    }
+    packet.messageId = session.queue.number(entry, packet.messageId);
+    entry.sent = true;
+    if (session.awaited?.entry === entry) session.awaited.resume();
+  }
+
+  /** Its receiver has it (QoS 2): PUBREL is about to be written. @returns whether the store has to know before that */
+  released(id: string, messageId: number | undefined): boolean {
+    const session = this.#sessions.get(id);
+    const entry = messageId === undefined ? undefined : session?.queue.numbered(messageId);
+    if (session === undefined || entry === undefined) return false;
+    const news = !entry.released;
+    entry.released = true;
+    entry.sent = true;
+    if (session.awaited?.entry === entry) session.awaited.resume();
+    if (!news || entry.stored === undefined) return false;
+    this.#options.journal?.waits(session.key, entry.stored, entry, 'now');
+    return true;
+  }
+
+  acknowledged(id: string, messageId: number | undefined): OutgoingPacket | undefined {
+    const session = this.#sessions.get(id);
+    // A message that was passed over has no number yet; it stays for the replay.
+    const entry = messageId === undefined ? undefined : session?.queue.numbered(messageId);
+    if (session === undefined || entry === undefined || !entry.sent) return undefined;
+    const { queue } = session;
+    // The episode is over once half of the space is free again.
+    if (queue.length < limits.MAX_SESSION_MESSAGES / 2 && queue.bytes < limits.MAX_SESSION_BYTES / 2) session.dropped = 0;
+    const packet = packetOf(entry);
+    this.#remove(session, entry);
+    return packet;
+  }
+
+  /** True when this packet is kept for this session, so that passing it over now loses nothing. */
+  keeps(id: string, packet: { brokerCounter?: number | undefined }): boolean {
+    const entries = this.#sessions.get(id)?.queue.entries;
+    return entries?.findLast((p) => p.brokerCounter === packet.brokerCounter) !== undefined;
+  }
+  /** True while the queue is being sent: what is kept must not overtake it. */
+  replaying(id: string): boolean {
+    return this.#sessions.get(id)?.replaying === true;
+  }
+
+  /** Hands out the queue until it has nothing unsent; each packet only after the one before it was written, and as there is space. */
+  replay(id: string): AsyncGenerator<OutgoingPacket> {
+    return this.#replay(id, this.#sessions.get(id)?.connection);
+  }
+  async *#replay(id: string, connection: number | undefined): AsyncGenerator<OutgoingPacket> {
+    for (;;) {
+      await this.#options.roomy(id);
+      const session = this.#sessions.get(id);
+      if (session === undefined || session.connection !== connection) return;
+      const next = session.queue.entries.find((p) => !p.sent);
+      if (next === undefined) {
+        session.replaying = false;
+        return;
+      }
+      const { promise, resolve } = Promise.withResolvers<void>();
+      session.awaited = { entry: next, resume: resolve };
+      yield packetOf(next);
+      await promise;
+    }
+  }
+
+  /** Its session ends. */
+  end({ queue }: Session): void {
+    this.#count(-queue.length, -queue.bytes);
+  }
+
+  #bound(session: Session): void {
+    const { queue } = session;
+    while (queue.length > limits.MAX_SESSION_MESSAGES || queue.bytes > limits.MAX_SESSION_BYTES) this.#pushOut(session);
+    while (this.bytes > limits.MAX_ALL_SESSIONS_BYTES) this.#pushOut(this.#longest((q) => q.bytes));
+    while (this.messages > limits.MAX_ALL_SESSIONS_MESSAGES) this.#pushOut(this.#longest((q) => q.length));
+  }
+
+  #longest(size: (queue: Queue) => number): Session {
+    let longest: Session | undefined;
+    for (const session of this.#sessions.values())
+      if (size(session.queue) > (longest === undefined ? 0 : size(longest.queue))) longest = session;
+    return longest as Session;
+  }
+
+  #pushOut(session: Session): void {
+    const { entries } = session.queue;
+    const ordinary = (p: Entry) => !p.topic.startsWith(this.#options.alarms);
+    const again = (p: Entry) => p.topic.startsWith(this.#options.again);
+    const victim =
+      entries.find((p) => again(p) && !p.sent) ??
+      entries.find((p) => ordinary(p) && !p.sent) ??
+      entries.find(ordinary) ??
+      entries[0];
+    if (victim !== undefined) this.#remove(session, victim);
+    this.dropped++;
+    if (session.dropped++ === 0) this.#options.onOverflow(session.id);
+  }
+
+  #remove(session: Session, entry: Entry): void {
+    session.queue.remove(entry);
+    this.#count(-1, -entry.payload.length);
+    if (entry.stored !== undefined) this.#options.journal?.left(session.key, entry.stored);
+    // Of an absent client's queue the place stays where it was: the next start takes the newest from there, as now.
+    if (entry.own !== undefined && session.awaySince === undefined) this.#options.moved(session);
+  }
+
+  #count(messages: number, bytes: number): void {
+    this.messages += messages;
+    this.bytes += bytes;
+  }
+}

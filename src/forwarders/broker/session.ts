@@ -1,0 +1,39 @@
+/** One persistent session (clean session = 0), as the broker has it in memory. */
+import type { Entry, Queue, Span, Stored } from './queue.ts';
+import type { FilterRow, Place } from './session-journal.ts';
+
+export interface Filter {
+  readonly topic: string;
+  readonly qos: number;
+}
+
+export interface Session {
+  readonly key: number;
+  readonly id: string;
+  readonly owner: string;
+  readonly filters: Map<string, FilterRow>;
+  readonly queue: Queue;
+  /** Packet identifiers of QoS 2 messages that its client has published and not released. */
+  readonly incoming: Set<number>;
+  /** Messages pushed out in the running episode; 0 when there is none. */
+  dropped: number;
+  /** Monotonic time since when the client is away; undefined while it is connected. */
+  awaySince: number | undefined;
+  replaying: boolean;
+  /** Its client found it when it connected: it was not begun for it. */
+  isPresent: boolean;
+  /** Counts its connections: a replay ends with the one it began with. */
+  connection: number;
+  /** The packet that the replay has handed out and not seen written. */
+  awaited: { readonly entry: Entry; readonly resume: () => void } | undefined;
+  /** As the store has it. */
+  place: Place | undefined;
+}
+
+/** How a message comes into a queue. */
+export interface Origin {
+  /** Of the gateway's own messages. */
+  readonly own?: Span | undefined;
+  /** Of a client's. */
+  readonly stored?: Stored | undefined;
+}

@@ -1,0 +1,108 @@
+/**
+ * Sessions that are there, and acknowledgements that do not fit their message: what MQTT 3.1.1 asks for, on the embedded broker
+ * and on Mosquitto with the same bytes.
+ */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { openAccess } from '../../fakes/open-access.ts';
+import { BrokerBench, Raw, remaining, text } from '../../harness/embedded-broker.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { Mosquitto } from '../../peers/mosquitto.ts';
+
+const CLEAN = 2;
+const PUBACK = 0x40;
+const PUBREC = 0x50;
+const PUBCOMP = 0x70;
+
+const BROKERS = {
+  'the embedded broker': (t: TestContext): Promise<number> => new BrokerBench(t, { access: openAccess('plant/#') }).start(),
+  Mosquitto: async (t: TestContext): Promise<number | undefined> => (await Mosquitto.start(t))?.port,
+} as const;
+
+/** A QoS 1 or 2 message for a subscriber of its own. @returns the subscriber, after its PUBLISH came, and the number of that */
+async function withMessage(t: TestContext, port: number, flags: number, qos: 1 | 2): Promise<{ raw: Raw; id: number }> {
+  const raw = await Raw.open(t, port);
+  assert.equal(await raw.connect('reader', flags), 0);
+  raw.subscribe(['plant/#'], qos);
+  await waitFor('a SUBACK', () => raw.bytes.length >= 9);
+  const writer = await Raw.open(t, port);
+  assert.equal(await writer.connect('writer'), 0);
+  publish(writer, qos);
+  return { raw, id: await numberOf(raw) };
+}
+
+function publish(writer: Raw, qos: 1 | 2): void {
+  const body = Buffer.concat([text('plant/x'), Buffer.from([0, 7]), Buffer.from('hello')]);
+  writer.send(0x30 | (qos << 1), remaining(body.length), body);
+  if (qos === 2) writer.send(0x62, 2, 0, 7);
+}
+
+/** The packet identifier of the last PUBLISH that came. */
+async function numberOf(raw: Raw): Promise<number> {
+  const end = (): number => raw.bytes.lastIndexOf('plant/x');
+  await waitFor('a PUBLISH', () => end() > 0 && raw.bytes.length >= end() + 14);
+  return raw.bytes.readUInt16BE(end() + 7);
+}
+
+const ack = (raw: Raw, type: number, id: number): void => raw.send(type, 2, id >> 8, id & 255);
+
+/** Whether it is answered, or its connection ends. */
+async function lives(raw: Raw): Promise<boolean> {
+  raw.send(0xc0, 0);
+  await waitFor('a PINGRESP or the end', () => raw.closed || raw.bytes.subarray(-2).equals(Buffer.from([0xd0, 0])));
+  return !raw.closed;
+}
+
+for (const [name, start] of Object.entries(BROKERS)) {
+  test(`a session without a subscription is said to be present: ${name}`, async (t) => {
+    const port = await start(t);
+    if (port === undefined) return;
+    const present = async (flags: number): Promise<number | undefined> => {
+      const raw = await Raw.open(t, port);
+      assert.equal(await raw.connect('same', flags), 0);
+      const said = raw.bytes[2];
+      raw.send(0xe0, 0);
+      await waitFor('the end', () => raw.closed);
+      return said;
+    };
+    assert.equal(await present(0), 0, 'the first');
+    assert.equal(await present(0), 1, 'it is kept');
+    assert.equal(await present(CLEAN), 0, 'a clean session ends it');
+    assert.equal(await present(0), 0, 'so it is gone');
+    assert.equal(await present(0), 1);
+  });
+
+  for (const flags of [0, CLEAN])
+    for (const [qos, type, what] of [
+      [1, PUBREC, 'PUBREC for QoS 1'],
+      [1, PUBCOMP, 'PUBCOMP for QoS 1'],
+      [2, PUBACK, 'PUBACK for QoS 2'],
+      [2, PUBCOMP, 'PUBCOMP for QoS 2 without a PUBREC'],
+    ] as const)
+      test(`${what} ends the connection, and the message stays: clean ${flags / CLEAN}, ${name}`, async (t) => {
+        const port = await start(t);
+        if (port === undefined) return;
+        const { raw, id } = await withMessage(t, port, flags, qos);
+        ack(raw, type, id);
+        assert.equal(await lives(raw), false);
+        if (flags === CLEAN) return;
+        const again = await Raw.open(t, port);
+        assert.equal(await again.connect('reader', 0), 0);
+        assert.equal(await numberOf(again), id);
+        assert.equal(again.bytes.subarray(4)[0], 0x38 | (qos << 1), 'it comes again, with DUP');
+        ack(again, qos === 1 ? PUBACK : PUBREC, id);
+        assert.equal(await lives(again), true);
+      });
+
+  test(`acknowledgements that fit, repeats and unknown numbers end nothing: ${name}`, async (t) => {
+    const port = await start(t);
+    if (port === undefined) return;
+    const one = await withMessage(t, port, CLEAN, 1);
+    for (const type of [PUBACK, PUBACK]) ack(one.raw, type, one.id);
+    for (const type of [PUBACK, PUBREC, PUBCOMP]) ack(one.raw, type, 4711);
+    assert.equal(await lives(one.raw), true);
+    const two = await withMessage(t, port, 0, 2);
+    for (const type of [PUBREC, PUBREC, PUBCOMP, PUBCOMP]) ack(two.raw, type, two.id);
+    assert.equal(await lives(two.raw), true);
+  });
+}

@@ -1,0 +1,58 @@
+/** Packet identifiers of messages on their way to one client. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { Flights } from '../../../src/forwarders/broker/flights.ts';
+import { PACKET } from '../../../src/forwarders/broker/packet-check.ts';
+
+const { puback, pubrec, pubcomp } = PACKET;
+
+test('each identifier goes its own way, whatever the others do', () => {
+  type Way = 'free' | 'one' | 'two' | 'released';
+  const steps = fc.array(
+    fc.record({
+      id: fc.oneof(fc.integer({ min: 1, max: 9 }), fc.constantFrom(65_534, 65_535)),
+      does: fc.constantFrom('one', 'two', 'released', puback, pubrec, pubcomp),
+    }),
+    { maxLength: 60 },
+  );
+  /** What an acknowledgement leaves; undefined: it is wrong. */
+  const after: Readonly<Record<number, Readonly<Record<Way, Way | undefined>>>> = {
+    [puback]: { free: 'free', one: 'free', two: undefined, released: undefined },
+    [pubrec]: { free: 'free', one: undefined, two: 'released', released: 'released' },
+    [pubcomp]: { free: 'free', one: undefined, two: undefined, released: 'free' },
+  };
+  fc.assert(
+    fc.property(steps, (all) => {
+      const flights = new Flights();
+      const model = new Map<number, Way>();
+      for (const { id, does } of all) {
+        if (typeof does === 'string') {
+          if (does === 'released') flights.released(id);
+          else flights.sent(id, does === 'one' ? 1 : 2);
+          model.set(id, does as Way);
+          continue;
+        }
+        const wanted = after[does]?.[model.get(id) ?? 'free'];
+        assert.equal(flights.acknowledged(does, id) === undefined, wanted !== undefined);
+        if (wanted !== undefined) model.set(id, wanted);
+      }
+    }),
+  );
+});
+
+test('the next identifier is one that is not in use, from 1 to 65,535 and around', () => {
+  const flights = new Flights();
+  const taken = new Set<number>();
+  for (let i = 0; i < 65_535; i++) {
+    const id = flights.next();
+    taken.add(id);
+    flights.sent(id, 1);
+  }
+  assert.equal(taken.size, 65_535);
+  assert.deepEqual([Math.min(...taken), Math.max(...taken)], [1, 65_535]);
+  flights.acknowledged(puback, 700);
+  assert.equal(flights.next(), 700, 'the only one that is free');
+  flights.sent(700, 1);
+  assert.equal(flights.next(), 701, 'the one that is in use for longest');
+});

@@ -124,6 +124,8 @@ export const METRICS: readonly Metric[] = [
     'Serial frames that were not complete, or whose beginning was missed.',
     'halfFrames',
   ),
+  deviceCounter('sluice_device_repeats', 'MQTT messages that came before: sent again, or kept by the broker.', 'repeats'),
+  deviceCounter('sluice_device_left_out', 'MQTT messages left out because the device sent too many.', 'leftOut'),
   device(
     'sluice_device_missed_polls',
     'counter',

@@ -85,6 +85,8 @@ function busLines(bus: BusStatus, { monotonic: now }: GatewayStatus['gateway']):
       [c.lateReplies, 'late'],
       [c.halfFrames ?? 0, c.halfFrames === 1 ? 'half frame' : 'half frames'],
       [c.skippedBytes, `${c.skippedBytes === 1 ? 'byte' : 'bytes'} skipped${stretches(c)}`],
+      [c.repeats ?? 0, c.repeats === 1 ? 'repeat' : 'repeats'],
+      [c.leftOut ?? 0, 'left out of a flood'],
       [c.missedPolls ?? 0, c.missedPolls === 1 ? 'poll left out' : 'polls left out'],
     ] as const;
     const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
@@ -104,7 +106,8 @@ function answerLines(answer: DeviceStatus['answer']): string[] {
 }
 
 /** What talks by itself is not asked, and replies to nothing. */
-function repliesOf({ requests, replies }: DeviceCounters): string {
+function repliesOf({ requests, replies, repeats }: DeviceCounters): string {
+  if (repeats !== undefined) return count(replies, 'message');
   return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
 }
 

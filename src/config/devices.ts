@@ -180,14 +180,16 @@ export class DeviceResolver {
       settings,
       points,
     };
-    this.#address(resolved, kind, at, report);
+    if (kind.beside === undefined) this.#address(resolved, kind, at, report);
     const before = sound;
     // A path of the device leads to the layer that wrote it.
     const placed = (path: Path): { place: Place; path: Path } => {
       const merge = path[0] === 'points' ? merges.get(String(path[1])) : undefined;
       return merge === undefined ? { place: merged.place, path } : { place: merge.place, path: path.slice(2) };
     };
-    for (const wrong of kind.checkDevice?.(resolved, this.#in.around) ?? []) {
+    const others = [...this.#devices.values()].flatMap((other) => other.resolved ?? []).filter((other) => other.bus === bus);
+    const faults = kind.checkDevice?.(resolved, this.#in.around) ?? [];
+    for (const wrong of [...faults, ...(faults.length > 0 ? [] : (kind.beside?.(resolved, others) ?? []))]) {
       // When other faults exist, only faults of single sound points are certain.
       if (!before && wrong.path[0] !== 'points') continue;
       const { place, path } = placed(wrong.path);
@@ -232,7 +234,7 @@ export class DeviceResolver {
   }
 
   #address(device: ResolvedDevice, kind: DriverKind, at: Path, report: (fault: Fault) => void): void {
-    const address = kind.address(device.settings);
+    const address = kind.address?.(device.settings);
     const key = `${device.bus}\n${address ?? ''}`;
     const other = this.#addresses.get(key);
     if (other === undefined) this.#addresses.set(key, device.name);

@@ -28,9 +28,14 @@ export interface DriverKind {
   /** Name of the bus as a wire, for "two buses on one port": serial path, or `host:port`. */
   wire(bus: Readonly<Record<string, unknown>>): string;
   /** Settings of a bus that are allowed and can hardly be meant; path is relative to the bus. */
-  busWarnings?(bus: Readonly<Record<string, unknown>>): readonly { path: readonly string[]; message: string }[];
-  /** What distinguishes two devices on one bus (the Modbus unit); undefined where a bus has only one device. */
-  address(device: Readonly<Record<string, unknown>>): string | undefined;
+  busWarnings?(bus: Readonly<Record<string, unknown>>, around?: Around): readonly { path: readonly string[]; message: string }[];
+  /** What distinguishes two devices on one bus (the Modbus unit); undefined where a bus has only one device. Or `beside`. */
+  address?(device: Readonly<Record<string, unknown>>): string | undefined;
+  /** What a device must not share with the others on its bus, where no address distinguishes them; path is relative to it. */
+  beside?(
+    device: ResolvedDevice,
+    others: readonly ResolvedDevice[],
+  ): readonly { path: readonly (string | number)[]; message: string }[];
   /** Rules between keys that a schema cannot say; path is relative to the device. */
   checkDevice?(device: ResolvedDevice, around?: Around): readonly { path: readonly (string | number)[]; message: string }[];
   /**
@@ -103,6 +108,8 @@ export interface BusBudget {
 export interface Around {
   /** There is a forwarder. */
   readonly upstream: boolean;
+  /** There is an embedded broker. */
+  readonly broker: boolean;
 }
 
 /** One key of a rule that says what is compared: `above`, `below`, … */

@@ -12,7 +12,7 @@ import type { LoadedBus } from './devices.ts';
 import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
-import type { BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
+import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
 import { checkListeners, resolveListeners } from './listeners.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
@@ -105,11 +105,11 @@ class Loader {
     this.#missing(root, 'buses', 'devices');
     this.#missing(root, 'devices', 'rules');
     const gateway = this.#section(root, 'gateway', gatewaySection, true);
-    const buses = this.#buses(this.#named(root, 'buses'));
     const { profileDirs, profileFiles } = this.#options;
     const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
     const writtenForwarders = this.#named(root, 'forwarders');
-    const around = { upstream: writtenForwarders.length > 0 };
+    const around = { upstream: writtenForwarders.length > 0, broker: root.broker !== undefined };
+    const buses = this.#buses(this.#named(root, 'buses'), around);
     const [report, warn] = [this.#report, this.#warn];
     const known = { buses: this.#unread.has('buses') ? undefined : buses };
     const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, ...known, around, report, warn });
@@ -231,7 +231,7 @@ class Loader {
     return entries;
   }
 
-  #buses(written: readonly [string, unknown][]): Map<string, LoadedBus> {
+  #buses(written: readonly [string, unknown][], around: Around): Map<string, LoadedBus> {
     const buses = new Map<string, LoadedBus>();
     const wires = new Map<string, string>();
     for (const [name, value] of written) {
@@ -248,7 +248,7 @@ class Loader {
         continue;
       }
       const settings = check(kind.bus, typed.rest, placeOf(this.#source, at), this.#report);
-      for (const { path: keys, message } of (settings && kind.busWarnings?.(settings)) ?? [])
+      for (const { path: keys, message } of (settings && kind.busWarnings?.(settings, around)) ?? [])
         this.#warn(this.#source.fault([...at, ...keys], message));
       const wire = settings === undefined ? undefined : kind.wire(settings);
       const other = wire === undefined ? undefined : wires.get(wire);

@@ -149,7 +149,7 @@ function pointOf(
   return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings) };
 }
 
-/** How a point's values are held, from the keys that Modbus and serial points have in common. */
+/** How a point's values are held, from the keys that the points of all drivers have in common. */
 export function storageOfPoint(settings: Section): Storage | undefined {
   const type = POINT_TYPES.find((known) => known === settings.type);
   if (type === undefined) return undefined;

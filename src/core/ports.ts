@@ -26,6 +26,10 @@ export interface DeviceCounters {
   resyncs?: number;
   /** Frames that began and never got whole, or whose beginning was missed; absent where a driver does not count them. */
   halfFrames?: number;
+  /** Messages that came before: sent again, or kept by the broker; absent where a driver does not count them. */
+  repeats?: number;
+  /** Messages left out because the device sent too many; absent where a driver does not count them. */
+  leftOut?: number;
   /** Polls left out because their predecessor was still waiting; absent where a driver does not poll. */
   missedPolls?: number;
   /** From writing a request to the last byte of its answer, exceptions included. */

@@ -15,6 +15,7 @@ export const REASONS = [
   { code: 10, name: 'not-ready', quality: 'bad' },
   { code: 128, name: 'out-of-range', quality: 'uncertain' },
   { code: 129, name: 'too-fast', quality: 'uncertain' },
+  { code: 130, name: 'retained', quality: 'uncertain' },
 ] as const;
 
 export type ReasonName = (typeof REASONS)[number]['name'];

@@ -2,6 +2,7 @@
 import type { CounterMemory } from '../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DeviceTopics } from '../core/device-topics.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Bus, GatewayEvent, SampleSink } from '../core/ports.ts';
@@ -15,6 +16,8 @@ export interface DriverContext {
   readonly tell: (event: GatewayEvent) => void;
   /** State of counters, kept over restarts. */
   readonly counters?: CounterMemory;
+  /** The topics of the embedded broker; absent: there is none. */
+  readonly topics?: DeviceTopics;
   /** How long devices took to answer, over restarts. */
   readonly times?: TimeMemory;
   /** A device is read by other requests from now on. */

@@ -19,6 +19,7 @@ import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
 import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
+import { DeviceDoor } from '../forwarders/broker/device-door.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
 import { LogBacklog } from '../forwarders/broker/own-backlog.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
@@ -81,12 +82,14 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const now = (): number => Math.round(clock.monotonic()) + watch.offset;
   const latest = new Latest(() => watch.offset);
   const live = new LiveBatches(g);
+  const door = new DeviceDoor(clock);
   const plant = new Plant((bus, devices) =>
     createBus(bus, devices, {
       clock,
       logger,
       emit: (sample) => g.ingest.sample(sample),
       tell,
+      topics: door,
       replanned: (before, after) => g.ingest.exchange(before, after),
       ...(g.times === undefined ? {} : { times: g.times }),
       onTime: (device, utc, at) => watch.gps(device, utc, at),
@@ -135,7 +138,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   });
   const broker = new LocalBroker(
     {
-      ...{ clock, logger, latest, tls, access: access.mqtt, commands: desk },
+      ...{ clock, logger, latest, tls, access: access.mqtt, commands: desk, devices: door },
       identity: () => ({ boot: g.boot, version: VERSION }),
       now,
       encodeBatch: (records) => live.encode(records),

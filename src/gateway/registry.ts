@@ -5,6 +5,7 @@
 import type { Kinds } from '../config/kinds.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
+import { mqtt } from '../drivers/mqtt/kind.ts';
 import { serial } from '../drivers/serial/kind.ts';
 import type { MadeForwarderKind } from '../forwarders/forwarder-kind.ts';
 import type { Dialect } from '../forwarders/mqtt/dialect.ts';
@@ -13,7 +14,7 @@ import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
 import { RULE_KINDS } from '../rules/kinds.ts';
 
 /** Each makes its buses by `create(bus, devices, context)`; a forwarder is made by `create(forwarder, context)`. */
-export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial];
+export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial, mqtt];
 /** The dialects of upstream brokers: the words under `format` of a forwarder. */
 export const DIALECTS: readonly Dialect[] = [jsonDialect];
 export const FORWARDERS: readonly MadeForwarderKind[] = [mqttForwarder(DIALECTS)];

@@ -6,7 +6,7 @@ import { checksumPlace, payloadOffset } from './block-framer.ts';
 import { CHECKSUMS } from './checksum.ts';
 import { parseHex } from './hex.ts';
 import { encodeNmea } from './nmea-encode.ts';
-import { sourceOf } from './talker.ts';
+import { sourceOf } from './point-groups.ts';
 import type { BinaryDecode, BinaryField, FrameConfig, PointConfig, TalkerConfig } from './types.ts';
 import { isScaled, tidySum } from './values.ts';
 
@@ -28,7 +28,7 @@ export function encodeFrames(
   const raw = new Map<string, Value>();
   for (const [name, point] of config.points) {
     const value = values.get(name);
-    if (value !== undefined) raw.set(sourceOf(name, point), unscaled(value, point));
+    if (value !== undefined) raw.set(sourceOf(name, point), rawOf(value, point));
   }
   switch (decode.type) {
     case 'binary':
@@ -48,6 +48,8 @@ export function encodeFrames(
       return csvLines(decode, raw).map((line) => wrapText(frame, line));
     case 'json':
       return [wrapText(frame, jsonText(raw))];
+    case 'text':
+      return [wrapText(frame, String(raw.values().next().value ?? ''))];
     case 'key-value': {
       const clean = (value: Value) => String(value).replaceAll(decode.separator ?? /[\s,;]+/g, '_');
       const pairs = Array.from(raw, ([key, value]) => `${key}${decode.assign}${clean(value)}`);
@@ -56,10 +58,21 @@ export function encodeFrames(
   }
 }
 
-function unscaled(value: Value, point: PointConfig): Value {
+/** What a device says for this value. */
+export function rawOf(value: Value, point: PointConfig): Value {
+  if (point.enum !== undefined) {
+    const word = Object.entries(point.enum).find(([, label]) => label === value)?.[0];
+    return word === undefined ? value : plainWord(word);
+  }
   if (!isScaled(point) || (typeof value !== 'number' && typeof value !== 'bigint')) return value;
   const raw = Number((tidySum(Number(value), -(point.offset ?? 0)) / (point.scale ?? 1)).toPrecision(15));
   return point.type === 'int64' ? Math.round(raw) : raw;
+}
+
+/** A word of `enum` as JSON has it: `true` and `1` are written without quotes. */
+function plainWord(word: string): Value {
+  if (word === 'true' || word === 'false') return word === 'true';
+  return /^-?\d{1,15}$/.test(word) ? Number(word) : word;
 }
 
 function csvLines(
@@ -79,7 +92,8 @@ function csvLines(
   return [Array.from({ length: last + 1 }, (_, i) => quoted(raw.get(String(i)))).join(decode.separator)];
 }
 
-function jsonText(raw: ReadonlyMap<string, Value>): string {
+/** @param raw by dotted path */
+export function jsonText(raw: ReadonlyMap<string, Value>): string {
   interface Tree {
     [key: string]: Tree | Value;
   }

@@ -1,4 +1,4 @@
-/** Decoders of lines of text: regular expression, CSV, JSON, key=value. */
+/** Decoders of text: regular expression, CSV, JSON, key=value, the text itself. */
 import { LinearRegExp } from './linear-regexp.ts';
 import { decodeText } from './text.ts';
 import type { CsvDecode, Decoded, Decoder, Field, KeyValueDecode, RegexDecode } from './types.ts';
@@ -84,6 +84,14 @@ export function splitCells(line: string, separator: string): string[] | undefine
     }
     if (end < 0) return cells;
     at = end + separator.length;
+  }
+}
+
+/** Every field is the whole text. */
+export class WholeDecoder implements Decoder {
+  decode(frame: Uint8Array): Decoded {
+    const text = decodeText(frame).trim();
+    return text === '' ? REFUSED : fields(() => text);
   }
 }
 

@@ -81,6 +81,10 @@ export interface CsvDecode {
 export interface JsonDecode {
   readonly type: 'json';
 }
+/** The frame is the value: `21.5`, `ON`. */
+export interface TextDecode {
+  readonly type: 'text';
+}
 export interface KeyValueDecode {
   readonly type: 'key-value';
   /** Between pairs. Default: any of white space, comma and semicolon. */
@@ -122,7 +126,7 @@ export interface BinaryDecode {
   /** While these bytes stand at this place the device has nothing to say yet: no field of the frame counts. */
   readonly notReady?: { readonly offset: number; readonly bytes: string } | undefined;
 }
-export type DecodeConfig = RegexDecode | CsvDecode | JsonDecode | KeyValueDecode | NmeaDecode | BinaryDecode;
+export type DecodeConfig = RegexDecode | CsvDecode | JsonDecode | TextDecode | KeyValueDecode | NmeaDecode | BinaryDecode;
 
 export interface PointConfig {
   /** Which field of the frame; default: the point's name. */
@@ -132,6 +136,11 @@ export interface PointConfig {
   readonly offset?: number | undefined;
   readonly unit?: string | undefined;
   readonly range?: { readonly min?: number | undefined; readonly max?: number | undefined } | undefined;
+  /** Labels of what the device says; the value is the label. */
+  readonly enum?: Readonly<Record<string, string>> | undefined;
+  /** What the device says where it has no value. */
+  readonly invalid?: readonly (string | number)[] | undefined;
+  readonly writable?: boolean | undefined;
   /** A counter that starts again at 0; its cumulative value is another point of the device. */
   readonly counter?: CounterSettings | undefined;
   readonly report?: Report | undefined;

@@ -37,6 +37,8 @@ export function toReading(field: Field, point: PointConfig): Reading {
   if (field === UNPARSABLE) return none(BAD_TEXT);
   if (field === INVALID) return none(BAD_VALUE);
   if (field === NOT_READY) return none(WARMING_UP);
+  if (point.invalid?.some((mark) => isMark(field, mark))) return none(BAD_VALUE);
+  if (point.enum !== undefined) return toLabel(field, point.enum);
   if (point.type === 'string') return { value: cleanText(String(field)), reason: GOOD };
   const given = typeof field === 'string' ? field.trim() : field;
   if (given === '') return none(ABSENT);
@@ -70,6 +72,19 @@ export function tidySum(a: number, b: number): number {
   const decimals = 14 - Math.floor(Math.log10(largest));
   // Adding 0 turns -0 into 0.
   return Number((a + b).toFixed(Math.min(Math.max(decimals, 0), 100))) + 0;
+}
+
+/** A number in the list is a number, however it is written; a text is this text. */
+function isMark(field: string | number | bigint | boolean, mark: string | number): boolean {
+  const text = String(field).trim();
+  return text === String(mark) || (typeof mark === 'number' && typeof field !== 'boolean' && toNumber(field) === mark);
+}
+
+function toLabel(field: string | number | bigint | boolean, labels: Readonly<Record<string, string>>): Reading {
+  const text = String(field).trim();
+  if (text === '') return none(ABSENT);
+  if (Object.hasOwn(labels, text)) return { value: labels[text] as string, reason: GOOD };
+  return { value: cleanText(text), reason: OUT_OF_RANGE };
 }
 
 function inRange(value: number, { range }: PointConfig): boolean {

@@ -3,9 +3,9 @@
  * Safe values go before everything: first those for devices that answer, then the others, then what reads them back.
  */
 import { SluiceError } from '../../core/errors.ts';
+import { gaveWay } from '../write-queue.ts';
 import type { Device } from './device.ts';
 import type { Ask, Tap } from './port.ts';
-import { gaveWay } from './write-queue.ts';
 
 /** Calls that wait. Safe values are not among them: of these at most one waits for each point that has one. */
 const MOST = 32;

@@ -2,11 +2,12 @@
 import * as z from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
 import { report } from '../../config/report.ts';
-import { boundsFault, duration, name } from '../../config/schema-parts.ts';
+import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { counterSchema, rawNumber } from '../counter.ts';
 import { baudRateFault, parity, serialPortName, stopBits } from '../line-settings.ts';
 import { networkHost, networkPortFault } from '../network-settings.ts';
+import { bounds, writeKeys } from '../write-schema.ts';
 import { addressFault } from './manual-numbers.ts';
 
 const queue = {
@@ -79,13 +80,6 @@ export const rtuOverTcpBus = z.strictObject({
 
 export const lineHints = z.strictObject(line).partial();
 
-const bounds = z.strictObject(
-  {
-    min: z.number().optional().describe('Smallest value.'),
-    max: z.number().optional().describe('Largest value.'),
-  },
-  { error: ({ input }) => boundsFault(input) },
-);
 /** `write: true` says nothing about the bounds. */
 const writeFault = (input: unknown) =>
   typeof input === 'boolean' || typeof input === 'string'
@@ -254,31 +248,7 @@ export const point = z.strictObject({
   counter: counterSchema(),
   report: report(),
   write: z
-    .strictObject(
-      {
-        ...bounds.shape,
-        every: duration({ max: 86_400_000 }).prefault('1s').describe('The point may be written once in this time.'),
-        readBack: z
-          .boolean()
-          .default(true)
-          .describe(
-            'The point is read after a write and must show the value. Use false for a point that never shows it (a reset).',
-          ),
-        safe: z
-          .strictObject({
-            value: z.union([z.number(), z.boolean(), z.string().max(250)]).describe('The value, within the bounds.'),
-            onStop: z.boolean().default(false).describe('The gateway writes the value when it stops.'),
-            offline: duration({ min: 1000, max: 30 * 86_400_000 })
-              .optional()
-              .describe(
-                'The gateway writes the value once when no forwarder has been connected for this time. It writes nothing back afterwards.',
-              ),
-          })
-          .optional()
-          .describe('A fail-safe value: the gateway writes it when it stops, or when the site has been offline for long.'),
-      },
-      { error: ({ input }) => writeFault(input) },
-    )
+    .strictObject(writeKeys, { error: ({ input }) => writeFault(input) })
     .optional()
     .describe(
       'The point may be written. Without this key it never is. A number needs both bounds, `min` and `max`. Labels may have bounds of their raw numbers. Bools, texts and times have none: `write: {}`.',

@@ -20,11 +20,11 @@ import type { Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import type { WriteOptions, Written } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
+import { type Check, gaveWay, WriteQueue } from '../write-queue.ts';
 import type { Answer, CallOptions } from './calls.ts';
 import type { Device } from './device.ts';
 import { isHead } from './model-search.ts';
 import { refusalWords } from './words.ts';
-import { type Check, gaveWay, WriteQueue } from './write-queue.ts';
 
 const WAITING = 8;
 /** A device may take its time to show what it acknowledged: so many looks, so far apart (ms). */

@@ -2,21 +2,21 @@
 import type { CounterMemory } from '../../codecs/counter.ts';
 import { widthOf } from '../../codecs/serial/binary-decoder.ts';
 import { parseHex } from '../../codecs/serial/hex.ts';
-import { NMEA_FIELDS } from '../../codecs/serial/nmea.ts';
 import { NMEA_GPS_SENTENCES } from '../../codecs/serial/nmea-time.ts';
-import { framingOf, groupOf, infoOf, sourceOf } from '../../codecs/serial/talker.ts';
+import { groupOf } from '../../codecs/serial/point-groups.ts';
+import { framingOf } from '../../codecs/serial/talker.ts';
 import type { TalkerConfig } from '../../codecs/serial/types.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
-import { reportFaults } from '../../config/report.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
-import { type CountedPoint, counterFaults, totalsOf } from '../counter.ts';
+import { totalsOf } from '../counter.ts';
 import { baudRateWarnings } from '../line-settings.ts';
 import { type LineOpener, openLine } from '../serial-line.ts';
 import { AskedDevice } from './asked-device.ts';
 import { SerialBus } from './bus.ts';
+import { countedPoint, pointFaults } from './check.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
 import type { SerialBusSettings, SerialDeviceSettings, SerialPointSettings } from './schema.ts';
 import { serialBus, serialDevice, serialLine, serialPoint } from './schema.ts';
@@ -109,44 +109,10 @@ function checkDevice(device: ResolvedDevice): Fault[] {
       });
   }
   const counted = Array.from(device.points, ([name, point]) => countedPoint(name, point as SerialPointSettings, decode));
-  for (const [name, settings] of device.points) {
-    const point = settings as SerialPointSettings;
-    const at = (key: string, message: string) => faults.push({ path: ['points', name, key], message });
-    const from = sourceOf(name, point);
-    if (point.type === 'bool' || point.type === 'string')
-      for (const key of ['scale', 'offset', 'range'] as const)
-        if (point[key] !== undefined) at(key, `\`${key}\` is for numbers, and this point is a ${point.type}`);
-    for (const [key, message] of reportFaults(point.report, point.type === 'float64' || point.type === 'int64'))
-      faults.push({ path: ['points', name, 'report', ...(key === undefined ? [] : [key])], message });
-    for (const [key, message] of counterFaults(countedPoint(name, point, decode), counted))
-      faults.push({ path: ['points', name, 'counter', ...(key === undefined ? [] : [key])], message });
-    if (decode.type === 'binary' && !Object.hasOwn(decode.fields, from))
-      at('from', `there is no field ${from} in \`decode.fields\`: it has ${Object.keys(decode.fields).join(', ') || 'none'}`);
-    if (decode.type === 'csv' && decode.columns && !decode.header && !decode.columns.includes(from) && !/^\d+$/.test(from))
-      at('from', `there is no column ${from}: \`decode.columns\` has ${decode.columns.join(', ')}`);
-    if (decode.type === 'csv' && !decode.columns && !decode.header && !/^\d+$/.test(from))
-      at('from', 'the column is missing; write its number (from: 0), or name the columns in `decode.columns`');
-    if (decode.type === 'regex' && !decode.pattern.includes(`(?<${from}>`))
-      at('from', `the pattern has no group ${from}: write (?<${from}>…) around what is its value`);
-    if (decode.type === 'nmea') {
-      const [sentence = '', field = ''] = from.split('.');
-      const known = NMEA_FIELDS.get(sentence);
-      if (known === undefined)
-        at('from', `write SENTENCE.field, for example GGA.latitude; sentences: ${[...NMEA_FIELDS.keys()].join(', ')}`);
-      else if (!known.includes(field)) at('from', `${sentence} has no field ${field}: it has ${known.join(', ')}`);
-    }
-  }
+  for (const [name, point] of device.points)
+    for (const [keys, message] of pointFaults(name, point as SerialPointSettings, decode, counted))
+      faults.push({ path: ['points', name, ...keys], message });
   return faults;
-}
-
-function countedPoint(name: string, point: SerialPointSettings, decode?: SerialDeviceSettings['decode']): CountedPoint {
-  const { scale, offset, counter } = point;
-  const field = decode?.type === 'binary' ? decode.fields[sourceOf(name, point)]?.type : undefined;
-  const bits = /^u?int(8|16|32)$/.exec(field ?? '')?.[1];
-  const of = { info: infoOf(name, point), scale, offset, counter };
-  if (field !== undefined && bits !== undefined)
-    return { ...of, capacity: 2 ** (Number(bits) - (field.startsWith('u') ? 0 : 1)), holder: field };
-  return { ...of, capacity: point.type === 'int64' ? 2 ** 63 : undefined, holder: point.type };
 }
 
 function clockFault(device: ResolvedDevice): string | undefined {

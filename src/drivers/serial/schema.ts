@@ -203,7 +203,7 @@ const binaryField = z
     message: 'a string needs its `length` in bytes',
   });
 
-const decode = z.discriminatedUnion('type', [
+const textDecoders = [
   z.strictObject({
     type: z.literal('regex').describe('Named groups of a regular expression are the fields.'),
     pattern: pattern.describe('JavaScript syntax, without look-around and back-references. It runs in linear time.'),
@@ -216,29 +216,37 @@ const decode = z.discriminatedUnion('type', [
     header: z.boolean().default(false).describe('The device sends a line of column names, at least at its start.'),
   }),
   z.strictObject({ type: z.literal('json').describe('Fields are dotted paths: `battery.mV`, `values.0`.') }),
+  z.strictObject({ type: z.literal('text').describe('The whole text is the value: `21.5`, `ON`. There is one point.') }),
   z.strictObject({
     type: z.literal('key-value').describe('Fields are keys.'),
     separator: z.string().min(1).max(8).optional().describe('Separator of pairs. Without it: white space, comma or semicolon.'),
     assign: z.string().min(1).max(8).default('=').describe('Separator of key and value.'),
   }),
+] as const;
+const binaryDecoder = z.strictObject({
+  type: z.literal('binary').describe('Fields are at fixed places.'),
+  endian: endian().default('big').describe('Byte order of fields without their own.'),
+  fields: z.record(z.string(), binaryField).describe('Name and place of each field.'),
+  notReady: z
+    .strictObject({
+      offset: z
+        .int()
+        .min(0)
+        .max(MAX_FRAME - 1)
+        .describe('Place of the bytes in the frame, start bytes included, from 0.'),
+      bytes: hex(256).describe('The bytes while the device warms up, in hexadecimal: 00 00.'),
+    })
+    .optional()
+    .describe('A frame with these bytes means that the device is not ready. All its points are bad, reason `not-ready`.'),
+});
+
+export const decode = z.discriminatedUnion('type', [
+  ...textDecoders,
   z.strictObject({ type: z.literal('nmea').describe('NMEA 0183. Fields are `GGA.latitude`, `RMC.speed` and so on.') }),
-  z.strictObject({
-    type: z.literal('binary').describe('Fields are at fixed places.'),
-    endian: endian().default('big').describe('Byte order of fields without their own.'),
-    fields: z.record(z.string(), binaryField).describe('Name and place of each field.'),
-    notReady: z
-      .strictObject({
-        offset: z
-          .int()
-          .min(0)
-          .max(MAX_FRAME - 1)
-          .describe('Place of the bytes in the frame, start bytes included, from 0.'),
-        bytes: hex(256).describe('The bytes while the device warms up, in hexadecimal: 00 00.'),
-      })
-      .optional()
-      .describe('A frame with these bytes means that the device is not ready. All its points are bad, reason `not-ready`.'),
-  }),
+  binaryDecoder,
 ]);
+/** Of what comes in messages and not in a stream. */
+export const messageDecode = z.discriminatedUnion('type', [...textDecoders, binaryDecoder]);
 
 const request = z
   .strictObject({
@@ -303,6 +311,18 @@ export const serialPoint = z.strictObject({
     )
     .optional()
     .describe('Values outside are uncertain, reason `out-of-range`.'),
+  enum: z
+    .record(z.string().min(1).max(64), z.string().min(1).max(64))
+    .optional()
+    .describe(
+      'Labels of what the device says: {"0": off, "1": on}. The value is the label. A word without a label is uncertain, reason `out-of-range`.',
+    ),
+  invalid: z
+    .array(z.union([z.number(), z.string().max(64)]))
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('What the device says where it has no value: [-127, 85, unknown]. The reading is bad, reason `invalid`.'),
   counter: counterSchema(),
   report: report(),
 });

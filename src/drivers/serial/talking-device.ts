@@ -11,6 +11,7 @@ import type { Sample, Shape } from '../../core/point.ts';
 import { badSample } from '../../core/point.ts';
 import type { DeviceStatus } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
+import { NextSamples } from '../next-samples.ts';
 import { Replies } from '../replies.ts';
 import { Hearing } from './hearing.ts';
 import type { DeviceContext, LineDevice } from './line-device.ts';
@@ -28,14 +29,6 @@ interface Track {
   silent: false | 'timeout' | 'disconnected';
 }
 
-interface PendingRead {
-  readonly promise: Promise<Sample[]>;
-  readonly samples: Map<Shape, Sample>;
-  resolve(samples: Sample[]): void;
-  reject(error: SluiceError): void;
-  cancel(): void;
-}
-
 export class TalkingDevice implements LineDevice {
   readonly name: string;
   readonly shapes: readonly Shape[];
@@ -43,7 +36,7 @@ export class TalkingDevice implements LineDevice {
   private readonly context: DeviceContext;
   private readonly hearing: Hearing;
   private readonly tracks: Map<Shape, Track>;
-  private pending: PendingRead | undefined;
+  private readonly next: NextSamples;
   private cancelSilence: (() => void) | undefined;
   private lastReply: number | undefined;
   private readonly replies = new Replies();
@@ -56,6 +49,7 @@ export class TalkingDevice implements LineDevice {
     this.context = context;
     this.hearing = new Hearing(config, context);
     this.shapes = this.hearing.shapes;
+    this.next = new NextSamples(context.clock, this.shapes.length);
     this.tracks = new Map(
       this.shapes.map((shape) => [shape, { shape, lastFrame: 0, due: Number.NEGATIVE_INFINITY, silent: false }]),
     );
@@ -70,7 +64,7 @@ export class TalkingDevice implements LineDevice {
   stop(): void {
     this.cancelSilence?.();
     this.cancelSilence = undefined;
-    this.pending?.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
+    this.next.reject(new SluiceError('bus-closed', 'the gateway stops using this port'));
   }
 
   opened(): void {
@@ -81,7 +75,7 @@ export class TalkingDevice implements LineDevice {
   }
 
   interrupted(why: string): void {
-    this.pending?.reject(new SluiceError('bus-closed', why));
+    this.next.reject(new SluiceError('bus-closed', why));
     const now = this.context.clock.monotonic();
     for (const track of this.tracks.values()) if (track.silent !== 'disconnected') this.declareSilent(track, now);
   }
@@ -98,33 +92,10 @@ export class TalkingDevice implements LineDevice {
 
   /** One sample for each shape, of the next frames; after `timeout` those that have come, or an error when none has. */
   read(timeout: number): Promise<Sample[]> {
-    // Everybody who asks in the meantime gets the same answer, so there is one wait at most.
-    if (this.pending) return this.pending.promise;
-    if (this.shapes.length === 0) return Promise.resolve([]);
-    const { promise, resolve, reject } = Promise.withResolvers<Sample[]>();
-    const samples = new Map<Shape, Sample>();
-    const end = () => {
-      cancel();
-      this.pending = undefined;
-    };
-    const cancel = this.context.clock.after(timeout, () => {
-      if (samples.size > 0) this.pending?.resolve([...samples.values()]);
-      else this.pending?.reject(new SluiceError('timeout', `no frame within ${formatDuration(timeout)}: ${this.symptom()}`));
-    });
-    this.pending = {
-      promise,
-      samples,
-      cancel,
-      resolve(answer) {
-        end();
-        resolve(answer);
-      },
-      reject(error) {
-        end();
-        reject(error);
-      },
-    };
-    return promise;
+    return this.next.read(
+      timeout,
+      () => new SluiceError('timeout', `no frame within ${formatDuration(timeout)}: ${this.symptom()}`),
+    );
   }
 
   status(): DeviceStatus {
@@ -168,9 +139,7 @@ export class TalkingDevice implements LineDevice {
       this.watchSilence();
     }
     if (this.isDue(track, sample.at)) this.context.emit(sample);
-    if (this.pending === undefined) return;
-    this.pending.samples.set(sample.shape, sample);
-    if (this.pending.samples.size === this.shapes.length) this.pending.resolve([...this.pending.samples.values()]);
+    this.next.take(sample);
   }
 
   private isDue(track: Track, at: number): boolean {

@@ -1,6 +1,7 @@
 /** The filters granted to connected clients. It says whether a topic is wanted, and bounds the filters of one client. */
+
+import { FilterTree, isFilter, matches } from '../../core/topic-filter.ts';
 import { MAX_FILTER, MAX_LEVELS, MAX_SUBSCRIPTIONS } from './limits.ts';
-import { FilterTree, isFilter, matches } from './topic-filter.ts';
 
 export class Audience {
   /** Changes whenever a filter comes or goes. */

@@ -4,6 +4,7 @@ import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts'
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, LatestValues } from '../../core/ports.ts';
+import type { DeviceDoor } from './device-door.ts';
 import type { Refusal } from './frame-guard.ts';
 import type { BrokerListen } from './listener.ts';
 import type { EncodeBatch } from './live-feed.ts';
@@ -35,6 +36,8 @@ export interface EmbeddedBrokerOptions {
   readonly access?: MqttAccess | undefined;
   /** Takes a command of a client. Returns at once. */
   readonly command?: CommandSink | undefined;
+  /** Gets what clients publish, for those inside the gateway who listen to it. */
+  readonly devices?: DeviceDoor | undefined;
 }
 
 export type CommandSink = (

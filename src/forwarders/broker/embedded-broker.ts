@@ -17,6 +17,7 @@ import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import type { EmbeddedBrokerOptions, EmbeddedBrokerStatus } from './broker-types.ts';
 import { Clients, guardOf } from './clients.ts';
+import type { BrokerSide } from './device-door.ts';
 import { Kept } from './kept.ts';
 import * as limits from './limits.ts';
 import { type BrokerListen, Listener } from './listener.ts';
@@ -47,6 +48,7 @@ export class EmbeddedBroker implements LiveSink {
   readonly #clients: Clients;
   readonly #replays: Replays<Client>;
   readonly #traffic: Traffic;
+  readonly #devices: BrokerSide;
   #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
@@ -69,6 +71,15 @@ export class EmbeddedBroker implements LiveSink {
       granted: (filter) => this.#audience.granted(client, filter),
       roomy: () => guardOf(client).roomy(),
     }));
+    this.#devices = {
+      kept: (filters) => this.#retained.matching(filters),
+      publish: (topic, payload) => {
+        if (!this.#audience.wants(topic)) return false;
+        // QoS 0: no session keeps it for a client that is away.
+        this.#publish(topic, payload, 0);
+        return true;
+      },
+    };
     this.#listeners = options.listen.slice(0, limits.MAX_LISTENERS).map(
       (listen) =>
         new Listener({
@@ -99,6 +110,7 @@ export class EmbeddedBroker implements LiveSink {
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
     this.#traffic = new Traffic({
+      devices: options.devices,
       ...{ root, clients: this.#clients, audience: this.#audience, kept: this.#kept, slow: this.#slow, command: options.command },
       publish: (topic, json) => new Promise((done) => this.#publish(topic, json, 1, { done })),
     });
@@ -128,6 +140,7 @@ export class EmbeddedBroker implements LiveSink {
   async stop(): Promise<void> {
     if (!this.#running) return;
     this.#running = false;
+    this.#o.devices?.closed(this.#devices);
     this.#cancelSweep?.();
     this.#endRevoked?.();
     this.#feed.stop();
@@ -292,7 +305,9 @@ export class EmbeddedBroker implements LiveSink {
         aedes.on(event, (client, error) => this.#clients.failed(client, error));
       // Before anybody is there: what is published meanwhile comes behind what was before.
       await this.#kept.fill();
-      if (this.#running) for (const listener of this.#listeners) listener.start();
+      if (!this.#running) return;
+      this.#o.devices?.opened(this.#devices);
+      for (const listener of this.#listeners) listener.start();
     } catch (thrown) {
       this.#fault = toError(thrown).message;
       this.#o.logger.error({ error: toError(thrown) }, 'The embedded broker cannot start; the gateway continues without it.');

@@ -1,5 +1,6 @@
 /** Makes sessions and retained messages of the rows that the last run left, within the limits of this one. */
 import type { BrokerChange, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
+import { matches } from '../../core/topic-filter.ts';
 import { MAX_SESSIONS, MAX_SUBSCRIPTIONS } from './limits.ts';
 import type { OwnBacklog, OwnMessage } from './own-backlog.ts';
 import type { Entry, Span, Stored } from './queue.ts';
@@ -7,7 +8,6 @@ import type { Retained } from './retained.ts';
 import type { Session } from './session.ts';
 import type { Place, SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
-import { matches } from './topic-filter.ts';
 
 /** What they are numbered by instead of aedes' counter: below all that it gives, in their order. */
 const BEFORE_ALL = -1_000_000_000;

@@ -5,10 +5,10 @@
  */
 import type { BrokerChange } from '../../core/broker-store.ts';
 import type { Inventory, LatestValues } from '../../core/ports.ts';
+import { FilterTree } from '../../core/topic-filter.ts';
 import { MAX_RETAINED, MAX_RETAINED_BYTES } from './limits.ts';
 import { copyOf } from './queue.ts';
 import { retainedChange } from './session-journal.ts';
-import { FilterTree } from './topic-filter.ts';
 import { encodeValue } from './value-json.ts';
 
 /** Topics looked at in one go. */

@@ -6,12 +6,12 @@
  */
 import type { BrokerChange, BrokerPace } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
+import { matches } from '../../core/topic-filter.ts';
 import * as limits from './limits.ts';
 import { Queue } from './queue.ts';
 import type { Filter, Session } from './session.ts';
 import { type FilterRow, filterChange, messageChange, type Place, placeChange, sessionChange } from './session-journal.ts';
 import { SessionQueues, type SessionQueuesOptions } from './session-queues.ts';
-import { matches } from './topic-filter.ts';
 import { ANONYMOUS } from './topic-rules.ts';
 
 export interface SessionsOptions extends Omit<SessionQueuesOptions, 'sessions' | 'moved'> {

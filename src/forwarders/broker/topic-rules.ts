@@ -8,7 +8,7 @@
  */
 import type { MqttCredential } from '../../core/access-ports.ts';
 import { ROLES } from '../../core/commands.ts';
-import { matches } from './topic-filter.ts';
+import { matches } from '../../core/topic-filter.ts';
 
 const OWN = 'sluice';
 /** The owner of clients without an account, which publish nothing. */

@@ -3,6 +3,7 @@ import type { AedesPublishPacket, Client, PublishPacket } from 'aedes';
 import type { Audience } from './audience.ts';
 import type { CommandSink } from './broker-types.ts';
 import { type Clients, guardOf } from './clients.ts';
+import type { DeviceDoor } from './device-door.ts';
 import type { Kept } from './kept.ts';
 import type { Sent } from './persistence.ts';
 import type { SlowClients } from './slow-clients.ts';
@@ -17,6 +18,7 @@ export interface TrafficOptions {
   readonly slow: SlowClients;
   /** Takes commands. */
   readonly command: CommandSink | undefined;
+  readonly devices: DeviceDoor | undefined;
   /** A message of the gateway itself. Resolves when it is with its readers. */
   readonly publish: (topic: string, json: string) => Promise<void>;
 }
@@ -37,6 +39,7 @@ export class Traffic {
       return;
     }
     if (right === 'message') {
+      this.#o.devices?.arrived(packet.topic, packet.payload as Buffer, packet.dup === true);
       this.#o.kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
       return;
     }

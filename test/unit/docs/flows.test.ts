@@ -5,7 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import vm from 'node:vm';
 import { loadConfigText } from '../../../src/config/load.ts';
-import { matches } from '../../../src/forwarders/broker/topic-filter.ts';
+import { matches } from '../../../src/core/topic-filter.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');

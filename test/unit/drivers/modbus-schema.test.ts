@@ -41,7 +41,7 @@ test('defaults are those of the contract', () => {
 test('a bus is known by its wire, a device by its unit', () => {
   assert.equal(modbusTcp.wire({ host: '10.0.0.5', port: 502 }), '10.0.0.5:502');
   assert.equal(modbusRtu.wire({ port: '/dev/ttyUSB0' }), '/dev/ttyUSB0');
-  assert.equal(modbusRtu.address({ unit: 7 }), '7');
+  assert.equal(modbusRtu.address?.({ unit: 7 }), '7');
 });
 
 test('keys that do not go together are told', () => {

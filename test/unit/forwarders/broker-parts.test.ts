@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import type { LatestValue } from '../../../src/core/ports.ts';
+import { isFilter, matches } from '../../../src/core/topic-filter.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import type { QueuedPacket } from '../../../src/forwarders/broker/queue.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
-import { isFilter, matches } from '../../../src/forwarders/broker/topic-filter.ts';
 import { encodeValue } from '../../../src/forwarders/broker/value-json.ts';
 
 test('topic filters match as section 4.7 of MQTT 3.1.1 says', () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import type { MqttCredential } from '../../../src/core/access-ports.ts';
-import { matches } from '../../../src/forwarders/broker/topic-filter.ts';
+import { matches } from '../../../src/core/topic-filter.ts';
 import { covers, mayRead, publishRight } from '../../../src/forwarders/broker/topic-rules.ts';
 
 type Role = MqttCredential['principal']['role'];

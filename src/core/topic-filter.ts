@@ -1,4 +1,6 @@
-/** MQTT 3.1.1, section 4.7: does `filter` match `topic`? Wildcards at the start do not match topics that begin with `$`. */
+/** Topic filters of MQTT 3.1.1, section 4.7. Pure. */
+
+/** Does `filter` match `topic`? Wildcards at the start do not match topics that begin with `$`. */
 export function matches(filter: string, topic: string): boolean {
   if (filter === topic) return true;
   if (topic.startsWith('$') && (filter.startsWith('+') || filter.startsWith('#'))) return false;
@@ -79,4 +81,17 @@ function anyMatches(level: Level, names: readonly string[], at: number): boolean
     if (next !== undefined && anyMatches(next, names, at + 1)) return true;
   }
   return false;
+}
+
+/** Whether some topic matches both filters. `a/#` has the topic `a` as well. */
+export function overlap(one: string, other: string): boolean {
+  const [a, b] = [one.split('/'), other.split('/')];
+  // A wildcard at the start has no `$` topic.
+  if (one.startsWith('$') !== other.startsWith('$') && (/^[+#]/.test(one) || /^[+#]/.test(other))) return false;
+  for (let i = 0; ; i++) {
+    const [x, y] = [a[i], b[i]];
+    if (x === '#' || y === '#') return true;
+    if (x === undefined || y === undefined) return x === y;
+    if (x !== '+' && y !== '+' && x !== y) return false;
+  }
 }

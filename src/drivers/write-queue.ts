@@ -7,8 +7,8 @@
  *   point it is refused: the safe value is the newer word, and must stay.
  * - Bound: the caller counts ordinary writes; safe values are as many as there are points.
  */
-import { SluiceError } from '../../core/errors.ts';
-import type { Written } from '../../core/ports.ts';
+import { SluiceError } from '../core/errors.ts';
+import type { Written } from '../core/ports.ts';
 
 /** A change was made; this finds out what came of it. */
 export type Check = () => Promise<Written>;

@@ -30,7 +30,7 @@ export class WireAccess implements WireTarget {
     if (bus.exchange === undefined)
       throw new SluiceError(
         'request-invalid',
-        `no device on the bus ${query.bus} can be read on request: the device talks by itself`,
+        `no device on the bus ${query.bus} can be read on request: its devices talk by themselves`,
       );
     return exchangeOn({ exchange: bus.exchange.bind(bus) }, query, () => watch.offset);
   }

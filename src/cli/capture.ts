@@ -9,7 +9,7 @@ import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
 import { localClock } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
-import { lineBytes } from './wire/show.ts';
+import { lineBytes, messageLine } from './wire/show.ts';
 
 export interface CaptureOptions extends RunningOptions {
   readonly output?: string;
@@ -25,6 +25,7 @@ const MEDIUM = {
   'modbus-ascii': 'ascii',
   'modbus-tcp': 'tcp',
   'modbus-udp': 'udp',
+  mqtt: 'mqtt',
 } as const;
 const ARROW = { out: '→', in: '←', noise: '?' } as const;
 
@@ -67,7 +68,8 @@ class CaptureFiles {
   #pcapng: number | undefined;
   #replay: number | undefined;
   #began = false;
-  #serial = false;
+  /** Shows a frame as text; undefined: as its bytes. */
+  #show: ((frame: WireFrame) => string) | undefined;
   #frames = 0;
   #missed = 0;
   bytes = 0;
@@ -97,13 +99,19 @@ class CaptureFiles {
   /** Only now: what the gateway refuses leaves no empty file behind. */
   #begin(head: CaptureHead): void {
     const { output, replay } = this.#options;
-    this.#serial = head.protocol === 'serial';
-    if (this.#serial && (output !== undefined || replay !== undefined))
+    const serial = head.protocol === 'serial';
+    this.#show = serial ? (frame) => lineBytes(frame).trim() : head.protocol === 'mqtt' ? messageLine : undefined;
+    if (serial && (output !== undefined || replay !== undefined))
       throw new SluiceError(
         'usage',
         `${head.bus} is not a Modbus bus, so its bytes can only be shown; leave out -o and --replay`,
       );
-    if (this.#serial) {
+    if (head.protocol === 'mqtt' && replay !== undefined)
+      throw new SluiceError(
+        'usage',
+        `messages of ${head.bus} cannot be played back; leave out --replay, and write a file with -o`,
+      );
+    if (serial) {
       this.#began = true;
       return;
     }
@@ -126,7 +134,7 @@ class CaptureFiles {
       this.#packet(this.#packets.packet(way, time, Buffer.from(bytes, 'hex')));
     this.#line(JSON.stringify(frame));
     if (this.#pcapng !== undefined || this.#replay !== undefined) return;
-    const shown = this.#serial ? lineBytes(frame).trim() : `${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
+    const shown = this.#show?.(frame) ?? `${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}`;
     const text = `${localClock(time)} ${shown}`;
     process.stdout.write(`${way === 'noise' ? paint(33, `${text}  (no sound frame)`) : text}\n`);
   }

@@ -37,7 +37,7 @@ export async function read(target: string, options: ReadOptions): Promise<void> 
   if (byAddress && point !== undefined) throw new SluiceError('usage', 'name a point, or a table and an address, not both');
   if (options.orders) await readOrders(device, point, options);
   else if (byAddress) await readAddress(device, options);
-  else if (options.raw && deviceNamed(options, device).bus.protocol !== 'serial') await readWire(device, point, options);
+  else if (options.raw && isAsked(deviceNamed(options, device).bus)) await readWire(device, point, options);
   else await readPlain(device, point, options);
 }
 
@@ -49,12 +49,19 @@ async function readPlain(device: string, point: string | undefined, options: Rea
   } catch (thrown) {
     if (!nobodyRuns(thrown) || options.socket !== undefined) throw thrown;
     const found = deviceNamed(options, device);
-    if (found.bus.protocol !== 'serial') return readWire(device, point, options);
+    // What comes over the embedded broker only a running gateway hears.
+    if (found.bus.protocol === 'mqtt') throw thrown;
+    if (isAsked(found.bus)) return readWire(device, point, options);
     reply = await readTalker(found.bus, found.device, raw);
   }
   const faults = reply.faults.filter((f) => point === undefined || f.points.includes(point));
   const readings = reply.readings.length === 0 && faults.length > 0 ? [] : only(point, device, reply.readings);
   tell(device, readings, faults, options, reply.frames);
+}
+
+/** Its devices answer requests; others are listened to. */
+function isAsked({ protocol }: { readonly protocol: string }): boolean {
+  return protocol !== 'serial' && protocol !== 'mqtt';
 }
 
 /** Every request of the device, or those with the point, frame by frame where `--raw` asks for it. */

@@ -1,9 +1,10 @@
 /**
- * Frames of a Modbus bus as a pcapng file (IETF draft-ietf-opsawg-pcapng) that protocol analysers take apart:
+ * Frames of a bus as a pcapng file (IETF draft-ietf-opsawg-pcapng) that protocol analysers take apart:
  *
  * - serial lines: LINKTYPE_WIRESHARK_UPPER_PDU (252), whose tags name the dissector `mbrtu` and the ports, so that a
  *   request is told from a reply. An ASCII frame is shown as the RTU frame that says the same; a comment has the original;
  * - networks: IPv4 with TCP or UDP headers made for it, port 502 on the side of the device whatever it is in truth;
+ * - messages of MQTT devices: the same with port 1883 on the side of the gateway, all devices as one;
  * - noise, damaged replies among it, as bytes that no dissector takes apart.
  *
  * Pure: frames in, blocks out, one after the other. Tags are those of Wireshark's epan/exported_pdu.h.
@@ -14,7 +15,7 @@ import { crc16 } from './modbus-checksums.ts';
 export type CaptureWay = 'out' | 'in' | 'noise';
 
 export interface CaptureMedium {
-  readonly kind: 'rtu' | 'ascii' | 'tcp' | 'udp';
+  readonly kind: 'rtu' | 'ascii' | 'tcp' | 'udp' | 'mqtt';
   /** The address of the device, for network headers; an address that is not IPv4 is shown as 192.0.2.2. */
   readonly host?: string | undefined;
   /** Name of the bus. */
@@ -28,6 +29,7 @@ const RAW_IP = 101;
 const TAG = { end: 0, dissector: 12, portType: 24, source: 25, destination: 26 } as const;
 const PORT_TYPE_TCP = 2;
 const MODBUS_PORT = 502;
+const MQTT_PORT = 1883;
 const OUR_PORT = 49_152;
 /** TEST-NET-1 (RFC 5737): no host has it. */
 const OUR_ADDRESS = [192, 0, 2, 1];
@@ -66,7 +68,7 @@ export class PcapngWriter {
     };
     return Buffer.concat([
       block(0x0a0d0d0a, [section, option(OPTION.application, program), END]),
-      interfaceOf(kind === 'tcp' || kind === 'udp' ? RAW_IP : UPPER_PDU, name),
+      interfaceOf(kind === 'tcp' || kind === 'udp' || kind === 'mqtt' ? RAW_IP : UPPER_PDU, name),
       interfaceOf(UPPER_PDU, `${name} (noise)`),
     ]);
   }
@@ -75,7 +77,7 @@ export class PcapngWriter {
   packet(way: CaptureWay, time: number, bytes: Uint8Array): Uint8Array {
     const { kind } = this.#medium;
     if (way === 'noise') return this.#block(1, time, upperPdu('data', way, bytes));
-    if (kind === 'tcp') return this.#block(0, time, this.#tcp(way, bytes));
+    if (kind === 'tcp' || kind === 'mqtt') return this.#block(0, time, this.#tcp(way, bytes));
     if (kind === 'udp') return this.#block(0, time, this.#udp(way, bytes));
     const shown = kind === 'ascii' ? rtuOfAscii(bytes) : bytes;
     if (shown === undefined) return this.#block(1, time, upperPdu('data', way, bytes));
@@ -96,8 +98,10 @@ export class PcapngWriter {
 
   #tcp(way: 'out' | 'in', bytes: Uint8Array): Uint8Array {
     const header = Buffer.alloc(20);
-    header.writeUInt16BE(way === 'out' ? OUR_PORT : MODBUS_PORT, 0);
-    header.writeUInt16BE(way === 'out' ? MODBUS_PORT : OUR_PORT, 2);
+    // A broker listens itself; Modbus devices are called.
+    const [from, to] = this.#medium.kind === 'mqtt' ? [MQTT_PORT, OUR_PORT] : [OUR_PORT, MODBUS_PORT];
+    header.writeUInt16BE(way === 'out' ? from : to, 0);
+    header.writeUInt16BE(way === 'out' ? to : from, 2);
     header.writeUInt32BE(this.#sequence[way], 4);
     header.writeUInt32BE(this.#sequence[way === 'out' ? 'in' : 'out'], 8);
     header[12] = 5 << 4;

@@ -1,4 +1,5 @@
 /** Exchanges as people read them: frames in bytes, how long it took, what it means. */
+import { isUtf8 } from 'node:buffer';
 import type { ReadReply } from '../../admin/target.ts';
 import { tellSample } from '../../admin/tell-sample.ts';
 import type { ExchangeReply, WireFrame } from '../../admin/wire-target.ts';
@@ -26,6 +27,19 @@ export function lineBytes({ way, bytes }: WireFrame): string {
   const readable = data.filter((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 13 || byte === 10).length;
   const text = readable * 10 >= data.length * 9 ? `  ${JSON.stringify(data.toString('latin1'))}` : '';
   return `  ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}${printable(text)}`;
+}
+
+/** `← zigbee2mqtt/fridge {"temperature":4.2}`: a PUBLISH packet of QoS 0, as the driver gives it. */
+export function messageLine({ way, bytes }: WireFrame): string {
+  const packet = Buffer.from(bytes, 'hex');
+  let at = 1;
+  while (((packet[at] ?? 0) & 128) !== 0) at++;
+  const start = at + 3;
+  const end = start + packet.readUInt16BE(at + 1);
+  const payload = packet.subarray(end);
+  const kept = ((packet[0] ?? 0) & 1) === 1 ? paint(33, ' (kept by the broker)') : '';
+  const text = isUtf8(payload) ? printable(payload.toString('utf8')) : payload.toString('hex');
+  return `${ARROW[way]} ${printable(packet.toString('utf8', start, end))} ${text}${kept}`;
 }
 
 /** The readings of a good reply; none of a failed one. */

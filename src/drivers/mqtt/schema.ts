@@ -68,7 +68,7 @@ export const mqttDevice = z.strictObject({
     .enum(['ignore', 'uncertain'])
     .default('ignore')
     .describe(
-      'What a message counts for that the broker had kept from before. Nobody knows how old it is. `ignore`: it gives no reading. `uncertain`: it gives an uncertain reading, reason `retained`, until the device sends.',
+      'The use of a message that the broker had kept from before. Nobody knows how old it is. `ignore`: it gives no reading. `uncertain`: it gives an uncertain reading, reason `retained`, until the device sends.',
     ),
   stamp: z
     .string()

@@ -82,7 +82,7 @@ export class MqttWriter {
       shown?.cancel();
       throw new SluiceError(
         'write-failed',
-        `${name}: nothing was sent, since no client has subscribed to ${topic}: the device or its bridge is not connected, or its account may not read this topic`,
+        `${name}: nothing was sent, since no client has subscribed to ${topic}; is the device or its bridge connected, and may its account read this topic?`,
         { data: { sent: false } },
       );
     }

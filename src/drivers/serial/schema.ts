@@ -322,7 +322,7 @@ export const serialPoint = z.strictObject({
     .min(1)
     .max(16)
     .optional()
-    .describe('What the device says where it has no value: [-127, 85, unknown]. The reading is bad, reason `invalid`.'),
+    .describe('Words and numbers that mean "no value": [-127, 85, unknown]. The reading is bad, reason `invalid`.'),
   counter: counterSchema(),
   report: report(),
 });

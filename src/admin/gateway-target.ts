@@ -1,9 +1,10 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { Once } from '../control/remote/once.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Action, CommandPort, Principal } from '../core/commands.ts';
+import type { Action, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
@@ -30,6 +31,7 @@ import type {
   ReloadReply,
   RemovedQuery,
   RemovedReply,
+  ResendReply,
   TailItem,
   WaitingReply,
   WriteReply,
@@ -49,6 +51,7 @@ export interface GatewayView {
   readonly log: Log;
   readonly plant: Field;
   readonly commands: CommandPort;
+  readonly once: Once;
   readonly access: { readonly people: PeopleAccess; readonly accounts: AccountsAdmin };
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
@@ -58,6 +61,8 @@ export interface GatewayView {
   readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
 }
+
+const asItIs = <T>(result: T): T => result;
 
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
@@ -168,34 +173,49 @@ export class Target implements AdminTarget {
     return () => g.ingest.remove(sink);
   }
 
-  async read(device: string, raw: boolean, by: Principal): Promise<ReadReply> {
-    const g = this.#started();
-    return readReply(await g.commands.run({ do: 'read', device, raw }, by), g.watch.offset);
+  read(device: string, raw: boolean, by: Principal, asking: Asking = {}): Promise<ReadReply> {
+    const { watch } = this.#started();
+    return this.#run({ do: 'read', device, raw }, by, asking, (read) => readReply(read, watch.offset));
   }
 
-  async write(point: string, value: Value, by: Principal): Promise<WriteReply> {
-    const g = this.#started();
-    const written = await g.commands.run({ do: 'write', point, value }, by);
-    const { unit, readBack } = written;
-    return {
-      point,
-      value: plainValue(written.value, written.type),
-      unit,
-      time: Math.round(written.at) + g.watch.offset,
-      readBack,
-    };
+  write(point: string, value: Value, by: Principal, asking: Asking = {}): Promise<WriteReply> {
+    const { watch } = this.#started();
+    return this.#run({ do: 'write', point, value }, by, asking, ({ value: shown, type, unit, at, readBack }) => ({
+      ...{ point, value: plainValue(shown, type), unit, time: Math.round(at) + watch.offset, readBack },
+    }));
   }
 
-  acknowledge(rule: string, occurrence: number | undefined, by: Principal): Promise<AlarmReply> {
-    return this.#started().commands.run({ do: 'acknowledge', rule, occurrence }, by);
+  acknowledge(rule: string, occurrence: number | undefined, by: Principal, asking: Asking = {}): Promise<AlarmReply> {
+    return this.#run({ do: 'acknowledge', rule, occurrence }, by, asking, asItIs);
   }
 
-  shelve(rule: string, length: number | null, reason: string | undefined, by: Principal): Promise<AlarmReply> {
-    return this.#started().commands.run({ do: 'shelve', rule, for: length, reason }, by);
+  shelve(
+    rule: string,
+    length: number | null,
+    reason: string | undefined,
+    by: Principal,
+    asking: Asking = {},
+  ): Promise<AlarmReply> {
+    return this.#run({ do: 'shelve', rule, for: length, reason }, by, asking, asItIs);
   }
 
-  reload(by: Principal): Promise<ReloadReply> {
-    return this.#started().commands.run({ do: 'reload' }, by);
+  reload(by: Principal, asking: Asking = {}): Promise<ReloadReply> {
+    return this.#run({ do: 'reload' }, by, asking, asItIs);
+  }
+
+  resend(command: ResendCommand, by: Principal, asking: Asking, part: (json: string) => Promise<void>): Promise<ResendReply> {
+    const { once, commands } = this.#started();
+    return once.run(command, by, asking, (options) => commands.run(command, by, { ...options, part }));
+  }
+
+  async #run<C extends Command, T extends object>(
+    command: C,
+    by: Principal,
+    asking: Asking,
+    reply: (result: Results[C['do']]) => T,
+  ): Promise<T> {
+    const { once, commands } = this.#started();
+    return once.run(command, by, asking, async (options) => reply(await commands.run(command, by, options)));
   }
 
   permit(action: Action, by: Principal): void {

@@ -5,6 +5,7 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
 import { CaptureStream } from './capture-stream.ts';
 import { MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, READER_STALL } from './limits.ts';
 import { CSV_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
@@ -73,28 +74,62 @@ export class LongAnswers {
     if (this.#under.exports >= MAX_EXPORTS)
       throw new HttpError(503, 'busy', `at most ${MAX_EXPORTS} exports run at one time; try again`);
     this.#under.exports++;
+    try {
+      await this.#paced(
+        res,
+        () => exportHead(res, query.format),
+        async (write) => {
+          for await (const text of target.export(query)) await write(text);
+        },
+      );
+    } finally {
+      this.#under.exports--;
+    }
+  }
+
+  /** Lines of JSON, each after the reader took the one before, and a last line that says what they were. */
+  lines(res: ServerResponse, source: (line: (json: string) => Promise<void>) => Promise<object>): Promise<void> {
+    return this.#paced(
+      res,
+      () => head(res, 200, LINES_TYPE),
+      async (write) => {
+        const end = await source((json) => write(`${json}\n`));
+        await write(`${JSON.stringify({ type: 'end', ...end })}\n`);
+      },
+    );
+  }
+
+  /** A text of any length; the source waits while the reader does not take it, and ends with the reader. */
+  async #paced(
+    res: ServerResponse,
+    begin: () => void,
+    source: (write: (text: string) => Promise<void>) => Promise<void>,
+  ): Promise<void> {
     const gone = new AbortController();
     const closed = () => gone.abort();
     res.once('close', closed);
     let cancelStall = (): void => {};
+    // Only with the first text, so that a fault at the start still becomes a proper answer.
+    const begun = (): void => {
+      if (res.headersSent) return;
+      begin();
+      cancelStall = this.#watchStall(res);
+    };
     try {
-      for await (const text of target.export(query)) {
-        if (!res.headersSent) {
-          // Only now, so that a fault at the start still becomes a proper answer.
-          exportHead(res, query.format);
-          cancelStall = this.#watchStall(res);
+      await source(async (text) => {
+        if (!gone.signal.aborted) {
+          begun();
+          if (!res.write(text)) await once(res, 'drain', { signal: gone.signal }).catch(() => {});
         }
-        if (!res.write(text)) await once(res, 'drain', { signal: gone.signal });
-        if (gone.signal.aborted) return;
-      }
-      if (!res.headersSent) exportHead(res, query.format);
+        if (gone.signal.aborted) throw new SluiceError('timeout', 'the reader of the answer went away');
+      });
+      begun();
       res.end();
     } catch (thrown) {
       // The reader went away: nobody would get the error.
       if (!gone.signal.aborted) throw thrown;
     } finally {
       cancelStall();
-      this.#under.exports--;
       res.off('close', closed);
     }
   }

@@ -83,6 +83,8 @@ function statusOf(error: SluiceError): number {
       return 401;
     case 'exists':
     case 'access-locked':
+    case 'expired':
+    case 'outcome-unknown':
       return 409;
     case 'throttled':
       return 429;
@@ -101,7 +103,12 @@ function statusOf(error: SluiceError): number {
     case 'log-read':
     case 'log-write':
     case 'access-write':
+    case 'busy':
+    case 'clock-unknown':
+    case 'not-running':
       return 503;
+    case 'unsupported':
+      return 501;
     default:
       return 500;
   }

@@ -4,7 +4,7 @@
  */
 import type { AccessStatus, AccountsAdmin, ClaimRequest } from '../core/access-ports.ts';
 import type { AlarmState, Severity } from '../core/alarm.ts';
-import type { Action, AlarmResult, Principal, ReloadResult } from '../core/commands.ts';
+import type { Action, AlarmResult, Asking, Principal, ReloadResult, ResendCommand, Results } from '../core/commands.ts';
 import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
@@ -23,19 +23,25 @@ export interface AdminTarget {
    * throws.
    */
   tail(listener: (item: TailItem) => void): () => void;
-  /** Reads a device now; what it refuses is a fault beside the rest. Rejects where nothing can be read with a SluiceError: `not-found`, or what the bus says (`timeout`, `bus-closed`, …). */
-  /** @param raw with what is on the line of a serial instrument meanwhile */
-  read(device: string, raw: boolean, by: Principal): Promise<ReadReply>;
+  /**
+   * Reads a device now; what it refuses is a fault beside the rest. Rejects where nothing can be read with a SluiceError: `not-found`,
+   * or what the bus says (`timeout`, `bus-closed`, …). @param raw with what is on the line of a serial instrument meanwhile
+   */
+  read(device: string, raw: boolean, by: Principal, asking?: Asking): Promise<ReadReply>;
   /**
    * Writes a point and reads it back. Rejects with a SluiceError: `write-refused`,
    * `write-failed`, `not-found`, `request-invalid`, or what the bus says.
    */
-  write(point: string, value: string | number | boolean, by: Principal): Promise<WriteReply>;
-  /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
-  acknowledge(rule: string, occurrence: number | undefined, by: Principal): Promise<AlarmReply>;
+  write(point: string, value: string | number | boolean, by: Principal, asking?: Asking): Promise<WriteReply>;
+  acknowledge(rule: string, occurrence: number | undefined, by: Principal, asking?: Asking): Promise<AlarmReply>;
   /** @param length milliseconds; null ends the shelving */
-  shelve(rule: string, length: number | null, reason: string | undefined, by: Principal): Promise<AlarmReply>;
-  reload(by: Principal): Promise<ReloadReply>;
+  shelve(rule: string, length: number | null, reason: string | undefined, by: Principal, asking?: Asking): Promise<AlarmReply>;
+  /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
+  reload(by: Principal, asking?: Asking): Promise<ReloadReply>;
+  /** Records again. @param part takes a message of JSON; the next one comes when it resolves */
+  resend(command: ResendCommand, by: Principal, asking: Asking, part: (json: string) => Promise<void>): Promise<ResendReply>;
+  /** For what is no command. Rejections are audited. @throws SluiceError forbidden, not-running */
+  permit(action: Action, by: Principal): void;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
   export(query: ExportQuery): AsyncIterable<string>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
@@ -45,8 +51,6 @@ export interface AdminTarget {
   /** How many readings each forwarder still has to deliver. Rejects with `log-read`. */
   waiting(): Promise<WaitingReply>;
   readonly wire: WireTarget;
-  /** For what is no command. Rejections are audited. @throws SluiceError forbidden, not-running */
-  permit(action: Action, by: Principal): void;
   /** Users, devices and tokens. Who calls was permitted to. */
   readonly accounts: AccountsAdmin;
   /** The first administrator, with the claim code; see PeopleAccess. */
@@ -234,6 +238,8 @@ export interface WriteReply {
 export type AlarmReply = AlarmResult;
 
 export type ReloadReply = ReloadResult;
+
+export type ResendReply = Results['resend'];
 
 export interface ExportQuery {
   /** UTC milliseconds, inclusive. */

@@ -150,6 +150,14 @@ export interface RunOptions {
   readonly part?: ((json: string) => Promise<void>) | undefined;
 }
 
+/** What a caller of the API may say of a command beside it. */
+export interface Asking {
+  /** One id of a caller acts once. */
+  readonly id?: string | undefined;
+  /** UTC ms; the command does not begin after it. */
+  readonly expires?: number | undefined;
+}
+
 export interface CommandPort {
   /** Rejects with a SluiceError in words for whoever asked. What changes something is reported by an event, whatever comes of it. */
   run<C extends Command>(command: C, by: Principal, options?: RunOptions): Promise<Results[C['do']]>;

@@ -32,6 +32,7 @@ export const ERRORS = {
   // running gateway
   busy: { retry: 'later', says: 'too much waits already' },
   expired: { retry: 'never', says: 'the command came too late' },
+  'outcome-unknown': { retry: 'never', says: 'the gateway ended while it was at work on the command' },
   'clock-unknown': { retry: 'later', says: 'the gateway does not know the time' },
   'not-running': { retry: 'later', says: 'no running gateway answers' },
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },

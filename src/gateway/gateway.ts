@@ -10,6 +10,7 @@ import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { Ledger } from '../control/remote/ledger.ts';
+import type { Once } from '../control/remote/once.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -105,6 +106,9 @@ export class Gateway implements PartsSide, Reloadable {
   }
   get commands(): CommandPort {
     return this.#parts.commands;
+  }
+  get once(): Once {
+    return this.#parts.once;
   }
   get access(): Access {
     return this.#parts.access;

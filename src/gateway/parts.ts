@@ -10,6 +10,7 @@ import { Commands, GATEWAY } from '../control/commands.ts';
 import { fieldCommands } from '../control/field-commands.ts';
 import { Desk } from '../control/remote/desk.ts';
 import type { Ledger } from '../control/remote/ledger.ts';
+import { Once } from '../control/remote/once.ts';
 import { Resend } from '../control/remote/resend.ts';
 import { SafeState } from '../control/safe-state.ts';
 import type { Clock } from '../core/clock.ts';
@@ -109,13 +110,14 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
         take: (transitions) => g.ingest.take(transitions),
       })),
       reload: () => g.readAgain(),
-      resend: (command, _by, options) => resend.run(command, options),
+      resend: (command, by, options) => resend.run(command, by, options),
     },
     { clock, logger, tell },
   );
+  const remote = { now, clockKnown: () => watch.known, ledger: () => g.ledger };
+  const once = new Once(remote);
   const desk = new Desk({
-    ...{ clock, commands, now, clockKnown: () => watch.known },
-    ledger: () => g.ledger,
+    ...{ ...remote, clock, commands },
     tell: (event) => outside.tell('command', event),
   });
   const access = new Access({
@@ -171,5 +173,5 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     },
     () => g.ingest,
   );
-  return { watch, latest, plant, alarmed, outside, listening, commands, access, safe, tls, broker, forwarders };
+  return { watch, latest, plant, alarmed, outside, listening, commands, once, access, safe, tls, broker, forwarders };
 }

@@ -13,13 +13,14 @@ import type {
   ReloadReply,
   RemovedQuery,
   RemovedReply,
+  ResendReply,
   TailItem,
   WaitingReply,
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
 import type { AccountsAdmin } from '../../src/core/access-ports.ts';
-import type { Action, Principal } from '../../src/core/commands.ts';
+import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 
 export class FakeTarget implements AdminTarget {
@@ -121,6 +122,23 @@ export class FakeTarget implements AdminTarget {
   async reload(): Promise<ReloadReply> {
     this.reloads++;
     return { changes: ['rule warm was added'], warnings: [] };
+  }
+  readonly resent: ResendCommand[] = [];
+  /** Parts of the next resend. */
+  parts: Iterable<string> = [];
+  async resend(
+    command: ResendCommand,
+    _by: Principal,
+    _asking: Asking,
+    part: (json: string) => Promise<void>,
+  ): Promise<ResendReply> {
+    this.resent.push(command);
+    let records = 0;
+    for (const json of this.parts) {
+      await part(json);
+      records++;
+    }
+    return { records, parts: records };
   }
   removedAsked: RemovedQuery | undefined;
   async removed(query: RemovedQuery): Promise<RemovedReply> {

@@ -1,10 +1,49 @@
-/** Routes of commands. The command port decides who may, and reports what was done. */
+/** Routes of commands. The command port decides who may, and reports what was done. One id of a caller acts once. */
 import * as z from 'zod';
+import { LINES_TYPE } from '../respond.ts';
 import { flag, keys, text, whole } from './fields.ts';
-import { jsonRoute, type Route } from './route.ts';
+import { jsonRoute, type Route, writingRoute } from './route.ts';
 
+const ID_WORDS = '1 to 64 of these: A-Z a-z 0-9 _ . -';
+const TIME_WORDS = 'a time in UTC milliseconds';
 const VALUE_WORDS = 'a number, true, false or a text';
 const FOR_WORDS = 'milliseconds, or null to end the shelving';
+const LOG_WORDS = 'the id of a log, as in a batch';
+const RANGE_WORDS = 'write log, first and last, or from and to';
+const MOST_POINTS = 100;
+const POINTS_WORDS = `a list of at most ${MOST_POINTS} devices or points`;
+/** What a Date can hold. */
+const LAST_TIME = 8.64e15;
+const moment = () =>
+  z.number({ error: TIME_WORDS }).positive({ error: TIME_WORDS }).max(LAST_TIME, { error: TIME_WORDS }).describe(TIME_WORDS);
+const pattern = (words: string, of: RegExp) => z.string({ error: words }).regex(of, { error: words }).describe(words);
+
+/** What may stand beside every command. */
+const asking = { id: pattern(ID_WORDS, /^[A-Za-z0-9_.-]{1,64}$/).optional(), expires: moment().optional() };
+
+const points = z
+  .array(text('a device or a point', 129), { error: POINTS_WORDS })
+  .min(1, { error: POINTS_WORDS })
+  .max(MOST_POINTS, { error: POINTS_WORDS })
+  .describe(POINTS_WORDS);
+const number = (which: string) => whole(`the ${which} number that is wanted, `, 1, Number.MAX_SAFE_INTEGER);
+
+const resend = keys({
+  ...{ log: pattern(LOG_WORDS, /^[0-9a-f]{10}$/).optional(), first: number('first').optional(), last: number('last').optional() },
+  ...{ from: moment().optional(), to: moment().optional(), points: points.optional() },
+  ...asking,
+}).transform(({ log, first, last, from, to, points, ...asking }, ctx) => {
+  const no = (message: string) => {
+    ctx.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  };
+  const some = [log, first, last].some((one) => one !== undefined);
+  if (some && (from !== undefined || to !== undefined)) return no(`${RANGE_WORDS}; not both`);
+  if (log !== undefined && first !== undefined && last !== undefined)
+    return first <= last ? { asking, command: { do: 'resend', log, first, last, points } as const } : no('first is above last');
+  if (some || from === undefined || to === undefined) return no(RANGE_WORDS);
+  return from <= to ? { asking, command: { do: 'resend', from, to, points } as const } : no('from is after to');
+});
 
 export const COMMANDS: readonly Route[] = [
   jsonRoute({
@@ -12,21 +51,27 @@ export const COMMANDS: readonly Route[] = [
     body: keys({
       device: text('the name of a device'),
       raw: flag('whether the answer has the frames on the wire').default(false),
+      ...asking,
     }),
-    run: ({ device, raw }, { target, by }) => target.read(device, raw, by),
+    run: ({ device, raw, ...asking }, { target, by }) => target.read(device, raw, by, asking),
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/write', commands: 'write' },
     body: keys({
       point: text('a point: device.point'),
       value: z.union([z.number(), z.boolean(), z.string().max(250)], { error: VALUE_WORDS }).describe(VALUE_WORDS),
+      ...asking,
     }),
-    run: ({ point, value }, { target, by }) => target.write(point, value, by),
+    run: ({ point, value, ...asking }, { target, by }) => target.write(point, value, by, asking),
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/acknowledge', commands: 'acknowledge' },
-    body: keys({ rule: text('the name of a rule'), occurrence: whole('', 1, Number.MAX_SAFE_INTEGER).optional() }),
-    run: ({ rule, occurrence }, { target, by }) => target.acknowledge(rule, occurrence, by),
+    body: keys({
+      rule: text('the name of a rule'),
+      occurrence: whole('', 1, Number.MAX_SAFE_INTEGER).optional(),
+      ...asking,
+    }),
+    run: ({ rule, occurrence, ...asking }, { target, by }) => target.acknowledge(rule, occurrence, by, asking),
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/shelve', commands: 'shelve' },
@@ -34,11 +79,16 @@ export const COMMANDS: readonly Route[] = [
       rule: text('the name of a rule'),
       for: z.number({ error: FOR_WORDS }).nullable().describe(FOR_WORDS),
       reason: text('a text: why').optional(),
+      ...asking,
     }),
-    run: ({ rule, for: length, reason }, { target, by }) => target.shelve(rule, length, reason, by),
+    run: ({ rule, for: length, reason, ...asking }, { target, by }) => target.shelve(rule, length, reason, by, asking),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/reload', commands: 'reload', body: keys({}) },
-    run: (_, { target, by }) => target.reload(by),
+    ...{ method: 'POST', path: '/api/v1/reload', commands: 'reload', body: keys(asking) },
+    run: (asking, { target, by }) => target.reload(by, asking),
+  }),
+  writingRoute({
+    ...{ method: 'POST', path: '/api/v1/resend', commands: 'resend', type: LINES_TYPE, body: resend },
+    run: ({ command, asking }, { target, by, res, long }) => long.lines(res, (line) => target.resend(command, by, asking, line)),
   }),
 ];

@@ -12,7 +12,8 @@ import { hasValue, plainValue, reasonAt } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
 import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
-import { type Ledger, PER_OWNER } from './ledger.ts';
+import { inTime, type TimeSide } from './in-time.ts';
+import { ACTS, type Ledger, PER_OWNER } from './ledger.ts';
 import { type Asked, grants, NoCommand, parseMessage } from './message.ts';
 
 /** Commands of one caller that wait for their turn, and those of it that are done at one time: together as many as the ledger keeps. */
@@ -20,16 +21,10 @@ const AT_ONCE = 4;
 const WAITING = PER_OWNER - AT_ONCE;
 /** Answers on their way to the network. */
 const ANSWERS = 256;
-/** Commands that change something: their id is on the disk before they begin. */
-const ACTS: readonly Asked['do'][] = ['write', 'ack', 'shelve', 'reload'];
-
-export interface DeskOptions {
+export interface DeskOptions extends TimeSide {
   readonly clock: Clock;
   readonly commands: CommandPort;
   readonly ledger: () => Ledger;
-  /** UTC ms as the gateway knows it. */
-  readonly now: () => number;
-  readonly clockKnown: () => boolean;
   /** Capped by its owner. */
   readonly tell: (event: GatewayEvent) => void;
 }
@@ -104,11 +99,11 @@ export class Desk implements RemoteCommands {
   async #do(task: Task): Promise<void> {
     const { asked, caller } = task;
     const { commands, ledger } = this.#o;
-    const acts = ACTS.includes(asked.do);
+    const acts = ACTS.includes(asked.command.do);
     try {
       // The audit of the command port reports a refusal.
       if (!grants(caller.grant, asked)) return await this.#denied(task);
-      this.#assertInTime(asked);
+      inTime(asked.expires, this.#o);
       if (acts && !(await ledger().begin(caller.owner, asked.id)))
         throw new SluiceError('busy', 'every place for commands is taken; ask again later with the same id');
     } catch (thrown) {
@@ -117,7 +112,7 @@ export class Desk implements RemoteCommands {
     }
     let json: string;
     try {
-      const begin = (): void => this.#assertInTime(asked);
+      const begin = (): void => inTime(asked.expires, this.#o);
       const part = (text: string): Promise<void> => caller.answer('resend', asked.id, text);
       const result = await commands.run(asked.command, caller.by, { begin, part });
       json = this.#done(asked, resultOf(asked.command, result));
@@ -145,18 +140,6 @@ export class Desk implements RemoteCommands {
     };
     await this.#o.commands.run(asked.command, caller.by, { begin: refuse }).catch(() => {});
     this.#refuse(task, error);
-  }
-
-  /** @throws SluiceError expired, clock-unknown */
-  #assertInTime({ expires }: Asked): void {
-    if (expires === undefined) return;
-    if (!this.#o.clockKnown())
-      throw new SluiceError(
-        'clock-unknown',
-        'the gateway does not know the time, so it cannot tell whether the command expired; nothing was done',
-      );
-    if (expires <= this.#o.now())
-      throw new SluiceError('expired', 'the command came too late, or waited too long; nothing was done');
   }
 
   #noCommand(thrown: unknown, caller: RemoteCaller): void {

@@ -4,6 +4,10 @@
  * - At most PER_OWNER ids of a caller and ALL of everybody are kept; the oldest result goes first, and what runs never goes.
  * - A row of the log holds one id, so a command costs one small row.
  */
+import type { Command } from '../../core/commands.ts';
+
+/** Commands that change something: their id is on the disk before they begin. */
+export const ACTS: readonly Command['do'][] = ['write', 'acknowledge', 'shelve', 'reload'];
 const ALL = 256;
 export const PER_OWNER = 64;
 /** Letters of a result that is kept; a longer one is answered once, and a repeated question gets the news that it was done. */
@@ -107,8 +111,9 @@ export class Ledger {
 }
 
 function shortened(result: string): string {
-  const { v, id, do: word, target, ok, time } = JSON.parse(result) as Record<string, unknown>;
-  return JSON.stringify({ v, id, do: word, target, ok, time, result: null });
+  const { v, id, do: word, target, sum, ok, time, code, message } = JSON.parse(result) as Record<string, unknown>;
+  const short = ok === true ? { result: null } : { code, message: String(message).slice(0, MOST_RESULT / 2) };
+  return JSON.stringify({ v, id, do: word, target, sum, ok, time, ...short });
 }
 
 /** Owners and ids have no blank. */

@@ -2,7 +2,7 @@
  * Records again, on request: by numbers of a log or by time. They come beside the order of delivery: no cursor moves, and no
  * high-water mark of a consumer is meant. The next message leaves when the one before was taken.
  */
-import type { ResendCommand, Results, RunOptions } from '../../core/commands.ts';
+import type { Door, Principal, ResendCommand, Results, RunOptions } from '../../core/commands.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { exportSlices } from '../../store/export-slices.ts';
 import { keyOf } from '../../store/files/layout.ts';
@@ -14,7 +14,7 @@ const PART_RECORDS = 500;
 const PART_TEXT = 64 * 1024;
 /** Messages of one command; the result says where to go on. */
 const MOST_PARTS = 2000;
-/** Commands that resend at one time. */
+/** Commands of one door that resend at one time: a slow reader at one door keeps nobody waiting at another. */
 const AT_ONCE = 2;
 
 export interface ResendOptions {
@@ -31,7 +31,7 @@ interface Line {
 
 export class Resend {
   readonly #o: ResendOptions;
-  #running = 0;
+  readonly #running = new Map<Door, number>();
 
   constructor(options: ResendOptions) {
     this.#o = options;
@@ -40,14 +40,19 @@ export class Resend {
   /**
    * @throws SluiceError busy, not-found, log-read
    */
-  async run(command: ResendCommand, { begin = () => {}, part: send }: RunOptions): Promise<Results['resend']> {
+  async run(
+    command: ResendCommand,
+    { door }: Pick<Principal, 'door'>,
+    { begin = () => {}, part: send }: RunOptions,
+  ): Promise<Results['resend']> {
     if (send === undefined) throw new SluiceError('unsupported', 'resend needs a caller that takes several messages');
-    if (this.#running >= AT_ONCE) throw new SluiceError('busy', `${AT_ONCE} resends run already; ask again when one is done`);
-    this.#running++;
+    const running = this.#running.get(door) ?? 0;
+    if (running >= AT_ONCE) throw new SluiceError('busy', `${AT_ONCE} resends run already; ask again when one is done`);
+    this.#running.set(door, running + 1);
     try {
       return await this.#run(command, send, begin);
     } finally {
-      this.#running--;
+      this.#running.set(door, (this.#running.get(door) ?? 1) - 1);
     }
   }
 

@@ -13,6 +13,7 @@ const BODIES: Readonly<Record<string, object>> = {
   '/api/v1/acknowledge': { rule: 'ghost' },
   '/api/v1/shelve': { rule: 'ghost', for: null },
   '/api/v1/reload': {},
+  '/api/v1/resend': { from: 1, to: 2 },
   '/api/v1/exchange': { bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } },
   '/api/v1/capture': { bus: 'ghost' },
 };

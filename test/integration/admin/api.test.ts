@@ -125,7 +125,7 @@ test('both listeners answer alike, and only the socket takes what touches the fi
   const above = await curl(t, [...unix, '-d', '{"point":"fridge.setpoint","value":99}', 'http://gateway/api/v1/write']);
   const named = await curl(t, [...unix, '-d', '{"point":"fridge.setpoint","value":9,"by":"ann"}', 'http://gateway/api/v1/write']);
   assert.deepEqual(JSON.parse(named?.body ?? '').error, {
-    ...{ code: 'request-invalid', message: 'the body knows point and value, not "by"' },
+    ...{ code: 'request-invalid', message: 'the body knows point, value, id and expires, not "by"' },
   });
   assert.deepEqual([above?.status, JSON.parse(above?.body ?? '').error.code], [403, 'write-refused']);
   assert.deepEqual(target.writes, [
@@ -306,6 +306,50 @@ test('an export is streamed, ends with its reader, and its query is checked', as
     yield await Promise.reject(new SluiceError('log-read', 'the disk is gone'));
   };
   await assert.rejects(get(''), (e: SluiceError) => e.code === 'log-read');
+});
+
+test('records come again as the reader takes them; a wrong range is refused in words', async (t) => {
+  const { target, socket } = await bench(t);
+  const resend = (body: object) => collected(stream(socket, '/api/v1/resend', body));
+  assert.deepEqual(await resend({ from: 1, to: 9 }), [{ type: 'end', records: 0, parts: 0 }]);
+  target.parts = ['{"part":0}', '{"part":1}'];
+  assert.deepEqual(await resend({ log: '00000000aa', first: 1, last: 9, points: ['pump'] }), [
+    ...[{ part: 0 }, { part: 1 }],
+    { type: 'end', records: 2, parts: 2 },
+  ]);
+  assert.deepEqual(target.resent.at(-1), { do: 'resend', log: '00000000aa', first: 1, last: 9, points: ['pump'] });
+  const asked = target.resent.length;
+  for (const [body, words] of [
+    [{}, 'write log, first and last, or from and to'],
+    [{ log: '00000000aa', first: 1 }, 'write log, first and last, or from and to'],
+    [{ log: '00000000aa', first: 1, last: 2, to: 3 }, 'write log, first and last, or from and to; not both'],
+    [{ log: '00000000aa', first: 3, last: 2 }, 'first is above last'],
+    [{ from: 3, to: 2 }, 'from is after to'],
+    [{ from: 1, to: 'now' }, '"to" is a time in UTC milliseconds'],
+    [{ log: 'X', first: 1, last: 2 }, '"log" is the id of a log, as in a batch'],
+    [{ from: 1, to: 2, points: [''] }, '"points.0" is a device or a point'],
+  ] as const)
+    await assert.rejects(resend(body), (e: SluiceError) => e.code === 'request-invalid' && e.message === words, words);
+  assert.equal(target.resent.length, asked);
+
+  // A reader that has enough ends the command, and it was never far ahead.
+  let made = 0;
+  let ended = false;
+  target.parts = {
+    *[Symbol.iterator]() {
+      try {
+        for (;;) {
+          made++;
+          yield JSON.stringify({ text: 'x'.repeat(60_000) });
+        }
+      } finally {
+        ended = true;
+      }
+    },
+  };
+  for await (const _ of stream(socket, '/api/v1/resend', { from: 1, to: 2 })) break;
+  await waitFor('the command to end', () => ended);
+  assert.ok(made < 200, `${made} parts`);
 });
 
 test('what was removed is asked for in steps of bounded size', async (t) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Resend } from '../../../src/control/remote/resend.ts';
-import type { ResendCommand } from '../../../src/core/commands.ts';
+import type { Door, ResendCommand } from '../../../src/core/commands.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import { keyOf } from '../../../src/store/files/layout.ts';
 import type { ExportRequest, ExportResult } from '../../../src/store/read/requests.ts';
@@ -53,7 +53,7 @@ function site(lines: readonly Line[], perSlice = 3) {
   const parts: { first: number; last: number; part: number; boot: string; clock?: string; records: Record<string, unknown>[] }[] =
     [];
   const run = (command: ResendCommand, begin?: () => void) =>
-    resend.run(command, { begin, part: async (json) => void parts.push(JSON.parse(json)) });
+    resend.run(command, { door: 'mqtt' }, { begin, part: async (json) => void parts.push(JSON.parse(json)) });
   return { resend, run, parts, asked };
 }
 
@@ -113,6 +113,7 @@ test('the next part is made when the one before was taken, and none after the co
   await assert.rejects(
     s.resend.run(
       { do: 'resend', from: 0, to: 9999 },
+      { door: 'mqtt' },
       {
         begin: () => {
           if (left-- === 0) throw new SluiceError('expired', 'too late');
@@ -133,14 +134,16 @@ test('an unknown log, unknown points, a third resend and a caller for one answer
   const s = site([line(1)]);
   await assert.rejects(s.run({ do: 'resend', log: '0000000000', first: 1, last: 2 }), /has no log 0000000000; it has 00000000aa/);
   await assert.rejects(s.run({ do: 'resend', from: 0, to: 1, points: ['no'] }), { code: 'not-found' });
-  await assert.rejects(s.resend.run({ do: 'resend', from: 0, to: 1 }, {}), { code: 'unsupported' });
+  await assert.rejects(s.resend.run({ do: 'resend', from: 0, to: 1 }, { door: 'mqtt' }, {}), { code: 'unsupported' });
   const gate = Promise.withResolvers<void>();
-  const slow = () => s.resend.run({ do: 'resend', from: 0, to: 9999 }, { part: () => gate.promise });
+  const slow = (door: Door = 'mqtt') => s.resend.run({ do: 'resend', from: 0, to: 9999 }, { door }, { part: () => gate.promise });
   const running = [slow(), slow()];
   await assert.rejects(slow(), { code: 'busy' });
+  running.push(slow('http'));
   gate.resolve();
   assert.deepEqual(
     (await Promise.all(running)).map(({ records }) => records),
-    [1, 1],
+    [1, 1, 1],
+    'slow readers of one door keep nobody waiting at another',
   );
 });

@@ -6,9 +6,10 @@
  * All of dist/cli lies in one folder, so what looks for a file beside itself finds it from any part of the bundle. Types are
  * not checked here but by `npm test`.
  */
-import { globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { licences } from './licences.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
 /** Packages that stay packages. */
@@ -59,22 +60,11 @@ export async function bundle(entries: Readonly<Record<string, string>>, folder: 
   return [...new Set(packages)].sort();
 }
 
-/** What the licences of the packages in the bundle ask for: their words, with it. */
-function licences(packages: readonly string[]): string {
-  const texts = packages.map((folder) => {
-    const about = JSON.parse(readFileSync(path.join(ROOT, folder, 'package.json'), 'utf8')) as Record<string, unknown>;
-    const [file] = globSync('{LICENSE,LICENCE,License,license,licence,COPYING}*', { cwd: path.join(ROOT, folder) }).sort();
-    const text = file === undefined ? '' : `\n${readFileSync(path.join(ROOT, folder, file), 'utf8').trim()}\n`;
-    return `${about.name} ${about.version} (${about.license})\n${text}`;
-  });
-  return `Parts of these packages are in dist/cli.\n\n${texts.join(`\n${'-'.repeat(80)}\n\n`)}`;
-}
-
 /** @param dist made anew */
 export async function buildProgram(dist: string): Promise<void> {
   rmSync(path.join(dist, 'cli'), { recursive: true, force: true });
   const packages = await bundle(PROGRAM, path.join(dist, 'cli'));
-  writeFileSync(path.join(dist, 'LICENSES.txt'), licences(packages));
+  writeFileSync(path.join(dist, 'LICENSES.txt'), licences('dist/cli', packages));
 }
 
 if (import.meta.main) await buildProgram(path.join(ROOT, 'dist'));

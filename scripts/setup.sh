@@ -39,14 +39,15 @@ fi
 find_node
 # Sources that were deleted count too, hence the list of files as well as their times.
 build_stamp=$ROOT/dist/.sluice-build
-sources="$wanted $(find src -name '*.ts' | LC_ALL=C sort | cksum)"
+sources="$wanted $(find src -type f | LC_ALL=C sort | cksum)"
 if [ ! -e "$build_stamp" ] || [ "$(cat "$build_stamp")" != "$sources" ] ||
-  [ -n "$(find src tsconfig.json scripts/build.ts -newer "$build_stamp" -type f | head -n 1)" ]; then
+  [ -n "$(find src tsconfig.json scripts/build.ts scripts/build-pages.ts scripts/licences.ts -newer "$build_stamp" -type f | head -n 1)" ]; then
   rm -rf dist
   mkdir dist
   # Taken before the build: a file saved while it runs is built the next time.
   touch "$build_stamp.new"
   quietly 'Building' "$NODE" scripts/build.ts
+  quietly 'Building the status page' "$NODE" scripts/build-pages.ts
   echo "$sources" >"$build_stamp"
   touch -r "$build_stamp.new" "$build_stamp"
   rm -f "$build_stamp.new"

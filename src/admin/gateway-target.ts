@@ -7,7 +7,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Action, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import { plainValue, type Value } from '../core/point.ts';
-import type { Field, Forwarder, ForwarderReport, LiveSink } from '../core/ports.ts';
+import type { Field, Forwarder, ForwarderReport, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
@@ -15,10 +15,15 @@ import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
-import { exportText, historyOf, removedOf, waitingOf } from './history.ts';
+import { alarmChangesOf, exportText, historyOf, removedOf, waitingOf } from './history.ts';
+import type { LiveSource } from './live/live-source.ts';
+import { liveState } from './live/live-state.ts';
+import type { AlarmChanges } from './live/live-types.ts';
+import { MachineMeter } from './live/machine-meter.ts';
 import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
+  AlarmChangesQuery,
   AlarmReply,
   ExportQuery,
   ForwarderStatus,
@@ -60,6 +65,8 @@ export interface GatewayView {
   readonly certificate: OwnIdentity | undefined;
   readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
+  readonly inventory: Inventory;
+  readonly latest: { readonly newest: number; changed(after: number): Iterable<LatestValue> };
 }
 
 const asItIs = <T>(result: T): T => result;
@@ -67,9 +74,22 @@ const asItIs = <T>(result: T): T => result;
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
   readonly wire = new WireAccess(() => this.#started());
+  readonly live: LiveSource;
 
   constructor(gateway: GatewayView) {
     this.#gateway = gateway;
+    const machine = new MachineMeter(
+      () => gateway.config.gateway.stateDir,
+      () => gateway.clock.monotonic(),
+    );
+    this.live = {
+      boot: () => this.#started().boot,
+      inventory: () => this.#started().inventory,
+      newest: () => this.#started().latest.newest,
+      changed: (after) => this.#started().latest.changed(after),
+      state: () => liveState(this.status(), machine.read()),
+      time: () => ({ time: this.now(), up: Math.round(gateway.clock.monotonic()) }),
+    };
   }
 
   status(): GatewayStatus {
@@ -236,6 +256,12 @@ export class Target implements AdminTarget {
 
   history(query: HistoryQuery): Promise<HistoryReply> {
     return historyOf(this.#started().log, query);
+  }
+
+  async alarmChanges(query: AlarmChangesQuery): Promise<AlarmChanges> {
+    const { log, config } = this.#started();
+    const watching = [...config.rules].filter(([, { device, point }]) => device === query.device && point === query.point);
+    return alarmChangesOf(log, new Set(watching.map(([name]) => name)), query);
   }
 
   removed(query: RemovedQuery): Promise<RemovedReply> {

@@ -6,7 +6,17 @@ import { exportSlices } from '../store/export-slices.ts';
 import type { RemovedPoint } from '../store/hot/removals.ts';
 import type { Log } from '../store/log.ts';
 import { exportHeader, unknownWords } from '../store/read/export-lines.ts';
-import type { ExportQuery, HistoryQuery, HistoryReply, RemovedQuery, RemovedReply, WaitingReply } from './target.ts';
+import { MAX_ALARM_CHANGES } from './limits.ts';
+import type { AlarmChange, AlarmChanges } from './live/live-types.ts';
+import type {
+  AlarmChangesQuery,
+  ExportQuery,
+  HistoryQuery,
+  HistoryReply,
+  RemovedQuery,
+  RemovedReply,
+  WaitingReply,
+} from './target.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {
@@ -43,6 +53,38 @@ export async function historyOf({ keeper }: Pick<Log, 'keeper'>, query: HistoryQ
     ...marked(estimated),
   }));
   return { ...head, width: found.width, buckets };
+}
+
+/** @param rules that watch the point, as configured now */
+export async function alarmChangesOf(
+  log: Pick<Log, 'keeper' | 'uncommitted'>,
+  rules: ReadonlySet<string>,
+  { from, to }: AlarmChangesQuery,
+): Promise<AlarmChanges> {
+  const changes: AlarmChange[] = [];
+  let cut = false;
+  if (rules.size === 0) return { changes, cut };
+  for await (const { text } of exportSlices(log, { from, to, format: 'jsonl', alarms: true })) {
+    for (const line of text.split('\n')) {
+      const change = line === '' ? undefined : changeOf(line);
+      if (change === undefined || change.time < from || !rules.has(change.rule)) continue;
+      changes.push(change);
+      if (changes.length <= MAX_ALARM_CHANGES) continue;
+      changes.shift();
+      cut = true;
+    }
+  }
+  return { changes, cut };
+}
+
+/** undefined: the line was damaged on the card. */
+function changeOf(line: string): AlarmChange | undefined {
+  try {
+    const { rule, occurrence, state, severity, time, message } = JSON.parse(line) as AlarmChange;
+    return typeof time === 'number' && typeof rule === 'string' ? { rule, occurrence, state, severity, time, message } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 export async function removedOf({ keeper }: Pick<Log, 'keeper'>, query: RemovedQuery): Promise<RemovedReply> {

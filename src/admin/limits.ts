@@ -32,6 +32,16 @@ export const TAIL_ALARMS = 100;
 /** Bytes waiting for one capture; from then on frames are left out. */
 export const CAPTURE_UNSENT = 256 * 1024;
 
+/** Pages that stay open, through one door. */
+export const MAX_LIVES = 8;
+/** Milliseconds between two rounds for a page; the page asks for more on a slow link. */
+export const LIVE_EVERY_MIN = 1_000;
+export const LIVE_EVERY_MAX = 60_000;
+/** Readings in one event: about 20 kB. */
+export const LIVE_READINGS = 500;
+/** Changes of alarms in the answer for a chart: the newest. */
+export const MAX_ALARM_CHANGES = 200;
+
 export const LISTEN_RETRY_MIN = 500;
 export const LISTEN_RETRY_MAX = 30_000;
 /** `stop()` closes by force after this. */

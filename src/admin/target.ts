@@ -9,6 +9,8 @@ import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
+import type { LiveSource } from './live/live-source.ts';
+import type { AlarmChanges } from './live/live-types.ts';
 import type { WireFrame, WireTarget } from './wire-target.ts';
 
 export interface AdminTarget {
@@ -50,6 +52,10 @@ export interface AdminTarget {
   removed(query: RemovedQuery): Promise<RemovedReply>;
   /** How many readings each forwarder still has to deliver. Rejects with `log-read`. */
   waiting(): Promise<WaitingReply>;
+  /** What alarms on a point did in a range of time: the newest MAX_ALARM_CHANGES of them, in order. */
+  alarmChanges(query: AlarmChangesQuery): Promise<AlarmChanges>;
+  /** For pages that stay open. */
+  readonly live: LiveSource;
   readonly wire: WireTarget;
   /** Users, devices and tokens. Who calls was permitted to. */
   readonly accounts: AccountsAdmin;
@@ -263,6 +269,7 @@ export interface HistoryQuery {
   /** At most so many; one more where the ends cut a bucket. */
   readonly buckets: number;
 }
+export type AlarmChangesQuery = Omit<HistoryQuery, 'buckets'>;
 export interface HistoryReply {
   /** `device.point` */
   readonly point: string;

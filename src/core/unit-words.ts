@@ -58,7 +58,7 @@ export function unitWords(ucum: string): string {
       const word = WORDS.get(part);
       if (word !== undefined && part !== '1') return word;
       return part
-        .replaceAll(/\{([^}]*)\}/g, (_, annotation: string) => annotation)
+        .replace(/\{([^}]*)\}/g, (_, annotation: string) => annotation)
         .replace(/^\[(\w+)\]$/, '$1')
         .replace(/^u(?=(?:A|F|g|H|J|l|L|m|mol|N|Pa|s|S|V|W)[23]?$)/, 'µ')
         .replace(/([A-Za-z])([23])$/, (_, letter: string, digit: string) => letter + RAISED[digit]);

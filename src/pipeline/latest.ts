@@ -7,6 +7,9 @@ import { ABSENT } from '../core/reasons.ts';
 export class Latest implements LatestValues {
   readonly #offset: () => number;
   readonly #samples = new Map<Shape, Sample | undefined>();
+  /** Which one the last sample of a shape was, counted over all shapes. */
+  readonly #numbers = new Map<Shape, number>();
+  #newest = 0;
   /** `device.point` -> where it lies. */
   #places = new Map<string, { shape: Shape; index: number }>();
 
@@ -18,7 +21,7 @@ export class Latest implements LatestValues {
   /** The shapes that can occur from now on; others are forgotten. */
   setShapes(shapes: readonly Shape[]): void {
     const keep = new Set(shapes);
-    for (const shape of this.#samples.keys()) if (!keep.has(shape)) this.#samples.delete(shape);
+    for (const shape of this.#samples.keys()) if (!keep.has(shape)) this.#forget(shape);
     this.#places = new Map();
     for (const shape of shapes) {
       if (!this.#samples.has(shape)) this.#samples.set(shape, undefined);
@@ -35,6 +38,12 @@ export class Latest implements LatestValues {
     const before = this.#samples.get(sample.shape);
     if (before === undefined && this.#samples.has(sample.shape)) this.#first(sample.shape);
     this.#samples.set(sample.shape, before !== undefined && sample.reasons?.includes(ABSENT) ? filled(sample, before) : sample);
+    this.#numbers.set(sample.shape, ++this.#newest);
+  }
+
+  #forget(shape: Shape): void {
+    this.#samples.delete(shape);
+    this.#numbers.delete(shape);
   }
 
   /** Its points are read here from now on. */
@@ -49,7 +58,7 @@ export class Latest implements LatestValues {
     }
     if (left.size === 0) return;
     for (const { shape: used } of this.#places.values()) left.delete(used);
-    for (const gone of left) this.#samples.delete(gone);
+    for (const gone of left) this.#forget(gone);
   }
 
   get(device: string, point: string): LatestValue | undefined {
@@ -57,8 +66,19 @@ export class Latest implements LatestValues {
     return place === undefined ? undefined : this.#read(place.shape, place.index);
   }
 
-  *all(): Iterable<LatestValue> {
+  /** The number of the newest sample. */
+  get newest(): number {
+    return this.#newest;
+  }
+
+  all(): Iterable<LatestValue> {
+    return this.changed(0);
+  }
+
+  /** What samples brought whose number is higher. */
+  *changed(after: number): Iterable<LatestValue> {
     for (const { shape, index } of this.#places.values()) {
+      if ((this.#numbers.get(shape) ?? 0) <= after) continue;
       const value = this.#read(shape, index);
       if (value !== undefined) yield value;
     }

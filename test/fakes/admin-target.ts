@@ -1,6 +1,7 @@
 /** A gateway that says what a test wants to hear. */
 
 import { assertMay } from '../../src/access/roles.ts';
+import type { AlarmChanges } from '../../src/admin/live/live-types.ts';
 import type {
   AdminTarget,
   AlarmReply,
@@ -22,6 +23,7 @@ import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-
 import type { AccountsAdmin } from '../../src/core/access-ports.ts';
 import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
+import { FakeLive } from './live-source.ts';
 
 export class FakeTarget implements AdminTarget {
   readonly listeners = new Set<(item: TailItem) => void>();
@@ -36,6 +38,12 @@ export class FakeTarget implements AdminTarget {
   /** A history is answered when this is resolved. */
   historyHeld: Promise<void> = Promise.resolve();
   reloads = 0;
+
+  readonly live = new FakeLive();
+  changes: AlarmChanges = { changes: [], cut: false };
+  async alarmChanges(): Promise<AlarmChanges> {
+    return this.changes;
+  }
 
   readonly exchanges: ExchangeQuery[] = [];
   /** The callbacks for frames and for the end. */

@@ -1,0 +1,50 @@
+/** The state of a gateway as pages that stay open get it: the status without what changes with every poll. */
+import type { BusStatus, DeviceStatus } from '../../core/ports.ts';
+import type { GatewayStatus } from '../target.ts';
+import type { LiveBus, LiveDevice, LiveForwarder, LiveState } from './live-types.ts';
+
+export function liveState(status: GatewayStatus, machine: LiveState['machine']): LiveState {
+  const { gateway, clock, log } = status;
+  const { id, name, version, boot, time, uptime, monotonic } = gateway;
+  return {
+    gateway: { id, name, version, boot, started: Math.round(time / 10_000 - uptime / 10) * 10_000 },
+    clock: { known: clock.known, source: clock.source, since: clock.since },
+    buses: status.buses.map((bus) => busOf(bus, monotonic, (at) => Math.round(time - (monotonic - at)))),
+    alarms: status.alarms.map(({ rule, state, severity, point, value, since, occurrence, message, shelvedUntil }) => ({
+      ...{ rule, state, severity, point, value, since, occurrence, message, shelvedUntil },
+    })),
+    forwarders: status.forwarders.map((forwarder) => forwarderOf(forwarder, time)),
+    log: {
+      ...{ records: log.records, bytes: log.bytes, maxBytes: log.maxBytes },
+      ...{ dropped: log.dropped, thinned: log.thinned, removed: log.removed + log.aged },
+      ...{ lastCommit: log.lastCommit, faults: log.faults },
+    },
+    machine,
+  };
+}
+
+function busOf({ name, protocol, state, fault, load, devices }: BusStatus, now: number, utc: (at: number) => number): LiveBus {
+  return {
+    ...{ name, protocol, state, fault },
+    missed: load?.overloaded === true ? load.missed : undefined,
+    devices: devices.map((device) => deviceOf(device, now, utc)),
+  };
+}
+
+function deviceOf(device: DeviceStatus, now: number, utc: (at: number) => number): LiveDevice {
+  const { name, state, fault, restsUntil, lastReply, share } = device;
+  return {
+    ...{ name, state, fault },
+    rests: restsUntil !== undefined && restsUntil > now ? true : undefined,
+    lastReply: state === 'answering' || lastReply === undefined ? undefined : utc(lastReply),
+    share: share === undefined ? undefined : { bad: share.bad, of: share.of },
+  };
+}
+
+function forwarderOf(forwarder: GatewayStatus['forwarders'][number], time: number): LiveForwarder {
+  const { name, type, url, state, fault, nextTry, mode, lastAck, lag, waiting } = forwarder;
+  const longest = Math.max(lag.data, lag.history);
+  // Whole seconds: the difference of two clocks that both go on shakes by a millisecond.
+  const oldestUnsent = longest === 0 ? null : Math.round((time - longest) / 1000) * 1000;
+  return { ...{ name, type, url, state, fault, nextTry, mode, lastAck, oldestUnsent, waiting } };
+}

@@ -1,0 +1,42 @@
+/** What needs attention, from the state of the gateway. Pure. */
+import type { LiveAlarm, LiveState } from '../../live/live-types.ts';
+
+export interface Verdict {
+  readonly alarms: number;
+  readonly silent: number;
+  readonly buses: number;
+  readonly forwarders: number;
+  readonly log: boolean;
+  readonly clock: boolean;
+}
+
+const RANK: Readonly<Record<LiveAlarm['state'], number>> = {
+  'active-unacknowledged': 0,
+  'returned-unacknowledged': 1,
+  'active-acknowledged': 2,
+  shelved: 3,
+  'out-of-service': 4,
+  normal: 5,
+};
+const WEIGHT: Readonly<Record<LiveAlarm['severity'], number>> = { critical: 0, warning: 1, info: 2 };
+
+/** Shelved alarms and those that somebody took out of service need nobody now. */
+export const needsAttention = ({ state }: LiveAlarm): boolean => RANK[state] < 3;
+
+/** What needs somebody first: not acknowledged, then by severity, then the newest. */
+export function inOrder(alarms: readonly LiveAlarm[]): LiveAlarm[] {
+  return [...alarms].sort(
+    (a, b) => RANK[a.state] - RANK[b.state] || WEIGHT[a.severity] - WEIGHT[b.severity] || b.since - a.since,
+  );
+}
+
+export function verdictOf(state: LiveState): Verdict {
+  return {
+    alarms: state.alarms.filter(needsAttention).length,
+    silent: state.buses.flatMap((bus) => bus.devices).filter((device) => device.state === 'silent').length,
+    buses: state.buses.filter((bus) => bus.state !== 'open').length,
+    forwarders: state.forwarders.filter((forwarder) => forwarder.state !== 'connected').length,
+    log: state.log.faults.length > 0,
+    clock: !state.clock.known,
+  };
+}

@@ -1,0 +1,54 @@
+/** Values, their quality and sizes in words. Pure. */
+import { unitWords } from '../../../core/unit-words.ts';
+import type { LiveReading, LiveValue } from '../../live/live-types.ts';
+import { hasOwn } from '../parts/own.ts';
+import { en, type WordKey } from './en.ts';
+import type { Words } from './words.ts';
+
+export type Quality = 'good' | 'uncertain' | 'bad';
+
+export function qualityOf([, value, reason]: LiveReading): Quality {
+  return value === null ? 'bad' : reason === undefined ? 'good' : 'uncertain';
+}
+
+/** `no answer`; a reason of a newer gateway is given as it is. */
+export function reasonWords(words: Words, reason: string | undefined): string {
+  const key = `reason.${reason}`;
+  return hasOwn(en, key) ? words.t(key as WordKey) : words.t('reason.other', { code: reason ?? '' });
+}
+
+/** `bad: no answer`; empty for a good reading. */
+export function qualityWords(words: Words, reading: LiveReading): string {
+  const quality = qualityOf(reading);
+  if (quality === 'good') return '';
+  return words.t(quality === 'bad' ? 'value.bad' : 'value.uncertain', { reason: reasonWords(words, reading[2]) });
+}
+
+/** Numbers of float32 points carry seven digits; more would be noise of the conversion. */
+export function numberText(value: number): string {
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
+  return String(Number(value.toPrecision(7)));
+}
+
+/** A value without its unit; null: none. */
+export function valueText(words: Words, value: LiveValue, type?: string): string {
+  if (value === null) return '–';
+  if (typeof value === 'boolean') return words.t(value ? 'value.true' : 'value.false');
+  if (typeof value === 'number') return words.digits(numberText(value));
+  return type === 'int64' || type === 'uint64' ? words.digits(value) : value;
+}
+
+export const unitText = (unit: string | undefined): string => (unit === undefined ? '' : unitWords(unit));
+
+const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
+
+/** `3.2 GB`. */
+export function bytesText(words: Words, bytes: number): string {
+  let size = bytes;
+  let step = 0;
+  while (size >= 1000 && step < SIZES.length - 1) {
+    size /= 1000;
+    step++;
+  }
+  return `${words.digits(step === 0 || size >= 100 ? size.toFixed(0) : size.toFixed(1))} ${SIZES[step]}`;
+}

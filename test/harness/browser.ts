@@ -1,0 +1,73 @@
+/** A real browser for the pages: Debian's chromium, led by playwright-core. */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { TestContext } from 'node:test';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { peer } from '../peers/peers.ts';
+
+export type { Page } from 'playwright-core';
+
+/** undefined after a skip, when there is no chromium. It ends with the test. */
+export async function browser(t: TestContext): Promise<Browser | undefined> {
+  const executablePath = peer(t, 'chromium', 'sudo apt-get install -y chromium');
+  if (executablePath === undefined) return undefined;
+  const running = await launch(executablePath);
+  t.after(() => running.close());
+  return running;
+}
+
+export function launch(executablePath: string): Promise<Browser> {
+  return chromium.launch({
+    executablePath,
+    // Pages of the gateway are local: nothing of the network is wanted, and containers have little /dev/shm and no sandbox.
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--disable-background-networking'],
+  });
+}
+
+export interface Look {
+  readonly language?: 'en' | 'bn';
+  readonly digits?: boolean;
+  readonly theme?: 'light' | 'dark';
+  readonly width?: number;
+  readonly height?: number;
+  readonly options?: BrowserContextOptions;
+}
+
+/** A page in a profile of its own. What its scripts throw, or the browser refuses them, is in `faults`. */
+export async function openPage(running: Browser, url: string, look: Look = {}): Promise<{ page: Page; faults: string[] }> {
+  const { language = 'en', digits = false, theme = 'light', width = 360, height = 740 } = look;
+  const context = await running.newContext({
+    ...{ viewport: { width, height }, colorScheme: theme, locale: language === 'bn' ? 'bn-BD' : 'en-GB' },
+    ...{ timezoneId: 'Asia/Dhaka', reducedMotion: 'reduce', ...look.options },
+  });
+  const faults: string[] = [];
+  const settings = JSON.stringify({ language, bengaliDigits: digits });
+  await context.addInitScript(`localStorage.setItem('sluice-page', ${JSON.stringify(settings)});`);
+  const page = await context.newPage();
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    // A refused call is shown by the page itself.
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) faults.push(message.text());
+  });
+  await page.goto(url);
+  return { page, faults };
+}
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** What axe-core finds against WCAG 2.2 A and AA, one line each: rule, element, words. */
+export async function accessibilityFaults(page: Page): Promise<string[]> {
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: { run(root: unknown, options: object): Promise<AxeResult> } };
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, { runOnly: tags });
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`));
+  });
+}
+interface AxeResult {
+  readonly violations: readonly {
+    readonly id: string;
+    readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
+  }[];
+}

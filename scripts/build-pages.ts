@@ -14,8 +14,26 @@ const PACKAGES = ['@fontsource/noto-sans-bengali', 'preact', 'uplot'];
 
 /** @param folder made anew */
 export async function buildPages(folder: string): Promise<void> {
-  const { default: config } = await import('../src/admin/pages/vite.config.ts');
-  await build({ ...config, configFile: false, build: { ...config.build, outDir: folder } });
+  await build({
+    root: path.join(ROOT, 'src', 'admin', 'pages'),
+    configFile: false,
+    logLevel: 'error',
+    // The page works behind any host.
+    base: './',
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    build: {
+      outDir: folder,
+      emptyOutDir: true,
+      // Phones of that year are in use.
+      target: 'es2020',
+      // All names in one folder, each with the sum of the content: a browser may keep them.
+      assetsDir: '.',
+      // Never as a part of the style sheet: the font is fetched only where the device has none.
+      assetsInlineLimit: 0,
+      modulePreload: false,
+      license: false,
+    },
+  });
   for (const name of globSync('*.{html,css,js,svg}', { cwd: folder })) {
     const text = readFileSync(path.join(folder, name));
     writeFileSync(path.join(folder, `${name}.gz`), gzipSync(text, { level: constants.Z_BEST_COMPRESSION }));

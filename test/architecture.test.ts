@@ -26,6 +26,8 @@ const OWNERS: Record<string, readonly string[]> = {
   'pino-pretty': ['gateway'],
   'string-width': ['cli'],
   commander: ['cli'],
+  preact: ['admin'],
+  uplot: ['admin'],
   koffi: ['access'],
   '@peculiar/x509': ['access'],
 };
@@ -51,7 +53,7 @@ const LIMIT = 500;
 const BESIDE = ['access/tls/issuing.ts', 'cli/config-file.ts', 'cli/demo.ts', 'cli/demo/site.ts', 'store/threads/threads.ts'];
 
 const src = path.join(import.meta.dirname, '..', 'src');
-const files = globSync('**/*.ts', { cwd: src }).sort();
+const files = globSync('**/*.{ts,tsx}', { cwd: src }).sort();
 const rank = new Map(LAYERS.flatMap((rooms, i) => rooms.map((room) => [room, i] as const)));
 const roomOf = (file: string) => file.split(path.sep)[0] as string;
 const graph = new Map<string, string[]>();
@@ -104,6 +106,17 @@ test('the folders of the store import only what their table names, and form no c
   }
   strange.push(...STORE.flatMap(([f, to]) => to.filter((i) => !used.has(`${f} ${i}`)).map((i) => `${f} does not need ${i}`)));
   assert.deepEqual(strange, []);
+});
+
+test('the status page and the gateway share types and tables only', () => {
+  const inPages = (file: string) => file.startsWith('admin/pages/');
+  const shared = (file: string) => roomOf(file) === 'core' || ['access/roles.ts', 'admin/live/live-types.ts'].includes(file);
+  const wrong = [...graph].flatMap(([file, edges]) =>
+    edges.filter((to) => inPages(file) !== inPages(to) && !(inPages(file) && shared(to))).map((to) => `${file} imports ${to}`),
+  );
+  for (const file of files.filter(inPages))
+    if (readFileSync(path.join(src, file), 'utf8').includes("from 'node:")) wrong.push(`${file} imports parts of Node`);
+  assert.deepEqual(wrong, []);
 });
 
 test('no file imports itself by a detour', () => {

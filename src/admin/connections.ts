@@ -2,14 +2,14 @@
  * The connections of one door. A door never closes: where there are as many as may be, one more ends another, so that a
  * program that opens all of them and says nothing keeps nobody out. The first to go is, of those that
  * - have not sent a whole request, or whose answer is out, the one for which that has been so the longest;
- * - are being answered at once (everything but a tail, a capture, an export), the one that asked first.
+ * - are being answered at once (everything but a tail, an open page, a capture, an export), the one that asked first.
  * Long answers are bounded by slots (limits.ts), fewer than there are connections: one of the others is always there.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 /** Requests with an answer that may take as long as its reader likes. */
-const LONG = /^\/api\/v1\/(?:tail|capture|export)(?:\?|$)/;
+const LONG = /^\/api\/v1\/(?:tail|live|capture|export)(?:\?|$)/;
 
 type State = 'idle' | 'asking' | 'long';
 

@@ -81,7 +81,9 @@ export async function alarmChangesOf(
 function changeOf(line: string): AlarmChange | undefined {
   try {
     const { rule, occurrence, state, severity, time, message } = JSON.parse(line) as AlarmChange;
-    return typeof time === 'number' && typeof rule === 'string' ? { rule, occurrence, state, severity, time, message } : undefined;
+    return typeof time === 'number' && typeof rule === 'string'
+      ? { rule, occurrence, state, severity, time, message }
+      : undefined;
   } catch {
     return undefined;
   }

@@ -1,5 +1,5 @@
 /**
- * The answers of one door that take long: tails, captures, exports, questions to the log. Each kind has a number of places, so the
+ * The answers of one door that take long: tails, pages that stay open, captures, exports, questions to the log. Each kind has a number of places, so the
  * readers of one door keep nobody waiting at another. A reader that takes nothing while something waits for it is cut off.
  */
 import { once } from 'node:events';
@@ -7,17 +7,19 @@ import type { ServerResponse } from 'node:http';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { CaptureStream } from './capture-stream.ts';
-import { MAX_CAPTURES, MAX_EXPORTS, MAX_QUESTIONS, MAX_TAILS, READER_STALL } from './limits.ts';
-import { CSV_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
+import { MAX_CAPTURES, MAX_EXPORTS, MAX_LIVES, MAX_QUESTIONS, MAX_TAILS, READER_STALL } from './limits.ts';
+import type { LiveSource } from './live/live-source.ts';
+import { type LiveQuery, LiveStream } from './live/live-stream.ts';
+import { CSV_TYPE, EVENTS_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, TailItem } from './target.ts';
 import type { Capture, WireFrame } from './wire-target.ts';
 
 export class LongAnswers {
   readonly #clock: Clock;
-  /** Answers without an end of their own: tails and captures. */
+  /** Answers without an end of their own: tails, open pages and captures. */
   readonly #endless = new Set<ServerResponse>();
-  readonly #under = { tails: 0, captures: 0, exports: 0, questions: 0 };
+  readonly #under = { tails: 0, lives: 0, captures: 0, exports: 0, questions: 0 };
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,6 +42,22 @@ export class LongAnswers {
       this.#under.tails--;
       unsubscribe();
     });
+  }
+
+  /** A page that stays open. */
+  live(res: ServerResponse, source: LiveSource, query: LiveQuery): void {
+    if (this.#under.lives >= MAX_LIVES)
+      throw new HttpError(503, 'busy', `at most ${MAX_LIVES} pages stay open at one time; close another`);
+    const gone = new AbortController();
+    const stream = new LiveStream(res, source, this.#clock, query);
+    this.#under.lives++;
+    head(res, 200, EVENTS_TYPE);
+    this.#goOn(res, () => {
+      this.#under.lives--;
+      gone.abort();
+    });
+    // The gateway stops: the page asks again, and is told so.
+    stream.run(gone.signal).catch(() => res.destroy());
   }
 
   capture(res: ServerResponse, begin: (frame: (frame: WireFrame) => void, ended: () => void) => Capture): void {

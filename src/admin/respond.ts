@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { SluiceError, toError } from '../core/errors.ts';
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
+export const EVENTS_TYPE = 'text/event-stream; charset=utf-8';
 export const LINES_TYPE = 'application/x-ndjson; charset=utf-8';
 export const CSV_TYPE = 'text/csv; charset=utf-8';
 

@@ -55,6 +55,7 @@ export class FakeLive implements LiveSource {
   /** One sample: readings that came together. */
   take(...readings: LatestValue[]): void {
     this.#newest++;
-    for (const reading of readings) this.#readings.set(`${reading.device}.${reading.point}`, { ...reading, number: this.#newest });
+    for (const reading of readings)
+      this.#readings.set(`${reading.device}.${reading.point}`, { ...reading, number: this.#newest });
   }
 }

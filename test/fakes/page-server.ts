@@ -131,7 +131,10 @@ export class PageServer {
 
   #file(req: IncomingMessage, res: ServerResponse, pathname: string): void {
     const name = pathname === '/' ? 'index.html' : pathname.slice(1);
-    if (!readdirSync(this.#folder).includes(name)) return refused(res, 404, 'not-found');
+    if (!readdirSync(this.#folder).includes(name)) {
+      refused(res, 404, 'not-found');
+      return;
+    }
     const packed = /gzip/.test(String(req.headers['accept-encoding'])) && readdirSync(this.#folder).includes(`${name}.gz`);
     res.writeHead(200, {
       ...{ 'Content-Type': TYPES[path.extname(name)] ?? 'text/plain', 'Content-Security-Policy': CSP },

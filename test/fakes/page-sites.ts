@@ -8,9 +8,14 @@ import { FakeLive, QUIET_STATE } from './live-source.ts';
 export const NOW = Date.UTC(2026, 10, 26, 9, 30, 0);
 const MINUTE = 60_000;
 
-type Points = Readonly<Record<string, readonly [type: string, unit: string | undefined, value: LatestValue['value'], age: number, reason?: string]>>;
+type Points = Readonly<
+  Record<string, readonly [type: string, unit: string | undefined, value: LatestValue['value'], age: number, reason?: string]>
+>;
 
-function live(state: Partial<LiveState>, devices: Readonly<Record<string, { readonly bus: string; readonly points: Points }>>): FakeLive {
+function live(
+  state: Partial<LiveState>,
+  devices: Readonly<Record<string, { readonly bus: string; readonly points: Points }>>,
+): FakeLive {
   const source = new FakeLive();
   source.clock = NOW;
   source.nowState = {
@@ -91,7 +96,10 @@ export function clinic(): FakeLive {
           energy: ['uint64', 'kW.h', null, 180_000, 'timeout'],
         },
       },
-      station: { bus: 'air', points: { pm25: ['float64', 'ug/m3', 38.2, 15_000], state: ['string', undefined, 'measuring', 15_000] } },
+      station: {
+        bus: 'air',
+        points: { pm25: ['float64', 'ug/m3', 38.2, 15_000], state: ['string', undefined, 'measuring', 15_000] },
+      },
     },
   );
 }
@@ -115,7 +123,14 @@ export function full(): FakeLive {
   return live(
     {
       alarms,
-      buses: [{ name: 'field', protocol: 'modbus-tcp', state: 'open', devices: names.map((name) => ({ name, state: 'answering' as const })) }],
+      buses: [
+        {
+          name: 'field',
+          protocol: 'modbus-tcp',
+          state: 'open',
+          devices: names.map((name) => ({ name, state: 'answering' as const })),
+        },
+      ],
     },
     Object.fromEntries(names.map((name) => [name, { bus: 'field', points }])),
   );
@@ -124,6 +139,8 @@ export function full(): FakeLive {
 /** Whatever a gateway, a message or a value may hold. Names of the configuration are short and plain; see the contract. */
 export function odd(): FakeLive {
   const long = 'a-very-long-name-of-a-device-that-goes-on-and-on-and-on-and-on-and-on-and-on-and-on-and-on-and-never-ends';
+  // A name that every object has.
+  const noReading: Points = Object.fromEntries([['toString', ['string', undefined, '', -1] as const]]);
   const script = '<script>document.title="broken"</script><img src=x onerror="document.title=\'broken\'">';
   return live(
     {
@@ -131,12 +148,22 @@ export function odd(): FakeLive {
       buses: [
         {
           ...{ name: 'field', protocol: 'modbus-rtu', state: 'closed', fault: `no such port ${'/dev/'.repeat(60)} ${script}` },
-          devices: [{ name: long, state: 'silent', fault: script, share: { bad: 3, of: 8 } }, { name: 'constructor', state: 'unknown' }],
+          devices: [
+            { name: long, state: 'silent', fault: script, share: { bad: 3, of: 8 } },
+            { name: 'constructor', state: 'unknown' },
+          ],
         },
       ],
       alarms: [
         {
-          ...{ rule: long, state: 'active-unacknowledged', severity: 'critical', point: `${long}.${long}`, value: 'حالة‮txet', since: NOW },
+          ...{
+            rule: long,
+            state: 'active-unacknowledged',
+            severity: 'critical',
+            point: `${long}.${long}`,
+            value: 'حالة‮txet',
+            since: NOW,
+          },
           ...{ occurrence: 1, message: `درجة الحرارة مرتفعة ${script} ${'W'.repeat(200)}` },
         },
       ],
@@ -153,7 +180,7 @@ export function odd(): FakeLive {
           tiny: ['float64', 'V', -1.234567890123e-12, 10],
         },
       },
-      constructor: { bus: 'field', points: { toString: ['string', undefined, '', -1] } },
+      constructor: { bus: 'field', points: noReading },
     },
   );
 }

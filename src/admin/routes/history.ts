@@ -21,13 +21,17 @@ const exportQuery = keys({
   what: z.enum(['readings', 'alarms'], { error: 'readings or alarms' }).default('readings'),
 }).refine(({ what, format }) => what === 'readings' || format !== 'csv', { error: 'alarms come as jsonl' });
 
-const historyQuery = keys({
+const ofPoint = {
   point: z
     .string({ error: POINT_WORDS })
     .regex(/^[^.]+\.[^.]+$/, { error: POINT_WORDS })
     .describe(POINT_WORDS),
   from: time('the first moment').optional(),
   to: time('the end').optional(),
+};
+const changesQuery = keys(ofPoint);
+const historyQuery = keys({
+  ...ofPoint,
   buckets: wholeText(1, MAX_BUCKETS).default(BUCKETS),
 });
 
@@ -51,14 +55,16 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/history', needs: 'history', query: historyQuery },
-    // Without `to` until now, without `from` the day before `to`.
     run: (asked, { target, long }) => {
-      const now = target.now();
-      const [device = '', point = ''] = asked.point.split('.');
-      const to = timeOf(asked.to, now) ?? now;
-      const from = timeOf(asked.from, now) ?? to - DAY;
-      if (from >= to) throw invalid('from has to be before to');
-      return long.ask(() => target.history({ device, point, from, to, buckets: asked.buckets }));
+      const range = rangeOf(asked, target.now());
+      return long.ask(() => target.history({ ...range, buckets: asked.buckets }));
+    },
+  }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/api/v1/alarm-changes', needs: 'history', query: changesQuery },
+    run: (asked, { target, long }) => {
+      const range = rangeOf(asked, target.now());
+      return long.ask(() => target.alarmChanges(range));
     },
   }),
   jsonRoute({
@@ -70,6 +76,15 @@ export const HISTORY: readonly Route[] = [
     run: (_, { target, long }) => long.ask(() => target.waiting()),
   }),
 ];
+
+/** Without `to` until now, without `from` the day before `to`. */
+function rangeOf(asked: z.output<typeof changesQuery>, now: number) {
+  const [device = '', point = ''] = asked.point.split('.');
+  const to = timeOf(asked.to, now) ?? now;
+  const from = timeOf(asked.from, now) ?? to - DAY;
+  if (from >= to) throw invalid('from has to be before to');
+  return { device, point, from, to };
+}
 
 function timeOf(text: string | undefined, now: number): number | undefined {
   return text === undefined ? undefined : parseTime(text, now);

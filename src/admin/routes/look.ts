@@ -1,7 +1,15 @@
 /** Routes that show how the gateway is. Nothing here changes anything. */
+import * as z from 'zod';
+import { LIVE_EVERY, LIVE_EVERY_MAX, LIVE_EVERY_MIN } from '../limits.ts';
 import { METRICS_TYPE, metricsText } from '../metrics.ts';
-import { JSON_TYPE, LINES_TYPE, sendJson, sendText } from '../respond.ts';
+import { EVENTS_TYPE, JSON_TYPE, LINES_TYPE, sendJson, sendText } from '../respond.ts';
+import { keys, wholeText } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
+
+const liveQuery = keys({
+  after: z.string().max(100).describe('the id of the last event that the reader has: only what came since is sent').optional(),
+  every: wholeText(LIVE_EVERY_MIN, LIVE_EVERY_MAX).default(LIVE_EVERY),
+});
 
 export const LOOK: readonly Route[] = [
   jsonRoute({ method: 'GET', path: '/healthz', needs: 'health', run: () => ({ status: 'ok' }) }),
@@ -20,5 +28,9 @@ export const LOOK: readonly Route[] = [
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', type: LINES_TYPE },
     run: (_, { target, res, long }) => long.tail(res, (listener) => target.tail(listener)),
+  }),
+  writingRoute({
+    ...{ method: 'GET', path: '/api/v1/live', needs: 'readings', type: EVENTS_TYPE, query: liveQuery },
+    run: (asked, { target, res, long }) => long.live(res, target.live, asked),
   }),
 ];

@@ -4,9 +4,9 @@ import { PassThrough } from 'node:stream';
 import test from 'node:test';
 import { LiveStream } from '../../../src/admin/live/live-stream.ts';
 import { EventParser, type ServerEvent } from '../../../src/admin/pages/gateway/event-parser.ts';
-import { Latest } from '../../../src/pipeline/latest.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { reasonCode } from '../../../src/core/reasons.ts';
+import { Latest } from '../../../src/pipeline/latest.ts';
 import { FakeLive, QUIET_STATE } from '../../fakes/live-source.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -107,7 +107,9 @@ test('an id of another start, of the future or of nobody brings everything', asy
 test('1,200 points come in events of 500, and a device may have any name that is allowed', async (t) => {
   const source = new FakeLive();
   source.take(...Array.from({ length: 1200 }, (_, i) => reading(`p${i}`, i, 0, 'constructor')));
-  const batches = (await reader(t, source).round()).filter(({ event }) => event === 'readings').map(({ data }) => JSON.parse(data));
+  const batches = (await reader(t, source).round())
+    .filter(({ event }) => event === 'readings')
+    .map(({ data }) => JSON.parse(data));
   assert.deepEqual(
     batches.map((batch) => Object.keys(batch.constructor).length),
     [500, 500, 200],

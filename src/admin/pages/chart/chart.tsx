@@ -30,7 +30,6 @@ export function Chart({ history, steps, changes }: ChartProps): JSX.Element {
     dark.addEventListener('change', again);
     return () => dark.removeEventListener('change', again);
   }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `drawn` changes with the colours of the style sheet
   useEffect(() => {
     if (box.current === null || width === 0) return;
     const begins = changes.filter(({ state }) => state === 'active-unacknowledged').map(({ time }) => ({ at: time / 1000 }));
@@ -76,7 +75,8 @@ function withUnit(words: Words, value: number | undefined, unit: string): string
 
 function pickedWords(words: Words, row: ChartRow, unit: string, single: boolean): string {
   const when = dateTime(words, row.time);
-  const number = (value: ChartRow['mean']): string => (typeof value === 'number' ? withUnit(words, value, unit) : String(value ?? '–'));
+  const number = (value: ChartRow['mean']): string =>
+    typeof value === 'number' ? withUnit(words, value, unit) : String(value ?? '–');
   if (row.mean === null) return `${when}: ${words.t('point.gap')}`;
   if (single) return `${when}: ${number(row.mean)}`;
   return `${when}: ${words.t('point.summary', { min: number(row.min), mean: number(row.mean), max: number(row.max) })}`;

@@ -1,8 +1,8 @@
 /** The chart on its canvas. Colours come from the style sheet, so that light and dark hold here too. */
 import uPlot from 'uplot';
-import type { Words } from '../words/words.ts';
-import { numberText } from '../words/values.ts';
 import { clockTime, dateTime } from '../words/times.ts';
+import { numberText } from '../words/values.ts';
+import type { Words } from '../words/words.ts';
 import type { Series } from './series.ts';
 
 export interface Mark {
@@ -48,7 +48,8 @@ export function draw(into: HTMLElement, series: Series, o: DrawOptions): uPlot {
         {
           ...axis,
           space: 70,
-          values: (_, ticks) => ticks.map((at) => (long ? dateTime(o.words, at * 1000).slice(5, 10) : clockTime(o.words, at * 1000).slice(0, 5))),
+          values: (_, ticks) =>
+            ticks.map((at) => (long ? dateTime(o.words, at * 1000).slice(5, 10) : clockTime(o.words, at * 1000).slice(0, 5))),
         },
         { ...axis, size: 58, values: (_, ticks) => ticks.map((value) => o.words.digits(numberText(value))) },
       ],

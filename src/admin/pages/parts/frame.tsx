@@ -5,9 +5,9 @@ import type { Route } from '../gateway/route.ts';
 import type { Standing } from '../gateway/session.ts';
 import { needsAttention } from '../gateway/verdict.ts';
 import { Alarms } from '../views/alarms.tsx';
+import { Delivery } from '../views/delivery.tsx';
 import { DeviceView } from '../views/device.tsx';
 import { Devices } from '../views/devices.tsx';
-import { Delivery } from '../views/delivery.tsx';
 import { Claim, Login } from '../views/doors.tsx';
 import { Overview } from '../views/overview.tsx';
 import { System } from '../views/system.tsx';
@@ -29,9 +29,8 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
   const news = useNews();
 
   useEffect(() => {
-    document.title = `${title} – ${model.state?.gateway.name ?? model.state?.gateway.id ?? 'Sluice'}`;
+    document.title = `${title} – ${model.state?.gateway.name ?? model.state?.gateway.id ?? words.t('app.name')}`;
   }, [title, model.state?.gateway.name, model.state?.gateway.id]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another view is a new place to read from
   useEffect(() => {
     if (first.current) {
       first.current = false;
@@ -44,12 +43,12 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
   const fresh = model.link === 'live';
   return (
     <>
-      <a class="skip" href="#main" onClick={(event) => skip(event, main.current)}>
+      <button type="button" class="skip" onClick={() => skip(main.current)}>
         {words.t('app.skip')}
-      </a>
+      </button>
       <header>
         <p class="title">
-          <Name>{model.state?.gateway.name ?? model.state?.gateway.id ?? 'Sluice'}</Name>
+          <Name>{model.state?.gateway.name ?? model.state?.gateway.id ?? words.t('app.name')}</Name>
         </p>
         {inside ? <Link /> : <LanguageChoice id="door-language" />}
       </header>
@@ -67,9 +66,8 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
   );
 }
 
-/** A link to a place would change the address, which names the view. */
-function skip(event: Event, main: HTMLElement | null): void {
-  event.preventDefault();
+/** A button: a link to a place would change the address, which names the view. */
+function skip(main: HTMLElement | null): void {
   main?.querySelector<HTMLElement>('h1')?.focus();
 }
 

@@ -40,8 +40,8 @@ export function mayDo(session: Session | undefined, action: Action): boolean {
 
 /** Why a call did not work, for people. */
 export function refusalWords(words: Words, thrown: unknown): string {
-  if (!(thrown instanceof CallError)) return words.t('error.other', { message: String(thrown) });
+  if (!(thrown instanceof CallError)) return words.t('error.unknown', { message: String(thrown) });
   const key = `error.${thrown.code}`;
   if (hasOwn(en, key)) return words.t(key as WordKey, { message: thrown.message });
-  return words.t('error.other', { message: thrown.message });
+  return words.t('error.unknown', { message: thrown.message });
 }

@@ -71,9 +71,7 @@ function Forwarder({ forwarder, depth }: ForwarderProps): JSX.Element {
         <Row name={words.t('forwarder.oldest')}>
           {oldestUnsent === null ? words.t('forwarder.nothing') : <Age time={oldestUnsent} />}
         </Row>
-        <Row name={words.t('forwarder.lastAck')}>
-          {lastAck === null ? words.t('forwarder.never') : <Age time={lastAck} />}
-        </Row>
+        <Row name={words.t('forwarder.lastAck')}>{lastAck === null ? words.t('forwarder.never') : <Age time={lastAck} />}</Row>
         <Row name={words.t('forwarder.address')}>
           <Name>{url}</Name>
         </Row>

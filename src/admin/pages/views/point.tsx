@@ -13,9 +13,9 @@ import { dateTime } from '../words/times.ts';
 import { reasonWords, valueText } from '../words/values.ts';
 
 const RANGES = {
-  hour: { from: '1h', every: 60_000 },
-  day: { from: '24h', every: 300_000 },
-  month: { from: '30d', every: 900_000 },
+  hour: { words: 'point.hour', from: '1h', every: 60_000 },
+  day: { words: 'point.day', from: '24h', every: 300_000 },
+  month: { words: 'point.month', from: '30d', every: 900_000 },
 } as const;
 type Range = keyof typeof RANGES;
 /** A phone has about so many places for a line; each costs a hundred bytes on a slow link. */
@@ -46,16 +46,17 @@ export function PointView({ device, point }: { device: string; point: string }):
         <Value reading={reading} unit={info?.unit} type={info?.type} /> {reading !== undefined && <Age time={reading[0]} />}
       </p>
       <section class="card">
-        <div class="buttons" role="group" aria-label={words.t('point.range')}>
+        <fieldset class="buttons">
+          <legend class="unseen">{words.t('point.range')}</legend>
           {(['hour', 'day', 'month'] as const).map((one) => (
             <button key={one} type="button" class="choice" aria-pressed={one === range} onClick={() => setRange(one)}>
-              {words.t(`point.${one}`)}
+              {words.t(RANGES[one].words)}
             </button>
           ))}
           <button type="button" class="second" onClick={() => setAsTable(!asTable)}>
             {words.t(asTable ? 'point.asChart' : 'point.asTable')}
           </button>
-        </div>
+        </fieldset>
         <div aria-busy={history.answer === undefined && history.fault === undefined}>
           {history.fault !== undefined && (
             <p class="fault" role="alert">
@@ -65,12 +66,7 @@ export function PointView({ device, point }: { device: string; point: string }):
           {history.answer === undefined ? (
             history.fault === undefined && <p class="loading">{words.t('app.loading')}</p>
           ) : (
-            <Drawn
-              history={history.answer}
-              type={info?.type}
-              asTable={asTable}
-              changes={changes.answer?.changes ?? NO_CHANGES}
-            />
+            <Drawn history={history.answer} type={info?.type} asTable={asTable} changes={changes.answer?.changes ?? NO_CHANGES} />
           )}
         </div>
         <p class="quiet">{words.t('point.committed')}</p>
@@ -105,12 +101,16 @@ interface TableProps {
 function Table({ rows, single, type, name }: TableProps): JSX.Element {
   const { words } = useShell();
   // The newest is what people look for.
-  const slice = useSlice(useMemo(() => [...rows].reverse(), [rows]), ROWS);
+  const slice = useSlice(
+    useMemo(() => [...rows].reverse(), [rows]),
+    ROWS,
+  );
   const text = (value: ChartRow['mean']): string =>
     valueText(words, typeof value === 'number' ? Number(value.toPrecision(6)) : value, type);
   return (
     <>
-      <div class="wide" role="region" aria-label={name} tabIndex={0}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys */}
+      <section class="wide" aria-label={name} tabIndex={0}>
         <table>
           <caption class="unseen">{words.t('point.title', { name })}</caption>
           <thead>
@@ -150,7 +150,7 @@ function Table({ rows, single, type, name }: TableProps): JSX.Element {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
       <More slice={slice} size={ROWS} words="devices.more" />
     </>
   );
@@ -158,7 +158,10 @@ function Table({ rows, single, type, name }: TableProps): JSX.Element {
 
 function Changes({ answer }: { answer: AlarmChanges }): JSX.Element {
   const { words } = useShell();
-  const slice = useSlice(useMemo(() => [...answer.changes].reverse(), [answer]), CHANGES);
+  const slice = useSlice(
+    useMemo(() => [...answer.changes].reverse(), [answer]),
+    CHANGES,
+  );
   return (
     <section class="card">
       <h2>{words.t('point.alarmMarks')}</h2>

@@ -38,9 +38,7 @@ export function System(): JSX.Element | null {
         </section>
         <section class="card">
           <h2>{words.t('system.clock')}</h2>
-          <Badge mood={clock.known ? 'good' : 'warn'}>
-            {words.t(clock.known ? 'system.clockKnown' : 'system.clockUnknown')}
-          </Badge>
+          <Badge mood={clock.known ? 'good' : 'warn'}>{words.t(clock.known ? 'system.clockKnown' : 'system.clockUnknown')}</Badge>
           <dl>
             <Row name={words.t('system.time')}>{dateTime(words, now)}</Row>
             <Row name={words.t('system.clockSource')}>

@@ -2,6 +2,7 @@
 import type { WordKey } from './en.ts';
 
 export const bn: Readonly<Record<WordKey, string>> = {
+  'app.name': 'Sluice',
   'app.title': 'Sluice-এর অবস্থা',
   'app.skip': 'মূল অংশে যান',
   'app.loading': 'লোড হচ্ছে…',
@@ -53,7 +54,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'reason.not-ready': 'যন্ত্র গরম হচ্ছে',
   'reason.out-of-range': 'সীমার বাইরে',
   'reason.too-fast': 'খুব দ্রুত বদলেছে',
-  'reason.other': 'কারণ {code}',
+  'reason.unknown': 'কারণ {code}',
 
   'overview.title': 'সারসংক্ষেপ',
   'overview.fine': 'সব ঠিক চলছে।',
@@ -78,8 +79,6 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'devices.none': 'এই নামে কোনো যন্ত্র বা পয়েন্ট নেই।',
   'devices.more.one': 'আরও {n}টি দেখুন',
   'devices.more.other': 'আরও {n}টি দেখুন',
-  'devices.points.one': '{n}টি পয়েন্ট',
-  'devices.points.other': '{n}টি পয়েন্ট',
   'devices.noPoints': 'এই যন্ত্রের কোনো পয়েন্ট নেই।',
   'bus.label': 'বাস {name}',
   'bus.open': 'খোলা',
@@ -96,7 +95,6 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'table.point': 'পয়েন্ট',
   'table.value': 'মান',
   'table.age': 'কত আগে',
-  'table.quality': 'গুণমান',
 
   'alarms.title': 'অ্যালার্ম',
   'alarms.none': 'কোনো অ্যালার্ম চালু নেই।',
@@ -111,7 +109,6 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'alarms.state.out-of-service': 'ব্যবহারে নেই',
   'alarms.since': '{time} থেকে',
   'alarms.until': '{time} পর্যন্ত স্থগিত',
-  'alarms.point': 'পয়েন্ট {name}',
   'alarms.acknowledge': 'স্বীকার করুন',
   'alarms.acknowledgeOf': '{rule} স্বীকার করুন',
   'alarms.shelve': 'স্থগিত করুন',
@@ -202,7 +199,6 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'point.legendBand': 'সর্বনিম্ন থেকে সর্বোচ্চ',
   'point.legendAlarm': 'অ্যালার্ম শুরু',
   'point.legendGap': 'ফাঁক: ভালো মান নেই',
-  'point.tableCut': 'ছকে শেষ {n}টি সারি আছে।',
 
   'claim.title': 'গেটওয়েটি নিজের করুন',
   'claim.text': 'এই গেটওয়ের এখনো কোনো মালিক নেই। প্রথম প্রশাসক তৈরি করুন।',
@@ -214,7 +210,6 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'claim.passwordHint': 'অন্তত ১০টি অক্ষর।',
   'claim.show': 'পাসওয়ার্ড দেখান',
   'claim.submit': 'গেটওয়ে নিজের করুন',
-  'claim.insecure': 'গেটওয়ে নিজের করতে HTTPS দিয়ে খুলুন। এই সংযোগে শুধু দেখা যায়।',
   'login.title': 'লগ ইন',
   'login.name': 'নাম',
   'login.password': 'পাসওয়ার্ড',
@@ -231,7 +226,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'error.not-found': 'গেটওয়ে এটি আর চেনে না।',
   'error.busy': 'গেটওয়ে ব্যস্ত। একটু পরে আবার চেষ্টা করুন।',
   'error.offline': 'গেটওয়ে উত্তর দেয় না। নেটওয়ার্ক দেখে আবার চেষ্টা করুন।',
-  'error.other': 'গেটওয়ে মানা করেছে: {message}',
+  'error.unknown': 'গেটওয়ে মানা করেছে: {message}',
 
   'you.title': 'আপনি',
   'you.name': 'লগ ইন করেছেন',

@@ -1,5 +1,6 @@
 /** Every text of the status page. `{n}` and the like are filled in. Keys that end with `.one` and `.other` are chosen by a number. */
 export const en = {
+  'app.name': 'Sluice',
   'app.title': 'Sluice status',
   'app.skip': 'Skip to content',
   'app.loading': 'Loading…',
@@ -51,7 +52,7 @@ export const en = {
   'reason.not-ready': 'warming up',
   'reason.out-of-range': 'outside its range',
   'reason.too-fast': 'changed too fast',
-  'reason.other': 'reason {code}',
+  'reason.unknown': 'reason {code}',
 
   'overview.title': 'Overview',
   'overview.fine': 'Everything works.',
@@ -76,8 +77,6 @@ export const en = {
   'devices.none': 'No device or point has this in its name.',
   'devices.more.one': 'Show {n} more',
   'devices.more.other': 'Show {n} more',
-  'devices.points.one': '{n} point',
-  'devices.points.other': '{n} points',
   'devices.noPoints': 'This device has no points.',
   'bus.label': 'Bus {name}',
   'bus.open': 'open',
@@ -94,7 +93,6 @@ export const en = {
   'table.point': 'Point',
   'table.value': 'Value',
   'table.age': 'Age',
-  'table.quality': 'Quality',
 
   'alarms.title': 'Alarms',
   'alarms.none': 'No alarm is active.',
@@ -109,7 +107,6 @@ export const en = {
   'alarms.state.out-of-service': 'out of service',
   'alarms.since': 'since {time}',
   'alarms.until': 'shelved until {time}',
-  'alarms.point': 'Point {name}',
   'alarms.acknowledge': 'Acknowledge',
   'alarms.acknowledgeOf': 'Acknowledge {rule}',
   'alarms.shelve': 'Shelve',
@@ -200,7 +197,6 @@ export const en = {
   'point.legendBand': 'lowest to highest',
   'point.legendAlarm': 'alarm begins',
   'point.legendGap': 'gap: no good readings',
-  'point.tableCut': 'The table has the newest {n} rows.',
 
   'claim.title': 'Claim this gateway',
   'claim.text': 'Nobody owns this gateway yet. Make the first administrator.',
@@ -212,7 +208,6 @@ export const en = {
   'claim.passwordHint': 'At least 10 characters.',
   'claim.show': 'Show the password',
   'claim.submit': 'Claim the gateway',
-  'claim.insecure': 'Claim this gateway over HTTPS. This connection may only look.',
   'login.title': 'Log in',
   'login.name': 'Name',
   'login.password': 'Password',
@@ -229,7 +224,7 @@ export const en = {
   'error.not-found': 'The gateway does not know this any more.',
   'error.busy': 'The gateway is busy. Try again in a moment.',
   'error.offline': 'The gateway does not answer. Check the network and try again.',
-  'error.other': 'The gateway refused: {message}',
+  'error.unknown': 'The gateway refused: {message}',
 
   'you.title': 'You',
   'you.name': 'Logged in as',

@@ -14,7 +14,7 @@ export function qualityOf([, value, reason]: LiveReading): Quality {
 /** `no answer`; a reason of a newer gateway is given as it is. */
 export function reasonWords(words: Words, reason: string | undefined): string {
   const key = `reason.${reason}`;
-  return hasOwn(en, key) ? words.t(key as WordKey) : words.t('reason.other', { code: reason ?? '' });
+  return hasOwn(en, key) ? words.t(key as WordKey) : words.t('reason.unknown', { code: reason ?? '' });
 }
 
 /** `bad: no answer`; empty for a good reading. */

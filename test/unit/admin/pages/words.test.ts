@@ -4,10 +4,10 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import ts from 'typescript';
+import { en } from '../../../../src/admin/pages/words/en.ts';
+import { CATALOGUES, LANGUAGES, type WordKey, Words } from '../../../../src/admin/pages/words/words.ts';
 import { ALARM_STATES, SEVERITIES } from '../../../../src/core/alarm.ts';
 import { REASONS } from '../../../../src/core/reasons.ts';
-import { en } from '../../../../src/admin/pages/words/en.ts';
-import { CATALOGUES, LANGUAGES, Words, type WordKey } from '../../../../src/admin/pages/words/words.ts';
 
 const PAGES = path.join(import.meta.dirname, '../../../../src/admin/pages');
 const SOURCES = globSync('**/*.{ts,tsx}', { cwd: PAGES, exclude: ['words/en.ts', 'words/bn.ts'] }).sort();
@@ -31,7 +31,13 @@ function isDrawn(node: ts.Node): boolean {
 
 /** Texts that stand in the code, `line: text`. */
 function strays(name: string, text: string): string[] {
-  const file = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true, name.endsWith('x') ? ts.ScriptKind.TSX : ts.ScriptKind.TS);
+  const file = ts.createSourceFile(
+    name,
+    text,
+    ts.ScriptTarget.Latest,
+    true,
+    name.endsWith('x') ? ts.ScriptKind.TSX : ts.ScriptKind.TS,
+  );
   const found: string[] = [];
   const note = (node: ts.Node, words: string): void => {
     found.push(`${name}:${file.getLineAndCharacterOfPosition(node.getStart()).line + 1}: ${words.trim()}`);
@@ -41,12 +47,15 @@ function strays(name: string, text: string): string[] {
     if (ts.isJsxAttribute(node)) {
       const attribute = node.name.getText();
       const value = node.initializer;
-      if (READ_ATTRIBUTES.has(attribute) && value !== undefined && ts.isStringLiteral(value) && LETTERS.test(value.text)) note(value, value.text);
+      if (READ_ATTRIBUTES.has(attribute) && value !== undefined && ts.isStringLiteral(value) && LETTERS.test(value.text))
+        note(value, value.text);
       if (attribute === 'class') return;
     }
-    if (ts.isStringLiteralLike(node) && (SENTENCE.test(node.text) || (isDrawn(node) && LETTERS.test(node.text)))) note(node, node.text);
+    if (ts.isStringLiteralLike(node) && (SENTENCE.test(node.text) || (isDrawn(node) && LETTERS.test(node.text))))
+      note(node, node.text);
     if (ts.isTemplateExpression(node))
-      for (const part of [node.head, ...node.templateSpans.map(({ literal }) => literal)]) if (SENTENCE.test(part.text)) note(node, part.text);
+      for (const part of [node.head, ...node.templateSpans.map(({ literal }) => literal)])
+        if (SENTENCE.test(part.text)) note(node, part.text);
     ts.forEachChild(node, visit);
   };
   visit(file);

@@ -15,6 +15,7 @@ import type { GatewayEvent } from '../core/ports.ts';
 import { AccessAudit } from './access-audit.ts';
 import { AccountBook } from './account-book.ts';
 import { Administration } from './administration.ts';
+import { BackOffFile } from './back-off-file.ts';
 import { LogIns } from './log-ins.ts';
 import { MqttDoor } from './mqtt-door.ts';
 import type { AccessParts } from './parts.ts';
@@ -44,6 +45,7 @@ export class Access {
   readonly accounts: AccountsAdmin;
   readonly #o: AccessOptions;
   readonly #parts: AccessParts;
+  readonly #backOff: BackOffFile;
   /** Events before the log is there. */
   #early: (() => void)[] | undefined = [];
   #cancel: (() => void) | undefined;
@@ -58,7 +60,15 @@ export class Access {
       ...{ stateDir, random, time },
       report: (message, severity) => audit.file(message, severity),
     });
-    const logIns = new LogIns({ clock, book, audit, random, cost });
+    this.#backOff = new BackOffFile({
+      ...{ stateDir, clock, report: (message) => audit.file(message, 'warning') },
+      tables: (most) => logIns.kept(most),
+    });
+    const logIns: LogIns = new LogIns({
+      ...{ clock, book, audit, random, cost },
+      waits: () => this.#backOff.waits(),
+      known: () => this.#backOff.known(),
+    });
     const sessions = new Sessions(random);
     this.#parts = { book, audit, logIns, sessions, clock, random, time };
     this.mqtt = new MqttDoor(this.#parts);
@@ -80,6 +90,8 @@ export class Access {
   /** Reads the files. Never rejects. */
   async open(): Promise<void> {
     await this.#parts.book.load();
+    const left = await this.#backOff.load();
+    if (left !== undefined) this.#parts.logIns.restore(left);
   }
 
   /** Events can be told from now on. */
@@ -92,12 +104,14 @@ export class Access {
     this.#look();
   }
 
-  stop(): void {
+  /** Resolves when what has to be kept is written. */
+  stop(): Promise<void> {
     this.#cancel?.();
     this.#cancel = undefined;
     if (this.#early === undefined) this.#parts.audit.flush();
     // A change that is under way is written and logged; the log of readings closes without its event.
     this.#stopped = true;
+    return this.#backOff.stop();
   }
 
   #tell(tell: () => void): void {

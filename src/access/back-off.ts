@@ -22,6 +22,16 @@ const FORGET = 60 * 60_000;
 /** Entries of each table. */
 export const MOST_ENTRIES = 1024;
 
+/** What is known of a key, for the next start. Milliseconds from now, since the next start has another monotonic clock. */
+export interface Kept {
+  readonly key: string;
+  readonly failures: number;
+  /** Until a try is checked. */
+  readonly waits: number;
+  /** Since the last try. */
+  readonly quiet: number;
+}
+
 interface Entry {
   failures: number;
   /** Tries before this time are not checked. */
@@ -50,12 +60,13 @@ export class Budgets {
     return Math.max(0, (this.#entries.get(key)?.next ?? 0) - now);
   }
 
-  /** A try counts as a failure until it is paid back. */
-  pay(key: string, now: number): void {
+  /** A try counts as a failure until it is paid back. @returns whether the next one has to wait */
+  pay(key: string, now: number): boolean {
     const entry = this.#entry(key, now);
     entry.failures++;
     entry.last = now;
     entry.next = entry.failures < FREE ? 0 : now + Math.min(FIRST * 2 ** (entry.failures - FREE), LONGEST);
+    return entry.failures >= FREE;
   }
 
   payBack(key: string): void {
@@ -75,12 +86,27 @@ export class Budgets {
     for (const key of this.#entries.keys()) if (matches(key)) this.#entries.delete(key);
   }
 
+  /** Those with the most failures, and of them the newest. @param from fewest failures */
+  kept(now: number, most: number, from = FREE): Kept[] {
+    return Array.from(this.#entries, ([key, entry]) => ({
+      ...{ key, failures: failuresOf(entry, now) },
+      ...{ waits: Math.max(0, entry.next - now), quiet: Math.max(0, now - entry.last) },
+    }))
+      .filter(({ failures }) => failures >= from)
+      .sort((a, b) => b.failures - a.failures || a.quiet - b.quiet)
+      .slice(0, most);
+  }
+
+  /** At a start, before the first try. */
+  restore(rows: readonly Kept[], now: number): void {
+    for (const { key, failures, waits, quiet } of rows.slice(0, this.#most))
+      this.#entries.set(key, { failures, next: waits > 0 ? now + Math.min(waits, LONGEST) : 0, last: now - quiet });
+  }
+
   #entry(key: string, now: number): Entry {
     const known = this.#entries.get(key);
     if (known !== undefined) {
-      // Half the failures go with each hour of quiet.
-      const quiet = Math.floor((now - Math.max(known.last, known.next)) / FORGET);
-      if (quiet > 0) known.failures = Math.floor(known.failures / 2 ** quiet);
+      known.failures = failuresOf(known, now);
       return known;
     }
     if (this.#entries.size >= this.#most) this.#dropOne();
@@ -100,10 +126,18 @@ export class Budgets {
   }
 }
 
+/** Half of them go with each hour of quiet. */
+function failuresOf({ failures, last, next }: Entry, now: number): number {
+  const hours = Math.floor((now - Math.max(last, next)) / FORGET);
+  return hours > 0 ? Math.floor(failures / 2 ** hours) : failures;
+}
+
 /** A try that was paid for. */
 export interface Paid {
   /** Got in before. */
   readonly known: boolean;
+  /** If it was wrong, the next one has to wait. */
+  readonly waits: boolean;
   /** It was right: the name and the address know each other from now on, and so does the mark. */
   right(now: number, mark?: string): void;
   /** It was not checked after all. */
@@ -147,12 +181,13 @@ export class BackOff {
         : [[this.#known, known]];
     const wait = Math.max(...budgets.map(([table, key]) => table.waits(key, now)));
     if (wait > 0) return wait;
-    for (const [table, key] of budgets) table.pay(key, now);
+    const paid = budgets.map(([table, key]) => table.pay(key, now));
     const back = (): void => {
       for (const [table, key] of budgets) table.payBack(key);
     };
     return {
       known: known !== undefined,
+      waits: paid.includes(true),
       back,
       right: (at, newMark) => {
         back();
@@ -160,6 +195,24 @@ export class BackOff {
         if (newMark !== undefined) this.#known.clear(`${name}\nmark ${newMark}`, at);
       },
     };
+  }
+
+  /** For the next start: of the names only those of accounts, since people type passwords into the wrong field. */
+  kept(now: number, most: number, isAccount: (name: string) => boolean): Record<'addresses' | 'names' | 'known', Kept[]> {
+    const nameOf = ({ key }: Kept): string => key.split('\n', 1)[0] ?? '';
+    return {
+      addresses: this.#addresses.kept(now, most),
+      names: this.#names
+        .kept(now, MOST_ENTRIES)
+        .filter((row) => isAccount(nameOf(row)))
+        .slice(0, most),
+      known: this.#known.kept(now, most, 0).filter((row) => isAccount(nameOf(row))),
+    };
+  }
+  restore({ addresses, names, known }: Record<'addresses' | 'names' | 'known', readonly Kept[]>, now: number): void {
+    this.#addresses.restore(addresses, now);
+    this.#names.restore(names, now);
+    this.#known.restore(known, now);
   }
 
   /** Nobody is known under this name any more: it is gone, or has another password. */

@@ -13,6 +13,7 @@ import type { AccessAudit } from './access-audit.ts';
 import type { AccountBook } from './account-book.ts';
 import type { Device, Token, User } from './accounts.ts';
 import { BackOff, Budgets, placeOf } from './back-off.ts';
+import type { Tables } from './back-off-file.ts';
 import { isName, LONGEST_PASSWORD } from './names.ts';
 import { type Cost, hashPassword, isPasswordOf, nobodysHash } from './password.ts';
 import { isSecretOf, type RandomBytes, randomText, sha256, tokenIdOf } from './secrets.ts';
@@ -32,6 +33,10 @@ export interface LogInsOptions {
   readonly audit: AccessAudit;
   readonly random: RandomBytes;
   readonly cost: Cost;
+  /** Somebody has to wait after a wrong try. */
+  readonly waits: () => void;
+  /** Who got in before has changed. */
+  readonly known: () => void;
 }
 
 export interface PersonTry {
@@ -86,11 +91,13 @@ export class LogIns {
     // It may have been removed or changed meanwhile.
     const user = book.user(key);
     if (!right || user === undefined || user.password !== hash) {
+      if (paid.waits) this.#o.waits();
       audit.refused('log-in', user?.name, user === undefined ? 'there is no such user' : 'wrong password', caller);
       throw unauthorized();
     }
     const newMark = randomText(random);
     paid.right(clock.monotonic(), sha256(newMark));
+    if (!paid.known) this.#o.known();
     return { user, mark: newMark };
   }
 
@@ -135,7 +142,7 @@ export class LogIns {
       throw throttled(wait);
     }
     this.#claimed.count++;
-    this.#claims.pay(place, now);
+    if (this.#claims.pay(place, now)) this.#o.waits();
     return () => this.#claims.payBack(place);
   }
 
@@ -147,6 +154,24 @@ export class LogIns {
   /** Nobody is known under this name any more. */
   forget(name: string): void {
     this.#backOff.forget(name);
+    this.#o.known();
+  }
+
+  /** For the next start. @param most rows a table */
+  kept(most: number): Tables {
+    const { clock, book } = this.#o;
+    const now = clock.monotonic();
+    return {
+      ...this.#backOff.kept(now, most, (name) => book.user(name) !== undefined),
+      ...{ machines: this.#machines.kept(now, most), claims: this.#claims.kept(now, most) },
+    };
+  }
+  /** What the last run left, before the first try. */
+  restore(tables: Tables): void {
+    const now = this.#o.clock.monotonic();
+    this.#backOff.restore(tables, now);
+    this.#machines.restore(tables.machines, now);
+    this.#claims.restore(tables.claims, now);
   }
 
   #wrongMachine(account: string | undefined, why: string, caller: Caller): SluiceError {
@@ -157,7 +182,7 @@ export class LogIns {
       this.#o.audit.throttled('log-in', caller);
       return throttled(wait);
     }
-    this.#machines.pay(place, now);
+    if (this.#machines.pay(place, now)) this.#o.waits();
     this.#o.audit.refused('log-in', account, why, caller);
     return unauthorized();
   }

@@ -183,8 +183,12 @@ export class Gateway implements PartsSide, Reloadable {
       this.#admin = admin;
       await this.#startParts(config);
     } catch (thrown) {
-      this.#parts.access.stop();
-      await Promise.all([this.#parts.forwarders.stop(0), this.#parts.broker.stop(), this.#parts.tls.stop()]);
+      await Promise.all([
+        this.#parts.access.stop(),
+        this.#parts.forwarders.stop(0),
+        this.#parts.broker.stop(),
+        this.#parts.tls.stop(),
+      ]);
       await this.#log?.abandon();
       await admin.stop();
       lock.release();
@@ -295,9 +299,10 @@ export class Gateway implements PartsSide, Reloadable {
     // While the buses still run.
     await this.#parts.safe.stop(budget.for('safe'));
     await budget.within(budget.for('buses'), this.#parts.plant.stop());
+    let access: Promise<void> | undefined;
     if (this.#ingest !== undefined) {
       this.#parts.commands.flush();
-      this.#parts.access.stop();
+      access = this.#parts.access.stop();
       this.#parts.outside.flush();
     }
     this.#ingest?.stop();
@@ -311,6 +316,7 @@ export class Gateway implements PartsSide, Reloadable {
       this.#parts.broker.stop(),
       this.#parts.tls.stop(),
       this.#times?.stop(),
+      access,
     );
     await this.#log?.close(budget.for('log'));
     await this.#admin?.stop();

@@ -6,9 +6,9 @@
  * All of dist/cli lies in one folder, so what looks for a file beside itself finds it from any part of the bundle. Types are
  * not checked here but by `npm test`.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { licences } from './licences.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
@@ -31,9 +31,14 @@ const PROGRAM = {
 /**
  * Bundles as the program is bundled.
  * @param entries source files, relative to the repository, by the names that they get
+ * @param changed what to take in place of the text of a source file
  * @returns names of the packages (folders in node_modules) of which something is in the result
  */
-export async function bundle(entries: Readonly<Record<string, string>>, folder: string): Promise<string[]> {
+export async function bundle(
+  entries: Readonly<Record<string, string>>,
+  folder: string,
+  changed?: (file: string, text: string) => string,
+): Promise<string[]> {
   const { metafile } = await build({
     absWorkingDir: ROOT,
     entryPoints: { ...entries, ...THREADS },
@@ -54,10 +59,22 @@ export async function bundle(entries: Readonly<Record<string, string>>, folder: 
     banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
     metafile: true,
     logLevel: 'error',
+    plugins: changed === undefined ? [] : [changing(changed)],
   });
   const used = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs));
   const packages = used.flatMap((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1] ?? []);
   return [...new Set(packages)].sort();
+}
+
+function changing(changed: (file: string, text: string) => string): Plugin {
+  return {
+    name: 'changing',
+    setup: ({ onLoad }) =>
+      onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path: file }) => ({
+        contents: changed(file, readFileSync(file, 'utf8')),
+        loader: 'ts',
+      })),
+  };
 }
 
 /** @param dist made anew */

@@ -1,0 +1,21 @@
+/** The program with the bounds of the embedded broker raised, to see what they keep away. */
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { bundle } from '../../scripts/build.ts';
+
+const FOLDER = path.join(import.meta.dirname, '..', 'out', 'raised');
+const RAISED: Readonly<Record<string, string>> = {
+  ...{ MAX_CONNECTIONS: '1_100', MAX_UNCONNECTED: '1_100', MAX_PER_ACCOUNT: '1_100', MAX_SOCKETS: '2_300' },
+  ...{ MAX_RETAINED: '200_000', MAX_RETAINED_BYTES: '64 * 1024 * 1024' },
+};
+
+/** @returns its main.js */
+export async function built(): Promise<string> {
+  rmSync(FOLDER, { recursive: true, force: true });
+  await bundle({ main: 'src/cli/main.ts', 'make-certificate': 'src/access/tls/make-certificate.ts' }, FOLDER, (file, text) =>
+    file.endsWith('/broker/limits.ts')
+      ? text.replace(/(?<=^export const (\w+) = ).*(?=;$)/gm, (value, name: string) => RAISED[name] ?? value)
+      : text,
+  );
+  return path.join(FOLDER, 'main.js');
+}

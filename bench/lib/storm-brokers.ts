@@ -1,0 +1,156 @@
+/** The brokers of the storms, each with a plain address and one with TLS: Sluice as a whole gateway, Mosquitto, aedes alone. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Child } from '../../test/harness/child.ts';
+import { freePort } from '../../test/harness/free-port.ts';
+import { waitFor } from '../../test/harness/wait-for.ts';
+import { findProgram } from '../../test/peers/peers.ts';
+import { decimal } from '../data/decimal.ts';
+import { Alarms } from './beats.ts';
+import type { LogIn } from './mqtt-wire.ts';
+import { pidOf, SLUICE, startMosquitto } from './site.ts';
+import { Subscriber } from './subscriber.ts';
+import type { Workspace } from './workspace.ts';
+
+export const BROKERS = { sluice: 'Sluice', mosquitto: 'Mosquitto', aedes: 'aedes alone' } as const;
+export type Kind = keyof typeof BROKERS;
+
+export interface Broker {
+  readonly pid: number;
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly device?: LogIn | undefined;
+  readonly reader?: LogIn | undefined;
+  readonly beats?: LogIn | undefined;
+  readonly healthy?: LogIn | undefined;
+  readonly devices?: Devices;
+  /** As they arrive at the upstream broker. */
+  readonly upstream?: Alarms;
+}
+
+/** Every one at an interval of its own, so that the polls are spread over all moments. */
+export const DEVICES = 20;
+export const intervalOf = (device: number): number => 1000 + 13 * device;
+
+/** Polls of a device: number, microseconds of its arrival, microseconds of the reply. */
+export type Poll = readonly [number: number, arrived: number, replied: number];
+
+export class Devices {
+  readonly #child: Child;
+
+  constructor(child: Child) {
+    this.#child = child;
+  }
+
+  /** Those since the last call, by device. */
+  async polls(): Promise<Poll[][]> {
+    const seen = this.#child.stdout.length;
+    this.#child.write('take');
+    const line = await waitFor('the devices', () => this.#child.stdout.slice(seen).find((l) => l.startsWith('polls ')), {
+      every: 5,
+    });
+    return (JSON.parse(line.slice(6)) as number[][]).map((flat) =>
+      Array.from({ length: flat.length / 3 }, (_, i) => flat.slice(3 * i, 3 * i + 3) as unknown as Poll),
+    );
+  }
+}
+
+/** @param program a built main.js with other limits; absent: the installed one */
+export async function startBroker(space: Workspace, kind: Kind, program?: string): Promise<Broker> {
+  const [port, tlsPort] = [await freePort(), await freePort()];
+  if (kind === 'sluice') return startSluice(space, { port, tlsPort }, program);
+  const [cert, key] = [path.join(space.folder, 'cert.pem'), path.join(space.folder, 'key.pem')];
+  const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`;
+  execFileSync('openssl', words.split(' '), { stdio: 'ignore' });
+  let child: Child;
+  if (kind === 'mosquitto') {
+    const program = findProgram('mosquitto');
+    if (program === undefined) throw new Error('this measurement needs Mosquitto: apt-get install -y mosquitto');
+    const lines = ['persistence false', 'allow_anonymous true', 'set_tcp_nodelay true', 'log_dest stderr', 'user root'];
+    const listeners = [`listener ${port} 127.0.0.1`, `listener ${tlsPort} 127.0.0.1`, `certfile ${cert}`, `keyfile ${key}`];
+    const file = path.join(space.folder, 'mosquitto.conf');
+    writeFileSync(file, `${[...lines, ...listeners].join('\n')}\n`);
+    child = space.spawn(program, ['-c', file]);
+  } else
+    child = space.spawn(process.execPath, [path.join(import.meta.dirname, 'storm-aedes.ts'), `${port}`, `${tlsPort}`, cert, key]);
+  await waitFor('the broker to run', () => [...child.stderr, ...child.stdout].some((line) => /running/.test(line)));
+  return { pid: pidOf(child), port, tlsPort };
+}
+
+async function startSluice(space: Workspace, ports: { port: number; tlsPort: number }, program?: string): Promise<Broker> {
+  const folder = path.join(space.folder, `sluice-${ports.port}`);
+  mkdirSync(folder);
+  const set = decimal(100);
+  const responder = space.spawn(
+    process.execPath,
+    [path.join(import.meta.dirname, 'late-devices.ts'), `${DEVICES}`, `${set.registers}`],
+    { stdin: true },
+  );
+  const line = await responder.line(/^listening (\d+)$/);
+  const upstreamPort = await startMosquitto(space);
+  const upstream = new Alarms();
+  const subscriber = new Subscriber(upstreamPort, ['sluice/storm/alarm/#'], (arrival) => upstream.take(arrival));
+  space.after(() => subscriber.close());
+  await subscriber.ready();
+  const points = Object.fromEntries(set.points.map(({ name, ...point }) => [name, { table: 'holding', ...point }]));
+  const all = Array.from({ length: DEVICES }, (_, i) => i);
+  const host = '127.0.0.1';
+  const site = {
+    gateway: { id: 'storm', stateDir: path.join(folder, 'state') },
+    buses: Object.fromEntries(
+      all.map((i) => [`plant-${i}`, { protocol: 'modbus-tcp', host: `127.0.0.${i + 2}`, port: Number(line.split(' ')[1]) }]),
+    ),
+    devices: Object.fromEntries(
+      all.map((i) => [`d${i}`, { bus: `plant-${i}`, unit: i + 1, interval: `${intervalOf(i)}ms`, points }]),
+    ),
+    rules: Object.fromEntries(all.map((i) => [`r${i}`, { point: `d${i}.t0`, above: 150, severity: 'critical' }])),
+    broker: {
+      listen: [
+        { host, port: ports.port },
+        { host, port: ports.tlsPort, tls: true },
+      ],
+    },
+    forwarders: { cloud: { type: 'mqtt', url: `mqtt://127.0.0.1:${upstreamPort}` } },
+  };
+  const config = path.join(folder, 'gateway.yaml');
+  writeFileSync(config, JSON.stringify(site));
+  // The flags of bin/sluice.
+  const flags = ['--max-semi-space-size=1', '--max-old-space-size=96'];
+  const gateway =
+    program === undefined
+      ? space.spawn(SLUICE, ['run', '-c', config])
+      : space.spawn(process.execPath, [...flags, program, 'run', '-c', config], { env: { MALLOC_ARENA_MAX: '2' } });
+  await waitFor(
+    () => `the broker to listen:\n${[...gateway.stdout, ...gateway.stderr].slice(-20).join('\n')}`,
+    () => {
+      try {
+        const { broker } = JSON.parse(
+          execFileSync(SLUICE, ['status', '--json', '-c', config], { encoding: 'utf8', stdio: 'pipe' }),
+        );
+        return broker?.state === 'listening' && broker.listeners.every((one: { fault?: string }) => one.fault === undefined);
+      } catch {
+        return false;
+      }
+    },
+    { every: 500, timeout: 60_000 },
+  );
+  const topics = ['--device', '--publish', 'storm/#', '--subscribe', 'storm/#'];
+  run(config, 'secret-of-the-bench-1', 'user', 'add', 'admin', '--role', 'administrator', '--password-stdin');
+  const deviceOf = (name: string): LogIn => ({ name, password: run(config, '', 'user', 'add', name, ...topics) });
+  const tokenOf = (name: string): LogIn => ({ name, password: run(config, '', 'token', 'add', name, '--role', 'viewer') });
+  return {
+    ...{ pid: pidOf(gateway), ...ports, devices: new Devices(responder), upstream },
+    ...{ device: deviceOf('storm'), beats: deviceOf('beats'), reader: tokenOf('reads'), healthy: tokenOf('healthy') },
+  };
+}
+
+/** A command with the running gateway. @returns the secret that it prints */
+function run(config: string, input: string, ...words: string[]): string {
+  const out = execFileSync(SLUICE, [...words, '-c', config], {
+    encoding: 'utf8',
+    input: `${input}\n`,
+    stdio: 'pipe',
+  });
+  return out.trim().split('\n').at(-1) ?? '';
+}

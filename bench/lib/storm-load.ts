@@ -1,0 +1,273 @@
+/**
+ * Storms of MQTT clients, in a process of their own: `storm-load.ts KIND ORDER`, ORDER as JSON. It gives way to every other
+ * process, as a client on another machine would. It goes on until its parent says `stop`, and then says what it did.
+ */
+import { connect, type Socket } from 'node:net';
+import os from 'node:os';
+import { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import * as mqtt from './mqtt-wire.ts';
+
+export interface Order {
+  readonly port: number;
+  readonly tlsPort: number;
+  /** May publish and subscribe below `storm/`. */
+  readonly device?: mqtt.LogIn | undefined;
+  /** May subscribe to everything. */
+  readonly reader?: mqtt.LogIn | undefined;
+  /** How many, where a storm ends by itself. */
+  readonly count?: number | undefined;
+}
+export type Kind = keyof typeof storms;
+
+const FLOOD_BYTES = 4096;
+const SMALL = 100;
+const PARALLEL = 50;
+const IDS = 500;
+
+os.setPriority(os.constants.priority.PRIORITY_LOW);
+const order = JSON.parse(process.argv[3] ?? '{}') as Order;
+const done: Record<string, number> = {};
+const count = (what: string, by = 1): void => {
+  done[what] = (done[what] ?? 0) + by;
+};
+const { port, device, reader } = order;
+const soon = (run: () => void): void => {
+  setTimeout(run, 1);
+};
+
+/** Writes as fast as the broker takes it, on a new connection when it ends one. @param batch made for each write */
+function flood(name: string, logIn: mqtt.LogIn | undefined, batch: (socket: Socket) => Buffer, clean = true): void {
+  const run = (): void => {
+    count('connections');
+    const socket = mqtt.dial(port, mqtt.connecting(name, logIn, clean));
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(batch(socket)));
+    };
+    socket.once('data', more);
+    socket.on('drain', more);
+    socket.once('close', () => soon(run));
+  };
+  run();
+}
+
+function readers(many: number, topic: string): void {
+  for (let i = 0; i < many; i++) {
+    const run = (): void => {
+      const first = Buffer.concat([mqtt.connecting(`reads${i}`, reader), mqtt.subscribing(topic)]);
+      const socket = mqtt.dial(port, first, (type) => {
+        if (type >> 4 === mqtt.PACKET.publish) count('delivered');
+      });
+      socket.once('close', () => soon(run));
+    };
+    run();
+  }
+}
+
+/** Subscribes and stops reading. It notices its end because it goes on sending. */
+function stalled(): void {
+  const first = Buffer.concat([mqtt.connecting('stalled', reader), mqtt.subscribing('storm/flood')]);
+  const socket = mqtt.dial(port, first, (type) => {
+    if (type >> 4 !== mqtt.PACKET.suback) return;
+    socket.pause();
+    const since = performance.now();
+    const pings = setInterval(() => socket.write(mqtt.PING), 50);
+    socket.once('close', () => {
+      clearInterval(pings);
+      count('cut');
+      done.cutAfterMs = Math.max(done.cutAfterMs ?? 0, Math.round(performance.now() - since));
+    });
+  });
+  socket.once('close', () => soon(stalled));
+}
+
+/** CONNECT and what follows, then the end, again and again. */
+function comeAndGo(parallel: number, first: () => Buffer): void {
+  const run = (): void => {
+    count('connections');
+    let answered = false;
+    const socket = mqtt.dial(port, first(), (type, body) => {
+      answered = true;
+      if (type >> 4 === mqtt.PACKET.connack) count(body[1] === 0 ? 'accepted' : 'refused');
+      socket.end(mqtt.DISCONNECT);
+    });
+    socket.setTimeout(5000, () => socket.destroy());
+    socket.once('close', () => {
+      if (!answered) count('closed');
+      soon(run);
+    });
+  };
+  for (let i = 0; i < parallel; i++) run();
+}
+
+/** The first flight of a client, as OpenSSL writes it. */
+async function clientHello(): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const wire = new Duplex({ read() {}, write: (chunk: Buffer) => resolve(Buffer.from(chunk)) });
+    connectTls({ socket: wire, servername: 'localhost' }).on('error', () => {});
+  });
+}
+
+const numbers = { next: 0 };
+const storms = {
+  stall: () => {
+    stalled();
+    readers(1, 'storm/flood');
+    const packet = mqtt.publishing('storm/flood', Buffer.alloc(FLOOD_BYTES, 0x78));
+    flood('floods', device, () => {
+      count('published');
+      return packet;
+    });
+  },
+  connects: () => comeAndGo(PARALLEL, () => mqtt.connecting(`c${numbers.next++}`, device)),
+  subscribes: () => {
+    const many = Buffer.concat(Array.from({ length: 100 }, () => mqtt.subscribing('#')));
+    const run = (): void => {
+      count('connections');
+      const socket = mqtt.dial(port, mqtt.connecting('subscribes', reader));
+      const more = (): void => {
+        while (!socket.destroyed) {
+          count('subscribes', 100);
+          if (!socket.write(many)) return;
+        }
+      };
+      // It reads one answer and nothing after it.
+      socket.once('data', () => {
+        socket.pause();
+        more();
+      });
+      socket.on('drain', more);
+      const pings = setInterval(() => socket.write(mqtt.PING), 50);
+      socket.once('close', () => {
+        clearInterval(pings);
+        soon(run);
+      });
+    };
+    run();
+  },
+  displaced: () =>
+    comeAndGo(20, () => Buffer.concat([mqtt.connecting(`s${numbers.next++}`, device, false), mqtt.subscribing('storm/#', 1)])),
+  reconnects: () => {
+    comeAndGo(PARALLEL, () =>
+      Buffer.concat([mqtt.connecting(`r${numbers.next++ % IDS}`, device, false), mqtt.subscribing('storm/queue', 1)]),
+    );
+    const publisher = mqtt.dial(port, mqtt.connecting('queues', device));
+    setInterval(() => {
+      count('published');
+      publisher.write(mqtt.publishing('storm/queue', Buffer.alloc(SMALL, 0x78), 1 + ((done.published ?? 0) % 60_000)));
+    }, 50);
+  },
+  flood0: () => {
+    readers(4, 'storm/flood');
+    const packets = Buffer.concat(Array.from({ length: 50 }, () => mqtt.publishing('storm/flood', Buffer.alloc(SMALL, 0x78))));
+    flood('floods', device, () => {
+      count('published', 50);
+      return packets;
+    });
+  },
+  flood1: () => {
+    readers(4, 'storm/flood');
+    let number = 0;
+    flood('floods', device, () => {
+      count('published', 50);
+      return Buffer.concat(
+        Array.from({ length: 50 }, () => {
+          number = (number % 60_000) + 1;
+          return mqtt.publishing('storm/flood', Buffer.alloc(SMALL, 0x78), number);
+        }),
+      );
+    });
+  },
+  tls: async () => {
+    const hello = await clientHello();
+    const run = (): void => {
+      count('connections');
+      const socket = connect({ port: order.tlsPort, host: '127.0.0.1' }, () => socket.write(hello));
+      socket.on('error', () => socket.destroy());
+      // It has cost the other side its signature, and goes no further.
+      socket.once('data', () => {
+        count('answered');
+        setTimeout(() => socket.destroy(), 50);
+      });
+      socket.setTimeout(5000, () => socket.destroy());
+      socket.once('close', () => soon(run));
+    };
+    for (let i = 0; i < PARALLEL; i++) run();
+  },
+  /** So many connections that send CONNECT at once and stay. */
+  burst: () => {
+    let answers = 0;
+    const all = order.count ?? 0;
+    const over = (): void => {
+      if (++answers === all) process.send?.({ burst: true });
+    };
+    for (let i = 0; i < all; i++) {
+      let open = true;
+      const answered = (): void => {
+        if (open) over();
+        open = false;
+      };
+      const socket = mqtt.dial(port, mqtt.connecting(`b${i}`, device), (type, body) => {
+        if (type >> 4 === mqtt.PACKET.connack) count(body[1] === 0 ? 'accepted' : 'refused');
+        answered();
+      });
+      socket.once('close', () => {
+        count('closed');
+        answered();
+      });
+    }
+  },
+  /** Subscribers that stay, one after the other. */
+  clients: () => {
+    let next = 0;
+    const all = order.count ?? 0;
+    const run = (): void => {
+      if (next === all) {
+        process.send?.({ burst: true });
+        return;
+      }
+      const id = `k${next++}`;
+      let open = true;
+      const on = (): void => {
+        if (open) run();
+        open = false;
+      };
+      const first = Buffer.concat([mqtt.connecting(id, reader), mqtt.subscribing(`storm/one/${id}`)]);
+      const socket = mqtt.dial(port, first, (type) => {
+        if (type >> 4 !== mqtt.PACKET.suback) return;
+        count('accepted');
+        on();
+      });
+      socket.once('close', on);
+    };
+    run();
+  },
+  /** Retained messages, each on a topic of its own; a new connection for each 900 of them. */
+  retained: () => {
+    const all = order.count ?? 0;
+    let next = 0;
+    const run = (): void => {
+      const socket = mqtt.dial(port, mqtt.connecting('retains', device), (type) => {
+        if (type >> 4 !== mqtt.PACKET.connack) return;
+        const packets: Buffer[] = [];
+        for (let i = 0; i < 900 && next < all; i++, next++)
+          packets.push(mqtt.publishing(`storm/retained/${next}`, Buffer.alloc(SMALL, 0x78), undefined, true));
+        count('published', packets.length);
+        socket.end(Buffer.concat([...packets, mqtt.DISCONNECT]));
+      });
+      socket.once('close', () => {
+        if (next < all) run();
+        else process.send?.({ burst: true });
+      });
+    };
+    run();
+  },
+} as const;
+
+const kind = process.argv[2] as Kind;
+await storms[kind]();
+process.on('message', () => {
+  process.send?.({ done });
+  process.exit(0);
+});
+process.on('disconnect', () => process.exit(0));

@@ -5,7 +5,7 @@
  */
 import type { Alarms } from './beats.ts';
 import { percentile } from './conditions.ts';
-import { type Broker, intervalOf, type Poll } from './storm-brokers.ts';
+import { type Broker, intervalOf, type Poll, RULES } from './storm-brokers.ts';
 
 interface Span {
   readonly from: number;
@@ -56,6 +56,7 @@ export class Lateness {
         found.due += (span.to - span.from) / interval;
         for (const [number, at, replied] of of.filter(within(span))) {
           found.polls.push(behind(at, place, interval) / 1000);
+          if (device >= RULES) continue;
           const key = `r${device} ${number + (number % 2) * 20_000}`;
           for (const [i, list] of [found.local, found.upstream].entries()) {
             const seen = arrived[i]?.get(key);

@@ -11,11 +11,11 @@ import { FrameGuard, type Refusal } from './frame-guard.ts';
 import * as limits from './limits.ts';
 import { PartialPackets } from './packet-cutter.ts';
 import { Places } from './places.ts';
-import { Turnstile } from './requests.ts';
 import type { Sessions } from './sessions.ts';
 import { addressKey, Shares } from './shares.ts';
 import { ANONYMOUS, mayRead, publishRight } from './topic-rules.ts';
 import { TurnedAway } from './turned-away.ts';
+import { Turnstile } from './turns.ts';
 
 export interface ClientsOptions {
   readonly clock: Clock;
@@ -38,9 +38,9 @@ export class Clients {
     ...{ order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 },
   };
   readonly credentials: Credentials;
+  readonly turnstile: Turnstile;
   readonly #o: ClientsOptions;
   readonly #turnedAway: TurnedAway;
-  readonly #turnstile = new Turnstile();
   readonly #partial = new PartialPackets(limits.MAX_PARTIAL, (guard) =>
     (guard as FrameGuard).refuse('size', 'too many packets that are not whole, and it had the one that waited for longest'),
   );
@@ -49,12 +49,15 @@ export class Clients {
   readonly #accounts = new Shares(limits.MAX_PER_ACCOUNT);
   readonly #places: Places<FrameGuard>;
   readonly #guards = new Set<FrameGuard>();
+  /** Connections that wait for their first turn; bounded by MAX_SOCKETS. */
+  readonly #arriving = new Set<Socket>();
   /** The client that holds a client id now; an older one of the same id may still be closing. */
   readonly #current = new Map<string, Client>();
 
   constructor(options: ClientsOptions) {
     this.#o = options;
     this.credentials = new Credentials(options.access);
+    this.turnstile = new Turnstile(options.clock);
     this.#turnedAway = new TurnedAway(options);
     this.#places = new Places(options.clock);
   }
@@ -84,8 +87,18 @@ export class Clients {
     cancel();
   }
 
-  /** @param handle gives the connection to the broker */
+  /** Takes a connection when it is its turn: many at once would hold up the polls. @param handle gives it to the broker */
   connected(socket: Socket, handle: (guard: FrameGuard) => Client): void {
+    // Nobody else listens for its end before its turn.
+    socket.on('error', () => socket.destroy());
+    this.#arriving.add(socket);
+    this.turnstile.later(() => {
+      this.#arriving.delete(socket);
+      if (!socket.destroyed) this.#begin(socket, handle);
+    });
+  }
+
+  #begin(socket: Socket, handle: (guard: FrameGuard) => Client): void {
     const address = addressKey(socket.remoteAddress);
     if (address !== undefined && !this.#addresses.take(address)) {
       socket.destroy();
@@ -108,7 +121,7 @@ export class Clients {
         filterLevels: limits.MOST_LEVELS,
         filters: limits.REQUESTS_AT_ONCE,
       },
-      { clock: this.#o.clock, turnstile: this.#turnstile, partial: this.#partial, lingering: this.#lingering },
+      { clock: this.#o.clock, turnstile: this.turnstile, partial: this.#partial, lingering: this.#lingering },
     );
     this.#guards.add(guard);
     displace(this.#places.arrives(guard));
@@ -191,7 +204,7 @@ export class Clients {
 
   end(): void {
     this.#turnedAway.end();
-    for (const guard of this.#guards) guard.destroy();
+    for (const connection of [...this.#arriving, ...this.#guards]) connection.destroy();
   }
 
   #resume(client: Client): void {

@@ -66,11 +66,15 @@ export class EmbeddedBroker implements LiveSink {
     const { root, clock, latest, encodeBatch, logger } = options;
     this.#retained = new Retained(root, latest);
     this.#events = new EventQuota({ clock, tell: options.onEvent });
-    this.#replays = new Replays(this.#retained, (client) => ({
-      over: () => client.closed,
-      granted: (filter) => this.#audience.granted(client, filter),
-      roomy: () => guardOf(client).roomy(),
-    }));
+    this.#replays = new Replays(
+      this.#retained,
+      (client) => ({
+        over: () => client.closed,
+        granted: (filter) => this.#audience.granted(client, filter),
+        roomy: () => guardOf(client).roomy(),
+      }),
+      () => new Promise((resolve) => this.#clients.turnstile.later(resolve)),
+    );
     this.#devices = {
       kept: (filters) => this.#retained.matching(filters),
       publish: (topic, payload) => {
@@ -122,6 +126,8 @@ export class EmbeddedBroker implements LiveSink {
       revision: () => this.#audience.revision + this.#kept.sessions.revision,
       ready: () =>
         this.#inFlight < Math.min(limits.MAX_IN_FLIGHT, Math.max(1, limits.MAX_DELIVERIES / Math.max(1, this.#audience.size))),
+      atOnce: () => Math.max(1, Math.floor(limits.DELIVERIES_PER_TURN / Math.max(1, this.#audience.size))),
+      nextTurn: (run) => this.#clients.turnstile.later(run),
       publish: (topic, payload, qos, numbers) => this.#publish(topic, payload, qos, { numbers }),
     });
   }

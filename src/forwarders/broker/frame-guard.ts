@@ -19,7 +19,8 @@ import { rewrite31 } from './mqtt31.ts';
 import { Outbound } from './outbound.ts';
 import { type Broken, checkBody, checkFirst, checkLength, type Level, levelOf, PACKET, type Rule } from './packet-check.ts';
 import { PacketCutter, type PartialPackets } from './packet-cutter.ts';
-import { Requests, type Turnstile } from './requests.ts';
+import { Requests } from './requests.ts';
+import type { Turnstile } from './turns.ts';
 
 export interface GuardLimits {
   /** Largest Remaining Length of the CONNECT, and of what follows it. */

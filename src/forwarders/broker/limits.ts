@@ -48,8 +48,17 @@ export const REQUESTS_PER_SECOND = 20;
 export const KNOWN_REQUESTS_AT_ONCE = 1000;
 export const KNOWN_REQUESTS_PER_SECOND = 100;
 export const MAX_OWED = 65_535;
-/** Packets of all clients that are worked on in one turn of the event loop; the others wait for the next. */
-export const REQUESTS_PER_TURN = 32;
+/**
+ * Packets, new connections and parts of replays of all clients that are worked on in one turn of the event loop; the others wait
+ * for the next ones. It begins with FIRST_PER_TURN; a turn that takes longer than TURN_TIME (ms) makes it fewer.
+ */
+export const FIRST_PER_TURN = 8;
+export const MOST_PER_TURN = 32;
+export const TURN_TIME = 3;
+/** Retained messages that one client gets in a turn. */
+export const REPLAYED_PER_TURN = 16;
+/** Values that are published in one turn, times the filters of all clients. */
+export const DELIVERIES_PER_TURN = 256;
 /** Length of a topic filter in characters, and levels of a filter or topic. */
 export const MAX_FILTER = 256;
 export const MAX_LEVELS = 16;

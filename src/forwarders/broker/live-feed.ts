@@ -45,6 +45,9 @@ export interface LiveFeedOptions {
   readonly revision: () => number;
   /** False when no more can be taken now. */
   readonly ready: () => boolean;
+  /** Values that may be published in one turn of the event loop. */
+  readonly atOnce: () => number;
+  readonly nextTurn: (run: () => void) => void;
   /** @param numbers of the records that a batch is made of */
   readonly publish: (topic: string, payload: string | Uint8Array, qos: 0 | 1, numbers?: Numbers) => void;
 }
@@ -113,7 +116,8 @@ export class LiveFeed {
     this.#valueTimer = undefined;
     const dirty = this.#dirty;
     let i = 0;
-    for (; i < dirty.length && this.#o.ready(); i++) {
+    const most = Math.min(dirty.length, this.#o.atOnce());
+    for (; i < most && this.#o.ready(); i++) {
       const entry = dirty[i] as Entry;
       entry.dirty = false;
       const value = this.#o.retained.has(entry.device, entry.point) ? this.#o.latest.get(entry.device, entry.point) : undefined;
@@ -121,7 +125,20 @@ export class LiveFeed {
     }
     // The number of points bounds the values that could not go now.
     this.#dirty = dirty.slice(i);
-    if (this.#dirty.length > 0) this.#valueTimer = this.#o.clock.after(VALUE_EVERY, () => this.#flushValues());
+    if (this.#dirty.length === 0) return;
+    if (i < most) this.#valueTimer = this.#o.clock.after(VALUE_EVERY, () => this.#flushValues());
+    else this.#goOn();
+  }
+
+  /** The other values follow in the next turn. */
+  #goOn(): void {
+    let cancelled = false;
+    this.#valueTimer = () => {
+      cancelled = true;
+    };
+    this.#o.nextTurn(() => {
+      if (!cancelled) this.#flushValues();
+    });
   }
 
   #entries(shape: Shape): ShapeEntries {

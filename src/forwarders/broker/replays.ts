@@ -3,8 +3,7 @@
  * subscribes to meanwhile wait for the next one, together, however often it asks.
  */
 import { Readable } from 'node:stream';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { MAX_SUBSCRIPTIONS } from './limits.ts';
+import { MAX_SUBSCRIPTIONS, REPLAYED_PER_TURN } from './limits.ts';
 import type { Retained, RetainedPacket } from './retained.ts';
 
 /** A client, as far as a replay needs it. */
@@ -18,12 +17,15 @@ export interface Reader {
 export class Replays<Client extends object> {
   readonly #retained: Retained;
   readonly #readerOf: (client: Client) => Reader;
+  readonly #turn: () => Promise<void>;
   /** Filters that wait, of each client that has a replay; at most MAX_SUBSCRIPTIONS, and those given up meanwhile. */
   readonly #waiting = new WeakMap<Client, Set<string>>();
 
-  constructor(retained: Retained, readerOf: (client: Client) => Reader) {
+  /** @param turn resolves when more may be sent without holding up others */
+  constructor(retained: Retained, readerOf: (client: Client) => Reader, turn: () => Promise<void>) {
     this.#retained = retained;
     this.#readerOf = readerOf;
+    this.#turn = turn;
   }
 
   /** What a client gets for these filters now. */
@@ -42,13 +44,14 @@ export class Replays<Client extends object> {
   async *#messages(client: Client): AsyncGenerator<RetainedPacket> {
     const reader = this.#readerOf(client);
     const waiting = this.#waiting.get(client) ?? new Set();
+    let sent = 0;
     try {
       while (waiting.size > 0) {
         const filters = [...waiting].filter((filter) => reader.granted(filter));
         waiting.clear();
         for (const packet of this.#retained.matching(filters)) {
-          if (packet === undefined) await nextTurn();
-          else yield packet;
+          if (packet === undefined || ++sent % REPLAYED_PER_TURN === 0) await this.#turn();
+          if (packet !== undefined) yield packet;
           await reader.roomy();
           if (reader.over()) return;
         }

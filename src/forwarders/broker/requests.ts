@@ -1,13 +1,6 @@
-/** How much clients may ask of the broker: each in a time, and all of them in one turn of the event loop. */
+/** How much one client may ask of the broker in a time. */
 import type { Clock } from '../../core/clock.ts';
-import {
-  KNOWN_REQUESTS_AT_ONCE,
-  KNOWN_REQUESTS_PER_SECOND,
-  MAX_OWED,
-  REQUESTS_AT_ONCE,
-  REQUESTS_PER_SECOND,
-  REQUESTS_PER_TURN,
-} from './limits.ts';
+import { KNOWN_REQUESTS_AT_ONCE, KNOWN_REQUESTS_PER_SECOND, MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
 
 /** The requests of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
 export class Requests {
@@ -48,37 +41,5 @@ export class Requests {
     if (this.#left < count) return false;
     this.#left -= count;
     return true;
-  }
-}
-
-/** Lets so many packets of all clients through in one turn; the others follow in the next turns, one client after the other. */
-export class Turnstile {
-  #left = REQUESTS_PER_TURN;
-  #armed = false;
-  /** Bounded by the connections. */
-  readonly #waiting: (() => void)[] = [];
-
-  /** @returns false when it has to wait */
-  enter(): boolean {
-    this.#arm();
-    if (this.#left === 0) return false;
-    this.#left--;
-    return true;
-  }
-
-  wait(again: () => void): void {
-    this.#waiting.push(again);
-    this.#arm();
-  }
-
-  #arm(): void {
-    if (this.#armed) return;
-    this.#armed = true;
-    setImmediate(() => {
-      this.#armed = false;
-      this.#left = REQUESTS_PER_TURN;
-      while (this.#left > 0 && this.#waiting.length > 0) this.#waiting.shift()?.();
-      if (this.#waiting.length > 0) this.#arm();
-    });
   }
 }

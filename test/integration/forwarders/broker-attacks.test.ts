@@ -7,7 +7,7 @@ import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
-import { Turnstile } from '../../../src/forwarders/broker/requests.ts';
+import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Child } from '../../harness/child.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, remaining, Sub, shapeOf } from '../../harness/embedded-broker.ts';
@@ -234,7 +234,7 @@ async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
   };
   const shares = {
     clock: systemClock,
-    turnstile: new Turnstile(),
+    turnstile: new Turnstile(systemClock),
     partial: new PartialPackets(1e6, () => {}),
     lingering: { now: 0, most: 1 },
   };

@@ -6,7 +6,7 @@ import test, { type TestContext } from 'node:test';
 import { FrameGuard, type GuardLimits } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
-import { Turnstile } from '../../../src/forwarders/broker/requests.ts';
+import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { BrokerBench, Raw, ROOT, remaining, Sub, text } from '../../harness/embedded-broker.ts';
 import { bytesOf } from '../../harness/mqtt-cases.ts';
@@ -188,7 +188,7 @@ async function guarded(t: TestContext, more: Partial<GuardLimits> = {}) {
   const clock = new ManualClock();
   const shares = {
     clock,
-    turnstile: new Turnstile(),
+    turnstile: new Turnstile(clock),
     partial: new PartialPackets(limits.MAX_PARTIAL, () => {}),
     lingering: { now: 0, most: 1 },
   };

@@ -118,6 +118,7 @@ const DOORS: Readonly<Record<Door, string>> = {
   socket: 'on this board',
   signal: 'on this board',
   http: 'over HTTP',
+  https: 'over HTTPS',
   mqtt: 'over MQTT',
   'node-red': 'by Node-RED',
   rule: 'by a rule',

@@ -6,10 +6,11 @@ import { hasAdministrator, withPassword, withUser } from './accounts.ts';
 import { unauthorized } from './log-ins.ts';
 import { checkName, checkPassword } from './names.ts';
 import type { AccessParts } from './parts.ts';
-import { claimCodeOf, isSecretOf, sha256 } from './secrets.ts';
+import { claimCodeOf, isSecretOf, sha256, tokenIdOf } from './secrets.ts';
 
 export class PeopleDoor implements PeopleAccess {
   readonly #parts: AccessParts;
+  readonly #listeners = new Set<() => void>();
 
   constructor(parts: AccessParts) {
     this.#parts = parts;
@@ -36,11 +37,31 @@ export class PeopleDoor implements PeopleAccess {
 
   logOut(id: string): void {
     this.#parts.sessions.end(id);
+    for (const listener of this.#listeners) listener();
   }
 
   async token(text: string, caller: Caller): Promise<Principal> {
     const { name, role } = this.#parts.logIns.token(text, undefined, caller);
     return { who: name, door: caller.door, role };
+  }
+
+  holds(credential: { readonly session: string } | { readonly token: string }): boolean {
+    const { sessions, book, clock } = this.#parts;
+    if ('session' in credential) {
+      const name = sessions.userOf(credential.session, clock.monotonic());
+      return name !== undefined && book.user(name) !== undefined;
+    }
+    const token = book.token(tokenIdOf(credential.token) ?? '');
+    return token !== undefined && isSecretOf(credential.token, token.secret) && !book.isExpired(token);
+  }
+
+  onRevoked(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    const end = this.#parts.book.onRevoked(() => listener());
+    return () => {
+      end();
+      this.#listeners.delete(listener);
+    };
   }
 
   async claim({ code: typed, name, password, caller }: ClaimRequest): Promise<Principal> {

@@ -9,6 +9,8 @@ import { SluiceError } from '../core/errors.ts';
 export const PERMISSIONS: Readonly<Record<Action, Role | 'everybody'>> = {
   health: 'everybody',
   claim: 'everybody',
+  'log-in': 'everybody',
+  session: 'viewer',
   status: 'viewer',
   readings: 'viewer',
   history: 'viewer',
@@ -39,6 +41,7 @@ const HOLDERS: Readonly<Record<Role, string>> = {
 const WORDS: Partial<Record<Action, string>> = {
   accounts: 'managing users and tokens',
   'claim-code': 'the claim code',
+  session: 'a session',
   'broker-status': 'the state of the broker ($SYS)',
 };
 

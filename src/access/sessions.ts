@@ -52,6 +52,13 @@ export class Sessions {
     return session.user;
   }
 
+  /** As `use`, and the session does not live longer for it. */
+  userOf(id: string, now: number): string | undefined {
+    const key = keyOf(id);
+    const session = key === undefined ? undefined : this.#sessions.get(key);
+    return session === undefined || isOver(session, now) ? undefined : session.user;
+  }
+
   end(id: string): void {
     const key = keyOf(id);
     if (key !== undefined) this.#sessions.delete(key);

@@ -2,26 +2,29 @@
  * How people, programs and the command line reach a running gateway. Invariants:
  * - the Unix socket `<stateDir>/sluice.sock` (0660) is there from start to stop; what a dead gateway left behind is replaced.
  *   Who starts this has locked the state directory (store/state-dir.ts); an earlier version that runs there still answers;
- * - loopback HTTP only reads, answers only local names, and its address may be in use: it is tried again for ever;
+ * - an address of HTTP may be in use, and a certificate may be missing: it is tried again for ever (access/doors/listener.ts);
  * - no reader, however slow or many, holds up the gateway, makes its memory grow past limits.ts, or keeps another one out:
  *   one connection too many ends the one that has been of no use for the longest time.
  */
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
-import type { Server, ServerOptions } from 'node:http';
+import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
-import { listenFault } from '../core/listen-fault.ts';
 import type { Logger } from '../core/logger.ts';
 import { Api } from './api.ts';
 import { request } from './client.ts';
 import { Connections } from './connections.ts';
-import { type AdminDoor, loopbackDoor, socketDoor } from './doors.ts';
+import { type AdminDoor, socketDoor } from './doors.ts';
+import { ENTRY_ASSETS } from './entry/assets.ts';
 import * as limits from './limits.ts';
 import type { StatusReport } from './metrics.ts';
 import { ProcessMeter } from './process-meter.ts';
 import type { AdminTarget, HttpStatus } from './target.ts';
+import { WebDoors } from './web-doors.ts';
+import { SERVER, type WebListen } from './web-listener.ts';
+import { WebListeners } from './web-listeners.ts';
 
 // An `import` would also read the exports that stand for WebSocket and fetch, and load them: 12 MB and 40 ms of each start.
 const { createServer } = process.getBuiltinModule('node:http');
@@ -30,45 +33,39 @@ export interface AdminServerOptions {
   readonly target: AdminTarget;
   /** `<stateDir>/sluice.sock`. The system allows 107 bytes. */
   readonly socketPath: string;
-  /** Loopback HTTP; absent: none. */
-  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  /** Addresses of HTTP from the start on; `setListen` changes them. */
+  readonly listen?: readonly WebListen[];
   readonly logger: Logger;
   readonly clock: Clock;
   /** Who calls on the socket; default: as the kernel says. */
   readonly callers?: SocketCallers;
-  /** Loopback HTTP cannot have its address, with the words for it; undefined: it has got it. Once each. */
-  readonly onListen?: (fault: string | undefined) => void;
+  /** HTTP cannot have an address, with the words for it; undefined: it has got it. Once each. */
+  readonly onListen?: (listen: WebListen, fault: string | undefined) => void;
 }
-
-const SERVER: ServerOptions = {
-  maxHeaderSize: limits.MAX_HEADERS,
-  headersTimeout: limits.HEADERS_WITHIN,
-  requestTimeout: limits.REQUEST_WITHIN,
-  keepAliveTimeout: limits.KEEP_ALIVE,
-  connectionsCheckingInterval: limits.CHECK_EVERY,
-};
 
 export class AdminServer {
   readonly #o: AdminServerOptions;
   readonly #meter = new ProcessMeter();
   readonly #api: Api;
-  readonly #callers: SocketCallers;
+  readonly #socketDoor: AdminDoor;
+  readonly #doors: WebDoors;
+  readonly #web: WebListeners;
   #socket: Server | undefined;
-  #http: Server | undefined;
-  #listen: AdminServerOptions['listen'];
-  #fault: string | undefined;
-  #cancelRetry: (() => void) | undefined;
-  #retryIn = limits.LISTEN_RETRY_MIN;
 
   constructor(options: AdminServerOptions) {
     this.#o = options;
-    this.#listen = options.listen;
-    this.#callers = options.callers ?? new SocketCallers({ logger: options.logger });
-    this.#api = new Api(options.target, this.#meter, options.clock);
+    const { target, clock, logger, onListen, callers } = options;
+    this.#socketDoor = socketDoor(callers ?? new SocketCallers({ logger }));
+    this.#api = new Api(target, this.#meter, clock);
+    this.#doors = new WebDoors({ target, clock, assets: ENTRY_ASSETS });
+    this.#web = new WebListeners({
+      ...{ clock, logger, onListen },
+      handle: (req, res, door) => this.#api.handle(req, res, this.#doors.door(door)),
+    });
   }
 
   /**
-   * Resolves when the Unix socket is there; HTTP follows in the background.
+   * Resolves when the Unix socket is there.
    * @throws SluiceError already-running, listen-failed
    */
   async start(): Promise<void> {
@@ -76,7 +73,8 @@ export class AdminServer {
     if (Buffer.byteLength(socketPath) > 107)
       throw new SluiceError('listen-failed', `${socketPath} is too long for a Unix socket; choose a shorter gateway.stateDir`);
     this.#meter.start();
-    const server = this.#server(socketDoor(this.#callers));
+    this.#api.start();
+    const server = this.#server();
     try {
       await listenOn(server, socketPath);
     } catch (first) {
@@ -84,83 +82,43 @@ export class AdminServer {
       await listenOn(server, socketPath);
     }
     this.#socket = server;
-    if (this.#listen !== undefined) this.#listenHttp();
+    await this.#web.set(this.#o.listen ?? []);
   }
 
   async stop(): Promise<void> {
     this.#meter.stop();
-    this.#api.endTails();
-    await Promise.all([this.#stopHttp(), this.#close(this.#socket)]);
+    this.#api.stop();
+    await Promise.all([this.#web.stop(), this.#close(this.#socket)]);
     this.#socket = undefined;
   }
 
-  /** Moves, opens or closes loopback HTTP; for a reload. An unchanged address is not disturbed. */
-  async setListen(listen: AdminServerOptions['listen']): Promise<void> {
-    if (listen?.host === this.#listen?.host && listen?.port === this.#listen?.port) return;
-    await this.#stopHttp();
-    this.#listen = listen;
-    if (listen !== undefined && this.#socket !== undefined) this.#listenHttp();
+  /** Opens, moves or closes addresses of HTTP. They follow in the background; an unchanged one is not disturbed. */
+  async setListen(listen: readonly WebListen[]): Promise<void> {
+    await this.#web.set(listen);
   }
 
   http(): HttpStatus {
-    const address = this.#http?.listening === true ? this.#http.address() : null;
-    if (typeof address === 'object' && address !== null)
-      return { state: 'listening', address: { host: address.address, port: address.port } };
-    return { state: this.#listen === undefined ? 'off' : 'waiting', fault: this.#fault };
+    const { all, connections, refused } = this.#web;
+    const listeners = all.map(({ status }) => status);
+    const address = all.find((one) => one.address !== undefined)?.address;
+    return {
+      state: address !== undefined ? 'listening' : all.length === 0 ? 'off' : 'waiting',
+      ...{ address, fault: listeners.find(({ fault }) => fault !== undefined)?.fault },
+      ...{ listeners, connections },
+      refused: { connections: refused, ...this.#doors.refused },
+    };
   }
 
-  #server(door: AdminDoor): Server {
-    const connections = new Connections(limits.MAX_CONNECTIONS);
+  #server(): Server {
+    const connections = new Connections({ most: limits.MAX_CONNECTIONS });
     const server = createServer(SERVER, (req, res) => {
       connections.asked(req, res);
       // handle() answers every fault itself.
-      this.#api.handle(req, res, door).catch((error: unknown) => res.destroy(error as Error));
+      this.#api.handle(req, res, this.#socketDoor).catch((error: unknown) => res.destroy(error as Error));
     });
     server.on('connection', (socket) => connections.admit(socket));
     // `upgrade` and `CONNECT` have no use here, and without a listener Node closes such connections.
     return server;
-  }
-
-  #listenHttp(): void {
-    const listen = this.#listen;
-    if (listen === undefined) return;
-    const server = this.#server(loopbackDoor);
-    this.#http = server;
-    server.on('error', (error) => {
-      // One that listens goes on: a second server beside it would only find the address in use.
-      if (this.#http !== server || server.listening) return;
-      const fault = listenFault(listen, error, 'dashboard.listen');
-      const first = this.#fault === undefined;
-      this.#fault = fault;
-      if (first) {
-        this.#o.logger.error({ ...listen, error: fault }, 'Local HTTP cannot listen; it keeps trying.');
-        this.#o.onListen?.(fault);
-      }
-      this.#cancelRetry = this.#o.clock.after(this.#retryIn, () => this.#listenHttp());
-      this.#retryIn = Math.min(this.#retryIn * 2, limits.LISTEN_RETRY_MAX);
-    });
-    server.once('listening', () => {
-      if (this.#http !== server) {
-        server.close();
-        return;
-      }
-      if (this.#fault !== undefined) {
-        this.#o.logger.info(listen, 'Local HTTP has its address now and listens.');
-        this.#o.onListen?.(undefined);
-      }
-      this.#fault = undefined;
-      this.#retryIn = limits.LISTEN_RETRY_MIN;
-    });
-    server.listen(listen.port, listen.host);
-  }
-
-  async #stopHttp(): Promise<void> {
-    this.#cancelRetry?.();
-    this.#cancelRetry = undefined;
-    this.#fault = undefined;
-    const server = this.#http;
-    this.#http = undefined;
-    await this.#close(server);
   }
 
   async #close(server: Server | undefined): Promise<void> {

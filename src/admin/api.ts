@@ -3,14 +3,17 @@
  * - Each route names what it needs (access/roles.ts). A GET writes nothing.
  * - A path is compared letter by letter: nothing is decoded or resolved, so a route has one spelling.
  * - A web page of another origin gets nothing (host-check.ts).
+ * - A long answer to a session or a token ends with it (known-callers.ts).
  * - Who calls is known, and may, before the body is read. The schema of the route checks the body before the route runs.
  * - Each door has its own places for long answers: readers of HTTP cannot keep the operator's commands waiting.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { may } from '../access/roles.ts';
 import type { Clock } from '../core/clock.ts';
+import { sendAsset } from './assets.ts';
 import type { AdminDoor } from './doors.ts';
-import { isOfAnotherSite } from './host-check.ts';
+import { KnownCallers } from './known-callers.ts';
+import * as limits from './limits.ts';
 import { LongAnswers } from './long-answers.ts';
 import type { StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
@@ -30,20 +33,39 @@ export class Api {
   readonly #target: AdminTarget;
   readonly #meter: ProcessMeter;
   readonly #long: Readonly<Record<AdminDoor['name'], LongAnswers>>;
+  readonly #known: KnownCallers;
+  #endRevoked: (() => void) | undefined;
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
     this.#target = target;
     this.#meter = meter;
-    this.#long = { socket: new LongAnswers(clock), http: new LongAnswers(clock) };
+    this.#known = new KnownCallers(clock);
+    const long = (share?: number) => new LongAnswers(clock, this.#known, share);
+    const { SHARE_OF_ADDRESS: share } = limits;
+    this.#long = { socket: long(), http: long(), https: long(share), open: long(share) };
+  }
+
+  start(): void {
+    this.#endRevoked = this.#target.people.onRevoked(() => this.#known.look());
+  }
+
+  /** Ends the answers that have no end of their own. */
+  stop(): void {
+    this.#endRevoked?.();
+    this.#known.stop();
+    for (const long of Object.values(this.#long)) long.end();
   }
 
   /** Never rejects: every fault becomes an answer. */
   async handle(req: IncomingMessage, res: ServerResponse, door: AdminDoor): Promise<void> {
     try {
-      door.admit(req);
-      if (isOfAnotherSite(req.headers))
-        throw new HttpError(403, 'foreign-origin', 'pages of other sites get no answer; open the address of the gateway itself');
       const { pathname, asked } = partsOf(req.url ?? '');
+      door.admit(req, pathname);
+      const page = door.page(pathname);
+      if (page !== undefined) {
+        sendAsset(req, res, page);
+        return;
+      }
       const methods = BY_PATH.get(pathname);
       if (methods === undefined) throw new HttpError(404, 'not-found', `there is no ${pathname} here`);
       const route = methods.get(req.method === 'HEAD' ? 'GET' : (req.method ?? ''));
@@ -53,7 +75,7 @@ export class Api {
           pathname,
           [...methods.values()].filter((r) => door.offers(r)),
         );
-      const by = await door.identify(req, route);
+      const { by, holds } = await door.identify(req, route);
       // What may be looked at is answered while the gateway starts and stops, too.
       const looks = route.method === 'GET' && may(by, route.action);
       if (route.kind === 'needs' && !looks) this.#target.permit(route.action, by);
@@ -63,18 +85,16 @@ export class Api {
         res.end();
         return;
       }
-      const caller = { address: req.socket.remoteAddress, door: door.name };
-      await run({ target: this.#target, by, caller, res, long: this.#long[door.name], report: () => this.#report() });
+      // A body may come slowly: the session may have ended meanwhile.
+      if (holds?.() === false) throw new HttpError(401, 'unauthorized', 'the session has ended; log in again');
+      const [caller, session] = [door.callerOf(req), door.session(req, res)];
+      const call = { target: this.#target, by, caller, session, res, holds, long: this.#long[door.name] };
+      await run({ ...call, report: () => this.#report() });
     } catch (thrown) {
       // The rest of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
       sendError(res, thrown);
     }
-  }
-
-  /** Ends the answers that have no end of their own. */
-  endTails(): void {
-    for (const long of Object.values(this.#long)) long.end();
   }
 
   #report(): StatusReport {

@@ -1,30 +1,47 @@
 /**
  * The connections of one door. A door never closes: where there are as many as may be, one more ends another, so that a
- * program that opens all of them and says nothing keeps nobody out. The first to go is, of those that
+ * program that opens all of them and says nothing keeps nobody out. It is one of the address that has most of them. The first to
+ * go is, of those that
  * - have not sent a whole request, or whose answer is out, the one for which that has been so the longest;
  * - are being answered at once (everything but a tail, an open page, a capture, an export), the one that asked first.
  * Long answers are bounded by slots (limits.ts), fewer than there are connections: one of the others is always there.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { placeOf } from '../access/back-off.ts';
 
 /** Requests with an answer that may take as long as its reader likes. */
-const LONG = /^\/api\/v1\/(?:tail|live|capture|export)(?:\?|$)/;
+const LONG = /^\/api\/v1\/(?:tail|live|capture|export|resend)(?:\?|$)/;
 
 type State = 'idle' | 'asking' | 'long';
 
-export class Connections {
-  readonly #most: number;
-  /** Each is moved to the end when its state changes: the first of a state has had it the longest. */
-  readonly #states = new Map<Socket, State>();
+export interface ConnectionsOptions {
+  readonly most: number;
+  /** Of one address (placeOf). Absent: all come from this machine. */
+  readonly perAddress?: number | undefined;
+}
 
-  constructor(most: number) {
-    this.#most = most;
+export class Connections {
+  /** Those that ended because another came. */
+  ended = 0;
+  readonly #o: ConnectionsOptions;
+  /** Each is moved to the end when its state changes: the first of a state has had it the longest. */
+  readonly #states = new Map<Socket, { readonly state: State; readonly place: string }>();
+
+  constructor(options: ConnectionsOptions) {
+    this.#o = options;
+  }
+
+  get size(): number {
+    return this.#states.size;
   }
 
   admit(socket: Socket): void {
-    if (this.#states.size >= this.#most) this.#endOne();
-    this.#states.set(socket, 'idle');
+    const { most, perAddress } = this.#o;
+    const place = perAddress === undefined ? '' : placeOf(socket.remoteAddress);
+    if (perAddress !== undefined && this.#countOf(place) >= perAddress) this.#endOne(place);
+    else if (this.#states.size >= most) this.#endOne(this.#fullest());
+    this.#states.set(socket, { state: 'idle', place });
     socket.once('close', () => this.#states.delete(socket));
   }
 
@@ -33,16 +50,36 @@ export class Connections {
     res.once('finish', () => this.#become(socket, 'idle'));
   }
 
-  #become(socket: Socket, state: State): void {
-    if (!this.#states.delete(socket)) return;
-    this.#states.set(socket, state);
+  /** Ends those of these that wait for a request. */
+  endIdle(sockets: Iterable<Socket>): void {
+    for (const socket of [...sockets]) if (this.#states.get(socket)?.state === 'idle') socket.destroy();
   }
 
-  #endOne(): void {
+  #become(socket: Socket, state: State): void {
+    const known = this.#states.get(socket);
+    if (known === undefined) return;
+    this.#states.delete(socket);
+    this.#states.set(socket, { ...known, state });
+  }
+
+  #countOf(place: string): number {
+    let count = 0;
+    for (const one of this.#states.values()) if (one.place === place) count++;
+    return count;
+  }
+
+  #fullest(): string {
+    const counts = new Map<string, number>();
+    for (const { place } of this.#states.values()) counts.set(place, (counts.get(place) ?? 0) + 1);
+    return [...counts].reduce(([a, most], [b, n]): [string, number] => (n > most ? [b, n] : [a, most]), ['', 0])[0];
+  }
+
+  #endOne(place: string): void {
     for (const wanted of ['idle', 'asking', 'long'] as const)
-      for (const [socket, state] of this.#states) {
-        if (state !== wanted) continue;
+      for (const [socket, one] of this.#states) {
+        if (one.state !== wanted || one.place !== place) continue;
         this.#states.delete(socket);
+        this.ended++;
         socket.destroy();
         return;
       }

@@ -1,4 +1,5 @@
 /** The gateway as the admin room sees it: everything that pages, programs and the command line may ask. */
+import { hostname } from 'node:os';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Once } from '../control/remote/once.ts';
@@ -244,6 +245,15 @@ export class Target implements AdminTarget {
 
   get accounts(): AccountsAdmin {
     return this.#started().access.accounts;
+  }
+
+  get people(): PeopleAccess {
+    return this.#gateway.access.people;
+  }
+
+  get names(): readonly string[] {
+    const host = hostname().toLowerCase();
+    return [host, host.split('.')[0] ?? host, ...(this.#gateway.config.dashboard?.names ?? [])];
   }
 
   async claim(request: ClaimRequest): Promise<Principal> {

@@ -1,6 +1,13 @@
 /** Every bound of the local API. Sizes in bytes, times in milliseconds. */
-/** Connections of one door. A further one ends another: connections.ts. The long answers below leave at least a third of them. */
+/** Connections of the socket, and of HTTP for this machine. A further one ends another: connections.ts. The long answers below leave at least a quarter of them. */
 export const MAX_CONNECTIONS = 32;
+/** Connections from the network, and those of one address among them. */
+export const MAX_NETWORK_CONNECTIONS = 64;
+export const MAX_PER_ADDRESS = 16;
+/** Sockets of one address of HTTP, those with a TLS handshake before them among them. */
+export const MAX_SOCKETS = 256;
+/** Addresses on which HTTP listens; config/sections.ts has the same number. */
+export const MAX_LISTENERS = 8;
 export const MAX_HEADERS = 8 * 1024;
 export const MAX_URL = 4 * 1024;
 export const MAX_BODY = 64 * 1024;
@@ -16,6 +23,7 @@ export const READER_STALL = 60_000;
 export const MAX_TAILS = 8;
 export const MAX_EXPORTS = 2;
 export const MAX_CAPTURES = 4;
+export const MAX_RESENDS = 4;
 /** Each makes the log's reading thread work for some tenths of a second at most. */
 export const MAX_QUESTIONS = 4;
 export const MAX_BUCKETS = 5_000;
@@ -43,7 +51,17 @@ export const LIVE_READINGS = 500;
 /** Changes of alarms in the answer for a chart: the newest. */
 export const MAX_ALARM_CHANGES = 200;
 
-export const LISTEN_RETRY_MIN = 500;
-export const LISTEN_RETRY_MAX = 30_000;
 /** `stop()` closes by force after this. */
 export const STOP_WITHIN = 500;
+
+/** Requests of one address of the network: so many at once, and so many more in a second. */
+export const REQUESTS_AT_ONCE = 100;
+export const REQUESTS_PER_SECOND = 20;
+/** Addresses that are remembered for it. */
+export const MAX_ADDRESSES = 1_024;
+/** Of each kind of long answers, the share of one address of the network. */
+export const SHARE_OF_ADDRESS = 0.5;
+/** Long answers end when the session or the token behind them has; looked at so often, and at each change of accounts. */
+export const LOOK_AT_CALLERS = 60_000;
+/** How long a browser keeps what lets its log-ins be told from those of strangers, seconds. */
+export const MARK_AGE = 365 * 86_400;

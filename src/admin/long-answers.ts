@@ -1,13 +1,16 @@
 /**
  * The answers of one door that take long: tails, pages that stay open, captures, exports, questions to the log. Each kind has a number of places, so the
- * readers of one door keep nobody waiting at another. A reader that takes nothing while something waits for it is cut off.
+ * readers of one door keep nobody waiting at another. A reader that takes nothing while something waits for it is cut off, and so is
+ * one whose session or token has ended.
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { placeOf } from '../access/back-off.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import { CaptureStream } from './capture-stream.ts';
-import { MAX_CAPTURES, MAX_EXPORTS, MAX_LIVES, MAX_QUESTIONS, MAX_TAILS, READER_STALL } from './limits.ts';
+import type { KnownCallers } from './known-callers.ts';
+import { MAX_CAPTURES, MAX_EXPORTS, MAX_LIVES, MAX_QUESTIONS, MAX_RESENDS, MAX_TAILS, READER_STALL } from './limits.ts';
 import type { LiveSource } from './live/live-source.ts';
 import { type LiveQuery, LiveStream } from './live/live-stream.ts';
 import { CSV_TYPE, EVENTS_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
@@ -15,14 +18,36 @@ import { TailStream } from './tail-stream.ts';
 import type { AdminTarget, ExportQuery, TailItem } from './target.ts';
 import type { Capture, WireFrame } from './wire-target.ts';
 
+/** Who reads an answer. */
+export interface Reader {
+  readonly res: ServerResponse;
+  /** Whether it is still who it was; absent: for as long as it is there. */
+  readonly holds?: (() => boolean) | undefined;
+}
+
+type Kind = 'tails' | 'lives' | 'captures' | 'exports' | 'lines' | 'questions';
+const PLACES: Readonly<Record<Kind, { readonly most: number; readonly words: string }>> = {
+  tails: { most: MAX_TAILS, words: 'tails run at one time; end another' },
+  lives: { most: MAX_LIVES, words: 'pages stay open at one time; close another' },
+  captures: { most: MAX_CAPTURES, words: 'captures run at one time; end another' },
+  exports: { most: MAX_EXPORTS, words: 'exports run at one time; try again' },
+  lines: { most: MAX_RESENDS, words: 'resends run at one time; try again' },
+  questions: { most: MAX_QUESTIONS, words: 'questions to the log run at one time; try again' },
+};
+
 export class LongAnswers {
   readonly #clock: Clock;
+  readonly #callers: KnownCallers;
   /** Answers without an end of their own: tails, open pages and captures. */
   readonly #endless = new Set<ServerResponse>();
-  readonly #under = { tails: 0, lives: 0, captures: 0, exports: 0, questions: 0 };
+  readonly #share: number | undefined;
+  readonly #under: Record<Kind, string[]> = { tails: [], lives: [], captures: [], exports: [], lines: [], questions: [] };
 
-  constructor(clock: Clock) {
+  /** @param share of the places of each kind that one address may have; absent: all */
+  constructor(clock: Clock, callers: KnownCallers, share?: number) {
     this.#clock = clock;
+    this.#callers = callers;
+    this.#share = share;
   }
 
   /** Ends the answers that have no end of their own. */
@@ -30,91 +55,95 @@ export class LongAnswers {
     for (const res of this.#endless) res.end();
   }
 
-  tail(res: ServerResponse, subscribe: (listener: (item: TailItem) => void) => () => void): void {
-    if (this.#under.tails >= MAX_TAILS)
-      throw new HttpError(503, 'busy', `at most ${MAX_TAILS} tails run at one time; end another`);
+  tail(reader: Reader, subscribe: (listener: (item: TailItem) => void) => () => void): void {
+    const { res } = reader;
+    const leave = this.#take('tails', reader);
     head(res, 200, LINES_TYPE);
     res.flushHeaders();
     const stream = new TailStream(res);
     const unsubscribe = subscribe((item) => stream.push(item));
-    this.#under.tails++;
     this.#goOn(res, () => {
-      this.#under.tails--;
+      leave();
       unsubscribe();
     });
   }
 
   /** A page that stays open. */
-  live(res: ServerResponse, source: LiveSource, query: LiveQuery): void {
-    if (this.#under.lives >= MAX_LIVES)
-      throw new HttpError(503, 'busy', `at most ${MAX_LIVES} pages stay open at one time; close another`);
+  live(reader: Reader, source: LiveSource, query: LiveQuery): void {
+    const { res } = reader;
+    const leave = this.#take('lives', reader);
     const gone = new AbortController();
     const stream = new LiveStream(res, source, this.#clock, query);
-    this.#under.lives++;
     head(res, 200, EVENTS_TYPE);
     this.#goOn(res, () => {
-      this.#under.lives--;
+      leave();
       gone.abort();
     });
     // The gateway stops: the page asks again, and is told so.
     stream.run(gone.signal).catch(() => res.destroy());
   }
 
-  capture(res: ServerResponse, begin: (frame: (frame: WireFrame) => void, ended: () => void) => Capture): void {
-    if (this.#under.captures >= MAX_CAPTURES)
-      throw new HttpError(503, 'busy', `at most ${MAX_CAPTURES} captures run at one time; end another`);
+  capture(reader: Reader, begin: (frame: (frame: WireFrame) => void, ended: () => void) => Capture): void {
+    const { res } = reader;
+    const leave = this.#take('captures', reader);
     const stream = new CaptureStream(res);
-    const capture = begin(
-      (frame) => stream.push(frame),
-      () => res.end(),
-    );
-    this.#under.captures++;
+    let capture: Capture;
+    try {
+      capture = begin(
+        (frame) => stream.push(frame),
+        () => res.end(),
+      );
+    } catch (thrown) {
+      leave();
+      throw thrown;
+    }
     head(res, 200, LINES_TYPE);
     stream.begin(capture.head);
     this.#goOn(res, () => {
-      this.#under.captures--;
+      leave();
       capture.stop();
     });
   }
 
-  async ask<T>(answer: () => Promise<T>): Promise<T> {
-    if (this.#under.questions >= MAX_QUESTIONS)
-      throw new HttpError(503, 'busy', `at most ${MAX_QUESTIONS} questions to the log run at one time; try again`);
-    this.#under.questions++;
+  async ask<T>(reader: Reader, answer: () => Promise<T>): Promise<T> {
+    const leave = this.#take('questions', reader);
     try {
       return await answer();
     } finally {
-      this.#under.questions--;
+      leave();
     }
   }
 
-  async export(res: ServerResponse, target: Pick<AdminTarget, 'export'>, query: ExportQuery): Promise<void> {
-    if (this.#under.exports >= MAX_EXPORTS)
-      throw new HttpError(503, 'busy', `at most ${MAX_EXPORTS} exports run at one time; try again`);
-    this.#under.exports++;
+  async export(reader: Reader, target: Pick<AdminTarget, 'export'>, query: ExportQuery): Promise<void> {
+    const leave = this.#take('exports', reader);
     try {
       await this.#paced(
-        res,
-        () => exportHead(res, query.format),
+        reader.res,
+        () => exportHead(reader.res, query.format),
         async (write) => {
           for await (const text of target.export(query)) await write(text);
         },
       );
     } finally {
-      this.#under.exports--;
+      leave();
     }
   }
 
   /** Lines of JSON, each after the reader took the one before, and a last line that says what they were. */
-  lines(res: ServerResponse, source: (line: (json: string) => Promise<void>) => Promise<object>): Promise<void> {
-    return this.#paced(
-      res,
-      () => head(res, 200, LINES_TYPE),
-      async (write) => {
-        const end = await source((json) => write(`${json}\n`));
-        await write(`${JSON.stringify({ type: 'end', ...end })}\n`);
-      },
-    );
+  async lines(reader: Reader, source: (line: (json: string) => Promise<void>) => Promise<object>): Promise<void> {
+    const leave = this.#take('lines', reader);
+    try {
+      await this.#paced(
+        reader.res,
+        () => head(reader.res, 200, LINES_TYPE),
+        async (write) => {
+          const end = await source((json) => write(`${json}\n`));
+          await write(`${JSON.stringify({ type: 'end', ...end })}\n`);
+        },
+      );
+    } finally {
+      leave();
+    }
   }
 
   /** A text of any length; the source waits while the reader does not take it, and ends with the reader. */
@@ -150,6 +179,22 @@ export class LongAnswers {
       cancelStall();
       res.off('close', closed);
     }
+  }
+
+  /** @returns gives the place back. @throws HttpError busy */
+  #take(kind: Kind, { res, holds }: Reader): () => void {
+    const { most, words } = PLACES[kind];
+    const places = this.#under[kind];
+    const own = placeOf(res.socket?.remoteAddress);
+    const share = Math.ceil(most * (this.#share ?? 1));
+    const full = places.length >= most ? most : places.filter((place) => place === own).length >= share ? share : undefined;
+    if (full !== undefined) throw new HttpError(503, 'busy', `at most ${full} ${words}`);
+    places.push(own);
+    const end = holds === undefined ? () => {} : this.#callers.add(holds, () => res.destroy());
+    return () => {
+      end();
+      places.splice(places.indexOf(own), 1);
+    };
   }
 
   /** Until the reader or the gateway ends it. */

@@ -269,6 +269,28 @@ export const METRICS: readonly Metric[] = [
   },
 
   {
+    ...{ name: 'sluice_http_listening', type: 'gauge', labels: ['address', 'tls'] },
+    help: '1 while HTTP listens on the address, 0 while it tries.',
+    read: (r) =>
+      (r.http?.listeners ?? []).map(
+        ({ host, port, tls, fault }): Sample => [
+          { address: `${host}:${port}`, tls: tls ? 'yes' : 'no' },
+          flag(fault === undefined),
+        ],
+      ),
+  },
+  {
+    ...{ name: 'sluice_http_connections', type: 'gauge', labels: [] },
+    help: 'Open connections of HTTP and HTTPS.',
+    read: (r) => (r.http === undefined ? [] : one(r.http.connections)),
+  },
+  {
+    ...{ name: 'sluice_http_refused', type: 'counter', labels: ['what'] },
+    help: 'Refused by HTTP: `connections` that were not taken or made room for others, foreign `hosts`, pages of other `origins`, too many `requests` of one address.',
+    read: (r) => Object.entries(r.http?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
+  },
+
+  {
     ...{ name: 'sluice_alarms', type: 'gauge', labels: ['severity'] },
     help: 'Alarms that are active or not acknowledged.',
     read: (r) =>

@@ -2,7 +2,7 @@
  * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
-import type { AccessStatus, AccountsAdmin, ClaimRequest } from '../core/access-ports.ts';
+import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { AlarmState, Severity } from '../core/alarm.ts';
 import type { Action, AlarmResult, Asking, Principal, ReloadResult, ResendCommand, Results } from '../core/commands.ts';
 import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
@@ -59,6 +59,10 @@ export interface AdminTarget {
   readonly wire: WireTarget;
   /** Users, devices and tokens. Who calls was permitted to. */
   readonly accounts: AccountsAdmin;
+  /** Sessions, tokens and the claim, from the first moment on. */
+  readonly people: PeopleAccess;
+  /** Names under which browsers reach this gateway, in lower case, beside its addresses and names that end in `.local`. */
+  readonly names: readonly string[];
   /** The first administrator, with the claim code; see PeopleAccess. */
   claim(request: ClaimRequest): Promise<Principal>;
 }
@@ -98,7 +102,7 @@ export interface GatewayStatus {
   readonly broker?: EmbeddedBrokerStatus | undefined;
   /** The gateway's own certificate, when a listener uses it. Fingerprints are SHA-256, `AB:CD:…`; `until` is UTC ms. */
   readonly certificate?: { readonly fingerprint: string; readonly authority: string; readonly until: number } | undefined;
-  /** Loopback HTTP; absent where it is not configured. */
+  /** HTTP and HTTPS; absent where they are not configured. */
   readonly http?: HttpStatus | undefined;
   /** Users, devices and tokens. */
   readonly access: AccessStatus;
@@ -107,10 +111,28 @@ export interface GatewayStatus {
 }
 
 export interface HttpStatus {
+  /** `listening`: at one address at least. */
   readonly state: 'off' | 'waiting' | 'listening';
+  /** The first that listens. */
   readonly address?: { readonly host: string; readonly port: number } | undefined;
-  /** Why it waits, in words. */
+  /** Why an address waits, in words. */
   readonly fault?: string | undefined;
+  readonly listeners: readonly {
+    readonly host: string;
+    readonly port: number;
+    readonly tls: boolean;
+    readonly fault?: string | undefined;
+    /** SHA-256 of its certificate, as browsers show it: `AB:CD:…`. */
+    readonly fingerprint?: string | undefined;
+  }[];
+  readonly connections: number;
+  /** Since the start: connections that ended for others or were not taken, requests of foreign names, of pages of other sites, and too many. */
+  readonly refused: {
+    readonly connections: number;
+    readonly hosts: number;
+    readonly origins: number;
+    readonly requests: number;
+  };
 }
 
 export interface LogStatus {

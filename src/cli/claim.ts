@@ -1,10 +1,12 @@
 /** `sluice claim`: the code with which the first administrator is made. */
 import { request } from '../admin/client.ts';
+import type { GatewayStatus } from '../admin/target.ts';
 import type { AccessState } from '../core/access-ports.ts';
 import { SluiceError } from '../core/errors.ts';
 import { isConfirmed } from './password-prompt.ts';
 import { type RunningOptions, socketOf } from './running.ts';
 import { secret } from './user.ts';
+import { type WebAddress, webAddresses } from './web-address.ts';
 
 export interface ClaimOptions extends RunningOptions {
   readonly again?: boolean;
@@ -20,10 +22,25 @@ export async function claim(options: ClaimOptions): Promise<void> {
     readonly code: string | null;
   };
   const { state, fault, code } = answer;
-  if (options.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
-  else if (code !== null) secret(options, {}, code, 'The gateway has no administrator yet. Its claim code:');
-  else if (state === 'locked') throw new SluiceError('access-locked', fault);
+  const addresses = webAddresses((await request(socket, 'GET', '/api/v1/status')) as GatewayStatus);
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...answer, addresses })}\n`);
+  else if (code !== null) {
+    secret(options, {}, code, 'The gateway has no administrator yet. Its claim code:');
+    process.stderr.write(browserWords(addresses));
+  } else if (state === 'locked') throw new SluiceError('access-locked', fault);
   else throw new SluiceError('exists', 'the gateway is claimed, so it has no claim code; sluice user list shows its users');
+}
+
+/** What a person compares before he types the code into a page. */
+function browserWords(addresses: readonly WebAddress[]): string {
+  const [first] = addresses;
+  if (first === undefined) return '';
+  return [
+    `Enter it in a browser: ${addresses.map(({ url }) => url).join(' or ')}`,
+    'The browser warns because it does not know the certificate. Compare the SHA-256 fingerprint that it shows:',
+    `${first.fingerprint}`,
+    '',
+  ].join('\n');
 }
 
 async function claimAgain(socket: string, options: ClaimOptions): Promise<void> {

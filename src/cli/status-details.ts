@@ -24,8 +24,22 @@ export function statusDetails(report: GatewayStatus): string[] {
 
 function httpLines(http: GatewayStatus['http']): string[] {
   if (http === undefined) return [];
-  const where = http.address === undefined ? '' : ` on ${http.address.host}:${http.address.port}`;
-  return [`http     ${http.state}${where}${http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`)}`];
+  const fault = http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`);
+  return [`http     ${http.state}${whereOf(http)}${fault}`, ...webLines(http)];
+}
+
+/** Older gateways report no counts. */
+function webLines({ connections = 0, refused }: Partial<NonNullable<GatewayStatus['http']>>): string[] {
+  if (refused === undefined) return [];
+  const words = [
+    ...(refused.connections > 0 ? [`${count(refused.connections, 'connection')} without a place`] : []),
+    ...(refused.requests > 0 ? [`${count(refused.requests, 'request')} beyond the limit of an address`] : []),
+    ...(refused.hosts > 0 ? [`${count(refused.hosts, 'request')} for another name`] : []),
+    ...(refused.origins > 0 ? [`${count(refused.origins, 'request')} of pages of other sites`] : []),
+  ];
+  return [
+    `         ${count(connections, 'connection')} open${words.length === 0 ? '' : `; refused since the start: ${words.join(', ')}`}`,
+  ];
 }
 
 function memoryLine({ pending, tail, live, unanswered }: GatewayStatus['log']['memory']): string {
@@ -161,7 +175,10 @@ function sessionLines({ sessions, queuedMessages, retained, store }: NonNullable
 }
 
 /** Older gateways report one address. */
-export function whereOf({ listeners, address }: NonNullable<GatewayStatus['broker']>): string {
+export function whereOf({
+  listeners,
+  address,
+}: Pick<Partial<NonNullable<GatewayStatus['broker']>>, 'listeners' | 'address'>): string {
   const all = listeners ?? (address === undefined ? [] : [{ ...address, tls: false }]);
   const words = all.map(({ host, port, tls }) => `${host}:${port}${tls ? ' (TLS)' : ''}`);
   return words.length === 0 ? '' : ` on ${words.join(', ')}`;

@@ -75,7 +75,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
     ...(report.broker?.fault === undefined
       ? []
       : [{ head: 'the broker of the gateway', text: report.broker.fault, colour: 31 } as const]),
-    ...(report.http?.fault === undefined ? [] : [{ head: 'HTTP on this machine', text: report.http.fault, colour: 33 } as const]),
+    ...(report.http?.fault === undefined ? [] : [{ head: 'HTTP of the gateway', text: report.http.fault, colour: 33 } as const]),
     ...(report.access.state === 'locked' ? [{ head: 'nobody can log in', text: report.access.fault, colour: 31 } as const] : []),
     ...(clock.known
       ? []

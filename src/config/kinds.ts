@@ -189,12 +189,10 @@ export interface ResolvedForwarder {
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
+/** An address of the broker or of HTTP. */
 export interface Listen {
   readonly host: string;
   readonly port: number;
-}
-
-export interface BrokerListen extends Listen {
   /** `true`: the gateway's own certificate. Paths are absolute. */
   readonly tls?: true | { readonly cert: string; readonly key: string } | undefined;
   /** Others reach it, and there is no TLS. */
@@ -223,9 +221,9 @@ export interface GatewayConfig {
   };
   /** Absent: no embedded broker. */
   readonly broker?:
-    | { readonly listen: readonly BrokerListen[]; readonly commands?: Readonly<Record<string, Grant | undefined>> | undefined }
+    | { readonly listen: readonly Listen[]; readonly commands?: Readonly<Record<string, Grant | undefined>> | undefined }
     | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
-  /** Absent: no loopback HTTP. */
-  readonly dashboard?: { readonly listen: Listen } | undefined;
+  /** Absent: no HTTP. `names` are in lower case. */
+  readonly dashboard?: { readonly listen: readonly Listen[]; readonly names: readonly string[] } | undefined;
 }

@@ -127,7 +127,7 @@ class Loader {
     const forwarders = this.#forwarders(writtenForwarders);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
     checkListeners(
-      { broker: broker?.listen ?? [], dashboard: dashboard?.listen },
+      { broker: broker?.listen, dashboard: dashboard?.listen },
       { root, source, report: this.#report, warn: this.#warn },
     );
 
@@ -149,7 +149,7 @@ class Loader {
       buffer,
       broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
-      dashboard,
+      dashboard: dashboard && { ...dashboard, listen: resolveListeners(dashboard.listen, this.#folder) },
     };
     const budgets = this.#budgets(config);
     return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };

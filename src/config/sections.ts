@@ -57,57 +57,61 @@ export const bufferSection = z.strictObject({
 /** Addresses that only this machine itself reaches. */
 export const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
-const listen = (port: number) =>
-  z.strictObject({
-    host: z
-      .string()
-      .regex(LOOPBACK, 'only this machine may connect until users exist (a later version); write 127.0.0.1')
-      .prefault('127.0.0.1')
-      .describe('Address to listen on. This version allows only 127.0.0.1, ::1 or localhost.'),
-    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port. 0 lets the system choose.'),
-  });
-
-/** Addresses of one broker; forwarders/broker/limits.ts has the same number. */
+/** Addresses of the broker, and of HTTP; forwarders/broker/limits.ts and admin/limits.ts have the same number. */
 const MOST_LISTENERS = 8;
+
+/** Names beside those of the machine: a certificate holds them all. */
+const MOST_NAMES = 8;
+/** RFC 1123, section 2.1. */
+const DNS_NAME =
+  /^(?=.*[A-Za-z])[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 
 /** The roles that may act at all (access/roles.ts). */
 const COMMANDING = ['operator', 'administrator'] as const;
 
-const brokerListener = listen(1883).extend({
-  host: z
-    .string()
-    .min(1)
-    .max(253)
-    .prefault('127.0.0.1')
-    .describe(
-      'Address to listen on. `0.0.0.0` and `::` are all addresses of this machine. An address that others reach needs `tls`; clients there need an account.',
-    ),
-  insecure: z
-    .literal(true)
-    .optional()
-    .describe(
-      'Allows an address that others reach without `tls`. Everybody on that network can then read names, passwords and readings.',
-    ),
-  tls: z
-    .union([
-      z.literal(true),
-      z.strictObject({
-        cert: z.string().min(1).describe('PEM file with the certificate, and those between it and its authority.'),
-        key: z.string().min(1).describe('PEM file with the private key, without a passphrase.'),
-      }),
-    ])
-    .optional()
-    .describe(
-      'TLS on this address. `true`: with a certificate that the gateway makes and renews; its authority is `tls/ca.crt` in the state directory. Or the two files of a certificate of yours; a relative path starts at the folder of this file.',
-    ),
-});
+/** @param readable what others can read without TLS */
+const listener = (port: number, readable: string) =>
+  z.strictObject({
+    host: z
+      .string()
+      .min(1)
+      .max(253)
+      .prefault('127.0.0.1')
+      .describe(
+        'Address to listen on. `0.0.0.0` and `::` are all addresses of this machine. An address that others reach needs `tls`; clients there need an account.',
+      ),
+    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port. 0 lets the system choose.'),
+    insecure: z
+      .literal(true)
+      .optional()
+      .describe(`Allows an address that others reach without \`tls\`. Everybody on that network can then read ${readable}.`),
+    tls: z
+      .union([
+        z.literal(true),
+        z.strictObject({
+          cert: z.string().min(1).describe('PEM file with the certificate, and those between it and its authority.'),
+          key: z.string().min(1).describe('PEM file with the private key, without a passphrase.'),
+        }),
+      ])
+      .optional()
+      .describe(
+        'TLS on this address. `true`: with a certificate that the gateway makes and renews; its authority is `tls/ca.crt` in the state directory. Or the two files of a certificate of yours; a relative path starts at the folder of this file.',
+      ),
+  });
+
+/** One address or several; always a list afterwards. */
+const listeners = (port: number, readable: string) => {
+  const one = listener(port, readable);
+  return z
+    .union([one, z.array(one).min(1).max(MOST_LISTENERS)])
+    .prefault({})
+    .transform((written) => (Array.isArray(written) ? written : [written]));
+};
 
 export const brokerSection = z.strictObject({
-  listen: z
-    .union([brokerListener, z.array(brokerListener).min(1).max(MOST_LISTENERS)])
-    .prefault({})
-    .transform((one) => (Array.isArray(one) ? one : [one]))
-    .describe('Where MQTT clients connect: one address, or a list of them.'),
+  listen: listeners(1883, 'names, passwords and readings').describe(
+    'Where MQTT clients connect: one address, or a list of them.',
+  ),
   commands: z
     .strictObject(
       Object.fromEntries(
@@ -121,7 +125,17 @@ export const brokerSection = z.strictObject({
     .describe('Commands that clients may send to `sluice/<gateway>/command`, by role. Without this key they may send none.'),
 });
 export const dashboardSection = z.strictObject({
-  listen: listen(8080).prefault({}).describe('Where the local HTTP interface answers.'),
+  listen: listeners(8080, 'passwords, sessions and readings').describe(
+    'Where browsers and programs connect: one address, or a list of them.',
+  ),
+  names: z
+    .array(z.string().max(253).regex(DNS_NAME, 'write a host name, for example gateway.clinic.org'))
+    .max(MOST_NAMES)
+    .prefault([])
+    .transform((names) => names.map((name) => name.toLowerCase()))
+    .describe(
+      'Further names under which browsers reach this gateway. Its addresses, its host name, `localhost` and names that end in `.local` need no entry. The certificate of the gateway carries these names.',
+    ),
 });
 
 /** Keys of every device; the driver brings the others. */

@@ -130,6 +130,7 @@ const DOORS: Readonly<Record<Principal['door'], string>> = {
   socket: 'on this board',
   signal: 'on this board',
   http: 'over HTTP',
+  https: 'over HTTPS',
   mqtt: 'by a command',
   'node-red': 'by a flow',
   rule: 'by a rule',

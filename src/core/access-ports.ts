@@ -70,6 +70,10 @@ export interface PeopleAccess {
   logOut(id: string): void;
   /** Whose token it is. Rejects with `unauthorized`, or with `throttled` after many wrong ones. */
   token(text: string, caller: Caller): Promise<Principal>;
+  /** Whether a session or a token that was right still is. It does not keep a session alive. */
+  holds(credential: { readonly session: string } | { readonly token: string }): boolean;
+  /** Calls back when sessions or tokens ended before their time. @returns ends it */
+  onRevoked(listener: () => void): () => void;
   /**
    * The first administrator, with the claim code. Rejects with `unauthorized` (wrong code), `throttled`, `exists` (it is claimed),
    * `request-invalid` (name or password), `access-write`.

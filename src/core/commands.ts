@@ -12,7 +12,7 @@ export const ROLES = ['device', 'viewer', 'flow-editor', 'operator', 'administra
 export type Role = (typeof ROLES)[number];
 
 /** The way by which a command comes in. `signal`: to the process; `gateway`: it asks itself. */
-export type Door = 'socket' | 'http' | 'mqtt' | 'node-red' | 'rule' | 'signal' | 'gateway';
+export type Door = 'socket' | 'http' | 'https' | 'mqtt' | 'node-red' | 'rule' | 'signal' | 'gateway';
 
 /** Who asks, as the door found out; never what a caller says of himself. */
 export interface Principal {
@@ -140,8 +140,10 @@ export interface Results {
 export type Look = 'health' | 'status' | 'readings' | 'history' | 'broker-status';
 /** Flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim with the code, and the code. */
 export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim' | 'claim-code';
+/** A log-in; and of somebody who is logged in: who he is, his own password, the end of his session. */
+export type Own = 'log-in' | 'session';
 /** What needs permission: the commands, looking at the wire, and the rest. */
-export type Action = Command['do'] | 'exchange' | 'capture' | Look | Manage;
+export type Action = Command['do'] | 'exchange' | 'capture' | Look | Manage | Own;
 
 export interface RunOptions {
   /** Called before the command acts, and again before each step that waited. It throws where the command may not begin any more. */

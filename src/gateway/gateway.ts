@@ -38,6 +38,7 @@ import { makeParts, type Parts, type PartsSide } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
 import { StopBudget } from './stop-budget.ts';
+import { warnOfOpen, webListen } from './web.ts';
 
 export class Gateway implements PartsSide, Reloadable {
   readonly clock: Clock;
@@ -172,10 +173,9 @@ export class Gateway implements PartsSide, Reloadable {
     const admin = new AdminServer({
       target: new Target(this),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
-      listen: config.dashboard?.listen,
       logger: this.logger,
       clock: this.clock,
-      onListen: (fault) => this.#parts.listening.changed('dashboard', fault),
+      onListen: ({ host, port }, fault) => this.#parts.listening.changed(`dashboard ${host}:${port}`, fault),
     });
     try {
       await this.#parts.access.open();
@@ -198,6 +198,8 @@ export class Gateway implements PartsSide, Reloadable {
 
   async #startParts(config: GatewayConfig): Promise<void> {
     await this.#parts.watch.begin();
+    // A certificate that is made now holds for as long as the clock lets it.
+    await this.setDashboard(config.dashboard);
     const openFaults: string[] = [];
     const log = await Log.open({
       onRetry: (error) => {
@@ -353,8 +355,13 @@ export class Gateway implements PartsSide, Reloadable {
     return this.#readFile();
   }
 
-  async setListen(listen: NonNullable<GatewayConfig['dashboard']>['listen'] | undefined): Promise<void> {
-    await this.#admin?.setListen(listen);
+  async setDashboard(dashboard: GatewayConfig['dashboard']): Promise<void> {
+    const { tls } = this.#parts;
+    const listen = dashboard?.listen ?? [];
+    warnOfOpen(listen, this.logger);
+    await this.#admin?.setListen(webListen(dashboard, tls));
+    tls.keep('dashboard', listen);
+    tls.changed();
   }
 
   clockChanged(change: ClockChange): void {
@@ -363,7 +370,7 @@ export class Gateway implements PartsSide, Reloadable {
       { step: change.step, known: change.known, source: change.source },
       'The clock changed; readings not handed over yet get the new time.',
     );
-    this.#parts.tls.clockChanged();
+    this.#parts.tls.changed();
     if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
     this.#clockReport?.took(change, move);
   }

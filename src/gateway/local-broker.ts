@@ -85,7 +85,7 @@ export class LocalBroker {
         if (this.#stopped) return;
         this.#listen = asked;
         this.#broker = next;
-        this.#surroundings.tls.keep(asked?.listen ?? []);
+        this.#surroundings.tls.keep('broker', asked?.listen ?? []);
         if (next === undefined) return;
         next.inventory(this.#inventory);
         for (const alarm of this.#alarms.values()) if (config.rules.has(alarm.key)) next.notice(alarm);

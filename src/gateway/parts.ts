@@ -136,6 +136,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     ...{ clock, logger },
     stateDir: () => g.config.gateway.stateDir,
     subject: () => g.config.gateway.id,
+    names: () => g.config.dashboard?.names ?? [],
     now: () => ({ utc: now(), known: watch.known }),
   });
   const broker = new LocalBroker(

@@ -4,7 +4,7 @@
  * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing.
  * 2. Buses and rules are exchanged together. Old buses let go of their ports before new ones start; where that fails, the old
  *    ones are made again and the old rules are back (plant.ts).
- * 3. Forwarders, the embedded broker and loopback HTTP follow, each old one ended before its successor starts. A far side that
+ * 3. Forwarders, the embedded broker and HTTP follow, each old one ended before its successor starts. A far side that
  *    is not there is a state of them and no fault, so nothing of this fails.
  *
  * A stop that comes meanwhile waits for step 2 and keeps the rest from starting.
@@ -32,7 +32,7 @@ export interface Reloadable {
   readonly rules: RuleEngine;
   setConfig(config: GatewayConfig): void;
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void;
-  setListen(listen: NonNullable<GatewayConfig['dashboard']>['listen'] | undefined): Promise<void>;
+  setDashboard(dashboard: GatewayConfig['dashboard']): Promise<void>;
 }
 
 export class Reload {
@@ -68,10 +68,13 @@ export class Reload {
     };
     this.#assertNotStopping('nothing was changed');
     await this.#takeOver(config, next.field);
+    const dashboard = comparable(before.dashboard ?? null) !== comparable(config.dashboard ?? null);
     const rest = [
       () => next.forwarders.apply(LAST_WORDS),
       () => next.broker.apply(),
-      () => this.#gateway.setListen(config.dashboard?.listen),
+      async () => {
+        if (dashboard) await this.#gateway.setDashboard(config.dashboard);
+      },
     ];
     for (const apply of rest) {
       this.#assertNotStopping('buses and rules of the new file are in use');
@@ -86,7 +89,7 @@ export class Reload {
       ...(['gateway', 'buffer'] as const).filter((part) => comparable(before[part]) !== comparable(config[part])),
       ...next.forwarders.changed.map((name) => `forwarders.${name}`),
       ...next.broker.changed,
-      ...(comparable(before.dashboard ?? null) === comparable(config.dashboard ?? null) ? [] : ['dashboard']),
+      ...(dashboard ? ['dashboard'] : []),
     ];
     logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
     return changed;

@@ -1,7 +1,7 @@
 /** The identities of the gateway's TLS listeners: the gateway's own certificate, made when it is first needed, and pairs of files. */
 import { Certificates, type OwnIdentity } from '../access/tls/certificates.ts';
 import { OperatorFiles } from '../access/tls/operator-files.ts';
-import type { BrokerListen } from '../config/kinds.ts';
+import type { Listen } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { TlsSource } from '../core/tls-source.ts';
@@ -9,16 +9,23 @@ import type { TlsSource } from '../core/tls-source.ts';
 export interface TlsSourcesOptions {
   readonly stateDir: () => string;
   readonly subject: () => string;
+  /** Names that the gateway's own certificate carries beside those of the machine. */
+  readonly names: () => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly now: () => { readonly utc: number; readonly known: boolean };
 }
+
+/** The parts of the configuration that have listeners. */
+export type Part = 'broker' | 'dashboard';
 
 export class TlsSources {
   readonly #o: TlsSourcesOptions;
   #certificates: Certificates | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #files = new Map<string, OperatorFiles>();
+  /** The pairs of files that each part of the configuration names. */
+  readonly #named = new Map<Part, ReadonlySet<string>>();
 
   constructor(options: TlsSourcesOptions) {
     this.#o = options;
@@ -30,7 +37,7 @@ export class TlsSources {
   }
 
   /** Starts what the listener needs; the same pair of files is read once. */
-  of(tls: NonNullable<BrokerListen['tls']>): TlsSource {
+  of(tls: NonNullable<Listen['tls']>): TlsSource {
     if (tls === true) return this.#ownSource();
     const name = JSON.stringify([tls.cert, tls.key]);
     let files = this.#files.get(name);
@@ -43,33 +50,32 @@ export class TlsSources {
     return files;
   }
 
-  /** The pairs of files that a new configuration does not name go. */
-  keep(listen: readonly BrokerListen[]): void {
-    const named = new Set(
-      listen.flatMap(({ tls }) => (tls === undefined || tls === true ? [] : [JSON.stringify([tls.cert, tls.key])])),
-    );
+  /** The pairs of files that no part of the configuration names any more go. */
+  keep(part: Part, listen: readonly Listen[]): void {
+    const named = listen.flatMap(({ tls }) => (tls === undefined || tls === true ? [] : [JSON.stringify([tls.cert, tls.key])]));
+    this.#named.set(part, new Set(named));
     for (const [name, files] of this.#files) {
-      if (named.has(name)) continue;
+      if ([...this.#named.values()].some((names) => names.has(name))) continue;
       files.stop();
       this.#files.delete(name);
     }
   }
 
-  /** The clock became known, or was set. */
-  clockChanged(): void {
+  /** The clock became known or was set, or the names changed. */
+  changed(): void {
     void this.#certificates?.look();
   }
 
   async stop(): Promise<void> {
-    this.keep([]);
+    for (const part of this.#named.keys()) this.keep(part, []);
     await this.#certificates?.stop();
   }
 
   #ownSource(): TlsSource {
-    const { stateDir, subject, clock, logger, now } = this.#o;
+    const { stateDir, subject, clock, logger, now, names } = this.#o;
     if (this.#certificates === undefined) {
       this.#certificates = new Certificates({
-        ...{ stateDir: stateDir(), subject: subject(), clock, logger, now },
+        ...{ stateDir: stateDir(), subject: subject(), clock, logger, now, extra: names },
         onChange: () => {
           for (const listener of this.#listeners) listener();
         },

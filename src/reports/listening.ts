@@ -1,14 +1,15 @@
 /** Reports by events which local addresses cannot be listened on. Faults during the start are reported as soon as events can be. */
 import type { GatewayEvent } from '../core/ports.ts';
 
-/** The broker may have several addresses: `broker 0.0.0.0:8883`. */
-export type ListenPart = `broker ${string}` | 'dashboard';
+/** With the address, for there may be several: `broker 0.0.0.0:8883`, `dashboard 127.0.0.1:8080`. */
+export type ListenPart = `${'broker' | 'dashboard'} ${string}`;
 
 function kindOf(part: ListenPart): string {
-  return part === 'dashboard' ? part : 'broker';
+  return part.split(' ', 1)[0] ?? '';
 }
 function nameOf(part: ListenPart): string {
-  return part === 'dashboard' ? 'Local HTTP' : `The embedded ${part.replace(' ', ' on ')}`;
+  const name = part.replace(' ', ' on ');
+  return kindOf(part) === 'dashboard' ? name.replace('dashboard', 'HTTP') : `The embedded ${name}`;
 }
 
 export class ListenReport {

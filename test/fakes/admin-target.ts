@@ -20,10 +20,12 @@ import type {
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
-import type { AccountsAdmin } from '../../src/core/access-ports.ts';
+import type { AccountsAdmin, PeopleAccess } from '../../src/core/access-ports.ts';
 import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { FakeLive } from './live-source.ts';
+
+import { nobodysAccess } from './people.ts';
 
 export class FakeTarget implements AdminTarget {
   readonly listeners = new Set<(item: TailItem) => void>();
@@ -65,6 +67,9 @@ export class FakeTarget implements AdminTarget {
       };
     },
   };
+
+  people: PeopleAccess = nobodysAccess;
+  readonly names: readonly string[] = ['sluice-board'];
 
   permit(action: Action, by: Principal): void {
     assertMay(by, action);
@@ -262,6 +267,14 @@ export function statusOf(): GatewayStatus {
         dropped: { sessions: 1, slow: 2, busy: 3, retained: 0 },
         refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0, ...NO_RULE_BROKEN },
       },
+    },
+    http: {
+      ...{ state: 'listening', address: { host: '127.0.0.1', port: 8080 }, connections: 2 },
+      listeners: [
+        { host: '127.0.0.1', port: 8080, tls: false },
+        { host: '0.0.0.0', port: 8443, tls: true, fingerprint: 'AB:CD' },
+      ],
+      refused: { connections: 1, hosts: 2, origins: 3, requests: 4 },
     },
     access: {
       ...{ state: 'unclaimed', users: 0, devices: 0, tokens: 0, sessions: 0 },

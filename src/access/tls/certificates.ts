@@ -41,7 +41,7 @@ export interface CertificatesOptions {
   readonly logger: Logger;
   readonly now: () => Now;
   /** Names beside those of the machine. */
-  readonly extra?: readonly string[];
+  readonly extra?: () => readonly string[];
   readonly machine?: () => Machine;
   readonly issue?: typeof issue;
   /** Another certificate is in force. @param why in words */
@@ -104,7 +104,7 @@ export class Certificates {
     this.#cancel?.();
     const { clock, logger, now, onChange, subject } = this.#o;
     const held = this.#held;
-    const all = hostNames(this.#o.machine?.() ?? { hostname: hostname(), interfaces: networkInterfaces() }, this.#o.extra);
+    const all = hostNames(this.#o.machine?.() ?? { hostname: hostname(), interfaces: networkInterfaces() }, this.#o.extra?.());
     const permits = held?.permits ?? outsideLocal(all);
     const names = permitted(all, permits);
     this.#leftOut([...all.dns, ...all.addresses].filter((name) => !names.dns.includes(name) && !names.addresses.includes(name)));

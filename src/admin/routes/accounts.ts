@@ -18,7 +18,7 @@ const TOPICS_WORDS = `a list of at most ${MOST_TOPICS} topics`;
 
 const name = () => text('the name of a user or a device');
 const role = () => z.enum(PEOPLE_ROLES, { error: ROLE_WORDS }).describe(ROLE_WORDS);
-const password = () =>
+export const passwordText = () =>
   z.string({ error: PASSWORD_WORDS }).max(LONGEST_PASSWORD, { error: PASSWORD_WORDS }).describe(PASSWORD_WORDS);
 const topics = () =>
   z
@@ -27,7 +27,7 @@ const topics = () =>
     .default([])
     .describe(TOPICS_WORDS);
 
-const person = keys({ name: name(), device: z.literal(false).optional(), role: role(), password: password() });
+const person = keys({ name: name(), device: z.literal(false).optional(), role: role(), password: passwordText() });
 const device = keys({
   name: name(),
   device: z.literal(true),
@@ -58,7 +58,7 @@ export const ACCOUNTS: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/users/password', needs: 'accounts' },
-    body: keys({ name: name(), password: password().optional() }),
+    body: keys({ name: name(), password: passwordText().optional() }),
     run: async ({ name, password }, { target: { accounts }, by }) =>
       password === undefined
         ? { password: await accounts.renewSecret(name, by) }
@@ -103,7 +103,7 @@ export const ACCOUNTS: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/claim', needs: 'claim' },
-    body: keys({ code: text('the claim code'), name: text('the name of the first administrator'), password: password() }),
+    body: keys({ code: text('the claim code'), name: text('the name of the first administrator'), password: passwordText() }),
     run: async (asked, { target, caller }) => {
       const { who, role } = await target.claim({ ...asked, caller });
       return { name: who, role };

@@ -89,6 +89,7 @@ export const COMMANDS: readonly Route[] = [
   }),
   writingRoute({
     ...{ method: 'POST', path: '/api/v1/resend', commands: 'resend', type: LINES_TYPE, body: resend },
-    run: ({ command, asking }, { target, by, res, long }) => long.lines(res, (line) => target.resend(command, by, asking, line)),
+    run: ({ command, asking }, { target, by, long, ...reader }) =>
+      long.lines(reader, (line) => target.resend(command, by, asking, line)),
   }),
 ];

@@ -44,9 +44,9 @@ const removedQuery = keys({
 export const HISTORY: readonly Route[] = [
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/export', needs: 'history', type: CSV_TYPE, query: exportQuery },
-    run: ({ what, points, every, format, from, to }, { target, res, long }) => {
+    run: ({ what, points, every, format, from, to }, { target, long, ...reader }) => {
       const now = target.now();
-      return long.export(res, target, {
+      return long.export(reader, target, {
         ...{ format: format ?? (what === 'alarms' ? 'jsonl' : 'csv'), points, from: timeOf(from, now), to: timeOf(to, now) },
         ...(what === 'alarms' && { alarms: true }),
         ...(every === undefined ? {} : { every }),
@@ -55,25 +55,26 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/history', needs: 'history', query: historyQuery },
-    run: (asked, { target, long }) => {
+    run: (asked, { target, long, ...reader }) => {
       const range = rangeOf(asked, target.now());
-      return long.ask(() => target.history({ ...range, buckets: asked.buckets }));
+      return long.ask(reader, () => target.history({ ...range, buckets: asked.buckets }));
     },
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/alarm-changes', needs: 'history', query: changesQuery },
-    run: (asked, { target, long }) => {
+    run: (asked, { target, long, ...reader }) => {
       const range = rangeOf(asked, target.now());
-      return long.ask(() => target.alarmChanges(range));
+      return long.ask(reader, () => target.alarmChanges(range));
     },
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/removed', needs: 'history', query: removedQuery },
-    run: ({ after, points, limit }, { target, long }) => long.ask(() => target.removed({ after, points, limit })),
+    run: ({ after, points, limit }, { target, long, ...reader }) =>
+      long.ask(reader, () => target.removed({ after, points, limit })),
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/waiting', needs: 'status' },
-    run: (_, { target, long }) => long.ask(() => target.waiting()),
+    run: (_, { target, long, ...reader }) => long.ask(reader, () => target.waiting()),
   }),
 ];
 

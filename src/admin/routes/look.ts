@@ -27,10 +27,10 @@ export const LOOK: readonly Route[] = [
   jsonRoute({ method: 'GET', path: '/api/v1/status', needs: 'status', run: (_, { report }) => report() }),
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', type: LINES_TYPE },
-    run: (_, { target, res, long }) => long.tail(res, (listener) => target.tail(listener)),
+    run: (_, { target, long, ...reader }) => long.tail(reader, (listener) => target.tail(listener)),
   }),
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/live', needs: 'readings', type: EVENTS_TYPE, query: liveQuery },
-    run: (asked, { target, res, long }) => long.live(res, target.live, asked),
+    run: (asked, { target, long, ...reader }) => long.live(reader, target.live, asked),
   }),
 ];

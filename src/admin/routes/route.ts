@@ -6,6 +6,7 @@ import type { ServerResponse } from 'node:http';
 import type * as z from 'zod';
 import type { Caller } from '../../core/access-ports.ts';
 import type { Action, Principal } from '../../core/commands.ts';
+import type { WebSession } from '../identity.ts';
 import type { LongAnswers } from '../long-answers.ts';
 import type { StatusReport } from '../metrics.ts';
 import { parsed } from '../request-words.ts';
@@ -19,7 +20,11 @@ export interface Call {
   readonly target: AdminTarget;
   readonly by: Principal;
   readonly caller: Caller;
+  /** Absent: the door has no sessions. */
+  readonly session: WebSession | undefined;
   readonly res: ServerResponse;
+  /** Whether the session or the token behind the call still holds; absent: it cannot end. */
+  readonly holds: (() => boolean) | undefined;
   /** Of the door by which it came. */
   readonly long: LongAnswers;
   report(): StatusReport;

@@ -7,9 +7,10 @@ import { COMMANDS } from './commands.ts';
 import { HISTORY } from './history.ts';
 import { LOOK } from './look.ts';
 import type { Permission, Route } from './route.ts';
+import { SESSION } from './session.ts';
 import { WIRE } from './wire.ts';
 
-export const ROUTES: readonly Route[] = [...LOOK, ...HISTORY, ...COMMANDS, ...WIRE, ...ACCOUNTS];
+export const ROUTES: readonly Route[] = [...LOOK, ...HISTORY, ...COMMANDS, ...WIRE, ...ACCOUNTS, ...SESSION];
 
 /** What each route needs, and whether the command port decides. */
 export const ROUTE_PERMISSIONS: readonly Permission[] = ROUTES.map(({ method, path, action, kind }) => ({

@@ -44,6 +44,7 @@ export const WIRE: readonly Route[] = [
   writingRoute({
     ...{ method: 'POST', path: '/api/v1/capture', commands: 'capture', type: LINES_TYPE },
     body: keys({ bus: text('the name of a bus') }),
-    run: ({ bus }, { target, by, res, long }) => long.capture(res, (frame, ended) => target.wire.capture(bus, frame, ended, by)),
+    run: ({ bus }, { target, by, long, ...reader }) =>
+      long.capture(reader, (frame, ended) => target.wire.capture(bus, frame, ended, by)),
   }),
 ];

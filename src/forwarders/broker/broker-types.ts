@@ -1,4 +1,5 @@
 /** The options and the status of the embedded broker. */
+import type { ListenAddress } from '../../access/doors/listener.ts';
 import type { MqttAccess, MqttCredential } from '../../core/access-ports.ts';
 import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -6,13 +7,12 @@ import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, LatestValues } from '../../core/ports.ts';
 import type { DeviceDoor } from './device-door.ts';
 import type { Refusal } from './frame-guard.ts';
-import type { BrokerListen } from './listener.ts';
 import type { EncodeBatch } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
 
 export interface EmbeddedBrokerOptions {
   /** One to MAX_LISTENERS addresses. */
-  readonly listen: readonly BrokerListen[];
+  readonly listen: readonly ListenAddress[];
   /** `sluice/<gateway>`, without a slash at the end. */
   readonly root: string;
   /** What `…/status` says. */
@@ -27,7 +27,7 @@ export interface EmbeddedBrokerOptions {
   /** Takes what an operator should know (`overload`). It may end in `notice` of this broker. */
   readonly onEvent: (event: GatewayEvent) => void;
   /** It cannot have an address, with the words for it; undefined: it has got it. Once each. */
-  readonly onListen?: (listen: BrokerListen, fault: string | undefined) => void;
+  readonly onListen?: (listen: ListenAddress, fault: string | undefined) => void;
   /** Keeps sessions and retained messages of clients across restarts; absent: they end with the broker. */
   readonly store?: BrokerStore | undefined;
   /** Has what sessions missed of the gateway's own messages while there was no broker. */

@@ -8,6 +8,7 @@
  */
 import { Readable } from 'node:stream';
 import type { Aedes, Client } from 'aedes';
+import { type ListenAddress, Listener } from '../../access/doors/listener.ts';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -20,7 +21,6 @@ import { Clients, guardOf } from './clients.ts';
 import type { BrokerSide } from './device-door.ts';
 import { Kept } from './kept.ts';
 import * as limits from './limits.ts';
-import { type BrokerListen, Listener } from './listener.ts';
 import { LiveFeed, type Numbers } from './live-feed.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
@@ -87,7 +87,8 @@ export class EmbeddedBroker implements LiveSink {
     this.#listeners = options.listen.slice(0, limits.MAX_LISTENERS).map(
       (listen) =>
         new Listener({
-          ...{ listen, logger, clock },
+          ...{ listen, logger, clock, who: 'The embedded broker', key: 'broker.listen' },
+          ...{ maxSockets: limits.MAX_SOCKETS, asksCertificate: true },
           onListen: (fault) => options.onListen?.(listen, fault),
           connected: (socket) => {
             const aedes = this.#aedes;
@@ -196,7 +197,7 @@ export class EmbeddedBroker implements LiveSink {
       fault: this.#fault ?? this.#listeners.find(({ fault }) => fault !== undefined)?.fault,
       address,
       listeners: this.#listeners.map((one, i) => {
-        const { host, port } = one.address ?? (this.#o.listen[i] as BrokerListen);
+        const { host, port } = one.address ?? (this.#o.listen[i] as ListenAddress);
         return { host, port, tls: one.tls, ...(one.fault === undefined ? {} : { fault: one.fault }) };
       }),
       clients: this.#aedes?.connectedClients ?? 0,

@@ -16,13 +16,6 @@ export const STAYS = 60_000;
 export const KEPT_CLIENTS = 16;
 /** A connection that has not sent its CONNECT by then is closed. */
 export const CONNECT_TIMEOUT = 5_000;
-/**
- * TLS handshakes that begin at once, and so many more in a second: each takes a small board 5 to 10 ms of the thread that polls.
- * MAX_WAITING_HANDSHAKES connections wait for their turn.
- */
-export const HANDSHAKES_AT_ONCE = 10;
-export const HANDSHAKES_PER_SECOND = 20;
-export const MAX_WAITING_HANDSHAKES = 64;
 /** Addresses on which one broker listens. */
 export const MAX_LISTENERS = 8;
 /** No sign of life is waited for longer than one and a half times this, whatever a client asks for. Seconds. */
@@ -115,8 +108,5 @@ export const BATCH_AGE = 1_000;
 /** Records kept while the broker cannot take a batch; the oldest go first. */
 export const MAX_WAITING_RECORDS = 4_000;
 
-/** First and longest wait before a listening address is tried again. */
-export const LISTEN_RETRY_MIN = 500;
-export const LISTEN_RETRY_MAX = 30_000;
 /** `stop()` closes by force after this. */
 export const STOP_WITHIN = 1_000;

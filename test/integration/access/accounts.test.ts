@@ -71,7 +71,7 @@ test('an administrator is made, adds people, devices and tokens, and removes the
   assert.deepEqual([anna.code, anna.out], [0, 'The user anna was added with the role administrator.']);
   const again = await sluice(t, 'claim', ...at);
   assert.deepEqual([again.code, again.stdout], [1, '']);
-  assert.match((await sluice(t, 'claim', '--json', ...at)).stdout, /^\{"state":"claimed","code":null\}$/);
+  assert.match((await sluice(t, 'claim', '--json', ...at)).stdout, /^\{"state":"claimed","code":null,"addresses":\[\]\}$/);
   const device = await sluice(
     t,
     'user',

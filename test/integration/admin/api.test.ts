@@ -8,6 +8,7 @@ import { connect, createServer, type Server } from 'node:net';
 import { userInfo } from 'node:os';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { LISTEN_RETRY_MAX } from '../../../src/access/doors/limits.ts';
 import { AdminServer, type AdminServerOptions } from '../../../src/admin/admin-server.ts';
 import { request, stream, text } from '../../../src/admin/client.ts';
 import * as limits from '../../../src/admin/limits.ts';
@@ -17,6 +18,7 @@ import { silentLogger } from '../../../src/core/logger.ts';
 import { FakeTarget } from '../../fakes/admin-target.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Child } from '../../harness/child.ts';
+import { localHttp } from '../../harness/local-http.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
@@ -33,12 +35,12 @@ async function bench(t: TestContext, options: Partial<AdminServerOptions> = {}):
   const target = new FakeTarget();
   const socket = path.join(scratch(t, 'admin'), 'sluice.sock');
   const server = new AdminServer({
-    ...{ target, socketPath: socket, listen: { host: '127.0.0.1', port: 0 }, logger: silentLogger, clock: systemClock },
+    ...{ target, socketPath: socket, listen: [localHttp()], logger: silentLogger, clock: systemClock },
     ...options,
   });
   t.after(() => server.stop());
   await server.start();
-  if (options.listen !== undefined) return { target, server, socket, port: options.listen.port };
+  if (options.listen !== undefined) return { target, server, socket, port: options.listen[0]?.port ?? 0 };
   await waitFor('HTTP', () => server.http().state === 'listening');
   const { address } = server.http();
   return { target, server, socket, port: address?.port ?? 0 };
@@ -96,7 +98,16 @@ test('both listeners answer alike, and only the socket takes what touches the fi
     assert.match(metrics.headers, /content-type: application\/openmetrics-text; version=1.0.0/i);
     assert.ok(metrics.body.endsWith('# EOF\n'));
 
-    for (const p of ['/', '/nothing', '/api/v1/', '/constructor', '/__proto__', '//healthz', '/healthz/', '/%2e%2e/healthz%00']) {
+    for (const p of [
+      '/index.html',
+      '/nothing',
+      '/api/v1/',
+      '/constructor',
+      '/__proto__',
+      '//healthz',
+      '/healthz/',
+      '/%2e%2e/healthz%00',
+    ]) {
       const answer = await call(p, '--path-as-is');
       assert.equal(answer.status, 404, p);
       assert.equal(JSON.parse(answer.body).error.code, 'not-found');
@@ -245,7 +256,7 @@ test('an error of a listening server starts no second one, and ends nothing', as
   const clock = new ManualClock();
   const { socket, server } = await bench(t, { clock });
   for (const one of servers) one.emit('error', new Error('accept ENOMEM'));
-  await clock.advance(limits.LISTEN_RETRY_MAX);
+  await clock.advance(LISTEN_RETRY_MAX);
   assert.equal(servers.length, 2, 'the socket and HTTP');
   assert.deepEqual([server.http().state, server.http().fault], ['listening', undefined]);
   assert.deepEqual(await request(socket, 'GET', '/healthz'), { status: 'ok' });
@@ -257,16 +268,16 @@ test('an HTTP address in use is tried again; the socket answers meanwhile', asyn
   await once(blocker, 'listening');
   t.after(() => blocker.close());
   const { port } = blocker.address() as { port: number };
-  const { server, socket } = await bench(t, { listen: { host: '127.0.0.1', port } });
+  const { server, socket } = await bench(t, { listen: [localHttp(port)] });
   await waitFor('the fault', () => server.http().fault?.includes('another program listens on'));
   assert.equal(server.http().state, 'waiting');
   assert.deepEqual(await request(socket, 'GET', '/healthz'), { status: 'ok' });
   blocker.close();
   await waitFor('the address', () => server.http().state === 'listening');
   // A reload that moves or closes it.
-  await server.setListen(undefined);
+  await server.setListen([]);
   assert.equal(server.http().state, 'off');
-  await server.setListen({ host: '127.0.0.1', port: 0 });
+  await server.setListen([localHttp()]);
   await waitFor('a new address', () => server.http().state === 'listening');
 });
 

@@ -13,6 +13,7 @@ import { silentLogger } from '../../../src/core/logger.ts';
 import { FakeTarget } from '../../fakes/admin-target.ts';
 import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { freePort } from '../../harness/free-port.ts';
+import { localHttp } from '../../harness/local-http.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { site } from '../../harness/site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -25,7 +26,7 @@ interface Bench {
 async function bench(t: TestContext): Promise<Bench> {
   const target = new FakeTarget();
   const socket = path.join(scratch(t, 'admin'), 'sluice.sock');
-  const listen = { host: '127.0.0.1', port: 0 };
+  const listen = [localHttp()];
   const server = new AdminServer({ target, socketPath: socket, listen, logger: silentLogger, clock: systemClock });
   t.after(() => server.stop());
   await server.start();
@@ -77,7 +78,7 @@ test('a route has one spelling: no other host, dots, escapes, doubled slashes or
         '/healthz\t',
         '/h\u00e9althz',
         '/constructor',
-        '/',
+        '/index.html',
       ],
     ])
       assert.ok([400, 404].includes(await ask(t, to, target)), JSON.stringify(target));

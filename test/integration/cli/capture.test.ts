@@ -15,6 +15,7 @@ import { FakeTarget } from '../../fakes/admin-target.ts';
 import { answerTcp, crc, fakeTcp, registerOf, withMbap } from '../../fakes/modbus-device.ts';
 import { damagedFrame, rtuFrame, rtuLine } from '../../fakes/rtu-line.ts';
 import { startChild } from '../../harness/child.ts';
+import { localHttp } from '../../harness/local-http.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -201,7 +202,7 @@ async function bench(t: TestContext): Promise<{ target: FakeTarget; socket: stri
   const target = new FakeTarget();
   const socket = path.join(scratch(t, 'admin'), 'sluice.sock');
   const server = new AdminServer({
-    ...{ target, socketPath: socket, listen: { host: '127.0.0.1', port: 0 }, logger: silentLogger, clock: systemClock },
+    ...{ target, socketPath: socket, listen: [localHttp()], logger: silentLogger, clock: systemClock },
   });
   t.after(() => server.stop());
   await server.start();

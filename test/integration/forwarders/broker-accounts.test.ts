@@ -296,7 +296,11 @@ test('a device logs in with its certificate over TLS, and a stranger with anothe
       {
         host: '127.0.0.1',
         port: 0,
-        tls: { current: { key: made.server.key, cert: made.server.certificate }, fault: undefined, onChange: () => () => {} },
+        tls: {
+          current: { key: made.server.key, cert: made.server.certificate, fingerprint: '' },
+          fault: undefined,
+          onChange: () => () => {},
+        },
       },
     ],
   });

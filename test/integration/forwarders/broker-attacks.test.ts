@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, type Server } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { LISTEN_RETRY_MAX } from '../../../src/access/doors/limits.ts';
 import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
@@ -210,7 +211,7 @@ test('an error of the listening server starts no second one beside it', async (t
   const bench = new BrokerBench(t, { clock });
   const port = await bench.start();
   servers[0]?.emit('error', new Error('accept ENOMEM'));
-  await clock.advance(limits.LISTEN_RETRY_MAX);
+  await clock.advance(LISTEN_RETRY_MAX);
   assert.equal(servers.length, 1);
   const { state, fault, refused } = bench.broker.status();
   assert.deepEqual([state, fault, refused.connections], ['listening', undefined, 1]);

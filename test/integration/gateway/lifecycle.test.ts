@@ -161,7 +161,7 @@ test('an address in use is reported by an event and in the status, and so is its
   assert.equal(http?.state, 'waiting');
   assert.match(http?.fault ?? '', /another program listens on .* dashboard\.listen/);
   const page = await sluice(t, 'status', '--socket', gateway.socket);
-  assert.match(page.stdout, /HTTP on this machine\n +another program listens/);
+  assert.match(page.stdout, /HTTP of the gateway\n +another program listens/);
   await httpPort.free();
   await mqttPort.free();
   await waitFor('both ends as events', () => told().length === 4);

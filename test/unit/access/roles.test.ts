@@ -26,14 +26,14 @@ test('each role may do what the roles before it may, and a device nothing', () =
   }
   assert.deepEqual(
     actions.filter((action) => may(undefined, action)),
-    ['health', 'claim'],
+    ['health', 'claim', 'log-in'],
   );
   assert.deepEqual(PEOPLE_ROLES, ['viewer', 'flow-editor', 'operator', 'administrator']);
 });
 
 test('the contract: who looks changes nothing, operators act, administrators manage', () => {
   const of = (role: (typeof ROLES)[number]) => actions.filter((action) => PERMISSIONS[action] === role);
-  assert.deepEqual(of('viewer'), ['status', 'readings', 'history']);
+  assert.deepEqual(of('viewer'), ['session', 'status', 'readings', 'history']);
   assert.deepEqual(of('flow-editor'), ['flows']);
   assert.deepEqual(of('operator'), ['read', 'exchange', 'capture', 'write', 'safe', 'acknowledge', 'shelve', 'resend']);
   assert.deepEqual(of('administrator'), ['reload', 'configuration', 'accounts', 'claim-code', 'broker-status']);
@@ -41,7 +41,7 @@ test('the contract: who looks changes nothing, operators act, administrators man
 
 test('a refusal names the role that is needed and who has it, at every door', () => {
   for (const action of actions)
-    for (const door of ['socket', 'http', 'mqtt', 'node-red'] as const) {
+    for (const door of ['socket', 'http', 'https', 'mqtt', 'node-red'] as const) {
       const by = { who: 'eve', door, role: 'device' } as const;
       if (may(by, action)) assertMay(by, action);
       else

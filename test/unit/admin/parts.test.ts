@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import test from 'node:test';
-import { isLocalHost } from '../../../src/admin/host-check.ts';
+import { isGatewayHost } from '../../../src/admin/host-check.ts';
 import * as limits from '../../../src/admin/limits.ts';
 import { METRICS, metricsTable, metricsText, type StatusReport, sampleName } from '../../../src/admin/metrics.ts';
 import { ProcessMeter } from '../../../src/admin/process-meter.ts';
@@ -24,8 +24,11 @@ test('hosts that a rebound name cannot have', () => {
     'LOCALHOST:1',
     'gate.local:8080',
     'a.localhost',
+    'gate7',
+    'Gate.Clinic.org:8443',
+    'gate.clinic.org.',
   ])
-    assert.equal(isLocalHost(good), true, good);
+    assert.equal(isGatewayHost(good, ['gate7', 'gate.clinic.org']), true, good);
   for (const bad of [
     undefined,
     '',
@@ -33,6 +36,8 @@ test('hosts that a rebound name cannot have', () => {
     'evil.example:8080',
     'local',
     '.local',
+    'x.gate.clinic.org',
+    'gate',
     'x.local.evil.example',
     '127.0.0.1.evil.example',
     'localhost.evil',
@@ -44,7 +49,7 @@ test('hosts that a rebound name cannot have', () => {
     'localhost:123456',
     '[evil.example]',
   ])
-    assert.equal(isLocalHost(bad), false, bad);
+    assert.equal(isGatewayHost(bad, ['gate7', 'gate.clinic.org']), false, bad);
 });
 
 function report(): StatusReport {

@@ -78,7 +78,7 @@ test('the JSON Schema refuses what the loader refuses, as far as it can say it',
     'rule with two kinds': (c) => Object.assign(c.rules!.overpressure!, { below: 1 }),
     'bad duration': (c) => Object.assign(c.rules!.overpressure!, { onDelay: '2 s' }),
     'bad name': (c) => Object.assign(c.devices!, { 'Water Meter': c.devices!.fridge }),
-    'open to the network': (c) => Object.assign(c, { dashboard: { listen: { host: '0.0.0.0' } } }),
+    'wrong listener': (c) => Object.assign(c, { dashboard: { listen: { host: '0.0.0.0', tls: 'yes' } } }),
     'unknown forwarder': (c) => Object.assign(c.forwarders!.cloud!, { type: 'http' }),
   };
   for (const [name, edit] of Object.entries(edits)) assert.notDeepEqual(change(edit), [], name);

@@ -1,5 +1,5 @@
 /**
- * A socket on which the broker listens, plain or with TLS. An address in use is tried again for ever. What fails while it listens
+ * An address on which the gateway listens, plain or with TLS. An address in use is tried again for ever. What fails while it listens
  * (the process has no file left for a connection) costs that connection and nothing else.
  */
 import { createServer, type Server, type Socket } from 'node:net';
@@ -7,13 +7,13 @@ import type { Clock } from '../../core/clock.ts';
 import { listenFault } from '../../core/listen-fault.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { TlsSource } from '../../core/tls-source.ts';
-import { LISTEN_RETRY_MAX, LISTEN_RETRY_MIN, MAX_SOCKETS } from './limits.ts';
+import { LISTEN_RETRY_MAX, LISTEN_RETRY_MIN } from './limits.ts';
 import { TlsDoor } from './tls-door.ts';
 
 /** A fault of taking connections is logged at most so often, ms. */
 const LOG_EVERY = 60_000;
 
-export interface BrokerListen {
+export interface ListenAddress {
   readonly host: string;
   readonly port: number;
   /** Absent: plain TCP. */
@@ -21,7 +21,14 @@ export interface BrokerListen {
 }
 
 export interface ListenerOptions {
-  readonly listen: BrokerListen;
+  readonly listen: ListenAddress;
+  /** Who listens, for messages, and the key of the configuration that names the address. */
+  readonly who: string;
+  readonly key: string;
+  /** Connections at one time, those that are being closed among them. */
+  readonly maxSockets: number;
+  readonly asksCertificate: boolean;
+  readonly protocol?: string | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly connected: (socket: Socket) => void;
@@ -40,6 +47,7 @@ export class Listener {
   #tls: TlsDoor | undefined;
   #cancelRetry: (() => void) | undefined;
   #retryIn = LISTEN_RETRY_MIN;
+  #reported = false;
   #quietUntil = Number.NEGATIVE_INFINITY;
 
   constructor(options: ListenerOptions) {
@@ -50,11 +58,11 @@ export class Listener {
 
   /** Returns at once. */
   start(): void {
-    const { listen, clock, connected } = this.#o;
+    const { listen, clock, connected, asksCertificate, protocol } = this.#o;
     this.#retryIn = LISTEN_RETRY_MIN;
     if (listen.tls !== undefined)
       this.#tls = new TlsDoor({
-        ...{ clock, connected, source: listen.tls },
+        ...{ clock, connected, asksCertificate, protocol, source: listen.tls },
         // A certificate that came late: nobody waits for the next try.
         ready: () => {
           if (this.#cancelRetry !== undefined && this.address === undefined) this.#listen();
@@ -64,7 +72,7 @@ export class Listener {
     this.#listen();
   }
 
-  /** Frees the address. The owners of the connections end them before. */
+  /** Takes nobody from now on. Resolves when the connections have ended, which is up to their owner. */
   async stop(): Promise<void> {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
@@ -86,7 +94,7 @@ export class Listener {
   #listen(): void {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
-    const { logger, onListen, connected } = this.#o;
+    const { logger, onListen, connected, who, key, maxSockets } = this.#o;
     const lack = this.#tls?.lack;
     if (lack !== undefined) {
       this.#failed(lack);
@@ -95,7 +103,7 @@ export class Listener {
     const door = this.#tls;
     const server = createServer(door === undefined ? connected : (socket) => door.enter(socket));
     this.#server = server;
-    server.maxConnections = MAX_SOCKETS;
+    server.maxConnections = maxSockets;
     server.on('drop', () => {
       this.dropped++;
     });
@@ -104,26 +112,28 @@ export class Listener {
         server.close();
         return;
       }
-      if (this.fault !== undefined) {
-        logger.info({ ...this.#where }, 'The embedded broker has its address now and listens.');
+      if (this.#reported) {
+        logger.info({ ...this.#where }, `${who} has its address now and listens.`);
         onListen?.(undefined);
       }
       this.fault = undefined;
+      this.#reported = false;
       this.#retryIn = LISTEN_RETRY_MIN;
     });
     server.on('error', (error) => {
       if (server.listening) this.#notTaken(error);
-      else if (this.#server === server) this.#failed(listenFault(this.#where, error, 'broker.listen'));
+      else if (this.#server === server) this.#failed(listenFault(this.#where, error, key));
     });
     server.listen(this.#where.port, this.#where.host);
   }
 
   #failed(why: string): void {
-    const { logger, clock, onListen } = this.#o;
-    const first = this.fault === undefined;
+    const { logger, clock, onListen, who } = this.#o;
     this.fault = why;
-    if (first) {
-      logger.error({ ...this.#where, error: why }, 'The embedded broker cannot listen; it keeps trying.');
+    // A certificate that is being made is no fault: it takes a second at the first start.
+    if (!this.#reported && this.#tls?.isBeingMade !== true) {
+      this.#reported = true;
+      logger.error({ ...this.#where, error: why }, `${who} cannot listen; it keeps trying.`);
       onListen?.(why);
     }
     this.#cancelRetry = clock.after(this.#retryIn, () => this.#listen());
@@ -137,7 +147,7 @@ export class Listener {
     this.#quietUntil = now + LOG_EVERY;
     this.#o.logger.warn(
       { error: error.message, dropped: this.dropped },
-      'The embedded broker cannot take a connection; it keeps the connections that it has.',
+      `${this.#o.who} cannot take a connection; it keeps the connections that it has.`,
     );
   }
 }

@@ -1,21 +1,26 @@
 /**
- * The TLS in front of a listener of the broker. Invariants:
+ * The TLS in front of a listener. Invariants:
  * - A handshake costs a board some milliseconds of the event loop in which devices are polled. HANDSHAKES_PER_SECOND limits them,
  *   and the others wait. A connection takes a turn only when its first bytes are here.
  * - MAX_WAITING_HANDSHAKES connections wait. The next one closes one of the address that has most of them: the oldest that has sent
  *   nothing, else the newest. So one machine keeps no other one out.
- * - A connection that sends nothing, or does not end its handshake, within CONNECT_TIMEOUT is closed.
- * - A client may show a certificate. It is not judged here: who it is, access decides by its fingerprint.
+ * - A connection that sends nothing, or does not end its handshake, within HANDSHAKE_WITHIN is closed.
+ * - A client may show a certificate where one is asked for. It is not judged here: who it is, access decides by its fingerprint.
+ * - Once the handshake is done, the connection belongs to the owner of the listener.
  */
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { TlsSource } from '../../core/tls-source.ts';
-import { CONNECT_TIMEOUT, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
+import { HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
 
 export interface TlsDoorOptions {
   readonly source: TlsSource;
   readonly clock: Clock;
+  /** Whether clients are asked for a certificate. A browser would ask the person in front of it for one. */
+  readonly asksCertificate: boolean;
+  /** What is spoken inside, where clients can be told (ALPN). */
+  readonly protocol?: string | undefined;
   readonly connected: (socket: TLSSocket) => void;
   /** A certificate is there now. */
   readonly ready: () => void;
@@ -26,8 +31,8 @@ export class TlsDoor {
   readonly #o: TlsDoorOptions;
   readonly #server: Server;
   readonly #endChange: () => void;
-  /** All of this door, those of clients among them: the address is free when they are closed. */
-  readonly #sockets = new Set<Socket>();
+  /** Those without a whole handshake. */
+  readonly #sockets = new Map<string, Socket>();
   /** Connections that have sent nothing yet, oldest first, with the end of their time. */
   readonly #silent = new Map<Socket, () => void>();
   /** Connections with bytes, whose handshake has not begun, oldest first. */
@@ -35,18 +40,24 @@ export class TlsDoor {
   #left = HANDSHAKES_AT_ONCE;
   #at: number;
   #cancel: (() => void) | undefined;
+  /** The address whose handshake began last. */
+  #last = '';
 
   constructor(options: TlsDoorOptions) {
     this.#o = options;
     this.#at = options.clock.monotonic();
     this.#server = createServer({
       minVersion: 'TLSv1.2',
-      requestCert: true,
+      requestCert: options.asksCertificate,
       rejectUnauthorized: false,
-      handshakeTimeout: CONNECT_TIMEOUT,
+      handshakeTimeout: HANDSHAKE_WITHIN,
+      ...(options.protocol === undefined ? {} : { ALPNProtocols: [options.protocol] }),
       ...options.source.current,
     });
-    this.#server.on('secureConnection', options.connected);
+    this.#server.on('secureConnection', (socket) => {
+      this.#sockets.delete(peerOf(socket));
+      options.connected(socket);
+    });
     this.#server.on('tlsClientError', (error, socket) => {
       socket.destroy();
       options.refused(error);
@@ -63,15 +74,23 @@ export class TlsDoor {
   get lack(): string | undefined {
     const { current, fault } = this.#o.source;
     if (current !== undefined) return undefined;
-    return fault === undefined ? 'its certificate is being made' : `it has no certificate: ${fault}`;
+    return this.isBeingMade ? 'its certificate is being made' : `it has no certificate: ${fault}`;
+  }
+
+  get isBeingMade(): boolean {
+    const { current, fault } = this.#o.source;
+    return current === undefined && fault === undefined;
   }
 
   /** A connection before its first byte. */
   enter(socket: Socket): void {
     // Until the handshake begins nobody else listens for the end of the socket.
     socket.on('error', () => socket.destroy());
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    const peer = peerOf(socket);
+    this.#sockets.set(peer, socket);
+    socket.once('close', () => {
+      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+    });
     if (this.#waiting.length + this.#silent.size >= MAX_WAITING_HANDSHAKES) {
       const giving = this.#givesWay(socket);
       this.#refuse(giving, 'more connections than the gateway makes TLS handshakes for');
@@ -79,7 +98,7 @@ export class TlsDoor {
     }
     this.#silent.set(
       socket,
-      this.#o.clock.after(CONNECT_TIMEOUT, () => this.#refuse(socket, 'it sent nothing')),
+      this.#o.clock.after(HANDSHAKE_WITHIN, () => this.#refuse(socket, 'it sent nothing')),
     );
     socket.once('close', () => this.#speaks(socket));
     // The bytes stay in the socket; the TLS socket takes them from there.
@@ -97,7 +116,7 @@ export class TlsDoor {
     // What ends from here on is no fault of its peer.
     this.#server.removeAllListeners('tlsClientError');
     // Those in the middle of a handshake too: nobody else knows them.
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#sockets.values()) socket.destroy();
   }
 
   /** It is silent no longer. @returns whether it was */
@@ -129,14 +148,21 @@ export class TlsDoor {
     this.#o.refused(new Error(why));
   }
 
+  /** The first of another address than the last one had, so that one machine does not keep the others waiting. */
+  #next(): Socket | undefined {
+    const other = this.#waiting.findIndex((socket) => addressOf(socket) !== this.#last);
+    return this.#waiting.splice(Math.max(0, other), 1)[0];
+  }
+
   #begin(): void {
     const now = this.#o.clock.monotonic();
     this.#left = Math.min(HANDSHAKES_AT_ONCE, this.#left + ((now - this.#at) / 1000) * HANDSHAKES_PER_SECOND);
     this.#at = now;
     while (this.#left >= 1) {
-      const socket = this.#waiting.shift();
+      const socket = this.#next();
       if (socket === undefined) return;
       if (socket.destroyed) continue;
+      this.#last = addressOf(socket);
       this.#left--;
       this.#server.emit('connection', socket);
     }
@@ -151,4 +177,9 @@ export class TlsDoor {
 /** undefined once it is closed. */
 function addressOf({ remoteAddress = '' }: Socket): string {
   return remoteAddress;
+}
+
+/** The TLS socket and the socket below it have the same peer, and no other connection has it at the same time. */
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

@@ -1,0 +1,14 @@
+/** Bounds of every listener. Times in milliseconds. */
+
+/** A connection that sends nothing, or does not end its TLS handshake, is closed after this. */
+export const HANDSHAKE_WITHIN = 5_000;
+/**
+ * TLS handshakes that begin at once, and so many more in a second: each takes a small board 5 to 10 ms of the thread that polls.
+ * MAX_WAITING_HANDSHAKES connections wait for their turn.
+ */
+export const HANDSHAKES_AT_ONCE = 10;
+export const HANDSHAKES_PER_SECOND = 20;
+export const MAX_WAITING_HANDSHAKES = 64;
+/** The first wait before an address is tried again, and the longest. */
+export const LISTEN_RETRY_MIN = 500;
+export const LISTEN_RETRY_MAX = 30_000;

@@ -1,0 +1,35 @@
+/**
+ * How many requests each address may make: REQUESTS_AT_ONCE, and REQUESTS_PER_SECOND from then on. One network of IPv6 is one
+ * address. When MAX_ADDRESSES are known, the one that is quiet for longest is forgotten. Pure: the time is passed in.
+ */
+import { placeOf } from '../access/back-off.ts';
+import { MAX_ADDRESSES, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
+
+interface Bucket {
+  left: number;
+  at: number;
+}
+
+export class RequestRate {
+  /** The one that asked last comes last. */
+  readonly #buckets = new Map<string, Bucket>();
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  /** @param now monotonic, ms @returns whether it may be answered */
+  takes(address: string | undefined, now: number): boolean {
+    const place = placeOf(address);
+    const bucket = this.#buckets.get(place) ?? { left: REQUESTS_AT_ONCE, at: now };
+    this.#buckets.delete(place);
+    const [oldest] = this.#buckets.size >= MAX_ADDRESSES ? this.#buckets.keys() : [];
+    if (oldest !== undefined) this.#buckets.delete(oldest);
+    this.#buckets.set(place, bucket);
+    bucket.left = Math.min(REQUESTS_AT_ONCE, bucket.left + ((now - bucket.at) / 1000) * REQUESTS_PER_SECOND);
+    bucket.at = now;
+    if (bucket.left < 1) return false;
+    bucket.left--;
+    return true;
+  }
+}

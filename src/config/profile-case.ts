@@ -24,15 +24,35 @@ const oneCase = z
       .optional()
       .describe('For a Modbus device: table, first register, bytes. Points without registers here are not read.'),
     frames: hex().optional().describe('For a serial device: the bytes that it sends.'),
+    messages: z
+      .array(
+        z.strictObject({
+          topic: z
+            .string()
+            .min(1)
+            .default('{topic}')
+            .describe('Its topic. `{topic}` is the topic of the device, and the default.'),
+          payload: z.string().describe('Its content.'),
+          retained: z.boolean().default(false).describe('The broker had kept it from before.'),
+        }),
+      )
+      .min(1)
+      .optional()
+      .describe('For a device that speaks MQTT: the messages that it publishes.'),
     text: z.string().optional().describe('For a device that sends lines: the lines. Each ends with CR LF.'),
     readings: z.record(z.string(), value).describe('Point and value, in its unit. Write a whole number of 64 bits as text.'),
     bad: z.record(z.string(), z.string()).default({}).describe('Points without a value, and the reason.'),
     uncertain: z.record(z.string(), z.string()).default({}).describe('Points with a doubtful value, and the reason.'),
   })
-  .refine((written) => [written.registers, written.frames, written.text].filter((part) => part !== undefined).length === 1, {
-    path: ['readings'],
-    message: 'a case has one of `registers` (Modbus), `frames` (serial, hexadecimal) and `text` (serial, lines)',
-  });
+  .refine(
+    (written) =>
+      [written.registers, written.frames, written.text, written.messages].filter((part) => part !== undefined).length === 1,
+    {
+      path: ['readings'],
+      message:
+        'a case has one of `registers` (Modbus), `frames` (serial, hexadecimal), `text` (serial, lines) and `messages` (MQTT)',
+    },
+  );
 
 const caseSchema = z.strictObject({
   profile: z.string().describe('The name of the profile.'),

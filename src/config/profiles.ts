@@ -25,7 +25,10 @@ export const profileSchema = z.strictObject({
   vendor: z.string().min(1).describe('The maker of the device.'),
   model: z.string().min(1).describe('The name of the model, as on its label.'),
   title: z.string().min(1).describe('A title for people: `single-phase energy meter`.'),
-  family: z.string().optional().describe('The drivers for the device: `modbus` or `serial`. Needed unless `extends` brings it.'),
+  family: z
+    .string()
+    .optional()
+    .describe('The drivers for the device: `modbus`, `serial` or `mqtt`. Needed unless `extends` brings it.'),
   sources: z
     .array(z.string().min(1))
     .min(1)

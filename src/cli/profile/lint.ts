@@ -17,14 +17,15 @@ export function lintProfile(profile: Profile, device: ResolvedDevice, cases: Pro
   const { sources } = profile.info;
   if (sources.length < 2 && !sources.some((source) => FIRST_HAND.test(source)))
     at(['sources'], "name two independent sources that agree, or the maker's manual");
+  const kind = kinds.drivers.find(({ family }) => family === profile.family);
+  const hasLine = kinds.drivers.some(({ family, line }) => family === profile.family && Object.keys(line.shape).length > 0);
   // SunSpec devices are on a network as a rule, and their serial line is set on the device.
-  if (profile.line.length === 0 && device.settings.sunspec === undefined)
+  if (hasLine && profile.line.length === 0 && device.settings.sunspec === undefined)
     at([], 'say in `line` how the device is set when it is delivered: {baudRate: 9600, parity: none}');
   for (const [name, { unit }] of device.points) {
     const wrong = typeof unit === 'string' ? (ucumFault(unit) ?? ucumDoubt(unit, name)) : undefined;
     if (wrong !== undefined) at(['points', name, 'unit'], wrong);
   }
-  const kind = kinds.drivers.find(({ family }) => family === profile.family);
   for (const doubt of kind?.deviceWarnings?.(device, (path) => profile.source.written(path)) ?? []) at(doubt.path, doubt.message);
   for (const [one, other] of overlaps(device))
     at(['points', other], `${other} and ${one} are made of the same registers: leave one out, or correct an address`);

@@ -34,8 +34,11 @@ export function resolveProfile(target: string, dirs: readonly string[]): Resolve
   const line = profile.line.length === 0 ? {} : mergeLayers(profile.line).value;
   // A driver of the family that knows lines: every profile fits one.
   const driver = DRIVERS.find((kind) => kind.family === profile.family && 'baudRate' in kind.bus.shape);
-  const bus = { protocol: driver?.protocol, port: '/dev/ttyUSB0', ...line };
-  const text = JSON.stringify({ gateway: { id: 'g' }, buses: { b: bus }, devices: { d: { bus: 'b', profile: name } } });
+  const mqtt = profile.family === 'mqtt';
+  const bus = mqtt ? { protocol: 'mqtt' } : { protocol: driver?.protocol, port: '/dev/ttyUSB0', ...line };
+  // Everybody gives a device the topic that it has.
+  const device = { bus: 'b', profile: name, ...(mqtt ? { topic: 'device' } : {}) };
+  const text = JSON.stringify({ gateway: { id: 'g' }, broker: {}, buses: { b: bus }, devices: { d: device } });
   const { config, faults } = loadConfigText(text, path.join(path.dirname(profile.file), 'site.yaml'), kinds, {
     profileDirs: dirs,
     profileFiles: files,

@@ -9,9 +9,12 @@ import { parseHex } from '../../codecs/serial/hex.ts';
 import { Talker } from '../../codecs/serial/talker.ts';
 import { chooseModels, placePoint, walkChain } from '../../codecs/sunspec.ts';
 import type { Path } from '../../config/fault.ts';
-import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { ProfileCase } from '../../config/profile-case.ts';
+import { systemClock } from '../../core/clock.ts';
+import type { DeviceTopics, TopicListener } from '../../core/device-topics.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { silentLogger } from '../../core/logger.ts';
 import type { Sample, Value } from '../../core/point.ts';
 import { hasValue, reasonAt } from '../../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonName } from '../../core/reasons.ts';
@@ -20,6 +23,8 @@ import { readsOf } from '../../drivers/modbus/reads.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import type { WireTiming } from '../../drivers/modbus/wire-cost.ts';
+import { mqtt } from '../../drivers/mqtt/kind.ts';
+import { inTopic } from '../../drivers/mqtt/plan.ts';
 import { talkerConfig } from '../../drivers/serial/kind.ts';
 
 interface Outcome {
@@ -30,15 +35,17 @@ interface Outcome {
 
 /** @returns what differs; the path is relative to the case */
 export function runCase(device: ResolvedDevice, written: ProfileCase): { path: Path; message: string }[] {
-  const { registers, frames, text, readings, tolerance } = written;
-  const isModbus = 'unit' in device.settings;
-  if (isModbus !== (registers !== undefined))
-    return [{ path: [], message: isModbus ? 'a Modbus device needs `registers`' : 'a serial device needs `frames` or `text`' }];
+  const { registers, frames, text, messages, readings, tolerance } = written;
+  const [family, needs] = neededBy(device);
+  const given = registers !== undefined ? 'modbus' : messages !== undefined ? 'mqtt' : 'serial';
+  if (given !== family) return [{ path: [], message: needs }];
   const bytes =
     frames === undefined ? new TextEncoder().encode(text?.trimEnd().replaceAll('\n', '\r\n').concat('\r\n')) : parseHex(frames);
   let decoded: Outcome;
   try {
-    decoded = outcome(registers === undefined ? new Talker(talkerConfig(device)).push(bytes, 0) : readImage(device, registers));
+    if (messages !== undefined) decoded = outcome(publish(device, messages));
+    else if (registers !== undefined) decoded = outcome(readImage(device, registers));
+    else decoded = outcome(new Talker(talkerConfig(device)).push(bytes, 0));
   } catch (error) {
     return [{ path: ['registers'], message: toError(error).message }];
   }
@@ -65,6 +72,39 @@ export function runCase(device: ResolvedDevice, written: ProfileCase): { path: P
       wrong.push({ path: [kind, point], message });
     }
   return wrong;
+}
+
+/** The family of the device, and what its case needs. */
+function neededBy({ settings }: ResolvedDevice): readonly ['modbus' | 'serial' | 'mqtt', string] {
+  if ('unit' in settings) return ['modbus', 'a Modbus device needs `registers`'];
+  if ('topic' in settings) return ['mqtt', 'a device that speaks MQTT needs `messages`'];
+  return ['serial', 'a serial device needs `frames` or `text`'];
+}
+
+/** Gives the messages to the driver, as the embedded broker would. */
+function publish(device: ResolvedDevice, messages: NonNullable<ProfileCase['messages']>): Sample[] {
+  const samples: Sample[] = [];
+  let listener: TopicListener | undefined;
+  const topics: DeviceTopics = {
+    open: true,
+    listen: (_filters, given) => {
+      listener = given;
+      return () => {};
+    },
+    publish: () => false,
+  };
+  const bus: ResolvedBus = { name: device.bus, protocol: mqtt.protocol, settings: mqtt.bus.parse({}) };
+  const emit = (sample: Sample) => samples.push(sample);
+  const made = mqtt.create(bus, [device], { clock: systemClock, logger: silentLogger, emit, topics });
+  made.start();
+  for (const { topic, payload, retained } of messages)
+    listener?.message({
+      topic: inTopic(topic, String(device.settings.topic)),
+      payload: new TextEncoder().encode(payload),
+      ...{ at: systemClock.monotonic(), retained, again: false },
+    });
+  void made.stop();
+  return samples;
 }
 
 function isSame(got: Value, value: number | string | boolean, tolerance: number): boolean {

@@ -34,7 +34,7 @@ export function profileShow(name: string, options: { config: string; json?: bool
     'Sources',
     ...info.sources.map((source) => `  - ${source}`),
     '',
-    `In a configuration: {bus: NAME OF THE BUS, ${'unit' in device.settings ? 'unit: 1, ' : ''}profile: ${profile.name}}`,
+    `In a configuration: {bus: NAME OF THE BUS, ${'unit' in device.settings ? 'unit: 1, ' : 'topic' in device.settings ? 'topic: TOPIC OF THE DEVICE, ' : ''}profile: ${profile.name}}`,
     `File: ${file}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -21,6 +21,7 @@ interface Options {
   readonly tcpPort?: ReadonlyMap<string, string>;
   readonly pty?: ReadonlyMap<string, string>;
   readonly port?: ReadonlyMap<string, string>;
+  readonly mqtt?: ReadonlyMap<string, string>;
   readonly replay?: ReadonlyMap<string, string>;
   readonly fault?: readonly string[];
   readonly json?: boolean;
@@ -45,6 +46,7 @@ Examples:
   $ sluice simulate gateway.yaml
   $ sluice simulate site.yaml --pty field=/tmp/field --fault late:fridge:300ms
   $ sluice simulate gateway.yaml --port air=/dev/pts/5 --seed 7
+  $ SLUICE_SIMULATE_PASSWORD=… sluice simulate site.yaml --mqtt radio=mqtt://zigbee@127.0.0.1:1883
   $ sluice simulate site.yaml --replay field=fault.jsonl --pty field=/tmp/field
 `;
 
@@ -64,12 +66,13 @@ export function simulateCommand(): Command {
   };
   return new Command('sluice simulate')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-    .description('serve the devices of a configuration as Modbus servers and serial talkers')
+    .description('serve the devices of a configuration as Modbus servers, serial talkers and MQTT devices')
     .argument('<file>', 'the configuration')
     .option('--pty <bus=link>', 'make a pseudo-terminal for a serial bus (needs socat) and link to it', pairs)
     .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)
     .option('--listen <host>', 'address on which network buses are served', '127.0.0.1')
     .option('--tcp-port <bus=port>', 'another port for a network bus; 0 takes any', pairs)
+    .option('--mqtt <bus=url>', 'publish the devices of an MQTT bus to the broker of a gateway: mqtt://NAME@HOST:PORT', pairs)
     .option('--replay <bus=file>', 'play a file of sluice capture --replay on a bus instead of its devices', pairs)
     .option('--fault <fault>', `a fault from the start: ${FAULT_WORDS}`, (word: string, all: string[] = []) => [...all, word])
     .option('--seed <number>', 'the same seed gives the same values', wholeNumber, 1)
@@ -88,8 +91,8 @@ async function serve(file: string, options: Options): Promise<void> {
   // Secrets belong to the gateway; a simulation on another machine does not have them.
   const { config } = validConfig(file, { readSecrets: false });
   const none: ReadonlyMap<string, string> = new Map();
-  const { tcpPort = none, pty: ptys = none, port: ports = none, replay = none, fault = [] } = options;
-  for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys(), ...replay.keys()])
+  const { tcpPort = none, pty: ptys = none, port: ports = none, mqtt: brokers = none, replay = none, fault = [] } = options;
+  for (const bus of [...ptys.keys(), ...ports.keys(), ...tcpPort.keys(), ...brokers.keys(), ...replay.keys()])
     if (!config.buses.has(bus))
       throw new SluiceError(
         'usage',
@@ -102,6 +105,8 @@ async function serve(file: string, options: Options): Promise<void> {
     tcpPorts: new Map(Array.from(tcpPort, ([bus, port]) => [bus, Number(port)])),
     ptys,
     ports,
+    brokers,
+    note: (words) => process.stderr.write(`sluice: ${words}\n`),
     replays: new Map(Array.from(replay, ([bus, file]) => [bus, parseRecording(textOf(file), file)])),
     unrecorded: (bus, request) =>
       process.stderr.write(`sluice: ${bus}: the recording has no request ${request}; it is not answered\n`),

@@ -18,6 +18,7 @@ import { asciiFrames, mbapFrames, rtuFrames } from './frames.ts';
 import type { Line, LineSettings } from './line.ts';
 import { PortLine, PtyLine } from './line.ts';
 import { ModbusDevice } from './modbus-device.ts';
+import { MqttTalkers, PASSWORD } from './mqtt-talkers.ts';
 import type { PointLook } from './plausible.ts';
 import { plausibleValue } from './plausible.ts';
 import type { Recording } from './recording.ts';
@@ -38,6 +39,10 @@ export interface SimulationOptions {
   readonly ptys?: ReadonlyMap<string, string>;
   /** Bus name -> port that exists. */
   readonly ports?: ReadonlyMap<string, string>;
+  /** Bus name -> the embedded broker to which its devices publish, `mqtt://name@host:port`. */
+  readonly brokers?: ReadonlyMap<string, string>;
+  /** Something that a person should see. */
+  readonly note?: (words: string) => void;
   /** Bus name -> what is played there instead of simulated devices. */
   readonly replays?: ReadonlyMap<string, Recording>;
   /** A request came that a recording does not have: unit, function and data in hexadecimal. */
@@ -57,7 +62,7 @@ export interface ServedBus {
   readonly devices: readonly ResolvedDevice[];
 }
 
-type Server = NetworkServer | LineServer | SimulatedTalker | ReplayServer;
+type Server = NetworkServer | LineServer | SimulatedTalker | ReplayServer | MqttTalkers;
 
 /** What carries each Modbus protocol. */
 const WIRES: Readonly<
@@ -89,6 +94,7 @@ export class Simulation {
     this.#random = seeded(this.#seed);
     const kindOf = (device: ResolvedDevice) => {
       const protocol = config.buses.get(device.bus)?.protocol;
+      if (protocol === 'mqtt') return 'talker';
       if (protocol === 'serial') return device.settings.request === undefined ? 'talker' : 'asked';
       return WIRES[protocol ?? '']?.checked === false ? 'tcp' : 'rtu';
     };
@@ -129,7 +135,7 @@ export class Simulation {
   set(device: string, point: string, value: Value | undefined): void {
     const settings = this.#config.devices.get(device)?.points.get(point);
     if (settings === undefined) throw new SluiceError('not-found', `there is no point ${device}.${point}`);
-    const isModbus = this.#config.buses.get(this.#config.devices.get(device)?.bus ?? '')?.protocol !== 'serial';
+    const isModbus = WIRES[this.#config.buses.get(this.#config.devices.get(device)?.bus ?? '')?.protocol ?? ''] !== undefined;
     if (value !== undefined && isModbus) {
       const modbus = { ...(settings as Omit<ModbusPoint, 'name'>), name: point };
       encodePoint(modbus, value, [], this.#factorOf(device, modbus));
@@ -187,6 +193,10 @@ export class Simulation {
       this.#served.push({ ...entry, where: `${server.host}:${server.port}${wire.on === 'udp' ? ' (UDP)' : ''}` });
       return;
     }
+    if (bus.protocol === 'mqtt') {
+      await this.#publish(bus, devices, entry);
+      return;
+    }
     const line = this.#line(bus);
     if (line === undefined) {
       this.#served.push({
@@ -211,6 +221,27 @@ export class Simulation {
       return;
     }
     this.#served.push({ ...entry, where: line.words });
+  }
+
+  async #publish(bus: ResolvedBus, devices: readonly ResolvedDevice[], entry: Omit<ServedBus, 'where' | 'why'>): Promise<void> {
+    const url = this.#options.brokers?.get(bus.name);
+    if (url === undefined) {
+      const account = `a device account that publishes its topics, its password in ${PASSWORD}`;
+      this.#served.push({
+        ...entry,
+        why: `say where the gateway runs: --mqtt ${bus.name}=mqtt://NAME@127.0.0.1:1883 (${account})`,
+      });
+      return;
+    }
+    const talkers = new MqttTalkers(bus.name, url, devices, this.faults, {
+      valueNow: (device, point) => this.value(device, point),
+      wall: () => this.#options.clock.wall(),
+      set: (device, point, value) => this.set(device, point, value),
+      note: (words) => this.#options.note?.(words),
+    });
+    await talkers.start();
+    this.#servers.push(talkers);
+    this.#served.push({ ...entry, where: url });
   }
 
   async #replay(bus: ResolvedBus, recording: Recording, entry: Omit<ServedBus, 'where' | 'why'>): Promise<void> {

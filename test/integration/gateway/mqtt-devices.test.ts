@@ -7,7 +7,7 @@ import { request, stream, text } from '../../../src/admin/client.ts';
 import type { TailItem, TailReading } from '../../../src/admin/target.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import { CLIENTS, Sub } from '../../harness/embedded-broker.ts';
-import { type Gateway, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer, pythonPeer } from '../../peers/peers.ts';
 
@@ -227,4 +227,23 @@ test('a reload adds a device, and its topics are heard from then on', { timeout:
   await s.publish('zigbee2mqtt/room', '{"temperature":21}');
   await waitFor('the reading', () => s.seen('room.temperature').length > 0);
   assert.deepEqual(s.seen('room.temperature'), [21]);
+});
+
+test('simulated devices publish, and take what is written to them', { timeout: 120_000 }, async (t) => {
+  const s = await mqttSite(t);
+  if (s === undefined) return;
+  const { gateway } = s;
+  const password = await s.account('simulated', ['zigbee2mqtt/#'], ['zigbee2mqtt/#']);
+  const url = `mqtt://simulated@127.0.0.1:${await s.port()}`;
+  const options = { stdin: true, env: { SLUICE_SIMULATE_PASSWORD: password } };
+  const simulator = startChild(t, process.execPath, [MAIN, 'simulate', gateway.config, '--mqtt', `radio=${url}`], options);
+  await simulator.line(/radio: mqtt on mqtt:/);
+  await waitFor('both devices', () => s.seen('fridge.temperature').length > 0 && s.seen('socket.power').length > 0);
+  simulator.write('set fridge.temperature 9.5');
+  await waitFor('the value', () => s.seen('fridge.temperature').includes(9.5));
+  const written = await sluice(t, 'write', '-c', gateway.config, 'socket.state', 'on');
+  assert.equal(written.code, 0, written.stderr);
+  await waitFor('the state', () => s.seen('socket.state').at(-1) === true);
+  const wrong = await sluice(t, 'simulate', gateway.config, '--mqtt', 'radio=mqtt://a:b@127.0.0.1:1');
+  assert.match(wrong.stderr, /a command line shows its passwords to every user/);
 });

@@ -15,7 +15,7 @@ import { peer } from '../../peers/peers.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 /** Messages of each kind; those of 200 kB and more are fewer. */
-const MESSAGES = Number(process.env.SLUICE_FLOOD ?? 20_000);
+const MESSAGES = Number(process.env.SLUICE_FLOOD ?? 6_000);
 /** Megabytes that the flood may cost. */
 const MORE_MEMORY = 90;
 const DEVICES = `

@@ -27,6 +27,11 @@ export interface StoredNotice {
   readonly json: string;
 }
 
+/** A shape as JSON: what an entry and the file have of it. Two shapes with one content are the same shape. */
+export function contentOf({ device, points }: Shape): string {
+  return JSON.stringify({ device, points });
+}
+
 /** A growing buffer of entries. `take` hands the bytes over (transferable) and starts anew. */
 export class EntryWriter {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -57,8 +62,9 @@ export class EntryWriter {
     return out;
   }
 
-  shape(id: number, shape: Shape): void {
-    const text = encoder.encode(JSON.stringify(shape));
+  /** @param content as `contentOf` gives it */
+  shape(id: number, content: string): void {
+    const text = encoder.encode(content);
     const o = this.#open(ENTRY.shape, 4 + text.length);
     this.#view.setUint32(o, id, true);
     this.#bytes.set(text, o + 4);
@@ -153,7 +159,8 @@ export type Entry =
 
 /**
  * Reads entries until the bytes end or make no sense (a write cut by a kill).
- * @param shapes what earlier bytes defined; new definitions are added to it
+ * @param shapes what earlier bytes defined; new definitions are added to it. A number means one shape: the definition of a
+ * known number is passed over.
  */
 export function* readEntries(bytes: Uint8Array, shapes: Map<number, Shape>): Generator<Entry> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -186,9 +193,10 @@ function readEntry(
       return record === undefined ? undefined : { kind: 'record', shapeId, record };
     }
     case ENTRY.shape: {
-      const shape = end - body < 4 ? undefined : parse(bytes.subarray(body + 4, end));
-      if (!isShape(shape)) return undefined;
+      if (end - body < 4) return undefined;
       const id = view.getUint32(body, true);
+      const shape = shapes.get(id) ?? parse(bytes.subarray(body + 4, end));
+      if (!isShape(shape)) return undefined;
       shapes.set(id, shape);
       return { kind: 'shape', id, shape };
     }

@@ -10,6 +10,7 @@ import type Database from 'better-sqlite3';
 import { decodeShapes, encodeShape, type ShapeColumns } from '../../codecs/blocks.ts';
 import { encodeRollups } from '../../codecs/rollup-encode.ts';
 import { rollupWidth } from '../../codecs/rollup-sums.ts';
+import { contentOf } from '../../codecs/rows.ts';
 import type { Shape } from '../../core/point.ts';
 import { THIN } from '../files/history-layout.ts';
 import { type BlockRow, keyOf, seqOf, shapeReader } from '../files/layout.ts';
@@ -212,7 +213,7 @@ export class Compactor {
   #idOf(shape: Shape, ids: Map<Shape, number>): number {
     let id = ids.get(shape);
     if (id === undefined) {
-      const key = JSON.stringify({ device: shape.device, points: shape.points });
+      const key = contentOf(shape);
       id = this.#log.prepare<[string], number>('select id from shape where body = ?').pluck().get(key);
       if (id === undefined) throw new Error(`a shape of ${shape.device} has no number`);
       ids.set(shape, id);

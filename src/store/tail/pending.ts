@@ -3,7 +3,7 @@
  * oldest chunk can be given up alone when the disk takes nothing for too long.
  */
 import { ENTRY, EntryWriter, type StoredNotice } from '../../codecs/rows.ts';
-import type { LogRecord, Shape } from '../../core/point.ts';
+import type { LogRecord } from '../../core/point.ts';
 
 /** A chunk is closed at this size (about 100,000 readings). */
 export const CHUNK_BYTES = 1024 * 1024;
@@ -53,16 +53,16 @@ export class Pending {
     return lost;
   }
 
-  /** @returns the bytes of the new entries (valid until the next call) */
-  record(record: LogRecord, shapeId: number, shape: Shape): Uint8Array {
+  /** @param content of its shape, as an entry has it @returns the bytes of the new entries (valid until the next call) */
+  record(record: LogRecord, shapeId: number, content: string): Uint8Array {
     if (this.#writer.length >= CHUNK_BYTES) this.#close();
     const start = this.#writer.length;
     if (!this.#shapes.has(shapeId)) {
       this.#shapes.add(shapeId);
-      this.#writer.shape(shapeId, { device: shape.device, points: shape.points });
+      this.#writer.shape(shapeId, content);
     }
     this.#writer.record(record.seq, shapeId, record.sample.at, record.sample);
-    this.#readings += shape.points.length;
+    this.#readings += record.sample.shape.points.length;
     return this.#writer.since(start);
   }
 

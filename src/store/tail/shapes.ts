@@ -1,8 +1,10 @@
 /** The numbers of shapes in entries, and samples as the log keeps them. */
+import { contentOf } from '../../codecs/rows.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 
 interface Known {
   readonly id: number;
+  readonly content: string;
   readonly texts: boolean;
 }
 
@@ -25,15 +27,11 @@ export class ShapeIds {
       const content = contentOf(shape);
       const id = this.#byContent.get(content) ?? this.#next++;
       this.#byContent.set(content, id);
-      known = { id, texts: shape.points.some((p) => p.storage === 'string') };
+      known = { id, content, texts: shape.points.some((p) => p.storage === 'string') };
       this.#byObject.set(shape, known);
     }
     return known;
   }
-}
-
-function contentOf(shape: Shape): string {
-  return JSON.stringify({ device: shape.device, points: shape.points });
 }
 
 /** The sample so that a batch from memory and one from the file are the same to the byte. */

@@ -86,7 +86,7 @@ export class Tail {
     const shape = this.#shapes.of(sample.shape);
     const record = { seq, sample: asKept(sample, shape.texts) };
     if (this.mirror.full) this.#beginSegment();
-    const bytes = this.pending.record(record, shape.id, sample.shape);
+    const bytes = this.pending.record(record, shape.id, shape.content);
     this.mirror.item(seq, bytes);
     this.#tellGivenUp();
     this.recent.push(record, bytes.length);

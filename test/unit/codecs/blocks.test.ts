@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { decodeBlock, decodeShapes, encodeBlock } from '../../../src/codecs/blocks.ts';
-import { ENTRY, type Entry, EntryWriter, readEntries } from '../../../src/codecs/rows.ts';
+import { contentOf, ENTRY, type Entry, EntryWriter, readEntries } from '../../../src/codecs/rows.ts';
 import { unseal } from '../../../src/codecs/sealed.ts';
 import { hasValue, type LogRecord, type Shape } from '../../../src/core/point.ts';
 import { ABSENT } from '../../../src/core/reasons.ts';
@@ -146,7 +146,7 @@ function written(all: readonly Shape[], records: readonly LogRecord[]): { bytes:
   const writer = new EntryWriter(64);
   const ends: number[] = [];
   all.forEach((shape) => {
-    writer.shape(idOf(shape), shape);
+    writer.shape(idOf(shape), contentOf(shape));
     ends.push(writer.length);
   });
   for (const { seq, sample } of records) {

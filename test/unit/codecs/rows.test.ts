@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { ENTRY, type Entry, EntryWriter, readEntries, type StoredNotice } from '../../../src/codecs/rows.ts';
+import { contentOf, ENTRY, type Entry, EntryWriter, readEntries, type StoredNotice } from '../../../src/codecs/rows.ts';
 import type { Sample, Shape } from '../../../src/core/point.ts';
 
 const shape: Shape = {
@@ -25,7 +25,7 @@ test('entries of every kind come back whole, wherever the buffer has to grow', (
       (items, capacity) => {
         const writer = new EntryWriter(capacity);
         const expected: Entry[] = [{ kind: 'shape', id: 7, shape }];
-        writer.shape(7, shape);
+        writer.shape(7, contentOf(shape));
         items.forEach(({ kind, length }, seq) => {
           if (kind === 'record') {
             writer.record(seq, 7, seq, sample(seq));

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { readEntries } from '../../../src/codecs/rows.ts';
+import { contentOf, readEntries } from '../../../src/codecs/rows.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { CHUNK_BYTES, type Chunk, PENDING_MOST, Pending } from '../../../src/store/tail/pending.ts';
 
@@ -15,7 +15,7 @@ function filled(): { pending: Pending; put(): number; seqs(chunks: readonly Chun
     pending,
     put() {
       const record = { seq: ++seq, sample: { shape, at: seq, values: [text], reasons: null } };
-      pending.record(record, 1, shape);
+      pending.record(record, 1, contentOf(shape));
       return pending.givenUp().readings;
     },
     seqs: (chunks) =>

@@ -1,5 +1,6 @@
 /** Which points a record has, in which order: each content once, under a number that it keeps for ever. */
 import type Database from 'better-sqlite3';
+import { contentOf } from '../../../codecs/rows.ts';
 import type { Shape } from '../../../core/point.ts';
 import { shapeReader } from '../../files/layout.ts';
 import { rowSum } from '../../files/sealed-rows.ts';
@@ -8,6 +9,8 @@ export class ShapeTable {
   readonly #db: Database.Database;
   /** All of them, by their content. */
   readonly #ids = new Map<string, number>();
+  /** The same by the object, whose content need not be written out again. */
+  #known = new WeakMap<Shape, number>();
   readonly of: (id: number) => Shape | undefined;
 
   constructor(db: Database.Database) {
@@ -23,13 +26,16 @@ export class ShapeTable {
 
   /** Puts it in when it is new. */
   idOf(shape: Shape): number {
-    const body = JSON.stringify({ device: shape.device, points: shape.points });
+    const known = this.#known.get(shape);
+    if (known !== undefined) return known;
+    const body = contentOf(shape);
     let id = this.#ids.get(body);
     if (id === undefined) {
       id = this.#db.prepare('select coalesce(max(id), 0) + 1 from shape').pluck().get() as number;
       this.#db.prepare('insert into shape (id, body, sum) values (?, ?, ?)').run(id, body, rowSum('shape', id, body));
       this.#ids.set(body, id);
     }
+    this.#known.set(shape, id);
     return id;
   }
 
@@ -37,6 +43,7 @@ export class ShapeTable {
   begin(): () => void {
     const known = new Set(this.#ids.keys());
     return () => {
+      this.#known = new WeakMap();
       for (const body of [...this.#ids.keys()]) if (!known.has(body)) this.#ids.delete(body);
     };
   }

@@ -8,10 +8,11 @@
  * Time is the distance in ms from the record before for the first of a shape, from the shape's last for its second, and
  * what that distance has changed by for all others. Where a reading has no value (bad, absent) its column has none.
  */
-import type { LogRecord, Shape, Value } from '../core/point.ts';
+import type { LogRecord, PointInfo, Shape, Storage, Value } from '../core/point.ts';
 import { hasValue } from '../core/point.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { encodeColumns, StoredColumns } from './columns.ts';
+import { doubleOf } from './entry-sample.ts';
 import { seal, unseal } from './sealed.ts';
 
 const VERSION = 1;
@@ -135,8 +136,15 @@ export function rowsOf(shape: Shape, group: readonly LogRecord[]): ShapeRows {
     seqs: group.map((r) => r.seq),
     ats: group.map((r) => r.sample.at),
     reasons: allGood ? undefined : shape.points.map((_, i) => Uint8Array.from(group, (r) => r.sample.reasons?.[i] ?? 0)),
-    column: (i) => group.map((r) => r.sample.values[i] as Value),
+    column: (i) => columnOf(group, i, (shape.points[i] as PointInfo).storage),
   };
+}
+
+function columnOf(group: readonly LogRecord[], i: number, storage: Storage): ArrayLike<Value> {
+  if (storage !== 'number' && storage !== 'boolean') return group.map((r) => r.sample.values[i] as Value);
+  const column = new Float64Array(group.length);
+  for (let k = 0; k < column.length; k++) column[k] = doubleOf((group[k] as LogRecord).sample, i);
+  return column;
 }
 
 /** The records of one shape in a block. All lists are by record, ascending in seq. */

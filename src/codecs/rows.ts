@@ -8,6 +8,7 @@
  * state   JSON of the caller (lanes and hand-over of one forwarder)
  */
 import type { LogRecord, PointInfo, Sample, Shape, Value } from '../core/point.ts';
+import { EntrySample } from './entry-sample.ts';
 
 export const ENTRY = { shape: 1, record: 2, notice: 3, state: 4 } as const;
 const HEAD = 5;
@@ -159,6 +160,7 @@ export type Entry =
 
 /**
  * Reads entries until the bytes end or make no sense (a write cut by a kill).
+ * @param bytes not to be changed as long as records of them are used
  * @param shapes what earlier bytes defined; new definitions are added to it. A number means one shape: the definition of a
  * known number is passed over.
  */
@@ -245,6 +247,10 @@ function readRecord(bytes: Uint8Array, view: DataView, body: number, end: number
   if (textAt > end) return undefined;
   const reasons = hasReasons ? bytes.slice(o, o + n) : null;
   if (hasReasons) o += n;
+  const seq = view.getFloat64(body, true);
+  const at = view.getFloat64(body + 12, true);
+  if (!Number.isSafeInteger(seq) || !Number.isFinite(at)) return undefined;
+  if (EntrySample.fits(shape)) return textAt === end ? { seq, sample: new EntrySample(shape, at, reasons, view, o) } : undefined;
   const values = new Array<Value>(n);
   for (let i = 0; i < n; i++) {
     const slot = o + i * 8;
@@ -269,8 +275,6 @@ function readRecord(bytes: Uint8Array, view: DataView, body: number, end: number
         values[i] = view.getFloat64(slot, true);
     }
   }
-  const seq = view.getFloat64(body, true);
-  const at = view.getFloat64(body + 12, true);
-  if (textAt !== end || !Number.isSafeInteger(seq) || !Number.isFinite(at)) return undefined;
+  if (textAt !== end) return undefined;
   return { seq, sample: { shape, at, values, reasons } };
 }

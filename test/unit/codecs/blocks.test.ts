@@ -168,6 +168,41 @@ test('entries give back every record to the bit', () => {
   );
 });
 
+test('records that lie in entries become the block that they would become as objects', () => {
+  fc.assert(
+    fc.property(blocks, ({ shapes: all, records }) => {
+      const { idOf } = idsOf(all);
+      const kept = read(written(all, records).bytes).flatMap((e) => (e.kind === 'record' ? [e.record] : []));
+      // A shape that is read is another object, under the same number.
+      const ids = new Map(kept.map(({ sample }, i) => [sample.shape, idOf((records[i] as LogRecord).sample.shape)]));
+      assert.deepEqual(
+        encodeBlock(kept, (shape) => ids.get(shape) as number),
+        encodeBlock(records, idOf),
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the definition of a number that is known is passed over', () => {
+  const named = (device: string): Shape => ({ device, points: [{ name: 'p', type: 'int16', storage: 'number' }] });
+  const writer = new EntryWriter(64);
+  writer.shape(7, contentOf(named('a')));
+  writer.record(1, 7, 5, { shape: named('a'), at: 5, values: [1], reasons: null });
+  writer.shape(7, contentOf(named('b')));
+  writer.record(2, 7, 6, { shape: named('a'), at: 6, values: [2], reasons: null });
+  const known = new Map<number, Shape>();
+  const kept = [...readEntries(writer.take(), known)].flatMap((e) => (e.kind === 'record' ? [e.record] : []));
+  assert.deepEqual(
+    kept.map(({ sample }) => [sample.shape.device, sample.values]),
+    [
+      ['a', [1]],
+      ['a', [2]],
+    ],
+  );
+  assert.deepEqual([...known.keys()], [7]);
+});
+
 test('entries that were cut end quietly at the cut', () => {
   fc.assert(
     fc.property(blocks, fc.double({ min: 0, max: 1, noNaN: true }), ({ shapes: all, records }, where) => {

@@ -9,6 +9,13 @@ const shape: Shape = {
   points: Array.from({ length: 20 }, (_, i) => ({ name: `p${i}`, type: 'float64', storage: 'number' })),
 };
 const sample = (at: number): Sample => ({ shape, at, values: shape.points.map((_, i) => at + i / 10), reasons: null });
+/** The values of a record are read when they are asked for. */
+function plain(entry: Entry): Entry {
+  if (entry.kind !== 'record') return entry;
+  const { seq, sample } = entry.record;
+  const { at, values, reasons } = sample;
+  return { ...entry, record: { seq, sample: { shape: sample.shape, at, values, reasons } } };
+}
 const notice = (seq: number, length: number): StoredNotice => ({
   seq,
   at: seq,
@@ -38,7 +45,7 @@ test('entries of every kind come back whole, wherever the buffer has to grow', (
             expected.push({ kind: 'state', state: { seq, text: 'y'.repeat(length) } });
           }
         });
-        assert.deepEqual([...readEntries(writer.take(), new Map())], expected);
+        assert.deepEqual([...readEntries(writer.take(), new Map())].map(plain), expected);
       },
     ),
   );

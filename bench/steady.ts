@@ -116,13 +116,14 @@ async function alone(label: string, site: Site): Promise<(string | number)[]> {
 async function beside(roots: readonly (string | undefined)[]): Promise<void> {
   const all = await Promise.all(roots.map((root) => measure({ data: 'decimal', devices: 10, root })));
   printTable([
-    ['tree', 'readings', 'CPU-s/1,000', 'main thread', "log's writer", 'others', 'p50 ms', 'p99 ms', 'RSS MB'],
+    ['tree', 'readings', 'CPU-s/1,000', 'main thread', "log's writer", 'others', 'p50 ms', 'p99 ms', 'wire B/reading', 'RSS MB'],
     ...all.map((found, k) => {
       const { main, writer, others } = found.threads;
       return [
         ...[path.basename(roots[k] ?? 'this one'), found.readings.toLocaleString('en')],
         ...[found.cpu, main, writer, others].map((cpu) => perThousand(cpu, found)),
-        ...[percentile(found.took, 0.5).toFixed(0), percentile(found.took, 0.99).toFixed(0), found.rss.toFixed(0)],
+        ...[percentile(found.took, 0.5).toFixed(0), percentile(found.took, 0.99).toFixed(0)],
+        ...[(found.bytes / found.readings).toFixed(1), found.rss.toFixed(0)],
       ];
     }),
   ]);

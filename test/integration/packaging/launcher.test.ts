@@ -48,7 +48,7 @@ test('starts its own Node through links, the daemon with its memory flags and th
   const main = path.join(home, 'dist', 'cli', 'main.js');
   const flags = '--max-semi-space-size=1 --max-old-space-size=96';
   for (const file of [sluice, path.join(root, 'bin', 'sluice'), path.join(root, 'again')])
-    assert.deepEqual(run(file, 'run', '-c', 'a b'), { code: 0, out: `node [2] ${flags} ${main} run -c a b`, err: '' });
+    assert.deepEqual(run(file, 'run', '-c', 'a b'), { code: 0, out: `node [1] ${flags} ${main} run -c a b`, err: '' });
   assert.equal(run(sluice, 'check', 'run').out, `node [] ${main} check run`);
   assert.equal(run(sluice).out, `node [] ${main}`);
 });

@@ -10,12 +10,36 @@ export function shortestFloat32(v: number): number {
   if (!Number.isFinite(v)) return v;
   const size = Math.abs(v);
   if (size < 1e9 && size > 1e-3) {
-    for (let k = 0; k < POWERS.length; k++) {
-      const p = POWERS[k] as number;
-      const r = Math.round(v * p) / p;
-      if (Math.fround(r) === v) return r;
-    }
+    // Where k decimals are enough, more are enough too. The search therefore may begin anywhere.
+    let k = guess;
+    let found = rounded(v, k);
+    if (Math.fround(found) === v)
+      for (; k > 0; k--) {
+        const fewer = rounded(v, k - 1);
+        if (Math.fround(fewer) !== v) break;
+        found = fewer;
+      }
+    else
+      do {
+        if (++k === POWERS.length) return byDigits(v);
+        found = rounded(v, k);
+      } while (Math.fround(found) !== v);
+    guess = k;
+    return found;
   }
+  return byDigits(v);
+}
+
+/** Decimals of the number before: neighbours in a column mostly have as many. */
+let guess = 0;
+
+function rounded(v: number, decimals: number): number {
+  const p = POWERS[decimals] as number;
+  return Math.round(v * p) / p;
+}
+
+/** The slow way, for the very large and the very small, and for what has more decimals. */
+function byDigits(v: number): number {
   // Nine significant digits always tell two float32 apart (IEEE 754).
   for (let digits = 1; digits < 9; digits++) {
     const r = Number(v.toPrecision(digits));

@@ -11,7 +11,7 @@ interface Keys {
   readonly points: readonly string[];
   /** Points whose number is always written as a text (int64, uint64). */
   readonly quoted: readonly boolean[];
-  /** Nothing but plain numbers: the short way. */
+  /** Nothing but plain numbers and booleans: the short way. */
   readonly plain: boolean;
 }
 const cache = new WeakMap<Shape, Keys>();
@@ -24,7 +24,7 @@ function keysOf(shape: Shape): Keys {
       device: JSON.stringify(shape.device),
       points: shape.points.map((p) => `${JSON.stringify(p.name)}:`),
       quoted,
-      plain: shape.points.every((p, i) => p.storage === 'number' && !quoted[i]),
+      plain: shape.points.every((p, i) => p.storage === 'boolean' || (p.storage === 'number' && !quoted[i])),
     };
     cache.set(shape, keys);
   }
@@ -45,7 +45,8 @@ function encodeRecord(record: LogRecord, offset: number): string {
   if (keys.plain && reasons === null) {
     const head = text;
     let i = 0;
-    for (; i < n && Number.isFinite(values[i]); i++) text += (i === 0 ? '' : ',') + keys.points[i] + values[i];
+    for (; i < n && (typeof values[i] === 'boolean' || Number.isFinite(values[i])); i++)
+      text += (i === 0 ? '' : ',') + keys.points[i] + values[i];
     if (i === n) return `${text}}}`;
     text = head;
   }

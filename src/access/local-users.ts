@@ -36,6 +36,9 @@ function fieldsOf(file: string): string[][] {
 /** The caller where the kernel cannot be asked: only the permissions of the socket count, and everybody who may open it is an operator. */
 export const LOCAL: Principal = { who: 'local', door: 'socket', role: 'operator' };
 
+/** The same, with the proof that only root and the user of the gateway have (admin-key.ts). */
+export const LOCAL_ADMINISTRATOR: Principal = { who: 'local administrator', door: 'socket', role: 'administrator' };
+
 /** @param own user id of the gateway */
 export function principalOf({ uid, gid, groups }: Peer, users: LocalUsers, own: number): Principal {
   const who = users.nameOf(uid) ?? `uid ${uid}`;

@@ -9,6 +9,8 @@
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { connect } from 'node:net';
+import path from 'node:path';
+import { AdminKey } from '../access/admin-key.ts';
 import { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -47,6 +49,7 @@ export class AdminServer {
   readonly #o: AdminServerOptions;
   readonly #meter = new ProcessMeter();
   readonly #api: Api;
+  readonly #callers: SocketCallers;
   readonly #socketDoor: AdminDoor;
   readonly #doors: WebDoors;
   readonly #web: WebListeners;
@@ -55,7 +58,8 @@ export class AdminServer {
   constructor(options: AdminServerOptions) {
     this.#o = options;
     const { target, clock, logger, onListen, callers } = options;
-    this.#socketDoor = socketDoor(callers ?? new SocketCallers({ logger }));
+    this.#callers = callers ?? callersOf(options);
+    this.#socketDoor = socketDoor(this.#callers);
     this.#api = new Api(target, this.#meter, clock);
     this.#doors = new WebDoors({ target, clock, assets: ENTRY_ASSETS });
     this.#web = new WebListeners({
@@ -89,6 +93,7 @@ export class AdminServer {
     this.#meter.stop();
     this.#api.stop();
     await Promise.all([this.#web.stop(), this.#close(this.#socket)]);
+    await this.#callers.stop();
     this.#socket = undefined;
   }
 
@@ -183,4 +188,8 @@ async function removeStale(socketPath: string, first: unknown): Promise<void> {
 
 function inUse(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+}
+
+function callersOf({ logger, socketPath }: Pick<AdminServerOptions, 'logger' | 'socketPath'>): SocketCallers {
+  return new SocketCallers({ logger, key: new AdminKey(path.dirname(socketPath), logger) });
 }

@@ -1,5 +1,7 @@
 /** How the command line talks to a running gateway: JSON over its Unix socket. */
 import type { IncomingMessage } from 'node:http';
+import { dirname } from 'node:path';
+import { KEY_HEADER, readAdminKey } from '../access/shown-key.ts';
 import { ERRORS, type ErrorCode, SluiceError } from '../core/errors.ts';
 
 // Not by `import`, see admin-server.ts: a command should answer at once.
@@ -22,8 +24,18 @@ export async function request(
   body?: object,
   within = ANSWER_WITHIN,
 ): Promise<unknown> {
-  const res = await open(socketPath, method, path, body, within);
-  const text = await all(res);
+  const folder = dirname(socketPath);
+  const key = await readAdminKey(folder);
+  let res = await open(socketPath, method, path, body, within, key);
+  let text = await all(res);
+  if (res.statusCode === 403) {
+    // Nothing was done. The gateway may have made the key for this very question.
+    const next = await readAdminKey(folder);
+    if (next !== undefined && next !== key) {
+      res = await open(socketPath, method, path, body, within, next);
+      text = await all(res);
+    }
+  }
   const status = res.statusCode ?? 0;
   // `/readyz` answers 503 with a report, which is an answer and no fault.
   if (status >= 400 && !(status === 503 && path === '/readyz')) throw errorOf(text, status);
@@ -55,12 +67,23 @@ export async function* text(socketPath: string, path: string, body?: object): As
   }
 }
 
-function open(socketPath: string, method: string, path: string, body?: object, within = ANSWER_WITHIN): Promise<IncomingMessage> {
+/** @param key see admin-key.ts */
+function open(
+  socketPath: string,
+  method: string,
+  path: string,
+  body?: object,
+  within = ANSWER_WITHIN,
+  key?: string,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const req = httpRequest({
       ...{ socketPath, method, path, agent: false, timeout: within },
-      headers: payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) },
+      headers: {
+        ...(payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
+        ...(key === undefined ? {} : { [KEY_HEADER]: key }),
+      },
     });
     req.once('response', (res) => {
       // Only the answer is waited for with a limit; a tail may be silent for hours.

@@ -1,6 +1,7 @@
 /** The doors to the API: who calls, and what a door answers at all. web-doors.ts has those of HTTP. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { may } from '../access/roles.ts';
+import { KEY_HEADER } from '../access/shown-key.ts';
 import type { SocketCallers } from '../access/socket-callers.ts';
 import type { Caller } from '../core/access-ports.ts';
 import type { Principal } from '../core/commands.ts';
@@ -43,7 +44,9 @@ export function socketDoor(callers: SocketCallers): AdminDoor {
     page: () => undefined,
     offers: () => true,
     callerOf: () => ({ address: undefined, door: 'socket' }),
-    identify: async (req, route) => ({ by: isLook(route) ? ANYBODY : await callers.principal(req.socket) }),
+    identify: async (req, route) => ({
+      by: isLook(route) ? ANYBODY : await callers.principal(req.socket, req.headers[KEY_HEADER]),
+    }),
     session: () => undefined,
   };
 }

@@ -42,8 +42,8 @@ console.log(await request(socket, 'POST', call, JSON.parse(body)).then(() => 'do
 `;
 const CLIENT = path.join(import.meta.dirname, '..', '..', 'src', 'admin', 'client.ts');
 
-/** @param user whom the gateway runs as */
-export async function callersSite(t: TestContext, user = 0): Promise<Site | undefined> {
+/** @param user whom the gateway runs as @param flags of Node, for the gateway */
+export async function callersSite(t: TestContext, user = 0, flags: readonly string[] = []): Promise<Site | undefined> {
   if (process.getuid?.() !== 0) {
     if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error('needs to run as root');
     t.skip('needs to run as root');
@@ -78,7 +78,7 @@ dashboard: {listen: {port: 0}}
     '--inh-caps=-all',
   ];
   const mounted = `mount --make-rprivate / && mount --bind ${groups} /etc/group && exec "$@"`;
-  const run = [...drop(user, '--clear-groups'), process.execPath, MAIN, 'run', '-c', config];
+  const run = [...drop(user, '--clear-groups'), process.execPath, ...flags, MAIN, 'run', '-c', config];
   const gateway = startChild(t, unshare, ['-m', 'sh', '-c', mounted, 'sh', ...run]);
   await gateway.line(/The gateway is running/);
   chmodSync(path.join(folder, 'state'), 0o755);

@@ -1,5 +1,7 @@
 /** Other users of this machine at the socket of a running gateway: what they may is what the kernel says of them. */
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
+import path from 'node:path';
 import test from 'node:test';
 import { callersSite, GROUP, SITE, USER } from '../../harness/callers-site.ts';
 import type { Peek } from '../../harness/mqtt-peek.ts';
@@ -70,4 +72,33 @@ test('the kernel says who calls, not the caller, and only root and the own user 
       ['command', 'reload', 'done', 'root', 'administrator'],
     ],
   );
+});
+
+const HIDE_KOFFI = path.join(import.meta.dirname, '..', '..', 'harness', 'hide-koffi.ts');
+
+test('without koffi root and the own user manage accounts by a key, and others do not', async (t) => {
+  const s = await callersSite(t, SITE, ['--import', HIDE_KOFFI]);
+  if (s === undefined) return;
+  const member = `--groups=${GROUP}`;
+  const write = { point: 'pump.speed', value: 5 };
+  assert.equal(await s.post(USER, '--clear-groups', '/api/v1/write', write), 'done', 'everybody at the socket is an operator');
+  for (const more of [member, '--clear-groups']) {
+    const refused = await s.as(USER, more, 'user', 'list');
+    assert.deepEqual([refused.code, /local is operator/.test(refused.stderr)], [1, true], refused.stderr);
+    assert.equal((await s.as(USER, more, 'claim')).code, 1);
+    assert.equal(await s.post(USER, more, '/api/v1/reload', {}), 'forbidden');
+  }
+  for (const uid of [0, SITE]) {
+    for (const command of [['claim'], ['user', 'list'], ['token', 'list'], ['reload']]) {
+      const { code, stderr } = await s.as(uid, '--clear-groups', ...command);
+      assert.equal(code, 0, `${command.join(' ')} as ${uid}: ${stderr}`);
+    }
+  }
+  const events = await waitFor('an event of a reload', () =>
+    told(s.peek).find(({ data }) => data.do === 'reload' && data.result === 'done'),
+  );
+  assert.deepEqual([events.data.who, events.data.role], ['local administrator', 'administrator']);
+  const file = path.join(s.folder, 'state', 'admin.key');
+  const { mode, uid } = statSync(file);
+  assert.deepEqual([mode & 0o777, uid], [0o600, SITE]);
 });

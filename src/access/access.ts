@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AccountsAdmin, MqttAccess, PeopleAccess } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Principal } from '../core/commands.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { AccessAudit } from './access-audit.ts';
@@ -85,6 +86,17 @@ export class Access {
   /** Passwords of people that were checked since the start. */
   get checked(): number {
     return this.#parts.logIns.checked;
+  }
+
+  /** The owner of commands and their results: of this very account, not of one that had its name before. */
+  owner(of: string): string {
+    const [kind, name = ''] = of.split(':');
+    return kind === 'user' || kind === 'device' ? `${of}.${this.#parts.book.born(name)}` : of;
+  }
+  /** The same, of whom HTTPS found out. */
+  callerOf({ door, who }: Principal): string {
+    const born = door === 'http' ? this.#parts.book.born(who) : '';
+    return `api:${door}:${encodeURIComponent(who)}.${born}`;
   }
 
   /** Reads the files. Never rejects. */

@@ -68,13 +68,18 @@ function listOf<T>(value: unknown, most: number, parse: (entry: Record<string, u
   return entries.includes(undefined) ? undefined : (entries as T[]);
 }
 
-function userOf({ name, role, password }: Record<string, unknown>): User | undefined {
-  return isRole(role) && isPasswordHash(password) ? { name: String(name), role, password } : undefined;
+function userOf({ name, id, role, password }: Record<string, unknown>): User | undefined {
+  if (!isId(id) || !isRole(role) || !isPasswordHash(password)) return undefined;
+  return { name: String(name), ...(id === undefined ? {} : { id }), role, password };
 }
 
-function deviceOf({ name, secret, certificate, publish, subscribe }: Record<string, unknown>): Device | undefined {
-  if (!isFilters(publish, publishFault) || !isFilters(subscribe, filterFault)) return undefined;
-  const rest = { name: String(name), publish, subscribe };
+/** Accounts of an earlier version have none. */
+const isId = (id: unknown): id is string | undefined => id === undefined || isTokenId(id);
+const isTokenId = (id: unknown): id is string => typeof id === 'string' && /^[0-9a-z]{8}$/.test(id);
+
+function deviceOf({ name, id, secret, certificate, publish, subscribe }: Record<string, unknown>): Device | undefined {
+  if (!isId(id) || !isFilters(publish, publishFault) || !isFilters(subscribe, filterFault)) return undefined;
+  const rest = { name: String(name), ...(id === undefined ? {} : { id }), publish, subscribe };
   if (certificate === undefined) return isSha256(secret) ? { secret, ...rest } : undefined;
   return typeof certificate === 'string' && isFingerprint(certificate) && secret === undefined
     ? { certificate, ...rest }
@@ -90,7 +95,6 @@ function isFilters(value: unknown, fault: (filter: string) => string | undefined
 }
 
 function tokenOf({ id, name, role, secret, expires }: Record<string, unknown>): Token | undefined {
-  if (typeof id !== 'string' || !/^[0-9a-z]{8}$/.test(id) || !isRole(role) || !isSha256(secret) || !isTime(expires))
-    return undefined;
+  if (!isTokenId(id) || !isRole(role) || !isSha256(secret) || !isTime(expires)) return undefined;
   return { id, name: String(name), role, secret, expires };
 }

@@ -16,12 +16,16 @@ export const LONGEST_TOKEN = 3650 * 86_400_000;
 
 export interface User {
   readonly name: string;
+  /** Random: an account that is made again under the same name is another one. Absent: made by an earlier version. */
+  readonly id?: string | undefined;
   readonly role: Role;
   /** See password.ts. */
   readonly password: string;
 }
 export interface Device {
   readonly name: string;
+  /** As of a user. */
+  readonly id?: string | undefined;
   /** SHA-256 of its password, or of its certificate. */
   readonly secret?: string | undefined;
   readonly certificate?: string | undefined;

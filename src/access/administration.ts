@@ -58,14 +58,15 @@ export class Administration implements AccountsAdmin {
   }
 
   addUser(user: { readonly name: string; readonly role: Role; readonly password: string }, by: Principal): Promise<void> {
-    const { book, logIns, audit } = this.#parts;
+    const { book, logIns, audit, random } = this.#parts;
     const { name, role } = user;
     return this.#audited('user-add', by, async () => {
       // Before the slow hash: what cannot be done is refused at once.
       withUser(book.accounts, { name, role, password: '' });
       checkPassword(user.password, name);
       const password = await logIns.hash(user.password, true);
-      await book.change((accounts) => withUser(accounts, { name, role, password }));
+      const id = newTokenId(random);
+      await book.change((accounts) => withUser(accounts, { name, id, role, password }));
       audit.changed('user-add', `The user ${name} was added as ${role}`, by, { user: name, given: role });
     });
   }
@@ -76,7 +77,9 @@ export class Administration implements AccountsAdmin {
       const certificate = given === undefined ? undefined : fingerprintOf(given);
       const password = certificate === undefined ? newDeviceSecret(random) : undefined;
       const secret = password === undefined ? undefined : sha256(password);
-      await book.change((accounts) => withDevice(accounts, { name, secret, certificate, publish, subscribe }));
+      await book.change((accounts) =>
+        withDevice(accounts, { name, id: newTokenId(random), secret, certificate, publish, subscribe }),
+      );
       audit.changed('device-add', `The device ${name} was added`, by, { user: name });
       return password;
     });

@@ -6,7 +6,7 @@ import { hasAdministrator, withPassword, withUser } from './accounts.ts';
 import { unauthorized } from './log-ins.ts';
 import { checkName, checkPassword } from './names.ts';
 import type { AccessParts } from './parts.ts';
-import { claimCodeOf, isSecretOf, sha256, tokenIdOf } from './secrets.ts';
+import { claimCodeOf, isSecretOf, newTokenId, sha256, tokenIdOf } from './secrets.ts';
 
 export class PeopleDoor implements PeopleAccess {
   readonly #parts: AccessParts;
@@ -65,7 +65,7 @@ export class PeopleDoor implements PeopleAccess {
   }
 
   async claim({ code: typed, name, password, caller }: ClaimRequest): Promise<Principal> {
-    const { book, audit, logIns } = this.#parts;
+    const { book, audit, logIns, random } = this.#parts;
     if (book.state !== 'unclaimed') throw alreadyClaimed();
     const wasRight = logIns.claim(caller);
     const code = book.code;
@@ -82,7 +82,7 @@ export class PeopleDoor implements PeopleAccess {
     await book.change((accounts) => {
       // Two people may have the code at the same time: the first one becomes the administrator.
       if (hasAdministrator(accounts) || book.code !== code) throw alreadyClaimed();
-      return withUser(accounts, { name, role: 'administrator', password: hash });
+      return withUser(accounts, { name, id: newTokenId(random), role: 'administrator', password: hash });
     });
     audit.changed('claim', `The gateway was claimed by ${name}, its first administrator,`, principal, { user: name });
     return principal;

@@ -21,6 +21,8 @@ export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' |
   readonly store: () => EmbeddedBrokerOptions['store'];
   /** Takes the commands of clients. */
   readonly commands: RemoteCommands;
+  /** Whose commands they are: another text for another account of the same name. */
+  readonly ownerOf: (owner: string) => string;
 };
 
 /** Where live destinations are given what comes. */
@@ -113,9 +115,9 @@ export class LocalBroker {
     config: GatewayConfig,
   ): Promise<EmbeddedBroker> {
     const Broker = await this.#load();
-    const { identity, store, tls, commands, ...rest } = this.#surroundings;
+    const { identity, store, tls, commands, ownerOf, ...rest } = this.#surroundings;
     const command: CommandSink = (payload, { principal: by, owner }, retained, answer) =>
-      commands.take(payload, { by, owner, grant: grantOf(grants ?? {}, by.role), answer }, retained);
+      commands.take(payload, { by, owner: ownerOf(owner), grant: grantOf(grants ?? {}, by.role), answer }, retained);
     for (const { host, port, insecure } of listen)
       if (insecure === true)
         rest.logger.warn(

@@ -115,12 +115,12 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     { clock, logger, tell },
   );
   const remote = { now, clockKnown: () => watch.known, ledger: () => g.ledger };
-  const once = new Once(remote);
+  const once = new Once({ ...remote, ownerOf: (by) => access.callerOf(by) });
   const desk = new Desk({
     ...{ ...remote, clock, commands },
     tell: (event) => outside.tell('command', event),
   });
-  const access = new Access({
+  const access: Access = new Access({
     ...{ clock, logger, tell, stateDir: g.config.gateway.stateDir },
     time: () => ({ utc: now(), known: watch.known }),
   });
@@ -142,6 +142,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const broker = new LocalBroker(
     {
       ...{ clock, logger, latest, tls, access: access.mqtt, commands: desk, devices: door },
+      ownerOf: (owner) => access.owner(owner),
       identity: () => ({ boot: g.boot, version: VERSION }),
       now,
       encodeBatch: (records) => live.encode(records),

@@ -2,6 +2,7 @@
  * The ids of commands that were asked for, with their results, so that one id acts once (contract, Access). Invariants:
  * - An id is in the log before its command begins. After a kill or a power cut it is never begun a second time.
  * - At most PER_OWNER ids of a caller and ALL of everybody are kept; the oldest result goes first, and what runs never goes.
+ * - An owner is one account: one that is made again under the same name has another text, and gets no results of the one before.
  * - A row of the log holds one id, so a command costs one small row.
  */
 import type { Command } from '../../core/commands.ts';

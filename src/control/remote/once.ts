@@ -16,6 +16,8 @@ const SUM = 16;
 
 export interface OnceOptions extends TimeSide {
   readonly ledger: () => Ledger;
+  /** Whose ids they are: another text for another account of the same name. */
+  readonly ownerOf: (by: Principal) => string;
 }
 
 type Outcome =
@@ -43,7 +45,7 @@ export class Once {
   ): Promise<T> {
     const begin = (): void => inTime(expires, this.#o);
     if (id === undefined || !ACTS.includes(command.do) || !may(by, command.do)) return act({ begin });
-    const owner = `api:${by.door}:${encodeURIComponent(by.who)}`;
+    const owner = this.#o.ownerOf(by);
     const sum = createHash('sha256').update(JSON.stringify(command)).digest('base64url').slice(0, SUM);
     const name = `${owner} ${id}`;
     const running = this.#running.get(name);

@@ -330,3 +330,59 @@ test('no secret is in an event, a line, an error or an answer, whatever field it
   for (const secret of [made, token, code]) assert.ok(!everything.includes(secret));
   assert.ok(answers.length > 40);
 });
+
+test('an account that is made again is not the owner of what the one before asked for', async (t) => {
+  const one = await claimedAccess(t);
+  const { accounts } = one.access;
+  const http = { who: 'ben', door: 'http', role: 'viewer' } as const;
+  const owners = (of: TestAccess) => [of.access.owner('user:ben'), of.access.callerOf(http), of.access.owner('device:plug')];
+  const add = async (): Promise<void> => {
+    await accounts.addUser({ name: 'ben', role: 'viewer', password: PASSWORD }, ROOT);
+    await accounts.addDevice({ name: 'plug', publish: [], subscribe: [] }, ROOT);
+  };
+  await add();
+  const first = owners(one);
+  await accounts.setPassword('ben', `${PASSWORD} 2`, ROOT);
+  await accounts.setRole('ben', 'operator', ROOT);
+  await accounts.renewSecret('plug', ROOT);
+  assert.deepEqual(owners(one), first, 'a change makes no other account');
+  assert.deepEqual(owners(await one.again()), first, 'nor does a restart');
+  await accounts.removeUser('ben', ROOT);
+  await accounts.removeUser('plug', ROOT);
+  await add();
+  const second = owners(one);
+  for (const [i, owner] of first.entries()) assert.notEqual(second[i], owner);
+  assert.deepEqual(owners(await one.again()), second);
+  const root = { who: 'ben', door: 'socket', role: 'operator' } as const;
+  assert.equal(one.access.callerOf(root), 'api:socket:ben.', 'a user of the machine is no account');
+});
+
+test('users and tokens of a name that was used before get nothing of the account before', async (t) => {
+  const one = await claimedAccess(t);
+  const { accounts, people, mqtt } = one.access;
+  const lasts = 3_600_000;
+  const { token: old } = await accounts.addToken({ name: 'program', role: 'operator', lasts }, ROOT);
+  await accounts.removeToken('program', ROOT);
+  const { token: next } = await accounts.addToken({ name: 'program', role: 'viewer', lasts }, ROOT);
+  assert.equal(await codeOf(people.token(old, HTTP)), 'unauthorized');
+  assert.equal((await people.token(next, HTTP)).role, 'viewer');
+  const owner = async (text: string) =>
+    (
+      await mqtt.logIn({
+        clientId: 'c',
+        username: 'program',
+        password: Buffer.from(text),
+        certificate: undefined,
+        caller: lan(5),
+      })
+    ).owner;
+  assert.equal(await codeOf(owner(old)), 'unauthorized');
+  assert.match(await owner(next), /^token:[0-9a-z]{8}$/, 'sessions and commands belong to its id');
+  await accounts.addUser({ name: 'ben', role: 'operator', password: PASSWORD }, ROOT);
+  const { id, mark } = await logIn(one, 'ben');
+  await accounts.removeUser('ben', ROOT);
+  await accounts.addUser({ name: 'ben', role: 'viewer', password: `${PASSWORD} 2` }, ROOT);
+  assert.equal(people.session(id, 'http'), undefined, 'no session');
+  assert.equal(await codeOf(logIn(one, 'ben')), 'unauthorized', 'no password');
+  assert.equal(await codeOf(logIn(one, 'ben', PASSWORD, HTTP, mark)), 'unauthorized', 'no mark that is known');
+});

@@ -9,6 +9,8 @@ import { SluiceError } from '../../../src/core/errors.ts';
 const ANNA: Principal = { who: 'uid 64001', door: 'socket', role: 'operator' };
 const WRITE: Command = { do: 'write', point: 'pump.speed', value: 40 };
 
+const ownerOf = ({ door, who }: Principal): string => `api:${door}:${who}`;
+
 function site(rows = new Map<string, unknown>()) {
   const one = { now: 1000, known: true, flushes: 0 };
   const ledger = new Ledger({
@@ -18,7 +20,7 @@ function site(rows = new Map<string, unknown>()) {
       one.flushes++;
     },
   });
-  const once = new Once({ ledger: () => ledger, now: () => one.now, clockKnown: () => one.known });
+  const once = new Once({ ledger: () => ledger, now: () => one.now, clockKnown: () => one.known, ownerOf });
   let acts = 0;
   const run = (asking: Asking, { by = ANNA, command = WRITE, act = async (): Promise<object> => ({ n: acts }) } = {}) =>
     once.run(command, by, asking, ({ begin }) => {

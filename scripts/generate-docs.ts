@@ -1,12 +1,24 @@
-/** Writes docs/reference/gateway.schema.json and docs/reference/configuration.md from the schema of the configuration. Run it after a change there. */
+/**
+ * Writes the generated pages of docs/reference: gateway.schema.json and configuration.md from the schema of the configuration,
+ * openapi.json and http-api.md from the table of routes. Run it after a change there.
+ */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { description } from '../src/admin/openapi/description.ts';
+import { apiPage } from '../src/admin/openapi/page.ts';
+import { ROUTES } from '../src/admin/routes/table.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { referencePage } from '../src/config/reference.ts';
 import { kinds } from '../src/gateway/registry.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const example = readFileSync(path.join(root, 'test/cases/config/gateway.example.yaml'), 'utf8');
-writeFileSync(path.join(root, 'docs/reference/gateway.schema.json'), `${JSON.stringify(configJsonSchema(kinds), null, 2)}\n`);
-writeFileSync(path.join(root, 'docs/reference/configuration.md'), referencePage(kinds, example));
-console.log('docs/reference/gateway.schema.json and docs/reference/configuration.md are up to date');
+const api = description(ROUTES);
+const pages: Readonly<Record<string, string>> = {
+  'gateway.schema.json': `${JSON.stringify(configJsonSchema(kinds), null, 2)}\n`,
+  'configuration.md': referencePage(kinds, example),
+  'openapi.json': `${JSON.stringify(api, null, 2)}\n`,
+  'http-api.md': apiPage(api),
+};
+for (const [file, text] of Object.entries(pages)) writeFileSync(path.join(root, 'docs/reference', file), text);
+console.log(`${Object.keys(pages).join(', ')} of docs/reference are up to date`);

@@ -80,8 +80,9 @@ export class Api {
       const looks = route.method === 'GET' && may(by, route.action);
       if (route.kind === 'needs' && !looks) this.#target.permit(route.action, by);
       const run = route.begin(route.method === 'GET' ? queryOf(asked) : await jsonBody(req));
-      if (req.method === 'HEAD' && route.type !== JSON_TYPE) {
-        head(res, 200, route.type);
+      const [type = JSON_TYPE] = route.answers.types;
+      if (req.method === 'HEAD' && type !== JSON_TYPE) {
+        head(res, 200, type);
         res.end();
         return;
       }

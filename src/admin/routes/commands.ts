@@ -47,7 +47,9 @@ const resend = keys({
 
 export const COMMANDS: readonly Route[] = [
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/read', commands: 'read' },
+    ...{ method: 'POST', path: '/api/v1/read', commands: 'read', answer: 'Reading' },
+    says: 'Reads a device now, between two polls.',
+    example: { device: 'fridge' },
     body: keys({
       device: text('the name of a device'),
       raw: flag('whether the answer has the frames on the wire').default(false),
@@ -56,7 +58,9 @@ export const COMMANDS: readonly Route[] = [
     run: ({ device, raw, ...asking }, { target, by }) => target.read(device, raw, by, asking),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/write', commands: 'write' },
+    ...{ method: 'POST', path: '/api/v1/write', commands: 'write', answer: 'Written' },
+    says: 'Writes a point and reads it back. The configuration says which points may be written, and the bounds. Write 64-bit integers as a text.',
+    example: { point: 'fridge.setpoint', value: 4.5 },
     body: keys({
       point: text('a point: device.point'),
       value: z.union([z.number(), z.boolean(), z.string().max(250)], { error: VALUE_WORDS }).describe(VALUE_WORDS),
@@ -65,7 +69,9 @@ export const COMMANDS: readonly Route[] = [
     run: ({ point, value, ...asking }, { target, by }) => target.write(point, value, by, asking),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/acknowledge', commands: 'acknowledge' },
+    ...{ method: 'POST', path: '/api/v1/acknowledge', commands: 'acknowledge', answer: 'Alarm' },
+    says: 'Acknowledges an alarm.',
+    example: { rule: 'fridge-warm' },
     body: keys({
       rule: text('the name of a rule'),
       occurrence: whole('', 1, Number.MAX_SAFE_INTEGER).optional(),
@@ -74,7 +80,9 @@ export const COMMANDS: readonly Route[] = [
     run: ({ rule, occurrence, ...asking }, { target, by }) => target.acknowledge(rule, occurrence, by, asking),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/shelve', commands: 'shelve' },
+    ...{ method: 'POST', path: '/api/v1/shelve', commands: 'shelve', answer: 'Alarm' },
+    says: 'Shelves an alarm, or ends its shelving. A shelved alarm reports nothing.',
+    example: { rule: 'fridge-warm', for: 3_600_000, reason: 'defrosting' },
     body: keys({
       rule: text('the name of a rule'),
       for: z.number({ error: FOR_WORDS }).nullable().describe(FOR_WORDS),
@@ -84,11 +92,21 @@ export const COMMANDS: readonly Route[] = [
     run: ({ rule, for: length, reason, ...asking }, { target, by }) => target.shelve(rule, length, reason, by, asking),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/reload', commands: 'reload', body: keys(asking) },
+    ...{ method: 'POST', path: '/api/v1/reload', commands: 'reload', body: keys(asking), answer: 'Reload' },
+    says: 'Reads the configuration file again and puts it in force. A bad file changes nothing.',
+    example: {},
     run: (asking, { target, by }) => target.reload(by, asking),
   }),
   writingRoute({
-    ...{ method: 'POST', path: '/api/v1/resend', commands: 'resend', type: LINES_TYPE, body: resend },
+    ...{
+      method: 'POST',
+      path: '/api/v1/resend',
+      commands: 'resend',
+      answers: { types: [LINES_TYPE], schema: 'ResendLine' },
+      body: resend,
+    },
+    says: 'Sends records again, by the numbers of a log or by time: one message a line, as fast as the caller reads. The last line has the type `end`.',
+    example: { from: 1_795_600_000_000, to: 1_795_600_060_000 },
     run: ({ command, asking }, { target, by, long, ...reader }) =>
       long.lines(reader, (line) => target.resend(command, by, asking, line)),
   }),

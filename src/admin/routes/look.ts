@@ -12,25 +12,38 @@ const liveQuery = keys({
 });
 
 export const LOOK: readonly Route[] = [
-  jsonRoute({ method: 'GET', path: '/healthz', needs: 'health', run: () => ({ status: 'ok' }) }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/healthz', needs: 'health', answer: 'Health' },
+    says: 'The gateway answers while its process lives.',
+    run: () => ({ status: 'ok' }) as const,
+  }),
   writingRoute({
-    ...{ method: 'GET', path: '/readyz', needs: 'status', type: JSON_TYPE },
+    ...{ method: 'GET', path: '/readyz', needs: 'status', answers: { types: [JSON_TYPE], schema: 'Ready', statuses: [503] } },
+    says: 'The gateway is ready when its buses are open and the log can be written. The status is 503 while it is not ready.',
     run: (_, { target, res }) => {
       const report = target.ready();
       sendJson(res, report.ready ? 200 : 503, report);
     },
   }),
   writingRoute({
-    ...{ method: 'GET', path: '/metrics', needs: 'status', type: METRICS_TYPE },
+    ...{ method: 'GET', path: '/metrics', needs: 'status', answers: { types: [METRICS_TYPE] } },
+    says: 'The metrics in the OpenMetrics text format, see metrics.md.',
     run: (_, { res, report }) => sendText(res, 200, METRICS_TYPE, metricsText(report())),
   }),
-  jsonRoute({ method: 'GET', path: '/api/v1/status', needs: 'status', run: (_, { report }) => report() }),
+  jsonRoute({
+    ...{ method: 'GET', path: '/api/v1/status', needs: 'status', answer: 'Status' },
+    says: 'The state of the gateway: everything that `sluice status` shows.',
+    run: (_, { report }) => report(),
+  }),
   writingRoute({
-    ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', type: LINES_TYPE },
+    ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', answers: { types: [LINES_TYPE], schema: 'TailLine' } },
+    says: 'Live readings and alarms from now on, one JSON object a line. The answer has no end. A slow reader gets the newest reading of each point, and a line `missed`.',
     run: (_, { target, long, ...reader }) => long.tail(reader, (listener) => target.tail(listener)),
   }),
   writingRoute({
-    ...{ method: 'GET', path: '/api/v1/live', needs: 'readings', type: EVENTS_TYPE, query: liveQuery },
+    ...{ method: 'GET', path: '/api/v1/live', needs: 'readings', answers: { types: [EVENTS_TYPE] }, query: liveQuery },
+    says: 'The content of an open page as server-sent events: the state at first, then what changed. The answer has no end. http.md has the events.',
+    example: { every: 2000 },
     run: (asked, { target, long, ...reader }) => long.live(reader, target.live, asked),
   }),
 ];

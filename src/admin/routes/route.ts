@@ -9,6 +9,7 @@ import type { Action, Principal } from '../../core/commands.ts';
 import type { WebSession } from '../identity.ts';
 import type { LongAnswers } from '../long-answers.ts';
 import type { StatusReport } from '../metrics.ts';
+import type { AnswerName, Answers } from '../openapi/answer-types.ts';
 import { parsed } from '../request-words.ts';
 import { JSON_TYPE, sendJson } from '../respond.ts';
 import type { AdminTarget } from '../target.ts';
@@ -38,6 +39,20 @@ type Permit = { readonly needs: Action } | { readonly commands: Action };
 
 interface Described {
   readonly path: string;
+  /** What it does, in a few sentences. */
+  readonly says: string;
+  /** A query or a body for the reference page. */
+  readonly example?: object | undefined;
+}
+
+/** What a good answer is: one JSON object, lines of JSON, or a text. */
+export interface AnswerForm {
+  /** Media types. */
+  readonly types: readonly string[];
+  /** Its schema, or that of each line; undefined: a text. */
+  readonly schema?: AnswerName | undefined;
+  /** Other statuses that have the same schema. */
+  readonly statuses?: readonly number[] | undefined;
 }
 
 type Spec<S extends z.ZodType | undefined> = Described &
@@ -56,40 +71,41 @@ export interface Permission {
 }
 
 export interface Route extends Described, Permission {
-  /** Media type of a good answer. */
-  readonly type: string;
+  readonly answers: AnswerForm;
   readonly input: z.ZodType | undefined;
   /** Checks what came with the request. @returns what then answers. @throws HttpError request-invalid */
   begin(raw: Readonly<Record<string, unknown>>): (call: Call) => Promise<void>;
 }
 
 /** A route whose answer is one JSON object. */
-export function jsonRoute<S extends z.ZodType | undefined = undefined>(
-  spec: Spec<S> & { readonly run: (input: Input<S>, call: Call) => object | Promise<object> },
+export function jsonRoute<A extends AnswerName, S extends z.ZodType | undefined = undefined>(
+  spec: Spec<S> & { readonly answer: A; readonly run: (input: Input<S>, call: Call) => Answers[A] | Promise<Answers[A]> },
 ): Route {
-  const { run } = spec;
-  return made<S>(spec, JSON_TYPE, async (input, call) => sendJson(call.res, 200, await run(input, call)));
+  const { run, answer } = spec;
+  return made<S>(spec, { types: [JSON_TYPE], schema: answer }, async (input, call) =>
+    sendJson(call.res, 200, await run(input, call)),
+  );
 }
 
 /** A route that writes its answer itself. */
 export function writingRoute<S extends z.ZodType | undefined = undefined>(
-  spec: Spec<S> & { readonly type: string; readonly run: (input: Input<S>, call: Call) => void | Promise<void> },
+  spec: Spec<S> & { readonly answers: AnswerForm; readonly run: (input: Input<S>, call: Call) => void | Promise<void> },
 ): Route {
-  const { run } = spec;
-  return made<S>(spec, spec.type, async (input, call) => run(input, call));
+  const { run, answers } = spec;
+  return made<S>(spec, answers, async (input, call) => run(input, call));
 }
 
 function made<S extends z.ZodType | undefined>(
   spec: Spec<S>,
-  type: string,
+  answers: AnswerForm,
   run: (input: Input<S>, call: Call) => Promise<void>,
 ): Route {
-  const { method, path } = spec;
+  const { method, path, says, example } = spec;
   const input = spec.method === 'GET' ? spec.query : spec.body;
   const permit =
     'needs' in spec ? ({ action: spec.needs, kind: 'needs' } as const) : ({ action: spec.commands, kind: 'commands' } as const);
   return {
-    ...{ method, path, type, input, ...permit },
+    ...{ method, path, says, example, answers, input, ...permit },
     begin(raw) {
       const asked = parsed(input, raw, method === 'GET' ? 'query' : 'body') as Input<S>;
       return (call) => run(asked, call);

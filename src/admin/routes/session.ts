@@ -8,25 +8,33 @@ const name = () => text('the name of a user');
 
 export const SESSION: readonly Route[] = [
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/session', needs: 'log-in', body: keys({ name: name(), password: passwordText() }) },
+    ...{ method: 'POST', path: '/api/v1/session', needs: 'log-in', answer: 'Session' },
+    says: 'Logs a person in, and sets the cookie of the session. The socket has no sessions.',
+    example: { name: 'anna', password: 'correct horse battery' },
+    body: keys({ name: name(), password: passwordText() }),
     run: async ({ name, password }, call) => {
       const { by, csrf } = await sessionOf(call).logIn(name, password);
       return { name: by.who, role: by.role, csrf };
     },
   }),
   jsonRoute({
-    ...{ method: 'GET', path: '/api/v1/session', needs: 'session' },
+    ...{ method: 'GET', path: '/api/v1/session', needs: 'session', answer: 'Session' },
+    says: 'The name and the role of the caller.',
     run: (_, call) => ({ name: call.by.who, role: call.by.role, csrf: sessionOf(call).csrf }),
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/session/end', needs: 'session', body: keys({}) },
+    ...{ method: 'POST', path: '/api/v1/session/end', needs: 'session', answer: 'Empty', body: keys({}) },
+    says: 'Ends the session.',
+    example: {},
     run: (_, call) => {
       sessionOf(call).logOut();
       return {};
     },
   }),
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/session/password', needs: 'session' },
+    ...{ method: 'POST', path: '/api/v1/session/password', needs: 'session', answer: 'Empty' },
+    says: 'Sets the own password, and ends all sessions of this person.',
+    example: { password: 'correct horse battery', next: 'staple correct horse' },
     body: keys({ password: passwordText(), next: passwordText() }),
     run: async ({ password, next }, call) => {
       const session = sessionOf(call);

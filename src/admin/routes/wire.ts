@@ -31,7 +31,9 @@ const request = z
 
 export const WIRE: readonly Route[] = [
   jsonRoute({
-    ...{ method: 'POST', path: '/api/v1/exchange', commands: 'exchange' },
+    ...{ method: 'POST', path: '/api/v1/exchange', commands: 'exchange', answer: 'Exchange' },
+    says: 'Sends one Modbus request by hand, between the polls. Only requests that read are possible.',
+    example: { bus: 'field', unit: 1, request: { kind: 'read', table: 'holding', start: 0, count: 2 } },
     body: keys({
       bus: text('the name of a bus'),
       unit: whole('', 0, 255),
@@ -42,7 +44,9 @@ export const WIRE: readonly Route[] = [
     run: (query, { target, by }) => target.wire.exchange(query, by),
   }),
   writingRoute({
-    ...{ method: 'POST', path: '/api/v1/capture', commands: 'capture', type: LINES_TYPE },
+    ...{ method: 'POST', path: '/api/v1/capture', commands: 'capture', answers: { types: [LINES_TYPE], schema: 'CaptureLine' } },
+    says: 'The frames of a bus as they pass, one JSON object a line, after a first line about the bus. The answer has no end.',
+    example: { bus: 'field' },
     body: keys({ bus: text('the name of a bus') }),
     run: ({ bus }, { target, by, long, ...reader }) =>
       long.capture(reader, (frame, ended) => target.wire.capture(bus, frame, ended, by)),

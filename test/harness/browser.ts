@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { peer } from '../peers/peers.ts';
+import { waitFor } from './wait-for.ts';
 
 export type { Page } from 'playwright-core';
 
@@ -42,7 +43,9 @@ export async function openPage(running: Browser, url: string, look: Look = {}): 
   });
   const faults: string[] = [];
   const settings = JSON.stringify({ language, bengaliDigits: digits });
-  await context.addInitScript(`localStorage.setItem('sluice-page', ${JSON.stringify(settings)});`);
+  await context.addInitScript(
+    `localStorage.getItem('sluice-page') ?? localStorage.setItem('sluice-page', ${JSON.stringify(settings)});`,
+  );
   const page = await context.newPage();
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (message) => {
@@ -53,17 +56,28 @@ export async function openPage(running: Browser, url: string, look: Look = {}): 
   return { page, faults };
 }
 
+/** Waits until an expression is true in the page. The page's own rules forbid it to evaluate texts, so the browser is asked. */
+export function holds(page: Page, expression: string): Promise<unknown> {
+  return waitFor(expression, () => page.evaluate(expression));
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** What axe-core finds against WCAG 2.2 A and AA, one line each: rule, element, words. */
-export async function accessibilityFaults(page: Page): Promise<string[]> {
+/**
+ * What axe-core finds against WCAG 2.2 A and AA, one line each: rule, element, words.
+ * @param rules only these
+ */
+export async function accessibilityFaults(page: Page, rules?: readonly string[]): Promise<string[]> {
   await page.evaluate(AXE);
-  return page.evaluate(async () => {
+  return page.evaluate(async (only) => {
     const { axe } = globalThis as unknown as { axe: { run(root: unknown, options: object): Promise<AxeResult> } };
     const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, { runOnly: tags });
+    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, {
+      runOnly: only ?? tags,
+      resultTypes: ['violations'],
+    });
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`));
-  });
+  }, rules);
 }
 interface AxeResult {
   readonly violations: readonly {

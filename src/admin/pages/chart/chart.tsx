@@ -4,7 +4,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import type { AlarmChange } from '../../live/live-types.ts';
 import { useShell } from '../parts/shell.ts';
 import { dateTime } from '../words/times.ts';
-import { numberText, unitText } from '../words/values.ts';
+import { numberText, roundedTo, unitText, valueText } from '../words/values.ts';
 import type { Words } from '../words/words.ts';
 import { draw } from './draw.ts';
 import { type ChartRow, type History, seriesOf } from './series.ts';
@@ -41,7 +41,8 @@ export function Chart({ history, steps, changes }: ChartProps): JSX.Element {
   }, [series, width, steps, changes, words, history, drawn]);
 
   const unit = unitText(history.unit);
-  const number = (value: number | undefined): string => withUnit(words, value, unit);
+  const spread = (series.highest ?? 0) - (series.lowest ?? 0);
+  const number = (value: number | undefined): string => withUnit(words, value, unit, spread);
   const summary =
     series.lowest === undefined
       ? words.t('point.noNumbers')
@@ -54,7 +55,7 @@ export function Chart({ history, steps, changes }: ChartProps): JSX.Element {
     <figure class="chart">
       <div ref={box} class="plot" role="img" aria-label={label} />
       <figcaption>
-        <p class="picked">{row === undefined ? summary : pickedWords(words, row, unit, series.single)}</p>
+        <p class="picked">{row === undefined ? summary : pickedWords(words, row, number, series.single)}</p>
         <ul class="legend">
           <li class="line">{words.t('point.legendLine')}</li>
           {!series.single && <li class="band">{words.t('point.legendBand')}</li>}
@@ -68,18 +69,17 @@ export function Chart({ history, steps, changes }: ChartProps): JSX.Element {
 
 const timeAt = (x: number | undefined, width: number | null): number => (x ?? 0) * 1000 - (width ?? 0) / 2 - 1;
 
-function withUnit(words: Words, value: number | undefined, unit: string): string {
+function withUnit(words: Words, value: number | undefined, unit: string, spread: number): string {
   if (value === undefined) return '–';
-  return `${words.digits(numberText(Number(value.toPrecision(5))))}${unit === '' ? '' : `\u202f${unit}`}`;
+  return `${words.digits(numberText(roundedTo(spread, value)))}${unit === '' ? '' : `\u202f${unit}`}`;
 }
 
-function pickedWords(words: Words, row: ChartRow, unit: string, single: boolean): string {
+function pickedWords(words: Words, row: ChartRow, number: (value: number | undefined) => string, single: boolean): string {
   const when = dateTime(words, row.time);
-  const number = (value: ChartRow['mean']): string =>
-    typeof value === 'number' ? withUnit(words, value, unit) : String(value ?? '–');
+  const text = (value: ChartRow['mean']): string => (typeof value === 'number' ? number(value) : valueText(words, value));
   if (row.mean === null) return `${when}: ${words.t('point.gap')}`;
-  if (single) return `${when}: ${number(row.mean)}`;
-  return `${when}: ${words.t('point.summary', { min: number(row.min), mean: number(row.mean), max: number(row.max) })}`;
+  if (single) return `${when}: ${text(row.mean)}`;
+  return `${when}: ${words.t('point.summary', { min: text(row.min), mean: text(row.mean), max: text(row.max) })}`;
 }
 
 function useWidth(box: { readonly current: HTMLElement | null }): number {

@@ -25,17 +25,17 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
   const inside = stand.at === 'in';
   const view = inside ? JSON.stringify(route) : stand.at;
   const title = inside ? titleOf(words, route) : words.t(stand.at === 'claim' ? 'claim.title' : 'app.title');
-  const first = useRef(true);
+  const before = useRef(view);
   const news = useNews();
 
   useEffect(() => {
     document.title = `${title} – ${model.state?.gateway.name ?? model.state?.gateway.id ?? words.t('app.name')}`;
   }, [title, model.state?.gateway.name, model.state?.gateway.id]);
   useEffect(() => {
-    if (first.current) {
-      first.current = false;
-      return;
-    }
+    // The first view is read from the beginning of the page.
+    const arrives = before.current === view || before.current === 'loading';
+    before.current = view;
+    if (arrives) return;
     scrollTo(0, 0);
     main.current?.querySelector<HTMLElement>('h1')?.focus();
   }, [view]);

@@ -58,6 +58,7 @@ export function Value({
           {typeof value !== 'boolean' && unitText(unit) !== '' && <span class="unit">{`\u202f${unitText(unit)}`}</span>}
         </span>
       )}
+      {/* A space for those who hear it. */ ' '}
       <span class="quality">{quality === 'good' ? words.t('value.good') : qualityWords(words, reading)}</span>
     </span>
   );

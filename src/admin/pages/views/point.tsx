@@ -10,7 +10,7 @@ import { More, useSlice } from '../parts/slice.tsx';
 import { Age, Badge, Name, Value } from '../parts/small.tsx';
 import { useAsked } from '../parts/use-asked.ts';
 import { dateTime } from '../words/times.ts';
-import { reasonWords, valueText } from '../words/values.ts';
+import { reasonWords, roundedTo, valueText } from '../words/values.ts';
 
 const RANGES = {
   hour: { words: 'point.hour', from: '1h', every: 60_000 },
@@ -85,20 +85,25 @@ interface DrawnProps {
 
 function Drawn({ history, type, asTable, changes }: DrawnProps): JSX.Element {
   const { words } = useShell();
-  const { rows, lowest, single } = useMemo(() => seriesOf(history), [history]);
+  const { rows, lowest, highest, single } = useMemo(() => seriesOf(history), [history]);
   if (rows.length === 0) return <p>{words.t('point.empty')}</p>;
-  if (asTable || (single && lowest === undefined)) return <Table rows={rows} single={single} type={type} name={history.point} />;
+  if (asTable || (single && lowest === undefined)) {
+    const spread = (highest ?? 0) - (lowest ?? 0);
+    return <Table rows={rows} single={single} spread={spread} type={type} name={history.point} />;
+  }
   return <Chart history={history} steps={type === 'bool'} changes={changes} />;
 }
 
 interface TableProps {
   readonly rows: readonly ChartRow[];
   readonly single: boolean;
+  /** Highest minus lowest. */
+  readonly spread: number;
   readonly type: string | undefined;
   readonly name: string;
 }
 
-function Table({ rows, single, type, name }: TableProps): JSX.Element {
+function Table({ rows, single, spread, type, name }: TableProps): JSX.Element {
   const { words } = useShell();
   // The newest is what people look for.
   const slice = useSlice(
@@ -106,7 +111,7 @@ function Table({ rows, single, type, name }: TableProps): JSX.Element {
     ROWS,
   );
   const text = (value: ChartRow['mean']): string =>
-    valueText(words, typeof value === 'number' ? Number(value.toPrecision(6)) : value, type);
+    valueText(words, typeof value === 'number' && !single ? roundedTo(spread, value) : value, type);
   return (
     <>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by keys */}

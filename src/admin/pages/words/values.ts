@@ -30,6 +30,14 @@ export function numberText(value: number): string {
   return String(Number(value.toPrecision(7)));
 }
 
+/** To a thousandth of what a chart spans: more digits say nothing there. @param spread highest minus lowest; 0: a flat line */
+export function roundedTo(spread: number, value: number): number {
+  const size = spread > 0 ? spread : Math.abs(value);
+  if (size === 0 || !Number.isFinite(size)) return value;
+  const decimals = 3 - Math.floor(Math.log10(size)) - 1;
+  return decimals > 15 ? value : Number(value.toFixed(Math.max(0, decimals)));
+}
+
 /** A value without its unit; null: none. */
 export function valueText(words: Words, value: LiveValue, type?: string): string {
   if (value === null) return '–';

@@ -1,0 +1,253 @@
+/** The status page at work, in a real browser before a made-up gateway. */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import * as sites from '../../fakes/page-sites.ts';
+import { holds, type Page } from '../../harness/browser.ts';
+import { type PageSite, pageSite } from '../../harness/page-site.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const textOf = async (page: Page, selector: string) => {
+  // biome-ignore lint/performance/useDomNodeTextContent: what a reader sees is asked for
+  const text = await page.locator(selector).first().innerText();
+  return text.replaceAll('\u202f', ' ');
+};
+
+test('the status page', async (t) => {
+  const site = await pageSite(t);
+  if (site === undefined) return;
+  await t.test('a person logs in, and a wrong password is said in words', (tt) => logIn(tt, site));
+  await t.test('a claim makes the first administrator, who is then logged in', (tt) => claim(tt, site));
+  await t.test('an operator acknowledges and shelves, with the token of the session', (tt) => act(tt, site));
+  await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
+  await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
+  await t.test('a session that ends leads to the log-in', (tt) => end(tt, site));
+  await t.test('values show unit, quality and age, in the language and digits that are chosen', (tt) => words(tt, site));
+  await t.test('1,000 points and 200 alarms are drawn in slices', (tt) => slices(tt, site));
+  await t.test('a chart shows its range, and its table the same numbers', (tt) => chart(tt, site));
+  await t.test('all of it can be done with keys', (tt) => keys(tt, site));
+});
+
+async function logIn(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  server.answers.session = 'nobody';
+  server.answers.refusal = { status: 401, code: 'unauthorized' };
+  const { page, faults } = await site.open(server);
+  await page.fill('#name', 'anna');
+  await page.fill('#password', 'a wrong one');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('.fault:not(:empty)');
+  assert.equal(await textOf(page, '.fault'), 'The name or the password is wrong.');
+  assert.equal(await page.inputValue('#name'), 'anna');
+  await page.fill('#password', 'the right one');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('nav');
+  assert.deepEqual(
+    server.answers.posted.map(({ path, body }) => [path, body]),
+    [
+      ['/api/v1/session', { name: 'anna', password: 'a wrong one' }],
+      ['/api/v1/session', { name: 'anna', password: 'the right one' }],
+    ],
+  );
+  assert.deepEqual(faults, []);
+}
+
+async function claim(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.empty());
+  server.answers.session = 'unclaimed';
+  const { page } = await site.open(server);
+  await page.fill('#code', ' 7K3M-Q2XV-9TRD ');
+  await page.fill('#name', 'anna');
+  await page.fill('#password', 'a long enough one');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('nav');
+  assert.deepEqual(
+    server.answers.posted.map(({ path, body }) => [path, body]),
+    [
+      ['/api/v1/claim', { code: '7K3M-Q2XV-9TRD', name: 'anna', password: 'a long enough one' }],
+      ['/api/v1/session', { name: 'anna', password: 'a long enough one' }],
+    ],
+  );
+}
+
+async function act(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.click('nav a[href="#/alarms"]');
+  await page.click('button[aria-label="Acknowledge fridge-warm"]');
+  await page.click('button[aria-label="Shelve fridge-warm"]');
+  await page.selectOption('form.shelve select', { label: '8 h' });
+  await page.fill('form.shelve input', 'new door seal ordered');
+  await page.click('form.shelve button[type=submit]');
+  await page.waitForSelector('form.shelve', { state: 'detached' });
+  await page.click('button[aria-label="End shelving of pump-pressure"]');
+  await waitFor('three calls', () => server.answers.posted.length === 3);
+  assert.deepEqual(server.answers.posted, [
+    { path: '/api/v1/acknowledge', body: { rule: 'fridge-warm', occurrence: 3 }, csrf: 'secret' },
+    {
+      ...{ path: '/api/v1/shelve', csrf: 'secret' },
+      body: { rule: 'fridge-warm', for: 8 * 3_600_000, reason: 'new door seal ordered' },
+    },
+    { path: '/api/v1/shelve', body: { rule: 'pump-pressure', for: null }, csrf: 'secret' },
+  ]);
+  // The state comes from the gateway, and not from what was clicked.
+  assert.equal(await page.locator('button[aria-label="Acknowledge fridge-warm"]').count(), 1);
+  const { nowState } = server.answers.live;
+  server.answers.live.nowState = {
+    ...nowState,
+    alarms: nowState.alarms.map((alarm) =>
+      alarm.rule === 'fridge-warm' ? { ...alarm, state: 'active-acknowledged' as const } : alarm,
+    ),
+  };
+  await page.waitForSelector('button[aria-label="Acknowledge fridge-warm"]', { state: 'detached' });
+}
+
+async function look(_: TestContext, site: PageSite): Promise<void> {
+  for (const session of [{ name: 'rahim', role: 'viewer' }, { name: 'f', role: 'flow-editor' }, 'looks'] as const) {
+    const server = await site.serve(sites.clinic());
+    server.answers.session = session;
+    const { page } = await site.open(server);
+    await page.click('nav a[href="#/alarms"]');
+    await page.waitForSelector('.alarm');
+    assert.equal(await page.locator('main button').count(), 0);
+    await page.click('nav a[href="#/system"]');
+    await page.waitForSelector('main h2');
+    assert.equal(await page.getByText('Who is logged in').count(), 0);
+    await page.context().close();
+  }
+}
+
+async function lose(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { live } = server.answers;
+  const { page } = await site.open(server);
+  await page.waitForSelector('.link.live');
+  server.answers.refuse = 500;
+  server.drop();
+  await page.waitForSelector('.link.lost');
+  assert.match(await textOf(page, '.link'), /^Connection lost, trying again\. The values below are from 15:30:0\d\.$/);
+  assert.equal(await page.locator('main.old').count(), 1);
+  assert.equal(await page.evaluate(`getComputedStyle(document.querySelector('main .value .number')).fontStyle`), 'italic');
+  assert.equal(await page.locator('.alarm button:enabled').count(), 0);
+  live.take({ device: 'fridge', point: 'temperature', type: 'int16', time: sites.NOW, value: 7.1, reason: 0, unit: 'Cel' });
+  const { length } = server.answers.asked;
+  server.answers.refuse = undefined;
+  await page.waitForSelector('.link.live');
+  await page.getByText('7.1').first().waitFor();
+  assert.equal(await page.locator('main.old').count(), 0);
+  // It goes on where it was: everything it had is not sent again.
+  const again = server.answers.asked.slice(length).map((asked) => asked.get('after'));
+  assert.match(again.at(-1) ?? '', /^b1-\d+$/);
+}
+
+async function end(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.waitForSelector('.link.live');
+  server.answers.session = 'nobody';
+  server.answers.refuse = 401;
+  server.drop();
+  await page.waitForSelector('#password');
+  assert.ok((await textOf(page, 'form')).includes('Your session is over. Log in again.'));
+  assert.equal(await page.locator('nav').count(), 0);
+}
+
+async function words(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  const row = async (point: string) => (await textOf(page, `tr:has-text("${point}")`)).replaceAll(/\s+/g, ' ').trim();
+  await page.waitForSelector('tr:has-text("pressure")');
+  assert.equal(await row('pressure'), 'pressure bad: no answer 3 min ago');
+  assert.match(await row('humidity'), /^humidity 61\.5 % uncertain: outside its range (now|\d s ago)$/);
+  assert.match(await row('door'), /^door on good (now|\d s ago)$/);
+  await page.click('nav a[href="#/you"]');
+  await page.selectOption('#language', 'bn');
+  await page.check('main input[type=checkbox] >> nth=-1');
+  assert.equal(await page.evaluate('document.documentElement.lang'), 'bn');
+  await page.click('nav a[href="#/overview"]');
+  await page.waitForSelector('tr:has-text("pressure")');
+  assert.equal(await row('pressure'), 'pressure খারাপ: উত্তর নেই ৩ মিনিট আগে');
+  assert.match(await row('humidity'), /^humidity ৬১\.৫ % অনিশ্চিত: সীমার বাইরে /);
+  await page.reload();
+  await page.waitForSelector('tr:has-text("pressure")');
+  assert.equal(await page.evaluate('document.title'), 'সারসংক্ষেপ – Clinic');
+}
+
+async function slices(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.full());
+  const { page } = await site.open(server);
+  await page.click('nav a[href="#/devices"]');
+  await page.waitForSelector('.bus');
+  assert.equal(await page.locator('tbody tr').count(), 12 * 12);
+  await page.click('.bus > .more');
+  assert.equal(await page.locator('tbody tr').count(), 24 * 12);
+  await page.fill('#search', 'meter-07');
+  await waitFor('one device', async () => (await page.locator('.card').count()) === 1);
+  assert.equal(await page.locator('tbody tr').count(), 12);
+  await page.fill('#search', 'nothing has this');
+  await page.getByText('No device or point has this in its name.').waitFor();
+  await page.click('nav a[href="#/alarms"]');
+  await page.waitForSelector('.alarm');
+  assert.equal(await page.locator('.alarm').count(), 20);
+  // Not acknowledged and critical ones come first, the newest before the older.
+  assert.deepEqual(await page.locator('.alarm h2').evaluateAll((all) => all.slice(0, 3).map(({ textContent }) => textContent)), [
+    'rule-1',
+    'rule-4',
+    'rule-7',
+  ]);
+}
+
+async function chart(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.evaluate(`location.hash = '#/point/fridge.temperature'`);
+  await page.waitForSelector('.plot canvas');
+  const label = await page.getAttribute('.plot', 'aria-label');
+  assert.match(
+    label ?? '',
+    /^Chart of fridge\.temperature, from 2026-11-25 15:30 to 2026-11-26 15:30\. Lowest 1\.7\d*\u202f°C, mean /,
+  );
+  await page.click('button:has-text("Month")');
+  await holds(page, `document.querySelector('.plot')?.getAttribute('aria-label').includes('from 2026-10-27')`);
+  assert.equal(await page.getAttribute('button:has-text("Month")', 'aria-pressed'), 'true');
+  assert.equal(await page.locator('.legend .gap').count(), 1);
+  assert.equal(await page.locator('.legend .mark').count(), 1);
+  assert.ok((await textOf(page, '.changes')).includes('fridge-warm'));
+  await page.click('button:has-text("Show as a table")');
+  assert.equal(await page.locator('.wide tbody tr').count(), 40);
+  assert.deepEqual(await page.locator('.wide thead th').allInnerTexts(), [
+    'Time',
+    'Lowest',
+    'Mean',
+    'Highest',
+    'Readings',
+    'Bad',
+  ]);
+}
+
+async function keys(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.waitForSelector('.alarm');
+  const focused = () =>
+    page.evaluate<string>('(document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent)');
+  const order: string[] = [];
+  for (let i = 0; i < 16; i++) {
+    await page.keyboard.press('Tab');
+    order.push(await focused());
+  }
+  assert.deepEqual(order.slice(0, 13), [
+    ...['Skip to content', 'Overview', 'Devices', 'Alarms1', 'Delivery', 'System', 'You'],
+    ...['1 alarm needs attention', '1 device does not answer', '1 forwarder does not deliver'],
+    ...['fridge.temperature', 'Acknowledge fridge-warm', 'Shelve fridge-warm'],
+  ]);
+  await page.focus('.skip');
+  await page.keyboard.press('Enter');
+  assert.equal(await focused(), 'Overview');
+  await page.focus('button[aria-label="Shelve fridge-warm"]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('form.shelve');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('form.shelve').count(), 0);
+  assert.equal(await focused(), 'Shelve fridge-warm');
+}

@@ -19,9 +19,9 @@ import { Api } from './api.ts';
 import { request } from './client.ts';
 import { Connections } from './connections.ts';
 import { type AdminDoor, socketDoor } from './doors.ts';
-import { ENTRY_ASSETS } from './entry/assets.ts';
 import * as limits from './limits.ts';
 import type { StatusReport } from './metrics.ts';
+import { pageFiles } from './page-files.ts';
 import { ProcessMeter } from './process-meter.ts';
 import type { AdminTarget, HttpStatus } from './target.ts';
 import { WebDoors } from './web-doors.ts';
@@ -39,6 +39,8 @@ export interface AdminServerOptions {
   readonly listen?: readonly WebListen[];
   readonly logger: Logger;
   readonly clock: Clock;
+  /** The folder of the built status page; absent: a page says that there is none. */
+  readonly pages?: string | undefined;
   /** Who calls on the socket; default: as the kernel says. */
   readonly callers?: SocketCallers;
   /** HTTP cannot have an address, with the words for it; undefined: it has got it. Once each. */
@@ -61,7 +63,7 @@ export class AdminServer {
     this.#callers = callers ?? callersOf(options);
     this.#socketDoor = socketDoor(this.#callers);
     this.#api = new Api(target, this.#meter, clock);
-    this.#doors = new WebDoors({ target, clock, assets: ENTRY_ASSETS });
+    this.#doors = new WebDoors({ target, clock, assets: pageFiles(options.pages ?? '') });
     this.#web = new WebListeners({
       ...{ clock, logger, onListen },
       handle: (req, res, door) => this.#api.handle(req, res, this.#doors.door(door)),

@@ -63,7 +63,7 @@ export class Api {
       door.admit(req, pathname);
       const page = door.page(pathname);
       if (page !== undefined) {
-        sendAsset(req, res, page);
+        await sendAsset(req, res, page);
         return;
       }
       const methods = BY_PATH.get(pathname);

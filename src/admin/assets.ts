@@ -8,11 +8,15 @@ import { HttpError, head } from './respond.ts';
 
 export interface Asset {
   readonly type: string;
-  readonly body: Buffer;
   /** With its quotes, as in the header. */
   readonly etag: string;
+  /** Under this name there is never another content. */
+  readonly lasting: boolean;
+  readonly body: () => Promise<Buffer>;
+  /** The same, compressed by gzip. */
+  readonly packed?: () => Promise<Buffer>;
 }
-/** By the path of the URL: `/`, `/entry.js`. */
+/** By the path of the URL: `/`, `/index-3f2a.js`. */
 export type Assets = ReadonlyMap<string, Asset>;
 
 /** What a file is by the end of its name. Others are not served. */
@@ -35,20 +39,27 @@ const PAGE: Readonly<Record<string, string>> = {
   'Permissions-Policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 };
 
-export function assetOf(type: string, text: string | Buffer): Asset {
-  const body = Buffer.from(text as string);
-  return { type, body, etag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"` };
+const LASTING = { 'Cache-Control': 'private, max-age=31536000, immutable' };
+
+export function etagOf(body: Buffer): string {
+  return `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
 }
 
-export function sendAsset(req: IncomingMessage, res: ServerResponse, { type, body, etag }: Asset): void {
+/** Rejects when the file cannot be read. */
+export async function sendAsset(req: IncomingMessage, res: ServerResponse, asset: Asset): Promise<void> {
+  const { type, etag, lasting, body, packed } = asset;
   if (req.method !== 'GET' && req.method !== 'HEAD')
     throw new HttpError(405, 'method-not-allowed', `this page does not know ${req.method}`, { Allow: 'GET, HEAD' });
-  const headers = { ...PAGE, ETag: etag };
+  const headers = { ...PAGE, ...(lasting ? LASTING : {}), ETag: etag, Vary: 'Accept-Encoding' };
   if (req.headers['if-none-match'] === etag) {
     head(res, 304, type, headers);
     res.end();
     return;
   }
-  head(res, 200, type, { ...headers, 'Content-Length': String(body.length) });
-  res.end(body);
+  const short =
+    packed !== undefined && /\bgzip\b(?! *; *q=0(?:\.0*)?(?:,|$))/i.test(String(req.headers['accept-encoding'] ?? ''));
+  const bytes = await (short ? packed : body)();
+  const encoding = short ? { 'Content-Encoding': 'gzip' } : {};
+  head(res, 200, type, { ...headers, ...encoding, 'Content-Length': String(bytes.length) });
+  res.end(bytes);
 }

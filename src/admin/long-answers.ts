@@ -1,6 +1,6 @@
 /**
- * The answers of one door that take long: tails, pages that stay open, captures, exports, questions to the log. Each kind has a number of places, so the
- * readers of one door keep nobody waiting at another. A reader that takes nothing while something waits for it is cut off, and so is
+ * The answers of one door that take long: tails, pages that stay open, captures, exports, questions to the log. Each kind has a
+ * number of places, so the readers of one door keep nobody waiting at another. A reader that takes nothing while something waits for it is cut off, and so is
  * one whose session or token has ended.
  */
 import { once } from 'node:events';
@@ -71,9 +71,10 @@ export class LongAnswers {
   /** A page that stays open. */
   live(reader: Reader, source: LiveSource, query: LiveQuery): void {
     const { res } = reader;
+    // First: it throws while the gateway starts.
+    const stream = new LiveStream(res, source, this.#clock, query);
     const leave = this.#take('lives', reader);
     const gone = new AbortController();
-    const stream = new LiveStream(res, source, this.#clock, query);
     head(res, 200, EVENTS_TYPE);
     this.#goOn(res, () => {
       leave();

@@ -9,6 +9,9 @@ import { kinds } from '../gateway/registry.ts';
 /** The device library that comes with Sluice. */
 export const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
 
+/** The status page, as scripts/build-pages.ts makes it. */
+export const PAGES = path.join(import.meta.dirname, '..', '..', 'dist', 'pages');
+
 export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
   return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, ...options });
 }

@@ -5,7 +5,7 @@ import { toError } from '../core/errors.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { machineBoot } from '../time/probes.ts';
-import { validConfig } from './config-file.ts';
+import { PAGES, validConfig } from './config-file.ts';
 import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
 import { readableStack } from './readable-stack.ts';
@@ -46,7 +46,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
-  const gateway = new Gateway({ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal });
+  const gateway = new Gateway({ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES });
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
     const next = validConfig(options.config);
     for (const warning of next.warnings) logger.warn({}, warning);

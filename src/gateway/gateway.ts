@@ -64,12 +64,15 @@ export class Gateway implements PartsSide, Reloadable {
   readonly #parts: Parts;
   readonly #reload: Reload;
   readonly #onFatal: (error: Error) => void;
+  readonly #pages: string | undefined;
 
   constructor(options: {
     config: GatewayConfig;
     clock: Clock;
     logger: Logger;
     onFatal: (error: Error) => void;
+    /** The folder of the built status page. */
+    pages?: string;
     /** How the machine is asked about its clock. */
     probes?: ClockProbes;
     machine?: Machine | undefined;
@@ -78,6 +81,7 @@ export class Gateway implements PartsSide, Reloadable {
     this.clock = options.clock;
     this.logger = options.logger;
     this.#onFatal = options.onFatal;
+    this.#pages = options.pages;
     this.startedAt = options.clock.monotonic();
     this.#machine = options.machine;
     this.#parts = makeParts(this, options.probes ?? systemProbes);
@@ -175,6 +179,7 @@ export class Gateway implements PartsSide, Reloadable {
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
       logger: this.logger,
       clock: this.clock,
+      pages: this.#pages,
       onListen: ({ host, port }, fault) => this.#parts.listening.changed(`dashboard ${host}:${port}`, fault),
     });
     try {

@@ -54,6 +54,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'reason.not-ready': 'যন্ত্র গরম হচ্ছে',
   'reason.out-of-range': 'সীমার বাইরে',
   'reason.too-fast': 'খুব দ্রুত বদলেছে',
+  'reason.retained': 'ব্রোকারে জমা ছিল, সময় জানা নেই',
   'reason.unknown': 'কারণ {code}',
 
   'overview.title': 'সারসংক্ষেপ',
@@ -203,7 +204,8 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'claim.title': 'গেটওয়েটি নিজের করুন',
   'claim.text': 'এই গেটওয়ের এখনো কোনো মালিক নেই। প্রথম প্রশাসক তৈরি করুন।',
   'claim.code': 'দাবি কোড',
-  'claim.codeHint': 'কোডটি গেটওয়ের লেবেলে আছে। গেটওয়েতে "sluice claim" কমান্ডও কোডটি দেখায়।',
+  'claim.codeHint':
+    'গেটওয়েতে "sudo sluice claim" কমান্ড দিলে কোড ও সার্টিফিকেটের ছাপ দেখা যায়। আগে ছাপটি আপনার ব্রাউজারের ছাপের সঙ্গে মিলিয়ে নিন।',
   'claim.name': 'নাম',
   'claim.nameHint': 'ইংরেজি ছোট হাতের অক্ষর, অঙ্ক এবং _ . @ -',
   'claim.password': 'পাসওয়ার্ড',

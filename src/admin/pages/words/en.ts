@@ -52,6 +52,7 @@ export const en = {
   'reason.not-ready': 'warming up',
   'reason.out-of-range': 'outside its range',
   'reason.too-fast': 'changed too fast',
+  'reason.retained': 'kept by the broker, its time is not known',
   'reason.unknown': 'reason {code}',
 
   'overview.title': 'Overview',
@@ -201,7 +202,8 @@ export const en = {
   'claim.title': 'Claim this gateway',
   'claim.text': 'Nobody owns this gateway yet. Make the first administrator.',
   'claim.code': 'Claim code',
-  'claim.codeHint': 'It is on the label of the gateway. The command "sluice claim" on the gateway shows it, too.',
+  'claim.codeHint':
+    'The command "sudo sluice claim" on the gateway shows it, with the fingerprint of the certificate. Compare the fingerprint with that in your browser first.',
   'claim.name': 'Name',
   'claim.nameHint': 'Small letters, digits and _ . @ -',
   'claim.password': 'Password',

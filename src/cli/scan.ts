@@ -229,7 +229,13 @@ function target(name: string, options: ScanOptions): Target {
   if (host !== undefined) return free('modbus-tcp', { host, port: Number(port) });
   const { config } = validConfig(options.config, { readSecrets: false });
   const names = [...config.devices.values()].filter((d) => d.bus === name).map((d) => [Number(d.settings.unit), d.name] as const);
-  return { bus: busNamed(config, name), names: new Map(names), taken: new Set(config.devices.keys()) };
+  const bus = busNamed(config, name);
+  if (bus.protocol === 'mqtt')
+    throw new SluiceError(
+      'usage',
+      `the devices of ${name} send by themselves, so nothing can be asked; sluice capture ${name} shows what comes`,
+    );
+  return { bus, names: new Map(names), taken: new Set(config.devices.keys()) };
 }
 
 function linesOf(bus: ResolvedBus, options: ScanOptions): object[] {

@@ -46,7 +46,7 @@ Examples:
   $ sluice simulate gateway.yaml
   $ sluice simulate site.yaml --pty field=/tmp/field --fault late:fridge:300ms
   $ sluice simulate gateway.yaml --port air=/dev/pts/5 --seed 7
-  $ SLUICE_SIMULATE_PASSWORD=… sluice simulate site.yaml --mqtt radio=mqtt://zigbee@127.0.0.1:1883
+  $ sluice simulate site.yaml --mqtt radio=mqtt://zigbee@127.0.0.1:1883
   $ sluice simulate site.yaml --replay field=fault.jsonl --pty field=/tmp/field
 `;
 
@@ -72,7 +72,11 @@ export function simulateCommand(): Command {
     .option('--port <bus=path>', 'serve a serial bus on a port that exists', pairs)
     .option('--listen <host>', 'address on which network buses are served', '127.0.0.1')
     .option('--tcp-port <bus=port>', 'another port for a network bus; 0 takes any', pairs)
-    .option('--mqtt <bus=url>', 'publish the devices of an MQTT bus to the broker of a gateway: mqtt://NAME@HOST:PORT', pairs)
+    .option(
+      '--mqtt <bus=url>',
+      'publish the devices of an MQTT bus to the broker of a gateway, mqtt://NAME@HOST:PORT; the password is in SLUICE_SIMULATE_PASSWORD',
+      pairs,
+    )
     .option('--replay <bus=file>', 'play a file of sluice capture --replay on a bus instead of its devices', pairs)
     .option('--fault <fault>', `a fault from the start: ${FAULT_WORDS}`, (word: string, all: string[] = []) => [...all, word])
     .option('--seed <number>', 'the same seed gives the same values', wholeNumber, 1)

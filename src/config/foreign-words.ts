@@ -24,6 +24,15 @@ const WORDS: readonly (readonly [words: string, meant: string])[] = [
   ['field column key path source', 'from'],
   ['min max limits valid', 'range'],
   ['writable writeable rw write_enable', 'write'],
+  // Keys of devices that speak MQTT, and of their points.
+  ['state_topic statetopic mqtt_topic base_topic topic_prefix friendly_name', 'topic'],
+  ['value_template valuetemplate json_path jsonpath property attribute', 'from'],
+  ['availability_topic lwt will will_message last_will', 'availability'],
+  ['expire_after expireafter offline_after', 'silentAfter'],
+  ['command_topic set_topic', 'write'],
+  ['payload_on on_value', 'on'],
+  ['payload_off off_value', 'off'],
+  ['last_seen lastseen', 'stamp'],
   // Keys of a bus.
   ['baud baud_rate speed bitrate bps', 'baudRate'],
   ['bytesize byte_size data_bits databits bits', 'dataBits'],
@@ -91,6 +100,7 @@ const WORDS: readonly (readonly [words: string, meant: string])[] = [
   ['udp', 'modbus-udp'],
   ['rtuovertcp rtu_over_tcp encapsulated', 'modbus-rtu-over-tcp'],
   ['uart rs232 rs485', 'serial'],
+  ['zigbee zigbee2mqtt tasmota esphome broker', 'mqtt'],
   ['alarm error high urgent emergency fatal severe', 'critical'],
   ['warn medium', 'warning'],
   ['low notice information debug', 'info'],

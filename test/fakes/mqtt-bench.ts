@@ -59,7 +59,7 @@ export interface MqttBench {
 }
 
 /** @param devices the entries of `devices:`, on the bus `radio` */
-export function mqttBench(devices: string, broker = 'broker: {}'): MqttBench {
+export function mqttBench(devices: string, { broker = 'broker: {}', started = true } = {}): MqttBench {
   const text = `gateway: {id: g}\n${broker}\nbuses: {radio: {protocol: mqtt}}\ndevices:\n${devices}\n`;
   const { config, faults, warnings } = loadConfigText(text, '/tmp/gateway.yaml', kinds, { profileDirs: [PROFILES] });
   if (config === undefined) throw new Error(faults.map(({ message }) => message).join('\n'));
@@ -76,7 +76,7 @@ export function mqttBench(devices: string, broker = 'broker: {}'): MqttBench {
     emit: (sample) => samples.push(sample),
     tell: (event) => events.push(event),
   }) as MqttBench['bus'];
-  made.start();
+  if (started) made.start();
   let shown = 0;
   const told = () => {
     const news = samples.slice(shown).map(inWords);

@@ -24,6 +24,7 @@ export class MqttBus implements Bus {
   readonly #devices: readonly MqttDevice[];
   readonly #topics: DeviceTopics;
   readonly #clock: Clock;
+  readonly #stopped: () => void;
   readonly #writer: MqttWriter;
   readonly #taps = new Map<FrameListener, () => void>();
   /** Devices by topics without wildcards, and the filters that have some. */
@@ -35,13 +36,14 @@ export class MqttBus implements Bus {
     name: string,
     settings: MqttBusSettings,
     devices: readonly MqttDevice[],
-    { topics, clock }: { readonly topics: DeviceTopics; readonly clock: Clock },
+    { topics, clock, stopped }: { readonly topics: DeviceTopics; readonly clock: Clock; readonly stopped: () => void },
   ) {
     this.name = name;
     this.#settings = settings;
     this.#devices = devices;
     this.#topics = topics;
     this.#clock = clock;
+    this.#stopped = stopped;
     this.#writer = new MqttWriter(
       clock,
       tapped(topics, (topic, payload) => this.#sent(topic, payload)),
@@ -69,6 +71,7 @@ export class MqttBus implements Bus {
     for (const device of this.#devices) device.stop();
     for (const ended of this.#taps.values()) ended();
     this.#taps.clear();
+    this.#stopped();
   }
 
   async read(device: string): Promise<Sample[]> {

@@ -94,7 +94,13 @@ export class MqttDevice {
 
   /** A message of one of its topics. */
   message(message: DeviceMessage): void {
-    if (!this.plan.written.has(message.topic)) this.#intake.take(message);
+    const { topic, payload, at } = message;
+    // It clears a retained message, and says nothing else. On the topics of writes others speak.
+    if (payload.length === 0 || this.plan.written.has(topic)) return;
+    // Before it can wait: what waits of a device is bounded by this.
+    if (payload.length > MAX_PAYLOAD)
+      this.#refused(topic, `has ${payload.length} bytes, and more than ${MAX_PAYLOAD} are not read`, at);
+    else this.#intake.take(message);
   }
 
   /** Every sample of a message that was published now, until the returned function is called. */
@@ -128,13 +134,7 @@ export class MqttDevice {
   }
 
   #take(message: DeviceMessage): void {
-    const { topic, payload, at, retained } = message;
-    // It clears a retained message, and says nothing else.
-    if (payload.length === 0) return;
-    if (payload.length > MAX_PAYLOAD) {
-      this.#refused(topic, `has ${payload.length} bytes, and more than ${MAX_PAYLOAD} are not read`, at);
-      return;
-    }
+    const { topic, at, retained } = message;
     if (!retained && this.#repeats.isRepeat(message)) {
       this.#counts.repeats++;
       return;

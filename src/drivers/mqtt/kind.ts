@@ -52,7 +52,7 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: M
         isOpen: () => topics.open,
       }),
   );
-  return new MqttBus(bus.name, bus.settings as MqttBusSettings, made, { topics, clock });
+  return new MqttBus(bus.name, bus.settings as MqttBusSettings, made, { topics, clock, stopped: () => events.flush() });
 }
 
 export const mqtt = {

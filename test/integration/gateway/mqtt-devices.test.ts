@@ -1,6 +1,6 @@
 /** Devices of other people's making publish to a running gateway: mosquitto_pub and paho with accounts of their own. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request, stream, text } from '../../../src/admin/client.ts';
@@ -246,4 +246,31 @@ test('simulated devices publish, and take what is written to them', { timeout: 1
   await waitFor('the state', () => s.seen('socket.state').at(-1) === true);
   const wrong = await sluice(t, 'simulate', gateway.config, '--mqtt', 'radio=mqtt://a:b@127.0.0.1:1');
   assert.match(wrong.stderr, /a command line shows its passwords to every user/);
+});
+
+test('a capture shows messages, and writes them for an analyser', { timeout: 120_000 }, async (t) => {
+  const s = await mqttSite(t);
+  const tshark = s && peer(t, 'tshark', 'apt-get install -y tshark');
+  if (s === undefined || tshark === undefined) return;
+  const { gateway } = s;
+  await s.publish('zigbee2mqtt/fridge/availability', 'online', '-r');
+  const file = path.join(gateway.folder, 'radio.pcapng');
+  const shown = startChild(t, process.execPath, [MAIN, 'capture', 'radio', '-c', gateway.config]);
+  const written = startChild(t, process.execPath, [MAIN, 'capture', 'radio', '-c', gateway.config, '-o', file]);
+  const payload = '{"temperature":4.5,"last_seen":1}';
+  let last = 1;
+  await waitFor('both captures', async () => {
+    await s.publish('zigbee2mqtt/fridge', payload.replace('1}', `${++last}}`));
+    return shown.stdout.length > 0 && existsSync(file) && statSync(file).size > 400;
+  });
+  assert.match(shown.stdout[0] ?? '', / ← zigbee2mqtt\/fridge \{"temperature":4\.5,"last_seen":\d+\}$/);
+  await Promise.all([shown.stop('SIGTERM'), written.stop('SIGTERM')]);
+  const dissected = startChild(t, tshark, ['-r', file, '-T', 'fields', '-e', 'mqtt.topic', '-e', '_ws.col.Info']);
+  await dissected.ended;
+  assert.match(dissected.stdout.join('\n'), /^zigbee2mqtt\/fridge\tPublish Message/m, dissected.stderr.join('\n'));
+  const refused = await sluice(t, 'capture', 'radio', '-c', gateway.config, '--replay', path.join(gateway.folder, 'x'));
+  assert.match(refused.stderr, /messages of radio cannot be played back/);
+  const scan = await sluice(t, 'scan', 'radio', '-c', gateway.config);
+  assert.equal(scan.code, 2);
+  assert.match(scan.stderr, /the devices of radio send by themselves, so nothing can be asked/);
 });

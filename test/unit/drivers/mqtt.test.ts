@@ -287,5 +287,8 @@ test('a bus that was stopped hears nothing', async () => {
 });
 
 test('without a broker section no device can publish, and `check` says so', () => {
-  assert.throws(() => mqttBench(FRIDGE, ''), /there is no broker: section, so no device can publish; add "broker:" to the file/);
+  assert.throws(
+    () => mqttBench(FRIDGE, { broker: '' }),
+    /there is no broker: section, so no device can publish; add "broker:" to the file/,
+  );
 });

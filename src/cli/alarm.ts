@@ -5,7 +5,8 @@ import type { AlarmState } from '../core/alarm.ts';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';
 import { localDate } from './local-time.ts';
-import { paint, printable, type RunningOptions, socketOf } from './running.ts';
+import { paint, type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 export const STATE_WORDS: Readonly<Record<AlarmState, string>> = {
   normal: 'normal',
@@ -28,7 +29,7 @@ export function alarmLine(alarm: AlarmStatus): string {
   const since = `since ${localDate(alarm.since)}`;
   const until = alarm.shelvedUntil === undefined ? '' : `, until ${localDate(alarm.shelvedUntil)}`;
   const head = `${alarm.rule} (${alarm.severity}): ${STATE_WORDS[alarm.state]}, ${since}${until}`;
-  return `${paint(colour, head)}\n    ${printable(alarm.message)}`;
+  return `${paint(colour, head)}\n    ${clean(alarm.message)}`;
 }
 
 export async function alarmAcknowledge(rule: string, options: RunningOptions & { occurrence?: number }): Promise<void> {

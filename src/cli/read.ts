@@ -12,8 +12,9 @@ import { unitWords } from '../core/unit-words.ts';
 import type { DeviceRequest } from '../drivers/modbus/bus.ts';
 import { SEARCH } from '../drivers/modbus/model-search.ts';
 import { validConfig } from './config-file.ts';
-import { nobodyRuns, paint, printable, type RunningOptions, socketOf } from './running.ts';
+import { nobodyRuns, paint, type RunningOptions, socketOf } from './running.ts';
 import { readingLine } from './tail.ts';
+import { clean } from './terminal/clean.ts';
 import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
 import { frameLines, lineBytes, type Readings, readingsOf } from './wire/show.ts';
@@ -88,7 +89,7 @@ async function readWire(name: string, point: string | undefined, options: ReadOp
           })
         : undefined;
     const { requests, fault } = planOf(bus, device, chain);
-    if (fault !== undefined) process.stderr.write(`${paint(33, `${name}: ${printable(fault)}`)}\n`);
+    if (fault !== undefined) process.stderr.write(`${paint(33, `${name}: ${clean(fault)}`)}\n`);
     const planned = requests
       .filter(({ shape }) => point === undefined || shape.points.some((p) => p.name === point || p.name === factor))
       .sort((a, b) => Number(has(b, factor)) - Number(has(a, factor)));
@@ -277,7 +278,7 @@ function tell(
   else {
     if (frames !== undefined) print(`${device}:`, ...frames.map(lineBytes));
     print(...readings.map((reading) => readingLine({ ...reading, device })));
-    print(...faults.map(({ points, message }) => paint(33, `  ${points.join(', ')}: ${printable(message)}`)));
+    print(...faults.map(({ points, message }) => paint(33, `  ${points.join(', ')}: ${clean(message)}`)));
   }
   if (readings.some((r) => r.quality === 'bad') || readings.length === 0) process.exitCode = 1;
 }

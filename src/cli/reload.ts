@@ -1,6 +1,7 @@
 import { request } from '../admin/client.ts';
 import type { ReloadReply } from '../admin/target.ts';
-import { printable, type RunningOptions, socketOf } from './running.ts';
+import { type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 /** `sluice reload`: what changed, one line each. @throws SluiceError config-invalid: the file has faults, and nothing changed */
 export async function reload(options: RunningOptions): Promise<void> {
@@ -15,5 +16,5 @@ export async function reload(options: RunningOptions): Promise<void> {
       : ['Read again:', ...reply.changes.map((text) => `  ${text}`)]),
     ...reply.warnings.map((text) => `warning: ${text}`),
   ];
-  process.stdout.write(`${lines.map(printable).join('\n')}\n`);
+  process.stdout.write(`${lines.map(clean).join('\n')}\n`);
 }

@@ -2,7 +2,8 @@
 import { request } from '../admin/client.ts';
 import type { RemovedOfPoint, RemovedReply } from '../admin/target.ts';
 import { localDate } from './local-time.ts';
-import { printable, type RunningOptions, socketOf } from './running.ts';
+import { type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 /** Asked for in steps, so that a site of thousands of points is no burden to the gateway. */
 export async function removed(options: RunningOptions): Promise<void> {
@@ -27,7 +28,7 @@ export function removedLine({ point, thinned, dropped, aged, undelivered }: Remo
     ...words(aged, 'too old'),
     ...(undelivered > 0 ? [`${undelivered} of these before they were delivered`] : []),
   ];
-  return `${printable(point)}: ${parts.join(', ')}`;
+  return `${clean(point)}: ${parts.join(', ')}`;
 }
 
 function words({ readings, from, to }: RemovedOfPoint['thinned'], what: string): string[] {

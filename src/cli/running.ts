@@ -43,8 +43,3 @@ export function nobodyRuns(thrown: unknown): boolean {
 /** Colours only where a person looks. */
 const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
 export const paint = (code: 31 | 32 | 33 | 2 | 1, text: string): string => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
-
-/** Texts from the field may hold anything: nothing but printable characters reaches the terminal. */
-export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '�');
-}

@@ -5,7 +5,8 @@ import { SluiceError } from '../core/errors.ts';
 import { formatDuration, parseDuration } from '../core/units.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
 import { validConfig } from './config-file.ts';
-import { paint, printable, type RunningOptions } from './running.ts';
+import { paint, type RunningOptions } from './running.ts';
+import { clean } from './terminal/clean.ts';
 import { PatientWire } from './wire/patient-wire.ts';
 import { type Found, FULL, QUICK, scanUnits, verdicts } from './wire/scanner.ts';
 import { type Candidate, candidates, type Suggestion, suggest, suggestBySunspec } from './wire/suggest.ts';
@@ -159,9 +160,9 @@ function deviceLines(found: Recognised): string[] {
     sound === 0 ? paint(31, 'something answers, but every answer is damaged') : `answers after ${Math.round(latency ?? 0)} ms`;
   return [
     `  ${paint(32, `unit ${unitId}`)}${name} ${state}`,
-    ...(identification.length === 0 ? [] : [`    says it is: ${printable(identification.join(', '))}`]),
-    ...(sunspec === null ? [] : [`    ${printable(sunspecWords(sunspec))}`]),
-    ...suggestions.map((s) => `    ${s.weak ? 'may be' : 'looks like'} ${paint(1, s.profile)}: ${printable(s.evidence)}`),
+    ...(identification.length === 0 ? [] : [`    says it is: ${clean(identification.join(', '))}`]),
+    ...(sunspec === null ? [] : [`    ${clean(sunspecWords(sunspec))}`]),
+    ...suggestions.map((s) => `    ${s.weak ? 'may be' : 'looks like'} ${paint(1, s.profile)}: ${clean(s.evidence)}`),
     ...(suggestions.length > 0 || sound === 0
       ? []
       : [

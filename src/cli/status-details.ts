@@ -3,7 +3,8 @@ import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import { localDate } from './local-time.ts';
-import { paint, printable } from './running.ts';
+import { paint } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 /** Every figure of the gateway, for those who ask for more than the page. */
 export function statusDetails(report: GatewayStatus): string[] {
@@ -24,7 +25,7 @@ export function statusDetails(report: GatewayStatus): string[] {
 
 function httpLines(http: GatewayStatus['http']): string[] {
   if (http === undefined) return [];
-  const fault = http.fault === undefined ? '' : paint(31, `: ${printable(http.fault)}`);
+  const fault = http.fault === undefined ? '' : paint(31, `: ${clean(http.fault)}`);
   return [`http     ${http.state}${whereOf(http)}${fault}`, ...webLines(http)];
 }
 
@@ -63,28 +64,25 @@ export function salvageLines(s: SalvageStatus): string[] {
     ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),
   ];
   if (s.running !== undefined)
-    return [
-      `salvage  ${s.file}: ${paint(31, printable(s.why))}`,
-      `         the rest of it is being restored: ${printable(s.running)}`,
-    ];
+    return [`salvage  ${s.file}: ${paint(31, clean(s.why))}`, `         the rest of it is being restored: ${clean(s.running)}`];
   return [
-    `salvage  ${s.file} at ${localDate(s.time)}: ${paint(31, printable(s.why))}`,
-    `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${printable(s.quarantine)}`}`,
+    `salvage  ${s.file} at ${localDate(s.time)}: ${paint(31, clean(s.why))}`,
+    `         ${s.records} records, ${s.notices} alarms and events came back${lost.length === 0 ? '' : paint(31, `, ${lost.join(', ')}`)}${s.quarantine === null ? '' : `; the old file: ${clean(s.quarantine)}`}`,
   ];
 }
 
 function clockWords({ clock, gateway }: GatewayStatus): string {
   const since = `for ${rough(Math.max(0, gateway.time - clock.since))}`;
-  if (!clock.known) return paint(33, `not known ${since}: ${printable(clock.source)}`);
+  if (!clock.known) return paint(33, `not known ${since}: ${clean(clock.source)}`);
   const apart =
     Math.abs(clock.systemOffset) < 1000
       ? ''
       : `, the system clock is ${rough(Math.abs(clock.systemOffset))} ${clock.systemOffset < 0 ? 'behind' : 'ahead'}`;
-  return `known ${since} by ${printable(clock.source)}${apart}`;
+  return `known ${since} by ${clean(clock.source)}${apart}`;
 }
 
 function busLines(bus: BusStatus, { monotonic: now }: GatewayStatus['gateway']): string[] {
-  const head = `bus      ${bus.name} (${bus.protocol}) ${bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state)}${bus.fault === undefined ? '' : `: ${printable(bus.fault)}`}`;
+  const head = `bus      ${bus.name} (${bus.protocol}) ${bus.state === 'open' ? paint(32, 'open') : paint(33, bus.state)}${bus.fault === undefined ? '' : `: ${clean(bus.fault)}`}`;
   const devices = bus.devices.map((d) => {
     const c = d.counters;
     const state = d.state === 'answering' ? paint(32, 'answering') : d.state === 'silent' ? paint(31, 'silent') : 'no answer yet';
@@ -150,7 +148,7 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
   if (broker === undefined) return [];
   const { state, clients, fault, refused } = broker;
   const where = whereOf(broker);
-  const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${printable(fault)}`)}`;
+  const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${clean(fault)}`)}`;
   const words = [
     [refused.requests, 'made too many requests'],
     [refused.slow, 'did not read what was sent'],
@@ -168,7 +166,7 @@ function brokerLines(broker: GatewayStatus['broker']): string[] {
 function sessionLines({ sessions, queuedMessages, retained, store }: NonNullable<GatewayStatus['broker']>): string[] {
   const where = store.state === 'file' ? ` in broker.db (${formatSize(store.bytes)})` : ' in memory only';
   const held = `         ${count(sessions, 'session')}, ${count(queuedMessages, 'message')} waiting, ${count(retained, 'retained message')} of clients${where}`;
-  const fault = store.fault === undefined ? [] : [paint(31, `         broker.db takes nothing: ${printable(store.fault)}`)];
+  const fault = store.fault === undefined ? [] : [paint(31, `         broker.db takes nothing: ${clean(store.fault)}`)];
   const repaired =
     store.repairs === 0 ? [] : [`         broker.db was damaged and set aside ${count(store.repairs, 'time')} since the start`];
   return [...(sessions + retained > 0 || fault.length > 0 ? [held] : []), ...fault, ...repaired];
@@ -206,8 +204,8 @@ function forwarderLines(f: ForwarderStatus, now: number): string[] {
   const lag = Math.max(f.lag.data, f.lag.history);
   const next = f.nextTry === null ? '' : `; next try in ${rough(f.nextTry - now)}`;
   return [
-    `forward  ${f.name} to ${printable(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
-    ...(f.fault === undefined ? [] : [`         ${paint(33, printable(f.fault))}${next}`]),
+    `forward  ${f.name} to ${clean(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
+    ...(f.fault === undefined ? [] : [`         ${paint(33, clean(f.fault))}${next}`]),
   ];
 }
 

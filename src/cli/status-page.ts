@@ -7,8 +7,9 @@ import type { BusStatus, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { overloadAdvice } from '../drivers/modbus/words.ts';
 import { localDate, localTime } from './local-time.ts';
-import { paint, printable } from './running.ts';
+import { paint } from './running.ts';
 import { count, rough, statusDetails, whereOf } from './status-details.ts';
+import { clean } from './terminal/clean.ts';
 
 interface PageOptions {
   /** With every figure below the page. */
@@ -47,7 +48,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
 }
 
 export function nameOf({ gateway: { id, name } }: GatewayStatus): string {
-  return name === undefined ? id : `${id} (${printable(name)})`;
+  return name === undefined ? id : `${id} (${clean(name)})`;
 }
 
 /** What is wrong, in lines of that width. */
@@ -110,7 +111,7 @@ function alarmWrong(a: AlarmStatus, now: number): Wrong {
 /** Shelved, or out of service: somebody decided that it is quiet. */
 function quietAlarm(a: AlarmStatus, now: number): string {
   const until = a.shelvedUntil === undefined ? '' : ` until ${localTime(a.shelvedUntil, now)}`;
-  return `  ${a.state === 'shelved' ? 'shelved' : a.state.replaceAll('-', ' ')}${until}: ${a.rule}: ${printable(a.message)}`;
+  return `  ${a.state === 'shelved' ? 'shelved' : a.state.replaceAll('-', ' ')}${until}: ${a.rule}: ${clean(a.message)}`;
 }
 
 function busWrongs(bus: BusStatus, time: number, utc: (monotonic: number) => number, now: number): Wrong[] {
@@ -151,8 +152,8 @@ function forwarderWrong(f: ForwarderStatus, now: number): Wrong[] {
 }
 
 function wrongLines({ head, text, colour }: Wrong, width: number): string[] {
-  const lines = wrap(`  ${printable(head)}`, width, '    ').map((line) => paint(colour, line));
-  return text === undefined ? lines : [...lines, ...wrap(`    ${printable(text)}`, width, '    ')];
+  const lines = wrap(`  ${clean(head)}`, width, '    ').map((line) => paint(colour, line));
+  return text === undefined ? lines : [...lines, ...wrap(`    ${clean(text)}`, width, '    ')];
 }
 
 function busLines(bus: BusStatus, { monotonic: now, time }: GatewayStatus['gateway']): string[] {
@@ -196,7 +197,7 @@ function forwarderLines(f: ForwarderStatus, waiting: WaitingReply['forwarders'],
   const acked = f.lastAck === null ? '' : `, the last at ${localTime(f.lastAck, now)}`;
   const lag = Math.max(f.lag.data, f.lag.history);
   return [
-    `forwarder ${f.name} to ${printable(f.url)} ${state}`,
+    `forwarder ${f.name} to ${clean(f.url)} ${state}`,
     `  ${count(f.counters.readings, 'reading')} delivered${acked}`,
     `  ${waitingWords(
       f,
@@ -262,7 +263,7 @@ function clockWords({ clock, gateway }: GatewayStatus): string {
     Math.abs(clock.systemOffset) < 1000
       ? ''
       : `; the system clock is ${rough(Math.abs(clock.systemOffset))} ${clock.systemOffset < 0 ? 'behind' : 'ahead'}`;
-  return `known for ${since} by ${printable(clock.source)}${apart}`;
+  return `known for ${since} by ${clean(clock.source)}${apart}`;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: colours take no columns

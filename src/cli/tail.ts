@@ -3,7 +3,8 @@ import type { TailMissed } from '../admin/tail-stream.ts';
 import type { TailItem } from '../admin/target.ts';
 import { withUnit } from '../core/unit-words.ts';
 import { localClock } from './local-time.ts';
-import { paint, printable, type RunningOptions, socketOf } from './running.ts';
+import { paint, type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 export async function tail(options: RunningOptions): Promise<void> {
   for await (const item of stream(socketOf(options), '/api/v1/tail')) {
@@ -14,7 +15,7 @@ export async function tail(options: RunningOptions): Promise<void> {
 export function line(item: TailItem | TailMissed): string {
   if (item.type === 'reading') return readingLine(item);
   if (item.type === 'alarm') {
-    const text = `${localClock(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${printable(item.message)}`;
+    const text = `${localClock(item.time)}  ${item.state === 'normal' ? 'normal' : 'ALARM'}  ${item.rule} (${item.severity}): ${clean(item.message)}`;
     return item.state === 'normal' ? paint(32, text) : paint(31, text);
   }
   return paint(
@@ -38,6 +39,6 @@ export function readingLine(item: {
   const value =
     item.quality === 'bad'
       ? paint(31, `bad (${item.reason}${item.asked === false ? ', not asked again yet' : ''})`)
-      : withUnit(printable(String(item.value)), item.unit);
+      : withUnit(clean(String(item.value)), item.unit);
   return `${localClock(item.time)}  ${name.padEnd(28)}  ${value}${item.quality === 'uncertain' ? paint(33, ` uncertain (${item.reason})`) : ''}`;
 }

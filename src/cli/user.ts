@@ -5,8 +5,9 @@ import { request } from '../admin/client.ts';
 import type { AccountsAdmin } from '../core/access-ports.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { newPassword } from './password-prompt.ts';
-import { printable, type RunningOptions, socketOf } from './running.ts';
+import { type RunningOptions, socketOf } from './running.ts';
 import { table } from './table.ts';
+import { clean } from './terminal/clean.ts';
 import { count } from './words.ts';
 
 export interface PasswordOptions extends RunningOptions {
@@ -31,7 +32,7 @@ export async function userAdd(name: string, options: UserAddOptions): Promise<vo
   const { role = 'viewer' } = options;
   const socket = socketOf(options);
   await assertRuns(socket);
-  const password = await newPassword(options.passwordStdin, printable(name));
+  const password = await newPassword(options.passwordStdin, clean(name));
   await request(socket, 'POST', '/api/v1/users/add', { name, role, password });
   done(options, { name, role }, `The user ${name} was added with the role ${role}.`);
 }
@@ -76,7 +77,7 @@ export async function userPassword(name: string, options: PasswordOptions): Prom
     secret(options, { name, password }, password, `This is the new password of the device ${name}; it is not shown again:`);
     return;
   }
-  const password = await newPassword(options.passwordStdin, printable(name));
+  const password = await newPassword(options.passwordStdin, clean(name));
   await request(socket, 'POST', '/api/v1/users/password', { name, password });
   done(options, { name }, `The user ${name} has a new password. Its sessions have ended.`);
 }
@@ -104,14 +105,14 @@ function certificateOf(given: string): string {
     if (!fstatSync(fd).isFile() || fstatSync(fd).size > LARGEST_CERTIFICATE) throw new Error('it is no file of this kind');
     return new X509Certificate(readFileSync(fd)).fingerprint256;
   } catch (thrown) {
-    throw new SluiceError('usage', `${printable(given)} is no certificate (PEM or DER): ${toError(thrown).message}`);
+    throw new SluiceError('usage', `${clean(given)} is no certificate (PEM or DER): ${toError(thrown).message}`);
   } finally {
     closeSync(fd);
   }
 }
 
 export function done({ json }: RunningOptions, answer: object, words: string): void {
-  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${printable(words)}\n`);
+  process.stdout.write(json ? `${JSON.stringify(answer)}\n` : `${clean(words)}\n`);
 }
 
 /** The secret alone is on standard output, so that it can be caught; the words are beside it. */
@@ -120,6 +121,6 @@ export function secret({ json }: RunningOptions, answer: object, text: string, w
     process.stdout.write(`${JSON.stringify(answer)}\n`);
     return;
   }
-  process.stderr.write(`${printable(words)}\n`);
+  process.stderr.write(`${clean(words)}\n`);
   process.stdout.write(`${text}\n`);
 }

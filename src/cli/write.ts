@@ -7,7 +7,8 @@ import { plainValue } from '../core/point.ts';
 import { withUnit } from '../core/unit-words.ts';
 import { createBus } from '../gateway/registry-create.ts';
 import { validConfig } from './config-file.ts';
-import { nobodyRuns, printable, type RunningOptions, socketOf } from './running.ts';
+import { nobodyRuns, type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 
 /** Through the running gateway, since it owns the wire; where none runs, the bus is opened for this one write. */
 export async function write(target: string, value: string, options: RunningOptions): Promise<void> {
@@ -65,7 +66,7 @@ function warnUnkept(): void {
 }
 
 function words({ point, value, unit, readBack }: WriteReply): string {
-  const shown = withUnit(printable(String(value)), unit);
+  const shown = withUnit(clean(String(value)), unit);
   return readBack
     ? `${point} is ${shown} now`
     : `${shown} was written to ${point}; the device acknowledged it and does not show it`;

@@ -289,8 +289,12 @@ export class Gateway implements PartsSide, Reloadable {
         'The clock of this board is not right yet. Readings wait for the right time; alarms do not wait.',
       );
     counters.start();
+    const waits = await this.#parts.broker.opened();
     this.#running = true;
-    this.logger.info({ gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION }, 'The gateway is running.');
+    this.logger.info(
+      { gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION, ...(waits.length === 0 ? {} : { waits }) },
+      'The gateway is running.',
+    );
   }
 
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */

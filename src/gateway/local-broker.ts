@@ -31,6 +31,9 @@ export interface Feed {
   remove(sink: LiveSink): void;
 }
 
+/** Milliseconds that a start waits for the addresses of the broker. */
+const OPEN_WITHIN = 3000;
+
 export class LocalBroker {
   readonly #surroundings: BrokerSurroundings;
   readonly #feed: () => Feed;
@@ -95,6 +98,17 @@ export class LocalBroker {
         next.start();
       },
     };
+  }
+
+  /** Resolves when each address is open or has a fault, OPEN_WITHIN at the latest. @returns the addresses that are not open */
+  async opened(): Promise<string[]> {
+    const broker = this.#broker;
+    if (broker === undefined) return [];
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#surroundings.clock.after(OPEN_WITHIN, resolve);
+    await Promise.race([broker.tried(), late]);
+    cancel();
+    return broker.notOpen.map(({ host, port }) => `broker ${host}:${port}`);
   }
 
   async stop(): Promise<void> {

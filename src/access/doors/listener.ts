@@ -49,11 +49,17 @@ export class Listener {
   #retryIn = LISTEN_RETRY_MIN;
   #reported = false;
   #quietUntil = Number.NEGATIVE_INFINITY;
+  readonly #tried = Promise.withResolvers<void>();
 
   constructor(options: ListenerOptions) {
     this.#o = options;
     const { host, port } = options.listen;
     this.#where = { host, port };
+  }
+
+  /** Resolves when it listens for the first time, or has a fault; a certificate that is being made is none. */
+  get tried(): Promise<void> {
+    return this.#tried.promise;
   }
 
   /** Returns at once. */
@@ -119,6 +125,7 @@ export class Listener {
       this.fault = undefined;
       this.#reported = false;
       this.#retryIn = LISTEN_RETRY_MIN;
+      this.#tried.resolve();
     });
     server.on('error', (error) => {
       if (server.listening) this.#notTaken(error);
@@ -133,6 +140,7 @@ export class Listener {
     // A certificate that is being made is no fault: it takes a second at the first start.
     if (!this.#reported && this.#tls?.isBeingMade !== true) {
       this.#reported = true;
+      this.#tried.resolve();
       logger.error({ ...this.#where, error: why }, `${who} cannot listen; it keeps trying.`);
       onListen?.(why);
     }

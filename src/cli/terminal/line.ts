@@ -1,5 +1,7 @@
 /** A line of a screen: pieces of text with a style. It becomes bytes in one place, which cleans, cuts and paints. */
-import { clean, cut, widthOf } from './text.ts';
+
+import { clean } from './clean.ts';
+import { cut, widthOf } from './text.ts';
 
 /** Select Graphic Rendition (ECMA-48): colours that every terminal has, readable on a dark and on a light background. */
 const SGR = {

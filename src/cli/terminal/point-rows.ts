@@ -1,9 +1,10 @@
 /** Points under their devices: name, value, unit, the latest minutes as a sparkline, and what is to be said about it. */
 import type { TailReading } from '../../admin/target.ts';
 import { unitWords } from '../../core/unit-words.ts';
+import { clean } from './clean.ts';
 import { type Line, type Look, type Span, span } from './line.ts';
 import { sparkline } from './spark.ts';
-import { clean, column, widthOf } from './text.ts';
+import { column, widthOf } from './text.ts';
 import type { Trend } from './trend.ts';
 
 /** What the rules of a point allow. */

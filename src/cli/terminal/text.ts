@@ -1,22 +1,10 @@
 /**
- * Text on its way to a terminal. Names, messages and topics come from the field and may hold anything:
- * - nothing that a terminal obeys passes: no control character, no change of the writing direction;
- * - widths are columns: an East Asian letter takes two, an accent takes none.
+ * Text on its way to a terminal, after clean.ts. Widths are columns: an East Asian letter takes two, an accent takes none.
  */
 import stringWidth from 'string-width';
+import { ASCII, clean } from './clean.ts';
 
-/** Letters of one text that are looked at; no line of a terminal is longer. */
-const MAX_LETTERS = 2000;
-/** Controls, line separators, marks that turn the writing direction, and letters that are no characters. */
-const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]/gu;
-const ASCII = /^[\x20-\x7e]*$/;
 const letters = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
-
-/** What may be shown of a text: a sign stands for each character that a terminal would obey. */
-export function clean(text: string): string {
-  if (ASCII.test(text)) return text.length > MAX_LETTERS ? text.slice(0, MAX_LETTERS) : text;
-  return text.slice(0, MAX_LETTERS).toWellFormed().replaceAll(OBEYED, '\ufffd');
-}
 
 /** Columns of a text that is clean. */
 export function widthOf(text: string): number {

@@ -5,7 +5,8 @@ import { tellSample } from '../../admin/tell-sample.ts';
 import type { ExchangeReply, WireFrame } from '../../admin/wire-target.ts';
 import { payloadOf } from '../../codecs/modbus-pdu.ts';
 import type { DeviceRequest } from '../../drivers/modbus/bus.ts';
-import { paint, printable } from '../running.ts';
+import { paint } from '../running.ts';
+import { clean } from '../terminal/clean.ts';
 
 export type Readings = ReadReply['readings'];
 
@@ -26,7 +27,7 @@ export function lineBytes({ way, bytes }: WireFrame): string {
   const data = Buffer.from(bytes, 'hex');
   const readable = data.filter((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 13 || byte === 10).length;
   const text = readable * 10 >= data.length * 9 ? `  ${JSON.stringify(data.toString('latin1'))}` : '';
-  return `  ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}${printable(text)}`;
+  return `  ${ARROW[way]} ${bytes.replace(/(..)(?=.)/g, '$1 ')}${clean(text)}`;
 }
 
 /** `← zigbee2mqtt/fridge {"temperature":4.2}`: a PUBLISH packet of QoS 0, as the driver gives it. */
@@ -38,8 +39,8 @@ export function messageLine({ way, bytes }: WireFrame): string {
   const end = start + packet.readUInt16BE(at + 1);
   const payload = packet.subarray(end);
   const kept = ((packet[0] ?? 0) & 1) === 1 ? paint(33, ' (kept by the broker)') : '';
-  const text = isUtf8(payload) ? printable(payload.toString('utf8')) : payload.toString('hex');
-  return `${ARROW[way]} ${printable(packet.toString('utf8', start, end))} ${text}${kept}`;
+  const text = isUtf8(payload) ? clean(payload.toString('utf8')) : payload.toString('hex');
+  return `${ARROW[way]} ${clean(packet.toString('utf8', start, end))} ${text}${kept}`;
 }
 
 /** The readings of a good reply; none of a failed one. */

@@ -143,6 +143,17 @@ export class EmbeddedBroker implements LiveSink {
     this.#sweep();
   }
 
+  /** Resolves when each of its addresses is open or has a fault. */
+  async tried(): Promise<void> {
+    await this.#starting;
+    if (this.#running && this.#fault === undefined) await Promise.all(this.#listeners.map((listener) => listener.tried));
+  }
+
+  /** Its addresses that are not open. */
+  get notOpen(): readonly ListenAddress[] {
+    return this.#o.listen.filter((_, i) => this.#listeners[i]?.address === undefined);
+  }
+
   /** Says goodbye on `…/status`, closes every connection and frees the address, within STOP_WITHIN. */
   async stop(): Promise<void> {
     if (!this.#running) return;

@@ -4,12 +4,13 @@ import test from 'node:test';
 import fc from 'fast-check';
 import stringWidth from 'string-width';
 import type { TailReading } from '../../../src/admin/target.ts';
+import { clean } from '../../../src/cli/terminal/clean.ts';
 import { keysOf } from '../../../src/cli/terminal/keys.ts';
 import { block, flow, type Line, type Look, lineWidth, painted, plain, render, span } from '../../../src/cli/terminal/line.ts';
 import { decimalsOf, gridOf, pointRow, valueWords } from '../../../src/cli/terminal/point-rows.ts';
 import { canDraw, lookOf, sizeOf } from '../../../src/cli/terminal/screen.ts';
 import { bar, type Cell, sparkline } from '../../../src/cli/terminal/spark.ts';
-import { clean, column, cut, widthOf, wrap } from '../../../src/cli/terminal/text.ts';
+import { column, cut, widthOf, wrap } from '../../../src/cli/terminal/text.ts';
 import { Trend } from '../../../src/cli/terminal/trend.ts';
 
 const LOOKS: readonly Look[] = [

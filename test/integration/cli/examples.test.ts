@@ -4,6 +4,7 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
+import { request } from '../../../src/admin/client.ts';
 import { Child, startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
@@ -145,4 +146,41 @@ test('the consumer has every reading once, although consumer, broker and gateway
   const verified = new Child(python, [path.join(gateway.folder, 'consumer.py'), ...words]);
   assert.equal(await verified.ended, 0, verified.stdout.join('\n'));
   assert.match(verified.stdout.join('\n'), new RegExp(`${kept.size} readings the same\\.\nComplete: every reading`));
+});
+
+test('the cold room runs against simulated radio devices, and switches its compressor', { timeout: 120_000 }, async (t) => {
+  const ports = { plain: await freePort(), tls: await freePort() };
+  const gateway = makeGateway(t, ({ runtimeDir }) => {
+    let yaml = readFileSync(path.join(EXAMPLES, 'cold-room-radio', 'gateway.yaml'), 'utf8');
+    for (const [from, to] of [
+      ['port: 1883}', `port: ${ports.plain}}`],
+      ['{host: 0.0.0.0, port: 8883', `{host: 127.0.0.1, port: ${ports.tls}`],
+      ['stateDir: state ', `runtimeDir: ${runtimeDir}\n  stateDir: state `],
+    ] as const) {
+      assert.equal(yaml.split(from).length, 2, `${from} stands once in the example`);
+      yaml = yaml.replace(from, to);
+    }
+    return yaml;
+  });
+  await gateway.up();
+  await gateway.brokerPort();
+  const add = (body: object) => request(gateway.socket, 'POST', '/api/v1/users/add', body) as Promise<{ password: string }>;
+  await add({ name: 'anna', role: 'administrator', password: 'a long enough password' });
+  const publish = ['zigbee2mqtt/#', 'tele/compressor/#', 'stat/compressor/#', 'hall/#'];
+  const { password } = await add({ name: 'field', device: true, publish, subscribe: ['cmnd/compressor/#'] });
+  const simulator = startChild(
+    t,
+    process.execPath,
+    [MAIN, 'simulate', gateway.config, '--mqtt', `radio=mqtt://field@127.0.0.1:${ports.plain}`],
+    { stdin: true, env: { SLUICE_SIMULATE_PASSWORD: password } },
+  );
+  await simulator.line(/radio: mqtt on mqtt:/);
+  await waitFor('all devices', async () =>
+    (await gateway.status()).buses.every(({ devices }) => devices.every(({ state }) => state === 'answering')),
+  );
+  const written = await sluice(t, 'write', 'compressor.relay', 'off', '-c', gateway.config);
+  assert.equal(written.code, 0, written.stderr);
+  simulator.write('set compressor.power 5');
+  const tail = startChild(t, process.execPath, [MAIN, 'tail', '-c', gateway.config]);
+  await tail.line(/compressor\.power +5 W/);
 });

@@ -65,6 +65,10 @@ export class MqttWriter {
     const { every, topic, readBack } = writable.write;
     begin?.();
     if (signal.aborted) throw gaveWay();
+    if (device.goneBy !== undefined)
+      throw new SluiceError('write-failed', `${name}: nothing was sent, since ${device.goneBy} says that the device is gone`, {
+        data: { sent: false },
+      });
     const now = this.#clock.monotonic();
     const again = (this.#writtenAt.get(name) ?? Number.NEGATIVE_INFINITY) + every;
     if (again > now && !safe)
@@ -73,10 +77,6 @@ export class MqttWriter {
         `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
         { data: { sent: false } },
       );
-    if (device.goneBy !== undefined)
-      throw new SluiceError('write-failed', `${name}: nothing was sent, since ${device.goneBy} says that the device is gone`, {
-        data: { sent: false },
-      });
     const shown = readBack ? this.#shown(task) : undefined;
     if (!this.#topics.publish(topic, messageOf(writable, value))) {
       shown?.cancel();

@@ -42,8 +42,17 @@ console.log(await request(socket, 'POST', call, JSON.parse(body)).then(() => 'do
 `;
 const CLIENT = path.join(import.meta.dirname, '..', '..', 'src', 'admin', 'client.ts');
 
-/** @param user whom the gateway runs as @param flags of Node, for the gateway */
-export async function callersSite(t: TestContext, user = 0, flags: readonly string[] = []): Promise<Site | undefined> {
+/**
+ * @param user whom the gateway runs as
+ * @param flags of Node, for the gateway
+ * @param listen further addresses of `dashboard.listen`
+ */
+export async function callersSite(
+  t: TestContext,
+  user = 0,
+  flags: readonly string[] = [],
+  listen: readonly string[] = [],
+): Promise<Site | undefined> {
   if (process.getuid?.() !== 0) {
     if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error('needs to run as root');
     t.skip('needs to run as root');
@@ -65,7 +74,7 @@ gateway: {id: g1, stateDir: ${folder}/state, runtimeDir: ${folder}/run}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices: {pump: {bus: plant, unit: 1, interval: 1h, points: {speed: {table: holding, address: 3, type: uint16, write: {min: 0, max: 50, every: 0ms}}}}}
 broker: {listen: {port: 0}}
-dashboard: {listen: {port: 0}}
+dashboard: {listen: [${['{port: 0}', ...listen].join(', ')}]}
 `,
   );
   const groups = path.join(folder, 'group');

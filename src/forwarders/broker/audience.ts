@@ -8,13 +8,14 @@ export class Audience {
   revision = 0;
   /** Filters of all clients. */
   size = 0;
+  #system = 0;
   readonly #filters = new Map<object, Map<string, number>>();
   /** The filters of all clients. */
   readonly #all = new FilterTree();
 
-  /** Grants a filter, or says no: malformed, too long, too many, or a `$` topic (system topics name other clients). */
+  /** Grants a filter, or says no: malformed, too long, too many, or a `$` topic that is not below `$SYS` (topic-rules.ts says who). */
   grant(client: object, filter: string, qos: number): boolean {
-    if (filter.startsWith('$') || !isFilter(filter, MAX_FILTER, MAX_LEVELS)) return false;
+    if ((filter.startsWith('$') && !isSystem(filter)) || !isFilter(filter, MAX_FILTER, MAX_LEVELS)) return false;
     let filters = this.#filters.get(client);
     if (filters === undefined) {
       filters = new Map();
@@ -25,10 +26,16 @@ export class Audience {
     filters.set(filter, qos);
     if (isNew) {
       this.#all.add(filter);
+      if (isSystem(filter)) this.#system++;
       this.size++;
       this.revision++;
     }
     return true;
+  }
+
+  /** Whether somebody has a filter below `$SYS`. */
+  get wantsSystem(): boolean {
+    return this.#system > 0;
   }
 
   granted(client: object, filter: string): boolean {
@@ -40,6 +47,7 @@ export class Audience {
     for (const filter of filters) {
       if (granted?.delete(filter) !== true) continue;
       this.#all.remove(filter);
+      if (isSystem(filter)) this.#system--;
       this.size--;
       this.revision++;
     }
@@ -86,3 +94,5 @@ export class Audience {
     return qos;
   }
 }
+
+const isSystem = (filter: string): boolean => filter === '$SYS' || filter.startsWith('$SYS/');

@@ -25,6 +25,7 @@ import { LiveFeed, type Numbers } from './live-feed.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
 import { SlowClients } from './slow-clients.ts';
+import { type SystemCounts, SystemTopics } from './system-topics.ts';
 import { mayRead } from './topic-rules.ts';
 import { Traffic } from './traffic.ts';
 
@@ -48,6 +49,7 @@ export class EmbeddedBroker implements LiveSink {
   readonly #clients: Clients;
   readonly #replays: Replays<Client>;
   readonly #traffic: Traffic;
+  readonly #system: SystemTopics;
   readonly #devices: BrokerSide;
   #running = false;
   #fault: string | undefined;
@@ -119,6 +121,13 @@ export class EmbeddedBroker implements LiveSink {
       ...{ root, clients: this.#clients, audience: this.#audience, kept: this.#kept, slow: this.#slow, command: options.command },
       publish: (topic, json) => new Promise((done) => this.#publish(topic, json, 1, { done })),
     });
+    this.#system = new SystemTopics({
+      clock,
+      counts: () => this.#counts(),
+      wanted: () => this.#audience.wantsSystem,
+      publish: (topic, text) => this.#publish(topic, text, 0),
+    });
+    this.#retained.system = this.#system;
     this.#feed = new LiveFeed({
       ...{ root, clock, latest, encodeBatch },
       retained: this.#retained,
@@ -141,6 +150,7 @@ export class EmbeddedBroker implements LiveSink {
     this.#setStatus(true);
     this.#starting = this.#createBroker();
     this.#sweep();
+    this.#system.start();
   }
 
   /** Resolves when each of its addresses is open or has a fault. */
@@ -160,6 +170,7 @@ export class EmbeddedBroker implements LiveSink {
     this.#running = false;
     this.#o.devices?.closed(this.#devices);
     this.#cancelSweep?.();
+    this.#system.stop();
     this.#endRevoked?.();
     this.#feed.stop();
     this.#events.flush();
@@ -227,6 +238,15 @@ export class EmbeddedBroker implements LiveSink {
         retained: this.#retained.refused,
       },
       refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
+    };
+  }
+
+  #counts(): SystemCounts {
+    const away = [...this.#kept.sessions.all()].filter(({ awaySince }) => awaySince !== undefined);
+    return {
+      ...{ connected: this.#aedes?.connectedClients ?? 0, away: away.length, retained: this.#retained.all },
+      ...{ received: this.#traffic.received, sent: this.#traffic.sentMessages },
+      subscriptions: this.#audience.size + away.reduce((sum, { filters }) => sum + filters.size, 0),
     };
   }
 

@@ -100,6 +100,9 @@ export const SUBSCRIBE_WITHIN = 2_000;
 /** At a start: how long the log is waited for, for what sessions missed while nobody listened. */
 export const BACKLOG_WITHIN = 10_000;
 
+/** Time between two messages of each `$SYS` topic. */
+export const SYSTEM_EVERY = 10_000;
+
 /** Retained `value/…` changes are published at most this often per point. */
 export const VALUE_EVERY = 100;
 /** A batch on `data` holds at most so many readings and waits at most this long. */

@@ -34,6 +34,8 @@ export class Retained {
   refused = 0;
   /** `device/point` of the inventory; undefined until there is one. */
   #points: Set<string> | undefined;
+  /** Made for each subscription. */
+  system: { matching(filters: readonly string[]): RetainedPacket[] } | undefined;
 
   constructor(root: string, latest: LatestValues) {
     this.#root = root;
@@ -46,6 +48,10 @@ export class Retained {
     else this.#fixed.set(topic, json);
   }
 
+  /** Of clients and of the gateway. */
+  get all(): number {
+    return this.#foreign.size + this.#fixed.size + (this.#points?.size ?? 0);
+  }
   get count(): number {
     return this.#foreign.size;
   }
@@ -107,6 +113,7 @@ export class Retained {
 
   /** In between, `undefined` after every LOOKED_AT topics: a moment for others. */
   *matching(filters: readonly string[]): Generator<RetainedPacket | undefined> {
+    yield* this.system?.matching(filters) ?? [];
     const tree = new FilterTree();
     for (const filter of filters) tree.add(filter);
     let looked = 0;

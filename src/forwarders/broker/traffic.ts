@@ -7,6 +7,7 @@ import type { DeviceDoor } from './device-door.ts';
 import type { Kept } from './kept.ts';
 import type { Sent } from './persistence.ts';
 import type { SlowClients } from './slow-clients.ts';
+import { SYSTEM } from './system-topics.ts';
 import { publishRight } from './topic-rules.ts';
 
 export interface TrafficOptions {
@@ -24,6 +25,9 @@ export interface TrafficOptions {
 }
 
 export class Traffic {
+  /** PUBLISH of clients, and to clients. */
+  received = 0;
+  sentMessages = 0;
   readonly #o: TrafficOptions;
 
   constructor(options: TrafficOptions) {
@@ -32,6 +36,7 @@ export class Traffic {
 
   /** Whether a message of a client goes on. */
   arrived(client: Client | null, packet: PublishPacket, next: (error?: Error | null) => void): void {
+    this.received++;
     const credential = client === null ? undefined : this.#o.clients.credentials.of(client);
     const right = credential === undefined ? 'none' : publishRight(credential, packet.topic, this.#o.root);
     if (credential === undefined || right === 'none') {
@@ -62,6 +67,14 @@ export class Traffic {
 
   /** Whether a message goes to this client, and how. */
   forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
+    // aedes tells of clients and their filters below `$SYS`; that is not for anybody.
+    if (packet.topic.startsWith('$') && !packet.topic.startsWith(SYSTEM)) return null;
+    const forwarded = this.#forward(client, packet);
+    if (forwarded !== null) this.sentMessages++;
+    return forwarded;
+  }
+
+  #forward(client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     // One that the queue hands out is not delivered, and stays; aedes would take it out of the queue if it were not forwarded.
     if (client.closed) return packet.messageId === undefined ? null : packet;
     if (!packet.retain && !this.#o.slow.passes(client, packet)) return null;

@@ -1,0 +1,99 @@
+/** Every class of topics at the embedded broker, published and subscribed to without a credential and with each role. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { MqttAccess, MqttCredential } from '../../../src/core/access-ports.ts';
+import { ROLES, type Role } from '../../../src/core/commands.ts';
+import { BrokerBench, Raw, ROOT, remaining, text } from '../../harness/embedded-broker.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const DOCS = path.join(import.meta.dirname, '..', '..', '..', 'docs', 'reference');
+const NOBODY = 'anonymous';
+type Who = Role | typeof NOBODY;
+const WHO: readonly Who[] = [NOBODY, ...ROLES];
+
+/** By the first level below the root of the gateway: a topic of each. */
+const OWN: Readonly<Record<string, string>> = {
+  ...{ status: 'status', inventory: 'inventory', data: 'data', history: 'history', event: 'event' },
+  ...{ value: 'value/fridge/temperature', alarm: 'alarm/warm', command: 'command', result: 'result/c1', resend: 'resend/c1' },
+};
+const PEOPLE: readonly Who[] = ['viewer', 'flow-editor', 'operator', 'administrator'];
+const WRITERS: readonly Who[] = ['flow-editor', 'operator', 'administrator'];
+
+/** Who may publish and subscribe. A device has filters on `mine/#` and `mine/in/#`. */
+const TABLE: readonly (readonly [topic: string, publish: readonly Who[], subscribe: readonly Who[]])[] = [
+  ...Object.entries(OWN).map(
+    ([name, topic]) => [`${ROOT}/${topic}`, name === 'command' ? ROLES : [], [NOBODY, ...PEOPLE]] as const,
+  ),
+  ['sluice', [], [NOBODY, ...PEOPLE]],
+  [ROOT, [], [NOBODY, ...PEOPLE]],
+  [`${ROOT}/command/x`, [], [NOBODY, ...PEOPLE]],
+  ...Object.values(OWN).map((topic) => [`sluice/other/${topic}`, [], [NOBODY, ...PEOPLE]] as const),
+  ['zigbee2mqtt/lamp', WRITERS, [NOBODY, ...PEOPLE]],
+  ['tele/plug-2/STATE', WRITERS, [NOBODY, ...PEOPLE]],
+  ['mine/out', ['device', ...WRITERS], [NOBODY, ...PEOPLE]],
+  ['mine/in/x', ['device', ...WRITERS], [NOBODY, 'device', ...PEOPLE]],
+  ['/leading', WRITERS, [NOBODY, ...PEOPLE]],
+  ['$SYS/broker/version', [], ['administrator']],
+  ['$SYS/other/new/clients', [], ['administrator']],
+  ['$share/g/a', [], []],
+  ['$command', [], []],
+];
+
+const credential = (who: Who): MqttCredential => ({
+  principal: { who, door: 'mqtt', role: who === NOBODY ? 'viewer' : who },
+  owner: who === NOBODY ? NOBODY : `user:${who}`,
+  ...(who === 'device' ? { publish: ['mine/#'], subscribe: ['mine/in/#'] } : { publish: [], subscribe: [] }),
+});
+const access: MqttAccess = {
+  claimed: true,
+  logIn: async ({ username }) => credential((username ?? NOBODY) as Who),
+  has: () => true,
+  onRevoked: () => () => {},
+};
+
+async function asked(t: TestContext, port: number, who: Who): Promise<Raw> {
+  const raw = await Raw.open(t, port);
+  const code = who === NOBODY ? raw.connect('c') : raw.connect('c', 0xc2, [text(who), text('x')]);
+  assert.equal(await code, 0, who);
+  return raw;
+}
+
+/** @returns whether a message with QoS 1 is acknowledged; its connection ends otherwise */
+async function publishes(t: TestContext, port: number, who: Who, topic: string): Promise<boolean> {
+  const raw = await asked(t, port, who);
+  const body = Buffer.concat([text(topic), Buffer.from([0, 5]), Buffer.from('{}')]);
+  raw.send(0x32, remaining(body.length), body);
+  await waitFor('a PUBACK or the end', () => raw.closed || raw.bytes.subarray(4).includes(Buffer.from([0x40, 2, 0, 5])));
+  const taken = !raw.closed;
+  raw.socket.destroy();
+  return taken;
+}
+async function subscribes(t: TestContext, port: number, who: Who, topic: string): Promise<boolean> {
+  const raw = await asked(t, port, who);
+  raw.subscribe([topic]);
+  await waitFor('a SUBACK', () => raw.closed || raw.bytes.length >= 9);
+  assert.equal(raw.bytes[4], 0x90);
+  raw.socket.destroy();
+  return raw.bytes[8] !== 0x80;
+}
+
+test('each topic below the root of a gateway that the pages name is in the walk', () => {
+  const pages = readdirSync(DOCS).filter((file) => file.endsWith('.md'));
+  const named = new Set(
+    pages.flatMap((file) => [...readFileSync(path.join(DOCS, file), 'utf8').matchAll(/`…\/([a-z]+)/g)].map(([, name]) => name)),
+  );
+  assert.deepEqual([...named].sort(), Object.keys(OWN).sort());
+});
+
+for (const who of WHO)
+  test(`topics that ${who} may publish and subscribe to, and no others`, { timeout: 120_000 }, async (t) => {
+    const port = await new BrokerBench(t, { access }).start();
+    const found: unknown[] = [];
+    for (const [topic] of TABLE) found.push([topic, await publishes(t, port, who, topic), await subscribes(t, port, who, topic)]);
+    assert.deepEqual(
+      found,
+      TABLE.map(([topic, publish, subscribe]) => [topic, publish.includes(who), subscribe.includes(who)]),
+    );
+  });

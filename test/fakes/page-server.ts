@@ -35,6 +35,8 @@ export interface PageAnswers {
 
 export class PageServer {
   readonly answers: PageAnswers;
+  /** Milliseconds between rounds: faster than the page asks for, since tests wait for what it shows. */
+  every = 100;
   readonly #folder: string;
   readonly #server: Server;
   readonly #open = new Set<ServerResponse>();
@@ -125,8 +127,7 @@ export class PageServer {
       gone.abort();
     });
     const after = asked.get('after') ?? undefined;
-    // Faster than the page asks for: tests wait for what it shows.
-    new LiveStream(res, this.answers.live, systemClock, { after, every: 100 }).run(gone.signal).catch(() => res.destroy());
+    new LiveStream(res, this.answers.live, systemClock, { after, every: this.every }).run(gone.signal).catch(() => res.destroy());
   }
 
   #file(req: IncomingMessage, res: ServerResponse, pathname: string): void {
@@ -138,7 +139,11 @@ export class PageServer {
     const packed = /gzip/.test(String(req.headers['accept-encoding'])) && readdirSync(this.#folder).includes(`${name}.gz`);
     res.writeHead(200, {
       ...{ 'Content-Type': TYPES[path.extname(name)] ?? 'text/plain', 'Content-Security-Policy': CSP },
-      ...{ 'X-Content-Type-Options': 'nosniff', ...(packed ? { 'Content-Encoding': 'gzip' } : {}) },
+      ...{
+        'X-Content-Type-Options': 'nosniff',
+        'Cache-Control': name === 'index.html' ? 'no-cache' : 'private, max-age=31536000, immutable',
+        ...(packed ? { 'Content-Encoding': 'gzip' } : {}),
+      },
     });
     res.end(readFileSync(path.join(this.#folder, packed ? `${name}.gz` : name)));
   }

@@ -38,7 +38,7 @@ export async function pageSite(t: TestContext): Promise<PageSite | undefined> {
 const LENGTHS: Readonly<Record<string, number>> = { '1h': 3_600_000, '24h': 86_400_000, '30d': 30 * 86_400_000 };
 const BUCKETS = 150;
 
-const alarmBegan: AlarmChange = {
+export const alarmBegan: AlarmChange = {
   rule: 'fridge-warm',
   occurrence: 3,
   state: 'active-unacknowledged',
@@ -48,7 +48,7 @@ const alarmBegan: AlarmChange = {
 };
 
 /** A day of a fridge: a wave with a gap. */
-function chart(point: string, from: string): History {
+export function chart(point: string, from: string): History {
   const length = LENGTHS[from] ?? 86_400_000;
   const width = length / BUCKETS;
   const buckets = Array.from({ length: BUCKETS }, (_, i) => {

@@ -17,25 +17,29 @@ import type { Words } from '../words/words.ts';
 import { useShell } from './shell.ts';
 import { Name } from './small.tsx';
 
+/** Inside, and the gateway has sent nothing yet. */
+const WAITING = 'waiting';
 const PAGES = ['overview', 'devices', 'alarms', 'delivery', 'system', 'you'] as const;
 
 export function Frame({ stand, route, said }: { stand: Standing; route: Route; said: string }): JSX.Element {
   const { words, model } = useShell();
   const main = useRef<HTMLElement>(null);
   const inside = stand.at === 'in';
-  const view = inside ? JSON.stringify(route) : stand.at;
+  const view = !inside ? stand.at : model.state === undefined ? WAITING : JSON.stringify(route);
   const title = inside ? titleOf(words, route) : words.t(stand.at === 'claim' ? 'claim.title' : 'app.title');
   const before = useRef(view);
+  const led = useRef(false);
   const news = useNews();
 
   useEffect(() => {
     document.title = `${title} – ${model.state?.gateway.name ?? model.state?.gateway.id ?? words.t('app.name')}`;
   }, [title, model.state?.gateway.name, model.state?.gateway.id]);
   useEffect(() => {
-    // The first view is read from the beginning of the page.
-    const arrives = before.current === view || before.current === 'loading';
+    // The first view is read from the beginning of the page. Others are read from their heading, and once more when they have come.
+    const arrives = before.current === view || before.current === 'loading' || (before.current === WAITING && !led.current);
     before.current = view;
     if (arrives) return;
+    led.current = true;
     scrollTo(0, 0);
     main.current?.querySelector<HTMLElement>('h1')?.focus();
   }, [view]);
@@ -54,7 +58,7 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
       </header>
       {inside && <Pages route={route} />}
       <main ref={main} id="main" class={inside && !fresh ? 'old' : ''}>
-        {inside ? <View key={view} route={route} /> : <Door stand={stand} />}
+        {inside ? <View key={JSON.stringify(route)} route={route} /> : <Door stand={stand} />}
       </main>
       <p role="status" class="unseen">
         {said}
@@ -111,13 +115,17 @@ function ChartOfPoint(props: { device: string; point: string }): JSX.Element {
   useEffect(() => {
     import('../views/point.tsx').then(setLoaded, () => setLoaded('failed'));
   }, []);
-  if (loaded !== undefined && loaded !== 'failed') return <loaded.PointView {...props} />;
   return (
     <>
+      {/* The same heading before and after: who reads from it stays on it. */}
       <h1 tabIndex={-1}>
         <Name>{`${props.device}.${props.point}`}</Name>
       </h1>
-      <p class="loading">{words.t(loaded === 'failed' ? 'error.offline' : 'app.loading')}</p>
+      {loaded !== undefined && loaded !== 'failed' ? (
+        <loaded.PointView {...props} />
+      ) : (
+        <p class="loading">{words.t(loaded === 'failed' ? 'error.offline' : 'app.loading')}</p>
+      )}
     </>
   );
 }

@@ -36,9 +36,6 @@ export function PointView({ device, point }: { device: string; point: string }):
   const changes = useAsked<AlarmChanges>(`/api/v1/alarm-changes?${asked}`, RANGES[range].every);
   return (
     <>
-      <h1 tabIndex={-1}>
-        <Name>{name}</Name>
-      </h1>
       <p>
         <a href={hrefOfDevice(device)}>{words.t('point.back', { name: device })}</a>
       </p>

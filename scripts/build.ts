@@ -26,6 +26,7 @@ const PROGRAM = {
   demo: 'src/cli/demo.ts',
   'follow-parent': 'src/cli/demo/follow-parent.ts',
   'make-certificate': 'src/access/tls/make-certificate.ts',
+  'node-red-child': 'src/node-red/child/main.ts',
 };
 
 /**

@@ -10,6 +10,8 @@ sh scripts/setup.sh || {
 }
 . "$ROOT/bin/find-node.sh"
 find_node
+# Without it (no network, no space) the suites of Node-RED are skipped, and say so.
+sh scripts/setup-node-red.sh || printf 'Node-RED is not installed; its suites are skipped.\n\n'
 # Tests that start "node" or a tool get the same one.
 PATH=$ROOT/node_modules/.bin:$PATH
 export PATH

@@ -7,6 +7,7 @@ import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-p
 import type { Clock } from '../core/clock.ts';
 import type { Action, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { Field, Forwarder, ForwarderReport, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
 import { VERSION } from '../core/version.ts';
@@ -27,6 +28,7 @@ import type {
   AlarmChangesQuery,
   AlarmReply,
   ExportQuery,
+  FlowsReport,
   ForwarderStatus,
   GatewayStatus,
   HistoryQuery,
@@ -64,6 +66,7 @@ export interface GatewayView {
   readonly forwarders: readonly Forwarder[];
   readonly broker: EmbeddedBroker | undefined;
   readonly certificate: OwnIdentity | undefined;
+  readonly flows: FlowSupervisor;
   readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
   readonly inventory: Inventory;
@@ -153,6 +156,7 @@ export class Target implements AdminTarget {
         ...{ fingerprint: g.certificate.fingerprint, until: g.certificate.until },
         authority: g.certificate.authority.fingerprint,
       },
+      flows: this.#flows(),
       http: g.http,
       access: g.access.accounts.status(),
       alarms: g.rules
@@ -284,6 +288,14 @@ export class Target implements AdminTarget {
       log,
       forwarders.map(({ name }) => name),
     );
+  }
+
+  #flows(): FlowsReport | undefined {
+    const { config, flows, watch } = this.#gateway;
+    if (config.nodeRed?.enabled !== true) return undefined;
+    const { since, nextStart, ...status } = flows.status();
+    const utc = (at: number): number => Math.round(at) + watch.offset;
+    return { ...status, since: utc(since), nextStart: nextStart === undefined ? null : utc(nextStart) };
   }
 
   #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {

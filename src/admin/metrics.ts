@@ -2,6 +2,7 @@
  * `/metrics`: one table of all metrics, written as OpenMetrics text 1.0. Written here and not with prom-client, which
  * costs 14 MB of memory on import. docs/reference/metrics.md repeats the table; a test holds them equal.
  */
+import { FLOW_STATES } from '../core/flow-supervisor.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import type { ProcessStatus } from './process-meter.ts';
 import type { ForwarderStatus, GatewayStatus } from './target.ts';
@@ -66,6 +67,10 @@ function forwarder(name: string, type: 'gauge' | 'counter', help: string, read: 
 }
 function broker(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['broker']>>): Metric {
   const samples = (r: StatusReport) => (r.broker === undefined ? [] : one(read(r.broker, r)));
+  return { name, type, unit: unitOf(name), labels: [], help, read: samples };
+}
+function flows(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['flows']>>): Metric {
+  const samples = (r: StatusReport) => (r.flows === undefined ? [] : one(read(r.flows, r)));
   return { name, type, unit: unitOf(name), labels: [], help, read: samples };
 }
 function unitOf(name: string): Metric['unit'] {
@@ -289,6 +294,39 @@ export const METRICS: readonly Metric[] = [
     help: 'Refused by HTTP: `connections` that were not taken or made room for others, foreign `hosts`, pages of other `origins`, too many `requests` of one address.',
     read: (r) => Object.entries(r.http?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
   },
+
+  {
+    ...{ name: 'sluice_flows_state', type: 'gauge', labels: ['state'] },
+    help: '1 for the state of Node-RED, 0 for the others: `stopped`, `starting`, `running`, `unhealthy`, `backing-off`, `safe-mode`, `stopping`.',
+    read: (r) => (r.flows === undefined ? [] : FLOW_STATES.map((state): Sample => [{ state }, flag(r.flows?.state === state)])),
+  },
+  flows('sluice_flows_safe_mode', 'gauge', '1 while the flows do not start because Node-RED crashed too often.', (f) =>
+    flag(f.safeMode !== undefined),
+  ),
+  flows('sluice_flows_resident_memory_bytes', 'gauge', 'Resident memory of Node-RED.', (f) => f.memory?.resident),
+  flows(
+    'sluice_flows_proportional_memory_bytes',
+    'gauge',
+    'The same, with pages that it shares with other processes counted by share.',
+    (f) => f.memory?.proportional,
+  ),
+  flows('sluice_flows_check_seconds', 'gauge', 'How long the last message took through Node-RED.', (f) =>
+    f.checkTime === undefined ? undefined : seconds(f.checkTime),
+  ),
+  flows('sluice_flows_restarts', 'counter', 'Starts of Node-RED after it ended by itself.', (f) => f.restarts),
+  flows(
+    'sluice_flows_recent_crashes',
+    'gauge',
+    'Times within the last hour that Node-RED ended by itself; 5 at most are counted.',
+    (f) => f.crashes,
+  ),
+  flows('sluice_flows_log_lines', 'counter', 'Lines of Node-RED in the log of the gateway.', (f) => f.lines.passed),
+  flows(
+    'sluice_flows_suppressed_lines',
+    'counter',
+    'Lines of Node-RED that were left out because there were too many.',
+    (f) => f.lines.suppressed,
+  ),
 
   {
     ...{ name: 'sluice_alarms', type: 'gauge', labels: ['severity'] },

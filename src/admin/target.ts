@@ -5,6 +5,7 @@
 import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { AlarmState, Severity } from '../core/alarm.ts';
 import type { Action, AlarmResult, Asking, Principal, ReloadResult, ResendCommand, Results } from '../core/commands.ts';
+import type { FlowStatus } from '../core/flow-supervisor.ts';
 import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
@@ -102,12 +103,19 @@ export interface GatewayStatus {
   readonly broker?: EmbeddedBrokerStatus | undefined;
   /** The gateway's own certificate, when a listener uses it. Fingerprints are SHA-256, `AB:CD:…`; `until` is UTC ms. */
   readonly certificate?: { readonly fingerprint: string; readonly authority: string; readonly until: number } | undefined;
+  /** Node-RED; absent where it is not configured. */
+  readonly flows?: FlowsReport | undefined;
   /** HTTP and HTTPS; absent where they are not configured. */
   readonly http?: HttpStatus | undefined;
   /** Users, devices and tokens. */
   readonly access: AccessStatus;
   /** Alarms that are active or not acknowledged. */
   readonly alarms: readonly AlarmStatus[];
+}
+
+export interface FlowsReport extends Omit<FlowStatus, 'since' | 'nextStart'> {
+  readonly since: number;
+  readonly nextStart: number | null;
 }
 
 export interface HttpStatus {

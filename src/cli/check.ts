@@ -4,12 +4,16 @@ import type { BusBudget } from '../config/kinds.ts';
 import type { LoadResult } from '../config/load.ts';
 import { aboutDuration, percent } from '../core/units.ts';
 import { stableName } from '../drivers/serial-ports.ts';
+import { missingParts } from '../node-red/ways.ts';
 import { readConfig } from './config-file.ts';
 import { count } from './words.ts';
 
 export async function check(file: string, options: { json?: boolean }): Promise<void> {
   const read = readConfig(file);
-  const result = { ...read, warnings: inFileOrder([...read.warnings, ...(await portRemarks(read))], [file]) };
+  const result = {
+    ...read,
+    warnings: inFileOrder([...read.warnings, ...(await portRemarks(read)), ...(await flowRemarks(read))], [file]),
+  };
   if (result.config === undefined) process.exitCode = 78;
   if (options.json) {
     process.stdout.write(`${JSON.stringify(checkReport(result))}\n`);
@@ -68,6 +72,12 @@ function answerLines(answers: BusBudget['answers']): string[] {
     return `${what} ${[...named, ...(of.length > 5 ? [`${of.length - 5} more`] : [])].join(', ')}`;
   });
   return words.length === 0 ? [] : [`         time until a device answers: ${words.join('; ')}`];
+}
+
+/** What this machine lacks for Node-RED. The gateway starts without it, so none of it is a fault. */
+export async function flowRemarks({ config, remark }: LoadResult, missing: typeof missingParts = missingParts): Promise<Fault[]> {
+  if (config?.nodeRed === undefined) return [];
+  return (await missing(config.nodeRed)).map(({ key, message }) => remark(['nodeRed', key], message));
 }
 
 /** What this machine says about the ports: a name that replugging may change, where there is one that stays. */

@@ -301,6 +301,16 @@ export function program(): Command {
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   accountCommands(sluice);
+  // For bin/sluice-node-red.
+  sluice
+    .command('node-red-process', { hidden: true })
+    .requiredOption('--memory <size>', 'memory of Node-RED')
+    .option('--allow <list>', 'what flows may do: exec, files, palette, modules, separated by commas')
+    .action(
+      action(async (options: { memory: string; allow?: string }) =>
+        (await import('./node-red-process.ts')).nodeRedProcess(options),
+      ),
+    );
   for (const [name, instead] of LATER)
     sluice
       .command(name, { hidden: true })

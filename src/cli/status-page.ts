@@ -40,6 +40,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
     ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
     ...logLines(report),
     ...brokerLines(report),
+    ...flowLines(report),
     ...accessLines(report),
   ];
   const fitted = lines.flatMap((line) => wrap(line, width, '    '));
@@ -77,6 +78,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
       ? []
       : [{ head: 'the broker of the gateway', text: report.broker.fault, colour: 31 } as const]),
     ...(report.http?.fault === undefined ? [] : [{ head: 'HTTP of the gateway', text: report.http.fault, colour: 33 } as const]),
+    ...flowWrongs(report),
     ...(report.access.state === 'locked' ? [{ head: 'nobody can log in', text: report.access.fault, colour: 31 } as const] : []),
     ...(clock.known
       ? []
@@ -243,6 +245,36 @@ function logLines({ log, gateway }: GatewayStatus): string[] {
         `  ${s.file} was damaged and repaired at ${localTime(s.time, gateway.time)}: ${count(s.records, 'record')} came back${s.lostRecords > 0 ? paint(31, `, ${count(s.lostRecords, 'record')} are lost`) : ''}`,
     ),
   ];
+}
+
+function flowWrongs({ flows, gateway }: GatewayStatus): Wrong[] {
+  if (flows === undefined) return [];
+  if (flows.safeMode !== undefined)
+    return [
+      {
+        head: 'the flows of Node-RED are stopped (safe mode)',
+        text: `${flows.safeMode}. Deploy in the editor to start them.`,
+        colour: 31,
+      },
+    ];
+  if (flows.state === 'unhealthy') return [{ head: 'Node-RED hangs', text: flows.reason, colour: 31 }];
+  if (flows.state !== 'backing-off') return [];
+  const next = flows.nextStart === null ? '' : `, it starts again in ${rough(Math.max(0, flows.nextStart - gateway.time))}`;
+  return [{ head: `Node-RED does not run${next}`, text: flows.reason, colour: 33 }];
+}
+
+function flowLines({ flows }: GatewayStatus): string[] {
+  if (flows === undefined) return [];
+  const { memory } = flows;
+  const used = memory === undefined ? '' : `, ${formatSize(mebibytes(memory.proportional ?? memory.resident))} of memory`;
+  const restarts = flows.restarts === 0 ? '' : `, ${count(flows.restarts, 'restart')}`;
+  const state = flows.state === 'running' ? paint(32, flows.state) : paint(33, flows.state);
+  return [`flows  Node-RED ${state}${used}${restarts}`];
+}
+
+/** Whole ones, to read. */
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 1024 ** 2) * 1024 ** 2;
 }
 
 function brokerLines({ broker }: GatewayStatus): string[] {

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { formatDuration, formatSize } from '../core/units.ts';
 import type { Kinds } from './kinds.ts';
+import { nodeRedSection } from './node-red.ts';
 import { DURATION_PATTERN, name, SIZE_PATTERN } from './schema-parts.ts';
 import {
   brokerSection,
@@ -59,6 +60,7 @@ export function configSchema(kinds: Kinds): z.ZodType {
       .record(name(), oneOf(kinds.forwarders.map((k) => z.strictObject({ type: z.literal(k.type), ...k.forwarder.shape }))))
       .optional()
       .describe('The destinations of the log.'),
+    nodeRed: nodeRedSection.nullish().describe('Node-RED beside the gateway. Without this section there is none.'),
     dashboard: dashboardSection.nullish().describe('The local HTTP interface. Without this section there is none.'),
   });
 }

@@ -10,6 +10,7 @@
 import type * as z from 'zod';
 import type { Severity } from '../core/alarm.ts';
 import type { Grant } from '../core/remote-commands.ts';
+import type { NodeRedConfig } from './node-red.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
 export interface DriverKind {
@@ -226,4 +227,6 @@ export interface GatewayConfig {
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
   /** Absent: no HTTP. `names` are in lower case. */
   readonly dashboard?: { readonly listen: readonly Listen[]; readonly names: readonly string[] } | undefined;
+  /** Absent: no Node-RED. */
+  readonly nodeRed?: NodeRedConfig | undefined;
 }

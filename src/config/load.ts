@@ -14,6 +14,7 @@ import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
 import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
 import { checkListeners, resolveListeners } from './listeners.ts';
+import { nodeRedSection } from './node-red.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
@@ -126,6 +127,7 @@ class Loader {
     const broker = this.#section(root, 'broker', brokerSection, false);
     const forwarders = this.#forwarders(writtenForwarders);
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
+    const nodeRed = this.#section(root, 'nodeRed', nodeRedSection, false);
     checkListeners(
       { broker: broker?.listen, dashboard: dashboard?.listen },
       { root, source, report: this.#report, warn: this.#warn },
@@ -150,6 +152,7 @@ class Loader {
       broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
       dashboard: dashboard && { ...dashboard, listen: resolveListeners(dashboard.listen, this.#folder) },
+      nodeRed,
     };
     const budgets = this.#budgets(config);
     return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };

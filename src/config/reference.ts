@@ -111,6 +111,12 @@ export function referencePage(kinds: Kinds, example: string): string {
     ...exampleOf('forwarders'),
     '',
     ...chapter('dashboard', section('dashboard'), [], exampleOf('dashboard')),
+    ...chapter(
+      'nodeRed',
+      section('nodeRed'),
+      ['[Switch on Node-RED](../how-to/switch-on-node-red.md) shows each step.', ''],
+      ['```yaml', 'nodeRed:', '  enabled: true', '```'],
+    ),
     '## Profiles',
     '',
     'A profile describes a device model. Its name is its file name without `.yaml`. Profiles of the gateway are in',

@@ -185,4 +185,14 @@ export function ruleSchema(kinds: Kinds) {
   });
 }
 
-export const TOP_LEVEL = ['gateway', 'buses', 'devices', 'rules', 'buffer', 'broker', 'forwarders', 'dashboard'] as const;
+export const TOP_LEVEL = [
+  'gateway',
+  'buses',
+  'devices',
+  'rules',
+  'buffer',
+  'broker',
+  'forwarders',
+  'dashboard',
+  'nodeRed',
+] as const;

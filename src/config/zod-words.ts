@@ -21,7 +21,7 @@ const EXPECTED: Record<string, string> = {
 };
 
 /** Keys that the documentation promises and that a later version brings. */
-export const LATER: ReadonlySet<string> = new Set(['nodeRed', 'do', 'tls', 'filter']);
+export const LATER: ReadonlySet<string> = new Set(['do', 'tls', 'filter']);
 
 export function unknownKey(key: string, known: Iterable<string>): string {
   if (LATER.has(key)) return `"${key}" is not available in this version; remove it`;

@@ -14,6 +14,7 @@ import type { Once } from '../control/remote/once.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Forwarder, Inventory } from '../core/ports.ts';
@@ -37,7 +38,7 @@ import type { ClockChange, ClockWatch } from '../time/watch.ts';
 import { makeParts, type Parts, type PartsSide } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
-import { StopBudget } from './stop-budget.ts';
+import { FLOWS_CLOSE, StopBudget } from './stop-budget.ts';
 import { warnOfOpen, webListen } from './web.ts';
 
 export class Gateway implements PartsSide, Reloadable {
@@ -126,6 +127,10 @@ export class Gateway implements PartsSide, Reloadable {
   }
   get broker(): EmbeddedBroker | undefined {
     return this.#parts.broker.running;
+  }
+  /** Node-RED. */
+  get flows(): FlowSupervisor {
+    return this.#parts.flows;
   }
   /** The gateway's own certificate, when a listener uses it. */
   get certificate(): OwnIdentity | undefined {
@@ -289,6 +294,7 @@ export class Gateway implements PartsSide, Reloadable {
         'The clock of this board is not right yet. Readings wait for the right time; alarms do not wait.',
       );
     counters.start();
+    await this.#parts.flows.prepare(config.nodeRed).apply();
     const waits = await this.#parts.broker.opened();
     this.#running = true;
     this.logger.info(
@@ -302,6 +308,7 @@ export class Gateway implements PartsSide, Reloadable {
     this.#stopping = true;
     const budget = new StopBudget(this.clock);
     this.#parts.commands.stop();
+    const flows = this.#parts.flows.stop(FLOWS_CLOSE);
     // Safe values are written by the buses of the new configuration, as soon as the old ones have let go of their wires.
     await budget.within(budget.for('exchange'), this.#reload.exchange);
     this.#parts.watch.stop();
@@ -331,6 +338,7 @@ export class Gateway implements PartsSide, Reloadable {
     );
     await this.#log?.close(budget.for('log'));
     await this.#admin?.stop();
+    await budget.within(budget.for('flows'), flows);
     this.#lock?.release();
   }
 

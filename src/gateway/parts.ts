@@ -23,6 +23,9 @@ import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import { DeviceDoor } from '../forwarders/broker/device-door.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
 import { LogBacklog } from '../forwarders/broker/own-backlog.ts';
+import { FlowFiles } from '../node-red/flow-files.ts';
+import { Supervisor } from '../node-red/supervisor.ts';
+import { wayOf } from '../node-red/ways.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
 import type { Counters } from '../pipeline/counters.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
@@ -175,5 +178,15 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     },
     () => g.ingest,
   );
-  return { watch, latest, plant, alarmed, outside, listening, commands, once, access, safe, tls, broker, forwarders };
+  const flowFiles = new FlowFiles(g.config.gateway.stateDir, logger);
+  const flows = new Supervisor({
+    ...{ clock, logger, random: Math.random },
+    tell: (event) => tell(event),
+    way: (config) => wayOf(config, { clock, stateDir: g.config.gateway.stateDir }),
+    secret: () => flowFiles.secret(),
+    title: () => g.config.gateway.name ?? g.config.gateway.id,
+    savedSafeMode: () => flowFiles.safeMode(),
+    saveSafeMode: (why) => flowFiles.saveSafeMode(why),
+  });
+  return { watch, latest, plant, alarmed, outside, listening, commands, once, access, safe, tls, broker, forwarders, flows };
 }

@@ -4,7 +4,7 @@
  * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing.
  * 2. Buses and rules are exchanged together. Old buses let go of their ports before new ones start; where that fails, the old
  *    ones are made again and the old rules are back (plant.ts).
- * 3. Forwarders, the embedded broker and HTTP follow, each old one ended before its successor starts. A far side that
+ * 3. Forwarders, the embedded broker, HTTP and Node-RED follow, each old one ended before its successor starts. A far side that
  *    is not there is a state of them and no fault, so nothing of this fails.
  *
  * A stop that comes meanwhile waits for step 2 and keeps the rest from starting.
@@ -56,7 +56,7 @@ export class Reload {
 
   async #run(config: GatewayConfig): Promise<string[]> {
     const { config: before, log, logger, running, stopping } = this.#gateway;
-    const { broker, forwarders, plant, safe } = this.#parts;
+    const { broker, flows, forwarders, plant, safe } = this.#parts;
     if (!running || stopping)
       throw new SluiceError('not-running', 'the gateway is starting or stopping; nothing was changed, ask again when it runs');
     if ((['id', 'stateDir', 'runtimeDir'] as const).some((key) => config.gateway[key] !== before.gateway[key]))
@@ -65,6 +65,7 @@ export class Reload {
       broker: await broker.prepare(config),
       forwarders: forwarders.prepare(config, log),
       field: plant.prepare(config),
+      flows: flows.prepare(config.nodeRed),
     };
     this.#assertNotStopping('nothing was changed');
     await this.#takeOver(config, next.field);
@@ -75,6 +76,7 @@ export class Reload {
       async () => {
         if (dashboard) await this.#gateway.setDashboard(config.dashboard);
       },
+      () => next.flows.apply(),
     ];
     for (const apply of rest) {
       this.#assertNotStopping('buses and rules of the new file are in use');
@@ -90,6 +92,7 @@ export class Reload {
       ...next.forwarders.changed.map((name) => `forwarders.${name}`),
       ...next.broker.changed,
       ...(dashboard ? ['dashboard'] : []),
+      ...next.flows.changed,
     ];
     logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
     return changed;

@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { installFault } from '../../src/node-red/place.ts';
 
 /** Debian keeps daemons in sbin, which is not on the PATH of ordinary users. */
 const FOLDERS = [...(process.env.PATH ?? '').split(path.delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
@@ -52,6 +53,13 @@ export function asRoot(t: TestContext, why: string): boolean {
   if (process.geteuid?.() === 0) return true;
   skip(t, `needs root, to ${why}`);
   return false;
+}
+
+/** false after the test was marked as skipped: Node-RED is not installed beside the gateway. */
+export function nodeRedPeer(t: TestContext): boolean {
+  const fault = installFault();
+  if (fault !== undefined) missing(t, 'Node-RED', 'sh scripts/setup-node-red.sh');
+  return fault === undefined;
 }
 
 function missing(t: TestContext, what: string, install: string): void {

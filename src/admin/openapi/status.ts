@@ -3,12 +3,13 @@ import * as z from 'zod';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { BrokerStoreStatus } from '../../core/broker-store.ts';
+import { FLOW_STATES } from '../../core/flow-supervisor.ts';
 import type { AnswerStatus, BusStatus, DeviceCounters, DeviceStatus, ForwarderCounters } from '../../core/ports.ts';
 import type { EmbeddedBrokerStatus } from '../../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../../reports/salvage.ts';
 import type { StatusReport } from '../metrics.ts';
 import type { ProcessStatus } from '../process-meter.ts';
-import type { AlarmStatus, ForwarderStatus, GatewayStatus, HttpStatus, LogMemory, LogStatus } from '../target.ts';
+import type { AlarmStatus, FlowsReport, ForwarderStatus, GatewayStatus, HttpStatus, LogMemory, LogStatus } from '../target.ts';
 import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';
 
 const address = shape<{ readonly host: string; readonly port: number }>({ host: text('the address'), port: count('the port') });
@@ -254,6 +255,26 @@ const gatewayStatus = {
     until: moment('when it ends'),
   })
     .describe('the own certificate of the gateway')
+    .optional(),
+  flows: shape<FlowsReport>({
+    state: word(FLOW_STATES, 'the state of Node-RED'),
+    since: moment('when the state began'),
+    reason: text('why it is in this state').optional(),
+    nextStart: moment('when it starts again').nullable(),
+    runsAs: word(['service', 'user', 'same-user'], 'what Node-RED runs as'),
+    version: text('the version of Node-RED').optional(),
+    pid: count('the process').optional(),
+    memory: shape<NonNullable<FlowsReport['memory']>>({
+      resident: count('bytes in memory'),
+      proportional: count('bytes in memory, shared pages counted by share').optional(),
+    }).optional(),
+    safeMode: text('why the flows do not run').optional(),
+    restarts: count('starts after it ended by itself'),
+    crashes: count('ends by itself within the last hour'),
+    checkTime: number('how long the last message took through it, ms').optional(),
+    lines: shape<FlowsReport['lines']>({ passed: count('lines in the log'), suppressed: count('lines that were left out') }),
+  })
+    .describe('Node-RED beside the gateway')
     .optional(),
   http: shape<HttpStatus>({
     state: word(['off', 'waiting', 'listening'], 'whether it listens'),

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { UNIT_PLACES } from '../../../src/node-red/unit-way.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { peer } from '../../peers/peers.ts';
 
@@ -35,4 +36,47 @@ test('the unit keeps what the promises rest on', () => {
   assert.match(unit, /^StateDirectory=sluice$/m);
   assert.match(unit, /^SupplementaryGroups=dialout$/m);
   assert.match(unit, /^StartLimitIntervalSec=0$/m);
+});
+
+const FLOW_UNITS = [
+  'sluice-node-red.service',
+  'sluice-node-red.socket',
+  'sluice-node-red-stop.path',
+  'sluice-node-red-stop.service',
+];
+const flowUnit = (name: string): string => readFileSync(path.join(path.dirname(UNIT), name), 'utf8');
+
+test('systemd has nothing to say against the units of Node-RED', (t) => {
+  const analyze = peer(t, 'systemd-analyze', SYSTEMD);
+  if (analyze === undefined) return;
+  const folder = scratch(t);
+  for (const name of FLOW_UNITS)
+    writeFileSync(path.join(folder, name), flowUnit(name).replace('/usr/bin/sluice-node-red', '/bin/true'));
+  const units = FLOW_UNITS.map((name) => path.join(folder, name));
+  const result = spawnSync(analyze, ['verify', '--man=no', ...units], { encoding: 'utf8' });
+  assert.equal(result.stderr + result.stdout, '');
+  assert.equal(result.status, 0);
+});
+
+test('the service of Node-RED is fenced, and its places are those of the code', (t) => {
+  const service = flowUnit('sluice-node-red.service');
+  const socket = flowUnit('sluice-node-red.socket');
+  assert.match(service, /^InaccessiblePaths=-\/etc\/sluice -\/var\/lib\/sluice -\/run\/sluice$/m);
+  assert.match(service, /^Restart=no$/m);
+  assert.match(service, /^TimeoutStopSec=15s$/m);
+  for (const limit of ['MemoryMax', 'TasksMax', 'LimitNOFILE']) assert.match(service, new RegExp(`^${limit}=\\d`, 'm'));
+  assert.equal(path.join('/var/lib', /^StateDirectory=(.*)$/m.exec(service)?.[1] ?? ''), UNIT_PLACES.folder);
+  assert.deepEqual(
+    [...socket.matchAll(/^ListenStream=(.*)$/gm)].map(([, file]) => file),
+    ['gateway.sock', 'editor.sock'].map((name) => path.join(UNIT_PLACES.sockets, name)),
+  );
+  assert.match(socket, /^SocketUser=sluice$/m);
+  assert.match(socket, /^SocketMode=0600$/m);
+  assert.ok(flowUnit('sluice-node-red-stop.path').includes(`PathExists=${UNIT_PLACES.stopFile}\n`));
+  assert.ok(flowUnit('sluice-node-red-stop.service').includes(`rm -f ${UNIT_PLACES.stopFile}\n`));
+  const analyze = peer(t, 'systemd-analyze', SYSTEMD);
+  if (analyze === undefined) return;
+  const unit = path.join(path.dirname(UNIT), 'sluice-node-red.service');
+  const result = spawnSync(analyze, ['security', '--offline=true', '--threshold=30', '--no-pager', unit], { encoding: 'utf8' });
+  assert.equal(result.status, 0, result.stdout.split('\n').slice(-4).join('\n') + result.stderr);
 });

@@ -9,7 +9,7 @@ import * as limits from '../../../src/admin/limits.ts';
 import { METRICS, metricsTable, metricsText, type StatusReport, sampleName } from '../../../src/admin/metrics.ts';
 import { ProcessMeter } from '../../../src/admin/process-meter.ts';
 import { TailStream } from '../../../src/admin/tail-stream.ts';
-import type { TailAlarm, TailReading } from '../../../src/admin/target.ts';
+import type { FlowsReport, TailAlarm, TailReading } from '../../../src/admin/target.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 import { pythonPeer } from '../../peers/peers.ts';
 
@@ -75,10 +75,16 @@ test('metric names are unique and their labels are those of the table', () => {
   }
 });
 
+const FLOWS: FlowsReport = {
+  ...{ state: 'running', since: 1_795_000_000_000, nextStart: null, runsAs: 'service', version: '5.0.7', pid: 4711 },
+  ...{ memory: { resident: 131_072_000, proportional: 80_740_352 }, restarts: 1, crashes: 1, checkTime: 4 },
+  lines: { passed: 20, suppressed: 3 },
+};
+
 test('an independent parser reads the same numbers', (t) => {
   const python = pythonPeer(t, 'prometheus_client', 'apt-get install -y python3-prometheus-client');
   if (python === undefined) return;
-  const nasty = { ...report(), alarms: [] };
+  const nasty = { ...report(), alarms: [], flows: FLOWS };
   const text = metricsText({ ...nasty, gateway: { ...nasty.gateway, version: 'a\\b"c\nd' } });
   const script = `
 import json, sys
@@ -96,6 +102,9 @@ print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in
   assert.equal(samples.get('sluice_device_last_reply_age_seconds {"bus":"field","device":"fridge"}'), 0.5);
   assert.equal(samples.has('sluice_device_last_reply_age_seconds {"bus":"field","device":"mute"}'), false);
   assert.equal(samples.get('sluice_device_reply_p95_seconds {"bus":"field","device":"fridge"}'), 0.02);
+  assert.equal(samples.get('sluice_flows_state {"state":"running"}'), 1);
+  assert.equal(samples.get('sluice_flows_state {"state":"safe-mode"}'), 0);
+  assert.equal(samples.get('sluice_flows_check_seconds {}'), 0.004);
   assert.equal(samples.get('sluice_bus_missed_polls {"bus":"field"}'), 12);
   assert.equal(samples.get('sluice_bus_busy_ratio {"bus":"field"}'), 0.97);
   assert.equal(samples.get('sluice_device_reply_seconds_total {"bus":"field","device":"fridge"}'), 0.13);

@@ -1,0 +1,171 @@
+/**
+ * The process around Node-RED. The gateway starts it (or systemd, when the gateway connects), sends its settings over a socket, and
+ * ends it. It lives no longer than that socket: when the gateway is gone, it stops its flows and ends.
+ */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import { Lines } from '../lines.ts';
+import { type FlowsState, type FromChild, GRANTS, type Grant, LONGEST_LINE, parseToChild, type StartOrder } from '../messages.ts';
+import { ChildLog } from './child-log.ts';
+import { Heartbeat } from './heartbeat.ts';
+import type { Red, RedRuntimeFlows } from './node-red-types.ts';
+import { NODE_ROOT, redSettings } from './red-settings.ts';
+import { syncBehindFence } from './synced-writes.ts';
+
+/** The gateway has to say what to do within this time, ms. */
+const ORDER_WITHIN = 30_000;
+/** Flows close within 10 s (red-settings.ts); the process ends then, whatever is left. */
+const STOP_WITHIN = 12_000;
+/** More than this is never waiting for the gateway: a gateway that does not read gets no log lines. */
+const MOST_UNSENT = 256 * 1024;
+/** As systemd hands over sockets: the first is for the gateway, the second for the editor. */
+const FIRST_SOCKET = 3;
+
+class Child {
+  readonly #channel: net.Socket;
+  /** Already listens, where systemd made its socket. */
+  readonly #editor: number | undefined;
+  readonly #log: ChildLog;
+  readonly #secrets: string[] = [];
+  #red: Red | undefined;
+  #flows: RedRuntimeFlows | undefined;
+  #heartbeat: Heartbeat | undefined;
+  #ending = false;
+
+  constructor(channel: net.Socket, editor: number | undefined) {
+    this.#channel = channel;
+    this.#editor = editor;
+    this.#log = new ChildLog({
+      send: (line) => {
+        if (channel.writableLength < MOST_UNSENT) this.#send(line);
+      },
+      now: () => performance.now(),
+      secrets: this.#secrets,
+    });
+  }
+
+  run(): void {
+    const tooLate = setTimeout(() => process.exit(1), ORDER_WITHIN);
+    const lines = new Lines(LONGEST_LINE, (line) => {
+      const order = parseToChild(line);
+      if (order?.type === 'start') {
+        clearTimeout(tooLate);
+        this.#start(order).catch((thrown: unknown) => this.#failed(thrown));
+      } else if (order?.type === 'check') this.#heartbeat?.send(order.n);
+      else if (order?.type === 'stop') this.#end();
+    });
+    this.#channel.on('data', (chunk) => lines.push(chunk));
+    this.#channel.on('error', () => this.#end());
+    this.#channel.on('close', () => this.#end());
+    process.on('SIGTERM', () => this.#end());
+    process.on('SIGINT', () => this.#end());
+    process.on('uncaughtException', (thrown) => this.#failed(thrown));
+    this.#log.takeOutput(process.stdout, 'info');
+    this.#log.takeOutput(process.stderr, 'warn');
+    this.#send({ type: 'hello', pid: process.pid, allows: allowed() });
+  }
+
+  async #start(given: StartOrder): Promise<void> {
+    // systemd knows the folder of its service.
+    const order = { ...given, folder: process.env.STATE_DIRECTORY ?? given.folder };
+    this.#secrets.push(order.credentialSecret);
+    mkdirSync(`${order.folder}/tmp`, { recursive: true });
+    mkdirSync(`${order.folder}/tmp`, { recursive: true });
+    process.chdir(order.folder);
+    // Node-RED looks for packages of people in the folder only.
+    process.env.HOME = order.folder;
+    syncBehindFence();
+    const [folder] = process.argv.slice(2);
+    const base = createRequire(`${folder ?? '.'}/package.json`);
+    const load = createRequire(base.resolve('node-red'));
+    const red = base('node-red') as Red;
+    this.#red = red;
+    let ready = false;
+    const server: Server = createServer((request, response) => {
+      if (!ready) response.writeHead(503).end();
+      else if (request.url?.startsWith(`${NODE_ROOT}/`) === true) {
+        // As express does it where an application has a path of its own.
+        Object.assign(request, { originalUrl: request.url, url: request.url.slice(NODE_ROOT.length) });
+        red.httpNode(request, response);
+      } else red.httpAdmin(request, response);
+    });
+    server.on('error', (thrown) => this.#failed(thrown));
+    red.init(
+      server,
+      redSettings(order, (message) => this.#log.message(message)),
+    );
+    this.#flows = load('@node-red/runtime/lib/flows') as RedRuntimeFlows;
+    red.events.on('runtime-event', (event) => {
+      if ((event as { id?: unknown }).id === 'runtime-deploy') this.#send({ type: 'deployed', flows: this.#state() });
+    });
+    red.events.on('flows:started', () => this.#send({ type: 'deployed', flows: this.#state() }));
+    await red.start();
+    const { promise: listening, resolve } = Promise.withResolvers<void>();
+    if (this.#editor === undefined) server.listen(order.socket, resolve);
+    else server.listen({ fd: this.#editor }, resolve);
+    await listening;
+    this.#heartbeat = new Heartbeat(load, (n) => this.#send({ type: 'checked', n, flows: this.#state(), ...memory() }));
+    ready = true;
+    this.#send({ type: 'ready', version: red.version() });
+  }
+
+  #state(): FlowsState {
+    const state = this.#flows?.state();
+    return state === 'start' ? 'started' : state === 'safe' ? 'safe' : 'stopped';
+  }
+
+  #send(message: FromChild): void {
+    if (!this.#channel.destroyed) this.#channel.write(`${JSON.stringify(message)}\n`);
+  }
+
+  /** Stops flows, so that nodes close what they have open, and ends. */
+  #end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    setTimeout(() => process.exit(0), STOP_WITHIN).unref();
+    Promise.resolve(this.#red?.stop())
+      .catch(() => {})
+      .finally(() => process.exit(0));
+  }
+
+  #failed(thrown: unknown): void {
+    const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.#send({ type: 'failed', text: text.slice(0, 2000) });
+    // The text first.
+    setTimeout(() => process.exit(1), 200);
+  }
+}
+
+function memory(): { resident: number; proportional?: number } {
+  const resident = process.memoryUsage.rss();
+  try {
+    const kB = /^Pss:\s+(\d+) kB/m.exec(readFileSync('/proc/self/smaps_rollup', 'utf8'))?.[1];
+    return kB === undefined ? { resident } : { resident, proportional: Number(kB) * 1024 };
+  } catch {
+    return { resident };
+  }
+}
+
+/** What the fence around this process lets through. */
+function allowed(): Grant[] {
+  const fence = process.permission;
+  const open: Record<Grant, boolean> = {
+    exec: fence?.has('child') ?? true,
+    files: fence?.has('fs.write') ?? true,
+    palette: (fence?.has('child') ?? true) && (fence?.has('fs.write') ?? true),
+    modules: fence?.has('child') ?? true,
+  };
+  return GRANTS.filter((grant) => open[grant]);
+}
+
+process.umask(0o077);
+if (Number(process.env.LISTEN_FDS) >= 2 && Number(process.env.LISTEN_PID) === process.pid) {
+  const door = net.createServer((socket) => {
+    // One gateway, once: the next one gets a process of its own.
+    door.close();
+    new Child(socket, FIRST_SOCKET + 1).run();
+  });
+  door.listen({ fd: FIRST_SOCKET });
+} else new Child(new net.Socket({ fd: FIRST_SOCKET, readable: true, writable: true }), undefined).run();

@@ -1,0 +1,44 @@
+/** The parts of Node-RED 5.0.7 that are used here. The version is exact (node-red/package.json), so its inner parts stay as they are. */
+import type { RequestListener, Server } from 'node:http';
+
+export interface RedMessage {
+  readonly level: number;
+  readonly msg: unknown;
+  readonly id?: string;
+  readonly type?: string;
+  readonly name?: string;
+}
+
+export interface Red {
+  init(server: Server, settings: Readonly<Record<string, unknown>>): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  version(): string;
+  readonly httpAdmin: RequestListener;
+  readonly httpNode: RequestListener;
+  readonly events: { on(name: string, listener: (event: unknown) => void): void };
+}
+
+export interface RedNode {
+  on(
+    name: 'input',
+    listener: (msg: Record<string, unknown>, send: (msg: unknown) => void, done: (error?: Error) => void) => void,
+  ): void;
+  receive(msg: Record<string, unknown>): void;
+}
+
+/** `@node-red/runtime/lib/nodes/Node`: the base of every node. */
+export type RedNodeBase = new (config: unknown) => RedNode;
+
+/** `@node-red/runtime/lib/flows/Flow`. */
+export interface RedFlows {
+  create(parent: unknown, global: unknown, flow: unknown): RedFlow;
+}
+export interface RedFlow {
+  getNode(id: string): RedNode | undefined;
+  readonly activeNodes: Record<string, RedNode>;
+}
+/** `@node-red/runtime/lib/flows`. */
+export interface RedRuntimeFlows {
+  state(): string;
+}

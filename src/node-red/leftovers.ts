@@ -1,0 +1,74 @@
+/**
+ * Proves that no process of an earlier start is left. Every one carries a mark: a word of its command line, and a variable of its
+ * environment that everything it starts inherits. Only processes with exactly this mark are ended, so no other process ever is, and
+ * there is no file with a number in it that could be old or forged.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Clock } from '../core/clock.ts';
+import { SluiceError } from '../core/errors.ts';
+
+/** The variable, and with `=` and the state directory the word of the command line. */
+export const MARK = 'SLUICE_FLOWS_OF';
+
+/** Left to itself such a process ends, because its gateway is gone; then it is killed. Milliseconds. */
+const ALONE = 3000;
+const KILLED = 10_000;
+const LOOK_EVERY = 50;
+
+/** Process numbers, those that ended and wait for their parent not included. */
+export function leftovers(stateDir: string): number[] {
+  const mark = Buffer.from(`\0${MARK}=${stateDir}\0`);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => ['cmdline', 'environ'].some((file) => holds(`/proc/${pid}/${file}`, mark)))
+    .filter((pid) => !isZombie(pid))
+    .map(Number);
+}
+
+/** Ends what is left. @throws SluiceError where something cannot be ended: nothing may start then */
+export async function endLeftovers(stateDir: string, clock: Clock, alone = ALONE): Promise<void> {
+  if (await gone(stateDir, clock, alone)) return;
+  for (const pid of leftovers(stateDir)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It ended meanwhile, or it is of another user: the next look tells.
+    }
+  }
+  if (await gone(stateDir, clock, KILLED)) return;
+  const pids = leftovers(stateDir).join(', ');
+  throw new SluiceError(
+    'busy',
+    `an earlier Node-RED of this gateway is still there (process ${pids}) and cannot be ended; end it as root: kill -KILL ${pids.replaceAll(',', '')}`,
+  );
+}
+
+/** Waits so long for their end. */
+export async function gone(stateDir: string, clock: Clock, within: number): Promise<boolean> {
+  const end = clock.monotonic() + within;
+  while (leftovers(stateDir).length > 0) {
+    if (clock.monotonic() >= end) return false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    clock.after(LOOK_EVERY, resolve);
+    await promise;
+  }
+  return true;
+}
+
+function holds(file: string, mark: Buffer): boolean {
+  try {
+    const text = readFileSync(file);
+    return Buffer.concat([Buffer.of(0), text, Buffer.of(0)]).includes(mark);
+  } catch {
+    // Gone, or of a user whose processes cannot be looked into.
+    return false;
+  }
+}
+
+function isZombie(pid: string): boolean {
+  try {
+    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return true;
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The life of the Node-RED process: one state, one owner. Pure: every step is an event and a time, and gives the effects that its
+ * driver (supervisor.ts) carries out.
+ *
+ * - At most one process exists. `start` is given only where the one before is proven ended (`ended`), never sooner.
+ * - What it does by itself is a crash when nobody asked for it. CRASHES within an hour lead to safe mode, however slow they come.
+ * - A stop ends: `kill` follows `end` after STOP_WITHIN.
+ * - Safe mode ends with a deploy that starts flows, and by the configuration (`safeMode: never`).
+ */
+import { type Backoff, waitAfter } from '../core/backoff.ts';
+import type { FlowState } from '../core/flow-supervisor.ts';
+import type { FlowsState } from './messages.ts';
+
+/** Ends by itself within HOUR that lead to safe mode. */
+export const CRASHES = 5;
+const HOUR = 3_600_000;
+/** A process that answered for so long was well, ms: the next end is a first one. */
+const WELL_AFTER = 600_000;
+export const BACKOFF: Backoff = { first: 2000, longest: 300_000 };
+/** A small board loads its nodes from a slow card. */
+export const START_WITHIN = 120_000;
+/** Nodes may close for 10 s of this (child/red-settings.ts). */
+export const STOP_WITHIN = 15_000;
+/** Checks without an answer, one after the other, after which it is ended. */
+export const MISSED = 3;
+
+export type FlowEvent =
+  | { readonly type: 'want'; readonly safeMode: 'afterCrashes' | 'never' }
+  | { readonly type: 'unwant' }
+  /** Its settings changed: it starts again, with what stands then. */
+  | { readonly type: 'changed'; readonly safeMode: 'afterCrashes' | 'never' }
+  | { readonly type: 'ready' }
+  | { readonly type: 'flows'; readonly flows: FlowsState }
+  /** A check came back; or did not. */
+  | { readonly type: 'checked' }
+  | { readonly type: 'missed' }
+  /** Nothing of it is left. */
+  | { readonly type: 'ended'; readonly why: string }
+  /** Nothing was started: something is missing. */
+  | { readonly type: 'refused'; readonly why: string }
+  /** The time of the newest `wait` is over. */
+  | { readonly type: 'due' };
+
+export type FlowEffect =
+  | { readonly type: 'start'; readonly safeMode: string | undefined }
+  /** Ask it to end. */
+  | { readonly type: 'end' }
+  | { readonly type: 'kill' }
+  /** `due` comes after so many ms; replaces an earlier wait. `undefined`: none. */
+  | { readonly type: 'wait'; readonly ms: number | undefined }
+  | {
+      readonly type: 'tell';
+      readonly what: 'crash' | 'safe-mode' | 'safe-mode-left' | 'hang' | 'refused' | 'running';
+      readonly why: string;
+    };
+
+export class FlowMachine {
+  readonly #random: () => number;
+  #state: FlowState = 'stopped';
+  #since = 0;
+  #wanted = false;
+  /** A process exists, or may exist. */
+  #alive = false;
+  /** It was asked to end or killed by us, for this reason. */
+  #ending: string | undefined;
+  #reason: string | undefined;
+  #policy: 'afterCrashes' | 'never' = 'afterCrashes';
+  #safeMode: string | undefined;
+  #crashes: number[] = [];
+  #failures = 0;
+  #missed = 0;
+  #readyAt: number | undefined;
+  #nextStart: number | undefined;
+  #refused: string | undefined;
+  restarts = 0;
+
+  /** @param safeMode why an earlier daemon stopped the flows */
+  constructor(random: () => number, safeMode?: string) {
+    this.#random = random;
+    this.#safeMode = safeMode;
+  }
+
+  get state(): FlowState {
+    return this.#state;
+  }
+  get since(): number {
+    return this.#since;
+  }
+  get reason(): string | undefined {
+    return this.#reason;
+  }
+  get safeMode(): string | undefined {
+    return this.#safeMode;
+  }
+  get nextStart(): number | undefined {
+    return this.#nextStart;
+  }
+  get alive(): boolean {
+    return this.#alive;
+  }
+  /** Crashes of the last hour. */
+  crashes(now: number): number {
+    return this.#crashes.filter((at) => now - at < HOUR).length;
+  }
+
+  handle(event: FlowEvent, now: number): FlowEffect[] {
+    switch (event.type) {
+      case 'want':
+      case 'changed':
+        return this.#want(event.safeMode, event.type === 'changed', now);
+      case 'unwant':
+        this.#wanted = false;
+        return this.#alive ? this.#end(now) : this.#rest(undefined, now);
+      case 'ready':
+        return this.#ready(now);
+      case 'flows':
+        return this.#flows(event.flows, now);
+      case 'checked':
+        this.#missed = 0;
+        if (this.#state === 'unhealthy' && this.#ending === undefined) this.#well(now);
+        return [];
+      case 'missed':
+        return this.#miss(now);
+      case 'ended':
+        return this.#ended(event.why, now);
+      case 'refused':
+        return this.#refuse(event.why, now);
+      case 'due':
+        return this.#due(now);
+    }
+  }
+
+  #want(policy: 'afterCrashes' | 'never', changed: boolean, now: number): FlowEffect[] {
+    this.#wanted = true;
+    this.#policy = policy;
+    if (policy === 'never') this.#safeMode = undefined;
+    if (!this.#alive) return this.#state === 'backing-off' && !changed ? [] : this.#start(now);
+    return changed ? this.#end(now) : [];
+  }
+
+  #start(now: number): FlowEffect[] {
+    this.#alive = true;
+    this.#ending = undefined;
+    this.#missed = 0;
+    this.#readyAt = undefined;
+    this.#nextStart = undefined;
+    this.#enter('starting', undefined, now);
+    return [
+      { type: 'wait', ms: START_WITHIN },
+      { type: 'start', safeMode: this.#safeMode },
+    ];
+  }
+
+  #ready(now: number): FlowEffect[] {
+    if (this.#state !== 'starting') return [];
+    this.#readyAt = now;
+    this.#refused = undefined;
+    this.#well(now);
+    return [
+      { type: 'wait', ms: undefined },
+      { type: 'tell', what: 'running', why: '' },
+    ];
+  }
+
+  #well(now: number): void {
+    this.#enter(this.#safeMode === undefined ? 'running' : 'safe-mode', this.#safeMode, now);
+  }
+
+  #flows(flows: FlowsState, now: number): FlowEffect[] {
+    if (this.#safeMode === undefined || flows !== 'started' || this.#readyAt === undefined || this.#ending !== undefined)
+      return [];
+    const why = this.#safeMode;
+    this.#safeMode = undefined;
+    this.#crashes = [];
+    this.#failures = 0;
+    if (this.#state === 'safe-mode') this.#well(now);
+    return [{ type: 'tell', what: 'safe-mode-left', why }];
+  }
+
+  #miss(now: number): FlowEffect[] {
+    if (this.#readyAt === undefined || this.#ending !== undefined) return [];
+    this.#missed++;
+    const why = `${this.#missed} of its checks had no answer: no message passes through it`;
+    this.#enter('unhealthy', why, now);
+    if (this.#missed < MISSED) return [];
+    this.#ending = why;
+    return [{ type: 'tell', what: 'hang', why }, { type: 'wait', ms: undefined }, { type: 'kill' }];
+  }
+
+  #end(now: number): FlowEffect[] {
+    if (this.#state === 'stopping') return [];
+    const killed = this.#ending !== undefined;
+    this.#ending ??= '';
+    this.#enter('stopping', undefined, now);
+    // It was killed already: its end is under way.
+    return killed ? [] : [{ type: 'wait', ms: STOP_WITHIN }, { type: 'end' }];
+  }
+
+  #ended(why: string, now: number): FlowEffect[] {
+    if (!this.#alive) return [];
+    this.#alive = false;
+    const asked = this.#state === 'stopping';
+    const cause = this.#ending === undefined || this.#ending === '' ? why : this.#ending;
+    const well = this.#readyAt !== undefined && now - this.#readyAt >= WELL_AFTER;
+    this.#readyAt = undefined;
+    this.#ending = undefined;
+    if (asked) return this.#wanted ? this.#start(now) : this.#rest(undefined, now);
+    if (well) this.#failures = 0;
+    // Bounded by the crashes that lead to safe mode.
+    this.#crashes = [...this.#crashes.filter((at) => now - at < HOUR), now].slice(-CRASHES);
+    const effects: FlowEffect[] = [{ type: 'tell', what: 'crash', why: cause }];
+    if (this.#policy === 'afterCrashes' && this.#safeMode === undefined && this.#crashes.length >= CRASHES) {
+      this.#safeMode = `Node-RED ended by itself ${CRASHES} times within an hour, the last time because ${cause}`;
+      effects.push({ type: 'tell', what: 'safe-mode', why: this.#safeMode });
+    }
+    return [...effects, ...this.#backOff(cause, now)];
+  }
+
+  #refuse(why: string, now: number): FlowEffect[] {
+    if (!this.#alive) return [];
+    const asked = this.#state === 'stopping';
+    this.#alive = false;
+    this.#ending = undefined;
+    if (asked) return this.#wanted ? this.#start(now) : this.#rest(undefined, now);
+    const news: FlowEffect[] = this.#refused === why ? [] : [{ type: 'tell', what: 'refused', why }];
+    this.#refused = why;
+    return [...news, ...this.#backOff(why, now)];
+  }
+
+  #backOff(why: string, now: number): FlowEffect[] {
+    const ms = waitAfter(BACKOFF, Math.min(this.#failures++, 20), this.#random());
+    this.#enter('backing-off', why, now);
+    this.#nextStart = now + ms;
+    return [{ type: 'wait', ms }];
+  }
+
+  #rest(reason: string | undefined, now: number): FlowEffect[] {
+    this.#nextStart = undefined;
+    this.#refused = undefined;
+    if (this.#state !== 'stopped') this.#enter('stopped', reason, now);
+    return [{ type: 'wait', ms: undefined }];
+  }
+
+  #due(now: number): FlowEffect[] {
+    switch (this.#state) {
+      case 'backing-off':
+        this.restarts++;
+        return this.#start(now);
+      case 'stopping':
+        this.#reason = 'it did not end when it was asked, and was killed';
+        return [{ type: 'kill' }];
+      case 'starting':
+        this.#ending = `it was not ready within ${START_WITHIN / 1000} s`;
+        this.#enter('unhealthy', this.#ending, now);
+        return [{ type: 'kill' }];
+      default:
+        return [];
+    }
+  }
+
+  #enter(state: FlowState, reason: string | undefined, now: number): void {
+    if (this.#state !== state) this.#since = now;
+    this.#state = state;
+    this.#reason = reason;
+  }
+}

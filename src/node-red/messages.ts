@@ -1,0 +1,126 @@
+/**
+ * What the gateway and the Node-RED process say to each other: one JSON object in a line, over a socket that nobody else has. The
+ * process may run any code, so what comes from it is checked and bounded before anything uses it.
+ */
+
+/** What Node-RED may do beyond passing messages. */
+export const GRANTS = ['exec', 'files', 'palette', 'modules'] as const;
+export type Grant = (typeof GRANTS)[number];
+
+/** All that the process needs to know; it never touches a disk. */
+export interface StartOrder {
+  readonly type: 'start';
+  /** The folder of Node-RED: flows, credentials, context. */
+  readonly folder: string;
+  /** Where the editor answers; absent: on the socket that systemd handed over. */
+  readonly socket?: string | undefined;
+  readonly credentialSecret: string;
+  readonly title: string;
+  readonly allow: readonly Grant[];
+  /** Why the flows do not start; absent: they start. */
+  readonly safeMode?: string | undefined;
+}
+
+export type ToChild = StartOrder | { readonly type: 'check'; readonly n: number } | { readonly type: 'stop' };
+
+export const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+export type Level = (typeof LEVELS)[number];
+
+export interface LogLine {
+  readonly type: 'log';
+  readonly level: Level;
+  readonly text: string;
+  /** The node that wrote it: its id, its type and the name that its author gave it. */
+  readonly node?: string | undefined;
+  readonly nodeType?: string | undefined;
+  readonly nodeName?: string | undefined;
+  /** Lines before this one that were left out because there were too many. */
+  readonly suppressed?: number | undefined;
+}
+
+export type FlowsState = 'started' | 'stopped' | 'safe';
+
+export type FromChild =
+  | LogLine
+  /** The process runs; what its own fence lets through. */
+  | { readonly type: 'hello'; readonly pid: number; readonly allows: readonly Grant[] }
+  | { readonly type: 'ready'; readonly version: string }
+  /** A message has passed through the runtime. */
+  | {
+      readonly type: 'checked';
+      readonly n: number;
+      readonly flows: FlowsState;
+      readonly resident: number;
+      readonly proportional?: number | undefined;
+    }
+  /** Somebody deployed. */
+  | { readonly type: 'deployed'; readonly flows: FlowsState }
+  /** It cannot go on, and ends. */
+  | { readonly type: 'failed'; readonly text: string };
+
+/** Characters of a line of the log, and bytes of any message. */
+export const LONGEST_TEXT = 2000;
+export const LONGEST_LINE = 16_384;
+const LONGEST_NAME = 200;
+
+/** @returns undefined for what is no message */
+export function parseFromChild(line: string): FromChild | undefined {
+  const m = parsed(line);
+  if (m === undefined) return undefined;
+  switch (m.type) {
+    case 'hello': {
+      const pid = count(m.pid);
+      const allows = Array.isArray(m.allows) ? GRANTS.filter((grant) => (m.allows as unknown[]).includes(grant)) : [];
+      return pid === undefined ? undefined : { type: 'hello', pid, allows };
+    }
+    case 'ready':
+      return typeof m.version === 'string' ? { type: 'ready', version: m.version.slice(0, LONGEST_NAME) } : undefined;
+    case 'checked': {
+      const [n, resident, flows] = [count(m.n), count(m.resident), flowsState(m.flows)];
+      if (n === undefined || resident === undefined || flows === undefined) return undefined;
+      return { type: 'checked', n, flows, resident, proportional: count(m.proportional) };
+    }
+    case 'deployed': {
+      const flows = flowsState(m.flows);
+      return flows === undefined ? undefined : { type: 'deployed', flows };
+    }
+    case 'failed':
+      return typeof m.text === 'string' ? { type: 'failed', text: m.text.slice(0, LONGEST_TEXT) } : undefined;
+    case 'log': {
+      const level = LEVELS.find((one) => one === m.level);
+      if (level === undefined || typeof m.text !== 'string') return undefined;
+      return {
+        ...{ type: 'log', level, text: m.text.slice(0, LONGEST_TEXT) },
+        ...{ node: name(m.node), nodeType: name(m.nodeType), nodeName: name(m.nodeName), suppressed: count(m.suppressed) },
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** What the gateway says is believed: only it has the other end. */
+export function parseToChild(line: string): ToChild | undefined {
+  const m = parsed(line);
+  return m !== undefined && (m.type === 'start' || m.type === 'check' || m.type === 'stop')
+    ? (m as unknown as ToChild)
+    : undefined;
+}
+
+function parsed(line: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+function count(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+function name(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value.slice(0, LONGEST_NAME) : undefined;
+}
+function flowsState(value: unknown): FlowsState | undefined {
+  return (['started', 'stopped', 'safe'] as const).find((one) => one === value);
+}

@@ -1,0 +1,31 @@
+/** Where Node-RED is installed, and the program that is started around it. All of dist/cli is one folder, at the depth of this one. */
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+
+/** The version that is tested with this gateway; node-red/package.json names the same. */
+export const NODE_RED_VERSION = '5.0.7';
+/** node-red/package.json installs it there. */
+export const NODE_RED_FOLDER = path.join(ROOT, 'node-red');
+
+/** The program of the process. */
+export const CHILD_PROGRAM = import.meta.filename.endsWith('.ts')
+  ? path.join(import.meta.dirname, 'child', 'main.ts')
+  : path.join(import.meta.dirname, 'node-red-child.js');
+/** The folder that holds all of its code. */
+export const CHILD_FOLDER = import.meta.filename.endsWith('.ts') ? path.join(ROOT, 'src') : import.meta.dirname;
+
+/** Why Node-RED is not there, in words; undefined where it is. */
+export function installFault(folder = NODE_RED_FOLDER): string | undefined {
+  const install = `run sh scripts/setup-node-red.sh in ${path.dirname(folder)}`;
+  let version: unknown;
+  try {
+    const text = readFileSync(path.join(folder, 'node_modules', 'node-red', 'package.json'), 'utf8');
+    version = (JSON.parse(text) as { version?: unknown }).version;
+  } catch {
+    return `Node-RED is not installed; ${install}`;
+  }
+  if (version === NODE_RED_VERSION) return undefined;
+  return `Node-RED ${NODE_RED_VERSION} belongs to this gateway, and ${String(version).slice(0, 40)} is installed; ${install}`;
+}

@@ -1,0 +1,107 @@
+/** Flows that do harm to the process that they run in. It ends and comes back; polls go on, and nothing is left out. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { nodeRedPeer } from '../../peers/peers.ts';
+
+/** All due polls were made, while and after the flow did its harm. */
+async function allPolled(site: NodeRedSite): Promise<void> {
+  const { replies } = await site.polls();
+  await waitFor('more polls', async () => (await site.polls()).replies > replies + 10);
+  assert.equal((await site.polls()).missed, 0);
+}
+
+test('a flow that crashes five times is stopped, and runs again after a deploy', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  assert.equal(await site.deploy(startsWith("Promise.reject(new Error('boom of a test')); return null;")), 204);
+  const report = await site.until('safe-mode', 120_000);
+  assert.match(report.safeMode ?? '', /5 times within an hour.*boom of a test/);
+  assert.deepEqual([report.crashes, report.restarts], [5, 5]);
+  const flows = await site.ask('GET', '/flows');
+  assert.ok(flows.body.includes('boom of a test'), 'the editor shows the flow that crashed');
+
+  // A restart of the gateway does not start the flows behind the back of everybody.
+  assert.equal(await site.gateway.stop(), 0);
+  await site.gateway.up();
+  await site.until('safe-mode');
+  assert.equal(await site.deploy(startsWith("node.warn('mended'); return null;")), 204);
+  await site.gateway.waitForLog(/^mended$/);
+  const running = await site.until('running');
+  assert.equal(running.safeMode, undefined);
+  await allPolled(site);
+});
+
+test('a flow that allocates objects or buffers until it dies takes only its process', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  const hungry = {
+    heap: "const all = []; setInterval(() => { for (let i = 0; i < 20; i++) all.push(new Array(1e4).fill({}).map((_, n) => 'x' + n)); }, 1);",
+    buffers: 'const all = []; setInterval(() => { try { all.push(Buffer.alloc(4e6, 1)); } catch {} }, 5);',
+  };
+  let restarts = 0;
+  for (const [what, func] of Object.entries(hungry)) {
+    const before = (await site.flows()).pid;
+    assert.equal(
+      await site.deploy(
+        startsWith(`if (context.get('once', 'file')) return null; context.set('once', 1, 'file'); ${func} return null;`),
+      ),
+      204,
+    );
+    await waitFor(`a restart after ${what}`, async () => (await site.flows()).restarts > restarts, { timeout: 90_000 });
+    restarts = (await site.flows()).restarts;
+    // Without its flow: it would do the same again.
+    await waitFor(
+      `another process after ${what}`,
+      async () => {
+        const now = await site.flows();
+        if (now.state !== 'running' || now.pid === before) return false;
+        return (await site.deploy([])) === 204;
+      },
+      { timeout: 90_000 },
+    );
+  }
+  const words = site.gateway.logs().filter(({ msg }) => /^Node-RED ended because/.test(msg));
+  assert.ok(
+    words.some(({ msg }) => /heap out of memory|of memory, and nodeRed.memory is/.test(msg)),
+    JSON.stringify(words),
+  );
+  await allPolled(site);
+});
+
+test('a flow that loops for ever is found by a message that does not come back', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  const { pid } = await site.until('running');
+  assert.equal(await site.deploy(startsWith('setTimeout(() => { for (;;); }, 200); return null;')), 204);
+  await site.until('unhealthy');
+  await waitFor('its end', () => !site.processes().includes(pid ?? 0), { timeout: 60_000 });
+  await site.gateway.waitForLog(/Node-RED hangs and is ended/);
+  await allPolled(site);
+});
+
+test('a flow that writes lines without end fills neither the log nor the memory of the gateway', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  const flood =
+    "setInterval(() => { for (let i = 0; i < 2000; i++) { node.warn('flood ' + i); console.log('flood'); } }, 5); return null;";
+  assert.equal(await site.deploy(startsWith(flood)), 204);
+  const { lines } = await waitFor('suppressed lines', async () => {
+    const report = await site.flows();
+    return report.lines.suppressed > 100_000 ? report : undefined;
+  });
+  assert.ok(lines.passed < 2000, `${lines.passed} lines passed`);
+  assert.ok(
+    site.gateway.logs().some((line) => Number(line.suppressed) > 0),
+    'the log says how many it left out',
+  );
+  await allPolled(site);
+});

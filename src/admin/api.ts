@@ -18,7 +18,7 @@ import { LongAnswers } from './long-answers.ts';
 import type { StatusReport } from './metrics.ts';
 import type { ProcessMeter } from './process-meter.ts';
 import { jsonBody, partsOf, queryOf } from './read-request.ts';
-import { HttpError, head, JSON_TYPE, sendError } from './respond.ts';
+import { CHALLENGE, HttpError, head, JSON_TYPE, sendError } from './respond.ts';
 import type { Method, Route } from './routes/route.ts';
 import { ROUTES } from './routes/table.ts';
 import type { AdminTarget } from './target.ts';
@@ -87,7 +87,7 @@ export class Api {
         return;
       }
       // A body may come slowly: the session may have ended meanwhile.
-      if (holds?.() === false) throw new HttpError(401, 'unauthorized', 'the session has ended; log in again');
+      if (holds?.() === false) throw new HttpError(401, 'unauthorized', 'the session has ended; log in again', CHALLENGE);
       const [caller, session] = [door.callerOf(req), door.session(req, res)];
       const call = { target: this.#target, by, caller, session, res, holds, long: this.#long[door.name] };
       await run({ ...call, report: () => this.#report() });

@@ -67,7 +67,16 @@ function described(thrown: unknown): {
 } {
   if (thrown instanceof HttpError) return thrown;
   if (!(thrown instanceof SluiceError)) return { status: 500, code: 'internal', message: toError(thrown).message, headers: {} };
-  return { status: statusOf(thrown), code: thrown.code, message: thrown.message, headers: {} };
+  return { status: statusOf(thrown), code: thrown.code, message: thrown.message, headers: headersOf(thrown) };
+}
+
+/** RFC 9110, 11.6.1 and 10.2.3. Browsers show no window of their own for this scheme. */
+export const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="sluice"' };
+
+function headersOf({ code, data }: SluiceError): Readonly<Record<string, string>> {
+  if (code === 'unauthorized') return CHALLENGE;
+  const { retryAfter } = data;
+  return code === 'throttled' && typeof retryAfter === 'number' ? { 'Retry-After': String(retryAfter) } : {};
 }
 
 function statusOf(error: SluiceError): number {

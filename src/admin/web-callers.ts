@@ -13,7 +13,7 @@ import { type CookieNames, cookieOf, cookieText } from './cookies.ts';
 import { isOwnOrigin } from './host-check.ts';
 import type { Identity, WebSession } from './identity.ts';
 import { MARK_AGE } from './limits.ts';
-import { HttpError } from './respond.ts';
+import { CHALLENGE, HttpError } from './respond.ts';
 
 /** Characters of a token or a cookie that are looked at. */
 const LONGEST = 256;
@@ -109,9 +109,6 @@ export class WebCallers {
     return new HttpError(status, code, message);
   }
 }
-
-/** RFC 9110, 11.6.1. Browsers show no window of their own for this scheme. */
-const CHALLENGE = { 'WWW-Authenticate': 'Bearer realm="sluice"' };
 
 /** It follows from the id of the session, which no script can read, and does not show it. */
 function csrfOf(session: string): string {

@@ -70,12 +70,15 @@ export class WebDoors {
     };
   }
 
-  #admit({ headers, socket }: IncomingMessage, name: WebDoor, pathname: string): void {
+  #admit({ headers, rawHeaders, socket }: IncomingMessage, name: WebDoor, pathname: string): void {
     const { target, clock, assets } = this.#o;
     if (name !== 'http' && !this.#rate.takes(socket.remoteAddress, clock.monotonic())) {
       this.refused.requests++;
       throw new HttpError(429, 'too-many-requests', 'too many requests from this address; wait a second', { 'Retry-After': '1' });
     }
+    // RFC 9112, 3.2: something in between may have looked at the other one.
+    if (rawHeaders.filter((one, i) => i % 2 === 0 && one.toLowerCase() === 'host').length > 1)
+      throw new HttpError(400, 'bad-request', 'a request names one Host', { Connection: 'close' });
     if (!isGatewayHost(headers.host, target.names)) {
       this.refused.hosts++;
       throw new HttpError(

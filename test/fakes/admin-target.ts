@@ -20,7 +20,7 @@ import type {
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
-import type { AccountsAdmin, PeopleAccess } from '../../src/core/access-ports.ts';
+import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../../src/core/access-ports.ts';
 import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import { FakeLive } from './live-source.ts';
@@ -69,12 +69,12 @@ export class FakeTarget implements AdminTarget {
   };
 
   people: PeopleAccess = nobodysAccess;
-  readonly names: readonly string[] = ['sluice-board'];
+  names: readonly string[] = ['sluice-board'];
 
   permit(action: Action, by: Principal): void {
     assertMay(by, action);
   }
-  readonly accounts: AccountsAdmin = {
+  accounts: AccountsAdmin = {
     status: () => statusOf().access,
     users: () => ({ users: [], devices: [] }),
     tokens: () => [],
@@ -89,7 +89,7 @@ export class FakeTarget implements AdminTarget {
     claimCode: () => undefined,
     claimAgain: async () => 'AAAA-AAAA-AAAA',
   };
-  async claim({ name }: { readonly name: string }): Promise<Principal> {
+  async claim({ name }: ClaimRequest): Promise<Principal> {
     return { who: name, door: 'socket', role: 'administrator' };
   }
 

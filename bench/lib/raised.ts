@@ -1,13 +1,21 @@
-/** The program with the bounds of the embedded broker raised, to see what they keep away. */
+/** The program with the bounds of the embedded broker raised, to see what they keep away; and with its broker in another thread. */
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { bundle } from '../../scripts/build.ts';
 
 const FOLDER = path.join(import.meta.dirname, '..', 'out', 'raised');
+const APART = path.join(import.meta.dirname, '..', 'out', 'apart');
 const RAISED: Readonly<Record<string, string>> = {
   ...{ MAX_CONNECTIONS: '1_100', MAX_UNCONNECTED: '1_100', MAX_PER_ACCOUNT: '1_100', MAX_SOCKETS: '2_300' },
   ...{ MAX_RETAINED: '200_000', MAX_RETAINED_BYTES: '64 * 1024 * 1024' },
 };
+
+/** @returns the main.js of a gateway whose broker is in a thread of its own (apart.ts) */
+export async function builtApart(): Promise<string> {
+  rmSync(APART, { recursive: true, force: true });
+  await bundle({ apart: 'bench/lib/apart.ts', 'apart-broker': 'bench/lib/apart-broker.ts' }, APART);
+  return path.join(APART, 'apart.js');
+}
 
 /** @returns its main.js */
 export async function built(): Promise<string> {

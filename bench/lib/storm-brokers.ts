@@ -9,11 +9,12 @@ import { findProgram } from '../../test/peers/peers.ts';
 import { decimal } from '../data/decimal.ts';
 import { Alarms } from './beats.ts';
 import type { LogIn } from './mqtt-wire.ts';
+import { builtApart } from './raised.ts';
 import { pidOf, SLUICE, startMosquitto } from './site.ts';
 import { Subscriber } from './subscriber.ts';
 import type { Workspace } from './workspace.ts';
 
-export const BROKERS = { sluice: 'Sluice', mosquitto: 'Mosquitto', aedes: 'aedes alone' } as const;
+export const BROKERS = { sluice: 'Sluice', mosquitto: 'Mosquitto', aedes: 'aedes alone', apart: 'Sluice, broker apart' } as const;
 export type Kind = keyof typeof BROKERS;
 
 export interface Broker {
@@ -24,6 +25,10 @@ export interface Broker {
   readonly reader?: LogIn | undefined;
   readonly beats?: LogIn | undefined;
   readonly healthy?: LogIn | undefined;
+  /** Its broker is beside the gateway and has none of its alarms. */
+  readonly apart?: boolean;
+  /** Retained messages of clients that it has. */
+  readonly retained?: () => number;
   readonly devices?: Devices;
   /** As they arrive at the upstream broker. */
   readonly upstream?: Alarms;
@@ -61,7 +66,12 @@ export class Devices {
 /** @param program a built main.js with other limits; absent: the installed one */
 export async function startBroker(space: Workspace, kind: Kind, program?: string): Promise<Broker> {
   const [port, tlsPort] = [await freePort(), await freePort()];
-  if (kind === 'sluice') return startSluice(space, { port, tlsPort }, program);
+  if (kind === 'sluice' || kind === 'apart')
+    return startSluice(
+      space,
+      { port, tlsPort },
+      { program: kind === 'apart' ? await builtApart() : program, apart: kind === 'apart' },
+    );
   const [cert, key] = [path.join(space.folder, 'cert.pem'), path.join(space.folder, 'key.pem')];
   const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`;
   execFileSync('openssl', words.split(' '), { stdio: 'ignore' });
@@ -80,7 +90,16 @@ export async function startBroker(space: Workspace, kind: Kind, program?: string
   return { pid: pidOf(child), port, tlsPort };
 }
 
-async function startSluice(space: Workspace, ports: { port: number; tlsPort: number }, program?: string): Promise<Broker> {
+interface Variant {
+  readonly program: string | undefined;
+  readonly apart: boolean;
+}
+
+async function startSluice(
+  space: Workspace,
+  ports: { readonly port: number; readonly tlsPort: number },
+  { program, apart }: Variant,
+): Promise<Broker> {
   const folder = path.join(space.folder, `sluice-${ports.port}`);
   mkdirSync(folder);
   const set = decimal(POINTS);
@@ -107,12 +126,16 @@ async function startSluice(space: Workspace, ports: { port: number; tlsPort: num
       all.map((i) => [`d${i}`, { bus: `plant-${i}`, unit: i + 1, interval: `${intervalOf(i)}ms`, points }]),
     ),
     rules: Object.fromEntries(all.slice(0, RULES).map((i) => [`r${i}`, { point: `d${i}.t0`, above: 150, severity: 'critical' }])),
-    broker: {
-      listen: [
-        { host, port: ports.port },
-        { host, port: ports.tlsPort, tls: true },
-      ],
-    },
+    ...(apart
+      ? {}
+      : {
+          broker: {
+            listen: [
+              { host, port: ports.port },
+              { host, port: ports.tlsPort, tls: true },
+            ],
+          },
+        }),
     forwarders: { cloud: { type: 'mqtt', url: `mqtt://127.0.0.1:${upstreamPort}` } },
   };
   const config = path.join(folder, 'gateway.yaml');
@@ -122,15 +145,16 @@ async function startSluice(space: Workspace, ports: { port: number; tlsPort: num
   const gateway =
     program === undefined
       ? space.spawn(SLUICE, ['run', '-c', config])
-      : space.spawn(process.execPath, [...flags, program, 'run', '-c', config], { env: { MALLOC_ARENA_MAX: '2' } });
+      : space.spawn(process.execPath, [...flags, program, 'run', '-c', config], {
+          env: { MALLOC_ARENA_MAX: '2', SLUICE_BENCH_APART: `${ports.port}` },
+        });
   await waitFor(
     () => `the broker to listen:\n${[...gateway.stdout, ...gateway.stderr].slice(-20).join('\n')}`,
     () => {
       try {
-        const { broker } = JSON.parse(
-          execFileSync(SLUICE, ['status', '--json', '-c', config], { encoding: 'utf8', stdio: 'pipe' }),
-        );
-        return broker?.state === 'listening' && broker.listeners.every((one: { fault?: string }) => one.fault === undefined);
+        const broker = brokerOf(config);
+        if (apart) return true;
+        return broker?.state === 'listening' && broker.listeners.every((one) => one.fault === undefined);
       } catch {
         return false;
       }
@@ -142,9 +166,21 @@ async function startSluice(space: Workspace, ports: { port: number; tlsPort: num
   const deviceOf = (name: string): LogIn => ({ name, password: run(config, '', 'user', 'add', name, ...topics) });
   const tokenOf = (name: string): LogIn => ({ name, password: run(config, '', 'token', 'add', name, '--role', 'viewer') });
   return {
-    ...{ pid: pidOf(gateway), ...ports, devices: new Devices(responder), upstream },
+    retained: () => brokerOf(config)?.retained ?? 0,
+    ...{ apart, pid: pidOf(gateway), ...ports, devices: new Devices(responder), upstream },
     ...{ device: deviceOf('storm'), beats: deviceOf('beats'), reader: tokenOf('reads'), healthy: tokenOf('healthy') },
   };
+}
+
+interface BrokerStatus {
+  readonly state: string;
+  readonly retained: number;
+  readonly listeners: readonly { readonly fault?: string }[];
+}
+
+function brokerOf(config: string): BrokerStatus | undefined {
+  const text = execFileSync(SLUICE, ['status', '--json', '-c', config], { encoding: 'utf8', stdio: 'pipe' });
+  return (JSON.parse(text) as { readonly broker?: BrokerStatus }).broker;
 }
 
 /** A command with the running gateway. @returns the secret that it prints */

@@ -59,6 +59,7 @@ export class Lateness {
           if (device >= RULES) continue;
           const key = `r${device} ${number + (number % 2) * 20_000}`;
           for (const [i, list] of [found.local, found.upstream].entries()) {
+            if (i === 0 && this.#broker.apart === true) continue;
             const seen = arrived[i]?.get(key);
             // One that never came is as late as the end of the round.
             list.push(((seen ?? storm.to) - replied) / 1000);

@@ -51,12 +51,22 @@ function flood(name: string, logIn: mqtt.LogIn | undefined, batch: (socket: Sock
   run();
 }
 
+/** The longest time in which a reader got nothing. */
+const gap = { since: 0 };
+function arrived(): void {
+  const at = performance.now();
+  if (gap.since > 0) done.gapMs = Math.max(done.gapMs ?? 0, Math.round(at - gap.since));
+  gap.since = at;
+}
+
 function readers(many: number, topic: string): void {
   for (let i = 0; i < many; i++) {
     const run = (): void => {
       const first = Buffer.concat([mqtt.connecting(`reads${i}`, reader), mqtt.subscribing(topic)]);
       const socket = mqtt.dial(port, first, (type) => {
-        if (type >> 4 === mqtt.PACKET.publish) count('delivered');
+        if (type >> 4 !== mqtt.PACKET.publish) return;
+        count('delivered');
+        arrived();
       });
       socket.once('close', () => soon(run));
     };
@@ -267,6 +277,8 @@ const storms = {
 const kind = process.argv[2] as Kind;
 await storms[kind]();
 process.on('message', () => {
+  // What has not come by now is as late as this.
+  if (gap.since > 0) arrived();
   process.send?.({ done });
   process.exit(0);
 });

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, LatestValues } from '../../core/ports.ts';
 import type { DeviceDoor } from './device-door.ts';
-import type { Refusal } from './frame-guard.ts';
+import type { Refusal } from './endings.ts';
 import type { EncodeBatch } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
 

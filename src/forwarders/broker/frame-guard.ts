@@ -12,12 +12,13 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
+import { type Answered, type Ending, endingOf, type Refusal, TOO_MANY } from './endings.ts';
 import { otherVersion } from './first-packet.ts';
 import { Flights } from './flights.ts';
 import { LAST_BYTES, LAST_WORD, type Lingering, linger } from './linger.ts';
 import { rewrite31 } from './mqtt31.ts';
 import { Outbound } from './outbound.ts';
-import { type Broken, checkBody, checkFirst, checkLength, type Level, levelOf, PACKET, type Rule } from './packet-check.ts';
+import { checkBody, checkFirst, checkLength, type Level, levelOf, PACKET } from './packet-check.ts';
 import { PacketCutter, type PartialPackets } from './packet-cutter.ts';
 import { Requests } from './requests.ts';
 import type { Turnstile } from './turns.ts';
@@ -46,24 +47,6 @@ export interface GuardShares {
   /** Sockets that wait for their peer to read why it was refused. */
   readonly lingering: Lingering;
 }
-
-/** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
-export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced' | 'version' | 'publish' | 'size' | Rule;
-
-export type Answered = 'version' | 'clients';
-
-/** How a connection ends: with or without an answer. */
-type Ending =
-  | { readonly refusal: Refusal; readonly words: string; readonly answer?: undefined }
-  | {
-      readonly refusal: Answered;
-      readonly words: string;
-      readonly answer: Buffer;
-      readonly client?: string | undefined;
-      readonly level?: number;
-    };
-
-const TOO_MANY: Ending = { refusal: 'requests', words: 'more requests than one client may make' };
 
 export class FrameGuard extends Duplex {
   /** Set when it was ended from here. */
@@ -96,6 +79,8 @@ export class FrameGuard extends Duplex {
   /** Bytes that wait for their turn; the socket is paused meanwhile. */
   #held: Buffer | undefined;
   #cancelLate: (() => void) | undefined;
+  /** The peer has ended its side while bytes waited: they still have their turn, and the guard its place until then. */
+  #ended = false;
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
@@ -125,8 +110,9 @@ export class FrameGuard extends Duplex {
     socket.on('data', (chunk: Buffer) => this.#feed(chunk));
     socket.on('end', () => {
       this.lost = true;
-      if (this.#unread === undefined) this.push(null);
-      else this.destroy();
+      // What it sent before has its turn first.
+      if (this.#held === undefined) this.#peerEnded();
+      else this.#ended = true;
     });
     socket.on('error', (error) => {
       this.lost = true;
@@ -134,7 +120,7 @@ export class FrameGuard extends Duplex {
     });
     socket.on('close', () => {
       this.lost ||= !this.destroyed;
-      this.destroy();
+      if (!this.#ended || this.#held === undefined) this.destroy();
     });
   }
 
@@ -256,7 +242,14 @@ export class FrameGuard extends Duplex {
   #again(): void {
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined && !this.destroyed) this.#feed(held);
+    if (held === undefined || this.destroyed) return;
+    this.#feed(held);
+    if (this.#ended && this.#held === undefined) this.#peerEnded();
+  }
+
+  #peerEnded(): void {
+    if (this.#unread === undefined) this.push(null);
+    else this.destroy();
   }
 
   /** No part of a packet waits for the rest of it. */
@@ -321,9 +314,4 @@ export class FrameGuard extends Duplex {
     this.once('close', cancel);
     this.answered?.(refusal, { ...(client === undefined ? {} : { client }), ...(level === undefined ? {} : { level }) });
   }
-}
-
-function endingOf({ rule, words, connack }: Broken): Ending {
-  if (connack === undefined) return { refusal: rule, words };
-  return { refusal: connack === 1 ? 'version' : 'clients', words, answer: Buffer.from([0x20, 2, 0, connack]) };
 }

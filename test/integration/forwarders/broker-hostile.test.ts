@@ -231,6 +231,23 @@ test('a packet has its time from the first byte to the last, and the next one ha
   assert.deepEqual([guard.destroyed, guard.refusal, partial.bytes], [true, 'size', 0]);
 });
 
+test('what a client sent before it closed the connection has its turn', async (t) => {
+  const { guard, peer, got } = await guarded(t);
+  const ended = once(guard, 'end');
+  guard.requests.known();
+  peer.send(CONNECT);
+  await waitFor('the CONNECT', () => got().length === CONNECT.length);
+  const publish = bytesOf("30 [ 'abc' 61 ]");
+  const all = Buffer.concat(Array.from({ length: 20 * limits.MOST_PER_TURN }, () => publish));
+  // They wait for the answer to the CONNECT, and then for turns.
+  peer.socket.end(all);
+  await waitFor('the end', () => guard.lost);
+  assert.equal(got().length, CONNECT.length);
+  guard.accept();
+  await ended;
+  assert.equal(got().length, CONNECT.length + all.length);
+});
+
 test('a peer that takes nothing is cut off within 3 s, one that takes something is not', { timeout: 60_000 }, async (t) => {
   assert.equal(limits.DRAIN_TIMEOUT, 3_000);
   const { clock, guard, peer } = await guarded(t, { unsent: 1e9 });

@@ -22,6 +22,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   drivers: 90,
   forwarders: 50,
   gateway: 34,
+  'node-red': 25,
   pipeline: 85,
   reports: 46,
   rules: 95,

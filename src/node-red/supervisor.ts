@@ -111,6 +111,7 @@ export class Supervisor implements FlowSupervisor {
   async stop(within: number): Promise<void> {
     this.#stopped = true;
     this.#config = undefined;
+    this.#events.flush();
     if (!this.#machine.alive) {
       this.#handle({ type: 'unwant' });
       await this.#saving;

@@ -67,7 +67,9 @@ function holds(file: string, mark: Buffer): boolean {
 
 function isZombie(pid: string): boolean {
   try {
-    return /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+    // proc_pid_stat(5): the name in brackets is of the process's own choice, and may hold brackets too.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return stat.startsWith(' Z', stat.lastIndexOf(')') + 1);
   } catch {
     return true;
   }

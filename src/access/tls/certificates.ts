@@ -7,7 +7,18 @@
  * - No private key is in a message, an event or an argument of a process.
  */
 import { createPrivateKey } from 'node:crypto';
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
@@ -80,7 +91,10 @@ export class Certificates {
   async start(): Promise<void> {
     this.#running = true;
     this.#held = this.#read();
-    if (this.#held !== undefined) this.#o.onChange(this.#held.identity, 'it was read');
+    if (this.#held !== undefined) {
+      this.#copyAuthority(this.#held);
+      this.#o.onChange(this.#held.identity, 'it was read');
+    }
     await this.look();
   }
 
@@ -142,7 +156,10 @@ export class Certificates {
     const file = path.join(this.#folder, OWN);
     let text: string;
     try {
-      const { size, mode } = statSync(file);
+      const stats = statSync(file);
+      const { size, mode } = stats;
+      // A pipe would keep the gateway waiting for a writer.
+      if (!stats.isFile()) throw new Error('it is not a file');
       if (size > MOST_PEM) throw new Error(`it has ${size} bytes`);
       if ((mode & 0o077) !== 0) chmodSync(file, 0o600);
       text = readFileSync(file, 'latin1');
@@ -185,11 +202,25 @@ export class Certificates {
     this.#missing = text;
   }
 
-  #write({ identity, authority, permits }: Held): void {
+  #write(held: Held): void {
+    const { identity, authority, permits } = held;
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
     const whole = `${PERMITS}${JSON.stringify(permits)}\n${authority.certificate}${authority.key}${identity.cert}${identity.key}`;
     replace(path.join(this.#folder, OWN), whole, 0o600);
-    replace(path.join(this.#folder, CA), authority.certificate, 0o644);
+    this.#copyAuthority(held);
+  }
+
+  /** The listeners do without it. It is wrong after a cut between both files, and where somebody brought the other one. */
+  #copyAuthority({ authority }: Held): void {
+    const file = path.join(this.#folder, CA);
+    try {
+      if (contentOf(file) !== authority.certificate) replace(file, authority.certificate, 0o644);
+    } catch (thrown) {
+      this.#o.logger.warn(
+        { error: toError(thrown).message, file },
+        'The copy of the authority for clients cannot be written. Do not give this file to clients: it is missing, or it is of another authority.',
+      );
+    }
   }
 }
 
@@ -211,6 +242,16 @@ function permitsOf(text: string): HostNames {
   const found = JSON.parse(line?.slice(PERMITS.length) ?? 'null') as Partial<HostNames> | null;
   const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []);
   return { dns: list(found?.dns), addresses: list(found?.addresses) };
+}
+
+/** Of a small file. @returns undefined: there is none, or nothing that can be read */
+function contentOf(file: string): string | undefined {
+  try {
+    const stats = lstatSync(file);
+    return stats.isFile() && stats.size <= MOST_PEM ? readFileSync(file, 'latin1') : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** As a whole or not at all, also over a power cut. */

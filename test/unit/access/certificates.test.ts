@@ -1,7 +1,17 @@
 /** The certificate of the gateway and its authority: what openssl says of them, when they are made anew, and damage of every kind. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import fc from 'fast-check';
@@ -195,6 +205,10 @@ test('every damage of the file ends in a working certificate, the damaged file l
       rmSync(one.file);
       mkdirSync(one.file);
     },
+    'a pipe in its place': () => {
+      rmSync(one.file);
+      assert.equal(spawnSync('mkfifo', [one.file]).status, 0);
+    },
     'another key': () => writeFileSync(one.file, good.toString().replace(keysIn(one)[1] ?? '', keysIn(one)[0] ?? '')),
   };
   for (const [name, damage] of Object.entries(damages)) {
@@ -205,7 +219,7 @@ test('every damage of the file ends in a working certificate, the damaged file l
     one.reasons.length = 0;
     await started(one);
     assert.deepEqual(one.reasons, ['there was none'], name);
-    assert.ok(statSync(`${one.file}.damaged`), name);
+    assert.ok(lstatSync(`${one.file}.damaged`), name);
   }
 });
 
@@ -215,6 +229,38 @@ test('a file that others can read is closed to them', async (t) => {
   chmodSync(one.file, 0o644);
   await started(one);
   assert.equal(statSync(one.file).mode & 0o777, 0o600);
+});
+
+test('the copy for clients follows the authority, and no fault of it stops the gateway', async (t) => {
+  const one = site(t);
+  const ca = path.join(one.dir, 'tls/ca.crt');
+  const { authority } = await started(one);
+  const other = site(t);
+  await started(other);
+  const states: Readonly<Record<string, () => void>> = {
+    'it is gone': () => {},
+    'it is of another authority': () => writeFileSync(ca, readFileSync(path.join(other.dir, 'tls/ca.crt'))),
+    'it is a link': () => symlinkSync(path.join(one.dir, 'elsewhere'), ca),
+  };
+  for (const [state, make] of Object.entries(states)) {
+    rmSync(ca, { force: true });
+    make();
+    assert.equal((await started(one)).authority.fingerprint, authority.fingerprint, state);
+    assert.equal(lstatSync(ca).isFile() && readFileSync(ca, 'utf8'), authority.certificate, state);
+  }
+  assert.deepEqual(
+    one.logged.filter((line) => line.includes('cannot be written')),
+    [],
+  );
+
+  // The certificate itself is made anew all the same.
+  rmSync(ca);
+  mkdirSync(ca);
+  one.now = { utc: TODAY + (VALID_DAYS - 1) * DAY, known: true };
+  const renewed = await started(one);
+  assert.equal(renewed.authority.fingerprint, authority.fingerprint);
+  assert.ok(certificateOf(renewed.cert).validToDate.getTime() > one.now.utc + DAY);
+  assert.match(one.logged.join('\n'), /copy of the authority for clients cannot be written/);
 });
 
 test('a failure is reported once, tried again, and shows no key', async (t) => {

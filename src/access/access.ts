@@ -10,7 +10,6 @@
 import { randomBytes } from 'node:crypto';
 import type { AccountsAdmin, MqttAccess, PeopleAccess } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Principal } from '../core/commands.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { AccessAudit } from './access-audit.ts';
@@ -92,11 +91,6 @@ export class Access {
   owner(of: string): string {
     const [kind, name = ''] = of.split(':');
     return kind === 'user' || kind === 'device' ? `${of}.${this.#parts.book.born(name)}` : of;
-  }
-  /** The same, of whom HTTPS found out. */
-  callerOf({ door, who }: Principal): string {
-    const born = door === 'http' ? this.#parts.book.born(who) : '';
-    return `api:${door}:${encodeURIComponent(who)}.${born}`;
   }
 
   /** Reads the files. Never rejects. */

@@ -65,9 +65,9 @@ export class AccountBook {
   token(id: string): Token | undefined {
     return this.accounts.tokens.find((token) => token.id === id);
   }
-  /** Tells the account of this name from all that had the name before. */
+  /** Tells the user or the device of this name from all that had the name before. */
   born(name: string): string {
-    return (this.user(name) ?? this.device(name) ?? this.accounts.tokens.find((token) => token.name === name))?.id ?? '';
+    return (this.user(name) ?? this.device(name))?.id ?? '';
   }
   /** While the time is not known, what is over is what was over when the accounts last changed. */
   isExpired({ expires }: Token): boolean {

@@ -2,7 +2,7 @@
 import type { Caller, ClaimRequest, NewSession, PeopleAccess, PersonLogin } from '../core/access-ports.ts';
 import type { Door, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
-import { hasAdministrator, withPassword, withUser } from './accounts.ts';
+import { hasAdministrator, type User, withPassword, withUser } from './accounts.ts';
 import { unauthorized } from './log-ins.ts';
 import { checkName, checkPassword } from './names.ts';
 import type { AccessParts } from './parts.ts';
@@ -23,7 +23,7 @@ export class PeopleDoor implements PeopleAccess {
   async logIn(login: PersonLogin): Promise<NewSession> {
     const { logIns, sessions, clock, audit } = this.#parts;
     const { user, mark } = await logIns.person(login);
-    const principal: Principal = { who: user.name, door: login.caller.door, role: user.role };
+    const principal = principalOf(user, login.caller.door);
     audit.accepted(principal, login.caller);
     return { id: sessions.begin(user.name, clock.monotonic()), mark, principal };
   }
@@ -32,7 +32,7 @@ export class PeopleDoor implements PeopleAccess {
     const { sessions, book, clock } = this.#parts;
     const name = sessions.use(id, clock.monotonic());
     const user = name === undefined ? undefined : book.user(name);
-    return user === undefined ? undefined : { who: user.name, door, role: user.role };
+    return user === undefined ? undefined : principalOf(user, door);
   }
 
   logOut(id: string): void {
@@ -41,8 +41,8 @@ export class PeopleDoor implements PeopleAccess {
   }
 
   async token(text: string, caller: Caller): Promise<Principal> {
-    const { name, role } = this.#parts.logIns.token(text, undefined, caller);
-    return { who: name, door: caller.door, role };
+    const { name, role, id } = this.#parts.logIns.token(text, undefined, caller);
+    return { who: name, door: caller.door, role, account: `token:${id}` };
   }
 
   holds(credential: { readonly session: string } | { readonly token: string }): boolean {
@@ -78,12 +78,13 @@ export class PeopleDoor implements PeopleAccess {
     checkName(name);
     checkPassword(password, name);
     const hash = await logIns.hash(password, false);
-    const principal: Principal = { who: name, door: caller.door, role: 'administrator' };
+    const user = { name, id: newTokenId(random), role: 'administrator', password: hash } as const;
     await book.change((accounts) => {
       // Two people may have the code at the same time: the first one becomes the administrator.
       if (hasAdministrator(accounts) || book.code !== code) throw alreadyClaimed();
-      return withUser(accounts, { name, id: newTokenId(random), role: 'administrator', password: hash });
+      return withUser(accounts, user);
     });
+    const principal = principalOf(user, caller.door);
     audit.changed('claim', `The gateway was claimed by ${name}, its first administrator,`, principal, { user: name });
     return principal;
   }
@@ -97,9 +98,13 @@ export class PeopleDoor implements PeopleAccess {
       if (accounts.users.every((u) => u.name !== user.name || u.password !== user.password)) throw unauthorized();
       return withPassword(accounts, user.name, hash);
     });
-    const by: Principal = { who: user.name, door: login.caller.door, role: user.role };
+    const by = principalOf(user, login.caller.door);
     audit.changed('user-password', `The user ${user.name} has a new password, set`, by, { user: user.name });
   }
+}
+
+function principalOf({ name, id = '', role }: User, door: Door): Principal {
+  return { who: name, door, role, account: `user:${name}.${id}` };
 }
 
 const alreadyClaimed = (): SluiceError =>

@@ -181,7 +181,7 @@ async function removeStale(socketPath: string, first: unknown): Promise<void> {
     throw new SluiceError(
       'already-running',
       `a gateway is running with this state directory (it answers on ${socketPath}); stop it first${
-        pid === undefined ? '' : `: systemctl stop sluice, or or, without a service, kill ${pid}`
+        pid === undefined ? '' : `: systemctl stop sluice, or, without a service, kill ${pid}`
       }`,
     );
   }

@@ -19,6 +19,8 @@ export interface Principal {
   readonly who: string;
   readonly door: Door;
   readonly role: Role;
+  /** Which account it is, where it is one of the gateway: unlike `who`, no other account had this text before or has it now. */
+  readonly account?: string | undefined;
 }
 
 export type Command =

@@ -118,7 +118,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     { clock, logger, tell },
   );
   const remote = { now, clockKnown: () => watch.known, ledger: () => g.ledger };
-  const once = new Once({ ...remote, ownerOf: (by) => access.callerOf(by) });
+  const once = new Once(remote);
   const desk = new Desk({
     ...{ ...remote, clock, commands },
     tell: (event) => outside.tell('command', event),

@@ -16,8 +16,6 @@ const SUM = 16;
 
 export interface OnceOptions extends TimeSide {
   readonly ledger: () => Ledger;
-  /** Whose ids they are: another text for another account of the same name. */
-  readonly ownerOf: (by: Principal) => string;
 }
 
 type Outcome =
@@ -45,7 +43,7 @@ export class Once {
   ): Promise<T> {
     const begin = (): void => inTime(expires, this.#o);
     if (id === undefined || !ACTS.includes(command.do) || !may(by, command.do)) return act({ begin });
-    const owner = this.#o.ownerOf(by);
+    const owner = ownerOf(by);
     const sum = createHash('sha256').update(JSON.stringify(command)).digest('base64url').slice(0, SUM);
     const name = `${owner} ${id}`;
     const running = this.#running.get(name);
@@ -93,6 +91,11 @@ export class Once {
       );
     return JSON.parse(entry.result) as Outcome;
   }
+}
+
+/** Whose ids they are. A user and a token of one name are two, and so are two accounts that had a name one after the other. */
+function ownerOf({ door, who, account }: Principal): string {
+  return `api:${door}:${account ?? encodeURIComponent(who)}`;
 }
 
 /** @throws SluiceError as the first time */

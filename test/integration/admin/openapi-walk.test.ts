@@ -64,7 +64,7 @@ const TABLE: Readonly<Record<string, Expected>> = {
   'POST /api/v1/tokens/remove': { asked: (who) => ({ name: `t-${who}` }) },
   'GET /api/v1/claim': {},
   'POST /api/v1/claim': { asked: () => ({ code: 'AAAA-AAAA-AAAA', name: 'eve', password: PASSWORD }), status: 409 },
-  // Somebody who may would remove everybody; the last test does that.
+  // With `sure: true` somebody who may would remove everybody.
   'POST /api/v1/claim/again': { asked: () => ({ sure: false }), status: 400 },
   'POST /api/v1/session': {
     asked: () => ({ name: 's-viewer', password: PASSWORD }),

@@ -9,8 +9,6 @@ import { SluiceError } from '../../../src/core/errors.ts';
 const ANNA: Principal = { who: 'uid 64001', door: 'socket', role: 'operator' };
 const WRITE: Command = { do: 'write', point: 'pump.speed', value: 40 };
 
-const ownerOf = ({ door, who }: Principal): string => `api:${door}:${who}`;
-
 function site(rows = new Map<string, unknown>()) {
   const one = { now: 1000, known: true, flushes: 0 };
   const ledger = new Ledger({
@@ -20,7 +18,7 @@ function site(rows = new Map<string, unknown>()) {
       one.flushes++;
     },
   });
-  const once = new Once({ ledger: () => ledger, now: () => one.now, clockKnown: () => one.known, ownerOf });
+  const once = new Once({ ledger: () => ledger, now: () => one.now, clockKnown: () => one.known });
   let acts = 0;
   const run = (asking: Asking, { by = ANNA, command = WRITE, act = async (): Promise<object> => ({ n: acts }) } = {}) =>
     once.run(command, by, asking, ({ begin }) => {
@@ -88,6 +86,16 @@ test('another command, another caller and a caller without the role get no answe
   // The command port refuses; here it only counts.
   assert.deepEqual(await s.run({ id: 'a' }, { by: { ...ANNA, role: 'viewer' } }), { n: 3 });
   assert.equal(s.rows.size, rows, 'a caller without the role leaves nothing behind');
+});
+
+test('ids belong to the account and not to its name', async () => {
+  const s = site();
+  const callers: Principal[] = ['user:anna.aaaaaaaa', 'user:anna.bbbbbbbb', 'token:cccccccc', undefined].map((account) => ({
+    ...{ who: 'anna', door: 'https', role: 'operator', account },
+  }));
+  for (const [i, by] of callers.entries()) assert.deepEqual(await s.run({ id: 'a' }, { by }), { n: i + 1 });
+  for (const [i, by] of callers.entries()) assert.deepEqual(await s.run({ id: 'a' }, { by }), { n: i + 1 }, 'each its own');
+  assert.equal(s.rows.size, callers.length);
 });
 
 test('what only looks runs again, and more ids than the ledger keeps push out the oldest', async () => {

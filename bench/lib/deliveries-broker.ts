@@ -18,6 +18,8 @@ interface Broker {
   readonly publish: Publish;
   /** Whether more may be published now. */
   readonly ready: () => boolean;
+  /** By its own counters: messages that passed a client by, and messages that it could not take. */
+  readonly leftOut: () => number;
 }
 
 async function bare(): Promise<Broker> {
@@ -35,6 +37,7 @@ async function bare(): Promise<Broker> {
       });
     },
     ready: () => inFlight < 64,
+    leftOut: () => 0,
   };
 }
 
@@ -60,12 +63,22 @@ async function embedded(checks: boolean): Promise<Broker> {
     port: broker.status().address?.port ?? 0,
     publish: (json) => broker.notice({ kind: 'event', key: 'x', seq: seq.next++, json }),
     ready: () => broker.status().unsentBytes < UNSENT,
+    leftOut: () => {
+      const { dropped } = broker.status();
+      return dropped.slow + dropped.busy;
+    },
   };
 }
 
 const kind = process.argv[2];
 const broker = kind === 'aedes' ? await bare() : await embedded(kind === 'guard');
-process.on('message', async ({ messages, bytes }: { messages: number; bytes: number }) => {
+type Order = 'leftOut' | { readonly messages: number; readonly bytes: number };
+process.on('message', async (order: Order) => {
+  if (order === 'leftOut') {
+    process.send?.({ leftOut: broker.leftOut() });
+    return;
+  }
+  const { messages, bytes } = order;
   const payload = JSON.stringify('x'.repeat(bytes - 2));
   for (let i = 0; i < messages; ) {
     if (broker.ready()) for (let k = 0; k < AT_ONCE && i < messages; k++, i++) broker.publish(payload);

@@ -33,6 +33,7 @@ const PLAIN: readonly Rule[] = [
   { is: /\b(?:goes|go|went|going) on\b/i, why: 'say "continue"' },
   { is: /\b(?:is|are|has|have) got\b/i, why: 'say "has"' },
   { is: /\bshall\b/i, why: 'say "must" or "will"' },
+  { is: /(?<![\w-])([a-z]{2,}) \1(?![\w-])/, why: 'say the word once' },
 ];
 /** The subject comes first. */
 const ORDER: readonly Rule[] = [

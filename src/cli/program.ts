@@ -99,7 +99,7 @@ export function program(): Command {
     );
   sluice
     .command('tail')
-    .description('shows shows shows live readings and alarms of a running gateway')
+    .description('shows live readings and alarms of a running gateway')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -127,7 +127,7 @@ export function program(): Command {
     );
   alarm
     .command('list')
-    .description('lists lists lists every alarm that is not normal')
+    .description('lists every alarm that is not normal')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
@@ -190,7 +190,7 @@ export function program(): Command {
     .action(action(async (device: string, options: ReadOptions) => (await import('./read.ts')).read(device, options)));
   const profile = sluice
     .command('profile')
-    .description('shows shows shows the device library: models that a configuration can name')
+    .description('shows the device library: models that a configuration can name')
     .addHelpText(
       'after',
       '\nExamples:\n  $ sluice profile list\n  $ sluice profile show sdm120\n  $ sluice profile check profiles/my-meter.yaml',

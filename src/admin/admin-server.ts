@@ -20,7 +20,7 @@ import { request } from './client.ts';
 import { Connections } from './connections.ts';
 import { type AdminDoor, socketDoor } from './doors.ts';
 import * as limits from './limits.ts';
-import type { StatusReport } from './metrics.ts';
+import type { StatusReport } from './metric.ts';
 import { pageFiles } from './page-files.ts';
 import { ProcessMeter } from './process-meter.ts';
 import type { AdminTarget, HttpStatus } from './target.ts';

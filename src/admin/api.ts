@@ -15,7 +15,7 @@ import type { AdminDoor } from './doors.ts';
 import { KnownCallers } from './known-callers.ts';
 import * as limits from './limits.ts';
 import { LongAnswers } from './long-answers.ts';
-import type { StatusReport } from './metrics.ts';
+import type { StatusReport } from './metric.ts';
 import type { ProcessMeter } from './process-meter.ts';
 import { jsonBody, partsOf, queryOf } from './read-request.ts';
 import { CHALLENGE, HttpError, head, JSON_TYPE, sendError } from './respond.ts';

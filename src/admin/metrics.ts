@@ -2,46 +2,15 @@
  * `/metrics`: one table of all metrics, written as OpenMetrics text 1.0. Written here and not with prom-client, which
  * costs 14 MB of memory on import. docs/reference/metrics.md repeats the table; a test holds them equal.
  */
-import { FLOW_STATES } from '../core/flow-supervisor.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
-import type { ProcessStatus } from './process-meter.ts';
-import type { ForwarderStatus, GatewayStatus } from './target.ts';
-
-export interface StatusReport extends GatewayStatus {
-  readonly process: ProcessStatus;
-}
-
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number | null | undefined];
-
-export interface Metric {
-  /** The name of the family, without `_total` and `_info`. */
-  readonly name: string;
-  readonly type: 'gauge' | 'counter' | 'info';
-  /** Where given, the name ends with it. */
-  readonly unit?: 'seconds' | 'bytes' | 'ratio' | undefined;
-  readonly labels: readonly string[];
-  readonly help: string;
-  readonly read: (report: StatusReport) => Iterable<Sample>;
-}
+import { FLOW_METRICS } from './flow-metrics.ts';
+import { LISTENER_METRICS } from './listener-metrics.ts';
+import { flag, type Labels, type Metric, type Read, type Sample, type StatusReport, seconds, single, unitOf } from './metric.ts';
+import type { ForwarderStatus } from './target.ts';
 
 /** The parts of the log's memory that have a bound in bytes. */
 const MEMORY_PARTS = ['pending', 'tail', 'live'] as const;
 
-const one = (value: number | null | undefined): Sample[] => [[{}, value]];
-const flag = (on: boolean): number => (on ? 1 : 0);
-const seconds = (ms: number): number => ms / 1000;
-
-type Read<T> = (item: T, report: StatusReport) => number | null | undefined;
-
-function single(
-  name: string,
-  type: 'gauge' | 'counter',
-  help: string,
-  read: (r: StatusReport) => number | null | undefined,
-): Metric {
-  return { name, type, unit: unitOf(name), labels: [], help, read: (r) => one(read(r)) };
-}
 function device(name: string, type: 'gauge' | 'counter', help: string, read: Read<DeviceStatus>): Metric {
   const samples = function* (r: StatusReport): Generator<Sample> {
     for (const bus of r.buses) for (const d of bus.devices) yield [{ bus: bus.name, device: d.name }, read(d, r)];
@@ -64,17 +33,6 @@ function busLoad(name: string, help: string, read: (load: NonNullable<BusStatus[
 function forwarder(name: string, type: 'gauge' | 'counter', help: string, read: Read<ForwarderStatus>): Metric {
   const samples = (r: StatusReport) => r.forwarders.map((f): Sample => [{ forwarder: f.name }, read(f, r)]);
   return { name, type, unit: unitOf(name), labels: ['forwarder'], help, read: samples };
-}
-function broker(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['broker']>>): Metric {
-  const samples = (r: StatusReport) => (r.broker === undefined ? [] : one(read(r.broker, r)));
-  return { name, type, unit: unitOf(name), labels: [], help, read: samples };
-}
-function flows(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['flows']>>): Metric {
-  const samples = (r: StatusReport) => (r.flows === undefined ? [] : one(read(r.flows, r)));
-  return { name, type, unit: unitOf(name), labels: [], help, read: samples };
-}
-function unitOf(name: string): Metric['unit'] {
-  return (['seconds', 'bytes', 'ratio'] as const).find((unit) => name.endsWith(`_${unit}`));
 }
 
 export const METRICS: readonly Metric[] = [
@@ -241,92 +199,8 @@ export const METRICS: readonly Metric[] = [
     (f) => f.counters.violations,
   ),
 
-  broker('sluice_broker_listening', 'gauge', '1 while the embedded broker listens.', (b) => flag(b.state === 'listening')),
-  broker('sluice_broker_clients', 'gauge', 'Connected MQTT clients.', (b) => b.clients),
-  broker('sluice_broker_sessions', 'gauge', 'Persistent sessions, their clients connected or not.', (b) => b.sessions),
-  broker('sluice_broker_queued_messages', 'gauge', 'Messages queued for sessions.', (b) => b.queuedMessages),
-  broker('sluice_broker_queued_bytes', 'gauge', 'Payload bytes queued for sessions.', (b) => b.queuedBytes),
-  broker('sluice_broker_retained_messages', 'gauge', 'Retained messages of clients.', (b) => b.retained),
-  broker('sluice_broker_store_faulty', 'gauge', '1 while `broker.db` takes nothing, and sessions are in memory only.', (b) =>
-    flag(b.store.state === 'faulty'),
-  ),
-  broker('sluice_broker_store_bytes', 'gauge', 'Bytes of `broker.db` and what belongs to it.', (b) => b.store.bytes),
-  broker('sluice_broker_store_commits', 'counter', 'Commits of `broker.db`.', (b) => b.store.commits),
-  broker(
-    'sluice_broker_store_failures',
-    'counter',
-    'Times that `broker.db` could not be written or opened.',
-    (b) => b.store.failures,
-  ),
-  broker('sluice_broker_store_repairs', 'counter', 'Times that `broker.db` was damaged and set aside.', (b) => b.store.repairs),
-  broker('sluice_broker_unsent_bytes', 'gauge', 'Bytes that wait for connected clients.', (b) => b.unsentBytes),
-  broker('sluice_broker_partial_bytes', 'gauge', 'Bytes of packets of clients that are not whole yet.', (b) => b.partialBytes),
-  broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),
-  {
-    ...{ name: 'sluice_broker_dropped_messages', type: 'counter', labels: ['why'] },
-    help: 'Messages that a subscriber did not get: `sessions` (queue full), `slow` (did not keep up), `busy` (broker), `retained` (no space to retain them).',
-    read: (r) => Object.entries(r.broker?.dropped ?? {}).map(([why, n]): Sample => [{ why }, n]),
-  },
-  {
-    ...{ name: 'sluice_broker_refused', type: 'counter', labels: ['what'] },
-    help: 'Refused by the broker: `connections` without room, `clients` that broke a rule, too many `requests`, too `slow`, `displaced` by others, another `version` of MQTT, `publish`. Packets beyond a limit have `size`. Packets that MQTT forbids have `order`, `header`, `length`, `text`, `value` or `topic`.',
-    read: (r) => Object.entries(r.broker?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
-  },
-
-  {
-    ...{ name: 'sluice_http_listening', type: 'gauge', labels: ['address', 'tls'] },
-    help: '1 while HTTP listens on the address, 0 while it tries.',
-    read: (r) =>
-      (r.http?.listeners ?? []).map(
-        ({ host, port, tls, fault }): Sample => [
-          { address: `${host}:${port}`, tls: tls ? 'yes' : 'no' },
-          flag(fault === undefined),
-        ],
-      ),
-  },
-  {
-    ...{ name: 'sluice_http_connections', type: 'gauge', labels: [] },
-    help: 'Open connections of HTTP and HTTPS.',
-    read: (r) => (r.http === undefined ? [] : one(r.http.connections)),
-  },
-  {
-    ...{ name: 'sluice_http_refused', type: 'counter', labels: ['what'] },
-    help: 'Refused by HTTP: `connections` that were not taken or made room for others, foreign `hosts`, pages of other `origins`, too many `requests` of one address.',
-    read: (r) => Object.entries(r.http?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
-  },
-
-  {
-    ...{ name: 'sluice_flows_state', type: 'gauge', labels: ['state'] },
-    help: '1 for the state of Node-RED, 0 for the others: `stopped`, `starting`, `running`, `unhealthy`, `backing-off`, `safe-mode`, `stopping`.',
-    read: (r) => (r.flows === undefined ? [] : FLOW_STATES.map((state): Sample => [{ state }, flag(r.flows?.state === state)])),
-  },
-  flows('sluice_flows_safe_mode', 'gauge', '1 while the flows do not start because Node-RED crashed too often.', (f) =>
-    flag(f.safeMode !== undefined),
-  ),
-  flows('sluice_flows_resident_memory_bytes', 'gauge', 'Resident memory of Node-RED.', (f) => f.memory?.resident),
-  flows(
-    'sluice_flows_proportional_memory_bytes',
-    'gauge',
-    'The same, with pages that it shares with other processes counted by share.',
-    (f) => f.memory?.proportional,
-  ),
-  flows('sluice_flows_check_seconds', 'gauge', 'How long the last message took through Node-RED.', (f) =>
-    f.checkTime === undefined ? undefined : seconds(f.checkTime),
-  ),
-  flows('sluice_flows_restarts', 'counter', 'Starts of Node-RED after it ended by itself.', (f) => f.restarts),
-  flows(
-    'sluice_flows_recent_crashes',
-    'gauge',
-    'Times within the last hour that Node-RED ended by itself; 5 at most are counted.',
-    (f) => f.crashes,
-  ),
-  flows('sluice_flows_log_lines', 'counter', 'Lines of Node-RED in the log of the gateway.', (f) => f.lines.passed),
-  flows(
-    'sluice_flows_suppressed_lines',
-    'counter',
-    'Lines of Node-RED that were left out because there were too many.',
-    (f) => f.lines.suppressed,
-  ),
+  ...LISTENER_METRICS,
+  ...FLOW_METRICS,
 
   {
     ...{ name: 'sluice_alarms', type: 'gauge', labels: ['severity'] },

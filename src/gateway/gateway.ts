@@ -13,7 +13,7 @@ import { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
-import { SluiceError, toError } from '../core/errors.ts';
+import { SluiceError } from '../core/errors.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
@@ -27,14 +27,15 @@ import { inventoryDevices, inventoryMessage } from '../pipeline/inventory.ts';
 import type { Latest } from '../pipeline/latest.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch } from '../reports/log-watch.ts';
-import { RuleEngine } from '../rules/engine.ts';
-import { type Moment, parseRuleState } from '../rules/rule-state.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Moment } from '../rules/rule-state.ts';
 import { bootName } from '../store/files/layout.ts';
-import { Log } from '../store/log.ts';
+import type { Log } from '../store/log.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import type { ClockChange, ClockWatch } from '../time/watch.ts';
+import { openLog, restore, rulesOf } from './kept-state.ts';
 import { makeParts, type Parts, type PartsSide } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
@@ -211,20 +212,12 @@ export class Gateway implements PartsSide, Reloadable {
     // A certificate that is made now holds for as long as the clock lets it.
     await this.setDashboard(config.dashboard);
     const openFaults: string[] = [];
-    const log = await Log.open({
+    const log = await openLog(config, {
+      ...{ clock: this.clock, machine: this.#machine },
       onRetry: (error) => {
         openFaults.push(error);
         this.logger.warn({ error }, 'The log cannot be opened; the gateway tries again.');
       },
-      stateDir: config.gateway.stateDir,
-      runtimeDir: config.gateway.runtimeDir,
-      env: process.env,
-      clock: this.clock,
-      machine: this.#machine,
-      maxSize: config.buffer.maxSize,
-      maxAge: config.buffer.maxAge,
-      minFree: config.buffer.minFree,
-      commitEvery: config.buffer.commitEvery,
     });
     this.#log = log;
     this.#logWatch = new LogWatch({
@@ -242,26 +235,11 @@ export class Gateway implements PartsSide, Reloadable {
     this.#counters = counters;
     this.#times = new MeasuredFile(config.gateway.stateDir, this.clock, this.logger);
     const field = this.#parts.plant.prepare(config);
-    await counters
-      .restore(field.shapes)
-      .catch((thrown: unknown) =>
-        this.logger.warn(
-          { error: toError(thrown).message },
-          'The log could not be looked through; counters continue from the values that were saved at most an hour before the end of the last run.',
-        ),
-      );
+    await restore(counters, field.shapes, this.logger);
     this.setInventory(config, field.shapes);
-    this.#rules = new RuleEngine({
-      rules: config.rules.values(),
-      start: this.#moment(),
-      saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
-      shapes: field.shapes,
-    });
+    this.#rules = rulesOf(config, { log, start: this.#moment(), shapes: field.shapes });
     this.#ingest = new Ingest({
-      log,
-      clock: this.clock,
-      latest: this.#parts.latest,
-      rules: this.#rules,
+      ...{ log, clock: this.clock, latest: this.#parts.latest, rules: this.#rules },
       offset: () => this.#parts.watch.offset,
       clockKnown: () => this.#parts.watch.known,
       onAlarm: (t) => {

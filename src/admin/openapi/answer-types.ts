@@ -2,7 +2,7 @@
 import type { AccessState, DeviceInfo, TokenInfo, UserInfo } from '../../core/access-ports.ts';
 import type { Role } from '../../core/commands.ts';
 import type { AlarmChanges } from '../live/live-types.ts';
-import type { StatusReport } from '../metrics.ts';
+import type { StatusReport } from '../metric.ts';
 import type { TailMissed } from '../tail-stream.ts';
 import type {
   AlarmReply,

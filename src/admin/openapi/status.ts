@@ -7,7 +7,7 @@ import { FLOW_STATES } from '../../core/flow-supervisor.ts';
 import type { AnswerStatus, BusStatus, DeviceCounters, DeviceStatus, ForwarderCounters } from '../../core/ports.ts';
 import type { EmbeddedBrokerStatus } from '../../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../../reports/salvage.ts';
-import type { StatusReport } from '../metrics.ts';
+import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
 import type { AlarmStatus, FlowsReport, ForwarderStatus, GatewayStatus, HttpStatus, LogMemory, LogStatus } from '../target.ts';
 import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';

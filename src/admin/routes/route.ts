@@ -8,7 +8,7 @@ import type { Caller } from '../../core/access-ports.ts';
 import type { Action, Principal } from '../../core/commands.ts';
 import type { WebSession } from '../identity.ts';
 import type { LongAnswers } from '../long-answers.ts';
-import type { StatusReport } from '../metrics.ts';
+import type { StatusReport } from '../metric.ts';
 import type { AnswerName, Answers } from '../openapi/answer-types.ts';
 import { parsed } from '../request-words.ts';
 import { JSON_TYPE, sendJson } from '../respond.ts';

@@ -6,15 +6,12 @@
  * - it never holds up the caller: every call of LiveSink returns at once;
  * - an address in use is tried again for ever; the gateway goes on without.
  */
-import { Readable } from 'node:stream';
 import type { Aedes, Client } from 'aedes';
 import { type ListenAddress, Listener } from '../../access/doors/listener.ts';
 import { toError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../../core/ports.ts';
 import { EventQuota } from '../../core/quota.ts';
-import { asWritten } from '../patches/aedes.ts';
-import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
 import { Audience } from './audience.ts';
 import type { EmbeddedBrokerOptions, EmbeddedBrokerStatus } from './broker-types.ts';
 import { Clients, guardOf } from './clients.ts';
@@ -22,11 +19,11 @@ import type { BrokerSide } from './device-door.ts';
 import { Kept } from './kept.ts';
 import * as limits from './limits.ts';
 import { LiveFeed, type Numbers } from './live-feed.ts';
+import { makeAedes } from './make-aedes.ts';
 import { Replays } from './replays.ts';
 import { Retained } from './retained.ts';
 import { SlowClients } from './slow-clients.ts';
 import { type SystemCounts, SystemTopics } from './system-topics.ts';
-import { mayRead } from './topic-rules.ts';
 import { Traffic } from './traffic.ts';
 
 interface Published {
@@ -54,8 +51,6 @@ export class EmbeddedBroker implements LiveSink {
   #running = false;
   #fault: string | undefined;
   #aedes: Aedes | undefined;
-  /** The client whose subscription aedes announced last: aedes asks for the retained messages in the same call. */
-  #subscriber: Client | undefined;
   #starting: Promise<void> | undefined;
   #cancelSweep: (() => void) | undefined;
   #endRevoked: (() => void) | undefined;
@@ -293,54 +288,11 @@ export class EmbeddedBroker implements LiveSink {
 
   async #createBroker(): Promise<void> {
     try {
-      // Here and not at the top: a gateway without an embedded broker does not pay for it.
-      const { Aedes } = await import('aedes');
-      encodeNumbersOnDemand();
-      const aedes = await Aedes.createBroker({
-        persistence: this.#kept.persistence(
-          (filters) => (this.#subscriber === undefined ? Readable.from([]) : this.#replays.of(this.#subscriber, filters)),
-          (client, topic) => this.#audience.granted(client, topic),
-          (client, packet) => this.#traffic.sent(client as Client, packet),
-        ),
-        concurrency: 2 * limits.MAX_IN_FLIGHT,
-        // Only clusters need heartbeats; aedes quadruples it, and timers end at 2^31 ms.
-        heartbeatInterval: 2 ** 29 - 1,
-        connectTimeout: limits.CONNECT_TIMEOUT,
-        drainTimeout: limits.DRAIN_TIMEOUT,
-        // The guard gives nothing behind a CONNECT before it is accepted.
-        queueLimit: 1,
-        // A client id of MQTT 3.1 was measured before.
-        maxClientsIdLength: limits.MAX_CLIENT_ID,
-        maxTopicLevels: limits.AEDES_LEVELS,
-        maxInflightInbound: limits.MAX_INCOMING,
-        preConnect: (client, packet, next) => {
-          this.#clients.connects(client, packet);
-          next(null, true);
-        },
-        authenticate: (client, username, password, next) => {
-          void this.#clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
-        },
-        authorizePublish: (client, packet, next) => this.#traffic.arrived(client, packet, next),
-        // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `forward` decides (MQTT-3.3.5-1).
-        authorizeSubscribe: (client, subscription, next) => {
-          const { topic, qos } = subscription;
-          const filter = asWritten(topic);
-          const granted = mayRead(this.#clients.credentials.of(client), filter) && this.#audience.grant(client, filter, qos);
-          next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
-        },
-        authorizeForward: (client, packet) => this.#traffic.forward(client, packet),
+      const aedes = await makeAedes({
+        ...{ audience: this.#audience, clients: this.#clients, kept: this.#kept, replays: this.#replays, traffic: this.#traffic },
       });
       await this.#kept.open();
       this.#aedes = aedes;
-      aedes.on('connackSent', (packet, client) => {
-        if (packet.returnCode === 0) guardOf(client).accept();
-      });
-      aedes.on('subscribe', (_filters, client) => {
-        this.#subscriber = client;
-      });
-      aedes.on('unsubscribe', (filters, client) => this.#audience.remove(client, filters));
-      for (const event of ['clientError', 'connectionError'] as const)
-        aedes.on(event, (client, error) => this.#clients.failed(client, error));
       // Before anybody is there: what is published meanwhile comes behind what was before.
       await this.#kept.fill();
       if (!this.#running) return;

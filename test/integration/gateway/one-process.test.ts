@@ -18,7 +18,7 @@ import { createServer } from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import { request } from '../../../src/admin/client.ts';
-import type { StatusReport } from '../../../src/admin/metrics.ts';
+import type { StatusReport } from '../../../src/admin/metric.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import { holderOf, LOCK_FILE, StateDirLock } from '../../../src/store/state-dir.ts';
 import { startChild } from '../../harness/child.ts';

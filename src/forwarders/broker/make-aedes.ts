@@ -1,0 +1,72 @@
+/** aedes with our parts in its hooks: it keeps no message and decides nothing by itself. */
+import { Readable } from 'node:stream';
+import type { Aedes, Client } from 'aedes';
+import { asWritten } from '../patches/aedes.ts';
+import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
+import type { Audience } from './audience.ts';
+import { type Clients, guardOf } from './clients.ts';
+import type { Kept } from './kept.ts';
+import * as limits from './limits.ts';
+import type { Replays } from './replays.ts';
+import { mayRead } from './topic-rules.ts';
+import type { Traffic } from './traffic.ts';
+
+interface AedesParts {
+  readonly audience: Audience;
+  readonly clients: Clients;
+  readonly kept: Kept;
+  readonly replays: Replays<Client>;
+  readonly traffic: Traffic;
+}
+
+export async function makeAedes({ audience, clients, kept, replays, traffic }: AedesParts): Promise<Aedes> {
+  // Here and not at the top: a gateway without an embedded broker does not pay for it.
+  const { Aedes } = await import('aedes');
+  encodeNumbersOnDemand();
+  /** The client whose subscription aedes announced last: aedes asks for the retained messages in the same call. */
+  let subscriber: Client | undefined;
+  const aedes = await Aedes.createBroker({
+    persistence: kept.persistence(
+      (filters) => (subscriber === undefined ? Readable.from([]) : replays.of(subscriber, filters)),
+      (client, topic) => audience.granted(client, topic),
+      (client, packet) => traffic.sent(client as Client, packet),
+    ),
+    concurrency: 2 * limits.MAX_IN_FLIGHT,
+    // Only clusters need heartbeats; aedes quadruples it, and timers end at 2^31 ms.
+    heartbeatInterval: 2 ** 29 - 1,
+    connectTimeout: limits.CONNECT_TIMEOUT,
+    drainTimeout: limits.DRAIN_TIMEOUT,
+    // The guard gives nothing behind a CONNECT before it is accepted.
+    queueLimit: 1,
+    // A client id of MQTT 3.1 was measured before.
+    maxClientsIdLength: limits.MAX_CLIENT_ID,
+    maxTopicLevels: limits.AEDES_LEVELS,
+    maxInflightInbound: limits.MAX_INCOMING,
+    preConnect: (client, packet, next) => {
+      clients.connects(client, packet);
+      next(null, true);
+    },
+    authenticate: (client, username, password, next) => {
+      void clients.admit(client, username, password).then((refusal) => next(refusal ?? null, refusal === undefined));
+    },
+    authorizePublish: (client, packet, next) => traffic.arrived(client, packet, next),
+    // aedes delivers a message to the first filter that it finds. With QoS 1 for all of them `forward` decides (MQTT-3.3.5-1).
+    authorizeSubscribe: (client, subscription, next) => {
+      const { topic, qos } = subscription;
+      const filter = asWritten(topic);
+      const granted = mayRead(clients.credentials.of(client), filter) && audience.grant(client, filter, qos);
+      next(null, granted ? { ...subscription, qos: qos === 0 ? 1 : qos } : null);
+    },
+    authorizeForward: (client, packet) => traffic.forward(client, packet),
+  });
+  aedes.on('connackSent', (packet, client) => {
+    if (packet.returnCode === 0) guardOf(client).accept();
+  });
+  aedes.on('subscribe', (_filters, client) => {
+    subscriber = client;
+  });
+  aedes.on('unsubscribe', (filters, client) => audience.remove(client, filters));
+  for (const event of ['clientError', 'connectionError'] as const)
+    aedes.on(event, (client, error) => clients.failed(client, error));
+  return aedes;
+}

@@ -1,0 +1,51 @@
+/** What a start takes over from the run before: the log, and what the log keeps of counters and rules. */
+import type { GatewayConfig } from '../config/kinds.ts';
+import type { Clock, Machine } from '../core/clock.ts';
+import { toError } from '../core/errors.ts';
+import type { Logger } from '../core/logger.ts';
+import type { Shape } from '../core/point.ts';
+import type { Counters } from '../pipeline/counters.ts';
+import { RuleEngine } from '../rules/engine.ts';
+import { type Moment, parseRuleState } from '../rules/rule-state.ts';
+import { Log } from '../store/log.ts';
+
+interface LogSide {
+  readonly clock: Clock;
+  readonly machine: Machine | undefined;
+  readonly onRetry: (error: string) => void;
+}
+
+/** @throws SluiceError log-open, log-newer */
+export function openLog({ gateway, buffer }: GatewayConfig, side: LogSide): Promise<Log> {
+  return Log.open({
+    ...side,
+    ...{ stateDir: gateway.stateDir, runtimeDir: gateway.runtimeDir, env: process.env },
+    ...{ maxSize: buffer.maxSize, maxAge: buffer.maxAge, minFree: buffer.minFree, commitEvery: buffer.commitEvery },
+  });
+}
+
+/** Counters continue where the log ends; where it cannot be read, where they were saved. */
+export async function restore(counters: Counters, shapes: readonly Shape[], logger: Logger): Promise<void> {
+  await counters
+    .restore(shapes)
+    .catch((thrown: unknown) =>
+      logger.warn(
+        { error: toError(thrown).message },
+        'The log could not be looked through; counters continue from the values that were saved at most an hour before the end of the last run.',
+      ),
+    );
+}
+
+interface RulesSide {
+  readonly log: Log;
+  readonly start: Moment;
+  readonly shapes: readonly Shape[];
+}
+
+/** Rules continue in the states that the log keeps: a delay that runs goes on. */
+export function rulesOf(config: GatewayConfig, { log, start, shapes }: RulesSide): RuleEngine {
+  return new RuleEngine({
+    ...{ rules: config.rules.values(), start, shapes },
+    saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
+  });
+}

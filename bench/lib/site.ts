@@ -61,6 +61,8 @@ export interface SiteOptions {
   /** More keys of each device. */
   readonly device?: Readonly<Record<string, unknown>>;
   readonly stateDir?: string;
+  /** Keys of the section. */
+  readonly nodeRed?: Readonly<Record<string, unknown>>;
 }
 
 const POINTS = 'the points';
@@ -85,6 +87,7 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
     devices,
     rules: options.rules ?? {},
     buffer: { commitEvery: options.commitEvery ?? '10s' },
+    ...(options.nodeRed === undefined ? {} : { nodeRed: options.nodeRed }),
     ...(options.embedded
       ? { broker: { listen: { host: '127.0.0.1', port: options.embedded === true ? await freePort() : options.embedded } } }
       : {}),

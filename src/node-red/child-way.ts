@@ -62,7 +62,7 @@ export class ChildWay implements FlowWay {
     if (fault !== undefined) throw new SluiceError('unsupported', fault);
     const user = config.unsafeSameUser ? undefined : await findUser(config.user ?? '');
     this.#makeFolder(user);
-    rmSync(this.#adopted, { force: true });
+    makeRoom(this.#adopted);
     const limits = await hasProgram('prlimit');
     const [program = '', ...before] = kernelLimits(config.memory, user !== undefined, limits);
     const grants = grantsOf(config.allow);
@@ -97,7 +97,7 @@ export class ChildWay implements FlowWay {
    */
   async adopt(): Promise<string> {
     const user = this.#o.config.unsafeSameUser ? undefined : await findUser(this.#o.config.user ?? '');
-    rmSync(this.#adopted, { force: true });
+    makeRoom(this.#adopted);
     linkSync(this.socket, this.#adopted);
     const { uid } = lstatSync(this.#adopted);
     if (!lstatSync(this.#adopted).isSocket() || uid !== (user?.uid ?? process.getuid?.())) {
@@ -136,8 +136,21 @@ export class ChildWay implements FlowWay {
         `${this.folder} ${found.isDirectory() ? `belongs to another user (uid ${found.uid})` : 'is no folder'}; move it away, or run chown ${uid} ${this.folder}`,
       );
     if ((found.mode & 0o077) !== 0) chmodSync(this.folder, 0o700);
-    // A socket that a killed process left: the path is one that only its user can change, and a link itself is removed.
-    rmSync(this.socket, { force: true });
+    // The path is one that only its user can change, and a link itself is removed.
+    makeRoom(this.socket);
+  }
+}
+
+/** For a socket: a killed process left one, or a flow put something there. @throws SluiceError */
+function makeRoom(socket: string): void {
+  try {
+    rmSync(socket, { force: true });
+  } catch (cause) {
+    throw new SluiceError(
+      'unsupported',
+      `the socket of the editor needs the place of ${socket}, and what is there cannot be removed (${toError(cause).message}); move it away`,
+      { cause },
+    );
   }
 }
 

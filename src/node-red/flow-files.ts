@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { readOwn, setAside, writeOwn } from '../access/state-file.ts';
+import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 
 /** Encrypts the passwords that nodes keep in flows_cred.json; another one on each gateway. */
@@ -30,7 +31,15 @@ export class FlowFiles {
     if (text !== undefined && SECRET.test(text)) return text;
     if (text !== undefined) await this.#aside(file, 'is damaged');
     const made = randomBytes(32).toString('hex');
-    await writeOwn(file, `${made}\n`);
+    try {
+      await writeOwn(file, `${made}\n`);
+    } catch (cause) {
+      throw new SluiceError(
+        'unsupported',
+        `${file} cannot be written: ${toError(cause).message}; make room on the disk, or move away what is in its place`,
+        { cause },
+      );
+    }
     return made;
   }
 

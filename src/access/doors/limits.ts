@@ -9,6 +9,9 @@ export const HANDSHAKE_WITHIN = 5_000;
 export const HANDSHAKES_AT_ONCE = 10;
 export const HANDSHAKES_PER_SECOND = 20;
 export const MAX_WAITING_HANDSHAKES = 64;
+/** Connections before the end of their handshake: those that wait, and those whose peer sends nothing more after the beginning. */
+export const MOST_BEFORE_TLS =
+  MAX_WAITING_HANDSHAKES + HANDSHAKES_AT_ONCE + Math.ceil((HANDSHAKES_PER_SECOND * HANDSHAKE_WITHIN) / 1000);
 /** The first wait before an address is tried again, and the longest. */
 export const LISTEN_RETRY_MIN = 500;
 export const LISTEN_RETRY_MAX = 30_000;

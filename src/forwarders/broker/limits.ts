@@ -1,4 +1,5 @@
 /** Every bound of the embedded broker. Sizes in bytes, times in milliseconds. */
+import { MOST_BEFORE_TLS } from '../../access/doors/limits.ts';
 
 /** Clients at one time, and connections without an accepted CONNECT; who gives way is in places.ts. */
 export const MAX_CONNECTIONS = 64;
@@ -6,10 +7,13 @@ export const MAX_UNCONNECTED = 64;
 /** Of these, the connections of one address that is not of this board, and the clients of one account. */
 export const MAX_PER_ADDRESS = 24;
 export const MAX_PER_ACCOUNT = 24;
-/** Sockets, those that are being closed among them; more are closed at once. */
-export const MAX_SOCKETS = 192;
-/** Of them, those of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */
+/** Connections of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */
 export const MAX_LINGERING = 16;
+/**
+ * Sockets of one address of the broker; more are closed at once, whoever they are. So there is space for all that the limits above
+ * and TLS let in, and for those that wait for their first turn or are being closed.
+ */
+export const MAX_SOCKETS = MAX_CONNECTIONS + MAX_UNCONNECTED + MAX_LINGERING + MOST_BEFORE_TLS + 32;
 /** A client without a subscription may lose its place after this; one with a subscription after STAYS, except the KEPT_CLIENTS that are there for longest. */
 export const IDLE_AFTER = 5_000;
 export const STAYS = 60_000;

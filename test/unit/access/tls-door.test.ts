@@ -1,0 +1,74 @@
+/** How many connections a TLS listener holds before the end of their handshakes, and that every door has sockets for them. */
+import assert from 'node:assert/strict';
+import { connect, createServer, type Socket } from 'node:net';
+import test from 'node:test';
+import {
+  HANDSHAKES_AT_ONCE,
+  HANDSHAKES_PER_SECOND,
+  MAX_WAITING_HANDSHAKES,
+  MOST_BEFORE_TLS,
+} from '../../../src/access/doors/limits.ts';
+import { TlsDoor } from '../../../src/access/doors/tls-door.ts';
+import * as http from '../../../src/admin/limits.ts';
+import * as broker from '../../../src/forwarders/broker/limits.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+test('handshakes that stop in the middle fill the places before TLS, and no more', async (t) => {
+  const clock = new ManualClock();
+  const refused: string[] = [];
+  const door = new TlsDoor({
+    ...{ clock, asksCertificate: false },
+    source: { current: { key: '', cert: '', fingerprint: '' }, fault: undefined, onChange: () => () => {} },
+    connected: () => assert.fail('nobody ends a handshake here'),
+    ready: () => {},
+    refused: ({ message }) => refused.push(message),
+  });
+  const entered: Socket[] = [];
+  let spoke = 0;
+  const server = createServer((socket) => {
+    entered.push(socket);
+    door.enter(socket);
+    socket.once('readable', () => spoke++);
+  });
+  t.after(() => {
+    door.stop();
+    for (const socket of entered) socket.destroy();
+    server.close();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  let opened = 0;
+  /** Each is of another address, and sends the beginning of a ClientHello. */
+  const open = (count: number): void => {
+    for (let i = 0; i < count; i++) {
+      const socket = connect({ port, host: '127.0.0.1', localAddress: `127.0.42.${++opened}` });
+      socket.on('error', () => {});
+      socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252]));
+      t.after(() => socket.destroy());
+    }
+  };
+  const heard = () => waitFor('the bytes of each', () => spoke === opened);
+  open(HANDSHAKES_AT_ONCE);
+  await heard();
+  for (let begun = opened; begun + MAX_WAITING_HANDSHAKES < MOST_BEFORE_TLS; begun += HANDSHAKES_PER_SECOND) {
+    open(HANDSHAKES_PER_SECOND);
+    await heard();
+    await clock.advance(1001);
+  }
+  open(MAX_WAITING_HANDSHAKES);
+  await heard();
+  assert.equal(opened, MOST_BEFORE_TLS);
+  const tooMany = () => refused.filter((why) => why.startsWith('more connections than')).length;
+  assert.equal(tooMany(), 0);
+  open(3);
+  await waitFor('each further one to cost one', () => tooMany() === 3);
+});
+
+test('a door has a socket for each connection that its own limits and TLS let in', () => {
+  assert.ok(
+    broker.MAX_SOCKETS > broker.MAX_CONNECTIONS + broker.MAX_UNCONNECTED + broker.MAX_LINGERING + MOST_BEFORE_TLS,
+    'the broker',
+  );
+  assert.ok(http.MAX_SOCKETS > http.MAX_NETWORK_CONNECTIONS + MOST_BEFORE_TLS, 'HTTPS');
+});

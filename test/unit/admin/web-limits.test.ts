@@ -14,7 +14,7 @@ function taken(rate: RequestRate, address: string | undefined, now: number): num
   return count;
 }
 
-test('an address has its requests at once, and so many more in each second, never more than at once', () => {
+test('an address has its requests at once, and so many more in each second', () => {
   const rate = new RequestRate();
   assert.equal(taken(rate, '192.168.1.7', 0), REQUESTS_AT_ONCE);
   assert.equal(taken(rate, '192.168.1.8', 0), REQUESTS_AT_ONCE, 'another address has its own');
@@ -75,7 +75,7 @@ test('a cookie is out of reach of scripts and other sites, and ends when it is t
   assert.equal(cookieText(plain.mark, 'm', plain.secure, 60), 'sluice-mark=m; Path=/; HttpOnly; SameSite=Strict; Max-Age=60');
 });
 
-test('a long answer ends at a change of accounts or in time, once its caller is nobody any more', async () => {
+test('a long answer ends, at a change or in time, once its caller is nobody any more', async () => {
   const clock = new ManualClock();
   const known = new KnownCallers(clock);
   const ended: string[] = [];

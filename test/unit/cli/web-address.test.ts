@@ -7,8 +7,9 @@ import { webAddresses } from '../../../src/cli/web-address.ts';
 type Listener = HttpStatus['listeners'][number];
 const MACHINE = { hostname: 'gate-1.lan', addresses: ['192.168.1.40', '10.0.0.2'] };
 const secure = (host: string, more: Partial<Listener> = {}): Listener => ({ host, port: 8443, tls: true, ...more });
+const reported = (listeners: readonly Listener[]) => ({ http: { listeners } as Partial<HttpStatus> as HttpStatus });
 const urls = (listeners: readonly Listener[], machine = MACHINE): string[] =>
-  webAddresses({ http: { listeners } as HttpStatus }, machine).map(({ url }) => url);
+  webAddresses(reported(listeners), machine).map(({ url }) => url);
 
 test('a gateway that listens everywhere has its name and each address of the board', () => {
   const all = ['https://gate-1.local:8443/', 'https://192.168.1.40:8443/', 'https://10.0.0.2:8443/'];
@@ -18,13 +19,12 @@ test('a gateway that listens everywhere has its name and each address of the boa
 });
 
 test('one address is named as it is, IPv6 in brackets, with the fingerprint of its certificate', () => {
-  assert.deepEqual(
-    webAddresses({ http: { listeners: [secure('fd00::1', { port: 444, fingerprint: 'AB:CD' })] } as HttpStatus }),
-    [{ url: 'https://[fd00::1]:444/', fingerprint: 'AB:CD' }],
-  );
+  assert.deepEqual(webAddresses(reported([secure('fd00::1', { port: 444, fingerprint: 'AB:CD' })])), [
+    { url: 'https://[fd00::1]:444/', fingerprint: 'AB:CD' },
+  ]);
 });
 
-test('plain HTTP, what does not listen, and a gateway without HTTP have no address for a browser', () => {
+test('plain HTTP and what does not listen have no address for a browser', () => {
   assert.deepEqual(urls([secure('10.0.0.2', { tls: false }), secure('10.0.0.3', { fault: 'it is in use' })]), []);
   assert.deepEqual(webAddresses({ http: undefined } as never, MACHINE), []);
   assert.deepEqual(webAddresses({ http: {} } as never, MACHINE), [], 'an older gateway');

@@ -12,9 +12,12 @@ export function wayOf(config: NodeRedConfig, { clock, stateDir }: { readonly clo
 }
 
 /** For `sluice check`: keys of the section, and what is missing. A gateway starts all the same, without Node-RED. */
-export async function missingParts(config: NodeRedConfig): Promise<{ readonly key: string; readonly message: string }[]> {
+export async function missingParts(
+  config: NodeRedConfig,
+  installed?: string,
+): Promise<{ readonly key: string; readonly message: string }[]> {
   if (!config.enabled) return [];
-  const install = installFault();
+  const install = installFault(installed);
   const user = await userFault(config);
   const service = config.user === undefined && !config.unsafeSameUser ? unitFault() : '';
   return [

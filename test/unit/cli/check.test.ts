@@ -3,11 +3,16 @@
  * deliberate change run SLUICE_UPDATE_GOLDEN=1 node --test test/unit/cli/check.test.ts and read the difference.
  */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { test } from 'node:test';
-import { checkReport, checkText } from '../../../src/cli/check.ts';
+import { type TestContext, test } from 'node:test';
+import { checkReport, checkText, flowRemarks } from '../../../src/cli/check.ts';
 import { readConfig } from '../../../src/cli/config-file.ts';
+import { formatFault } from '../../../src/config/fault.ts';
+import { type NodeRedConfig, nodeRedSection } from '../../../src/config/node-red.ts';
+import { NODE_RED_VERSION } from '../../../src/node-red/place.ts';
+import { missingParts } from '../../../src/node-red/ways.ts';
 
 const folder = path.join(import.meta.dirname, '../../cases/check');
 
@@ -59,4 +64,59 @@ test('a configuration with faults has no budget', () => {
   const { out, err } = checkText('gateway.yaml', result);
   assert.equal(out, '');
   assert.match(err, /a gateway would refuse it/);
+});
+
+/** A folder where Node-RED of that version is installed. */
+function nodeRedFolder(t: TestContext, version?: string): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'sluice-check-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  if (version === undefined) return folder;
+  mkdirSync(path.join(folder, 'node_modules', 'node-red'), { recursive: true });
+  writeFileSync(path.join(folder, 'node_modules', 'node-red', 'package.json'), JSON.stringify({ version }));
+  return folder;
+}
+
+const nodeRed = (keys: object): NodeRedConfig => nodeRedSection.parse({ enabled: true, ...keys });
+
+test('what Node-RED lacks is a warning at its line, and never a fault', async (t) => {
+  const file = path.join(nodeRedFolder(t), 'gateway.yaml');
+  writeFileSync(file, 'gateway: {id: g1}\nnodeRed:\n  enabled: true\n  unsafeSameUser: true\n');
+  const read = readConfig(file);
+  assert.deepEqual(read.faults, []);
+  const missing = async () => [
+    { key: 'enabled', message: 'Node-RED is not installed' },
+    { key: 'unsafeSameUser', message: 'every flow can end this gateway' },
+  ];
+  const remarks = await flowRemarks(read, missing);
+  assert.deepEqual(
+    remarks.map((remark) => formatFault(remark).replace(`${path.dirname(file)}/`, '')),
+    [
+      'gateway.yaml:3:12: nodeRed.enabled: Node-RED is not installed',
+      'gateway.yaml:4:19: nodeRed.unsafeSameUser: every flow can end this gateway',
+    ],
+  );
+  writeFileSync(file, 'gateway: {id: g1}\n');
+  assert.deepEqual(await flowRemarks(readConfig(file), missing), []);
+});
+
+test('the parts that Node-RED lacks on this machine, by the keys of the section', async (t) => {
+  const there = nodeRedFolder(t, NODE_RED_VERSION);
+  const keys = async (config: NodeRedConfig, folder = there) => (await missingParts(config, folder)).map(({ key }) => key);
+  assert.deepEqual(await keys(nodeRed({ enabled: false }), nodeRedFolder(t)), []);
+  assert.deepEqual(await keys(nodeRed({ unsafeSameUser: true })), ['unsafeSameUser']);
+  assert.deepEqual(await keys(nodeRed({ unsafeSameUser: true }), nodeRedFolder(t)), ['enabled', 'unsafeSameUser']);
+  assert.deepEqual(await keys(nodeRed({ user: 'sluice-nobody-here' })), ['user']);
+
+  const [old] = await missingParts(nodeRed({ unsafeSameUser: true }), nodeRedFolder(t, '4.1.0'));
+  assert.match(
+    old?.message ?? '',
+    /^Node-RED 5\.0\.7 belongs to this gateway, and 4\.1\.0 is installed; run sh scripts\/setup-node-red\.sh in \//,
+  );
+  const [user] = await missingParts(nodeRed({ user: 'sluice-nobody-here' }), there);
+  assert.match(
+    user?.message ?? '',
+    process.getuid?.() === 0
+      ? /^this machine has no user sluice-nobody-here; make one: useradd /
+      : /^only a gateway that runs as root can start Node-RED under the user sluice-nobody-here; /,
+  );
 });

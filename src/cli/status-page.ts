@@ -258,6 +258,8 @@ function flowWrongs({ flows, gateway }: GatewayStatus): Wrong[] {
       },
     ];
   if (flows.state === 'unhealthy') return [{ head: 'Node-RED hangs', text: flows.reason, colour: 31 }];
+  if (flows.fault !== undefined && flows.state === 'running')
+    return [{ head: 'the flows of Node-RED do not run', text: flows.fault, colour: 31 }];
   if (flows.state !== 'backing-off') return [];
   const next = flows.nextStart === null ? '' : `, it starts again in ${rough(Math.max(0, flows.nextStart - gateway.time))}`;
   return [{ head: `Node-RED does not run${next}`, text: flows.reason, colour: 33 }];

@@ -17,6 +17,8 @@ export interface FlowStatus {
   readonly since: number;
   /** Words for people: why it is in this state, where that is not plain. */
   readonly reason?: string | undefined;
+  /** Why no flow runs although Node-RED does, in words; absent while nothing is missing. */
+  readonly fault?: string | undefined;
   /** When it starts again, while it backs off. */
   readonly nextStart?: number | undefined;
   /** `service`: the unit of systemd. `user`: a child under a user of its own. `same-user`: a child under the user of the gateway. */

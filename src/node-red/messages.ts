@@ -38,6 +38,13 @@ export interface LogLine {
   readonly suppressed?: number | undefined;
 }
 
+export interface Blocked {
+  readonly type: 'blocked';
+  /** Types of nodes, or npm modules. */
+  readonly missing: 'types' | 'modules';
+  readonly names: readonly string[];
+}
+
 export type FlowsState = 'started' | 'stopped' | 'safe';
 
 export type FromChild =
@@ -55,6 +62,8 @@ export type FromChild =
     }
   /** Somebody deployed. */
   | { readonly type: 'deployed'; readonly flows: FlowsState }
+  /** What the flows do not start without; nothing: they may start. */
+  | Blocked
   /** It cannot go on, and ends. */
   | { readonly type: 'failed'; readonly text: string };
 
@@ -62,6 +71,8 @@ export type FromChild =
 export const LONGEST_TEXT = 2000;
 export const LONGEST_LINE = 16_384;
 const LONGEST_NAME = 200;
+/** Names of what is missing. */
+export const MOST_MISSING = 10;
 
 /** @returns undefined for what is no message */
 export function parseFromChild(line: string): FromChild | undefined {
@@ -83,6 +94,15 @@ export function parseFromChild(line: string): FromChild | undefined {
     case 'deployed': {
       const flows = flowsState(m.flows);
       return flows === undefined ? undefined : { type: 'deployed', flows };
+    }
+    case 'blocked': {
+      if (!Array.isArray(m.names)) return undefined;
+      const names = (m.names as unknown[]).slice(0, MOST_MISSING).map(name);
+      return {
+        type: 'blocked',
+        missing: m.missing === 'modules' ? 'modules' : 'types',
+        names: names.filter((n) => n !== undefined),
+      };
     }
     case 'failed':
       return typeof m.text === 'string' ? { type: 'failed', text: m.text.slice(0, LONGEST_TEXT) } : undefined;

@@ -14,7 +14,7 @@ import type { GatewayEvent } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { FlowLog } from './flow-log.ts';
 import { type FlowEffect, type FlowEvent, FlowMachine } from './machine.ts';
-import { type FromChild, GRANTS, type Grant } from './messages.ts';
+import { type Blocked, type FromChild, GRANTS, type Grant } from './messages.ts';
 import type { FlowProcess, FlowWay } from './way.ts';
 
 /** Between checks, and for an answer, ms. */
@@ -60,6 +60,7 @@ export class Supervisor implements FlowSupervisor {
   #memory: FlowStatus['memory'];
   #version: string | undefined;
   #lastWords: string | undefined;
+  #blocked: Blocked | undefined;
   #editor: string | undefined;
   #saved: string | undefined;
   #saving: Promise<void> = Promise.resolve();
@@ -138,6 +139,7 @@ export class Supervisor implements FlowSupervisor {
       state: machine.state,
       since: machine.since,
       reason: machine.reason,
+      fault: blockedWords(this.#blocked),
       nextStart: machine.nextStart,
       runsAs: (this.#running ?? this.#way)?.runsAs ?? 'service',
       version: this.#version,
@@ -233,6 +235,7 @@ export class Supervisor implements FlowSupervisor {
     this.#cancelCheck = undefined;
     this.#process = undefined;
     this.#running = undefined;
+    this.#blocked = undefined;
     this.#editor = undefined;
     this.#log.end();
     this.#handle({ type: 'ended', why: this.#lastWords === undefined ? why : `${why}: ${this.#lastWords}` });
@@ -252,6 +255,9 @@ export class Supervisor implements FlowSupervisor {
         return;
       case 'deployed':
         this.#handle({ type: 'flows', flows: message.flows });
+        return;
+      case 'blocked':
+        this.#blocked = message.names.length === 0 ? undefined : message;
         return;
       case 'failed':
         this.#lastWords = message.text.split('\n')[0];
@@ -337,4 +343,16 @@ export class Supervisor implements FlowSupervisor {
         ),
       );
   }
+}
+
+/** Node-RED starts none of its flows while one of them needs what is not there. */
+function blockedWords(blocked: Blocked | undefined): string | undefined {
+  if (blocked === undefined) return undefined;
+  const names = blocked.names.join(', ');
+  if (blocked.missing === 'modules')
+    return `these npm modules are missing: ${names}; deploy flows without them, or set nodeRed.allow.modules`;
+  const other = blocked.names.includes('exec')
+    ? 'set nodeRed.allow.exec for the exec node'
+    : 'install the palette that brings them';
+  return `these types of nodes are missing: ${names}; deploy flows without them, or ${other}`;
 }

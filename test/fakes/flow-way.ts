@@ -39,6 +39,11 @@ export class FlowWorld {
     this.current?.deploy(flows);
   }
 
+  /** Flows of the process need these types. */
+  block(...names: string[]): void {
+    this.current?.block(names);
+  }
+
   way(): FlowWay {
     const world = this;
     let cleared = false;
@@ -99,6 +104,10 @@ export class FakeProcess implements FlowProcess {
     if (this.#dying || this.#world.hangs) return;
     this.#flows = flows;
     this.#listener.message({ type: 'deployed', flows });
+  }
+
+  block(names: readonly string[]): void {
+    this.#listener.message({ type: 'blocked', missing: 'types', names });
   }
 
   end(): void {

@@ -260,6 +260,7 @@ const gatewayStatus = {
     state: word(FLOW_STATES, 'the state of Node-RED'),
     since: moment('when the state began'),
     reason: text('why it is in this state').optional(),
+    fault: text('why no flow runs although Node-RED does; absent while nothing is missing').optional(),
     nextStart: moment('when it starts again').nullable(),
     runsAs: word(['service', 'user', 'same-user'], 'what Node-RED runs as'),
     version: text('the version of Node-RED').optional(),

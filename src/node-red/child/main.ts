@@ -7,10 +7,19 @@ import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import { Lines } from '../lines.ts';
-import { type FlowsState, type FromChild, GRANTS, type Grant, LONGEST_LINE, parseToChild, type StartOrder } from '../messages.ts';
+import {
+  type FlowsState,
+  type FromChild,
+  GRANTS,
+  type Grant,
+  LONGEST_LINE,
+  MOST_MISSING,
+  parseToChild,
+  type StartOrder,
+} from '../messages.ts';
 import { ChildLog } from './child-log.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { Red, RedRuntimeFlows } from './node-red-types.ts';
+import type { Red, RedRuntimeFlows, RuntimeEvent } from './node-red-types.ts';
 import { NODE_ROOT, redSettings } from './red-settings.ts';
 import { syncBehindFence } from './synced-writes.ts';
 
@@ -33,6 +42,8 @@ class Child {
   #flows: RedRuntimeFlows | undefined;
   #heartbeat: Heartbeat | undefined;
   #ending = false;
+  /** The flows do not run because something is missing. */
+  #blocked = false;
 
   constructor(channel: net.Socket, editor: number | undefined) {
     this.#channel = channel;
@@ -98,7 +109,9 @@ class Child {
     );
     this.#flows = load('@node-red/runtime/lib/flows') as RedRuntimeFlows;
     red.events.on('runtime-event', (event) => {
-      if ((event as { id?: unknown }).id === 'runtime-deploy') this.#send({ type: 'deployed', flows: this.#state() });
+      const { id, payload } = event as RuntimeEvent;
+      if (id === 'runtime-deploy') this.#send({ type: 'deployed', flows: this.#state() });
+      if (id === 'runtime-state') this.#look(payload);
     });
     red.events.on('flows:started', () => this.#send({ type: 'deployed', flows: this.#state() }));
     await red.start();
@@ -111,7 +124,17 @@ class Child {
     this.#send({ type: 'ready', version: red.version() });
   }
 
+  #look({ error, types = [], modules = [] }: NonNullable<RuntimeEvent['payload']> = {}): void {
+    const missing = error === 'missing-modules' ? 'modules' : 'types';
+    const all = missing === 'modules' ? modules.map(({ module }) => module) : error === 'missing-types' ? types : [];
+    const names = all.slice(0, MOST_MISSING).map((name) => String(name).slice(0, 200));
+    this.#blocked = names.length > 0;
+    this.#send({ type: 'blocked', missing, names });
+  }
+
   #state(): FlowsState {
+    // Node-RED itself says `start` then.
+    if (this.#blocked) return 'stopped';
     const state = this.#flows?.state();
     return state === 'start' ? 'started' : state === 'safe' ? 'safe' : 'stopped';
   }

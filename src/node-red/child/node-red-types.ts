@@ -19,6 +19,17 @@ export interface Red {
   readonly events: { on(name: string, listener: (event: unknown) => void): void };
 }
 
+/** `@node-red/runtime/lib/flows/index.js`: `runtime-state` comes with each start and stop of the flows. */
+export interface RuntimeEvent {
+  readonly id?: string;
+  readonly payload?: {
+    /** `missing-types` and `missing-modules`: the flows do not start. */
+    readonly error?: string;
+    readonly types?: readonly string[];
+    readonly modules?: readonly { readonly module: string }[];
+  };
+}
+
 export interface RedNode {
   on(
     name: 'input',

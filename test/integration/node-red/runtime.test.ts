@@ -72,6 +72,25 @@ test('flows run behind the fence, and their lines are in the log of the gateway'
   assert.equal(await gateway.stop(), 0);
 });
 
+test('flows that need a type that is not there do not run, and the status says which', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  const nodes = ['exec', 'modbus-read'].map((type) => ({ id: `a-${type}`, type, z: 'tab', wires: [] }));
+  assert.equal(await site.deploy(startsWith("node.warn('it runs'); return msg;", nodes)), 204);
+  const { state, fault } = await waitFor('the fault', async () => {
+    const flows = await site.flows();
+    return flows.fault === undefined ? undefined : flows;
+  });
+  assert.equal(state, 'running');
+  assert.match(fault ?? '', /^these types of nodes are missing: exec, modbus-read; /);
+  assert.equal(await site.deploy(startsWith("node.warn('it runs'); return msg;")), 204);
+  await site.gateway.waitForLog(/^it runs$/);
+  assert.equal((await site.flows()).fault, undefined);
+  assert.equal(await site.gateway.stop(), 0);
+});
+
 test('a stop of the gateway ends a node that never closes, with all that it started', async (t) => {
   if (!nodeRedPeer(t)) return;
   const site = await nodeRedSite(t, '  allow: {exec: true}');

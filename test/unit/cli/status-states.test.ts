@@ -1,12 +1,19 @@
 /**
- * `sluice status` for ten states of a site, as a technician sees it at 80 columns in Dhaka: test/cases/status. SLUICE_GOLDEN=write
+ * `sluice status` for states of a site, as a technician sees it at 80 columns in Dhaka: test/cases/status. SLUICE_GOLDEN=write
  * writes the files anew; read the difference before it is committed.
  */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import type { AlarmStatus, ForwarderStatus, GatewayStatus, LogStatus, WaitingReply } from '../../../src/admin/target.ts';
+import type {
+  AlarmStatus,
+  FlowsReport,
+  ForwarderStatus,
+  GatewayStatus,
+  LogStatus,
+  WaitingReply,
+} from '../../../src/admin/target.ts';
 import { statusText } from '../../../src/cli/status-page.ts';
 import type { BusStatus, DeviceStatus } from '../../../src/core/ports.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
@@ -36,17 +43,24 @@ function device(name: string, more: Partial<DeviceStatus> = {}): DeviceStatus {
   return { name, state: 'answering', lastReply: ago(400), counters, ...more };
 }
 
+const nodeRed: FlowsReport = {
+  ...{ state: 'running', since: NOW - UP, nextStart: null, runsAs: 'service', version: '5.0.7', pid: 812 },
+  ...{ memory: { resident: 131_072_000, proportional: 80_740_352 }, restarts: 0, crashes: 0, checkTime: 4 },
+  lines: { passed: 12, suppressed: 0 },
+};
+
 interface Changes {
   readonly clock?: Partial<GatewayStatus['clock']>;
   readonly bus?: Partial<BusStatus>;
   readonly log?: Partial<LogStatus>;
   readonly forwarder?: Partial<ForwarderStatus>;
   readonly alarms?: readonly AlarmStatus[];
+  readonly flows?: Partial<FlowsReport>;
   /** What the count of waiting readings says; absent: it was not there in time. */
   readonly waiting?: WaitingReply['forwarders'];
 }
 
-function site({ clock, bus, log, forwarder, alarms = [] }: Changes): GatewayStatus {
+function site({ clock, bus, log, forwarder, flows, alarms = [] }: Changes): GatewayStatus {
   const report = statusOf();
   const [field] = report.buses;
   const [cloud] = report.forwarders;
@@ -69,6 +83,7 @@ function site({ clock, bus, log, forwarder, alarms = [] }: Changes): GatewayStat
       },
     ],
     alarms,
+    ...(flows === undefined ? {} : { flows: { ...nodeRed, ...flows } }),
     broker: report.broker && { ...report.broker, address: { host: '127.0.0.1', port: 1883 } },
   };
 }
@@ -143,6 +158,28 @@ const STATES: Readonly<Record<string, Changes>> = {
   },
   'repair-running-and-log-full': {
     log: { salvage: [{ ...salvage, running: 'half of the old file is read' }], thinned: 120_000, removed: 340, dropped: 12 },
+  },
+  'flows-run': { flows: {} },
+  'flows-back-off': {
+    flows: {
+      ...{ state: 'backing-off', reason: 'it was ended by SIGKILL', nextStart: NOW + 8000, pid: undefined, memory: undefined },
+      ...{ restarts: 2, crashes: 3 },
+    },
+  },
+  'flows-hang': {
+    flows: { state: 'unhealthy', reason: '2 of its checks had no answer: no message passes through it' },
+  },
+  'flows-safe-mode': {
+    flows: {
+      ...{ state: 'safe-mode', restarts: 5, crashes: 5 },
+      safeMode: 'Node-RED ended by itself 5 times within an hour, the last time because it ended with status 1: boom\u001b[2J',
+    },
+  },
+  'flows-type-missing': {
+    flows: {
+      fault:
+        'these types of nodes are missing: exec, modbus-read; deploy flows without them, or set nodeRed.allow.exec for the exec node',
+    },
   },
   'line-overloaded': {
     bus: {

@@ -6,6 +6,7 @@ import { type NodeRedConfig, nodeRedSection } from '../../../src/config/node-red
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
 import { BACKOFF, CRASHES, START_WITHIN, STOP_WITHIN } from '../../../src/node-red/machine.ts';
+import { MOST_MISSING, parseFromChild } from '../../../src/node-red/messages.ts';
 import { Supervisor } from '../../../src/node-red/supervisor.ts';
 import { FlowWorld } from '../../fakes/flow-way.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -126,6 +127,35 @@ test('slow crashes lead to safe mode as well, those of earlier hours do not', as
     await clock.advance(600_000);
     assert.equal(state(), expected, `a crash each ${every / 1000} s`);
   }
+});
+
+test('flows that need a missing type have a fault in the status until they start', async () => {
+  const { clock, world, supervisor, apply, state } = site();
+  await apply(config());
+  await clock.advance(1000);
+  assert.equal(supervisor.status().fault, undefined);
+  world.block('exec', 'modbus-read');
+  assert.equal(
+    supervisor.status().fault,
+    'these types of nodes are missing: exec, modbus-read; deploy flows without them, or set nodeRed.allow.exec for the exec node',
+  );
+  assert.equal(state(), 'running');
+  world.block();
+  assert.equal(supervisor.status().fault, undefined);
+  world.block('exec');
+  world.crash();
+  await clock.advance(20);
+  assert.equal(supervisor.status().fault, undefined);
+});
+
+test('names of missing types are bounded before anything uses them', () => {
+  const line = (message: object) => parseFromChild(JSON.stringify({ type: 'blocked', ...message }));
+  const names = Array.from({ length: 5000 }, (_, i) => `t${i}`);
+  assert.deepEqual(line({ missing: 'types', names }), { type: 'blocked', missing: 'types', names: names.slice(0, MOST_MISSING) });
+  assert.deepEqual(line({ missing: 'modules', names: [1, '', 'm'.repeat(999)] }), {
+    ...{ type: 'blocked', missing: 'modules', names: ['m'.repeat(200)] },
+  });
+  assert.equal(line({ names: 'exec' }), undefined);
 });
 
 test('safeMode: never lets the flows start however often it crashes', async () => {

@@ -257,7 +257,7 @@ const storms = {
     const all = order.count ?? 0;
     let next = 0;
     const run = (): void => {
-      const socket = mqtt.dial(port, mqtt.connecting('retains', device), (type) => {
+      const socket = mqtt.dial(port, mqtt.connecting(`retains${next}`, device), (type) => {
         if (type >> 4 !== mqtt.PACKET.connack) return;
         const packets: Buffer[] = [];
         for (let i = 0; i < 900 && next < all; i++, next++)

@@ -23,6 +23,9 @@ import { PacketCutter, type PartialPackets } from './packet-cutter.ts';
 import { Requests } from './requests.ts';
 import type { Turnstile } from './turns.ts';
 
+/** Bytes from which on nothing more is gathered. Far below `unsent`: what is only gathered makes no client congested. */
+const GATHERED = 16 * 1024;
+
 export interface GuardLimits {
   /** Largest Remaining Length of the CONNECT, and of what follows it. */
   readonly beforeConnect: number;
@@ -81,6 +84,8 @@ export class FrameGuard extends Duplex {
   #cancelLate: (() => void) | undefined;
   /** The peer has ended its side while bytes waited: they still have their turn, and the guard its place until then. */
   #ended = false;
+  /** Ends the turn in which packets are gathered. */
+  #gathering: NodeJS.Immediate | undefined;
   /** Two replays and its own requests, at most, that wait for space. */
   #waiting: (() => void)[] = [];
 
@@ -150,6 +155,17 @@ export class FrameGuard extends Duplex {
     this.destroy(new Error(message));
   }
 
+  /** aedes corks for each packet. Small packets that are written in one turn of the event loop leave in one system call. */
+  override cork(): void {
+    super.cork();
+    if (this.#gathering !== undefined) {
+      if (this.unsent >= GATHERED) this.#scatter();
+      return;
+    }
+    super.cork();
+    this.#gathering = setImmediate(() => this.#scatter());
+  }
+
   override _read(): void {
     if (this.#held === undefined) this.#socket.resume();
   }
@@ -189,6 +205,12 @@ export class FrameGuard extends Duplex {
       if (error) this.lost = true;
       done(error);
     });
+  }
+
+  #scatter(): void {
+    clearImmediate(this.#gathering);
+    this.#gathering = undefined;
+    this.uncork();
   }
 
   #relieve(): void {

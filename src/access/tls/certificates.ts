@@ -77,6 +77,8 @@ export class Certificates {
   readonly #end = new AbortController();
   #running = false;
   #missing = '';
+  /** Why the file on disk could not be used, as reported. */
+  #lostBy: string | undefined;
 
   constructor(options: CertificatesOptions) {
     this.#o = options;
@@ -90,11 +92,7 @@ export class Certificates {
   /** Reads what is there; makes what is missing. Resolves when there is a certificate or the first try failed. Never rejects. */
   async start(): Promise<void> {
     this.#running = true;
-    this.#held = this.#read();
-    if (this.#held !== undefined) {
-      this.#copyAuthority(this.#held);
-      this.#o.onChange(this.#held.identity, 'it was read');
-    }
+    this.#load();
     await this.look();
   }
 
@@ -114,9 +112,19 @@ export class Certificates {
     await this.#working;
   }
 
+  #load(): void {
+    this.#held = this.#read();
+    if (this.#held === undefined) return;
+    this.fault = undefined;
+    this.#copyAuthority(this.#held);
+    this.#o.onChange(this.#held.identity, 'it was read');
+  }
+
   async #renew(): Promise<void> {
     this.#cancel?.();
     const { clock, logger, now, onChange, subject } = this.#o;
+    // Somebody may have made the folder right since, with the file of before in it: a new authority would take its place.
+    if (this.#held === undefined && this.fault !== undefined) this.#load();
     const held = this.#held;
     const all = hostNames(this.#o.machine?.() ?? { hostname: hostname(), interfaces: networkInterfaces() }, this.#o.extra?.());
     const permits = held?.permits ?? outsideLocal(all);
@@ -142,7 +150,7 @@ export class Certificates {
       } catch (thrown) {
         if (!this.#running) return;
         next = RETRY_EVERY;
-        const fault = toError(thrown).message;
+        const fault = faultWords(thrown, this.#folder);
         if (fault !== this.fault)
           logger.error({ error: fault }, `No certificate could be made (${why}); it is tried again every minute.`);
         this.fault = fault;
@@ -185,6 +193,8 @@ export class Certificates {
     } catch {
       aside = file;
     }
+    if (why === this.#lostBy) return;
+    this.#lostBy = why;
     this.#o.logger.error(
       { error: why, file: aside },
       'The certificate authority of this gateway cannot be used. A new one is made: clients that trust the old one have to be given the new one.',
@@ -242,6 +252,26 @@ function permitsOf(text: string): HostNames {
   const found = JSON.parse(line?.slice(PERMITS.length) ?? 'null') as Partial<HostNames> | null;
   const list = (value: unknown): string[] => (Array.isArray(value) ? value.filter((one) => typeof one === 'string') : []);
   return { dns: list(found?.dns), addresses: list(found?.addresses) };
+}
+
+/** What is wrong, and what to do where the folder cannot be written. */
+function faultWords(thrown: unknown, folder: string): string {
+  const { message } = toError(thrown);
+  switch ((thrown as NodeJS.ErrnoException).code) {
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+      return `${message}; the user of the gateway must be able to write the folder ${folder}: give it to that user`;
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return `${message}; make room on the disk of ${folder}`;
+    case 'EEXIST':
+    case 'ENOTDIR':
+    case 'EISDIR':
+      return `${message}; move away what is in its place`;
+    default:
+      return message;
+  }
 }
 
 /** Of a small file. @returns undefined: there is none, or nothing that can be read */

@@ -6,6 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -40,7 +41,7 @@ interface Site {
   now: { utc: number; known: boolean };
   readonly reasons: string[];
   readonly logged: string[];
-  make(): Certificates;
+  make(issues?: typeof issue): Certificates;
 }
 
 function site(t: TestContext): Site {
@@ -54,12 +55,13 @@ function site(t: TestContext): Site {
     now: { utc: TODAY, known: true },
     reasons: [],
     logged,
-    make: () => {
+    make: (issues = issue) => {
       const certificates = new Certificates({
         ...{ stateDir: dir, subject: 'ghat-1', clock: new ManualClock(TODAY) },
         logger: { ...silent, info: log, warn: log, error: log },
         now: () => one.now,
         machine: () => one.machine,
+        issue: issues,
         onChange: (_, why) => one.reasons.push(why),
       });
       t.after(() => certificates.stop());
@@ -263,6 +265,37 @@ test('the copy for clients follows the authority, and no fault of it stops the g
   assert.match(one.logged.join('\n'), /copy of the authority for clients cannot be written/);
 });
 
+test('a folder that is put right while the gateway runs keeps its authority', async (t) => {
+  const one = site(t);
+  const { authority } = await started(one);
+  const folder = path.join(one.dir, 'tls');
+  renameSync(folder, `${folder}.away`);
+  writeFileSync(folder, 'a file in the way');
+  const late = one.make();
+  await late.start();
+  await late.look();
+  assert.match(late.fault ?? '', /move away/);
+  rmSync(folder);
+  renameSync(`${folder}.away`, folder);
+  await late.look();
+  assert.equal(current(late).authority.fingerprint, authority.fingerprint);
+  assert.equal(late.fault, undefined);
+  assert.equal(one.logged.filter((line) => line.includes('authority of this gateway cannot be used')).length, 1);
+});
+
+test('a folder that cannot be written is named, with what to do', async (t) => {
+  for (const [code, words] of [
+    ['EACCES', /give it to that user$/],
+    ['EROFS', /give it to that user$/],
+    ['ENOSPC', /make room on the disk of .*tls$/],
+  ] as const) {
+    const one = site(t);
+    const failing = one.make(() => Promise.reject(Object.assign(new Error(`${code}: no`), { code })));
+    await failing.start();
+    assert.match(failing.fault ?? '', words);
+  }
+});
+
 test('a failure is reported once, tried again, and shows no key', async (t) => {
   const dir = scratch(t, 'tls');
   writeFileSync(path.join(dir, 'tls'), 'a file in the way');
@@ -275,7 +308,7 @@ test('a failure is reported once, tried again, and shows no key', async (t) => {
   });
   await certificates.start();
   assert.equal(certificates.current, undefined);
-  assert.match(certificates.fault ?? '', /EEXIST|ENOTDIR/);
+  assert.match(certificates.fault ?? '', /(?:EEXIST|ENOTDIR).*; move away what is in its place$/);
   rmSync(path.join(dir, 'tls'));
   await clock.advance(60_000);
   await certificates.look();

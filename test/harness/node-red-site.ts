@@ -40,7 +40,7 @@ gateway: {id: g1, stateDir: state, runtimeDir: run}
 buses:
   field: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
 devices:
-  d1: {bus: field, unit: 1, interval: 100ms, points: {n: {table: holding, address: 0, type: uint16}}}
+  d1: {bus: field, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}
 nodeRed:
   enabled: true
   ${runsAs}

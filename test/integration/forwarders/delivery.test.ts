@@ -190,7 +190,12 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
     const early = random() < 0.2;
     const enough = seen + Math.floor(random() * 300);
     if (early) await new Promise((resolve) => setTimeout(resolve, random() * 500));
-    else await waitFor('the device to be read', () => device.answers().length > enough, { every: 10 });
+    else
+      await waitFor(
+        () => `the device to be read\n${gateway.tail(20)}`,
+        () => device.answers().length > enough,
+        { every: 10 },
+      );
     const killed = monotonicSeconds();
     await gateway.kill();
     const answers = device.answers();
@@ -200,7 +205,10 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
   if (!up) await proxy.start();
   gateway.start();
   const count = seen;
-  await waitFor('the last run to read', () => device.answers().length > count + 30);
+  await waitFor(
+    () => `the last run to read\n${gateway.tail(20)}`,
+    () => device.answers().length > count + 30,
+  );
   assert.equal(await gateway.stop(), 0, gateway.tail());
   const log = await exported(t, gateway);
   gateway.start();

@@ -8,7 +8,7 @@ import { nodeRedPeer } from '../../peers/peers.ts';
 /** All due polls were made, while and after the flow did its harm. */
 async function allPolled(site: NodeRedSite): Promise<void> {
   const { replies } = await site.polls();
-  await waitFor('more polls', async () => (await site.polls()).replies > replies + 10);
+  await waitFor('more polls', async () => (await site.polls()).replies > replies + 2);
   assert.equal((await site.polls()).missed, 0);
 }
 

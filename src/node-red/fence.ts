@@ -46,7 +46,8 @@ export function nodeFlags(allow: readonly Grant[], memory: number, folder: strin
 
 /** Programs in front of it, each of which gives way to the next. @param limits prlimit is there */
 export function kernelLimits(memory: number, ownUser: boolean, limits: boolean): string[] {
-  const nice = ['nice', '-n', String(NICE)];
+  // An observer of the gateway may add options of Node at the spawn. The fence would refuse to load what they name.
+  const nice = ['env', '-u', 'NODE_OPTIONS', 'nice', '-n', String(NICE)];
   if (!limits) return nice;
   return [
     ...nice,

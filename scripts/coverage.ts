@@ -12,7 +12,7 @@ import path from 'node:path';
 
 /** Lines covered, percent. A little below what was measured, so that a moved line fails nothing and a dropped suite does. */
 const FLOORS: Readonly<Record<string, number>> = {
-  access: 95,
+  access: 94,
   admin: 26,
   cli: 33,
   codecs: 94,
@@ -21,7 +21,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   core: 94,
   drivers: 90,
   forwarders: 50,
-  gateway: 34,
+  gateway: 32,
   'node-red': 25,
   pipeline: 85,
   reports: 46,

@@ -306,6 +306,7 @@ export function program(): Command {
     .command('node-red-process', { hidden: true })
     .requiredOption('--memory <size>', 'memory of Node-RED')
     .option('--allow <list>', 'what flows may do: exec, files, palette, modules, separated by commas')
+    .addHelpText('after', '\nExample:\n  $ sluice node-red-process --memory 160MB')
     .action(
       action(async (options: { memory: string; allow?: string }) =>
         (await import('./node-red-process.ts')).nodeRedProcess(options),

@@ -1,6 +1,6 @@
 /**
- * Deliveries of the embedded broker per CPU second of its process, with and without the check of client packets, beside aedes alone
- * and Mosquitto, in turns within one run. Subscribers are a process of their own; at QoS 1 they acknowledge each message. The
+ * Deliveries of the embedded broker per CPU second of its process, with and without the check of client packets and accounts, beside
+ * aedes alone and Mosquitto, in turns within one run. "From outside": a client publishes with QoS 1. Subscribers are a process of their own; at QoS 1 they acknowledge each message. The
  * gateway's messages and those of aedes come from inside; Mosquitto receives them with QoS 1. "Left out" is what the embedded
  * broker counted itself. `npm run bench:deliveries`
  */
@@ -22,10 +22,23 @@ const BYTES = 200;
 const BROKERS = {
   guard: 'embedded broker',
   unchecked: 'embedded broker without the check',
+  accounts: 'embedded broker with accounts and rules',
   aedes: 'aedes alone',
-  mosquitto: 'Mosquitto',
+  outside: 'embedded broker with accounts and rules, from outside',
+  bare: 'aedes alone, from outside',
+  mosquitto: 'Mosquitto, from outside',
 } as const;
 type Kind = keyof typeof BROKERS;
+/** What the broker process is asked to be, and whether a client publishes. */
+const WAYS: Readonly<Record<Exclude<Kind, 'mosquitto'>, readonly [kind: string, outside: boolean]>> = {
+  ...{ guard: ['guard', false], unchecked: ['unchecked', false], accounts: ['accounts', false], aedes: ['aedes', false] },
+  ...{ outside: ['accounts', true], bare: ['aedes', true] },
+};
+/** With which row of aedes a row is compared. */
+const BESIDE: Readonly<Record<Kind, Kind>> = {
+  ...{ guard: 'aedes', unchecked: 'aedes', accounts: 'aedes', aedes: 'aedes' },
+  ...{ outside: 'bare', bare: 'bare', mosquitto: 'bare' },
+};
 
 function started(space: Workspace, file: string, ...args: string[]): ChildProcess {
   const child = fork(path.join(import.meta.dirname, 'lib', file), args, { execArgv: ['--disable-warning=ExperimentalWarning'] });
@@ -46,7 +59,7 @@ interface Run {
   readonly perCpuSecond: number;
   readonly rss: number;
   readonly lost: number;
-  /** Of them, by the counters of the embedded broker. */
+  /** The lost ones that the counters of the embedded broker name. */
   readonly leftOut: number;
 }
 
@@ -61,25 +74,28 @@ const run = (kind: Kind, qos: number): Promise<Run> =>
       pid = pidOf(child);
       await waitFor('mosquitto', () => child.stderr.some((line) => line.includes('running')));
     } else {
-      broker = started(space, 'deliveries-broker.ts', kind);
+      broker = started(space, 'deliveries-broker.ts', WAYS[kind][0]);
       port = await said<number>(broker, 'port');
       pid = broker.pid ?? 0;
     }
-    const clients = started(space, 'deliveries-clients.ts', `${port}`, `${SUBSCRIBERS}`, `${qos}`);
+    const outside = kind === 'mosquitto' || WAYS[kind][1];
+    const named = kind === 'accounts' || kind === 'outside' ? 'named' : '';
+    const topic = outside ? 'plant/bench' : 'sluice/bench/event';
+    const clients = started(space, 'deliveries-clients.ts', `${port}`, `${SUBSCRIBERS}`, `${qos}`, topic, named);
     await said(clients, 'ready');
     /** @returns CPU seconds, and deliveries that arrived */
     const deliver = async (messages: number) => {
       const before = cpuSeconds(pid);
       const done = said<number>(clients, 'done');
       const counting = said(clients, 'counting');
-      clients.send({ expect: messages * SUBSCRIBERS, bytes: BYTES, ...(broker === undefined ? { publish: messages } : {}) });
+      clients.send({ expect: messages * SUBSCRIBERS, bytes: BYTES, ...(outside ? { publish: messages } : {}) });
       await counting;
-      broker?.send({ messages, bytes: BYTES });
+      if (!outside) broker?.send({ messages, bytes: BYTES });
       const arrived = await done;
       return { cpu: cpuSeconds(pid) - before, arrived };
     };
     // Compiled by then.
-    if (broker !== undefined) await deliver(MESSAGES / 5);
+    await deliver(MESSAGES / 5);
     const { cpu, arrived } = await deliver(MESSAGES);
     const { rss } = memory(pid);
     const leftOut = broker === undefined ? Promise.resolve(0) : said<number>(broker, 'leftOut');
@@ -113,7 +129,7 @@ for (const qos of [0, 1]) {
     rows.push([
       ...[BROKERS[kind], qos, whole(median(kind)), whole(Math.min(...rates)), whole(Math.max(...rates))],
       ...[
-        (median(kind) / median('aedes')).toFixed(2),
+        (median(kind) / median(BESIDE[kind])).toFixed(2),
         Math.round(
           percentile(
             all.map((r) => r.rss),
@@ -122,7 +138,7 @@ for (const qos of [0, 1]) {
         ),
       ],
       all.reduce((sum, r) => sum + r.lost, 0),
-      kind === 'aedes' || kind === 'mosquitto' ? '' : all.reduce((sum, r) => sum + r.leftOut, 0),
+      kind === 'aedes' || kind === 'bare' || kind === 'mosquitto' ? '' : all.reduce((sum, r) => sum + r.leftOut, 0),
     ]);
   }
 }

@@ -22,7 +22,7 @@ import { Workspace } from './lib/workspace.ts';
 const WORD = process.argv[2];
 const MEASURE = Number(process.env.SLUICE_BENCH_MS ?? (WORD === 'long' ? 1_800_000 : 30_000));
 
-/** Of a device; a record has them all. */
+/** Points of the device; a record has them all. */
 const POINTS = 100;
 
 interface Running {

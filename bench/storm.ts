@@ -33,14 +33,18 @@ const STORMS: Partial<Record<StormKind, string>> = {
   flood0: 'flood of QoS 0',
   flood1: 'flood of QoS 1',
   tls: 'half TLS handshakes',
+  pages: 'HTTPS requests of 30 addresses, nobody',
+  metrics: 'HTTPS requests of 30 addresses, /metrics',
 };
+/** Mosquitto and aedes have no HTTPS. */
+const HTTPS: readonly StormKind[] = ['pages', 'metrics'];
 
 class Storm {
   readonly #child: ChildProcess;
 
   constructor(space: Workspace, kind: StormKind, broker: Broker, count?: number) {
-    const { port, tlsPort, device, reader } = broker;
-    const order: Order = { port, tlsPort, device, reader, count };
+    const { port, tlsPort, httpsPort, device, reader } = broker;
+    const order: Order = { port, tlsPort, httpsPort, device, reader, count };
     this.#child = fork(path.join(import.meta.dirname, 'lib', 'storm-load.ts'), [kind, JSON.stringify(order)], {
       execArgv: ['--disable-warning=ExperimentalWarning'],
     });
@@ -149,13 +153,13 @@ async function stall(kind: Kind): Promise<(string | number)[]> {
     return [
       BROKERS[kind],
       ...[ms(percentile(waits, 0.5)), ms(worst(waits)), done.gapMs ?? '', beats.lost(span.from, span.to)],
-      ...[done.cut ?? 0, done.cutAfterMs ?? '', done.published ?? 0, done.delivered ?? 0],
+      ...[done.cut ?? 0, done.cutAfterMs ?? '', done.cutWhenFullMs ?? '', done.published ?? 0, done.delivered ?? 0],
       ...[Math.round(span.most), span.load.toFixed(1)],
     ];
   });
 }
 
-/** From the first try of a new client until it is one. */
+/** The time from the first try of a new client until it is one. */
 async function joins(broker: Broker, id: string): Promise<{ took: number; tries: number }> {
   const from = now();
   for (let tries = 1; ; tries++) {
@@ -245,6 +249,7 @@ if (parts.includes('stall')) {
     'lost',
     'cut off',
     'after ms',
+    'when full ms',
     'published',
     'delivered',
     'RSS most MB',
@@ -307,7 +312,9 @@ if (parts.includes('lateness')) {
   const rows: (string | number)[][] = [head];
   for (const storm of Object.keys(STORMS) as StormKind[])
     if (only.length === 0 || only.includes(storm))
-      for (const kind of kinds) if (kind !== 'apart' || storm !== 'tls') rows.push(...(await lateness(kind, storm)));
+      for (const kind of kinds)
+        if (kind === 'sluice' || !(HTTPS.includes(storm) || (kind === 'apart' && storm === 'tls')))
+          rows.push(...(await lateness(kind, storm)));
   printTable(rows);
 }
 process.exit(0);

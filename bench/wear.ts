@@ -7,12 +7,17 @@
  * real time: ext4 writes the time of last change of a file with its journal every 5 s, about 12 kB; `--real-time MINUTES`
  * measures with it, `--mount lazytime` without.
  *
- * `--size MB` is `buffer.maxSize`.
+ * The history takes a part of the log each HOUR_READINGS readings: at 1,000 a second minutes should be a multiple of six.
+ *
+ * `--size MB` is `buffer.maxSize`. `--places` also counts blocks by the file that they belong to, as the kernel traces the device.
+ *
+ * Filling a log takes minutes of processor time: `--keep FOLDER` copies the files of a full one, and `--from FOLDER` begins with
+ * them. `buffer.maxSize` and the data must be the same.
  *
  * `npm run bench:wear`; `-- --targets` for the cases that have a target; `-- --only sluice --rate 1000 --commit 10`.
  * Needs root.
  */
-import { statSync } from 'node:fs';
+import { cpSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -20,7 +25,10 @@ import type { ModbusPoint } from '../src/codecs/modbus-point.ts';
 import { pointInfo } from '../src/codecs/modbus-point.ts';
 import { compileRequest } from '../src/codecs/modbus-registers.ts';
 import type { Sample } from '../src/core/point.ts';
+import { HOUR_READINGS } from '../src/store/archive/compact.ts';
 import { HISTORY_FILE } from '../src/store/files/history-layout.ts';
+import { BlockPlaces } from './lib/block-places.ts';
+import { BlockTrace, numberOf } from './lib/block-trace.ts';
 import { Card } from './lib/card.ts';
 import { printConditions, printTable } from './lib/conditions.ts';
 import { dataSetNamed } from './lib/data-sets.ts';
@@ -67,6 +75,9 @@ const { values: options } = parseArgs({
     mount: { type: 'string', default: 'defaults' },
     'real-time': { type: 'string' },
     size: { type: 'string' },
+    places: { type: 'boolean', default: false },
+    from: { type: 'string' },
+    keep: { type: 'string' },
   },
 });
 const realMinutes = options['real-time'] === undefined ? undefined : Number(options['real-time']);
@@ -103,6 +114,8 @@ async function measure(one: Case): Promise<(string | number)[]> {
   return Workspace.use(async (space) => {
     const card = Card.make(space, 1024, options.mount);
     const site = new Site(one.data, one.rate);
+    const state = path.join(card.folder, 'state');
+    if (options.from !== undefined && one.layout === 'sluice') cpSync(options.from, state, { recursive: true });
     const layout = await layoutOf(one, card, space);
     let at = Math.round(performance.now());
     let slot = 0;
@@ -132,7 +145,9 @@ async function measure(one: Case): Promise<(string | number)[]> {
       return made;
     };
     const real = realMinutes !== undefined;
-    if (one.layout === 'sluice' && one.rate >= (real ? FILL_FROM_REAL : FILL_FROM)) await fill(layout, take, one.rate);
+    // What the earlier process left is packed with the readings of this one.
+    if (one.layout === 'sluice' && options.from !== undefined) await some(layout, take, one.rate);
+    else if (one.layout === 'sluice' && one.rate >= (real ? FILL_FROM_REAL : FILL_FROM)) await fill(layout, take, one.rate);
     // The others keep half an hour: from then on they delete as much as they write.
     else if (real) {
       for (let s = 0; s < KEEP; s += 10) {
@@ -158,13 +173,25 @@ async function measure(one: Case): Promise<(string | number)[]> {
       return made;
     };
     if (!real) await rounds(0);
-    else await quiet(path.join(card.folder, 'state', HISTORY_FILE), () => run(Math.ceil(QUIET / one.commit), nap));
+    else await quiet(path.join(state, HISTORY_FILE), () => run(Math.ceil(QUIET / one.commit), nap));
+    const places = options.places ? new BlockPlaces(card, state) : undefined;
+    const trace = options.places ? new BlockTrace(space) : undefined;
+    places?.look();
     const [before, had] = [card.written(), readings];
+    trace?.mark('from', card.device);
     const made = realMinutes === undefined ? await rounds(LEAST) : await run((realMinutes * 60) / one.commit, nap);
     const after = card.written();
+    trace?.mark('to', card.device);
     const n = readings - had;
+    places?.look();
+    if (trace !== undefined && places !== undefined) {
+      const writes = trace.writes().filter(({ device }) => device === numberOf(card.device));
+      for (const [place, blocks] of places.count(writes))
+        byPlace.push([one.data, `${one.commit} s`, one.layout, n, made, place, blocks, (blocks / made).toFixed(2)]);
+    }
     const held = await layout.held();
     await layout.close();
+    if (options.keep !== undefined) cpSync(state, options.keep, { recursive: true });
     const device = (after.device - before.device) / n;
     const perDay = device * one.rate * 86_400;
     return [
@@ -185,17 +212,22 @@ async function measure(one: Case): Promise<(string | number)[]> {
 /** Until records were dropped; in large commits. */
 async function fill(layout: Layout, take: (seconds: number) => number, rate: number): Promise<void> {
   for (let before = 0; ; ) {
-    for (let i = 0; i < 20; i++) {
-      take(Math.ceil(18_000 / rate));
-      await layout.commit();
-    }
-    // In its life the keeper is never behind: log.db would be larger for ever.
-    await layout.settle?.();
+    await some(layout, take, rate);
     const { readings } = await layout.held();
     // Thinning makes it fall for the first time.
     if (readings < before) return;
     before = readings;
   }
+}
+
+/** As many readings as one hour of the history has, in large commits. */
+async function some(layout: Layout, take: (seconds: number) => number, rate: number): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    take(Math.ceil(HOUR_READINGS / 20 / rate));
+    await layout.commit();
+  }
+  // In its life the keeper is never behind: log.db would be larger for ever.
+  await layout.settle?.();
 }
 
 /** What filling left for the keeper is none of the measured part: the history is left alone for a while. */
@@ -254,9 +286,14 @@ printConditions(
 const rows: (string | number)[][] = [
   ['data', 'rate', 'commit', 'layout', '/proc B', 'device B', 'x 4 KiB/commit', 'file B', 'MB/day', 'card years'],
 ];
+const byPlace: (string | number)[][] = [['data', 'commit', 'layout', 'readings', 'commits', 'place', 'blocks', 'x 4 KiB/commit']];
 for (const one of cases()) {
   rows.push(await measure(one));
   console.error(rows.at(-1)?.join('  '));
 }
 printTable(rows);
+if (options.places) {
+  console.log();
+  printTable(byPlace);
+}
 process.exit(0);

@@ -1,5 +1,5 @@
 /**
- * Makes dist/pages of src/admin/pages: `node scripts/build-pages.ts`. Beside each text lies the same compressed, since gateways have
+ * Makes dist/pages of src/admin/pages: `node scripts/build-pages.ts`. Each text has a compressed copy beside it, since gateways have
  * better things to do than to compress. Types are not checked here but by `npm test`.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
@@ -28,7 +28,7 @@ export async function buildPages(folder: string): Promise<void> {
       target: 'es2020',
       // All names in one folder, each with the sum of the content: a browser may keep them.
       assetsDir: '.',
-      // Never as a part of the style sheet: the font is fetched only where the device has none.
+      // The font stays out of the style sheet: a browser fetches it only where the device has none.
       assetsInlineLimit: 0,
       modulePreload: false,
       license: false,

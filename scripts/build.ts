@@ -9,6 +9,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build, type Plugin } from 'esbuild';
+import { buildPalette } from './build-palette.ts';
 import { licences } from './licences.ts';
 
 const ROOT = path.join(import.meta.dirname, '..');
@@ -85,4 +86,7 @@ export async function buildProgram(dist: string): Promise<void> {
   writeFileSync(path.join(dist, 'LICENSES.txt'), licences('dist/cli', packages));
 }
 
-if (import.meta.main) await buildProgram(path.join(ROOT, 'dist'));
+if (import.meta.main) {
+  await buildProgram(path.join(ROOT, 'dist'));
+  await buildPalette(path.join(ROOT, 'dist', 'palette'));
+}

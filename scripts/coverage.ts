@@ -12,7 +12,7 @@ import path from 'node:path';
 
 /** Lines covered, percent. A little below what was measured, so that a moved line fails nothing and a dropped suite does. */
 const FLOORS: Readonly<Record<string, number>> = {
-  access: 94,
+  access: 95,
   admin: 26,
   cli: 33,
   codecs: 94,
@@ -21,8 +21,8 @@ const FLOORS: Readonly<Record<string, number>> = {
   core: 94,
   drivers: 90,
   forwarders: 50,
-  gateway: 32,
-  'node-red': 25,
+  gateway: 80,
+  'node-red': 50,
   pipeline: 85,
   reports: 46,
   rules: 95,

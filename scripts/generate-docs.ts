@@ -1,15 +1,18 @@
 /**
  * Writes the generated pages of docs/reference: gateway.schema.json and configuration.md from the schema of the configuration,
- * openapi.json and http-api.md from the table of routes. Run it after a change there.
+ * openapi.json and http-api.md from the table of routes, asyncapi.json from the table of topics, palette.md from the descriptions
+ * of the nodes. Run it after a change there.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { topicsDescription } from '../src/admin/asyncapi/description.ts';
 import { description } from '../src/admin/openapi/description.ts';
 import { apiPage } from '../src/admin/openapi/page.ts';
 import { ROUTES } from '../src/admin/routes/table.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { referencePage } from '../src/config/reference.ts';
 import { kinds } from '../src/gateway/registry.ts';
+import { referencePage as palettePage } from './palette/page.ts';
 
 const root = path.join(import.meta.dirname, '..');
 const example = readFileSync(path.join(root, 'test/cases/config/gateway.example.yaml'), 'utf8');
@@ -19,6 +22,8 @@ const pages: Readonly<Record<string, string>> = {
   'configuration.md': referencePage(kinds, example),
   'openapi.json': `${JSON.stringify(api, null, 2)}\n`,
   'http-api.md': apiPage(api),
+  'asyncapi.json': `${JSON.stringify(topicsDescription(), null, 2)}\n`,
+  'palette.md': palettePage(),
 };
 for (const [file, text] of Object.entries(pages)) writeFileSync(path.join(root, 'docs/reference', file), text);
 console.log(`${Object.keys(pages).join(', ')} of docs/reference are up to date`);

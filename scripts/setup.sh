@@ -41,7 +41,7 @@ find_node
 build_stamp=$ROOT/dist/.sluice-build
 sources="$wanted $(find src -type f | LC_ALL=C sort | cksum)"
 if [ ! -e "$build_stamp" ] || [ "$(cat "$build_stamp")" != "$sources" ] ||
-  [ -n "$(find src tsconfig.json scripts/build.ts scripts/build-pages.ts scripts/licences.ts -newer "$build_stamp" -type f | head -n 1)" ]; then
+  [ -n "$(find src tsconfig.json scripts/build.ts scripts/build-pages.ts scripts/build-palette.ts scripts/palette scripts/licences.ts -newer "$build_stamp" -type f | head -n 1)" ]; then
   rm -rf dist
   mkdir dist
   # Taken before the build: a file saved while it runs is built the next time.

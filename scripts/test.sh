@@ -43,6 +43,7 @@ if [ $# -eq 0 ]; then
   coverage=--coverage-report=json-summary
   check 'type check' "$NODE" node_modules/typescript/bin/tsc --incremental --tsBuildInfoFile node_modules/.cache/tsc-check.tsbuildinfo
   check 'type check of the status page' "$NODE" node_modules/typescript/bin/tsc --noEmit -p src/admin/pages
+  check 'type check of the palette in the editor' "$NODE" node_modules/typescript/bin/tsc --noEmit -p src/node-red/palette/editor
   check 'lint and format' node_modules/.bin/biome check --colors=off --max-diagnostics=50
   # File names of tests hold no spaces.
   # shellcheck disable=SC2046

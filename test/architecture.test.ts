@@ -30,6 +30,7 @@ const OWNERS: Record<string, readonly string[]> = {
   uplot: ['admin'],
   koffi: ['access'],
   '@peculiar/x509': ['access'],
+  'reflect-metadata': ['access'],
 };
 /**
  * The folders of the store, from the ground up, and what each may import: folders above it in this list only, so they form no
@@ -73,8 +74,8 @@ for (const file of files) {
   if (text.split('\n').length > LIMIT) faults.push(`${file}: more than ${LIMIT} lines`);
   const edges: string[] = [];
   for (const [, spec = ''] of text
-    .matchAll(/(?:^|\n)\s*(?:import|export)\s[^;]*?from\s+'([^']+)'|import\('([^']+)'\)/g)
-    .map((m) => [m[0], m[1] ?? m[2]])) {
+    .matchAll(/(?:^|\n)\s*(?:import|export)\s[^;']*?from\s+'([^']+)'|import\('([^']+)'\)|(?:^|\n)import\s+'([^']+)'/g)
+    .map((m) => [m[0], m[1] ?? m[2] ?? m[3]])) {
     if (spec.startsWith('.')) {
       const target = path.normalize(path.join(path.dirname(file), spec));
       edges.push(target);
@@ -93,6 +94,46 @@ for (const file of files) {
 }
 
 test('imports go down, and each package lives in its room', () => assert.deepEqual(faults, []));
+
+test('docs/architecture.md has the rooms, packages, layers and folders of this file', () => {
+  const page = readFileSync(path.join(src, '..', 'docs', 'architecture.md'), 'utf8');
+  const rows = (head: string): string[][] => {
+    const from = page.indexOf(`\n${head}\n|---`);
+    assert.ok(from >= 0, `the page has a table ${head}`);
+    const lines = page
+      .slice(from + 1)
+      .split('\n')
+      .slice(2);
+    return lines
+      .slice(
+        0,
+        lines.findIndex((line) => !line.startsWith('|')),
+      )
+      .map((line) => line.split('|').map((cell) => cell.trim()));
+  };
+  const names = (cell = '') => cell.split(', ').filter((name) => name !== '' && name !== 'none');
+  const onPage = rows('| room | what is in it | may use packages |').map(([, room = '', , packages]) => [
+    room.replaceAll('`', ''),
+    names(packages).sort(),
+  ]);
+  const here = LAYERS.flat().map((room) => [
+    room,
+    Object.keys(OWNERS)
+      .filter((name) => OWNERS[name]?.includes(room))
+      .sort(),
+  ]);
+  assert.deepEqual(onPage, here);
+  const layers = /^core ◀ .*$/m
+    .exec(page)?.[0]
+    .split(' ◀ ')
+    .map((layer) => layer.split(', '));
+  assert.deepEqual(layers, LAYERS);
+  const folders = rows('| folder of `store` | what is in it |').map(([, folder = '']) => folder.replaceAll('`', ''));
+  assert.deepEqual(
+    folders,
+    STORE.map(([folder]) => folder),
+  );
+});
 
 test('the folders of the store import only what their table names, and form no cycle', () => {
   const folderOf = (file: string) => /^store\/(?:([^/]+)\/)?/.exec(file)?.[1];
@@ -162,4 +203,22 @@ test('a test has a name of under 90 characters that stands once in its file', ()
     assert.ok(!seen.has(name), `${name}: two tests have this name`);
     seen.add(name);
   }
+});
+
+test('site is the name of one helper that all suites share', () => {
+  const OWN = /\bfunction\*? site\b|\bconst site = (?:async )?\([^)]*\) =>/;
+  const found = globSync('**/*.ts', { cwd: import.meta.dirname }).filter(
+    (file) => file !== 'architecture.test.ts' && OWN.test(readFileSync(path.join(import.meta.dirname, file), 'utf8')),
+  );
+  assert.deepEqual(found, ['harness/site.ts']);
+});
+
+test('a test is skipped by peers.ts alone, which fails instead where peers are required', () => {
+  // A single seed is played by hand; the sums over all seeds mean nothing then.
+  const allowed = ['peers/peers.ts', 'integration/store/model.test.ts'];
+  const SKIP = /\b(?:t|test|it|describe)\.skip\(|\bskip:/;
+  const found = globSync('**/*.ts', { cwd: import.meta.dirname }).filter(
+    (file) => file !== 'architecture.test.ts' && SKIP.test(readFileSync(path.join(import.meta.dirname, file), 'utf8')),
+  );
+  assert.deepEqual(found.sort(), allowed.sort());
 });

@@ -1,5 +1,5 @@
 /**
- * `decimal`: what most field instruments send. Of 100 points 70 are random walks at 0.01 resolution that stand still in
+ * `decimal`: what most field instruments send. It has 100 points: 70 are random walks at 0.01 resolution that stand still in
  * two polls of three, 10 are counters that grow by a few a second, 20 are booleans (bits of two registers) that flip
  * about once in 200 polls.
  */

@@ -1,9 +1,10 @@
-/** A broker in a process of its own that publishes by itself: `deliveries-broker.ts guard|unchecked|aedes`. Talks over IPC. */
+/** A broker in a process of its own: `deliveries-broker.ts guard|accounts|unchecked|aedes`. It publishes what it is asked for. Talks over IPC. */
 
 import { registerHooks } from 'node:module';
 import { createServer } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Aedes } from 'aedes';
+import type { MqttAccess } from '../../src/core/access-ports.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { silentLogger } from '../../src/core/logger.ts';
 
@@ -21,6 +22,17 @@ interface Broker {
   /** By its own counters: messages that passed a client by, and messages that it could not take. */
   readonly leftOut: () => number;
 }
+
+/** Each user name is an account of its own, with rules for what it may publish and read. The secret is not looked at. */
+const ACCOUNTS: MqttAccess = {
+  claimed: true,
+  logIn: async ({ username = '' }) => ({
+    ...{ principal: { who: username, door: 'mqtt', role: 'device' }, owner: username },
+    ...{ publish: ['plant/other', 'plant/+'], subscribe: ['plant/other', 'plant/#', 'sluice/bench/#'] },
+  }),
+  has: () => true,
+  onRevoked: () => () => {},
+};
 
 async function bare(): Promise<Broker> {
   const aedes = await Aedes.createBroker();
@@ -41,8 +53,8 @@ async function bare(): Promise<Broker> {
   };
 }
 
-async function embedded(checks: boolean): Promise<Broker> {
-  if (!checks)
+async function embedded(kind: string | undefined): Promise<Broker> {
+  if (kind === 'unchecked')
     registerHooks({
       resolve: (specifier, context, next) => {
         const found = next(specifier, context);
@@ -54,7 +66,7 @@ async function embedded(checks: boolean): Promise<Broker> {
   const broker = new EmbeddedBroker({
     ...{ listen: [{ host: '127.0.0.1', port: 0 }], root: 'sluice/bench', identity: { boot: 'b', version: '0' } },
     ...{ logger: silentLogger, clock: systemClock, now: () => 0, latest: { get: () => undefined, all: () => [].values() } },
-    ...{ encodeBatch: () => [], onEvent: () => {} },
+    ...{ encodeBatch: () => [], onEvent: () => {}, access: kind === 'accounts' ? ACCOUNTS : undefined },
   });
   broker.start();
   while (broker.status().address === undefined) await nextTurn();
@@ -71,7 +83,7 @@ async function embedded(checks: boolean): Promise<Broker> {
 }
 
 const kind = process.argv[2];
-const broker = kind === 'aedes' ? await bare() : await embedded(kind === 'guard');
+const broker = kind === 'aedes' ? await bare() : await embedded(kind);
 type Order = 'leftOut' | { readonly messages: number; readonly bytes: number };
 process.on('message', async (order: Order) => {
   if (order === 'leftOut') {

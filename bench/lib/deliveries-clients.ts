@@ -1,8 +1,15 @@
-/** Subscribers in a process of their own, with as little work as possible: `deliveries-clients.ts PORT COUNT QOS`. Talks over IPC. */
+/**
+ * Subscribers in a process of their own, with as little work as possible: `deliveries-clients.ts PORT COUNT QOS TOPIC
+ * [named]`. With `named` each has an account of its own. Talks over IPC.
+ */
 import { connect, type Socket } from 'node:net';
 import { remaining, text } from '../../test/harness/embedded-broker.ts';
 
-const [port = 0, count = 0, qos = 0] = process.argv.slice(2).map(Number);
+const [port = 0, count = 0, qos = 0] = process.argv.slice(2, 5).map(Number);
+const topic = process.argv[5] ?? 'sluice/bench/event';
+const isNamed = process.argv[6] === 'named';
+/** Messages of one publisher: a client with an account may publish 1,000 at once. The next publisher follows. */
+const EACH = 900;
 const SUBACK = 9;
 const PUBLISH = 3;
 const PUBACK = 4;
@@ -57,10 +64,13 @@ function take(socket: Socket, bytes: Buffer, acknowledged: () => void): Buffer {
 }
 
 function client(id: string, behind: Buffer, acknowledged: () => void = () => {}): Socket {
+  const names = isNamed ? [id, id, 'secret'] : [id];
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   let rest: Buffer = Buffer.alloc(0);
   socket.on('connect', () =>
-    socket.write(Buffer.concat([frame(0x10, text('MQTT'), Buffer.from([4, 2, 0, 0]), text(id)), behind])),
+    socket.write(
+      Buffer.concat([frame(0x10, text('MQTT'), Buffer.from([4, isNamed ? 0xc2 : 2, 0, 0]), ...names.map(text)), behind]),
+    ),
   );
   socket.on('data', (chunk) => {
     rest = take(socket, rest.length === 0 ? chunk : Buffer.concat([rest, chunk]), acknowledged);
@@ -68,25 +78,30 @@ function client(id: string, behind: Buffer, acknowledged: () => void = () => {})
   return socket;
 }
 
-for (let i = 0; i < count; i++)
-  client(`bench${i}`, frame(0x82, Buffer.from([0, 1]), text('sluice/bench/event'), Buffer.from([qos])));
+for (let i = 0; i < count; i++) client(`bench${i}`, frame(0x82, Buffer.from([0, 1]), text(topic), Buffer.from([qos])));
 
-/** For a broker that does not publish by itself. */
+let publishers = 0;
+
+/** For a broker that does not publish by itself: one publisher after the other. */
 function publish(messages: number, bytes: number): void {
+  if (messages <= 0) return;
+  const own = Math.min(EACH, messages);
   let sent = 0;
   let open = 0;
-  const topic = text('sluice/bench/event');
+  const to = text(topic);
   const payload = Buffer.alloc(bytes, 0x78);
   const more = (): void => {
     const out: Buffer[] = [];
-    for (; sent < messages && open < 64; sent++, open++) out.push(frame(0x32, topic, Buffer.from([1, sent % 64]), payload));
+    for (; sent < own && open < 64; sent++, open++) out.push(frame(0x32, to, Buffer.from([1, sent % 64]), payload));
     if (out.length > 0) publisher.write(Buffer.concat(out));
+    else if (sent === own && open === 0) publisher.end(Buffer.from([0xe0, 0]));
   };
-  const publisher = client('publisher', Buffer.alloc(0), () => {
+  const publisher = client(`publisher${publishers++}`, Buffer.alloc(0), () => {
     open--;
     if (open < 32) more();
   });
   publisher.once('data', more);
+  publisher.once('close', () => publish(messages - own, bytes));
 }
 
 process.on('message', (order: { expect: number; publish?: number; bytes: number }) => {

@@ -8,6 +8,7 @@ const APART = path.join(import.meta.dirname, '..', 'out', 'apart');
 const RAISED: Readonly<Record<string, string>> = {
   ...{ MAX_CONNECTIONS: '1_100', MAX_UNCONNECTED: '1_100', MAX_PER_ACCOUNT: '1_100', MAX_SOCKETS: '2_300' },
   ...{ MAX_RETAINED: '200_000', MAX_RETAINED_BYTES: '64 * 1024 * 1024' },
+  ...{ MAX_ACCOUNT_RETAINED: '200_000', MAX_ACCOUNT_RETAINED_BYTES: '64 * 1024 * 1024' },
 };
 
 /** @returns the main.js of a gateway whose broker is in a thread of its own (apart.ts) */

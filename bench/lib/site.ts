@@ -61,6 +61,8 @@ export interface SiteOptions {
   /** More keys of each device. */
   readonly device?: Readonly<Record<string, unknown>>;
   readonly stateDir?: string;
+  /** Further buses and devices. */
+  readonly more?: { readonly buses: Readonly<Record<string, unknown>>; readonly devices: Readonly<Record<string, unknown>> };
   /** Keys of the section. */
   readonly nodeRed?: Readonly<Record<string, unknown>>;
 }
@@ -83,8 +85,8 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
       id: 'bench',
       stateDir: options.stateDir ?? path.join(space.folder, 'state'),
     },
-    buses,
-    devices,
+    buses: { ...buses, ...options.more?.buses },
+    devices: { ...devices, ...options.more?.devices },
     rules: options.rules ?? {},
     buffer: { commitEvery: options.commitEvery ?? '10s' },
     ...(options.nodeRed === undefined ? {} : { nodeRed: options.nodeRed }),

@@ -21,6 +21,7 @@ export interface Broker {
   readonly pid: number;
   readonly port: number;
   readonly tlsPort: number;
+  readonly httpsPort?: number | undefined;
   readonly device?: LogIn | undefined;
   readonly reader?: LogIn | undefined;
   readonly beats?: LogIn | undefined;
@@ -117,6 +118,7 @@ async function startSluice(
   const points = Object.fromEntries(set.points.map(({ name, ...point }) => [name, { table: 'holding', ...point }]));
   const all = Array.from({ length: DEVICES }, (_, i) => i);
   const host = '127.0.0.1';
+  const httpsPort = await freePort();
   const site = {
     gateway: { id: 'storm', stateDir: path.join(folder, 'state') },
     buses: Object.fromEntries(
@@ -136,6 +138,7 @@ async function startSluice(
             ],
           },
         }),
+    dashboard: { listen: [{ host, port: httpsPort, tls: true }] },
     forwarders: { cloud: { type: 'mqtt', url: `mqtt://127.0.0.1:${upstreamPort}` } },
   };
   const config = path.join(folder, 'gateway.yaml');
@@ -167,7 +170,7 @@ async function startSluice(
   const tokenOf = (name: string): LogIn => ({ name, password: run(config, '', 'token', 'add', name, '--role', 'viewer') });
   return {
     retained: () => brokerOf(config)?.retained ?? 0,
-    ...{ apart, pid: pidOf(gateway), ...ports, devices: new Devices(responder), upstream },
+    ...{ apart, pid: pidOf(gateway), ...ports, httpsPort, devices: new Devices(responder), upstream },
     ...{ device: deviceOf('storm'), beats: deviceOf('beats'), reader: tokenOf('reads'), healthy: tokenOf('healthy') },
   };
 }

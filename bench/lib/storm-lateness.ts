@@ -86,13 +86,13 @@ const within =
     at >= from && at < to;
 
 /** How far behind a place in the interval; a poll is never early by more than a tenth of it. */
-function behind(at: number, place: number, interval: number): number {
+export function behind(at: number, place: number, interval: number): number {
   const late = (((at - place) % interval) + interval) % interval;
   return late > 0.9 * interval ? late - interval : late;
 }
 
 /** The earliest place in the interval. */
-function placeOf(polls: readonly Poll[], interval: number): number {
+export function placeOf(polls: readonly Poll[], interval: number): number {
   const [first] = polls;
   if (first === undefined) return 0;
   let place = first[1];

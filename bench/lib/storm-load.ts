@@ -2,15 +2,19 @@
  * Storms of MQTT clients, in a process of their own: `storm-load.ts KIND ORDER`, ORDER as JSON. It gives way to what is
  * measured, as a client on another machine would. It goes on until its parent says `stop`, and then says what it did.
  */
+import { readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import os from 'node:os';
 import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { requests } from '../../test/harness/request-flood.ts';
 import * as mqtt from './mqtt-wire.ts';
 
 export interface Order {
   readonly port: number;
   readonly tlsPort: number;
+  /** The port of HTTPS. */
+  readonly httpsPort?: number | undefined;
   /** May publish and subscribe below `storm/`. */
   readonly device?: mqtt.LogIn | undefined;
   /** May subscribe to everything. */
@@ -74,18 +78,43 @@ function readers(many: number, topic: string): void {
   }
 }
 
-/** Subscribes and stops reading. It notices its end because it goes on sending. */
+/** Bytes of a connection that the kernel holds, at both ends: `tx_queue` and `rx_queue` of /proc/net/tcp. */
+function held(socket: Socket): number {
+  const [own, broker] = [socket.localPort, port].map((n) => `:${(n ?? 0).toString(16).toUpperCase().padStart(4, '0')}`);
+  let bytes = 0;
+  for (const line of readFileSync('/proc/net/tcp', 'latin1').split('\n')) {
+    const [, local = '', remote = '', , queues = ''] = line.trim().split(/\s+/);
+    const [sent = '0', unread = '0'] = queues.split(':');
+    if (local.endsWith(broker as string) && remote.endsWith(own as string)) bytes += Number.parseInt(sent, 16);
+    if (local.endsWith(own as string) && remote.endsWith(broker as string)) bytes += Number.parseInt(unread, 16);
+  }
+  return bytes;
+}
+
+/**
+ * Subscribes and stops reading. It notices its end because it goes on sending. The kernel takes some megabytes for it first: the
+ * time is given from the end of its reading, and from the moment when the kernel took nothing more.
+ */
 function stalled(): void {
   const first = Buffer.concat([mqtt.connecting('stalled', reader), mqtt.subscribing('storm/flood')]);
   const socket = mqtt.dial(port, first, (type) => {
     if (type >> 4 !== mqtt.PACKET.suback) return;
     socket.pause();
     const since = performance.now();
-    const pings = setInterval(() => socket.write(mqtt.PING), 50);
+    const full = { at: since, bytes: 0 };
+    const pings = setInterval(() => {
+      socket.write(mqtt.PING);
+      const bytes = held(socket);
+      if (bytes > full.bytes) Object.assign(full, { at: performance.now(), bytes });
+    }, 50);
     socket.once('close', () => {
       clearInterval(pings);
       count('cut');
-      done.cutAfterMs = Math.max(done.cutAfterMs ?? 0, Math.round(performance.now() - since));
+      const worst = (what: string, from: number): void => {
+        done[what] = Math.max(done[what] ?? 0, Math.round(performance.now() - from));
+      };
+      worst('cutAfterMs', since);
+      worst('cutWhenFullMs', full.at);
     });
   });
   socket.once('close', () => soon(stalled));
@@ -204,7 +233,10 @@ const storms = {
     };
     for (let i = 0; i < PARALLEL; i++) run();
   },
-  /** So many connections that send CONNECT at once and stay. */
+  /** Requests by nobody, and by a program that may read all values. */
+  pages: () => requests({ port: order.httpsPort ?? 0, path: '/', count }),
+  metrics: () => requests({ port: order.httpsPort ?? 0, path: '/metrics', token: reader?.password, count }),
+  /** `count` connections send CONNECT at once and stay. */
   burst: () => {
     let answers = 0;
     const all = order.count ?? 0;

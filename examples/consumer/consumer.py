@@ -14,15 +14,20 @@ Without an export, --verify says what the table holds and which numbers never ca
 Three things make it right, whatever breaks in between:
 - the session at the broker is persistent: the broker keeps what comes while this program is away;
 - readings and the high-water mark of their topic are stored in one transaction, and paho acknowledges the batch after that;
-- a record whose number is not above the mark is a repeat and is left out.
+- a record whose number is not above the mark is a repeat and is left out. One that came from another broker is left out by its key.
+
+A message that can never be stored goes into the table refused, so that it does not stop what is behind it.
+postgres.py does the same with PostgreSQL and several workers.
 """
 import argparse
 import csv
 import json
+import math
 import os
 import signal
 import sqlite3
 import sys
+import time
 
 CLIENT_ID = "sluice-consumer"  # names the session at the broker: no two programs may use one id
 TABLES = """
@@ -37,7 +42,48 @@ create table if not exists span (gateway text, log text, lane text, boot text, f
   primary key (gateway, log, lane, first)) without rowid;
 create table if not exists repeat (gateway text, log text, topic text, count integer,
   primary key (gateway, log, topic)) without rowid;
+create table if not exists refused (number integer primary key autoincrement, topic text, why text, size integer, payload blob);
 """
+LARGEST = 16 << 20  # bytes of one message
+REFUSED, KEPT = 1000, 256 << 10  # refused messages that are kept, and bytes of each
+
+
+def check(topic, message):
+    """Raises ValueError with the reason for a message that can never be stored."""
+    def need(true, words):
+        if not true:
+            raise ValueError(words)
+
+    def names(*values):
+        need(all(isinstance(value, str) and value.encode() and len(value) <= 200 and "\0" not in value for value in values),
+             "a name is no text")
+
+    def wholes(*values):
+        need(all(type(value) is int and 0 <= value < 1 << 62 for value in values), "a number is not whole")
+
+    def storable(value):
+        return isinstance(value, str) and value.encode() is not None or isinstance(value, (int, float)) and math.isfinite(value)
+
+    need(isinstance(message, dict) and message.get("v") == 1, 'the message has no "v": 1')
+    kind = topic.split("/")[2]
+    names(topic.split("/")[1], message.get("log"))
+    if kind in ("alarm", "event"):
+        names(message.get("rule" if kind == "alarm" else "event"))
+        need(isinstance(message.get("message"), str) and storable(message["message"]), "message is no text")
+        return wholes(message.get("seq"), message.get("time"))
+    # Who may publish is decided by topic. So a gateway cannot write under the name of another one.
+    need(message.get("gateway") == topic.split("/")[1], "gateway is not the one of the topic")
+    names(message.get("boot"))
+    wholes(message.get("first"), message.get("last"))
+    need(isinstance(message.get("records"), list), "records is no list")
+    for record in message["records"]:
+        need(isinstance(record, dict), "a record is no object")
+        need(all(isinstance(record.get(key, {}), dict) for key in ("values", "bad", "uncertain")), "values are no object")
+        wholes(record.get("seq"), record.get("time"))
+        need(message["first"] <= record["seq"] <= message["last"], "a record is outside first..last")
+        names(record.get("device"), *record.get("values", {}), *record.get("bad", {}), *record.get("bad", {}).values(),
+              *record.get("uncertain", {}).values())
+        need(all(storable(value) for value in record.get("values", {}).values()), "a value is no number, text or bool")
 
 
 class Store:
@@ -53,7 +99,13 @@ class Store:
         kind = topic.split("/")[2]
         if not payload or kind not in ("data", "history", "alarm", "event"):
             return None
-        message = json.loads(payload)
+        try:
+            if len(payload) > LARGEST:
+                raise ValueError(f"it is larger than {LARGEST} bytes")
+            message = json.loads(payload)
+            check(topic, message)
+        except (ValueError, OverflowError, RecursionError) as error:
+            return self.refuse(topic, payload, str(error).encode("utf-8", "replace").decode())
         self.db.execute("begin immediate")
         try:
             if kind in ("data", "history"):
@@ -66,6 +118,15 @@ class Store:
             self.db.execute("rollback")
             raise
 
+    def refuse(self, topic, payload, why):
+        """Puts a message aside as bytes, so that it is not lost silently. The newest are kept."""
+        self.db.execute("begin immediate")
+        number = self.db.execute("insert into refused (topic, why, size, payload) values (?, ?, ?, ?)",
+                                 (topic[:1000], why[:500], len(payload), payload[:KEPT])).lastrowid
+        self.db.execute("delete from refused where number <= ?", (number - REFUSED,))
+        self.db.execute("commit")
+        return f"REFUSED message {number} on {topic!r}: {why}. It is in the table refused."
+
     def batch(self, topic, lane, batch):
         key = (self.source, batch["gateway"], batch["log"], topic)
         row = self.db.execute(
@@ -73,20 +134,24 @@ class Store:
         mark = row[0] if row else -1
         estimated = int(batch.get("clock") == "estimated")
         fresh = [record for record in batch["records"] if record["seq"] > mark]
+        new = len(fresh)
         for record in fresh:
             uncertain = record.get("uncertain", {})
-            rows = [(point, value, "uncertain" if point in uncertain else "good", uncertain.get(point))
-                    for point, value in record["values"].items()]
+            # JSON writes 1e20 as a whole number, which SQLite takes as a float only.
+            rows = [(point, float(value) if type(value) is int else value, "uncertain" if point in uncertain else "good", uncertain.get(point))
+                    for point, value in record.get("values", {}).items()]
             rows += [(point, None, "bad", reason) for point, reason in record.get("bad", {}).items()]
-            self.db.executemany(
-                "insert into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            stored = self.db.executemany(
+                "insert or ignore into reading values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [(batch["gateway"], batch["log"], record["seq"], record["device"], point, record["time"],
-                  value, quality, reason, lane, estimated) for point, value, quality, reason in rows])
+                  value, quality, reason, lane, estimated) for point, value, quality, reason in rows]).rowcount
+            if rows and not stored:
+                new -= 1  # it came from another broker already
         self.db.execute("insert or replace into mark values (?, ?, ?, ?, ?)", (*key, max(mark, batch["last"])))
         self.covers(batch, lane)
-        self.repeated(batch["gateway"], batch["log"], topic, len(batch["records"]) - len(fresh))
-        self.new += len(fresh)
-        return f"{lane} {batch['first']}..{batch['last']}: {len(fresh)} of {len(batch['records'])} records are new"
+        self.repeated(batch["gateway"], batch["log"], topic, len(batch["records"]) - new)
+        self.new += new
+        return f"{lane} {batch['first']}..{batch['last']}: {new} of {len(batch['records'])} records are new"
 
     def covers(self, batch, lane):
         """Only for --verify: which numbers came. Neighbours become one row, so there are few."""
@@ -149,10 +214,14 @@ def receive(host, port, file):
         say(f"disconnected: {why}. Connecting again; the broker keeps what comes meanwhile.")
 
     def on_message(_client, _userdata, message):
-        # When this returns, paho acknowledges: then the broker may forget the message. When it fails, the broker keeps it.
-        words = store.take(message.topic, message.payload, message.retain)
-        if words:
-            say(words)
+        # When this returns, paho acknowledges: then the broker may forget the message.
+        while True:
+            try:
+                words = store.take(message.topic, message.payload, message.retain)
+                return say(words) if words else None
+            except sqlite3.OperationalError as error:
+                say(f"{file} takes nothing: {error}. Trying again; the broker keeps what comes.")
+                time.sleep(1)
 
     client.on_connect, client.on_connect_fail = on_connect, on_connect_fail
     client.on_disconnect, client.on_message = on_disconnect, on_message
@@ -181,6 +250,9 @@ def verify(file, export):
         say(f"{file} holds no readings yet.")
     for gateway, log in logs:
         describe(db, gateway, log)
+    refused = db.execute("select coalesce(max(number), 0) from refused").fetchone()[0]
+    if refused:
+        say(f"{records(refused, 'message')} refused: the newest {REFUSED} are in the table refused")
     if export is None:
         return 0
     with (sys.stdin if export == "-" else open(export, newline="", encoding="utf-8")) as lines:

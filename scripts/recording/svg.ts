@@ -24,7 +24,7 @@ const PALETTE = [
 const GROUNDS: Readonly<Record<number, string>> = { 1: '#c8322f', 2: '#3fae5a', 3: '#dcae34', 6: '#36b2c2' };
 /** Block elements are drawn, not written: fonts disagree about them. Eighths of the height. */
 const BLOCKS = ' ▁▂▃▄▅▆▇█';
-/** So many full blocks are one bar, fewer are a course that is high. */
+/** This many full blocks are one bar; fewer are a course that is high. */
 const LONG = 26;
 
 const round = (n: number) => String(Number(n.toFixed(2)));

@@ -5,7 +5,7 @@
  * - Capped: outsiders cause log-ins and refusals, each kind at most so often in a minute; then one line counts the rest. Changes by
  *   an administrator have a cap of their own, so that a flood of refusals hides none.
  */
-import type { Caller } from '../core/access-ports.ts';
+import type { Caller, Realm } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Door, Principal } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -51,11 +51,15 @@ export class AccessAudit {
     this.#changes = new EventQuota({ clock, tell: both, most: CHANGES });
   }
 
-  accepted({ who, role, door }: Principal, { address }: Caller): void {
+  accepted({ who, role, door }: Principal, { address }: Caller, realm: Realm = 'gateway'): void {
     this.logIns.accepted++;
-    this.#outside.tell('accepted', {
-      ...{ event: 'access', severity: 'info', message: `${who} logged in ${DOORS[door]}${from(address)}.` },
-      data: { do: 'log-in', result: 'done', via: door, who, role, ...placed(address) },
+    // A device that logs in without end hides no log-in of a person.
+    this.#outside.tell(role === 'device' ? 'accepted device' : 'accepted', {
+      ...{ event: 'access', severity: 'info', message: `${who} logged in${REALM_WORDS[realm]} ${DOORS[door]}${from(address)}.` },
+      data: {
+        ...{ do: 'log-in', result: 'done', via: door, who, role, ...placed(address) },
+        ...(realm === 'gateway' ? {} : { to: realm }),
+      },
     });
   }
 
@@ -123,6 +127,11 @@ const DOORS: Readonly<Record<Door, string>> = {
   'node-red': 'by Node-RED',
   rule: 'by a rule',
   gateway: 'by the gateway',
+};
+const REALM_WORDS: Readonly<Record<Realm, string>> = {
+  gateway: '',
+  editor: ' to the editor of flows',
+  'http-in': ' to the pages of flows',
 };
 const byWhom = ({ door, who }: Principal): string => ` ${DOORS[door]} (${who.slice(0, 64).replace(/\p{Cc}/gu, '�')})`;
 /** As the system gave it: digits, letters, dots and colons. */

@@ -24,7 +24,7 @@ import { PeopleDoor } from './people-door.ts';
 import type { RandomBytes } from './secrets.ts';
 import { Sessions } from './sessions.ts';
 
-/** How often tokens that have expired are looked for, ms. */
+/** How often the gateway looks for expired tokens, and tries again to keep a claim code, ms. */
 const LOOK_EVERY = 60_000;
 
 export interface AccessOptions {
@@ -127,12 +127,15 @@ export class Access {
     else this.#early.push(tell);
   }
 
-  /** Connections of a token end when it has expired. */
+  /** Ends the connections of expired tokens. */
   #look(): void {
     const { book, clock, audit } = this.#parts;
     this.#cancel = clock.after(LOOK_EVERY, () => this.#look());
+    void book.keepCode();
     const { tokens } = book.accounts;
-    for (const id of this.#expired) if (!tokens.some((token) => token.id === id)) this.#expired.delete(id);
+    // A token that a step of the clock brought back expires again.
+    for (const id of this.#expired)
+      if (!tokens.some((token) => token.id === id && book.isExpired(token))) this.#expired.delete(id);
     for (const token of tokens) {
       if (this.#expired.has(token.id) || !book.isExpired(token)) continue;
       this.#expired.add(token.id);

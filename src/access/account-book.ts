@@ -10,6 +10,7 @@ import { AccountFiles } from './account-files.ts';
 import type { Stored } from './account-text.ts';
 import { type Accounts, type Device, NO_ACCOUNTS, revokedBy, type Token, type User } from './accounts.ts';
 import { newClaimCode, type RandomBytes } from './secrets.ts';
+import { unwrittenWords } from './state-file.ts';
 
 /** Changes that wait for the file. */
 const MOST_WAITING = 16;
@@ -31,6 +32,8 @@ export class AccountBook {
   #newer = false;
   #fault: string | undefined;
   #code: string | undefined;
+  /** The file has the code. */
+  #codeKept = true;
   #work: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   readonly #listeners = new Set<(owner: string) => void>();
@@ -124,6 +127,18 @@ export class AccountBook {
     });
   }
 
+  /** Tries again to keep a claim code that had no room. Never rejects. */
+  async keepCode(): Promise<void> {
+    if (this.#codeKept) return;
+    const keep = async (): Promise<void> => {
+      if (this.#code === undefined) return;
+      await this.#files.writeClaim(this.#code);
+      this.#codeKept = true;
+    };
+    // The failure is reported already.
+    await this.#inTurn(keep).catch(() => {});
+  }
+
   onRevoked(listener: (owner: string) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -143,9 +158,11 @@ export class AccountBook {
 
   async #newCode(): Promise<string> {
     const code = newClaimCode(this.#o.random);
+    this.#codeKept = true;
     await this.#files.writeClaim(code).catch((thrown: unknown) => {
+      this.#codeKept = false;
       this.#o.report(
-        `The claim code cannot be kept: ${toError(thrown).message}. It holds until the gateway stops; sluice claim shows it.`,
+        `The claim code cannot be kept: ${unwrittenWords(thrown)}. It is tried again every minute; until then the code holds as long as the gateway runs. sluice claim shows it.`,
         'warning',
       );
     });
@@ -154,6 +171,7 @@ export class AccountBook {
 
   async #dropClaim(): Promise<void> {
     this.#code = undefined;
+    this.#codeKept = true;
     await this.#files.removeClaim().catch((thrown: unknown) => {
       this.#o.report(`The file claim cannot be removed: ${toError(thrown).message}. Its code opens nothing any more.`, 'warning');
     });

@@ -14,7 +14,7 @@ import type { AccessState } from '../core/access-ports.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { accountText, MOST_BYTES, parseAccounts, type Stored } from './account-text.ts';
 import { claimCodeOf } from './secrets.ts';
-import { readOwn, removeOwn, setAside, writeOwn } from './state-file.ts';
+import { readOwn, removeOwn, setAside, unwrittenWords, writeOwn } from './state-file.ts';
 
 const FILE = 'access.json';
 const COPY = 'access.json.copy';
@@ -167,8 +167,7 @@ export class AccountFiles {
   }
 
   #unwritten(file: string, thrown: unknown): string {
-    const full = thrown instanceof Error && 'code' in thrown && (thrown.code === 'ENOSPC' || thrown.code === 'EDQUOT');
-    return `${file} cannot be written: ${full ? 'the disk is full, make room there' : toError(thrown).message}.`;
+    return `${file} cannot be written: ${unwrittenWords(thrown)}.`;
   }
 }
 

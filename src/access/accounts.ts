@@ -24,7 +24,7 @@ export interface User {
 }
 export interface Device {
   readonly name: string;
-  /** As of a user. */
+  /** Has the meaning of `User.id`. */
   readonly id?: string | undefined;
   /** SHA-256 of its password, or of its certificate. */
   readonly secret?: string | undefined;

@@ -11,9 +11,8 @@
  */
 import path from 'node:path';
 import type { Clock } from '../core/clock.ts';
-import { toError } from '../core/errors.ts';
 import { type Kept, LONGEST } from './back-off.ts';
-import { readOwn, removeOwn, writeOwn } from './state-file.ts';
+import { readOwn, removeOwn, unwrittenWords, writeOwn } from './state-file.ts';
 
 const FILE = 'log-ins.json';
 const VERSION = 1;
@@ -47,7 +46,7 @@ export class BackOffFile {
   readonly #file: string;
   #isThere = false;
   #due: { readonly at: number; readonly cancel: () => void } | undefined;
-  /** Of this run, and when the last one was. */
+  /** Writes in this run, and the time of the last one. */
   #writes = 0;
   #written = Number.NEGATIVE_INFINITY;
   #work: Promise<void> = Promise.resolve();
@@ -129,7 +128,7 @@ export class BackOffFile {
     } catch (thrown) {
       if (!this.#failed)
         this.#o.report(
-          `${this.#file} cannot be written: ${toError(thrown).message}. A restart forgets who has to wait after failed log-ins.`,
+          `${this.#file} cannot be written: ${unwrittenWords(thrown)}. A restart forgets who has to wait after failed log-ins.`,
         );
       this.#failed = true;
     }

@@ -23,6 +23,7 @@ export const PERMISSIONS: Readonly<Record<Action, Role | 'everybody'>> = {
   acknowledge: 'operator',
   shelve: 'operator',
   resend: 'operator',
+  bundle: 'operator',
   reload: 'administrator',
   configuration: 'administrator',
   accounts: 'administrator',

@@ -42,7 +42,7 @@ export function randomText(random: RandomBytes): string {
 export function newDeviceSecret(random: RandomBytes): string {
   return DEVICE + randomText(random);
 }
-/** Of a token, and of an account. */
+/** The id of a token or an account. */
 export function newTokenId(random: RandomBytes): string {
   return base32(random(ID_BYTES)).toLowerCase();
 }

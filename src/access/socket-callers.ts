@@ -36,6 +36,7 @@ export class SocketCallers {
     if (known !== undefined) return known;
     this.#kernel ??= this.#begin();
     const kernel = await this.#kernel;
+    if (kernel === undefined) await this.#key?.make();
     // Each request shows the key for itself.
     if (kernel === undefined) return this.#key?.fits(shown) === true ? LOCAL_ADMINISTRATOR : LOCAL;
     const principal = principalOf(kernel(socket), this.#users, process.getuid?.() ?? 0);
@@ -54,7 +55,6 @@ export class SocketCallers {
       {},
       'The kernel cannot be asked who calls on the socket (is the package koffi missing?). Everybody who may open it counts as an operator named local. Root and the user of the gateway show the file admin.key to be administrators; the command line does so by itself.',
     );
-    await this.#key?.make();
     return undefined;
   }
 }

@@ -10,14 +10,33 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { toError } from '../core/errors.ts';
 
+/** A file system may say 0 of a file that has something. Bytes. */
+const SMALL = 64 * 1024;
+
 export type Found =
   | { readonly kind: 'text'; readonly text: string; readonly readableByOthers: boolean }
   | { readonly kind: 'none' }
   /** `why` is for people: it completes "the file …". */
   | { readonly kind: 'unusable'; readonly why: string };
 
-/** Never rejects. @param most bytes */
+export type FoundBytes =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly readableByOthers: boolean }
+  | Exclude<Found, { kind: 'text' }>;
+
+/** A text. Never rejects. @param most bytes */
 export async function readOwn(file: string, most: number): Promise<Found> {
+  const found = await readOwnBytes(file, most);
+  if (found.kind !== 'bytes') return found;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(found.bytes);
+    return { kind: 'text', text, readableByOthers: found.readableByOthers };
+  } catch {
+    return { kind: 'unusable', why: 'is damaged' };
+  }
+}
+
+/** The same of a file that is no text. Never rejects. @param most bytes */
+export async function readOwnBytes(file: string, most: number): Promise<FoundBytes> {
   let handle: FileHandle | undefined;
   try {
     // Opening a pipe must not wait for a writer.
@@ -29,16 +48,15 @@ export async function readOwn(file: string, most: number): Promise<Found> {
       return { kind: 'unusable', why: `belongs to another user (uid ${stats.uid}), who could have written anything in it` };
     if ((stats.mode & 0o022) !== 0) return { kind: 'unusable', why: 'could be written by other users' };
     if (stats.size > most) return { kind: 'unusable', why: `is larger than ${most} bytes` };
-    const bytes = Buffer.alloc(most + 1);
+    // One byte more than it has: it may grow meanwhile.
+    const bytes = Buffer.alloc(Math.min(most, Math.max(stats.size, SMALL)) + 1);
     const length = await fill(handle, bytes);
-    if (length > most) return { kind: 'unusable', why: `is larger than ${most} bytes` };
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length));
-    return { kind: 'text', text, readableByOthers: (stats.mode & 0o044) !== 0 };
+    if (length === bytes.length) return { kind: 'unusable', why: `is larger than ${most} bytes, or grows` };
+    return { kind: 'bytes', bytes: bytes.subarray(0, length), readableByOthers: (stats.mode & 0o044) !== 0 };
   } catch (thrown) {
     const code = codeOf(thrown);
     if (code === 'ENOENT') return { kind: 'none' };
     if (code === 'ELOOP') return { kind: 'unusable', why: 'is a link' };
-    if (code === 'ERR_ENCODING_INVALID_ENCODED_DATA') return { kind: 'unusable', why: 'is damaged' };
     return { kind: 'unusable', why: `cannot be read: ${toError(thrown).message}` };
   } finally {
     await handle?.close();
@@ -74,6 +92,14 @@ export async function writeOwn(file: string, text: string): Promise<void> {
   await syncFolder(file);
 }
 
+/** Why a file cannot be written, in words that say what to do where that is known. */
+export function unwrittenWords(thrown: unknown): string {
+  const code = codeOf(thrown);
+  if (code === 'ENOSPC' || code === 'EDQUOT') return 'the disk is full, make room there';
+  if (code === 'EROFS') return 'the disk is read-only';
+  return toError(thrown).message;
+}
+
 /** Removes it for good; a file that is not there is no fault. */
 export async function removeOwn(file: string): Promise<void> {
   await rm(file, { force: true });
@@ -88,7 +114,8 @@ export async function setAside(file: string): Promise<string> {
   return aside;
 }
 
-async function syncFolder(file: string): Promise<void> {
+/** What was made or removed in the folder of this file stays so. */
+export async function syncFolder(file: string): Promise<void> {
   const folder = await open(path.dirname(file), constants.O_RDONLY);
   try {
     await folder.sync();

@@ -15,14 +15,20 @@ import { SocketCallers } from '../access/socket-callers.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
+import type { GatewayEvent } from '../core/ports.ts';
 import { Api } from './api.ts';
 import { request } from './client.ts';
 import { Connections } from './connections.ts';
 import { type AdminDoor, socketDoor } from './doors.ts';
+import { Front, type FrontListen } from './front/front.ts';
+import { FrontAudit } from './front/front-audit.ts';
+import type { FrontSide } from './front/front-side.ts';
+import type { FrontKind } from './front/headers.ts';
 import * as limits from './limits.ts';
 import type { StatusReport } from './metric.ts';
 import { pageFiles } from './page-files.ts';
 import { ProcessMeter } from './process-meter.ts';
+import { RequestGate } from './request-gate.ts';
 import type { AdminTarget, HttpStatus } from './target.ts';
 import { WebDoors } from './web-doors.ts';
 import { SERVER, type WebListen } from './web-listener.ts';
@@ -43,8 +49,12 @@ export interface AdminServerOptions {
   readonly pages?: string | undefined;
   /** Who calls on the socket; default: as the kernel says. */
   readonly callers?: SocketCallers;
+  /** Node-RED behind its own front. Absent: there is none. */
+  readonly flows?: Omit<FrontSide, 'clock' | 'people' | 'names' | 'audit' | 'font'> & {
+    readonly tell: (event: GatewayEvent) => void;
+  };
   /** HTTP cannot have an address, with the words for it; undefined: it has got it. Once each. */
-  readonly onListen?: (listen: WebListen, fault: string | undefined) => void;
+  readonly onListen?: (listen: WebListen, fault: string | undefined, site: 'dashboard' | FrontKind) => void;
 }
 
 export class AdminServer {
@@ -55,6 +65,7 @@ export class AdminServer {
   readonly #socketDoor: AdminDoor;
   readonly #doors: WebDoors;
   readonly #web: WebListeners;
+  readonly #front: Front | undefined;
   #socket: Server | undefined;
 
   constructor(options: AdminServerOptions) {
@@ -63,11 +74,14 @@ export class AdminServer {
     this.#callers = callers ?? callersOf(options);
     this.#socketDoor = socketDoor(this.#callers);
     this.#api = new Api(target, this.#meter, clock);
-    this.#doors = new WebDoors({ target, clock, assets: pageFiles(options.pages ?? '') });
+    const assets = pageFiles(options.pages ?? '');
+    this.#doors = new WebDoors({ target, clock, assets });
     this.#web = new WebListeners({
-      ...{ clock, logger, onListen },
+      ...{ clock, logger, onListen: (listen, fault) => onListen?.(listen, fault, 'dashboard') },
       handle: (req, res, door) => this.#api.handle(req, res, this.#doors.door(door)),
     });
+    const font = [...assets].find(([name]) => name.endsWith('.woff2'))?.[1];
+    this.#front = options.flows && frontOf(options, { ...options.flows, font });
   }
 
   /**
@@ -80,6 +94,7 @@ export class AdminServer {
       throw new SluiceError('listen-failed', `${socketPath} is too long for a Unix socket; choose a shorter gateway.stateDir`);
     this.#meter.start();
     this.#api.start();
+    this.#doors.onTooMany = (socket) => this.#web.rest(socket);
     const server = this.#server();
     try {
       await listenOn(server, socketPath);
@@ -88,20 +103,64 @@ export class AdminServer {
       await listenOn(server, socketPath);
     }
     this.#socket = server;
-    await this.#web.set(this.#o.listen ?? []);
+    this.#web.set(this.#o.listen ?? []);
   }
 
   async stop(): Promise<void> {
     this.#meter.stop();
     this.#api.stop();
-    await Promise.all([this.#web.stop(), this.#close(this.#socket)]);
+    await Promise.all([this.#web.stop(), this.#front?.stop(), this.#close(this.#socket)]);
     await this.#callers.stop();
     this.#socket = undefined;
   }
 
   /** Opens, moves or closes addresses of HTTP. They follow in the background; an unchanged one is not disturbed. */
-  async setListen(listen: readonly WebListen[]): Promise<void> {
-    await this.#web.set(listen);
+  setListen(listen: readonly WebListen[]): void {
+    this.#web.set(listen);
+  }
+
+  /** The first addresses of the editor and of HTTP-in nodes. They follow in the background. */
+  setFront(listen: FrontListen): void {
+    this.#front?.set(listen);
+  }
+
+  /**
+   * Takes the new addresses of all sites, and disturbs nothing; `apply` exchanges them, `cancel` lets them go. A port may move from
+   * one site to another.
+   * @param leaving ports on which something of this gateway still listens that ends with the reload
+   * @throws SluiceError listen-failed; then everything is as it was
+   */
+  async prepare(
+    listen: { readonly dashboard: readonly WebListen[] } & FrontListen,
+    leaving: ReadonlySet<number>,
+  ): Promise<{ readonly apply: () => void; readonly cancel: () => Promise<void> }> {
+    const front = this.#front;
+    const tries = await Promise.allSettled([
+      this.#web.prepare(listen.dashboard, leaving),
+      ...(front === undefined ? [] : (['editor', 'http-in'] as const).map((k) => front.prepare(k, listen[k], leaving))),
+    ]);
+    const sites = tries.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const cancel = async (): Promise<void> => {
+      await Promise.all(sites.map((site) => site.cancel()));
+    };
+    const failed = tries.find((one) => one.status === 'rejected');
+    if (failed !== undefined) {
+      await cancel();
+      throw failed.reason;
+    }
+    return {
+      apply: () => {
+        for (const site of sites) site.open();
+        for (const site of sites) site.close();
+        for (const site of sites) site.follow();
+      },
+      cancel,
+    };
+  }
+
+  /** The doors to Node-RED; undefined: a door is switched off. */
+  front(): ReturnType<Front['status']> | undefined {
+    return this.#front?.status();
   }
 
   http(): HttpStatus {
@@ -118,13 +177,19 @@ export class AdminServer {
 
   #server(): Server {
     const connections = new Connections({ most: limits.MAX_CONNECTIONS });
+    const gate = new RequestGate(this.#o.clock);
     const server = createServer(SERVER, (req, res) => {
       connections.asked(req, res);
-      // handle() answers every fault itself.
-      this.#api.handle(req, res, this.#socketDoor).catch((error: unknown) => res.destroy(error as Error));
+      gate.asked(req, res, () => {
+        // handle() answers every fault itself.
+        this.#api.handle(req, res, this.#socketDoor).catch((error: unknown) => res.destroy(error as Error));
+      });
     });
-    server.on('connection', (socket) => connections.admit(socket));
-    // `upgrade` and `CONNECT` have no use here, and without a listener Node closes such connections.
+    server.on('connection', (socket) => {
+      connections.admit(socket);
+      gate.admit(socket);
+    });
+    // `upgrade` and `CONNECT` have no use here: without a listener Node answers an upgrade as a plain request, and closes CONNECT.
     return server;
   }
 
@@ -190,6 +255,16 @@ async function removeStale(socketPath: string, first: unknown): Promise<void> {
 
 function inUse(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE';
+}
+
+function frontOf(
+  { target, clock, logger, onListen }: AdminServerOptions,
+  { tell, ...side }: NonNullable<AdminServerOptions['flows']> & Pick<FrontSide, 'font'>,
+): Front {
+  return new Front({
+    ...{ logger, onListen },
+    side: { ...side, clock, names: () => target.names, people: target.people, audit: new FrontAudit({ clock, logger, tell }) },
+  });
 }
 
 function callersOf({ logger, socketPath }: Pick<AdminServerOptions, 'logger' | 'socketPath'>): SocketCallers {

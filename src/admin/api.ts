@@ -10,12 +10,16 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { may } from '../access/roles.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Principal } from '../core/commands.ts';
+import { SluiceError } from '../core/errors.ts';
 import { sendAsset } from './assets.ts';
 import type { AdminDoor } from './doors.ts';
 import { KnownCallers } from './known-callers.ts';
 import * as limits from './limits.ts';
 import { LongAnswers } from './long-answers.ts';
 import type { StatusReport } from './metric.ts';
+import { MetricsPage } from './metrics-page.ts';
+import { Packing } from './packing.ts';
 import type { ProcessMeter } from './process-meter.ts';
 import { jsonBody, partsOf, queryOf } from './read-request.ts';
 import { CHALLENGE, HttpError, head, JSON_TYPE, sendError } from './respond.ts';
@@ -34,13 +38,17 @@ export class Api {
   readonly #meter: ProcessMeter;
   readonly #long: Readonly<Record<AdminDoor['name'], LongAnswers>>;
   readonly #known: KnownCallers;
+  readonly #packing = new Packing();
+  readonly #metrics: MetricsPage;
   #endRevoked: (() => void) | undefined;
+  #large = 0;
 
   constructor(target: AdminTarget, meter: ProcessMeter, clock: Clock) {
     this.#target = target;
     this.#meter = meter;
     this.#known = new KnownCallers(clock);
-    const long = (share?: number) => new LongAnswers(clock, this.#known, share);
+    this.#metrics = new MetricsPage(clock, () => this.#report());
+    const long = (share?: number) => new LongAnswers(clock, this.#known, this.#packing, share);
     const { SHARE_OF_ADDRESS: share } = limits;
     this.#long = { socket: long(), http: long(), https: long(share), open: long(share) };
   }
@@ -79,7 +87,7 @@ export class Api {
       // What may be looked at is answered while the gateway starts and stops, too.
       const looks = route.method === 'GET' && may(by, route.action);
       if (route.kind === 'needs' && !looks) this.#target.permit(route.action, by);
-      const run = route.begin(route.method === 'GET' ? queryOf(asked) : await jsonBody(req));
+      const run = route.begin(route.method === 'GET' ? queryOf(asked) : await this.#body(req, route, by));
       const [type = JSON_TYPE] = route.answers.types;
       if (req.method === 'HEAD' && type !== JSON_TYPE) {
         head(res, 200, type);
@@ -89,12 +97,26 @@ export class Api {
       // A body may come slowly: the session may have ended meanwhile.
       if (holds?.() === false) throw new HttpError(401, 'unauthorized', 'the session has ended; log in again', CHALLENGE);
       const [caller, session] = [door.callerOf(req), door.session(req, res)];
-      const call = { target: this.#target, by, caller, session, res, holds, long: this.#long[door.name] };
-      await run({ ...call, report: () => this.#report() });
+      const [long, packing] = [this.#long[door.name], this.#packing];
+      const call = { target: this.#target, by, caller, session, res, holds, long, packing };
+      await run({ ...call, report: () => this.#report(), metrics: () => this.#metrics.bytes });
     } catch (thrown) {
       // The rest of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');
       sendError(res, thrown);
+    }
+  }
+
+  /** The command port would look at the permission after the body: a large one is read from those only who may. */
+  async #body(req: IncomingMessage, { longest, action }: Route, by: Principal): Promise<Record<string, unknown>> {
+    if (longest === undefined) return jsonBody(req);
+    this.#target.permit(action, by);
+    if (this.#large >= limits.MAX_LARGE_BODIES) throw new SluiceError('busy', 'other imports are under way; try again');
+    this.#large++;
+    try {
+      return await jsonBody(req, longest);
+    } finally {
+      this.#large--;
     }
   }
 

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { acceptsGzip } from './packing.ts';
 import { HttpError, head } from './respond.ts';
 
 export interface Asset {
@@ -56,8 +57,7 @@ export async function sendAsset(req: IncomingMessage, res: ServerResponse, asset
     res.end();
     return;
   }
-  const short =
-    packed !== undefined && /\bgzip\b(?! *; *q=0(?:\.0*)?(?:,|$))/i.test(String(req.headers['accept-encoding'] ?? ''));
+  const short = packed !== undefined && acceptsGzip(req.headers);
   const bytes = await (short ? packed : body)();
   const encoding = short ? { 'Content-Encoding': 'gzip' } : {};
   head(res, 200, type, { ...headers, ...encoding, 'Content-Length': String(bytes.length) });

@@ -67,6 +67,19 @@ export async function* text(socketPath: string, path: string, body?: object): As
   }
 }
 
+/** An answer of bytes, in pieces as they come. It is complete when the iteration ends. */
+export async function* bytes(socketPath: string, path: string, body: object): AsyncGenerator<Uint8Array> {
+  const res = await open(socketPath, 'POST', path, body);
+  if ((res.statusCode ?? 0) >= 400) throw errorOf(await all(res), res.statusCode ?? 0);
+  try {
+    yield* res as AsyncIterable<Uint8Array>;
+  } catch (cause) {
+    throw new SluiceError('not-running', 'the gateway ended the connection before its answer was complete', { cause });
+  } finally {
+    res.destroy();
+  }
+}
+
 /** @param key see admin-key.ts */
 function open(
   socketPath: string,

@@ -17,7 +17,7 @@ type State = 'idle' | 'asking' | 'long';
 
 export interface ConnectionsOptions {
   readonly most: number;
-  /** Of one address (placeOf). Absent: all come from this machine. */
+  /** Most connections of one address (placeOf). Absent: all come from this machine. */
   readonly perAddress?: number | undefined;
 }
 
@@ -26,7 +26,7 @@ export class Connections {
   ended = 0;
   readonly #o: ConnectionsOptions;
   /** Each is moved to the end when its state changes: the first of a state has had it the longest. */
-  readonly #states = new Map<Socket, { readonly state: State; readonly place: string }>();
+  readonly #states = new Map<Socket, { readonly state: State; readonly place: string; readonly fresh: boolean }>();
 
   constructor(options: ConnectionsOptions) {
     this.#o = options;
@@ -41,7 +41,7 @@ export class Connections {
     const place = perAddress === undefined ? '' : placeOf(socket.remoteAddress);
     if (perAddress !== undefined && this.#countOf(place) >= perAddress) this.#endOne(place);
     else if (this.#states.size >= most) this.#endOne(this.#fullest());
-    this.#states.set(socket, { state: 'idle', place });
+    this.#states.set(socket, { state: 'idle', place, fresh: true });
     socket.once('close', () => this.#states.delete(socket));
   }
 
@@ -50,16 +50,24 @@ export class Connections {
     res.once('finish', () => this.#become(socket, 'idle'));
   }
 
-  /** Ends those of these that wait for a request. */
-  endIdle(sockets: Iterable<Socket>): void {
-    for (const socket of [...sockets]) if (this.#states.get(socket)?.state === 'idle') socket.destroy();
+  /** It is a WebSocket from now on. */
+  upgraded(socket: Socket): void {
+    this.#become(socket, 'long');
+  }
+
+  /** Ends those of these that wait for a request. @param which `used`: a first request may be on its way to the others */
+  endIdle(sockets: Iterable<Socket>, which: 'all' | 'used' = 'all'): void {
+    for (const socket of [...sockets]) {
+      const known = this.#states.get(socket);
+      if (known?.state === 'idle' && (which === 'all' || !known.fresh)) socket.destroy();
+    }
   }
 
   #become(socket: Socket, state: State): void {
     const known = this.#states.get(socket);
     if (known === undefined) return;
     this.#states.delete(socket);
-    this.#states.set(socket, { ...known, state });
+    this.#states.set(socket, { ...known, state, fresh: false });
   }
 
   #countOf(place: string): number {

@@ -7,6 +7,7 @@ import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-p
 import type { Clock } from '../core/clock.ts';
 import type { Action, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import { plainValue, type Value } from '../core/point.ts';
 import type { Field, Forwarder, ForwarderReport, Inventory, LatestValue, LiveSink } from '../core/ports.ts';
@@ -17,31 +18,34 @@ import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
+import { type BundleKeyReply, type BundleQuery, Bundles, type ReceiptReply } from './bundles.ts';
 import { alarmChangesOf, exportText, historyOf, removedOf, waitingOf } from './history.ts';
 import type { LiveSource } from './live/live-source.ts';
 import { liveState } from './live/live-state.ts';
 import type { AlarmChanges } from './live/live-types.ts';
 import { MachineMeter } from './live/machine-meter.ts';
+import type {
+  AlarmChangesQuery,
+  ExportQuery,
+  HistoryQuery,
+  HistoryReply,
+  RemovedQuery,
+  RemovedReply,
+  WaitingReply,
+} from './log-questions.ts';
 import { readReply } from './read-reply.ts';
 import type {
   AdminTarget,
-  AlarmChangesQuery,
   AlarmReply,
-  ExportQuery,
   FlowsReport,
   ForwarderStatus,
   GatewayStatus,
-  HistoryQuery,
-  HistoryReply,
   HttpStatus,
   ReadReply,
   ReadyReport,
   ReloadReply,
-  RemovedQuery,
-  RemovedReply,
   ResendReply,
   TailItem,
-  WaitingReply,
   WriteReply,
 } from './target.ts';
 import { tellSample } from './tell-sample.ts';
@@ -67,6 +71,8 @@ export interface GatewayView {
   readonly broker: EmbeddedBroker | undefined;
   readonly certificate: OwnIdentity | undefined;
   readonly flows: FlowSupervisor;
+  readonly front: FlowsReport['front'];
+  readonly flowRevisions: FlowRevisions;
   readonly http: HttpStatus | undefined;
   readonly logWatch: LogWatch | undefined;
   readonly inventory: Inventory;
@@ -79,6 +85,10 @@ export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
   readonly wire = new WireAccess(() => this.#started());
   readonly live: LiveSource;
+  readonly #bundles = new Bundles(() => {
+    const { config, clock, log, inventory, ingest } = this.#started();
+    return { config, clock, log, inventory, now: () => this.now(), event: (event) => ingest.event(event) };
+  });
 
   constructor(gateway: GatewayView) {
     this.#gateway = gateway;
@@ -243,6 +253,14 @@ export class Target implements AdminTarget {
     return once.run(command, by, asking, async (options) => reply(await commands.run(command, by, options)));
   }
 
+  get flows(): FlowRevisions {
+    return this.#started().flowRevisions;
+  }
+
+  changeFlows(change: FlowsChange, by: Principal): Promise<FlowsResult> {
+    return this.#started().commands.run({ do: 'flows', ...change }, by);
+  }
+
   permit(action: Action, by: Principal): void {
     this.#started().commands.permit(action, by);
   }
@@ -266,6 +284,18 @@ export class Target implements AdminTarget {
 
   async *export(query: ExportQuery): AsyncIterable<string> {
     yield* exportText(this.#started().log, query);
+  }
+
+  bundle(query: BundleQuery): AsyncIterable<Uint8Array> {
+    return this.#bundles.export(query);
+  }
+
+  bundleKey(): Promise<BundleKeyReply> {
+    return this.#bundles.key();
+  }
+
+  receipt(text: string): Promise<ReceiptReply> {
+    return this.#bundles.receipt(text);
   }
 
   history(query: HistoryQuery): Promise<HistoryReply> {
@@ -295,7 +325,8 @@ export class Target implements AdminTarget {
     if (config.nodeRed?.enabled !== true) return undefined;
     const { since, nextStart, ...status } = flows.status();
     const utc = (at: number): number => Math.round(at) + watch.offset;
-    return { ...status, since: utc(since), nextStart: nextStart === undefined ? null : utc(nextStart) };
+    const { front } = this.#gateway;
+    return { ...status, since: utc(since), nextStart: nextStart === undefined ? null : utc(nextStart), front };
   }
 
   #forwarder(status: ForwarderReport, oldest: readonly (readonly [string, string, number])[], now: number): ForwarderStatus {
@@ -319,6 +350,7 @@ export class Target implements AdminTarget {
       lag: { data: lag('data'), history: lag('history') },
       waiting: status.liveReadings,
       counters: status.counters,
+      wire: status.wire === undefined ? null : { ...status.wire, month: status.wire.month ?? null },
     };
   }
 

@@ -16,7 +16,7 @@ import type {
   RemovedQuery,
   RemovedReply,
   WaitingReply,
-} from './target.ts';
+} from './log-questions.ts';
 
 /** Pieces of some hundred kilobytes; the next one is made when it is asked for. */
 export async function* exportText(log: Pick<Log, 'keeper' | 'uncommitted'>, query: ExportQuery): AsyncGenerator<string> {

@@ -15,6 +15,10 @@ export interface WebSession {
   /** Sets the cookies of the answer. */
   logIn(name: string, password: string): Promise<{ readonly by: Principal; readonly csrf: string }>;
   logOut(): void;
+  /** The host name by which the page was opened, and whether over TLS. */
+  readonly at: { readonly hostname: string; readonly tls: boolean; readonly local: boolean };
+  /** A ticket to the editor at this origin. @throws SluiceError unauthorized, forbidden */
+  ticket(origin: string): string;
   /** Ends every session of this person. */
   changePassword(name: string, password: string, next: string): Promise<void>;
 }

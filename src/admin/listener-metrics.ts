@@ -1,10 +1,17 @@
 /** Metrics of what listens: the embedded broker and HTTP. */
+import { DROPPED, REACHED, REFUSED } from '../forwarders/broker/broker-counts.ts';
 import { flag, type Metric, one, type Read, type Sample, type StatusReport, unitOf } from './metric.ts';
 import type { GatewayStatus } from './target.ts';
 
 function broker(name: string, type: 'gauge' | 'counter', help: string, read: Read<NonNullable<GatewayStatus['broker']>>): Metric {
   const samples = (r: StatusReport) => (r.broker === undefined ? [] : one(read(r.broker, r)));
   return { name, type, unit: unitOf(name), labels: [], help, read: samples };
+}
+
+function namesOf(words: Readonly<Record<string, string>>): string {
+  return `${Object.entries(words)
+    .map(([name, why]) => `\`${name}\`: ${why}`)
+    .join('. ')}.`;
 }
 
 export const LISTENER_METRICS: readonly Metric[] = [
@@ -14,6 +21,7 @@ export const LISTENER_METRICS: readonly Metric[] = [
   broker('sluice_broker_queued_messages', 'gauge', 'Messages queued for sessions.', (b) => b.queuedMessages),
   broker('sluice_broker_queued_bytes', 'gauge', 'Payload bytes queued for sessions.', (b) => b.queuedBytes),
   broker('sluice_broker_retained_messages', 'gauge', 'Retained messages of clients.', (b) => b.retained),
+  broker('sluice_broker_retained_bytes', 'gauge', 'Bytes of their topics and payloads.', (b) => b.retainedBytes),
   broker('sluice_broker_store_faulty', 'gauge', '1 while `broker.db` takes nothing, and sessions are in memory only.', (b) =>
     flag(b.store.state === 'faulty'),
   ),
@@ -31,13 +39,18 @@ export const LISTENER_METRICS: readonly Metric[] = [
   broker('sluice_broker_published_messages', 'counter', 'Messages published.', (b) => b.published),
   {
     ...{ name: 'sluice_broker_dropped_messages', type: 'counter', labels: ['why'] },
-    help: 'Messages that a subscriber did not get: `sessions` (queue full), `slow` (did not keep up), `busy` (broker), `retained` (no space to retain them).',
+    help: `Messages that somebody did not get. ${namesOf(DROPPED)}`,
     read: (r) => Object.entries(r.broker?.dropped ?? {}).map(([why, n]): Sample => [{ why }, n]),
   },
   {
     ...{ name: 'sluice_broker_refused', type: 'counter', labels: ['what'] },
-    help: 'Refused by the broker: `connections` without room, `clients` that broke a rule, too many `requests`, too `slow`, `displaced` by others, another `version` of MQTT, `publish`. Packets beyond a limit have `size`. Packets that MQTT forbids have `order`, `header`, `length`, `text`, `value` or `topic`.',
+    help: `Clients that the broker turned away. ${namesOf(REFUSED)}`,
     read: (r) => Object.entries(r.broker?.refused ?? {}).map(([what, n]): Sample => [{ what }, n]),
+  },
+  {
+    ...{ name: 'sluice_broker_limit_reached', type: 'counter', labels: ['limit'] },
+    help: `Sessions, subscriptions and connections that a limit of the broker ended or refused. ${namesOf(REACHED)}`,
+    read: (r) => Object.entries(r.broker?.reached ?? {}).map(([limit, n]): Sample => [{ limit }, n]),
   },
 
   {

@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import type { Writable } from 'node:stream';
 import { placeOf } from '../access/back-off.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -13,9 +14,11 @@ import type { KnownCallers } from './known-callers.ts';
 import { MAX_CAPTURES, MAX_EXPORTS, MAX_LIVES, MAX_QUESTIONS, MAX_RESENDS, MAX_TAILS, READER_STALL } from './limits.ts';
 import type { LiveSource } from './live/live-source.ts';
 import { type LiveQuery, LiveStream } from './live/live-stream.ts';
-import { CSV_TYPE, EVENTS_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
+import type { ExportQuery } from './log-questions.ts';
+import type { Packing } from './packing.ts';
+import { BYTES_TYPE, CSV_TYPE, HttpError, head, LINES_TYPE } from './respond.ts';
 import { TailStream } from './tail-stream.ts';
-import type { AdminTarget, ExportQuery, TailItem } from './target.ts';
+import type { AdminTarget, TailItem } from './target.ts';
 import type { Capture, WireFrame } from './wire-target.ts';
 
 /** Who reads an answer. */
@@ -39,20 +42,22 @@ export class LongAnswers {
   readonly #clock: Clock;
   readonly #callers: KnownCallers;
   /** Answers without an end of their own: tails, open pages and captures. */
-  readonly #endless = new Set<ServerResponse>();
+  readonly #endless = new Set<Writable>();
+  readonly #packing: Packing;
   readonly #share: number | undefined;
   readonly #under: Record<Kind, string[]> = { tails: [], lives: [], captures: [], exports: [], lines: [], questions: [] };
 
   /** @param share of the places of each kind that one address may have; absent: all */
-  constructor(clock: Clock, callers: KnownCallers, share?: number) {
+  constructor(clock: Clock, callers: KnownCallers, packing: Packing, share?: number) {
     this.#clock = clock;
+    this.#packing = packing;
     this.#callers = callers;
     this.#share = share;
   }
 
   /** Ends the answers that have no end of their own. */
   end(): void {
-    for (const res of this.#endless) res.end();
+    for (const out of this.#endless) out.end();
   }
 
   tail(reader: Reader, subscribe: (listener: (item: TailItem) => void) => () => void): void {
@@ -72,16 +77,20 @@ export class LongAnswers {
   live(reader: Reader, source: LiveSource, query: LiveQuery): void {
     const { res } = reader;
     // First: it throws while the gateway starts.
-    const stream = new LiveStream(res, source, this.#clock, query);
+    const stream = new LiveStream(source, this.#clock, query);
     const leave = this.#take('lives', reader);
     const gone = new AbortController();
-    head(res, 200, EVENTS_TYPE);
-    this.#goOn(res, () => {
-      leave();
-      gone.abort();
-    });
-    // The gateway stops: the page asks again, and is told so.
-    stream.run(gone.signal).catch(() => res.destroy());
+    const out = this.#packing.events(res);
+    this.#goOn(
+      res,
+      () => {
+        leave();
+        gone.abort();
+      },
+      out,
+    );
+    // The gateway is stopping. The page asks again, and the answer says so.
+    stream.run(out, gone.signal).catch(() => res.destroy());
   }
 
   capture(reader: Reader, begin: (frame: (frame: WireFrame) => void, ended: () => void) => Capture): void {
@@ -130,6 +139,22 @@ export class LongAnswers {
     }
   }
 
+  /** Bytes of any length. */
+  async bytes(reader: Reader, source: AsyncIterable<Uint8Array>): Promise<void> {
+    const leave = this.#take('exports', reader);
+    try {
+      await this.#paced(
+        reader.res,
+        () => head(reader.res, 200, BYTES_TYPE),
+        async (write) => {
+          for await (const bytes of source) await write(bytes);
+        },
+      );
+    } finally {
+      leave();
+    }
+  }
+
   /** Lines of JSON, each after the reader took the one before, and a last line that says what they were. */
   async lines(reader: Reader, source: (line: (json: string) => Promise<void>) => Promise<object>): Promise<void> {
     const leave = this.#take('lines', reader);
@@ -151,7 +176,7 @@ export class LongAnswers {
   async #paced(
     res: ServerResponse,
     begin: () => void,
-    source: (write: (text: string) => Promise<void>) => Promise<void>,
+    source: (write: (text: string | Uint8Array) => Promise<void>) => Promise<void>,
   ): Promise<void> {
     const gone = new AbortController();
     const closed = () => gone.abort();
@@ -198,13 +223,13 @@ export class LongAnswers {
     };
   }
 
-  /** Until the reader or the gateway ends it. */
-  #goOn(res: ServerResponse, ended: () => void): void {
-    this.#endless.add(res);
+  /** Until the reader or the gateway ends it. @param out what is written to, when it is not `res` */
+  #goOn(res: ServerResponse, ended: () => void, out: Writable = res): void {
+    this.#endless.add(out);
     const cancelStall = this.#watchStall(res);
     res.once('close', () => {
       cancelStall();
-      this.#endless.delete(res);
+      this.#endless.delete(out);
       ended();
     });
   }

@@ -25,6 +25,11 @@ function replyTime({ counters }: DeviceStatus, ms: number | undefined): number |
   const { requests, replies, exceptions } = counters;
   return ms === undefined || requests === 0 || replies + exceptions === 0 ? undefined : seconds(ms);
 }
+/** A metric of the buses whose devices send by themselves. */
+function busWaiting(name: string, help: string, read: (waiting: NonNullable<BusStatus['waiting']>) => number): Metric {
+  const samples = (r: StatusReport) => r.buses.map((b): Sample => [{ bus: b.name }, b.waiting && read(b.waiting)]);
+  return { name, type: 'gauge', unit: unitOf(name), labels: ['bus'], help, read: samples };
+}
 /** A metric of the buses that poll. */
 function busLoad(name: string, help: string, read: (load: NonNullable<BusStatus['load']>) => number): Metric {
   const samples = (r: StatusReport) => r.buses.map((b): Sample => [{ bus: b.name }, b.load && read(b.load)]);
@@ -69,6 +74,8 @@ export const METRICS: readonly Metric[] = [
   device('sluice_device_last_reply_age_seconds', 'gauge', 'Time since the last good reply.', (d, r) =>
     d.lastReply === undefined ? undefined : Math.max(0, seconds(r.gateway.monotonic - d.lastReply)),
   ),
+  busWaiting('sluice_bus_waiting_bytes', 'Bytes of MQTT messages of devices that wait for their turn.', (w) => w.bytes),
+  busWaiting('sluice_bus_waiting_limit_bytes', 'Bytes of MQTT messages that may wait.', (w) => w.limit),
   deviceCounter('sluice_device_requests', 'Requests sent.', 'requests'),
   deviceCounter('sluice_device_replies', 'Good replies and frames.', 'replies'),
   deviceCounter('sluice_device_timeouts', 'Requests without an answer in time.', 'timeouts'),
@@ -192,6 +199,16 @@ export const METRICS: readonly Metric[] = [
   forwarder('sluice_forwarder_retries', 'counter', 'Batches sent again.', (f) => f.counters.retries),
   forwarder('sluice_forwarder_readings', 'counter', 'Readings acknowledged.', (f) => f.counters.readings),
   forwarder('sluice_forwarder_bytes', 'counter', 'Payload bytes acknowledged.', (f) => f.counters.bytes),
+  {
+    ...{ name: 'sluice_forwarder_month_bytes', type: 'gauge', unit: 'bytes', labels: ['forwarder', 'part'] },
+    help: 'Bytes on the wire since the month began, kept over restarts. `sent` and `received`: of sockets, TLS included. `headers`: an estimate of TCP and IP.',
+    read: (r) =>
+      r.forwarders.flatMap(({ name, wire }) =>
+        wire === null
+          ? []
+          : (['sent', 'received', 'headers'] as const).map((part): Sample => [{ forwarder: name, part }, wire[part]]),
+      ),
+  },
   forwarder(
     'sluice_forwarder_violations',
     'counter',
@@ -242,17 +259,20 @@ export const METRICS: readonly Metric[] = [
 export const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
 export function metricsText(report: StatusReport): string {
-  const lines: string[] = [];
-  for (const metric of METRICS) {
-    const samples = [...metric.read(report)].filter(([, value]) => value !== null && value !== undefined);
-    if (samples.length === 0) continue;
-    lines.push(`# TYPE ${metric.name} ${metric.type}`);
-    if (metric.unit !== undefined) lines.push(`# UNIT ${metric.name} ${metric.unit}`);
-    lines.push(`# HELP ${metric.name} ${escaped(metric.help)}`);
-    const name = sampleName(metric);
-    for (const [labels, value] of samples) lines.push(`${name}${labelText(labels)} ${value}`);
-  }
-  return `${lines.join('\n')}\n# EOF\n`;
+  return `${METRICS.flatMap((metric) => metricLines(metric, report)).join('\n')}\n# EOF\n`;
+}
+
+/** @returns no line for a metric without a value */
+export function metricLines(metric: Metric, report: StatusReport): string[] {
+  const samples = [...metric.read(report)].filter(([, value]) => value !== null && value !== undefined);
+  if (samples.length === 0) return [];
+  const name = sampleName(metric);
+  return [
+    `# TYPE ${metric.name} ${metric.type}`,
+    ...(metric.unit === undefined ? [] : [`# UNIT ${metric.name} ${metric.unit}`]),
+    `# HELP ${metric.name} ${escaped(metric.help)}`,
+    ...samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}`),
+  ];
 }
 
 /** The name that queries use. */

@@ -12,14 +12,15 @@ export function partsOf(target: string): { pathname: string; asked: URLSearchPar
   return { pathname, asked: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)) };
 }
 
-export async function jsonBody(req: IncomingMessage): Promise<Record<string, unknown>> {
-  const tooLarge = () => new HttpError(413, 'too-large', `a body has at most ${MAX_BODY} bytes`);
-  if (Number(req.headers['content-length'] ?? 0) > MAX_BODY) throw tooLarge();
+/** @param longest bytes */
+export async function jsonBody(req: IncomingMessage, longest = MAX_BODY): Promise<Record<string, unknown>> {
+  const tooLarge = () => new HttpError(413, 'too-large', `a body has at most ${longest} bytes`);
+  if (Number(req.headers['content-length'] ?? 0) > longest) throw tooLarge();
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY) throw tooLarge();
+    if (size > longest) throw tooLarge();
     chunks.push(chunk);
   }
   if (size === 0) return {};

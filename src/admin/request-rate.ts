@@ -1,5 +1,5 @@
 /**
- * How many requests each address may make: REQUESTS_AT_ONCE, and REQUESTS_PER_SECOND from then on. One network of IPv6 is one
+ * How many requests each address may make: so many at once, and so many a second from then on. One network of IPv6 is one
  * address. When MAX_ADDRESSES are known, the one that is quiet for longest is forgotten. Pure: the time is passed in.
  */
 import { placeOf } from '../access/back-off.ts';
@@ -10,9 +10,19 @@ interface Bucket {
   at: number;
 }
 
+export interface Rate {
+  readonly atOnce: number;
+  readonly perSecond: number;
+}
+
 export class RequestRate {
+  readonly #rate: Rate;
   /** The one that asked last comes last. */
   readonly #buckets = new Map<string, Bucket>();
+
+  constructor(rate: Rate = { atOnce: REQUESTS_AT_ONCE, perSecond: REQUESTS_PER_SECOND }) {
+    this.#rate = rate;
+  }
 
   get size(): number {
     return this.#buckets.size;
@@ -20,13 +30,14 @@ export class RequestRate {
 
   /** @param now monotonic, ms @returns whether it may be answered */
   takes(address: string | undefined, now: number): boolean {
+    const { atOnce, perSecond } = this.#rate;
     const place = placeOf(address);
-    const bucket = this.#buckets.get(place) ?? { left: REQUESTS_AT_ONCE, at: now };
+    const bucket = this.#buckets.get(place) ?? { left: atOnce, at: now };
     this.#buckets.delete(place);
     const [oldest] = this.#buckets.size >= MAX_ADDRESSES ? this.#buckets.keys() : [];
     if (oldest !== undefined) this.#buckets.delete(oldest);
     this.#buckets.set(place, bucket);
-    bucket.left = Math.min(REQUESTS_AT_ONCE, bucket.left + ((now - bucket.at) / 1000) * REQUESTS_PER_SECOND);
+    bucket.left = Math.min(atOnce, bucket.left + ((now - bucket.at) / 1000) * perSecond);
     bucket.at = now;
     if (bucket.left < 1) return false;
     bucket.left--;

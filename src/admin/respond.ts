@@ -5,6 +5,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 export const JSON_TYPE = 'application/json; charset=utf-8';
 export const EVENTS_TYPE = 'text/event-stream; charset=utf-8';
 export const LINES_TYPE = 'application/x-ndjson; charset=utf-8';
+export const BYTES_TYPE = 'application/octet-stream';
 export const CSV_TYPE = 'text/csv; charset=utf-8';
 
 /** An error with its HTTP status, for what is wrong with the request itself. */
@@ -35,7 +36,7 @@ export function head(res: ServerResponse, status: number, type: string, headers:
   res.writeHead(status, { ...HEADERS, 'Content-Type': type, ...headers });
 }
 
-export function sendText(res: ServerResponse, status: number, type: string, text: string, headers = {}): void {
+export function sendText(res: ServerResponse, status: number, type: string, text: string | Buffer, headers = {}): void {
   head(res, status, type, { 'Content-Length': String(Buffer.byteLength(text)), ...headers });
   res.end(text);
 }
@@ -92,6 +93,7 @@ function statusOf(error: SluiceError): number {
     case 'unauthorized':
       return 401;
     case 'exists':
+    case 'conflict':
     case 'access-locked':
     case 'expired':
     case 'outcome-unknown':
@@ -99,6 +101,9 @@ function statusOf(error: SluiceError): number {
     case 'throttled':
       return 429;
     case 'config-invalid':
+    case 'listen-failed':
+    case 'tls-files':
+    case 'bundle-refused':
       return 422;
     case 'timeout':
       return 504;

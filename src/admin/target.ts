@@ -3,15 +3,25 @@
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
 import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
-import type { AlarmState, Severity } from '../core/alarm.ts';
 import type { Action, AlarmResult, Asking, Principal, ReloadResult, ResendCommand, Results } from '../core/commands.ts';
+import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowStatus } from '../core/flow-supervisor.ts';
-import type { BusStatus, ForwarderCounters, ReadFault } from '../core/ports.ts';
+import type { BusStatus, ForwarderCounters, ReadFault, WireUse } from '../core/ports.ts';
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
+import type { BundleKeyReply, BundleQuery, ReceiptReply } from './bundles.ts';
 import type { LiveSource } from './live/live-source.ts';
-import type { AlarmChanges } from './live/live-types.ts';
+import type { AlarmChanges, AlarmStatus, JsonValue } from './live/live-types.ts';
+import type {
+  AlarmChangesQuery,
+  ExportQuery,
+  HistoryQuery,
+  HistoryReply,
+  RemovedQuery,
+  RemovedReply,
+  WaitingReply,
+} from './log-questions.ts';
 import type { WireFrame, WireTarget } from './wire-target.ts';
 
 export interface AdminTarget {
@@ -43,10 +53,19 @@ export interface AdminTarget {
   reload(by: Principal, asking?: Asking): Promise<ReloadReply>;
   /** Records again. @param part takes a message of JSON; the next one comes when it resolves */
   resend(command: ResendCommand, by: Principal, asking: Asking, part: (json: string) => Promise<void>): Promise<ResendReply>;
+  /** Revisions of the flows of Node-RED, and flows that come with the gateway. */
+  readonly flows: FlowRevisions;
+  /** Changes the flows of Node-RED. Rejects with `conflict`, `not-found`, `request-invalid`, `not-running`, `busy`. */
+  changeFlows(change: FlowsChange, by: Principal): Promise<FlowsResult>;
   /** For what is no command. Rejections are audited. @throws SluiceError forbidden, not-running */
   permit(action: Action, by: Principal): void;
   /** Text of the wanted format in pieces of bounded size; ending the iteration early frees what it holds. */
   export(query: ExportQuery): AsyncIterable<string>;
+  /** The bytes of a bundle. Rejects before the first one with `not-found`, `bundle-refused`, `access-locked`, `access-write`. */
+  bundle(query: BundleQuery): AsyncIterable<Uint8Array>;
+  bundleKey(): Promise<BundleKeyReply>;
+  /** Rejects with `bundle-refused`; then nothing was changed. */
+  receipt(text: string): Promise<ReceiptReply>;
   /** What the log has of one point. Rejects with `not-found` for a point it never had. */
   history(query: HistoryQuery): Promise<HistoryReply>;
   /** What the log took away for space or age since it was made, by point. Rejects with `log-read`. */
@@ -113,9 +132,25 @@ export interface GatewayStatus {
   readonly alarms: readonly AlarmStatus[];
 }
 
+/** A door to Node-RED. */
+export interface FrontStatus {
+  /** `listening`: at one address at least. */
+  readonly state: 'waiting' | 'listening';
+  /** Why an address waits, in words. */
+  readonly fault?: string | undefined;
+  readonly listeners: HttpStatus['listeners'];
+  readonly connections: number;
+  /** Open WebSockets. */
+  readonly sockets: number;
+  /** Since the start: as of HTTP, callers without a session, and WebSockets beyond a bound. */
+  readonly refused: HttpStatus['refused'] & { readonly strangers: number; readonly sockets: number };
+}
+
 export interface FlowsReport extends Omit<FlowStatus, 'since' | 'nextStart'> {
   readonly since: number;
   readonly nextStart: number | null;
+  /** Where browsers reach the editor, and HTTP-in nodes; a door that is switched off is absent. */
+  readonly front?: { readonly editor?: FrontStatus | undefined; readonly 'http-in'?: FrontStatus | undefined } | undefined;
 }
 
 export interface HttpStatus {
@@ -214,24 +249,14 @@ export interface ForwarderStatus {
   /** Readings in memory that are not acknowledged; what waits on the disk is not counted. */
   readonly waiting: number;
   readonly counters: ForwarderCounters;
+  /** null: it has no connections. */
+  readonly wire: WireStatus | null;
 }
 
-export interface AlarmStatus {
-  readonly rule: string;
-  readonly state: AlarmState;
-  readonly severity: Severity;
-  /** `device.point` */
-  readonly point: string;
-  readonly value?: JsonValue | undefined;
-  readonly since: number;
-  readonly occurrence: number;
-  readonly message: string;
-  /** UTC milliseconds at which the shelving ends. */
-  readonly shelvedUntil?: number | undefined;
+/** This month's bytes; month null: the clock was never known. */
+export interface WireStatus extends Omit<WireUse, 'month'> {
+  readonly month: string | null;
 }
-
-/** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
-export type JsonValue = number | boolean | string | null;
 
 export interface TailReading {
   readonly type: 'reading';
@@ -276,93 +301,3 @@ export type AlarmReply = AlarmResult;
 export type ReloadReply = ReloadResult;
 
 export type ResendReply = Results['resend'];
-
-export interface ExportQuery {
-  /** UTC milliseconds, inclusive. */
-  readonly from?: number | undefined;
-  readonly to?: number | undefined;
-  /** `device` or `device.point`; absent: all. */
-  readonly points?: readonly string[] | undefined;
-  readonly format: 'csv' | 'jsonl';
-  /** Milliseconds: min, mean, max and count in buckets of this width instead of readings. */
-  readonly every?: number | undefined;
-  /** The transitions of alarms up to `to` instead of readings. */
-  readonly alarms?: boolean | undefined;
-}
-
-export interface HistoryQuery {
-  readonly device: string;
-  readonly point: string;
-  /** UTC milliseconds; `to` is not in it. */
-  readonly from: number;
-  readonly to: number;
-  /** At most so many; one more where the ends cut a bucket. */
-  readonly buckets: number;
-}
-export type AlarmChangesQuery = Omit<HistoryQuery, 'buckets'>;
-export interface HistoryReply {
-  /** `device.point` */
-  readonly point: string;
-  readonly unit?: string | undefined;
-  readonly from: number;
-  readonly to: number;
-  /** Milliseconds in each bucket, a round number; buckets begin at its multiples in UTC. null: the few readings come themselves. */
-  readonly width: number | null;
-  readonly buckets?: readonly HistoryBucket[] | undefined;
-  readonly readings?: readonly HistoryReading[] | undefined;
-}
-/** Buckets without any reading are left out. Of booleans min, max and mean are of 0 and 1, of texts there are none. */
-export interface HistoryBucket {
-  /** When it starts. */
-  readonly time: number;
-  readonly min: number | null;
-  readonly max: number | null;
-  readonly mean: number | null;
-  readonly count: number;
-  readonly bad: number;
-  readonly estimated?: true | undefined;
-}
-export interface HistoryReading extends Pick<TailReading, 'time' | 'value' | 'quality' | 'reason'> {
-  readonly estimated?: true | undefined;
-}
-
-export interface RemovedQuery {
-  /** Names behind this one, in the order of the alphabet; '' to begin. */
-  readonly after: string;
-  /** `device` or `device.point`; absent: all. */
-  readonly points?: readonly string[] | undefined;
-  /** Points in the answer, at most. */
-  readonly limit: number;
-}
-export interface RemovedReply {
-  /** By name; points of which nothing was taken away are left out. */
-  readonly points: readonly RemovedOfPoint[];
-  /** `after` of the next question; null where there is nothing more. */
-  readonly next: string | null;
-}
-export interface RemovedOfPoint {
-  /** `device.point`; `(damaged block)` for readings whose point could not be read any more. */
-  readonly point: string;
-  readonly thinned: RemovedReadings;
-  readonly dropped: RemovedReadings;
-  readonly aged: RemovedReadings;
-  /** How many of all these readings a forwarder had not delivered. */
-  readonly undelivered: number;
-}
-export interface RemovedReadings {
-  readonly readings: number;
-  /** UTC ms of the oldest and the newest of them; null where no time of them was known. */
-  readonly from: number | null;
-  readonly to: number | null;
-}
-
-export interface WaitingReply {
-  /** Those that keep a place in the log. */
-  readonly forwarders: readonly {
-    readonly name: string;
-    /** On the disk and in memory. */
-    readonly readings: number;
-    /** false: about; readings on the disk were counted by blocks. */
-    readonly exact: boolean;
-  }[];
-}

@@ -9,6 +9,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Caller, PeopleAccess } from '../core/access-ports.ts';
 import type { Principal } from '../core/commands.ts';
+import { SluiceError } from '../core/errors.ts';
 import { type CookieNames, cookieOf, cookieText } from './cookies.ts';
 import { isOwnOrigin } from './host-check.ts';
 import type { Identity, WebSession } from './identity.ts';
@@ -77,6 +78,15 @@ export class WebCallers {
         if (id !== undefined) people.logOut(id);
         forget();
       },
+      at: {
+        hostname: /^(?:\[[^\]]+\]|[^:]+)/.exec(req.headers.host ?? '')?.[0].toLowerCase() ?? '',
+        tls: this.#o.scheme === 'https',
+        local: isLoopback(caller.address),
+      },
+      ticket: (origin) => {
+        if (id === undefined || req.headers.authorization !== undefined) throw new SluiceError('unauthorized');
+        return people.ticket(id, caller.door, origin);
+      },
       changePassword: async (name, password, next) => {
         await people.changePassword({ name, password, next, caller, mark: this.#markOf(req) });
         forget();
@@ -119,6 +129,8 @@ function isSame(given: string, wanted: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)];
   return a.length === b.length && timingSafeEqual(a, b);
 }
+
+const isLoopback = (address: string | undefined): boolean => address !== undefined && /^(?:::1|(?:::ffff:)?127\.)/.test(address);
 
 /** Somebody who has not said who he is. */
 export function nobodyAt(door: Principal['door']): Principal {

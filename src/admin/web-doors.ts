@@ -6,6 +6,7 @@
  * - An address of the network has a rate of requests. What is refused is counted.
  */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { PERMISSIONS } from '../access/roles.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Assets } from './assets.ts';
@@ -38,6 +39,8 @@ export interface WebRefusals {
 
 export class WebDoors {
   readonly refused: WebRefusals = { hosts: 0, origins: 0, requests: 0 };
+  /** A request was one too many for its address. */
+  onTooMany: (socket: Socket) => void = () => {};
   readonly #o: WebDoorsOptions;
   readonly #rate = new RequestRate();
   readonly #doors: Readonly<Record<WebDoor, AdminDoor>>;
@@ -74,6 +77,7 @@ export class WebDoors {
     const { target, clock, assets } = this.#o;
     if (name !== 'http' && !this.#rate.takes(socket.remoteAddress, clock.monotonic())) {
       this.refused.requests++;
+      this.onTooMany(socket);
       throw new HttpError(429, 'too-many-requests', 'too many requests from this address; wait a second', { 'Retry-After': '1' });
     }
     // RFC 9112, 3.2: something in between may have looked at the other one.

@@ -16,7 +16,7 @@ export interface ExchangeQuery {
   readonly quiet?: boolean | undefined;
 }
 
-/** `out`: the request; `in`: the answer; `noise`: bytes that belong to none. Of a serial instrument `in` is whatever came, up to a silence. */
+/** `out`: the request; `in`: the answer; `noise`: bytes that belong to none. For a serial instrument `in` is whatever came, up to a silence. */
 export interface WireFrame {
   readonly way: 'out' | 'in' | 'noise';
   /** UTC ms with fractions: of the first byte that went out, of the last one that came in. */

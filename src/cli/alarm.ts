@@ -1,6 +1,7 @@
 /** `sluice alarm`: the alarms of a running gateway, and what an operator does with them. */
 import { request } from '../admin/client.ts';
-import type { AlarmReply, AlarmStatus, GatewayStatus } from '../admin/target.ts';
+import type { AlarmStatus } from '../admin/live/live-types.ts';
+import type { AlarmReply, GatewayStatus } from '../admin/target.ts';
 import type { AlarmState } from '../core/alarm.ts';
 import { SluiceError } from '../core/errors.ts';
 import { parseDuration } from '../core/units.ts';

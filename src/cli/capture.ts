@@ -9,6 +9,7 @@ import { formatSize, parseDuration } from '../core/units.ts';
 import { VERSION } from '../core/version.ts';
 import { localClock } from './local-time.ts';
 import { paint, type RunningOptions, socketOf } from './running.ts';
+import { clean } from './terminal/clean.ts';
 import { lineBytes, messageLine } from './wire/show.ts';
 
 export interface CaptureOptions extends RunningOptions {
@@ -96,11 +97,11 @@ class CaptureFiles {
     return `${this.#frames} frames${missed}${files.length === 0 ? '' : ` in ${files.join(' and ')}`}`;
   }
 
-  /** Only now: what the gateway refuses leaves no empty file behind. */
+  /** The file is opened no sooner: what the gateway refuses leaves no empty file behind. */
   #begin(head: CaptureHead): void {
     const { output, replay } = this.#options;
-    const serial = head.protocol === 'serial';
-    this.#show = serial ? (frame) => lineBytes(frame).trim() : head.protocol === 'mqtt' ? messageLine : undefined;
+    const serial = head.protocol === 'serial' || head.protocol === 'flows';
+    this.#show = serial ? shownBytes(head.protocol) : head.protocol === 'mqtt' ? messageLine : undefined;
     if (serial && (output !== undefined || replay !== undefined))
       throw new SluiceError(
         'usage',
@@ -160,4 +161,11 @@ function created(file: string): number {
     const words = missing ? `the folder ${path.dirname(file)} does not exist` : toError(cause).message;
     throw new SluiceError('usage', `${file} cannot be written: ${words}`, { cause });
   }
+}
+
+/** Flows give JSON, serial instruments anything. */
+function shownBytes(protocol: string): (frame: WireFrame) => string {
+  return protocol === 'flows'
+    ? ({ bytes }) => `${ARROW.in} ${clean(Buffer.from(bytes, 'hex').toString('utf8'))}`
+    : (frame) => lineBytes(frame).trim();
 }

@@ -7,6 +7,9 @@ import { localDate } from './local-time.ts';
 import { type LogQuery, type LogSource, logSource, type Range, type SourceOptions } from './log-source.ts';
 
 export interface ExportOptions extends SourceOptions {
+  readonly bundle?: string;
+  readonly forwarder?: string;
+  readonly stick?: boolean;
   readonly from?: string;
   readonly to?: string;
   readonly format: 'csv' | 'jsonl' | 'svg';
@@ -19,7 +22,15 @@ const APART = 60_000;
 
 export async function exportLog(options: ExportOptions): Promise<void> {
   // Before anything is opened: what was written is understood, whatever the time is.
-  rangeOf(options, Date.now());
+  const written = rangeOf(options, Date.now());
+  if (options.bundle !== undefined) {
+    const { from, to } = written;
+    const range = { ...(options.from !== undefined && { from }), ...(options.to !== undefined && { to }) };
+    await (await import('./bundle/export-bundle.ts')).exportBundle({ ...options, bundle: options.bundle }, range);
+    return;
+  }
+  for (const name of ['forwarder', 'stick'] as const)
+    if (options[name] !== undefined) throw new SluiceError('usage', `--${name} belongs to --bundle`);
   const source = await logSource(options);
   try {
     const range = rangeAt(options, source.now);

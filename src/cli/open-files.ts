@@ -3,7 +3,7 @@
  * it. Nothing is locked here, so that a long export keeps no gateway from its start. SQLite writes beside a file even to
  * read it: where it may not (a card that is mounted read-only), a copy is read.
  */
-import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { accessSync, constants, copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
@@ -57,9 +57,15 @@ function open(dir: string): OpenFiles {
   const reader = new LogReader(path.join(dir, LOG_FILE));
   const historyFile = path.join(dir, HISTORY_FILE);
   let found: { history: History | undefined; fault: string | undefined } | undefined;
-  if (existsSync(historyFile)) found = tryHistory(historyFile);
+  // An empty one is none: opening it would write its tables.
+  if ((statSync(historyFile, { throwIfNoEntry: false })?.size ?? 0) > 0) found = tryHistory(historyFile);
   reader.history = found?.history;
-  return { reader, fault: found?.fault };
+  return { reader, fault: found === undefined && usesHistory(reader) ? 'it is gone' : found?.fault };
+}
+
+/** log.db remembers what was compacted into history.db. */
+function usesHistory({ db }: LogReader): boolean {
+  return (db.prepare<[], number>('select coalesce(max(seq), 0) from compacted').pluck().get() ?? 0) > 0;
 }
 
 function needsCopy(stateDir: string): boolean {

@@ -3,9 +3,11 @@ import { TABLES } from '../codecs/modbus-point.ts';
 import { SluiceError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { accountCommands } from './account-commands.ts';
+import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
 import { action, CONFIG, config, daemon, json, socket } from './command-parts.ts';
 import type { ExportOptions } from './export.ts';
+import { flowCommands } from './flow-commands.ts';
 import type { ReadOptions } from './read.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
@@ -19,6 +21,9 @@ const LATER: readonly (readonly [name: string, instead: string])[] = [
 
 /** A page is for people, and has its own parts. */
 const NOT_WATCHED = ['json', 'removed', 'verbose'];
+
+/** A bundle has whole records, in a form of its own. */
+const NOT_BUNDLED = ['format', 'every', 'points'];
 
 const wholeNumber = (min: number, max: number) => (text: string) => {
   if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
@@ -295,12 +300,21 @@ export function program(): Command {
     .option('--every <duration>', 'min, mean, max and count of each point in buckets of this width (1m) instead of readings')
     .option('--points <list>', 'devices and device.points, separated by commas (default: all)')
     .option('-q, --quiet', 'no progress bar on a terminal')
+    .addOption(
+      new Option('--bundle <folder>', 'instead: what a forwarder has not delivered, as one file for its platform').conflicts(
+        NOT_BUNDLED,
+      ),
+    )
+    .option('--forwarder <name>', 'with --bundle: the forwarder (default: the only one with a platform)')
+    .option('--stick', 'with --bundle: the folder is on a stick, which has to belong to the platform')
     .addHelpText(
       'after',
-      '\nIt reads the log of a running or a stopped gateway. A chart (svg) has a\npanel for each point, up to 12, with the limits and alarms of its rules. A\nbrowser opens it.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv\n  $ sluice export --from 24h --format svg --points fridge.temperature > day.svg',
+      '\nIt reads the log of a running or a stopped gateway. A chart (svg) has a\npanel for each point, up to 12, with the limits and alarms of its rules. A\nbrowser opens it. A bundle (--bundle) is a file that only the platform can\nopen; with --from or --to it has the records of that time.\nExamples:\n  $ sluice export --from 24h --format csv > day.csv\n  $ sluice export --from 30d --every 15m --points fridge.temperature > month.csv\n  $ sluice export --from 24h --format svg --points fridge.temperature > day.svg\n  $ sluice export --bundle /media/stick',
     )
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   accountCommands(sluice);
+  flowCommands(sluice);
+  bundleCommands(sluice);
   // For bin/sluice-node-red.
   sluice
     .command('node-red-process', { hidden: true })

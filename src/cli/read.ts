@@ -19,7 +19,7 @@ import { gridText, lookAtOrders } from './wire/orders.ts';
 import { readTalker } from './wire/read-talker.ts';
 import { frameLines, lineBytes, type Readings, readingsOf } from './wire/show.ts';
 import { chainOf } from './wire/sunspec.ts';
-import { busNamed, errorWords, type Look, type OpenWire, openWire, planOf, wishesOf } from './wire/wire.ts';
+import { busNamed, errorWords, heardOf, type Look, type OpenWire, openWire, planOf, wishesOf } from './wire/wire.ts';
 
 export interface ReadOptions extends RunningOptions {
   readonly raw?: boolean;
@@ -38,7 +38,7 @@ export async function read(target: string, options: ReadOptions): Promise<void> 
   if (byAddress && point !== undefined) throw new SluiceError('usage', 'name a point, or a table and an address, not both');
   if (options.orders) await readOrders(device, point, options);
   else if (byAddress) await readAddress(device, options);
-  else if (options.raw && isAsked(deviceNamed(options, device).bus)) await readWire(device, point, options);
+  else if (options.raw && heardOf(deviceNamed(options, device).bus) === 'asked') await readWire(device, point, options);
   else await readPlain(device, point, options);
 }
 
@@ -50,19 +50,14 @@ async function readPlain(device: string, point: string | undefined, options: Rea
   } catch (thrown) {
     if (!nobodyRuns(thrown) || options.socket !== undefined) throw thrown;
     const found = deviceNamed(options, device);
-    // What comes over the embedded broker only a running gateway hears.
-    if (found.bus.protocol === 'mqtt') throw thrown;
-    if (isAsked(found.bus)) return readWire(device, point, options);
+    const heard = heardOf(found.bus);
+    if (heard === 'gateway') throw thrown;
+    if (heard === 'asked') return readWire(device, point, options);
     reply = await readTalker(found.bus, found.device, raw);
   }
   const faults = reply.faults.filter((f) => point === undefined || f.points.includes(point));
   const readings = reply.readings.length === 0 && faults.length > 0 ? [] : only(point, device, reply.readings);
   tell(device, readings, faults, options, reply.frames);
-}
-
-/** Its devices answer requests; others are listened to. */
-function isAsked({ protocol }: { readonly protocol: string }): boolean {
-  return protocol !== 'serial' && protocol !== 'mqtt';
 }
 
 /** Every request of the device, or those with the point, frame by frame where `--raw` asks for it. */

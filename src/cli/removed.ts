@@ -1,6 +1,6 @@
 /** `sluice status --removed`: what the log took away of each point. */
 import { request } from '../admin/client.ts';
-import type { RemovedOfPoint, RemovedReply } from '../admin/target.ts';
+import type { RemovedOfPoint, RemovedReply } from '../admin/log-questions.ts';
 import { localDate } from './local-time.ts';
 import { type RunningOptions, socketOf } from './running.ts';
 import { clean } from './terminal/clean.ts';

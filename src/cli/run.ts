@@ -34,7 +34,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hangup?.();
   });
   const { config, warnings } = validConfig(options.config);
-  const logger = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
+  const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);
   const fatal = (thrown: unknown): void => {
     const error = toError(thrown);
@@ -81,5 +81,6 @@ export async function run(options: { config: string; logLevel: string }): Promis
   await bounded;
   await gateway.stop();
   logger.info({}, 'Stopped.');
+  await written();
   endProcess(0);
 }

@@ -12,7 +12,7 @@ import { type Found, FULL, QUICK, scanUnits, verdicts } from './wire/scanner.ts'
 import { type Candidate, candidates, type Suggestion, suggest, suggestBySunspec } from './wire/suggest.ts';
 import { suggestedLines } from './wire/suggested-lines.ts';
 import { type AskUnit, chainOf, lookAtSunspec, type SunspecFound, sunspecWords } from './wire/sunspec.ts';
-import { busNamed, isSerial, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
+import { busNamed, heardOf, isSerial, openHere, openWire, ownerOf, wireOf } from './wire/wire.ts';
 
 export interface ScanOptions extends RunningOptions {
   readonly full?: boolean;
@@ -231,7 +231,7 @@ function target(name: string, options: ScanOptions): Target {
   const { config } = validConfig(options.config, { readSecrets: false });
   const names = [...config.devices.values()].filter((d) => d.bus === name).map((d) => [Number(d.settings.unit), d.name] as const);
   const bus = busNamed(config, name);
-  if (bus.protocol === 'mqtt')
+  if (heardOf(bus) === 'gateway')
     throw new SluiceError(
       'usage',
       `the devices of ${name} send by themselves, so nothing can be asked; sluice capture ${name} shows what comes`,

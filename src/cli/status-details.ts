@@ -1,9 +1,11 @@
-import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
+import type { ForwarderStatus, FrontStatus, GatewayStatus, WireStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import { localDate } from './local-time.ts';
 import { paint } from './running.ts';
+import { brokerLines } from './status-broker.ts';
+import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
 
 /** Every figure of the gateway, for those who ask for more than the page. */
@@ -20,6 +22,10 @@ export function statusDetails(report: GatewayStatus): string[] {
     ...brokerLines(report.broker),
     ...certificateLines(report),
     ...httpLines(report.http),
+    ...diskLines(report.flows?.disk),
+    ...doorLines(report.flows?.door),
+    ...frontLines('editor', report.flows?.front?.editor),
+    ...frontLines('http-in', report.flows?.front?.['http-in']),
   ];
 }
 
@@ -29,17 +35,65 @@ function httpLines(http: GatewayStatus['http']): string[] {
   return [`http     ${http.state}${whereOf(http)}${fault}`, ...webLines(http)];
 }
 
+/** A door to Node-RED. */
+function frontLines(name: string, door: FrontStatus | undefined): string[] {
+  if (door === undefined) return [];
+  const fault = door.fault === undefined ? '' : paint(31, `: ${clean(door.fault)}`);
+  const { strangers, sockets } = door.refused;
+  const more = [
+    ...(strangers > 0 ? [`${count(strangers, 'request')} without a log-in`] : []),
+    ...(sockets > 0 ? [`${count(sockets, 'WebSocket')} beyond the limit`] : []),
+  ];
+  const open = `, ${count(door.sockets, 'WebSocket')}`;
+  return [`${name.padEnd(8)} ${door.state}${whereOf(door)}${fault}`, ...webLines(door, open, more)];
+}
+
 /** Older gateways report no counts. */
-function webLines({ connections = 0, refused }: Partial<NonNullable<GatewayStatus['http']>>): string[] {
+function webLines(
+  { connections = 0, refused }: Pick<Partial<NonNullable<GatewayStatus['http']>>, 'connections' | 'refused'>,
+  open = '',
+  more: readonly string[] = [],
+): string[] {
   if (refused === undefined) return [];
   const words = [
     ...(refused.connections > 0 ? [`${count(refused.connections, 'connection')} without a place`] : []),
     ...(refused.requests > 0 ? [`${count(refused.requests, 'request')} beyond the limit of an address`] : []),
     ...(refused.hosts > 0 ? [`${count(refused.hosts, 'request')} for another name`] : []),
     ...(refused.origins > 0 ? [`${count(refused.origins, 'request')} of pages of other sites`] : []),
+    ...more,
   ];
   return [
-    `         ${count(connections, 'connection')} open${words.length === 0 ? '' : `; refused since the start: ${words.join(', ')}`}`,
+    `         ${count(connections, 'connection')}${open} open${words.length === 0 ? '' : `; refused since the start: ${words.join(', ')}`}`,
+  ];
+}
+
+/** What flows take of the disk. */
+function diskLines(disk: NonNullable<GatewayStatus['flows']>['disk']): string[] {
+  if (disk === undefined) return [];
+  const { used, most, free, spare } = disk;
+  const folder = used === undefined ? `may take ${formatSize(most)}` : `takes ${formatSize(used)} of ${formatSize(most)}`;
+  const room = free === undefined ? '' : `; ${formatSize(free)} of the disk are free`;
+  return [`flows    their folder ${folder}${room}${spare > 0 ? `, ${formatSize(spare)} are kept for the log` : ''}`];
+}
+
+/** The socket for flows. */
+function doorLines(door: NonNullable<GatewayStatus['flows']>['door']): string[] {
+  if (door === undefined) return [];
+  if (!door.open)
+    return [`flows    the socket for flows is closed${door.fault === undefined ? '' : paint(31, `: ${clean(door.fault)}`)}`];
+  const refused = [
+    ...(door.refusedConnections > 0 ? [`${count(door.refusedConnections, 'connection')} without a place`] : []),
+    ...(door.refusedHellos > 0 ? [`${count(door.refusedHellos, 'connection')} with a wrong token`] : []),
+    ...(door.faults > 0 ? [count(door.faults, 'wrong line')] : []),
+    ...(door.refusedCommands > 0 ? [count(door.refusedCommands, 'command')] : []),
+    ...(door.refusedPuts > 0 ? [count(door.refusedPuts, 'reading')] : []),
+  ];
+  const dropped = door.dropped > 0 ? `, ${door.dropped} dropped` : '';
+  const leftOut = door.leftOutPuts > 0 ? `, ${door.leftOutPuts} left out` : '';
+  return [
+    `flows    ${count(door.connections, 'connection')} on the socket for flows, ${count(door.subscriptions, 'subscription')}`,
+    `         given ${count(door.readings, 'reading')}${dropped}; got ${count(door.puts, 'reading')}${leftOut} and ${count(door.commands, 'command')}`,
+    ...(refused.length === 0 ? [] : [`         refused since the start: ${refused.join(', ')}`]),
   ];
 }
 
@@ -62,6 +116,7 @@ export function salvageLines(s: SalvageStatus): string[] {
   const lost = [
     ...(s.lostRecords > 0 ? [`${s.lostRecords} records are lost`] : []),
     ...(s.gaps > 0 ? [`${s.gaps} ranges of numbers are gone`] : []),
+    ...(s.unread > 0 ? [`${s.unread} pages and long rows were not read`] : []),
   ];
   if (s.running !== undefined)
     return [`salvage  ${s.file}: ${paint(31, clean(s.why))}`, `         the rest of it is being restored: ${clean(s.running)}`];
@@ -103,9 +158,12 @@ function busLines(bus: BusStatus, { monotonic: now }: GatewayStatus['gateway']):
     ] as const;
     const asked = c.requests > answers ? ` of ${c.requests} requests` : '';
     const wrong = errors.filter(([n]) => n > 0).map(([n, word]) => `, ${n} ${word}`);
-    return [`  ${d.name} ${state}: ${repliesOf(c)}${asked}${last}${latency}${wrong.join('')}`, ...answerLines(d.answer)];
+    return [
+      `  ${d.name} ${state}: ${repliesOf(c, bus.protocol)}${asked}${last}${latency}${wrong.join('')}`,
+      ...answerLines(d.answer),
+    ];
   });
-  return [head, ...loadLines(bus), ...devices.flat()];
+  return [head, ...loadLines(bus), ...waitingLines(bus), ...devices.flat()];
 }
 
 /** By what its reads are planned, and what is measured where that is something else. */
@@ -118,7 +176,8 @@ function answerLines(answer: DeviceStatus['answer']): string[] {
 }
 
 /** What talks by itself is not asked, and replies to nothing. */
-function repliesOf({ requests, replies, repeats }: DeviceCounters): string {
+function repliesOf({ requests, replies, repeats }: DeviceCounters, protocol: string): string {
+  if (protocol === 'flows') return count(replies, 'reading');
   if (repeats !== undefined) return count(replies, 'message');
   return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
 }
@@ -133,6 +192,11 @@ function loadLines({ load }: Pick<BusStatus, 'load'>): string[] {
   return [`  busy ${Math.round(load.busy * 100)} % of the time, ${count(load.due, 'poll')} in the last half minute${missed}`];
 }
 
+function waitingLines({ waiting }: Pick<BusStatus, 'waiting'>): string[] {
+  if (waiting === undefined || waiting.bytes === 0) return [];
+  return [`  ${formatSize(waiting.bytes)} of ${formatSize(waiting.limit)} of messages wait for their turn`];
+}
+
 /** Average, 95th percentile and maximum; what only talks by itself has no latency. */
 function latencyWords(c: DeviceCounters, answers: number): string {
   const average = `${ms(c.latencySum / answers)} on average`;
@@ -144,44 +208,6 @@ function ms(value: number): string {
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
-function brokerLines(broker: GatewayStatus['broker']): string[] {
-  if (broker === undefined) return [];
-  const { state, clients, fault, refused } = broker;
-  const where = whereOf(broker);
-  const line = `broker   ${state}${where}, ${count(clients, 'client')}${fault === undefined ? '' : paint(31, `: ${clean(fault)}`)}`;
-  const words = [
-    [refused.requests, 'made too many requests'],
-    [refused.slow, 'did not read what was sent'],
-    [refused.clients + brokenRules(refused), 'broke a rule'],
-    [refused.version ?? 0, 'asked for another version of MQTT'],
-    [refused.publish ?? 0, 'published'],
-    [refused.displaced, 'were closed for others'],
-    [refused.connections, 'found no room'],
-  ] as const;
-  const ended = words.filter(([n]) => n > 0).map(([n, why]) => `${n} ${why}`);
-  const turned = ended.length === 0 ? [] : [`         MQTT clients turned away since the start: ${ended.join(', ')}`];
-  return [line, ...sessionLines(broker), ...turned];
-}
-
-function sessionLines({ sessions, queuedMessages, retained, store }: NonNullable<GatewayStatus['broker']>): string[] {
-  const where = store.state === 'file' ? ` in broker.db (${formatSize(store.bytes)})` : ' in memory only';
-  const held = `         ${count(sessions, 'session')}, ${count(queuedMessages, 'message')} waiting, ${count(retained, 'retained message')} of clients${where}`;
-  const fault = store.fault === undefined ? [] : [paint(31, `         broker.db takes nothing: ${clean(store.fault)}`)];
-  const repaired =
-    store.repairs === 0 ? [] : [`         broker.db was damaged and set aside ${count(store.repairs, 'time')} since the start`];
-  return [...(sessions + retained > 0 || fault.length > 0 ? [held] : []), ...fault, ...repaired];
-}
-
-/** Older gateways report one address. */
-export function whereOf({
-  listeners,
-  address,
-}: Pick<Partial<NonNullable<GatewayStatus['broker']>>, 'listeners' | 'address'>): string {
-  const all = listeners ?? (address === undefined ? [] : [{ ...address, tls: false }]);
-  const words = all.map(({ host, port, tls }) => `${host}:${port}${tls ? ' (TLS)' : ''}`);
-  return words.length === 0 ? '' : ` on ${words.join(', ')}`;
-}
-
 function certificateLines({ certificate }: GatewayStatus): string[] {
   if (certificate === undefined) return [];
   const { fingerprint, authority, until } = certificate;
@@ -191,13 +217,6 @@ function certificateLines({ certificate }: GatewayStatus): string[] {
   ];
 }
 
-/** Rules of MQTT, and of what a packet may cost. Older gateways do not report them. */
-const RULES = ['order', 'header', 'length', 'text', 'value', 'topic', 'size'] as const;
-
-function brokenRules(refused: Partial<NonNullable<GatewayStatus['broker']>['refused']>): number {
-  return RULES.reduce((sum, rule) => sum + (refused[rule] ?? 0), 0);
-}
-
 function forwarderLines(f: ForwarderStatus, now: number): string[] {
   const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
   const acked = f.lastAck === null ? 'nothing acknowledged yet' : `last acknowledged ${rough(now - f.lastAck)} ago`;
@@ -205,12 +224,15 @@ function forwarderLines(f: ForwarderStatus, now: number): string[] {
   const next = f.nextTry === null ? '' : `; next try in ${rough(f.nextTry - now)}`;
   return [
     `forward  ${f.name} to ${clean(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
+    ...(f.wire === null ? [] : [`         ${monthWords(f.wire)}`]),
     ...(f.fault === undefined ? [] : [`         ${paint(33, clean(f.fault))}${next}`]),
   ];
 }
 
-export function count(n: number, one: string, more = `${one}s`): string {
-  return `${n} ${n === 1 ? one : more}`;
+function monthWords({ month, sent, received, headers }: WireStatus): string {
+  const when = month === null ? 'until the clock is known' : `in ${month}`;
+  const parts = `${formatSize(sent)} sent, ${formatSize(received)} received, about ${formatSize(headers)} headers of TCP and IP`;
+  return `on the wire ${when}: ${formatSize(sent + received + headers)} (${parts})`;
 }
 
 /** A span for people: the two largest units at most. */

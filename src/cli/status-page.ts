@@ -2,13 +2,17 @@
  * The page that a technician reads: what is wrong comes first, then buses, forwarders and the log in words. It fits 80 columns;
  * times are those of the zone of this machine.
  */
-import type { AlarmStatus, ForwarderStatus, GatewayStatus, WaitingReply } from '../admin/target.ts';
+
+import type { AlarmStatus } from '../admin/live/live-types.ts';
+import type { WaitingReply } from '../admin/log-questions.ts';
+import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { overloadAdvice } from '../drivers/modbus/words.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
-import { count, rough, statusDetails, whereOf } from './status-details.ts';
+import { rough, statusDetails } from './status-details.ts';
+import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
 
 interface PageOptions {
@@ -147,7 +151,10 @@ function busWrongs(bus: BusStatus, time: number, utc: (monotonic: number) => num
 }
 
 function forwarderWrong(f: ForwarderStatus, now: number): Wrong[] {
-  if (f.state === 'connected' && f.fault === undefined) return [];
+  // Nothing connects where a person carries bundles.
+  // Under a budget a forwarder waits without a fault and without a next try.
+  const rests = f.type === 'bundle' || (f.state === 'waiting' && f.nextTry === null);
+  if ((f.state === 'connected' || rests) && f.fault === undefined) return [];
   const next = f.nextTry === null ? '' : `, tried again in ${rough(f.nextTry - now)}`;
   const head = f.state === 'connected' ? `forwarder ${f.name}` : `forwarder ${f.name} is not connected${next}`;
   return [{ head, text: f.fault, colour: 33 }];
@@ -164,7 +171,7 @@ function busLines(bus: BusStatus, { monotonic: now, time }: GatewayStatus['gatew
   const wide = Math.max(0, ...bus.devices.map((d) => d.name.length));
   return [
     `bus ${bus.name} (${bus.protocol}) ${state}${busy}`,
-    ...bus.devices.map((d) => `  ${d.name.padEnd(Math.min(wide, 24))}  ${deviceWords(d, now, time)}`),
+    ...bus.devices.map((d) => `  ${d.name.padEnd(Math.min(wide, 24))}  ${deviceWords(d, bus.protocol, now, time)}`),
   ];
 }
 
@@ -180,11 +187,14 @@ function shareWords({ bad, of, kind }: NonNullable<DeviceStatus['share']>): stri
   return `${bad} of the last ${of} ${SHARES[kind]}`;
 }
 
-function deviceWords(d: DeviceStatus, now: number, time: number): string {
+function deviceWords(d: DeviceStatus, protocol: string, now: number, time: number): string {
   const { requests, replies } = d.counters;
   const last = d.lastReply === undefined ? '' : `, the last ${rough(now - d.lastReply)} ago`;
   // What talks by itself is not asked, and replies to nothing.
-  const got = requests === 0 ? count(replies, 'frame') : `${replies} of ${count(requests, 'request')} answered`;
+  const got =
+    requests === 0
+      ? count(replies, protocol === 'flows' ? 'reading' : 'frame')
+      : `${replies} of ${count(requests, 'request')} answered`;
   const share = d.share === undefined || d.fault !== undefined ? [] : [shareWords(d.share)];
   const { recovery } = d;
   const good =
@@ -198,9 +208,13 @@ function forwarderLines(f: ForwarderStatus, waiting: WaitingReply['forwarders'],
   const state = f.state === 'connected' ? paint(32, 'connected') : paint(33, f.state);
   const acked = f.lastAck === null ? '' : `, the last at ${localTime(f.lastAck, now)}`;
   const lag = Math.max(f.lag.data, f.lag.history);
+  const carried = f.lastAck === null ? '  no receipt since the start' : `  the last receipt at ${localTime(f.lastAck, now)}`;
+  const head =
+    f.type === 'bundle'
+      ? [`forwarder ${f.name}, carried in bundles`, carried]
+      : [`forwarder ${f.name} to ${clean(f.url)} ${state}`, `  ${count(f.counters.readings, 'reading')} delivered${acked}`];
   return [
-    `forwarder ${f.name} to ${clean(f.url)} ${state}`,
-    `  ${count(f.counters.readings, 'reading')} delivered${acked}`,
+    ...head,
     `  ${waitingWords(
       f,
       waiting.find(({ name }) => name === f.name),
@@ -249,6 +263,11 @@ function logLines({ log, gateway }: GatewayStatus): string[] {
 
 function flowWrongs({ flows, gateway }: GatewayStatus): Wrong[] {
   if (flows === undefined) return [];
+  const full = flows.disk?.full;
+  if (full !== undefined)
+    return [
+      { head: 'the flows of Node-RED are stopped', text: `${full}. The flows start again when there is room.`, colour: 31 },
+    ];
   if (flows.safeMode !== undefined)
     return [
       {
@@ -260,6 +279,7 @@ function flowWrongs({ flows, gateway }: GatewayStatus): Wrong[] {
   if (flows.state === 'unhealthy') return [{ head: 'Node-RED hangs', text: flows.reason, colour: 31 }];
   if (flows.fault !== undefined && flows.state === 'running')
     return [{ head: 'the flows of Node-RED do not run', text: flows.fault, colour: 31 }];
+  if (flows.door?.fault !== undefined) return [{ head: 'flows cannot reach the gateway', text: flows.door.fault, colour: 31 }];
   if (flows.state !== 'backing-off') return [];
   const next = flows.nextStart === null ? '' : `, it starts again in ${rough(Math.max(0, flows.nextStart - gateway.time))}`;
   return [{ head: `Node-RED does not run${next}`, text: flows.reason, colour: 33 }];

@@ -1,5 +1,6 @@
 import { request } from '../admin/client.ts';
-import type { GatewayStatus, WaitingReply } from '../admin/target.ts';
+import type { WaitingReply } from '../admin/log-questions.ts';
+import type { GatewayStatus } from '../admin/target.ts';
 import { type RunningOptions, socketOf } from './running.ts';
 import { statusText } from './status-page.ts';
 

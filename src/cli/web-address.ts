@@ -26,7 +26,7 @@ export function webAddresses({ http }: Pick<GatewayStatus, 'http'>, machine: Mac
     });
 }
 
-/** Of IPv4, for people type these. */
+/** The addresses are IPv4: people type these. */
 function thisMachine(): Machine {
   const found = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   const addresses = found.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address);

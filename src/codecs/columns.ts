@@ -14,7 +14,7 @@ const FORM = { float32: 16, float64: 17, boolean: 18, integer64: 19, string: 20,
 const NOISY = 64;
 export const POWERS: readonly number[] = [1, 10, 100, 1e3, 1e4, 1e5, 1e6];
 const MAX_DECIMAL = 2 ** 51;
-/** From this many decimals on a column of float32 is tried as such: its own steps are larger than the decimals. */
+/** A column of float32 with this many decimals or more is tried as such: its own steps are larger than the decimals. */
 const TRY_FLOAT32 = 4;
 
 /**

@@ -105,7 +105,7 @@ export function scaling(scale: number, offset: number, largestRaw: number): Scal
       const value = raw * scale + offset;
       const total = decimals + rawDecimals;
       const unit10 = powerOfTen(total);
-      // Beyond 15 significant digits a double has no decimal grid to snap to.
+      // A double has no decimal grid to snap to beyond 15 significant digits.
       return total <= 15 && Math.abs(value) * unit10 < 1e15 ? Math.round(value * unit10) / unit10 : value;
     },
     invert: whole ? (value) => (value * unit - o) / n : (value) => (value - offset) / scale,

@@ -1,7 +1,7 @@
 /** Format `json` of the contract ("Batch, format `json`"). Golden files: test/cases/formats/json. */
 import { hasValue, type LogRecord, type PointInfo, plainValue, type Shape, type Value } from '../core/point.ts';
 import { ABSENT, GOOD, qualityOf, reasonCode, reasonName } from '../core/reasons.ts';
-import type { Batch, PayloadFormat } from './format.ts';
+import { type Batch, type PayloadFormat, rangeOf } from './format.ts';
 
 const NOT_A_NUMBER = reasonCode('not-a-number');
 
@@ -75,14 +75,24 @@ function encodeRecord(record: LogRecord, offset: number): string {
 
 /** The only message of a batch. */
 export function jsonBatch(batch: Batch): string {
-  const { records } = batch;
-  const first = (records[0] as LogRecord).seq;
-  const last = (records[records.length - 1] as LogRecord).seq;
+  const { records, filtered, thinning } = batch;
+  const { first, last } = rangeOf(batch);
   let text = `{"v":1,"gateway":${JSON.stringify(batch.gateway)},"log":"${batch.log}","boot":"${batch.boot}","inventory":${batch.inventory},"first":${first},"last":${last},"sent":${batch.sent},`;
   if (batch.estimated) text += '"clock":"estimated",';
+  if (filtered === true) text += '"filtered":true,';
+  if (thinning !== undefined) text += `"every":${thinning.every},"as":"${thinning.as}",`;
   text += '"records":[';
   for (let i = 0; i < records.length; i++) text += (i === 0 ? '' : ',') + encodeRecord(records[i] as LogRecord, batch.offset);
   return `${text}]}`;
 }
 
 export const json: PayloadFormat = { name: 'json', encode: (batch) => [{ to: '', payload: jsonBatch(batch) }] };
+
+/** The same, for platforms where a message has a mark of its own: `to` is `<log>.<lane>.<first>-<last>`. */
+export const markedJson: PayloadFormat = {
+  name: 'marked-json',
+  encode: (batch) => {
+    const { first, last } = rangeOf(batch);
+    return [{ to: `${batch.log}.${batch.lane}.${first}-${last}`, payload: jsonBatch(batch) }];
+  },
+};

@@ -1,5 +1,6 @@
 /** The interface of a payload format, and its input. */
 import type { LogRecord } from '../core/point.ts';
+import type { Thinning } from './thinning.ts';
 
 /** Consecutive records of one log, one boot and one lane. */
 export interface Batch {
@@ -16,6 +17,17 @@ export interface Batch {
   readonly estimated: boolean;
   /** At least one, ascending. */
   readonly records: readonly LogRecord[];
+  /** The numbers that the batch covers, where a filter left some out; absent: those of its records. */
+  readonly range?: { readonly first: number; readonly last: number } | undefined;
+  /** The forwarder has a filter: readings of `range` that are not here do not come. */
+  readonly filtered?: boolean | undefined;
+  /** Its values are those of windows of time. */
+  readonly thinning?: Thinning | undefined;
+}
+
+/** The numbers that a batch covers. */
+export function rangeOf({ range, records }: Pick<Batch, 'range' | 'records'>): { readonly first: number; readonly last: number } {
+  return range ?? { first: (records[0] as LogRecord).seq, last: (records[records.length - 1] as LogRecord).seq };
 }
 
 /** The payload as it travels. A text is UTF-8 on the wire. */

@@ -5,7 +5,7 @@
  */
 import type { BitReader, BitWriter, ByteReader, ByteWriter } from './bytes.ts';
 
-/** From this size on a difference has bits that may be noise. */
+/** A difference of this size or more has bits that may be noise. */
 const LARGE = 64;
 
 /** Numbers that are made when they are asked for: a long column is never held twice. */

@@ -9,7 +9,7 @@ import type { ModbusPoint } from './modbus-point.ts';
 export const LARGEST_FACTOR = 10;
 
 export class DeviceMemory {
-  /** By the name of the point that is the factor. A device has at most as many as points. */
+  /** The key is the name of the point that is the factor. A device has at most as many as points. */
   readonly #factors = new Map<string, number | undefined>();
 
   readonly device: string;

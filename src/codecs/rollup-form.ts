@@ -6,7 +6,7 @@
  *   boot: nothing is written again when the clock becomes better. Buckets without a record are left out.
  * - `min` and `max` are exact (64-bit integers as doubles: exact up to 2^53). The mean is kept as a step between the two:
  *   exact where the values have a decimal grid and the bucket has few enough steps, else within (max - min) / 131,070.
- *   It is thus never outside min..max, and exact where they are equal. Of booleans it is the share of true, exact.
+ *   It is thus never outside min..max, and exact where they are equal. The mean of booleans is the exact share of true.
  * - Texts are only counted. What a record lacks (ABSENT) is not counted at all.
  *
  * Version 1, sealed (codecs/sealed), integers LEB128: version, width, number of points and buckets, start of the first
@@ -21,7 +21,7 @@ export const VERSION = 1;
 export const FORM = { float: 16, wide: 17, boolean: 18, none: 19 } as const;
 /** The finest steps of a mean between min and max. */
 export const STEPS = 65_535;
-/** Arrays by bucket. Where `count` is 0 there is no min, max and mean: NaN. Of texts they are NaN always. */
+/** Arrays by bucket. A bucket whose `count` is 0 has NaN for min, max and mean, and so has every bucket of texts. */
 export interface PointRollup {
   /** Readings with a value: good and uncertain ones. */
   readonly count: Uint32Array;

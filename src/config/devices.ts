@@ -154,7 +154,7 @@ export class DeviceResolver {
     }
     const settings = check(kind.device, merged.value, merged.place, (fault) => report(misplaced(fault, written, kind)));
     const layers = this.#points(changes, profile, [...at, 'points'], report);
-    if (layers.size === 0 && sound) {
+    if (layers.size === 0 && sound && (settings === undefined || kind.growing?.(settings) !== true)) {
       report(source.fault([...at, 'points'], 'the device has no points; write points: or name a profile:'));
     }
     const points = new Map<string, Section>();

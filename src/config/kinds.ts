@@ -18,6 +18,11 @@ export interface DriverKind {
   readonly protocol: string;
   /** Profiles are written for a family (`modbus`, `serial`); all protocols of a family share device and point schemas. */
   readonly family: string;
+  /**
+   * How readings come. `asked`: devices answer requests on a wire. `line`: they talk on a wire, which a command can open as well.
+   * `gateway`: only a running gateway hears them.
+   */
+  readonly heard: 'asked' | 'line' | 'gateway';
   /** Keys of the bus besides `protocol`. Strict object. */
   readonly bus: z.ZodObject;
   /** Keys of a device besides `bus`, `profile`, `points`; for example `unit`, `interval`. Strict object. A profile may give any of them (its `device:` section). */
@@ -47,6 +52,8 @@ export interface DriverKind {
     device: ResolvedDevice,
     written: (path: readonly (string | number)[]) => string | undefined,
   ): readonly { path: readonly (string | number)[]; message: string }[];
+  /** Whether further points of a device come while it runs, so that none needs to be written. @param settings output of `device` */
+  growing?(settings: Readonly<Record<string, unknown>>): boolean;
   /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
@@ -111,6 +118,8 @@ export interface Around {
   readonly upstream: boolean;
   /** There is an embedded broker. */
   readonly broker: boolean;
+  /** Node-RED is switched on. */
+  readonly nodeRed: boolean;
 }
 
 /** One key of a rule that says what is compared: `above`, `below`, … */
@@ -134,7 +143,16 @@ export interface ForwarderKind {
   /** All keys besides `type`. Strict object. */
   readonly forwarder: z.ZodObject;
   /** Forwarders with the same destination are refused (two log forwarders with one broker and topic root). */
-  destination(forwarder: Readonly<Record<string, unknown>>): string;
+  destination(forwarder: Readonly<Record<string, unknown>>): string | readonly string[];
+  /** What it names of the rest of the configuration: names that do not exist are faults. Absent: nothing. */
+  targets?(forwarder: Readonly<Record<string, unknown>>): Iterable<NamedTarget>;
+}
+
+/** A device (`fridge`) or a point (`fridge.temperature`, `fridge.*`, `*.temperature`) that a forwarder names. */
+export interface NamedTarget {
+  /** Relative to the forwarder. */
+  readonly path: readonly (string | number)[];
+  readonly target: string;
 }
 
 export interface Kinds {
@@ -222,7 +240,12 @@ export interface GatewayConfig {
   };
   /** Absent: no embedded broker. */
   readonly broker?:
-    | { readonly listen: readonly Listen[]; readonly commands?: Readonly<Record<string, Grant | undefined>> | undefined }
+    | {
+        readonly listen: readonly Listen[];
+        readonly commands?: Readonly<Record<string, Grant | undefined>> | undefined;
+        /** Bytes. */
+        readonly maxPacket: number;
+      }
     | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
   /** Absent: no HTTP. `names` are in lower case. */

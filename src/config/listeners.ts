@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isSection, type Section } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Listen } from './kinds.ts';
+import type { NodeRedConfig } from './node-red.ts';
 import { LOOPBACK } from './sections.ts';
 import type { YamlSource } from './yaml-source.ts';
 
@@ -10,14 +11,22 @@ import type { YamlSource } from './yaml-source.ts';
 export interface Listeners {
   readonly broker: readonly Listen[] | undefined;
   readonly dashboard: readonly Listen[] | undefined;
+  readonly editor: readonly Listen[] | undefined;
+  readonly flowHttp: readonly Listen[] | undefined;
 }
 
-/** What others on the network can read of a section without TLS. */
-const READABLE: Readonly<Record<keyof Listeners, string>> = {
-  broker: 'names, passwords and readings',
-  dashboard: 'passwords, sessions and readings',
+interface Where {
+  readonly at: Path;
+  readonly name: string;
+  /** What others on the network can read of it without TLS. */
+  readonly readable: string;
+}
+const WHERE: Readonly<Record<keyof Listeners, Where>> = {
+  broker: { at: ['broker'], name: 'the broker', readable: 'names, passwords and readings' },
+  dashboard: { at: ['dashboard'], name: 'dashboard', readable: 'passwords, sessions and readings' },
+  editor: { at: ['nodeRed', 'editor'], name: 'nodeRed.editor', readable: 'passwords, sessions and flows' },
+  flowHttp: { at: ['nodeRed', 'http'], name: 'nodeRed.http', readable: 'passwords, sessions and what flows answer' },
 };
-const NAMES: Readonly<Record<keyof Listeners, string>> = { broker: 'the broker', dashboard: 'dashboard' };
 
 export interface ListenersSide {
   /** The file as written. */
@@ -33,13 +42,14 @@ export interface ListenersSide {
  */
 export function checkListeners(listeners: Listeners, side: ListenersSide): void {
   const all: { readonly name: string; readonly at: Path; readonly port: number }[] = [];
-  for (const key of ['broker', 'dashboard'] as const) {
-    const section = side.root[key];
+  for (const key of ['broker', 'dashboard', 'editor', 'flowHttp'] as const) {
+    const { at: keys, name, readable } = WHERE[key];
+    const section = sectionAt(side.root, keys);
     const listed = isSection(section) && Array.isArray(section.listen);
     (listeners[key] ?? []).forEach((listen, i) => {
-      const at: Path = [key, 'listen', ...(listed ? [i] : [])];
-      checkReach(listen, at, READABLE[key], side);
-      all.push({ name: NAMES[key], at: [...at, 'port'], port: listen.port });
+      const at: Path = [...keys, 'listen', ...(listed ? [i] : [])];
+      checkReach(listen, at, readable, side);
+      all.push({ name, at: [...at, 'port'], port: listen.port });
     });
   }
   all.forEach(({ at, port }, i) => {
@@ -47,6 +57,10 @@ export function checkListeners(listeners: Listeners, side: ListenersSide): void 
     if (port !== 0 && earlier !== undefined)
       side.report(side.source.fault(at, `${earlier.name} already listens on port ${port}; choose another`));
   });
+}
+
+function sectionAt(root: Section, keys: Path): unknown {
+  return keys.reduce<unknown>((at, key) => (isSection(at) ? at[key] : undefined), root);
 }
 
 function checkReach({ host, tls, insecure }: Listen, at: Path, readable: string, { source, report, warn }: ListenersSide): void {
@@ -70,4 +84,13 @@ export function resolveListeners(listeners: readonly Listen[], folder: string): 
     if (tls === undefined || tls === true) return { ...listen, ...(tls && { tls }) };
     return { ...listen, tls: { cert: path.resolve(folder, tls.cert), key: path.resolve(folder, tls.key) } };
   });
+}
+
+/** @param folder of the configuration file */
+export function resolveNodeRed({ editor, http, ...rest }: NodeRedConfig, folder: string): NodeRedConfig {
+  return {
+    ...rest,
+    ...(editor && { editor: { listen: resolveListeners(editor.listen, folder) } }),
+    ...(http && { http: { ...http, listen: resolveListeners(http.listen, folder) } }),
+  };
 }

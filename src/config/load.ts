@@ -6,24 +6,27 @@
  * - A thing that already has a fault is not complained about again by those that refer to it.
  */
 import path from 'node:path';
+import type * as z from 'zod';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedBus } from './devices.ts';
 import { DeviceResolver } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
-import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes, ResolvedForwarder } from './kinds.ts';
-import { checkListeners, resolveListeners } from './listeners.ts';
+import { warnOfUnknownGrants } from './flow-grants.ts';
+import { resolveForwarders } from './forwarders.ts';
+import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes } from './kinds.ts';
+import { checkListeners, resolveListeners, resolveNodeRed } from './listeners.ts';
 import { nodeRedSection } from './node-red.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
-import { resolveSecrets } from './secrets.ts';
 import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEVEL } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
+import { topSection } from './top-section.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { parseYamlText, readYamlFile } from './yaml-source.ts';
-import { found, LATER, quote, unknownKey } from './zod-words.ts';
+import { found, isAccounts, LATER, quote, unknownKey } from './zod-words.ts';
 
 const MAX_FAULTS = 200;
 
@@ -96,7 +99,7 @@ class Loader {
       if (TOP_LEVEL.some((known) => known === key)) continue;
       const meant = meantWord(key, TOP_LEVEL);
       const words =
-        meant === undefined && isSection(root[key]) && !LATER.has(key)
+        meant === undefined && isSection(root[key]) && !LATER.has(key) && !isAccounts(key)
           ? `${quote(key)} is not a section; indent it under the section that it belongs to: ${TOP_LEVEL.join(', ')}`
           : unknownKey(key, TOP_LEVEL);
       this.#report(source.fault([key], words, 'key'));
@@ -109,29 +112,50 @@ class Loader {
     const { profileDirs, profileFiles } = this.#options;
     const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
     const writtenForwarders = this.#named(root, 'forwarders');
-    const around = { upstream: writtenForwarders.length > 0, broker: root.broker !== undefined };
+    const around = {
+      ...{ upstream: writtenForwarders.length > 0, broker: root.broker !== undefined },
+      nodeRed: isSection(root.nodeRed) && root.nodeRed.enabled === true,
+    };
     const buses = this.#buses(this.#named(root, 'buses'), around);
-    const [report, warn] = [this.#report, this.#warn];
+    const [report, warn, kinds] = [this.#report, this.#warn, this.#kinds];
     const known = { buses: this.#unread.has('buses') ? undefined : buses };
-    const resolver = new DeviceResolver({ source, kinds: this.#kinds, library, ...known, around, report, warn });
+    const resolver = new DeviceResolver({ source, kinds, library, ...known, around, report, warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();
     if (!this.#unread.has('devices')) this.#clock(gateway?.clock?.gps, buses, devices);
-    const rules = resolveRules(this.#named(root, 'rules'), {
-      source,
-      kinds: this.#kinds,
+    const writtenRules = this.#named(root, 'rules');
+    const rules = resolveRules(writtenRules, {
+      ...{ source, kinds, report },
       devices: this.#unread.has('devices') ? undefined : devices,
-      report,
     });
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
-    const forwarders = this.#forwarders(writtenForwarders);
+    const forwarders = resolveForwarders(writtenForwarders, {
+      ...{ source, kinds, report, warn, folder: this.#folder, options: this.#options, buses },
+      typed: (value, at) =>
+        this.#typed(
+          value,
+          at,
+          'type',
+          kinds.forwarders.map((kind) => kind.type),
+        ),
+      devices: this.#unread.has('devices') ? undefined : devices,
+    });
     const dashboard = this.#section(root, 'dashboard', dashboardSection, false);
     const nodeRed = this.#section(root, 'nodeRed', nodeRedSection, false);
     checkListeners(
-      { broker: broker?.listen, dashboard: dashboard?.listen },
+      {
+        ...{ broker: broker?.listen, dashboard: dashboard?.listen },
+        ...{ editor: nodeRed?.editor?.listen, flowHttp: nodeRed?.http?.listen },
+      },
       { root, source, report: this.#report, warn: this.#warn },
     );
+
+    if (nodeRed !== undefined)
+      warnOfUnknownGrants(nodeRed.grants, {
+        ...{ source, buses, warn, devices: this.#unread.has('devices') ? undefined : devices },
+        rules: this.#unread.has('rules') ? undefined : writtenRules.map(([name]) => name),
+      });
 
     const files = [source.file, ...library.files];
     const faults = limited(folded(inFileOrder([...this.#faults, ...library.faults], files)));
@@ -152,7 +176,7 @@ class Loader {
       broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
       dashboard: dashboard && { ...dashboard, listen: resolveListeners(dashboard.listen, this.#folder) },
-      nodeRed,
+      nodeRed: nodeRed && resolveNodeRed(nodeRed, this.#folder),
     };
     const budgets = this.#budgets(config);
     return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };
@@ -182,11 +206,8 @@ class Loader {
     return budgets;
   }
 
-  #section<T extends Parameters<typeof check>[0]>(root: Section, key: string, schema: T, needed: boolean) {
-    const written = root[key];
-    if (written === undefined && !needed) return undefined;
-    // `broker:` with nothing under it means all defaults, as does a needed section that is not there.
-    return check(schema, written ?? {}, placeOf(this.#source, [key]), this.#report);
+  #section<T extends z.ZodType>(root: Section, key: string, schema: T, needed: boolean): z.output<T> | undefined {
+    return topSection(this.#source, root, { key, schema, needed }, this.#report);
   }
 
   /** The device that is named as the clock can be one. */
@@ -267,45 +288,6 @@ class Loader {
       buses.set(name, settings === undefined ? { kind } : { kind, resolved: { name, protocol: kind.protocol, settings } });
     }
     return buses;
-  }
-
-  #forwarders(written: readonly [string, unknown][]): Map<string, ResolvedForwarder> {
-    const forwarders = new Map<string, ResolvedForwarder>();
-    const destinations = new Map<string, string>();
-    for (const [name, value] of written) {
-      const at: Path = ['forwarders', name];
-      const typed = this.#typed(
-        value,
-        at,
-        'type',
-        this.#kinds.forwarders.map((kind) => kind.type),
-      );
-      const kind = this.#kinds.forwarders.find((k) => k.type === typed?.type);
-      if (typed === undefined || kind === undefined) continue;
-      const place = placeOf(this.#source, at);
-      const checked = check(kind.forwarder, typed.rest, place, this.#report);
-      if (checked === undefined) continue;
-      const options = {
-        folder: this.#folder,
-        file: path.resolve(this.#source.file),
-        env: this.#options.env ?? process.env,
-        read: this.#options.readSecrets ?? true,
-      };
-      const settings = resolveSecrets(checked, place, options, { fault: this.#report, warn: this.#warn }) as Section;
-      const destination = kind.destination(settings);
-      const other = destinations.get(destination);
-      if (other !== undefined)
-        this.#report(
-          this.#source.fault(
-            at,
-            `the forwarder ${other} already delivers there (${destination}); everything would arrive twice; remove one of them`,
-            'key',
-          ),
-        );
-      destinations.set(destination, other ?? name);
-      forwarders.set(name, { name, type: kind.type, settings });
-    }
-    return forwarders;
   }
 
   /** A section with one key that says of which kind it is. */

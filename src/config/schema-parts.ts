@@ -1,7 +1,7 @@
 /** Parts that every kind's schema is made of: durations, sizes, names, secrets. */
 import * as z from 'zod';
 import { SecretText } from '../core/secret.ts';
-import { formatDuration, parseDuration, parseSize } from '../core/units.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../core/units.ts';
 
 const DAY = 86_400_000;
 
@@ -74,7 +74,7 @@ function bareDuration(number: number, max: number | undefined, words: string): s
 }
 
 /** A size as people write it; the output is bytes. */
-export function size(options: { min?: number } = {}) {
+export function size(options: { min?: number; max?: number } = {}) {
   const words = 'a size is a number and a unit: 64MB, 1GB';
   return z
     .string({
@@ -86,7 +86,15 @@ export function size(options: { min?: number } = {}) {
       const bytes = parseSize(text);
       if (bytes === undefined) return z.NEVER;
       if (options.min !== undefined && bytes < options.min) {
-        ctx.addIssue({ code: 'custom', message: `too small: at least ${Math.ceil(options.min / 1024 ** 2)}MB` });
+        ctx.addIssue({ code: 'custom', message: `too small: at least ${formatSize(options.min)}` });
+        return z.NEVER;
+      }
+      if (options.max !== undefined && bytes > options.max) {
+        ctx.addIssue({ code: 'custom', message: `too large: at most ${formatSize(options.max)}` });
+        return z.NEVER;
+      }
+      if (options.max !== undefined && bytes > options.max) {
+        ctx.addIssue({ code: 'custom', message: `too large: at most ${Math.floor(options.max / 1024 ** 3)}GB` });
         return z.NEVER;
       }
       return bytes;
@@ -140,6 +148,44 @@ export class SecretSource {
     this.name = name;
   }
 }
+
+/** A file that is named and read later; the loader replaces it by its absolute path before any kind sees it. */
+export class FileName {
+  readonly name: string;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+}
+
+/** The path of a file; a relative one starts at the folder of the configuration. The output, once loaded, is an absolute path. */
+export const fileName = () =>
+  z
+    .string()
+    .min(1)
+    .max(4096)
+    .transform((text): FileName | string => new FileName(text));
+
+/** A text that is no secret, and may stand in a file or the environment as one does. The output, once loaded, is a text or a SecretText. */
+export const textOrSource = (most: number) =>
+  z
+    .union(
+      [
+        z.string().min(1).max(most),
+        z.strictObject({ file: z.string().min(1).describe('File that holds it.') }),
+        z.strictObject({ env: z.string().min(1).describe('Variable of the environment that holds it.') }),
+      ],
+      {
+        error: (issue) =>
+          issue.input === undefined || (typeof issue.input === 'string' && issue.input !== '')
+            ? undefined
+            : 'write it in quotes, or where to find it: {file: /path/to/it} or {env: NAME}',
+      },
+    )
+    .transform((written): string | SecretText | SecretSource => {
+      if (typeof written === 'string') return written;
+      return 'file' in written ? new SecretSource('file', written.file) : new SecretSource('env', written.env);
+    });
 
 /** The output, once loaded, is a SecretText. What was written is never repeated in a fault. */
 export const secret = () =>

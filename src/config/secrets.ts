@@ -1,9 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { SluiceError } from '../core/errors.ts';
 import { SecretText } from '../core/secret.ts';
 import type { Place } from './checker.ts';
 import type { Fault, Path } from './fault.ts';
-import { SecretSource } from './schema-parts.ts';
+import { FileName, SecretSource } from './schema-parts.ts';
 
 /** A certificate chain is the largest thing that is a secret. */
 const MAX_SECRET_BYTES = 64 * 1024;
@@ -34,7 +35,15 @@ export function resolveSecrets(
     }
     if (read.open)
       report.warn(place.fault([...at, value.from], `every user of this machine can read ${value.name}; run chmod o-rwx on it`));
-    return new SecretText(read.text);
+    return value.from === 'file' ? new SecretText(read.text, () => freshText(value, options)) : new SecretText(read.text);
+  }
+  if (value instanceof FileName) {
+    const file = path.resolve(options.folder, value.name);
+    if (options.read && !isFile(file))
+      report.warn(
+        place.fault(at, `there is no file ${file}, or this user may not look there; the gateway reads it when it connects`),
+      );
+    return file;
   }
   if (value instanceof SecretText) {
     if (openToAll(options.file))
@@ -61,6 +70,20 @@ function openToAll(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+function isFile(file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function freshText(source: SecretSource, options: SecretOptions): string {
+  const read = readSecret(source, options);
+  if ('wrong' in read) throw new SluiceError('config-invalid', read.wrong);
+  return read.text;
 }
 
 function readSecret(source: SecretSource, options: SecretOptions): { text: string; open?: boolean } | { wrong: string } {

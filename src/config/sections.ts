@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
 import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
+import { listeners } from './listener-schema.ts';
 import { duration, name, size } from './schema-parts.ts';
 
 const DAY = 86_400_000;
@@ -57,9 +58,6 @@ export const bufferSection = z.strictObject({
 /** Addresses that only this machine itself reaches. */
 export const LOOPBACK = /^(localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|::1)$/;
 
-/** Addresses of the broker, and of HTTP; forwarders/broker/limits.ts and admin/limits.ts have the same number. */
-const MOST_LISTENERS = 8;
-
 /** Names beside those of the machine: a certificate holds them all. */
 const MOST_NAMES = 8;
 /** RFC 1123, section 2.1. */
@@ -69,49 +67,15 @@ const DNS_NAME =
 /** The roles that may act at all (access/roles.ts). */
 const COMMANDING = ['operator', 'administrator'] as const;
 
-/** @param readable what others can read without TLS */
-const listener = (port: number, readable: string) =>
-  z.strictObject({
-    host: z
-      .string()
-      .min(1)
-      .max(253)
-      .prefault('127.0.0.1')
-      .describe(
-        'Address to listen on. `0.0.0.0` and `::` are all addresses of this machine. An address that others reach needs `tls`; clients there need an account.',
-      ),
-    port: z.number().int().min(0).max(65535).prefault(port).describe('TCP port. 0 lets the system choose.'),
-    insecure: z
-      .literal(true)
-      .optional()
-      .describe(`Allows an address that others reach without \`tls\`. Everybody on that network can then read ${readable}.`),
-    tls: z
-      .union([
-        z.literal(true),
-        z.strictObject({
-          cert: z.string().min(1).describe('PEM file with the certificate, and those between it and its authority.'),
-          key: z.string().min(1).describe('PEM file with the private key, without a passphrase.'),
-        }),
-      ])
-      .optional()
-      .describe(
-        'TLS on this address. `true`: with a certificate that the gateway makes and renews; its authority is `tls/ca.crt` in the state directory. Or the two files of a certificate of yours; a relative path starts at the folder of this file.',
-      ),
-  });
-
-/** One address or several; always a list afterwards. */
-const listeners = (port: number, readable: string) => {
-  const one = listener(port, readable);
-  return z
-    .union([one, z.array(one).min(1).max(MOST_LISTENERS)])
-    .prefault({})
-    .transform((written) => (Array.isArray(written) ? written : [written]));
-};
-
 export const brokerSection = z.strictObject({
   listen: listeners(1883, 'names, passwords and readings').describe(
     'Where MQTT clients connect: one address, or a list of them.',
   ),
+  maxPacket: size({ min: 4 * 1024, max: 1024 ** 2 })
+    .prefault('256kB')
+    .describe(
+      'Largest MQTT packet of a client, from 4kB to 1MB. A client that announces a larger one is disconnected. A CONNECT may have 4kB.',
+    ),
   commands: z
     .strictObject(
       Object.fromEntries(

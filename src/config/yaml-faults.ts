@@ -20,7 +20,7 @@ const LOST: ReadonlySet<YAMLError['code']> = new Set<YAMLError['code']>([
   'BAD_PROP_ORDER',
 ]);
 
-/** Of those errors that follow from another one nothing is said. */
+/** Errors that follow from another one are left out. */
 export function yamlFaults(doc: Document, text: string): { offset: number; message: string }[] {
   const errors = [...doc.errors, ...doc.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   const [lost] = errors.filter(({ code }) => LOST.has(code));

@@ -21,16 +21,27 @@ const EXPECTED: Record<string, string> = {
 };
 
 /** Keys that the documentation promises and that a later version brings. */
-export const LATER: ReadonlySet<string> = new Set(['do', 'tls', 'filter']);
+export const LATER: ReadonlySet<string> = new Set(['do']);
+
+/** Keys under which other programs keep people and their passwords, in their sections and beside an address. */
+const ACCOUNTS = /^(users?|user_?names?|accounts?|passwords?|logins?|roles?|auth|authentication|credentials|tokens?)$/i;
+const ACCOUNTS_ELSEWHERE =
+  'users and passwords are not in this file; run "sluice user add NAME --role ROLE" on the board, or with --device for an MQTT client';
+
+export function isAccounts(key: string): boolean {
+  return ACCOUNTS.test(key);
+}
 
 export function unknownKey(key: string, known: Iterable<string>): string {
   if (LATER.has(key)) return `"${key}" is not available in this version; remove it`;
+  const all = [...known];
+  if (isAccounts(key) && all.some((word) => word === 'listen' || word === 'gateway')) return ACCOUNTS_ELSEWHERE;
   // `{scale: 0,1}` is read as the keys "scale" and "1".
   if (/^\d+$/.test(key)) return `a comma ended the value before this; write decimals with a point, for example 0.${key}`;
   // `{host: 127.0.0.1, port:1883}` is read as one word.
   const [, glued, value] = /^([A-Za-z][\w-]*):(\S{1,40})$/.exec(key) ?? [];
   if (glued !== undefined) return `a space is missing after the colon; write "${glued}: ${value}"`;
-  return `${quote(key)} is not a key of this section${hint(key, known, 16)}`;
+  return `${quote(key)} is not a key of this section${hint(key, all, 16)}`;
 }
 
 export function explain(issue: z.core.$ZodRawIssue): string {

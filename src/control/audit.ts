@@ -4,10 +4,11 @@
  * (safe-state.ts); what only looks is reported when it is refused for the role.
  *
  * A caller that asks without end must not push readings out of the log: from the 61st of a minute on commands are counted and
- * reported together when the minute is over.
+ * reported together when the minute is over. What is refused has a count of its own: anybody can be refused, and it hides nothing that
+ * was done.
  */
 import type { Clock } from '../core/clock.ts';
-import type { Action, Command, Principal, Results, WriteResult } from '../core/commands.ts';
+import type { Action, Command, FlowsCommand, Principal, Results, WriteResult } from '../core/commands.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import { plainValue, type Value } from '../core/point.ts';
@@ -30,6 +31,7 @@ const REFUSALS: readonly string[] = [
   'busy',
   'expired',
   'clock-unknown',
+  'conflict',
 ];
 
 type Outcome = 'done' | 'refused' | 'failed';
@@ -43,12 +45,16 @@ export interface AuditOptions {
 
 export class Audit {
   readonly #o: AuditOptions;
-  readonly #quota: Quota;
+  /** Entries about what acted on a device or on the gateway; refusals have a quota of their own. */
+  readonly #acted: Quota;
+  readonly #refused: Quota;
   #suppressed: Record<Outcome, number> = { done: 0, refused: 0, failed: 0 };
 
   constructor(options: AuditOptions) {
     this.#o = options;
-    this.#quota = new Quota({ clock: options.clock, period: MINUTE, most: REPORTED, rest: () => this.#rest() });
+    const { clock } = options;
+    this.#acted = new Quota({ clock, period: MINUTE, most: REPORTED, rest: () => this.#rest('done', 'failed') });
+    this.#refused = new Quota({ clock, period: MINUTE, most: REPORTED, rest: () => this.#rest('refused') });
   }
 
   done(command: Command, by: Principal, result: Results[Command['do']]): void {
@@ -71,8 +77,9 @@ export class Audit {
     if (command.do === 'write') {
       // Once is enough.
       const why = toError(thrown).message.replace(`${command.point}: `, '');
-      const message = `${clean(command.point)} was not set to ${text(command.value)}${byWhom(by)}: ${why}.`;
-      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(command.value) }, outcome, message, code);
+      const value = wanted(command.value);
+      const message = `${clean(command.point)} was not set to ${text(value)}${byWhom(by)}: ${without(why, command.value, value)}.`;
+      this.#report({ event: 'write' }, by, { point: clean(command.point), value: plain(value) }, outcome, message, code);
       return;
     }
     const message = `${nameOf(command)} was not done${byWhom(by)}: ${clean(toError(thrown).message)}.`;
@@ -93,12 +100,15 @@ export class Audit {
 
   /** Reports now what is only counted so far. */
   flush(): void {
-    this.#quota.flush();
+    this.#acted.flush();
+    this.#refused.flush();
   }
 
-  #rest(): void {
-    const { done, refused, failed } = this.#suppressed;
-    this.#suppressed = { done: 0, refused: 0, failed: 0 };
+  /** Reports what was only counted of these. */
+  #rest(...outcomes: Outcome[]): void {
+    const of = (outcome: Outcome): number => (outcomes.includes(outcome) ? this.#suppressed[outcome] : 0);
+    const [done, refused, failed] = [of('done'), of('refused'), of('failed')];
+    for (const outcome of outcomes) this.#suppressed[outcome] = 0;
     const more = done + refused + failed;
     const message = `${more} more writes and other commands were asked for within a minute: ${done} were done, ${refused} refused, ${failed} failed.`;
     this.#o.logger.warn({ done, refused, failed }, message);
@@ -113,7 +123,7 @@ export class Audit {
     message: string,
     code?: string,
   ): void {
-    if (!this.#quota.take()) {
+    if (!(result === 'refused' ? this.#refused : this.#acted).take()) {
       this.#suppressed[result]++;
       return;
     }
@@ -139,12 +149,31 @@ const DOORS: Readonly<Record<Principal['door'], string>> = {
 const byWhom = ({ door, who }: Principal): string => ` ${DOORS[door]} (${clean(who)})`;
 
 function nameOf(command: Command): string {
+  if (command.do === 'flows') return `${FLOW_ACTS[command.act]}${flowOf(command)}`;
   if (command.do === 'shelve') return `${command.for === null ? 'unshelve' : 'shelve'} ${clean(command.rule)}`;
   return 'rule' in command ? `${command.do} ${clean(command.rule)}` : command.do;
 }
 
+const FLOW_ACTS: Readonly<Record<FlowsCommand['act'], string>> = {
+  undo: 'an undo of the flows',
+  restore: 'a restore of the flows',
+  import: 'an import of flows',
+  load: 'a load of the flow',
+};
+
+function flowOf(command: FlowsCommand): string {
+  if (command.act === 'restore') return ` ${command.revision}`;
+  if (command.act === 'load') return ` ${clean(command.name)}`;
+  return command.act === 'import' ? ` (${command.mode})` : '';
+}
+
 /** What was asked for. Its texts come from outside. */
 function factsOf(command: Command): Facts {
+  // The flows themselves are not shown.
+  if (command.do === 'flows') {
+    const { newest } = command;
+    return { do: 'flows', act: command.act, of: flowOf(command).trim(), ...(newest === undefined ? {} : { newest }) };
+  }
   const facts: Facts = {};
   for (const [key, value] of Object.entries(command))
     if (value !== undefined && value !== null) facts[key] = plain(Array.isArray(value) ? value.join(' ') : value);
@@ -155,6 +184,19 @@ function plain(value: Value): string | number | boolean {
   if (typeof value === 'string') return clean(value);
   // JSON has no NaN.
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : plainValue(value, undefined);
+}
+
+/** A number, a switch or a time. */
+const VALUE = /^(?:[-+\d.:TZe ]{1,32}|true|false|on|off)$/i;
+/** What the audit shows of a value that was not written: any other text may be a password in the wrong field. */
+function wanted(value: Value): Value {
+  return typeof value !== 'string' || VALUE.test(value) ? value : `a text of ${value.length} characters`;
+}
+/** Reasons repeat the value. */
+function without(why: string, given: Value, shown: Value): string {
+  if (typeof given !== 'string' || given === shown) return why;
+  const forms = [given, given.trim(), JSON.stringify(given).slice(1, -1)].filter((form) => form !== '');
+  return forms.reduce((words, form) => words.replaceAll(form, String(shown)), why);
 }
 
 const text = (value: Value): string => String(plain(value));

@@ -33,7 +33,7 @@ export interface MqttLogin {
 }
 
 export interface MqttAccess {
-  /** Never blocks the event loop; one slow hash at a time in the whole process. */
+  /** It does not block the event loop; one slow hash runs at a time in the whole process. */
   logIn(login: MqttLogin): Promise<MqttCredential>;
   /** Whether the gateway has its first administrator. Until then clients of loopback may log in without a name, and only look. */
   readonly claimed: boolean;
@@ -43,7 +43,16 @@ export interface MqttAccess {
   onRevoked(listener: (owner: string) => void): () => void;
 }
 
+/**
+ * Where a session holds: the gateway's own pages and API, the editor of flows, HTTP-in nodes. Cookies are shared by all ports of a
+ * host, so a session of one counts for nothing at the others.
+ */
+export const REALMS = ['gateway', 'editor', 'http-in'] as const;
+export type Realm = (typeof REALMS)[number];
+
 export interface PersonLogin {
+  /** Default: gateway. Another one rejects with `forbidden` who may not use flows. */
+  readonly realm?: Realm | undefined;
   readonly name: string;
   readonly password: string;
   readonly caller: Caller;
@@ -65,13 +74,17 @@ export interface PeopleAccess {
   readonly claimed: boolean;
   logIn(login: PersonLogin): Promise<NewSession>;
   /** Whose session it is; using it keeps it alive. undefined: there is none, or it is over. */
-  session(id: string, door: Door): Principal | undefined;
-  /** Ends a session. */
+  session(id: string, door: Door, realm?: Realm): Principal | undefined;
+  /** Ends a session, with those that its tickets opened. */
   logOut(id: string): void;
+  /** A ticket for one log-in at the editor within 30 s. @param origin of the editor. @throws SluiceError unauthorized, forbidden */
+  ticket(session: string, door: Door, origin: string): string;
+  /** The session of a ticket, in the realm `editor`. @throws SluiceError unauthorized: used, too old, for another origin; forbidden */
+  redeem(ticket: string, origin: string, caller: Caller): Omit<NewSession, 'mark'>;
   /** Whose token it is. Rejects with `unauthorized`, or with `throttled` after many wrong ones. */
   token(text: string, caller: Caller): Promise<Principal>;
   /** Whether a session or a token that was right still is. It does not keep a session alive. */
-  holds(credential: { readonly session: string } | { readonly token: string }): boolean;
+  holds(credential: { readonly session: string; readonly realm?: Realm } | { readonly token: string }): boolean;
   /** Calls back when sessions or tokens ended before their time. @returns ends it */
   onRevoked(listener: () => void): () => void;
   /**
@@ -153,7 +166,7 @@ export interface AccountsAdmin {
   addUser(user: { readonly name: string; readonly role: Role; readonly password: string }, by: Principal): Promise<void>;
   /** @returns the password of the device, shown once; undefined where it has a certificate */
   addDevice(device: NewDevice, by: Principal): Promise<string | undefined>;
-  /** Of a person. */
+  /** A new password for a person. */
   setPassword(name: string, password: string, by: Principal): Promise<void>;
   /** A new password for a device. @returns it, shown once */
   renewSecret(name: string, by: Principal): Promise<string>;

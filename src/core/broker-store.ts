@@ -10,17 +10,18 @@ export type BrokerValue = string | number | null | Uint8Array;
  * - session: `away` ms for which its client was away when the row was written, null while it is connected; `log` and `seq`:
  *   messages of the gateway itself from this number on may still have to come, they are in the log and not here.
  * - filter: `rest` is JSON of what else belongs to the subscription; `log` and `seq`: as of this number.
- * - message: one that a client published, for all sessions that wait for it; the numbers grow in the order of arrival.
+ * - message: one that a client published, for all sessions that wait for it; the numbers grow in the order of arrival. `owner`:
+ *   the account of that client.
  * - place: a message in the queue of a session; `number` is its packet identifier, 0 until it has one; `state` 1: only PUBREL is left.
- * - retained: retained messages of clients.
+ * - retained: retained messages of clients, with the account that published each last.
  * - incoming: packet identifiers of QoS 2 messages from a client, until its PUBREL.
  */
 export const BROKER_TABLES = {
   session: { keys: 1, columns: ['key', 'id', 'owner', 'away', 'log', 'seq'] },
   filter: { keys: 2, columns: ['session', 'topic', 'qos', 'rest', 'log', 'seq'] },
-  message: { keys: 1, columns: ['message', 'topic', 'payload', 'qos'] },
+  message: { keys: 1, columns: ['message', 'topic', 'payload', 'qos', 'owner'] },
   place: { keys: 2, columns: ['session', 'message', 'number', 'qos', 'state'] },
-  retained: { keys: 1, columns: ['topic', 'payload', 'qos'] },
+  retained: { keys: 1, columns: ['topic', 'payload', 'qos', 'owner'] },
   incoming: { keys: 2, columns: ['session', 'number'] },
 } as const;
 export type BrokerTable = keyof typeof BROKER_TABLES;
@@ -51,7 +52,7 @@ export interface BrokerStoreStatus {
   /** `memory`: nothing is kept, there is no file; `idle`: nothing was to be kept yet; `faulty`: the file takes nothing now. */
   readonly state: 'memory' | 'idle' | 'file' | 'faulty';
   readonly fault: string | undefined;
-  /** Of the file and what belongs to it. */
+  /** Size of the file and what belongs to it. */
   readonly bytes: number;
   /** Since the start: commits, those that failed, and files that were set aside. */
   readonly commits: number;

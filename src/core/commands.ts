@@ -4,6 +4,7 @@
  */
 
 import type { AlarmState } from './alarm.ts';
+import type { FlowsChange, FlowsResult } from './flow-revisions.ts';
 import type { PointType, Sample, Value } from './point.ts';
 import type { Frame, ReadFault, Written } from './ports.ts';
 
@@ -30,7 +31,8 @@ export type Command =
   | AcknowledgeCommand
   | ShelveCommand
   | ReloadCommand
-  | ResendCommand;
+  | ResendCommand
+  | FlowsCommand;
 
 export interface WriteCommand {
   readonly do: 'write';
@@ -94,6 +96,9 @@ export type ResendCommand = {
     }
 );
 
+/** Changes the flows of Node-RED. */
+export type FlowsCommand = { readonly do: 'flows' } & FlowsChange;
+
 export interface WriteResult extends Written {
   readonly point: string;
   readonly type: PointType | undefined;
@@ -136,12 +141,13 @@ export interface Results {
     /** There is more than one command brings: where the next one begins. */
     readonly next?: { readonly log: string; readonly seq: number };
   };
+  readonly flows: FlowsResult;
 }
 
 /** Looking: at whether the process lives, at the state and the readings of now, at the log, and at what the broker says of itself. */
 export type Look = 'health' | 'status' | 'readings' | 'history' | 'broker-status';
-/** Flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim with the code, and the code. */
-export type Manage = 'flows' | 'configuration' | 'accounts' | 'claim' | 'claim-code';
+/** Bundles and receipts; flows of Node-RED; the configuration as it is and its change; users, devices and tokens; the claim with the code, and the code. */
+export type Manage = 'bundle' | 'flows' | 'configuration' | 'accounts' | 'claim' | 'claim-code';
 /** A log-in; and of somebody who is logged in: who he is, his own password, the end of his session. */
 export type Own = 'log-in' | 'session';
 /** What needs permission: the commands, looking at the wire, and the rest. */

@@ -25,8 +25,11 @@ export const ERRORS = {
   // forwarding
   'upstream-connect': { retry: 'later', says: 'the upstream broker cannot be reached' },
   'upstream-refused': { retry: 'never', says: 'the upstream broker refused a batch' },
+  'upstream-busy': { retry: 'later', says: 'the upstream broker does not take it now' },
+  'upstream-too-large': { retry: 'later', says: 'a message is larger than the upstream broker takes' },
   'upstream-timeout': { retry: 'later', says: 'the upstream broker did not acknowledge in time' },
   'upstream-protocol': { retry: 'later', says: 'the upstream broker broke the protocol or a limit' },
+  'bundle-refused': { retry: 'never', says: 'a bundle, a receipt or a stick is not what it has to be' },
   'tls-files': { retry: 'never', says: 'the key and the certificate of a listener cannot be used' },
   'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },
   // running gateway
@@ -36,6 +39,7 @@ export const ERRORS = {
   'clock-unknown': { retry: 'later', says: 'the gateway does not know the time' },
   'not-running': { retry: 'later', says: 'no running gateway answers' },
   'already-running': { retry: 'never', says: 'another gateway uses this state directory' },
+  conflict: { retry: 'never', says: 'somebody else changed it first' },
   'not-found': { retry: 'never', says: 'there is no such thing' },
   forbidden: { retry: 'never', says: 'who asks may not do this' },
   // accounts

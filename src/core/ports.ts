@@ -90,6 +90,8 @@ export interface BusStatus {
   readonly devices: readonly DeviceStatus[];
   /** The load of the last whole half minute; absent where nothing is polled. */
   readonly load?: { readonly busy: number; readonly due: number; readonly missed: number; readonly overloaded: boolean };
+  /** Bytes of messages of its devices that wait for their turn, and how many may; absent where devices do not send by themselves. */
+  readonly waiting?: { readonly bytes: number; readonly limit: number };
 }
 
 /** Why a part of a device could not be read. */
@@ -288,6 +290,17 @@ export interface ForwarderCounters {
   readonly violations: number;
 }
 
+/** Bytes of a forwarder's connections in one month, as a metered link counts them. */
+export interface WireUse {
+  /** `2026-11`, of the gateway's time zone; undefined: the clock was never known. */
+  readonly month: string | undefined;
+  /** Bytes of sockets, TLS included: exact. */
+  readonly sent: number;
+  readonly received: number;
+  /** Bytes of headers of TCP and IP, both ways: an estimate. */
+  readonly headers: number;
+}
+
 /** The report of a forwarder about itself. Times are monotonic milliseconds. */
 export interface ForwarderReport {
   readonly name: string;
@@ -310,6 +323,8 @@ export interface ForwarderReport {
   /** Readings in memory that are not acknowledged. */
   readonly liveReadings: number;
   readonly counters: ForwarderCounters;
+  /** This month. Absent: it has no connections. */
+  readonly wire?: WireUse | undefined;
 }
 
 /**

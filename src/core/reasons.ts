@@ -16,6 +16,7 @@ export const REASONS = [
   { code: 128, name: 'out-of-range', quality: 'uncertain' },
   { code: 129, name: 'too-fast', quality: 'uncertain' },
   { code: 130, name: 'retained', quality: 'uncertain' },
+  { code: 131, name: 'partial', quality: 'uncertain' },
 ] as const;
 
 export type ReasonName = (typeof REASONS)[number]['name'];

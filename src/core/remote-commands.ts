@@ -30,3 +30,8 @@ export interface RemoteCommands {
    */
   take(payload: Uint8Array, caller: RemoteCaller, retained: boolean): void;
 }
+
+/** Whether a list of a grant has that name. It is decided by names alone, so that a refusal says nothing of what there is. */
+export function granted(list: readonly string[] | undefined, name: string): boolean {
+  return (list ?? []).some((one) => one === '*' || one === name || (one.endsWith('.*') && name.startsWith(one.slice(0, -1))));
+}

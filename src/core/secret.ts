@@ -11,14 +11,25 @@ let salt: Buffer | undefined;
  */
 export class SecretText {
   readonly #text: string;
+  readonly #again: (() => string) | undefined;
 
-  constructor(text: string) {
+  /** @param again looks where the text came from once more; throws in words when it is not there */
+  constructor(text: string, again?: () => string) {
     this.#text = text;
+    this.#again = again;
   }
 
   /** The text itself: hand it straight to the library that needs it. */
   reveal(): string {
     return this.#text;
+  }
+
+  /**
+   * As `reveal`, and of a secret in a file what the file holds now: passwords and tokens are exchanged while the gateway runs.
+   * @throws SluiceError config-invalid: the file is gone, empty or not readable
+   */
+  fresh(): string {
+    return this.#again === undefined ? this.#text : this.#again();
   }
 
   toJSON(): string {

@@ -3,6 +3,7 @@ import type { CounterMemory } from '../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { DeviceTopics } from '../core/device-topics.ts';
+import type { AcceptedMemory, FlowPoints } from '../core/flow-points.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Bus, GatewayEvent, SampleSink } from '../core/ports.ts';
@@ -18,6 +19,12 @@ export interface DriverContext {
   readonly counters?: CounterMemory;
   /** The topics of the embedded broker; absent: there is none. */
   readonly topics?: DeviceTopics;
+  /** What flows give; absent: there is no Node-RED. */
+  readonly flowPoints?: FlowPoints;
+  /** Points that devices accepted, over restarts. */
+  readonly accepted?: AcceptedMemory;
+  /** The bus has further shapes from now on. */
+  readonly grew?: () => void;
   /** How long devices took to answer, over restarts. */
   readonly times?: TimeMemory;
   /** A device is read by other requests from now on. */

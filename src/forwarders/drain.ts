@@ -18,8 +18,14 @@ const NOTICES = 16;
  * reading, none is likely to come in the rest.
  */
 const QUIET = 1 / 4;
+/** On a visit alarms are waited for so long after the last one, ms: they come in groups. */
+const LINGER = 2000;
 /** Longest sleep of a pump: a bound, everything that matters wakes it. */
 const NAP = 1000;
+/** A visit waits so long for what the log has and cannot give yet, ms. */
+const PATIENCE = 10_000;
+/** How often a filter looks for live readings that it lets through, at most, ms. */
+const LOOK = 20;
 
 /** What a pump carries. */
 export type Carried = Lane | NoticeKind;
@@ -39,6 +45,20 @@ export interface DrainTarget {
   notice(notice: OutNotice): Promise<Outcome>;
 }
 
+/** A connection that is made for what waits now. */
+export interface DrainVisit {
+  /** Alarms alone leave. */
+  readonly alarmsOnly: boolean;
+  /** @returns true, or how many readings of a batch may leave; 0: none */
+  admit(what: OutBatch | OutNotice): true | number;
+  /** What was admitted is answered. */
+  settled(what: OutBatch | OutNotice): void;
+  /** The log has something that it could not give in time. */
+  unfinished(): void;
+  /** Nothing of a lane left, since its smallest batch was not admitted. */
+  stuck(batch: OutBatch): void;
+}
+
 export interface DrainOptions {
   readonly log: Log;
   readonly outlet: Outlet;
@@ -49,6 +69,10 @@ export interface DrainOptions {
   readonly clock: Clock;
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
+  /** Asked before a batch is handed over. 0: it may leave and is counted; otherwise milliseconds until the next question. */
+  readonly pace?: (batch: OutBatch) => number;
+  /** The connection is a visit: `run` resolves when nothing is left that may leave. */
+  readonly visit?: DrainVisit | undefined;
   readonly refused: (batch: OutBatch | OutNotice, error: SluiceError) => void;
   /** Called after each read of the log: the error for which it cannot give what waits; undefined: it can. */
   readonly unread: (of: Carried, error: SluiceError | undefined) => void;
@@ -56,12 +80,18 @@ export interface DrainOptions {
   readonly delivered: (batch: OutBatch) => void;
 }
 
+const OTHERS = ['data', 'history', 'event'] as const;
+
 export class Drain {
   readonly #options: DrainOptions;
   readonly #target: DrainTarget;
   #ended = false;
   #finishing = false;
+  /** Pumps of a visit that still have something, apart from that of alarms. */
+  #busy = 0;
   #failure: unknown;
+  /** Lanes that the files could not give when they were asked last. */
+  readonly #unreadable = new Set<Carried>();
   /** So many readings more wake the data pump. */
   #enough = 1;
   readonly #sleepers: Record<Carried, (() => void) | undefined> = {
@@ -91,8 +121,15 @@ export class Drain {
     log.on('appended', this.#onAppended);
     log.on('committed', this.#onCommitted);
     try {
-      const pumps = [this.#pumpNotices('alarm'), this.#pump('data'), this.#pump('history'), this.#pumpNotices('event')];
-      await Promise.all(pumps.map((pump) => this.#guard(pump)));
+      const others = this.#options.visit?.alarmsOnly === true ? [] : OTHERS;
+      this.#busy = others.length;
+      const run = (of: Carried) => (of === 'data' || of === 'history' ? this.#pump(of) : this.#pumpNotices(of));
+      const through = async (of: Carried): Promise<void> => {
+        await run(of);
+        this.#busy--;
+        this.#wake('alarm');
+      };
+      await Promise.all([run('alarm'), ...others.map(through)].map((pump) => this.#guard(pump)));
     } finally {
       log.off('appended', this.#onAppended);
       log.off('committed', this.#onCommitted);
@@ -132,25 +169,54 @@ export class Drain {
   }
 
   async #pump(lane: Lane): Promise<void> {
-    const { outlet } = this.#options;
+    const { outlet, visit, clock } = this.#options;
+    let most = Number.POSITIVE_INFINITY;
+    let left = false;
+    let waits: number | undefined;
     while (!this.#ended && !(this.#finishing && lane === 'history')) {
       if (this.#options.hold()) {
-        if (this.#finishing) return;
+        visit?.unfinished();
+        if (this.#finishing || visit !== undefined) return;
         await this.#sleep(lane, NAP);
         continue;
       }
       if (lane === 'data' && !(await this.#batchIsDue())) continue;
-      const batch = await this.#fromLog(lane, () => outlet.next(lane, this.#options.maxReadings()));
+      const batch = await this.#fromLog(lane, () => outlet.next(lane, Math.min(most, this.#options.maxReadings())));
       if (this.#ended) return;
       if (batch === undefined) {
-        if (this.#finishing) return;
+        const later = visit !== undefined && (this.#unreadable.has(lane) || outlet.later(lane));
+        waits ??= clock.monotonic();
+        const spent = later && clock.monotonic() - waits >= PATIENCE;
+        if (spent) visit.unfinished();
+        if (this.#finishing || spent || (visit !== undefined && !later)) return;
+        // A commit wakes it, and a nap ends.
+        if (lane === 'data' && outlet.filters) this.#enough = this.#options.maxReadings();
         await this.#sleep(lane, NAP);
         continue;
       }
-      // The clock changed in the meantime: the times in it are not the right ones any more.
-      if (!outlet.handOver(batch)) continue;
+      waits = undefined;
+      const admitted = visit?.admit(batch) ?? true;
+      if (admitted !== true) {
+        // Where nothing left, the smallest batch tells what a visit needs.
+        const smaller = left ? admitted : Math.max(1, admitted < most ? admitted : Math.floor(most / 2));
+        // One that did not get smaller by this will not.
+        if (smaller >= 1 && smaller < most && batch.records > 1) {
+          most = smaller;
+          continue;
+        }
+        if (!left) visit?.stuck(batch);
+        return;
+      }
+      most = Number.POSITIVE_INFINITY;
+      left = true;
+      // The clock may have changed in the meantime: the times in it are not the right ones any more.
+      if (!(await this.#turnOf(batch)) || !outlet.handOver(batch)) {
+        visit?.settled(batch);
+        continue;
+      }
       this.#options.sent(batch);
       const outcome = await this.#target.batch(batch);
+      visit?.settled(batch);
       if (outcome === 'keep') {
         if (lane === 'data') this.#enough = Number.POSITIVE_INFINITY;
         await this.#sleep(lane, NAP);
@@ -162,15 +228,28 @@ export class Drain {
     }
   }
 
+  /** Waits until the batch may leave. @returns false: nothing leaves any more, or only what is live */
+  async #turnOf(batch: OutBatch): Promise<boolean> {
+    const { lane } = batch;
+    for (;;) {
+      if (this.#ended || (this.#finishing && lane === 'history')) return false;
+      const wait = this.#options.pace?.(batch) ?? 0;
+      if (wait <= 0) return true;
+      await this.#sleep(lane, wait);
+    }
+  }
+
   /** A lane that the files cannot give now is asked again later: the other lanes do not wait for it. */
   async #fromLog<T>(of: Carried, ask: () => Promise<T>): Promise<T | undefined> {
     try {
       const answer = await ask();
       this.#options.unread(of, undefined);
+      this.#unreadable.delete(of);
       return answer;
     } catch (thrown) {
       if (!(thrown instanceof SluiceError) || thrown.code !== 'log-read') throw thrown;
       this.#options.unread(of, thrown);
+      this.#unreadable.add(of);
       // Not with every reading that comes meanwhile.
       if (of === 'data') this.#enough = Number.POSITIVE_INFINITY;
       return undefined;
@@ -181,12 +260,14 @@ export class Drain {
   async #batchIsDue(): Promise<boolean> {
     const { outlet, maxAge, clock } = this.#options;
     const maxReadings = this.#options.maxReadings();
+    if (outlet.filters) outlet.passUnwanted();
     const { readings, oldest, newest } = outlet.waiting(maxReadings);
-    if (readings >= maxReadings || this.#finishing) return true;
+    if (readings >= maxReadings || this.#finishing || this.#options.visit !== undefined) return true;
     if (oldest === undefined || newest === undefined) {
       if (outlet.pending('data')) return true;
-      this.#enough = 1;
-      await this.#sleep('data', NAP);
+      // With a filter most of what is appended may be for others.
+      this.#enough = outlet.filters ? maxReadings : 1;
+      await this.#sleep('data', outlet.filters ? Math.min(NAP, Math.max(maxAge * QUIET, LOOK)) : NAP);
       return false;
     }
     const wait = Math.min(oldest + maxAge, newest + maxAge * QUIET) - clock.monotonic();
@@ -197,23 +278,31 @@ export class Drain {
   }
 
   async #pumpNotices(kind: NoticeKind): Promise<void> {
-    const { outlet } = this.#options;
+    const { outlet, visit } = this.#options;
+    let lingered = false;
     while (!this.#ended) {
       const waiting = (await this.#fromLog(kind, () => outlet.notices(kind, NOTICES))) ?? [];
       if (this.#ended) return;
       if (waiting.length === 0) {
         if (this.#finishing) return;
-        await this.#sleep(kind, NAP);
+        if (visit !== undefined && (kind === 'event' || (lingered && this.#busy === 0))) return;
+        lingered = visit !== undefined && this.#busy === 0;
+        await this.#sleep(kind, lingered ? LINGER : NAP);
         continue;
       }
+      lingered = false;
+      if (kind === 'event' && visit !== undefined && waiting.some((notice) => visit.admit(notice) !== true)) return;
       for (let from = 0; from < waiting.length && !this.#ended; ) {
         const together = this.#sideBySide(waiting.slice(from));
         from += together.length;
         const settled = await Promise.all(together.map((notice) => this.#notice(notice)));
         const kept = settled.indexOf(false);
+        if (kind === 'event') for (const notice of together) visit?.settled(notice);
         const done = together[kept < 0 ? together.length - 1 : kept - 1];
         if (done !== undefined) outlet.noticesDone(done);
         if (kept < 0) continue;
+        // The far side takes nothing now, and a stop does not wait for it.
+        if (this.#finishing && this.#options.hold()) return;
         await this.#sleep(kind, NAP);
         break;
       }

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Forwarder, LatestValues } from '../core/ports.ts';
 import type { RemoteCommands } from '../core/remote-commands.ts';
+import type { SiteFacts } from '../core/site-facts.ts';
 import type { Log } from '../store/log.ts';
 
 /** Letters of JSON that a forwarder may keep; every state lies in memory and in one row of the log. */
@@ -19,6 +20,8 @@ export interface ForwarderContext {
   readonly random: () => number;
   /** Milliseconds of connection that data and history wait for a clock that is not known. */
   readonly clockHold: () => number;
+  /** UTC ms as the gateway knows it. */
+  readonly now: () => number;
   /** Whether the clock is known now. */
   readonly clockKnown: () => boolean;
   /** The retained messages of a connection's start. */
@@ -29,6 +32,7 @@ export interface ForwarderContext {
   /** Whether there is such a rule now. */
   readonly hasRule: (rule: string) => boolean;
   readonly latest: LatestValues;
+  readonly site: SiteFacts;
   /** State that a forwarder keeps under its name, over reloads and restarts; `save` throws for more than MAX_FORWARDER_STATE. */
   readonly memory: (forwarder: string) => { load(): unknown; save(state: unknown): void };
   /** Takes the commands that a forwarder may bring. */

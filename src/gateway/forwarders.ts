@@ -4,9 +4,9 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
-import { SluiceError } from '../core/errors.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
-import { type ForwarderContext, MAX_FORWARDER_STATE } from '../forwarders/forwarder-kind.ts';
+import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
+import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
 import { createForwarder } from './registry-create.ts';
@@ -38,8 +38,7 @@ export class Forwarders {
   readonly #entries = new Map<string, Entry>();
   readonly #sinks: () => Sinks;
   readonly #attached = new Set<LiveSink>();
-  /** The memories of forwarders by name, newer than those in the file at the start. */
-  readonly #memories = new Map<string, unknown>();
+  readonly #memories = new ForwarderMemories();
   #stopped = false;
 
   /** @param sinks asked from `start` on */
@@ -114,31 +113,13 @@ export class Forwarders {
     await forwarder?.stop(within);
   }
 
-  #memory(name: string, log: Log): ReturnType<ForwarderContext['memory']> {
-    // States of rules share the table; no rule and no point has such a name.
-    const key = `@forwarder.${name}`;
-    return {
-      load: () => (this.#memories.has(name) ? this.#memories.get(name) : log.opened.savedStates.find(([k]) => k === key)?.[1]),
-      save: (state) => {
-        const { length } = JSON.stringify(state);
-        if (length > MAX_FORWARDER_STATE)
-          throw new SluiceError(
-            'internal',
-            `The forwarder ${name} keeps ${length} letters of state; at most ${MAX_FORWARDER_STATE} are kept.`,
-          );
-        this.#memories.set(name, state);
-        log.saveState(key, state);
-      },
-    };
-  }
-
   #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
     const known = new Set([...log.opened.savedStates.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
     const forwarder = this.#create(resolved, {
       ...this.#surroundings,
       gateway: config.gateway.id,
       log,
-      memory: (name) => this.#memory(name, log),
+      memory: (name) => this.#memories.of(name, log),
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [...known].filter((key) => !isCounterState(key) && !config.rules.has(key)),
     });

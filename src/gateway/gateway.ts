@@ -14,58 +14,46 @@ import type { Once } from '../control/remote/once.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
+import type { FlowRevisions } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Forwarder, Inventory } from '../core/ports.ts';
-import { VERSION } from '../core/version.ts';
-import { MeasuredFile } from '../drivers/modbus/measured-file.ts';
+import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
-import { Counters } from '../pipeline/counters.ts';
-import { Ingest } from '../pipeline/ingest.ts';
+import type { Counters } from '../pipeline/counters.ts';
+import type { Ingest } from '../pipeline/ingest.ts';
 import { inventoryDevices, inventoryMessage } from '../pipeline/inventory.ts';
 import type { Latest } from '../pipeline/latest.ts';
-import { ClockReport } from '../reports/clock.ts';
-import { LogWatch } from '../reports/log-watch.ts';
+import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
-import type { Moment } from '../rules/rule-state.ts';
 import { bootName } from '../store/files/layout.ts';
 import type { Log } from '../store/log.ts';
 import { StateDirLock } from '../store/state-dir.ts';
 import { systemProbes } from '../time/probes.ts';
 import type { ClockProbes } from '../time/services.ts';
 import type { ClockChange, ClockWatch } from '../time/watch.ts';
-import { openLog, restore, rulesOf } from './kept-state.ts';
-import { makeParts, type Parts, type PartsSide } from './parts.ts';
+import { makeParts, type Parts } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
-import { FLOWS_CLOSE, StopBudget } from './stop-budget.ts';
-import { warnOfOpen, webListen } from './web.ts';
+import { type Came, type Starting, started, startInOrder } from './start-order.ts';
+import { stopInOrder } from './stop-order.ts';
 
-export class Gateway implements PartsSide, Reloadable {
+export class Gateway implements Starting, Reloadable {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly startedAt: number;
   config: GatewayConfig;
-  #log: Log | undefined;
-  #ingest: Ingest | undefined;
-  #rules: RuleEngine | undefined;
-  #counters: Counters | undefined;
-  /** How long Modbus devices took to answer. */
-  #times: MeasuredFile | undefined;
+  readonly machine: Machine | undefined;
+  readonly onFatal: (error: Error) => void;
+  readonly #came: Came = {};
   #ledger: Ledger | undefined;
-  readonly #machine: Machine | undefined;
-  #clockReport: ClockReport | undefined;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
-  #logWatch: LogWatch | undefined;
-  #admin: AdminServer | undefined;
-  #lock: StateDirLock | undefined;
   #running = false;
   #stopping = false;
   #readFile: () => Promise<ReloadResult> = () => Promise.reject(new SluiceError('not-running'));
   readonly #parts: Parts;
   readonly #reload: Reload;
-  readonly #onFatal: (error: Error) => void;
   readonly #pages: string | undefined;
 
   constructor(options: {
@@ -82,25 +70,25 @@ export class Gateway implements PartsSide, Reloadable {
     this.config = options.config;
     this.clock = options.clock;
     this.logger = options.logger;
-    this.#onFatal = options.onFatal;
+    this.onFatal = options.onFatal;
     this.#pages = options.pages;
     this.startedAt = options.clock.monotonic();
-    this.#machine = options.machine;
+    this.machine = options.machine;
     this.#parts = makeParts(this, options.probes ?? systemProbes);
     this.#reload = new Reload(this, this.#parts);
   }
 
   get log(): Log {
-    if (this.#log === undefined) throw new SluiceError('internal', 'the log is not open yet');
-    return this.#log;
+    if (this.#came.log === undefined) throw new SluiceError('internal', 'the log is not open yet');
+    return this.#came.log;
   }
   get ingest(): Ingest {
-    if (this.#ingest === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
-    return this.#ingest;
+    if (this.#came.ingest === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
+    return this.#came.ingest;
   }
   get rules(): RuleEngine {
-    if (this.#rules === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
-    return this.#rules;
+    if (this.#came.rules === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
+    return this.#came.rules;
   }
   get plant(): Plant {
     return this.#parts.plant;
@@ -123,8 +111,14 @@ export class Gateway implements PartsSide, Reloadable {
   get forwarders(): readonly Forwarder[] {
     return this.#parts.forwarders.all;
   }
+  get admin(): AdminServer | undefined {
+    return this.#came.admin;
+  }
   get http(): HttpStatus | undefined {
-    return this.config.dashboard === undefined ? undefined : this.#admin?.http();
+    return this.config.dashboard === undefined ? undefined : this.#came.admin?.http();
+  }
+  get front(): ReturnType<AdminServer['front']> {
+    return this.#came.admin?.front();
   }
   get broker(): EmbeddedBroker | undefined {
     return this.#parts.broker.running;
@@ -133,13 +127,17 @@ export class Gateway implements PartsSide, Reloadable {
   get flows(): FlowSupervisor {
     return this.#parts.flows;
   }
+  /** What its flows were before. */
+  get flowRevisions(): FlowRevisions {
+    return this.#parts.revisions;
+  }
   /** The gateway's own certificate, when a listener uses it. */
   get certificate(): OwnIdentity | undefined {
     return this.#parts.tls.own;
   }
   /** The counts of the log's readings since the start. */
   get logWatch(): LogWatch | undefined {
-    return this.#logWatch;
+    return this.#came.logWatch;
   }
   /** false until everything is started. */
   get running(): boolean {
@@ -153,10 +151,10 @@ export class Gateway implements PartsSide, Reloadable {
     return this.#stopping;
   }
   get counters(): Counters | undefined {
-    return this.#counters;
+    return this.#came.counters;
   }
   get times(): MeasuredFile | undefined {
-    return this.#times;
+    return this.#came.times;
   }
   get ledger(): Ledger {
     this.#ledger ??= new Ledger({
@@ -179,20 +177,31 @@ export class Gateway implements PartsSide, Reloadable {
     const { config } = this;
     // First of all: nothing of the state directory is opened before it is locked.
     const lock = StateDirLock.take(config.gateway.stateDir);
-    this.#lock = lock;
+    this.#came.lock = lock;
     const admin = new AdminServer({
       target: new Target(this),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),
       logger: this.logger,
       clock: this.clock,
       pages: this.#pages,
-      onListen: ({ host, port }, fault) => this.#parts.listening.changed(`dashboard ${host}:${port}`, fault),
+      flows: {
+        ...{ flows: this.#parts.flows, deploys: this.#parts.deploys },
+        title: () => this.config.gateway.name ?? this.config.gateway.id,
+        open: () => this.config.nodeRed?.http?.logIn === 'open',
+        tell: (event) => {
+          if (this.#running && !this.#stopping) this.ingest.event(event);
+        },
+      },
+      onListen: ({ host, port }, fault, site) => this.#parts.listening.changed(`${site} ${host}:${port}`, fault),
     });
     try {
       await this.#parts.access.open();
       await admin.start();
-      this.#admin = admin;
-      await this.#startParts(config);
+      this.#came.admin = admin;
+      await startInOrder(this, this.#parts, this.#came);
+      const waits = await this.#parts.broker.opened();
+      this.#running = true;
+      this.logger.info(started(this, waits), 'The gateway is running.');
     } catch (thrown) {
       await Promise.all([
         this.#parts.access.stop(),
@@ -200,124 +209,20 @@ export class Gateway implements PartsSide, Reloadable {
         this.#parts.broker.stop(),
         this.#parts.tls.stop(),
       ]);
-      await this.#log?.abandon();
+      await this.#came.log?.abandon();
       await admin.stop();
       lock.release();
       throw thrown;
     }
   }
 
-  async #startParts(config: GatewayConfig): Promise<void> {
-    await this.#parts.watch.begin();
-    // A certificate that is made now holds for as long as the clock lets it.
-    await this.setDashboard(config.dashboard);
-    const openFaults: string[] = [];
-    const log = await openLog(config, {
-      ...{ clock: this.clock, machine: this.#machine },
-      onRetry: (error) => {
-        openFaults.push(error);
-        this.logger.warn({ error }, 'The log cannot be opened; the gateway tries again.');
-      },
-    });
-    this.#log = log;
-    this.#logWatch = new LogWatch({
-      ...{ log, openFaults },
-      clock: this.clock,
-      logger: this.logger,
-      event: (event) => this.ingest.event(event),
-      onFatal: this.#onFatal,
-    });
-    this.#parts.forwarders.begin(config, log);
-    if (log.clock.lastKnown !== undefined) this.#parts.watch.trust(log.clock.lastKnown);
-    if (log.clock.inherited !== undefined) this.#parts.watch.inherit(log.clock.inherited);
-    const move = log.setClock(this.#parts.watch.offset, !this.#parts.watch.known);
-    const counters = new Counters({ log, clock: this.clock, moment: () => this.#moment() });
-    this.#counters = counters;
-    this.#times = new MeasuredFile(config.gateway.stateDir, this.clock, this.logger);
-    const field = this.#parts.plant.prepare(config);
-    await restore(counters, field.shapes, this.logger);
-    this.setInventory(config, field.shapes);
-    this.#rules = rulesOf(config, { log, start: this.#moment(), shapes: field.shapes });
-    this.#ingest = new Ingest({
-      ...{ log, clock: this.clock, latest: this.#parts.latest, rules: this.#rules },
-      offset: () => this.#parts.watch.offset,
-      clockKnown: () => this.#parts.watch.known,
-      onAlarm: (t) => {
-        const { rule, state, severity, point } = t;
-        this.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
-        this.#parts.alarmed.changed();
-      },
-    });
-    this.#parts.broker.begin(log.opened.lastAlarms);
-    this.#logWatch.tellStart();
-    this.#parts.listening.begin();
-    this.#parts.access.begin();
-    this.#clockReport = new ClockReport({
-      clock: this.clock,
-      tell: (event) => this.ingest.event(event),
-      logName: (ordinal) => log.opened.logs.find((l) => l.ordinal === ordinal)?.name ?? '',
-      ...{ boot: log.opened.boot, log: log.ordinal },
-    });
-    this.#clockReport.began(this.#parts.watch, move);
-    this.#ingest.tick();
-    await (await this.#parts.broker.prepare(config)).apply();
-    this.#parts.forwarders.start();
-    await field.apply();
-    this.#parts.alarmed.changed();
-    this.#parts.safe.start();
-    this.#parts.watch.start();
-    if (!this.#parts.watch.known)
-      this.logger.warn(
-        { wall: this.clock.wall(), source: this.#parts.watch.status().source },
-        'The clock of this board is not right yet. Readings wait for the right time; alarms do not wait.',
-      );
-    counters.start();
-    await this.#parts.flows.prepare(config.nodeRed).apply();
-    const waits = await this.#parts.broker.opened();
-    this.#running = true;
-    this.logger.info(
-      { gateway: config.gateway.id, boot: this.boot, log: log.id, version: VERSION, ...(waits.length === 0 ? {} : { waits }) },
-      'The gateway is running.',
-    );
-  }
-
   /** Stops polling, lets what is live be acknowledged, commits everything. Within 5 s, whatever hangs. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     this.#stopping = true;
-    const budget = new StopBudget(this.clock);
-    this.#parts.commands.stop();
-    const flows = this.#parts.flows.stop(FLOWS_CLOSE);
-    // Safe values are written by the buses of the new configuration, as soon as the old ones have let go of their wires.
-    await budget.within(budget.for('exchange'), this.#reload.exchange);
-    this.#parts.watch.stop();
-    this.#clockReport?.stop();
-    this.#logWatch?.stop();
-    // While the buses still run.
-    await this.#parts.safe.stop(budget.for('safe'));
-    await budget.within(budget.for('buses'), this.#parts.plant.stop());
-    let access: Promise<void> | undefined;
-    if (this.#ingest !== undefined) {
-      this.#parts.commands.flush();
-      access = this.#parts.access.stop();
-      this.#parts.outside.flush();
-    }
-    this.#ingest?.stop();
-    this.#counters?.stop();
-    // While the forwarders wait for the network, the disk is written: a hanging broker takes no time from it.
-    this.#log?.commitSoon();
-    const forwarders = budget.for('forwarders');
-    await budget.within(
-      forwarders,
-      this.#parts.forwarders.stop(forwarders),
-      this.#parts.broker.stop(),
-      this.#parts.tls.stop(),
-      this.#times?.stop(),
-      access,
-    );
-    await this.#log?.close(budget.for('log'));
-    await this.#admin?.stop();
-    await budget.within(budget.for('flows'), flows);
-    this.#lock?.release();
+    return stopInOrder(this.#parts, {
+      ...{ clock: this.clock, exchange: this.#reload.exchange },
+      started: () => this.#came,
+    });
   }
 
   /** Puts another configuration in force; see reload.ts. @returns what changed. @throws SluiceError; then everything is as it was */
@@ -331,11 +236,6 @@ export class Gateway implements PartsSide, Reloadable {
     Object.assign(this.log.options, config.buffer);
   }
 
-  #moment(): Moment {
-    const at = this.clock.monotonic();
-    return { at, wall: at + this.#parts.watch.offset, wallKnown: this.#parts.watch.known };
-  }
-
   /** The inventory, for everybody who shows or sends it. */
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void {
     const devices = inventoryDevices(config, shapes);
@@ -343,20 +243,19 @@ export class Gateway implements PartsSide, Reloadable {
     this.#inventory = inventoryMessage(revision, devices);
     this.#parts.latest.setShapes(shapes);
     this.#parts.broker.inventory(this.#inventory);
+    this.#parts.flowDoor.inventoryChanged();
+  }
+
+  /** Flows brought further points. */
+  grown(): void {
+    if (this.#stopping) return;
+    this.setInventory(this.config, this.#parts.plant.shapes);
+    this.#parts.forwarders.republish([]);
   }
 
   /** Reads the configuration file and puts it in force. */
   readAgain(): Promise<ReloadResult> {
     return this.#readFile();
-  }
-
-  async setDashboard(dashboard: GatewayConfig['dashboard']): Promise<void> {
-    const { tls } = this.#parts;
-    const listen = dashboard?.listen ?? [];
-    warnOfOpen(listen, this.logger);
-    await this.#admin?.setListen(webListen(dashboard, tls));
-    tls.keep('dashboard', listen);
-    tls.changed();
   }
 
   clockChanged(change: ClockChange): void {
@@ -367,11 +266,11 @@ export class Gateway implements PartsSide, Reloadable {
     );
     this.#parts.tls.changed();
     if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
-    this.#clockReport?.took(change, move);
+    this.#came.clockReport?.took(change, move);
   }
 
   /** A source of time cannot be used. */
   clockFault(fault: string): void {
-    this.#clockReport?.fault(fault, this.watch.known);
+    this.#came.clockReport?.fault(fault, this.watch.known);
   }
 }

@@ -1,16 +1,17 @@
 /**
  * The embedded broker of one configuration. A reload that changes it makes the new one, then stops the old one, whose address the
- * new one may need, then starts the new one. What a broker that starts has to retain is kept here.
+ * new one may need, then starts the new one.
  */
+
+import type { TlsSources } from '../access/tls/tls-sources.ts';
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-import { ROLES, type Role } from '../core/commands.ts';
+import { grantOf } from '../control/remote/granted.ts';
 import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
-import type { Grant, RemoteCommands } from '../core/remote-commands.ts';
+import type { RemoteCommands } from '../core/remote-commands.ts';
 import type { CommandSink, EmbeddedBrokerOptions } from '../forwarders/broker/broker-types.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
 import { loadBroker } from './registry-create.ts';
-import type { TlsSources } from './tls-sources.ts';
 
 /** The input of the broker, without the part that follows from the configuration. */
 export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' | 'identity' | 'store' | 'command'> & {
@@ -19,6 +20,8 @@ export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' |
   readonly tls: Pick<TlsSources, 'of' | 'keep'>;
   /** One for each broker; it opens its file when its broker starts, and the one before has closed it by then. */
   readonly store: () => EmbeddedBrokerOptions['store'];
+  /** What it retains when it starts: the newest transition of each rule. */
+  readonly alarms: () => Iterable<NoticeMessage>;
   /** Takes the commands of clients. */
   readonly commands: RemoteCommands;
   /** Whose commands they are: another text for another account of the same name. */
@@ -29,6 +32,13 @@ export type BrokerSurroundings = Omit<EmbeddedBrokerOptions, 'listen' | 'root' |
 export interface Feed {
   add(sink: LiveSink): void;
   remove(sink: LiveSink): void;
+}
+
+export interface PreparedBroker {
+  readonly changed: readonly string[];
+  /** Ports that the broker of before lets go of. */
+  readonly leaving: readonly number[];
+  apply(): Promise<void>;
 }
 
 /** Milliseconds that a start waits for the addresses of the broker. */
@@ -42,8 +52,6 @@ export class LocalBroker {
   #listen: GatewayConfig['broker'];
   #stopped = false;
   #inventory: Inventory = { v: 1, revision: 0, devices: {} };
-  /** The newest transition of each rule. */
-  readonly #alarms = new Map<string, NoticeMessage>();
 
   constructor(surroundings: BrokerSurroundings, feed: () => Feed, load: typeof loadBroker = loadBroker) {
     this.#surroundings = surroundings;
@@ -55,18 +63,6 @@ export class LocalBroker {
     return this.#broker;
   }
 
-  /** Alarms are kept from now on. @param last what an earlier start left */
-  begin(last: readonly NoticeMessage[]): void {
-    for (const alarm of last) this.#alarms.set(alarm.key, alarm);
-    this.#feed().add({
-      sample: () => {},
-      notice: (notice) => {
-        if (notice.kind === 'alarm') this.#alarms.set(notice.key, notice);
-      },
-      inventory: () => {},
-    });
-  }
-
   inventory(inventory: Inventory): void {
     this.#inventory = inventory;
     this.#broker?.inventory(inventory);
@@ -74,17 +70,18 @@ export class LocalBroker {
 
   /** The rules that exist now. */
   rules(names: ReadonlySet<string>): void {
-    for (const rule of this.#alarms.keys()) if (!names.has(rule)) this.#alarms.delete(rule);
     this.#broker?.rules(names);
   }
 
   /** Makes what the configuration asks for; nothing is stopped or started yet. */
-  async prepare(config: GatewayConfig): Promise<{ changed: readonly string[]; apply: () => Promise<void> }> {
+  async prepare(config: GatewayConfig): Promise<PreparedBroker> {
     const { broker: asked } = config;
-    if (comparable(asked ?? null) === comparable(this.#listen ?? null)) return { changed: [], apply: async () => {} };
+    if (comparable(asked ?? null) === comparable(this.#listen ?? null))
+      return { changed: [], leaving: [], apply: async () => {} };
     const next = asked === undefined ? undefined : await this.#make(asked, config);
     return {
       changed: ['broker'],
+      leaving: (this.#listen?.listen ?? []).map(({ port }) => port),
       apply: async () => {
         await this.#end();
         if (this.#stopped) return;
@@ -93,7 +90,7 @@ export class LocalBroker {
         this.#surroundings.tls.keep('broker', asked?.listen ?? []);
         if (next === undefined) return;
         next.inventory(this.#inventory);
-        for (const alarm of this.#alarms.values()) if (config.rules.has(alarm.key)) next.notice(alarm);
+        for (const alarm of this.#surroundings.alarms()) if (config.rules.has(alarm.key)) next.notice(alarm);
         this.#feed().add(next);
         next.start();
       },
@@ -125,11 +122,11 @@ export class LocalBroker {
   }
 
   async #make(
-    { listen, commands: grants }: NonNullable<GatewayConfig['broker']>,
+    { listen, commands: grants, maxPacket }: NonNullable<GatewayConfig['broker']>,
     config: GatewayConfig,
   ): Promise<EmbeddedBroker> {
     const Broker = await this.#load();
-    const { identity, store, tls, commands, ownerOf, ...rest } = this.#surroundings;
+    const { identity, store, tls, commands, ownerOf, alarms: _, ...rest } = this.#surroundings;
     const command: CommandSink = (payload, { principal: by, owner }, retained, answer) =>
       commands.take(payload, { by, owner: ownerOf(owner), grant: grantOf(grants ?? {}, by.role), answer }, retained);
     for (const { host, port, insecure } of listen)
@@ -142,19 +139,6 @@ export class LocalBroker {
       asked === undefined ? address : { ...address, tls: tls.of(asked) },
     );
     const root = `sluice/${config.gateway.id}`;
-    return new Broker({ ...rest, command, listen: listeners, root, identity: identity(), store: store() });
+    return new Broker({ ...rest, command, listen: listeners, maxPacket, root, identity: identity(), store: store() });
   }
-}
-
-/** A role may ask for what the roles before it may ask for. */
-export function grantOf(grants: Readonly<Record<string, Grant | undefined>>, role: Role): Grant {
-  const own = ROLES.slice(0, ROLES.indexOf(role) + 1).flatMap((one) => grants[one] ?? []);
-  const lists = (['write', 'read', 'ack', 'shelve'] as const).map(
-    (key) => [key, own.flatMap((grant) => grant[key] ?? [])] as const,
-  );
-  return {
-    ...Object.fromEntries(lists),
-    reload: own.some(({ reload }) => reload === true),
-    resend: own.some(({ resend }) => resend === true),
-  };
 }

@@ -4,6 +4,7 @@
  */
 
 import { Access } from '../access/access.ts';
+import { TlsSources } from '../access/tls/tls-sources.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { alarmCommands } from '../control/alarm-commands.ts';
 import { Commands, GATEWAY } from '../control/commands.ts';
@@ -19,17 +20,19 @@ import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
+import { FlowHub } from '../drivers/flows/hub.ts';
 import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import { DeviceDoor } from '../forwarders/broker/device-door.ts';
 import { LiveBatches } from '../forwarders/broker/live-batches.ts';
 import { LogBacklog } from '../forwarders/broker/own-backlog.ts';
-import { FlowFiles } from '../node-red/flow-files.ts';
-import { Supervisor } from '../node-red/supervisor.ts';
-import { wayOf } from '../node-red/ways.ts';
+import { FlowDoor } from '../node-red/door/door.ts';
+import { AcceptedPoints } from '../pipeline/accepted-points.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
 import type { Counters } from '../pipeline/counters.ts';
+import { Growth } from '../pipeline/growth.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
+import { NewestAlarms } from '../pipeline/newest-alarms.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -37,11 +40,14 @@ import { BrokerFile } from '../store/broker-store.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockProbes } from '../time/services.ts';
 import { type ClockChange, ClockWatch } from '../time/watch.ts';
+import { flowParts } from './flow-parts.ts';
+import { flowSource } from './flow-source.ts';
 import { Forwarders } from './forwarders.ts';
 import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
 import { createBus } from './registry-create.ts';
-import { TlsSources } from './tls-sources.ts';
+import { siteFacts } from './site-facts.ts';
+import { Web, type WebServer } from './web.ts';
 
 /** Events of one kind in a minute that somebody upstream can cause. */
 const OUTSIDE_EVENTS = 60;
@@ -64,9 +70,12 @@ export interface PartsSide {
   readonly ledger: Ledger;
   /** How long Modbus devices took to answer. */
   readonly times: MeasuredFile | undefined;
+  readonly admin: WebServer | undefined;
   /** Reads the configuration file and puts it in force. */
   readAgain(): Promise<ReloadResult>;
   clockChanged(change: ClockChange): void;
+  /** Buses have further points. */
+  grown(): void;
   /** A source of time cannot be used. */
   clockFault(fault: string): void;
 }
@@ -85,8 +94,12 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   });
   const now = (): number => Math.round(clock.monotonic()) + watch.offset;
   const latest = new Latest(() => watch.offset);
+  const newest = new NewestAlarms();
   const live = new LiveBatches(g);
   const door = new DeviceDoor(clock);
+  const hub = new FlowHub();
+  const accepted = new AcceptedPoints(() => g.log);
+  const growth = new Growth(clock, () => g.grown());
   const plant = new Plant((bus, devices) =>
     createBus(bus, devices, {
       clock,
@@ -94,6 +107,8 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       emit: (sample) => g.ingest.sample(sample),
       tell,
       topics: door,
+      ...{ flowPoints: hub, accepted },
+      grew: () => growth.changed(),
       replanned: (before, after) => g.ingest.exchange(before, after),
       ...(g.times === undefined ? {} : { times: g.times }),
       onTime: (device, utc, at) => watch.gps(device, utc, at),
@@ -114,6 +129,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       })),
       reload: () => g.readAgain(),
       resend: (command, by, options) => resend.run(command, by, options),
+      flows: (command, by) => revisions.run(command, by),
     },
     { clock, logger, tell },
   );
@@ -142,9 +158,11 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     names: () => g.config.dashboard?.names ?? [],
     now: () => ({ utc: now(), known: watch.known }),
   });
+  const web = new Web({ logger, tls, admin: () => g.admin });
   const broker = new LocalBroker(
     {
       ...{ clock, logger, latest, tls, access: access.mqtt, commands: desk, devices: door },
+      alarms: () => newest.all(),
       ownerOf: (owner) => access.owner(owner),
       identity: () => ({ boot: g.boot, version: VERSION }),
       now,
@@ -168,25 +186,53 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   );
   const forwarders = new Forwarders(
     {
-      ...{ clock, logger, latest, commands: desk, random: Math.random },
+      ...{ clock, logger, now, latest, commands: desk, random: Math.random },
       clockHold: () => g.config.gateway.clockHold,
       clockKnown: () => watch.known,
       status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION }),
       inventory: () => JSON.stringify(g.inventory),
       hasRule: (rule) => g.config.rules.has(rule),
+      site: siteFacts(
+        () => g.config,
+        () => newest.all(),
+      ),
       event: (event, message, data) => outside.tell(event, { event, severity: 'warning', message, data }),
     },
     () => g.ingest,
   );
-  const flowFiles = new FlowFiles(g.config.gateway.stateDir, logger);
-  const flows = new Supervisor({
-    ...{ clock, logger, random: Math.random },
-    tell: (event) => tell(event),
-    way: (config) => wayOf(config, { clock, stateDir: g.config.gateway.stateDir }),
-    secret: () => flowFiles.secret(),
-    title: () => g.config.gateway.name ?? g.config.gateway.id,
-    savedSafeMode: () => flowFiles.safeMode(),
-    saveSafeMode: (why) => flowFiles.saveSafeMode(why),
+  const flowDoor: FlowDoor = new FlowDoor({
+    ...{ clock, logger },
+    source: flowSource(g, {
+      ...{ latest, plant, commands, now },
+      alarms: () => newest.all(),
+      put: (reading) => hub.put(reading),
+      forwarders: () => forwarders.all,
+      flows: () => flows,
+    }),
+    changed: (open) => {
+      hub.open = open;
+    },
   });
-  return { watch, latest, plant, alarmed, outside, listening, commands, once, access, safe, tls, broker, forwarders, flows };
+  const { flows, revisions, deploys } = flowParts(g, { tell, time: () => ({ utc: now(), known: watch.known }), door: flowDoor });
+  return {
+    watch,
+    latest,
+    newest,
+    plant,
+    alarmed,
+    outside,
+    listening,
+    commands,
+    once,
+    access,
+    safe,
+    tls,
+    web,
+    broker,
+    forwarders,
+    flows,
+    revisions,
+    deploys,
+    flowDoor,
+  };
 }

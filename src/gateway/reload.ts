@@ -1,11 +1,12 @@
 /**
  * Puts another configuration in force: things are matched by name, what did not change is not disturbed. One at a time.
  *
- * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing.
+ * 1. Everything new is made, and nothing old is touched (`prepare` of each part): what throws here changes nothing. New addresses of
+ *    HTTP are taken already, and who connects there waits for step 3.
  * 2. Buses and rules are exchanged together. Old buses let go of their ports before new ones start; where that fails, the old
  *    ones are made again and the old rules are back (plant.ts).
- * 3. Forwarders, the embedded broker, HTTP and Node-RED follow, each old one ended before its successor starts. A far side that
- *    is not there is a state of them and no fault, so nothing of this fails.
+ * 3. Forwarders, the embedded broker, HTTP and Node-RED follow. Each old one ends before its successor starts, except HTTP at
+ *    addresses that it has already. A far side that is not there is a state of them and no fault, so nothing of this fails.
  *
  * A stop that comes meanwhile waits for step 2 and keeps the rest from starting.
  */
@@ -32,7 +33,6 @@ export interface Reloadable {
   readonly rules: RuleEngine;
   setConfig(config: GatewayConfig): void;
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void;
-  setDashboard(dashboard: GatewayConfig['dashboard']): Promise<void>;
 }
 
 export class Reload {
@@ -55,32 +55,40 @@ export class Reload {
   }
 
   async #run(config: GatewayConfig): Promise<string[]> {
-    const { config: before, log, logger, running, stopping } = this.#gateway;
-    const { broker, flows, forwarders, plant, safe } = this.#parts;
+    const { config: before, logger, running, stopping } = this.#gateway;
+    const { broker, flows, forwarders, plant, safe, web } = this.#parts;
     if (!running || stopping)
       throw new SluiceError('not-running', 'the gateway is starting or stopping; nothing was changed, ask again when it runs');
     if ((['id', 'stateDir', 'runtimeDir'] as const).some((key) => config.gateway[key] !== before.gateway[key]))
       throw new SluiceError('config-invalid', 'gateway.id, stateDir and runtimeDir need a restart; nothing was changed');
-    const next = {
+    const made = {
       broker: await broker.prepare(config),
-      forwarders: forwarders.prepare(config, log),
+      forwarders: forwarders.prepare(config, this.#gateway.log),
       field: plant.prepare(config),
       flows: flows.prepare(config.nodeRed),
     };
-    this.#assertNotStopping('nothing was changed');
-    await this.#takeOver(config, next.field);
-    const dashboard = comparable(before.dashboard ?? null) !== comparable(config.dashboard ?? null);
+    // The last one: addresses that it takes are let go where anything fails from here on.
+    const next = { ...made, web: await web.prepare(config, made.broker.leaving) };
+    let sites = false;
     const rest = [
       () => next.forwarders.apply(LAST_WORDS),
       () => next.broker.apply(),
-      async () => {
-        if (dashboard) await this.#gateway.setDashboard(config.dashboard);
+      () => {
+        sites = true;
+        return next.web.apply();
       },
       () => next.flows.apply(),
     ];
-    for (const apply of rest) {
-      this.#assertNotStopping('buses and rules of the new file are in use');
-      await apply();
+    try {
+      this.#assertNotStopping('nothing was changed');
+      await this.#takeOver(config, next.field);
+      for (const apply of rest) {
+        this.#assertNotStopping('buses and rules of the new file are in use');
+        await apply();
+      }
+    } catch (thrown) {
+      if (!sites) await next.web.cancel();
+      throw thrown;
     }
     forwarders.republish([...before.rules.keys()].filter((name) => !config.rules.has(name)));
     safe.start();
@@ -91,7 +99,7 @@ export class Reload {
       ...(['gateway', 'buffer'] as const).filter((part) => comparable(before[part]) !== comparable(config[part])),
       ...next.forwarders.changed.map((name) => `forwarders.${name}`),
       ...next.broker.changed,
-      ...(dashboard ? ['dashboard'] : []),
+      ...next.web.changed,
       ...next.flows.changed,
     ];
     logger.info({ changed }, changed.length === 0 ? 'Reloaded; nothing changed.' : 'Reloaded.');
@@ -100,7 +108,7 @@ export class Reload {
 
   async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>): Promise<void> {
     const { config: before, ingest, rules } = this.#gateway;
-    const { alarmed, broker, plant } = this.#parts;
+    const { alarmed, broker, newest, plant } = this.#parts;
     const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
       return rules.reload(next.rules.values(), ingest.moment(), shapes);
@@ -117,6 +125,7 @@ export class Reload {
     this.#gateway.setInventory(config, plant.shapes);
     ingest.take(transitions);
     alarmed.changed();
+    newest.rules(new Set(config.rules.keys()));
     broker.rules(new Set(config.rules.keys()));
   }
 

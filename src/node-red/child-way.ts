@@ -10,11 +10,13 @@ import { promisify } from 'node:util';
 import type { NodeRedConfig } from '../config/node-red.ts';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import type { DoorPlace } from './door/place.ts';
 import { childEnvironment, grantsOf, kernelLimits, nodeFlags } from './fence.ts';
 import { endLeftovers, MARK } from './leftovers.ts';
 import { Lines } from './lines.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import { LONGEST_LINE, LONGEST_TEXT, parseFromChild, type ToChild } from './messages.ts';
+import { endOf, lastOf, mayHaveOwnTasks, ownTasks } from './own-tasks.ts';
 import { readPaced } from './paced-reader.ts';
 import { CHILD_PROGRAM, installFault, NODE_RED_FOLDER } from './place.ts';
 import type { FlowProcess, FlowWay, ProcessListener } from './way.ts';
@@ -64,26 +66,21 @@ export class ChildWay implements FlowWay {
     this.#makeFolder(user);
     makeRoom(this.#adopted);
     const limits = await hasProgram('prlimit');
-    const [program = '', ...before] = kernelLimits(config.memory, user !== undefined, limits);
-    const grants = grantsOf(config.allow);
-    const child = spawn(
-      program,
-      [
-        ...before,
-        process.execPath,
-        ...nodeFlags(grants, config.memory, this.folder),
-        CHILD_PROGRAM,
-        this.#o.installed ?? NODE_RED_FOLDER,
-        `${MARK}=${stateDir}`,
-      ],
-      {
-        cwd: '/',
-        detached: true,
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-        env: childEnvironment(this.folder, [MARK, stateDir]),
-        ...user,
-      },
-    );
+    const before = kernelLimits(config.memory, config.disk, user !== undefined, limits);
+    const command = [
+      process.execPath,
+      ...nodeFlags(grantsOf(config.allow), config.memory, this.folder),
+      ...[CHILD_PROGRAM, this.#o.installed ?? NODE_RED_FOLDER, `${MARK}=${stateDir}`],
+    ];
+    const own = user !== undefined && (await mayHaveOwnTasks(user));
+    const [program = '', ...words] = own ? ownTasks(user, before, command) : [...before, ...command];
+    const child = spawn(program, words, {
+      cwd: '/',
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      env: childEnvironment(this.folder, [MARK, stateDir]),
+      ...(own ? {} : user),
+    });
     const { promise: spawned, resolve, reject } = Promise.withResolvers<void>();
     child.once('spawn', resolve);
     child.once('error', (thrown) => reject(new SluiceError('unsupported', `Node-RED cannot be started: ${thrown.message}`)));
@@ -105,6 +102,14 @@ export class ChildWay implements FlowWay {
       throw new SluiceError('forbidden', `${this.socket} is not the socket of Node-RED`);
     }
     return this.#adopted;
+  }
+
+  /** A user of its own cannot enter the state directory, and a socket in its folder could be exchanged for another one. */
+  async door(): Promise<DoorPlace> {
+    const { config, stateDir } = this.#o;
+    if (config.unsafeSameUser) return { folder: stateDir, mode: 0o600 };
+    const user = await findUser(config.user ?? '');
+    return { folder: `${stateDir}-flows`, folderMode: 0o711, mode: 0o600, uid: user?.uid };
   }
 
   get #adopted(): string {
@@ -157,24 +162,29 @@ function makeRoom(socket: string): void {
 class Child implements FlowProcess {
   readonly #child: ChildProcess;
   readonly #channel: Duplex;
-  readonly #memory: MemoryWatch;
+  #memory: MemoryWatch | undefined;
   #over = false;
+  /** The process of Node-RED itself, behind the programs in front of it. */
+  pid: number | undefined;
   /** It was ended for this reason. */
   #cause: string | undefined;
 
   constructor(child: ChildProcess, { clock, stateDir, config }: ChildWayOptions, listener: ProcessListener) {
     this.#child = child;
-    this.#memory = new MemoryWatch(child.pid ?? 0, config.memory, clock, (why) => {
-      this.#cause = why;
-      this.kill();
-    });
-    this.#memory.start();
     this.#channel = child.stdio[3] as Duplex;
     this.#channel.on('error', () => {});
     const orders = new Lines(LONGEST_LINE, (line) => {
       const message = parseFromChild(line);
       if (message === undefined) return;
-      if (message.type === 'ready') this.#memory.settle();
+      if (message.type === 'hello' && child.pid !== undefined && this.pid === undefined) {
+        this.pid = lastOf(child.pid);
+        this.#memory = new MemoryWatch(this.pid, config.memory, clock, (why) => {
+          this.#cause = why;
+          this.kill();
+        });
+        this.#memory.start();
+      }
+      if (message.type === 'ready') this.#memory?.settle();
       listener.message(message);
     });
     readPaced(this.#channel, clock, (chunk) => orders.push(chunk));
@@ -185,8 +195,8 @@ class Child implements FlowProcess {
     }
     child.on('exit', (code, signal) => {
       this.#over = true;
-      this.#memory.stop();
-      const why = this.#cause ?? (signal === null ? `it ended with status ${code}` : `it was ended by ${signal}`);
+      this.#memory?.stop();
+      const why = this.#cause ?? endOf(code, signal);
       // What it started ends with it, and only then it is over.
       this.kill();
       endLeftovers(stateDir, clock, 0).then(
@@ -194,10 +204,6 @@ class Child implements FlowProcess {
         (thrown: unknown) => listener.ended(`${why}, and ${toError(thrown).message}`),
       );
     });
-  }
-
-  get pid(): number | undefined {
-    return this.#child.pid;
   }
 
   send(message: ToChild): void {

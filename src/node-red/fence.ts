@@ -6,10 +6,10 @@ import path from 'node:path';
 import type { NodeRedConfig } from '../config/node-red.ts';
 import { OPEN_FILES } from './child/synced-writes.ts';
 import type { Grant } from './messages.ts';
-import { CHILD_FOLDER, NODE_RED_FOLDER } from './place.ts';
+import { CHILD_FOLDER, NODE_RED_FOLDER, PALETTE_FOLDER } from './place.ts';
 
 const MB = 1024 ** 2;
-/** Of the memory, for the objects of flows; the rest is Node itself, its code and its buffers. */
+/** The share of the memory for the objects of flows; the rest is Node itself, its code and its buffers. */
 const HEAP_SHARE = 0.6;
 /** Address space that Node reserves at its start counts for the kernel and holds nothing; memory-watch.ts measures it and lowers the limit. */
 const RESERVED = 1600 * MB;
@@ -26,7 +26,7 @@ export function grantsOf(allow: NodeRedConfig['allow']): Grant[] {
 /** Flags of Node. */
 export function nodeFlags(allow: readonly Grant[], memory: number, folder: string): string[] {
   const may = (grant: Grant): boolean => allow.includes(grant);
-  const own = [folder, NODE_RED_FOLDER, CHILD_FOLDER, OPEN_FILES, '/proc/self/smaps_rollup'];
+  const own = [folder, NODE_RED_FOLDER, CHILD_FOLDER, PALETTE_FOLDER, OPEN_FILES, '/proc/self/smaps_rollup'];
   // The exec node looks whether there is bash.
   const reads = may('files') ? ['*'] : [...own, ...(may('exec') ? ['/bin/bash', '/usr/bin/bash'] : [])];
   const writes = may('files') ? ['*'] : [folder];
@@ -45,7 +45,7 @@ export function nodeFlags(allow: readonly Grant[], memory: number, folder: strin
 }
 
 /** Programs in front of it, each of which gives way to the next. @param limits prlimit is there */
-export function kernelLimits(memory: number, ownUser: boolean, limits: boolean): string[] {
+export function kernelLimits(memory: number, disk: number, ownUser: boolean, limits: boolean): string[] {
   // An observer of the gateway may add options of Node at the spawn. The fence would refuse to load what they name.
   const nice = ['env', '-u', 'NODE_OPTIONS', 'nice', '-n', String(NICE)];
   if (!limits) return nice;
@@ -55,6 +55,8 @@ export function kernelLimits(memory: number, ownUser: boolean, limits: boolean):
     `--data=${memory + RESERVED}`,
     `--nofile=${FILES}`,
     '--core=0',
+    // No single file is larger than what the whole folder may take (disk-watch.ts).
+    `--fsize=${disk}`,
     // The kernel counts all tasks of a user: under the user of the gateway this would count the gateway.
     ...(ownUser ? [`--nproc=${TASKS}`] : []),
     '--',

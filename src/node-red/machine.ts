@@ -6,6 +6,7 @@
  * - What it does by itself is a crash when nobody asked for it. CRASHES within an hour lead to safe mode, however slow they come.
  * - A stop ends: `kill` follows `end` after STOP_WITHIN.
  * - Safe mode ends with a deploy that starts flows, and by the configuration (`safeMode: never`).
+ * - While the disk is full of what flows wrote (`full`), flows never run, whatever the policy and whatever is deployed.
  */
 import { type Backoff, waitAfter } from '../core/backoff.ts';
 import type { FlowState } from '../core/flow-supervisor.ts';
@@ -27,6 +28,9 @@ export const MISSED = 3;
 export type FlowEvent =
   | { readonly type: 'want'; readonly safeMode: 'afterCrashes' | 'never' }
   | { readonly type: 'unwant' }
+  /** What flows wrote takes too much of the disk; or no longer. `urgent`: it is killed. */
+  | { readonly type: 'full'; readonly why: string; readonly urgent: boolean }
+  | { readonly type: 'room' }
   /** Its settings changed: it starts again, with what stands then. */
   | { readonly type: 'changed'; readonly safeMode: 'afterCrashes' | 'never' }
   | { readonly type: 'ready' }
@@ -50,7 +54,7 @@ export type FlowEffect =
   | { readonly type: 'wait'; readonly ms: number | undefined }
   | {
       readonly type: 'tell';
-      readonly what: 'crash' | 'safe-mode' | 'safe-mode-left' | 'hang' | 'refused' | 'running';
+      readonly what: 'crash' | 'safe-mode' | 'safe-mode-left' | 'hang' | 'refused' | 'running' | 'disk-full' | 'disk-room';
       readonly why: string;
     };
 
@@ -66,6 +70,10 @@ export class FlowMachine {
   #reason: string | undefined;
   #policy: 'afterCrashes' | 'never' = 'afterCrashes';
   #safeMode: string | undefined;
+  /** Why the disk takes no more of flows. */
+  #full: string | undefined;
+  /** The present process was started without its flows, and nobody has started them since. */
+  #calm = false;
   #crashes: number[] = [];
   #failures = 0;
   #missed = 0;
@@ -89,7 +97,12 @@ export class FlowMachine {
   get reason(): string | undefined {
     return this.#reason;
   }
+  /** Why the flows do not run. */
   get safeMode(): string | undefined {
+    return this.#full ?? this.#safeMode;
+  }
+  /** The same, as far as it outlives the daemon: how full the disk is shows itself. */
+  get keptSafeMode(): string | undefined {
     return this.#safeMode;
   }
   get nextStart(): number | undefined {
@@ -97,6 +110,10 @@ export class FlowMachine {
   }
   get alive(): boolean {
     return this.#alive;
+  }
+  /** Flows run, or may run, or their process is not proven ended. */
+  get flowing(): boolean {
+    return this.#alive && !this.#calm;
   }
   /** Crashes of the last hour. */
   crashes(now: number): number {
@@ -111,6 +128,10 @@ export class FlowMachine {
       case 'unwant':
         this.#wanted = false;
         return this.#alive ? this.#end(now) : this.#rest(undefined, now);
+      case 'full':
+        return this.#fill(event.why, event.urgent, now);
+      case 'room':
+        return this.#room(now);
       case 'ready':
         return this.#ready(now);
       case 'flows':
@@ -144,10 +165,11 @@ export class FlowMachine {
     this.#missed = 0;
     this.#readyAt = undefined;
     this.#nextStart = undefined;
+    this.#calm = this.safeMode !== undefined;
     this.#enter('starting', undefined, now);
     return [
       { type: 'wait', ms: START_WITHIN },
-      { type: 'start', safeMode: this.#safeMode },
+      { type: 'start', safeMode: this.safeMode },
     ];
   }
 
@@ -163,13 +185,38 @@ export class FlowMachine {
   }
 
   #well(now: number): void {
-    this.#enter(this.#safeMode === undefined ? 'running' : 'safe-mode', this.#safeMode, now);
+    this.#enter(this.safeMode === undefined ? 'running' : 'safe-mode', this.safeMode, now);
+  }
+
+  #fill(why: string, urgent: boolean, now: number): FlowEffect[] {
+    const news: FlowEffect[] = this.#full === undefined ? [{ type: 'tell', what: 'disk-full', why }] : [];
+    this.#full = why;
+    if (!this.#alive) return news;
+    if (this.#calm) {
+      if (this.#state === 'safe-mode') this.#well(now);
+      return news;
+    }
+    const ends = this.#end(now);
+    return [...news, ...ends, ...(urgent ? [{ type: 'kill' } as const] : [])];
+  }
+
+  #room(now: number): FlowEffect[] {
+    if (this.#full === undefined) return [];
+    const news: FlowEffect[] = [{ type: 'tell', what: 'disk-room', why: this.#full }];
+    this.#full = undefined;
+    if (!this.#alive || !this.#calm || this.#state === 'stopping') return news;
+    if (this.#safeMode === undefined) return [...news, ...this.#end(now)];
+    if (this.#state === 'safe-mode') this.#well(now);
+    return news;
   }
 
   #flows(flows: FlowsState, now: number): FlowEffect[] {
-    if (this.#safeMode === undefined || flows !== 'started' || this.#readyAt === undefined || this.#ending !== undefined)
-      return [];
+    if (flows !== 'started' || this.#readyAt === undefined || this.#ending !== undefined) return [];
+    this.#calm = false;
+    // A deploy makes no room.
+    if (this.#full !== undefined) return [{ type: 'tell', what: 'disk-full', why: this.#full }, ...this.#end(now)];
     const why = this.#safeMode;
+    if (why === undefined) return [];
     this.#safeMode = undefined;
     this.#crashes = [];
     this.#failures = 0;

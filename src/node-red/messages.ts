@@ -16,7 +16,13 @@ export interface StartOrder {
   readonly socket?: string | undefined;
   readonly credentialSecret: string;
   readonly title: string;
+  /** The key of this start, with which the gateway asks for flows (child/flow-hatch.ts). */
+  readonly flowKey: string;
   readonly allow: readonly Grant[];
+  /** The folder is measured by the process itself, up to so many bytes; absent: the gateway does it. */
+  readonly measure?: number | undefined;
+  /** The socket for flows; absent: there is none. */
+  readonly gateway?: { readonly socket: string; readonly token: string } | undefined;
   /** Why the flows do not start; absent: they start. */
   readonly safeMode?: string | undefined;
 }
@@ -59,6 +65,8 @@ export type FromChild =
       readonly flows: FlowsState;
       readonly resident: number;
       readonly proportional?: number | undefined;
+      /** What its folder takes on the disk, bytes. */
+      readonly disk?: number | undefined;
     }
   /** Somebody deployed. */
   | { readonly type: 'deployed'; readonly flows: FlowsState }
@@ -89,7 +97,7 @@ export function parseFromChild(line: string): FromChild | undefined {
     case 'checked': {
       const [n, resident, flows] = [count(m.n), count(m.resident), flowsState(m.flows)];
       if (n === undefined || resident === undefined || flows === undefined) return undefined;
-      return { type: 'checked', n, flows, resident, proportional: count(m.proportional) };
+      return { type: 'checked', n, flows, resident, proportional: count(m.proportional), disk: count(m.disk) };
     }
     case 'deployed': {
       const flows = flowsState(m.flows);

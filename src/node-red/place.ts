@@ -9,6 +9,12 @@ export const NODE_RED_VERSION = '5.0.7';
 /** node-red/package.json installs it there. */
 export const NODE_RED_FOLDER = path.join(ROOT, 'node-red');
 
+/** The package of our nodes, as scripts/build-palette.ts makes it. Sources use the built one as well. */
+export const PALETTE_FOLDER = path.join(ROOT, 'dist', 'palette');
+
+/** The flows that come with the gateway. */
+export const FLOWS_FOLDER = path.join(ROOT, 'flows');
+
 /** The program of the process. */
 export const CHILD_PROGRAM = import.meta.filename.endsWith('.ts')
   ? path.join(import.meta.dirname, 'child', 'main.ts')

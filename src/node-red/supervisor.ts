@@ -1,6 +1,6 @@
 /**
  * Runs Node-RED: carries out what the machine (machine.ts) decides, with the one process that there is. Invariants:
- * - A process starts only after `clear` of its way has proven that none is left, and after the one before has ended.
+ * - A process starts (flow-start.ts) only after the one before has ended.
  * - Nothing here throws to the gateway, and nobody waits for it but a stop. Whatever Node-RED does, readings, rules and delivery go on.
  * - What comes from the process is bounded before it is used: messages.ts, paced-reader.ts, flow-log.ts.
  */
@@ -12,16 +12,16 @@ import type { FlowStatus, FlowSupervisor } from '../core/flow-supervisor.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
+import { AnswerChecks } from './answer-checks.ts';
+import { DiskWatch } from './disk-watch.ts';
+import type { FlowDoor } from './door/door.ts';
 import { FlowLog } from './flow-log.ts';
+import { type FlowAddress, FlowStart } from './flow-start.ts';
+import { blockedWords, wordsOf } from './flow-words.ts';
 import { type FlowEffect, type FlowEvent, FlowMachine } from './machine.ts';
-import { type Blocked, type FromChild, GRANTS, type Grant } from './messages.ts';
-import type { FlowProcess, FlowWay } from './way.ts';
+import { type FromChild, GRANTS, type Grant } from './messages.ts';
+import type { FlowWay } from './way.ts';
 
-/** Between checks, and for an answer, ms. */
-export const CHECK_EVERY = 10_000;
-export const CHECK_WITHIN = 10_000;
-/** What V8 prints beside the cause of its end: frames, rulers and figures of its collector. */
-const NOISE = /^\s*\d+: 0x|^#\s*$|^-{5}|^<---|^\[\d+:0x/;
 /** Events of one kind within a minute. */
 const EVENTS = 5;
 
@@ -34,34 +34,41 @@ export interface SupervisorOptions {
   /** The secret that encrypts the credentials of flows; made with the first start. */
   readonly secret: () => Promise<string>;
   readonly title: () => string;
+  /** The socket for flows; absent: there is none. */
+  readonly door?: Pick<FlowDoor, 'open' | 'ended' | 'close' | 'status'> | undefined;
   /** Why the flows of an earlier daemon did not run. */
   readonly savedSafeMode: () => Promise<string | undefined>;
   readonly saveSafeMode: (why: string | undefined) => Promise<void>;
+  /** The state directory, and what the log leaves free on its disk, bytes. Absent: the disk is not watched. */
+  readonly disk?: { readonly stateDir: string; readonly minFree: () => number } | undefined;
+  /** Watches the flows. Nothing in it throws or waits. */
+  readonly watcher?: FlowWatcher;
+}
+
+export interface FlowWatcher {
+  /** Its flows can be asked for, and may be other ones than before. */
+  deployed(): void;
+  /** A message passed through the runtime. */
+  passed(): void;
+  /** The process is gone. */
+  ended(): void;
 }
 
 export class Supervisor implements FlowSupervisor {
   readonly #o: SupervisorOptions;
   readonly #log: FlowLog;
   readonly #events: EventQuota;
+  readonly #checks: AnswerChecks;
+  readonly #disk: DiskWatch | undefined;
   #machine: FlowMachine;
   #config: NodeRedConfig | undefined;
   #way: FlowWay | undefined;
-  /** The way of the process that runs: a reload may have made another one for the next. */
-  #running: FlowWay | undefined;
-  #process: FlowProcess | undefined;
-  /** Each start has a number; what an earlier one still says is dropped. */
-  #start = 0;
-  /** Asked of a process that is only about to start. */
-  #early: 'end' | 'kill' | undefined;
+  /** The newest start, until its process is gone. What it began with may differ from what a reload asks for meanwhile. */
+  #start: FlowStart | undefined;
   #cancelWait: (() => void) | undefined;
-  #cancelCheck: (() => void) | undefined;
-  #check = { n: 0, sentAt: 0 };
   #checkTime: number | undefined;
   #memory: FlowStatus['memory'];
   #version: string | undefined;
-  #lastWords: string | undefined;
-  #blocked: Blocked | undefined;
-  #editor: string | undefined;
   #saved: string | undefined;
   #saving: Promise<void> = Promise.resolve();
   #rested: (() => void)[] = [];
@@ -73,17 +80,42 @@ export class Supervisor implements FlowSupervisor {
     this.#machine = new FlowMachine(options.random);
     this.#log = new FlowLog(options.logger, () => options.clock.monotonic());
     this.#events = new EventQuota({ clock: options.clock, tell: options.tell, most: EVENTS });
+    this.#checks = new AnswerChecks({
+      clock: options.clock,
+      send: (n) => this.#start?.process?.send({ type: 'check', n }),
+      missed: () => this.#handle({ type: 'missed' }),
+    });
+    this.#disk =
+      options.disk &&
+      new DiskWatch({
+        ...{ clock: options.clock, ...options.disk, flowing: () => this.#machine.flowing },
+        full: (why, urgent) => this.#handle({ type: 'full', why, urgent }),
+        room: () => this.#handle({ type: 'room' }),
+        warn: (message) => this.#warn('disk-near', message),
+      });
   }
 
   /** The socket of the editor, while it can be reached. */
   get editor(): string | undefined {
-    return this.#editor;
+    return this.flowAddress?.socket;
+  }
+
+  /** Where its flows are asked for, while that is possible. */
+  get flowAddress(): FlowAddress | undefined {
+    return this.#start?.address;
   }
 
   /** What the next configuration asks for; `apply` starts, ends or restarts, and returns at once. */
   prepare(config: NodeRedConfig | undefined): { readonly changed: readonly string[]; readonly apply: () => Promise<void> } {
     const next = config?.enabled === true ? config : undefined;
-    if (comparable(next ?? null) === comparable(this.#config ?? null)) return { changed: [], apply: async () => {} };
+    if (comparable(processOf(next)) === comparable(processOf(this.#config))) {
+      // What flows are granted is looked up when they ask; the front is set apart (gateway/reload.ts).
+      const changed = comparable(next ?? null) === comparable(this.#config ?? null) ? [] : ['nodeRed'];
+      const apply = async (): Promise<void> => {
+        this.#config = next;
+      };
+      return { changed, apply };
+    }
     return { changed: ['nodeRed'], apply: () => this.#apply(next) };
   }
 
@@ -94,10 +126,13 @@ export class Supervisor implements FlowSupervisor {
     await this.#load();
     if (this.#stopped || this.#config !== next) return;
     if (next === undefined) {
+      void this.#disk?.set(undefined);
       this.#handle({ type: 'unwant' });
       return;
     }
     this.#way = this.#o.way(next);
+    const { folder, runsAs } = this.#way;
+    void this.#disk?.set({ folder, most: next.disk, readable: runsAs !== 'service' });
     this.#handle({ type: before === undefined ? 'want' : 'changed', safeMode: next.safeMode });
   }
 
@@ -112,6 +147,7 @@ export class Supervisor implements FlowSupervisor {
   async stop(within: number): Promise<void> {
     this.#stopped = true;
     this.#config = undefined;
+    void this.#disk?.set(undefined);
     this.#events.flush();
     if (!this.#machine.alive) {
       this.#handle({ type: 'unwant' });
@@ -135,20 +171,23 @@ export class Supervisor implements FlowSupervisor {
   status(): FlowStatus {
     const machine = this.#machine;
     const now = this.#o.clock.monotonic();
+    const process = this.#start?.process;
     return {
       state: machine.state,
       since: machine.since,
       reason: machine.reason,
-      fault: blockedWords(this.#blocked),
+      fault: blockedWords(this.#start?.blocked),
       nextStart: machine.nextStart,
-      runsAs: (this.#running ?? this.#way)?.runsAs ?? 'service',
+      runsAs: (this.#start ?? this.#way)?.runsAs ?? 'service',
       version: this.#version,
-      pid: this.#process?.pid,
-      memory: this.#process === undefined ? undefined : this.#memory,
+      pid: process?.pid,
+      memory: process === undefined ? undefined : this.#memory,
       safeMode: machine.safeMode,
       restarts: machine.restarts,
       crashes: machine.crashes(now),
-      checkTime: this.#process === undefined ? undefined : this.#checkTime,
+      checkTime: process === undefined ? undefined : this.#checkTime,
+      door: this.#o.door?.status(),
+      disk: this.#disk?.status(),
       lines: this.#log.counts,
     };
   }
@@ -160,6 +199,7 @@ export class Supervisor implements FlowSupervisor {
     const { state, reason } = this.#machine;
     if (state !== before)
       this.#o.logger.info({ state, ...(reason === undefined ? {} : { reason }) }, 'The state of Node-RED changed.');
+    if (state === 'stopped') this.#o.door?.close();
     if (state === 'stopped') for (const rested of this.#rested.splice(0)) rested();
   }
 
@@ -170,8 +210,7 @@ export class Supervisor implements FlowSupervisor {
         return;
       case 'end':
       case 'kill':
-        if (this.#process === undefined) this.#early = effect.type;
-        else this.#process[effect.type]();
+        this.#start?.ask(effect.type);
         return;
       case 'wait':
         this.#cancelWait?.();
@@ -184,120 +223,80 @@ export class Supervisor implements FlowSupervisor {
   }
 
   #begin(safeMode: string | undefined): void {
-    const start = ++this.#start;
+    this.#start?.drop();
     const way = this.#way;
-    this.#running = way;
-    this.#early = undefined;
-    this.#lastWords = undefined;
-    const current = (): boolean => start === this.#start;
-    const go = async (): Promise<void> => {
-      if (way === undefined) throw new Error('no way to start it');
-      await way.clear();
-      if (this.#askedEarly() !== undefined) {
-        this.#handle({ type: 'refused', why: 'it was stopped before it started' });
-        return;
-      }
-      const credentialSecret = await this.#o.secret();
-      const process = await way.start({
-        message: (message) => current() && this.#heard(message),
-        output: (line) => {
-          if (!current()) return;
-          if (NOISE.test(line)) return;
-          if (/FATAL ERROR|out of memory|Error:/.test(line)) this.#lastWords ??= line;
-          this.#log.output(line);
-        },
-        ended: (why) => current() && this.#over(why),
-      });
-      if (!current()) {
-        process.kill();
-        return;
-      }
-      this.#process = process;
-      const early = this.#askedEarly();
-      if (early !== undefined) process[early]();
-      const allow = this.#config?.allow;
-      process.send({
-        ...{ type: 'start', folder: way.folder, socket: way.socket, credentialSecret, title: this.#o.title(), safeMode },
-        allow: GRANTS.filter((grant) => allow?.[grant] === true),
-      });
-    };
-    go().catch((thrown: unknown) => {
-      if (current()) this.#handle({ type: 'refused', why: toError(thrown).message });
+    if (way === undefined) {
+      queueMicrotask(() => this.#handle({ type: 'refused', why: 'no way to start it' }));
+      return;
+    }
+    const { door, secret, title } = this.#o;
+    const start = new FlowStart({
+      ...{ way, door, secret, title, safeMode },
+      looked: async () => this.#disk?.looked,
+      measure: way.runsAs === 'service' && this.#disk !== undefined ? this.#config?.disk : undefined,
+      allow: () => GRANTS.filter((grant) => this.#config?.allow[grant] === true),
+      heard: (message) => this.#heard(message, start),
+      output: (line) => this.#log.output(line),
+      ended: (why) => this.#over(why),
+      refused: (why) => this.#handle({ type: 'refused', why }),
     });
-  }
-
-  #askedEarly(): 'end' | 'kill' | undefined {
-    return this.#early;
+    this.#start = start;
+    start.begin();
   }
 
   #over(why: string): void {
-    this.#cancelCheck?.();
-    this.#cancelCheck = undefined;
-    this.#process = undefined;
-    this.#running = undefined;
-    this.#blocked = undefined;
-    this.#editor = undefined;
+    this.#checks.stop();
+    this.#start = undefined;
+    this.#o.door?.ended();
+    this.#o.watcher?.ended();
     this.#log.end();
-    this.#handle({ type: 'ended', why: this.#lastWords === undefined ? why : `${why}: ${this.#lastWords}` });
+    this.#disk?.ended();
+    this.#handle({ type: 'ended', why });
   }
 
-  #heard(message: FromChild): void {
+  #heard(message: FromChild, start: FlowStart): void {
     switch (message.type) {
       case 'hello':
         this.#compareGrants(message.allows);
         return;
       case 'ready':
         this.#version = message.version;
-        this.#adopt();
+        this.#adopt(start);
         return;
       case 'log':
         this.#log.line(message);
         return;
       case 'deployed':
         this.#handle({ type: 'flows', flows: message.flows });
+        if (start.address !== undefined) this.#o.watcher?.deployed();
         return;
       case 'blocked':
-        this.#blocked = message.names.length === 0 ? undefined : message;
+        start.blocked = message.names.length === 0 ? undefined : message;
         return;
       case 'failed':
-        this.#lastWords = message.text.split('\n')[0];
+        start.saidLast(message.text);
         this.#log.failed(message.text);
         return;
-      case 'checked':
-        if (message.n !== this.#check.n) return;
-        this.#checkTime = this.#o.clock.monotonic() - this.#check.sentAt;
+      case 'checked': {
+        const took = this.#checks.answered(message.n);
+        if (took === undefined) return;
+        this.#checkTime = took;
         this.#memory = { resident: message.resident, proportional: message.proportional };
+        if (message.disk !== undefined) this.#disk?.reported(message.disk);
         this.#handle({ type: 'checked' });
-        this.#checkLater(CHECK_EVERY);
+        this.#o.watcher?.passed();
+      }
     }
   }
 
-  #adopt(): void {
-    const start = this.#start;
-    const ready = (editor: string | undefined): void => {
-      if (start !== this.#start || this.#process === undefined) return;
-      this.#editor = editor;
+  #adopt(start: FlowStart): void {
+    const unreachable = (error: string): void =>
+      this.#o.logger.warn({ error }, 'The editor of Node-RED cannot be reached; its flows run.');
+    void start.adopt(unreachable).then((reachable) => {
+      if (reachable === undefined) return;
       this.#handle({ type: 'ready' });
-      this.#sendCheck();
-    };
-    this.#running?.adopt().then(ready, (thrown: unknown) => {
-      this.#o.logger.warn({ error: toError(thrown).message }, 'The editor of Node-RED cannot be reached; its flows run.');
-      ready(undefined);
-    });
-  }
-
-  #checkLater(ms: number): void {
-    this.#cancelCheck?.();
-    this.#cancelCheck = this.#o.clock.after(ms, () => this.#sendCheck());
-  }
-
-  #sendCheck(): void {
-    this.#check = { n: this.#check.n + 1, sentAt: this.#o.clock.monotonic() };
-    this.#process?.send({ type: 'check', n: this.#check.n });
-    this.#cancelCheck?.();
-    this.#cancelCheck = this.#o.clock.after(CHECK_WITHIN, () => {
-      this.#handle({ type: 'missed' });
-      if (this.#process !== undefined) this.#sendCheck();
+      if (reachable) this.#o.watcher?.deployed();
+      this.#checks.ask();
     });
   }
 
@@ -312,26 +311,20 @@ export class Supervisor implements FlowSupervisor {
   }
 
   #tell(what: Extract<FlowEffect, { type: 'tell' }>['what'], why: string): void {
-    const words = {
-      crash: ['warning', `Node-RED ended because ${why}. It starts again.`],
-      hang: ['warning', `Node-RED hangs and is ended: ${why}.`],
-      refused: ['warning', `Node-RED cannot start: ${why}`],
-      'safe-mode': [
-        'critical',
-        `Node-RED starts with its flows stopped from now on: ${why}. A deploy in the editor starts them again.`,
-      ],
-      'safe-mode-left': ['info', 'A deploy started the flows again. Node-RED has left safe mode.'],
-      running: ['info', 'Node-RED is ready.'],
-    } as const;
-    const [severity, message] = words[what];
+    const [severity, message] = wordsOf(what, why);
     if (severity === 'info') this.#o.logger.info({ part: 'flows' }, message);
     else this.#o.logger.warn({ part: 'flows' }, message);
     if (what === 'running') return;
     this.#events.tell(what, { event: 'flows', severity, message, data: { what } });
   }
 
+  #warn(what: string, message: string): void {
+    this.#o.logger.warn({ part: 'flows' }, message);
+    this.#events.tell(what, { event: 'flows', severity: 'warning', message, data: { what } });
+  }
+
   #save(): void {
-    const { safeMode } = this.#machine;
+    const { keptSafeMode: safeMode } = this.#machine;
     if (safeMode === this.#saved) return;
     this.#saved = safeMode;
     this.#saving = this.#saving
@@ -345,14 +338,7 @@ export class Supervisor implements FlowSupervisor {
   }
 }
 
-/** Node-RED starts none of its flows while one of them needs what is not there. */
-function blockedWords(blocked: Blocked | undefined): string | undefined {
-  if (blocked === undefined) return undefined;
-  const names = blocked.names.join(', ');
-  if (blocked.missing === 'modules')
-    return `these npm modules are missing: ${names}; deploy flows without them, or set nodeRed.allow.modules`;
-  const other = blocked.names.includes('exec')
-    ? 'set nodeRed.allow.exec for the exec node'
-    : 'install the palette that brings them';
-  return `these types of nodes are missing: ${names}; deploy flows without them, or ${other}`;
+/** The part of the section that the process is started with. Grants and the front (admin/front) are in the gateway. */
+function processOf(config: NodeRedConfig | undefined): object | null {
+  return config === undefined ? null : { ...config, grants: undefined, editor: undefined, http: undefined };
 }

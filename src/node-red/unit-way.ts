@@ -10,9 +10,11 @@ import net from 'node:net';
 import path from 'node:path';
 import type { Clock } from '../core/clock.ts';
 import { SluiceError, toError } from '../core/errors.ts';
+import type { DoorPlace } from './door/place.ts';
 import { Lines } from './lines.ts';
 import { LONGEST_LINE, parseFromChild, type ToChild } from './messages.ts';
 import { readPaced } from './paced-reader.ts';
+import { ownUnit } from './unit-owner.ts';
 import type { FlowProcess, FlowWay, ProcessListener } from './way.ts';
 
 /** Where the unit files have them. */
@@ -20,12 +22,18 @@ export interface UnitPlaces {
   /** The sockets: `gateway.sock`, `editor.sock`. */
   readonly sockets: string;
   readonly stopFile: string;
+  /** A second RuntimeDirectory of the gateway, for the socket for flows. */
+  readonly door: string;
+  /** Which gateway has the service (unit-owner.ts). */
+  readonly ownerFile: string;
   /** StateDirectory of the service. */
   readonly folder: string;
 }
 export const UNIT_PLACES: UnitPlaces = {
   sockets: '/run/sluice-node-red',
   stopFile: '/run/sluice/node-red.stop',
+  door: '/run/sluice-flows',
+  ownerFile: '/run/sluice/node-red.owner',
   folder: '/var/lib/sluice-node-red',
 };
 
@@ -51,10 +59,12 @@ export class UnitWay implements FlowWay {
 
   clear(): Promise<void> {
     if (!existsSync(this.#door)) throw new SluiceError('unsupported', unitFault(this.#places));
+    this.#own();
     return stopService(this.#clock, this.#places);
   }
 
   async start(listener: ProcessListener): Promise<FlowProcess> {
+    this.#own();
     const channel = net.connect(this.#door);
     const { promise: connected, resolve, reject } = Promise.withResolvers<void>();
     channel.once('connect', resolve);
@@ -70,8 +80,23 @@ export class UnitWay implements FlowWay {
     return new ServiceProcess(channel, this.#clock, this.#places, listener);
   }
 
+  /** The gateway knows no number of the user of the service: everybody may connect, and needs the token. */
+  async door(): Promise<DoorPlace> {
+    return { folder: this.#places.door, folderMode: 0o711, mode: 0o666 };
+  }
+
   async adopt(): Promise<string> {
     return path.join(this.#places.sockets, 'editor.sock');
+  }
+
+  /** @throws SluiceError where another gateway has the service */
+  #own(): void {
+    const other = ownUnit(this.#places.ownerFile);
+    if (other !== undefined)
+      throw new SluiceError(
+        'unsupported',
+        `another gateway of this machine (process ${other}) runs the service sluice-node-red, and there is one for one gateway; write nodeRed.user for this gateway, or switch Node-RED off in one of them`,
+      );
   }
 
   get #door(): string {

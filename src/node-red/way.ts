@@ -1,5 +1,6 @@
 /** How the Node-RED process is started and ended: as a child, or as a unit of systemd. */
 import type { FlowStatus } from '../core/flow-supervisor.ts';
+import type { DoorPlace } from './door/place.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 export interface ProcessListener {
@@ -30,6 +31,8 @@ export interface FlowWay {
   readonly socket: string | undefined;
   /** The folder of Node-RED. */
   readonly folder: string;
+  /** Where the socket for flows lies, for the user of the process. */
+  door(): Promise<DoorPlace>;
   /** The process is ready: the path under which only the gateway reaches the editor. Rejects where that is not safe. */
   adopt(): Promise<string>;
 }

@@ -2,14 +2,21 @@
 import type { GatewayEvent } from '../core/ports.ts';
 
 /** With the address, for there may be several: `broker 0.0.0.0:8883`, `dashboard 127.0.0.1:8080`. */
-export type ListenPart = `${'broker' | 'dashboard'} ${string}`;
+export type ListenPart = `${'broker' | 'dashboard' | 'editor' | 'http-in'} ${string}`;
+
+const NAMES: Readonly<Record<string, string>> = {
+  broker: 'The embedded broker',
+  dashboard: 'HTTP',
+  editor: 'The editor of flows',
+  'http-in': 'HTTP-in of flows',
+};
 
 function kindOf(part: ListenPart): string {
   return part.split(' ', 1)[0] ?? '';
 }
 function nameOf(part: ListenPart): string {
-  const name = part.replace(' ', ' on ');
-  return kindOf(part) === 'dashboard' ? name.replace('dashboard', 'HTTP') : `The embedded ${name}`;
+  const [kind = '', address = ''] = part.split(' ');
+  return `${NAMES[kind] ?? kind} on ${address}`;
 }
 
 export class ListenReport {

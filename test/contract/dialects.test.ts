@@ -93,7 +93,7 @@ forwarderContract(mqtt, 'split batches', async () => {
 const shapeOf = (device: string) => ({ device, points: [{ name: 'n', type: 'uint32', storage: 'number' }] }) as const;
 const DEVICES = ['a', 'b', 'c'];
 
-async function site(
+async function dialectBench(
   t: TestContext,
   dialects = TEST_DIALECTS,
   settings: Record<string, unknown> = SETTINGS,
@@ -147,7 +147,7 @@ async function site(
 }
 
 test('wills, births and a count that outlives the forwarder', async (t) => {
-  const s = await site(t);
+  const s = await dialectBench(t);
   await waitFor('the first connection', () => s.forwarder.connected);
   const births = () => s.far.taken.filter((m) => m.topic.includes('/birth')).map((m) => `${m.topic} ${m.bytes.subarray(1)}`);
   const born = (life: number) => ['', '/a', '/b', '/c'].map((d) => `parcels/g/g1/birth${d} ${life}`);
@@ -167,7 +167,7 @@ test('wills, births and a count that outlives the forwarder', async (t) => {
 });
 
 test('births that are asked for come whole in between, and the numbers begin again', async (t) => {
-  const s = await site(t);
+  const s = await dialectBench(t);
   await waitFor('the connection', () => s.forwarder.connected);
   const births = () => s.far.taken.filter((m) => m.topic.endsWith('/birth')).length;
   // More than the numbers of one round.
@@ -191,7 +191,7 @@ test('births that are asked for come whole in between, and the numbers begin aga
 });
 
 test('what the platform has no place for is passed over, and does not stop the rest', async (t) => {
-  const s = await site(t);
+  const s = await dialectBench(t);
   await waitFor('the connection', () => s.forwarder.connected);
   for (const key of ['start', 'unheard', 'stop']) s.log.notice('event', key, systemClock.monotonic(), { event: key });
   const events = () => s.far.taken.filter((m) => m.topic.includes('/event/')).map((m) => m.topic);
@@ -206,7 +206,7 @@ test('a dialect decides the outcome: kept batches come again, rejected ones are 
     ...parcelDialect,
     create: (context) => ({ ...parcelDialect.create(context), outcome: () => outcome, holds: () => held }),
   };
-  const s = await site(t, [deciding]);
+  const s = await dialectBench(t, [deciding]);
   await waitFor('the connection', () => s.forwarder.connected);
   s.add(1);
   s.log.notice('event', 'start', systemClock.monotonic(), { event: 'start' });
@@ -231,7 +231,7 @@ test('a live dialect gets all latest values at first, then what changed, and owe
   };
   for (const device of DEVICES) set(device, 0);
   const latest = { get: (device: string) => values.get(device), all: () => values.values() };
-  const s = await site(t, TEST_DIALECTS, { format: 'glance' }, latest);
+  const s = await dialectBench(t, TEST_DIALECTS, { format: 'glance' }, latest);
   const sink = s.forwarder.sink ?? assert.fail('no sink');
   const change = (device: string, value: number): void => {
     set(device, value);

@@ -1,5 +1,6 @@
 /** The contract of buses, held by every driver. */
 import type { Sample } from '../../src/core/point.ts';
+import { flowsBench } from '../fakes/flows-bench.ts';
 import { World, type WorldRequest } from '../fakes/modbus-world.ts';
 import { mqttBench } from '../fakes/mqtt-bench.ts';
 import { LEVELS, setUp } from '../harness/serial-site.ts';
@@ -60,6 +61,28 @@ driverContract('mqtt', (): DriverPeer => {
     falls: () => {},
     breaks: () => {
       site.topics.open = false;
+    },
+  };
+});
+
+driverContract('flows', (): DriverPeer => {
+  const site = flowsBench(
+    `
+  calc:
+    bus: derived
+    silentAfter: 30s
+    points: {mean: {unit: Cel}, open: {type: bool}}`,
+    { started: false },
+  );
+  return {
+    ...{ bus: site.bus, clock: site.clock, samples: site.samples, device: 'calc', silentWithin: 31_000 },
+    talks: () => {
+      site.put('calc.mean', 21.5, { unit: 'Cel' });
+      site.put('calc.open', true);
+    },
+    falls: () => {},
+    breaks: () => {
+      site.hub.open = false;
     },
   };
 });

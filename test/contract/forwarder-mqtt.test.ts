@@ -1,4 +1,5 @@
 /** The contract of forwarders, held by `mqtt`: with a real Mosquitto, and with a peer that acknowledges as it is told. */
+import type { TestContext } from 'node:test';
 import { jsonDialect } from '../../src/forwarders/mqtt/dialects/json/dialect.ts';
 import { mqttForwarder } from '../../src/forwarders/mqtt/kind.ts';
 import { MqttPeer } from '../fakes/mqtt-peer.ts';
@@ -12,7 +13,7 @@ const BATCHES = /^sluice\/g1\/(data|history)$/;
 
 const mqtt = mqttForwarder([jsonDialect]);
 
-forwarderContract(mqtt, 'Mosquitto', async (t) => {
+async function mosquitto(t: TestContext, settings: object): Promise<ForwarderPeer | undefined> {
   const broker = await Mosquitto.start(t);
   if (broker === undefined) return undefined;
   const subscriber = await Subscriber.start(t, broker.port, ['sluice/g1/#']);
@@ -35,7 +36,7 @@ forwarderContract(mqtt, 'Mosquitto', async (t) => {
     return kind === 'puback' && BATCHES.test(topic) && losing > 0 && losing-- > 0;
   });
   const peer: ForwarderPeer = {
-    settings: { url: proxy.url },
+    settings: { url: proxy.url, ...settings },
     up: () => proxy.start(),
     down: () => proxy.stop(),
     hold: (on) => proxy.holdPubacks(on ? DELIVERY : undefined),
@@ -50,7 +51,12 @@ forwarderContract(mqtt, 'Mosquitto', async (t) => {
     most,
   };
   return peer;
-});
+}
+
+forwarderContract(mqtt, 'Mosquitto', (t) => mosquitto(t, {}));
+forwarderContract(mqtt, 'Mosquitto and MQTT 5', (t) =>
+  mosquitto(t, { protocol: 5, messageExpiry: '1h', userProperties: { site: 'north' } }),
+);
 
 forwarderContract(mqtt, 'lost PUBACKs', async () => {
   const far = new MqttPeer();

@@ -1,28 +1,33 @@
 /** A gateway that says what a test wants to hear. */
 
 import { assertMay } from '../../src/access/roles.ts';
+import type { BundleKeyReply, BundleQuery, ReceiptReply } from '../../src/admin/bundles.ts';
 import type { AlarmChanges } from '../../src/admin/live/live-types.ts';
+import type {
+  ExportQuery,
+  HistoryQuery,
+  HistoryReply,
+  RemovedQuery,
+  RemovedReply,
+  WaitingReply,
+} from '../../src/admin/log-questions.ts';
 import type {
   AdminTarget,
   AlarmReply,
-  ExportQuery,
   GatewayStatus,
-  HistoryQuery,
-  HistoryReply,
   ReadReply,
   ReadyReport,
   ReloadReply,
-  RemovedQuery,
-  RemovedReply,
   ResendReply,
   TailItem,
-  WaitingReply,
   WriteReply,
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../../src/core/access-ports.ts';
 import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
+import type { FlowRevisions, FlowsChange, FlowsList, FlowsResult } from '../../src/core/flow-revisions.ts';
+import { DROPPED, REACHED, REFUSED, counters as zeros } from '../../src/forwarders/broker/broker-counts.ts';
 import { FakeLive } from './live-source.ts';
 
 import { nobodysAccess } from './people.ts';
@@ -67,6 +72,19 @@ export class FakeTarget implements AdminTarget {
       };
     },
   };
+
+  readonly flowChanges: (FlowsChange & { who: string })[] = [];
+  flowList: FlowsList = { state: 'off', faults: [], current: null, revisions: [], held: 0, damaged: 0 };
+  readonly flows: FlowRevisions = {
+    list: async () => this.flowList,
+    export: async () => '[]',
+    examples: async () => [],
+  };
+  async changeFlows(change: FlowsChange, by: Principal): Promise<FlowsResult> {
+    assertMay(by, 'flows');
+    this.flowChanges.push({ ...change, who: by.who });
+    return { revision: 2, flows: 'started', passwords: 'kept', added: [] };
+  }
 
   people: PeopleAccess = nobodysAccess;
   names: readonly string[] = ['sluice-board'];
@@ -169,6 +187,18 @@ export class FakeTarget implements AdminTarget {
     await this.historyHeld;
     return { point: 'fridge.temperature', unit: 'Cel', from: query.from, to: query.to, width: 60_000, buckets: [] };
   }
+  bundles: BundleQuery[] = [];
+  async *bundle(query: BundleQuery): AsyncIterable<Uint8Array> {
+    this.bundles.push(query);
+    yield Uint8Array.of(1, 2, 3);
+  }
+  async bundleKey(): Promise<BundleKeyReply> {
+    return { gateway: 'g1', key: 'sluice-gateway-1:', fingerprint: '0000' };
+  }
+  async receipt(): Promise<ReceiptReply> {
+    return { bundle: '0'.repeat(32), forwarder: 'carrier', ranges: [] };
+  }
+
   async *export(query: ExportQuery): AsyncIterable<string> {
     this.exported = query;
     try {
@@ -178,8 +208,6 @@ export class FakeTarget implements AdminTarget {
     }
   }
 }
-
-const NO_RULE_BROKEN = { size: 0, order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 };
 
 export function statusOf(): GatewayStatus {
   const counters = {
@@ -203,6 +231,7 @@ export function statusOf(): GatewayStatus {
       {
         ...{ name: 'field', protocol: 'modbus-rtu', state: 'open' },
         load: { busy: 0.97, due: 60, missed: 12, overloaded: true },
+        waiting: { bytes: 0, limit: 1_048_576 },
         devices: [
           { name: 'fridge', state: 'answering', lastReply: 12_000, counters },
           { name: 'mute', state: 'silent', fault: 'no answer', counters },
@@ -248,6 +277,7 @@ export function statusOf(): GatewayStatus {
         lag: { data: 250, history: 0 },
         waiting: 12,
         counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000, violations: 0 },
+        wire: { month: '2026-11', sent: 21_000, received: 900, headers: 3000 },
       },
     ],
     broker: {
@@ -264,8 +294,10 @@ export function statusOf(): GatewayStatus {
       listeners: [{ host: '127.0.0.1', port: 1883, tls: false }],
       ...{ retained: 6, store: { state: 'file', fault: undefined, bytes: 50_176, commits: 7, failures: 0, repairs: 0 } },
       ...{
-        dropped: { sessions: 1, slow: 2, busy: 3, retained: 0 },
-        refused: { connections: 4, clients: 5, requests: 0, slow: 0, displaced: 0, version: 0, publish: 0, ...NO_RULE_BROKEN },
+        dropped: { ...zeros(DROPPED), sessions: 1, slow: 2, busy: 3 },
+        refused: { ...zeros(REFUSED), places: 4, clients: 5 },
+        reached: zeros(REACHED),
+        retainedBytes: 700,
       },
     },
     http: {

@@ -63,6 +63,7 @@ export class FlowWorld {
         world.starts++;
         return new FakeProcess(world, listener);
       },
+      door: async () => ({ folder: '/state', mode: 0o600 }),
       adopt: async () => '/state/node-red.sock',
     };
   }

@@ -5,19 +5,15 @@ import type { ForwarderContext } from '../../src/forwarders/forwarder-kind.ts';
 import type { Log } from '../../src/store/log.ts';
 
 export function forwarderContext(log: Log, special: Partial<ForwarderContext> = {}): ForwarderContext {
-  let memory: unknown;
+  const memories = new Map<string, unknown>();
   return {
     ...{ gateway: 'g1', log, clock: systemClock, logger: silentLogger, random: () => 0, goneRules: [] },
-    ...{ clockHold: () => 0, clockKnown: () => true, hasRule: () => true, event: () => {} },
+    ...{ clockHold: () => 0, clockKnown: () => true, now: () => Date.now(), hasRule: () => true, event: () => {} },
     commands: { take: () => {} },
     ...{ status: () => '{"v":1,"online":true}', inventory: () => '{"v":1}' },
     latest: { get: () => undefined, all: () => [] },
-    memory: () => ({
-      load: () => memory,
-      save: (state) => {
-        memory = state;
-      },
-    }),
+    site: { point: () => undefined, made: () => undefined, rules: () => [], alarms: () => [] },
+    memory: (name) => ({ load: () => memories.get(name), save: (state) => void memories.set(name, state) }),
     ...special,
   };
 }

@@ -89,10 +89,10 @@ export class KeptBench {
   }
 
   /** What aedes does with a client's message; resolves when it was acknowledged. */
-  async publish(topic: string, content: string, qos: 0 | 1 | 2 = 1, retain = false): Promise<void> {
+  async publish(topic: string, content: string, qos: 0 | 1 | 2 = 1, retain = false, from = 'user:pub'): Promise<void> {
     const payload = Buffer.from(content);
     const packet = { cmd: 'publish', topic, payload, qos, retain, dup: false } as const;
-    const refused = await new Promise<Error | undefined>((resolve) => this.kept.admit(packet, resolve));
+    const refused = await new Promise<Error | undefined>((resolve) => this.kept.admit(packet, from, resolve));
     if (refused !== undefined) throw refused;
     await this.deliver(packet);
   }

@@ -24,6 +24,7 @@ const line = z.strictObject({
 const rtu: DriverKind = {
   protocol: 'modbus-rtu',
   family: 'modbus',
+  heard: 'asked',
   bus: z.strictObject({
     port: z.string().min(1).describe('Serial port.'),
     baudRate: z.number().int().min(300).max(921_600).prefault(9600).describe('Baud rate.'),
@@ -55,6 +56,7 @@ const tcp: DriverKind = {
 const serial: DriverKind = {
   protocol: 'serial',
   family: 'serial',
+  heard: 'line',
   bus: z.strictObject({ port: z.string(), baudRate: z.number().int().prefault(9600) }),
   device: z.strictObject({
     frame: z.discriminatedUnion('type', [

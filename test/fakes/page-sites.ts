@@ -1,5 +1,5 @@
 /** Gateways that the status page is drawn of: an ordinary one, an empty one, a full one, and names of every kind. */
-import type { LiveAlarm, LiveBus, LiveState } from '../../src/admin/live/live-types.ts';
+import type { AlarmStatus, LiveBus, LiveState } from '../../src/admin/live/live-types.ts';
 import type { InventoryDevice, LatestValue } from '../../src/core/ports.ts';
 import { reasonCode } from '../../src/core/reasons.ts';
 import { FakeLive, QUIET_STATE } from './live-source.ts';
@@ -112,7 +112,7 @@ export function full(): FakeLive {
   const names = Array.from({ length: 40 }, (_, i) => `meter-${String(i + 1).padStart(2, '0')}`);
   const points: Record<string, Points[string]> = {};
   for (let i = 0; i < 25; i++) points[`register-${i + 1}`] = ['float32', 'kW.h', 1000.5 + i, 1000 * i];
-  const alarms = Array.from({ length: 200 }, (_, i): LiveAlarm => {
+  const alarms = Array.from({ length: 200 }, (_, i): AlarmStatus => {
     const severity = (['critical', 'warning', 'info'] as const)[i % 3] ?? 'info';
     const state = (['active-unacknowledged', 'active-acknowledged', 'returned-unacknowledged'] as const)[i % 3] ?? 'normal';
     return {

@@ -80,9 +80,10 @@ export const glanceDialect: LiveDialect = {
         yield { topic: `glance/${gateway}/${device}/config`, payload: '{}', qos: 1, retain: true };
     },
     farewell: () => [{ topic: `glance/${gateway}/there`, payload: 'no', qos: 1, retain: true }],
-    value: ({ device, point, value }) => [
-      { topic: `glance/${gateway}/${device}/${point}`, payload: `${value}`, qos: 0, retain: true },
-    ],
+    *values(device, changed) {
+      for (const { point, value } of changed)
+        yield { topic: `glance/${gateway}/${device}/${point}`, payload: `${value}`, qos: 0, retain: true };
+    },
     alarm: ({ key, json }) => [{ topic: `glance/${gateway}/alarm/${key}`, payload: json, qos: 1, retain: true }],
   }),
 };

@@ -11,6 +11,12 @@ export const nobodysAccess: PeopleAccess = {
   logIn: refused,
   session: () => undefined,
   logOut: () => {},
+  ticket: () => {
+    throw new SluiceError('unauthorized');
+  },
+  redeem: () => {
+    throw new SluiceError('unauthorized');
+  },
   token: refused,
   holds: () => false,
   onRevoked: () => () => {},

@@ -61,23 +61,37 @@ export function holds(page: Page, expression: string): Promise<unknown> {
   return waitFor(expression, () => page.evaluate(expression));
 }
 
+/** Names of the fonts in which the text of an element is drawn. */
+export async function fontsOf(page: Page, selector: string): Promise<string[]> {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('DOM.enable');
+  await devtools.send('CSS.enable');
+  const { root } = await devtools.send('DOM.getDocument');
+  const { nodeId } = await devtools.send('DOM.querySelector', { nodeId: root.nodeId, selector });
+  const { fonts } = await devtools.send('CSS.getPlatformFontsForNode', { nodeId });
+  await devtools.detach();
+  return fonts.map(({ familyName }) => familyName);
+}
+
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /**
  * What axe-core finds against WCAG 2.2 A and AA, one line each: rule, element, words.
  * @param rules only these
+ * @param within a selector: only this part of the page. It is an error when there is none
  */
-export async function accessibilityFaults(page: Page, rules?: readonly string[]): Promise<string[]> {
+export async function accessibilityFaults(page: Page, rules?: readonly string[], within?: string): Promise<string[]> {
   await page.evaluate(AXE);
-  return page.evaluate(async (only) => {
+  const asked = { only: rules ?? TAGS, within };
+  return page.evaluate(async ({ only, within: part }) => {
     const { axe } = globalThis as unknown as { axe: { run(root: unknown, options: object): Promise<AxeResult> } };
-    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, {
-      runOnly: only ?? tags,
+    const { violations } = await axe.run(part ?? (globalThis as unknown as { document: unknown }).document, {
+      runOnly: only,
       resultTypes: ['violations'],
     });
     return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(' ')}: ${node.failureSummary}`));
-  }, rules);
+  }, asked);
 }
 interface AxeResult {
   readonly violations: readonly {

@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { request } from '../../src/admin/client.ts';
 import type { GatewayStatus } from '../../src/admin/target.ts';
-import { peer } from '../peers/peers.ts';
+import { asRoot, peer } from '../peers/peers.ts';
 import { SettableDevice } from '../peers/settable-device.ts';
 import { startChild } from './child.ts';
 import { Peek } from './mqtt-peek.ts';
@@ -53,11 +53,7 @@ export async function callersSite(
   flags: readonly string[] = [],
   listen: readonly string[] = [],
 ): Promise<Site | undefined> {
-  if (process.getuid?.() !== 0) {
-    if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error('needs to run as root');
-    t.skip('needs to run as root');
-    return undefined;
-  }
+  if (!asRoot(t, 'be several users')) return undefined;
   const tools = [peer(t, 'unshare', 'apt-get install -y util-linux'), peer(t, 'setpriv', 'apt-get install -y util-linux')];
   const [unshare, setpriv] = tools;
   const device = await SettableDevice.start(t);

@@ -150,6 +150,9 @@ class Link {
   readonly #waiting: [Packet[], Packet[]] = [[], []];
   readonly #busy: [boolean, boolean] = [false, false];
   readonly #topics = new Map<number, string>();
+  /** The client speaks MQTT 5, and abbreviates topics. */
+  #five = false;
+  readonly #aliases = new Map<number, string>();
   #over = false;
 
   constructor(client: Socket, broker: Socket, owner: LinkOwner) {
@@ -224,16 +227,24 @@ class Link {
     else this.#sides[side === 0 ? 1 : 0].write(packet.bytes);
   }
 
+  #topic(topic: string, bytes: Buffer, at: number): string {
+    const alias = this.#five ? aliasIn(bytes, at) : undefined;
+    if (alias === undefined) return topic;
+    if (topic !== '') this.#aliases.set(alias, topic);
+    return this.#aliases.get(alias) ?? '';
+  }
+
   #isHeld(side: 0 | 1, { type, bytes, body }: Packet): boolean {
     return side === 1 && type === PUBACK && this.#owner.held(this.#topics.get(bytes.readUInt16BE(body)) ?? '');
   }
 
   #allowed(side: 0 | 1, packet: Packet): boolean {
     const { bytes, body } = packet;
+    if (side === 0 && packet.type === 1) this.#five = bytes[body + 6] === 5;
     if (side === 0 && packet.type === 3 && (packet.flags & 6) !== 0) {
       const length = bytes.readUInt16BE(body);
-      const topic = bytes.toString('utf8', body + 2, body + 2 + length);
       const packetId = bytes.readUInt16BE(body + 2 + length);
+      const topic = this.#topic(bytes.toString('utf8', body + 2, body + 2 + length), bytes, body + 4 + length);
       this.#topics.set(packetId, topic);
       return this.#owner.passes({ kind: 'publish', topic, packetId });
     }
@@ -245,6 +256,25 @@ class Link {
     }
     return true;
   }
+}
+
+/** The alias among the properties of a PUBLISH, as far as this gateway sends them. */
+function aliasIn(bytes: Buffer, at: number): number | undefined {
+  let [length, shift, pos] = [0, 0, at];
+  for (;;) {
+    const byte = bytes[pos++] ?? 0;
+    length += (byte & 127) << shift;
+    shift += 7;
+    if (byte < 128) break;
+  }
+  for (const end = pos + length; pos < end; ) {
+    const id = bytes[pos];
+    if (id === 0x23) return bytes.readUInt16BE(pos + 1);
+    if (id === 0x02) pos += 5;
+    else if (id === 0x26) for (let i = 0, to = ++pos; i < 2; i++, pos = to) to = pos + 2 + bytes.readUInt16BE(pos);
+    else throw new Error(`a property that is not known here: ${id}`);
+  }
+  return undefined;
 }
 
 /** undefined: not complete yet; `garbage`: a length of more than four bytes, as MQTT never has. */

@@ -1,6 +1,6 @@
 /** The table of test/cases/mqtt: read, sent to a broker, and what came of it. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { remaining, text } from './embedded-broker.ts';
@@ -9,20 +9,35 @@ import { waitFor } from './wait-for.ts';
 const FOLDER = path.join(import.meta.dirname, '..', 'cases', 'mqtt');
 
 export type Before = 'nothing' | 'connect' | 'connect31';
-export type Who = 'here' | 'mosquitto';
+/** `here`: the embedded broker, whoever the client is; `anonymous`: for clients without an account only. */
+export type Who = 'here' | 'anonymous' | 'mosquitto';
 
 /** `open`, `closed`, or the bytes that are sent, with `closed` behind them where the connection ends. `none`: not compared. */
 export type Outcome = string;
+
+export interface Asked {
+  readonly outcome: Outcome;
+  /** Under which the embedded broker counts the end of the connection; undefined: it counts nothing. */
+  readonly counter?: string | undefined;
+}
+
+/** Name and password of an account. */
+export interface Login {
+  readonly name: string;
+  readonly secret: string;
+}
 
 export interface PacketCase {
   readonly file: string;
   readonly line: number;
   readonly before: Before;
-  readonly asks: Outcome;
+  readonly asks: Asked;
   readonly statement: string;
   readonly bytes: Buffer;
+  /** The same bytes: behind each part but the last the client waits for an answer. */
+  readonly parts: readonly Buffer[];
   readonly name: string;
-  readonly differs: Readonly<Partial<Record<Who, { readonly outcome: Outcome; readonly why: string }>>>;
+  readonly differs: Readonly<Partial<Record<Who, Asked & { readonly why: string }>>>;
 }
 
 export function packetCases(): PacketCase[] {
@@ -47,16 +62,22 @@ function caseOf(file: string, line: number, before: Before, text: string): Packe
   const [asks, statement, bytes, name, ...differs] = text.split(' | ');
   if (asks === undefined || statement === undefined || bytes === undefined || name === undefined)
     throw new Error(`${file}:${line} is not a case`);
+  const parts = bytes.split(' > ').map(bytesOf);
   return {
-    ...{ file, line, before, asks: outcomeOf(asks), statement, name, bytes: bytesOf(bytes) },
+    ...{ file, line, before, asks: askedOf(asks), statement, name, parts, bytes: Buffer.concat(parts) },
     differs: Object.fromEntries(
       differs.map((part) => {
-        const [, who, outcome = '', why] = /^(here|mosquitto): ([^:]+): (.+)$/.exec(part) ?? [];
+        const [, who, outcome = '', why] = /^(here|anonymous|mosquitto): ([^:]+): (.+)$/.exec(part) ?? [];
         if (who === undefined) throw new Error(`${file}:${line}: "${part}" is no difference`);
-        return [who, { outcome: outcomeOf(outcome), why }];
+        return [who, { ...askedOf(outcome), why }];
       }),
     ),
   };
+}
+
+function askedOf(words: string): Asked {
+  const counter = / by ([a-z]+)$/.exec(words)?.[1];
+  return { outcome: outcomeOf(words.replace(/ by [a-z]+$/, '')), counter };
 }
 
 function outcomeOf(words: string): Outcome {
@@ -94,20 +115,27 @@ export function bytesOf(notation: string): Buffer {
 
 const PINGREQ = Buffer.from([0xc0, 0]);
 const PINGRESP = Buffer.from([0xd0, 0]);
-const PREAMBLE: Readonly<Record<Before, Buffer>> = {
-  nothing: Buffer.alloc(0),
-  connect: bytesOf("10 [ 'MQTT' 04 02 000a 'table' ]"),
-  connect31: bytesOf("10 [ 'MQIsdp' 03 02 000a 'table' ]"),
-};
+
+/** A good CONNECT. */
+function preamble(before: 'connect' | 'connect31', login: Login | undefined): Buffer {
+  const [protocol, flags] = [before === 'connect' ? "'MQTT' 04" : "'MQIsdp' 03", login === undefined ? '02' : 'c2'];
+  const who = login === undefined ? '' : ` '${login.name}' '${login.secret}'`;
+  return bytesOf(`10 [ ${protocol} ${flags} 000a 'table'${who} ]`);
+}
+
 /** Long packets are not sent byte by byte to the end: the first and last bytes one by one, the rest in one piece. */
 const ENDS = 40;
 
-/** Sends the case on a connection of its own. @param expected how long it waits before it probes the connection @returns what came of it */
+/**
+ * Sends the case on a connection of its own. @param expected how long it waits before it probes the connection
+ * @param login of the CONNECT before the case @returns what came of it
+ */
 export async function outcome(
   port: number,
-  { before, bytes }: PacketCase,
+  { before, parts }: PacketCase,
   byteByByte: boolean,
   expected: Outcome,
+  login?: Login,
 ): Promise<Outcome> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   let got = Buffer.alloc(0);
@@ -122,21 +150,16 @@ export async function outcome(
   try {
     await waitFor('a connection', () => !socket.connecting || closed, { every: 1 });
     if (before !== 'nothing') {
-      socket.write(PREAMBLE[before]);
+      socket.write(preamble(before, login));
       await waitFor('the CONNACK', () => got.length >= 4 || closed, { every: 1 });
       if (closed || got[3] !== 0) throw new Error(`the good CONNECT was answered with ${got.toString('hex')}`);
       got = got.subarray(4);
     }
-    const pieces = byteByByte ? [bytes.subarray(0, ENDS), bytes.subarray(ENDS, -ENDS), bytes.subarray(ENDS).subarray(-ENDS)] : [];
-    for (const piece of pieces) {
-      if (piece.length > ENDS) socket.write(piece);
-      else
-        for (const byte of piece) {
-          socket.write(Buffer.of(byte));
-          await nextTurn();
-        }
+    for (const [i, part] of parts.entries()) {
+      const answered = got.length;
+      await send(socket, part, byteByByte);
+      if (i < parts.length - 1) await waitFor('an answer to a part', () => got.length > answered || closed, { every: 1 });
     }
-    if (!byteByByte) socket.write(bytes);
     // What is sent behind a CONNECT that is refused may cost its answer, and a broker may answer a PINGREQ before what came earlier.
     const answer = Buffer.from(/^[0-9a-f]+/.exec(expected.replace('closed', ''))?.[0] ?? '', 'hex').length;
     await waitFor(
@@ -155,5 +178,18 @@ export async function outcome(
     return describe(closed ? got : got.subarray(0, -2), closed);
   } finally {
     socket.destroy();
+  }
+}
+
+async function send(socket: Socket, bytes: Buffer, byteByByte: boolean): Promise<void> {
+  if (!byteByByte) socket.write(bytes);
+  const pieces = byteByByte ? [bytes.subarray(0, ENDS), bytes.subarray(ENDS, -ENDS), bytes.subarray(ENDS).subarray(-ENDS)] : [];
+  for (const piece of pieces) {
+    if (piece.length > ENDS) socket.write(piece);
+    else
+      for (const byte of piece) {
+        socket.write(Buffer.of(byte));
+        await nextTurn();
+      }
   }
 }

@@ -1,6 +1,6 @@
 /** A gateway that polls a device each 100 ms, with the real Node-RED beside it: under another user where the tests run as root. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync } from 'node:fs';
+import { chmodSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
@@ -25,32 +25,78 @@ export interface NodeRedSite {
   /** To the editor's socket. @returns status and body */
   ask(method: string, path: string, body?: unknown): Promise<{ code: number; body: string }>;
   deploy(flow: readonly object[]): Promise<number>;
-  /** Numbers of the processes of Node-RED. */
+  /** Numbers of the processes of Node-RED, with the programs that it started. */
   processes(): number[];
+  /** Without those programs: a fork has the words of its parent until it becomes another program. */
+  runtimes(): number[];
   polls(): Promise<{ replies: number; missed: number }>;
 }
 
+/** Further lines of the sections, indented. */
+export interface MoreLines {
+  readonly buses?: string;
+  readonly devices?: string;
+  /** In place of the device d1. */
+  readonly first?: string;
+  /** Whole sections. */
+  readonly rest?: string;
+}
+
 /** @param section further keys of `nodeRed` */
-export async function nodeRedSite(t: TestContext, section = ''): Promise<NodeRedSite> {
+export async function nodeRedSite(t: TestContext, section = '', more: MoreLines = {}): Promise<NodeRedSite> {
   const device = await fakeTcp(t);
-  const other = process.getuid?.() === 0 && nobodyReads(MAIN) && nobodyReads(CHILD_PROGRAM);
-  const runsAs = other ? 'user: nobody' : 'unsafeSameUser: true';
+  const other = mayBeAnother();
+  const user = other ? 'nobody' : undefined;
+  return { ...nodeRedSiteOf(t, { port: device.port, user, section, more }), device };
+}
+
+export interface SiteParts {
+  /** The port of the device, which has one register pair. */
+  readonly port: number;
+  /** undefined: the user of the gateway. */
+  readonly user: string | undefined;
+  /** Further keys of `nodeRed`. */
+  readonly section: string;
+  readonly more?: MoreLines;
+  readonly before?: readonly string[];
+  /** Where the gateway has everything; default: a folder of its own. */
+  readonly folder?: string;
+  readonly type?: 'uint16' | 'uint32';
+}
+
+export function nodeRedSiteOf(
+  t: TestContext,
+  { port, user, section, more = {}, before = [], folder, type = 'uint16' }: SiteParts,
+): Omit<NodeRedSite, 'device'> {
   const yaml = (keys = section): string => `
 gateway: {id: g1, stateDir: state, runtimeDir: run}
 buses:
-  field: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}
+  field: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}
+${more.buses ?? ''}
 devices:
-  d1: {bus: field, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}
+${more.first ?? `  d1: {bus: field, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: ${type}}}}`}
+${more.devices ?? ''}
+${more.rest ?? ''}
 nodeRed:
   enabled: true
-  ${runsAs}
+  ${user === undefined ? 'unsafeSameUser: true' : `user: ${user}`}
 ${keys}
 `;
-  const gateway = makeGateway(t, () => yaml());
+  const gateway = makeGateway(t, () => yaml(), folder);
+  gateway.before = before;
   chmodSync(gateway.folder, 0o755);
-  const processes = (): number[] => leftovers(gateway.stateDir);
+  const processes = (): number[] => leftovers(gateway.stateDir).filter((pid) => !isInFront(pid));
+  const runtimes = (): number[] => {
+    const all = processes();
+    return all.filter((pid) => !all.includes(parentOf(pid)));
+  };
   t.after(() => {
-    for (const pid of processes()) process.kill(pid, 'SIGKILL');
+    for (const pid of leftovers(gateway.stateDir))
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended with the one before it (own-tasks.ts).
+      }
   });
   const status = (): Promise<GatewayStatus> => gateway.status();
   const flows = async (): Promise<FlowsReport> => {
@@ -58,23 +104,10 @@ ${keys}
     if (report === undefined) throw new Error('no flows in the status');
     return report;
   };
-  const ask = (method: string, where: string, body?: unknown): Promise<{ code: number; body: string }> =>
-    new Promise((resolve, reject) => {
-      const socketPath = path.join(gateway.stateDir, 'node-red.sock');
-      const headers = { 'content-type': 'application/json', accept: 'application/json' };
-      const request = http.request({ socketPath, method, path: where, headers, timeout: 10_000 }, (response) => {
-        let text = '';
-        response.setEncoding('utf8').on('data', (part: string) => {
-          text += part;
-        });
-        response.on('end', () => resolve({ code: response.statusCode ?? 0, body: text }));
-      });
-      request.on('error', reject);
-      request.on('timeout', () => request.destroy(new Error('no answer')));
-      request.end(body === undefined ? undefined : JSON.stringify(body));
-    });
+  const ask = (method: string, where: string, body?: unknown) =>
+    askEditor(path.join(gateway.stateDir, 'node-red.sock'), method, where, body);
   return {
-    ...{ gateway, device, yaml, flows, ask, processes, runsAs: other ? 'user' : 'same-user' },
+    ...{ gateway, yaml, flows, ask, processes, runtimes, runsAs: user === undefined ? 'same-user' : 'user' },
     until: (state, timeout = 60_000) =>
       waitFor(
         () => `Node-RED ${state}; last lines:\n${gateway.tail()}`,
@@ -90,6 +123,28 @@ ${keys}
       return { replies, missed: missedPolls };
     },
   };
+}
+
+/** To the socket of an editor. @returns status and body */
+export function askEditor(
+  socketPath: string,
+  method: string,
+  where: string,
+  body?: unknown,
+): Promise<{ code: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', accept: 'application/json' };
+    const request = http.request({ socketPath, method, path: where, headers, timeout: 10_000 }, (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part: string) => {
+        text += part;
+      });
+      response.on('end', () => resolve({ code: response.statusCode ?? 0, body: text }));
+    });
+    request.on('error', reject);
+    request.on('timeout', () => request.destroy(new Error('no answer')));
+    request.end(body === undefined ? undefined : JSON.stringify(body));
+  });
 }
 
 /** A flow that runs a function when it starts. */
@@ -119,6 +174,30 @@ export function startsWith(func: string, more: readonly object[] = [], keys: obj
 
 function idOf(node: object): string {
   return 'id' in node ? String(node.id) : '';
+}
+
+/** The programs that start it and wait for it (own-tasks.ts). */
+function isInFront(pid: number): boolean {
+  try {
+    return /^(unshare\0|sh\0-c\0"\$@" & wait)/.test(readFileSync(`/proc/${pid}/cmdline`, 'latin1'));
+  } catch {
+    return false;
+  }
+}
+
+/** 0 where it is gone. */
+function parentOf(pid: number): number {
+  try {
+    // proc_pid_stat(5): state and parent follow the name in brackets.
+    return Number(/^.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.[1]);
+  } catch {
+    return 0;
+  }
+}
+
+/** Node-RED can run under another user here. */
+export function mayBeAnother(): boolean {
+  return process.getuid?.() === 0 && nobodyReads(MAIN) && nobodyReads(CHILD_PROGRAM);
 }
 
 function nobodyReads(file: string): boolean {

@@ -3,8 +3,7 @@
  * of that record, and our own code opens what is left. docs/decisions/wal-sync.md
  */
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
@@ -15,6 +14,7 @@ import { HISTORY_FILE } from '../../src/store/files/history-layout.ts';
 import type { Lane } from '../../src/store/files/lane-state.ts';
 import { LOG_FILE } from '../../src/store/files/layout.ts';
 import type { Repair } from '../../src/store/files/repair-report.ts';
+import { SALVAGE_BOUNDS } from '../../src/store/files/salvage-bounds.ts';
 import { Log } from '../../src/store/log.ts';
 import { LogReader } from '../../src/store/read/reading.ts';
 import { HistoryMender } from '../../src/store/recovery/mend-history.ts';
@@ -22,6 +22,7 @@ import { openLog } from '../../src/store/recovery/open-log.ts';
 import { allNotices } from './all-notices.ts';
 import { startChild } from './child.ts';
 import { type ImageDisk, imageDisk } from './image-disk.ts';
+import { keepCut } from './kept-cut.ts';
 import { noiseOf, pressureOf, type Told } from './log-child.ts';
 import { payloadText } from './payload-text.ts';
 import { Cuts, type Entry, recordingDisk } from './recording-disk.ts';
@@ -31,7 +32,7 @@ const MEGABYTES = 16;
 const CHILD = path.join(import.meta.dirname, 'log-child.ts');
 const WITHOUT = path.join(import.meta.dirname, 'without-sync.ts');
 const SIZES = { maxSize: 4_000_000, maxAge: 1e13 };
-/** So many failed cuts are kept, each 16 MB and its record. */
+/** Failed cuts that are kept (kept-cut.ts). */
 const MAX_KEPT = 3;
 
 export interface Recording {
@@ -134,6 +135,7 @@ async function quickly(stateDir: string, runtimeDir: string): Promise<Left> {
         (repair) => repairs.push(repair),
         () => {},
         () => true,
+        SALVAGE_BOUNDS.history,
       );
       mender.need();
       const all: Content[] = [];
@@ -261,6 +263,23 @@ export function faults(left: Left, { told }: Recording, moment: number): string[
   return out;
 }
 
+/** @param runtimeDir not there yet @returns what is wrong with the log on this image, which a cut at this moment left */
+export async function lookAt(
+  disk: ImageDisk,
+  image: Buffer,
+  recording: Recording,
+  moment: number,
+  runtimeDir: string,
+  look = quickly,
+): Promise<string[]> {
+  try {
+    mkdirSync(runtimeDir);
+    return faults(await disk.with(image, (folder) => look(path.join(folder, 'state'), runtimeDir)), recording, moment);
+  } catch (thrown) {
+    return [`it cannot be opened: ${String(thrown)}`];
+  }
+}
+
 export interface Found {
   readonly cuts: number;
   /** In words; a failed cut names the folder that has its record and its image. */
@@ -292,36 +311,12 @@ export async function playCuts(
     const { image, lost } = cuts.at(moment, random);
     found.lost += lost;
     if (i === chosen) found.after = { image: Buffer.from(image), told: recording.told.filter((line) => line.at <= moment) };
-    let wrong: string[];
-    try {
-      const look = (i + 1) % wholeEvery === 0 ? wholly : quickly;
-      // The board was off: what lay in memory is gone.
-      const runtimeDir = path.join(run, String(i));
-      mkdirSync(runtimeDir);
-      wrong = faults(await disk.with(image, (folder) => look(path.join(folder, 'state'), runtimeDir)), recording, moment);
-    } catch (thrown) {
-      wrong = [`it cannot be opened: ${String(thrown)}`];
-    }
+    const look = (i + 1) % wholeEvery === 0 ? wholly : quickly;
+    // The board was off: what lay in memory is gone.
+    const wrong = await lookAt(disk, image, recording, moment, path.join(run, String(i)), look);
     if (wrong.length === 0) continue;
-    const folder = kept++ < MAX_KEPT ? keep(recording, image, { moment, wrong }) : 'not kept';
+    const folder = kept++ < MAX_KEPT ? keepCut(recording, image, moment, wrong) : 'not kept';
     found.faults.push(...wrong.map((fault) => `cut at ${moment} (${folder}): ${fault}`));
   }
   return found;
-}
-
-/** @returns the folder */
-function keep({ entries, told, image: first }: Recording, image: Buffer, about: object): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'sluice-power-cut-'));
-  const put = (name: string, bytes: Uint8Array | string) => writeFileSync(path.join(folder, name), bytes);
-  put('cut.img', image);
-  if (first !== undefined) put('first.img', first);
-  put('about.json', JSON.stringify(about, undefined, 2));
-  put('told.json', told.map((line) => JSON.stringify(line)).join('\n'));
-  put(
-    'writes.txt',
-    entries
-      .map(({ end, write }) => `${end} ${write === undefined ? 'flush' : `${write.offset} ${write.data.length}`}`)
-      .join('\n'),
-  );
-  return folder;
 }

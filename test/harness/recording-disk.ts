@@ -18,6 +18,8 @@ const SECTOR = 512;
 const SUPERBLOCK = 4096;
 /** kind u8, offset u64, length u32 */
 const HEAD = 13;
+const WRITE = 0x57;
+const FLUSH = 0x46;
 
 export interface Write {
   readonly offset: number;
@@ -48,18 +50,34 @@ export class RecordingDisk {
     return this.#stop();
   }
   entries(): Entry[] {
-    const bytes = readFileSync(this.record);
-    const out: Entry[] = [];
-    for (let at = 0; at + HEAD <= bytes.length; ) {
-      const length = bytes.readUInt32LE(at + 9);
-      const end = at + HEAD + length;
-      const write =
-        bytes[at] === 0x57 ? { offset: Number(bytes.readBigUInt64LE(at + 1)), data: bytes.subarray(at + HEAD, end) } : undefined;
-      out.push({ at, end, write });
-      at = end;
-    }
-    return out;
+    return entriesOf(readFileSync(this.record));
   }
+}
+
+/** @param from moment at which the record begins */
+export function entriesOf(bytes: Buffer, from = 0): Entry[] {
+  const out: Entry[] = [];
+  for (let at = 0; at + HEAD <= bytes.length; ) {
+    const length = bytes.readUInt32LE(at + 9);
+    const end = at + HEAD + length;
+    const write =
+      bytes[at] === WRITE ? { offset: Number(bytes.readBigUInt64LE(at + 1)), data: bytes.subarray(at + HEAD, end) } : undefined;
+    out.push({ at: from + at, end: from + end, write });
+    at = end;
+  }
+  return out;
+}
+/** The record of these entries, as recording-disk.py writes it. */
+export function recordOf(entries: readonly Entry[]): Buffer {
+  return Buffer.concat(
+    entries.flatMap(({ write }) => {
+      const head = Buffer.alloc(HEAD);
+      head.writeUInt8(write === undefined ? FLUSH : WRITE, 0);
+      head.writeBigUInt64LE(BigInt(write?.offset ?? 0), 1);
+      head.writeUInt32LE(write?.data.length ?? 0, 9);
+      return write === undefined ? [head] : [head, write.data];
+    }),
+  );
 }
 
 /**

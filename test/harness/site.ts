@@ -103,7 +103,7 @@ async function upstreamOf<R extends Reachable>(
 function configText(gateway: Gateway, device: number, upstream: number | undefined, parts: SiteConfig): string {
   const { bus, buses, devices = DEVICES, rules, buffer = 'commitEvery: 100ms', broker, cloud = 'batch: {maxAge: 50ms}' } = parts;
   return [
-    `gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}`,
+    `${gateway.section}`,
     'buses:',
     `  plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device}${bus === undefined ? '' : `, ${bus}`}}`,
     ...(buses === undefined ? [] : [buses]),

@@ -23,6 +23,8 @@ export interface LogLine {
 export class Gateway {
   readonly folder: string;
   readonly config: string;
+  /** Words in front of its command: it starts in a place of its own (closed-net.ts). */
+  before: readonly string[] = [];
   #child: Child | undefined;
   readonly #logsBefore: LogLine[] = [];
 
@@ -39,6 +41,10 @@ export class Gateway {
   }
   get socket(): string {
     return path.join(this.stateDir, 'sluice.sock');
+  }
+  /** The section `gateway:` of its configuration, with the folders above. */
+  get section(): string {
+    return `gateway: {id: g1, stateDir: ${this.stateDir}, runtimeDir: ${this.runtimeDir}}`;
   }
   get pid(): number {
     const pid = this.#child?.pid;
@@ -61,12 +67,13 @@ export class Gateway {
   /**
    * Returns when the process is started; use `waitForLog` or the socket to wait for more.
    * @param user the user id that it runs under
-   * @param program the sources, for a test that loads something into them first
+   * @param from the sources, for a test that loads something into them first
    */
-  start(env: NodeJS.ProcessEnv = {}, user?: number, program: 'as installed' | 'sources' = 'as installed'): void {
-    const main = program === 'sources' ? SOURCES : MAIN;
+  start(env: NodeJS.ProcessEnv = {}, user?: number, from: 'as installed' | 'sources' = 'as installed'): void {
+    const main = from === 'sources' ? SOURCES : MAIN;
     if (this.#child !== undefined) this.#logsBefore.push(...parse(this.#child));
-    this.#child = new Child(process.execPath, [...NODE_FLAGS, main, 'run', '-c', this.config], { cwd: this.folder, env, user });
+    const [program = '', ...words] = [...this.before, process.execPath, ...NODE_FLAGS, main, 'run', '-c', this.config];
+    this.#child = new Child(program, words, { cwd: this.folder, env, user });
   }
 
   /** Starts the process and waits until it says that it runs. The parameters are those of `start`. */
@@ -126,8 +133,9 @@ export class Gateway {
 }
 
 /** A gateway that is configured and not started. It does not outlive the test. `yaml` gets the folder of the state. */
-export function makeGateway(t: TestContext, yaml: (gateway: Gateway) => string): Gateway {
-  const gateway = new Gateway(scratch(t, 'gateway'));
+/** @param folder where it has everything, on a disk of its own for example */
+export function makeGateway(t: TestContext, yaml: (gateway: Gateway) => string, folder = scratch(t, 'gateway')): Gateway {
+  const gateway = new Gateway(folder);
   gateway.write(yaml(gateway));
   t.after(() => gateway.kill());
   return gateway;

@@ -1,12 +1,14 @@
 /**
- * Hostile clients of an MQTT broker, in a process of their own: `storm.ts KIND PORT COUNT`. It ends when it is done, or with
- * its parent.
+ * Hostile clients, in a process of their own: `storm.ts KIND PORT COUNT`. It ends when it is done, or with its parent. Kinds for an
+ * MQTT broker, and one for HTTPS:
  * - `random`: COUNT connections, 50 at a time, that send random bytes, half of them behind a good CONNECT
  * - `partial`: COUNT clients that subscribe and then send 256 kB less one byte of a packet, and stay
  * - `dribble`: COUNT connections whose CONNECT comes with a byte a second, again and again
+ * - `requests`: 60 connections of 30 addresses write requests for the page, without waiting for answers; `ready` after COUNT answers
  */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { requests } from './request-flood.ts';
 
 const [kind, port = '', count = ''] = process.argv.slice(2);
 const CONNECT = Buffer.from([0x10, 14, 0, 4, 0x4d, 0x51, 0x54, 0x54, 4, 2, 0, 0, 0, 2]);
@@ -63,6 +65,19 @@ async function dribble(): Promise<void> {
 
 process.on('disconnect', () => process.exit(0));
 const all = Number(count);
+if (kind === 'requests') {
+  let answers = 0;
+  requests({
+    ...{ port: Number(port), path: '/' },
+    count: (what, by = 1) => {
+      if (!what.startsWith('status')) return;
+      answers += by;
+      if (answers === all) process.send?.('ready');
+    },
+  });
+  // It goes on until its parent ends.
+  await new Promise(() => {});
+}
 if (kind === 'random') {
   for (let n = 0; n < all; n += 50) await Promise.all(Array.from({ length: 50 }, (_, i) => randomBytes(n + i)));
   process.exit(0);

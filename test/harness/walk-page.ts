@@ -17,7 +17,7 @@
  */
 
 export interface Command {
-  /** Of the page, counted from 1. */
+  /** Its line in the page, counted from 1. */
   readonly line: number;
   readonly command: string;
   readonly output: readonly string[];

@@ -19,7 +19,7 @@ export interface WebBench extends TestAccess {
   readonly server: AdminServer;
   readonly target: FakeTarget;
   readonly socket: string;
-  /** Of the authority, PEM. */
+  /** Certificate of the authority, PEM. */
   readonly ca: string;
   readonly https: number;
   /** Loopback HTTP, and HTTP as if others could reach it. */

@@ -80,6 +80,7 @@ async function overtaken(w: World): Promise<void> {
 async function pass(w: World, ms: number): Promise<void> {
   await w.clock.advance(ms);
   for (const f of w.forwarders) w.tend(f);
+  for (const f of w.forwarders) if (f.connected) f.outlet?.passUnwanted();
 }
 
 async function run(world: World, steps: number, saved?: Uint8Array): Promise<void> {

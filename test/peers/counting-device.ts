@@ -22,14 +22,18 @@ export class CountingDevice {
     this.#file = file;
   }
 
-  /** undefined after a skip. */
-  static async start(t: TestContext, units: readonly number[]): Promise<CountingDevice | undefined> {
+  /** undefined after a skip. @param before words in front of its command (closed-net.ts) */
+  static async start(
+    t: TestContext,
+    units: readonly number[],
+    before: readonly string[] = [],
+  ): Promise<CountingDevice | undefined> {
     const python = pythonPeer(t, 'pymodbus', 'apt-get install -y python3-pymodbus');
     if (python === undefined) return undefined;
     const file = path.join(scratch(t, 'device'), 'answers.txt');
-    const child = startChild(t, python, [path.join(import.meta.dirname, 'counting-device.py'), file, ...units.map(String)], {
-      stdin: true,
-    });
+    const words = [python, path.join(import.meta.dirname, 'counting-device.py'), file, ...units.map(String)];
+    const [program = '', ...rest] = [...before, ...words];
+    const child = startChild(t, program, rest, { stdin: true });
     return new CountingDevice(Number(await child.line(/^\d+$/)), file);
   }
 

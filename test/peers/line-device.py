@@ -30,7 +30,7 @@ ANSWER = 0.0 if EACH else float(TIMES) / 1000
 SPIN = len(sys.argv) > 4 and sys.argv[4] == "spin"
 CHARACTER = 10 / BAUD
 SILENCE = 3.5 * CHARACTER if BAUD <= 19200 else 0.00175
-# So long after a reply the next request is waited for without sleeping, seconds.
+# The next request is waited for without sleeping for this time after a reply, seconds.
 EAGER = 0.01
 now = time.monotonic
 

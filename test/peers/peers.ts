@@ -1,6 +1,6 @@
 /**
  * Foreign programs that tests work against. A machine that lacks one skips the test and is told the exact install line;
- * with SLUICE_REQUIRE_PEERS=1 (as CI sets it) the test fails instead, so that nothing is skipped unnoticed.
+ * with SLUICE_REQUIRE_PEERS=1 (as CI sets it) the test fails instead, so that nothing is skipped unnoticed. All skips are here.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
@@ -44,6 +44,14 @@ export function pythonPeer(t: TestContext, module: string, install: string): str
   return undefined;
 }
 
+/** As `peer`, for a module of the system's Perl: the path of perl, or undefined after a skip. */
+export function perlPeer(t: TestContext, module: string, install: string): string | undefined {
+  const perl = '/usr/bin/perl';
+  if (findProgram(perl) !== undefined && spawnSync(perl, [`-M${module}`, '-e', '1']).status === 0) return perl;
+  missing(t, `perl with ${module}`, install);
+  return undefined;
+}
+
 /**
  * false after the test was marked as skipped: it does what only root may do.
  * @param why completes "needs root, to …"
@@ -66,7 +74,16 @@ function missing(t: TestContext, what: string, install: string): void {
   skip(t, `needs ${what}: ${install}`);
 }
 
-/** The only place where a test is skipped for what the machine lacks. */
+/**
+ * Marks the test as skipped: this machine cannot do what it needs, whoever runs it and whatever is installed. So it is skipped with
+ * SLUICE_REQUIRE_PEERS=1 as well: a machine that forbids this gets no package that helps.
+ * @param why completes "this machine cannot …"
+ */
+export function cannot(t: TestContext, why: string): void {
+  t.skip(`this machine cannot ${why}`);
+}
+
+/** The only place where a test is skipped for what can be installed, or for who runs it. */
 function skip(t: TestContext, words: string): void {
   if (process.env.SLUICE_REQUIRE_PEERS === '1') throw new Error(words);
   t.skip(words);

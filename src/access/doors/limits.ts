@@ -12,6 +12,11 @@ export const MAX_WAITING_HANDSHAKES = 64;
 /** Connections before the end of their handshake: those that wait, and those whose peer sends nothing more after the beginning. */
 export const MOST_BEFORE_TLS =
   MAX_WAITING_HANDSHAKES + HANDSHAKES_AT_ONCE + Math.ceil((HANDSHAKES_PER_SECOND * HANDSHAKE_WITHIN) / 1000);
+/**
+ * Connections that wait in the kernel until they are accepted; it allows net.core.somaxconn at most (4,096 by default). One more
+ * loses its SYN, and its client tries again after a second. Node's own 511 are too few for a fleet that comes back at once.
+ */
+export const BACKLOG = 4_096;
 /** The first wait before an address is tried again, and the longest. */
 export const LISTEN_RETRY_MIN = 500;
 export const LISTEN_RETRY_MAX = 30_000;

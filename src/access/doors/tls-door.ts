@@ -125,7 +125,7 @@ export class TlsDoor {
     return this.#silent.delete(socket);
   }
 
-  /** Of the address with most connections here, the new one among them. */
+  /** Picks one of the address with most connections here; the new one counts. */
   #givesWay(arrives: Socket): Socket {
     const silent = [...this.#silent.keys()];
     const counts = new Map<string, number>();

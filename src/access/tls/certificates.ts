@@ -16,6 +16,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -274,7 +275,7 @@ function faultWords(thrown: unknown, folder: string): string {
   }
 }
 
-/** Of a small file. @returns undefined: there is none, or nothing that can be read */
+/** Reads a small file. @returns undefined: there is none, or nothing that can be read */
 function contentOf(file: string): string | undefined {
   try {
     const stats = lstatSync(file);
@@ -284,18 +285,27 @@ function contentOf(file: string): string | undefined {
   }
 }
 
-/** As a whole or not at all, also over a power cut. */
+/** As a whole or not at all, also over a power cut. A failure leaves nothing beside the old file: a full disk needs the room. */
 function replace(file: string, text: string, mode: number): void {
   const next = `${file}.new`;
-  const fd = openSync(next, 'w', mode);
   try {
-    writeFileSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
+    const fd = openSync(next, 'w', mode);
+    try {
+      writeFileSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    chmodSync(next, mode);
+    renameSync(next, file);
+  } catch (thrown) {
+    try {
+      rmSync(next, { force: true });
+    } catch {
+      // A folder that lies there is in the fault already.
+    }
+    throw thrown;
   }
-  chmodSync(next, mode);
-  renameSync(next, file);
   const folder = openSync(path.dirname(file), 'r');
   fsyncSync(folder);
   closeSync(folder);

@@ -53,6 +53,12 @@ export class OperatorFiles implements TlsSource {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Reads the files again where they changed. */
+  look(): void {
+    this.#cancel?.();
+    this.#look();
+  }
+
   #look(): void {
     const { clock, key, cert, logger } = this.#o;
     this.#cancel = clock.after(LOOK_EVERY, () => this.#look());

@@ -26,7 +26,6 @@ export interface LiveQuery {
 }
 
 export class LiveStream {
-  readonly #out: Writable;
   readonly #source: LiveSource;
   readonly #clock: Pick<Clock, 'after'>;
   readonly #every: number;
@@ -35,8 +34,7 @@ export class LiveStream {
   #newest: number;
   #rounds = 0;
 
-  constructor(out: Writable, source: LiveSource, clock: Pick<Clock, 'after'>, { after, every }: LiveQuery) {
-    this.#out = out;
+  constructor(source: LiveSource, clock: Pick<Clock, 'after'>, { after, every }: LiveQuery) {
     this.#source = source;
     this.#clock = clock;
     this.#every = every;
@@ -44,11 +42,11 @@ export class LiveStream {
   }
 
   /** Until `gone`. Rejects when the source does. */
-  async run(gone: AbortSignal): Promise<void> {
+  async run(out: Writable, gone: AbortSignal): Promise<void> {
     try {
       while (!gone.aborted) {
         for (const event of this.#round()) {
-          if (!this.#out.write(event)) await once(this.#out, 'drain', { signal: gone });
+          if (!out.write(event)) await once(out, 'drain', { signal: gone });
           if (gone.aborted) return;
         }
         await this.#wait(gone);

@@ -5,10 +5,10 @@
 import type { AlarmState, Severity } from '../../core/alarm.ts';
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
-export type LiveValue = number | boolean | string | null;
+export type JsonValue = number | boolean | string | null;
 
 /** A bad reading has the value null and a reason; one that has a value and a reason is uncertain. */
-export type LiveReading = readonly [time: number, value: LiveValue, reason?: string];
+export type LiveReading = readonly [time: number, value: JsonValue, reason?: string];
 
 /** Event `readings`: device -> point -> its newest reading. */
 export type LiveReadings = Readonly<Record<string, Readonly<Record<string, LiveReading>>>>;
@@ -46,16 +46,18 @@ export interface LiveBus {
   readonly devices: readonly LiveDevice[];
 }
 
-export interface LiveAlarm {
+/** An alarm that is active or not acknowledged. */
+export interface AlarmStatus {
   readonly rule: string;
   readonly state: AlarmState;
   readonly severity: Severity;
   /** `device.point` */
   readonly point: string;
-  readonly value?: LiveValue | undefined;
+  readonly value?: JsonValue | undefined;
   readonly since: number;
   readonly occurrence: number;
   readonly message: string;
+  /** UTC milliseconds at which the shelving ends. */
   readonly shelvedUntil?: number | undefined;
 }
 
@@ -86,7 +88,7 @@ export interface LiveState {
   };
   readonly clock: { readonly known: boolean; readonly source: string; readonly since: number };
   readonly buses: readonly LiveBus[];
-  readonly alarms: readonly LiveAlarm[];
+  readonly alarms: readonly AlarmStatus[];
   readonly forwarders: readonly LiveForwarder[];
   readonly log: {
     readonly records: number;

@@ -1,21 +1,14 @@
 /** The type of each answer, by the name that a route gives it. Types only: nothing of this is loaded. */
 import type { AccessState, DeviceInfo, TokenInfo, UserInfo } from '../../core/access-ports.ts';
 import type { Role } from '../../core/commands.ts';
+import type { FlowExample, FlowsList, FlowsResult } from '../../core/flow-revisions.ts';
+import type { FlowState } from '../../core/flow-supervisor.ts';
+import type { BundleKeyReply, ReceiptReply } from '../bundles.ts';
 import type { AlarmChanges } from '../live/live-types.ts';
+import type { HistoryReply, RemovedReply, WaitingReply } from '../log-questions.ts';
 import type { StatusReport } from '../metric.ts';
 import type { TailMissed } from '../tail-stream.ts';
-import type {
-  AlarmReply,
-  HistoryReply,
-  ReadReply,
-  ReadyReport,
-  ReloadReply,
-  RemovedReply,
-  ResendReply,
-  TailItem,
-  WaitingReply,
-  WriteReply,
-} from '../target.ts';
+import type { AlarmReply, ReadReply, ReadyReport, ReloadReply, ResendReply, TailItem, WriteReply } from '../target.ts';
 import type { CaptureHead, ExchangeReply, WireFrame } from '../wire-target.ts';
 
 /** A message of records that come again, as control/remote/resend.ts makes it. */
@@ -41,6 +34,8 @@ export interface Answers {
   readonly AlarmChanges: AlarmChanges;
   readonly Removed: RemovedReply;
   readonly Waiting: WaitingReply;
+  readonly BundleKey: BundleKeyReply;
+  readonly Receipt: ReceiptReply;
   readonly Reading: ReadReply;
   readonly Written: WriteReply;
   readonly Alarm: AlarmReply;
@@ -48,12 +43,18 @@ export interface Answers {
   readonly ResendLine: ResendPart | (ResendReply & { readonly type: 'end' });
   readonly Exchange: ExchangeReply;
   readonly CaptureLine: CaptureHead | WireFrame | { readonly type: 'missed'; readonly frames: number };
+  readonly Flows: FlowsList;
+  readonly FlowNodes: readonly object[];
+  readonly FlowExamples: { readonly examples: readonly FlowExample[] };
+  readonly FlowsChanged: FlowsResult;
   readonly Users: { readonly users: readonly UserInfo[]; readonly devices: readonly DeviceInfo[] };
   readonly NewPassword: { readonly password?: string | undefined };
   readonly Tokens: { readonly tokens: readonly TokenInfo[] };
   readonly NewToken: { readonly id: string; readonly token: string; readonly expires: number };
   readonly ClaimState: { readonly state: AccessState; readonly fault?: string | undefined; readonly code: string | null };
   readonly Claimed: { readonly name: string; readonly role: Role };
+  readonly Editor: { readonly on: boolean; readonly state?: FlowState | undefined };
+  readonly EditorEntry: { readonly url: string };
   readonly Session: { readonly name: string; readonly role: Role; readonly csrf?: string | undefined };
   readonly ClaimCode: { readonly code: string };
   /** OpenAPI 3.1. */

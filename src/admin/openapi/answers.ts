@@ -1,30 +1,36 @@
 /** The schemas of all answers, by the names that routes give them. They are loaded for the description of the API only. */
 import * as z from 'zod';
 import { PEOPLE_ROLES } from '../../access/roles.ts';
+import { BUNDLE_LANES } from '../../codecs/bundle/statement.ts';
 import type { DeviceInfo, TokenInfo, UserInfo } from '../../core/access-ports.ts';
 import { ALARM_STATES } from '../../core/alarm.ts';
 import type { Role } from '../../core/commands.ts';
+import { FLOW_STATES } from '../../core/flow-supervisor.ts';
 import type { ReadFault } from '../../core/ports.ts';
+import type { BundleKeyReply, ReceiptReply } from '../bundles.ts';
 import type { AlarmChange, AlarmChanges } from '../live/live-types.ts';
 import type {
-  AlarmReply,
   HistoryBucket,
   HistoryReading,
   HistoryReply,
-  ReadReply,
-  ReadyReport,
-  ReloadReply,
   RemovedOfPoint,
   RemovedReadings,
   RemovedReply,
+  WaitingReply,
+} from '../log-questions.ts';
+import type {
+  AlarmReply,
+  ReadReply,
+  ReadyReport,
+  ReloadReply,
   ResendReply,
   TailAlarm,
   TailReading,
-  WaitingReply,
   WriteReply,
 } from '../target.ts';
 import type { CaptureHead, ExchangeReply, WireFrame } from '../wire-target.ts';
 import type { Answers } from './answer-types.ts';
+import { FLOW_ANSWERS } from './flow-answers.ts';
 import { count, flag, list, moment, number, shape, text, value, word } from './parts.ts';
 import { ALARM, status } from './status.ts';
 
@@ -88,6 +94,28 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
     shape<TailAlarm>({ type: z.literal('alarm'), time: moment('when the state changed'), ...ALARM }),
     missed,
   ]),
+  BundleKey: shape<BundleKeyReply>({
+    gateway: text('the id of the gateway'),
+    key: text('its public key: `sluice-gateway-1:…`'),
+    fingerprint: text('the fingerprint of the key: 32 hexadecimal digits in groups of four'),
+  }),
+  Receipt: shape<ReceiptReply>({
+    bundle: text('the id of the bundle'),
+    forwarder: text('the forwarder'),
+    ranges: list(
+      shape<ReceiptReply['ranges'][number]>({
+        log: text('the log'),
+        lane: word(BUNDLE_LANES, 'the lane'),
+        first: count('the first number'),
+        last: count('the last number'),
+        outcome: word(
+          ['moved', 'old', 'gap', 'unknown'],
+          '`moved`: the cursor is behind `last` now; `old`: it was already; `gap`: a bundle before this one is missing; `unknown`: the gateway has no such log any more',
+        ),
+      }),
+      'what the bundle covers',
+    ),
+  }),
   History: shape<HistoryReply>({
     point: text('device.point'),
     unit: text('UCUM code').optional(),
@@ -217,6 +245,7 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
     frame,
     shape<Answers['CaptureLine'] & { type: 'missed' }>({ type: z.literal('missed'), frames: count('frames that were left out') }),
   ]),
+  ...FLOW_ANSWERS,
   Users: shape<Answers['Users']>({
     users: list(shape<UserInfo>({ name: text('the name'), role, sessions: count('open sessions') }), 'the people'),
     devices: list(
@@ -254,6 +283,11 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
     code: z.string().nullable().describe('the claim code; null once the gateway is claimed'),
   }),
   Claimed: shape<Answers['Claimed']>({ name: text('the first administrator'), role }),
+  Editor: shape<Answers['Editor']>({
+    on: flag('whether the editor has an address that browsers can open'),
+    state: word(FLOW_STATES, 'the state of Node-RED').optional(),
+  }),
+  EditorEntry: shape<Answers['EditorEntry']>({ url: text('where the browser goes') }),
   Session: shape<Answers['Session']>({
     name: text('who is logged in'),
     role,

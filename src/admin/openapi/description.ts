@@ -45,7 +45,7 @@ export interface Operation {
   readonly 'x-role': string;
   /** Empty: nobody has to log in. */
   readonly security?: readonly object[];
-  /** Of a query. */
+  /** An example of the query or the body. */
   readonly 'x-example'?: object;
   readonly parameters?: readonly Parameter[];
   readonly requestBody?: { readonly required: boolean; readonly content: Content };
@@ -197,7 +197,8 @@ function operationId(method: string, path: string): string {
 
 function tagOf(path: string): string {
   if (/users|tokens|claim|session/.test(path)) return 'accounts';
-  if (/export|history|alarm-changes|removed|waiting/.test(path)) return 'log';
+  if (/flows/.test(path)) return 'flows';
+  if (/export|history|alarm-changes|removed|waiting|bundle|receipt/.test(path)) return 'log';
   if (/exchange|capture/.test(path)) return 'wire';
   return /read$|write|acknowledge|shelve|reload|resend/.test(path) ? 'commands' : 'state';
 }

@@ -6,6 +6,7 @@ const GROUPS = [
   ['log', 'Readings of the log'],
   ['commands', 'Commands'],
   ['wire', 'At the wire'],
+  ['flows', 'Flows of Node-RED'],
   ['accounts', 'Sessions, users, devices, tokens and the claim'],
 ] as const;
 const WHO: Readonly<Record<string, string>> = { everybody: 'everybody, without a log-in' };

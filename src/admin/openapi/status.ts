@@ -1,131 +1,16 @@
 /** The schema of `GET /api/v1/status`. */
-import * as z from 'zod';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
-import type { BrokerStoreStatus } from '../../core/broker-store.ts';
-import { FLOW_STATES } from '../../core/flow-supervisor.ts';
-import type { AnswerStatus, BusStatus, DeviceCounters, DeviceStatus, ForwarderCounters } from '../../core/ports.ts';
-import type { EmbeddedBrokerStatus } from '../../forwarders/broker/broker-types.ts';
-import type { SalvageStatus } from '../../reports/salvage.ts';
+import type { ForwarderCounters } from '../../core/ports.ts';
+import type { AlarmStatus } from '../live/live-types.ts';
 import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
-import type { AlarmStatus, FlowsReport, ForwarderStatus, GatewayStatus, HttpStatus, LogMemory, LogStatus } from '../target.ts';
+import type { ForwarderStatus, GatewayStatus, WireStatus } from '../target.ts';
 import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';
-
-const address = shape<{ readonly host: string; readonly port: number }>({ host: text('the address'), port: count('the port') });
-
-const counters = shape<DeviceCounters>({
-  requests: count('requests'),
-  replies: count('good replies'),
-  timeouts: count('requests without a reply in time'),
-  exceptions: count('Modbus exceptions'),
-  crcErrors: count('replies with a wrong checksum'),
-  badReplies: count('replies that do not belong to their request'),
-  lateReplies: count('replies after their time-out'),
-  skippedBytes: count('bytes that belong to no frame'),
-  resyncs: count('how often the gateway looked for the start of a frame').optional(),
-  halfFrames: count('frames that did not become whole').optional(),
-  missedPolls: count('polls that were left out').optional(),
-  repeats: count('messages that repeat an earlier one').optional(),
-  leftOut: count('messages without room').optional(),
-  latencyLast: number('the newest time from a request to its answer, ms'),
-  latencyMax: number('the longest time, ms'),
-  latencySum: number('the sum of the times, ms'),
-  latencyP95: number('95 of 100 of the newest replies came within this time, ms').optional(),
-}).describe('counts since the bus started');
-
-const answer = shape<AnswerStatus>({
-  planned: number('the time until a device begins its answer, as its reads are planned, ms'),
-  from: word(['configured', 'measured', 'assumed'], 'the source of that time'),
-  measured: number('the time as it is now, ms').optional(),
-});
-
-const device = shape<DeviceStatus>({
-  name: text('the name of the device'),
-  state: word(['unknown', 'answering', 'silent'], 'whether it answers'),
-  fault: fault(),
-  recovery: shape<NonNullable<DeviceStatus['recovery']>>({
-    since: number('monotonic time of the first good reply, ms'),
-    replies: count('good replies since then'),
-  })
-    .describe('the end of the last fault, for ten minutes')
-    .optional(),
-  share: shape<NonNullable<DeviceStatus['share']>>({
-    bad: count('bad replies'),
-    of: count('replies'),
-    kind: word(['damaged', 'wrong', 'missing', 'failed'], 'what is wrong with them'),
-  })
-    .describe('how many of the newest replies were bad')
-    .optional(),
-  restsUntil: number('monotonic time until which the device gets no request, ms').optional(),
-  lastReply: number('monotonic time of the last good reply, ms').optional(),
-  counters,
-  answer: answer.optional(),
-});
-
-const bus = shape<BusStatus>({
-  name: text('the name of the bus'),
-  protocol: text('its protocol'),
-  state: word(['closed', 'opening', 'open'], 'whether it is open'),
-  fault: fault(),
-  devices: list(device, 'its devices'),
-  load: shape<NonNullable<BusStatus['load']>>({
-    busy: number('the share of the time that the bus was busy, 0 to 1'),
-    due: count('polls that were due'),
-    missed: count('polls that were left out'),
-    overloaded: flag('whether the bus cannot carry its polls'),
-  })
-    .describe('the load of the last whole half minute')
-    .optional(),
-});
-
-const bounded = (is: string) => shape<LogMemory['pending']>({ bytes: count('bytes'), limit: count('the limit') }).describe(is);
-
-const salvage = shape<SalvageStatus>({
-  time: moment('when it was'),
-  file: text('the file'),
-  why: text('what was wrong with it'),
-  quarantine: z.string().nullable().describe('where the damaged file lies'),
-  records: count('records that came back'),
-  notices: count('alarms and events that came back'),
-  lostRecords: count('records that are lost'),
-  gaps: count('ranges of numbers of which nothing is left'),
-  running: text('how far it is; absent when it is over').optional(),
-});
-
-const log = shape<LogStatus>({
-  id: text('the id of the log'),
-  records: count('records, alarms and events that are kept'),
-  oldestUnsent: moment('time of the oldest record that a forwarder has not delivered').nullable(),
-  bytes: count('bytes of all files of the log'),
-  maxBytes: count('`buffer.maxSize`'),
-  pending: count('readings that wait for the next commit'),
-  lastCommit: moment('the last commit').nullable(),
-  commits: count('commits since the start'),
-  appended: count('readings since the start'),
-  unreported: count('readings that `report:` left out'),
-  dropped: count('readings that went before a forwarder had them'),
-  thinned: count('readings that were thinned out'),
-  removed: count('readings that were dropped for room'),
-  aged: count('readings that were too old'),
-  writeFaults: count('how often the log could not be written'),
-  writeFaultTime: number('for how long altogether, ms'),
-  memory: shape<LogMemory>({
-    pending: bounded('what the disk does not have yet'),
-    tail: bounded('the runtime directory'),
-    live: bounded('the newest records'),
-    unanswered: count('bytes of batches without an answer'),
-    questions: shape<LogMemory['questions']>({ asked: count('questions'), limit: count('the limit') }).describe(
-      'questions that wait',
-    ),
-  }).describe('what of the log is in memory'),
-  faults: list(z.string(), 'what is wrong, in words'),
-  salvage: list(salvage, 'files that were damaged or not the newest'),
-  salvages: count('how often a file was repaired'),
-  salvagedRecords: count('records that came back'),
-  lostRecords: count('records that are lost'),
-  refusedFolders: list(z.string(), 'folders that are not used for the newest readings'),
-});
+import { bus } from './status-buses.ts';
+import { flows } from './status-flows.ts';
+import { broker, http } from './status-listeners.ts';
+import { log } from './status-log.ts';
 
 const forwarder = shape<ForwarderStatus>({
   name: text('the name of the forwarder'),
@@ -151,56 +36,12 @@ const forwarder = shape<ForwarderStatus>({
     bytes: count('bytes of acknowledged batches'),
     violations: count('connections closed because the far side broke the protocol'),
   }),
-});
-
-const refused = shape<EmbeddedBrokerStatus['refused']>({
-  connections: count('connections without a place'),
-  clients: count('log-ins without a place'),
-  requests: count('clients with too many requests'),
-  slow: count('clients that did not read'),
-  displaced: count('clients that gave way to another'),
-  version: count('clients with another version of MQTT'),
-  publish: count('clients that may not publish'),
-  size: count('packets that were too long'),
-  order: count('packets out of order'),
-  header: count('packets with a wrong header'),
-  length: count('packets with a wrong length'),
-  text: count('packets with a wrong text'),
-  value: count('packets with a wrong value'),
-  topic: count('packets with a wrong topic'),
-}).describe('clients that were refused, by cause');
-
-const broker = shape<EmbeddedBrokerStatus>({
-  state: word(['stopped', 'waiting', 'listening'], 'whether it listens'),
-  fault: fault(),
-  address: address.describe('the first address').optional(),
-  listeners: list(
-    shape<EmbeddedBrokerStatus['listeners'][number]>({
-      ...{ host: text('the address'), port: count('the port'), tls: flag('whether it speaks TLS'), fault: fault() },
-    }),
-    'all addresses',
-  ),
-  clients: count('connected clients'),
-  sessions: count('persistent sessions'),
-  queuedMessages: count('messages in the queues of sessions'),
-  queuedBytes: count('bytes in the queues of sessions'),
-  retained: count('retained messages of clients'),
-  store: shape<BrokerStoreStatus>({
-    state: word(['memory', 'idle', 'file', 'faulty'], 'where sessions are kept'),
-    fault: fault(),
-    bytes: count('bytes of the file'),
-    commits: count('commits since the start'),
-    failures: count('commits that failed'),
-    repairs: count('files that were set aside'),
-  }),
-  unsentBytes: count('bytes that wait for connected clients'),
-  partialBytes: count('bytes of packets that are not whole yet'),
-  published: count('messages since the start'),
-  dropped: shape<EmbeddedBrokerStatus['dropped']>({
-    ...{ sessions: count('a queue was full'), slow: count('a client was too slow') },
-    ...{ busy: count('the broker was too busy'), retained: count('retained messages without room') },
-  }).describe('messages that a subscriber did not get'),
-  refused,
+  wire: shape<WireStatus>({
+    month: text('the month that is counted, as `2026-11`; null until the clock was known').nullable(),
+    sent: count('bytes that its sockets sent this month, TLS included'),
+    received: count('bytes that its sockets received this month, TLS included'),
+    headers: count('an estimate of the headers of TCP and IP this month, in bytes, both ways'),
+  }).nullable(),
 });
 
 const access = shape<AccessStatus>({
@@ -256,48 +97,8 @@ const gatewayStatus = {
   })
     .describe('the own certificate of the gateway')
     .optional(),
-  flows: shape<FlowsReport>({
-    state: word(FLOW_STATES, 'the state of Node-RED'),
-    since: moment('when the state began'),
-    reason: text('why it is in this state').optional(),
-    fault: text('why no flow runs although Node-RED does; absent while nothing is missing').optional(),
-    nextStart: moment('when it starts again').nullable(),
-    runsAs: word(['service', 'user', 'same-user'], 'what Node-RED runs as'),
-    version: text('the version of Node-RED').optional(),
-    pid: count('the process').optional(),
-    memory: shape<NonNullable<FlowsReport['memory']>>({
-      resident: count('bytes in memory'),
-      proportional: count('bytes in memory, shared pages counted by share').optional(),
-    }).optional(),
-    safeMode: text('why the flows do not run').optional(),
-    restarts: count('starts after it ended by itself'),
-    crashes: count('ends by itself within the last hour'),
-    checkTime: number('how long the last message took through it, ms').optional(),
-    lines: shape<FlowsReport['lines']>({ passed: count('lines in the log'), suppressed: count('lines that were left out') }),
-  })
-    .describe('Node-RED beside the gateway')
-    .optional(),
-  http: shape<HttpStatus>({
-    state: word(['off', 'waiting', 'listening'], 'whether it listens'),
-    address: address.describe('the first address that listens').optional(),
-    fault: fault(),
-    listeners: list(
-      shape<HttpStatus['listeners'][number]>({
-        ...{ host: text('the address'), port: count('the port'), tls: flag('whether it speaks TLS'), fault: fault() },
-        fingerprint: text('SHA-256 of its certificate').optional(),
-      }),
-      'all addresses',
-    ),
-    connections: count('open connections'),
-    refused: shape<HttpStatus['refused']>({
-      connections: count('connections that ended for others or were not taken'),
-      hosts: count('requests for a name that is not of this gateway'),
-      origins: count('requests of pages of other sites'),
-      requests: count('requests of an address with too many'),
-    }),
-  })
-    .describe('the HTTP interface')
-    .optional(),
+  flows: flows.optional(),
+  http: http.optional(),
   access,
   alarms: list(shape<AlarmStatus>(ALARM), 'alarms that are active or not acknowledged'),
 };

@@ -1,5 +1,6 @@
 /** Routes of commands. The command port decides who may, and reports what was done. One id of a caller acts once. */
 import * as z from 'zod';
+import { LOG } from '../../control/remote/message.ts';
 import { LINES_TYPE } from '../respond.ts';
 import { flag, keys, text, whole } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
@@ -29,7 +30,7 @@ const points = z
 const number = (which: string) => whole(`the ${which} number that is wanted, `, 1, Number.MAX_SAFE_INTEGER);
 
 const resend = keys({
-  ...{ log: pattern(LOG_WORDS, /^[0-9a-f]{10}$/).optional(), first: number('first').optional(), last: number('last').optional() },
+  ...{ log: pattern(LOG_WORDS, LOG).optional(), first: number('first').optional(), last: number('last').optional() },
   ...{ from: moment().optional(), to: moment().optional(), points: points.optional() },
   ...asking,
 }).transform(({ log, first, last, from, to, points, ...asking }, ctx) => {

@@ -63,6 +63,7 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/history', needs: 'history', answer: 'History', query: historyQuery },
+    packs: true,
     says: 'The chart of one point: min, mean, max and count of each bucket, or the readings where there are few. It holds committed readings only.',
     example: { point: 'fridge.temperature', from: '3h' },
     run: (asked, { target, long, ...reader }) => {
@@ -72,6 +73,7 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/alarm-changes', needs: 'history', answer: 'AlarmChanges', query: changesQuery },
+    packs: true,
     says: 'The changes of the alarms on one point in a range of time: the newest 200, in order.',
     example: { point: 'fridge.temperature', from: '24h' },
     run: (asked, { target, long, ...reader }) => {
@@ -81,6 +83,7 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/removed', needs: 'history', answer: 'Removed', query: removedQuery },
+    packs: true,
     says: 'How many readings of each point the log has removed since it was made.',
     example: { points: 'fridge' },
     run: ({ after, points, limit }, { target, long, ...reader }) =>
@@ -88,6 +91,7 @@ export const HISTORY: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/waiting', needs: 'status', answer: 'Waiting' },
+    packs: true,
     says: 'How many readings each forwarder still has to deliver, on the disk and in memory.',
     run: (_, { target, long, ...reader }) => long.ask(reader, () => target.waiting()),
   }),

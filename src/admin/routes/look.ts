@@ -1,7 +1,7 @@
 /** Routes that show how the gateway is. Nothing here changes anything. */
 import * as z from 'zod';
 import { LIVE_EVERY, LIVE_EVERY_MAX, LIVE_EVERY_MIN } from '../limits.ts';
-import { METRICS_TYPE, metricsText } from '../metrics.ts';
+import { METRICS_TYPE } from '../metrics.ts';
 import { EVENTS_TYPE, JSON_TYPE, LINES_TYPE, sendJson, sendText } from '../respond.ts';
 import { keys, wholeText } from './fields.ts';
 import { jsonRoute, type Route, writingRoute } from './route.ts';
@@ -27,11 +27,12 @@ export const LOOK: readonly Route[] = [
   }),
   writingRoute({
     ...{ method: 'GET', path: '/metrics', needs: 'status', answers: { types: [METRICS_TYPE] } },
-    says: 'The metrics in the OpenMetrics text format, see metrics.md.',
-    run: (_, { res, report }) => sendText(res, 200, METRICS_TYPE, metricsText(report())),
+    says: 'The metrics in the OpenMetrics text format, see metrics.md. They are at most one second old.',
+    run: (_, { res, metrics }) => sendText(res, 200, METRICS_TYPE, metrics()),
   }),
   jsonRoute({
     ...{ method: 'GET', path: '/api/v1/status', needs: 'status', answer: 'Status' },
+    packs: true,
     says: 'The state of the gateway: everything that `sluice status` shows.',
     run: (_, { report }) => report(),
   }),
@@ -42,6 +43,7 @@ export const LOOK: readonly Route[] = [
   }),
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/live', needs: 'readings', answers: { types: [EVENTS_TYPE] }, query: liveQuery },
+    packs: true,
     says: 'The content of an open page as server-sent events: the state at first, then what changed. The answer has no end. http.md has the events.',
     example: { every: 2000 },
     run: (asked, { target, long, ...reader }) => long.live(reader, target.live, asked),

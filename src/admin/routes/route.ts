@@ -10,6 +10,7 @@ import type { WebSession } from '../identity.ts';
 import type { LongAnswers } from '../long-answers.ts';
 import type { StatusReport } from '../metric.ts';
 import type { AnswerName, Answers } from '../openapi/answer-types.ts';
+import type { Packing } from '../packing.ts';
 import { parsed } from '../request-words.ts';
 import { JSON_TYPE, sendJson } from '../respond.ts';
 import type { AdminTarget } from '../target.ts';
@@ -26,9 +27,12 @@ export interface Call {
   readonly res: ServerResponse;
   /** Whether the session or the token behind the call still holds; absent: it cannot end. */
   readonly holds: (() => boolean) | undefined;
-  /** Of the door by which it came. */
+  /** The long answers of the door by which the call came. */
   readonly long: LongAnswers;
+  readonly packing: Packing;
   report(): StatusReport;
+  /** The page of metrics. */
+  metrics(): Buffer;
 }
 
 /**
@@ -43,6 +47,10 @@ interface Described {
   readonly says: string;
   /** A query or a body for the reference page. */
   readonly example?: object | undefined;
+  /** Bytes of a body that is larger than others may be. Few are read at one time. */
+  readonly longest?: number | undefined;
+  /** The answer is compressed for those who accept it: it holds no secret, and nothing that a reader may not know. */
+  readonly packs?: true | undefined;
 }
 
 /** What a good answer is: one JSON object, lines of JSON, or a text. */
@@ -81,10 +89,12 @@ export interface Route extends Described, Permission {
 export function jsonRoute<A extends AnswerName, S extends z.ZodType | undefined = undefined>(
   spec: Spec<S> & { readonly answer: A; readonly run: (input: Input<S>, call: Call) => Answers[A] | Promise<Answers[A]> },
 ): Route {
-  const { run, answer } = spec;
-  return made<S>(spec, { types: [JSON_TYPE], schema: answer }, async (input, call) =>
-    sendJson(call.res, 200, await run(input, call)),
-  );
+  const { run, answer, packs } = spec;
+  return made<S>(spec, { types: [JSON_TYPE], schema: answer }, async (input, call) => {
+    const body = await run(input, call);
+    if (packs === true) await call.packing.json(call.res, body);
+    else sendJson(call.res, 200, body);
+  });
 }
 
 /** A route that writes its answer itself. */
@@ -100,12 +110,12 @@ function made<S extends z.ZodType | undefined>(
   answers: AnswerForm,
   run: (input: Input<S>, call: Call) => Promise<void>,
 ): Route {
-  const { method, path, says, example } = spec;
+  const { method, path, says, example, longest, packs } = spec;
   const input = spec.method === 'GET' ? spec.query : spec.body;
   const permit =
     'needs' in spec ? ({ action: spec.needs, kind: 'needs' } as const) : ({ action: spec.commands, kind: 'commands' } as const);
   return {
-    ...{ method, path, says, example, answers, input, ...permit },
+    ...{ method, path, says, example, longest, packs, answers, input, ...permit },
     begin(raw) {
       const asked = parsed(input, raw, method === 'GET' ? 'query' : 'body') as Input<S>;
       return (call) => run(asked, call);

@@ -21,8 +21,9 @@ export function numberAxis(low: number, high: number, most = 5): NumberAxis {
   const step = power * (STEPS.find((s) => s * power >= rough * 0.999) ?? 10);
   const first = Math.floor(from / step + 1e-9);
   const last = Math.ceil(to / step - 1e-9);
-  // Numbers far from zero may have too few digits for the steps between them.
-  if (!Number.isFinite(step) || step <= 0 || last - first > 2 * most + 2)
+  // Numbers far from zero may have too few digits for the steps between them: `i + 1` may even be `i`.
+  const countable = Number.isSafeInteger(first) && Number.isSafeInteger(last) && last - first <= 2 * most + 2;
+  if (!Number.isFinite(step) || step <= 0 || !countable)
     return { low: from, high: to, ticks: [low, high].map((value) => ({ value, label: String(value) })) };
   const ticks: { value: number; label: string }[] = [];
   for (let i = first; i <= last; i++) ticks.push({ value: i * step, label: numberWords(i * step, step) });

@@ -17,7 +17,7 @@ const MINUTE = 60 * SECOND;
 const DAY = 86_400_000;
 /** Buckets of a point where nobody asked for a step. */
 const AIM = 360;
-/** From this on the log is asked first how far it reaches; and the span that is then looked at by the minute. */
+/** For a longer range the log is asked first how far it reaches; this span is then looked at by the minute. */
 const LONG = 2 * DAY;
 
 interface Row extends Bucket {

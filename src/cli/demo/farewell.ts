@@ -38,6 +38,7 @@ export function farewell(tally: Tally, lateReadings: number, site: DemoSite, pla
 /** Commands for a second terminal, while it runs. */
 export function hintsOf(site: DemoSite, place: Place): string[] {
   return [
+    ` In a browser: http://127.0.0.1:${site.httpPort}/`,
     ' In another terminal:',
     `   ${sluice(place)} status --watch -c ${config(site, place)}`,
     `   mosquitto_sub -p ${site.brokerPort} -t 'sluice/#' -v`,

@@ -68,7 +68,7 @@ export class Points {
   }
 }
 
-/** Of all rules of a point together. */
+/** The limits of all rules of a point together. */
 function limitsOf(config: GatewayConfig, device: string, point: string): Limits {
   const limits: { min?: number; max?: number } = {};
   for (const rule of config.rules.values()) {

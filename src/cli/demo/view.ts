@@ -1,5 +1,6 @@
 /** What the demonstration shows: a page on a terminal, plain lines elsewhere. Pure: lines from what is known. */
-import type { AlarmStatus, ForwarderStatus, GatewayStatus } from '../../admin/target.ts';
+import type { AlarmStatus } from '../../admin/live/live-types.ts';
+import type { ForwarderStatus, GatewayStatus } from '../../admin/target.ts';
 import { unitWords } from '../../core/unit-words.ts';
 import { block, flow, type Line, type Look, type Span, type Style, span } from '../terminal/line.ts';
 import { gridOf, pointRow, type ShownPoint, valueWords } from '../terminal/point-rows.ts';

@@ -6,7 +6,7 @@ export const FAULT_WORDS = `silent:DEVICE  crc:DEVICE:10%  exception:DEVICE[:COD
 
 /** What a device does; all that is not undefined happens. */
 export interface DeviceFaults {
-  /** Never answers, never talks. */
+  /** It neither answers nor talks. */
   readonly silent?: boolean | undefined;
   /** Part (0..1) of its frames whose checksum is wrong. */
   readonly crc?: number | undefined;

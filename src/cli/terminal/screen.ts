@@ -109,7 +109,7 @@ export class Screen {
       const { text: line, width } = render(lines[row] ?? [], size.columns, look);
       if (this.#shown[row] === line) continue;
       this.#shown[row] = line;
-      // Behind a full line there is nothing to clear, and the cursor still stands on its last character.
+      // Nothing is to be cleared behind a full line, and the cursor still stands on its last character.
       text += `\u001b[${row + 1};1H${line}${width < size.columns ? '\u001b[K' : ''}`;
     }
     if (text !== '') out.write(BEGIN + text + END);

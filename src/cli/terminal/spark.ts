@@ -16,7 +16,7 @@ const LEVELS = { unicode: '▁▂▃▄▅▆▇█', ascii: '_.:-=+*#' } as con
 export interface Scale {
   /** The smallest difference that is drawn over the whole height, so that noise of the last digit stays small. */
   readonly least?: number;
-  /** Of what is on or off: its levels are always the same. */
+  /** The value is on or off: its levels are always the same. */
   readonly isSwitch?: boolean;
 }
 

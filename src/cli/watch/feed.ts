@@ -146,7 +146,7 @@ export class Feed {
     }
   }
 
-  /** Of a reading or an alarm. */
+  /** Takes a reading; alarms are left out. */
   take(item: TailItem): void {
     if (item.type !== 'reading') return;
     const point = this.#pointOf(item.device, item.point);
@@ -158,12 +158,12 @@ export class Feed {
     this.#valueWidth = Math.min(MAX_VALUE_WIDTH, Math.max(this.#valueWidth, wide));
   }
 
-  /** Of the minutes before. */
+  /** Takes a bucket of the minutes before. */
   takeBucket({ time, point: name, min, mean, max, count }: Bucket): void {
     const [device = '', of = ''] = name.split('.');
     const point = this.#pointOf(device, of);
     if (point === undefined) return;
-    // Of texts there are no numbers.
+    // A text has no numbers.
     if (count === 0 || mean !== null) point.trend.add(time, mean ?? undefined);
     for (const value of [min, max]) if (value !== null) point.decimals = Math.max(point.decimals, decimalsOf(value));
   }

@@ -53,7 +53,7 @@ export interface ScanEnd {
 }
 
 export interface Scanning {
-  /** Never rejects because of what comes; see PatientWire. */
+  /** No answer makes it reject; see PatientWire. */
   readonly exchange: (look: Look) => Promise<ExchangeReply>;
   readonly sleep: (ms: number) => Promise<unknown>;
   /** ms, without the time of the bytes on a serial wire. */

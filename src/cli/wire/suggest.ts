@@ -15,7 +15,7 @@ import { type Look, planOf, wishesOf } from './wire.ts';
 
 export interface Candidate {
   readonly profile: string;
-  /** Made anew for each device: they remember scale factors and counters. Of SunSpec profiles `bySunspec` has them. */
+  /** Made anew for each device: they remember scale factors and counters. Those of SunSpec profiles are in `bySunspec`. */
   readonly requests: () => readonly DeviceRequest[];
   /** SunSpec models that it is made of, by role; none for other profiles. */
   readonly wishes: readonly (readonly [role: string, wish: ModelWish])[];

@@ -7,7 +7,7 @@ import type { GatewayStatus } from '../../admin/target.ts';
 import { exchangeOn } from '../../admin/wire-access.ts';
 import type { ExchangeQuery, ExchangeReply } from '../../admin/wire-target.ts';
 import type { SunspecChain } from '../../codecs/sunspec.ts';
-import type { GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
+import type { DriverKind, GatewayConfig, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/logger.ts';
@@ -16,6 +16,7 @@ import { MODBUS_KINDS } from '../../drivers/modbus/kind.ts';
 import type { DeviceSettings } from '../../drivers/modbus/schema.ts';
 import { modelWishes } from '../../drivers/modbus/sunspec.ts';
 import { faultWords, sayFault, type Wire } from '../../drivers/modbus/words.ts';
+import { DRIVERS } from '../../gateway/registry.ts';
 import { nobodyRuns, type RunningOptions, socketOf } from '../running.ts';
 
 export type Look = Omit<ExchangeQuery, 'bus'>;
@@ -88,6 +89,11 @@ function makeBus(bus: ResolvedBus, devices: ResolvedDevice[], clock: Clock): Mod
       `the bus ${bus.name} is not Modbus: its device talks by itself, see sluice read and sluice tail`,
     );
   return kind.create(bus, devices, { clock, logger: silentLogger, emit: () => {}, tell: () => {} });
+}
+
+/** How the readings of its devices come: asked for, on a line, or to a running gateway only. */
+export function heardOf({ protocol }: Pick<ResolvedBus, 'protocol'>): DriverKind['heard'] {
+  return DRIVERS.find((kind) => kind.protocol === protocol)?.heard ?? 'asked';
 }
 
 export function isSerial(bus: ResolvedBus): boolean {

@@ -103,7 +103,7 @@ function toInteger(given: string | number | bigint | boolean, point: PointConfig
   if (typeof given === 'bigint') value = given;
   else if (typeof given === 'number') {
     if (!Number.isFinite(given)) return none(BAD_NUMBER);
-    // Beyond 2^53 a double has lost digits already: better no value than a wrong one.
+    // A double has lost digits already beyond 2^53: better no value than a wrong one.
     if (!Number.isSafeInteger(given)) return none(BAD_TEXT);
     value = BigInt(given);
   } else {

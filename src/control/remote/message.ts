@@ -2,19 +2,20 @@
 import type { Command, ResendCommand } from '../../core/commands.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { Value } from '../../core/point.ts';
-import type { Grant } from '../../core/remote-commands.ts';
+import { type Grant, granted } from '../../core/remote-commands.ts';
 import { parseDuration } from '../../core/units.ts';
 
 /** Bytes of a message. */
 export const MOST_MESSAGE = 8 * 1024;
 /** The id is a level of a topic. */
-const ID = /^[A-Za-z0-9_.-]{1,64}$/;
-const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
-const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
-const LOG = /^[0-9a-f]{10}$/;
-const WORDS = ['write', 'read', 'ack', 'shelve', 'reload', 'resend'] as const;
+export const ID = /^[A-Za-z0-9_.-]{1,64}$/;
+export const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+export const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
+/** The name of a log; the log of salvaged records begins with s. */
+export const LOG = /^[0-9a-fs][0-9a-f]{9}$/;
+export const WORDS = ['write', 'read', 'ack', 'shelve', 'reload', 'resend'] as const;
 export type Word = (typeof WORDS)[number];
-const KEYS: Readonly<Record<Word, readonly string[]>> = {
+export const KEYS: Readonly<Record<Word, readonly string[]>> = {
   write: ['target', 'value'],
   read: ['target'],
   ack: ['target', 'occurrence'],
@@ -22,10 +23,13 @@ const KEYS: Readonly<Record<Word, readonly string[]>> = {
   reload: [],
   resend: ['log', 'first', 'last', 'from', 'to', 'points'],
 };
-const MOST_POINTS = 100;
-const MOST_REASON = 200;
-/** A command that waits longer than a month is not meant any more. */
-const MOST_SHELVED = 365 * 86_400_000;
+export const MOST_POINTS = 100;
+/** Letters. */
+export const MOST_REASON = 200;
+/** Letters of a text that is written. */
+export const MOST_VALUE = 250;
+/** Milliseconds of a shelving: a year. */
+export const MOST_SHELVED = 365 * 86_400_000;
 
 export interface Asked {
   readonly id: string;
@@ -147,15 +151,11 @@ function nameOf(target: unknown, what: string, no: No): string {
 
 function valueIn(value: unknown, no: No): Value {
   if (typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value))) return value;
-  if (typeof value === 'string' && value.length <= 250) return value;
-  return no('value is a number, true, false, or a text of at most 250 letters');
+  if (typeof value === 'string' && value.length <= MOST_VALUE) return value;
+  return no(`value is a number, true, false, or a text of at most ${MOST_VALUE} letters`);
 }
 
-/** Whether the grant has it. It is decided by names alone, so that a refusal says nothing of what there is. */
+/** Whether the grant has it. */
 export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
-  if (word === 'reload' || word === 'resend') return grant[word] === true;
-  const name = target ?? '';
-  return (grant[word] ?? []).some(
-    (one) => one === '*' || one === name || (one.endsWith('.*') && name.startsWith(one.slice(0, -1))),
-  );
+  return word === 'reload' || word === 'resend' ? grant[word] === true : granted(grant[word], target ?? '');
 }

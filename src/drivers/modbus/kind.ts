@@ -51,6 +51,7 @@ export interface ModbusKind extends DriverKind {
 
 const family = {
   family: 'modbus',
+  heard: 'asked' as const,
   device,
   point,
   line: lineHints,

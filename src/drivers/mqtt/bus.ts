@@ -9,12 +9,21 @@ import type { Sample, Shape, Value } from '../../core/point.ts';
 import type { Bus, BusStatus, FrameListener, SafePoint, WriteOptions, Written } from '../../core/ports.ts';
 import { matches } from '../../core/topic-filter.ts';
 import type { MqttDevice } from './device.ts';
+import { WAITING_BYTES } from './limits.ts';
 import { valueToWrite } from './outgoing.ts';
 import { publishPacket } from './packet.ts';
 import type { MqttBusSettings } from './schema.ts';
+import type { WaitingBytes } from './waiting-bytes.ts';
 import { MqttWriter } from './writes.ts';
 
 const CLOSED = 'the embedded broker does not run yet; devices cannot publish';
+
+export interface MqttBusContext {
+  readonly topics: DeviceTopics;
+  readonly clock: Clock;
+  readonly waiting: WaitingBytes;
+  readonly stopped: () => void;
+}
 
 export class MqttBus implements Bus {
   readonly name: string;
@@ -24,6 +33,7 @@ export class MqttBus implements Bus {
   readonly #devices: readonly MqttDevice[];
   readonly #topics: DeviceTopics;
   readonly #clock: Clock;
+  readonly #waiting: WaitingBytes;
   readonly #stopped: () => void;
   readonly #writer: MqttWriter;
   readonly #taps = new Map<FrameListener, () => void>();
@@ -36,13 +46,14 @@ export class MqttBus implements Bus {
     name: string,
     settings: MqttBusSettings,
     devices: readonly MqttDevice[],
-    { topics, clock, stopped }: { readonly topics: DeviceTopics; readonly clock: Clock; readonly stopped: () => void },
+    { topics, clock, waiting, stopped }: MqttBusContext,
   ) {
     this.name = name;
     this.#settings = settings;
     this.#devices = devices;
     this.#topics = topics;
     this.#clock = clock;
+    this.#waiting = waiting;
     this.#stopped = stopped;
     this.#writer = new MqttWriter(
       clock,
@@ -100,6 +111,7 @@ export class MqttBus implements Bus {
       state: open ? 'open' : this.#end === undefined ? 'closed' : 'opening',
       fault: open || this.#end === undefined ? undefined : CLOSED,
       devices: this.#devices.map((device) => device.status()),
+      waiting: { bytes: this.#waiting.bytes, limit: WAITING_BYTES },
     };
   }
 

@@ -15,13 +15,15 @@ import type { DeviceStatus, SampleSink } from '../../core/ports.ts';
 import { formatDuration } from '../../core/units.ts';
 import { NextSamples } from '../next-samples.ts';
 import { Replies } from '../replies.ts';
+import { LeftOut, SilenceWatch, senderCounters } from '../sender.ts';
 import { type Allowance, Intake } from './intake.ts';
-import { FLOOD_OVER, MAX_PAYLOAD, MESSAGES_PER_SECOND } from './limits.ts';
+import { MAX_PAYLOAD, MESSAGES_PER_SECOND } from './limits.ts';
 import type { MqttPlan } from './plan.ts';
 import { Presence } from './presence.ts';
 import { Repeats } from './repeats.ts';
 import type { MqttDeviceSettings } from './schema.ts';
 import { MessageSource } from './source.ts';
+import type { WaitingBytes } from './waiting-bytes.ts';
 
 export interface MqttDeviceContext {
   readonly clock: Clock;
@@ -30,6 +32,8 @@ export interface MqttDeviceContext {
   readonly counters?: CounterMemory | undefined;
   /** What devices may send together. */
   readonly all: Allowance;
+  /** The bytes that wait of all devices. */
+  readonly waiting: WaitingBytes;
   /** Whether clients can publish now. */
   readonly isOpen: () => boolean;
   /** The device began to send more than it may. */
@@ -48,19 +52,19 @@ export class MqttDevice {
   readonly #next: NextSamples;
   readonly #replies = new Replies();
   readonly #watching = new Set<(sample: Sample) => void>();
-  readonly #counts = { replies: 0, timeouts: 0, badReplies: 0, repeats: 0, leftOut: 0 };
-  #cancelSilence: (() => void) | undefined;
-  #heardAt = 0;
+  readonly #counts = { replies: 0, timeouts: 0, badReplies: 0, repeats: 0 };
+  readonly #leftOut: LeftOut;
+  readonly #silence: SilenceWatch;
   #lastReply: number | undefined;
-  #silent: false | 'timeout' | 'disconnected' = false;
+  /** Its availability says so, or the broker did not run when it became silent. */
+  #isGone = false;
   #misunderstood: string | undefined;
-  #leftOutAt = Number.NEGATIVE_INFINITY;
 
   constructor(plan: MqttPlan, settings: MqttDeviceSettings, context: MqttDeviceContext) {
     this.plan = plan;
     this.#settings = settings;
     this.#c = context;
-    const { counters = new CounterStates(), clock, all } = context;
+    const { counters = new CounterStates(), clock, all, waiting } = context;
     const { stamp, retained } = settings;
     this.#sources = plan.sources.map(
       (source) => new MessageSource(source, { device: plan.device, stamp, retained: retained === 'uncertain', counters }),
@@ -68,7 +72,13 @@ export class MqttDevice {
     this.shapes = this.#sources.map(({ shape }) => shape);
     this.#presence = new Presence(plan.availability);
     this.#next = new NextSamples(clock, this.shapes.length);
-    this.#intake = new Intake({ clock, all, give: (message) => this.#take(message), leftOut: () => this.#leftOut() });
+    this.#intake = new Intake({
+      ...{ clock, all, waiting },
+      give: (message) => this.#take(message),
+      leftOut: () => this.#leftOut.add(clock.monotonic()),
+    });
+    this.#leftOut = new LeftOut(() => context.flooded(plan.device));
+    this.#silence = new SilenceWatch({ clock, after: settings.silentAfter, fell: (now) => this.#fell(now) });
   }
 
   get name(): string {
@@ -81,14 +91,13 @@ export class MqttDevice {
   }
 
   start(): void {
-    this.#heardAt = this.#c.clock.monotonic();
-    this.#watchSilence();
+    this.#silence.start();
   }
 
   stop(): void {
-    this.#cancelSilence?.();
-    this.#cancelSilence = undefined;
+    // What it gives begins the watch anew.
     this.#intake.stop();
+    this.#silence.stop();
     this.#next.reject(new SluiceError('bus-closed', 'the gateway stops listening to this device'));
   }
 
@@ -97,7 +106,7 @@ export class MqttDevice {
     const { topic, payload, at } = message;
     // It clears a retained message, and says nothing else. On the topics of writes others speak.
     if (payload.length === 0 || this.plan.written.has(topic)) return;
-    // Before it can wait: what waits of a device is bounded by this.
+    // This comes before it can wait, and so bounds the bytes that wait.
     if (payload.length > MAX_PAYLOAD)
       this.#refused(topic, `has ${payload.length} bytes, and more than ${MAX_PAYLOAD} are not read`, at);
     else this.#intake.take(message);
@@ -117,19 +126,16 @@ export class MqttDevice {
   }
 
   status(): DeviceStatus {
-    const { replies, timeouts, badReplies, repeats, leftOut } = this.#counts;
+    const { silent } = this.#silence;
     const now = this.#c.clock.monotonic();
-    const flood = now - this.#leftOutAt < FLOOD_OVER ? `it sends more than ${MESSAGES_PER_SECOND} messages a second` : undefined;
+    const flood = this.#leftOut.isFlood(now) ? `it sends more than ${MESSAGES_PER_SECOND} messages a second` : undefined;
     return {
       name: this.name,
-      state: this.#silent ? 'silent' : this.#lastReply === undefined ? 'unknown' : 'answering',
-      fault: this.#silent ? this.#symptom() : (flood ?? this.#misunderstood),
+      state: silent ? 'silent' : this.#lastReply === undefined ? 'unknown' : 'answering',
+      fault: silent ? this.#symptom() : (flood ?? this.#misunderstood),
       lastReply: this.#lastReply,
       ...{ recovery: this.#replies.recovery(now), share: this.#replies.share() },
-      counters: {
-        ...{ requests: 0, replies, timeouts, exceptions: 0, crcErrors: 0, badReplies, lateReplies: 0, skippedBytes: 0 },
-        ...{ repeats, leftOut, latencyLast: 0, latencyMax: 0, latencySum: 0 },
-      },
+      counters: senderCounters({ ...this.#counts, leftOut: this.#leftOut.count }),
     };
   }
 
@@ -142,7 +148,7 @@ export class MqttDevice {
     const word = this.#presence.take(message);
     if (word === 'not-understood') this.#refused(topic, 'says neither online nor offline', at);
     else if (word === 'offline') this.#gone(at);
-    else if (word === 'online' && !retained) this.#heard(at);
+    else if (word === 'online' && !retained) this.#silence.heard(at);
     this.#read(message);
   }
 
@@ -155,8 +161,8 @@ export class MqttDevice {
       return;
     }
     if (outcomes.some(({ kind }) => kind === 'repeat')) this.#counts.repeats++;
-    // Of a device that is gone it says nothing.
-    for (const outcome of outcomes) if (outcome.kind === 'kept' && !this.#silent) this.#c.emit(outcome.sample);
+    // A kept message says nothing of a device that is gone.
+    for (const outcome of outcomes) if (outcome.kind === 'kept' && !this.#silence.silent) this.#c.emit(outcome.sample);
     const samples = outcomes.flatMap((outcome) => (outcome.kind === 'reading' ? [outcome.sample] : []));
     // A repeat is no sign of life of the device: its bridge may have sent it.
     if (samples.length > 0 || outcomes.some(({ kind }) => kind === 'other')) this.#live(at);
@@ -170,18 +176,13 @@ export class MqttDevice {
 
   /** The device itself has sent something that is understood. */
   #live(at: number): void {
-    this.#replies.good(at, this.#silent !== false || this.#misunderstood !== undefined);
+    this.#replies.good(at, this.#silence.silent || this.#misunderstood !== undefined);
     this.#misunderstood = undefined;
     this.#presence.seen();
     this.#lastReply = at;
-    if (this.#silent) this.#c.logger.info({ device: this.name }, 'The device sends again.');
-    this.#silent = false;
-    this.#heard(at);
-  }
-
-  #heard(at: number): void {
-    this.#heardAt = at;
-    this.#watchSilence();
+    if (this.#silence.speaks()) this.#c.logger.info({ device: this.name }, 'The device sends again.');
+    this.#isGone = false;
+    this.#silence.heard(at);
   }
 
   #refused(topic: string, why: string, at: number): void {
@@ -191,35 +192,20 @@ export class MqttDevice {
   }
 
   #gone(at: number): void {
-    if (this.#silent === 'disconnected') return;
-    this.#silent = 'disconnected';
+    if (this.#silence.silent && this.#isGone) return;
+    this.#isGone = true;
+    this.#silence.mute();
     this.#replies.failed('missing', at);
     this.#c.logger.warn({ device: this.name, topic: this.#presence.goneBy }, 'The device is gone, as its availability says.');
     for (const shape of this.shapes) this.#c.emit(badSample(shape, at, 'disconnected'));
   }
 
-  #watchSilence(): void {
-    this.#cancelSilence?.();
-    this.#cancelSilence = undefined;
-    if (this.#silent) return;
-    const now = this.#c.clock.monotonic();
-    const left = this.#heardAt + this.#settings.silentAfter - now;
-    if (left > 0) {
-      this.#cancelSilence = this.#c.clock.after(left, () => this.#watchSilence());
-      return;
-    }
-    this.#silent = this.#c.isOpen() ? 'timeout' : 'disconnected';
+  #fell(now: number): void {
+    this.#isGone = !this.#c.isOpen();
     this.#counts.timeouts++;
     this.#replies.failed('missing', now);
     this.#c.logger.warn({ device: this.name, symptom: this.#symptom() }, 'The device is silent.');
-    for (const shape of this.shapes) this.#c.emit(badSample(shape, now, this.#silent));
-  }
-
-  #leftOut(): void {
-    const now = this.#c.clock.monotonic();
-    this.#counts.leftOut++;
-    if (now - this.#leftOutAt >= FLOOD_OVER) this.#c.flooded(this.name);
-    this.#leftOutAt = now;
+    for (const shape of this.shapes) this.#c.emit(badSample(shape, now, this.#isGone ? 'disconnected' : 'timeout'));
   }
 
   #symptom(): string {

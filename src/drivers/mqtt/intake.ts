@@ -1,11 +1,14 @@
 /**
  * How much a device may send. What is too much waits, the newest message of each topic, and is left out where a newer one
  * comes: a flood costs its own device some messages, and nobody else anything.
- * Bounds: MESSAGES_AT_ONCE and MESSAGES_PER_SECOND of each device, ALL_AT_ONCE and ALL_PER_SECOND of all, WAITING_TOPICS.
+ * A stop gives the messages that wait: their devices have the acknowledgements.
+ * Bounds: MESSAGES_AT_ONCE and MESSAGES_PER_SECOND of each device, ALL_AT_ONCE and ALL_PER_SECOND of all, WAITING_TOPICS of each
+ * device, WAITING_BYTES of all.
  */
 import type { Clock } from '../../core/clock.ts';
 import type { DeviceMessage } from '../../core/device-topics.ts';
 import * as limits from './limits.ts';
+import type { Holder, WaitingBytes } from './waiting-bytes.ts';
 
 /** So many at once, and so many more a second. */
 export class Allowance {
@@ -37,14 +40,16 @@ export class Allowance {
 
 export interface IntakeOptions {
   readonly clock: Clock;
-  /** Of all devices together. */
+  /** The allowance of all devices together. */
   readonly all: Allowance;
+  /** The bytes that wait of all devices together. */
+  readonly waiting: WaitingBytes;
   readonly give: (message: DeviceMessage) => void;
   /** A message was left out. */
   readonly leftOut: () => void;
 }
 
-export class Intake {
+export class Intake implements Holder {
   readonly #o: IntakeOptions;
   readonly #own: Allowance;
   readonly #waiting = new Map<string, DeviceMessage>();
@@ -63,7 +68,17 @@ export class Intake {
   stop(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    this.#waiting.clear();
+    for (const message of [...this.#waiting.values()]) {
+      this.#remove(message);
+      this.#o.give(message);
+    }
+  }
+
+  giveWay(): void {
+    for (const oldest of this.#waiting.values().take(1)) {
+      this.#remove(oldest);
+      this.#o.leftOut();
+    }
   }
 
   #may(): boolean {
@@ -80,23 +95,29 @@ export class Intake {
     if (before !== undefined) this.#o.leftOut();
     // What the broker had kept is older than what came since.
     if (before !== undefined && message.retained) return;
-    this.#waiting.delete(topic);
+    if (before !== undefined) this.#remove(before);
     this.#waiting.set(topic, { ...message, payload: Uint8Array.from(payload) });
-    if (this.#waiting.size > limits.WAITING_TOPICS)
-      for (const oldest of this.#waiting.keys().take(1)) {
-        this.#waiting.delete(oldest);
-        this.#o.leftOut();
-      }
+    if (this.#waiting.size > limits.WAITING_TOPICS) this.giveWay();
+    this.#o.waiting.hold(this, sizeOf(message));
     this.#cancel ??= this.#o.clock.after(1000 / limits.MESSAGES_PER_SECOND, () => this.#next());
   }
 
   #next(): void {
     this.#cancel = undefined;
-    for (const [topic, message] of this.#waiting) {
+    for (const message of this.#waiting.values()) {
       if (!this.#may()) break;
-      this.#waiting.delete(topic);
+      this.#remove(message);
       this.#o.give(message);
     }
     if (this.#waiting.size > 0) this.#cancel = this.#o.clock.after(1000 / limits.MESSAGES_PER_SECOND, () => this.#next());
   }
+
+  #remove(message: DeviceMessage): void {
+    if (this.#waiting.delete(message.topic)) this.#o.waiting.release(this, sizeOf(message));
+  }
+}
+
+/** A character of a topic counts as one byte. */
+function sizeOf({ topic, payload }: DeviceMessage): number {
+  return topic.length + payload.length;
 }

@@ -24,6 +24,7 @@ import {
   mqttDevice,
   mqttPoint,
 } from './schema.ts';
+import { WaitingBytes } from './waiting-bytes.ts';
 
 export interface MqttContext {
   readonly clock: Clock;
@@ -39,6 +40,7 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: M
   const { clock, emit, counters, topics = noTopics, tell = () => {} } = context;
   const logger = context.logger.child({ bus: bus.name });
   const all = new Allowance(clock, ALL_AT_ONCE, ALL_PER_SECOND);
+  const waiting = new WaitingBytes();
   const events = new EventQuota({ clock, tell });
   const flooded = (device: string): void => {
     const message = `The device ${device} sends more than ${MESSAGES_PER_SECOND} MQTT messages a second; of each topic the newest is read, and the others are left out.`;
@@ -48,16 +50,20 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: M
   const made = devices.map(
     (device) =>
       new MqttDevice(planOf(device), device.settings as MqttDeviceSettings, {
-        ...{ clock, logger, emit, counters, all, flooded },
+        ...{ clock, logger, emit, counters, all, waiting, flooded },
         isOpen: () => topics.open,
       }),
   );
-  return new MqttBus(bus.name, bus.settings as MqttBusSettings, made, { topics, clock, stopped: () => events.flush() });
+  return new MqttBus(bus.name, bus.settings as MqttBusSettings, made, {
+    ...{ topics, clock, waiting },
+    stopped: () => events.flush(),
+  });
 }
 
 export const mqtt = {
   protocol: 'mqtt',
   family: 'mqtt',
+  heard: 'gateway',
   bus: mqttBus,
   device: mqttDevice,
   point: mqttPoint,

@@ -13,10 +13,10 @@ export const ALL_AT_ONCE = 1000;
 export const ALL_PER_SECOND = 500;
 /** Topics of one device of which the newest message waits for its turn. */
 export const WAITING_TOPICS = 64;
+/** Bytes of topics and payloads that wait, of all devices together. When there are more, the device with most of them loses its oldest. */
+export const WAITING_BYTES = 1024 * 1024;
 /** Messages of one device that are remembered to recognise repeats, and for how long. */
 export const REMEMBERED = 32;
 export const REMEMBERED_FOR = 600_000;
 /** Writes that wait on the bus, safe values not counted. */
 export const WAITING_WRITES = 8;
-/** Without a message left out for this long, a flood is over. */
-export const FLOOD_OVER = 60_000;

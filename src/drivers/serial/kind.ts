@@ -126,6 +126,7 @@ function clockFault(device: ResolvedDevice): string | undefined {
 export const serial = {
   protocol: 'serial',
   family: 'serial',
+  heard: 'line',
   bus: serialBus,
   device: serialDevice,
   point: serialPoint,

@@ -245,7 +245,7 @@ export const decode = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('nmea').describe('NMEA 0183. Fields are `GGA.latitude`, `RMC.speed` and so on.') }),
   binaryDecoder,
 ]);
-/** Of what comes in messages and not in a stream. */
+/** How a message is decoded, which is no stream. */
 export const messageDecode = z.discriminatedUnion('type', [...textDecoders, binaryDecoder]);
 
 const request = z

@@ -4,11 +4,13 @@
  * the queues and among the retained messages by its payload, which aedes passes on as it is.
  */
 import type { BrokerStore } from '../../core/broker-store.ts';
-import { copyOf, type Entry, type QueuedPacket, type Span, type Stored } from './queue.ts';
+import { MAX_ACCOUNT_UNSETTLED, MAX_UNSETTLED_BEHIND } from './limits.ts';
+import { copyOf, type Entry, GATEWAY, type QueuedPacket, type Span, type Stored } from './queue.ts';
 import type { Retained } from './retained.ts';
 import type { Session } from './session.ts';
 import type { SessionJournal } from './session-journal.ts';
 import type { Sessions } from './sessions.ts';
+import { Ledger } from './shares.ts';
 
 interface Admitted {
   readonly stored: Stored;
@@ -23,6 +25,11 @@ export interface Publication {
   readonly retain: boolean;
 }
 
+/** A client's message, and its account. */
+interface Published extends Publication {
+  readonly from: string;
+}
+
 interface Subscriber {
   readonly clientId: string;
   readonly qos?: number | undefined;
@@ -35,6 +42,10 @@ export class Admission {
   readonly #store: BrokerStore | undefined;
   readonly #admitted = new WeakMap<Buffer, Admitted>();
   readonly #retainedThen = new WeakSet<Buffer>();
+  /** The accounts of what clients publish. */
+  readonly #from = new WeakMap<Buffer, string>();
+  /** Payload bytes that wait for the disk. */
+  readonly #unsettled = new Ledger(NO_BOUND, { count: Number.POSITIVE_INFINITY, bytes: MAX_ACCOUNT_UNSETTLED });
 
   constructor(sessions: Sessions, retained: Retained, journal: SessionJournal, store: BrokerStore | undefined) {
     this.#sessions = sessions;
@@ -43,35 +54,47 @@ export class Admission {
     this.#store = store;
   }
 
-  /** Nothing more may be acknowledged before the disk has taken something. */
-  get full(): boolean {
-    return this.#store?.full === true;
+  /**
+   * A client publishes.
+   * @returns false: its account has published more than the disk takes. One that has little waiting is served while others wait
+   */
+  arrives({ payload, qos }: Publication, from: string): boolean {
+    if (payload instanceof Uint8Array) this.#from.set(payload, from);
+    // One of QoS 0 waits for nothing, and what is kept of it is bounded where it is kept.
+    if (qos === 0 || this.#store === undefined) return true;
+    const { bytes } = this.#unsettled.of(from);
+    return bytes === 0 || bytes + payload.length <= (this.#store.full ? MAX_UNSETTLED_BEHIND : MAX_ACCOUNT_UNSETTLED);
   }
 
   /** Resolves when the message may be acknowledged. */
   async take(packet: Publication): Promise<void> {
     if (packet.qos === 0) return;
-    this.note(packet);
-    await this.#store?.settled();
+    const from = this.#fromOf(packet.payload);
+    this.note({ ...packet, from });
+    if (this.#store === undefined) return;
+    const { length } = packet.payload;
+    this.#unsettled.add(from, 1, length);
+    await this.#store.settled();
+    this.#unsettled.add(from, -1, -length);
   }
 
   /** Gives the message to the store. */
-  note({ topic, payload, qos, retain }: Publication): void {
+  note({ topic, payload, qos, retain, from }: Published): void {
     if (this.#store === undefined) return;
-    if (retain && this.#retained.takes({ topic, payload })) {
-      this.#journal.retained(topic, payload, qos, 'now');
+    if (retain && this.#retained.takes({ topic, payload }, from)) {
+      this.#journal.retained(topic, payload, qos, from, 'now');
       this.#retainedThen.add(payload);
     }
     const wanted = highest(this.#sessions.subscriptions(topic));
     if (wanted.size === 0) return;
     const content = copyOf(payload);
-    const stored = this.#journal.message(topic, content, qos);
+    const stored = this.#journal.message(topic, content, qos, from);
     if (stored === undefined) return;
     const entries = new Map<Session, Entry>();
     for (const [id, granted] of wanted) {
       const session = this.#sessions.get(id);
       if (session === undefined) continue;
-      const entry = this.#sessions.queues.entry(id, queued(topic, content, Math.min(qos, granted)), { stored });
+      const entry = this.#sessions.queues.entry(id, queued(topic, content, Math.min(qos, granted)), { stored, from });
       entries.set(session, entry);
       this.#journal.waits(session.key, stored, entry, 'now');
     }
@@ -81,6 +104,7 @@ export class Admission {
   /** The broker puts a message into the queues of these sessions. @param own numbers of the log, of a message of the gateway */
   enqueue(subs: readonly Subscriber[], packet: QueuedPacket, own?: Span): void {
     const isOwn = this.#retained.isOwn(packet.topic);
+    const from = isOwn ? GATEWAY : this.#fromOf(packet.payload);
     const admitted = this.#admitted.get(packet.payload);
     this.#admitted.delete(packet.payload);
     let { payload } = packet;
@@ -98,9 +122,13 @@ export class Admission {
       }
       if (stored === undefined && !isOwn) {
         payload = copyOf(payload);
-        stored = this.#journal.message(packet.topic, payload, packet.qos);
+        stored = this.#journal.message(packet.topic, payload, packet.qos, from);
       }
-      const entry = this.#sessions.queues.entry(id, { ...packet, payload, qos: Math.min(packet.qos, granted) }, { own, stored });
+      const entry = this.#sessions.queues.entry(
+        id,
+        { ...packet, payload, qos: Math.min(packet.qos, granted) },
+        { own, stored, from },
+      );
       if (stored !== undefined) this.#journal.waits(session.key, stored, entry, 'soon');
       this.#sessions.queues.push(id, entry);
     }
@@ -113,10 +141,24 @@ export class Admission {
 
   /** A client's retained message. */
   retain(packet: Publication & { readonly cmd: 'publish' }): void {
-    const noted = this.#retainedThen.delete(packet.payload);
-    if (this.#retained.keep(packet) && !noted) this.#journal.retained(packet.topic, packet.payload, packet.qos, 'soon');
+    const { topic, payload, qos } = packet;
+    const noted = this.#retainedThen.delete(payload);
+    const from = this.#fromOf(payload);
+    const kept = this.#retained.keep(packet, from);
+    if (kept && !noted) this.#journal.retained(topic, payload, qos, from, 'soon');
+    if (kept || !noted) return;
+    // Others of its account have taken its space since then: what was there before stays.
+    const before = this.#retained.of(topic);
+    if (before === undefined) this.#journal.unretained(topic, 'soon');
+    else this.#journal.retained(topic, before.payload, before.qos, before.from, 'soon');
+  }
+
+  #fromOf(payload: Buffer): string {
+    return this.#from.get(payload) ?? GATEWAY;
   }
 }
+
+const NO_BOUND = { count: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** The highest QoS of each client. */
 function highest(subs: readonly Subscriber[]): Map<string, number> {

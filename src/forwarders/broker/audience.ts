@@ -6,6 +6,8 @@ import { MAX_FILTER, MAX_LEVELS, MAX_SUBSCRIPTIONS } from './limits.ts';
 export class Audience {
   /** Changes whenever a filter comes or goes. */
   revision = 0;
+  /** Filters that were not granted since the start: the client had as many as it may, or the filter is too long or too deep. */
+  readonly denied = { subscriptions: 0, filters: 0 };
   /** Filters of all clients. */
   size = 0;
   #system = 0;
@@ -15,14 +17,21 @@ export class Audience {
 
   /** Grants a filter, or says no: malformed, too long, too many, or a `$` topic that is not below `$SYS` (topic-rules.ts says who). */
   grant(client: object, filter: string, qos: number): boolean {
-    if ((filter.startsWith('$') && !isSystem(filter)) || !isFilter(filter, MAX_FILTER, MAX_LEVELS)) return false;
+    if (filter.startsWith('$') && !isSystem(filter)) return false;
+    if (!isFilter(filter, MAX_FILTER, MAX_LEVELS)) {
+      this.denied.filters++;
+      return false;
+    }
     let filters = this.#filters.get(client);
     if (filters === undefined) {
       filters = new Map();
       this.#filters.set(client, filters);
     }
     const isNew = !filters.has(filter);
-    if (isNew && filters.size >= MAX_SUBSCRIPTIONS) return false;
+    if (isNew && filters.size >= MAX_SUBSCRIPTIONS) {
+      this.denied.subscriptions++;
+      return false;
+    }
     filters.set(filter, qos);
     if (isNew) {
       this.#all.add(filter);

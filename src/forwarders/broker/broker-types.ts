@@ -5,14 +5,16 @@ import type { BrokerStore, BrokerStoreStatus } from '../../core/broker-store.ts'
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
 import type { GatewayEvent, LatestValues } from '../../core/ports.ts';
+import type { Dropped, Reached, Refused } from './broker-counts.ts';
 import type { DeviceDoor } from './device-door.ts';
-import type { Refusal } from './endings.ts';
 import type { EncodeBatch } from './live-feed.ts';
 import type { OwnBacklog } from './own-backlog.ts';
 
 export interface EmbeddedBrokerOptions {
   /** One to MAX_LISTENERS addresses. */
   readonly listen: readonly ListenAddress[];
+  /** Largest packet of a client (Remaining Length, bytes); absent: MAX_PACKET. */
+  readonly maxPacket?: number | undefined;
   /** `sluice/<gateway>`, without a slash at the end. */
   readonly root: string;
   /** What `…/status` says. */
@@ -74,11 +76,10 @@ export interface EmbeddedBrokerStatus {
   readonly partialBytes: number;
   /** Messages handed to the broker since the start. */
   readonly published: number;
-  /** Messages that a subscriber did not get: its queue was full; it was too slow; the broker was too busy; retained ones without space. */
-  readonly dropped: { readonly sessions: number; readonly slow: number; readonly busy: number; readonly retained: number };
-  /**
-   * Connections for which there was no space, and clients that broke a rule, made too many requests, took nothing of what was
-   * sent, gave way to another, speak another version of MQTT, published, or broke a rule of MQTT (by kind).
-   */
-  readonly refused: Readonly<Record<'connections' | Refusal, number>>;
+  /** Bytes of topics and payloads of retained messages of clients. */
+  readonly retainedBytes: number;
+  /** Since the start: messages that somebody did not get; clients that were turned away; what else a limit ended (broker-counts.ts). */
+  readonly dropped: Readonly<Record<Dropped, number>>;
+  readonly refused: Readonly<Record<Refused, number>>;
+  readonly reached: Readonly<Record<Reached, number>>;
 }

@@ -4,9 +4,12 @@ import type { AuthenticateError, Client, ConnectPacket, PublishPacket } from 'ae
 import type { MqttAccess } from '../../core/access-ports.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { Logger } from '../../core/logger.ts';
-import { tellTwiceApart } from '../patches/aedes.ts';
+import { Turnstile } from '../../core/turns.ts';
+import { endedByAedes, tellTwiceApart } from '../patches/aedes.ts';
+import { AccountRates } from './account-rates.ts';
 import type { Audience } from './audience.ts';
-import { Credentials, type Refused, refusalError } from './credentials.ts';
+import { counters, REFUSED, type Refused } from './broker-counts.ts';
+import { Credentials, type Refused as LogInRefused, refusalError } from './credentials.ts';
 import type { Refusal } from './endings.ts';
 import { FrameGuard } from './frame-guard.ts';
 import * as limits from './limits.ts';
@@ -16,13 +19,14 @@ import type { Sessions } from './sessions.ts';
 import { addressKey, Shares } from './shares.ts';
 import { ANONYMOUS, mayRead, publishRight } from './topic-rules.ts';
 import { TurnedAway } from './turned-away.ts';
-import { Turnstile } from './turns.ts';
 
 export interface ClientsOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly audience: Audience;
   readonly sessions: Sessions;
+  /** Largest packet after the CONNECT, bytes; absent: MAX_PACKET. */
+  readonly maxPacket?: number | undefined;
   /** `sluice/<gateway>` */
   readonly root: string;
   /** Absent: there are no accounts, and everybody is anonymous. */
@@ -33,22 +37,21 @@ export interface ClientsOptions {
 
 export class Clients {
   /** Connections for which there was no space, and clients that were ended from here. */
-  readonly refused: Record<'connections' | Refusal, number> = {
-    ...{ connections: 0, clients: 0, requests: 0, slow: 0, displaced: 0 },
-    ...{ version: 0, publish: 0, size: 0 },
-    ...{ order: 0, header: 0, length: 0, text: 0, value: 0, topic: 0 },
-  };
+  readonly refused = counters(REFUSED);
   readonly credentials: Credentials;
   readonly turnstile: Turnstile;
   readonly #o: ClientsOptions;
   readonly #turnedAway: TurnedAway;
-  readonly #partial = new PartialPackets(limits.MAX_PARTIAL, (guard) =>
-    (guard as FrameGuard).refuse('size', 'too many packets that are not whole, and it had the one that waited for longest'),
+  readonly #partial = new PartialPackets(
+    limits.MAX_PARTIAL,
+    (guard) =>
+      (guard as FrameGuard).refuse('partial', 'too many packets that are not whole, and it had the one that waited for longest'),
+    (guard) => this.#places.accountOf(guard as FrameGuard) ?? '',
   );
-  readonly #lingering = { now: 0, most: limits.MAX_LINGERING };
+  readonly #lingering = { now: 0, most: limits.MAX_LINGERING, refused: 0 };
   readonly #addresses = new Shares(limits.MAX_PER_ADDRESS);
-  readonly #accounts = new Shares(limits.MAX_PER_ACCOUNT);
   readonly #places: Places<FrameGuard>;
+  readonly #rates: AccountRates;
   readonly #guards = new Set<FrameGuard>();
   /** Connections that wait for their first turn; bounded by MAX_SOCKETS. */
   readonly #arriving = new Set<Socket>();
@@ -61,6 +64,7 @@ export class Clients {
     this.turnstile = new Turnstile(options.clock);
     this.#turnedAway = new TurnedAway(options);
     this.#places = new Places(options.clock);
+    this.#rates = new AccountRates(options.clock);
   }
 
   get unsentBytes(): number {
@@ -70,6 +74,11 @@ export class Clients {
   /** Bytes of packets that are not whole yet. */
   get partialBytes(): number {
     return this.#partial.bytes;
+  }
+
+  /** Connections closed at once, for want of room to let them read why. */
+  get notLingered(): number {
+    return this.#lingering.refused;
   }
 
   /** Resolves when the client of that id has space for more, or there is none. */
@@ -103,7 +112,7 @@ export class Clients {
     const address = addressKey(socket.remoteAddress);
     if (address !== undefined && !this.#addresses.take(address)) {
       socket.destroy();
-      this.refused.connections++;
+      this.refused.address++;
       this.#turnedAway.log('address', {});
       return;
     }
@@ -114,7 +123,7 @@ export class Clients {
       socket,
       {
         beforeConnect: limits.MAX_PACKET_BEFORE_CONNECT,
-        afterConnect: limits.MAX_PACKET,
+        afterConnect: this.#o.maxPacket ?? limits.MAX_PACKET,
         packetTimeout: limits.PACKET_TIMEOUT,
         drainTimeout: limits.DRAIN_TIMEOUT,
         unsent: limits.MAX_UNSENT,
@@ -164,17 +173,16 @@ export class Clients {
     // The log-in may have taken a while.
     if (client.closed || guardOf(client).destroyed) return refusalError({ code: 3, why: 'it is gone', kind: 'places' });
     this.credentials.will(client, (credential, topic) => publishRight(credential, topic, this.#o.root) === 'message');
-    if (this.credentials.of(client).owner !== ANONYMOUS) guardOf(client).requests.known();
-    const before = this.#current.get(client.id);
     const { owner } = this.credentials.of(client);
-    if (owner !== ANONYMOUS && before === undefined) {
-      if (!this.#accounts.take(owner))
-        return this.#refuse(client, { code: 3, why: 'its account has its places', kind: 'account' });
-      guardOf(client).once('close', () => this.#accounts.give(owner));
-    }
+    if (owner !== ANONYMOUS) guardOf(client).requests.known();
+    const before = this.#current.get(client.id);
+    if (!client.clean && !this.#o.sessions.accepts(client.id, owner))
+      return this.#refuse(client, { code: 3, why: 'there is no space for its session', kind: 'sessions' });
     const listens = (): boolean => this.#o.audience.listens(client);
-    const place = this.#places.accepts(guardOf(client), listens, before === undefined ? undefined : guardOf(before));
+    const place = this.#places.accepts(guardOf(client), owner, listens, before === undefined ? undefined : guardOf(before));
     if (place === 'full') return this.#refuse(client, { code: 3, why: 'every place is taken', kind: 'places' });
+    if (place === 'share') return this.#refuse(client, { code: 3, why: 'its account has its places', kind: 'account' });
+    guardOf(client).once('close', this.#rates.join(guardOf(client).requests, owner));
     displace(place.displaced);
     this.#current.set(client.id, client);
     if (!client.clean) this.#resume(client);
@@ -191,13 +199,21 @@ export class Clients {
     return new Error('it may not publish on this topic');
   }
 
+  /** The disk does not keep up with what its account publishes. Its connection ends. */
+  behind(client: Client): void {
+    guardOf(client).refusal = 'behind';
+    this.#turnedAway.log('behind', { client: client.id });
+  }
+
   /** The broker ended a connection. */
   failed(client: Client, error: Error): void {
-    const { refusal, lost } = guardOf(client);
+    const { lost } = guardOf(client);
+    const refusal = guardOf(client).refusal ?? endedByAedes(error);
     // Those that went by themselves broke no rule.
     if (client.closed || (lost && refusal === undefined)) return;
     this.refused[refusal ?? 'clients']++;
-    if (refusal === 'size') this.#turnedAway.log('size', { client: client.id ?? undefined, fault: error.message });
+    if (refusal !== undefined && SIZES.has(refusal))
+      this.#turnedAway.log('size', { client: client.id ?? undefined, fault: error.message });
     else if (refusal !== undefined && isRule(refusal))
       this.#turnedAway.log('rule', { client: client.id ?? undefined, rule: refusal, fault: error.message });
     this.#o.logger.debug({ client: client.id, error: error.message }, 'An MQTT client was disconnected.');
@@ -227,8 +243,8 @@ export class Clients {
     if (this.#o.access?.has(owner) === false) this.#o.sessions.endOf((one) => one === owner);
   }
 
-  #refuse(client: Client, refused: Refused): AuthenticateError {
-    this.refused[refused.kind === 'places' || refused.kind === 'account' ? 'connections' : 'clients']++;
+  #refuse(client: Client, refused: LogInRefused): AuthenticateError {
+    this.refused[ROOM.has(refused.kind) ? (refused.kind as Refused) : 'clients']++;
     this.#turnedAway.log(refused.kind, { client: client.id });
     return refusalError(refused);
   }
@@ -239,6 +255,10 @@ export function guardOf(client: Client): FrameGuard {
   return client.conn as FrameGuard;
 }
 
+/** What a client is refused for when there is no room for it. */
+const ROOM: ReadonlySet<string> = new Set(['places', 'account', 'sessions', 'id'] satisfies Refused[]);
+/** Packets that cost too much. */
+const SIZES: ReadonlySet<string> = new Set(['size', 'partial', 'unfinished'] satisfies Refused[]);
 /** Rules of the protocol. */
 const RULES: ReadonlySet<string> = new Set(['order', 'header', 'length', 'text', 'value', 'topic']);
 

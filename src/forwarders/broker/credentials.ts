@@ -21,7 +21,7 @@ const NOBODY: MqttCredential = {
 const OWNED = /^(user|device|token):/;
 
 export interface Refused {
-  /** Of CONNACK. */
+  /** The return code in the CONNACK. */
   readonly code: 2 | 3 | 4 | 5;
   readonly why: string;
   readonly kind: TurnedAwayFor;

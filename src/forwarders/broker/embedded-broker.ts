@@ -27,7 +27,7 @@ import { type SystemCounts, SystemTopics } from './system-topics.ts';
 import { Traffic } from './traffic.ts';
 
 interface Published {
-  /** Of the log. */
+  /** The numbers of its records in the log. */
   readonly numbers?: Numbers | undefined;
   readonly done?: (() => void) | undefined;
 }
@@ -108,6 +108,7 @@ export class EmbeddedBroker implements LiveSink {
     });
     this.#clients = new Clients({
       ...{ clock, logger, audience: this.#audience, sessions: this.#kept.sessions, root, access: options.access },
+      maxPacket: options.maxPacket,
       relieved: (client) => this.#slow.relieved(client),
     });
     this.#slow = new SlowClients({ root, latest, logger, retained: this.#retained, sessions: this.#kept.sessions });
@@ -208,7 +209,9 @@ export class EmbeddedBroker implements LiveSink {
 
   status(): EmbeddedBrokerStatus {
     const address = this.#listeners.find((one) => one.address !== undefined)?.address;
-    const dropped = this.#listeners.reduce((sum, one) => sum + one.dropped, 0);
+    const backlog = this.#listeners.reduce((sum, one) => sum + one.dropped, 0);
+    const { ended } = this.#kept.sessions;
+    const { pushedOut } = this.#kept.sessions.queues;
     return {
       state: !this.#running ? 'stopped' : address === undefined ? 'waiting' : 'listening',
       fault: this.#fault ?? this.#listeners.find(({ fault }) => fault !== undefined)?.fault,
@@ -221,18 +224,22 @@ export class EmbeddedBroker implements LiveSink {
       sessions: this.#kept.sessions.count,
       queuedMessages: this.#kept.sessions.queues.messages,
       queuedBytes: this.#kept.sessions.queues.bytes,
-      retained: this.#retained.count,
+      ...{ retained: this.#retained.count, retainedBytes: this.#retained.bytes },
       store: this.#kept.status(),
       unsentBytes: this.#clients.unsentBytes,
       partialBytes: this.#clients.partialBytes,
       published: this.#published,
       dropped: {
-        sessions: this.#kept.sessions.queues.dropped,
-        slow: this.#slow.dropped,
-        busy: this.#busy + this.#feed.dropped,
-        retained: this.#retained.refused,
+        ...{ sessions: pushedOut.queue, 'account-queues': pushedOut.share, 'all-queues': pushedOut.total },
+        ...{ slow: this.#slow.dropped, busy: this.#busy + this.#feed.dropped },
+        ...{ retained: this.#retained.refused, 'all-retained': this.#retained.displaced },
+        ...{ incoming: this.#kept.withoutContent, exchange: this.#o.devices?.unheard ?? 0 },
       },
-      refused: { ...this.#clients.refused, connections: this.#clients.refused.connections + dropped },
+      refused: { ...this.#clients.refused, backlog },
+      reached: {
+        ...{ ...this.#audience.denied, expired: ended.expired, lingering: this.#clients.notLingered },
+        ...{ 'account-sessions': ended.share, 'all-sessions': ended.total },
+      },
     };
   }
 

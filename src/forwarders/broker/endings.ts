@@ -1,8 +1,11 @@
 /** How the guard ends a connection. */
+import type { EndedByAedes } from '../patches/aedes.ts';
 import type { Broken, Rule } from './packet-check.ts';
 
 /** Why a connection was ended from here: a rule of MQTT, or one of this broker. */
-export type Refusal = 'clients' | 'requests' | 'slow' | 'displaced' | 'version' | 'publish' | 'size' | Rule;
+export type Refusal =
+  | ('clients' | 'requests' | 'account-requests' | 'slow' | 'displaced' | 'version' | 'publish' | 'behind')
+  | ('size' | 'partial' | 'unfinished' | EndedByAedes | Rule);
 
 export type Answered = 'version' | 'clients';
 
@@ -17,7 +20,10 @@ export type Ending =
       readonly level?: number;
     };
 
-export const TOO_MANY: Ending = { refusal: 'requests', words: 'more requests than one client may make' };
+export const TOO_MANY: Readonly<Record<'requests' | 'account-requests', Ending>> = {
+  requests: { refusal: 'requests', words: 'more requests than one client may make' },
+  'account-requests': { refusal: 'account-requests', words: 'more requests than the clients of one account may make' },
+};
 
 export function endingOf({ rule, words, connack }: Broken): Ending {
   if (connack === undefined) return { refusal: rule, words };

@@ -19,7 +19,7 @@ const PUBACK_2 = wrong('a PUBACK for a message that was sent with QoS 2');
 const PUBCOMP_EARLY = wrong('a PUBCOMP for a message of QoS 2 before its PUBREC');
 
 export class Flights {
-  /** Of a connection that gets messages of QoS 1 or 2: 16 KiB. */
+  /** A connection that gets messages of QoS 1 or 2 has it: 16 KiB. */
   #states: Uint8Array | undefined;
   #count = 0;
   #last = 0;

@@ -4,6 +4,7 @@
  * - the broker gets whole packets that passed the check (packet-check.ts), in order; one that did not ends the connection;
  * - a packet that declares more than the limit ends the connection when its header arrives, before a byte of it is kept;
  * - an acknowledgement that does not fit its message ends the connection (flights.ts);
+ * - answers leave in the order of what they answer (answers.ts);
  * - what follows a CONNECT waits until it is accepted; one of another MQTT version is answered here;
  * - a client that asks for more than its share is disconnected; all together get so many packets through in a turn;
  * - the broker never waits for a client: what is written lies here, and `roomy` says when there is space again;
@@ -12,44 +13,23 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
+import type { Turnstile } from '../../core/turns.ts';
+import { Answers } from './answers.ts';
 import { type Answered, type Ending, endingOf, type Refusal, TOO_MANY } from './endings.ts';
 import { otherVersion } from './first-packet.ts';
 import { Flights } from './flights.ts';
+import type { GuardLimits, GuardShares } from './guard-parts.ts';
 import { LAST_BYTES, LAST_WORD, type Lingering, linger } from './linger.ts';
 import { rewrite31 } from './mqtt31.ts';
 import { Outbound } from './outbound.ts';
 import { checkBody, checkFirst, checkLength, type Level, levelOf, PACKET } from './packet-check.ts';
-import { PacketCutter, type PartialPackets } from './packet-cutter.ts';
+import { PacketCutter } from './packet-cutter.ts';
 import { Requests } from './requests.ts';
-import type { Turnstile } from './turns.ts';
 
 /** Bytes from which on nothing more is gathered. Far below `unsent`: what is only gathered makes no client congested. */
 const GATHERED = 16 * 1024;
 
-export interface GuardLimits {
-  /** Largest Remaining Length of the CONNECT, and of what follows it. */
-  readonly beforeConnect: number;
-  readonly afterConnect: number;
-  /** Milliseconds from the first byte of a packet to its last. */
-  readonly packetTimeout: number;
-  /** Milliseconds. */
-  readonly drainTimeout: number;
-  /** Bytes waiting to be sent from which on it is congested. */
-  readonly unsent: number;
-  /** Levels of a topic that is published, and of a filter; topic filters of a packet. */
-  readonly topicLevels: number;
-  readonly filterLevels: number;
-  readonly filters: number;
-}
-
-/** Shared by all clients. */
-export interface GuardShares {
-  readonly clock: Clock;
-  readonly turnstile: Turnstile;
-  readonly partial: PartialPackets;
-  /** Sockets that wait for their peer to read why it was refused. */
-  readonly lingering: Lingering;
-}
+type Done = (error: Error | null | undefined) => void;
 
 export class FrameGuard extends Duplex {
   /** Set when it was ended from here. */
@@ -71,8 +51,9 @@ export class FrameGuard extends Duplex {
   readonly #turnstile: Turnstile;
   readonly #cutter: PacketCutter<Ending>;
   readonly #out: Outbound;
+  readonly #answers: Answers;
   readonly #lingering: Lingering;
-  /** Of the CONNECT that passed. */
+  /** The version of the CONNECT that passed. */
   #level: Level | undefined;
   #accepted = false;
   /** It said DISCONNECT: what follows is not read. */
@@ -102,6 +83,12 @@ export class FrameGuard extends Duplex {
     this.#out = new Outbound(socket, clock, limits.drainTimeout, {
       took: () => this.#relieve(),
       stalled: () => this.refuse('slow', `it read nothing for ${limits.drainTimeout} ms`),
+    });
+    this.#answers = new Answers({
+      write: (answer) => {
+        if (!this.destroyed) super.write(answer);
+      },
+      free: () => this.#turnstile.wait(() => this.#again()),
     });
     this.#cutter = new PacketCutter<Ending>(
       {
@@ -157,6 +144,7 @@ export class FrameGuard extends Duplex {
 
   /** aedes corks for each packet. Small packets that are written in one turn of the event loop leave in one system call. */
   override cork(): void {
+    this.#answers.next();
     super.cork();
     if (this.#gathering !== undefined) {
       if (this.unsent >= GATHERED) this.#scatter();
@@ -164,6 +152,15 @@ export class FrameGuard extends Duplex {
     }
     super.cork();
     this.#gathering = setImmediate(() => this.#scatter());
+  }
+
+  override uncork(): void {
+    this.#answers.next();
+    super.uncork();
+  }
+
+  override write(piece: unknown, encoding?: BufferEncoding | Done, done?: Done): boolean {
+    return this.#answers.takes(piece) || super.write(piece, encoding as BufferEncoding, done);
   }
 
   override _read(): void {
@@ -242,13 +239,13 @@ export class FrameGuard extends Duplex {
     }
     if (this.#cutter.waits) {
       this.#hold(chunk.subarray(taken));
-      // After a CONNECT `accept` goes on, after a DISCONNECT nothing does.
-      if (!this.#closedToMore) this.#turnstile.wait(() => this.#again());
+      // After a CONNECT `accept` goes on, before an answer that is owed `free` does, after a DISCONNECT nothing does.
+      if (!this.#closedToMore && !this.#answers.blocked) this.#turnstile.wait(() => this.#again());
       return;
     }
     if (this.#cutter.partial)
       this.#cancelLate ??= this.#clock.after(this.#limits.packetTimeout, () =>
-        this.refuse('size', `a packet that is not whole after ${this.#limits.packetTimeout} ms`),
+        this.refuse('unfinished', `a packet that is not whole after ${this.#limits.packetTimeout} ms`),
       );
     if (wanted) this.#socket.resume();
     else this.#socket.pause();
@@ -309,8 +306,9 @@ export class FrameGuard extends Duplex {
       const { level, clientId, answer } = other;
       return { refusal: 'version', words: 'another version of MQTT', answer, client: clientId, level };
     }
+    if (!this.#answers.admits(bytes, at, body)) return false;
     const acknowledges = type >= PACKET.puback && type <= PACKET.pubcomp;
-    if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY;
+    if (!(acknowledges ? this.requests.acknowledged() : this.requests.take(1 + checked))) return TOO_MANY[this.requests.refusal];
     if (acknowledges) {
       const broken = this.flights.acknowledged(type, bytes.readUInt16BE(body));
       if (broken !== undefined) return endingOf(broken);
@@ -331,6 +329,7 @@ export class FrameGuard extends Duplex {
     this.refusal = refusal;
     this.#unread = LAST_BYTES;
     this.#held = undefined;
+    this.#answers.next();
     this.end(answer);
     const cancel = this.#clock.after(LAST_WORD, () => this.destroy());
     this.once('close', cancel);

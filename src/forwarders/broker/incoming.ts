@@ -18,6 +18,8 @@ export interface IncomingPacket {
 export class Incoming {
   readonly #clients = new Map<string, Map<number, IncomingPacket>>();
   #bytes = 0;
+  /** Messages whose content found no space. */
+  withoutContent = 0;
 
   /** The content is kept as long as there is space. How many of one client there are, aedes bounds (MAX_INCOMING). */
   store(client: string, packet: IncomingPacket): void {
@@ -26,7 +28,9 @@ export class Incoming {
     this.remove(client, number);
     this.#clients.set(client, packets);
     const { length } = packet.payload;
-    const payload = this.#bytes + length > MAX_INCOMING_BYTES ? Buffer.alloc(0) : packet.payload;
+    const fits = this.#bytes + length <= MAX_INCOMING_BYTES;
+    if (!fits) this.withoutContent++;
+    const payload = fits ? packet.payload : Buffer.alloc(0);
     this.#bytes += payload.length;
     const { cmd, topic, qos, dup, retain, messageId } = packet;
     packets.set(number, { cmd, topic, payload, qos, dup, retain, messageId });

@@ -33,6 +33,9 @@ export interface KeptOptions extends Pick<SessionsOptions, 'clock' | 'roomy' | '
   readonly onLeft: (client: string, left: Span) => void;
 }
 
+/** The disk does not keep up with what an account publishes: its client is ended. */
+export const BEHIND = new Error('the disk does not keep up with what its account publishes');
+
 const MEMORY: BrokerStoreStatus = { state: 'memory', fault: undefined, bytes: 0, commits: 0, failures: 0, repairs: 0 };
 
 export class Kept {
@@ -43,6 +46,7 @@ export class Kept {
   /** Numbers of the gateway's own messages that are being published. */
   readonly #spans = new WeakMap<Buffer, Span>();
   #notedAway: number;
+  #persistence: BrokerPersistence | undefined;
 
   constructor(options: KeptOptions) {
     this.#o = options;
@@ -56,6 +60,7 @@ export class Kept {
       journal: this.#journal,
       place: () => this.#place(),
     });
+    retained.onDisplaced = (topic) => this.#journal.unretained(topic, 'later');
     this.#admission = new Admission(this.sessions, retained, this.#journal, store);
   }
 
@@ -64,12 +69,13 @@ export class Kept {
     granted: (client: object, topic: string) => boolean,
     sent: (client: object, packet: Sent) => void = () => {},
   ): BrokerPersistence {
-    return new BrokerPersistence({
+    this.#persistence = new BrokerPersistence({
       ...{ sessions: this.sessions, admission: this.#admission, journal: this.#journal, retained, granted, sent },
       settled: () => this.#o.store?.settled() ?? Promise.resolve(true),
       span: (payload) => this.#spans.get(payload),
       clock: this.#o.clock,
     });
+    return this.#persistence;
   }
 
   /** Sessions and retained messages of the last run. */
@@ -106,9 +112,14 @@ export class Kept {
     if (log !== undefined) this.#spans.set(payload, { log, first, last });
   }
 
-  /** A client publishes. Calls back when the message may be acknowledged. */
-  admit(packet: Publication, next: (error?: Error) => void): void {
-    if (this.#admission.full) next(new Error('the disk does not keep up with what is published'));
+  /** QoS 2 messages whose content found no space until their PUBREL. */
+  get withoutContent(): number {
+    return this.#persistence?.withoutContent ?? 0;
+  }
+
+  /** A client of an account publishes. Calls back when the message may be acknowledged, or with BEHIND. */
+  admit(packet: Publication, from: string, next: (error?: Error) => void): void {
+    if (!this.#admission.arrives(packet, from)) next(BEHIND);
     // A repeated QoS 2 message is recognised later (incomingStorePacket).
     else if (packet.qos !== 1) next();
     else void this.#admission.take(packet).then(() => next());

@@ -1,12 +1,24 @@
 /** Every bound of the embedded broker. Sizes in bytes, times in milliseconds. */
 import { MOST_BEFORE_TLS } from '../../access/doors/limits.ts';
 
+/** A number of things, and the bytes in them. */
+export interface Amount {
+  readonly count: number;
+  readonly bytes: number;
+}
+/**
+ * What one account (user, device, token) may use of a total: half of what is stored, three eighths of the places. shares.ts says
+ * who gives something up when that, or the total, is reached.
+ */
+const STORED = 1 / 2;
+const PLACES = 3 / 8;
+
 /** Clients at one time, and connections without an accepted CONNECT; who gives way is in places.ts. */
 export const MAX_CONNECTIONS = 64;
 export const MAX_UNCONNECTED = 64;
-/** Of these, the connections of one address that is not of this board, and the clients of one account. */
-export const MAX_PER_ADDRESS = 24;
-export const MAX_PER_ACCOUNT = 24;
+/** Connections of one address that is not of this board, and clients of one account, among these. */
+export const MAX_PER_ADDRESS = PLACES * MAX_CONNECTIONS;
+export const MAX_PER_ACCOUNT = PLACES * MAX_CONNECTIONS;
 /** Connections of refused CONNECTs that get time to read their answer although more came behind it; others are closed at once. */
 export const MAX_LINGERING = 16;
 /**
@@ -24,15 +36,17 @@ export const CONNECT_TIMEOUT = 5_000;
 export const MAX_LISTENERS = 8;
 /** No sign of life is waited for longer than one and a half times this, whatever a client asks for. Seconds. */
 export const MAX_KEEPALIVE = 3_600;
-/** Largest packet (Remaining Length) before CONNECT is accepted, and after. */
+/** Largest packet (Remaining Length) before CONNECT is accepted, and after; `broker.maxPacket` asks for another one, of 1 MB at most. */
 export const MAX_PACKET_BEFORE_CONNECT = 4 * 1024;
 export const MAX_PACKET = 256 * 1024;
 /**
- * Bytes of packets that are not whole yet, of all clients: 16 of the largest at a time. When there are more, the client whose packet
+ * Bytes of packets that are not whole yet, of all clients: 16 of MAX_PACKET at a time. When there are more, the client whose packet
  * waits for longest is disconnected, as is one whose packet is not whole after PACKET_TIMEOUT.
  */
 export const MAX_PARTIAL = 4 * 1024 * 1024;
 export const PACKET_TIMEOUT = 30_000;
+/** Requests of one client without an answer; what it sends behind them is not read until one of them is answered. */
+export const MOST_UNANSWERED = 256;
 export const MAX_CLIENT_ID = 128;
 export const MAX_SUBSCRIPTIONS = 32;
 /**
@@ -44,14 +58,12 @@ export const REQUESTS_PER_SECOND = 20;
 /** The same of a client with an account, which may publish. */
 export const KNOWN_REQUESTS_AT_ONCE = 1000;
 export const KNOWN_REQUESTS_PER_SECOND = 100;
+/** The same of all clients of an account, and of all anonymous ones. They outlive a connection, so that a new one begins with no more. */
+export const ACCOUNT_REQUESTS_AT_ONCE = 4 * KNOWN_REQUESTS_AT_ONCE;
+export const ACCOUNT_REQUESTS_PER_SECOND = 4 * KNOWN_REQUESTS_PER_SECOND;
+export const ANONYMOUS_REQUESTS_AT_ONCE = MAX_CONNECTIONS * REQUESTS_AT_ONCE;
+export const ANONYMOUS_REQUESTS_PER_SECOND = MAX_CONNECTIONS * REQUESTS_PER_SECOND;
 export const MAX_OWED = 65_535;
-/**
- * Packets, new connections and parts of replays of all clients that are worked on in one turn of the event loop; the others wait
- * for the next ones. It begins with FIRST_PER_TURN; a turn that takes longer than TURN_TIME (ms) makes it fewer.
- */
-export const FIRST_PER_TURN = 8;
-export const MOST_PER_TURN = 32;
-export const TURN_TIME = 3;
 /** Retained messages that one client gets in a turn. */
 export const REPLAYED_PER_TURN = 16;
 /** Values that are published in one turn, times the filters of all clients. */
@@ -81,8 +93,9 @@ export const MAX_IN_FLIGHT = 256;
  */
 export const MAX_DELIVERIES = 32_768;
 
-/** Persistent sessions, connected or not; a new one takes the place of the one that is away for longest. */
+/** Persistent sessions, connected or not, of all and of one account. Of an account the one that is away for longest gives way. */
 export const MAX_SESSIONS = 32;
+export const MAX_ACCOUNT_SESSIONS = STORED * MAX_SESSIONS;
 /** A session whose client stays away for this long ends. */
 export const SESSION_EXPIRY = 24 * 3_600_000;
 export const SESSION_SWEEP = 60_000;
@@ -91,11 +104,20 @@ export const MAX_SESSION_MESSAGES = 4_000;
 export const MAX_SESSION_BYTES = 1024 * 1024;
 export const MAX_ALL_SESSIONS_MESSAGES = 32_000;
 export const MAX_ALL_SESSIONS_BYTES = 4 * 1024 * 1024;
+/** And for those of one account. */
+export const MAX_ACCOUNT_QUEUED = STORED * MAX_ALL_SESSIONS_MESSAGES;
+export const MAX_ACCOUNT_QUEUED_BYTES = STORED * MAX_ALL_SESSIONS_BYTES;
 /** Time between two notes in the store of how long clients have been away. */
 export const AWAY_EVERY = 3_600_000;
 /** Retained messages of clients, and bytes of their topics and payloads. */
 export const MAX_RETAINED = 10_000;
 export const MAX_RETAINED_BYTES = 4 * 1024 * 1024;
+/** Those that one account published last. */
+export const MAX_ACCOUNT_RETAINED = STORED * MAX_RETAINED;
+export const MAX_ACCOUNT_RETAINED_BYTES = STORED * MAX_RETAINED_BYTES;
+/** Payload bytes of one account that wait for the disk before they are acknowledged, and those that it may have while the disk is behind. */
+export const MAX_ACCOUNT_UNSETTLED = 1024 * 1024;
+export const MAX_UNSETTLED_BEHIND = 64 * 1024;
 /** QoS 2 messages of one client that it has published and not released, and payload bytes that are kept of all of them. */
 export const MAX_INCOMING = 100;
 export const MAX_INCOMING_BYTES = 1024 * 1024;
@@ -103,6 +125,14 @@ export const MAX_INCOMING_BYTES = 1024 * 1024;
 export const SUBSCRIBE_WITHIN = 2_000;
 /** At a start: how long the log is waited for, for what sessions missed while nobody listened. */
 export const BACKLOG_WITHIN = 10_000;
+
+/**
+ * While a reload exchanges a bus of MQTT devices: how long its messages wait for the new one, how many, and their payload bytes. The
+ * other buses of the exchange take 3 s at most to free their ports.
+ */
+export const EXCHANGE_WITHIN = 10_000;
+export const EXCHANGE_MESSAGES = 1_000;
+export const EXCHANGE_MESSAGES_BYTES = 1024 * 1024;
 
 /** Time between two messages of each `$SYS` topic. */
 export const SYSTEM_EVERY = 10_000;

@@ -10,11 +10,14 @@ export const LAST_WORD = 1000;
 export interface Lingering {
   now: number;
   readonly most: number;
+  /** Those for which there was no space. */
+  refused: number;
 }
 
 /** Lets the peer close first, within a bound, and reads on meanwhile. */
 export function linger(socket: Socket, clock: Clock, lingering: Lingering): void {
   if (lingering.now >= lingering.most) {
+    lingering.refused++;
     socket.destroy();
     return;
   }

@@ -9,8 +9,13 @@ import { unacknowledgedBytes } from './unacknowledged.ts';
 
 /** Bytes given to the socket at once. */
 const PIECE = 64 * 1024;
-/** Looks at the progress in one `drainTimeout`. The first one finds where it stands. */
+/** Looks at the progress in one `drainTimeout`. */
 const LOOKS = 6;
+/**
+ * The first look finds where the peer stands, so it comes soon: with nothing later to compare, the time before it counts for nothing.
+ * Most pieces that are stuck for a moment have gone by then, and cost no look. Milliseconds.
+ */
+const FIRST_LOOK = 100;
 
 export interface OutboundSide {
   /** The socket took a piece. */
@@ -30,8 +35,11 @@ export class Outbound {
   #stalledSince: number | undefined;
   #unacknowledged: number | undefined;
   #cancelLook: (() => void) | undefined;
+  readonly #waiting: typeof unacknowledgedBytes;
 
-  constructor(socket: Socket, clock: Clock, drainTimeout: number, side: OutboundSide) {
+  /** @param waiting bytes that the kernel has of a connection */
+  constructor(socket: Socket, clock: Clock, drainTimeout: number, side: OutboundSide, waiting = unacknowledgedBytes) {
+    this.#waiting = waiting;
     this.#socket = socket;
     this.#clock = clock;
     this.#drainTimeout = drainTimeout;
@@ -92,19 +100,22 @@ export class Outbound {
   }
 
   #watch(): void {
-    this.#cancelLook ??= this.#clock.after(this.#drainTimeout / LOOKS, () => this.#look());
+    this.#cancelLook ??= this.#clock.after(Math.min(FIRST_LOOK, this.#drainTimeout / LOOKS), () => this.#look());
   }
 
   /** Whether the peer took anything since the last look. */
   #look(): void {
-    this.#cancelLook = undefined;
     const now = this.#clock.monotonic();
-    const waiting = unacknowledgedBytes(this.#socket);
+    const waiting = this.#waiting(this.#socket);
     if (waiting !== undefined && waiting !== this.#unacknowledged) this.#stalledSince = now;
     this.#stalledSince ??= now;
     this.#unacknowledged = waiting;
-    // At most `drainTimeout` after the last progress.
-    if (now - this.#stalledSince >= this.#drainTimeout * (1 - 1 / LOOKS)) this.#side.stalled();
-    else this.#watch();
+    const period = this.#drainTimeout / LOOKS;
+    // The progress may be a period older than the look that saw it. The last look is at the deadline, however late the others were.
+    const left = this.#stalledSince + this.#drainTimeout - period - now;
+    // Timers may run a fraction of a millisecond early.
+    const isOver = left < 1;
+    this.#cancelLook = isOver ? undefined : this.#clock.after(Math.min(left, period), () => this.#look());
+    if (isOver) this.#side.stalled();
   }
 }

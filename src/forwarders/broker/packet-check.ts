@@ -12,7 +12,7 @@ const BRIDGE = 128;
 
 export const PACKET = {
   ...{ connect: 1, publish: 3, puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7 },
-  ...{ subscribe: 8, unsubscribe: 10, pingreq: 12, disconnect: 14 },
+  ...{ subscribe: 8, suback: 9, unsubscribe: 10, unsuback: 11, pingreq: 12, disconnect: 14 },
 } as const;
 
 /**

@@ -21,15 +21,18 @@ export interface PacketSide<Fault> {
 /** The bytes of packets that are not whole yet, of all clients. */
 export class PartialPackets {
   readonly #most: number;
-  /** Called with the one that waits for longest, when there are too many bytes. */
+  /** Called, when there are too many bytes, with the one that waits for longest of the account that has most of them. */
   readonly #tooMany: (owner: object) => void;
   /** By who has them, the one that waits for longest first. */
   readonly #held = new Map<object, number>();
+  readonly #accountOf: (owner: object) => string;
   #bytes = 0;
 
-  constructor(most: number, tooMany: (owner: object) => void) {
+  /** @param accountOf who it belongs to; one text for all that have not logged in */
+  constructor(most: number, tooMany: (owner: object) => void, accountOf: (owner: object) => string = () => '') {
     this.#most = most;
     this.#tooMany = tooMany;
+    this.#accountOf = accountOf;
   }
 
   get bytes(): number {
@@ -42,11 +45,24 @@ export class PartialPackets {
     if (bytes === 0) this.#held.delete(owner);
     else this.#held.set(owner, bytes);
     while (this.#bytes > this.#most) {
-      const [oldest] = this.#held.keys();
+      const oldest = this.#givesWay();
       if (oldest === undefined) return;
       this.keeps(oldest, 0);
       this.#tooMany(oldest);
     }
+  }
+
+  #givesWay(): object | undefined {
+    const accounts = new Map<string, { bytes: number; readonly oldest: object }>();
+    for (const [owner, bytes] of this.#held) {
+      const account = this.#accountOf(owner);
+      const sum = accounts.get(account);
+      if (sum === undefined) accounts.set(account, { bytes, oldest: owner });
+      else sum.bytes += bytes;
+    }
+    let most: { readonly bytes: number; readonly oldest: object } | undefined;
+    for (const sum of accounts.values()) if (sum.bytes > (most?.bytes ?? 0)) most = sum;
+    return most?.oldest;
   }
 }
 

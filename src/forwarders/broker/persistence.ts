@@ -52,9 +52,14 @@ export interface PersistenceOptions {
 export class BrokerPersistence {
   readonly #o: PersistenceOptions;
   readonly #incoming = new Incoming();
-  /** Of connected clients. */
+  /** The wills of connected clients. */
   readonly #wills = new Map<string, Will>();
   broker: { readonly id: string } | undefined;
+
+  /** QoS 2 messages whose content found no space until their PUBREL. */
+  get withoutContent(): number {
+    return this.#incoming.withoutContent;
+  }
 
   constructor(options: PersistenceOptions) {
     this.#o = options;
@@ -146,7 +151,7 @@ export class BrokerPersistence {
   async incomingGetPacket(client: Identified, { messageId }: Sent): Promise<IncomingPacket> {
     const packet = this.#incoming.get(client.id, messageId);
     if (packet !== undefined) return packet;
-    // Of an earlier run: only that it was there.
+    // An earlier run left no more than that it was there.
     if (messageId !== undefined && this.#o.sessions.get(client.id)?.incoming.has(messageId) === true)
       return { messageId, payload: Buffer.alloc(0) };
     throw new Error('no such packet');

@@ -1,5 +1,7 @@
 /** The queue of one session: in the order in which messages came, with the packet identifiers that are in use. */
 
+import type { Measure } from './shares.ts';
+
 /** The fields of aedes' packets that a queue needs. */
 export interface QueuedPacket {
   cmd: 'publish';
@@ -50,13 +52,27 @@ export interface Entry {
   released: boolean;
   readonly own: Span | undefined;
   readonly stored: Stored | undefined;
+  /** The account that published it; GATEWAY: the gateway did. */
+  readonly from: string;
 }
 
+/** No account has this name. */
+export const GATEWAY = '';
+
 const HIGHEST = 65_535;
+/** Sources of which nothing is in the queue now and that are still noted. */
+const IDLE_SOURCES = 16;
+
+interface Use {
+  count: number;
+  bytes: number;
+}
 
 export class Queue {
   readonly entries: Entry[] = [];
   bytes = 0;
+  /** What is in it, by whom it came from. */
+  readonly #from = new Map<string, Use>();
   readonly #numbers = new Map<number, Entry>();
   #next = 1;
   #nextOther = HIGHEST;
@@ -83,6 +99,21 @@ export class Queue {
     if (at < 0) return;
     this.entries.splice(at, 1);
     this.bytes -= entry.payload.length;
+    const from = this.#from.get(entry.from);
+    if (from === undefined) return;
+    from.bytes -= entry.payload.length;
+    // Most come again.
+    if (--from.count <= 0 && this.#from.size > IDLE_SOURCES) this.#from.delete(entry.from);
+  }
+
+  /** Those from whom it has anything, with the most first. @param first where others have as much */
+  sources(by: Measure, first: string): string[] {
+    const more = ([one, a]: [string, Use], [other, b]: [string, Use]): number =>
+      b[by] - a[by] || Number(other === first) - Number(one === first);
+    return [...this.#from]
+      .filter(([, { count }]) => count > 0)
+      .sort(more)
+      .map(([from]) => from);
   }
 
   numbered(messageId: number): Entry | undefined {
@@ -113,6 +144,12 @@ export class Queue {
 
   #came(entry: Entry): void {
     this.bytes += entry.payload.length;
+    const from = this.#from.get(entry.from);
+    if (from === undefined) this.#from.set(entry.from, { count: 1, bytes: entry.payload.length });
+    else {
+      from.count++;
+      from.bytes += entry.payload.length;
+    }
     if (entry.messageId !== undefined) this.#numbers.set(entry.messageId, entry);
   }
 }

@@ -1,24 +1,69 @@
-/** How much one client may ask of the broker in a time. */
+/** How much one client, and all clients of an account, may ask of the broker in a time. */
 import type { Clock } from '../../core/clock.ts';
 import { KNOWN_REQUESTS_AT_ONCE, KNOWN_REQUESTS_PER_SECOND, MAX_OWED, REQUESTS_AT_ONCE, REQUESTS_PER_SECOND } from './limits.ts';
 
+interface Rate {
+  readonly atOnce: number;
+  readonly perSecond: number;
+}
+
+/** So many at once, and so many more a second. */
+export class Allowance {
+  #rate: Rate;
+  #left: number;
+  #at: number;
+
+  /** @param now monotonic ms, as everywhere here */
+  constructor(rate: Rate, now: number) {
+    this.#rate = rate;
+    this.#left = rate.atOnce;
+    this.#at = now;
+  }
+
+  /** @param more how many of the new rate it has in addition at once */
+  widen(rate: Rate, more: number): void {
+    this.#rate = rate;
+    this.#left += more;
+  }
+
+  /** @returns false when that is too many */
+  take(count: number, now: number): boolean {
+    this.#refill(now);
+    if (this.#left < count) return false;
+    this.#left -= count;
+    return true;
+  }
+
+  isWhole(now: number): boolean {
+    this.#refill(now);
+    return this.#left >= this.#rate.atOnce;
+  }
+
+  #refill(now: number): void {
+    this.#left = Math.min(this.#rate.atOnce, this.#left + ((now - this.#at) / 1000) * this.#rate.perSecond);
+    this.#at = now;
+  }
+}
+
 /** The requests of one client. A packet is a request, and so is each topic filter in it; an acknowledgement that is owed is none. */
 export class Requests {
+  /** Shared with the other clients of its account. */
+  shared: Allowance | undefined;
+  /** What refused the last request: its own allowance, or that of its account. */
+  refusal: 'requests' | 'account-requests' = 'requests';
   readonly #clock: Clock;
-  #most = { atOnce: REQUESTS_AT_ONCE, perSecond: REQUESTS_PER_SECOND };
-  #left = REQUESTS_AT_ONCE;
-  #at: number;
+  readonly #own: Allowance;
   #owed = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#at = clock.monotonic();
+    this.#own = new Allowance({ atOnce: REQUESTS_AT_ONCE, perSecond: REQUESTS_PER_SECOND }, clock.monotonic());
   }
 
   /** It has an account: what it publishes takes more. */
   known(): void {
-    this.#most = { atOnce: KNOWN_REQUESTS_AT_ONCE, perSecond: KNOWN_REQUESTS_PER_SECOND };
-    this.#left += KNOWN_REQUESTS_AT_ONCE - REQUESTS_AT_ONCE;
+    const rate = { atOnce: KNOWN_REQUESTS_AT_ONCE, perSecond: KNOWN_REQUESTS_PER_SECOND };
+    this.#own.widen(rate, KNOWN_REQUESTS_AT_ONCE - REQUESTS_AT_ONCE);
   }
 
   /** A message was sent that has to be acknowledged. */
@@ -36,10 +81,12 @@ export class Requests {
   /** @param count packets and filters @returns false when that is too many */
   take(count = 1): boolean {
     const now = this.#clock.monotonic();
-    this.#left = Math.min(this.#most.atOnce, this.#left + ((now - this.#at) / 1000) * this.#most.perSecond);
-    this.#at = now;
-    if (this.#left < count) return false;
-    this.#left -= count;
-    return true;
+    if (!this.#own.take(count, now)) {
+      this.refusal = 'requests';
+      return false;
+    }
+    if (this.shared?.take(count, now) !== false) return true;
+    this.refusal = 'account-requests';
+    return false;
   }
 }

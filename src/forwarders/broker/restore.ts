@@ -1,9 +1,9 @@
 /** Makes sessions and retained messages of the rows that the last run left, within the limits of this one. */
 import type { BrokerChange, BrokerTable, BrokerValue } from '../../core/broker-store.ts';
 import { matches } from '../../core/topic-filter.ts';
-import { MAX_SESSIONS, MAX_SUBSCRIPTIONS } from './limits.ts';
+import { MAX_SUBSCRIPTIONS } from './limits.ts';
 import type { OwnBacklog, OwnMessage } from './own-backlog.ts';
-import type { Entry, Span, Stored } from './queue.ts';
+import { type Entry, GATEWAY, type Span, type Stored } from './queue.ts';
 import type { Retained } from './retained.ts';
 import type { Session } from './session.ts';
 import type { Place, SessionJournal } from './session-journal.ts';
@@ -39,9 +39,9 @@ export function restore(
   }
   for (const [key, number] of rowsOf(rows, 'incoming')) byKey.get(Number(key))?.session.incoming.add(Number(number));
   const messages = new Map(
-    rowsOf(rows, 'message').map(([message, topic, payload]) => {
+    rowsOf(rows, 'message').map(([message, topic, payload, , from]) => {
       const stored: Stored = { message: Number(message), waits: 0 };
-      return [stored.message, { stored, topic: String(topic), payload: bytesOf(payload) }];
+      return [stored.message, { stored, topic: String(topic), payload: bytesOf(payload), from: String(from) }];
     }),
   );
   let counter = BEFORE_ALL;
@@ -51,9 +51,9 @@ export function restore(
     const content = messages.get(Number(message));
     if (to === undefined || content === undefined) continue;
     content.stored.waits++;
-    const { stored, topic, payload } = content;
+    const { stored, topic, payload, from } = content;
     const entry: Entry = {
-      ...{ brokerId: 'kept', brokerCounter: counter++, topic, payload, stored, own: undefined },
+      ...{ brokerId: 'kept', brokerCounter: counter++, topic, payload, stored, own: undefined, from },
       ...{ qos: Number(qos), messageId: Number(number) || undefined, released: state === 1 },
       // It may have been sent before the last run ended.
       ...{ dup: to.connected, sent: false },
@@ -64,10 +64,10 @@ export function restore(
     journal.goOnFrom(stored.message + 1);
     if (stored.waits === 0) journal.forget(stored);
   }
-  for (const { session } of [...byKey.values()].slice(MAX_SESSIONS)) sessions.lose(session, 'displaced');
-  for (const [topic, payload, qos] of rowsOf(rows, 'retained')) {
+  sessions.fit();
+  for (const [topic, payload, qos, from] of rowsOf(rows, 'retained')) {
     const packet = { cmd: 'publish', topic: String(topic), payload: bytesOf(payload), qos: Number(qos), retain: true } as const;
-    if (!retained.keep(packet)) journal.retained(packet.topic, Buffer.alloc(0), 0, 'later');
+    if (!retained.keep(packet, String(from))) journal.unretained(packet.topic, 'later');
   }
   sessions.revision++;
 }
@@ -106,6 +106,7 @@ export async function restoreOwn(
         payload,
         stored: undefined,
         own: span,
+        from: GATEWAY,
       };
       return { ...common, qos: 1, dup: false, messageId: undefined, sent: false, released: false };
     });

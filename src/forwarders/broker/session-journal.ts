@@ -57,10 +57,10 @@ export class SessionJournal {
   }
 
   /** A client's message, before it is in a queue. @returns undefined without a store */
-  message(topic: string, payload: Uint8Array, qos: number): Stored | undefined {
+  message(topic: string, payload: Uint8Array, qos: number, from: string): Stored | undefined {
     if (this.#store === undefined) return undefined;
     const message = this.#nextMessage++;
-    this.#put(messageChange(message, topic, payload, qos), 'now');
+    this.#put(messageChange(message, topic, payload, qos, from), 'now');
     return { message, waits: 0 };
   }
   waits(key: number, stored: Stored, entry: Pick<Entry, 'messageId' | 'qos' | 'released'>, pace: BrokerPace): void {
@@ -82,9 +82,12 @@ export class SessionJournal {
     this.#gone('incoming', [key, number], pace);
   }
 
-  retained(topic: string, payload: Uint8Array, qos: number, pace: BrokerPace): void {
-    if (payload.length === 0) this.#gone('retained', [topic], pace);
-    else this.#put(retainedChange(topic, payload, qos), pace);
+  retained(topic: string, payload: Uint8Array, qos: number, from: string, pace: BrokerPace): void {
+    if (payload.length === 0) this.unretained(topic, pace);
+    else this.#put(retainedChange(topic, payload, qos, from), pace);
+  }
+  unretained(topic: string, pace: BrokerPace): void {
+    this.#gone('retained', [topic], pace);
   }
 
   #put(change: BrokerChange, pace: BrokerPace): void {
@@ -104,8 +107,8 @@ export function filterChange(key: number, { topic, qos, rest, place }: FilterRow
   return { table: 'filter', values, gone: false };
 }
 /** The payload is copied: a view of something larger would take all of that along. */
-export function messageChange(message: number, topic: string, payload: Uint8Array, qos: number): BrokerChange {
-  return { table: 'message', values: [message, topic, new Uint8Array(payload), qos], gone: false };
+export function messageChange(message: number, topic: string, payload: Uint8Array, qos: number, from: string): BrokerChange {
+  return { table: 'message', values: [message, topic, new Uint8Array(payload), qos, from], gone: false };
 }
 export function placeChange(
   key: number,
@@ -114,6 +117,6 @@ export function placeChange(
 ): BrokerChange {
   return { table: 'place', values: [key, message, qos === 2 ? (messageId ?? 0) : 0, qos, released ? 1 : 0], gone: false };
 }
-export function retainedChange(topic: string, payload: Uint8Array, qos: number): BrokerChange {
-  return { table: 'retained', values: [topic, new Uint8Array(payload), qos], gone: false };
+export function retainedChange(topic: string, payload: Uint8Array, qos: number, from: string): BrokerChange {
+  return { table: 'retained', values: [topic, new Uint8Array(payload), qos, from], gone: false };
 }

@@ -1,15 +1,18 @@
 /**
  * The queues of the sessions: what comes in, what is on its way to a client, and what is pushed out. Invariants:
- * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and
- *   MAX_ALL_SESSIONS_BYTES; what does not fit pushes out records that were asked for again, then the oldest ordinary message,
- *   alarms last, and an overflow is reported once per episode;
+ * - a session holds at most MAX_SESSION_MESSAGES and MAX_SESSION_BYTES, those of an account MAX_ACCOUNT_QUEUED and
+ *   MAX_ACCOUNT_QUEUED_BYTES, all of them MAX_ALL_SESSIONS_MESSAGES and MAX_ALL_SESSIONS_BYTES; shares.ts says which account gives
+ *   something up, and its longest queue does;
+ * - what does not fit pushes records out that were asked for again, then the oldest ordinary message of whoever published most of that
+ *   queue, alarms last: who floods a topic pushes out no message of others. An overflow is reported once per episode;
  * - what is queued leaves in the order it came: while a returning client is being sent its queue (`replaying`), newer
  *   messages for it wait in the queue as well.
  */
 import * as limits from './limits.ts';
-import { type Entry, type OutgoingPacket, packetOf, type Queue, type QueuedPacket } from './queue.ts';
+import { type Entry, GATEWAY, type OutgoingPacket, packetOf, type Queue, type QueuedPacket } from './queue.ts';
 import type { Origin, Session } from './session.ts';
 import type { Place, SessionJournal } from './session-journal.ts';
+import { Ledger, type Measure } from './shares.ts';
 
 export interface SessionQueuesOptions {
   /** By the ids of their clients. */
@@ -28,11 +31,12 @@ export interface SessionQueuesOptions {
 }
 
 export class SessionQueues {
-  /** Messages pushed out since the start. */
-  dropped = 0;
-  /** Of all queues. */
-  bytes = 0;
-  messages = 0;
+  /** Messages pushed out since the start, by what was full: the queue of the session, those of its account, all of them. */
+  readonly pushedOut = { queue: 0, share: 0, total: 0 };
+  readonly #held = new Ledger(
+    { count: limits.MAX_ALL_SESSIONS_MESSAGES, bytes: limits.MAX_ALL_SESSIONS_BYTES },
+    { count: limits.MAX_ACCOUNT_QUEUED, bytes: limits.MAX_ACCOUNT_QUEUED_BYTES },
+  );
   readonly #options: SessionQueuesOptions;
   readonly #sessions: ReadonlyMap<string, Session>;
 
@@ -41,9 +45,25 @@ export class SessionQueues {
     this.#sessions = options.sessions;
   }
 
+  get dropped(): number {
+    const { queue, share, total } = this.pushedOut;
+    return queue + share + total;
+  }
+  /** All queues together. */
+  get bytes(): number {
+    return this.#held.bytes;
+  }
+  get messages(): number {
+    return this.#held.count;
+  }
+
   /** Makes an entry for a session that is not in its queue yet. */
-  entry(id: string, { brokerId, brokerCounter, topic, payload, qos }: QueuedPacket, { own, stored }: Origin = {}): Entry {
-    const common = { brokerId, brokerCounter, topic, payload, qos, own, stored };
+  entry(
+    id: string,
+    { brokerId, brokerCounter, topic, payload, qos }: QueuedPacket,
+    { own, stored, from = GATEWAY }: Origin = {},
+  ): Entry {
+    const common = { brokerId, brokerCounter, topic, payload, qos, own, stored, from };
     const entry: Entry = { ...common, dup: false, messageId: undefined, sent: false, released: false };
     // Kept with the message: a QoS 2 message that comes again under another one would be a second message.
     if (qos === 2) this.#sessions.get(id)?.queue.number(entry, undefined);
@@ -58,16 +78,16 @@ export class SessionQueues {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
     session.queue.push(entry);
-    this.#count(1, entry.payload.length);
-    this.#bound(session);
+    this.#held.add(session.owner, 1, entry.payload.length);
+    this.#bound(session, entry.from);
   }
   /** Puts messages of the gateway itself in front of newer ones, and behind older ones of clients. */
   insert(session: Session, entries: readonly Entry[], before: Place): void {
     session.queue.insert(entries, ({ own, brokerCounter }) =>
       own === undefined ? (brokerCounter ?? 0) > 0 : own.log === before.log && own.first >= before.seq,
     );
-    for (const entry of entries) this.#count(1, entry.payload.length);
-    this.#bound(session);
+    for (const entry of entries) this.#held.add(session.owner, 1, entry.payload.length);
+    this.#bound(session, GATEWAY);
   }
 
   /** The broker is about to write this packet to the client. It gets the number that it keeps. */
@@ -144,48 +164,55 @@ export class SessionQueues {
   }
 
   /** Its session ends. */
-  end({ queue }: Session): void {
-    this.#count(-queue.length, -queue.bytes);
+  end({ owner, queue }: Session): void {
+    if (queue.length > 0) this.#held.add(owner, -queue.length, -queue.bytes);
   }
 
-  #bound(session: Session): void {
-    const { queue } = session;
-    while (queue.length > limits.MAX_SESSION_MESSAGES || queue.bytes > limits.MAX_SESSION_BYTES) this.#pushOut(session);
-    while (this.bytes > limits.MAX_ALL_SESSIONS_BYTES) this.#pushOut(this.#longest((q) => q.bytes));
-    while (this.messages > limits.MAX_ALL_SESSIONS_MESSAGES) this.#pushOut(this.#longest((q) => q.length));
+  /** @param from who published what came */
+  #bound(session: Session, from: string): void {
+    const { queue, owner } = session;
+    while (queue.length > limits.MAX_SESSION_MESSAGES) this.#pushOut(session, 'queue', 'count', from);
+    while (queue.bytes > limits.MAX_SESSION_BYTES) this.#pushOut(session, 'queue', 'bytes', from);
+    for (let loser = this.#held.loser(owner); loser !== undefined; loser = this.#held.loser(owner)) {
+      const longest = this.#longest(loser.account, loser.measure);
+      if (longest === undefined) return;
+      this.#pushOut(longest, loser.why, loser.measure, from);
+    }
   }
 
-  #longest(size: (queue: Queue) => number): Session {
+  #longest(account: string, measure: Measure): Session | undefined {
+    const size = (queue: Queue): number => (measure === 'count' ? queue.length : queue.bytes);
     let longest: Session | undefined;
     for (const session of this.#sessions.values())
-      if (size(session.queue) > (longest === undefined ? 0 : size(longest.queue))) longest = session;
-    return longest as Session;
+      if (session.owner === account && size(session.queue) > (longest === undefined ? 0 : size(longest.queue))) longest = session;
+    return longest;
   }
 
-  #pushOut(session: Session): void {
-    const { entries } = session.queue;
-    const ordinary = (p: Entry) => !p.topic.startsWith(this.#options.alarms);
-    const again = (p: Entry) => p.topic.startsWith(this.#options.again);
-    const victim =
-      entries.find((p) => again(p) && !p.sent) ??
-      entries.find((p) => ordinary(p) && !p.sent) ??
-      entries.find(ordinary) ??
-      entries[0];
+  #pushOut(session: Session, why: 'queue' | 'share' | 'total', measure: Measure, from: string): void {
+    const victim = this.#victim(session.queue, measure, from);
     if (victim !== undefined) this.#remove(session, victim);
-    this.dropped++;
+    this.pushedOut[why]++;
     if (session.dropped++ === 0) this.#options.onOverflow(session.id);
+  }
+
+  #victim(queue: Queue, measure: Measure, from: string): Entry | undefined {
+    const { entries } = queue;
+    const again = entries.find((p) => !p.sent && p.topic.startsWith(this.#options.again));
+    if (again !== undefined) return again;
+    const ordinary = (p: Entry) => !p.topic.startsWith(this.#options.alarms);
+    for (const source of queue.sources(measure, from)) {
+      const found =
+        entries.find((p) => p.from === source && ordinary(p) && !p.sent) ?? entries.find((p) => p.from === source && ordinary(p));
+      if (found !== undefined) return found;
+    }
+    return entries[0];
   }
 
   #remove(session: Session, entry: Entry): void {
     session.queue.remove(entry);
-    this.#count(-1, -entry.payload.length);
+    this.#held.add(session.owner, -1, -entry.payload.length);
     if (entry.stored !== undefined) this.#options.journal?.left(session.key, entry.stored);
-    // Of an absent client's queue the place stays where it was: the next start takes the newest from there, as now.
+    // The place of a queue whose client is away stays where it was: the next start takes the newest from there, as now.
     if (entry.own !== undefined && session.awaySince === undefined) this.#options.moved(session);
-  }
-
-  #count(messages: number, bytes: number): void {
-    this.messages += messages;
-    this.bytes += bytes;
   }
 }

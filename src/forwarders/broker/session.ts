@@ -32,8 +32,10 @@ export interface Session {
 
 /** How a message comes into a queue. */
 export interface Origin {
-  /** Of the gateway's own messages. */
+  /** The message is the gateway's own. */
   readonly own?: Span | undefined;
-  /** Of a client's. */
+  /** The message is a client's. */
   readonly stored?: Stored | undefined;
+  /** The account of that client. */
+  readonly from?: string | undefined;
 }

@@ -2,7 +2,8 @@
  * Persistent sessions (clean session = 0): which there are, whose they are, and their filters; session-queues.ts has their
  * messages. The truth is here in memory; the journal follows. Invariants:
  * - a filter that was not granted is not remembered;
- * - a session belongs to the owner that began it, and ends with it, and when another one asks for it.
+ * - a session belongs to the owner that began it, and ends with it, and when another one asks for it;
+ * - where there are too many, shares.ts says whose goes: of that account the one that is away for longest, or the oldest.
  */
 import type { BrokerChange, BrokerPace } from '../../core/broker-store.ts';
 import type { Clock } from '../../core/clock.ts';
@@ -12,6 +13,7 @@ import { Queue } from './queue.ts';
 import type { Filter, Session } from './session.ts';
 import { type FilterRow, filterChange, messageChange, type Place, placeChange, sessionChange } from './session-journal.ts';
 import { SessionQueues, type SessionQueuesOptions } from './session-queues.ts';
+import { Ledger, type Loser } from './shares.ts';
 import { ANONYMOUS } from './topic-rules.ts';
 
 export interface SessionsOptions extends Omit<SessionQueuesOptions, 'sessions' | 'moved'> {
@@ -25,9 +27,15 @@ export interface SessionsOptions extends Omit<SessionQueuesOptions, 'sessions' |
 export class Sessions {
   /** Changes whenever a filter of a session comes or goes. */
   revision = 0;
+  /** Sessions that ended since the start, with and without messages, and why. */
+  readonly ended: Record<'expired' | Loser['why'], number> = { expired: 0, share: 0, total: 0 };
   readonly queues: SessionQueues;
   readonly #options: SessionsOptions;
   readonly #sessions = new Map<string, Session>();
+  readonly #held = new Ledger(
+    { count: limits.MAX_SESSIONS, bytes: Number.POSITIVE_INFINITY },
+    { count: limits.MAX_ACCOUNT_SESSIONS, bytes: Number.POSITIVE_INFINITY },
+  );
   #nextKey = 1;
 
   constructor(options: SessionsOptions) {
@@ -72,7 +80,17 @@ export class Sessions {
     return Array.from(this.#sessions.get(id)?.filters.values() ?? [], ({ topic, qos, rest }) => ({ topic, qos, ...rest }));
   }
 
-  /** A client with this session has connected; what is queued is going to be replayed. */
+  /** Whether this client gets a session: its own one, or a new one for which another account or its own gives one up. */
+  accepts(id: string, owner: string): boolean {
+    this.expire();
+    if (this.#sessions.get(id)?.owner === owner || this.#held.count < limits.MAX_SESSIONS) return true;
+    this.#held.add(owner, 1);
+    const loser = this.#held.loser(owner);
+    this.#held.add(owner, -1);
+    return loser === undefined || this.#held.of(loser.account).count > 0;
+  }
+
+  /** A client with this session has connected, and `accepts` was true; what is queued is going to be replayed. */
   resume(id: string, owner = ANONYMOUS): void {
     this.expire();
     let session = this.#sessions.get(id);
@@ -82,10 +100,10 @@ export class Sessions {
     }
     const isPresent = session !== undefined;
     if (session === undefined) {
-      if (this.#sessions.size >= limits.MAX_SESSIONS) this.#displace();
       session = this.add({ key: this.#nextKey, id, owner, away: undefined, place: undefined });
     }
     session.awaySince = undefined;
+    this.#bound(session);
     session.replaying = true;
     session.isPresent = isPresent;
     session.connection++;
@@ -126,6 +144,7 @@ export class Sessions {
     };
     this.#nextKey = Math.max(this.#nextKey, key + 1);
     this.#sessions.set(id, session);
+    this.#held.add(owner, 1);
     return session;
   }
 
@@ -177,6 +196,7 @@ export class Sessions {
     const { journal } = this.#options;
     this.queues.end(session);
     this.#sessions.delete(id);
+    this.#held.add(session.owner, -1);
     for (const { stored } of session.queue.entries) if (stored !== undefined) journal?.left(session.key, stored, 'soon');
     for (const topic of session.filters.keys()) journal?.unfilter(session.key, topic, 'soon');
     for (const number of session.incoming) journal?.incomingDone(session.key, number, 'soon');
@@ -194,12 +214,12 @@ export class Sessions {
   expire(): void {
     const oldest = this.#options.clock.monotonic() - limits.SESSION_EXPIRY;
     for (const session of this.#sessions.values())
-      if (session.awaySince !== undefined && session.awaySince < oldest) this.lose(session, 'expired');
+      if (session.awaySince !== undefined && session.awaySince < oldest) this.#lose(session, 'expired');
   }
 
-  lose(session: Session, why: 'expired' | 'displaced'): void {
-    this.end(session.id);
-    if (session.queue.length > 0) this.#options.onLost(session.id, session.queue.length, why);
+  /** Sessions of an earlier run are there: those that are too many by the limits of this one end. */
+  fit(): void {
+    for (const session of [...this.#sessions.values()]) this.#bound(session);
   }
 
   /** Every row as it is now. */
@@ -210,24 +230,34 @@ export class Sessions {
       for (const filter of session.filters.values()) yield filterChange(session.key, filter);
       for (const number of session.incoming) yield { table: 'incoming', values: [session.key, number], gone: false };
       for (const entry of session.queue.entries) {
-        const { stored, topic, payload, qos } = entry;
+        const { stored, topic, payload, qos, from } = entry;
         if (stored === undefined) continue;
-        if (!messages.has(stored.message)) yield messageChange(stored.message, topic, payload, qos);
+        if (!messages.has(stored.message)) yield messageChange(stored.message, topic, payload, qos, from);
         messages.add(stored.message);
         yield placeChange(session.key, stored.message, entry);
       }
     }
   }
 
-  #displace(): void {
-    let away: Session | undefined;
-    let any: Session | undefined;
-    for (const session of this.#sessions.values()) {
-      any ??= session;
-      if (session.awaySince !== undefined && session.awaySince < (away?.awaySince ?? Number.POSITIVE_INFINITY)) away = session;
+  #lose(session: Session, why: 'expired' | Loser['why']): void {
+    this.end(session.id);
+    this.ended[why]++;
+    if (session.queue.length > 0) this.#options.onLost(session.id, session.queue.length, why === 'expired' ? why : 'displaced');
+  }
+
+  /** @param asks stays, unless there is nothing else to give up */
+  #bound(asks: Session): void {
+    for (let loser = this.#held.loser(asks.owner); loser !== undefined; loser = this.#held.loser(asks.owner)) {
+      const { account } = loser;
+      let away: Session | undefined;
+      let any: Session | undefined;
+      for (const session of this.#sessions.values()) {
+        if (session.owner !== account || session === asks) continue;
+        any ??= session;
+        if (session.awaySince !== undefined && session.awaySince < (away?.awaySince ?? Number.POSITIVE_INFINITY)) away = session;
+      }
+      this.#lose(away ?? any ?? asks, loser.why);
     }
-    const victim = away ?? any;
-    if (victim !== undefined) this.lose(victim, 'displaced');
   }
 
   #note(session: Session, pace: BrokerPace): void {

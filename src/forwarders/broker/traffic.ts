@@ -4,7 +4,7 @@ import type { Audience } from './audience.ts';
 import type { CommandSink } from './broker-types.ts';
 import { type Clients, guardOf } from './clients.ts';
 import type { DeviceDoor } from './device-door.ts';
-import type { Kept } from './kept.ts';
+import { BEHIND, type Kept } from './kept.ts';
 import type { Sent } from './persistence.ts';
 import type { SlowClients } from './slow-clients.ts';
 import { SYSTEM } from './system-topics.ts';
@@ -44,8 +44,17 @@ export class Traffic {
       return;
     }
     if (right === 'message') {
-      this.#o.devices?.arrived(packet.topic, packet.payload as Buffer, packet.dup === true);
-      this.#o.kept.admit({ ...packet, payload: packet.payload as Buffer }, (error) => next(error ?? null));
+      const payload = packet.payload as Buffer;
+      const goOn = (stopped?: Error): void => {
+        if (stopped !== undefined) next(stopped);
+        else
+          this.#o.kept.admit({ ...packet, payload }, credential.owner, (error) => {
+            if (error === BEHIND && client !== null) this.#o.clients.behind(client);
+            next(error ?? null);
+          });
+      };
+      if (this.#o.devices === undefined) goOn();
+      else this.#o.devices.arrived(packet.topic, payload, packet.dup === true, goOn);
       return;
     }
     const retained = packet.retain;

@@ -24,10 +24,14 @@ const WORDS = {
   throttled: 'An MQTT client was refused: there were too many wrong log-ins. Correct its password, then wait some minutes.',
   id: 'An MQTT client was refused: its client id is too long, or it has none and asks for a session that stays. Give it a short client id.',
   rule: 'An MQTT client was disconnected because it broke a rule of MQTT. Update that program or use another one.',
-  size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets.',
+  size: 'An MQTT client was disconnected because its packet was larger or slower than the embedded broker accepts. Send smaller packets, or set broker.maxPacket.',
   address:
     'A connection to the embedded broker was refused: its address has its share of the places. Look at the programs on that machine.',
   account: 'An MQTT client was refused: its account has its share of the places. Give each device an account of its own.',
+  behind:
+    'An MQTT client was disconnected: the disk does not keep up with what its account publishes. Publish less with QoS 1 and 2, or use a faster disk.',
+  sessions:
+    'An MQTT client was refused: there is no space for its session, and no account has more sessions than its own. Connect with clean session 1, or end sessions that are not needed.',
   places:
     'An MQTT client was refused: the embedded broker has as many clients as it accepts. Disconnect clients that are not needed.',
 } as const;

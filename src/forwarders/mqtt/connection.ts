@@ -3,25 +3,51 @@
  * mqtt.js would hold what is published offline in memory for ever and send it again without DUP; so nothing is
  * published unless connected, and a connection that broke is thrown away with everything in it.
  */
-import { createConnection } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type IClientOptions, MqttClient } from 'mqtt';
 import type { Payload } from '../../codecs/format.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { encodeNumbersOnDemand } from '../patches/mqtt-packet.ts';
+import { hostAndPort, type Scheme } from './address.ts';
+import { Allowance } from './allowance.ts';
 import type { OutMessage } from './dialect.ts';
 import { GuardedStream } from './guarded-stream.ts';
-import { COMMANDED_LIMITS, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
-import { connectWords, hungUp, hungUpWords } from './refusal-words.ts';
+import { commandedLimits, INBOUND_LIMITS, InboundCheck } from './inbound-check.ts';
+import { BrokerTerms, connectProperties, type Mqtt5Settings, saidOf, Turns } from './mqtt5.ts';
+import type { PlatformLimits } from './platform.ts';
+import { Questions } from './questions.ts';
+import { REASONS, verdictOf } from './reason-codes.ts';
+import { connectWords, endedWords, hungUp, hungUpWords, readFault, refusedWords, type Stage } from './refusal-words.ts';
 import { ConnectError, failureOfCode } from './retry-plan.ts';
+import { openWire, tlsFault } from './wire/open-wire.ts';
+import type { ProxyRoute } from './wire/proxy.ts';
+import type { TlsMaterial } from './wire/tls-material.ts';
+import type { TlsSessions } from './wire/tls-sessions.ts';
+import type { WireMeter } from './wire/wire-meter.ts';
 
 export interface ConnectionOptions {
+  /** Default: mqtt. */
+  readonly scheme?: Scheme;
   readonly host: string;
   readonly port: number;
+  /** The path of a WebSocket. */
+  readonly path?: string;
+  readonly tls?: TlsMaterial | undefined;
+  readonly sessions?: TlsSessions | undefined;
+  readonly meter?: WireMeter | undefined;
+  readonly proxy?: ProxyRoute | undefined;
+  /** Whether the system clock is known to be right, for the words about certificates. */
+  readonly clockKnown?: boolean;
   readonly clientId: string;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  readonly will: OutMessage | undefined;
+  /** Absent: MQTT 3.1.1. */
+  readonly mqtt5?: Mqtt5Settings | undefined;
+  /** Asked once, right before the CONNECT. */
+  readonly will: (() => OutMessage | undefined) | undefined;
+  /** What the platform allows. */
+  readonly limits?: PlatformLimits | undefined;
   /** Milliseconds until CONNACK must have come. */
   readonly connectTimeout: number;
   /** Milliseconds until a PUBACK must have come. */
@@ -33,6 +59,8 @@ export interface ConnectionOptions {
   readonly signal: AbortSignal;
 }
 
+/** "Disconnect with Will Message". */
+const WITH_WILL = 4;
 /** Seconds without traffic after which the broker is asked whether it is there. */
 const KEEPALIVE = 30;
 
@@ -46,8 +74,17 @@ export class Connection {
   #fault: Error | undefined;
   /** What waits for an answer, with the topic of a message; oldest first. */
   readonly #waiting = new Map<(error: Error) => void, string | undefined>();
+  readonly #questions = new Questions();
   /** The connection was ended from here. */
   #ended = false;
+  /** What the CONNACK says that the broker takes. */
+  #terms: BrokerTerms;
+  #turns = new Turns(Number.POSITIVE_INFINITY);
+  readonly #allowance: Allowance | undefined;
+  /** How the broker ended the connection, where it said so. */
+  #goodbye: { readonly code: number; readonly said: string } | undefined;
+  /** What it said beside a code in its last answers: CONNACK, or the refusal of a message. */
+  #said = '';
   /** Gets the messages of subscriptions. */
   received: ((topic: string, payload: Uint8Array, retained: boolean) => void) | undefined;
 
@@ -55,42 +92,91 @@ export class Connection {
   static async open(options: ConnectionOptions): Promise<Connection> {
     const settings: IClientOptions = {
       clientId: options.clientId,
-      protocolVersion: 4,
+      protocolVersion: options.mqtt5 === undefined ? 4 : 5,
       clean: true,
+      ...(options.mqtt5 !== undefined && connectProperties(options.mqtt5)),
       keepalive: KEEPALIVE,
       reconnectPeriod: 0,
       // Ours ends first, and is known from other faults.
       connectTimeout: 2 * options.connectTimeout,
       queueQoSZero: false,
       resubscribe: false,
-      ...(options.will === undefined ? {} : { will: { ...options.will, payload: bytes(options.will.payload) } }),
       ...(options.username === undefined ? {} : { username: options.username }),
       ...(options.password === undefined ? {} : { password: options.password }),
     };
     encodeNumbersOnDemand();
-    const check = new InboundCheck(() => options.clock.monotonic(), options.asked === true ? COMMANDED_LIMITS : INBOUND_LIMITS);
-    // Without noDelay an alarm behind a batch waits for the broker's delayed TCP acknowledgement: 40 ms.
-    const wire = () => createConnection({ host: options.host, port: options.port, noDelay: true });
-    const client = new MqttClient(() => new GuardedStream(wire(), check), settings);
-    const connection = new Connection(client, check, options);
-    const abort = (): void => connection.destroy();
+    const { scheme = 'mqtt', host, port, path = '', tls = {}, sessions, meter, proxy, clock, clockKnown = true } = options;
+    const route = { address: { scheme, host, port, path }, tls, sessions, meter, proxy, clock, clockKnown };
+    const gaveUp = new AbortController();
+    const abort = (): void => gaveUp.abort();
+    if (options.signal.aborted) abort();
     options.signal.addEventListener('abort', abort, { once: true });
     let late = false;
-    const cancel = options.clock.after(options.connectTimeout, () => {
+    let stage: Stage = 'tcp';
+    let said = '';
+    const cancel = clock.after(options.connectTimeout, () => {
       late = true;
-      connection.destroy();
+      abort();
     });
+    try {
+      const wire = await openWire({ ...route, signal: gaveUp.signal }, (reached) => {
+        if (!late) stage = reached;
+      });
+      return await Connection.#over(wire, settings, options, gaveUp.signal, (words) => {
+        said = words;
+      });
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && !late) throw thrown;
+      const fault = thrown === undefined ? undefined : toError(thrown);
+      const known = late || fault === undefined ? undefined : tlsFault(route, fault);
+      if (known !== undefined) throw known;
+      const code: unknown = fault !== undefined && 'code' in fault ? fault.code : undefined;
+      throw new ConnectError(
+        late ? 'silent' : fault === undefined ? 'hung-up' : failureOfCode(code),
+        connectWords(
+          { ...options, named: options.username !== undefined, protocol: options.mqtt5 === undefined ? 4 : 5, said },
+          late ? stage : fault,
+        ),
+        fault,
+      );
+    } finally {
+      cancel();
+      options.signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** @throws what ended it before a CONNACK; undefined where the broker just closed it */
+  static async #over(
+    wire: Duplex,
+    settings: IClientOptions,
+    options: ConnectionOptions,
+    signal: AbortSignal,
+    heard: (said: string) => void,
+  ): Promise<Connection> {
+    const check = new InboundCheck(
+      () => options.clock.monotonic(),
+      options.asked === true ? commandedLimits(options.limits?.command) : INBOUND_LIMITS,
+    );
+    const will = options.will?.();
+    const client = new MqttClient(() => new GuardedStream(wire, check, () => options.meter?.look()), {
+      ...settings,
+      ...(will === undefined ? {} : { will: { ...will, payload: bytes(will.payload) } }),
+    });
+    const connection = new Connection(client, check, options);
+    const abort = (): void => connection.destroy();
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
     const connected = new Promise<true>((resolve) => client.once('connect', () => resolve(true)));
     const outcome = await Promise.race([connected, connection.closed]);
-    cancel();
-    options.signal.removeEventListener('abort', abort);
-    if (outcome === true) return connection;
-    if (outcome instanceof SluiceError) throw outcome;
-    const code: unknown = outcome !== undefined && 'code' in outcome ? outcome.code : undefined;
+    signal.removeEventListener('abort', abort);
+    heard(connection.#said);
+    if (outcome !== true) throw outcome;
+    if (!connection.#terms.unanswered) return connection;
+    connection.destroy();
     throw new ConnectError(
-      late ? 'silent' : outcome === undefined ? 'hung-up' : failureOfCode(code),
-      connectWords({ ...options, named: options.username !== undefined }, late ? 'late' : outcome),
-      outcome,
+      'protocol',
+      `the broker ${hostAndPort(options)} takes messages with QoS 0 alone, which it does not acknowledge; allow QoS 1 at the broker`,
+      undefined,
     );
   }
 
@@ -98,10 +184,27 @@ export class Connection {
     this.#client = client;
     this.#check = check;
     this.#options = options;
+    const { limits } = options;
+    this.#allowance = limits && new Allowance(limits, options.clock);
     client.on('error', (error) => {
-      this.#fault ??= toError(error);
+      this.#fault ??= readFault(toError(error));
       // The library goes on after a packet that it cannot read, and has lost its place then.
       this.#client.stream.destroy();
+    });
+    this.#terms = new BrokerTerms(options.mqtt5, undefined);
+    client.on('packetreceive', (packet) => {
+      if (packet.cmd === 'connack') {
+        this.#terms = new BrokerTerms(options.mqtt5, packet);
+        this.#turns = new Turns(Math.min(this.#terms.receiveMaximum, limits?.unacknowledged ?? Number.POSITIVE_INFINITY));
+        this.#said = saidOf(packet);
+      } else if (packet.cmd === 'puback' || packet.cmd === 'suback') this.#said = saidOf(packet);
+      else if (packet.cmd === 'pingresp') this.#questions.answered();
+    });
+    client.on('packetsend', ({ cmd }) => {
+      if (cmd === 'pingreq') this.#questions.written();
+    });
+    client.on('disconnect', ({ reasonCode = 0, properties }) => {
+      this.#goodbye = { code: reasonCode, said: saidOf({ properties }) };
     });
     client.on('message', (topic, payload, packet) => this.received?.(topic, payload, packet.retain));
     // This handler is there from the first moment: a connection may be gone before a caller could ask whether it was made.
@@ -112,6 +215,8 @@ export class Connection {
         const lost = this.lost();
         for (const reject of this.#waiting.keys()) reject(lost);
         this.#waiting.clear();
+        this.#turns.close();
+        this.#allowance?.close();
         resolve(this.#fault);
       });
     });
@@ -123,14 +228,40 @@ export class Connection {
 
   /**
    * Resolves with the PUBACK, and for QoS 0 once the message is written. One that takes too long closes the connection: its
-   * answer must not count later for something else.
-   * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it)
+   * answer must not count later for something else. Messages leave in the order of the calls, and with QoS 1 as many at once
+   * as the broker allows.
+   * @throws SluiceError upstream-connect, upstream-timeout, upstream-refused (the broker will never take it), upstream-busy,
+   *   upstream-too-large (nothing was sent; `data` has `bytes` and `limit`)
    */
-  publish({ topic, payload, qos, retain }: OutMessage): Promise<void> {
+  async publish(message: OutMessage): Promise<void> {
+    const { topic, qos } = message;
+    const payload = typeof message.payload === 'string' ? message.payload : bytes(message.payload);
+    const length = Buffer.byteLength(payload);
+    const excess = this.#terms.excess(topic, length, this.#options.limits?.payload);
+    if (excess !== undefined)
+      throw new SluiceError(
+        'upstream-too-large',
+        `a message on ${topic} has ${excess.bytes} bytes, and the broker takes ${excess.limit} at most; the gateway sends smaller batches`,
+        { data: excess },
+      );
+    const free = this.#allowance?.take(length, message.retain ? topic : undefined);
+    if (free !== undefined && !(await free)) throw this.lost();
+    if (qos === 0) return this.#send(message, payload);
+    const turn = this.#turns.take();
+    if (turn !== undefined && !(await turn)) throw this.lost();
+    const turns = this.#turns;
+    try {
+      await this.#send(message, payload);
+    } finally {
+      turns.give();
+    }
+  }
+
+  #send({ topic, qos, retain }: OutMessage, payload: string | Buffer): Promise<void> {
     return this.#answered(qos > 0 ? topic : undefined, (done) => {
       if (qos > 0) this.#check.owe();
-      const message = typeof payload === 'string' ? payload : bytes(payload);
-      this.#client.publish(topic, message, { qos, retain }, done);
+      const { topic: short, ...dressed } = this.#terms.dress(topic, retain);
+      this.#client.publish(short, payload, { qos, ...dressed }, done);
     });
   }
 
@@ -138,7 +269,22 @@ export class Connection {
   subscribe(filters: readonly string[]): Promise<void> {
     return this.#answered(undefined, (done) => {
       this.#check.owe();
-      this.#client.subscribe([...filters], { qos: 1 }, done);
+      this.#client.subscribe([...filters], { qos: 1 }, (error, _, packet) => {
+        // The library has the codes in the packet alone.
+        const code = packet?.granted.find((granted) => typeof granted === 'number' && granted >= 0x80);
+        done(error && code !== undefined ? Object.assign(error, { code }) : error);
+      });
+    });
+  }
+
+  /**
+   * Resolves when the broker answers a question (PINGREQ) that is sent now: it reads what comes in order, so it has read everything
+   * that was sent before. @throws SluiceError as `publish`
+   */
+  proven(): Promise<void> {
+    return this.#answered(undefined, (done) => {
+      this.#check.owe();
+      this.#questions.ask(() => this.#client.sendPing(), done);
     });
   }
 
@@ -165,28 +311,51 @@ export class Connection {
         }
         const code: unknown = 'code' in error ? error.code : undefined;
         // From 0x80 on the broker refuses this very message or subscription.
-        if (typeof code === 'number' && code >= 0x80)
-          fail(new SluiceError('upstream-refused', `the broker refused it (reason ${code})`, { cause: error }));
+        if (typeof code === 'number' && code >= 0x80) fail(this.#refusal(code, topic, error));
         else fail(this.lost(error));
       });
     });
   }
 
+  #refusal(code: number, topic: string | undefined, cause: Error): SluiceError {
+    const words = refusedWords(code, this.#said, topic);
+    const data = { subscription: topic === undefined };
+    switch (verdictOf(code)) {
+      case 'never':
+        return new SluiceError('upstream-refused', words, { cause, data });
+      case 'smaller':
+        return new SluiceError('upstream-too-large', words, { cause });
+      case 'later':
+        return new SluiceError('upstream-busy', words, { cause, data });
+      case 'unclear':
+        return new SluiceError('upstream-busy', words, { cause, data: { ...data, unclear: true } });
+    }
+  }
+
   /** Why it is over. A fault that the guard of the connection found goes unchanged to everything that waits for an answer. */
   lost(cause: unknown = this.#fault): SluiceError {
     if (this.#fault instanceof SluiceError) return this.#fault;
+    if (this.#goodbye !== undefined && !this.#ended && this.#goodbye.code >= 0x80) {
+      const { code, said } = this.#goodbye;
+      return new ConnectError(REASONS[code]?.failure ?? 'lost', endedWords(code, said, this.#options.clientId), toError(cause));
+    }
     const oldest = this.#waiting.values().find((topic) => topic !== undefined);
     let words = 'the connection to the broker was lost';
-    if (!this.#ended && hungUp(this.#fault)) words = hungUpWords(oldest, this.#options.clientId);
+    const data = { hungUp: !this.#ended && hungUp(this.#fault), topic: oldest };
+    if (data.hungUp) words = hungUpWords(oldest, this.#options.clientId);
     else if (this.#fault !== undefined) words += `: ${this.#fault.message}`;
-    return new SluiceError('upstream-connect', words, cause === undefined ? {} : { cause });
+    return new SluiceError('upstream-connect', words, cause === undefined ? { data } : { cause, data });
   }
 
-  /** Says goodbye (the broker then keeps the will to itself) and closes, within `within` ms. */
-  async end(within: number): Promise<void> {
+  /**
+   * Says goodbye and closes, within `within` ms. The broker then keeps the will to itself.
+   * @param withWill with MQTT 5 it publishes it
+   */
+  async end(within: number, withWill = false): Promise<void> {
     if (!this.#open) return;
     const late = this.#options.clock.after(within, () => this.destroy());
-    this.#client.end(false);
+    if (withWill && this.#options.mqtt5 !== undefined) this.#client.end(false, { reasonCode: WITH_WILL });
+    else this.#client.end(false);
     await this.closed;
     late();
   }

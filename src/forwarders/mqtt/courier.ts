@@ -3,11 +3,11 @@
  * never mixed with anything else.
  */
 import { SluiceError } from '../../core/errors.ts';
-import type { Outcome } from '../drain.ts';
 import type { Connection } from './connection.ts';
 import type { OutMessage } from './dialect.ts';
+import type { Delivered } from './patience.ts';
 
-/** Messages of one batch under way at once; a broker of MQTT 5 may allow no more than 20 over all. */
+/** Messages of one batch under way at once; a broker of MQTT 5 may allow fewer over all, which the connection sees to. */
 const WINDOW = 16;
 
 export class Courier {
@@ -25,26 +25,30 @@ export class Courier {
     this.#alone = promise;
     try {
       const outcome = await this.#all(messages, () => undefined);
-      if (typeof outcome === 'object') throw outcome.reject;
+      if (typeof outcome === 'object') throw 'keep' in outcome ? outcome.keep : outcome.reject;
     } finally {
       this.#alone = undefined;
       resolve();
     }
   }
 
-  /** `reject` when the broker refuses one of them for good; the others are sent. @throws SluiceError when the connection is over */
-  deliver(messages: Iterable<OutMessage>): Promise<Outcome> {
+  /**
+   * `reject` when the broker refuses one of them for good, `keep` when it does not take one of them now; the others are sent.
+   * @throws SluiceError when the connection is over
+   */
+  deliver(messages: Iterable<OutMessage>): Promise<Delivered> {
     return this.#all(messages, () => this.#alone);
   }
 
-  async #all(messages: Iterable<OutMessage>, turn: () => Promise<unknown> | undefined): Promise<Outcome> {
+  async #all(messages: Iterable<OutMessage>, turn: () => Promise<unknown> | undefined): Promise<Delivered> {
     const underWay = new Set<Promise<void>>();
     let refused: SluiceError | undefined;
+    let kept: SluiceError | undefined;
     let failed: unknown;
     const iterator = messages[Symbol.iterator]();
     for (;;) {
       for (let wait = turn(); wait !== undefined; wait = turn()) await wait;
-      if (failed !== undefined) break;
+      if (failed !== undefined || kept !== undefined) break;
       const next = iterator.next();
       if (next.done === true) break;
       const message = next.value;
@@ -53,6 +57,8 @@ export class Courier {
         .then(() => message.taken?.())
         .catch((thrown: unknown) => {
           if (thrown instanceof SluiceError && thrown.code === 'upstream-refused') refused ??= thrown;
+          else if (thrown instanceof SluiceError && (thrown.code === 'upstream-busy' || thrown.code === 'upstream-too-large'))
+            kept ??= thrown;
           else failed ??= thrown;
         })
         .finally(() => underWay.delete(sent));
@@ -61,6 +67,7 @@ export class Courier {
     }
     await Promise.all(underWay);
     if (failed !== undefined) throw failed;
+    if (kept !== undefined) return { keep: kept };
     return refused === undefined ? 'accept' : { reject: refused };
   }
 }

@@ -8,11 +8,15 @@ import type { InboundCheck } from './inbound-check.ts';
 
 export class GuardedStream extends Duplex {
   readonly #wire: Duplex;
+  readonly #passed: () => void;
 
-  constructor(wire: Duplex, check: InboundCheck) {
+  /** @param passed is called after each piece, in both directions */
+  constructor(wire: Duplex, check: InboundCheck, passed: () => void = () => {}) {
     super({ decodeStrings: true });
     this.#wire = wire;
+    this.#passed = passed;
     wire.on('data', (chunk: Buffer) => {
+      passed();
       const fault = check.fault(chunk);
       if (fault !== undefined) this.destroy(new SluiceError('upstream-protocol', `the broker ${fault}`));
       else if (!this.push(chunk)) wire.pause();
@@ -28,6 +32,7 @@ export class GuardedStream extends Duplex {
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
     this.#wire.write(chunk, done);
+    this.#passed();
   }
 
   // Without it each of the small pieces that a packet is written in would become a system call.
@@ -39,6 +44,7 @@ export class GuardedStream extends Duplex {
       else wire.write(chunk, done);
     }
     wire.uncork();
+    this.#passed();
   }
 
   override _final(done: () => void): void {

@@ -16,20 +16,24 @@ export const INBOUND_LIMITS = {
   burst: 500,
   perSecond: 50,
 } as const;
-/** The limits where commands may come. */
-export const COMMANDED_LIMITS = { ...INBOUND_LIMITS, burst: 2000, perSecond: 100 } as const;
 export type InboundLimits = { readonly [K in keyof typeof INBOUND_LIMITS]: number };
+
+/** The limits where commands may come. @param publish bytes, where the platform sends long ones */
+export function commandedLimits(publish: number = INBOUND_LIMITS.publish): InboundLimits {
+  return { ...INBOUND_LIMITS, publish, burst: 2000, perSecond: 100 };
+}
 
 const CONNACK = 2;
 const PUBLISH = 3;
 const PUBACK = 4;
 const SUBACK = 9;
 const UNSUBACK = 11;
-/** With PINGRESP (13), DISCONNECT (14) and AUTH (15), which the parser refuses where the version has none. */
-const KNOWN = new Set([CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, 13, 14, 15]);
+const PINGRESP = 13;
+/** With DISCONNECT (14), which the parser refuses where the version has none. Nothing here asks for AUTH (15). */
+const KNOWN = new Set([CONNACK, PUBLISH, PUBACK, SUBACK, UNSUBACK, PINGRESP, 14]);
 /** First bytes of those that are no MQTT broker, or not on this port: an alert of TLS, `HTTP/1.1`. */
 const NO_MQTT: Readonly<Record<number, string>> = {
-  21: 'expects TLS on this port, which this version of Sluice does not have; name the port where it takes MQTT without TLS (often 1883)',
+  21: 'expects TLS on this port; write mqtts:// instead of mqtt:// (wss:// instead of ws://), or name the port where it takes MQTT without TLS (often 1883)',
   72: 'answers like a web server; name the port where it takes MQTT (often 1883)',
 };
 
@@ -90,7 +94,7 @@ export class InboundCheck {
     this.#limit = type === PUBLISH ? this.#limits.publish : this.#limits.other;
     this.#header = 1;
     this.#length = 0;
-    const answer = type === PUBACK || type === SUBACK || type === UNSUBACK;
+    const answer = type === PUBACK || type === SUBACK || type === UNSUBACK || type === PINGRESP;
     if (answer && this.#owed > 0) {
       this.#owed--;
       return undefined;

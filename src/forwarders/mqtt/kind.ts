@@ -3,6 +3,7 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Forwarder } from '../../core/ports.ts';
 import type { ForwarderContext, MadeForwarderKind } from '../forwarder-kind.ts';
 import type { Dialect } from './dialect.ts';
+import { namedTargets } from './filter-keys.ts';
 import type { LinkOptions } from './link.ts';
 import { LiveForwarder } from './live-forwarder.ts';
 import { LogForwarder } from './log-forwarder.ts';
@@ -13,6 +14,7 @@ export function mqttForwarder(dialects: readonly Dialect[]): MadeForwarderKind {
     type: 'mqtt',
     forwarder: mqttForwarderSchema(dialects),
     destination: (settings) => mqttDestination(settings, dialects),
+    targets: (settings) => namedTargets(settings),
     create: ({ name, settings }, context) =>
       createMqttForwarder(dialects, { ...context, name, settings: settings as unknown as MqttForwarderSettings }),
   };

@@ -10,7 +10,8 @@ import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
 import type { LiveDialect, LiveSpeaker, OutMessage } from './dialect.ts';
-import { dialectContext, Link, type LinkOptions, type LinkWork } from './link.ts';
+import { dialectContext } from './dialect-context.ts';
+import { Link, type LinkOptions, type LinkWork } from './link.ts';
 
 export interface LiveForwarderOptions extends ForwarderContext, LinkOptions {
   readonly dialect: LiveDialect;
@@ -39,7 +40,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
 
   attach(): void {
     if (this.#parts !== undefined) return;
-    const speaker = this.#options.dialect.create(dialectContext(this.#options, (message) => this.#attached.link.say(message)));
+    const speaker = this.#options.dialect.create(dialectContext(this.#options, (message) => this.#attached.link.say([message])));
     this.#parts = { speaker, link: new Link(this.#options, speaker, this) };
   }
 
@@ -70,11 +71,12 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   }
 
   status(): ForwarderReport {
-    const { state, fault, nextTry, connects, violations } = this.#attached.link;
+    const { state, fault, nextTry, connects, violations, url } = this.#attached.link;
     return {
-      ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url: this.#options.settings.url, mode: 'live' },
+      ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url, mode: 'live' },
       ...{ lastAck: this.#lastAck, oldestLive: undefined, liveReadings: 0, waiting: { data: undefined, history: undefined } },
       counters: { ...this.#counters, retries: 0, bytes: 0, connects, violations },
+      wire: this.#attached.link.account.use(),
     };
   }
 
@@ -97,6 +99,8 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   async ready(): Promise<void> {}
 
   async run(courier: Courier, connection: Connection): Promise<void> {
+    // The one before may have ended because the first of several brokers is back.
+    this.#finishing = this.#attached.link.stopping;
     for (const { device, point } of this.#options.latest.all()) this.#changed(device, point);
     for (const [rule, alarm] of this.#alarmsUnderWay) if (!this.#alarms.has(rule)) this.#alarms.set(rule, alarm);
     this.#alarmsUnderWay.clear();
@@ -150,12 +154,9 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
       if (first === undefined) return;
       const [device, points] = first;
       this.#values.delete(device);
-      for (const point of points) {
-        const value = this.#options.latest.get(device, point);
-        if (value === undefined) continue;
-        this.#counters.readings++;
-        yield* this.#counted(this.#speaker.value(value));
-      }
+      const changed = [...points].flatMap((point) => this.#options.latest.get(device, point) ?? []);
+      this.#counters.readings += changed.length;
+      if (changed.length > 0) yield* this.#counted(this.#speaker.values(device, changed));
     }
   }
 

@@ -7,14 +7,24 @@ import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
 import type { Lane } from '../../store/files/lane-state.ts';
-import { type Carried, Drain, type DrainTarget } from '../drain.ts';
+import { type Carried, Drain, type DrainTarget, type DrainVisit } from '../drain.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
+import { brokerAddress, usesTls } from './address.ts';
+import { thrifty } from './budget/thrifty.ts';
+import { type Budget, Visits } from './budget/visits.ts';
 import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
-import type { LogDialect, LogSpeaker, OutMessage } from './dialect.ts';
-import { dialectContext, Link, type LinkOptions, type LinkWork } from './link.ts';
+import type { Delivery, LogDialect, LogSpeaker, OutMessage } from './dialect.ts';
+import { dialectContext } from './dialect-context.ts';
+import { recordFilter, severityLeaves } from './filter-keys.ts';
+import { Link, type LinkOptions, type LinkWork } from './link.ts';
+import { Patience } from './patience.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 const TEND = 1000;
+/** Alarms of which one may be worth a visit. */
+const ALARMS_LOOKED_AT = 16;
+const LANES: readonly Lane[] = ['data', 'history'];
 /** How much larger the next batch may be after one was acknowledged. */
 const GROWTH = 1.1;
 
@@ -27,6 +37,8 @@ export class LogForwarder implements Forwarder, LinkWork {
   readonly #options: LogForwarderOptions;
   #parts: { readonly speaker: LogSpeaker; readonly outlet: Outlet; readonly link: Link } | undefined;
   #drain: Drain | undefined;
+  /** Under a budget. */
+  visits: Visits | undefined;
   /** Why the log does not give what waits. */
   readonly #unread = new Map<Carried, string>();
   #tending: (() => void) | undefined;
@@ -34,6 +46,10 @@ export class LogForwarder implements Forwarder, LinkWork {
   #held = 0;
   /** Readings of the next batch: halved when one is not acknowledged, since a poor line may not carry it in time. */
   #size: number;
+  /** At most so many: the broker took no more at once on this connection. */
+  #ceiling = Number.POSITIVE_INFINITY;
+  readonly #patience: Patience;
+  readonly #bucket: TokenBucket;
   #unacked = false;
   #carried = false;
   /** Bytes that the last batch of each lane was on the wire. */
@@ -46,15 +62,72 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.name = options.name;
     this.#options = options;
     this.#size = options.settings.batch.maxReadings;
+    this.#patience = new Patience(options);
+    this.#bucket = new TokenBucket(options.settings.history.rate, options.clock.monotonic(), options.random);
   }
 
   /** Here and not before: a predecessor of the same name may have changed until now what is kept under it. */
   attach(): void {
     if (this.#parts !== undefined) return;
-    const { name, settings, log, gateway, dialect } = this.#options;
-    const speaker = dialect.create(dialectContext(this.#options, (message) => this.#link.say(message)));
-    const outlet = log.outlet(name, settings.from, gateway, dialect.format.name, speaker.formatOptions);
-    this.#parts = { speaker, outlet, link: new Link(this.#options, speaker, this) };
+    const { name, settings, log, gateway, dialect, clock } = this.#options;
+    const context = dialectContext(this.#options, (message) => this.#link.say([message]));
+    const speaker = dialect.create({ ...context, delivery: this.#delivery });
+    const formatOptions = { ...speaker.formatOptions, compress: settings.compress };
+    const filter = recordFilter(settings.filter, () => this.#options.site.counters?.() ?? [], settings.batch.maxAge);
+    const outlet = log.outlet(name, settings.from, gateway, dialect.format.name, formatOptions, filter);
+    if (settings.budget === undefined) this.#parts = { speaker, outlet, link: new Link(this.#options, speaker, this) };
+    else {
+      const side = { isBulk: () => this.visits?.bulk === true, broker: () => this.#link.url, now: () => clock.monotonic() };
+      const link = new Link(this.#options, thrifty(speaker, side), this);
+      this.#parts = { speaker, outlet, link };
+      this.visits = this.#visitsOf(settings.budget, outlet, link);
+    }
+  }
+
+  #visitsOf(budget: Budget, outlet: Outlet, link: Link): Visits {
+    const { name, clock, random, event, logger, settings } = this.#options;
+    return new Visits({
+      ...{ budget, clock, random, account: link.account },
+      tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
+      alarms: () => this.#alarmWaits(outlet),
+      readings: () => !this.#holds && this.#readingsWait(outlet),
+      tooLarge: (bytes, most) =>
+        logger.error(
+          { forwarder: name, bytes, most },
+          'A reading takes more than the budget allows in a day; only alarms leave until perDay is raised.',
+        ),
+      overrun: (spent, alarms) =>
+        event('overrun', `The alarms of today take more than the budget of ${name}; they leave all the same.`, {
+          ...{ forwarder: name, spent, alarms, budget: budget.perDay ?? 0 },
+        }),
+    });
+  }
+
+  /** With a filter it looks: those that it leaves out are passed over, and worth no visit. */
+  async #readingsWait(outlet: Outlet): Promise<boolean> {
+    const lanes = LANES.filter((lane) => outlet.pending(lane));
+    if (!outlet.filters) return lanes.length > 0;
+    try {
+      for (const lane of lanes) if ((await outlet.next(lane, 1)) !== undefined) return true;
+      return false;
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
+      throw thrown;
+    }
+  }
+
+  /** Those that do not leave are passed over: they are worth no visit. */
+  async #alarmWaits(outlet: Outlet): Promise<boolean> {
+    try {
+      const waiting = await outlet.notices('alarm', ALARMS_LOOKED_AT);
+      const leaves = waiting.some((notice) => severityLeaves(this.#options.settings.filter, notice.json));
+      const last = waiting.at(-1);
+      if (!leaves && last !== undefined) outlet.noticesDone(last);
+      return leaves;
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
+      throw thrown;
+    }
   }
 
   get #attached() {
@@ -70,6 +143,19 @@ export class LogForwarder implements Forwarder, LinkWork {
   get #link(): Link {
     return this.#attached.link;
   }
+
+  readonly #delivery: Delivery = {
+    greet: () => this.#link.greet(),
+    say: (messages) => this.#link.say(messages),
+    proven: () => this.#link.proven(),
+    again: (spans) => {
+      for (const { log, first, last } of spans) this.#outlet.again(log, first, last);
+    },
+    leave: (why) => this.#link.leave(why),
+    next: (why) => {
+      if (this.#link.several) this.#link.leave(why);
+    },
+  };
 
   start(): void {
     if (this.#tending !== undefined) return;
@@ -95,17 +181,18 @@ export class LogForwarder implements Forwarder, LinkWork {
   }
 
   status(): ForwarderReport {
-    const { state, fault, nextTry, connects, violations } = this.#link;
+    const { state, fault, nextTry, connects, violations, url } = this.#link;
     const live = this.#outlet.waiting(Number.MAX_SAFE_INTEGER);
     return {
-      ...{ name: this.name, type: 'mqtt', state, nextTry, url: this.#options.settings.url },
+      ...{ name: this.name, type: 'mqtt', state, nextTry, url },
       mode: this.#outlet.live ? 'live' : 'history',
-      fault: fault ?? [...this.#unread.values()][0],
+      fault: fault ?? [...this.#unread.values()][0] ?? this.#patience.fault ?? this.visits?.fault,
       lastAck: this.#lastAck,
       oldestLive: live.oldest,
       liveReadings: live.readings,
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
       counters: { ...this.#counters, connects, violations },
+      wire: this.#link.account.use(),
     };
   }
 
@@ -117,12 +204,14 @@ export class LogForwarder implements Forwarder, LinkWork {
   }
 
   async run(courier: Courier, connection: Connection): Promise<void> {
-    const { settings, clock, log, clockKnown, clockHold } = this.#options;
+    const { settings, clock, log } = this.#options;
     const drain = new Drain(
       {
         ...{ log, clock, outlet: this.#outlet, maxAge: settings.batch.maxAge },
         maxReadings: () => this.#size,
-        hold: () => (!clockKnown() && this.#held < clockHold()) || this.#speaker.holds?.() === true,
+        hold: () => this.#holds,
+        pace: (batch) => (batch.lane === 'history' ? this.#bucket.take(bytesOf(batch), clock.monotonic()) : 0),
+        visit: this.#visit(),
         refused: (what, error) => this.#refused(what, error),
         unread: (of, error) => this.#cannotRead(of, error),
         sent: (batch) => this.#sent(batch),
@@ -131,7 +220,11 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#target(courier),
     );
     this.#drain = drain;
-    void connection.closed.then(() => drain.end());
+    this.#bucket.begin(clock.monotonic());
+    void connection.closed.then(() => {
+      drain.end();
+      this.#patience.forget();
+    });
     try {
       if (!this.#link.stopping) await drain.run();
     } finally {
@@ -139,13 +232,34 @@ export class LogForwarder implements Forwarder, LinkWork {
     }
   }
 
+  #visit(): DrainVisit | undefined {
+    const { visits } = this;
+    if (visits === undefined) return undefined;
+    const bytes = (what: OutBatch | OutNotice): number => ('json' in what ? Buffer.byteLength(what.json) : bytesOf(what));
+    return {
+      alarmsOnly: !visits.bulk,
+      admit: (what) => visits.admit(bytes(what), 'json' in what ? 1 : what.readings),
+      settled: (what) => visits.settled(bytes(what)),
+      unfinished: () => visits.unfinished(),
+      stuck: (batch) => visits.stuck(bytes(batch)),
+    };
+  }
+
+  /** Data and history wait: for the clock, or for the dialect. */
+  get #holds(): boolean {
+    const { clockKnown, clockHold } = this.#options;
+    return (!clockKnown() && this.#held < clockHold()) || this.#speaker.holds?.() === true;
+  }
+
   finish(): void {
     this.#drain?.finish();
+    this.#patience.hurry();
   }
 
   over(): boolean {
     if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
     this.#unacked = false;
+    this.#ceiling = Number.POSITIVE_INFINITY;
     const carried = this.#carried;
     this.#carried = false;
     return carried;
@@ -153,14 +267,31 @@ export class LogForwarder implements Forwarder, LinkWork {
 
   #target(courier: Courier): DrainTarget {
     const speaker = this.#speaker;
+    const { filter } = this.#options.settings;
     return {
       batch: async (batch) => {
-        const outcome = await courier.deliver(this.#counted(batch));
+        const delivered = await courier.deliver(this.#counted(batch));
+        const outcome = await this.#patience.judge(batch.lane, delivered, (error) => this.#smaller(batch, error));
+        if (outcome !== 'accept') this.#unacked = false;
         return outcome === 'accept' && speaker.outcome !== undefined ? speaker.outcome(batch) : outcome;
       },
-      channel: (notice) => speaker.channel(notice),
-      notice: (notice) => courier.deliver(speaker.notice(notice)),
+      channel: (notice) => (severityLeaves(filter, notice.json) ? speaker.channel(notice) : undefined),
+      notice: async (notice) => {
+        const delivered = await courier.deliver(speaker.notice(notice));
+        const outcome = await this.#patience.judge(`${notice.kind} ${notice.seq}`, delivered, () => false);
+        if (outcome === 'accept' && notice.kind === 'alarm') this.visits?.alarmLeft();
+        return outcome === 'accept' && speaker.noticed !== undefined ? speaker.noticed(notice) : outcome;
+      },
     };
+  }
+
+  /** @returns false when the batch was as small as one can be */
+  #smaller({ readings, records }: OutBatch, { data }: SluiceError): boolean {
+    if (readings <= 1 || records <= 1 || this.#size <= 1) return false;
+    const fits = typeof data.bytes === 'number' && typeof data.limit === 'number' ? (0.8 * data.limit) / data.bytes : 0.5;
+    this.#size = Math.max(1, Math.floor(Math.min(this.#size, readings) * Math.min(fits, 0.8)));
+    if (typeof data.bytes === 'number') this.#ceiling = this.#size;
+    return true;
   }
 
   *#counted(batch: OutBatch): Generator<OutMessage> {
@@ -183,7 +314,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#unacked = false;
     this.#carried = true;
     // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
-    this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings);
+    this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings, this.#ceiling);
     this.#counters.acked++;
     this.#counters.readings += batch.readings;
     this.#counters.bytes += this.#bytes[batch.lane];
@@ -223,11 +354,16 @@ export class LogForwarder implements Forwarder, LinkWork {
   #tend(): void {
     const { clock, logger, settings, clockKnown } = this.#options;
     this.#tending = clock.after(TEND, () => {
-      if (this.connected && !clockKnown()) this.#held += TEND;
-      const change = this.#outlet.tend(this.connected, clock.monotonic(), settings.batch.maxAge);
+      if ((this.connected || this.visits !== undefined) && !clockKnown()) this.#held += TEND;
+      const change = this.#outlet.tend(this.connected && this.visits === undefined, clock.monotonic(), settings.batch.maxAge);
       if (change === 'lag') logger.info({ forwarder: this.name }, 'Live delivery is late; readings from now on go to history.');
       else if (change === 'resume') logger.info({ forwarder: this.name }, 'Readings are live again.');
       this.#tend();
     });
   }
+}
+
+/** Bytes of the payloads of a batch, as they are on the wire. */
+function bytesOf({ messages }: OutBatch): number {
+  return messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
 }

@@ -4,18 +4,8 @@
  */
 import { waitAfter } from '../../core/backoff.ts';
 import { SluiceError } from '../../core/errors.ts';
-
-export const FAILURES = ['refused', 'unreachable', 'hung-up', 'silent', 'login', 'protocol', 'lost'] as const;
-/**
- * - `refused`: nothing listens on the port, and the host says so at once;
- * - `unreachable`: no way to the host, known at once;
- * - `hung-up`: taken and closed before a CONNACK, as a proxy does whose broker is away;
- * - `silent`: no answer, or the name cannot be resolved;
- * - `login`: the broker said no;
- * - `protocol`: the broker broke the protocol or a limit;
- * - `lost`: the connection was made and broke.
- */
-export type Failure = (typeof FAILURES)[number];
+import type { Failure } from './failure.ts';
+import { REASONS } from './reason-codes.ts';
 
 /** Milliseconds. */
 const FIRST = 500;
@@ -26,6 +16,9 @@ const LONGEST: Readonly<Record<Failure, number>> = {
   'hung-up': 10_000,
   silent: 30_000,
   login: 30_000,
+  tls: 30_000,
+  files: 10_000,
+  busy: 30_000,
   protocol: 30_000,
   lost: 30_000,
 };
@@ -46,6 +39,11 @@ export class RetryPlan {
   /** A connection lasted. */
   succeeded(): void {
     this.#failures.clear();
+  }
+
+  /** The network or the clock changed: the next waits are short ones again. A network that changes all the time leads to a try every 2 s. */
+  changed(): void {
+    for (const [failure, count] of this.#failures) this.#failures.set(failure, Math.min(count, CARRIED));
   }
 
   /**
@@ -76,9 +74,9 @@ export function failureOf(error: Error): Failure {
   return error instanceof SluiceError && error.code === 'upstream-protocol' ? 'protocol' : 'lost';
 }
 
-/** @param code of the system, or of a CONNACK */
+/** @param code of the system, or of a CONNACK: 3 is the "server unavailable" of MQTT 3.1.1 */
 export function failureOfCode(code: unknown): Failure {
-  if (typeof code === 'number') return 'login';
+  if (typeof code === 'number') return code === 3 ? 'busy' : (REASONS[code]?.failure ?? 'login');
   switch (code) {
     case 'ECONNREFUSED':
       return 'refused';

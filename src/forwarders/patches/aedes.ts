@@ -50,3 +50,12 @@ export function asWritten(filter: string): string {
  * without a filter gets this one at its return: no client can ask for it, and it is never granted.
  */
 export const SESSION_IS_PRESENT = { topic: '\0', qos: 0 } as const;
+
+export type EndedByAedes = 'late' | 'silent' | 'incoming';
+
+/** Why aedes ended a connection by itself, from the words of its errors: they have no code. */
+export function endedByAedes(error: Error): EndedByAedes | undefined {
+  if (error.message === 'connect did not arrive in time') return 'late';
+  if (error.message === 'keep alive timeout') return 'silent';
+  return error.message.startsWith('maxInflightInbound exceeded') ? 'incoming' : undefined;
+}

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
+import { NODE_ROOT } from '../../core/flow-supervisor.ts';
 import { Lines } from '../lines.ts';
 import {
   type FlowsState,
@@ -18,9 +19,11 @@ import {
   type StartOrder,
 } from '../messages.ts';
 import { ChildLog } from './child-log.ts';
+import { FlowHatch } from './flow-hatch.ts';
 import { Heartbeat } from './heartbeat.ts';
-import type { Red, RedRuntimeFlows, RuntimeEvent } from './node-red-types.ts';
-import { NODE_ROOT, redSettings } from './red-settings.ts';
+import type { Red, RedFlowsApi, RedRegistry, RedRuntimeFlows, RedStorage, RuntimeEvent } from './node-red-types.ts';
+import { OwnDisk } from './own-disk.ts';
+import { redSettings } from './red-settings.ts';
 import { syncBehindFence } from './synced-writes.ts';
 
 /** The gateway has to say what to do within this time, ms. */
@@ -81,8 +84,7 @@ class Child {
   async #start(given: StartOrder): Promise<void> {
     // systemd knows the folder of its service.
     const order = { ...given, folder: process.env.STATE_DIRECTORY ?? given.folder };
-    this.#secrets.push(order.credentialSecret);
-    mkdirSync(`${order.folder}/tmp`, { recursive: true });
+    this.#secrets.push(order.credentialSecret, order.flowKey, ...(order.gateway === undefined ? [] : [order.gateway.token]));
     mkdirSync(`${order.folder}/tmp`, { recursive: true });
     process.chdir(order.folder);
     // Node-RED looks for packages of people in the folder only.
@@ -93,9 +95,10 @@ class Child {
     const load = createRequire(base.resolve('node-red'));
     const red = base('node-red') as Red;
     this.#red = red;
-    let ready = false;
+    let hatch: FlowHatch | undefined;
     const server: Server = createServer((request, response) => {
-      if (!ready) response.writeHead(503).end();
+      if (hatch === undefined) response.writeHead(503).end();
+      else if (hatch.handle(request, response)) return;
       else if (request.url?.startsWith(`${NODE_ROOT}/`) === true) {
         // As express does it where an application has a path of its own.
         Object.assign(request, { originalUrl: request.url, url: request.url.slice(NODE_ROOT.length) });
@@ -108,8 +111,7 @@ class Child {
       redSettings(order, (message) => this.#log.message(message)),
     );
     this.#flows = load('@node-red/runtime/lib/flows') as RedRuntimeFlows;
-    red.events.on('runtime-event', (event) => {
-      const { id, payload } = event as RuntimeEvent;
+    red.events.on('runtime-event', ({ id, payload }: RuntimeEvent) => {
       if (id === 'runtime-deploy') this.#send({ type: 'deployed', flows: this.#state() });
       if (id === 'runtime-state') this.#look(payload);
     });
@@ -119,8 +121,17 @@ class Child {
     if (this.#editor === undefined) server.listen(order.socket, resolve);
     else server.listen({ fd: this.#editor }, resolve);
     await listening;
-    this.#heartbeat = new Heartbeat(load, (n) => this.#send({ type: 'checked', n, flows: this.#state(), ...memory() }));
-    ready = true;
+    const disk = order.measure === undefined ? undefined : new OwnDisk(order.folder, order.measure);
+    this.#heartbeat = new Heartbeat(load, (n) =>
+      this.#send({ type: 'checked', n, flows: this.#state(), ...memory(), disk: disk?.read() }),
+    );
+    hatch = new FlowHatch({
+      ...{ key: order.flowKey, secret: order.credentialSecret, flows: this.#flows, events: red.events },
+      api: load('@node-red/runtime/lib/api/flows') as RedFlowsApi,
+      storage: load('@node-red/runtime/lib/storage') as RedStorage,
+      registry: load('@node-red/registry') as RedRegistry,
+      running: () => this.#state() === 'started',
+    });
     this.#send({ type: 'ready', version: red.version() });
   }
 

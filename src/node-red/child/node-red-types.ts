@@ -1,5 +1,6 @@
 /** The parts of Node-RED 5.0.7 that are used here. The version is exact (node-red/package.json), so its inner parts stay as they are. */
 import type { RequestListener, Server } from 'node:http';
+import type { FlowNode } from './add-flows.ts';
 
 export interface RedMessage {
   readonly level: number;
@@ -16,7 +17,10 @@ export interface Red {
   version(): string;
   readonly httpAdmin: RequestListener;
   readonly httpNode: RequestListener;
-  readonly events: { on(name: string, listener: (event: unknown) => void): void };
+  readonly events: {
+    on(name: string, listener: (event: never) => void): unknown;
+    off(name: string, listener: (event: never) => void): unknown;
+  };
 }
 
 /** `@node-red/runtime/lib/flows/index.js`: `runtime-state` comes with each start and stop of the flows. */
@@ -52,4 +56,24 @@ export interface RedFlow {
 /** `@node-red/runtime/lib/flows`. */
 export interface RedRuntimeFlows {
   state(): string;
+  /** null: they could not be read. */
+  getFlows(): { readonly flows: readonly FlowNode[]; readonly rev: string } | null;
+}
+/** `@node-red/runtime/lib/api/flows`: what the routes of the editor call. */
+export interface RedFlowsApi {
+  /** Rejects with the code `version_mismatch` where the flows are not of this `rev` any more. */
+  setFlows(asked: {
+    readonly flows: { readonly rev: string; readonly flows: readonly FlowNode[]; readonly credentials?: object };
+    readonly deploymentType: 'full' | 'flows';
+    readonly user: null;
+  }): Promise<unknown>;
+}
+/** `@node-red/runtime/lib/storage`: what is on the disk. */
+export interface RedStorage {
+  saveCredentials(credentials: object): Promise<void>;
+  getFlows(): Promise<{ readonly credentials: object }>;
+}
+/** `@node-red/registry`. */
+export interface RedRegistry {
+  get(type: string): unknown;
 }

@@ -1,20 +1,21 @@
 /** The settings of Node-RED, made at each start from what the gateway allows. No file of them exists, so nobody can change one. */
+import { NODE_ROOT } from '../../core/flow-supervisor.ts';
 import type { Grant, StartOrder } from '../messages.ts';
+import { PALETTE_FOLDER } from '../place.ts';
 import type { RedMessage } from './node-red-types.ts';
 
 /** A node may take so long to close, ms; the gateway ends the process at 15 s. */
 const CLOSE_WITHIN = 10_000;
 
-/** Where HTTP-in nodes answer; the front gives them an origin of their own. */
-export const NODE_ROOT = '/http-in';
-
 export function redSettings(
-  { folder, credentialSecret, title, allow, safeMode }: StartOrder,
+  { folder, credentialSecret, title, allow, safeMode, gateway }: StartOrder,
   log: (message: RedMessage) => void,
 ): Record<string, unknown> {
   const may = (grant: Grant): boolean => allow.includes(grant);
   return {
     userDir: folder,
+    // Our palette is no package that a person installed, so it stays whatever the person may install.
+    nodesDir: [PALETTE_FOLDER],
     flowFile: 'flows.json',
     credentialSecret,
     flowFilePretty: false,
@@ -40,12 +41,15 @@ export function redSettings(
     runtimeState: { enabled: true, ui: true },
     editorTheme: {
       page: { title },
-      header: { title },
+      // The title leads to the page with the log-out.
+      header: { title, url: '/-/session' },
       tours: false,
       projects: { enabled: false },
       multiplayer: { enabled: false },
       codeEditor: { lib: 'monaco' },
     },
+    // For the nodes of the palette: where the gateway answers.
+    ...(gateway === undefined ? {} : { sluice: gateway }),
     ...(safeMode === undefined ? {} : { safeMode: true }),
     logging: {
       console: { level: 'off', metrics: false, audit: false },

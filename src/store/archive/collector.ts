@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 
 /** Readings decoded or encoded between two looks at the heap. */
 const READINGS = 16_000;
-/** So many bytes more in the heap are worth a collection: it takes some 20 ms of processor time, however much it finds. */
+/** A heap that grew by this many bytes is worth a collection, which takes some 20 ms of processor time, however much it finds. */
 const GARBAGE = 2 * 1024 * 1024;
 
 export class Collector {

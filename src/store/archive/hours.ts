@@ -62,6 +62,11 @@ export class Hours {
     return this.next(key);
   }
 
+  /** The last hour of any log that begins at `key` or before. */
+  upTo(key: number): HourRow | undefined {
+    return this.#upTo.get(key);
+  }
+
   /** The first hour whose first record is behind `key`. */
   next(key: number): HourRow | undefined {
     return this.#behind.get(key);

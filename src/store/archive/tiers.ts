@@ -3,12 +3,14 @@
  *
  * - One request at a time; a failed one is tried again after RETRY.
  * - `buffer.maxSize` counts every file: what log.db takes now, and a quarter for what it may take, is not history's.
- * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize.
+ * - The file system keeps `minFree`; for that the log shrinks, but not below a quarter of maxSize. A spare file (SPARE_FILE) counts as
+ *   free: what flows filled costs the log nothing, because the gateway stops them and gives that file free.
  */
-import { statfsSync } from 'node:fs';
+import { lstatSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
+import { SPARE_FILE } from '../../core/flow-supervisor.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import type { CommitResult } from '../hot/commit-request.ts';
 import { HOUR_READINGS, HOUR_RECORDS } from './compact.ts';
@@ -62,7 +64,7 @@ export class Tiers {
   /** The first look, and what failed. */
   #owed = true;
   #measured = Number.NEGATIVE_INFINITY;
-  #free: { free: number; size: number } | undefined;
+  #free: { free: number; size: number; held: number } | undefined;
   #compacted: TidyResult['compacted'] = [];
   /** The removals that the commit under way takes along. */
   #sent: TidyResult['compacted'] = [];
@@ -118,8 +120,11 @@ export class Tiers {
     const { minFree } = this.#side.options;
     if (minFree === undefined || this.#free === undefined) return maxSize;
     const used = this.#logBytes + this.bytes;
-    const spare = this.#free.free - Math.min(minFree, this.#free.size / 10);
-    return Math.min(maxSize, Math.max(used + spare, Math.min(used, maxSize / 4)));
+    const { free, size, held } = this.#free;
+    const least = Math.min(minFree, size / 10);
+    const spare = (free < least ? Math.min(least, free + held) : free) - least;
+    // log.db gets half of a limit: twice of what a small log uses takes nothing from it.
+    return Math.min(maxSize, Math.max(used + spare, Math.min(2 * used, maxSize / 4)));
   }
   /** The space of log.db. It never gets smaller, so it may not take the half that history needs, not even while history takes nothing. */
   get logLimit(): number {
@@ -254,8 +259,10 @@ export class Tiers {
     if (this.#side.options.minFree === undefined || now - this.#measured < FREE_EVERY) return;
     this.#measured = now;
     try {
-      const { bavail, blocks, bsize } = statfsSync(path.dirname(this.#side.historyFile));
-      this.#free = { free: bavail * bsize, size: blocks * bsize };
+      const folder = path.dirname(this.#side.historyFile);
+      const { bavail, blocks, bsize } = statfsSync(folder);
+      const held = lstatSync(path.join(folder, SPARE_FILE), { throwIfNoEntry: false });
+      this.#free = { free: bavail * bsize, size: blocks * bsize, held: (held?.blocks ?? 0) * 512 };
     } catch {
       this.#free = undefined;
     }

@@ -5,7 +5,18 @@ import { BROKER_TABLES, type BrokerChange, type BrokerTable } from '../../core/b
 import { SluiceError } from '../../core/errors.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import { WriteAhead } from '../hot/wal.ts';
-import { APPLICATION, MAX_BYTES, PAGE_SIZE, parseRow, SCHEMA, sumOf, TABLE_NAMES, VERSION, WAL_BYTES } from './layout.ts';
+import {
+  APPLICATION,
+  FIRST_VERSION,
+  MAX_BYTES,
+  PAGE_SIZE,
+  parseRow,
+  SCHEMA,
+  sumOf,
+  TABLE_NAMES,
+  VERSION,
+  WAL_BYTES,
+} from './layout.ts';
 
 /** What was read of a file. */
 export interface Found {
@@ -38,14 +49,9 @@ export class BrokerDatabase {
       db.pragma('cache_size = -256');
       db.pragma(`max_page_count = ${(MAX_BYTES - 2 * WAL_BYTES) / PAGE_SIZE}`);
       this.#wal = new WriteAhead(file, db, WAL_BYTES);
-      for (const table of TABLE_NAMES) {
-        const { keys, columns } = BROKER_TABLES[table];
-        const marks = Array.from({ length: columns.length + 1 }, () => '?').join(', ');
-        this.#put.set(table, db.prepare<unknown[]>(`insert or replace into ${table} values (${marks})`));
-        const where = columns.slice(0, keys).map((column) => `${column} = ?`);
-        this.#drop.set(table, db.prepare<unknown[]>(`delete from ${table} where ${where.join(' and ')}`));
-      }
       if (!fresh) this.#wal.begin();
+      if (!fresh && db.pragma('user_version', { simple: true }) === FIRST_VERSION) this.#takeOver();
+      else this.#prepare();
     } catch (thrown) {
       this.close();
       throw thrown;
@@ -63,6 +69,7 @@ export class BrokerDatabase {
   /** All or nothing, and on the disk when this returns. @param anew nothing that was there before stays */
   commit(changes: Iterable<BrokerChange>, anew = false): void {
     this.#wal.ready();
+    this.#prepare();
     this.#db.transaction(() => {
       if (anew) for (const table of TABLE_NAMES) this.#db.exec(`delete from ${table}`);
       for (const { table, values, gone } of changes) {
@@ -71,6 +78,32 @@ export class BrokerDatabase {
       }
     })();
     this.#wal.sync();
+  }
+
+  /** Makes a file of the first version one of this version. A damaged one stays as it is: `read` says so. */
+  #takeOver(): void {
+    const { rows, fault } = readRows(this.#db);
+    if (fault !== undefined) return;
+    this.#wal.ready();
+    this.#db.transaction(() => {
+      for (const table of TABLE_NAMES) this.#db.exec(`drop table ${table}`);
+      this.#db.exec(SCHEMA);
+      this.#prepare();
+      for (const { table, values } of rows) this.#put.get(table)?.run(...values, sumOf(table, values));
+      this.#db.pragma(`user_version = ${VERSION}`);
+    })();
+    this.#wal.sync();
+  }
+
+  #prepare(): void {
+    if (this.#put.size > 0) return;
+    for (const table of TABLE_NAMES) {
+      const { keys, columns } = BROKER_TABLES[table];
+      const marks = Array.from({ length: columns.length + 1 }, () => '?').join(', ');
+      this.#put.set(table, this.#db.prepare<unknown[]>(`insert or replace into ${table} values (${marks})`));
+      const where = columns.slice(0, keys).map((column) => `${column} = ?`);
+      this.#drop.set(table, this.#db.prepare<unknown[]>(`delete from ${table} where ${where.join(' and ')}`));
+    }
   }
 
   /** After the answer, so that nobody waits for a checkpoint. */

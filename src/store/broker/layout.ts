@@ -14,7 +14,10 @@ export const BROKER_FILE = 'broker.db';
 export const BROKER_TAIL = 'broker-tail';
 /** `application_id` of the file, "SLbr", and the version of its layout. */
 export const APPLICATION = 0x534c6272;
-export const VERSION = 1;
+export const VERSION = 2;
+/** Rows of version 1 had no owner, which is the last of their columns. Such a file is taken over when it is opened. */
+export const FIRST_VERSION = 1;
+const SINCE_2: Partial<Record<BrokerTable, number>> = { message: 1, retained: 1 };
 export const PAGE_SIZE = 1024;
 /** The queues and retained messages have 10 MiB at most (forwarders/broker/limits.ts); rows and free pages come on top. */
 export const MAX_BYTES = 32 * 1024 * 1024;
@@ -47,12 +50,18 @@ export function sumOf(table: BrokerTable, values: readonly BrokerValue[]): numbe
   return crc32(JSON.stringify([table, ...values.map((v) => (v instanceof Uint8Array ? ['bytes', v.length, crc32(v)] : v))]));
 }
 
-/** A row as it was read; undefined where it is not as it was written. */
+/** A row as it was read, of either version; undefined where it is not as it was written. */
 export function parseRow(table: BrokerTable, row: readonly unknown[]): BrokerChange | undefined {
   const values = row.slice(0, -1) as BrokerValue[];
-  return row.length === BROKER_TABLES[table].columns.length + 1 && sumOf(table, values) === row.at(-1)
-    ? { table, values, gone: false }
-    : undefined;
+  const whole = wholeRow(table, values);
+  return whole !== undefined && sumOf(table, values) === row.at(-1) ? { table, values: whole, gone: false } : undefined;
+}
+
+/** With the columns that its version did not have. */
+function wholeRow(table: BrokerTable, values: readonly BrokerValue[]): readonly BrokerValue[] | undefined {
+  const missing = BROKER_TABLES[table].columns.length - values.length;
+  if (missing === 0) return values;
+  return missing === SINCE_2[table] ? [...values, ''] : undefined;
 }
 
 /** A line of the tail. */
@@ -70,7 +79,9 @@ export function parseTail(text: string): BrokerChange[] {
     const json = line.slice(at + 1);
     if (at <= 0 || Number(line.slice(0, at)) !== crc32(json)) break;
     const [table, gone, ...plain] = JSON.parse(json) as [BrokerTable, number, ...(string | number | null | { base64: string })[]];
-    const values = plain.map((v) => (typeof v === 'object' && v !== null ? Buffer.from(v.base64, 'base64') : v));
+    const read = plain.map((v) => (typeof v === 'object' && v !== null ? Buffer.from(v.base64, 'base64') : v));
+    const values = gone === 1 ? read : wholeRow(table, read);
+    if (values === undefined) break;
     changes.push({ table, values, gone: gone === 1 });
   }
   return changes;

@@ -1,7 +1,7 @@
 /**
  * Opens broker.db whatever became of it. Invariants:
  * - A file that is not ours, or of a newer version, or damaged, is set aside (one is kept) and a new one takes its place.
- * - Of a damaged file every row that proves itself by its sum is kept; no other row is.
+ * - Every row of a damaged file that proves itself by its sum is kept; no other row is.
  * - A disk that takes nothing is no reason to forget what it gives: what can be read is read.
  */
 import { closeSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { spaceFault } from '../files/free-space.ts';
 import { isDamage, isNonsense, messageOf } from '../files/sqlite-errors.ts';
 import { moveAside, moveStray, openThere, statSize } from '../files/whole-file.ts';
 import { BrokerDatabase, type Found, readRows } from './database.ts';
-import { APPLICATION, MAX_BYTES, parseTail, VERSION } from './layout.ts';
+import { APPLICATION, FIRST_VERSION, MAX_BYTES, parseTail, VERSION } from './layout.ts';
 
 export interface OpenedBroker {
   /** undefined: the disk does not take it now. */
@@ -87,7 +87,7 @@ function foreignFault(file: string): string | undefined {
   if (head.readUInt32BE(68) !== APPLICATION) return 'it is not a file of the embedded broker';
   const version = head.readUInt32BE(60);
   if (version > VERSION) return `it was written by a newer version of the gateway (layout ${version})`;
-  if (version !== VERSION) return `the header of the file is damaged (layout ${version})`;
+  if (version < FIRST_VERSION) return `the header of the file is damaged (layout ${version})`;
   if (size > MAX_BYTES) return `it has ${size} bytes, and the gateway never makes it longer than ${MAX_BYTES}`;
   return undefined;
 }

@@ -140,7 +140,7 @@ export class Lanes {
     return Math.min(...(['data', 'history'] as const).map((lane) => (this.span(lane)?.from ?? Number.POSITIVE_INFINITY) - 1));
   }
 
-  /** So far may a lane be handed over, whatever is forgotten of it. Counts once it is committed. */
+  /** A lane may be handed over up to here, whatever is forgotten of it. This counts once it is committed. */
   promise(lane: Lane, upTo: number, blind: boolean): void {
     const { data = 0, history = 0, blind: before = false } = this.#promised ?? {};
     this.#promised = { data, history, [lane]: upTo, blind: blind || before };
@@ -167,6 +167,27 @@ export class Lanes {
   }
   noticesDone(kind: NoticeKind, last: number): void {
     this.#notices[kind] = Math.max(this.#notices[kind], last);
+  }
+
+  /**
+   * What was acknowledged is owed again, as history: for a far side without acknowledgements of its own, which keeps no marks. What
+   * history had sent behind `first` comes again with it. Where ranges are used up, everything from `first` on is history. What was
+   * handed over keeps its time. Lanes have one mark each, so history before `first` keeps its time with it.
+   */
+  again(first: number, last: number): void {
+    const next = last + 1;
+    const handed = this.handedOver();
+    const after: (readonly [number, Lane])[] = [[next, this.#laneOf(next)], ...this.#ranges.filter(([from]) => from > next)];
+    this.#begin(first, 'history');
+    const fits = this.#ranges.length + after.length < MAX_RANGES;
+    if (fits) for (const [from, lane] of after) this.#begin(from, lane);
+    const end = fits ? last : Number.POSITIVE_INFINITY;
+    const reached = handed.findLast(({ from, to }) => from <= end && to >= first);
+    this.#handed.history = Math.max(this.#handed.history, this.#ack.history, Math.min(reached?.to ?? 0, end));
+    this.#ack.history = Math.min(this.#ack.history, first - 1);
+  }
+  #laneOf(seq: number): Lane {
+    return (this.#ranges.findLast(([from]) => from <= seq) ?? (this.#ranges[0] as [number, Lane]))[1];
   }
 
   /** Data lags: what is not fixed and what follows is history. @returns whether anything changed */

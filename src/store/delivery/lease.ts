@@ -36,7 +36,7 @@ export class Lease {
     return this.low ? this.next + LEASE : this.#end;
   }
 
-  /** So far is reserved in the file. */
+  /** The file has reserved the numbers up to `end`. */
   reserved(end: number): void {
     this.#end = Math.max(this.#end, end);
   }

@@ -7,20 +7,26 @@
  * - A batch lies within one lane, log, boot, inventory and clock mapping.
  */
 import type { FormatOptions } from '../../codecs/format.ts';
+import type { RecordFilter } from '../../codecs/record-filter.ts';
 import type { StoredNotice } from '../../codecs/rows.ts';
 import type { Lane, NoticeKind } from '../files/lane-state.ts';
-import { type ForwarderState, isSalvageLog, type LogHead, type TailState } from '../files/layout.ts';
+import { bootName, type ForwarderState, isSalvageLog, type LogHead, type TailState } from '../files/layout.ts';
 import type { Backlog } from './backlog-request.ts';
 import { type BatchLog, BatchMaker } from './batch-maker.ts';
 import { HandOverPromise, type Party } from './hand-over.ts';
+import { LagWatch } from './lag-watch.ts';
 import { Lanes } from './lanes.ts';
+import { LiveCount } from './live-count.ts';
 import { NoticeQueue } from './notice-queue.ts';
 import type { OutBatch, OutNotice } from './out.ts';
+import { PassedNumbers } from './passed-numbers.ts';
+import { type Unsent, unsentOf } from './unsent.ts';
+import { WindowWait } from './window-wait.ts';
 
 /** Data that is not acknowledged for so long lags: new readings go to history (contract, rule 4). */
 const LAG = 10_000;
-/** Calls of `tend` remembered; one a second, so LAG needs eleven. */
-const MAX_MARKS = 32;
+/** A batch of more readings is made in the keeper thread: some ten milliseconds are the most that the main thread may be busy. */
+const MEMORY_READINGS = 10_000;
 
 /** The part of the log that an outlet needs. */
 export interface LogSide extends BatchLog {
@@ -32,6 +38,7 @@ export interface LogSide extends BatchLog {
     readonly forwarders: readonly ForwarderState[];
   };
   readonly keeper: Backlog;
+  readonly options: BatchLog['options'] & { readonly commitEvery: number };
   readonly ordinal: number;
   /** The number that the next item gets. */
   readonly next: number;
@@ -55,6 +62,9 @@ interface Part {
   readonly promise: HandOverPromise;
 }
 
+/** The outcome of a receipt for one range. */
+export type Received = 'moved' | 'old' | 'gap' | 'unknown';
+
 export class Outlet implements Party {
   readonly name: string;
   readonly #log: LogSide;
@@ -66,11 +76,16 @@ export class Outlet implements Party {
   #ready = false;
   readonly #batches: BatchMaker;
   readonly #notices: Readonly<Record<NoticeKind, NoticeQueue>>;
-  /** The next number at each call of `tend`, the first of them at least LAG ago. */
-  readonly #marks: { next: number; at: number }[] = [];
+  readonly #lag = new LagWatch();
   #dirty = true;
+  #lastReceipt: number | undefined;
   /** Letters or bytes of the batch of each lane that was made last and is not answered. */
   readonly #made: Record<Lane, number> = { data: 0, history: 0 };
+  /** With a filter: counts the live readings that it lets through. */
+  #live: LiveCount | undefined;
+  readonly #passed = new PassedNumbers();
+  readonly #windows = new WindowWait();
+  readonly #later: Record<Lane, boolean> = { data: false, history: false };
 
   constructor(log: LogSide, name: string, from: 'oldest' | 'now', known: readonly ForwarderState[]) {
     this.name = name;
@@ -100,9 +115,23 @@ export class Outlet implements Party {
     return { ordinal, name, lanes, end: current ? undefined : last, promise };
   }
 
-  address(gateway: string, format: string, options: FormatOptions): this {
-    this.#batches.address(gateway, format, options);
+  address(gateway: string, format: string, options: FormatOptions, filter?: RecordFilter): this {
+    this.#batches.address(gateway, format, options, filter);
+    const { selection } = this.#batches;
+    this.#live = selection.all || filter?.thinning !== undefined ? undefined : new LiveCount(selection);
+    this.#windows.begin(filter);
     return this;
+  }
+
+  /** The devices and points of this forwarder; undefined: all. */
+  get wanted(): RecordFilter | undefined {
+    const { devices, points } = this.#batches.filter ?? {};
+    return devices === undefined && points === undefined ? undefined : { devices, points };
+  }
+
+  /** A filter leaves readings out: not everything that is appended waits for this forwarder. */
+  get filters(): boolean {
+    return this.#live !== undefined || this.#batches.thins;
   }
 
   /** Resolves once the start of a new forwarder is committed. */
@@ -117,30 +146,33 @@ export class Outlet implements Party {
   /** Readings (data) that wait in memory, counted up to `enough`; monotonic times of the oldest and the newest of all. */
   waiting(enough: number): { readings: number; oldest: number | undefined; newest: number | undefined } {
     const { recent } = this.#log;
-    const span = this.#current.lanes.span('data');
+    const span = this.#batches.thins ? undefined : this.#current.lanes.span('data');
+    if (this.#live !== undefined && span !== undefined) return this.#live.of(recent, span.from);
     const oldest = span === undefined ? undefined : recent.at(span.from)?.sample.at;
     if (span === undefined || oldest === undefined) return { readings: 0, oldest: undefined, newest: undefined };
     return { readings: recent.count(span.from, enough), oldest, newest: recent.newest?.sample.at };
   }
-  /**
-   * What is not acknowledged: stretches that only the files have, and readings that only memory has.
-   * @param uncommitted readings that no file has
-   */
-  unsent(uncommitted: number): { spans: { log: number; from: number; to: number }[]; readings: number; exact: boolean } {
-    const { recent, committed } = this.#log;
-    const found = { spans: [] as { log: number; from: number; to: number }[], readings: 0, exact: true };
-    for (const { ordinal, lanes, end } of this.#parts)
-      for (const lane of ['history', 'data'] as const)
-        for (const { from, to } of lanes.spans(lane)) {
-          const inMemory = lane === 'data' && end === undefined;
-          const upTo = Math.min(to, end ?? committed, inMemory ? recent.from - 1 : Number.POSITIVE_INFINITY);
-          if (from <= upTo) found.spans.push({ log: ordinal, from, to: upTo });
-          if (inMemory) found.readings += recent.count(Math.max(from, recent.from), Number.MAX_SAFE_INTEGER, to);
-        }
-    if (this.live) return found;
-    // The open range is history: what no file has belongs to it, apart from what data took before it began.
-    const open = this.#current.lanes.spans('history').at(-1)?.from ?? 0;
-    return { ...found, readings: found.readings + uncommitted, exact: open <= committed + 1 };
+  /** The cursor passes live readings that the filter leaves out, up to the first that it lets through: nothing is sent for them. */
+  passUnwanted(): void {
+    const { recent, opened, ordinal } = this.#log;
+    const span = this.#current.lanes.span('data');
+    // What memory does not have any more is for `next` to look at, and older logs come first.
+    if (this.#live === undefined || span === undefined || span.from < recent.from) return;
+    if (this.#parts.some((part) => part !== this.#current && part.lanes.span('data') !== undefined)) return;
+    const { first } = this.#live.of(recent, span.from);
+    const upTo = Math.min(first - 1, span.to, this.#top(this.#current, 'data'));
+    if (upTo < span.from) return;
+    this.#passed.pass(ordinal, 'data', span.from, upTo, { boot: bootName(opened.boot), first: span.from });
+    this.#done(this.#current, 'data', upTo);
+  }
+  #done(part: Part, lane: Lane, upTo: number): void {
+    part.lanes.done(lane, upTo);
+    this.#dirty = true;
+    this.#log.cursorMoved();
+  }
+  /** What is not acknowledged. @param uncommitted readings that no file has */
+  unsent(uncommitted: number): Unsent {
+    return unsentOf(this.#parts, this.#log, uncommitted, !this.filters);
   }
   get unanswered(): number {
     return this.#made.data + this.#made.history;
@@ -163,9 +195,14 @@ export class Outlet implements Party {
   }
   /** The next batch of a lane, or undefined when there is nothing to send now. @throws SluiceError log-read */
   async next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
+    this.#later[lane] = false;
     const batch = await this.#next(lane, maxReadings);
     this.#made[lane] = batch?.messages.reduce((sum, { payload }) => sum + payload.length, 0) ?? 0;
     return batch;
+  }
+  /** Whether the last `next` gave nothing although something is there: a promise or a mapping of the clock is not committed yet. */
+  later(lane: Lane): boolean {
+    return this.#later[lane];
   }
   async #next(lane: Lane, maxReadings: number): Promise<OutBatch | undefined> {
     for (const part of this.#parts) {
@@ -174,34 +211,51 @@ export class Outlet implements Party {
         const top = this.#top(part, lane);
         if (span === undefined || span.from > top) break;
         const to = Math.min(span.to, top);
-        const { recent } = this.#log;
-        const current = part.end === undefined;
+        const { recent, committed } = this.#log;
+        if (this.#windows.holds(lane, part.ordinal, span.from, this.#settled)) return undefined;
+        const live = lane === 'data' && part.end === undefined && !this.#batches.thins;
+        // The file gives nothing past what memory still has: that part of data comes from memory, in order.
+        const inMemory = this.#large(live, span.from, maxReadings) ? committed + 1 : recent.from;
+        const passed = this.#passed.before(part.ordinal, lane, span.from);
+        const stretch = { from: span.from, to, maxReadings, passed, settled: this.#settled };
         const found =
-          lane === 'data' && current && span.from >= recent.from
-            ? this.#batches.fromMemory(part, span.from, to, maxReadings)
-            : // Never past what memory still has: that part of data comes from memory, in order.
-              await this.#batches.fromFile(
-                part,
-                lane,
-                span.from,
-                lane === 'data' && current ? Math.min(to, recent.from - 1) : to,
-                maxReadings,
-              );
-        if (found === undefined) return undefined;
-        if (found.batch !== undefined) return part.promise.allows(lane, found.batch.last) ? found.batch : undefined;
-        // No record has a number in between: alarms, events, other boots, or what was dropped.
+          live && span.from >= inMemory
+            ? this.#batches.fromMemory(part, { ...stretch, maxReadings: Math.min(maxReadings, MEMORY_READINGS) })
+            : await this.#batches.fromFile(part, lane, { ...stretch, to: live ? Math.min(to, inMemory - 1) : to });
+        if (found === undefined) {
+          this.#later[lane] = span.from <= (part.end ?? (live && span.from >= inMemory ? to : committed));
+          return undefined;
+        }
+        // Meanwhile something before it came to be owed again, or was received.
+        if (part.lanes.span(lane)?.from !== span.from) continue;
+        this.#windows.hold(lane, part.ordinal, found.upTo + 1, found.open);
+        if (found.upTo < span.from) return undefined;
+        if (found.batch !== undefined) {
+          this.#later[lane] = !part.promise.allows(lane, found.batch.last);
+          return this.#later[lane] ? undefined : found.batch;
+        }
+        this.#passed.pass(part.ordinal, lane, span.from, found.upTo, found.passed);
         part.lanes.done(lane, found.upTo);
         this.#dirty = true;
+        if (found.passed !== undefined) this.#log.cursorMoved();
       }
     }
     return undefined;
+  }
+
+  /** Data that is too much for the main thread at once: the keeper makes its batch, of what is committed. */
+  #large(live: boolean, from: number, maxReadings: number): boolean {
+    const { recent } = this.#log;
+    return (
+      live && maxReadings > MEMORY_READINGS && from >= recent.from && recent.count(from, MEMORY_READINGS + 1) > MEMORY_READINGS
+    );
   }
 
   /**
    * To be called before the client sees the batch: lane and times are fixed, and a killed process knows it.
    * @returns false when the clock changed since the batch was made: it must not leave, ask for another
    */
-  handOver(batch: OutBatch): boolean {
+  handOver(batch: Pick<OutBatch, 'log' | 'lane' | 'last' | 'clock'>): boolean {
     const { lane, last, clock } = batch;
     if (clock !== this.#log.clock.version) return false;
     this.#dirty = true;
@@ -213,10 +267,9 @@ export class Outlet implements Party {
 
   /** The broker acknowledged this very batch, or refused it for good. */
   done(batch: OutBatch): void {
-    this.#parts.find((p) => p.ordinal === batch.log)?.lanes.done(batch.lane, batch.last);
+    const part = this.#parts.find((p) => p.ordinal === batch.log);
     this.#made[batch.lane] = 0;
-    this.#dirty = true;
-    this.#log.cursorMoved();
+    if (part !== undefined) this.#done(part, batch.lane, batch.last);
   }
 
   /**
@@ -228,7 +281,8 @@ export class Outlet implements Party {
     // A batch under way goes with its connection.
     if (!connected) this.#made.data = this.#made.history = 0;
     if (lanes.live) {
-      if (!this.#lags(now, LAG + allowance) || !lanes.lag()) return undefined;
+      const window = this.#windows.slack(this.#log.options.commitEvery);
+      if (!this.#lag.lags(this.#log, lanes.span('data')?.from, now, LAG + allowance + window) || !lanes.lag()) return undefined;
       this.#dirty = true;
       this.#log.mirrorLanes(this.tailState());
       this.#log.cursorMoved();
@@ -240,16 +294,54 @@ export class Outlet implements Party {
     return 'resume';
   }
 
-  #lags(now: number, lag: number): boolean {
-    const { recent, next } = this.#log;
-    if (now - (this.#marks.at(-1)?.at ?? Number.NEGATIVE_INFINITY) >= lag / (MAX_MARKS / 2)) this.#marks.push({ next, at: now });
-    while ((this.#marks[1]?.at ?? Number.POSITIVE_INFINITY) <= now - lag || this.#marks.length > MAX_MARKS) this.#marks.shift();
-    const from = this.#current.lanes.span('data')?.from;
-    if (from === undefined) return false;
-    if (from >= recent.from) return now - (recent.at(from)?.sample.at ?? now) > lag;
-    // A fast site: memory holds less than LAG of it.
-    const [mark] = this.#marks as [{ next: number; at: number }];
-    return now - mark.at >= lag && from < mark.next;
+  /** Monotonic ms at which a receipt moved the cursor last, in this run. */
+  get lastReceipt(): number | undefined {
+    return this.#lastReceipt;
+  }
+
+  /** Stretches of each lane that are in the files and not acknowledged, alarms first, older logs first. */
+  owed(): { ordinal: number; log: string; lane: Lane | NoticeKind; first: number; last: number }[] {
+    const top = (part: Part): number => part.end ?? this.#log.committed;
+    const notices = (['alarm', 'event'] as const).flatMap((lane) =>
+      this.#parts.map((part) => ({ part, lane, first: part.lanes.noticesAcked(lane) + 1, last: top(part) })),
+    );
+    const records = this.#parts.flatMap((part) =>
+      (['history', 'data'] as const).flatMap((lane) =>
+        part.lanes.spans(lane).map(({ from, to }) => ({ part, lane, first: from, last: Math.min(to, top(part)) })),
+      ),
+    );
+    return [...notices, ...records]
+      .filter(({ first, last }) => first <= last)
+      .map(({ part, lane, first, last }) => ({ ordinal: part.ordinal, log: part.name, lane, first, last }));
+  }
+
+  /**
+   * The far side has a whole range of a lane. It counts only where nothing of that lane is missing before it.
+   * @returns `moved`, `old` (it was acknowledged before), `gap` (something before it is missing), or `unknown` (no such log)
+   */
+  received({ log, lane, first, last }: { log: string; lane: Lane | NoticeKind; first: number; last: number }): Received {
+    const part = this.#parts.find(({ name }) => name === log);
+    if (part === undefined || last > (part.end ?? this.#log.committed)) return 'unknown';
+    const notice = lane === 'alarm' || lane === 'event';
+    const lowest = notice ? part.lanes.noticesAcked(lane) + 1 : part.lanes.span(lane)?.from;
+    if (lowest === undefined || last < lowest) return 'old';
+    if (first > lowest) return 'gap';
+    if (notice) this.#notices[lane].done({ log: part.ordinal, seq: last });
+    else part.lanes.done(lane, last);
+    this.#dirty = true;
+    this.#lastReceipt = this.#log.options.clock.monotonic();
+    this.#log.cursorMoved();
+    return 'moved';
+  }
+
+  /** Nobody can say any more that the far side has these numbers: they are history that is owed. Committed ones are read from the files. */
+  again(log: number, first: number, last: number): void {
+    const part = this.#parts.find((p) => p.ordinal === log);
+    if (part === undefined) return;
+    part.lanes.again(first, last);
+    this.#dirty = true;
+    if (part === this.#current) this.#log.mirrorLanes(this.tailState());
+    this.#log.cursorMoved();
   }
 
   /** Alarms, or events, oldest first, at most `limit`. @throws SluiceError log-read */
@@ -289,10 +381,12 @@ export class Outlet implements Party {
     this.#dirty = true;
   }
   commitBegins(next: number): void {
+    this.#windows.commitBegins(next, this.#log.options.clock.monotonic(), this.#log.committed);
     this.#current.lanes.commitBegins(next);
   }
   /** Lowest number that a data lane may still want from memory. */
   get needsFrom(): number {
+    if (this.#batches.thins) return Number.POSITIVE_INFINITY;
     return this.#current.lanes.span('data')?.from ?? Number.POSITIVE_INFINITY;
   }
   /** A commit did not keep what `states` gave it. */
@@ -318,9 +412,13 @@ export class Outlet implements Party {
     for (const { promise } of this.#parts) promise.forget();
   }
 
+  get #settled(): number {
+    const { next, committed, options } = this.#log;
+    return this.#windows.settled(next, committed, options.clock.monotonic());
+  }
   /** Highest number that a lane may send now. */
   #top(part: Part, lane: Lane): number {
     if (part.end !== undefined) return part.end;
-    return lane === 'history' ? this.#log.committed : this.#log.sendable;
+    return lane === 'history' || this.#batches.thins ? this.#log.committed : this.#log.sendable;
   }
 }

@@ -5,7 +5,7 @@
 import { statfsSync } from 'node:fs';
 import { codeOf } from './sqlite-errors.ts';
 
-/** So much a log needs at its opening, bytes: the index, and the first step of the write-ahead file. */
+/** What a log needs at its opening, bytes: the index, and the first step of the write-ahead file. */
 const LEAST = 320 * 1024;
 
 /** The possible causes of a fault. */

@@ -18,6 +18,13 @@ export interface Range {
   readonly last: number;
 }
 
+export interface Unread {
+  /** Pages that were not looked at: the time was over. */
+  readonly pages: number;
+  /** Rows that were not followed over their pages: together they claim more than the file can have. */
+  readonly rows: number;
+}
+
 export interface Salvaged {
   readonly blocks: number;
   readonly records: number;
@@ -35,6 +42,8 @@ export interface Salvaged {
   /** Numbers of which nothing is left, at most 32 ranges; a number may also never have been kept. */
   readonly gaps: readonly Range[];
   readonly moreGaps: number;
+  /** What the bounds of the salvage left in the damaged file; absent where all of it was read. */
+  readonly unread?: Unread;
   /** Records whose lane cannot be proven: they go out under a new log, and may come twice. */
   readonly again: readonly {
     /** Empty where not even the name of the log is left. */

@@ -15,6 +15,8 @@ export interface OpenRequest {
   /** How many sequence numbers to reserve ahead. */
   readonly lease: number;
   readonly machine?: Machine | undefined;
+  /** A damaged file is read for so long for what is small in it, milliseconds; absent: SALVAGE_BOUNDS. */
+  readonly smallWithin?: number | undefined;
   /** Tries before this one, which the disk did not let through; and whether none follows. */
   readonly tries: number;
   readonly last: boolean;

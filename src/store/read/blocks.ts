@@ -25,6 +25,11 @@ export class Blocks {
     return before !== undefined && before.last >= seqOf(key) ? before : this.#behind.get(key, keyOf(log + 1, 0));
   }
 
+  /** The last one of a log that begins at `key` or before. */
+  upTo(log: number, key: number): BlockHead | undefined {
+    return this.#upTo.get(key, keyOf(log, 0));
+  }
+
   /** The first `most` whose first record is behind `key` and before `end`. */
   some(key: number, end: number, most: number): BlockHead[] {
     return this.#some.all(key, end, most);

@@ -61,12 +61,12 @@ function csvLines(
 }
 
 /** A cell that begins like a formula is quoted with an apostrophe, so that a spreadsheet does not run it. */
-function csvCell(value: unknown): string {
+export function csvCell(value: unknown): string {
   if (typeof value !== 'string') return String(value);
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
-function isoTime(time: number, estimated: boolean): string {
+export function isoTime(time: number, estimated: boolean): string {
   return `${new Date(time).toISOString()}${estimated ? '?' : ''}`;
 }
 

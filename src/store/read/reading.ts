@@ -4,7 +4,9 @@
  */
 import Database from 'better-sqlite3';
 import { decodeBlock } from '../../codecs/blocks.ts';
-import { formatNamed } from '../../codecs/formats.ts';
+import { type Batch, rangeOf } from '../../codecs/format.ts';
+import { encodeBatch, formatNamed } from '../../codecs/formats.ts';
+import { filterWords, type RecordFilter, Selection } from '../../codecs/record-filter.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import { readingCount } from '../../core/point.ts';
 import type { History } from '../archive/history-file.ts';
@@ -13,7 +15,21 @@ import { bootName, keyOf, seqOf, shapeReader } from '../files/layout.ts';
 import type { DamagedBlock } from '../files/repair-report.ts';
 import { ClockTable, type Mapping } from '../time/clock-table.ts';
 import { Blocks } from './blocks.ts';
+import { Still } from './still.ts';
 import { type Stretch, Stretches } from './stretches.ts';
+
+/** Records of a batch at most, however many readings it may have: each is an object here. */
+const MOST_RECORDS = 50_000;
+/** Records that a filter looks at for one answer. */
+const MOST_LOOKED_AT = 200_000;
+/** Filters that are kept ready: one for each forwarder, and those before a reload. */
+const MOST_SELECTIONS = 32;
+
+/** What the records of a batch have in common. */
+export interface BatchHead extends Pick<Stretch, 'boot' | 'inventory'> {
+  readonly clock: Mapping;
+  readonly range: Batch['range'];
+}
 
 interface NoticeRow {
   readonly id: number;
@@ -31,7 +47,9 @@ export class LogReader {
   /** The stretch read last: a lane takes it in several batches. An hour has the id of its first block, and more records. */
   #last: { id: number; compacted: boolean; records: LogRecord[] } | undefined;
   #damaged: DamagedBlock[] = [];
+  readonly #selections = new Map<string, Selection>();
   readonly blocks: Blocks;
+  readonly still = new Still();
   /** undefined while there is none that can be read. */
   history: History | undefined;
 
@@ -69,54 +87,99 @@ export class LogReader {
 
   /** The next batch of from..to: one boot, one inventory, one clock mapping. @throws SluiceError log-read */
   read(request: ReadRequest): ReadResult {
-    const { log, from, to } = request;
+    const { id, log, from, to, filter } = request;
+    const selection = this.selection(filter);
     const records: LogRecord[] = [];
     let readings = 0;
     let first: Stretch | undefined;
     let clock: Mapping | undefined;
+    let { passed } = request;
+    let looked = 0;
+    /** The number looked at last. */
+    let last: number | undefined;
+    let ended = false;
     const stretches = new Stretches(this);
     for (const stretch of stretches.of(log, keyOf(log, from))) {
       if (seqOf(stretch.id) > to || readings >= request.maxReadings) break;
-      if (first !== undefined && (stretch.boot !== first.boot || stretch.inventory !== first.inventory)) break;
-      let ended = false;
-      for (const record of this.#recordsOf(stretches, stretch)) {
+      const { between } = request;
+      if (between !== undefined && !stretches.concerns(stretch, between.from, between.to)) continue;
+      const other = first !== undefined && (stretch.boot !== first.boot || stretch.inventory !== first.inventory);
+      if (other && records.length > 0) break;
+      if (other) [first, clock] = [undefined, undefined];
+      for (const record of this.recordsOf(stretches, stretch)) {
         if (record.seq < from) continue;
-        const n = readingCount(record.sample);
-        if (record.seq > to || (records.length > 0 && readings + n > request.maxReadings)) {
+        if (record.seq > to) break;
+        if (between !== undefined && !this.#isOf(between, stretch.boot, record)) continue;
+        const wanted = selection.take(record);
+        const n = wanted === undefined ? 0 : readingCount(wanted.sample);
+        const full = records.length > 0 && (readings + n > request.maxReadings || records.length === MOST_RECORDS);
+        if (full || looked === MOST_LOOKED_AT) {
           ended = true;
           break;
         }
-        const segment = this.#clockOf(stretch.boot, record.seq);
-        if (clock === undefined) clock = segment;
+        const segment = this.clockOf(stretch.boot, record.seq);
+        if (clock === undefined || records.length === 0) clock = segment;
         else if (segment.offset !== clock.offset || segment.estimated !== clock.estimated) {
           ended = true;
           break;
         }
         first ??= stretch;
-        records.push(record);
+        const boot = bootName(stretch.boot);
+        if (passed?.boot !== boot) passed = { boot, first: record.seq };
+        last = record.seq;
+        looked++;
+        if (wanted === undefined) continue;
+        records.push(wanted);
         readings += n;
       }
       if (ended) break;
     }
-    if (first === undefined || clock === undefined) return { id: request.id, batch: undefined };
-    const boot = bootName(first.boot);
-    const { lane, gateway, logName, sent } = request;
+    if (records.length === 0 || first === undefined || clock === undefined || last === undefined)
+      return { id, upTo: ended ? (last ?? to) : to, passed, batch: undefined };
+    const range = selection.all || passed === undefined ? undefined : { first: passed.first, last };
+    return this.encode(request, records, readings, { ...first, clock, range });
+  }
+
+  encode(
+    request: ReadRequest,
+    records: readonly LogRecord[],
+    readings: number,
+    { boot, inventory, clock, range }: BatchHead,
+  ): ReadResult {
+    const { id, lane, gateway, logName, sent, filter } = request;
     const { offset, estimated } = clock;
-    const messages = formatNamed(request.format).encode(
-      { lane, gateway, log: logName, boot, inventory: first.inventory, sent, offset, estimated, records },
-      request.formatOptions,
-    );
-    return {
-      id: request.id,
-      batch: {
-        boot,
-        first: (records[0] as LogRecord).seq,
-        last: (records[records.length - 1] as LogRecord).seq,
-        records: records.length,
-        readings,
-        messages,
+    const batch: Batch = {
+      ...{
+        lane,
+        gateway,
+        log: logName,
+        boot: bootName(boot),
+        inventory,
+        sent,
+        offset,
+        estimated,
+        records,
       },
+      ...filterWords(filter, range),
     };
+    const covered = rangeOf(batch);
+    const messages = encodeBatch(formatNamed(request.format), batch, request.formatOptions);
+    return {
+      ...{ id, upTo: covered.last },
+      batch: { boot: batch.boot, ...covered, records: records.length, readings, messages },
+    };
+  }
+
+  selection(filter: RecordFilter = {}): Selection {
+    const { devices, points } = filter;
+    const name = JSON.stringify([devices, points]);
+    let selection = this.#selections.get(name);
+    if (selection === undefined) {
+      if (this.#selections.size === MOST_SELECTIONS) this.#selections.clear();
+      selection = new Selection({ devices, points });
+      this.#selections.set(name, selection);
+    }
+    return selection;
   }
 
   notices(request: NoticesRequest): NoticesResult {
@@ -130,7 +193,7 @@ export class LogReader {
     return this.#alarms.all(after, limit);
   }
 
-  #recordsOf(stretches: Stretches, stretch: Stretch): LogRecord[] {
+  recordsOf(stretches: Stretches, stretch: Stretch): LogRecord[] {
     const compacted = stretch.hour !== undefined;
     if (this.#last?.id !== stretch.id || this.#last.compacted !== compacted)
       this.#last = { id: stretch.id, compacted, records: this.#decoded(stretches, stretch) };
@@ -163,8 +226,13 @@ export class LogReader {
     return damaged;
   }
 
+  #isOf({ from, to }: { from: number; to: number }, boot: number, { seq, sample }: LogRecord): boolean {
+    const time = sample.at + this.clockOf(boot, seq).offset;
+    return time >= from && time <= to;
+  }
+
   /** A boot without a mapping kept nothing but its own count of time: placed at its start, estimated. */
-  #clockOf(boot: number, seq: number): Mapping {
+  clockOf(boot: number, seq: number): Mapping {
     return this.#clock.of(boot, seq) ?? { offset: 0, estimated: true };
   }
 }

@@ -18,7 +18,7 @@ export interface ExportRequest {
   readonly every?: number | undefined;
   /**
    * The transitions of alarms instead of readings, as the JSON that goes upstream, one a line, all of them up to `to`: one before
-   * `from` may last into the range. Of all points; nothing waits in a tail, since an alarm is committed at once.
+   * `from` may last into the range. They are those of all points. Nothing waits in a tail, since an alarm is committed at once.
    */
   readonly alarms?: boolean | undefined;
   /** Items that the files lack; `later`: the caller gives them when the files have no more; absent: there are none. */

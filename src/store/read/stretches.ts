@@ -13,6 +13,7 @@ import { type Mapping, mappingAt } from '../time/clock-segments.ts';
 import type { ClockTable } from '../time/clock-table.ts';
 import type { BlockHead, Blocks } from './blocks.ts';
 import { type Pace, rest } from './pace.ts';
+import type { Still } from './still.ts';
 
 /** Replies of several buses may be some seconds out of order. */
 const MARGIN = 60_000;
@@ -20,7 +21,7 @@ const MARGIN = 60_000;
 const ROLLUP_MARGIN = 1_800_000 + MARGIN;
 /** Heads that are read at once. */
 const LOOK = 500;
-/** How often a question is asked anew where compaction took its blocks. */
+/** How often a question is asked where compaction took its blocks. The last time compaction waits: it may go on for minutes. */
 const TRIES = 3;
 /** The origin of time of a boot without any mapping: its own start. */
 const NOWHERE: Mapping = { offset: 0, estimated: true };
@@ -44,6 +45,7 @@ export interface Stretch {
 /** Both files, with the statements that walk over the blocks of one of them. */
 export interface WalkedFiles extends ReadFiles {
   readonly blocks: Blocks;
+  readonly still: Still;
 }
 
 /** The mappings of one boot. */
@@ -174,6 +176,13 @@ export class Stretches {
       yield before;
     }
   }
+  /** The one before, in the same log. */
+  before({ log, id, hour }: Stretch): Stretch | undefined {
+    const block = hour === undefined ? this.#files.blocks.upTo(log, id - 1) : undefined;
+    if (block !== undefined && block.id > this.#mark(log)) return ofBlock(log, block, undefined);
+    const earlier = this.history?.hours.upTo(id - 1);
+    return earlier === undefined || earlier.id < keyOf(log, 0) ? undefined : ofHour(log, earlier);
+  }
   #hourAt(log: number, key: number): Stretch | undefined {
     const hour = key <= this.#mark(log) ? this.history?.hours.at(key) : undefined;
     return hour === undefined || hour.id >= keyOf(log + 1, 0) ? undefined : ofHour(log, hour);
@@ -267,8 +276,14 @@ export function* ofOneState<R>(
 ): Generator<undefined, R> {
   for (let tries = 1; ; tries++) {
     const stretches = new Stretches(files);
-    const result = yield* answer(stretches);
-    if (!stretches.moved || tries === TRIES) return result;
+    const release = tries === TRIES ? files.still.hold() : undefined;
+    try {
+      const result = yield* answer(stretches);
+      // What went in the last try was dropped, and is in no hour.
+      if (!stretches.moved || release !== undefined) return result;
+    } finally {
+      release?.();
+    }
   }
 }
 

@@ -30,18 +30,24 @@ export class HistoryMender {
   readonly #tell: (repair: Repair, kept: KeptLog[]) => void;
   readonly #mending: (progress: SalvageProgress) => void;
   readonly #onDisk: () => boolean;
+  readonly #within: number;
   #repairedAt = Number.NEGATIVE_INFINITY;
   /** Why it could not be opened. */
   #fault = 'it is damaged';
 
-  /** @param onDisk whether what was read of log.db is on the disk */
+  /**
+   * @param onDisk whether what was read of log.db is on the disk
+   * @param within a repair reads the damaged file for so long, milliseconds
+   */
   constructor(
     file: string,
     reader: LogReader,
     tell: (repair: Repair, kept: KeptLog[]) => void,
     mending: (progress: SalvageProgress) => void,
     onDisk: () => boolean,
+    within: number,
   ) {
+    this.#within = within;
     this.#mending = mending;
     this.#file = file;
     this.#reader = reader;
@@ -161,7 +167,7 @@ export class HistoryMender {
       this.#reader.history?.close();
       this.#reader.history = undefined;
       this.#reader.forget();
-      const repair = salvageHistory(this.#file, fault, this.#reader.db, this.#mending);
+      const repair = salvageHistory(this.#file, fault, this.#reader.db, this.#within, this.#mending);
       this.#reader.history = History.open(this.#file);
       this.#tell(repair, keptLogs(this.#reader.history.db, this.#reader.history.watermarks()));
       ensureWitness(this.#reader.history.db, this.#reader.db, this.#onDisk);

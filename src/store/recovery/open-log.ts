@@ -10,6 +10,7 @@ import { HISTORY_FILE, HISTORY_VERSION } from '../files/history-layout.ts';
 import { PAGE_SIZE } from '../files/layout.ts';
 import { refuseNewer } from '../files/layout-seal.ts';
 import type { Repair, Salvaged } from '../files/repair-report.ts';
+import { SALVAGE_BOUNDS } from '../files/salvage-bounds.ts';
 import type { Sources } from '../files/sources.ts';
 import { checkFault, codeOf, isDamage, isNonsense } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, dropAside, finishSwap, moveAside, moveStray, statSize, swap, twice } from '../files/whole-file.ts';
@@ -29,15 +30,9 @@ export { findLeft, Merger } from './come-back.ts';
 export { logsOf } from './recover.ts';
 export { forgetTask } from './salvage-task.ts';
 
-/**
- * How long a start reads a damaged file for what is small in it, milliseconds. What is not found by then comes back with the
- * rest, as far as it does not contradict what the run has given out meanwhile.
- */
-const SMALL_WITHIN = 3000;
-
 /** @throws SluiceError log-newer, log-open */
 export function openLog(request: OpenRequest): { database: LogDatabase; opened: Opened } {
-  const { file } = request;
+  const { file, smallWithin = SALVAGE_BOUNDS.start } = request;
   const history = path.join(path.dirname(file), HISTORY_FILE);
   refuseNewerHistory(history);
   finishSwap(file);
@@ -62,7 +57,7 @@ export function openLog(request: OpenRequest): { database: LogDatabase; opened: 
   let salvage: Found['salvage'] = earlier === undefined ? undefined : { task: earlier, isNew: false, cut: false };
   const sources = sourcesOf(known, tail);
   const mend = (fault: string): void => {
-    const begun = earlier === undefined ? beginSalvage(file, fault, sources) : undefined;
+    const begun = earlier === undefined ? beginSalvage(file, fault, sources, smallWithin) : undefined;
     if (begun === undefined) repairs.push(makeAnew(file, fault, sources));
     else salvage = begun;
   };
@@ -103,13 +98,15 @@ function begin(request: OpenRequest, found: Found): { database: LogDatabase; ope
 
 /**
  * The damaged file goes aside, and the run begins with what is small of it; blocks and notices come back later.
+ * @param within it is read for so long, milliseconds. What is not found by then comes back with the rest, as far as it does not
+ * contradict what the run has given out meanwhile.
  * @returns undefined where nothing is left to come back, or the disk has no room: then it is done at once
  */
-function beginSalvage(file: string, why: string, sources: Sources): Found['salvage'] {
+function beginSalvage(file: string, why: string, sources: Sources, within: number): Found['salvage'] {
   if (statSize(file) === 0 && statSize(`${file}-wal`) === 0) return undefined;
   try {
     dropAside(file);
-    const until = performance.now() + SMALL_WITHIN;
+    const until = performance.now() + within;
     const small = twice(() => rebuildSmall(file, beginSwap(file), sources, { until: () => performance.now() > until }, why));
     const task = { why, sources, upTo: small.upTo, alarms: small.alarms };
     writeTask(file, task);
@@ -135,11 +132,9 @@ function refuseNewerHistory(file: string): void {
 
 /** SQLite plays back what lies beside a file under the right name, whoever wrote it. */
 function keepStraysAway(file: string, history: string): void {
-  // log.db has a journal only while it is made. A kill in the middle of that leaves its own: the file is one page without a row.
-  if (readHead(file)[18] === 2) {
-    if (statSize(file) <= PAGE_SIZE) rmSync(`${file}-journal`, { force: true });
-    else moveStray(file, ['-journal']);
-  }
+  // log.db has a journal only while its first page is made. A kill in the middle of that leaves its own.
+  if (statSize(file) <= PAGE_SIZE) rmSync(`${file}-journal`, { force: true });
+  else moveStray(file, ['-journal']);
   moveStray(history, ['-wal', '-shm']);
 }
 

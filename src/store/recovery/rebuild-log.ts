@@ -16,29 +16,41 @@ import { Rebuild, type Small } from './salvage-log.ts';
  * @param why what a start reports that comes after this one
  */
 export function rebuildLog(file: string, target: string, sources: Sources, salvage: boolean, why: string): Salvaged {
-  return into(target, (db) => {
-    const salvaged = new Rebuild(db, sources, {}).run(salvage ? file : undefined);
-    if (!sources.alive) leaveShapeNumbers(db);
-    markWhole(db, sources.alive ? undefined : { why, salvaged: salvage ? salvaged : undefined, small: undefined });
-    return salvaged;
-  });
+  return into(
+    target,
+    (db) => {
+      const salvaged = new Rebuild(db, sources, {}).run(salvage ? file : undefined);
+      if (!sources.alive) leaveShapeNumbers(db);
+      markWhole(db, sources.alive ? undefined : { why, salvaged: salvage ? salvaged : undefined, small: undefined });
+      return salvaged;
+    },
+    'WAL',
+  );
 }
 /** The same, to be put into a log that goes on already. */
 export function rebuildLeft(file: string, target: string, sources: Sources, pace: Pace): Salvaged {
-  return into(target, (db) => new Rebuild(db, sources, pace).run(file));
+  return into(target, (db) => new Rebuild(db, sources, pace).run(file), 'OFF');
 }
 
 /** Everything but blocks and notices: names, lanes and cursors, boots, clocks, shapes, states of rules, the inventory. @param why as above */
 export function rebuildSmall(file: string, target: string, sources: Sources, pace: Pace, why: string): Small {
-  return into(target, (db) => {
-    const small = new Rebuild(db, sources, pace).small(file);
-    leaveShapeNumbers(db);
-    markWhole(db, { why, salvaged: undefined, small: { cut: small.cut } });
-    return small;
-  });
+  return into(
+    target,
+    (db) => {
+      const small = new Rebuild(db, sources, pace).small(file);
+      leaveShapeNumbers(db);
+      markWhole(db, { why, salvaged: undefined, small: { cut: small.cut } });
+      return small;
+    },
+    'WAL',
+  );
 }
 
-function into<R>(target: string, make: (db: Database.Database) => R): R {
+/**
+ * @param mode that the file has in its header. The log goes on in WAL: a switch by the start that opens the file would need a
+ * rollback journal, and after a kill in the middle of that no connection that only reads could open it.
+ */
+function into<R>(target: string, make: (db: Database.Database) => R, mode: 'WAL' | 'OFF'): R {
   const db = new Database(target);
   try {
     db.pragma(`page_size = ${PAGE_SIZE}`);
@@ -46,12 +58,14 @@ function into<R>(target: string, make: (db: Database.Database) => R): R {
     db.pragma('journal_mode = OFF');
     db.pragma('synchronous = OFF');
     db.pragma('cache_size = -2048');
-    return db.transaction(() => {
+    const made = db.transaction(() => {
       db.exec(TABLES);
       db.pragma(`user_version = ${SCHEMA_VERSION}`);
       sealLayout(db, 'log', SCHEMA_VERSION);
       return make(db);
     })();
+    db.pragma(`journal_mode = ${mode}`);
+    return made;
   } finally {
     db.close();
   }

@@ -12,7 +12,7 @@ import type { FoundRow } from '../files/found-row.ts';
 import { HISTORY_PAGE_SIZE, HISTORY_TABLES, HISTORY_VERSION, HOUR_STATE } from '../files/history-layout.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { sealLayout } from '../files/layout-seal.ts';
-import type { Range, Repair, SalvageProgress } from '../files/repair-report.ts';
+import type { Range, Repair, SalvageProgress, Unread } from '../files/repair-report.ts';
 import { shapeSeal, shapeSealName } from '../files/sealed-rows.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asidePath, beginSwap, statSize, swap, twice } from '../files/whole-file.ts';
@@ -32,16 +32,18 @@ const COPIED = ['log', 'boot', 'clock', 'shape'] as const;
 /**
  * history.db is closed; it lies aside afterwards, and a new one with all that is whole is in its place.
  * @param log log.db, open
+ * @param within the reading of the damaged file ends then, milliseconds
  * @param tell how far it is, some times a second: the thread does nothing else meanwhile
  */
 export function salvageHistory(
   file: string,
   why: string,
   log: Database.Database,
+  within: number,
   tell: (progress: SalvageProgress) => void,
 ): Repair {
   let report: Repair['salvaged'];
-  const pace = new MendPace(why, tell);
+  const pace = new MendPace(why, within, tell);
   try {
     report = twice(() => rebuildHistory(file, beginSwap(file), log, pace));
   } catch (thrown) {
@@ -51,7 +53,7 @@ export function salvageHistory(
   }
   const had = statSize(file) > 0;
   swap(file);
-  return { file: 'history.db', why: pace.words, quarantine: had ? asidePath(file) : undefined, salvaged: report, ended: [] };
+  return { file: 'history.db', why, quarantine: had ? asidePath(file) : undefined, salvaged: report, ended: [] };
 }
 
 /** @param pace undefined: nothing is taken from the damaged file */
@@ -96,6 +98,7 @@ class Rebuild {
   readonly #pace: MendPace;
   /** Units that no log is left for. */
   readonly #left = new Map<number, Unit>();
+  #unread: Unread | undefined;
 
   constructor(db: Database.Database, log: Database.Database, pace: MendPace) {
     this.#db = db;
@@ -115,7 +118,7 @@ class Rebuild {
     const pages = new DamagedFile(file, HISTORY_PAGE_SIZE, isOurs, this.#pace.reading());
     try {
       for (const row of pages.rows()) this.#take(row);
-      this.#pace.cut ||= pages.cut;
+      this.#unread = pages.unread;
     } finally {
       pages.close();
     }
@@ -223,6 +226,7 @@ class Rebuild {
       lost,
       gaps: gaps.slice(0, MAX_RANGES),
       moreGaps: Math.max(0, gaps.length - MAX_RANGES),
+      ...(this.#unread === undefined ? {} : { unread: this.#unread }),
       again: this.#homes.made.flatMap((home) => this.#movedInto(home)),
     };
   }

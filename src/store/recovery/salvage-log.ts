@@ -11,7 +11,7 @@ import { isSealed } from '../../codecs/sealed.ts';
 import type { Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import { type BlockRow, keyOf, type LanesRow, MAX_LOGS, PAGE_SIZE, salvageLogName, seqOf } from '../files/layout.ts';
-import type { Salvaged } from '../files/repair-report.ts';
+import type { Salvaged, Unread } from '../files/repair-report.ts';
 import { rowSum, SEALED, type SealedTable } from '../files/sealed-rows.ts';
 import type { Sources } from '../files/sources.ts';
 import { isRemoval, removalOf } from '../hot/removals.ts';
@@ -62,7 +62,7 @@ export class Rebuild {
   /** Boots that blocks and notices name, with their logs. */
   readonly #boots = new Map<number, number>();
   readonly #pace: Pace;
-  #cut = false;
+  #unread: Unread | undefined;
 
   constructor(db: Database.Database, sources: Sources, pace: Pace) {
     this.#db = db;
@@ -88,7 +88,7 @@ export class Rebuild {
       // Each log may have records that have to move into one of their own.
       upTo: Math.max(0, ...this.#logs.keys()) + this.#logs.size + SPARE_LOGS + HOMES,
       alarms: [...alarms].map(([key, { id, json }]) => ({ kind: 'alarm', key, seq: seqOf(id), json })),
-      cut: this.#cut,
+      cut: this.#unread !== undefined,
     };
   }
 
@@ -120,6 +120,7 @@ export class Rebuild {
         ranges: lost.slice(0, MAX_GAPS).map((h) => ({ log: this.#nameOf(h.id), first: seqOf(h.id), last: h.last })),
       },
       ...gaps,
+      ...(this.#unread === undefined ? {} : { unread: this.#unread }),
       again,
     };
   }
@@ -184,7 +185,7 @@ export class Rebuild {
         else if (table === 'clock') this.#takeClock(row);
         else this.#put(table, row);
       }
-      this.#cut = pages.cut;
+      this.#unread = pages.unread;
     } finally {
       pages.close();
     }

@@ -13,6 +13,7 @@
 
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import type { FoundRow } from '../files/found-row.ts';
+import type { Unread } from '../files/repair-report.ts';
 import { openThere } from '../files/whole-file.ts';
 import { Cursor, readRecord } from './record-format.ts';
 import { readWal, type WalFrame } from './salvage-wal.ts';
@@ -56,8 +57,7 @@ export class DamagedFile {
   #windowAt = 0;
   /** Overflow pages that may still be followed. */
   #spare = 0;
-  /** Pages were left unread, or rows were not followed to their end. */
-  cut = false;
+  readonly #unread = { pages: 0, rows: 0 };
 
   /**
    * @param likely page size to try first when no header says it
@@ -85,6 +85,12 @@ export class DamagedFile {
     }
     this.#pages = Math.ceil(this.#size / this.#pageSize);
     this.#refill();
+  }
+
+  /** What a bound left; undefined: everything was read. */
+  get unread(): Unread | undefined {
+    const { pages, rows } = this.#unread;
+    return pages + rows === 0 ? undefined : { pages, rows };
   }
 
   #takeFrames(frames: readonly WalFrame[]): void {
@@ -127,7 +133,7 @@ export class DamagedFile {
       if (i % LOOK_EVERY === 0) {
         progress?.(i, count);
         if (i >= pages || until?.() === true) {
-          this.cut = true;
+          this.#unread.pages = count - i;
           return;
         }
       }
@@ -288,7 +294,7 @@ export class DamagedFile {
     // It claims more than the files hold, or more was followed than a file can have.
     if (wanted > this.#pages + this.#frameCount) return undefined;
     if (wanted > this.#spare) {
-      this.cut = true;
+      this.#unread.rows++;
       return undefined;
     }
     this.#spare -= wanted;

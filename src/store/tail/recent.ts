@@ -2,6 +2,7 @@
  * The newest records in memory, for live batches. What a data lane still needs beyond the bound is read from the file
  * once it is committed.
  */
+import type { Selection } from '../../codecs/record-filter.ts';
 import type { LogRecord } from '../../core/point.ts';
 import { readingCount } from '../../core/point.ts';
 
@@ -81,28 +82,45 @@ export class Recent {
     return low;
   }
 
-  /** Records of from..to, at most `maxReadings` (at least one record when there is one). `goOn` may end it early. */
+  /**
+   * What `selection` wants of the records of from..to, at most `maxReadings` (at least one record when there is one). `goOn` may
+   * end it early; it is asked for wanted records only.
+   * @returns `looked`: the records that were looked at, wanted or not; `ended`: there may be more in from..to
+   */
   slice(
     from: number,
     to: number,
     maxReadings: number,
+    selection: Pick<Selection, 'take'>,
     goOn: (record: LogRecord) => boolean,
-  ): { records: LogRecord[]; readings: number } {
+  ): { records: LogRecord[]; readings: number; looked: { first: number; last: number } | undefined; ended: boolean } {
     const records: LogRecord[] = [];
     let readings = 0;
+    let looked: { first: number; last: number } | undefined;
     for (let i = this.#find(from); i < this.#records.length; i++) {
       const record = this.#records[i] as LogRecord;
-      const n = readingCount(record.sample);
-      if (record.seq > to || (records.length > 0 && readings + n > maxReadings) || !goOn(record)) break;
-      records.push(record);
-      readings += n;
+      if (record.seq > to) break;
+      const wanted = selection.take(record);
+      if (wanted !== undefined) {
+        const n = readingCount(wanted.sample);
+        const full = records.length > 0 && readings + n > maxReadings;
+        if (full || !goOn(record)) return { records, readings, looked, ended: true };
+        records.push(wanted);
+        readings += n;
+      }
+      looked = { first: looked?.first ?? record.seq, last: record.seq };
     }
-    return { records, readings };
+    return { records, readings, looked, ended: false };
   }
 
   /** The first record with a number of at least `seq`. */
   at(seq: number): LogRecord | undefined {
     return this.#records[this.#find(seq)];
+  }
+
+  /** The records from `seq` on. */
+  *since(seq: number): Generator<LogRecord> {
+    for (let i = this.#find(seq); i < this.#records.length; i++) yield this.#records[i] as LogRecord;
   }
 
   /** Readings from `seq` on up to `to`, counted up to `enough`. */

@@ -17,13 +17,14 @@ import { queryPoint } from '../read/query.ts';
 import { LogReader } from '../read/reading.ts';
 import { removedPoints } from '../read/removed.ts';
 import { waitingReadings } from '../read/waiting.ts';
+import { readWindows } from '../read/windows.ts';
 import { HistoryMender } from '../recovery/mend-history.ts';
 import { type KeeperData, type KeeperMessage, type KeeperReply, REPAIRED } from './messages.ts';
 
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
 const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
-const { file, historyFile, agreement } = workerData as KeeperData;
+const { file, historyFile, agreement, mendWithin } = workerData as KeeperData;
 const blocks = new Agreement(agreement);
 const reader = new LogReader(file);
 const mender = new HistoryMender(
@@ -35,6 +36,7 @@ const mender = new HistoryMender(
   },
   (progress) => reply({ kind: 'mending', progress }),
   () => blocks.onDisk(),
+  mendWithin,
 );
 mender.open();
 const tellDamaged = (blocks: DamagedBlock[]): void => {
@@ -74,11 +76,18 @@ function failed(id: number, thrown: unknown): KeeperReply {
   return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
 }
 
-/** Others are answered between two steps. */
-async function inSteps<R>(id: number, steps: Generator<undefined, R>, answer: (result: R) => KeeperReply): Promise<void> {
+/** Others are answered between two steps. @param before what a step has to wait for */
+async function inSteps<R>(
+  id: number,
+  steps: Generator<undefined, R>,
+  answer: (result: R) => KeeperReply,
+  before?: () => Promise<void> | undefined,
+): Promise<void> {
   underWay++;
   try {
     for (;;) {
+      await before?.();
+      if (leaving && before !== undefined) break;
       const step = steps.next();
       if (step.done === true) {
         reply(answer(step.value));
@@ -97,12 +106,14 @@ async function inSteps<R>(id: number, steps: Generator<undefined, R>, answer: (r
 port.on('message', (message: KeeperMessage) => {
   if (message.kind === 'leave') {
     leaving = true;
+    reader.still.end();
     if (underWay === 0) leave();
     return;
   }
   const { request } = message;
   if (message.kind === 'tidy') {
-    void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }));
+    const free = () => reader.still.free();
+    void inSteps(request.id, tidier.run(message.request), (result) => ({ kind: 'tidy', result }), free);
     return;
   }
   if (message.kind === 'check') {
@@ -130,6 +141,13 @@ port.on('message', (message: KeeperMessage) => {
   }
   if (message.kind === 'export') {
     void inSteps(request.id, exportSlice(reader, decoder, message.request), (result) => ({ kind: 'export', result }));
+    return;
+  }
+  if (message.kind === 'read' && message.request.filter?.thinning !== undefined) {
+    void inSteps(request.id, readWindows(reader, message.request), (result) => {
+      tellDamaged(reader.takeDamaged());
+      return { kind: 'read', result: transferable(result).result };
+    });
     return;
   }
   let answer: KeeperReply;

@@ -42,6 +42,8 @@ export interface KeeperData {
   readonly file: string;
   readonly historyFile: string;
   readonly agreement: SharedArrayBuffer;
+  /** A repair of history.db reads the damaged file for so long, milliseconds. */
+  readonly mendWithin: number;
 }
 
 export interface WriterData {
@@ -87,6 +89,8 @@ export type WriterReply =
 export interface SalvagerData {
   readonly file: string;
   readonly task: SalvageTask;
+  /** The reading ends then, milliseconds. */
+  readonly within: number;
   /** Not 0: the thread is to end. */
   readonly leaving: Int32Array;
 }

@@ -25,6 +25,7 @@ export class SalvageRun {
   readonly #quarantine: string;
   readonly #side: SalvageSide;
   readonly #writer: Pick<WriterThread, 'send'>;
+  readonly #within: number;
   readonly #leaving = new Int32Array(new SharedArrayBuffer(4));
   #worker: Worker | undefined;
   #ended = Promise.resolve();
@@ -33,8 +34,16 @@ export class SalvageRun {
   progress: SalvageProgress;
   over = false;
 
-  constructor(file: string, salvage: NonNullable<Opened['salvage']>, side: SalvageSide, writer: Pick<WriterThread, 'send'>) {
+  /** @param within the damaged file is read for so long, milliseconds */
+  constructor(
+    file: string,
+    salvage: NonNullable<Opened['salvage']>,
+    side: SalvageSide,
+    writer: Pick<WriterThread, 'send'>,
+    within: number,
+  ) {
     this.#writer = writer;
+    this.#within = within;
     this.#file = file;
     this.#quarantine = asidePath(file);
     this.#salvage = salvage;
@@ -52,7 +61,8 @@ export class SalvageRun {
 
   start(): void {
     const { task } = this.#salvage;
-    const worker = startThread('salvager', { file: this.#file, task, leaving: this.#leaving } satisfies SalvagerData);
+    const data: SalvagerData = { file: this.#file, task, within: this.#within, leaving: this.#leaving };
+    const worker = startThread('salvager', data);
     this.#worker = worker;
     this.#ended = ended(worker);
     worker.on('message', (reply: SalvagerReply) => {

@@ -8,14 +8,12 @@ import type { SalvagerData, SalvagerReply } from './messages.ts';
 const port = parentPort;
 if (port === null) throw new Error('salvager.ts is a thread');
 const reply = (message: SalvagerReply): void => port.postMessage(message);
-const { file, task, leaving } = workerData as SalvagerData;
-/** The reading ends then, whatever is left: milliseconds. A log.db of 100 MB takes seconds (docs/decisions/salvage.md). */
-const WITHIN = 15 * 60_000;
+const { file, task, within, leaving } = workerData as SalvagerData;
 /** Between two reports. */
 const TELL_EVERY = 500;
 
 const isLeaving = (): boolean => Atomics.load(leaving, 0) !== 0;
-const until = performance.now() + WITHIN;
+const until = performance.now() + within;
 let told = Number.NEGATIVE_INFINITY;
 try {
   const salvaged = findLeft(

@@ -6,6 +6,7 @@ import { SluiceError, toError } from '../../core/errors.ts';
 import type { TidyRequest, TidyResult } from '../archive/tidy-request.ts';
 import type { NoticesRequest, NoticesResult, ReadRequest, ReadResult } from '../delivery/backlog-request.ts';
 import type { DamagedBlock, KeptLog, Repair, SalvageProgress } from '../files/repair-report.ts';
+import { SALVAGE_BOUNDS } from '../files/salvage-bounds.ts';
 import { diskFault, isDamage } from '../files/sqlite-errors.ts';
 import type { Opened, OpenRequest } from '../hot/opened.ts';
 import type {
@@ -171,9 +172,20 @@ export class Keeper {
   #closed = false;
   readonly #tell: KeeperTells;
   readonly #damaged = new Set<string>();
+  readonly #mendWithin: number;
 
-  /** @param agreement memory shared with the writer, see agreement.ts */
-  constructor(file: string, historyFile: string, agreement: SharedArrayBuffer, tell: KeeperTells) {
+  /**
+   * @param agreement memory shared with the writer, see agreement.ts
+   * @param mendWithin a repair of history.db reads the damaged file for so long, milliseconds
+   */
+  constructor(
+    file: string,
+    historyFile: string,
+    agreement: SharedArrayBuffer,
+    tell: KeeperTells,
+    mendWithin: number = SALVAGE_BOUNDS.history,
+  ) {
+    this.#mendWithin = mendWithin;
     this.#file = file;
     this.#historyFile = historyFile;
     this.#agreement = agreement;
@@ -269,6 +281,7 @@ export class Keeper {
       file: this.#file,
       historyFile: this.#historyFile,
       agreement: this.#agreement,
+      mendWithin: this.#mendWithin,
     } satisfies KeeperData);
     worker.on('message', (reply: KeeperReply) => {
       if (reply.kind === 'damaged') {

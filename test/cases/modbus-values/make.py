@@ -237,7 +237,7 @@ def invalid():
         ("datetime", "FFFFFFFF", [-1]),
     ]:
         emit({"type": name, "invalid": marks}, bytes.fromhex(wire), reason="invalid")
-    # Of a bit or a bit field the whole register is compared.
+    # The whole register of a bit or a bit field is compared.
     emit({"type": "uint16", "bit": 3, "invalid": [0xFFFF]}, bytes.fromhex("FFFF"), reason="invalid")
     emit({"type": "uint16", "bit": 3, "invalid": [0xFFFF]}, bytes.fromhex("0008"), value=True)
     emit({"type": "uint32", "bits": {"first": 0, "count": 4}, "invalid": [15, "0xFFFFFFFF"]}, bytes.fromhex("FFFFFFFF"), reason="invalid")

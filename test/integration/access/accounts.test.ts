@@ -19,7 +19,7 @@ async function running(t: TestContext): Promise<Gateway> {
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: 1}}
 devices: {pump: {bus: plant, unit: 1, interval: 1h, points: {a: {table: holding, address: 1, type: uint16}}}}
 broker: {listen: {port: 0}}

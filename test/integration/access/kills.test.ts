@@ -59,7 +59,7 @@ test(`${KILLS} kills at random moments lose no confirmed account and bring none 
       if (added !== undefined) confirmed.add(added);
       if (removed !== undefined) confirmed.delete(removed);
     }
-    // At every moment the file is a whole one; the rest of a write may lie beside it.
+    // The file is a whole one at every moment; the rest of a write may lie beside it.
     const file = path.join(folder, 'access.json');
     if (confirmed.has('anna') || existsSync(file))
       assert.equal(parseAccounts(readFileSync(file, 'utf8')).kind, 'accounts', `run ${run}`);

@@ -16,6 +16,10 @@ const BODIES: Readonly<Record<string, object>> = {
   '/api/v1/resend': { from: 1, to: 2 },
   '/api/v1/exchange': { bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } },
   '/api/v1/capture': { bus: 'ghost' },
+  '/api/v1/flows/undo': {},
+  '/api/v1/flows/restore': { revision: 1 },
+  '/api/v1/flows/import': { flows: [] },
+  '/api/v1/flows/load': { name: 'ghost' },
 };
 
 /** Asks every route. Arguments: where (JSON of options of http.request), routes (JSON). Writes status and code of each. */

@@ -275,9 +275,9 @@ test('an HTTP address in use is tried again; the socket answers meanwhile', asyn
   blocker.close();
   await waitFor('the address', () => server.http().state === 'listening');
   // A reload that moves or closes it.
-  await server.setListen([]);
+  server.setListen([]);
   assert.equal(server.http().state, 'off');
-  await server.setListen([localHttp()]);
+  server.setListen([localHttp()]);
   await waitFor('a new address', () => server.http().state === 'listening');
 });
 
@@ -329,6 +329,9 @@ test('records come again as the reader takes them; a wrong range is refused in w
     { type: 'end', records: 2, parts: 2 },
   ]);
   assert.deepEqual(target.resent.at(-1), { do: 'resend', log: '00000000aa', first: 1, last: 9, points: ['pump'] });
+  // The log of salvaged records.
+  await resend({ log: 's0000000aa', first: 1, last: 9 });
+  assert.deepEqual(target.resent.at(-1), { do: 'resend', log: 's0000000aa', first: 1, last: 9, points: undefined });
   const asked = target.resent.length;
   for (const [body, words] of [
     [{}, 'write log, first and last, or from and to'],

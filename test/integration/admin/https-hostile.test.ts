@@ -137,7 +137,7 @@ test('slow requests, giant heads and giant bodies are ended, and cost nobody els
   assert.deepEqual(statuses(await answers(t, bench, '127.0.23.2', body)), ['413']);
   const chunks = `${post}Transfer-Encoding: chunked\r\n\r\n${`1000\r\n${'x'.repeat(0x1000)}\r\n`.repeat(17)}`;
   assert.deepEqual(statuses(await answers(t, bench, '127.0.23.2', chunks)), ['413']);
-  // Of somebody without a session no body is read at all.
+  // The body of somebody without a session is not read at all.
   const huge = `POST /api/v1/reload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n${'x'.repeat(1000)}`;
   assert.deepEqual(statuses(await answers(t, bench, '127.0.23.2', huge)), ['401']);
   assert.equal((await bench.client('127.0.23.3').ask('GET', '/healthz')).status, 200);

@@ -15,6 +15,7 @@ import { answerTcp, fakeTcp, withMbap } from '../../fakes/modbus-device.ts';
 import { type ApiAnswer, type ApiCall, callAll } from '../../harness/api-call.ts';
 import { callersSite, GROUP, type Site, USER } from '../../harness/callers-site.ts';
 import { site } from '../../harness/site.ts';
+import { waitFor } from '../../harness/wait-for.ts';
 
 const PASSWORD = 'correct horse battery';
 const ROLES = ['viewer', 'flow-editor', 'operator', 'administrator'] as const;
@@ -44,6 +45,10 @@ const TABLE: Readonly<Record<string, Expected>> = {
   'GET /api/v1/alarm-changes': { asked: () => ({ point: 'pump.speed' }) },
   'GET /api/v1/removed': {},
   'GET /api/v1/waiting': {},
+  'GET /api/v1/bundle-key': {},
+  // This site has no forwarder with a platform.
+  'POST /api/v1/bundle': { asked: () => ({}), status: 404 },
+  'POST /api/v1/receipt': { asked: () => ({ receipt: '{}' }), status: 422 },
   'POST /api/v1/read': { asked: () => ({ device: 'pump' }) },
   'POST /api/v1/write': { asked: (who) => ({ point: 'pump.speed', value: 5, id: who }) },
   'POST /api/v1/acknowledge': { asked: () => ({ rule: 'ghost' }), status: 404 },
@@ -54,6 +59,13 @@ const TABLE: Readonly<Record<string, Expected>> = {
     asked: () => ({ bus: 'plant', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } }),
   },
   'POST /api/v1/capture': { asked: () => ({ bus: 'plant' }), until: 'line' },
+  'GET /api/v1/flows': {},
+  'GET /api/v1/flows/export': { status: 503 },
+  'GET /api/v1/flows/examples': {},
+  'POST /api/v1/flows/undo': { asked: () => ({}), status: 503 },
+  'POST /api/v1/flows/restore': { asked: () => ({ revision: 1 }), status: 503 },
+  'POST /api/v1/flows/import': { asked: () => ({ flows: [{ id: 't', type: 'tab', label: 'Mine' }] }), status: 503 },
+  'POST /api/v1/flows/load': { asked: () => ({ name: 'ghost' }), status: 404 },
   'GET /api/v1/users': {},
   'POST /api/v1/users/add': { asked: (who) => ({ ...named(who), role: 'viewer', password: PASSWORD }) },
   'POST /api/v1/users/password': { asked: (who) => ({ ...named(who), password: PASSWORD }) },
@@ -64,7 +76,7 @@ const TABLE: Readonly<Record<string, Expected>> = {
   'POST /api/v1/tokens/remove': { asked: (who) => ({ name: `t-${who}` }) },
   'GET /api/v1/claim': {},
   'POST /api/v1/claim': { asked: () => ({ code: 'AAAA-AAAA-AAAA', name: 'eve', password: PASSWORD }), status: 409 },
-  // With `sure: true` somebody who may would remove everybody.
+  // A good body would remove everybody in the middle of the walk. A test of its own sends it.
   'POST /api/v1/claim/again': { asked: () => ({ sure: false }), status: 400 },
   'POST /api/v1/session': {
     asked: () => ({ name: 's-viewer', password: PASSWORD }),
@@ -75,6 +87,9 @@ const TABLE: Readonly<Record<string, Expected>> = {
     asked: () => ({ password: 'not my password', next: PASSWORD }),
     status: { socket: 400, token: 400, session: 401 },
   },
+  'GET /api/v1/editor': {},
+  // The editor of this site has no address.
+  'POST /api/v1/editor': { asked: () => ({}), status: { socket: 400, token: 400, session: 503 } },
   'POST /api/v1/session/end': { asked: () => ({}), status: { socket: 400, token: 200, session: 200 } },
 };
 
@@ -176,8 +191,12 @@ async function described(s: Pick<Site, 'socket'>): Promise<Description> {
 }
 
 async function httpsOf(s: Site): Promise<{ port: number; host: string; ca: string }> {
-  const { http } = (await request(s.socket, 'GET', '/api/v1/status')) as GatewayStatus;
-  const port = http?.listeners.find(({ tls }) => tls)?.port ?? 0;
+  // The certificate is made after the start.
+  const port = await waitFor('an address with a certificate', async () => {
+    const { http } = (await request(s.socket, 'GET', '/api/v1/status')) as GatewayStatus;
+    const found = http?.listeners.find(({ tls }) => tls);
+    return found?.fault === undefined && found?.fingerprint !== undefined ? found.port : undefined;
+  });
   return { port, host: '127.0.0.1', ca: readFileSync(path.join(s.folder, 'state/tls/ca.crt'), 'utf8') };
 }
 
@@ -239,6 +258,57 @@ test('every call over HTTPS, without credentials, with tokens and with sessions 
     judge(nobody, await callAll(where, callsOf(nobody, `session-${role}`, page)), role, 'session', checker);
     const [over] = await callAll(where, [{ method: 'GET', path: '/api/v1/session', headers: page }]);
     assert.equal(over?.status, 401, 'the session was ended');
+  }
+});
+
+test('a claim again removes every account, with a token and on the socket', async (t) => {
+  const s = await callersSite(t, 0, [], TLS);
+  if (s === undefined) return;
+  const api = await described(s);
+  const checker = new Checker(api);
+  const [again, claim, look] = ['POST /api/v1/claim/again', 'POST /api/v1/claim', 'GET /api/v1/claim'].map((key) =>
+    operationsOf(api).find((one) => one.key === key),
+  );
+  assert.ok(again && claim && look);
+  const where = await httpsOf(s);
+  const call = (method: string, at: string, body: object | undefined, headers: Record<string, string> = {}) => ({
+    ...{ method, path: at, headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const one = async (...asked: Parameters<typeof call>): Promise<ApiAnswer> => {
+    const [answer] = await callAll(where, [call(...asked)]);
+    assert.ok(answer);
+    return answer;
+  };
+  const users = async () => ((await request(s.socket, 'GET', '/api/v1/users')) as { users: object[] }).users.length;
+  for (const way of ['token', 'socket'] as const) {
+    await request(s.socket, 'POST', '/api/v1/users/add', { name: 'anna', role: 'administrator', password: PASSWORD });
+    const { token } = (await request(s.socket, 'POST', '/api/v1/tokens/add', {
+      ...{ name: 'w', role: 'administrator', lasts: 86_400_000 },
+    })) as { token: string };
+    const bearer = { Authorization: `Bearer ${token}` };
+    const answers: readonly ApiAnswer[] =
+      way === 'token'
+        ? [await one('POST', '/api/v1/claim/again', {}, bearer)]
+        : (JSON.parse(
+            await s.script(
+              ...([0, '--clear-groups', SCRIPT, HARNESS, JSON.stringify({ socketPath: s.socket })] as const),
+              JSON.stringify([call('POST', '/api/v1/claim/again', {})]),
+            ),
+          ) as ApiAnswer[]);
+    const [answer] = answers;
+    assert.equal(answer?.status, 200, answer?.text);
+    checker.check(`${again.key} (${way})`, again.operation, answer);
+    assert.equal(await users(), 0);
+    const gone = await one('GET', '/api/v1/status', undefined, bearer);
+    assert.ok(gone.status === 403 || gone.status === 401, 'the token that asked is gone as well');
+    const { code } = JSON.parse(answer.text) as { code: string };
+    const claimed = await one('POST', '/api/v1/claim', { code, name: 'berta', password: PASSWORD });
+    assert.equal(claimed.status, 200, claimed.text);
+    checker.check(`${claim.key} (${way})`, claim.operation, claimed);
+    assert.equal(await users(), 1);
+    const last = await request(s.socket, 'POST', '/api/v1/claim/again', {});
+    assert.ok((last as { code?: string }).code !== code, 'each claim has a code of its own');
   }
 });
 

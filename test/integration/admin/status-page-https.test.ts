@@ -18,11 +18,7 @@ async function urlOf(gateway: Gateway): Promise<string> {
 }
 
 function bare(t: TestContext): Gateway {
-  return makeGateway(
-    t,
-    ({ stateDir, runtimeDir }) =>
-      `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}\ndashboard: {listen: [{host: 127.0.0.1, port: 0, tls: true}]}\n`,
-  );
+  return makeGateway(t, ({ section }) => `${section}\ndashboard: {listen: [{host: 127.0.0.1, port: 0, tls: true}]}\n`);
 }
 
 async function logIn(page: Page, name: string, password: string): Promise<void> {

@@ -18,6 +18,7 @@ test('the status page', async (t) => {
   await t.test('a person logs in, and a wrong password is said in words', (tt) => logIn(tt, site));
   await t.test('a claim makes the first administrator, who is then logged in', (tt) => claim(tt, site));
   await t.test('an operator acknowledges and shelves, with the token of the session', (tt) => act(tt, site));
+  await t.test('a page in English does not load the font of Bangla', (tt) => font(tt, site));
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
   await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
   await t.test('a session that ends leads to the log-in', (tt) => end(tt, site));
@@ -49,6 +50,22 @@ async function logIn(_: TestContext, site: PageSite): Promise<void> {
     ],
   );
   assert.deepEqual(faults, []);
+}
+
+/** It has 44 kB: more than all the rest of a first page. */
+async function font(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.waitForSelector('.points .number');
+  const asked: string[] = await page.evaluate(`performance.getEntriesByType('resource').map(({ name }) => name)`);
+  assert.deepEqual(
+    asked.filter((one) => one.endsWith('.woff2')),
+    [],
+  );
+  assert.ok(
+    asked.some((one) => one.endsWith('.js')),
+    asked.join(' '),
+  );
 }
 
 async function claim(_: TestContext, site: PageSite): Promise<void> {

@@ -17,7 +17,7 @@ import { damagedFrame, rtuFrame, rtuLine } from '../../fakes/rtu-line.ts';
 import { startChild } from '../../harness/child.ts';
 import { localHttp } from '../../harness/local-http.ts';
 import { scratch } from '../../harness/scratch.ts';
-import { MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { peer } from '../../peers/peers.ts';
 
@@ -53,8 +53,8 @@ function dissect(tshark: string, file: string, unit: 'mbrtu.unit_id' | 'mbtcp.un
     });
 }
 
-const yaml = (stateDir: string, runtimeDir: string, bus: string, devices: string) =>
-  `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}\nbuses: {field: ${bus}}\ndevices:\n${devices}`;
+const fieldConfig = ({ section }: Gateway, bus: string, devices: string) =>
+  `${section}\nbuses: {field: ${bus}}\ndevices:\n${devices}`;
 
 test('tshark decodes a serial line: requests, values, exceptions, and noise apart', async (t) => {
   const tshark = peer(t, 'tshark', TSHARK);
@@ -64,9 +64,9 @@ test('tshark decodes a serial line: requests, values, exceptions, and noise apar
   const damaged = damagedFrame(1, 4, 4, 0, 243, 1, 195);
   const refused = rtuFrame(2, 0x83, 2);
   const line = await rtuLine(t, ({ unit }, send) => send(unit === 2 ? refused : ++asked % 4 === 0 ? damaged : good));
-  const gateway = makeGateway(t, ({ stateDir, runtimeDir }) =>
-    yaml(
-      ...[stateDir, runtimeDir],
+  const gateway = makeGateway(t, (g) =>
+    fieldConfig(
+      g,
       `{protocol: modbus-rtu-over-tcp, host: 127.0.0.1, port: ${line.port}, baudRate: 115200}`,
       `  a: {bus: field, unit: 1, interval: 200ms, profile: xy-md02}\n  b: {bus: field, unit: 2, interval: 200ms, points: {x: {table: holding, address: 9, type: uint16}}}\n`,
     ),
@@ -109,9 +109,9 @@ test('tshark decodes a network on any port, and the capture ends by itself', asy
     if (request.unit === 2) reply.send(withMbap(Uint8Array.of(2, request.code | 0x80, 2), request.transaction));
     else answerTcp(request, reply);
   });
-  const gateway = makeGateway(t, ({ stateDir, runtimeDir }) =>
-    yaml(
-      ...[stateDir, runtimeDir],
+  const gateway = makeGateway(t, (g) =>
+    fieldConfig(
+      g,
       `{protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}`,
       `  a: {bus: field, unit: 1, interval: 50ms, points: {x: {table: holding, address: 9, type: uint16}}}\n  b: {bus: field, unit: 2, interval: 50ms, points: {x: {table: input, address: 3, type: uint16}}}\n`,
     ),

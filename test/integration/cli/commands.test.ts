@@ -7,6 +7,7 @@ import { answerTcp, fakeTcp } from '../../fakes/modbus-device.ts';
 import { startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
+import { asRoot } from '../../peers/peers.ts';
 
 /** `sluice` as it is typed in a folder, by a user. */
 async function typed(t: TestContext, cwd: string, args: readonly string[], user?: number) {
@@ -42,7 +43,7 @@ test('reload tells what changed, and a faulty file changes nothing', async (t) =
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices: {pump: {bus: plant, unit: 1, interval: 50ms, points: {a: {table: holding, address: 4, type: uint16}}}}
 `,
@@ -76,7 +77,7 @@ test('a command of a later version says so, and what does its work today', async
 });
 
 test('the first configuration of an ordinary user keeps its state beside itself', async (t) => {
-  if (process.getuid?.() !== 0) return t.skip('needs root, to be somebody else');
+  if (!asRoot(t, 'be somebody else')) return;
   const folder = scratch(t, 'init');
   chmodSync(folder, 0o755);
   const home = path.join(folder, 'home');

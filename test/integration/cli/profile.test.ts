@@ -18,7 +18,7 @@ async function sluice(t: TestContext, ...args: string[]): Promise<{ out: string;
 }
 
 /** A folder with a configuration that nobody reads, and a profile beside it. */
-function site(t: TestContext, profile: string): { config: string; file: string } {
+function ownProfile(t: TestContext, profile: string): { config: string; file: string } {
   const folder = scratch(t, 'profile');
   mkdirSync(path.join(folder, 'profiles'));
   const file = path.join(folder, 'profiles/own-meter.yaml');
@@ -35,7 +35,7 @@ points: {current: null}
 `;
 
 test('list and show: the library and the profiles beside the configuration', async (t) => {
-  const { config, file } = site(t, OWN);
+  const { config, file } = ownProfile(t, OWN);
   const list = await sluice(t, 'list', '-c', config);
   assert.equal(list.status, 0);
   assert.match(list.out, /^own-meter +Acme M1 +a meter: modbus, 12 points$/m);
@@ -67,7 +67,7 @@ test('list and show: the library and the profiles beside the configuration', asy
 });
 
 test('check: the exit status tells good, told and refused apart', async (t) => {
-  const { file, config } = site(t, OWN);
+  const { file, config } = ownProfile(t, OWN);
   const told = await sluice(t, 'check', file);
   assert.equal(told.status, 1);
   assert.match(told.err, /own-meter\.yaml:1:1: there is no case: write own-meter\.case\.yaml/);

@@ -16,10 +16,10 @@ const script: Script = (request, reply) => {
   else answerTcp(request, reply);
 };
 
-function site(t: test.TestContext, device: FakeDevice, gateway?: string): Gateway {
+function meterGateway(t: test.TestContext, device: FakeDevice, gateway?: string): Gateway {
   return makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 2s}}
 devices:
   meter:
@@ -39,7 +39,7 @@ for (const running of [true, false]) {
   const how = running ? 'through the running gateway' : 'from the wire while none runs';
   test(`read ${how}: values, frames, exceptions in words, raw addresses`, async (t) => {
     const device = await fakeTcp(t, script);
-    const gateway = site(t, device);
+    const gateway = meterGateway(t, device);
     if (running) {
       await gateway.up();
     }
@@ -96,7 +96,7 @@ for (const running of [true, false]) {
 
 test('read --orders shows every type, order, function and offset, and marks the plausible', async (t) => {
   const device = await fakeTcp(t, script);
-  const gateway = site(t, device);
+  const gateway = meterGateway(t, device);
   const { code, stdout, stderr } = await sluice(t, 'read', 'meter.voltage', '--orders', '--json', '-c', gateway.config);
   assert.equal(code, 0, stderr);
   interface Cell {
@@ -130,7 +130,7 @@ test('read --orders shows every type, order, function and offset, and marks the 
 
 test('--orders without a point shows every point in registers, under its name', async (t) => {
   const device = await fakeTcp(t, script);
-  const gateway = site(t, device);
+  const gateway = meterGateway(t, device);
   const { stdout, stderr } = await sluice(t, 'read', 'meter', '--orders', '-c', gateway.config);
   const heads = stdout.split('\n').filter((line) => /^meter\.\w+:$/.test(line));
   assert.deepEqual(heads, ['meter.voltage:', 'meter.speed:', 'meter.gone:'], stderr);
@@ -141,7 +141,7 @@ test('--orders without a point shows every point in registers, under its name', 
 
 test('what cannot be read is refused in words, and a socket that was named must answer', async (t) => {
   const device = await fakeTcp(t, script);
-  const { config, socket } = site(t, device);
+  const { config, socket } = meterGateway(t, device);
   const read = (...args: string[]) => sluice(t, 'read', ...args, '-c', config);
   for (const [args, code, words] of [
     [['meter.colour'], 1, /has no point colour; it has: voltage, speed, gone/],
@@ -161,7 +161,7 @@ test('what cannot be read is refused in words, and a socket that was named must 
 
 test('a reader that has seen enough ends a command quietly', async (t) => {
   const device = await fakeTcp(t, answerTcp);
-  const gateway = site(t, device);
+  const gateway = meterGateway(t, device);
   const sh = startChild(t, '/bin/sh', [
     '-c',
     // The pipe is closed before the first line is written.

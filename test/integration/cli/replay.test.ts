@@ -44,10 +44,10 @@ class Director {
   }
 }
 
-function site(t: TestContext, bus: string): Gateway {
+function fridgeGateway(t: TestContext, bus: string): Gateway {
   return makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {field: {${bus}, timeout: 400ms, retries: 0}}
 devices:
   fridge: {bus: field, unit: 3, interval: 250ms, points: {t: {table: holding, address: 7, type: uint16}}}
@@ -113,7 +113,7 @@ test('a serial replay repeats damage, a late reply and an exception in order, an
     else if (act === 'timeout') setTimeout(() => send(rtuFrame(3, code, 2, 0, 99)), 600);
     else send((act === 'crc' ? damagedFrame : rtuFrame)(3, code, 2, 0, value));
   });
-  const gateway = site(t, `protocol: modbus-rtu-over-tcp, host: 127.0.0.1, port: ${line.port}, baudRate: 115200`);
+  const gateway = fridgeGateway(t, `protocol: modbus-rtu-over-tcp, host: 127.0.0.1, port: ${line.port}, baudRate: 115200`);
   const file = await record(t, gateway, director);
   const { outcomes, unrecorded } = await played(t, gateway, file);
   await waitFor(
@@ -135,7 +135,7 @@ test('a network: the replies carry the transaction ids of today', async (t) => {
     else if (act === 'timeout') setTimeout(() => send(code, 2, 0, 99), 600);
     else send(code, 2, 0, value);
   });
-  const gateway = site(t, `protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}`);
+  const gateway = fridgeGateway(t, `protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}`);
   const file = await record(t, gateway, director);
   const { outcomes } = await played(t, gateway, file);
   const expected = SESSION.map((word) => (word === 'crc' ? 'exception' : word));
@@ -179,7 +179,7 @@ test('datagrams: lost, damaged and late ones come again as they were', async (t)
     else send(code, 2, 0, value);
   });
   await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const gateway = site(t, `protocol: modbus-udp, host: 127.0.0.1, port: ${socket.address().port}`);
+  const gateway = fridgeGateway(t, `protocol: modbus-udp, host: 127.0.0.1, port: ${socket.address().port}`);
   const file = await record(t, gateway, director);
   const { outcomes, unrecorded } = await played(t, gateway, file);
   const expected = SESSION.map((word) => (word === 'crc' ? 'bad-reply' : word));

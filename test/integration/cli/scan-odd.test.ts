@@ -127,7 +127,7 @@ test('a server that takes one client only: the second scan says so', { timeout: 
   const server = await oddServer(t, climate, (open) => open === 1);
   const gateway = makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {lan: {protocol: modbus-tcp, host: 127.0.0.1, port: ${server.port}}}
 devices: {a: {bus: lan, unit: 1, profile: xy-md02, interval: 100ms}}
 `,
@@ -161,7 +161,7 @@ test('through a running gateway, whose connection every odd reply closes, too', 
   );
   const gateway = makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {lan: {protocol: modbus-tcp, host: 127.0.0.1, port: ${server.port}}}
 devices: {a: {bus: lan, unit: 1, profile: xy-md02, interval: 100ms}}
 `,

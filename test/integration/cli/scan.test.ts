@@ -30,10 +30,10 @@ const instruments: LineScript = (request, send) => {
   if (unit === 12) setTimeout(() => send(rtuFrame(12, code | 0x80, 1)), 250);
 };
 
-function site(t: TestContext, port: number): Gateway {
+function scannedGateway(t: TestContext, port: number): Gateway {
   return makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {field: {protocol: modbus-rtu-over-tcp, host: 127.0.0.1, port: ${port}, baudRate: 115200}}
 devices: {fridge: {bus: field, unit: 1, interval: 100ms, profile: xy-md02}}
 `,
@@ -60,7 +60,7 @@ function assertOnlyReads(requests: readonly LineRequest[]): void {
 for (const running of [false, true])
   test(`a scan ${running ? 'through the gateway' : 'without a gateway'} finds, names, suggests, warns and writes nothing`, async (t) => {
     const line = await rtuLine(t, instruments);
-    const gateway = site(t, line.port);
+    const gateway = scannedGateway(t, line.port);
     if (running) {
       gateway.start();
       await waitFor('polls', () => line.requests.length > 3);
@@ -97,7 +97,7 @@ for (const running of [false, true])
 
 test('in words: who is there, who it may be, and what to write', async (t) => {
   const line = await rtuLine(t, instruments);
-  const { config } = site(t, line.port);
+  const { config } = scannedGateway(t, line.port);
   const mute = await fakeTcp(t, () => {});
   const { stdout } = await sluice(t, 'scan', `127.0.0.1:${mute.port}`, '--units', '3', '--timeout', '20ms');
   assert.match(stdout, /0 devices found\n {2}check that the device has power/);
@@ -142,7 +142,7 @@ test('a sweep stops at the first line settings with answers', async (t) => {
 
 test('Ctrl-C ends a scan between two requests; what was found stays told, and the wire is free', async (t) => {
   const line = await rtuLine(t, instruments);
-  const { config } = site(t, line.port);
+  const { config } = scannedGateway(t, line.port);
   const child = startChild(t, process.execPath, [MAIN, 'scan', 'field', '--full', '-c', config]);
   await child.line(/unit 1 /);
   child.signal('SIGINT');
@@ -158,7 +158,7 @@ test('a scan asks configured addresses first, then known ones, then all with --f
   const mute = await fakeTcp(t, () => {});
   const gateway = makeGateway(
     t,
-    (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+    (g) => `${g.section}
 buses: {lan: {protocol: modbus-tcp, host: 127.0.0.1, port: ${mute.port}}}
 devices: {far: {bus: lan, unit: 77, points: {a: {table: input, address: 0, type: uint16}}}}
 `,
@@ -183,7 +183,7 @@ test('on a terminal the unit that is asked shows, and the line is clean again fo
   const script = peer(t, 'script', 'apt-get install -y bsdutils');
   if (script === undefined) return;
   const line = await rtuLine(t, instruments);
-  const { config } = site(t, line.port);
+  const { config } = scannedGateway(t, line.port);
   const command = [process.execPath, MAIN, 'scan', 'field', '--units', '1-3', '-c', config].map((w) => `'${w}'`).join(' ');
   const child = startChild(t, script, ['-qec', command, '/dev/null']);
   assert.equal(await child.ended, 0);

@@ -32,7 +32,7 @@ for (const running of [false, true])
     const [dust, scale, odd] = [await talkerOn(t, python), await talkerOn(t, python), await talkerOn(t, python)];
     const gateway = makeGateway(
       t,
-      (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+      (g) => `${g.section}
 buses:
   one: {protocol: serial, port: ${dust.near}, baudRate: 9600, timeout: 10s}
   two: {protocol: serial, port: ${scale.near}, baudRate: 9600, timeout: 10s}
@@ -79,7 +79,7 @@ test('read --raw shows the request to an asked device; capture shows both ways, 
   const air = await talkerOn(t, python);
   const gateway = makeGateway(
     t,
-    (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+    (g) => `${g.section}
 buses: {air: {protocol: serial, port: ${air.near}, baudRate: 9600}}
 devices: {co2: {bus: air, profile: mh-z19, interval: 1h, request: {bytes: FF 01 86 00 00 00 00 00 79, timeout: 5s}}}
 `,

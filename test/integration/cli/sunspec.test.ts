@@ -11,10 +11,10 @@ const METER: SunspecLaid = [
 ];
 const MAKER = common('Somebody Else', 'SE-10', '7E1234');
 
-function site(t: TestContext, { port }: SunspecDevice): Gateway {
+function roofGateway(t: TestContext, { port }: SunspecDevice): Gateway {
   return makeGateway(
     t,
-    ({ stateDir, runtimeDir }) => `gateway: {id: g1, stateDir: ${stateDir}, runtimeDir: ${runtimeDir}}
+    ({ section }) => `${section}
 buses: {roof: {protocol: modbus-tcp, host: 127.0.0.1, port: ${port}}}
 devices: {pv: {bus: roof, unit: 1, interval: 200ms, profile: sunspec-inverter}}
 `,
@@ -33,7 +33,7 @@ for (const running of [false, true])
     const device = await sunspecDevice(t);
     if (device === undefined) return;
     await device.lay(40_000, [MAKER, inverter(4899), METER]);
-    const gateway = site(t, device);
+    const gateway = roofGateway(t, device);
     if (running) {
       gateway.start();
       await gateway.waitForLog(/pv: inverter is model 101 in register 40070, 50 long/);
@@ -84,7 +84,7 @@ for (const running of [false, true])
     const device = await sunspecDevice(t);
     if (device === undefined) return;
     await device.lay(50_000, [MAKER, inverter(4899)]);
-    const gateway = site(t, device);
+    const gateway = roofGateway(t, device);
     if (running) {
       gateway.start();
       await gateway.waitForLog(/pv: inverter is model 101 in register 50070/);

@@ -13,7 +13,7 @@ test('the page lives through a restart, makes no commit, and ends by Ctrl-C', as
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices: {pump: {bus: plant, unit: 1, interval: 50ms, points: {level: {table: holding, address: 4, type: uint16}}}}
 buffer: {commitEvery: 1h}

@@ -31,10 +31,12 @@ interface ResentPart {
     readonly device: string;
     readonly time: number;
     readonly values: Record<string, unknown>;
+    /** Readings that failed: a busy machine answers late. */
+    readonly bad?: Record<string, unknown>;
   }[];
 }
 
-async function site(t: TestContext, commands = ALL) {
+async function commandedGateway(t: TestContext, commands = ALL) {
   const publish = peer(t, 'mosquitto_pub', 'apt-get install -y mosquitto-clients');
   const [broker, device] = [await Mosquitto.start(t), await SettableDevice.start(t)];
   if (publish === undefined || broker === undefined || device === undefined) return undefined;
@@ -47,7 +49,7 @@ async function site(t: TestContext, commands = ALL) {
   ]);
   if (sub === undefined) return undefined;
   const yaml = (g: Gateway) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}, timeout: 300ms, retries: 0}}
 devices:
   pump:
@@ -99,7 +101,7 @@ forwarders:
 }
 
 test('a write is read back and audited; the same id does not act again, also after a kill', async (t) => {
-  const s = await site(t);
+  const s = await commandedGateway(t);
   if (s === undefined) return;
   const first = await s.ask({ id: 'w1', do: 'write', target: 'pump.speed', value: 40, expires: Date.now() + 60_000 });
   assert.deepEqual([first.ok, first.result], [true, { value: 40, unit: 'Hz', readBack: true }]);
@@ -125,7 +127,7 @@ test('a write is read back and audited; the same id does not act again, also aft
 });
 
 test('read, acknowledge, shelve and reload answer with what came of them', async (t) => {
-  const s = await site(t);
+  const s = await commandedGateway(t);
   if (s === undefined) return;
   await s.device.set(10, 58);
   await waitFor('the alarm', () => s.sub.messages().some(({ topic }) => topic === `${ROOT}/alarm/fast`));
@@ -136,7 +138,7 @@ test('read, acknowledge, shelve and reload answer with what came of them', async
 });
 
 test('what is not granted, out of bounds, expired or no command changes nothing', async (t) => {
-  const s = await site(t, '{write: [pump.speed]}');
+  const s = await commandedGateway(t, '{write: [pump.speed]}');
   if (s === undefined) return;
   const refused = async (message: { readonly id: string; readonly [key: string]: unknown }) => (await s.ask(message)).code;
   assert.equal(await refused({ id: 'a', do: 'write', target: 'pump.secret', value: 1 }), 'forbidden');
@@ -160,7 +162,7 @@ test('what is not granted, out of bounds, expired or no command changes nothing'
 });
 
 test('a dead device answers with its fault, and others are served meanwhile', async (t) => {
-  const s = await site(t);
+  const s = await commandedGateway(t);
   if (s === undefined) return;
   s.say({ id: 'x', do: 'write', target: 'dead.x', value: 1 });
   assert.equal((await s.ask({ id: 'y', do: 'write', target: 'pump.speed', value: 3 })).ok, true);
@@ -170,7 +172,7 @@ test('a dead device answers with its fault, and others are served meanwhile', as
 });
 
 test('a thousand commands at once: each gets an answer, polls and readings go on', async (t) => {
-  const s = await site(t);
+  const s = await commandedGateway(t);
   if (s === undefined) return;
   const lines = Array.from({ length: 1000 }, (_, i) =>
     JSON.stringify({ id: `m${i}`, do: 'write', target: 'pump.speed', value: i % 50 }),
@@ -198,7 +200,7 @@ test('a thousand commands at once: each gets an answer, polls and readings go on
 });
 
 test('resend brings records again, by numbers and by time, whole and in order', async (t) => {
-  const s = await site(t);
+  const s = await commandedGateway(t);
   if (s === undefined) return;
   for (const value of [11, 12, 13, 14]) {
     await s.device.set(10, value);
@@ -228,7 +230,7 @@ test('resend brings records again, by numbers and by time, whole and in order', 
     some.map(({ seq }) => seq),
     sent.filter(({ device, time }) => device === 'pump' && time >= from && time <= to).map(({ seq }) => seq),
   );
-  assert.ok(some.every(({ values }) => Object.keys(values).join() === 'speed'));
+  assert.deepEqual([...new Set(some.map(({ values, bad }) => Object.keys({ ...values, ...bad }).join()))], ['speed']);
   assert.equal((await s.ask({ id: 'n3', do: 'resend', log: '0000000000', first: 1, last: 2 })).code, 'not-found');
 });
 
@@ -239,7 +241,7 @@ test('a client of the embedded broker commands with its account over TLS, by its
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices:
   pump: {bus: plant, unit: 1, interval: 1s, points: {speed: {table: holding, address: 10, type: uint16, write: {min: 0, max: 60, every: 0ms}}}}

@@ -13,7 +13,7 @@ import { scratch } from '../../harness/scratch.ts';
 import { makeGateway } from '../../harness/start-gateway.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
-/** So far apart that each takes a request. */
+/** They are so far apart that each takes a request. */
 const ADDRESSES = [0, 200, 400, 600, 800, 1000];
 const points = ADDRESSES.map((a) => `      r${a}: {table: holding, address: ${a}, type: uint16}`).join('\n');
 
@@ -138,7 +138,7 @@ broker: {listen: {port: 0}}
   const { port } = await waitFor('the embedded broker', () => gateway.broker?.status().address);
   const peek = await Peek.start(t, port, 'sluice/g1/event');
   const told = () => peek.messages.map((m) => JSON.parse(m.text)).filter((e) => e.event === 'overload');
-  // Only now, so that nothing is told before somebody listens.
+  // The delay begins now, so that nothing is told before somebody listens.
   delay = 80;
   await waitFor('the beginning', () => told().length > 0);
   await counts(device, 40);

@@ -31,7 +31,7 @@ test('counters of a serial bus: frames, damage, noise, resyncs, requests, time-o
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses:
   one: {protocol: serial, port: ${dust.near}, baudRate: 9600}
   two: {protocol: serial, port: ${air.near}, baudRate: 9600}
@@ -41,9 +41,15 @@ devices:
 `,
   );
   await gateway.up();
-  const metrics = async () => {
+  const scrape = async () => {
     let page = '';
     for await (const piece of text(gateway.socket, '/metrics')) page += piece;
+    return page;
+  };
+  // The opening of a port drops what came before it.
+  await waitFor('both ports', async () => ((await scrape()).match(/^sluice_bus_open\{.*\} 1$/gm) ?? []).length === 2);
+  const metrics = async () => {
+    const page = await scrape();
     const values = [...page.matchAll(/^sluice_device_(\w+)\{bus="\w+",device="(\w+)"\} (\S+)/gm)];
     return (device: string, name: string) => {
       const found = values.find((v) => v[1] === name && v[2] === device);

@@ -25,7 +25,7 @@ const DAY = 86_400_000;
 /** Hashes that cost a test little. */
 const COST = { logN: 10, r: 8, p: 1 };
 
-async function site(t: TestContext, listen?: ConstructorParameters<typeof BrokerBench>[1]) {
+async function accountBench(t: TestContext, listen?: ConstructorParameters<typeof BrokerBench>[1]) {
   const stateDir = scratch(t, 'accounts');
   const access = new Access({
     ...{ stateDir, clock: systemClock, logger: silentLogger, tell: () => {}, cost: COST },
@@ -61,7 +61,7 @@ async function site(t: TestContext, listen?: ConstructorParameters<typeof Broker
 const as = (name: string, password: string): string[] => ['-u', name, '-P', password];
 
 test('the claim ends what anonymous clients may, and accounts get in', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   const before = await Sub.start(t, s.port, ['-t', `${ROOT}/#`, '-i', 'looker']);
   if (before === undefined) return;
   await s.user('anna', 'administrator');
@@ -76,7 +76,7 @@ test('the claim ends what anonymous clients may, and accounts get in', async (t)
 });
 
 test('a device publishes its own topics, retained too, and reads what its account names', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const secret = (await s.device('plug-1', ['tele/plug-1/#'], ['cmnd/plug-1/#'])) ?? '';
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', 'tele/#', '-t', `${ROOT}/#`, '-q', '1', '-i', 'anna']);
@@ -102,7 +102,7 @@ test('a device publishes its own topics, retained too, and reads what its accoun
 });
 
 test('a client id of another credential is neither taken over nor its session read', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   await s.user('eve', 'viewer');
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', `${ROOT}/event`, '-q', '1', '-i', 'desk', '-c']);
@@ -123,7 +123,7 @@ test('a client id of another credential is neither taken over nor its session re
 });
 
 test('an account that is made again under the same name gets nothing of the one before', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   await sessionWith(t, s, 'cmnd/b/x');
   await s.accounts.removeUser('plug-1', ROOT_USER);
@@ -141,7 +141,7 @@ test('accounts that went or lost topics while no broker ran have lost their sess
       ...{ stateDir: folder, runtimeDir: undefined, clock: systemClock },
       ...{ onFault: () => {}, onRepair: () => {} },
     });
-  const s = await site(t, { store: store() });
+  const s = await accountBench(t, { store: store() });
   await s.user('anna', 'administrator');
   await s.user('ben', 'viewer');
   await sessionWith(t, s, 'cmnd/b/x');
@@ -160,7 +160,7 @@ test('accounts that went or lost topics while no broker ran have lost their sess
 });
 
 /** A device `plug-1` whose session `p` has a message of this topic. */
-async function sessionWith(t: TestContext, s: Awaited<ReturnType<typeof site>>, topic: string): Promise<void> {
+async function sessionWith(t: TestContext, s: Awaited<ReturnType<typeof accountBench>>, topic: string): Promise<void> {
   const secret = (await s.device('plug-1', [], ['cmnd/#'])) ?? '';
   const raw = await Raw.open(t, s.port);
   assert.equal(await raw.connect('p', 0xc0, [text('plug-1'), text(secret)]), 0);
@@ -173,7 +173,7 @@ async function sessionWith(t: TestContext, s: Awaited<ReturnType<typeof site>>, 
 }
 
 test('a will is published where its client may publish, and nowhere else', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const secret = (await s.device('plug-1', ['tele/plug-1/#'], [])) ?? '';
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', '#', '-q', '1', '-i', 'anna']);
@@ -200,7 +200,7 @@ test('a will is published where its client may publish, and nowhere else', async
 });
 
 test('the will of an account that is removed is not published', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const secret = (await s.device('plug-1', ['tele/plug-1/#'], [])) ?? '';
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', '#', '-q', '1', '-i', 'anna']);
@@ -216,7 +216,7 @@ test('the will of an account that is removed is not published', async (t) => {
 });
 
 test('an account that changes or goes ends its connections, others stay', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   await s.user('ben', 'viewer');
   const secret = (await s.device('plug-1', ['a'], ['a'])) ?? '';
@@ -243,7 +243,7 @@ test('an account that changes or goes ends its connections, others stay', async 
 });
 
 test('a command goes to the command port with its credential, and to no subscriber', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const sub = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', `${ROOT}/#`, '-q', '1', '-i', 'all']);
   if (sub === undefined) return;
@@ -255,7 +255,7 @@ test('a command goes to the command port with its credential, and to no subscrib
 
 test('records that are sent again wait for their reader, and leave the queues of others alone', async (t) => {
   let answer: Parameters<CommandSink>[3] | undefined;
-  const s = await site(t, { command: (...asked) => (answer = asked[3]) });
+  const s = await accountBench(t, { command: (...asked) => (answer = asked[3]) });
   await s.user('anna', 'administrator');
   const connect = async (id: string, flags: number, filter: string): Promise<Raw> => {
     const raw = await Raw.open(t, s.port);
@@ -291,7 +291,7 @@ test('records that are sent again wait for their reader, and leave the queues of
 
 test('a device logs in with its certificate over TLS, and a stranger with another one does not', async (t) => {
   const made = await identity();
-  const s = await site(t, {
+  const s = await accountBench(t, {
     listen: [
       {
         host: '127.0.0.1',
@@ -335,7 +335,7 @@ test('a device logs in with its certificate over TLS, and a stranger with anothe
 });
 
 test('of a thousand wrong log-ins few are checked, and the others are served meanwhile', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const anna = await Sub.start(t, s.port, [...as('anna', PASSWORD), '-t', `${ROOT}/event`, '-q', '1', '-i', 'anna']);
   if (anna === undefined) return;
@@ -374,7 +374,7 @@ function suback(bytes: Buffer, id: number): number | undefined {
 }
 
 test('one account does not take every place: the others still get in', async (t) => {
-  const s = await site(t);
+  const s = await accountBench(t);
   await s.user('anna', 'administrator');
   const secret = (await s.device('plug-1', ['a'], ['a'])) ?? '';
   const codes: (number | undefined)[] = [];

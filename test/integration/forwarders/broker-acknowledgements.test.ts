@@ -105,4 +105,29 @@ for (const [name, start] of Object.entries(BROKERS)) {
     for (const type of [PUBREC, PUBREC, PUBCOMP, PUBCOMP]) ack(two.raw, type, two.id);
     assert.equal(await lives(two.raw), true);
   });
+
+  test(`messages of QoS 2 in one write with their PUBRELs arrive once and in order: ${name}`, async (t) => {
+    const port = await start(t);
+    if (port === undefined) return;
+    const reader = await Raw.open(t, port);
+    assert.equal(await reader.connect('reader'), 0);
+    reader.subscribe(['plant/#']);
+    await waitFor('a SUBACK', () => reader.bytes.length >= 9);
+    const writer = await Raw.open(t, port);
+    assert.equal(await writer.connect('writer'), 0);
+    const message = (id: number, payload: string, first = 0x34): Buffer => {
+      const body = Buffer.concat([text('plant/x'), Buffer.from([0, id]), Buffer.from(payload)]);
+      return Buffer.concat([Buffer.from([first]), remaining(body.length), body]);
+    };
+    const release = (id: number): Buffer => Buffer.from([0x62, 2, 0, id]);
+    const one = [message(7, '<a>'), release(7), message(7, '<b>'), release(7)];
+    const repeated = [message(8, '<c>'), message(8, '<c>', 0x3c), release(8), message(9, '<d>'), release(9)];
+    writer.send(Buffer.concat([...one, ...repeated]));
+    const answers = ['50', '70', '50', '70', '50', '50', '70', '50', '70'];
+    await waitFor('the answers', () => writer.bytes.length >= 4 + 4 * answers.length);
+    const types = answers.map((_, i) => writer.bytes.subarray(4 + 4 * i, 5 + 4 * i).toString('hex'));
+    assert.deepEqual(types, answers);
+    await waitFor('the last message', () => reader.bytes.includes('<d>'));
+    assert.deepEqual(reader.bytes.toString('latin1').match(/<.>/g), ['<a>', '<b>', '<c>', '<d>']);
+  });
 }

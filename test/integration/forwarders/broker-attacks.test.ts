@@ -5,10 +5,10 @@ import { createServer, type Server } from 'node:net';
 import test, { type TestContext } from 'node:test';
 import { LISTEN_RETRY_MAX } from '../../../src/access/doors/limits.ts';
 import { type Clock, systemClock } from '../../../src/core/clock.ts';
+import { Turnstile } from '../../../src/core/turns.ts';
 import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
-import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { Child } from '../../harness/child.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, remaining, Sub, shapeOf } from '../../harness/embedded-broker.ts';
@@ -22,7 +22,7 @@ function times(count: number, bytes: Buffer): Buffer {
   return Buffer.concat(Array.from({ length: count }, () => bytes));
 }
 
-/** So many packets of a type, whatever is in between. */
+/** Counts the packets of a type, whatever is in between. */
 function packets(bytes: Buffer, type: number): number {
   let found = 0;
   for (let at = 0; at + 1 < bytes.length; ) {
@@ -193,7 +193,7 @@ test('a process that holds every place loses places to newcomers; who was there 
   bench.broker.notice({ kind: 'event', key: 'x', seq: 1, json: '{"after":1}' });
   for (const sub of [first, instead, ...others]) await sub?.message(`${ROOT}/event`, (m) => m.payload === '{"after":1}');
   const { clients, refused } = bench.broker.status();
-  assert.deepEqual([clients, refused.displaced, refused.connections], [limits.MAX_CONNECTIONS, 4, 2]);
+  assert.deepEqual([clients, refused.displaced, refused.places], [limits.MAX_CONNECTIONS, 4, 2]);
   // `first` and those that came next are the ones that stay.
   assert.deepEqual(
     hostile.flatMap((raw, i) => (raw.closed ? [i] : [])),
@@ -214,7 +214,7 @@ test('an error of the listening server starts no second one beside it', async (t
   await clock.advance(LISTEN_RETRY_MAX);
   assert.equal(servers.length, 1);
   const { state, fault, refused } = bench.broker.status();
-  assert.deepEqual([state, fault, refused.connections], ['listening', undefined, 1]);
+  assert.deepEqual([state, fault, refused.backlog], ['listening', undefined, 1]);
   assert.equal(await (await Raw.open(t, port)).connect('after'), 0);
   await bench.broker.stop();
   const late = await Raw.open(t, port);
@@ -237,7 +237,7 @@ async function guarded(t: TestContext, bytes: number, drainTimeout: number) {
     clock: systemClock,
     turnstile: new Turnstile(systemClock),
     partial: new PartialPackets(1e6, () => {}),
-    lingering: { now: 0, most: 1 },
+    lingering: { now: 0, most: 1, refused: 0 },
   };
   const { promise, resolve } = Promise.withResolvers<FrameGuard>();
   const server = createServer((socket) => {

@@ -7,11 +7,11 @@
  * |---|---|---|
  * | connect, disconnect, connect again; a second CONNECT; a wrong protocol name | all | |
  * | retained messages | those of the gateway; a client that publishes one is disconnected | broker-accounts |
- * | will | taken and not published | broker-accounts |
+ * | will | taken and dropped, as every message of a client without an account | broker-accounts |
  * | empty client id | all | |
  * | messages for a client that is away | those of the gateway, QoS 1 | broker-restart |
  * | overlapping filters | all | |
- * | keep-alive | all; the will that would follow is not published | |
+ * | keep-alive | all; the will of an account follows, that of another client does not | here |
  * | redelivery after a return | QoS 1 | broker-acknowledgements, broker-kept: QoS 2 |
  * | denied filter | all | broker-accounts |
  * | `$` topics | no filter may name one; a client that publishes on one is disconnected | |
@@ -19,6 +19,7 @@
  */
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
+import { claimedAccess, ROOT as OWNER, PASSWORD } from '../../fakes/test-access.ts';
 import { BrokerBench, inventoryOf, Raw, ROOT, shapeOf, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
@@ -348,9 +349,43 @@ test('silent and dribbling clients end after their keep-alive, one that pings st
   assert.deepEqual(
     messagesOf(listener.bytes).filter((m) => m.payload === 'gone'),
     [],
-    'wills are not published yet',
+    'a client without an account has no will',
   );
-  assert.equal(bench.broker.status().refused.clients, 3);
+  assert.equal(bench.broker.status().refused.silent, 3);
+});
+
+test('the will of an account is published when its client is silent past its keep-alive', { timeout: 60_000 }, async (t) => {
+  const { access } = await claimedAccess(t);
+  const topics = { publish: ['tele/plug-1/#'], subscribe: [] };
+  const secret = (await access.accounts.addDevice({ name: 'plug-1', ...topics }, OWNER)) ?? '';
+  const bench = new BrokerBench(t, { access: access.mqtt });
+  const port = await bench.start();
+  const listener = await Raw.open(t, port);
+  assert.equal(await listener.connect('listener', 0xc2, [text('anna'), text(PASSWORD)]), 0);
+  await subscribed(listener, ['#'], 1);
+  const wills = () => messagesOf(listener.bytes).filter(({ topic }) => topic === 'tele/plug-1/LWT');
+  const open = async (id: string, seconds: number): Promise<Raw> => {
+    const raw = await Raw.open(t, port);
+    // Clean session, will of QoS 1, user name and password.
+    const will = [text('tele/plug-1/LWT'), text(`${id} is gone`)];
+    connectFor(raw, id, seconds, 0xce, [...will, text('plug-1'), text(secret)]);
+    await waitFor('the CONNACK', () => raw.bytes.length === 4);
+    assert.equal(raw.bytes[3], 0);
+    return raw;
+  };
+  const [silent, patient] = [await open('silent', 1), await open('patient', 0)];
+  assert.deepEqual(wills(), [], 'it waits for the end of the connection');
+  await waitFor('the end of the silent one', () => silent.closed);
+  await waitFor('its will', () => wills().length > 0);
+  assert.equal(patient.closed, false);
+  patient.send(0xe0, 0);
+  await waitFor('the end of the one that says DISCONNECT', () => patient.closed);
+  await settled(listener);
+  assert.deepEqual(
+    wills().map(({ payload, qos, retained }) => [payload, qos, retained]),
+    [['silent is gone', 1, false]],
+  );
+  assert.equal(bench.broker.status().refused.silent, 1);
 });
 
 test('a filter that may not be had gets 0x80, and no message comes for it', async (t) => {

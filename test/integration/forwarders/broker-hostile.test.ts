@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import test, { type TestContext } from 'node:test';
-import { FrameGuard, type GuardLimits } from '../../../src/forwarders/broker/frame-guard.ts';
+import { MOST_PER_TURN, Turnstile } from '../../../src/core/turns.ts';
+import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
+import type { GuardLimits } from '../../../src/forwarders/broker/guard-parts.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
-import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { BrokerBench, Raw, ROOT, remaining, Sub, text } from '../../harness/embedded-broker.ts';
 import { bytesOf } from '../../harness/mqtt-cases.ts';
@@ -118,7 +119,7 @@ test('packets of 256 kB that never end on 63 connections take 4 MB at most', { t
   );
   const { refused, partialBytes } = bench.broker.status();
   assert.ok(most <= limits.MAX_PARTIAL && partialBytes <= limits.MAX_PARTIAL, `${most}, ${partialBytes}`);
-  assert.equal(refused.size, all.length - kept());
+  assert.equal(refused.partial, all.length - kept());
   assert.ok(partialBytes > limits.MAX_PARTIAL / 2, `${partialBytes}: it is for packets`);
   for (const raw of all) raw.socket.destroy();
   await waitFor('nothing to be kept', () => bench.broker.status().partialBytes === 0);
@@ -151,7 +152,7 @@ test('CONNECTs that come byte by byte on every place end in time and keep nobody
   await served();
   const { refused, partialBytes } = bench.broker.status();
   // Each newcomer displaced one; the others had their time.
-  assert.equal(refused.displaced + refused.clients, limits.MAX_UNCONNECTED);
+  assert.equal(refused.displaced + refused.late, limits.MAX_UNCONNECTED);
   assert.equal(partialBytes, 0);
 });
 
@@ -169,7 +170,7 @@ test('refused CONNECTs with more behind them, never closed by their side, keep n
     if (i % 20 === 19) await served();
   }
   await waitFor('each to be refused', () => bench.broker.status().refused.clients === limits.MAX_SOCKETS + 20);
-  assert.equal(bench.broker.status().refused.connections, 0);
+  assert.equal(bench.broker.status().refused.backlog, 0);
 });
 
 /** A guard on a real socket, with a clock that only moves by hand. */
@@ -190,7 +191,7 @@ async function guarded(t: TestContext, more: Partial<GuardLimits> = {}) {
     clock,
     turnstile: new Turnstile(clock),
     partial: new PartialPackets(limits.MAX_PARTIAL, () => {}),
-    lingering: { now: 0, most: 1 },
+    lingering: { now: 0, most: 1, refused: 0 },
   };
   const { promise, resolve } = Promise.withResolvers<FrameGuard>();
   const server = createServer((socket) => {
@@ -228,7 +229,7 @@ test('a packet has its time from the first byte to the last, and the next one ha
   peer.send(packet.subarray(0, 5));
   await waitFor('its first part', () => partial.bytes > 0);
   await clock.advance(limits.PACKET_TIMEOUT);
-  assert.deepEqual([guard.destroyed, guard.refusal, partial.bytes], [true, 'size', 0]);
+  assert.deepEqual([guard.destroyed, guard.refusal, partial.bytes], [true, 'unfinished', 0]);
 });
 
 test('what a client sent before it closed the connection has its turn', async (t) => {
@@ -238,7 +239,7 @@ test('what a client sent before it closed the connection has its turn', async (t
   peer.send(CONNECT);
   await waitFor('the CONNECT', () => got().length === CONNECT.length);
   const publish = bytesOf("30 [ 'abc' 61 ]");
-  const all = Buffer.concat(Array.from({ length: 20 * limits.MOST_PER_TURN }, () => publish));
+  const all = Buffer.concat(Array.from({ length: 20 * MOST_PER_TURN }, () => publish));
   // They wait for the answer to the CONNECT, and then for turns.
   peer.socket.end(all);
   await waitFor('the end', () => guard.lost);

@@ -164,11 +164,11 @@ test('a start keeps to limits that the last run did not have', async (t) => {
     put('filter', key, 'plant/#', 1, '{}', null, null);
   }
   for (let n = 1; n <= messages; n++) {
-    put('message', n, 'plant/t', Buffer.from(`m${n}`), 1);
+    put('message', n, 'plant/t', Buffer.from(`m${n}`), 1, 'user:pub');
     put('place', 1, n, 0, 1, 0);
   }
   put('place', sessions, 1, 0, 1, 0);
-  for (let n = 0; n < retained; n++) put('retained', `state/${n}`, Buffer.from('r'), 1);
+  for (let n = 0; n < retained; n++) put('retained', `state/${n}`, Buffer.from('r'), 1, n % 2 === 0 ? 'user:a' : 'user:b');
   assert.equal(await file.settled(), true);
   await file.close();
   let bench = await open(t, where);

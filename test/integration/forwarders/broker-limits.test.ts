@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { openAccess } from '../../fakes/open-access.ts';
 import { Child } from '../../harness/child.ts';
 import { BrokerBench, CLIENTS, Raw, ROOT, remaining, Sub, shapeOf, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -101,6 +102,37 @@ test('packets that are too large end the connection at their header', async (t) 
   await waitFor('no client to be left', () => bench.broker.status().clients === 0);
 });
 
+test('a picture of 300 kB passes with a larger maxPacket, and ends the connection without', { timeout: 60_000 }, async (t) => {
+  const picture = Buffer.alloc(300 * 1024, 0x70);
+  const sends = async (maxPacket: number | undefined, payload: Buffer) => {
+    const bench = new BrokerBench(t, { access: openAccess('plant/#'), ...(maxPacket === undefined ? {} : { maxPacket }) });
+    const port = await bench.start();
+    const reader = await Raw.open(t, port);
+    assert.equal(await reader.connect('reader'), 0);
+    reader.subscribe(['plant/#']);
+    await waitFor('a SUBACK', () => reader.bytes.length >= 9);
+    const camera = await Raw.open(t, port);
+    assert.equal(await camera.connect('camera'), 0);
+    camera.packet(0x32, text('plant/picture'), Buffer.from([0, 7]), payload);
+    await waitFor('an answer or the end', () => camera.bytes.length >= 8 || camera.closed);
+    return { bench, reader, camera };
+  };
+  const passes = await sends(512 * 1024, picture);
+  assert.equal(passes.camera.bytes.subarray(4).toString('hex'), '40020007');
+  await waitFor('the picture', () => passes.reader.bytes.length >= picture.length);
+  assert.ok(passes.reader.bytes.subarray(-picture.length).equals(picture));
+  for (const [maxPacket, payload] of [
+    [undefined, picture],
+    [512 * 1024, Buffer.alloc(512 * 1024, 0x70)],
+  ] as const) {
+    const { bench, camera, reader } = await sends(maxPacket, payload);
+    await waitFor('the end', () => camera.closed);
+    assert.equal(camera.bytes.length, 4);
+    assert.equal(reader.bytes.length, 9);
+    assert.equal(bench.broker.status().refused.size, 1);
+  }
+});
+
 test('a packet is measured right wherever the network cuts it', async (t) => {
   const bench = new BrokerBench(t);
   const raw = await Raw.open(t, await bench.start());
@@ -138,7 +170,7 @@ test('connections are capped in total', async (t) => {
   assert.deepEqual(codes.slice(limits.MAX_CONNECTIONS), Array(6).fill(3), 'server unavailable');
   assert.equal(codes.filter((c) => c === 0).length, limits.MAX_CONNECTIONS);
   assert.equal(bench.broker.status().clients, limits.MAX_CONNECTIONS);
-  assert.equal(bench.broker.status().refused.connections, 70 - limits.MAX_CONNECTIONS);
+  assert.equal(bench.broker.status().refused.places, 70 - limits.MAX_CONNECTIONS);
   all[codes.indexOf(0)]?.socket.destroy();
   await waitFor('room for another', async () => (await (await Raw.open(t, port)).connect('late')) === 0);
 });

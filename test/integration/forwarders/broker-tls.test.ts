@@ -136,7 +136,7 @@ test('plain MQTT and old TLS versions on the TLS port are refused and counted', 
   });
   const error = await new Promise<Error>((done) => old.once('error', done));
   assert.match(error.message, /protocol version|alert|ECONNRESET/i);
-  await waitFor('both to be counted', () => bench.broker.status().refused.connections === 2);
+  await waitFor('both to be counted', () => bench.broker.status().refused.backlog === 2);
 });
 
 test('peers that open a connection and say nothing do not keep a client out', async (t) => {
@@ -149,12 +149,12 @@ test('peers that open a connection and say nothing do not keep a client out', as
   t.after(() => {
     for (const socket of silent) socket.destroy();
   });
-  await waitFor('those beyond the limit to be closed', () => bench.broker.status().refused.connections >= 36);
+  await waitFor('those beyond the limit to be closed', () => bench.broker.status().refused.backlog >= 36);
   const sub = await Sub.start(t, port, ['--cafile', ca, '-t', `${ROOT}/event`, '-q', '1', '-i', 'healthy']);
   if (sub === undefined) return;
   await waitFor('the client', () => bench.broker.status().clients === 1);
   await Promise.all(silent.map((socket) => socket.destroyed || new Promise((done) => socket.once('close', done))));
-  await waitFor('all of them to be counted', () => bench.broker.status().refused.connections >= silent.length);
+  await waitFor('all of them to be counted', () => bench.broker.status().refused.backlog >= silent.length);
   assert.equal(bench.broker.status().clients, 1);
 });
 
@@ -179,7 +179,7 @@ test('a flood of unfinished handshakes from one address does not keep another on
     });
   };
   for (let i = 0; i < 100; i++) one();
-  await waitFor('those beyond the limit to be closed', () => bench.broker.status().refused.connections >= 20);
+  await waitFor('those beyond the limit to be closed', () => bench.broker.status().refused.backlog >= 20);
   await fingerprintAt(port, made.authority.certificate);
 });
 
@@ -190,7 +190,7 @@ test('a handshake that stops in the middle is closed', async (t) => {
   // A record that announces a ClientHello of 512 bytes and never brings it.
   socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252]));
   await new Promise((done) => socket.once('close', done));
-  await waitFor('it to be counted', () => bench.broker.status().refused.connections === 1);
+  await waitFor('it to be counted', () => bench.broker.status().refused.backlog === 1);
 });
 
 test('a handshake that stops in the middle does not hold up the stop of the broker', async (t) => {
@@ -203,7 +203,7 @@ test('a handshake that stops in the middle does not hold up the stop of the brok
   await bench.broker.stop();
   await new Promise((done) => (socket.closed ? done(undefined) : socket.once('close', done)));
   // It was ended by the stop, and not by the end of its own time.
-  assert.equal(bench.broker.status().refused.connections, 0);
+  assert.equal(bench.broker.status().refused.backlog, 0);
 });
 
 async function fingerprintAt(port: number, ca: string): Promise<string> {

@@ -1,10 +1,15 @@
-/** Every class of topics at the embedded broker, published and subscribed to without a credential and with each role. */
+/**
+ * Every class of topics at the embedded broker, published and subscribed to without a credential and with each role, and filters with
+ * wildcards. A topic that the pages or the broker name and the walk does not have fails it.
+ */
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import type { MqttAccess, MqttCredential } from '../../../src/core/access-ports.ts';
+import { systemClock } from '../../../src/core/clock.ts';
 import { ROLES, type Role } from '../../../src/core/commands.ts';
+import { SystemTopics } from '../../../src/forwarders/broker/system-topics.ts';
 import { BrokerBench, Raw, ROOT, remaining, text } from '../../harness/embedded-broker.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 
@@ -35,10 +40,30 @@ const TABLE: readonly (readonly [topic: string, publish: readonly Who[], subscri
   ['mine/out', ['device', ...WRITERS], [NOBODY, ...PEOPLE]],
   ['mine/in/x', ['device', ...WRITERS], [NOBODY, 'device', ...PEOPLE]],
   ['/leading', WRITERS, [NOBODY, ...PEOPLE]],
-  ['$SYS/broker/version', [], ['administrator']],
+  ...[
+    ...['version', 'uptime', 'clients/connected', 'clients/disconnected', 'clients/total', 'publish/messages/received'],
+    ...['publish/messages/sent', 'subscriptions/count', 'retained messages/count'],
+  ].map((name) => [`$SYS/broker/${name}`, [], ['administrator']] as const),
   ['$SYS/other/new/clients', [], ['administrator']],
   ['$share/g/a', [], []],
   ['$command', [], []],
+];
+
+/** Filters with wildcards, and who may subscribe to them. One that reaches a topic which is not granted is refused as a whole. */
+const FILTERS: readonly (readonly [filter: string, subscribe: readonly Who[]])[] = [
+  ...['#', '+', '+/#', '+/+', '/+', 'sluice/#', 'sluice/+/value/#', `${ROOT}/#`, `${ROOT}/+`, 'zigbee2mqtt/+', 'mine/#'].map(
+    (filter) => [filter, [NOBODY, ...PEOPLE]] as const,
+  ),
+  ...Object.keys(OWN).flatMap((name) => [
+    [`${ROOT}/${name}/#`, [NOBODY, ...PEOPLE]] as const,
+    [`sluice/+/${name}/+`, [NOBODY, ...PEOPLE]] as const,
+  ]),
+  ...['mine/in/#', 'mine/in/+', 'mine/in/+/x', 'mine/in'].map((filter) => [filter, [NOBODY, 'device', ...PEOPLE]] as const),
+  ...['mine/+', 'mine/+/x', '+/in/#', '+/in/x'].map((filter) => [filter, [NOBODY, ...PEOPLE]] as const),
+  ...['$SYS/#', '$SYS/broker/#', '$SYS/broker/+', '$SYS/+/clients/connected', '$SYS/broker/clients/+'].map(
+    (filter) => [filter, ['administrator']] as const,
+  ),
+  ...['$share/g/#', '$share/+/a', '$command/#', '$/#', '$other/+'].map((filter) => [filter, []] as const),
 ];
 
 const credential = (who: Who): MqttCredential => ({
@@ -86,6 +111,29 @@ test('each topic below the root of a gateway that the pages name is in the walk'
   );
   assert.deepEqual([...named].sort(), Object.keys(OWN).sort());
 });
+
+test('each topic below $SYS that the broker has is in the walk', () => {
+  const counts = { connected: 0, away: 0, received: 0, sent: 0, subscriptions: 0, retained: 0 };
+  const system = new SystemTopics({ clock: systemClock, counts: () => counts, wanted: () => false, publish: () => {} });
+  const topics = system.matching(['$SYS/#']).map(({ topic }) => topic);
+  assert.deepEqual(
+    topics.sort(),
+    TABLE.map(([topic]) => topic)
+      .filter((topic) => topic.startsWith('$SYS/broker/'))
+      .sort(),
+  );
+});
+
+for (const who of WHO)
+  test(`filters with wildcards that ${who} may subscribe to, and no others`, { timeout: 120_000 }, async (t) => {
+    const port = await new BrokerBench(t, { access }).start();
+    const found: unknown[] = [];
+    for (const [filter] of FILTERS) found.push([filter, await subscribes(t, port, who, filter)]);
+    assert.deepEqual(
+      found,
+      FILTERS.map(([filter, subscribe]) => [filter, subscribe.includes(who)]),
+    );
+  });
 
 for (const who of WHO)
   test(`topics that ${who} may publish and subscribe to, and no others`, { timeout: 120_000 }, async (t) => {

@@ -162,7 +162,7 @@ test('stop says goodbye, closes connections and frees the port; start works agai
   const port = await bench.start();
   const sub = await Sub.start(t, port, ['-t', `${ROOT}/status`]);
   if (sub === undefined) return;
-  // Never answers and never reads: must not hold up the stop.
+  // It neither answers nor reads, and must not hold up the stop.
   const mute = await Raw.open(t, port);
   mute.socket.pause();
   await bench.broker.stop();

@@ -192,12 +192,17 @@ test('killed at 50 random moments, upstream up and down: nothing lost, no number
     const early = random() < 0.2;
     const enough = seen + Math.floor(random() * 300);
     if (early) await new Promise((resolve) => setTimeout(resolve, random() * 500));
+    // The deadline is that of the next answer: a busy machine gives 300 of them in more than 30 s.
     else
-      await waitFor(
-        () => `the device to be read\n${gateway.tail(20)}`,
-        () => device.answers().length > enough,
-        { every: 10 },
-      );
+      for (let have = seen; have <= enough; )
+        have = await waitFor(
+          () => `the device to be read\n${gateway.tail(20)}`,
+          () => {
+            const now = device.answers().length;
+            return now > have ? now : undefined;
+          },
+          { every: 10 },
+        );
     const killed = monotonicSeconds();
     await gateway.kill();
     const answers = device.answers();

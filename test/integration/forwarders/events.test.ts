@@ -112,21 +112,33 @@ test('events of displaced sessions are capped in a minute, and the others are co
   assert.deepEqual([rest.event, rest.data?.suppressed], ['overload', lost - 10]);
 });
 
-test('a client that makes sessions and leaves them causes few events in a real gateway', { timeout: 180_000 }, async (t) => {
+/** Rounds of MAX_SESSIONS sessions each: every one after the first round takes the place of another one, with what waits in it. */
+const ROUNDS = 8;
+/** What the quota lets through in a minute, and the one event that says how many it did not. */
+const IN_A_MINUTE = 10 + 1;
+/** Commits of a minute that no event causes: the start of the forwarder, the clock, numbers that are reserved. Readings alone cause one an hour here. */
+const OTHER_COMMITS = 20;
+
+test('a flood of displaced sessions costs few events and commits, and no reading', { timeout: 300_000 }, async (t) => {
   const s = await site(t, {
     device: SettableDevice.start,
-    buffer: 'maxSize: 4MB',
+    buffer: 'maxSize: 4MB, commitEvery: 1h',
     broker: true,
-    // Nobody listens there.
+    // Nobody listens there: every reading has to stay in the log.
     more: `forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${await freePort()}'}}`,
   });
   if (s === undefined) return;
-  const status = () => s.gateway.status();
-  await s.gateway.up();
-  const port = await s.gateway.brokerPort();
+  const { gateway } = s;
+  const status = () => gateway.status();
+  const repliesOf = ({ buses }: Awaited<ReturnType<typeof status>>) =>
+    buses.flatMap((bus) => bus.devices).reduce((sum, { counters }) => sum + counters.replies, 0);
+  await gateway.up();
+  const port = await gateway.brokerPort();
   const watching = await Sub.start(t, port, ['-t', `${ROOT}/event`, '-q', '1']);
   if (watching === undefined) return;
-  for (let round = 0; round < 3; round++) {
+  const began = performance.now();
+  const before = await status();
+  for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < limits.MAX_SESSIONS; i++) {
       const raw = await Raw.open(t, port);
       assert.equal(await raw.connect(`s${round}-${i}`, 0), 0);
@@ -140,8 +152,19 @@ test('a client that makes sessions and leaves them causes few events in a real g
       return broker?.clients === 1 && broker.sessions === limits.MAX_SESSIONS && broker.queuedMessages > 2 * limits.MAX_SESSIONS;
     });
   }
-  const overloads = () => watching.messages().filter((m) => JSON.parse(m.payload).event === 'overload').length;
-  assert.equal(overloads(), 10);
-  const { log } = await status();
-  assert.equal(log.dropped, 0);
+  const { log, ...after } = await status();
+  const minutes = Math.ceil((performance.now() - began) / 60_000);
+  const overloads = watching.messages().filter((m) => JSON.parse(m.payload).event === 'overload').length;
+  const commits = log.commits - before.log.commits;
+  const displaced = (ROUNDS - 1) * limits.MAX_SESSIONS;
+  t.diagnostic(`${displaced} sessions lost their place: ${overloads} events, ${commits} commits, ${minutes} minutes at most`);
+  assert.ok(overloads >= 10 && overloads <= IN_A_MINUTE * minutes, `${overloads} events`);
+  assert.ok(commits <= (IN_A_MINUTE + OTHER_COMMITS) * minutes, `${commits} commits`);
+  assert.ok(commits < displaced / 2, `${commits} commits for ${displaced} sessions`);
+  assert.deepEqual([log.dropped, log.thinned, log.removed], [0, 0, 0]);
+  // Every poll of the flood is in the log. The two counts are not of the same moment: a poll may come between them.
+  const polled = repliesOf({ log, ...after }) - repliesOf(before);
+  const kept = log.appended - before.log.appended;
+  assert.ok(polled > 0 && Math.abs(polled - kept) <= 2, `${polled} polls, ${kept} readings`);
+  assert.equal(await gateway.stop(), 0);
 });

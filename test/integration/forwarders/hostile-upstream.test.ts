@@ -17,8 +17,8 @@ const PIECE = new Uint8Array(64 * 1024);
 /** An attack that nobody ends is over after so many bytes. */
 const ATTACK = 150e6;
 
-const site = (g: Gateway, port: number) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+const upstreamOnly = (g: Gateway, port: number) => `
+${g.section}
 forwarders:
   cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${port}'}
 `;
@@ -26,7 +26,7 @@ forwarders:
 const forwarder = async (g: Gateway) =>
   ((await request(g.socket, 'GET', '/api/v1/status')) as GatewayStatus).forwarders.find((f) => f.name === 'cloud');
 
-/** So many bytes of one piece, over and over. */
+/** ATTACK bytes: one piece, over and over. */
 function* flood(piece: Uint8Array): Generator<Uint8Array> {
   for (let sent = 0; sent < ATTACK; sent += piece.length) yield piece;
 }
@@ -93,7 +93,7 @@ const ATTACKS: readonly { what: string; says: RegExp; attack: Attack }[] = [
 
 test('an upstream broker that floods the gateway is cut off, counted and named', async (t) => {
   const broker = await HostileBroker.start(t, () => []);
-  const gateway = makeGateway(t, (g) => site(g, broker.port));
+  const gateway = makeGateway(t, (g) => upstreamOnly(g, broker.port));
   for (const { what, says, attack } of ATTACKS) {
     await t.test(what, async () => {
       broker.attack = attack;
@@ -122,7 +122,7 @@ test('a message is refused by the length it declares, before a byte of it comes'
     t,
     accepted(() => [header(0x32, 64 * 1024 + 1)]),
   );
-  const gateway = makeGateway(t, (g) => site(g, broker.port));
+  const gateway = makeGateway(t, (g) => upstreamOnly(g, broker.port));
   gateway.start();
   await waitFor(
     () => `the connection to be closed\n${gateway.tail()}`,
@@ -151,7 +151,7 @@ test('what breaks a limit while something waits for its answer is named as well'
     await waitFor('the first message of the gateway', () => broker.heard > before);
     yield header(0x30, ATTACK);
   });
-  const gateway = makeGateway(t, (g) => site(g, broker.port));
+  const gateway = makeGateway(t, (g) => upstreamOnly(g, broker.port));
   gateway.start();
   const seen = await waitFor(
     () => `a count\n${gateway.tail()}`,
@@ -169,7 +169,7 @@ test('a broker that sends the most that is allowed is no fault', async (t) => {
     t,
     accepted(() => [times(400, publish(0, 0, 10)), publish(1, 3, 64 * 1024 - 5), Uint8Array.of(0xd0, 0)]),
   );
-  const gateway = makeGateway(t, (g) => site(g, broker.port));
+  const gateway = makeGateway(t, (g) => upstreamOnly(g, broker.port));
   gateway.start();
   await waitFor('the connection', () => broker.victims.some((v) => v.over));
   await gateway.waitForLog(/is running/);

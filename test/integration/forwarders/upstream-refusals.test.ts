@@ -47,11 +47,11 @@ const ANSWERS: readonly [what: string, answer: Uint8Array, failure: string, says
     'code 1',
     Buffer.from([0x20, 2, 0, 1]),
     'login',
-    /refuses this gateway: it does not accept MQTT 3\.1\.1, .* allow MQTT 3\.1\.1 at the broker$/,
+    /refuses this gateway: it does not accept MQTT 3\.1\.1; write `protocol: 5` .* or allow MQTT 3\.1\.1 at the broker$/,
   ],
   ['the answer of a broker for MQTT 5 only', MQTT_5, 'login', /refuses this gateway: it does not accept MQTT 3\.1\.1/],
   ['code 2', Buffer.from([0x20, 2, 0, 2]), 'login', /the client id "sluice-g1-cloud"; write one that it allows as `clientId`/],
-  ['code 3', Buffer.from([0x20, 2, 0, 3]), 'login', /it does not accept clients now \(server unavailable\); its log says why/],
+  ['code 3', Buffer.from([0x20, 2, 0, 3]), 'busy', /it does not accept clients now \(server unavailable\); its log says why/],
   [
     'code 4',
     Buffer.from([0x20, 2, 0, 4]),
@@ -67,7 +67,7 @@ const ANSWERS: readonly [what: string, answer: Uint8Array, failure: string, says
   ],
   ['code 5 for a user', Buffer.from([0x20, 2, 0, 5]), 'login', /this user may not connect \(not authorised\); correct/, user],
   ['a code of nobody', Buffer.from([0x20, 2, 0, 77]), 'login', /it answers with the code 77; its log says why/],
-  ['an alert of TLS', Buffer.from([0x15, 3, 3, 0, 2, 2, 70]), 'protocol', /expects TLS on this port, .*often 1883/],
+  ['an alert of TLS', Buffer.from([0x15, 3, 3, 0, 2, 2, 70]), 'protocol', /expects TLS on this port; write mqtts:.*often 1883/],
   ['a web server', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), 'protocol', /answers like a web server; name the port/],
 ];
 
@@ -144,7 +144,7 @@ async function fault(t: TestContext, peerOptions: (broker: MqttPeer) => void, sa
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 forwarders:
   cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${broker.port}'}
 `,

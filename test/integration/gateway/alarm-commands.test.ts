@@ -1,7 +1,7 @@
 /** `sluice alarm` on a running gateway with a device made by somebody else: what subscribers see, and what outlives a kill. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { AlarmStatus } from '../../../src/admin/target.ts';
+import type { AlarmStatus } from '../../../src/admin/live/live-types.ts';
 import type { Peek } from '../../harness/mqtt-peek.ts';
 import { site } from '../../harness/site.ts';
 import { sluice } from '../../harness/start-gateway.ts';

@@ -222,7 +222,7 @@ async function survives(t: TestContext, subscriber: Subscriber, url: string, bus
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {field: ${bus}}
 devices:
   d1: {bus: field, unit: 1, interval: ${interval}, points: {${points}}}
@@ -264,7 +264,7 @@ test('garbage on a serial line: the sensor is found again, and no damaged frame 
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {air: {protocol: serial, port: ${near}, baudRate: 9600}}
 devices: {dust: {bus: air, profile: sds011}}
 buffer: {commitEvery: 200ms}
@@ -305,7 +305,7 @@ test('a password is only at the broker: not in logs, status, metrics, exports or
   const broker = await Mosquitto.start(t);
   if (broker === undefined) return;
   const yaml = (g: Gateway, more = '') => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {plant: {protocol: modbus-tcp, host: 127.0.0.1, port: ${device.port}}}
 devices: {d1: {bus: plant, unit: 1, interval: 20ms, points: {n: {table: holding, address: 7, type: uint16}}}}
 buffer: {commitEvery: 100ms}

@@ -15,7 +15,7 @@ const IN_1970 = 5000;
 /** The date of an image: what systemd sets a clock to that is earlier. */
 const IMAGE = Date.UTC(2026, 8, 1);
 
-const site = (t: TestContext) => {
+const clockSite = (t: TestContext) => {
   const made = new ClockSite(scratch(t, 'clock'));
   t.after(() => made.leave());
   return made;
@@ -51,7 +51,7 @@ function assertPlaced(given: ReadonlyMap<string, Given>, records: readonly Taken
 }
 
 test('four boots without network and battery: the last is exact, the others earlier, marked', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   for (const [i, shows] of [IN_1970, IN_1970, IMAGE].entries()) {
     await s.switchOn(shows);
     await s.run(DAY - i * HOUR, 10 * MINUTE);
@@ -88,7 +88,7 @@ test('four boots without network and battery: the last is exact, the others earl
 });
 
 test('boots that never knew, between two that did: the time in between is shared out evenly', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   s.sync();
   await s.run(HOUR, 10 * MINUTE);
@@ -113,7 +113,7 @@ test('boots that never knew, between two that did: the time in between is shared
 });
 
 test('more recorded time than fits: order is kept, nothing lies after the next boot', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   // Somebody set it two days ahead.
   s.sync(2 * DAY);
@@ -140,7 +140,7 @@ test('more recorded time than fits: order is kept, nothing lies after the next b
 });
 
 test('a restart within one boot keeps what it knew, and what it learns holds for both', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   await s.run(HOUR, MINUTE);
   await s.stop('close');
@@ -163,7 +163,7 @@ test('a restart within one boot keeps what it knew, and what it learns holds for
   await s.stop('close');
 
   // Each start is on its own where the kernel gives its boot no name.
-  const alone = site(t);
+  const alone = clockSite(t);
   await alone.switchOn(IN_1970);
   await alone.stop('close');
   await alone.start({ machine: false });
@@ -175,7 +175,7 @@ test('a restart within one boot keeps what it knew, and what it learns holds for
 });
 
 test('live goes on estimated after the hold; what was handed over keeps, the rest is exact', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   // An outage of a day, then a connection; data and history begin to leave as estimated.
   await s.run(DAY, 5 * MINUTE);
@@ -203,7 +203,7 @@ test('live goes on estimated after the hold; what was handed over keeps, the res
 
 for (const how of ['close', 'kill', 'power'] as const)
   test(`a repeat after a hand-over under an estimate and ${how} has the same time`, async (t) => {
-    const s = site(t);
+    const s = clockSite(t);
     await s.switchOn(IN_1970);
     await s.run(2 * HOUR, MINUTE);
     s.connected = true;
@@ -233,7 +233,7 @@ for (const how of ['close', 'kill', 'power'] as const)
   });
 
 test('a clock that steps: what was handed over keeps its time, what follows is right', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(MORNING - DAY);
   s.sync(-HOUR);
   s.connected = true;
@@ -258,7 +258,7 @@ test('a clock that steps: what was handed over keeps its time, what follows is r
 });
 
 test('a known time is not lost to an estimate: it holds for what came before it', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   s.sync();
   await s.run(10 * MINUTE, 1000);
@@ -272,7 +272,7 @@ test('a known time is not lost to an estimate: it holds for what came before it'
 });
 
 test('a clock that steps each minute: mappings stay bounded, no wrong time counts as true', async (t) => {
-  const s = site(t);
+  const s = clockSite(t);
   await s.switchOn(IN_1970);
   s.connected = true;
   let coarse = 0;

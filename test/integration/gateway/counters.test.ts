@@ -94,7 +94,7 @@ test('a serial pulse counter: its total survives a kill and a reset, and a rule 
   const gateway = makeGateway(
     t,
     (g) => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buses: {yard: {protocol: serial, port: ${near}, baudRate: 9600}}
 devices:
   rain:

@@ -6,16 +6,13 @@ import { Raw } from '../../harness/embedded-broker.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { makeGateway } from '../../harness/start-gateway.ts';
 
-const yaml = (state: string, run: string, broker: string) =>
-  `gateway: {id: g1, stateDir: ${state}, runtimeDir: ${run}}\nbuses: {}\ndevices: {}\nbroker: ${broker}\n`;
-
 for (const [what, tls] of [
   ['a plain address', ''],
   ['an address with a certificate that is made at this start', ', tls: true'],
 ] as const)
   test(`the broker listens when the gateway says that it runs: ${what}`, async (t) => {
     const port = await freePort();
-    const gateway = makeGateway(t, (g) => yaml(g.stateDir, g.runtimeDir, `{listen: {host: 127.0.0.1, port: ${port}${tls}}}`));
+    const gateway = makeGateway(t, (g) => `${g.section}\nbroker: {listen: {host: 127.0.0.1, port: ${port}${tls}}}\n`);
     gateway.start();
     const line = await gateway.waitForLog(/The gateway is running/);
     assert.equal(line.waits, undefined);
@@ -29,7 +26,7 @@ test('an address that is taken does not hold up the start, and the line names it
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
   t.after(() => other.close());
   const { port } = other.address() as { port: number };
-  const gateway = makeGateway(t, (g) => yaml(g.stateDir, g.runtimeDir, `{listen: {host: 127.0.0.1, port: ${port}}}`));
+  const gateway = makeGateway(t, (g) => `${g.section}\nbroker: {listen: {host: 127.0.0.1, port: ${port}}}\n`);
   gateway.start();
   const line = await gateway.waitForLog(/The gateway is running/);
   assert.deepEqual(line.waits, [`broker 127.0.0.1:${port}`]);

@@ -15,8 +15,7 @@ import { waitFor } from '../../harness/wait-for.ts';
 import { WebClient } from '../../harness/web-bench.ts';
 import { peer, pythonPeer } from '../../peers/peers.ts';
 
-const yaml = (gateway: Gateway, dashboard: string): string =>
-  `gateway: {id: g1, stateDir: ${gateway.stateDir}, runtimeDir: ${gateway.runtimeDir}}\ndashboard:\n${dashboard}\n`;
+const httpsConfig = (gateway: Gateway, dashboard: string): string => `${gateway.section}\ndashboard:\n${dashboard}\n`;
 const SECURE = '  listen: [{port: 0, tls: true}]';
 
 async function secure(gateway: Gateway): Promise<{ port: number; ca: string; file: string; http: HttpStatus }> {
@@ -30,7 +29,7 @@ async function secure(gateway: Gateway): Promise<{ port: number; ca: string; fil
 }
 
 async function up(t: TestContext, dashboard = SECURE): Promise<Gateway> {
-  const gateway = makeGateway(t, (g) => yaml(g, dashboard));
+  const gateway = makeGateway(t, (g) => httpsConfig(g, dashboard));
   await gateway.up();
   return gateway;
 }
@@ -81,6 +80,10 @@ test('every route is open to the roles of the table, over HTTPS with a token and
     '/api/v1/resend': { from: 1, to: 2 },
     '/api/v1/exchange': { bus: 'ghost', unit: 1, request: { kind: 'read', table: 'holding', start: 3, count: 1 } },
     '/api/v1/capture': { bus: 'ghost' },
+    '/api/v1/flows/undo': {},
+    '/api/v1/flows/restore': { revision: 1 },
+    '/api/v1/flows/import': { flows: [] },
+    '/api/v1/flows/load': { name: 'ghost' },
   };
   const commands = ROUTE_PERMISSIONS.filter(({ kind }) => kind === 'commands').map(({ path: at }) => at);
   assert.deepEqual(
@@ -136,7 +139,7 @@ test('a reload moves what changed, keeps the rest, and takes the files of the op
   const client = new WebClient({ https: port, ca });
   t.after(() => client.close());
   assert.equal((await client.ask('GET', '/healthz')).status, 200);
-  const changed = await gateway.reload(yaml(gateway, '  listen: [{port: 0, tls: true}]\n  names: [gate.example.local]'));
+  const changed = await gateway.reload(httpsConfig(gateway, '  listen: [{port: 0, tls: true}]\n  names: [gate.example.local]'));
   assert.deepEqual(changed, ['dashboard']);
   const after = await secure(gateway);
   assert.equal(after.port, port, 'an unchanged address is not disturbed');
@@ -148,7 +151,15 @@ test('a reload moves what changed, keeps the rest, and takes the files of the op
   }).catch(() => assert.fail('no new certificate'));
   writeFileSync(path.join(gateway.folder, 'board.crt'), 'no certificate');
   writeFileSync(path.join(gateway.folder, 'board.key'), 'no key');
-  await gateway.reload(yaml(gateway, '  listen: {port: 0, tls: {cert: board.crt, key: board.key}}'));
+  const damaged = httpsConfig(gateway, '  listen: {port: 0, tls: {cert: board.crt, key: board.key}}');
+  await assert.rejects(gateway.reload(damaged), {
+    code: 'tls-files',
+    message: /board\.crt.*correct the files.*nothing was changed$/,
+  });
+  assert.equal((await client.ask('GET', '/healthz')).status, 200, 'the old address goes on');
+  // A start has no old address: it goes on without this one.
+  await gateway.stop();
+  await gateway.up();
   const waiting = await waitFor('the fault', async () => (await gateway.status()).http?.fault);
   assert.match(waiting, /board\.crt/);
   assert.doesNotMatch(gateway.tail(100), /no key\b.*no certificate/);
@@ -157,7 +168,7 @@ test('a reload moves what changed, keeps the rest, and takes the files of the op
 test('a gateway starts with a tls folder that is blocked, damaged, or of another board', async (t) => {
   const first = await up(t);
   const own = await secure(first);
-  const other = makeGateway(t, (g) => yaml(g, SECURE));
+  const other = makeGateway(t, (g) => httpsConfig(g, SECURE));
   cpSync(path.join(first.stateDir, 'tls'), path.join(other.stateDir, 'tls'), { recursive: true });
   await other.up();
   assert.equal((await secure(other)).ca, own.ca, 'a board that was exchanged keeps the authority');
@@ -168,7 +179,7 @@ test('a gateway starts with a tls folder that is blocked, damaged, or of another
   assert.notEqual(made.ca, own.ca);
   assert.ok(existsSync(path.join(first.stateDir, 'tls', 'own.pem.damaged')));
   // A file where the folder has to be: root may write everything else.
-  const blocked = makeGateway(t, (g) => yaml(g, '  listen: [{port: 0}, {port: 0, tls: true}]'));
+  const blocked = makeGateway(t, (g) => httpsConfig(g, '  listen: [{port: 0}, {port: 0, tls: true}]'));
   cpSync(path.join(other.stateDir, 'tls', 'ca.crt'), path.join(blocked.stateDir, 'tls'));
   chmodSync(path.join(blocked.stateDir, 'tls'), 0o600);
   await blocked.up();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import mqtt from 'mqtt';
 import { request, stream, text } from '../../../src/admin/client.ts';
 import type { TailItem, TailReading } from '../../../src/admin/target.ts';
 import { type Child, startChild } from '../../harness/child.ts';
@@ -50,7 +51,7 @@ async function mqttSite(t: TestContext): Promise<Site | undefined> {
   if (program === undefined) return undefined;
   const gateway = makeGateway(t, (g) =>
     [
-      `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}`,
+      `${g.section}`,
       'broker: {listen: {port: 0}}',
       'buffer: {commitEvery: 1h}',
       'buses: {radio: {protocol: mqtt}}',
@@ -273,4 +274,43 @@ test('a capture shows messages, and writes them for an analyser', { timeout: 120
   const scan = await sluice(t, 'scan', 'radio', '-c', gateway.config);
   assert.equal(scan.code, 2);
   assert.match(scan.stderr, /the devices of radio send by themselves, so nothing can be asked/);
+});
+
+test('no acknowledged message is lost while reloads exchange the bus', { timeout: 120_000 }, async (t) => {
+  const s = await mqttSite(t);
+  if (s === undefined) return;
+  const { gateway } = s;
+  const password = await s.account('meter', ['zigbee2mqtt/#']);
+  const client = mqtt.connect({ host: '127.0.0.1', port: await s.port(), username: 'meter', password, reconnectPeriod: 0 });
+  t.after(() => client.end(true));
+  await new Promise<void>((resolve, reject) => client.once('connect', () => resolve()).once('error', reject));
+  let sent = 0;
+  let over = false;
+  const publishing = (async () => {
+    for (; !over; sent++) {
+      await client.publishAsync('zigbee2mqtt/fridge', JSON.stringify({ temperature: sent % 8, battery: sent, last_seen: sent }), {
+        qos: 1,
+      });
+      // Below the rate of one device, so that nothing is left out as a flood.
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+  })();
+  const yaml = readFileSync(gateway.config, 'utf8');
+  for (let round = 0; round < 5; round++) {
+    const line = `  room${round}: {bus: radio, topic: zigbee2mqtt/room${round}, points: {temperature: {unit: Cel}}}`;
+    assert.deepEqual(await gateway.reload(yaml.replace('rules:', `${line}\nrules:`)), ['buses.radio']);
+    const before = sent;
+    await waitFor('messages behind the reload', () => sent > before + 3);
+  }
+  over = true;
+  await publishing;
+  const numbers = async () =>
+    (await exported(gateway)).filter((row) => row.includes('fridge') && row.includes('battery')).map((row) => row.split(','));
+  await waitFor(
+    () => `${sent} readings`,
+    async () => (await numbers()).length >= sent,
+  );
+  const rows = await numbers();
+  assert.equal(rows.length, sent);
+  assert.equal((await gateway.status()).broker?.dropped.exchange, 0);
 });

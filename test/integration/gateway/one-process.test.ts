@@ -66,7 +66,7 @@ test('of two starts at one moment over a stale socket exactly one wins, every ti
 });
 
 test('two gateways started over what a kill left: one runs, the other says which process it is', async (t) => {
-  const first = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}\n`);
+  const first = makeGateway(t, (g) => `${g.section}\n`);
   const second = new Gateway(first.folder);
   t.after(() => second.kill());
   mkdirSync(first.stateDir);
@@ -120,7 +120,7 @@ test("a foreign file in the lock's place is replaced; a link or a folder there i
 });
 
 test('an export reads no files while a process has locked them and does not answer', async (t) => {
-  const gateway = makeGateway(t, (g) => `gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}\n`);
+  const gateway = makeGateway(t, (g) => `${g.section}\n`);
   await gateway.up();
   assert.equal(await gateway.stop(), 0);
   assert.equal((await sluice(t, 'export', '-c', gateway.config)).code, 0, 'of a gateway that does not run');

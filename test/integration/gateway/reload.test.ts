@@ -23,7 +23,7 @@ import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 import { SettableDevice } from '../../peers/settable-device.ts';
 
 const head = (g: Gateway, buffer = '100ms') => `
-gateway: {id: g1, stateDir: ${g.stateDir}, runtimeDir: ${g.runtimeDir}}
+${g.section}
 buffer: {commitEvery: ${buffer}}
 `;
 const point = 'points: {n: {table: holding, address: 0, type: uint32}}';

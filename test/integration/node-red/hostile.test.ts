@@ -1,9 +1,13 @@
 /** Flows that do harm to the process that they run in. It ends and comes back; polls go on, and nothing is left out. */
+import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { hostileSite } from '../../harness/hostile-site.ts';
 import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
 import { nodeRedPeer } from '../../peers/peers.ts';
+
+const LIMITED = { timeout: 300_000 };
 
 /** All due polls were made, while and after the flow did its harm. */
 async function allPolled(site: NodeRedSite): Promise<void> {
@@ -35,9 +39,9 @@ test('a flow that crashes five times is stopped, and runs again after a deploy',
   await allPolled(site);
 });
 
-test('a flow that allocates objects or buffers until it dies takes only its process', async (t) => {
-  if (!nodeRedPeer(t)) return;
-  const site = await nodeRedSite(t);
+test('a flow that allocates objects or buffers until it dies takes only its process', LIMITED, async (t) => {
+  const site = await hostileSite(t);
+  if (site === undefined) return;
   await site.gateway.up();
   await site.until('running');
   const hungry = {
@@ -71,19 +75,19 @@ test('a flow that allocates objects or buffers until it dies takes only its proc
     words.some(({ msg }) => /heap out of memory|of memory, and nodeRed.memory is/.test(msg)),
     JSON.stringify(words),
   );
-  await allPolled(site);
+  await site.nothingLost();
 });
 
-test('a flow that loops for ever is found by a message that does not come back', async (t) => {
-  if (!nodeRedPeer(t)) return;
-  const site = await nodeRedSite(t);
+test('a flow that loops for ever is found by a message that does not come back', LIMITED, async (t) => {
+  const site = await hostileSite(t);
+  if (site === undefined) return;
   await site.gateway.up();
   const { pid } = await site.until('running');
   assert.equal(await site.deploy(startsWith('setTimeout(() => { for (;;); }, 200); return null;')), 204);
   await site.until('unhealthy');
   await waitFor('its end', () => !site.processes().includes(pid ?? 0), { timeout: 60_000 });
   await site.gateway.waitForLog(/Node-RED hangs and is ended/);
-  await allPolled(site);
+  await site.nothingLost();
 });
 
 test('a flow that writes lines without end fills neither the log nor the memory of the gateway', async (t) => {

@@ -1,4 +1,5 @@
 /** The real Node-RED beside a gateway: what a flow may do, what the log and the status show, and what is left after a stop. */
+import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { existsSync, lstatSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -134,7 +135,7 @@ test('a killed gateway starts again with one Node-RED, though the old one hangs'
   assert.deepEqual(site.processes(), [old]);
   let most = 0;
   const watch = setInterval(() => {
-    most = Math.max(most, site.processes().length);
+    most = Math.max(most, site.runtimes().length);
   }, 10);
   t.after(() => clearInterval(watch));
   await site.gateway.up();

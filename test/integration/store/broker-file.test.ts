@@ -17,7 +17,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import Database from 'better-sqlite3';
 import { seeded } from '../../../src/core/seeded.ts';
-import { APPLICATION, PAGE_SIZE, VERSION } from '../../../src/store/broker/layout.ts';
+import { APPLICATION, PAGE_SIZE, sumOf, VERSION } from '../../../src/store/broker/layout.ts';
 import { BrokerFile } from '../../../src/store/broker-store.ts';
 import { Folders, KeptBench } from '../../fakes/kept-bench.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
@@ -104,6 +104,61 @@ for (const [what, damage] of Object.entries(damages))
     await bench.kept.close();
     await works(t, folders);
   });
+
+/** Makes it a file as version 1 had them: messages and retained messages without an owner. */
+function asVersion1(file: string): void {
+  const db = new Database(file);
+  for (const [table, columns] of [
+    ['message', 'message integer, topic text, payload blob, qos integer, sum integer, primary key (message)'],
+    ['retained', 'topic text, payload blob, qos integer, sum integer, primary key (topic)'],
+  ] as const) {
+    const rows = db.prepare<[], (string | number | Buffer)[]>(`select * from ${table}`).raw().all();
+    db.exec(`drop table ${table}; create table ${table} (${columns})`);
+    const put = db.prepare<unknown[]>(`insert into ${table} values (${table === 'message' ? '?, ?, ?, ?, ?' : '?, ?, ?, ?'})`);
+    for (const row of rows) {
+      const values = row.slice(0, -2);
+      put.run(...values, sumOf(table, values));
+    }
+  }
+  db.pragma('user_version = 1');
+  db.pragma('wal_checkpoint(truncate)');
+  db.close();
+}
+
+test('a file of version 1 is taken over with all that it has, and is one of this version then', async (t) => {
+  const folders = await filled(t);
+  asVersion1(folders.file);
+  let bench = await open(t, folders);
+  assert.deepEqual([bench.repairs, bench.faults], [[], []]);
+  assert.deepEqual(bench.waiting('a'), MESSAGES);
+  assert.deepEqual([bench.retained.of('state/1')?.payload.toString(), bench.retained.of('state/1')?.from], ['on', '']);
+  await bench.publish('state/1', 'off', 1, true, 'user:anna');
+  await bench.kept.close();
+  const db = new Database(folders.file, { readonly: true });
+  assert.equal(db.pragma('user_version', { simple: true }), VERSION);
+  db.close();
+  bench = await open(t, folders);
+  assert.deepEqual(bench.waiting('a'), MESSAGES);
+  assert.deepEqual([bench.retained.of('state/1')?.payload.toString(), bench.retained.of('state/1')?.from], ['off', 'user:anna']);
+  await bench.kept.close();
+  await works(t, folders);
+});
+
+test('a damaged file of version 1 is set aside, and its good rows are kept', async (t) => {
+  const folders = await filled(t);
+  asVersion1(folders.file);
+  const db = new Database(folders.file);
+  db.exec("update message set topic = 'other' where message = 3");
+  db.close();
+  const bench = await open(t, folders);
+  assert.deepEqual([bench.repairs.length, bench.repairs[0]?.damaged, bench.faults], [1, 1, []]);
+  assert.deepEqual(
+    bench.waiting('a'),
+    MESSAGES.filter((_, i) => i !== 2),
+  );
+  await bench.kept.close();
+  await works(t, folders);
+});
 
 test('an empty file and a missing one are new ones', async (t) => {
   for (const make of [(file: string) => writeFileSync(file, ''), (file: string) => rmSync(file)]) {

@@ -60,7 +60,7 @@ interface Site {
   count: number;
 }
 
-function site(t: TestContext): Site {
+function corruptionSite(t: TestContext): Site {
   const dir = scratch(t, 'corruption');
   return {
     dir,
@@ -279,7 +279,7 @@ const HARMLESS: [string, (s: Site) => void][] = [
 ];
 for (const [name, damage] of HARMLESS)
   test(`${name}: nothing is lost, and nothing is told`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     await life(t, s, 'killed');
     damage(s);
     const { repairs } = await after(t, s);
@@ -343,7 +343,7 @@ const DAMAGES: [string, (s: Site) => void][] = [
 ];
 for (const [name, damage] of DAMAGES)
   test(`${name}, clean end: what is whole comes, the rest is reported`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     const old = await life(t, s, 'closed');
     assert.ok(blockPages(s, 'internal').length > 0 && blockPages(s, 'overflow').length > 10, 'the file has pages of every kind');
     const before = new Set(s.consumer.accepted.keys());
@@ -421,7 +421,7 @@ function countLost(s: Site, repair: Repair, id: string, compacted: number): numb
 }
 
 test('an old copy of lanes and cursors proves what it settles and no more', async (t) => {
-  const s = site(t);
+  const s = corruptionSite(t);
   const first = await open(t, s);
   append(s, first.log, 10, narrow);
   await first.log.flush();
@@ -467,7 +467,7 @@ const WAL: [string, (s: Site) => void, 'all' | 'checkpointed'][] = [
 for (const end of ['killed', 'power'] as const)
   for (const [name, damage, left] of WAL)
     test(`${name}, ${end === 'killed' ? 'kill' : 'power cut'}: found, no number used twice`, async (t) => {
-      const s = site(t);
+      const s = corruptionSite(t);
       const old = await life(t, s, end);
       damage(s);
       const { log, repairs } = await after(t, s);
@@ -490,7 +490,7 @@ for (const end of ['killed', 'power'] as const)
     });
 
 test('a whole state directory put back from an earlier day begins a new log', async (t) => {
-  const s = site(t);
+  const s = corruptionSite(t);
   const first = await open(t, s);
   append(s, first.log, 20, narrow);
   await first.log.close(5000);
@@ -512,7 +512,7 @@ test('a whole state directory put back from an earlier day begins a new log', as
 });
 
 test('a foreign database in the place of the log, and of the history, is moved aside', async (t) => {
-  const s = site(t);
+  const s = corruptionSite(t);
   const before = await open(t, s);
   append(s, before.log, 20, narrow);
   await before.log.flush();
@@ -551,7 +551,7 @@ test('a foreign database in the place of the log, and of the history, is moved a
 
 for (const name of ['log.db', 'history.db'])
   test(`${name} of a newer version is refused, and no byte of the folder changes`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     const old = await life(t, s, 'power');
     const file = path.join(s.state, name);
     // A first page in the write-ahead file counts before the one in the database.
@@ -581,7 +581,7 @@ for (const [name, at] of [
   ['history.db', 63],
 ] as const)
   test(`byte ${at} of ${name} flipped (layout): it proves nothing without a seal`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     const old = await life(t, s, 'closed');
     for (const bit of [0x20, 0x20 ^ 0x01]) {
       const file = path.join(s.state, name);
@@ -603,7 +603,7 @@ for (const [name, page] of [
   ['lanes and cursors', (s: Site) => blockPages(s, 'leaf', 'lanes')[0] as number],
 ] as const)
   test(`${name} overwritten in use: the log is mended under its id`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     const made = await life(t, s, 'closed');
     const { log, outlet } = await open(t, s);
     assert.equal(log.id, made.id);
@@ -675,7 +675,7 @@ function partPages(file: string, kind: 'leaf' | 'overflow', table = 'part'): num
 }
 for (const [name, damage] of HISTORY)
   test(`history.db, ${name}: what is whole comes, nothing twice, the log goes on`, async (t) => {
-    const s = site(t);
+    const s = corruptionSite(t);
     const first = await open(t, s);
     append(s, first.log, 30);
     await first.log.flush();

@@ -136,7 +136,9 @@ async function crash(
   const how = await child.ended;
   for (const line of child.stdout) ledger.take(run, JSON.parse(line) as CrashTold);
   ledger.count(how === 'SIGKILL' ? 'kill' : 'end');
-  if (how !== 'SIGKILL' && how !== 0) ledger.fault(`run ${run}: ${how}: ${child.stderr.join('\n')}`);
+  if (how === 'SIGKILL' || how === 0) return;
+  ledger.count('error');
+  ledger.fault(`run ${run}: ${how}: ${child.stderr.join('\n')}`);
 }
 
 async function drained(cloud: Outlet): Promise<[lane: Lane, seq: number, value: number][]> {
@@ -189,7 +191,7 @@ test(`${CRASHES} starts killed in a row: nothing is repaired, lost or used twice
     if (tail < 0.2 || refused) ledger.forgetTail();
     const plan = { seed: SEED + run, appends: random() < 0.4 ? 0 : Math.floor(random() * 60), close: random() < 0.3 };
     const line = pick([/"opening"/, /"opening"/, /"open"/, /"appended"|"open"/, plan.close ? /"closing"/ : /"open"/]);
-    // With all that is left to do it comes to its end by itself.
+    // It comes to its end by itself, with all that is left to do.
     const when =
       random() < 0.5 ? { strace, call: 1 + Math.floor(random() * pick([4, 20, 120])) } : { line, wait: random() * pick(WITHIN) };
     await crash(t, ledger, run, [stateDir, runtimeDir], 'strace' in when ? { ...plan, close: true } : plan, when);
@@ -227,6 +229,7 @@ test(`a salvage killed ${CUTS_OF_ONE} times, ${SALVAGES} times over: all comes b
       const ledger = new Ledger();
       ledger.tell = (line) => told.push(line);
       await crash(t, ledger, n, dirs, plan, when);
+      assert.equal(ledger.counts.error, undefined, `SLUICE_SEED=${SEED}: ${n}: ${ledger.faults.join('; ')}`);
       for (const [what, count] of Object.entries(ledger.counts)) counts.counts[what] = (counts.counts[what] ?? 0) + count;
     };
     await life({ seed: SEED + n, appends: 40, close: random() < 0.5 }, { line: /"closed"|"waiting"/, wait: 0 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { exportText } from '../../../src/admin/history.ts';
-import type { ExportQuery } from '../../../src/admin/target.ts';
+import type { ExportQuery } from '../../../src/admin/log-questions.ts';
 import type { SluiceError } from '../../../src/core/errors.ts';
 import type { Sample, Shape } from '../../../src/core/point.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -21,7 +21,7 @@ const pump: Shape = {
 const tank: Shape = { device: 'tank', points: [{ name: 'level', type: 'float32', storage: 'number', unit: 'm' }] };
 const START = Date.UTC(2026, 10, 25, 12);
 
-async function site(
+async function uncommittedLog(
   t: TestContext,
 ): Promise<{ log: Log; clock: ManualClock; take: (from: number, to: number) => Promise<void> }> {
   const dir = scratch(t, 'export', '/dev/shm');
@@ -69,7 +69,7 @@ const QUERIES: readonly Partial<ExportQuery>[] = [
 ];
 
 test('an export is the same before the commit and after it, and commits nothing', async (t) => {
-  const { log, take } = await site(t);
+  const { log, take } = await uncommittedLog(t);
   await take(0, 1000);
   await log.flush();
   await log.compact();
@@ -95,7 +95,7 @@ test('an export is the same before the commit and after it, and commits nothing'
 });
 
 test('an empty log and one with nothing but a tail: one head, and all of it', async (t) => {
-  const { log, take } = await site(t);
+  const { log, take } = await uncommittedLog(t);
   const query: ExportQuery = { format: 'csv', from: undefined, to: undefined, points: undefined };
   assert.equal((await all(log, query)).split('\n').length, 2, 'the head');
   assert.equal((await all(log, { ...query, every: 1000 })).split('\n').length, 2);
@@ -106,7 +106,7 @@ test('an empty log and one with nothing but a tail: one head, and all of it', as
 });
 
 test('an export beside commits, readings and compaction has each number once, in order', async (t) => {
-  const { log, take } = await site(t);
+  const { log, take } = await uncommittedLog(t);
   await take(0, 4000);
   await log.flush();
   await take(4000, 5000);
@@ -142,7 +142,7 @@ test('an export beside commits, readings and compaction has each number once, in
 });
 
 test('an export that begins while a commit is under way has what that carries', async (t) => {
-  const { log, take } = await site(t);
+  const { log, take } = await uncommittedLog(t);
   await take(1000, 1100);
   log.commitSoon();
   await take(1100, 1200);

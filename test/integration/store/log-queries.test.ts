@@ -6,7 +6,7 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { request } from '../../../src/admin/client.ts';
 import { MAX_QUESTIONS } from '../../../src/admin/limits.ts';
-import type { HistoryReply } from '../../../src/admin/target.ts';
+import type { HistoryReply } from '../../../src/admin/log-questions.ts';
 import type { Shape } from '../../../src/core/point.ts';
 import { HISTORY_FILE } from '../../../src/store/files/history-layout.ts';
 import { Log } from '../../../src/store/log.ts';

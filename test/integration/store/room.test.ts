@@ -56,7 +56,7 @@ class Filler {
       await this.log.flush();
     }
   }
-  /** So many commits of 100 records, about 40 kB each, with time going on and what is old compacted. */
+  /** `n` commits of 100 records, about 40 kB each, with time going on and what is old compacted. */
   async commits(n: number): Promise<void> {
     for (let k = 0; k < n; k++) {
       for (let r = 0; r < 100; r++) this.log.append(noise(this.#i++, this.clock.monotonic() + r));

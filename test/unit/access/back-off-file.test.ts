@@ -18,7 +18,7 @@ const logIn = ({ access }: TestAccess, caller = STRANGER, password = PASSWORD, n
   access.people.logIn({ name, password, caller, mark });
 const fileOf = ({ stateDir }: { stateDir: string }) => path.join(stateDir, FILE);
 
-/** So many that are checked, each as soon as it is. */
+/** `count` tries that are checked, each as soon as it may be. */
 async function wrongTries(one: TestAccess, count: number, of: (one: TestAccess) => Promise<unknown> = wrong()): Promise<void> {
   for (let checked = 0; checked < count; ) {
     const code = await codeOf(of(one));

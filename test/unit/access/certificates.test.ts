@@ -44,7 +44,7 @@ interface Site {
   make(issues?: typeof issue): Certificates;
 }
 
-function site(t: TestContext): Site {
+function certificateSite(t: TestContext): Site {
   const dir = scratch(t, 'tls');
   const logged: string[] = [];
   const log = (data: unknown, words = '') => logged.push(`${JSON.stringify(data)} ${words}`);
@@ -83,7 +83,7 @@ const openssl = (...args: string[]) => {
 };
 
 test('openssl accepts the certificate, its names, and the limits of its authority', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const { cert, authority } = await started(one);
   const [leaf, ca] = [path.join(one.dir, 'leaf.pem'), path.join(one.dir, 'tls/ca.crt')];
   writeFileSync(leaf, cert);
@@ -113,7 +113,7 @@ test('openssl accepts the certificate, its names, and the limits of its authorit
 });
 
 test('a stolen authority cannot vouch for a public name or address', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   await started(one);
   const [ca = '', , caKey = ''] = [certificatesIn(one)[0], undefined, keysIn(one)[0]];
   for (const names of [
@@ -142,19 +142,19 @@ test('a stolen authority cannot vouch for a public name or address', async (t) =
 });
 
 test('a restart keeps authority, key and certificate; another gateway shares none of them', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const first = await started(one);
   const again = await started(one);
   assert.deepEqual([again.fingerprint, again.key], [first.fingerprint, first.key]);
   assert.deepEqual(one.reasons, ['there was none', 'it was read']);
-  const other = await started(site(t));
+  const other = await started(certificateSite(t));
   assert.notEqual(other.key, first.key);
   assert.notEqual(other.authority.fingerprint, first.authority.fingerprint);
   assert.notEqual(keysIn(one)[0], undefined);
 });
 
 test('a new address, the end, a clock that becomes known: new certificate, same authority', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   one.now = { utc: Date.UTC(1970, 0, 1), known: false };
   const certificates = one.make();
   await certificates.start();
@@ -179,7 +179,7 @@ test('a new address, the end, a clock that becomes known: new certificate, same 
 });
 
 test('a public address that comes later is left out and reported once', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const certificates = one.make();
   await certificates.start();
   one.machine = {
@@ -193,7 +193,7 @@ test('a public address that comes later is left out and reported once', async (t
 });
 
 test('every damage of the file ends in a working certificate, the damaged file lies aside', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   await started(one);
   const good = readFileSync(one.file);
   const damages: Record<string, () => void> = {
@@ -226,7 +226,7 @@ test('every damage of the file ends in a working certificate, the damaged file l
 });
 
 test('a file that others can read is closed to them', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   await started(one);
   chmodSync(one.file, 0o644);
   await started(one);
@@ -234,10 +234,10 @@ test('a file that others can read is closed to them', async (t) => {
 });
 
 test('the copy for clients follows the authority, and no fault of it stops the gateway', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const ca = path.join(one.dir, 'tls/ca.crt');
   const { authority } = await started(one);
-  const other = site(t);
+  const other = certificateSite(t);
   await started(other);
   const states: Readonly<Record<string, () => void>> = {
     'it is gone': () => {},
@@ -266,7 +266,7 @@ test('the copy for clients follows the authority, and no fault of it stops the g
 });
 
 test('a folder that is put right while the gateway runs keeps its authority', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const { authority } = await started(one);
   const folder = path.join(one.dir, 'tls');
   renameSync(folder, `${folder}.away`);
@@ -289,7 +289,7 @@ test('a folder that cannot be written is named, with what to do', async (t) => {
     ['EROFS', /give it to that user$/],
     ['ENOSPC', /make room on the disk of .*tls$/],
   ] as const) {
-    const one = site(t);
+    const one = certificateSite(t);
     const failing = one.make(() => Promise.reject(Object.assign(new Error(`${code}: no`), { code })));
     await failing.start();
     assert.match(failing.fault ?? '', words);
@@ -319,9 +319,9 @@ test('a failure is reported once, tried again, and shows no key', async (t) => {
 });
 
 test('two files that do not fit are refused in words that hold nothing of the key', async (t) => {
-  const one = site(t);
+  const one = certificateSite(t);
   const first = await started(one);
-  const other = await started(site(t));
+  const other = await started(certificateSite(t));
   assert.throws(() => identityOf(other.key, first.cert), /does not belong to the certificate/);
   assert.throws(
     () => identityOf('secret words', first.cert),

@@ -22,7 +22,7 @@ async function pair(days: number) {
   return server;
 }
 
-function site(t: TestContext) {
+function fileBench(t: TestContext) {
   const dir = scratch(t, 'files');
   const clock = new ManualClock(BUILT);
   const logged: string[] = [];
@@ -41,7 +41,7 @@ function site(t: TestContext) {
 }
 
 test('files that are replaced are taken at the next look, a half replaced pair is not', async (t) => {
-  const s = site(t);
+  const s = fileBench(t);
   const [first, second] = await Promise.all([pair(500), pair(600)]);
   s.put(first);
   s.files.start();
@@ -59,7 +59,7 @@ test('files that are replaced are taken at the next look, a half replaced pair i
 });
 
 test('files that come later, vanish, or are no certificate leave a fault in words', async (t) => {
-  const s = site(t);
+  const s = fileBench(t);
   s.files.start();
   assert.match(s.files.fault ?? '', /board.key: ENOENT/);
   s.put(await pair(500));
@@ -75,7 +75,7 @@ test('files that come later, vanish, or are no certificate leave a fault in word
 });
 
 test('a pair that the TLS library refuses is a fault in words, and the one before stays', async (t) => {
-  const s = site(t);
+  const s = fileBench(t);
   const good = await pair(500);
   s.put(good);
   s.files.start();
@@ -88,7 +88,7 @@ test('a pair that the TLS library refuses is a fault in words, and the one befor
 });
 
 test('a certificate that ends soon is reported once, and only when the clock is known', async (t) => {
-  const s = site(t);
+  const s = fileBench(t);
   s.one.now = undefined;
   s.put(await pair(20));
   s.files.start();

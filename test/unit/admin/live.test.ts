@@ -27,8 +27,8 @@ function reader(t: test.TestContext, source: FakeLive, after?: string) {
     const text = out.read() as Buffer | null;
     if (text !== null) events.push(...parser.push(text.toString()));
   };
-  const stream = new LiveStream(out, source, clock, { after, every: 2000 });
-  const ended = stream.run(gone.signal);
+  const stream = new LiveStream(source, clock, { after, every: 2000 });
+  const ended = stream.run(out, gone.signal);
   return {
     events,
     gone,

@@ -80,6 +80,17 @@ const FLOWS: FlowsReport = {
   ...{ state: 'running', since: 1_795_000_000_000, nextStart: null, runsAs: 'service', version: '5.0.7', pid: 4711 },
   ...{ memory: { resident: 131_072_000, proportional: 80_740_352 }, restarts: 1, crashes: 1, checkTime: 4 },
   lines: { passed: 20, suppressed: 3 },
+  door: {
+    ...{ open: true, connections: 2, subscriptions: 5, lines: 900, faults: 1, refusedHellos: 2, refusedConnections: 3 },
+    ...{ readings: 4000, alarms: 6, dropped: 7, calls: 80, commands: 9, refusedCommands: 10 },
+    ...{ puts: 700, refusedPuts: 11, leftOutPuts: 12 },
+  },
+  front: {
+    editor: {
+      ...{ state: 'listening', connections: 3, sockets: 1, listeners: [{ host: '0.0.0.0', port: 1880, tls: true }] },
+      refused: { connections: 0, hosts: 1, origins: 2, requests: 0, strangers: 7, sockets: 0 },
+    },
+  },
 };
 
 test('an independent parser reads the same numbers', (t) => {
@@ -106,6 +117,7 @@ print(json.dumps([[f.name, f.type, f.unit, [[s.name, s.labels, s.value] for s in
   assert.equal(samples.get('sluice_flows_state {"state":"running"}'), 1);
   assert.equal(samples.get('sluice_flows_state {"state":"safe-mode"}'), 0);
   assert.equal(samples.get('sluice_flows_check_seconds {}'), 0.004);
+  assert.equal(samples.get('sluice_flows_front_refused_total {"door":"editor","what":"strangers"}'), 7);
   assert.equal(samples.get('sluice_bus_missed_polls {"bus":"field"}'), 12);
   assert.equal(samples.get('sluice_bus_busy_ratio {"bus":"field"}'), 0.97);
   assert.equal(samples.get('sluice_device_reply_seconds_total {"bus":"field","device":"fridge"}'), 0.13);

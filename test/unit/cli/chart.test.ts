@@ -358,6 +358,14 @@ test('number axes are round, few and hold what they shall', () => {
   );
 });
 
+test('a number axis ends where neighbouring numbers are further apart than its steps', () => {
+  for (const low of [1e17, -1e17, 2 ** 53, 1e200]) {
+    const high = low + Math.abs(low) * 2 ** -52;
+    const axis = numberAxis(low, high);
+    assert.deepEqual([axis.low, axis.high, axis.ticks.length], [low, high, 2]);
+  }
+});
+
 test('time ticks ascend, are few and stand at round local times, also where the clocks change', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 4e12 }), fc.integer({ min: 1000, max: 2e12 }), (from, span) => {

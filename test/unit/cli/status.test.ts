@@ -6,6 +6,7 @@ import { removedLine } from '../../../src/cli/removed.ts';
 import { statusText } from '../../../src/cli/status-page.ts';
 import { line } from '../../../src/cli/tail.ts';
 import type { DeviceStatus } from '../../../src/core/ports.ts';
+import { newCounts } from '../../../src/node-red/door/counts.ts';
 import { statusOf } from '../../fakes/admin-target.ts';
 
 process.env.TZ = 'Asia/Dhaka';
@@ -105,4 +106,58 @@ test('what was removed of a point is one line, with the times that are known', (
 
 test('a tail that did not keep up says so in words', () => {
   assert.match(line({ type: 'missed', conflated: 12, dropped: 3 }), /12 older readings.* 3 more lines left out/);
+});
+
+test('the socket for flows has a line for what went through it, and one for what was refused', () => {
+  const flows: NonNullable<GatewayStatus['flows']> = {
+    ...{
+      state: 'running',
+      since: 0,
+      nextStart: null,
+      runsAs: 'service',
+      restarts: 0,
+      crashes: 0,
+      lines: { passed: 0, suppressed: 0 },
+    },
+    door: { open: true, connections: 1, subscriptions: 2, ...newCounts(), readings: 1, puts: 30, commands: 1 },
+  };
+  const text = (door: Partial<NonNullable<typeof flows.door>>) =>
+    statusText(
+      { ...statusOf(), flows: { ...flows, door: { ...flows.door, ...door } as typeof flows.door } },
+      { verbose: true, width: 200 },
+    );
+  assert.match(
+    text({}),
+    /^flows {4}1 connection on the socket for flows, 2 subscriptions\n {9}given 1 reading; got 30 readings and 1 command$/m,
+  );
+  assert.doesNotMatch(text({}), /^ {9}refused since the start/m);
+  const more = text({
+    dropped: 7,
+    leftOutPuts: 3,
+    refusedHellos: 1,
+    refusedConnections: 2,
+    faults: 4,
+    refusedCommands: 5,
+    refusedPuts: 6,
+  });
+  assert.match(more, /given 1 reading, 7 dropped; got 30 readings, 3 left out and 1 command/);
+  assert.match(
+    more,
+    /refused since the start: 2 connections without a place, 1 connection with a wrong token, 4 wrong lines, 5 commands, 6 readings/,
+  );
+  assert.match(text({ open: false, fault: 'no folder' }), /^flows {4}the socket for flows is closed: no folder$/m);
+});
+
+test('a device of flows has readings, and neither frames nor requests', () => {
+  const report = statusOf();
+  const bus = only(report.buses);
+  const [device] = bus.devices;
+  assert.ok(device);
+  const counters = { ...device.counters, requests: 0, replies: 5, latencySum: 0 };
+  const text = statusText(
+    { ...report, buses: [{ ...bus, protocol: 'flows', devices: [{ ...device, counters }] }] },
+    { verbose: true, width: 200 },
+  );
+  assert.match(text, /fridge {2}answering {2}5 readings, the last 500ms ago/);
+  assert.match(text, /fridge answering: 5 readings, last 500ms ago/);
 });

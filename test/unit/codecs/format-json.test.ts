@@ -1,45 +1,13 @@
 /** Golden files of the payload format `json`: `expected.json` is written by hand, from the contract. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import test from 'node:test';
 import { jsonBatch } from '../../../src/codecs/format-json.ts';
-import { type LogRecord, plainValue, type Shape, type Value } from '../../../src/core/point.ts';
-import { ABSENT, type ReasonName, reasonCode } from '../../../src/core/reasons.ts';
+import { plainValue, type Shape, type Value } from '../../../src/core/point.ts';
+import { formatCases } from '../../harness/format-case.ts';
 
-interface Case {
-  gateway: string;
-  log: string;
-  boot: string;
-  inventory: number;
-  sent: number;
-  offset: number;
-  estimated: boolean;
-  shapes: Shape[];
-  records: { seq: number; shape: number; at: number; values: (number | boolean | string)[]; reasons?: string[] }[];
-}
-
-const folder = path.join(import.meta.dirname, '../../cases/formats/json');
-const reasonOf = (name: string) => (name === '' ? 0 : name === 'absent' ? ABSENT : reasonCode(name as ReasonName));
-
-function recordOf(shapes: readonly Shape[], { seq, shape: index, at, values, reasons }: Case['records'][number]): LogRecord {
-  const shape = shapes[index] as Shape;
-  const typed = values.map((v, i): Value => {
-    const { storage } = shape.points[i] as Shape['points'][number];
-    if (storage === 'integer64') return BigInt(v as string);
-    return storage === 'number' ? Number(v) : v;
-  });
-  return {
-    seq,
-    sample: { shape, at, values: typed, reasons: reasons === undefined ? null : Uint8Array.from(reasons, reasonOf) },
-  };
-}
-
-for (const name of readdirSync(folder))
+for (const { name, batch, read } of formatCases('json'))
   test(`format json: ${name}`, () => {
-    const read = (file: string) => readFileSync(path.join(folder, name, file), 'utf8');
-    const { shapes, records, ...head } = JSON.parse(read('batch.json')) as Case;
-    const text = jsonBatch({ lane: 'data', ...head, records: records.map((r) => recordOf(shapes, r)) });
+    const text = jsonBatch(batch);
     assert.equal(text, read('expected.json').trimEnd());
     assert.doesNotThrow(() => JSON.parse(text));
   });

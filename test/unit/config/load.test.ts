@@ -66,7 +66,7 @@ test('the smallest configuration gets every default', () => {
 
 test('an empty section of broker or dashboard means all defaults', () => {
   const { config } = good('gateway: {id: g1}\nbroker:\ndashboard: {listen: {port: 9090}}\n');
-  assert.deepEqual(config.broker, { listen: [{ host: '127.0.0.1', port: 1883 }] });
+  assert.deepEqual(config.broker, { listen: [{ host: '127.0.0.1', port: 1883 }], maxPacket: 262_144 });
   assert.deepEqual(config.dashboard, { listen: [{ host: '127.0.0.1', port: 9090 }], names: [] });
 });
 

@@ -9,7 +9,7 @@ import { SluiceError } from '../../../src/core/errors.ts';
 const ANNA: Principal = { who: 'uid 64001', door: 'socket', role: 'operator' };
 const WRITE: Command = { do: 'write', point: 'pump.speed', value: 40 };
 
-function site(rows = new Map<string, unknown>()) {
+function onceBench(rows = new Map<string, unknown>()) {
   const one = { now: 1000, known: true, flushes: 0 };
   const ledger = new Ledger({
     saved: [...rows],
@@ -30,11 +30,11 @@ function site(rows = new Map<string, unknown>()) {
 }
 
 test('the same id acts once and answers the same, also after a restart', async () => {
-  const s = site();
+  const s = onceBench();
   assert.deepEqual(await s.run({ id: 'a' }), { n: 1 });
   assert.deepEqual(await s.run({ id: 'a' }), { n: 1 });
   assert.equal(s.one.flushes, 1, 'the id was on the disk before the command began');
-  const after = site(s.rows);
+  const after = onceBench(s.rows);
   assert.deepEqual(await after.run({ id: 'a' }), { n: 1 });
   assert.equal(after.acts(), 0);
   assert.deepEqual(await after.run({ id: 'b' }), { n: 1 });
@@ -42,7 +42,7 @@ test('the same id acts once and answers the same, also after a restart', async (
 });
 
 test('the same id asked twice at once acts once', async () => {
-  const s = site();
+  const s = onceBench();
   const gate = Promise.withResolvers<object>();
   const both = [s.run({ id: 'a' }, { act: () => gate.promise }), s.run({ id: 'a' }, { act: () => gate.promise })];
   gate.resolve({ n: 7 });
@@ -51,7 +51,7 @@ test('the same id asked twice at once acts once', async () => {
 });
 
 test('a fault is answered the same; what expired may be asked again with its id', async () => {
-  const s = site();
+  const s = onceBench();
   const fail = async (): Promise<object> => {
     throw new SluiceError('write-refused', 'too high');
   };
@@ -70,15 +70,15 @@ test('a fault is answered the same; what expired may be asked again with its id'
 });
 
 test('a command of which a kill left no result is not done again', async () => {
-  const s = site();
+  const s = onceBench();
   void s.run({ id: 'a' }, { act: () => new Promise(() => {}) });
-  const after = site(s.rows);
+  const after = onceBench(s.rows);
   await assert.rejects(after.run({ id: 'a' }), { code: 'outcome-unknown' });
   assert.equal(after.acts(), 0);
 });
 
 test('another command, another caller and a caller without the role get no answer of this id', async () => {
-  const s = site();
+  const s = onceBench();
   await s.run({ id: 'a' });
   await assert.rejects(s.run({ id: 'a' }, { command: { ...WRITE, value: 41 } }), { code: 'request-invalid' });
   assert.deepEqual(await s.run({ id: 'a' }, { by: { ...ANNA, who: 'root' } }), { n: 2 });
@@ -89,7 +89,7 @@ test('another command, another caller and a caller without the role get no answe
 });
 
 test('ids belong to the account and not to its name', async () => {
-  const s = site();
+  const s = onceBench();
   const callers: Principal[] = ['user:anna.aaaaaaaa', 'user:anna.bbbbbbbb', 'token:cccccccc', undefined].map((account) => ({
     ...{ who: 'anna', door: 'https', role: 'operator', account },
   }));
@@ -99,7 +99,7 @@ test('ids belong to the account and not to its name', async () => {
 });
 
 test('what only looks runs again, and more ids than the ledger keeps push out the oldest', async () => {
-  const s = site();
+  const s = onceBench();
   const read: Command = { do: 'read', device: 'pump' };
   await s.run({ id: 'r' }, { command: read });
   await s.run({ id: 'r' }, { command: read });

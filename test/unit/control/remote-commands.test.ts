@@ -39,7 +39,7 @@ class Store {
   }
 }
 
-function site(store = new Store(), run?: (command: Command, options: RunOptions) => unknown) {
+function deskBench(store = new Store(), run?: (command: Command, options: RunOptions) => unknown) {
   const clock = new ManualClock(1_795_000_000_000);
   const done: Command[] = [];
   const events: GatewayEvent[] = [];
@@ -118,6 +118,11 @@ test('every word of the contract becomes its command', () => {
     [
       { id: 'a', do: 'resend', log: '0123456789', first: 1, last: 9 },
       { do: 'resend', log: '0123456789', first: 1, last: 9, points: undefined },
+    ],
+    [
+      // The log of salvaged records.
+      { id: 'a', do: 'resend', log: 's123456789', first: 1, last: 9 },
+      { do: 'resend', log: 's123456789', first: 1, last: 9, points: undefined },
     ],
     [
       { id: 'a', do: 'resend', from: 5, to: 9, points: ['pump'] },
@@ -211,7 +216,7 @@ test('a grant allows what it names and nothing else', () => {
 });
 
 test('a refusal says the same of a point that exists and of one that does not', async () => {
-  const s = site();
+  const s = deskBench();
   s.one.grant = {};
   s.take(write('a'));
   s.take(write('b', { target: 'no.such' }));
@@ -225,13 +230,13 @@ test('a refusal says the same of a point that exists and of one that does not', 
 
 test('one id acts once: while it runs, after it, after a kill and after a power cut', async () => {
   const gate = Promise.withResolvers<void>();
-  const first = site(new Store(), () => gate.promise.then(() => ({ value: 40, readBack: true })));
+  const first = deskBench(new Store(), () => gate.promise.then(() => ({ value: 40, readBack: true })));
   first.take(write('a'));
   first.take(write('a'));
   await settled();
   first.take(write('a'));
   assert.equal(first.answers.length, 0);
-  const cut = site(first.store.powerCut());
+  const cut = deskBench(first.store.powerCut());
   cut.take(write('a'));
   await settled();
   assert.equal(cut.done.length, 0);
@@ -242,7 +247,7 @@ test('one id acts once: while it runs, after it, after a kill and after a power 
   await settled();
   assert.equal(first.done.length, 1);
   assert.deepEqual(first.answers[0], first.answers[1]);
-  const again = site(first.store);
+  const again = deskBench(first.store);
   again.take(write('a'));
   await settled();
   assert.equal(again.done.length, 0);
@@ -250,7 +255,7 @@ test('one id acts once: while it runs, after it, after a kill and after a power 
 });
 
 test('two callers may use the same id, and neither gets the result of the other', async () => {
-  const s = site();
+  const s = deskBench();
   s.take(write('a'));
   await settled();
   s.one.owner = 'user:anna';
@@ -261,7 +266,7 @@ test('two callers may use the same id, and neither gets the result of the other'
 
 test('a command that expired, also while it waited, does not act, and its id stays free', async () => {
   let release: () => void = () => {};
-  const s = site(new Store(), async (_, { begin }) => {
+  const s = deskBench(new Store(), async (_, { begin }) => {
     await new Promise<void>((resolve) => {
       release = resolve;
     });
@@ -285,7 +290,7 @@ test('a command that expired, also while it waited, does not act, and its id sta
 });
 
 test('without a known clock a command with an expiry does not act', async () => {
-  const s = site();
+  const s = deskBench();
   s.one.known = false;
   s.take(write('a', { expires: s.one.now + 1000 }));
   s.take(write('b'));
@@ -300,7 +305,7 @@ test('without a known clock a command with an expiry does not act', async () => 
 });
 
 test('a disk that takes nothing keeps a command from acting', async () => {
-  const s = site();
+  const s = deskBench();
   s.store.fails = true;
   s.take(write('a'));
   await settled();
@@ -312,7 +317,7 @@ test('a disk that takes nothing keeps a command from acting', async () => {
 });
 
 test('a thousand at once: each is answered, and no more wait than the bound', async () => {
-  const s = site();
+  const s = deskBench();
   for (let i = 0; i < 1000; i++) s.take(write(`c${i}`));
   await settled();
   for (let i = 0; i < 20; i++) await settled();
@@ -323,7 +328,7 @@ test('a thousand at once: each is answered, and no more wait than the bound', as
 });
 
 test('the table keeps so many ids of a caller, the oldest result goes first', async () => {
-  const s = site();
+  const s = deskBench();
   for (let i = 0; i < PER_OWNER + 5; i++) {
     s.take(write(`c${i}`));
     await settled();
@@ -338,7 +343,7 @@ test('the table keeps so many ids of a caller, the oldest result goes first', as
 });
 
 test('a retained message, and one that is none, are reported and counted', async () => {
-  const s = site();
+  const s = deskBench();
   s.take(write('a'), true);
   s.take('garbage');
   s.take({ id: 'b', do: 'format' });
@@ -353,7 +358,7 @@ test('a retained message, and one that is none, are reported and counted', async
 });
 
 test('a result whose caller is gone is there when it asks again', async () => {
-  const s = site();
+  const s = deskBench();
   s.one.gone = true;
   s.take(write('a'));
   await settled();

@@ -29,7 +29,7 @@ const LOGS = [
 ];
 
 /** A log that answers with these lines, some in each slice. */
-function site(lines: readonly Line[], perSlice = 3) {
+function resendBench(lines: readonly Line[], perSlice = 3) {
   const asked: Omit<ExportRequest, 'id'>[] = [];
   const ordinalOf = (name: string) => LOGS.find((log) => log.name === name)?.ordinal ?? 0;
   const log = {
@@ -58,7 +58,7 @@ function site(lines: readonly Line[], perSlice = 3) {
 }
 
 test('a range that was thinned brings what is left, and nothing beyond it', async () => {
-  const s = site([1, 2, 5, 8, 13, 14].map((seq) => line(seq)));
+  const s = resendBench([1, 2, 5, 8, 13, 14].map((seq) => line(seq)));
   const result = await s.run({ do: 'resend', log: '00000000aa', first: 2, last: 13 });
   assert.deepEqual(result, { records: 4, parts: 1 });
   assert.deepEqual([s.parts[0]?.first, s.parts[0]?.last], [2, 13]);
@@ -71,7 +71,7 @@ test('a range that was thinned brings what is left, and nothing beyond it', asyn
 });
 
 test('a part holds one log, one boot and one state of the clock', async () => {
-  const s = site([line(1), line(2, { clock: 'estimated' }), line(3, { boot: 'b2' }), line(1, { log: '00000000bb' })]);
+  const s = resendBench([line(1), line(2, { clock: 'estimated' }), line(3, { boot: 'b2' }), line(1, { log: '00000000bb' })]);
   assert.deepEqual(await s.run({ do: 'resend', from: 0, to: 9999 }), { records: 4, parts: 4 });
   assert.deepEqual(
     s.parts.map(({ part, boot, clock }) => [part, boot, clock]),
@@ -85,7 +85,7 @@ test('a part holds one log, one boot and one state of the clock', async () => {
 });
 
 test('a part has at most 500 records, a command 2,000 parts, and says where to go on', async () => {
-  const many = site(
+  const many = resendBench(
     Array.from({ length: 1201 }, (_, i) => line(i + 1)),
     400,
   );
@@ -94,7 +94,7 @@ test('a part has at most 500 records, a command 2,000 parts, and says where to g
     many.parts.map(({ records }) => records.length),
     [500, 500, 201],
   );
-  const boots = site(
+  const boots = resendBench(
     Array.from({ length: 2010 }, (_, i) => line(i + 1, { boot: `b${i}` })),
     400,
   );
@@ -103,7 +103,7 @@ test('a part has at most 500 records, a command 2,000 parts, and says where to g
 });
 
 test('the next part is made when the one before was taken, and none after the command expired', async () => {
-  const s = site(
+  const s = resendBench(
     Array.from({ length: 1200 }, (_, i) => line(i + 1)),
     400,
   );
@@ -131,7 +131,7 @@ test('the next part is made when the one before was taken, and none after the co
 });
 
 test('an unknown log, unknown points, a third resend and a caller for one answer are refused', async () => {
-  const s = site([line(1)]);
+  const s = resendBench([line(1)]);
   await assert.rejects(s.run({ do: 'resend', log: '0000000000', first: 1, last: 2 }), /has no log 0000000000; it has 00000000aa/);
   await assert.rejects(s.run({ do: 'resend', from: 0, to: 1, points: ['no'] }), { code: 'not-found' });
   await assert.rejects(s.resend.run({ do: 'resend', from: 0, to: 1 }, { door: 'mqtt' }, {}), { code: 'unsupported' });

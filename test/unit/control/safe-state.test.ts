@@ -11,7 +11,7 @@ const speed: SafePoint = { device: 'pump', point: 'speed', value: 20, onStop: tr
 const valve: SafePoint = { device: 'valve', point: 'open', value: false, onStop: false, offline: 5000 };
 const lamp: SafePoint = { device: 'lamp', point: 'on', value: true, onStop: true };
 
-function site(points: SafePoint[]) {
+function safeBench(points: SafePoint[]) {
   const clock = new ManualClock();
   const world = {
     clock,
@@ -40,7 +40,7 @@ function site(points: SafePoint[]) {
 }
 
 test('each point is set once in an outage, after its own time, and nothing is written back', async () => {
-  const { world, safe } = site([speed, valve, lamp]);
+  const { world, safe } = safeBench([speed, valve, lamp]);
   safe.start();
   await world.clock.advance(3_600_000);
   assert.equal(world.writes.length, 0);
@@ -66,7 +66,7 @@ test('each point is set once in an outage, after its own time, and nothing is wr
 });
 
 test('a silent device is set soon after it answers again; its failure is told once', async () => {
-  const { world, safe } = site([valve]);
+  const { world, safe } = safeBench([valve]);
   world.connected = false;
   world.fault = () => new SluiceError('timeout', 'it does not answer', { data: { sent: false } });
   safe.start();
@@ -83,7 +83,7 @@ test('a silent device is set soon after it answers again; its failure is told on
 });
 
 test('a device that refuses is asked at growing pauses, and no more once upstream is back', async () => {
-  const { world, safe } = site([valve]);
+  const { world, safe } = safeBench([valve]);
   world.connected = false;
   world.fault = () => new SluiceError('exception', 'exception 4');
   safe.start();
@@ -99,7 +99,7 @@ test('a device that refuses is asked at growing pauses, and no more once upstrea
 });
 
 test('a reload writes nothing again, but another value is another thing to do', async () => {
-  const { world, safe } = site([valve]);
+  const { world, safe } = safeBench([valve]);
   world.connected = false;
   safe.start();
   await world.clock.advance(10_000);
@@ -117,7 +117,7 @@ test('a reload writes nothing again, but another value is another thing to do', 
 });
 
 test('at a stop what asks for it is set, all at once, and what does not answer in time is told', async () => {
-  const { world, safe } = site([speed, valve, lamp]);
+  const { world, safe } = safeBench([speed, valve, lamp]);
   safe.start();
   await safe.stop(1500);
   assert.deepEqual(world.results().sort(), ['lamp.on done', 'pump.speed done']);
@@ -126,7 +126,7 @@ test('at a stop what asks for it is set, all at once, and what does not answer i
   await world.clock.advance(3_600_000);
   assert.equal(world.writes.length, 2, 'after the stop nobody looks any more');
 
-  const hanging = site([lamp]);
+  const hanging = safeBench([lamp]);
   hanging.world.hang = true;
   const stopped = hanging.safe.stop(1500);
   await hanging.world.clock.advance(1500);

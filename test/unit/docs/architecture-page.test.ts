@@ -50,6 +50,49 @@ test('each class and function that docs/architecture.md names is defined', () =>
   );
 });
 
+/** Of every row whose question has these words: its files, and those that its last cell names. */
+function filesFor(question: RegExp): string[] {
+  const rows = [...PAGE.matchAll(/^\| ([^|]+) \| `(src\/[^`|]+\.ts)` \| ([^|]+) \|$/gm)].filter(([, asked = '']) =>
+    question.test(asked),
+  );
+  const beside = (file: string, cell: string) =>
+    codeOf(cell)
+      .filter((word) => word.endsWith('.ts'))
+      .map((word) => (word.includes('/') ? word : path.join(path.dirname(file), word)));
+  return rows.flatMap(([, , file = '', cell = '']) => [file, ...beside(file, cell)]);
+}
+
+/** What a newcomer looks for first: the row of the page leads to the file in which it happens, and no such file is missing. */
+for (const [question, asked, deed, within] of [
+  ['where a lane is decided', /\blane decided/, /this\.#fixed = /, /^src\/store\/delivery\//],
+  [
+    'where a payload gets its topic',
+    /\btopic chosen/,
+    /(?:topic: |const topic = )[^\n]*(?:\$\{root|\.root\}|channel\()/,
+    /^src\/forwarders\/(?:mqtt\/dialects\/json|broker)\//,
+  ],
+  [
+    'where a write is refused',
+    /\bwrite refused|\border of writes/,
+    /SluiceError\(\s*'write-refused'/,
+    /^src\/(?:drivers|control|codecs)\//,
+  ],
+] as const)
+  test(`docs/architecture.md leads to ${question}`, () => {
+    const named = filesFor(asked);
+    const doers = sources.filter((file) => within.test(file) && deed.test(read(file)));
+    assert.ok(doers.length > 0, 'the deed is found in the sources');
+    assert.deepEqual(
+      doers.filter((file) => !named.includes(file)),
+      [],
+      'each file that does it is named',
+    );
+    assert.deepEqual(
+      named.filter((file) => !existsSync(path.join(root, file))),
+      [],
+    );
+  });
+
 test('each row of "Where is …?" names a file, and what that file defines', () => {
   const rows = [...PAGE.matchAll(/^\| [^|]+ \| `(src\/[^`|]+\.ts)` \| ([^|]+) \|$/gm)];
   assert.ok(rows.length >= 15, `${rows.length} rows`);

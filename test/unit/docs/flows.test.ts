@@ -4,13 +4,43 @@ import { globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import vm from 'node:vm';
+import { en } from '../../../src/admin/pages/words/en.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
 import { matches } from '../../../src/core/topic-filter.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
+import { OLDEST_PUT } from '../../../src/node-red/door/limits.ts';
+import { examples } from '../../../src/node-red/revisions/examples.ts';
 
 const root = path.join(import.meta.dirname, '..', '..', '..');
 /** Node-RED's own, without a package. */
-const CORE = ['tab', 'comment', 'debug', 'function', 'switch', 'change', 'inject', 'mqtt in', 'mqtt-broker'];
+const CORE = [
+  'tab',
+  'comment',
+  'debug',
+  'function',
+  'switch',
+  'change',
+  'inject',
+  'mqtt in',
+  'mqtt-broker',
+  'http request',
+  'mqtt out',
+  'catch',
+  'file',
+];
+/** Nodes of our palette. */
+const OWN = ['alarm in', 'history', 'reading out', 'write'].map((name) => `sluice ${name}`);
+const CONFIGS = ['mqtt-broker', 'sluice-gateway'];
+const OUTPUTS: Readonly<Record<string, number>> = {
+  'mqtt in': 1,
+  inject: 1,
+  'http request': 1,
+  catch: 1,
+  file: 1,
+  'sluice alarm in': 1,
+  'sluice history': 1,
+  'sluice write': 1,
+};
 
 interface FlowNode {
   readonly id: string;
@@ -27,12 +57,21 @@ interface FlowNode {
   readonly [key: string]: unknown;
 }
 
-function site() {
+function documentedSite() {
   const file = path.join(root, 'examples/water-point/gateway.yaml');
   const { config } = loadConfigText(readFileSync(file, 'utf8'), file, kinds, { profileDirs: [], env: {}, readSecrets: false });
   assert.ok(config?.broker !== undefined);
   return { id: config.gateway.id, broker: config.broker, devices: config.devices, rules: config.rules };
 }
+
+test('each flow has its first sentence in the catalogue of the status page', async () => {
+  const all = await examples();
+  assert.ok(all.length > 0);
+  for (const { name, title } of all) {
+    assert.match(title, /^[A-Z][^\n]{20,150}\.$/, `the first sentence of ${name}`);
+    assert.equal((en as Readonly<Record<string, string>>)[`flows.example.${name}`], title);
+  }
+});
 
 const files = globSync('flows/*/flow.json', { cwd: root });
 test('there is a flow', () => assert.ok(files.length > 0));
@@ -47,10 +86,10 @@ for (const file of files) {
     const [tab] = ofType('tab');
     for (const node of nodes) {
       assert.match(node.id, /^[0-9a-f]{16}$/);
-      assert.ok(CORE.includes(node.type), `${node.type} needs no package`);
-      if (node.type === 'tab' || node.type === 'mqtt-broker') continue;
+      assert.ok([...CORE, ...OWN, ...CONFIGS].includes(node.type), `${node.type} needs no package`);
+      if (node.type === 'tab' || CONFIGS.includes(node.type)) continue;
       assert.equal(node.z, tab?.id, `${node.name} is on the tab`);
-      const outputs = node.type === 'function' ? node.outputs : node.type === 'mqtt in' ? 1 : 0;
+      const outputs = node.type === 'function' ? node.outputs : (OUTPUTS[node.type] ?? 0);
       assert.equal(node.wires?.length, outputs, `outputs of ${node.name}`);
       for (const to of node.wires?.flat() ?? []) assert.equal(byId.get(to)?.z, tab?.id, `${node.name} leads to ${to}`);
     }
@@ -59,8 +98,10 @@ for (const file of files) {
       if (node.type === 'function' || node.type === 'debug') assert.ok(reached.has(node.id), `something leads to ${node.name}`);
   });
 
+  // The others have a test of their own with the real Node-RED: test/integration/node-red/shipped-flows.test.ts.
+  if (!file.includes('water-point')) continue;
   test(`${file}: it listens to topics that the gateway has, on its broker, and publishes nothing`, () => {
-    const { id, broker, devices, rules } = site();
+    const { id, broker, devices, rules } = documentedSite();
     const topics = [
       ...Array.from(devices.values(), (d) => [...d.points.keys()].map((p) => `sluice/${id}/value/${d.name}/${p}`)).flat(),
       ...Array.from(rules.keys(), (rule) => `sluice/${id}/alarm/${rule}`),
@@ -83,11 +124,15 @@ for (const file of files) {
 }
 
 /** Runs a function node as Node-RED does. */
-function run(name: string, msg: Record<string, unknown>): unknown {
-  const nodes = JSON.parse(readFileSync(path.join(root, 'flows/water-point/flow.json'), 'utf8')) as FlowNode[];
+function run(name: string, msg: Record<string, unknown>, flow?: string): unknown {
+  return functionOf(name, flow)(msg);
+}
+
+function functionOf(name: string, flow = 'water-point'): (msg: Record<string, unknown>) => unknown {
+  const nodes = JSON.parse(readFileSync(path.join(root, `flows/${flow}/flow.json`), 'utf8')) as FlowNode[];
   const func = nodes.find((node) => node.name === name)?.func ?? assert.fail(`no ${name}`);
-  const result: unknown = vm.runInNewContext(`(function (msg) {${func}\n})`)(msg);
-  return JSON.parse(JSON.stringify(result ?? null));
+  const made = vm.runInNewContext(`(function (msg) {${func}\n})`, { node: { status() {} } }) as (msg: object) => unknown;
+  return (msg) => JSON.parse(JSON.stringify(made(msg) ?? null));
 }
 
 test('the function of the flow passes values on, and bad readings leave apart', () => {
@@ -113,4 +158,45 @@ test('the function of the flow says an alarm in words', () => {
     payload: 'overpressure is normal (critical): back to normal',
   });
   assert.equal(run('alarm in words', { topic, payload: '' }), null);
+});
+
+const HALF = 1_800_000;
+/** In a year without and with summer time, with a full, a half and a three-quarter hour to UTC. */
+for (const zone of ['UTC', 'Asia/Dhaka', 'Asia/Kolkata', 'Asia/Kathmandu', 'America/St_Johns', 'Europe/Berlin'])
+  test(`hourly averages take the clock hour that is over, in ${zone}`, (t) => {
+    const before = process.env.TZ;
+    t.after(() => {
+      if (before === undefined) delete process.env.TZ;
+      else process.env.TZ = before;
+    });
+    process.env.TZ = zone;
+    const hourOf = functionOf('the clock hour that is over', 'hourly-averages');
+    for (let payload = Date.UTC(2026, 0, 1, 0, 2); payload < Date.UTC(2027, 0, 1); payload += 7 * HALF) {
+      for (const late of [0, 1, 59_999, HALF - 120_000]) {
+        const { from, to } = hourOf({ payload: payload + late }) as Hour;
+        assert.equal(to - from, 2 * HALF);
+        assert.ok(to <= payload + late && payload + late - to < 2 * HALF, 'the one that is over, and no earlier one');
+        assert.deepEqual([new Date(to).getMinutes(), to % 60_000], [0, 0], new Date(payload).toISOString());
+      }
+    }
+  });
+
+interface Hour {
+  readonly from: number;
+  readonly to: number;
+}
+
+test('hourly averages wait until no reading of the hour can come any more', () => {
+  const nodes = JSON.parse(readFileSync(path.join(root, 'flows/hourly-averages/flow.json'), 'utf8')) as FlowNode[];
+  const [, minute = ''] = /^(\d+) \* \* \* \*$/.exec(String(nodes.find(({ type }) => type === 'inject')?.crontab)) ?? [];
+  assert.ok(Number(minute) * 60_000 > OLDEST_PUT, 'a flow may give a reading so late');
+  const means = [
+    { time: 0, mean: 10, count: 60, bad: 0 },
+    { time: 60_000, mean: 40, count: 30, bad: 30 },
+    { time: 120_000, mean: null, count: 0, bad: 60 },
+  ];
+  const hour = { from: 0, to: 3_600_000 };
+  assert.deepEqual(run('mean', { payload: means, ...hour }, 'hourly-averages'), { payload: 20, ...hour });
+  const none = { payload: null, quality: 'bad', reason: 'not-ready', ...hour };
+  assert.deepEqual(run('mean', { payload: means.slice(2), ...hour }, 'hourly-averages'), none);
 });

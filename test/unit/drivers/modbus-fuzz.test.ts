@@ -151,8 +151,8 @@ for (const transport of TRANSPORTS)
             }
           } while (lies(stream, request, transport) || (names.includes('other function') && expected(request)));
         }
-        // Late, but not later than twice the time-out: beyond that nobody can tell on a line without transactions.
-        // Nor can anybody tell a late reply with the function of the next request; one is late, too, whose request was
+        // It is late, but not later than twice the time-out: nobody can tell a later one on a line without transactions.
+        // Nobody can tell a late reply with the function of the next request either. A reply is late, too, whose request was
         // answered by the late reply to the same request before it.
         const late =
           !sane && !names.includes('other function') && dice.chance(0.1)

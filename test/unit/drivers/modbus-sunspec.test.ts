@@ -50,7 +50,7 @@ interface Site extends World {
   image: Map_ | undefined;
 }
 /** Unit 1 has `image` (undefined: it is silent); others tell their addresses. */
-function site(first: Map_ | undefined, options: Omit<WorldOptions, 'answer'>, delay = 10): Site {
+function sunspecWorld(first: Map_ | undefined, options: Omit<WorldOptions, 'answer'>, delay = 10): Site {
   const answer = (request: WorldRequest) => {
     if (request.unit !== 1) return request.send(request.frame(), delay);
     if (world.image === undefined) return;
@@ -87,7 +87,7 @@ const heads = (world: World) =>
     .map((r) => r.start);
 
 test('models are looked for before the first poll; then one request reads a plan with its head', async () => {
-  const world = site(image(40000, [COMMON, inverter(4899)]), { resolved: [pv()] });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(4899)]), { resolved: [pv()] });
   await world.until(2500);
   assert.deepEqual(heads(world), [40000, 40002, 40070, 40122]);
   assert.deepEqual(
@@ -127,7 +127,7 @@ test('property: any chain at any base gives each point its register, with no oth
           ...behind.map(({ id, length }) => model(id, length)),
         ];
         const words = image(base, models, ends ? [0xffff, 0] : []);
-        const world = site(words, { resolved: [pv()] });
+        const world = sunspecWorld(words, { resolved: [pv()] });
         await world.until(900);
         const value = Number(`${power}e${factor}`);
         assert.deepEqual(told(world), { power: value, 'power-sf': factor, state: 4 });
@@ -142,7 +142,7 @@ test('property: any chain at any base gives each point its register, with no oth
 test('a long chain holds nobody up: between two steps everybody who is due is asked', async () => {
   const chain = Array.from({ length: 40 }, (_, i) => model(700 + i, 3));
   for (const transport of ['tcp', 'rtu'] as const) {
-    const world = site(image(0, [...chain, inverter(7)]), {
+    const world = sunspecWorld(image(0, [...chain, inverter(7)]), {
       ...{ transport, resolved: [pv()] },
       devices: [{ unit: 2, interval: 100, addresses: [5, 9] }],
     });
@@ -179,7 +179,7 @@ test('no SunSpec, a lying chain and a missing model are named; every poll gives 
     ],
   ];
   for (const [words, reason, fault] of cases) {
-    const world = site(words, { resolved: [pv()] }, 1);
+    const world = sunspecWorld(words, { resolved: [pv()] }, 1);
     await world.until(9900);
     assert.match(faultOf(world) ?? '', fault);
     assert.deepEqual(told(world), { power: reason, 'power-sf': reason, state: reason });
@@ -208,7 +208,7 @@ test('a missing role leaves the other one and points with addresses of their own
     { ...PV, ...GRID, own: { table: 'holding', address: 5, type: 'uint16' } },
   );
   const words = image(40000, [COMMON, meter(2301)]).set(5, 77);
-  const world = site(words, { resolved: [both] });
+  const world = sunspecWorld(words, { resolved: [both] });
   await world.until(900);
   assert.deepEqual(told(world), {
     ...{ power: 'not-there', 'power-sf': 'not-there', state: 'not-there' },
@@ -218,7 +218,7 @@ test('a missing role leaves the other one and points with addresses of their own
 });
 
 test('a model that is too short: what it lacks is not there, and nothing behind it is read', async () => {
-  const world = site(image(40000, [COMMON, inverter(12, 1, 20)]), { resolved: [pv()] });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(12, 1, 20)]), { resolved: [pv()] });
   await world.until(900);
   assert.deepEqual(told(world), { power: 120, 'power-sf': 1, state: 'not-there' });
   assert.deepEqual(
@@ -230,13 +230,13 @@ test('a model that is too short: what it lacks is not there, and nothing behind 
   );
   assert.match(faultOf(world) ?? '', /its SunSpec model 103 has 20 registers, too few for state: remove these points/);
   // The factor is what is missing: then there is no value to scale.
-  const shorter = site(image(40000, [COMMON, inverter(12, 1, 13)]), { resolved: [pv()] });
+  const shorter = sunspecWorld(image(40000, [COMMON, inverter(12, 1, 13)]), { resolved: [pv()] });
   await shorter.until(900);
   assert.deepEqual(told(shorter), { power: 'invalid', 'power-sf': 'not-there', state: 'not-there' });
 });
 
 test('another place after a reconnect, after silence, and after exception 2', async () => {
-  const world = site(image(40000, [COMMON, inverter(1)]), { resolved: [pv()] });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(1)]), { resolved: [pv()] });
   await world.until(500);
   world.image = image(50000, [model(1, 65), inverter(2)]);
   world.pipe?.drop();
@@ -258,7 +258,7 @@ test('another place after a reconnect, after silence, and after exception 2', as
 });
 
 test('registers that became those of another model give no value: the head is read along', async () => {
-  const world = site(image(40000, [COMMON, inverter(1), model(160, 80)]), { resolved: [pv()] });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(1), model(160, 80)]), { resolved: [pv()] });
   await world.until(30_500);
   // A model came in between: where the inverter was, other registers answer.
   world.image = image(40000, [COMMON, model(120, 80), inverter(9, 0)]);
@@ -282,7 +282,10 @@ test('a chain that moves: no reply counts whose head was not seen with it or aft
       fc.integer({ min: 0, max: 30_000 }),
       fc.constantFrom('rtu', 'tcp'),
       async (limits, moves, transport) => {
-        const world = site(image(40000, [COMMON, now(1)]), { resolved: [device('pv', 1, SETTINGS(limits), far)], transport });
+        const world = sunspecWorld(image(40000, [COMMON, now(1)]), {
+          resolved: [device('pv', 1, SETTINGS(limits), far)],
+          transport,
+        });
         await world.until(3000 + moves);
         world.image = image(40000, [COMMON, filler, now(2)]);
         await world.until(3000 + moves + 60_000);
@@ -317,7 +320,7 @@ test('the budget of a bus counts the looks at heads that no reply shows', () => 
 
 test('a read without the head of its model costs one look at it; by hand, too', async () => {
   const words = image(40000, [COMMON, inverter(8)]);
-  const world = site(words, { resolved: [pv({ interval: '1h', limits: { merge: false } })] });
+  const world = sunspecWorld(words, { resolved: [pv({ interval: '1h', limits: { merge: false } })] });
   await world.until(2000);
   // The walk, then each point and a look at the head.
   assert.deepEqual(heads(world), [40000, 40002, 40070, 40122, 40070, 40070, 40070]);
@@ -335,7 +338,7 @@ test('a read without the head of its model costs one look at it; by hand, too', 
 
 test('registers that never show what the chain says are asked for seldom, without a value', async () => {
   const words = image(40000, [COMMON, inverter(1)]);
-  const world = site(words, { resolved: [pv()] });
+  const world = sunspecWorld(words, { resolved: [pv()] });
   // Heads one by one are right, the whole is another model.
   world.answer = (request) => {
     const right = answerOf(request, words);
@@ -349,7 +352,7 @@ test('registers that never show what the chain says are asked for seldom, withou
 });
 
 test('a step without an answer is repeated like a poll; the device rests, the search restarts', async () => {
-  const world = site(image(40000, [COMMON, inverter(3)]), { resolved: [pv()], retries: 1, timeout: 200 });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(3)]), { resolved: [pv()], retries: 1, timeout: 200 });
   let lost = 0;
   const play = world.answer;
   // Every third reply is lost: its repeat is not.
@@ -368,7 +371,7 @@ test('a step without an answer is repeated like a poll; the device rests, the se
 
 test('busy is no refusal: the search waits with the device', async () => {
   const words = image(40000, [COMMON, inverter(3)]);
-  const world = site(words, { resolved: [pv()] });
+  const world = sunspecWorld(words, { resolved: [pv()] });
   let busy = true;
   world.answer = (request) => request.send(request.frame(busy ? Uint8Array.of(1, 0x83, 6) : answerOf(request, words)), 5);
   await world.until(2500);
@@ -382,7 +385,7 @@ test('busy is no refusal: the search waits with the device', async () => {
 });
 
 test('reading by hand looks for the models, too', async () => {
-  const world = site(image(40000, [COMMON, inverter(8)]), { resolved: [pv({ interval: '1h' })] });
+  const world = sunspecWorld(image(40000, [COMMON, inverter(8)]), { resolved: [pv({ interval: '1h' })] });
   world.answer = (
     (play) => (request: WorldRequest) =>
       play(request)
@@ -400,7 +403,7 @@ test('a point of a model is written only while its model can be seen', async () 
     ...PV,
     limit: { model: 'inverter', table: 'holding', address: 20, type: 'uint16', write: { min: 0, max: 100, every: '0s' } },
   };
-  const world = site(image(40000, [COMMON, inverter(8)]), {
+  const world = sunspecWorld(image(40000, [COMMON, inverter(8)]), {
     resolved: [device('pv', 1, { sunspec: { inverter: [103] }, interval: '30s' }, limit)],
   });
   const write = async (value: number) => {

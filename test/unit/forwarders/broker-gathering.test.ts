@@ -4,10 +4,10 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import test, { type TestContext } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { Turnstile } from '../../../src/core/turns.ts';
 import { FrameGuard } from '../../../src/forwarders/broker/frame-guard.ts';
 import * as limits from '../../../src/forwarders/broker/limits.ts';
 import { PartialPackets } from '../../../src/forwarders/broker/packet-cutter.ts';
-import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 /** A guard before a socket that takes everything, and what each write of the socket held. */
@@ -38,7 +38,7 @@ function guarded(t: TestContext): { guard: FrameGuard; writes: string[] } {
     },
     {
       ...{ clock, turnstile: new Turnstile(clock), partial: new PartialPackets(limits.MAX_PARTIAL, () => {}) },
-      lingering: { now: 0, most: 1 },
+      lingering: { now: 0, most: 1, refused: 0 },
     },
   );
   t.after(() => guard.destroy());

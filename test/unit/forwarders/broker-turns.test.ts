@@ -5,14 +5,14 @@ import test from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Client } from 'aedes';
 import { silentLogger } from '../../../src/core/logger.ts';
+import { FIRST_PER_TURN, MOST_PER_TURN, TURN_TIME, Turnstile } from '../../../src/core/turns.ts';
 import { Audience } from '../../../src/forwarders/broker/audience.ts';
 import { Clients } from '../../../src/forwarders/broker/clients.ts';
-import { FIRST_PER_TURN, MOST_PER_TURN, TURN_TIME, VALUE_EVERY } from '../../../src/forwarders/broker/limits.ts';
+import { VALUE_EVERY } from '../../../src/forwarders/broker/limits.ts';
 import { LiveFeed } from '../../../src/forwarders/broker/live-feed.ts';
 import { Retained } from '../../../src/forwarders/broker/retained.ts';
 import { SessionJournal } from '../../../src/forwarders/broker/session-journal.ts';
 import { Sessions } from '../../../src/forwarders/broker/sessions.ts';
-import { Turnstile } from '../../../src/forwarders/broker/turns.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { shapeOf } from '../../harness/embedded-broker.ts';
 

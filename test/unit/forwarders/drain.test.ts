@@ -2,26 +2,32 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { SluiceError } from '../../../src/core/errors.ts';
-import { Drain } from '../../../src/forwarders/drain.ts';
+import { Drain, type DrainVisit } from '../../../src/forwarders/drain.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function site(maxReadings: number, maxAge: number) {
+function drainBench(
+  maxReadings: number,
+  maxAge: number,
+  pace: (batch: { lane: string }) => number = () => 0,
+  visit?: DrainVisit,
+) {
   const clock = new ManualClock();
   /** Times of readings that wait. */
   let waiting: number[] = [];
   const sent: { at: number; readings: number }[] = [];
   const unread: string[] = [];
-  const history = { damaged: false, waits: false };
+  const history = { damaged: false, waits: false, later: false };
   const listeners = new Map<string, (n: number) => void>();
   const log = { on: (event: string, run: (n: number) => void) => listeners.set(event, run), off: () => {} };
   const outlet = {
     waiting: () => ({ readings: waiting.length, oldest: waiting[0], newest: waiting.at(-1) }),
     pending: () => false,
+    later: (lane: string) => lane === 'history' && history.later,
     next: async (lane: string, most: number) => {
       if (lane === 'history' && history.damaged) throw new SluiceError('log-read', 'history.db cannot be opened now');
-      if (lane === 'history' ? !history.waits : waiting.length === 0) return undefined;
+      if (lane === 'history' ? !history.waits || history.later : waiting.length === 0) return undefined;
       history.waits &&= lane !== 'history';
       const readings = lane === 'history' ? 7 : Math.min(most, waiting.length);
       if (lane === 'data') waiting = waiting.slice(readings);
@@ -38,6 +44,7 @@ function site(maxReadings: number, maxAge: number) {
       log: log as unknown as ConstructorParameters<typeof Drain>[0]['log'],
       outlet: outlet as unknown as ConstructorParameters<typeof Drain>[0]['outlet'],
       hold: () => false,
+      ...{ pace, visit },
       refused: () => {},
       unread: (of, error) => unread.push(`${of}: ${error?.message ?? 'well'}`),
       sent: () => {},
@@ -66,7 +73,7 @@ function site(maxReadings: number, maxAge: number) {
 }
 
 test('a full batch leaves at once, a partial one after silence or maxAge at the latest', async (t) => {
-  const s = site(10, 1000);
+  const s = drainBench(10, 1000);
   const run = s.drain.run();
   t.after(async () => {
     s.drain.end();
@@ -99,7 +106,7 @@ test('a full batch leaves at once, a partial one after silence or maxAge at the 
 });
 
 test('what the log cannot give now is asked for again, and live readings do not wait for it', async (t) => {
-  const s = site(10, 1000);
+  const s = drainBench(10, 1000);
   s.history.damaged = true;
   s.history.waits = true;
   const run = s.drain.run();
@@ -124,4 +131,71 @@ test('what the log cannot give now is asked for again, and live readings do not 
     [10, 10, 10, 7],
   );
   assert.equal(s.unread.filter((words) => words.startsWith('history')).at(-1), 'history: well');
+});
+
+test('a batch of history waits for its turn, and live readings leave meanwhile', async () => {
+  let asked = 0;
+  const s = drainBench(10, 100, ({ lane }) => (lane === 'history' && ++asked < 4 ? 500 : 0));
+  s.history.waits = true;
+  const run = s.drain.run();
+  s.add(10);
+  await s.pass(1400);
+  assert.deepEqual(s.sent, [{ at: 0, readings: 10 }]);
+  await s.pass(200);
+  assert.deepEqual(s.sent[1], { at: 1500, readings: 7 });
+  assert.equal(asked, 4);
+  s.drain.end();
+  await run;
+});
+
+const visitBench = (admit: () => true | number = () => true) => {
+  const said: string[] = [];
+  const visit: DrainVisit = {
+    ...{ alarmsOnly: false, admit, settled: () => {} },
+    unfinished: () => said.push('unfinished'),
+    stuck: ({ readings }) => said.push(`stuck ${readings}`),
+  };
+  return { said, s: drainBench(10, 100, () => 0, visit) };
+};
+
+test('a visit waits for what the log cannot give yet, and it leaves then', async () => {
+  const { s, said } = visitBench();
+  s.history.waits = s.history.later = true;
+  const run = s.drain.run();
+  await s.pass(3000);
+  assert.equal(s.sent.length, 0);
+  s.history.later = false;
+  await s.pass(4000);
+  await run;
+  assert.deepEqual([s.sent.map((b) => b.readings), said], [[7], []]);
+});
+
+test('a visit that the log cannot serve in time ends, and says so', async () => {
+  for (const way of ['later', 'damaged'] as const) {
+    const { s, said } = visitBench();
+    s.history.waits = s.history[way] = true;
+    const run = s.drain.run();
+    await s.pass(15_000);
+    await run;
+    assert.deepEqual([s.sent, said], [[], ['unfinished']], way);
+  }
+});
+
+test('a visit at which the smallest batch does not fit says so', async () => {
+  const { s, said } = visitBench(() => 0);
+  s.add(1);
+  const run = s.drain.run();
+  await s.pass(4000);
+  await run;
+  assert.deepEqual(said, ['stuck 1']);
+});
+
+test('a forwarder that ends does not wait for the turn of history', async () => {
+  const s = drainBench(10, 100, ({ lane }) => (lane === 'history' ? 3_600_000 : 0));
+  s.history.waits = true;
+  const run = s.drain.run();
+  await s.pass(100);
+  s.drain.finish();
+  await run;
+  assert.deepEqual(s.sent, []);
 });

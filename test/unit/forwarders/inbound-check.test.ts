@@ -9,7 +9,7 @@ import { MqttClient } from 'mqtt';
 import { generate, type Packet } from 'mqtt-packet';
 import { seeded } from '../../../src/core/seeded.ts';
 import { GuardedStream } from '../../../src/forwarders/mqtt/guarded-stream.ts';
-import { INBOUND_LIMITS, InboundCheck } from '../../../src/forwarders/mqtt/inbound-check.ts';
+import { commandedLimits, INBOUND_LIMITS, InboundCheck } from '../../../src/forwarders/mqtt/inbound-check.ts';
 import { CONNACK, header, publish, times } from '../../fakes/hostile-broker.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
@@ -29,6 +29,16 @@ test('the limits hold by the declared length, whatever arrives of the body', () 
   assert.equal(connected().fault(header(0x40, INBOUND_LIMITS.other)), undefined);
   assert.match(connected().fault(header(0x40, INBOUND_LIMITS.other + 1)) ?? '', /at most 4096/);
   assert.match(new InboundCheck(() => 0).fault(header(0x20, INBOUND_LIMITS.other + 1)) ?? '', /at most 4096/);
+  for (const most of [undefined, 135_168]) {
+    const check = () => {
+      const made = new InboundCheck(() => 0, commandedLimits(most));
+      made.fault(CONNACK);
+      return made;
+    };
+    assert.equal(check().fault(header(0x30, most ?? INBOUND_LIMITS.publish)), undefined);
+    assert.match(check().fault(header(0x30, (most ?? INBOUND_LIMITS.publish) + 1)) ?? '', /declared a packet of/);
+    assert.match(check().fault(header(0x40, INBOUND_LIMITS.other + 1)) ?? '', /at most 4096/);
+  }
   assert.match(connected().fault(Uint8Array.of(0x30, 0xff, 0xff, 0xff, 0xff)) ?? '', /declared a packet|malformed/);
   assert.match(connected().fault(Uint8Array.of(0x30, 0x80, 0x80, 0x80, 0x80)) ?? '', /malformed packet length/);
 });

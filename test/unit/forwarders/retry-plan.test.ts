@@ -4,17 +4,14 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { systemClock } from '../../../src/core/clock.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
+import type { ForwarderContext } from '../../../src/forwarders/forwarder-kind.ts';
 import type { Connection } from '../../../src/forwarders/mqtt/connection.ts';
 import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
+import { FAILURES, type Failure } from '../../../src/forwarders/mqtt/failure.ts';
+import type { LinkOptions } from '../../../src/forwarders/mqtt/link.ts';
 import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
-import {
-  ConnectError,
-  FAILURES,
-  type Failure,
-  failureOf,
-  failureOfCode,
-  RetryPlan,
-} from '../../../src/forwarders/mqtt/retry-plan.ts';
+import { networkMark } from '../../../src/forwarders/mqtt/network-watch.ts';
+import { ConnectError, failureOf, failureOfCode, RetryPlan } from '../../../src/forwarders/mqtt/retry-plan.ts';
 import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
 import { Log } from '../../../src/store/log.ts';
 import { forwarderContext } from '../../fakes/forwarder-context.ts';
@@ -73,7 +70,12 @@ test('what ended a connection is one of the kinds', () => {
   assert.equal(failureOf(new SluiceError('upstream-timeout')), 'lost');
 });
 
-async function forwarder(t: TestContext, clock: ManualClock, connect: () => Promise<Connection>): Promise<LogForwarder> {
+async function forwarder(
+  t: TestContext,
+  clock: ManualClock,
+  connect: () => Promise<Connection>,
+  special: Partial<ForwarderContext & LinkOptions> = {},
+): Promise<LogForwarder> {
   // Before the folder goes.
   let close = async () => {};
   t.after(() => close());
@@ -88,6 +90,7 @@ async function forwarder(t: TestContext, clock: ManualClock, connect: () => Prom
     ...forwarderContext(log, { clock, random: () => 1 }),
     ...{ name: 'cloud', dialect: jsonDialect, connect },
     settings: mqttForwarderSchema([jsonDialect]).parse({ url: 'mqtt://127.0.0.1:1' }) as never,
+    ...special,
   });
   close = async () => {
     await upstream.stop(0);
@@ -118,4 +121,42 @@ test('the loop tries as the plan says, by the kind of failure it meets', async (
   tries.length = 0;
   await clock.advance(73_000 + 10_000 - clock.monotonic());
   assert.deepEqual(tries, [73_000, 75_000, 77_000, 79_000, 81_000, 83_000], 'a refused port does not wait for the silence');
+});
+
+test('a change of the network or of the clock leads to a try at once, every 2 s at most', async (t) => {
+  const clock = new ManualClock();
+  const tries: number[] = [];
+  const world = { network: 'eth0 up', clockKnown: false };
+  const connect = () => {
+    tries.push(clock.monotonic());
+    return Promise.reject(new ConnectError('silent', 'no answer', undefined));
+  };
+  await forwarder(t, clock, connect, { network: () => world.network, clockKnown: () => world.clockKnown });
+  while (tries.length === 0) await clock.advance(0);
+  const until = (at: number) => clock.advance(at - clock.monotonic());
+  await until(40_000);
+  assert.deepEqual(tries.slice(-2), [15_500, 31_500], 'the next one would be at 61,500');
+  world.network = 'eth0 up, 192.0.2.7';
+  await until(41_000);
+  assert.equal(tries.at(-1), 40_500, 'the next look');
+  await until(48_500);
+  assert.deepEqual(tries.slice(-3), [40_500, 42_500, 46_500], 'the waits are short again');
+  world.clockKnown = true;
+  await until(50_000);
+  assert.equal(tries.at(-1), 49_500);
+  // An interface that comes and goes all the time.
+  tries.length = 0;
+  for (let i = 0; i < 100; i++) {
+    world.network = `veth${i}`;
+    await clock.advance(200);
+  }
+  assert.ok(tries.length >= 5, String(tries));
+  assert.ok(
+    tries.every((at, i) => i === 0 || at - (tries[i - 1] as number) >= 2000),
+    String(tries),
+  );
+});
+
+test('the mark of the network stays the same while nothing changes', () => {
+  assert.equal(networkMark(), networkMark());
 });

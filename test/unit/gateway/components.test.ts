@@ -5,9 +5,9 @@ import type { GatewayConfig, ResolvedForwarder } from '../../../src/config/kinds
 import { silentLogger } from '../../../src/core/logger.ts';
 import type { Bus, Forwarder, LiveSink } from '../../../src/core/ports.ts';
 import type { EmbeddedBroker } from '../../../src/forwarders/broker/embedded-broker.ts';
-import { type ForwarderContext, MAX_FORWARDER_STATE } from '../../../src/forwarders/forwarder-kind.ts';
+import type { ForwarderContext } from '../../../src/forwarders/forwarder-kind.ts';
 import { type ForwarderSurroundings, Forwarders } from '../../../src/gateway/forwarders.ts';
-import { type BrokerSurroundings, grantOf, LocalBroker } from '../../../src/gateway/local-broker.ts';
+import { type BrokerSurroundings, LocalBroker } from '../../../src/gateway/local-broker.ts';
 import { Plant } from '../../../src/gateway/plant.ts';
 import { StopBudget } from '../../../src/gateway/stop-budget.ts';
 import type { Log } from '../../../src/store/log.ts';
@@ -30,7 +30,9 @@ const config = (parts: {
     forwarders: new Map(
       Object.entries(parts.forwarders ?? {}).map(([name, settings]) => [name, { name, type: 'fake', settings }]),
     ),
-    ...(parts.broker === undefined ? {} : { broker: { listen: [{ host: '127.0.0.1', port: parts.broker }] } }),
+    ...(parts.broker === undefined
+      ? {}
+      : { broker: { listen: [{ host: '127.0.0.1', port: parts.broker }], maxPacket: 4096 * parts.broker } }),
   }) as unknown as GatewayConfig;
 
 /** A plant whose ports are real in one way: a second bus cannot have one that is in use. */
@@ -149,24 +151,6 @@ test('a forwarder finds what its predecessor kept, and a live one is fed while i
   );
 });
 
-test('a forwarder that keeps more than its bound is refused, and what it kept before stays', () => {
-  const bench = forwardersBench();
-  let memory: ReturnType<ForwarderContext['memory']> | undefined;
-  const forwarders = new Forwarders(
-    {} as ForwarderSurroundings,
-    () => ({ add() {}, remove() {} }),
-    (of, context) => {
-      memory = context.memory(of.name);
-      return bench.create(of, context);
-    },
-  );
-  forwarders.begin(config({ forwarders: { a: { n: 1 } } }), bench.log);
-  memory?.save('x'.repeat(MAX_FORWARDER_STATE - 2));
-  assert.throws(() => memory?.save('y'.repeat(MAX_FORWARDER_STATE - 1)), /keeps 65537 letters of state; at most 65536/);
-  assert.equal(memory?.load(), 'x'.repeat(MAX_FORWARDER_STATE - 2));
-  assert.equal(bench.story.filter((line) => line.startsWith('@forwarder.a keeps')).length, 1);
-});
-
 test('new forwarders are made before old ones stop, and one that cannot be made changes nothing', async () => {
   const { story, log, forwarders } = forwardersBench();
   forwarders.begin(config({ forwarders: { a: { n: 1 }, b: { n: 1 } } }), log);
@@ -203,9 +187,10 @@ test('a broker that cannot be made leaves the old one; a new one gets the old ad
   let refuse = false;
   class Fake {
     readonly #me: string;
-    constructor({ listen }: { listen: readonly { port: number }[] }) {
+    constructor({ listen, maxPacket }: { listen: readonly { port: number }[]; maxPacket: number }) {
       if (refuse) throw new Error('no such part');
       this.#me = `broker ${listen[0]?.port}`;
+      assert.equal(maxPacket, 4096 * (listen[0]?.port ?? 0));
       story.push(`${this.#me} is made`);
     }
     start(): void {
@@ -225,6 +210,7 @@ test('a broker that cannot be made leaves the old one; a new one gets the old ad
       logger: silentLogger,
       identity: () => ({ boot: 'b1', version: '1' }),
       store: () => undefined,
+      alarms: () => [],
       tls: { of: () => undefined, keep: () => {} },
     } as unknown as BrokerSurroundings,
     () => ({ add: (sink) => void sinks.add(sink), remove: (sink) => void sinks.delete(sink) }),
@@ -262,12 +248,4 @@ test('whatever hangs, the parts of a stop leave room for each other within five 
   const [, safe, , , log] = given.map(([, ms]) => ms);
   assert.ok((safe ?? 0) >= 1500, 'a second of a reload and 1.5 s of safe values both fit');
   assert.ok((log ?? 0) >= 800, 'what is pending reaches the disk');
-});
-
-test('a role commands what its grant and those of the roles before it name', () => {
-  const grants = { operator: { write: ['pump.speed'], ack: ['*'] }, administrator: { write: ['tank.*'], reload: true } };
-  const none = { write: [], read: [], ack: [], shelve: [], reload: false, resend: false };
-  assert.deepEqual(grantOf(grants, 'viewer'), none);
-  assert.deepEqual(grantOf(grants, 'operator'), { ...none, write: ['pump.speed'], ack: ['*'] });
-  assert.deepEqual(grantOf(grants, 'administrator'), { ...none, write: ['pump.speed', 'tank.*'], ack: ['*'], reload: true });
 });

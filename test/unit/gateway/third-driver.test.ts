@@ -28,6 +28,7 @@ type Can = Pick<Bus, 'exchange' | 'capture'>;
 const smoke = (can: (see: Set<FrameListener>) => Can): Driver => ({
   protocol: 'smoke',
   family: 'smoke',
+  heard: 'asked',
   bus: z.strictObject({ from: z.string().describe('Which hill.') }),
   device: z.strictObject({ colour: z.enum(['white', 'black']).describe('Of the smoke.') }),
   point: z.strictObject({ type: z.literal('int64').default('int64'), unit: z.string().optional() }),
@@ -60,7 +61,7 @@ const capture = (seen: Set<FrameListener>): Required<Pick<Bus, 'capture'>> => ({
   },
 });
 
-function site(can: (see: Set<FrameListener>) => Can) {
+function thirdBus(can: (see: Set<FrameListener>) => Can) {
   const drivers = [...DRIVERS, smoke(can)];
   const { config, faults } = loadConfigText(text, 'gateway.yaml', { ...kinds, drivers }, { profileDirs: [] });
   assert.ok(config !== undefined, JSON.stringify(faults));
@@ -77,7 +78,7 @@ const by: Principal = { who: 'test', door: 'socket', role: 'operator' };
 const look = { bus: 'hill', unit: 1, request: { kind: 'identify', code: 1, object: 0 } } as const;
 
 test('it is configured, read, asked by hand and captured', async () => {
-  const { bus, wire } = site((seen) => ({
+  const { bus, wire } = thirdBus((seen) => ({
     ...capture(seen),
     exchange: async (unit) => ({ frames: [], pdu: Uint8Array.of(43, unit), at: 5, latency: 2 }),
   }));
@@ -100,7 +101,7 @@ test('it is configured, read, asked by hand and captured', async () => {
 });
 
 test('one that can only be listened to shows what passes while it is read', async () => {
-  const { bus, wire } = site(capture);
+  const { bus, wire } = thirdBus(capture);
   const { frames } = await readNow(bus, 'fire', listenTo(bus));
   assert.deepEqual(
     frames?.map(({ way, bytes }) => [way, ...bytes]),
@@ -113,7 +114,7 @@ test('one that can only be listened to shows what passes while it is read', asyn
 });
 
 test('one that can do neither is read all the same, and refuses the rest in words', async () => {
-  const { bus, wire } = site(() => ({}));
+  const { bus, wire } = thirdBus(() => ({}));
   assert.equal(listenTo(bus), undefined);
   assert.equal((await readNow(bus, 'fire')).samples.length, 1);
   await assert.rejects(wire.exchange(look, by), { code: 'request-invalid' });

@@ -14,7 +14,7 @@ import { ManualClock } from '../../fakes/manual-clock.ts';
 const HOUR = 3_600_000;
 const config = (keys: object = {}): NodeRedConfig => nodeRedSection.parse({ enabled: true, user: 'sluice-flows', ...keys });
 
-function site(saved?: string) {
+function supervisorBench(saved?: string) {
   const clock = new ManualClock();
   const world = new FlowWorld(clock);
   const events: GatewayEvent[] = [];
@@ -31,16 +31,18 @@ function site(saved?: string) {
 }
 
 test('starts, answers checks and ends', async () => {
-  const { clock, world, supervisor, apply, state } = site();
+  const { clock, world, supervisor, apply, state } = supervisorBench();
   assert.equal(state(), 'stopped');
   await apply(config());
   assert.equal(state(), 'starting');
   await clock.advance(1000);
   assert.equal(state(), 'running');
   assert.equal(supervisor.editor, '/state/node-red.sock');
-  const [order] = world.orders;
+  const [{ flowKey, ...order } = assert.fail('no order')] = world.orders;
+  assert.match(flowKey, /^[0-9a-f]{32}$/);
+  assert.deepEqual(supervisor.flowAddress, { socket: '/state/node-red.sock', key: flowKey });
   assert.deepEqual(
-    { ...order, allow: [...(order?.allow ?? [])] },
+    { ...order, allow: [...order.allow] },
     {
       ...{ type: 'start', folder: '/flows', socket: '/flows/editor.sock', credentialSecret: 'secret', title: 'Gateway' },
       ...{ allow: [], safeMode: undefined },
@@ -58,7 +60,7 @@ test('starts, answers checks and ends', async () => {
 });
 
 test('a section that did not change disturbs nothing, another one starts it again', async () => {
-  const { clock, world, supervisor, apply } = site();
+  const { clock, world, supervisor, apply } = supervisorBench();
   await apply(config());
   await clock.advance(1000);
   assert.deepEqual(supervisor.prepare(config()).changed, []);
@@ -77,7 +79,7 @@ test('a section that did not change disturbs nothing, another one starts it agai
 });
 
 test('waits longer after each crash, and starts with its flows stopped after five', async () => {
-  const { clock, world, events, kept, supervisor, apply, state } = site();
+  const { clock, world, events, kept, supervisor, apply, state } = supervisorBench();
   await apply(config());
   const waits: number[] = [];
   for (let crash = 1; crash <= CRASHES; crash++) {
@@ -118,7 +120,7 @@ test('slow crashes lead to safe mode as well, those of earlier hours do not', as
     [HOUR / CRASHES - 60_000, 'safe-mode'],
     [HOUR / CRASHES + 300_000, 'running'],
   ] as const) {
-    const { clock, world, apply, state } = site();
+    const { clock, world, apply, state } = supervisorBench();
     await apply(config());
     for (let crash = 0; crash < 3 * CRASHES; crash++) {
       await clock.advance(every);
@@ -130,7 +132,7 @@ test('slow crashes lead to safe mode as well, those of earlier hours do not', as
 });
 
 test('flows that need a missing type have a fault in the status until they start', async () => {
-  const { clock, world, supervisor, apply, state } = site();
+  const { clock, world, supervisor, apply, state } = supervisorBench();
   await apply(config());
   await clock.advance(1000);
   assert.equal(supervisor.status().fault, undefined);
@@ -159,7 +161,7 @@ test('names of missing types are bounded before anything uses them', () => {
 });
 
 test('safeMode: never lets the flows start however often it crashes', async () => {
-  const { clock, world, apply, state } = site('an earlier reason');
+  const { clock, world, apply, state } = supervisorBench('an earlier reason');
   await apply(config({ safeMode: 'never' }));
   for (let crash = 0; crash < 2 * CRASHES; crash++) {
     await clock.advance(400_000);
@@ -171,7 +173,7 @@ test('safeMode: never lets the flows start however often it crashes', async () =
 });
 
 test('safe mode outlives the daemon', async () => {
-  const { clock, world, apply, state, supervisor } = site('it ended too often');
+  const { clock, world, apply, state, supervisor } = supervisorBench('it ended too often');
   await apply(config());
   await clock.advance(1000);
   assert.equal(state(), 'safe-mode');
@@ -180,7 +182,7 @@ test('safe mode outlives the daemon', async () => {
 });
 
 test('a process that passes no messages is unhealthy, recovers, or is killed', async () => {
-  const { clock, world, events, apply, state } = site();
+  const { clock, world, events, apply, state } = supervisorBench();
   await apply(config());
   await clock.advance(5000);
   world.hangs = true;
@@ -205,7 +207,7 @@ test('a process that passes no messages is unhealthy, recovers, or is killed', a
 });
 
 test('a process that does not end is killed after 15 s, one that does not get ready after 2 min', async () => {
-  const { clock, world, apply, state } = site();
+  const { clock, world, apply, state } = supervisorBench();
   world.stubborn = true;
   await apply(config());
   await clock.advance(2000);
@@ -222,7 +224,7 @@ test('a process that does not end is killed after 15 s, one that does not get re
 });
 
 test('what is missing is reported once, and looked for again', async () => {
-  const { clock, world, events, supervisor, apply, state } = site();
+  const { clock, world, events, supervisor, apply, state } = supervisorBench();
   world.refuses = true;
   await apply(config());
   await clock.advance(600_000);
@@ -240,7 +242,7 @@ test('what is missing is reported once, and looked for again', async () => {
 
 test('a stop of the daemon leaves nothing, whatever state it finds', async () => {
   for (const at of [0, 3, 8, 500, 2000, 30_000]) {
-    const { clock, world, supervisor, apply, state } = site();
+    const { clock, world, supervisor, apply, state } = supervisorBench();
     world.stubborn = true;
     world.hangs = at > 20_000;
     await apply(config());
@@ -278,7 +280,7 @@ const WAYS = { off: undefined, a: config(), b: config({ memory: '200MB' }), neve
 test('for any course of events there is one process at most, and the state tells the truth', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
-      const { clock, world, supervisor, apply, state } = site();
+      const { clock, world, supervisor, apply, state } = supervisorBench();
       let wanted: keyof typeof WAYS = 'off';
       for (const one of steps) {
         switch (one.do) {

@@ -54,6 +54,20 @@ test('log.db: status says how far a salvage is, the log says it once in 30 s', a
   );
 });
 
+test('what a bound left in the damaged file is in the event and in status', () => {
+  const { events, report, status } = made();
+  report.began('a page is noise');
+  report.ended('a page is noise', undefined);
+  report.repaired(repair('log.db', { salvaged: { ...salvaged, unread: { pages: 700, rows: 2 } } }));
+  const { message, data } = events.at(-1) as GatewayEvent;
+  assert.equal(
+    message,
+    'log.db was damaged or not the newest: a page is noise. 120 records and 3 alarms and events came back. 700 pages and 2 long rows of it were not read, because a salvage is bounded. Copy /var/lib/sluice/log.db.damaged to another disk if you need them. The old file is in /var/lib/sluice/log.db.damaged.',
+  );
+  assert.deepEqual([data?.unreadPages, data?.unreadRows], [700, 2]);
+  assert.match(status()[1] as string, /came back, 702 pages and long rows were not read; the old file/);
+});
+
 test('log.db: the end of a salvage is an event, and status says what came back', () => {
   const { events, report, status } = made();
   report.began('a page is noise');

@@ -25,7 +25,7 @@ interface Site {
   grow(): void;
 }
 /** A file that is kept as history.db is. */
-function site(t: TestContext): Site {
+function journalSite(t: TestContext): Site {
   const folder = scratch(t, 'journal');
   const file = path.join(folder, 'history.db');
   const db = new Database(file);
@@ -79,7 +79,7 @@ function playedBack(file: string): { check: unknown; rows: unknown; values: unkn
 }
 
 test('records of an earlier transaction behind those that the header counts are not looked at', (t) => {
-  const s = site(t);
+  const s = journalSite(t);
   // Its record of the first page is one of the last, and says how many pages there were before.
   s.db.transaction(() => {
     s.change(1, 60, 1);
@@ -96,7 +96,7 @@ test('records of an earlier transaction behind those that the header counts are 
 });
 
 test('the first page may lie behind a later header of the journal', (t) => {
-  const s = site(t);
+  const s = journalSite(t);
   spill(s.db);
   s.db.exec('begin');
   s.change(1, 60, 1);
@@ -117,7 +117,7 @@ test('the first page may lie behind a later header of the journal', (t) => {
 });
 
 test('a journal whose later header counts pages of another file is refused', (t) => {
-  const s = site(t);
+  const s = journalSite(t);
   spill(s.db);
   s.db.exec('begin');
   s.change(1, 60, 1);

@@ -26,7 +26,7 @@ interface Site {
   readonly run: string;
   readonly file: string;
 }
-function site(t: TestContext): Site {
+function cutSite(t: TestContext): Site {
   const folder = scratch(t, 'cut');
   const s = { state: path.join(folder, 'state'), run: path.join(folder, 'run'), file: path.join(folder, 'state', 'log.db') };
   mkdirSync(s.state);
@@ -51,7 +51,7 @@ async function filled(t: TestContext, s: Site, records: number): Promise<Log> {
 }
 /** The files as a kill leaves them. */
 function kill(t: TestContext, { file, run }: Site): Site {
-  const left = site(t);
+  const left = cutSite(t);
   mkdirSync(left.run, { mode: 0o700 });
   for (const end of ['', '-wal']) copyFileSync(file + end, left.file + end);
   // A copy of a file was made at another time.
@@ -79,16 +79,16 @@ const verdict = (s: Site) => {
 const FINE = { damage: undefined, loss: undefined };
 
 test('an opening that fails before the first run begins leaves a file that is no loss', (t) => {
-  const s = site(t);
+  const s = cutSite(t);
   closeUnused(openLogFile(s.file).db);
   assert.ok(!existsSync(`${s.file}-wal`));
   assert.deepEqual(verdict(s), FINE);
 });
 
 test('a start killed before it clears the tail that showed a loss: no second loss', async (t) => {
-  const before = site(t);
+  const before = cutSite(t);
   await (await filled(t, before, 2)).abandon();
-  const s = site(t);
+  const s = cutSite(t);
   copyFileSync(before.file, s.file);
   // An old copy comes back, under a runtime directory that knows of more.
   await (await filled(t, before, 3)).abandon();
@@ -107,8 +107,8 @@ test('a start killed before it clears the tail that showed a loss: no second los
 });
 
 test('a start killed behind a repair: it is reported, not made again, the log gets a new id', async (t) => {
-  const log = await filled(t, site(t), 0);
-  const s = site(t);
+  const log = await filled(t, cutSite(t), 0);
+  const s = cutSite(t);
   const of = await filled(t, s, 3);
   await of.abandon();
   await log.abandon();
@@ -133,7 +133,7 @@ test('a start killed behind a repair: it is reported, not made again, the log ge
 });
 
 test('a start killed behind the first pass of a salvage: the next one goes on with it', async (t) => {
-  const s = site(t);
+  const s = cutSite(t);
   const log = await filled(t, s, 3);
   const left = kill(t, s);
   await log.abandon();
@@ -169,8 +169,43 @@ test('a start killed behind the first pass of a salvage: the next one goes on wi
   assert.equal(agreed.onDisk(), true);
 });
 
+test('a file made anew has a write-ahead file, and a journal beside it ends no start', async (t) => {
+  const s = cutSite(t);
+  await (await filled(t, s, 3)).close(10_000);
+  const bytes = readFileSync(s.file);
+  writeFileSync(s.file, bytes.fill(0, 0, 16));
+  makeAnew(s.file, 'test', sources);
+  // No start has to switch it, which takes a journal.
+  assert.deepEqual([...readFileSync(s.file).subarray(18, 20)], [2, 2]);
+  const db = new Database(s.file);
+  db.pragma('journal_mode = DELETE');
+  db.close();
+  writeFileSync(`${s.file}-journal`, journalOfFirstPage(readFileSync(s.file)));
+  assert.throws(() => new Database(s.file, { readonly: true }).pragma('user_version'), /readonly/, 'the journal is a hot one');
+  const { database, opened } = openLog(request(s));
+  assert.deepEqual(
+    opened.repairs.map(({ why }) => why),
+    ['test'],
+  );
+  database.leave();
+  assert.ok(!existsSync(`${s.file}-journal`));
+});
+/** As SQLite writes it before it changes the first page (sqlite.org/fileformat2.html, "The Rollback Journal"). */
+function journalOfFirstPage(file: Buffer): Buffer {
+  const [sector, page] = [512, 1024];
+  const journal = Buffer.alloc(sector + page + 8);
+  journal.write('d9d505f920a163d7', 'hex');
+  for (const [k, value] of [1, 0, file.length / page, sector, page].entries()) journal.writeUInt32BE(value, 8 + 4 * k);
+  journal.writeUInt32BE(1, sector);
+  file.copy(journal, sector + 4, 0, page);
+  let sum = 0;
+  for (let at = page - 200; at > 0; at -= 200) sum += file[at] as number;
+  journal.writeUInt32BE(sum, sector + 4 + page);
+  return journal;
+}
+
 test('a running log is repaired, and the power goes before its next commit: that is no loss', async (t) => {
-  const s = site(t);
+  const s = cutSite(t);
   const log = await filled(t, s, 3);
   const left = kill(t, s);
   await log.abandon();
@@ -189,7 +224,7 @@ test('a running log is repaired, and the power goes before its next commit: that
 });
 
 test('an end that the disk does not take leaves the write-ahead file where it is', async (t) => {
-  const s = site(t);
+  const s = cutSite(t);
   const log = await filled(t, s, 3);
   const left = kill(t, s);
   await log.abandon();

@@ -29,7 +29,7 @@ const SHAPE: Shape = {
 };
 
 /** The site of the pictures: three records that were compacted, an alarm, three in a block, one in the runtime directory. */
-async function site(dir: string): Promise<void> {
+async function pictureLog(dir: string): Promise<void> {
   const from = path.join(dir, 'from');
   const log = await Log.open({
     ...{ stateDir: path.join(from, 'state'), runtimeDir: path.join(from, 'run'), clock: systemClock },
@@ -61,7 +61,7 @@ function opened(body: Buffer): string {
 
 test('the pictures of the layout name every file, and show the bytes that a log writes', async (t) => {
   const dir = scratch(t, 'layout');
-  await site(dir);
+  await pictureLog(dir);
   const [state, run] = [path.join(dir, 'state'), path.join(dir, 'run')];
   const inPicture = (name: string) =>
     assert.match(

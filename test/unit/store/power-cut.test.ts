@@ -36,7 +36,7 @@ interface Site {
   readonly history: string;
   readonly runtimeDir: string;
 }
-function site(t: TestContext): Site {
+function powerSite(t: TestContext): Site {
   const folder = scratch(t, 'power');
   const [file, history] = [path.join(folder, LOG_FILE), path.join(folder, HISTORY_FILE)];
   return { folder, file, history, runtimeDir: path.join(folder, 'run') };
@@ -53,7 +53,7 @@ async function open(t: TestContext, { folder, runtimeDir }: Site): Promise<Log> 
 }
 
 test('a run that is closed ends with one commit', async (t) => {
-  const s = site(t);
+  const s = powerSite(t);
   const log = await open(t, s);
   // With a reader SQLite leaves the write-ahead file where it is.
   const reader = new Database(s.file, { readonly: true });
@@ -65,7 +65,7 @@ test('a run that is closed ends with one commit', async (t) => {
 });
 
 test('a run that is left, and a power cut before the next: that is no loss', async (t) => {
-  const s = site(t);
+  const s = powerSite(t);
   const log = await open(t, s);
   await log.abandon();
   assert.ok(!existsSync(`${s.file}-wal`), 'SQLite took it away');
@@ -140,7 +140,7 @@ test('the remains of the first commit of a write-ahead file are wiped as well', 
 });
 
 test('the keeper writes no unit and no witness of a commit that the disk does not have', async (t) => {
-  const s = site(t);
+  const s = powerSite(t);
   const log = await open(t, s);
   const reader = new LogReader(s.file);
   t.after(() => reader.close());

@@ -4,6 +4,8 @@ import test from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { exportSlice } from '../../../src/store/read/export.ts';
 import { queryPoint } from '../../../src/store/read/query.ts';
+import { Still } from '../../../src/store/read/still.ts';
+import { ofOneState, type Stretch, type WalkedFiles } from '../../../src/store/read/stretches.ts';
 import { RandomHistory } from '../../harness/random-history.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { random } from '../../oracles/store-samples.ts';
@@ -58,4 +60,51 @@ test('what becomes a unit while an answer is made is in it once', (t) => {
     reader.close();
   }
   assert.ok(moved > 20, `${moved} units were made on the way`);
+});
+
+test('an answer that meets a move twice is made once more while compaction waits', () => {
+  const still = new Still();
+  const body = Buffer.from('x');
+  const files = { clock: {}, still, blocks: { body: () => (still.held ? body : undefined) } } as unknown as WalkedFiles;
+  let tries = 0;
+  const steps = ofOneState(files, function* (stretches) {
+    tries++;
+    yield;
+    return stretches.body({ id: 1 } as Stretch);
+  });
+  assert.equal(
+    run(steps, () => {}),
+    body,
+  );
+  assert.deepEqual([tries, still.held], [3, false]);
+  // A question that fails, or that nobody waits for any more, holds nothing.
+  const fails = ofOneState(files, function* (stretches) {
+    yield;
+    stretches.body({ id: 1 } as Stretch);
+    if (still.held) throw new Error('broken');
+  });
+  assert.throws(() => run(fails, () => {}), /broken/);
+  assert.equal(still.held, false);
+});
+
+test('a compaction waits for the last of those that hold it, or for the end of the thread', async () => {
+  const still = new Still();
+  assert.equal(still.free(), undefined);
+  const [first, second] = [still.hold(), still.hold()];
+  let steps = 0;
+  const waits = [still.free(), still.free()].map(async (wait) => {
+    await wait;
+    steps++;
+  });
+  first();
+  first();
+  await Promise.resolve();
+  assert.deepEqual([steps, still.held], [0, true]);
+  second();
+  await Promise.all(waits);
+  assert.deepEqual([steps, still.held], [2, false]);
+  still.hold();
+  const last = still.free();
+  still.end();
+  await last;
 });

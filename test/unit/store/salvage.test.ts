@@ -14,6 +14,7 @@ import { identify } from '../../../src/store/recovery/salvage-rows.ts';
 import { readWal } from '../../../src/store/recovery/salvage-wal.ts';
 import { rowPages } from '../../harness/row-pages.ts';
 import { scratch } from '../../harness/scratch.ts';
+import { walFile } from '../../harness/wal-file.ts';
 import { random } from '../../oracles/store-samples.ts';
 import { peer } from '../../peers/peers.ts';
 
@@ -248,6 +249,66 @@ test('frames of an earlier round of the file are not taken for this one', (t) =>
   assert.ok(wal.chain >= 1 && wal.chain < 5);
   assert.equal(wal.frames.length, wal.chain);
   assert.equal(wal.behind, 0);
+});
+
+for (const header of ['sound', 'random'] as const)
+  test(`pages near 2^32 behind a ${header} header cost no more than the files hold`, (t) => {
+    const { file, truth } = make(scratch(t, 'salvage'), 'log.db', 5, 60, 1024);
+    const bytes = readFileSync(file);
+    const held = bytes.length / 1024;
+    const [leaf] = [...truth.pages].find(([key, pages]) => key.startsWith('notice/') && pages.length === 1)?.[1] ?? [];
+    assert.ok(leaf !== undefined);
+    const content = bytes.subarray((leaf - 1) * 1024, leaf * 1024);
+    // Its rows prove themselves, so that the write-ahead file counts as ours.
+    const wal = walFile(
+      1024,
+      [2 ** 32 - 1, 2 ** 32 - 2].map((page) => ({ page, content })),
+    );
+    if (header === 'random') for (let i = 0; i < 32; i++) wal[i] = (i * 167 + 13) & 255;
+    writeFileSync(`${file}-wal`, wal);
+    const { frames } = readWal(`${file}-wal`, 1024);
+    assert.deepEqual(
+      frames.map(({ page }) => page),
+      [2 ** 32 - 1, 2 ** 32 - 2],
+      'the frames count',
+    );
+    const told: number[] = [];
+    const pages = new DamagedFile(file, 1024, (row) => identify(row) !== undefined, {
+      progress: (done, of) => told.push(done, of),
+      // Without the bound this ends the test and not the machine.
+      until: () => told.length > 1000,
+    });
+    const rows = [...pages.rows()].map((row) => identify(row)).filter((known) => known !== undefined);
+    const { unread } = pages;
+    pages.close();
+    assert.equal(unread, undefined);
+    assert.equal(Math.max(...told), held + frames.length);
+    const keys = new Set(rows.map(({ table, row }) => `${table}/${row.id}`));
+    assert.deepEqual(
+      [...truth.rows.keys()].filter((key) => !keys.has(key)),
+      [],
+      'every row of the file itself',
+    );
+  });
+
+test('when the time is over, what was read comes back and the rest is counted', (t) => {
+  const { file, truth } = make(scratch(t, 'salvage'), 'log.db', 11, 600, 1024);
+  const pages = readFileSync(file).length / 1024;
+  const looks = 2;
+  let asked = 0;
+  const damaged = new DamagedFile(file, 1024, (row) => identify(row) !== undefined, { until: () => ++asked > looks });
+  const found = new Map<string, string>();
+  for (const row of damaged.rows()) {
+    const known = identify(row);
+    if (known !== undefined) found.set(`${known.table}/${known.row.id}`, show(known.row));
+  }
+  const { unread } = damaged;
+  damaged.close();
+  const read = pages - (unread?.pages ?? 0);
+  assert.ok(read > 0 && read < pages && read % looks === 0, `${read} of ${pages} pages were read`);
+  assert.equal(unread?.rows, 0);
+  for (const [key, row] of truth.rows)
+    assert.equal(found.get(key), (truth.pages.get(key)?.[0] as number) <= read ? row : undefined, key);
 });
 
 test('at least as many blocks come back as sqlite3 .recover finds', (t) => {

@@ -50,7 +50,7 @@ class Bench {
   set(error = 0): void {
     this.clock.step(this.truth + error - this.clock.wall());
   }
-  /** So many seconds of a GPS that is right to 100 ms. */
+  /** `seconds` of a GPS that is right to 100 ms. */
   async gps(seconds: number, error = 0): Promise<void> {
     for (let i = 0; i < seconds; i++) {
       this.watch.gps('nav', this.truth + error - 100, this.clock.monotonic());

@@ -1,5 +1,5 @@
 /** What a chart draws, out of an answer of `/api/v1/history`. Pure. */
-import type { LiveValue } from '../../live/live-types.ts';
+import type { JsonValue } from '../../live/live-types.ts';
 
 export interface History {
   readonly point: string;
@@ -20,16 +20,16 @@ interface Bucket {
 }
 interface HistoryReading {
   readonly time: number;
-  readonly value: LiveValue;
+  readonly value: JsonValue;
   readonly reason?: string | undefined;
 }
 
 /** One line of the table beside the chart. A reading is a row with one value. */
 export interface ChartRow {
   readonly time: number;
-  readonly min: LiveValue;
-  readonly mean: LiveValue;
-  readonly max: LiveValue;
+  readonly min: JsonValue;
+  readonly mean: JsonValue;
+  readonly max: JsonValue;
   readonly count: number;
   readonly bad: number;
   readonly reason?: string | undefined;
@@ -96,7 +96,7 @@ function rowsOf({ buckets, readings }: History): ChartRow[] {
   }));
 }
 
-function numberOf(value: LiveValue | undefined): number | null {
+function numberOf(value: JsonValue | undefined): number | null {
   if (typeof value === 'number') return value;
   if (typeof value === 'boolean') return Number(value);
   // 64-bit integers come as texts; a line needs no more than a double.

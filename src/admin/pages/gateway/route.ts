@@ -1,11 +1,11 @@
 /** Which view the address names, `#/point/fridge.temperature`. Pure. */
 
 export type Route =
-  | { readonly view: 'overview' | 'devices' | 'alarms' | 'delivery' | 'system' | 'you' }
+  | { readonly view: 'overview' | 'devices' | 'alarms' | 'delivery' | 'system' | 'flows' | 'you' }
   | { readonly view: 'device'; readonly device: string }
   | { readonly view: 'point'; readonly device: string; readonly point: string };
 
-const PLAIN = ['overview', 'devices', 'alarms', 'delivery', 'system', 'you'] as const;
+const PLAIN = ['overview', 'devices', 'alarms', 'delivery', 'system', 'flows', 'you'] as const;
 
 export function routeOf(hash: string): Route {
   const [, view = '', name = ''] = hash.replace(/^#/, '').split('/');

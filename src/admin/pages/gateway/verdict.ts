@@ -1,5 +1,5 @@
 /** What needs attention, from the state of the gateway. Pure. */
-import type { LiveAlarm, LiveState } from '../../live/live-types.ts';
+import type { AlarmStatus, LiveState } from '../../live/live-types.ts';
 
 export interface Verdict {
   readonly alarms: number;
@@ -10,7 +10,7 @@ export interface Verdict {
   readonly clock: boolean;
 }
 
-const RANK: Readonly<Record<LiveAlarm['state'], number>> = {
+const RANK: Readonly<Record<AlarmStatus['state'], number>> = {
   'active-unacknowledged': 0,
   'returned-unacknowledged': 1,
   'active-acknowledged': 2,
@@ -18,13 +18,13 @@ const RANK: Readonly<Record<LiveAlarm['state'], number>> = {
   'out-of-service': 4,
   normal: 5,
 };
-const WEIGHT: Readonly<Record<LiveAlarm['severity'], number>> = { critical: 0, warning: 1, info: 2 };
+const WEIGHT: Readonly<Record<AlarmStatus['severity'], number>> = { critical: 0, warning: 1, info: 2 };
 
 /** Shelved alarms and those that somebody took out of service need nobody now. */
-export const needsAttention = ({ state }: LiveAlarm): boolean => RANK[state] < 3;
+export const needsAttention = ({ state }: AlarmStatus): boolean => RANK[state] < 3;
 
 /** What needs somebody first: not acknowledged, then by severity, then the newest. */
-export function inOrder(alarms: readonly LiveAlarm[]): LiveAlarm[] {
+export function inOrder(alarms: readonly AlarmStatus[]): AlarmStatus[] {
   return [...alarms].sort(
     (a, b) => RANK[a.state] - RANK[b.state] || WEIGHT[a.severity] - WEIGHT[b.severity] || b.since - a.since,
   );
@@ -35,7 +35,7 @@ export function verdictOf(state: LiveState): Verdict {
     alarms: state.alarms.filter(needsAttention).length,
     silent: state.buses.flatMap((bus) => bus.devices).filter((device) => device.state === 'silent').length,
     buses: state.buses.filter((bus) => bus.state !== 'open').length,
-    forwarders: state.forwarders.filter((forwarder) => forwarder.state !== 'connected').length,
+    forwarders: state.forwarders.filter(({ state, type }) => state !== 'connected' && type !== 'bundle').length,
     log: state.log.faults.length > 0,
     clock: !state.clock.known,
   };

@@ -9,6 +9,7 @@ import { Delivery } from '../views/delivery.tsx';
 import { DeviceView } from '../views/device.tsx';
 import { Devices } from '../views/devices.tsx';
 import { Claim, Login } from '../views/doors.tsx';
+import { Flows } from '../views/flows.tsx';
 import { Overview } from '../views/overview.tsx';
 import { System } from '../views/system.tsx';
 import { LanguageChoice, You } from '../views/you.tsx';
@@ -54,7 +55,8 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
         <p class="title">
           <Name>{model.state?.gateway.name ?? model.state?.gateway.id ?? words.t('app.name')}</Name>
         </p>
-        {inside ? <Link /> : <LanguageChoice id="door-language" />}
+        {/* Its Bangla word makes a browser fetch the font, before it is known whether anybody has to choose. */}
+        {inside ? <Link /> : stand.at !== 'loading' && <LanguageChoice id="door-language" />}
       </header>
       {inside && <Pages route={route} />}
       <main ref={main} id="main" class={inside && !fresh ? 'old' : ''}>
@@ -105,6 +107,8 @@ function View({ route }: { route: Route }): JSX.Element | null {
       return <Delivery />;
     case 'system':
       return <System />;
+    case 'flows':
+      return <Flows />;
   }
 }
 
@@ -156,7 +160,8 @@ function Door({ stand }: { stand: Standing }): JSX.Element {
 function Pages({ route }: { route: Route }): JSX.Element {
   const { words, model } = useShell();
   const alarms = model.state?.alarms.filter(needsAttention).length ?? 0;
-  const here = route.view === 'device' || route.view === 'point' ? 'devices' : route.view;
+  const under = { device: 'devices', point: 'devices', flows: 'system' } as const;
+  const here = route.view in under ? under[route.view as keyof typeof under] : route.view;
   return (
     <nav aria-label={words.t('nav.label')}>
       <ul>

@@ -1,7 +1,7 @@
 /** Alarms, with what the reader may do about them: a role that may not gets no button. */
 import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import type { LiveAlarm } from '../../live/live-types.ts';
+import type { AlarmStatus } from '../../live/live-types.ts';
 import { call } from '../gateway/calls.ts';
 import { hrefOfPoint } from '../gateway/route.ts';
 import { inOrder } from '../gateway/verdict.ts';
@@ -16,7 +16,7 @@ const SLICE = 20;
 const MINUTE = 60_000;
 /** The gateway takes up to seven days. */
 const LENGTHS = [15 * MINUTE, 60 * MINUTE, 8 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE];
-const MOODS: Readonly<Record<LiveAlarm['severity'], Mood>> = { critical: 'bad', warning: 'warn', info: 'quiet' };
+const MOODS: Readonly<Record<AlarmStatus['severity'], Mood>> = { critical: 'bad', warning: 'warn', info: 'quiet' };
 
 export function Alarms(): JSX.Element {
   const { words, model, session } = useShell();
@@ -30,7 +30,7 @@ export function Alarms(): JSX.Element {
   );
 }
 
-export function AlarmList({ alarms, most }: { alarms: readonly LiveAlarm[]; most: number }): JSX.Element {
+export function AlarmList({ alarms, most }: { alarms: readonly AlarmStatus[]; most: number }): JSX.Element {
   const slice = useSlice(alarms, most);
   return (
     <>
@@ -44,7 +44,7 @@ export function AlarmList({ alarms, most }: { alarms: readonly LiveAlarm[]; most
   );
 }
 
-function Alarm({ alarm }: { alarm: LiveAlarm }): JSX.Element {
+function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
   const { words, now } = useShell();
   const [device = '', point = ''] = alarm.point.split('.');
   return (
@@ -74,7 +74,7 @@ function Alarm({ alarm }: { alarm: LiveAlarm }): JSX.Element {
   );
 }
 
-function Actions({ alarm }: { alarm: LiveAlarm }): JSX.Element | null {
+function Actions({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
   const { words, model, session, announce, recheck } = useShell();
   const [shelving, setShelving] = useState(false);
   const [busy, setBusy] = useState(false);

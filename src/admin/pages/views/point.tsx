@@ -55,9 +55,10 @@ export function PointView({ device, point }: { device: string; point: string }):
           </button>
         </fieldset>
         <div aria-busy={history.answer === undefined && history.fault === undefined}>
-          {history.fault !== undefined && (
+          {history.fault?.code === 'not-found' && <p class="empty">{words.t('point.empty')}</p>}
+          {history.fault !== undefined && history.fault.code !== 'not-found' && (
             <p class="fault" role="alert">
-              {history.fault.code === 'not-found' ? words.t('point.empty') : refusalWords(words, history.fault)}
+              {refusalWords(words, history.fault)}
             </p>
           )}
           {history.answer === undefined ? (
@@ -83,7 +84,7 @@ interface DrawnProps {
 function Drawn({ history, type, asTable, changes }: DrawnProps): JSX.Element {
   const { words } = useShell();
   const { rows, lowest, highest, single } = useMemo(() => seriesOf(history), [history]);
-  if (rows.length === 0) return <p>{words.t('point.empty')}</p>;
+  if (rows.length === 0) return <p class="empty">{words.t('point.empty')}</p>;
   if (asTable || (single && lowest === undefined)) {
     const spread = (highest ?? 0) - (lowest ?? 0);
     return <Table rows={rows} single={single} spread={spread} type={type} name={history.point} />;

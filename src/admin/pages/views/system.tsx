@@ -74,6 +74,14 @@ export function System(): JSX.Element | null {
             <Row name={words.t('system.removed')}>{words.number(log.removed)}</Row>
           </dl>
         </section>
+        {mayDo(session, 'flows') && (
+          <section class="card">
+            <h2>{words.t('flows.title')}</h2>
+            <p>
+              <a href="#/flows">{words.t('flows.link')}</a>
+            </p>
+          </section>
+        )}
         {mayDo(session, 'accounts') && <People />}
       </div>
     </>

@@ -1,6 +1,6 @@
 /** Values, their quality and sizes in words. Pure. */
 import { unitWords } from '../../../core/unit-words.ts';
-import type { LiveReading, LiveValue } from '../../live/live-types.ts';
+import type { JsonValue, LiveReading } from '../../live/live-types.ts';
 import { hasOwn } from '../parts/own.ts';
 import { en, type WordKey } from './en.ts';
 import type { Words } from './words.ts';
@@ -39,7 +39,7 @@ export function roundedTo(spread: number, value: number): number {
 }
 
 /** A value without its unit; null: none. */
-export function valueText(words: Words, value: LiveValue, type?: string): string {
+export function valueText(words: Words, value: JsonValue, type?: string): string {
   if (value === null) return '–';
   if (typeof value === 'boolean') return words.t(value ? 'value.true' : 'value.false');
   if (typeof value === 'number') return words.digits(numberText(value));
@@ -50,12 +50,12 @@ export const unitText = (unit: string | undefined): string => (unit === undefine
 
 const SIZES = ['B', 'kB', 'MB', 'GB', 'TB'] as const;
 
-/** `3.2 GB`. */
+/** `3.2 GB`. Steps of 1024, as in the configuration file and in `sluice status`: `maxSize: 256MB` is 256 MB here too. */
 export function bytesText(words: Words, bytes: number): string {
   let size = bytes;
   let step = 0;
-  while (size >= 1000 && step < SIZES.length - 1) {
-    size /= 1000;
+  while (size >= 1024 && step < SIZES.length - 1) {
+    size /= 1024;
     step++;
   }
   return `${words.digits(step === 0 || size >= 100 ? size.toFixed(0) : size.toFixed(1))} ${SIZES[step]}`;

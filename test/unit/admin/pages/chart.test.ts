@@ -102,7 +102,7 @@ test('values have seven digits at most, and Bengali digits only where they are w
   assert.equal(valueText(digits, '123', 'uint64'), '১২৩');
   assert.deepEqual([roundedTo(7, 5.31072), roundedTo(0, 123_456), roundedTo(50_000, 123_456.7)], [5.31, 123_456, 123_457]);
   assert.deepEqual(
-    [999, 1000, 96_000_000, 16e9].map((n) => bytesText(english, n)),
-    ['999 B', '1.0 kB', '96.0 MB', '16.0 GB'],
+    [999, 1024, 96 * 1024 ** 2, 16 * 1024 ** 3, 256 * 1024 ** 2].map((n) => bytesText(english, n)),
+    ['999 B', '1.0 kB', '96.0 MB', '16.0 GB', '256 MB'],
   );
 });

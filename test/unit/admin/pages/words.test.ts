@@ -77,7 +77,7 @@ test('each language has every text, with the same places for values', () => {
 });
 
 test('the Bangla texts are Bangla: other letters are in names only', () => {
-  const NAMES = /\{\w+\}|Sluice|JavaScript|HTTPS|"sudo sluice claim"/g;
+  const NAMES = /\{\w+\}|Sluice|JavaScript|HTTPS?|MQTT|CSV|Node-RED|"sudo sluice claim"/g;
   const faults = KEYS.filter((key) => {
     const text = CATALOGUES.bn[key].replace(NAMES, '');
     return /[A-Za-z]/.test(text) || (text.trim() !== '' && !/[\u0980-\u09ff]/.test(text));

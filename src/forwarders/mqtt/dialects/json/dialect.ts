@@ -1,55 +1,16 @@
-/** The gateway's own topics under `sluice/<gateway>`, as docs/reference/topics.md has them. */
+/** The gateway's own topics and batches: docs/reference/topics.md. */
+import { COMPRESSIONS } from '../../../../codecs/compress.ts';
 import { json } from '../../../../codecs/format-json.ts';
-import type { DialectContext, LogDialect, LogSpeaker, OutMessage } from '../../dialect.ts';
-
-/** Topics of rules that are gone and wait to be cleared. */
-const MAX_GONE = 1000;
+import type { LogDialect } from '../../dialect.ts';
+import { OWN_ROOT, ownTopics } from '../own-topics.ts';
 
 export const jsonDialect: LogDialect = {
   kind: 'log',
   name: 'json',
   doc: 'the topics and batches of this gateway',
-  root: 'sluice',
+  root: OWN_ROOT,
+  visits: true,
   format: json,
-  create: jsonSpeaker,
+  compress: COMPRESSIONS,
+  create: (context) => ownTopics(context),
 };
-
-function jsonSpeaker({ gateway, status, inventory, goneRules, hasRule, command }: DialectContext): LogSpeaker {
-  const root = `sluice/${gateway}`;
-  const offline: OutMessage = { topic: `${root}/status`, payload: '{"v":1,"online":false}', qos: 1, retain: true };
-  const gone = new Set(goneRules.slice(0, MAX_GONE));
-  const channel = ({ kind, key }: { kind: 'alarm' | 'event'; key: string }): string =>
-    kind === 'alarm' ? `${root}/alarm/${key}` : `${root}/event`;
-  return {
-    will: () => offline,
-    ...(command === undefined ? {} : { subscriptions: [`${root}/command`] }),
-    received(_, payload, retained) {
-      command?.(payload, retained, (kind, id) => `${root}/${kind}/${id}`);
-      return undefined;
-    },
-    *greet() {
-      yield { topic: `${root}/status`, payload: status(), qos: 1, retain: true };
-      yield { topic: `${root}/inventory`, payload: inventory(), qos: 1, retain: true };
-      for (const rule of [...gone]) {
-        if (hasRule(rule)) gone.delete(rule);
-        else yield { ...cleared(`${root}/alarm/${rule}`), taken: () => gone.delete(rule) };
-      }
-    },
-    changed(rules) {
-      for (const rule of rules) if (gone.size < MAX_GONE) gone.add(rule);
-    },
-    farewell: () => [offline],
-    *batch({ lane, messages }) {
-      for (const { payload } of messages) yield { topic: `${root}/${lane}`, payload, qos: 1, retain: false };
-    },
-    channel,
-    // The last transitions of a rule that is gone are delivered, and its topic stays cleared.
-    notice: (notice) => [
-      { topic: channel(notice), payload: notice.json, qos: 1, retain: notice.kind === 'alarm' && hasRule(notice.key) },
-    ],
-  };
-}
-
-function cleared(topic: string): OutMessage {
-  return { topic, payload: '', qos: 1, retain: true };
-}

@@ -1,0 +1,149 @@
+/**
+ * A gateway that drains a backlog: a real log, a real forwarder: node drain-gateway.ts PLAN. One line of JSON, then it ends.
+ * Live records and alarms go beside it. Their times are from the append to the acknowledgement of the broker.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { systemClock } from '../../src/core/clock.ts';
+import { silentLogger } from '../../src/core/logger.ts';
+import type { LogDialect } from '../../src/forwarders/mqtt/dialect.ts';
+import { LogForwarder } from '../../src/forwarders/mqtt/log-forwarder.ts';
+import { mqttForwarderSchema } from '../../src/forwarders/mqtt/schema.ts';
+import { DIALECTS } from '../../src/gateway/registry.ts';
+import { Log } from '../../src/store/log.ts';
+import { forwarderContext } from '../../test/fakes/forwarder-context.ts';
+import { SiteRecords } from './site-records.ts';
+
+export interface DrainPlan {
+  readonly stateDir: string;
+  readonly runtimeDir: string;
+  readonly data: string;
+  readonly devices: number;
+  readonly points: number;
+  /** Keys of the forwarder. */
+  readonly settings: { readonly format: string; readonly [key: string]: unknown };
+  /** The file of the authority of the broker, for an address with TLS. */
+  readonly ca?: string | undefined;
+  /** Milliseconds of live readings and alarms alone, once the backlog is gone. */
+  readonly alone: number;
+}
+
+export interface DrainResult {
+  /** Readings of history that the broker acknowledged. */
+  readonly readings: number;
+  readonly bytes: number;
+  readonly cpu: number;
+  readonly seconds: number;
+  /** Milliseconds, beside the drain and alone. */
+  readonly live: readonly number[];
+  readonly alarms: readonly number[];
+  readonly aloneLive: readonly number[];
+  readonly aloneAlarms: readonly number[];
+  readonly fault: string | undefined;
+}
+
+const plan = JSON.parse(process.argv[2] ?? '{}') as DrainPlan;
+/** Milliseconds between two polls of each device, and between two alarms. */
+const EVERY = 1000;
+const ALARMS = 100;
+/** Milliseconds without a connection, after which the measurement fails. */
+const NO_BROKER = 20_000;
+
+const log = await Log.open({
+  ...{ stateDir: plan.stateDir, runtimeDir: plan.runtimeDir, clock: systemClock },
+  ...{ maxSize: 2 * 1024 ** 3, maxAge: 1e13, commitEvery: 10_000 },
+});
+log.setClock(Date.now() - Math.round(systemClock.monotonic()), false);
+log.setInventory('{}');
+const backlogUpTo = log.next - 1;
+const backlogLog = log.ordinal;
+
+const dialect = DIALECTS.find((one) => one.name === plan.settings.format) as LogDialect;
+const appended = new Map<number, number>();
+const taken = { live: [] as number[], alarms: [] as number[] };
+let readings = 0;
+
+// The outlet is told of each answer right after it came.
+const outletOf = log.outlet.bind(log);
+log.outlet = (...words) => {
+  const outlet = outletOf(...words);
+  const [done, noticesDone] = [outlet.done.bind(outlet), outlet.noticesDone.bind(outlet)];
+  outlet.done = (batch) => {
+    if (batch.lane === 'history') readings += batch.readings;
+    else
+      for (let seq = batch.first; seq <= batch.last; seq++) {
+        const at = appended.get(seq);
+        if (at !== undefined && appended.delete(seq)) taken.live.push(performance.now() - at);
+      }
+    done(batch);
+  };
+  outlet.noticesDone = (notice) => {
+    for (const [seq, at] of appended)
+      if (notice.kind === 'alarm' && alarmSeqs.has(seq) && seq <= notice.seq) {
+        taken.alarms.push(performance.now() - at);
+        appended.delete(seq);
+        alarmSeqs.delete(seq);
+      }
+    noticesDone(notice);
+  };
+  return outlet;
+};
+const alarmSeqs = new Set<number>();
+
+const forwarder = new LogForwarder({
+  ...forwarderContext(log, { gateway: 'bench', logger: silentLogger }),
+  ...{ name: 'late', dialect },
+  settings: {
+    ...mqttForwarderSchema(DIALECTS).parse(plan.settings),
+    ...(plan.ca !== undefined && { tls: { ca: plan.ca } }),
+  } as never,
+});
+forwarder.attach();
+
+const site = new SiteRecords(plan.data, plan.devices, plan.points);
+const shapes = Array.from({ length: plan.devices }, (_, i) => i);
+let turn = 0;
+function poll(): void {
+  if (turn % plan.devices === 0) polls = site.poll(1000 * ++second);
+  const record = polls[shapes[turn++ % plan.devices] as number];
+  if (record === undefined) return;
+  const given = log.append({ ...record.sample, at: systemClock.monotonic() });
+  if (given !== undefined) appended.set(given.seq, performance.now());
+}
+let second = 0;
+let polls: ReturnType<SiteRecords['poll']> = [];
+function alarm(): void {
+  const at = performance.now();
+  const { seq } = log.notice('alarm', 'full', systemClock.monotonic(), { rule: 'full', state: 'raised', time: Date.now() });
+  appended.set(seq, at);
+  alarmSeqs.add(seq);
+}
+
+const left = () => {
+  const waiting = forwarder.status().waiting.history;
+  return waiting !== undefined && waiting <= backlogUpTo && log.ordinal === backlogLog;
+};
+const before = process.cpuUsage();
+const begun = performance.now();
+forwarder.start();
+const timers: NodeJS.Timeout[] = [];
+while (left()) {
+  await sleep(5);
+  const { counters, fault, state } = forwarder.status();
+  if (timers.length === 0 && state === 'connected')
+    timers.push(setInterval(poll, EVERY / plan.devices), setInterval(alarm, ALARMS));
+  if (counters.connects === 0 && performance.now() - begun > NO_BROKER) throw new Error(fault ?? 'no connection');
+}
+const used = process.cpuUsage(before);
+const seconds = (performance.now() - begun) / 1000;
+const [live, alarms, drained] = [taken.live.splice(0), taken.alarms.splice(0), readings];
+const { bytes } = forwarder.status().counters as { bytes: number };
+await sleep(plan.alone);
+for (const timer of timers) clearInterval(timer);
+const result: DrainResult = {
+  ...{ readings: drained, bytes, cpu: (used.user + used.system) / 1e6, seconds, live, alarms },
+  ...{ aloneLive: taken.live, aloneAlarms: taken.alarms, fault: forwarder.status().fault },
+};
+console.log(JSON.stringify(result));
+await forwarder.stop(5000);
+await log.close(10_000);
+process.exit(0);

@@ -1,0 +1,57 @@
+/** What the processes of bench/fleet.ts tell each other. */
+
+/** By gateway: the numbers that its log gave. */
+export type Expected = readonly { readonly records: readonly number[]; readonly alarms: readonly number[] }[];
+
+export interface FleetReport {
+  readonly connected: number;
+  /** Gateways whose readings go to history. */
+  readonly history: number;
+  /** Gateways with something that is not acknowledged. */
+  readonly waiting: number;
+  readonly connects: number;
+  readonly refused: number;
+  /** Batches that were sent again. */
+  readonly retries: number;
+  /** Readings. */
+  readonly acked: number;
+  /** Connections that were tried, and the most of all gateways within a second. */
+  readonly attempts: number;
+  readonly busiest: number;
+  readonly messages: number;
+  readonly bytes: number;
+  /** Bytes of history: the most of one gateway within a window, and the median of gateways. */
+  readonly mostInWindow: number;
+  readonly mostInWindowMedian: number;
+  readonly faults: readonly string[];
+}
+
+export interface ReceiverReport {
+  /** The node that has its session now, or is tried next; 0 is the first. */
+  readonly node: number;
+  readonly messages: number;
+  /** The part of them with DUP, or with a packet that was sent before. */
+  readonly dup: number;
+  readonly connects: number;
+  readonly records: number;
+  /** Milliseconds since the last message. */
+  readonly idle: number;
+}
+
+/** In records, or alarms. */
+export interface Verdict {
+  readonly expected: number;
+  /** Records that never came. */
+  readonly lost: number;
+  /** Records that came, and that the marks did not let through. */
+  readonly lostBehindMarks: number;
+  /** The marks let it through more than once. */
+  readonly doubled: number;
+  /** Came again, and the marks or keys stopped it. */
+  readonly repeats: number;
+  /** With a content that is not that of its number, or with a number that was never given. */
+  readonly wrong: number;
+  readonly alarmsExpected: number;
+  readonly alarmsLost: number;
+  readonly alarmsRepeats: number;
+}

@@ -1,0 +1,68 @@
+/** The schema of a command as it travels. src/control/remote/message.ts checks commands; a test holds that it takes what this takes. */
+import * as z from 'zod';
+import { DURATION_PATTERN } from '../../config/schema-parts.ts';
+import {
+  ID,
+  LOG,
+  MOST_POINTS,
+  MOST_REASON,
+  MOST_SHELVED,
+  MOST_VALUE,
+  NAME,
+  POINT,
+  type Word,
+} from '../../control/remote/message.ts';
+import { parseDuration } from '../../core/units.ts';
+
+/** The end of the calendar of JavaScript. */
+const LATEST = 8.64e15;
+const moment = (is: string) => z.number().positive().lt(LATEST).describe(`${is}, UTC milliseconds`);
+const seq = (is: string) => z.int().min(1).describe(is);
+const target = (pattern: RegExp, is: string) => ({ target: z.string().regex(pattern).describe(is) });
+
+function command<K extends Readonly<Record<string, z.ZodType>>>(word: Word, keys: K) {
+  return z.strictObject({
+    v: z.literal(1).optional(),
+    id: z.string().regex(ID).describe('a new one for each command; one id acts once'),
+    do: z.literal(word),
+    expires: moment('the command does not begin after it').optional(),
+    ...keys,
+  });
+}
+
+function mayShelve(length: string | null): boolean {
+  const ms = length === null ? 1 : (parseDuration(length) ?? 0);
+  return ms > 0 && ms <= MOST_SHELVED;
+}
+
+const points = z
+  .array(z.union([z.string().regex(NAME), z.string().regex(POINT)]))
+  .min(1)
+  .max(MOST_POINTS)
+  .describe('devices and points; all when absent')
+  .optional();
+
+export const commandMessage = z.union([
+  command('write', {
+    ...target(POINT, 'a point'),
+    value: z.union([z.number(), z.boolean(), z.string().max(MOST_VALUE)]).describe('the value; 64-bit integers as a text'),
+  }),
+  command('read', target(NAME, 'a device')),
+  command('ack', { ...target(NAME, 'a rule'), occurrence: seq('only this occurrence of the alarm').optional() }),
+  command('shelve', {
+    ...target(NAME, 'a rule'),
+    for: z
+      .string()
+      .regex(DURATION_PATTERN)
+      .nullable()
+      .refine(mayShelve)
+      .describe('a duration of at most a year; null ends the shelving'),
+    reason: z.string().max(MOST_REASON).describe('why').optional(),
+  }),
+  command('reload', {}),
+  command('resend', {
+    ...{ log: z.string().regex(LOG).describe('the id of the log'), first: seq('the first number'), last: seq('the last number') },
+    points,
+  }).refine(({ first, last }) => first <= last),
+  command('resend', { from: moment('the start'), to: moment('the end'), points }).refine(({ from, to }) => from <= to),
+]);

@@ -1,0 +1,212 @@
+/**
+ * The description of the topics in AsyncAPI 3.0, made from the table below and the schemas of the messages. A test holds
+ * docs/reference/asyncapi.json equal to it, and another one checks every message of a running gateway against it.
+ */
+import * as z from 'zod';
+import { VERSION } from '../../core/version.ts';
+import { commandMessage } from './command.ts';
+import { ownChannels, ownMessages, ownOperations } from './dialects.ts';
+import { alarm, batch, event, inventory, latest, resent, result, status } from './messages.ts';
+
+type Json = Readonly<Record<string, unknown>>;
+
+interface Message {
+  readonly summary: string;
+  /** JSON with this schema. */
+  readonly schema?: z.ZodType;
+  readonly contentType?: string;
+  /** The value of `format:` of a forwarder. */
+  readonly format?: string;
+  /** What JSON Schema can say of a payload without a schema. */
+  readonly payload?: Json;
+}
+
+/** The messages by name. The formats of batches have pages of their own, since their bytes are not JSON of ours. */
+export const MESSAGES = {
+  status: { summary: 'Whether the gateway is connected.', schema: status },
+  inventory: { summary: 'Devices, points, units and types.', schema: inventory },
+  batch: { summary: 'A batch of records.', schema: batch, format: 'json' },
+  batchColumns: {
+    ...{ summary: 'A batch of records in columns.', contentType: 'application/octet-stream', format: 'columns' },
+    payload: { type: 'string', format: 'binary' },
+  },
+  batchLines: {
+    ...{ summary: 'A batch of records as lines.', contentType: 'text/plain', format: 'line-protocol' },
+    payload: { type: 'string' },
+  },
+  batchSenml: {
+    ...{ summary: 'A batch of records as a pack of SenML in JSON or CBOR.', format: 'senml' },
+    ...{ contentType: 'application/senml+json', payload: { type: 'array', items: { type: 'object' } } },
+  },
+  value: { summary: 'The latest reading of a point.', schema: latest },
+  alarm: { summary: 'A transition of an alarm.', schema: alarm },
+  event: { summary: 'An event that an operator should know.', schema: event },
+  command: { summary: 'A command of a platform.', schema: commandMessage },
+  result: { summary: 'The answer to a command.', schema: result },
+  resent: { summary: 'Records again, on request.', schema: resent },
+  cleared: {
+    summary: 'An empty message, which clears the retained message of a point or a rule that was removed.',
+    ...{ contentType: 'text/plain', payload: { type: 'string', maxLength: 0 } },
+  },
+} as const satisfies Readonly<Record<string, Message>>;
+export type MessageName = keyof typeof MESSAGES;
+
+/** The parameters of topics. */
+const PARAMETERS = {
+  gateway: '`gateway.id` of the configuration',
+  device: 'the name of a device',
+  point: 'the name of a point',
+  rule: 'the name of a rule',
+  id: 'the id of a command',
+  group: '`sparkplug-b.group` of the forwarder',
+  node: '`sparkplug-b.node` of the forwarder, or the id of the gateway',
+  host: '`sparkplug-b.primaryHost` of the forwarder',
+} as const;
+
+interface Topic {
+  /** Below `sluice/{gateway}`. */
+  readonly topic: string;
+  readonly says: string;
+  /** The first one has the schema. */
+  readonly messages: readonly MessageName[];
+  readonly qos: 0 | 1;
+  readonly retain: boolean;
+  /** `receive`: the gateway subscribes. */
+  readonly action: 'send' | 'receive';
+  /** Where it is. */
+  readonly brokers: readonly ('embedded' | 'upstream')[];
+}
+
+const BATCHES = ['batch', 'batchColumns', 'batchLines', 'batchSenml'] as const;
+const BOTH = ['embedded', 'upstream'] as const;
+const SENT = { qos: 1, retain: false, action: 'send', brokers: BOTH } as const;
+
+/** The topics by name, in the order of docs/reference/topics.md. */
+export const TOPICS = {
+  status: {
+    ...{ ...SENT, topic: 'status', messages: ['status'], retain: true },
+    says: 'The state of the connection. The will says that the gateway was lost.',
+  },
+  inventory: {
+    ...{ ...SENT, topic: 'inventory', messages: ['inventory'], retain: true },
+    says: 'The devices and points. Batches name its revision.',
+  },
+  data: {
+    ...{ ...SENT, topic: 'data', messages: BATCHES },
+    says: 'Current readings. Repeats are possible; one mark for each source, gateway, log and topic drops them.',
+  },
+  history: {
+    ...{ ...SENT, topic: 'history', messages: BATCHES, brokers: ['upstream'] },
+    says: 'Readings that an outage kept back. A record is on this topic or on data, and never on both.',
+  },
+  value: {
+    ...{ ...SENT, topic: 'value/{device}/{point}', messages: ['value', 'cleared'], qos: 0, retain: true, brokers: ['embedded'] },
+    says: 'The latest reading of a point. Values in between are left out here.',
+  },
+  alarm: {
+    ...{ ...SENT, topic: 'alarm/{rule}', messages: ['alarm', 'cleared'], retain: true },
+    says: 'Every transition of an alarm, in order. The retained copy may come before older ones; store by key.',
+  },
+  event: {
+    ...{ ...SENT, topic: 'event', messages: ['event'] },
+    says: 'Events that an operator should know. Store by key.',
+  },
+  command: {
+    ...{ ...SENT, topic: 'command', messages: ['command'], action: 'receive' },
+    says: 'Commands that the configuration grants. A message has at most 8 KB and no retain flag.',
+  },
+  result: {
+    ...{ ...SENT, topic: 'result/{id}', messages: ['result'] },
+    says: 'The answer to the command with this id.',
+  },
+  resend: {
+    ...{ ...SENT, topic: 'resend/{id}', messages: ['resent'] },
+    says: 'Records again, on request. They move no mark; store by key.',
+  },
+} as const satisfies Readonly<Record<string, Topic>>;
+
+/** @returns JSON that is valid against the published schema of AsyncAPI 3.0.0 */
+export function topicsDescription(): Json {
+  const topics: readonly (readonly [string, Topic])[] = Object.entries(TOPICS);
+  const messages: readonly (readonly [string, Message])[] = Object.entries(MESSAGES);
+  return {
+    asyncapi: '3.0.0',
+    info: {
+      title: 'Topics of a Sluice gateway',
+      version: VERSION,
+      description:
+        'Messages that a gateway publishes and takes over MQTT. Later versions may add keys, so the schemas do not forbid other keys. A ' +
+        'forwarder with `format: thingsboard`, `homeassistant` or `sparkplug-b` has the topics that name this format, and not the others. ' +
+        'One with `azure-iot-hub` has topics of its own, which are not here.',
+      license: { name: 'Apache-2.0' },
+    },
+    defaultContentType: 'application/json',
+    servers: {
+      upstream: {
+        ...{ host: '{broker}', protocol: 'mqtt', protocolVersion: '3.1.1', description: 'the broker of a forwarder' },
+        variables: { broker: { description: 'name and port of `url` of the forwarder', default: 'broker.example:1883' } },
+      },
+      embedded: {
+        ...{ host: '{listen}', protocol: 'mqtt', protocolVersion: '3.1.1', description: 'the broker of the gateway' },
+        variables: { listen: { description: 'address and port of `broker.listen`', default: '127.0.0.1:1883' } },
+      },
+    },
+    channels: { ...Object.fromEntries(topics.map(([name, topic]) => [name, channelOf(topic)])), ...ownChannels(parametersOf) },
+    operations: {
+      ...Object.fromEntries(
+        topics.map(([name, { action, says, qos, retain, messages: names }]) => [
+          `${action}${name.slice(0, 1).toUpperCase()}${name.slice(1)}`,
+          {
+            ...{ action, summary: says, channel: { $ref: `#/channels/${name}` } },
+            messages: names.map((message) => ({ $ref: `#/channels/${name}/messages/${message}` })),
+            bindings: { mqtt: { qos, ...(action === 'send' ? { retain } : {}), bindingVersion: '0.2.0' } },
+          },
+        ]),
+      ),
+      ...ownOperations(),
+    },
+    components: {
+      messages: { ...Object.fromEntries(messages.map(([name, message]) => [name, messageOf(name, message)])), ...ownMessages() },
+      schemas: Object.fromEntries(
+        messages.flatMap(([name, { schema }]) => (schema === undefined ? [] : [[name, publishedSchema(name, schema)]])),
+      ),
+    },
+  };
+}
+
+function parametersOf(address: string): Json {
+  return Object.fromEntries(
+    Object.entries(PARAMETERS).flatMap(([name, description]) => (address.includes(`{${name}}`) ? [[name, { description }]] : [])),
+  );
+}
+
+function channelOf({ topic, says, messages, brokers }: Topic): Json {
+  const address = `sluice/{gateway}/${topic}`;
+  return {
+    address,
+    description: says,
+    servers: brokers.map((broker) => ({ $ref: `#/servers/${broker}` })),
+    parameters: parametersOf(address),
+    messages: Object.fromEntries(messages.map((name) => [name, { $ref: `#/components/messages/${name}` }])),
+  };
+}
+
+function messageOf(name: string, { summary, schema, payload, format, contentType = 'application/json' }: Message): Json {
+  const words = format === undefined || format === 'json' ? {} : { description: `See docs/reference/formats/${format}.md.` };
+  return {
+    ...{ name, summary, ...words, contentType },
+    payload: schema === undefined ? payload : { $ref: `#/components/schemas/${name}` },
+    ...(format === undefined ? {} : { 'x-format': format }),
+  };
+}
+
+/** Later versions may add keys to a message, so the schemas do not forbid them. A command with another key is refused. */
+function publishedSchema(name: string, schema: z.ZodType): Json {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, {
+    ...{ io: 'output', target: 'draft-7', unrepresentable: 'any' },
+    override: ({ jsonSchema }) => {
+      if (name !== 'command' && jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+    },
+  });
+  return json;
+}

@@ -1,0 +1,200 @@
+/** Files that are written whole, and bundles that are read in pieces. */
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+import type { ByteSource } from '../../codecs/bundle/container.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+
+const PART = /^\.sluice-(\d{1,10})-\d{1,6}\.part$/;
+let made = 0;
+
+/** Beside a file until it is complete, under a name that nothing reads. */
+export class WholeFile {
+  readonly #folder: string;
+  readonly #beside: string;
+  #fd: number | undefined;
+
+  /** @param folder has to exist @throws SluiceError usage: nothing can be written there */
+  constructor(folder: string, mode = 0o644) {
+    this.#folder = folder;
+    removeLeftovers(folder);
+    this.#beside = path.join(folder, `.sluice-${process.pid}-${++made}.part`);
+    try {
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+      this.#fd = openSync(this.#beside, flags, mode);
+    } catch (cause) {
+      throw writeFault(folder, cause);
+    }
+  }
+
+  get fd(): number {
+    if (this.#fd === undefined) throw new SluiceError('internal', 'the file is closed');
+    return this.#fd;
+  }
+
+  write(bytes: Uint8Array): void {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.fd, bytes, at);
+    } catch (cause) {
+      throw writeFault(this.#folder, cause);
+    }
+  }
+
+  /** It gets the mode of the file that it replaces, and its owner where that may be set. */
+  likeness({ mode, uid, gid }: Pick<Stats, 'mode' | 'uid' | 'gid'>): void {
+    try {
+      const own = fstatSync(this.fd);
+      if (own.uid !== uid || own.gid !== gid) fchownSync(this.fd, uid, gid);
+    } catch (thrown) {
+      if (codeOf(thrown) !== 'EPERM') throw writeFault(this.#folder, thrown);
+    }
+    try {
+      fchmodSync(this.fd, mode & 0o777);
+    } catch (cause) {
+      throw writeFault(this.#folder, cause);
+    }
+  }
+
+  /** On the disk before it has its name. @returns its path */
+  finish(name: string): string {
+    const file = path.join(this.#folder, name);
+    try {
+      fsyncSync(this.fd);
+      this.#close();
+      renameSync(this.#beside, file);
+      syncFolder(this.#folder);
+    } catch (cause) {
+      throw writeFault(this.#folder, cause);
+    }
+    return file;
+  }
+
+  /** Nothing of it stays. After `finish` it does nothing. */
+  abandon(): void {
+    this.#close();
+    rmSync(this.#beside, { force: true });
+  }
+
+  #close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+}
+
+/** A power cut left them; their names tell the process. */
+function removeLeftovers(folder: string): void {
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    // The next step says what is wrong with the folder.
+  }
+  for (const name of names) {
+    const pid = Number(PART.exec(name)?.[1] ?? Number.NaN);
+    if (Number.isNaN(pid) || pid === process.pid || lives(pid)) continue;
+    rmSync(path.join(folder, name), { force: true });
+  }
+}
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return codeOf(thrown) === 'EPERM';
+  }
+}
+
+/** What was renamed in it stays so. Some file systems of sticks cannot do it for a folder; then the rename is all there is. */
+export function syncFolder(folder: string): void {
+  const fd = openSync(folder, 'r');
+  try {
+    fsyncSync(fd);
+  } catch (thrown) {
+    if (codeOf(thrown) !== 'EINVAL') throw thrown;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeFault(folder: string, cause: unknown): SluiceError {
+  const code = codeOf(cause);
+  const words =
+    code === 'ENOSPC' || code === 'EDQUOT'
+      ? 'there is no room; make room, or take another one'
+      : code === 'EROFS'
+        ? 'it is read-only'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'you may not write there'
+          : code === 'ENOENT' || code === 'ENOTDIR'
+            ? 'there is no such folder'
+            : toError(cause).message;
+  return new SluiceError('usage', `nothing was written to ${folder}: ${words}`, { cause });
+}
+
+/** A file as the source of a bundle. It never has more in memory than is asked for. */
+export class FileSource implements ByteSource {
+  readonly #fd: number;
+  readonly size: number;
+
+  /** @param fd stays open until the caller closes it */
+  constructor(fd: number) {
+    this.#fd = fd;
+    this.size = fstatSync(fd).size;
+  }
+
+  read(at: number, length: number): Uint8Array {
+    const bytes = Buffer.alloc(length);
+    for (let done = 0; done < length; ) {
+      const n = readSync(this.#fd, bytes, done, length - done, at + done);
+      if (n === 0) throw new SluiceError('bundle-refused', 'the bundle became shorter while it was read');
+      done += n;
+    }
+    return bytes;
+  }
+}
+
+/** @throws SluiceError not-found */
+export function openToRead(file: string): number {
+  try {
+    const fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    if (fstatSync(fd).isFile()) return fd;
+    closeSync(fd);
+  } catch (cause) {
+    throw new SluiceError('not-found', `${file} cannot be read: ${toError(cause).message}`, { cause });
+  }
+  throw new SluiceError('not-found', `${file} is not a file`);
+}
+
+/** A small text. @throws SluiceError not-found, usage */
+export function readSmall(file: string, most: number): string {
+  const fd = openToRead(file);
+  try {
+    if (fstatSync(fd).size > most) throw new SluiceError('usage', `${file} is larger than ${most} bytes: it is another file`);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function isFolder(file: string): boolean {
+  return statSync(file, { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+export function codeOf(thrown: unknown): unknown {
+  return thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+}

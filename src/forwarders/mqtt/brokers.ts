@@ -1,0 +1,63 @@
+/**
+ * The brokers of one forwarder, in the order of the configuration. The first is where it belongs: each outage begins with it, and from
+ * another one the link goes back when the first takes connections again. All of them share one cursor, so a move loses and repeats
+ * nothing but what every lost connection repeats. Pure.
+ */
+
+/** Milliseconds on another broker until the first one is asked. Each question doubles it: over TLS one costs kilobytes. */
+const BACK_AFTER = 600_000;
+const BACK_LONGEST = 3_600_000;
+
+export class Brokers {
+  readonly #urls: readonly string[];
+  readonly #backAfter: number;
+  #at = 0;
+  #back: number;
+
+  constructor(urls: string | readonly string[], backAfter = BACK_AFTER) {
+    this.#urls = typeof urls === 'string' ? [urls] : urls;
+    this.#backAfter = backAfter;
+    this.#back = backAfter;
+  }
+
+  /** The one whose turn it is. */
+  get url(): string {
+    return this.#urls[this.#at] as string;
+  }
+  get first(): string {
+    return this.#urls[0] as string;
+  }
+  get several(): boolean {
+    return this.#urls.length > 1;
+  }
+  get isFirst(): boolean {
+    return this.#at === 0;
+  }
+
+  /**
+   * A connection is over, or none came about.
+   * @param good it lasted, or carried something
+   * @returns whether the next one comes after a pause; without it another broker is tried at once
+   */
+  ended(good: boolean): boolean {
+    if (good) {
+      if (this.isFirst) this.#back = this.#backAfter;
+      this.#at = 0;
+      return true;
+    }
+    this.#at = (this.#at + 1) % this.#urls.length;
+    return this.#at === 0;
+  }
+
+  /** Milliseconds until the first one is asked whether it takes connections. */
+  nextQuestion(): number {
+    const wait = this.#back;
+    this.#back = Math.min(2 * wait, Math.max(BACK_LONGEST, this.#backAfter));
+    return wait;
+  }
+
+  /** The first one takes connections: it is next. */
+  goBack(): void {
+    this.#at = 0;
+  }
+}

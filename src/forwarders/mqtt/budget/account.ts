@@ -1,0 +1,88 @@
+/** The bytes of one forwarder: counted on the wire, added up by day and month, and kept over restarts. */
+import type { Clock } from '../../../core/clock.ts';
+import type { WireUse } from '../../../core/ports.ts';
+import { addBytes, allBytes, NO_BYTES, type WireBytes, WireMeter } from '../wire/wire-meter.ts';
+import { Ledger } from './ledger.ts';
+
+export interface AccountSide {
+  readonly clock: Clock;
+  /** Whether the clock is known now. */
+  readonly clockKnown: () => boolean;
+  /** UTC ms minus monotonic ms as the log has it, where it has one. */
+  readonly offset: () => number | undefined;
+  readonly memory: { load(): unknown; save(state: unknown): void };
+}
+
+export class Account {
+  readonly meter = new WireMeter();
+  readonly #side: AccountSide;
+  readonly #ledger: Ledger;
+  /** What the ledger has of the bytes of the meter. */
+  #entered: WireBytes = NO_BYTES;
+  /** As it was saved last. */
+  #saved = '';
+
+  constructor(side: AccountSide) {
+    const { clock, clockKnown, memory } = side;
+    this.#side = side;
+    this.#ledger = new Ledger(memory.load(), {
+      utc: () => this.utc,
+      known: clockKnown,
+      monotonic: () => clock.monotonic(),
+    });
+  }
+
+  /** UTC ms, as far as the gateway knows. */
+  get utc(): number {
+    const { clock, offset } = this.#side;
+    const known = offset();
+    return known === undefined ? clock.wall() : clock.monotonic() + known;
+  }
+
+  /** Bytes of all kinds today. */
+  get spent(): number {
+    this.#enter();
+    return this.#ledger.state.spent;
+  }
+  /** Transitions of alarms that left today. */
+  get alarms(): number {
+    return this.#ledger.state.alarms;
+  }
+  /** Bytes of all kinds since this run began: for the cost of one connection. */
+  get counted(): number {
+    return allBytes(this.meter.total);
+  }
+
+  alarmLeft(): void {
+    this.#enter();
+    this.#ledger.alarm();
+  }
+  /** @returns whether it is the first of its day */
+  overrun(): boolean {
+    return this.#ledger.overrun();
+  }
+
+  use(): WireUse {
+    this.#enter();
+    const { month, wire } = this.#ledger.state;
+    return { month: month === '' ? undefined : month, ...wire };
+  }
+
+  /** The next commit keeps it. */
+  save(): void {
+    this.#enter();
+    const { state } = this.#ledger;
+    const text = JSON.stringify(state);
+    if (text === this.#saved) return;
+    this.#saved = text;
+    this.#side.memory.save(state);
+  }
+
+  #enter(): void {
+    const { total } = this.meter;
+    const { sent, received, headers } = this.#entered;
+    this.#entered = total;
+    const fresh = addBytes(total, { sent: -sent, received: -received, headers: -headers });
+    if (allBytes(fresh) > 0) this.#ledger.add(fresh);
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * What a forwarder's connections took today and this month. The owner keeps it over restarts.
+ *
+ * - A day is one of the gateway's time zone. It begins when the clock is known and shows a later day.
+ * - A clock that is not known, or goes back, begins no day: spending goes on against the day before. After 26 hours a day
+ *   begins all the same, or a gateway without a clock would never send again. The longest day of a calendar has 25.
+ * - A month follows the same rule.
+ */
+import { addBytes, allBytes, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
+import { dayOf, monthOf } from './calendar.ts';
+
+const LONGEST_DAY = 26 * 3_600_000;
+
+export interface LedgerState {
+  readonly day: string;
+  /** Bytes, all of them. */
+  readonly spent: number;
+  /** Transitions of alarms that left on that day. */
+  readonly alarms: number;
+  /** That day's overrun was reported. */
+  readonly overrun: boolean;
+  readonly month: string;
+  readonly wire: WireBytes;
+}
+
+/** Where time comes from. */
+export interface LedgerTime {
+  /** UTC ms, as far as the gateway knows. */
+  utc(): number;
+  known(): boolean;
+  monotonic(): number;
+}
+
+export class Ledger {
+  readonly #time: LedgerTime;
+  #state: LedgerState;
+  /** Monotonic: when the day began, as far as this run knows. */
+  #began: number;
+  #monthBegan: number;
+
+  constructor(saved: unknown, time: LedgerTime) {
+    this.#time = time;
+    this.#state = parse(saved) ?? { day: '', spent: 0, alarms: 0, overrun: false, month: '', wire: NO_BYTES };
+    this.#began = this.#monthBegan = time.monotonic();
+  }
+
+  /** Plain data. */
+  get state(): LedgerState {
+    this.#turn();
+    return this.#state;
+  }
+
+  add(bytes: WireBytes): void {
+    this.#turn();
+    const { spent, wire } = this.#state;
+    this.#state = { ...this.#state, spent: spent + allBytes(bytes), wire: addBytes(wire, bytes) };
+  }
+
+  /** An alarm left. */
+  alarm(): void {
+    this.#turn();
+    this.#state = { ...this.#state, alarms: this.#state.alarms + 1 };
+  }
+
+  /** @returns whether it is the first of its day */
+  overrun(): boolean {
+    this.#turn();
+    if (this.#state.overrun) return false;
+    this.#state = { ...this.#state, overrun: true };
+    return true;
+  }
+
+  #turn(): void {
+    const { utc, known, monotonic } = this.#time;
+    const now = monotonic();
+    const [day, month] = [dayOf(utc()), monthOf(utc())];
+    if ((known() && day > this.#state.day) || now - this.#began >= LONGEST_DAY) {
+      this.#state = { ...this.#state, day: known() ? day : this.#state.day, spent: 0, alarms: 0, overrun: false };
+      this.#began = now;
+    }
+    if (!known()) return;
+    if (month > this.#state.month || (month < this.#state.month && now - this.#monthBegan >= LONGEST_DAY)) {
+      // What came before the first known clock belongs to no other month.
+      this.#state = { ...this.#state, month, wire: this.#state.month === '' ? this.#state.wire : NO_BYTES };
+      this.#monthBegan = now;
+    }
+  }
+}
+
+/** undefined: it is none, or was written by another version. */
+function parse(saved: unknown): LedgerState | undefined {
+  if (typeof saved !== 'object' || saved === null) return undefined;
+  const { day, spent, alarms, overrun, month, wire } = saved as Partial<Record<keyof LedgerState, unknown>>;
+  if (typeof day !== 'string' || typeof month !== 'string' || typeof overrun !== 'boolean') return undefined;
+  if (typeof wire !== 'object' || wire === null) return undefined;
+  const { sent, received, headers } = wire as Partial<Record<keyof WireBytes, unknown>>;
+  if (![spent, alarms, sent, received, headers].every(isCount)) return undefined;
+  return { day, spent, alarms, overrun, month, wire: { sent, received, headers } } as LedgerState;
+}
+
+function isCount(n: unknown): boolean {
+  return typeof n === 'number' && Number.isFinite(n) && n >= 0;
+}

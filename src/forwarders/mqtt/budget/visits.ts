@@ -1,0 +1,240 @@
+/**
+ * When a forwarder with a budget connects, and what may leave then. It holds no connection: it visits the broker.
+ *
+ * - An alarm is worth a visit of its own at any time. It leaves whatever was spent; what it takes counts.
+ * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
+ * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
+ * - Without windows the budget grows with the day. A visit comes when it carries twice what it costs, and once an hour at most.
+ */
+import { waitAfter } from '../../../core/backoff.ts';
+import type { Clock } from '../../../core/clock.ts';
+import { exchangeHeaders } from '../wire/wire-meter.ts';
+import type { Account } from './account.ts';
+import { dayOf, passedOfDay, type Window, windowAt } from './calendar.ts';
+
+/** Alarms of a day that belong to the budget; more are an overrun. */
+export const ALARMS_A_DAY = 50;
+/** What the end of a visit takes at most: the goodbye, its answer, and the end of the connection. */
+const CLOSING = 600;
+/** What MQTT and TLS add to one message and its answer, apart from the topic. */
+const FRAME = 90;
+/** Letters of a topic, about. */
+const TOPIC = 60;
+/** The part of a day's budget that is kept for alarms still to come. */
+const ALARM_SHARE = 1 / 3;
+/** Bytes of a visit until it is greeted, before one was measured: without and with TLS. */
+const COST = { plain: 1200, tls: 4500 };
+const HOUR = 3_600_000;
+/** After visits in a row that failed the next one is tried so much later, ms: each try has its bytes. */
+const RETRY = { first: 1000, longest: 900_000, spent: HOUR };
+/** After visits in a row at which the log could not give what it has, ms. */
+const UNFINISHED = { first: 60_000, longest: 900_000 };
+/** Gateways of a fleet begin within so much of a window, or so much time. */
+const SPREAD = { share: 0.1, longest: 600_000 };
+/** Smaller batches are not worth their headers. */
+const LEAST = 200;
+
+export interface Budget {
+  /** Bytes. */
+  readonly perDay?: number | undefined;
+  readonly between?: Window | undefined;
+}
+
+export interface VisitSide {
+  readonly budget: Budget;
+  readonly account: Account;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly tls: boolean;
+  /** Whether an alarm waits that the platform takes. */
+  readonly alarms: () => Promise<boolean>;
+  /** Whether readings wait that leave. */
+  readonly readings: () => boolean | Promise<boolean>;
+  /** The first overrun of a day. */
+  readonly overrun: (spent: number, alarms: number) => void;
+  /** The next batch takes more bytes than a visit may ever take. Once for each such batch. */
+  readonly tooLarge: (bytes: number, most: number) => void;
+}
+
+export class Visits {
+  readonly #side: VisitSide;
+  #kind: 'alarm' | 'bulk' = 'alarm';
+  /** What a bulk visit takes until it is greeted. */
+  #cost: number;
+  #countedBefore = 0;
+  #failures = 0;
+  /** Bytes of what is under way. */
+  #promised = 0;
+  /** Monotonic: no bulk visit before; without windows. */
+  #notBefore: number;
+  /** Monotonic: no bulk visit before; the log could not give what it has. */
+  #againAt = Number.NEGATIVE_INFINITY;
+  #unfinished = false;
+  #laters = 0;
+  /** Whether a batch was admitted in this visit; bytes of the smallest one that was not, and of that in the last visit. */
+  #admitted = false;
+  #stuck = Number.POSITIVE_INFINITY;
+  #needs = 0;
+  #reported = 0;
+  /** The window that the bulk visit is of. UTC, `to` is not in it. */
+  #window: ReturnType<typeof windowAt> | undefined;
+  /** UTC: the begin of the window in which everything left that may. */
+  #served = Number.NEGATIVE_INFINITY;
+  /** Its gateways do not all begin with the window: 0..1. */
+  readonly #place: number;
+
+  constructor(side: VisitSide) {
+    this.#side = side;
+    this.#cost = side.tls ? COST.tls : COST.plain;
+    this.#place = side.random();
+    this.#notBefore = side.clock.monotonic() + SPREAD.longest * this.#place;
+  }
+
+  get bulk(): boolean {
+    return this.#kind === 'bulk';
+  }
+
+  /** Whether a visit is worth it now, and then which. */
+  async due(): Promise<boolean> {
+    if (await this.#bulkIsDue()) {
+      this.#kind = 'bulk';
+      return true;
+    }
+    this.#kind = 'alarm';
+    return this.#side.alarms();
+  }
+
+  /** A visit is tried. */
+  begins(): void {
+    this.#promised = 0;
+    this.#unfinished = this.#admitted = false;
+    this.#stuck = Number.POSITIVE_INFINITY;
+    this.#countedBefore = this.#side.account.counted;
+    this.#side.account.save();
+  }
+
+  /** The connection stands, and everything follows that it is for. */
+  greeted(): void {
+    if (!this.bulk) return;
+    const cost = this.#side.account.counted - this.#countedBefore;
+    this.#cost = Math.round((this.#cost + cost) / 2);
+  }
+
+  /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
+  failed(): number {
+    const { account, budget, random } = this.#side;
+    account.save();
+    const spent = account.spent >= (budget.perDay ?? Number.POSITIVE_INFINITY);
+    const longest = spent ? RETRY.spent : RETRY.longest;
+    return waitAfter({ first: spent ? RETRY.spent : RETRY.first, longest }, Math.min(this.#failures++, 30), random());
+  }
+
+  /** Everything left that may. */
+  done(): void {
+    this.#failures = 0;
+    const { account, clock, random } = this.#side;
+    if (this.bulk) {
+      // It may have ended in the meantime, and the next one is to be served too.
+      if (this.#window !== undefined && !this.#unfinished) this.#served = this.#window.from;
+      this.#laters = this.#unfinished ? this.#laters + 1 : 0;
+      if (this.#unfinished) this.#againAt = clock.monotonic() + waitAfter(UNFINISHED, Math.min(this.#laters - 1, 30), random());
+      this.#needs = this.#admitted || this.#stuck === Number.POSITIVE_INFINITY ? 0 : this.#stuck;
+      this.#report();
+      this.#notBefore = clock.monotonic() + HOUR + SPREAD.longest * random();
+    }
+    account.save();
+  }
+
+  /**
+   * @param bytes of the payload @param readings of the batch, or 1
+   * @returns true: it may leave, and is counted until `settled`. Otherwise how many readings may, 0 for none.
+   */
+  admit(bytes: number, readings: number): true | number {
+    if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return 0;
+    const cost = costOf(bytes);
+    const room = this.#room() - CLOSING - this.#promised;
+    if (cost <= room) {
+      this.#admitted = true;
+      this.#promised += cost;
+      return true;
+    }
+    const fits = room - costOf(0);
+    return fits < LEAST ? 0 : Math.floor(0.9 * readings * (fits / bytes) * (1 - exchangeHeaders(fits) / (fits + 1000)));
+  }
+  settled(bytes: number): void {
+    this.#promised = Math.max(0, this.#promised - costOf(bytes));
+  }
+
+  /** The log has something that it could not give at this visit: the window is not served. */
+  unfinished(): void {
+    this.#unfinished = true;
+  }
+  /** Nothing of a lane left: its smallest batch has so many bytes, and did not fit. */
+  stuck(bytes: number): void {
+    // The end of a window says nothing about its size.
+    if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return;
+    this.#stuck = Math.min(this.#stuck, costOf(bytes));
+  }
+  /** Why nothing leaves, in words; undefined: something may. */
+  get fault(): string | undefined {
+    const most = this.#mostEver();
+    if (this.#needs <= most) return undefined;
+    return `the next reading takes ${this.#needs} B, and perDay leaves ${Math.max(0, Math.floor(most))} B for a visit; raise perDay`;
+  }
+  #report(): void {
+    const most = this.#mostEver();
+    if (this.#needs <= most || this.#needs === this.#reported) return;
+    this.#reported = this.#needs;
+    this.#side.tooLarge(this.#needs, Math.max(0, Math.floor(most)));
+  }
+  /** Bytes of the batches of one visit, when nothing else was spent on its day. */
+  #mostEver(): number {
+    const { perDay, between } = this.#side.budget;
+    if (perDay === undefined) return Number.POSITIVE_INFINITY;
+    const { from, to } = between === undefined || this.#window === undefined ? { from: 0, to: 0 } : this.#window;
+    const passed = dayOf(from) === dayOf(to - 1) && to > 0 ? passedOfDay(to - 1) : 1;
+    const alarms = Math.max(Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay), perDay * ALARM_SHARE * (1 - passed));
+    return perDay - alarms - this.#cost - CLOSING;
+  }
+
+  /** An alarm left. */
+  alarmLeft(): void {
+    const { account, budget, overrun } = this.#side;
+    account.alarmLeft();
+    const { spent, alarms } = account;
+    if ((alarms > ALARMS_A_DAY || spent > (budget.perDay ?? Number.POSITIVE_INFINITY)) && account.overrun())
+      overrun(spent, alarms);
+  }
+
+  /** Bytes that a bulk visit may still take today. */
+  #room(): number {
+    const { account, budget } = this.#side;
+    const { perDay, between } = budget;
+    if (perDay === undefined) return Number.POSITIVE_INFINITY;
+    const passed = passedOfDay(account.utc);
+    // A last alarm has to fit as well.
+    const one = Math.min(this.#cost + CLOSING, ALARM_SHARE * perDay);
+    if (between === undefined) return perDay * passed - one - account.spent;
+    return perDay - Math.max(one, perDay * ALARM_SHARE * (1 - passed)) - account.spent;
+  }
+
+  async #bulkIsDue(): Promise<boolean> {
+    const { budget, account, clock, readings } = this.#side;
+    const left = this.#room() - this.#cost - CLOSING;
+    if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
+    if (budget.between === undefined) {
+      if (clock.monotonic() < this.#notBefore || left < Math.min(2 * this.#cost, (budget.perDay ?? 0) / 4)) return false;
+    } else {
+      const { utc } = account;
+      this.#window = windowAt(budget.between, utc);
+      const { from, to } = this.#window;
+      if (from === this.#served || utc < from + Math.min(SPREAD.share * (to - from), SPREAD.longest) * this.#place) return false;
+    }
+    return readings();
+  }
+}
+
+/** Bytes of one message and its answer on the wire, at most. */
+function costOf(bytes: number): number {
+  return bytes + TOPIC + FRAME + exchangeHeaders(bytes + TOPIC + FRAME);
+}

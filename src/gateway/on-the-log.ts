@@ -1,0 +1,39 @@
+/** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
+import { Ingest } from '../pipeline/ingest.ts';
+import { ClockReport } from '../reports/clock.ts';
+import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
+import type { RuleEngine } from '../rules/engine.ts';
+import type { Log } from '../store/log.ts';
+import type { Parts, PartsSide } from './parts.ts';
+
+/** Tells faults, losses and salvage of the log. */
+export function logWatchOf(g: PartsSide, options: Pick<LogWatchOptions, 'log' | 'openFaults' | 'onFatal'>): LogWatch {
+  return new LogWatch({ ...options, clock: g.clock, logger: g.logger, event: (event) => g.ingest.event(event) });
+}
+
+/** The way of readings from the buses into the log, past the rules. */
+export function ingestOf(
+  g: PartsSide & Pick<Parts, 'latest'>,
+  { log, rules, alarmed }: { readonly log: Log; readonly rules: RuleEngine; readonly alarmed: Pick<Parts['alarmed'], 'changed'> },
+): Ingest {
+  return new Ingest({
+    ...{ log, rules, clock: g.clock, latest: g.latest },
+    offset: () => g.watch.offset,
+    clockKnown: () => g.watch.known,
+    onAlarm: (t) => {
+      const { rule, state, severity, point } = t;
+      g.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
+      alarmed.changed();
+    },
+  });
+}
+
+/** Tells changes of the clock. */
+export function clockReportOf(g: PartsSide, log: Log): ClockReport {
+  return new ClockReport({
+    clock: g.clock,
+    tell: (event) => g.ingest.event(event),
+    logName: (ordinal) => log.opened.logs.find((l) => l.ordinal === ordinal)?.name ?? '',
+    ...{ boot: log.opened.boot, log: log.ordinal },
+  });
+}

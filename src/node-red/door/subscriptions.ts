@@ -1,0 +1,119 @@
+/** The subscriptions of one client, and whose line leaves next: one line of each in turn, so none waits for another that has much. */
+import type { Sample } from '../../core/point.ts';
+import type { NoticeMessage } from '../../core/ports.ts';
+import type { DoorCounts } from './counts.ts';
+import * as limits from './limits.ts';
+import type { ClientLine } from './lines.ts';
+import { presentAlarms } from './present.ts';
+import { latestReading } from './readings.ts';
+import type { DoorSource } from './source.ts';
+import { AlarmSubscription, ReadingSubscription, type Subscription, type SubscriptionSide } from './subscription.ts';
+
+export interface SubscriptionsSide extends SubscriptionSide {
+  readonly source: DoorSource;
+  readonly counts: DoorCounts;
+  readonly say: (line: object) => void;
+  /** The client takes less than comes: `n` more were dropped. */
+  readonly dropped: (id: string, n: number) => void;
+  /** The client has not taken what it was sent. */
+  readonly isBehind: () => boolean;
+}
+
+export class Subscriptions {
+  readonly #s: SubscriptionsSide;
+  readonly #all = new Map<string, Subscription>();
+
+  constructor(side: SubscriptionsSide) {
+    this.#s = side;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** A second one with an id in use replaces the first. @returns false: the client has MOST_SUBSCRIPTIONS already */
+  add({ id, credit, what }: Omit<Extract<ClientLine, { type: 'subscribe' }>, 'type'>): boolean {
+    const { source } = this.#s;
+    this.remove(id);
+    if (this.#all.size >= limits.MOST_SUBSCRIPTIONS) return false;
+    if ('alarms' in what) {
+      const subscription = new AlarmSubscription(what, credit, this.#s);
+      this.#all.set(id, subscription);
+      for (const alarm of presentAlarms(source))
+        if (subscription.isMeant(alarm.rule)) subscription.offer({ ...alarm, present: true });
+      return true;
+    }
+    const subscription = new ReadingSubscription(what, credit, this.#s);
+    this.#all.set(id, subscription);
+    if (!what.initial) return true;
+    for (const latest of source.latest.all())
+      if (subscription.isMeant(latest.device, latest.point))
+        subscription.offer({ ...latestReading(latest, source.clockKnown()), initial: true });
+    return true;
+  }
+
+  remove(id: string): void {
+    this.#all.get(id)?.end();
+    this.#all.delete(id);
+  }
+
+  credit(id: string, n: number): void {
+    this.#all.get(id)?.credit.add(n);
+    this.#s.ready();
+  }
+
+  sample(sample: Sample, offset: number, known: boolean): void {
+    for (const subscription of this.#all.values())
+      if (subscription.kind === 'readings') subscription.sample(sample, offset, known);
+  }
+
+  alarm(notice: NoticeMessage): void {
+    for (const subscription of this.#all.values())
+      if (subscription.kind === 'alarms' && subscription.isMeant(notice.key))
+        subscription.offer(JSON.parse(notice.json) as object);
+  }
+
+  /** Says what is ready, until the client is behind or nothing is left. */
+  flush(): void {
+    const { isBehind } = this.#s;
+    let again = true;
+    while (again && !isBehind()) {
+      again = false;
+      for (const [id, subscription] of this.#all) {
+        if (isBehind()) break;
+        this.#tellDropped(id, subscription);
+        if (!subscription.isReady) continue;
+        this.#line(id, subscription);
+        again = true;
+      }
+    }
+  }
+
+  end(): void {
+    for (const subscription of this.#all.values()) subscription.end();
+    this.#all.clear();
+  }
+
+  #line(id: string, subscription: Subscription): void {
+    const { counts, say } = this.#s;
+    subscription.credit.left--;
+    if (subscription.kind === 'alarms') {
+      counts.alarms++;
+      say({ type: 'alarm', id, ...subscription.take() });
+      return;
+    }
+    const { dropped } = subscription;
+    subscription.dropped = 0;
+    const readings = subscription.take(limits.LINE_READINGS);
+    counts.readings += readings.length;
+    say({ type: 'readings', id, dropped, readings });
+  }
+
+  #tellDropped(id: string, subscription: Subscription): void {
+    const { untold } = subscription;
+    if (untold === 0) return;
+    subscription.untold = 0;
+    this.#s.counts.dropped += untold;
+    this.#s.dropped(id, untold);
+  }
+}

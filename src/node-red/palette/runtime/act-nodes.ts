@@ -1,0 +1,61 @@
+/** Nodes that act: they write a point, and acknowledge or shelve an alarm. What the gateway refuses goes to the Catch nodes. */
+import { typed } from './ask-nodes.ts';
+import { type Config, type Kit, linkOf, takes, text } from './kit.ts';
+import type { RedNode } from './red.ts';
+import { duration, evaluate, expand, InputError, pointFrom, rulesOf, shorten, valueFrom } from './values.ts';
+
+/** A write waits for its bus. */
+const WRITE_WITHIN = 60_000;
+const WITHIN = 15_000;
+const LONGEST_REASON = 200;
+const ACTIONS = ['acknowledge', 'shelve', 'unshelve'] as const;
+
+export function write(kit: Kit, node: RedNode, config: Config): void {
+  const link = linkOf(kit, node, config);
+  const { red } = kit;
+  takes(node, link, async (message) => {
+    const point = pointFrom(await evaluate(red, node, typed(config, 'point', 'point'), message));
+    const value = valueFrom(await evaluate(red, node, typed(config, 'value', 'msg'), message));
+    const within = duration(expand(red, node, config.within), config.withinUnit, 'the time until the write expires');
+    const fields = { point, value, ...(within > 0 ? { expires: Date.now() + within } : {}) };
+    const { result } = await link.open.call('write', fields, WRITE_WITHIN);
+    return Object.assign(message, { point, result });
+  });
+}
+
+export function alarmAction(kit: Kit, node: RedNode, config: Config): void {
+  const link = linkOf(kit, node, config);
+  const { red } = kit;
+  takes(node, link, async (message) => {
+    const chosen = text(config, 'action', 'acknowledge');
+    const action = chosen === 'msg' ? message.action : chosen;
+    const known = ACTIONS.find((one) => one === action);
+    if (known === undefined) throw new InputError('msg.action says what to do: "acknowledge", "shelve" or "unshelve"');
+    const rule = ruleFrom(await evaluate(red, node, typed(config, 'rule', 'msg'), message));
+    if (known === 'acknowledge') {
+      const { occurrence } = message;
+      const one = typeof occurrence === 'number' && Number.isSafeInteger(occurrence) ? { occurrence } : {};
+      const { result } = await link.open.call('acknowledge', { rule, ...one }, WITHIN);
+      return Object.assign(message, { rule, result });
+    }
+    const time =
+      chosen === 'msg' && message.for !== undefined
+        ? { for: message.for, unit: 'ms' }
+        : { for: expand(red, node, config.for), unit: config.forUnit };
+    const lasts = known === 'unshelve' ? null : duration(time.for, time.unit, 'the time of shelving');
+    if (lasts === 0) throw new InputError('a shelved alarm needs a time; write how long it stays shelved');
+    const reason = await evaluate(red, node, typed(config, 'reason', 'str'), message);
+    const words = typeof reason === 'string' && reason !== '' ? { reason: reason.slice(0, LONGEST_REASON) } : {};
+    const { result } = await link.open.call('shelve', { rule, for: lasts, ...words }, WITHIN);
+    return Object.assign(message, { rule, result });
+  });
+}
+
+function ruleFrom(given: unknown): string {
+  const { good, bad } = rulesOf(typeof given === 'string' ? [given] : []);
+  const [rule] = good;
+  if (rule !== undefined && !rule.includes('*')) return rule;
+  throw new InputError(
+    `${bad[0] === undefined ? 'no rule is named' : `"${shorten(bad[0])}" is no rule`}; write the name of one rule, such as fridge-warm`,
+  );
+}

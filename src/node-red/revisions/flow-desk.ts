@@ -1,0 +1,213 @@
+/**
+ * What people ask of the flows: the list of revisions, an undo, an import, a shipped flow. Every change begins with a look at the
+ * flows of now, so that nothing is replaced that has no revision.
+ */
+
+import type { Principal } from '../../core/commands.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import type {
+  FlowExample,
+  FlowRevisions,
+  FlowsChange,
+  FlowsList,
+  FlowsResult,
+  Revision,
+  RevisionChanges,
+} from '../../core/flow-revisions.ts';
+import type { FlowStatus } from '../../core/flow-supervisor.ts';
+import type { FlowAddress } from '../flow-start.ts';
+import { importedFlows } from './check-import.ts';
+import { exampleFlows, examples } from './examples.ts';
+import { type DeployAnswer, type DeployOrder, deploy } from './flow-client.ts';
+import type { FlowRecorder, RevisionAbout } from './flow-recorder.ts';
+import type { FlowsContent } from './revision-file.ts';
+import type { RevisionStore, StoredRevision } from './revision-store.ts';
+
+export interface DeskOptions {
+  readonly store: RevisionStore;
+  readonly recorder: FlowRecorder;
+  readonly address: () => FlowAddress | undefined;
+  /** undefined: the configuration has no Node-RED. */
+  readonly status: () => FlowStatus | undefined;
+  /** For tests. */
+  readonly deploy?: (at: FlowAddress, order: DeployOrder, content: FlowsContent) => Promise<DeployAnswer>;
+}
+
+interface Wanted {
+  readonly order: DeployOrder['mode'];
+  readonly content: FlowsContent;
+  readonly about: Pick<RevisionAbout, 'origin' | 'of'>;
+}
+
+export class FlowDesk implements FlowRevisions {
+  readonly #o: DeskOptions;
+
+  constructor(options: DeskOptions) {
+    this.#o = options;
+  }
+
+  async list(): Promise<FlowsList> {
+    const { store, recorder } = this.#o;
+    const folder = await recorder.open().then(
+      () => [],
+      (thrown: unknown) => [toError(thrown).message],
+    );
+    const status = this.#o.status();
+    const well = store.well;
+    const faults = [status?.reason, status?.safeMode, status?.fault, recorder.fault, ...folder];
+    return {
+      state: status?.state ?? 'off',
+      faults: [...new Set(faults.filter((one) => one !== undefined))],
+      current: recorder.current?.number ?? null,
+      revisions: store.all.map((one, i) => shown(one, store.all[i - 1], well)).reverse(),
+      held: recorder.held,
+      damaged: store.damaged,
+    };
+  }
+
+  async export(number: number | undefined): Promise<string> {
+    const { store, recorder } = this.#o;
+    const { flows } = await recorder.exclusively(async () => {
+      if (number !== undefined) return store.read(number);
+      return (await recorder.look(this.#address())).present.content;
+    });
+    // It came from a process that may run any code.
+    const list: unknown = parsedList(flows);
+    if (list === undefined) throw new SluiceError('not-running', 'Node-RED gave flows that are not a list of nodes');
+    return flows;
+  }
+
+  examples(): Promise<readonly FlowExample[]> {
+    return examples();
+  }
+
+  /** Rejects with `conflict` where `newest` is not the newest revision any more, and as flow-client.ts does. */
+  async run(change: FlowsChange, by: Principal): Promise<FlowsResult> {
+    // What can be refused without Node-RED is refused first.
+    const early = await prepared(change);
+    const { recorder } = this.#o;
+    return recorder.exclusively(async () => {
+      const at = this.#address();
+      this.#assertMayAdd(change);
+      const { present, revision } = await recorder.look(at);
+      if (change.newest !== undefined && change.newest !== revision.number)
+        throw new SluiceError(
+          'conflict',
+          `the newest revision is ${revision.number} (${revision.who}), not ${change.newest}; look at sluice flows list and ask again`,
+        );
+      const wanted = early ?? (await this.#restored(change, revision));
+      const { order, content, about } = wanted;
+      const answer = await (this.#o.deploy ?? deploy)(at, { mode: order, rev: present.rev }, content);
+      return { ...answer, revision: await this.#kept(at, { ...about, who: by.who, door: by.door }) };
+    });
+  }
+
+  /** The change is done: that it has no revision is no reason to say that it failed. The recorder reports it and tries again. */
+  async #kept(at: FlowAddress, about: RevisionAbout): Promise<number | null> {
+    try {
+      return (await this.#o.recorder.look(at, about)).revision.number;
+    } catch {
+      return null;
+    }
+  }
+
+  async #restored(change: FlowsChange, current: StoredRevision): Promise<Wanted> {
+    const { store } = this.#o;
+    const number = change.act === 'restore' ? change.revision : undone(store.all, current);
+    const content = await store.read(number);
+    return { order: 'restore', content, about: { origin: change.act === 'restore' ? 'restore' : 'undo', of: String(number) } };
+  }
+
+  #address(): FlowAddress {
+    const at = this.#o.address();
+    if (at !== undefined) return at;
+    const status = this.#o.status();
+    if (status === undefined)
+      throw new SluiceError(
+        'not-running',
+        'this gateway has no Node-RED: write nodeRed into its configuration (docs/how-to/switch-on-node-red.md)',
+      );
+    const why = status.reason === undefined ? '' : `: ${status.reason}`;
+    throw new SluiceError('not-running', `Node-RED does not run now (${status.state}${why}); nothing was changed`);
+  }
+
+  /** A deploy in safe mode starts the flows that made it end. */
+  #assertMayAdd({ act }: FlowsChange): void {
+    const why = this.#o.status()?.safeMode;
+    if (why === undefined || act === 'undo' || act === 'restore') return;
+    throw new SluiceError(
+      'not-running',
+      `Node-RED is in safe mode: ${why}. Adding flows would start all of them again; undo the last deploy first (sluice flows undo), or correct it in the editor`,
+    );
+  }
+}
+
+async function prepared(change: FlowsChange): Promise<Wanted | undefined> {
+  switch (change.act) {
+    case 'import':
+      return {
+        order: change.mode,
+        content: { flows: importedFlows(change.flows), credentials: '{}' },
+        about: { origin: 'import' },
+      };
+    case 'load':
+      return {
+        order: 'add',
+        content: { flows: await exampleFlows(change.name), credentials: '{}' },
+        about: { origin: 'example', of: change.name },
+      };
+    default:
+      return undefined;
+  }
+}
+
+/** An undo after an undo goes back further. @throws SluiceError not-found */
+function undone(all: readonly StoredRevision[], current: StoredRevision): number {
+  let at: StoredRevision | undefined = current;
+  let from = current.number;
+  // What it went back to may itself have come by an undo. The numbers fall, so this ends.
+  while (at?.origin === 'undo' && at.of !== undefined && Number(at.of) < from) {
+    from = Number(at.of);
+    at = all.find(({ number }) => number === from);
+  }
+  const before = all.filter(({ number, hash }) => number < from && hash !== current.hash).at(-1);
+  if (before === undefined)
+    throw new SluiceError(
+      'not-found',
+      `there is nothing to undo: no revision before ${from} is kept; sluice flows list shows all`,
+    );
+  return before.number;
+}
+
+function shown(one: StoredRevision, before: StoredRevision | undefined, well: number | undefined): Revision {
+  const { number, time, estimated, who, door, origin, of, hash, bytes, stored, tabs, moreTabs, nodes } = one;
+  return {
+    ...{ number, time, who, door, origin, of, bytes, stored, moreTabs, nodes },
+    ...(estimated === undefined ? {} : { estimated }),
+    hash: hash.slice(0, 16),
+    tabs: tabs.map(({ label, nodes: on }) => ({ label, nodes: on })),
+    ranWell: number === well,
+    ...(before === undefined ? {} : { changes: changesOf(before, one) }),
+  };
+}
+
+export function changesOf(before: StoredRevision, after: StoredRevision): RevisionChanges {
+  const [old, now] = [before, after].map(({ tabs }) => new Map(tabs.map((tab) => [tab.id, tab])));
+  const labels = (tabs: StoredRevision['tabs']): string[] => tabs.map(({ label }) => label);
+  return {
+    added: labels(after.tabs.filter(({ id }) => old?.has(id) !== true)),
+    removed: labels(before.tabs.filter(({ id }) => now?.has(id) !== true)),
+    changed: labels(after.tabs.filter(({ id, mark }) => old?.has(id) === true && old.get(id)?.mark !== mark)),
+    other: before.rest !== after.rest,
+    passwords: before.passwords !== after.passwords,
+  };
+}
+
+function parsedList(text: string): readonly unknown[] | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return Array.isArray(value) ? (value as unknown[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}

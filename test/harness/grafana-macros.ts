@@ -1,0 +1,40 @@
+/**
+ * Variables and macros of a query as Grafana replaces them, from the documentation of its PostgreSQL data source (macros) and of
+ * its variables (format `sqlstring`). It is no Grafana: what is not documented is not here.
+ */
+export interface Seen {
+  readonly from: Date;
+  readonly to: Date;
+  /** `$__interval`, seconds. */
+  readonly interval: number;
+  /** Values by the name of a variable. */
+  readonly variables: Readonly<Record<string, readonly string[]>>;
+}
+
+/** @throws on a variable or a macro that is not known */
+export function expanded(sql: string, { from, to, interval, variables }: Seen): string {
+  const group = (column: string, seconds: number) => `floor(extract(epoch from ${column})/${seconds})*${seconds}`;
+  const macros: Readonly<Record<string, (args: readonly string[]) => string>> = {
+    timeFilter: ([column]) => `${column} BETWEEN '${from.toISOString()}' AND '${to.toISOString()}'`,
+    timeGroup: ([column = '', every = '']) => group(column, seconds(every)),
+    timeGroupAlias: ([column = '', every = '']) => `${group(column, seconds(every))} AS "time"`,
+  };
+  return sql
+    .replace(/\$\{(\w+):sqlstring\}/g, (_, name: string) => {
+      const values = variables[name];
+      if (values === undefined) throw new Error(`no variable ${name}`);
+      return values.map((value) => `'${value.replaceAll("'", "''")}'`).join(',');
+    })
+    .replaceAll(/\$__interval\b/g, `${interval}s`)
+    .replace(/\$__(\w+)\(([^)]*)\)/g, (_, name: string, args: string) => {
+      const macro = macros[name];
+      if (macro === undefined) throw new Error(`no macro ${name}`);
+      return macro(args.split(',').map((arg) => arg.trim()));
+    });
+}
+
+function seconds(every: string): number {
+  const found = /^'?(\d+)s'?$/.exec(every);
+  if (found === null) throw new Error(`no interval: ${every}`);
+  return Number(found[1]);
+}

@@ -1,0 +1,133 @@
+/**
+ * The configuration of Telegraf without Telegraf, which Debian does not have: it is TOML with documented keys, its topics are topics
+ * of the gateway with the format that it expects, and its parsers, as the documentation describes them, find every reading.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { parse } from 'yaml';
+import { MESSAGES, TOPICS } from '../../../src/admin/asyncapi/description.ts';
+import { formatCases } from '../../harness/format-case.ts';
+import { parseLines } from '../../oracles/line-protocol.ts';
+import { pythonPeer } from '../../peers/peers.ts';
+
+const ROOT = path.join(import.meta.dirname, '..', '..', '..');
+const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+
+interface Input {
+  readonly servers: readonly string[];
+  readonly topics: readonly string[];
+  readonly qos: number;
+  readonly client_id: string;
+  readonly persistent_session: boolean;
+  readonly topic_tag: string;
+  readonly data_format: string;
+  readonly max_undelivered_messages?: number;
+  readonly tag_keys?: readonly string[];
+  readonly json_string_fields?: readonly string[];
+  readonly json_time_key?: string;
+  readonly json_time_format?: string;
+}
+interface Config {
+  readonly agent?: Readonly<Record<string, unknown>>;
+  readonly inputs: { readonly mqtt_consumer: readonly Input[] };
+  readonly outputs?: { readonly influxdb_v2?: readonly Readonly<Record<string, unknown>>[] };
+}
+
+/** Keys that the documentation of Telegraf has for these sections. */
+const KNOWN = {
+  agent: ['interval', 'flush_interval', 'metric_buffer_limit', 'omit_hostname'],
+  input: [
+    ...['servers', 'topics', 'qos', 'client_id', 'persistent_session', 'max_undelivered_messages', 'topic_tag', 'data_format'],
+    ...['name_override', 'tag_keys', 'json_string_fields', 'json_time_key', 'json_time_format'],
+  ],
+  output: ['urls', 'token', 'organization', 'bucket'],
+};
+
+/** The file, and the second input on the page. */
+function configs(t: TestContext): readonly Config[] | undefined {
+  const python = pythonPeer(t, 'tomllib', 'apt-get install -y python3');
+  if (python === undefined) return undefined;
+  const page = read('docs/how-to/send-readings-to-influxdb.md');
+  const blocks = [...page.matchAll(/^```toml\n(.*?)^```/gms)].map(([, toml = '']) => toml);
+  assert.equal(blocks.length, 1);
+  return [read('examples/influxdb/telegraf.conf'), ...blocks].map((toml) => {
+    const loaded = spawnSync(python, ['-c', 'import json, sys, tomllib; print(json.dumps(tomllib.load(sys.stdin.buffer)))'], {
+      ...{ input: toml, encoding: 'utf8' },
+    });
+    assert.equal(loaded.status, 0, loaded.stderr);
+    return JSON.parse(loaded.stdout) as Config;
+  });
+}
+
+const matches = (filter: string, topic: string) => new RegExp(`^${filter.replaceAll('+', '[^/]+')}$`).test(topic);
+
+test('the configuration of Telegraf has documented keys, and sessions that outlive it', (t) => {
+  const all = configs(t);
+  if (all === undefined) return;
+  const known = (section: object, keys: readonly string[]) =>
+    assert.deepEqual(
+      Object.keys(section).filter((key) => !keys.includes(key)),
+      [],
+    );
+  const inputs = all.flatMap((config) => config.inputs.mqtt_consumer);
+  for (const config of all) {
+    known(config.agent ?? {}, KNOWN.agent);
+    for (const output of config.outputs?.influxdb_v2 ?? []) known(output, KNOWN.output);
+  }
+  for (const input of inputs) {
+    known(input, KNOWN.input);
+    assert.ok(input.qos === 1 && input.persistent_session && input.topic_tag === '', input.client_id);
+    assert.match(input.servers.join(), /^tcp:\/\/[\w.]+:\d+$/);
+  }
+  assert.equal(new Set(inputs.map((input) => input.client_id)).size, inputs.length);
+  // The readings of messages that are not acknowledged yet have to fit, or Telegraf throws some away.
+  const gateway = parse(read('examples/influxdb/gateway.yaml')) as {
+    readonly forwarders: { readonly influxdb: { readonly url: string; readonly batch: { readonly maxReadings: number } } };
+  };
+  const [first] = inputs;
+  const { url, batch } = gateway.forwarders.influxdb;
+  assert.ok(
+    batch.maxReadings * (first?.max_undelivered_messages ?? Number.POSITIVE_INFINITY) <=
+      Number(all[0]?.agent?.metric_buffer_limit),
+  );
+  assert.equal(url.replace('mqtt:', 'tcp:'), first?.servers[0]);
+});
+
+test('Telegraf asks for topics of the gateway, in a format that they have', (t) => {
+  const all = configs(t);
+  if (all === undefined) return;
+  for (const { topics, data_format } of all.flatMap((config) => config.inputs.mqtt_consumer))
+    for (const filter of topics) {
+      const found = Object.values(TOPICS).filter(({ topic }) => matches(filter, `sluice/g/${topic.replace(/\{\w+\}/g, 'x')}`));
+      assert.equal(found.length, 1, filter);
+      const formats = found.flatMap(({ messages }) =>
+        messages.map((name) => (MESSAGES[name] as { format?: string }).format ?? 'json'),
+      );
+      assert.ok(formats.includes(data_format === 'influx' ? 'line-protocol' : data_format), `${filter}: ${formats}`);
+    }
+});
+
+test('the parsers of Telegraf find each reading with its time, and each alarm', (t) => {
+  const all = configs(t);
+  if (all === undefined) return;
+  // The parser `influx` takes times in nanoseconds, unless it is told otherwise.
+  for (const { name, batch, read: file } of formatCases('line-protocol')) {
+    const times = batch.records.map(({ sample }) => BigInt(sample.at + batch.offset));
+    for (const { time } of parseLines(file('expected.txt'))) assert.ok(times.includes(time / 1_000_000n), `${name}: ${time}`);
+  }
+  // The parser `json` makes fields of numbers, and of the texts that are named.
+  const json = all.flatMap((config) => config.inputs.mqtt_consumer).find(({ data_format }) => data_format === 'json');
+  const example =
+    [...read('docs/reference/topics.md').matchAll(/^\{"v":1,"log".*"rule".*\}$/gm)][0]?.[0] ?? assert.fail('no example');
+  const alarm = JSON.parse(example) as Readonly<Record<string, unknown>>;
+  for (const key of [...(json?.tag_keys ?? []), ...(json?.json_string_fields ?? [])])
+    assert.equal(typeof alarm[key], 'string', `${key} of an alarm`);
+  const named = new Set([...(json?.tag_keys ?? []), ...(json?.json_string_fields ?? [])]);
+  const lost = Object.keys(alarm).filter((key) => typeof alarm[key] !== 'number' && !named.has(key));
+  assert.deepEqual(lost, [], 'no text of an alarm is left out');
+  assert.equal(json?.json_time_format, 'unix_ms');
+  assert.ok(Number(alarm[json?.json_time_key ?? '']) > 1.7e12);
+});

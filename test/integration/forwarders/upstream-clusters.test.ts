@@ -1,0 +1,93 @@
+/** Several gateways into the brokers that fleets use, one node each, which is killed in the middle: each record counts once by the marks. */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { Child } from '../../harness/child.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { UpstreamSite } from '../../harness/upstream-site.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { Consumer } from '../../oracles/consumer.ts';
+import { Subscriber } from '../../peers/mosquitto.ts';
+import { NATS, natsNodes, type Spawn } from '../../peers/nats.ts';
+import { peer } from '../../peers/peers.ts';
+import { LOGIN, RABBITMQ, RABBITMQ_SERVER, rabbitNodes } from '../../peers/rabbitmq.ts';
+
+const GATEWAYS = ['north', 'south', 'west'];
+const EACH = 50;
+
+interface Server {
+  readonly port: number;
+  readonly url: string;
+  start(): Promise<void>;
+  kill(): Promise<void>;
+  /** Its names of queues are on the disk when this returns. */
+  settle?(): void;
+}
+
+/** Processes of the test, which end before its folders go. */
+function spawner(t: TestContext): Spawn {
+  const children: Child[] = [];
+  t.after(() => Promise.all(children.map((child) => child.stop('SIGKILL'))));
+  return (command, args, options) => {
+    const child = new Child(command, args, options);
+    children.push(child);
+    return child;
+  };
+}
+
+/** As a receiver with marks stores it; it also tells what breaks the rules of delivery. */
+function read(subscriber: Subscriber): Consumer {
+  const consumer = new Consumer();
+  for (const { topic, payload } of subscriber.messages()) consumer.feed(topic, payload);
+  return consumer;
+}
+
+async function roundTrip(t: TestContext, server: Server, settings: object): Promise<void> {
+  await server.start();
+  const subscriber = await Subscriber.start(t, server.port, ['sluice/+/data', 'sluice/+/history']);
+  if (subscriber === undefined) return;
+  const sites = await Promise.all(GATEWAYS.map((gateway) => UpstreamSite.open(t, { url: server.url, ...settings }, { gateway })));
+  for (const { forwarder } of sites) forwarder.start();
+  const add = () => sites.map((site) => site.add(EACH));
+  const missing = () => sites.reduce((sum, { appended }) => sum + appended, 0) - read(subscriber).accepted.size;
+  const allStored = (when: string) =>
+    waitFor(
+      () => `${missing()} records ${when}: ${sites.map(({ fault }) => fault).join('; ')}`,
+      () => missing() === 0,
+      { every: 200, timeout: 60_000 },
+    );
+
+  add();
+  await allStored('before the kill');
+  server.settle?.();
+  await server.kill();
+  add();
+  await server.start();
+  add();
+  await allStored('after the kill');
+  const { accepted, violations } = read(subscriber);
+  const all = Array.from({ length: 3 * EACH }, (_, i) => i);
+  for (const gateway of GATEWAYS) {
+    const values = [...accepted.values()].filter((record) => record.gateway === gateway).map(({ values: { n } }) => Number(n));
+    assert.deepEqual(
+      values.toSorted((a, b) => a - b),
+      all,
+      gateway,
+    );
+  }
+  assert.deepEqual(violations, []);
+}
+
+test('nats-server with JetStream, killed: each record of three gateways counts once', async (t) => {
+  const program = peer(t, 'nats-server', NATS);
+  if (program === undefined) return;
+  const spawn = spawner(t);
+  const [server] = await natsNodes(program, 1, scratch(t, 'nats'), spawn, { ackWait: 2 });
+  await roundTrip(t, server as Server, {});
+});
+
+test('RabbitMQ with quorum queues, killed: each record of three gateways counts once', async (t) => {
+  if (peer(t, RABBITMQ_SERVER, RABBITMQ) === undefined) return;
+  const spawn = spawner(t);
+  const [server] = await rabbitNodes(1, scratch(t, 'rabbitmq'), spawn, { anonymous: true });
+  await roundTrip(t, server as Server, LOGIN);
+});

@@ -1,0 +1,92 @@
+/** A hostile broker of MQTT 5: wrong lengths of properties, packets that nothing asked for, random bytes. Each ends in words. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { generate, type Packet } from 'mqtt-packet';
+import { SluiceError } from '../../../src/core/errors.ts';
+import { seeded } from '../../../src/core/seeded.ts';
+import { HostileBroker, header } from '../../fakes/hostile-broker.ts';
+import { openUpstream } from '../../harness/open-upstream.ts';
+
+const mqtt5 = { sessionExpiry: 0, messageExpiry: undefined, userProperties: undefined };
+const five = (packet: object): Buffer => generate(packet as Packet, { protocolVersion: 5 });
+
+const PAIRS = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`name ${i}`, 'x'.repeat(40)]));
+const CONNACK = five({
+  ...{ cmd: 'connack', sessionPresent: false, reasonCode: 0 },
+  properties: {
+    receiveMaximum: 5,
+    topicAliasMaximum: 9,
+    maximumPacketSize: 5000,
+    reasonString: 'welcome',
+    userProperties: PAIRS,
+  },
+});
+const SEEDS: readonly Buffer[] = [
+  CONNACK,
+  five({ cmd: 'puback', messageId: 1, reasonCode: 151, properties: { reasonString: 'no', userProperties: PAIRS } }),
+  five({ cmd: 'suback', messageId: 2, granted: [1, 128], properties: { reasonString: 'no' } }),
+  five({
+    cmd: 'publish',
+    topic: 'a/b',
+    payload: 'x',
+    qos: 1,
+    messageId: 3,
+    properties: { messageExpiryInterval: 9, userProperties: PAIRS },
+  }),
+  five({ cmd: 'disconnect', reasonCode: 139, properties: { serverReference: 'other', reasonString: 'bye' } }),
+];
+
+/** Opens, publishes and waits for the end; the message of whatever ended it. */
+async function ending(port: number): Promise<string> {
+  try {
+    const connection = await openUpstream(`mqtt://127.0.0.1:${port}`, { mqtt5, ackTimeout: 400, connectTimeout: 400 });
+    connection.received = () => undefined;
+    await Promise.allSettled([
+      connection.subscribe(['a/#']),
+      connection.publish({ topic: 'a', payload: 'x', qos: 1, retain: false }),
+    ]);
+    const { message } = connection.lost();
+    connection.destroy();
+    await connection.closed;
+    return message;
+  } catch (thrown) {
+    assert.ok(thrown instanceof SluiceError, String(thrown));
+    return thrown.message;
+  }
+}
+
+test('properties with wrong lengths and packets nobody asked for end the connection', async (t) => {
+  const broker = await HostileBroker.start(t, () => []);
+  const of = async (...packets: Uint8Array[]): Promise<string> => {
+    broker.attack = () => [Buffer.concat([CONNACK, ...packets])];
+    return ending(broker.port);
+  };
+  assert.match(await of(Uint8Array.of(0xf0, 0)), /sent a packet of type 15, which a broker must not send/);
+  assert.match(
+    await of(five({ cmd: 'publish', topic: 'a', payload: 'x', qos: 0, properties: { topicAlias: 1 } })),
+    /Topic Alias/i,
+  );
+  assert.match(await of(Uint8Array.of(0x30, 5, 0, 1, 97, 100, 1)), /broke the rules of MQTT|did not acknowledge/);
+  assert.match(
+    await of(Uint8Array.of(0x30, 8, 0, 1, 97, 0xff, 0xff, 0xff, 0xff, 0xff)),
+    /broke the rules of MQTT|did not acknowledge/,
+  );
+  assert.match(await of(header(0x40, 4097)), /declared a packet of/);
+  broker.attack = () => [Uint8Array.of(0x20, 3, 0, 0, 127)];
+  assert.match(await ending(broker.port), /broke the rules of MQTT|no answer to the log-in/);
+});
+
+test('random changes of packets of MQTT 5 never reach further than the connection', async (t) => {
+  const broker = await HostileBroker.start(t, () => []);
+  const random = seeded(11);
+  const pick = (n: number) => Math.floor(random() * n);
+  const jobs = Array.from({ length: 240 }, (_, run) => run);
+  for (const run of jobs) {
+    const bytes = Buffer.concat([CONNACK, ...Array.from({ length: 3 }, () => SEEDS[pick(SEEDS.length)] as Buffer)]);
+    // A change in a header, in the properties of the CONNACK, or anywhere.
+    const within = run % 3 === 0 ? 12 : run % 3 === 1 ? CONNACK.length : bytes.length;
+    for (let i = 0; i <= pick(4); i++) bytes[pick(within)] = pick(256);
+    broker.attack = () => [bytes.subarray(0, run % 5 === 0 ? pick(bytes.length) : bytes.length)];
+    assert.notEqual(await ending(broker.port), '');
+  }
+});

@@ -1,0 +1,139 @@
+/**
+ * The dialogs of the palette in the real editor and a real browser: for everybody, in both languages, in a narrow window, with keys.
+ * Node-RED's own parts of a dialog are not looked at: its title, its buttons and its tabs.
+ */
+import '../../../harness/no-outside.ts';
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { SHEETS } from '../../../../src/node-red/palette/sheets/all.ts';
+import { accessibilityFaults, browser, openPage, type Page } from '../../../harness/browser.ts';
+import { FlowEditor } from '../../../harness/flow-editor.ts';
+import { type FrontSite, frontSite, PASSWORD } from '../../../harness/front-site.ts';
+import { waitFor } from '../../../harness/wait-for.ts';
+import { nodeRedPeer } from '../../../peers/peers.ts';
+
+/** What Node-RED puts into every dialog: fields that keep browsers from filling in passwords, and names on what is no control. */
+const NODE_RED =
+  /^label: #red-ui-trap-|^aria-prohibited-attr: [^:]*(\.red-ui-typedInput-input-wrap|#node-input-btn-gateway-(add|edit)):/;
+/** What the description of a node fills. */
+const OURS = '#dialog-form';
+/** Where pictures go, for people who look at them. */
+const PICTURES = process.env.SLUICE_PICTURES;
+
+const idOf = (type: string): string => type.replaceAll(' ', '-');
+const NODES = SHEETS.filter(({ config }) => config !== true).map(({ type }) => type);
+
+/** One of each, in a column, so that a narrow window shows them all. Lists have two lines, and what may be hidden is shown. */
+function flow(): object[] {
+  const keys: Readonly<Record<string, object>> = {
+    'sluice reading in': { points: ['d1.n', 'fridge.*'] },
+    'sluice alarm in': { rules: ['*', 'fridge-warm'] },
+    'sluice alarm action': { action: 'shelve', for: '1', forUnit: 'h' },
+    'sluice history': { from: '24', fromType: 'ago', fromUnit: 'h', to: '1', toType: 'ago', toUnit: 'h' },
+  };
+  return [
+    { id: 'tab', type: 'tab', label: 'one of each' },
+    ...NODES.map((type, i) => ({ id: idOf(type), type, z: 'tab', name: '', x: 120, y: 50 + i * 50, wires: [[]], ...keys[type] })),
+  ];
+}
+
+async function openEditor(site: FrontSite, running: Parameters<typeof openPage>[0], look: Parameters<typeof openPage>[2]) {
+  const { page, faults } = await openPage(running, `${site.origin('editor')}/`, {
+    ...{ height: 760, ...look },
+    options: { ignoreHTTPSErrors: true },
+  });
+  await page.fill('#name', 'finn');
+  await page.fill('#password', PASSWORD);
+  await page.click('main button');
+  return { editor: await FlowEditor.of(page), page, faults };
+}
+
+/** Fields and buttons of a dialog that are not whole in the window, and texts that lie over others. */
+function cutOff(page: Page): Promise<string[]> {
+  return page.evaluate(`(() => {
+    const body = document.querySelector('.red-ui-tray-body-wrapper').getBoundingClientRect();
+    const right = Math.min(body.right, innerWidth);
+    const faults = [];
+    for (const one of document.querySelectorAll('${OURS} :is(input, select, button, a, label, .form-tips, ol, li)')) {
+      const box = one.getBoundingClientRect();
+      if (box.width === 0 || getComputedStyle(one).visibility === 'hidden') continue;
+      if (box.right > right + 0.5 || box.left < body.left - 0.5)
+        faults.push((one.id || one.className || one.tagName) + ': ' + Math.round(box.left) + ' to ' + Math.round(box.right) + ' of ' + Math.round(body.left) + ' to ' + Math.round(right));
+    }
+    return faults;
+  })()`);
+}
+
+/** The dialog has slid in. */
+async function stands(page: Page): Promise<void> {
+  let before = Number.NaN;
+  await waitFor('the dialog', async () => {
+    const box = await page.locator('.red-ui-tray').boundingBox();
+    const still = box?.x === before;
+    before = box?.x ?? Number.NaN;
+    return still;
+  });
+}
+
+test('the dialogs of the palette', async (t) => {
+  const running = await browser(t);
+  if (running === undefined || !nodeRedPeer(t)) return;
+  const site = await frontSite(t);
+  assert.equal(await site.deploy(flow()), 204);
+  for (const language of ['en', 'bn'] as const)
+    await t.test(`are for everybody, and nothing is cut off in a narrow window: ${language}`, async () => {
+      const { editor, page, faults } = await openEditor(site, running, { language, width: 700 });
+      const found: string[] = [];
+      for (const type of NODES) {
+        await editor.open(idOf(type));
+        await stands(page);
+        if (PICTURES !== undefined) {
+          mkdirSync(PICTURES, { recursive: true });
+          await page.screenshot({ path: path.join(PICTURES, `dialog-${idOf(type)}-${language}.png`) });
+        }
+        const ours = (await accessibilityFaults(page, undefined, OURS)).filter((one) => !NODE_RED.test(one));
+        const words = [...ours.map((one) => one.split('\n', 1)[0]), ...(await cutOff(page))];
+        found.push(...words.map((one) => `${type}: ${one}`));
+        await editor.done();
+      }
+      assert.deepEqual(found, []);
+      assert.deepEqual(faults, []);
+      await page.context().close();
+    });
+  await t.test('Tab leaves a field as it was typed, and goes to the next one', async () => {
+    const { editor, page } = await openEditor(site, running, { width: 1280 });
+    for (const [type, field] of [
+      ['sluice reading in', '.red-ui-editableList-container input[type=text]'],
+      ['sluice latest', '#node-input-point + .red-ui-typedInput-container input[type=text]'],
+    ] as const) {
+      await editor.open(idOf(type));
+      await stands(page);
+      const input = page.locator(field).first();
+      const list = page.locator('.red-ui-autoComplete-container');
+      // The list has the point d1.n.
+      await input.fill('d');
+      await waitFor(`the list of ${type}`, async () => {
+        await input.click();
+        return list.first().isVisible();
+      });
+      await input.press('1');
+      assert.ok(await list.first().isVisible(), `the list of ${type} is open`);
+      await input.press('Tab');
+      assert.equal(await input.inputValue(), 'd1', type);
+      assert.equal(await list.count(), 0, `the list of ${type} is closed`);
+      assert.equal(
+        await input.evaluate((one) => (one as unknown as { matches(css: string): boolean }).matches(':focus')),
+        false,
+        type,
+      );
+      await editor.done();
+    }
+    await editor.deploy();
+    const stored = JSON.parse((await site.ask('GET', '/flows')).body) as Record<string, unknown>[];
+    const of = (type: string) => stored.find(({ id }) => id === idOf(type));
+    assert.deepEqual(of('sluice reading in')?.points, ['d1', 'fridge.*']);
+    assert.equal(of('sluice latest')?.point, 'd1');
+  });
+});

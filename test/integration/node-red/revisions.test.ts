@@ -1,0 +1,195 @@
+/** Revisions of the flows of the real Node-RED in its fence: kept, undone with passwords, imported, and named after who deployed. */
+import '../../harness/no-outside.ts';
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { request } from '../../../src/admin/client.ts';
+import type { FlowsList, FlowsResult, Revision } from '../../../src/core/flow-revisions.ts';
+import { type NodeRedSite, nodeRedSite, startsWith } from '../../harness/node-red-site.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { nodeRedPeer } from '../../peers/peers.ts';
+
+const socketOf = (site: NodeRedSite): string => path.join(site.gateway.stateDir, 'sluice.sock');
+const list = (site: NodeRedSite): Promise<FlowsList> => request(socketOf(site), 'GET', '/api/v1/flows') as Promise<FlowsList>;
+const change = (site: NodeRedSite, what: string, body: object): Promise<FlowsResult> =>
+  request(socketOf(site), 'POST', `/api/v1/flows/${what}`, body, 90_000) as Promise<FlowsResult>;
+const present = async (site: NodeRedSite): Promise<{ id: string; type: string; label?: string }[]> =>
+  JSON.parse((await site.ask('GET', '/flows')).body);
+const revision = (site: NodeRedSite, number: number): Promise<Revision> =>
+  waitFor(`revision ${number}`, async () => (await list(site)).revisions.find((one) => one.number === number));
+
+const tab = (id: string, label: string) => ({ id, type: 'tab', label, disabled: false, info: '' });
+/** Tells its password: the nodes of a flow and their credentials are one. */
+const secretFlow = (label: string, password?: string) => [
+  tab('a1', label),
+  {
+    ...{
+      id: 'b1',
+      type: 'http request',
+      z: 'a1',
+      name: label,
+      method: 'GET',
+      url: 'http://127.0.0.1:1',
+      x: 100,
+      y: 100,
+      wires: [[]],
+    },
+    ...{ authType: 'basic', ...(password === undefined ? {} : { credentials: { user: 'anna', password } }) },
+  },
+];
+/** As Node-RED holds it, in the file or in memory: only a deploy that uses it shows. */
+const passwordsFile = (site: NodeRedSite): string => {
+  const folder = site.runsAs === 'user' ? `${site.gateway.stateDir}-node-red` : path.join(site.gateway.stateDir, 'node-red');
+  return readFileSync(path.join(folder, 'flows_cred.json'), 'utf8');
+};
+
+test('each deploy is a revision, and an undo brings back flows with the passwords of nodes', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  const first = await revision(site, 1);
+  assert.deepEqual([first.origin, first.who], ['found', 'unknown']);
+  assert.equal(await site.deploy(secretFlow('Fridge', 'first secret')), 204);
+  const second = await revision(site, 2);
+  assert.deepEqual(second.changes?.added, ['Fridge']);
+  assert.deepEqual([second.who, second.origin, second.nodes, second.changes?.passwords], ['unknown', 'deploy', 2, true]);
+  const withFirst = passwordsFile(site);
+  assert.match(withFirst, /^\{"\$":"/);
+
+  // Another password and another name, then neither.
+  assert.equal(await site.deploy(secretFlow('Fridge', 'second secret')), 204);
+  const third = await revision(site, 3);
+  assert.deepEqual([third.changes?.changed, third.changes?.passwords], [[], true], 'only a password changed');
+  assert.equal(await site.deploy([tab('z9', 'Other')]), 204);
+  await revision(site, 4);
+  assert.ok(!passwordsFile(site).includes(JSON.parse(withFirst).$), 'Node-RED forgot the first password');
+
+  const undone = await change(site, 'undo', { newest: 4 });
+  assert.deepEqual([undone.revision, undone.flows, undone.passwords], [5, 'started', 'restored']);
+  const again = await change(site, 'undo', {});
+  assert.equal(again.revision, 6);
+  const six = await revision(site, 6);
+  assert.deepEqual([six.origin, six.of], ['undo', '2']);
+  assert.equal(passwordsFile(site), withFirst, 'the first password is on the disk as it was, encrypted');
+  assert.deepEqual(
+    (await present(site)).map(({ id }) => id),
+    ['a1', 'b1'],
+  );
+  const credentials = await site.ask('GET', '/credentials/http-request/b1');
+  assert.deepEqual(JSON.parse(credentials.body), { user: 'anna', has_password: true });
+
+  // A restart of Node-RED has the password too, and finds the flows that it left.
+  assert.equal(await site.gateway.stop(), 0);
+  await site.gateway.up();
+  await site.until('running');
+  const kept = await waitFor('the flows of before', async () => {
+    const now = await list(site);
+    return now.current === null ? undefined : now;
+  });
+  assert.equal(kept.current, 6);
+  const later = await site.ask('GET', '/credentials/http-request/b1');
+  assert.deepEqual(JSON.parse(later.body), { user: 'anna', has_password: true });
+
+  // The revisions have no password in clear, and nobody else can read them.
+  const folder = path.join(site.gateway.stateDir, 'flow-revisions');
+  for (const name of readdirSync(folder)) assert.ok(!readFileSync(path.join(folder, name)).includes('secret'));
+  const exported = (await request(socketOf(site), 'GET', '/api/v1/flows/export?revision=2')) as object[];
+  assert.equal(exported.length, 2);
+  assert.ok(!JSON.stringify(exported).includes('credentials'));
+});
+
+test('an import adds flows beside those that are there, or refuses before anything changes', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  assert.equal(await site.deploy(secretFlow('Mine')), 204);
+  await revision(site, 2);
+  const before = await present(site);
+
+  const flows = [tab('a1', 'Mine'), { id: 'c1', type: 'debug', z: 'a1', name: 'shown', x: 1, y: 1, wires: [] }];
+  const added = await change(site, 'import', { flows });
+  assert.deepEqual(added.added, ['Mine (2)']);
+  const now = await present(site);
+  assert.deepEqual(now.slice(0, 2), before, 'what was there is there, letter by letter');
+  assert.equal(now.length, 4);
+  assert.equal(new Set(now.map(({ id }) => id)).size, 4);
+  assert.deepEqual((await change(site, 'import', { flows: { flows, rev: 'x' } })).added, ['Mine (3)']);
+
+  const refuses = async (body: object, words: RegExp): Promise<void> => {
+    await assert.rejects(change(site, 'import', body), words);
+    assert.equal((await present(site)).length, 6);
+  };
+  const strange = [
+    tab('t', 'T'),
+    { id: 'n', type: 'ui_gauge', z: 't', x: 1, y: 1 },
+    { id: 'm', type: 'exec', z: 't', x: 1, y: 1 },
+  ];
+  await refuses({ flows: strange }, /no nodes of these types: ui_gauge, exec; allow the exec node with nodeRed.allow.exec/);
+  await refuses({ flows, newest: 1 }, /newest revision is 4 .*, not 1/);
+  await refuses({ flows: [...flows, tab('a1', 'Twice')] }, /two of its nodes have the id a1/);
+  assert.equal((await list(site)).revisions[0]?.number, 4, 'a refusal keeps nothing');
+
+  const replaced = await change(site, 'import', { flows, mode: 'replace' });
+  assert.deepEqual(
+    (await present(site)).map(({ id }) => id),
+    ['a1', 'c1'],
+  );
+  assert.equal(replaced.flows, 'started');
+  await site.gateway.waitForLog(/^an import of flows \(replace\) was done on this board/);
+});
+
+test('an undo ends the safe mode that a bad deploy led to', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  assert.equal(await site.deploy(startsWith("node.warn('well and good'); return null;")), 204);
+  await revision(site, 2);
+  assert.equal(await site.deploy(startsWith("Promise.reject(new Error('boom of a test')); return null;")), 204);
+  await revision(site, 3);
+  await site.until('safe-mode', 120_000);
+  await waitFor('the flows of now', async () => (await list(site)).current === 3);
+  await assert.rejects(change(site, 'import', { flows: [tab('t', 'T')] }), /Node-RED is in safe mode: .*sluice flows undo/);
+  const undone = await change(site, 'undo', {});
+  assert.equal(undone.flows, 'started');
+  await site.until('running');
+  await site.gateway.waitForLog(/^well and good$/);
+});
+
+test('clients that undo at once undo one deploy, also beside a start of Node-RED', async (t) => {
+  if (!nodeRedPeer(t)) return;
+  const site = await nodeRedSite(t);
+  await site.gateway.up();
+  await site.until('running');
+  for (let i = 1; i <= 4; i++) {
+    assert.equal(await site.deploy([tab('a', `Tab ${i}`)]), 204);
+    await revision(site, i + 1);
+  }
+  const storm = await Promise.allSettled(Array.from({ length: 12 }, () => change(site, 'undo', { newest: 5 })));
+  const done = storm.filter(({ status }) => status === 'fulfilled');
+  assert.equal(done.length, 1);
+  for (const one of storm)
+    if (one.status === 'rejected')
+      assert.match(String(one.reason), /newest revision is 6|other changes of the flows are under way/);
+  assert.equal((await present(site))[0]?.label, 'Tab 3');
+
+  const { pid = 0 } = await site.flows();
+  process.kill(pid, 'SIGKILL');
+  await waitFor('its end', async () => (await site.flows()).pid !== pid);
+  const early = await change(site, 'undo', {}).then(
+    () => 'done',
+    (thrown: unknown) => String(thrown),
+  );
+  assert.match(early, /^done$|Node-RED does not run now|Node-RED did not answer/);
+  await site.until('running');
+  await waitFor(
+    () => `the flows of now; ${site.gateway.tail()}`,
+    async () => (await list(site)).current !== null,
+  );
+  const label = (await present(site))[0]?.label;
+  assert.equal(label, early === 'done' ? 'Tab 2' : 'Tab 3');
+  assert.ok(existsSync(path.join(site.gateway.stateDir, 'flow-revisions')));
+});

@@ -1,0 +1,111 @@
+/** A peer that takes nothing is reported in time, counted in ticks of a clock that the test moves. */
+import assert from 'node:assert/strict';
+import type { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+import test from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Clock } from '../../../src/core/clock.ts';
+import { DRAIN_TIMEOUT } from '../../../src/forwarders/broker/limits.ts';
+import { Outbound } from '../../../src/forwarders/broker/outbound.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const TICK = 10;
+
+/** A kernel that takes a piece when it is let, and a peer that acknowledges when it is told. */
+class Stuck {
+  readonly clock = new ManualClock();
+  /** Bytes that the kernel has and the peer has not. */
+  waiting: number | undefined = 4_000_000;
+  looks = 0;
+  /** When the peer was reported, ms. */
+  stalled: number | undefined;
+  readonly #taken: (() => void)[] = [];
+
+  /** @param late how late each timer runs, ms; negative: it is early, as those of Node may be */
+  constructor(late = 0) {
+    const clock: Clock = {
+      monotonic: () => this.clock.monotonic(),
+      wall: () => this.clock.wall(),
+      exactly: (ms, run) => this.clock.exactly(ms + late, run),
+      after: (ms, run) => this.clock.after(ms + late, run),
+    };
+    const socket = new Writable({ highWaterMark: 1, write: (_chunk, _encoding, done) => this.#taken.push(done) });
+    const side = {
+      took: () => {},
+      stalled: () => {
+        this.stalled ??= this.clock.monotonic();
+      },
+    };
+    const outbound = new Outbound(socket as unknown as Socket, clock, DRAIN_TIMEOUT, side, () => {
+      this.looks++;
+      return this.waiting;
+    });
+    outbound.send([Buffer.alloc(1_000_000)], () => {});
+  }
+
+  async passes(ms: number): Promise<void> {
+    for (let passed = 0; passed < ms && this.stalled === undefined; passed += TICK) await this.clock.advance(TICK);
+  }
+
+  async takesPiece(): Promise<void> {
+    this.#taken.shift()?.();
+    await nextTurn();
+  }
+
+  /** @returns how many ms after this the peer is reported */
+  async untilStalled(): Promise<number> {
+    const from = this.clock.monotonic();
+    await this.passes(60_000);
+    return (this.stalled ?? Number.POSITIVE_INFINITY) - from;
+  }
+}
+
+for (const [late, what] of [
+  [0, 'are punctual'],
+  [60, 'are 60 ms late'],
+  [-0.4, 'are a little early'],
+] as const)
+  test(`a peer that takes nothing is reported within 3 s of the first unsent byte: timers ${what}`, async () => {
+    const after = await new Stuck(late).untilStalled();
+    assert.ok(after <= 3_000, `${after} ms`);
+    assert.ok(after >= 2_500, `${after} ms`);
+  });
+
+test('a system that does not say what its kernel has reports the peer in the same time', async () => {
+  const stuck = new Stuck();
+  stuck.waiting = undefined;
+  const after = await stuck.untilStalled();
+  assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+});
+
+test('a peer that acknowledges every 2.4 s stays, and is reported within 3 s of its last byte', async () => {
+  const stuck = new Stuck();
+  for (let i = 1; i <= 10; i++) {
+    await stuck.passes(2_400);
+    stuck.waiting = 4_000_000 - i * 100_000;
+  }
+  assert.equal(stuck.stalled, undefined);
+  const after = await stuck.untilStalled();
+  assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+});
+
+test('each piece that the kernel takes begins the time anew', async () => {
+  const stuck = new Stuck();
+  stuck.waiting = undefined;
+  for (let i = 0; i < 5; i++) {
+    await stuck.passes(2_400);
+    await stuck.takesPiece();
+  }
+  assert.equal(stuck.stalled, undefined);
+  const after = await stuck.untilStalled();
+  assert.ok(after <= 3_000 && after >= 2_500, `${after} ms`);
+});
+
+test('pieces that are stuck for a moment cost no look at the kernel', async () => {
+  const stuck = new Stuck();
+  for (let i = 0; i < 10; i++) {
+    await stuck.passes(90);
+    await stuck.takesPiece();
+  }
+  assert.equal(stuck.looks, 0);
+});

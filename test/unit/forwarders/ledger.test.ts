@@ -1,0 +1,135 @@
+/** Days, months and windows of a budget: the zone of the gateway, steps of the clock, a clock that nobody knows. */
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { dayOf, passedOfDay, windowAt } from '../../../src/forwarders/mqtt/budget/calendar.ts';
+import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+/** The zone of the process during one test. */
+function zone(t: TestContext, name: string): void {
+  const before = process.env.TZ;
+  process.env.TZ = name;
+  t.after(() => {
+    if (before === undefined) delete process.env.TZ;
+    else process.env.TZ = before;
+  });
+}
+
+function bench(saved?: unknown) {
+  const time = { wall: Date.UTC(2026, 10, 26, 12), mono: 0, known: true };
+  const make = (state: unknown) =>
+    new Ledger(state, { utc: () => time.wall, known: () => time.known, monotonic: () => time.mono });
+  return {
+    time,
+    ledger: make(saved),
+    make,
+    pass: (ms: number) => {
+      time.wall += ms;
+      time.mono += ms;
+    },
+  };
+}
+
+const bytes = (n: number) => ({ sent: n, received: 0, headers: 0 });
+
+test('a day and a month begin at midnight of the zone of the gateway', (t) => {
+  zone(t, 'Asia/Dhaka');
+  const { time, ledger } = bench();
+  time.wall = Date.UTC(2026, 10, 30, 17, 59);
+  ledger.add(bytes(100));
+  assert.deepEqual([ledger.state.day, ledger.state.month, ledger.state.spent], ['2026-11-30', '2026-11', 100]);
+  time.wall += 60_000;
+  assert.deepEqual([ledger.state.day, ledger.state.month, ledger.state.spent], ['2026-12-01', '2026-12', 0]);
+  assert.deepEqual(ledger.state.wire, bytes(0));
+});
+
+test('what was spent is there after a restart, and a damaged state begins anew', () => {
+  const { ledger, make, time } = bench();
+  ledger.add(bytes(500));
+  ledger.alarm();
+  assert.equal(ledger.overrun(), true);
+  const again = make(JSON.parse(JSON.stringify(ledger.state)));
+  assert.deepEqual(again.state, ledger.state);
+  assert.equal(again.overrun(), false);
+  for (const bad of [null, 7, {}, { ...ledger.state, spent: -1 }, { ...ledger.state, wire: { sent: Number.NaN } }])
+    assert.equal(make(bad).state.spent, 0);
+  time.wall += DAY;
+  assert.equal(make(ledger.state).state.spent, 0);
+});
+
+test('a clock that goes back or is not known gives no second budget', () => {
+  const { ledger, time, pass } = bench();
+  ledger.add(bytes(500));
+  time.wall -= 3 * DAY;
+  assert.equal(ledger.state.spent, 500);
+  time.known = false;
+  time.wall += 30 * DAY;
+  assert.equal(ledger.state.spent, 500);
+  pass(25 * HOUR);
+  assert.equal(ledger.state.spent, 500);
+  // Without any clock a day begins after 26 hours all the same.
+  pass(HOUR);
+  assert.equal(ledger.state.spent, 0);
+});
+
+test('steps of the clock begin at most one day for each later date', () => {
+  const step = fc.record({ ms: fc.integer({ min: -3 * DAY, max: 3 * DAY }), known: fc.boolean(), add: fc.nat(1000) });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const { ledger, time } = bench();
+      ledger.add(bytes(1));
+      let spent = 1;
+      let { day } = ledger.state;
+      for (const { ms, known, add } of steps) {
+        time.wall += ms;
+        time.known = known;
+        ledger.add(bytes(add));
+        const later = known && dayOf(time.wall) > day;
+        spent = later ? add : spent + add;
+        if (later) day = dayOf(time.wall);
+        assert.deepEqual([ledger.state.day, ledger.state.spent], [day, spent]);
+      }
+    }),
+  );
+});
+
+test('a window over midnight, and one in the hours that a change of the clocks takes or gives', (t) => {
+  zone(t, 'Europe/Berlin');
+  const at = (text: string) => Date.parse(text);
+  const window = (from: number, to: number, now: string) => {
+    const found = windowAt({ from: from * 60, to: to * 60 }, at(now));
+    return [new Date(found.from).toISOString().slice(5, 16), new Date(found.to).toISOString().slice(5, 16)];
+  };
+  // Over midnight, asked before, in its first part, in its second part, after it.
+  assert.deepEqual(window(22, 4, '2026-11-26T20:00Z'), ['11-26T21:00', '11-27T03:00']);
+  assert.deepEqual(window(22, 4, '2026-11-26T22:30Z'), ['11-26T21:00', '11-27T03:00']);
+  assert.deepEqual(window(22, 4, '2026-11-27T02:59Z'), ['11-26T21:00', '11-27T03:00']);
+  assert.deepEqual(window(22, 4, '2026-11-27T03:00Z'), ['11-27T21:00', '11-28T03:00']);
+  // 29 March: 02:00 to 03:00 does not exist. 25 October: it comes twice.
+  assert.deepEqual(window(1, 5, '2026-03-29T00:30Z'), ['03-29T00:00', '03-29T03:00']);
+  assert.deepEqual(window(2, 3, '2026-03-29T00:30Z'), ['03-29T01:00', '03-29T02:00']);
+  assert.deepEqual(window(1, 5, '2026-10-25T00:30Z'), ['10-24T23:00', '10-25T04:00']);
+  assert.deepEqual(window(6, 6, '2026-11-26T04:00Z'), ['11-25T05:00', '11-26T05:00']);
+  assert.equal(passedOfDay(at('2026-03-28T23:00Z')), 0);
+  assert.equal(passedOfDay(at('2026-10-25T10:30Z')), 12.5 / 25);
+});
+
+test('a window always lasts now or comes within two days, in any zone', (t) => {
+  for (const name of ['UTC', 'Europe/Berlin', 'America/St_Johns', 'Australia/Lord_Howe', 'Asia/Dhaka']) {
+    zone(t, name);
+    fc.assert(
+      fc.property(fc.nat(1439), fc.nat(1439), fc.nat(365 * 1440), (from, to, minutes) => {
+        const now = Date.UTC(2026, 0, 1) + minutes * 60_000;
+        const found = windowAt({ from, to }, now);
+        assert.ok(found.to > now && found.to > found.from && found.from - now < 2 * DAY, JSON.stringify(found));
+        const length = found.to - found.from;
+        const nominal = ((to - from + 1440) % 1440 || 1440) * 60_000;
+        assert.ok(Math.abs(length - nominal) <= HOUR, `${length} for ${nominal}`);
+      }),
+      { numRuns: 300 },
+    );
+  }
+});

@@ -1,0 +1,238 @@
+/** When a forwarder with a budget connects, and what may leave: by counts, with a clock of the test. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { Ledger } from '../../../src/forwarders/mqtt/budget/ledger.ts';
+import { ALARMS_A_DAY, type Budget, Visits } from '../../../src/forwarders/mqtt/budget/visits.ts';
+import { NO_BYTES } from '../../../src/forwarders/mqtt/wire/wire-meter.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+
+const HOUR = 3_600_000;
+const MINUTE = 60_000;
+
+function bench(budget: Budget, { random = () => 0, known = true }: { random?: () => number; known?: boolean } = {}) {
+  const begin = new Date(2026, 10, 26).getTime();
+  const clock = new ManualClock(begin);
+  const state = { alarms: false, readings: true, known, counted: 0 };
+  const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => state.known, monotonic: () => clock.monotonic() });
+  const overruns: [number, number][] = [];
+  const tooLarge: [number, number][] = [];
+  const account = {
+    get utc() {
+      return clock.wall();
+    },
+    get spent() {
+      return ledger.state.spent;
+    },
+    get alarms() {
+      return ledger.state.alarms;
+    },
+    get counted() {
+      return state.counted;
+    },
+    alarmLeft: () => ledger.alarm(),
+    overrun: () => ledger.overrun(),
+    save: () => {},
+  };
+  const visits = new Visits({
+    ...{ budget, clock, random, tls: false },
+    account: account as unknown as ConstructorParameters<typeof Visits>[0]['account'],
+    alarms: async () => state.alarms,
+    readings: () => state.readings,
+    overrun: (spent, alarms) => overruns.push([spent, alarms]),
+    tooLarge: (bytes, most) => tooLarge.push([bytes, most]),
+  });
+  const spend = (bytes: number): void => {
+    state.counted += bytes;
+    ledger.add({ ...NO_BYTES, sent: bytes });
+  };
+  return { clock, state, ledger, visits, overruns, tooLarge, spend };
+}
+
+test('no bulk visit spends more than the budget, and an alarm always leaves', async () => {
+  const hours = fc.array(
+    fc.record({
+      pass: fc.integer({ min: 1, max: 180 }),
+      alarm: fc.boolean(),
+      batches: fc.array(fc.integer({ min: 1, max: 9000 }), { maxLength: 6 }),
+      connect: fc.integer({ min: 300, max: 1700 }),
+    }),
+    { minLength: 1, maxLength: 60 },
+  );
+  await fc.assert(
+    fc.asyncProperty(hours, fc.integer({ min: 4096, max: 40_000 }), fc.boolean(), async (steps, perDay, windowed) => {
+      const s = bench(windowed ? { perDay, between: { from: 60, to: 300 } } : { perDay });
+      for (const { pass, alarm, batches, connect } of steps) {
+        await s.clock.advance(pass * MINUTE);
+        s.state.alarms = alarm;
+        if (!(await s.visits.due())) {
+          assert.equal(alarm, false, 'an alarm is always worth a visit');
+          continue;
+        }
+        const { day } = s.ledger.state;
+        s.visits.begins();
+        s.spend(connect);
+        s.visits.greeted();
+        if (alarm) {
+          s.spend(500);
+          s.visits.alarmLeft();
+        }
+        const before = s.ledger.state.spent;
+        let admitted = 0;
+        if (s.visits.bulk)
+          for (const bytes of batches)
+            if (s.visits.admit(bytes, 100) === true) {
+              // What a real exchange takes: the payload, its topic, and headers both ways.
+              const cost = bytes + 60 + 52 * (2 * Math.ceil((bytes + 60) / 1448) + 1);
+              s.spend(cost);
+              s.visits.settled(bytes);
+              admitted++;
+            }
+        s.spend(400);
+        s.visits.done();
+        const { spent } = s.ledger.state;
+        if (admitted > 0 && s.ledger.state.day === day) assert.ok(spent <= perDay, `${spent} of ${perDay} after ${before}`);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test('what is under way counts, and a batch that is too large gets a smaller one', () => {
+  const s = bench({ perDay: 10_000, between: { from: 0, to: 0 } });
+  s.visits.begins();
+  assert.equal(s.visits.admit(2000, 100), true);
+  const rest = s.visits.admit(4000, 100);
+  assert.ok(typeof rest === 'number' && rest > 5 && rest < 90, String(rest));
+  assert.equal(s.visits.admit((rest / 100) * 4000, rest), true);
+  assert.equal(s.visits.admit(1000, 50), 0);
+});
+
+test('each window has one bulk visit, and one that failed is tried again', async () => {
+  const s = bench({ between: { from: 60, to: 300 } });
+  const due: number[] = [];
+  for (let minute = 0; minute < 3 * 1440; minute += 5) {
+    if ((await s.visits.due()) && s.visits.bulk) {
+      due.push(minute);
+      s.visits.begins();
+      if (due.length === 1) assert.ok(s.visits.failed() >= 500);
+      else s.visits.done();
+    }
+    await s.clock.advance(5 * MINUTE);
+  }
+  assert.deepEqual(due, [60, 65, 1440 + 60, 2 * 1440 + 60]);
+});
+
+test('a visit that lasts past its window ends there, and the next window has its own', async () => {
+  const s = bench({ between: { from: 60, to: 120 } });
+  await s.clock.advance(119 * MINUTE);
+  assert.ok((await s.visits.due()) && s.visits.bulk);
+  s.visits.begins();
+  assert.equal(s.visits.admit(1000, 10), true);
+  await s.clock.advance(2 * MINUTE);
+  assert.equal(s.visits.admit(1000, 10), 0);
+  s.visits.done();
+  await s.clock.advance(23 * HOUR);
+  assert.ok((await s.visits.due()) && s.visits.bulk, 'the window of the next day is not served');
+});
+
+test('a window is not served by a visit at which the log could not give what it has', async () => {
+  const s = bench({ between: { from: 60, to: 120 } });
+  const due: number[] = [];
+  for (let minute = 0; minute < 1440; minute++) {
+    if (await s.visits.due()) {
+      due.push(minute);
+      s.visits.begins();
+      if (due.length < 3) s.visits.unfinished();
+      s.visits.done();
+    }
+    await s.clock.advance(MINUTE);
+  }
+  assert.ok(due.length === 3 && (due[2] ?? 0) < 66, String(due));
+});
+
+test('a reading larger than the room waits until a visit has room for it', async () => {
+  const s = bench({ perDay: 15_360 });
+  const due: number[] = [];
+  let left = 0;
+  for (let minute = 0; minute < 1440 && left === 0; minute++) {
+    if (await s.visits.due()) {
+      due.push(minute);
+      s.visits.begins();
+      s.spend(1200);
+      s.visits.greeted();
+      if (s.visits.admit(5000, 1) === true) left = minute;
+      else s.visits.stuck(5000);
+      s.visits.done();
+    }
+    await s.clock.advance(MINUTE);
+  }
+  assert.ok(left > 0 && due.length === 2, `${due}, left at ${left}`);
+  assert.deepEqual(s.tooLarge, []);
+});
+
+test('a reading larger than a day allows is reported once, and is worth no more visits', async () => {
+  const s = bench({ perDay: 15_360 });
+  let visits = 0;
+  for (let minute = 0; minute < 3 * 1440; minute += 10) {
+    if (await s.visits.due()) {
+      visits++;
+      s.visits.begins();
+      s.spend(1200);
+      s.visits.greeted();
+      assert.notEqual(s.visits.admit(20_000, 1), true);
+      s.visits.stuck(20_000);
+      s.visits.done();
+    }
+    await s.clock.advance(10 * MINUTE);
+  }
+  assert.equal(visits, 1);
+  assert.equal(s.tooLarge.length, 1);
+  assert.match(s.visits.fault ?? '', /raise perDay/);
+});
+
+test('without a window visits are an hour apart at least and carry twice what they cost', async () => {
+  const s = bench({ perDay: 15_360 });
+  const due: number[] = [];
+  for (let minute = 0; minute < 1440; minute++) {
+    if (await s.visits.due()) {
+      due.push(minute);
+      s.visits.begins();
+      s.spend(1200);
+      s.visits.greeted();
+      for (
+        let rest = s.visits.admit(50_000, 1000);
+        rest !== 0;
+        rest = s.visits.admit(typeof rest === 'number' ? rest * 50 : 0, 10)
+      ) {
+        if (rest === true) break;
+        s.spend(rest * 50);
+      }
+      s.visits.done();
+    }
+    await s.clock.advance(MINUTE);
+  }
+  assert.ok(due.length >= 2 && due.length <= 6, String(due));
+  for (const [i, at] of due.entries()) if (i > 0) assert.ok(at - (due[i - 1] as number) >= 60);
+});
+
+test('the alarm after fifty, or beyond the bytes, is an overrun, reported once a day', async () => {
+  const s = bench({ perDay: 1_000_000 });
+  for (let i = 0; i < ALARMS_A_DAY + 5; i++) s.visits.alarmLeft();
+  assert.deepEqual(s.overruns, [[0, ALARMS_A_DAY + 1]]);
+  await s.clock.advance(24 * HOUR);
+  s.visits.alarmLeft();
+  assert.equal(s.overruns.length, 1);
+  s.spend(1_000_001);
+  s.visits.alarmLeft();
+  assert.deepEqual(s.overruns[1], [1_000_001, 2]);
+});
+
+test('visits that fail come ever later, once an hour when the budget is spent', () => {
+  const s = bench({ perDay: 5000 }, { random: () => 1 });
+  const waits = Array.from({ length: 20 }, () => s.visits.failed());
+  assert.ok(waits[0] === 1000 && Math.max(...waits) === 900_000, String(waits));
+  s.spend(5000);
+  assert.equal(s.visits.failed(), HOUR);
+  s.visits.done();
+});

@@ -1,0 +1,188 @@
+/** Who a revision is named after, what a flow costs that deploys without end, and what becomes of flows that cannot be kept. */
+import assert from 'node:assert/strict';
+import { rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { Principal } from '../../../src/core/commands.ts';
+import { SluiceError } from '../../../src/core/errors.ts';
+import type { FlowsChange } from '../../../src/core/flow-revisions.ts';
+import { silentLogger } from '../../../src/core/logger.ts';
+import type { GatewayEvent } from '../../../src/core/ports.ts';
+import type { DeployOrder, PresentFlows } from '../../../src/node-red/revisions/flow-client.ts';
+import { FlowDesk } from '../../../src/node-red/revisions/flow-desk.ts';
+import { FlowRecorder, WELL_AFTER } from '../../../src/node-red/revisions/flow-recorder.ts';
+import { RevisionStore } from '../../../src/node-red/revisions/revision-store.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const ANNA: Principal = { who: 'anna', door: 'https', role: 'flow-editor' };
+const BEN: Principal = { who: 'ben', door: 'socket', role: 'administrator' };
+
+function recorderBench(t: TestContext) {
+  const folder = path.join(scratch(t, 'recorder'), 'r');
+  const clock = new ManualClock();
+  const store = new RevisionStore(folder);
+  const events: GatewayEvent[] = [];
+  const node = { text: 'one', runs: true, asked: 0, rev: 0, fault: undefined as Error | undefined };
+  const flowsOf = (): PresentFlows => ({
+    rev: String(node.rev),
+    summary: { tabs: [{ id: 't', label: node.text, nodes: 1, mark: node.text }], moreTabs: 0, nodes: 2, rest: 'r' },
+    content: { flows: JSON.stringify([{ text: node.text }]), credentials: '{}' },
+  });
+  const address = () => (node.runs ? { socket: '/s', key: 'k' } : undefined);
+  const recorder = new FlowRecorder({
+    ...{ clock, logger: silentLogger, tell: (event: GatewayEvent) => events.push(event), store, address },
+    time: () => ({ utc: clock.monotonic(), known: clock.monotonic() > 1000 }),
+    ask: async () => {
+      node.asked++;
+      if (node.fault !== undefined) throw node.fault;
+      return flowsOf();
+    },
+  });
+  const orders: DeployOrder[] = [];
+  const desk = new FlowDesk({
+    ...{ store, recorder, address, status: () => undefined },
+    deploy: async (_, order, { flows }) => {
+      if (order.rev !== String(node.rev)) throw new SluiceError('conflict', 'the flows were deployed');
+      orders.push(order);
+      node.text = (JSON.parse(flows) as { text: string }[])[0]?.text ?? '';
+      node.rev++;
+      recorder.deployed();
+      return { flows: 'started', passwords: 'restored', added: [] };
+    },
+  });
+  const deploy = async (text: string): Promise<void> => {
+    node.text = text;
+    node.rev++;
+    recorder.deployed();
+    recorder.deployed();
+    await recorder.exclusively(async () => {});
+  };
+  const names = (): string[] => store.all.map(({ who }) => who);
+  const run = (change: FlowsChange) => desk.run(change, BEN).then(() => node.text);
+  return { folder, clock, store, events, node, recorder, desk, orders, deploy, names, run };
+}
+
+test('a revision has the name of the person whose request went before it, once, and not later', async (t) => {
+  const s = recorderBench(t);
+  await s.deploy('at the start');
+  s.recorder.deploying(ANNA, 'flows');
+  await s.deploy('of anna');
+  await s.deploy('of a flow');
+  s.recorder.deploying(ANNA, 'flows');
+  await s.clock.advance(16_000);
+  await s.deploy('long after anna');
+  s.recorder.deploying(ANNA, 'state');
+  await s.deploy('after a stop of the flows');
+  s.recorder.deploying(BEN, 'flows');
+  s.recorder.deployed();
+  await s.recorder.exclusively(async () => {});
+  await s.deploy('after a deploy of ben that changed nothing');
+  assert.deepEqual(s.names(), ['unknown', 'anna', 'unknown', 'unknown', 'unknown', 'ben']);
+  assert.deepEqual(
+    s.store.all.map(({ origin }) => origin),
+    ['found', 'deploy', 'deploy', 'deploy', 'deploy', 'deploy'],
+  );
+  assert.equal(s.store.all[0]?.estimated, true);
+  assert.equal(s.store.all[3]?.estimated, undefined);
+});
+
+test('flows that deploy without end are looked at 20 times, then once in 30 s', async (t) => {
+  const s = recorderBench(t);
+  for (let i = 0; i < 500; i++) await s.deploy(`flood ${i}`);
+  assert.equal(s.node.asked, 20);
+  assert.equal(s.recorder.held, 1);
+  await s.clock.advance(30_000);
+  await s.recorder.exclusively(async () => {});
+  assert.equal(s.node.asked, 21);
+  assert.equal((await s.store.read(s.store.newest?.number ?? 0)).flows, '[{"text":"flood 499"}]');
+  await s.clock.advance(900_000);
+  for (let i = 0; i < 500; i++) await s.deploy(`more ${i}`);
+  assert.equal(s.node.asked, 41, 'a pause fills it up again, and to no more than 20');
+});
+
+test('an undo goes back, again further back, and a restore goes forward', async (t) => {
+  const s = recorderBench(t);
+  for (const text of ['one', 'two', 'three', 'four']) await s.deploy(text);
+  assert.equal(await s.run({ act: 'undo', newest: 4 }), 'three');
+  assert.equal(await s.run({ act: 'undo' }), 'two');
+  assert.equal(await s.run({ act: 'restore', revision: 4 }), 'four');
+  assert.equal(await s.run({ act: 'undo' }), 'two', 'what was there before the restore');
+  assert.equal(await s.run({ act: 'undo' }), 'one');
+  await assert.rejects(s.run({ act: 'undo' }), /there is nothing to undo: no revision before 1 is kept/);
+  await assert.rejects(s.run({ act: 'restore', revision: 77 }), /there is no revision 77/);
+  await assert.rejects(s.run({ act: 'undo', newest: 4 }), { code: 'conflict' });
+  assert.deepEqual(s.names().slice(4), ['ben', 'ben', 'ben', 'ben', 'ben']);
+  const { revisions } = await s.desk.list();
+  assert.deepEqual([revisions[0]?.origin, revisions[0]?.of], ['undo', '1']);
+  assert.deepEqual(revisions.at(-2)?.changes, { added: [], removed: [], changed: ['two'], other: false, passwords: false });
+});
+
+test('flows that have no revision are kept before an undo replaces them, or the undo is refused', async (t) => {
+  const s = recorderBench(t);
+  await s.deploy('one');
+  s.node.text = 'nobody said so';
+  s.node.rev++;
+  assert.equal(await s.run({ act: 'undo' }), 'one');
+  assert.equal((await s.store.read(2)).flows, '[{"text":"nobody said so"}]');
+  s.node.fault = new SluiceError('request-invalid', 'the flows are too large');
+  s.node.text = 'large';
+  await assert.rejects(s.run({ act: 'undo' }), /too large/);
+  assert.equal(s.node.text, 'large');
+  s.node.runs = false;
+  await assert.rejects(s.run({ act: 'undo' }), /this gateway has no Node-RED/);
+});
+
+test('what cannot be kept is reported once, tried again, and ends by itself', async (t) => {
+  const s = recorderBench(t);
+  writeFileSync(s.folder, 'a file in the place of the folder');
+  await s.deploy('one').catch(() => {});
+  await waitFor('a fault', () => s.recorder.fault !== undefined);
+  for (let i = 0; i < 5; i++) {
+    await s.clock.advance(60_000);
+    await s.recorder.exclusively(async () => {}).catch(() => {});
+  }
+  assert.deepEqual(
+    s.events.map(({ event, severity }) => `${event} ${severity}`),
+    ['flows warning'],
+  );
+  assert.match((await s.desk.list()).faults.join(), /the folder of revisions of flows cannot be used/);
+  rmSync(s.folder);
+  await s.clock.advance(60_000);
+  await waitFor('a revision', () => s.store.newest?.number === 1);
+  await waitFor('no fault', () => s.recorder.fault === undefined);
+});
+
+test('flows that ran for ten minutes without an end of the process ran well', async (t) => {
+  const s = recorderBench(t);
+  await s.deploy('one');
+  await s.clock.advance(WELL_AFTER - 1);
+  s.recorder.passed();
+  s.recorder.ended();
+  s.recorder.deployed();
+  await s.recorder.exclusively(async () => {});
+  await s.clock.advance(WELL_AFTER - 1);
+  s.recorder.passed();
+  await s.recorder.exclusively(async () => {});
+  assert.equal(s.store.well, undefined);
+  await s.clock.advance(1);
+  s.recorder.passed();
+  await s.recorder.exclusively(async () => {});
+  assert.equal(s.store.well, 1);
+  assert.deepEqual(
+    (await s.desk.list()).revisions.map(({ ranWell }) => ranWell),
+    [true],
+  );
+});
+
+test('more than eight changes at a time are refused, and none of the others is lost', async (t) => {
+  const s = recorderBench(t);
+  for (const text of ['one', 'two']) await s.deploy(text);
+  const storm = await Promise.allSettled(Array.from({ length: 30 }, (_, i) => s.run({ act: 'restore', revision: 1 + (i % 2) })));
+  const refused = storm.filter(({ status }) => status === 'rejected');
+  assert.equal(refused.length, 22);
+  for (const one of refused) if (one.status === 'rejected') assert.equal(one.reason.code, 'busy');
+  assert.equal(s.orders.length, 8);
+  assert.equal(s.store.newest?.number, 2 + 8);
+});

@@ -1,0 +1,67 @@
+/** The memory of a child, measured and bounded by the kernel: on processes that are really there. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import test from 'node:test';
+import { MemoryWatch } from '../../../src/node-red/memory-watch.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { startChild } from '../../harness/child.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const MB = 1024 ** 2;
+
+function ownMemory(): number {
+  return Number(/^RssAnon:\s+(\d+)/m.exec(readFileSync(`/proc/${process.pid}/status`, 'latin1'))?.[1]) * 1024;
+}
+
+test('a process over its limit is reported once, with both figures', async () => {
+  const clock = new ManualClock();
+  const told: string[] = [];
+  new MemoryWatch(process.pid, MB, clock, (why) => void told.push(why)).start();
+  await clock.advance(60_000);
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? '', /^it used \d+MB of memory, and nodeRed\.memory is 1MB$/);
+});
+
+test('a process that grows is found at a later look, one that is watched no more is not', async () => {
+  const held: Buffer[] = [];
+  for (const stops of [false, true]) {
+    const clock = new ManualClock();
+    const told: string[] = [];
+    const watch = new MemoryWatch(process.pid, ownMemory() + 64 * MB, clock, (why) => void told.push(why));
+    watch.start();
+    await clock.advance(1000);
+    assert.deepEqual(told, []);
+    if (stops) watch.stop();
+    held.push(Buffer.alloc(128 * MB, 1));
+    await clock.advance(1000);
+    assert.equal(told.length, stops ? 0 : 1);
+  }
+  assert.equal(held.length, 2);
+});
+
+test('a process that is gone is no reason to do anything', async () => {
+  const clock = new ManualClock();
+  const watch = new MemoryWatch(2 ** 30, 1, clock, () => assert.fail('nothing is over its limit'));
+  watch.start();
+  watch.settle();
+  await clock.advance(10_000);
+  watch.stop();
+});
+
+test('once it has loaded its code, the kernel grants so much more and refuses the rest', async (t) => {
+  const code = `process.stdin.once('data', () => {
+      const all = [];
+      try { while (all.length < 100) all.push(Buffer.alloc(${16 * MB}, 1)); } catch {}
+      console.log('got ' + all.length);
+    });
+    console.log('up');`;
+  const child = startChild(t, process.execPath, ['-e', code], { stdin: true });
+  await child.line(/^up$/);
+  const limit = () => /^Max data size\s+(\S+)/m.exec(readFileSync(`/proc/${child.pid}/limits`, 'latin1'))?.[1];
+  assert.equal(limit(), 'unlimited');
+  new MemoryWatch(child.pid ?? 0, 320 * MB, new ManualClock(), () => {}).settle();
+  await waitFor('the limit', () => limit() !== 'unlimited');
+  child.write('go');
+  const got = Number(/\d+/.exec(await child.line(/^got /))?.[0]);
+  assert.ok(got >= 10 && got <= 20, `${got} pieces of 16 MB within 320 MB`);
+});

@@ -58,7 +58,8 @@ export async function hostileSite(t: TestContext, section = '', more: MoreLines 
     more: { ...more, rest: forwarder + (more.rest ?? '') },
   });
   const { gateway } = site;
-  const nodeReds = (): number[] => site.processes().filter(isNodeRed);
+  // What a flow starts is a copy of Node-RED until it becomes the other program: it is not a second Node-RED.
+  const nodeReds = (): number[] => site.runtimes().filter(isNodeRed);
   let most = 0;
   const watch = setInterval(() => {
     most = Math.max(most, nodeReds().length);

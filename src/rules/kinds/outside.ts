@@ -3,18 +3,20 @@ import { decimalSum } from '../../codecs/decimal.ts';
 import { boundsFault } from '../../config/schema-parts.ts';
 import { isNumeric, ruleKind } from '../rule-kind.ts';
 
-/** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. Written like `range:` of a point. */
-export const outside = ruleKind({
-  key: 'outside',
-  schema: z
+/** `{min, max}`, written like `range:` of a point. */
+export function rangeSchema(lowest: string, highest: string) {
+  return z
     .strictObject(
-      {
-        min: z.number().describe('The lowest normal value.'),
-        max: z.number().describe('The highest normal value.'),
-      },
+      { min: z.number().describe(lowest), max: z.number().describe(highest) },
       { error: ({ input }) => boundsFault(input) },
     )
-    .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] }),
+    .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] });
+}
+
+/** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. */
+export const outside = ruleKind({
+  key: 'outside',
+  schema: rangeSchema('The lowest normal value.', 'The highest normal value.'),
   doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough).',
   needs: 'number',
   limits: ({ min, max }) => [

@@ -199,6 +199,8 @@ export interface ResolvedRule {
   readonly inputs?: readonly string[] | undefined;
   /** The alarm stays until somebody acknowledges it. Absent: it ends with its condition. */
   readonly mustAcknowledge?: boolean | undefined;
+  /** The rule is evaluated and reported as an observation: it raises no alarm, and nothing may act on it. */
+  readonly observe?: true | undefined;
 }
 
 export interface ResolvedForwarder {

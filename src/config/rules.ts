@@ -66,6 +66,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       message: checked.message,
       ...(inputs.length > 0 && { inputs }),
       ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
+      ...(checked.observe && { observe: true as const }),
     });
   }
   return rules;
@@ -78,6 +79,7 @@ type RuleOutput = {
   severity: Severity;
   message?: string;
   acknowledge: 'optional' | 'required';
+  observe: boolean;
 } & Record<string, unknown>;
 
 const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;

@@ -132,6 +132,10 @@ const ruleKeys = {
     .enum(['optional', 'required'])
     .prefault('optional')
     .describe('`required`: the alarm stays until a person acknowledges it, even when the value is normal again.'),
+  observe: z
+    .boolean()
+    .prefault(false)
+    .describe('`true`: the rule only reports what it would have done. It raises no alarm and no action.'),
   message: z
     .string()
     .min(1)

@@ -17,6 +17,8 @@ export interface AlarmTransition {
   /** Monotonic time of the cause: the reading's time, or when a delay ran out. */
   readonly at: number;
   readonly message: string;
+  /** Of a rule that is only observed: no alarm, and no reason for an action. */
+  readonly observed?: true | undefined;
 }
 /** ISA-18.2 states. */
 export const ALARM_STATES = [

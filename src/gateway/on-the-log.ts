@@ -1,5 +1,6 @@
 /** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
 import { Ingest } from '../pipeline/ingest.ts';
+import { observationEvent } from '../pipeline/observation-event.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -14,7 +15,15 @@ export function logWatchOf(g: PartsSide, options: Pick<LogWatchOptions, 'log' | 
 /** The way of readings from the buses into the log, past the rules. */
 export function ingestOf(
   g: PartsSide & Pick<Parts, 'latest'>,
-  { log, rules, alarmed }: { readonly log: Log; readonly rules: RuleEngine; readonly alarmed: Pick<Parts['alarmed'], 'changed'> },
+  {
+    log,
+    rules,
+    parts,
+  }: {
+    readonly log: Log;
+    readonly rules: RuleEngine;
+    readonly parts: { readonly alarmed: Pick<Parts['alarmed'], 'changed'>; readonly outside: Pick<Parts['outside'], 'tell'> };
+  },
 ): Ingest {
   return new Ingest({
     ...{ log, rules, clock: g.clock, latest: g.latest },
@@ -23,8 +32,10 @@ export function ingestOf(
     onAlarm: (t) => {
       const { rule, state, severity, point } = t;
       g.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);
-      alarmed.changed();
+      parts.alarmed.changed();
     },
+    // A rule on trial may chatter: its events have a bound as those that outsiders cause.
+    onObserved: (t) => parts.outside.tell('observation', observationEvent(t)),
   });
 }
 

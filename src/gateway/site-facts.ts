@@ -18,7 +18,11 @@ interface PointKeys {
 export function siteFacts(config: () => GatewayConfig, alarms: () => Iterable<NoticeMessage>): SiteFacts {
   return {
     alarms,
-    rules: () => config().rules.values(),
+    // A rule that is only observed has no alarm to announce.
+    rules: () =>
+      config()
+        .rules.values()
+        .filter(({ observe }) => observe === undefined),
     counters: () => countersOf(config()),
     made: (device) => config().devices.get(device)?.made,
     point: (device, point) => {

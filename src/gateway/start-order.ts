@@ -74,7 +74,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   g.setInventory(config, field.shapes);
   const rules = rulesOf(config, { log, start: moment(), shapes: field.shapes });
   came.rules = rules;
-  came.ingest = ingestOf(g, { log, rules, alarmed: parts.alarmed });
+  came.ingest = ingestOf(g, { log, rules, parts });
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);
   came.logWatch.tellStart();

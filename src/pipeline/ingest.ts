@@ -23,6 +23,8 @@ export interface IngestOptions {
   readonly offset: () => number;
   readonly clockKnown: () => boolean;
   readonly onAlarm: (transition: AlarmTransition) => void;
+  /** A rule that is only observed would have changed its alarm: the log and the destinations hear of no alarm. */
+  readonly onObserved: (transition: AlarmTransition) => void;
 }
 
 export class Ingest {
@@ -116,6 +118,10 @@ export class Ingest {
     // First the state, so that it is in the very commit that the transition asks for.
     this.#saveRules();
     for (const t of transitions) {
+      if (t.observed) {
+        this.#options.onObserved(t);
+        continue;
+      }
       this.counts.transitions++;
       this.#notify(
         this.#options.log.notice('alarm', t.rule, t.at, {

@@ -11,6 +11,7 @@
  * - A restart neither repeats nor loses an activation: the state as last taken with `takeDirty` goes on under the same
  *   occurrence, and a running delay counts the time in between when the wall clock was known on both sides.
  * - A record of a shape without rules costs one look-up, however many rules there are; what is to be saved after it too.
+ * - A rule that is only observed lives like any other, but each of its transitions says so (`observed`), and `alarms` has none.
  * - Bounded: one state a rule, nothing kept per reading; transitions are handed over by the call that made them.
  */
 import type { ResolvedRule } from '../config/kinds.ts';
@@ -22,6 +23,7 @@ import { ABSENT } from '../core/reasons.ts';
 import { LONGEST_SHELVING } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
+import type { Observation } from './observed-tally.ts';
 import type { RuleKind } from './rule-kind.ts';
 import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
@@ -229,7 +231,14 @@ export class RuleEngine {
 
   /** The alarms that are not normal, in the order of the rules. */
   alarms(moment: Moment): AlarmView[] {
-    return [...this.#machines.values()].filter((machine) => machine.standing).map((machine) => machine.view(moment));
+    return [...this.#machines.values()]
+      .filter(({ standing, tally }) => standing && tally === undefined)
+      .map((machine) => machine.view(moment));
+  }
+
+  /** What the rules that are only observed would have done, in the order of the rules. */
+  observations(moment: Moment): Observation[] {
+    return [...this.#machines.values()].flatMap((machine) => machine.observation(moment) ?? []);
   }
 
   /**
@@ -286,6 +295,8 @@ export class RuleEngine {
       const some = [...this.#machines.keys()].slice(0, 20).join(', ');
       throw new SluiceError('not-found', `there is no rule ${rule.slice(0, 64)}${some === '' ? '' : `; the rules are: ${some}`}`);
     }
+    if (machine.tally !== undefined)
+      throw new SluiceError('not-found', `the rule ${rule} is only observed (observe: true): it has no alarm`);
     return machine;
   }
 
@@ -302,8 +313,9 @@ export class RuleEngine {
   }
 
   #end(state: RuleState, at: number, message: string): void {
-    const { rule, occurrence, severity, point } = state;
-    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message });
+    const { rule, occurrence, severity, point, observed } = state;
+    const only = observed === undefined ? {} : { observed: true as const };
+    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, ...only });
   }
 
   #index(shapes: Iterable<Shape>): void {

@@ -4,6 +4,7 @@ import type { PointInfo, PointType, Value } from '../core/point.ts';
 import { AlarmLife } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { type Delay, FIRST_READING_GRACE } from './delay.ts';
+import { type Observation, ObservedTally } from './observed-tally.ts';
 import type { Condition } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
@@ -36,6 +37,8 @@ export class RuleMachine {
   readonly #restored: Delay | undefined;
   #unmapped: number | undefined;
   readonly #mark: SavedMark;
+  /** Of a rule that is only observed. */
+  readonly tally: ObservedTally | undefined;
   readonly #emit: (transition: AlarmTransition) => void;
 
   constructor(
@@ -53,8 +56,9 @@ export class RuleMachine {
     this.#floor = start.at;
     this.#others = (rule.inputs ?? []).map(() => undefined);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
+    const off = saved?.wallKnown && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : 0;
+    if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
     if (saved !== undefined) {
-      const off = saved.wallKnown && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : 0;
       if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
       this.life.restore(saved, start.at, off);
       this.#value = restoreValue(saved.value);
@@ -80,6 +84,16 @@ export class RuleMachine {
   /** The alarm is not normal. */
   get standing(): boolean {
     return this.life.standing;
+  }
+
+  /** The monotonic time since when the observed alarm stands. */
+  get #observing(): number | undefined {
+    return this.standing ? this.life.since : undefined;
+  }
+
+  /** What was observed up to now; undefined for a rule that raises alarms. */
+  observation(moment: Moment): Observation | undefined {
+    return this.tally === undefined ? undefined : { ...this.tally.view(moment, this.#observing), ...this.view(moment) };
   }
 
   /** Further inputs of the condition, as `device.point`. */
@@ -190,6 +204,7 @@ export class RuleMachine {
     const off = Math.max(0, moment.wall - (moment.at - this.#start) - this.#unmapped);
     this.#unmapped = undefined;
     this.life.shift(this.#start, off);
+    this.tally?.shift(off);
     const delay = this.#delay;
     if (delay !== undefined && delay === this.#restored) {
       delay.since -= off;
@@ -245,6 +260,7 @@ export class RuleMachine {
       ...(this.#delay && { pending: { kind: this.#delay.kind, elapsed: Math.max(0, at - this.#delay.since) } }),
       ...(silentFor > 0 && { silentFor }),
       ...(this.#value !== undefined && { value: saveValue(this.#value) }),
+      ...(this.tally !== undefined && { observed: this.tally.save(at, this.#observing) }),
     };
   }
 
@@ -296,11 +312,12 @@ export class RuleMachine {
   #activate(at: number): void {
     const message = activeMessage(this.#rule, this.condition, this.#seen());
     const changed = this.life.activate(at, message);
+    if (changed) this.tally?.began();
     this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value);
   }
 
   #return(at: number): void {
-    const changed = this.life.return(this.#rule.mustAcknowledge ?? false);
+    const changed = this.life.return(this.#rule.mustAcknowledge === true && this.tally === undefined);
     this.#turned(at, changed, normalMessage(this.#rule, this.#seen()), this.#value);
   }
 
@@ -314,8 +331,12 @@ export class RuleMachine {
   #report(at: number, message: string, value: Value | undefined): void {
     this.#floor = at;
     const { name: rule, severity } = this.#rule;
-    const { state, occurrence } = this.life;
-    this.#emit({ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message });
+    const { state, occurrence, since } = this.life;
+    if (state === 'normal') this.tally?.ended(at - since);
+    this.#emit({
+      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message },
+      ...(this.tally !== undefined && { observed: true }),
+    });
   }
 
   #seen() {

@@ -44,6 +44,8 @@ const schema = z.object({
   value: savedValue.optional(),
   /** The words with which the active alarm began. */
   message: z.string().optional(),
+  /** Of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
+  observed: z.object({ for: ago, count: z.int().min(0), longest: ago }).optional(),
 });
 
 export type RuleState = z.output<typeof schema>;
@@ -67,10 +69,19 @@ export function restoreValue(saved: RuleState['value']): Value | undefined {
 
 /**
  * The text that tells whether a rule is still the same: what it measures. Message and severity are not part of it, so that
- * correcting a word does not throw away nine hours of a ten-hour delay.
+ * correcting a word does not throw away nine hours of a ten-hour delay. A rule that is no longer only observed begins anew.
  */
 export function fingerprint(rule: ResolvedRule): string {
-  return JSON.stringify([rule.device, rule.point, rule.kind, sorted(rule.setting), rule.deadband, rule.onDelay, rule.offDelay]);
+  return JSON.stringify([
+    rule.device,
+    rule.point,
+    rule.kind,
+    sorted(rule.setting),
+    rule.deadband,
+    rule.onDelay,
+    rule.offDelay,
+    ...(rule.observe ? ['observe'] : []),
+  ]);
 }
 
 function sorted(value: unknown): unknown {

@@ -34,7 +34,19 @@ export function resolveRules(written: Section): ResolvedRule[] {
     const { onDelay, offDelay, severity } = rule;
     const message = rule.message as string | undefined;
     const deadband = (rule.deadband as number | undefined) ?? 0;
-    return { name, device, point, kind, setting: rule[kind], deadband, onDelay, offDelay, severity, message };
+    return {
+      name,
+      device,
+      point,
+      kind,
+      setting: rule[kind],
+      deadband,
+      onDelay,
+      offDelay,
+      severity,
+      message,
+      ...(rule.observe ? { observe: true as const } : {}),
+    };
   });
 }
 

@@ -43,7 +43,7 @@ test('without numbers values, tails and alarms go on; a kill keeps all that had 
   });
   const ingest = new Ingest({
     ...{ log, clock: systemClock, latest, rules, offset: () => offset },
-    ...{ clockKnown: () => true, onAlarm: () => {} },
+    ...{ clockKnown: () => true, onAlarm: () => {}, onObserved: () => {} },
   });
   t.after(() => ingest.stop());
   const bench = new BrokerBench(t, { latest });

@@ -18,6 +18,7 @@ function bench() {
   const appended: Sample[] = [];
   const seen: (readonly [Sample, LogRecord | undefined])[] = [];
   const alarms: unknown[] = [];
+  const observed: unknown[] = [];
   const numbers = { left: 100 };
   const log = {
     append: (sample: Sample) => {
@@ -32,7 +33,7 @@ function bench() {
   const latest = new Latest(() => 0);
   latest.setShapes([plain, limited]);
   const rules = new RuleEngine({
-    rules: resolveRules({ high: { point: 'b.x', above: 8 } }),
+    rules: resolveRules({ high: { point: 'b.x', above: 8 }, trial: { point: 'b.x', above: 8, observe: true } }),
     start: { at: 0, wall: 0, wallKnown: true },
     shapes: [plain, limited],
   });
@@ -41,6 +42,7 @@ function bench() {
     offset: () => 0,
     clockKnown: () => true,
     onAlarm: (t) => alarms.push(t.value),
+    onObserved: (t) => observed.push(t.value),
   });
   const sink: LiveSink = { sample: (sample, record) => seen.push([sample, record]), notice: () => {}, inventory: () => {} };
   ingest.add(sink);
@@ -49,7 +51,7 @@ function bench() {
     ingest.sample(sample);
     return sample;
   };
-  return { ingest, appended, seen, alarms, numbers, latest, read };
+  return { ingest, appended, seen, alarms, observed, numbers, latest, read };
 }
 
 test('without report: the very sample is logged and told', () => {
@@ -75,6 +77,7 @@ test('report: stands before the log alone: rules, latest values and sinks see ev
     ],
   );
   assert.deepEqual(b.alarms, [8.5]);
+  assert.deepEqual(b.observed, [8.5]);
   assert.equal(b.latest.get('b', 'x')?.value, 9);
   assert.deepEqual(
     b.seen.map(([sample, record]) => [sample.at, sample.reasons, record?.seq]),

@@ -265,7 +265,10 @@ export class Gateway implements Starting, Reloadable {
       'The clock changed; readings not handed over yet get the new time.',
     );
     this.#parts.tls.changed();
-    if (change.known && !change.wasKnown) this.rules.clockKnown(this.ingest.moment());
+    if (change.known) {
+      this.rules.clockKnown(this.ingest.moment());
+      this.ingest.tick();
+    }
     this.#came.clockReport?.took(change, move);
   }
 

@@ -111,7 +111,7 @@ export class Ingest {
   stop(): void {
     this.#stopped = true;
     this.#cancelTick?.();
-    this.#saveRules();
+    this.#saveRules(true);
   }
 
   #alarmed(transitions: readonly AlarmTransition[]): void {
@@ -149,9 +149,9 @@ export class Ingest {
     return { at, wall: at + this.#options.offset(), wallKnown: this.#options.clockKnown() };
   }
 
-  #saveRules(): void {
+  #saveRules(last = false): void {
     const { rules, log } = this.#options;
-    const dirty = rules.takeDirty(this.moment());
+    const dirty = rules.takeDirty(this.moment(), last);
     for (const state of dirty.changed) log.saveState(state.rule, state);
     for (const rule of dirty.removed) log.saveState(rule, null);
   }

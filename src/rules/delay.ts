@@ -2,6 +2,11 @@
 const RESAVE_MIN = 10_000;
 const RESAVE_SHARE = 20;
 
+/** A memory that only grew is saved this often (ms): each time is a write to the card. */
+export const MEMORY_RESAVE = 300_000;
+/** Characters of a memory as JSON. A longer one is neither saved nor taken up. */
+export const MOST_MEMORY = 16_384;
+
 /** An on-delay or off-delay that runs. */
 export interface Delay {
   readonly kind: 'on' | 'off';

@@ -16,6 +16,7 @@
  */
 import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmTransition } from '../core/alarm.ts';
+import type { Calendar } from '../core/calendar.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
@@ -28,6 +29,7 @@ import type { RuleKind } from './rule-kind.ts';
 import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint } from './rule-state.ts';
+import { WallClock } from './wall-clock.ts';
 import { changedMessage, removedMessage } from './words.ts';
 
 /** A point of a shape that a rule looks at. */
@@ -49,6 +51,8 @@ export interface RuleEngineOptions {
   readonly shapes?: Iterable<Shape> | undefined;
   /** Default RULE_KINDS. */
   readonly kinds?: readonly RuleKind[] | undefined;
+  /** For conditions that go by the calendar. Default UTC. */
+  readonly calendar?: Calendar | undefined;
 }
 
 /** Rule states to be stored with the next commit. */
@@ -75,6 +79,7 @@ const UNWATCHED: readonly Watched[] = Object.freeze([]);
 
 export class RuleEngine {
   readonly #kinds: ReadonlyMap<string, RuleKind>;
+  readonly #clock: WallClock;
   #machines = new Map<string, RuleMachine>();
   #byPoint = new Map<string, Input[]>();
   #watched = new WeakMap<Shape, readonly Watched[]>();
@@ -94,6 +99,7 @@ export class RuleEngine {
    */
   constructor(options: RuleEngineOptions) {
     const { start } = options;
+    this.#clock = new WallClock(start, options.calendar);
     this.#kinds = new Map((options.kinds ?? RULE_KINDS).map((kind) => [kind.key, kind]));
     const saved = new Map([...(options.saved ?? [])].map((state) => [state.rule, state]));
     for (const rule of options.rules) {
@@ -153,10 +159,11 @@ export class RuleEngine {
   }
 
   /**
-   * The wall clock has become known in this run (not needed when it was at the start): delays of an earlier run count the
-   * time that the gateway was off. Call `tick` afterwards.
+   * The wall clock has become known in this run (not needed when it was at the start), or it stepped: delays of an earlier run
+   * count the time that the gateway was off, and conditions that go by the calendar look at it again. Call `tick` afterwards.
    */
   clockKnown(moment: Moment): void {
+    this.#clock.take(moment);
     for (const machine of this.#machines.values()) machine.clockKnown(moment);
     this.#askAll = Number.NEGATIVE_INFINITY;
     this.#findWake();
@@ -211,13 +218,15 @@ export class RuleEngine {
   /**
    * The states that differ from what was last taken. Ask with every commit: a running delay is taken when it starts and
    * ends, and again each twentieth of its length (10 s at least), so that a restart without a known clock loses no more.
+   * A memory that grew is taken every MEMORY_RESAVE.
+   * @param last the run ends: memories are taken as they are
    */
-  takeDirty(moment: Moment): DirtyRules {
-    const all = moment.at >= this.#askAll;
+  takeDirty(moment: Moment, last = false): DirtyRules {
+    const all = last || moment.at >= this.#askAll;
     if (!all && this.#touched.size === 0) return CLEAN;
     const changed: RuleState[] = [];
     for (const machine of all ? this.#machines.values() : this.#touched) {
-      if (!machine.unsaved(moment.at)) continue;
+      if (!machine.unsaved(moment.at, last)) continue;
       changed.push(machine.save(moment));
       machine.saved(moment.at);
     }
@@ -309,7 +318,7 @@ export class RuleEngine {
   #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
     const kind = this.#kinds.get(rule.kind);
     if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
-    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved);
+    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock);
   }
 
   #end(state: RuleState, at: number, message: string): void {

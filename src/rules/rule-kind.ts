@@ -1,6 +1,7 @@
 import type * as z from 'zod';
 import type { RuleKindSchema } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
+import type { WallClock } from './wall-clock.ts';
 
 /** `between` lies inside the deadband: it neither begins an alarm nor ends one. */
 export type Verdict = 'alarm' | 'between' | 'normal';
@@ -23,7 +24,64 @@ export interface SilenceCondition {
   readonly after: number;
 }
 
-export type Condition = ValueCondition | SilenceCondition;
+/**
+ * A condition that needs more than the last values: a window, a total, a time that adds up. Every rule has a memory of its own.
+ * What a restart may lose: readings since the memory was last saved (delay.ts, MEMORY_RESAVE; a clean stop saves all).
+ */
+export interface MemoryCondition {
+  readonly type: 'memory';
+  start(from: MemoryStart): ConditionMemory;
+}
+
+export interface MemoryStart {
+  /** Monotonic ms. Nothing comes before it. */
+  readonly at: number;
+  /**
+   * What `save` of an earlier run gave, as JSON brought it back; undefined: nothing. Anything may have happened to it on the
+   * way: validate it, and bound it before it sizes anything.
+   */
+  readonly saved: unknown;
+  /** Ms between `save` and `at`; undefined: not known. `clockChanged` may bring it. */
+  readonly off: number | undefined;
+  readonly clock: WallClock;
+}
+
+/** `unknown`: too little was observed to say anything. It begins nothing and ends nothing, as a bad reading. */
+export type MemoryVerdict = Verdict | 'unknown';
+
+/**
+ * Pure: times come in, all monotonic ms, and they never go back. A reading older than the newest one of its input does not
+ * arrive; one older than `advance` arrives as if it came then. The memory is bounded, and its kind says by what.
+ */
+export interface ConditionMemory {
+  /** A reading with a value; never NaN nor an infinity. @param input 0: the point of the rule, from 1 on: a further input */
+  value(at: number, value: Value, input: number): void;
+  bad(at: number, input: number): void;
+  /** As of the last call of any of these. */
+  readonly verdict: MemoryVerdict;
+  /** When time alone may change the verdict: `advance` comes then. Infinity: never. Not later than the last call: never. */
+  readonly due: number;
+  /** The time is `at` now, which is at or after `due`: a call that comes late must find what a call in time would have. */
+  advance(at: number): void;
+  /** Small JSON (its text at most MOST_MEMORY long), times as "so long before `at`"; undefined: there is nothing to keep. */
+  save(at: number): unknown;
+  /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now */
+  clockChanged?(at: number, off: number | undefined): void;
+  /** Follows the value in a message: `above 8`. */
+  readonly words: string;
+  /** What is compared, where that is not the last reading. */
+  readonly measured?: Measured | undefined;
+}
+
+/** `the average of 15m` and 8.3: a message then says `fridge.temperature: the average of 15m is 8.3 °C, above 8`. */
+export interface Measured {
+  readonly words: string;
+  readonly value: number;
+  /** UCUM. Absent: the unit of the point. */
+  readonly unit?: string | undefined;
+}
+
+export type Condition = ValueCondition | SilenceCondition | MemoryCondition;
 
 /** A number that a chart draws as a line. */
 export interface Limit {

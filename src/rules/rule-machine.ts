@@ -5,12 +5,22 @@ import { AlarmLife } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { type Delay, FIRST_READING_GRACE } from './delay.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
-import type { Condition } from './rule-kind.ts';
+import type { Condition, MemoryStart, MemoryVerdict } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
 import { SavedMark } from './saved-mark.ts';
 import { Silence } from './silence.ts';
-import { acknowledgedMessage, activeMessage, normalMessage, pointOf, shelvedMessage, unshelvedMessage } from './words.ts';
+import { WallClock } from './wall-clock.ts';
+import { MemoryWatch, ValueWatch, type Watch } from './watch.ts';
+import {
+  acknowledgedMessage,
+  activeMessage,
+  normalMessage,
+  pointOf,
+  type Said,
+  shelvedMessage,
+  unshelvedMessage,
+} from './words.ts';
 
 /** One rule with its timers. The invariants stand in engine.ts. */
 export class RuleMachine {
@@ -26,8 +36,8 @@ export class RuleMachine {
   #delay: Delay | undefined;
   #value: Value | undefined;
   #fresh = false;
-  /** Last values of the further inputs; undefined: none yet in this run, or the last one is bad. */
-  readonly #others: (Value | undefined)[];
+  /** Judges readings; absent where silence is all that counts. */
+  readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
   readonly #silence: Silence;
   readonly #start: number;
@@ -47,6 +57,7 @@ export class RuleMachine {
     start: Moment,
     emit: (transition: AlarmTransition) => void,
     saved?: RuleState | undefined,
+    clock: WallClock = new WallClock(start),
   ) {
     this.fingerprint = fingerprint(rule);
     this.condition = condition;
@@ -54,9 +65,11 @@ export class RuleMachine {
     this.#emit = emit;
     this.#start = start.at;
     this.#floor = start.at;
-    this.#others = (rule.inputs ?? []).map(() => undefined);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
-    const off = saved?.wallKnown && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : 0;
+    const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
+    const memory = { at: start.at, saved: saved?.memory, off: known, clock };
+    this.#watch = watchOf(condition, rule.inputs?.length ?? 0, memory);
+    const off = known ?? 0;
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
     if (saved !== undefined) {
       if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
@@ -105,22 +118,12 @@ export class RuleMachine {
   value(time: number, value: Value, input = 0): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    if (input > 0) this.#others[input - 1] = value;
-    else {
+    if (input === 0) {
       this.#value = value;
       this.#fresh = true;
     }
-    const { condition } = this;
-    if (condition.type === 'value') {
-      // A condition of several inputs says nothing before each has given a value, nor while one is bad.
-      if (!this.#fresh || this.#others.includes(undefined)) return;
-      const verdict = condition.judge(this.#value as Value, this.#others as readonly Value[]);
-      if (!this.life.holds) {
-        if (verdict === 'alarm') this.#hold('on', at);
-        else if (this.#delay !== undefined) this.#drop();
-      } else if (verdict === 'normal') this.#hold('off', at);
-      else if (this.#delay !== undefined) this.#drop();
-    } else {
+    if (this.#watch !== undefined) this.#judged(at, this.#watch.value(time, value, input));
+    else {
       this.#silence.heard(at);
       if (this.life.holds) this.#hold('off', at);
       this.#schedule();
@@ -131,11 +134,11 @@ export class RuleMachine {
   bad(time: number, input = 0): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
-    if (input > 0) this.#others[input - 1] = undefined;
-    else this.#fresh = false;
-    if (this.#delay?.kind !== 'off' || !this.#delay.confirmed) return;
-    this.#delay.confirmed = false;
-    this.#schedule();
+    if (input === 0) this.#fresh = false;
+    const verdict = this.#watch?.bad(time, input);
+    this.#doubt();
+    if (verdict === 'alarm') this.#judged(at, verdict);
+    else if (this.#watch?.changed === true) this.#schedule();
   }
 
   /** Does what has come due up to and including `now`, each thing at its own time. */
@@ -150,8 +153,10 @@ export class RuleMachine {
       if (this.condition.type === 'silence' && this.#silence.due(this.#length('on')) <= this.wake) {
         if (!this.life.holds) this.#activate(at);
         else this.#drop();
-      } else if (this.#delay?.kind === 'on') this.#activate(at);
-      else this.#return(at);
+      } else if (this.#delay !== undefined && this.#delayDue() <= this.wake) {
+        if (this.#delay.kind === 'on') this.#activate(at);
+        else this.#return(at);
+      } else if (this.#watch !== undefined) this.#judged(at, this.#watch.advance(this.wake));
     }
   }
 
@@ -197,10 +202,17 @@ export class RuleMachine {
     this.#schedule();
   }
 
-  /** The wall clock has become known: the time that the gateway was off can be counted now. */
+  /** The wall clock became known or stepped: the time that the gateway was off can be counted now. */
   clockKnown(moment: Moment): void {
-    if (this.#delay !== undefined || this.standing) this.touch();
-    if (this.#unmapped === undefined) return;
+    if (this.#delay !== undefined || this.standing || this.condition.type === 'memory') this.touch();
+    const off = this.#counted(moment);
+    this.#judged(moment.at, this.#watch?.clockChanged(moment.at, off));
+    this.#schedule();
+  }
+
+  /** @returns the time that the gateway was off, where only now it is known */
+  #counted(moment: Moment): number | undefined {
+    if (this.#unmapped === undefined) return undefined;
     const off = Math.max(0, moment.wall - (moment.at - this.#start) - this.#unmapped);
     this.#unmapped = undefined;
     this.life.shift(this.#start, off);
@@ -210,7 +222,7 @@ export class RuleMachine {
       delay.since -= off;
       delay.due = Math.max(delay.due - off, moment.at);
     }
-    this.#schedule();
+    return off;
   }
 
   /** The same rule with other words or another severity. */
@@ -228,8 +240,10 @@ export class RuleMachine {
     this.#mark.touch();
   }
 
-  /** Something would be lost by a restart now. */
-  unsaved(at: number): boolean {
+  /** Something would be lost by a restart now. @param last there is no later time to ask */
+  unsaved(at: number, last = false): boolean {
+    const changed = this.#watch?.changed === true;
+    if (changed && last) return true;
     const delay = this.#delay === undefined ? undefined : this.#length(this.#delay.kind);
     const listens = this.condition.type === 'silence' && !this.life.holds;
     return this.#mark.outdated(
@@ -237,6 +251,7 @@ export class RuleMachine {
       () => this.#key(),
       delay,
       listens ? { silent: this.#silent(at), due: this.#length('on') } : undefined,
+      changed,
     );
   }
 
@@ -249,6 +264,7 @@ export class RuleMachine {
       (this.#delay === undefined || this.#delay === this.#restored) &&
       (!this.standing || this.life.since <= this.#start);
     const silentFor = this.#silent(at);
+    const memory = this.#watch?.save(at);
     return {
       rule: this.name,
       fingerprint: this.fingerprint,
@@ -261,12 +277,14 @@ export class RuleMachine {
       ...(silentFor > 0 && { silentFor }),
       ...(this.#value !== undefined && { value: saveValue(this.#value) }),
       ...(this.tally !== undefined && { observed: this.tally.save(at, this.#observing) }),
+      ...(memory !== undefined && { memory }),
     };
   }
 
   /** The state that `save` gave at `at` is on its way to the log. */
   saved(at: number): void {
     this.#mark.saved(at, this.#key(), this.#silent(at));
+    this.#watch?.saved();
   }
 
   view(moment: Moment): AlarmView {
@@ -282,6 +300,26 @@ export class RuleMachine {
       message: this.life.message,
       ...(this.life.state === 'shelved' && { shelvedUntil: moment.wall + this.life.shelvedUntil - moment.at }),
     };
+  }
+
+  /** @param verdict undefined: nothing happened */
+  #judged(at: number, verdict: MemoryVerdict | undefined): void {
+    if (verdict === 'unknown') this.#doubt();
+    else if (verdict !== undefined) {
+      if (!this.life.holds) {
+        if (verdict === 'alarm') this.#hold('on', at);
+        else if (this.#delay !== undefined) this.#drop();
+      } else if (verdict === 'normal') this.#hold('off', at);
+      else if (this.#delay !== undefined) this.#drop();
+    }
+    if (this.condition.type === 'memory') this.#schedule();
+  }
+
+  /** Nothing says any more that all is well, so an off-delay waits for proof. */
+  #doubt(): void {
+    if (this.#delay?.kind !== 'off' || !this.#delay.confirmed) return;
+    this.#delay.confirmed = false;
+    this.#schedule();
   }
 
   /** The condition for ending (or beginning) the alarm holds: starts the delay, or goes on with it. */
@@ -310,7 +348,7 @@ export class RuleMachine {
   }
 
   #activate(at: number): void {
-    const message = activeMessage(this.#rule, this.condition, this.#seen());
+    const message = activeMessage(this.#rule, this.#said(), this.#seen());
     const changed = this.life.activate(at, message);
     if (changed) this.tally?.began();
     this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value);
@@ -339,6 +377,11 @@ export class RuleMachine {
     });
   }
 
+  #said(): Said {
+    const { condition } = this;
+    return condition.type === 'silence' ? condition : (this.#watch as Watch);
+  }
+
   #seen() {
     return { value: this.#value, fresh: this.#fresh, unit: this.unit };
   }
@@ -353,11 +396,16 @@ export class RuleMachine {
     return this.condition.type === 'silence' ? this.#silence.savedAt(at, this.#length('on')) : 0;
   }
 
+  /** When the delay ends; Infinity: not by time alone. */
+  #delayDue(): number {
+    const delay = this.#delay;
+    if (delay?.confirmed) return delay.due;
+    return delay?.kind === 'on' ? Math.max(delay.due, this.#start + FIRST_READING_GRACE) : Number.POSITIVE_INFINITY;
+  }
+
   #schedule(): void {
     const delay = this.#delay;
-    let wake = Number.POSITIVE_INFINITY;
-    if (delay?.confirmed) wake = delay.due;
-    else if (delay?.kind === 'on') wake = Math.max(delay.due, this.#start + FIRST_READING_GRACE);
+    let wake = Math.min(this.#delayDue(), this.#watch?.due ?? Number.POSITIVE_INFINITY);
     // While a silent alarm is active, more silence matters only to an off-delay.
     if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined))
       wake = Math.min(wake, this.#silence.due(this.#length('on')));
@@ -367,4 +415,9 @@ export class RuleMachine {
   #key(): string {
     return `${this.life.state} ${this.life.holds} ${this.life.occurrence} ${this.life.shelvedUntil} ${this.#delay?.kind} ${this.#delay?.since}`;
   }
+}
+
+function watchOf(condition: Condition, inputs: number, from: MemoryStart): Watch | undefined {
+  if (condition.type === 'silence') return undefined;
+  return condition.type === 'value' ? new ValueWatch(condition, inputs) : new MemoryWatch(condition, inputs, from);
 }

@@ -46,6 +46,8 @@ const schema = z.object({
   message: z.string().optional(),
   /** Of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
   observed: z.object({ for: ago, count: z.int().min(0), longest: ago }).optional(),
+  /** The memory of a condition. Its kind validates it (watch.ts bounds it). */
+  memory: z.unknown().optional(),
 });
 
 export type RuleState = z.output<typeof schema>;

@@ -4,7 +4,7 @@ import type { ResolvedRule } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
 import { withUnit } from '../core/unit-words.ts';
 import { formatDuration } from '../core/units.ts';
-import type { Condition } from './rule-kind.ts';
+import type { Measured } from './rule-kind.ts';
 
 /** The possible parts of a message about the last value. */
 export interface Seen {
@@ -14,23 +14,30 @@ export interface Seen {
   readonly unit: string | undefined;
 }
 
+/** What a condition says of itself; `after` where silence is all that counts. */
+export type Said = { readonly after: number } | { readonly words: string; readonly measured: Measured | undefined };
+
 export function pointOf(rule: ResolvedRule): string {
   return `${rule.device}.${rule.point}`;
 }
 
-function amount({ value, unit }: Seen): string {
+function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
   // Twelve digits hide the noise of float arithmetic and keep all that an instrument can say.
   const text = typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(12))) : String(value);
   return typeof value === 'string' ? text : withUnit(text, unit);
 }
 
 /** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
-export function activeMessage(rule: ResolvedRule, condition: Condition, seen: Seen): string {
+export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): string {
   if (rule.message !== undefined) return rule.message;
-  if (condition.type === 'silence') return `${pointOf(rule)} had no value for ${formatDuration(condition.after + rule.onDelay)}`;
+  if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
   const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
-  const is = seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
-  return `${pointOf(rule)}${is}${condition.words === '' ? '' : `, ${condition.words}`}${held}`;
+  return `${pointOf(rule)}${state(said, seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
+}
+
+function state({ measured }: { readonly measured: Measured | undefined }, seen: Seen): string {
+  if (measured !== undefined) return `: ${measured.words} is ${amount({ unit: seen.unit, ...measured })}`;
+  return seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
 }
 
 /** `fridge.temperature is 7.4 °C, back to normal` */

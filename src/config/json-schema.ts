@@ -1,6 +1,7 @@
 /** The JSON Schema of a configuration, for editors: everything the loader checks that JSON Schema can say. */
 import * as z from 'zod';
 import { formatDuration, formatSize } from '../core/units.ts';
+import { hookSchema } from './actions.ts';
 import type { Kinds } from './kinds.ts';
 import { nodeRedSection } from './node-red.ts';
 import { DURATION_PATTERN, name, SIZE_PATTERN } from './schema-parts.ts';
@@ -54,6 +55,7 @@ export function configSchema(kinds: Kinds): z.ZodType {
       .describe('The wires: serial ports and network addresses.'),
     devices: z.record(name(), oneOf(devices)).optional().describe('The instruments on the buses.'),
     rules: z.record(name(), ruleSchema(kinds)).optional().describe('The conditions that raise an alarm.'),
+    hooks: z.record(name(), hookSchema).optional().describe('The programs that rules may start. No rule starts another one.'),
     buffer: bufferSection.optional().describe('The log on disk.'),
     broker: brokerSection.nullish().describe('The embedded MQTT broker. Without this section there is none.'),
     forwarders: z

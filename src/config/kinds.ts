@@ -9,7 +9,9 @@
 
 import type * as z from 'zod';
 import type { Severity } from '../core/alarm.ts';
+import type { Value } from '../core/point.ts';
 import type { Grant } from '../core/remote-commands.ts';
+import type { ResolvedAction, ResolvedEscalation, ResolvedHook } from './actions.ts';
 import type { NodeRedConfig } from './node-red.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
@@ -56,6 +58,10 @@ export interface DriverKind {
   growing?(settings: Readonly<Record<string, unknown>>): boolean;
   /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
+  /** Why a value may not be written to a point that has `write:`, in words without its name; undefined when it may. */
+  writeFault?(device: ResolvedDevice, point: string, value: Value): string | undefined;
+  /** Points that follow from others, with what they follow from as `device.point`. Absent: none do. */
+  pointInputs?(device: ResolvedDevice): ReadonlyMap<string, readonly string[]>;
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
   clockFault?(device: ResolvedDevice): string | undefined;
   /**
@@ -201,6 +207,12 @@ export interface ResolvedRule {
   readonly mustAcknowledge?: boolean | undefined;
   /** The rule is evaluated and reported as an observation: it raises no alarm, and nothing may act on it. */
   readonly observe?: true | undefined;
+  /** What the gateway does when something happens to the alarm. */
+  readonly actions?: readonly ResolvedAction[] | undefined;
+  /** What it does when nobody acknowledges the alarm. */
+  readonly escalation?: ResolvedEscalation | undefined;
+  /** Points (`device.point`) that nobody may write while the condition holds. */
+  readonly interlock?: readonly string[] | undefined;
 }
 
 export interface ResolvedForwarder {
@@ -234,6 +246,8 @@ export interface GatewayConfig {
   readonly buses: ReadonlyMap<string, ResolvedBus>;
   readonly devices: ReadonlyMap<string, ResolvedDevice>;
   readonly rules: ReadonlyMap<string, ResolvedRule>;
+  /** Programs that rules may start. */
+  readonly hooks: ReadonlyMap<string, ResolvedHook>;
   readonly buffer: {
     readonly maxSize: number;
     readonly maxAge: number;

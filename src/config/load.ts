@@ -7,6 +7,7 @@
  */
 import path from 'node:path';
 import type * as z from 'zod';
+import { actionConflicts } from './action-conflicts.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedBus } from './devices.ts';
@@ -15,10 +16,12 @@ import type { Fault, Path } from './fault.ts';
 import { folded, inFileOrder } from './fault.ts';
 import { warnOfUnknownGrants } from './flow-grants.ts';
 import { resolveForwarders } from './forwarders.ts';
+import { resolveHooks } from './hooks.ts';
 import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes } from './kinds.ts';
 import { checkListeners, resolveListeners, resolveNodeRed } from './listeners.ts';
 import { nodeRedSection } from './node-red.ts';
 import { ProfileLibrary } from './profiles.ts';
+import { conflictSite } from './rule-actions.ts';
 import { resolveRules } from './rules.ts';
 import { NAME, nameFault } from './schema-parts.ts';
 import { brokerSection, bufferSection, dashboardSection, gatewaySection, TOP_LEVEL } from './sections.ts';
@@ -26,7 +29,7 @@ import { hint, meantWord } from './suggest.ts';
 import { topSection } from './top-section.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { parseYamlText, readYamlFile } from './yaml-source.ts';
-import { found, isAccounts, LATER, quote, unknownKey } from './zod-words.ts';
+import { found, isAccounts, quote, unknownKey } from './zod-words.ts';
 
 const MAX_FAULTS = 200;
 
@@ -99,7 +102,7 @@ class Loader {
       if (TOP_LEVEL.some((known) => known === key)) continue;
       const meant = meantWord(key, TOP_LEVEL);
       const words =
-        meant === undefined && isSection(root[key]) && !LATER.has(key) && !isAccounts(key)
+        meant === undefined && isSection(root[key]) && !isAccounts(key)
           ? `${quote(key)} is not a section; indent it under the section that it belongs to: ${TOP_LEVEL.join(', ')}`
           : unknownKey(key, TOP_LEVEL);
       this.#report(source.fault([key], words, 'key'));
@@ -124,10 +127,14 @@ class Loader {
     const devices = resolver.finish();
     if (!this.#unread.has('devices')) this.#clock(gateway?.clock?.gps, buses, devices);
     const writtenRules = this.#named(root, 'rules');
+    const hooks = resolveHooks(this.#named(root, 'hooks'), source, report);
     const rules = resolveRules(writtenRules, {
-      ...{ source, kinds, report },
+      ...{ source, kinds, report, buses, around },
+      hooks: this.#unread.has('hooks') ? undefined : hooks,
       devices: this.#unread.has('devices') ? undefined : devices,
     });
+    for (const { path: at, message, severity } of actionConflicts(conflictSite(rules, devices, buses)))
+      (severity === 'fault' ? report : warn)(source.fault(at, message, 'key'));
     const buffer = this.#section(root, 'buffer', bufferSection, true);
     const broker = this.#section(root, 'broker', brokerSection, false);
     const forwarders = resolveForwarders(writtenForwarders, {
@@ -172,6 +179,7 @@ class Loader {
         [...devices].flatMap(([name, device]) => (device.resolved === undefined ? [] : [[name, device.resolved]])),
       ),
       rules,
+      hooks: new Map([...hooks].flatMap(([name, hook]) => (hook === undefined ? [] : [[name, hook]]))),
       buffer,
       broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,

@@ -1,9 +1,19 @@
 /** The reference page, made from the same schemas that check a configuration. For technicians: tables, and an example each. */
+import { actionSchema, hookSchema } from './actions.ts';
 import type { JsonSchema } from './json-schema.ts';
 import { configJsonSchema, toJson } from './json-schema.ts';
 import type { Kinds } from './kinds.ts';
 import { profileSchema } from './profiles.ts';
 import { DURATION_PATTERN, NAME, SIZE_PATTERN } from './schema-parts.ts';
+
+const HOOK_EXAMPLE = [
+  '```yaml',
+  'hooks:',
+  '  sms:',
+  "    run: [/usr/local/lib/sluice-hooks/sms, '--to={number}', '--', '{message}']",
+  '    timeout: 30s',
+  '```',
+];
 
 /** @param example text of a valid configuration; each top-level section of it becomes the example of its chapter. */
 export function referencePage(kinds: Kinds, example: string): string {
@@ -100,6 +110,18 @@ export function referencePage(kinds: Kinds, example: string): string {
     ...table({ properties: Object.fromEntries(kinds.rules.map((kind) => [kind.key, rule.properties?.[kind.key] ?? {}])) }),
     '',
     ...exampleOf('rules'),
+    '',
+    'Keys of one action, under `do` of a rule or of `escalate`. An action has exactly one of `write`, `publish`, `hook`, `flow` and `output`.',
+    '',
+    ...table(toJson(actionSchema)).filter((row) => !row.startsWith('| `else.')),
+    '',
+    '## hooks',
+    '',
+    'One entry for each program that rules may start. The key is its name. [Let rules act](../how-to/let-rules-act.md) shows how.',
+    '',
+    ...table(toJson(hookSchema)),
+    '',
+    ...HOOK_EXAMPLE,
     '',
     ...chapter('buffer', section('buffer'), [], exampleOf('buffer')),
     ...chapter('broker', section('broker'), [], exampleOf('broker')),

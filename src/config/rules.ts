@@ -6,12 +6,13 @@ import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Kinds, ResolvedRule } from './kinds.ts';
+import { type ActionContext, resolveActions, type WrittenActions } from './rule-actions.ts';
 import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
 
-interface RuleContext {
+interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around'> {
   readonly source: YamlSource;
   readonly kinds: Kinds;
   /** Absent: the section could not be read, so nothing can be called missing. */
@@ -52,6 +53,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
     const others = inputs.map((other) => pointOf(other, [...at, kind.key], context));
     const wrong = kind.check?.(checked[kind.key], checked.deadband ?? 0);
     if (wrong !== undefined) report(source.fault([...at, kind.key], wrong, 'key'));
+    const acts = resolveActions(checked, at, context);
     if (point === undefined || others.includes(undefined)) continue;
     rules.set(name, {
       name,
@@ -67,6 +69,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       ...(inputs.length > 0 && { inputs }),
       ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
       ...(checked.observe && { observe: true as const }),
+      ...acts,
     });
   }
   return rules;
@@ -80,7 +83,8 @@ type RuleOutput = {
   message?: string;
   acknowledge: 'optional' | 'required';
   observe: boolean;
-} & Record<string, unknown>;
+} & WrittenActions &
+  Record<string, unknown>;
 
 const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;
 

@@ -1,9 +1,11 @@
 /** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
 import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
+import { ruleActionKeys } from './actions.ts';
 import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
 import { listeners } from './listener-schema.ts';
+import { POINT, POINT_WORDS } from './point-name.ts';
 import { duration, name, size } from './schema-parts.ts';
 
 const DAY = 86_400_000;
@@ -110,9 +112,7 @@ export const deviceKeys = {
 export const DEVICE_POINTS =
   'Points of the device. With a profile: changes to its points, further points, and `null` to remove one.';
 
-export const POINT = /^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/;
-/** How a point is written; the loader, which knows the devices, says more. */
-export const POINT_WORDS = 'write device.point, for example fridge.temperature';
+export { POINT, POINT_WORDS };
 
 const ruleKeys = {
   point: z.string().regex(POINT, POINT_WORDS).describe('The point that is watched, as device.point.'),
@@ -142,6 +142,7 @@ const ruleKeys = {
     .max(500)
     .optional()
     .describe('The text that people read. Without it the gateway makes one from the rule.'),
+  ...ruleActionKeys,
 };
 export const RULE_KEYS = Object.keys(ruleKeys);
 
@@ -158,6 +159,7 @@ export const TOP_LEVEL = [
   'buses',
   'devices',
   'rules',
+  'hooks',
   'buffer',
   'broker',
   'forwarders',

@@ -20,9 +20,6 @@ const EXPECTED: Record<string, string> = {
   null: 'nothing',
 };
 
-/** Keys that the documentation promises and that a later version brings. */
-export const LATER: ReadonlySet<string> = new Set(['do']);
-
 /** Keys under which other programs keep people and their passwords, in their sections and beside an address. */
 const ACCOUNTS = /^(users?|user_?names?|accounts?|passwords?|logins?|roles?|auth|authentication|credentials|tokens?)$/i;
 const ACCOUNTS_ELSEWHERE =
@@ -33,7 +30,6 @@ export function isAccounts(key: string): boolean {
 }
 
 export function unknownKey(key: string, known: Iterable<string>): string {
-  if (LATER.has(key)) return `"${key}" is not available in this version; remove it`;
   const all = [...known];
   if (isAccounts(key) && all.some((word) => word === 'listen' || word === 'gateway')) return ACCOUNTS_ELSEWHERE;
   // `{scale: 0,1}` is read as the keys "scale" and "1".

@@ -2,8 +2,9 @@
 import { encodePoint } from '../../codecs/modbus-encode.ts';
 import type { ModbusPoint, SafeRule } from '../../codecs/modbus-point.ts';
 import { valueToWrite } from '../../codecs/modbus-value.ts';
-import type { Around } from '../../config/kinds.ts';
+import type { Around, ResolvedDevice } from '../../config/kinds.ts';
 import { toError } from '../../core/errors.ts';
+import type { Value } from '../../core/point.ts';
 import { boundFaults, safeUseFaults, type WriteFault } from '../write-schema.ts';
 
 /** Paths are relative to `write`. */
@@ -28,5 +29,18 @@ function* valueFaults(p: ModbusPoint, safe: SafeRule): Generator<WriteFault> {
     if (p.scaleFactor === undefined) encodePoint(p, value);
   } catch (thrown) {
     yield [['safe', 'value'], toError(thrown).message];
+  }
+}
+
+/** A scale factor is in the device, so what it does to a value shows only when it is written. @returns why a value may not be written */
+export function valueFault(device: ResolvedDevice, point: string, value: Value): string | undefined {
+  const p = device.points.get(point) as ModbusPoint | undefined;
+  if (p?.write === undefined) return 'it may not be written';
+  try {
+    const checked = valueToWrite(p, value);
+    if (p.scaleFactor === undefined) encodePoint(p, checked);
+    return undefined;
+  } catch (thrown) {
+    return toError(thrown).message;
   }
 }

@@ -11,6 +11,7 @@ import { portFailure } from '../serial-ports.ts';
 import { type TimeMemory, timeKey } from './answer-time.ts';
 import { type BusOptions, ModbusBus } from './bus.ts';
 import { checkDevice, pointsOf } from './check.ts';
+import { valueFault } from './check-write.ts';
 import { derivedPoints } from './counted.ts';
 import { ascii, type Framing, rtu } from './framing.ts';
 import { LateReplies } from './late.ts';
@@ -63,6 +64,7 @@ const family = {
       message,
     }))) satisfies DriverKind['deviceWarnings'],
   budget: budgetOf,
+  writeFault: valueFault,
 };
 const hostAndPort = (bus: Readonly<Record<string, unknown>>) => `${String(bus.host)}:${String(bus.port)}`;
 

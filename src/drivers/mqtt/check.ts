@@ -1,6 +1,7 @@
 /** Rules between the keys of a device that speaks MQTT, and between its topics and those of other devices. */
 import type { Around, ResolvedDevice } from '../../config/kinds.ts';
 import { toError } from '../../core/errors.ts';
+import type { Value } from '../../core/point.ts';
 import { isFilter, overlap } from '../../core/topic-filter.ts';
 import { countedPoint, pointFaults } from '../serial/check.ts';
 import { boundFaults, safeUseFaults, type WriteFault } from '../write-schema.ts';
@@ -98,4 +99,16 @@ export function besideFaults(device: ResolvedDevice, others: readonly ResolvedDe
             ];
           }
   return [];
+}
+
+/** @returns why a value may not be written to a point, in words */
+export function valueFault(device: ResolvedDevice, point: string, value: Value): string | undefined {
+  const writable = planOf(device).writable.get(point);
+  if (writable === undefined) return 'it may not be written';
+  try {
+    messageOf(writable, valueToWrite(writable, value));
+    return undefined;
+  } catch (thrown) {
+    return toError(thrown).message;
+  }
 }

@@ -11,7 +11,7 @@ import { EventQuota } from '../../core/quota.ts';
 import { totalsOf } from '../counter.ts';
 import { countedPoint } from '../serial/check.ts';
 import { MqttBus } from './bus.ts';
-import { besideFaults, checkDevice } from './check.ts';
+import { besideFaults, checkDevice, valueFault } from './check.ts';
 import { MqttDevice } from './device.ts';
 import { Allowance } from './intake.ts';
 import { ALL_AT_ONCE, ALL_PER_SECOND, MESSAGES_PER_SECOND } from './limits.ts';
@@ -75,6 +75,7 @@ export const mqtt = {
       : [],
   beside: besideFaults,
   checkDevice,
+  writeFault: valueFault,
   derivedPoints: (points) => totalsOf(Array.from(points, ([name, point]) => countedPoint(name, point as MqttPointSettings))),
   create,
 } satisfies DriverKind & { create: typeof create };

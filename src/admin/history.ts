@@ -80,9 +80,9 @@ export async function alarmChangesOf(
 /** undefined: the line was damaged on the card. */
 function changeOf(line: string): AlarmChange | undefined {
   try {
-    const { rule, occurrence, state, severity, time, message } = JSON.parse(line) as AlarmChange;
+    const { rule, occurrence, state, severity, time, message, cause, firstOut } = JSON.parse(line) as AlarmChange;
     return typeof time === 'number' && typeof rule === 'string'
-      ? { rule, occurrence, state, severity, time, message }
+      ? { rule, occurrence, state, severity, time, message, cause, firstOut }
       : undefined;
   } catch {
     return undefined;

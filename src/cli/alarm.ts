@@ -14,7 +14,9 @@ export const STATE_WORDS: Readonly<Record<AlarmState, string>> = {
   'active-unacknowledged': 'ALARM, not acknowledged',
   'active-acknowledged': 'ALARM, acknowledged',
   'returned-unacknowledged': 'over, not acknowledged',
+  latched: 'over, to be reset',
   shelved: 'shelved',
+  suppressed: 'suppressed by design',
   'out-of-service': 'out of service',
 };
 

@@ -213,6 +213,12 @@ export interface ResolvedRule {
   readonly escalation?: ResolvedEscalation | undefined;
   /** Points (`device.point`) that nobody may write while the condition holds. */
   readonly interlock?: readonly string[] | undefined;
+  /** The alarm stays until somebody resets it. Absent: it ends with its condition. */
+  readonly latch?: boolean | undefined;
+  /** Alarms of one group say which of them came first. */
+  readonly group?: string | undefined;
+  /** Rules: while one of them is active, this alarm is suppressed by design. */
+  readonly suppressedBy?: readonly string[] | undefined;
 }
 
 export interface ResolvedForwarder {

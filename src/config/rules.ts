@@ -9,6 +9,7 @@ import type { Kinds, ResolvedRule } from './kinds.ts';
 import { type ActionContext, resolveActions, type WrittenActions } from './rule-actions.ts';
 import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
+import { checkSuppression } from './suppression.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
 
@@ -70,8 +71,12 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
       ...(checked.observe && { observe: true as const }),
       ...acts,
+      ...(checked.latch === true && { latch: true }),
+      ...(checked.group !== undefined && { group: checked.group }),
+      ...(checked.suppressedBy !== undefined && { suppressedBy: checked.suppressedBy }),
     });
   }
+  checkSuppression(written, context);
   return rules;
 }
 
@@ -83,6 +88,9 @@ type RuleOutput = {
   message?: string;
   acknowledge: 'optional' | 'required';
   observe: boolean;
+  latch?: boolean;
+  group?: string;
+  suppressedBy?: readonly string[];
 } & WrittenActions &
   Record<string, unknown>;
 

@@ -114,6 +114,9 @@ export const DEVICE_POINTS =
 
 export { POINT, POINT_WORDS };
 
+/** Rules that suppress one rule. */
+const MOST_SUPPRESSORS = 32;
+
 const ruleKeys = {
   point: z.string().regex(POINT, POINT_WORDS).describe('The point that is watched, as device.point.'),
   deadband: z
@@ -136,6 +139,23 @@ const ruleKeys = {
     .boolean()
     .prefault(false)
     .describe('`true`: the rule only reports what it would have done. It raises no alarm and no action.'),
+  latch: z
+    .boolean()
+    .optional()
+    .describe('`true`: the alarm stays until a person resets it, also when it was acknowledged and the value is normal again.'),
+  group: name()
+    .optional()
+    .describe(
+      'Rules with one group belong together: the first of them that becomes active while all others are normal is marked as first-out.',
+    ),
+  suppressedBy: z
+    .array(name())
+    .min(1)
+    .max(MOST_SUPPRESSORS)
+    .optional()
+    .describe(
+      'Rules. While one of them is active, this alarm is suppressed by design: it is counted and logged, and not shown as active.',
+    ),
   message: z
     .string()
     .min(1)

@@ -19,14 +19,29 @@ export interface AlarmTransition {
   readonly message: string;
   /** Of a rule that is only observed: no alarm, and no reason for an action. */
   readonly observed?: true | undefined;
+  readonly cause: AlarmCause;
+  /** It was the first of its group that began while all others were normal. */
+  readonly firstOut?: true | undefined;
 }
-/** ISA-18.2 states. */
+/**
+ * What made a transition. `reading`: a value, at once. `delay`: time passed: an onDelay, an offDelay or a window ran out. `silence`: no value came. `operator`: a
+ * person or a program by command. `expiry`: the end of a shelving. `suppression`: a rule that suppresses this one began or ended.
+ * `reload`: the rule was changed or removed. `restart`: a delay ran out while the gateway was off.
+ */
+export const ALARM_CAUSES = ['reading', 'delay', 'silence', 'operator', 'expiry', 'suppression', 'reload', 'restart'] as const;
+export type AlarmCause = (typeof ALARM_CAUSES)[number];
+/**
+ * States of ISA-18.2 and IEC 62682. `latched`: the condition is over, and a person must reset the alarm. `suppressed`: by design, while
+ * another rule is active.
+ */
 export const ALARM_STATES = [
   'normal',
   'active-unacknowledged',
   'active-acknowledged',
   'returned-unacknowledged',
+  'latched',
   'shelved',
+  'suppressed',
   'out-of-service',
 ] as const;
 export type AlarmState = (typeof ALARM_STATES)[number];

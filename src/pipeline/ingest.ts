@@ -132,6 +132,8 @@ export class Ingest {
           value: t.value === undefined ? null : plainValue(t.value, t.type),
           time: Math.round(t.at) + this.#options.offset(),
           message: t.message,
+          cause: t.cause,
+          ...(t.firstOut && { firstOut: true }),
         }),
       );
       this.#options.onAlarm(t);

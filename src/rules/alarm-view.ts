@@ -19,4 +19,6 @@ export interface AlarmView {
   readonly message: string;
   /** UTC milliseconds at which the shelving ends. */
   readonly shelvedUntil?: number | undefined;
+  /** It was the first of its group. */
+  readonly firstOut?: true | undefined;
 }

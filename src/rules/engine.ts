@@ -21,10 +21,11 @@ import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
-import { LONGEST_SHELVING } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
+import { type Act, acknowledge, putInService, reset, shelve, takeOutOfService } from './operator-acts.ts';
+import { Relations } from './relations.ts';
 import type { RuleKind } from './rule-kind.ts';
 import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
@@ -69,8 +70,6 @@ export interface AlarmChange {
   readonly alarm: AlarmView;
 }
 
-/** Characters of the reason for a shelving. */
-const REASON_LENGTH = 200;
 const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
 const CLEAN: DirtyRules = Object.freeze({ changed: [], removed: [] });
 /** Delays and silence grow by themselves: all rules are asked this often (ms) whether that is worth a write. */
@@ -81,6 +80,7 @@ export class RuleEngine {
   readonly #kinds: ReadonlyMap<string, RuleKind>;
   readonly #clock: WallClock;
   #machines = new Map<string, RuleMachine>();
+  #relations = new Relations(this.#machines, () => {});
   #byPoint = new Map<string, Input[]>();
   #watched = new WeakMap<Shape, readonly Watched[]>();
   #removed = new Set<string>();
@@ -109,21 +109,22 @@ export class RuleEngine {
       const machine = this.#make(rule, start, same ? before : undefined);
       this.#machines.set(rule.name, machine);
       if (before === undefined || same) continue;
-      machine.life.occurrence = before.occurrence;
+      machine.life.inherit(before, start.at);
       machine.touch();
-      if (before.state !== 'normal') this.#end(before, start.at, changedMessage(rule.name, before.point));
+      if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
     for (const gone of saved.values()) {
       this.#removed.add(gone.rule);
       if (gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
     }
-    this.#index(options.shapes ?? []);
+    this.#index(options.shapes ?? [], start.at);
   }
 
   /** Evaluates one record. Call it with every sample, also those that `report:` keeps out of the log. */
   sample(sample: Sample): readonly AlarmTransition[] {
     const watched = this.#watched.get(sample.shape) ?? this.#bind(sample.shape);
     if (watched.length === 0) return NOTHING;
+    if (this.#wake <= sample.at && this.#relations.any) this.#relations.advance(sample.at);
     for (const { index, machine, input } of watched) {
       const reason = reasonAt(sample, index);
       if (reason === ABSENT) continue;
@@ -134,17 +135,14 @@ export class RuleEngine {
       this.#touched.add(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;
     }
+    this.#relations.settle();
     return this.#out.length === 0 ? NOTHING : this.#take();
   }
 
   /** Does what has come due up to and including `now`; transitions in the order of their times. */
   tick(now: number): readonly AlarmTransition[] {
     if (now < this.#wake) return NOTHING;
-    for (const machine of this.#machines.values()) {
-      if (machine.wake > now) continue;
-      machine.advance(now);
-      this.#touched.add(machine);
-    }
+    this.#advance(now);
     const out = this.#out.length === 0 ? NOTHING : this.#take().sort((a, b) => a.at - b.at);
     this.#findWake();
     return out;
@@ -186,18 +184,17 @@ export class RuleEngine {
         renamed.push([old, rule]);
       }
     }
-    for (const machine of this.#machines.values()) if (machine.wake <= moment.at) machine.advance(moment.at);
+    this.#advance(moment.at);
     for (const [machine, rule] of renamed) machine.rename(rule);
     for (const old of this.#machines.values()) {
       const machine = next.get(old.name);
       if (machine === old) continue;
       const words = machine === undefined ? removedMessage : changedMessage;
-      if (old.standing) this.#end(old.save(moment), moment.at, words(old.name, old.point));
+      const before = old.save(moment);
+      machine?.life.inherit(before, moment.at);
+      machine?.touch();
+      if (old.standing && machine?.standing !== true) this.#end(before, moment.at, words(old.name, old.point));
       if (machine === undefined) this.#removed.add(old.name);
-      else {
-        machine.life.occurrence = old.life.occurrence;
-        machine.touch();
-      }
     }
     for (const [name, machine] of next) {
       // A rule that comes back before its removal was stored must overwrite what is stored.
@@ -205,9 +202,8 @@ export class RuleEngine {
     }
     this.#machines = next;
     this.#askAll = Number.NEGATIVE_INFINITY;
-    const out = this.#out.length === 0 ? NOTHING : this.#take();
-    this.#index(shapes);
-    return out;
+    this.#index(shapes, moment.at);
+    return this.#out.length === 0 ? NOTHING : this.#take();
   }
 
   /** The state of every rule, whole. */
@@ -258,25 +254,12 @@ export class RuleEngine {
    * @throws SluiceError not-found: no such rule, another occurrence, or nothing to acknowledge
    */
   acknowledge(rule: string, by: string, moment: Moment, occurrence?: number): AlarmChange {
-    const machine = this.#machine(rule);
-    const newest = machine.life.occurrence;
-    if (occurrence !== undefined && occurrence !== newest)
-      throw new SluiceError(
-        'not-found',
-        newest === 0
-          ? `the alarm ${rule} never began, so there is no occurrence ${occurrence}`
-          : `the occurrence ${occurrence} of the alarm ${rule} is over; the newest is ${newest}`,
-      );
-    const done = machine.acknowledge(moment.at, by);
-    this.#touched.add(machine);
-    if (!done && this.#out.length === 0)
-      throw new SluiceError(
-        'not-found',
-        machine.life.state === 'shelved'
-          ? `the alarm ${rule} is shelved: unshelve it first`
-          : `the alarm ${rule} is normal: there is nothing to acknowledge`,
-      );
-    return this.#changed(machine, moment);
+    return this.#act(rule, by, moment, (act) => acknowledge(act, occurrence));
+  }
+
+  /** A latched alarm is normal again. @throws SluiceError not-found: no such rule, another occurrence, or nothing to reset */
+  reset(rule: string, by: string, moment: Moment, occurrence?: number): AlarmChange {
+    return this.#act(rule, by, moment, (act) => reset(act, occurrence));
   }
 
   /**
@@ -285,17 +268,38 @@ export class RuleEngine {
    * @throws SluiceError not-found: no such rule, or nothing to end; usage: the length
    */
   shelve(rule: string, length: number | null, by: string, moment: Moment, reason?: string): AlarmChange {
+    return this.#act(rule, by, moment, (act) => shelve(act, length, reason));
+  }
+
+  /** Nothing of the alarm is reported until it is in service again. @throws SluiceError not-found: no such rule; usage: no reason */
+  outOfService(rule: string, reason: string, by: string, moment: Moment): AlarmChange {
+    return this.#act(rule, by, moment, (act) => takeOutOfService(act, reason));
+  }
+
+  /** @throws SluiceError not-found: no such rule, or it is in service */
+  inService(rule: string, by: string, moment: Moment): AlarmChange {
+    return this.#act(rule, by, moment, putInService);
+  }
+
+  #act(rule: string, by: string, moment: Moment, act: (act: Act) => void): AlarmChange {
     const machine = this.#machine(rule);
-    if (length === null) {
-      if (!machine.unshelve(moment.at, by) && this.#out.length === 0)
-        throw new SluiceError('not-found', `the alarm ${rule} is not shelved`);
-    } else {
-      if (!Number.isFinite(length) || length < 1000 || length > LONGEST_SHELVING)
-        throw new SluiceError('usage', 'an alarm is shelved for 1s to 7d; write for example 8h');
-      machine.shelve(moment.at, moment.at + length, by, reason?.slice(0, REASON_LENGTH));
-    }
+    this.#advance(moment.at);
+    act({ machine, at: moment.at, by, moved: () => this.#out.length > 0 });
+    this.#relations.settle();
     this.#touched.add(machine);
-    return this.#changed(machine, moment);
+    if (machine.wake < this.#wake) this.#wake = machine.wake;
+    const transitions = this.#out.length === 0 ? NOTHING : this.#take();
+    return { transitions, alarm: machine.view(moment) };
+  }
+
+  /** Does for each rule what has come due. */
+  #advance(now: number): void {
+    if (this.#relations.any) this.#relations.advance(now);
+    for (const machine of this.#machines.values()) {
+      if (machine.wake > now) continue;
+      machine.advance(now);
+      this.#touched.add(machine);
+    }
   }
 
   #machine(rule: string): RuleMachine {
@@ -309,12 +313,6 @@ export class RuleEngine {
     return machine;
   }
 
-  #changed(machine: RuleMachine, moment: Moment): AlarmChange {
-    if (machine.wake < this.#wake) this.#wake = machine.wake;
-    const transitions = this.#out.length === 0 ? NOTHING : this.#take();
-    return { transitions, alarm: machine.view(moment) };
-  }
-
   #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
     const kind = this.#kinds.get(rule.kind);
     if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
@@ -324,10 +322,12 @@ export class RuleEngine {
   #end(state: RuleState, at: number, message: string): void {
     const { rule, occurrence, severity, point, observed } = state;
     const only = observed === undefined ? {} : { observed: true as const };
-    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, ...only });
+    this.#emit({ rule, occurrence, state: 'normal', severity, point, at, message, cause: 'reload', ...only });
   }
 
-  #index(shapes: Iterable<Shape>): void {
+  #index(shapes: Iterable<Shape>, at: number): void {
+    this.#relations = new Relations(this.#machines, (machine) => this.#touched.add(machine));
+    this.#relations.check(at);
     this.#byPoint = new Map();
     for (const machine of this.#machines.values()) {
       for (const [input, point] of [machine.point, ...machine.inputs].entries()) {
@@ -348,7 +348,8 @@ export class RuleEngine {
         return { index, machine, input };
       }),
     );
-    const watched = found.length === 0 ? UNWATCHED : found;
+    // Within one record a suppressing rule acts before those that it suppresses.
+    const watched = found.length === 0 ? UNWATCHED : found.sort((a, b) => a.machine.rank - b.machine.rank);
     this.#watched.set(shape, watched);
     return watched;
   }

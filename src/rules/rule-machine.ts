@@ -1,7 +1,7 @@
 import type { ResolvedRule } from '../config/kinds.ts';
-import type { AlarmTransition } from '../core/alarm.ts';
+import type { AlarmCause, AlarmTransition } from '../core/alarm.ts';
 import type { PointInfo, PointType, Value } from '../core/point.ts';
-import { AlarmLife } from './alarm-life.ts';
+import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { type Delay, FIRST_READING_GRACE } from './delay.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
@@ -13,13 +13,14 @@ import { Silence } from './silence.ts';
 import { WallClock } from './wall-clock.ts';
 import { MemoryWatch, ValueWatch, type Watch } from './watch.ts';
 import {
-  acknowledgedMessage,
   activeMessage,
+  afterRestart,
   normalMessage,
   pointOf,
   type Said,
-  shelvedMessage,
+  suppressedMessage,
   unshelvedMessage,
+  unsuppressedMessage,
 } from './words.ts';
 
 /** One rule with its timers. The invariants stand in engine.ts. */
@@ -29,6 +30,12 @@ export class RuleMachine {
   /** Monotonic time at which `advance` will do something; Infinity when never. */
   wake = Number.POSITIVE_INFINITY;
   readonly life = new AlarmLife();
+  /** Rules that suppress this one, rules of its group with itself, and its place in the order of one moment (relations.ts). */
+  suppressors: readonly RuleMachine[] = [];
+  peers: readonly RuleMachine[] = [];
+  rank = 0;
+  /** What it suppresses may change. */
+  onTurn: ((at: number) => void) | undefined;
   /** Unit of the point, once a shape told it. */
   unit: string | undefined;
   #type: PointType | undefined;
@@ -46,6 +53,8 @@ export class RuleMachine {
   /** The delay that the last run left, and its wall time while this run's clock is not known. */
   readonly #restored: Delay | undefined;
   #unmapped: number | undefined;
+  /** The delay that the last run left ran out before this run began. */
+  #ranOut = false;
   readonly #mark: SavedMark;
   /** Of a rule that is only observed. */
   readonly tally: ObservedTally | undefined;
@@ -73,7 +82,7 @@ export class RuleMachine {
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
     if (saved !== undefined) {
       if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
-      this.life.restore(saved, start.at, off);
+      this.life.takeUp(saved, start.at, off);
       this.#value = restoreValue(saved.value);
       if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
         const { kind, elapsed } = saved.pending;
@@ -82,12 +91,16 @@ export class RuleMachine {
       }
     }
     this.#restored = this.#delay;
+    this.#ranOut = (this.#delay?.due ?? Number.POSITIVE_INFINITY) <= start.at;
     this.#mark = new SavedMark(this.#key(), start.at, saved?.silentFor ?? 0);
     // Times saved under an unknown clock must be saved again under a known one, or the next time off would not count.
     if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.standing)) this.touch();
     this.#schedule();
   }
 
+  get rule(): ResolvedRule {
+    return this.#rule;
+  }
   get name(): string {
     return this.#rule.name;
   }
@@ -146,60 +159,78 @@ export class RuleMachine {
     while (this.wake <= now) {
       const at = Math.max(this.wake, this.#floor);
       if (this.life.shelvedUntil <= this.wake) {
-        this.#unshelve(at, 'expire');
+        this.unshelve(at, 'expire');
         continue;
       }
       // Silence at the very end of an off-delay wins: the alarm goes on, it does not end and begin at once.
       if (this.condition.type === 'silence' && this.#silence.due(this.#length('on')) <= this.wake) {
-        if (!this.life.holds) this.#activate(at);
+        if (!this.life.holds) this.#activate(at, 'silence');
         else this.#drop();
       } else if (this.#delay !== undefined && this.#delayDue() <= this.wake) {
-        if (this.#delay.kind === 'on') this.#activate(at);
-        else this.#return(at);
-      } else if (this.#watch !== undefined) this.#judged(at, this.#watch.advance(this.wake));
+        if (this.#delay.kind === 'on') this.#activate(at, 'delay');
+        else this.#return(at, 'delay');
+      } else if (this.#watch !== undefined) this.#judged(at, this.#watch.advance(this.wake), 'delay');
     }
   }
 
-  /** An operator has seen it. @returns false when there is nothing to acknowledge */
-  acknowledge(at: number, by: string): boolean {
+  /** Does what has come due before somebody acts. */
+  advanceTo(at: number): void {
     if (this.wake <= at) this.advance(at);
-    const was = this.life.state;
-    if (was !== 'active-unacknowledged' && was !== 'returned-unacknowledged') return was === 'active-acknowledged';
-    this.life.acknowledge();
-    this.touch();
-    this.#report(Math.max(at, this.#floor), acknowledgedMessage(this.#rule, by), this.#value);
-    return true;
   }
 
-  /** Nothing is reported until `until`, whatever the condition does. */
-  shelve(at: number, until: number, by: string, reason: string | undefined): void {
-    if (this.wake <= at) this.advance(at);
+  /** An operator does something. @param act does it at this time, and gives the words for it */
+  operate(at: number, act: (now: number) => string, cause: AlarmCause = 'operator'): void {
+    this.advanceTo(at);
     const now = Math.max(at, this.#floor);
-    const message = shelvedMessage(this.#rule, until - now, by, reason);
-    this.life.shelve(now, until, message);
+    const message = act(now);
     this.touch();
-    this.#report(now, message, this.#value);
+    this.#report(now, message, this.#value, cause);
+    this.#schedule();
+    this.onTurn?.(now);
+  }
+
+  unshelve(at: number, how: 'unshelve' | 'expire', by?: string): void {
+    this.life.unshelve(how, this.terms);
+    this.touch();
+    this.#report(
+      Math.max(at, this.#floor),
+      unshelvedMessage(this.#rule, by, this.present()),
+      this.#value,
+      how === 'expire' ? 'expiry' : 'operator',
+    );
     this.#schedule();
   }
 
-  /** @returns false when it is not shelved */
-  unshelve(at: number, by: string): boolean {
-    if (this.wake <= at) this.advance(at);
-    if (this.life.state !== 'shelved') return false;
-    this.#unshelve(Math.max(at, this.#floor), 'unshelve', by);
+  /** A rule that suppresses this one began. @returns whether the state is another one now */
+  suppress(time: number, by: string): boolean {
+    const words = suppressedMessage(this.#rule, by, this.life.began);
+    if (!this.life.suppress(words, this.terms)) return false;
+    this.touch();
+    this.#report(Math.max(time, this.#floor), words, this.#value, 'suppression');
     return true;
   }
 
-  #unshelve(at: number, how: 'unshelve' | 'expire', by?: string): void {
-    this.life.unshelve(how);
+  /** A rule that suppressed this one ended. @returns whether the state is another one now */
+  unsuppress(time: number): boolean {
+    const { terms } = this;
+    if (terms.suppressed || !this.life.unsuppress(terms)) return false;
     this.touch();
-    const message = unshelvedMessage(
-      this.#rule,
-      by,
-      this.life.holds ? this.life.message : normalMessage(this.#rule, this.#seen()),
-    );
-    this.#report(at, message, this.#value);
-    this.#schedule();
+    this.#report(Math.max(time, this.#floor), unsuppressedMessage(this.#rule, this.life.began), this.#value, 'suppression');
+    return true;
+  }
+
+  get terms(): AlarmTerms {
+    // An observation waits for nobody.
+    const waits = this.tally === undefined;
+    const mustAcknowledge = waits && this.#rule.mustAcknowledge === true;
+    const latch = waits && this.#rule.latch === true;
+    const suppressed = this.suppressors.length > 0 && this.suppressors.some(({ life }) => life.suppresses);
+    return { mustAcknowledge, latch, suppressed };
+  }
+
+  /** What holds now, in words. */
+  present(): string {
+    return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen());
   }
 
   /** The wall clock became known or stepped: the time that the gateway was off can be counted now. */
@@ -220,6 +251,7 @@ export class RuleMachine {
     const delay = this.#delay;
     if (delay !== undefined && delay === this.#restored) {
       delay.since -= off;
+      this.#ranOut = delay.due - off <= this.#start;
       delay.due = Math.max(delay.due - off, moment.at);
     }
     return off;
@@ -298,18 +330,19 @@ export class RuleMachine {
       value: this.#value,
       type: this.#type,
       message: this.life.message,
+      ...(this.life.firstOut && { firstOut: true }),
       ...(this.life.state === 'shelved' && { shelvedUntil: moment.wall + this.life.shelvedUntil - moment.at }),
     };
   }
 
   /** @param verdict undefined: nothing happened */
-  #judged(at: number, verdict: MemoryVerdict | undefined): void {
+  #judged(at: number, verdict: MemoryVerdict | undefined, cause: AlarmCause = 'reading'): void {
     if (verdict === 'unknown') this.#doubt();
     else if (verdict !== undefined) {
       if (!this.life.holds) {
-        if (verdict === 'alarm') this.#hold('on', at);
+        if (verdict === 'alarm') this.#hold('on', at, cause);
         else if (this.#delay !== undefined) this.#drop();
-      } else if (verdict === 'normal') this.#hold('off', at);
+      } else if (verdict === 'normal') this.#hold('off', at, cause);
       else if (this.#delay !== undefined) this.#drop();
     }
     if (this.condition.type === 'memory') this.#schedule();
@@ -323,7 +356,7 @@ export class RuleMachine {
   }
 
   /** The condition for ending (or beginning) the alarm holds: starts the delay, or goes on with it. */
-  #hold(kind: 'on' | 'off', at: number): void {
+  #hold(kind: 'on' | 'off', at: number, cause: AlarmCause = 'reading'): void {
     const delay = this.#delay;
     if (delay === undefined) {
       const length = kind === 'on' ? this.#rule.onDelay : this.#rule.offDelay;
@@ -331,8 +364,8 @@ export class RuleMachine {
         this.#delay = { kind, since: at, due: at + length, confirmed: true };
         this.#mark.changed();
         this.#schedule();
-      } else if (kind === 'on') this.#activate(at);
-      else this.#return(at);
+      } else if (kind === 'on') this.#activate(at, cause);
+      else this.#return(at, cause);
     } else if (!delay.confirmed) {
       delay.confirmed = true;
       delay.due = Math.max(delay.due, at);
@@ -347,32 +380,48 @@ export class RuleMachine {
     this.#schedule();
   }
 
-  #activate(at: number): void {
-    const message = activeMessage(this.#rule, this.#said(), this.#seen());
-    const changed = this.life.activate(at, message);
+  #activate(at: number, cause: AlarmCause): void {
+    const began = this.#afterRestart(activeMessage(this.#rule, this.#said(), this.#seen()));
+    const first = this.peers.length > 0 && !this.peers.some((other) => other !== this && other.life.tripped);
+    const changed = this.life.activate(at, began.message, this.terms, first);
+    const { state } = this.life;
+    if (state === 'suppressed') {
+      const by = this.suppressors.find(({ life }) => life.suppresses)?.name ?? '';
+      this.life.describe(suppressedMessage(this.#rule, by, began.message));
+    }
     if (changed) this.tally?.began();
-    this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value);
+    const message = state === 'suppressed' ? this.life.message : began.message;
+    this.#turned(at, changed, message, this.condition.type === 'silence' ? undefined : this.#value, began.cause ?? cause);
   }
 
-  #return(at: number): void {
-    const changed = this.life.return(this.#rule.mustAcknowledge === true && this.tally === undefined);
-    this.#turned(at, changed, normalMessage(this.#rule, this.#seen()), this.#value);
+  #return(at: number, cause: AlarmCause): void {
+    const ended = this.#afterRestart(normalMessage(this.#rule, this.#seen()));
+    const changed = this.life.return(this.terms);
+    this.#turned(at, changed, ended.message, this.#value, ended.cause ?? cause);
+  }
+
+  /** A delay that ran out while the gateway was off is judged by what was known, and the message says so. */
+  #afterRestart(message: string): { readonly message: string; readonly cause?: AlarmCause } {
+    if (!this.#ranOut || this.#delay === undefined || this.#delay !== this.#restored) return { message };
+    return { message: afterRestart(message, this.#fresh), cause: 'restart' };
   }
 
   /** The condition began or ended: whatever delay led to that is over. A shelved alarm does not report it. */
-  #turned(at: number, changed: boolean, message: string, value: Value | undefined): void {
+  #turned(at: number, changed: boolean, message: string, value: Value | undefined, cause: AlarmCause): void {
     this.#drop();
     this.#floor = at;
-    if (changed) this.#report(at, message, value);
+    if (changed) this.#report(at, message, value, cause);
+    this.onTurn?.(at);
   }
 
-  #report(at: number, message: string, value: Value | undefined): void {
+  #report(at: number, message: string, value: Value | undefined, cause: AlarmCause): void {
     this.#floor = at;
     const { name: rule, severity } = this.#rule;
-    const { state, occurrence, since } = this.life;
+    const { state, occurrence, since, firstOut } = this.life;
     if (state === 'normal') this.tally?.ended(at - since);
     this.#emit({
-      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message },
+      ...{ rule, occurrence, state, severity, point: this.point, value, type: this.#type, at, message, cause },
+      ...(firstOut && { firstOut: true }),
       ...(this.tally !== undefined && { observed: true }),
     });
   }
@@ -413,7 +462,7 @@ export class RuleMachine {
   }
 
   #key(): string {
-    return `${this.life.state} ${this.life.holds} ${this.life.occurrence} ${this.life.shelvedUntil} ${this.#delay?.kind} ${this.#delay?.since}`;
+    return `${this.life.key} ${this.#delay?.kind} ${this.#delay?.since}`;
   }
 }
 

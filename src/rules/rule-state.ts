@@ -17,7 +17,15 @@ export interface Moment {
   readonly wallKnown: boolean;
 }
 
-const ago = z.number().min(0);
+/** A hundred years, ms: longer ago than anything that a gateway has saved. */
+const LONGEST_AGO = 100 * 366 * 86_400_000;
+/** The end of the calendar of JavaScript, UTC ms. */
+const LAST_TIME = 8.64e15;
+/** Letters of a sentence about an alarm. */
+const LONGEST_WORDS = 4000;
+const ago = z.number().min(0).max(LONGEST_AGO);
+/** Words are worth less than the state that they stand in: those that are too long are cut. */
+const words = z.string().transform((text) => text.slice(0, LONGEST_WORDS));
 const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
 const schema = z.object({
   rule: z.string(),
@@ -29,7 +37,7 @@ const schema = z.object({
   /** Activations so far. */
   occurrence: z.int().min(0),
   /** Wall milliseconds at which the times below were taken. */
-  savedAt: z.number(),
+  savedAt: z.number().min(0).max(LAST_TIME),
   wallKnown: z.boolean(),
   /** A delay that runs, and for how long it has. */
   pending: z.object({ kind: z.enum(['on', 'off']), elapsed: ago }).optional(),
@@ -38,12 +46,19 @@ const schema = z.object({
   /** How long the alarm has stood. */
   activeFor: ago.optional(),
   /** The rest of the shelving, and its words. */
-  shelved: z.object({ left: ago, message: z.string() }).optional(),
+  shelved: z.object({ left: ago, message: words }).optional(),
+  /** The words of what keeps the alarm from people: out of service, or suppressed. */
+  away: words.optional(),
+  /** Nobody has acknowledged the alarm, or reset it, since it was shown. */
+  unseen: z.boolean().optional(),
+  tripped: z.boolean().optional(),
+  /** It was the first of its group. */
+  firstOut: z.boolean().optional(),
   /** How long the point had no value; only of rules that watch for silence. */
   silentFor: ago.optional(),
   value: savedValue.optional(),
   /** The words with which the active alarm began. */
-  message: z.string().optional(),
+  message: words.optional(),
   /** Of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
   observed: z.object({ for: ago, count: z.int().min(0), longest: ago }).optional(),
   /** The memory of a condition. Its kind validates it (watch.ts bounds it). */

@@ -64,6 +64,37 @@ export function shelvedMessage(rule: ResolvedRule, length: number, by: string, r
   return `${rule.name}: shelved for ${formatDuration(Math.round(length / 1000) * 1000)} by ${by}${why}`;
 }
 
+/** `fridge-warm: reset by amina` */
+export function resetMessage(rule: ResolvedRule, by: string): string {
+  return `${rule.name}: reset by ${by}`;
+}
+
+/** `fridge-warm: taken out of service by amina (sensor is being replaced)` */
+export function removedFromServiceMessage(rule: ResolvedRule, by: string, reason: string): string {
+  return `${rule.name}: taken out of service by ${by} (${reason})`;
+}
+
+/** `fridge-warm: put in service by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
+export function inServiceMessage(rule: ResolvedRule, by: string, now: string): string {
+  return `${rule.name}: put in service by ${by}; ${now}`;
+}
+
+/** `fridge-warm: suppressed by power-off; fridge.temperature is 8.3 °C, above 8` */
+export function suppressedMessage(rule: ResolvedRule, by: string, now: string): string {
+  return `${rule.name}: suppressed by ${by}; ${now}`;
+}
+
+/** `fridge-warm: no longer suppressed; fridge.temperature is 8.3 °C, above 8` */
+export function unsuppressedMessage(rule: ResolvedRule, now: string): string {
+  return `${rule.name}: no longer suppressed; ${now}`;
+}
+
+/** What was known of a delay that ran out while nobody looked. @param fresh a reading came after the start */
+export function afterRestart(message: string, fresh: boolean): string {
+  const judged = fresh ? '' : ', and no reading has come since the start';
+  return `${message}; the delay ran out while the gateway was off${judged}`;
+}
+
 /** `fridge-warm: unshelved by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
 export function unshelvedMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
   return `${rule.name}: ${by === undefined ? 'the shelving is over' : `unshelved by ${by}`}; ${now}`;

@@ -13,7 +13,7 @@ import { storageOf } from '../../src/core/point.ts';
 import type { ReasonName } from '../../src/core/reasons.ts';
 import { ABSENT, GOOD, reasonCode } from '../../src/core/reasons.ts';
 import { parseDuration } from '../../src/core/units.ts';
-import { RuleEngine } from '../../src/rules/engine.ts';
+import { type AlarmChange, RuleEngine } from '../../src/rules/engine.ts';
 import { RULE_KINDS } from '../../src/rules/kinds.ts';
 import type { Moment, RuleState } from '../../src/rules/rule-state.ts';
 import { parseRuleState } from '../../src/rules/rule-state.ts';
@@ -34,18 +34,14 @@ export function resolveRules(written: Section): ResolvedRule[] {
     const { onDelay, offDelay, severity } = rule;
     const message = rule.message as string | undefined;
     const deadband = (rule.deadband as number | undefined) ?? 0;
+    const { acknowledge, latch, group, suppressedBy } = rule as Pick<ResolvedRule, 'latch' | 'group' | 'suppressedBy'> & Section;
     return {
-      name,
-      device,
-      point,
-      kind,
-      setting: rule[kind],
-      deadband,
-      onDelay,
-      offDelay,
-      severity,
-      message,
+      ...{ name, device, point, kind, setting: rule[kind], deadband, onDelay, offDelay, severity, message },
       ...(rule.observe ? { observe: true as const } : {}),
+      ...(acknowledge === 'required' && { mustAcknowledge: true }),
+      ...(latch === true && { latch }),
+      ...(group !== undefined && { group }),
+      ...(suppressedBy !== undefined && { suppressedBy }),
     };
   });
 }
@@ -57,6 +53,8 @@ export interface Expected {
   readonly occurrence: number;
   readonly value?: Value | undefined;
   readonly message?: string | undefined;
+  readonly cause?: string | undefined;
+  readonly firstOut?: true | undefined;
 }
 
 interface Case {
@@ -90,6 +88,23 @@ function parseValue(written: unknown): Value | undefined {
   if (typeof written === 'object' && written !== null && 'int' in written) return BigInt(String(written.int));
   return written as Value | undefined;
 }
+
+interface Done {
+  readonly rule: string;
+  readonly for?: string;
+  readonly reason?: string;
+}
+type ActOf = (engine: RuleEngine, done: Done, moment: Moment) => AlarmChange;
+
+/** What amina does. */
+const ACTS: Readonly<Record<string, ActOf>> = {
+  acknowledge: (engine, { rule }, moment) => engine.acknowledge(rule, 'amina', moment),
+  reset: (engine, { rule }, moment) => engine.reset(rule, 'amina', moment),
+  shelve: (engine, { rule, for: length = '1h', reason }, moment) => engine.shelve(rule, time(length), 'amina', moment, reason),
+  unshelve: (engine, { rule }, moment) => engine.shelve(rule, null, 'amina', moment),
+  outOfService: (engine, { rule, reason = '' }, moment) => engine.outOfService(rule, reason, 'amina', moment),
+  inService: (engine, { rule }, moment) => engine.inService(rule, 'amina', moment),
+};
 
 /** One gateway that is restarted: true time runs on, each run has its own monotonic and wall clock. */
 class Gateway {
@@ -125,7 +140,8 @@ class Gateway {
         this.#rules = resolveRules(detail as Section);
         this.#collect(this.#engine.tick(at - this.#boot));
         this.#collect(this.#engine.reload(this.#rules, this.#moment(at), this.#shapes));
-      } else this.#collect(this.#engine.sample(this.#sample(key, detail, at)));
+      } else if (key in ACTS) this.#collect((ACTS[key] as ActOf)(this.#engine, detail as Done, this.#moment(at)).transitions);
+      else this.#collect(this.#engine.sample(this.#sample(key, detail, at)));
     }
     this.#commit(at);
   }
@@ -167,8 +183,7 @@ class Gateway {
   }
 
   #collect(transitions: readonly AlarmTransition[]): void {
-    for (const { at, rule, state, occurrence, value, message } of transitions)
-      this.transitions.push({ at: at + this.#boot, rule, state, occurrence, value, message });
+    for (const { at, ...rest } of transitions) this.transitions.push({ ...rest, at: at + this.#boot });
   }
 
   #sample(point: string, detail: unknown, at: number): Sample {

@@ -6,7 +6,7 @@
 import * as z from 'zod';
 import { WINDOW_VALUES } from '../../codecs/thinning.ts';
 import { WORDS } from '../../control/remote/message.ts';
-import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
+import { ALARM_CAUSES, ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import { ERRORS } from '../../core/errors.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { REASONS, type ReasonName } from '../../core/reasons.ts';
@@ -128,6 +128,8 @@ export const alarm = z.strictObject({
   value: value('the reading that caused it; null for a silent point'),
   time: moment('when the condition, with its delay, became true'),
   message: text('what happened, in words'),
+  cause: word(ALARM_CAUSES, 'what made the transition; absent in those of earlier versions').optional(),
+  firstOut: z.literal(true).describe('it was the first of its group').optional(),
 });
 
 export const event = z.strictObject({

@@ -10,8 +10,9 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
     gateway: { id, name, version, boot, started: Math.round(time / 10_000 - uptime / 10) * 10_000 },
     clock: { known: clock.known, source: clock.source, since: clock.since },
     buses: status.buses.map((bus) => busOf(bus, monotonic, (at) => Math.round(time - (monotonic - at)))),
-    alarms: status.alarms.map(({ rule, state, severity, point, value, since, occurrence, message, shelvedUntil }) => ({
-      ...{ rule, state, severity, point, value, since, occurrence, message, shelvedUntil },
+    alarms: status.alarms.map(({ rule, state, severity, point, value, since, occurrence, message, ...more }) => ({
+      ...{ rule, state, severity, point, value, since, occurrence, message },
+      ...{ shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
     })),
     forwarders: status.forwarders.map((forwarder) => forwarderOf(forwarder, time)),
     log: {

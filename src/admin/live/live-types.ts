@@ -2,7 +2,7 @@
  * What `/api/v1/live` sends, as the status page reads it: plain data, and types that both sides can load (no parts of Node, no
  * DOM). Times are UTC milliseconds as known now.
  */
-import type { AlarmState, Severity } from '../../core/alarm.ts';
+import type { AlarmCause, AlarmState, Severity } from '../../core/alarm.ts';
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
 export type JsonValue = number | boolean | string | null;
@@ -59,6 +59,8 @@ export interface AlarmStatus {
   readonly message: string;
   /** UTC milliseconds at which the shelving ends. */
   readonly shelvedUntil?: number | undefined;
+  /** It was the first of its group. */
+  readonly firstOut?: true | undefined;
 }
 
 export interface LiveForwarder {
@@ -131,4 +133,7 @@ export interface AlarmChange {
   readonly severity: Severity;
   readonly time: number;
   readonly message: string;
+  /** Absent in changes of earlier versions. */
+  readonly cause?: AlarmCause | undefined;
+  readonly firstOut?: true | undefined;
 }

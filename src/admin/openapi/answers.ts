@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { PEOPLE_ROLES } from '../../access/roles.ts';
 import { BUNDLE_LANES } from '../../codecs/bundle/statement.ts';
 import type { DeviceInfo, TokenInfo, UserInfo } from '../../core/access-ports.ts';
-import { ALARM_STATES } from '../../core/alarm.ts';
+import { ALARM_CAUSES, ALARM_STATES } from '../../core/alarm.ts';
 import type { Role } from '../../core/commands.ts';
 import { FLOW_STATES } from '../../core/flow-supervisor.ts';
 import type { ReadFault } from '../../core/ports.ts';
@@ -136,6 +136,8 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
           message: ALARM.message,
         },
         time: moment('when the state changed'),
+        cause: word(ALARM_CAUSES, 'what made the change; absent in those of earlier versions').optional(),
+        firstOut: ALARM.firstOut,
       }),
       'the changes, the oldest first',
     ),

@@ -1,4 +1,5 @@
 /** The schema of `GET /api/v1/status`. */
+import * as z from 'zod';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { ForwarderCounters } from '../../core/ports.ts';
@@ -67,6 +68,7 @@ export const ALARM = {
   occurrence: count('counts the activations of the rule, from 1'),
   message: text('the words of the alarm'),
   shelvedUntil: moment('when the shelving ends').optional(),
+  firstOut: z.literal(true).describe('it was the first of its group').optional(),
 };
 
 const gatewayStatus = {

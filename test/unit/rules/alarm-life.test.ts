@@ -10,7 +10,7 @@ import { ALARM_STATES, type AlarmState, type AlarmTransition } from '../../../sr
 import type { Shape } from '../../../src/core/point.ts';
 import { badSample } from '../../../src/core/point.ts';
 import { LONGEST_SHELVING } from '../../../src/rules/alarm-life.ts';
-import { ALARM_TABLE, type AlarmEvent, nextState } from '../../../src/rules/alarm-states.ts';
+import { ALARM_EVENTS, ALARM_TABLE, type AlarmEvent, type AlarmSituation, nextState } from '../../../src/rules/alarm-states.ts';
 import { RuleEngine } from '../../../src/rules/engine.ts';
 import { RULE_KINDS } from '../../../src/rules/kinds.ts';
 import { type Moment, parseRuleState, type RuleState } from '../../../src/rules/rule-state.ts';
@@ -75,16 +75,21 @@ class Site {
 test('the table has every state, and its arrows lead to states that exist', () => {
   assert.deepEqual(Object.keys(ALARM_TABLE).sort(), [...ALARM_STATES].sort());
   const rows = ALARM_STATES.flatMap((state) =>
-    (['activate', 'return', 'acknowledge', 'shelve', 'unshelve', 'expire'] as AlarmEvent[]).flatMap((event) =>
-      [true, false].flatMap((holds) =>
-        [true, false].map((mustAcknowledge) => [state, event, nextState(state, event, { holds, mustAcknowledge })] as const),
-      ),
+    ALARM_EVENTS.flatMap((event) =>
+      Array.from({ length: 16 }, (_, bits) => {
+        const [holds, owesAcknowledgement, owesReset, suppressed] = [1, 2, 4, 8].map((bit) => (bits & bit) > 0);
+        const situation = { holds, owesAcknowledgement, owesReset, suppressed } as AlarmSituation;
+        return [state, event, nextState(state, event, situation)] as const;
+      }),
     ),
   );
   for (const [state, event, next] of rows) assert.ok(ALARM_STATES.includes(next), `${state} ${event}`);
   // By hand, from the diagram of the standard.
   const go = (state: AlarmState, event: AlarmEvent, holds: boolean, must = true) =>
-    nextState(state, event, { holds, mustAcknowledge: must });
+    nextState(state, event, {
+      ...{ holds, suppressed: false, owesReset: false },
+      owesAcknowledgement: must && event !== 'acknowledge' && state !== 'active-acknowledged' && state !== 'shelved',
+    });
   assert.equal(go('normal', 'activate', true), 'active-unacknowledged');
   assert.equal(go('active-unacknowledged', 'acknowledge', true), 'active-acknowledged');
   assert.equal(go('active-unacknowledged', 'return', false), 'returned-unacknowledged');

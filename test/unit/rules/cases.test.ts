@@ -13,7 +13,9 @@ function comparable(transition: Expected, expected: Expected | undefined): Expec
   const { at, rule, state, occurrence } = transition;
   const message = expected?.message === undefined ? {} : { message: transition.message };
   const value = expected?.value === undefined && expected?.message === undefined ? {} : { value: transition.value };
-  return { at, rule, state, occurrence, ...value, ...message };
+  const cause = expected?.cause === undefined ? {} : { cause: transition.cause };
+  const firstOut = transition.firstOut === undefined ? {} : { firstOut: transition.firstOut };
+  return { at, rule, state, occurrence, ...value, ...message, ...cause, ...firstOut };
 }
 
 test('there are golden timelines', () => assert.ok(folders.length >= 15, `${folders.length}`));

@@ -67,6 +67,7 @@ test('a transition is complete', () => {
       type: 'float64',
       at: 5,
       message: 'fridge.temperature is 8.25 °C, above 8',
+      cause: 'reading',
     },
   ]);
 });

@@ -13,9 +13,11 @@ export interface Verdict {
 const RANK: Readonly<Record<AlarmStatus['state'], number>> = {
   'active-unacknowledged': 0,
   'returned-unacknowledged': 1,
-  'active-acknowledged': 2,
-  shelved: 3,
-  'out-of-service': 4,
+  latched: 2,
+  'active-acknowledged': 3,
+  shelved: 4,
+  suppressed: 5,
+  'out-of-service': 6,
   normal: 5,
 };
 const WEIGHT: Readonly<Record<AlarmStatus['severity'], number>> = { critical: 0, warning: 1, info: 2 };

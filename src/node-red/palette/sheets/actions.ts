@@ -48,7 +48,10 @@ const STATES = {
   'active-acknowledged': { en: 'active, acknowledged', bn: 'সক্রিয়, স্বীকৃত' },
   'returned-unacknowledged': { en: 'over, not acknowledged', bn: 'শেষ, স্বীকৃত নয়' },
   normal: { en: 'normal', bn: 'স্বাভাবিক' },
+  latched: { en: 'over, to be reset', bn: 'শেষ, রিসেট বাকি' },
   shelved: { en: 'shelved', bn: 'স্থগিত' },
+  suppressed: { en: 'suppressed by design', bn: 'নকশা অনুযায়ী চেপে রাখা' },
+  'out-of-service': { en: 'out of service', bn: 'সেবার বাইরে' },
 };
 
 export const alarmIn: Sheet = {
@@ -101,7 +104,7 @@ export const alarmIn: Sheet = {
     {
       ...{ key: 'payload', type: 'string' },
       help: {
-        en: 'the state: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code> or <code>shelved</code>',
+        en: 'the state: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code>, <code>latched</code>, <code>shelved</code>, <code>suppressed</code> or <code>out-of-service</code>',
         bn: 'অবস্থা: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code> অথবা <code>shelved</code>',
       },
     },

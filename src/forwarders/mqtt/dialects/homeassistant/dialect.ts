@@ -143,9 +143,12 @@ function stateOf({ points }: Announced, latest: (point: string) => LatestValue |
 
 function alarmState(alarm: NoticeMessage | undefined): string {
   if (alarm === undefined) return '{"on":"OFF","state":"normal"}';
-  const { state, severity, message, value, time, occurrence } = JSON.parse(alarm.json) as Record<string, unknown>;
+  const { state, severity, message, value, time, occurrence, cause, firstOut } = JSON.parse(alarm.json) as Record<
+    string,
+    unknown
+  >;
   const on = state === 'active-unacknowledged' || state === 'active-acknowledged';
-  return JSON.stringify({ on: on ? 'ON' : 'OFF', ...{ state, severity, message, value, time, occurrence } });
+  return JSON.stringify({ on: on ? 'ON' : 'OFF', ...{ state, severity, message, value, time, occurrence, cause, firstOut } });
 }
 
 function textOf(payload: Uint8Array): string | undefined {

@@ -127,7 +127,7 @@ function speaker({ options: written, inventory, command, memory, clock }: Dialec
       const values =
         kind === 'alarm'
           ? Object.fromEntries(
-              ['state', 'severity', 'message', 'value', 'occurrence'].flatMap((name) =>
+              ['state', 'severity', 'message', 'value', 'occurrence', 'cause', 'firstOut'].flatMap((name) =>
                 notice[name] === undefined || notice[name] === null ? [] : [[`alarm.${key}.${name}`, notice[name]]],
               ),
             )

@@ -49,6 +49,8 @@ export interface DrainTarget {
 export interface DrainVisit {
   /** Alarms alone leave. */
   readonly alarmsOnly: boolean;
+  /** Data, history and events begin when this is done; alarms do not wait for it. @throws SluiceError when the connection is over */
+  first?(): Promise<void>;
   /** @returns true, or how many readings of a batch may leave; 0: none */
   admit(what: OutBatch | OutNotice): true | number;
   /** What was admitted is answered. */
@@ -124,7 +126,9 @@ export class Drain {
       const others = this.#options.visit?.alarmsOnly === true ? [] : OTHERS;
       this.#busy = others.length;
       const run = (of: Carried) => (of === 'data' || of === 'history' ? this.#pump(of) : this.#pumpNotices(of));
+      const first = others.length === 0 ? undefined : this.#options.visit?.first?.();
       const through = async (of: Carried): Promise<void> => {
+        await first;
         await run(of);
         this.#busy--;
         this.#wake('alarm');

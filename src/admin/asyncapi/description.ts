@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { VERSION } from '../../core/version.ts';
 import { commandMessage } from './command.ts';
 import { ownChannels, ownMessages, ownOperations } from './dialects.ts';
-import { alarm, batch, event, inventory, latest, resent, result, status } from './messages.ts';
+import { alarm, batch, event, inventory, latest, resent, result, status, summary } from './messages.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -43,6 +43,7 @@ export const MESSAGES = {
   event: { summary: 'An event that an operator should know.', schema: event },
   command: { summary: 'A command of a platform.', schema: commandMessage },
   result: { summary: 'The answer to a command.', schema: result },
+  summary: { summary: 'Readings that a budget holds back, summed up.', schema: summary },
   resent: { summary: 'Records again, on request.', schema: resent },
   cleared: {
     summary: 'An empty message, which clears the retained message of a point or a rule that was removed.',
@@ -98,6 +99,10 @@ export const TOPICS = {
   history: {
     ...{ ...SENT, topic: 'history', messages: BATCHES, brokers: ['upstream'] },
     says: 'Readings that an outage kept back. A record is on this topic or on data, and never on both.',
+  },
+  summary: {
+    ...{ ...SENT, topic: 'summary', messages: ['summary'], brokers: ['upstream'] },
+    says: 'Count, minimum, mean and maximum of readings that a budget holds back. It moves no mark.',
   },
   value: {
     ...{ ...SENT, topic: 'value/{device}/{point}', messages: ['value', 'cleared'], qos: 0, retain: true, brokers: ['embedded'] },

@@ -109,6 +109,17 @@ export const inventory = z.strictObject({
   ),
 });
 
+export const summary = z.strictObject({
+  ...{ v: version, gateway: name('the gateway') },
+  from: moment('the time that it covers begins'),
+  to: moment('the time that it covers ends; not in it'),
+  step: z.int().min(1).describe('milliseconds of a step; the last one may be shorter'),
+  clock,
+  points: z
+    .record(z.string(), z.array(z.tuple([z.int().min(1), z.number(), z.number(), z.number()]).nullable()))
+    .describe('for each `device.point` its steps: count, minimum, mean and maximum; null where there is no reading with a value'),
+});
+
 export const latest = z.strictObject({
   time: moment('when it was taken'),
   value: value('the value; null when it is bad'),

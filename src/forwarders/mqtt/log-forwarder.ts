@@ -7,30 +7,23 @@ import type { Forwarder, ForwarderReport } from '../../core/ports.ts';
 import type { OutBatch, OutNotice } from '../../store/delivery/out.ts';
 import type { Outlet } from '../../store/delivery/outlet.ts';
 import type { Lane } from '../../store/files/lane-state.ts';
-import { type Carried, Drain, type DrainTarget, type DrainVisit } from '../drain.ts';
-import type { ForwarderContext } from '../forwarder-kind.ts';
-import { brokerAddress, usesTls } from './address.ts';
+import { type Carried, Drain, type DrainTarget } from '../drain.ts';
+import { bytesOf, LogVisits } from './budget/log-visits.ts';
 import { thrifty } from './budget/thrifty.ts';
-import { type Budget, Visits } from './budget/visits.ts';
+import type { Visits } from './budget/visits.ts';
 import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
-import type { Delivery, LogDialect, LogSpeaker, OutMessage } from './dialect.ts';
+import type { Delivery, LogSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
 import { recordFilter, severityLeaves } from './filter-keys.ts';
-import { Link, type LinkOptions, type LinkWork } from './link.ts';
+import { Link, type LinkWork } from './link.ts';
+import type { LogForwarderOptions } from './log-forwarder-options.ts';
 import { Patience } from './patience.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 const TEND = 1000;
-/** Alarms of which one may be worth a visit. */
-const ALARMS_LOOKED_AT = 16;
-const LANES: readonly Lane[] = ['data', 'history'];
 /** How much larger the next batch may be after one was acknowledged. */
 const GROWTH = 1.1;
-
-export interface LogForwarderOptions extends ForwarderContext, LinkOptions {
-  readonly dialect: LogDialect;
-}
 
 export class LogForwarder implements Forwarder, LinkWork {
   readonly name: string;
@@ -38,7 +31,7 @@ export class LogForwarder implements Forwarder, LinkWork {
   #parts: { readonly speaker: LogSpeaker; readonly outlet: Outlet; readonly link: Link } | undefined;
   #drain: Drain | undefined;
   /** Under a budget. */
-  visits: Visits | undefined;
+  #logVisits: LogVisits | undefined;
   /** Why the log does not give what waits. */
   readonly #unread = new Map<Carried, string>();
   #tending: (() => void) | undefined;
@@ -80,56 +73,16 @@ export class LogForwarder implements Forwarder, LinkWork {
       const side = { isBulk: () => this.visits?.bulk === true, broker: () => this.#link.url, now: () => clock.monotonic() };
       const link = new Link(this.#options, thrifty(speaker, side), this);
       this.#parts = { speaker, outlet, link };
-      this.visits = this.#visitsOf(settings.budget, outlet, link);
+      this.#logVisits = new LogVisits({
+        ...{ budget: settings.budget, options: this.#options, outlet, account: link.account },
+        ...{ holds: () => this.#holds, delivered: () => this.#counters },
+      });
     }
   }
 
-  #visitsOf(budget: Budget, outlet: Outlet, link: Link): Visits {
-    const { name, clock, random, event, logger, settings } = this.#options;
-    return new Visits({
-      ...{ budget, clock, random, account: link.account },
-      tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
-      alarms: () => this.#alarmWaits(outlet),
-      readings: () => !this.#holds && this.#readingsWait(outlet),
-      tooLarge: (bytes, most) =>
-        logger.error(
-          { forwarder: name, bytes, most },
-          'A reading takes more than the budget allows in a day; only alarms leave until perDay is raised.',
-        ),
-      overrun: (spent, alarms) =>
-        event('overrun', `The alarms of today take more than the budget of ${name}; they leave all the same.`, {
-          ...{ forwarder: name, spent, alarms, budget: budget.perDay ?? 0 },
-        }),
-    });
+  get visits(): Visits | undefined {
+    return this.#logVisits?.visits;
   }
-
-  /** With a filter it looks: those that it leaves out are passed over, and worth no visit. */
-  async #readingsWait(outlet: Outlet): Promise<boolean> {
-    const lanes = LANES.filter((lane) => outlet.pending(lane));
-    if (!outlet.filters) return lanes.length > 0;
-    try {
-      for (const lane of lanes) if ((await outlet.next(lane, 1)) !== undefined) return true;
-      return false;
-    } catch (thrown) {
-      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
-      throw thrown;
-    }
-  }
-
-  /** Those that do not leave are passed over: they are worth no visit. */
-  async #alarmWaits(outlet: Outlet): Promise<boolean> {
-    try {
-      const waiting = await outlet.notices('alarm', ALARMS_LOOKED_AT);
-      const leaves = waiting.some((notice) => severityLeaves(this.#options.settings.filter, notice.json));
-      const last = waiting.at(-1);
-      if (!leaves && last !== undefined) outlet.noticesDone(last);
-      return leaves;
-    } catch (thrown) {
-      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
-      throw thrown;
-    }
-  }
-
   get #attached() {
     if (this.#parts === undefined) throw new SluiceError('internal', `${this.name} is not started yet`);
     return this.#parts;
@@ -211,7 +164,7 @@ export class LogForwarder implements Forwarder, LinkWork {
         maxReadings: () => this.#size,
         hold: () => this.#holds,
         pace: (batch) => (batch.lane === 'history' ? this.#bucket.take(bytesOf(batch), clock.monotonic()) : 0),
-        visit: this.#visit(),
+        visit: this.#logVisits?.drain(courier),
         refused: (what, error) => this.#refused(what, error),
         unread: (of, error) => this.#cannotRead(of, error),
         sent: (batch) => this.#sent(batch),
@@ -225,24 +178,13 @@ export class LogForwarder implements Forwarder, LinkWork {
       drain.end();
       this.#patience.forget();
     });
+    const begun = this.#link.account.utc;
     try {
       if (!this.#link.stopping) await drain.run();
+      this.#logVisits?.drained(begun);
     } finally {
       this.#drain = undefined;
     }
-  }
-
-  #visit(): DrainVisit | undefined {
-    const { visits } = this;
-    if (visits === undefined) return undefined;
-    const bytes = (what: OutBatch | OutNotice): number => ('json' in what ? Buffer.byteLength(what.json) : bytesOf(what));
-    return {
-      alarmsOnly: !visits.bulk,
-      admit: (what) => visits.admit(bytes(what), 'json' in what ? 1 : what.readings),
-      settled: (what) => visits.settled(bytes(what)),
-      unfinished: () => visits.unfinished(),
-      stuck: (batch) => visits.stuck(bytes(batch)),
-    };
   }
 
   /** Data and history wait: for the clock, or for the dialect. */
@@ -361,9 +303,4 @@ export class LogForwarder implements Forwarder, LinkWork {
       this.#tend();
     });
   }
-}
-
-/** Bytes of the payloads of a batch, as they are on the wire. */
-function bytesOf({ messages }: OutBatch): number {
-  return messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
 }

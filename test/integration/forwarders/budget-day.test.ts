@@ -13,6 +13,7 @@ import { forwarderContext } from '../../fakes/forwarder-context.ts';
 import { SkipClock } from '../../fakes/skip-clock.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
+import { Described } from '../../oracles/described.ts';
 import { Mosquitto, Subscriber } from '../../peers/mosquitto.ts';
 
 const MINUTE = 60_000;
@@ -64,17 +65,16 @@ async function day(t: TestContext, budget: object, alarmsAt: readonly number[]) 
     ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 600_000 },
   });
   log.setClock(clock.wall() - Math.round(clock.monotonic()), false);
-  log.setInventory(
-    JSON.stringify({
-      v: 1,
-      revision: 1,
-      devices: {
-        station: {
-          points: Object.fromEntries(shape.points.map(({ name }) => [name, { type: 'uint16', unit: 'Cel', writable: false }])),
-        },
+  const inventory = JSON.stringify({
+    v: 1,
+    revision: 1,
+    devices: {
+      station: {
+        points: Object.fromEntries(shape.points.map(({ name }) => [name, { type: 'uint16', unit: 'Cel', writable: false }])),
       },
-    }),
-  );
+    },
+  });
+  log.setInventory(inventory);
   const overruns: unknown[] = [];
   const url = `mqtt://127.0.0.1:${relay.port}`;
   const settings = mqttForwarderSchema([columnsDialect]).parse({
@@ -88,7 +88,7 @@ async function day(t: TestContext, budget: object, alarmsAt: readonly number[]) 
       random,
       event: (name, _message, data) => void (name === 'overrun' && overruns.push(data)),
     }),
-    inventory: () => log.status() && JSON.stringify({ v: 1, devices: { station: shape.points.map(({ name }) => name) } }),
+    inventory: () => inventory,
     ...{ name: 'cloud', dialect: columnsDialect, settings: settings as never },
   });
   t.after(async () => {
@@ -129,6 +129,13 @@ async function day(t: TestContext, budget: object, alarmsAt: readonly number[]) 
   return { forwarder, subscriber, overruns, counters, wire, spent: spent(), relayed: relay.bytes(), clock, settled };
 }
 
+interface SummaryText {
+  readonly from: number;
+  readonly to: number;
+  readonly step: number;
+  readonly points: Record<string, ([number, number, number, number] | null)[]>;
+}
+
 const WINDOW = { perDay: '15kB', between: ['20:00', '23:00'] };
 
 for (const [name, budget] of [
@@ -151,4 +158,22 @@ for (const [name, budget] of [
     );
     assert.ok(s.counters.readings > 0);
     assert.deepEqual(s.overruns, []);
+    // Readings that did not fit were summed up: each hour once, in order, and nothing but what the log has.
+    const summaries = s.subscriber.messages().filter(({ topic }) => topic === 'sluice/g1/summary');
+    const described = new Described();
+    let end = 0;
+    for (const { payload } of summaries) {
+      described.holds('summary', payload, name);
+      const { from, to, step, points } = JSON.parse(payload) as SummaryText;
+      assert.ok(from >= end, 'no hour comes twice');
+      end = to;
+      assert.equal(Object.keys(points).length, POINTS);
+      for (const row of Object.values(points)) {
+        assert.equal(row.length, Math.ceil((to - from) / step));
+        for (const [i, one] of row.entries())
+          assert.equal(one?.[0], (Math.min(to, from + (i + 1) * step) - (from + i * step)) / MINUTE, 'one reading a minute');
+      }
+    }
+    assert.ok(summaries.length > 0);
+    t.diagnostic(summaries.map(({ payload }) => payload).join('\n'));
   });

@@ -82,6 +82,17 @@ class InfluxDb {
   }
 }
 
+/** InfluxDB keeps one type for a field of a measurement, whichever device it is of. */
+function hasOneTypeForEachName({ records }: Batch): boolean {
+  const storages = new Map<string, string>();
+  const points = records.flatMap(({ sample }) => sample.shape.points);
+  return points.every(({ name, storage }) => {
+    const before = storages.get(name) ?? storage;
+    storages.set(name, storage);
+    return before === storage;
+  });
+}
+
 const keyOf = ({ time, tags }: Point) => `${time} ${tags.get('gateway')} ${tags.get('log')} ${tags.get('device')}`;
 /** This InfluxDB was built without unsigned integers. */
 const signed = (lines: string) => lines.replace(/(?<==)(\d+)u(?=[, ])/g, (_, n: string) => `${BigInt.asIntN(63, BigInt(n))}i`);
@@ -118,7 +129,7 @@ test('InfluxDB keeps the golden lines as they are meant, escapes too', async (t)
 test('InfluxDB has every record once, however often and in which pieces it is written', async (t) => {
   const influx = await InfluxDb.start(t);
   if (influx === undefined) return;
-  const all = fc.sample(batches, 40).map((batch, i): Batch => ({ ...batch, gateway: `g${i}` }));
+  const all = fc.sample(batches.filter(hasOneTypeForEachName), 40).map((batch, i): Batch => ({ ...batch, gateway: `g${i}` }));
   for (const [i, batch] of all.entries()) {
     const write = (records: Batch['records']) =>
       records.length === 0

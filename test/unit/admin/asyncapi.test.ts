@@ -33,6 +33,7 @@ const nameOf = (m: Readonly<Record<string, unknown>>): MessageName => {
       ['online', 'status'],
       ['revision', 'inventory'],
       ['quality', 'value'],
+      ['step', 'summary'],
     ] as const),
   ];
   const found = marks.find(([key]) => key in m);

@@ -10,7 +10,8 @@ import type { Connection, ConnectionOptions } from '../../../src/forwarders/mqtt
 import type { Delivery, LogSpeaker, OutMessage } from '../../../src/forwarders/mqtt/dialect.ts';
 import { dialectContext } from '../../../src/forwarders/mqtt/dialect-context.ts';
 import { sparkplugBDialect } from '../../../src/forwarders/mqtt/dialects/sparkplug-b/dialect.ts';
-import { LogForwarder, type LogForwarderOptions } from '../../../src/forwarders/mqtt/log-forwarder.ts';
+import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
+import type { LogForwarderOptions } from '../../../src/forwarders/mqtt/log-forwarder-options.ts';
 import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
 import type { OutBatch } from '../../../src/store/delivery/out.ts';
 import { Log } from '../../../src/store/log.ts';

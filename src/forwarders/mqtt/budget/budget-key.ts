@@ -24,6 +24,12 @@ export const budgetKey = () =>
         .describe(
           'Readings leave between these two times only, once in each such window. A window may last over midnight. Without it they leave over the whole day.',
         ),
+      summary: z
+        .boolean()
+        .prefault(true)
+        .describe(
+          'With `perDay`: whether a summary (count, minimum, mean, maximum) leaves on `…/summary` before the readings, where they do not all fit.',
+        ),
     })
     .refine(({ perDay, between }) => perDay !== undefined || between !== undefined, 'write perDay, between, or both')
     .optional()

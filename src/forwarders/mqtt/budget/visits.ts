@@ -4,7 +4,7 @@
  * - An alarm is worth a visit of its own at any time. It leaves whatever was spent; what it takes counts.
  * - Everything else leaves in a bulk visit, and only as far as the budget goes. Such a visit never spends more than its share.
  * - With windows there is one bulk visit in each. A third of a day's budget, less towards its end, is left for alarms.
- * - Without windows the budget grows with the day. A visit comes when it carries twice what it costs, and once an hour at most.
+ * - Without windows the budget grows with the day. A visit comes when it carries four times what it costs, and once an hour at most.
  */
 import { waitAfter } from '../../../core/backoff.ts';
 import type { Clock } from '../../../core/clock.ts';
@@ -31,6 +31,8 @@ const RETRY = { first: 1000, longest: 900_000, spent: HOUR };
 const UNFINISHED = { first: 60_000, longest: 900_000 };
 /** Gateways of a fleet begin within so much of a window, or so much time. */
 const SPREAD = { share: 0.1, longest: 600_000 };
+/** Without windows a visit carries so many times what it costs, or such a part of a day's budget where that is less. */
+const WORTH = { costs: 4, share: 1 / 3 };
 /** Smaller batches are not worth their headers. */
 const LEAST = 200;
 
@@ -38,6 +40,8 @@ export interface Budget {
   /** Bytes. */
   readonly perDay?: number | undefined;
   readonly between?: Window | undefined;
+  /** Whether summaries leave before the readings; absent: they do. */
+  readonly summary?: boolean | undefined;
 }
 
 export interface VisitSide {
@@ -117,7 +121,8 @@ export class Visits {
   greeted(): void {
     if (!this.bulk) return;
     const cost = this.#side.account.counted - this.#countedBefore;
-    this.#cost = Math.round((this.#cost + cost) / 2);
+    // Some visits bring an inventory or make a new TLS session, and most do not: it falls at once and rises slowly.
+    this.#cost = cost < this.#cost ? cost : Math.round((3 * this.#cost + cost) / 4);
   }
 
   /** A visit failed. @returns milliseconds until the next one, at least; a change of the network may come first */
@@ -152,7 +157,7 @@ export class Visits {
   admit(bytes: number, readings: number): true | number {
     if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return 0;
     const cost = costOf(bytes);
-    const room = this.#room() - CLOSING - this.#promised;
+    const { room } = this;
     if (cost <= room) {
       this.#admitted = true;
       this.#promised += cost;
@@ -160,6 +165,10 @@ export class Visits {
     }
     const fits = room - costOf(0);
     return fits < LEAST ? 0 : Math.floor(0.9 * readings * (fits / bytes) * (1 - exchangeHeaders(fits) / (fits + 1000)));
+  }
+  /** Bytes on the wire that this visit may still take. */
+  get room(): number {
+    return this.#room() - CLOSING - this.#promised;
   }
   settled(bytes: number): void {
     this.#promised = Math.max(0, this.#promised - costOf(bytes));
@@ -223,7 +232,8 @@ export class Visits {
     const left = this.#room() - this.#cost - CLOSING;
     if (left < Math.max(LEAST, this.#needs) || clock.monotonic() < this.#againAt) return false;
     if (budget.between === undefined) {
-      if (clock.monotonic() < this.#notBefore || left < Math.min(2 * this.#cost, (budget.perDay ?? 0) / 4)) return false;
+      if (clock.monotonic() < this.#notBefore || left < Math.min(WORTH.costs * this.#cost, WORTH.share * (budget.perDay ?? 0)))
+        return false;
     } else {
       const { utc } = account;
       this.#window = windowAt(budget.between, utc);

@@ -1,0 +1,136 @@
+/** A forwarder with a cursor under a budget: what of the log is worth a visit, and what a visit carries. */
+import { SluiceError } from '../../../core/errors.ts';
+import type { OutBatch, OutNotice } from '../../../store/delivery/out.ts';
+import type { Outlet } from '../../../store/delivery/outlet.ts';
+import type { Lane } from '../../../store/files/lane-state.ts';
+import type { DrainVisit } from '../../drain.ts';
+import { brokerAddress, usesTls } from '../address.ts';
+import type { Courier } from '../courier.ts';
+import { type FilterSettings, severityLeaves } from '../filter-keys.ts';
+import type { LogForwarderOptions } from '../log-forwarder-options.ts';
+import type { Account } from './account.ts';
+import { Summaries } from './summaries.ts';
+import { type Budget, Visits } from './visits.ts';
+
+/** Alarms of which one may be worth a visit. */
+const ALARMS_LOOKED_AT = 16;
+const LANES: readonly Lane[] = ['data', 'history'];
+
+export interface LogVisitsSide {
+  readonly budget: Budget;
+  readonly options: LogForwarderOptions;
+  readonly outlet: Outlet;
+  readonly account: Account;
+  /** Data and history wait. */
+  readonly holds: () => boolean;
+  /** What was acknowledged in this run. */
+  readonly delivered: () => { readonly bytes: number; readonly readings: number };
+}
+
+export class LogVisits {
+  readonly visits: Visits;
+  readonly #side: LogVisitsSide;
+  readonly #summaries: Summaries | undefined;
+
+  constructor(side: LogVisitsSide) {
+    this.#side = side;
+    const { budget, account, outlet, holds } = side;
+    const { name, clock, random, event, logger, settings, gateway, log, inventory, memory } = side.options;
+    this.visits = new Visits({
+      ...{ budget, clock, random, account },
+      tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
+      alarms: () => this.#alarmWaits(settings.filter),
+      readings: () => !holds() && this.#readingsWait(),
+      tooLarge: (bytes, most) =>
+        logger.error(
+          { forwarder: name, bytes, most },
+          'A reading takes more than the budget allows in a day; only alarms leave until perDay is raised.',
+        ),
+      overrun: (spent, alarms) =>
+        event('overrun', `The alarms of today take more than the budget of ${name}; they leave all the same.`, {
+          ...{ forwarder: name, spent, alarms, budget: budget.perDay ?? 0 },
+        }),
+    });
+    if (budget.summary === false || budget.perDay === undefined) return;
+    this.#summaries = new Summaries({
+      ...{ gateway, forwarder: name, log, inventory, delivered: side.delivered, now: () => account.utc },
+      ...{ wanted: () => outlet.wanted, memory: memory(`${name}@summary`) },
+    });
+  }
+
+  /** What the drain loop asks on this visit. */
+  drain(courier: Courier): DrainVisit {
+    const { visits } = this;
+    return {
+      alarmsOnly: !visits.bulk,
+      first: () => this.#summary(courier),
+      admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings),
+      settled: (what) => visits.settled(bytesOfItem(what)),
+      unfinished: () => visits.unfinished(),
+      stuck: (batch) => visits.stuck(bytesOfItem(batch)),
+    };
+  }
+
+  /** The drain loop of a visit came to its end. @param begun UTC ms at which the visit began */
+  drained(begun: number): void {
+    if (this.visits.bulk && LANES.every((lane) => !this.#side.outlet.pending(lane))) this.#summaries?.cover(begun);
+  }
+
+  /** Coarse first: what does not fit as readings. @throws SluiceError when the connection is over */
+  async #summary(courier: Courier): Promise<void> {
+    const { options, holds } = this.#side;
+    if (this.#summaries === undefined || holds()) return;
+    const made = await this.#summaries.make(this.visits.room).catch((thrown: unknown) => {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return undefined;
+      throw thrown;
+    });
+    if (made === undefined || this.visits.admit(made.bytes, 1) !== true) return;
+    const outcome = await courier.deliver([made.message]);
+    this.visits.settled(made.bytes);
+    if (typeof outcome === 'object' && 'keep' in outcome) return;
+    this.#summaries.cover(made.to);
+    if (outcome !== 'accept')
+      options.logger.warn(
+        { forwarder: options.name, error: outcome.reject.message },
+        'The broker refused a summary for good; write budget: {summary: false} when the platform has no use for it.',
+      );
+  }
+
+  /** With a filter it looks: those that it leaves out are passed over, and worth no visit. */
+  async #readingsWait(): Promise<boolean> {
+    const { outlet } = this.#side;
+    const lanes = LANES.filter((lane) => outlet.pending(lane));
+    if (!outlet.filters) return lanes.length > 0;
+    try {
+      for (const lane of lanes) if ((await outlet.next(lane, 1)) !== undefined) return true;
+      return false;
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
+      throw thrown;
+    }
+  }
+
+  /** Those that do not leave are passed over: they are worth no visit. */
+  async #alarmWaits(filter: FilterSettings | undefined): Promise<boolean> {
+    const { outlet } = this.#side;
+    try {
+      const waiting = await outlet.notices('alarm', ALARMS_LOOKED_AT);
+      const leaves = waiting.some((notice) => severityLeaves(filter, notice.json));
+      const last = waiting.at(-1);
+      if (!leaves && last !== undefined) outlet.noticesDone(last);
+      return leaves;
+    } catch (thrown) {
+      if (thrown instanceof SluiceError && thrown.code === 'log-read') return false;
+      throw thrown;
+    }
+  }
+}
+
+function bytesOfItem(what: OutBatch | OutNotice): number {
+  return 'json' in what ? Buffer.byteLength(what.json) : bytesOf(what);
+}
+
+/** Bytes of the payloads of a batch, as they are on the wire. */
+export function bytesOf({ messages }: OutBatch): number {
+  return messages.reduce((sum, { payload }) => sum + Buffer.byteLength(payload), 0);
+}

@@ -16,6 +16,7 @@ const LAYERS = [
 ];
 const OWNERS: Record<string, readonly string[]> = {
   'better-sqlite3': ['store'],
+  '@marcbachmann/cel-js': ['rules'],
   serialport: ['drivers'],
   aedes: ['forwarders'],
   mqtt: ['forwarders'],

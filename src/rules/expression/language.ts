@@ -22,7 +22,9 @@ export const MOST_COST = 500;
 
 /** `dyn`: only the readings show what the point is. */
 export type CelType = 'bool' | 'double' | 'int' | 'string' | 'dyn';
-const TYPES: readonly CelType[] = ['bool', 'double', 'int', 'string', 'dyn'];
+/** Capital letters: `if0` and `in` are words of the language. */
+const LETTERS: Readonly<Record<CelType, string>> = { bool: 'B', double: 'D', int: 'I', string: 'S', dyn: 'X' };
+const TYPES = Object.keys(LETTERS) as readonly CelType[];
 
 const STORED: Record<Storage, CelType> = { boolean: 'bool', number: 'double', integer64: 'int', string: 'string' };
 
@@ -30,9 +32,9 @@ export function celType(storage: Storage | undefined): CelType {
   return storage === undefined ? 'dyn' : STORED[storage];
 }
 
-/** Name of the variable of an input: two letters at least, and never longer than a point that it stands for. */
+/** Name of the variable of an input: two letters, never longer than a point that it stands for. */
 export function variable(type: CelType, input: number): string {
-  return `${type[0]}${input.toString(36)}`;
+  return `${LETTERS[type]}${input.toString(36)}`;
 }
 
 /** What may be called with arguments. `of` is a text before the dot. */
@@ -70,8 +72,8 @@ function build(limits: Partial<Limits>): Environment {
     env.registerOperator(`double ${op} int: double`, (a: number, b: bigint) => of(a, Number(b)));
     env.registerOperator(`int ${op} double: double`, (a: bigint, b: number) => of(Number(a), b));
   }
+  // The package takes it the other way round as well.
   env.registerOperator('double == int', same);
-  env.registerOperator('int == double', same);
   registerFunctions(env);
   return env;
 }

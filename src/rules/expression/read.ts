@@ -56,9 +56,13 @@ export function readExpression(
   const reader = new Reader(text, points);
   reader.walk(tree.value, false);
   if (reader.faults.length > 0) return reader.faults;
-  if (reader.inputs.length === 0) return [{ at: 0, message: 'the expression names no point, so it never changes; write device.point' }];
-  const checked = read.check(reader.plain());
+  if (reader.inputs.length === 0)
+    return [{ at: 0, message: 'the expression names no point, so it never changes; write device.point' }];
+  const plain = read.parse(reader.plain());
+  const checked = plain.check();
   if (!checked.valid) return [located(checked.error, text)];
+  const joined = joining(plain.ast);
+  if (joined !== undefined) return [{ at: joined.start, message: 'texts cannot be joined; compare them one by one' }];
   const type = checked.type ?? 'dyn';
   const fits = gives === 'bool' ? ['bool', 'dyn'] : ['double', 'int', 'dyn'];
   if (!fits.includes(type)) return [{ at: 0, message: wrongResult(type, gives) }];
@@ -107,7 +111,7 @@ class Reader {
     const levels = parts.map((part, i) => {
       const depth = this.walk(part, node.op === 'in' && i === 1);
       // `a && b && c` is no deeper than `a && b`.
-      return i === 0 && part.op === node.op ? depth : depth + 1;
+      return i === 0 && parts.length === 2 && part.op === node.op ? depth : depth + 1;
     });
     const depth = Math.max(1, ...levels);
     this.#cost += node.op === 'rcall' ? 16 : /^([=!<>]=?|in)/.test(node.op) ? 4 : 1;
@@ -151,6 +155,17 @@ class Reader {
   #limit(message: string): void {
     if (!this.faults.some((fault) => fault.message === message)) this.faults.push({ at: 0, message });
   }
+}
+
+/** A + of texts: nothing makes a text longer. The package keeps the type beside each node that it checked. */
+function joining(node: ASTNode): ASTNode | undefined {
+  const { checkedType } = node as { checkedType?: { name?: unknown } };
+  if (node.op === '+' && checkedType?.name === 'string') return node;
+  for (const part of partsOf(node)) {
+    const found = joining(part);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 /** `tank.level` and `point("pump-1.running")` */

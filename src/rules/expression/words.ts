@@ -94,7 +94,6 @@ function operands(summary: string): string {
     const [, sign = '', type = ''] = /: ([!-])(.+)$/.exec(summary) ?? [];
     return `${sign} needs ${sign === '!' ? 'true or false' : 'a number'} after it; this is ${typeWords(type)}`;
   }
-  if (op === '+' && left === 'string' && right === 'string') return 'texts cannot be joined; compare them one by one';
   const both = [left, right];
   if (both.includes('bool') && (both.includes('int') || both.includes('double'))) {
     if (op === '==' || op === '!=') return `${op} compares true or false with a number; write the point alone, or ! before it`;

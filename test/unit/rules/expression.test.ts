@@ -33,19 +33,27 @@ function refused(text: string, gives: 'bool' | 'number' = 'bool'): readonly Expr
   if ('run' in result) assert.fail(`${text} is not refused`);
   return result;
 }
-function value(text: string, values: Readonly<Record<string, Value | undefined>>, gives: 'bool' | 'number' = 'bool'): Value | undefined {
+function value(
+  text: string,
+  values: Readonly<Record<string, Value | undefined>>,
+  gives: 'bool' | 'number' = 'bool',
+): Value | undefined {
   const expression = read(text, gives);
   return compile(expression)(expression.inputs.map(({ point }) => values[point]));
 }
 
-const GIVES: readonly (readonly [text: string, values: Readonly<Record<string, Value | undefined>>, result: Value | undefined])[] = [
+const GIVES: readonly (readonly [
+  text: string,
+  values: Readonly<Record<string, Value | undefined>>,
+  result: Value | undefined,
+])[] = [
   ['tank.level < 0.5 && pump.running', { 'tank.level': 0.3, 'pump.running': true }, true],
   ['tank.level < 0.5 && !pump.running', { 'tank.level': 0.3, 'pump.running': true }, false],
   ['tank.level * 2 + 1 >= 1.6', { 'tank.level': 0.3 }, true],
   ['tank.level == 3', { 'tank.level': 3 }, true],
   ['3 == tank.level', { 'tank.level': 3.5 }, false],
   ['pump.mode == "auto"', { 'pump.mode': 'auto' }, true],
-  ["pump.mode in ['auto', \"off\"]", { 'pump.mode': 'off' }, true],
+  ['pump.mode in [\'auto\', "off"]', { 'pump.mode': 'off' }, true],
   ['pump.mode.startsWith("au") || pump.mode.contains("x")', { 'pump.mode': 'auto' }, true],
   ['point("pump-1.running") && point(\'2nd.level\') > 1', { 'pump-1.running': true, '2nd.level': 2 }, true],
   ['point("loop.gain") > 1 ? pump.running : false', { 'loop.gain': 2, 'pump.running': true }, true],
@@ -79,7 +87,7 @@ for (const [text, values, result] of GIVES) test(`gives ${result}: ${text}`, () 
 
 const REFUSED: readonly (readonly [text: string, at: number, message: RegExp])[] = [
   ['', 0, /is empty/],
-  ['tank.level > ', 12, /ends too early/],
+  ['tank.level > ', 13, /ends too early/],
   ['tank.level = 3', 11, /write == instead of =/],
   ['tank.level > 1 and pump.running', 15, /write && instead of and/],
   ['tank.level > 1 & pump.running', 15, /write && instead of &/],
@@ -166,11 +174,50 @@ test('a number of nine hundred digits is compared, and says nothing where it is 
 
 test('no text makes the reader throw, and what it takes never throws', () => {
   const word = fc.constantFrom(
-    ...['tank.level', 'pump.running', 'pump.mode', 'meter.energy', 'gps.any', 'point("pump-1.running")', 'constructor', '__proto__'],
+    ...[
+      'tank.level',
+      'pump.running',
+      'pump.mode',
+      'meter.energy',
+      'gps.any',
+      'point("pump-1.running")',
+      'constructor',
+      '__proto__',
+    ],
     ...['&&', '||', '!', '-', '+', '*', '/', '%', '<', '>=', '==', '!=', '?', ':', 'in', '(', ')', '[', ']', '{', '}', ',', '.'],
-    ...['1', '2.5', '0', '9223372036854775807', '"a"', "'", '"', '\\', 'true', 'null', 'size', '.size()', '.matches("(a+)+$")', 'has', '\n', '//'],
+    ...[
+      '1',
+      '2.5',
+      '0',
+      '9223372036854775807',
+      '"a"',
+      "'",
+      '"',
+      '\\',
+      'true',
+      'null',
+      'size',
+      '.size()',
+      '.matches("(a+)+$")',
+      'has',
+      '\n',
+      '//',
+    ],
   );
-  const given = fc.constantFrom<Value | undefined>(undefined, 0, -0, 1.5, Number.MAX_VALUE, true, false, '', 'a', 2n ** 63n, -(2n ** 63n), 0n);
+  const given = fc.constantFrom<Value | undefined>(
+    undefined,
+    0,
+    -0,
+    1.5,
+    Number.MAX_VALUE,
+    true,
+    false,
+    '',
+    'a',
+    2n ** 63n,
+    -(2n ** 63n),
+    0n,
+  );
   fc.assert(
     fc.property(fc.array(word, { maxLength: 40 }), fc.array(given, { minLength: 40, maxLength: 40 }), (words, values) => {
       const text = words.join(' ');
@@ -187,14 +234,19 @@ test('no text makes the reader throw, and what it takes never throws', () => {
 // ---- the oracle: the same expression as a tree, judged with "unknown" as a third truth ----
 
 type Num = { text: string; of(level: number | undefined, flow: number | undefined): number | undefined };
-type Bool = { text: string; of(level: number | undefined, flow: number | undefined, on: boolean | undefined): boolean | undefined };
+type Bool = {
+  text: string;
+  of(level: number | undefined, flow: number | undefined, on: boolean | undefined): boolean | undefined;
+};
 
 const num: fc.Arbitrary<Num> = fc.letrec<{ num: Num }>((tie) => ({
   num: fc.oneof(
     { maxDepth: 3 },
     fc.constant<Num>({ text: 'tank.level', of: (level) => level }),
     fc.constant<Num>({ text: 'tank.flow', of: (_, flow) => flow }),
-    fc.integer({ min: -9, max: 9 }).map<Num>((n) => ({ text: n < 0 ? `(${n}.5)` : `${n}.5`, of: () => n + Math.sign(n || 1) * 0.5 })),
+    fc
+      .integer({ min: -9, max: 9 })
+      .map<Num>((n) => ({ text: n < 0 ? `(${n}.5)` : `${n}.5`, of: () => n + Math.sign(n || 1) * 0.5 })),
     fc.tuple(tie('num'), fc.constantFrom('+', '-', '*', '/'), tie('num')).map<Num>(([a, op, b]) => ({
       text: `(${a.text} ${op} ${b.text})`,
       of(level, flow) {

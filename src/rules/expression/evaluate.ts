@@ -1,6 +1,6 @@
 /**
  * Evaluates an expression that was read before (read.ts). It never throws: where CEL has an error (a bad input, a division by
- * zero, a whole number beyond 64 bits), and nothing else decides, the expression says nothing.
+ * zero, a whole number beyond 64 bits), and nothing else decides, the expression says nothing. Nor does it without any input.
  */
 import type { Value } from '../../core/point.ts';
 import { environment, variable } from './language.ts';

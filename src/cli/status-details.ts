@@ -178,6 +178,7 @@ function answerLines(answer: DeviceStatus['answer']): string[] {
 /** What talks by itself is not asked, and replies to nothing. */
 function repliesOf({ requests, replies, repeats }: DeviceCounters, protocol: string): string {
   if (protocol === 'flows') return count(replies, 'reading');
+  if (protocol === 'derived') return count(replies, 'record');
   if (repeats !== undefined) return count(replies, 'message');
   return requests === 0 && replies > 0 ? count(replies, 'frame') : count(replies, 'reply', 'replies');
 }

@@ -193,7 +193,7 @@ function deviceWords(d: DeviceStatus, protocol: string, now: number, time: numbe
   // What talks by itself is not asked, and replies to nothing.
   const got =
     requests === 0
-      ? count(replies, protocol === 'flows' ? 'reading' : 'frame')
+      ? count(replies, protocol === 'flows' ? 'reading' : protocol === 'derived' ? 'record' : 'frame')
       : `${replies} of ${count(requests, 'request')} answered`;
   const share = d.share === undefined || d.fault !== undefined ? [] : [shareWords(d.share)];
   const { recovery } = d;

@@ -9,7 +9,7 @@
 
 import type * as z from 'zod';
 import type { Severity } from '../core/alarm.ts';
-import type { Value } from '../core/point.ts';
+import type { Storage, Value } from '../core/point.ts';
 import type { Grant } from '../core/remote-commands.ts';
 import type { ResolvedAction, ResolvedEscalation, ResolvedHook } from './actions.ts';
 import type { NodeRedConfig } from './node-red.ts';
@@ -54,6 +54,14 @@ export interface DriverKind {
     device: ResolvedDevice,
     written: (path: readonly (string | number)[]) => string | undefined,
   ): readonly { path: readonly (string | number)[]; message: string }[];
+  /**
+   * What only the whole configuration shows, of all devices of this kind; path is relative to the device.
+   * @param find a point of any device
+   */
+  checkAmong?(
+    devices: readonly ResolvedDevice[],
+    find: (device: string, point: string) => KnownPoint,
+  ): readonly { device: string; path: readonly (string | number)[]; message: string }[];
   /** Whether further points of a device come while it runs, so that none needs to be written. @param settings output of `device` */
   growing?(settings: Readonly<Record<string, unknown>>): boolean;
   /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
@@ -70,6 +78,12 @@ export interface DriverKind {
    */
   budget?(bus: ResolvedBus, devices: readonly ResolvedDevice[], measured?: MeasuredTimes): BusBudget;
 }
+
+/** A point as another one of the configuration finds it. `missing`: there is none, in words. `hidden`: a fault hides what it is. */
+export type KnownPoint =
+  | { readonly missing: string }
+  | { readonly hidden: true }
+  | { readonly storage: Storage | undefined; readonly unit: string | undefined };
 
 /** Milliseconds, by keys that the driver makes. */
 export interface MeasuredTimes {

@@ -8,6 +8,7 @@
 import path from 'node:path';
 import type * as z from 'zod';
 import { actionConflicts } from './action-conflicts.ts';
+import { checkAmong } from './among.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedBus } from './devices.ts';
@@ -125,6 +126,7 @@ class Loader {
     const resolver = new DeviceResolver({ source, kinds, library, ...known, around, report, warn });
     for (const [name, written] of this.#named(root, 'devices')) resolver.add(name, written);
     const devices = resolver.finish();
+    if (!this.#unread.has('devices')) checkAmong(devices, { source, buses, kinds, report });
     if (!this.#unread.has('devices')) this.#clock(gateway?.clock?.gps, buses, devices);
     const writtenRules = this.#named(root, 'rules');
     const hooks = resolveHooks(this.#named(root, 'hooks'), source, report);

@@ -2,6 +2,7 @@
 import type { CounterMemory } from '../codecs/counter.ts';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
+import type { DerivedMemory, SampleFeed } from '../core/derived-points.ts';
 import type { DeviceTopics } from '../core/device-topics.ts';
 import type { AcceptedMemory, FlowPoints } from '../core/flow-points.ts';
 import type { Logger } from '../core/logger.ts';
@@ -21,6 +22,10 @@ export interface DriverContext {
   readonly topics?: DeviceTopics;
   /** What flows give; absent: there is no Node-RED. */
   readonly flowPoints?: FlowPoints;
+  /** Samples of all buses; absent: points are computed from nothing. */
+  readonly feed?: SampleFeed;
+  /** State of computed points, over restarts. */
+  readonly derived?: DerivedMemory;
   /** Points that devices accepted, over restarts. */
   readonly accepted?: AcceptedMemory;
   /** The bus has further shapes from now on. */

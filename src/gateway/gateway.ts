@@ -265,6 +265,7 @@ export class Gateway implements Starting, Reloadable {
       'The clock changed; readings not handed over yet get the new time.',
     );
     this.#parts.tls.changed();
+    this.#parts.samples.clockChanged();
     if (change.known) {
       this.rules.clockKnown(this.ingest.moment());
       this.ingest.tick();

@@ -5,6 +5,7 @@ import { toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Counters } from '../pipeline/counters.ts';
+import type { DerivedStates } from '../pipeline/derived-states.ts';
 import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
 import { Log } from '../store/log.ts';
@@ -25,7 +26,19 @@ export function openLog({ gateway, buffer }: GatewayConfig, side: LogSide): Prom
 }
 
 /** Counters continue where the log ends; where it cannot be read, where they were saved. */
-export async function restore(counters: Counters, shapes: readonly Shape[], logger: Logger): Promise<void> {
+export async function restore(
+  { counters, derived }: { readonly counters: Counters; readonly derived: DerivedStates },
+  shapes: readonly Shape[],
+  logger: Logger,
+): Promise<void> {
+  await derived
+    .restore(shapes)
+    .catch((thrown: unknown) =>
+      logger.warn(
+        { error: toError(thrown).message },
+        'The log could not be looked through; derived points continue from the values that were saved at most 15 minutes before the end of the last run.',
+      ),
+    );
   await counters
     .restore(shapes)
     .catch((thrown: unknown) =>

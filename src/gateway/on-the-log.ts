@@ -22,13 +22,17 @@ export function ingestOf(
   }: {
     readonly log: Log;
     readonly rules: RuleEngine;
-    readonly parts: { readonly alarmed: Pick<Parts['alarmed'], 'changed'>; readonly outside: Pick<Parts['outside'], 'tell'> };
+    readonly parts: Pick<Parts, 'samples'> & {
+      readonly alarmed: Pick<Parts['alarmed'], 'changed'>;
+      readonly outside: Pick<Parts['outside'], 'tell'>;
+    };
   },
 ): Ingest {
   return new Ingest({
     ...{ log, rules, clock: g.clock, latest: g.latest },
     offset: () => g.watch.offset,
     clockKnown: () => g.watch.known,
+    derive: (sample) => parts.samples.sample(sample),
     onAlarm: (t) => {
       const { rule, state, severity, point } = t;
       g.logger[state === 'normal' ? 'info' : 'warn']({ rule, state, severity, point }, t.message);

@@ -20,6 +20,7 @@ import type { Logger } from '../core/logger.ts';
 import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { EventQuota } from '../core/quota.ts';
 import { VERSION } from '../core/version.ts';
+import { DerivedHub } from '../drivers/derived/hub.ts';
 import { FlowHub } from '../drivers/flows/hub.ts';
 import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import { DeviceDoor } from '../forwarders/broker/device-door.ts';
@@ -29,6 +30,7 @@ import { FlowDoor } from '../node-red/door/door.ts';
 import { AcceptedPoints } from '../pipeline/accepted-points.ts';
 import { AlarmedPoints } from '../pipeline/alarmed-points.ts';
 import type { Counters } from '../pipeline/counters.ts';
+import { DerivedStates } from '../pipeline/derived-states.ts';
 import { Growth } from '../pipeline/growth.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
@@ -99,6 +101,8 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const door = new DeviceDoor(clock);
   const hub = new FlowHub();
   const accepted = new AcceptedPoints(() => g.log);
+  const samples = new DerivedHub(() => ({ at: clock.monotonic(), offset: watch.offset, known: watch.known }));
+  const derived = new DerivedStates({ log: () => g.log, clock });
   const growth = new Growth(clock, () => g.grown());
   const plant = new Plant((bus, devices) =>
     createBus(bus, devices, {
@@ -107,7 +111,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       emit: (sample) => g.ingest.sample(sample),
       tell,
       topics: door,
-      ...{ flowPoints: hub, accepted },
+      ...{ flowPoints: hub, accepted, feed: samples, derived },
       grew: () => growth.changed(),
       replanned: (before, after) => g.ingest.exchange(before, after),
       ...(g.times === undefined ? {} : { times: g.times }),
@@ -219,6 +223,8 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     latest,
     newest,
     plant,
+    samples,
+    derived,
     alarmed,
     outside,
     listening,

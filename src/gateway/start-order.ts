@@ -70,7 +70,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   came.counters = counters;
   came.times = new MeasuredFile(config.gateway.stateDir, clock, logger);
   const field = parts.plant.prepare(config);
-  await restore(counters, field.shapes, logger);
+  await restore({ counters, derived: parts.derived }, field.shapes, logger);
   g.setInventory(config, field.shapes);
   const rules = rulesOf(config, { log, start: moment(), shapes: field.shapes });
   came.rules = rules;

@@ -25,6 +25,8 @@ export interface IngestOptions {
   readonly onAlarm: (transition: AlarmTransition) => void;
   /** A rule that is only observed would have changed its alarm: the log and the destinations hear of no alarm. */
   readonly onObserved: (transition: AlarmTransition) => void;
+  /** Computes points from the sample, and gives their samples in the same call. */
+  readonly derive?: ((sample: Sample) => void) | undefined;
 }
 
 export class Ingest {
@@ -57,6 +59,7 @@ export class Ingest {
     latest.take(sample);
     for (const sink of this.#sinks) sink.sample(sample, record);
     this.#alarmed(transitions);
+    this.#options.derive?.(sample);
     this.#schedule();
   };
 

@@ -94,7 +94,7 @@ export class Simulation {
     this.#random = seeded(this.#seed);
     const kindOf = (device: ResolvedDevice) => {
       const protocol = config.buses.get(device.bus)?.protocol;
-      if (protocol === 'mqtt' || protocol === 'flows') return 'talker';
+      if (protocol === 'mqtt' || protocol === 'flows' || protocol === 'derived') return 'talker';
       if (protocol === 'serial') return device.settings.request === undefined ? 'talker' : 'asked';
       return WIRES[protocol ?? '']?.checked === false ? 'tcp' : 'rtu';
     };
@@ -195,6 +195,10 @@ export class Simulation {
     }
     if (bus.protocol === 'mqtt') {
       await this.#publish(bus, devices, entry);
+      return;
+    }
+    if (bus.protocol === 'derived') {
+      this.#served.push({ ...entry, why: 'the gateway computes its points from others' });
       return;
     }
     if (bus.protocol === 'flows') {

@@ -1,0 +1,299 @@
+/**
+ * Derived points at work. Its invariants:
+ *
+ * - Pure: it reads no clock and keeps no timer. The outcome depends on the samples and on their times only, not on when `tick` is
+ *   called: a sample first does what came due before it. A replay of the same samples gives the same points.
+ * - One sample computes each point once, after all its inputs: nobody sees a point of a new and an old input of one sample.
+ * - One record a device and cause, with the time of the cause. Points that the cause does not reach are absent in it.
+ * - A point has no reading before each of its inputs had one. A bad input makes it bad for the same reason, an uncertain one
+ *   uncertain; an input older than `staleAfter` makes it bad, `timeout`, at the time at which it became too old.
+ * - A reading that is older than the newest one of its point changes nothing.
+ * - Bounded: one slot a source, one node a point; what a point remembers has the bounds of its formula.
+ */
+
+import type { Instant } from '../../core/derived-points.ts';
+import { conversion, toBase } from '../../core/dimensions.ts';
+import type { PointInfo, Sample, Shape, Value } from '../../core/point.ts';
+import { hasValue, reasonAt } from '../../core/point.ts';
+import { ABSENT, GOOD, qualityOf, reasonCode } from '../../core/reasons.ts';
+import { ALIKE, AS_READ, type Calculation, type Input, type Result } from './formula.ts';
+import { Heap } from './heap.ts';
+import { inOrder } from './order.ts';
+import type { PlannedPoint } from './plan.ts';
+import { Recorder, type RecorderSettings } from './recorder.ts';
+
+const [TIMEOUT, INVALID, NOT_A_NUMBER] = [reasonCode('timeout'), reasonCode('invalid'), reasonCode('not-a-number')];
+const OUT_OF_RANGE = reasonCode('out-of-range');
+
+/** The newest reading of an input. */
+export interface Slot {
+  readonly key: string;
+  /** undefined: none yet. */
+  at: number | undefined;
+  raw: Value;
+  reason: number;
+  unit: string | undefined;
+  readonly followers: Node[];
+}
+
+export interface Node {
+  readonly point: PlannedPoint;
+  readonly order: number;
+  readonly inputs: readonly Slot[];
+  /** By input; undefined while its unit cannot be converted. */
+  readonly conversions: ({ readonly scale: number; readonly offset: number } | undefined)[];
+  readonly units: (string | undefined)[];
+  readonly own: Slot;
+  readonly back: { readonly scale: number; readonly offset: number };
+  readonly calculation: Calculation;
+  readonly recorder: Recorder;
+  readonly index: number;
+  bad: boolean;
+}
+
+interface Bound {
+  readonly index: number;
+  readonly slot: Slot;
+}
+const NOTHING: readonly Bound[] = [];
+
+export interface GraphDevice extends RecorderSettings {
+  readonly points: readonly PlannedPoint[];
+}
+
+export class Graph {
+  readonly recorders: readonly Recorder[];
+  readonly nodes: readonly Node[];
+  readonly slots = new Map<string, Slot>();
+  readonly #bound = new WeakMap<Shape, readonly Bound[]>();
+  readonly #own: ReadonlySet<Shape>;
+  readonly #due = new Heap();
+  readonly #dirty: Uint8Array;
+  readonly #emit: (sample: Sample) => void;
+  /** Not later than the first input of a point that gets too old, and the first record that waits. */
+  #nodesWake = Number.POSITIVE_INFINITY;
+  #recordsWake = Number.POSITIVE_INFINITY;
+  /** Readings that were older than one before. */
+  late = 0;
+
+  /** @param emit gets the records, in the order of their computation */
+  constructor(devices: readonly GraphDevice[], emit: (sample: Sample) => void) {
+    this.#emit = emit;
+    this.recorders = devices.map((device) => new Recorder(device));
+    const all = devices.flatMap(({ points }, device) => points.map((point, index) => ({ point, device, index })));
+    const places = new Map(all.map(({ point }, i) => [`${point.device}.${point.name}`, i]));
+    const order = inOrder(all.map(({ point }) => point.inputs.map((input) => places.get(input.point) ?? -1)));
+    this.nodes = order.flatMap((i, rank) => {
+      const entry = all[i];
+      const recorder = entry && this.recorders[entry.device];
+      return entry === undefined || recorder === undefined ? [] : [this.#node(entry.point, rank, recorder, entry.index)];
+    });
+    this.#dirty = new Uint8Array(this.nodes.length);
+    this.#own = new Set(this.recorders.map(({ shape }) => shape));
+  }
+
+  sample(sample: Sample, now: Instant): void {
+    const { shape, at } = sample;
+    const bound = this.#bound.get(shape) ?? this.#bind(shape);
+    if (bound.length === 0) return;
+    if (at >= Math.min(this.#nodesWake, this.#recordsWake)) this.tick({ ...now, at });
+    for (const { index, slot } of bound) {
+      const reason = reasonAt(sample, index);
+      if (reason === ABSENT) continue;
+      if (slot.at !== undefined && at < slot.at) {
+        this.late++;
+        continue;
+      }
+      this.#set(slot, at, sample.values[index] ?? 0, reason);
+    }
+    this.#run({ ...now, at }, sample.unasked);
+  }
+
+  /** Does what has come due up to and including this time, in the order of its times. */
+  tick(now: Instant): void {
+    if (now.at < this.#nodesWake) {
+      this.#flush(now.at);
+      return;
+    }
+    const due: { readonly at: number; readonly node: Node }[] = [];
+    for (const node of this.nodes) {
+      const at = dueOf(node);
+      if (at <= now.at) due.push({ at, node });
+    }
+    due.sort((a, b) => a.at - b.at || a.node.order - b.node.order);
+    for (const [i, { at, node }] of due.entries()) {
+      this.#flush(at);
+      this.#mark(node);
+      if (due[i + 1]?.at !== at) this.#run({ ...now, at }, undefined);
+    }
+    this.#nodesWake = Number.POSITIVE_INFINITY;
+    for (const node of this.nodes) this.#nodesWake = Math.min(this.#nodesWake, dueOf(node));
+    this.#flush(now.at);
+  }
+
+  /** What waited for `every`. */
+  #flush(until: number): void {
+    if (until < this.#recordsWake) return;
+    const due = this.recorders.filter(({ dueAt }) => dueAt <= until).sort((a, b) => a.dueAt - b.dueAt);
+    for (const recorder of due) {
+      const record = recorder.flush(until);
+      if (record !== undefined) this.#emit(record);
+    }
+    this.#recordsWake = Number.POSITIVE_INFINITY;
+    for (const { dueAt } of this.recorders) this.#recordsWake = Math.min(this.#recordsWake, dueAt);
+  }
+
+  /** The time at which to call `tick`; it may be early, never late. undefined: no time will change anything. */
+  get nextDue(): number | undefined {
+    const wake = Math.min(this.#nodesWake, this.#recordsWake);
+    return wake === Number.POSITIVE_INFINITY ? undefined : wake;
+  }
+
+  /** A reading of an earlier run; nothing is computed from it yet. */
+  restore(slot: Slot, at: number, raw: Value, reason: number): void {
+    Object.assign(slot, { at, raw, reason });
+    this.#nodesWake = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Reports what waits for `every`. */
+  rest(): void {
+    for (const recorder of this.recorders) {
+      const record = recorder.rest();
+      if (record !== undefined) this.#emit(record);
+    }
+  }
+
+  #node(point: PlannedPoint, order: number, recorder: Recorder, index: number): Node {
+    const { formula, unit, own, settings, staleAfter } = point;
+    const inputs = point.inputs.map((input) => this.#slot(input.point));
+    const node: Node = {
+      ...{ point, order, recorder, index, inputs, bad: true },
+      own: this.#slot(`${point.device}.${point.name}`),
+      conversions: inputs.map(() => undefined),
+      units: inputs.map(() => undefined),
+      back: conversion(own, unit ?? own) ?? { scale: 1, offset: 0 },
+      calculation: formula.create({ ...settings, staleAfter }),
+    };
+    node.own.unit = unit;
+    for (const slot of new Set(inputs)) slot.followers.push(node);
+    return node;
+  }
+
+  #slot(key: string): Slot {
+    const known = this.slots.get(key);
+    if (known !== undefined) return known;
+    const slot: Slot = { key, at: undefined, raw: 0, reason: GOOD, unit: undefined, followers: [] };
+    this.slots.set(key, slot);
+    return slot;
+  }
+
+  #bind(shape: Shape): readonly Bound[] {
+    const found = this.#own.has(shape)
+      ? NOTHING
+      : shape.points.flatMap((info: PointInfo, index): Bound[] => {
+          const slot = this.slots.get(`${shape.device}.${info.name}`);
+          if (slot === undefined || slot.followers.length === 0) return [];
+          slot.unit = info.unit;
+          return [{ index, slot }];
+        });
+    this.#bound.set(shape, found);
+    return found;
+  }
+
+  #set(slot: Slot, at: number, raw: Value, reason: number): void {
+    slot.at = at;
+    slot.raw = raw;
+    slot.reason = reason;
+    for (const node of slot.followers) this.#mark(node);
+  }
+
+  #mark(node: Node): void {
+    if (this.#dirty[node.order] === 1) return;
+    this.#dirty[node.order] = 1;
+    this.#due.push(node.order);
+  }
+
+  #run(now: Instant, unasked: true | undefined): void {
+    const touched = new Set<Recorder>();
+    for (let order = this.#due.pop(); order !== undefined; order = this.#due.pop()) {
+      this.#dirty[order] = 0;
+      const node = this.nodes[order];
+      const result = node && this.#compute(node, now);
+      if (node === undefined || result === undefined) continue;
+      node.bad = qualityOf(result.reason) === 'bad';
+      node.recorder.put(node.index, result, now.at);
+      touched.add(node.recorder);
+      this.#set(node.own, now.at, result.value, result.reason);
+      const due = dueOf(node);
+      if (due < this.#nodesWake) this.#nodesWake = due;
+    }
+    for (const recorder of touched) {
+      const record = recorder.take(now.at, unasked);
+      if (record !== undefined) this.#emit(record);
+      else this.#recordsWake = Math.min(this.#recordsWake, recorder.dueAt);
+    }
+  }
+
+  /** @returns undefined while an input never had a reading */
+  #compute(node: Node, now: Instant): Result | undefined {
+    const { inputs, calculation, point, back } = node;
+    const values: Input[] = [];
+    let doubt = GOOD;
+    let bad = GOOD;
+    for (const [i, slot] of inputs.entries()) {
+      const { at, reason } = slot;
+      if (at === undefined) return undefined;
+      if (now.at - at > point.staleAfter) return { value: 0, reason: TIMEOUT };
+      if (!hasValue(reason)) {
+        bad ||= reason;
+        continue;
+      }
+      const input = this.#input(node, i, slot);
+      if (input === undefined) bad ||= INVALID;
+      else if (!Number.isFinite(input.value)) bad ||= NOT_A_NUMBER;
+      else values.push(input);
+      doubt ||= reason;
+    }
+    const isRemembering = bad !== GOOD && calculation.gap !== undefined;
+    if (bad !== GOOD && !isRemembering) return { value: 0, reason: bad };
+    const { value, reason } = isRemembering && calculation.gap ? calculation.gap(now) : calculation.step(values, now);
+    if (!hasValue(reason)) return { value: 0, reason };
+    const shown = this.#rounded(point, value * back.scale + back.offset);
+    if (!Number.isFinite(shown)) return { value: 0, reason: NOT_A_NUMBER };
+    const { range } = point.settings;
+    const isOutside = range !== undefined && (shown < (range.min ?? shown) || shown > (range.max ?? shown));
+    return { value: shown, reason: reason !== GOOD ? reason : doubt !== GOOD ? doubt : isOutside ? OUT_OF_RANGE : GOOD };
+  }
+
+  #input(node: Node, i: number, { raw, unit }: Slot): Input | undefined {
+    if (typeof raw !== 'number' && typeof raw !== 'bigint') return undefined;
+    if (node.conversions[i] === undefined || node.units[i] !== unit) {
+      node.conversions[i] = convertible(unit, node.point.inputs[i]?.role.unit(node.point.own) ?? AS_READ, node.point.unit);
+      node.units[i] = unit;
+    }
+    const by = node.conversions[i];
+    return by && { value: Number(raw) * by.scale + by.offset, raw, scale: by.scale };
+  }
+
+  #rounded({ settings, formula }: PlannedPoint, value: number): number {
+    const decimals = settings.decimals ?? formula.decimals;
+    // Halves of decimals that doubles cannot hold are of no interest; noise behind 12 digits is.
+    const short = Number(value.toPrecision(12));
+    const rounded = decimals === undefined ? short : Number(short.toFixed(decimals));
+    return rounded === 0 ? 0 : rounded;
+  }
+}
+
+/** When the first of its inputs is too old. A point that is bad already has nothing to say then. */
+function dueOf({ bad, inputs, point }: Node): number {
+  if (bad) return Number.POSITIVE_INFINITY;
+  let due = Number.POSITIVE_INFINITY;
+  for (const { at } of inputs) if (at !== undefined) due = Math.min(due, at + point.staleAfter + 1);
+  return due;
+}
+
+function convertible(unit: string | undefined, wanted: string, own: string | undefined) {
+  if (wanted === AS_READ || (unit === undefined && own === undefined)) return { scale: 1, offset: 0 };
+  if (unit === undefined) return undefined;
+  return wanted === ALIKE ? toBase(unit) : conversion(unit, wanted);
+}

@@ -1,0 +1,62 @@
+/** The points of derived devices as the configuration says them, for `check` and for the graph. */
+import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { Formula, Role } from './formula.ts';
+import { formulaOf } from './formulas.ts';
+import type { DerivedDeviceSettings, DerivedPointSettings } from './schema.ts';
+
+export interface PlannedInput {
+  /** `device.point` */
+  readonly point: string;
+  readonly role: Role;
+  /** Where it stands, relative to the point. */
+  readonly path: readonly (string | number)[];
+}
+
+export interface PlannedPoint {
+  readonly device: string;
+  readonly name: string;
+  readonly formula: Formula;
+  readonly inputs: readonly PlannedInput[];
+  /** Of the point; undefined: it has none. */
+  readonly unit: string | undefined;
+  /** What the formula computes in. */
+  readonly own: string;
+  readonly settings: DerivedPointSettings;
+  readonly staleAfter: number;
+}
+
+/** @returns without points whose inputs do not fit their formula: `check` has refused those */
+export function planned(device: ResolvedDevice): PlannedPoint[] {
+  const { staleAfter } = device.settings as DerivedDeviceSettings;
+  const points: PlannedPoint[] = [];
+  for (const [name, settings] of device.points as ReadonlyMap<string, DerivedPointSettings>) {
+    const formula = formulaOf(settings.compute);
+    const inputs = formula && inputsOf(formula, settings.from);
+    if (formula === undefined || inputs === undefined || typeof inputs === 'string') continue;
+    const unit = settings.unit ?? formula.unit;
+    points.push({ device: device.name, name, formula, inputs, unit, own: formula.unit ?? unit ?? '1', settings, staleAfter });
+  }
+  return points;
+}
+
+/** @returns words where they do not fit */
+export function inputsOf({ name, roles }: Formula, from: DerivedPointSettings['from']): PlannedInput[] | string {
+  if ('list' in roles) {
+    const list = typeof from === 'string' ? [from] : from;
+    if (!Array.isArray(list)) return `${name} takes a list of points: from: [a.x, b.x]`;
+    return list.map((point, i) => ({ point, role: roles.list, path: typeof from === 'string' ? ['from'] : ['from', i] }));
+  }
+  const [only, second] = roles;
+  if (typeof from === 'string' && only !== undefined && second === undefined)
+    return [{ point: from, role: only, path: ['from'] }];
+  const words = `${name} has the inputs ${roles.map((role) => role.name).join(', ')}; write from: {${roles.map((role) => `${role.name}: device.point`).join(', ')}}`;
+  if (typeof from === 'string' || Array.isArray(from)) return words;
+  if (Object.keys(from).length !== roles.length) return words;
+  const inputs: PlannedInput[] = [];
+  for (const role of roles) {
+    const point = Object.hasOwn(from, role.name) ? from[role.name] : undefined;
+    if (point === undefined) return words;
+    inputs.push({ point, role, path: ['from', role.name] });
+  }
+  return inputs;
+}

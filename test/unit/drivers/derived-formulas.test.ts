@@ -1,0 +1,210 @@
+/** Formulas against numbers that others published, each with its source. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { conversion } from '../../../src/core/dimensions.ts';
+import { type Calculation, good, type Result } from '../../../src/drivers/derived/formula.ts';
+import { aqi } from '../../../src/drivers/derived/formulas/aqi.ts';
+import { dewPoint } from '../../../src/drivers/derived/formulas/dew-point.ts';
+import { ageing, kinetic } from '../../../src/drivers/derived/formulas/mkt.ts';
+import { nowcast } from '../../../src/drivers/derived/formulas/nowcast.ts';
+import { volumeAt } from '../../../src/drivers/derived/formulas/tank-volume.ts';
+import { unbalance } from '../../../src/drivers/derived/formulas/three-phase.ts';
+import { saturation } from '../../../src/drivers/derived/formulas/vpd.ts';
+import { FORMULAS, formulaOf } from '../../../src/drivers/derived/formulas.ts';
+import { inOrder, loops } from '../../../src/drivers/derived/order.ts';
+
+test('aqi: the ends of each range of EPA-454/B-24-002, table 6', () => {
+  const rows: [number, number][] = [
+    [0, 0],
+    [9, 50],
+    [9.09, 50],
+    [9.1, 51],
+    [35.4, 100],
+    [35.49, 100],
+    [35.5, 101],
+    [55.4, 150],
+    [55.5, 151],
+    [125.4, 200],
+    [125.5, 201],
+    [225.4, 300],
+    [225.5, 301],
+    [325.4, 500],
+  ];
+  for (const [concentration, index] of rows) assert.equal(aqi(concentration), index, `${concentration} µg/m³`);
+  assert.deepEqual([aqi(-3), aqi(1e9)], [0, { value: 500, reason: 128 }]);
+});
+
+test('aqi: it never falls while the concentration rises', () => {
+  const of = (value: number): number => {
+    const index = aqi(value);
+    return typeof index === 'number' ? index : index.value;
+  };
+  fc.assert(
+    fc.property(fc.double({ min: 0, max: 600, noNaN: true }), fc.double({ min: 0, max: 600, noNaN: true }), (a, b) => {
+      assert.ok(of(Math.min(a, b)) <= of(Math.max(a, b)));
+    }),
+  );
+});
+
+test('nowcast: the worked example of 12 hours, and two of the last three hours', () => {
+  // 13, 16, 10, … µg/m³, the newest first, give 17.4: the example of the article on NowCast in Wikipedia.
+  const hours = [13, 16, 10, 21, 74, 64, 53, 82, 90, 75, 80, 50];
+  assert.equal(nowcast(hours), 17.4);
+  const steady = new Array<number>(12).fill(35.4);
+  assert.equal(nowcast(steady), 35.4);
+  assert.equal(nowcast([undefined, 16, 10, 21]), 15);
+  assert.equal(nowcast([13, undefined, undefined, 21, 74]), undefined);
+  assert.equal(nowcast([0, 0, 0]), 0);
+  assert.equal(nowcast([13, 16]), 14.3);
+});
+
+test('dew point: a table for meteorologists (Magnus, WMO-No. 8), °C at °C and %', () => {
+  const rows: [number, number, number][] = [
+    [20, 50, 9.3],
+    [25, 60, 16.7],
+    [30, 80, 26.2],
+    [0, 50, -9.2],
+    [10, 100, 10],
+  ];
+  for (const [temperature, humidity, dew] of rows)
+    assert.ok(Math.abs(dewPoint(temperature, humidity) - dew) < 0.06, `${temperature} °C, ${humidity} %`);
+});
+
+test('saturation: annex 2, table 2.3 of FAO-56, kPa at °C', () => {
+  const rows: [number, number][] = [
+    [1, 0.657],
+    [10, 1.228],
+    [15, 1.705],
+    [20, 2.338],
+    [24.5, 3.075],
+    [30, 4.243],
+    [40, 7.376],
+  ];
+  for (const [temperature, pressure] of rows)
+    assert.ok(Math.abs(saturation(temperature) - pressure) < 0.0011, `${temperature} °C`);
+});
+
+test('mkt: above the mean, and the temperature itself where that is steady', () => {
+  assert.ok(Math.abs(kinetic(ageing(25)) - 25) < 1e-9);
+  // By hand: (e^(-10000/293.15) + e^(-10000/303.15)) / 2, with 10000 K of USP <1079.2>.
+  assert.ok(Math.abs(kinetic((ageing(20) + ageing(30)) / 2) - 26.25) < 0.05);
+});
+
+test('unbalance: the example of NEMA MG 1, 14.36, and phases without anything', () => {
+  assert.equal(Number((unbalance(460, 467, 450) as number).toFixed(2)), 1.96);
+  assert.equal(unbalance(0, 0, 0), 0);
+  assert.deepEqual(unbalance(5, -5, 0), { value: 0, reason: 6 });
+});
+
+test('tank volume: straight lines between pairs, and the end of the table beyond it', () => {
+  const table = [
+    [0, 0],
+    [0.5, 310],
+    [1, 700],
+  ] as const;
+  const at = (level: number) => volumeAt(table, level);
+  assert.deepEqual([at(0), at(0.25), at(0.5), at(0.75), at(1)], [good(0), good(155), good(310), good(505), good(700)]);
+  assert.deepEqual(
+    [at(-0.1), at(1.1)],
+    [
+      { value: 0, reason: 128 },
+      { value: 700, reason: 128 },
+    ],
+  );
+});
+
+test('units convert as the tables of UCUM say, and what measures something else does not', () => {
+  const rows: [string, string, number, number][] = [
+    ['kW', '(kW.h)/s', 3600, 1],
+    ['[degF]', 'Cel', 212, 100],
+    ['Cel', 'K', 0, 273.15],
+    ['m3/h', 'L/s', 3.6, 1],
+    ['[psi]', 'bar', 14.503773773, 1],
+    ['[gal_us]', 'L', 1, 3.785411784],
+    ['kV.A{reactive}', 'V.A', 1, 1000],
+    ['mm[Hg]', 'kPa', 1, 0.133322],
+    ['ug/m3', 'mg/L', 1000, 0.001],
+    ['%', '1', 50, 0.5],
+    ['[kn_i]', 'km/h', 1, 1.852],
+    ['/min{revolutions}', 'Hz', 60, 1],
+  ];
+  for (const [from, to, value, expected] of rows) {
+    const by = conversion(from, to);
+    assert.ok(by, `${from} becomes ${to}`);
+    const got = value * by.scale + by.offset;
+    assert.ok(Math.abs(got - expected) <= 1e-9 * Math.max(1, Math.abs(expected)), `${value} ${from} is ${got} ${to}`);
+  }
+  for (const [from, to] of [
+    ['V', 'A'],
+    ['kW', 'kW.h'],
+    ['Cel', 'Cel/h'],
+    ['[pH]', '1'],
+    ['[NTU]', '[FNU]'],
+    ['lx', 'W/m2'],
+    ['kWh', 'kW.h'],
+    ['rad', '1'],
+  ] as const)
+    assert.equal(conversion(from, to), undefined, `${from} does not become ${to}`);
+});
+
+test('no formula throws, hangs or gives a value that is no number as a good one', () => {
+  const number = fc.oneof(fc.double(), fc.constantFrom(0, -0, 1e308, -1e308, Number.NaN, Number.POSITIVE_INFINITY, 5e-324));
+  const names = FORMULAS.map(({ name }) => name);
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...names),
+      fc.array(fc.tuple(number, number, number, fc.double({ min: -1e13, max: 1e13, noNaN: true })), { maxLength: 20 }),
+      (name, steps) => {
+        const formula = formulaOf(name);
+        assert.ok(formula);
+        const made: Calculation = formula.create({
+          staleAfter: 600_000,
+          over: 3_600_000,
+          table: [
+            [0, 0],
+            [1, 1],
+          ],
+        });
+        const count = 'list' in formula.roles ? 3 : formula.roles.length;
+        for (const [a, b, c, at] of steps) {
+          const inputs = [a, b, c].slice(0, count).map((value) => ({ value, raw: value, scale: 1 }));
+          const result: Result = made.step(inputs, { at, offset: 1.7e12, known: true });
+          assert.equal(typeof result.value, 'number');
+          made.gap?.({ at, offset: 0, known: false });
+          assert.ok(JSON.stringify(made.save?.(at) ?? null).length < 20_000);
+        }
+      },
+    ),
+  );
+});
+
+test('order: inputs come first in chains of 100,000 points, and loops of 1,000 are found whole', () => {
+  const long = Array.from({ length: 100_000 }, (_, i) => (i === 0 ? [] : [i - 1]));
+  assert.deepEqual(inOrder(long).slice(-2), [99_998, 99_999]);
+  assert.deepEqual(loops(long), []);
+  const loop = Array.from({ length: 1000 }, (_, i) => [(i + 1) % 1000]);
+  assert.deepEqual([inOrder(loop), loops(loop).map((one) => one.length)], [[], [1000]]);
+  assert.deepEqual(loops([[0], [2], [1], [1]]), [[0], [1, 2]]);
+});
+
+test('order: any graph is either in order, or has a loop that is one', () => {
+  const graph = fc
+    .integer({ min: 1, max: 12 })
+    .chain((n) => fc.array(fc.array(fc.integer({ min: -1, max: n - 1 }), { maxLength: 3 }), { minLength: n, maxLength: n }));
+  fc.assert(
+    fc.property(graph, (inputs) => {
+      const order = inOrder(inputs);
+      const rank = new Map(order.map((i, place) => [i, place]));
+      for (const i of order)
+        for (const input of inputs[i] ?? []) if (input >= 0) assert.ok((rank.get(input) ?? 99) < (rank.get(i) ?? -1));
+      const found = loops(inputs);
+      assert.equal(found.length > 0, order.length < inputs.length);
+      for (const loop of found)
+        loop.forEach((i, place) => {
+          const before = loop[(place + loop.length - 1) % loop.length] as number;
+          assert.ok(inputs[i]?.includes(before), `${loop.join(' -> ')} is a loop of ${JSON.stringify(inputs)}`);
+        });
+    }),
+  );
+});

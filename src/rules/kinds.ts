@@ -1,12 +1,26 @@
 /** The table of rule kinds: a new kind is one file in kinds/ and one line here. */
 import { above } from './kinds/above.ts';
+import { average } from './kinds/average.ts';
 import { below } from './kinds/below.ts';
+import { beyond } from './kinds/beyond.ts';
 import { bits } from './kinds/bits.ts';
+import { delta } from './kinds/delta.ts';
 import { equals } from './kinds/equals.ts';
 import { inside } from './kinds/inside.ts';
+import { maximum } from './kinds/maximum.ts';
+import { minimum } from './kinds/minimum.ts';
 import { notEquals } from './kinds/not-equals.ts';
 import { outside } from './kinds/outside.ts';
+import { percentile } from './kinds/percentile.ts';
+import { rate } from './kinds/rate.ts';
 import { stale } from './kinds/stale.ts';
+import { stuck } from './kinds/stuck.ts';
+import { total } from './kinds/total.ts';
 import type { RuleKind } from './rule-kind.ts';
 
-export const RULE_KINDS: readonly RuleKind[] = [...[above, below, outside, inside, equals, notEquals, bits], stale];
+export const RULE_KINDS: readonly RuleKind[] = [
+  ...[above, below, outside, inside, equals, notEquals, bits],
+  ...[stale, stuck],
+  ...[rate, delta, total, beyond],
+  ...[average, minimum, maximum, percentile],
+];

@@ -63,8 +63,12 @@ export interface ConditionMemory {
   readonly due: number;
   /** The time is `at` now, which is at or after `due`: a call that comes late must find what a call in time would have. */
   advance(at: number): void;
+  /** A person acknowledged the alarm. Absent: that changes nothing. */
+  acknowledged?(at: number): void;
   /** Small JSON (its text at most MOST_MEMORY long), times as "so long before `at`"; undefined: there is nothing to keep. */
   save(at: number): unknown;
+  /** How often a memory that only grew is saved, ms; never more often than MEMORY_RESAVE. Absent: as often. */
+  readonly resave?: number | undefined;
   /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now */
   clockChanged?(at: number, off: number | undefined): void;
   /** Follows the value in a message: `above 8`. */

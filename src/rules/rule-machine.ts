@@ -274,8 +274,8 @@ export class RuleMachine {
 
   /** Something would be lost by a restart now. @param last there is no later time to ask */
   unsaved(at: number, last = false): boolean {
-    const changed = this.#watch?.changed === true;
-    if (changed && last) return true;
+    const grew = this.#watch?.changed === true ? this.#watch.resave : undefined;
+    if (grew !== undefined && last) return true;
     const delay = this.#delay === undefined ? undefined : this.#length(this.#delay.kind);
     const listens = this.condition.type === 'silence' && !this.life.holds;
     return this.#mark.outdated(
@@ -283,7 +283,7 @@ export class RuleMachine {
       () => this.#key(),
       delay,
       listens ? { silent: this.#silent(at), due: this.#length('on') } : undefined,
-      changed,
+      grew,
     );
   }
 

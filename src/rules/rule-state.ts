@@ -26,7 +26,7 @@ const LONGEST_WORDS = 4000;
 const ago = z.number().min(0).max(LONGEST_AGO);
 /** Words are worth less than the state that they stand in: those that are too long are cut. */
 const words = z.string().transform((text) => text.slice(0, LONGEST_WORDS));
-const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
+export const savedValue = z.union([z.number(), z.boolean(), z.string(), z.strictObject({ int: z.string().regex(/^-?\d+$/) })]);
 const schema = z.object({
   rule: z.string(),
   /** The quantity that the rule measures, as text; another one means that the rule was changed. */

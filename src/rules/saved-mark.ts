@@ -1,5 +1,5 @@
 /** The state of a rule as the log has it, so that only a change that a restart would lose is saved again. */
-import { MEMORY_RESAVE, resave } from './delay.ts';
+import { resave } from './delay.ts';
 
 export class SavedMark {
   #touched = false;
@@ -39,19 +39,19 @@ export class SavedMark {
    * Whether a restart would lose something now.
    * @param delay length of the delay that runs, ms
    * @param silence undefined: nothing waits for it
-   * @param memory it grew
+   * @param memory it grew, and is saved this often, ms; undefined: it did not
    */
   outdated(
     at: number,
     key: () => string,
     delay: number | undefined,
     silence: { readonly silent: number; readonly due: number } | undefined,
-    memory = false,
+    memory: number | undefined,
   ): boolean {
     if (this.#touched && key() !== this.#key) return true;
     this.#touched = false;
     if (delay !== undefined && at - this.#time >= resave(delay)) return true;
-    if (memory && at - this.#time >= MEMORY_RESAVE) return true;
+    if (memory !== undefined && at - this.#time >= memory) return true;
     if (silence === undefined) return false;
     return silence.silent < this.#silence || silence.silent >= this.#silence + resave(silence.due);
   }

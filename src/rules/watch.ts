@@ -3,7 +3,7 @@
  * happened, so whatever runs goes on.
  */
 import type { Value } from '../core/point.ts';
-import { MOST_MEMORY } from './delay.ts';
+import { MEMORY_RESAVE, MOST_MEMORY } from './delay.ts';
 import type {
   ConditionMemory,
   Measured,
@@ -25,6 +25,8 @@ export interface Watch {
   readonly measured: Measured | undefined;
   /** The memory changed since it was saved. */
   readonly changed: boolean;
+  /** How often it is saved when it only grows, ms. */
+  readonly resave: number;
   save(at: number): unknown;
   saved(): void;
   clockChanged(at: number, off: number | undefined): MemoryVerdict | undefined;
@@ -34,6 +36,7 @@ export interface Watch {
 export class ValueWatch implements Watch {
   readonly due = Number.POSITIVE_INFINITY;
   readonly changed = false;
+  readonly resave = Number.POSITIVE_INFINITY;
   readonly measured = undefined;
   readonly #condition: ValueCondition;
   #value: Value | undefined;
@@ -71,6 +74,7 @@ export class ValueWatch implements Watch {
 /** A memory decides. It sees times that never go back, each input's readings in their order. */
 export class MemoryWatch implements Watch {
   changed = false;
+  readonly resave: number;
   readonly #memory: ConditionMemory;
   /** The time of the last call, and of the newest reading of each input. */
   #now: number;
@@ -80,6 +84,7 @@ export class MemoryWatch implements Watch {
     // What the log kept may be damaged, and a size is the first thing to know about it.
     const fits = from.saved !== undefined && JSON.stringify(from.saved).length <= MOST_MEMORY;
     this.#memory = condition.start(fits ? from : { ...from, saved: undefined });
+    this.resave = Math.max(MEMORY_RESAVE, this.#memory.resave ?? 0);
     this.#now = from.at;
     this.#newest = new Array<number>(inputs + 1).fill(Number.NEGATIVE_INFINITY);
   }

@@ -1,0 +1,105 @@
+import * as z from 'zod';
+import { duration } from '../../config/schema-parts.ts';
+import type { Value } from '../../core/point.ts';
+import { formatDuration } from '../../core/units.ts';
+import { resave } from '../delay.ts';
+import { Growth } from '../growth.ts';
+import { judgeOf, type Limits, limitFault, limitKeys, limitWords } from '../limit.ts';
+import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
+import { Slots } from '../slots.ts';
+import { rounded } from '../statistic.ts';
+
+interface Setting extends Limits {
+  readonly over: number;
+  readonly rollover?: number | undefined;
+}
+
+/**
+ * How much a counter grew in a window that slides in steps of a sixtieth: 60 amounts a rule. Growth between two readings counts as
+ * even over the time between them. `above` needs no whole window; `below` says nothing before half of the window was watched.
+ * A restart: the growth while the gateway was off counts where it is known for how long; else the window begins anew.
+ */
+export const delta = ruleKind({
+  key: 'delta',
+  schema: z.strictObject({
+    ...limitKeys('the growth'),
+    over: duration({ min: 1000, max: 31 * 86_400_000 }).describe('The length of the window, which ends with the newest reading.'),
+    rollover: rolloverKey(),
+  }),
+  doc: 'In alarm while a counter grew more than `above`, or less than `below`, in a time.',
+  needs: 'number',
+  check: limitFault,
+  create: (setting, deadband) => ({ type: 'memory', start: (from) => new DeltaMemory(setting, deadband, from) }),
+});
+
+export function rolloverKey() {
+  return z
+    .number()
+    .positive()
+    .max(2 ** 53)
+    .optional()
+    .describe(
+      'How many values the counter has: 65536 for 16 bits. It begins again at 0 after the last one. Without this key a smaller value is a reset.',
+    );
+}
+
+class DeltaMemory implements ConditionMemory {
+  readonly due = Number.POSITIVE_INFINITY;
+  readonly words: string;
+  readonly resave: number;
+  verdict: MemoryVerdict = 'unknown';
+  measured: Measured | undefined;
+  readonly #setting: Setting;
+  readonly #judge: (value: number) => MemoryVerdict;
+  readonly #growth: Growth;
+  readonly #slots: Slots;
+
+  constructor(setting: Setting, deadband: number, { at, saved, off }: MemoryStart) {
+    this.#setting = setting;
+    this.#judge = judgeOf(setting, deadband);
+    this.#growth = new Growth(setting.rollover);
+    this.#slots = new Slots({ over: setting.over, parts: 60, fields: 1 });
+    this.words = limitWords(setting);
+    this.resave = resave(setting.over);
+    if (off === undefined) return;
+    const { growth, window } = (saved ?? {}) as { growth?: unknown; window?: unknown };
+    this.#growth.restore(growth, at - off);
+    this.#slots.restore(window, at, off);
+  }
+
+  value(at: number, value: Value): void {
+    const grown = this.#growth.take(at, value);
+    const slots = this.#slots;
+    slots.slide(at);
+    if (grown === undefined) return;
+    this.#spread(grown.from, at, grown.amount);
+    let sum = 0;
+    for (const { data } of slots.parts()) sum += data[0] as number;
+    sum = rounded(sum);
+    const { above, over } = this.#setting;
+    this.measured = { words: `the growth in ${formatDuration(over)}`, value: sum };
+    const watched = slots.reach(at) * 2 >= over;
+    this.verdict = watched || (above !== undefined && sum > above) ? this.#judge(sum) : 'unknown';
+  }
+
+  bad(): void {}
+  advance(): void {}
+
+  save(at: number): unknown {
+    return { growth: this.#growth.save(at), window: this.#slots.save(at) };
+  }
+
+  /** Each part of the window gets its share of the time; what lies before the window is no growth of it. */
+  #spread(from: number, to: number, amount: number): void {
+    const slots = this.#slots;
+    let at = Math.max(from, slots.earliest(to));
+    do {
+      const end = Math.min(slots.border(at), to);
+      const share = to === from ? amount : (amount * (end - at)) / (to - from);
+      const data = slots.part(at);
+      if (data === undefined) slots.add(at, [share]);
+      else data[0] = (data[0] as number) + share;
+      at = end;
+    } while (at < to);
+  }
+}

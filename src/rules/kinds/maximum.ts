@@ -1,0 +1,31 @@
+import * as z from 'zod';
+import { duration } from '../../config/schema-parts.ts';
+import { formatDuration } from '../../core/units.ts';
+import { limitFault, limitKeys, limitLines } from '../limit.ts';
+import { ruleKind } from '../rule-kind.ts';
+import { statistic } from '../statistic.ts';
+
+/** The greatest reading of a window. The window slides in steps of a sixtieth: 60 values a rule. */
+export const maximum = ruleKind({
+  key: 'maximum',
+  schema: z.strictObject({
+    ...limitKeys('the greatest value'),
+    over: duration({ min: 1000, max: 31 * 86_400_000 }).describe('The length of the window, which ends with the newest reading.'),
+  }),
+  doc: 'In alarm while the greatest reading of a time is `above` or `below` a number.',
+  needs: 'number',
+  limits: limitLines,
+  check: limitFault,
+  create: ({ over, ...limits }, deadband) =>
+    statistic(
+      {
+        ...{ over, parts: 60, fields: 1, sure: 'above', words: `the maximum of ${formatDuration(over)}` },
+        add(data, value, fresh) {
+          data[0] = fresh ? value : Math.max(data[0] as number, value);
+        },
+        of: (parts) => Math.max(...parts.map(({ data }) => data[0] as number)),
+      },
+      limits,
+      deadband,
+    ),
+});

@@ -1,0 +1,48 @@
+/** `above` and `below` of a number that a condition computes: the keys, their faults, the verdict with deadband, the words. */
+import * as z from 'zod';
+import { decimalSum } from '../codecs/decimal.ts';
+import type { Limit, Verdict } from './rule-kind.ts';
+
+/** At least one of the two is there (`limitFault`). */
+export interface Limits {
+  readonly above?: number | undefined;
+  readonly below?: number | undefined;
+}
+
+export function limitKeys(what: string) {
+  return {
+    above: z.number().optional().describe(`In alarm while ${what} is greater than this number.`),
+    below: z.number().optional().describe(`In alarm while ${what} is less than this number.`),
+  };
+}
+
+/** What the keys alone cannot say, as a sentence. */
+export function limitFault({ above, below }: Limits, deadband: number): string | undefined {
+  if (above === undefined && below === undefined) return 'nothing is compared; write above: or below: with a number';
+  if (above === undefined || below === undefined) return undefined;
+  if (below >= above) return `below (${below}) must be less than above (${above}): values between them are normal`;
+  if (decimalSum(below, deadband) <= decimalSum(above, -deadband)) return undefined;
+  return `with a deadband of ${deadband} no value between ${below} and ${above} would end the alarm; write at most ${(above - below) / 2}`;
+}
+
+/** In alarm beyond a limit; back once all limits are at least the deadband away. */
+export function judgeOf({ above, below }: Limits, deadband: number): (value: number) => Verdict {
+  const high = above ?? Number.POSITIVE_INFINITY;
+  const low = below ?? Number.NEGATIVE_INFINITY;
+  const highBack = above === undefined ? high : decimalSum(above, -deadband);
+  const lowBack = below === undefined ? low : decimalSum(below, deadband);
+  return (value) => (value > high || value < low ? 'alarm' : value <= highBack && value >= lowBack ? 'normal' : 'between');
+}
+
+export function limitWords({ above, below }: Limits): string {
+  if (above !== undefined && below !== undefined) return `outside ${below} to ${above}`;
+  return above === undefined ? `below ${below}` : `above ${above}`;
+}
+
+export function limitLines(limits: Limits): readonly Limit[] {
+  const { above, below } = limits;
+  return [
+    ...(below === undefined ? [] : [{ value: below, words: `below ${below}` }]),
+    ...(above === undefined ? [] : [{ value: above, words: `above ${above}` }]),
+  ];
+}

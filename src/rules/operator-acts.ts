@@ -25,12 +25,13 @@ export function acknowledge({ machine, at, by, moved }: Act, occurrence: number 
   isNewest(machine, occurrence);
   machine.advanceTo(at);
   const { life, name } = machine;
-  if (life.state === 'active-unacknowledged' || life.state === 'returned-unacknowledged')
+  if (life.state === 'active-unacknowledged' || life.state === 'returned-unacknowledged') {
     machine.operate(at, () => {
       life.acknowledge(machine.terms);
       return acknowledgedMessage(machine.rule, by);
     });
-  else if (life.state !== 'active-acknowledged' && !moved())
+    machine.acknowledged(at);
+  } else if (life.state !== 'active-acknowledged' && !moved())
     throw new SluiceError(
       'not-found',
       hiddenWords(machine) ?? `the alarm ${name} is ${life.state}: there is nothing to acknowledge`,

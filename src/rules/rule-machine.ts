@@ -189,6 +189,11 @@ export class RuleMachine {
     this.onTurn?.(now);
   }
 
+  /** A person acknowledged the alarm: a time that adds up begins anew, which may end the alarm. */
+  acknowledged(at: number): void {
+    this.#judged(Math.max(at, this.#floor), this.#watch?.acknowledged(at), 'operator');
+  }
+
   unshelve(at: number, how: 'unshelve' | 'expire', by?: string): void {
     this.life.unshelve(how, this.terms);
     this.touch();

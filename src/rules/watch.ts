@@ -27,6 +27,7 @@ export interface Watch {
   readonly changed: boolean;
   /** How often it is saved when it only grows, ms. */
   readonly resave: number;
+  acknowledged(at: number): MemoryVerdict | undefined;
   save(at: number): unknown;
   saved(): void;
   clockChanged(at: number, off: number | undefined): MemoryVerdict | undefined;
@@ -66,6 +67,7 @@ export class ValueWatch implements Watch {
   }
 
   advance(): undefined {}
+  acknowledged(): undefined {}
   save(): undefined {}
   saved(): void {}
   clockChanged(): undefined {}
@@ -115,6 +117,14 @@ export class MemoryWatch implements Watch {
   advance(at: number): MemoryVerdict | undefined {
     this.#now = Math.max(this.#now, at);
     this.#memory.advance(this.#now);
+    this.changed = true;
+    return this.#memory.verdict;
+  }
+
+  acknowledged(at: number): MemoryVerdict | undefined {
+    if (this.#memory.acknowledged === undefined) return undefined;
+    this.#now = Math.max(this.#now, at);
+    this.#memory.acknowledged(this.#now);
     this.changed = true;
     return this.#memory.verdict;
   }

@@ -95,3 +95,20 @@ test('a damaged memory is none', () => {
     assert.equal(value(next, 50_002).length, 1);
   }
 });
+
+test('an acknowledgement begins a time that adds up anew, which ends the alarm', () => {
+  const hot: ResolvedRule = { ...rule, kind: 'beyond', setting: { above: 30, for: 10_000, gap: 60_000 } };
+  const rules = new RuleEngine({ rules: [hot], start: moment(0) });
+  value(rules, 0, 31);
+  const [begun] = rules.tick(10_000);
+  assert.equal(begun?.message, 'd.p is 31, above 30 for 10s in all');
+  const { transitions } = rules.acknowledge('r', 'amina', moment(12_000));
+  assert.deepEqual(
+    transitions.map(({ state, at }) => [state, at]),
+    [
+      ['active-acknowledged', 12_000],
+      ['normal', 12_000],
+    ],
+  );
+  assert.equal(rules.nextDue(), 22_000, 'it is still hot');
+});

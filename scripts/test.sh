@@ -68,12 +68,32 @@ SLUICE_TEST_PROGRAM=$ROOT/dist/cli/main.js
 export SLUICE_TEST_PROGRAM
 SLUICE_TEST_SUMS=$work/sums
 export SLUICE_TEST_SUMS
-"$NODE" node_modules/tap/dist/esm/run.mjs run "$coverage" --reporter="$NODE" --reporter-arg=scripts/tap-reporter.ts "$@" 2>"$work/stderr" |
-  grep --line-buffered -v '^json-summary report:'
-# The reporter is a process of its own: without its sums, nothing was tested.
-read -r passed failed skipped <"$work/sums" 2>/dev/null || {
-  passed=0 failed=1 skipped=0
+passed=0 failed=0 skipped=0
+# suites JOBS COVERAGE FILE…: so many at a time, added to the sums.
+suites() {
+  jobs=$1 measure=$2
+  shift 2
+  rm -f "$work/sums"
+  "$NODE" node_modules/tap/dist/esm/run.mjs run --jobs="$jobs" "$measure" --reporter="$NODE" --reporter-arg=scripts/tap-reporter.ts "$@" 2>>"$work/stderr" |
+    grep --line-buffered -v '^json-summary report:'
+  # The reporter is a process of its own: without its sums, nothing was tested.
+  read -r p f s <"$work/sums" 2>/dev/null || {
+    p=0 f=1 s=0
+  }
+  passed=$((passed + p))
+  failed=$((failed + f))
+  skipped=$((skipped + s))
 }
+# Suites that count polls beside programs that take all of the processor say so in a line of their head. They run beside one other at most.
+alone=$(grep -l '^// Needs a quiet machine' "$@")
+# File names of tests hold no spaces.
+# shellcheck disable=SC2046
+rest=$(printf '%s\n' "$@" | grep -vxF "$(printf '%s\n' $alone)")
+# shellcheck disable=SC2086
+[ -z "$alone" ] || suites 2 --disable-coverage $alone
+# The others mostly wait for sockets and lines, also on a machine with two cores.
+# shellcheck disable=SC2086
+[ -z "$rest" ] || suites 4 "$coverage" $rest
 if [ "$failed" -gt 0 ] && [ -s "$work/stderr" ]; then
   printf '\nThe last that the tests wrote to stderr:\n'
   tail -n 40 "$work/stderr"

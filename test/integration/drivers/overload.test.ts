@@ -1,4 +1,5 @@
 /** A bus that is asked for more than it carries: what is in alarm is read more often, nobody starves, and operators are told. */
+// Needs a quiet machine: other programs must keep its pace.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';

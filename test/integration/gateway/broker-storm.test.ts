@@ -1,4 +1,5 @@
 /** A running gateway under hostile MQTT clients: it polls on, its memory is bounded, and healthy clients are served. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
 /** A running gateway whose HTTPS gets more requests than it can answer: it polls on, its memory is bounded, others are served. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
 /** One device account gone mad: polls, other MQTT devices and the memory of the gateway do not feel it, and status names it. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -2,6 +2,7 @@
  * Whole-gateway storms on a grid of 1 Hz: while each of them goes on, every due poll of every device happens. The devices count the
  * polls themselves, and the gateway says that it left none out. The storms are those of bench/storm.ts and of storm.ts.
  */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

@@ -3,6 +3,7 @@
  * from the palette with a point from the list, deploy, undo. `npm run docs:screens` takes the pictures of
  * docs/how-to/make-a-derived-point.md with it.
  */
+// Needs a quiet machine: a browser beside Node-RED takes both of its cores.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import path from 'node:path';

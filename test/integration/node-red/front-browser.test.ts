@@ -1,4 +1,5 @@
 /** The editor of Node-RED in a real browser: its log-in page, a deploy with a name, the ticket of the status page, the log-out. */
+// Needs a quiet machine: a browser beside Node-RED takes both of its cores.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** What many and slow clients of the front cost: polls all happen, and the memory of the gateway stays bounded. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -2,6 +2,7 @@
  * Flows that fill the disk on which the log lies: a small file system of its own. Every reading is in the log, the flows are stopped
  * with the reason, and they start again when there is room.
  */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';

@@ -1,4 +1,5 @@
 /** A flow that writes on the channel between Node-RED and the gateway: nothing that it says harms the gateway or its log. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';

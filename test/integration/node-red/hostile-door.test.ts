@@ -1,4 +1,5 @@
 /** A flow that floods the socket for flows with readings, and one that takes nothing of what it asked for: others go on. */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';

@@ -2,6 +2,7 @@
  * Flows that do harm to the gateway over the network, by signals, files and disks: every due poll is made, every reading is in the
  * log and upstream, and Node-RED works again afterwards. The network of each test has no outside.
  */
+// Needs a quiet machine: it counts polls beside what takes all of the processor.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';

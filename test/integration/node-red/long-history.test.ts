@@ -1,4 +1,5 @@
 /** Years of readings in a real log, and a flow that asks for all of them: it gets what is bounded, at its own pace. */
+// Needs a quiet machine: other programs must keep its pace.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import test from 'node:test';

@@ -2,6 +2,7 @@
  * Each flow that comes with the gateway, loaded as people load it, in the real Node-RED in its fence beside the real gateway. What
  * they talk to is foreign: pymodbus as siren and pump, Mosquitto and its clients as upstream, small HTTP servers as sensor and SMS.
  */
+// Needs a quiet machine: other programs must keep its pace.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

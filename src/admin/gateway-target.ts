@@ -350,10 +350,7 @@ export class Target implements AdminTarget {
       lag: { data: lag('data'), history: lag('history') },
       waiting: status.liveReadings,
       counters: status.counters,
-      wire:
-        status.wire === undefined
-          ? null
-          : { ...status.wire, month: status.wire.month ?? null, perDay: status.wire.perDay ?? null },
+      wire: status.wire === undefined ? null : { ...status.wire, month: status.wire.month ?? null },
     };
   }
 

@@ -254,9 +254,7 @@ export interface ForwarderStatus {
 }
 
 /** This month's bytes; month null: the clock was never known. */
-export interface WireStatus extends Omit<WireUse, 'month' | 'perDay'> {
-  /** null: there is no budget of bytes. */
-  readonly perDay: number | null;
+export interface WireStatus extends Omit<WireUse, 'month'> {
   readonly month: string | null;
 }
 

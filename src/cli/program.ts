@@ -9,6 +9,7 @@ import { action, CONFIG, config, daemon, json, socket } from './command-parts.ts
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import type { ReadOptions } from './read.ts';
+import { rulesCommands } from './rules-commands.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
 import type { ScanOptions } from './scan.ts';
@@ -16,7 +17,6 @@ import type { ScanOptions } from './scan.ts';
 /** Commands of later versions that people already read about, and what does their work today. */
 const LATER: readonly (readonly [name: string, instead: string])[] = [
   ['doctor', '"sluice status" shows what is wrong, and "sluice check" finds faults in the configuration.'],
-  ['rules', 'Rules stand under "rules:" in the configuration; "sluice check" validates them.'],
 ];
 
 /** A page is for people, and has its own parts. */
@@ -314,6 +314,7 @@ export function program(): Command {
     .action(action(async (options: ExportOptions) => (await import('./export.ts')).exportLog(options)));
   accountCommands(sluice);
   flowCommands(sluice);
+  rulesCommands(sluice);
   bundleCommands(sluice);
   // For bin/sluice-node-red.
   sluice

@@ -50,7 +50,7 @@ export async function restore(
 }
 
 interface RulesSide {
-  readonly log: Log;
+  readonly log: { readonly opened: Pick<Log['opened'], 'savedStates'> };
   readonly start: Moment;
   readonly shapes: readonly Shape[];
 }

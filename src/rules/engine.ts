@@ -109,7 +109,7 @@ export class RuleEngine {
       const machine = this.#make(rule, start, same ? before : undefined);
       this.#machines.set(rule.name, machine);
       if (before === undefined || same) continue;
-      machine.life.inherit(before, start.at);
+      machine.inherit(before, start.at);
       machine.touch();
       if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
@@ -191,7 +191,7 @@ export class RuleEngine {
       if (machine === old) continue;
       const words = machine === undefined ? removedMessage : changedMessage;
       const before = old.save(moment);
-      machine?.life.inherit(before, moment.at);
+      machine?.inherit(before, moment.at);
       machine?.touch();
       if (old.standing && machine?.standing !== true) this.#end(before, moment.at, words(old.name, old.point));
       if (machine === undefined) this.#removed.add(old.name);

@@ -112,6 +112,11 @@ export class RuleMachine {
     return this.life.standing;
   }
 
+  /** The rule was another one before. A rule that is only observed has nothing that a person took out of service. */
+  inherit(before: RuleState, at: number): void {
+    this.life.inherit(this.tally === undefined ? before : { occurrence: before.occurrence, state: 'normal' }, at);
+  }
+
   /** The monotonic time since when the observed alarm stands. */
   get #observing(): number | undefined {
     return this.standing ? this.life.since : undefined;

@@ -160,3 +160,14 @@ test('a trial that begins ends the alarm that stands', () => {
     [['normal', undefined]],
   );
 });
+
+test('a rule out of service is observed all the same', () => {
+  const on = engine(resolveRules({ warm: rule }));
+  on.outOfService('warm', 'the sensor is in repair', 'amina', moment(0));
+  on.reload(trial(), moment(1000), [shape]);
+  const seen = play(on, [[HOUR, 9]], 2 * HOUR);
+  assert.deepEqual(
+    seen.map(({ state, observed }) => [state, observed]),
+    [['active-unacknowledged', true]],
+  );
+});

@@ -64,8 +64,8 @@ export class Account {
 
   use(): WireUse {
     this.#enter();
-    const { month, wire, spent } = this.#ledger.state;
-    return { month: month === '' ? undefined : month, ...wire, today: spent };
+    const { month, wire } = this.#ledger.state;
+    return { month: month === '' ? undefined : month, ...wire };
   }
 
   /** The next commit keeps it. */

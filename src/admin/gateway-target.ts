@@ -5,7 +5,7 @@ import type { GatewayConfig } from '../config/kinds.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Action, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
+import type { Action, AlarmCommand, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowSupervisor } from '../core/flow-supervisor.ts';
@@ -232,6 +232,10 @@ export class Target implements AdminTarget {
     asking: Asking = {},
   ): Promise<AlarmReply> {
     return this.#run({ do: 'shelve', rule, for: length, reason }, by, asking, asItIs);
+  }
+
+  alarm(command: AlarmCommand, by: Principal, asking: Asking = {}): Promise<AlarmReply> {
+    return this.#run(command, by, asking, asItIs);
   }
 
   reload(by: Principal, asking: Asking = {}): Promise<ReloadReply> {

@@ -3,7 +3,16 @@
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
 import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
-import type { Action, AlarmResult, Asking, Principal, ReloadResult, ResendCommand, Results } from '../core/commands.ts';
+import type {
+  Action,
+  AlarmCommand,
+  AlarmResult,
+  Asking,
+  Principal,
+  ReloadResult,
+  ResendCommand,
+  Results,
+} from '../core/commands.ts';
 import type { FlowRevisions, FlowsChange, FlowsResult } from '../core/flow-revisions.ts';
 import type { FlowStatus } from '../core/flow-supervisor.ts';
 import type { BusStatus, ForwarderCounters, ReadFault, WireUse } from '../core/ports.ts';
@@ -49,6 +58,8 @@ export interface AdminTarget {
   acknowledge(rule: string, occurrence: number | undefined, by: Principal, asking?: Asking): Promise<AlarmReply>;
   /** @param length milliseconds; null ends the shelving */
   shelve(rule: string, length: number | null, reason: string | undefined, by: Principal, asking?: Asking): Promise<AlarmReply>;
+  /** Resets an alarm, takes it out of service, puts it in service. */
+  alarm(command: AlarmCommand, by: Principal, asking?: Asking): Promise<AlarmReply>;
   /** Reads the configuration file again. Rejects with `config-invalid`; a bad file changes nothing. */
   reload(by: Principal, asking?: Asking): Promise<ReloadReply>;
   /** Records again. @param part takes a message of JSON; the next one comes when it resolves */

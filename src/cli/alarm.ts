@@ -31,7 +31,8 @@ export function alarmLine(alarm: AlarmStatus): string {
   const colour = alarm.state.startsWith('active') ? 31 : 33;
   const since = `since ${localDate(alarm.since)}`;
   const until = alarm.shelvedUntil === undefined ? '' : `, until ${localDate(alarm.shelvedUntil)}`;
-  const head = `${alarm.rule} (${alarm.severity}): ${STATE_WORDS[alarm.state]}, ${since}${until}`;
+  const first = alarm.firstOut === true ? ', first-out' : '';
+  const head = `${alarm.rule} (${alarm.severity}${first}): ${STATE_WORDS[alarm.state]}, ${since}${until}`;
   return `${paint(colour, head)}\n    ${clean(alarm.message)}`;
 }
 
@@ -50,6 +51,21 @@ export async function alarmShelve(rule: string, options: RunningOptions & { for:
 
 export async function alarmUnshelve(rule: string, options: RunningOptions): Promise<void> {
   show((await request(socketOf(options), 'POST', '/api/v1/shelve', { rule, for: null })) as AlarmReply, options);
+}
+
+export async function alarmReset(rule: string, options: RunningOptions & { occurrence?: number }): Promise<void> {
+  const { occurrence } = options;
+  const body = occurrence === undefined ? { rule } : { rule, occurrence };
+  show((await request(socketOf(options), 'POST', '/api/v1/reset', body)) as AlarmReply, options);
+}
+
+export async function alarmOutOfService(rule: string, options: RunningOptions & { reason: string }): Promise<void> {
+  const body = { rule, reason: options.reason };
+  show((await request(socketOf(options), 'POST', '/api/v1/out-of-service', body)) as AlarmReply, options);
+}
+
+export async function alarmInService(rule: string, options: RunningOptions): Promise<void> {
+  show((await request(socketOf(options), 'POST', '/api/v1/in-service', { rule })) as AlarmReply, options);
 }
 
 function show(reply: AlarmReply, { json }: RunningOptions): void {

@@ -1,5 +1,5 @@
 /** Options that many commands have, and what becomes of what they throw. */
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { failed, onOutputFault } from './exit.ts';
 import { defaultConfig } from './running.ts';
 
@@ -26,3 +26,9 @@ export function daemon<A extends unknown[]>(run: (...args: A) => Promise<void>):
     }
   };
 }
+
+export const wholeNumber = (min: number, max: number) => (text: string) => {
+  if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
+    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
+  return Number(text);
+};

@@ -1,11 +1,12 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
 import { SluiceError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { accountCommands } from './account-commands.ts';
+import { alarmCommands } from './alarm-commands.ts';
 import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
-import { action, CONFIG, config, daemon, json, socket } from './command-parts.ts';
+import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './command-parts.ts';
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import type { ReadOptions } from './read.ts';
@@ -24,12 +25,6 @@ const NOT_WATCHED = ['json', 'removed', 'verbose'];
 
 /** A bundle has whole records, in a form of its own. */
 const NOT_BUNDLED = ['format', 'every', 'points'];
-
-const wholeNumber = (min: number, max: number) => (text: string) => {
-  if (!/^\d+$/.test(text) || Number(text) < min || Number(text) > max)
-    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
-  return Number(text);
-};
 
 export function program(): Command {
   const sluice = new Command('sluice')
@@ -123,59 +118,7 @@ export function program(): Command {
     .addOption(json())
     .addHelpText('after', '\nExample:\n  $ sluice check && sluice reload')
     .action(action(async (options: RunningOptions) => (await import('./reload.ts')).reload(options)));
-  const alarm = sluice
-    .command('alarm')
-    .description('lists, acknowledges and shelves alarms of a running gateway')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  $ sluice alarm list\n  $ sluice alarm ack fridge-warm\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"',
-    );
-  alarm
-    .command('list')
-    .description('lists every alarm that is not normal')
-    .addOption(config())
-    .addOption(socket())
-    .addOption(json())
-    .addHelpText('after', '\nExample:\n  $ sluice alarm list')
-    .action(action(async (options: RunningOptions) => (await import('./alarm.ts')).alarmList(options)));
-  alarm
-    .command('ack')
-    .argument('<rule>', 'the name of the rule')
-    .description('acknowledges an alarm (somebody has seen it)')
-    .addOption(config())
-    .addOption(socket())
-    .addOption(json())
-    .option('--occurrence <n>', 'only this activation of the rule (default: the newest)', wholeNumber(1, Number.MAX_SAFE_INTEGER))
-    .addHelpText('after', '\nExample:\n  $ sluice alarm ack fridge-warm')
-    .action(
-      action(async (rule: string, options: RunningOptions & { occurrence?: number }) =>
-        (await import('./alarm.ts')).alarmAcknowledge(rule, options),
-      ),
-    );
-  alarm
-    .command('shelve')
-    .argument('<rule>', 'the name of the rule')
-    .description('keeps an alarm quiet for a time; then it is reported again')
-    .addOption(config())
-    .addOption(socket())
-    .addOption(json())
-    .requiredOption('--for <duration>', 'how long: 1s to 7d, for example 2h')
-    .option('--reason <text>', 'the reason, for others')
-    .addHelpText('after', '\nExample:\n  $ sluice alarm shelve fridge-warm --for 2h --reason "door open for defrosting"')
-    .action(
-      action(async (rule: string, options: RunningOptions & { for: string; reason?: string }) =>
-        (await import('./alarm.ts')).alarmShelve(rule, options),
-      ),
-    );
-  alarm
-    .command('unshelve')
-    .argument('<rule>', 'the name of the rule')
-    .description('ends the shelving of an alarm now')
-    .addOption(config())
-    .addOption(socket())
-    .addOption(json())
-    .addHelpText('after', '\nExample:\n  $ sluice alarm unshelve fridge-warm')
-    .action(action(async (rule: string, options: RunningOptions) => (await import('./alarm.ts')).alarmUnshelve(rule, options)));
+  alarmCommands(sluice);
   sluice
     .command('read')
     .argument('<device>', 'device or device.point')

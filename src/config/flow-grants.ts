@@ -23,7 +23,7 @@ export function warnOfUnknownGrants(grants: NodeRedConfig['grants'], context: Gr
     if (unknown !== undefined) warn(source.fault([...at, 'write', i], unknown));
   }
   if (rules === undefined) return;
-  for (const key of ['acknowledge', 'shelve'] as const)
+  for (const key of ['acknowledge', 'shelve', 'reset', 'outOfService'] as const)
     for (const [i, rule] of (grants[key] ?? []).entries())
       if (rule !== '*' && !rules.includes(rule))
         warn(source.fault([...at, key, i], `there is no rule ${rule}, so this grants nothing${hint(rule, rules)}`));

@@ -15,6 +15,10 @@ export const grantSchema = () =>
     read: some(DEVICE_OR_RULE, 'write the name of a device, or "*"').describe('Devices that may be read at once, or `*`.'),
     ack: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe('Rules whose alarms may be acknowledged, or `*`.'),
     shelve: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe('Rules whose alarms may be shelved, or `*`.'),
+    reset: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe('Rules whose latched alarms may be reset, or `*`.'),
+    outOfService: some(DEVICE_OR_RULE, 'write the name of a rule, or "*"').describe(
+      'Rules whose alarms may be taken out of service and put in service again, or `*`.',
+    ),
     reload: z.boolean().optional().describe('The configuration file may be read again.'),
     resend: z.boolean().optional().describe('Records may be asked for again.'),
   });

@@ -27,6 +27,8 @@ const grants = z.strictObject({
   ),
   acknowledge: rules().describe('Rules whose alarms flows may acknowledge, or `*`.'),
   shelve: rules().describe('Rules whose alarms flows may shelve, or `*`.'),
+  reset: rules().describe('Rules whose latched alarms flows may reset, or `*`.'),
+  outOfService: rules().describe('Rules whose alarms flows may take out of service and put in service again, or `*`.'),
 });
 
 const editor = z.strictObject({

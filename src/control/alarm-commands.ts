@@ -1,7 +1,7 @@
-/** What operators do with alarms: acknowledge and shelve (ISA-18.2). The rules decide what may be; the log keeps it like every transition. */
+/** What operators do with alarms: acknowledge, reset, shelve, take out of service (ISA-18.2). The rules decide what may be; the log keeps it like every transition. */
 
 import type { AlarmTransition } from '../core/alarm.ts';
-import type { AlarmResult } from '../core/commands.ts';
+import type { AlarmCommand, AlarmResult } from '../core/commands.ts';
 import type { AlarmChange, RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Handlers } from './commands.ts';
@@ -13,7 +13,9 @@ export interface AlarmSide {
   take(transitions: readonly AlarmTransition[]): void;
 }
 
-export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, 'acknowledge' | 'shelve'>> {
+type AlarmWord = 'acknowledge' | 'shelve' | AlarmCommand['do'];
+
+export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, AlarmWord>> {
   const done = ({ take }: AlarmSide, { transitions, alarm }: AlarmChange): AlarmResult => {
     take(transitions);
     const { rule, state, message, shelvedUntil } = alarm;
@@ -27,6 +29,18 @@ export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, 'a
     async shelve({ rule, for: length, reason }, by) {
       const to = side();
       return done(to, to.rules.shelve(rule, length, by.who, to.moment(), reason));
+    },
+    async reset({ rule, occurrence }, by) {
+      const to = side();
+      return done(to, to.rules.reset(rule, by.who, to.moment(), occurrence));
+    },
+    async 'out-of-service'({ rule, reason }, by) {
+      const to = side();
+      return done(to, to.rules.outOfService(rule, reason, by.who, to.moment()));
+    },
+    async 'in-service'({ rule }, by) {
+      const to = side();
+      return done(to, to.rules.inService(rule, by.who, to.moment()));
     },
   };
 }

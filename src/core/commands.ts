@@ -30,6 +30,9 @@ export type Command =
   | SafeCommand
   | AcknowledgeCommand
   | ShelveCommand
+  | ResetCommand
+  | OutOfServiceCommand
+  | InServiceCommand
   | ReloadCommand
   | ResendCommand
   | FlowsCommand;
@@ -71,6 +74,29 @@ export interface ShelveCommand {
   readonly for: number | null;
   readonly reason?: string | undefined;
 }
+
+/** A latched alarm is normal again. */
+export interface ResetCommand {
+  readonly do: 'reset';
+  readonly rule: string;
+  /** Only this activation of the rule; absent: the newest. */
+  readonly occurrence?: number | undefined;
+}
+
+/** Nothing of the alarm is reported until it is in service again. */
+export interface OutOfServiceCommand {
+  readonly do: 'out-of-service';
+  readonly rule: string;
+  readonly reason: string;
+}
+
+export interface InServiceCommand {
+  readonly do: 'in-service';
+  readonly rule: string;
+}
+
+/** What operators do with an alarm beside acknowledging and shelving it. */
+export type AlarmCommand = ResetCommand | OutOfServiceCommand | InServiceCommand;
 
 /** Reads the configuration file again and puts it in force. */
 export interface ReloadCommand {
@@ -134,6 +160,9 @@ export interface Results {
   readonly safe: Written;
   readonly acknowledge: AlarmResult;
   readonly shelve: AlarmResult;
+  readonly reset: AlarmResult;
+  readonly 'out-of-service': AlarmResult;
+  readonly 'in-service': AlarmResult;
   readonly reload: ReloadResult;
   readonly resend: {
     readonly records: number;

@@ -10,6 +10,9 @@ export interface Grant {
   /** Rules, or `*`. */
   readonly ack?: readonly string[] | undefined;
   readonly shelve?: readonly string[] | undefined;
+  readonly reset?: readonly string[] | undefined;
+  /** Out of service, and in service again. */
+  readonly outOfService?: readonly string[] | undefined;
   readonly reload?: boolean | undefined;
   readonly resend?: boolean | undefined;
 }

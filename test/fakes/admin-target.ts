@@ -24,7 +24,7 @@ import type {
 } from '../../src/admin/target.ts';
 import type { ExchangeQuery, WireFrame, WireTarget } from '../../src/admin/wire-target.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../../src/core/access-ports.ts';
-import type { Action, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
+import type { Action, AlarmCommand, Asking, Principal, ResendCommand } from '../../src/core/commands.ts';
 import { SluiceError } from '../../src/core/errors.ts';
 import type { FlowRevisions, FlowsChange, FlowsList, FlowsResult } from '../../src/core/flow-revisions.ts';
 import { DROPPED, REACHED, REFUSED, counters as zeros } from '../../src/forwarders/broker/broker-counts.ts';
@@ -145,6 +145,10 @@ export class FakeTarget implements AdminTarget {
   async acknowledge(rule: string, occurrence: number | undefined): Promise<AlarmReply> {
     this.alarmAsked.push(`acknowledge ${rule} ${occurrence}`);
     return { rule, state: 'active-acknowledged', message: 'too warm' };
+  }
+  async alarm(command: AlarmCommand): Promise<AlarmReply> {
+    this.alarmAsked.push(`${command.do} ${command.rule}`);
+    return { rule: command.rule, state: command.do === 'out-of-service' ? 'out-of-service' : 'normal', message: 'too warm' };
   }
   async shelve(rule: string, length: number | null, reason: string | undefined): Promise<AlarmReply> {
     this.alarmAsked.push(`shelve ${rule} ${length} ${reason}`);

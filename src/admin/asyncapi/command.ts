@@ -59,6 +59,12 @@ export const commandMessage = z.union([
       .describe('a duration of at most a year; null ends the shelving'),
     reason: z.string().max(MOST_REASON).describe('why').optional(),
   }),
+  command('reset', { ...target(NAME, 'a rule'), occurrence: seq('only this occurrence of the alarm').optional() }),
+  command('out-of-service', {
+    ...target(NAME, 'a rule'),
+    reason: z.string().regex(/\S/).max(MOST_REASON).describe('why'),
+  }),
+  command('in-service', target(NAME, 'a rule')),
   command('reload', {}),
   command('resend', {
     ...{ log: z.string().regex(LOG).describe('the id of the log'), first: seq('the first number'), last: seq('the last number') },

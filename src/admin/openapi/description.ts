@@ -200,5 +200,5 @@ function tagOf(path: string): string {
   if (/flows/.test(path)) return 'flows';
   if (/export|history|alarm-changes|removed|waiting|bundle|receipt/.test(path)) return 'log';
   if (/exchange|capture/.test(path)) return 'wire';
-  return /read$|write|acknowledge|shelve|reload|resend/.test(path) ? 'commands' : 'state';
+  return /read$|write|acknowledge|shelve|reset|service|reload|resend/.test(path) ? 'commands' : 'state';
 }

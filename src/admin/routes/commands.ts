@@ -93,6 +93,31 @@ export const COMMANDS: readonly Route[] = [
     run: ({ rule, for: length, reason, ...asking }, { target, by }) => target.shelve(rule, length, reason, by, asking),
   }),
   jsonRoute({
+    ...{ method: 'POST', path: '/api/v1/reset', commands: 'reset', answer: 'Alarm' },
+    says: 'Resets a latched alarm whose condition is over.',
+    example: { rule: 'fridge-warm' },
+    body: keys({
+      rule: text('the name of a rule'),
+      occurrence: whole('', 1, Number.MAX_SAFE_INTEGER).optional(),
+      ...asking,
+    }),
+    run: ({ rule, occurrence, ...asking }, { target, by }) => target.alarm({ do: 'reset', rule, occurrence }, by, asking),
+  }),
+  jsonRoute({
+    ...{ method: 'POST', path: '/api/v1/out-of-service', commands: 'out-of-service', answer: 'Alarm' },
+    says: 'Takes an alarm out of service. It reports nothing until it is put in service again, also after a restart.',
+    example: { rule: 'fridge-warm', reason: 'the sensor is being replaced' },
+    body: keys({ rule: text('the name of a rule'), reason: text('a text: why'), ...asking }),
+    run: ({ rule, reason, ...asking }, { target, by }) => target.alarm({ do: 'out-of-service', rule, reason }, by, asking),
+  }),
+  jsonRoute({
+    ...{ method: 'POST', path: '/api/v1/in-service', commands: 'in-service', answer: 'Alarm' },
+    says: 'Puts an alarm in service again.',
+    example: { rule: 'fridge-warm' },
+    body: keys({ rule: text('the name of a rule'), ...asking }),
+    run: ({ rule, ...asking }, { target, by }) => target.alarm({ do: 'in-service', rule }, by, asking),
+  }),
+  jsonRoute({
     ...{ method: 'POST', path: '/api/v1/reload', commands: 'reload', body: keys(asking), answer: 'Reload' },
     says: 'Reads the configuration file again and puts it in force. A bad file changes nothing.',
     example: {},

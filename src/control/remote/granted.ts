@@ -4,7 +4,7 @@ import type { Grant } from '../../core/remote-commands.ts';
 
 export function grantOf(grants: Readonly<Record<string, Grant | undefined>>, role: Role): Grant {
   const own = ROLES.slice(0, ROLES.indexOf(role) + 1).flatMap((one) => grants[one] ?? []);
-  const lists = (['write', 'read', 'ack', 'shelve'] as const).map(
+  const lists = (['write', 'read', 'ack', 'shelve', 'reset', 'outOfService'] as const).map(
     (key) => [key, own.flatMap((grant) => grant[key] ?? [])] as const,
   );
   return {

@@ -8,7 +8,10 @@
 import type { Command } from '../../core/commands.ts';
 
 /** Commands that change something: their id is on the disk before they begin. */
-export const ACTS: readonly Command['do'][] = ['write', 'acknowledge', 'shelve', 'reload'];
+export const ACTS: readonly Command['do'][] = [
+  ...(['write', 'acknowledge', 'shelve', 'reset'] as const),
+  ...(['out-of-service', 'in-service', 'reload'] as const),
+];
 const ALL = 256;
 export const PER_OWNER = 64;
 /** Letters of a result that is kept; a longer one is answered once, and a repeated question gets the news that it was done. */

@@ -13,13 +13,19 @@ export const NAME = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 export const POINT = /^[a-z0-9][a-z0-9_-]{0,63}\.[a-z0-9][a-z0-9_-]{0,63}$/;
 /** The name of a log; the log of salvaged records begins with s. */
 export const LOG = /^[0-9a-fs][0-9a-f]{9}$/;
-export const WORDS = ['write', 'read', 'ack', 'shelve', 'reload', 'resend'] as const;
+export const WORDS = [
+  ...(['write', 'read', 'ack', 'shelve'] as const),
+  ...(['reset', 'out-of-service', 'in-service', 'reload', 'resend'] as const),
+] as const;
 export type Word = (typeof WORDS)[number];
 export const KEYS: Readonly<Record<Word, readonly string[]>> = {
   write: ['target', 'value'],
   read: ['target'],
   ack: ['target', 'occurrence'],
   shelve: ['target', 'for', 'reason'],
+  reset: ['target', 'occurrence'],
+  'out-of-service': ['target', 'reason'],
+  'in-service': ['target'],
   reload: [],
   resend: ['log', 'first', 'last', 'from', 'to', 'points'],
 };
@@ -88,16 +94,25 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
     }
     case 'read':
       return { do: 'read', device: nameOf(target, 'a device', no) };
-    case 'ack': {
+    case 'ack':
+    case 'reset': {
       const { occurrence } = message;
       if (occurrence !== undefined && !(Number.isSafeInteger(occurrence) && Number(occurrence) > 0))
         return no('occurrence is a whole number, as in the alarm');
       return {
-        do: 'acknowledge',
+        do: word === 'ack' ? 'acknowledge' : 'reset',
         rule: nameOf(target, 'a rule', no),
         ...(occurrence === undefined ? {} : { occurrence: Number(occurrence) }),
       };
     }
+    case 'out-of-service': {
+      const { reason } = message;
+      if (typeof reason !== 'string' || reason.trim() === '' || reason.length > MOST_REASON)
+        return no(`reason is a text of 1 to ${MOST_REASON} letters: why the alarm is out of service`);
+      return { do: 'out-of-service', rule: nameOf(target, 'a rule', no), reason };
+    }
+    case 'in-service':
+      return { do: 'in-service', rule: nameOf(target, 'a rule', no) };
     case 'shelve': {
       const { reason } = message;
       if (reason !== undefined && (typeof reason !== 'string' || reason.length > MOST_REASON))
@@ -157,5 +172,6 @@ function valueIn(value: unknown, no: No): Value {
 
 /** Whether the grant has it. */
 export function grants(grant: Grant, { do: word, target }: Pick<Asked, 'do' | 'target'>): boolean {
-  return word === 'reload' || word === 'resend' ? grant[word] === true : granted(grant[word], target ?? '');
+  if (word === 'reload' || word === 'resend') return grant[word] === true;
+  return granted(grant[word === 'out-of-service' || word === 'in-service' ? 'outOfService' : word], target ?? '');
 }

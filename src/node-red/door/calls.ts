@@ -15,7 +15,7 @@ import { isMeant } from './patterns.ts';
 import { presentAlarms } from './present.ts';
 import { put } from './puts.ts';
 import { type LineReading, latestReading } from './readings.ts';
-import type { DoorSource } from './source.ts';
+import type { DoorSource, FlowGrants } from './source.ts';
 import { Turns } from './turns.ts';
 
 /** All flows are one caller. It has the role that the commands need, as forwarders have it, and may only what the grants name. */
@@ -71,7 +71,11 @@ export class Calls {
       case 'acknowledge':
         return this.#act(call, 'acknowledge', call.rule, undefined, gone);
       case 'shelve':
-        return this.#act(call, 'shelve', call.rule, undefined, gone);
+      case 'reset':
+        return this.#act(call, call.do, call.rule, undefined, gone);
+      case 'out-of-service':
+      case 'in-service':
+        return this.#act(call, 'outOfService', call.rule, undefined, gone);
       default:
         return Promise.reject(new SluiceError('internal', 'this call has its answer at once'));
     }
@@ -79,7 +83,7 @@ export class Calls {
 
   async #act(
     command: Command,
-    grant: 'write' | 'acknowledge' | 'shelve',
+    grant: keyof FlowGrants,
     name: string,
     expires: number | undefined,
     gone: AbortSignal,
@@ -161,7 +165,7 @@ export function isGranted(grants: readonly string[] | undefined, name: string): 
 function notGranted(grant: string, name: string): SluiceError {
   return new SluiceError(
     'forbidden',
-    `flows may not ${grant} ${name}, since nodeRed.grants.${grant} in the configuration of the gateway does not name it`,
+    `flows may not ${grant === 'outOfService' ? 'change the service of' : grant} ${name}, since nodeRed.grants.${grant} in the configuration of the gateway does not name it`,
     { data: { sent: false } },
   );
 }

@@ -2,6 +2,7 @@
  * What a client of the socket for flows may say: one JSON object in a line. It may be any program, so every part is checked and
  * bounded here before anything uses it. Keys that are not known are ignored.
  */
+import type { AlarmCommand } from '../../core/commands.ts';
 import type { Value } from '../../core/point.ts';
 import * as limits from './limits.ts';
 import { isRule, type PointPattern, parsePattern, parsePoint } from './patterns.ts';
@@ -33,6 +34,7 @@ export type Call =
   | { readonly do: 'write'; readonly point: string; readonly value: Value; readonly expires?: number | undefined }
   | { readonly do: 'acknowledge'; readonly rule: string; readonly occurrence?: number | undefined }
   | { readonly do: 'shelve'; readonly rule: string; readonly for: number | null; readonly reason?: string | undefined }
+  | AlarmCommand
   /** Each is checked on its own (puts.ts). */
   | { readonly do: 'put'; readonly readings: readonly unknown[] }
   | { readonly do: 'alarms' }
@@ -132,12 +134,21 @@ function callOf(raw: Raw): Call {
       const expires = raw.expires === undefined || raw.expires === null ? undefined : time(raw.expires, 'expires');
       return { do: 'write', point: `${point.device}.${point.point}`, value: valueIn(raw.value), expires };
     }
-    case 'acknowledge': {
-      const { occurrence } = raw;
-      if (occurrence === undefined || occurrence === null) return { do: 'acknowledge', rule: ruleOf(raw.rule) };
+    case 'acknowledge':
+    case 'reset': {
+      const { occurrence, do: word } = raw;
+      if (occurrence === undefined || occurrence === null) return { do: word, rule: ruleOf(raw.rule) };
       const of = count(occurrence, 'occurrence', 1, Number.MAX_SAFE_INTEGER);
-      return { do: 'acknowledge', rule: ruleOf(raw.rule), occurrence: of };
+      return { do: word, rule: ruleOf(raw.rule), occurrence: of };
     }
+    case 'out-of-service': {
+      const { reason } = raw;
+      if (typeof reason !== 'string' || reason.trim() === '' || reason.length > LONGEST_TEXT)
+        throw new Wrong(`reason is a text of 1 to ${LONGEST_TEXT} characters`);
+      return { do: 'out-of-service', rule: ruleOf(raw.rule), reason };
+    }
+    case 'in-service':
+      return { do: 'in-service', rule: ruleOf(raw.rule) };
     case 'shelve': {
       const length = raw.for === null ? null : count(raw.for, 'for', 1, YEAR);
       const { reason } = raw;
@@ -152,7 +163,9 @@ function callOf(raw: Raw): Call {
     case 'status':
       return { do: 'status' };
     default:
-      throw new Wrong('do is latest, history, write, acknowledge, shelve, put, alarms or status');
+      throw new Wrong(
+        'do is latest, history, write, acknowledge, shelve, reset, out-of-service, in-service, put, alarms or status',
+      );
   }
 }
 

@@ -174,8 +174,8 @@ export class Session {
     }
     this.#cancelHello?.();
     this.#greeted = true;
-    const { write = [], acknowledge = [], shelve = [] } = source.grants();
-    this.#say({ type: 'welcome', v: 1, gateway: source.gateway(), grants: { write, acknowledge, shelve } });
+    const { write = [], acknowledge = [], shelve = [], reset = [], outOfService = [] } = source.grants();
+    this.#say({ type: 'welcome', v: 1, gateway: source.gateway(), grants: { write, acknowledge, shelve, reset, outOfService } });
     this.#write(inventoryLine());
   }
 

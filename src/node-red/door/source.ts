@@ -13,6 +13,8 @@ export interface FlowGrants {
   /** Names of rules, or `*`. */
   readonly acknowledge?: readonly string[] | undefined;
   readonly shelve?: readonly string[] | undefined;
+  readonly reset?: readonly string[] | undefined;
+  readonly outOfService?: readonly string[] | undefined;
 }
 
 export interface DoorRule {

@@ -220,6 +220,9 @@ test('door: wrong calls, subscriptions and credits are refused under their id', 
     { type: 'call', do: 'write', point: '__proto__.a', value: 1 },
     { type: 'call', do: 'acknowledge', rule: '*' },
     { type: 'call', do: 'shelve', rule: 'a' },
+    { type: 'call', do: 'out-of-service', rule: 'a', reason: ' ' },
+    { type: 'call', do: 'in-service' },
+    { type: 'call', do: 'reset', rule: 'a', occurrence: 0 },
     { type: 'call', do: 'shelve', rule: 'a', for: -1 },
     { type: 'call', do: 'put', readings: new Array(501).fill({}) },
   ];
@@ -245,21 +248,22 @@ test('door: only what is granted acts, and everything else is refused by its nam
     { do: 'write', point: 'd.a', value: 4.5 },
     { do: 'acknowledge', rule: 'a' },
     { do: 'shelve', rule: 'a', for: 1000 },
+    { do: 'reset', rule: 'a' },
   ];
   for (const call of calls) {
     const { error } = await flow.call(call);
     assert.equal(error?.code, 'forbidden');
     assert.match(error?.message ?? '', new RegExp(`nodeRed\\.grants\\.${call.do} in the configuration`));
   }
-  assert.deepEqual([world.done, world.refused.length], [[], 3]);
-  world.grants = { write: ['d.a', 'e.*'], acknowledge: ['a'], shelve: ['*'] };
+  assert.deepEqual([world.done, world.refused.length], [[], 4]);
+  world.grants = { write: ['d.a', 'e.*'], acknowledge: ['a'], shelve: ['*'], reset: ['a'] };
   for (const call of calls) assert.ok((await flow.call(call)).result);
   assert.equal((await flow.call({ do: 'write', point: 'd.ab', value: 1 })).error?.code, 'forbidden');
   assert.equal((await flow.call({ do: 'write', point: 'e.x', value: 1 })).result?.value, 1);
   assert.equal((await flow.call({ do: 'acknowledge', rule: 'b' })).error?.code, 'forbidden');
   assert.deepEqual(world.done[0]?.[1], { who: 'flows', door: 'node-red', role: 'operator' });
   const { commands, refusedCommands } = door.status();
-  assert.deepEqual([commands, refusedCommands], [4, 5]);
+  assert.deepEqual([commands, refusedCommands], [5, 6]);
 });
 
 test('door: a write that expired is not done', async (t) => {

@@ -35,7 +35,10 @@ test('the contract: who looks changes nothing, operators act, administrators man
   const of = (role: (typeof ROLES)[number]) => actions.filter((action) => PERMISSIONS[action] === role);
   assert.deepEqual(of('viewer'), ['session', 'status', 'readings', 'history']);
   assert.deepEqual(of('flow-editor'), ['flows']);
-  assert.deepEqual(of('operator'), ['read', 'exchange', 'capture', 'write', 'safe', 'acknowledge', 'shelve', 'resend', 'bundle']);
+  assert.deepEqual(of('operator'), [
+    ...['read', 'exchange', 'capture', 'write', 'safe', 'acknowledge', 'shelve'],
+    ...['reset', 'out-of-service', 'in-service', 'resend', 'bundle'],
+  ]);
   assert.deepEqual(of('administrator'), ['reload', 'configuration', 'accounts', 'claim-code', 'broker-status']);
 });
 

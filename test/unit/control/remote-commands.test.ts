@@ -12,7 +12,16 @@ import type { Grant } from '../../../src/core/remote-commands.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
 const bytes = (message: unknown): Uint8Array => Buffer.from(typeof message === 'string' ? message : JSON.stringify(message));
-const ALL: Grant = { write: ['*'], read: ['*'], ack: ['*'], shelve: ['*'], reload: true, resend: true };
+const ALL: Grant = {
+  write: ['*'],
+  read: ['*'],
+  ack: ['*'],
+  shelve: ['*'],
+  reset: ['*'],
+  outOfService: ['*'],
+  reload: true,
+  resend: true,
+};
 
 /** Saved states as the log keeps them: `disk` is what a power cut leaves, `all` what a kill leaves. */
 class Store {
@@ -114,6 +123,18 @@ test('every word of the contract becomes its command', () => {
       { id: 'a', do: 'shelve', target: 'warm', for: null },
       { do: 'shelve', rule: 'warm', for: null, reason: undefined },
     ],
+    [
+      { id: 'a', do: 'reset', target: 'warm', occurrence: 2 },
+      { do: 'reset', rule: 'warm', occurrence: 2 },
+    ],
+    [
+      { id: 'a', do: 'out-of-service', target: 'warm', reason: 'repair' },
+      { do: 'out-of-service', rule: 'warm', reason: 'repair' },
+    ],
+    [
+      { id: 'a', do: 'in-service', target: 'warm' },
+      { do: 'in-service', rule: 'warm' },
+    ],
     [{ id: 'a', do: 'reload' }, { do: 'reload' }],
     [
       { id: 'a', do: 'resend', log: '0123456789', first: 1, last: 9 },
@@ -151,6 +172,10 @@ test('what is no command is refused in words, with its id where it has one', () 
     [write('a', { expires: 'tomorrow' }), /^expires/, 'a'],
     [write('a', { expires: -1 }), /^expires/, 'a'],
     [{ id: 'a', do: 'shelve', target: 'warm' }, /^for is/, 'a'],
+    [{ id: 'a', do: 'out-of-service', target: 'warm', reason: ' ' }, /^reason is/, 'a'],
+    [{ id: 'a', do: 'out-of-service', target: 'warm' }, /^reason is/, 'a'],
+    [{ id: 'a', do: 'reset', target: 'warm', occurrence: 0 }, /^occurrence is/, 'a'],
+    [{ id: 'a', do: 'in-service' }, /^target is/, 'a'],
     [{ id: 'a', do: 'shelve', target: 'warm', for: '2000d' }, /^for is/, 'a'],
     [{ id: 'a', do: 'shelve', target: 'warm', for: '1h', reason: 'x'.repeat(201) }, /^reason/, 'a'],
     [{ id: 'a', do: 'resend', log: '0123456789', first: 9, last: 1 }, /^first and last/, 'a'],
@@ -208,10 +233,11 @@ test('a grant allows what it names and nothing else', () => {
       allowed('write', 'tanker.level'),
       allowed('read', 'tank'),
       allowed('shelve', 'any'),
+      allowed('in-service', 'any'),
       allowed('reload'),
       allowed('resend'),
     ],
-    [false, false, false, false, false, false],
+    [false, false, false, false, false, false, false],
   );
 });
 

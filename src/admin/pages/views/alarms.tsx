@@ -55,6 +55,7 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
       <p class="signs">
         <Badge mood={MOODS[alarm.severity]}>{words.t(`alarms.severity.${alarm.severity}`)}</Badge>
         <span>{words.t(`alarms.state.${alarm.state}`)}</span>
+        {alarm.firstOut === true && <Badge mood="bad">{words.t('alarms.firstOut')}</Badge>}
       </p>
       <p class="message">
         <bdi>{alarm.message}</bdi>
@@ -82,8 +83,10 @@ function Actions({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
   const opener = useRef<HTMLButtonElement>(null);
   const { rule, occurrence, state } = alarm;
   const mayAcknowledge = mayDo(session, 'acknowledge') && state.endsWith('unacknowledged');
-  const mayShelve = mayDo(session, 'shelve');
-  if (!mayAcknowledge && !mayShelve) return null;
+  const mayShelve = mayDo(session, 'shelve') && state !== 'out-of-service';
+  const mayServe = mayDo(session, 'in-service') && state === 'out-of-service';
+  const mayReset = mayDo(session, 'reset') && state === 'latched';
+  if (!mayAcknowledge && !mayShelve && !mayServe && !mayReset) return null;
 
   const act = async (path: string, body: object, done: WordKey): Promise<void> => {
     setBusy(true);
@@ -114,6 +117,26 @@ function Actions({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
           onClick={() => act('/api/v1/acknowledge', { rule, occurrence }, 'alarms.acknowledged')}
         >
           {words.t('alarms.acknowledge')}
+        </button>
+      )}
+      {mayReset && (
+        <button
+          type="button"
+          disabled={disabled}
+          aria-label={words.t('alarms.resetOf', { rule })}
+          onClick={() => act('/api/v1/reset', { rule, occurrence }, 'alarms.wasReset')}
+        >
+          {words.t('alarms.reset')}
+        </button>
+      )}
+      {mayServe && (
+        <button
+          type="button"
+          disabled={disabled}
+          aria-label={words.t('alarms.inServiceOf', { rule })}
+          onClick={() => act('/api/v1/in-service', { rule }, 'alarms.isInService')}
+        >
+          {words.t('alarms.inService')}
         </button>
       )}
       {mayShelve && state === 'shelved' && (

@@ -1,4 +1,4 @@
-/** Nodes that act: they write a point, and acknowledge or shelve an alarm. What the gateway refuses goes to the Catch nodes. */
+/** Nodes that act: they write a point, and do with an alarm what an operator does. What the gateway refuses goes to the Catch nodes. */
 import { typed } from './ask-nodes.ts';
 import { type Config, type Kit, linkOf, takes, text } from './kit.ts';
 import type { RedNode } from './red.ts';
@@ -8,7 +8,7 @@ import { duration, evaluate, expand, InputError, pointFrom, rulesOf, shorten, va
 const WRITE_WITHIN = 60_000;
 const WITHIN = 15_000;
 const LONGEST_REASON = 200;
-const ACTIONS = ['acknowledge', 'shelve', 'unshelve'] as const;
+const ACTIONS = ['acknowledge', 'shelve', 'unshelve', 'reset', 'out-of-service', 'in-service'] as const;
 
 export function write(kit: Kit, node: RedNode, config: Config): void {
   const link = linkOf(kit, node, config);
@@ -30,12 +30,26 @@ export function alarmAction(kit: Kit, node: RedNode, config: Config): void {
     const chosen = text(config, 'action', 'acknowledge');
     const action = chosen === 'msg' ? message.action : chosen;
     const known = ACTIONS.find((one) => one === action);
-    if (known === undefined) throw new InputError('msg.action says what to do: "acknowledge", "shelve" or "unshelve"');
+    if (known === undefined)
+      throw new InputError(
+        'msg.action says what to do: "acknowledge", "shelve", "unshelve", "reset", "out-of-service" or "in-service"',
+      );
     const rule = ruleFrom(await evaluate(red, node, typed(config, 'rule', 'msg'), message));
-    if (known === 'acknowledge') {
+    if (known === 'acknowledge' || known === 'reset') {
       const { occurrence } = message;
       const one = typeof occurrence === 'number' && Number.isSafeInteger(occurrence) ? { occurrence } : {};
-      const { result } = await link.open.call('acknowledge', { rule, ...one }, WITHIN);
+      const { result } = await link.open.call(known, { rule, ...one }, WITHIN);
+      return Object.assign(message, { rule, result });
+    }
+    if (known === 'in-service') {
+      const { result } = await link.open.call(known, { rule }, WITHIN);
+      return Object.assign(message, { rule, result });
+    }
+    const why = await evaluate(red, node, typed(config, 'reason', 'str'), message);
+    const reason = typeof why === 'string' ? why.slice(0, LONGEST_REASON) : '';
+    if (known === 'out-of-service') {
+      if (reason.trim() === '') throw new InputError('an alarm out of service needs a reason; write why');
+      const { result } = await link.open.call(known, { rule, reason }, WITHIN);
       return Object.assign(message, { rule, result });
     }
     const time =
@@ -44,8 +58,7 @@ export function alarmAction(kit: Kit, node: RedNode, config: Config): void {
         : { for: expand(red, node, config.for), unit: config.forUnit };
     const lasts = known === 'unshelve' ? null : duration(time.for, time.unit, 'the time of shelving');
     if (lasts === 0) throw new InputError('a shelved alarm needs a time; write how long it stays shelved');
-    const reason = await evaluate(red, node, typed(config, 'reason', 'str'), message);
-    const words = typeof reason === 'string' && reason !== '' ? { reason: reason.slice(0, LONGEST_REASON) } : {};
+    const words = reason === '' ? {} : { reason };
     const { result } = await link.open.call('shelve', { rule, for: lasts, ...words }, WITHIN);
     return Object.assign(message, { rule, result });
   });

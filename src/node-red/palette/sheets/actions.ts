@@ -139,13 +139,16 @@ export const alarmAction: Sheet = {
           acknowledge: { en: 'acknowledge', bn: 'স্বীকার করুন' },
           shelve: { en: 'shelve', bn: 'স্থগিত রাখুন' },
           unshelve: { en: 'end the shelving', bn: 'স্থগিত শেষ করুন' },
+          reset: { en: 'reset', bn: 'রিসেট করুন' },
+          'out-of-service': { en: 'take out of service', bn: 'সেবার বাইরে নিন' },
+          'in-service': { en: 'put in service', bn: 'সেবায় ফেরান' },
           msg: { en: 'as in msg.action', bn: 'msg.action অনুযায়ী' },
         },
       },
       label: { en: 'Action', bn: 'কাজ' },
       help: {
-        en: 'msg.action is <code>acknowledge</code>, <code>shelve</code> or <code>unshelve</code>. msg.for is then the time in milliseconds.',
-        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code> বা <code>unshelve</code>। তখন msg.for হলো মিলিসেকেন্ডে সময়।',
+        en: 'msg.action is <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> or <code>in-service</code>. For <code>shelve</code> msg.for is the time in milliseconds.',
+        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> বা <code>in-service</code>। <code>shelve</code>-এ msg.for হলো মিলিসেকেন্ডে সময়।',
       },
     },
     {
@@ -161,7 +164,7 @@ export const alarmAction: Sheet = {
       help: { en: 'How long the alarm stays shelved.', bn: 'অ্যালার্ম কতক্ষণ স্থগিত থাকবে।' },
     },
     {
-      ...{ key: 'reason', value: '', icon: 'comment-o', when: { key: 'action', is: ['shelve', 'msg'] } },
+      ...{ key: 'reason', value: '', icon: 'comment-o', when: { key: 'action', is: ['shelve', 'out-of-service', 'msg'] } },
       control: { kind: 'typed', types: ['str', 'msg', 'flow', 'global', 'env', 'jsonata'], type: 'str' },
       label: { en: 'Reason', bn: 'কারণ' },
       help: { en: 'At most 200 characters.', bn: 'সর্বোচ্চ ২০০ অক্ষর।' },

@@ -30,7 +30,8 @@ export function callOf(payload: Uint8Array): Call | undefined {
 }
 
 /**
- * `write` {point, value}, `set:<point>` value, `read`, `ack` {rule, occurrence?}, `shelve` {rule, for?, reason?}. What is none of
+ * `write` {point, value}, `set:<point>` value, `read`, `ack` {rule, occurrence?}, `shelve` {rule, for?, reason?}, `reset`
+ * {rule, occurrence?}, `out-of-service` {rule, reason}, `in-service` {rule}. What is none of
  * them stays what it is, and the command desk refuses it in words.
  * @param life of the connection: the platform begins to count anew with each
  */
@@ -46,7 +47,10 @@ export function commandOf({ device, id, method, params }: Call, life: string): R
     case 'read':
       return { ...head, do: 'read', target: device };
     case 'ack':
-    case 'shelve': {
+    case 'shelve':
+    case 'reset':
+    case 'out-of-service':
+    case 'in-service': {
       const { rule, ...rest } = given;
       return { ...rest, ...head, do: method, target: rule };
     }

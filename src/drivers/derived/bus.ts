@@ -64,6 +64,7 @@ export class DerivedBus implements Bus {
     if (this.#end !== undefined) return;
     const { feed } = this.#c;
     this.#startedAt = this.#c.clock.monotonic();
+    this.#graph.begin(this.#startedAt);
     for (const device of this.#devices) this.#restore(device);
     this.#end = feed.listen({ sample: (sample) => this.#sample(sample), clockChanged: () => this.#clockChanged() });
     this.#saveLater();

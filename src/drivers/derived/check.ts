@@ -2,6 +2,7 @@
 import type { KnownPoint, ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
 import { conversion, toBase } from '../../core/dimensions.ts';
+import { ucumFault } from '../../core/ucum.ts';
 import { unitWords } from '../../core/unit-words.ts';
 import { ALIKE, AS_READ, type FormulaKey } from './formula.ts';
 import { formulaOf } from './formulas.ts';
@@ -143,6 +144,8 @@ function* inputFaults(point: PlannedPoint, find: (device: string, point: string)
 }
 
 function mismatch({ formula, unit, own }: PlannedPoint, { point, role }: PlannedInput, has: string): string {
+  const fault = ucumFault(has);
+  if (fault !== undefined) return `${point}: ${fault}`;
   const wanted = role.unit(own);
   if (wanted === own && formula.unit === undefined)
     return `${point} is in ${shown(has)}, and the result in ${shown(unit ?? '1')}; ${formula.name} takes inputs of one kind`;

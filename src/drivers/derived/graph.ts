@@ -73,6 +73,7 @@ export class Graph {
   /** Not later than the first input of a point that gets too old, and the first record that waits. */
   #nodesWake = Number.POSITIVE_INFINITY;
   #recordsWake = Number.POSITIVE_INFINITY;
+  #begin = Number.NEGATIVE_INFINITY;
   /** Readings that were older than one before. */
   late = 0;
 
@@ -115,20 +116,20 @@ export class Graph {
       this.#flush(now.at);
       return;
     }
-    const due: { readonly at: number; readonly node: Node }[] = [];
-    for (const node of this.nodes) {
-      const at = dueOf(node);
-      if (at <= now.at) due.push({ at, node });
+    // What is done at one time may make more come due.
+    for (let due = this.#firstDue(); due <= now.at; due = this.#firstDue()) {
+      this.#flush(due);
+      for (const node of this.nodes) if (dueOf(node) === due) this.#mark(node);
+      this.#run({ ...now, at: Math.max(due, this.#begin) }, undefined);
     }
-    due.sort((a, b) => a.at - b.at || a.node.order - b.node.order);
-    for (const [i, { at, node }] of due.entries()) {
-      this.#flush(at);
-      this.#mark(node);
-      if (due[i + 1]?.at !== at) this.#run({ ...now, at }, undefined);
-    }
-    this.#nodesWake = Number.POSITIVE_INFINITY;
-    for (const node of this.nodes) this.#nodesWake = Math.min(this.#nodesWake, dueOf(node));
+    this.#nodesWake = this.#firstDue();
     this.#flush(now.at);
+  }
+
+  #firstDue(): number {
+    let first = Number.POSITIVE_INFINITY;
+    for (const node of this.nodes) first = Math.min(first, dueOf(node));
+    return first;
   }
 
   /** What waited for `every`. */
@@ -147,6 +148,11 @@ export class Graph {
   get nextDue(): number | undefined {
     const wake = Math.min(this.#nodesWake, this.#recordsWake);
     return wake === Number.POSITIVE_INFINITY ? undefined : wake;
+  }
+
+  /** Records have no earlier time: what came due while the gateway was off is told at its start. */
+  begin(at: number): void {
+    this.#begin = at;
   }
 
   /** A reading of an earlier run; nothing is computed from it yet. */

@@ -78,6 +78,7 @@ export class Recorder {
       if (reason !== ABSENT) this.#bad[i] = qualityOf(reason) === 'bad' ? 1 : 0;
     });
     this.#reasons.fill(ABSENT);
+    this.#values.fill(0);
     this.#waits = 0;
     this.#turned = false;
     this.#reported = reported;

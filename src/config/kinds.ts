@@ -151,6 +151,8 @@ export interface RuleKindSchema {
   readonly doc: string;
   /** `number`: the point must have numeric storage; `any`: every point will do. */
   readonly needs: 'number' | 'any';
+  /** It only advises: its alarm is never critical, does nothing, and is shelved with a reason only. */
+  readonly advisory?: true;
   /** What the schema of one key cannot say (`deadband` is 0 when not given), as a sentence; undefined when all is well. */
   check?(setting: unknown, deadband: number): string | undefined;
   /** Points beside `point:` that the condition looks at, as `device.point`. Absent: none. */

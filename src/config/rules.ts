@@ -1,6 +1,7 @@
 import type { Severity } from '../core/alarm.ts';
 import type { Storage } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
+import { checkAdvice } from './advice.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
@@ -77,6 +78,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
     });
   }
   checkSuppression(written, context);
+  checkAdvice(written, context);
   return rules;
 }
 

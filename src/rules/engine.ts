@@ -316,7 +316,13 @@ export class RuleEngine {
   #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
     const kind = this.#kinds.get(rule.kind);
     if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
-    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock);
+    const advice = kind.advisory === true ? { suspect: () => this.#suspect(rule) } : undefined;
+    return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock, advice);
+  }
+
+  #suspect({ name, device, point }: ResolvedRule): boolean {
+    const all = this.#byPoint.get(`${device}.${point}`) ?? [];
+    return all.some(({ machine }) => !machine.advisory && machine.suspects && machine.name !== name);
   }
 
   #end(state: RuleState, at: number, message: string): void {
@@ -348,8 +354,9 @@ export class RuleEngine {
         return { index, machine, input };
       }),
     );
-    // Within one record a suppressing rule acts before those that it suppresses.
-    const watched = found.length === 0 ? UNWATCHED : found.sort((a, b) => a.machine.rank - b.machine.rank);
+    // Within one record a suppressing rule acts before those that it suppresses, and what advises asks what all others found.
+    const last = ({ machine }: Watched) => Number(machine.advisory);
+    const watched = found.length === 0 ? UNWATCHED : found.sort((a, b) => last(a) - last(b) || a.machine.rank - b.machine.rank);
     this.#watched.set(shape, watched);
     return watched;
   }

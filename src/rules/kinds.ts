@@ -1,5 +1,6 @@
 /** The table of rule kinds: a new kind is one file in kinds/ and one line here. */
 import { above } from './kinds/above.ts';
+import { anomaly } from './kinds/anomaly.ts';
 import { average } from './kinds/average.ts';
 import { below } from './kinds/below.ts';
 import { beyond } from './kinds/beyond.ts';
@@ -23,4 +24,5 @@ export const RULE_KINDS: readonly RuleKind[] = [
   ...[stale, stuck],
   ...[rate, delta, total, beyond],
   ...[average, minimum, maximum, percentile],
+  anomaly,
 ];

@@ -75,6 +75,8 @@ export function shelve({ machine, at, by, moved }: Act, length: number | null, r
   }
   if (!Number.isFinite(length) || length < 1000 || length > LONGEST_SHELVING)
     throw new SluiceError('usage', 'an alarm is shelved for 1s to 7d; write for example 8h');
+  if (machine.advisory && (reason ?? '').trim() === '')
+    throw new SluiceError('usage', `the rule ${name} only advises, so its mute needs a reason: say why nobody needs its advice`);
   machine.advanceTo(at);
   if (life.state === 'out-of-service') throw new SluiceError('not-found', hiddenWords(machine));
   machine.operate(at, (now) => {

@@ -44,6 +44,11 @@ export interface MemoryStart {
   /** Ms between `save` and `at`; undefined: not known. `clockChanged` may bring it. */
   readonly off: number | undefined;
   readonly clock: WallClock;
+  /**
+   * Whether another rule says that something is wrong with the point: its condition holds, whatever its delays. Rules that only
+   * advise do not count. All of them have seen a reading before a rule that advises does.
+   */
+  suspect(): boolean;
 }
 
 /** `unknown`: too little was observed to say anything. It begins nothing and ends nothing, as a bad reading. */
@@ -73,6 +78,10 @@ export interface ConditionMemory {
   clockChanged?(at: number, off: number | undefined): void;
   /** Follows the value in a message: `above 8`. */
   readonly words: string;
+  /** As `words`, with the unit of the point (UCUM). A rule's own message does not replace it: it stands behind it. */
+  explain?(unit: string | undefined): string;
+  /** What a message says instead of `back to normal`, where that would be wrong. */
+  readonly ended?: string | undefined;
   /** What is compared, where that is not the last reading. */
   readonly measured?: Measured | undefined;
 }
@@ -109,6 +118,7 @@ export function ruleKind<Schema extends z.ZodType>(kind: {
   schema: Schema;
   doc: string;
   needs: RuleKind['needs'];
+  advisory?: true;
   create(setting: z.output<Schema>, deadband: number): Condition;
   check?(setting: z.output<Schema>, deadband: number): string | undefined;
   inputs?(setting: z.output<Schema>): readonly string[];

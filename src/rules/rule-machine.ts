@@ -23,10 +23,18 @@ import {
   unsuppressedMessage,
 } from './words.ts';
 
+/** Of a rule that only advises. */
+export interface Advice {
+  /** Another rule says that something is wrong with the point. */
+  readonly suspect: () => boolean;
+}
+const never = () => false;
+
 /** One rule with its timers. The invariants stand in engine.ts. */
 export class RuleMachine {
   readonly fingerprint: string;
   readonly condition: Condition;
+  readonly advisory: boolean;
   /** Monotonic time at which `advance` will do something; Infinity when never. */
   wake = Number.POSITIVE_INFINITY;
   readonly life = new AlarmLife();
@@ -67,7 +75,9 @@ export class RuleMachine {
     emit: (transition: AlarmTransition) => void,
     saved?: RuleState | undefined,
     clock: WallClock = new WallClock(start),
+    advice?: Advice,
   ) {
+    this.advisory = advice !== undefined;
     this.fingerprint = fingerprint(rule);
     this.condition = condition;
     this.#rule = rule;
@@ -76,7 +86,7 @@ export class RuleMachine {
     this.#floor = start.at;
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
-    const memory = { at: start.at, saved: saved?.memory, off: known, clock };
+    const memory = { at: start.at, saved: saved?.memory, off: known, clock, suspect: advice?.suspect ?? never };
     this.#watch = watchOf(condition, rule.inputs?.length ?? 0, memory);
     const off = known ?? 0;
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
@@ -115,6 +125,11 @@ export class RuleMachine {
   /** The rule was another one before. A rule that is only observed has nothing that a person took out of service. */
   inherit(before: RuleState, at: number): void {
     this.life.inherit(this.tally === undefined ? before : { occurrence: before.occurrence, state: 'normal' }, at);
+  }
+
+  /** The condition holds, its delays not counted. */
+  get suspects(): boolean {
+    return this.life.holds || this.#delay?.kind === 'on';
   }
 
   /** The monotonic time since when the observed alarm stands. */
@@ -240,7 +255,7 @@ export class RuleMachine {
 
   /** What holds now, in words. */
   present(): string {
-    return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen());
+    return this.life.holds ? this.life.began : normalMessage(this.#rule, this.#seen(), this.#watch?.ended);
   }
 
   /** The wall clock became known or stepped: the time that the gateway was off can be counted now. */
@@ -405,7 +420,7 @@ export class RuleMachine {
   }
 
   #return(at: number, cause: AlarmCause): void {
-    const ended = this.#afterRestart(normalMessage(this.#rule, this.#seen()));
+    const ended = this.#afterRestart(normalMessage(this.#rule, this.#seen(), this.#watch?.ended));
     const changed = this.life.return(this.terms);
     this.#turned(at, changed, ended.message, this.#value, ended.cause ?? cause);
   }

@@ -23,6 +23,8 @@ export interface Watch {
   advance(at: number): MemoryVerdict | undefined;
   readonly words: string;
   readonly measured: Measured | undefined;
+  explain?(unit: string | undefined): string | undefined;
+  readonly ended?: string | undefined;
   /** The memory changed since it was saved. */
   readonly changed: boolean;
   /** How often it is saved when it only grows, ms. */
@@ -96,6 +98,12 @@ export class MemoryWatch implements Watch {
   }
   get measured(): Measured | undefined {
     return this.#memory.measured;
+  }
+  get ended(): string | undefined {
+    return this.#memory.ended;
+  }
+  explain(unit: string | undefined): string | undefined {
+    return this.#memory.explain?.(unit);
   }
   get due(): number {
     const { due } = this.#memory;

@@ -15,7 +15,13 @@ export interface Seen {
 }
 
 /** What a condition says of itself; `after` where silence is all that counts. */
-export type Said = { readonly after: number } | { readonly words: string; readonly measured: Measured | undefined };
+export type Said =
+  | { readonly after: number }
+  | {
+      readonly words: string;
+      readonly measured: Measured | undefined;
+      explain?(unit: string | undefined): string | undefined;
+    };
 
 export function pointOf(rule: ResolvedRule): string {
   return `${rule.device}.${rule.point}`;
@@ -29,9 +35,13 @@ function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
 
 /** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
 export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): string {
-  if (rule.message !== undefined) return rule.message;
+  // What explains itself does so behind the rule's own message too.
+  const why = 'after' in said ? undefined : said.explain?.(seen.unit);
+  const own = rule.message;
+  if (own !== undefined && ('after' in said || why === undefined)) return own;
   if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
   const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
+  if (why !== undefined) return `${own === undefined ? '' : `${own}: `}${pointOf(rule)}${state(said, seen)}${held}; ${why}`;
   return `${pointOf(rule)}${state(said, seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
 }
 
@@ -40,9 +50,9 @@ function state({ measured }: { readonly measured: Measured | undefined }, seen: 
   return seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
 }
 
-/** `fridge.temperature is 7.4 °C, back to normal` */
-export function normalMessage(rule: ResolvedRule, seen: Seen): string {
-  return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, back to normal`;
+/** `fridge.temperature is 7.4 °C, back to normal` @param ended instead of `back to normal` */
+export function normalMessage(rule: ResolvedRule, seen: Seen, ended = 'back to normal'): string {
+  return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, ${ended}`;
 }
 
 export function changedMessage(rule: string, point: string): string {

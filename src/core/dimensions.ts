@@ -8,7 +8,7 @@ import { ucumFault } from './ucum.ts';
 /** Exponents by the names of base units: m, s, g, rad, K, C, cd, and units of a scale of their own. */
 type Exponents = ReadonlyMap<string, number>;
 
-interface Dimension {
+export interface Dimension {
   readonly exponents: Exponents;
   /** Base units in one. */
   readonly size: number;
@@ -117,7 +117,7 @@ const known = new Map<string, Dimension | undefined>();
 export function conversion(from: string, to: string): Conversion | undefined {
   if (from === to) return { scale: 1, offset: 0 };
   const [a, b] = [dimensionOf(from), dimensionOf(to)];
-  if (a === undefined || b === undefined || !alike(a.exponents, b.exponents)) return undefined;
+  if (a === undefined || b === undefined || !isAlike(a, b)) return undefined;
   // A difference of two sizes that were made from decimals: 1e-3 / 1e3 shall be 1e-6.
   const scale = Number((a.size / b.size).toPrecision(15));
   return { scale, offset: Number(((a.zero - b.zero) / b.size).toPrecision(15)) };
@@ -127,11 +127,6 @@ export function conversion(from: string, to: string): Conversion | undefined {
 export function toBase(from: string): Conversion | undefined {
   const dimension = dimensionOf(from);
   return dimension && { scale: dimension.size, offset: dimension.zero };
-}
-
-/** Whether values in both units measure the same. */
-export function comparableUnits(a: string, b: string): boolean {
-  return conversion(a, b) !== undefined;
 }
 
 export function dimensionOf(code: string): Dimension | undefined {
@@ -236,6 +231,12 @@ function times(a: Dimension, b: Dimension, power: number): Dimension {
   return { exponents, size: a.size * b.size ** power, zero: 0 };
 }
 
-function alike(a: Exponents, b: Exponents): boolean {
+/** Whether they measure the same, whatever their sizes. */
+export function isAlike({ exponents: a }: Dimension, { exponents: b }: Dimension): boolean {
   return a.size === b.size && [...a].every(([name, exponent]) => b.get(name) === exponent);
+}
+
+/** @param power of the second one */
+export function product(a: Dimension, b: Dimension, power: number): Dimension {
+  return times(a, b, power);
 }

@@ -3,7 +3,7 @@
  * the faults, the JSON Schema and the reference page follow from its `schema` parts.
  */
 import type { Kinds } from '../config/kinds.ts';
-import { derived } from '../drivers/derived/kind.ts';
+import { derivedDriver } from '../drivers/derived/kind.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { flows } from '../drivers/flows/kind.ts';
 import { MODBUS_KINDS } from '../drivers/modbus/kind.ts';
@@ -22,10 +22,11 @@ import { senmlDialect } from '../forwarders/mqtt/dialects/senml/dialect.ts';
 import { sparkplugBDialect } from '../forwarders/mqtt/dialects/sparkplug-b/dialect.ts';
 import { thingsboardDialect } from '../forwarders/mqtt/dialects/thingsboard/dialect.ts';
 import { mqttForwarder } from '../forwarders/mqtt/kind.ts';
+import { numberExpressions } from '../rules/expression/number.ts';
 import { RULE_KINDS } from '../rules/kinds.ts';
 
 /** Each makes its buses by `create(bus, devices, context)`; a forwarder is made by `create(forwarder, context)`. */
-export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial, mqtt, flows, derived];
+export const DRIVERS: readonly Driver[] = [...MODBUS_KINDS, serial, mqtt, flows, derivedDriver(numberExpressions)];
 /** The dialects of upstream brokers: the words under `format` of a forwarder. */
 export const DIALECTS: readonly Dialect[] = [
   jsonDialect,

@@ -6,8 +6,9 @@ import { type Sample, type Shape, storageOf, type Value } from '../../src/core/p
 import type { Bus, DeviceStatus } from '../../src/core/ports.ts';
 import { ABSENT, GOOD, type ReasonName, reasonCode, reasonName } from '../../src/core/reasons.ts';
 import { DerivedHub } from '../../src/drivers/derived/hub.ts';
-import { derived } from '../../src/drivers/derived/kind.ts';
+import { derivedDriver } from '../../src/drivers/derived/kind.ts';
 import { kinds } from '../../src/gateway/registry.ts';
+import { numberExpressions } from '../../src/rules/expression/number.ts';
 import { ManualClock } from './manual-clock.ts';
 
 /** `{reason}`: a bad or uncertain reading; undefined: absent. */
@@ -72,7 +73,7 @@ export function derivedBench(
   if (config === undefined) throw new Error(faults.map(({ path, message }) => `${path}: ${message}`).join('\n'));
   const hub = new DerivedHub((): Instant => ({ at: clock.monotonic(), ...wall }));
   const samples: Sample[] = [];
-  const bus = derived.create(
+  const bus = derivedDriver(numberExpressions).create(
     config.buses.get('sums') as never,
     [...config.devices.values()].filter((device) => device.bus === 'sums'),
     {

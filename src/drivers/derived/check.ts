@@ -2,6 +2,7 @@
 import type { KnownPoint, ResolvedDevice } from '../../config/kinds.ts';
 import { reportFaults } from '../../config/report.ts';
 import { conversion, toBase } from '../../core/dimensions.ts';
+import type { Expressions, NamedPoints } from '../../core/expressions.ts';
 import { ucumFault } from '../../core/ucum.ts';
 import { unitWords } from '../../core/unit-words.ts';
 import { ALIKE, AS_READ, type FormulaKey } from './formula.ts';
@@ -30,10 +31,22 @@ export function checkDevice({ points }: ResolvedDevice): Fault[] {
 }
 
 function* pointFaults(point: DerivedPointSettings): Generator<Fault> {
-  const formula = formulaOf(point.compute);
+  const { compute, expression, from } = point;
+  if ((compute === undefined) === (expression === undefined))
+    return yield {
+      path: [],
+      message: 'write compute: with the name of a formula, or expression: with a calculation, and one of both',
+    };
+  if (compute === undefined) {
+    for (const key of ['from', ...KEYS] as const)
+      if (point[key] !== undefined) yield { path: [key], message: `${key} has no meaning with expression; remove it` };
+    return;
+  }
+  const formula = formulaOf(compute);
   if (formula === undefined) return;
+  if (from === undefined) return yield { path: [], message: `${compute} needs from: the points that it is computed from` };
   const { needs = [], takes = [], unit } = formula;
-  const inputs = inputsOf(formula, point.from);
+  const inputs = inputsOf(formula, from);
   if (typeof inputs === 'string') yield { path: ['from'], message: inputs };
   for (const key of KEYS) {
     const isGiven = point[key] !== undefined;
@@ -63,21 +76,26 @@ const KEY_WORDS: Readonly<Record<FormulaKey, string>> = {
 export function checkAmong(
   devices: readonly ResolvedDevice[],
   find: (device: string, point: string) => KnownPoint,
+  expressions: Expressions,
 ): { readonly device: string; readonly path: readonly (string | number)[]; readonly message: string }[] {
-  const all = devices.flatMap(planned);
+  const all = devices.flatMap((device) => planned(device, expressions));
   const units = new Map(all.map(({ device, name, unit }) => [`${device}.${name}`, unit]));
   // A formula may give the unit where the point writes none.
   const withUnit = (device: string, point: string): KnownPoint => {
     const known = find(device, point);
     return 'storage' in known ? { ...known, unit: known.unit ?? units.get(`${device}.${point}`) } : known;
   };
-  const faults = all.flatMap((point) =>
-    [...inputFaults(point, withUnit)].map(({ path, message }) => ({
-      device: point.device,
-      path: ['points', point.name, ...path],
-      message,
-    })),
-  );
+  const faults = expressionFaults(devices, withUnit, expressions);
+  for (const point of all) {
+    if (point.settings.expression !== undefined) continue;
+    faults.push(
+      ...[...inputFaults(point, withUnit)].map(({ path, message }) => ({
+        device: point.device,
+        path: ['points', point.name, ...path],
+        message,
+      })),
+    );
+  }
   const index = new Map(all.map(({ device, name }, i) => [`${device}.${name}`, i]));
   const inputs = all.map((point) => point.inputs.map((input) => index.get(input.point) ?? -1));
   for (const loop of loops(inputs)) {
@@ -88,7 +106,7 @@ export function checkAmong(
     const words = loop.length === 1 ? 'the point is computed from itself' : 'these points are computed from each other';
     faults.push({
       device: first.device,
-      path: ['points', first.name, 'from'],
+      path: ['points', first.name, first.settings.expression === undefined ? 'from' : 'expression'],
       message: `${words}: ${[...some, names[0]].join(' -> ')}; take one of them away`,
     });
   }
@@ -105,6 +123,29 @@ export function checkAmong(
       });
   }
   return faults;
+}
+
+function expressionFaults(
+  devices: readonly ResolvedDevice[],
+  find: (device: string, point: string) => KnownPoint,
+  expressions: Expressions,
+): { device: string; path: readonly (string | number)[]; message: string }[] {
+  const points: NamedPoints = {
+    find: (point) => {
+      const [device = '', name = ''] = point.split('.');
+      const known = find(device, name);
+      if ('missing' in known) return { fault: known.missing };
+      return 'hidden' in known ? { storage: undefined } : known;
+    },
+    all: () => [],
+  };
+  return devices.flatMap(({ name: device, points: own }) =>
+    [...(own as ReadonlyMap<string, DerivedPointSettings>)].flatMap(([name, { expression, unit }]) => {
+      const read = expression === undefined ? undefined : expressions.read(expression, points, unit);
+      if (read === undefined || 'inputs' in read) return [];
+      return read.map((message) => ({ device, path: ['points', name, 'expression'], message }));
+    }),
+  );
 }
 
 function* inputFaults(point: PlannedPoint, find: (device: string, point: string) => KnownPoint): Generator<Fault> {

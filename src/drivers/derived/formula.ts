@@ -70,6 +70,8 @@ export interface Formula {
   readonly decimals?: number | undefined;
   readonly needs?: readonly FormulaKey[];
   readonly takes?: readonly FormulaKey[];
+  /** The inputs, where the formula itself names them. */
+  readonly inputs?: readonly string[];
   /** It adds up over time, so a restart must not lose it. */
   readonly remembers?: true;
   create(settings: CalculationSettings): Calculation;

@@ -272,7 +272,8 @@ export class Graph {
   }
 
   #input(node: Node, i: number, { raw, unit }: Slot): Input | undefined {
-    if (typeof raw !== 'number' && typeof raw !== 'bigint') return undefined;
+    if (typeof raw !== 'number' && typeof raw !== 'bigint')
+      return node.point.formula.inputs === undefined ? undefined : { value: 0, raw, scale: 1 };
     if (node.conversions[i] === undefined || node.units[i] !== unit) {
       node.conversions[i] = convertible(unit, node.point.inputs[i]?.role.unit(node.point.own) ?? AS_READ, node.point.unit);
       node.units[i] = unit;

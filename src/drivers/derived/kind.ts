@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { DriverKind, ResolvedBus, ResolvedDevice } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { DerivedMemory, SampleFeed } from '../../core/derived-points.ts';
+import type { Expressions } from '../../core/expressions.ts';
 import type { PointInfo } from '../../core/point.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
 import { DerivedBus } from './bus.ts';
@@ -20,11 +21,16 @@ interface DerivedDriverContext {
 
 const forgetful: DerivedMemory = { load: () => undefined, logged: () => undefined, save: () => {} };
 
-function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: DerivedDriverContext): Bus {
+function create(
+  bus: ResolvedBus,
+  devices: readonly ResolvedDevice[],
+  context: DerivedDriverContext,
+  expressions: Expressions,
+): Bus {
   const { clock, emit, derived: memory = forgetful } = context;
   const silent: SampleFeed = { listen: () => () => {}, now: () => ({ at: clock.monotonic(), offset: 0, known: false }) };
   const made = devices.map((device) => {
-    const points = planned(device);
+    const points = planned(device, expressions);
     const infos = points.map(
       ({ name, unit }): PointInfo => ({ name, type: 'float64', storage: 'number', unit, writable: false }),
     );
@@ -34,18 +40,21 @@ function create(bus: ResolvedBus, devices: readonly ResolvedDevice[], context: D
   return new DerivedBus(bus.name, made, { clock, emit, memory, feed: context.feed ?? silent });
 }
 
-export const derived = {
-  protocol: 'derived',
-  family: 'derived',
-  heard: 'gateway',
-  bus: derivedBus,
-  device: derivedDevice,
-  point: derivedPoint,
-  line: z.strictObject({}),
-  wire: () => 'the computed points',
-  // Each device has points of its own.
-  beside: () => [],
-  checkDevice,
-  checkAmong,
-  create,
-} satisfies DriverKind & { create: typeof create };
+/** @param expressions the language of `expression` */
+export const derivedDriver = (expressions: Expressions) =>
+  ({
+    protocol: 'derived',
+    family: 'derived',
+    heard: 'gateway',
+    bus: derivedBus,
+    device: derivedDevice,
+    point: derivedPoint,
+    line: z.strictObject({}),
+    wire: () => 'the computed points',
+    // Each device has points of its own.
+    beside: () => [],
+    checkDevice,
+    checkAmong: (devices, find) => checkAmong(devices, find, expressions),
+    create: (bus: ResolvedBus, devices: readonly ResolvedDevice[], context: DerivedDriverContext) =>
+      create(bus, devices, context, expressions),
+  }) satisfies DriverKind & { create: unknown };

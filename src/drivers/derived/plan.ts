@@ -1,6 +1,8 @@
 /** The points of derived devices as the configuration says them, for `check` and for the graph. */
 import type { ResolvedDevice } from '../../config/kinds.ts';
+import type { Expressions } from '../../core/expressions.ts';
 import type { Formula, Role } from './formula.ts';
+import { EXPRESSION, expressionFormula } from './formulas/expression.ts';
 import { formulaOf } from './formulas.ts';
 import type { DerivedDeviceSettings, DerivedPointSettings } from './schema.ts';
 
@@ -26,12 +28,12 @@ export interface PlannedPoint {
 }
 
 /** @returns without points whose inputs do not fit their formula: `check` has refused those */
-export function planned(device: ResolvedDevice): PlannedPoint[] {
+export function planned(device: ResolvedDevice, expressions: Expressions): PlannedPoint[] {
   const { staleAfter } = device.settings as DerivedDeviceSettings;
   const points: PlannedPoint[] = [];
   for (const [name, settings] of device.points as ReadonlyMap<string, DerivedPointSettings>) {
-    const formula = formulaOf(settings.compute);
-    const inputs = formula && inputsOf(formula, settings.from);
+    const formula = formulaFor(settings, expressions);
+    const inputs = formula && inputsOf(formula, settings.from ?? [...(formula.inputs ?? [])]);
     if (formula === undefined || inputs === undefined || typeof inputs === 'string') continue;
     const unit = settings.unit ?? formula.unit;
     points.push({ device: device.name, name, formula, inputs, unit, own: formula.unit ?? unit ?? '1', settings, staleAfter });
@@ -39,12 +41,22 @@ export function planned(device: ResolvedDevice): PlannedPoint[] {
   return points;
 }
 
+/** @returns undefined: the point names none, or its expression is wrong */
+export function formulaFor({ compute, expression }: DerivedPointSettings, expressions: Expressions): Formula | undefined {
+  if (compute !== undefined) return formulaOf(compute);
+  return expression === undefined ? undefined : expressionFormula(expression, expressions);
+}
+
 /** @returns words where they do not fit */
-export function inputsOf({ name, roles }: Formula, from: DerivedPointSettings['from']): PlannedInput[] | string {
+export function inputsOf({ name, roles }: Formula, from: NonNullable<DerivedPointSettings['from']>): PlannedInput[] | string {
   if ('list' in roles) {
     const list = typeof from === 'string' ? [from] : from;
     if (!Array.isArray(list)) return `${name} takes a list of points: from: [a.x, b.x]`;
-    return list.map((point, i) => ({ point, role: roles.list, path: typeof from === 'string' ? ['from'] : ['from', i] }));
+    return list.map((point, i) => ({
+      point,
+      role: roles.list,
+      path: name === EXPRESSION ? [EXPRESSION] : typeof from === 'string' ? ['from'] : ['from', i],
+    }));
   }
   const [only, second] = roles;
   if (typeof from === 'string' && only !== undefined && second === undefined)

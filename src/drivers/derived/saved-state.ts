@@ -61,8 +61,8 @@ export function restoreState(
 
 /** What a point is computed from: another text starts anew. */
 function fingerprint({ point: { formula, inputs, own, settings } }: Node): string {
-  const { over, table, modulus } = settings;
-  return JSON.stringify([formula.name, inputs.map(({ point }) => point), own, over, table, modulus]);
+  const { expression, over, table, modulus } = settings;
+  return JSON.stringify([expression ?? formula.name, inputs.map(({ point }) => point), own, over, table, modulus]);
 }
 
 const tuple = (value: unknown): readonly unknown[] => (Array.isArray(value) && value.length === 4 ? value : []);

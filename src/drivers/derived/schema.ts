@@ -44,9 +44,20 @@ const pair = z.tuple([z.number(), z.number()], 'write a pair: [level, volume]');
 export const derivedPoint = z.strictObject({
   compute: z
     .enum(FORMULAS.map(({ name }) => name))
-    .describe('The formula. [How to compute points](../how-to/compute-points.md) has a table of them.'),
+    .optional()
+    .describe(
+      'The formula. A point has this key or `expression`. [How to compute points](../how-to/compute-points.md) has a table of them.',
+    ),
+  expression: z
+    .string()
+    .max(1000)
+    .optional()
+    .describe(
+      'A number in the language CEL instead of a formula: `tank.level * 3.14`. A name with - is `point("pump-1.speed")`. The values of points are used as they are read.',
+    ),
   from: z
     .union([ref(), z.array(ref()).min(1).max(64), z.record(z.string().max(40), ref())])
+    .optional()
     .describe(
       'The inputs as `device.point`: one point, a list, or a section with the names that the formula has. A derived point can be an input.',
     ),

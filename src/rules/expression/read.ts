@@ -169,7 +169,7 @@ function joining(node: ASTNode): ASTNode | undefined {
 }
 
 /** `tank.level` and `point("pump-1.running")` */
-function referenceOf(node: ASTNode): string | undefined {
+export function referenceOf(node: ASTNode): string | undefined {
   if (node.op === '.' && node.args[0].op === 'id') return `${node.args[0].args}.${node.args[1]}`;
   if (node.op !== 'call' || node.args[0] !== 'point') return undefined;
   const [only, more] = node.args[1];

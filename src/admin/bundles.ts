@@ -97,8 +97,8 @@ export class Bundles {
         )
       : undelivered(liveContent(g.log, outlet, gateway), content, (json) => severityLeaves(filter, json));
     yield writer.begin();
-    // A time range is everything of that time.
-    const inventory = filteredInventory(ranged ? undefined : outlet.wanted, JSON.stringify(g.inventory));
+    // A time range is everything of that time that the forwarder may have.
+    const inventory = filteredInventory(ranged ? { outward: outlet.outward } : outlet.wanted, JSON.stringify(g.inventory));
     yield writer.section('inventory', Buffer.from(inventory));
     for await (const { kind, body } of sections) {
       const bytes = writer.section(kind, body);

@@ -13,7 +13,7 @@
  */
 import type { LogRecord, PointInfo, Sample, Shape } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';
-import type { WantedShape } from './record-filter.ts';
+import { coarse, type WantedShape } from './record-filter.ts';
 import { contentOf } from './rows.ts';
 import type { Thinning, WindowValue } from './thinning.ts';
 import { PointTally } from './window-tally.ts';
@@ -38,6 +38,7 @@ interface Made {
   /** The end of the window, UTC. */
   readonly end: number;
   readonly sample: Omit<Sample, 'at'>;
+  readonly steps: readonly number[] | undefined;
   readonly readings: number;
 }
 
@@ -46,6 +47,8 @@ interface ThinShape {
   /** The place of each point in the shape of the log. */
   readonly places: readonly number[];
   readonly ways: readonly WindowValue[];
+  /** Means are rounded, not what they are made of: many rounded numbers say more than the step. */
+  readonly steps: readonly number[] | undefined;
   /** Two shapes with the same content are the same: files have shapes of their own. */
   readonly key: string;
 }
@@ -181,7 +184,7 @@ export class WindowScan {
     for (const made of this.#made.filter(({ seq }) => seq <= upTo).sort((a, b) => a.seq - b.seq)) {
       if (records.length > 0 && readings + made.readings > this.#range.maxReadings)
         return { records, readings, offset, upTo: (records.at(-1) as LogRecord).seq, open: undefined };
-      records.push({ seq: made.seq, sample: { ...made.sample, at: Math.round(made.end - offset) } });
+      records.push(coarse({ seq: made.seq, sample: { ...made.sample, at: Math.round(made.end - offset) } }, made.steps));
       readings += made.readings;
     }
     upTo = Math.max(upTo, this.#range.from - 1);
@@ -195,7 +198,7 @@ export class WindowScan {
     return [...this.#open.values()].flat().filter(({ first, last }) => first !== undefined && last <= to);
   }
 
-  #thinShape(shape: Shape, { places }: WantedShape): ThinShape {
+  #thinShape(shape: Shape, { places, steps }: WantedShape): ThinShape {
     let thin = this.#shapes.get(shape);
     if (thin === undefined) {
       const all = places ?? shape.points.map((_, place) => place);
@@ -203,7 +206,7 @@ export class WindowScan {
       const ways = points.map((point) => this.#way(shape.device, point));
       thin = {
         shape: { device: shape.device, points: points.map((point, i) => thinPoint(point, ways[i] as WindowValue)) },
-        ...{ places: all, ways, key: contentOf(shape) },
+        ...{ places: all, ways, steps, key: contentOf(shape) },
       };
       this.#shapes.set(shape, thin);
     }
@@ -274,7 +277,7 @@ export class WindowScan {
     if (readings === 0) return;
     const reasons = made.every(({ reason }) => reason === GOOD) ? null : Uint8Array.from(made, ({ reason }) => reason);
     const values = made.map(({ value }) => value);
-    this.#made.push({ seq: last, end, sample: { shape: of.shape, values, reasons }, readings });
+    this.#made.push({ seq: last, end, sample: { shape: of.shape, values, reasons }, steps: of.steps, readings });
   }
 }
 

@@ -1,3 +1,4 @@
+import type { PrivacyClass } from '../core/privacy.ts';
 import { ucumDoubt, ucumFault } from '../core/ucum.ts';
 import type { Place, Section } from './checker.ts';
 import { check, checkPart, isSection, placeOf } from './checker.ts';
@@ -7,6 +8,7 @@ import type { Layer } from './layers.ts';
 import { mergeLayers } from './layers.ts';
 import type { Profile, ProfileLibrary } from './profiles.ts';
 import { NAME, nameFault } from './schema-parts.ts';
+import { deviceKeys } from './sections.ts';
 import { hint, nearest } from './suggest.ts';
 import type { YamlSource } from './yaml-source.ts';
 import { found } from './zod-words.ts';
@@ -33,6 +35,9 @@ export interface LoadedDevice {
   readonly resolved?: ResolvedDevice;
   /** The points by name; absent when a fault hides them. A point that has a fault itself is undefined. */
   readonly points?: ReadonlyMap<string, Section | undefined>;
+  /** Classes that are written at points, and the one of the device. */
+  readonly classes?: ReadonlyMap<string, PrivacyClass>;
+  readonly privacy?: PrivacyClass | undefined;
 }
 
 /** Takes the devices in the order written; sees what two of them must not share. */
@@ -78,7 +83,7 @@ export class DeviceResolver {
   /** `profle: x`: the key is reported, and nothing that hangs on it is called missing. */
   #misspelt(written: Section, at: Path): { keys: Set<string>; names: Set<string> } {
     const { source, report, kinds } = this.#in;
-    const own = ['bus', 'profile', 'points'];
+    const own = ['bus', 'profile', 'points', 'privacy'];
     const found = { keys: new Set<string>(), names: new Set<string>() };
     for (const key of Object.keys(written)) {
       const meant = own.includes(key) || kinds.drivers.some(({ device }) => key in device.shape) ? undefined : nearest(key, own);
@@ -120,7 +125,7 @@ export class DeviceResolver {
   /** What can be said of a device without its profile. */
   #checkOwn(written: Section, kind: DriverKind, at: Path): void {
     const { source, report } = this.#in;
-    const { bus: _, profile: __, points, ...own } = written;
+    const { bus: _, profile: __, privacy: ___, points, ...own } = written;
     checkPart(kind.device, own, placeOf(source, at), report);
     if (points !== undefined && !isSection(points)) report(noPoints(source, [...at, 'points'], points));
     else
@@ -135,7 +140,7 @@ export class DeviceResolver {
   #resolve(name: string, written: Section, kind: DriverKind, profile: Profile | undefined): void {
     const { source } = this.#in;
     const at: Path = ['devices', name];
-    const { bus, profile: _, points: changes, ...own } = written;
+    const { bus, profile: _, points: changes, privacy: ofDevice, ...own } = written;
     let sound = true;
     const report = (fault: Fault): void => {
       sound = false;
@@ -157,20 +162,26 @@ export class DeviceResolver {
     if (layers.size === 0 && sound && (settings === undefined || kind.growing?.(settings) !== true)) {
       report(source.fault([...at, 'points'], 'the device has no points; write points: or name a profile:'));
     }
+    const privacy = check(deviceKeys.privacy, ofDevice, placeOf(source, [...at, 'privacy']), report);
+    const classes = new Map<string, PrivacyClass>();
     const points = new Map<string, Section>();
     const known = new Map<string, Section | undefined>();
     const merges = new Map<string, ReturnType<typeof mergeLayers>>();
     for (const [point, written] of layers) {
       const merge = mergeLayers(written);
       merges.set(point, merge);
-      const output = check(kind.point, merge.value, merge.place, report);
-      known.set(point, output);
-      if (output !== undefined) points.set(point, output);
-      if (typeof output?.unit === 'string') this.#warnOfUnit(point, output.unit, merge.place);
+      const checked = check(kind.point, merge.value, merge.place, report);
+      // No driver reads it, and a bus need not start again for it.
+      const { privacy: ofPoint, ...output } = checked ?? {};
+      if (ofPoint !== undefined) classes.set(point, ofPoint as PrivacyClass);
+      known.set(point, checked && output);
+      if (checked !== undefined) points.set(point, output);
+      if (typeof output.unit === 'string') this.#warnOfUnit(point, output.unit, merge.place);
     }
     for (const [point, derived] of kind.derivedPoints?.(points) ?? []) if (!known.has(point)) known.set(point, derived);
     if (profile !== undefined) this.#warnOfLine(profile, String(bus), written, at);
-    this.#devices.set(name, { points: known });
+    const loaded = { points: known, classes, privacy };
+    this.#devices.set(name, loaded);
     if (settings === undefined) return;
     const resolved: ResolvedDevice = {
       name,
@@ -203,7 +214,7 @@ export class DeviceResolver {
       const { place, path } = placed(doubt.path);
       this.#in.warn(place.fault(path, doubt.message));
     }
-    if (sound) this.#devices.set(name, { points: known, resolved });
+    if (sound) this.#devices.set(name, { ...loaded, resolved });
   }
 
   #points(changes: unknown, profile: Profile | undefined, at: Path, report: (fault: Fault) => void): Map<string, Layer[]> {

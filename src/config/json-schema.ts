@@ -4,6 +4,7 @@ import { formatDuration, formatSize } from '../core/units.ts';
 import { hookSchema } from './actions.ts';
 import type { Kinds } from './kinds.ts';
 import { nodeRedSection } from './node-red.ts';
+import { privacySection } from './privacy-keys.ts';
 import { DURATION_PATTERN, name, SIZE_PATTERN } from './schema-parts.ts';
 import {
   brokerSection,
@@ -57,6 +58,7 @@ export function configSchema(kinds: Kinds): z.ZodType {
     rules: z.record(name(), ruleSchema(kinds)).optional().describe('The conditions that raise an alarm.'),
     hooks: z.record(name(), hookSchema).optional().describe('The programs that rules may start. No rule starts another one.'),
     buffer: bufferSection.optional().describe('The log on disk.'),
+    privacy: privacySection.optional().describe('How long readings of a class are kept, and with which precision they leave.'),
     broker: brokerSection.nullish().describe('The embedded MQTT broker. Without this section there is none.'),
     forwarders: z
       .record(name(), oneOf(kinds.forwarders.map((k) => z.strictObject({ type: z.literal(k.type), ...k.forwarder.shape }))))

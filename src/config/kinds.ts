@@ -10,9 +10,11 @@
 import type * as z from 'zod';
 import type { Severity } from '../core/alarm.ts';
 import type { Storage, Value } from '../core/point.ts';
+import type { PrivacyClass } from '../core/privacy.ts';
 import type { Grant } from '../core/remote-commands.ts';
 import type { ResolvedAction, ResolvedEscalation, ResolvedHook } from './actions.ts';
 import type { NodeRedConfig } from './node-red.ts';
+import type { ResolvedPrivacy } from './privacy.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
 export interface DriverKind {
@@ -64,12 +66,18 @@ export interface DriverKind {
   ): readonly { device: string; path: readonly (string | number)[]; message: string }[];
   /** Whether further points of a device come while it runs, so that none needs to be written. @param settings output of `device` */
   growing?(settings: Readonly<Record<string, unknown>>): boolean;
-  /** Points that follow from those of a device and that rules may watch as well; of their settings only the type. */
+  /** Points that follow from those of a device and that rules may watch as well; of their settings only type, unit and `of`: the point that they follow from. */
   derivedPoints?(points: ResolvedDevice['points']): ResolvedDevice['points'];
   /** Why a value may not be written to a point that has `write:`, in words without its name; undefined when it may. */
   writeFault?(device: ResolvedDevice, point: string, value: Value): string | undefined;
   /** Points that follow from others, with what they follow from as `device.point`. Absent: none do. */
   pointInputs?(device: ResolvedDevice): ReadonlyMap<string, readonly string[]>;
+  /** The class of a point for which nobody wrote one. Absent: none has one. */
+  privacyOf?(
+    device: Pick<ResolvedDevice, 'settings'>,
+    point: string,
+    settings: Readonly<Record<string, unknown>>,
+  ): PrivacyClass | undefined;
   /** Why a device cannot be the clock of the gateway, in words; undefined when it can. Absent: none can. */
   clockFault?(device: ResolvedDevice): string | undefined;
   /**
@@ -286,6 +294,8 @@ export interface GatewayConfig {
       }
     | undefined;
   readonly forwarders: ReadonlyMap<string, ResolvedForwarder>;
+  /** Absent: no point has a class, and no class a rule. */
+  readonly privacy?: ResolvedPrivacy | undefined;
   /** Absent: no HTTP. `names` are in lower case. */
   readonly dashboard?: { readonly listen: readonly Listen[]; readonly names: readonly string[] } | undefined;
   /** Absent: no Node-RED. */

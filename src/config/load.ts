@@ -21,6 +21,10 @@ import { resolveHooks } from './hooks.ts';
 import type { Around, BusBudget, GatewayConfig, Kinds, MeasuredTimes } from './kinds.ts';
 import { checkListeners, resolveListeners, resolveNodeRed } from './listeners.ts';
 import { nodeRedSection } from './node-red.ts';
+import { classesOf } from './point-classes.ts';
+import { resolvePrivacy } from './privacy.ts';
+import { privacySection } from './privacy-keys.ts';
+import { warnOfPrivacy } from './privacy-warnings.ts';
 import { ProfileLibrary } from './profiles.ts';
 import { conflictSite } from './rule-actions.ts';
 import { resolveRules } from './rules.ts';
@@ -166,6 +170,14 @@ class Loader {
         rules: this.#unread.has('rules') ? undefined : writtenRules.map(([name]) => name),
       });
 
+    const settings = this.#section(root, 'privacy', privacySection, false);
+    const privacy = resolvePrivacy(settings, classesOf(devices, buses));
+    if (!this.#unread.has('devices'))
+      warnOfPrivacy({
+        ...{ privacy, devices, forwarders, maxAge: buffer?.maxAge },
+        warn: (at, message) => warn(source.fault(at, message)),
+      });
+
     const files = [source.file, ...library.files];
     const faults = limited(folded(inFileOrder([...this.#faults, ...library.faults], files)));
     if (faults.length > 0 || gateway === undefined || buffer === undefined)
@@ -185,6 +197,7 @@ class Loader {
       buffer,
       broker: broker && { ...broker, listen: resolveListeners(broker.listen, this.#folder) },
       forwarders,
+      ...(privacy === undefined ? {} : { privacy }),
       dashboard: dashboard && { ...dashboard, listen: resolveListeners(dashboard.listen, this.#folder) },
       nodeRed: nodeRed && resolveNodeRed(nodeRed, this.#folder),
     };

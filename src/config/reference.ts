@@ -71,6 +71,7 @@ export function referencePage(kinds: Kinds, example: string): string {
       properties: {
         bus: deviceKey(section('devices'), 'bus'),
         profile: deviceKey(section('devices'), 'profile'),
+        privacy: deviceKey(section('devices'), 'privacy'),
         points: { ...deviceKey(section('devices'), 'points') },
       },
       required: ['bus'],
@@ -124,6 +125,18 @@ export function referencePage(kinds: Kinds, example: string): string {
     ...HOOK_EXAMPLE,
     '',
     ...chapter('buffer', section('buffer'), [], exampleOf('buffer')),
+    ...chapter(
+      'privacy',
+      section('privacy'),
+      ['[Keep private readings private](../how-to/keep-readings-private.md) explains the classes.', ''],
+      [
+        '```yaml',
+        'privacy:',
+        '  household: {keep: 30d, upstream: {aggregate: 15m}}',
+        '  health: {keep: 7d, upstream: never}',
+        '```',
+      ],
+    ),
     ...chapter('broker', section('broker'), [], exampleOf('broker')),
     '## forwarders',
     '',

@@ -6,6 +6,7 @@ import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
 import { listeners } from './listener-schema.ts';
 import { POINT, POINT_WORDS } from './point-name.ts';
+import { devicePrivacyKey } from './privacy-keys.ts';
 import { duration, name, size } from './schema-parts.ts';
 
 const DAY = 86_400_000;
@@ -108,6 +109,7 @@ export const dashboardSection = z.strictObject({
 export const deviceKeys = {
   bus: name().describe('The bus on which the device is.'),
   profile: z.string().optional().describe('The profile that describes the model. It brings points and settings.'),
+  privacy: devicePrivacyKey(),
 };
 export const DEVICE_POINTS =
   'Points of the device. With a profile: changes to its points, further points, and `null` to remove one.';
@@ -181,6 +183,7 @@ export const TOP_LEVEL = [
   'rules',
   'hooks',
   'buffer',
+  'privacy',
   'broker',
   'forwarders',
   'dashboard',

@@ -1,4 +1,4 @@
-/** A section of the file that no name of the author stands over: gateway, buffer, broker, dashboard, nodeRed. */
+/** A section of the file that no name of the author stands over: gateway, buffer, privacy, broker, dashboard, nodeRed. */
 import type * as z from 'zod';
 import { check, isSection, placeOf, type Section } from './checker.ts';
 import type { Fault } from './fault.ts';
@@ -9,6 +9,7 @@ import { found } from './zod-words.ts';
 const EXAMPLES: Readonly<Record<string, string>> = {
   gateway: '{id: pump-house}',
   buffer: '{maxSize: 256MB}',
+  privacy: '{household: {keep: 30d}}',
   broker: '{listen: {port: 1883}}',
   dashboard: '{listen: {port: 8080}}',
   nodeRed: '{enabled: true}',

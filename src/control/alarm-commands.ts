@@ -11,15 +11,17 @@ export interface AlarmSide {
   moment(): Moment;
   /** Puts transitions into the log and on their way, as those that readings make. */
   take(transitions: readonly AlarmTransition[]): void;
+  /** The words of an alarm as everybody may have them. */
+  words(alarm: AlarmChange['alarm']): string;
 }
 
 type AlarmWord = 'acknowledge' | 'shelve' | AlarmCommand['do'];
 
 export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, AlarmWord>> {
-  const done = ({ take }: AlarmSide, { transitions, alarm }: AlarmChange): AlarmResult => {
+  const done = ({ take, words }: AlarmSide, { transitions, alarm }: AlarmChange): AlarmResult => {
     take(transitions);
-    const { rule, state, message, shelvedUntil } = alarm;
-    return { rule, state, message, ...(shelvedUntil !== undefined && { until: Math.round(shelvedUntil) }) };
+    const { rule, state, shelvedUntil } = alarm;
+    return { rule, state, message: words(alarm), ...(shelvedUntil !== undefined && { until: Math.round(shelvedUntil) }) };
   };
   return {
     async acknowledge({ rule, occurrence }, by) {

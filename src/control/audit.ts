@@ -41,6 +41,8 @@ export interface AuditOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tell: (event: GatewayEvent) => void;
+  /** Points whose values are not repeated, `device.point`. Absent: none. */
+  readonly withheld?: ((point: string) => boolean) | undefined;
 }
 
 export class Audit {
@@ -61,6 +63,11 @@ export class Audit {
     if (command.do === 'read' || command.do === 'safe') return;
     if (command.do === 'write') {
       const { value: shown, type, readBack } = result as WriteResult;
+      if (this.#o.withheld?.(command.point) === true) {
+        const message = `${command.point} was set${byWhom(by)}.`;
+        this.#report({ event: 'write' }, by, { point: clean(command.point) }, 'done', message);
+        return;
+      }
       const value = plainValue(shown, type);
       const how = readBack ? '' : '; it is not read back';
       const message = `${command.point} was set to ${text(value)}${byWhom(by)}${how}.`;
@@ -75,6 +82,11 @@ export class Audit {
     if ((command.do === 'read' && code !== 'forbidden') || command.do === 'safe') return;
     const outcome = data.sent === false || REFUSALS.includes(code) ? 'refused' : 'failed';
     if (command.do === 'write') {
+      if (this.#o.withheld?.(command.point) === true) {
+        const message = `${clean(command.point)} was not set${byWhom(by)}: ${code}.`;
+        this.#report({ event: 'write' }, by, { point: clean(command.point) }, outcome, message, code);
+        return;
+      }
       // Once is enough.
       const why = toError(thrown).message.replace(`${command.point}: `, '');
       const value = wanted(command.value);

@@ -7,6 +7,7 @@ import type { AlarmState } from './alarm.ts';
 import type { FlowsChange, FlowsResult } from './flow-revisions.ts';
 import type { PointType, Sample, Value } from './point.ts';
 import type { Frame, ReadFault, Written } from './ports.ts';
+import type { Outward } from './privacy.ts';
 
 /** Each may also do what those before it may do. A `device` may use the topics that its credential names, and nothing else. */
 export const ROLES = ['device', 'viewer', 'flow-editor', 'operator', 'administrator'] as const;
@@ -187,6 +188,8 @@ export interface RunOptions {
   readonly begin?: (() => void) | undefined;
   /** Takes a part of a long answer (resend), as JSON. Resolves when there is space for the next one. */
   readonly part?: ((json: string) => Promise<void>) | undefined;
+  /** What of classified readings whoever asks may have (resend). Absent: all of it. */
+  readonly outward?: Outward | undefined;
 }
 
 /** What a caller of the API may say of a command beside it. */

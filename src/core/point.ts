@@ -1,3 +1,4 @@
+import type { PrivacyClass } from './privacy.ts';
 import type { ReasonName } from './reasons.ts';
 import { ABSENT, GOOD, reasonCode } from './reasons.ts';
 
@@ -35,6 +36,8 @@ export interface PointInfo {
   /** UCUM code, for example `Cel`, `kW.h`. */
   readonly unit?: string | undefined;
   readonly writable?: boolean | undefined;
+  /** The class under which readings of a record were taken. Absent: technical. Drivers leave it out; it is set where records are made. */
+  readonly privacy?: PrivacyClass | undefined;
 }
 
 /** The `report:` of a point. src/pipeline/report.ts explains it. */

@@ -268,8 +268,9 @@ export interface LiveSink {
   /**
    * Every sample of every device.
    * @param record what the log took of it; undefined where it took nothing: `report:` kept it out, or there was no number
+   * @param more further records of it: points of a class of their own
    */
-  sample(sample: Sample, record: LogRecord | undefined): void;
+  sample(sample: Sample, record: LogRecord | undefined, more?: readonly LogRecord[]): void;
   notice(notice: NoticeMessage): void;
   inventory(inventory: Inventory): void;
 }

@@ -1,5 +1,6 @@
 /** Commands that come as messages: from an upstream broker, or from a client of the embedded one. */
 import type { Principal } from './commands.ts';
+import type { Outward } from './privacy.ts';
 
 /** The commands that a caller may ask for. Everything that is absent is denied. */
 export interface Grant {
@@ -22,6 +23,8 @@ export interface RemoteCaller {
   /** Two owners never share the id of a command: `forwarder:cloud`. */
   readonly owner: string;
   readonly grant: Grant;
+  /** What of classified readings it may have. Absent: all of it. */
+  readonly outward?: Outward | undefined;
   /** Sends an answer to `…/<kind>/<id>`. Resolves when the far side has it, rejects when the caller is gone. */
   readonly answer: (kind: 'result' | 'resend', id: string, json: string) => Promise<void>;
 }

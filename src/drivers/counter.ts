@@ -75,7 +75,7 @@ function* modulusFaults(
 export function totalsOf(points: Iterable<Pick<CountedPoint, 'info' | 'counter'>>): ResolvedDevice['points'] {
   return new Map(
     [...points].flatMap(({ info, counter }): [string, Record<string, unknown>][] =>
-      counter === undefined ? [] : [[totalName(info.name, counter), { type: totalType(info), unit: info.unit }]],
+      counter === undefined ? [] : [[totalName(info.name, counter), { type: totalType(info), unit: info.unit, of: info.name }]],
     ),
   );
 }

@@ -4,15 +4,18 @@
  */
 import { comparable } from '../config/compare.ts';
 import type { GatewayConfig, ResolvedForwarder } from '../config/kinds.ts';
+import { type ForwarderPrivacy, outwardOf } from '../config/privacy.ts';
 import type { Forwarder, LiveSink } from '../core/ports.ts';
+import { type Outward, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
 import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
+import { seenBy } from './outward.ts';
 import { createForwarder } from './registry-create.ts';
 
 /** The input of a forwarder, without the part that follows from the log and the configuration. */
-export type ForwarderSurroundings = Omit<ForwarderContext, 'gateway' | 'log' | 'goneRules' | 'memory'>;
+export type ForwarderSurroundings = Omit<ForwarderContext, 'gateway' | 'log' | 'goneRules' | 'memory' | 'outward'>;
 
 /** Where live forwarders get what is new. */
 export interface Sinks {
@@ -39,6 +42,9 @@ export class Forwarders {
   readonly #sinks: () => Sinks;
   readonly #attached = new Set<LiveSink>();
   readonly #memories = new ForwarderMemories();
+  /** Classes that a reading in the log may have. */
+  readonly #classes = new Set<PrivacyClass>();
+  #opened: Log['opened'] | undefined;
   #stopped = false;
 
   /** @param sinks asked from `start` on */
@@ -69,7 +75,8 @@ export class Forwarders {
   prepare(config: GatewayConfig, log: Log): PreparedForwarders {
     const made = new Map<string, Entry>();
     for (const [name, resolved] of config.forwarders)
-      if (this.#entries.get(name)?.fingerprint !== comparable(resolved)) made.set(name, this.#make(resolved, config, log));
+      if (this.#entries.get(name)?.fingerprint !== fingerprintOf(resolved, this.#outward(resolved, config, log)))
+        made.set(name, this.#make(resolved, config, log));
     const gone = [...this.#entries.keys()].filter((name) => !config.forwarders.has(name));
     return {
       changed: [...made.keys(), ...gone],
@@ -115,14 +122,35 @@ export class Forwarders {
 
   #make(resolved: ResolvedForwarder, config: GatewayConfig, log: Log): Entry {
     const known = new Set([...log.opened.savedStates.map(([key]) => key), ...log.opened.lastAlarms.map(({ key }) => key)]);
+    const outward = this.#outward(resolved, config, log);
     const forwarder = this.#create(resolved, {
       ...this.#surroundings,
+      ...seenBy(outward, this.#surroundings),
+      outward,
       gateway: config.gateway.id,
       log,
       memory: (name) => this.#memories.of(name, log),
       // Also rules whose removal an earlier run could not tell upstream.
       goneRules: [...known].filter((key) => !isCounterState(key) && !config.rules.has(key)),
     });
-    return { forwarder, fingerprint: comparable(resolved) };
+    return { forwarder, fingerprint: fingerprintOf(resolved, outward) };
   }
+
+  /** Classes of earlier runs count too: the log keeps the class of each reading. */
+  #outward({ settings }: ResolvedForwarder, { privacy }: GatewayConfig, log: Log): Outward | undefined {
+    for (const word of Object.values(privacy?.points ?? {})) this.#classes.add(word);
+    if (this.#opened !== log.opened) {
+      this.#opened = log.opened;
+      // What of a damaged file is still to come back may have any class.
+      if (log.opened.salvage !== undefined) for (const word of PRIVACY_CLASSES) this.#classes.add(word);
+      for (const [, shape] of log.opened.shapes ?? [])
+        for (const { privacy: of } of shape.points) if (of !== undefined) this.#classes.add(of);
+    }
+    return outwardOf(privacy, settings as ForwarderPrivacy, this.#classes);
+  }
+}
+
+/** One that may have less, or more, is another one: it begins with its inventory and announcements anew. */
+function fingerprintOf(resolved: ResolvedForwarder, outward: Outward | undefined): string {
+  return comparable([resolved, outward ?? null]);
 }

@@ -233,7 +233,8 @@ export class Gateway implements Starting, Reloadable {
   /** From now on this configuration is in force for everybody who asks. */
   setConfig(config: GatewayConfig): void {
     this.config = config;
-    Object.assign(this.log.options, config.buffer);
+    this.#parts.records.reload(config.privacy);
+    Object.assign(this.log.options, config.buffer, { retention: config.privacy });
   }
 
   /** The inventory, for everybody who shows or sends it. */

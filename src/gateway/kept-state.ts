@@ -17,11 +17,12 @@ interface LogSide {
 }
 
 /** @throws SluiceError log-open, log-newer */
-export function openLog({ gateway, buffer }: GatewayConfig, side: LogSide): Promise<Log> {
+export function openLog({ gateway, buffer, privacy }: GatewayConfig, side: LogSide): Promise<Log> {
   return Log.open({
     ...side,
     ...{ stateDir: gateway.stateDir, runtimeDir: gateway.runtimeDir, env: process.env },
     ...{ maxSize: buffer.maxSize, maxAge: buffer.maxAge, minFree: buffer.minFree, commitEvery: buffer.commitEvery },
+    retention: privacy,
   });
 }
 

@@ -1,6 +1,7 @@
 /** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
 import { Ingest } from '../pipeline/ingest.ts';
 import { observationEvent } from '../pipeline/observation-event.ts';
+import { withoutValue } from '../pipeline/withheld.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -22,14 +23,15 @@ export function ingestOf(
   }: {
     readonly log: Log;
     readonly rules: RuleEngine;
-    readonly parts: Pick<Parts, 'samples'> & {
+    readonly parts: Pick<Parts, 'samples' | 'records'> & {
       readonly alarmed: Pick<Parts['alarmed'], 'changed'>;
       readonly outside: Pick<Parts['outside'], 'tell'>;
     };
   },
 ): Ingest {
   return new Ingest({
-    ...{ log, rules, clock: g.clock, latest: g.latest },
+    ...{ log, rules, clock: g.clock, latest: g.latest, parts: parts.records },
+    told: (transition) => withoutValue(g.config, transition),
     offset: () => g.watch.offset,
     clockKnown: () => g.watch.known,
     derive: (sample) => parts.samples.sample(sample),

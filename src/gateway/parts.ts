@@ -35,6 +35,8 @@ import { Growth } from '../pipeline/growth.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { NewestAlarms } from '../pipeline/newest-alarms.ts';
+import { RecordParts } from '../pipeline/record-parts.ts';
+import { isWithheld, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -97,6 +99,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const now = (): number => Math.round(clock.monotonic()) + watch.offset;
   const latest = new Latest(() => watch.offset);
   const newest = new NewestAlarms();
+  const records = new RecordParts(g.config.privacy);
   const live = new LiveBatches(g);
   const door = new DeviceDoor(clock);
   const hub = new FlowHub();
@@ -130,12 +133,13 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
         rules: g.rules,
         moment: () => g.ingest.moment(),
         take: (transitions) => g.ingest.take(transitions),
+        words: (alarm) => wordsOf(g.config, alarm),
       })),
       reload: () => g.readAgain(),
       resend: (command, by, options) => resend.run(command, by, options),
       flows: (command, by) => revisions.run(command, by),
     },
-    { clock, logger, tell },
+    { clock, logger, tell, withheld: (point) => isWithheld(g.config, point) },
   );
   const remote = { now, clockKnown: () => watch.known, ledger: () => g.ledger };
   const once = new Once(remote);
@@ -221,6 +225,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   return {
     watch,
     latest,
+    records,
     newest,
     plant,
     samples,

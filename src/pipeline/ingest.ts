@@ -12,6 +12,7 @@ import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';
 import type { Latest } from './latest.ts';
+import type { RecordParts } from './record-parts.ts';
 import { Reports } from './report.ts';
 
 export interface IngestOptions {
@@ -27,6 +28,10 @@ export interface IngestOptions {
   readonly onObserved: (transition: AlarmTransition) => void;
   /** Computes points from the sample, and gives their samples in the same call. */
   readonly derive?: ((sample: Sample) => void) | undefined;
+  /** The records of a sample. Absent: one. */
+  readonly parts?: RecordParts | undefined;
+  /** A transition as everybody gets it. Absent: as the rules made it. */
+  readonly told?: ((transition: AlarmTransition) => AlarmTransition) | undefined;
 }
 
 export class Ingest {
@@ -55,9 +60,9 @@ export class Ingest {
     if (this.#stopped) return;
     const { latest, rules } = this.#options;
     const transitions = rules.sample(sample);
-    const record = sample.shape.report === undefined ? this.#append(sample) : this.#reported(sample);
+    const [record, ...more] = sample.shape.report === undefined ? this.#append(sample) : this.#reported(sample);
     latest.take(sample);
-    for (const sink of this.#sinks) sink.sample(sample, record);
+    for (const sink of this.#sinks) sink.sample(sample, record, more);
     this.#alarmed(transitions);
     this.#options.derive?.(sample);
     this.#schedule();
@@ -70,23 +75,28 @@ export class Ingest {
   }
 
   /** The part of the sample that `report:` keeps. */
-  #reported(sample: Sample): LogRecord | undefined {
+  #reported(sample: Sample): readonly LogRecord[] {
     const kept = this.#reports.take(sample);
     this.counts.unreported += readingCount(sample) - (kept === undefined ? 0 : readingCount(kept));
-    if (kept === undefined) return undefined;
-    const record = this.#append(kept);
+    if (kept === undefined) return [];
+    const records = this.#append(kept);
     // A record without a number was not kept, so later readings are not compared with it.
-    if (record === undefined) this.#reports.forget(sample.shape);
-    return record;
+    if (records.length === 0) this.#reports.forget(sample.shape);
+    return records;
   }
 
-  #append(sample: Sample): LogRecord | undefined {
-    const readings = readingCount(sample);
-    const record = this.#options.log.append(sample);
-    this.counts.records++;
-    this.counts.readings += readings;
-    if (record === undefined) this.counts.unkept += readings;
-    return record;
+  /** @returns none where no number can be given */
+  #append(sample: Sample): readonly LogRecord[] {
+    const records: LogRecord[] = [];
+    for (const part of this.#options.parts?.of(sample) ?? [sample]) {
+      const readings = readingCount(part);
+      const record = this.#options.log.append(part);
+      this.counts.records++;
+      this.counts.readings += readings;
+      if (record === undefined) this.counts.unkept += readings;
+      else records.push(record);
+    }
+    return records;
   }
 
   /** An event for operators: into the log, to every destination. */
@@ -120,7 +130,8 @@ export class Ingest {
   #alarmed(transitions: readonly AlarmTransition[]): void {
     // First the state, so that it is in the very commit that the transition asks for.
     this.#saveRules();
-    for (const t of transitions) {
+    for (const made of transitions) {
+      const t = this.#options.told?.(made) ?? made;
       if (t.observed) {
         this.#options.onObserved(t);
         continue;

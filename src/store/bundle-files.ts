@@ -95,12 +95,14 @@ export class FilesContent implements ContentSource {
 
   /** undefined: `from` lies in a damaged part. */
   #whole(log: number, logName: string, from: number, to: number, maxReadings: number, between: Between | undefined) {
+    const outward = this.#filter?.outward;
+    const filter = between === undefined ? this.#filter : outward && { outward };
     for (let end = this.#soundUpTo(log, from, to); end >= from; ) {
       const { batch, upTo } = this.#reader.read({
         ...{ id: 0, log, logName, from, to: end, maxReadings, lane: 'history', between },
         ...{ format: 'columns', formatOptions: {}, gateway: this.#gateway, sent: Date.now() },
-        // A time range is everything of that time.
-        ...(between === undefined && this.#filter !== undefined ? { filter: this.#filter } : {}),
+        // A time range is everything of that time that the forwarder may have.
+        ...(filter === undefined ? {} : { filter }),
       });
       this.#damaged.push(...this.#reader.takeDamaged());
       const sound = this.#soundUpTo(log, from, end);

@@ -44,7 +44,7 @@ export function liveContent(log: Log, outlet: Outlet, gateway: string): ContentS
  */
 export function liveRange(
   log: Log,
-  outlet: Pick<Outlet, 'handOver'>,
+  outlet: Pick<Outlet, 'handOver' | 'outward'>,
   gateway: string,
   sent: number,
   between: { from: number; to: number },
@@ -64,6 +64,7 @@ export function liveRange(
         const { batch } = await log.keeper.read({
           ...{ log: ordinal, logName, from, to: certain, maxReadings, lane: 'history', between },
           ...{ format: FORMAT, formatOptions: NO_OPTIONS, gateway, sent },
+          ...(outlet.outward === undefined ? {} : { filter: { outward: outlet.outward } }),
         });
         if (log.clock.version !== version) continue;
         if (batch === undefined) {

@@ -1,5 +1,6 @@
 /** The options of a log, and the events that it emits while it is open. */
 import type { Clock, Machine } from '../core/clock.ts';
+import type { Retention } from '../core/privacy.ts';
 import type { TidyResult } from './archive/tidy-request.ts';
 import type { DamagedBlock, Repair, SalvageProgress } from './files/repair-report.ts';
 import type { SalvageBounds } from './files/salvage-bounds.ts';
@@ -14,6 +15,8 @@ export interface LogOptions {
   readonly machine?: Machine | undefined;
   readonly maxSize: number;
   readonly maxAge: number;
+  /** Readings that are kept for less. Absent: there are none. */
+  readonly retention?: Retention | undefined;
   /** Bytes that the file system keeps free; absent: it is not asked. */
   readonly minFree?: number | undefined;
   /** How long a salvage reads a damaged file. Absent: SALVAGE_BOUNDS; tests reach smaller ones. */

@@ -10,7 +10,9 @@ import { GATEWAY_KEY_FILE, unusable } from '../../access/gateway-key.ts';
 import { assertStick, type BundleQuery, platformOf } from '../../admin/bundles.ts';
 import { BundleWriter } from '../../codecs/bundle/container.ts';
 import { type GatewaySecret, readGatewaySecret } from '../../codecs/bundle/keys.ts';
+import { type ForwarderPrivacy, outwardOf } from '../../config/privacy.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
+import { PRIVACY_CLASSES } from '../../core/privacy.ts';
 import { type FilterSettings, recordFilter, severityLeaves } from '../../forwarders/mqtt/filter-keys.ts';
 import { Content, ofRange, undelivered } from '../../store/bundle-content.ts';
 import { FilesContent } from '../../store/bundle-files.ts';
@@ -40,7 +42,14 @@ export async function* stoppedBundle(config: string, query: BundleQuery): AsyncG
     const ranged = from !== undefined || to !== undefined;
     const filter = (site.forwarders.get(name)?.settings.filter ?? {}) as FilterSettings;
     const { devices, points } = filter;
-    const files = new FilesContent(reader, gateway, name, recordFilter({ devices, points }), machineBoot()?.id);
+    const outward = outwardOf(site.privacy, (site.forwarders.get(name)?.settings ?? {}) as ForwarderPrivacy, PRIVACY_CLASSES);
+    const files = new FilesContent(
+      reader,
+      gateway,
+      name,
+      recordFilter({ devices, points }, undefined, 0, outward),
+      machineBoot()?.id,
+    );
     const between = { from: from ?? 0, to: to ?? Number.MAX_SAFE_INTEGER };
     const sections = ranged
       ? ofRange(files.range(between), content)

@@ -10,6 +10,7 @@ import type { Command, CommandPort, ReadResult, Results } from '../../core/comma
 import { SluiceError, toError } from '../../core/errors.ts';
 import { hasValue, plainValue, reasonAt } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
+import { leaves, type Outward, roundTo, withoutWindows } from '../../core/privacy.ts';
 import { reasonName } from '../../core/reasons.ts';
 import type { RemoteCaller, RemoteCommands } from '../../core/remote-commands.ts';
 import { inTime, type TimeSide } from './in-time.ts';
@@ -114,8 +115,8 @@ export class Desk implements RemoteCommands {
     try {
       const begin = (): void => inTime(asked.expires, this.#o);
       const part = (text: string): Promise<void> => caller.answer('resend', asked.id, text);
-      const result = await commands.run(asked.command, caller.by, { begin, part });
-      json = this.#done(asked, resultOf(asked.command, result));
+      const result = await commands.run(asked.command, caller.by, { begin, part, outward: caller.outward });
+      json = this.#done(asked, resultOf(asked.command, result, withoutWindows(caller.outward)));
     } catch (thrown) {
       json = failed(asked, thrown, this.#o.now());
       // It never began: the same id may be asked again.
@@ -196,23 +197,29 @@ function unknownOutcome(asked: Asked, time: number): string {
 }
 
 /** Plain JSON. Times of results are those of the message. */
-function resultOf(command: Command, result: Results[Command['do']]): unknown {
-  if (command.do === 'read') return readingsOf(result as ReadResult);
+function resultOf(command: Command, result: Results[Command['do']], outward: Outward | undefined): unknown {
+  if (command.do === 'read') return readingsOf(result as ReadResult, outward);
   if (command.do === 'write') {
     const { value, type, unit, readBack } = result as Results['write'];
+    const [device = '', name = ''] = command.point.split('.');
+    // The one who wrote knows what he wrote; what the device shows is a reading.
+    if (outward !== undefined && leaves(outward, device, { name, type: type ?? '' }) !== 0) return { readBack };
     return { value: plainValue(value, type), ...(unit === undefined ? {} : { unit }), readBack };
   }
   return result;
 }
 
-function readingsOf({ samples, faults }: ReadResult): unknown {
+function readingsOf({ samples, faults }: ReadResult, outward: Outward | undefined): unknown {
   const values: Record<string, unknown> = {};
   const bad: Record<string, string> = {};
   for (const sample of samples)
     sample.shape.points.forEach(({ name, type }, i) => {
+      const step = outward === undefined ? 0 : leaves(outward, sample.shape.device, { name, type });
+      if (step === undefined) return;
       const reason = reasonAt(sample, i);
       const value = sample.values[i];
-      if (hasValue(reason) && value !== undefined && value !== null) values[name] = plainValue(value, type);
+      if (hasValue(reason) && value !== undefined && value !== null)
+        values[name] = plainValue(step > 0 ? roundTo(value, step) : value, type);
       else bad[name] = reasonName(reason);
     });
   const messages = faults.map(({ message }) => message);

@@ -4,6 +4,7 @@
  */
 import type { Door, Principal, ResendCommand, Results, RunOptions } from '../../core/commands.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { type Outward, onlyWhole } from '../../core/privacy.ts';
 import { exportSlices } from '../../store/export-slices.ts';
 import { keyOf } from '../../store/files/layout.ts';
 import type { Log } from '../../store/log.ts';
@@ -43,20 +44,25 @@ export class Resend {
   async run(
     command: ResendCommand,
     { door }: Pick<Principal, 'door'>,
-    { begin = () => {}, part: send }: RunOptions,
+    { begin = () => {}, part: send, outward }: RunOptions,
   ): Promise<Results['resend']> {
     if (send === undefined) throw new SluiceError('unsupported', 'resend needs a caller that takes several messages');
     const running = this.#running.get(door) ?? 0;
     if (running >= AT_ONCE) throw new SluiceError('busy', `${AT_ONCE} resends run already; ask again when one is done`);
     this.#running.set(door, running + 1);
     try {
-      return await this.#run(command, send, begin);
+      return await this.#run(command, send, begin, outward);
     } finally {
       this.#running.set(door, (this.#running.get(door) ?? 1) - 1);
     }
   }
 
-  async #run(command: ResendCommand, send: (json: string) => Promise<void>, begin: () => void): Promise<Results['resend']> {
+  async #run(
+    command: ResendCommand,
+    send: (json: string) => Promise<void>,
+    begin: () => void,
+    outward: Outward | undefined,
+  ): Promise<Results['resend']> {
     const total = { records: 0, parts: 0 };
     let part: Part | undefined;
     const flush = async (): Promise<void> => {
@@ -68,7 +74,7 @@ export class Resend {
       part = undefined;
       await send(json);
     };
-    for await (const line of this.#lines(command)) {
+    for await (const line of this.#lines(command, outward)) {
       const head = JSON.parse(line) as Line;
       if (part !== undefined && !part.takes(head, line)) await flush();
       if (total.parts >= MOST_PARTS) return { ...total, next: { log: head.log, seq: head.seq } };
@@ -79,7 +85,7 @@ export class Resend {
     return total;
   }
 
-  async *#lines(command: ResendCommand): AsyncGenerator<string> {
+  async *#lines(command: ResendCommand, outward: Outward | undefined): AsyncGenerator<string> {
     const { points } = command;
     const log = this.#o.log();
     const byNumber = 'log' in command ? command : undefined;
@@ -91,7 +97,13 @@ export class Resend {
       );
     const range = 'log' in command ? { from: 0, to: Number.MAX_SAFE_INTEGER } : { from: command.from, to: command.to };
     const after = byNumber === undefined || ordinal === undefined ? 0 : keyOf(ordinal, byNumber.first - 1);
-    for await (const { text, unknown } of exportSlices(log, { after, ...range, points, format: 'jsonl' })) {
+    for await (const { text, unknown } of exportSlices(log, {
+      after,
+      ...range,
+      points,
+      outward: onlyWhole(outward),
+      format: 'jsonl',
+    })) {
       if (unknown !== undefined) throw new SluiceError('not-found', unknownWords(unknown));
       for (const line of text.split('\n')) {
         if (line === '') continue;

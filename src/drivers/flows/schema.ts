@@ -57,8 +57,8 @@ export const flowsDevice = z.strictObject({
     ),
 });
 
-const { type, unit, range, report } = serialPoint.shape;
-export const flowsPoint = z.strictObject({ type, unit, range, report });
+const { type, unit, range, report, privacy } = serialPoint.shape;
+export const flowsPoint = z.strictObject({ type, unit, range, report, privacy });
 
 export type FlowsBusSettings = z.output<typeof flowsBus>;
 export type FlowsDeviceSettings = z.output<typeof flowsDevice>;

@@ -1,6 +1,7 @@
 /** The keys of Modbus buses, devices and points in the configuration. Rules between keys are in check.ts. */
 import * as z from 'zod';
 import { ORDERS, SENTINEL_TYPES, TABLES } from '../../codecs/modbus-point.ts';
+import { privacyKey } from '../../config/privacy-keys.ts';
 import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
@@ -247,6 +248,7 @@ export const point = z.strictObject({
   range: bounds.optional().describe('Values outside are uncertain, reason out-of-range.'),
   counter: counterSchema(),
   report: report(),
+  privacy: privacyKey(),
   write: z
     .strictObject(writeKeys, { error: ({ input }) => writeFault(input) })
     .optional()

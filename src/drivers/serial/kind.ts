@@ -137,6 +137,10 @@ export const serial = {
   address: () => undefined,
   checkDevice,
   derivedPoints: (points) => totalsOf(Array.from(points, ([name, point]) => countedPoint(name, point as SerialPointSettings))),
+  privacyOf: ({ settings }, point, { from = point }) =>
+    (settings as SerialDeviceSettings).decode.type === 'nmea' && /\.(?:latitude|longitude)$/.test(String(from))
+      ? 'location'
+      : undefined,
   clockFault,
   create,
 } satisfies DriverKind & { create: typeof create };

@@ -60,6 +60,7 @@ import { CHECKSUM_KINDS, CHECKSUMS } from '../../codecs/serial/checksum.ts';
 import { isHex, parseHex } from '../../codecs/serial/hex.ts';
 import { LinearRegExp } from '../../codecs/serial/linear-regexp.ts';
 import { FIELD_TYPES, MAX_FRAME } from '../../codecs/serial/types.ts';
+import { privacyKey } from '../../config/privacy-keys.ts';
 import { report } from '../../config/report.ts';
 import { boundsFault, duration } from '../../config/schema-parts.ts';
 import { counterSchema } from '../counter.ts';
@@ -325,6 +326,7 @@ export const serialPoint = z.strictObject({
     .describe('Words and numbers that mean "no value": [-127, 85, unknown]. The reading is bad, reason `invalid`.'),
   counter: counterSchema(),
   report: report(),
+  privacy: privacyKey(),
 });
 
 export type SerialBusSettings = z.output<typeof serialBus>;

@@ -185,8 +185,8 @@ export class EmbeddedBroker implements LiveSink {
     await Promise.all([...this.#listeners.map((listener) => listener.stop()), this.#kept.close()]);
   }
 
-  sample(sample: Sample, record: LogRecord | undefined): void {
-    if (this.#aedes !== undefined) this.#feed.sample(sample, record);
+  sample(sample: Sample, record: LogRecord | undefined, more?: readonly LogRecord[]): void {
+    if (this.#aedes !== undefined) this.#feed.sample(sample, record, more);
   }
 
   notice(notice: NoticeMessage): void {

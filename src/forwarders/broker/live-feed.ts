@@ -77,11 +77,13 @@ export class LiveFeed {
     this.#o = options;
   }
 
-  sample(sample: Sample, record: LogRecord | undefined): void {
+  sample(sample: Sample, record: LogRecord | undefined, more: readonly LogRecord[] = []): void {
     this.#noteValues(sample);
     if (record === undefined || !this.#wantsData()) return;
-    this.#records.push(record);
-    this.#readings += readingCount(record.sample);
+    for (const one of [record, ...more]) {
+      this.#records.push(one);
+      this.#readings += readingCount(one.sample);
+    }
     if (this.#readings >= BATCH_READINGS) this.#flushData();
     else this.#dataTimer ??= this.#o.clock.after(BATCH_AGE, () => this.#flushData());
   }

@@ -29,8 +29,8 @@ export class BundleForwarder implements Forwarder {
   }
 
   attach(): void {
-    const { log, name, settings, gateway } = this.#o;
-    this.#outlet ??= log.outlet(name, settings.from, gateway, 'columns');
+    const { log, name, settings, gateway, outward } = this.#o;
+    this.#outlet ??= log.outlet(name, settings.from, gateway, 'columns', {}, outward && { outward });
   }
 
   start(): void {

@@ -1,6 +1,7 @@
 /** What a person writes for bundles: the key of the platform. */
 import * as z from 'zod';
 import { platformKey } from '../../codecs/bundle/keys.ts';
+import { purposeKey } from '../../config/privacy-keys.ts';
 
 const WORDS = 'write the key of the platform: sluice-platform-1:… (sluice platform show prints it)';
 
@@ -16,6 +17,7 @@ export function platformSchema() {
 
 export const bundleForwarderSchema = z.strictObject({
   platform: platformSchema(),
+  purpose: purposeKey(),
   from: z
     .enum(['oldest', 'now'])
     .prefault('oldest')

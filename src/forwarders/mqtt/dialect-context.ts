@@ -29,7 +29,7 @@ export function dialectContext(
 
 /** undefined where the configuration grants nothing. */
 function commandsOf(
-  { name, settings, commands }: Pick<ForwarderContext & LinkOptions, 'name' | 'settings' | 'commands'>,
+  { name, settings, commands, outward }: Pick<ForwarderContext & LinkOptions, 'name' | 'settings' | 'commands' | 'outward'>,
   say: (message: OutMessage) => Promise<void>,
 ): DialectContext['command'] {
   const { commands: grant } = settings;
@@ -39,7 +39,7 @@ function commandsOf(
     commands.take(
       payload,
       {
-        ...{ by, owner: `forwarder:${name}`, grant },
+        ...{ by, owner: `forwarder:${name}`, grant, outward },
         answer: async (kind, id, json) => {
           const payload = payloadOf(json);
           if (payload !== undefined) await say({ topic: topicOf(kind, id, payload), payload, qos: 1, retain: false });

@@ -7,6 +7,7 @@ import type { NamedTarget } from '../../config/kinds.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { SEVERITIES, type Severity } from '../../core/alarm.ts';
 import type { Inventory } from '../../core/ports.ts';
+import { type Outward, withoutWindows } from '../../core/privacy.ts';
 import type { Dialect } from './dialect.ts';
 
 /** Names in one list. */
@@ -90,14 +91,17 @@ export function* filterFaults(
  * The part of the filter that is about readings; undefined where it leaves none out.
  * @param counters points that only grow, as they are at each question
  * @param gather how long a window that is over waits for others, milliseconds
+ * @param outward what of classified readings it may have
  */
 export function recordFilter(
   settings: FilterSettings = {},
   counters: () => Iterable<string> = () => [],
   gather = 0,
+  outward?: Outward | undefined,
 ): RecordFilter | undefined {
   const { devices, points, every, as = 'mean' } = settings;
-  if (devices === undefined && points === undefined && every === undefined) return undefined;
+  const open = every === undefined ? withoutWindows(outward) : outward;
+  if (devices === undefined && points === undefined && every === undefined && open === undefined) return undefined;
   const thinning = every && {
     ...{ every, as },
     // Plain data when it is copied for the keeper.
@@ -105,7 +109,7 @@ export function recordFilter(
       return [...counters()];
     },
   };
-  return { devices, points, ...(thinning ? { thinning, gather } : {}) };
+  return { devices, points, ...(thinning ? { thinning, gather } : {}), ...(open === undefined ? {} : { outward: open }) };
 }
 
 /** Whether an alarm or an event leaves. @param json as topics carry it */
@@ -121,7 +125,7 @@ export function filteredInventory(filter: RecordFilter | undefined, json: string
   if (selection.all) return json;
   const inventory = JSON.parse(json) as Inventory;
   const devices = Object.entries(inventory.devices ?? {}).flatMap(([device, about]) => {
-    const points = Object.entries(about.points).filter(([point]) => selection.wants(device, point));
+    const points = Object.entries(about.points).filter(([name, { type }]) => selection.wants(device, { name, type }));
     return points.length === 0 ? [] : [[device, { ...about, points: Object.fromEntries(points) }] as const];
   });
   return JSON.stringify({ ...inventory, devices: Object.fromEntries(devices) });

@@ -62,11 +62,12 @@ export class LogForwarder implements Forwarder, LinkWork {
   /** Here and not before: a predecessor of the same name may have changed until now what is kept under it. */
   attach(): void {
     if (this.#parts !== undefined) return;
-    const { name, settings, log, gateway, dialect, clock } = this.#options;
+    const { name, settings, log, gateway, dialect, clock, outward } = this.#options;
     const context = dialectContext(this.#options, (message) => this.#link.say([message]));
     const speaker = dialect.create({ ...context, delivery: this.#delivery });
     const formatOptions = { ...speaker.formatOptions, compress: settings.compress };
-    const filter = recordFilter(settings.filter, () => this.#options.site.counters?.() ?? [], settings.batch.maxAge);
+    const counters = () => this.#options.site.counters?.() ?? [];
+    const filter = recordFilter(settings.filter, counters, settings.batch.maxAge, outward);
     const outlet = log.outlet(name, settings.from, gateway, dialect.format.name, formatOptions, filter);
     if (settings.budget === undefined) this.#parts = { speaker, outlet, link: new Link(this.#options, speaker, this) };
     else {

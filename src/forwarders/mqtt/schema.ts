@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Compression } from '../../codecs/compress.ts';
 import { grantSchema } from '../../config/grants.ts';
+import { purposeKey } from '../../config/privacy-keys.ts';
 import { duration, fileName, secret, size, textOrSource } from '../../config/schema-parts.ts';
 import { MISSING } from '../../config/zod-words.ts';
 import type { Grant } from '../../core/remote-commands.ts';
@@ -234,6 +235,7 @@ const shared = (dialects: readonly Dialect[]) => ({
     .prefault({})
     .describe('How readings are collected into batches.'),
   filter: filterKey(),
+  purpose: purposeKey(),
   history: z
     .strictObject({
       rate: size({ min: 16 })

@@ -9,6 +9,7 @@
 import type { FormatOptions } from '../../codecs/format.ts';
 import type { RecordFilter } from '../../codecs/record-filter.ts';
 import type { StoredNotice } from '../../codecs/rows.ts';
+import { type Outward, withoutWindows } from '../../core/privacy.ts';
 import type { Lane, NoticeKind } from '../files/lane-state.ts';
 import { bootName, type ForwarderState, isSalvageLog, type LogHead, type TailState } from '../files/layout.ts';
 import type { Backlog } from './backlog-request.ts';
@@ -123,10 +124,15 @@ export class Outlet implements Party {
     return this;
   }
 
-  /** The devices and points of this forwarder; undefined: all. */
+  /** What of single readings this forwarder may have; undefined: all. */
   get wanted(): RecordFilter | undefined {
     const { devices, points } = this.#batches.filter ?? {};
-    return devices === undefined && points === undefined ? undefined : { devices, points };
+    const { outward } = this;
+    return devices === undefined && points === undefined && outward === undefined ? undefined : { devices, points, outward };
+  }
+  /** What of classified readings it may have, reading by reading. */
+  get outward(): Outward | undefined {
+    return withoutWindows(this.#batches.filter?.outward);
   }
 
   /** A filter leaves readings out: not everything that is appended waits for this forwarder. */

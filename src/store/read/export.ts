@@ -9,6 +9,7 @@
  */
 import type { ShapeColumns } from '../../codecs/blocks.ts';
 import type { Shape } from '../../core/point.ts';
+import { leaves, type Outward } from '../../core/privacy.ts';
 import { keyOf, seqOf } from '../files/layout.ts';
 import { Buckets, startOf } from './buckets.ts';
 import { addColumns, type Collection, collect } from './collect.ts';
@@ -35,7 +36,7 @@ const LOOK_EVERY = 32;
 export function* exportSlice(reader: LogReader, decoder: Decoder, request: ExportRequest): Generator<undefined, ExportResult> {
   if (request.alarms === true) return alarms(reader, request);
   const stretches = new Stretches(reader);
-  const keep = keeps(request.points);
+  const keep = keeps(request.points, request.outward);
   const unknown = request.after === 0 ? unknownPoints(reader, decoder, request) : [];
   if (unknown.length > 0) return { id: request.id, next: undefined, text: '', unknown };
   const shapes = decoder.shapes(stretches, (shape) => keep(shape)?.includes(true) ?? true);
@@ -89,13 +90,19 @@ interface Slice {
   readonly pace: Pace;
 }
 
-function keeps(points: readonly string[] | undefined): Keep {
-  if (points === undefined) return () => undefined;
-  const names = new Set(points);
+function keeps(points: readonly string[] | undefined, outward: Outward | undefined): Keep {
+  if (points === undefined && outward === undefined) return () => undefined;
+  const names = points && new Set(points);
   const known = new Map<Shape, readonly boolean[] | undefined>();
+  const kept = ({ device, points }: Shape): readonly boolean[] | undefined => {
+    const all = names === undefined || names.has(device);
+    if (all && outward === undefined) return undefined;
+    return points.map(
+      (p) => (all || names.has(`${device}.${p.name}`)) && (outward === undefined || leaves(outward, device, p) !== undefined),
+    );
+  };
   return (shape) => {
-    if (!known.has(shape))
-      known.set(shape, names.has(shape.device) ? undefined : shape.points.map((p) => names.has(`${shape.device}.${p.name}`)));
+    if (!known.has(shape)) known.set(shape, kept(shape));
     return known.get(shape);
   };
 }

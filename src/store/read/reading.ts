@@ -171,12 +171,12 @@ export class LogReader {
   }
 
   selection(filter: RecordFilter = {}): Selection {
-    const { devices, points } = filter;
-    const name = JSON.stringify([devices, points]);
+    const { devices, points, outward } = filter;
+    const name = JSON.stringify([devices, points, outward]);
     let selection = this.#selections.get(name);
     if (selection === undefined) {
       if (this.#selections.size === MOST_SELECTIONS) this.#selections.clear();
-      selection = new Selection({ devices, points });
+      selection = new Selection({ devices, points, outward });
       this.#selections.set(name, selection);
     }
     return selection;

@@ -1,5 +1,6 @@
 /** The requests of charts, exports and pages to the files, and the answers. */
 import type { PointType, Value } from '../../core/point.ts';
+import type { Outward } from '../../core/privacy.ts';
 import type { ClockSegment } from '../files/layout.ts';
 import type { RemovedPoint } from '../hot/removals.ts';
 import type { Bucket } from './buckets.ts';
@@ -13,6 +14,8 @@ export interface ExportRequest {
   readonly to: number;
   /** `device` or `device.point`; absent: all. */
   readonly points?: readonly string[] | undefined;
+  /** What of classified readings whoever asks may have; it has no steps. Absent: all. */
+  readonly outward?: Outward | undefined;
   readonly format: 'csv' | 'jsonl';
   /** Milliseconds: min, mean, max and count of each point in buckets of this width, instead of readings. */
   readonly every?: number | undefined;

@@ -8,6 +8,7 @@
  */
 import { Selection } from '../../../codecs/record-filter.ts';
 import type { Inventory } from '../../../core/ports.ts';
+import { onlyWhole } from '../../../core/privacy.ts';
 import type { Log } from '../../../store/log.ts';
 import type { OutMessage } from '../dialect.ts';
 import { HOUR, MOST_HOURS, oneStepWithin, type SummaryCell, type SummaryPoint, summaryWithin } from './summary.ts';
@@ -96,11 +97,13 @@ export class Summaries {
   }
 
   async #points(from: number, to: number): Promise<{ points: SummaryPoint[]; estimated: boolean }> {
-    const selection = new Selection(this.#side.wanted());
+    const wanted = this.#side.wanted();
+    // The least and the largest value of an hour are single readings.
+    const selection = new Selection({ ...wanted, outward: onlyWhole(wanted?.outward) });
     const { devices = {} } = JSON.parse(this.#side.inventory()) as Partial<Inventory>;
     const names = Object.entries(devices)
-      .flatMap(([device, { points }]) => Object.keys(points).map((point) => ({ device, point })))
-      .filter(({ device, point }) => selection.wants(device, point))
+      .flatMap(([device, { points }]) => Object.entries(points).map(([point, { type }]) => ({ device, point, type })))
+      .filter(({ device, point, type }) => selection.wants(device, { name: point, type }))
       .slice(0, MOST_POINTS);
     const made: SummaryPoint[] = [];
     let estimated = false;

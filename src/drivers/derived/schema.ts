@@ -13,6 +13,7 @@
  * ```
  */
 import * as z from 'zod';
+import { privacyKey } from '../../config/privacy-keys.ts';
 import { report } from '../../config/report.ts';
 import { duration } from '../../config/schema-parts.ts';
 import { rawNumber } from '../counter.ts';
@@ -90,6 +91,7 @@ export const derivedPoint = z.strictObject({
     .optional()
     .describe('A result outside is uncertain, reason `out-of-range`.'),
   report: report(),
+  privacy: privacyKey(),
   type: z.literal('float64').default('float64').describe('Results are numbers.'),
 });
 

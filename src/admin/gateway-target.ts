@@ -172,6 +172,7 @@ export class Target implements AdminTarget {
       alarms: g.rules
         .alarms(g.ingest.moment())
         .map(({ type, value, ...a }) => ({ ...a, value: value === undefined ? undefined : plainValue(value, type) })),
+      alarmFigures: g.rules.alarmFigures(g.ingest.moment()),
     };
   }
 

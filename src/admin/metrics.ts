@@ -3,6 +3,7 @@
  * costs 14 MB of memory on import. docs/reference/metrics.md repeats the table; a test holds them equal.
  */
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
+import { ALARM_METRICS } from './alarm-metrics.ts';
 import { FLOW_METRICS } from './flow-metrics.ts';
 import { LISTENER_METRICS } from './listener-metrics.ts';
 import { flag, type Labels, type Metric, type Read, type Sample, type StatusReport, seconds, single, unitOf } from './metric.ts';
@@ -228,6 +229,7 @@ export const METRICS: readonly Metric[] = [
       ),
   },
 
+  ...ALARM_METRICS,
   {
     ...{ name: 'sluice_log_ins', type: 'counter', labels: ['result'] },
     help: 'Log-ins and claims that were `accepted`, `refused` after a check, or `throttled`: refused without one.',

@@ -19,6 +19,7 @@ import type { BusStatus, ForwarderCounters, ReadFault, WireUse } from '../core/p
 import type { Quality } from '../core/reasons.ts';
 import type { EmbeddedBrokerStatus } from '../forwarders/broker/broker-types.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
+import type { AlarmFiguresView } from '../rules/alarm-figures.ts';
 import type { BundleKeyReply, BundleQuery, ReceiptReply } from './bundles.ts';
 import type { LiveSource } from './live/live-source.ts';
 import type { AlarmChanges, AlarmStatus, JsonValue } from './live/live-types.ts';
@@ -141,6 +142,8 @@ export interface GatewayStatus {
   readonly access: AccessStatus;
   /** Alarms that are active or not acknowledged. */
   readonly alarms: readonly AlarmStatus[];
+  /** How the alarms do, by ISA-18.2 and IEC 62682. */
+  readonly alarmFigures: AlarmFiguresView;
 }
 
 /** A door to Node-RED. */

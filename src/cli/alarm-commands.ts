@@ -20,6 +20,14 @@ export function alarmCommands(sluice: Command): void {
     .addHelpText('after', '\nExample:\n  $ sluice alarm list')
     .action(action(async (options: RunningOptions) => (await import('./alarm.ts')).alarmList(options)));
   alarm
+    .command('stats')
+    .description('shows how the alarms do: rates, floods, chattering, standing, worst')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice alarm stats')
+    .action(action(async (options: RunningOptions) => (await import('./alarm-stats.ts')).alarmStats(options)));
+  alarm
     .command('ack')
     .argument('<rule>', 'the name of the rule')
     .description('acknowledges an alarm (somebody has seen it)')

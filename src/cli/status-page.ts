@@ -9,6 +9,7 @@ import type { ForwarderStatus, GatewayStatus } from '../admin/target.ts';
 import type { BusStatus, DeviceStatus } from '../core/ports.ts';
 import { formatSize } from '../core/units.ts';
 import { overloadAdvice } from '../drivers/modbus/words.ts';
+import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
 import { rough, statusDetails } from './status-details.ts';
@@ -39,6 +40,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
     '',
     ...wrongText(report, width),
     ...report.alarms.filter((a) => !isWrong(a)).map((a) => quietAlarm(a, gateway.time)),
+    ...figureLines(report.alarmFigures),
     '',
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
@@ -97,7 +99,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
 }
 
 function isWrong({ state }: AlarmStatus): boolean {
-  return state === 'active-unacknowledged' || state === 'active-acknowledged' || state === 'returned-unacknowledged';
+  return state.startsWith('active') || state === 'returned-unacknowledged' || state === 'latched';
 }
 
 function alarmWrong(a: AlarmStatus, now: number): Wrong {
@@ -105,12 +107,13 @@ function alarmWrong(a: AlarmStatus, now: number): Wrong {
   const state = {
     'active-unacknowledged': `ALARM ${a.rule} (${a.severity}) since ${since}`,
     'active-acknowledged': `ALARM ${a.rule} (${a.severity}) since ${since}, acknowledged`,
+    latched: `over, but not reset: ${a.rule} (${a.severity}), since ${since}`,
     'returned-unacknowledged': `over, but not acknowledged: ${a.rule} (${a.severity}), since ${since}`,
   } as const;
   return {
     head: state[a.state as keyof typeof state],
     text: a.message,
-    colour: a.state === 'returned-unacknowledged' ? 33 : 31,
+    colour: a.state.startsWith('active') ? 31 : 33,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Logger } from '../core/logger.ts';
 import type { Shape } from '../core/point.ts';
 import type { Counters } from '../pipeline/counters.ts';
 import type { DerivedStates } from '../pipeline/derived-states.ts';
+import { FIGURES_KEY } from '../rules/alarm-figures.ts';
 import { RuleEngine } from '../rules/engine.ts';
 import { type Moment, parseRuleState } from '../rules/rule-state.ts';
 import { Log } from '../store/log.ts';
@@ -61,5 +62,6 @@ export function rulesOf(config: GatewayConfig, { log, start, shapes }: RulesSide
   return new RuleEngine({
     ...{ rules: config.rules.values(), start, shapes },
     saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
+    figures: log.opened.savedStates.find(([key]) => key === FIGURES_KEY)?.[1],
   });
 }

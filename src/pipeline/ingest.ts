@@ -8,6 +8,7 @@ import type { AlarmTransition } from '../core/alarm.ts';
 import type { Clock } from '../core/clock.ts';
 import { type LogRecord, plainValue, readingCount, type Sample, type Shape } from '../core/point.ts';
 import type { GatewayEvent, LiveSink, NoticeMessage } from '../core/ports.ts';
+import { FIGURES_KEY } from '../rules/alarm-figures.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';
@@ -170,6 +171,7 @@ export class Ingest {
     const dirty = rules.takeDirty(this.moment(), last);
     for (const state of dirty.changed) log.saveState(state.rule, state);
     for (const rule of dirty.removed) log.saveState(rule, null);
+    if (dirty.figures !== undefined) log.saveState(FIGURES_KEY, dirty.figures);
   }
 
   #notify(notice: NoticeMessage): void {

@@ -71,7 +71,7 @@ export class AlarmLife {
     this.occurrence++;
     this.since = at;
     this.#message = message;
-    this.firstOut = first && !terms.suppressed;
+    this.firstOut = first && !terms.suppressed && this.#state !== 'out-of-service';
     // What happens while the alarm is shelved is still a trip that a person resets; suppressed by design it is none.
     if (!terms.suppressed && this.#state !== 'out-of-service') this.#tripped = true;
     return this.#go('activate', terms);

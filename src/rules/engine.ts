@@ -21,6 +21,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT } from '../core/reasons.ts';
+import { AlarmFigures, type AlarmFiguresView, type SavedFigures } from './alarm-figures.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
@@ -48,6 +49,8 @@ export interface RuleEngineOptions {
   readonly start: Moment;
   /** The states that `takeDirty` or `state` of an earlier run gave. */
   readonly saved?: Iterable<RuleState> | undefined;
+  /** The figures that `takeDirty` gave last. */
+  readonly figures?: unknown;
   /** Shapes known already; others are taken in when their first sample comes. They give the units for messages. */
   readonly shapes?: Iterable<Shape> | undefined;
   /** Default RULE_KINDS. */
@@ -61,6 +64,8 @@ export interface DirtyRules {
   readonly changed: readonly RuleState[];
   /** Names whose stored state is to be deleted. */
   readonly removed: readonly string[];
+  /** To be stored under FIGURES_KEY. */
+  readonly figures?: SavedFigures | undefined;
 }
 
 /** The action of an operator on an alarm. */
@@ -90,7 +95,11 @@ export class RuleEngine {
   #out: AlarmTransition[] = [];
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
-  readonly #emit = (transition: AlarmTransition): void => void this.#out.push(transition);
+  readonly #figures: AlarmFigures;
+  readonly #emit = (transition: AlarmTransition): void => {
+    this.#out.push(transition);
+    this.#figures.take(transition);
+  };
 
   /**
    * Transitions that the start itself makes (a saved alarm whose rule is gone or was changed) come with the first call
@@ -99,6 +108,7 @@ export class RuleEngine {
    */
   constructor(options: RuleEngineOptions) {
     const { start } = options;
+    this.#figures = new AlarmFigures(start, options.figures);
     this.#clock = new WallClock(start, options.calendar);
     this.#kinds = new Map((options.kinds ?? RULE_KINDS).map((kind) => [kind.key, kind]));
     const saved = new Map([...(options.saved ?? [])].map((state) => [state.rule, state]));
@@ -162,7 +172,9 @@ export class RuleEngine {
    */
   clockKnown(moment: Moment): void {
     this.#clock.take(moment);
+    this.#figures.clockKnown(moment);
     for (const machine of this.#machines.values()) machine.clockKnown(moment);
+    this.#relations.settle();
     this.#askAll = Number.NEGATIVE_INFINITY;
     this.#findWake();
   }
@@ -201,6 +213,7 @@ export class RuleEngine {
       if (this.#removed.delete(name)) machine.touch();
     }
     this.#machines = next;
+    this.#figures.keep(next);
     this.#askAll = Number.NEGATIVE_INFINITY;
     this.#index(shapes, moment.at);
     return this.#out.length === 0 ? NOTHING : this.#take();
@@ -228,10 +241,22 @@ export class RuleEngine {
     }
     if (all) this.#askAll = moment.at + ASK_ALL_EVERY;
     this.#touched.clear();
-    if (changed.length === 0 && this.#removed.size === 0) return CLEAN;
+    const figures = this.#figures.takeDirty(moment, last);
+    if (changed.length === 0 && this.#removed.size === 0 && figures === undefined) return CLEAN;
     const removed = [...this.#removed];
     this.#removed.clear();
-    return { changed, removed };
+    return { changed, removed, ...(figures !== undefined && { figures }) };
+  }
+
+  /** How the alarms do, by the standards. */
+  alarmFigures(moment: Moment): AlarmFiguresView {
+    const active = [...this.#machines.values()].filter(
+      ({ life, tally }) => tally === undefined && life.state.startsWith('active'),
+    );
+    return this.#figures.view(
+      moment,
+      active.map(({ name, life }) => ({ rule: name, since: life.since })),
+    );
   }
 
   /** The alarms that are not normal, in the order of the rules. */

@@ -316,6 +316,13 @@ export function statusOf(): GatewayStatus {
       ...{ state: 'unclaimed', users: 0, devices: 0, tokens: 0, sessions: 0 },
       logIns: { accepted: 3, refused: 2, throttled: 1 },
     },
+    alarmFigures: {
+      ...{ since: 1_795_000_000_000, annunciated: 12, perHour: 0.5, perDay: 6 },
+      flood: { active: false, alarms: 11, floods: 1, time: 480_000 },
+      chattering: { now: 0, rules: [], episodes: 2 },
+      standing: { now: 0, rules: [] },
+      worst: [{ rule: 'warm', count: 12, share: 1 }],
+    },
     alarms: [
       {
         ...{ rule: 'warm', state: 'active-unacknowledged', severity: 'critical', point: 'fridge.temperature', value: 9 },

@@ -1,7 +1,7 @@
 /** The state of a gateway as pages that stay open get it: the status without what changes with every poll. */
 import type { BusStatus, DeviceStatus } from '../../core/ports.ts';
 import type { GatewayStatus } from '../target.ts';
-import type { LiveBus, LiveDevice, LiveForwarder, LiveState } from './live-types.ts';
+import type { LiveBus, LiveDevice, LiveFigures, LiveForwarder, LiveState } from './live-types.ts';
 
 export function liveState(status: GatewayStatus, machine: LiveState['machine']): LiveState {
   const { gateway, clock, log } = status;
@@ -14,6 +14,7 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
       ...{ rule, state, severity, point, value, since, occurrence, message },
       ...{ shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
     })),
+    alarmFigures: figuresOf(status.alarmFigures),
     forwarders: status.forwarders.map((forwarder) => forwarderOf(forwarder, time)),
     log: {
       ...{ records: log.records, bytes: log.bytes, maxBytes: log.maxBytes },
@@ -21,6 +22,24 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
       ...{ lastCommit: log.lastCommit, faults: log.faults },
     },
     machine,
+  };
+}
+
+function figuresOf({
+  annunciated,
+  perHour,
+  perDay,
+  flood,
+  chattering,
+  standing,
+  worst,
+}: GatewayStatus['alarmFigures']): LiveFigures {
+  const tenth = (n: number): number => Math.round(n * 10) / 10;
+  return {
+    ...{ annunciated, perHour: tenth(perHour), perDay: tenth(perDay) },
+    ...(flood.active && { flood: flood.alarms }),
+    ...{ chattering: chattering.rules, standing: standing.rules },
+    worst: worst.map(({ rule, count }) => ({ rule, count })),
   };
 }
 

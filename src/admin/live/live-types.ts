@@ -63,6 +63,18 @@ export interface AlarmStatus {
   readonly firstOut?: true | undefined;
 }
 
+/** How the alarms do. Averages are rounded, so that a page does not change with every second. */
+export interface LiveFigures {
+  readonly annunciated: number;
+  readonly perHour: number;
+  readonly perDay: number;
+  /** Alarms in a flood that goes on. */
+  readonly flood?: number | undefined;
+  readonly chattering: readonly string[];
+  readonly standing: readonly string[];
+  readonly worst: readonly { readonly rule: string; readonly count: number }[];
+}
+
 export interface LiveForwarder {
   readonly name: string;
   readonly type: string;
@@ -91,6 +103,7 @@ export interface LiveState {
   readonly clock: { readonly known: boolean; readonly source: string; readonly since: number };
   readonly buses: readonly LiveBus[];
   readonly alarms: readonly AlarmStatus[];
+  readonly alarmFigures?: LiveFigures | undefined;
   readonly forwarders: readonly LiveForwarder[];
   readonly log: {
     readonly records: number;

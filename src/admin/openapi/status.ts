@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { ForwarderCounters } from '../../core/ports.ts';
+import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.ts';
 import type { AlarmStatus } from '../live/live-types.ts';
 import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
@@ -71,6 +72,38 @@ export const ALARM = {
   firstOut: z.literal(true).describe('it was the first of its group').optional(),
 };
 
+const rules = (is: string) => list(text('the name of a rule'), is);
+const FIGURES = {
+  since: moment('since when alarms are counted'),
+  annunciated: count('alarms that became active since then'),
+  perHour: number('alarms an hour: the average of 24 hours'),
+  perDay: number('alarms a day: the average of 30 days'),
+  flood: shape<AlarmFiguresView['flood']>({
+    active: flag('more than 10 alarms came in 10 minutes, and not yet fewer than 5'),
+    since: moment('when this flood began').optional(),
+    alarms: count('alarms in this flood, or in the last one'),
+    floods: count('floods so far'),
+    time: number('their time, ms'),
+  }),
+  chattering: shape<AlarmFiguresView['chattering']>({
+    now: count('rules that became active 3 times in the last minute'),
+    rules: rules('the names of ten of them'),
+    episodes: count('how often a rule began to do so'),
+  }),
+  standing: shape<AlarmFiguresView['standing']>({
+    now: count('rules that are active for more than 24 hours'),
+    rules: rules('the names of the oldest ten'),
+  }),
+  worst: list(
+    shape<FrequentAlarm>({
+      rule: text('the name of the rule'),
+      count: count('how often it became active in 30 days'),
+      share: number('its share of all alarms, 0 to 1'),
+    }),
+    'the ten most frequent alarms of 30 days',
+  ),
+};
+
 const gatewayStatus = {
   gateway: shape<GatewayStatus['gateway']>({
     id: text('the id of the gateway'),
@@ -102,7 +135,8 @@ const gatewayStatus = {
   flows: flows.optional(),
   http: http.optional(),
   access,
-  alarms: list(shape<AlarmStatus>(ALARM), 'alarms that are active or not acknowledged'),
+  alarms: list(shape<AlarmStatus>(ALARM), 'alarms that are not normal'),
+  alarmFigures: shape<AlarmFiguresView>(FIGURES).describe('how the alarms do, by ISA-18.2 and IEC 62682'),
 };
 
 export const status = shape<StatusReport>({

@@ -11,6 +11,7 @@ import { Badge, type Mood, Name } from '../parts/small.tsx';
 import { shortTime, span } from '../words/times.ts';
 import { valueText } from '../words/values.ts';
 import type { WordKey } from '../words/words.ts';
+import { AlarmFigures } from './alarm-figures.tsx';
 
 const SLICE = 20;
 const MINUTE = 60_000;
@@ -26,6 +27,7 @@ export function Alarms(): JSX.Element {
       <h1 tabIndex={-1}>{words.t('alarms.title')}</h1>
       {alarms.length === 0 ? <p>{words.t('alarms.none')}</p> : <AlarmList alarms={alarms} most={SLICE} />}
       {alarms.length > 0 && !mayDo(session, 'acknowledge') && <p class="quiet">{words.t('alarms.viewer')}</p>}
+      <AlarmFigures figures={model.state?.alarmFigures} />
     </>
   );
 }

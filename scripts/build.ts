@@ -28,6 +28,7 @@ const PROGRAM = {
   'follow-parent': 'src/cli/demo/follow-parent.ts',
   'make-certificate': 'src/access/tls/make-certificate.ts',
   'node-red-child': 'src/node-red/child/main.ts',
+  'hook-runner': 'src/cli/hook-runner.ts',
 };
 
 /**

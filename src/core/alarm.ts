@@ -26,9 +26,20 @@ export interface AlarmTransition {
 /**
  * What made a transition. `reading`: a value, at once. `delay`: time passed: an onDelay, an offDelay or a window ran out. `silence`: no value came. `operator`: a
  * person or a program by command. `expiry`: the end of a shelving. `suppression`: a rule that suppresses this one began or ended.
- * `reload`: the rule was changed or removed. `restart`: a delay ran out while the gateway was off.
+ * `reload`: the rule was changed or removed. `restart`: a delay ran out while the gateway was off. `action`: the state is as before, and
+ * the message says that an action of the rule failed.
  */
-export const ALARM_CAUSES = ['reading', 'delay', 'silence', 'operator', 'expiry', 'suppression', 'reload', 'restart'] as const;
+export const ALARM_CAUSES = [
+  'reading',
+  'delay',
+  'silence',
+  'operator',
+  'expiry',
+  'suppression',
+  'reload',
+  'restart',
+  'action',
+] as const;
 export type AlarmCause = (typeof ALARM_CAUSES)[number];
 /**
  * States of ISA-18.2 and IEC 62682. `latched`: the condition is over, and a person must reset the alarm. `suppressed`: by design, while

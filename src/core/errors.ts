@@ -16,6 +16,7 @@ export const ERRORS = {
   exception: { retry: 'later', says: 'the device answered with a Modbus exception' },
   'write-refused': { retry: 'never', says: 'the value may not be written' },
   'write-failed': { retry: 'later', says: 'the device did not take the value' },
+  'hook-failed': { retry: 'later', says: 'a program that a rule started failed' },
   'request-invalid': { retry: 'never', says: 'the request is not allowed by the protocol' },
   // log
   'log-open': { retry: 'never', says: 'the log cannot be opened' },

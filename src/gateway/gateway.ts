@@ -269,6 +269,7 @@ export class Gateway implements Starting, Reloadable {
     this.#parts.samples.clockChanged();
     if (change.known) {
       this.rules.clockKnown(this.ingest.moment());
+      this.#parts.actions.clockKnown(this.ingest.moment());
       this.ingest.tick();
     }
     this.#came.clockReport?.took(change, move);

@@ -26,11 +26,12 @@ export function ingestOf(
     readonly parts: Pick<Parts, 'samples' | 'records'> & {
       readonly alarmed: Pick<Parts['alarmed'], 'changed'>;
       readonly outside: Pick<Parts['outside'], 'tell'>;
+      readonly actions: Pick<Parts['actions'], 'planned' | 'begin'>;
     };
   },
 ): Ingest {
   return new Ingest({
-    ...{ log, rules, clock: g.clock, latest: g.latest, parts: parts.records },
+    ...{ log, rules, actions: parts.actions, clock: g.clock, latest: g.latest, parts: parts.records },
     told: (transition) => withoutValue(g.config, transition),
     offset: () => g.watch.offset,
     clockKnown: () => g.watch.known,

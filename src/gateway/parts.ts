@@ -6,6 +6,9 @@
 import { Access } from '../access/access.ts';
 import { TlsSources } from '../access/tls/tls-sources.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import { Actions } from '../control/actions/actions.ts';
+import { runHook } from '../control/actions/hooks.ts';
+import { Interlocks, interlocked } from '../control/actions/interlocks.ts';
 import { alarmCommands } from '../control/alarm-commands.ts';
 import { Commands, GATEWAY } from '../control/commands.ts';
 import { fieldCommands } from '../control/field-commands.ts';
@@ -126,9 +129,14 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
   const listening = new ListenReport(tell);
   const resend = new Resend({ gateway: () => g.config.gateway.id, log: () => g.log });
-  const commands = new Commands(
+  const look = (rule: string) => g.rules.look(rule, g.ingest.moment());
+  const interlocks = new Interlocks({ look, rules: () => g.config.rules });
+  const commands: Commands = new Commands(
     {
-      ...fieldCommands(plant, () => g.config.devices.keys()),
+      ...interlocked(
+        fieldCommands(plant, () => g.config.devices.keys()),
+        interlocks,
+      ),
       ...alarmCommands(() => ({
         rules: g.rules,
         moment: () => g.ingest.moment(),
@@ -208,6 +216,20 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     },
     () => g.ingest,
   );
+  const actions = new Actions({
+    ...{ clock, logger, commands, look },
+    gateway: () => g.config.gateway.id,
+    rules: () => g.config.rules,
+    hooks: () => g.config.hooks,
+    moment: () => g.ingest.moment(),
+    busOf: (device) => plant.busOf(device)?.name,
+    publish: (topic, payload) => broker.running?.act(topic, payload) === true,
+    trigger: (flow, facts) => flowDoor.trigger(flow, facts),
+    run: (hook, request) => runHook(hook, request, clock),
+    save: (key, state) => g.log.saveState(key, state),
+    remark: (rule, occurrence, words) => g.ingest.take(g.rules.remark(rule, occurrence, words, g.ingest.moment())),
+    tell: (event) => outside.tell(event.severity === 'info' ? 'action' : 'action-failed', event),
+  });
   const flowDoor: FlowDoor = new FlowDoor({
     ...{ clock, logger },
     source: flowSource(g, {
@@ -245,5 +267,6 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     revisions,
     deploys,
     flowDoor,
+    actions,
   };
 }

@@ -108,7 +108,7 @@ export class Reload {
 
   async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>): Promise<void> {
     const { config: before, ingest, rules } = this.#gateway;
-    const { alarmed, broker, newest, plant } = this.#parts;
+    const { actions, alarmed, broker, newest, plant } = this.#parts;
     const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
       return rules.reload(next.rules.values(), ingest.moment(), shapes);
@@ -123,7 +123,9 @@ export class Reload {
     }
     // As they are now: a device may be read by other requests since.
     this.#gateway.setInventory(config, plant.shapes);
+    actions.reload();
     ingest.take(transitions);
+    actions.begin();
     alarmed.changed();
     newest.rules(new Set(config.rules.keys()));
     broker.rules(new Set(config.rules.keys()));

@@ -75,6 +75,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   const rules = rulesOf(config, { log, start: moment(), shapes: field.shapes });
   came.rules = rules;
   came.ingest = ingestOf(g, { log, rules, parts });
+  parts.actions.restore(log.opened.savedStates);
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);
   came.logWatch.tellStart();
@@ -87,6 +88,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   parts.forwarders.start();
   await field.apply();
   parts.alarmed.changed();
+  parts.actions.begin();
   parts.safe.start();
   watch.start();
   if (!watch.known)

@@ -33,6 +33,7 @@ export interface StoppedParts {
   readonly flows: Pick<Parts['flows'], 'stop'>;
   readonly watch: Pick<Parts['watch'], 'stop'>;
   readonly safe: Pick<Parts['safe'], 'stop'>;
+  readonly actions: Pick<Parts['actions'], 'stop'>;
   readonly plant: Pick<Parts['plant'], 'stop'>;
   readonly access: Pick<Parts['access'], 'stop'>;
   readonly forwarders: Pick<Parts['forwarders'], 'stop'>;
@@ -50,6 +51,8 @@ export async function stopInOrder(
 ): Promise<void> {
   const { started } = options;
   const budget = new StopBudget(options.clock);
+  // What is not done yet stays in the log for the next start.
+  parts.actions.stop();
   parts.commands.stop();
   const flows = parts.flows.stop(FLOWS_CLOSE);
   // Safe values are written by the buses of the new configuration, as soon as the old ones have let go of their wires.

@@ -25,6 +25,8 @@ export interface IngestOptions {
   readonly offset: () => number;
   readonly clockKnown: () => boolean;
   readonly onAlarm: (transition: AlarmTransition) => void;
+  /** What rules do: hears of transitions before they are told, and is called again afterwards. */
+  readonly actions?: { planned(transitions: readonly AlarmTransition[]): void; begin(): void } | undefined;
   /** A rule that is only observed would have changed its alarm: the log and the destinations hear of no alarm. */
   readonly onObserved: (transition: AlarmTransition) => void;
   /** Computes points from the sample, and gives their samples in the same call. */
@@ -131,8 +133,11 @@ export class Ingest {
   #alarmed(transitions: readonly AlarmTransition[]): void {
     // First the state, so that it is in the very commit that the transition asks for.
     this.#saveRules();
-    for (const made of transitions) {
-      const t = this.#options.told?.(made) ?? made;
+    if (transitions.length === 0) return;
+    const { told, actions } = this.#options;
+    const all = told === undefined ? transitions : transitions.map((made) => told(made));
+    actions?.planned(all);
+    for (const t of all) {
       if (t.observed) {
         this.#options.onObserved(t);
         continue;
@@ -153,6 +158,7 @@ export class Ingest {
       );
       this.#options.onAlarm(t);
     }
+    this.#options.actions?.begin();
   }
 
   /** Transitions that no reading made: the rules were replaced, or an operator did something. */

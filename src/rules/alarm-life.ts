@@ -8,6 +8,8 @@ import type { RuleState } from './rule-state.ts';
 
 /** Longest time that an alarm may be shelved, ms. */
 export const LONGEST_SHELVING = 7 * 86_400_000;
+/** Letters of a message with the remarks on it. */
+const LONGEST_MESSAGE = 1500;
 
 /** What the rule says of its alarm. */
 export interface AlarmTerms {
@@ -81,6 +83,11 @@ export class AlarmLife {
   return(terms: AlarmTerms): boolean {
     this.holds = false;
     return this.#go('return', terms);
+  }
+
+  /** Adds words to those with which the alarm began. */
+  remark(words: string): void {
+    this.#message = `${this.#message} ${words}`.slice(0, LONGEST_MESSAGE);
   }
 
   /** @returns whether the state is another one now */

@@ -266,6 +266,24 @@ export class RuleEngine {
       .map((machine) => machine.view(moment));
   }
 
+  /** The alarm of a rule, whatever its state; undefined where there is none: no such rule, or one that is only observed. */
+  look(rule: string, moment: Moment): (AlarmView & { readonly holds: boolean }) | undefined {
+    const machine = this.#machines.get(rule);
+    if (machine === undefined || machine.tally !== undefined) return undefined;
+    return { ...machine.view(moment), holds: machine.life.holds };
+  }
+
+  /** Something is to be said about an alarm that stands: it stays as it is, and its message has these words as well. Nothing where it is over. */
+  remark(rule: string, occurrence: number, words: string, moment: Moment): readonly AlarmTransition[] {
+    const machine = this.#machines.get(rule);
+    if (machine === undefined || !machine.standing || machine.life.occurrence !== occurrence) return NOTHING;
+    const said = (): string => {
+      machine.life.remark(words);
+      return machine.life.message;
+    };
+    return this.#act(rule, '', moment, ({ at }) => machine.operate(at, said, 'action')).transitions;
+  }
+
   /** What the rules that are only observed would have done, in the order of the rules. */
   observations(moment: Moment): Observation[] {
     return [...this.#machines.values()].flatMap((machine) => machine.observation(moment) ?? []);

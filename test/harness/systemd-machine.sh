@@ -36,6 +36,7 @@ mount --bind "$repository" opt/sluice
 mount -o remount,bind,ro opt/sluice
 ln -s /opt/sluice/bin/sluice usr/bin/sluice
 ln -s /opt/sluice/bin/sluice-node-red usr/bin/sluice-node-red
+ln -s /opt/sluice/bin/sluice-hook usr/bin/sluice-hook
 mount -t proc proc proc
 mount -t sysfs -o ro sysfs sys
 mount -t tmpfs -o mode=755 tmpfs dev
@@ -77,8 +78,9 @@ root:x:0:0:root:/root:/bin/sh
 nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin
 sluice:x:901:901::/nonexistent:/usr/sbin/nologin
 sluice-flows:x:902:902::/nonexistent:/usr/sbin/nologin
+sluice-hook:x:903:903::/nonexistent:/usr/sbin/nologin
 END
-printf '%s\n' root:x:0: nogroup:x:65534: dialout:x:20: sluice:x:901: sluice-flows:x:902: >etc/group
+printf '%s\n' root:x:0: nogroup:x:65534: dialout:x:20: sluice:x:901: sluice-flows:x:902: sluice-hook:x:903: >etc/group
 printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' >etc/nsswitch.conf
 echo '127.0.0.1 localhost' >etc/hosts
 : >etc/machine-id

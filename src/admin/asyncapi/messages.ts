@@ -31,7 +31,7 @@ export const EVENTS = [
     'command',
     'receipt',
   ],
-  ...['access', 'safe-state', 'refused', 'overrun', 'observation'],
+  ...['access', 'safe-state', 'refused', 'overrun', 'observation', 'action'],
 ] as const;
 
 const version = z.literal(1).describe('the version of this format');

@@ -27,6 +27,8 @@ import { isHead } from './model-search.ts';
 import { refusalWords } from './words.ts';
 
 const WAITING = 8;
+/** When to ask again where so many wait, ms. */
+const AGAIN_WHEN_FULL = 200;
 /** A device may take its time to show what it acknowledged: so many looks, so far apart (ms). */
 const LOOKS = 3;
 const LOOK_AGAIN = 200;
@@ -82,7 +84,9 @@ export class PointWriter {
     const task = { ...taskOf(device, point, given), safe, begin };
     if (safe) return this.#writeSafe(task);
     if (this.#waiting >= WAITING)
-      throw new SluiceError('write-refused', `${WAITING} writes wait on this bus already: try again when they are done`);
+      throw new SluiceError('write-refused', `${WAITING} writes wait on this bus already: try again when they are done`, {
+        data: { sent: false, again: AGAIN_WHEN_FULL },
+      });
     this.#waiting++;
     try {
       return await this.#queued(task);
@@ -124,6 +128,7 @@ export class PointWriter {
       throw new SluiceError(
         'write-refused',
         `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
+        { data: { sent: false, again: Math.ceil(again - now) } },
       );
     const task = await this.#located(asked);
     const { point } = task;

@@ -30,6 +30,9 @@ interface Task {
   readonly begin?: (() => void) | undefined;
 }
 
+/** When to ask again where so many wait, ms. */
+const AGAIN_WHEN_FULL = 200;
+
 export class MqttWriter {
   readonly #clock: Clock;
   readonly #topics: DeviceTopics;
@@ -49,7 +52,9 @@ export class MqttWriter {
   async write(device: MqttDevice, point: string, given: Value, { safe = false, begin }: WriteOptions = {}): Promise<Written> {
     const task = { ...taskOf(device, point, given), safe, begin };
     if (!safe && this.#waiting >= WAITING_WRITES)
-      throw new SluiceError('write-refused', `${WAITING_WRITES} writes wait on this bus already: try again when they are done`);
+      throw new SluiceError('write-refused', `${WAITING_WRITES} writes wait on this bus already: try again when they are done`, {
+        data: { sent: false, again: AGAIN_WHEN_FULL },
+      });
     if (!safe) this.#waiting++;
     try {
       const queue = this.#queues.get(device) ?? new WriteQueue();
@@ -75,7 +80,7 @@ export class MqttWriter {
       throw new SluiceError(
         'write-refused',
         `${name} was written just now: it may be written once in ${formatDuration(every)}, again in ${formatDuration(Math.ceil(again - now))}`,
-        { data: { sent: false } },
+        { data: { sent: false, again: Math.ceil(again - now) } },
       );
     const shown = readBack ? this.#shown(task) : undefined;
     if (!this.#topics.publish(topic, messageOf(writable, value))) {

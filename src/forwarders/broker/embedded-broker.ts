@@ -195,6 +195,13 @@ export class EmbeddedBroker implements LiveSink {
     this.#publish(topic, notice.json, 1, notice.unnumbered !== true ? { numbers: { first: notice.seq, last: notice.seq } } : {});
   }
 
+  /** A message of a rule. @param topic below the root @returns false: it cannot be taken now */
+  act(topic: string, payload: string): boolean {
+    if (this.#aedes === undefined || this.#inFlight >= limits.MAX_IN_FLIGHT) return false;
+    this.#publish(`${this.#o.root}/${topic}`, payload, 1);
+    return true;
+  }
+
   inventory(inventory: Inventory): void {
     for (const topic of this.#retained.inventory(inventory)) this.#publish(topic, '', 0);
     this.#retain(`${this.#o.root}/inventory`, JSON.stringify(inventory));

@@ -91,6 +91,13 @@ export class FlowDoor {
     for (const session of this.#sessions) session.inventoryChanged();
   }
 
+  /** A rule triggers a flow. @returns false: no flow of this name listens now */
+  trigger(flow: string, alarm: object): boolean {
+    let heard = false;
+    for (const session of this.#sessions) heard = session.trigger(flow, { ...alarm, trigger: flow }) || heard;
+    return heard;
+  }
+
   status(): FlowDoorStatus {
     let subscriptions = 0;
     for (const session of this.#sessions) subscriptions += session.subscriptions;

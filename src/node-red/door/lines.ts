@@ -26,6 +26,8 @@ export interface ReadingsWanted {
 export interface AlarmsWanted {
   /** Names of rules, or `*`. */
   readonly alarms: readonly string[];
+  /** Names under which rules trigger flows (`do: [{flow: …}]`). */
+  readonly triggers?: readonly string[] | undefined;
 }
 
 export type Call =
@@ -112,7 +114,10 @@ function subscriptionOf(id: string, raw: Raw): ClientLine {
   if (raw.alarms !== undefined) {
     const alarms = list(raw.alarms, 'alarms', limits.MOST_PATTERNS);
     if (!alarms.every(isRule)) throw new Wrong('alarms holds names of rules, or "*"');
-    return { type: 'subscribe', id, credit, what: { alarms } };
+    if (raw.triggers === undefined) return { type: 'subscribe', id, credit, what: { alarms } };
+    const triggers = list(raw.triggers, 'triggers', limits.MOST_PATTERNS);
+    if (!triggers.every((one) => isRule(one) && one !== '*')) throw new Wrong('triggers holds names of flows, in small letters');
+    return { type: 'subscribe', id, credit, what: { alarms, triggers: triggers as readonly string[] } };
   }
   const { mode = 'current', quality = 'all', initial = false, every } = raw;
   if (mode !== 'current' && mode !== 'every') throw new Wrong('mode is current or every');

@@ -102,6 +102,11 @@ export class Session {
     this.#subscriptions.alarm(notice);
   }
 
+  /** @returns whether somebody listens */
+  trigger(flow: string, line: object): boolean {
+    return this.#greeted && this.#subscriptions.trigger(flow, line);
+  }
+
   inventoryChanged(): void {
     if (!this.#greeted) return;
     this.#inventory = this.#s.inventoryLine();

@@ -169,6 +169,11 @@ export class AlarmSubscription {
     return this.#wanted.alarms.some((one) => one === '*' || one === rule);
   }
 
+  /** A rule may trigger the flow of this name through it. */
+  listens(flow: string): boolean {
+    return this.#wanted.triggers?.includes(flow) === true;
+  }
+
   offer(alarm: object): void {
     this.#waiting.push(alarm);
     if (this.#waiting.length > limits.WAITING_ALARMS) {

@@ -73,6 +73,17 @@ export class Subscriptions {
         subscription.offer(JSON.parse(notice.json) as object);
   }
 
+  /** @returns whether somebody listens to triggers of this flow */
+  trigger(flow: string, line: object): boolean {
+    let heard = false;
+    for (const subscription of this.#all.values()) {
+      if (subscription.kind !== 'alarms' || !subscription.listens(flow)) continue;
+      subscription.offer(line);
+      heard = true;
+    }
+    return heard;
+  }
+
   /** Says what is ready, until the client is behind or nothing is left. */
   flush(): void {
     const { isBehind } = this.#s;

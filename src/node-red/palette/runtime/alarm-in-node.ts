@@ -15,6 +15,12 @@ export function alarmIn(kit: Kit, node: RedNode, config: Config): void {
   );
   const { connection } = link;
   if (connection === undefined) return;
+  const trigger = triggerOf(kit, node, config);
+  if (trigger !== undefined) {
+    link.add(connection.subscriptions.addAlarms({ trigger, take: (alarm) => node.send(messageOf(alarm)) }));
+    link.refresh();
+    return;
+  }
   let patterns: string[];
   try {
     const { good, bad } = rulesOf(texts(config, 'rules').map((one) => expand(kit.red, node, one)));
@@ -61,6 +67,15 @@ export function alarmIn(kit: Kit, node: RedNode, config: Config): void {
   );
   link.add(connection.subscriptions.addAlarms({ take }));
   link.refresh();
+}
+
+/** The name under which rules trigger the flow; undefined: the node takes changes of alarms. */
+function triggerOf(kit: Kit, node: RedNode, config: Config): string | undefined {
+  const written = typeof config.trigger === 'string' ? expand(kit.red, node, config.trigger).trim() : '';
+  if (written === '') return undefined;
+  if (/^[a-z0-9][a-z0-9_-]{0,63}$/.test(written)) return written;
+  node.error(`${written.slice(0, 64)}: no name of a trigger; write small letters, digits, - and _`);
+  return undefined;
 }
 
 function messageOf({ rule, state, severity, occurrence, value, time, message, present, ...more }: Alarm): Message {

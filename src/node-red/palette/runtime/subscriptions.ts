@@ -41,6 +41,8 @@ export interface ReadingMember {
 export interface AlarmMember {
   /** Each transition; `present`: the state as it is. */
   readonly take: (alarm: Alarm) => void;
+  /** It takes only what rules trigger under this name. */
+  readonly trigger?: string | undefined;
 }
 
 interface Group {
@@ -81,6 +83,8 @@ export class Subscriptions {
   /** Lines of each subscription that wait here. */
   readonly #held = new Map<string, number>();
   #alarmId: string | undefined;
+  /** The triggers that were asked for, as JSON. */
+  #triggers = '[]';
   #work: Work[] = [];
   /** Lines whose messages are all sent. */
   #done: string[] = [];
@@ -120,7 +124,7 @@ export class Subscriptions {
     this.#alarms.add(member);
     this.#later();
     // What the gateway said when it was asked first.
-    const known = [...this.#present.values()];
+    const known = member.trigger === undefined ? [...this.#present.values()] : [];
     const turn = setImmediate(() => {
       for (const alarm of known) if (this.#alarms.has(member)) member.take({ ...alarm, present: true });
     });
@@ -169,11 +173,22 @@ export class Subscriptions {
 
   alarm(id: string, alarm: Alarm): void {
     if (id !== this.#alarmId || !this.#hold(id)) return;
+    if (alarm.trigger !== undefined) {
+      const { trigger } = alarm;
+      this.#work.push({
+        id,
+        run: () => {
+          for (const member of [...this.#alarms]) if (member.trigger === trigger) member.take(alarm);
+        },
+      });
+      this.#finishLine(id);
+      return;
+    }
     if (this.#present.has(alarm.rule) || this.#present.size < MOST_RULES) this.#present.set(alarm.rule, alarm);
     this.#work.push({
       id,
       run: () => {
-        for (const member of [...this.#alarms]) member.take(alarm);
+        for (const member of [...this.#alarms]) if (member.trigger === undefined) member.take(alarm);
       },
     });
     this.#finishLine(id);
@@ -268,9 +283,16 @@ export class Subscriptions {
 
   #renewAlarms(): void {
     if (!this.#connected) return;
-    if (this.#alarms.size > 0 && this.#alarmId === undefined) {
+    const names = new Set([...this.#alarms].flatMap(({ trigger }) => trigger ?? []));
+    const triggers = [...names].sort().slice(0, MOST_PATTERNS);
+    const wanted = JSON.stringify(triggers);
+    if (this.#alarms.size > 0 && (this.#alarmId === undefined || this.#triggers !== wanted)) {
+      const before = this.#alarmId;
       this.#alarmId = `a${this.#next++}`;
-      this.#parts.send({ type: 'subscribe', id: this.#alarmId, alarms: ['*'], credit: CREDIT });
+      this.#triggers = wanted;
+      const asked = triggers.length === 0 ? {} : { triggers };
+      this.#parts.send({ type: 'subscribe', id: this.#alarmId, alarms: ['*'], ...asked, credit: CREDIT });
+      this.#end(before);
     } else if (this.#alarms.size === 0 && this.#alarmId !== undefined) {
       this.#end(this.#alarmId);
       this.#alarmId = undefined;

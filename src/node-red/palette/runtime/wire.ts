@@ -41,6 +41,8 @@ export interface Alarm {
   readonly time: number;
   readonly message: string;
   readonly present?: boolean;
+  /** The name of the flow that a rule triggers with it. */
+  readonly trigger?: string;
 }
 
 export interface InventoryPoint {

@@ -86,6 +86,14 @@ export const alarmIn: Sheet = {
       help: { en: 'Only changes to these; none for all.', bn: 'শুধু এই অবস্থায় পরিবর্তন; কোনোটি না বাছলে সব।' },
     },
     {
+      ...{ key: 'trigger', value: '', icon: 'bolt', control: { kind: 'text', empty: { en: 'none', bn: 'কোনোটি নয়' } } },
+      label: { en: 'Trigger', bn: 'ট্রিগার' },
+      help: {
+        en: 'A name under which rules trigger this flow (<code>do: [{flow: name}]</code>). The node then sends only these triggers, and no other change.',
+        bn: 'যে নামে নিয়ম এই ফ্লো চালু করে (<code>do: [{flow: name}]</code>)। তখন নোড শুধু এই ট্রিগার পাঠায়, অন্য কোনো পরিবর্তন নয়।',
+      },
+    },
+    {
       ...{ key: 'present', value: true, icon: 'play', control: { kind: 'box' } },
       label: { en: 'Present state at the start', bn: 'শুরুতে বর্তমান অবস্থা' },
       help: {

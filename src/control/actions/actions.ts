@@ -1,0 +1,404 @@
+/**
+ * What rules do when something happens to their alarms. Invariants:
+ * - `planned` keeps what is to be done before the transition is told, and `begin` starts it in the same turn: a write is on its way
+ *   before the next poll. Nothing here waits, and nothing holds up polls, alarms or the event loop.
+ * - Each kind has its queue (lane.ts) with its bound: WRITES for each bus, HOOKS, FLOWS, PUBLISHES. What does not fit is counted, and
+ *   an event says so.
+ * - Who acts is the rule (`door: 'rule'`): writes go through the command port with its bounds, interlocks and audit. The other actions
+ *   are audited here as the event `action`, at most so many a minute.
+ * - Writes, outputs, hooks and messages are done at least once: one that a restart interrupts is done again. A flow is triggered at
+ *   most once. What is done is never repeated (book.ts).
+ * - A rule that is only observed does nothing.
+ */
+import type { ResolvedHook } from '../../config/actions.ts';
+import type { ResolvedRule } from '../../config/kinds.ts';
+import type { AlarmTransition, Severity } from '../../core/alarm.ts';
+import type { Clock } from '../../core/clock.ts';
+import type { CommandPort } from '../../core/commands.ts';
+import { SluiceError } from '../../core/errors.ts';
+import type { Logger } from '../../core/logger.ts';
+import { plainValue, type Value } from '../../core/point.ts';
+import type { GatewayEvent } from '../../core/ports.ts';
+import type { Moment } from '../../rules/rule-state.ts';
+import { Book, type Planned } from './book.ts';
+import { Counts } from './counts.ts';
+import type { HookRequest } from './hook-process.ts';
+import { LONGEST_ARGUMENT } from './hook-process.ts';
+import { rulePrincipal } from './interlocks.ts';
+import { type Job, nameOf, parseBook } from './job.ts';
+import { Lane, type LaneOptions, type Outcome } from './lane.ts';
+import { Outputs } from './outputs.ts';
+import { type AlarmFacts, fill } from './texts.ts';
+
+const WRITES = 256;
+const WRITES_AT_ONCE = 4;
+const HOOKS = 200;
+const HOOKS_AT_ONCE = 2;
+const PUBLISHES = 1000;
+const FLOWS = 200;
+/** Node-RED may be starting: a flow is waited for so often (lane.ts: 1 s, 2 s, … 30 s, together about 2 minutes). */
+const FLOW_RETRIES = 7;
+const KEY = '@action.';
+
+/** An alarm as the rules have it now. */
+export interface AlarmLook {
+  readonly state: AlarmTransition['state'];
+  readonly occurrence: number;
+  /** The condition holds, whatever the state says. */
+  readonly holds: boolean;
+  readonly message: string;
+  readonly value?: Value | undefined;
+}
+
+export interface ActionsSide {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly gateway: () => string;
+  /** As configured now. */
+  readonly rules: () => ReadonlyMap<string, ResolvedRule>;
+  readonly hooks: () => ReadonlyMap<string, ResolvedHook>;
+  readonly moment: () => Moment;
+  readonly look: (rule: string) => AlarmLook | undefined;
+  readonly commands: CommandPort;
+  /** The bus of a device. */
+  readonly busOf: (device: string) => string | undefined;
+  /** @returns false: no broker takes it now */
+  readonly publish: (topic: string, payload: string) => boolean;
+  /** @returns false: no flow of this name listens now */
+  readonly trigger: (flow: string, facts: AlarmFacts) => boolean;
+  /** Rejects with a SluiceError in words. */
+  readonly run: (hook: ResolvedHook, request: HookRequest) => Promise<string>;
+  readonly save: (key: string, state: unknown) => void;
+  /** Adds words to the alarm, for everybody who sees it. */
+  readonly remark: (rule: string, occurrence: number, words: string) => void;
+  /** Events of actions; the caller bounds how many there are. */
+  readonly tell: (event: GatewayEvent) => void;
+}
+
+export class Actions {
+  readonly #s: ActionsSide;
+  readonly #books = new Map<string, Book>();
+  /** Those that a time will change. */
+  readonly #timed = new Set<string>();
+  readonly #writes = new Map<string, Lane<Job>>();
+  readonly #hooks: Lane<Job>;
+  readonly #publishes: Lane<Job>;
+  readonly #flows: Lane<Job>;
+  readonly #outputs: Outputs;
+  readonly counts = new Counts();
+  #fresh: Job[] = [];
+  #rules: ReadonlyMap<string, ResolvedRule> = new Map();
+  #cancel: (() => void) | undefined;
+  #begun = false;
+  #stopped = false;
+
+  constructor(side: ActionsSide) {
+    this.#s = side;
+    const { clock } = side;
+    const lane = (own: Pick<LaneOptions<Job>, 'most' | 'atOnce' | 'perform'>) =>
+      new Lane<Job>({ clock, ...own, settled: (job, outcome) => this.#settled(job, outcome) });
+    this.#hooks = lane({ most: HOOKS, atOnce: HOOKS_AT_ONCE, perform: (job) => this.#runHook(job) });
+    this.#publishes = lane({ most: PUBLISHES, atOnce: 1, perform: (job) => this.#publish(job) });
+    this.#flows = lane({ most: FLOWS, atOnce: 1, perform: (job) => this.#trigger(job) });
+    this.#outputs = new Outputs({
+      ...{ clock, tell: side.tell },
+      write: (output, value, rule) => side.commands.run({ do: 'write', point: output, value }, rulePrincipal(rule)),
+      isOn: (rule, how) => {
+        const state = side.look(rule)?.state;
+        if (how === 'unacknowledged') return state === 'active-unacknowledged';
+        return state === 'active-unacknowledged' || state === 'active-acknowledged' || state === 'latched';
+      },
+    });
+  }
+
+  /** Takes up what the run before left. Nothing is done before `begin`. */
+  restore(saved: Iterable<readonly [key: string, state: unknown]>): void {
+    this.#rules = this.#s.rules();
+    const moment = this.#s.moment();
+    for (const [key, state] of saved) {
+      if (!key.startsWith(KEY)) continue;
+      const rule = this.#rules.get(key.slice(KEY.length));
+      const book = parseBook(state);
+      if (rule === undefined || !acts(rule)) this.#s.save(key, null);
+      else if (book !== undefined) this.#books.set(rule.name, new Book(rule, this.#now(rule.name), moment, book));
+    }
+    this.#rewrite(moment);
+    for (const [name, book] of this.#books) {
+      this.#fresh.push(...book.jobs);
+      if (book.due < Number.POSITIVE_INFINITY) this.#timed.add(name);
+    }
+  }
+
+  /** Transitions that are about to be told: what they ask for is kept. */
+  planned(transitions: readonly AlarmTransition[]): void {
+    if (this.#stopped) return;
+    const moment = this.#s.moment();
+    for (const t of transitions) {
+      const book = t.observed ? undefined : this.#books.get(t.rule);
+      if (book === undefined) continue;
+      this.#plan(t.rule, book.take(t, this.#factsOf(t, moment), moment), moment);
+      this.#outputs.changed(t.rule);
+    }
+  }
+
+  /** Starts what was planned. */
+  begin(): void {
+    if (this.#stopped) return;
+    this.#begun = true;
+    const fresh = this.#fresh;
+    this.#fresh = [];
+    for (const job of fresh) this.#enqueue(job);
+    this.#outputs.begin();
+    this.#schedule();
+  }
+
+  /** The configuration was exchanged. Call it before the transitions of the exchange are planned. */
+  reload(): void {
+    const moment = this.#s.moment();
+    this.#rules = this.#s.rules();
+    for (const name of this.#books.keys()) {
+      const rule = this.#rules.get(name);
+      if (rule !== undefined && acts(rule)) continue;
+      this.#books.delete(name);
+      this.#s.save(KEY + name, null);
+    }
+    for (const [name, book] of this.#books) {
+      const rule = this.#rules.get(name);
+      if (rule === undefined) continue;
+      for (const job of book.change(rule, moment)) this.counts.add(job.action.kind, 'dropped');
+      this.#save(name, book, moment);
+    }
+    this.#rewrite(moment);
+    this.#schedule();
+  }
+
+  clockKnown(moment: Moment): void {
+    for (const [name, book] of this.#books) {
+      book.clockKnown(moment);
+      this.#save(name, book, moment);
+    }
+    this.#schedule();
+  }
+
+  /** What waits stays in the log for the next start. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    for (const lane of [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows]) lane.stop();
+    this.#outputs.stop();
+  }
+
+  status() {
+    const sum = (lanes: Iterable<Lane<Job>>): number => [...lanes].reduce((all, lane) => all + lane.waiting + lane.running, 0);
+    return {
+      counts: this.counts.view(),
+      waiting: {
+        write: sum(this.#writes.values()),
+        ...{ hook: sum([this.#hooks]), publish: sum([this.#publishes]), flow: sum([this.#flows]) },
+        output: this.#outputs.waiting,
+      },
+    };
+  }
+
+  /** A book for each rule that acts; outputs as they are configured. */
+  #rewrite(moment: Moment): void {
+    const acting = [...this.#rules.values()].filter(acts);
+    for (const rule of acting)
+      if (!this.#books.has(rule.name)) this.#books.set(rule.name, new Book(rule, this.#now(rule.name), moment));
+    this.#outputs.configure(acting);
+  }
+
+  #now(rule: string): { readonly state: AlarmTransition['state']; readonly occurrence: number } {
+    const { state = 'normal' as const, occurrence = 0 } = this.#s.look(rule) ?? {};
+    return { state, occurrence };
+  }
+
+  #plan(rule: string, { jobs, dropped }: Planned, moment: Moment): void {
+    for (const job of dropped) this.#overflow(job);
+    this.#fresh.push(...jobs);
+    const book = this.#books.get(rule);
+    if (book !== undefined) this.#save(rule, book, moment);
+  }
+
+  #save(rule: string, book: Book, moment: Moment): void {
+    this.#s.save(KEY + rule, book.save(moment));
+    if (book.due === Number.POSITIVE_INFINITY) this.#timed.delete(rule);
+    else this.#timed.add(rule);
+  }
+
+  #enqueue(job: Job): void {
+    const { action, facts } = job;
+    const retries =
+      action.kind === 'write' || action.kind === 'hook' ? action.retries : action.kind === 'flow' ? FLOW_RETRIES : 3;
+    const task = {
+      job,
+      key: action.kind === 'write' ? action.point : `${facts.rule} ${job.at}`,
+      severity: facts.severity,
+      retries,
+    };
+    if (this.#laneOf(job).add(task)) return;
+    this.#overflow(job);
+    this.#finish(job, false);
+  }
+
+  #laneOf({ action }: Job): Lane<Job> {
+    switch (action.kind) {
+      case 'hook':
+        return this.#hooks;
+      case 'publish':
+        return this.#publishes;
+      case 'flow':
+        return this.#flows;
+      case 'write':
+      case 'output': {
+        const bus = this.#s.busOf(action.point.split('.')[0] ?? '') ?? '';
+        const known = this.#writes.get(bus);
+        if (known !== undefined) return known;
+        const lane = new Lane<Job>({
+          ...{ clock: this.#s.clock, most: WRITES, atOnce: WRITES_AT_ONCE, newest: true },
+          perform: (job) => this.#write(job),
+          settled: (job, outcome) => this.#settled(job, outcome),
+          failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
+        });
+        // At most one for each bus that there ever was.
+        this.#writes.set(bus, lane);
+        return lane;
+      }
+    }
+  }
+
+  async #write({ action, facts }: Job): Promise<void> {
+    if (action.kind !== 'write') return;
+    await this.#s.commands.run({ do: 'write', point: action.point, value: action.value }, rulePrincipal(facts.rule));
+  }
+
+  async #publish({ action, facts }: Job): Promise<void> {
+    if (action.kind !== 'publish') return;
+    const payload = fill(action.payload, facts, this.#s.gateway());
+    if (!this.#s.publish(`action/${facts.rule}/${action.topic}`, payload))
+      throw new SluiceError('busy', 'the embedded broker takes no message now');
+  }
+
+  async #trigger({ action, facts }: Job): Promise<void> {
+    if (action.kind !== 'flow') return;
+    if (!this.#s.trigger(action.flow, facts))
+      throw new SluiceError('busy', `no flow with the name ${action.flow} listens; give it a node "alarm in" with this trigger`);
+  }
+
+  async #runHook({ action, facts }: Job): Promise<void> {
+    if (action.kind !== 'hook') return;
+    const hook = this.#s.hooks().get(action.hook);
+    if (hook === undefined) throw new SluiceError('not-found', `there is no hook ${action.hook} any more`);
+    const gateway = this.#s.gateway();
+    const run = hook.run.map((part, i) => (i === 0 ? part : fill(part, facts, gateway, action.with).slice(0, LONGEST_ARGUMENT)));
+    const own = Object.fromEntries(Object.entries(action.with).map(([key, text]) => [key, fill(text, facts, gateway)]));
+    const input = `${JSON.stringify({ v: 1, gateway, hook: hook.name, ...facts, with: own })}\n`;
+    await this.#s.run(hook, {
+      run,
+      input: input.length > 16_384 ? `${JSON.stringify({ v: 1, gateway, hook: hook.name, ...facts })}\n` : input,
+      timeout: hook.timeout,
+    });
+  }
+
+  #settled(job: Job, outcome: Outcome): void {
+    // The next start does it.
+    if (this.#stopped) return;
+    const { action, facts } = job;
+    this.counts.add(action.kind, outcome.result);
+    this.#finish(job, outcome.result === 'failed');
+    if (outcome.result === 'failed') {
+      const next = action.orElse === undefined ? '' : ` Its fallback is next: ${nameOf(action.orElse)}.`;
+      this.#tell(
+        job,
+        'critical',
+        'failed',
+        `The action "${nameOf(action)}" of the rule ${facts.rule} failed: ${outcome.error.message}.${next}`,
+      );
+      this.#remark(job, `${nameOf(action)} failed: ${outcome.error.message}`);
+    } else if (outcome.result === 'done' && action.kind !== 'write')
+      this.#tell(job, 'info', 'done', `The rule ${facts.rule} did the action "${nameOf(action)}".`);
+    this.begin();
+  }
+
+  /** The job is over: its rule does not do it again. */
+  #finish(job: Job, failed: boolean): void {
+    const book = this.#books.get(job.facts.rule);
+    if (book !== undefined) this.#plan(job.facts.rule, book.finished(job, failed), this.#s.moment());
+  }
+
+  #overflow(job: Job): void {
+    this.counts.add(job.action.kind, 'dropped');
+    this.#tell(
+      job,
+      'critical',
+      'dropped',
+      `Too many actions wait, so the action "${nameOf(job.action)}" of the rule ${job.facts.rule} was left out.`,
+    );
+  }
+
+  #remark({ facts }: Job, words: string): void {
+    this.#s.remark(facts.rule, facts.occurrence, words);
+  }
+
+  #tell({ action, facts, at }: Job, severity: Severity, result: string, message: string): void {
+    const { rule, occurrence } = facts;
+    const data = {
+      rule,
+      occurrence,
+      action: action.kind,
+      of: nameOf(action),
+      at,
+      result,
+      via: 'rule',
+      who: rulePrincipal(rule).who,
+    };
+    this.#s.logger[severity === 'info' ? 'info' : 'warn'](data, message);
+    this.#s.tell({ event: 'action', severity, message, data });
+  }
+
+  #factsOf(t: AlarmTransition, moment: Moment): AlarmFacts {
+    return {
+      ...{ rule: t.rule, point: t.point, occurrence: t.occurrence, state: t.state, severity: t.severity, message: t.message },
+      value: t.value === undefined ? '' : String(plainValue(t.value, t.type)),
+      time: Math.round(t.at + moment.wall - moment.at),
+    };
+  }
+
+  /** The alarm as it is now, for an escalation. */
+  #factsNow(name: string, moment: Moment): AlarmFacts | undefined {
+    const now = this.#s.look(name);
+    const rule = this.#rules.get(name);
+    if (now === undefined || rule === undefined) return undefined;
+    return {
+      ...{ rule: name, point: `${rule.device}.${rule.point}`, severity: rule.severity, time: Math.round(moment.wall) },
+      ...{ occurrence: now.occurrence, state: now.state, message: now.message },
+      value: now.value === undefined ? '' : String(plainValue(now.value, undefined)),
+    };
+  }
+
+  #tick(): void {
+    const moment = this.#s.moment();
+    for (const [name, book] of this.#books)
+      if (book.due <= moment.at)
+        this.#plan(
+          name,
+          book.tick(moment.at, () => this.#factsNow(name, moment)),
+          moment,
+        );
+    this.begin();
+  }
+
+  #schedule(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    if (this.#stopped || !this.#begun) return;
+    let due = Number.POSITIVE_INFINITY;
+    for (const name of this.#timed) due = Math.min(due, this.#books.get(name)?.due ?? due);
+    if (due === Number.POSITIVE_INFINITY) return;
+    this.#cancel = this.#s.clock.after(Math.max(0, due - this.#s.clock.monotonic()), () => this.#tick());
+  }
+}
+
+function acts({ actions, escalation, observe }: ResolvedRule): boolean {
+  return observe !== true && ((actions?.length ?? 0) > 0 || escalation !== undefined);
+}

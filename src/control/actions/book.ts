@@ -1,0 +1,136 @@
+/**
+ * What one rule has done and still has to do. Pure; its owner keeps the times and the log. Invariants:
+ * - a change is saved before the transition that made it is told, in the same commit: after a restart nothing that was done is done
+ *   again, and nothing that was not done is forgotten;
+ * - an action that ran when the gateway ended is done once more (at least once); a flow that was triggered is not;
+ * - at most MOST_JOBS actions wait for a rule.
+ */
+import type { ResolvedAction } from '../../config/actions.ts';
+import type { ResolvedRule } from '../../config/kinds.ts';
+import type { AlarmTransition } from '../../core/alarm.ts';
+import type { Moment } from '../../rules/rule-state.ts';
+import { Escalation } from './escalation.ts';
+import { type Job, jobOf, MOST_JOBS, type SavedBook, saveJob } from './job.ts';
+import type { AlarmFacts } from './texts.ts';
+import { isActive, type Seen, stepOf, UNSEEN, waitsForPerson } from './triggers.ts';
+
+/** The state of the alarm as the rules have it. */
+export interface AlarmNow {
+  readonly state: Seen['state'];
+  readonly occurrence: number;
+}
+
+export interface Planned {
+  readonly jobs: readonly Job[];
+  /** Jobs that made room. */
+  readonly dropped: readonly Job[];
+}
+
+export class Book {
+  #rule: ResolvedRule;
+  #seen: Seen;
+  #jobs: Job[] = [];
+  #escalation: Escalation | undefined;
+  /** Facts of the newest transition, for an escalation. */
+  #facts: AlarmFacts | undefined;
+
+  /** @param saved of an earlier run; without it what has happened so far counts as acted on */
+  constructor(rule: ResolvedRule, now: AlarmNow, start: Moment, saved?: SavedBook) {
+    this.#rule = rule;
+    const open = now.state !== 'normal';
+    this.#seen = { ...UNSEEN, state: now.state, acted: now.occurrence, open, holding: isActive(now.state) };
+    if (saved === undefined) return;
+    const { state, acted, holding } = saved;
+    this.#seen = { state, acted, open: saved.open, holding };
+    this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule) ?? []);
+    if (rule.escalation !== undefined && saved.escalation !== undefined)
+      this.#escalation = new Escalation(rule.escalation, start, saved.escalation);
+  }
+
+  /** Jobs of the run before. */
+  get jobs(): readonly Job[] {
+    return this.#jobs;
+  }
+  /** Monotonic. */
+  get due(): number {
+    return Math.min(this.#escalation?.due ?? Number.POSITIVE_INFINITY, this.#escalation?.saveDue ?? Number.POSITIVE_INFINITY);
+  }
+  get facts(): AlarmFacts | undefined {
+    return this.#facts;
+  }
+
+  /** The rule has other actions now. Those that wait go on where they are the same. @returns those that are not done any more */
+  change(rule: ResolvedRule, moment: Moment): Job[] {
+    const kept = this.#jobs.filter((job) => jobOf(saveJob(job), rule) !== undefined);
+    const gone = this.#jobs.filter((job) => !kept.includes(job));
+    this.#jobs = kept;
+    const before = this.#rule.escalation;
+    this.#rule = rule;
+    if (rule.escalation === undefined) this.#escalation = undefined;
+    else if (this.#escalation !== undefined && before !== undefined)
+      this.#escalation = new Escalation(rule.escalation, moment, this.#escalation.save(moment));
+    return gone;
+  }
+
+  /** A transition of the alarm. */
+  take(t: AlarmTransition, facts: AlarmFacts, moment: Moment): Planned {
+    const { seen, triggers } = stepOf(this.#seen, t);
+    const began = triggers.includes('active');
+    this.#seen = seen;
+    this.#facts = facts;
+    if (!waitsForPerson(t.state)) this.#escalation = undefined;
+    else if (
+      this.#escalation === undefined &&
+      this.#rule.escalation !== undefined &&
+      (began || t.state === 'active-unacknowledged')
+    )
+      this.#escalation = new Escalation(this.#rule.escalation, moment);
+    const actions = (this.#rule.actions ?? []).flatMap((action, i) =>
+      action.kind !== 'output' && action.on.some((on) => triggers.includes(on)) ? [{ at: `do.${i}`, action, facts }] : [],
+    );
+    return this.#add(actions);
+  }
+
+  /** Looks at the escalation. @param facts as the alarm is now */
+  tick(now: number, facts: () => AlarmFacts | undefined): Planned {
+    const known = facts();
+    if (this.#escalation?.take(now) !== true || known === undefined) return { jobs: [], dropped: [] };
+    return this.#escalated(known);
+  }
+
+  clockKnown(moment: Moment): void {
+    this.#escalation?.clockKnown(moment);
+  }
+
+  /** @returns the fallback, where there is one */
+  finished(job: Job, failed: boolean): Planned {
+    this.#jobs = this.#jobs.filter((one) => one !== job);
+    const next = failed ? job.action.orElse : undefined;
+    return next === undefined ? { jobs: [], dropped: [] } : this.#add([{ at: `${job.at}.else`, action: next, facts: job.facts }]);
+  }
+
+  save(moment: Moment): SavedBook {
+    return {
+      ...this.#seen,
+      jobs: this.#jobs.map(saveJob),
+      ...(this.#escalation !== undefined && { escalation: this.#escalation.save(moment) }),
+    };
+  }
+
+  #escalated(facts: AlarmFacts): Planned {
+    const list = [
+      ...(this.#rule.escalation?.actions ?? []).map((action, i) => ({ at: `escalate.${i}`, action, facts })),
+      ...(this.#rule.actions ?? []).flatMap((action: ResolvedAction, i) =>
+        action.on.includes('escalated') ? [{ at: `do.${i}`, action, facts }] : [],
+      ),
+    ];
+    return this.#add(list);
+  }
+
+  #add(jobs: readonly Job[]): Planned {
+    this.#jobs = [...this.#jobs, ...jobs];
+    const dropped = this.#jobs.slice(0, Math.max(0, this.#jobs.length - MOST_JOBS));
+    this.#jobs = this.#jobs.slice(-MOST_JOBS);
+    return { jobs: jobs.filter((job) => !dropped.includes(job)), dropped };
+  }
+}

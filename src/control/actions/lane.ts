@@ -1,0 +1,173 @@
+/**
+ * A queue of actions of one kind. Invariants:
+ * - at most `atOnce` run, at most one for a key, and at most `most` wait; what comes beyond is refused and counted by its owner;
+ * - of those that wait the most severe begins first, and those of one key begin in the order in which they came;
+ * - with `newest`, a job whose key comes again before it began is given up: the newest word about a point is the one that counts;
+ * - what fails is tried again after 1 s, doubled each time up to 30 s, `retries` times; a wait that was asked for (a point may be
+ *   written once in a second) costs no try, 20 times at most.
+ */
+import type { Severity } from '../../core/alarm.ts';
+import { SEVERITIES } from '../../core/alarm.ts';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+
+const RETRY_FIRST = 1000;
+const RETRY_LONGEST = 30_000;
+const MOST_WAITS = 20;
+
+export interface Task<J> {
+  readonly job: J;
+  readonly key: string;
+  readonly severity: Severity;
+  readonly retries: number;
+}
+
+export interface LaneOptions<J> {
+  readonly clock: Clock;
+  readonly most: number;
+  readonly atOnce: number;
+  readonly newest?: boolean;
+  /** Rejects where it failed. */
+  readonly perform: (job: J) => Promise<void>;
+  readonly settled: (job: J, outcome: Outcome) => void;
+  /** It failed and is tried again; only the first time. */
+  readonly failing?: (job: J, error: Error) => void;
+}
+export type Outcome =
+  | { readonly result: 'done' }
+  | { readonly result: 'failed'; readonly error: Error }
+  | { readonly result: 'superseded' };
+
+interface Entry<J> extends Task<J> {
+  readonly number: number;
+  tries: number;
+  waits: number;
+  /** It runs. */
+  begun: boolean;
+  /** Monotonic ms before which it is not tried again. */
+  due: number;
+}
+
+export class Lane<J> {
+  readonly #o: LaneOptions<J>;
+  /** In the order in which they came, those that run included. */
+  #entries: Entry<J>[] = [];
+  #number = 0;
+  #running = 0;
+  #cancel: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(options: LaneOptions<J>) {
+    this.#o = options;
+  }
+
+  get waiting(): number {
+    return this.#entries.length - this.#running;
+  }
+  get running(): number {
+    return this.#running;
+  }
+
+  /** @returns false: too many wait */
+  add(task: Task<J>): boolean {
+    if (this.#stopped) return false;
+    if (this.#o.newest === true) this.#supersede(task.key);
+    if (this.waiting >= this.#o.most) return false;
+    this.#entries.push({ ...task, number: ++this.#number, tries: 0, waits: 0, begun: false, due: 0 });
+    this.#next();
+    return true;
+  }
+
+  /** Those that wait are forgotten here; what runs ends by itself. */
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+    this.#entries = this.#entries.filter(({ begun }) => begun);
+  }
+
+  #supersede(key: string): void {
+    const gone = this.#entries.filter((entry) => entry.key === key && !entry.begun);
+    if (gone.length === 0) return;
+    this.#entries = this.#entries.filter((entry) => !gone.includes(entry));
+    for (const { job } of gone) this.#o.settled(job, { result: 'superseded' });
+  }
+
+  #next(): void {
+    while (!this.#stopped && this.#running < this.#o.atOnce) {
+      const entry = this.#pick();
+      if (entry === undefined) break;
+      void this.#run(entry);
+    }
+    this.#wait();
+  }
+
+  /** The most severe of those that are due and whose key is free. */
+  #pick(): Entry<J> | undefined {
+    const now = this.#o.clock.monotonic();
+    const taken = new Set<string>();
+    let best: Entry<J> | undefined;
+    for (const entry of this.#entries) {
+      const free = !taken.has(entry.key);
+      taken.add(entry.key);
+      if (!free || entry.begun || entry.due > now) continue;
+      if (best === undefined || rank(entry) > rank(best)) best = entry;
+    }
+    return best;
+  }
+
+  async #run(entry: Entry<J>): Promise<void> {
+    entry.begun = true;
+    this.#running++;
+    let outcome: Outcome = { result: 'done' };
+    try {
+      await this.#o.perform(entry.job);
+    } catch (thrown) {
+      outcome = { result: 'failed', error: toError(thrown) };
+    }
+    this.#running--;
+    entry.begun = false;
+    if (outcome.result === 'failed' && !this.#stopped) {
+      // A newer word has come while it ran.
+      const newer = this.#o.newest === true && this.#entries.some((one) => one !== entry && one.key === entry.key);
+      if (newer) outcome = { result: 'superseded' };
+      else if (this.#again(entry, outcome.error)) {
+        this.#next();
+        return;
+      }
+    }
+    this.#entries = this.#entries.filter((one) => one !== entry);
+    this.#o.settled(entry.job, outcome);
+    this.#next();
+  }
+
+  /** @returns whether it is tried again */
+  #again(entry: Entry<J>, error: Error): boolean {
+    const { clock, failing } = this.#o;
+    const asked = error instanceof SluiceError ? error.data.again : undefined;
+    if (typeof asked === 'number' && Number.isFinite(asked) && entry.waits < MOST_WAITS) {
+      entry.waits++;
+      entry.due = clock.monotonic() + Math.min(Math.max(asked, 10), RETRY_LONGEST);
+      return true;
+    }
+    const final = error instanceof SluiceError && error.retry === 'never';
+    if (final || entry.tries >= entry.retries) return false;
+    if (entry.tries === 0) failing?.(entry.job, error);
+    entry.due = clock.monotonic() + Math.min(RETRY_FIRST * 2 ** entry.tries, RETRY_LONGEST);
+    entry.tries++;
+    return true;
+  }
+
+  #wait(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const now = this.#o.clock.monotonic();
+    const due = this.#entries.reduce(
+      (least, entry) => (entry.begun || entry.due <= now ? least : Math.min(least, entry.due)),
+      Number.POSITIVE_INFINITY,
+    );
+    if (due === Number.POSITIVE_INFINITY || this.#stopped) return;
+    this.#cancel = this.#o.clock.after(due - now, () => this.#next());
+  }
+}
+
+const rank = ({ severity }: { readonly severity: Severity }): number => SEVERITIES.indexOf(severity);

@@ -1,0 +1,187 @@
+/**
+ * Points that follow alarms: a lamp, a relay, a buzzer. Invariants:
+ * - a point is on while one of the rules that name it asks for it, else off; it is written when that changes, and once at the start;
+ * - what fails is tried again until it succeeds, after 2 s, doubled each time up to 1 min; events report the first failure and its end;
+ * - bounds: one entry for each point, one write under way for each, WRITING at a time.
+ */
+import type { PlainValue, ResolvedAction } from '../../config/actions.ts';
+import type { ResolvedRule } from '../../config/kinds.ts';
+import type { Clock } from '../../core/clock.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
+import type { GatewayEvent } from '../../core/ports.ts';
+
+const RETRY_FIRST = 2000;
+const RETRY_LONGEST = 60_000;
+const WRITING = 4;
+
+type Output = Extract<ResolvedAction, { kind: 'output' }>;
+
+export interface OutputsSide {
+  readonly clock: Clock;
+  readonly write: (point: string, value: PlainValue, rule: string) => Promise<unknown>;
+  readonly isOn: (rule: string, how: Output['while']) => boolean;
+  readonly tell: (event: GatewayEvent) => void;
+}
+
+interface Entry {
+  readonly point: string;
+  readonly set: PlainValue;
+  readonly clear: PlainValue;
+  readonly users: readonly { readonly rule: string; readonly how: Output['while'] }[];
+  /** The rule on whose behalf it is written. */
+  rule: string;
+  /** As it was written last; undefined: not yet, or nobody knows. */
+  written: PlainValue | undefined;
+  writing: boolean;
+  wait: number;
+  due: number;
+  failed: boolean;
+}
+
+export class Outputs {
+  readonly #s: OutputsSide;
+  #entries = new Map<string, Entry>();
+  #byRule = new Map<string, Entry[]>();
+  readonly #dirty = new Set<Entry>();
+  #writing = 0;
+  #cancel: (() => void) | undefined;
+  #stopped = false;
+
+  constructor(side: OutputsSide) {
+    this.#s = side;
+  }
+
+  /** Points that are not yet as they should be. */
+  get waiting(): number {
+    return this.#dirty.size;
+  }
+
+  /** @param rules that act. An output that did not change keeps what was written */
+  configure(rules: readonly ResolvedRule[]): void {
+    const users = new Map<string, { readonly output: Output; readonly all: Entry['users'][number][] }>();
+    for (const { name, actions = [] } of rules)
+      for (const action of actions) {
+        if (action.kind !== 'output') continue;
+        const known = users.get(action.point) ?? { output: action, all: [] };
+        users.set(action.point, known);
+        known.all.push({ rule: name, how: action.while });
+      }
+    const next = new Map<string, Entry>();
+    for (const [point, { output, all }] of users) {
+      const { set, clear } = output;
+      const old = this.#entries.get(point);
+      const same = old?.set === set && old.clear === clear;
+      const rule = all[0]?.rule ?? '';
+      next.set(point, {
+        point,
+        set,
+        clear,
+        users: all,
+        rule,
+        written: same ? old.written : undefined,
+        writing: false,
+        wait: RETRY_FIRST,
+        due: 0,
+        failed: false,
+      });
+    }
+    this.#entries = next;
+    this.#dirty.clear();
+    this.#byRule = new Map();
+    for (const entry of next.values()) {
+      this.#dirty.add(entry);
+      for (const { rule } of entry.users) this.#byRule.set(rule, [...(this.#byRule.get(rule) ?? []), entry]);
+    }
+  }
+
+  /** The alarm of a rule has another state. */
+  changed(rule: string): void {
+    for (const entry of this.#byRule.get(rule) ?? []) {
+      entry.rule = rule;
+      entry.due = 0;
+      this.#dirty.add(entry);
+    }
+  }
+
+  /** Writes what is not as it should be. */
+  begin(): void {
+    if (this.#stopped) return;
+    const now = this.#s.clock.monotonic();
+    for (const entry of this.#dirty) {
+      if (this.#writing >= WRITING) break;
+      if (entry.writing || entry.due > now) continue;
+      const value = this.#wanted(entry);
+      if (entry.written === value) this.#dirty.delete(entry);
+      else void this.#write(entry, value);
+    }
+    this.#wait(now);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel?.();
+  }
+
+  #wanted({ users, set, clear }: Entry): PlainValue {
+    return users.some(({ rule, how }) => this.#s.isOn(rule, how)) ? set : clear;
+  }
+
+  async #write(entry: Entry, value: PlainValue): Promise<void> {
+    entry.writing = true;
+    this.#writing++;
+    try {
+      await this.#s.write(entry.point, value, entry.rule);
+      entry.written = value;
+      entry.wait = RETRY_FIRST;
+      if (entry.failed && this.#isCurrent(entry))
+        this.#tell(entry, 'info', 'done', `The output ${entry.point} is ${String(value)} now, after it had failed.`);
+      entry.failed = false;
+    } catch (thrown) {
+      this.#failed(entry, value, thrown);
+    }
+    entry.writing = false;
+    this.#writing--;
+    this.begin();
+  }
+
+  #failed(entry: Entry, value: PlainValue, thrown: unknown): void {
+    // Nobody knows what it is now.
+    entry.written = undefined;
+    const asked = thrown instanceof SluiceError ? thrown.data.again : undefined;
+    const soon = typeof asked === 'number' && Number.isFinite(asked);
+    entry.due = this.#s.clock.monotonic() + (soon ? Math.min(Math.max(asked, 10), RETRY_LONGEST) : entry.wait);
+    if (soon) return;
+    entry.wait = Math.min(entry.wait * 2, RETRY_LONGEST);
+    if (!entry.failed && !this.#stopped && this.#isCurrent(entry))
+      this.#tell(
+        entry,
+        'critical',
+        'failed',
+        `The output ${entry.point} could not be set to ${String(value)}: ${toError(thrown).message}. The gateway tries again until it succeeds.`,
+      );
+    entry.failed = true;
+  }
+
+  /** A reload may have taken it away while it was written. */
+  #isCurrent(entry: Entry): boolean {
+    return this.#entries.get(entry.point) === entry;
+  }
+
+  #tell({ point, rule }: Entry, severity: 'info' | 'critical', result: string, message: string): void {
+    this.#s.tell({
+      event: 'action',
+      severity,
+      message,
+      data: { rule, action: 'output', of: `output ${point}`, result, via: 'rule', who: `rule ${rule}` },
+    });
+  }
+
+  #wait(now: number): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    if (this.#stopped || this.#writing >= WRITING) return;
+    let due = Number.POSITIVE_INFINITY;
+    for (const entry of this.#dirty) if (!entry.writing) due = Math.min(due, entry.due);
+    if (due !== Number.POSITIVE_INFINITY) this.#cancel = this.#s.clock.after(Math.max(0, due - now), () => this.begin());
+  }
+}

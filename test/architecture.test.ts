@@ -22,7 +22,7 @@ const OWNERS: Record<string, readonly string[]> = {
   mqtt: ['forwarders'],
   'mqtt-packet': ['forwarders'],
   yaml: ['config'],
-  zod: ['config', 'drivers', 'rules', 'forwarders', 'admin', 'gateway'],
+  zod: ['config', 'drivers', 'rules', 'forwarders', 'control', 'admin', 'gateway'],
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
   'string-width': ['cli'],

@@ -19,7 +19,7 @@ export function missingForHook(hook: ResolvedHook): string | undefined {
   if (hook.unsafeSameUser)
     return (
       programFault(hook.run[0] ?? '') ??
-      'the program may do whatever the gateway may, and read its secrets; for more than a trial use the service sluice-hook'
+      'the program has the rights of the gateway and can read its secrets; for more than a trial use the service sluice-hook'
     );
   return existsSync(HOOK_SOCKET) ? undefined : hookUnitFault(HOOK_SOCKET, 'ENOENT');
 }

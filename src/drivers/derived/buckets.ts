@@ -79,7 +79,8 @@ export class Buckets {
     }
     for (let { start } = newest; ; ) {
       const end = Math.ceil((start + width / 2 + offset) / width) * width - offset;
-      if (at < end) break;
+      // Times beyond all that a clock can show have no width any more.
+      if (at < end || end <= start) break;
       this.#all.unshift({ start: end, sum: 0, time: 0 });
       start = end;
     }

@@ -117,9 +117,16 @@ export class Graph {
       return;
     }
     // What is done at one time may make more come due.
-    for (let due = this.#firstDue(); due <= now.at; due = this.#firstDue()) {
+    let last = Number.NEGATIVE_INFINITY;
+    for (let due = this.#firstDue(); due <= now.at && due > last; due = this.#firstDue()) {
+      last = due;
       this.#flush(due);
-      for (const node of this.nodes) if (dueOf(node) === due) this.#mark(node);
+      for (const node of this.nodes) {
+        if (dueOf(node) !== due) continue;
+        // Whatever comes out of it: it is not due again for this.
+        node.bad = true;
+        this.#mark(node);
+      }
       this.#run({ ...now, at: Math.max(due, this.#begin) }, undefined);
     }
     this.#nodesWake = this.#firstDue();

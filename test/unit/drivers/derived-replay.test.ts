@@ -187,6 +187,24 @@ function parsed(text: string): unknown {
   }
 }
 
+test('derived: a state that lacks an input neither hangs the gateway nor makes a point of it', async () => {
+  const memory = new MemoryBench();
+  const good = derivedBench(SOURCES, DEVICES, { memory, wall: { offset: START, known: true } });
+  good.give('a', { x: 1, h: 50 });
+  await good.bus.stop();
+  for (const lost of ['a.x', 'a.h']) {
+    const copy = new MemoryBench();
+    for (const [device, { state }] of memory.kept) {
+      const { slots, ...rest } = structuredClone(state) as { slots: Record<string, unknown> };
+      delete slots[lost];
+      copy.kept.set(device, { state: { ...rest, slots } });
+    }
+    const bench = derivedBench(SOURCES, DEVICES, { memory: copy, wall: { offset: START + 3 * 3_600_000, known: true } });
+    await bench.clock.advance(3 * 3_600_000);
+    assert.doesNotMatch(bench.told().join(' '), /one\.dew=/);
+  }
+});
+
 test('derived: a damaged state is left out, whatever is in it', () => {
   const good = derivedBench(SOURCES, DEVICES, { wall: { offset: START, known: true } });
   good.give('b', { p: 1, n: 1, pm: 1 });

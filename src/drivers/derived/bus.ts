@@ -5,7 +5,7 @@ import { SluiceError } from '../../core/errors.ts';
 import type { Sample, Shape } from '../../core/point.ts';
 import { hasValue } from '../../core/point.ts';
 import type { Bus, BusStatus, DeviceStatus, SampleSink } from '../../core/ports.ts';
-import { qualityOf, reasonName } from '../../core/reasons.ts';
+import { ABSENT, qualityOf, reasonName } from '../../core/reasons.ts';
 import { senderCounters } from '../sender.ts';
 import { Graph, type GraphDevice, type Node } from './graph.ts';
 import { SAVE_EVERY } from './limits.ts';
@@ -89,7 +89,7 @@ export class DerivedBus implements Bus {
     if (this.#end === undefined) throw new SluiceError('bus-closed', 'the gateway does not compute points now');
     if (known.last === undefined)
       throw new SluiceError('timeout', `no point of ${device} was computed yet: ${waits(known.nodes)}`);
-    return [known.last];
+    return [newestOf(known, known.last.at)];
   }
 
   status(): BusStatus {
@@ -180,6 +180,19 @@ export class DerivedBus implements Bus {
     const resumed = nodes.flatMap(({ point, calculation }) => (calculation.resume === undefined ? [] : [point.name]));
     this.#c.memory.save(name, stateOf(nodes, now), now.at, resumed);
   }
+}
+
+/** A record reaches some points only: this has all that were computed. */
+function newestOf({ nodes, recorder }: Device, at: number): Sample {
+  const { shape } = recorder;
+  const values = new Array<number>(shape.points.length).fill(0);
+  const reasons = new Uint8Array(shape.points.length).fill(ABSENT);
+  for (const { own, index } of nodes)
+    if (own.at !== undefined) {
+      values[index] = Number(own.raw);
+      reasons[index] = own.reason;
+    }
+  return { shape, at, values, reasons };
 }
 
 /** Why a point is bad. */

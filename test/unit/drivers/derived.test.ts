@@ -1,7 +1,7 @@
 /** Derived points: what is computed when, how good it is, and what a device reports. */
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { derivedBench } from '../../fakes/derived-bench.ts';
+import { derivedBench, sampleWords } from '../../fakes/derived-bench.ts';
 
 const ROOM = { 'hall.temperature': 'Cel', 'hall.humidity': '%', 'yard.temperature': '[degF]' };
 const DEW = `
@@ -14,12 +14,15 @@ const DEW = `
       above: {compute: average, from: [air.dew, air.mean], unit: Cel}`;
 
 test('derived: one sample gives one record, in its turn, after all inputs of a point are there', async () => {
-  const { give, told, clock } = derivedBench(ROOM, DEW);
+  const { give, told, clock, bus } = derivedBench(ROOM, DEW);
+  await assert.rejects(bus.read('air'), { code: 'timeout', message: /waits for hall\.temperature/ });
   give('hall', { temperature: 20, humidity: 50 });
   assert.deepEqual(told(), ['air.dew=9.26']);
   await clock.advance(1000);
   give('yard', { temperature: 50 });
   assert.deepEqual(told(), ['air.mean=15 air.above=12.13']);
+  assert.deepEqual((await bus.read('air')).map(sampleWords), ['air.dew=9.26 air.mean=15 air.above=12.13']);
+  await assert.rejects(bus.read('nobody'), { code: 'not-found' });
   await clock.advance(1000);
   give('hall', { temperature: 22, humidity: 50 });
   // Of the new temperature only: no value of an old and a new input of one sample.

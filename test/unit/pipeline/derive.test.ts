@@ -28,7 +28,7 @@ const TEXT = `${derivedText(
   base: {point: meter.power, above: 50}
 `;
 
-test('derive: the rule of a computed point reports in the call that brought the sample, behind the sample in the log', () => {
+test('derive: the rule of a computed point reports in the call that brought the sample', () => {
   const { config } = loadConfigText(TEXT, '/tmp/gateway.yaml', kinds, { profileDirs: [] });
   assert.ok(config);
   const clock = new ManualClock();
@@ -74,7 +74,7 @@ test('derive: the rule of a computed point reports in the call that brought the 
   void bus.stop();
 });
 
-test('derive: a saved state goes on from the newest value behind it in the log, and a damaged one is left out', async () => {
+test('derive: a state goes on from the newest value in the log, and a damaged one is left out', async () => {
   const saved = new Map<string, unknown>();
   const asked: unknown[] = [];
   const states = (found: unknown) => {

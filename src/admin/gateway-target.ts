@@ -355,7 +355,10 @@ export class Target implements AdminTarget {
       lag: { data: lag('data'), history: lag('history') },
       waiting: status.liveReadings,
       counters: status.counters,
-      wire: status.wire === undefined ? null : { ...status.wire, month: status.wire.month ?? null },
+      wire:
+        status.wire === undefined
+          ? null
+          : { ...status.wire, month: status.wire.month ?? null, perDay: status.wire.perDay ?? null },
     };
   }
 

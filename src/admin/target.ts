@@ -268,7 +268,9 @@ export interface ForwarderStatus {
 }
 
 /** This month's bytes; month null: the clock was never known. */
-export interface WireStatus extends Omit<WireUse, 'month'> {
+export interface WireStatus extends Omit<WireUse, 'month' | 'perDay'> {
+  /** null: there is no budget of bytes. */
+  readonly perDay: number | null;
   readonly month: string | null;
 }
 

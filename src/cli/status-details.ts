@@ -225,7 +225,7 @@ function forwarderLines(f: ForwarderStatus, now: number): string[] {
   const next = f.nextTry === null ? '' : `; next try in ${rough(f.nextTry - now)}`;
   return [
     `forward  ${f.name} to ${clean(f.url)} ${state}, ${f.mode}, ${count(f.counters.readings, 'reading')} delivered, ${acked}${lag > 0 ? `, oldest waiting ${rough(lag)}` : ''}`,
-    ...(f.wire === null ? [] : [`         ${monthWords(f.wire)}`]),
+    ...(f.wire === null ? [] : [`         ${monthWords(f.wire)}`, ...budgetLines(f.wire)]),
     ...(f.fault === undefined ? [] : [`         ${paint(33, clean(f.fault))}${next}`]),
   ];
 }
@@ -234,6 +234,10 @@ function monthWords({ month, sent, received, headers }: WireStatus): string {
   const when = month === null ? 'until the clock is known' : `in ${month}`;
   const parts = `${formatSize(sent)} sent, ${formatSize(received)} received, about ${formatSize(headers)} headers of TCP and IP`;
   return `on the wire ${when}: ${formatSize(sent + received + headers)} (${parts})`;
+}
+
+function budgetLines({ today, perDay }: WireStatus): string[] {
+  return perDay === null ? [] : [`         its budget: ${formatSize(today)} of ${formatSize(perDay)} spent today`];
 }
 
 /** A span for people: the two largest units at most. */

@@ -300,6 +300,10 @@ export interface WireUse {
   readonly received: number;
   /** Bytes of headers of TCP and IP, both ways: an estimate. */
   readonly headers: number;
+  /** Bytes of all kinds today, in the gateway's time zone. */
+  readonly today: number;
+  /** Bytes that its budget allows in a day; absent: it has none. */
+  readonly perDay?: number | undefined;
 }
 
 /** The report of a forwarder about itself. Times are monotonic milliseconds. */

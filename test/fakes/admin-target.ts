@@ -281,7 +281,7 @@ export function statusOf(): GatewayStatus {
         lag: { data: 250, history: 0 },
         waiting: 12,
         counters: { connects: 1, published: 4, acked: 3, refused: 0, retries: 1, readings: 900, bytes: 20_000, violations: 0 },
-        wire: { month: '2026-11', sent: 21_000, received: 900, headers: 3000 },
+        wire: { month: '2026-11', sent: 21_000, received: 900, headers: 3000, today: 4300, perDay: 15_360 },
       },
     ],
     broker: {

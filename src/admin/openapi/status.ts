@@ -43,6 +43,8 @@ const forwarder = shape<ForwarderStatus>({
     sent: count('bytes that its sockets sent this month, TLS included'),
     received: count('bytes that its sockets received this month, TLS included'),
     headers: count('an estimate of the headers of TCP and IP this month, in bytes, both ways'),
+    today: count('bytes of all kinds today, in the time zone of the gateway'),
+    perDay: count('bytes that its budget allows in a day; null without one').nullable(),
   }).nullable(),
 });
 

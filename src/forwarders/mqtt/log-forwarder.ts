@@ -146,7 +146,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       liveReadings: live.readings,
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
       counters: { ...this.#counters, connects, violations },
-      wire: this.#link.account.use(),
+      wire: { ...this.#link.account.use(), perDay: this.#options.settings.budget?.perDay },
     };
   }
 

@@ -64,8 +64,8 @@ export class Account {
 
   use(): WireUse {
     this.#enter();
-    const { month, wire } = this.#ledger.state;
-    return { month: month === '' ? undefined : month, ...wire };
+    const { month, wire, spent } = this.#ledger.state;
+    return { month: month === '' ? undefined : month, ...wire, today: spent };
   }
 
   /** The next commit keeps it. */

@@ -18,6 +18,7 @@ import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
+import { alarmStatus } from './alarm-status.ts';
 import { type BundleKeyReply, type BundleQuery, Bundles, type ReceiptReply } from './bundles.ts';
 import { alarmChangesOf, exportText, historyOf, removedOf, waitingOf } from './history.ts';
 import type { LiveSource } from './live/live-source.ts';
@@ -169,9 +170,7 @@ export class Target implements AdminTarget {
       flows: this.#flows(),
       http: g.http,
       access: g.access.accounts.status(),
-      alarms: g.rules
-        .alarms(g.ingest.moment())
-        .map(({ type, value, ...a }) => ({ ...a, value: value === undefined ? undefined : plainValue(value, type) })),
+      ...alarmStatus(g.rules, g.ingest.moment()),
       alarmFigures: g.rules.alarmFigures(g.ingest.moment()),
     };
   }

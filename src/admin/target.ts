@@ -22,7 +22,7 @@ import type { SalvageStatus } from '../reports/salvage.ts';
 import type { AlarmFiguresView } from '../rules/alarm-figures.ts';
 import type { BundleKeyReply, BundleQuery, ReceiptReply } from './bundles.ts';
 import type { LiveSource } from './live/live-source.ts';
-import type { AlarmChanges, AlarmStatus, JsonValue } from './live/live-types.ts';
+import type { AlarmChanges, AlarmStatus, JsonValue, ObservedStatus } from './live/live-types.ts';
 import type {
   AlarmChangesQuery,
   ExportQuery,
@@ -144,6 +144,13 @@ export interface GatewayStatus {
   readonly alarms: readonly AlarmStatus[];
   /** How the alarms do, by ISA-18.2 and IEC 62682. */
   readonly alarmFigures: AlarmFiguresView;
+  /** Rules that are only observed; absent where there are none. */
+  readonly observed?: readonly ObservationStatus[] | undefined;
+}
+
+export interface ObservationStatus extends ObservedStatus {
+  /** Milliseconds of the longest alarm that would have been, also of one that would still stand. */
+  readonly longest: number;
 }
 
 /** A door to Node-RED. */

@@ -17,8 +17,15 @@ export function alarmCommands(sluice: Command): void {
     .addOption(config())
     .addOption(socket())
     .addOption(json())
-    .addHelpText('after', '\nExample:\n  $ sluice alarm list')
-    .action(action(async (options: RunningOptions) => (await import('./alarm.ts')).alarmList(options)));
+    .option('--observed', 'instead: what the rules on trial (observe: true) would have done')
+    .addHelpText('after', '\nExamples:\n  $ sluice alarm list\n  $ sluice alarm list --observed')
+    .action(
+      action(async (options: RunningOptions & { observed?: boolean }) =>
+        options.observed
+          ? (await import('./rules/observe.ts')).rulesObserve(options)
+          : (await import('./alarm.ts')).alarmList(options),
+      ),
+    );
   alarm
     .command('stats')
     .description('shows how the alarms do: rates, floods, chattering, standing, worst')

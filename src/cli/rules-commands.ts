@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { action, config, json, socket } from './command-parts.ts';
 import type { RulesTestOptions } from './rules/play.ts';
+import type { RunningOptions } from './running.ts';
 
 const collected = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
@@ -9,7 +10,18 @@ export function rulesCommands(sluice: Command): void {
   const rules = sluice
     .command('rules')
     .description('tries rules with recorded readings before anybody trusts them')
-    .addHelpText('after', '\nExamples:\n  $ sluice rules test week.csv\n  $ sluice rules test --from 7d');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ sluice rules test week.csv\n  $ sluice rules test --from 7d\n  $ sluice rules observe',
+    );
+  rules
+    .command('observe')
+    .description('shows what the rules on trial (observe: true) of a running gateway would have done')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText('after', '\nExample:\n  $ sluice rules observe')
+    .action(action(async (options: RunningOptions) => (await import('./rules/observe.ts')).rulesObserve(options)));
   rules
     .command('test')
     .argument('[file]', 'a recording: CSV or JSON lines of sluice export, or a table of your own; - is standard input')

@@ -51,7 +51,7 @@ export class ObservedTally {
   }
 
   view({ at, wall }: Moment, active: number | undefined): ObservedFigures {
-    return { observedSince: wall - (at - this.#since), count: this.#count, longest: this.#longestAt(at, active) };
+    return { observedSince: Math.round(wall - (at - this.#since)), count: this.#count, longest: this.#longestAt(at, active) };
   }
 
   #longestAt(at: number, active: number | undefined): number {

@@ -71,6 +71,13 @@ export function clinic(): FakeLive {
           ...{ occurrence: 1, message: 'The pump has lost its pressure', shelvedUntil: NOW + 50 * MINUTE },
         },
       ],
+      observed: [
+        {
+          ...{ rule: 'fridge-strict', state: 'active-unacknowledged', severity: 'warning', point: 'fridge.temperature' },
+          ...{ value: 9.4, since: NOW - 31 * MINUTE, occurrence: 4, message: 'fridge.temperature is 9.4 °C, above 7' },
+          ...{ observedSince: NOW - 3 * 24 * 60 * MINUTE, count: 4 },
+        },
+      ],
       forwarders: [
         FORWARDER,
         {

@@ -1,7 +1,7 @@
 /** The state of a gateway as pages that stay open get it: the status without what changes with every poll. */
 import type { BusStatus, DeviceStatus } from '../../core/ports.ts';
 import type { GatewayStatus } from '../target.ts';
-import type { LiveBus, LiveDevice, LiveFigures, LiveForwarder, LiveState } from './live-types.ts';
+import type { AlarmStatus, LiveBus, LiveDevice, LiveFigures, LiveForwarder, LiveState } from './live-types.ts';
 
 export function liveState(status: GatewayStatus, machine: LiveState['machine']): LiveState {
   const { gateway, clock, log } = status;
@@ -10,10 +10,11 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
     gateway: { id, name, version, boot, started: Math.round(time / 10_000 - uptime / 10) * 10_000 },
     clock: { known: clock.known, source: clock.source, since: clock.since },
     buses: status.buses.map((bus) => busOf(bus, monotonic, (at) => Math.round(time - (monotonic - at)))),
-    alarms: status.alarms.map(({ rule, state, severity, point, value, since, occurrence, message, ...more }) => ({
-      ...{ rule, state, severity, point, value, since, occurrence, message },
-      ...{ shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
-    })),
+    alarms: status.alarms.map(alarmOf),
+    // Without the length of the longest one: it grows all the time.
+    ...(status.observed && {
+      observed: status.observed.map(({ observedSince, count, ...alarm }) => ({ ...alarmOf(alarm), observedSince, count })),
+    }),
     alarmFigures: figuresOf(status.alarmFigures),
     forwarders: status.forwarders.map((forwarder) => forwarderOf(forwarder, time)),
     log: {
@@ -40,6 +41,13 @@ function figuresOf({
     ...(flood.active && { flood: flood.alarms }),
     ...{ chattering: chattering.rules, standing: standing.rules },
     worst: worst.map(({ rule, count }) => ({ rule, count })),
+  };
+}
+
+function alarmOf({ rule, state, severity, point, value, since, occurrence, message, ...more }: AlarmStatus): AlarmStatus {
+  return {
+    ...{ rule, state, severity, point, value, since, occurrence, message },
+    ...{ shelvedUntil: more.shelvedUntil, firstOut: more.firstOut },
   };
 }
 

@@ -75,6 +75,14 @@ export interface LiveFigures {
   readonly worst: readonly { readonly rule: string; readonly count: number }[];
 }
 
+/** A rule with `observe: true`, and what it would have done. `state` and `since` are those that its alarm would have. */
+export interface ObservedStatus extends AlarmStatus {
+  /** UTC milliseconds at which the observation began. */
+  readonly observedSince: number;
+  /** Alarms that would have begun since then. */
+  readonly count: number;
+}
+
 export interface LiveForwarder {
   readonly name: string;
   readonly type: string;
@@ -104,6 +112,8 @@ export interface LiveState {
   readonly buses: readonly LiveBus[];
   readonly alarms: readonly AlarmStatus[];
   readonly alarmFigures?: LiveFigures | undefined;
+  /** Rules on trial; absent where there are none. */
+  readonly observed?: readonly ObservedStatus[] | undefined;
   readonly forwarders: readonly LiveForwarder[];
   readonly log: {
     readonly records: number;

@@ -7,7 +7,7 @@ import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.
 import type { AlarmStatus } from '../live/live-types.ts';
 import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
-import type { ForwarderStatus, GatewayStatus, WireStatus } from '../target.ts';
+import type { ForwarderStatus, GatewayStatus, ObservationStatus, WireStatus } from '../target.ts';
 import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';
 import { bus } from './status-buses.ts';
 import { flows } from './status-flows.ts';
@@ -138,6 +138,15 @@ const gatewayStatus = {
   http: http.optional(),
   access,
   alarms: list(shape<AlarmStatus>(ALARM), 'alarms that are not normal'),
+  observed: list(
+    shape<ObservationStatus>({
+      ...ALARM,
+      observedSince: moment('when the observation began'),
+      count: count('alarms that would have begun since then'),
+      longest: number('milliseconds of the longest one'),
+    }),
+    'rules that are only observed, and what they would have done; absent where there are none',
+  ).optional(),
   alarmFigures: shape<AlarmFiguresView>(FIGURES).describe('how the alarms do, by ISA-18.2 and IEC 62682'),
 };
 

@@ -12,6 +12,7 @@ import { shortTime, span } from '../words/times.ts';
 import { valueText } from '../words/values.ts';
 import type { WordKey } from '../words/words.ts';
 import { AlarmFigures } from './alarm-figures.tsx';
+import { Observed } from './observed.tsx';
 
 const SLICE = 20;
 const MINUTE = 60_000;
@@ -28,6 +29,7 @@ export function Alarms(): JSX.Element {
       {alarms.length === 0 ? <p>{words.t('alarms.none')}</p> : <AlarmList alarms={alarms} most={SLICE} />}
       {alarms.length > 0 && !mayDo(session, 'acknowledge') && <p class="quiet">{words.t('alarms.viewer')}</p>}
       <AlarmFigures figures={model.state?.alarmFigures} />
+      <Observed rules={model.state?.observed ?? []} />
     </>
   );
 }

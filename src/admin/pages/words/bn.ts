@@ -141,6 +141,12 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'alarms.failed': 'কাজটি হয়নি: {why}',
   'alarms.viewer': 'আপনি অ্যালার্ম দেখতে পারেন। অপারেটর তা স্বীকার বা স্থগিত করতে পারেন।',
   'alarms.new': 'নতুন অ্যালার্ম: {rule}। {message}',
+  'observed.title': 'পরীক্ষাধীন নিয়ম',
+  'observed.what': 'এই নিয়মগুলো শুধু পর্যবেক্ষণে আছে। এগুলো কোনো অ্যালার্ম দেয় না।',
+  'observed.badge': 'পরীক্ষাধীন',
+  'observed.count.one': '{time} থেকে {n}টি অ্যালার্ম শুরু হতো',
+  'observed.count.other': '{time} থেকে {n}টি অ্যালার্ম শুরু হতো',
+  'observed.now': '{time} থেকে চালু থাকত:',
   'alarms.more.one': 'আরও {n}টি দেখুন',
   'alarms.more.other': 'আরও {n}টি দেখুন',
 

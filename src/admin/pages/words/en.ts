@@ -139,6 +139,12 @@ export const en = {
   'alarms.failed': 'That did not work: {why}',
   'alarms.viewer': 'Your role may look at alarms. An operator may acknowledge and shelve them.',
   'alarms.new': 'New alarm: {rule}. {message}',
+  'observed.title': 'Rules on trial',
+  'observed.what': 'These rules are only observed. They raise no alarm.',
+  'observed.badge': 'on trial',
+  'observed.count.one': '{n} alarm would have begun since {time}',
+  'observed.count.other': '{n} alarms would have begun since {time}',
+  'observed.now': 'Would be active since {time}:',
   'alarms.more.one': 'Show {n} more',
   'alarms.more.other': 'Show {n} more',
 

@@ -19,6 +19,9 @@ import {
 /** The part of JSON Schema that is met here. */
 export interface JsonSchema {
   type?: string | string[];
+  /** `#/definitions/condition` */
+  $ref?: string;
+  definitions?: Record<string, JsonSchema>;
   title?: string;
   description?: string;
   default?: unknown;
@@ -72,7 +75,8 @@ export function configSchema(kinds: Kinds): z.ZodType {
 export function configJsonSchema(kinds: Kinds): JsonSchema {
   const json = toJson(configSchema(kinds));
   const rule = json.properties?.rules?.additionalProperties;
-  if (typeof rule === 'object') rule.oneOf = kinds.rules.map((kind) => ({ required: [kind.key] }));
+  if (typeof rule === 'object')
+    rule.oneOf = kinds.rules.map(({ key, own }) => ({ required: own === false ? [key] : ['point', key] }));
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Sluice gateway configuration',

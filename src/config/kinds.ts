@@ -150,6 +150,29 @@ export interface Around {
   readonly nodeRed: boolean;
 }
 
+/** A point that a condition looks at. */
+export interface RuleInput {
+  /** `device.point` */
+  readonly point: string;
+  /** Where it is written, relative to the key of the kind. */
+  readonly at: readonly (string | number)[];
+  readonly needs: 'number' | 'any';
+}
+
+/** The points of the site, for conditions that name them. */
+export interface KnownPoints {
+  /** @returns a sentence that says why there is no such point, or how its values are held (undefined: only readings show that) */
+  find(point: string): { readonly fault: string } | { readonly storage: Storage | undefined };
+  all(): Iterable<string>;
+}
+
+/** What a kind learns of the rest of the configuration. Paths are relative to its key. */
+export interface RuleAround {
+  readonly points: KnownPoints;
+  /** @param offset letters of a text before the place that is meant */
+  fault(at: readonly (string | number)[], message: string, offset?: number): void;
+}
+
 /** One key of a rule that says what is compared: `above`, `below`, … */
 export interface RuleKindSchema {
   readonly key: string;
@@ -163,8 +186,15 @@ export interface RuleKindSchema {
   readonly advisory?: true;
   /** What the schema of one key cannot say (`deadband` is 0 when not given), as a sentence; undefined when all is well. */
   check?(setting: unknown, deadband: number): string | undefined;
-  /** Points beside `point:` that the condition looks at, as `device.point`. Absent: none. */
-  inputs?(setting: unknown): readonly string[];
+  /** Points beside `point:` that the condition looks at. Absent: none. @param setting the output of `resolve`, or else of `schema` */
+  inputs?(setting: unknown): readonly RuleInput[];
+  /** `false`: the rule has no `point:`. Its inputs are its points, and the first of them is the point of the alarm. */
+  readonly own?: false | undefined;
+  /**
+   * What the condition is, where that depends on the points of the site: plain data, a part of the rule's identity.
+   * @param setting the output of `schema` @returns undefined: a fault was reported
+   */
+  resolve?(setting: unknown, around: RuleAround): unknown;
 }
 
 /** A destination, for example `mqtt`. */
@@ -225,6 +255,8 @@ export interface ResolvedRule {
   readonly offDelay: number;
   readonly severity: Severity;
   readonly message?: string | undefined;
+  /** `false`: the rule was written without `point:`, and its message names all that it looks at. */
+  readonly own?: false | undefined;
   /** Points beside the first that the condition looks at, as `device.point`. */
   readonly inputs?: readonly string[] | undefined;
   /** The alarm stays until somebody acknowledges it. Absent: it ends with its condition. */
@@ -268,6 +300,8 @@ export interface GatewayConfig {
     readonly id: string;
     readonly name?: string | undefined;
     readonly clockHold: number;
+    /** A name of the IANA database. Absent: that of the system. */
+    readonly timezone?: string | undefined;
     /** The device whose time counts where no time service does. */
     readonly clock?: { readonly gps: string } | undefined;
     readonly stateDir: string;

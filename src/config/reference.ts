@@ -226,6 +226,7 @@ function typeWords(schema: JsonSchema): string {
   if (isSecret(schema)) return 'secret';
   const several = schema.anyOf ?? schema.oneOf;
   if (several !== undefined) return joined([...new Set(variants(schema).map(typeWords))]);
+  if (schema.$ref !== undefined) return schema.$ref.split('/').at(-1) ?? 'anything';
   if (schema.const !== undefined) return code(String(schema.const));
   if (schema.enum !== undefined) return schema.enum.map((value) => code(String(value))).join(', ');
   if (schema.pattern === DURATION_PATTERN.source) return 'duration';

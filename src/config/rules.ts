@@ -6,13 +6,13 @@ import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
-import type { Kinds, ResolvedRule } from './kinds.ts';
+import type { Kinds, ResolvedRule, RuleAround, RuleInput, RuleKindSchema } from './kinds.ts';
 import { type ActionContext, resolveActions, type WrittenActions } from './rule-actions.ts';
 import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
 import { checkSuppression } from './suppression.ts';
 import type { YamlSource } from './yaml-source.ts';
-import { found } from './zod-words.ts';
+import { found, MISSING } from './zod-words.ts';
 
 interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around'> {
   readonly source: YamlSource;
@@ -37,38 +37,44 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       report(fault.message === POINT_WORDS ? { ...fault, message: pointWords(String(value.point), context) } : fault),
     ) as RuleOutput | undefined;
     const kind = oneKind(value, at, context);
-    const point =
+    const named =
       typeof value.point === 'string' && POINT.test(value.point) ? pointOf(value.point, [...at, 'point'], context) : undefined;
     if (kind === undefined) continue;
+    pointKey(value, kind, at, context);
     if (value.deadband !== undefined && kind.needs !== 'number')
       report(source.fault([...at, 'deadband'], `deadband has no meaning with ${kind.key}; remove it`, 'key'));
-    if (point?.storage !== undefined && kind.needs === 'number' && point.storage !== 'number' && point.storage !== 'integer64')
+    if (kind.needs === 'number' && named !== undefined && !isNumber(named))
       report(
         source.fault(
           [...at, kind.key],
-          `${kind.key} compares numbers, but ${point.device}.${point.point} is ${STORED[point.storage]}; write equals: instead`,
+          `${kind.key} compares numbers, but ${named.device}.${named.point} is ${STORED[named.storage ?? 'string']}; write equals: instead`,
           'key',
         ),
       );
     if (checked === undefined) continue;
-    const inputs = kind.inputs?.(checked[kind.key]) ?? [];
-    const others = inputs.map((other) => pointOf(other, [...at, kind.key], context));
-    const wrong = kind.check?.(checked[kind.key], checked.deadband ?? 0);
+    const setting =
+      kind.resolve === undefined ? checked[kind.key] : kind.resolve(checked[kind.key], aroundOf([...at, kind.key], context));
+    if (setting === undefined) continue;
+    const inputs = kind.inputs?.(setting) ?? [];
+    const others = inputs.map((input) => inputOf(input, [...at, kind.key], context));
+    const wrong = kind.check?.(setting, checked.deadband ?? 0);
     if (wrong !== undefined) report(source.fault([...at, kind.key], wrong, 'key'));
     const acts = resolveActions(checked, at, context);
-    if (point === undefined || others.includes(undefined)) continue;
+    const [point, ...further] = kind.own === false ? others : [named, ...others];
+    if (point === undefined || further.includes(undefined)) continue;
     rules.set(name, {
       name,
       device: point.device,
       point: point.point,
       kind: kind.key,
-      setting: checked[kind.key],
+      setting,
       deadband: checked.deadband ?? 0,
       onDelay: checked.onDelay,
       offDelay: checked.offDelay,
       severity: checked.severity,
       message: checked.message,
-      ...(inputs.length > 0 && { inputs }),
+      ...(kind.own === false && { own: false as const }),
+      ...(further.length > 0 && { inputs: further.map((other) => `${other?.device}.${other?.point}`) }),
       ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
       ...(checked.observe && { observe: true as const }),
       ...acts,
@@ -100,9 +106,7 @@ const STORED = { boolean: 'true or false', string: 'a text', number: 'a number',
 
 /** `tank/level`, `Tank.Level` and `level` alone, where such a point exists. */
 function pointWords(written: string, { devices }: RuleContext): string {
-  const all = [...(devices ?? [])].flatMap(([device, { points }]) =>
-    [...(points?.keys() ?? [])].map((point) => `${device}.${point}`),
-  );
+  const all = pointNames(devices);
   const text = written
     .slice(0, 200)
     .toLowerCase()
@@ -141,28 +145,77 @@ function oneKind(value: Section, at: Path, { source, kinds, report }: RuleContex
   return first;
 }
 
-function pointOf(
-  written: string,
-  where: Path,
-  { source, devices, report }: RuleContext,
-): { device: string; point: string; storage?: Storage | undefined } | undefined {
+/** Whether `point:` is there, exactly with the kinds that need it. */
+function pointKey(value: Section, kind: RuleKindSchema, at: Path, { source, report }: RuleContext): void {
+  if (kind.own === false) {
+    if (value.point !== undefined)
+      report(source.fault([...at, 'point'], `${kind.key} names its points itself; remove this key`, 'key'));
+    return;
+  }
+  // A misspelt key has been reported as an unknown one already.
+  const meant = Object.keys(value).some((key) => !RULE_KEYS.includes(key) && meantWord(key, RULE_KEYS) === 'point');
+  if (value.point === undefined && !meant) report(source.fault([...at, 'point'], `${MISSING}; ${POINT_WORDS}`));
+}
+
+interface NamedPoint {
+  readonly device: string;
+  readonly point: string;
+  readonly storage?: Storage | undefined;
+}
+
+function isNumber({ storage }: NamedPoint): boolean {
+  return storage === undefined || storage === 'number' || storage === 'integer64';
+}
+
+function pointOf(written: string, where: Path, { source, devices, report }: RuleContext): NamedPoint | undefined {
+  const found = findPoint(written, devices);
+  if (!('fault' in found)) return found;
+  report(source.fault(where, found.fault));
+  return undefined;
+}
+
+/** A further point of a condition, which may have to be a number. */
+function inputOf({ point, at, needs }: RuleInput, kindAt: Path, context: RuleContext): NamedPoint | undefined {
+  const found = pointOf(point, [...kindAt, ...at], context);
+  if (found === undefined || needs === 'any' || isNumber(found)) return found;
+  const words = `a number is compared here, but ${point} is ${STORED[found.storage ?? 'string']}`;
+  context.report(context.source.fault([...kindAt, ...at], words));
+  return undefined;
+}
+
+function findPoint(written: string, devices: RuleContext['devices']): { readonly fault: string } | NamedPoint {
   const dot = written.indexOf('.');
-  if (dot === -1) return undefined;
+  if (dot === -1) return { fault: POINT_WORDS };
   const device = written.slice(0, dot);
   const point = written.slice(dot + 1);
   if (devices === undefined) return { device, point };
   const loaded = devices.get(device);
-  if (loaded === undefined) {
-    report(source.fault(where, `there is no device "${device}"${hint(device, devices.keys())}`));
-    return undefined;
-  }
+  if (loaded === undefined) return { fault: `there is no device "${device}"${hint(device, devices.keys())}` };
   if (loaded.points === undefined) return { device, point };
-  if (!loaded.points.has(point)) {
-    report(source.fault(where, `the device ${device} has no point "${point}"${hint(point, loaded.points.keys(), 20)}`));
-    return undefined;
-  }
+  if (!loaded.points.has(point))
+    return { fault: `the device ${device} has no point "${point}"${hint(point, loaded.points.keys(), 20)}` };
   const settings = loaded.points.get(point);
   return { device, point, storage: settings === undefined ? undefined : storageOfPoint(settings) };
+}
+
+function aroundOf(kindAt: Path, { source, devices, report }: RuleContext): RuleAround {
+  return {
+    points: {
+      find: (point) => {
+        const found = findPoint(point, devices);
+        return 'fault' in found ? found : { storage: found.storage };
+      },
+      all: () => pointNames(devices),
+    },
+    fault: (at, message, offset) => {
+      const where = [...kindAt, ...at];
+      report(offset === undefined ? source.fault(where, message) : source.faultInside(where, message, offset));
+    },
+  };
+}
+
+function pointNames(devices: RuleContext['devices']): string[] {
+  return [...(devices ?? [])].flatMap(([device, { points }]) => [...(points?.keys() ?? [])].map((point) => `${device}.${point}`));
 }
 
 /** How a point's values are held, from the keys that the points of all drivers have in common. */

@@ -1,6 +1,7 @@
 /** The sections that no kind brings: gateway, buffer, broker, dashboard, and the keys that every bus, device and rule has. */
 import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
+import { isTimezone } from '../core/calendar.ts';
 import { ruleActionKeys } from './actions.ts';
 import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
@@ -18,6 +19,13 @@ export const gatewaySection = z.strictObject({
     .prefault('5m')
     .describe(
       'How long readings wait for the clock to become known while upstream is reachable. Then they leave marked as estimated.',
+    ),
+  timezone: z
+    .string({ error: 'write a time zone of the IANA database, for example Asia/Dhaka' })
+    .refine(isTimezone, { error: 'this time zone is not known; write one of the IANA database, for example Asia/Dhaka' })
+    .optional()
+    .describe(
+      'The time zone where the gateway stands, for schedules and calendar periods of rules: a name of the IANA database. Default: the zone of the system.',
     ),
   clock: z
     .strictObject({
@@ -120,7 +128,11 @@ export { POINT, POINT_WORDS };
 const MOST_SUPPRESSORS = 32;
 
 const ruleKeys = {
-  point: z.string().regex(POINT, POINT_WORDS).describe('The point that is watched, as device.point.'),
+  point: z
+    .string()
+    .regex(POINT, POINT_WORDS)
+    .optional()
+    .describe('The point that is watched, as device.point. Kinds that name their points themselves have no such key.'),
   deadband: z
     .number()
     .min(0)

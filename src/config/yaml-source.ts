@@ -11,6 +11,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } fr
 import type { Fault, Path } from './fault.ts';
 import { pathText } from './fault.ts';
 import { yamlFaults } from './yaml-faults.ts';
+import { offsetInside } from './yaml-text.ts';
 import { NO_ANCHOR } from './yaml-words.ts';
 
 export const MAX_FILE_BYTES = 1024 * 1024;
@@ -33,17 +34,26 @@ export class YamlSource {
   /** Plain data; undefined when the text could not be read as YAML. */
   readonly value: unknown;
   readonly faults: readonly Fault[];
+  readonly #text: string;
   readonly #root: Node | null;
   readonly #lines: LineCounter;
   readonly #targets: WeakMap<object, Node>;
 
   constructor(
     file: string,
-    read: { value: unknown; faults: Fault[]; root: Node | null; lines: LineCounter; targets: WeakMap<object, Node> },
+    read: {
+      value: unknown;
+      faults: Fault[];
+      text?: string;
+      root: Node | null;
+      lines: LineCounter;
+      targets: WeakMap<object, Node>;
+    },
   ) {
     this.file = file;
     this.value = read.value;
     this.faults = read.faults;
+    this.#text = read.text ?? '';
     this.#root = read.root;
     this.#lines = read.lines;
     this.#targets = read.targets;
@@ -58,6 +68,15 @@ export class YamlSource {
   written(path: Path): string | undefined {
     const { node } = this.#find(path, 'value');
     return isScalar(node) ? (node.source ?? String(node.value)) : undefined;
+  }
+
+  /** Where a letter of the text at `path` stands. @param offset letters of the text before it */
+  positionInside(path: Path, offset: number): Position {
+    const { node, at } = this.#find(path, 'value');
+    const text = isScalar(node) ? node.value : undefined;
+    const start = node?.range?.[0] ?? at?.[0] ?? 0;
+    if (typeof text !== 'string') return toPosition(this.#lines, start);
+    return toPosition(this.#lines, offsetInside(this.#text, start, node?.range?.[1] ?? start, text, offset));
   }
 
   #find(path: Path, want: 'value' | 'key'): { at: Range | null | undefined; node: Node | null } {
@@ -81,6 +100,10 @@ export class YamlSource {
       } else return { at, node: null };
     }
     return { at, node: resolveAlias(node, this.#targets) };
+  }
+
+  faultInside(path: Path, message: string, offset: number): Fault {
+    return { file: this.file, ...this.positionInside(path, offset), path: pathText(path), message };
   }
 
   fault(path: Path, message: string, want: 'value' | 'key' = 'value'): Fault {
@@ -163,7 +186,7 @@ export function parseYamlText(file: string, text: string): YamlSource {
       },
     });
     const value = new Converter(at, (offset) => toPosition(lines, offset).line, targets).value(root, 0);
-    return new YamlSource(file, { value: faults.length > 0 ? undefined : value, faults, root, lines, targets });
+    return new YamlSource(file, { value: faults.length > 0 ? undefined : value, faults, text: clean, root, lines, targets });
   } catch (error) {
     const words =
       error instanceof TooMuch

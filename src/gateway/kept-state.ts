@@ -1,5 +1,6 @@
 /** What a start takes over from the run before: the log, and what the log keeps of counters and rules. */
 import type { GatewayConfig } from '../config/kinds.ts';
+import { Calendar, systemTimezone } from '../core/calendar.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { Logger } from '../core/logger.ts';
@@ -61,6 +62,7 @@ interface RulesSide {
 export function rulesOf(config: GatewayConfig, { log, start, shapes }: RulesSide): RuleEngine {
   return new RuleEngine({
     ...{ rules: config.rules.values(), start, shapes },
+    calendar: new Calendar(config.gateway.timezone ?? systemTimezone()),
     saved: log.opened.savedStates.map(([, state]) => parseRuleState(JSON.stringify(state))).filter((s) => s !== undefined),
     figures: log.opened.savedStates.find(([key]) => key === FIGURES_KEY)?.[1],
   });

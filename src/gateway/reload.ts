@@ -59,8 +59,11 @@ export class Reload {
     const { broker, flows, forwarders, plant, safe, web } = this.#parts;
     if (!running || stopping)
       throw new SluiceError('not-running', 'the gateway is starting or stopping; nothing was changed, ask again when it runs');
-    if ((['id', 'stateDir', 'runtimeDir'] as const).some((key) => config.gateway[key] !== before.gateway[key]))
-      throw new SluiceError('config-invalid', 'gateway.id, stateDir and runtimeDir need a restart; nothing was changed');
+    if ((['id', 'stateDir', 'runtimeDir', 'timezone'] as const).some((key) => config.gateway[key] !== before.gateway[key]))
+      throw new SluiceError(
+        'config-invalid',
+        'gateway.id, stateDir, runtimeDir and timezone need a restart; nothing was changed',
+      );
     const made = {
       broker: await broker.prepare(config),
       forwarders: forwarders.prepare(config, this.#gateway.log),

@@ -40,6 +40,8 @@ interface Watched {
   readonly machine: RuleMachine;
   /** 0: the point of the rule, from 1 on: a further input of its condition. */
   readonly input: number;
+  /** Entries behind this one that are inputs of the same rule: a record is judged as a whole. */
+  follows: number;
 }
 type Input = Pick<Watched, 'machine' | 'input'>;
 
@@ -135,13 +137,15 @@ export class RuleEngine {
     const watched = this.#watched.get(sample.shape) ?? this.#bind(sample.shape);
     if (watched.length === 0) return NOTHING;
     if (this.#wake <= sample.at && this.#relations.any) this.#relations.advance(sample.at);
-    for (const { index, machine, input } of watched) {
+    for (let i = 0; i < watched.length; i++) {
+      const { index, machine, input, follows } = watched[i] as Watched;
       const reason = reasonAt(sample, index);
       if (reason === ABSENT) continue;
       const value = sample.values[index];
+      const more = follows > 0 && moreOf(sample, watched, i, follows);
       if (value === undefined || !hasValue(reason) || (typeof value === 'number' && !Number.isFinite(value)))
-        machine.bad(sample.at, input);
-      else machine.value(sample.at, value, input);
+        machine.bad(sample.at, input, more);
+      else machine.value(sample.at, value, input, more);
       this.#touched.add(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;
     }
@@ -393,13 +397,11 @@ export class RuleEngine {
   #bind(shape: Shape): readonly Watched[] {
     const found = shape.points.flatMap((info, index) =>
       (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map(({ machine, input }) => {
-        if (input === 0) machine.know(info);
-        return { index, machine, input };
+        machine.know(info, input);
+        return { index, machine, input, follows: 0 };
       }),
     );
-    // Within one record a suppressing rule acts before those that it suppresses, and what advises asks what all others found.
-    const last = ({ machine }: Watched) => Number(machine.advisory);
-    const watched = found.length === 0 ? UNWATCHED : found.sort((a, b) => last(a) - last(b) || a.machine.rank - b.machine.rank);
+    const watched = found.length === 0 ? UNWATCHED : inOrder(found);
     this.#watched.set(shape, watched);
     return watched;
   }
@@ -415,4 +417,29 @@ export class RuleEngine {
     for (const machine of this.#machines.values()) if (machine.wake < wake) wake = machine.wake;
     this.#wake = wake;
   }
+}
+
+/**
+ * Within one record a suppressing rule acts before those that it suppresses, what advises asks what all others found, and the
+ * inputs of a rule come one after the other.
+ */
+function inOrder(found: Watched[]): readonly Watched[] {
+  const first = new Map<RuleMachine, number>();
+  for (const [i, { machine }] of found.entries()) if (!first.has(machine)) first.set(machine, i);
+  const last = ({ machine }: Watched) => Number(machine.advisory);
+  found.sort(
+    (a, b) => last(a) - last(b) || a.machine.rank - b.machine.rank || (first.get(a.machine) ?? 0) - (first.get(b.machine) ?? 0),
+  );
+  for (let i = found.length - 2; i >= 0; i--) {
+    const [entry, next] = [found[i] as Watched, found[i + 1] as Watched];
+    if (entry.machine === next.machine) entry.follows = next.follows + 1;
+  }
+  return found;
+}
+
+/** Whether one of the inputs behind `i` is in the record. */
+function moreOf(sample: Sample, watched: readonly Watched[], i: number, follows: number): boolean {
+  for (let next = i + 1; next <= i + follows; next++)
+    if (reasonAt(sample, (watched[next] as Watched).index) !== ABSENT) return true;
+  return false;
 }

@@ -5,8 +5,11 @@ import { average } from './kinds/average.ts';
 import { below } from './kinds/below.ts';
 import { beyond } from './kinds/beyond.ts';
 import { bits } from './kinds/bits.ts';
+import { combinations } from './kinds/combinations.ts';
 import { delta } from './kinds/delta.ts';
+import { deviation } from './kinds/deviation.ts';
 import { equals } from './kinds/equals.ts';
+import { expression } from './kinds/expression.ts';
 import { inside } from './kinds/inside.ts';
 import { maximum } from './kinds/maximum.ts';
 import { minimum } from './kinds/minimum.ts';
@@ -19,10 +22,12 @@ import { stuck } from './kinds/stuck.ts';
 import { total } from './kinds/total.ts';
 import type { RuleKind } from './rule-kind.ts';
 
-export const RULE_KINDS: readonly RuleKind[] = [
-  ...[above, below, outside, inside, equals, notEquals, bits],
+/** Conditions of one point, which may stand in a combination. */
+const OF_ONE: readonly RuleKind[] = [
+  ...[above, below, outside, inside, equals, notEquals, bits, deviation],
   ...[stale, stuck],
   ...[rate, delta, total, beyond],
   ...[average, minimum, maximum, percentile],
-  anomaly,
 ];
+
+export const RULE_KINDS: readonly RuleKind[] = [...OF_ONE, ...combinations(OF_ONE), expression, anomaly];

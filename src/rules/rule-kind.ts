@@ -1,5 +1,5 @@
 import type * as z from 'zod';
-import type { RuleKindSchema } from '../config/kinds.ts';
+import type { RuleInput, RuleKindSchema } from '../config/kinds.ts';
 import type { Value } from '../core/point.ts';
 import type { WallClock } from './wall-clock.ts';
 
@@ -30,6 +30,8 @@ export interface SilenceCondition {
  */
 export interface MemoryCondition {
   readonly type: 'memory';
+  /** `false`: it has nothing to keep over a restart, so nothing of it is ever saved. */
+  readonly keeps?: false | undefined;
   start(from: MemoryStart): ConditionMemory;
 }
 
@@ -76,6 +78,10 @@ export interface ConditionMemory {
   readonly resave?: number | undefined;
   /** The wall clock became known or stepped. @param off as in MemoryStart, where this run learns it only now */
   clockChanged?(at: number, off: number | undefined): void;
+  /** The unit of an input, once a shape told it. */
+  know?(input: number, unit: string | undefined): void;
+  /** What its points say, of a rule without a point of its own: `tank.level is 0.3 m and pump.running is true`. */
+  readonly sentence?: string | undefined;
   /** Follows the value in a message: `above 8`. */
   readonly words: string;
   /** As `words`, with the unit of the point (UCUM). A rule's own message does not replace it: it stands behind it. */
@@ -121,7 +127,7 @@ export function ruleKind<Schema extends z.ZodType>(kind: {
   advisory?: true;
   create(setting: z.output<Schema>, deadband: number): Condition;
   check?(setting: z.output<Schema>, deadband: number): string | undefined;
-  inputs?(setting: z.output<Schema>): readonly string[];
+  inputs?(setting: z.output<Schema>): readonly RuleInput[];
   limits?(setting: z.output<Schema>): readonly Limit[];
 }): RuleKind {
   const { check, inputs, limits, ...rest } = kind;

@@ -5,13 +5,13 @@ import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { type Delay, FIRST_READING_GRACE } from './delay.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
-import type { Condition, MemoryStart, MemoryVerdict } from './rule-kind.ts';
+import type { Condition, MemoryVerdict } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
 import { SavedMark } from './saved-mark.ts';
 import { Silence } from './silence.ts';
 import { WallClock } from './wall-clock.ts';
-import { MemoryWatch, ValueWatch, type Watch } from './watch.ts';
+import { type Watch, watchOf } from './watch.ts';
 import {
   activeMessage,
   afterRestart,
@@ -147,16 +147,18 @@ export class RuleMachine {
     return this.#rule.inputs ?? [];
   }
 
-  /** A reading with a value. @param input 0: of the point itself, from 1 on: of a further input */
-  value(time: number, value: Value, input = 0): void {
+  /** A reading with a value. @param input 0: of the point itself @param more of the record's inputs follow: it is judged behind them */
+  value(time: number, value: Value, input = 0, more = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
     if (input === 0) {
       this.#value = value;
       this.#fresh = true;
     }
-    if (this.#watch !== undefined) this.#judged(at, this.#watch.value(time, value, input));
-    else {
+    if (this.#watch !== undefined) {
+      const verdict = this.#watch.value(time, value, input);
+      if (!more) this.#judged(at, verdict);
+    } else {
       this.#silence.heard(at);
       if (this.life.holds) this.#hold('off', at);
       this.#schedule();
@@ -164,13 +166,15 @@ export class RuleMachine {
   }
 
   /** A bad reading: it says nothing about the point, but an alarm does not end without proof. */
-  bad(time: number, input = 0): void {
+  bad(time: number, input = 0, more = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
     if (input === 0) this.#fresh = false;
     const verdict = this.#watch?.bad(time, input);
     this.#doubt();
-    if (verdict === 'alarm') this.#judged(at, verdict);
+    if (more) return;
+    // What several inputs say together may be certain without this one.
+    if (verdict === 'alarm' || this.inputs.length > 0) this.#judged(at, verdict);
     else if (this.#watch?.changed === true) this.#schedule();
   }
 
@@ -287,7 +291,9 @@ export class RuleMachine {
     this.#rule = rule;
   }
 
-  know(info: PointInfo): void {
+  know(info: PointInfo, input: number): void {
+    this.#watch?.know(input, info.unit);
+    if (input > 0) return;
     this.unit = info.unit;
     this.#type = info.type;
   }
@@ -457,7 +463,7 @@ export class RuleMachine {
   }
 
   #seen() {
-    return { value: this.#value, fresh: this.#fresh, unit: this.unit };
+    return { value: this.#value, fresh: this.#fresh, unit: this.unit, sentence: this.#watch?.sentence };
   }
 
   #length(kind: 'on' | 'off'): number {
@@ -489,9 +495,4 @@ export class RuleMachine {
   #key(): string {
     return `${this.life.key} ${this.#delay?.kind} ${this.#delay?.since}`;
   }
-}
-
-function watchOf(condition: Condition, inputs: number, from: MemoryStart): Watch | undefined {
-  if (condition.type === 'silence') return undefined;
-  return condition.type === 'value' ? new ValueWatch(condition, inputs) : new MemoryWatch(condition, inputs, from);
 }

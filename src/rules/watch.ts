@@ -5,6 +5,7 @@
 import type { Value } from '../core/point.ts';
 import { MEMORY_RESAVE, MOST_MEMORY } from './delay.ts';
 import type {
+  Condition,
   ConditionMemory,
   Measured,
   MemoryCondition,
@@ -25,6 +26,8 @@ export interface Watch {
   readonly measured: Measured | undefined;
   explain?(unit: string | undefined): string | undefined;
   readonly ended?: string | undefined;
+  readonly sentence: string | undefined;
+  know(input: number, unit: string | undefined): void;
   /** The memory changed since it was saved. */
   readonly changed: boolean;
   /** How often it is saved when it only grows, ms. */
@@ -41,6 +44,7 @@ export class ValueWatch implements Watch {
   readonly changed = false;
   readonly resave = Number.POSITIVE_INFINITY;
   readonly measured = undefined;
+  readonly sentence = undefined;
   readonly #condition: ValueCondition;
   #value: Value | undefined;
   /** Last values of the further inputs; undefined: none yet in this run, or the last one is bad. */
@@ -68,6 +72,7 @@ export class ValueWatch implements Watch {
     else this.#value = undefined;
   }
 
+  know(): void {}
   advance(): undefined {}
   acknowledged(): undefined {}
   save(): undefined {}
@@ -77,9 +82,10 @@ export class ValueWatch implements Watch {
 
 /** A memory decides. It sees times that never go back, each input's readings in their order. */
 export class MemoryWatch implements Watch {
-  changed = false;
   readonly resave: number;
   readonly #memory: ConditionMemory;
+  readonly #keeps: boolean;
+  #changed = false;
   /** The time of the last call, and of the newest reading of each input. */
   #now: number;
   readonly #newest: number[];
@@ -87,14 +93,21 @@ export class MemoryWatch implements Watch {
   constructor(condition: MemoryCondition, inputs: number, from: MemoryStart) {
     // What the log kept may be damaged, and a size is the first thing to know about it.
     const fits = from.saved !== undefined && JSON.stringify(from.saved).length <= MOST_MEMORY;
+    this.#keeps = condition.keeps !== false;
     this.#memory = condition.start(fits ? from : { ...from, saved: undefined });
     this.resave = Math.max(MEMORY_RESAVE, this.#memory.resave ?? 0);
     this.#now = from.at;
     this.#newest = new Array<number>(inputs + 1).fill(Number.NEGATIVE_INFINITY);
   }
 
+  get changed(): boolean {
+    return this.#changed && this.#keeps;
+  }
   get words(): string {
     return this.#memory.words;
+  }
+  get sentence(): string | undefined {
+    return this.#memory.sentence;
   }
   get measured(): Measured | undefined {
     return this.#memory.measured;
@@ -122,10 +135,14 @@ export class MemoryWatch implements Watch {
     return this.#memory.verdict;
   }
 
+  know(input: number, unit: string | undefined): void {
+    this.#memory.know?.(input, unit);
+  }
+
   advance(at: number): MemoryVerdict | undefined {
     this.#now = Math.max(this.#now, at);
     this.#memory.advance(this.#now);
-    this.changed = true;
+    this.#changed = true;
     return this.#memory.verdict;
   }
 
@@ -133,7 +150,7 @@ export class MemoryWatch implements Watch {
     if (this.#memory.acknowledged === undefined) return undefined;
     this.#now = Math.max(this.#now, at);
     this.#memory.acknowledged(this.#now);
-    this.changed = true;
+    this.#changed = true;
     return this.#memory.verdict;
   }
 
@@ -143,13 +160,13 @@ export class MemoryWatch implements Watch {
   }
 
   saved(): void {
-    this.changed = false;
+    this.#changed = false;
   }
 
   clockChanged(at: number, off: number | undefined): MemoryVerdict | undefined {
     this.#now = Math.max(this.#now, at);
     this.#memory.clockChanged?.(this.#now, off);
-    this.changed = true;
+    this.#changed = true;
     return this.#memory.verdict;
   }
 
@@ -158,7 +175,13 @@ export class MemoryWatch implements Watch {
     if (at < (this.#newest[input] as number)) return false;
     this.#newest[input] = at;
     if (at > this.#now) this.#now = at;
-    this.changed = true;
+    this.#changed = true;
     return true;
   }
+}
+
+/** @returns undefined where silence is all that counts */
+export function watchOf(condition: Condition, inputs: number, from: MemoryStart): Watch | undefined {
+  if (condition.type === 'silence') return undefined;
+  return condition.type === 'value' ? new ValueWatch(condition, inputs) : new MemoryWatch(condition, inputs, from);
 }

@@ -12,6 +12,8 @@ export interface Seen {
   /** False when bad readings or a restart came after the value. */
   readonly fresh: boolean;
   readonly unit: string | undefined;
+  /** What all points of the rule say, where none is its own. */
+  readonly sentence?: string | undefined;
 }
 
 /** What a condition says of itself; `after` where silence is all that counts. */
@@ -27,7 +29,7 @@ export function pointOf(rule: ResolvedRule): string {
   return `${rule.device}.${rule.point}`;
 }
 
-function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
+export function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
   // Twelve digits hide the noise of float arithmetic and keep all that an instrument can say.
   const text = typeof value === 'number' && !Number.isInteger(value) ? String(Number(value.toPrecision(12))) : String(value);
   return typeof value === 'string' ? text : withUnit(text, unit);
@@ -42,6 +44,7 @@ export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): strin
   if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
   const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
   if (why !== undefined) return `${own === undefined ? '' : `${own}: `}${pointOf(rule)}${state(said, seen)}${held}; ${why}`;
+  if (seen.sentence !== undefined) return `${seen.sentence}${held}`;
   return `${pointOf(rule)}${state(said, seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
 }
 
@@ -52,6 +55,7 @@ function state({ measured }: { readonly measured: Measured | undefined }, seen: 
 
 /** `fridge.temperature is 7.4 °C, back to normal` @param ended instead of `back to normal` */
 export function normalMessage(rule: ResolvedRule, seen: Seen, ended = 'back to normal'): string {
+  if (seen.sentence !== undefined) return `${seen.sentence}, ${ended}`;
   return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, ${ended}`;
 }
 

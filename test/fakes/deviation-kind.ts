@@ -7,7 +7,7 @@ export const deviation = ruleKind({
   schema: z.strictObject({ from: z.string().describe('device.point'), by: z.number().describe('The largest difference.') }),
   doc: 'In alarm while the value differs from that of another point by more than `by`.',
   needs: 'number',
-  inputs: ({ from }) => [from],
+  inputs: ({ from }) => [{ point: from, at: ['from'], needs: 'number' }],
   create: ({ from, by }, deadband) => ({
     type: 'value',
     words: `more than ${by} from ${from}`,

@@ -5,9 +5,10 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
-import type { ResolvedRule } from '../../src/config/kinds.ts';
+import type { ResolvedRule, RuleAround } from '../../src/config/kinds.ts';
 import { ruleSchema } from '../../src/config/sections.ts';
 import type { AlarmTransition, Severity } from '../../src/core/alarm.ts';
+import { Calendar } from '../../src/core/calendar.ts';
 import type { PointInfo, PointType, Sample, Shape, Value } from '../../src/core/point.ts';
 import { storageOf } from '../../src/core/point.ts';
 import type { ReasonName } from '../../src/core/reasons.ts';
@@ -23,20 +24,42 @@ const SCHEMA = ruleSchema({ drivers: [], rules: RULE_KINDS, forwarders: [] });
 /** True time of the beginning: 2026-11-18. */
 const BEGINNING = 1_795_000_000_000;
 
+type Points = Readonly<Record<string, { readonly type: PointType }>>;
+
+/** What a kind learns of the site; a point that is not listed is of unknown storage. */
+function around(points: Points): RuleAround {
+  return {
+    points: {
+      find: (point) => ({ storage: points[point] === undefined ? undefined : storageOf(points[point].type, false) }),
+      all: () => Object.keys(points),
+    },
+    fault(at, message) {
+      throw new Error(`${at.join('.')}: ${message}`);
+    },
+  };
+}
+
 /** Rules as the configuration room resolves them; throws on the first fault. */
-export function resolveRules(written: Section): ResolvedRule[] {
+export function resolveRules(written: Section, points: Points = {}): ResolvedRule[] {
   return Object.entries(written).map(([name, value]) => {
-    const rule = SCHEMA.parse(value) as Section & { point: string; onDelay: number; offDelay: number; severity: Severity };
-    const kinds = RULE_KINDS.filter((kind) => rule[kind.key] !== undefined);
-    const [device = '', point = ''] = rule.point.split('.');
-    const kind = kinds[0]?.key;
-    if (kinds.length !== 1 || kind === undefined) throw new Error(`${name}: exactly one kind is needed`);
+    const rule = SCHEMA.parse(value) as Section & { point?: string; onDelay: number; offDelay: number; severity: Severity };
+    const kinds = RULE_KINDS.filter((one) => rule[one.key] !== undefined);
+    const [known] = kinds;
+    if (kinds.length !== 1 || known === undefined) throw new Error(`${name}: exactly one kind is needed`);
+    if ((rule.point === undefined) !== (known.own === false)) throw new Error(`${name}: ${known.key} and point: do not fit`);
+    const { key: kind, own } = known;
+    const setting = known.resolve === undefined ? rule[kind] : known.resolve(rule[kind], around(points));
+    const others = (known.inputs?.(setting) ?? []).map((input) => input.point);
+    const [first = '', ...inputs] = rule.point === undefined ? others : [rule.point, ...others];
+    const [device = '', point = ''] = first.split('.');
     const { onDelay, offDelay, severity } = rule;
     const message = rule.message as string | undefined;
     const deadband = (rule.deadband as number | undefined) ?? 0;
     const { acknowledge, latch, group, suppressedBy } = rule as Pick<ResolvedRule, 'latch' | 'group' | 'suppressedBy'> & Section;
     return {
-      ...{ name, device, point, kind, setting: rule[kind], deadband, onDelay, offDelay, severity, message },
+      ...{ name, device, point, kind, setting, deadband, onDelay, offDelay, severity, message },
+      ...(own === false && { own }),
+      ...(inputs.length > 0 && { inputs }),
       ...(rule.observe ? { observe: true as const } : {}),
       ...(acknowledge === 'required' && { mustAcknowledge: true }),
       ...(latch === true && { latch }),
@@ -60,13 +83,16 @@ export interface Expected {
 interface Case {
   readonly points: Record<string, { type: PointType; unit?: string }>;
   readonly rules: Section;
+  /** Where the gateway stands, and when the timeline begins (UTC); absent: UTC, and BEGINNING. */
+  readonly timezone?: string;
+  readonly beginning?: string;
   readonly timeline: readonly (Section & { at: string })[];
   readonly expected: readonly Expected[];
 }
 
 export function readCase(folder: string): Case {
   const read = (file: string): unknown => parse(readFileSync(path.join(folder, file), 'utf8'));
-  const rules = read('rules.yaml') as Pick<Case, 'points' | 'rules'>;
+  const rules = read('rules.yaml') as Pick<Case, 'points' | 'rules' | 'timezone' | 'beginning'>;
   const expected = (read('expected.yaml') as (Section & { at: string })[] | null) ?? [];
   return {
     ...rules,
@@ -117,14 +143,27 @@ class Gateway {
   /** True time at which the monotonic clock of this run was 0. */
   #boot = -5000;
   #wallKnown = true;
+  readonly #points: Points;
+  readonly #calendar: Calendar;
+  readonly #beginning: number;
+  /** What the clock on the wall shows minus the true time. */
+  #wrong = 0;
 
   /** @param exact tick at every `nextDue`; otherwise only where the timeline says so. */
   constructor(from: Case, exact: boolean) {
     this.#exact = exact;
-    this.#rules = resolveRules(from.rules);
+    this.#points = from.points;
+    this.#calendar = new Calendar(from.timezone ?? 'UTC');
+    this.#beginning = from.beginning === undefined ? BEGINNING : Date.parse(from.beginning);
+    this.#rules = resolveRules(from.rules, from.points);
     const devices = Map.groupBy(Object.entries(from.points), ([name]) => name.split('.')[0] as string);
     this.#shapes = [...devices].map(([device, points]) => ({ device, points: points.map(pointInfo) }));
-    this.#engine = new RuleEngine({ rules: this.#rules, start: this.#moment(0), shapes: this.#shapes });
+    this.#engine = this.#start(0);
+  }
+
+  #start(at: number, saved: readonly RuleState[] = []): RuleEngine {
+    const start = this.#moment(at);
+    return new RuleEngine({ rules: this.#rules, start, saved, shapes: this.#shapes, calendar: this.#calendar });
   }
 
   step({ at: text, ...what }: Section & { at: string }): void {
@@ -134,14 +173,17 @@ class Gateway {
       if (key === 'tick') this.#collect(this.#engine.tick(at - this.#boot));
       else if (key === 'restart') this.#restart(at, detail as { off: string; clock: string; rules?: Section });
       else if (key === 'clock') {
+        const { wrong } = (typeof detail === 'object' ? detail : {}) as { wrong?: string };
         this.#wallKnown = true;
+        if (wrong !== undefined) this.#wrong = wrong.startsWith('-') ? -time(wrong.slice(1)) : time(wrong);
         this.#engine.clockKnown(this.#moment(at));
       } else if (key === 'reload') {
-        this.#rules = resolveRules(detail as Section);
+        this.#rules = resolveRules(detail as Section, this.#points);
         this.#collect(this.#engine.tick(at - this.#boot));
         this.#collect(this.#engine.reload(this.#rules, this.#moment(at), this.#shapes));
       } else if (key in ACTS) this.#collect((ACTS[key] as ActOf)(this.#engine, detail as Done, this.#moment(at)).transitions);
-      else this.#collect(this.#engine.sample(this.#sample(key, detail, at)));
+      else if (key === 'record') this.#collect(this.#engine.sample(this.#record(detail as Section, at)));
+      else this.#collect(this.#engine.sample(this.#record({ [key]: detail }, at)));
     }
     this.#commit(at);
   }
@@ -164,9 +206,9 @@ class Gateway {
     const next = at + time(off);
     this.#boot = next - 7000;
     this.#wallKnown = clock === 'known';
-    if (rules !== undefined) this.#rules = resolveRules(rules);
+    if (rules !== undefined) this.#rules = resolveRules(rules, this.#points);
     const saved = [...this.#store.values()].map(parseRuleState).filter((state): state is RuleState => state !== undefined);
-    this.#engine = new RuleEngine({ rules: this.#rules, start: this.#moment(next), saved, shapes: this.#shapes });
+    this.#engine = this.#start(next, saved);
     this.#collect(this.#engine.tick(next - this.#boot));
     this.#commit(next);
   }
@@ -179,24 +221,32 @@ class Gateway {
 
   /** A board without a clock battery believes that it is 1970. */
   #moment(at: number): Moment {
-    return { at: at - this.#boot, wall: this.#wallKnown ? BEGINNING + at : at - this.#boot, wallKnown: this.#wallKnown };
+    return {
+      at: at - this.#boot,
+      wall: this.#wallKnown ? this.#beginning + this.#wrong + at : at - this.#boot,
+      wallKnown: this.#wallKnown,
+    };
   }
 
   #collect(transitions: readonly AlarmTransition[]): void {
     for (const { at, ...rest } of transitions) this.transitions.push({ ...rest, at: at + this.#boot });
   }
 
-  #sample(point: string, detail: unknown, at: number): Sample {
-    const [device, name] = point.split('.');
+  /** Readings of one device that come together. */
+  #record(readings: Section, at: number): Sample {
+    const device = Object.keys(readings)[0]?.split('.')[0];
     const shape = this.#shapes.find((s) => s.device === device);
-    const index = shape?.points.findIndex((p) => p.name === name) ?? -1;
-    if (shape === undefined || index === -1) throw new Error(`the timeline has ${point}, which is no point`);
+    if (shape === undefined) throw new Error(`the timeline has ${Object.keys(readings)}, which is no point`);
     const values = shape.points.map((): Value => 0);
     const reasons = new Uint8Array(values.length).fill(ABSENT);
-    const { bad, uncertain } = (typeof detail === 'object' && detail !== null ? detail : {}) as Section;
-    reasons[index] =
-      bad !== undefined ? reasonCode(bad as ReasonName) : uncertain !== undefined ? reasonCode('out-of-range') : GOOD;
-    if (bad === undefined) values[index] = parseValue(uncertain ?? detail) as Value;
+    for (const [point, detail] of Object.entries(readings)) {
+      const index = shape.points.findIndex(({ name }) => point === `${device}.${name}`);
+      if (index === -1) throw new Error(`the timeline has ${point}, which is no point of ${device}`);
+      const { bad, uncertain } = (typeof detail === 'object' && detail !== null ? detail : {}) as Section;
+      reasons[index] =
+        bad !== undefined ? reasonCode(bad as ReasonName) : uncertain !== undefined ? reasonCode('out-of-range') : GOOD;
+      if (bad === undefined) values[index] = parseValue(uncertain ?? detail) as Value;
+    }
     return { shape, at: at - this.#boot, values, reasons: values.length === 1 && reasons[0] === GOOD ? null : reasons };
   }
 }

@@ -6,6 +6,7 @@ const SILENT = new Set([
   '$schema',
   'title',
   'description',
+  'definitions',
   'default',
   'format',
   'properties',
@@ -13,7 +14,8 @@ const SILENT = new Set([
   'additionalProperties',
 ]);
 
-export function schemaFaults(schema: JsonSchema, value: unknown, at = '$'): string[] {
+/** @param root the whole schema, which has the definitions */
+export function schemaFaults(schema: JsonSchema, value: unknown, at = '$', root: JsonSchema = schema): string[] {
   const faults: string[] = [];
   const fault = (text: string) => void faults.push(`${at}: ${text}`);
   const object =
@@ -53,20 +55,27 @@ export function schemaFaults(schema: JsonSchema, value: unknown, at = '$'): stri
         break;
       case 'items':
         if (Array.isArray(value))
-          for (const [i, item] of value.entries()) faults.push(...schemaFaults(rule as JsonSchema, item, `${at}[${i}]`));
+          for (const [i, item] of value.entries()) faults.push(...schemaFaults(rule as JsonSchema, item, `${at}[${i}]`, root));
         break;
       case 'propertyNames':
-        for (const key of Object.keys(object ?? {})) faults.push(...schemaFaults(rule as JsonSchema, key, `${at} key ${key}`));
+        for (const key of Object.keys(object ?? {}))
+          faults.push(...schemaFaults(rule as JsonSchema, key, `${at} key ${key}`, root));
         break;
+      case '$ref': {
+        const named = root.definitions?.[String(rule).replace('#/definitions/', '')];
+        if (named === undefined) throw new Error(`the schema has no definition ${String(rule)}`);
+        faults.push(...schemaFaults(named, value, at, root));
+        break;
+      }
       case 'anyOf':
-        if (!(rule as JsonSchema[]).some((one) => schemaFaults(one, value).length === 0)) fault('fits no variant');
+        if (!(rule as JsonSchema[]).some((one) => schemaFaults(one, value, at, root).length === 0)) fault('fits no variant');
         break;
       case 'oneOf':
-        if ((rule as JsonSchema[]).filter((one) => schemaFaults(one, value).length === 0).length !== 1)
+        if ((rule as JsonSchema[]).filter((one) => schemaFaults(one, value, at, root).length === 0).length !== 1)
           fault('does not fit exactly one variant');
         break;
       case 'allOf':
-        for (const one of rule as JsonSchema[]) faults.push(...schemaFaults(one, value, at));
+        for (const one of rule as JsonSchema[]) faults.push(...schemaFaults(one, value, at, root));
         break;
       default:
         if (!SILENT.has(keyword)) throw new Error(`the checker does not know the keyword ${keyword}`);
@@ -77,7 +86,7 @@ export function schemaFaults(schema: JsonSchema, value: unknown, at = '$'): stri
     for (const [key, item] of Object.entries(object)) {
       const property = schema.properties?.[key] ?? schema.additionalProperties;
       if (property === false) fault(`has the unknown key ${key}`);
-      else if (typeof property === 'object') faults.push(...schemaFaults(property, item, `${at}.${key}`));
+      else if (typeof property === 'object') faults.push(...schemaFaults(property, item, `${at}.${key}`, root));
     }
   }
   return faults;

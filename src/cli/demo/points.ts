@@ -73,9 +73,12 @@ function limitsOf(config: GatewayConfig, device: string, point: string): Limits 
   const limits: { min?: number; max?: number } = {};
   for (const rule of config.rules.values()) {
     if (rule.device !== device || rule.point !== point) continue;
-    if (rule.kind === 'above') limits.max = Number(rule.setting);
-    if (rule.kind === 'below') limits.min = Number(rule.setting);
-    if (rule.kind === 'outside') Object.assign(limits, rule.setting);
+    const range = rule.kind === 'outside' ? (rule.setting as { min?: unknown; max?: unknown }) : {};
+    const min = rule.kind === 'below' ? rule.setting : range.min;
+    const max = rule.kind === 'above' ? rule.setting : range.max;
+    // A setpoint that another point or a schedule gives is no line of a picture.
+    if (typeof min === 'number') limits.min = min;
+    if (typeof max === 'number') limits.max = max;
   }
   return limits;
 }

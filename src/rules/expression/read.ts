@@ -1,6 +1,6 @@
 /** Reads an expression as it stands in the configuration: what it names, whether it is within the bounds, and what it gives. */
 import type { ASTNode } from '@marcbachmann/cel-js';
-import type { Storage } from '../../core/point.ts';
+import type { KnownPoints } from '../../config/kinds.ts';
 import {
   type CelType,
   celType,
@@ -29,13 +29,6 @@ export interface ExpressionFault {
   /** Letters of the text before it. */
   readonly at: number;
   readonly message: string;
-}
-
-/** The points that an expression may name. */
-export interface KnownPoints {
-  /** @returns a sentence that says why it cannot be named, or how its values are held (undefined: only readings show that) */
-  find(point: string): { readonly fault: string } | { readonly storage: Storage | undefined };
-  all(): Iterable<string>;
 }
 
 /** @param gives what the expression must be */

@@ -1,20 +1,26 @@
-import * as z from 'zod';
-import { decimalSum } from '../../codecs/decimal.ts';
-import { isNumeric, ruleKind } from '../rule-kind.ts';
+import { movingCondition } from '../moving-limit.ts';
+import { isNumeric, ruleKind, type ValueCondition } from '../rule-kind.ts';
+import { boundSum, isFixed, setpointInputs, setpointSchema } from '../setpoint.ts';
 
 /** In alarm: value < setpoint. Back: value >= setpoint + deadband. */
 export const below = ruleKind({
   key: 'below',
-  schema: z.number(),
-  doc: 'In alarm while the value is less than this number (equal is not enough).',
+  schema: setpointSchema(),
+  doc: 'In alarm while the value is less than this number (equal is not enough). A point or a schedule may give the number.',
   needs: 'number',
-  limits: (setpoint) => [{ value: setpoint, words: `below ${setpoint}` }],
+  inputs: (setpoint) => setpointInputs(setpoint),
+  limits: (setpoint) => (isFixed(setpoint) ? [{ value: setpoint, words: `below ${setpoint}` }] : []),
   create(setpoint, deadband) {
-    const back = decimalSum(setpoint, deadband);
-    return {
-      type: 'value',
-      words: `below ${setpoint}`,
-      judge: (value) => (!isNumeric(value) ? 'between' : value < setpoint ? 'alarm' : value >= back ? 'normal' : 'between'),
-    };
+    if (isFixed(setpoint)) return belowNumber(setpoint, deadband);
+    return movingCondition([{ setpoint, strict: 'highest' }], ([number = 0]) => belowNumber(number, deadband));
   },
 });
+
+function belowNumber(setpoint: number | bigint, deadband: number): ValueCondition {
+  const back = boundSum(setpoint, deadband);
+  return {
+    type: 'value',
+    words: `below ${setpoint}`,
+    judge: (value) => (!isNumeric(value) ? 'between' : value < setpoint ? 'alarm' : value >= back ? 'normal' : 'between'),
+  };
+}

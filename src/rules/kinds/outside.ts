@@ -1,46 +1,44 @@
-import * as z from 'zod';
 import { decimalSum } from '../../codecs/decimal.ts';
-import { boundsFault } from '../../config/schema-parts.ts';
-import { isNumeric, ruleKind } from '../rule-kind.ts';
-
-/** `{min, max}`, written like `range:` of a point. */
-export function rangeSchema(lowest: string, highest: string) {
-  return z
-    .strictObject(
-      { min: z.number().describe(lowest), max: z.number().describe(highest) },
-      { error: ({ input }) => boundsFault(input) },
-    )
-    .refine((range) => range.min <= range.max, { message: 'min is greater than max; exchange them', path: ['min'] });
-}
+import { movingCondition } from '../moving-limit.ts';
+import { rangeInputs, rangeSchema, withinBand } from '../range.ts';
+import { isNumeric, ruleKind, type ValueCondition } from '../rule-kind.ts';
+import { boundSum, isFixed } from '../setpoint.ts';
 
 /** In alarm: value < min or value > max. Back: min + deadband <= value <= max - deadband. */
 export const outside = ruleKind({
   key: 'outside',
   schema: rangeSchema('The lowest normal value.', 'The highest normal value.'),
-  doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough).',
+  doc: 'In alarm while the value is less than `min` or greater than `max` (equal is not enough). Points or schedules may give the numbers.',
   needs: 'number',
+  inputs: rangeInputs,
   limits: ({ min, max }) => [
-    { value: min, words: `below ${min}` },
-    { value: max, words: `above ${max}` },
+    ...(isFixed(min) ? [{ value: min, words: `below ${min}` }] : []),
+    ...(isFixed(max) ? [{ value: max, words: `above ${max}` }] : []),
   ],
   create({ min, max }, deadband) {
-    const low = decimalSum(min, deadband);
-    const high = decimalSum(max, -deadband);
-    return {
-      type: 'value',
-      words: `outside ${min} to ${max}`,
-      judge: (value) =>
-        !isNumeric(value)
-          ? 'between'
-          : value < min || value > max
-            ? 'alarm'
-            : low <= value && value <= high
-              ? 'normal'
-              : 'between',
-    };
+    if (isFixed(min) && isFixed(max)) return outsideOf(min, max, deadband);
+    return movingCondition(
+      [
+        { setpoint: min, strict: 'highest' },
+        { setpoint: max, strict: 'lowest' },
+      ],
+      // Setpoints that come near each other must leave a value that ends the alarm.
+      ([low = 0, high = 0]) => outsideOf(low, high, withinBand(low, high, deadband)),
+    );
   },
   check({ min, max }, deadband) {
-    if (decimalSum(min, deadband) <= decimalSum(max, -deadband)) return undefined;
+    if (!isFixed(min) || !isFixed(max) || decimalSum(min, deadband) <= decimalSum(max, -deadband)) return undefined;
     return `with a deadband of ${deadband} no value between ${min} and ${max} would end the alarm; write at most ${(max - min) / 2}`;
   },
 });
+
+function outsideOf(min: number | bigint, max: number | bigint, deadband: number): ValueCondition {
+  const low = boundSum(min, deadband);
+  const high = boundSum(max, -deadband);
+  return {
+    type: 'value',
+    words: `outside ${min} to ${max}`,
+    judge: (value) =>
+      !isNumeric(value) ? 'between' : value < min || value > max ? 'alarm' : low <= value && value <= high ? 'normal' : 'between',
+  };
+}

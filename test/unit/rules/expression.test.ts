@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import type { KnownPoints } from '../../../src/config/kinds.ts';
 import type { Storage, Value } from '../../../src/core/point.ts';
 import { compile } from '../../../src/rules/expression/evaluate.ts';
-import { type Expression, type ExpressionFault, type KnownPoints, readExpression } from '../../../src/rules/expression/read.ts';
+import { type Expression, type ExpressionFault, readExpression } from '../../../src/rules/expression/read.ts';
 
 const POINTS: Readonly<Record<string, Storage | undefined>> = {
   'tank.level': 'number',

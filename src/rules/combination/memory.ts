@@ -1,0 +1,146 @@
+/** The conditions of a combination, each with a watch of its own. Bounded by MOST_LEAVES and by what each kind remembers. */
+import type { Value } from '../../core/point.ts';
+import { formatDuration } from '../../core/units.ts';
+import type { ConditionMemory, MemoryStart, MemoryVerdict, RuleKind } from '../rule-kind.ts';
+import { Known, sentenceOf } from '../several-words.ts';
+import { MemoryWatch, ValueWatch, type Watch } from '../watch.ts';
+import { amount } from '../words.ts';
+import { SilenceWatch } from './silence-watch.ts';
+import { judge, type Leaf, leavesOf, reasons, type Tree } from './tree.ts';
+
+/** A leaf that runs. */
+interface Part {
+  readonly leaf: Leaf;
+  readonly watch: Watch;
+  readonly known: Known;
+  verdict: MemoryVerdict;
+  /** The last values alone decide, so a bad one leaves nothing known. */
+  readonly memoryless: boolean;
+}
+
+/** @param kinds of leaves, by key */
+export function inputsOf(tree: Tree, kinds: ReadonlyMap<string, RuleKind>): string[] {
+  return [...new Set(leavesOf(tree).flatMap((leaf) => pointsOf(leaf, kinds)))];
+}
+
+function pointsOf(leaf: Leaf, kinds: ReadonlyMap<string, RuleKind>): string[] {
+  return [leaf.point, ...(kinds.get(leaf.kind)?.inputs?.(leaf.setting) ?? []).map(({ point }) => point)];
+}
+
+export class CombinationMemory implements ConditionMemory {
+  readonly words = '';
+  readonly #tree: Tree;
+  readonly #parts: readonly Part[];
+  /** Of each input: the parts that look at it, and which of their inputs it is. */
+  readonly #routes: readonly (readonly (readonly [part: Part, input: number])[])[];
+
+  constructor(tree: Tree, kinds: ReadonlyMap<string, RuleKind>, from: MemoryStart) {
+    this.#tree = tree;
+    const leaves = leavesOf(tree);
+    const saved = savedOf(from.saved, leaves.length);
+    const points = leaves.map((leaf) => pointsOf(leaf, kinds));
+    this.#parts = leaves.map((leaf, i) => partOf(leaf, kinds, (points[i]?.length ?? 1) - 1, { ...from, saved: saved[i] }));
+    this.#routes = inputsOf(tree, kinds).map((point) =>
+      this.#parts.flatMap((part, i) =>
+        (points[i] ?? []).flatMap((of, input): (readonly [Part, number])[] => (of === point ? [[part, input]] : [])),
+      ),
+    );
+  }
+
+  get verdict(): MemoryVerdict {
+    return judge(
+      this.#tree,
+      this.#parts.map(({ verdict }) => verdict),
+    );
+  }
+
+  /** As often as the slowest part that is saved at all. */
+  get resave(): number {
+    return Math.max(0, ...this.#parts.map(({ watch }) => watch.resave).filter(Number.isFinite));
+  }
+
+  get due(): number {
+    return Math.min(...this.#parts.map(({ watch }) => watch.due));
+  }
+
+  value(at: number, value: Value, input: number): void {
+    for (const [part, own] of this.#routes[input] ?? []) {
+      if (own === 0) part.known.take(value);
+      const verdict = part.watch.value(at, value, own);
+      if (verdict !== undefined || part.memoryless) part.verdict = verdict ?? 'unknown';
+    }
+  }
+
+  bad(at: number, input: number): void {
+    for (const [part, own] of this.#routes[input] ?? []) {
+      if (own === 0) part.known.take(undefined);
+      const verdict = part.watch.bad(at, own);
+      if (verdict !== undefined || part.memoryless) part.verdict = verdict ?? 'unknown';
+    }
+  }
+
+  advance(at: number): void {
+    for (const part of this.#parts) if (part.watch.due <= at) part.verdict = part.watch.advance(at) ?? part.verdict;
+  }
+
+  acknowledged(at: number): void {
+    for (const part of this.#parts) part.verdict = part.watch.acknowledged(at) ?? part.verdict;
+  }
+
+  clockChanged(at: number, off: number | undefined): void {
+    for (const part of this.#parts) part.verdict = part.watch.clockChanged(at, off) ?? part.verdict;
+  }
+
+  know(input: number, unit: string | undefined): void {
+    for (const [part, own] of this.#routes[input] ?? []) {
+      if (own === 0) part.known.unit = unit;
+      part.watch.know(own, unit);
+    }
+  }
+
+  save(at: number): unknown {
+    const leaves = this.#parts.map(({ watch }) => watch.save(at) ?? null);
+    return leaves.every((leaf) => leaf === null) ? undefined : { leaves };
+  }
+
+  get sentence(): string {
+    const verdicts = this.#parts.map(({ verdict }) => verdict);
+    const now = judge(this.#tree, verdicts);
+    const why = now === 'alarm' || now === 'normal' ? reasons(this.#tree, verdicts, now) : [];
+    const named = why.length > 0 ? why.flatMap((i) => this.#parts[i] ?? []) : this.#parts;
+    return sentenceOf([...new Set(named.map(partWords))]);
+  }
+}
+
+function partOf(leaf: Leaf, kinds: ReadonlyMap<string, RuleKind>, inputs: number, from: MemoryStart): Part {
+  const condition = kinds.get(leaf.kind)?.create(leaf.setting, leaf.deadband);
+  if (condition === undefined) throw new Error(`a combination has a condition of the unknown kind ${leaf.kind}`);
+  const watch =
+    condition.type === 'value'
+      ? new ValueWatch(condition, inputs)
+      : condition.type === 'memory'
+        ? new MemoryWatch(condition, inputs, from)
+        : new SilenceWatch(condition.after, from.at);
+  const memoryless = condition.type === 'value';
+  const verdict = watch instanceof SilenceWatch ? watch.verdict : 'unknown';
+  return { leaf, watch, known: new Known(leaf.point), verdict, memoryless };
+}
+
+/** What an earlier run saved of each leaf; nothing where it does not fit to this tree. */
+function savedOf(saved: unknown, count: number): readonly unknown[] {
+  if (typeof saved !== 'object' || saved === null || !('leaves' in saved)) return [];
+  const { leaves } = saved;
+  return Array.isArray(leaves) && leaves.length === count ? leaves.map((leaf: unknown) => leaf ?? undefined) : [];
+}
+
+/** `tank.level is 0.3 m (below 0.5)` */
+function partWords({ leaf, watch, known, verdict }: Part): string {
+  if (watch instanceof SilenceWatch && verdict === 'alarm')
+    return `${leaf.point} had no value for ${formatDuration(watch.after)}`;
+  const { measured, words } = watch;
+  const is =
+    measured === undefined
+      ? known.words
+      : `${leaf.point}: ${measured.words} is ${amount({ value: measured.value, unit: measured.unit ?? known.unit })}`;
+  return verdict === 'alarm' && words !== '' ? `${is} (${words})` : is;
+}

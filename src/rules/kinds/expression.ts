@@ -1,0 +1,66 @@
+import * as z from 'zod';
+import type { Value } from '../../core/point.ts';
+import { compile } from '../expression/evaluate.ts';
+import { MOST_TEXT } from '../expression/language.ts';
+import { type Expression, readExpression } from '../expression/read.ts';
+import type { ConditionMemory, MemoryVerdict, RuleKind } from '../rule-kind.ts';
+import { Known, sentenceOf } from '../several-words.ts';
+
+/**
+ * In alarm: the expression is true. Back: it is false. Where a bad input matters, and where it cannot be computed (a division by
+ * zero), it says nothing: that begins no alarm and ends none. Bounds: expression/language.ts.
+ */
+export const expression: RuleKind = {
+  key: 'expression',
+  schema: z.string().max(MOST_TEXT, { message: `the expression is too long; at most ${MOST_TEXT} letters` }),
+  doc: 'In alarm while this expression in CEL is true. The rule has no `point:`; the expression names its points.',
+  needs: 'any',
+  own: false,
+  resolve(text, { points, fault }) {
+    const result = readExpression(String(text), 'bool', points);
+    if ('run' in result) return result;
+    for (const { at, message } of result) fault([], message, at);
+    return undefined;
+  },
+  inputs: (setting) => (setting as Expression).inputs.map(({ point }) => ({ point, at: [], needs: 'any' })),
+  create: (setting) => ({ type: 'memory', keeps: false, start: () => new ExpressionMemory(setting as Expression) }),
+};
+
+/** Remembers the last value of each input, and nothing else. */
+class ExpressionMemory implements ConditionMemory {
+  readonly due = Number.POSITIVE_INFINITY;
+  readonly words = '';
+  readonly #evaluate: ReturnType<typeof compile>;
+  readonly #values: (Value | undefined)[];
+  readonly #known: readonly Known[];
+
+  constructor(setting: Expression) {
+    this.#evaluate = compile(setting);
+    this.#values = setting.inputs.map(() => undefined);
+    this.#known = setting.inputs.map(({ point }) => new Known(point));
+  }
+
+  know(input: number, unit: string | undefined): void {
+    const known = this.#known[input];
+    if (known !== undefined) known.unit = unit;
+  }
+  value(_at: number, value: Value, input: number): void {
+    this.#values[input] = value;
+    this.#known[input]?.take(value);
+  }
+  bad(_at: number, input: number): void {
+    this.#values[input] = undefined;
+    this.#known[input]?.take(undefined);
+  }
+  advance(): void {}
+  save(): undefined {}
+
+  get verdict(): MemoryVerdict {
+    const result = this.#evaluate(this.#values);
+    return result === true ? 'alarm' : result === false ? 'normal' : 'unknown';
+  }
+
+  get sentence(): string {
+    return sentenceOf(this.#known.map(({ words }) => words));
+  }
+}

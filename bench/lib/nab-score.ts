@@ -80,8 +80,16 @@ function rowsOf(file: NabFile, anomalies: ArrayLike<number>, cost: CostMatrix, f
   return rows;
 }
 
-/** @param anomalies for each file, a number from 0 to 1 for each record */
-export function nabScore(files: readonly NabFile[], anomalies: readonly ArrayLike<number>[], cost: CostMatrix): NabScore {
+/**
+ * @param anomalies for each file, a number from 0 to 1 for each record
+ * @param given a threshold; absent: the one with the greatest score
+ */
+export function nabScore(
+  files: readonly NabFile[],
+  anomalies: readonly ArrayLike<number>[],
+  cost: CostMatrix,
+  given?: number,
+): NabScore {
   let windows = 0;
   const rows: Row[] = [];
   for (const [i, file] of files.entries()) {
@@ -109,9 +117,10 @@ export function nabScore(files: readonly NabFile[], anomalies: readonly ArrayLik
         gains[row.window] = row.gain;
       }
     }
-    if (rows[i + 1]?.anomaly !== row.anomaly && raw > best.raw) best = { raw, threshold: row.anomaly, found, falseRecords };
+    if (rows[i + 1]?.anomaly === row.anomaly) continue;
+    if (given === undefined ? raw > best.raw : row.anomaly >= given) best = { raw, threshold: row.anomaly, found, falseRecords };
   }
   const silent = -cost.fnWeight * windows;
   const perfect = cost.tpWeight * windows;
-  return { ...best, windows, score: (100 * (best.raw - silent)) / (perfect - silent) };
+  return { ...best, threshold: given ?? best.threshold, windows, score: (100 * (best.raw - silent)) / (perfect - silent) };
 }

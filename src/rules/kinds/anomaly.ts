@@ -8,7 +8,7 @@ import { findingWords, tidy } from '../anomaly/explain.ts';
 import { type ConditionMemory, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 
 /** How far outside of the usual range a reading must lie, as a share of the width of the range. */
-export const SENSITIVITIES = { low: 0.2, normal: 0.05, high: 0.02 } as const;
+export const SENSITIVITIES = { low: 0.1, normal: 0.04, high: 0.02 } as const;
 const HOUR = 3_600_000;
 
 const finite = z.number().min(-1e302).max(1e302);
@@ -135,7 +135,9 @@ export const anomaly = ruleKind({
     sensitivity: z
       .enum(['low', 'normal', 'high'])
       .prefault('normal')
-      .describe('How far outside of the usual range a reading must lie: a fifth of its width, a twentieth, or a fiftieth.'),
+      .describe(
+        'How far outside of the usual range a reading must lie: a tenth of its width (`low`), a twenty-fifth, or a fiftieth (`high`).',
+      ),
   }),
   doc: 'In alarm when a reading is unusual for the point, and says why. It learns for a day first. It only advises: it is never critical and does nothing else.',
   needs: 'number',

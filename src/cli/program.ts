@@ -60,6 +60,13 @@ export function program(): Command {
       ),
     );
   sluice
+    .command('privacy')
+    .description('shows what is measured, how private it is, how long it is kept and where it goes')
+    .addOption(config())
+    .addOption(json())
+    .addHelpText('after', '\nIt reads the configuration; no gateway need run.\nExample:\n  $ sluice privacy -c site/gateway.yaml')
+    .action(action(async (options: { config: string; json?: boolean }) => (await import('./privacy.ts')).privacy(options)));
+  sluice
     .command('init')
     .argument('[dir]', 'where to write gateway.yaml', '.')
     .description('writes a commented starter configuration')

@@ -5,7 +5,7 @@
  * - A commit carries everything of its moment: the tail, lanes and cursors, clock mappings, the lease, what may go.
  * - One that failed is as if it had not been: all of it goes into the next one.
  */
-import type { Tiers } from './archive/tiers.ts';
+import { shortOf, type Tiers } from './archive/tiers.ts';
 import type { Party } from './delivery/hand-over.ts';
 import type { Lease } from './delivery/lease.ts';
 import type { Outlets } from './delivery/outlets.ts';
@@ -19,7 +19,7 @@ import type { ClockBook } from './time/clock-book.ts';
 
 /** The parts of the log that a commit takes something of. */
 export interface CommitSide {
-  readonly options: Pick<LogOptions, 'clock' | 'commitEvery' | 'maxSize' | 'maxAge'>;
+  readonly options: Pick<LogOptions, 'clock' | 'commitEvery' | 'maxSize' | 'maxAge' | 'retention'>;
   readonly tail: Tail;
   readonly numbers: Lease;
   readonly clock: ClockBook;
@@ -127,6 +127,7 @@ export class Committer {
         ...{ maxSize: tiers.logLimit, total: options.maxSize },
         maxAge: options.maxAge,
         compacted: tiers.take(),
+        overwrite: shortOf(options.retention) !== undefined,
       },
       chunks.map((c) => c.entries.buffer),
     );

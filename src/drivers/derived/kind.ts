@@ -53,6 +53,8 @@ export const derivedDriver = (expressions: Expressions) =>
     wire: () => 'the computed points',
     // Each device has points of its own.
     beside: () => [],
+    pointInputs: (device) =>
+      new Map(planned(device, expressions).map(({ name, inputs }) => [name, inputs.map(({ point }) => point)])),
     checkDevice,
     checkAmong: (devices, find) => checkAmong(devices, find, expressions),
     create: (bus: ResolvedBus, devices: readonly ResolvedDevice[], context: DerivedDriverContext) =>

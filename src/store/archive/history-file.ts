@@ -17,6 +17,9 @@ import { bytesOf, statSize } from '../files/whole-file.ts';
 import { Removals } from '../hot/removals.ts';
 import { Hours } from './hours.ts';
 
+/** Bytes of the journal that stay. */
+const JOURNAL_KEPT = 262_144;
+
 export interface NewPart extends Body {
   readonly shape: number;
   /** The roll-up of all records. */
@@ -57,6 +60,7 @@ export class History {
   readonly hours: Hours;
   readonly shapeOf: (id: number) => Shape | undefined;
   readonly removed: Removals;
+  #overwrites = false;
 
   private constructor(file: string, db: Database.Database) {
     this.file = file;
@@ -80,7 +84,7 @@ export class History {
       db.pragma('locking_mode = EXCLUSIVE');
       // A journal that stays where it is costs no change of a directory; what it holds is small, since new pages are not in it.
       db.pragma('journal_mode = PERSIST');
-      db.pragma('journal_size_limit = 262144');
+      db.pragma(`journal_size_limit = ${JOURNAL_KEPT}`);
       db.pragma('synchronous = FULL');
       db.pragma('cache_size = -1024');
       if (tables === 0)
@@ -98,6 +102,14 @@ export class History {
 
   close(): void {
     this.db.close();
+  }
+
+  /** From now on what is deleted is overwritten with zeros, and the journal, which has what was there before, is cut. */
+  overwrite(on: boolean): void {
+    if (on === this.#overwrites) return;
+    this.db.pragma(`secure_delete = ${on ? 'ON' : 'OFF'}`);
+    this.db.pragma(`journal_size_limit = ${on ? 0 : JOURNAL_KEPT}`);
+    this.#overwrites = on;
   }
 
   /** On disk: the file and its journal, and a damaged one beside it. */

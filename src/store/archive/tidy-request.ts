@@ -1,4 +1,5 @@
 /** The request of the main thread to history.db, once an hour or when space is short, and its result. */
+import type { Retention } from '../../core/privacy.ts';
 import type { Lane } from '../files/lane-state.ts';
 import type { ForwarderState } from '../files/layout.ts';
 
@@ -18,6 +19,8 @@ export interface TidyRequest {
   /** UTC ms, when known. */
   readonly wall: number | undefined;
   readonly maxAge: number;
+  /** Readings that are kept for less, and are overwritten when they go. Absent: there are none. */
+  readonly retention?: Retention | undefined;
   /** Every forwarder that is configured. */
   readonly active: readonly ForwarderState[];
   /** Logs with a lower ordinal stay as they are: records of them are still to come back. */

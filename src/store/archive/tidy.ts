@@ -9,6 +9,7 @@ import type { DamagedBlock } from '../files/repair-report.ts';
 import { codeOf } from '../files/sqlite-errors.ts';
 import { asideBytes, bytesOf, dropAside } from '../files/whole-file.ts';
 import type { Agreement } from '../hot/agreement.ts';
+import { ClassAge } from './class-age.ts';
 import { Compactor } from './compact.ts';
 import { type Copies, type History, type NewHour, tryHistory } from './history-file.ts';
 import type { KeptFiles } from './read-files.ts';
@@ -35,6 +36,7 @@ export class Tidier {
   readonly #reader: KeptFiles;
   readonly #agreement: Agreement;
   readonly #damaged: (blocks: DamagedBlock[]) => void;
+  readonly #classes = new ClassAge();
 
   constructor(file: string, reader: KeptFiles, agreement: Agreement, damaged: (blocks: DamagedBlock[]) => void) {
     this.#file = file;
@@ -47,6 +49,7 @@ export class Tidier {
   *run(request: TidyRequest): Generator<undefined, TidyResult> {
     const history = this.#history();
     ensureWitness(history.db, this.#reader.db, () => this.#agreement.onDisk());
+    history.overwrite(request.retention !== undefined);
     const taken = nothingTaken();
     const compactor = new Compactor(this.#reader.db, this.#reader.clock, history, this.#agreement);
     const made = yield* compactor.next(request);
@@ -57,7 +60,7 @@ export class Tidier {
     const tight = isTight(this.#file);
     // When space is made, it is made for some hours at once.
     const space = { ...request, budget, need, ahead: tight ? 0 : Math.min(AHEAD * need, budget / AHEAD_SHARE), tight };
-    let took = false;
+    let took = yield* this.#classes.run(history, this.#reader.clock, request, taken);
     while (yield* this.#takeAway(history, space, taken)) {
       took = true;
       yield;

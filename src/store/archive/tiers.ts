@@ -11,6 +11,7 @@ import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { toError } from '../../core/errors.ts';
 import { SPARE_FILE } from '../../core/flow-supervisor.ts';
+import type { Retention } from '../../core/privacy.ts';
 import { bytesOf } from '../files/whole-file.ts';
 import type { CommitResult } from '../hot/commit-request.ts';
 import { HOUR_READINGS, HOUR_RECORDS } from './compact.ts';
@@ -39,6 +40,7 @@ export interface TiersSide {
     readonly maxSize: number;
     readonly maxAge: number;
     readonly minFree?: number | undefined;
+    readonly retention?: Retention | undefined;
   };
   readonly boot: number;
   readonly historyFile: string;
@@ -63,6 +65,9 @@ export class Tiers {
   #looked: number;
   /** The first look, and what failed. */
   #owed = true;
+  /** As it was looked at last. */
+  #retention: Retention | undefined;
+  #cancelLook: (() => void) | undefined;
   #measured = Number.NEGATIVE_INFINITY;
   #free: { free: number; size: number; held: number } | undefined;
   #compacted: TidyResult['compacted'] = [];
@@ -86,7 +91,21 @@ export class Tiers {
     this.#bytesAtStart = bytesOf(side.historyFile);
     this.#maxSize = side.options.maxSize;
     this.#commitMaxSize = side.options.maxSize;
+    this.#retention = side.options.retention;
     this.#checkIn(CHECK_AFTER);
+    this.#lookIn();
+  }
+
+  /** Readings become too old also while no commit is made. */
+  #lookIn(): void {
+    this.#cancelLook = this.#side.options.clock.after(HOUR, () => {
+      if (this.#stopped) return;
+      this.#lookIn();
+      const { at } = this.#side.now();
+      if (shortOf(this.#side.options.retention) === undefined || this.#busy || at - this.#looked < HOUR) return;
+      this.#looked = at;
+      void this.#tidy(false);
+    });
   }
 
   /** Hours that failed, or were mended meanwhile, are looked at again. */
@@ -166,6 +185,11 @@ export class Tiers {
     if (this.#compacted.length > 0) return;
     // The keeper takes memory and time as long as it runs: it is asked when there is something to do, and once an hour for
     // what has become too old.
+    if (this.#side.options.retention !== this.#retention) {
+      this.#retention = this.#side.options.retention;
+      this.#owed = true;
+      this.#looked = Number.NEGATIVE_INFINITY;
+    }
     const since = at - this.#looked;
     const due = since >= HOUR || (since >= LOOK_EVERY && (this.#owed || this.#hasEnded(oldest, at, wall)));
     if (!full && !large && !due && this.bytes <= this.#budget) {
@@ -196,6 +220,7 @@ export class Tiers {
   stop(): void {
     this.#stopped = true;
     this.#cancelCheck?.();
+    this.#cancelLook?.();
     this.#retry?.();
   }
 
@@ -215,6 +240,7 @@ export class Tiers {
             needs: this.#needs,
           },
           maxAge: options.maxAge,
+          retention: shortOf(options.retention),
         });
         more = result.more && !force;
         this.#last = result;
@@ -267,4 +293,9 @@ export class Tiers {
       this.#free = undefined;
     }
   }
+}
+
+/** undefined: no class is kept for less. */
+export function shortOf(retention: Retention | undefined): Retention | undefined {
+  return retention === undefined || Object.keys(retention.keep).length === 0 ? undefined : retention;
 }

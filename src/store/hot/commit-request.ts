@@ -27,6 +27,8 @@ export interface CommitRequest {
   readonly maxAge: number;
   /** For each log, the last number that lies in history.db: blocks up to it go. */
   readonly compacted: readonly (readonly [log: number, seq: number])[];
+  /** What goes is overwritten, here and in the write-ahead file. */
+  readonly overwrite?: boolean | undefined;
 }
 
 export interface CommitResult {

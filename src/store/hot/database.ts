@@ -62,6 +62,7 @@ export class LogDatabase {
   #total: number;
   #limit = Number.POSITIVE_INFINITY;
   #memory: Memory;
+  #overwrites = false;
   /** Up to here SQLite has what this run gave it, confirmed by the disk or not: a retry brings it again. */
   #taken = 0;
   /** The effects of commits that were not confirmed. The next result reports them. */
@@ -204,6 +205,7 @@ export class LogDatabase {
     this.wal.ready();
     if (this.wal.resize(walLength(request.total))) this.#total = request.total;
     this.#limit = request.maxSize;
+    this.#overwriteFrom(request.overwrite === true);
     const needs = commitNeeds(request);
     const forgetShapes = this.shapeTable.begin();
     let readings = 0;
@@ -240,6 +242,7 @@ export class LogDatabase {
     this.#memory.committed(request, this.#log, this.lanes());
     addTo(this.#untold, readings, removed);
     this.wal.sync();
+    if (this.#overwrites && (request.compacted.length > 0 || (removed?.records ?? 0) > 0)) this.wal.overwriteOld();
     agreement.commitsOnDisk();
     const done = this.#untold;
     this.#untold = nothingDone();
@@ -256,6 +259,13 @@ export class LogDatabase {
       ...{ dropped: [...done.dropped], aged: [...done.aged], lost: [...done.lost] },
       lostNotices: done.notices,
     };
+  }
+
+  /** From now on rows that go are overwritten with zeros. */
+  #overwriteFrom(on: boolean): void {
+    if (on === this.#overwrites) return;
+    this.db.pragma(`secure_delete = ${on ? 'ON' : 'OFF'}`);
+    this.#overwrites = on;
   }
 
   /** Closes the file of a run that does not end in order. */

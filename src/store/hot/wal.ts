@@ -67,6 +67,10 @@ export class WriteAhead {
   /** The bytes that the kernel took and did not confirm, with their place. Bounded by one commit. */
   #unsure: { readonly bytes: Buffer; readonly at: number } | undefined;
   #fault: string | undefined;
+  /** Frames that are of no use any more are to be overwritten: asked for, then when the file began anew under other salts. */
+  #overwrite: 'asked' | { readonly salts: string } | undefined;
+  /** No frame ends behind, of this generation or an earlier one. */
+  #highest: number | undefined;
 
   /** @param target bytes, see `walLength` */
   constructor(file: string, db: Database.Database, target: number) {
@@ -142,6 +146,7 @@ export class WriteAhead {
     const salts = this.#read(fd, 16, 8).toString('hex');
     const from = salts === this.#salts ? Math.min(this.#synced, this.#end) : 0;
     this.#grown = this.#end - from;
+    if (this.#highest !== undefined) this.#highest = Math.max(this.#highest, this.#end);
     // Read before the sync, while the pages are certain to be in memory.
     const unsure = { bytes: this.#read(fd, from, this.#end - from), at: from };
     this.#unsure = unsure;
@@ -161,7 +166,36 @@ export class WriteAhead {
       if (this.#checkpoint(press)) this.#pressed = 0;
       else if (press) this.#pressed = this.#end;
     } else this.#growAhead(this.#fd);
+    this.#tendOld(this.#fd);
     return this.#fault;
+  }
+
+  /**
+   * What was deleted lies in frames of the write-ahead file as well. They are overwritten with zeros once everything is in the database
+   * file and the file began anew: with one of the next calls of `tend`. What is overwritten is what was written since the last time.
+   */
+  overwriteOld(): void {
+    this.#overwrite ??= 'asked';
+  }
+
+  #tendOld(fd: number): void {
+    if (this.#overwrite === undefined) return;
+    if (this.#overwrite === 'asked') {
+      if (this.#checkpoint(true)) this.#overwrite = { salts: this.#salts };
+      return;
+    }
+    // The next commit makes it begin anew. Until then frames of the old generation are read.
+    if (this.#salts === this.#overwrite.salts || this.#salts === '') return;
+    try {
+      const to = Math.min(this.#highest ?? fstatSync(fd).size, fstatSync(fd).size);
+      const zeros = Buffer.alloc(STEP);
+      for (let at = Math.max(this.#end, HEADER); at < to; ) at += writeSync(fd, zeros, 0, Math.min(zeros.length, to - at), at);
+      fdatasyncSync(fd);
+      this.#highest = this.#end;
+      this.#overwrite = undefined;
+    } catch {
+      // It is tried again; what is wrong with the disk the next commit finds out.
+    }
   }
 
   close(): void {

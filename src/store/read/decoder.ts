@@ -44,7 +44,8 @@ export class Decoder {
 
   /** One shape of an hour, ascending each; nothing when no records are left, or they cannot be read. */
   part(stretches: Stretches, stretch: Stretch, hour: HourRow, shape: number): readonly ShapeColumns[] {
-    return this.#cache(`${stretch.id}/${hour.state}/${shape}`, () => {
+    // Parts of a class go without another state of the hour.
+    return this.#cache(`${stretch.id}/${hour.state}/${hour.records}/${shape}`, () => {
       const rows = stretches.history?.hours.partsOf(hour, shape) ?? [];
       return rows.flatMap((row) =>
         this.#decode(stretch, row.body, row.readings, (id) => this.#historyBook(stretches)?.of(id), undefined),

@@ -51,23 +51,56 @@ export const rate: Formula = {
       },
       save: (at) =>
         state && {
-          value: typeof state.value === 'bigint' ? `${state.value}n` : state.value,
+          ...savedCount(state, at),
           ago: at - lastAt,
-          ...(state.at === undefined ? {} : { changed: at - state.at }),
+          ...(state.before === undefined ? {} : { before: savedCount(state.before, at) }),
+          ...(state.strange === undefined
+            ? {}
+            : { strange: { ...state.strange, value: textOf(state.strange.value), at: at - state.strange.at } }),
           ...(last.reason === 0 ? { rate: last.value } : {}),
         },
       restore: (saved, _now, savedAt) => {
-        const value = amountOf(fieldOf(saved, 'value'));
-        const [ago, changed, speed] = [fieldOf(saved, 'ago'), fieldOf(saved, 'changed'), fieldOf(saved, 'rate')];
+        const [ago, speed] = [fieldOf(saved, 'ago'), fieldOf(saved, 'rate')];
         // Without the time between both readings there is no speed.
-        if (value === undefined || !isNumber(ago, 0) || savedAt === undefined) return;
+        const found = savedAt === undefined || !isNumber(ago, 0) ? undefined : countOf(saved, savedAt);
+        if (found === undefined || savedAt === undefined || !isNumber(ago, 0)) return;
         lastAt = savedAt - ago;
-        state = { value, total: value, at: isNumber(changed, 0) ? savedAt - changed : undefined };
+        const before = countOf(fieldOf(saved, 'before'), savedAt);
+        const strange = strangeOf(fieldOf(saved, 'strange'), savedAt);
+        const isAlike = (amount: Amount): boolean => typeof amount === typeof found.value;
+        state = {
+          ...found,
+          ...(before !== undefined && isAlike(before.value) ? { before } : {}),
+          ...(strange !== undefined && isAlike(strange.value) ? { strange } : {}),
+        };
         if (isNumber(speed)) last = good(speed);
       },
     };
   },
 };
+
+type Count = Pick<CounterState, 'value' | 'total' | 'at'>;
+
+function savedCount({ value, total, at: changed }: Count, at: number): object {
+  return { value: textOf(value), total: textOf(total), ...(changed === undefined ? {} : { changed: at - changed }) };
+}
+
+function countOf(saved: unknown, savedAt: number): Count | undefined {
+  const [value, total, changed] = [
+    amountOf(fieldOf(saved, 'value')),
+    amountOf(fieldOf(saved, 'total')),
+    fieldOf(saved, 'changed'),
+  ];
+  if (value === undefined || total === undefined || typeof value !== typeof total) return undefined;
+  return { value, total, at: isNumber(changed, 0) ? savedAt - changed : undefined };
+}
+
+function strangeOf(saved: unknown, savedAt: number): CounterState['strange'] {
+  const [value, ago, seen] = [amountOf(fieldOf(saved, 'value')), fieldOf(saved, 'at'), fieldOf(saved, 'seen')];
+  return value !== undefined && isNumber(ago, 0) && isNumber(seen, 1) ? { value, at: savedAt - ago, seen } : undefined;
+}
+
+const textOf = (amount: Amount): string | number => (typeof amount === 'bigint' ? `${amount}n` : amount);
 
 /** 64-bit integers stay exact. */
 function growth(from: Amount, to: Amount): number {

@@ -3,12 +3,13 @@ import type { GatewayConfig, ResolvedRule } from '../../config/kinds.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { parseTime, TIME_WORDS } from '../../core/times.ts';
 import { rulesOf } from '../../gateway/kept-state.ts';
+import { ComputedPoints } from './computed.ts';
 import { mapOf } from './csv-columns.ts';
 import { limitWords } from './limits.ts';
 import { fileRecording, logRecording } from './open-recording.ts';
 import { Panels } from './panels.ts';
 import { type Played, Player } from './player.ts';
-import type { Recording, Wanted } from './recording.ts';
+import type { RecordedSample, Recording, Wanted } from './recording.ts';
 import { Timeline } from './timeline.ts';
 import { wantedPoints } from './wanted.ts';
 
@@ -49,12 +50,15 @@ export async function play(config: GatewayConfig, file: string | undefined, opti
   const ignored: string[] = [];
   // What was written is understood before anything is opened.
   const written = rangeOf(options, Date.now());
+  // The log has what was computed; a file may lack it.
+  const computed = file === undefined ? undefined : ComputedPoints.of(config, wanted);
+  const read = computed?.wanted ?? wanted;
   const source: { recording: Recording; now?: number; close?(): void } =
     file === undefined
       ? await logRecording(options, (now) => fullRange(rangeOf(options, now)), wanted)
       : {
           recording: fileRecording(file, {
-            ...{ wanted, map: mapOf(options.map ?? [], wanted), offset: options.offset },
+            ...{ wanted: read, map: mapOf(options.map ?? [], read), offset: options.offset },
             onIgnored: (headings) => ignored.push(...headings),
           }),
         };
@@ -70,12 +74,15 @@ export async function play(config: GatewayConfig, file: string | undefined, opti
     onTransition: (transition) => timeline.take(transition),
     onReading: (time, reading) => panels?.take(time, reading),
   });
+  let last: RecordedSample | undefined;
   try {
     for await (const sample of source.recording) {
       if (from !== undefined && sample.time < from) continue;
       if (to !== undefined && sample.time > to) continue;
-      player.take(sample);
+      for (const one of computed?.take(sample) ?? [sample]) player.take(one);
+      last = sample;
     }
+    if (to !== undefined && last !== undefined) for (const one of computed?.until(to, last) ?? []) player.take(one);
   } finally {
     source.close?.();
   }

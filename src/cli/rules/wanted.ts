@@ -12,7 +12,7 @@ export function wantedPoints(config: GatewayConfig, rules: readonly ResolvedRule
   return new Map([...new Set(rules.flatMap(pointsOf))].map((name) => [name, wantedPoint(config, name)]));
 }
 
-function wantedPoint(config: GatewayConfig, whole: string): WantedPoint {
+export function wantedPoint(config: GatewayConfig, whole: string): WantedPoint {
   const [device = '', name = ''] = whole.split('.');
   const settings = config.devices.get(device)?.points.get(name);
   const storage = settings === undefined ? undefined : storageOfPoint(settings);

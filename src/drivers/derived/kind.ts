@@ -8,6 +8,7 @@ import type { PointInfo } from '../../core/point.ts';
 import type { Bus, SampleSink } from '../../core/ports.ts';
 import { DerivedBus } from './bus.ts';
 import { checkAmong, checkDevice } from './check.ts';
+import type { GraphDevice } from './graph.ts';
 import { planned } from './plan.ts';
 import { type DerivedDeviceSettings, derivedBus, derivedDevice, derivedPoint } from './schema.ts';
 
@@ -21,6 +22,18 @@ interface DerivedDriverContext {
 
 const forgetful: DerivedMemory = { load: () => undefined, logged: () => undefined, save: () => {} };
 
+/** The devices of a graph, as the configuration says them. */
+export function graphDevices(devices: readonly ResolvedDevice[], expressions: Expressions): GraphDevice[] {
+  return devices.map((device) => {
+    const points = planned(device, expressions);
+    const infos = points.map(
+      ({ name, unit }): PointInfo => ({ name, type: 'float64', storage: 'number', unit, writable: false }),
+    );
+    const { every } = device.settings as DerivedDeviceSettings;
+    return { name: device.name, points, infos, reports: points.map(({ settings }) => settings.report), every };
+  });
+}
+
 function create(
   bus: ResolvedBus,
   devices: readonly ResolvedDevice[],
@@ -29,14 +42,7 @@ function create(
 ): Bus {
   const { clock, emit, derived: memory = forgetful } = context;
   const silent: SampleFeed = { listen: () => () => {}, now: () => ({ at: clock.monotonic(), offset: 0, known: false }) };
-  const made = devices.map((device) => {
-    const points = planned(device, expressions);
-    const infos = points.map(
-      ({ name, unit }): PointInfo => ({ name, type: 'float64', storage: 'number', unit, writable: false }),
-    );
-    const { every } = device.settings as DerivedDeviceSettings;
-    return { name: device.name, points, infos, reports: points.map(({ settings }) => settings.report), every };
-  });
+  const made = graphDevices(devices, expressions);
   return new DerivedBus(bus.name, made, { clock, emit, memory, feed: context.feed ?? silent });
 }
 

@@ -1,0 +1,57 @@
+/** `sluice rules test` with computed points: what a recording lacks is computed as in the gateway. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { play } from '../../../src/cli/rules/play.ts';
+import { reportOf } from '../../../src/cli/rules/report.ts';
+import { loadConfigText } from '../../../src/config/load.ts';
+import { kinds } from '../../../src/gateway/registry.ts';
+import { derivedText } from '../../fakes/derived-bench.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'sluice-computed-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const TEXT = `${derivedText(
+  { 'hall.temperature': 'Cel', 'hall.humidity': '%' },
+  `
+  climate:
+    bus: sums
+    staleAfter: 5m
+    points:
+      dew-point: {compute: dew-point, from: {temperature: hall.temperature, humidity: hall.humidity}}
+      spread: {expression: 'hall.temperature - point("climate.dew-point")', unit: Cel}`,
+)}rules:
+  wet: {point: climate.spread, below: 2, deadband: 0.5}
+`;
+
+async function transitions(recording: string): Promise<string[]> {
+  const { config, faults } = loadConfigText(TEXT, path.join(folder, 'gateway.yaml'), kinds, { profileDirs: [] });
+  assert.deepEqual(faults, []);
+  assert.ok(config);
+  const file = path.join(folder, 'recording.csv');
+  writeFileSync(file, recording);
+  const report = reportOf(await play(config, file, { config: 'gateway.yaml' }));
+  return report.transitions.map(({ rule, state, time }) => `${new Date(time).toISOString().slice(11, 16)} ${rule} ${state}`);
+}
+
+test('rules test computes points that the recording does not have', async () => {
+  const rows = [
+    'time,hall.temperature,hall.humidity',
+    '2026-11-25T10:00:00Z,20,50',
+    '2026-11-25T10:01:00Z,20,95',
+    '2026-11-25T10:02:00Z,20,',
+    '2026-11-25T10:03:00Z,20,60',
+  ];
+  assert.deepEqual(await transitions(`${rows.join('\n')}\n`), ['10:01 wet active-unacknowledged', '10:03 wet normal']);
+});
+
+test('rules test takes computed points from the recording where it has them', async () => {
+  const rows = [
+    'time,hall.temperature,hall.humidity,climate.spread',
+    '2026-11-25T10:00:00Z,20,95,9',
+    '2026-11-25T10:01:00Z,20,50,1',
+  ];
+  assert.deepEqual(await transitions(`${rows.join('\n')}\n`), ['10:01 wet active-unacknowledged']);
+});

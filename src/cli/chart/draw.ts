@@ -93,7 +93,7 @@ const shapes = (c: Colours): string =>
     ),
   ].join('');
 
-const STYLE = [
+export const STYLE = [
   'text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Noto Sans","DejaVu Sans",sans-serif;font-size:14px}',
   '.title{font-size:21px;font-weight:600}.point{font-size:16px;font-weight:600}.small,.label{font-size:13px}.nothing{font-size:15px}',
   'path{fill:none}.grid,.axis{stroke-width:1}.mean{stroke-width:1.8;stroke-linejoin:round;stroke-linecap:round}.range{stroke-width:1.5;opacity:.5}',

@@ -17,7 +17,7 @@ export async function rulesTest(file: string | undefined, options: RulesTestOpti
   if (options.save !== undefined) write(options.save, expectedText(report.transitions));
   if (options.svg !== undefined) {
     const { picture } = await import('./picture.ts');
-    write(options.svg, picture());
+    write(options.svg, picture(report, played, options.language ?? 'en'));
   }
   if (options.expect === undefined) {
     process.stdout.write(options.json ? reportJson(report) : reportText(report));

@@ -28,5 +28,10 @@ test('the page about trying a rule shows what its commands print', (t) => {
   const printed = commands.map((words) => run(...words.split(' ')));
   assert.equal(printed[0], /^```text\n(.*?)^```$/ms.exec(page)?.[1]);
   assert.ok(page.includes(`--expect fridge.yaml\n${printed[3]}`));
+  assert.equal(
+    readFileSync(path.join(folder, 'fridge.svg'), 'utf8'),
+    readFileSync(path.join(root, 'docs/pictures/try-a-rule.svg'), 'utf8'),
+    'sluice rules test fridge.csv --svg ../../docs/pictures/try-a-rule.svg, with TZ=Asia/Dhaka, draws it again',
+  );
   assert.equal(readFileSync(path.join(folder, 'fridge.yaml'), 'utf8'), readFileSync(path.join(example, 'fridge.yaml'), 'utf8'));
 });

@@ -97,7 +97,7 @@ function linesOf(jsonl: string): { readonly device: string }[] {
 }
 const countOf = (jsonl: string, device: string): number => linesOf(jsonl).filter((line) => line.device === device).length;
 
-test('readings of a class are deleted after its time, with their bytes, and the others stay', async (t) => {
+test('readings of a class are deleted after its time with their bytes; the others stay', async (t) => {
   const site = siteOf(t);
   const { clock, state } = site;
   const log = await opened(t, site, RULES);

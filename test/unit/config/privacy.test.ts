@@ -1,0 +1,126 @@
+/** Classes of points from files and profiles, what check says about them, the inventory of sensing, and the sample of the page. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { sensingOf } from '../../../src/cli/privacy/inventory.ts';
+import { sensingText } from '../../../src/cli/privacy.ts';
+import { loadConfigText } from '../../../src/config/load.ts';
+import { kinds } from '../../../src/gateway/registry.ts';
+
+function load(yaml: string) {
+  const { config, faults, warnings } = loadConfigText(yaml, '/nowhere/gateway.yaml', kinds, {
+    profileDirs: [],
+    readSecrets: false,
+  });
+  assert.deepEqual(faults, []);
+  assert.ok(config !== undefined);
+  return { config, warnings: warnings.map(({ path, message }) => `${path}: ${message}`) };
+}
+const SITE = `
+gateway: {id: g1}
+buses:
+  plant: {protocol: modbus-tcp, host: 192.168.1.4}
+  gps: {protocol: serial, port: /dev/ttyUSB9, baudRate: 9600}
+devices:
+  meter:
+    bus: plant
+    privacy: household
+    points:
+      pulses: {table: input, address: 0, type: uint16, counter: {modulus: 65536}, privacy: health}
+      power: {table: input, address: 2, type: float32}
+      frequency: {table: input, address: 4, type: float32, privacy: technical}
+  van:
+    bus: gps
+    frame: {type: line}
+    decode: {type: nmea}
+    points:
+      latitude: {from: RMC.latitude}
+      speed: {from: RMC.speed}
+`;
+
+test('a point has its own class, that of its counter, that of its kind or that of its device', () => {
+  const { points } = load(SITE).config.privacy ?? assert.fail();
+  assert.deepEqual(points, {
+    'meter.*': 'household',
+    'meter.pulses': 'health',
+    'meter.pulses-total': 'health',
+    'meter.frequency': 'technical',
+    'van.latitude': 'location',
+  });
+});
+
+test('a class is no setting of a device: no bus starts again for it', () => {
+  const { config } = load(SITE);
+  assert.ok([...(config.devices.get('meter')?.points.values() ?? [])].every((settings) => !('privacy' in settings)));
+});
+
+const FORWARDERS: readonly [what: string, yaml: string, expected: readonly RegExp[]][] = [
+  [
+    'nobody may have them',
+    'forwarders: {up: {type: mqtt, url: "mqtt://a"}}',
+    [/household leave nowhere: no forwarder has a purpose/, /location leave nowhere/, /health leave nowhere/],
+  ],
+  ['a purpose', 'forwarders: {up: {type: mqtt, url: "mqtt://a", purpose: billing by the utility}}', []],
+  [
+    'empty words',
+    'forwarders: {up: {type: mqtt, url: "mqtt://a", purpose: for data}}',
+    [/"for data" says nothing to the people concerned/],
+  ],
+  [
+    'starved',
+    'forwarders: {a: {type: mqtt, url: "mqtt://a", purpose: billing by the utility}, b: {type: mqtt, url: "mqtt://b", filter: {points: [meter.power]}}}',
+    [/forwarders\.b: this forwarder gets no reading: .*\(household\); write its purpose/],
+  ],
+  [
+    'meant',
+    'privacy: {household: {upstream: never}, location: {upstream: never}, health: {upstream: never}}\nforwarders: {up: {type: mqtt, url: "mqtt://a"}}',
+    [],
+  ],
+  [
+    'no windows',
+    'privacy: {household: {upstream: {aggregate: 15m}}}\nforwarders: {up: {type: mqtt, url: "mqtt://a", purpose: billing by the utility}}',
+    [
+      /meter\.power of the class household leave as means of 15m or more, .*write filter: {every: 15m}/,
+      /household leave nowhere: no forwarder with a purpose may give them away/,
+    ],
+  ],
+  [
+    'windows',
+    'privacy: {household: {upstream: {aggregate: 15m}}}\nforwarders: {up: {type: mqtt, url: "mqtt://a", purpose: billing by the utility, filter: {every: 15m}}}',
+    [],
+  ],
+  ['kept for longer', 'privacy: {health: {keep: 60d}}', [/privacy\.health\.keep: this changes nothing: buffer.maxAge/]],
+];
+for (const [what, yaml, expected] of FORWARDERS)
+  test(`check says about privacy: ${what}`, () => {
+    const { warnings } = load(`${SITE}${yaml}\n`);
+    const unmet = expected.filter((pattern) => !warnings.some((text) => pattern.test(text)));
+    assert.deepEqual(unmet, [], warnings.join('\n'));
+    assert.equal(warnings.length, expected.length, warnings.join('\n'));
+  });
+
+test('a point with the name of a position and no class is asked about', () => {
+  const { warnings } = load(SITE.replace('power:', 'lat:'));
+  assert.deepEqual(warnings, [], 'the class of the device is an answer');
+  const other = load(SITE.replace('    privacy: household\n', '').replace('power:', 'lat:'));
+  assert.match(other.warnings.join(), /devices\.meter\.points\.lat: this looks like a position/);
+});
+
+test('the sample of the page is valid without a warning, and its inventory says what it does', () => {
+  const page = readFileSync(path.join(import.meta.dirname, '../../../docs/how-to/keep-readings-private.md'), 'utf8');
+  const sample = /```yaml\n([\s\S]*?)```/.exec(page)?.[1] ?? assert.fail('no sample');
+  const { config, warnings } = load(sample);
+  assert.deepEqual(warnings, []);
+  const sensing = sensingOf(config);
+  const of = (word: string) => sensing.classes.find((one) => one.class === word) ?? assert.fail(word);
+  assert.deepEqual(
+    of('household').destinations.map(({ forwarder, purpose, precision, points }) => ({ forwarder, purpose, precision, points })),
+    [{ forwarder: 'utility', purpose: 'billing by the utility', precision: 'means of 15m', points: ['meter.power'] }],
+  );
+  assert.deepEqual([of('location').destinations, of('location').upstream, of('location').keep], [[], 'never', 7 * 86_400_000]);
+  assert.match(
+    sensingText(sensing),
+    /household: kept 30d; leaves means of 15m or more\n {2}meter\.power \(W\)\n {2}goes to utility \(.*\) for: billing by the utility; means of 15m/,
+  );
+});

@@ -191,6 +191,20 @@ function parsed(text: string): unknown {
   }
 }
 
+test('derived: a reload goes on where it was, also without a known clock', async () => {
+  const memory = new MemoryBench();
+  const wall = { offset: 0, known: false };
+  const before = derivedBench(SOURCES, DEVICES, { memory, wall });
+  before.give('b', { p: 3600, n: 100, pm: 20 });
+  await before.clock.advance(MINUTE);
+  before.give('b', { p: 3600, n: 101, pm: 20 });
+  await before.bus.stop();
+  const after = derivedBench(SOURCES, DEVICES, { memory, wall, clock: before.clock });
+  await after.clock.advance(MINUTE);
+  after.give('b', { p: 3600, n: 103, pm: 20 });
+  assert.match(after.told().join(' '), /one\.energy=0\.12 .*two\.flow=2000 /);
+});
+
 test('derived: a state that lacks an input neither hangs the gateway nor makes a point of it', async () => {
   const memory = new MemoryBench();
   const good = derivedBench(SOURCES, DEVICES, { memory, wall: { offset: START, known: true } });

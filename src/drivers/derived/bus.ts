@@ -173,9 +173,10 @@ export class DerivedBus implements Bus {
     });
   }
 
-  #save({ name, nodes }: Device): void {
-    // Nothing came in this run: what an earlier one saved is still right.
-    if (nodes.every(({ inputs }) => inputs.every(({ at }) => at === undefined || at < this.#startedAt))) return;
+  #save({ name, nodes, last }: Device): void {
+    // Nothing came and nothing was said in this run: what an earlier one saved is still right.
+    if (last === undefined && nodes.every(({ inputs }) => inputs.every(({ at }) => at === undefined || at < this.#startedAt)))
+      return;
     const now = this.#c.feed.now();
     const resumed = nodes.flatMap(({ point, calculation }) => (calculation.resume === undefined ? [] : [point.name]));
     this.#c.memory.save(name, stateOf(nodes, now), now.at, resumed);

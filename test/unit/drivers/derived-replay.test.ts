@@ -107,7 +107,18 @@ test('derived: a restart between any two samples changes no point', async () => 
     {
       numRuns: 60,
       // A counter that was 0 for a moment is no counter that was reset, also over a restart.
-      examples: [[[10, 0, 10].map((n, i): Step => ({ wait: i, device: 'b', values: { p: 0, n, pm: 0 } })), [2]]],
+      examples: [
+        // What became too old in a run without readings is not told again by the next one.
+        [
+          [
+            { wait: 0, device: 'b', values: { p: 0, n: 0, pm: 0 } },
+            { wait: 1, device: 'b', values: { n: 0, pm: 0 } },
+            { wait: 30, device: 'a', values: { x: 0, h: 1 } },
+          ],
+          [1, 2],
+        ],
+        [[10, 0, 10].map((n, i): Step => ({ wait: i, device: 'b', values: { p: 0, n, pm: 0 } })), [2]],
+      ],
     },
   );
 });

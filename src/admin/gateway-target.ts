@@ -308,7 +308,10 @@ export class Target implements AdminTarget {
 
   async alarmChanges(query: AlarmChangesQuery): Promise<AlarmChanges> {
     const { log, config } = this.#started();
-    const watching = [...config.rules].filter(([, { device, point }]) => device === query.device && point === query.point);
+    const asked = `${query.device}.${query.point}`;
+    const watching = [...config.rules].filter(
+      ([, { device, point, inputs }]) => `${device}.${point}` === asked || inputs?.includes(asked) === true,
+    );
     return alarmChangesOf(log, new Set(watching.map(([name]) => name)), query);
   }
 

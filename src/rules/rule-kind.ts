@@ -107,6 +107,8 @@ export interface Limit {
   readonly value: number;
   /** `above 8` */
   readonly words: string;
+  /** `device.point`; absent: the point of the rule. */
+  readonly point?: string | undefined;
 }
 
 export interface RuleKind extends RuleKindSchema {

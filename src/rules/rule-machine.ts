@@ -156,7 +156,7 @@ export class RuleMachine {
       this.#fresh = true;
     }
     if (this.#watch !== undefined) {
-      const verdict = this.#watch.value(time, value, input);
+      const verdict = this.#watch.value(time, value, input, more);
       if (!more) this.#judged(at, verdict);
     } else {
       this.#silence.heard(at);

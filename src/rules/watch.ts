@@ -16,8 +16,8 @@ import type {
 } from './rule-kind.ts';
 
 export interface Watch {
-  /** @param input 0: the point of the rule, from 1 on: a further input */
-  value(at: number, value: Value, input: number): MemoryVerdict | undefined;
+  /** @param input 0: the point of the rule, from 1 on: a further input @param more others follow, so nothing is judged yet */
+  value(at: number, value: Value, input: number, more?: boolean): MemoryVerdict | undefined;
   bad(at: number, input: number): MemoryVerdict | undefined;
   /** When `advance` does something; Infinity: never. */
   readonly due: number;
@@ -123,10 +123,10 @@ export class MemoryWatch implements Watch {
     return due > this.#now ? due : Number.POSITIVE_INFINITY;
   }
 
-  value(at: number, value: Value, input: number): MemoryVerdict | undefined {
+  value(at: number, value: Value, input: number, more = false): MemoryVerdict | undefined {
     if (!this.#takes(at, input)) return undefined;
     this.#memory.value(this.#now, value, input);
-    return this.#memory.verdict;
+    return more ? undefined : this.#memory.verdict;
   }
 
   bad(at: number, input: number): MemoryVerdict | undefined {

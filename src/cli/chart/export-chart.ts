@@ -2,11 +2,10 @@
 import type { GatewayConfig } from '../../config/kinds.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
-import { kinds } from '../../gateway/registry.ts';
-import type { RuleKind } from '../../rules/rule-kind.ts';
 import { bucketWidth } from '../../store/read/buckets.ts';
 import { validConfig } from '../config-file.ts';
 import type { LogQuery, LogSource, Range, SourceOptions } from '../log-source.ts';
+import { limitsOf as ruleLimits } from '../rules/limits.ts';
 import { AlarmSpans } from './alarm-spans.ts';
 import { type AlarmSpan, type Bucket, type Chart, type LimitLine, MAX_BUCKETS, MAX_PANELS, type Panel } from './chart.ts';
 import { drawChart } from './draw.ts';
@@ -134,12 +133,9 @@ async function alarmsOf(source: LogSource, from: number, to: number, rules: Read
 }
 
 function limitsOf(config: GatewayConfig | undefined, point: string): LimitLine[] {
-  const of = [...(config?.rules.values() ?? [])].filter((rule) => `${rule.device}.${rule.point}` === point);
-  return of.flatMap(({ name, kind, setting, severity }) => {
-    // Every kind of the registry is a whole one; the loader asks for less.
-    const known = kinds.rules.find(({ key }) => key === kind) as RuleKind | undefined;
-    return (known?.limits?.(setting) ?? []).map((limit) => ({ rule: name, severity, ...limit }));
-  });
+  return [...(config?.rules.values() ?? [])].flatMap((rule) =>
+    ruleLimits(rule, point).map(({ value, words }) => ({ rule: rule.name, severity: rule.severity, value, words })),
+  );
 }
 
 function isBoolean(config: GatewayConfig | undefined, point: string): boolean {

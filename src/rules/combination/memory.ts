@@ -13,7 +13,8 @@ interface Part {
   readonly leaf: Leaf;
   readonly watch: Watch;
   readonly known: Known;
-  verdict: MemoryVerdict;
+  /** Its place among the leaves. */
+  readonly place: number;
   /** The last values alone decide, so a bad one leaves nothing known. */
   readonly memoryless: boolean;
 }
@@ -31,6 +32,9 @@ export class CombinationMemory implements ConditionMemory {
   readonly words = '';
   readonly #tree: Tree;
   readonly #parts: readonly Part[];
+  /** Of the parts, and of all together; undefined: a part changed since. */
+  readonly #verdicts: MemoryVerdict[];
+  #verdict: MemoryVerdict | undefined;
   /** Of each input: the parts that look at it, and which of their inputs it is. */
   readonly #routes: readonly (readonly (readonly [part: Part, input: number])[])[];
 
@@ -39,7 +43,8 @@ export class CombinationMemory implements ConditionMemory {
     const leaves = leavesOf(tree);
     const saved = savedOf(from.saved, leaves.length);
     const points = leaves.map((leaf) => pointsOf(leaf, kinds));
-    this.#parts = leaves.map((leaf, i) => partOf(leaf, kinds, (points[i]?.length ?? 1) - 1, { ...from, saved: saved[i] }));
+    this.#parts = leaves.map((leaf, i) => partOf(leaf, kinds, (points[i]?.length ?? 1) - 1, i, { ...from, saved: saved[i] }));
+    this.#verdicts = this.#parts.map(({ watch }) => (watch instanceof SilenceWatch ? watch.verdict : 'unknown'));
     this.#routes = inputsOf(tree, kinds).map((point) =>
       this.#parts.flatMap((part, i) =>
         (points[i] ?? []).flatMap((of, input): (readonly [Part, number])[] => (of === point ? [[part, input]] : [])),
@@ -48,10 +53,15 @@ export class CombinationMemory implements ConditionMemory {
   }
 
   get verdict(): MemoryVerdict {
-    return judge(
-      this.#tree,
-      this.#parts.map(({ verdict }) => verdict),
-    );
+    this.#verdict ??= judge(this.#tree, this.#verdicts);
+    return this.#verdict;
+  }
+
+  #take(part: Part, verdict: MemoryVerdict | undefined): void {
+    const now = verdict ?? (part.memoryless ? 'unknown' : undefined);
+    if (now === undefined || now === this.#verdicts[part.place]) return;
+    this.#verdicts[part.place] = now;
+    this.#verdict = undefined;
   }
 
   /** As often as the slowest part that is saved at all. */
@@ -60,35 +70,36 @@ export class CombinationMemory implements ConditionMemory {
   }
 
   get due(): number {
-    return Math.min(...this.#parts.map(({ watch }) => watch.due));
+    let due = Number.POSITIVE_INFINITY;
+    for (const { watch } of this.#parts) due = Math.min(due, watch.due);
+    return due;
   }
 
   value(at: number, value: Value, input: number): void {
     for (const [part, own] of this.#routes[input] ?? []) {
       if (own === 0) part.known.take(value);
-      const verdict = part.watch.value(at, value, own);
-      if (verdict !== undefined || part.memoryless) part.verdict = verdict ?? 'unknown';
+      this.#take(part, part.watch.value(at, value, own));
     }
   }
 
   bad(at: number, input: number): void {
     for (const [part, own] of this.#routes[input] ?? []) {
       if (own === 0) part.known.take(undefined);
-      const verdict = part.watch.bad(at, own);
-      if (verdict !== undefined || part.memoryless) part.verdict = verdict ?? 'unknown';
+      this.#take(part, part.watch.bad(at, own));
     }
   }
 
   advance(at: number): void {
-    for (const part of this.#parts) if (part.watch.due <= at) part.verdict = part.watch.advance(at) ?? part.verdict;
+    for (const part of this.#parts)
+      if (part.watch.due <= at) this.#take(part, part.watch.advance(at) ?? this.#verdicts[part.place]);
   }
 
   acknowledged(at: number): void {
-    for (const part of this.#parts) part.verdict = part.watch.acknowledged(at) ?? part.verdict;
+    for (const part of this.#parts) this.#take(part, part.watch.acknowledged(at) ?? this.#verdicts[part.place]);
   }
 
   clockChanged(at: number, off: number | undefined): void {
-    for (const part of this.#parts) part.verdict = part.watch.clockChanged(at, off) ?? part.verdict;
+    for (const part of this.#parts) this.#take(part, part.watch.clockChanged(at, off) ?? this.#verdicts[part.place]);
   }
 
   know(input: number, unit: string | undefined): void {
@@ -104,15 +115,14 @@ export class CombinationMemory implements ConditionMemory {
   }
 
   get sentence(): string {
-    const verdicts = this.#parts.map(({ verdict }) => verdict);
-    const now = judge(this.#tree, verdicts);
-    const why = now === 'alarm' || now === 'normal' ? reasons(this.#tree, verdicts, now) : [];
+    const now = this.verdict;
+    const why = now === 'alarm' || now === 'normal' ? reasons(this.#tree, this.#verdicts, now) : [];
     const named = why.length > 0 ? why.flatMap((i) => this.#parts[i] ?? []) : this.#parts;
-    return sentenceOf([...new Set(named.map(partWords))]);
+    return sentenceOf([...new Set(named.map((part) => partWords(part, this.#verdicts[part.place])))]);
   }
 }
 
-function partOf(leaf: Leaf, kinds: ReadonlyMap<string, RuleKind>, inputs: number, from: MemoryStart): Part {
+function partOf(leaf: Leaf, kinds: ReadonlyMap<string, RuleKind>, inputs: number, place: number, from: MemoryStart): Part {
   const condition = kinds.get(leaf.kind)?.create(leaf.setting, leaf.deadband);
   if (condition === undefined) throw new Error(`a combination has a condition of the unknown kind ${leaf.kind}`);
   const watch =
@@ -121,9 +131,7 @@ function partOf(leaf: Leaf, kinds: ReadonlyMap<string, RuleKind>, inputs: number
       : condition.type === 'memory'
         ? new MemoryWatch(condition, inputs, from)
         : new SilenceWatch(condition.after, from.at);
-  const memoryless = condition.type === 'value';
-  const verdict = watch instanceof SilenceWatch ? watch.verdict : 'unknown';
-  return { leaf, watch, known: new Known(leaf.point), verdict, memoryless };
+  return { leaf, watch, known: new Known(leaf.point), place, memoryless: condition.type === 'value' };
 }
 
 /** What an earlier run saved of each leaf; nothing where it does not fit to this tree. */
@@ -134,7 +142,7 @@ function savedOf(saved: unknown, count: number): readonly unknown[] {
 }
 
 /** `tank.level is 0.3 m (below 0.5)` */
-function partWords({ leaf, watch, known, verdict }: Part): string {
+function partWords({ leaf, watch, known }: Part, verdict: MemoryVerdict | undefined): string {
   if (watch instanceof SilenceWatch && verdict === 'alarm')
     return `${leaf.point} had no value for ${formatDuration(watch.after)}`;
   const { measured, words } = watch;

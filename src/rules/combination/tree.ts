@@ -22,39 +22,40 @@ export function leavesOf(tree: Tree): Leaf[] {
 }
 
 /**
- * How sure a verdict is: normal 0, inside the deadband 1, alarm 2. What is not known lies between 0 and 2, and a combination is
+ * A verdict as a level: normal 0, inside the deadband 1, alarm 2. What is not known lies between 0 and 2, and a combination is
  * known where both ends of it are the same: one part in alarm decides `any`, whatever a dead sensor would say.
  */
-interface Span {
-  readonly low: number;
-  readonly high: number;
-}
 const VERDICTS = ['normal', 'between', 'alarm'] as const;
-const UNKNOWN: Span = { low: 0, high: 2 };
-const KNOWN: Readonly<Record<(typeof VERDICTS)[number], Span>> = {
-  normal: { low: 0, high: 0 },
-  between: { low: 1, high: 1 },
-  alarm: { low: 2, high: 2 },
-};
+/** Both ends in one number: three times the lower one, plus the upper one. */
+const SPANS: Readonly<Record<MemoryVerdict, number>> = { normal: 0, between: 4, alarm: 8, unknown: 2 };
 
 /** @param verdicts of the leaves, left to right */
 export function judge(tree: Tree, verdicts: readonly MemoryVerdict[]): MemoryVerdict {
-  const { low, high } = spanOf(tree, verdicts[Symbol.iterator]());
-  return low === high ? (VERDICTS[low] ?? 'unknown') : 'unknown';
+  const span = spanOf(tree, verdicts, { next: 0 });
+  return VERDICTS.find((verdict) => SPANS[verdict] === span) ?? 'unknown';
 }
 
-function spanOf(tree: Tree, leaves: Iterator<MemoryVerdict>): Span {
+function spanOf(tree: Tree, verdicts: readonly MemoryVerdict[], at: { next: number }): number {
   if ('not' in tree) {
-    const { low, high } = spanOf(tree.not, leaves);
-    return { low: 2 - high, high: 2 - low };
+    const span = spanOf(tree.not, verdicts, at);
+    return (2 - (span % 3)) * 3 + 2 - Math.floor(span / 3);
   }
-  if ('of' in tree) {
-    const parts = tree.of.map((part) => spanOf(part, leaves));
-    const nth = (ends: number[]) => ends.sort((a, b) => b - a)[tree.count - 1] ?? 0;
-    return { low: nth(parts.map(({ low }) => low)), high: nth(parts.map(({ high }) => high)) };
+  if (!('of' in tree)) return SPANS[verdicts[at.next++] ?? 'unknown'];
+  // How many parts are at least at a level.
+  let [lowBetween, lowAlarm, highBetween, highAlarm] = [0, 0, 0, 0];
+  for (const part of tree.of) {
+    const span = spanOf(part, verdicts, at);
+    const high = span % 3;
+    if (span >= 3) lowBetween++;
+    if (span >= 6) lowAlarm++;
+    if (high >= 1) highBetween++;
+    if (high === 2) highAlarm++;
   }
-  const verdict = leaves.next().value as MemoryVerdict | undefined;
-  return verdict === undefined || verdict === 'unknown' ? UNKNOWN : KNOWN[verdict];
+  return 3 * level(lowBetween, lowAlarm, tree.count) + level(highBetween, highAlarm, tree.count);
+}
+
+function level(between: number, alarm: number, count: number): number {
+  return alarm >= count ? 2 : between >= count ? 1 : 0;
 }
 
 /** Numbers of the leaves that make the tree what it is (in alarm or normal); none where nothing is certain. */

@@ -32,6 +32,10 @@ export function combinations(leaves: readonly RuleKind[]): readonly RuleKind[] {
     needs: 'any',
     own: false,
     resolve: (setting, around) => new Resolver(kinds, around).tree(key, setting),
+    limits: (setting) =>
+      leavesOf(setting as Tree).flatMap(({ point, kind, setting: of }) =>
+        (kinds.get(kind)?.limits?.(of) ?? []).map((limit) => ({ ...limit, point })),
+      ),
     inputs: (setting) => inputsOf(setting as Tree, kinds).map((point) => ({ point, at: [], needs: 'any' })),
     create: (setting) => ({
       type: 'memory',

@@ -32,6 +32,8 @@ class ExpressionMemory implements ConditionMemory {
   readonly words = '';
   readonly #evaluate: ReturnType<typeof compile>;
   readonly #values: (Value | undefined)[];
+  /** Undefined: an input changed since. */
+  #verdict: MemoryVerdict | undefined;
   readonly #known: readonly Known[];
 
   constructor(setting: Expression) {
@@ -45,22 +47,33 @@ class ExpressionMemory implements ConditionMemory {
     if (known !== undefined) known.unit = unit;
   }
   value(_at: number, value: Value, input: number): void {
-    this.#values[input] = value;
+    this.#change(input, value);
     this.#known[input]?.take(value);
   }
   bad(_at: number, input: number): void {
-    this.#values[input] = undefined;
+    this.#change(input, undefined);
     this.#known[input]?.take(undefined);
   }
   advance(): void {}
   save(): undefined {}
 
+  /** An error of the language costs many times an evaluation, and a dead bus would have one with each reading. */
+  #change(input: number, value: Value | undefined): void {
+    if (this.#values[input] === value) return;
+    this.#values[input] = value;
+    this.#verdict = undefined;
+  }
+
   get verdict(): MemoryVerdict {
-    const result = this.#evaluate(this.#values);
-    return result === true ? 'alarm' : result === false ? 'normal' : 'unknown';
+    this.#verdict ??= verdictOf(this.#evaluate(this.#values));
+    return this.#verdict;
   }
 
   get sentence(): string {
     return sentenceOf(this.#known.map(({ words }) => words));
   }
+}
+
+function verdictOf(result: Value | undefined): MemoryVerdict {
+  return result === true ? 'alarm' : result === false ? 'normal' : 'unknown';
 }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { limitsOf } from '../../../src/cli/rules/limits.ts';
 import { Calendar, WEEKDAYS } from '../../../src/core/calendar.ts';
 import type { Sample, Shape, Value } from '../../../src/core/point.ts';
 import { ABSENT, GOOD, reasonCode } from '../../../src/core/reasons.ts';
@@ -9,7 +10,7 @@ import { judge, leavesOf, type Tree } from '../../../src/rules/combination/tree.
 import { RuleEngine } from '../../../src/rules/engine.ts';
 import { bits } from '../../../src/rules/kinds/bits.ts';
 import type { MemoryVerdict, ValueCondition } from '../../../src/rules/rule-kind.ts';
-import type { Moment } from '../../../src/rules/rule-state.ts';
+import { type Moment, parseRuleState } from '../../../src/rules/rule-state.ts';
 import { resolveRules } from '../../harness/rule-case.ts';
 
 const MINUTE = 60_000;
@@ -272,6 +273,43 @@ test('a reading of an input that is older than its newest one changes nothing', 
   assert.deepEqual(say(a, 5, 9), [], 'older than the reading at 10');
   assert.equal(say(a, 11, 9)[0]?.state, 'active-unacknowledged');
   assert.deepEqual(say(b, 9, 99), []);
+});
+
+test('what a damaged log kept of a combination changes nothing but its memory', () => {
+  const types = { 'room.x': { type: 'float64' } } as const;
+  const rules = resolveRules(
+    {
+      r: {
+        any: [
+          { point: 'room.x', average: { above: 8, over: '10m' } },
+          { point: 'room.x', above: 50 },
+        ],
+      },
+    },
+    types,
+  );
+  const start: Moment = { at: 0, wall: 1_795_000_000_000, wallKnown: true };
+  const [whole] = new RuleEngine({ rules, start, shapes: [room] }).state(start);
+  assert.ok(whole);
+  const odd = fc.oneof(fc.jsonValue(), fc.record({ leaves: fc.array(fc.jsonValue(), { minLength: 2, maxLength: 2 }) }));
+  fc.assert(
+    fc.property(odd, (memory) => {
+      const state = parseRuleState(JSON.stringify({ ...whole, memory }));
+      const engine = new RuleEngine({ rules, start, saved: state === undefined ? [] : [state], shapes: [room] });
+      engine.tick(1);
+      const [begun] = engine.sample({ shape: room, at: 2, values: [60], reasons: null });
+      assert.equal(begun?.state, 'active-unacknowledged');
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a chart has the limits of each point of a combination', () => {
+  const [rule] = resolveRules({ r: { all: [{ point: 'p.a', below: 0.5 }, { not: { point: 'p.b', above: 3 } }] } });
+  assert.ok(rule);
+  assert.deepEqual(limitsOf(rule), [{ value: 0.5, words: 'below 0.5', point: 'p.a' }]);
+  assert.deepEqual(limitsOf(rule, 'p.b'), [{ value: 3, words: 'above 3', point: 'p.b' }]);
+  assert.deepEqual(limitsOf(rule, 'p.c'), []);
 });
 
 // ---- bits ----

@@ -18,10 +18,10 @@ const folder = mkdtempSync(path.join(tmpdir(), 'sluice-play-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 type Section = Record<string, unknown>;
 
-function configOf(points: Record<string, Section>, rules: Section): GatewayConfig {
+function configOf(points: Record<string, Section>, rules: Section, timezone = 'UTC'): GatewayConfig {
   const devices = Map.groupBy(Object.entries(points), ([name]) => name.split('.')[0] as string);
   return {
-    gateway: { id: 'g1', stateDir: 'state', clockHold: 0 },
+    gateway: { id: 'g1', stateDir: 'state', clockHold: 0, timezone },
     devices: new Map(
       [...devices].map(([name, own]) => [name, { name, points: new Map(own.map(([whole, s]) => [whole.split('.')[1], s])) }]),
     ),
@@ -56,19 +56,24 @@ for (const name of folders.sort()) {
   if (!golden.timeline.every((step) => Object.keys(step).every((key) => VALUES.test(key)))) continue;
   goldens++;
   test(`the golden timeline ${name} is the one of its recording`, async () => {
+    const begin = golden.beginning === undefined ? BEGIN : Date.parse(golden.beginning);
     const rows = golden.timeline.flatMap(({ at, tick: _, ...points }) =>
       Object.entries(points).map(([whole, detail]) => {
         const [value, quality, reason] = cellsOf(detail);
-        return `${whole},${BEGIN + time(at)},${quoted(value)},${quality},${reason}\n`;
+        return `${whole},${begin + time(at)},${quoted(value)},${quality},${reason}\n`;
       }),
     );
     const last = Math.max(...golden.timeline.map(({ at }) => time(at)));
-    const report = await played(configOf(golden.points, golden.rules), `point,time,value,quality,reason\n${rows.join('')}`, {
-      ...{ from: String(BEGIN), to: String(BEGIN + last) },
-    });
+    const report = await played(
+      configOf(golden.points, golden.rules, golden.timezone),
+      `point,time,value,quality,reason\n${rows.join('')}`,
+      {
+        ...{ from: String(begin), to: String(begin + last) },
+      },
+    );
     if (report.notTested.length > 0) return;
     assert.deepEqual(
-      report.transitions.map(({ time, rule, state, occurrence }) => ({ at: time - BEGIN, rule, state, occurrence })),
+      report.transitions.map(({ time, rule, state, occurrence }) => ({ at: time - begin, rule, state, occurrence })),
       golden.expected.map(({ at, rule, state, occurrence }) => ({ at, rule, state, occurrence })),
     );
     for (const [i, { message, value, cause }] of golden.expected.entries()) {

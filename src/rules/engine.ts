@@ -32,7 +32,7 @@ import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint } from './rule-state.ts';
 import { WallClock } from './wall-clock.ts';
-import { changedMessage, removedMessage } from './words.ts';
+import { changedMessage, pointOf, removedMessage } from './words.ts';
 
 /** A point of a shape that a rule looks at. */
 interface Watched {
@@ -118,7 +118,7 @@ export class RuleEngine {
       const before = saved.get(rule.name);
       saved.delete(rule.name);
       const same = before?.fingerprint === fingerprint(rule);
-      const machine = this.#make(rule, start, same ? before : undefined);
+      const machine = this.#make(rule, start, same ? before : undefined, before);
       this.#machines.set(rule.name, machine);
       if (before === undefined || same) continue;
       machine.inherit(before, start.at);
@@ -194,7 +194,7 @@ export class RuleEngine {
     const renamed: [RuleMachine, ResolvedRule][] = [];
     for (const rule of rules) {
       const old = this.#machines.get(rule.name);
-      if (old?.fingerprint !== fingerprint(rule)) next.set(rule.name, this.#make(rule, moment));
+      if (old?.fingerprint !== fingerprint(rule)) next.set(rule.name, this.#make(rule, moment, undefined, old?.save(moment)));
       else {
         next.set(rule.name, old);
         renamed.push([old, rule]);
@@ -360,10 +360,13 @@ export class RuleEngine {
     return machine;
   }
 
-  #make(rule: ResolvedRule, start: Moment, saved?: RuleState): RuleMachine {
+  /** @param before of a rule of this name that may have been another one */
+  #make(rule: ResolvedRule, start: Moment, saved?: RuleState, before?: RuleState): RuleMachine {
     const kind = this.#kinds.get(rule.kind);
     if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
-    const advice = kind.advisory === true ? { suspect: () => this.#suspect(rule) } : undefined;
+    // Another sensitivity must not cost a month of learning. The kind takes up no memory but its own.
+    const learned = before?.point === pointOf(rule) ? before.memory : undefined;
+    const advice = kind.advisory === true ? { suspect: () => this.#suspect(rule), learned } : undefined;
     return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock, advice);
   }
 

@@ -27,6 +27,8 @@ import {
 export interface Advice {
   /** Another rule says that something is wrong with the point. */
   readonly suspect: () => boolean;
+  /** The memory that this rule had with other settings. */
+  readonly learned: unknown;
 }
 const never = () => false;
 
@@ -86,7 +88,13 @@ export class RuleMachine {
     this.#floor = start.at;
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
-    const memory = { at: start.at, saved: saved?.memory, off: known, clock, suspect: advice?.suspect ?? never };
+    const memory = {
+      at: start.at,
+      saved: saved?.memory ?? advice?.learned,
+      off: known,
+      clock,
+      suspect: advice?.suspect ?? never,
+    };
     this.#watch = watchOf(condition, rule.inputs?.length ?? 0, memory);
     const off = known ?? 0;
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);

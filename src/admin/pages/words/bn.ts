@@ -120,7 +120,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'alarms.unshelve': 'স্থগিত শেষ করুন',
   'alarms.unshelveOf': '{rule}: স্থগিত শেষ করুন',
   'alarms.shelveFor': 'কত সময় স্থগিত',
-  'alarms.reason': 'কারণ (খালি রাখা যায়)',
+  'alarms.reason': 'কারণ (অস্বাভাবিকতার নিয়মে দিতেই হবে)',
   'alarms.cancel': 'বাতিল',
   'alarms.acknowledged': '{rule} স্বীকার করা হয়েছে।',
   'alarms.shelved': '{rule} স্থগিত করা হয়েছে।',

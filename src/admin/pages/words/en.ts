@@ -118,7 +118,7 @@ export const en = {
   'alarms.unshelve': 'End shelving',
   'alarms.unshelveOf': 'End shelving of {rule}',
   'alarms.shelveFor': 'Shelve for',
-  'alarms.reason': 'Reason (may stay empty)',
+  'alarms.reason': 'Reason (anomaly rules need one)',
   'alarms.cancel': 'Cancel',
   'alarms.acknowledged': '{rule} is acknowledged.',
   'alarms.shelved': '{rule} is shelved.',

@@ -101,6 +101,19 @@ test('a restart at any time changes no transition', () => {
   );
 });
 
+test('another sensitivity keeps what was learned, another point does not', () => {
+  const changed = { ...odd, setting: { season: 'none', sensitivity: 'high' } };
+  const engine = made();
+  feed(engine, 0, 3 * DAY);
+  const before = structuredClone(learned(engine, 3 * DAY));
+  const saved = engine.state(moment(3 * DAY)).map((state) => parseRuleState(JSON.stringify(state)) as RuleState);
+  assert.deepEqual(learned(made([changed], saved, 3 * DAY), 3 * DAY), before);
+  engine.reload([changed], moment(3 * DAY), [shape]);
+  assert.deepEqual(learned(engine, 3 * DAY), before);
+  engine.reload([{ ...odd, point: 'q' }], moment(3 * DAY), [shape]);
+  assert.equal(learned(engine, 3 * DAY).learned, 0);
+});
+
 test('a step of the wall clock gives another hour and no other harm', () => {
   const engine = made();
   feed(engine, 0, 4 * DAY);

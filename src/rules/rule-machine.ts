@@ -11,7 +11,7 @@ import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
 import { SavedMark } from './saved-mark.ts';
 import { Silence } from './silence.ts';
 import { WallClock } from './wall-clock.ts';
-import { type Watch, watchOf } from './watch.ts';
+import { type Advice, type Watch, watchOf } from './watch.ts';
 import {
   activeMessage,
   afterRestart,
@@ -22,15 +22,6 @@ import {
   unshelvedMessage,
   unsuppressedMessage,
 } from './words.ts';
-
-/** Of a rule that only advises. */
-export interface Advice {
-  /** Another rule says that something is wrong with the point. */
-  readonly suspect: () => boolean;
-  /** The memory that this rule had with other settings. */
-  readonly learned: unknown;
-}
-const never = () => false;
 
 /** One rule with its timers. The invariants stand in engine.ts. */
 export class RuleMachine {
@@ -93,7 +84,7 @@ export class RuleMachine {
       saved: saved?.memory ?? advice?.learned,
       off: known,
       clock,
-      suspect: advice?.suspect ?? never,
+      suspect: advice?.suspect ?? (() => false),
     };
     this.#watch = watchOf(condition, rule.inputs?.length ?? 0, memory);
     const off = known ?? 0;

@@ -15,6 +15,14 @@ import type {
   Verdict,
 } from './rule-kind.ts';
 
+/** Of a rule that only advises. */
+export interface Advice {
+  /** Another rule says that something is wrong with the point. */
+  readonly suspect: () => boolean;
+  /** The memory that this rule had with other settings. */
+  readonly learned: unknown;
+}
+
 export interface Watch {
   /** @param input 0: the point of the rule, from 1 on: a further input @param more others follow, so nothing is judged yet */
   value(at: number, value: Value, input: number, more?: boolean): MemoryVerdict | undefined;

@@ -5,7 +5,8 @@
  *
  * A line `set UNIT REGISTER VALUE` on standard input changes a register from the next reply on; with that reply it prints
  * `sent NANOSECONDS` (CLOCK_MONOTONIC, taken just before the bytes are given to the kernel). `count` prints requests.
- * `silent UNIT...`: these do not answer from then on. `delay MS`: every reply takes so long.
+ * A write of one register (function 6) is answered and prints `wrote NANOSECONDS`, taken when the request came. `silent UNIT...`: these
+ * do not answer from then on. `delay MS`: every reply takes so long.
  */
 import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -34,6 +35,12 @@ function serve(socket: Socket): void {
       const unit = request[o + 6] as number;
       if (silent.has(unit)) continue;
       const device = units[unit - 1];
+      if (device !== undefined && request[o + 7] === 6) {
+        console.log(`wrote ${process.hrtime.bigint()}`);
+        for (const each of device.ring) each.writeUInt16BE(request.readUInt16BE(o + 10), request.readUInt16BE(o + 8) * 2);
+        socket.write(request.subarray(o, o + 12));
+        continue;
+      }
       const start = request.readUInt16BE(o + 8);
       const bytes = request.readUInt16BE(o + 10) * 2;
       if (device === undefined || request[o + 7] !== 3) {

@@ -117,9 +117,11 @@ export async function writeSite(space: Workspace, options: SiteOptions): Promise
 /**
  * `sluice run`, as users start it: with the flags of bin/sluice. The shell execs, so the pid is the daemon's.
  * @param root of another built tree
+ * @param before a program that runs it, with its arguments
  */
-export function startGateway(space: Workspace, config: string, root = ROOT): Child {
-  return space.spawn(path.join(root, 'bin', 'sluice'), ['run', '-c', config]);
+export function startGateway(space: Workspace, config: string, root = ROOT, before: readonly string[] = []): Child {
+  const [program = '', ...args] = [...before, path.join(root, 'bin', 'sluice'), 'run', '-c', config];
+  return space.spawn(program, args);
 }
 
 export function pidOf(child: Child): number {

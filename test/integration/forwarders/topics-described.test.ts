@@ -50,7 +50,7 @@ devices:
   dead: {bus: plant, unit: 9, interval: 1s, points: {x: {table: holding, address: 0, type: uint16}}}
   room: {bus: plant, unit: 2, interval: 1s, profile: xy-md02}
 rules:
-  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required}
+  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps}
   quiet: {point: dead.x, stale: 1s, severity: info}
 buffer: {commitEvery: 200ms}
 broker: {listen: {port: 0}}

@@ -86,3 +86,66 @@ test('sluice alarm: acknowledged, over, shelved; on the topic, in status, and af
     ],
   );
 });
+
+test('sluice alarm: latched and reset, out of service and back, also after a kill', async (t) => {
+  const s = await site(t, {
+    device: SettableDevice.start,
+    bus: 'timeout: 2s',
+    devices:
+      '  fridge: {bus: plant, unit: 1, interval: 50ms, points: {temperature: {table: holding, address: 5, type: int16, unit: Cel}}}',
+    rules: '  warm: {point: fridge.temperature, above: 8, severity: critical, latch: true}',
+    buffer: '',
+    broker: true,
+  });
+  if (s === undefined) return;
+  const { device, gateway } = s;
+  const status = () => gateway.status();
+  const alarm = (...args: string[]) => sluice(t, 'alarm', args[0] as string, '-c', gateway.config, ...args.slice(1));
+  const stateIs = (state: string) =>
+    waitFor(`the state ${state}`, async () => ((await status()).alarms[0]?.state ?? 'normal') === state);
+  await device.set(5, 9);
+  await gateway.up();
+  const peek = await s.peek();
+  await stateIs('active-unacknowledged');
+  const early = await alarm('reset', 'warm');
+  assert.deepEqual(
+    [early.code, early.stderr],
+    [1, 'sluice: the alarm warm is still active: it can be reset when its condition is over'],
+  );
+  await device.set(5, 4);
+  await stateIs('latched');
+  await gateway.kill();
+  await gateway.up();
+  const again = await s.peek();
+  await stateIs('latched');
+  assert.deepEqual(await alarm('reset', 'warm'), { code: 0, stdout: 'warm: normal', stderr: '' });
+  const blank = await alarm('out-of-service', 'warm', '--reason', ' ');
+  assert.deepEqual([blank.code, blank.stderr.includes('needs a reason')], [2, true]);
+  assert.equal((await alarm('out-of-service', 'warm', '--reason', 'new sensor')).stdout, 'warm: out of service');
+  await device.set(5, 9);
+  await gateway.kill();
+  await gateway.up();
+  const last = await s.peek();
+  await stateIs('out-of-service');
+  assert.match((await status()).alarms[0]?.message ?? '', /^warm: taken out of service by \S+ \(new sensor\)$/);
+  await waitFor('a reading', async () => (await status()).buses[0]?.devices[0]?.state === 'answering');
+  assert.equal((await alarm('in-service', 'warm')).code, 0);
+  await stateIs('active-unacknowledged');
+  // The first one and the one that was put in service; the counts outlive a kill to within a minute.
+  assert.ok((await status()).alarmFigures.annunciated >= 1);
+  assert.match((await alarm('stats')).stdout, /^alarms {6}[12] since /);
+
+  const seen = [peek, again, last].flatMap(({ messages }) => messages.map((m) => ({ topic: m.topic, json: m.text })));
+  const causes = seen
+    .filter(({ topic, json }) => topic === 'sluice/g1/alarm/warm' && json !== '')
+    .map(({ json }) => JSON.parse(json) as { state: string; cause: string })
+    .map(({ state, cause }) => `${state} ${cause}`);
+  for (const one of ['active-unacknowledged reading', 'latched reading', 'normal operator', 'out-of-service operator'])
+    assert.ok(causes.includes(one), `${one} in ${causes.join(', ')}`);
+  const done = seen
+    .filter(({ topic }) => topic === 'sluice/g1/event')
+    .map(({ json }) => JSON.parse(json))
+    .filter((e) => e.event === 'command' && e.data.result === 'done')
+    .map((e) => e.data.do);
+  assert.deepEqual(done, ['reset', 'out-of-service', 'in-service']);
+});

@@ -18,7 +18,7 @@ import type { GatewayEvent, Inventory } from '../core/ports.ts';
 import { type FilterSettings, filteredInventory, severityLeaves } from '../forwarders/mqtt/filter-keys.ts';
 import { Content, ofRange, undelivered } from '../store/bundle-content.ts';
 import { liveContent, liveRange } from '../store/bundle-live.ts';
-import type { Received } from '../store/delivery/outlet.ts';
+import type { Received } from '../store/delivery/owed.ts';
 import type { Log } from '../store/log.ts';
 
 /** A commit is waited for so long; a disk that refuses for longer ends the bundle. */

@@ -20,6 +20,7 @@ import { Lanes } from './lanes.ts';
 import { LiveCount } from './live-count.ts';
 import { NoticeQueue } from './notice-queue.ts';
 import type { OutBatch, OutNotice } from './out.ts';
+import { isNotice, judged, type OutletPart, type OwedStretch, owedOf, type Received, type ReceivedRange } from './owed.ts';
 import { PassedNumbers } from './passed-numbers.ts';
 import { type Unsent, unsentOf } from './unsent.ts';
 import { WindowWait } from './window-wait.ts';
@@ -53,25 +54,12 @@ export interface LogSide extends BatchLog {
   flush(): Promise<void>;
 }
 
-/** The state of the forwarder in one log. */
-interface Part {
-  readonly ordinal: number;
-  readonly name: string;
-  readonly lanes: Lanes;
-  /** Last number of a log that grows no more; undefined for the current log. */
-  end: number | undefined;
-  readonly promise: HandOverPromise;
-}
-
-/** The outcome of a receipt for one range. */
-export type Received = 'moved' | 'old' | 'gap' | 'unknown';
-
 export class Outlet implements Party {
   readonly name: string;
   readonly #log: LogSide;
   /** Oldest first; the last one is the current log. */
-  readonly #parts: Part[];
-  readonly #current: Part;
+  readonly #parts: OutletPart[];
+  readonly #current: OutletPart;
   readonly #isNew: boolean;
   readonly #from: 'oldest' | 'now';
   #ready = false;
@@ -94,7 +82,7 @@ export class Outlet implements Party {
     this.#batches = new BatchMaker(log);
     this.#from = from;
     this.#parts = log.opened.logs.map((of) => this.#part(of, known));
-    this.#current = this.#parts.at(-1) as Part;
+    this.#current = this.#parts.at(-1) as OutletPart;
     this.#isNew = !known.some((k) => k.log === log.ordinal);
     this.#notices = {
       alarm: new NoticeQueue('alarm', log, this.#parts, () => this.touch()),
@@ -102,7 +90,7 @@ export class Outlet implements Party {
     };
   }
 
-  #part({ ordinal, name, last }: LogHead, known: readonly ForwarderState[]): Part {
+  #part({ ordinal, name, last }: LogHead, known: readonly ForwarderState[]): OutletPart {
     const log = this.#log;
     const current = ordinal === log.ordinal;
     const saved = known.find((k) => k.log === ordinal);
@@ -171,7 +159,7 @@ export class Outlet implements Party {
     this.#passed.pass(ordinal, 'data', span.from, upTo, { boot: bootName(opened.boot), first: span.from });
     this.#done(this.#current, 'data', upTo);
   }
-  #done(part: Part, lane: Lane, upTo: number): void {
+  #done(part: OutletPart, lane: Lane, upTo: number): void {
     part.lanes.done(lane, upTo);
     this.#dirty = true;
     this.#log.cursorMoved();
@@ -306,38 +294,22 @@ export class Outlet implements Party {
   }
 
   /** Stretches of each lane that are in the files and not acknowledged, alarms first, older logs first. */
-  owed(): { ordinal: number; log: string; lane: Lane | NoticeKind; first: number; last: number }[] {
-    const top = (part: Part): number => part.end ?? this.#log.committed;
-    const notices = (['alarm', 'event'] as const).flatMap((lane) =>
-      this.#parts.map((part) => ({ part, lane, first: part.lanes.noticesAcked(lane) + 1, last: top(part) })),
-    );
-    const records = this.#parts.flatMap((part) =>
-      (['history', 'data'] as const).flatMap((lane) =>
-        part.lanes.spans(lane).map(({ from, to }) => ({ part, lane, first: from, last: Math.min(to, top(part)) })),
-      ),
-    );
-    return [...notices, ...records]
-      .filter(({ first, last }) => first <= last)
-      .map(({ part, lane, first, last }) => ({ ordinal: part.ordinal, log: part.name, lane, first, last }));
+  owed(): OwedStretch[] {
+    return owedOf(this.#parts, this.#log.committed);
   }
 
-  /**
-   * The far side has a whole range of a lane. It counts only where nothing of that lane is missing before it.
-   * @returns `moved`, `old` (it was acknowledged before), `gap` (something before it is missing), or `unknown` (no such log)
-   */
-  received({ log, lane, first, last }: { log: string; lane: Lane | NoticeKind; first: number; last: number }): Received {
-    const part = this.#parts.find(({ name }) => name === log);
-    if (part === undefined || last > (part.end ?? this.#log.committed)) return 'unknown';
-    const notice = lane === 'alarm' || lane === 'event';
-    const lowest = notice ? part.lanes.noticesAcked(lane) + 1 : part.lanes.span(lane)?.from;
-    if (lowest === undefined || last < lowest) return 'old';
-    if (first > lowest) return 'gap';
-    if (notice) this.#notices[lane].done({ log: part.ordinal, seq: last });
+  /** The far side has a whole range of a lane. It counts only where nothing of that lane is missing before it. */
+  received(range: ReceivedRange): Received {
+    const part = this.#parts.find(({ name }) => name === range.log);
+    const verdict = judged(part, range, this.#log.committed);
+    if (part === undefined || verdict !== 'moved') return verdict;
+    const { lane, last } = range;
+    if (isNotice(lane)) this.#notices[lane].done({ log: part.ordinal, seq: last });
     else part.lanes.done(lane, last);
     this.#dirty = true;
     this.#lastReceipt = this.#log.options.clock.monotonic();
     this.#log.cursorMoved();
-    return 'moved';
+    return verdict;
   }
 
   /** Nobody can say any more that the far side has these numbers: they are history that is owed. Committed ones are read from the files. */
@@ -423,7 +395,7 @@ export class Outlet implements Party {
     return this.#windows.settled(next, committed, options.clock.monotonic());
   }
   /** Highest number that a lane may send now. */
-  #top(part: Part, lane: Lane): number {
+  #top(part: OutletPart, lane: Lane): number {
     if (part.end !== undefined) return part.end;
     return lane === 'history' || this.#batches.thins ? this.#log.committed : this.#log.sendable;
   }

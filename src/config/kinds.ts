@@ -9,12 +9,14 @@
 
 import type * as z from 'zod';
 import type { Severity } from '../core/alarm.ts';
+import type { Language, Texts } from '../core/languages.ts';
 import type { Storage, Value } from '../core/point.ts';
 import type { PrivacyClass } from '../core/privacy.ts';
 import type { Grant } from '../core/remote-commands.ts';
 import type { ResolvedAction, ResolvedEscalation, ResolvedHook } from './actions.ts';
 import type { NodeRedConfig } from './node-red.ts';
 import type { ResolvedPrivacy } from './privacy.ts';
+import type { QualityPolicy } from './rule-policy.ts';
 
 /** A bus protocol, for example `modbus-rtu`. */
 export interface DriverKind {
@@ -254,9 +256,18 @@ export interface ResolvedRule {
   readonly onDelay: number;
   readonly offDelay: number;
   readonly severity: Severity;
+  /** In the language of the gateway. */
   readonly message?: string | undefined;
   /** `false`: the rule was written without `point:`, and its message names all that it looks at. */
   readonly own?: false | undefined;
+  /** The message in the languages in which it was written. Absent: it has one text. */
+  readonly texts?: Texts | undefined;
+  /** Of the sentences that the gateway makes. Absent: English. */
+  readonly language?: Language | undefined;
+  /** The alarm stays at least this long once it began, ms. Absent: 0. */
+  readonly hold?: number | undefined;
+  /** What readings that are not good mean. Absent: bad ones nothing, and uncertain ones count. */
+  readonly quality?: QualityPolicy | undefined;
   /** Points beside the first that the condition looks at, as `device.point`. */
   readonly inputs?: readonly string[] | undefined;
   /** The alarm stays until somebody acknowledges it. Absent: it ends with its condition. */
@@ -299,6 +310,8 @@ export interface GatewayConfig {
   readonly gateway: {
     readonly id: string;
     readonly name?: string | undefined;
+    /** Of messages that leave the gateway. */
+    readonly language: Language;
     readonly clockHold: number;
     /** A name of the IANA database. Absent: that of the system. */
     readonly timezone?: string | undefined;

@@ -135,7 +135,7 @@ class Loader {
     const writtenRules = this.#named(root, 'rules');
     const hooks = resolveHooks(this.#named(root, 'hooks'), source, report);
     const rules = resolveRules(writtenRules, {
-      ...{ source, kinds, report, buses, around },
+      ...{ source, kinds, report, buses, around, language: gateway?.language ?? 'en' },
       hooks: this.#unread.has('hooks') ? undefined : hooks,
       devices: this.#unread.has('devices') ? undefined : devices,
     });

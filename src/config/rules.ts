@@ -1,4 +1,5 @@
 import type { Severity } from '../core/alarm.ts';
+import type { Language } from '../core/languages.ts';
 import type { Storage } from '../core/point.ts';
 import { POINT_TYPES, storageOf } from '../core/point.ts';
 import { checkAdvice } from './advice.ts';
@@ -8,6 +9,7 @@ import type { LoadedDevice } from './devices.ts';
 import type { Fault, Path } from './fault.ts';
 import type { Kinds, ResolvedRule, RuleAround, RuleInput, RuleKindSchema } from './kinds.ts';
 import { type ActionContext, resolveActions, type WrittenActions } from './rule-actions.ts';
+import { policyFaults, policyOf, type WrittenPolicy } from './rule-policy.ts';
 import { POINT, POINT_WORDS, RULE_KEYS, ruleSchema } from './sections.ts';
 import { hint, meantWord } from './suggest.ts';
 import { checkSuppression } from './suppression.ts';
@@ -17,6 +19,8 @@ import { found, MISSING } from './zod-words.ts';
 interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around'> {
   readonly source: YamlSource;
   readonly kinds: Kinds;
+  /** Of the gateway. */
+  readonly language: Language;
   /** Absent: the section could not be read, so nothing can be called missing. */
   readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;
   readonly report: (fault: Fault) => void;
@@ -52,6 +56,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
         ),
       );
     if (checked === undefined) continue;
+    for (const [key, words] of policyFaults(checked, kind.key)) report(source.fault([...at, key], words, 'key'));
     const setting =
       kind.resolve === undefined ? checked[kind.key] : kind.resolve(checked[kind.key], aroundOf([...at, kind.key], context));
     if (setting === undefined) continue;
@@ -72,7 +77,7 @@ export function resolveRules(written: readonly [string, unknown][], context: Rul
       onDelay: checked.onDelay,
       offDelay: checked.offDelay,
       severity: checked.severity,
-      message: checked.message,
+      ...policyOf(checked, context.language),
       ...(kind.own === false && { own: false as const }),
       ...(further.length > 0 && { inputs: further.map((other) => `${other?.device}.${other?.point}`) }),
       ...(checked.acknowledge === 'required' && { mustAcknowledge: true }),
@@ -93,13 +98,13 @@ type RuleOutput = {
   onDelay: number;
   offDelay: number;
   severity: Severity;
-  message?: string;
   acknowledge: 'optional' | 'required';
   observe: boolean;
   latch?: boolean;
   group?: string;
   suppressedBy?: readonly string[];
 } & WrittenActions &
+  WrittenPolicy &
   Record<string, unknown>;
 
 const STORED = { boolean: 'true or false', string: 'a text', number: 'a number', integer64: 'a number' } as const;

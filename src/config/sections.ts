@@ -2,12 +2,14 @@
 import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
 import { isTimezone } from '../core/calendar.ts';
+import { LANGUAGES } from '../core/languages.ts';
 import { ruleActionKeys } from './actions.ts';
 import { grantSchema } from './grants.ts';
 import type { Kinds } from './kinds.ts';
 import { listeners } from './listener-schema.ts';
 import { POINT, POINT_WORDS } from './point-name.ts';
 import { devicePrivacyKey } from './privacy-keys.ts';
+import { policyKeys } from './rule-policy.ts';
 import { duration, name, size } from './schema-parts.ts';
 
 const DAY = 86_400_000;
@@ -15,6 +17,10 @@ const DAY = 86_400_000;
 export const gatewaySection = z.strictObject({
   id: name().describe('Name of this gateway in topics and batches. Give every board its own, and keep it.'),
   name: z.string().min(1).max(200).optional().describe('A name for people.'),
+  language: z
+    .enum(LANGUAGES)
+    .prefault('en')
+    .describe('The language of the messages of alarms that leave the gateway. The status page has its own choice.'),
   clockHold: duration({ max: 7 * DAY })
     .prefault('5m')
     .describe(
@@ -170,12 +176,7 @@ const ruleKeys = {
     .describe(
       'Rules. While one of them is active, this alarm is suppressed by design: it is counted and logged, and not shown as active.',
     ),
-  message: z
-    .string()
-    .min(1)
-    .max(500)
-    .optional()
-    .describe('The text that people read. Without it the gateway makes one from the rule.'),
+  ...policyKeys,
   ...ruleActionKeys,
 };
 export const RULE_KEYS = Object.keys(ruleKeys);

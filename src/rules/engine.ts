@@ -20,7 +20,7 @@ import type { Calendar } from '../core/calendar.ts';
 import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
-import { ABSENT } from '../core/reasons.ts';
+import { ABSENT, GOOD } from '../core/reasons.ts';
 import { AlarmFigures, type AlarmFiguresView, type SavedFigures } from './alarm-figures.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
@@ -145,6 +145,7 @@ export class RuleEngine {
       const more = follows > 0 && moreOf(sample, watched, i, follows);
       if (value === undefined || !hasValue(reason) || (typeof value === 'number' && !Number.isFinite(value)))
         machine.bad(sample.at, input, more);
+      else if (reason !== GOOD && machine.rule.quality?.uncertain === 'ignore') machine.bad(sample.at, input, more, true);
       else machine.value(sample.at, value, input, more);
       this.#touched.add(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;

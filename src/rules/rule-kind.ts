@@ -95,9 +95,8 @@ export interface ConditionMemory {
 /** `the average of 15m` and 8.3: a message then says `fridge.temperature: the average of 15m is 8.3 °C, above 8`. */
 export interface Measured {
   readonly words: string;
+  /** In the unit of the point. */
   readonly value: number;
-  /** UCUM. Absent: the unit of the point. */
-  readonly unit?: string | undefined;
 }
 
 export type Condition = ValueCondition | SilenceCondition | MemoryCondition;

@@ -44,6 +44,8 @@ export class RuleMachine {
   #delay: Delay | undefined;
   #value: Value | undefined;
   #fresh = false;
+  /** Inputs whose last reading is bad; absent where that means nothing (`quality`). */
+  readonly #bad: Set<number> | undefined;
   /** Judges readings; absent where silence is all that counts. */
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
@@ -77,6 +79,7 @@ export class RuleMachine {
     this.#emit = emit;
     this.#start = start.at;
     this.#floor = start.at;
+    if (rule.quality !== undefined && rule.quality.bad !== 'ignore') this.#bad = new Set();
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
     const memory = {
@@ -96,7 +99,7 @@ export class RuleMachine {
       if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
         const { kind, elapsed } = saved.pending;
         const since = start.at - elapsed - off;
-        this.#delay = { kind, since, due: since + this.#length(kind), confirmed: false };
+        this.#delay = { kind, since, due: this.#delayEnd(kind, since), confirmed: false };
       }
     }
     this.#restored = this.#delay;
@@ -154,6 +157,7 @@ export class RuleMachine {
       this.#value = value;
       this.#fresh = true;
     }
+    this.#bad?.delete(input);
     if (this.#watch !== undefined) {
       const verdict = this.#watch.value(time, value, input, more);
       if (!more) this.#judged(at, verdict);
@@ -164,16 +168,20 @@ export class RuleMachine {
     }
   }
 
-  /** A bad reading: it says nothing about the point, but an alarm does not end without proof. */
-  bad(time: number, input = 0, more = false): void {
+  /**
+   * A bad reading: it says nothing about the point unless `quality` gives it a meaning, but an alarm does not end without proof.
+   * @param unused an uncertain value, which says nothing whatever a bad one means
+   */
+  bad(time: number, input = 0, more = false, unused = false): void {
     const at = Math.max(time, this.#floor);
     if (this.wake <= at) this.advance(at);
     if (input === 0) this.#fresh = false;
     const verdict = this.#watch?.bad(time, input);
     this.#doubt();
+    if (!unused) this.#bad?.add(input);
     if (more) return;
     // What several inputs say together may be certain without this one.
-    if (verdict === 'alarm' || this.inputs.length > 0) this.#judged(at, verdict);
+    if (verdict === 'alarm' || this.inputs.length > 0 || this.#byBad) this.#judged(at, verdict ?? 'unknown');
     else if (this.#watch?.changed === true) this.#schedule();
   }
 
@@ -306,7 +314,7 @@ export class RuleMachine {
   unsaved(at: number, last = false): boolean {
     const grew = this.#watch?.changed === true ? this.#watch.resave : undefined;
     if (grew !== undefined && last) return true;
-    const delay = this.#delay === undefined ? undefined : this.#length(this.#delay.kind);
+    const delay = this.#delay && Math.max(this.#length(this.#delay.kind), this.#rule.hold ?? 0);
     const listens = this.condition.type === 'silence' && !this.life.holds;
     return this.#mark.outdated(
       at,
@@ -365,8 +373,15 @@ export class RuleMachine {
     };
   }
 
-  /** @param verdict undefined: nothing happened */
-  #judged(at: number, verdict: MemoryVerdict | undefined, cause: AlarmCause = 'reading'): void {
+  /** A bad reading decides, and not the condition. */
+  get #byBad(): boolean {
+    return this.#bad !== undefined && this.#bad.size > 0;
+  }
+
+  /** @param said by the condition; undefined: nothing happened */
+  #judged(at: number, said: MemoryVerdict | undefined, cause: AlarmCause = 'reading'): void {
+    const meaning = this.#byBad ? this.#rule.quality?.bad : undefined;
+    const verdict = said === undefined || meaning === undefined || meaning === 'ignore' ? said : meaning;
     if (verdict === 'unknown') this.#doubt();
     else if (verdict !== undefined) {
       if (!this.life.holds) {
@@ -389,9 +404,9 @@ export class RuleMachine {
   #hold(kind: 'on' | 'off', at: number, cause: AlarmCause = 'reading'): void {
     const delay = this.#delay;
     if (delay === undefined) {
-      const length = kind === 'on' ? this.#rule.onDelay : this.#rule.offDelay;
-      if (length > 0) {
-        this.#delay = { kind, since: at, due: at + length, confirmed: true };
+      const due = kind === 'on' ? at + this.#rule.onDelay : this.#delayEnd(kind, at);
+      if (due > at) {
+        this.#delay = { kind, since: at, due, confirmed: true };
         this.#mark.changed();
         this.#schedule();
       } else if (kind === 'on') this.#activate(at, cause);
@@ -425,7 +440,7 @@ export class RuleMachine {
   }
 
   #return(at: number, cause: AlarmCause): void {
-    const ended = this.#afterRestart(normalMessage(this.#rule, this.#seen(), this.#watch?.ended));
+    const ended = this.#afterRestart(normalMessage(this.#rule, this.#byBad ? 'bad' : this.#seen(), this.#watch?.ended));
     const changed = this.life.return(this.terms);
     this.#turned(at, changed, ended.message, this.#value, ended.cause ?? cause);
   }
@@ -457,17 +472,25 @@ export class RuleMachine {
   }
 
   #said(): Said {
+    if (this.#byBad) return 'bad';
     const { condition } = this;
     return condition.type === 'silence' ? condition : (this.#watch as Watch);
   }
 
   #seen() {
-    return { value: this.#value, fresh: this.#fresh, unit: this.unit, sentence: this.#watch?.sentence };
+    const { sentence, measured } = this.#watch ?? {};
+    return { value: this.#value, fresh: this.#fresh, unit: this.unit, sentence, measured };
   }
 
   #length(kind: 'on' | 'off'): number {
     if (kind === 'off') return this.#rule.offDelay;
     return this.#rule.onDelay + (this.condition.type === 'silence' ? this.condition.after : 0);
+  }
+
+  /** When a delay that began at `since` ends. An alarm that is held does not end before. */
+  #delayEnd(kind: 'on' | 'off', since: number): number {
+    const end = since + this.#length(kind);
+    return kind === 'off' && this.#rule.hold !== undefined ? Math.max(end, this.life.since + this.#rule.hold) : end;
   }
 
   /** As it is saved; 0 for a condition that does not listen. */

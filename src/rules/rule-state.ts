@@ -98,6 +98,8 @@ export function fingerprint(rule: ResolvedRule): string {
     rule.onDelay,
     rule.offDelay,
     ...(rule.observe ? ['observe'] : []),
+    ...(rule.hold === undefined ? [] : [{ hold: rule.hold }]),
+    ...(rule.quality === undefined ? [] : [sorted(rule.quality)]),
   ]);
 }
 

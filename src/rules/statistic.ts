@@ -35,8 +35,6 @@ export interface Statistic {
   readonly sure?: 'above' | 'below' | undefined;
   /** `the average of 15m` */
   readonly words: string;
-  /** UCUM. Absent: the unit of the point. */
-  readonly unit?: string | undefined;
 }
 
 /** Twelve digits: the noise of sums is gone, so that the average of readings of 8.1 is not above 8.1. */
@@ -98,7 +96,7 @@ class StatisticMemory implements ConditionMemory {
 
   #compare(at: number): void {
     const value = this.#of.of([...this.#slots.parts()]);
-    this.measured = value === undefined ? undefined : { words: this.#of.words, value, unit: this.#of.unit };
+    this.measured = value === undefined ? undefined : { words: this.#of.words, value };
     if (value === undefined || !Number.isFinite(value)) this.verdict = 'unknown';
     else if (this.#slots.reach(at) * 2 >= this.#of.over || this.#isSure(value)) this.verdict = this.#judge(value);
     else this.verdict = 'unknown';

@@ -14,16 +14,18 @@ export interface Seen {
   readonly unit: string | undefined;
   /** What all points of the rule say, where none is its own. */
   readonly sentence?: string | undefined;
+  /** What the condition compares, where that is not the value. */
+  readonly measured?: Measured | undefined;
 }
 
-/** What a condition says of itself; `after` where silence is all that counts. */
+/** A computed value has no digits of an instrument; six tell more than anyone reads. */
+const MEASURED_DIGITS = 6;
+
+/** What a condition says of itself; `after` where silence is all that counts, `bad` where a bad reading is. */
 export type Said =
+  | 'bad'
   | { readonly after: number }
-  | {
-      readonly words: string;
-      readonly measured: Measured | undefined;
-      explain?(unit: string | undefined): string | undefined;
-    };
+  | { readonly words: string; explain?(unit: string | undefined): string | undefined };
 
 export function pointOf(rule: ResolvedRule): string {
   return `${rule.device}.${rule.point}`;
@@ -38,25 +40,28 @@ export function amount({ value, unit }: Pick<Seen, 'value' | 'unit'>): string {
 /** `fridge.temperature is 8.3 °C, above 8 for 10h`, or the rule's own message. */
 export function activeMessage(rule: ResolvedRule, said: Said, seen: Seen): string {
   // What explains itself does so behind the rule's own message too.
-  const why = 'after' in said ? undefined : said.explain?.(seen.unit);
+  const why = said === 'bad' || 'after' in said ? undefined : said.explain?.(seen.unit);
   const own = rule.message;
-  if (own !== undefined && ('after' in said || why === undefined)) return own;
-  if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
+  if (own !== undefined && why === undefined) return own;
   const held = rule.onDelay > 0 ? ` for ${formatDuration(rule.onDelay)}` : '';
-  if (why !== undefined) return `${own === undefined ? '' : `${own}: `}${pointOf(rule)}${state(said, seen)}${held}; ${why}`;
+  if (said === 'bad') return `${pointOf(rule)} has no good value${held}`;
+  if ('after' in said) return `${pointOf(rule)} had no value for ${formatDuration(said.after + rule.onDelay)}`;
+  if (why !== undefined) return `${own === undefined ? '' : `${own}: `}${pointOf(rule)}${state(seen)}${held}; ${why}`;
   if (seen.sentence !== undefined) return `${seen.sentence}${held}`;
-  return `${pointOf(rule)}${state(said, seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
+  return `${pointOf(rule)}${state(seen)}${said.words === '' ? '' : `, ${said.words}`}${held}`;
 }
 
-function state({ measured }: { readonly measured: Measured | undefined }, seen: Seen): string {
-  if (measured !== undefined) return `: ${measured.words} is ${amount({ unit: seen.unit, ...measured })}`;
-  return seen.value === undefined ? '' : ` ${seen.fresh ? 'is' : 'was last'} ${amount(seen)}`;
+function state({ measured, value, fresh, unit }: Seen): string {
+  if (measured !== undefined)
+    return `: ${measured.words} is ${amount({ unit, value: Number(measured.value.toPrecision(MEASURED_DIGITS)) })}`;
+  return value === undefined ? '' : ` ${fresh ? 'is' : 'was last'} ${amount({ value, unit })}`;
 }
 
 /** `fridge.temperature is 7.4 °C, back to normal` @param ended instead of `back to normal` */
-export function normalMessage(rule: ResolvedRule, seen: Seen, ended = 'back to normal'): string {
+export function normalMessage(rule: ResolvedRule, seen: Seen | 'bad', ended = 'back to normal'): string {
+  if (seen === 'bad') return `${pointOf(rule)} has no good value, which counts as normal`;
   if (seen.sentence !== undefined) return `${seen.sentence}, ${ended}`;
-  return `${pointOf(rule)}${seen.value === undefined ? '' : ` is ${amount(seen)}`}, ${ended}`;
+  return `${pointOf(rule)}${state({ ...seen, fresh: true })}, ${ended}`;
 }
 
 export function changedMessage(rule: string, point: string): string {

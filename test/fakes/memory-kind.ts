@@ -34,7 +34,7 @@ export const counted = ruleKind({
         save: (at) => ({ count, quiet: at - last }),
         words: `${setting.times} times`,
         get measured() {
-          return { words: 'the count', value: count, unit: '1' };
+          return { words: 'the count', value: count };
         },
       };
     },

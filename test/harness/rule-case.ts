@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse } from 'yaml';
 import type { ResolvedRule, RuleAround } from '../../src/config/kinds.ts';
+import { policyOf, type WrittenPolicy } from '../../src/config/rule-policy.ts';
 import { ruleSchema } from '../../src/config/sections.ts';
 import type { AlarmTransition, Severity } from '../../src/core/alarm.ts';
 import { Calendar } from '../../src/core/calendar.ts';
@@ -53,11 +54,11 @@ export function resolveRules(written: Section, points: Points = {}): ResolvedRul
     const [first = '', ...inputs] = rule.point === undefined ? others : [rule.point, ...others];
     const [device = '', point = ''] = first.split('.');
     const { onDelay, offDelay, severity } = rule;
-    const message = rule.message as string | undefined;
     const deadband = (rule.deadband as number | undefined) ?? 0;
     const { acknowledge, latch, group, suppressedBy } = rule as Pick<ResolvedRule, 'latch' | 'group' | 'suppressedBy'> & Section;
     return {
-      ...{ name, device, point, kind, setting, deadband, onDelay, offDelay, severity, message },
+      ...{ name, device, point, kind, setting, deadband, onDelay, offDelay, severity },
+      ...policyOf(rule as WrittenPolicy, 'en'),
       ...(own === false && { own }),
       ...(inputs.length > 0 && { inputs }),
       ...(rule.observe ? { observe: true as const } : {}),
@@ -132,6 +133,14 @@ const ACTS: Readonly<Record<string, ActOf>> = {
   inService: (engine, { rule }, moment) => engine.inService(rule, 'amina', moment),
 };
 
+interface Restart {
+  readonly off: string;
+  readonly clock: string;
+  readonly rules?: Section;
+  /** The gateway stops in order; otherwise it is killed. */
+  readonly clean?: boolean;
+}
+
 /** One gateway that is restarted: true time runs on, each run has its own monotonic and wall clock. */
 class Gateway {
   readonly transitions: Expected[] = [];
@@ -171,7 +180,7 @@ class Gateway {
     if (this.#exact) this.#run(at);
     for (const [key, detail] of Object.entries(what)) {
       if (key === 'tick') this.#collect(this.#engine.tick(at - this.#boot));
-      else if (key === 'restart') this.#restart(at, detail as { off: string; clock: string; rules?: Section });
+      else if (key === 'restart') this.#restart(at, detail as Restart);
       else if (key === 'clock') {
         const { wrong } = (typeof detail === 'object' ? detail : {}) as { wrong?: string };
         this.#wallKnown = true;
@@ -200,9 +209,9 @@ class Gateway {
     }
   }
 
-  #restart(at: number, { off, clock, rules }: { off: string; clock: string; rules?: Section }): void {
+  #restart(at: number, { off, clock, rules, clean }: Restart): void {
     this.#collect(this.#engine.tick(at - this.#boot));
-    this.#commit(at);
+    this.#commit(at, clean === true);
     const next = at + time(off);
     this.#boot = next - 7000;
     this.#wallKnown = clock === 'known';
@@ -213,8 +222,8 @@ class Gateway {
     this.#commit(next);
   }
 
-  #commit(at: number): void {
-    const { changed, removed } = this.#engine.takeDirty(this.#moment(at));
+  #commit(at: number, last = false): void {
+    const { changed, removed } = this.#engine.takeDirty(this.#moment(at), last);
     for (const state of changed) this.#store.set(state.rule, JSON.stringify(state));
     for (const name of removed) this.#store.delete(name);
   }
@@ -239,15 +248,17 @@ class Gateway {
     if (shape === undefined) throw new Error(`the timeline has ${Object.keys(readings)}, which is no point`);
     const values = shape.points.map((): Value => 0);
     const reasons = new Uint8Array(values.length).fill(ABSENT);
+    let late = 0;
     for (const [point, detail] of Object.entries(readings)) {
       const index = shape.points.findIndex(({ name }) => point === `${device}.${name}`);
       if (index === -1) throw new Error(`the timeline has ${point}, which is no point of ${device}`);
-      const { bad, uncertain } = (typeof detail === 'object' && detail !== null ? detail : {}) as Section;
+      const { bad, uncertain, late: ago, value } = (typeof detail === 'object' && detail !== null ? detail : {}) as Section;
+      if (ago !== undefined) late = time(ago as string);
       reasons[index] =
         bad !== undefined ? reasonCode(bad as ReasonName) : uncertain !== undefined ? reasonCode('out-of-range') : GOOD;
-      if (bad === undefined) values[index] = parseValue(uncertain ?? detail) as Value;
+      if (bad === undefined) values[index] = parseValue(uncertain ?? value ?? detail) as Value;
     }
-    return { shape, at: at - this.#boot, values, reasons: values.length === 1 && reasons[0] === GOOD ? null : reasons };
+    return { shape, at: at - late - this.#boot, values, reasons: values.length === 1 && reasons[0] === GOOD ? null : reasons };
   }
 }
 

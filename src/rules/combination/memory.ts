@@ -149,6 +149,6 @@ function partWords({ leaf, watch, known }: Part, verdict: MemoryVerdict | undefi
   const is =
     measured === undefined
       ? known.words
-      : `${leaf.point}: ${measured.words} is ${amount({ value: measured.value, unit: measured.unit ?? known.unit })}`;
+      : `${leaf.point}: ${measured.words} is ${amount({ value: measured.value, unit: known.unit })}`;
   return verdict === 'alarm' && words !== '' ? `${is} (${words})` : is;
 }

@@ -53,7 +53,13 @@ const faultsOf = (text: string) => load(text).faults.map((f) => `${path.basename
 
 test('the smallest configuration gets every default', () => {
   const { config } = good('gateway: {id: g1}\n');
-  assert.deepEqual(config.gateway, { id: 'g1', clockHold: 300_000, stateDir: '/var/lib/sluice', runtimeDir: undefined });
+  assert.deepEqual(config.gateway, {
+    id: 'g1',
+    language: 'en',
+    clockHold: 300_000,
+    stateDir: '/var/lib/sluice',
+    runtimeDir: undefined,
+  });
   assert.deepEqual(config.buffer, {
     maxSize: 256 * 1024 ** 2,
     maxAge: 30 * 86_400_000,

@@ -196,3 +196,33 @@ test('stuck is the time in which all readings were the same, live and over resta
     { numRuns: 500 },
   );
 });
+
+test('an onDelay over a window never ends early, and an alarm is never shorter than its hold', () => {
+  fc.assert(
+    fc.property(
+      ...[readingsIn(250, 8, level), limits, fc.constantFrom(2000, 6000), fc.constantFrom(1000, 4000), fc.constantFrom(0, 3000)],
+      (readings, limit, over, onDelay, hold) => {
+        const setting = { ...limit, over };
+        const rule = { ...ruleOf('average', setting), onDelay, ...(hold > 0 && { hold }) };
+        const out = play(rule, readings, endOf(readings));
+        assert.deepEqual(play(rule, readings, endOf(readings), [], false), out, 'without ticks');
+        const said = readings.map((r, i) => ({
+          t: r.t,
+          said: oracle.statistic('average', setting, 0, readings.slice(0, i + 1)),
+        }));
+        for (const [i, [at, state]] of out.entries()) {
+          if (state === 'normal') assert.ok(at - (out[i - 1]?.[0] as number) >= hold);
+          else {
+            const [before] = said
+              .filter(({ t, said: verdict }) => t <= at - onDelay && verdict !== undefined && verdict !== 'unknown')
+              .slice(-1);
+            assert.equal(before?.said, 'alarm', `in alarm at ${at - onDelay}`);
+            const within = said.filter(({ t, said: verdict }) => t > at - onDelay && t < at && verdict !== undefined);
+            assert.ok(within.every(({ said: verdict }) => verdict === 'alarm' || verdict === 'unknown'));
+          }
+        }
+      },
+    ),
+    { numRuns: 500 },
+  );
+});

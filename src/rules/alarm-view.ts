@@ -1,5 +1,9 @@
+import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmState, AlarmTransition } from '../core/alarm.ts';
 import type { PointType, Value } from '../core/point.ts';
+import type { AlarmLife } from './alarm-life.ts';
+import type { Moment } from './rule-state.ts';
+import { pointOf } from './words.ts';
 
 /** An alarm that is not normal, for pages and commands. */
 export interface AlarmView {
@@ -21,4 +25,19 @@ export interface AlarmView {
   readonly shelvedUntil?: number | undefined;
   /** It was the first of its group. */
   readonly firstOut?: true | undefined;
+}
+
+export function viewOf(
+  rule: ResolvedRule,
+  life: AlarmLife,
+  { at, wall }: Moment,
+  value: Value | undefined,
+  type: PointType | undefined,
+): AlarmView {
+  return {
+    ...{ rule: rule.name, point: pointOf(rule), state: life.state, severity: rule.severity },
+    ...{ since: wall - (at - life.since), occurrence: life.occurrence, value, type, message: life.message },
+    ...(life.firstOut && { firstOut: true }),
+    ...(life.state === 'shelved' && { shelvedUntil: wall + life.shelvedUntil - at }),
+  };
 }

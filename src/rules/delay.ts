@@ -26,3 +26,9 @@ export function resave(length: number): number {
  * prove them right or wrong; ports and devices need some time, and an alarm raised from memory alone would often be false.
  */
 export const FIRST_READING_GRACE = 60_000;
+
+/** When a delay ends; Infinity: not by time alone. @param start of the rule, monotonic ms */
+export function delayDue(delay: Delay | undefined, start: number): number {
+  if (delay?.confirmed) return delay.due;
+  return delay?.kind === 'on' ? Math.max(delay.due, start + FIRST_READING_GRACE) : Number.POSITIVE_INFINITY;
+}

@@ -2,8 +2,9 @@ import type { ResolvedRule } from '../config/kinds.ts';
 import type { AlarmCause, AlarmTransition } from '../core/alarm.ts';
 import type { PointInfo, PointType, Value } from '../core/point.ts';
 import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
-import type { AlarmView } from './alarm-view.ts';
-import { type Delay, FIRST_READING_GRACE } from './delay.ts';
+import { type AlarmView, viewOf } from './alarm-view.ts';
+import { BadInputs } from './bad-inputs.ts';
+import { type Delay, delayDue } from './delay.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
 import type { Condition, MemoryVerdict } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
@@ -44,8 +45,7 @@ export class RuleMachine {
   #delay: Delay | undefined;
   #value: Value | undefined;
   #fresh = false;
-  /** Inputs whose last reading is bad; absent where that means nothing (`quality`). */
-  readonly #bad: Set<number> | undefined;
+  readonly #bad: BadInputs;
   /** Judges readings; absent where silence is all that counts. */
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
@@ -79,7 +79,7 @@ export class RuleMachine {
     this.#emit = emit;
     this.#start = start.at;
     this.#floor = start.at;
-    if (rule.quality !== undefined && rule.quality.bad !== 'ignore') this.#bad = new Set();
+    this.#bad = new BadInputs(rule);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
     const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
     const memory = {
@@ -157,7 +157,7 @@ export class RuleMachine {
       this.#value = value;
       this.#fresh = true;
     }
-    this.#bad?.delete(input);
+    this.#bad.good(input);
     if (this.#watch !== undefined) {
       const verdict = this.#watch.value(time, value, input, more);
       if (!more) this.#judged(at, verdict);
@@ -178,10 +178,10 @@ export class RuleMachine {
     if (input === 0) this.#fresh = false;
     const verdict = this.#watch?.bad(time, input);
     this.#doubt();
-    if (!unused) this.#bad?.add(input);
+    if (!unused) this.#bad.bad(input);
     if (more) return;
     // What several inputs say together may be certain without this one.
-    if (verdict === 'alarm' || this.inputs.length > 0 || this.#byBad) this.#judged(at, verdict ?? 'unknown');
+    if (verdict === 'alarm' || this.inputs.length > 0 || this.#bad.decide) this.#judged(at, verdict ?? 'unknown');
     else if (this.#watch?.changed === true) this.#schedule();
   }
 
@@ -197,7 +197,7 @@ export class RuleMachine {
       if (this.condition.type === 'silence' && this.#silence.due(this.#length('on')) <= this.wake) {
         if (!this.life.holds) this.#activate(at, 'silence');
         else this.#drop();
-      } else if (this.#delay !== undefined && this.#delayDue() <= this.wake) {
+      } else if (this.#delay !== undefined && delayDue(this.#delay, this.#start) <= this.wake) {
         if (this.#delay.kind === 'on') this.#activate(at, 'delay');
         else this.#return(at, 'delay');
       } else if (this.#watch !== undefined) this.#judged(at, this.#watch.advance(this.wake), 'delay');
@@ -358,30 +358,12 @@ export class RuleMachine {
   }
 
   view(moment: Moment): AlarmView {
-    return {
-      rule: this.name,
-      point: this.point,
-      state: this.life.state,
-      severity: this.#rule.severity,
-      since: moment.wall - (moment.at - this.life.since),
-      occurrence: this.life.occurrence,
-      value: this.#value,
-      type: this.#type,
-      message: this.life.message,
-      ...(this.life.firstOut && { firstOut: true }),
-      ...(this.life.state === 'shelved' && { shelvedUntil: moment.wall + this.life.shelvedUntil - moment.at }),
-    };
-  }
-
-  /** A bad reading decides, and not the condition. */
-  get #byBad(): boolean {
-    return this.#bad !== undefined && this.#bad.size > 0;
+    return viewOf(this.#rule, this.life, moment, this.#value, this.#type);
   }
 
   /** @param said by the condition; undefined: nothing happened */
   #judged(at: number, said: MemoryVerdict | undefined, cause: AlarmCause = 'reading'): void {
-    const meaning = this.#byBad ? this.#rule.quality?.bad : undefined;
-    const verdict = said === undefined || meaning === undefined || meaning === 'ignore' ? said : meaning;
+    const verdict = this.#bad.verdict(said);
     if (verdict === 'unknown') this.#doubt();
     else if (verdict !== undefined) {
       if (!this.life.holds) {
@@ -440,7 +422,7 @@ export class RuleMachine {
   }
 
   #return(at: number, cause: AlarmCause): void {
-    const ended = this.#afterRestart(normalMessage(this.#rule, this.#byBad ? 'bad' : this.#seen(), this.#watch?.ended));
+    const ended = this.#afterRestart(normalMessage(this.#rule, this.#bad.decide ? 'bad' : this.#seen(), this.#watch?.ended));
     const changed = this.life.return(this.terms);
     this.#turned(at, changed, ended.message, this.#value, ended.cause ?? cause);
   }
@@ -472,7 +454,7 @@ export class RuleMachine {
   }
 
   #said(): Said {
-    if (this.#byBad) return 'bad';
+    if (this.#bad.decide) return 'bad';
     const { condition } = this;
     return condition.type === 'silence' ? condition : (this.#watch as Watch);
   }
@@ -498,16 +480,9 @@ export class RuleMachine {
     return this.condition.type === 'silence' ? this.#silence.savedAt(at, this.#length('on')) : 0;
   }
 
-  /** When the delay ends; Infinity: not by time alone. */
-  #delayDue(): number {
-    const delay = this.#delay;
-    if (delay?.confirmed) return delay.due;
-    return delay?.kind === 'on' ? Math.max(delay.due, this.#start + FIRST_READING_GRACE) : Number.POSITIVE_INFINITY;
-  }
-
   #schedule(): void {
     const delay = this.#delay;
-    let wake = Math.min(this.#delayDue(), this.#watch?.due ?? Number.POSITIVE_INFINITY);
+    let wake = Math.min(delayDue(this.#delay, this.#start), this.#watch?.due ?? Number.POSITIVE_INFINITY);
     // While a silent alarm is active, more silence matters only to an off-delay.
     if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined))
       wake = Math.min(wake, this.#silence.due(this.#length('on')));

@@ -58,6 +58,8 @@ export class Player {
   readonly #gaps = new Gaps();
   #engine: RuleEngine | undefined;
   #boot: string | undefined;
+  /** What the log of a gateway would keep of the rules: less than they know, as a restart finds it. One a rule. */
+  readonly #stored = new Map<string, RuleState>();
   #now = Number.NEGATIVE_INFINITY;
   #from = 0;
   readonly #counts = { samples: 0, readings: 0, bad: 0, uncertain: 0, leftOut: 0, estimated: 0, starts: 1 };
@@ -72,6 +74,7 @@ export class Player {
     if (this.#engine === undefined) this.#begin(Math.min(this.#options.from ?? time, time));
     else if (boot !== undefined && this.#boot !== undefined && boot !== this.#boot) this.#restart(Math.max(time, this.#now));
     if (boot !== undefined) this.#boot = boot;
+    if (this.#counts.samples === 0) this.#collect(this.#engine?.tick(this.#now) ?? []);
     this.#advance(time);
     this.#counts.samples++;
     if (sample.estimated) this.#counts.estimated++;
@@ -105,7 +108,8 @@ export class Player {
   }
 
   #restart(at: number): void {
-    const saved = (this.#engine?.state(moment(this.#now)) ?? []).flatMap((state) => parseRuleState(JSON.stringify(state)) ?? []);
+    this.#store(true);
+    const saved = [...this.#stored.values()].flatMap((state) => parseRuleState(JSON.stringify(state)) ?? []);
     this.#engine = this.#options.engine(moment(at), [...this.#shapes.values()], saved);
     this.#counts.starts++;
     this.#now = at;
@@ -116,7 +120,10 @@ export class Player {
   #advance(time: number): void {
     const engine = this.#engine;
     if (engine === undefined || time <= this.#now) return;
-    for (let due = engine.nextDue(); due !== undefined && due <= time; due = engine.nextDue()) this.#collect(engine.tick(due));
+    for (let due = engine.nextDue(); due !== undefined && due <= time; due = engine.nextDue()) {
+      this.#now = Math.max(this.#now, due);
+      this.#collect(engine.tick(due));
+    }
     this.#now = time;
   }
 
@@ -154,7 +161,14 @@ export class Player {
   }
 
   #collect(transitions: readonly AlarmTransition[]): void {
+    this.#store();
     for (const transition of transitions) this.#options.onTransition(transition);
+  }
+
+  /** Saves as the gateway does with every reading. @param last the start of the gateway ends */
+  #store(last = false): void {
+    if (this.#boot === undefined || this.#engine === undefined) return;
+    for (const state of this.#engine.takeDirty(moment(this.#now), last).changed) this.#stored.set(state.rule, state);
   }
 
   #shapeOf(device: string): Shape {

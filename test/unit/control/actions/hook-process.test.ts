@@ -1,0 +1,147 @@
+/** Programs that rules start: hostile texts, programs that hang, fork, flood, or are not there. Real processes, small time-outs. */
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { runProcess } from '../../../../src/control/actions/hook-process.ts';
+import { answerTo } from '../../../../src/control/actions/hook-runner.ts';
+import { fill, LONGEST_FILLED } from '../../../../src/control/actions/texts.ts';
+import { systemClock } from '../../../../src/core/clock.ts';
+import type { SluiceError } from '../../../../src/core/errors.ts';
+import { scratch } from '../../../harness/scratch.ts';
+import { waitFor } from '../../../harness/wait-for.ts';
+
+const NODE = process.execPath;
+/** A program of Node as a hook. */
+const js = (code: string, ...args: string[]) => [NODE, '-e', code, '--', ...args];
+const run = (command: string[], timeout = 20_000, input = '{}\n') => runProcess({ run: command, input, timeout }, systemClock);
+const failed =
+  (words: RegExp, code = 'hook-failed') =>
+  (error: SluiceError) => {
+    assert.equal(error.code, code);
+    assert.match(error.message, words);
+    return true;
+  };
+const isAlive = (pid: number): boolean => {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+  } catch {
+    return false;
+  }
+};
+
+const FACTS = {
+  ...{ rule: 'dry', point: 'pump.level', occurrence: 3, state: 'active-unacknowledged', severity: 'critical', value: '2.5' },
+  ...{ time: 1_795_000_000_000, message: 'The tank is empty' },
+} as const;
+
+test('hostile texts stay one argument, one line and no option', async () => {
+  for (const message of [
+    '--option',
+    '-rf /',
+    '$(reboot)',
+    '`reboot`',
+    'a\nb',
+    'a\0b',
+    'a; b && c | d',
+    '\'"\\',
+    '{value}',
+    '\u001b[2J',
+    '\ud800',
+    '',
+    ' ',
+    '*',
+    '%s%n',
+  ]) {
+    const text = fill('{message}', { ...FACTS, message }, 'g1');
+    const named = fill('--text={message}', { ...FACTS, message }, 'g1');
+    const said = JSON.parse(await run(js('console.log(JSON.stringify(process.argv.slice(1)))', text, named)));
+    assert.equal(said.length, 2, JSON.stringify(message));
+    assert.equal(said[0], text);
+    assert.ok(said[1].startsWith('--text='));
+    assert.doesNotMatch(text, /[\p{Cc}\p{Cs}]/u);
+  }
+});
+
+test('a text of a megabyte is cut, and places in texts are not filled again', () => {
+  const long = fill('{message}{message}{message}', { ...FACTS, message: 'x'.repeat(2 ** 20) }, 'g1');
+  assert.equal(long.length, 3000);
+  assert.equal(fill('{message}'.repeat(100), { ...FACTS, message: 'x'.repeat(2 ** 20) }, 'g1').length, LONGEST_FILLED);
+  assert.equal(fill('{message} {nothing} {toString}', { ...FACTS, message: '{value}' }, 'g1'), '{value} {nothing} {toString}');
+  assert.equal(fill('{number}', FACTS, 'g1', { number: '{value}!' }), '2.5!');
+});
+
+test('a program gets its input, two variables of environment, and nothing of the gateway', async () => {
+  process.env.SLUICE_TEST_SECRET = 'hunter2';
+  const code = `process.stdin.on('data',(d)=>{console.log(JSON.stringify([Object.keys(process.env).sort(),process.cwd(),String(d)]))})`;
+  assert.deepEqual(JSON.parse(await run(js(code), 20_000, 'hello\n')), [['LANG', 'PATH'], '/', 'hello\n']);
+});
+
+test('a program that fails, is missing, or may not be executed is an error with its first words', async (t) => {
+  await assert.rejects(run(js('console.error("no modem");process.exit(3)')), failed(/ended with 3: no modem$/));
+  await assert.rejects(run(['/nowhere/siren']), failed(/there is no such file/, 'unsupported'));
+  const file = path.join(scratch(t), 'plain');
+  writeFileSync(file, 'x');
+  await assert.rejects(run([file]), failed(/may not be executed/, 'unsupported'));
+});
+
+test('a program that hangs is ended with everything that it started', async (t) => {
+  const file = path.join(scratch(t), 'pids');
+  const code = `
+    const {spawn}=require('child_process');
+    const child=()=>spawn(process.execPath,['-e','setInterval(()=>{},1000)'],{stdio:'inherit'}).pid;
+    require('fs').writeFileSync(process.argv[1],[process.pid,child(),child(),child()].join(' '));
+    process.on('SIGTERM',()=>{});
+    setInterval(()=>{},1000);`;
+  await assert.rejects(run(js(code, file), 3000), failed(/was ended: it took longer than 3s/));
+  const pids = readFileSync(file, 'latin1').split(' ').map(Number);
+  assert.equal(pids.length, 4);
+  await waitFor('the end of all of them', () => !pids.some(isAlive));
+});
+
+test('what a program leaves behind is ended when the program ends', async (t) => {
+  const file = path.join(scratch(t), 'pid');
+  const code = `
+    const child=require('child_process').spawn(process.execPath,['-e','setInterval(()=>{},1000)'],{stdio:'inherit'});
+    require('fs').writeFileSync(process.argv[1],String(child.pid));
+    process.exit(0);`;
+  await run(js(code, file));
+  const pid = Number(readFileSync(file, 'latin1'));
+  await waitFor('its end', () => !isAlive(pid));
+});
+
+test('a flood of output is cut and ends the program', async () => {
+  await assert.rejects(
+    run(js('const b="y".repeat(65536);const w=()=>process.stdout.write(b,w);w()')),
+    (error: SluiceError) => /it wrote more than 1 MB/.test(error.message) && error.message.length < 1000,
+  );
+  assert.equal((await run(js('console.log("z".repeat(10000))'))).length, 2048);
+});
+
+test('the service runs only programs in its folders that others cannot change', async (t) => {
+  const folder = path.join(scratch(t), 'hooks');
+  mkdirSync(folder, { mode: 0o755 });
+  const program = path.join(folder, 'say');
+  writeFileSync(program, '#!/bin/sh\necho "said $1"\n', { mode: 0o755 });
+  const site = { folders: [folder], owner: process.getuid?.() ?? 0, clock: systemClock };
+  const ask = async (request: unknown) =>
+    JSON.parse(await answerTo(typeof request === 'string' ? request : JSON.stringify(request), site));
+  const asked = { run: [program, 'yes'], input: '', timeout: 10_000 };
+  assert.deepEqual(await ask(asked), { ok: true, output: 'said yes' });
+  for (const [request, words] of [
+    [{ ...asked, run: ['/bin/sh', '-c', 'reboot'] }, /it is not in/],
+    [{ ...asked, run: [`${folder}/../say`] }, /there is no such file|it is not in/],
+    [{ ...asked, run: ['say'] }, /not absolute/],
+    [{ ...asked, run: [folder] }, /it is not in/],
+    [{ ...asked, run: [] }, /not understood/],
+    [{ ...asked, run: [program, 'a\0b'] }, /not understood/],
+    [{ ...asked, timeout: 1e12 }, /not understood/],
+    ['{', /not understood/],
+  ] as const) {
+    const { ok, message } = await ask(request);
+    assert.deepEqual([ok, words.test(message)], [false, true], message);
+  }
+  chmodSync(program, 0o777);
+  assert.match((await ask(asked)).message, /can be changed by others/);
+  assert.ok(existsSync(program));
+});

@@ -41,6 +41,10 @@ export const MESSAGES = {
   value: { summary: 'The latest reading of a point.', schema: latest },
   alarm: { summary: 'A transition of an alarm.', schema: alarm },
   event: { summary: 'An event that an operator should know.', schema: event },
+  action: {
+    summary: 'The text of an action `publish`, as its rule gives it.',
+    ...{ contentType: 'text/plain', payload: { type: 'string', maxLength: 8192 } },
+  },
   command: { summary: 'A command of a platform.', schema: commandMessage },
   result: { summary: 'The answer to a command.', schema: result },
   summary: { summary: 'Readings that a budget holds back, summed up.', schema: summary },
@@ -58,6 +62,7 @@ const PARAMETERS = {
   device: 'the name of a device',
   point: 'the name of a point',
   rule: 'the name of a rule',
+  topic: 'the topic under `publish` of the action, with one level or more',
   id: 'the id of a command',
   group: '`sparkplug-b.group` of the forwarder',
   node: '`sparkplug-b.node` of the forwarder, or the id of the gateway',
@@ -115,6 +120,10 @@ export const TOPICS = {
   event: {
     ...{ ...SENT, topic: 'event', messages: ['event'] },
     says: 'Events that an operator should know. Store by key.',
+  },
+  action: {
+    ...{ ...SENT, topic: 'action/{rule}/{topic}', messages: ['action'], brokers: ['embedded'] },
+    says: 'A message of a rule. An interruption in the middle can repeat it.',
   },
   command: {
     ...{ ...SENT, topic: 'command', messages: ['command'], action: 'receive' },

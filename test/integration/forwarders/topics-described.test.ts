@@ -50,7 +50,7 @@ devices:
   dead: {bus: plant, unit: 9, interval: 1s, points: {x: {table: holding, address: 0, type: uint16}}}
   room: {bus: plant, unit: 2, interval: 1s, profile: xy-md02}
 rules:
-  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps}
+  fast: {point: pump.speed, above: 55, severity: warning, acknowledge: required, group: pumps, do: [{publish: siren}]}
   quiet: {point: dead.x, stale: 1s, severity: info}
 buffer: {commitEvery: 200ms}
 broker: {listen: {port: 0}}
@@ -109,6 +109,7 @@ forwarders:
     const found = topicOf(topic);
     assert.ok((found.brokers as readonly string[]).includes(at), `${topic} at the ${at} broker`);
     if (payload === '') assert.ok((found.messages as readonly string[]).includes('cleared'), topic);
+    else if (found.messages[0] === 'action') assert.ok(payload.length > 0, 'a text of a rule');
     else if (!payload.includes('"do":"nothing"')) described.holds(found.messages[0], payload, `${at} ${topic}`);
     return found;
   };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { runProcess } from '../../../../src/control/actions/hook-process.ts';
 import { answerTo } from '../../../../src/control/actions/hook-runner.ts';
-import { fill, LONGEST_FILLED } from '../../../../src/control/actions/texts.ts';
+import { type AlarmFacts, fill, LONGEST_FILLED } from '../../../../src/control/actions/texts.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
 import type { SluiceError } from '../../../../src/core/errors.ts';
 import { scratch } from '../../../harness/scratch.ts';
@@ -30,10 +30,16 @@ const isAlive = (pid: number): boolean => {
   }
 };
 
-const FACTS = {
-  ...{ rule: 'dry', point: 'pump.level', occurrence: 3, state: 'active-unacknowledged', severity: 'critical', value: '2.5' },
-  ...{ time: 1_795_000_000_000, message: 'The tank is empty' },
-} as const;
+const FACTS: AlarmFacts = {
+  rule: 'dry',
+  point: 'pump.level',
+  occurrence: 3,
+  state: 'active-unacknowledged',
+  severity: 'critical',
+  value: '2.5',
+  time: 1_795_000_000_000,
+  message: 'The tank is empty',
+};
 
 test('hostile texts stay one argument, one line and no option', async () => {
   for (const message of [

@@ -143,3 +143,10 @@ test('for any course: order by point holds, and every reading is taken, replaced
     { numRuns: 50 },
   );
 });
+
+test('a trigger of a rule reaches the subscriptions that ask for its name, and no other', () => {
+  const side = { clock: new ManualClock(), ready: () => {} };
+  const some = new AlarmSubscription({ alarms: ['*'], triggers: ['siren'] }, 1, side);
+  const none = new AlarmSubscription({ alarms: ['*'] }, 1, side);
+  assert.deepEqual([some.listens('siren'), some.listens('other'), none.listens('siren')], [true, false, false]);
+});

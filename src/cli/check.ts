@@ -2,6 +2,7 @@ import type { Fault } from '../config/fault.ts';
 import { formatFault, inFileOrder } from '../config/fault.ts';
 import type { BusBudget } from '../config/kinds.ts';
 import type { LoadResult } from '../config/load.ts';
+import { missingForHook } from '../control/actions/hooks.ts';
 import { aboutDuration, percent } from '../core/units.ts';
 import { stableName } from '../drivers/serial-ports.ts';
 import { missingParts } from '../node-red/ways.ts';
@@ -12,7 +13,10 @@ export async function check(file: string, options: { json?: boolean }): Promise<
   const read = readConfig(file);
   const result = {
     ...read,
-    warnings: inFileOrder([...read.warnings, ...(await portRemarks(read)), ...(await flowRemarks(read))], [file]),
+    warnings: inFileOrder(
+      [...read.warnings, ...(await portRemarks(read)), ...(await flowRemarks(read)), ...hookRemarks(read)],
+      [file],
+    ),
   };
   if (result.config === undefined) process.exitCode = 78;
   if (options.json) {
@@ -78,6 +82,14 @@ function answerLines(answers: BusBudget['answers']): string[] {
 export async function flowRemarks({ config, remark }: LoadResult, missing: typeof missingParts = missingParts): Promise<Fault[]> {
   if (config?.nodeRed === undefined) return [];
   return (await missing(config.nodeRed)).map(({ key, message }) => remark(['nodeRed', key], message));
+}
+
+/** What this machine lacks for programs of rules. The gateway starts without them. */
+export function hookRemarks({ config, remark }: LoadResult, missing: typeof missingForHook = missingForHook): Fault[] {
+  return [...(config?.hooks.values() ?? [])].flatMap((hook) => {
+    const words = missing(hook);
+    return words === undefined ? [] : [remark(['hooks', hook.name, hook.unsafeSameUser ? 'unsafeSameUser' : 'run'], words)];
+  });
 }
 
 /** What this machine says about the ports: a name that replugging may change, where there is one that stays. */

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import { HOOK_SOCKET } from '../../../src/control/actions/hook-unit.ts';
 import { UNIT_PLACES } from '../../../src/node-red/unit-way.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { peer } from '../../peers/peers.ts';
@@ -80,4 +81,27 @@ test('the service of Node-RED is fenced, and its places are those of the code', 
   const unit = path.join(path.dirname(UNIT), 'sluice-node-red.service');
   const result = spawnSync(analyze, ['security', '--offline=true', '--threshold=30', '--no-pager', unit], { encoding: 'utf8' });
   assert.equal(result.status, 0, result.stdout.split('\n').slice(-4).join('\n') + result.stderr);
+});
+
+test('the service of hooks is fenced, and its socket is the one that the gateway opens', (t) => {
+  const [service, socket] = [flowUnit('sluice-hook@.service'), flowUnit('sluice-hook.socket')];
+  for (const folder of ['/etc/sluice', '/var/lib/sluice', '/run/sluice']) assert.match(service, new RegExp(` ?-${folder}\\b`));
+  for (const limit of ['MemoryMax', 'TasksMax', 'LimitNOFILE', 'RuntimeMaxSec'])
+    assert.match(service, new RegExp(`^${limit}=\\d`, 'm'));
+  assert.match(service, /^User=sluice-hook$/m);
+  assert.match(service, /^KillMode=control-group$/m);
+  assert.ok(socket.includes(`ListenStream=${HOOK_SOCKET}\n`));
+  assert.match(socket, /^SocketUser=sluice$/m);
+  assert.match(socket, /^SocketMode=0600$/m);
+  const analyze = peer(t, 'systemd-analyze', SYSTEMD);
+  if (analyze === undefined) return;
+  const folder = scratch(t);
+  const files = ['sluice-hook@.service', 'sluice-hook.socket'].map((name) => path.join(folder, name));
+  for (const file of files) writeFileSync(file, flowUnit(path.basename(file)).replace('/usr/bin/sluice-hook', '/bin/true'));
+  const verified = spawnSync(analyze, ['verify', '--man=no', ...files], { encoding: 'utf8' });
+  assert.equal(verified.stderr + verified.stdout, '');
+  const fenced = spawnSync(analyze, ['security', '--offline=true', '--threshold=40', '--no-pager', files[0] ?? ''], {
+    encoding: 'utf8',
+  });
+  assert.equal(fenced.status, 0, fenced.stdout.split('\n').slice(-4).join('\n') + fenced.stderr);
 });

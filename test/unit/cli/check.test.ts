@@ -7,12 +7,14 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { checkReport, checkText, flowRemarks } from '../../../src/cli/check.ts';
+import { checkReport, checkText, flowRemarks, hookRemarks } from '../../../src/cli/check.ts';
 import { readConfig } from '../../../src/cli/config-file.ts';
 import { formatFault } from '../../../src/config/fault.ts';
 import { type NodeRedConfig, nodeRedSection } from '../../../src/config/node-red.ts';
+import { HOOK_SOCKET } from '../../../src/control/actions/hook-unit.ts';
 import { NODE_RED_VERSION } from '../../../src/node-red/place.ts';
 import { missingParts } from '../../../src/node-red/ways.ts';
+import { scratch } from '../../harness/scratch.ts';
 
 const folder = path.join(import.meta.dirname, '../../cases/check');
 
@@ -119,4 +121,20 @@ test('the parts that Node-RED lacks on this machine, by the keys of the section'
       ? /^this machine has no user sluice-nobody-here; make one: useradd /
       : /^only a gateway that runs as root can start Node-RED under the user sluice-nobody-here; /,
   );
+});
+
+test('check says what this machine lacks for hooks, at the place of the file', (t) => {
+  const file = path.join(scratch(t), 'gateway.yaml');
+  writeFileSync(
+    file,
+    `gateway: {id: g1}
+hooks:
+  sms: {run: [/usr/local/lib/sluice-hooks/sms]}
+  trial: {run: [/nowhere/trial], unsafeSameUser: true}
+`,
+  );
+  const remarks = hookRemarks(readConfig(file)).map(formatFault);
+  assert.equal(remarks.length, existsSync(HOOK_SOCKET) ? 1 : 2);
+  assert.match(remarks.at(-1) ?? '', /:4:\d+: hooks\.trial\.unsafeSameUser: there is no program \/nowhere\/trial$/);
+  if (remarks.length === 2) assert.match(remarks[0] ?? '', /:3:\d+: hooks\.sms\.run: the service sluice-hook is not there/);
 });

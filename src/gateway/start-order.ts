@@ -88,7 +88,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   parts.forwarders.start();
   await field.apply();
   parts.alarmed.changed();
-  parts.actions.begin();
+  parts.actions.start();
   parts.safe.start();
   watch.start();
   if (!watch.known)

@@ -69,7 +69,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
     tell: (event) => void events.push(event),
   });
   actions.restore(saved);
-  actions.begin();
+  actions.start();
   /** The alarm of a rule has this state from now on. */
   const turn = async (name: string, state: AlarmState, more: Partial<AlarmTransition> = {}): Promise<void> => {
     const before = alarms.get(name);

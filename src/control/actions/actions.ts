@@ -111,7 +111,7 @@ export class Actions {
     });
   }
 
-  /** Takes up what the run before left. Nothing is done before `begin`. */
+  /** Takes up what the run before left. Nothing is done before `start`. */
   restore(saved: Iterable<readonly [key: string, state: unknown]>): void {
     this.#rules = this.#s.rules();
     const moment = this.#s.moment();
@@ -141,10 +141,15 @@ export class Actions {
     }
   }
 
-  /** Starts what was planned. */
-  begin(): void {
-    if (this.#stopped) return;
+  /** The buses run: what waits is begun from now on. */
+  start(): void {
     this.#begun = true;
+    this.begin();
+  }
+
+  /** Starts what was planned. Before `start` it waits. */
+  begin(): void {
+    if (this.#stopped || !this.#begun) return;
     const fresh = this.#fresh;
     this.#fresh = [];
     for (const job of fresh) this.#enqueue(job);

@@ -85,7 +85,7 @@ test('an alarm writes, publishes, lights its lamp, and locks its point until it 
   );
 });
 
-test('a dead device: bounded tries, an event, the words of the alarm, and the fallback; polls go on', async (t) => {
+test('a dead device: bounded tries, an event, words of the alarm, and the fallback', async (t) => {
   const b = await bench(t, {
     rules: `  dry:
     point: plant.level

@@ -10,6 +10,7 @@ import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './com
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import type { ReadOptions } from './read.ts';
+import { packCommands } from './pack/commands.ts';
 import { rulesCommands } from './rules-commands.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
@@ -265,6 +266,7 @@ export function program(): Command {
   accountCommands(sluice);
   flowCommands(sluice);
   rulesCommands(sluice);
+  packCommands(sluice);
   bundleCommands(sluice);
   // For bin/sluice-node-red.
   sluice

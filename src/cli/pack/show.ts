@@ -1,0 +1,40 @@
+/** `sluice pack show NAME`. */
+import { loadPack, PACK_SECTIONS, type PackParameter } from '../../config/rule-packs.ts';
+import { SluiceError } from '../../core/errors.ts';
+import { count } from '../words.ts';
+import { PACKS } from './list.ts';
+
+export function packShow(name: string, options: { language: string; json?: boolean }): void {
+  const { language } = options;
+  if (language !== 'en' && language !== 'bn') throw new SluiceError('usage', 'write --language en or --language bn');
+  const pack = loadPack(PACKS, name);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(pack)}\n`);
+    return;
+  }
+  const parameters = Object.entries(pack.parameters);
+  const width = Math.max(0, ...parameters.map(([key]) => key.length));
+  const made = PACK_SECTIONS.map((section) => [section, Object.keys(pack[section] ?? {})] as const);
+  const lines = [
+    `${pack.name}: ${pack.title[language]}`,
+    pack.about[language],
+    '',
+    'parameters',
+    ...parameters.map(([key, parameter]) => `  ${key.padEnd(width)}  ${parameter.about[language]}${rest(parameter)}`),
+    '',
+    'adds',
+    ...made.flatMap(([section, names]) =>
+      names.length === 0 ? [] : [`  ${count(names.length, 'entry', 'entries')} of ${section}: ${names.join(', ')}`],
+    ),
+    '',
+    'sources',
+    ...pack.sources.map(({ id, title, url }) => `  ${id}: ${title}${url === undefined ? '' : ` ${url}`}`),
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+function rest({ default: value, unit, optional, source, confirmed }: PackParameter): string {
+  const number = value === undefined ? undefined : `${value}${unit === undefined ? '' : ` ${unit}`}`;
+  if (number === undefined) return optional === true ? ' (may be left out)' : ' (needed)';
+  return ` (${number}${confirmed === true && source !== undefined ? `, from ${source}` : ', our choice: confirm it'})`;
+}

@@ -1,0 +1,172 @@
+/**
+ * Rule packs: rules and computed points for one kind of site, as data. `rule-packs/<name>/pack.yaml`. Values that a site chooses are
+ * parameters; `{{name}}` stands for one. A pack writes nothing by itself: it becomes YAML that a person adds to a configuration.
+ *
+ * - A text that is one `{{name}}` alone becomes the value with its type. Inside a longer text it becomes a part of the text.
+ * - An entry that needs a parameter which was not given, and has no default, is left out.
+ * - Everything that a pack becomes goes through `sluice check` like words of a person.
+ */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import * as z from 'zod';
+import { SluiceError } from '../core/errors.ts';
+import { check, isSection, placeOf } from './checker.ts';
+import { type Fault, formatFault } from './fault.ts';
+import { NAME } from './schema-parts.ts';
+import { hint } from './suggest.ts';
+import { readYamlFile } from './yaml-source.ts';
+
+const MOST_PACKS = 1000;
+const MOST_ENTRIES = 200;
+const MARK = /\{\{\s*([a-z0-9][a-z0-9_-]*)\s*\}\}/g;
+const WHOLE = /^\{\{\s*([a-z0-9][a-z0-9_-]*)\s*\}\}$/;
+const POINT = /^[a-z0-9][a-z0-9_-]*\.[a-z0-9][a-z0-9_-]*$/;
+
+const text = () => z.strictObject({ en: z.string().min(1).max(1000), bn: z.string().min(1).max(1000) });
+const entries = () => z.record(z.string(), z.unknown()).optional();
+
+const parameterSchema = z.strictObject({
+  kind: z.enum(['point', 'number', 'duration', 'name', 'text']).describe('The kind of the value.'),
+  about: text().describe('The words of the parameter, in both languages.'),
+  unit: z.string().optional().describe('UCUM code of a number, or of the point.'),
+  default: z.union([z.number(), z.string()]).optional().describe('Taken where nothing is given.'),
+  optional: z.boolean().optional().describe('Entries that need it are left out when it is not given.'),
+  source: z.string().optional().describe('The id of the source of the default.'),
+  confirmed: z.boolean().optional().describe('Whether the default was read in that source. Without it the value is ours.'),
+});
+
+export const packSchema = z.strictObject({
+  title: text(),
+  about: text(),
+  sources: z
+    .array(z.strictObject({ id: z.string().regex(NAME), title: z.string().min(1), url: z.url().optional() }))
+    .max(50)
+    .describe('The documents of the thresholds.'),
+  parameters: z.record(z.string().regex(NAME), parameterSchema),
+  buses: entries(),
+  devices: entries(),
+  rules: entries(),
+});
+export type RulePack = z.output<typeof packSchema> & { readonly name: string };
+export type PackParameter = z.output<typeof parameterSchema>;
+
+/** Sections that a pack adds to, in the order in which they are written. */
+export const PACK_SECTIONS = ['buses', 'devices', 'rules'] as const;
+export type PackSections = Readonly<Record<(typeof PACK_SECTIONS)[number], Readonly<Record<string, unknown>>>>;
+
+/** @returns names, sorted */
+export function packNames(dir: string): string[] {
+  return readdirSync(dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .map(({ name }) => name)
+    .sort()
+    .slice(0, MOST_PACKS);
+}
+
+/** @throws SluiceError not-found; config-invalid with every fault on a line of its own */
+export function loadPack(dir: string, name: string): RulePack {
+  const names = packNames(dir);
+  if (!names.includes(name))
+    throw new SluiceError('not-found', `there is no rule pack "${name.slice(0, 64)}"${hint(name, names)}; see: sluice pack list`);
+  const source = readYamlFile(path.join(dir, name, 'pack.yaml'));
+  const faults: Fault[] = [...source.faults];
+  const pack = isSection(source.value)
+    ? (check(packSchema, source.value, placeOf(source, []), (fault) => faults.push(fault)) as RulePack | undefined)
+    : undefined;
+  if (pack !== undefined) faults.push(...unknownMarks(pack).map((message) => source.fault([], message)));
+  if (pack === undefined || faults.length > 0)
+    throw new SluiceError('config-invalid', `the rule pack cannot be used:\n${faults.map(formatFault).join('\n')}`);
+  return { ...pack, name };
+}
+
+/** Marks without a parameter, and parameters without a mark. */
+function unknownMarks(pack: Omit<RulePack, 'name'>): string[] {
+  const used = new Set(PACK_SECTIONS.flatMap((section) => marksOf(pack[section] ?? {})));
+  const known = Object.keys(pack.parameters);
+  return [
+    ...[...used].filter((name) => !known.includes(name)).map((name) => `{{${name}}} is no parameter of this pack`),
+    ...known.filter((name) => !used.has(name)).map((name) => `the parameter ${name} is used nowhere`),
+  ];
+}
+
+/** Names of the parameters in a value, keys included. */
+function marksOf(value: unknown): string[] {
+  if (typeof value === 'string') return [...value.matchAll(MARK)].map(([, name = '']) => name);
+  if (Array.isArray(value)) return value.flatMap(marksOf);
+  if (typeof value === 'object' && value !== null)
+    return Object.entries(value).flatMap(([key, part]) => [...marksOf(key), ...marksOf(part)]);
+  return [];
+}
+
+/**
+ * What a pack adds to a configuration.
+ * @param given texts as a person writes them, by parameter
+ * @throws SluiceError usage: an unknown parameter, one that is missing, or a value that does not fit
+ */
+export function applyPack(pack: RulePack, given: ReadonlyMap<string, string>): PackSections {
+  const names = Object.keys(pack.parameters);
+  for (const name of given.keys())
+    if (!names.includes(name))
+      throw new SluiceError('usage', `the pack ${pack.name} has no parameter "${name.slice(0, 64)}"${hint(name, names)}`);
+  const values = new Map<string, string | number>();
+  const missing: string[] = [];
+  for (const [name, parameter] of Object.entries(pack.parameters)) {
+    const written = given.get(name);
+    const value = written === undefined ? parameter.default : read(name, parameter, written);
+    if (value !== undefined) values.set(name, value);
+    else if (parameter.optional !== true) missing.push(`  --set ${name}=…  ${parameter.about.en}`);
+  }
+  if (missing.length > 0) throw new SluiceError('usage', `the pack ${pack.name} also needs:\n${missing.join('\n')}`);
+  const section = (of: Readonly<Record<string, unknown>> = {}) =>
+    Object.fromEntries(
+      Object.entries(of)
+        .filter((entry) => marksOf({ [entry[0]]: entry[1] }).every((name) => values.has(name)))
+        .slice(0, MOST_ENTRIES)
+        .map(([key, value]) => [String(filled(key, values)), filled(value, values)]),
+    );
+  const devices = section(pack.devices);
+  const used = Object.values(devices).map((device) => (isSection(device) ? device.bus : undefined));
+  const buses = Object.entries(section(pack.buses)).filter(([bus]) => used.includes(bus));
+  const rules = section(pack.rules);
+  if (Object.keys(rules).length === 0) {
+    const points = Object.entries(pack.parameters).filter(([, { kind }]) => kind === 'point');
+    const lines = points.map(([name, { about }]) => `  --set ${name}=…  ${about.en}`);
+    throw new SluiceError('usage', `the pack ${pack.name} has no rule without a point; give some of:\n${lines.join('\n')}`);
+  }
+  return { buses: Object.fromEntries(buses), devices, rules };
+}
+
+function read(name: string, { kind, unit }: PackParameter, written: string): string | number {
+  const wrong = (is: string) => new SluiceError('usage', `${name} is ${is}; this is "${written.slice(0, 80)}"`);
+  switch (kind) {
+    case 'number': {
+      const number = Number(written);
+      if (written.trim() === '' || !Number.isFinite(number)) throw wrong(`a number${unit === undefined ? '' : ` in ${unit}`}`);
+      return number;
+    }
+    case 'point':
+      if (!POINT.test(written)) throw wrong('a point, written device.point');
+      return written;
+    case 'duration':
+      if (!/^\d+(\.\d+)?(ms|s|m|h|d)$/.test(written)) throw wrong('a duration such as 10m or 24h');
+      return written;
+    case 'name':
+      if (!NAME.test(written)) throw wrong('a name of small letters, digits, - and _');
+      return written;
+    case 'text':
+      if (written.length === 0 || written.length > 500) throw wrong('a text of 1 to 500 letters');
+      return written;
+  }
+}
+
+function filled(value: unknown, values: ReadonlyMap<string, string | number>): unknown {
+  if (typeof value === 'string') {
+    const whole = WHOLE.exec(value)?.[1];
+    if (whole !== undefined) return values.get(whole);
+    return value.replace(MARK, (_, name: string) => String(values.get(name)));
+  }
+  if (Array.isArray(value)) return value.map((part) => filled(part, values));
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, part]) => [String(filled(key, values)), filled(part, values)]));
+  return value;
+}

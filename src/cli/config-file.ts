@@ -9,6 +9,9 @@ import { kinds } from '../gateway/registry.ts';
 /** The device library that comes with Sluice. */
 export const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
 
+/** The rule packs that come with Sluice. */
+export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');
+
 /** The status page, as scripts/build-pages.ts makes it. */
 export const PAGES = path.join(import.meta.dirname, '..', '..', 'dist', 'pages');
 

@@ -6,9 +6,8 @@ import { formatFault } from '../../config/fault.ts';
 import { applyPack, loadPack, PACK_SECTIONS, type PackSections, type RulePack } from '../../config/rule-packs.ts';
 import { MAX_FILE_BYTES } from '../../config/yaml-source.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
-import { readConfig } from '../config-file.ts';
+import { PACKS, readConfig } from '../config-file.ts';
 import { count } from '../words.ts';
-import { PACKS } from './list.ts';
 
 export function packApply(name: string, options: { set?: ReadonlyMap<string, string>; write?: boolean; config: string }): void {
   const pack = loadPack(PACKS, name);

@@ -1,9 +1,6 @@
 /** `sluice pack list`. */
-import path from 'node:path';
 import { loadPack, packNames } from '../../config/rule-packs.ts';
-
-/** The packs that come with Sluice. */
-export const PACKS = path.join(import.meta.dirname, '..', '..', '..', 'rule-packs');
+import { PACKS } from '../config-file.ts';
 
 export function packList(options: { json?: boolean }): void {
   const packs = packNames(PACKS).map((name) => loadPack(PACKS, name));

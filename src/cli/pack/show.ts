@@ -1,8 +1,8 @@
 /** `sluice pack show NAME`. */
 import { loadPack, PACK_SECTIONS, type PackParameter } from '../../config/rule-packs.ts';
 import { SluiceError } from '../../core/errors.ts';
+import { PACKS } from '../config-file.ts';
 import { count } from '../words.ts';
-import { PACKS } from './list.ts';
 
 export function packShow(name: string, options: { language: string; json?: boolean }): void {
   const { language } = options;

@@ -140,8 +140,8 @@ test('faults are told with what to write instead, and rules may watch the total'
   assert.deepEqual(
     [...serial.derivedPoints(points)],
     [
-      ['n-total', { type: 'float64' }],
-      ['all', { type: 'uint64' }],
+      ['n-total', { type: 'float64', of: 'n', unit: undefined }],
+      ['all', { type: 'uint64', of: 'm', unit: undefined }],
     ],
   );
 });

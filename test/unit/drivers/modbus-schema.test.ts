@@ -184,8 +184,8 @@ test('a counter counts whole raw numbers from 0, and its cumulative point has a 
   assert.deepEqual(
     [...(derived ?? [])],
     [
-      ['n-total', { type: 'float64' }],
-      ['all', { type: 'uint64' }],
+      ['n-total', { type: 'float64', of: 'n', unit: undefined }],
+      ['all', { type: 'uint64', of: 'm', unit: undefined }],
     ],
   );
 });

@@ -113,7 +113,7 @@ export const alarmIn: Sheet = {
       ...{ key: 'payload', type: 'string' },
       help: {
         en: 'the state: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code>, <code>latched</code>, <code>shelved</code>, <code>suppressed</code> or <code>out-of-service</code>',
-        bn: 'অবস্থা: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code> অথবা <code>shelved</code>',
+        bn: 'অবস্থা: <code>normal</code>, <code>active-unacknowledged</code>, <code>active-acknowledged</code>, <code>returned-unacknowledged</code>, <code>latched</code>, <code>shelved</code>, <code>suppressed</code> অথবা <code>out-of-service</code>',
       },
     },
     { key: 'severity', type: 'string', help: { en: 'info, warning or critical', bn: 'info, warning অথবা critical' } },

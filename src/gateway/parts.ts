@@ -223,6 +223,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     hooks: () => g.config.hooks,
     moment: () => g.ingest.moment(),
     busOf: (device) => plant.busOf(device)?.name,
+    assertFree: (point, by) => interlocks.assertFree(point, by),
     publish: (topic, payload) => broker.running?.act(topic, payload) === true,
     trigger: (flow, facts) => flowDoor.trigger(flow, facts),
     run: (hook, request) => runHook(hook, request, clock),

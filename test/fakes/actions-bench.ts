@@ -27,6 +27,8 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
   let known = new Map(rules.map((rule) => [rule.name, rule]));
   /** Answers for points: an error, or a promise that decides. A point without one takes every value. */
   const points = new Map<string, () => Promise<void>>();
+  /** Throws for those that may not write the point now. */
+  const locks = new Map<string, (who: string) => void>();
   const hookRuns = new Map<string, () => Promise<string>>();
   const heard = { flows: new Set<string>(), broker: true };
   const clockState = { wallKnown: options.wallKnown ?? true };
@@ -35,6 +37,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
     run: async (command: Command, by: { readonly who: string; readonly door: string }) => {
       if (command.do !== 'write') throw new Error(command.do);
       did.push(`${by.door} ${by.who}: ${command.point}=${String(command.value)}`);
+      locks.get(command.point)?.(by.who);
       await points.get(command.point)?.();
       logged.push(`${command.point}=${String(command.value)}`);
       return {};
@@ -48,6 +51,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
     hooks: () => new Map((options.hooks ?? []).map((hook) => [hook.name, hook])),
     look: (rule) => alarms.get(rule),
     busOf: (device) => `bus of ${device.split('-')[0]}`,
+    assertFree: (point, by) => locks.get(point)?.(by.who),
     publish: (topic, payload) => {
       if (heard.broker) did.push(`publish ${topic}: ${payload}`);
       return heard.broker;
@@ -87,7 +91,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
     await clock.advance(0);
   };
   return {
-    ...{ actions, clock, did, events, remarks, points, hookRuns, heard, alarms, saved, turn, moment, clockState, logged },
+    ...{ actions, clock, did, events, remarks, points, locks, hookRuns, heard, alarms, saved, turn, moment, clockState, logged },
     /** Rules of another configuration. */
     reload: (next: readonly ResolvedRule[]) => {
       known = new Map(next.map((rule) => [rule.name, rule]));

@@ -14,8 +14,8 @@ import type { ResolvedHook } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition, Severity } from '../../core/alarm.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { CommandPort } from '../../core/commands.ts';
-import { SluiceError } from '../../core/errors.ts';
+import type { CommandPort, Principal } from '../../core/commands.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { plainValue, type Value } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
@@ -60,6 +60,8 @@ export interface ActionsSide {
   readonly moment: () => Moment;
   readonly look: (rule: string) => AlarmLook | undefined;
   readonly commands: CommandPort;
+  /** Throws where another rule locks a point now. */
+  readonly assertFree: (point: string, by: Principal) => void;
   /** The bus of a device. */
   readonly busOf: (device: string) => string | undefined;
   /** @returns false: no broker takes it now */
@@ -129,9 +131,8 @@ export class Actions {
     }
   }
 
-  /** Transitions that are about to be told: what they ask for is kept. */
+  /** Transitions that are about to be told: what they ask for is kept. After `stop` it is kept for the next start. */
   planned(transitions: readonly AlarmTransition[]): void {
-    if (this.#stopped) return;
     const moment = this.#s.moment();
     for (const t of transitions) {
       const book = t.observed ? undefined : this.#books.get(t.rule);
@@ -150,9 +151,12 @@ export class Actions {
   /** Starts what was planned. Before `start` it waits. */
   begin(): void {
     if (this.#stopped || !this.#begun) return;
-    const fresh = this.#fresh;
-    this.#fresh = [];
-    for (const job of fresh) this.#enqueue(job);
+    // What does not fit may have a fallback, which has none in the end.
+    while (this.#fresh.length > 0) {
+      const fresh = this.#fresh;
+      this.#fresh = [];
+      for (const job of fresh) this.#enqueue(job);
+    }
     this.#outputs.begin();
     this.#schedule();
   }
@@ -161,18 +165,23 @@ export class Actions {
   reload(): void {
     const moment = this.#s.moment();
     this.#rules = this.#s.rules();
-    for (const name of this.#books.keys()) {
+    const gone: Job[] = [];
+    for (const [name, book] of this.#books) {
       const rule = this.#rules.get(name);
       if (rule !== undefined && acts(rule)) continue;
+      gone.push(...book.jobs);
       this.#books.delete(name);
+      this.#timed.delete(name);
       this.#s.save(KEY + name, null);
     }
     for (const [name, book] of this.#books) {
       const rule = this.#rules.get(name);
       if (rule === undefined) continue;
-      for (const job of book.change(rule, moment)) this.counts.add(job.action.kind, 'dropped');
+      gone.push(...book.change(rule, moment));
       this.#save(name, book, moment);
     }
+    for (const { action } of gone) this.counts.add(action.kind, 'dropped');
+    this.#forget(gone);
     this.#rewrite(moment);
     this.#schedule();
   }
@@ -189,8 +198,19 @@ export class Actions {
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
-    for (const lane of [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows]) lane.stop();
+    for (const lane of this.#lanes()) lane.stop();
     this.#outputs.stop();
+  }
+
+  #lanes(): Lane<Job>[] {
+    return [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows];
+  }
+
+  /** No rule wants these any more. Of those that were not begun, `#enqueue` leaves them out. */
+  #forget(jobs: readonly Job[]): void {
+    if (jobs.length === 0) return;
+    const gone = new Set(jobs);
+    for (const lane of this.#lanes()) lane.drop(gone);
   }
 
   status() {
@@ -209,7 +229,12 @@ export class Actions {
   #rewrite(moment: Moment): void {
     const acting = [...this.#rules.values()].filter(acts);
     for (const rule of acting)
-      if (!this.#books.has(rule.name)) this.#books.set(rule.name, new Book(rule, this.#now(rule.name), moment));
+      if (!this.#books.has(rule.name)) {
+        const book = new Book(rule, this.#now(rule.name), moment);
+        this.#books.set(rule.name, book);
+        // Its alarm stands already and waits for a person: the log has that from now on.
+        if (book.due < Number.POSITIVE_INFINITY) this.#save(rule.name, book, moment);
+      }
     this.#outputs.configure(acting);
   }
 
@@ -219,8 +244,13 @@ export class Actions {
   }
 
   #plan(rule: string, { jobs, dropped }: Planned, moment: Moment): void {
-    for (const job of dropped) this.#overflow(job);
-    this.#fresh.push(...jobs);
+    for (const job of dropped) {
+      this.counts.add(job.action.kind, 'dropped');
+      this.#overflow(job);
+    }
+    this.#forget(dropped);
+    // After `stop` the log keeps them.
+    if (!this.#stopped) this.#fresh.push(...jobs);
     const book = this.#books.get(rule);
     if (book !== undefined) this.#save(rule, book, moment);
   }
@@ -233,6 +263,8 @@ export class Actions {
 
   #enqueue(job: Job): void {
     const { action, facts } = job;
+    // A reload, or newer jobs of its rule, took it away before it was begun.
+    if (this.#books.get(facts.rule)?.jobs.includes(job) !== true) return;
     const retries =
       action.kind === 'write' || action.kind === 'hook' ? action.retries : action.kind === 'flow' ? FLOW_RETRIES : 3;
     const task = {
@@ -241,9 +273,7 @@ export class Actions {
       severity: facts.severity,
       retries,
     };
-    if (this.#laneOf(job).add(task)) return;
-    this.#overflow(job);
-    this.#finish(job, false);
+    this.#laneOf(job).add(task);
   }
 
   #laneOf({ action }: Job): Lane<Job> {
@@ -261,6 +291,7 @@ export class Actions {
         if (known !== undefined) return known;
         const lane = new Lane<Job>({
           ...{ clock: this.#s.clock, most: WRITES, atOnce: WRITES_AT_ONCE, newest: true },
+          refusal: (job) => this.#refusal(job),
           perform: (job) => this.#write(job),
           settled: (job, outcome) => this.#settled(job, outcome),
           failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
@@ -269,6 +300,16 @@ export class Actions {
         this.#writes.set(bus, lane);
         return lane;
       }
+    }
+  }
+
+  #refusal({ action, facts }: Job): Error | undefined {
+    if (action.kind !== 'write') return undefined;
+    try {
+      this.#s.assertFree(action.point, rulePrincipal(facts.rule));
+      return undefined;
+    } catch (thrown) {
+      return toError(thrown);
     }
   }
 
@@ -310,8 +351,9 @@ export class Actions {
     if (this.#stopped) return;
     const { action, facts } = job;
     this.counts.add(action.kind, outcome.result);
-    this.#finish(job, outcome.result === 'failed');
-    if (outcome.result === 'failed') {
+    this.#finish(job, outcome.result === 'failed' || outcome.result === 'dropped');
+    if (outcome.result === 'dropped') this.#overflow(job);
+    else if (outcome.result === 'failed') {
       const next = action.orElse === undefined ? '' : ` Its fallback is next: ${nameOf(action.orElse)}.`;
       this.#tell(
         job,
@@ -332,7 +374,6 @@ export class Actions {
   }
 
   #overflow(job: Job): void {
-    this.counts.add(job.action.kind, 'dropped');
     this.#tell(
       job,
       'critical',

@@ -39,12 +39,15 @@ export class Book {
     this.#rule = rule;
     const open = now.state !== 'normal';
     this.#seen = { ...UNSEEN, state: now.state, acted: now.occurrence, open, holding: isActive(now.state) };
-    if (saved === undefined) return;
-    const { state, acted, holding } = saved;
-    this.#seen = { state, acted, open: saved.open, holding };
-    this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule) ?? []);
-    if (rule.escalation !== undefined && saved.escalation !== undefined)
-      this.#escalation = new Escalation(rule.escalation, start, saved.escalation);
+    if (saved !== undefined) {
+      const { state, acted, holding } = saved;
+      // A damaged log does not make the next activations ones that were acted on.
+      this.#seen = { state, acted: Math.min(acted, now.occurrence), open: saved.open, holding };
+      this.#jobs = saved.jobs.flatMap((job) => jobOf(job, rule) ?? []);
+      if (rule.escalation !== undefined && saved.escalation !== undefined)
+        this.#escalation = new Escalation(rule.escalation, start, saved.escalation);
+    }
+    this.#awaitPerson(now.state, start);
   }
 
   /** Jobs of the run before. */
@@ -69,6 +72,7 @@ export class Book {
     if (rule.escalation === undefined) this.#escalation = undefined;
     else if (this.#escalation !== undefined && before !== undefined)
       this.#escalation = new Escalation(rule.escalation, moment, this.#escalation.save(moment));
+    this.#awaitPerson(this.#seen.state, moment);
     return gone;
   }
 
@@ -102,8 +106,9 @@ export class Book {
     this.#escalation?.clockKnown(moment);
   }
 
-  /** @returns the fallback, where there is one */
+  /** @returns the fallback, where there is one. A job that the rule does not do any more has none */
   finished(job: Job, failed: boolean): Planned {
+    if (!this.#jobs.includes(job)) return { jobs: [], dropped: [] };
     this.#jobs = this.#jobs.filter((one) => one !== job);
     const next = failed ? job.action.orElse : undefined;
     return next === undefined ? { jobs: [], dropped: [] } : this.#add([{ at: `${job.at}.else`, action: next, facts: job.facts }]);
@@ -115,6 +120,12 @@ export class Book {
       jobs: this.#jobs.map(saveJob),
       ...(this.#escalation !== undefined && { escalation: this.#escalation.save(moment) }),
     };
+  }
+
+  /** An alarm that stands already waits from now on, when nobody has counted its wait so far. */
+  #awaitPerson(state: Seen['state'], moment: Moment): void {
+    if (this.#escalation === undefined && this.#rule.escalation !== undefined && waitsForPerson(state))
+      this.#escalation = new Escalation(this.#rule.escalation, moment);
   }
 
   #escalated(facts: AlarmFacts): Planned {

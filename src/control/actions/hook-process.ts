@@ -25,6 +25,8 @@ export const MOST_KEPT = 2048;
 const MOST_OUTPUT = 1024 * 1024;
 /** From the kill to the end of a process, ms. */
 const KILLED_WITHIN = 5000;
+/** From the end of a process to the end of its output, ms. */
+const DRAINED_WITHIN = 500;
 /** One argument; the kernel takes 128 KiB, and 2 MiB of all. */
 export const LONGEST_ARGUMENT = 8192;
 
@@ -82,8 +84,12 @@ export function runProcess({ run, input, timeout }: HookRequest, clock: Clock): 
     cancel();
     cancelWait();
     kill();
-    // What it wrote last is on its way.
-    setImmediate(() => {
+    // What it wrote last is on its way. What left its group may hold its output open for ever.
+    let over = false;
+    const settle = (): void => {
+      if (over) return;
+      over = true;
+      cancelDrain();
       child.stdout?.destroy();
       child.stderr?.destroy();
       const output = Buffer.concat(kept)
@@ -94,7 +100,9 @@ export function runProcess({ run, input, timeout }: HookRequest, clock: Clock): 
       if (why !== undefined) reject(failure(`${program} was ended: ${why}${said}`, 'later'));
       else if (code === 0) resolve(output);
       else reject(failure(`${program} ended with ${code ?? String(signal)}${said}`, 'later'));
-    });
+    };
+    const cancelDrain = clock.after(DRAINED_WITHIN, settle);
+    child.once('close', settle);
   });
   return promise;
 }

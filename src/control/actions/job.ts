@@ -33,6 +33,11 @@ const jobSchema = z.object({
   }),
 });
 const YEAR = 366 * 86_400_000;
+/** An alarm may stand for years. Of a longer wait, a year counts. */
+const wait = z
+  .number()
+  .min(0)
+  .transform((ms) => Math.min(ms, YEAR));
 const bookSchema = z.object({
   state: z.enum(ALARM_STATES),
   ...{ acted: z.int().min(0), open: z.boolean(), holding: z.boolean() },
@@ -40,9 +45,9 @@ const bookSchema = z.object({
   escalation: z
     .object({
       /** How long it has waited at `savedAt`, and how often it was acted on. */
-      ...{ waited: z.number().min(0).max(YEAR), savedAt: z.number(), wallKnown: z.boolean(), done: z.int().min(0).max(1000) },
+      ...{ waited: wait, savedAt: z.number(), wallKnown: z.boolean(), done: z.int().min(0).max(1000) },
       /** How long it had waited when it was acted on last. */
-      last: z.number().min(0).max(YEAR).optional(),
+      last: wait.optional(),
     })
     .optional(),
 });
@@ -60,8 +65,9 @@ export function saveJob({ at, action, facts }: Job): SavedJob {
   return { at, print: printOf(action), facts: { ...facts, value: plain(facts.value), message: plain(facts.message) } };
 }
 
-/** @returns undefined where the rule does something else now */
+/** @returns undefined where the rule does something else now, or where the job is another rule's */
 export function jobOf(saved: SavedJob, rule: ResolvedRule): Job | undefined {
+  if (saved.facts.rule !== rule.name) return undefined;
   const action = actionAt(rule, saved.at);
   return action === undefined || printOf(action) !== saved.print ? undefined : { at: saved.at, action, facts: saved.facts };
 }

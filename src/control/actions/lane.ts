@@ -1,8 +1,9 @@
 /**
  * A queue of actions of one kind. Invariants:
- * - at most `atOnce` run, at most one for a key, and at most `most` wait; what comes beyond is refused and counted by its owner;
+ * - at most `atOnce` run, at most one for a key, and at most `most` wait; of more, the newest of the least severe is left out;
  * - of those that wait the most severe begins first, and those of one key begin in the order in which they came;
- * - with `newest`, a job whose key comes again before it began is given up: the newest word about a point is the one that counts;
+ * - with `newest`, a job whose key comes again before it began is given up: the newest word about a point is the one that counts. A
+ *   newer job that is refused takes nobody's place: it fails at once;
  * - what fails is tried again after 1 s, doubled each time up to 30 s, `retries` times; a wait that was asked for (a point may be
  *   written once in a second) costs no try, 20 times at most.
  */
@@ -27,6 +28,8 @@ export interface LaneOptions<J> {
   readonly most: number;
   readonly atOnce: number;
   readonly newest?: boolean;
+  /** With `newest`: why a job may not be done now. */
+  readonly refusal?: (job: J) => Error | undefined;
   /** Rejects where it failed. */
   readonly perform: (job: J) => Promise<void>;
   readonly settled: (job: J, outcome: Outcome) => void;
@@ -36,14 +39,17 @@ export interface LaneOptions<J> {
 export type Outcome =
   | { readonly result: 'done' }
   | { readonly result: 'failed'; readonly error: Error }
-  | { readonly result: 'superseded' };
+  | { readonly result: 'superseded' }
+  /** Too many wait. */
+  | { readonly result: 'dropped' };
 
 interface Entry<J> extends Task<J> {
-  readonly number: number;
   tries: number;
   waits: number;
   /** It runs. */
   begun: boolean;
+  /** Nobody wants it any more. It runs, and is not tried again. */
+  unwanted: boolean;
   /** Monotonic ms before which it is not tried again. */
   due: number;
 }
@@ -52,7 +58,6 @@ export class Lane<J> {
   readonly #o: LaneOptions<J>;
   /** In the order in which they came, those that run included. */
   #entries: Entry<J>[] = [];
-  #number = 0;
   #running = 0;
   #cancel: (() => void) | undefined;
   #stopped = false;
@@ -68,14 +73,30 @@ export class Lane<J> {
     return this.#running;
   }
 
-  /** @returns false: too many wait */
-  add(task: Task<J>): boolean {
-    if (this.#stopped) return false;
-    if (this.#o.newest === true) this.#supersede(task.key);
-    if (this.waiting >= this.#o.most) return false;
-    this.#entries.push({ ...task, number: ++this.#number, tries: 0, waits: 0, begun: false, due: 0 });
+  add(task: Task<J>): void {
+    if (this.#stopped) return;
+    if (this.#o.newest === true && this.#entries.some(({ key }) => key === task.key)) {
+      const error = this.#o.refusal?.(task.job);
+      if (error !== undefined) {
+        this.#o.settled(task.job, { result: 'failed', error });
+        return;
+      }
+      this.#supersede(task.key);
+    }
+    const room = this.waiting < this.#o.most || this.#makeRoom(task);
+    if (!room) {
+      this.#o.settled(task.job, { result: 'dropped' });
+      return;
+    }
+    this.#entries.push({ ...task, tries: 0, waits: 0, begun: false, unwanted: false, due: 0 });
     this.#next();
-    return true;
+  }
+
+  /** Nobody wants these any more. Those that wait are forgotten; one that runs is not tried again. */
+  drop(jobs: ReadonlySet<J>): void {
+    for (const entry of this.#entries) if (jobs.has(entry.job)) entry.unwanted = true;
+    this.#entries = this.#entries.filter(({ begun, unwanted }) => begun || !unwanted);
+    this.#next();
   }
 
   /** Those that wait are forgotten here; what runs ends by itself. */
@@ -90,6 +111,18 @@ export class Lane<J> {
     if (gone.length === 0) return;
     this.#entries = this.#entries.filter((entry) => !gone.includes(entry));
     for (const { job } of gone) this.#o.settled(job, { result: 'superseded' });
+  }
+
+  /** @returns false: none of those that wait is less severe */
+  #makeRoom(task: Task<J>): boolean {
+    let least: Entry<J> | undefined;
+    for (const entry of this.#entries) if (!entry.begun && (least === undefined || rank(entry) <= rank(least))) least = entry;
+    if (least === undefined || rank(least) >= rank(task)) return false;
+    const { job } = least;
+    this.#entries = this.#entries.filter((entry) => entry !== least);
+    this.#o.settled(job, { result: 'dropped' });
+    // What came in its stead may have taken the room.
+    return this.waiting < this.#o.most || this.#makeRoom(task);
   }
 
   #next(): void {
@@ -127,9 +160,7 @@ export class Lane<J> {
     this.#running--;
     entry.begun = false;
     if (outcome.result === 'failed' && !this.#stopped) {
-      // A newer word has come while it ran.
-      const newer = this.#o.newest === true && this.#entries.some((one) => one !== entry && one.key === entry.key);
-      if (newer) outcome = { result: 'superseded' };
+      if (entry.unwanted || this.#hasNewer(entry)) outcome = { result: 'superseded' };
       else if (this.#again(entry, outcome.error)) {
         this.#next();
         return;
@@ -138,6 +169,12 @@ export class Lane<J> {
     this.#entries = this.#entries.filter((one) => one !== entry);
     this.#o.settled(entry.job, outcome);
     this.#next();
+  }
+
+  /** A newer word has come while it ran, and it may be done. */
+  #hasNewer({ key, job }: Entry<J>): boolean {
+    const { newest, refusal } = this.#o;
+    return newest === true && this.#entries.some((one) => one.job !== job && one.key === key && refusal?.(one.job) === undefined);
   }
 
   /** @returns whether it is tried again */

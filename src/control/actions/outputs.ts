@@ -2,7 +2,8 @@
  * Points that follow alarms: a lamp, a relay, a buzzer. Invariants:
  * - a point is on while one of the rules that name it asks for it, else off; it is written when that changes, and once at the start;
  * - what fails is tried again until it succeeds, after 2 s, doubled each time up to 1 min; events report the first failure and its end;
- * - bounds: one entry for each point, one write under way for each, WRITING at a time.
+ * - a point that no rule names any more, after a reload, is cleared once and then left alone;
+ * - bounds: one entry for each point, MOST_LEFT of them without a rule, one write under way for each, WRITING at a time.
  */
 import type { PlainValue, ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
@@ -13,6 +14,7 @@ import type { GatewayEvent } from '../../core/ports.ts';
 const RETRY_FIRST = 2000;
 const RETRY_LONGEST = 60_000;
 const WRITING = 4;
+const MOST_LEFT = 256;
 
 type Output = Extract<ResolvedAction, { kind: 'output' }>;
 
@@ -27,12 +29,12 @@ interface Entry {
   readonly point: string;
   readonly set: PlainValue;
   readonly clear: PlainValue;
+  /** Empty: it is cleared and forgotten. */
   readonly users: readonly { readonly rule: string; readonly how: Output['while'] }[];
   /** The rule on whose behalf it is written. */
   rule: string;
-  /** As it was written last; undefined: not yet, or nobody knows. */
+  /** As it was written last; undefined: not yet, just now, or nobody knows. */
   written: PlainValue | undefined;
-  writing: boolean;
   wait: number;
   due: number;
   failed: boolean;
@@ -43,7 +45,8 @@ export class Outputs {
   #entries = new Map<string, Entry>();
   #byRule = new Map<string, Entry[]>();
   readonly #dirty = new Set<Entry>();
-  #writing = 0;
+  /** Points that are written just now. A reload changes entries, not what is under way. */
+  readonly #writing = new Set<string>();
   #cancel: (() => void) | undefined;
   #stopped = false;
 
@@ -79,12 +82,13 @@ export class Outputs {
         users: all,
         rule,
         written: same ? old.written : undefined,
-        writing: false,
         wait: RETRY_FIRST,
         due: 0,
         failed: false,
       });
     }
+    const left = [...this.#entries.values()].filter(({ point, written, clear }) => !next.has(point) && written !== clear);
+    for (const entry of left.slice(-MOST_LEFT)) next.set(entry.point, { ...entry, users: [], due: 0 });
     this.#entries = next;
     this.#dirty.clear();
     this.#byRule = new Map();
@@ -108,10 +112,10 @@ export class Outputs {
     if (this.#stopped) return;
     const now = this.#s.clock.monotonic();
     for (const entry of this.#dirty) {
-      if (this.#writing >= WRITING) break;
-      if (entry.writing || entry.due > now) continue;
+      if (this.#writing.size >= WRITING) break;
+      if (this.#writing.has(entry.point) || entry.due > now) continue;
       const value = this.#wanted(entry);
-      if (entry.written === value) this.#dirty.delete(entry);
+      if (entry.written === value) this.#isRight(entry);
       else void this.#write(entry, value);
     }
     this.#wait(now);
@@ -126,9 +130,20 @@ export class Outputs {
     return users.some(({ rule, how }) => this.#s.isOn(rule, how)) ? set : clear;
   }
 
+  #isRight(entry: Entry): void {
+    this.#dirty.delete(entry);
+    if (entry.users.length === 0) this.#forget(entry);
+  }
+
+  #forget(entry: Entry): void {
+    this.#dirty.delete(entry);
+    if (this.#isCurrent(entry)) this.#entries.delete(entry.point);
+  }
+
   async #write(entry: Entry, value: PlainValue): Promise<void> {
-    entry.writing = true;
-    this.#writing++;
+    this.#writing.add(entry.point);
+    // Nobody knows until it ends; a reload meanwhile takes that over.
+    entry.written = undefined;
     try {
       await this.#s.write(entry.point, value, entry.rule);
       entry.written = value;
@@ -139,16 +154,24 @@ export class Outputs {
     } catch (thrown) {
       this.#failed(entry, value, thrown);
     }
-    entry.writing = false;
-    this.#writing--;
+    this.#writing.delete(entry.point);
     this.begin();
   }
 
   #failed(entry: Entry, value: PlainValue, thrown: unknown): void {
-    // Nobody knows what it is now.
-    entry.written = undefined;
     const asked = thrown instanceof SluiceError ? thrown.data.again : undefined;
     const soon = typeof asked === 'number' && Number.isFinite(asked);
+    if (entry.users.length === 0 && !soon && isFinal(thrown)) {
+      if (this.#isCurrent(entry) && !this.#stopped)
+        this.#tell(
+          entry,
+          'critical',
+          'failed',
+          `The output ${entry.point} has no rule any more and could not be set to ${String(value)}: ${toError(thrown).message}. Set it by hand.`,
+        );
+      this.#forget(entry);
+      return;
+    }
     entry.due = this.#s.clock.monotonic() + (soon ? Math.min(Math.max(asked, 10), RETRY_LONGEST) : entry.wait);
     if (soon) return;
     entry.wait = Math.min(entry.wait * 2, RETRY_LONGEST);
@@ -179,9 +202,14 @@ export class Outputs {
   #wait(now: number): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    if (this.#stopped || this.#writing >= WRITING) return;
+    if (this.#stopped || this.#writing.size >= WRITING) return;
     let due = Number.POSITIVE_INFINITY;
-    for (const entry of this.#dirty) if (!entry.writing) due = Math.min(due, entry.due);
+    for (const entry of this.#dirty) if (!this.#writing.has(entry.point)) due = Math.min(due, entry.due);
     if (due !== Number.POSITIVE_INFINITY) this.#cancel = this.#s.clock.after(Math.max(0, due - now), () => this.begin());
   }
+}
+
+/** The point went with its rule, or nobody may write it any more. A lock of another rule passes. */
+function isFinal(thrown: unknown): boolean {
+  return thrown instanceof SluiceError && thrown.retry === 'never' && thrown.data.interlock === undefined;
 }

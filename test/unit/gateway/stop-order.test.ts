@@ -81,7 +81,7 @@ test('buses that a reload exchanges are waited for, but not for long', async () 
   const b = bench();
   const exchange = Promise.withResolvers<void>();
   const early = await stopped(b, 500, exchange.promise);
-  assert.deepEqual([early.over, early.story], [false, ['commands', 'flows']]);
+  assert.deepEqual([early.over, early.story], [false, ['actions', 'commands', 'flows']]);
   exchange.resolve();
   await b.clock.advance(100);
   before(b.story, 'flows', 'safe');

@@ -8,6 +8,7 @@ import { answerTo } from '../../../../src/control/actions/hook-runner.ts';
 import { type AlarmFacts, fill, LONGEST_FILLED } from '../../../../src/control/actions/texts.ts';
 import { systemClock } from '../../../../src/core/clock.ts';
 import type { SluiceError } from '../../../../src/core/errors.ts';
+import { ManualClock } from '../../../fakes/manual-clock.ts';
 import { scratch } from '../../../harness/scratch.ts';
 import { waitFor } from '../../../harness/wait-for.ts';
 
@@ -99,10 +100,16 @@ test('a program that hangs is ended with everything that it started', async (t) 
     require('fs').writeFileSync(process.argv[1],[process.pid,child(),child(),child()].join(' '));
     process.on('SIGTERM',()=>{});
     setInterval(()=>{},1000);`;
-  await assert.rejects(run(js(code, file), 3000), failed(/was ended: it took longer than 3s/));
-  const pids = readFileSync(file, 'latin1').split(' ').map(Number);
-  assert.equal(pids.length, 4);
-  await waitFor('the end of all of them', () => !pids.some(isAlive));
+  const clock = new ManualClock();
+  const hung = runProcess({ run: js(code, file), input: '{}\n', timeout: 3000 }, clock);
+  const ended = assert.rejects(hung, failed(/was ended: it took longer than 3s/));
+  const pids = (): number[] => (existsSync(file) ? readFileSync(file, 'latin1') : '').split(' ').map(Number);
+  await waitFor('all of its programs', () => pids().length === 4);
+  await clock.advance(2999);
+  assert.ok(pids().every(isAlive), 'its time is not over');
+  await clock.advance(1);
+  await ended;
+  await waitFor('the end of all of them', () => !pids().some(isAlive));
 });
 
 test('what a program leaves behind is ended when the program ends', async (t) => {

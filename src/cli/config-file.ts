@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
-import { type LoadResult, loadConfig } from '../config/load.ts';
+import { type LoadResult, loadConfig, loadConfigText } from '../config/load.ts';
 import { SluiceError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
@@ -17,6 +17,11 @@ export const PAGES = path.join(import.meta.dirname, '..', '..', 'dist', 'pages')
 
 export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
   return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, ...options });
+}
+
+/** What a file would be with another text; its secrets are not read. */
+export function readText(text: string, file: string): LoadResult {
+  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, readSecrets: false });
 }
 
 /** @throws SluiceError config-invalid with every fault on a line of its own */

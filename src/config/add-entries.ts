@@ -25,7 +25,8 @@ export function addEntries(
   const root = document.contents;
   if (document.errors.length > 0 || (root !== null && !isMap(root)))
     throw new SluiceError('usage', 'the file is not a configuration that can be read; see: sluice check');
-  const pieces: { at: number; text: string }[] = [];
+  /** `fresh`: a whole section, which stands behind all that is added to others. */
+  const pieces: { at: number; text: string; fresh: boolean }[] = [];
   for (const [name, entries] of Object.entries(sections)) {
     if (Object.keys(entries).length === 0) continue;
     const pair = root?.items.find(({ key }) => isScalar(key) && key.value === name);
@@ -33,8 +34,8 @@ export function addEntries(
     if (pair === undefined || section === null || (isScalar(section) && section.value === null)) {
       if (pair !== undefined) {
         const at = lineEnd(text, (pair.key as Node).range?.[1] ?? 0);
-        pieces.push({ at, text: `  # ${comment}\n${entryLines(entries, 2)}\n` });
-      } else pieces.push({ at: text.length, text: `\n${name}:\n  # ${comment}\n${entryLines(entries, 2)}\n` });
+        pieces.push({ at, text: `  # ${comment}\n${entryLines(entries, 2)}\n`, fresh: false });
+      } else pieces.unshift({ at: text.length, text: `\n${name}:\n  # ${comment}\n${entryLines(entries, 2)}\n`, fresh: true });
       continue;
     }
     if (!isMap(section) || section.flow === true || section.items.length === 0)
@@ -52,10 +53,14 @@ export function addEntries(
     const last = section.items.at(-1);
     const node = (last?.value ?? last?.key ?? section) as Node;
     const end = node.range?.[1] ?? text.length;
-    pieces.push({ at: lineEnd(text, end), text: `${' '.repeat(indent)}# ${comment}\n${entryLines(entries, indent)}\n` });
+    pieces.push({
+      at: lineEnd(text, end),
+      text: `${' '.repeat(indent)}# ${comment}\n${entryLines(entries, indent)}\n`,
+      fresh: false,
+    });
   }
   let made = text;
-  for (const { at, text: added } of pieces.sort((a, b) => b.at - a.at)) {
+  for (const { at, text: added } of pieces.sort((a, b) => b.at - a.at || Number(b.fresh) - Number(a.fresh))) {
     const before = made.slice(0, at);
     made = `${before}${before === '' || before.endsWith('\n') ? '' : '\n'}${added}${made.slice(at)}`;
   }

@@ -176,6 +176,8 @@ export class RuleEngine {
    * count the time that the gateway was off, and conditions that go by the calendar look at it again. Call `tick` afterwards.
    */
   clockKnown(moment: Moment): void {
+    // What came due before is done first: a due time of the past says nothing to what counts from now on.
+    this.#advance(moment.at);
     this.#clock.take(moment);
     this.#figures.clockKnown(moment);
     for (const machine of this.#machines.values()) machine.clockKnown(moment);

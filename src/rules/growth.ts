@@ -42,7 +42,8 @@ export class Growth {
   /** @returns undefined: the first reading, or none of this counter (below 0, beyond the rollover) */
   take(at: number, value: Value): Grown | undefined {
     if (!isNumeric(value)) return undefined;
-    const modulus = typeof value === 'bigint' && Number.isFinite(this.#rollover) ? BigInt(this.#rollover) : this.#rollover;
+    const modulus =
+      typeof value === 'bigint' && Number.isFinite(this.#rollover) ? BigInt(Math.ceil(this.#rollover)) : this.#rollover;
     const last = this.#state;
     const { state, verdict } = advance(last, value, at, { modulus });
     if (verdict !== 'counted' || state === undefined) return undefined;

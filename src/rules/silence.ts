@@ -15,7 +15,8 @@ export class Silence {
   }
 
   heard(at: number): void {
-    this.#since = at;
+    // A reading that came late proves nothing of the time behind it.
+    this.#since = Math.max(this.#since, at);
   }
 
   /** When it has lasted for `length` ms. */

@@ -18,6 +18,9 @@ export interface Part {
   readonly data: number[];
 }
 
+/** A phase is less than a part, also where it was rounded, ms. */
+const PHASE = 1e-6;
+
 export class Slots {
   /** Milliseconds of a part. Whole, so that a restart finds the same borders. */
   readonly width: number;
@@ -86,7 +89,7 @@ export class Slots {
   /** Forgets what is too old at `at`. @returns the index of the part that holds `at` */
   slide(at: number): number {
     this.#origin ??= at;
-    const index = Math.floor((at - this.#origin) / this.width);
+    const index = this.#index(at);
     while ((this.#parts[0]?.index ?? Number.POSITIVE_INFINITY) <= index - this.#count) this.#parts.shift();
     return index;
   }
@@ -105,7 +108,7 @@ export class Slots {
   /** The next border after `at`; Infinity before the first reading. */
   border(at: number): number {
     if (this.#origin === undefined) return Number.POSITIVE_INFINITY;
-    return this.#origin + (Math.floor((at - this.#origin) / this.width) + 1) * this.width;
+    return this.#origin + (this.#index(at) + 1) * this.width;
   }
 
   /** The beginning of the oldest part that a window at `at` holds. */
@@ -115,12 +118,19 @@ export class Slots {
 
   save(at: number): SavedSlots | undefined {
     if (this.#origin === undefined) return undefined;
-    const now = Math.floor((at - this.#origin) / this.width);
+    const now = this.#index(at);
     const parts = this.#parts.filter(({ index }) => index > now - this.#count);
     return {
-      phase: at - this.#origin - now * this.width,
+      phase: Math.min(Math.max(0, at - (this.#origin + now * this.width)), this.width - PHASE),
       parts: parts.map(({ index, data }) => [now - index, ...data] as [number, ...number[]]),
     };
+  }
+
+  /** A border that is rounded down begins the part behind it all the same: the next border is always later than `at`. */
+  #index(at: number): number {
+    const origin = this.#origin as number;
+    const index = Math.floor((at - origin) / this.width);
+    return origin + (index + 1) * this.width <= at ? index + 1 : index;
   }
 
   #take({ phase, parts }: SavedSlots, then: number): void {

@@ -39,6 +39,8 @@ export class ComputedPoints {
   /** @returns the sample with what came due before it and what follows from it */
   take(sample: RecordedSample): RecordedSample[] {
     const { time, readings } = sample;
+    // Time passes with every record, as it does for a gateway: an input becomes too old when others speak.
+    this.#graph.tick(instant(time));
     for (const [device, own] of Map.groupBy(readings, (reading) => reading.device)) {
       const shape = this.#shapes.get(device);
       if (shape === undefined) continue;
@@ -70,7 +72,7 @@ export class ComputedPoints {
         if (reason === ABSENT || this.#recorded.has(`${shape.device}.${point}`)) return [];
         return [{ device: shape.device, point, value: hasValue(reason) ? values[i] : undefined, reason }];
       });
-      return readings.length === 0 ? [] : [{ ...cause, time: at, readings }];
+      return readings.length === 0 ? [] : [{ ...cause, time: at, readings, computed: true as const }];
     });
   }
 }

@@ -127,7 +127,7 @@ export class Player {
     this.#now = time;
   }
 
-  #play({ time, line }: RecordedSample, device: string, readings: readonly Recorded[]): void {
+  #play({ time, line, computed }: RecordedSample, device: string, readings: readonly Recorded[]): void {
     const shape = this.#shapeOf(device);
     const values: Value[] = new Array<Value>(shape.points.length).fill(0);
     const reasons = new Uint8Array(shape.points.length).fill(ABSENT);
@@ -137,7 +137,7 @@ export class Player {
       const newest = this.#newest.get(name);
       const index = shape.points.findIndex((point) => point.name === reading.point);
       if (index === -1) continue;
-      if ((newest !== undefined && time < newest) || time < this.#now - LATE) {
+      if ((newest !== undefined && time < newest) || (computed !== true && time < this.#now - LATE)) {
         if (this.#counts.leftOut++ < PLACES) this.#leftOutAt.push(line);
         continue;
       }

@@ -20,6 +20,8 @@ export interface RecordedSample {
   readonly boot: string | undefined;
   /** The gateway did not know the time when it took the readings. */
   readonly estimated: boolean;
+  /** It follows from others: its time may be before theirs. */
+  readonly computed?: true | undefined;
   readonly readings: readonly Recorded[];
 }
 

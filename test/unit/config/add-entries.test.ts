@@ -46,6 +46,25 @@ test('a section in braces, a name that is taken and a broken file are refused in
   assert.throws(() => addEntries('- a\n', entry, 'c'), /that can be read/);
 });
 
+test('sections at the end of a file and sections that are not there yet take their own entries', () => {
+  const entries = {
+    buses: { derived: { protocol: 'derived' } },
+    devices: { air: { bus: 'derived' } },
+    rules: { r: { above: 1 } },
+  };
+  for (const text of [
+    'buses:\n  a: 1\ndevices:\n  x: 1\n',
+    'devices:\n  x: 1\nbuses:\n  a: 1',
+    'rules:\n  z: 1\n',
+    'gateway: {id: g}\n',
+  ]) {
+    const before = parse(text);
+    const made = parse(addEntries(text, entries, 'p'));
+    for (const [name, added] of Object.entries(entries)) assert.deepEqual(made[name], { ...before[name], ...added }, text);
+    assert.deepEqual(made.gateway, before.gateway);
+  }
+});
+
 test('each file keeps its data and gains exactly the entries', () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
   const value = fc.oneof(fc.integer(), fc.string({ maxLength: 12 }), fc.boolean(), fc.array(fc.integer(), { maxLength: 3 }));

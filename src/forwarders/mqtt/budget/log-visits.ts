@@ -64,7 +64,7 @@ export class LogVisits {
     return {
       alarmsOnly: !visits.bulk,
       first: () => this.#summary(courier),
-      admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings),
+      admit: (what) => visits.admit(bytesOfItem(what), 'json' in what ? 1 : what.readings, !('json' in what)),
       settled: (what) => visits.settled(bytesOfItem(what)),
       unfinished: () => visits.unfinished(),
       stuck: (batch) => visits.stuck(bytesOfItem(batch)),
@@ -79,12 +79,12 @@ export class LogVisits {
   /** Coarse first: what does not fit as readings. @throws SluiceError when the connection is over */
   async #summary(courier: Courier): Promise<void> {
     const { options, holds } = this.#side;
-    if (this.#summaries === undefined || holds()) return;
+    if (this.#summaries === undefined || holds() || this.visits.starved) return;
     const made = await this.#summaries.make(this.visits.room).catch((thrown: unknown) => {
       if (thrown instanceof SluiceError && thrown.code === 'log-read') return undefined;
       throw thrown;
     });
-    if (made === undefined || this.visits.admit(made.bytes, 1) !== true) return;
+    if (made === undefined || this.visits.admit(made.bytes, 1, false) !== true) return;
     const outcome = await courier.deliver([made.message]);
     this.visits.settled(made.bytes);
     if (typeof outcome === 'object' && 'keep' in outcome) return;

@@ -151,20 +151,24 @@ export class Visits {
   }
 
   /**
-   * @param bytes of the payload @param readings of the batch, or 1
+   * @param bytes of the payload @param readings of the batch, or 1 @param batch false: an event or a summary
    * @returns true: it may leave, and is counted until `settled`. Otherwise how many readings may, 0 for none.
    */
-  admit(bytes: number, readings: number): true | number {
+  admit(bytes: number, readings: number, batch = true): true | number {
     if (this.#window !== undefined && this.#side.account.utc >= this.#window.to) return 0;
     const cost = costOf(bytes);
     const { room } = this;
     if (cost <= room) {
-      this.#admitted = true;
+      if (batch) this.#admitted = true;
       this.#promised += cost;
       return true;
     }
     const fits = room - costOf(0);
     return fits < LEAST ? 0 : Math.floor(0.9 * readings * (fits / bytes) * (1 - exchangeHeaders(fits) / (fits + 1000)));
+  }
+  /** At the last visit no batch fitted: this one leaves all of its room to readings. */
+  get starved(): boolean {
+    return this.#needs > 0;
   }
   /** Bytes on the wire that this visit may still take. */
   get room(): number {

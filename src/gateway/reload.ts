@@ -111,27 +111,37 @@ export class Reload {
 
   async #takeOver(config: GatewayConfig, field: ReturnType<Parts['plant']['prepare']>): Promise<void> {
     const { config: before, ingest, rules } = this.#gateway;
-    const { actions, alarmed, broker, newest, plant } = this.#parts;
+    const { actions, alarmed, broker, forwarders, newest, plant } = this.#parts;
     const force = (next: GatewayConfig, shapes: readonly Shape[]): readonly AlarmTransition[] => {
       this.#gateway.setConfig(next);
       return rules.reload(next.rules.values(), ingest.moment(), shapes);
     };
+    const keepOnly = (kept: GatewayConfig): void => {
+      newest.rules(new Set(kept.rules.keys()));
+      broker.rules(new Set(kept.rules.keys()));
+    };
+    // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
+    // on is acted on and told in its order. The new buses are known before something is written to them.
     const transitions = force(config, field.shapes);
+    actions.reload();
     this.exchange = field.apply();
     try {
+      ingest.take(transitions);
       await this.exchange;
     } catch (thrown) {
-      force(before, plant.shapes);
+      const back = force(before, plant.shapes);
+      actions.reload();
+      ingest.take(back);
+      keepOnly(before);
+      forwarders.republish([...config.rules.keys()].filter((name) => !before.rules.has(name)));
       throw thrown;
     }
     // As they are now: a device may be read by other requests since.
     this.#gateway.setInventory(config, plant.shapes);
-    actions.reload();
-    ingest.take(transitions);
+    ingest.tick();
     actions.begin();
     alarmed.changed();
-    newest.rules(new Set(config.rules.keys()));
-    broker.rules(new Set(config.rules.keys()));
+    keepOnly(config);
   }
 
   #assertNotStopping(words: string): void {

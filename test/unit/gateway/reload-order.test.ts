@@ -1,0 +1,144 @@
+/** Readings of unchanged buses come while others are exchanged: what their alarms do and say then, and after a roll-back. */
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GatewayConfig, ResolvedRule } from '../../../src/config/kinds.ts';
+import { Actions } from '../../../src/control/actions/actions.ts';
+import type { Logger } from '../../../src/core/logger.ts';
+import type { Sample, Shape } from '../../../src/core/point.ts';
+import type { Parts } from '../../../src/gateway/parts.ts';
+import { Reload } from '../../../src/gateway/reload.ts';
+import { Ingest } from '../../../src/pipeline/ingest.ts';
+import { Latest } from '../../../src/pipeline/latest.ts';
+import { RuleEngine } from '../../../src/rules/engine.ts';
+import type { Log } from '../../../src/store/log.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { resolveRules } from '../../harness/rule-case.ts';
+
+const shape: Shape = { device: 'd', points: [{ name: 'x', type: 'float64', storage: 'number' }] };
+
+/** A write of this value when the alarm begins. */
+function ruleOf(name: string, above: number, value: number): ResolvedRule {
+  const [rule] = resolveRules({ [name]: { point: 'd.x', above } });
+  assert.ok(rule !== undefined);
+  return { ...rule, actions: [{ kind: 'write', on: ['active'], point: 'd.out', value, retries: 1 }] };
+}
+
+function bench(...first: ResolvedRule[]) {
+  const clock = new ManualClock();
+  const configOf = (rules: readonly ResolvedRule[]): GatewayConfig =>
+    ({
+      ...{ gateway: { id: 'g1' }, buffer: {}, buses: new Map(), hooks: new Map(), nodeRed: undefined },
+      rules: new Map(rules.map((rule) => [rule.name, rule])),
+    }) as unknown as GatewayConfig;
+  let config = configOf(first);
+  const told: string[] = [];
+  const did: string[] = [];
+  const kept = { newest: [] as string[], gone: [] as string[] };
+  const log = {
+    append: (sample: Sample) => ({ seq: 1, sample }),
+    saveState: () => {},
+    notice: (kind: string, key: string, _at: number, body: { occurrence: number; state: string }) => {
+      told.push(`${key} ${body.occurrence} ${body.state}`);
+      return { kind, key, seq: 0, json: '{}' };
+    },
+  } as unknown as Log;
+  const latest = new Latest(() => 0);
+  latest.setShapes([shape]);
+  const rules = new RuleEngine({ rules: first, start: { at: 0, wall: 0, wallKnown: true }, shapes: [shape] });
+  const logger = { info() {}, warn() {}, error() {}, debug() {}, child: () => logger } as unknown as Logger;
+  const actions: Actions = new Actions({
+    ...{ clock, logger },
+    gateway: () => 'g1',
+    rules: () => config.rules,
+    hooks: () => new Map(),
+    moment: () => ingest.moment(),
+    look: (rule) => rules.look(rule, ingest.moment()),
+    commands: {
+      run: async (command: { readonly value: unknown }) => void did.push(String(command.value)),
+    } as never,
+    busOf: () => 'plant',
+    publish: () => true,
+    trigger: () => true,
+    run: async () => '',
+    save: () => {},
+    remark: () => {},
+    tell: () => {},
+  });
+  const ingest: Ingest = new Ingest({
+    ...{ log, clock, latest, rules, actions },
+    offset: () => 0,
+    clockKnown: () => true,
+    onAlarm: () => {},
+    onObserved: () => {},
+  });
+  actions.restore([]);
+  actions.start();
+  const end = Promise.withResolvers<void>();
+  const nothing = { changed: [], apply: async () => {}, cancel: async () => {}, leaving: [] };
+  const parts = {
+    ...{ actions, safe: { start() {} }, alarmed: { changed() {} } },
+    plant: { shapes: [shape], prepare: () => ({ changed: [], shapes: [shape], apply: () => end.promise }) },
+    newest: { rules: (names: Set<string>) => void kept.newest.splice(0, kept.newest.length, ...names) },
+    broker: { prepare: async () => nothing, rules() {} },
+    forwarders: { prepare: () => nothing, republish: (gone: string[]) => void kept.gone.push(...gone) },
+    ...{ flows: { prepare: () => nothing }, web: { prepare: async () => nothing } },
+  } as unknown as Parts;
+  const reload = new Reload(
+    {
+      ...{ logger, log, ingest, rules, running: true, stopping: false },
+      get config() {
+        return config;
+      },
+      setConfig: (next) => {
+        config = next;
+      },
+      setInventory: () => {},
+    },
+    parts,
+  );
+  const read = (value: number) => {
+    ingest.sample({ shape, at: clock.monotonic(), values: [value], reasons: null });
+  };
+  const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
+  return { reload: (...next: ResolvedRule[]) => reload.run(configOf(next)), ...{ end, read, settled, told, did, kept, rules } };
+}
+
+test('a new rule acts on what comes while buses are exchanged', async () => {
+  const b = bench();
+  const done = b.reload(ruleOf('hot', 5, 1));
+  await b.settled();
+  b.read(9);
+  await b.settled();
+  assert.deepEqual([b.told, b.did], [['hot 1 active-unacknowledged'], ['1']]);
+  b.end.resolve();
+  await done;
+  assert.deepEqual([b.told.length, b.did.length], [1, 1], 'and once');
+});
+
+test('the end of the alarm before is told before the alarm of the changed rule', async () => {
+  const b = bench(ruleOf('hot', 5, 1));
+  b.read(9);
+  const done = b.reload(ruleOf('hot', 7, 2));
+  await b.settled();
+  b.read(9);
+  b.end.resolve();
+  await done;
+  await b.settled();
+  assert.deepEqual(b.told, ['hot 1 active-unacknowledged', 'hot 1 normal', 'hot 2 active-unacknowledged']);
+  assert.deepEqual(b.did, ['1', '2']);
+});
+
+test('after a roll-back the rules of before act, and alarms of the others are over', async () => {
+  const b = bench(ruleOf('old', 50, 1));
+  const done = b.reload(ruleOf('hot', 5, 2));
+  await b.settled();
+  b.read(9);
+  b.end.reject(new Error('the port is taken'));
+  await assert.rejects(done, /the port is taken/);
+  assert.deepEqual(b.told, ['hot 1 active-unacknowledged', 'hot 1 normal']);
+  assert.deepEqual([b.kept.newest, b.kept.gone], [['old'], ['hot']]);
+  b.read(60);
+  await b.settled();
+  assert.equal(b.told.at(-1), 'old 1 active-unacknowledged');
+  assert.deepEqual(b.did, ['2', '1']);
+});

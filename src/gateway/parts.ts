@@ -39,7 +39,7 @@ import type { Ingest } from '../pipeline/ingest.ts';
 import { Latest } from '../pipeline/latest.ts';
 import { NewestAlarms } from '../pipeline/newest-alarms.ts';
 import { RecordParts } from '../pipeline/record-parts.ts';
-import { isWithheld, wordsOf } from '../pipeline/withheld.ts';
+import { isWithheld, lookWithoutValue, wordsOf } from '../pipeline/withheld.ts';
 import { brokerFileReport } from '../reports/broker-file.ts';
 import { ListenReport } from '../reports/listening.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -129,7 +129,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
   const listening = new ListenReport(tell);
   const resend = new Resend({ gateway: () => g.config.gateway.id, log: () => g.log });
-  const look = (rule: string) => g.rules.look(rule, g.ingest.moment());
+  const look = (rule: string) => lookWithoutValue(g.config, g.rules.look(rule, g.ingest.moment()));
   const interlocks = new Interlocks({ look, rules: () => g.config.rules });
   const commands: Commands = new Commands(
     {

@@ -38,6 +38,16 @@ export function wordsOf(
   return wordsWithout(rule, alarm.rule, alarm.state, alarm.message);
 }
 
+/** An alarm as rules that act and interlocks speak of it: their words reach events, messages and the far side. */
+export function lookWithoutValue<
+  A extends { readonly rule: string; readonly state: AlarmState; readonly message: string; readonly value?: unknown },
+>(site: Site, alarm: A | undefined): (Omit<A, 'value'> & Partial<Pick<A, 'value'>>) | undefined {
+  const rule = alarm && site.rules.get(alarm.rule);
+  if (alarm === undefined || rule === undefined || !ruleIsWithheld(site, rule)) return alarm;
+  const { value: _, ...rest } = alarm;
+  return { ...rest, message: wordsWithout(rule, alarm.rule, alarm.state, alarm.message) };
+}
+
 /** Its own text stays: a person wrote it, and it has no value. */
 function wordsWithout(rule: ResolvedRule | undefined, name: string, state: AlarmState, message: string): string {
   return rule?.message !== undefined && rule.message === message ? message : `${name}: ${state}`;

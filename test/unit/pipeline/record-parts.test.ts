@@ -2,11 +2,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { Interlocks } from '../../../src/control/actions/interlocks.ts';
 import type { AlarmTransition } from '../../../src/core/alarm.ts';
 import type { Sample, Shape } from '../../../src/core/point.ts';
 import { PRIVACY_CLASSES, type PrivacyClass } from '../../../src/core/privacy.ts';
 import { RecordParts } from '../../../src/pipeline/record-parts.ts';
-import { withoutValue } from '../../../src/pipeline/withheld.ts';
+import { lookWithoutValue, withoutValue } from '../../../src/pipeline/withheld.ts';
 
 const shape: Shape = {
   device: 'd',
@@ -76,4 +77,23 @@ test('an alarm about people has its state and no value, in its words neither', (
   assert.equal(withoutValue(siteWith('technical'), transition), transition);
   const first = { ...transition, point: 'd.p0' };
   assert.equal(withoutValue(siteWith('household'), first).value, undefined, 'one input is enough');
+});
+
+test('what acts on an alarm about people, and what refuses for it, has no value', () => {
+  const rest = { rule: 'racing', state: 'active-unacknowledged', occurrence: 1, holds: true } as const;
+  const alarm = { ...rest, value: 211, message: 'd.p1 is 211, above 200' };
+  const rule = { name: 'racing', device: 'd', point: 'p0', inputs: ['d.p1'], interlock: ['pump.run'] };
+  const siteWith = (of: PrivacyClass) =>
+    ({ privacy: { points: { 'd.p1': of }, keep: {}, upstream: {} }, rules: new Map([['racing', rule]]) }) as never;
+  assert.deepEqual(lookWithoutValue(siteWith('health'), alarm), { ...rest, message: 'racing: active-unacknowledged' });
+  assert.equal(lookWithoutValue(siteWith('technical'), alarm), alarm);
+  assert.equal(lookWithoutValue(siteWith('health'), undefined), undefined);
+  const interlocks = new Interlocks({
+    rules: () => new Map([['racing', rule]]) as never,
+    look: () => lookWithoutValue(siteWith('health'), alarm),
+  });
+  assert.throws(
+    () => interlocks.assertFree('pump.run', { who: 'a', door: 'mqtt', role: 'operator' }),
+    (error: Error) => /locked by the rule racing/.test(error.message) && !/211/.test(error.message),
+  );
 });

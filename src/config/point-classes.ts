@@ -2,9 +2,6 @@
 import { classNow, type PointClasses, PRIVACY_CLASSES, type PrivacyClass } from '../core/privacy.ts';
 import type { LoadedBus, LoadedDevice } from './devices.ts';
 
-/** Points that follow from points that follow from points: so many steps are looked at. */
-const DEEPEST = 16;
-
 /** The class of each point: its own, that of the point it follows from, that of its kind, that of its device. */
 export function classesOf(
   devices: ReadonlyMap<string, LoadedDevice>,
@@ -21,22 +18,39 @@ export function classesOf(
       if (of !== undefined) classes[`${name}.${point}`] = of;
     }
   }
-  // A point that follows from others says what they say, unless somebody says otherwise.
-  for (let round = 0; round < DEEPEST; round++) {
-    let more = false;
-    for (const [name, { resolved }] of devices) {
-      const inputs = resolved && buses.get(resolved.bus)?.kind?.pointInputs?.(resolved);
-      for (const [point, from] of inputs ?? []) {
-        if (classes[`${name}.${point}`] !== undefined || devices.get(name)?.privacy !== undefined) continue;
-        const of = strictest(from.flatMap((input) => classOf(classes, input) ?? []));
-        if (of === undefined) continue;
-        classes[`${name}.${point}`] = of;
-        more = true;
-      }
-    }
-    if (!more) break;
-  }
+  inherit(classes, inputsOf(devices, buses));
   return classes;
+}
+
+/** Points that follow from others and have no class of their own, with what they follow from. */
+function inputsOf(
+  devices: ReadonlyMap<string, LoadedDevice>,
+  buses: ReadonlyMap<string, LoadedBus>,
+): Map<string, readonly string[]> {
+  const all = new Map<string, readonly string[]>();
+  for (const [name, { resolved, privacy }] of devices) {
+    const inputs = privacy === undefined && resolved && buses.get(resolved.bus)?.kind?.pointInputs?.(resolved);
+    for (const [point, from] of inputs || []) all.set(`${name}.${point}`, from);
+  }
+  return all;
+}
+
+/**
+ * A point that follows from others has the strictest of their classes, unless somebody says otherwise. A class only becomes stricter
+ * here and comes along a chain in which no point stands twice, so there are at most as many rounds as points.
+ */
+export function inherit(classes: Record<string, PrivacyClass>, inputs: ReadonlyMap<string, readonly string[]>): void {
+  const heirs = [...inputs].filter(([point]) => classes[point] === undefined);
+  for (let round = 0; round <= heirs.length; round++) {
+    let more = false;
+    for (const [point, from] of heirs) {
+      const of = strictest(from.flatMap((input) => classOf(classes, input) ?? []));
+      if (of === undefined || of === classes[point]) continue;
+      classes[point] = of;
+      more = true;
+    }
+    if (!more) return;
+  }
 }
 
 function classOf(classes: PointClasses, input: string): PrivacyClass | undefined {

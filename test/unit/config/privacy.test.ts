@@ -3,9 +3,12 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
+import fc from 'fast-check';
 import { sensingOf } from '../../../src/cli/privacy/inventory.ts';
 import { sensingText } from '../../../src/cli/privacy.ts';
 import { loadConfigText } from '../../../src/config/load.ts';
+import { inherit } from '../../../src/config/point-classes.ts';
+import { PRIVACY_CLASSES, type PrivacyClass } from '../../../src/core/privacy.ts';
 import { kinds } from '../../../src/gateway/registry.ts';
 
 function load(yaml: string) {
@@ -123,4 +126,43 @@ test('the sample of the page is valid without a warning, and its inventory says 
     sensingText(sensing),
     /household: kept 30d; leaves means of 15m or more\n {2}meter\.power \(W\)\n {2}goes to utility \(.*\) for: billing by the utility; means of 15m/,
   );
+});
+
+test('a point that follows from others has the strictest class of all that reaches it', () => {
+  const names = Array.from({ length: 30 }, (_, i) => `d.p${i}`);
+  const own = fc.dictionary(fc.constantFrom(...names), fc.constantFrom<PrivacyClass>(...PRIVACY_CLASSES), { maxKeys: 6 });
+  const inputs = fc.uniqueArray(
+    fc.tuple(fc.constantFrom(...names), fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 3 })),
+    { selector: ([point]) => point, maxLength: 30 },
+  );
+  const rank = (of: PrivacyClass | undefined) => (of === undefined ? -1 : PRIVACY_CLASSES.indexOf(of));
+  fc.assert(
+    fc.property(own, inputs, (given, links) => {
+      const classes = { ...given };
+      inherit(classes, new Map(links));
+      // Naive: walks from each point to everything that it follows from. A class of its own is the end of a way.
+      const from = new Map(links);
+      for (const name of names) {
+        const seen = new Set<string>();
+        let strictest = -1;
+        const walk = (point: string): void => {
+          if (seen.has(point)) return;
+          seen.add(point);
+          if (given[point] !== undefined) strictest = Math.max(strictest, rank(given[point]));
+          else for (const input of from.get(point) ?? []) walk(input);
+        };
+        walk(name);
+        assert.equal(rank(classes[name]), strictest, name);
+      }
+    }),
+  );
+});
+
+test('a class reaches the end of a long chain, whatever the order of its points', () => {
+  const chain = Array.from({ length: 500 }, (_, i): [string, string[]] => [`d.p${i + 1}`, [`d.p${i}`]]);
+  for (const links of [chain, chain.toReversed()]) {
+    const classes: Record<string, PrivacyClass> = { 'd.p0': 'health' };
+    inherit(classes, new Map(links));
+    assert.equal(classes['d.p500'], 'health');
+  }
 });

@@ -118,7 +118,7 @@ export class Desk implements RemoteCommands {
       const result = await commands.run(asked.command, caller.by, { begin, part, outward: caller.outward });
       json = this.#done(asked, resultOf(asked.command, result, withoutWindows(caller.outward)));
     } catch (thrown) {
-      json = failed(asked, thrown, this.#o.now());
+      json = failed(asked, thrown, this.#o.now(), caller.outward);
       // It never began: the same id may be asked again.
       if (acts && thrown instanceof SluiceError && thrown.code === 'expired') {
         ledger().forget(caller.owner, asked.id);
@@ -185,8 +185,11 @@ function headOf({ id, do: word, target }: Asked): Record<string, unknown> {
   return { v: 1, id, do: word, ...(target === undefined ? {} : { target }) };
 }
 
-function failed(asked: Asked, thrown: unknown, time: number): string {
+function failed(asked: Asked, thrown: unknown, time: number, outward?: Outward | undefined): string {
   const { code, message } = thrown instanceof SluiceError ? thrown : new SluiceError('internal', toError(thrown).message);
+  // The words of a failed write may have what the device shows.
+  if (asked.command.do === 'write' && !leavesWhole(withoutWindows(outward), asked.command.point, ''))
+    return JSON.stringify({ ...headOf(asked), ok: false, time, code, message: `${asked.command.point} was not set: ${code}` });
   return JSON.stringify({ ...headOf(asked), ok: false, time, code, message });
 }
 
@@ -201,12 +204,17 @@ function resultOf(command: Command, result: Results[Command['do']], outward: Out
   if (command.do === 'read') return readingsOf(result as ReadResult, outward);
   if (command.do === 'write') {
     const { value, type, unit, readBack } = result as Results['write'];
-    const [device = '', name = ''] = command.point.split('.');
     // The one who wrote knows what he wrote; what the device shows is a reading.
-    if (outward !== undefined && leaves(outward, device, { name, type: type ?? '' }) !== 0) return { readBack };
+    if (!leavesWhole(outward, command.point, type ?? '')) return { readBack };
     return { value: plainValue(value, type), ...(unit === undefined ? {} : { unit }), readBack };
   }
   return result;
+}
+
+/** @param point `device.point` */
+function leavesWhole(outward: Outward | undefined, point: string, type: string): boolean {
+  const [device = '', name = ''] = point.split('.');
+  return outward === undefined || leaves(outward, device, { name, type }) === 0;
 }
 
 function readingsOf({ samples, faults }: ReadResult, outward: Outward | undefined): unknown {

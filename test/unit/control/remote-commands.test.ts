@@ -8,6 +8,7 @@ import { grants, MOST_MESSAGE, NoCommand, parseMessage } from '../../../src/cont
 import type { Command, Principal, RunOptions } from '../../../src/core/commands.ts';
 import { SluiceError } from '../../../src/core/errors.ts';
 import type { GatewayEvent } from '../../../src/core/ports.ts';
+import type { Outward } from '../../../src/core/privacy.ts';
 import type { Grant } from '../../../src/core/remote-commands.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
 
@@ -53,7 +54,14 @@ function deskBench(store = new Store(), run?: (command: Command, options: RunOpt
   const done: Command[] = [];
   const events: GatewayEvent[] = [];
   const answers: Record<string, unknown>[] = [];
-  const one = { now: 1_795_000_000_000, known: true, grant: ALL, owner: 'forwarder:cloud', gone: false };
+  const one = {
+    now: 1_795_000_000_000,
+    known: true,
+    grant: ALL,
+    owner: 'forwarder:cloud',
+    gone: false,
+    outward: undefined as Outward | undefined,
+  };
   const desk = new Desk({
     clock,
     commands: {
@@ -78,7 +86,7 @@ function deskBench(store = new Store(), run?: (command: Command, options: RunOpt
       bytes(message),
       {
         by: { who: 'forwarder cloud', door: 'mqtt', role: 'operator' },
-        ...{ owner: one.owner, grant: one.grant },
+        ...{ owner: one.owner, grant: one.grant, outward: one.outward },
         answer: async (kind, id, json) => {
           if (one.gone) throw new Error('gone');
           answers.push({ kind, topic: id, ...(JSON.parse(json) as object) });
@@ -408,4 +416,29 @@ test('damaged rows of the table are left out', () => {
   const ledger = new Ledger(store);
   assert.equal(ledger.find('a', 'b'), undefined);
   assert.ok(ledger.find('a', 'ok') !== undefined);
+});
+
+test('a failed write says what the device shows only where the point may leave as it is', async () => {
+  const b = deskBench(new Store(), async () => {
+    throw new SluiceError('write-failed', 'pump.speed: the device acknowledged 21 and shows 37.2');
+  });
+  const none = { closed: [], windowed: [], round: {}, points: { 'pump.speed': 'health' } } as const;
+  const outwards: readonly Outward[] = [
+    { ...none, closed: ['health'] },
+    { ...none, windowed: ['health'] },
+    { ...none, round: { health: 5 } },
+  ];
+  for (const [i, outward] of outwards.entries()) {
+    b.one.outward = outward;
+    b.take(write(`w${i}`));
+    await settled();
+    assert.deepEqual(
+      [b.answers.at(-1)?.topic, b.answers.at(-1)?.code, b.answers.at(-1)?.message],
+      [`w${i}`, 'write-failed', 'pump.speed was not set: write-failed'],
+    );
+  }
+  b.one.outward = none;
+  b.take(write('open'));
+  await settled();
+  assert.match(String(b.answers.at(-1)?.message), /shows 37\.2/);
 });

@@ -1,7 +1,7 @@
 /** What stands on the open log: each is given the gateway and the log, and begins nothing yet. */
 import { Ingest } from '../pipeline/ingest.ts';
 import { observationEvent } from '../pipeline/observation-event.ts';
-import { withoutValue } from '../pipeline/withheld.ts';
+import { isWithheld, withoutValue } from '../pipeline/withheld.ts';
 import { ClockReport } from '../reports/clock.ts';
 import { LogWatch, type LogWatchOptions } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
@@ -10,7 +10,13 @@ import type { Parts, PartsSide } from './parts.ts';
 
 /** Tells faults, losses and salvage of the log. */
 export function logWatchOf(g: PartsSide, options: Pick<LogWatchOptions, 'log' | 'openFaults' | 'onFatal'>): LogWatch {
-  return new LogWatch({ ...options, clock: g.clock, logger: g.logger, event: (event) => g.ingest.event(event) });
+  return new LogWatch({
+    ...options,
+    clock: g.clock,
+    logger: g.logger,
+    event: (event) => g.ingest.event(event),
+    withheld: (point) => isWithheld(g.config, point),
+  });
 }
 
 /** The way of readings from the buses into the log, past the rules. */

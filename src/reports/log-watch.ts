@@ -30,6 +30,8 @@ export interface LogWatchOptions {
   readonly logger: Logger;
   readonly event: (event: GatewayEvent) => void;
   readonly onFatal: (error: Error) => void;
+  /** Points that no event names, `device.point`. Absent: none. */
+  readonly withheld?: ((point: string) => boolean) | undefined;
 }
 
 export class LogWatch {
@@ -47,8 +49,8 @@ export class LogWatch {
   constructor(options: LogWatchOptions) {
     this.#options = options;
     this.#repairs = options.log.opened.repairs.filter((r) => r.unfinished !== true);
-    this.losses = new LossReport(options.clock, options.event);
-    this.removals = new RemovalReport(options.clock, options.event);
+    this.losses = new LossReport(options.clock, options.event, options.withheld);
+    this.removals = new RemovalReport(options.clock, options.event, options.withheld);
     this.salvage = new SalvageReport(options.clock, options.logger, options.event);
     this.faults = new LogFaults(
       {
@@ -92,12 +94,12 @@ export class LogWatch {
     });
     log.on('checkpoint', (fault) => this.faults.changed('checkpoint', fault));
     log.on('committed', (result) => {
-      this.losses.dropped(result.lost, result.lostNotices);
+      this.losses.dropped(result.lost, result.lostNotices, result);
       this.removals.taken({ ...result, thinned: [] });
       this.#lookAtRuntime();
     });
     log.on('tidied', (result) => {
-      this.losses.dropped(result.lost, 0);
+      this.losses.dropped(result.lost, 0, { aged: result.aged, dropped: [...result.dropped, ...result.thinned] });
       this.removals.taken(result);
     });
     log.on('tidyFault', (fault) => this.#history.changed('tidy', fault));

@@ -7,9 +7,13 @@ const PERIOD = 60_000;
 /** Points named in one event; the others are summed up. */
 const NAMED = 50;
 
+type Counts = readonly (readonly [point: string, readings: number])[];
+
 export class LossReport {
   readonly #event: (event: GatewayEvent) => void;
   #points = new Map<string, number>();
+  /** Those of them that went for their age. */
+  #old = 0;
   #overflow = 0;
   #notices = 0;
   #noticesNotKept = 0;
@@ -17,19 +21,27 @@ export class LossReport {
   /** Since the start. */
   readonly totals = { dropped: 0, overflow: 0 };
 
-  constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
+  readonly #withheld: (point: string) => boolean;
+
+  /** @param withheld points that no event names, `device.point`; they count among the others */
+  constructor(clock: Clock, tell: (event: GatewayEvent) => void, withheld: (point: string) => boolean = () => false) {
     this.#event = tell;
+    this.#withheld = withheld;
     this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
-  /** Oldest readings that had to go before they were delivered. */
-  dropped(lost: readonly (readonly [point: string, readings: number])[], notices: number): void {
+  /** Readings that had to go before they were delivered. @param removed what went for its age and for space, delivered or not */
+  dropped(lost: Counts, notices: number, removed: { readonly aged?: Counts; readonly dropped?: Counts } = {}): void {
     if (lost.length === 0 && notices === 0) return;
     this.#notices += notices;
     for (const [point, n] of lost) {
       this.#points.set(point, (this.#points.get(point) ?? 0) + n);
       this.totals.dropped += n;
     }
+    // Where a point lost readings for both, as many as can be are told for want of space: that is what an operator can change.
+    const space = new Map(removed.dropped);
+    const aged = new Map(removed.aged);
+    for (const [point, n] of lost) this.#old += Math.min(aged.get(point) ?? 0, Math.max(0, n - (space.get(point) ?? 0)));
     this.#changed();
   }
   /** Readings, and alarms and events, that the disk did not take in time. */
@@ -50,10 +62,15 @@ export class LossReport {
 
   #report(): void {
     const sum = [...this.#points.values()].reduce((a, b) => a + b, 0);
-    const named = [...this.#points].sort((a, b) => b[1] - a[1]).slice(0, NAMED);
+    const named = [...this.#points]
+      .filter(([point]) => !this.#withheld(point))
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, NAMED);
     const rest = sum - named.reduce((a, [, n]) => a + n, 0);
+    const full = sum - this.#old;
     const parts = [
-      ...(sum > 0 ? [`The log is full: the ${sum} oldest readings were dropped before they were delivered.`] : []),
+      ...(full > 0 ? [`The log is full: the ${full} oldest readings were dropped before they were delivered.`] : []),
+      ...(this.#old > 0 ? [`${this.#old} readings were too old to be kept and were dropped before they were delivered.`] : []),
       ...(this.#overflow > 0 ? [`The disk could not store ${this.#overflow} readings; they are not in the log.`] : []),
       ...(this.#noticesNotKept > 0
         ? [`The disk could not store ${this.#noticesNotKept} alarms and events; they are not in the log.`]
@@ -65,6 +82,7 @@ export class LossReport {
     for (const [point, n] of named) data[point] = n;
     if (rest > 0) data.others = rest;
     this.#points = new Map();
+    this.#old = 0;
     this.#overflow = 0;
     this.#notices = 0;
     this.#noticesNotKept = 0;

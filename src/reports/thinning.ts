@@ -17,8 +17,12 @@ export class RemovalReport {
   /** Readings, since the start. */
   readonly totals = { thinned: 0, dropped: 0, aged: 0 };
 
-  constructor(clock: Clock, tell: (event: GatewayEvent) => void) {
+  readonly #withheld: (point: string) => boolean;
+
+  /** @param withheld points that no event names, `device.point`; they count among the others */
+  constructor(clock: Clock, tell: (event: GatewayEvent) => void, withheld: (point: string) => boolean = () => false) {
     this.#event = tell;
+    this.#withheld = withheld;
     this.#quota = new Quota({ clock, period: PERIOD, rest: () => this.#report() });
   }
 
@@ -41,8 +45,8 @@ export class RemovalReport {
       ...(dropped > 0 ? [`The ${dropped} oldest readings were dropped.`] : []),
     ];
     const data: Record<string, number> = { thinned, dropped };
-    nameLargest(data, this.#thinned, 'thinned');
-    nameLargest(data, this.#dropped, 'dropped');
+    this.#nameLargest(data, this.#thinned, 'thinned');
+    this.#nameLargest(data, this.#dropped, 'dropped');
     this.#thinned = new Map();
     this.#dropped = new Map();
     this.#event({
@@ -52,15 +56,19 @@ export class RemovalReport {
       data,
     });
   }
+
+  /** `device.point thinned: 12`, the largest first; what is not named stands under `others`. */
+  #nameLargest(data: Record<string, number>, counts: ReadonlyMap<string, number>, word: string): void {
+    const named = [...counts]
+      .filter(([point]) => !this.#withheld(point))
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, NAMED);
+    for (const [point, n] of named) data[`${point} ${word}`] = n;
+    const others = sum(counts) - named.reduce((total, [, n]) => total + n, 0);
+    if (others > 0) data[`others ${word}`] = others;
+  }
 }
 
-/** `device.point thinned: 12`, the largest first; what is not named stands under `others`. */
-function nameLargest(data: Record<string, number>, counts: ReadonlyMap<string, number>, word: string): void {
-  const all = [...counts].sort((a, b) => b[1] - a[1]);
-  for (const [point, n] of all.slice(0, NAMED)) data[`${point} ${word}`] = n;
-  const others = all.slice(NAMED).reduce((total, [, n]) => total + n, 0);
-  if (others > 0) data[`others ${word}`] = others;
-}
 function sum(counts: ReadonlyMap<string, number>): number {
   return [...counts.values()].reduce((a, b) => a + b, 0);
 }

@@ -10,11 +10,11 @@ const HOUR = 3_600_000;
 type Counts = readonly (readonly [string, number])[];
 const room = (thinned: Counts, dropped: Counts = [], aged: Counts = []) => ({ thinned, dropped, aged });
 
-function bench() {
+function bench(withheld?: (point: string) => boolean) {
   const clock = new ManualClock();
   const events: GatewayEvent[] = [];
   const tell = (event: GatewayEvent) => void events.push(event);
-  return { clock, events, losses: new LossReport(clock, tell), report: new RemovalReport(clock, tell) };
+  return { clock, events, losses: new LossReport(clock, tell, withheld), report: new RemovalReport(clock, tell, withheld) };
 }
 
 test('a loss is told at once, further ones after a minute, as sums by point', async () => {
@@ -109,4 +109,44 @@ test('a stop tells what was not told yet, once', () => {
       ['thinning', 0, 2],
     ],
   );
+});
+
+test('points that say something about people are summed up and not named', () => {
+  const { events, losses, report } = bench((point) => point === 'band.pulse');
+  const counts: Counts = [
+    ['band.pulse', 9],
+    ['tank.level', 2],
+  ];
+  losses.dropped(counts, 0);
+  report.taken(room(counts, counts));
+  assert.doesNotMatch(JSON.stringify(events), /pulse/);
+  assert.deepEqual(events[0]?.data, { dropped: 11, notKept: 0, notices: 0, 'tank.level': 2, others: 9 });
+  assert.deepEqual(events[1]?.data, {
+    ...{ thinned: 11, dropped: 11 },
+    ...{ 'tank.level thinned': 2, 'others thinned': 9, 'tank.level dropped': 2, 'others dropped': 9 },
+  });
+});
+
+test('undelivered readings that were too old are not told as a full log', () => {
+  const only = bench();
+  only.losses.dropped([['band.pulse', 4]], 0, { aged: [['band.pulse', 6]] });
+  assert.equal(only.events[0]?.message, '4 readings were too old to be kept and were dropped before they were delivered.');
+  const both = bench();
+  const removed = {
+    aged: [['d.a', 6]],
+    dropped: [
+      ['d.a', 1],
+      ['d.b', 2],
+    ],
+  } as const;
+  both.losses.dropped(
+    [
+      ['d.a', 4],
+      ['d.b', 2],
+    ],
+    0,
+    removed,
+  );
+  assert.match(both.events[0]?.message ?? '', /The log is full: the 3 oldest readings .* 3 readings were too old/);
+  assert.equal(both.events[0]?.data?.dropped, 6);
 });

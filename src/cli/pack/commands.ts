@@ -11,7 +11,7 @@ export function packCommands(sluice: Command): void {
     .description('rule packs: rules and computed points for a kind of site')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ sluice pack list\n  $ sluice pack show vaccine-fridge\n  $ sluice pack apply vaccine-fridge --set temperature=fridge.temperature --write',
+      '\nExamples:\n  $ sluice pack list\n  $ sluice pack show vaccine-fridge\n  $ sluice pack apply vaccine-fridge --set temperature=fridge.temperature',
     );
   pack
     .command('list')
@@ -40,7 +40,7 @@ export function packCommands(sluice: Command): void {
     .addOption(config())
     .addHelpText(
       'after',
-      '\nA running gateway takes the new rules with its next reload.\nExamples:\n  $ sluice pack apply vaccine-fridge --set temperature=fridge.temperature\n  $ sluice pack apply pump-and-tank --set level=tank.level --set pump=pump.running --write',
+      '\nA running gateway takes the new rules with its next reload.\nExamples:\n  $ sluice pack apply vaccine-fridge --set temperature=fridge.temperature\n  $ sluice pack apply pump-and-tank --set level=tank.level \\\n      --set pump=pump.running --write',
     )
     .action(
       action(async (name: string, options: { set?: ReadonlyMap<string, string>; write?: boolean; config: string }) =>

@@ -56,6 +56,7 @@ function bench(...first: ResolvedRule[]) {
     commands: {
       run: async (command: { readonly value: unknown }) => void did.push(String(command.value)),
     } as never,
+    assertFree: () => {},
     busOf: () => 'plant',
     publish: () => true,
     trigger: () => true,

@@ -3,7 +3,7 @@ import type { ForwarderKind, ResolvedForwarder } from '../config/kinds.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Logger } from '../core/logger.ts';
 import type { Forwarder, LatestValues } from '../core/ports.ts';
-import type { Outward } from '../core/privacy.ts';
+import type { Outward, PrivacyClass } from '../core/privacy.ts';
 import type { RemoteCommands } from '../core/remote-commands.ts';
 import type { SiteFacts } from '../core/site-facts.ts';
 import type { Log } from '../store/log.ts';
@@ -41,6 +41,8 @@ export interface ForwarderContext {
   readonly event: (event: string, message: string, data: Record<string, string | number>) => void;
   /** What of classified readings it may have; undefined: all of it. `latest`, `inventory` and `site` keep to it already. */
   readonly outward?: Outward | undefined;
+  /** Every class under which readings of a point may be in the log. Absent: none but that of now. */
+  readonly classesBefore?: ((device: string, point: string) => ReadonlySet<PrivacyClass>) | undefined;
 }
 
 export interface MadeForwarderKind extends ForwarderKind {

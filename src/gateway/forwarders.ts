@@ -12,6 +12,7 @@ import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
 import { seenBy } from './outward.ts';
+import { PastClasses } from './past-classes.ts';
 import { createForwarder } from './registry-create.ts';
 
 /** The input of a forwarder, without the part that follows from the log and the configuration. */
@@ -45,6 +46,7 @@ export class Forwarders {
   /** Classes that a reading in the log may have. */
   readonly #classes = new Set<PrivacyClass>();
   #opened: Log['opened'] | undefined;
+  readonly #past = new PastClasses();
   #stopped = false;
 
   /** @param sinks asked from `start` on */
@@ -127,6 +129,7 @@ export class Forwarders {
       ...this.#surroundings,
       ...seenBy(outward, this.#surroundings),
       outward,
+      classesBefore: this.#past.of,
       gateway: config.gateway.id,
       log,
       memory: (name) => this.#memories.of(name, log),
@@ -139,8 +142,10 @@ export class Forwarders {
   /** Classes of earlier runs count too: the log keeps the class of each reading. */
   #outward({ settings }: ResolvedForwarder, { privacy }: GatewayConfig, log: Log): Outward | undefined {
     for (const word of Object.values(privacy?.points ?? {})) this.#classes.add(word);
+    if (privacy !== undefined) this.#past.configured(privacy.points);
     if (this.#opened !== log.opened) {
       this.#opened = log.opened;
+      this.#past.logged(log.opened.shapes ?? []);
       // What of a damaged file is still to come back may have any class.
       if (log.opened.salvage !== undefined) for (const word of PRIVACY_CLASSES) this.#classes.add(word);
       for (const [, shape] of log.opened.shapes ?? [])

@@ -4,6 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { Summaries } from '../../../src/forwarders/mqtt/budget/summaries.ts';
 import { HOUR, MOST_HOURS, oneStepWithin, type SummaryCell, summaryWithin } from '../../../src/forwarders/mqtt/budget/summary.ts';
+import { PastClasses } from '../../../src/gateway/past-classes.ts';
 import { Described } from '../../oracles/described.ts';
 
 const FROM = 1_795_572_000_000;
@@ -84,7 +85,9 @@ test('a summary that does not fit in one step is left out', () => {
   assert.equal(summaryWithin({ ...of, points: [] }, 10_000), undefined);
 });
 
-function behind(special: { saved?: unknown; unsent?: number } = {}) {
+type Side = ConstructorParameters<typeof Summaries>[0];
+
+function behind(special: { saved?: unknown; unsent?: number } & Partial<Pick<Side, 'wanted' | 'classesBefore'>> = {}) {
   const state = { now: FROM + 30 * 60_000, unsent: special.unsent ?? 10_000, saved: special.saved, asked: 0 };
   const summaries = new Summaries({
     ...{ gateway: 'g1', forwarder: 'cloud' },
@@ -100,9 +103,10 @@ function behind(special: { saved?: unknown; unsent?: number } = {}) {
           return { id: 1, found: { unit: undefined, type: 'uint16' as const, width: HOUR, readings: [], buckets } };
         },
       },
-    } as unknown as ConstructorParameters<typeof Summaries>[0]['log'],
+    } as unknown as Side['log'],
     inventory: () => JSON.stringify({ v: 1, devices: { d: { points: { p: {}, q: {} } }, e: { points: { p: {} } } } }),
-    wanted: () => ({ devices: ['d'] }),
+    wanted: special.wanted ?? (() => ({ devices: ['d'] })),
+    classesBefore: special.classesBefore,
     now: () => state.now,
     delivered: () => ({ bytes: 0, readings: 0 }),
     memory: {
@@ -163,4 +167,21 @@ test('damaged memory, a clock that goes back and a year behind do no harm', asyn
   assert.equal(await summaries.make(8000), undefined);
   state.now += 2 * HOUR;
   assert.ok(await summaries.make(8000), 'it goes on from the earlier time');
+});
+
+test('a point whose readings were taken under a class that is closed is in no summary', async () => {
+  const past = new PastClasses();
+  const privatePoint = { name: 'p', type: 'float64', storage: 'number', privacy: 'health' } as const;
+  past.logged([
+    [1, { device: 'd', points: [privatePoint] }],
+    [2, { device: 'd', points: [{ name: 'p', type: 'float64', storage: 'number' }] }],
+  ]);
+  past.configured({ 'e.*': 'location', 'e.q': 'technical' });
+  past.configured({});
+  const outward = { closed: ['health'], windowed: [], round: { location: 1 }, points: {} } as const;
+  const { state, summaries } = behind({ wanted: () => ({ outward }), classesBefore: past.of });
+  state.now += 5 * HOUR;
+  const text = JSON.parse((await summaries.make(8000))?.message.payload as string) as Text;
+  assert.deepEqual(Object.keys(text.points), ['d.q']);
+  assert.deepEqual([...past.of('e', 'q')], ['technical']);
 });

@@ -35,7 +35,7 @@ export class LogVisits {
   constructor(side: LogVisitsSide) {
     this.#side = side;
     const { budget, account, outlet, holds } = side;
-    const { name, clock, random, event, logger, settings, gateway, log, inventory, memory } = side.options;
+    const { name, clock, random, event, logger, settings, gateway, log, inventory, memory, classesBefore } = side.options;
     this.visits = new Visits({
       ...{ budget, clock, random, account },
       tls: [settings.url].flat().some((url) => usesTls(brokerAddress(url))),
@@ -53,7 +53,7 @@ export class LogVisits {
     });
     if (budget.summary === false || budget.perDay === undefined) return;
     this.#summaries = new Summaries({
-      ...{ gateway, forwarder: name, log, inventory, delivered: side.delivered, now: () => account.utc },
+      ...{ gateway, forwarder: name, log, inventory, classesBefore, delivered: side.delivered, now: () => account.utc },
       ...{ wanted: () => outlet.wanted, memory: memory(`${name}@summary`) },
     });
   }

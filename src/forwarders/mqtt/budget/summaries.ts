@@ -8,7 +8,7 @@
  */
 import { Selection } from '../../../codecs/record-filter.ts';
 import type { Inventory } from '../../../core/ports.ts';
-import { onlyWhole } from '../../../core/privacy.ts';
+import { onlyWhole, type PrivacyClass } from '../../../core/privacy.ts';
 import type { Log } from '../../../store/log.ts';
 import type { OutMessage } from '../dialect.ts';
 import { HOUR, MOST_HOURS, oneStepWithin, type SummaryCell, type SummaryPoint, summaryWithin } from './summary.ts';
@@ -31,6 +31,8 @@ export interface SummarySide {
   readonly inventory: () => string;
   /** Devices and points that leave. */
   readonly wanted: () => ConstructorParameters<typeof Selection>[0];
+  /** Every class under which readings of a point may be in the log. Absent: none but that of now. */
+  readonly classesBefore?: ((device: string, point: string) => ReadonlySet<PrivacyClass>) | undefined;
   /** UTC ms. */
   readonly now: () => number;
   /** Payload bytes and readings that were acknowledged in this run. */
@@ -99,11 +101,15 @@ export class Summaries {
   async #points(from: number, to: number): Promise<{ points: SummaryPoint[]; estimated: boolean }> {
     const wanted = this.#side.wanted();
     // The least and the largest value of an hour are single readings.
-    const selection = new Selection({ ...wanted, outward: onlyWhole(wanted?.outward) });
+    const outward = onlyWhole(wanted?.outward);
+    const selection = new Selection({ ...wanted, outward });
+    // An hour may have readings that were taken under a stricter class than that of now.
+    const wasClosed = (device: string, point: string): boolean =>
+      outward?.closed.some((word) => this.#side.classesBefore?.(device, point).has(word)) === true;
     const { devices = {} } = JSON.parse(this.#side.inventory()) as Partial<Inventory>;
     const names = Object.entries(devices)
       .flatMap(([device, { points }]) => Object.entries(points).map(([point, { type }]) => ({ device, point, type })))
-      .filter(({ device, point, type }) => selection.wants(device, { name: point, type }))
+      .filter(({ device, point, type }) => selection.wants(device, { name: point, type }) && !wasClosed(device, point))
       .slice(0, MOST_POINTS);
     const made: SummaryPoint[] = [];
     let estimated = false;

@@ -36,10 +36,10 @@ devices:
     interval: 200ms
     points:
       ${NAME}: {table: holding, address: 10, type: uint16, privacy: health, write: {min: 0, max: 65535}}
-      load: {table: holding, address: 11, type: uint16}
+      load: {table: holding, address: 11, type: uint16, write: {min: 0, max: 9}}
       diary: {table: holding, address: 20, type: string, length: 4, privacy: health}
 rules:
-  racing: {point: band.${NAME}, above: 200, severity: critical}
+  racing: {point: band.${NAME}, above: 200, severity: critical, interlock: [band.load]}
   written: {point: band.diary, equals: ${TEXT}}
 buffer: {commitEvery: 200ms}
 forwarders:
@@ -47,7 +47,7 @@ forwarders:
     type: mqtt
     url: '${one.url}'
     batch: {maxAge: 50ms}
-    commands: {read: [band], write: [band.${NAME}], ack: ['*'], resend: true}
+    commands: {read: [band], write: [band.${NAME}, band.load], ack: ['*'], resend: true}
 ${purpose}
   spark: {type: mqtt, url: '${one.url}', format: sparkplug-b, sparkplug-b: {group: hills}, clientId: spark, batch: {maxAge: 50ms}}
   house: {type: mqtt, url: '${one.url}', format: homeassistant, clientId: house}
@@ -75,6 +75,7 @@ ${purpose}
   };
   assert.match(await ask('r1', { do: 'read', target: 'band' }), /"load":7/);
   assert.match(await ask('w1', { do: 'write', target: `band.${NAME}`, value: NUMBER }), /"readBack":/);
+  assert.match(await ask('w2', { do: 'write', target: 'band.load', value: 3 }), /locked by the rule racing/);
   assert.match(await ask('a1', { do: 'ack', target: 'racing' }), /"ok":true/);
   assert.match(await ask('s1', { do: 'resend', from: Date.now() - 3_600_000, to: Date.now() }), /"ok":true/);
   await waitFor('records again', () => topics().has('sluice/g1/resend/s1'));

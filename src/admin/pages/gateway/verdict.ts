@@ -18,12 +18,12 @@ const RANK: Readonly<Record<AlarmStatus['state'], number>> = {
   shelved: 4,
   suppressed: 5,
   'out-of-service': 6,
-  normal: 5,
+  normal: 7,
 };
 const WEIGHT: Readonly<Record<AlarmStatus['severity'], number>> = { critical: 0, warning: 1, info: 2 };
 
-/** Shelved alarms and those that somebody took out of service need nobody now. */
-export const needsAttention = ({ state }: AlarmStatus): boolean => RANK[state] < 3;
+/** Shelved alarms, suppressed ones and those that somebody took out of service need nobody now. */
+export const needsAttention = ({ state }: AlarmStatus): boolean => RANK[state] < RANK.shelved;
 
 /** What needs somebody first: not acknowledged, then by severity, then the newest. */
 export function inOrder(alarms: readonly AlarmStatus[]): AlarmStatus[] {

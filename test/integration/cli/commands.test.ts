@@ -69,7 +69,7 @@ devices: {pump: {bus: plant, unit: 1, interval: 50ms, points: {a: {table: holdin
 });
 
 test('a command of a later version says so, and what does its work today', async (t) => {
-  for (const name of ['doctor', 'rules']) {
+  for (const name of ['doctor']) {
     const { code, stderr } = await sluice(t, name, 'add', '--force');
     assert.equal(code, 2);
     assert.match(stderr, new RegExp(`^sluice: "sluice ${name}" is not in this version \\([\\d.]+\\)\\. .*\\.$`));

@@ -183,6 +183,12 @@ export class Subscriber {
     );
   }
 
+  /** A broker that had its session did not know it when it came back: what was published in between went nowhere. */
+  get forgotten(): boolean {
+    const [, ...again] = readFileSync(this.file, 'latin1').matchAll(/^CONNACK\t([01])$/gm);
+    return again.some(([, present]) => present === '0');
+  }
+
   /** It ends at once; the session stays. */
   async pause(): Promise<void> {
     await this.kill();

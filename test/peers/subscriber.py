@@ -3,7 +3,7 @@
 Not mosquitto_sub: libmosquitto acknowledges a message before it hands it over, and while it ends mosquitto_sub throws away
 what still comes, so that the broker believes a message delivered that is nowhere. Killed at any moment this one loses nothing;
 some come twice.
-Lines of the file: `SUBACK`, and `message<TAB>QOS<TAB>RETAINED<TAB>TOPIC<TAB>PAYLOAD IN HEX<TAB>.`
+Lines of the file: `CONNACK<TAB>SESSION PRESENT`, `SUBACK`, and `message<TAB>QOS<TAB>RETAINED<TAB>TOPIC<TAB>PAYLOAD IN HEX<TAB>.`
 usage: subscriber.py PORT CLIENT_ID FILE TOPIC...
 """
 import os
@@ -21,7 +21,9 @@ def write(line):
         data = data[os.write(out, data):]
 
 
-def on_connect(client, *_):
+def on_connect(client, _userdata, flags, *_):
+    present = flags.get("session present") if isinstance(flags, dict) else flags.session_present
+    write(f"CONNACK\t{int(bool(present))}")
     client.subscribe([(topic, 1) for topic in topics])
 
 

@@ -22,6 +22,7 @@ const WHO: readonly Who[] = [NOBODY, ...ROLES];
 const OWN: Readonly<Record<string, string>> = {
   ...{ status: 'status', inventory: 'inventory', data: 'data', history: 'history', event: 'event' },
   ...{ value: 'value/fridge/temperature', alarm: 'alarm/warm', command: 'command', result: 'result/c1', resend: 'resend/c1' },
+  ...{ summary: 'summary', action: 'action/warm/siren' },
 };
 const PEOPLE: readonly Who[] = ['viewer', 'flow-editor', 'operator', 'administrator'];
 const WRITERS: readonly Who[] = ['flow-editor', 'operator', 'administrator'];

@@ -13,6 +13,7 @@ import { LOGIN, RABBITMQ, RABBITMQ_SERVER, rabbitNodes } from '../../peers/rabbi
 
 const GATEWAYS = ['north', 'south', 'west'];
 const EACH = 50;
+const TRIALS = 4;
 
 interface Server {
   readonly port: number;
@@ -41,10 +42,11 @@ function read(subscriber: Subscriber): Consumer {
   return consumer;
 }
 
-async function roundTrip(t: TestContext, server: Server, settings: object): Promise<void> {
+/** @returns false: the broker forgot the session of the subscriber, so nothing can be said */
+async function roundTrip(t: TestContext, server: Server, settings: object): Promise<boolean> {
   await server.start();
   const subscriber = await Subscriber.start(t, server.port, ['sluice/+/data', 'sluice/+/history']);
-  if (subscriber === undefined) return;
+  if (subscriber === undefined) return true;
   const sites = await Promise.all(GATEWAYS.map((gateway) => UpstreamSite.open(t, { url: server.url, ...settings }, { gateway })));
   for (const { forwarder } of sites) forwarder.start();
   const add = () => sites.map((site) => site.add(EACH));
@@ -52,7 +54,7 @@ async function roundTrip(t: TestContext, server: Server, settings: object): Prom
   const allStored = (when: string) =>
     waitFor(
       () => `${missing()} records ${when}: ${sites.map(({ fault }) => fault).join('; ')}`,
-      () => missing() === 0,
+      () => missing() === 0 || subscriber.forgotten,
       { every: 200, timeout: 60_000 },
     );
 
@@ -64,6 +66,10 @@ async function roundTrip(t: TestContext, server: Server, settings: object): Prom
   await server.start();
   add();
   await allStored('after the kill');
+  if (subscriber.forgotten) {
+    await Promise.all(sites.map(({ forwarder }) => forwarder.stop(1000)));
+    return false;
+  }
   const { accepted, violations } = read(subscriber);
   const all = Array.from({ length: 3 * EACH }, (_, i) => i);
   for (const gateway of GATEWAYS) {
@@ -75,6 +81,7 @@ async function roundTrip(t: TestContext, server: Server, settings: object): Prom
     );
   }
   assert.deepEqual(violations, []);
+  return true;
 }
 
 test('nats-server with JetStream, killed: each record of three gateways counts once', async (t) => {
@@ -82,12 +89,18 @@ test('nats-server with JetStream, killed: each record of three gateways counts o
   if (program === undefined) return;
   const spawn = spawner(t);
   const [server] = await natsNodes(program, 1, scratch(t, 'nats'), spawn, { ackWait: 2 });
-  await roundTrip(t, server as Server, {});
+  assert.ok(await roundTrip(t, server as Server, {}), 'the session of the subscriber survived');
 });
 
 test('RabbitMQ with quorum queues, killed: each record of three gateways counts once', async (t) => {
   if (peer(t, RABBITMQ_SERVER, RABBITMQ) === undefined) return;
   const spawn = spawner(t);
-  const [server] = await rabbitNodes(1, scratch(t, 'rabbitmq'), spawn, { anonymous: true });
-  await roundTrip(t, server as Server, LOGIN);
+  // A node that is killed at once may forget a session although its log was flushed. Such a run says nothing about gateways.
+  for (let trial = 1; trial <= TRIALS; trial++) {
+    const [server] = await rabbitNodes(1, scratch(t, 'rabbitmq'), spawn, { anonymous: true });
+    if (await roundTrip(t, server as Server, LOGIN)) return;
+    t.diagnostic(`RabbitMQ forgot the session in run ${trial}`);
+    await (server as Server).kill();
+  }
+  assert.fail(`RabbitMQ forgot the session in each of ${TRIALS} runs`);
 });

@@ -111,6 +111,7 @@ test('every node works with a real gateway, and a write without a grant is refus
       severities: [],
       states: ['active-unacknowledged', 'active-acknowledged'],
       present: false,
+      trigger: '',
     }),
     says('alarmed', "node.warn('alarm ' + msg.topic + ' ' + msg.payload + ' ' + msg.value);"),
     ours('act', 'sluice alarm action', ['acted'], {

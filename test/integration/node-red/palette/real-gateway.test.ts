@@ -227,7 +227,7 @@ test('every dialog opens in both languages with all texts, and keeps what is sto
       },
       'reading-out': { point: 'x', pointType: 'flow', value: '1', valueType: 'num', unit: 'Cel', time: 't', timeType: 'msg' },
       write: { point: 'gone.w', pointType: 'point', value: 'payload', valueType: 'msg', within: '3', withinUnit: 'min' },
-      'alarm-in': { rules: ['gone'], severities: ['critical'], states: ['normal', 'shelved'], present: false },
+      'alarm-in': { rules: ['gone'], severities: ['critical'], states: ['normal', 'shelved'], trigger: 'siren', present: false },
       'alarm-action': {
         action: 'shelve',
         rule: 'gone',

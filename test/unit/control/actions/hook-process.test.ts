@@ -81,7 +81,10 @@ test('a text of a megabyte is cut, and places in texts are not filled again', ()
 test('a program gets its input, two variables of environment, and nothing of the gateway', async () => {
   process.env.SLUICE_TEST_SECRET = 'hunter2';
   const code = `process.stdin.on('data',(d)=>{console.log(JSON.stringify([Object.keys(process.env).sort(),process.cwd(),String(d)]))})`;
-  assert.deepEqual(JSON.parse(await run(js(code), 20_000, 'hello\n')), [['LANG', 'PATH'], '/', 'hello\n']);
+  const [names, folder, input] = JSON.parse(await run(js(code), 20_000, 'hello\n')) as [string[], string, string];
+  // The runner of the tests gives each child of a test what it needs itself.
+  const ofRunner = names.some((name) => name.startsWith('_TAPJS_')) ? /^(_TAPJS_|NODE_OPTIONS$)/ : /^$/;
+  assert.deepEqual([names.filter((name) => !ofRunner.test(name)), folder, input], [['LANG', 'PATH'], '/', 'hello\n']);
 });
 
 test('a program that fails, is missing, or may not be executed is an error with its first words', async (t) => {

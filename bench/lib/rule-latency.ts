@@ -47,7 +47,7 @@ async function measure(label: string, way: Way): Promise<(string | number)[]> {
         devices: {
           siren: {
             ...{ bus: 'siren', unit: SIREN, interval: '10s' },
-            points: { on: { table: 'holding', address: 0, type: 'uint16', write: { min: 0, max: 1 } } },
+            points: { on: { table: 'holding', address: 0, type: 'uint16', write: { min: 0, max: 1, every: '0ms' } } },
           },
         },
       },

@@ -9,7 +9,7 @@
  *   one. A mapping of the clock that differs a little gives each of its records another time, and no new window.
  * - A window is over once a record, or the clock of the gateway, is LATE behind its end. A record that comes later still makes
  *   the window again, with all of its readings, under its own number. A scan drops what is over. One that meets such a record
- *   names the window in `late`. Another scan, which begins early enough, is told to keep that window.
+ *   names the window in `late`. The caller asks another scan, which begins early enough, to keep that window.
  */
 import type { LogRecord, PointInfo, Sample, Shape } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';

@@ -262,7 +262,7 @@ export interface ResolvedRule {
   readonly own?: false | undefined;
   /** The message in the languages in which it was written. Absent: it has one text. */
   readonly texts?: Texts | undefined;
-  /** Of the sentences that the gateway makes. Absent: English. */
+  /** The language of the sentences that the gateway makes. Absent: English. */
   readonly language?: Language | undefined;
   /** The alarm stays at least this long once it began, ms. Absent: 0. */
   readonly hold?: number | undefined;
@@ -310,7 +310,7 @@ export interface GatewayConfig {
   readonly gateway: {
     readonly id: string;
     readonly name?: string | undefined;
-    /** Of messages that leave the gateway. */
+    /** The language of messages that leave the gateway. */
     readonly language: Language;
     readonly clockHold: number;
     /** A name of the IANA database. Absent: that of the system. */

@@ -19,7 +19,7 @@ import { found, MISSING } from './zod-words.ts';
 interface RuleContext extends Pick<ActionContext, 'buses' | 'hooks' | 'around'> {
   readonly source: YamlSource;
   readonly kinds: Kinds;
-  /** Of the gateway. */
+  /** The language of the sentences that the gateway makes. */
   readonly language: Language;
   /** Absent: the section could not be read, so nothing can be called missing. */
   readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;

@@ -25,7 +25,7 @@ export interface IngestOptions {
   readonly offset: () => number;
   readonly clockKnown: () => boolean;
   readonly onAlarm: (transition: AlarmTransition) => void;
-  /** What rules do: hears of transitions before they are told, and is called again afterwards. */
+  /** What rules do: hears of transitions before they are reported, and is called again afterwards. */
   readonly actions?: { planned(transitions: readonly AlarmTransition[]): void; begin(): void } | undefined;
   /** A rule that is only observed would have changed its alarm: the log and the destinations hear of no alarm. */
   readonly onObserved: (transition: AlarmTransition) => void;

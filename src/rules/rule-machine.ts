@@ -59,7 +59,7 @@ export class RuleMachine {
   /** The delay that the last run left ran out before this run began. */
   #ranOut = false;
   readonly #mark: SavedMark;
-  /** Of a rule that is only observed. */
+  /** Figures of a rule that is only observed. */
   readonly tally: ObservedTally | undefined;
   readonly #emit: (transition: AlarmTransition) => void;
 

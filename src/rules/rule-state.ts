@@ -59,7 +59,7 @@ const schema = z.object({
   value: savedValue.optional(),
   /** The words with which the active alarm began. */
   message: words.optional(),
-  /** Of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
+  /** Figures of a rule that is only observed: for how long, how often its alarm would have begun, and the longest one. */
   observed: z.object({ for: ago, count: z.int().min(0), longest: ago }).optional(),
   /** The memory of a condition. Its kind validates it (watch.ts bounds it). */
   memory: z.unknown().optional(),

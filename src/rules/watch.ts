@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from './rule-kind.ts';
 
-/** Of a rule that only advises. */
+/** The part for a rule that only advises. */
 export interface Advice {
   /** Another rule says that something is wrong with the point. */
   readonly suspect: () => boolean;

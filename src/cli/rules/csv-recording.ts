@@ -7,7 +7,7 @@ import { atLine, type Line } from './lines.ts';
 import type { Recorded, RecordedSample, Wanted } from './recording.ts';
 
 export interface CsvOptions extends HeaderOptions {
-  /** Of times that have none. */
+  /** The offset of times that have none. */
   readonly offset: string | undefined;
   /** Headings that are no point. */
   readonly onIgnored: (headings: readonly string[]) => void;

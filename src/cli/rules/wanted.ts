@@ -21,7 +21,7 @@ export function wantedPoint(config: GatewayConfig, whole: string): WantedPoint {
   return { device, name, type, storage: storage ?? 'number', typed: storage !== undefined, ...(unit !== undefined && { unit }) };
 }
 
-/** Of these points the log keeps less than the gateway sees. */
+/** The log keeps less of these points than the gateway sees. */
 export function filteredPoints(config: GatewayConfig, wanted: Iterable<string>): string[] {
   return [...wanted].filter((whole) => {
     const [device = '', name = ''] = whole.split('.');

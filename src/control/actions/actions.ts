@@ -1,6 +1,6 @@
 /**
  * What rules do when something happens to their alarms. Invariants:
- * - `planned` keeps what is to be done before the transition is told, and `begin` starts it in the same turn: a write is on its way
+ * - `planned` keeps what is to be done before the transition is reported, and `begin` starts it in the same turn: a write is on its way
  *   before the next poll. Nothing here waits, and nothing holds up polls, alarms or the event loop.
  * - Each kind has its queue (lane.ts) with its bound: WRITES for each bus, HOOKS, FLOWS, PUBLISHES. What does not fit is counted, and
  *   an event says so.

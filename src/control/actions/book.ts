@@ -1,6 +1,6 @@
 /**
  * What one rule has done and still has to do. Pure; its owner keeps the times and the log. Invariants:
- * - a change is saved before the transition that made it is told, in the same commit: after a restart nothing that was done is done
+ * - a change is saved before the transition that made it is reported, in the same commit: after a restart nothing that was done is done
  *   again, and nothing that was not done is forgotten;
  * - an action that ran when the gateway ended is done once more (at least once); a flow that was triggered is not;
  * - at most MOST_JOBS actions wait for a rule.

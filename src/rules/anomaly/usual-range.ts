@@ -4,7 +4,7 @@ import * as z from 'zod';
 const FIRST = 32;
 /** Readings that come faster than this (ms) do not crowd the first range. */
 const FIRST_EVERY = 60_000;
-/** Of the first readings, those count that lie within so many times the distance that three quarters keep from the middle. */
+/** Those of the first readings count that lie within so many times the distance that three quarters keep from the middle. */
 const FIRST_REACH = 6;
 /** The range remembers for this long (ms of learning), and at most twice as long. */
 export const REMEMBERS = 30 * 86_400_000;
@@ -48,7 +48,7 @@ export class UsualRange {
   /** What came since the range grew last, and for how long. */
   #slot: Ends | null;
   #slotFor: number;
-  /** Of the newer range. */
+  /** The age of the newer range. */
   #age: number;
   low = 0;
   high = 0;

@@ -32,10 +32,10 @@ export class CombinationMemory implements ConditionMemory {
   readonly words = '';
   readonly #tree: Tree;
   readonly #parts: readonly Part[];
-  /** Of the parts, and of all together; undefined: a part changed since. */
+  /** Verdicts of the parts, and of all together; undefined: a part changed since. */
   readonly #verdicts: MemoryVerdict[];
   #verdict: MemoryVerdict | undefined;
-  /** Of each input: the parts that look at it, and which of their inputs it is. */
+  /** For each input: the parts that look at it, and which of their inputs it is. */
   readonly #routes: readonly (readonly (readonly [part: Part, input: number])[])[];
 
   constructor(tree: Tree, kinds: ReadonlyMap<string, RuleKind>, from: MemoryStart) {

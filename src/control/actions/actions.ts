@@ -2,42 +2,28 @@
  * What rules do when something happens to their alarms. Invariants:
  * - `planned` keeps what is to be done before the transition is reported, and `begin` starts it in the same turn: a write is on its way
  *   before the next poll. Nothing here waits, and nothing holds up polls, alarms or the event loop.
- * - Each kind has its queue (lane.ts) with its bound: WRITES for each bus, HOOKS, FLOWS, PUBLISHES. What does not fit is counted, and
- *   an event says so.
+ * - Each kind has its queue with its bound (action-lanes.ts). What does not fit is counted, and an event says so.
  * - Who acts is the rule (`door: 'rule'`): writes go through the command port with its bounds, interlocks and audit. The other actions
  *   are audited here as the event `action`, at most so many a minute.
  * - Writes, outputs, hooks and messages are done at least once: one that a restart interrupts is done again. A flow is triggered at
  *   most once. What is done is never repeated (book.ts).
  * - A rule that is only observed does nothing.
  */
-import type { ResolvedHook } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition, Severity } from '../../core/alarm.ts';
-import type { Clock } from '../../core/clock.ts';
-import type { CommandPort, Principal } from '../../core/commands.ts';
-import { SluiceError, toError } from '../../core/errors.ts';
 import type { Logger } from '../../core/logger.ts';
 import { plainValue, type Value } from '../../core/point.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
 import type { Moment } from '../../rules/rule-state.ts';
+import { ActionLanes, type LanesSide } from './action-lanes.ts';
 import { Book, type Planned } from './book.ts';
 import { Counts } from './counts.ts';
-import type { HookRequest } from './hook-process.ts';
-import { LONGEST_ARGUMENT } from './hook-process.ts';
 import { rulePrincipal } from './interlocks.ts';
 import { type Job, nameOf, parseBook } from './job.ts';
-import { Lane, type LaneOptions, type Outcome } from './lane.ts';
+import type { Outcome } from './lane.ts';
 import { Outputs } from './outputs.ts';
-import { type AlarmFacts, fill } from './texts.ts';
+import type { AlarmFacts } from './texts.ts';
 
-const WRITES = 256;
-const WRITES_AT_ONCE = 4;
-const HOOKS = 200;
-const HOOKS_AT_ONCE = 2;
-const PUBLISHES = 1000;
-const FLOWS = 200;
-/** Node-RED may be starting: a flow is waited for so often (lane.ts: 1 s, 2 s, … 30 s, together about 2 minutes). */
-const FLOW_RETRIES = 7;
 const KEY = '@action.';
 
 /** An alarm as the rules have it now. */
@@ -50,26 +36,12 @@ export interface AlarmLook {
   readonly value?: Value | undefined;
 }
 
-export interface ActionsSide {
-  readonly clock: Clock;
+export interface ActionsSide extends LanesSide {
   readonly logger: Logger;
-  readonly gateway: () => string;
   /** As configured now. */
   readonly rules: () => ReadonlyMap<string, ResolvedRule>;
-  readonly hooks: () => ReadonlyMap<string, ResolvedHook>;
   readonly moment: () => Moment;
   readonly look: (rule: string) => AlarmLook | undefined;
-  readonly commands: CommandPort;
-  /** Throws where another rule locks a point now. */
-  readonly assertFree: (point: string, by: Principal) => void;
-  /** The bus of a device. */
-  readonly busOf: (device: string) => string | undefined;
-  /** @returns false: no broker takes it now */
-  readonly publish: (topic: string, payload: string) => boolean;
-  /** @returns false: no flow of this name listens now */
-  readonly trigger: (flow: string, facts: AlarmFacts) => boolean;
-  /** Rejects with a SluiceError in words. */
-  readonly run: (hook: ResolvedHook, request: HookRequest) => Promise<string>;
   readonly save: (key: string, state: unknown) => void;
   /** Adds words to the alarm, for everybody who sees it. */
   readonly remark: (rule: string, occurrence: number, words: string) => void;
@@ -82,10 +54,7 @@ export class Actions {
   readonly #books = new Map<string, Book>();
   /** Those that a time will change. */
   readonly #timed = new Set<string>();
-  readonly #writes = new Map<string, Lane<Job>>();
-  readonly #hooks: Lane<Job>;
-  readonly #publishes: Lane<Job>;
-  readonly #flows: Lane<Job>;
+  readonly #lanes: ActionLanes;
   readonly #outputs: Outputs;
   readonly counts = new Counts();
   #fresh: Job[] = [];
@@ -97,11 +66,10 @@ export class Actions {
   constructor(side: ActionsSide) {
     this.#s = side;
     const { clock } = side;
-    const lane = (own: Pick<LaneOptions<Job>, 'most' | 'atOnce' | 'perform'>) =>
-      new Lane<Job>({ clock, ...own, settled: (job, outcome) => this.#settled(job, outcome) });
-    this.#hooks = lane({ most: HOOKS, atOnce: HOOKS_AT_ONCE, perform: (job) => this.#runHook(job) });
-    this.#publishes = lane({ most: PUBLISHES, atOnce: 1, perform: (job) => this.#publish(job) });
-    this.#flows = lane({ most: FLOWS, atOnce: 1, perform: (job) => this.#trigger(job) });
+    this.#lanes = new ActionLanes(side, {
+      settled: (job, outcome) => this.#settled(job, outcome),
+      failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
+    });
     this.#outputs = new Outputs({
       ...{ clock, tell: side.tell },
       write: (output, value, rule) => side.commands.run({ do: 'write', point: output, value }, rulePrincipal(rule)),
@@ -198,30 +166,20 @@ export class Actions {
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
-    for (const lane of this.#lanes()) lane.stop();
+    this.#lanes.stop();
     this.#outputs.stop();
-  }
-
-  #lanes(): Lane<Job>[] {
-    return [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows];
   }
 
   /** No rule wants these any more. Of those that were not begun, `#enqueue` leaves them out. */
   #forget(jobs: readonly Job[]): void {
     if (jobs.length === 0) return;
-    const gone = new Set(jobs);
-    for (const lane of this.#lanes()) lane.drop(gone);
+    this.#lanes.drop(new Set(jobs));
   }
 
   status() {
-    const sum = (lanes: Iterable<Lane<Job>>): number => [...lanes].reduce((all, lane) => all + lane.waiting + lane.running, 0);
     return {
       counts: this.counts.view(),
-      waiting: {
-        write: sum(this.#writes.values()),
-        ...{ hook: sum([this.#hooks]), publish: sum([this.#publishes]), flow: sum([this.#flows]) },
-        output: this.#outputs.waiting,
-      },
+      waiting: { ...this.#lanes.waiting, output: this.#outputs.waiting },
     };
   }
 
@@ -262,88 +220,8 @@ export class Actions {
   }
 
   #enqueue(job: Job): void {
-    const { action, facts } = job;
     // A reload, or newer jobs of its rule, took it away before it was begun.
-    if (this.#books.get(facts.rule)?.jobs.includes(job) !== true) return;
-    const retries =
-      action.kind === 'write' || action.kind === 'hook' ? action.retries : action.kind === 'flow' ? FLOW_RETRIES : 3;
-    const task = {
-      job,
-      key: action.kind === 'write' ? action.point : `${facts.rule} ${job.at}`,
-      severity: facts.severity,
-      retries,
-    };
-    this.#laneOf(job).add(task);
-  }
-
-  #laneOf({ action }: Job): Lane<Job> {
-    switch (action.kind) {
-      case 'hook':
-        return this.#hooks;
-      case 'publish':
-        return this.#publishes;
-      case 'flow':
-        return this.#flows;
-      case 'write':
-      case 'output': {
-        const bus = this.#s.busOf(action.point.split('.')[0] ?? '') ?? '';
-        const known = this.#writes.get(bus);
-        if (known !== undefined) return known;
-        const lane = new Lane<Job>({
-          ...{ clock: this.#s.clock, most: WRITES, atOnce: WRITES_AT_ONCE, newest: true },
-          refusal: (job) => this.#refusal(job),
-          perform: (job) => this.#write(job),
-          settled: (job, outcome) => this.#settled(job, outcome),
-          failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
-        });
-        // At most one for each bus that there ever was.
-        this.#writes.set(bus, lane);
-        return lane;
-      }
-    }
-  }
-
-  #refusal({ action, facts }: Job): Error | undefined {
-    if (action.kind !== 'write') return undefined;
-    try {
-      this.#s.assertFree(action.point, rulePrincipal(facts.rule));
-      return undefined;
-    } catch (thrown) {
-      return toError(thrown);
-    }
-  }
-
-  async #write({ action, facts }: Job): Promise<void> {
-    if (action.kind !== 'write') return;
-    await this.#s.commands.run({ do: 'write', point: action.point, value: action.value }, rulePrincipal(facts.rule));
-  }
-
-  async #publish({ action, facts }: Job): Promise<void> {
-    if (action.kind !== 'publish') return;
-    const payload = fill(action.payload, facts, this.#s.gateway());
-    if (!this.#s.publish(`action/${facts.rule}/${action.topic}`, payload))
-      throw new SluiceError('busy', 'the embedded broker takes no message now');
-  }
-
-  async #trigger({ action, facts }: Job): Promise<void> {
-    if (action.kind !== 'flow') return;
-    if (!this.#s.trigger(action.flow, facts))
-      throw new SluiceError('busy', `no flow with the name ${action.flow} listens; give it a node "alarm in" with this trigger`);
-  }
-
-  async #runHook({ action, facts }: Job): Promise<void> {
-    if (action.kind !== 'hook') return;
-    const hook = this.#s.hooks().get(action.hook);
-    if (hook === undefined) throw new SluiceError('not-found', `there is no hook ${action.hook} any more`);
-    const gateway = this.#s.gateway();
-    const run = hook.run.map((part, i) => (i === 0 ? part : fill(part, facts, gateway, action.with).slice(0, LONGEST_ARGUMENT)));
-    const own = Object.fromEntries(Object.entries(action.with).map(([key, text]) => [key, fill(text, facts, gateway)]));
-    const input = `${JSON.stringify({ v: 1, gateway, hook: hook.name, ...facts, with: own })}\n`;
-    await this.#s.run(hook, {
-      run,
-      input: input.length > 16_384 ? `${JSON.stringify({ v: 1, gateway, hook: hook.name, ...facts })}\n` : input,
-      timeout: hook.timeout,
-    });
+    if (this.#books.get(job.facts.rule)?.jobs.includes(job) === true) this.#lanes.add(job);
   }
 
   #settled(job: Job, outcome: Outcome): void {

@@ -1,6 +1,7 @@
 /**
  * What a request for `/metrics` over HTTPS costs, with the page made for each request, made in pieces between turns of the event
- * loop, and made once a second. The ways take turns in one process; the clients are another one. `npm run bench:metrics`
+ * loop, and made once a second; and one for `/api/v1/status`, made for each request and four times a second. The ways take turns in
+ * one process; the clients are another one. `npm run bench:metrics`
  */
 import { execFileSync, fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -12,8 +13,10 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import type { StatusReport } from '../src/admin/metric.ts';
 import { METRICS, METRICS_TYPE, metricLines, metricsText } from '../src/admin/metrics.ts';
 import { MetricsPage } from '../src/admin/metrics-page.ts';
+import { Packing } from '../src/admin/packing.ts';
 import { ProcessMeter } from '../src/admin/process-meter.ts';
-import { sendText } from '../src/admin/respond.ts';
+import { JSON_TYPE, sendText } from '../src/admin/respond.ts';
+import { StatusPage } from '../src/admin/status-page.ts';
 import { systemClock } from '../src/core/clock.ts';
 import { statusOf } from '../test/fakes/admin-target.ts';
 import { percentile, printConditions, printTable } from './lib/conditions.ts';
@@ -29,10 +32,12 @@ const BLOCK = 10;
 const [role, port = ''] = process.argv.slice(2);
 
 if (role === 'client') {
+  // As a browser asks. The page of metrics is not compressed.
+  const headers = { 'Accept-Encoding': 'gzip' };
   const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS, rejectUnauthorized: false });
   const ask = (way: string): Promise<void> =>
     new Promise((resolve, reject) => {
-      get({ host: '127.0.0.1', port: Number(port), path: `/${way}`, agent }, (res) => {
+      get({ host: '127.0.0.1', port: Number(port), path: `/${way}`, agent, headers }, (res) => {
         res.resume();
         res.once('end', resolve);
       }).once('error', reject);
@@ -75,10 +80,14 @@ async function measure(): Promise<void> {
     const words = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout ${key} -out ${cert}`;
     execFileSync('openssl', words.split(' '), { stdio: 'ignore' });
     const page = new MetricsPage(systemClock, reportOf);
+    const status = new StatusPage(systemClock, reportOf);
+    const packing = new Packing();
     const ways: Readonly<Record<string, (res: ServerResponse) => Promise<void> | void>> = {
       each: (res) => sendText(res, 200, METRICS_TYPE, metricsText(reportOf())),
       pieces: async (res) => sendText(res, 200, METRICS_TYPE, await inPieces(reportOf())),
       once: (res) => sendText(res, 200, METRICS_TYPE, page.bytes),
+      status: (res) => packing.json(res, reportOf()),
+      'status-shared': (res) => packing.shared(res, JSON_TYPE, status.recent),
     };
     const server = createServer(
       { cert: readFileSync(cert), key: readFileSync(key) },
@@ -92,7 +101,7 @@ async function measure(): Promise<void> {
     space.after(() => clients.kill('SIGKILL'));
     const runs = new Map<string, { cpu: number; blocks: number; longest: number }[]>(Object.keys(ways).map((way) => [way, []]));
     printConditions(
-      `${REQUESTS} requests for /metrics of ${DEVICES} devices over HTTPS, ${CONNECTIONS} connections, ${ROUNDS} rounds in turns`,
+      `${REQUESTS} requests for /metrics and /api/v1/status of ${DEVICES} devices over HTTPS, ${CONNECTIONS} connections, ${ROUNDS} rounds in turns`,
     );
     for (let round = -1; round < ROUNDS; round++)
       for (const way of Object.keys(ways)) {
@@ -119,7 +128,10 @@ async function measure(): Promise<void> {
           });
         await sleep(200);
       }
-    const names = { each: 'made for each request', pieces: 'the same, in pieces', once: 'made once a second' };
+    const names = {
+      ...{ each: 'metrics, made for each request', pieces: 'the same, in pieces', once: 'metrics, made once a second' },
+      ...{ status: 'state, made for each request', 'status-shared': 'state, made four times a second' },
+    };
     const rows: (string | number)[][] = [
       ['page', 'CPU ms a request', 'lowest', 'highest', `blocks > ${BLOCK} ms a round`, 'longest ms, p50'],
     ];

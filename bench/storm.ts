@@ -35,9 +35,10 @@ const STORMS: Partial<Record<StormKind, string>> = {
   tls: 'half TLS handshakes',
   pages: 'HTTPS requests of 30 addresses, nobody',
   metrics: 'HTTPS requests of 30 addresses, /metrics',
+  status: 'HTTPS requests of 30 addresses, /api/v1/status',
 };
 /** Mosquitto and aedes have no HTTPS. */
-const HTTPS: readonly StormKind[] = ['pages', 'metrics'];
+const HTTPS: readonly StormKind[] = ['pages', 'metrics', 'status'];
 
 class Storm {
   readonly #child: ChildProcess;

@@ -236,6 +236,7 @@ const storms = {
   /** Requests by nobody, and by a program that may read all values. */
   pages: () => requests({ port: order.httpsPort ?? 0, path: '/', count }),
   metrics: () => requests({ port: order.httpsPort ?? 0, path: '/metrics', token: reader?.password, count }),
+  status: () => requests({ port: order.httpsPort ?? 0, path: '/api/v1/status', token: reader?.password, count }),
   /** `count` connections send CONNECT at once and stay. */
   burst: () => {
     let answers = 0;

@@ -25,6 +25,7 @@ import { jsonBody, partsOf, queryOf } from './read-request.ts';
 import { CHALLENGE, HttpError, head, JSON_TYPE, sendError } from './respond.ts';
 import type { Method, Route } from './routes/route.ts';
 import { ROUTES } from './routes/table.ts';
+import { StatusPage } from './status-page.ts';
 import type { AdminTarget } from './target.ts';
 
 /** By path, then by method. */
@@ -40,6 +41,7 @@ export class Api {
   readonly #known: KnownCallers;
   readonly #packing = new Packing();
   readonly #metrics: MetricsPage;
+  readonly #status: StatusPage;
   #endRevoked: (() => void) | undefined;
   #large = 0;
 
@@ -48,6 +50,7 @@ export class Api {
     this.#meter = meter;
     this.#known = new KnownCallers(clock);
     this.#metrics = new MetricsPage(clock, () => this.#report());
+    this.#status = new StatusPage(clock, () => this.#report());
     const long = (share?: number) => new LongAnswers(clock, this.#known, this.#packing, share);
     const { SHARE_OF_ADDRESS: share } = limits;
     this.#long = { socket: long(), http: long(), https: long(share), open: long(share) };
@@ -99,7 +102,12 @@ export class Api {
       const [caller, session] = [door.callerOf(req), door.session(req, res)];
       const [long, packing] = [this.#long[door.name], this.#packing];
       const call = { target: this.#target, by, caller, session, res, holds, long, packing };
-      await run({ ...call, report: () => this.#report(), metrics: () => this.#metrics.bytes });
+      const status = () => (door.name === 'socket' ? this.#status.now : this.#status.recent);
+      try {
+        await run({ ...call, status, metrics: () => this.#metrics.bytes });
+      } finally {
+        if (route.method !== 'GET') this.#status.changed();
+      }
     } catch (thrown) {
       // The rest of a refused body is not read: the connection ends with the answer.
       if (!req.complete && !res.headersSent) res.setHeader('Connection', 'close');

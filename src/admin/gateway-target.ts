@@ -82,6 +82,19 @@ export interface GatewayView {
 
 const asItIs = <T>(result: T): T => result;
 
+function logFaults({ fault, checkpointFault, tidyFault, mirrorFault }: ReturnType<Log['status']>): string[] {
+  return [
+    ...(fault === undefined ? [] : [`the log cannot be written: ${fault}`]),
+    ...(checkpointFault === undefined
+      ? []
+      : [`the log's file takes nothing, commits continue in its write-ahead file: ${checkpointFault}`]),
+    ...(tidyFault === undefined ? [] : [`the history of the log cannot be written: ${tidyFault}`]),
+    ...(mirrorFault === undefined
+      ? []
+      : [`the newest readings are lost if the process is killed before their commit: ${mirrorFault}`]),
+  ];
+}
+
 export class Target implements AdminTarget {
   readonly #gateway: GatewayView;
   readonly wire = new WireAccess(() => this.#started());
@@ -145,16 +158,7 @@ export class Target implements AdminTarget {
         writeFaults: g.logWatch?.faults.totals.faults ?? 0,
         writeFaultTime: g.logWatch?.faults.totals.time ?? 0,
         memory: log.memory,
-        faults: [
-          ...(log.fault === undefined ? [] : [`the log cannot be written: ${log.fault}`]),
-          ...(log.checkpointFault === undefined
-            ? []
-            : [`the log's file takes nothing, commits continue in its write-ahead file: ${log.checkpointFault}`]),
-          ...(log.tidyFault === undefined ? [] : [`the history of the log cannot be written: ${log.tidyFault}`]),
-          ...(log.mirrorFault === undefined
-            ? []
-            : [`the newest readings are lost if the process is killed before their commit: ${log.mirrorFault}`]),
-        ],
+        faults: logFaults(log),
         salvage: g.logWatch?.salvage.status(watch.offset) ?? [],
         salvages: g.logWatch?.salvage.totals.repairs ?? 0,
         salvagedRecords: g.logWatch?.salvage.totals.records ?? 0,
@@ -182,12 +186,13 @@ export class Target implements AdminTarget {
 
   ready(): ReadyReport {
     if (!this.#gateway.running) return { ready: false, reasons: ['the gateway is starting'] };
-    const { buses, log } = this.status();
+    const { plant, log } = this.#started();
     const reasons = [
-      ...buses
+      ...plant.buses
+        .map((bus) => bus.status())
         .filter((b) => b.state !== 'open')
         .map((b) => `bus ${b.name} is not open${b.fault === undefined ? '' : `: ${b.fault}`}`),
-      ...log.faults,
+      ...logFaults(log.status()),
     ];
     return { ready: reasons.length === 0, reasons };
   }

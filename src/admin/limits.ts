@@ -67,6 +67,8 @@ export const RETIRE_WITHIN = 5000;
 
 /** A page of metrics is made again when it is this old; who asks sooner gets the same page. */
 export const METRICS_AGE = 1_000;
+/** The same of the state that `/api/v1/status` shows over HTTP. */
+export const STATUS_AGE = 250;
 /** Requests of one address of the network: so many at once, and so many more in a second. */
 export const REQUESTS_AT_ONCE = 100;
 export const REQUESTS_PER_SECOND = 20;

@@ -12,13 +12,15 @@ import { promisify } from 'node:util';
 import { constants, createGzip, type Gzip, gzip } from 'node:zlib';
 import { MAX_PACKED_ANSWERS, MAX_PACKED_STREAMS, SMALLEST_PACKED } from './limits.ts';
 import { EVENTS_TYPE, head, JSON_TYPE, jsonText, sendText } from './respond.ts';
+import { SharedText } from './shared-text.ts';
 
 /** A window of 4 KB and 32 KB for zlib in all. With its usual 256 KB an update of 1,000 readings would have 1 % fewer bytes. */
 const OPTIONS = { level: 6, windowBits: 12, memLevel: 5, chunkSize: 4096 };
 const VARY = { Vary: 'Accept-Encoding' };
 const PACKED = { ...VARY, 'Content-Encoding': 'gzip' };
 
-const packed = promisify<string, typeof OPTIONS, Buffer>(gzip);
+const packed = promisify<Buffer, typeof OPTIONS, Buffer>(gzip);
+const pack = (bytes: Buffer): Promise<Buffer> => packed(bytes, OPTIONS);
 
 /** RFC 9110, 12.5.3. */
 export const acceptsGzip = (headers: IncomingHttpHeaders): boolean =>
@@ -60,15 +62,22 @@ export class Packing {
     return this.text(res, JSON_TYPE, `${jsonText(body)}\n`);
   }
 
-  async text(res: ServerResponse, type: string, text: string): Promise<void> {
-    if (text.length < SMALLEST_PACKED || this.#answers >= MAX_PACKED_ANSWERS || !acceptsGzip(res.req.headers)) {
-      sendText(res, 200, type, text, VARY);
+  /** Rejects when there is no memory. */
+  text(res: ServerResponse, type: string, text: string): Promise<void> {
+    return this.shared(res, type, new SharedText(text));
+  }
+
+  /** Rejects when there is no memory. */
+  async shared(res: ServerResponse, type: string, text: SharedText): Promise<void> {
+    const { bytes } = text;
+    if (bytes.length < SMALLEST_PACKED || this.#answers >= MAX_PACKED_ANSWERS || !acceptsGzip(res.req.headers)) {
+      sendText(res, 200, type, bytes, VARY);
       return;
     }
     this.#answers++;
     let body: Buffer;
     try {
-      body = await packed(text, OPTIONS);
+      body = await text.packed(pack);
     } finally {
       this.#answers--;
     }

@@ -30,11 +30,11 @@ export const LOOK: readonly Route[] = [
     says: 'The metrics in the OpenMetrics text format, see metrics.md. They are at most one second old.',
     run: (_, { res, metrics }) => sendText(res, 200, METRICS_TYPE, metrics()),
   }),
-  jsonRoute({
-    ...{ method: 'GET', path: '/api/v1/status', needs: 'status', answer: 'Status' },
+  writingRoute({
+    ...{ method: 'GET', path: '/api/v1/status', needs: 'status', answers: { types: [JSON_TYPE], schema: 'Status' } },
     packs: true,
-    says: 'The state of the gateway: everything that `sluice status` shows.',
-    run: (_, { report }) => report(),
+    says: 'The state of the gateway: everything that `sluice status` shows. Over HTTP it is at most a quarter of a second old. A call that changes something makes the next answer new.',
+    run: (_, { res, packing, status }) => packing.shared(res, JSON_TYPE, status()),
   }),
   writingRoute({
     ...{ method: 'GET', path: '/api/v1/tail', needs: 'readings', answers: { types: [LINES_TYPE], schema: 'TailLine' } },

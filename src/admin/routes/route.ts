@@ -8,11 +8,11 @@ import type { Caller } from '../../core/access-ports.ts';
 import type { Action, Principal } from '../../core/commands.ts';
 import type { WebSession } from '../identity.ts';
 import type { LongAnswers } from '../long-answers.ts';
-import type { StatusReport } from '../metric.ts';
 import type { AnswerName, Answers } from '../openapi/answer-types.ts';
 import type { Packing } from '../packing.ts';
 import { parsed } from '../request-words.ts';
 import { JSON_TYPE, sendJson } from '../respond.ts';
+import type { SharedText } from '../shared-text.ts';
 import type { AdminTarget } from '../target.ts';
 
 export type Method = 'GET' | 'POST';
@@ -30,7 +30,8 @@ export interface Call {
   /** The long answers of the door by which the call came. */
   readonly long: LongAnswers;
   readonly packing: Packing;
-  report(): StatusReport;
+  /** The state of the gateway, as JSON. */
+  status(): SharedText;
   /** The page of metrics. */
   metrics(): Buffer;
 }

@@ -10,7 +10,7 @@ const LAYERS = [
   ['store', 'access', 'time'],
   ['drivers', 'rules', 'forwarders'],
   ['pipeline', 'control', 'reports'],
-  ['node-red', 'admin'],
+  ['node-red', 'admin', 'care'],
   ['gateway'],
   ['cli'],
 ];

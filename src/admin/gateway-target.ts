@@ -4,6 +4,7 @@ import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
+import { type BrokenConfig, brokenWords, shortened } from '../core/broken-config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Action, AlarmCommand, Asking, Command, CommandPort, Principal, ResendCommand, Results } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -58,6 +59,7 @@ export interface GatewayView {
   readonly running: boolean;
   readonly clock: Clock;
   readonly config: GatewayConfig;
+  readonly broken: BrokenConfig | undefined;
   readonly startedAt: number;
   readonly boot: string;
   readonly watch: ClockWatch;
@@ -138,6 +140,7 @@ export class Target implements AdminTarget {
         time: this.now(),
         monotonic: now,
       },
+      ...(g.broken === undefined ? {} : { configuration: shortened(g.broken) }),
       clock: { ...clock, since: Math.round(clock.since) + watch.offset },
       buses: g.plant.buses.map((b) => b.status()),
       log: {
@@ -194,7 +197,8 @@ export class Target implements AdminTarget {
         .map((b) => `bus ${b.name} is not open${b.fault === undefined ? '' : `: ${b.fault}`}`),
       ...logFaults(log.status()),
     ];
-    return { ready: reasons.length === 0, reasons };
+    const { broken } = this.#gateway;
+    return { ready: reasons.length === 0, reasons, ...(broken === undefined ? {} : { remarks: [brokenWords(broken)] }) };
   }
 
   tail(listener: (item: TailItem) => void): () => void {

@@ -3,6 +3,7 @@
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
 import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
+import type { BrokenConfig } from '../core/broken-config.ts';
 import type {
   Action,
   AlarmCommand,
@@ -102,6 +103,8 @@ export interface AdminTarget {
 export interface ReadyReport {
   readonly ready: boolean;
   readonly reasons: readonly string[];
+  /** What a person should correct although the gateway is ready, in words; absent where there is nothing. */
+  readonly remarks?: readonly string[] | undefined;
 }
 
 export interface GatewayStatus {
@@ -117,6 +120,8 @@ export interface GatewayStatus {
     /** Monotonic milliseconds now: what `lastReply` of devices is measured in. */
     readonly monotonic: number;
   };
+  /** The configuration file is broken, and the last good one is in force; absent where the file is in order. */
+  readonly configuration?: BrokenConfig | undefined;
   readonly clock: {
     readonly known: boolean;
     /** Where the time comes from, or why it is not known, for people. */

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { formatFault } from '../config/fault.ts';
+import { type Fault, formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfig, loadConfigText } from '../config/load.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -30,7 +30,10 @@ export function validConfig(
   options: { readSecrets?: boolean } = {},
 ): { config: GatewayConfig; warnings: string[] } {
   const { config, faults, warnings } = readConfig(file, options);
-  if (config === undefined)
-    throw new SluiceError('config-invalid', `the configuration was refused:\n${faults.map(formatFault).join('\n')}`);
+  if (config === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
   return { config, warnings: warnings.map(formatFault) };
+}
+
+export function refusedWords(faults: readonly Fault[]): string {
+  return `the configuration was refused:\n${faults.map(formatFault).join('\n')}`;
 }

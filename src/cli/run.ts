@@ -1,17 +1,24 @@
 /** `sluice run`: the process around a gateway. Signals, log, exit status. */
+import { GoodWatch } from '../care/good-watch.ts';
+import { formatFault } from '../config/fault.ts';
+import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
 import type { Principal } from '../core/commands.ts';
-import { toError } from '../core/errors.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { machineBoot } from '../time/probes.ts';
-import { PAGES, validConfig } from './config-file.ts';
+import { PAGES, readConfig, refusedWords } from './config-file.ts';
 import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
 import { readableStack } from './readable-stack.ts';
+import { ranOf, startConfig } from './start-config.ts';
 
 /** A stop that takes longer is cut: what is not committed by then lies in the runtime directory. */
 const STOP_WITHIN = 5000;
+/** Faults of a broken configuration in its line of the log. */
+const SHOWN = 20;
 /** Only root and the user of the gateway can send it. */
 const HANGUP: Principal = { who: 'SIGHUP', door: 'signal', role: 'administrator' };
 
@@ -33,7 +40,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hungUp = true;
     hangup?.();
   });
-  const { config, warnings } = validConfig(options.config);
+  const { config, warnings, ran, broken } = startConfig(options.config);
   const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);
   const fatal = (thrown: unknown): void => {
@@ -46,11 +53,23 @@ export async function run(options: { config: string; logLevel: string }): Promis
   };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
-  const gateway = new Gateway({ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES });
+  if (broken !== undefined) logger.error({ file: broken.file, faults: broken.faults.slice(0, SHOWN) }, brokenWords(broken));
+  const gateway = new Gateway({
+    ...{ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES },
+    ...(broken === undefined ? {} : { broken }),
+  });
+  const good = new GoodWatch({
+    ...{ clock: systemClock, logger, stateDir: config.gateway.stateDir, version: VERSION },
+    isWell: () => gateway.running && gateway.log.status().fault === undefined,
+  });
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
-    const next = validConfig(options.config);
-    for (const warning of next.warnings) logger.warn({}, warning);
-    return { changes: await gateway.reload(next.config), warnings: next.warnings };
+    const { config: next, faults, read, ...found } = readConfig(options.config);
+    if (next === undefined || read === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
+    const warnings = found.warnings.map(formatFault);
+    for (const warning of warnings) logger.warn({}, warning);
+    const changes = await gateway.reload(next);
+    good.inForce(ranOf(options.config, read));
+    return { changes, warnings };
   };
   const bounded = stop.then((signal) => {
     logger.info({ signal }, 'Stopping.');
@@ -69,6 +88,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     failed(thrown);
     endProcess(Number(process.exitCode ?? 1));
   }
+  good.inForce(ran);
   hangup = () => {
     gateway.commands
       .run({ do: 'reload' }, HANGUP)
@@ -80,6 +100,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   if (hungUp) hangup();
   await bounded;
   await gateway.stop();
+  await good.stopped();
   logger.info({}, 'Stopped.');
   await written();
   endProcess(0);

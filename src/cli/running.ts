@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError } from '../core/errors.ts';
 import { validConfig } from './config-file.ts';
+import { lastGoodConfig } from './start-config.ts';
 
 /** The configuration of a gateway that was installed as a service. */
 const INSTALLED = '/etc/sluice/gateway.yaml';
@@ -30,7 +31,14 @@ export function stateDirOf(config: string): string {
       'usage',
       `which gateway? There is no ${HERE} in this folder and no ${INSTALLED}; name the configuration with -c FILE, or the socket of a running gateway with --socket PATH`,
     );
-  return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
+  try {
+    return validConfig(config, { readSecrets: false }).config.gateway.stateDir;
+  } catch (thrown) {
+    // The gateway may run with its last good configuration, and says what is wrong.
+    const found = lastGoodConfig(config, false);
+    if (found.config === undefined) throw thrown;
+    return found.config.gateway.stateDir;
+  }
 }
 
 /** True where no gateway listens; false for an answer that was a fault, and for a socket that the user may not open. */

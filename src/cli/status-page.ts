@@ -12,6 +12,7 @@ import { overloadAdvice } from '../drivers/modbus/words.ts';
 import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
+import { configWrong } from './status-config.ts';
 import { rough, statusDetails } from './status-details.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -70,6 +71,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
   const { gateway, log, clock } = report;
   const utc = (monotonic: number) => gateway.time + monotonic - gateway.monotonic;
   return [
+    ...configWrong(report),
     ...report.alarms.filter(isWrong).map((a) => alarmWrong(a, gateway.time)),
     ...report.buses.flatMap((bus) => busWrongs(bus, gateway.time, utc, gateway.monotonic)),
     ...log.faults.map((text): Wrong => ({ head: 'the log has a fault', text, colour: 31 })),

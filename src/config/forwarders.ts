@@ -13,7 +13,11 @@ interface ForwarderContext {
   readonly kinds: Kinds;
   /** The folder of the configuration file. */
   readonly folder: string;
-  readonly options: { readonly env?: NodeJS.ProcessEnv | undefined; readonly readSecrets?: boolean | undefined };
+  readonly options: {
+    readonly env?: NodeJS.ProcessEnv | undefined;
+    readonly readSecrets?: boolean | undefined;
+    readonly secretsLater?: boolean | undefined;
+  };
   /** Absent: the section could not be read, so nothing in it can be called missing. */
   readonly devices: ReadonlyMap<string, LoadedDevice> | undefined;
   readonly buses: ReadonlyMap<string, LoadedBus>;
@@ -37,8 +41,8 @@ export function resolveForwarders(
     const place = placeOf(source, at);
     const checked = check(kind.forwarder, typed.rest, place, report);
     if (checked === undefined) continue;
-    const { env = process.env, readSecrets: read = true } = options;
-    const secrets = { folder, file: path.resolve(source.file), env, read };
+    const { env = process.env, readSecrets: read = true, secretsLater: later = false } = options;
+    const secrets = { folder, file: path.resolve(source.file), env, read, later };
     const settings = resolveSecrets(checked, place, secrets, { fault: report, warn }) as Section;
     for (const { path: keys, target } of kind.targets?.(settings) ?? []) {
       const wrong = targetFault(target, { devices, buses });

@@ -47,6 +47,10 @@ export interface LoadOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
   /** false: secrets are not read and are empty. Default true. */
   readonly readSecrets?: boolean | undefined;
+  /** A secret that is not there is a warning: what needs it looks again when it connects. Default false. */
+  readonly secretsLater?: boolean | undefined;
+  /** false: `profiles/` beside the configuration is not looked at. Default true. */
+  readonly ownProfiles?: boolean | undefined;
   /** What a gateway with this state folder measured of its devices; default nothing. */
   readonly measured?: ((stateDir: string) => MeasuredTimes) | undefined;
 }
@@ -56,6 +60,8 @@ export interface LoadResult {
   readonly config?: GatewayConfig;
   readonly faults: Fault[];
   readonly warnings: Fault[];
+  /** The text that was read, and the files of profiles that it uses; absent when there is a fault. */
+  readonly read?: { readonly text: string; readonly profiles: readonly string[] };
   /** One for each bus that has devices and whose driver can compute it; none when there is a fault. */
   readonly budgets: BusBudget[];
   /** A remark at a place of the file, for those who see what this room does not look at: the machine, the wires. */
@@ -117,8 +123,9 @@ class Loader {
     this.#missing(root, 'buses', 'devices');
     this.#missing(root, 'devices', 'rules');
     const gateway = this.#section(root, 'gateway', gatewaySection, true);
-    const { profileDirs, profileFiles } = this.#options;
-    const library = new ProfileLibrary([...profileDirs, path.join(this.#folder, 'profiles')], this.#kinds, profileFiles);
+    const { profileDirs, profileFiles, ownProfiles = true } = this.#options;
+    const beside = ownProfiles ? [path.join(this.#folder, 'profiles')] : [];
+    const library = new ProfileLibrary([...profileDirs, ...beside], this.#kinds, profileFiles);
     const writtenForwarders = this.#named(root, 'forwarders');
     const around = {
       ...{ upstream: writtenForwarders.length > 0, broker: root.broker !== undefined },
@@ -202,7 +209,8 @@ class Loader {
       nodeRed: nodeRed && resolveNodeRed(nodeRed, this.#folder),
     };
     const budgets = this.#budgets(config);
-    return { config, faults, warnings: inFileOrder(this.#warnings, files), budgets, remark };
+    const read = { text: source.text, profiles: library.files };
+    return { config, faults, warnings: inFileOrder(this.#warnings, files), read, budgets, remark };
   }
 
   /** A section that is not there, and that another one refers to. */

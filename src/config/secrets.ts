@@ -17,6 +17,8 @@ export interface SecretOptions {
   readonly file: string;
   /** false: nothing is read, every secret is empty (for checking on another machine). */
   readonly read: boolean;
+  /** What is not there is a warning, and is looked for again when it is needed. */
+  readonly later: boolean;
 }
 
 /** Replaces what stands for a secret, at any depth, by the secret; faults say where it was looked for, never what was found. */
@@ -29,6 +31,10 @@ export function resolveSecrets(
 ): unknown {
   if (value instanceof SecretSource) {
     const read = options.read ? readSecret(value, options) : { text: '' };
+    if ('wrong' in read && options.later) {
+      report.warn(place.fault([...at, value.from], read.wrong));
+      return new SecretText('', () => freshText(value, options));
+    }
     if ('wrong' in read) {
       report.fault(place.fault([...at, value.from], read.wrong));
       return new SecretText('');

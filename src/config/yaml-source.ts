@@ -59,6 +59,11 @@ export class YamlSource {
     this.#targets = read.targets;
   }
 
+  /** The text, where it could be read. */
+  get text(): string {
+    return this.#text;
+  }
+
   /** Where the value at `path` stands (or its key, with `key`); the nearest thing around it when it is not there. */
   position(path: Path, want: 'value' | 'key' = 'value'): Position {
     return toPosition(this.#lines, this.#find(path, want).at?.[0] ?? 0);

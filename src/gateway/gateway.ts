@@ -11,6 +11,7 @@ import type { HttpStatus } from '../admin/target.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
+import type { BrokenConfig } from '../core/broken-config.ts';
 import type { Clock, Machine } from '../core/clock.ts';
 import type { CommandPort, ReloadResult } from '../core/commands.ts';
 import { SluiceError } from '../core/errors.ts';
@@ -25,6 +26,7 @@ import type { Counters } from '../pipeline/counters.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import { inventoryDevices, inventoryMessage } from '../pipeline/inventory.ts';
 import type { Latest } from '../pipeline/latest.ts';
+import { brokenEvent, correctedEvent } from '../reports/broken-config.ts';
 import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import { bootName } from '../store/files/layout.ts';
@@ -55,6 +57,8 @@ export class Gateway implements Starting, Reloadable {
   readonly #parts: Parts;
   readonly #reload: Reload;
   readonly #pages: string | undefined;
+  /** Why the last good configuration is in force; undefined: the file is in order. */
+  broken: BrokenConfig | undefined;
 
   constructor(options: {
     config: GatewayConfig;
@@ -66,12 +70,15 @@ export class Gateway implements Starting, Reloadable {
     /** How the machine is asked about its clock. */
     probes?: ClockProbes;
     machine?: Machine | undefined;
+    /** `config` is the last good one, since the file is broken. */
+    broken?: BrokenConfig;
   }) {
     this.config = options.config;
     this.clock = options.clock;
     this.logger = options.logger;
     this.onFatal = options.onFatal;
     this.#pages = options.pages;
+    this.broken = options.broken;
     this.startedAt = options.clock.monotonic();
     this.machine = options.machine;
     this.#parts = makeParts(this, options.probes ?? systemProbes);
@@ -201,6 +208,7 @@ export class Gateway implements Starting, Reloadable {
       await startInOrder(this, this.#parts, this.#came);
       const waits = await this.#parts.broker.opened();
       this.#running = true;
+      if (this.broken !== undefined) this.ingest.event(brokenEvent(this.broken));
       this.logger.info(started(this, waits), 'The gateway is running.');
     } catch (thrown) {
       await Promise.all([
@@ -233,6 +241,8 @@ export class Gateway implements Starting, Reloadable {
   /** From now on this configuration is in force for everybody who asks. */
   setConfig(config: GatewayConfig): void {
     this.config = config;
+    if (this.broken !== undefined) this.ingest.event(correctedEvent(this.broken));
+    this.broken = undefined;
     this.#parts.records.reload(config.privacy);
     Object.assign(this.log.options, config.buffer, { retention: config.privacy });
   }

@@ -26,6 +26,7 @@ export const EVENTS = [
     'sessions',
     'flows',
     'listen',
+    'config',
     'overload',
     'write',
     'command',

@@ -3,6 +3,7 @@
  * DOM). Times are UTC milliseconds as known now.
  */
 import type { AlarmCause, AlarmState, Severity } from '../../core/alarm.ts';
+import type { BrokenConfig } from '../../core/broken-config.ts';
 
 /** Numbers, booleans and texts as they are, 64-bit integers as texts, null for a bad reading. */
 export type JsonValue = number | boolean | string | null;
@@ -108,6 +109,8 @@ export interface LiveState {
     /** Rounded to ten seconds. */
     readonly started: number;
   };
+  /** The file is broken, and the last good configuration is in force; null where the file is in order. */
+  readonly configuration?: BrokenConfig | null;
   readonly clock: { readonly known: boolean; readonly source: string; readonly since: number };
   readonly buses: readonly LiveBus[];
   readonly alarms: readonly AlarmStatus[];

@@ -87,6 +87,7 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
   Ready: shape<ReadyReport>({
     ready: flag('whether buses are polled and the log can be written'),
     reasons: list(z.string(), 'what is not, in words'),
+    remarks: list(z.string(), 'what to correct although it is ready, in words; absent where there is nothing').optional(),
   }),
   Status: status,
   TailLine: z.union([

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
+import type { BrokenConfig } from '../../core/broken-config.ts';
 import type { ForwarderCounters } from '../../core/ports.ts';
 import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.ts';
 import type { AlarmStatus } from '../live/live-types.ts';
@@ -116,6 +117,13 @@ const gatewayStatus = {
     time: moment('now'),
     monotonic: number('now, in monotonic milliseconds'),
   }),
+  configuration: shape<BrokenConfig>({
+    file: text('the configuration file'),
+    faults: list(z.string(), '`file:line:column: what is wrong`; the first five'),
+    kept: moment('when the configuration in force was kept'),
+  })
+    .describe('the configuration file is broken, and the last good configuration is in force; absent where it is in order')
+    .optional(),
   clock: shape<GatewayStatus['clock']>({
     known: flag('whether the time is known'),
     source: text('where the time comes from, or why it is not known'),

@@ -15,6 +15,7 @@ import { System } from '../views/system.tsx';
 import { LanguageChoice, You } from '../views/you.tsx';
 import { clockTime } from '../words/times.ts';
 import type { Words } from '../words/words.ts';
+import { Broken } from './broken.tsx';
 import { useShell } from './shell.ts';
 import { Name } from './small.tsx';
 
@@ -60,6 +61,7 @@ export function Frame({ stand, route, said }: { stand: Standing; route: Route; s
       </header>
       {inside && <Pages route={route} />}
       <main ref={main} id="main" class={inside && !fresh ? 'old' : ''}>
+        {inside && <Broken />}
         {inside ? <View key={JSON.stringify(route)} route={route} /> : <Door stand={stand} />}
       </main>
       <p role="status" class="unseen">

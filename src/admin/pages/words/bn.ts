@@ -58,6 +58,9 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'reason.retained': 'ব্রোকারে জমা ছিল, সময় জানা নেই',
   'reason.unknown': 'কারণ {code}',
 
+  'broken.title': 'কনফিগারেশন ফাইলে ভুল আছে।',
+  'broken.what': 'গেটওয়ে শেষ সঠিক কনফিগারেশন দিয়ে চলছে, যা {time} তারিখে রাখা হয়েছিল। ফাইলটি ঠিক করুন, তারপর আবার লোড করুন।',
+
   'overview.title': 'সারসংক্ষেপ',
   'overview.fine': 'সব ঠিক চলছে।',
   'overview.alarms.one': '{n}টি অ্যালার্ম দেখা দরকার',

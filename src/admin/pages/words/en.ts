@@ -56,6 +56,9 @@ export const en = {
   'reason.retained': 'kept by the broker, its time is not known',
   'reason.unknown': 'reason {code}',
 
+  'broken.title': 'The configuration file is broken.',
+  'broken.what': 'The gateway runs with the last good configuration, kept {time}. Correct the file, then reload.',
+
   'overview.title': 'Overview',
   'overview.fine': 'Everything works.',
   'overview.alarms.one': '{n} alarm needs attention',

@@ -1,0 +1,160 @@
+/**
+ * The last configuration that ran well, `<stateDir>/config/last-good.yaml`. A start takes it when the configuration file is broken.
+ *
+ * - It is the text of the file as it was, with a head in comments. Secrets that stand elsewhere stay references. Relative names start
+ *   at the folder of the configuration file, as they did then.
+ * - It belongs to one configuration file: another gateway on the board never starts with it.
+ * - Profiles that lie beside the configuration are kept with it, under their content: `config/profiles/<hash>/<name>.yaml`.
+ * - The one before it stays as `last-good.previous.yaml`: for an older version of the program, and for a damaged file.
+ * - It is written only when the text changed, so a restart does not wear the card.
+ */
+import { createHash } from 'node:crypto';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { writeOwn } from '../access/state-file.ts';
+import { makeFolder } from '../store/files/make-folder.ts';
+import { jsonOf } from './json-of.ts';
+
+export const CONFIG_FOLDER = 'config';
+const FILE = 'last-good.yaml';
+const PREVIOUS = 'last-good.previous.yaml';
+const PROFILES = 'profiles';
+const MARK = '# sluice-last-good: ';
+/** A configuration has at most 1 MB (yaml-source.ts); the head is short. */
+const MOST_BYTES = 1024 * 1024 + 64 * 1024;
+const MOST_PROFILES = 200;
+const HASH = /^[0-9a-f]{64}$/;
+const PROFILE = /^profiles\/[0-9a-f]{16}\/[a-z0-9][a-z0-9_-]{0,63}\.yaml$/;
+
+export interface LastGood {
+  /** The configuration file that it was. */
+  readonly file: string;
+  readonly text: string;
+  /** Absolute paths of the profiles that are kept with it. */
+  readonly profiles: readonly string[];
+  /** The version of the program that ran it. */
+  readonly version: string;
+  /** UTC milliseconds by the clock of the system when it was written. */
+  readonly at: number;
+}
+
+/** What ran well. */
+export interface Ran {
+  readonly file: string;
+  readonly text: string;
+  /** Files of profiles beside the configuration that it uses. */
+  readonly profiles: readonly string[];
+}
+
+/** Newest first; what is damaged, foreign or of another configuration file is left out. Never throws. */
+export function readLastGood(stateDir: string, file: string): LastGood[] {
+  return [FILE, PREVIOUS].flatMap((name) => {
+    const found = read(path.join(stateDir, CONFIG_FOLDER), name);
+    return found !== undefined && found.file === path.resolve(file) ? [found] : [];
+  });
+}
+
+function read(folder: string, name: string): LastGood | undefined {
+  const whole = readText(path.join(folder, name));
+  const from = whole?.indexOf(MARK) ?? -1;
+  if (whole === undefined || from < 0) return undefined;
+  const end = whole.indexOf('\n', from);
+  if (end < 0) return undefined;
+  const head = jsonOf(whole.slice(from + MARK.length, end));
+  const text = whole.slice(end + 1);
+  const { v, file, version, at, sha256, profiles } = head ?? {};
+  if (v !== 1 || typeof file !== 'string' || typeof version !== 'string' || typeof at !== 'number') return undefined;
+  if (typeof sha256 !== 'string' || !HASH.test(sha256) || hashOf(text) !== sha256) return undefined;
+  if (!Array.isArray(profiles) || profiles.length > MOST_PROFILES) return undefined;
+  if (!profiles.every((p): p is string => typeof p === 'string' && PROFILE.test(p))) return undefined;
+  return { file, version, at, text, profiles: profiles.map((p) => path.join(folder, p)) };
+}
+
+/** A file of this user or of root that no other user can write, and no link. */
+function readText(file: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    const own = process.getuid?.() ?? 0;
+    // A command that root runs reads the file of the service.
+    if (!stat.isFile() || (own !== 0 && stat.uid !== own && stat.uid !== 0) || (stat.mode & 0o022) !== 0) return undefined;
+    if (stat.size > MOST_BYTES) return undefined;
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(fd));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/**
+ * Keeps a configuration that ran well. A cut leaves the old one or the new one. Rejects with the fault of the file system.
+ * @returns whether something was written
+ */
+export async function keepLastGood(stateDir: string, ran: Ran, version: string, at: number): Promise<boolean> {
+  const folder = path.join(stateDir, CONFIG_FOLDER);
+  const [newest] = readLastGood(stateDir, ran.file);
+  const sources = ran.profiles
+    .slice(0, MOST_PROFILES)
+    .map((file) => ({ name: path.basename(file), text: readFileSync(file, 'utf8') }));
+  const kept = sources.map(({ name, text }) => ({ text, at: `${PROFILES}/${hashOf(text).slice(0, 16)}/${name}` }));
+  const profiles = kept.map((profile) => profile.at).sort();
+  const same = newest?.text === ran.text && String(profiles.map((p) => path.join(folder, p))) === String(newest.profiles);
+  if (same && newest.version === version && newest.profiles.every((file) => readText(file) !== undefined)) return false;
+  makeFolder(folder, 0o750);
+  for (const profile of kept) {
+    const file = path.join(folder, profile.at);
+    if (readText(file) === profile.text) continue;
+    makeFolder(path.dirname(file), 0o750);
+    await writeOwn(file, profile.text);
+  }
+  const file = path.resolve(ran.file);
+  const head = JSON.stringify({ v: 1, file, version, at, sha256: hashOf(ran.text), profiles });
+  const whole = `# The last configuration that ran well. A start takes it when ${JSON.stringify(file)} is broken.\n# Correct that file; nobody reads changes of this one.\n${MARK}${head}\n${ran.text}`;
+  // Another text: the one before it stays. The same text of another version is only written anew.
+  if (newest !== undefined && newest.text !== ran.text && read(folder, FILE) !== undefined)
+    renameSync(path.join(folder, FILE), path.join(folder, PREVIOUS));
+  await writeOwn(path.join(folder, FILE), whole);
+  dropOldProfiles(folder, ran.file);
+  return true;
+}
+
+/** Profiles that neither of the two files names. */
+function dropOldProfiles(folder: string, file: string): void {
+  const used = new Set(readLastGood(path.dirname(folder), file).flatMap(({ profiles }) => profiles.map((p) => path.dirname(p))));
+  for (const name of readdirSync(folder).includes(PROFILES) ? readdirSync(path.join(folder, PROFILES)) : []) {
+    const dir = path.join(folder, PROFILES, name);
+    if (!used.has(dir)) rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/**
+ * State folders that a configuration file may mean that cannot be read as one: as its text says, as the service says, as shipped.
+ * Only a last good configuration of this very file counts, so a wrong guess has no effect.
+ */
+export function likelyStateDirs(file: string, env: NodeJS.ProcessEnv): string[] {
+  const folder = path.dirname(path.resolve(file));
+  const written = [...(readAnything(file)?.matchAll(/stateDir["']?[ \t]*:[ \t]*["']?([^\s"'#,{}]{1,4000})/g) ?? [])]
+    .slice(0, 4)
+    .map(([, dir = '']) => path.resolve(folder, dir));
+  const service = env.STATE_DIRECTORY?.split(':')[0];
+  return [...new Set([...written, ...(service ? [service] : []), '/var/lib/sluice', path.join(folder, 'state')])];
+}
+
+function readAnything(file: string): string | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    return stat.isFile() && stat.size <= MOST_BYTES ? readFileSync(fd, 'latin1') : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function hashOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}

@@ -1,0 +1,89 @@
+/** The last good configuration as a file: what is believed, what is kept, and what a damaged or foreign one does. */
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { keepLastGood, likelyStateDirs, readLastGood } from '../../../src/care/last-good.ts';
+import { seeded } from '../../../src/core/seeded.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+const keep = (dir: string, text: string, profiles: string[] = [], file = '/etc/sluice/gateway.yaml', version = '1.0.0') =>
+  keepLastGood(dir, { file, text, profiles }, version, 1_795_000_000_000);
+const texts = (dir: string, file = '/etc/sluice/gateway.yaml') => readLastGood(dir, file).map(({ text }) => text);
+
+test('two texts are kept, newest first, of this configuration file alone, and once each', async (t) => {
+  const dir = scratch(t, 'good');
+  assert.deepEqual(texts(dir), []);
+  assert.equal(await keep(dir, 'a: 1\n'), true);
+  const written = statSync(path.join(dir, 'config/last-good.yaml'));
+  assert.equal(written.mode & 0o777, 0o600);
+  assert.equal(await keep(dir, 'a: 1\n'), false);
+  assert.equal(statSync(path.join(dir, 'config/last-good.yaml')).ino, written.ino, 'the same text is not written again');
+  await keep(dir, 'a: 2\n');
+  await keep(dir, 'a: 3\n');
+  assert.deepEqual(texts(dir), ['a: 3\n', 'a: 2\n']);
+  assert.equal(await keep(dir, 'a: 3\n', [], undefined, '1.1.0'), true, 'another version ran it');
+  assert.deepEqual(texts(dir), ['a: 3\n', 'a: 2\n']);
+  assert.deepEqual(texts(dir, '/etc/other.yaml'), []);
+  assert.match(readFileSync(path.join(dir, 'config/last-good.yaml'), 'utf8'), /^# The last configuration that ran well/);
+});
+
+test('profiles beside the configuration are kept under their content, and go with it', async (t) => {
+  const dir = scratch(t, 'good');
+  const profile = path.join(dir, 'meter.yaml');
+  writeFileSync(profile, 'one');
+  await keep(dir, 'a: 1\n', [profile]);
+  const [first] = readLastGood(dir, '/etc/sluice/gateway.yaml');
+  writeFileSync(profile, 'two');
+  assert.equal(readFileSync(String(first?.profiles[0]), 'utf8'), 'one');
+  assert.equal(await keep(dir, 'a: 1\n', [profile]), true, 'the profile changed');
+  await keep(dir, 'a: 2\n', []);
+  await keep(dir, 'a: 3\n', []);
+  assert.equal(existsSync(String(first?.profiles[0])), false);
+});
+
+test('a damaged, foreign, open or linked file is not believed, and the one before it is', async (t) => {
+  const dir = scratch(t, 'good');
+  await keep(dir, 'a: 1\n');
+  await keep(dir, 'a: 2\n');
+  const file = path.join(dir, 'config/last-good.yaml');
+  const whole = readFileSync(file);
+  const random = seeded(7);
+  for (let i = 0; i < 300; i++) {
+    const bytes = Buffer.from(whole);
+    const from = Math.floor(random() * bytes.length);
+    for (let at = from; at < Math.min(bytes.length, from + 1 + (i % 40)); at++) bytes[at] = Math.floor(random() * 256);
+    writeFileSync(file, i % 3 === 0 ? bytes.subarray(0, from) : bytes);
+    for (const text of texts(dir)) assert.ok(['a: 1\n', 'a: 2\n'].includes(text), `${i}: ${JSON.stringify(text)}`);
+    assert.ok(texts(dir).includes('a: 1\n'));
+  }
+  writeFileSync(file, whole);
+  chmodSync(file, 0o666);
+  assert.deepEqual(texts(dir), ['a: 1\n'], 'another user could have written it');
+  chmodSync(file, 0o600);
+  renameSync(file, `${file}.real`);
+  symlinkSync(`${file}.real`, file);
+  assert.deepEqual(texts(dir), ['a: 1\n'], 'a link');
+});
+
+test('a cut between the two renames leaves one that is whole', async (t) => {
+  const dir = scratch(t, 'good');
+  await keep(dir, 'a: 1\n');
+  renameSync(path.join(dir, 'config/last-good.yaml'), path.join(dir, 'config/last-good.previous.yaml'));
+  assert.deepEqual(texts(dir), ['a: 1\n']);
+  await keep(dir, 'a: 2\n');
+  assert.deepEqual(texts(dir), ['a: 2\n', 'a: 1\n']);
+});
+
+test('the state folder is found in a text that cannot be read as YAML', (t) => {
+  const dir = scratch(t, 'good');
+  const file = path.join(dir, 'gateway.yaml');
+  mkdirSync(path.join(dir, 'x'));
+  writeFileSync(file, `\tgateway: {id: 1, stateDir: "here", \0\xff`);
+  assert.deepEqual(likelyStateDirs(file, { STATE_DIRECTORY: '/srv/s:/srv/t' }), [
+    path.join(dir, 'here'),
+    ...['/srv/s', '/var/lib/sluice', path.join(dir, 'state')],
+  ]);
+  assert.deepEqual(likelyStateDirs(path.join(dir, 'none'), {}), ['/var/lib/sluice', path.join(dir, 'state')]);
+  assert.deepEqual(likelyStateDirs(path.join(dir, 'x'), {}), ['/var/lib/sluice', path.join(dir, 'state')], 'a folder');
+});

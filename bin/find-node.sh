@@ -39,6 +39,11 @@ new_enough() {
 find_node() {
   check_machine
   NODE=
+  # The package for Debian brings it here.
+  if [ -x "$ROOT/bin/node" ]; then
+    NODE=$ROOT/bin/node
+    return
+  fi
   bundled=
   for modules in "$ROOT/node_modules" "$ROOT/.."; do
     if [ -x "$modules/node-linux-$CPU/bin/node" ]; then

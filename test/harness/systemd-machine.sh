@@ -80,7 +80,7 @@ sluice:x:901:901::/nonexistent:/usr/sbin/nologin
 sluice-flows:x:902:902::/nonexistent:/usr/sbin/nologin
 sluice-hook:x:903:903::/nonexistent:/usr/sbin/nologin
 END
-printf '%s\n' root:x:0: nogroup:x:65534: dialout:x:20: sluice:x:901: sluice-flows:x:902: sluice-hook:x:903: >etc/group
+printf '%s\n' root:x:0: nogroup:x:65534: dialout:x:20: gpio:x:904: sluice:x:901: sluice-flows:x:902: sluice-hook:x:903: >etc/group
 printf '%s\n' 'passwd: files' 'group: files' 'hosts: files' >etc/nsswitch.conf
 echo '127.0.0.1 localhost' >etc/hosts
 : >etc/machine-id

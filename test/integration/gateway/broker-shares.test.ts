@@ -1,0 +1,265 @@
+/**
+ * Shares of the embedded broker in a running gateway beside several hostile accounts and addresses: connections, sessions, queues and
+ * retained messages. Clients are mqtt.js, accounts are made by `sluice user` and `sluice token`, and the network is real addresses
+ * that are not of loopback. The models of all shares are in test/contract/broker-shares.test.ts.
+ */
+import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import * as limits from '../../../src/forwarders/broker/limits.ts';
+import { startChild } from '../../harness/child.ts';
+import { closedNet } from '../../harness/closed-net.ts';
+import type { Account, Got, Order } from '../../harness/share-clients.ts';
+import { MAIN, makeGateway } from '../../harness/start-gateway.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+
+const CLIENTS = path.join(import.meta.dirname, '..', '..', 'harness', 'share-clients.ts');
+const GATE = '10.9.0.1';
+const PORT = 1883;
+/** Addresses of clients: 10.9.0.10 and those after it. */
+const addressOf = (n: number): string => `10.9.0.${10 + n}`;
+const HOSTILE = ['bad-1', 'bad-2', 'bad-3'] as const;
+const GOOD = ['good-1', 'good-2'] as const;
+type Name = (typeof HOSTILE)[number] | (typeof GOOD)[number];
+
+/** A gateway that others reach without TLS, and clients in its network. undefined after a skip. */
+async function sharedSite(t: TestContext) {
+  const net = await closedNet(t);
+  if (net === undefined) return undefined;
+  const addresses = [GATE, ...Array.from({ length: 8 }, (_, i) => addressOf(i))];
+  const adds = addresses.map((one) => `ip addr add ${one}/32 dev lo`).join(' && ');
+  const [program = '', ...words] = net.before;
+  assert.equal(await startChild(t, program, [...words, 'sh', '-c', adds]).ended, 0);
+  const gateway = makeGateway(
+    t,
+    (g) => `${g.section}
+buses: {}
+devices: {}
+broker: {listen: [{host: ${GATE}, port: ${PORT}, insecure: true}]}
+`,
+  );
+  gateway.before = net.before;
+  await gateway.up();
+  const command = async (input: string, ...args: string[]): Promise<string> => {
+    const child = startChild(
+      t,
+      process.execPath,
+      ['--disable-warning=ExperimentalWarning', MAIN, ...args, '--socket', gateway.socket],
+      {
+        stdin: true,
+      },
+    );
+    if (input !== '') child.write(input);
+    child.endInput();
+    assert.equal(await child.ended, 0, child.stderr.join('\n'));
+    return child.stdout.at(-1) ?? '';
+  };
+  await command('a long enough password', 'user', 'add', 'anna', '--role', 'administrator', '--password-stdin');
+  const device = async (name: Name): Promise<readonly [Name, Account]> => {
+    const topics = [`${name}/#`, 'shared/#'].flatMap((topic) => ['--publish', topic, '--subscribe', topic]);
+    return [name, { username: name, password: await command('', 'user', 'add', name, '--device', ...topics) }];
+  };
+  const [token, ...devices] = await Promise.all([
+    command('', 'token', 'add', 'reads', '--role', 'viewer'),
+    ...[...HOSTILE, ...GOOD].map(device),
+  ]);
+  const accounts = Object.fromEntries(devices) as Record<Name, Account>;
+  await waitFor('the broker', async () => (await gateway.status()).broker?.state === 'listening');
+
+  const [through = '', ...before] = net.before;
+  const child = fork(CLIENTS, [GATE, `${PORT}`], {
+    ...{ execPath: through, execArgv: [...before, process.execPath, '--disable-warning=ExperimentalWarning'] },
+  });
+  t.after(() => child.kill('SIGKILL'));
+  await once(child, 'message');
+  const waiting = new Map<number, (reply: { answer?: unknown; error?: string }) => void>();
+  child.on('message', (reply: { number: number; answer?: unknown; error?: string }) => waiting.get(reply.number)?.(reply));
+  let orders = 0;
+  const ask = async <T>(order: Order): Promise<T> => {
+    const number = orders++;
+    const { answer, error } = await new Promise<{ answer?: unknown; error?: string }>((resolve) => {
+      waiting.set(number, resolve);
+      child.send({ number, order });
+    });
+    if (error !== undefined) throw new Error(`${JSON.stringify(order)}: ${error}`);
+    return answer as T;
+  };
+  const open = (id: string, as: Account, from: string, clean: boolean) =>
+    ask<{ code: number; present: boolean }>({ do: 'open', id, from, as, clean });
+  const broker = async () => {
+    const { broker: status } = await gateway.status();
+    assert.ok(status !== undefined);
+    return status;
+  };
+  return { gateway, accounts, reader: { username: 'reads', password: token }, ask, open, broker };
+}
+
+type Site = NonNullable<Awaited<ReturnType<typeof sharedSite>>>;
+
+/** What each good account keeps: a session, and a retained message. */
+async function begin({ accounts, ask, open }: Site): Promise<void> {
+  for (const [i, name] of GOOD.entries()) {
+    assert.equal((await open(`${name}-keeps`, accounts[name], addressOf(i), false)).code, 0);
+    assert.deepEqual(await ask({ do: 'subscribe', id: `${name}-keeps`, filters: [`${name}/#`, 'shared/#'] }), [1, 1]);
+    await ask({ do: 'leave', id: `${name}-keeps` });
+  }
+  await say(SAY.state, { accounts, ask, open });
+}
+
+const SAY = { state: { topic: 'state', retain: true }, queued: { topic: 'queued', retain: false } } as const;
+
+/** Each good account publishes one message of its own. */
+async function say(
+  { topic, retain }: (typeof SAY)[keyof typeof SAY],
+  { accounts, ask, open }: Pick<Site, 'accounts' | 'ask' | 'open'>,
+): Promise<void> {
+  for (const [i, name] of GOOD.entries()) {
+    const id = `${name}-says`;
+    assert.equal((await open(id, accounts[name], addressOf(i), true)).code, 0);
+    const message = { topic: `${name}/${topic}`, each: false, count: 1, bytes: 100, retain } as const;
+    assert.equal(await ask({ do: 'publish', id, ...message }), 1);
+    await ask({ do: 'leave', id });
+  }
+}
+
+/** Each good account has its session, the message in its queue, and its retained message. */
+async function findMine({ accounts, ask, open }: Site, when: string): Promise<void> {
+  for (const [i, name] of GOOD.entries()) {
+    assert.deepEqual(
+      await open(`${name}-keeps`, accounts[name], addressOf(i), false),
+      { code: 0, present: true },
+      `${name} ${when}`,
+    );
+    const came = (topic: string) =>
+      waitFor(
+        () => `${topic} ${when}`,
+        async () => (await ask<Got[]>({ do: 'got', id: `${name}-keeps` })).some((one) => one[0] === topic),
+      );
+    await came(`${name}/queued`);
+    assert.equal((await open(`${name}-looks`, accounts[name], addressOf(i), true)).code, 0);
+    await ask({ do: 'subscribe', id: `${name}-looks`, filters: [`${name}/state`] });
+    await waitFor(
+      () => `${name}/state ${when}`,
+      async () =>
+        (await ask<Got[]>({ do: 'got', id: `${name}-looks` })).some(
+          ([topic, , retained]) => topic === `${name}/state` && retained,
+        ),
+    );
+    await ask({ do: 'leave', id: `${name}-looks` });
+    await ask({ do: 'leave', id: `${name}-keeps` });
+  }
+}
+
+test('several hostile accounts and addresses push out nothing of others', { timeout: 300_000 }, async (t) => {
+  const s = await sharedSite(t);
+  if (s === undefined) return;
+  const { accounts, ask, open, broker, gateway } = s;
+
+  await t.test('an address has its share of connections, and others still connect', async () => {
+    const more = 6;
+    const asked = limits.MAX_PER_ADDRESS + more;
+    const left = await ask<number>({ do: 'silent', from: addressOf(5), count: asked, ended: more });
+    assert.equal(left, limits.MAX_PER_ADDRESS);
+    assert.equal((await broker()).refused.address, more);
+    // The hostile address has none left, and an account of another one has.
+    assert.equal((await open('no-place', accounts['bad-1'], addressOf(5), true)).code, -1);
+    assert.equal((await open('has-place', accounts['good-1'], addressOf(0), true)).code, 0);
+    await ask({ do: 'leave', id: 'has-place' });
+    await ask({ do: 'hang-up' });
+  });
+
+  await t.test('an account has its share of the places from all addresses; three leave one to others', async () => {
+    const held: string[] = [];
+    for (const [i, name] of HOSTILE.entries()) {
+      let accepted = 0;
+      for (let n = 0; n <= limits.MAX_PER_ACCOUNT; n++) {
+        // Of two addresses in turns, so that the address is not what ends it.
+        const { code } = await open(`${name}-${n}`, accounts[name], addressOf(2 + 2 * i + (n % 2)), true);
+        if (code === 0) {
+          accepted++;
+          held.push(`${name}-${n}`);
+        } else assert.equal(code, 3, `${name} ${n}`);
+      }
+      assert.ok(accepted <= limits.MAX_PER_ACCOUNT, `${name} has ${accepted}`);
+    }
+    const { clients, refused } = await broker();
+    assert.ok(clients <= limits.MAX_CONNECTIONS);
+    assert.ok(refused.account >= 2, JSON.stringify(refused));
+    for (const [i, name] of GOOD.entries()) assert.equal((await open(`${name}-in`, accounts[name], addressOf(i), true)).code, 0);
+    assert.equal((await open('reads-in', s.reader, addressOf(0), true)).code, 0);
+    assert.deepEqual(await ask({ do: 'subscribe', id: 'reads-in', filters: ['shared/#'] }), [1]);
+    assert.equal(
+      await ask({ do: 'publish', id: 'good-1-in', topic: 'shared/x', each: false, count: 1, bytes: 50, retain: false }),
+      1,
+    );
+    await waitFor('a message for the program', async () => (await ask<Got[]>({ do: 'got', id: 'reads-in' })).length === 1);
+    for (const id of [...held, 'good-1-in', 'good-2-in', 'reads-in']) await ask({ do: 'leave', id });
+  });
+
+  await waitFor('nobody to be connected', async () => (await broker()).clients === 0);
+  await begin(s);
+
+  await t.test('sessions of three hostile accounts end each other, and none of another account', async () => {
+    await say(SAY.queued, s);
+    for (let n = 0; n < limits.MAX_ACCOUNT_SESSIONS + 2; n++)
+      for (const [i, name] of HOSTILE.entries()) {
+        assert.equal((await open(`${name}-s${n}`, accounts[name], addressOf(3 + i), false)).code, 0);
+        // Three, so that their queues together have more than the share.
+        if (n >= limits.MAX_ACCOUNT_SESSIONS - 1)
+          assert.deepEqual(await ask({ do: 'subscribe', id: `${name}-s${n}`, filters: [`${name}/#`, 'shared/#'] }), [1, 1]);
+        await ask({ do: 'leave', id: `${name}-s${n}` });
+      }
+    const { sessions, reached } = await broker();
+    assert.equal(sessions, limits.MAX_SESSIONS);
+    assert.ok(
+      reached['all-sessions'] + reached['account-sessions'] >= 3 * (limits.MAX_ACCOUNT_SESSIONS + 2) + 2 - limits.MAX_SESSIONS,
+    );
+    await findMine(s, 'beside many sessions');
+  });
+
+  await t.test('messages of hostile accounts fill their own queues, and push nothing out of others', async () => {
+    await say(SAY.queued, s);
+    for (const [i, name] of HOSTILE.entries()) {
+      const id = `${name}-floods`;
+      assert.equal((await open(id, accounts[name], addressOf(3 + i), true)).code, 0);
+      // Into the queues of its own sessions, and then into those of all.
+      for (const topic of [`${name}/flood`, 'shared/flood'])
+        await ask({ do: 'publish', id, topic, each: false, count: 300, bytes: 4_000, retain: false });
+      await ask({ do: 'leave', id });
+    }
+    const { dropped, queuedBytes } = await broker();
+    assert.ok(queuedBytes <= limits.MAX_ALL_SESSIONS_BYTES, `${queuedBytes}`);
+    assert.ok(dropped['account-queues'] > 0 && dropped['all-queues'] > 0, JSON.stringify(dropped));
+    await findMine(s, 'beside full queues');
+  });
+
+  await t.test('retained messages of hostile accounts stay within their share, others keep theirs', async () => {
+    await say(SAY.queued, s);
+    for (const [i, name] of HOSTILE.entries()) {
+      const id = `${name}-retains`;
+      assert.equal((await open(id, accounts[name], addressOf(3 + i), true)).code, 0);
+      await ask({ do: 'publish', id, topic: `${name}/r`, each: true, count: 560, bytes: 4_000, retain: true });
+      await ask({ do: 'leave', id });
+    }
+    const { retainedBytes, dropped } = await broker();
+    assert.ok(retainedBytes <= limits.MAX_RETAINED_BYTES, `${retainedBytes}`);
+    assert.ok(dropped.retained > 0 && dropped['all-retained'] > 0, JSON.stringify(dropped));
+    await findMine(s, 'beside many retained messages');
+  });
+
+  await t.test('all of it is the same after a SIGKILL', async () => {
+    await say(SAY.queued, s);
+    const before = await broker();
+    await gateway.kill();
+    await gateway.up();
+    await waitFor('the broker', async () => (await gateway.status()).broker?.state === 'listening');
+    const after = await broker();
+    assert.deepEqual(
+      [after.sessions, after.retained, after.retainedBytes],
+      [before.sessions, before.retained, before.retainedBytes],
+    );
+    await findMine(s, 'after the kill');
+  });
+});

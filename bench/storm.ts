@@ -32,6 +32,7 @@ const STORMS: Partial<Record<StormKind, string>> = {
   reconnects: '500 persistent sessions reconnect',
   flood0: 'flood of QoS 0',
   flood1: 'flood of QoS 1',
+  retains: 'small retained messages of one account',
   tls: 'half TLS handshakes',
   pages: 'HTTPS requests of 30 addresses, nobody',
   metrics: 'HTTPS requests of 30 addresses, /metrics',

@@ -237,6 +237,16 @@ const storms = {
   pages: () => requests({ port: order.httpsPort ?? 0, path: '/', count }),
   metrics: () => requests({ port: order.httpsPort ?? 0, path: '/metrics', token: reader?.password, count }),
   status: () => requests({ port: order.httpsPort ?? 0, path: '/api/v1/status', token: reader?.password, count }),
+  /** One account retains small messages without end, each on a topic of its own. */
+  retains: () => {
+    let next = 0;
+    flood('retains', device, () => {
+      count('published', 50);
+      return Buffer.concat(
+        Array.from({ length: 50 }, () => mqtt.publishing(`storm/r/${next++}`, Buffer.alloc(10, 0x78), undefined, true)),
+      );
+    });
+  },
   /** `count` connections send CONNECT at once and stay. */
   burst: () => {
     let answers = 0;

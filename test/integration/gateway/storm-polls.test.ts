@@ -22,7 +22,15 @@ const STORM = path.join(ROOT, 'test', 'harness', 'storm.ts');
 /** What each storm has to have done before its polls count: nobody measures polls beside a storm that never began. */
 const MARKS: Readonly<Record<string, string>> = {
   ...{ stall: 'published', connects: 'connections', subscribes: 'subscribes', displaced: 'connections', reconnects: 'accepted' },
-  ...{ flood0: 'published', flood1: 'published', tls: 'answered', pages: 'status', metrics: 'status', status: 'status' },
+  ...{
+    flood0: 'published',
+    flood1: 'published',
+    retains: 'published',
+    tls: 'answered',
+    pages: 'status',
+    metrics: 'status',
+    status: 'status',
+  },
 };
 
 /** Arrivals of the polls of a device, ms of its own clock. */

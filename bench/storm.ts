@@ -2,7 +2,7 @@
  * Storms of MQTT clients against Sluice (a whole gateway with accounts, rules and polls), Mosquitto and aedes alone, in turns within
  * one run: how long healthy clients wait, memory, and how late polls and alarms of Sluice are. Rounds without and with a storm
  * follow one another. `npm run bench:storm`; `-- lateness`, `-- stall`, `-- burst`, `-- retained`, `-- clients`: that part alone;
- * `-- lateness flood0 tls`: these storms. With SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
+ * `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account. With SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';
@@ -223,7 +223,7 @@ async function held(kind: Kind, storm: StormKind, many: number, program?: string
     await sleep(2 * SETTLE);
     const after = memory(broker.pid);
     const done = (await attack?.stop()) ?? {};
-    const held = storm === 'retained' ? broker.retained?.() : done.accepted;
+    const held = storm === 'retained' ? broker.said?.().broker?.retained : done.accepted;
     return [
       program === undefined ? BROKERS[kind] : `${BROKERS[kind]}, bounds raised`,
       ...[many.toLocaleString('en'), (held ?? many).toLocaleString('en')],
@@ -233,6 +233,44 @@ async function held(kind: Kind, storm: StormKind, many: number, program?: string
         after.rss.toFixed(0),
         (os.loadavg()[0] as number).toFixed(1),
       ],
+    ];
+  });
+}
+
+/** So many small retained messages of one account, against the bounds as shipped: what is kept, and what others notice. */
+async function million(many: number): Promise<(string | number)[]> {
+  return Workspace.use(async (space) => {
+    const broker = await startBroker(space, 'sluice');
+    const beats = await withBeats(space, broker);
+    const late = new Lateness(broker, beats.alarms);
+    await sleep(SETTLE);
+    await late.begin();
+    const idle = await watch(broker, WINDOW);
+    const before = memory(broker.pid).pss;
+    const attack = new Storm(space, 'retained', broker, many);
+    let over = false;
+    void attack.said().then(() => {
+      over = true;
+    });
+    let [most, to] = [0, idle.to];
+    const from = now();
+    while (!over) {
+      const span = await watch(broker, 1_000);
+      most = Math.max(most, span.most);
+      to = span.to;
+    }
+    const done = await attack.stop();
+    await sleep(2 * SETTLE);
+    await late.end(idle, { ...idle, from, to });
+    const { broker: said, buses } = broker.said?.() ?? { buses: [] };
+    const missed = buses.flatMap(({ devices }) => devices).reduce((sum, { counters }) => sum + counters.missedPolls, 0);
+    const waits = beats.delays(from, to);
+    const [polls, latest] = late.figures('storm');
+    return [
+      ...[(done.published ?? 0).toLocaleString('en'), Math.round((to - from) / 1e6), said?.retained ?? 0],
+      ...[said?.refused['account-requests'] ?? 0, said?.dropped.retained ?? 0],
+      ...[polls ?? '', missed, ms(Number(latest)), ms(percentile(waits, 0.99)), ms(worst(waits)), beats.lost(from, to)],
+      ...[before.toFixed(0), memory(broker.pid).pss.toFixed(0), Math.round(most), (os.loadavg()[0] as number).toFixed(1)],
     ];
   });
 }
@@ -293,6 +331,11 @@ for (const [name, storm, counts] of [
     for (const many of counts) rows.push(await held('sluice', storm, many, program));
   }
   printTable(rows);
+}
+if (parts.includes('million')) {
+  printConditions(`Small retained messages of one account; ${DEVICES} devices every second`);
+  const head = ['sent', 'seconds', 'kept', 'cut off', 'not kept', 'polls', 'left out', 'late p99 ms', 'wait p99 ms', 'most ms'];
+  printTable([[...head, 'lost', 'PSS before MB', 'PSS after MB', 'RSS most MB', 'load'], await million(1_000_000)]);
 }
 if (parts.includes('lateness')) {
   printConditions(

@@ -28,8 +28,8 @@ export interface Broker {
   readonly healthy?: LogIn | undefined;
   /** Its broker is beside the gateway and has none of its alarms. */
   readonly apart?: boolean;
-  /** Retained messages of clients that it has. */
-  readonly retained?: () => number;
+  /** What it says of itself. */
+  readonly said?: () => Said;
   readonly devices?: Devices;
   /** As they arrive at the upstream broker. */
   readonly upstream?: Alarms;
@@ -155,7 +155,7 @@ async function startSluice(
     () => `the broker to listen:\n${[...gateway.stdout, ...gateway.stderr].slice(-20).join('\n')}`,
     () => {
       try {
-        const broker = brokerOf(config);
+        const { broker } = saidOf(config);
         if (apart) return true;
         return broker?.state === 'listening' && broker.listeners.every((one) => one.fault === undefined);
       } catch {
@@ -169,21 +169,28 @@ async function startSluice(
   const deviceOf = (name: string): LogIn => ({ name, password: run(config, '', 'user', 'add', name, ...topics) });
   const tokenOf = (name: string): LogIn => ({ name, password: run(config, '', 'token', 'add', name, '--role', 'viewer') });
   return {
-    retained: () => brokerOf(config)?.retained ?? 0,
+    said: () => saidOf(config),
     ...{ apart, pid: pidOf(gateway), ...ports, httpsPort, devices: new Devices(responder), upstream },
     ...{ device: deviceOf('storm'), beats: deviceOf('beats'), reader: tokenOf('reads'), healthy: tokenOf('healthy') },
   };
 }
 
-interface BrokerStatus {
-  readonly state: string;
-  readonly retained: number;
-  readonly listeners: readonly { readonly fault?: string }[];
+/** Parts of the state that a gateway shows. */
+export interface Said {
+  readonly buses: readonly { readonly devices: readonly { readonly counters: { readonly missedPolls: number } }[] }[];
+  readonly broker?: {
+    readonly state: string;
+    /** Messages of clients that it retains. */
+    readonly retained: number;
+    readonly retainedBytes: number;
+    readonly refused: Readonly<Record<string, number>>;
+    readonly dropped: Readonly<Record<string, number>>;
+    readonly listeners: readonly { readonly fault?: string }[];
+  };
 }
 
-function brokerOf(config: string): BrokerStatus | undefined {
-  const text = execFileSync(SLUICE, ['status', '--json', '-c', config], { encoding: 'utf8', stdio: 'pipe' });
-  return (JSON.parse(text) as { readonly broker?: BrokerStatus }).broker;
+function saidOf(config: string): Said {
+  return JSON.parse(execFileSync(SLUICE, ['status', '--json', '-c', config], { encoding: 'utf8', stdio: 'pipe' })) as Said;
 }
 
 /** A command with the running gateway. @returns the secret that it prints */

@@ -6,7 +6,7 @@
  * All of dist/cli lies in one folder, so what looks for a file beside itself finds it from any part of the bundle. Types are
  * not checked here but by `npm test`.
  */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { buildPalette } from './build-palette.ts';
@@ -84,6 +84,7 @@ function changing(changed: (file: string, text: string) => string): Plugin {
 export async function buildProgram(dist: string): Promise<void> {
   rmSync(path.join(dist, 'cli'), { recursive: true, force: true });
   const packages = await bundle(PROGRAM, path.join(dist, 'cli'));
+  copyFileSync(path.join(ROOT, 'src', 'node-red', 'child', 'editor.css'), path.join(dist, 'cli', 'editor.css'));
   writeFileSync(path.join(dist, 'LICENSES.txt'), licences('dist/cli', packages));
 }
 

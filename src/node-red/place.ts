@@ -22,6 +22,12 @@ export const CHILD_PROGRAM = import.meta.filename.endsWith('.ts')
 /** The folder that holds all of its code. */
 export const CHILD_FOLDER = import.meta.filename.endsWith('.ts') ? path.join(ROOT, 'src') : import.meta.dirname;
 
+/** The style that the editor gets beside its own; scripts/build.ts copies it. */
+export const EDITOR_STYLE = path.join(
+  import.meta.filename.endsWith('.ts') ? path.join(CHILD_FOLDER, 'node-red', 'child') : CHILD_FOLDER,
+  'editor.css',
+);
+
 /** Why Node-RED is not there, in words; undefined where it is. */
 export function installFault(folder = NODE_RED_FOLDER): string | undefined {
   const install = `run sh scripts/setup-node-red.sh in ${path.dirname(folder)}`;

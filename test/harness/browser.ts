@@ -61,8 +61,11 @@ export function holds(page: Page, expression: string): Promise<unknown> {
   return waitFor(expression, () => page.evaluate(expression));
 }
 
-/** Names of the fonts in which the text of an element is drawn. */
-export async function fontsOf(page: Page, selector: string): Promise<string[]> {
+/**
+ * Names of the fonts in which the text of an element is drawn.
+ * @param sent only those that the page brought with it, and none of this machine
+ */
+export async function fontsOf(page: Page, selector: string, sent = false): Promise<string[]> {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('DOM.enable');
   await devtools.send('CSS.enable');
@@ -70,7 +73,7 @@ export async function fontsOf(page: Page, selector: string): Promise<string[]> {
   const { nodeId } = await devtools.send('DOM.querySelector', { nodeId: root.nodeId, selector });
   const { fonts } = await devtools.send('CSS.getPlatformFontsForNode', { nodeId });
   await devtools.detach();
-  return fonts.map(({ familyName }) => familyName);
+  return fonts.filter(({ isCustomFont }) => !sent || isCustomFont).map(({ familyName }) => familyName);
 }
 
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];

@@ -89,10 +89,13 @@ export class FlowEditor {
     await page.mouse.up();
   }
 
-  /** Presses Deploy, and waits until the editor has nothing that is not deployed. */
+  /** Presses Deploy, and waits until Node-RED has the flows and the editor has nothing that is not deployed. */
   async deploy(): Promise<void> {
     const { page } = this;
+    // The button is grey from the click on, not from the answer on.
+    const answer = page.waitForResponse((one) => one.request().method() === 'POST' && new URL(one.url()).pathname === '/flows');
     await page.click('#red-ui-header-button-deploy');
+    await answer;
     await page.waitForSelector('#red-ui-header-button-deploy.disabled');
     // The page is grey until the flows have started, and says so for some seconds.
     for (const over of ['.red-ui-shade', '.red-ui-notification']) await page.waitForSelector(over, { state: 'detached' });

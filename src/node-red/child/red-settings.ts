@@ -1,11 +1,13 @@
 /** The settings of Node-RED, made at each start from what the gateway allows. No file of them exists, so nobody can change one. */
 import { NODE_ROOT } from '../../core/flow-supervisor.ts';
 import type { Grant, StartOrder } from '../messages.ts';
-import { PALETTE_FOLDER } from '../place.ts';
+import { EDITOR_STYLE, PALETTE_FOLDER } from '../place.ts';
 import type { RedMessage } from './node-red-types.ts';
 
 /** A node may take so long to close, ms; the gateway ends the process at 15 s. */
 const CLOSE_WITHIN = 10_000;
+/** As in editor.css; the code editor takes no variable of a style. */
+const CODE_FONT = 'Bangla, Menlo, Consolas, "DejaVu Sans Mono", Courier, monospace';
 
 export function redSettings(
   { folder, credentialSecret, title, allow, safeMode, gateway }: StartOrder,
@@ -40,13 +42,13 @@ export function redSettings(
     diagnostics: { enabled: true, ui: true },
     runtimeState: { enabled: true, ui: true },
     editorTheme: {
-      page: { title },
+      page: { title, css: [EDITOR_STYLE] },
       // The title leads to the page with the log-out.
       header: { title, url: '/-/session' },
       tours: false,
       projects: { enabled: false },
       multiplayer: { enabled: false },
-      codeEditor: { lib: 'monaco' },
+      codeEditor: { lib: 'monaco', options: { fontFamily: CODE_FONT } },
     },
     // For the nodes of the palette: where the gateway answers.
     ...(gateway === undefined ? {} : { sluice: gateway }),

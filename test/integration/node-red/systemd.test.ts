@@ -2,124 +2,17 @@
 // Needs a quiet machine: other programs must keep its pace.
 import '../../harness/no-outside.ts';
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, mkdirSync, readFileSync, rmdirSync, statSync } from 'node:fs';
-import test, { type TestContext } from 'node:test';
-import { request } from '../../../src/admin/client.ts';
-import type { FlowsReport, GatewayStatus } from '../../../src/admin/target.ts';
-import { freePort } from '../../harness/free-port.ts';
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import test from 'node:test';
+import { ESCAPE } from '../../harness/hostile-flows.ts';
 import { askEditor, startsWith } from '../../harness/node-red-site.ts';
-import { type SystemdMachine, systemdMachine } from '../../harness/systemd-machine.ts';
+import { SERVICE, unitSite } from '../../harness/unit-site.ts';
 import { waitFor } from '../../harness/wait-for.ts';
-import { cannot, nodeRedPeer } from '../../peers/peers.ts';
+import { cannot } from '../../peers/peers.ts';
 
-const SERVICE = 'sluice-node-red.service';
 const STOP_SERVICE = 'sluice-node-red-stop.service';
 const FLOWS_USER = 902;
-const CHILD = 'node-red-child.js';
-
-class Site {
-  readonly machine: SystemdMachine;
-  readonly #port: number;
-  /** Processes of Node-RED at once, as often as `watch` looked. */
-  most = 0;
-
-  constructor(machine: SystemdMachine, port: number) {
-    this.machine = machine;
-    this.#port = port;
-  }
-
-  yaml(section = '', stateDir = '/var/lib/sluice'): string {
-    return `
-gateway: {id: g1, stateDir: ${stateDir}}
-buses:
-  field: {protocol: modbus-tcp, host: 127.0.0.1, port: ${this.#port}}
-devices:
-  d1: {bus: field, unit: 1, interval: 1s, points: {n: {table: holding, address: 0, type: uint16}}}
-nodeRed:
-  enabled: true
-${section}
-`;
-  }
-
-  status(stateDir = '/var/lib/sluice'): Promise<GatewayStatus> {
-    return request(this.machine.at(`${stateDir}/sluice.sock`), 'GET', '/api/v1/status') as Promise<GatewayStatus>;
-  }
-
-  async flows(stateDir?: string): Promise<FlowsReport> {
-    const { flows } = await this.status(stateDir);
-    if (flows === undefined) throw new Error('no flows in the status');
-    return flows;
-  }
-
-  /** A state, and of another process than before. */
-  until(state: FlowsReport['state'], notPid?: number): Promise<FlowsReport> {
-    return waitFor(
-      () => `Node-RED ${state}; the journal ends with:\n${this.machine.run('journalctl', '--no-pager', '-n', '40').out}`,
-      async () => {
-        const flows = await this.flows();
-        return flows.state === state && (notPid === undefined || flows.pid !== notPid) ? flows : undefined;
-      },
-      { timeout: 90_000 },
-    );
-  }
-
-  async reload(yaml: string): Promise<void> {
-    this.machine.write('/etc/sluice/gateway.yaml', yaml);
-    this.machine.must('systemctl', 'reload', 'sluice');
-  }
-
-  async deploy(flow: readonly object[]): Promise<void> {
-    const editor = this.machine.at('/run/sluice-node-red/editor.sock');
-    assert.equal((await askEditor(editor, 'POST', '/flows', flow)).code, 204);
-  }
-
-  /** Numbers, as this test sees them, of the processes that are Node-RED itself. */
-  nodeReds(): number[] {
-    const parents = new Map<number, number>();
-    for (const pid of this.machine.processes(SERVICE)) {
-      try {
-        if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(CHILD)) continue;
-        parents.set(pid, Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]));
-      } catch {
-        // It ended meanwhile.
-      }
-    }
-    // What a flow starts has the command line of Node-RED until it is the other program.
-    return [...parents].filter(([, parent]) => !parents.has(parent)).map(([pid]) => pid);
-  }
-
-  watch(t: TestContext): void {
-    const timer = setInterval(() => {
-      this.most = Math.max(this.most, this.nodeReds().length);
-    }, 10);
-    t.after(() => clearInterval(timer));
-  }
-
-  async allPolled(): Promise<void> {
-    const counters = async () => (await this.status()).buses[0]?.devices[0]?.counters;
-    const before = (await counters())?.replies ?? 0;
-    await waitFor('more polls', async () => ((await counters())?.replies ?? 0) > before + 2);
-    assert.equal((await counters())?.missedPolls, 0);
-  }
-}
-
-async function unitSite(t: TestContext, allow: readonly string[] = []): Promise<Site | undefined> {
-  if (!nodeRedPeer(t)) return undefined;
-  const machine = await systemdMachine(t);
-  if (machine === undefined) return undefined;
-  const made = new Site(machine, await freePort());
-  const section = allow.length === 0 ? '' : `  allow: {${allow.map((one) => `${one}: true`).join(', ')}}`;
-  machine.write('/etc/sluice/gateway.yaml', made.yaml(section));
-  if (allow.length > 0)
-    machine.write(
-      `/etc/systemd/system/${SERVICE}.d/allow.conf`,
-      `[Service]\nEnvironment="SLUICE_FLOWS=--allow ${allow.join()}"\n`,
-    );
-  await machine.start('/usr/bin/sluice', 'simulate', '/etc/sluice/gateway.yaml').line(/modbus-tcp on/);
-  machine.must('systemctl', 'daemon-reload');
-  machine.must('systemctl', 'enable', '--now', 'sluice-node-red.socket', 'sluice-node-red-stop.path', 'sluice.service');
-  return made;
-}
+const MB = 1024 ** 2;
 
 const execNode = (id: string, command: string): object => ({
   ...{ id, type: 'exec', z: 'tab', command, addpay: '', append: '', useSpawn: 'false', timer: '', wires: [[], [], []] },
@@ -262,6 +155,37 @@ test('under systemd memory and tasks of flows end at the limits of the unit', as
     },
   );
   assert.notEqual(second.pid, undefined);
+  await here.allPolled();
+});
+
+test('under systemd a flow that fills its folder stops at nodeRed.disk, and runs again when there is room', async (t) => {
+  const here = await unitSite(t, [], 'disk: 16MB');
+  if (here === undefined) return;
+  const { machine } = here;
+  const first = await here.until('running');
+  // The folder is closed to the gateway: what is known of it comes from Node-RED.
+  const folder = machine.at('/var/lib/sluice-node-red');
+  const { disk } = await waitFor('a measured folder', async () => {
+    const flows = await here.flows();
+    return flows.disk?.used === undefined ? undefined : flows;
+  });
+  assert.ok((disk?.used ?? 0) > 0 && (disk?.used ?? 0) < 16 * MB, `${disk?.used} bytes of a new folder`);
+  // Once for all processes. One file ends at LimitFSIZE of the unit; the whole is more than the gateway allows.
+  const flow =
+    startsWith(`${ESCAPE} const fs = load('fs'); if (fs.existsSync('began')) return null; fs.writeFileSync('began', '');
+const put = (name, pieces) => { try { for (let i = 0; i < pieces; i++) fs.appendFileSync(name, Buffer.alloc(1 << 20, 1)); } catch (e) { return e.code; } };
+node.warn('one file: ' + put('big-0', 24)); for (let n = 1; n < 4; n++) put('big-' + n, 6); return null;`);
+  await here.deploy(flow);
+  await waitFor('the end of one file', () => machine.journal('sluice').includes('one file: EFBIG'));
+  assert.equal(statSync(`${folder}/big-0`).size, 16 * MB);
+  const full = await here.until('safe-mode', first.pid);
+  assert.match(full.disk?.full ?? '', /^its folder takes more than it may: nodeRed\.disk allows 16MB; remove files from /);
+  assert.deepEqual([full.crashes, full.restarts, full.safeMode], [0, 0, full.disk?.full]);
+  await here.allPolled();
+  for (const name of readdirSync(folder)) if (name.startsWith('big-')) rmSync(`${folder}/${name}`);
+  const again = await here.until('running', full.pid);
+  assert.equal(again.disk?.full, undefined);
+  assert.equal(existsSync(`${folder}/big-0`), false);
   await here.allPolled();
 });
 

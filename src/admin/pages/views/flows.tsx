@@ -102,7 +102,8 @@ function OneRevision({ one, current, newest, changed }: OneProps): JSX.Element {
   return (
     <>
       <p>
-        <strong>{words.t('flows.number', { n: number })}</strong> <span>{estimated === true ? `${when} ?` : when}</span>{' '}
+        <strong>{words.t('flows.number', { n: number })}</strong>{' '}
+        <span>{estimated === true ? words.t('flows.about', { when }) : when}</span>{' '}
         <span>{who === 'unknown' ? words.t('flows.unknown') : <Name>{who}</Name>}</span>{' '}
         <span>{words.t(`flows.origin.${origin}`)}</span> {current && <Badge mood="good">{words.t('flows.current')}</Badge>}{' '}
         {ranWell && <Badge mood="quiet">{words.t('flows.ranWell')}</Badge>}

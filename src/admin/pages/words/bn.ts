@@ -203,6 +203,7 @@ export const bn: Readonly<Record<WordKey, string>> = {
   'flows.revisions': 'ডিপ্লয়',
   'flows.none': 'এখনও কোনো ডিপ্লয় নেই।',
   'flows.number': 'নং {n}',
+  'flows.about': 'আনুমানিক {when} (ঘড়ি ঠিক করা ছিল না)',
   'flows.unknown': 'কে জানা নেই',
   'flows.origin.deploy': 'ডিপ্লয় করেছেন',
   'flows.origin.found': 'Node-RED শুরু হওয়ার সময় পাওয়া',

@@ -201,6 +201,7 @@ export const en = {
   'flows.revisions': 'Deploys',
   'flows.none': 'There is no deploy yet.',
   'flows.number': 'No. {n}',
+  'flows.about': 'about {when} (the clock was not set)',
   'flows.unknown': 'not known who',
   'flows.origin.deploy': 'deployed',
   'flows.origin.found': 'found at the start of Node-RED',

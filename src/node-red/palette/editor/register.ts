@@ -117,6 +117,7 @@ function prepare(node: EditedNode, sheet: EditorSheet, prefix: string): void {
   const { properties } = sheet;
   const tips: JQ[] = [];
   const names: Names = { points: [], rules: [] };
+  fillDefaults(node, sheet, prefix);
   for (const property of properties) {
     const { key, kind } = property;
     const field = prefix + key;
@@ -149,6 +150,15 @@ function prepare(node: EditedNode, sheet: EditorSheet, prefix: string): void {
       $(event.target).trigger('keyup');
     });
     row(key).each((_i, element) => element.addEventListener('keydown', leave, true));
+  }
+}
+
+/** A node of an earlier version, or of a program, may lack a key. Node-RED would show its field empty, and store that. */
+function fillDefaults(node: EditedNode, { defaults }: EditorSheet, prefix: string): void {
+  for (const [key, value] of Object.entries(defaults)) {
+    if (node[key] !== undefined || Array.isArray(value)) continue;
+    if (typeof value === 'boolean') $(prefix + key).prop('checked', value);
+    else $(prefix + key).val(String(value));
   }
 }
 

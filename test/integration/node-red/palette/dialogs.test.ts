@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { SHEETS } from '../../../../src/node-red/palette/sheets/all.ts';
-import { accessibilityFaults, browser, openPage, type Page } from '../../../harness/browser.ts';
+import { accessibilityFaults, browser, fontsOf, openPage, type Page } from '../../../harness/browser.ts';
 import { FlowEditor } from '../../../harness/flow-editor.ts';
 import { type FrontSite, frontSite, PASSWORD } from '../../../harness/front-site.ts';
 import { waitFor } from '../../../harness/wait-for.ts';
@@ -17,8 +17,9 @@ import { nodeRedPeer } from '../../../peers/peers.ts';
 /** What Node-RED puts into every dialog: fields that keep browsers from filling in passwords, and names on what is no control. */
 const NODE_RED =
   /^label: #red-ui-trap-|^aria-prohibited-attr: [^:]*(\.red-ui-typedInput-input-wrap|#node-input-btn-gateway-(add|edit)):/;
-/** What the description of a node fills. */
+/** What the description of a node fills, and that of a configuration node, whose dialog slides over the one of a node. */
 const OURS = '#dialog-form';
+const OURS_CONFIG = '#node-config-dialog-edit-form';
 /** Where pictures go, for people who look at them. */
 const PICTURES = process.env.SLUICE_PICTURES;
 
@@ -51,12 +52,12 @@ async function openEditor(site: FrontSite, running: Parameters<typeof openPage>[
 }
 
 /** Fields and buttons of a dialog that are not whole in the window, and texts that lie over others. */
-function cutOff(page: Page): Promise<string[]> {
+function cutOff(page: Page, within: string): Promise<string[]> {
   return page.evaluate(`(() => {
-    const body = document.querySelector('.red-ui-tray-body-wrapper').getBoundingClientRect();
+    const body = document.querySelector('${within}').closest('.red-ui-tray-body-wrapper').getBoundingClientRect();
     const right = Math.min(body.right, innerWidth);
     const faults = [];
-    for (const one of document.querySelectorAll('${OURS} :is(input, select, button, a, label, .form-tips, ol, li)')) {
+    for (const one of document.querySelectorAll('${within} :is(input, select, button, a, label, .form-tips, ol, li)')) {
       const box = one.getBoundingClientRect();
       if (box.width === 0 || getComputedStyle(one).visibility === 'hidden') continue;
       if (box.right > right + 0.5 || box.left < body.left - 0.5)
@@ -66,15 +67,32 @@ function cutOff(page: Page): Promise<string[]> {
   })()`);
 }
 
+/** Choices that show nothing: the nodes of the flow lack most keys, as nodes of an earlier version do. */
+function emptyChoices(page: Page, within: string): Promise<string[]> {
+  return page
+    .locator(`${within} select:visible`)
+    .evaluateAll((all) =>
+      (all as unknown as { id: string; selectedIndex: number }[])
+        .filter(({ selectedIndex }) => selectedIndex < 0)
+        .map(({ id }) => `${id} shows nothing`),
+    );
+}
+
 /** The dialog has slid in. */
 async function stands(page: Page): Promise<void> {
   let before = Number.NaN;
   await waitFor('the dialog', async () => {
-    const box = await page.locator('.red-ui-tray').boundingBox();
+    const box = await page.locator('.red-ui-tray').last().boundingBox();
     const still = box?.x === before;
     before = box?.x ?? Number.NaN;
     return still;
   });
+}
+
+/** The font comes after the page. */
+async function drawnInOurs(page: Page, selector: string): Promise<void> {
+  await page.locator(selector).first().waitFor();
+  await waitFor(`Bangla letters in ${selector}`, async () => (await fontsOf(page, selector, true)).includes('Noto Sans Bengali'));
 }
 
 test('the dialogs of the palette', async (t) => {
@@ -86,22 +104,50 @@ test('the dialogs of the palette', async (t) => {
     await t.test(`are for everybody, and nothing is cut off in a narrow window: ${language}`, async () => {
       const { editor, page, faults } = await openEditor(site, running, { language, width: 700 });
       const found: string[] = [];
-      for (const type of NODES) {
-        await editor.open(idOf(type));
+      const look = async (type: string, within: string) => {
         await stands(page);
         if (PICTURES !== undefined) {
           mkdirSync(PICTURES, { recursive: true });
           await page.screenshot({ path: path.join(PICTURES, `dialog-${idOf(type)}-${language}.png`) });
         }
-        const ours = (await accessibilityFaults(page, undefined, OURS)).filter((one) => !NODE_RED.test(one));
-        const words = [...ours.map((one) => one.split('\n', 1)[0]), ...(await cutOff(page))];
+        const ours = (await accessibilityFaults(page, undefined, within)).filter((one) => !NODE_RED.test(one));
+        const words = [
+          ...ours.map((one) => one.split('\n', 1)[0]),
+          ...(await cutOff(page, within)),
+          ...(await emptyChoices(page, within)),
+        ];
         found.push(...words.map((one) => `${type}: ${one}`));
+      };
+      for (const type of NODES) {
+        await editor.open(idOf(type));
+        await look(type, OURS);
         await editor.done();
       }
+      await editor.open(idOf('sluice status'));
+      await page.click('#node-input-btn-gateway-add');
+      await page.selectOption(`${OURS_CONFIG} #node-config-input-way`, 'socket');
+      await page.locator(`${OURS_CONFIG} #node-config-input-token`).waitFor({ state: 'visible' });
+      await look('sluice-gateway', OURS_CONFIG);
+      await page.click('#node-config-dialog-cancel');
+      await editor.done();
       assert.deepEqual(found, []);
       assert.deepEqual(faults, []);
       await page.context().close();
     });
+  await t.test('Bangla words of the editor are drawn in the font that the gateway sends', async () => {
+    const { editor, page, faults } = await openEditor(site, running, { language: 'bn', width: 1280 });
+    const palette = '.red-ui-palette-node[data-palette-type="sluice reading in"] .red-ui-palette-label';
+    await drawnInOurs(page, palette);
+    await editor.open(idOf('sluice write'));
+    await drawnInOurs(page, `${OURS} [data-sluice-row="point"] label span`);
+    await editor.done();
+    await page.locator(`[id="${idOf('sluice write')}"] .red-ui-flow-node`).click();
+    await page.keyboard.press('Control+g');
+    await page.keyboard.press('h');
+    await drawnInOurs(page, '.red-ui-help p');
+    assert.deepEqual(faults, []);
+    await page.context().close();
+  });
   await t.test('Tab leaves a field as it was typed, and goes to the next one', async () => {
     const { editor, page } = await openEditor(site, running, { width: 1280 });
     for (const [type, field] of [

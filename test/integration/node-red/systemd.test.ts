@@ -158,7 +158,7 @@ test('under systemd memory and tasks of flows end at the limits of the unit', as
   await here.allPolled();
 });
 
-test('under systemd a flow that fills its folder stops at nodeRed.disk, and runs again when there is room', async (t) => {
+test('under systemd a flow that fills its folder stops at nodeRed.disk until there is room', async (t) => {
   const here = await unitSite(t, [], 'disk: 16MB');
   if (here === undefined) return;
   const { machine } = here;

@@ -61,6 +61,14 @@ export interface DrainVisit {
   stuck(batch: OutBatch): void;
 }
 
+/** Keeps batches small on a slow link. A full batch leaves as several. */
+export interface DrainCut {
+  /** Readings that the next batch is asked to have, at most. */
+  readings(lane: Lane): number;
+  /** @returns true, or how many readings it should have instead; a single record leaves all the same */
+  fits(batch: OutBatch): true | number;
+}
+
 export interface DrainOptions {
   readonly log: Log;
   readonly outlet: Outlet;
@@ -68,6 +76,8 @@ export interface DrainOptions {
   readonly maxReadings: () => number;
   /** Milliseconds. */
   readonly maxAge: number;
+  /** What the link carries; absent: batches of any size. */
+  readonly cut?: DrainCut | undefined;
   readonly clock: Clock;
   /** Data and history wait while it says so (the clock is not known yet); alarms and events do not. */
   readonly hold: () => boolean;
@@ -173,7 +183,8 @@ export class Drain {
   }
 
   async #pump(lane: Lane): Promise<void> {
-    const { outlet, visit, clock } = this.#options;
+    const { outlet, visit, clock, cut } = this.#options;
+    const ask = (): number => Math.min(most, this.#options.maxReadings(), cut?.readings(lane) ?? most);
     let most = Number.POSITIVE_INFINITY;
     let left = false;
     let waits: number | undefined;
@@ -185,7 +196,7 @@ export class Drain {
         continue;
       }
       if (lane === 'data' && !(await this.#batchIsDue())) continue;
-      const batch = await this.#fromLog(lane, () => outlet.next(lane, Math.min(most, this.#options.maxReadings())));
+      const batch = await this.#fromLog(lane, () => outlet.next(lane, ask()));
       if (this.#ended) return;
       if (batch === undefined) {
         const later = visit !== undefined && (this.#unreadable.has(lane) || outlet.later(lane));
@@ -199,6 +210,11 @@ export class Drain {
         continue;
       }
       waits = undefined;
+      const fits = cut?.fits(batch) ?? true;
+      if (fits !== true && fits < Math.min(most, batch.readings) && batch.records > 1) {
+        most = fits;
+        continue;
+      }
       const admitted = visit?.admit(batch) ?? true;
       if (admitted !== true) {
         // Where nothing left, the smallest batch tells what a visit needs.

@@ -75,6 +75,7 @@ export class Connection {
   /** What waits for an answer, with the topic of a message; oldest first. */
   readonly #waiting = new Map<(error: Error) => void, string | undefined>();
   readonly #questions = new Questions();
+  #roundTrip = Number.POSITIVE_INFINITY;
   /** The connection was ended from here. */
   #ended = false;
   /** What the CONNACK says that the broker takes. */
@@ -225,6 +226,10 @@ export class Connection {
   get open(): boolean {
     return this.#open;
   }
+  /** Milliseconds of the answer that came fastest; 0 before the first. */
+  get roundTrip(): number {
+    return Number.isFinite(this.#roundTrip) ? this.#roundTrip : 0;
+  }
 
   /**
    * Resolves with the PUBACK, and for QoS 0 once the message is written. One that takes too long closes the connection: its
@@ -290,6 +295,7 @@ export class Connection {
 
   #answered(topic: string | undefined, send: (done: (error?: Error | null) => void) => void): Promise<void> {
     if (!this.#open) return Promise.reject(this.lost());
+    const asked = this.#options.clock.monotonic();
     return new Promise((resolve, reject) => {
       const fail = (error: Error): void => {
         cancel();
@@ -306,6 +312,7 @@ export class Connection {
         if (error === null || error === undefined) {
           cancel();
           this.#waiting.delete(fail);
+          if (topic !== undefined) this.#roundTrip = Math.min(this.#roundTrip, this.#options.clock.monotonic() - asked);
           resolve();
           return;
         }

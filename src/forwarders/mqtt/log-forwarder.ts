@@ -17,6 +17,7 @@ import type { Delivery, LogSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
 import { recordFilter, severityLeaves } from './filter-keys.ts';
 import { Link, type LinkWork } from './link.ts';
+import { LinkPace, START } from './link-pace.ts';
 import type { LogForwarderOptions } from './log-forwarder-options.ts';
 import { Patience } from './patience.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -37,13 +38,13 @@ export class LogForwarder implements Forwarder, LinkWork {
   #tending: (() => void) | undefined;
   /** Milliseconds of connection that went by without a known clock (contract, rule 8). */
   #held = 0;
-  /** Readings of the next batch: halved when one is not acknowledged, since a poor line may not carry it in time. */
+  /** Readings of the next batch: fewer when the broker refuses one for its size. */
   #size: number;
   /** At most so many: the broker took no more at once on this connection. */
   #ceiling = Number.POSITIVE_INFINITY;
   readonly #patience: Patience;
   readonly #bucket: TokenBucket;
-  #unacked = false;
+  readonly #pace: LinkPace;
   #carried = false;
   /** Bytes that the last batch of each lane was on the wire. */
   readonly #bytes: Record<Lane, number> = { data: 0, history: 0 };
@@ -56,6 +57,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#options = options;
     this.#size = options.settings.batch.maxReadings;
     this.#patience = new Patience(options);
+    this.#pace = new LinkPace(options.settings.budget === undefined ? START.connection : START.visit);
     this.#bucket = new TokenBucket(options.settings.history.rate, options.clock.monotonic(), options.random);
   }
 
@@ -163,6 +165,10 @@ export class LogForwarder implements Forwarder, LinkWork {
       {
         ...{ log, clock, outlet: this.#outlet, maxAge: settings.batch.maxAge },
         maxReadings: () => this.#size,
+        cut: {
+          readings: (lane) => this.#pace.readings(lane),
+          fits: (batch) => this.#pace.fits({ ...batch, bytes: bytesOf(batch) }),
+        },
         hold: () => this.#holds,
         pace: (batch) => (batch.lane === 'history' ? this.#bucket.take(bytesOf(batch), clock.monotonic()) : 0),
         visit: this.#logVisits?.drain(courier),
@@ -171,10 +177,11 @@ export class LogForwarder implements Forwarder, LinkWork {
         sent: (batch) => this.#sent(batch),
         delivered: (batch) => this.#delivered(batch),
       },
-      this.#target(courier),
+      this.#target(courier, connection),
     );
     this.#drain = drain;
     this.#bucket.begin(clock.monotonic());
+    this.#pace.begin();
     void connection.closed.then(() => {
       drain.end();
       this.#patience.forget();
@@ -200,23 +207,25 @@ export class LogForwarder implements Forwarder, LinkWork {
   }
 
   over(): boolean {
-    if (this.#unacked) this.#size = Math.max(1, Math.floor(this.#size / 2));
-    this.#unacked = false;
+    this.#pace.over(this.#options.clock.monotonic());
     this.#ceiling = Number.POSITIVE_INFINITY;
     const carried = this.#carried;
     this.#carried = false;
     return carried;
   }
 
-  #target(courier: Courier): DrainTarget {
+  #target(courier: Courier, connection: Connection): DrainTarget {
     const speaker = this.#speaker;
-    const { filter } = this.#options.settings;
+    const { clock, settings } = this.#options;
+    const { filter } = settings;
     return {
       batch: async (batch) => {
         const delivered = await courier.deliver(this.#counted(batch));
-        const outcome = await this.#patience.judge(batch.lane, delivered, (error) => this.#smaller(batch, error));
-        if (outcome !== 'accept') this.#unacked = false;
-        return outcome === 'accept' && speaker.outcome !== undefined ? speaker.outcome(batch) : outcome;
+        const answered = delivered === 'accept' && speaker.outcome !== undefined ? await speaker.outcome(batch) : delivered;
+        if (answered === 'accept') this.#pace.acknowledged(batch.lane, clock.monotonic(), connection.roundTrip);
+        else this.#pace.returned(batch.lane);
+        if (answered === 'keep') return answered;
+        return this.#patience.judge(batch.lane, answered, (error) => this.#smaller(batch, error));
       },
       channel: (notice) => (severityLeaves(filter, notice.json) ? speaker.channel(notice) : undefined),
       notice: async (notice) => {
@@ -250,11 +259,10 @@ export class LogForwarder implements Forwarder, LinkWork {
     if (before?.log === batch.log && batch.first <= before.last) this.#counters.retries++;
     this.#last[batch.lane] = { log: batch.log, last: batch.last };
     this.#counters.published++;
-    this.#unacked = true;
+    this.#pace.sent({ ...batch, bytes: bytesOf(batch) }, this.#options.clock.monotonic());
   }
 
   #delivered(batch: OutBatch): void {
-    this.#unacked = false;
     this.#carried = true;
     // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
     this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings, this.#ceiling);

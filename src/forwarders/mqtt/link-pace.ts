@@ -1,0 +1,124 @@
+/**
+ * How large a batch may be on the link as it was measured, so that an alarm does not wait behind a batch for longer than CARRY.
+ *
+ * - The time of a batch is that from its first byte to its acknowledgement, without the round trip of the link. It includes what of the
+ *   other lane stood before it.
+ * - A batch that took longer than CARRY lowers the limit at once, to what the link carried in half of CARRY.
+ * - The limit grows only on evidence: to four times the bytes of the last batch and to twice itself at most, and only where the link
+ *   would carry a quarter more than now.
+ * - A connection begins with a small batch: another link may be behind it.
+ * - A batch that was not acknowledged halves the limit, and from there on it grows by a tenth. The limit may be the broker's, and each
+ *   try beyond it costs a connection.
+ * - A record is never cut: one that is larger than the limit leaves alone.
+ *
+ * Pure: the caller has the clock.
+ */
+import type { Lane } from '../../store/files/lane-state.ts';
+
+/** Milliseconds that a batch may be on its way. */
+export const CARRY = 3000;
+/** Bytes of the first batch of a connection, at most. Under a budget a visit carries little, and each cut costs bytes. */
+export const START = { connection: 4096, visit: 16_384 };
+/** Below it headers take more than readings; a link that is too slow for it gets it all the same. */
+const LEAST = 512;
+const MOST = 16 * 1024 * 1024;
+/** Of CARRY: each of the two lanes may have a batch under way. */
+const AIM = 1 / 2;
+const HYSTERESIS = 1.25;
+/** So much may a batch be larger than the limit before it is cut again. */
+const SLACK = 1.1;
+const GROWTH = { proven: 2, doubtful: 1.1, evidence: 4 };
+/** A part of what a batch took is its own, however long the round trip was measured. */
+const OWN = 1 / 8;
+
+/** What of a batch matters here. */
+export interface Parcel {
+  readonly lane: Lane;
+  /** Of its payloads. */
+  readonly bytes: number;
+  readonly readings: number;
+}
+
+export class LinkPace {
+  readonly #start: number;
+  /** Bytes of a batch. */
+  #most: number;
+  /** From here on the limit grows slowly: about twice as much was not acknowledged. */
+  #doubtful = Number.POSITIVE_INFINITY;
+  /** Bytes that were acknowledged, over all; and what waits for it. */
+  #carried = 0;
+  readonly #underWay: Record<Lane, { bytes: number; at: number; before: number } | undefined> = {
+    data: undefined,
+    history: undefined,
+  };
+  /** By the last batch of a lane that was about as large as the limit. */
+  readonly #bytesPerReading: Record<Lane, number | undefined> = { data: undefined, history: undefined };
+
+  constructor(start: number = START.connection) {
+    this.#start = start;
+    this.#most = start;
+  }
+
+  /** Bytes. */
+  get most(): number {
+    return this.#most;
+  }
+
+  begin(): void {
+    this.#most = Math.min(this.#most, this.#start);
+  }
+
+  /** Readings that the next batch may be asked to have. It may turn out too large: `fits` says so. */
+  readings(lane: Lane): number {
+    const each = this.#bytesPerReading[lane];
+    return each === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(this.#most / each));
+  }
+
+  /** @returns true, or how many readings the batch should have instead */
+  fits({ lane, bytes, readings }: Parcel): true | number {
+    this.#bytesPerReading[lane] = bytes < this.#most / 2 ? undefined : bytes / readings;
+    if (bytes <= this.#most * SLACK) return true;
+    return Math.max(1, Math.floor((readings * this.#most) / bytes));
+  }
+
+  /** A batch leaves. @param now monotonic ms */
+  sent({ lane, bytes }: Parcel, now: number): void {
+    this.#underWay[lane] = { bytes, at: now, before: this.#carried };
+  }
+
+  /** It was acknowledged. @param roundTrip milliseconds of a message on this connection that waits for nothing */
+  acknowledged(lane: Lane, now: number, roundTrip: number): void {
+    const batch = this.#underWay[lane];
+    if (batch === undefined) return;
+    this.#underWay[lane] = undefined;
+    const { bytes } = batch;
+    this.#carried += bytes;
+    const ms = Math.max(0, now - batch.at);
+    const took = Math.max(ms - roundTrip, ms * OWN, 1);
+    if (took > CARRY) {
+      const together = this.#carried - batch.before;
+      this.#most = Math.max(Math.min(LEAST, this.#most), (Math.min(this.#most, together) * AIM * CARRY) / took);
+      return;
+    }
+    const aim = (AIM * bytes * CARRY) / took;
+    const step = this.#most < this.#doubtful ? GROWTH.proven : GROWTH.doubtful;
+    const next = Math.min(this.#most * step, bytes * GROWTH.evidence, MOST);
+    if (aim >= this.#most * HYSTERESIS && next > this.#most) this.#most = Math.min(next, aim);
+  }
+
+  /** It was refused, or is offered again: that says nothing about the link. */
+  returned(lane: Lane): void {
+    this.#underWay[lane] = undefined;
+  }
+
+  /** The connection is over. */
+  over(now: number): void {
+    const [{ bytes, at } = { bytes: 0, at: now }] = Object.values(this.#underWay)
+      .filter((batch) => batch !== undefined)
+      .sort((a, b) => b.bytes - a.bytes);
+    this.#underWay.data = this.#underWay.history = undefined;
+    if (bytes === 0) return;
+    this.#most = Math.max(1, Math.min(this.#most, bytes) * Math.min(1 / 2, CARRY / Math.max(1, now - at)));
+    this.#doubtful = this.#most;
+  }
+}

@@ -365,6 +365,7 @@ export class Target implements AdminTarget {
       lastAck: status.lastAck === undefined ? null : Math.round(status.lastAck) + offset,
       lag: { data: lag('data'), history: lag('history') },
       waiting: status.liveReadings,
+      batchLimit: status.batchLimit ?? null,
       counters: status.counters,
       wire:
         status.wire === undefined

@@ -201,6 +201,12 @@ export const METRICS: readonly Metric[] = [
   forwarder('sluice_forwarder_readings', 'counter', 'Readings acknowledged.', (f) => f.counters.readings),
   forwarder('sluice_forwarder_bytes', 'counter', 'Payload bytes acknowledged.', (f) => f.counters.bytes),
   {
+    ...{ name: 'sluice_forwarder_batch_limit_bytes', type: 'gauge', unit: 'bytes', labels: ['forwarder'] },
+    help: 'Bytes that a batch may have now, by what the link carried.',
+    read: (r) =>
+      r.forwarders.flatMap(({ name, batchLimit }) => (batchLimit === null ? [] : [[{ forwarder: name }, batchLimit] as Sample])),
+  },
+  {
     ...{ name: 'sluice_forwarder_month_bytes', type: 'gauge', unit: 'bytes', labels: ['forwarder', 'part'] },
     help: 'Bytes on the wire since the month began, kept over restarts. `sent` and `received`: of sockets, TLS included. `headers`: an estimate of TCP and IP.',
     read: (r) =>

@@ -274,6 +274,8 @@ export interface ForwarderStatus {
   readonly lag: { readonly data: number; readonly history: number };
   /** Readings in memory that are not acknowledged; what waits on the disk is not counted. */
   readonly waiting: number;
+  /** Bytes that a batch may have now, by what the link carried; null: it is not measured. */
+  readonly batchLimit: number | null;
   readonly counters: ForwarderCounters;
   /** null: it has no connections. */
   readonly wire: WireStatus | null;

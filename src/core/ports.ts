@@ -327,6 +327,8 @@ export interface ForwarderReport {
   readonly oldestLive: number | undefined;
   /** Readings in memory that are not acknowledged. */
   readonly liveReadings: number;
+  /** Bytes that a batch may have now, by what the link carried. Absent: it is not measured. */
+  readonly batchLimit?: number | undefined;
   readonly counters: ForwarderCounters;
   /** This month. Absent: it has no connections. */
   readonly wire?: WireUse | undefined;

@@ -277,6 +277,7 @@ export function statusOf(): GatewayStatus {
           nextTry: null,
           mode: 'live',
           lastAck: null,
+          batchLimit: 4096,
         },
         lag: { data: 250, history: 0 },
         waiting: 12,

@@ -29,6 +29,7 @@ const forwarder = shape<ForwarderStatus>({
     history: number('age of the oldest undelivered record of `history`, ms'),
   }),
   waiting: count('readings in memory without an acknowledgement'),
+  batchLimit: count('bytes that a batch may have now, by what the link carried; null where it is not measured').nullable(),
   counters: shape<ForwarderCounters>({
     connects: count('connections'),
     published: count('batches that were sent'),

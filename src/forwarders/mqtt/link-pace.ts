@@ -7,8 +7,8 @@
  * - The limit grows only on evidence: to four times the bytes of the last batch and to twice itself at most, and only where the link
  *   would carry a quarter more than now.
  * - A connection begins with a small batch: another link may be behind it.
- * - A batch that was not acknowledged halves the limit, and from there on it grows by a tenth. The limit may be the broker's, and each
- *   try beyond it costs a connection.
+ * - A batch that was larger than any before and was not acknowledged halves the limit, and from there on it grows by a tenth: the
+ *   limit may be the broker's, and each try beyond it costs a connection. One such loss of a batch of a proven size is the link's.
  * - A record is never cut: one that is larger than the limit leaves alone.
  *
  * Pure: the caller has the clock.
@@ -45,6 +45,8 @@ export class LinkPace {
   #most: number;
   /** From here on the limit grows slowly: about twice as much was not acknowledged. */
   #doubtful = Number.POSITIVE_INFINITY;
+  /** Bytes of the largest batch that was acknowledged since the last one that was not. */
+  #proven = 0;
   /** Bytes that were acknowledged, over all; and what waits for it. */
   #carried = 0;
   readonly #underWay: Record<Lane, { bytes: number; at: number; before: number } | undefined> = {
@@ -93,6 +95,7 @@ export class LinkPace {
     this.#underWay[lane] = undefined;
     const { bytes } = batch;
     this.#carried += bytes;
+    this.#proven = Math.max(this.#proven, bytes);
     const ms = Math.max(0, now - batch.at);
     const took = Math.max(ms - roundTrip, ms * OWN, 1);
     if (took > CARRY) {
@@ -117,8 +120,11 @@ export class LinkPace {
       .filter((batch) => batch !== undefined)
       .sort((a, b) => b.bytes - a.bytes);
     this.#underWay.data = this.#underWay.history = undefined;
-    if (bytes === 0) return;
-    this.#most = Math.max(1, Math.min(this.#most, bytes) * Math.min(1 / 2, CARRY / Math.max(1, now - at)));
-    this.#doubtful = this.#most;
+    const ms = Math.max(1, now - at);
+    const [tooLarge, tooSlow] = [bytes > this.#proven, bytes > this.#start && ms > CARRY];
+    this.#proven = 0;
+    if (bytes === 0 || !(tooLarge || tooSlow)) return;
+    this.#most = Math.max(1, Math.min(this.#most, bytes) * Math.min(1 / 2, CARRY / ms));
+    if (tooLarge) this.#doubtful = this.#most;
   }
 }

@@ -146,6 +146,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       lastAck: this.#lastAck,
       oldestLive: live.oldest,
       liveReadings: live.readings,
+      batchLimit: Math.floor(this.#pace.most),
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
       counters: { ...this.#counters, connects, violations },
       wire: { ...this.#link.account.use(), perDay: this.#options.settings.budget?.perDay },

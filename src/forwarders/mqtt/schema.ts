@@ -225,7 +225,9 @@ const shared = (dialects: readonly Dialect[]) => ({
         .min(1)
         .max(mostReadings(dialects))
         .prefault(1000)
-        .describe(`A batch leaves when it holds this many readings. ${readingsWords(dialects)}`),
+        .describe(
+          `A batch leaves when it holds this many readings. A slow line gets smaller batches. ${readingsWords(dialects)}`,
+        ),
       maxAge: duration({ min: 1, max: 3_600_000 })
         .prefault('1s')
         .describe(

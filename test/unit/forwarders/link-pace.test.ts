@@ -150,6 +150,21 @@ test('batches that end their connections get smaller down to one record, and gro
   assert.equal(silent.most, 800);
 });
 
+test('an outage in the middle of a batch of a proven size costs nothing; a second one in a row does', () => {
+  const pace = new LinkPace();
+  drain(pace, new Line(1_000_000, 20), 12, 10, ['history']);
+  pace.acknowledged('history', 0, 0);
+  const { most } = pace;
+  const lose = (bytes: number): void => {
+    pace.sent({ lane: 'data', bytes, readings: 10 }, 0);
+    pace.over(100);
+  };
+  lose(300);
+  assert.equal(pace.most, most);
+  lose(300);
+  assert.equal(pace.most, 150);
+});
+
 test('whatever comes, in any order, the limit is a number between one byte and its bound', () => {
   const lane = fc.constantFrom(...LANES);
   const step = fc.oneof(

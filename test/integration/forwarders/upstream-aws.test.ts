@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { InventoryTopics } from '../../../src/forwarders/mqtt/dialects/aws-iot/inventory-topics.ts';
 import { type Message, ScriptedBroker } from '../../fakes/scripted-broker.ts';
 import { Authority } from '../../harness/certificates.ts';
 import { type RecipeOptions, RecipeSite, recipeOf, serverOf } from '../../harness/recipe-site.ts';
@@ -134,6 +135,71 @@ test('batches stay below 128 kB, an inventory comes in parts, and quotas are nev
   site.add(1, 200_000);
   await site.delivered('the reading that nobody takes');
   await waitFor('the event', () => site.events.some(({ event }) => event === 'refused'));
+  assert.deepEqual(aws.violations, []);
+});
+
+test('an inventory that shrinks or grows leaves no old part behind, also after a restart', async (t) => {
+  const devices = (count: number) =>
+    JSON.stringify({
+      v: 1,
+      revision: count,
+      devices: Object.fromEntries(Array.from({ length: count }, (_, i) => [`d${i}`, { points: {}, text: 'x'.repeat(30_000) }])),
+    });
+  let inventory = devices(9);
+  const memories = new Map<string, unknown>();
+  const memory = (name: string) => ({
+    load: () => memories.get(name),
+    save: (state: unknown) => void memories.set(name, structuredClone(state)),
+  });
+  const at = await awsSite(t, { special: { inventory: () => inventory, memory } });
+  if (at === undefined) return;
+  const { aws, broker, site } = at;
+  const retained = () => {
+    const kept = new Map<string, string>();
+    for (const { topic, payload, retain } of broker.taken)
+      if (retain && topic.startsWith('sluice/ghat-1/inventory')) kept.set(topic.slice(14), payload.toString());
+    return [...kept].filter(([, payload]) => payload !== '').map(([topic, payload]) => [topic, JSON.parse(payload).revision]);
+  };
+  const becomes = async (count: number, parts: number): Promise<void> => {
+    inventory = devices(count);
+    site.forwarder.republish([]);
+    const wanted = Array.from({ length: parts }, (_, i) => [parts === 1 ? 'inventory' : `inventory/${i + 1}`, count]);
+    await waitFor(
+      () => `${count} devices: ${JSON.stringify(retained())}`,
+      () => JSON.stringify(retained().sort()) === JSON.stringify(wanted),
+    );
+  };
+  site.forwarder.start();
+  await site.connected();
+  await becomes(9, 3);
+  await becomes(5, 2);
+  await becomes(1, 1);
+  await becomes(10, 3);
+  assert.deepEqual(memories.get('aws'), { whole: false, parts: 3 });
+  // What the last run retained is cleared by the next one.
+  await site.forwarder.stop(5000);
+  memories.set('aws', { whole: true, parts: 4 });
+  const again = new InventoryTopics(memory('aws'));
+  const message = { topic: 't', payload: '', qos: 1, retain: true } as const;
+  const sent = [...again.messages(message, ['a', 'b'])];
+  assert.deepEqual(
+    sent.map(({ topic, payload }) => [topic, payload]),
+    [
+      ['t/1', 'a'],
+      ['t/2', 'b'],
+      ['t', ''],
+      ['t/3', ''],
+      ['t/4', ''],
+    ],
+  );
+  assert.deepEqual(memories.get('aws'), { whole: true, parts: 4 }, 'not before the last one is cleared');
+  sent.at(-1)?.taken?.();
+  assert.deepEqual(memories.get('aws'), { whole: false, parts: 2 });
+  // Whatever a damaged memory says is bounded.
+  for (const saved of [undefined, null, 7, 'x', { parts: -1 }, { parts: 1.5 }, { whole: 1, parts: 1e9 }, { parts: Number.NaN }]) {
+    memories.set('aws', saved);
+    assert.ok([...new InventoryTopics(memory('aws')).messages(message, ['a'])].length <= 1001);
+  }
   assert.deepEqual(aws.violations, []);
 });
 

@@ -14,6 +14,7 @@ import type { PlatformLimits } from '../../platform.ts';
 import { ConnectError } from '../../retry-plan.ts';
 import { fittingAnswer, inventoryParts } from '../fitting.ts';
 import { OWN_ROOT, ownTopics } from '../own-topics.ts';
+import { apart, InventoryTopics } from './inventory-topics.ts';
 import { awsWords } from './words.ts';
 
 /** Below the quotas of a connection: 128 kB, 100 messages and 512 kB a second with those that come in, 100 unacknowledged, one CONNECT a second. */
@@ -84,13 +85,14 @@ function speaker(context: DialectContext): LogSpeaker {
     ...context,
     command: command && ((payload, retained, topicOf) => command(payload, retained, topicOf, fits)),
   });
+  const topics = new InventoryTopics(context.memory);
   let leftOut = 0;
   const dressed = (message: OutMessage): OutMessage => (retain ? message : { ...message, retain: false });
 
   function* inventory(message: OutMessage): Generator<OutMessage> {
     const made = inventoryParts(String(message.payload), LIMITS.payload ?? 0);
-    for (const [i, payload] of made.parts.entries())
-      yield { ...message, payload, topic: made.parts.length === 1 ? message.topic : `${message.topic}/${i + 1}` };
+    if (retain) yield* topics.messages(message, made.parts);
+    else yield* apart(message, made.parts);
     if (made.leftOut.length > 0 && made.leftOut.length !== leftOut)
       context.event('overload', `The inventory of ${made.leftOut.length} devices is too large for AWS IoT Core.`, {
         ...{ forwarder, leftOut: made.leftOut.length },

@@ -217,6 +217,12 @@ export const METRICS: readonly Metric[] = [
       ),
   },
   forwarder(
+    'sluice_forwarder_unheard_messages',
+    'counter',
+    'Acknowledged messages of readings for which a broker of MQTT 5 has no subscriber.',
+    (f) => f.counters.unheard,
+  ),
+  forwarder(
     'sluice_forwarder_violations',
     'counter',
     'Connections closed because the far side broke the protocol or a limit.',

@@ -289,6 +289,8 @@ export interface ForwarderCounters {
   readonly bytes: number;
   /** Connections closed because the far side broke the protocol or a limit. */
   readonly violations: number;
+  /** Acknowledged messages of readings for which the far side said that it has no subscriber. */
+  readonly unheard: number;
 }
 
 /** Bytes of a forwarder's connections in one month, as a metered link counts them. */

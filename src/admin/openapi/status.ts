@@ -39,6 +39,7 @@ const forwarder = shape<ForwarderStatus>({
     readings: count('acknowledged readings'),
     bytes: count('bytes of acknowledged batches'),
     violations: count('connections closed because the far side broke the protocol'),
+    unheard: count('acknowledged messages of readings that had no subscriber (MQTT 5)'),
   }),
   wire: shape<WireStatus>({
     month: text('the month that is counted, as `2026-11`; null until the clock was known').nullable(),

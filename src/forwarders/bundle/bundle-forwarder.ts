@@ -8,7 +8,7 @@ import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { BundleForwarderSettings } from './schema.ts';
 
 const TEND = 1000;
-const NONE = { connects: 0, published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0, violations: 0 };
+const NONE = { connects: 0, published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0, violations: 0, unheard: 0 };
 
 export interface BundleForwarderOptions extends ForwarderContext {
   readonly name: string;

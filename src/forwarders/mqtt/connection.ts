@@ -61,6 +61,8 @@ export interface ConnectionOptions {
 
 /** "Disconnect with Will Message". */
 const WITH_WILL = 4;
+/** "No matching subscribers": the broker has the message, and keeps nothing of it that is not retained. */
+const NO_SUBSCRIBERS = 16;
 /** Seconds without traffic after which the broker is asked whether it is there. */
 const KEEPALIVE = 30;
 
@@ -75,6 +77,8 @@ export class Connection {
   /** What waits for an answer, with the topic of a message; oldest first. */
   readonly #waiting = new Map<(error: Error) => void, string | undefined>();
   readonly #questions = new Questions();
+  /** The PUBACK that is being read says that there is no subscriber. */
+  #unheard = false;
   #roundTrip = Number.POSITIVE_INFINITY;
   /** The connection was ended from here. */
   #ended = false;
@@ -200,6 +204,7 @@ export class Connection {
         this.#said = saidOf(packet);
       } else if (packet.cmd === 'puback' || packet.cmd === 'suback') this.#said = saidOf(packet);
       else if (packet.cmd === 'pingresp') this.#questions.answered();
+      this.#unheard = packet.cmd === 'puback' && packet.reasonCode === NO_SUBSCRIBERS;
     });
     client.on('packetsend', ({ cmd }) => {
       if (cmd === 'pingreq') this.#questions.written();
@@ -262,11 +267,14 @@ export class Connection {
     }
   }
 
-  #send({ topic, qos, retain }: OutMessage, payload: string | Buffer): Promise<void> {
+  #send({ topic, qos, retain, unheard }: OutMessage, payload: string | Buffer): Promise<void> {
     return this.#answered(qos > 0 ? topic : undefined, (done) => {
       if (qos > 0) this.#check.owe();
       const { topic: short, ...dressed } = this.#terms.dress(topic, retain);
-      this.#client.publish(short, payload, { qos, ...dressed }, done);
+      this.#client.publish(short, payload, { qos, ...dressed }, (error) => {
+        if (qos > 0 && !error && this.#unheard) unheard?.();
+        done(error);
+      });
     });
   }
 

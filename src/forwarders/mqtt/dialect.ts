@@ -25,6 +25,8 @@ export interface OutMessage {
   readonly retain: boolean;
   /** Called once the broker has it (QoS 1), or once it is written (QoS 0). */
   readonly taken?: () => void;
+  /** Called before `taken`, where the broker says that it has no subscriber for it (MQTT 5). */
+  readonly unheard?: () => void;
 }
 
 /** State that outlives a restart of the gateway. Plain data, small: the next commit writes it as a whole. */

@@ -75,7 +75,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
     return {
       ...{ name: this.name, type: 'mqtt', state, fault, nextTry, url, mode: 'live' },
       ...{ lastAck: this.#lastAck, oldestLive: undefined, liveReadings: 0, waiting: { data: undefined, history: undefined } },
-      counters: { ...this.#counters, retries: 0, bytes: 0, connects, violations },
+      counters: { ...this.#counters, retries: 0, bytes: 0, unheard: 0, connects, violations },
       wire: this.#attached.link.account.use(),
     };
   }

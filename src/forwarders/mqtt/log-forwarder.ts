@@ -21,6 +21,7 @@ import { LinkPace, START } from './link-pace.ts';
 import type { LogForwarderOptions } from './log-forwarder-options.ts';
 import { Patience } from './patience.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { Unheard } from './unheard.ts';
 
 const TEND = 1000;
 /** How much larger the next batch may be after one was acknowledged. */
@@ -50,12 +51,14 @@ export class LogForwarder implements Forwarder, LinkWork {
   readonly #bytes: Record<Lane, number> = { data: 0, history: 0 };
   #last: Partial<Record<Lane, { log: number; last: number }>> = {};
   #counters = { published: 0, acked: 0, refused: 0, retries: 0, readings: 0, bytes: 0 };
+  readonly #unheard: Unheard;
   #lastAck: number | undefined;
 
   constructor(options: LogForwarderOptions) {
     this.name = options.name;
     this.#options = options;
     this.#size = options.settings.batch.maxReadings;
+    this.#unheard = new Unheard(options.logger, options.name);
     this.#patience = new Patience(options);
     this.#pace = new LinkPace(options.settings.budget === undefined ? START.connection : START.visit);
     this.#bucket = new TokenBucket(options.settings.history.rate, options.clock.monotonic(), options.random);
@@ -148,7 +151,7 @@ export class LogForwarder implements Forwarder, LinkWork {
       liveReadings: live.readings,
       batchLimit: Math.floor(this.#pace.most),
       waiting: { data: this.#outlet.backlog('data')?.from, history: this.#outlet.backlog('history')?.from },
-      counters: { ...this.#counters, connects, violations },
+      counters: { ...this.#counters, unheard: this.#unheard.count, connects, violations },
       wire: { ...this.#link.account.use(), perDay: this.#options.settings.budget?.perDay },
     };
   }
@@ -251,7 +254,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#bytes[batch.lane] = 0;
     for (const message of this.#speaker.batch(batch)) {
       this.#bytes[batch.lane] += Buffer.byteLength(message.payload);
-      yield message;
+      yield { ...message, unheard: () => this.#unheard.note(batch.lane, message.topic) };
     }
   }
 
@@ -267,6 +270,7 @@ export class LogForwarder implements Forwarder, LinkWork {
     this.#carried = true;
     // Slowly up again: where the limit is the broker's, each try beyond it costs a connection.
     this.#size = Math.min(Math.ceil(this.#size * GROWTH), this.#options.settings.batch.maxReadings, this.#ceiling);
+    this.#unheard.acknowledged(batch.lane);
     this.#counters.acked++;
     this.#counters.readings += batch.readings;
     this.#counters.bytes += this.#bytes[batch.lane];

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import test from 'node:test';
+import { silentLogger } from '../../../src/core/logger.ts';
 import { MOST_UNCLEAR } from '../../../src/forwarders/mqtt/patience.ts';
 import { REASONS, verdictOf } from '../../../src/forwarders/mqtt/reason-codes.ts';
 import { Mqtt5Peer } from '../../fakes/mqtt5-peer.ts';
@@ -176,6 +177,31 @@ test('a message that is invalid for good is counted and skipped; what follows ar
     assert.equal(site.forwarder.status().counters.connects, 1);
     await site.forwarder.stop(1000);
   }
+});
+
+test('readings without a subscriber are delivered and counted, and the log says when that begins and ends', async (t) => {
+  const broker = await Mosquitto.start(t);
+  if (broker === undefined) return;
+  const lines: string[] = [];
+  const note = (_: object, message: string) => void lines.push(message);
+  const logger = { ...silentLogger, warn: note, info: note };
+  const site = await UpstreamSite.open(t, { url: broker.url, protocol: 5, batch: { maxReadings: 5 } }, { logger });
+  const words = () => lines.filter((line) => line.includes('subscriber'));
+  site.forwarder.start();
+  await waitFor('the connection', () => site.forwarder.connected);
+  site.add(10);
+  await waitFor('the readings', () => site.forwarder.status().counters.readings === 10);
+  const { unheard, acked, refused } = site.forwarder.status().counters;
+  assert.deepEqual([unheard, refused], [acked, 0], 'batches count, and not what is retained');
+  assert.equal(words().length, 1);
+  assert.match(words()[0] as string, /has no subscriber for them; .* persistent session/);
+  const subscriber = await Subscriber.start(t, broker.port, ['sluice/+/data', 'sluice/+/history']);
+  if (subscriber === undefined) return;
+  site.add(5);
+  await waitFor('the next batch', () => subscriber.messages().length > 0);
+  await waitFor('its acknowledgement', () => site.forwarder.status().counters.readings === 15);
+  assert.equal(site.forwarder.status().counters.unheard, unheard);
+  assert.deepEqual(words().slice(1), ['The broker has a subscriber for readings.']);
 });
 
 test('a reading that is refused without a reason is skipped in the end, and it alone', async (t) => {

@@ -179,7 +179,7 @@ test('a message that is invalid for good is counted and skipped; what follows ar
   }
 });
 
-test('readings without a subscriber are delivered and counted, and the log says when that begins and ends', async (t) => {
+test('readings without a subscriber are delivered, counted, and named in the log', async (t) => {
   const broker = await Mosquitto.start(t);
   if (broker === undefined) return;
   const lines: string[] = [];

@@ -106,7 +106,7 @@ test('a link that becomes a hundred times slower gets small batches after one, a
   assert.ok(pace.most > fast / 1.3, `${pace.most} of ${fast}`);
 });
 
-test('small batches on an idle link prove nothing, and one that waits behind another does not lower much', () => {
+test('small batches prove nothing, and one that waits behind another lowers little', () => {
   const pace = new LinkPace();
   for (let i = 0; i < 100; i++) {
     pace.sent({ lane: 'data', bytes: 200, readings: 10 }, i * 1000);
@@ -121,7 +121,7 @@ test('small batches on an idle link prove nothing, and one that waits behind ano
   assert.ok(after > 1900 && pace.most > 900, `${after}, ${pace.most}`);
 });
 
-test('batches that end their connections get smaller down to one record, and grow by tenths afterwards', () => {
+test('batches that end their connections get smaller, and grow by tenths afterwards', () => {
   const pace = new LinkPace();
   let now = 0;
   const sizes: number[] = [];
@@ -150,7 +150,7 @@ test('batches that end their connections get smaller down to one record, and gro
   assert.equal(silent.most, 800);
 });
 
-test('an outage in the middle of a batch of a proven size costs nothing; a second one in a row does', () => {
+test('an outage in a batch of a proven size costs nothing; a second one in a row does', () => {
   const pace = new LinkPace();
   drain(pace, new Line(1_000_000, 20), 12, 10, ['history']);
   pace.acknowledged('history', 0, 0);

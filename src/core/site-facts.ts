@@ -1,4 +1,5 @@
 /** What the configuration in force says beside the inventory, for platforms that want to know more of a point. */
+import type { Severity } from './alarm.ts';
 import type { NoticeMessage } from './ports.ts';
 
 export interface PointFacts {
@@ -29,7 +30,7 @@ export interface SiteFacts {
   readonly counters?: (() => Iterable<string>) | undefined;
   /** Who made a device and its model, where its profile says so. */
   made(device: string): { readonly vendor: string; readonly model: string } | undefined;
-  rules(): Iterable<{ readonly name: string; readonly device: string }>;
+  rules(): Iterable<{ readonly name: string; readonly device: string; readonly severity?: Severity }>;
   /** The newest transition of each rule that had one. */
   alarms(): Iterable<NoticeMessage>;
 }

@@ -2,7 +2,7 @@
 import { granted } from '../../core/remote-commands.ts';
 import type { ForwarderContext } from '../forwarder-kind.ts';
 import type { Dialect, DialectContext, OutMessage } from './dialect.ts';
-import { filteredInventory, recordFilter, severityLeaves } from './filter-keys.ts';
+import { filteredInventory, ofSeverity, recordFilter, severityLeaves } from './filter-keys.ts';
 import type { LinkOptions } from './link.ts';
 import { clientIdOf } from './login.ts';
 
@@ -19,7 +19,8 @@ export function dialectContext(
     ...{ status, inventory: () => filteredInventory(filter, inventory()) },
     ...{ goneRules, hasRule, latest, event, command: commandsOf(options, say) },
     site: {
-      ...{ point: (device, point) => site.point(device, point), made: (device) => site.made(device), rules: () => site.rules() },
+      ...{ point: (device, point) => site.point(device, point), made: (device) => site.made(device) },
+      rules: () => [...site.rules()].filter(({ severity }) => ofSeverity(settings.filter, severity)),
       counters: () => site.counters?.() ?? [],
       alarms: () => [...site.alarms()].filter(({ json }) => severityLeaves(settings.filter, json)),
     },

@@ -74,12 +74,13 @@ export function* filterFaults(
 ): Generator<{ readonly path: string[]; readonly message: string }> {
   const dialect = dialects.find(({ name }) => name === settings.format);
   if (settings.filter === undefined || dialect === undefined) return;
+  const { every, as = 'mean' } = settings.filter as FilterSettings;
   if (dialect.kind === 'live') {
-    const why = 'it shows the latest value of everything';
-    yield { path: ['filter'], message: `format: ${dialect.name} takes no filter, since ${why}; remove this` };
+    const why = 'it shows the latest value of a point';
+    if (every !== undefined)
+      yield { path: ['filter', 'every'], message: `format: ${dialect.name} takes no windows, since ${why}; remove this` };
     return;
   }
-  const { every, as = 'mean' } = settings.filter as FilterSettings;
   if (dialect.typed !== undefined && every !== undefined && as === 'mean')
     yield {
       path: ['filter', 'every'],
@@ -113,10 +114,14 @@ export function recordFilter(
 }
 
 /** Whether an alarm or an event leaves. @param json as topics carry it */
-export function severityLeaves({ severities }: FilterSettings = {}, json: string): boolean {
-  if (severities === undefined) return true;
-  const { severity } = JSON.parse(json) as { readonly severity?: Severity };
-  return severity === undefined || severities.includes(severity);
+export function severityLeaves(filter: FilterSettings | undefined, json: string): boolean {
+  if (filter?.severities === undefined) return true;
+  return ofSeverity(filter, (JSON.parse(json) as { readonly severity?: Severity }).severity);
+}
+
+/** Whether what has this severity leaves; what has none does. */
+export function ofSeverity({ severities }: FilterSettings = {}, severity: Severity | undefined): boolean {
+  return severity === undefined || severities === undefined || severities.includes(severity);
 }
 
 /** The inventory without what never leaves. @param json of `…/inventory` */

@@ -3,6 +3,7 @@
  * live dialect. What waits is conflated: a point or rule waits once, however often it changes, so the configuration bounds
  * it. What an outage hid is not repeated; a new connection is given all latest values.
  */
+import { Selection } from '../../codecs/record-filter.ts';
 import { SluiceError } from '../../core/errors.ts';
 import type { LogRecord, Sample } from '../../core/point.ts';
 import type { Forwarder, ForwarderReport, LiveSink, NoticeMessage } from '../../core/ports.ts';
@@ -11,6 +12,7 @@ import type { Connection } from './connection.ts';
 import type { Courier } from './courier.ts';
 import type { LiveDialect, LiveSpeaker, OutMessage } from './dialect.ts';
 import { dialectContext } from './dialect-context.ts';
+import { recordFilter, severityLeaves } from './filter-keys.ts';
 import { Link, type LinkOptions, type LinkWork } from './link.ts';
 
 export interface LiveForwarderOptions extends ForwarderContext, LinkOptions {
@@ -21,6 +23,8 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   readonly name: string;
   readonly sink: LiveSink = this;
   readonly #options: LiveForwarderOptions;
+  /** Devices and points that it may show. */
+  readonly #selection: Selection;
   #parts: { readonly speaker: LiveSpeaker; readonly link: Link } | undefined;
   /** Devices and points that changed since they were sent, in the order of their first change. */
   readonly #values = new Map<string, Set<string>>();
@@ -36,6 +40,7 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   constructor(options: LiveForwarderOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#selection = new Selection(recordFilter(options.settings.filter));
   }
 
   attach(): void {
@@ -81,12 +86,14 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   }
 
   sample({ shape }: Sample, _record: LogRecord | undefined): void {
-    for (const { name } of shape.points) this.#changed(shape.device, name);
+    const wanted = this.#selection.of(shape)?.shape;
+    if (wanted === undefined) return;
+    for (const { name } of wanted.points) this.#changed(shape.device, name);
     this.#wake?.();
   }
 
   notice(notice: NoticeMessage): void {
-    if (notice.kind !== 'alarm') return;
+    if (notice.kind !== 'alarm' || !severityLeaves(this.#options.settings.filter, notice.json)) return;
     this.#alarms.set(notice.key, notice);
     this.#wake?.();
   }
@@ -101,7 +108,8 @@ export class LiveForwarder implements Forwarder, LiveSink, LinkWork {
   async run(courier: Courier, connection: Connection): Promise<void> {
     // The one before may have ended because the first of several brokers is back.
     this.#finishing = this.#attached.link.stopping;
-    for (const { device, point } of this.#options.latest.all()) this.#changed(device, point);
+    for (const { device, point } of this.#options.latest.all())
+      if (this.#selection.wants(device, { name: point, type: '' })) this.#changed(device, point);
     for (const [rule, alarm] of this.#alarmsUnderWay) if (!this.#alarms.has(rule)) this.#alarms.set(rule, alarm);
     this.#alarmsUnderWay.clear();
     void connection.closed.then(() => this.#wake?.());

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { startChild } from '../../harness/child.ts';
 import { freePort } from '../../harness/free-port.ts';
 import { MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
@@ -130,7 +131,7 @@ test('what Home Assistant may not set, or nobody can mean, changes nothing', asy
 test('points, rules and devices that go are removed there, also after a restart', async (t) => {
   const site = await house(t);
   if (site === undefined) return;
-  const { gateway, ha } = site;
+  const { gateway, simulator, ha } = site;
   await gateway.up();
   await ha.shows('house-1.room.mode', 'heat');
   const yaml = readFileSync(gateway.config, 'utf8');
@@ -138,6 +139,21 @@ test('points, rules and devices that go are removed there, also after a restart'
     assert.match(text, pattern);
     return text.replace(pattern, to);
   };
+  // A filter takes points and rules away, and gives them back.
+  await gateway.reload(`${yaml.trimEnd()}\n    filter: {points: [room.mode, '*.fan'], severities: [critical]}\n`);
+  await ha.shows('house-1.room.energy', undefined);
+  await ha.shows('house-1.ALARM.too-warm', undefined);
+  const some = ['house-1.CONNECTED', 'house-1.room.fan', 'house-1.room.mode'];
+  await waitFor('the rest to be gone', () => isDeepStrictEqual([...ha.entities.keys()].sort(), some));
+  await ha.set('house-1.room.mode', 'cool');
+  await ha.shows('house-1.room.mode', 'cool');
+  simulator.write('set room.mode heat');
+  await ha.shows('house-1.room.mode', 'heat');
+  await gateway.reload(yaml);
+  await waitFor('all of it', () => isDeepStrictEqual([...ha.entities.keys()].sort(), IDS));
+  await ha.shows('house-1.room.temperature', '21.5');
+  await ha.shows('house-1.ALARM.too-warm', 'off');
+
   // The fan is not granted any more: it becomes a binary sensor.
   const smaller = without(without(without(yaml, /^ +energy:.*\n/m), /^rules:\n.*\n/m), /, room\.fan\]/, ']');
   await gateway.reload(smaller);

@@ -104,6 +104,7 @@ function statusOf(error: SluiceError): number {
     case 'listen-failed':
     case 'tls-files':
     case 'bundle-refused':
+    case 'backup-refused':
       return 422;
     case 'timeout':
       return 504;

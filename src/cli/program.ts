@@ -6,6 +6,7 @@ import { accountCommands } from './account-commands.ts';
 import { alarmCommands } from './alarm-commands.ts';
 import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
+import { careCommands } from './care-commands.ts';
 import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './command-parts.ts';
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
@@ -268,6 +269,7 @@ export function program(): Command {
   rulesCommands(sluice);
   packCommands(sluice);
   bundleCommands(sluice);
+  careCommands(sluice);
   // For bin/sluice-node-red.
   sluice
     .command('node-red-process', { hidden: true })

@@ -9,6 +9,7 @@ import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { machineBoot } from '../time/probes.ts';
+import { continueReset } from './care/factory-reset.ts';
 import { PAGES, readConfig, refusedWords } from './config-file.ts';
 import { endProcess } from './end-process.ts';
 import { failed } from './exit.ts';
@@ -40,6 +41,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hungUp = true;
     hangup?.();
   });
+  continueReset(options.config);
   const { config, warnings, ran, broken } = startConfig(options.config);
   const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);

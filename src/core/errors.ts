@@ -31,6 +31,7 @@ export const ERRORS = {
   'upstream-timeout': { retry: 'later', says: 'the upstream broker did not acknowledge in time' },
   'upstream-protocol': { retry: 'later', says: 'the upstream broker broke the protocol or a limit' },
   'bundle-refused': { retry: 'never', says: 'a bundle, a receipt or a stick is not what it has to be' },
+  'backup-refused': { retry: 'never', says: 'a backup is not what it has to be, or cannot be put back here' },
   recording: { retry: 'never', says: 'a recording of readings cannot be understood' },
   'tls-files': { retry: 'never', says: 'the key and the certificate of a listener cannot be used' },
   'listen-failed': { retry: 'later', says: 'a local address cannot be listened on' },

@@ -8,6 +8,7 @@ import type { OwnIdentity } from '../access/tls/certificates.ts';
 import { AdminServer } from '../admin/admin-server.ts';
 import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
+import { settleState } from '../care/settle.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
@@ -40,6 +41,14 @@ import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
 import { type Came, type Starting, started, startInOrder } from './start-order.ts';
 import { stopInOrder } from './stop-order.ts';
+
+/** A restore that was cut is finished, or dropped, before anything of the folder is opened. */
+function settle(stateDir: string, logger: Logger): void {
+  const settled = settleState(stateDir);
+  if (settled === 'restored') logger.warn({ stateDir }, 'A restore was interrupted; it is finished now.');
+  else if (settled === 'restore-dropped')
+    logger.warn({ stateDir }, 'A restore was interrupted before it changed anything; the gateway is as it was.');
+}
 
 export class Gateway implements Starting, Reloadable {
   readonly clock: Clock;
@@ -185,6 +194,7 @@ export class Gateway implements Starting, Reloadable {
     // First of all: nothing of the state directory is opened before it is locked.
     const lock = StateDirLock.take(config.gateway.stateDir);
     this.#came.lock = lock;
+    settle(config.gateway.stateDir, this.logger);
     const admin = new AdminServer({
       target: new Target(this),
       socketPath: path.join(config.gateway.stateDir, 'sluice.sock'),

@@ -1,0 +1,177 @@
+/**
+ * Makes a backup of a gateway that runs or does not: configuration, secrets beside it, accounts, keys, flows, cursors and states of
+ * rules, and the readings on request. The log is copied at one moment; the other files are replaced as a whole, so each is read whole.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
+import path from 'node:path';
+import { readYamlFile } from '../config/yaml-source.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import { copyLog, logBytes } from '../store/copy-log.ts';
+import { ArchiveWriter, CHUNK } from './archive.ts';
+import { END, type Entry, entryHead, GATEWAY_YAML, isConfigName, isStateName, LARGE_FILES, MOST_SMALL } from './entries.ts';
+import { filesBeside } from './files-beside.ts';
+
+const SCRATCH = /^\.backup-\d+$/;
+
+export interface BackupRequest {
+  readonly configFile: string;
+  readonly stateDir: string;
+  readonly gateway: string;
+  /** Files of profiles beside the configuration that it uses. */
+  readonly profiles: readonly string[];
+  readonly withLog: boolean;
+  readonly passphrase: string | undefined;
+  readonly program: string;
+  /** UTC milliseconds. */
+  readonly made: number;
+  /** Where the backup goes. */
+  readonly write: (bytes: Uint8Array) => void;
+}
+
+export interface BackupReport {
+  readonly entries: readonly Entry[];
+  /** The id of the log; undefined: the gateway has none yet. */
+  readonly log: string | undefined;
+  /** What a restore has to be given besides, in sentences. */
+  readonly notes: readonly string[];
+}
+
+/** @throws SluiceError log-read, usage */
+export async function makeBackup(request: BackupRequest): Promise<BackupReport> {
+  const { configFile, stateDir, gateway, withLog, write } = request;
+  const scratch = scratchIn(stateDir, withLog ? logBytes(stateDir) : 0);
+  try {
+    const { files, log } = await copyLog(stateDir, scratch, withLog ? 'all' : 'small');
+    const notes: string[] = [];
+    const sources: (Pick<Entry, 'where' | 'name'> & { readonly file: string })[] = [
+      { where: 'config', name: GATEWAY_YAML, file: configFile },
+      ...besides(request, notes).map((name) => ({ where: 'config' as const, name, file: path.join(folderOf(configFile), name) })),
+      ...stateFiles(stateDir).map((name) => ({ where: 'state' as const, name, file: path.join(stateDir, name) })),
+      ...files.map((name) => ({ where: 'state' as const, name, file: path.join(scratch, name) })),
+    ];
+    const writer = new ArchiveWriter({ gateway, made: request.made, program: request.program }, request.passphrase);
+    write(writer.begin());
+    const entries: Entry[] = [];
+    for (const { where, name, file } of sources) {
+      const entry = writeEntry(writer, { where, name, file }, write, notes);
+      if (entry !== undefined) entries.push(entry);
+    }
+    write(writer.add(END));
+    write(writer.end());
+    return { entries, log, notes };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function folderOf(configFile: string): string {
+  return path.dirname(path.resolve(configFile));
+}
+
+/** A place for the copy of the log that is as closed as the log itself. What a cut backup left goes. */
+function scratchIn(stateDir: string, bytes: number): string {
+  const scratch = path.join(stateDir, `.backup-${process.pid}`);
+  try {
+    for (const name of readdirSync(stateDir)) if (SCRATCH.test(name)) rmSync(path.join(stateDir, name), { recursive: true });
+    const { bavail, bsize } = statfsSync(stateDir);
+    if (bytes > bavail * bsize)
+      throw new SluiceError(
+        'usage',
+        `the disk of ${stateDir} has ${bavail * bsize} bytes free, and the copy of the log needs ${bytes}. Make a backup without --with-log`,
+      );
+    mkdirSync(scratch, { mode: 0o700 });
+    return scratch;
+  } catch (cause) {
+    if (cause instanceof SluiceError) throw cause;
+    throw new SluiceError(
+      'usage',
+      `nothing can be written in ${stateDir}: ${toError(cause).message}. Run it as root or as the user of the gateway`,
+      { cause },
+    );
+  }
+}
+
+/** Names, relative to the folder of the configuration, of what it uses there: profiles, secrets, certificates. */
+function besides({ configFile, profiles }: BackupRequest, notes: string[]): string[] {
+  const note = (file: string) =>
+    notes.push(`${file} is not in the backup: it is not beside the configuration. Copy it yourself.`);
+  const named = filesBeside(configFile, readYamlFile(configFile).value, note);
+  const folder = folderOf(configFile);
+  const own = profiles.map((file) => path.relative(folder, path.resolve(file))).filter(isConfigName);
+  return [...new Set([...named, ...own])].sort();
+}
+
+function stateFiles(stateDir: string): string[] {
+  const revisions = path.join(stateDir, 'flow-revisions');
+  const names = [
+    ...[
+      'access.json',
+      'gateway.key',
+      'node-red.secret',
+      'tls/own.pem',
+      'tls/ca.crt',
+      'node-red/flows.json',
+      'node-red/flows_cred.json',
+    ],
+    ...(existsSync(revisions) ? readdirSync(revisions).map((name) => `flow-revisions/${name}`) : []),
+  ];
+  return names.filter((name) => isStateName(name) && existsSync(path.join(stateDir, name)));
+}
+
+function writeEntry(
+  writer: ArchiveWriter,
+  { where, name, file }: Pick<Entry, 'where' | 'name'> & { readonly file: string },
+  write: (bytes: Uint8Array) => void,
+  notes: string[],
+): Entry | undefined {
+  let fd: number;
+  try {
+    // Root must not read for the user of the gateway what that user may not read.
+    if (where === 'state' && realpathSync(file) !== path.join(realpathSync(path.dirname(file)), path.basename(file)))
+      throw new Error('it is a link');
+    fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | (where === 'state' ? constants.O_NOFOLLOW : 0));
+  } catch (cause) {
+    throw new SluiceError(
+      'usage',
+      `${file} cannot be read: ${toError(cause).message}. Run it as root or as the user of the gateway`,
+      { cause },
+    );
+  }
+  try {
+    if (!LARGE_FILES.includes(name)) {
+      const bytes = readFileSync(fd);
+      if (bytes.length > MOST_SMALL) {
+        notes.push(`${file} is not in the backup: it is larger than 16 MB. Copy it yourself.`);
+        return undefined;
+      }
+      const entry = { where, name, size: bytes.length };
+      write(writer.add(Buffer.concat([entryHead(entry), bytes])));
+      return entry;
+    }
+    const entry = { where, name, size: fstatSync(fd).size };
+    write(writer.add(entryHead(entry)));
+    const piece = Buffer.alloc(CHUNK);
+    for (let at = 0; at < entry.size; ) {
+      const n = readSync(fd, piece, 0, Math.min(CHUNK, entry.size - at), at);
+      if (n === 0) throw new SluiceError('log-read', `the copy ${file} became shorter`);
+      write(writer.add(piece.subarray(0, n)));
+      at += n;
+    }
+    return entry;
+  } finally {
+    closeSync(fd);
+  }
+}

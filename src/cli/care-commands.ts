@@ -3,12 +3,24 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { BackupOptions, RestoreOptions } from './care/backup.ts';
 import type { ResetOptions } from './care/factory-reset.ts';
-import { action, config, json } from './command-parts.ts';
+import { action, config, json, socket } from './command-parts.ts';
+import type { RunningOptions } from './running.ts';
 
 const passphrase = () => new Option('--passphrase-file <file>', 'a file whose first line is the passphrase');
 const yes = () => new Option('--yes', 'do not ask');
 
 export function careCommands(sluice: Command): void {
+  sluice
+    .command('doctor')
+    .description('checks ports, permissions, clock, disk, memory, network and weak settings; changes nothing')
+    .addOption(config())
+    .addOption(socket())
+    .addOption(json())
+    .addHelpText(
+      'after',
+      '\nIt works with a running gateway and without. Root sees more: who holds a port,\nand the health of an SSD.\nExit status: 0 nothing is wrong, 1 something is to be done.\nExamples:\n  $ sluice doctor\n  $ sluice doctor -c site/gateway.yaml --json',
+    )
+    .action(action(async (options: RunningOptions) => (await import('./care/doctor.ts')).doctor(options)));
   sluice
     .command('backup')
     .argument('[file]', 'the file, or a folder (default: ID-DATE.sluice-backup in this folder)')

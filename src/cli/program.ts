@@ -1,6 +1,5 @@
 import { Command, Option } from 'commander';
 import { TABLES } from '../codecs/modbus-point.ts';
-import { SluiceError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { accountCommands } from './account-commands.ts';
 import { alarmCommands } from './alarm-commands.ts';
@@ -16,11 +15,6 @@ import { rulesCommands } from './rules-commands.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
 import type { ScanOptions } from './scan.ts';
-
-/** Commands of later versions that people already read about, and what does their work today. */
-const LATER: readonly (readonly [name: string, instead: string])[] = [
-  ['doctor', '"sluice status" shows what is wrong, and "sluice check" finds faults in the configuration.'],
-];
 
 /** A page is for people, and has its own parts. */
 const NOT_WATCHED = ['json', 'removed', 'verbose'];
@@ -281,15 +275,5 @@ export function program(): Command {
         (await import('./node-red-process.ts')).nodeRedProcess(options),
       ),
     );
-  for (const [name, instead] of LATER)
-    sluice
-      .command(name, { hidden: true })
-      .allowUnknownOption()
-      .allowExcessArguments()
-      .action(
-        action(() =>
-          Promise.reject(new SluiceError('usage', `"sluice ${name}" is not in this version (${VERSION}). ${instead}`)),
-        ),
-      );
   return sluice;
 }

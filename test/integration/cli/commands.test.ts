@@ -68,14 +68,6 @@ devices: {pump: {bus: plant, unit: 1, interval: 50ms, points: {a: {table: holdin
   assert.match((await reload()).stderr, /no gateway is running here/);
 });
 
-test('a command of a later version says so, and what does its work today', async (t) => {
-  for (const name of ['doctor']) {
-    const { code, stderr } = await sluice(t, name, 'add', '--force');
-    assert.equal(code, 2);
-    assert.match(stderr, new RegExp(`^sluice: "sluice ${name}" is not in this version \\([\\d.]+\\)\\. .*\\.$`));
-  }
-});
-
 test('the first configuration of an ordinary user keeps its state beside itself', async (t) => {
   if (!asRoot(t, 'be somebody else')) return;
   const folder = scratch(t, 'init');

@@ -17,7 +17,7 @@ function helpOf(command: Command): string {
 }
 
 /** `simulate` reads its own line, also the word `--help`. */
-const OWN = ['simulate', 'doctor', 'rules'];
+const OWN = ['simulate', 'rules'];
 
 for (const command of [...all(program()).filter((c) => !OWN.includes(c.name())), simulateCommand()])
   test(`the help of ${command.parent === null ? '' : `${command.parent.name()} `}${command.name()}`, () => {

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import type { OwnIdentity } from '../access/tls/certificates.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { ActionsStatus } from '../control/actions/actions.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import { type BrokenConfig, brokenWords, shortened } from '../core/broken-config.ts';
@@ -19,6 +20,7 @@ import type { LogWatch } from '../reports/log-watch.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockWatch } from '../time/watch.ts';
+import { actionStatus } from './action-status.ts';
 import { alarmStatus } from './alarm-status.ts';
 import { type BundleKeyReply, type BundleQuery, Bundles, type ReceiptReply } from './bundles.ts';
 import { alarmChangesOf, exportText, historyOf, removedOf, waitingOf } from './history.ts';
@@ -70,6 +72,7 @@ export interface GatewayView {
   readonly access: { readonly people: PeopleAccess; readonly accounts: AccountsAdmin };
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
+  readonly actions: { status(): ActionsStatus };
   readonly forwarders: readonly Forwarder[];
   readonly broker: EmbeddedBroker | undefined;
   readonly certificate: OwnIdentity | undefined;
@@ -179,6 +182,7 @@ export class Target implements AdminTarget {
       access: g.access.accounts.status(),
       ...alarmStatus(g.rules, g.ingest.moment()),
       alarmFigures: g.rules.alarmFigures(g.ingest.moment()),
+      ...actionStatus(g.actions.status(), (at) => Math.round(at) + watch.offset),
     };
   }
 

@@ -3,6 +3,7 @@
  * costs 14 MB of memory on import. docs/reference/metrics.md repeats the table; a test holds them equal.
  */
 import type { BusStatus, DeviceCounters, DeviceStatus } from '../core/ports.ts';
+import { ACTION_METRICS } from './action-metrics.ts';
 import { ALARM_METRICS } from './alarm-metrics.ts';
 import { FLOW_METRICS } from './flow-metrics.ts';
 import { LISTENER_METRICS } from './listener-metrics.ts';
@@ -242,6 +243,7 @@ export const METRICS: readonly Metric[] = [
   },
 
   ...ALARM_METRICS,
+  ...ACTION_METRICS,
   {
     ...{ name: 'sluice_log_ins', type: 'counter', labels: ['result'] },
     help: 'Log-ins and claims that were `accepted`, `refused` after a check, or `throttled`: refused without one.',

@@ -2,6 +2,9 @@
  * What the admin room needs of a running gateway. gateway-target.ts implements it; everything here is plain data that
  * becomes JSON. Times are UTC milliseconds as known now, unless a name says otherwise; `null` means "none yet".
  */
+
+import type { ActionsStatus } from '../control/actions/actions.ts';
+import type { ActionFigures, ActionResult } from '../control/actions/tally.ts';
 import type { AccessStatus, AccountsAdmin, ClaimRequest, PeopleAccess } from '../core/access-ports.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
 import type {
@@ -149,8 +152,26 @@ export interface GatewayStatus {
   readonly alarms: readonly AlarmStatus[];
   /** How the alarms do, by ISA-18.2 and IEC 62682. */
   readonly alarmFigures: AlarmFiguresView;
+  /** What rules have done since the start; absent where no rule acts. */
+  readonly actions?: ActionsReport | undefined;
   /** Rules that are only observed; absent where there are none. */
   readonly observed?: readonly ObservationStatus[] | undefined;
+}
+
+export interface ActionsReport {
+  readonly kinds: ActionsStatus['kinds'];
+  /** Actions that began or ended since the start. */
+  readonly of: number;
+  /** Those of them that failed, or were left out, when they ended last. */
+  readonly failing: number;
+  /** A hundred of them at most. What failed last comes first, then what ended last. */
+  readonly list: readonly ActionStatus[];
+}
+
+export interface ActionStatus extends Omit<ActionFigures, 'last' | 'error'> {
+  readonly last: { readonly result: ActionResult; readonly time: number } | null;
+  /** The last failure, also when the action has been done since. */
+  readonly error: { readonly message: string; readonly time: number } | null;
 }
 
 export interface ObservationStatus extends ObservedStatus {

@@ -4,6 +4,7 @@ import { formatSize } from '../core/units.ts';
 import type { SalvageStatus } from '../reports/salvage.ts';
 import { localDate } from './local-time.ts';
 import { paint } from './running.ts';
+import { actionDetails } from './status-actions.ts';
 import { brokerLines } from './status-broker.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -19,6 +20,7 @@ export function statusDetails(report: GatewayStatus): string[] {
     ...log.salvage.flatMap(salvageLines),
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, gateway.time)),
+    ...actionDetails(report.actions, gateway.time),
     ...brokerLines(report.broker),
     ...certificateLines(report),
     ...httpLines(report.http),

@@ -12,7 +12,9 @@ import { overloadAdvice } from '../drivers/modbus/words.ts';
 import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
+import { actionLines, failingActions } from './status-actions.ts';
 import { configWrong } from './status-config.ts';
+
 import { rough, statusDetails } from './status-details.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -45,6 +47,7 @@ export function statusText(report: GatewayStatus, { verbose = false, width = 80,
     '',
     ...report.buses.flatMap((bus) => busLines(bus, gateway)),
     ...report.forwarders.flatMap((f) => forwarderLines(f, waiting, gateway.time)),
+    ...actionLines(report.actions),
     ...logLines(report),
     ...brokerLines(report),
     ...flowLines(report),
@@ -73,6 +76,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
   return [
     ...configWrong(report),
     ...report.alarms.filter(isWrong).map((a) => alarmWrong(a, gateway.time)),
+    ...failingActions(report.actions, gateway.time).map((one): Wrong => ({ ...one, colour: 31 })),
     ...report.buses.flatMap((bus) => busWrongs(bus, gateway.time, utc, gateway.monotonic)),
     ...log.faults.map((text): Wrong => ({ head: 'the log has a fault', text, colour: 31 })),
     ...log.salvage.flatMap((s): Wrong[] =>

@@ -10,6 +10,7 @@ import { Target } from '../admin/gateway-target.ts';
 import type { HttpStatus } from '../admin/target.ts';
 import { settleState } from '../care/settle.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
+import type { Actions } from '../control/actions/actions.ts';
 import { Ledger } from '../control/remote/ledger.ts';
 import type { Once } from '../control/remote/once.ts';
 import type { BrokenConfig } from '../core/broken-config.ts';
@@ -105,6 +106,9 @@ export class Gateway implements Starting, Reloadable {
   get rules(): RuleEngine {
     if (this.#came.rules === undefined) throw new SluiceError('internal', 'the gateway is not started yet');
     return this.#came.rules;
+  }
+  get actions(): Actions {
+    return this.#parts.actions;
   }
   get plant(): Plant {
     return this.#parts.plant;

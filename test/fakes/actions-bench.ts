@@ -92,6 +92,7 @@ export function actionsBench(rules: readonly ResolvedRule[], options: BenchOptio
   };
   return {
     ...{ actions, clock, did, events, remarks, points, locks, hookRuns, heard, alarms, saved, turn, moment, clockState, logged },
+    waiting: () => Object.fromEntries(actions.status().kinds.map(({ kind, waiting }) => [kind, waiting])),
     /** Rules of another configuration. */
     reload: (next: readonly ResolvedRule[]) => {
       known = new Map(next.map((rule) => [rule.name, rule]));

@@ -327,6 +327,23 @@ export function statusOf(): GatewayStatus {
       ...{ state: 'unclaimed', users: 0, devices: 0, tokens: 0, sessions: 0 },
       logIns: { accepted: 3, refused: 2, throttled: 1 },
     },
+    actions: {
+      kinds: (['write', 'publish', 'hook', 'flow', 'output'] as const).map((kind) => ({
+        ...{ kind, started: 7, done: 3, failed: 2, superseded: 1, dropped: 1, waiting: 4 },
+      })),
+      ...{ of: 3, failing: 1 },
+      list: [
+        {
+          ...{ rule: 'warm', action: 'hook sms', place: 'do.0', started: 4, done: 1, failed: 3, superseded: 0, dropped: 0 },
+          last: { result: 'failed', time: 1_795_000_000_500 },
+          error: { message: 'sms ended with 1: no "network"\n', time: 1_795_000_000_500 },
+        },
+        {
+          ...{ rule: 'warm', action: 'output panel.lamp', started: 1, done: 0, failed: 0, superseded: 0, dropped: 0 },
+          ...{ last: null, error: null },
+        },
+      ],
+    },
     alarmFigures: {
       ...{ since: 1_795_000_000_000, annunciated: 12, perHour: 0.5, perDay: 6 },
       flood: { active: false, alarms: 11, floods: 1, time: 480_000 },

@@ -78,6 +78,21 @@ export function clinic(): FakeLive {
           ...{ observedSince: NOW - 3 * 24 * 60 * MINUTE, count: 4 },
         },
       ],
+      actions: {
+        ...{ done: 41, failed: 2, waiting: 1, failing: 1 },
+        list: [
+          {
+            ...{ rule: 'fridge-warm', kind: 'hook', target: 'sms', done: 3, failed: 2 },
+            last: { result: 'failed', time: NOW - 12 * MINUTE },
+            error: '/etc/sluice/hooks/sms ended with 1: the modem has no network',
+          },
+          {
+            ...{ rule: 'fridge-warm', kind: 'output', target: 'station.siren', done: 36, failed: 0 },
+            last: { result: 'done', time: NOW - 11 * MINUTE },
+          },
+          { rule: 'pump-pressure', kind: 'publish', target: 'pump/state', done: 2, failed: 0, last: null },
+        ],
+      },
       forwarders: [
         FORWARDER,
         {

@@ -1,7 +1,7 @@
 /** The state of a gateway as pages that stay open get it: the status without what changes with every poll. */
 import type { BusStatus, DeviceStatus } from '../../core/ports.ts';
 import type { GatewayStatus } from '../target.ts';
-import type { AlarmStatus, LiveBus, LiveDevice, LiveFigures, LiveForwarder, LiveState } from './live-types.ts';
+import type { AlarmStatus, LiveActions, LiveBus, LiveDevice, LiveFigures, LiveForwarder, LiveState } from './live-types.ts';
 
 export function liveState(status: GatewayStatus, machine: LiveState['machine']): LiveState {
   const { gateway, clock, log } = status;
@@ -13,10 +13,9 @@ export function liveState(status: GatewayStatus, machine: LiveState['machine']):
     buses: status.buses.map((bus) => busOf(bus, monotonic, (at) => Math.round(time - (monotonic - at)))),
     alarms: status.alarms.map(alarmOf),
     // Without the length of the longest one: it grows all the time.
-    ...(status.observed && {
-      observed: status.observed.map(({ observedSince, count, ...alarm }) => ({ ...alarmOf(alarm), observedSince, count })),
-    }),
+    observed: (status.observed ?? []).map(({ observedSince, count, ...alarm }) => ({ ...alarmOf(alarm), observedSince, count })),
     alarmFigures: figuresOf(status.alarmFigures),
+    actions: status.actions === undefined ? null : actionsOf(status.actions),
     forwarders: status.forwarders.map((forwarder) => forwarderOf(forwarder, time)),
     log: {
       ...{ records: log.records, bytes: log.bytes, maxBytes: log.maxBytes },
@@ -42,6 +41,23 @@ function figuresOf({
     ...(flood.active && { flood: flood.alarms }),
     ...{ chattering: chattering.rules, standing: standing.rules },
     worst: worst.map(({ rule, count }) => ({ rule, count })),
+  };
+}
+
+/** Actions that a page shows. */
+const MOST_ACTIONS = 30;
+
+function actionsOf({ kinds, list, failing }: NonNullable<GatewayStatus['actions']>): LiveActions {
+  const sum = (key: 'done' | 'failed' | 'dropped' | 'waiting'): number => kinds.reduce((all, kind) => all + kind[key], 0);
+  return {
+    ...{ done: sum('done'), failed: sum('failed') + sum('dropped'), waiting: sum('waiting'), failing },
+    list: list.slice(0, MOST_ACTIONS).map(({ rule, action, done, failed, dropped, last, error }) => {
+      const [kind = '', ...target] = action.split(' ');
+      return {
+        ...{ rule, kind: kind as LiveActions['list'][number]['kind'], target: target.join(' ') },
+        ...{ done, failed: failed + dropped, last, error: error?.message },
+      };
+    }),
   };
 }
 

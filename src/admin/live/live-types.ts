@@ -76,6 +76,28 @@ export interface LiveFigures {
   readonly worst: readonly { readonly rule: string; readonly count: number }[];
 }
 
+/** What rules have done since the start. */
+export interface LiveActions {
+  readonly done: number;
+  readonly failed: number;
+  readonly waiting: number;
+  /** Actions whose last outcome was a failure. */
+  readonly failing: number;
+  /** Thirty at most. What failed last comes first. */
+  readonly list: readonly LiveAction[];
+}
+export interface LiveAction {
+  readonly rule: string;
+  readonly kind: 'write' | 'publish' | 'hook' | 'flow' | 'output';
+  /** What is written, published, run or triggered. */
+  readonly target: string;
+  readonly done: number;
+  readonly failed: number;
+  readonly last: { readonly result: 'done' | 'failed' | 'superseded' | 'dropped'; readonly time: number } | null;
+  /** Of the last failure. */
+  readonly error?: string | undefined;
+}
+
 /** A rule with `observe: true`, and what it would have done. `state` and `since` are those that its alarm would have. */
 export interface ObservedStatus extends AlarmStatus {
   /** UTC milliseconds at which the observation began. */
@@ -115,7 +137,9 @@ export interface LiveState {
   readonly buses: readonly LiveBus[];
   readonly alarms: readonly AlarmStatus[];
   readonly alarmFigures?: LiveFigures | undefined;
-  /** Rules on trial; absent where there are none. */
+  /** null where no rule acts. */
+  readonly actions?: LiveActions | null | undefined;
+  /** Rules on trial. A part that is empty is sent all the same: a page keeps what does not come. */
   readonly observed?: readonly ObservedStatus[] | undefined;
   readonly forwarders: readonly LiveForwarder[];
   readonly log: {

@@ -1,5 +1,7 @@
 /** The schema of `GET /api/v1/status`. */
 import * as z from 'zod';
+import { ACTION_KEYS } from '../../config/actions.ts';
+import { RESULTS } from '../../control/actions/tally.ts';
 import type { AccessStatus } from '../../core/access-ports.ts';
 import { ALARM_STATES, SEVERITIES } from '../../core/alarm.ts';
 import type { BrokenConfig } from '../../core/broken-config.ts';
@@ -8,7 +10,7 @@ import type { AlarmFiguresView, FrequentAlarm } from '../../rules/alarm-figures.
 import type { AlarmStatus } from '../live/live-types.ts';
 import type { StatusReport } from '../metric.ts';
 import type { ProcessStatus } from '../process-meter.ts';
-import type { ForwarderStatus, GatewayStatus, ObservationStatus, WireStatus } from '../target.ts';
+import type { ActionStatus, ActionsReport, ForwarderStatus, GatewayStatus, ObservationStatus, WireStatus } from '../target.ts';
 import { count, fault, flag, list, moment, number, shape, text, value, word } from './parts.ts';
 import { bus } from './status-buses.ts';
 import { flows } from './status-flows.ts';
@@ -109,6 +111,37 @@ const FIGURES = {
   ),
 };
 
+const COUNTS = {
+  started: count('tries that began since the start'),
+  done: count('how often it was done'),
+  failed: count('how often it failed for good'),
+  superseded: count('how often a newer word about the same point, or another configuration, took its place'),
+  dropped: count('how often it was left out, since too many waited'),
+};
+const actions = shape<ActionsReport>({
+  kinds: list(
+    shape<ActionsReport['kinds'][number]>({
+      kind: word(ACTION_KEYS, 'what it does'),
+      ...COUNTS,
+      waiting: count('actions that wait or run'),
+    }),
+    'by what they do',
+  ),
+  of: count('actions that began or ended since the start'),
+  failing: count('those of them that failed, or were left out, when they ended last'),
+  list: list(
+    shape<ActionStatus>({
+      rule: text('the rule'),
+      action: text('what it does, as `write pump.run`'),
+      place: text('its place in the rule, as `do.0`; an output has none').optional(),
+      ...COUNTS,
+      last: z.strictObject({ result: word(RESULTS, 'how it ended'), time: moment('when') }).nullable(),
+      error: z.strictObject({ message: text('why'), time: moment('when') }).nullable(),
+    }),
+    'a hundred of them at most; what failed last comes first',
+  ),
+});
+
 const gatewayStatus = {
   gateway: shape<GatewayStatus['gateway']>({
     id: text('the id of the gateway'),
@@ -157,6 +190,7 @@ const gatewayStatus = {
     }),
     'rules that are only observed, and what they would have done; absent where there are none',
   ).optional(),
+  actions: actions.describe('what rules have done since the start; absent where no rule acts').optional(),
   alarmFigures: shape<AlarmFiguresView>(FIGURES).describe('how the alarms do, by ISA-18.2 and IEC 62682'),
 };
 

@@ -46,6 +46,8 @@ export interface LanesSide {
 }
 
 export interface LanesOwner {
+  /** A try begins. */
+  readonly begun: (job: Job) => void;
   readonly settled: (job: Job, outcome: Outcome) => void;
   /** A write fails and is tried again; only the first time. */
   readonly failing: (job: Job, error: Error) => void;
@@ -100,8 +102,15 @@ export class ActionLanes {
     return [...this.#writes.values(), this.#hooks, this.#publishes, this.#flows];
   }
 
-  #lane(own: Omit<LaneOptions<Job>, 'clock' | 'settled'>): Lane<Job> {
-    return new Lane<Job>({ clock: this.#s.clock, ...own, settled: (job, outcome) => this.#owner.settled(job, outcome) });
+  #lane({ perform, ...own }: Omit<LaneOptions<Job>, 'clock' | 'settled'>): Lane<Job> {
+    return new Lane<Job>({
+      ...{ clock: this.#s.clock, ...own },
+      perform: (job) => {
+        this.#owner.begun(job);
+        return perform(job);
+      },
+      settled: (job, outcome) => this.#owner.settled(job, outcome),
+    });
   }
 
   #laneOf({ action }: Job): Lane<Job> {

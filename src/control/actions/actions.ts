@@ -9,6 +9,7 @@
  *   most once. What is done is never repeated (book.ts).
  * - A rule that is only observed does nothing.
  */
+import type { ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
 import type { AlarmTransition, Severity } from '../../core/alarm.ts';
 import type { Logger } from '../../core/logger.ts';
@@ -17,11 +18,11 @@ import type { GatewayEvent } from '../../core/ports.ts';
 import type { Moment } from '../../rules/rule-state.ts';
 import { ActionLanes, type LanesSide } from './action-lanes.ts';
 import { Book, type Planned } from './book.ts';
-import { Counts } from './counts.ts';
 import { rulePrincipal } from './interlocks.ts';
-import { type Job, nameOf, parseBook } from './job.ts';
+import { actionAt, type Job, nameOf, parseBook } from './job.ts';
 import type { Outcome } from './lane.ts';
 import { Outputs } from './outputs.ts';
+import { type ActionCounts, type ActionFigures, ActionTally } from './tally.ts';
 import type { AlarmFacts } from './texts.ts';
 
 const KEY = '@action.';
@@ -49,6 +50,14 @@ export interface ActionsSide extends LanesSide {
   readonly tell: (event: GatewayEvent) => void;
 }
 
+export interface ActionsStatus {
+  readonly kinds: readonly (ActionCounts & { readonly kind: ResolvedAction['kind']; readonly waiting: number })[];
+  /** Those that began or ended since the start. What failed last comes first. */
+  readonly actions: readonly ActionFigures[];
+  /** Some rule acts. */
+  readonly acting: boolean;
+}
+
 export class Actions {
   readonly #s: ActionsSide;
   readonly #books = new Map<string, Book>();
@@ -56,7 +65,7 @@ export class Actions {
   readonly #timed = new Set<string>();
   readonly #lanes: ActionLanes;
   readonly #outputs: Outputs;
-  readonly counts = new Counts();
+  readonly tally: ActionTally;
   #fresh: Job[] = [];
   #rules: ReadonlyMap<string, ResolvedRule> = new Map();
   #cancel: (() => void) | undefined;
@@ -66,12 +75,14 @@ export class Actions {
   constructor(side: ActionsSide) {
     this.#s = side;
     const { clock } = side;
+    this.tally = new ActionTally(() => clock.monotonic());
     this.#lanes = new ActionLanes(side, {
       settled: (job, outcome) => this.#settled(job, outcome),
+      begun: (job) => this.tally.started(job),
       failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
     });
     this.#outputs = new Outputs({
-      ...{ clock, tell: side.tell },
+      ...{ clock, tell: side.tell, tally: this.tally },
       write: (output, value, rule) => side.commands.run({ do: 'write', point: output, value }, rulePrincipal(rule)),
       isOn: (rule, how) => {
         const state = side.look(rule)?.state;
@@ -148,8 +159,9 @@ export class Actions {
       gone.push(...book.change(rule, moment));
       this.#save(name, book, moment);
     }
-    for (const { action } of gone) this.counts.add(action.kind, 'dropped');
+    for (const job of gone) this.tally.ended(job, 'superseded');
     this.#forget(gone);
+    this.tally.keep((figures) => this.#exists(figures));
     this.#rewrite(moment);
     this.#schedule();
   }
@@ -176,10 +188,12 @@ export class Actions {
     this.#lanes.drop(new Set(jobs));
   }
 
-  status() {
+  status(): ActionsStatus {
+    const waiting = { ...this.#lanes.waiting, output: this.#outputs.waiting };
     return {
-      counts: this.counts.view(),
-      waiting: { ...this.#lanes.waiting, output: this.#outputs.waiting },
+      kinds: this.tally.kinds().map((counts) => ({ ...counts, waiting: waiting[counts.kind] })),
+      actions: this.tally.actions(),
+      acting: this.#books.size > 0,
     };
   }
 
@@ -196,6 +210,14 @@ export class Actions {
     this.#outputs.configure(acting);
   }
 
+  /** A figure is of an action that a rule has now. */
+  #exists({ rule, place, action }: ActionFigures): boolean {
+    const of = this.#rules.get(rule);
+    if (of === undefined) return false;
+    const now = place === undefined ? of.actions?.find((one) => nameOf(one) === action) : actionAt(of, place);
+    return now !== undefined && nameOf(now) === action;
+  }
+
   #now(rule: string): { readonly state: AlarmTransition['state']; readonly occurrence: number } {
     const { state = 'normal' as const, occurrence = 0 } = this.#s.look(rule) ?? {};
     return { state, occurrence };
@@ -203,7 +225,7 @@ export class Actions {
 
   #plan(rule: string, { jobs, dropped }: Planned, moment: Moment): void {
     for (const job of dropped) {
-      this.counts.add(job.action.kind, 'dropped');
+      this.tally.ended(job, 'dropped');
       this.#overflow(job);
     }
     this.#forget(dropped);
@@ -228,7 +250,7 @@ export class Actions {
     // The next start does it.
     if (this.#stopped) return;
     const { action, facts } = job;
-    this.counts.add(action.kind, outcome.result);
+    this.tally.ended(job, outcome.result, outcome.result === 'failed' ? outcome.error : undefined);
     this.#finish(job, outcome.result === 'failed' || outcome.result === 'dropped');
     if (outcome.result === 'dropped') this.#overflow(job);
     else if (outcome.result === 'failed') {

@@ -72,7 +72,8 @@ export function jobOf(saved: SavedJob, rule: ResolvedRule): Job | undefined {
   return action === undefined || printOf(action) !== saved.print ? undefined : { at: saved.at, action, facts: saved.facts };
 }
 
-function actionAt({ actions = [], escalation }: ResolvedRule, at: string): ResolvedAction | undefined {
+/** @param at `do.0`, `escalate.2`, `do.0.else` */
+export function actionAt({ actions = [], escalation }: ResolvedRule, at: string): ResolvedAction | undefined {
   const [list, index, ...rest] = at.split('.');
   let action = (list === 'do' ? actions : (escalation?.actions ?? []))[Number(index)];
   for (const _ of rest) action = action?.orElse;

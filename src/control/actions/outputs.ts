@@ -10,6 +10,7 @@ import type { ResolvedRule } from '../../config/kinds.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
+import type { ActionTally, Counted } from './tally.ts';
 
 const RETRY_FIRST = 2000;
 const RETRY_LONGEST = 60_000;
@@ -23,6 +24,7 @@ export interface OutputsSide {
   readonly write: (point: string, value: PlainValue, rule: string) => Promise<unknown>;
   readonly isOn: (rule: string, how: Output['while']) => boolean;
   readonly tell: (event: GatewayEvent) => void;
+  readonly tally: ActionTally;
 }
 
 interface Entry {
@@ -144,9 +146,11 @@ export class Outputs {
     this.#writing.add(entry.point);
     // Nobody knows until it ends; a reload meanwhile takes that over.
     entry.written = undefined;
+    this.#s.tally.started(jobOf(entry));
     try {
       await this.#s.write(entry.point, value, entry.rule);
       entry.written = value;
+      this.#s.tally.ended(jobOf(entry), 'done');
       entry.wait = RETRY_FIRST;
       if (entry.failed && this.#isCurrent(entry))
         this.#tell(entry, 'info', 'done', `The output ${entry.point} is ${String(value)} now, after it had failed.`);
@@ -161,6 +165,7 @@ export class Outputs {
   #failed(entry: Entry, value: PlainValue, thrown: unknown): void {
     const asked = thrown instanceof SluiceError ? thrown.data.again : undefined;
     const soon = typeof asked === 'number' && Number.isFinite(asked);
+    if (!soon) this.#s.tally.ended(jobOf(entry), 'failed', toError(thrown));
     if (entry.users.length === 0 && !soon && isFinal(thrown)) {
       if (this.#isCurrent(entry) && !this.#stopped)
         this.#tell(
@@ -207,6 +212,11 @@ export class Outputs {
     for (const entry of this.#dirty) if (!this.#writing.has(entry.point)) due = Math.min(due, entry.due);
     if (due !== Number.POSITIVE_INFINITY) this.#cancel = this.#s.clock.after(Math.max(0, due - now), () => this.begin());
   }
+}
+
+/** For its figures. */
+function jobOf({ point, set, clear, rule }: Entry): Counted {
+  return { action: { kind: 'output', on: ['active'], point, set, clear, while: 'active' }, facts: { rule } };
 }
 
 /** The point went with its rule, or nobody may write it any more. A lock of another rule passes. */

@@ -18,6 +18,7 @@ test('the status page', async (t) => {
   await t.test('a person logs in, and a wrong password is said in words', (tt) => logIn(tt, site));
   await t.test('a claim makes the first administrator, who is then logged in', (tt) => claim(tt, site));
   await t.test('an operator acknowledges and shelves, with the token of the session', (tt) => act(tt, site));
+  await t.test('actions of rules stand there with their errors, what failed first', (tt) => acts(tt, site));
   await t.test('a page in English does not load the font of Bangla', (tt) => font(tt, site));
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
   await t.test('a lost connection is said, old values look old, and what was missed comes', (tt) => lose(tt, site));
@@ -116,6 +117,24 @@ async function act(_: TestContext, site: PageSite): Promise<void> {
     ),
   };
   await page.waitForSelector('button[aria-label="Acknowledge fridge-warm"]', { state: 'detached' });
+}
+
+async function acts(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.click('a:has-text("1 action of a rule failed")');
+  await page.waitForSelector('.acts li');
+  const told = (await page.locator('.acts li').allInnerTexts()).map((text) => text.replaceAll(/\s+/g, ' ').trim());
+  assert.equal(told.length, 3);
+  assert.match(
+    told[0] ?? '',
+    /^Program sms failed .*3 done, 2 failed Rule fridge-warm Last error: \/etc\/sluice\/hooks\/sms ended with 1: the modem has no network$/,
+  );
+  assert.match(told[1] ?? '', /^Output station\.siren done .*36 done, 0 failed Rule fridge-warm$/);
+  assert.match(told[2] ?? '', /^Message pump\/state not finished 2 done, 0 failed Rule pump-pressure$/);
+  assert.match(await textOf(page, '.acts .quiet'), /^Since the start: 41 done, 2 failed\. 1 waiting now\.$/);
+  server.answers.live.nowState = { ...server.answers.live.nowState, actions: null };
+  await page.waitForSelector('.acts', { state: 'detached' });
 }
 
 async function look(_: TestContext, site: PageSite): Promise<void> {
@@ -252,9 +271,9 @@ async function keys(_: TestContext, site: PageSite): Promise<void> {
     await page.keyboard.press('Tab');
     order.push(await focused());
   }
-  assert.deepEqual(order.slice(0, 13), [
+  assert.deepEqual(order.slice(0, 14), [
     ...['Skip to content', 'Overview', 'Devices', 'Alarms1', 'Delivery', 'System', 'You'],
-    ...['1 alarm needs attention', '1 device does not answer', '1 forwarder does not deliver'],
+    ...['1 alarm needs attention', '1 action of a rule failed', '1 device does not answer', '1 forwarder does not deliver'],
     ...['fridge.temperature', 'Acknowledge fridge-warm', 'Shelve fridge-warm'],
   ]);
   await page.focus('.skip');

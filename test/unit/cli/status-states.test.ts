@@ -56,6 +56,7 @@ interface Changes {
   readonly log?: Partial<LogStatus>;
   readonly forwarder?: Partial<ForwarderStatus>;
   readonly alarms?: readonly AlarmStatus[];
+  readonly actions?: GatewayStatus['actions'];
   readonly flows?: Partial<FlowsReport>;
   /** With `-v`. */
   readonly verbose?: boolean;
@@ -63,7 +64,7 @@ interface Changes {
   readonly waiting?: WaitingReply['forwarders'];
 }
 
-function changedStatus({ clock, bus, log, forwarder, flows, verbose, alarms = [] }: Changes): GatewayStatus {
+function changedStatus({ clock, bus, log, forwarder, flows, verbose, actions, alarms = [] }: Changes): GatewayStatus {
   const report = statusOf();
   const [field] = report.buses;
   const [cloud] = report.forwarders;
@@ -86,6 +87,7 @@ function changedStatus({ clock, bus, log, forwarder, flows, verbose, alarms = []
       },
     ],
     alarms,
+    actions,
     ...(flows === undefined ? {} : { flows: { ...nodeRed, ...flows } }),
     // Its figures have tests of their own.
     broker: verbose ? undefined : report.broker && { ...report.broker, address: { host: '127.0.0.1', port: 1883 } },
@@ -110,6 +112,26 @@ const salvage = {
 const DISK_FULL =
   'its folder takes more than it may: a quarter of its file system is 40MB; remove files from /var/lib/sluice-node-red';
 
+const none = { started: 0, done: 0, failed: 0, superseded: 0, dropped: 0 };
+const ACTIONS: GatewayStatus['actions'] = {
+  kinds: [
+    { kind: 'write', ...none, started: 14, done: 12, superseded: 1, waiting: 0 },
+    { kind: 'hook', ...none, started: 4, done: 1, failed: 1, dropped: 2, waiting: 1 },
+  ],
+  ...{ of: 3, failing: 1 },
+  list: [
+    {
+      ...{ rule: 'fridge-warm', action: 'hook sms', place: 'escalate.0', ...none, started: 4, done: 1, failed: 1, dropped: 2 },
+      last: { result: 'failed', time: NOW - 3 * MINUTE },
+      error: { message: '/etc/sluice/hooks/sms ended with 1: the modem has no network\u001b[2J', time: NOW - 3 * MINUTE },
+    },
+    {
+      ...{ rule: 'tank-empty', action: 'write pump.run', place: 'do.0', ...none, started: 14, done: 12, superseded: 1 },
+      ...{ last: { result: 'done', time: NOW - 20 * MINUTE }, error: null },
+    },
+  ],
+};
+
 const STATES: Readonly<Record<string, Changes>> = {
   'all-well': {},
   'alarm-and-silent-device': {
@@ -124,6 +146,8 @@ const STATES: Readonly<Record<string, Changes>> = {
       ],
     },
   },
+  'action-failed': { actions: ACTIONS },
+  'actions-verbose': { actions: ACTIONS, verbose: true },
   'cured-fault': {
     bus: {
       devices: [

@@ -3,6 +3,8 @@ import type { AlarmStatus, LiveState } from '../../live/live-types.ts';
 
 export interface Verdict {
   readonly alarms: number;
+  /** Actions of rules that failed when they were to be done last. */
+  readonly actions: number;
   readonly silent: number;
   readonly buses: number;
   readonly forwarders: number;
@@ -35,6 +37,7 @@ export function inOrder(alarms: readonly AlarmStatus[]): AlarmStatus[] {
 export function verdictOf(state: LiveState): Verdict {
   return {
     alarms: state.alarms.filter(needsAttention).length,
+    actions: state.actions?.failing ?? 0,
     silent: state.buses.flatMap((bus) => bus.devices).filter((device) => device.state === 'silent').length,
     buses: state.buses.filter((bus) => bus.state !== 'open').length,
     forwarders: state.forwarders.filter(({ state, type }) => state !== 'connected' && type !== 'bundle').length,

@@ -11,6 +11,7 @@ import { Badge, type Mood, Name } from '../parts/small.tsx';
 import { shortTime, span } from '../words/times.ts';
 import { valueText } from '../words/values.ts';
 import type { WordKey } from '../words/words.ts';
+import { Actions } from './actions.tsx';
 import { AlarmFigures } from './alarm-figures.tsx';
 import { Observed } from './observed.tsx';
 
@@ -28,6 +29,7 @@ export function Alarms(): JSX.Element {
       <h1 tabIndex={-1}>{words.t('alarms.title')}</h1>
       {alarms.length === 0 ? <p>{words.t('alarms.none')}</p> : <AlarmList alarms={alarms} most={SLICE} />}
       {alarms.length > 0 && !mayDo(session, 'acknowledge') && <p class="quiet">{words.t('alarms.viewer')}</p>}
+      <Actions actions={model.state?.actions} />
       <AlarmFigures figures={model.state?.alarmFigures} />
       <Observed rules={model.state?.observed ?? []} />
     </>
@@ -74,12 +76,12 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
           <span>{words.t('alarms.until', { time: shortTime(words, alarm.shelvedUntil, now) })}</span>
         )}
       </p>
-      <Actions alarm={alarm} />
+      <Doings alarm={alarm} />
     </li>
   );
 }
 
-function Actions({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
+function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
   const { words, model, session, announce, recheck } = useShell();
   const [shelving, setShelving] = useState(false);
   const [busy, setBusy] = useState(false);

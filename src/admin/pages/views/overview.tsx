@@ -54,9 +54,10 @@ export function Overview(): JSX.Element | null {
 function Attention(): JSX.Element | null {
   const { words, model } = useShell();
   if (model.state === undefined) return null;
-  const { alarms, silent, buses, forwarders, log, clock } = verdictOf(model.state);
+  const { alarms, actions, silent, buses, forwarders, log, clock } = verdictOf(model.state);
   const lines = [
     ...(alarms > 0 ? [{ href: '#/alarms', text: words.count('overview.alarms', alarms) }] : []),
+    ...(actions > 0 ? [{ href: '#/alarms', text: words.count('overview.actions', actions) }] : []),
     ...(buses > 0 ? [{ href: '#/devices', text: words.count('overview.buses', buses) }] : []),
     ...(silent > 0 ? [{ href: '#/devices', text: words.count('overview.silent', silent) }] : []),
     ...(forwarders > 0 ? [{ href: '#/delivery', text: words.count('overview.forwarders', forwarders) }] : []),

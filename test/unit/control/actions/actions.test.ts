@@ -98,7 +98,7 @@ test('the newest word about a silent point is the one that is written', async ()
   await b.clock.advance(60_000);
   assert.equal(b.did.filter((one) => one.endsWith('=0')).length, 1);
   assert.deepEqual(b.logged, ['pump.run=1']);
-  assert.equal(b.actions.counts.of('write', 'superseded'), 1);
+  assert.equal(b.actions.tally.of('write', 'superseded'), 1);
   assert.deepEqual(b.events, [], 'it was no failure');
 });
 
@@ -266,11 +266,10 @@ test('a thousand alarms at once: bounded queues, the critical ones first, the re
   resolve('');
   await b.clock.advance(1000);
   const hooks = b.did.filter((one) => one.startsWith('hook'));
-  assert.equal(hooks.length + b.actions.counts.of('hook', 'dropped'), 1000);
-  assert.equal(b.actions.counts.of('hook', 'done'), 202);
-  assert.equal(b.actions.counts.of('write', 'done') + b.actions.counts.of('write', 'dropped'), 1000);
-  const { waiting } = b.actions.status();
-  assert.deepEqual(waiting, { write: 0, hook: 0, publish: 0, flow: 0, output: 0 });
+  assert.equal(hooks.length + b.actions.tally.of('hook', 'dropped'), 1000);
+  assert.equal(b.actions.tally.of('hook', 'done'), 202);
+  assert.equal(b.actions.tally.of('write', 'done') + b.actions.tally.of('write', 'dropped'), 1000);
+  assert.deepEqual(b.waiting(), { write: 0, hook: 0, publish: 0, flow: 0, output: 0 });
   assert.ok(
     [...b.saved.values()].every((state) => (state as { jobs: unknown[] }).jobs.length === 0),
     'nothing is left to do',

@@ -31,7 +31,7 @@ test('a write of a rule that is locked out does not take the place of a safety w
   b.points.delete('pump.run');
   await b.clock.advance(60_000);
   assert.deepEqual(b.logged, ['call.help=1', 'pump.run=0']);
-  assert.equal(b.actions.counts.of('write', 'superseded'), 0);
+  assert.equal(b.actions.tally.of('write', 'superseded'), 0);
 });
 
 test('an alarm that begins while the gateway stops is acted on by the next start', async () => {
@@ -60,8 +60,8 @@ test('actions that a reload removed are not tried again, and have no fallback', 
   b.reload([ruleOf('dry', { actions: [write('pump.run', 5)] })]);
   await b.clock.advance(600_000);
   assert.deepEqual(b.did, ['rule rule dry: pump.run=0', 'rule rule gone: pump.valve=0']);
-  assert.equal(b.actions.counts.of('write', 'dropped'), 2);
-  assert.equal(b.actions.status().waiting.write, 0);
+  assert.equal(b.actions.tally.of('write', 'superseded'), 2);
+  assert.deepEqual(b.waiting(), { write: 0, publish: 0, hook: 0, flow: 0, output: 0 });
 });
 
 test('a write that runs while its rule is removed has no fallback', async () => {
@@ -124,7 +124,7 @@ test('an output that went with its point is given up, with an event', async () =
   await b.clock.advance(600_000);
   assert.equal(b.did.filter((one) => one.endsWith('lamp=false')).length, 2, 'at the start, and once more');
   assert.match(b.events[0]?.message ?? '', /The output panel\.lamp has no rule any more and could not be set to false/);
-  assert.equal(b.actions.status().waiting.output, 0);
+  assert.equal(b.waiting().output, 0);
 });
 
 test('a reload while an output is written waits for it, and the output ends right', async () => {
@@ -213,5 +213,5 @@ test('what a full queue leaves out has its event and its fallback', async () => 
   for (const { name } of rules) await b.turn(name, 'active-unacknowledged');
   assert.deepEqual(results(b.events), ['dropped']);
   assert.deepEqual(b.logged, ['d-201.x=1'], 'the newest of the others made room for the critical one');
-  assert.equal(b.actions.counts.of('hook', 'dropped'), 1);
+  assert.equal(b.actions.tally.of('hook', 'dropped'), 1);
 });

@@ -82,7 +82,7 @@ export class Actions {
       failing: (job, error) => this.#remark(job, `${nameOf(job.action)} fails so far: ${error.message}`),
     });
     this.#outputs = new Outputs({
-      ...{ clock, tell: side.tell, tally: this.tally },
+      ...{ clock, tell: side.tell, save: side.save, tally: this.tally },
       write: (output, value, rule) => side.commands.run({ do: 'write', point: output, value }, rulePrincipal(rule)),
       isOn: (rule, how) => {
         const state = side.look(rule)?.state;
@@ -104,6 +104,7 @@ export class Actions {
       else if (book !== undefined) this.#books.set(rule.name, new Book(rule, this.#now(rule.name), moment, book));
     }
     this.#rewrite(moment);
+    this.#outputs.restore(saved);
     for (const [name, book] of this.#books) {
       this.#fresh.push(...book.jobs);
       if (book.due < Number.POSITIVE_INFINITY) this.#timed.add(name);

@@ -3,10 +3,14 @@
  * - a point is on while one of the rules that name it asks for it, else off; it is written when that changes, and once at the start;
  * - what fails is tried again until it succeeds, after 2 s, doubled each time up to 1 min; events report the first failure and its end;
  * - a point that no rule names any more, after a reload, is cleared once and then left alone;
+ * - the log knows which points are on: one that the run before held, and that no rule names now, is cleared at the start, with an event;
  * - bounds: one entry for each point, MOST_LEFT of them without a rule, one write under way for each, WRITING at a time.
  */
+import * as z from 'zod';
 import type { PlainValue, ResolvedAction } from '../../config/actions.ts';
 import type { ResolvedRule } from '../../config/kinds.ts';
+import { POINT } from '../../config/point-name.ts';
+import type { Severity } from '../../core/alarm.ts';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import type { GatewayEvent } from '../../core/ports.ts';
@@ -19,12 +23,23 @@ const MOST_LEFT = 256;
 
 type Output = Extract<ResolvedAction, { kind: 'output' }>;
 
+const KEY = '@output.';
+
+/** A point that was on, as the log has it. */
+const heldSchema = z.object({
+  point: z.string().regex(POINT),
+  clear: z.union([z.number(), z.boolean(), z.string().max(250)]),
+  rule: z.string().max(64),
+});
+
 export interface OutputsSide {
   readonly clock: Clock;
   readonly write: (point: string, value: PlainValue, rule: string) => Promise<unknown>;
   readonly isOn: (rule: string, how: Output['while']) => boolean;
   readonly tell: (event: GatewayEvent) => void;
   readonly tally: ActionTally;
+  /** For the next start; null forgets it. */
+  readonly save: (key: string, state: unknown) => void;
 }
 
 interface Entry {
@@ -40,6 +55,8 @@ interface Entry {
   wait: number;
   due: number;
   failed: boolean;
+  /** The run before held it, and no rule names it now. */
+  readonly orphan?: true | undefined;
 }
 
 export class Outputs {
@@ -100,6 +117,29 @@ export class Outputs {
     }
   }
 
+  /** Takes up what the run before held. Call it after `configure`. */
+  restore(saved: Iterable<readonly [key: string, state: unknown]>): void {
+    let orphans = 0;
+    for (const [key, state] of saved) {
+      if (!key.startsWith(KEY)) continue;
+      const held = heldSchema.safeParse(state).data;
+      // A rule that names it writes it at the start anyway.
+      if (held !== undefined && key === KEY + held.point && this.#entries.has(held.point)) continue;
+      if (held === undefined || key !== KEY + held.point || orphans === MOST_LEFT) {
+        this.#s.save(key, null);
+        continue;
+      }
+      orphans++;
+      const { point, clear, rule } = held;
+      const entry: Entry = {
+        ...{ point, set: clear, clear, users: [], rule, written: undefined, wait: RETRY_FIRST, due: 0, failed: false },
+        orphan: true,
+      };
+      this.#entries.set(point, entry);
+      this.#dirty.add(entry);
+    }
+  }
+
   /** The alarm of a rule has another state. */
   changed(rule: string): void {
     for (const entry of this.#byRule.get(rule) ?? []) {
@@ -147,12 +187,23 @@ export class Outputs {
     // Nobody knows until it ends; a reload meanwhile takes that over.
     entry.written = undefined;
     this.#s.tally.started(jobOf(entry));
+    // Before it is on: a run that is killed in between clears it too.
+    if (entry.users.length > 0 && value !== entry.clear)
+      this.#s.save(KEY + entry.point, { point: entry.point, clear: entry.clear, rule: entry.rule });
     try {
       await this.#s.write(entry.point, value, entry.rule);
       entry.written = value;
       this.#s.tally.ended(jobOf(entry), 'done');
       entry.wait = RETRY_FIRST;
-      if (entry.failed && this.#isCurrent(entry))
+      if (value === entry.clear) this.#s.save(KEY + entry.point, null);
+      if (entry.orphan === true)
+        this.#tell(
+          entry,
+          'warning',
+          'cleared',
+          `The output ${entry.point} was on for the rule ${entry.rule} when the gateway ended. No rule names it now, so it is ${String(value)}.`,
+        );
+      else if (entry.failed && this.#isCurrent(entry))
         this.#tell(entry, 'info', 'done', `The output ${entry.point} is ${String(value)} now, after it had failed.`);
       entry.failed = false;
     } catch (thrown) {
@@ -174,6 +225,7 @@ export class Outputs {
           'failed',
           `The output ${entry.point} has no rule any more and could not be set to ${String(value)}: ${toError(thrown).message}. Set it by hand.`,
         );
+      this.#s.save(KEY + entry.point, null);
       this.#forget(entry);
       return;
     }
@@ -195,7 +247,7 @@ export class Outputs {
     return this.#entries.get(entry.point) === entry;
   }
 
-  #tell({ point, rule }: Entry, severity: 'info' | 'critical', result: string, message: string): void {
+  #tell({ point, rule }: Entry, severity: Severity, result: string, message: string): void {
     this.#s.tell({
       event: 'action',
       severity,

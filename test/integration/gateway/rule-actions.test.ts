@@ -136,6 +136,35 @@ test('after a kill what was done is not done again, and the lamp is as it was', 
   assert.equal(readFileSync(file, 'latin1'), 'text=--help $(reboot)\n');
 });
 
+test('a siren of a rule that was removed while the gateway was down is switched off', async (t) => {
+  const b = await bench(t, {
+    rules: `  dry:
+    point: plant.level
+    below: 3
+    do: [{output: plant.lamp, set: 1, clear: 0}]`,
+  });
+  if (b === undefined) return;
+  const { device, gateway } = b;
+  await device.set(5, 2);
+  await waitFor('the lamp', async () => (await device.get('holding', 1))[0] === 1);
+  await waitFor('its figures', async () => (await gateway.status()).actions?.list[0]?.last?.result === 'done');
+  await gateway.kill();
+  writeFileSync(
+    gateway.config,
+    readFileSync(gateway.config, 'utf8').replace('output: plant.lamp, set: 1, clear: 0', 'publish: siren'),
+  );
+  await gateway.up();
+  await waitFor('the lamp is off', async () => (await device.get('holding', 1))[0] === 0);
+  const { actions } = await waitFor('its figures', async () => {
+    const status = await gateway.status();
+    return status.actions?.list[0]?.last === null ? undefined : status;
+  });
+  assert.deepEqual(
+    actions?.list.map(({ action, last }) => [action, last?.result]),
+    [['output plant.lamp', 'done']],
+  );
+});
+
 test('a hook that hangs holds up nobody', async (t) => {
   const program = path.join(scratch(t), 'hang');
   writeFileSync(program, '#!/bin/sh\nwhile :; do sleep 1000; done\n', { mode: 0o755 });

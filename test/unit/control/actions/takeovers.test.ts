@@ -114,6 +114,53 @@ test('an output whose rule is removed, observed or loses it is cleared, and then
   }
 });
 
+test('an output that the run before held, and no rule names now, is cleared at the start', async () => {
+  const horn: ResolvedAction = { kind: 'output', on: ['active'], point: 'panel.horn', set: 1, clear: 0, while: 'active' };
+  const before = actionsBench([ruleOf('warm', { actions: [lamp, horn] }), ruleOf('cold', { actions: [lamp] })]);
+  await before.turn('warm', 'active-unacknowledged');
+  const { saved } = before;
+  assert.deepEqual([...saved.keys()].filter((key) => key.startsWith('@output.')).sort(), [
+    '@output.panel.horn',
+    '@output.panel.lamp',
+  ]);
+  // Killed: nothing of `stop` ran. The rule has another name now, without its horn.
+  const now = actionsBench([ruleOf('hot', { actions: [lamp] })], { saved });
+  await now.clock.advance(60_000);
+  assert.deepEqual(
+    now.did.filter((one) => one.includes('horn')),
+    ['rule rule warm: panel.horn=0'],
+  );
+  assert.deepEqual(
+    now.did.filter((one) => one.includes('lamp')),
+    ['rule rule hot: panel.lamp=false'],
+    'the new rule writes its lamp itself',
+  );
+  assert.deepEqual(results(now.events), ['cleared']);
+  assert.match(now.events[0]?.message ?? '', /^The output panel\.horn was on for the rule warm when the gateway ended\./);
+  assert.deepEqual(
+    [...saved.keys()].filter((key) => key.startsWith('@output.')),
+    [],
+  );
+  const third = actionsBench([], { saved });
+  await third.clock.advance(60_000);
+  assert.deepEqual(third.did, [], 'once');
+});
+
+test('what a damaged log says of held outputs is bounded and writes no other point', async () => {
+  const saved = new Map<string, unknown>([
+    ['@output.panel.lamp', { point: 'pump.run', clear: 1, rule: 'warm' }],
+    ['@output.a', { point: 'a', clear: 1, rule: 'warm' }],
+    ['@output.b.c', { point: 'b.c', clear: { deep: 1 }, rule: 'warm' }],
+    ['@output.d.e', 'text'],
+    ...Array.from({ length: 1000 }, (_, i) => [`@output.p.q${i}`, { point: `p.q${i}`, clear: 0, rule: 'x'.repeat(64) }] as const),
+  ]);
+  const b = actionsBench([], { saved });
+  await b.clock.advance(60_000);
+  assert.equal(b.did.length, 256);
+  assert.ok(b.did.every((one) => /: p\.q\d+=0$/.test(one)));
+  assert.equal(saved.size, 0);
+});
+
 test('an output that went with its point is given up, with an event', async () => {
   const b = actionsBench([ruleOf('warm', { actions: [lamp] })]);
   await b.turn('warm', 'active-unacknowledged');

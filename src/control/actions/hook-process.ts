@@ -1,15 +1,18 @@
 /**
  * One run of a program for a rule. Invariants:
- * - no shell: the program gets its arguments as they are, an environment of two variables, no open file but its three, and one line
+ * - no shell: the program gets its arguments as they are, an environment of three variables, no open file but its three, and one line
  *   of JSON on its standard input;
- * - it leads a process group of its own. When it ends, is late or writes too much, the whole group is killed;
+ * - it leads a process group of its own. When it ends, is late or writes too much, the whole group is killed, and what left the group
+ *   is ended as far as it is found (strays.ts);
  * - of its output the first MOST_KEPT bytes are kept. After MOST_OUTPUT bytes it is killed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { constants } from 'node:os';
 import type { Clock } from '../../core/clock.ts';
 import { SluiceError, toError } from '../../core/errors.ts';
 import { formatDuration } from '../../core/units.ts';
+import { endStrays, MARK } from './strays.ts';
 
 export interface HookRequest {
   /** The program by its absolute path, and its arguments. */
@@ -34,11 +37,12 @@ export const LONGEST_ARGUMENT = 8192;
 export function runProcess({ run, input, timeout }: HookRequest, clock: Clock): Promise<string> {
   const [program = '', ...args] = run;
   const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const mark = randomUUID();
   let child: ChildProcess;
   try {
     child = spawn(program, args, {
       ...{ cwd: '/', detached: true, shell: false, stdio: ['pipe', 'pipe', 'pipe'] },
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', [MARK]: mark },
     });
   } catch (thrown) {
     reject(failure(`${program} cannot be started: ${toError(thrown).message}`, 'never'));
@@ -90,6 +94,10 @@ export function runProcess({ run, input, timeout }: HookRequest, clock: Clock): 
       if (over) return;
       over = true;
       cancelDrain();
+      void endStrays(mark).then(answer);
+    };
+    const answer = (left: number): void => {
+      if (left > 0) why ??= `it starts programs faster than they can be ended; ${left} were left`;
       child.stdout?.destroy();
       child.stderr?.destroy();
       const output = Buffer.concat(kept)

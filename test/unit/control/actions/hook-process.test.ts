@@ -78,13 +78,16 @@ test('a text of a megabyte is cut, and places in texts are not filled again', ()
   assert.equal(fill('{number}', FACTS, 'g1', { number: '{value}!' }), '2.5!');
 });
 
-test('a program gets its input, two variables of environment, and nothing of the gateway', async () => {
+test('a program gets its input, three variables of environment, and nothing of the gateway', async () => {
   process.env.SLUICE_TEST_SECRET = 'hunter2';
   const code = `process.stdin.on('data',(d)=>{console.log(JSON.stringify([Object.keys(process.env).sort(),process.cwd(),String(d)]))})`;
   const [names, folder, input] = JSON.parse(await run(js(code), 20_000, 'hello\n')) as [string[], string, string];
   // The runner of the tests gives each child of a test what it needs itself.
   const ofRunner = names.some((name) => name.startsWith('_TAPJS_')) ? /^(_TAPJS_|NODE_OPTIONS$)/ : /^$/;
-  assert.deepEqual([names.filter((name) => !ofRunner.test(name)), folder, input], [['LANG', 'PATH'], '/', 'hello\n']);
+  assert.deepEqual(
+    [names.filter((name) => !ofRunner.test(name)), folder, input],
+    [['LANG', 'PATH', 'SLUICE_HOOK'], '/', 'hello\n'],
+  );
 });
 
 test('a program that fails, is missing, or may not be executed is an error with its first words', async (t) => {
@@ -124,6 +127,58 @@ test('what a program leaves behind is ended when the program ends', async (t) =>
   await run(js(code, file));
   const pid = Number(readFileSync(file, 'latin1'));
   await waitFor('its end', () => !isAlive(pid));
+});
+
+/** Starts programs that leave the group, one of them twice, and says their numbers when they run. */
+const LEAVES = `
+  const {spawn}=require('child_process'),fs=require('fs'),file=process.argv[1];
+  const code="require('fs').appendFileSync('"+file+"',process.pid+' ');setInterval(()=>{},1000)";
+  const away=(c)=>spawn(process.execPath,['-e',c],{detached:true,stdio:'ignore'}).unref();
+  away(code);
+  away("require('child_process').spawn(process.execPath,['-e',"+JSON.stringify(code)+"],{detached:true,stdio:'ignore'}).unref()");`;
+const numbers = (file: string): number[] =>
+  (existsSync(file) ? readFileSync(file, 'latin1').trim() : '').split(' ').filter(Boolean).map(Number);
+
+test('a program that leaves its group (setsid) is ended with the hook, when it ends and when it is late', async (t) => {
+  const folder = scratch(t);
+  const ended = path.join(folder, 'ended');
+  const wait = `${LEAVES} const look=()=>fs.existsSync(file)&&fs.readFileSync(file,'latin1').split(' ').length===3?process.exit(0):setTimeout(look,20);look();`;
+  await run(js(wait, ended));
+  assert.equal(numbers(ended).length, 2);
+  await waitFor('their end', () => !numbers(ended).some(isAlive));
+  const late = path.join(folder, 'late');
+  const clock = new ManualClock();
+  const hung = runProcess({ run: js(`${LEAVES} setInterval(()=>{},1000)`, late), input: '{}\n', timeout: 3000 }, clock);
+  const over = assert.rejects(hung, failed(/was ended: it took longer than 3s/));
+  await waitFor('all of its programs', () => numbers(late).length === 2);
+  await clock.advance(3000);
+  await over;
+  await waitFor('their end', () => !numbers(late).some(isAlive));
+});
+
+test('a program that forks without end is ended, and what it started too', async (t) => {
+  const file = path.join(scratch(t), 'pids');
+  // Each lives for 50 generations at most, so that a fault here ends by itself.
+  const script = path.join(path.dirname(file), 'forks');
+  writeFileSync(
+    script,
+    `#!/bin/sh\necho $$ >>${file}\n[ "$1" -gt 50 ] && exec sleep 300\nsetsid "$0" $(($1 + 1)) &\nexec sleep 300\n`,
+    { mode: 0o755 },
+  );
+  await assert.rejects(run([script, '0'], 1500), failed(/was ended: it/));
+  const pids = () => readFileSync(file, 'latin1').trim().split('\n').map(Number);
+  assert.ok(pids().length > 3, String(pids().length));
+  await waitFor('the end of all of them', () => !pids().some(isAlive));
+});
+
+test('the limit of unsafeSameUser: a program that hides its mark and its group is not found', async (t) => {
+  const file = path.join(scratch(t), 'pid');
+  const hides = `require('child_process').spawn(process.execPath,['-e',"require('fs').writeFileSync(process.argv[1],String(process.pid));setInterval(()=>{},1000)",'--',process.argv[1]],{detached:true,stdio:'ignore',env:{}}).unref();
+    const look=()=>require('fs').existsSync(process.argv[1])?process.exit(0):setTimeout(look,20);look();`;
+  await run(js(hides, file));
+  const pid = Number(readFileSync(file, 'latin1'));
+  t.after(() => process.kill(pid, 'SIGKILL'));
+  assert.equal(isAlive(pid), true, 'docs/how-to/let-rules-act.md says that it is so');
 });
 
 test('a flood of output is cut and ends the program', async () => {

@@ -139,7 +139,7 @@ const LEAVES = `
 const numbers = (file: string): number[] =>
   (existsSync(file) ? readFileSync(file, 'latin1').trim() : '').split(' ').filter(Boolean).map(Number);
 
-test('a program that leaves its group (setsid) is ended with the hook, when it ends and when it is late', async (t) => {
+test('a program that leaves its group (setsid) is ended with its hook', async (t) => {
   const folder = scratch(t);
   const ended = path.join(folder, 'ended');
   const wait = `${LEAVES} const look=()=>fs.existsSync(file)&&fs.readFileSync(file,'latin1').split(' ').length===3?process.exit(0):setTimeout(look,20);look();`;

@@ -12,6 +12,7 @@ import { ROUTES } from '../src/admin/routes/table.ts';
 import { configJsonSchema } from '../src/config/json-schema.ts';
 import { referencePage } from '../src/config/reference.ts';
 import { kinds } from '../src/gateway/registry.ts';
+import { provisioningJsonSchema, provisioningPage } from '../src/provisioning/reference.ts';
 import { referencePage as palettePage } from './palette/page.ts';
 
 const root = path.join(import.meta.dirname, '..');
@@ -24,6 +25,8 @@ const pages: Readonly<Record<string, string>> = {
   'http-api.md': apiPage(api),
   'asyncapi.json': `${JSON.stringify(topicsDescription(), null, 2)}\n`,
   'palette.md': palettePage(),
+  'provisioning.md': provisioningPage(readFileSync(path.join(root, 'packaging/card/sluice.yaml'), 'utf8')),
+  'provisioning.schema.json': `${JSON.stringify(provisioningJsonSchema(), null, 2)}\n`,
 };
 for (const [file, text] of Object.entries(pages)) writeFileSync(path.join(root, 'docs/reference', file), text);
 console.log(`${Object.keys(pages).join(', ')} of docs/reference are up to date`);

@@ -10,7 +10,7 @@ const LAYERS = [
   ['store', 'access', 'time'],
   ['drivers', 'rules', 'forwarders'],
   ['pipeline', 'control', 'reports'],
-  ['node-red', 'admin', 'care'],
+  ['node-red', 'admin', 'care', 'provisioning'],
   ['gateway'],
   ['cli'],
 ];
@@ -22,7 +22,7 @@ const OWNERS: Record<string, readonly string[]> = {
   mqtt: ['forwarders'],
   'mqtt-packet': ['forwarders'],
   yaml: ['config'],
-  zod: ['config', 'drivers', 'rules', 'forwarders', 'control', 'admin', 'gateway'],
+  zod: ['config', 'drivers', 'rules', 'forwarders', 'control', 'admin', 'provisioning', 'gateway'],
   pino: ['gateway'],
   'pino-pretty': ['gateway'],
   'string-width': ['cli'],

@@ -18,7 +18,8 @@ import { readOwn, removeOwn, setAside, unwrittenWords, writeOwn } from './state-
 
 const FILE = 'access.json';
 const COPY = 'access.json.copy';
-const CLAIM = 'claim';
+/** The code of a gateway that was never claimed. */
+export const CLAIM_FILE = 'claim';
 /** Bytes of the claim file. */
 const LONGEST_CLAIM = 100;
 
@@ -46,7 +47,7 @@ export class AccountFiles {
   constructor(stateDir: string) {
     this.#file = path.join(stateDir, FILE);
     this.#copy = path.join(stateDir, COPY);
-    this.#claim = path.join(stateDir, CLAIM);
+    this.#claim = path.join(stateDir, CLAIM_FILE);
   }
 
   /** Never rejects. */
@@ -70,7 +71,7 @@ export class AccountFiles {
       await writeOwn(this.#file, copy.text).catch((thrown: unknown) => notes.push(this.#unwritten(this.#file, thrown)));
       return { state: 'claimed', stored: copy.stored, newer: false, notes };
     }
-    if (!this.#wasClaimed()) return { state: 'unclaimed', newer: false, notes };
+    if (!wasClaimed(path.dirname(this.#file))) return { state: 'unclaimed', newer: false, notes };
     // Somebody who mends the owner or the mode of a file finds it in its place.
     const aside =
       file.kind === 'bad' && file.damaged
@@ -162,10 +163,6 @@ export class AccountFiles {
     );
   }
 
-  #wasClaimed(): boolean {
-    return [this.#file, this.#copy].some((file) => isThere(file) || isThere(`${file}.damaged`));
-  }
-
   #unwritten(file: string, thrown: unknown): string {
     return `${file} cannot be written: ${unwrittenWords(thrown)}.`;
   }
@@ -173,6 +170,11 @@ export class AccountFiles {
 
 const ownerWords = (file: string): string =>
   ` If it is yours, give it to the user of the gateway, close it to others (chmod 600 ${file}), and start the gateway again.`;
+
+/** Whether the gateway of a state folder ever had an administrator: any file of accounts says so, whatever is in it. */
+export function wasClaimed(stateDir: string): boolean {
+  return [FILE, COPY].some((name) => ['', '.damaged'].some((end) => isThere(path.join(stateDir, name + end))));
+}
 
 /** Also what cannot be looked at. */
 function isThere(file: string): boolean {

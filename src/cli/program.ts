@@ -10,6 +10,7 @@ import { action, CONFIG, config, daemon, json, socket, wholeNumber } from './com
 import type { ExportOptions } from './export.ts';
 import { flowCommands } from './flow-commands.ts';
 import { packCommands } from './pack/commands.ts';
+import { provisioningCommands } from './provisioning-commands.ts';
 import type { ReadOptions } from './read.ts';
 import { rulesCommands } from './rules-commands.ts';
 import type { RunningOptions } from './running.ts';
@@ -264,6 +265,7 @@ export function program(): Command {
   packCommands(sluice);
   bundleCommands(sluice);
   careCommands(sluice);
+  provisioningCommands(sluice);
   // For bin/sluice-node-red.
   sluice
     .command('node-red-process', { hidden: true })

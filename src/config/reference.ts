@@ -183,7 +183,8 @@ function deviceKey(devices: JsonSchema, key: string): JsonSchema {
   return key === 'points' ? { description: property.description ?? '', title: 'section' } : property;
 }
 
-function table(schema: JsonSchema): string[] {
+/** A table of keys for a page. */
+export function table(schema: JsonSchema): string[] {
   const rows = rowsOf(schema, '', '');
   return rows.length === 0 ? ['(no keys)'] : ['| key | type | default | meaning |', '|---|---|---|---|', ...rows];
 }

@@ -75,6 +75,12 @@ export class YamlSource {
     return isScalar(node) ? (node.source ?? String(node.value)) : undefined;
   }
 
+  /** Where a single value lies in the text, with its quotes: from, to, in letters. The mark at the front of a file counts none. */
+  range(path: Path): readonly [from: number, to: number] | undefined {
+    const { node } = this.#find(path, 'value');
+    return isScalar(node) && node.range ? [node.range[0], node.range[1]] : undefined;
+  }
+
   /** Where a letter of the text at `path` stands. @param offset letters of the text before it */
   positionInside(path: Path, offset: number): Position {
     const { node, at } = this.#find(path, 'value');

@@ -17,6 +17,7 @@ import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';
 import type { StateDirLock } from '../store/state-dir.ts';
 import { openLog, restore, rulesOf } from './kept-state.ts';
+import { tellLeft } from './left-notices.ts';
 import { clockReportOf, ingestOf, logWatchOf } from './on-the-log.ts';
 import type { Parts, PartsSide } from './parts.ts';
 
@@ -79,6 +80,7 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   parts.newest.begin(log.opened.lastAlarms);
   came.ingest.add(parts.newest);
   came.logWatch.tellStart();
+  await tellLeft(config.gateway.stateDir, (event) => came.ingest?.event(event));
   parts.listening.begin();
   parts.access.begin();
   came.clockReport = clockReportOf(g, log);

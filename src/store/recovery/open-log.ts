@@ -6,6 +6,7 @@ import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { toError } from '../../core/errors.ts';
+import { forgetCopied, isCopied } from '../files/copied-mark.ts';
 import { HISTORY_FILE, HISTORY_VERSION } from '../files/history-layout.ts';
 import { PAGE_SIZE } from '../files/layout.ts';
 import { refuseNewer } from '../files/layout-seal.ts';
@@ -88,7 +89,12 @@ function begin(request: OpenRequest, found: Found): { database: LogDatabase; ope
   try {
     database = new LogDatabase(open, request.maxSize);
     database.wal.begin();
-    return { database, opened: beginRun(database, request, found) };
+    const opened = beginRun(database, request, found);
+    if (isCopied(request.file)) {
+      database.wal.sync();
+      forgetCopied(request.file);
+    }
+    return { database, opened };
   } catch (thrown) {
     if (database === undefined) closeUnused(open.db);
     else database.leave();

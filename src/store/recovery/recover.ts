@@ -10,6 +10,7 @@ import type { Machine } from '../../core/clock.ts';
 import type { LogRecord, Shape } from '../../core/point.ts';
 import type { NoticeMessage } from '../../core/ports.ts';
 import { Lanes } from '../delivery/lanes.ts';
+import { isCopied } from '../files/copied-mark.ts';
 import type { LaneState } from '../files/lane-state.ts';
 import { type ClockList, type ClockSegment, type ForwarderState, newLogName, type TailState } from '../files/layout.ts';
 import type { Repair } from '../files/repair-report.ts';
@@ -201,7 +202,8 @@ export function beginRun(database: LogDatabase, request: OpenRequest, { tail: fo
     const lost = repairs.some((r) => r.file === 'log.db') || salvage?.isNew === true;
     const ended = lost ? database.logs().map((l) => l.name) : [];
     // A start that was cut before it had its log is made up for.
-    if ((current?.ordinal ?? 0) <= upTo || lost || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
+    const copied = isCopied(database.file);
+    if ((current?.ordinal ?? 0) <= upTo || lost || copied || strangers.length > 0 || tail.some((p) => p.boot > lastBoot)) {
       const highest = Math.max(0, ...database.logs().map((l) => l.ordinal));
       database.addLog(newLogName(), (lost ? Math.max(upTo, highest + HOMES) : upTo) + 1);
       current = database.logs().at(-1);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
@@ -104,4 +104,27 @@ test('the service of hooks is fenced, and its socket is the one that the gateway
     encoding: 'utf8',
   });
   assert.equal(fenced.status, 0, fenced.stdout.split('\n').slice(-4).join('\n') + fenced.stderr);
+});
+
+const CARD_UNITS = ['sluice-provision.service', 'sluice-status-file.service', 'sluice-status-file.timer'];
+
+test('the units of provisioning are sound, fenced and in no circle of orders', (t) => {
+  const analyze = peer(t, 'systemd-analyze', SYSTEMD);
+  if (analyze === undefined) return;
+  const folder = scratch(t);
+  for (const name of CARD_UNITS) writeFileSync(path.join(folder, name), flowUnit(name).replace('/usr/bin/sluice', '/bin/true'));
+  const units = CARD_UNITS.map((name) => path.join(folder, name));
+  const result = spawnSync(analyze, ['verify', '--man=no', ...units], { encoding: 'utf8' });
+  assert.equal(result.stderr + result.stdout, '');
+  for (const service of units.slice(0, 2)) {
+    const fence: SpawnSyncReturns<string> = spawnSync(analyze, ['security', '--offline=true', '--threshold=30', '--no-pager', service], {
+      encoding: 'utf8',
+    });
+    assert.equal(fence.status, 0, fence.stdout.split('\n').slice(-4).join('\n'));
+  }
+  const unit = flowUnit('sluice-provision.service');
+  assert.match(unit, /^Type=oneshot$/m);
+  assert.match(unit, /^Before=sluice\.service /m);
+  assert.match(unit, /^TimeoutStartSec=60s$/m);
+  assert.doesNotMatch(unit, /RequiredBy=|Requires=/, 'a boot does not wait for a unit that fails');
 });

@@ -1,0 +1,69 @@
+/** `sluice provision`: a card becomes a gateway. */
+import { existsSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import path from 'node:path';
+import { loadConfigText } from '../config/load.ts';
+import { SluiceError } from '../core/errors.ts';
+import { readMeasured } from '../drivers/modbus/measured-file.ts';
+import { kinds } from '../gateway/registry.ts';
+import { findText } from '../provisioning/card-text.ts';
+import { readIdentity } from '../provisioning/identity.ts';
+import { type CheckConfig, planOf } from '../provisioning/plan.ts';
+import { provision } from '../provisioning/provision.ts';
+import { outerAddresses } from '../provisioning/status-text.ts';
+import { PROFILES } from './config-file.ts';
+
+export interface ProvisionCommandOptions {
+  readonly boot?: string;
+  readonly config: string;
+  readonly state: string;
+  readonly root: string;
+  readonly report?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+export const checkMade: CheckConfig = (text, file) =>
+  loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, readSecrets: false });
+
+export async function provisionCard(options: ProvisionCommandOptions): Promise<void> {
+  const boot = options.boot ?? bootFolder(options.root);
+  if (options.dryRun === true) return dryRun(boot, options);
+  if (options.boot !== undefined && !existsSync(options.boot))
+    throw new SluiceError('not-found', `there is no folder ${options.boot}; name the folder where the card is mounted`);
+  const { report, root, config, state } = options;
+  const done = provision({
+    ...{ boot, root, check: checkMade, reportOnly: report === true },
+    ...{ config: path.resolve(config), stateDir: path.resolve(state) },
+    addresses: () => outerAddresses(networkInterfaces()),
+  });
+  const lines = [done.result, ...(done.id === undefined ? [] : [`Gateway id: ${done.id}`]), ...done.remarks];
+  process.stdout.write(options.json ? `${JSON.stringify(done)}\n` : `${lines.join('\n')}\n`);
+  if (done.outcome === 'refused') throw new SluiceError('config-invalid', done.faults.join('\n'));
+  if (done.outcome === 'failed') throw new SluiceError('access-write', done.result);
+}
+
+/** Raspberry Pi OS mounts it at /boot/firmware since Bookworm, other systems at /boot. */
+function bootFolder(root: string): string | undefined {
+  return ['boot/firmware', 'boot'].map((dir) => path.join(root, dir)).find((dir) => existsSync(dir));
+}
+
+function dryRun(boot: string | undefined, options: ProvisionCommandOptions): void {
+  const found = boot === undefined ? { kind: 'none' as const } : findText(boot);
+  if (found.kind === 'none') throw new SluiceError('not-found', `there is no sluice.yaml in ${boot ?? '/boot/firmware'}`);
+  if (found.kind === 'bad') throw new SluiceError('config-invalid', `${found.file}:${found.line}:1: ${found.why}`);
+  const stateDir = path.resolve(options.state);
+  const kept = readIdentity(stateDir);
+  const planned = planOf(found, {
+    ...{ config: path.resolve(options.config), stateDir, check: checkMade },
+    ...{ id: kept?.id ?? 'sluice-000000', former: kept?.former ?? [] },
+  });
+  if ('faults' in planned) throw new SluiceError('config-invalid', planned.faults.join('\n'));
+  const { plan } = planned;
+  const password = plan.secrets.some(({ name }) => name === 'upstream.password')
+    ? path.join(stateDir, 'secrets', 'upstream-password')
+    : undefined;
+  for (const warning of plan.warnings) process.stderr.write(`${warning}\n`);
+  const text = plan.config(password);
+  process.stdout.write(options.json ? `${JSON.stringify({ id: plan.id, config: text })}\n` : text);
+}

@@ -1,0 +1,99 @@
+/**
+ * Puts a plan in force. Invariants:
+ * - The configuration changes in one step, and last of all that it needs. A power cut before leaves the old one with its secrets, a cut
+ *   behind it the new one with its own. The next start completes the rest and ends the same.
+ * - Secrets leave the card only after the gateway has them on its disk.
+ * - Accounts, keys and the id of a claimed gateway never change here.
+ */
+import { randomBytes } from 'node:crypto';
+import { lstatSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { CLAIM_FILE } from '../access/account-files.ts';
+import type { Disk, Owner } from './disk.ts';
+import { readSmall } from './disk.ts';
+import { COUNTRY_FILE, countryText, TIME_FILE, timeText, WIFI_FILE, wifiPasswordIn, wifiText } from './network.ts';
+import type { Plan } from './plan.ts';
+import { type Applied, SECRET_FILE, writeApplied } from './record.ts';
+import type { SecretName } from './schema.ts';
+
+export interface ApplyContext {
+  readonly root: string;
+  readonly config: string;
+  readonly stateDir: string;
+  readonly owner: Owner | undefined;
+  readonly disk: Disk;
+  readonly claimed: boolean;
+  readonly before: Applied | undefined;
+  readonly random?: (count: number) => Uint8Array;
+}
+
+const ROOT: Owner = { uid: 0, gid: 0 };
+
+/** @returns remarks for the status file. @throws what the file system says */
+export function applyPlan(plan: Plan, context: ApplyContext): string[] {
+  const { disk, stateDir, owner, before, random = randomBytes } = context;
+  const remarks: string[] = [];
+  const secrets = path.join(stateDir, 'secrets');
+  disk.folder(secrets, { mode: 0o700, owner });
+  disk.folder(path.join(stateDir, 'provision'), { mode: 0o700, owner });
+
+  const password = secretOf(plan, 'upstream.password');
+  let passwordFile = plan.erased.includes('upstream.password') ? before?.passwordFile : undefined;
+  if (password !== undefined) {
+    // A name of its own: until the configuration changes, the old one finds the old password.
+    passwordFile = `upstream-password-${Buffer.from(random(4)).toString('hex')}`;
+    disk.put(path.join(secrets, passwordFile), password, { mode: 0o600, owner });
+  }
+  network(plan, context, remarks);
+  if (plan.claimCode !== undefined) {
+    if (context.claimed) remarks.push('The gateway is claimed already. Its accounts stay, and the claim code has no effect.');
+    else disk.put(path.join(stateDir, CLAIM_FILE), `${plan.claimCode}\n`, { mode: 0o600, owner });
+  }
+
+  const text = plan.config(passwordFile === undefined ? undefined : path.join(secrets, passwordFile));
+  const old = readSmall(context.config, 1024 * 1024);
+  const group = { uid: process.getuid?.() ?? 0, gid: owner?.gid ?? process.getgid?.() ?? 0 };
+  if (old === undefined || old.toString('utf8') !== text) {
+    const earlier = `${context.config}.before-provisioning`;
+    if (old !== undefined) disk.put(earlier, old, { mode: 0o640, owner: group });
+    disk.folder(path.dirname(context.config), { mode: 0o750, owner: group });
+    disk.put(context.config, text, { mode: 0o640, owner: group });
+  }
+  const salt = before?.salt ?? Buffer.from(random(32)).toString('hex');
+  writeApplied(disk, stateDir, owner, { salt, full: plan.fullDigest(salt), redacted: plan.redactedDigest(salt), passwordFile });
+  return remarks;
+}
+
+/** Removes secrets that neither the configuration nor the one before it names. */
+export function dropOldSecrets({ disk, stateDir, config }: Pick<ApplyContext, 'disk' | 'stateDir' | 'config'>): void {
+  const folder = path.join(stateDir, 'secrets');
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) return;
+  const used = readSmall(config, 1024 * 1024)?.toString('utf8') ?? '';
+  if (used === '') return;
+  for (const name of readdirSync(folder))
+    if (SECRET_FILE.test(name.replace(/\.new$/, '')) && !used.includes(name)) disk.remove(path.join(folder, name));
+}
+
+function network(plan: Plan, { root, disk }: ApplyContext, remarks: string[]): void {
+  const { wifi, timeServers } = plan.wanted;
+  const owner = process.getuid?.() === 0 ? ROOT : undefined;
+  const put = (name: string, text: string, mode: number): void => {
+    const file = path.join(root, name);
+    if (readSmall(file, 64 * 1024)?.toString('utf8') === text) return;
+    disk.folder(path.dirname(file), { mode: 0o755, owner });
+    disk.put(file, text, { mode, owner });
+  };
+  if (wifi !== undefined) {
+    const kept = wifiPasswordIn(readSmall(path.join(root, WIFI_FILE), 64 * 1024)?.toString('utf8') ?? '');
+    const password = secretOf(plan, 'wifi.password') ?? (plan.erased.includes('wifi.password') ? kept : undefined);
+    if (plan.erased.includes('wifi.password') && password === undefined)
+      remarks.push('The Wi-Fi password was erased from this file, and this board does not have it. Write the password again.');
+    else put(WIFI_FILE, wifiText(wifi, password), 0o600);
+    if (wifi.country !== undefined) put(COUNTRY_FILE, countryText(wifi.country), 0o644);
+  }
+  if (timeServers !== undefined) put(TIME_FILE, timeText(timeServers), 0o644);
+}
+
+function secretOf(plan: Plan, name: SecretName): string | undefined {
+  return plan.secrets.find((secret) => secret.name === name)?.text;
+}

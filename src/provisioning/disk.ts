@@ -1,0 +1,187 @@
+/**
+ * Every change that provisioning makes to a disk. Invariants:
+ * - A file is written whole: beside itself, synced, renamed, the folder synced. A power cut leaves the old file or the new one.
+ * - Modes and owners are set before the file has its name.
+ * - No link is followed in the last part of a path: a folder of the gateway's user may hold one.
+ */
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  lchownSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import path from 'node:path';
+
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface PutOptions {
+  readonly mode: number;
+  readonly owner?: Owner | undefined;
+}
+
+export class Disk {
+  readonly #step: (what: string) => void;
+
+  /** @param step is called between any two changes; a test cuts the power there by a throw */
+  constructor(step: (what: string) => void = () => {}) {
+    this.#step = step;
+  }
+
+  /** @throws what the file system says; then the old file is there as it was */
+  put(file: string, content: string | Uint8Array, { mode, owner }: PutOptions): void {
+    const beside = `${file}.new`;
+    this.#step(`before ${file}`);
+    let fd: number | undefined;
+    try {
+      rmSync(beside, { force: true });
+      fd = openSync(beside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o600);
+      writeAll(fd, typeof content === 'string' ? Buffer.from(content) : content, 0);
+      // FAT has no modes and no owners, and refuses some of these.
+      onlyIfKept(() => fchmodSync(fd as number, mode));
+      if (owner !== undefined) onlyIfKept(() => fchownSync(fd as number, owner.uid, owner.gid));
+      fsyncSync(fd);
+      closeSync(fd);
+      fd = undefined;
+      this.#step(`written beside ${file}`);
+      replace(beside, file);
+    } catch (thrown) {
+      if (fd !== undefined) closeSync(fd);
+      // What is there of it takes room on a full disk. A cut leaves it, and the next start removes it.
+      if (!(thrown instanceof PowerCut)) rmSync(beside, { force: true });
+      throw thrown;
+    }
+    syncFolder(path.dirname(file));
+    this.#step(`after ${file}`);
+  }
+
+  /** Writes over bytes where they lie. The length of the file stays. */
+  overwrite(file: string, pieces: readonly { readonly at: number; readonly bytes: Uint8Array }[]): void {
+    this.#step(`before writing over ${file}`);
+    const fd = openSync(file, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      for (const { at, bytes } of pieces) {
+        writeAll(fd, bytes, at);
+        this.#step(`written over at ${at} in ${file}`);
+      }
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    this.#step(`after writing over ${file}`);
+  }
+
+  /** A folder that is there already keeps its mode. @throws Error something else is in its place */
+  folder(dir: string, { mode, owner }: PutOptions): void {
+    const there = lstatSync(dir, { throwIfNoEntry: false });
+    if (there?.isDirectory()) return;
+    if (there !== undefined) throw new Error(`${dir} is not a folder; move it away`);
+    this.#step(`before ${dir}`);
+    mkdirSync(dir, { recursive: true, mode });
+    if (owner !== undefined) onlyIfKept(() => lchownSync(dir, owner.uid, owner.gid));
+    syncFolder(path.dirname(dir));
+    this.#step(`after ${dir}`);
+  }
+
+  move(from: string, to: string): void {
+    this.#step(`before ${to}`);
+    renameSync(from, to);
+    syncFolder(path.dirname(to));
+    syncFolder(path.dirname(from));
+    this.#step(`after ${to}`);
+  }
+
+  remove(file: string): void {
+    if (lstatSync(file, { throwIfNoEntry: false }) === undefined) return;
+    this.#step(`before removing ${file}`);
+    rmSync(file, { force: true });
+    syncFolder(path.dirname(file));
+    this.#step(`after removing ${file}`);
+  }
+}
+
+/** Thrown by the step of a test. */
+export class PowerCut extends Error {}
+
+/**
+ * A small file that is no link. @param most bytes
+ * @returns undefined where there is none, or none that can be used
+ */
+export function readSmall(file: string, most: number): Buffer | undefined {
+  let fd: number | undefined;
+  try {
+    fd = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.size > most) return undefined;
+    const bytes = Buffer.alloc(most + 1);
+    let length = 0;
+    for (;;) {
+      const read = readSync(fd, bytes, length, bytes.length - length, length);
+      length += read;
+      if (length > most) return undefined;
+      if (read === 0) return bytes.subarray(0, length);
+    }
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+/** One line of a file of the kernel, without the zero byte of a device tree. */
+export function readLine(file: string): string | undefined {
+  try {
+    // Files of the kernel have no size; 4 kB of one are enough. A fake root is a test's own.
+    const text = readFileSync(file).subarray(0, 4096).toString('utf8');
+    const line = (text.replaceAll('\0', '').split('\n')[0] ?? '').trim();
+    return line === '' ? undefined : line;
+  } catch {
+    return undefined;
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, at: number): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done, bytes.length - done, at + done);
+}
+
+/** Some drivers of FAT do not rename over a file. The new one lies beside it meanwhile. */
+function replace(beside: string, file: string): void {
+  try {
+    renameSync(beside, file);
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EEXIST')) throw thrown;
+    rmSync(file);
+    renameSync(beside, file);
+  }
+}
+
+function onlyIfKept(change: () => void): void {
+  try {
+    change();
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    if (!['EPERM', 'ENOTSUP', 'EINVAL', 'ENOSYS'].includes(String(code))) throw thrown;
+  }
+}
+
+function syncFolder(dir: string): void {
+  const fd = openSync(dir, constants.O_RDONLY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

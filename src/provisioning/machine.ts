@@ -1,0 +1,69 @@
+/** Facts about the board and the card, read below a root that a test gives. Nothing here throws: what is not there is not known. */
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { type Owner, readLine, readSmall } from './disk.ts';
+
+/** What ties a gateway to its hardware. A fact that is not known says nothing. */
+export interface MachineFacts {
+  /** Serial number of the board, from the device tree. */
+  readonly serial?: string | undefined;
+  /** Card identification register of the SD card or eMMC (JEDEC JESD84, SD physical layer specification): unique for each card. */
+  readonly cid?: string | undefined;
+  readonly machineId?: string | undefined;
+}
+
+const FACT = /^[\x21-\x7e]{1,128}$/;
+const fact = (text: string | undefined): string | undefined => (text !== undefined && FACT.test(text) ? text : undefined);
+
+export function machineFacts(root: string): MachineFacts {
+  const cards = ['mmcblk0', 'mmcblk1', 'mmcblk2'].map((card) => fact(readLine(path.join(root, 'sys/block', card, 'device/cid'))));
+  const serial = fact(readLine(path.join(root, 'proc/device-tree/serial-number')));
+  return {
+    // Boards without a fused number give zeros, all of them the same.
+    serial: serial !== undefined && /[^0]/.test(serial) ? serial : undefined,
+    cid: cards.find((cid) => cid !== undefined),
+    // systemd writes this word until the first boot is over.
+    machineId: fact(readLine(path.join(root, 'etc/machine-id')))?.replace(/^uninitialized$/, '') || undefined,
+  };
+}
+
+/** The end of the MAC address of the board, 6 hexadecimal digits; undefined: it has no network device of its own. */
+export function macSuffix(root: string): string | undefined {
+  const folder = path.join(root, 'sys/class/net');
+  let names: string[] = [];
+  try {
+    names = readdirSync(folder).sort();
+  } catch {
+    return undefined;
+  }
+  const rank = (device: string): number => (/^(eth|en)/.test(device) ? 0 : /^(wlan|wl)/.test(device) ? 1 : 2);
+  for (const device of names.sort((a, b) => rank(a) - rank(b))) {
+    const mac = readLine(path.join(folder, device, 'address')) ?? '';
+    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac) || /^(00:){5}00$/.test(mac)) continue;
+    // Bit 1 of the first byte: the address was made by software, and may be another one tomorrow.
+    if ((Number.parseInt(mac.slice(0, 2), 16) & 2) !== 0) continue;
+    return mac.replaceAll(':', '').slice(6).toLowerCase();
+  }
+  return undefined;
+}
+
+export interface SystemWords {
+  readonly board: string;
+  readonly os: string;
+}
+
+export function systemWords(root: string): SystemWords {
+  const release = readSmall(path.join(root, 'etc/os-release'), 16 * 1024)?.toString('utf8') ?? '';
+  const clean = (text: string | undefined): string | undefined => text?.replaceAll(/[^\x20-\x7e]/g, '').slice(0, 100);
+  return {
+    board: clean(readLine(path.join(root, 'proc/device-tree/model'))) ?? 'unknown board',
+    os: clean(/^PRETTY_NAME="?([^"\n]*)"?$/m.exec(release)?.[1]) ?? 'unknown system',
+  };
+}
+
+/** The user of the gateway; undefined: the packages have not made one. */
+export function serviceUser(root: string): Owner | undefined {
+  const text = readSmall(path.join(root, 'etc/passwd'), 1024 * 1024)?.toString('utf8') ?? '';
+  const [, uid, gid] = /^sluice:[^:\n]*:(\d{1,9}):(\d{1,9}):/m.exec(text) ?? [];
+  return uid === undefined || gid === undefined ? undefined : { uid: Number(uid), gid: Number(gid) };
+}

@@ -1,0 +1,37 @@
+/** What provisioning remembers between starts: which `sluice.yaml` is in force, and where its secrets lie. */
+import path from 'node:path';
+import { isSection } from '../config/checker.ts';
+import { type Disk, type Owner, readSmall } from './disk.ts';
+
+const MOST_RECORD = 16 * 1024;
+
+export interface Applied {
+  /** Random, for the digests: a weak password cannot be found from them by a table. */
+  readonly salt: string;
+  readonly full: string;
+  readonly redacted: string;
+  /** File of the password of the upstream, within the folder of secrets. */
+  readonly passwordFile?: string | undefined;
+}
+
+export const recordFile = (stateDir: string): string => path.join(stateDir, 'provision', 'applied.json');
+
+export function readApplied(stateDir: string): Applied | undefined {
+  try {
+    const found: unknown = JSON.parse(readSmall(recordFile(stateDir), MOST_RECORD)?.toString('utf8') ?? '');
+    if (!isSection(found) || found.v !== 1) return undefined;
+    const { salt, full, redacted, passwordFile } = found;
+    const hex = (value: unknown): value is string => typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
+    if (!hex(salt) || !hex(full) || !hex(redacted)) return undefined;
+    const named = typeof passwordFile === 'string' && SECRET_FILE.test(passwordFile) ? passwordFile : undefined;
+    return { salt, full, redacted, passwordFile: named };
+  } catch {
+    return undefined;
+  }
+}
+
+export const SECRET_FILE = /^upstream-password-[0-9a-f]{8}$/;
+
+export function writeApplied(disk: Disk, stateDir: string, owner: Owner | undefined, applied: Applied): void {
+  disk.put(recordFile(stateDir), `${JSON.stringify({ v: 1, ...applied })}\n`, { mode: 0o600, owner });
+}

@@ -117,9 +117,13 @@ test('the units of provisioning are sound, fenced and in no circle of orders', (
   const result = spawnSync(analyze, ['verify', '--man=no', ...units], { encoding: 'utf8' });
   assert.equal(result.stderr + result.stdout, '');
   for (const service of units.slice(0, 2)) {
-    const fence: SpawnSyncReturns<string> = spawnSync(analyze, ['security', '--offline=true', '--threshold=30', '--no-pager', service], {
-      encoding: 'utf8',
-    });
+    const fence: SpawnSyncReturns<string> = spawnSync(
+      analyze,
+      ['security', '--offline=true', '--threshold=30', '--no-pager', service],
+      {
+        encoding: 'utf8',
+      },
+    );
     assert.equal(fence.status, 0, fence.stdout.split('\n').slice(-4).join('\n'));
   }
   const unit = flowUnit('sluice-provision.service');

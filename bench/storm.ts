@@ -2,7 +2,8 @@
  * Storms of MQTT clients against Sluice (a whole gateway with accounts, rules and polls), Mosquitto and aedes alone, in turns within
  * one run: how long healthy clients wait, memory, and how late polls and alarms of Sluice are. Rounds without and with a storm
  * follow one another. `npm run bench:storm`; `-- lateness`, `-- stall`, `-- burst`, `-- retained`, `-- clients`: that part alone;
- * `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account. With SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
+ * `-- lateness flood0 tls`: these storms; `-- million`: a million retained messages of one account. Under `chrt -f 10` with
+ * SLUICE_BENCH_CLASS=1 the storm stays in the ordinary class, and takes no core of what is measured. With SLUICE_BENCH_KINDS=sluice,apart the embedded broker is measured in a thread of its own too.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import os from 'node:os';

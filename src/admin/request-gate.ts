@@ -20,7 +20,7 @@ export class RequestGate {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#turns = new Turnstile(clock, { rests: true });
+    this.#turns = new Turnstile(clock, { rests: 3 });
   }
 
   /** A connection that the HTTP server has just got. */

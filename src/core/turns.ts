@@ -12,16 +12,19 @@ export const MOST_PER_TURN = 32;
 /** A turn that takes longer makes them fewer, ms. */
 export const TURN_TIME = 3;
 /** The longest rest between two turns, ms. */
-const LONGEST_REST = 20;
+const LONGEST_REST = 30;
 
 export interface TurnOptions {
-  /** While somebody waits, the next turn begins after a rest as long as the last one took: at most half the time goes to this door. */
-  readonly rests?: boolean;
+  /**
+   * While somebody waits, the next turn begins after a rest of so many times what the last one took: with 1 at most half the time goes
+   * to this door, with 3 a quarter. Default: no rest.
+   */
+  readonly rests?: number;
 }
 
 export class Turnstile {
   readonly #clock: Clock;
-  readonly #rests: boolean;
+  readonly #rests: number;
   /** Jobs of one turn at most. */
   #most = FIRST_PER_TURN;
   #left = FIRST_PER_TURN;
@@ -31,7 +34,7 @@ export class Turnstile {
   /** Bounded by the connections. Of the broker: their bytes, their replays, and one for the values of points. */
   readonly #waiting: (() => void)[] = [];
 
-  constructor(clock: Clock, { rests = false }: TurnOptions = {}) {
+  constructor(clock: Clock, { rests = 0 }: TurnOptions = {}) {
     this.#clock = clock;
     this.#rests = rests;
   }
@@ -72,10 +75,10 @@ export class Turnstile {
     if (this.#since !== undefined) {
       const took = now - this.#since;
       this.#learn(took);
-      if (this.#rests && took >= 1) {
+      if (this.#rests > 0 && took >= 1) {
         this.#since = undefined;
         this.#armed = true;
-        this.#clock.after(Math.min(took, LONGEST_REST), () => {
+        this.#clock.after(Math.min(this.#rests * took, LONGEST_REST), () => {
           this.#armed = false;
           this.#begin();
         });

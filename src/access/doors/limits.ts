@@ -9,6 +9,8 @@ export const HANDSHAKE_WITHIN = 5_000;
 export const HANDSHAKES_AT_ONCE = 10;
 export const HANDSHAKES_PER_SECOND = 20;
 export const MAX_WAITING_HANDSHAKES = 64;
+/** The rest between two of them: those that come at once do not hold up the thread for 50 to 100 ms. */
+export const HANDSHAKE_REST = 10;
 /** Connections before the end of their handshake: those that wait, and those whose peer sends nothing more after the beginning. */
 export const MOST_BEFORE_TLS =
   MAX_WAITING_HANDSHAKES + HANDSHAKES_AT_ONCE + Math.ceil((HANDSHAKES_PER_SECOND * HANDSHAKE_WITHIN) / 1000);

@@ -1,7 +1,8 @@
 /**
  * The TLS in front of a listener. Invariants:
  * - A handshake costs a board some milliseconds of the event loop in which devices are polled. HANDSHAKES_PER_SECOND limits them,
- *   and the others wait. A connection takes a turn only when its first bytes are here.
+ *   and the others wait. One begins at a time, with a HANDSHAKE_REST after it. A connection takes a turn only when its first bytes
+ *   are here.
  * - MAX_WAITING_HANDSHAKES connections wait. The next one closes one of the address that has most of them: the oldest that has sent
  *   nothing, else the newest. So one machine keeps no other one out.
  * - A connection that sends nothing, or does not end its handshake, within HANDSHAKE_WITHIN is closed.
@@ -12,7 +13,7 @@ import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
 import type { TlsSource } from '../../core/tls-source.ts';
-import { HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
+import { HANDSHAKE_REST, HANDSHAKE_WITHIN, HANDSHAKES_AT_ONCE, HANDSHAKES_PER_SECOND, MAX_WAITING_HANDSHAKES } from './limits.ts';
 
 export interface TlsDoorOptions {
   readonly source: TlsSource;
@@ -155,21 +156,22 @@ export class TlsDoor {
   }
 
   #begin(): void {
+    if (this.#cancel !== undefined) return;
     const now = this.#o.clock.monotonic();
     this.#left = Math.min(HANDSHAKES_AT_ONCE, this.#left + ((now - this.#at) / 1000) * HANDSHAKES_PER_SECOND);
     this.#at = now;
-    while (this.#left >= 1) {
-      const socket = this.#next();
+    if (this.#left >= 1) {
+      let socket = this.#next();
+      while (socket?.destroyed === true) socket = this.#next();
       if (socket === undefined) return;
-      if (socket.destroyed) continue;
       this.#last = addressOf(socket);
       this.#left--;
       this.#server.emit('connection', socket);
     }
-    if (this.#waiting.length === 0 || this.#cancel !== undefined) return;
-    this.#cancel = this.#o.clock.after(Math.ceil(1000 / HANDSHAKES_PER_SECOND), () => {
+    const untilNext = Math.ceil(((1 - this.#left) * 1000) / HANDSHAKES_PER_SECOND);
+    this.#cancel = this.#o.clock.after(Math.max(HANDSHAKE_REST, untilNext), () => {
       this.#cancel = undefined;
-      this.#begin();
+      if (this.#waiting.length > 0) this.#begin();
     });
   }
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
 import test from 'node:test';
 import {
+  HANDSHAKE_REST,
   HANDSHAKES_AT_ONCE,
   HANDSHAKES_PER_SECOND,
   MAX_WAITING_HANDSHAKES,
@@ -71,4 +72,50 @@ test('a door has a socket for each connection that its own limits and TLS let in
     'the broker',
   );
   assert.ok(http.MAX_SOCKETS > http.MAX_NETWORK_CONNECTIONS + MOST_BEFORE_TLS, 'HTTPS');
+});
+
+test('handshakes that come at once begin one at a time, with a rest between them', async (t) => {
+  const clock = new ManualClock();
+  const door = new TlsDoor({
+    ...{ clock, asksCertificate: false },
+    source: { current: { key: '', cert: '', fingerprint: '' }, fault: undefined, onChange: () => () => {} },
+    ...{ connected: () => {}, ready: () => {}, refused: () => {} },
+  });
+  const entered: Socket[] = [];
+  let spoke = 0;
+  const server = createServer((socket) => {
+    entered.push(socket);
+    door.enter(socket);
+    socket.once('readable', () => spoke++);
+  });
+  t.after(() => {
+    door.stop();
+    for (const socket of entered) socket.destroy();
+    server.close();
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as { port: number };
+  const count = HANDSHAKES_AT_ONCE + 5;
+  for (let i = 0; i < count; i++) {
+    const socket = connect({ port, host: '127.0.0.1' });
+    socket.on('error', () => {});
+    socket.write(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252]));
+    t.after(() => socket.destroy());
+  }
+  await waitFor('the bytes of each', () => spoke === count);
+  /** TLS reads the connection itself then, and takes what it has sent. */
+  const begun = () => entered.filter((socket) => socket.readableLength === 0).length;
+  await waitFor('the first', () => begun() === 1);
+  for (let n = 2; n <= HANDSHAKES_AT_ONCE; n++) {
+    await clock.advance(HANDSHAKE_REST - 1);
+    assert.equal(begun(), n - 1);
+    await clock.advance(1);
+    await waitFor(`number ${n}`, () => begun() === n);
+  }
+  // Those at once are spent: the others come at their rate.
+  await clock.advance(HANDSHAKE_REST);
+  const before = begun();
+  await clock.advance(1000 / HANDSHAKES_PER_SECOND + HANDSHAKE_REST);
+  await waitFor('one more', () => begun() > before);
+  assert.ok(begun() <= before + 2);
 });

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import type { BackupOptions, RestoreOptions } from './care/backup.ts';
 import type { ResetOptions } from './care/factory-reset.ts';
+import type { SupportCommand } from './care/support.ts';
 import { action, config, json, socket } from './command-parts.ts';
 import type { RunningOptions } from './running.ts';
 
@@ -21,6 +22,23 @@ export function careCommands(sluice: Command): void {
       '\nIt works with a running gateway and without. Root sees more: who holds a port,\nand the health of an SSD.\nExit status: 0 nothing is wrong, 1 something is to be done.\nExamples:\n  $ sluice doctor\n  $ sluice doctor -c site/gateway.yaml --json',
     )
     .action(action(async (options: RunningOptions) => (await import('./care/doctor.ts')).doctor(options)));
+  sluice
+    .command('bundle')
+    .argument('[file]', 'the file, or a folder (default: sluice-support-ID-DATE.tar.gz in this folder)')
+    .description('writes one file for somebody who helps: configuration, status, check, figures, journal; no secrets')
+    .addOption(config())
+    .addOption(socket())
+    .option('--list', 'shows what it would contain, and writes nothing')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      '\nPasswords, keys, names of places and coordinates are taken out.\nA bundle of readings is another thing: sluice export --bundle.\nExamples:\n  $ sluice bundle --list\n  $ sluice bundle /media/stick',
+    )
+    .action(
+      action(async (file: string | undefined, options: SupportCommand) =>
+        (await import('./care/support.ts')).supportBundle(file, options),
+      ),
+    );
   sluice
     .command('backup')
     .argument('[file]', 'the file, or a folder (default: ID-DATE.sluice-backup in this folder)')

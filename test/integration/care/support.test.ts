@@ -1,0 +1,73 @@
+/** The support bundle of a running gateway: its list, and not one form of a planted secret or place, as tar opens it. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { fakeTcp } from '../../fakes/modbus-device.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { site } from '../../harness/site.ts';
+import { sluice } from '../../harness/start-gateway.ts';
+
+const INLINE = 'Planted+inline/4c71';
+const FILED = 'Planted-filed-88ad';
+const VILLAGE = 'Planted-village';
+
+test('a bundle has what helps, and no secret and no place', { timeout: 200_000 }, async (t) => {
+  const s = await site(t, { device: fakeTcp });
+  if (s === undefined) return;
+  const { gateway } = s;
+  const text = s.yaml({
+    more: `forwarders:
+  one: {type: mqtt, url: 'mqtt://127.0.0.1:1', username: clerk, password: '${INLINE}'}
+  two: {type: mqtt, url: 'mqtt://127.0.0.1:2', username: clerk, password: {file: keys/secret.txt}}`,
+  });
+  gateway.write(`# ${INLINE} in a comment\n${text.replace('{id: g1,', `{id: g1, name: ${VILLAGE},`)}`);
+  mkdirSync(path.join(gateway.folder, 'keys'));
+  writeFileSync(path.join(gateway.folder, 'keys/secret.txt'), `${FILED}\n`, { mode: 0o600 });
+  await gateway.up();
+  const listed = await sluice(t, 'bundle', '--list', '-c', gateway.config);
+  assert.equal(listed.code, 0, listed.stderr);
+  const names = listed.stdout
+    .split('\n')
+    .map((line) => line.split(' ')[0])
+    .filter((name) => name !== '');
+  const folder = scratch(t, 'support');
+  const made = await sluice(t, 'bundle', folder, '-c', gateway.config);
+  assert.equal(made.code, 0, made.stderr);
+  const [file = ''] = readdirSync(folder);
+  assert.match(file, /^sluice-support-g1-\d{8}-\d{4}\.tar\.gz$/);
+  assert.equal(statSync(path.join(folder, file)).mode & 0o777, 0o600);
+  execFileSync('tar', ['-xzf', path.join(folder, file), '-C', folder]);
+  const inside = path.join(folder, 'sluice-support');
+  const contents = readFileSync(path.join(inside, 'CONTENTS.txt'), 'utf8');
+  for (const name of names) {
+    // A machine of tests has no journal of a service.
+    const there = readdirSync(inside).includes(name ?? '');
+    assert.ok(there || contents.includes(`${name}: left out: `), `${name}: ${contents}`);
+  }
+  for (const name of ['configuration.json', 'doctor.json', 'status.json', 'metrics.txt', 'versions.json'])
+    assert.ok(readFileSync(path.join(inside, name), 'utf8').length > 50, name);
+  const all = readdirSync(inside)
+    .map((name) => readFileSync(path.join(inside, name), 'utf8'))
+    .join('\n');
+  for (const word of [INLINE, FILED, VILLAGE])
+    for (const form of [
+      word,
+      encodeURIComponent(word),
+      Buffer.from(word).toString('base64').slice(0, -4),
+      Buffer.from(word).toString('hex'),
+    ])
+      assert.ok(!all.includes(form), form);
+  assert.match(all, /"file": "keys\/secret\.txt"/, 'where a secret is kept is shown');
+
+  // Without a gateway, and with a broken file, it is made all the same.
+  assert.equal(await gateway.stop(), 0, gateway.tail());
+  gateway.write(`${text}\nbuses: again\n`);
+  const alone = await sluice(t, 'bundle', path.join(folder, 'alone.tar.gz'), '-c', gateway.config);
+  assert.equal(alone.code, 0, alone.stderr);
+  const list = execFileSync('tar', ['-xzOf', path.join(folder, 'alone.tar.gz'), 'sluice-support/CONTENTS.txt'], {
+    encoding: 'utf8',
+  });
+  assert.match(list, /status\.json: left out: no gateway is running/);
+});

@@ -1,0 +1,135 @@
+/**
+ * What the gateway knows about updates, in `<stateDir>/update`. Every file may be damaged or missing: the keys of the running
+ * image stand then, and a download begins anew.
+ */
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import * as z from 'zod';
+import { readBounded, readJson, replaceFile } from './files.ts';
+import { updateKey } from './keys.ts';
+import { MOST_KEYS, type Trust } from './manifest.ts';
+
+const MOST_FILE = 256 * 1024;
+/** Fingerprints of revoked keys that are kept. They are never forgotten, so a release that would exceed this is refused. */
+export const MOST_REVOKED = 256;
+
+const fingerprint = z.string().regex(/^[0-9a-f]{32}$/);
+const trustFile = z.strictObject({
+  v: z.literal(1),
+  keys: z.array(z.string()).max(MOST_KEYS),
+  revoked: z.array(fingerprint).max(MOST_REVOKED),
+  sequence: z.int().min(0),
+});
+/** What an image says of itself: `release.json`. */
+export const releaseFile = z.strictObject({
+  v: z.literal(1),
+  target: z.string().max(40),
+  version: z.string().max(64),
+  sequence: z.int().min(0),
+  keys: z.array(z.string()).max(MOST_KEYS),
+  revoked: z.array(fingerprint).max(MOST_REVOKED).prefault([]),
+});
+export type ReleaseFile = z.infer<typeof releaseFile>;
+
+const progressFile = z.strictObject({
+  v: z.literal(1),
+  /** SHA-256 of the manifest that is being fetched. */
+  manifest: z.string().regex(/^[0-9a-f]{64}$/),
+  /** Chunks of each part that are on the card. */
+  done: z.record(z.string().max(20), z.int().min(0)),
+});
+export type Progress = Omit<z.infer<typeof progressFile>, 'v'>;
+
+const spentFile = z.strictObject({ v: z.literal(1), day: z.iso.date(), bytes: z.int().min(0) });
+const attemptFile = z.strictObject({
+  v: z.literal(1),
+  slot: z.enum(['a', 'b']),
+  version: z.string().max(64),
+  sequence: z.int().min(0),
+  state: z.enum(['offered', 'well', 'failed', 'rolled-back']),
+  /** Why it failed, for people. */
+  why: z.string().max(500).optional(),
+});
+/** The last update that was offered to the boot, and what became of it. */
+export type Attempt = Omit<z.infer<typeof attemptFile>, 'v'>;
+
+export class UpdateState {
+  readonly #folder: string;
+  readonly #release: ReleaseFile;
+
+  /** @param release what the running image says of itself */
+  constructor(stateDir: string, release: ReleaseFile) {
+    this.#folder = path.join(stateDir, 'update');
+    this.#release = release;
+  }
+
+  trust(): Trust {
+    const own = trustFile.safeParse(readJson(this.#file('trust'), MOST_FILE));
+    const kept = own.success ? own.data : { keys: [], revoked: [], sequence: 0 };
+    const revoked = new Set([...this.#release.revoked, ...kept.revoked]);
+    const keys = new Map([...this.#release.keys, ...kept.keys].map((text) => [text, updateKey(text)]));
+    return {
+      keys: [...keys.values()].filter((key) => key !== undefined).filter((key) => !revoked.has(key.fingerprint)),
+      revoked,
+      sequence: Math.max(this.#release.sequence, kept.sequence),
+    };
+  }
+  saveTrust({ keys, revoked, sequence }: Trust): void {
+    this.#save('trust', { keys: keys.map(({ text }) => text), revoked: [...revoked], sequence });
+  }
+
+  progress(manifest: string): Progress {
+    const found = progressFile.safeParse(readJson(this.#file('progress'), MOST_FILE));
+    return found.success && found.data.manifest === manifest ? { manifest, done: found.data.done } : { manifest, done: {} };
+  }
+  saveProgress(progress: Progress): void {
+    this.#save('progress', progress);
+  }
+  dropProgress(): void {
+    rmSync(this.#file('progress'), { force: true });
+    for (const part of this.#indexes()) rmSync(part, { force: true });
+  }
+
+  /** The index of a part that was fetched before, so that the next try fetches only chunks. Its reader checks it. */
+  index(part: string, most: number): Buffer | undefined {
+    return readBounded(path.join(this.#folder, `${part}.index`), most);
+  }
+  saveIndex(part: string, bytes: Buffer): void {
+    this.#makeFolder();
+    replaceFile(path.join(this.#folder, `${part}.index`), bytes);
+  }
+
+  /** Bytes that were fetched on this day. */
+  spent(day: string): number {
+    const found = spentFile.safeParse(readJson(this.#file('spent'), MOST_FILE));
+    return found.success && found.data.day === day ? found.data.bytes : 0;
+  }
+  saveSpent(day: string, bytes: number): void {
+    this.#save('spent', { day, bytes });
+  }
+
+  attempt(): Attempt | undefined {
+    const found = attemptFile.safeParse(readJson(this.#file('attempt'), MOST_FILE));
+    if (!found.success) return undefined;
+    const { v: _, ...attempt } = found.data;
+    return attempt;
+  }
+  saveAttempt(attempt: Attempt): void {
+    this.#save('attempt', attempt);
+  }
+
+  #indexes(): string[] {
+    const files = readdirSync(this.#folder, { withFileTypes: true });
+    return files.filter((file) => file.isFile() && file.name.endsWith('.index')).map(({ name }) => path.join(this.#folder, name));
+  }
+  #makeFolder(): void {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
+  }
+  #file(name: string): string {
+    return path.join(this.#folder, `${name}.json`);
+  }
+  #save(name: string, content: object): void {
+    this.#makeFolder();
+    replaceFile(this.#file(name), `${JSON.stringify({ v: 1, ...content })}\n`);
+  }
+}

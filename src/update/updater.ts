@@ -1,0 +1,150 @@
+/**
+ * Updates of an image with two slots: check, apply, and what the boot after it decides.
+ *
+ * - `check` changes nothing but the keys, when a root key signed the change.
+ * - `apply` writes the other slot and offers it to the boot. The running system goes on until somebody restarts the board.
+ * - `decide` runs after each boot: a system that polls and stores is committed; another one restarts the board, and its tries run out.
+ * - A release that failed here is not applied again by itself.
+ */
+import { createHash } from 'node:crypto';
+import { SluiceError } from '../core/errors.ts';
+import { type Manifest, MOST_MANIFEST, ranWell, trustAfter, verifyManifest } from './manifest.ts';
+import type { Slots } from './slots.ts';
+import type { Source } from './source.ts';
+import { type Staged, stage } from './stage.ts';
+import type { Attempt, ReleaseFile, UpdateState } from './state.ts';
+import { isInside, localTime, type Window } from './window.ts';
+
+export const MANIFEST_FILE = 'update.json';
+
+export interface UpdaterOptions {
+  readonly slots: Slots;
+  readonly state: UpdateState;
+  /** What the running image says of itself. */
+  readonly release: ReleaseFile;
+  readonly now: () => number;
+  readonly zone?: string;
+}
+export interface Offered {
+  readonly manifest: Manifest;
+  /** `newer`, or `same` as the running release, or `failed` here before. */
+  readonly relation: 'newer' | 'same' | 'failed';
+}
+export interface ApplyOptions {
+  readonly window?: Window;
+  /** Bytes a day; Infinity where none is set. */
+  readonly perDay: number;
+  /** A person wants it: the window does not count, and a release that failed here may be tried again. */
+  readonly now: boolean;
+  readonly onProgress?: (done: number, all: number) => void;
+}
+export type Applied =
+  | { readonly outcome: 'offered' | 'budget'; readonly manifest: Manifest; readonly staged: Staged }
+  | { readonly outcome: 'nothing' | 'window'; readonly manifest: Manifest };
+
+export class Updater {
+  readonly #o: UpdaterOptions;
+
+  constructor(options: UpdaterOptions) {
+    this.#o = options;
+  }
+
+  async check(source: Source): Promise<Offered> {
+    return (await this.#look(source)).offered;
+  }
+
+  async apply(source: Source, options: ApplyOptions): Promise<Applied> {
+    const { slots, state } = this.#o;
+    this.#settle();
+    const { offered, id } = await this.#look(source);
+    const { manifest, relation } = offered;
+    if (relation === 'same' || (relation === 'failed' && !options.now)) return { outcome: 'nothing', manifest };
+    const { day, minute } = localTime(this.#o.now(), this.#o.zone);
+    if (!options.now && options.window !== undefined && !isInside(options.window, minute)) return { outcome: 'window', manifest };
+    const spent = state.spent(day);
+    const start = source.received;
+    try {
+      const staged = await stage({
+        manifest,
+        id,
+        source,
+        slots,
+        state,
+        budget: options.perDay - spent,
+        ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
+      });
+      if (staged.outcome === 'budget') return { outcome: 'budget', manifest, staged };
+      // The attempt is on the card before the boot can begin it: after a failure somebody must know that it was tried.
+      state.saveAttempt({ slot: slots.other(), version: manifest.version, sequence: manifest.sequence, state: 'offered' });
+      slots.offer(slots.other(), manifest);
+      state.dropProgress();
+      return { outcome: 'offered', manifest, staged };
+    } finally {
+      state.saveSpent(day, spent + source.received - start);
+    }
+  }
+
+  /** The next boot is the other slot. @returns what it holds */
+  rollback(): { readonly version?: string } {
+    const { slots, state, release } = this.#o;
+    const other = slots.list().find(({ slot }) => slot === slots.other());
+    if (other?.state !== 'good')
+      throw new SluiceError(
+        'update-unsupported',
+        'the other slot holds no release that ran well here, so there is nothing to go back to',
+      );
+    state.saveAttempt({ slot: slots.running, version: release.version, sequence: release.sequence, state: 'rolled-back' });
+    slots.giveUp();
+    return other.version === undefined ? {} : { version: other.version };
+  }
+
+  /** After a boot. @param isWell whether the gateway polls and stores @returns true: restart the board */
+  async decide(isWell: () => Promise<{ well: boolean; why: string }>): Promise<{ restart: boolean; words: string }> {
+    const { slots, state, release } = this.#o;
+    const running = slots.list().find(({ slot }) => slot === slots.running);
+    if (running?.state === 'good') {
+      this.#settle();
+      return { restart: false, words: `slot ${slots.running} ran well before` };
+    }
+    const { well, why } = await isWell();
+    if (!well) {
+      const attempt = state.attempt();
+      if (attempt?.slot === slots.running && attempt.state === 'offered')
+        state.saveAttempt({ ...attempt, why: why.slice(0, 500) });
+      return { restart: true, words: `the gateway is not well in slot ${slots.running}: ${why}` };
+    }
+    // The keys and the sequence first: a cut between the two only repeats this.
+    state.saveTrust(ranWell(state.trust(), release.sequence));
+    slots.commit();
+    state.saveAttempt({ slot: slots.running, version: release.version, sequence: release.sequence, state: 'well' });
+    return { restart: false, words: `slot ${slots.running} is committed: version ${release.version}` };
+  }
+
+  /** What became of the last attempt, for a person. */
+  attempt(): Attempt | undefined {
+    this.#settle();
+    return this.#o.state.attempt();
+  }
+
+  /** Another slot runs than the one that was offered, and its tries are used up. With tries left the board was not restarted yet. */
+  #settle(): void {
+    const { slots, state } = this.#o;
+    const attempt = state.attempt();
+    if (attempt?.state !== 'offered' || attempt.slot === slots.running) return;
+    const slot = slots.list().find((one) => one.slot === attempt.slot);
+    if (slot?.state === 'bad' && slot.sequence === attempt.sequence) state.saveAttempt({ ...attempt, state: 'failed' });
+  }
+
+  async #look(source: Source): Promise<{ offered: Offered; id: string }> {
+    const { slots, state, release } = this.#o;
+    const bytes = await source.whole(MANIFEST_FILE, MOST_MANIFEST);
+    const trust = state.trust();
+    const manifest = verifyManifest(bytes, trust, slots.target);
+    if (manifest.keys !== undefined) state.saveTrust(trustAfter(trust, manifest));
+    const attempt = this.attempt();
+    const failed =
+      attempt !== undefined && attempt.sequence === manifest.sequence && ['failed', 'rolled-back'].includes(attempt.state);
+    const relation = failed ? 'failed' : manifest.sequence === release.sequence ? 'same' : 'newer';
+    return { offered: { manifest, relation }, id: createHash('sha256').update(bytes).digest('hex') };
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * Updates from a folder and over HTTP, on files in place of partitions: what arrives is what was signed, whatever is cut,
+ * damaged or lost on the way, and the running slot is never touched.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import fc from 'fast-check';
+import { makeUpdateSecret } from '../../../src/update/keys.ts';
+import { makeUpdate } from '../../../src/update/make.ts';
+import type { Slot } from '../../../src/update/slots.ts';
+import { openSource, type Source } from '../../../src/update/source.ts';
+import { type ReleaseFile, UpdateState } from '../../../src/update/state.ts';
+import { UefiSlots } from '../../../src/update/uefi-slots.ts';
+import { type ApplyOptions, Updater } from '../../../src/update/updater.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+const [root, release, thief] = [makeUpdateSecret('root'), makeUpdateSecret('release'), makeUpdateSecret('release')];
+const NOW = Date.UTC(2026, 10, 27, 2, 30);
+const BY_HAND: ApplyOptions = { perDay: Number.POSITIVE_INFINITY, now: true };
+const ALONE: ApplyOptions = { ...BY_HAND, now: false };
+
+/** Bytes that do not compress and are the same each time. */
+function noise(seed: string, length: number): Buffer {
+  return Buffer.concat(
+    Array.from({ length: Math.ceil(length / 64) }, (_, i) => createHash('sha512').update(`${seed} ${i}`).digest()),
+  ).subarray(0, length);
+}
+/** A root file system: much is the same in each release, some zeros, one program changes. */
+const rootOf = (version: number) =>
+  Buffer.concat([
+    noise('system', 900_000),
+    Buffer.alloc(700_000),
+    noise(`program ${version}`, version === 5 ? 800_000 : 120_000),
+    noise('more', 500_000),
+  ]);
+const LINUX = noise('linux', 90_000);
+const initrdOf = (version: number) => noise(`initrd ${version}`, 40_000);
+
+class Board {
+  readonly folder: string;
+  running: Slot = 'a';
+  sequence = 1;
+  now = NOW;
+
+  constructor(t: TestContext, name = 'board') {
+    this.folder = scratch(t, name);
+    for (const slot of ['a', 'b']) mkdirSync(path.join(this.folder, 'esp', 'sluice', slot), { recursive: true });
+    for (const folder of ['esp/loader/entries', 'labels', 'state'])
+      mkdirSync(path.join(this.folder, folder), { recursive: true });
+    this.#write('a', 1);
+    this.slots().offer('a', { version: '1.0.0', sequence: 1 });
+    this.slots().commit();
+    // A partition has its length, and something older in it.
+    writeFileSync(this.slots().place('b', 'root'), noise('old', 3_000_000));
+  }
+  #write(slot: Slot, version: number): void {
+    const place = (part: string) => this.slots().place(slot, part);
+    writeFileSync(place('root'), Buffer.concat([rootOf(version), Buffer.alloc(3_000_000 - rootOf(version).length)]));
+    writeFileSync(place('linux'), LINUX);
+    writeFileSync(place('initrd'), initrdOf(version));
+  }
+  slots(): UefiSlots {
+    const esp = path.join(this.folder, 'esp');
+    return new UefiSlots({
+      esp,
+      cmdline: `sluice.slot=${this.running}`,
+      labels: path.join(this.folder, 'labels'),
+      target: 'uefi-arm64',
+    });
+  }
+  release(): ReleaseFile {
+    const version = `1.${this.sequence}.0`;
+    return { v: 1, target: 'uefi-arm64', version, sequence: this.sequence, keys: [root.text, release.text], revoked: [] };
+  }
+  state(): UpdateState {
+    return new UpdateState(path.join(this.folder, 'state'), this.release());
+  }
+  updater(): Updater {
+    return new Updater({ slots: this.slots(), state: this.state(), release: this.release(), now: () => this.now, zone: 'UTC' });
+  }
+  /** The firmware and the init of the new slot. */
+  restart(slot: Slot, sequence: number): void {
+    this.running = slot;
+    this.sequence = sequence;
+  }
+  entry(slot: Slot) {
+    return this.slots()
+      .list()
+      .find((one) => one.slot === slot);
+  }
+  /** @param version undefined: the part of the slot has the old content */
+  holds(slot: Slot, version: number): void {
+    const place = (part: string) => readFileSync(this.slots().place(slot, part));
+    assert.ok(place('root').subarray(0, rootOf(version).length).equals(rootOf(version)), `root of ${slot}`);
+    assert.ok(place('linux').equals(LINUX));
+    assert.ok(place('initrd').equals(initrdOf(version)));
+  }
+}
+
+async function updateOf(t: TestContext, version: number, about: object = {}, secrets = [release]): Promise<string> {
+  const folder = scratch(t, 'update');
+  const files = { root: rootOf(version), linux: LINUX, initrd: initrdOf(version) };
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(path.join(folder, `${name}.raw`), bytes);
+  const parts = Object.fromEntries(Object.keys(files).map((name) => [name, path.join(folder, `${name}.raw`)]));
+  const sequence = version;
+  const known = { target: 'uefi-arm64', version: `1.${version}.0`, sequence, date: '2026-11-27' };
+  await makeUpdate({ folder, parts, secrets, level: 1, about: { ...known, ...about } });
+  return folder;
+}
+
+/** A web server with ranges. @param spoil what it does to a request: false when it answered itself */
+async function served(t: TestContext, folder: string, spoil: (n: number, cut: () => false) => boolean = () => true) {
+  let n = 0;
+  const server: Server = createServer((request, response) => {
+    const bytes = readFileSync(path.join(folder, path.basename(request.url ?? '')));
+    const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+    const body = from === undefined ? bytes : bytes.subarray(Number(from), Number(to) + 1);
+    const cut = (): false => {
+      response.writeHead(from === undefined ? 200 : 206, { 'content-length': body.length });
+      response.write(body.subarray(0, Math.floor(body.length / 2)), () => request.socket.destroy());
+      return false;
+    };
+    if (!spoil(n++, cut)) return;
+    response.writeHead(from === undefined ? 200 : 206, { 'content-length': body.length });
+    response.end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+test('an update from a stick: the other slot holds it, is offered, and is committed when it ran well', async (t) => {
+  const board = new Board(t);
+  const folder = await updateOf(t, 2);
+  assert.equal((await board.updater().check(openSource(folder))).relation, 'newer');
+  const applied = await board.updater().apply(openSource(folder), BY_HAND);
+  assert.equal(applied.outcome, 'offered');
+  board.holds('b', 2);
+  board.holds('a', 1);
+  assert.equal(board.entry('b')?.state, 'trying');
+  board.restart('b', 2);
+  const decided = await board.updater().decide(async () => ({ well: true, why: '' }));
+  assert.deepEqual(decided, { restart: false, words: 'slot b is committed: version 1.2.0' });
+  assert.equal(board.entry('b')?.state, 'good');
+  assert.equal((await board.updater().check(openSource(folder))).relation, 'same');
+  assert.equal((await board.updater().apply(openSource(folder), BY_HAND)).outcome, 'nothing');
+});
+
+test('what the running system holds is not fetched, over HTTP with a link that breaks', async (t) => {
+  const board = new Board(t);
+  const folder = await updateOf(t, 2);
+  // Every fourth request breaks off in the middle; the next try goes through.
+  const source = openSource(await served(t, folder, (n, cut) => n % 4 !== 1 || cut()));
+  const applied = await board.updater().apply(source, BY_HAND);
+  assert.ok(applied.outcome === 'offered');
+  board.holds('b', 2);
+  const { fetched, held } = applied.staged;
+  // 120,000 bytes of the program and 40,000 of the initrd are new; a chunk at each edge comes with them, and halves that broke off.
+  assert.ok(fetched < 900_000, `${fetched}`);
+  assert.ok(held > 1_500_000, `${held}`);
+});
+
+test('a day has its bytes: the download goes on the next day where it stopped', async (t) => {
+  const board = new Board(t);
+  const source = openSource(await served(t, await updateOf(t, 5)));
+  const perDay = 400_000;
+  const spent: number[] = [];
+  for (let day = 0; day < 20; day++) {
+    board.now = NOW + day * 86_400_000;
+    const before = source.received;
+    const applied = await board.updater().apply(source, { ...ALONE, perDay });
+    spent.push(source.received - before);
+    if (applied.outcome === 'offered') break;
+    assert.equal(applied.outcome, 'budget');
+    assert.equal(board.entry('b')?.state, 'empty');
+    // The same day again: nothing is left.
+    const again = source.received;
+    await board.updater().apply(source, { ...ALONE, perDay });
+    assert.ok(source.received - again < 3_000, 'only the manifest');
+  }
+  assert.ok(spent.length > 1 && spent.length < 20, `${spent}`);
+  assert.ok(
+    spent.every((bytes) => bytes <= perDay + 3_000),
+    `${spent}`,
+  );
+  board.holds('b', 5);
+});
+
+test('outside of its window an update waits, unless a person wants it now', async (t) => {
+  const board = new Board(t);
+  const folder = await updateOf(t, 2);
+  const window = { from: 60, to: 120 };
+  assert.equal((await board.updater().apply(openSource(folder), { ...ALONE, window })).outcome, 'window');
+  assert.equal((await board.updater().apply(openSource(folder), { ...BY_HAND, window })).outcome, 'offered');
+});
+
+test('a release that failed is not taken again by itself, and a person may', async (t) => {
+  const board = new Board(t);
+  const source = openSource(await updateOf(t, 2));
+  await board.updater().apply(source, ALONE);
+  board.restart('b', 2);
+  const decided = await board.updater().decide(async () => ({ well: false, why: 'no bus is polled' }));
+  assert.ok(decided.restart && /no bus is polled/.test(decided.words));
+  // Its tries run out, and the old slot boots.
+  board.slots().giveUp();
+  board.restart('a', 1);
+  assert.deepEqual(await board.updater().decide(async () => assert.fail('it ran well before')), {
+    restart: false,
+    words: 'slot a ran well before',
+  });
+  assert.deepEqual(board.updater().attempt(), {
+    slot: 'b',
+    version: '1.2.0',
+    sequence: 2,
+    state: 'failed',
+    why: 'no bus is polled',
+  });
+  assert.equal((await board.updater().apply(source, ALONE)).outcome, 'nothing');
+  assert.equal((await board.updater().apply(openSource(await updateOf(t, 3)), ALONE)).outcome, 'offered');
+  assert.equal((await board.updater().apply(source, BY_HAND)).outcome, 'offered');
+});
+
+test('a person goes back to the release in the other slot, once', async (t) => {
+  const board = new Board(t);
+  const source = openSource(await updateOf(t, 2));
+  assert.throws(() => board.updater().rollback(), { code: 'update-unsupported' });
+  await board.updater().apply(source, BY_HAND);
+  board.restart('b', 2);
+  await board.updater().decide(async () => ({ well: true, why: '' }));
+  assert.deepEqual(board.updater().rollback(), { version: '1.0.0' });
+  board.restart('a', 1);
+  assert.equal((await board.updater().apply(source, ALONE)).outcome, 'nothing', 'the timer does not undo what a person did');
+});
+
+test('a revocation counts as soon as it is seen, and a damaged memory of it does not bring a gateway to a halt', async (t) => {
+  const board = new Board(t);
+  const next = makeUpdateSecret('release');
+  const keys = { trust: [next.text], revoke: [release.fingerprint] };
+  await board.updater().check(openSource(await updateOf(t, 2, { keys }, [release, root])));
+  await assert.rejects(board.updater().check(openSource(await updateOf(t, 3))), { code: 'update-refused', message: /revoked/ });
+  assert.equal((await board.updater().check(openSource(await updateOf(t, 3, {}, [next])))).relation, 'newer');
+  for (const bytes of ['', '{', '{"v":1,"keys":[],"revoked":["x"],"sequence":-1}', noise('x', 5000)]) {
+    writeFileSync(path.join(board.folder, 'state', 'update', 'trust.json'), bytes);
+    assert.equal((await board.updater().check(openSource(await updateOf(t, 3)))).relation, 'newer');
+  }
+});
+
+test('damaged, cut and forged files of an update change nothing that boots', async (t) => {
+  const board = new Board(t);
+  const good = await updateOf(t, 2);
+  const forged = await updateOf(t, 2, {}, [thief]);
+  const attempts: [string, (folder: string) => void][] = [
+    ['manifest', (to) => copyFileSync(path.join(forged, 'update.json'), path.join(to, 'update.json'))],
+    ['index', (to) => writeFileSync(path.join(to, 'root-2.index'), noise('index', 600))],
+    ['index of another length', (to) => writeFileSync(path.join(to, 'root-2.index'), noise('index', 9_000))],
+    ['pack', (to) => writeFileSync(path.join(to, 'root-2.pack'), noise('pack', 3_000_000))],
+    ['a short pack', (to) => truncateSync(path.join(to, 'root-2.pack'), 10)],
+    ['a folder in place of a file', (to) => writeFileSync(path.join(to, 'update.json'), '')],
+  ];
+  for (const [name, spoil] of attempts) {
+    const folder = scratch(t, 'spoiled');
+    for (const file of ['update.json', ...['root', 'linux', 'initrd'].flatMap((n) => [`${n}-2.index`, `${n}-2.pack`])])
+      copyFileSync(path.join(good, file), path.join(folder, file));
+    spoil(folder);
+    await assert.rejects(board.updater().apply(openSource(folder), BY_HAND), { code: /^update-(refused|unreachable)$/ }, name);
+    assert.notEqual(board.entry('b')?.state, 'trying', name);
+    assert.equal(board.entry('a')?.state, 'good');
+    board.holds('a', 1);
+  }
+  assert.equal((await board.updater().apply(openSource(good), BY_HAND)).outcome, 'offered');
+  board.holds('b', 2);
+});
+
+/** Ends after some requests, as a cut of the power does. */
+function cutAfter(source: Source, ranges: number): Source {
+  let left = ranges;
+  return {
+    name: source.name,
+    get received() {
+      return source.received;
+    },
+    whole: (file, most) => source.whole(file, most),
+    range: (file, from, length) =>
+      left-- > 0 ? source.range(file, from, length) : Promise.reject(new Error('the power is cut')),
+  };
+}
+
+test('cuts at any request, with what was not flushed lost, end in the same bytes', async (t) => {
+  const good = await updateOf(t, 2);
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.nat(3), { minLength: 1, maxLength: 4 }), fc.nat(1_000_000), async (cuts, seed) => {
+      const board = new Board(t, 'cut');
+      for (const ranges of cuts) {
+        const cut = board.updater().apply(cutAfter(openSource(good), ranges), BY_HAND);
+        if (
+          (await cut.then(
+            ({ outcome }) => outcome,
+            () => 'cut',
+          )) === 'offered'
+        )
+          break;
+        assert.equal(board.entry('b')?.state, 'empty', 'nothing boots a half-written slot');
+        // Progress was not saved since the flush: what lies behind it may be anything.
+        const file = board.slots().place('b', 'root');
+        const bytes = readFileSync(file);
+        const progress = path.join(board.folder, 'state', 'update', 'progress.json');
+        const done = JSON.parse(readFileSync(progress, { encoding: 'utf8', flag: 'a+' }) || '{"done":{}}').done.root ?? 0;
+        if (done === 0) noise(`lost ${seed}`, 400_000).copy(bytes, seed % 1_500_000);
+        writeFileSync(file, bytes);
+      }
+      assert.equal((await board.updater().apply(openSource(good), BY_HAND)).outcome, 'offered');
+      board.holds('b', 2);
+      board.holds('a', 1);
+    }),
+    { numRuns: 5 },
+  );
+});

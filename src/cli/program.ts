@@ -16,6 +16,7 @@ import { rulesCommands } from './rules-commands.ts';
 import type { RunningOptions } from './running.ts';
 import { defaultConfig } from './running.ts';
 import type { ScanOptions } from './scan.ts';
+import { updateCommands } from './update-commands.ts';
 
 /** A page is for people, and has its own parts. */
 const NOT_WATCHED = ['json', 'removed', 'verbose'];
@@ -266,6 +267,7 @@ export function program(): Command {
   bundleCommands(sluice);
   careCommands(sluice);
   provisioningCommands(sluice);
+  updateCommands(sluice);
   // For bin/sluice-node-red.
   sluice
     .command('node-red-process', { hidden: true })

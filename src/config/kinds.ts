@@ -317,6 +317,17 @@ export interface GatewayConfig {
     readonly timezone?: string | undefined;
     /** The device whose time counts where no time service does. */
     readonly clock?: { readonly gps: string } | undefined;
+    /** Where updates of a card image come from. The daemon does not use it. */
+    readonly update?:
+      | {
+          readonly from: string;
+          readonly automatic: boolean;
+          /** `01:00-04:30` */
+          readonly window?: string | undefined;
+          /** Bytes. */
+          readonly perDay?: number | undefined;
+        }
+      | undefined;
     readonly stateDir: string;
     readonly runtimeDir?: string | undefined;
   };

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import { SEVERITIES } from '../core/alarm.ts';
 import { isTimezone } from '../core/calendar.ts';
+import { isWindow } from '../core/day-window.ts';
 import { LANGUAGES } from '../core/languages.ts';
 import { ruleActionKeys } from './actions.ts';
 import { grantSchema } from './grants.ts';
@@ -41,6 +42,30 @@ export const gatewaySection = z.strictObject({
     })
     .optional()
     .describe('Where the time comes from, besides the time service of the system.'),
+  update: z
+    .strictObject({
+      from: z
+        .string()
+        .max(500)
+        .regex(/^https?:\/\/[^\s@/]+(\/[^\s@]*)?$/, 'write an address that begins with https:// or http://, without a password')
+        .describe('Address of the folder with the newest update. The gateway checks its signature.'),
+      automatic: z
+        .boolean()
+        .prefault(false)
+        .describe('`true`: the board takes new releases by itself, and restarts for them in the window.'),
+      window: z
+        .string()
+        .refine(isWindow, { error: 'write the times of the day as 01:00-04:30' })
+        .optional()
+        .describe('When the board may fetch an update and restart for it, in the time zone of the gateway. Default: always.'),
+      perDay: size({ min: 1_000_000 })
+        .optional()
+        .describe('Most bytes that downloads may take in a day, at least 1MB. The download continues the next day. Default: no limit.'),
+    })
+    .optional()
+    .describe(
+      'Where updates of a card image come from (`sluice update`). A gateway that was installed as a package does not use it.',
+    ),
   stateDir: z
     .string()
     .min(1)

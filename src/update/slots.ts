@@ -34,6 +34,8 @@ export interface Slots {
   commit(): void;
   /** The next boot is the other slot; the running one is bad. */
   giveUp(): void;
+  /** The command that restarts the board, into the offered slot where there is one. */
+  restart(): readonly string[];
 }
 
 export function otherSlot(slot: Slot): Slot {

@@ -121,7 +121,7 @@ class WebSource implements Source {
         if (thrown instanceof SluiceError && thrown.code === 'update-refused') throw thrown;
         if (tried >= TRIES)
           throw unreachable(
-            `${url} cannot be fetched: ${reasonOf(thrown)}; what came is kept, and the next try goes on there`,
+            `${url} cannot be fetched: ${reasonOf(thrown)}; the next try continues with what is here already`,
             thrown,
           );
         await sleep(PAUSES[tried - 1] ?? 10_000);

@@ -79,6 +79,10 @@ export class UefiSlots implements Slots {
     this.#rename(this.running, `sluice-${this.running}+0-${TRIES}.conf`);
   }
 
+  restart(): readonly string[] {
+    return ['systemctl', 'reboot'];
+  }
+
   #rename(slot: Slot, name: string): void {
     const entry = this.#entries().find((one) => one.slot === slot);
     if (entry === undefined)

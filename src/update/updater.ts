@@ -7,13 +7,13 @@
  * - A release that failed here is not applied again by itself.
  */
 import { createHash } from 'node:crypto';
+import { isInside, localTime, type Window } from '../core/day-window.ts';
 import { SluiceError } from '../core/errors.ts';
 import { type Manifest, MOST_MANIFEST, ranWell, trustAfter, verifyManifest } from './manifest.ts';
 import type { Slots } from './slots.ts';
 import type { Source } from './source.ts';
 import { type Staged, stage } from './stage.ts';
 import type { Attempt, ReleaseFile, UpdateState } from './state.ts';
-import { isInside, localTime, type Window } from './window.ts';
 
 export const MANIFEST_FILE = 'update.json';
 

@@ -134,7 +134,7 @@ async function served(t: TestContext, folder: string, spoil: (n: number, cut: ()
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-test('an update from a stick: the other slot holds it, is offered, and is committed when it ran well', async (t) => {
+test('an update from a stick is written, offered, and committed when it ran well', async (t) => {
   const board = new Board(t);
   const folder = await updateOf(t, 2);
   assert.equal((await board.updater().check(openSource(folder))).relation, 'newer');
@@ -165,7 +165,7 @@ test('what the running system holds is not fetched, over HTTP with a link that b
   assert.ok(held > 1_500_000, `${held}`);
 });
 
-test('a day has its bytes: the download goes on the next day where it stopped', async (t) => {
+test('a day has its bytes: the download continues the next day where it stopped', async (t) => {
   const board = new Board(t);
   const source = openSource(await served(t, await updateOf(t, 5)));
   const perDay = 400_000;
@@ -237,7 +237,7 @@ test('a person goes back to the release in the other slot, once', async (t) => {
   assert.equal((await board.updater().apply(source, ALONE)).outcome, 'nothing', 'the timer does not undo what a person did');
 });
 
-test('a revocation counts as soon as it is seen, and a damaged memory of it does not bring a gateway to a halt', async (t) => {
+test('a revocation counts at once, and a damaged memory of it stops no gateway', async (t) => {
   const board = new Board(t);
   const next = makeUpdateSecret('release');
   const keys = { trust: [next.text], revoke: [release.fingerprint] };

@@ -1,5 +1,5 @@
 /** When an update may be fetched, and how much of it in a day. Times are those of the place where the gateway stands. */
-import { SluiceError } from '../core/errors.ts';
+import { SluiceError } from './errors.ts';
 
 const WINDOW = /^([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)$/;
 

@@ -1,6 +1,6 @@
 /** `sluice update`: its options and its help. */
 import { type Command, Option } from 'commander';
-import { action, config, json } from './command-parts.ts';
+import { action, config, json, wholeNumber } from './command-parts.ts';
 import type { UpdateOptions } from './update.ts';
 
 const from = () => new Option('--from <place>', 'a folder (a USB stick) or an address (default: gateway.update.from)');
@@ -40,6 +40,11 @@ export function updateCommands(sluice: Command): void {
     .addHelpText('after', '\nReadings and settings stay.\nExample:\n  $ sudo sluice update rollback --restart')
     .action(action(async (options: UpdateOptions) => (await import('./update.ts')).updateRollback(options)));
   add('decide', 'after a boot: keeps the running slot when the gateway is well, else restarts the board')
+    .addOption(
+      new Option('--within <seconds>', 'how long the gateway may take until it polls and stores')
+        .argParser(wholeNumber(10, 3600))
+        .default(300),
+    )
     .addHelpText('after', '\nThe image calls it.\nExample:\n  $ sudo sluice update decide')
     .action(action(async (options: UpdateOptions) => (await import('./update.ts')).updateDecide(options)));
 }

@@ -15,8 +15,7 @@ import { validConfig } from './config-file.ts';
 
 /** The state of an image, where the configuration cannot be read. */
 const STATE = '/var/lib/sluice';
-/** How long a gateway may take until it polls and stores after a boot, and how often it is asked, milliseconds. */
-const HEALTHY_WITHIN = 300_000;
+/** How often the gateway is asked after a boot, milliseconds. */
 const ASK_EVERY = 5_000;
 /** So many good answers one after the other: a gateway that ends again and again is not well. */
 const GOOD_ANSWERS = 6;
@@ -28,6 +27,8 @@ export interface UpdateOptions {
   readonly restart?: boolean;
   /** The timer calls, not a person: window, budget and `automatic` count. */
   readonly timer?: boolean;
+  /** How long a gateway may take until it polls and stores after a boot, seconds. */
+  readonly within?: number;
   /** Another folder in place of `/`, in tests. */
   readonly root?: string;
 }
@@ -168,15 +169,15 @@ export async function updateRollback(options: UpdateOptions): Promise<void> {
 /** After a boot. */
 export async function updateDecide(options: UpdateOptions): Promise<void> {
   const { slots, updater, stateDir } = partsOf(options);
-  const decision = await updater.decide(() => isWell(`${stateDir}/sluice.sock`));
+  const decision = await updater.decide(() => isWell(`${stateDir}/sluice.sock`, (options.within ?? 300) * 1000));
   process.stdout.write(`${decision.words}\n`);
   if (decision.restart) restart(slots);
 }
 
-async function isWell(socket: string): Promise<{ well: boolean; why: string }> {
+async function isWell(socket: string, within: number): Promise<{ well: boolean; why: string }> {
   let why = 'the gateway did not answer';
   let good = 0;
-  for (const end = performance.now() + HEALTHY_WITHIN; performance.now() < end; await sleep(ASK_EVERY)) {
+  for (const end = performance.now() + within; performance.now() < end; await sleep(ASK_EVERY)) {
     try {
       const ready = (await request(socket, 'GET', '/readyz')) as { ready?: unknown };
       good = ready.ready === true ? good + 1 : 0;

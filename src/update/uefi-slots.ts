@@ -115,7 +115,7 @@ export function entryText(slot: Slot, version: string, sequence: number): string
     'sort-key sluice',
     `linux /sluice/${slot}/linux.efi`,
     `initrd /sluice/${slot}/initrd.img`,
-    `options sluice.slot=${slot} console=ttyAMA0 console=tty1 panic=10`,
+    `options sluice.slot=${slot} console=tty1 console=ttyAMA0 panic=10`,
     '',
   ].join('\n');
 }

@@ -3,13 +3,11 @@
  * The image is not written: the board has a layer over it. A cut ends qemu with SIGKILL, so the memory of the guest is gone, and
  * what the guest flushed is not.
  */
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, copyFileSync, existsSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
 import { scratch } from './scratch.ts';
 
 const CODE = '/usr/share/AAVMF/AAVMF_CODE.no-secboot.fd';
@@ -44,7 +42,18 @@ export class QemuBoard {
   static make(t: TestContext, options: QemuOptions): QemuBoard {
     const board = new QemuBoard(scratch(t, 'qemu'), options);
     for (const file of [CODE, VARS]) if (!existsSync(file)) throw new Error(`${file}: apt-get install -y qemu-efi-aarch64`);
-    run('qemu-img', ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', path.resolve(options.image), board.card, ...(options.growTo === undefined ? [] : [options.growTo])]);
+    run('qemu-img', [
+      'create',
+      '-q',
+      '-f',
+      'qcow2',
+      '-F',
+      'raw',
+      '-b',
+      path.resolve(options.image),
+      board.card,
+      ...(options.growTo === undefined ? [] : [options.growTo]),
+    ]);
     copyFileSync(VARS, path.join(board.folder, 'vars.fd'));
     t.after(() => board.cut());
     return board;
@@ -67,8 +76,26 @@ export class QemuBoard {
     this.#child = spawn(
       'qemu-system-aarch64',
       [
-        ...['-M', 'virt', '-cpu', 'cortex-a72', '-smp', '2', '-m', String(memory), '-display', 'none', '-accel', 'tcg,thread=multi'],
-        ...['-drive', `if=pflash,format=raw,readonly=on,file=${CODE}`, '-drive', `if=pflash,format=raw,file=${this.folder}/vars.fd`],
+        ...[
+          '-M',
+          'virt',
+          '-cpu',
+          'cortex-a72',
+          '-smp',
+          '2',
+          '-m',
+          String(memory),
+          '-display',
+          'none',
+          '-accel',
+          'tcg,thread=multi',
+        ],
+        ...[
+          '-drive',
+          `if=pflash,format=raw,readonly=on,file=${CODE}`,
+          '-drive',
+          `if=pflash,format=raw,file=${this.folder}/vars.fd`,
+        ],
         ...['-drive', `file=${this.card},if=none,id=card`, '-device', 'virtio-blk-pci,drive=card,serial=card-1'],
         ...['-netdev', net.join(','), '-device', 'virtio-net-pci,netdev=n', '-serial', 'stdio', '-monitor', 'none'],
         ...args,

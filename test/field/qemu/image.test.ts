@@ -63,7 +63,11 @@ function extraOf(folder: string): string {
 }
 
 function run(program: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
-  const { status, stderr, stdout, error } = spawnSync(program, args, { encoding: 'utf8', env: { ...process.env, ...env }, cwd: PROJECT });
+  const { status, stderr, stdout, error } = spawnSync(program, args, {
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+    cwd: PROJECT,
+  });
   assert.equal(status, 0, `${program} ${args.join(' ')}: ${error?.message ?? ''}${stdout.slice(-2000)}${stderr.slice(-2000)}`);
 }
 
@@ -86,13 +90,27 @@ test('a card boots, reports, takes a release, survives cuts and gives up a relea
   const images = path.join(folder, 'image');
   const keys = path.join(folder, 'keys');
   writeFileSync(keys, `${root.text}\n${release.text}\n`);
-  run('sh', ['packaging/image/build.sh', '--sequence', '1', '--keys', keys, '--out', images, '--extra', extraOf(path.join(folder, 'extra'))]);
+  run('sh', [
+    'packaging/image/build.sh',
+    '--sequence',
+    '1',
+    '--keys',
+    keys,
+    '--out',
+    images,
+    '--extra',
+    extraOf(path.join(folder, 'extra')),
+  ]);
   const info = JSON.parse(readFileSync(path.join(images, 'release.json'), 'utf8')) as { version: string };
 
   // The outside of the board.
   const broker = await Mosquitto.start(t, { persistence: true });
   if (broker === undefined) return;
-  const subscriber = await Subscriber.start(t, broker.port, ['sluice/card-1/data', 'sluice/card-1/history', 'sluice/card-1/status']);
+  const subscriber = await Subscriber.start(t, broker.port, [
+    'sluice/card-1/data',
+    'sluice/card-1/history',
+    'sluice/card-1/status',
+  ]);
   if (subscriber === undefined) return;
   const updates = path.join(folder, 'updates');
   mkdirSync(updates);
@@ -150,7 +168,11 @@ test('a card boots, reports, takes a release, survives cuts and gives up a relea
   const arrived = () => batches().length;
   const more = async (what: string) => {
     const before = arrived();
-    await waitFor(() => `readings after ${what}: ${board.all().slice(-1500)}`, () => arrived() > before, 600_000);
+    await waitFor(
+      () => `readings after ${what}: ${board.all().slice(-1500)}`,
+      () => arrived() > before,
+      { timeout: 600_000 },
+    );
   };
 
   board.start();
@@ -176,7 +198,11 @@ test('a card boots, reports, takes a release, survives cuts and gives up a relea
   // The power goes while the next release is being fetched.
   const before = asked;
   await offer(4);
-  await waitFor(() => 'the board fetches the update', () => asked > before + 4, 600_000);
+  await waitFor(
+    () => 'the board fetches the update',
+    () => asked > before + 4,
+    { timeout: 600_000 },
+  );
   await board.cut();
   board.start();
   await board.says(/slot a is committed: version \S+\+4|Release \S+\+4 is on the card/);

@@ -60,7 +60,9 @@ export const gatewaySection = z.strictObject({
         .describe('When the board may fetch an update and restart for it, in the time zone of the gateway. Default: always.'),
       perDay: size({ min: 1_000_000 })
         .optional()
-        .describe('Most bytes that downloads may take in a day, at least 1MB. The download continues the next day. Default: no limit.'),
+        .describe(
+          'Most bytes that downloads may take in a day, at least 1MB. The download continues the next day. Default: no limit.',
+        ),
     })
     .optional()
     .describe(

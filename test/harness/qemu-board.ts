@@ -41,7 +41,8 @@ export class QemuBoard {
   /** @returns a board that is switched off; its card is a layer over the image */
   static make(t: TestContext, options: QemuOptions): QemuBoard {
     const board = new QemuBoard(scratch(t, 'qemu'), options);
-    for (const file of [CODE, VARS]) if (!existsSync(file)) throw new Error(`${file}: apt-get install -y qemu-efi-aarch64`);
+    for (const file of [CODE, VARS])
+      if (!existsSync(file)) throw new Error(`${file} is missing; it comes with the package qemu-efi-aarch64`);
     run('qemu-img', [
       'create',
       '-q',

@@ -152,6 +152,7 @@ export class Target implements AdminTarget {
         oldestUnsent: longest === 0 ? null : Math.round(now) + watch.offset - longest,
         bytes: log.bytes,
         maxBytes: config.buffer.maxSize,
+        ...(log.limit < config.buffer.maxSize && { room: Math.floor(log.limit) }),
         pending: log.pendingReadings,
         lastCommit: log.lastCommit === undefined ? null : Math.round(log.lastCommit) + watch.offset,
         commits: log.commits,

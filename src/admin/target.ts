@@ -234,6 +234,8 @@ export interface LogStatus {
   /** Every file of the log together, and what `buffer.maxSize` allows. */
   readonly bytes: number;
   readonly maxBytes: number;
+  /** What it may take now, since others fill the disk and `buffer.minFree` stays free; absent: all of maxBytes. */
+  readonly room?: number | undefined;
   /** Readings that wait for the next commit. */
   readonly pending: number;
   readonly lastCommit: number | null;

@@ -24,6 +24,8 @@ import { ArchiveWriter, CHUNK } from './archive.ts';
 import { END, type Entry, entryHead, GATEWAY_YAML, isConfigName, isStateName, LARGE_FILES, MOST_SMALL } from './entries.ts';
 import { filesBeside } from './files-beside.ts';
 
+/** Left free beside the copy, bytes: the gateway that runs needs some. */
+const ROOM = 8 * 1024 * 1024;
 const SCRATCH = /^\.backup-\d+$/;
 
 export interface BackupRequest {
@@ -87,10 +89,10 @@ function scratchIn(stateDir: string, bytes: number): string {
   try {
     for (const name of readdirSync(stateDir)) if (SCRATCH.test(name)) rmSync(path.join(stateDir, name), { recursive: true });
     const { bavail, bsize } = statfsSync(stateDir);
-    if (bytes > bavail * bsize)
+    if (bytes + ROOM > bavail * bsize)
       throw new SluiceError(
         'usage',
-        `the disk of ${stateDir} has ${bavail * bsize} bytes free, and the copy of the log needs ${bytes}. Make a backup without --with-log`,
+        `the disk of ${stateDir} has ${bavail * bsize} bytes free, and the copy of the log needs ${bytes + ROOM}. Make a backup without --with-log`,
       );
     mkdirSync(scratch, { mode: 0o700 });
     return scratch;

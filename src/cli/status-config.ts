@@ -1,7 +1,19 @@
-/** The part of the status page about a configuration file that is broken. */
+/** Parts of the status page about a configuration file that is broken, and about a disk that others fill. */
 import type { GatewayStatus } from '../admin/target.ts';
+import { formatSize } from '../core/units.ts';
 import { localDate } from './local-time.ts';
 import { clean } from './terminal/clean.ts';
+
+/** The share of its room from which on a log counts as full. */
+const FULL = 0.9;
+
+/** Others fill the disk: the log gives up its oldest readings, so that the disk never becomes full. */
+export function roomWrong({ log }: GatewayStatus): { head: string; text: string; colour: 33 }[] {
+  // A log that has not reached its room takes nothing away.
+  if (log.room === undefined || log.bytes < log.room * FULL) return [];
+  const text = `The log may take ${formatSize(log.room)} of ${formatSize(log.maxBytes)}, so that buffer.minFree stays free: it thins and drops its oldest readings. Remove files of other programs, or take a larger disk.`;
+  return [{ head: 'others fill the disk', text, colour: 33 }];
+}
 
 export function configWrong({ configuration }: GatewayStatus): { head: string; text: string; colour: 31 }[] {
   if (configuration === undefined) return [];

@@ -13,8 +13,7 @@ import { figureLines } from './alarm-stats.ts';
 import { localDate, localTime } from './local-time.ts';
 import { paint } from './running.ts';
 import { actionLines, failingActions } from './status-actions.ts';
-import { configWrong } from './status-config.ts';
-
+import { configWrong, roomWrong } from './status-config.ts';
 import { rough, statusDetails } from './status-details.ts';
 import { count, whereOf } from './status-words.ts';
 import { clean } from './terminal/clean.ts';
@@ -84,6 +83,7 @@ function wrongOf(report: GatewayStatus): Wrong[] {
         ? []
         : [{ head: `${s.file} was damaged: ${s.why}`, text: `what is left comes back: ${s.running}`, colour: 33 }],
     ),
+    ...roomWrong(report),
     ...log.refusedFolders.map((text): Wrong => ({ head: 'a folder is not used', text, colour: 33 })),
     ...report.forwarders.flatMap((f) => forwarderWrong(f, gateway.time)),
     ...(report.broker?.fault === undefined

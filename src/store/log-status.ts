@@ -45,6 +45,7 @@ export function statusOf({ committer, tail, tiers, outlets, numbers, keeper }: L
     next: numbers.next,
     committed,
     bytes: last.bytes + tiers.bytes,
+    limit: tiers.limit,
     pendingReadings: pending.readings,
     memory,
     commits: cycle.count,

@@ -25,6 +25,9 @@ export const log = shape<LogStatus>({
   oldestUnsent: moment('time of the oldest record that a forwarder has not delivered').nullable(),
   bytes: count('bytes of all files of the log'),
   maxBytes: count('`buffer.maxSize`'),
+  room: count(
+    'what the log may take now, because others fill the disk and `buffer.minFree` stays free; absent: all of it',
+  ).optional(),
   pending: count('readings that wait for the next commit'),
   lastCommit: moment('the last commit').nullable(),
   commits: count('commits since the start'),

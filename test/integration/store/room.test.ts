@@ -98,7 +98,7 @@ test('others fill the file system: the log gives room back down to minFree, and 
   const faults: (string | undefined)[] = [];
   filler.log.on('fault', (fault) => faults.push(fault));
   await filler.commits(400);
-  const before = sizeOf(state);
+  const [before, room] = [sizeOf(state), filler.log.status().limit];
   assert.ok(before > 12 * MB, `${before} bytes before`);
   // Somebody copies a film onto the card until hardly anything is left.
   const film = openSync(path.join(disk, 'film'), 'w');
@@ -109,8 +109,9 @@ test('others fill the file system: the log gives room back down to minFree, and 
   assert.ok(freeOf(disk) >= 3.5 * MB, `${freeOf(disk)} bytes free, ${sizeOf(state)} in the log`);
   assert.equal(filler.log.status().tidyFault, undefined);
   assert.deepEqual(faults, []);
-  const { held } = filler.log.status();
+  const { held, limit } = filler.log.status();
   assert.ok(held > 0, 'the newest are there');
+  assert.ok(limit < room, `${limit} bytes are allowed, before ${room}`);
 });
 
 test('a damaged history.db that lies beside counts, and goes first', async (t) => {

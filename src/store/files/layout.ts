@@ -25,12 +25,12 @@
  * The runtime directory (gateway.runtimeDir, /run/sluice/… or /dev/shm/sluice-…, in memory):
  *
  *   owner                path of the state directory that it belongs to
- *   tail-6.bin           a segment of the mirror, up to 4 MiB (tail/mirror.ts); a commit begins the next one
+ *   tail-4.bin           a segment of the mirror, up to 4 MiB (tail/mirror.ts); a commit begins the next one
  *
  * Bytes, from the append of a record on. Log 1 (b615d274f2), boot 1, shape 1: device fridge with the points t and h.
  * Numbers are little-endian where nothing else is said; LEB128 is in codecs/bytes.ts. A test holds these pictures.
  *
- * 1. An append: an entry in tail-6.bin (codecs/rows.ts). A file holds the state of its moment, then what came after it:
+ * 1. An append: an entry in tail-4.bin (codecs/rows.ts). A file holds the state of its moment, then what came after it:
  *
  *      04 d6000000 {"type":"segment","log":"b615d274f2","boot":1,"clock":{…},"first":1,"machine":{…},"committed":4,"inventory":1}
  *      04 9a000000 {"type":"lanes","forwarder":"cloud","state":{"ranges":[[0,"history"],[1,"data"]],…}}

@@ -1,5 +1,5 @@
 /**
- * When the log commits: one commit at a time, `commitEvery` after the first thing that waits, at once when asked, again
+ * When the log commits: one commit at a time, `commitEvery` after the first thing that waits, behind the turn that asks, again
  * after a pause when one failed. What a commit carries is the log's own business.
  */
 import type { Clock } from '../../core/clock.ts';
@@ -21,6 +21,9 @@ export class CommitCycle<Carried> {
   /** Counts the tries. */
   #tries = 0;
   #wanted = false;
+  /** `soon` was asked, and its turn is not over. */
+  #turnEnds = false;
+  readonly #atTurnEnd: (run: () => void) => void;
   /** A request while a commit is put together is for the next commit. */
   #beginning = false;
   #stopped = false;
@@ -36,7 +39,13 @@ export class CommitCycle<Carried> {
    * @param take takes everything that waits and sends it to the writer
    * @param every milliseconds; a reload may change it
    */
-  constructor(take: () => Carried, clock: Clock, every: () => number) {
+  constructor(
+    take: () => Carried,
+    clock: Clock,
+    every: () => number,
+    atTurnEnd: (run: () => void) => void = (run) => void setImmediate(run),
+  ) {
+    this.#atTurnEnd = atTurnEnd;
     this.#take = take;
     this.#clock = clock;
     this.#every = every;
@@ -50,10 +59,22 @@ export class CommitCycle<Carried> {
     });
   }
 
-  /** A commit begins now, or as soon as the one under way has ended; after a failure with the next try. */
+  /**
+   * A commit begins when this turn of the event loop is over, or as soon as the one under way has ended; after a failure with the next
+   * try. An alarm that asks for it leaves first: to put a commit together and to carry it out takes a core for some milliseconds.
+   */
   soon(): void {
     this.#wanted = true;
-    if (this.#underWay === undefined && this.#cancelRetry === undefined) this.#begin();
+    if (this.#turnEnds || !this.#isFree) return;
+    this.#turnEnds = true;
+    this.#atTurnEnd(() => {
+      this.#turnEnds = false;
+      if (this.#wanted && this.#isFree) this.#begin();
+    });
+  }
+
+  get #isFree(): boolean {
+    return this.#underWay === undefined && this.#cancelRetry === undefined;
   }
 
   /** Resolves when everything of now is committed; goes on trying while the disk refuses. */

@@ -11,8 +11,10 @@ import { MAX_TAIL, tailLine } from '../broker/layout.ts';
 import { openBrokerFile, openTail, readTail } from '../broker/open.ts';
 import { spaceFault } from '../files/free-space.ts';
 import { messageOf } from '../files/sqlite-errors.ts';
+import { standBehind } from './behind.ts';
 import type { BrokerData, BrokerMessage, BrokerReply } from './broker-messages.ts';
 
+standBehind();
 const port = parentPort;
 if (port === null) throw new Error('broker.ts is a thread');
 const reply = (message: BrokerReply): void => port.postMessage(message);

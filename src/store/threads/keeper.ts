@@ -19,8 +19,10 @@ import { removedPoints } from '../read/removed.ts';
 import { waitingReadings } from '../read/waiting.ts';
 import { readWindows } from '../read/windows.ts';
 import { HistoryMender } from '../recovery/mend-history.ts';
+import { standBehind } from './behind.ts';
 import { type KeeperData, type KeeperMessage, type KeeperReply, REPAIRED } from './messages.ts';
 
+standBehind();
 const port = parentPort;
 if (port === null) throw new Error('keeper.ts is a thread');
 const reply = (message: KeeperReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);

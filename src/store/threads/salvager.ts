@@ -3,8 +3,10 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { toError } from '../../core/errors.ts';
 import { codeOf, diskFault } from '../files/sqlite-errors.ts';
 import { findLeft } from '../recovery/open-log.ts';
+import { standBehind } from './behind.ts';
 import type { SalvagerData, SalvagerReply } from './messages.ts';
 
+standBehind();
 const port = parentPort;
 if (port === null) throw new Error('salvager.ts is a thread');
 const reply = (message: SalvagerReply): void => port.postMessage(message);

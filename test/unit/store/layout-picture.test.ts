@@ -81,7 +81,7 @@ test('the pictures of the layout name every file, and show the bytes that a log 
   ])
     inPicture(name);
 
-  const mirror = readFileSync(path.join(run, 'tail-6.bin')).toString('hex');
+  const mirror = readFileSync(path.join(run, 'tail-4.bin')).toString('hex');
   const entry = mirror.slice(-2 * 42);
   assert.ok(bytesOf('layout.ts').includes(entry), `the last entry of the mirror: ${entry}`);
 

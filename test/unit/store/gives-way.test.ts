@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import os from 'node:os';
+import { test } from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
+import { CommitCycle } from '../../../src/store/hot/commit-cycle.ts';
+import { Log } from '../../../src/store/log.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+
+test('a commit that is asked for begins behind the turn, once, and at once for the next one', () => {
+  const turns: (() => void)[] = [];
+  let begun = 0;
+  const cycle = new CommitCycle(
+    () => ++begun,
+    new ManualClock(),
+    () => 1000,
+    (run) => turns.push(run),
+  );
+  cycle.soon();
+  cycle.soon();
+  assert.deepEqual([begun, turns.length], [0, 1], 'what asked goes on first');
+  for (const run of turns.splice(0)) run();
+  assert.equal(begun, 1);
+  cycle.soon();
+  assert.deepEqual([begun, turns.length], [1, 0], 'one at a time');
+  assert.equal(cycle.ended(), 1);
+  cycle.next();
+  assert.equal(begun, 2, 'it was wanted while the first was under way');
+  cycle.ended();
+  cycle.soon();
+  cycle.stop();
+  for (const run of turns.splice(0)) run();
+  assert.equal(begun, 2, 'none begins behind the stop');
+});
+
+test('the threads of the log stand behind the main thread', { skip: process.platform !== 'linux' }, async (t) => {
+  const dir = scratch(t, 'behind');
+  const log = await Log.open({
+    ...{ stateDir: `${dir}/state`, runtimeDir: `${dir}/run`, clock: systemClock },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 60_000 },
+  });
+  t.after(() => log.abandon());
+  // Field 19 of proc(5), behind the name in parentheses.
+  const nice = readdirSync('/proc/self/task').map((id) =>
+    Number(readFileSync(`/proc/self/task/${id}/stat`, 'utf8').split(') ')[1]?.split(' ')[16]),
+  );
+  const own = os.getPriority();
+  assert.equal(Math.max(...nice), Math.min(own + 8, 19));
+  assert.ok(nice.includes(own));
+});

@@ -11,6 +11,7 @@ import type { ForwarderContext } from '../forwarders/forwarder-kind.ts';
 import { ForwarderMemories } from '../forwarders/forwarder-memories.ts';
 import { isCounterState } from '../pipeline/counter-state.ts';
 import type { Log } from '../store/log.ts';
+import { hasAlarm } from './alarming.ts';
 import { seenBy } from './outward.ts';
 import { PastClasses } from './past-classes.ts';
 import { createForwarder } from './registry-create.ts';
@@ -134,7 +135,7 @@ export class Forwarders {
       log,
       memory: (name) => this.#memories.of(name, log),
       // Also rules whose removal an earlier run could not tell upstream.
-      goneRules: [...known].filter((key) => !isCounterState(key) && !config.rules.has(key)),
+      goneRules: [...known].filter((key) => !isCounterState(key) && !hasAlarm(config, key)),
     });
     return { forwarder, fingerprint: fingerprintOf(resolved, outward) };
   }

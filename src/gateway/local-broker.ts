@@ -11,6 +11,7 @@ import type { Inventory, LiveSink, NoticeMessage } from '../core/ports.ts';
 import type { RemoteCommands } from '../core/remote-commands.ts';
 import type { CommandSink, EmbeddedBrokerOptions } from '../forwarders/broker/broker-types.ts';
 import type { EmbeddedBroker } from '../forwarders/broker/embedded-broker.ts';
+import { hasAlarm } from './alarming.ts';
 import { loadBroker } from './registry-create.ts';
 
 /** The input of the broker, without the part that follows from the configuration. */
@@ -90,7 +91,7 @@ export class LocalBroker {
         this.#surroundings.tls.keep('broker', asked?.listen ?? []);
         if (next === undefined) return;
         next.inventory(this.#inventory);
-        for (const alarm of this.#surroundings.alarms()) if (config.rules.has(alarm.key)) next.notice(alarm);
+        for (const alarm of this.#surroundings.alarms()) if (hasAlarm(config, alarm.key)) next.notice(alarm);
         this.#feed().add(next);
         next.start();
       },

@@ -47,6 +47,7 @@ import { BrokerFile } from '../store/broker-store.ts';
 import type { Log } from '../store/log.ts';
 import type { ClockProbes } from '../time/services.ts';
 import { type ClockChange, ClockWatch } from '../time/watch.ts';
+import { hasAlarm } from './alarming.ts';
 import { flowParts } from './flow-parts.ts';
 import { flowSource } from './flow-source.ts';
 import { Forwarders } from './forwarders.ts';
@@ -207,7 +208,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       clockKnown: () => watch.known,
       status: () => JSON.stringify({ v: 1, online: true, time: now(), boot: g.boot, version: VERSION }),
       inventory: () => JSON.stringify(g.inventory),
-      hasRule: (rule) => g.config.rules.has(rule),
+      hasRule: (rule) => hasAlarm(g.config, rule),
       site: siteFacts(
         () => g.config,
         () => newest.all(),

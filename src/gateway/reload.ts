@@ -19,6 +19,7 @@ import type { Shape } from '../core/point.ts';
 import type { Ingest } from '../pipeline/ingest.ts';
 import type { RuleEngine } from '../rules/engine.ts';
 import type { Log } from '../store/log.ts';
+import { alarming, withoutAlarm } from './alarming.ts';
 import type { Parts } from './parts.ts';
 import { LAST_WORDS } from './stop-budget.ts';
 
@@ -93,7 +94,7 @@ export class Reload {
       if (!sites) await next.web.cancel();
       throw thrown;
     }
-    forwarders.republish([...before.rules.keys()].filter((name) => !config.rules.has(name)));
+    forwarders.republish(withoutAlarm(before, config));
     safe.start();
     const changed = [
       ...next.field.changed.map((name) => `buses.${name}`),
@@ -117,8 +118,8 @@ export class Reload {
       return rules.reload(next.rules.values(), ingest.moment(), shapes);
     };
     const keepOnly = (kept: GatewayConfig): void => {
-      newest.rules(new Set(kept.rules.keys()));
-      broker.rules(new Set(kept.rules.keys()));
+      newest.rules(alarming(kept));
+      broker.rules(alarming(kept));
     };
     // All of it in one turn: buses that did not change go on polling while the others are exchanged, and what the rules say from here
     // on is acted on and told in its order. The new buses are known before something is written to them.
@@ -133,7 +134,7 @@ export class Reload {
       actions.reload();
       ingest.take(back);
       keepOnly(before);
-      forwarders.republish([...config.rules.keys()].filter((name) => !before.rules.has(name)));
+      forwarders.republish(withoutAlarm(config, before));
       throw thrown;
     }
     // As they are now: a device may be read by other requests since.

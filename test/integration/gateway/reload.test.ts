@@ -101,12 +101,12 @@ forwarders: {cloud: {type: mqtt, url: '${up.url}', batch: {maxAge: 50ms}}}
   assert.deepEqual(new Consumer().feedAll(subscriber.messages()).judge(), []);
 });
 
-test('an unchanged rule keeps its running delay, a removed one is cleared upstream and here', async (t) => {
+test('an unchanged rule keeps its delay; one removed or on trial is cleared upstream and here', async (t) => {
   const rules = '  slow: {point: d1.n, above: 5, onDelay: 3s}\n';
   const s = await site(t, {
     device: SettableDevice.start,
     upstream: { topics: ['sluice/#'] },
-    rules: `${rules}  gone: {point: d1.n, above: 5, severity: critical}`,
+    rules: `${rules}  gone: {point: d1.n, above: 5, severity: critical}\n  trial: {point: d1.n, above: 5}`,
     broker: true,
   });
   if (s === undefined) return;
@@ -121,33 +121,41 @@ test('an unchanged rule keeps its running delay, a removed one is cleared upstre
   const raised = await waitFor('the alarm without a delay', () => alarms('gone')[0]);
   const local = await gateway.brokerPort();
   const before = await Peek.start(t, local);
-  await waitFor('the retained alarm here', () => before.last(/alarm\/gone$/)?.retained);
+  await waitFor('the retained alarms here', () =>
+    ['gone', 'trial'].every((rule) => before.messages.some((m) => m.retained && m.topic === `sluice/g1/alarm/${rule}`)),
+  );
 
-  assert.deepEqual(await gateway.reload(s.yaml({ rules })), ['rules']);
+  const trial = '  trial: {point: d1.n, above: 5, observe: true}';
+  assert.deepEqual(await gateway.reload(s.yaml({ rules: rules + trial })), ['rules']);
   const slow = await waitFor('the alarm with a delay', () => alarms('slow')[0]);
   // Both delays began with the same reading; begun anew at the reload it would end later than the reload plus the delay.
   assert.equal(slow.time - raised.time, 3000);
-  await waitFor('the removed rule to end its alarm and its topic to be cleared', () => {
-    const all = subscriber.messages().filter((m) => m.topic === 'sluice/g1/alarm/gone');
-    return all.some((m) => m.payload === '') && alarms('gone').at(-1)?.state === 'normal';
-  });
-  assert.equal(before.last(/alarm\/gone$/)?.text, '', 'a subscriber here is told');
+  for (const rule of ['gone', 'trial']) {
+    await waitFor(`the rule ${rule} to end its alarm and its topic to be cleared`, () => {
+      const all = subscriber.messages().filter((m) => m.topic === `sluice/g1/alarm/${rule}`);
+      return all.some((m) => m.payload === '') && alarms(rule).at(-1)?.state === 'normal';
+    });
+    assert.equal(before.last(new RegExp(`alarm/${rule}$`))?.text, '', 'a subscriber here is told');
+  }
   for (const port of [broker.port, local]) {
     const fresh = await Peek.start(t, port);
     await waitFor('the alarm that stays', () => fresh.last(/alarm\/slow$/)?.retained);
     await waitFor('what comes after the retained ones', () => fresh.messages.some((m) => !m.retained));
-    assert.ok(!fresh.messages.some((m) => m.topic.endsWith('alarm/gone') && m.retained), `a new subscriber of ${port} gets none`);
+    const retained = fresh.messages.filter((m) => m.retained && /alarm\/(gone|trial)$/.test(m.topic));
+    assert.deepEqual(retained, [], `a new subscriber of ${port} gets none`);
   }
   assert.equal(await gateway.stop(), 0);
 });
 
-test('a rule removed while the broker is away is cleared afterwards, also after a restart', async (t) => {
+test('a rule removed or on trial while the broker is away is cleared, also by a restart', async (t) => {
   const stays = '  stays: {point: d1.n, above: 5}\n';
   const gone = (n: number) => `  gone-${n}: {point: d1.n, above: 5}\n`;
+  const trial = (name: string, more = '') => `  ${name}: {point: d1.n, above: 5${more}}\n`;
+  const observed = ', observe: true';
   const s = await site(t, {
     device: SettableDevice.start,
     upstream: { topics: ['sluice/#'], through: Relay.start },
-    rules: stays + gone(1) + gone(2),
+    rules: stays + gone(1) + gone(2) + trial('trial') + trial('later'),
   });
   if (s === undefined) return;
   const { device, mosquitto: broker, link: relay, gateway } = s;
@@ -157,13 +165,13 @@ test('a rule removed while the broker is away is cleared afterwards, also after 
     const peek = await Peek.start(t, broker.port, 'sluice/g1/alarm/#');
     await waitFor('stays', () => peek.last(/stays$/), { timeout: 1000 });
     peek.stop();
-    return peek.messages.length === 3;
+    return peek.messages.length === 5;
   });
   await relay.stop();
   await waitFor('the outage to be seen', async () => (await gateway.status()).forwarders[0]?.state !== 'connected');
-  await gateway.reload(s.yaml({ rules: stays + gone(2) }));
+  await gateway.reload(s.yaml({ rules: stays + gone(2) + trial('trial', observed) + trial('later') }));
   await gateway.kill();
-  gateway.write(s.yaml({ rules: stays }));
+  gateway.write(s.yaml({ rules: stays + trial('trial', observed) + trial('later', observed) }));
   await gateway.up();
   await relay.start();
   await waitFor('only the alarm that stays', async () => {

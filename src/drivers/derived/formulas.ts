@@ -1,7 +1,7 @@
 /** The table of formulas: a new one is one file in formulas/ and one line here. */
 import type { Formula } from './formula.ts';
 import { average, maximum, minimum, sum } from './formulas/across.ts';
-import { aqiFormula } from './formulas/aqi.ts';
+import { aqiFormulas } from './formulas/aqi.ts';
 import { dewPointFormula } from './formulas/dew-point.ts';
 import { energy } from './formulas/energy.ts';
 import { mkt } from './formulas/mkt.ts';
@@ -15,7 +15,7 @@ import { vpd } from './formulas/vpd.ts';
 export const FORMULAS: readonly Formula[] = [
   energy,
   rate,
-  aqiFormula,
+  ...aqiFormulas,
   nowcastFormula,
   dewPointFormula,
   vpd,

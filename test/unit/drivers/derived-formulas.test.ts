@@ -4,7 +4,7 @@ import test from 'node:test';
 import fc from 'fast-check';
 import { conversion } from '../../../src/core/dimensions.ts';
 import { type Calculation, good, type Result } from '../../../src/drivers/derived/formula.ts';
-import { aqi } from '../../../src/drivers/derived/formulas/aqi.ts';
+import { aqi, POLLUTANTS } from '../../../src/drivers/derived/formulas/aqi.ts';
 import { dewPoint } from '../../../src/drivers/derived/formulas/dew-point.ts';
 import { ageing, kinetic } from '../../../src/drivers/derived/formulas/mkt.ts';
 import { nowcast } from '../../../src/drivers/derived/formulas/nowcast.ts';
@@ -35,13 +35,46 @@ test('aqi: the ends of each range of EPA-454/B-24-002, table 6', () => {
   assert.deepEqual([aqi(-3), aqi(1e9)], [0, { value: 500, reason: 128 }]);
 });
 
-test('aqi: it never falls while the concentration rises', () => {
-  const of = (value: number): number => {
-    const index = aqi(value);
-    return typeof index === 'number' ? index : index.value;
+test('aqi: the ends of the ranges of the other pollutants, and the examples of the guide of the EPA', () => {
+  const ends: Readonly<Record<string, readonly number[]>> = {
+    'aqi-pm10': [54, 55, 154, 155, 254, 255, 354, 355, 424, 425, 604],
+    'aqi-ozone': [0.054, 0.055, 0.07, 0.071, 0.085, 0.086, 0.105, 0.106, 0.2],
+    'aqi-co': [4.4, 4.5, 9.4, 9.5, 12.4, 12.5, 15.4, 15.5, 30.4, 30.5, 50.4],
+    'aqi-so2': [35, 36, 75, 76, 185, 186, 304],
+    'aqi-no2': [53, 54, 100, 101, 360, 361, 649, 650, 1249, 1250, 2049],
   };
+  const indexes = [50, 51, 100, 101, 150, 151, 200, 201, 300, 301, 500];
+  const of = (name: string) => POLLUTANTS.find(({ formula }) => formula === name) as (typeof POLLUTANTS)[number];
+  for (const [name, concentrations] of Object.entries(ends)) {
+    assert.equal(aqi(0, of(name)), 0);
+    for (const [i, concentration] of concentrations.entries())
+      assert.equal(aqi(concentration, of(name)), indexes[i], `${name} ${concentration}`);
+  }
+  // "Using the table and the equation": ozone is cut to 0.078 ppm, PM2.5 to 35.9 ug/m3, carbon monoxide to 8.4 ppm.
+  assert.equal(aqi(0.07853333, of('aqi-ozone')), 126);
+  assert.equal(aqi(35.92431999), 102);
+  assert.equal(aqi(8.47532711, of('aqi-co')), 90);
+  // By hand, 50 / 53 × 40 and 151 + 49 / 288 × 139.
+  assert.deepEqual([aqi(40, of('aqi-no2')), aqi(500, of('aqi-no2')), aqi(53.7, of('aqi-no2'))], [38, 175, 50]);
+  assert.deepEqual(
+    [aqi(0.25, of('aqi-ozone')), aqi(305, of('aqi-so2')), aqi(605, of('aqi-pm10'))],
+    [
+      { value: 300, reason: 128 },
+      { value: 200, reason: 128 },
+      { value: 500, reason: 128 },
+    ],
+  );
+});
+
+test('aqi: it never falls while the concentration rises', () => {
+  const most = 3000;
+  const concentration = fc.double({ min: 0, max: most, noNaN: true });
   fc.assert(
-    fc.property(fc.double({ min: 0, max: 600, noNaN: true }), fc.double({ min: 0, max: 600, noNaN: true }), (a, b) => {
+    fc.property(concentration, concentration, fc.constantFrom(...POLLUTANTS), (a, b, pollutant) => {
+      const of = (value: number): number => {
+        const index = aqi(value / 10 ** pollutant.digits, pollutant);
+        return typeof index === 'number' ? index : index.value;
+      };
       assert.ok(of(Math.min(a, b)) <= of(Math.max(a, b)));
     }),
   );
@@ -59,7 +92,7 @@ test('nowcast: the worked example of 12 hours, and two of the last three hours',
   assert.equal(nowcast([13, 16]), 14.3);
 });
 
-test('dew point: a table for meteorologists (Magnus, WMO-No. 8), °C at °C and %', () => {
+test('dew point: Magnus with the coefficients of WMO-No. 8 (2023), °C at °C and %', () => {
   const rows: [number, number, number][] = [
     [20, 50, 9.3],
     [25, 60, 16.7],
@@ -72,6 +105,7 @@ test('dew point: a table for meteorologists (Magnus, WMO-No. 8), °C at °C and 
 });
 
 test('saturation: annex 2, table 2.3 of FAO-56, kPa at °C', () => {
+  // Its example 3 has 1.705 kPa at 15 °C and 3.075 kPa at 24.5 °C; the library of NCAR (satvpr_temp_fao56) repeats both.
   const rows: [number, number][] = [
     [1, 0.657],
     [10, 1.228],
@@ -91,7 +125,10 @@ test('mkt: above the mean, and the temperature itself where that is steady', () 
   assert.ok(Math.abs(kinetic((ageing(20) + ageing(30)) / 2) - 26.25) < 0.05);
 });
 
-test('unbalance: the example of NEMA MG 1, 14.36, and phases without anything', () => {
+test('unbalance: published examples of the formula of NEMA MG 1, and phases without anything', () => {
+  // A maker's manual (SymCom 201-575-AU, page 5, which cuts 2.56 to 2.5), and a note of engineers that cites NEMA MG 1.
+  assert.equal(Number((unbalance(203, 210, 212) as number).toFixed(1)), 2.6);
+  assert.equal(Number((unbalance(462, 463, 455) as number).toFixed(1)), 1.1);
   assert.equal(Number((unbalance(460, 467, 450) as number).toFixed(2)), 1.96);
   assert.equal(unbalance(0, 0, 0), 0);
   assert.deepEqual(unbalance(5, -5, 0), { value: 0, reason: 6 });

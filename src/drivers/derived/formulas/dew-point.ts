@@ -1,6 +1,7 @@
 /**
  * Dew point by the Magnus formula over water, with the coefficients of Sonntag (1990) that WMO-No. 8 (Guide to Instruments and
- * Methods of Observation, annex 4.B) uses: 17.62 and 243.12 °C, from -45 to 60 °C.
+ * Methods of Observation, 2023, annex 4.B) recommends over liquid water: 17.62 and 243.12 °C, from -45 to 60 °C. Looked up in the manual of
+ * pvlib (atmosphere.tdew_from_rh), which cites it.
  */
 import { because, type Formula, fixed, plain, type Result } from '../formula.ts';
 

@@ -1,6 +1,7 @@
 /**
  * Mean kinetic temperature, USP <1079.2>: the temperature at which a product ages as much as it did at the temperatures that it
- * had. Activation energy 83.144 kJ/mol, gas constant 8.3144 J/(mol·K).
+ * had. Activation energy 83.144 kJ/mol, gas constant 8.3144 J/(mol·K). The formula was looked up (Tong and Lock 2015; Seeq, with
+ * 83.14 kJ/mol). USP itself was not at hand.
  */
 import { because, type Calculation, type Formula, fixed } from '../formula.ts';
 import { overWindow } from './over-window.ts';

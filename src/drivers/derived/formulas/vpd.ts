@@ -1,4 +1,7 @@
-/** Vapour-pressure deficit of air. Saturation by equation 11 of FAO Irrigation and Drainage Paper 56 (Allen et al., 1998). */
+/**
+ * Vapour-pressure deficit of air. Saturation by equation 11 of FAO Irrigation and Drainage Paper 56 (Allen et al., 1998), over liquid
+ * water. Looked up in the manual of NCAR's library (satvpr_temp_fao56), which repeats example 3 of that paper.
+ */
 import { because, type Formula, fixed, plain } from '../formula.ts';
 
 /** @param temperature °C @returns kPa */

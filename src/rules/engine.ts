@@ -21,7 +21,7 @@ import { SluiceError } from '../core/errors.ts';
 import type { Sample, Shape } from '../core/point.ts';
 import { hasValue, reasonAt } from '../core/point.ts';
 import { ABSENT, GOOD } from '../core/reasons.ts';
-import { AlarmFigures, type AlarmFiguresView, type SavedFigures } from './alarm-figures.ts';
+import { AlarmFigures, type AlarmFiguresView } from './alarm-figures.ts';
 import type { AlarmView } from './alarm-view.ts';
 import { RULE_KINDS } from './kinds.ts';
 import type { Observation } from './observed-tally.ts';
@@ -31,19 +31,10 @@ import type { RuleKind } from './rule-kind.ts';
 import { RuleMachine } from './rule-machine.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint } from './rule-state.ts';
+import { CLEAN, type DirtyRules, UnsavedRules } from './unsaved-rules.ts';
 import { WallClock } from './wall-clock.ts';
+import { moreOf, type Watched, WatchedPoints } from './watched-points.ts';
 import { changedMessage, pointOf, removedMessage } from './words.ts';
-
-/** A point of a shape that a rule looks at. */
-interface Watched {
-  readonly index: number;
-  readonly machine: RuleMachine;
-  /** 0: the point of the rule, from 1 on: a further input of its condition. */
-  readonly input: number;
-  /** Entries behind this one that are inputs of the same rule: a record is judged as a whole. */
-  follows: number;
-}
-type Input = Pick<Watched, 'machine' | 'input'>;
 
 export interface RuleEngineOptions {
   readonly rules: Iterable<ResolvedRule>;
@@ -61,15 +52,6 @@ export interface RuleEngineOptions {
   readonly calendar?: Calendar | undefined;
 }
 
-/** Rule states to be stored with the next commit. */
-export interface DirtyRules {
-  readonly changed: readonly RuleState[];
-  /** Names whose stored state is to be deleted. */
-  readonly removed: readonly string[];
-  /** To be stored under FIGURES_KEY. */
-  readonly figures?: SavedFigures | undefined;
-}
-
 /** The action of an operator on an alarm. */
 export interface AlarmChange {
   readonly transitions: readonly AlarmTransition[];
@@ -78,22 +60,13 @@ export interface AlarmChange {
 }
 
 const NOTHING: readonly AlarmTransition[] = Object.freeze([]);
-const CLEAN: DirtyRules = Object.freeze({ changed: [], removed: [] });
-/** Delays and silence grow by themselves: all rules are asked this often (ms) whether that is worth a write. */
-const ASK_ALL_EVERY = 1000;
-const UNWATCHED: readonly Watched[] = Object.freeze([]);
-
 export class RuleEngine {
   readonly #kinds: ReadonlyMap<string, RuleKind>;
   readonly #clock: WallClock;
   #machines = new Map<string, RuleMachine>();
   #relations = new Relations(this.#machines, () => {});
-  #byPoint = new Map<string, Input[]>();
-  #watched = new WeakMap<Shape, readonly Watched[]>();
-  #removed = new Set<string>();
-  /** Rules that something was done to since `takeDirty`; all when it is past `#askAll`. */
-  readonly #touched = new Set<RuleMachine>();
-  #askAll = Number.NEGATIVE_INFINITY;
+  #points = new WatchedPoints([], []);
+  readonly #unsaved = new UnsavedRules();
   #out: AlarmTransition[] = [];
   /** Not later than the earliest `wake` of all machines. */
   #wake = Number.POSITIVE_INFINITY;
@@ -126,7 +99,7 @@ export class RuleEngine {
       if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
     for (const gone of saved.values()) {
-      this.#removed.add(gone.rule);
+      this.#unsaved.remove(gone.rule);
       if (gone.state !== 'normal') this.#end(gone, start.at, removedMessage(gone.rule, gone.point));
     }
     this.#index(options.shapes ?? [], start.at);
@@ -134,7 +107,7 @@ export class RuleEngine {
 
   /** Evaluates one record. Call it with every sample, also those that `report:` keeps out of the log. */
   sample(sample: Sample): readonly AlarmTransition[] {
-    const watched = this.#watched.get(sample.shape) ?? this.#bind(sample.shape);
+    const watched = this.#points.of(sample.shape);
     if (watched.length === 0) return NOTHING;
     if (this.#wake <= sample.at && this.#relations.any) this.#relations.advance(sample.at);
     for (let i = 0; i < watched.length; i++) {
@@ -147,7 +120,7 @@ export class RuleEngine {
         machine.bad(sample.at, input, more);
       else if (reason !== GOOD && machine.rule.quality?.uncertain === 'ignore') machine.bad(sample.at, input, more, true);
       else machine.value(sample.at, value, input, more);
-      this.#touched.add(machine);
+      this.#unsaved.touch(machine);
       if (machine.wake < this.#wake) this.#wake = machine.wake;
     }
     this.#relations.settle();
@@ -182,7 +155,7 @@ export class RuleEngine {
     this.#figures.clockKnown(moment);
     for (const machine of this.#machines.values()) machine.clockKnown(moment);
     this.#relations.settle();
-    this.#askAll = Number.NEGATIVE_INFINITY;
+    this.#unsaved.askAll();
     this.#findWake();
   }
 
@@ -213,15 +186,12 @@ export class RuleEngine {
       machine?.inherit(before, moment.at);
       machine?.touch();
       if (old.standing && machine?.standing !== true) this.#end(before, moment.at, words(old.name, old.point));
-      if (machine === undefined) this.#removed.add(old.name);
+      if (machine === undefined) this.#unsaved.remove(old.name);
     }
-    for (const [name, machine] of next) {
-      // A rule that comes back before its removal was stored must overwrite what is stored.
-      if (this.#removed.delete(name)) machine.touch();
-    }
+    for (const machine of next.values()) this.#unsaved.comesBack(machine);
     this.#machines = next;
     this.#figures.keep(next);
-    this.#askAll = Number.NEGATIVE_INFINITY;
+    this.#unsaved.askAll();
     this.#index(shapes, moment.at);
     return this.#out.length === 0 ? NOTHING : this.#take();
   }
@@ -238,21 +208,10 @@ export class RuleEngine {
    * @param last the run ends: memories are taken as they are
    */
   takeDirty(moment: Moment, last = false): DirtyRules {
-    const all = last || moment.at >= this.#askAll;
-    if (!all && this.#touched.size === 0) return CLEAN;
-    const changed: RuleState[] = [];
-    for (const machine of all ? this.#machines.values() : this.#touched) {
-      if (!machine.unsaved(moment.at, last)) continue;
-      changed.push(machine.save(moment));
-      machine.saved(moment.at);
-    }
-    if (all) this.#askAll = moment.at + ASK_ALL_EVERY;
-    this.#touched.clear();
+    if (this.#unsaved.quiet(moment.at, last)) return CLEAN;
+    const dirty = this.#unsaved.take(this.#machines.values(), moment, last);
     const figures = this.#figures.takeDirty(moment, last);
-    if (changed.length === 0 && this.#removed.size === 0 && figures === undefined) return CLEAN;
-    const removed = [...this.#removed];
-    this.#removed.clear();
-    return { changed, removed, ...(figures !== undefined && { figures }) };
+    return figures === undefined ? dirty : { ...dirty, figures };
   }
 
   /** How the alarms do, by the standards. */
@@ -336,7 +295,7 @@ export class RuleEngine {
     this.#advance(moment.at);
     act({ machine, at: moment.at, by, moved: () => this.#out.length > 0 });
     this.#relations.settle();
-    this.#touched.add(machine);
+    this.#unsaved.touch(machine);
     if (machine.wake < this.#wake) this.#wake = machine.wake;
     const transitions = this.#out.length === 0 ? NOTHING : this.#take();
     return { transitions, alarm: machine.view(moment) };
@@ -348,7 +307,7 @@ export class RuleEngine {
     for (const machine of this.#machines.values()) {
       if (machine.wake > now) continue;
       machine.advance(now);
-      this.#touched.add(machine);
+      this.#unsaved.touch(machine);
     }
   }
 
@@ -369,13 +328,8 @@ export class RuleEngine {
     if (kind === undefined) throw new SluiceError('internal', `the rule ${rule.name} is of the unknown kind ${rule.kind}`);
     // Another sensitivity must not cost a month of learning. The kind takes up no memory but its own.
     const learned = before?.point === pointOf(rule) ? before.memory : undefined;
-    const advice = kind.advisory === true ? { suspect: () => this.#suspect(rule), learned } : undefined;
+    const advice = kind.advisory === true ? { suspect: () => this.#points.suspects(rule), learned } : undefined;
     return new RuleMachine(rule, kind.create(rule.setting, rule.deadband), start, this.#emit, saved, this.#clock, advice);
-  }
-
-  #suspect({ name, device, point }: ResolvedRule): boolean {
-    const all = this.#byPoint.get(`${device}.${point}`) ?? [];
-    return all.some(({ machine }) => !machine.advisory && machine.suspects && machine.name !== name);
   }
 
   #end(state: RuleState, at: number, message: string): void {
@@ -385,31 +339,10 @@ export class RuleEngine {
   }
 
   #index(shapes: Iterable<Shape>, at: number): void {
-    this.#relations = new Relations(this.#machines, (machine) => this.#touched.add(machine));
+    this.#relations = new Relations(this.#machines, (machine) => this.#unsaved.touch(machine));
     this.#relations.check(at);
-    this.#byPoint = new Map();
-    for (const machine of this.#machines.values()) {
-      for (const [input, point] of [machine.point, ...machine.inputs].entries()) {
-        const inputs = this.#byPoint.get(point) ?? [];
-        this.#byPoint.set(point, inputs);
-        inputs.push({ machine, input });
-      }
-    }
-    this.#watched = new WeakMap();
-    for (const shape of shapes) this.#bind(shape);
+    this.#points = new WatchedPoints(this.#machines.values(), shapes);
     this.#findWake();
-  }
-
-  #bind(shape: Shape): readonly Watched[] {
-    const found = shape.points.flatMap((info, index) =>
-      (this.#byPoint.get(`${shape.device}.${info.name}`) ?? []).map(({ machine, input }) => {
-        machine.know(info, input);
-        return { index, machine, input, follows: 0 };
-      }),
-    );
-    const watched = found.length === 0 ? UNWATCHED : inOrder(found);
-    this.#watched.set(shape, watched);
-    return watched;
   }
 
   #take(): AlarmTransition[] {
@@ -423,29 +356,4 @@ export class RuleEngine {
     for (const machine of this.#machines.values()) if (machine.wake < wake) wake = machine.wake;
     this.#wake = wake;
   }
-}
-
-/**
- * Within one record a suppressing rule acts before those that it suppresses, what advises asks what all others found, and the
- * inputs of a rule come one after the other.
- */
-function inOrder(found: Watched[]): readonly Watched[] {
-  const first = new Map<RuleMachine, number>();
-  for (const [i, { machine }] of found.entries()) if (!first.has(machine)) first.set(machine, i);
-  const last = ({ machine }: Watched) => Number(machine.advisory);
-  found.sort(
-    (a, b) => last(a) - last(b) || a.machine.rank - b.machine.rank || (first.get(a.machine) ?? 0) - (first.get(b.machine) ?? 0),
-  );
-  for (let i = found.length - 2; i >= 0; i--) {
-    const [entry, next] = [found[i] as Watched, found[i + 1] as Watched];
-    if (entry.machine === next.machine) entry.follows = next.follows + 1;
-  }
-  return found;
-}
-
-/** Whether one of the inputs behind `i` is in the record. */
-function moreOf(sample: Sample, watched: readonly Watched[], i: number, follows: number): boolean {
-  for (let next = i + 1; next <= i + follows; next++)
-    if (reasonAt(sample, (watched[next] as Watched).index) !== ABSENT) return true;
-  return false;
 }

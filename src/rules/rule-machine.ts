@@ -4,8 +4,9 @@ import type { PointInfo, PointType, Value } from '../core/point.ts';
 import { AlarmLife, type AlarmTerms } from './alarm-life.ts';
 import { type AlarmView, viewOf } from './alarm-view.ts';
 import { BadInputs } from './bad-inputs.ts';
-import { type Delay, delayDue } from './delay.ts';
+import type { Delay } from './delay.ts';
 import { type Observation, ObservedTally } from './observed-tally.ts';
+import { PastRun } from './past-run.ts';
 import type { Condition, MemoryVerdict } from './rule-kind.ts';
 import type { Moment, RuleState } from './rule-state.ts';
 import { fingerprint, restoreValue, saveValue } from './rule-state.ts';
@@ -50,14 +51,9 @@ export class RuleMachine {
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
   readonly #silence: Silence;
-  readonly #start: number;
+  readonly #past: PastRun;
   /** Nothing is ever dated before this: the start of the rule, then its latest transition. */
   #floor: number;
-  /** The delay that the last run left, and its wall time while this run's clock is not known. */
-  readonly #restored: Delay | undefined;
-  #unmapped: number | undefined;
-  /** The delay that the last run left ran out before this run began. */
-  #ranOut = false;
   readonly #mark: SavedMark;
   /** Figures of a rule that is only observed. */
   readonly tally: ObservedTally | undefined;
@@ -77,23 +73,21 @@ export class RuleMachine {
     this.condition = condition;
     this.#rule = rule;
     this.#emit = emit;
-    this.#start = start.at;
+    this.#past = new PastRun(saved, start);
     this.#floor = start.at;
     this.#bad = new BadInputs(rule);
     this.#silence = new Silence(start.at, saved?.silentFor ?? 0);
-    const known = saved?.wallKnown === true && start.wallKnown ? Math.max(0, start.wall - saved.savedAt) : undefined;
     const memory = {
       at: start.at,
       saved: saved?.memory ?? advice?.learned,
-      off: known,
+      off: this.#past.off,
       clock,
       suspect: advice?.suspect ?? (() => false),
     };
     this.#watch = watchOf(condition, rule.inputs?.length ?? 0, memory);
-    const off = known ?? 0;
+    const off = this.#past.off ?? 0;
     if (rule.observe) this.tally = new ObservedTally(start.at - off, saved?.observed);
     if (saved !== undefined) {
-      if (saved.wallKnown && !start.wallKnown) this.#unmapped = saved.savedAt;
       this.life.takeUp(saved, start.at, off);
       this.#value = restoreValue(saved.value);
       if (saved.pending?.kind === (this.life.holds ? 'off' : 'on')) {
@@ -102,8 +96,7 @@ export class RuleMachine {
         this.#delay = { kind, since, due: this.#delayEnd(kind, since), confirmed: false };
       }
     }
-    this.#restored = this.#delay;
-    this.#ranOut = (this.#delay?.due ?? Number.POSITIVE_INFINITY) <= start.at;
+    this.#past.restored(this.#delay);
     this.#mark = new SavedMark(this.#key(), start.at, saved?.silentFor ?? 0);
     // Times saved under an unknown clock must be saved again under a known one, or the next time off would not count.
     if (saved?.wallKnown === false && start.wallKnown && (this.#delay !== undefined || this.standing)) this.touch();
@@ -197,7 +190,7 @@ export class RuleMachine {
       if (this.condition.type === 'silence' && this.#silence.due(this.#length('on')) <= this.wake) {
         if (!this.life.holds) this.#activate(at, 'silence');
         else this.#drop();
-      } else if (this.#delay !== undefined && delayDue(this.#delay, this.#start) <= this.wake) {
+      } else if (this.#delay !== undefined && this.#past.due(this.#delay) <= this.wake) {
         if (this.#delay.kind === 'on') this.#activate(at, 'delay');
         else this.#return(at, 'delay');
       } else if (this.#watch !== undefined) this.#judged(at, this.#watch.advance(this.wake), 'delay');
@@ -272,25 +265,13 @@ export class RuleMachine {
   /** The wall clock became known or stepped: the time that the gateway was off can be counted now. */
   clockKnown(moment: Moment): void {
     if (this.#delay !== undefined || this.standing || this.condition.type === 'memory') this.touch();
-    const off = this.#counted(moment);
+    const off = this.#past.counted(moment, this.#delay);
+    if (off !== undefined) {
+      this.life.shift(this.#past.start, off);
+      this.tally?.shift(off);
+    }
     this.#judged(moment.at, this.#watch?.clockChanged(moment.at, off));
     this.#schedule();
-  }
-
-  /** @returns the time that the gateway was off, where only now it is known */
-  #counted(moment: Moment): number | undefined {
-    if (this.#unmapped === undefined) return undefined;
-    const off = Math.max(0, moment.wall - (moment.at - this.#start) - this.#unmapped);
-    this.#unmapped = undefined;
-    this.life.shift(this.#start, off);
-    this.tally?.shift(off);
-    const delay = this.#delay;
-    if (delay !== undefined && delay === this.#restored) {
-      delay.since -= off;
-      this.#ranOut = delay.due - off <= this.#start;
-      delay.due = Math.max(delay.due - off, moment.at);
-    }
-    return off;
   }
 
   /** The same rule with other words or another severity. */
@@ -327,12 +308,6 @@ export class RuleMachine {
 
   save(moment: Moment): RuleState {
     const { at } = moment;
-    // While only times of the last run are kept, they stay tied to its clock, and this run's time is added on both sides.
-    const fromBefore =
-      this.#unmapped !== undefined &&
-      !moment.wallKnown &&
-      (this.#delay === undefined || this.#delay === this.#restored) &&
-      (!this.standing || this.life.since <= this.#start);
     const silentFor = this.#silent(at);
     const memory = this.#watch?.save(at);
     return {
@@ -341,8 +316,7 @@ export class RuleMachine {
       point: this.point,
       severity: this.#rule.severity,
       ...this.life.save(at),
-      savedAt: fromBefore ? (this.#unmapped as number) + (at - this.#start) : moment.wall,
-      wallKnown: fromBefore || moment.wallKnown,
+      ...this.#past.clock(moment, this.#delay, this.standing ? this.life.since : undefined),
       ...(this.#delay && { pending: { kind: this.#delay.kind, elapsed: Math.max(0, at - this.#delay.since) } }),
       ...(silentFor > 0 && { silentFor }),
       ...(this.#value !== undefined && { value: saveValue(this.#value) }),
@@ -429,7 +403,7 @@ export class RuleMachine {
 
   /** A delay that ran out while the gateway was off is judged by what was known, and the message says so. */
   #afterRestart(message: string): { readonly message: string; readonly cause?: AlarmCause } {
-    if (!this.#ranOut || this.#delay === undefined || this.#delay !== this.#restored) return { message };
+    if (!this.#past.ranOut(this.#delay)) return { message };
     return { message: afterRestart(message, this.#fresh), cause: 'restart' };
   }
 
@@ -482,7 +456,7 @@ export class RuleMachine {
 
   #schedule(): void {
     const delay = this.#delay;
-    let wake = Math.min(delayDue(this.#delay, this.#start), this.#watch?.due ?? Number.POSITIVE_INFINITY);
+    let wake = Math.min(this.#past.due(this.#delay), this.#watch?.due ?? Number.POSITIVE_INFINITY);
     // While a silent alarm is active, more silence matters only to an off-delay.
     if (this.condition.type === 'silence' && (!this.life.holds || delay !== undefined))
       wake = Math.min(wake, this.#silence.due(this.#length('on')));

@@ -3,15 +3,14 @@ import { duration } from '../../config/schema-parts.ts';
 import type { Value } from '../../core/point.ts';
 import { formatDuration } from '../../core/units.ts';
 import { resave } from '../delay.ts';
-import { Growth } from '../growth.ts';
+import { Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, type Limits, limitFault, limitKeys, limitWords } from '../limit.ts';
 import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { Slots } from '../slots.ts';
 import { rounded } from '../statistic.ts';
 
-interface Setting extends Limits {
+interface Setting extends Limits, GrowthSettings {
   readonly over: number;
-  readonly rollover?: number | undefined;
 }
 
 /**
@@ -24,7 +23,7 @@ export const delta = ruleKind({
   schema: z.strictObject({
     ...limitKeys('the growth'),
     over: duration({ min: 1000, max: 31 * 86_400_000 }).describe('The length of the window, which ends with the newest reading.'),
-    rollover: rolloverKey(),
+    ...counterKeys(),
   }),
   doc: 'In alarm while a counter grew more than `above`, or less than `below`, in a time.',
   needs: 'number',
@@ -32,8 +31,9 @@ export const delta = ruleKind({
   create: (setting, deadband) => ({ type: 'memory', start: (from) => new DeltaMemory(setting, deadband, from) }),
 });
 
-export function rolloverKey() {
-  return z
+/** Of each kind that watches a counter. */
+export function counterKeys() {
+  const rollover = z
     .number()
     .positive()
     .max(2 ** 53)
@@ -41,6 +41,15 @@ export function rolloverKey() {
     .describe(
       'How many values the counter has: 65536 for 16 bits. It begins again at 0 after the last one. Without this key a smaller value is a reset.',
     );
+  const maxPerSecond = z
+    .number()
+    .positive()
+    .max(1e15)
+    .optional()
+    .describe(
+      'The fastest growth that is possible, a second. A larger step counts nothing: it is a glitch, or after three readings that agree another meter.',
+    );
+  return { rollover, maxPerSecond };
 }
 
 class DeltaMemory implements ConditionMemory {
@@ -57,7 +66,7 @@ class DeltaMemory implements ConditionMemory {
   constructor(setting: Setting, deadband: number, { at, saved, off }: MemoryStart) {
     this.#setting = setting;
     this.#judge = judgeOf(setting, deadband);
-    this.#growth = new Growth(setting.rollover);
+    this.#growth = new Growth(setting);
     this.#slots = new Slots({ over: setting.over, parts: 60, fields: 1 });
     this.words = limitWords(setting);
     this.resave = resave(setting.over);

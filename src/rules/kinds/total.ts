@@ -1,17 +1,16 @@
 import * as z from 'zod';
 import { PERIODS, type Period } from '../../core/calendar.ts';
 import type { Value } from '../../core/point.ts';
-import { type Grown, Growth } from '../growth.ts';
+import { type Grown, Growth, type GrowthSettings } from '../growth.ts';
 import { judgeOf, limitWords } from '../limit.ts';
 import { type ConditionMemory, type Measured, type MemoryStart, type MemoryVerdict, ruleKind } from '../rule-kind.ts';
 import { rounded } from '../statistic.ts';
 import type { WallClock } from '../wall-clock.ts';
-import { rolloverKey } from './delta.ts';
+import { counterKeys } from './delta.ts';
 
-interface Setting {
+interface Setting extends GrowthSettings {
   readonly above: number;
   readonly per: Period;
-  readonly rollover?: number | undefined;
 }
 
 /**
@@ -27,7 +26,7 @@ export const total = ruleKind({
   schema: z.strictObject({
     above: z.number().min(0).describe('In alarm while the total of the period is greater than this number.'),
     per: z.enum(PERIODS).describe('The period of the calendar, in the time zone of the gateway. A week begins on Monday.'),
-    rollover: rolloverKey(),
+    ...counterKeys(),
   }),
   doc: 'In alarm while a counter grew more than `above` in this hour, day, week or month.',
   needs: 'number',
@@ -60,7 +59,7 @@ class TotalMemory implements ConditionMemory {
     this.#setting = setting;
     this.#judge = judgeOf({ above: setting.above }, Math.min(deadband, setting.above));
     this.#clock = clock;
-    this.#growth = new Growth(setting.rollover);
+    this.#growth = new Growth(setting);
     this.words = limitWords({ above: setting.above });
     const known = savedSchema.safeParse(saved).data;
     if (known !== undefined) {

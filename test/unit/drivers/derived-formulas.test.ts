@@ -35,7 +35,7 @@ test('aqi: the ends of each range of EPA-454/B-24-002, table 6', () => {
   assert.deepEqual([aqi(-3), aqi(1e9)], [0, { value: 500, reason: 128 }]);
 });
 
-test('aqi: the ends of the ranges of the other pollutants, and the examples of the guide of the EPA', () => {
+test('aqi: the ranges of the other pollutants, and the examples of the guide of the EPA', () => {
   const ends: Readonly<Record<string, readonly number[]>> = {
     'aqi-pm10': [54, 55, 154, 155, 254, 255, 354, 355, 424, 425, 604],
     'aqi-ozone': [0.054, 0.055, 0.07, 0.071, 0.085, 0.086, 0.105, 0.106, 0.2],

@@ -34,7 +34,7 @@ test('a commit that is asked for begins behind the turn, once, and at once for t
   assert.equal(begun, 2, 'none begins behind the stop');
 });
 
-test('the threads of the log stand behind the main thread', { skip: process.platform !== 'linux' }, async (t) => {
+test('the threads of the log stand behind the main thread', async (t) => {
   const dir = scratch(t, 'behind');
   const log = await Log.open({
     ...{ stateDir: `${dir}/state`, runtimeDir: `${dir}/run`, clock: systemClock },

@@ -89,14 +89,15 @@ export function alarmCommands(sluice: Command): void {
   alarm
     .command('out-of-service')
     .argument('<rule>', 'the name of the rule')
-    .description('takes an alarm out of service until it is put in service again')
+    .description('takes an alarm out of service for a time, or until it is put in service again')
     .addOption(config())
     .addOption(socket())
     .addOption(json())
     .requiredOption('--reason <text>', 'why, for others')
-    .addHelpText('after', '\nExample:\n  $ sluice alarm out-of-service fridge-warm --reason "new sensor"')
+    .option('--for <duration>', 'how long: 1s to 90d (default: no end)')
+    .addHelpText('after', '\nExample:\n  $ sluice alarm out-of-service fridge-warm --for 8h --reason "new sensor"')
     .action(
-      action(async (rule: string, options: RunningOptions & { reason: string }) =>
+      action(async (rule: string, options: RunningOptions & { reason: string; for?: string }) =>
         (await import('./alarm.ts')).alarmOutOfService(rule, options),
       ),
     );

@@ -43,8 +43,7 @@ export async function alarmAcknowledge(rule: string, options: RunningOptions & {
 }
 
 export async function alarmShelve(rule: string, options: RunningOptions & { for: string; reason?: string }): Promise<void> {
-  const length = parseDuration(options.for);
-  if (length === undefined) throw new SluiceError('usage', `${options.for} is not a duration; write for example 30m or 8h`);
+  const length = lengthOf(options.for);
   const body = options.reason === undefined ? { rule, for: length } : { rule, for: length, reason: options.reason };
   show((await request(socketOf(options), 'POST', '/api/v1/shelve', body)) as AlarmReply, options);
 }
@@ -59,13 +58,20 @@ export async function alarmReset(rule: string, options: RunningOptions & { occur
   show((await request(socketOf(options), 'POST', '/api/v1/reset', body)) as AlarmReply, options);
 }
 
-export async function alarmOutOfService(rule: string, options: RunningOptions & { reason: string }): Promise<void> {
-  const body = { rule, reason: options.reason };
+export async function alarmOutOfService(rule: string, options: RunningOptions & { reason: string; for?: string }): Promise<void> {
+  const body = { rule, reason: options.reason, ...(options.for !== undefined && { for: lengthOf(options.for) }) };
   show((await request(socketOf(options), 'POST', '/api/v1/out-of-service', body)) as AlarmReply, options);
 }
 
 export async function alarmInService(rule: string, options: RunningOptions): Promise<void> {
   show((await request(socketOf(options), 'POST', '/api/v1/in-service', { rule })) as AlarmReply, options);
+}
+
+/** @throws SluiceError usage */
+function lengthOf(written: string): number {
+  const length = parseDuration(written);
+  if (length === undefined) throw new SluiceError('usage', `${written} is not a duration; write for example 30m or 8h`);
+  return length;
 }
 
 function show(reply: AlarmReply, { json }: RunningOptions): void {

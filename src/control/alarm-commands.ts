@@ -36,9 +36,9 @@ export function alarmCommands(side: () => AlarmSide): Required<Pick<Handlers, Al
       const to = side();
       return done(to, to.rules.reset(rule, by.who, to.moment(), occurrence));
     },
-    async 'out-of-service'({ rule, reason }, by) {
+    async 'out-of-service'({ rule, reason, for: length }, by) {
       const to = side();
-      return done(to, to.rules.outOfService(rule, reason, by.who, to.moment()));
+      return done(to, to.rules.outOfService(rule, reason, by.who, to.moment(), length));
     },
     async 'in-service'({ rule }, by) {
       const to = side();

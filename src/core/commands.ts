@@ -89,6 +89,8 @@ export interface OutOfServiceCommand {
   readonly do: 'out-of-service';
   readonly rule: string;
   readonly reason: string;
+  /** Milliseconds. Absent: until a person puts it in service. */
+  readonly for?: number | undefined;
 }
 
 export interface InServiceCommand {

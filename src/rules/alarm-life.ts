@@ -6,8 +6,9 @@ import type { AlarmState } from '../core/alarm.ts';
 import { type AlarmEvent, nextState } from './alarm-states.ts';
 import type { RuleState } from './rule-state.ts';
 
-/** Longest time that an alarm may be shelved, ms. */
+/** Longest time that an alarm may be shelved, and that it may be out of service with an end, ms. */
 export const LONGEST_SHELVING = 7 * 86_400_000;
+export const LONGEST_OUT_OF_SERVICE = 90 * 86_400_000;
 /** Letters of a message with the remarks on it. */
 const LONGEST_MESSAGE = 1500;
 
@@ -30,7 +31,7 @@ export class AlarmLife {
   occurrence = 0;
   /** Monotonic time at which the condition last began to hold, or the alarm was shelved or taken out of service. */
   since = 0;
-  /** Monotonic time at which the shelving ends; Infinity while the alarm is not shelved. */
+  /** Monotonic time at which the shelving, or the time out of service, ends. Infinity: it has no end, or the alarm is not away. */
   shelvedUntil = Number.POSITIVE_INFINITY;
   /** This occurrence was the first of its group. */
   firstOut = false;
@@ -115,9 +116,10 @@ export class AlarmLife {
     return this.#go(how, terms);
   }
 
-  /** Takes it out of service. */
-  remove(at: number, words: string, terms: AlarmTerms): void {
+  /** Takes it out of service, or gives that another end. @param until Infinity: until a person puts it in service */
+  remove(at: number, until: number, words: string, terms: AlarmTerms): void {
     if (!this.standing) this.since = at;
+    this.shelvedUntil = until;
     this.#away = words;
     this.#unseen = false;
     this.#go('remove', terms);
@@ -157,24 +159,27 @@ export class AlarmLife {
     this.#unseen = saved.unseen ?? (saved.state === 'active-unacknowledged' || saved.state === 'returned-unacknowledged');
     this.#tripped = saved.tripped ?? saved.state.startsWith('active');
     this.#away = saved.away ?? saved.shelved?.message ?? '';
-    if (saved.state !== 'shelved') return;
-    const left = Math.min(saved.shelved?.left ?? 0, LONGEST_SHELVING);
+    if (saved.state === 'out-of-service' && saved.shelved === undefined) return;
+    if (saved.state !== 'shelved' && saved.state !== 'out-of-service') return;
+    const longest = saved.state === 'shelved' ? LONGEST_SHELVING : LONGEST_OUT_OF_SERVICE;
+    const left = Math.min(saved.shelved?.left ?? 0, longest);
     this.shelvedUntil = start + Math.max(0, left - off);
   }
 
   /** A changed rule takes over how often it began, and that a person took it out of service. */
-  inherit(before: Pick<RuleState, 'occurrence' | 'state' | 'away'>, at: number): void {
+  inherit(before: Pick<RuleState, 'occurrence' | 'state' | 'away' | 'shelved'>, at: number): void {
     this.occurrence = before.occurrence;
     if (before.state !== 'out-of-service') return;
     this.#state = 'out-of-service';
     this.since = at;
     this.#away = before.away ?? '';
+    if (before.shelved !== undefined) this.shelvedUntil = at + Math.min(before.shelved.left, LONGEST_OUT_OF_SERVICE);
   }
 
   /** The time before `start` was longer than thought. */
   shift(start: number, off: number): void {
     if (this.standing && this.since <= start) this.since -= off;
-    if (this.#state === 'shelved') this.shelvedUntil = Math.max(this.shelvedUntil - off, start);
+    if (this.shelvedUntil !== Number.POSITIVE_INFINITY) this.shelvedUntil = Math.max(this.shelvedUntil - off, start);
   }
 
   save(at: number): Partial<RuleState> & Pick<RuleState, 'state' | 'occurrence'> {
@@ -190,7 +195,9 @@ export class AlarmLife {
       ...(this.#unseen && { unseen: true }),
       ...(this.#tripped && { tripped: true }),
       ...(this.firstOut && { firstOut: true }),
-      ...(state === 'shelved' && { shelved: { left: Math.max(0, this.shelvedUntil - at), message: this.#away } }),
+      ...((state === 'shelved' || this.shelvedUntil !== Number.POSITIVE_INFINITY) && {
+        shelved: { left: Math.max(0, this.shelvedUntil - at), message: this.#away },
+      }),
       ...((state === 'suppressed' || state === 'out-of-service') && { away: this.#away }),
     };
   }
@@ -217,7 +224,7 @@ export class AlarmLife {
       this.#tripped = false;
       this.firstOut = false;
     }
-    if (this.#state !== 'shelved') this.shelvedUntil = Number.POSITIVE_INFINITY;
+    if (this.#state !== 'shelved' && this.#state !== 'out-of-service') this.shelvedUntil = Number.POSITIVE_INFINITY;
     return true;
   }
 }

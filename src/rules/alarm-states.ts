@@ -57,7 +57,7 @@ export const ALARM_TABLE: Readonly<Record<AlarmState, Readonly<Partial<Record<Al
   latched: { activate: begins, reset: 'normal', ...away },
   shelved: { shelve: 'shelved', unshelve: back, expire: back, remove: 'out-of-service' },
   suppressed: { return: ends, unsuppress: 'active-unacknowledged', ...away },
-  'out-of-service': { restore: back },
+  'out-of-service': { restore: back, expire: back },
 };
 
 /** The state after an event; the same state where the table has no arrow. */

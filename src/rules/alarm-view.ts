@@ -21,7 +21,7 @@ export interface AlarmView {
   readonly type: PointType | undefined;
   /** The words with which the alarm began, or those of its shelving. */
   readonly message: string;
-  /** UTC milliseconds at which the shelving ends. */
+  /** UTC milliseconds at which the shelving, or the time out of service, ends. */
   readonly shelvedUntil?: number | undefined;
   /** It was the first of its group. */
   readonly firstOut?: true | undefined;
@@ -38,6 +38,6 @@ export function viewOf(
     ...{ rule: rule.name, point: pointOf(rule), state: life.state, severity: rule.severity },
     ...{ since: wall - (at - life.since), occurrence: life.occurrence, value, type, message: life.message },
     ...(life.firstOut && { firstOut: true }),
-    ...(life.state === 'shelved' && { shelvedUntil: wall + life.shelvedUntil - at }),
+    ...(life.shelvedUntil !== Number.POSITIVE_INFINITY && { shelvedUntil: wall + life.shelvedUntil - at }),
   };
 }

@@ -281,8 +281,8 @@ export class RuleEngine {
   }
 
   /** Nothing of the alarm is reported until it is in service again. @throws SluiceError not-found: no such rule; usage: no reason */
-  outOfService(rule: string, reason: string, by: string, moment: Moment): AlarmChange {
-    return this.#act(rule, by, moment, (act) => takeOutOfService(act, reason));
+  outOfService(rule: string, reason: string, by: string, moment: Moment, length?: number): AlarmChange {
+    return this.#act(rule, by, moment, (act) => takeOutOfService(act, reason, length));
   }
 
   /** @throws SluiceError not-found: no such rule, or it is in service */

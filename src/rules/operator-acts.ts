@@ -1,6 +1,6 @@
 /** What operators do with one alarm: acknowledge, reset, shelve, take out of service. What cannot be done says why. */
 import { SluiceError } from '../core/errors.ts';
-import { LONGEST_SHELVING } from './alarm-life.ts';
+import { LONGEST_OUT_OF_SERVICE, LONGEST_SHELVING } from './alarm-life.ts';
 import type { RuleMachine } from './rule-machine.ts';
 import { acknowledgedMessage, inServiceMessage, removedFromServiceMessage, resetMessage, shelvedMessage } from './words.ts';
 
@@ -86,14 +86,23 @@ export function shelve({ machine, at, by, moved }: Act, length: number | null, r
   });
 }
 
-/** Nothing is reported until the alarm is put in service again. To do so again gives another reason. @throws SluiceError usage */
-export function takeOutOfService({ machine, at, by }: Act, reason: string): void {
+/**
+ * Nothing is reported until the alarm is put in service again. To do so again gives another reason, and another end.
+ * @param length milliseconds; undefined: until a person puts it in service
+ * @throws SluiceError usage
+ */
+export function takeOutOfService({ machine, at, by }: Act, reason: string, length: number | undefined): void {
+  if (length !== undefined && (!Number.isFinite(length) || length < 1000 || length > LONGEST_OUT_OF_SERVICE))
+    throw new SluiceError(
+      'usage',
+      'an alarm is out of service for 1s to 90d, or until somebody puts it in service; write for example 8h',
+    );
   const why = reason.trim().slice(0, REASON_LENGTH);
   if (why === '')
     throw new SluiceError('usage', 'an alarm out of service needs a reason: say why, for example "sensor is being replaced"');
   machine.operate(at, (now) => {
-    const message = removedFromServiceMessage(machine.rule, by, why);
-    machine.life.remove(now, message, machine.terms);
+    const message = removedFromServiceMessage(machine.rule, length === undefined ? undefined : at + length - now, by, why);
+    machine.life.remove(now, length === undefined ? Number.POSITIVE_INFINITY : at + length, message, machine.terms);
     return message;
   });
 }

@@ -17,6 +17,7 @@ import { type Advice, type Watch, watchOf } from './watch.ts';
 import {
   activeMessage,
   afterRestart,
+  inServiceMessage,
   normalMessage,
   pointOf,
   type Said,
@@ -120,6 +121,7 @@ export class RuleMachine {
   /** The rule was another one before. A rule that is only observed has nothing that a person took out of service. */
   inherit(before: RuleState, at: number): void {
     this.life.inherit(this.tally === undefined ? before : { occurrence: before.occurrence, state: 'normal' }, at);
+    this.#schedule();
   }
 
   /** The condition holds, its delays not counted. */
@@ -219,11 +221,12 @@ export class RuleMachine {
   }
 
   unshelve(at: number, how: 'unshelve' | 'expire', by?: string): void {
+    const words = this.life.state === 'out-of-service' ? inServiceMessage : unshelvedMessage;
     this.life.unshelve(how, this.terms);
     this.touch();
     this.#report(
       Math.max(at, this.#floor),
-      unshelvedMessage(this.#rule, by, this.present()),
+      words(this.#rule, by, this.present()),
       this.#value,
       how === 'expire' ? 'expiry' : 'operator',
     );

@@ -88,14 +88,15 @@ export function resetMessage(rule: ResolvedRule, by: string): string {
   return `${rule.name}: reset by ${by}`;
 }
 
-/** `fridge-warm: taken out of service by amina (sensor is being replaced)` */
-export function removedFromServiceMessage(rule: ResolvedRule, by: string, reason: string): string {
-  return `${rule.name}: taken out of service by ${by} (${reason})`;
+/** `fridge-warm: taken out of service for 8h by amina (sensor is being replaced)` @param length milliseconds; undefined: it has no end */
+export function removedFromServiceMessage(rule: ResolvedRule, length: number | undefined, by: string, reason: string): string {
+  const time = length === undefined ? '' : ` for ${formatDuration(Math.round(length / 1000) * 1000)}`;
+  return `${rule.name}: taken out of service${time} by ${by} (${reason})`;
 }
 
 /** `fridge-warm: put in service by amina; fridge.temperature is 4.2 °C, back to normal` @param now what holds now */
-export function inServiceMessage(rule: ResolvedRule, by: string, now: string): string {
-  return `${rule.name}: put in service by ${by}; ${now}`;
+export function inServiceMessage(rule: ResolvedRule, by: string | undefined, now: string): string {
+  return `${rule.name}: ${by === undefined ? 'the time out of service is over' : `put in service by ${by}`}; ${now}`;
 }
 
 /** `fridge-warm: suppressed by power-off; fridge.temperature is 8.3 °C, above 8` */

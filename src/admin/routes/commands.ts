@@ -9,6 +9,7 @@ const ID_WORDS = '1 to 64 of these: A-Z a-z 0-9 _ . -';
 const TIME_WORDS = 'a time in UTC milliseconds';
 const VALUE_WORDS = 'a number, true, false or a text';
 const FOR_WORDS = 'milliseconds, or null to end the shelving';
+const OUT_FOR_WORDS = 'milliseconds, up to 90 days; without it until somebody puts it in service';
 const LOG_WORDS = 'the id of a log, as in a batch';
 const RANGE_WORDS = 'write log, first and last, or from and to';
 const MOST_POINTS = 100;
@@ -105,10 +106,16 @@ export const COMMANDS: readonly Route[] = [
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/out-of-service', commands: 'out-of-service', answer: 'Alarm' },
-    says: 'Takes an alarm out of service. It reports nothing until it is put in service again, also after a restart.',
-    example: { rule: 'fridge-warm', reason: 'the sensor is being replaced' },
-    body: keys({ rule: text('the name of a rule'), reason: text('a text: why'), ...asking }),
-    run: ({ rule, reason, ...asking }, { target, by }) => target.alarm({ do: 'out-of-service', rule, reason }, by, asking),
+    says: 'Takes an alarm out of service. It reports nothing until it is put in service again, or until its time is over, also after a restart.',
+    example: { rule: 'fridge-warm', reason: 'the sensor is being replaced', for: 28_800_000 },
+    body: keys({
+      rule: text('the name of a rule'),
+      reason: text('a text: why'),
+      for: z.number({ error: OUT_FOR_WORDS }).describe(OUT_FOR_WORDS).optional(),
+      ...asking,
+    }),
+    run: ({ rule, reason, for: length, ...asking }, { target, by }) =>
+      target.alarm({ do: 'out-of-service', rule, reason, ...(length !== undefined && { for: length }) }, by, asking),
   }),
   jsonRoute({
     ...{ method: 'POST', path: '/api/v1/in-service', commands: 'in-service', answer: 'Alarm' },

@@ -18,6 +18,7 @@ test('the status page', async (t) => {
   await t.test('a person logs in, and a wrong password is said in words', (tt) => logIn(tt, site));
   await t.test('a claim makes the first administrator, who is then logged in', (tt) => claim(tt, site));
   await t.test('an operator acknowledges and shelves, with the token of the session', (tt) => act(tt, site));
+  await t.test('an operator takes an alarm out of service with a reason and a time, in both languages', (tt) => serve(tt, site));
   await t.test('actions of rules stand there with their errors, what failed first', (tt) => acts(tt, site));
   await t.test('a page in English does not load the font of Bangla', (tt) => font(tt, site));
   await t.test('a viewer gets no button that would be refused', (tt) => look(tt, site));
@@ -117,6 +118,44 @@ async function act(_: TestContext, site: PageSite): Promise<void> {
     ),
   };
   await page.waitForSelector('button[aria-label="Acknowledge fridge-warm"]', { state: 'detached' });
+}
+
+async function serve(_: TestContext, site: PageSite): Promise<void> {
+  const server = await site.serve(sites.clinic());
+  const { page } = await site.open(server);
+  await page.click('nav a[href="#/alarms"]');
+  await page.click('button[aria-label="Take fridge-warm out of service"]');
+  await page.selectOption('form.shelve select', { label: '8 h' });
+  await page.fill('form.shelve input', '   ');
+  await page.click('form.shelve button[type=submit]');
+  assert.equal(server.answers.posted.length, 0, 'it needs a reason');
+  await page.fill('form.shelve input', 'the sensor is being replaced');
+  await page.click('form.shelve button[type=submit]');
+  await waitFor('the call', () => server.answers.posted.length === 1);
+  await page.waitForSelector('form.shelve', { state: 'detached' });
+  await page.click('nav a[href="#/you"]');
+  await page.selectOption('#language', 'bn');
+  await page.click('nav a[href="#/alarms"]');
+  await page.click('button[aria-label="pump-pressure-এর ব্যবহার বন্ধ করুন"]');
+  await page.selectOption('form.shelve select', { label: 'কেউ আবার চালু না করা পর্যন্ত' });
+  await page.fill('form.shelve input', 'পাম্প মেরামত');
+  await page.click('form.shelve button[type=submit]');
+  await waitFor('the second call', () => server.answers.posted.length === 2);
+  assert.deepEqual(server.answers.posted, [
+    {
+      ...{ path: '/api/v1/out-of-service', csrf: 'secret' },
+      body: { rule: 'fridge-warm', reason: 'the sensor is being replaced', for: 8 * 3_600_000 },
+    },
+    { path: '/api/v1/out-of-service', csrf: 'secret', body: { rule: 'pump-pressure', reason: 'পাম্প মেরামত' } },
+  ]);
+  const { nowState } = server.answers.live;
+  const away = { state: 'out-of-service' as const, shelvedUntil: sites.NOW + 8 * 3_600_000 };
+  server.answers.live.nowState = {
+    ...nowState,
+    alarms: nowState.alarms.map((alarm) => (alarm.rule === 'fridge-warm' ? { ...alarm, ...away } : alarm)),
+  };
+  await page.waitForSelector('button[aria-label="fridge-warm আবার চালু করুন"]');
+  assert.match(await textOf(page, '.alarm:has-text("fridge-warm")'), /পর্যন্ত ব্যবহারে নেই/);
 }
 
 async function acts(_: TestContext, site: PageSite): Promise<void> {

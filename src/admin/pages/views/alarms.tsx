@@ -8,17 +8,15 @@ import { inOrder } from '../gateway/verdict.ts';
 import { mayDo, refusalWords, useShell } from '../parts/shell.ts';
 import { More, useSlice } from '../parts/slice.tsx';
 import { Badge, type Mood, Name } from '../parts/small.tsx';
-import { shortTime, span } from '../words/times.ts';
+import { shortTime } from '../words/times.ts';
 import { valueText } from '../words/values.ts';
 import type { WordKey } from '../words/words.ts';
 import { Actions } from './actions.tsx';
 import { AlarmFigures } from './alarm-figures.tsx';
+import { AwayFields, type AwayForm } from './away-fields.tsx';
 import { Observed } from './observed.tsx';
 
 const SLICE = 20;
-const MINUTE = 60_000;
-/** The gateway takes up to seven days. */
-const LENGTHS = [15 * MINUTE, 60 * MINUTE, 8 * 60 * MINUTE, 24 * 60 * MINUTE, 7 * 24 * 60 * MINUTE];
 const MOODS: Readonly<Record<AlarmStatus['severity'], Mood>> = { critical: 'bad', warning: 'warn', info: 'quiet' };
 
 export function Alarms(): JSX.Element {
@@ -73,7 +71,11 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
         {alarm.value !== undefined && alarm.value !== null && <bdi>{valueText(words, alarm.value)}</bdi>}
         <span>{words.t('alarms.since', { time: shortTime(words, alarm.since, now) })}</span>
         {alarm.shelvedUntil !== undefined && (
-          <span>{words.t('alarms.until', { time: shortTime(words, alarm.shelvedUntil, now) })}</span>
+          <span>
+            {words.t(alarm.state === 'shelved' ? 'alarms.until' : 'alarms.outUntil', {
+              time: shortTime(words, alarm.shelvedUntil, now),
+            })}
+          </span>
         )}
       </p>
       <Doings alarm={alarm} />
@@ -83,16 +85,17 @@ function Alarm({ alarm }: { alarm: AlarmStatus }): JSX.Element {
 
 function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
   const { words, model, session, announce, recheck } = useShell();
-  const [shelving, setShelving] = useState(false);
+  const [open, setOpen] = useState<AwayForm>();
   const [busy, setBusy] = useState(false);
   const [fault, setFault] = useState('');
-  const opener = useRef<HTMLButtonElement>(null);
+  const openers = { shelve: useRef<HTMLButtonElement>(null), out: useRef<HTMLButtonElement>(null) };
   const { rule, occurrence, state } = alarm;
   const mayAcknowledge = mayDo(session, 'acknowledge') && state.endsWith('unacknowledged');
   const mayShelve = mayDo(session, 'shelve') && state !== 'out-of-service';
+  const mayRemove = mayDo(session, 'out-of-service') && state !== 'out-of-service';
   const mayServe = mayDo(session, 'in-service') && state === 'out-of-service';
   const mayReset = mayDo(session, 'reset') && state === 'latched';
-  if (!mayAcknowledge && !mayShelve && !mayServe && !mayReset) return null;
+  if (!mayAcknowledge && !mayShelve && !mayRemove && !mayServe && !mayReset) return null;
 
   const act = async (path: string, body: object, done: WordKey): Promise<void> => {
     setBusy(true);
@@ -100,7 +103,7 @@ function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
     try {
       await call(path, body, session?.csrf);
       announce(words.t(done, { rule }));
-      setShelving(false);
+      setOpen(undefined);
     } catch (thrown) {
       setFault(words.t('alarms.failed', { why: refusalWords(words, thrown) }));
       recheck();
@@ -109,10 +112,23 @@ function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
     }
   };
   const close = (): void => {
-    setShelving(false);
-    opener.current?.focus();
+    setOpen(undefined);
+    if (open !== undefined) openers[open].current?.focus();
   };
   const disabled = busy || model.link !== 'live';
+  const opener = (form: AwayForm): JSX.Element => (
+    <button
+      ref={openers[form]}
+      type="button"
+      class="second"
+      disabled={disabled}
+      aria-expanded={open === form}
+      aria-label={words.t(form === 'shelve' ? 'alarms.shelveOf' : 'alarms.outOf', { rule })}
+      onClick={() => setOpen(open === form ? undefined : form)}
+    >
+      {words.t(form === 'shelve' ? 'alarms.shelve' : 'alarms.out')}
+    </button>
+  );
   return (
     <div class="actions">
       {mayAcknowledge && (
@@ -155,26 +171,25 @@ function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
           {words.t('alarms.unshelve')}
         </button>
       )}
-      {mayShelve && state !== 'shelved' && (
-        <button
-          ref={opener}
-          type="button"
-          class="second"
-          disabled={disabled}
-          aria-expanded={shelving}
-          aria-label={words.t('alarms.shelveOf', { rule })}
-          onClick={() => setShelving(!shelving)}
-        >
-          {words.t('alarms.shelve')}
-        </button>
-      )}
-      {shelving && state !== 'shelved' && (
-        <ShelveForm
-          rule={rule}
-          disabled={disabled}
+      {mayShelve && state !== 'shelved' && opener('shelve')}
+      {mayRemove && opener('out')}
+      {open === 'shelve' && state !== 'shelved' && (
+        <AwayFields
+          {...{ rule, disabled }}
+          form="shelve"
           cancel={close}
-          shelve={(length, reason) =>
+          send={(length, reason) =>
             act('/api/v1/shelve', { rule, for: length, ...(reason === '' ? {} : { reason }) }, 'alarms.shelved')
+          }
+        />
+      )}
+      {open === 'out' && mayRemove && (
+        <AwayFields
+          {...{ rule, disabled }}
+          form="out"
+          cancel={close}
+          send={(length, reason) =>
+            act('/api/v1/out-of-service', { rule, reason, ...(length > 0 && { for: length }) }, 'alarms.isOut')
           }
         />
       )}
@@ -184,53 +199,5 @@ function Doings({ alarm }: { alarm: AlarmStatus }): JSX.Element | null {
         </p>
       )}
     </div>
-  );
-}
-
-interface ShelveFormProps {
-  readonly rule: string;
-  readonly disabled: boolean;
-  cancel(): void;
-  shelve(length: number, reason: string): Promise<void>;
-}
-
-function ShelveForm({ rule, disabled, cancel, shelve }: ShelveFormProps): JSX.Element {
-  const { words } = useShell();
-  const [length, setLength] = useState(LENGTHS[1] as number);
-  const [reason, setReason] = useState('');
-  return (
-    <form
-      class="shelve"
-      onKeyDown={(event) => event.key === 'Escape' && cancel()}
-      onSubmit={(event) => {
-        event.preventDefault();
-        void shelve(length, reason.trim());
-      }}
-    >
-      <label for={`for-${rule}`}>{words.t('alarms.shelveFor')}</label>
-      <select id={`for-${rule}`} value={length} onChange={(event) => setLength(Number(event.currentTarget.value))}>
-        {LENGTHS.map((ms) => (
-          <option key={ms} value={ms}>
-            {span(words, ms)}
-          </option>
-        ))}
-      </select>
-      <label for={`why-${rule}`}>{words.t('alarms.reason')}</label>
-      <input
-        id={`why-${rule}`}
-        type="text"
-        maxLength={200}
-        value={reason}
-        onInput={(event) => setReason(event.currentTarget.value)}
-      />
-      <div class="buttons">
-        <button type="submit" disabled={disabled} aria-label={words.t('alarms.shelveOf', { rule })}>
-          {words.t('alarms.shelve')}
-        </button>
-        <button type="button" class="second" onClick={cancel}>
-          {words.t('alarms.cancel')}
-        </button>
-      </div>
-    </form>
   );
 }

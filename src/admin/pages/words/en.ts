@@ -136,7 +136,7 @@ export const en = {
   'alarms.isInService': '{rule} is in service.',
   'alarms.out': 'Take out of service',
   'alarms.outOf': 'Take {rule} out of service',
-  'alarms.outWhat': 'The alarm reports nothing until then, and locks no point. Its rule goes on.',
+  'alarms.outWhat': 'The alarm reports nothing until then, and locks no point. Its rule continues.',
   'alarms.outFor': 'Out of service for',
   'alarms.outNoEnd': 'until somebody puts it in service',
   'alarms.outReason': 'Reason',

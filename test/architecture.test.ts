@@ -29,7 +29,7 @@ const OWNERS: Record<string, readonly string[]> = {
   commander: ['cli'],
   preact: ['admin'],
   uplot: ['admin'],
-  koffi: ['access'],
+  koffi: ['access', 'gateway'],
   '@peculiar/x509': ['access'],
   'reflect-metadata': ['access'],
 };

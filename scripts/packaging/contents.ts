@@ -1,6 +1,6 @@
 /** What is in each package, and where it lies on the board. */
 import { execFileSync } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { program } from '../../src/cli/program.ts';
@@ -121,8 +121,7 @@ export function fill(stage: Stage, recipe: Recipe, from: Ingredients): { kept: n
   for (const folder of ['hardware-profiles', 'rule-packs', 'flows']) stage.tree(path.join(root, folder), `${LIB}/${folder}`);
   stage.text('usr/share/sluice/gateway.yaml', starterConfig());
   stage.file(path.join(root, 'packaging/files/60-sluice.rules'), 'usr/lib/udev/rules.d/60-sluice.rules');
-  for (const folder of ['system.conf.d'].filter((name) => globSync('*', { cwd: path.join(root, 'systemd', name) }).length > 0))
-    stage.tree(path.join(root, 'systemd', folder), `usr/lib/systemd/${folder}`);
+  stage.file(path.join(root, 'packaging/files/50-sluice-watchdog.conf'), 'usr/lib/systemd/system.conf.d/50-sluice-watchdog.conf');
   commandPapers(stage, from);
   return stage.packages(lock.root, npmPackages(recipe, from), LIB, cpu);
 }

@@ -17,7 +17,7 @@ const NATIVE: Readonly<Record<string, RegExp>> = {
   'node-gyp': /^(?:gyp|test)\//,
   // The page of its documentation.
   pino: /^(?:index\.html|build|favicon)/,
-  koffi: /^(?:lib\/|vendor\/|cnoke\.cjs|src\/koffi\/src\/)/,
+  koffi: /^(?:lib\/|vendor\/|cnoke\.cjs|src\/koffi\/(?:CMakeLists|src\/.*(?<!\.js)$))/,
 };
 
 /**

@@ -8,6 +8,7 @@ import { SluiceError, toError } from '../core/errors.ts';
 import { VERSION } from '../core/version.ts';
 import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
+import { ServiceManager } from '../gateway/service-manager/service-manager.ts';
 import { machineBoot } from '../time/probes.ts';
 import { continueReset } from './care/factory-reset.ts';
 import { PAGES, readConfig, refusedWords } from './config-file.ts';
@@ -56,6 +57,8 @@ export async function run(options: { config: string; logLevel: string }): Promis
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   if (broken !== undefined) logger.error({ file: broken.file, faults: broken.faults.slice(0, SHOWN) }, brokenWords(broken));
+  const manager = await ServiceManager.of(process.env, { clock: systemClock, logger });
+  manager.starting();
   const gateway = new Gateway({
     ...{ config, clock: systemClock, machine: machineBoot(), logger, onFatal: fatal, pages: PAGES },
     ...(broken === undefined ? {} : { broken }),
@@ -69,12 +72,13 @@ export async function run(options: { config: string; logLevel: string }): Promis
     if (next === undefined || read === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
     const warnings = found.warnings.map(formatFault);
     for (const warning of warnings) logger.warn({}, warning);
-    const changes = await gateway.reload(next);
+    const changes = await manager.reloading(() => gateway.reload(next));
     good.inForce(ranOf(options.config, read));
     return { changes, warnings };
   };
   const bounded = stop.then((signal) => {
     logger.info({ signal }, 'Stopping.');
+    manager.stopping();
     setTimeout(() => {
       logger.warn(
         {},
@@ -91,6 +95,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     endProcess(Number(process.exitCode ?? 1));
   }
   good.inForce(ran);
+  manager.ready(gateway);
   hangup = () => {
     gateway.commands
       .run({ do: 'reload' }, HANGUP)

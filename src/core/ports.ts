@@ -173,6 +173,8 @@ export interface Bus {
   readonly name: string;
   /** Every shape that this bus can emit from now on; a driver that changes them calls `replanned` of its context. */
   readonly shapes: readonly Shape[];
+  /** Monotonic time of its next poll; absent where nothing is polled. */
+  nextPoll?(): number;
   /** Returns at once; the port is opened (and opened again) in the background. */
   start(): void;
   /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */

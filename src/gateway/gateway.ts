@@ -40,6 +40,8 @@ import type { ClockChange, ClockWatch } from '../time/watch.ts';
 import { makeParts, type Parts } from './parts.ts';
 import type { Plant } from './plant.ts';
 import { Reload, type Reloadable } from './reload.ts';
+import type { PolledBus, ThreadWork } from './service-manager/liveness.ts';
+import { statusWords } from './service-manager/status-words.ts';
 import { type Came, type Starting, started, startInOrder } from './start-order.ts';
 import { stopInOrder } from './stop-order.ts';
 
@@ -276,6 +278,17 @@ export class Gateway implements Starting, Reloadable {
     if (this.#stopping) return;
     this.setInventory(this.config, this.#parts.plant.shapes);
     this.#parts.forwarders.republish([]);
+  }
+
+  /** For the watchdog: what owes an answer, and when each bus last polled. */
+  look(): { threads: readonly ThreadWork[]; buses: readonly PolledBus[] } {
+    const { beats, plant } = this.#parts;
+    return { threads: this.log.work, buses: this.#stopping ? [] : beats.polled(plant.buses) };
+  }
+
+  /** One line about it, for the service manager. */
+  words(): string {
+    return statusWords(this.plant.buses, this.forwarders);
   }
 
   /** Reads the configuration file and puts it in force. */

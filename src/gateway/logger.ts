@@ -1,9 +1,13 @@
 /** pino, as JSON lines; on a terminal the same lines in a form for people. */
+import { fstatSync } from 'node:fs';
 import pino from 'pino';
 import type { Logger } from '../core/logger.ts';
+import { Datagrams } from './service-manager/datagrams.ts';
+import { journalMessage, prefixed } from './service-manager/journal.ts';
 
 /** Who reads the lines may stand still; the end of the process does not wait for that longer, ms. */
 const WRITTEN_WITHIN = 2000;
+const JOURNAL = '/run/systemd/journal/socket';
 
 export interface ProcessLogger {
   readonly logger: Logger;
@@ -23,11 +27,12 @@ export async function createLogger(options: { level: string; terminal: boolean }
   }
   // Not in the main thread: a reader that stands still holds up no poll.
   const out = pino.destination({ fd: 1, sync: false });
-  const logger = pino(settings, out);
+  const journal = toJournal() ? await journalStream(out) : undefined;
+  const logger = pino(settings, journal?.stream ?? out);
   const written = (): Promise<void> =>
     new Promise((resolve) => {
-      // The last line was left out, so nothing is under way.
-      if (!logger.isLevelEnabled('info')) return resolve();
+      // The last line was left out, or the journal has it, so nothing is under way.
+      if (!logger.isLevelEnabled('info') || journal?.has() === true) return resolve();
       const timer = setTimeout(resolve, WRITTEN_WITHIN);
       out.once('drain', () => {
         clearTimeout(timer);
@@ -35,4 +40,26 @@ export async function createLogger(options: { level: string; terminal: boolean }
       });
     });
   return { logger, written };
+}
+
+/** Standard output is the journal of systemd, which says so by the device and the inode of the stream. */
+function toJournal(): boolean {
+  try {
+    const { dev, ino } = fstatSync(1);
+    return process.env.JOURNAL_STREAM === `${dev}:${ino}`;
+  } catch {
+    return false;
+  }
+}
+
+/** Lines with fields by the socket of the journal. While it is away or full, they go the plain way, which waits for it. */
+async function journalStream(out: pino.DestinationStream): Promise<{ stream: pino.DestinationStream; has: () => boolean }> {
+  const socket = await Datagrams.to(JOURNAL);
+  let last = false;
+  const write = (line: string): void => {
+    const message = socket === undefined ? undefined : journalMessage(line);
+    last = message !== undefined && socket?.send(message) === true;
+    if (!last) out.write(prefixed(line));
+  };
+  return { stream: { write }, has: () => last };
 }

@@ -54,6 +54,7 @@ import { Forwarders } from './forwarders.ts';
 import { LocalBroker } from './local-broker.ts';
 import { Plant } from './plant.ts';
 import { createBus } from './registry-create.ts';
+import { PollBeats } from './service-manager/poll-beats.ts';
 import { siteFacts } from './site-facts.ts';
 import { Web, type WebServer } from './web.ts';
 
@@ -111,11 +112,16 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
   const samples = new DerivedHub(() => ({ at: clock.monotonic(), offset: watch.offset, known: watch.known }));
   const derived = new DerivedStates({ log: () => g.log, clock });
   const growth = new Growth(clock, () => g.grown());
-  const plant = new Plant((bus, devices) =>
-    createBus(bus, devices, {
+  const beats = new PollBeats(clock);
+  const plant = new Plant((bus, devices) => {
+    beats.beat(bus.name);
+    return createBus(bus, devices, {
       clock,
       logger,
-      emit: (sample) => g.ingest.sample(sample),
+      emit: (sample) => {
+        beats.beat(bus.name);
+        g.ingest.sample(sample);
+      },
       tell,
       topics: door,
       ...{ flowPoints: hub, accepted, feed: samples, derived },
@@ -124,8 +130,8 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
       ...(g.times === undefined ? {} : { times: g.times }),
       onTime: (device, utc, at) => watch.gps(device, utc, at),
       ...(g.counters === undefined ? {} : { counters: g.counters }),
-    }),
-  );
+    });
+  });
   const alarmed = new AlarmedPoints(clock, plant, () => g.rules.alarms(g.ingest.moment()));
   const outside = new EventQuota({ clock, tell, most: OUTSIDE_EVENTS });
   const listening = new ListenReport(tell);
@@ -252,6 +258,7 @@ export function makeParts(g: PartsSide, probes: ClockProbes) {
     records,
     newest,
     plant,
+    beats,
     samples,
     derived,
     alarmed,

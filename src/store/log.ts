@@ -49,6 +49,8 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
   readonly #parts: LogParts;
   readonly #unnumbered = new Unnumbered();
   #checkpointFault: string | undefined;
+  /** Messages of the writer so far. */
+  #answers = 0;
   #salvage: SalvageRun | undefined;
   #closing = false;
   #begun = false;
@@ -145,6 +147,15 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
   /** Highest number that may go upstream now: with the mirror down, data waits for the commit. */
   get sendable(): number {
     return this.#parts.tail.mirror.covers(this.committed) ? this.#parts.numbers.next - 1 : this.committed;
+  }
+
+  /** What the threads owe an answer for. */
+  get work(): readonly { readonly name: string; readonly waiting: boolean; readonly answers: number }[] {
+    const { committer, keeper } = this.#parts;
+    return [
+      { name: 'writer', waiting: committer.cycle.busy, answers: this.#answers },
+      { name: 'keeper', waiting: keeper.asked > 0, answers: keeper.answers },
+    ];
   }
 
   status(): LogStatus {
@@ -335,6 +346,7 @@ export class Log extends EventEmitter<LogEvents> implements PartsSide {
   }
 
   #reply(reply: WriterReply): void {
+    this.#answers++;
     if (reply.kind === 'checkpoint') {
       this.#checkpointFault = reply.fault;
       this.emit('checkpoint', reply.fault);

@@ -53,6 +53,10 @@ export class ModbusBus implements Bus {
     return this.#queue.jobs.all.map((job) => job.shape);
   }
 
+  nextPoll(): number {
+    return this.#queue.jobs.nextDue(() => false);
+  }
+
   start(): void {
     this.#queue.start();
   }

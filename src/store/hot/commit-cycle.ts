@@ -51,6 +51,11 @@ export class CommitCycle<Carried> {
     this.#every = every;
   }
 
+  /** A commit is under way: the writer owes an answer. */
+  get busy(): boolean {
+    return this.#underWay !== undefined;
+  }
+
   /** Something waits: a commit begins `every` after the first. */
   arm(): void {
     this.#cancelTimer ??= this.#clock.after(this.#every(), () => {

@@ -173,6 +173,8 @@ export class Keeper {
   readonly #tell: KeeperTells;
   readonly #damaged = new Set<string>();
   readonly #mendWithin: number;
+  /** Messages of the thread so far. */
+  answers = 0;
 
   /**
    * @param agreement memory shared with the writer, see agreement.ts
@@ -284,6 +286,7 @@ export class Keeper {
       mendWithin: this.#mendWithin,
     } satisfies KeeperData);
     worker.on('message', (reply: KeeperReply) => {
+      this.answers++;
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);
         return;

@@ -1,0 +1,235 @@
+/** What the service manager and the journal are sent, on real datagram sockets of another program, and when the watchdog is fed. */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import { silentLogger } from '../../../src/core/logger.ts';
+import { Datagrams } from '../../../src/gateway/service-manager/datagrams.ts';
+import { journalMessage, prefixed } from '../../../src/gateway/service-manager/journal.ts';
+import { Liveness, type Look } from '../../../src/gateway/service-manager/liveness.ts';
+import { ServiceManager } from '../../../src/gateway/service-manager/service-manager.ts';
+import { threadState } from '../../../src/gateway/service-manager/thread-state.ts';
+import { ManualClock } from '../../fakes/manual-clock.ts';
+import { type Child, startChild } from '../../harness/child.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { peer } from '../../peers/peers.ts';
+
+/** Shows each datagram as hexadecimal. A line on its input makes it begin anew, as a service manager does that is updated. */
+const RECEIVER = `
+import os, select, socket, sys
+def opened():
+    one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if os.path.exists(sys.argv[1]): os.unlink(sys.argv[1])
+    one.bind(sys.argv[1])
+    print('open', flush=True)
+    return one
+one = opened()
+while True:
+    for ready in select.select([one, sys.stdin], [], [])[0]:
+        if ready is one: print(one.recv(1 << 20).hex(), flush=True)
+        else:
+            if not sys.stdin.readline(): sys.exit()
+            one.close()
+            one = opened()
+`;
+
+async function receiver(t: TestContext): Promise<{ socket: string; child: Child; texts: () => string[] } | undefined> {
+  const python = peer(t, 'python3', 'apt-get install -y python3');
+  if (python === undefined) return undefined;
+  const socket = path.join(scratch(t), 'notify');
+  const child = startChild(t, python, ['-c', RECEIVER, socket], { stdin: true });
+  await waitFor('the receiver', () => child.stdout.includes('open'));
+  const texts = (): string[] =>
+    child.stdout.filter((line) => line !== 'open').map((line) => Buffer.from(line, 'hex').toString('utf8'));
+  return { socket, child, texts };
+}
+
+const well: Look = { now: 0, threads: [], buses: [], stateOf: () => 'S' };
+
+test('the manager hears of start, readiness, reload, and stop, in this order', async (t) => {
+  const other = await receiver(t);
+  if (other === undefined) return;
+  const clock = new ManualClock();
+  const env: NodeJS.ProcessEnv = { NOTIFY_SOCKET: other.socket, WATCHDOG_USEC: '30000000', WATCHDOG_PID: String(process.pid) };
+  const manager = await ServiceManager.of(env, { clock, logger: silentLogger });
+  assert.deepEqual(env, {}, 'children do not hear of it');
+  manager.starting();
+  let words = '1 of 1 bus open';
+  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => words });
+  await clock.advance(10_000);
+  words = '0 of 1 bus open\nand more';
+  await clock.advance(10_000);
+  assert.equal(await manager.reloading(() => Promise.resolve('done')), 'done');
+  await assert.rejects(manager.reloading(() => Promise.reject(new Error('refused'))));
+  manager.stopping();
+  await clock.advance(60_000);
+  await waitFor('all messages', () => other.texts().length >= 9);
+  assert.deepEqual(
+    other.texts().map((text) => text.replace(/MONOTONIC_USEC=\d+/, 'MONOTONIC_USEC=N')),
+    [
+      'STATUS=The gateway starts.\nEXTEND_TIMEOUT_USEC=40000000\n',
+      'READY=1\nSTATUS=1 of 1 bus open\nWATCHDOG=1\n',
+      'WATCHDOG=1\n',
+      'STATUS=0 of 1 bus open and more\nWATCHDOG=1\n',
+      'RELOADING=1\nMONOTONIC_USEC=N\n',
+      'READY=1\n',
+      'RELOADING=1\nMONOTONIC_USEC=N\n',
+      'READY=1\n',
+      'STOPPING=1\nSTATUS=The gateway commits its readings and stops.\n',
+    ],
+  );
+});
+
+test('a manager that began anew is reached again, and one that is away loses only what it missed', async (t) => {
+  const other = await receiver(t);
+  if (other === undefined) return;
+  const datagrams = await Datagrams.to(other.socket);
+  assert.equal(datagrams?.send('one'), true);
+  await waitFor('the first', () => other.texts().length === 1);
+  other.child.write('again');
+  await waitFor('a new socket', () => other.child.stdout.filter((line) => line === 'open').length === 2);
+  assert.equal(datagrams?.send('two'), true);
+  await waitFor('the second', () => other.texts().length === 2);
+  assert.deepEqual(other.texts(), ['one', 'two']);
+  await other.child.stop('SIGKILL');
+  assert.equal(datagrams?.send('three'), false);
+  datagrams?.close();
+});
+
+test('no address of a socket ends the process', async () => {
+  for (const address of ['', 'relative', '/nowhere/notify', `/${'x'.repeat(200)}`, `@sluice-test-${process.pid}`, 'vsock:2:1'])
+    assert.equal(await Datagrams.to(address), undefined, address);
+});
+
+test('the watchdog of another process is not fed', async (t) => {
+  const other = await receiver(t);
+  if (other === undefined) return;
+  const clock = new ManualClock();
+  const env = { NOTIFY_SOCKET: other.socket, WATCHDOG_USEC: '30000000', WATCHDOG_PID: '1' };
+  const manager = await ServiceManager.of(env, { clock, logger: silentLogger });
+  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => 'well' });
+  await clock.advance(100_000);
+  manager.stopping();
+  await waitFor('the end', () => other.texts().some((text) => text.startsWith('STOPPING')));
+  assert.ok(other.texts().every((text) => !text.includes('WATCHDOG')));
+});
+
+test('a thread that owes an answer for two minutes hangs; one that waits for the disk does not', () => {
+  const owes = { name: 'writer', waiting: true, answers: 7 };
+  const liveness = new Liveness();
+  assert.equal(liveness.look({ ...well, threads: [owes] }), undefined);
+  assert.equal(liveness.look({ ...well, now: 119_000, threads: [owes] }), undefined);
+  assert.match(liveness.look({ ...well, now: 121_000, threads: [owes] }) ?? '', /thread writer .* for 121 s/);
+  // One look that finds it in the disk begins anew.
+  assert.equal(liveness.look({ ...well, now: 122_000, threads: [owes], stateOf: () => 'D' }), undefined);
+  assert.equal(liveness.look({ ...well, now: 240_000, threads: [owes] }), undefined);
+  assert.equal(liveness.look({ ...well, now: 300_000, threads: [{ ...owes, answers: 8 }] }), undefined);
+  assert.equal(liveness.look({ ...well, now: 600_000, threads: [{ ...owes, answers: 8, waiting: false }] }), undefined);
+});
+
+test('a bus hangs when a poll is due for two minutes and no sample came, whatever its devices answer', () => {
+  const liveness = new Liveness();
+  const at = (due: number, last: number) => liveness.look({ ...well, now: 1_000_000, buses: [{ name: 'field', due, last }] });
+  assert.match(at(870_000, 870_000) ?? '', /bus field has polled nothing for 130 s/);
+  // Samples of a silent device come as well.
+  assert.equal(at(870_000, 999_000), undefined);
+  // A meter that is read once an hour.
+  assert.equal(at(3_000_000, 0), undefined);
+});
+
+test('whatever answers within its time is never called hung', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 1, max: 100_000 }), fc.boolean()), { maxLength: 60 }), (steps) => {
+      const liveness = new Liveness();
+      let now = 0;
+      let answers = 0;
+      for (const [wait, waiting] of steps) {
+        now += wait;
+        answers++;
+        const threads = [{ name: 'keeper', waiting, answers }];
+        assert.equal(liveness.look({ ...well, now, threads, buses: [{ name: 'b', due: now - 1, last: now - wait }] }), undefined);
+      }
+    }),
+  );
+});
+
+test('a hang ends the feeding and says why, and the manager sees it', async (t) => {
+  const other = await receiver(t);
+  if (other === undefined) return;
+  const clock = new ManualClock();
+  const errors: unknown[] = [];
+  const logger = { ...silentLogger, error: (data: object) => void errors.push(data) };
+  const manager = new ServiceManager({ clock, logger, socket: await Datagrams.to(other.socket), watchdog: 60_000_000 });
+  const threads = [{ name: 'writer', waiting: true, answers: 1 }];
+  manager.ready({ look: () => ({ threads, buses: [] }), words: () => 'well' });
+  for (let i = 0; i < 20; i++) await clock.advance(20_000);
+  manager.stopping();
+  await waitFor('the end', () => other.texts().some((text) => text.startsWith('STOPPING')));
+  const texts = other.texts();
+  const hung = texts.findIndex((text) => text.includes('Hangs: the thread writer'));
+  assert.ok(hung > 5, `${hung}`);
+  assert.ok(texts.slice(hung).every((text) => !text.includes('WATCHDOG=1')));
+  assert.equal(errors.length, 1);
+});
+
+test('the state of a thread is the one of the kernel', async (t) => {
+  const program = `require('node:worker_threads').parentPort.once('message', () => { for (;;); })`;
+  const worker = new Worker(program, { eval: true, name: 'writer' });
+  t.after(() => worker.terminate());
+  await waitFor('a thread that waits', () => threadState('writer') === 'S');
+  worker.postMessage('run');
+  await waitFor('a thread that runs', () => threadState('writer') === 'R');
+  assert.equal(threadState('no-such'), '');
+});
+
+test('a line for the journal has its sentence, its priority and its data as fields', () => {
+  const line = JSON.stringify({
+    level: 40,
+    time: 1,
+    bus: 'field',
+    lastReply: 3,
+    list: [1],
+    text: 'a\nb',
+    msg: 'The bus is closed.',
+  });
+  const bytes = Buffer.from(journalMessage(line) ?? []);
+  const long = Buffer.from('SLUICE_TEXT\n\u0003\0\0\0\0\0\0\0a\nb\n', 'latin1');
+  assert.ok(bytes.includes(long));
+  assert.deepEqual(bytes.toString('utf8').replace(long.toString('utf8'), '').split('\n').filter(Boolean), [
+    'MESSAGE=The bus is closed. [bus=field lastReply=3 list=[1]]',
+    'PRIORITY=4',
+    'SYSLOG_IDENTIFIER=sluice',
+    'SLUICE_BUS=field',
+    'SLUICE_LAST_REPLY=3',
+    'SLUICE_LIST=[1]',
+  ]);
+  assert.equal(prefixed(line), `<4>${line}`);
+  assert.equal(journalMessage('not JSON'), undefined);
+});
+
+test('whatever a line holds, its fields cannot forge others, and its size is bounded', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.string({ unit: 'binary' }), { maxKeys: 50 }), fc.string(), (data, msg) => {
+      const bytes = Buffer.from(journalMessage(JSON.stringify({ ...data, level: 30, msg })) ?? []);
+      assert.ok(bytes.length < 80_000);
+      for (let at = 0; at < bytes.length; ) {
+        const end = bytes.indexOf(10, at);
+        assert.ok(end >= at);
+        const head = bytes.subarray(at, end).toString('latin1');
+        const name = /^[A-Z][A-Z0-9_]{0,63}/.exec(head)?.[0] ?? '';
+        assert.ok(['MESSAGE', 'PRIORITY', 'SYSLOG_IDENTIFIER'].includes(name) || name.startsWith('SLUICE_'), head);
+        if (head === name) {
+          const length = Number(bytes.readBigUInt64LE(end + 1));
+          assert.equal(bytes[end + 9 + length], 10);
+          at = end + 10 + length;
+        } else {
+          assert.equal(head[name.length], '=');
+          at = end + 1;
+        }
+      }
+    }),
+    { numRuns: 40 },
+  );
+});

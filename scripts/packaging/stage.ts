@@ -90,7 +90,7 @@ export class Stage {
   finish(epoch: number): void {
     for (const name of ['', ...globSync('**', { cwd: this.root })]) {
       const at = path.join(this.root, name);
-      if (statSync(at, { throwIfNoEntry: false })?.isDirectory() === true && !name.startsWith('DEBIAN')) chmodSync(at, 0o755);
+      if (lstatSync(at).isDirectory()) chmodSync(at, 0o755);
       lutimesSync(at, epoch, epoch);
     }
   }

@@ -1,0 +1,96 @@
+/**
+ * A Debian 13 of its own with systemd as its first process, in a container without a network: what is installed there is installed as
+ * on a board. Its root is made once by mmdebstrap, from the sources of apt of this machine, and kept in node_modules/.cache.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { asRoot, peer } from '../peers/peers.ts';
+import { startChild } from './child.ts';
+import { scratch } from './scratch.ts';
+import { SystemdMachine } from './systemd-machine.ts';
+import { waitFor } from './wait-for.ts';
+
+const CACHE = path.join(import.meta.dirname, '..', '..', 'node_modules', '.cache', 'field');
+const ROOT_TAR = path.join(CACHE, 'trixie-amd64.tar');
+/** The rest of a small board. Nothing that the packages depend on may come from here by chance: their dependencies are in these. */
+const INCLUDED = 'systemd,systemd-sysv,udev,iproute2';
+/** A mirror may be slow; the root has 70 packages. */
+const BUILD_WITHIN = 600_000;
+
+/** @returns whether this machine can make and run such a container; else the test was marked as skipped */
+export function canNspawn(t: TestContext): boolean {
+  return (
+    asRoot(t, 'run a container') &&
+    peer(t, 'systemd-nspawn', 'apt-get install -y systemd-container') !== undefined &&
+    (existsSync(ROOT_TAR) || peer(t, 'mmdebstrap', 'apt-get install -y mmdebstrap') !== undefined)
+  );
+}
+
+/** Makes the root, when there is none yet. It runs beside other work. @throws with the last lines of mmdebstrap */
+export async function makeRoot(t: TestContext): Promise<void> {
+  if (existsSync(ROOT_TAR)) return;
+  mkdirSync(CACHE, { recursive: true });
+  const work = path.join(CACHE, `making-${process.pid}.tar`);
+  const sources = debianSources();
+  const child = startChild(t, 'mmdebstrap', [
+    ...['--mode=root', '--variant=minbase', '--architectures=amd64', `--include=${INCLUDED}`],
+    ...['trixie', work, ...sources],
+  ]);
+  const late = setTimeout(() => void child.stop('SIGKILL'), BUILD_WITHIN);
+  const status = await child.ended;
+  clearTimeout(late);
+  if (status !== 0) {
+    rmSync(work, { force: true });
+    throw new Error(`mmdebstrap ended with ${status}:\n${child.stderr.slice(-15).join('\n')}`);
+  }
+  renameSync(work, ROOT_TAR);
+}
+
+/** Those of Debian alone: a folder of this machine is no source for a board. */
+function debianSources(): string[] {
+  const folder = '/etc/apt/sources.list.d';
+  const files = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : [];
+  return [...files, '/etc/apt/sources.list'].filter(
+    (file) => existsSync(file) && /debian\.org|\/debian(?:-security)?\b/.test(readFileSync(file, 'utf8')) && !/URIs:\s*file:/.test(readFileSync(file, 'utf8')),
+  );
+}
+
+/** @param files of this machine by their places in the container */
+export async function nspawnMachine(t: TestContext, files: Readonly<Record<string, string>>): Promise<SystemdMachine> {
+  const root = scratch(t, 'board');
+  const unpacked = spawnSync('tar', ['-xf', ROOT_TAR, '-C', root], { encoding: 'utf8' });
+  if (unpacked.status !== 0) throw new Error(unpacked.stderr);
+  for (const [place, file] of Object.entries(files)) {
+    mkdirSync(path.join(root, path.dirname(place)), { recursive: true });
+    spawnSync('cp', ['-r', file, path.join(root, place)]);
+  }
+  const nspawn = startChild(t, 'systemd-nspawn', [
+    ...[`--directory=${root}`, '--boot', '--register=no', '--keep-unit', '--private-network', '--console=read-only'],
+  ]);
+  const words = (): string => `systemd to run; it wrote:\n${[...nspawn.stdout, ...nspawn.stderr].slice(-15).join('\n')}`;
+  const pid = await waitFor(words, () => {
+    if (nspawn.over !== undefined) throw new Error(`systemd-nspawn ended with ${nspawn.over}`);
+    return childrenOf(nspawn.pid ?? 0).find((child) => readFileSync(`/proc/${child}/comm`, 'latin1').trim() === 'systemd');
+  });
+  const machine = new SystemdMachine(t, pid);
+  t.after(async () => {
+    // The end of its first process ends all others, and nspawn cleans up.
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It is off already.
+    }
+    await nspawn.ended;
+  });
+  await waitFor(words, () => /^(running|degraded)$/.test(machine.run('systemctl', 'is-system-running').out), { timeout: 60_000 });
+  return machine;
+}
+
+/** Of the first and second generation. */
+function childrenOf(pid: number): number[] {
+  const own = (one: number): number[] =>
+    readFileSync(`/proc/${one}/task/${one}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  return own(pid).flatMap((one) => [one, ...own(one)]);
+}

@@ -22,10 +22,13 @@ let machines = 0;
 export class SystemdMachine {
   readonly #pid: number;
   readonly #t: TestContext;
+  readonly #within: number;
 
-  constructor(t: TestContext, pid: number) {
+  /** @param within milliseconds that a command may take */
+  constructor(t: TestContext, pid: number, within = COMMAND_WITHIN) {
     this.#t = t;
     this.#pid = pid;
+    this.#within = within;
   }
 
   /** A path of the machine, as the test opens it. */
@@ -42,7 +45,7 @@ export class SystemdMachine {
   run(...command: string[]): { readonly code: number | null; readonly out: string } {
     const { status, stdout, stderr } = spawnSync('env', [...this.#enter, ...command], {
       encoding: 'utf8',
-      timeout: COMMAND_WITHIN,
+      timeout: this.#within,
     });
     return { code: status, out: `${stdout}${stderr}`.trim() };
   }

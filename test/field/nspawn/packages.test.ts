@@ -1,16 +1,14 @@
 /**
- * The packages for Debian on a board of their own: made, judged, installed from a signed folder of apt, started, hung, upgraded, and
- * purged without a trace. The steps build on each other, and share one container.
+ * The packages for Debian on a board of their own: installed from a signed folder of apt, started, hung, upgraded, and purged without
+ * a trace. The steps build on each other, and share one container.
  */
 // Needs a quiet machine: a watchdog of seconds runs beside it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { cpSync, existsSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
 import { makePackages } from '../../../scripts/package.ts';
-import { startChild } from '../../harness/child.ts';
 import { canNspawn, makeRoot, nspawnMachine } from '../../harness/nspawn-machine.ts';
 import { scratch } from '../../harness/scratch.ts';
 import type { SystemdMachine } from '../../harness/systemd-machine.ts';
@@ -28,8 +26,6 @@ const KEPT = [
   /^\/etc\/(?:\.pwd\.lock|\.updated|apt\/.*|ld\.so\.cache)$/,
 ];
 
-const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
-
 /** Files and folders of the machine, by their paths. */
 function everything(machine: SystemdMachine): string[] {
   const found = machine.must('find', '/', '-xdev', '-print').split('\n');
@@ -40,11 +36,10 @@ const isActive = (machine: SystemdMachine): boolean => machine.show('sluice.serv
 const status = (machine: SystemdMachine): { log: { id: string }; version: string } =>
   JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; version: string };
 
-test('packages: made twice the same, without errors of lintian, and a board lives with them', async (t) => {
+test('a board lives with the packages from its installation to their purge', async (t) => {
   for (const [program, install] of [
     ['dpkg-deb', 'dpkg'],
     ['readelf', 'binutils'],
-    ['lintian', 'lintian'],
     ['apt-ftparchive', 'apt-utils'],
     ['gpg', 'gnupg'],
   ] as const)
@@ -56,39 +51,50 @@ test('packages: made twice the same, without errors of lintian, and a board live
   const folder = (name: string): string => path.join(out, name);
   const make = (name: string, version: string, only?: readonly string[]): string[] =>
     makePackages({ out: folder(name), architectures: ['amd64'], version, fast: true, ...(only === undefined ? {} : { only }) });
-  const first = make('first', '0.1.0');
-  const lintian = startChild(t, 'lintian', ['--allow-root', '--fail-on', 'none', ...first.filter((file) => file.endsWith('.deb'))]);
-
-  await t.test('two runs make the same bytes, and the sums beside them are right', () => {
-    const umask = process.umask(0o077);
-    t.after(() => void process.umask(umask));
-    const again = make('again', '0.1.0');
-    process.umask(umask);
-    assert.deepEqual(again.map(sha256), first.map(sha256));
-    const sums = spawnSync('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: folder('first'), encoding: 'utf8' });
-    assert.equal(sums.status, 0, sums.stdout + sums.stderr);
-    assert.equal(sums.stdout.trim().split('\n').length, 3);
-  });
-
+  make('first', '0.1.0');
   make('second', '0.2.0', ['sluice']);
   const home = folder('gnupg');
   const gpg = { env: { ...process.env, GNUPGHOME: home }, encoding: 'utf8' } as const;
   t.after(() => void spawnSync('gpgconf', ['--kill', 'all'], gpg));
   spawnSync('mkdir', ['-m', '700', home]);
-  const key = spawnSync('gpg', ['--batch', '--passphrase', '', '--quick-generate-key', 'Test <test@example.org>', 'ed25519'], gpg);
+  const key = spawnSync(
+    'gpg',
+    ['--batch', '--passphrase', '', '--quick-generate-key', 'Test <test@example.org>', 'ed25519'],
+    gpg,
+  );
   assert.equal(key.status, 0, key.stderr);
   const apt = spawnSync(
     'sh',
-    [path.join(ROOT, 'scripts/package-apt.sh'), '--key', 'test@example.org', '--packages', folder('first'), '--out', folder('apt')],
+    [
+      path.join(ROOT, 'scripts/package-apt.sh'),
+      '--key',
+      'test@example.org',
+      '--packages',
+      folder('first'),
+      '--out',
+      folder('apt'),
+    ],
     gpg,
   );
   assert.equal(apt.status, 0, apt.stderr);
 
   await root;
-  const machine = await nspawnMachine(t, { '/srv/apt': folder('apt'), '/srv/second.deb': newest(folder('second')), '/srv/first.deb': newest(folder('first')) });
+  const machine = await nspawnMachine(t, {
+    '/srv/apt': folder('apt'),
+    '/srv/second.deb': newest(folder('second')),
+    '/srv/first.deb': newest(folder('first')),
+  });
   const before = everything(machine);
+  let broken = false;
+  const step = (name: string, run: () => void | Promise<void>): Promise<void> =>
+    t.test(name, async () => {
+      if (broken) throw new Error('an earlier step failed');
+      broken = true;
+      await run();
+      broken = false;
+    });
 
-  await t.test('apt takes them from the signed folder, and refuses the folder when one byte changed', () => {
+  await step('apt takes them from the signed folder, and refuses the folder when one byte changed', () => {
     const source = readFileSync(path.join(folder('apt'), 'sluice.sources'), 'utf8')
       .replace(/^URIs:.*$/m, 'URIs: file:/srv/apt')
       .replace(/^Signed-By:.*$/m, 'Signed-By: /srv/apt/sluice-archive-keyring.pgp');
@@ -103,10 +109,20 @@ test('packages: made twice the same, without errors of lintian, and a board live
     assert.notEqual(refused.code, 0, refused.out);
     writeFileSync(release, right);
     machine.must('apt-get', 'update');
-    machine.must('apt-get', 'install', '-y', '-q', '--no-install-recommends', 'sluice', 'sluice-node-red');
+    machine.must(
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'apt-get',
+      'install',
+      '-y',
+      '-qq',
+      '--no-install-recommends',
+      'sluice',
+      'sluice-node-red',
+    );
   });
 
-  await t.test('the gateway is ready, under its user, with its folders and groups', () => {
+  await step('the gateway is ready, under its user, with its folders and groups', () => {
     assert.ok(isActive(machine), machine.journal('sluice'));
     assert.match(machine.show('sluice.service', 'StatusText'), /^0 of 1 bus open/);
     assert.match(machine.must('id', '-Gn', 'sluice'), /\bdialout\b.*\bgpio\b/);
@@ -116,13 +132,21 @@ test('packages: made twice the same, without errors of lintian, and a board live
     assert.equal(modes('/var/lib/sluice'), 'sluice:sluice 750');
     assert.equal(modes('/run/sluice'), 'sluice:sluice 750');
     assert.equal(status(machine).version, '0.1.0');
-    const fields = machine.must('journalctl', '--no-pager', '-o', 'cat', 'SYSLOG_IDENTIFIER=sluice', 'SLUICE_BUS=field', 'PRIORITY=4');
+    const fields = machine.must(
+      'journalctl',
+      '--no-pager',
+      '-o',
+      'cat',
+      'SYSLOG_IDENTIFIER=sluice',
+      'SLUICE_BUS=field',
+      'PRIORITY=4',
+    );
     assert.match(fields, /no such port/);
     for (const page of ['sluice', 'sluice-run']) assert.ok(existsSync(machine.at(`/usr/share/man/man1/${page}.1.gz`)));
     assert.equal(machine.run('bash', '-n', '/usr/share/bash-completion/completions/sluice').code, 0);
   });
 
-  await t.test('completion of bash knows commands, options and their values', () => {
+  await step('completion of bash knows commands, options and their values', () => {
     const complete = (...words: string[]): string =>
       machine.must(
         'bash',
@@ -137,9 +161,16 @@ test('packages: made twice the same, without errors of lintian, and a board live
     assert.match(complete('read', '--ra'), /^--raw$/);
   });
 
-  await t.test('a serial port is reached from inside of the fence', async () => {
+  await step('a serial port is reached from inside of the fence', async () => {
     // script has the other end of a terminal, and shows what is written to it.
-    const line = machine.start('script', '--quiet', '--return', '--command', 'stty raw -echo; tty >/tmp/line; exec sleep 600', '/dev/null');
+    const line = machine.start(
+      'script',
+      '--quiet',
+      '--return',
+      '--command',
+      'stty raw -echo; tty >/tmp/line; exec sleep 600',
+      '/dev/null',
+    );
     const port = await waitFor('a terminal', () => /^\/dev\/pts\/\d+$/m.exec(readFileSync(machine.at('/tmp/line'), 'utf8'))?.[0]);
     machine.must('chgrp', 'dialout', port);
     machine.must('chmod', '660', port);
@@ -148,16 +179,20 @@ test('packages: made twice the same, without errors of lintian, and a board live
     writeFileSync(file, `${text}\nnodeRed:\n  enabled: true\n`);
     machine.must('systemctl', 'reload', 'sluice.service');
     // A request of Modbus to unit 1 for input registers, as it is on the wire.
-    await waitFor('a request on the line', () => Buffer.from(line.stdout.join('\n'), 'utf8').includes(Buffer.from([0x01, 0x04, 0x00])), HOLD);
+    await waitFor(
+      'a request on the line',
+      () => Buffer.from(line.stdout.join('\n'), 'utf8').includes(Buffer.from([0x01, 0x04, 0x00])),
+      HOLD,
+    );
     await waitFor('an open port in the words', () => /^1 of 1 bus open/.test(machine.show('sluice.service', 'StatusText')), HOLD);
   });
 
-  await t.test('Node-RED of the second package runs as its own user', async () => {
+  await step('Node-RED of the second package runs as its own user', async () => {
     await waitFor('Node-RED', () => machine.must('sluice', 'status').includes('Node-RED running'), HOLD);
     assert.equal(machine.show('sluice-node-red.service', 'User'), 'sluice-flows');
   });
 
-  await t.test('a main thread that turns no more is killed by the watchdog, and the restart is counted', async () => {
+  await step('a main thread that turns no more is killed by the watchdog, and the restart is counted', async () => {
     machine.write(
       '/etc/systemd/system/sluice.service.d/test.conf',
       '[Service]\nWatchdogSec=3s\nEnvironment=NODE_OPTIONS=--inspect=127.0.0.1:9229\n',
@@ -183,9 +218,13 @@ process.exit();`,
     machine.must('systemctl', 'restart', 'sluice.service');
   });
 
-  await t.test('a refused configuration stays refused, and is not tried again', async () => {
+  await step('a refused configuration stays refused, and is not tried again', async () => {
     cpSync(machine.at('/etc/sluice/gateway.yaml'), folder('right.yaml'));
-    machine.must('sh', '-c', 'systemctl stop sluice; cp -a /var/lib/sluice /tmp/state; rm -rf /var/lib/sluice/config; echo "gateway: [" >/etc/sluice/gateway.yaml');
+    machine.must(
+      'sh',
+      '-c',
+      'systemctl stop sluice; cp -a /var/lib/sluice /tmp/state; rm -rf /var/lib/sluice/config; echo "gateway: [" >/etc/sluice/gateway.yaml',
+    );
     assert.notEqual(machine.run('systemctl', 'start', 'sluice.service').code, 0);
     await waitFor('the end', () => machine.show('sluice.service', 'ActiveState') === 'failed', HOLD);
     assert.equal(machine.show('sluice.service', 'ExecMainStatus'), '78');
@@ -195,42 +234,45 @@ process.exit();`,
     machine.must('systemctl', 'start', 'sluice.service');
   });
 
-  await t.test('an upgrade keeps the log and the configuration', () => {
+  await step('an upgrade keeps the log and the configuration', () => {
     const { log } = status(machine);
     const file = readFileSync(machine.at('/etc/sluice/gateway.yaml'));
     machine.must('dpkg', '--force-depends', '--install', '/srv/second.deb');
     assert.ok(isActive(machine), machine.journal('sluice'));
-    assert.equal(machine.must('dpkg-query', '--show', '--showformat=${Version}', 'sluice'), '0.2.0');
+    assert.match(machine.must('dpkg-query', '--show', 'sluice'), /^sluice\s+0\.2\.0$/);
     assert.equal(status(machine).log.id, log.id);
     assert.deepEqual(readFileSync(machine.at('/etc/sluice/gateway.yaml')), file);
   });
 
-  await t.test('a downgrade is refused in words, and the gateway runs on', () => {
+  await step('a downgrade is refused in words, and the gateway runs on', () => {
     const { log } = status(machine);
     const { code, out: words } = machine.run('dpkg', '--install', '/srv/first.deb');
     assert.notEqual(code, 0);
     assert.match(words, /version 0\.1\.0 is older than version 0\.2\.0/);
     assert.match(words, /apt-get purge sluice/);
     assert.ok(isActive(machine));
-    assert.equal(machine.must('dpkg-query', '--show', '--showformat=${Version} ${db:Status-Abbrev}', 'sluice').trim(), '0.2.0 ii');
+    assert.match(machine.must('dpkg', '--list', 'sluice'), /^ii +sluice +0\.2\.0 /m);
     assert.equal(status(machine).log.id, log.id);
   });
 
-  await t.test('a removal keeps what the gateway measured, and a purge leaves nothing', () => {
+  await step('a removal keeps what the gateway measured, and a purge leaves nothing', () => {
     machine.must('dpkg', '--remove', 'sluice-node-red', 'sluice');
     assert.ok(existsSync(machine.at('/var/lib/sluice/log.db')));
     assert.ok(existsSync(machine.at('/etc/sluice/gateway.yaml')));
     machine.must('dpkg', '--purge', 'sluice-node-red', 'sluice');
-    assert.deepEqual(everything(machine).filter((file) => !before.includes(file)), []);
-    assert.deepEqual(before.filter((file) => !everything(machine).includes(file)), []);
+    assert.deepEqual(
+      everything(machine).filter((file) => !before.includes(file)),
+      [],
+    );
+    assert.deepEqual(
+      before.filter((file) => !everything(machine).includes(file)),
+      [],
+    );
     assert.ok(!existsSync(machine.at('/run/sluice')));
-    for (const user of ['sluice', 'sluice-hook', 'sluice-flows']) assert.notEqual(machine.run('getent', 'passwd', user).code, 0, user);
-    for (const group of ['sluice', 'sluice-hook', 'sluice-flows']) assert.notEqual(machine.run('getent', 'group', group).code, 0, group);
-  });
-
-  await t.test('lintian finds no errors beyond the overrides that have a reason', async () => {
-    assert.equal(await lintian.ended, 0, lintian.stderr.join('\n'));
-    assert.deepEqual(lintian.stdout.filter((line) => line.startsWith('E:')), []);
+    for (const user of ['sluice', 'sluice-hook', 'sluice-flows'])
+      assert.notEqual(machine.run('getent', 'passwd', user).code, 0, user);
+    for (const group of ['sluice', 'sluice-hook', 'sluice-flows'])
+      assert.notEqual(machine.run('getent', 'group', group).code, 0, group);
   });
 });
 

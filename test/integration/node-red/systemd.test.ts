@@ -70,7 +70,7 @@ test('systemd starts Node-RED under its own user and limits, and ends it by the 
 
   const code = "node.warn('user ' + console.constructor.constructor('return process')().getuid()); return msg;";
   await here.deploy(startsWith(code));
-  await waitFor('the line of the flow', () => machine.journal('sluice').includes(`"msg":"user ${FLOWS_USER}"`));
+  await waitFor('the line of the flow', () => machine.journal('sluice').includes(`user ${FLOWS_USER}`));
   await here.allPolled();
 
   await here.reload(here.yaml().replace('enabled: true', 'enabled: false'));

@@ -33,8 +33,8 @@ function everything(machine: SystemdMachine): string[] {
 }
 
 const isActive = (machine: SystemdMachine): boolean => machine.show('sluice.service', 'ActiveState') === 'active';
-const status = (machine: SystemdMachine): { log: { id: string }; version: string } =>
-  JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; version: string };
+const status = (machine: SystemdMachine): { log: { id: string }; gateway: { version: string } } =>
+  JSON.parse(machine.must('sluice', 'status', '--json')) as { log: { id: string }; gateway: { version: string } };
 
 test('a board lives with the packages from its installation to their purge', async (t) => {
   for (const [program, install] of [
@@ -131,7 +131,7 @@ test('a board lives with the packages from its installation to their purge', asy
     assert.equal(modes('/etc/sluice/gateway.yaml'), 'root:sluice 640');
     assert.equal(modes('/var/lib/sluice'), 'sluice:sluice 750');
     assert.equal(modes('/run/sluice'), 'sluice:sluice 750');
-    assert.equal(status(machine).version, '0.1.0');
+    assert.equal(status(machine).gateway.version, '0.1.0');
     const fields = machine.must(
       'journalctl',
       '--no-pager',

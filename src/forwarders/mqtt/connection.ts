@@ -55,6 +55,8 @@ export interface ConnectionOptions {
   readonly clock: Clock;
   /** Commands may come: the far side may send more of its own than a few messages. */
   readonly asked?: boolean;
+  /** Asked at each piece that comes: what is wrong with how much came, as the end of "the broker …". */
+  readonly excess?: (() => string | undefined) | undefined;
   /** Gives up waiting for CONNACK. */
   readonly signal: AbortSignal;
 }
@@ -163,7 +165,9 @@ export class Connection {
       options.asked === true ? commandedLimits(options.limits?.command) : INBOUND_LIMITS,
     );
     const will = options.will?.();
-    const client = new MqttClient(() => new GuardedStream(wire, check, () => options.meter?.look()), {
+    const { excess = () => undefined } = options;
+    const guard = { fault: (chunk: Uint8Array) => excess() ?? check.fault(chunk) };
+    const client = new MqttClient(() => new GuardedStream(wire, guard, () => options.meter?.look()), {
       ...settings,
       ...(will === undefined ? {} : { will: { ...will, payload: bytes(will.payload) } }),
     });

@@ -11,7 +11,7 @@ export class GuardedStream extends Duplex {
   readonly #passed: () => void;
 
   /** @param passed is called after each piece, in both directions */
-  constructor(wire: Duplex, check: InboundCheck, passed: () => void = () => {}) {
+  constructor(wire: Duplex, check: Pick<InboundCheck, 'fault'>, passed: () => void = () => {}) {
     super({ decodeStrings: true });
     this.#wire = wire;
     this.#passed = passed;

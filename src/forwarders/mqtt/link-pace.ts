@@ -7,8 +7,9 @@
  * - The limit grows only on evidence: to four times the bytes of the last batch and to twice itself at most, and only where the link
  *   would carry a quarter more than now.
  * - A connection begins with a small batch: another link may be behind it.
- * - A batch that was larger than any before and was not acknowledged halves the limit, and from there on it grows by a tenth: the
- *   limit may be the broker's, and each try beyond it costs a connection. One such loss of a batch of a proven size is the link's.
+ * - A connection that breaks at a batch that is larger than any acknowledged one halves the limit, and from there on it grows by a
+ *   tenth: the limit may be the broker's, and each try beyond it costs a connection. Once, a batch of a proven size says nothing.
+ * - A batch without an acknowledgement for long was more than the link carries.
  * - A record is never cut: one that is larger than the limit leaves alone.
  *
  * Pure: the caller has the clock.
@@ -21,6 +22,8 @@ export const CARRY = 3000;
 export const START = { connection: 4096, visit: 16_384 };
 /** Below it headers take more than readings; a link that is too slow for it gets it all the same. */
 const LEAST = 512;
+/** Any broker takes a message of so many bytes. */
+const SMALLEST = 128;
 const MOST = 16 * 1024 * 1024;
 /** Of CARRY: each of the two lanes may have a batch under way. */
 const AIM = 1 / 2;
@@ -103,6 +106,8 @@ export class LinkPace {
       this.#most = Math.max(Math.min(LEAST, this.#most), (Math.min(this.#most, together) * AIM * CARRY) / took);
       return;
     }
+    // A single record may be larger than the limit.
+    this.#most = Math.max(this.#most, Math.min(bytes, MOST));
     const aim = (AIM * bytes * CARRY) / took;
     const step = this.#most < this.#doubtful ? GROWTH.proven : GROWTH.doubtful;
     const next = Math.min(this.#most * step, bytes * GROWTH.evidence, MOST);
@@ -121,10 +126,11 @@ export class LinkPace {
       .sort((a, b) => b.bytes - a.bytes);
     this.#underWay.data = this.#underWay.history = undefined;
     const ms = Math.max(1, now - at);
-    const [tooLarge, tooSlow] = [bytes > this.#proven, bytes > this.#start && ms > CARRY];
+    const unproven = bytes > this.#proven;
     this.#proven = 0;
-    if (bytes === 0 || !(tooLarge || tooSlow)) return;
-    this.#most = Math.max(1, Math.min(this.#most, bytes) * Math.min(1 / 2, CARRY / ms));
-    if (tooLarge) this.#doubtful = this.#most;
+    if (bytes === 0) return;
+    const had = Math.min(this.#most, bytes);
+    if (ms > CARRY) this.#most = Math.max(Math.min(LEAST, this.#most), (had * CARRY) / ms);
+    else if (unproven) this.#doubtful = this.#most = Math.max(SMALLEST, had / 2);
   }
 }

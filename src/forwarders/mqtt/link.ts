@@ -50,10 +50,20 @@ export interface LinkOptions extends Pick<ForwarderContext, LinkNeeds> {
   readonly connect?: ((options: ConnectionOptions) => Promise<Connection>) | undefined;
 }
 
+export interface LinkVisits {
+  due(): Promise<boolean>;
+  begins(): void;
+  greeted(): void;
+  /** What is wrong with how much the broker sends, as the end of "the broker …"; undefined: nothing. */
+  excess(): string | undefined;
+  done(): void;
+  failed(): number;
+}
+
 /** What is done with connections. */
 export interface LinkWork {
   /** Absent: a connection is always wanted. Otherwise each is made when it is due, and ends with its work. */
-  readonly visits?: { due(): Promise<boolean>; begins(): void; greeted(): void; done(): void; failed(): number } | undefined;
+  readonly visits?: LinkVisits | undefined;
   /** Before the first connection. */
   ready(): Promise<void>;
   /** Until the connection is over, or `finish` was called and everything left. @throws what ended it */
@@ -262,6 +272,7 @@ export class Link {
     this.#connecting = new AbortController();
     const connection = await connect({
       ...{ ...address, ...way, sessions: this.#sessions, meter: this.account.meter, clock, will: () => this.#speaker.will() },
+      excess: () => this.#work.visits?.excess(),
       ...{ clockKnown: this.#options.clockKnown(), signal: this.#connecting.signal },
       ...{ connectTimeout: CONNECT_TIMEOUT, ackTimeout: this.#options.ackTimeout ?? ACK_TIMEOUT },
     });

@@ -148,6 +148,13 @@ test('batches that end their connections get smaller, and grow by tenths afterwa
   silent.sent({ lane: 'data', bytes: 4000, readings: 100 }, 0);
   silent.over(15_000);
   assert.equal(silent.most, 800);
+  silent.sent({ lane: 'data', bytes: 800, readings: 100 }, 15_000);
+  silent.over(30_000);
+  assert.equal(silent.most, LEAST);
+  // A single record that is larger than the limit proves its size.
+  silent.sent({ lane: 'data', bytes: 1000, readings: 1 }, 30_000);
+  silent.acknowledged('data', 30_010, 0);
+  assert.equal(silent.most, 2000);
 });
 
 test('an outage in a batch of a proven size costs nothing; a second one in a row does', () => {

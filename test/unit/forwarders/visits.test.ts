@@ -13,7 +13,7 @@ const MINUTE = 60_000;
 function bench(budget: Budget, { random = () => 0, known = true }: { random?: () => number; known?: boolean } = {}) {
   const begin = new Date(2026, 10, 26).getTime();
   const clock = new ManualClock(begin);
-  const state = { alarms: false, readings: true, known, counted: 0 };
+  const state = { alarms: false, readings: true, known, counted: 0, wire: NO_BYTES };
   const ledger = new Ledger(undefined, { utc: () => clock.wall(), known: () => state.known, monotonic: () => clock.monotonic() });
   const overruns: [number, number][] = [];
   const tooLarge: [number, number][] = [];
@@ -26,6 +26,9 @@ function bench(budget: Budget, { random = () => 0, known = true }: { random?: ()
     },
     get alarms() {
       return ledger.state.alarms;
+    },
+    get wire() {
+      return state.wire;
     },
     get counted() {
       return state.counted;
@@ -235,4 +238,26 @@ test('visits that fail come ever later, once an hour when the budget is spent', 
   s.spend(5000);
   assert.equal(s.visits.failed(), HOUR);
   s.visits.done();
+});
+
+test('a broker that sends more than it gets is heard for some bytes only, and never past the budget', async () => {
+  const s = bench({ perDay: 20_000, between: { from: 0, to: 60 } });
+  assert.ok(await s.visits.due());
+  s.visits.begins();
+  s.state.wire = { sent: 1000, received: 5000, headers: 9000 };
+  assert.equal(s.visits.excess(), undefined);
+  s.state.wire = { sent: 1000, received: 5097, headers: 0 };
+  assert.match(s.visits.excess() ?? '', /more than a visit under a budget may bring: 5096 bytes/);
+  s.spend(20_001);
+  s.state.wire = { sent: 1000, received: 1001, headers: 0 };
+  assert.match(s.visits.excess() ?? '', /more than the budget of the day has left/);
+  s.state.wire = { sent: 1001, received: 1001, headers: 0 };
+  assert.equal(s.visits.excess(), undefined, 'answers to what left');
+  // The next visit counts from its own beginning; an alarm leaves whatever was spent.
+  s.state.alarms = true;
+  assert.ok(await s.visits.due());
+  assert.equal(s.visits.bulk, false);
+  s.visits.begins();
+  s.state.wire = { sent: 1001, received: 5000, headers: 0 };
+  assert.equal(s.visits.excess(), undefined);
 });

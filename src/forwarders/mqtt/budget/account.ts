@@ -48,6 +48,10 @@ export class Account {
   get alarms(): number {
     return this.#ledger.state.alarms;
   }
+  /** Bytes since this run began. */
+  get wire(): WireBytes {
+    return this.meter.total;
+  }
   /** Bytes of all kinds since this run began: for the cost of one connection. */
   get counted(): number {
     return allBytes(this.meter.total);

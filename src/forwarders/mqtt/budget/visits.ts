@@ -8,7 +8,7 @@
  */
 import { waitAfter } from '../../../core/backoff.ts';
 import type { Clock } from '../../../core/clock.ts';
-import { exchangeHeaders } from '../wire/wire-meter.ts';
+import { exchangeHeaders, NO_BYTES, type WireBytes } from '../wire/wire-meter.ts';
 import type { Account } from './account.ts';
 import { dayOf, passedOfDay, type Window, windowAt } from './calendar.ts';
 
@@ -33,6 +33,8 @@ const UNFINISHED = { first: 60_000, longest: 900_000 };
 const SPREAD = { share: 0.1, longest: 600_000 };
 /** Without windows a visit carries so many times what it costs, or such a part of a day's budget where that is less. */
 const WORTH = { costs: 4, share: 1 / 3 };
+/** Bytes that a broker may send in a visit beside as many as it gets: answers and commands, and over TLS its certificates. */
+const INBOUND = { plain: 4096, tls: 12_288 };
 /** Smaller batches are not worth their headers. */
 const LEAST = 200;
 
@@ -66,6 +68,7 @@ export class Visits {
   /** What a bulk visit takes until it is greeted. */
   #cost: number;
   #countedBefore = 0;
+  #before: WireBytes = NO_BYTES;
   #failures = 0;
   /** Bytes of what is under way. */
   #promised = 0;
@@ -114,7 +117,20 @@ export class Visits {
     this.#unfinished = this.#admitted = false;
     this.#stuck = Number.POSITIVE_INFINITY;
     this.#countedBefore = this.#side.account.counted;
+    this.#before = this.#side.account.wire;
     this.#side.account.save();
+  }
+
+  /** What is wrong with how much came in this visit, as the end of "the broker …". */
+  excess(): string | undefined {
+    const { account, budget, tls } = this.#side;
+    const { wire } = account;
+    const [received, sent] = [wire.received - this.#before.received, wire.sent - this.#before.sent];
+    const most = (tls ? INBOUND.tls : INBOUND.plain) + sent;
+    if (received > most) return `sends more than a visit under a budget may bring: ${most} bytes`;
+    // What leaves is asked for beforehand; what comes is not.
+    const { perDay = Number.POSITIVE_INFINITY } = budget;
+    return this.bulk && received > sent && account.spent > perDay ? `sends more than the budget of the day has left` : undefined;
   }
 
   /** The connection stands, and everything follows that it is for. */

@@ -1,0 +1,180 @@
+/**
+ * A day under a budget before brokers that never acknowledge, acknowledge late, cut each visit, or send without end, in accelerated time.
+ * The budget holds, nothing is lost, and everything arrives once the broker is a good one. And `history.rate` before one that cuts.
+ */
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import type { Shape } from '../../../src/core/point.ts';
+import { jsonDialect } from '../../../src/forwarders/mqtt/dialects/json/dialect.ts';
+import { LogForwarder } from '../../../src/forwarders/mqtt/log-forwarder.ts';
+import { mqttForwarderSchema } from '../../../src/forwarders/mqtt/schema.ts';
+import { Log } from '../../../src/store/log.ts';
+import { forwarderContext } from '../../fakes/forwarder-context.ts';
+import { type Attack, CONNACK, HostileBroker, publish, times } from '../../fakes/hostile-broker.ts';
+import { type Message, Mqtt5Peer } from '../../fakes/mqtt5-peer.ts';
+import { SkipClock } from '../../fakes/skip-clock.ts';
+import { scratch } from '../../harness/scratch.ts';
+import { waitFor } from '../../harness/wait-for.ts';
+import { Consumer } from '../../oracles/consumer.ts';
+
+const MINUTE = 60_000;
+const BUDGET = 15 * 1024;
+const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
+
+/** @param settings as a person writes them */
+async function site(t: TestContext, settings: object) {
+  const folder = scratch(t, 'hostile-budget');
+  const clock = new SkipClock(new Date(2026, 10, 26).getTime() + 1000);
+  const log = await Log.open({
+    ...{ stateDir: path.join(folder, 'state'), runtimeDir: path.join(folder, 'run'), clock },
+    ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 600_000 },
+  });
+  log.setClock(clock.wall() - Math.round(clock.monotonic()), false);
+  log.setInventory('{}');
+  const forwarder = new LogForwarder({
+    ...forwarderContext(log, { clock, random: () => 0.5 }),
+    ...{ name: 'cloud', dialect: jsonDialect },
+    settings: mqttForwarderSchema([jsonDialect]).parse({ batch: { maxAge: '1m' }, ...settings }) as never,
+  });
+  t.after(async () => {
+    await forwarder.stop(0);
+    await log.close(10_000);
+  });
+  let appended = 0;
+  const add = (count: number): void => {
+    for (let i = 0; i < count; i++)
+      assert.ok(log.append({ shape, at: clock.monotonic(), values: [appended++], reasons: null }), 'the log takes it');
+  };
+  const spent = (): number => forwarder.status().wire?.today ?? 0;
+  /** Until no visit is under way. */
+  const settled = (): Promise<unknown> =>
+    waitFor(
+      () => `the end of a visit: ${JSON.stringify(forwarder.status())}`,
+      async () => {
+        if (forwarder.status().state === 'waiting') return true;
+        await clock.skip(500);
+        return false;
+      },
+      { every: 5 },
+    );
+  /** @returns the most that was spent */
+  const pass = async (minutes: number, perHour: number): Promise<number> => {
+    let most = 0;
+    for (let minute = 0; minute < minutes; minute += 15) {
+      add(perHour / 4);
+      await clock.skip(15 * MINUTE);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      await settled();
+      most = Math.max(most, spent());
+    }
+    return most;
+  };
+  return { log, forwarder, clock, add, spent, settled, pass, appended: () => appended };
+}
+
+const isBatch = ({ topic }: Message): boolean => /\/(data|history)$/.test(topic);
+
+/** Everything arrives on the next days, once each. */
+async function arrives(s: Awaited<ReturnType<typeof site>>, peer: Mqtt5Peer): Promise<void> {
+  const consumer = () =>
+    new Consumer().feedAll(peer.messages.filter(isBatch).map(({ topic, payload }) => ({ topic, payload: payload.toString() })));
+  for (let day = 0; day < 4 && consumer().records().length < s.appended(); day++) {
+    await s.pass(24 * 60, 0);
+    assert.ok(s.spent() <= BUDGET, `${s.spent()} B on a later day`);
+  }
+  assert.deepEqual(consumer().judge(), []);
+  assert.deepEqual(
+    consumer()
+      .records()
+      .map(({ values }) => values.n),
+    Array.from({ length: s.appended() }, (_, i) => i),
+  );
+}
+
+const ANSWERS: readonly (readonly [string, Mqtt5Peer['answer']])[] = [
+  ['never acknowledges', () => undefined],
+  ['ends each visit in its middle', (message) => (isBatch(message) ? { disconnect: 0x83 } : 0)],
+  ['acknowledges everything but readings', (message) => (isBatch(message) ? undefined : 0)],
+];
+
+for (const [what, answer] of ANSWERS)
+  test(`a broker that ${what} costs no more than the budget of a day, and no reading`, async (t) => {
+    const peer = await Mqtt5Peer.start(t);
+    const s = await site(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB' } });
+    peer.answer = answer;
+    s.forwarder.start();
+    const most = await s.pass(23 * 60, 8);
+    assert.ok(most <= BUDGET, `${most} B`);
+    const { counters } = s.forwarder.status();
+    assert.ok(peer.connects.length >= 3 && peer.connects.length < 60, `${peer.connects.length} connections`);
+    assert.deepEqual([counters.readings, counters.refused], [0, 0]);
+    peer.answer = () => 0;
+    peer.messages.length = 0;
+    await arrives(s, peer);
+  });
+
+const FLOODS: readonly (readonly [string, Attack])[] = [
+  [
+    'messages without end',
+    function* () {
+      yield CONNACK;
+      for (let sent = 0; sent < 50e6; sent += 101_000) yield times(1000, publish(0, 0, 96));
+    },
+  ],
+  [
+    'a message of 60 kB in each visit',
+    function* () {
+      yield CONNACK;
+      yield publish(0, 0, 60_000);
+    },
+  ],
+];
+
+for (const [what, attack] of FLOODS)
+  test(`a broker that sends ${what} is cut off within the budget, and nothing is lost`, async (t) => {
+    const hostile = await HostileBroker.start(t, attack);
+    const s = await site(t, { url: `mqtt://127.0.0.1:${hostile.port}`, budget: { perDay: '15kB' } });
+    s.forwarder.start();
+    await s.pass(23 * 60, 8);
+    const { counters } = s.forwarder.status();
+    assert.ok(hostile.victims.length >= 1);
+    assert.ok(hostile.victims.every(({ cut }) => cut));
+    assert.equal(counters.readings, 0);
+    // What the system took from the line before the gateway could close it counts as well: a piece that it reads has 64 KiB.
+    assert.ok(s.spent() <= BUDGET + 65_536 * 1.1, `${s.spent()} B`);
+    assert.ok(hostile.victims.length <= 6, `${hostile.victims.length} visits`);
+    assert.match(s.forwarder.status().fault ?? '', /the broker sends more than/);
+    assert.equal((await s.log.unsent('cloud'))?.readings, s.appended());
+  });
+
+test('a broker that cuts each connection gets no more than history.rate, and everything in the end', async (t) => {
+  const peer = await Mqtt5Peer.start(t);
+  const s = await site(t, { url: peer.url, protocol: 5, history: { rate: '2kB' } });
+  s.add(2000);
+  await s.log.flush();
+  let bytes = 0;
+  let cuts = 0;
+  peer.answer = (message) => {
+    if (!isBatch(message)) return 0;
+    bytes += message.payload.length;
+    return cuts++ < 12 && cuts % 3 !== 0 ? { disconnect: 0x83 } : 0;
+  };
+  const begun = s.clock.monotonic();
+  s.forwarder.start();
+  let largest = 0;
+  await waitFor(
+    () => `the backlog: ${JSON.stringify(s.forwarder.status())}`,
+    async () => {
+      await s.clock.skip(200);
+      largest = Math.max(largest, ...peer.messages.filter(isBatch).map(({ payload }) => payload.length));
+      const allowed = 2048 * ((s.clock.monotonic() - begun) / 1000 + 2) + largest;
+      assert.ok(bytes <= allowed, `${bytes} of ${allowed}`);
+      return s.forwarder.status().counters.readings === s.appended();
+    },
+    { every: 5, timeout: 60_000 },
+  );
+  assert.ok(cuts > 12);
+  const taken = peer.messages.filter(isBatch).map(({ topic, payload }) => ({ topic, payload: payload.toString() }));
+  assert.deepEqual(new Consumer().feedAll(taken).judge(), []);
+});

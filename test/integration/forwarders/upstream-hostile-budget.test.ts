@@ -23,7 +23,7 @@ const BUDGET = 15 * 1024;
 const shape: Shape = { device: 'd', points: [{ name: 'n', type: 'uint32', storage: 'number' }] };
 
 /** @param settings as a person writes them */
-async function site(t: TestContext, settings: object) {
+async function thriftySite(t: TestContext, settings: object) {
   const folder = scratch(t, 'hostile-budget');
   const clock = new SkipClock(new Date(2026, 10, 26).getTime() + 1000);
   const log = await Log.open({
@@ -76,7 +76,7 @@ async function site(t: TestContext, settings: object) {
 const isBatch = ({ topic }: Message): boolean => /\/(data|history)$/.test(topic);
 
 /** Everything arrives on the next days, once each. */
-async function arrives(s: Awaited<ReturnType<typeof site>>, peer: Mqtt5Peer): Promise<void> {
+async function arrives(s: Awaited<ReturnType<typeof thriftySite>>, peer: Mqtt5Peer): Promise<void> {
   const consumer = () =>
     new Consumer().feedAll(peer.messages.filter(isBatch).map(({ topic, payload }) => ({ topic, payload: payload.toString() })));
   for (let day = 0; day < 4 && consumer().records().length < s.appended(); day++) {
@@ -101,7 +101,7 @@ const ANSWERS: readonly (readonly [string, Mqtt5Peer['answer']])[] = [
 for (const [what, answer] of ANSWERS)
   test(`a broker that ${what} costs no more than the budget of a day, and no reading`, async (t) => {
     const peer = await Mqtt5Peer.start(t);
-    const s = await site(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB' } });
+    const s = await thriftySite(t, { url: peer.url, protocol: 5, budget: { perDay: '15kB' } });
     peer.answer = answer;
     s.forwarder.start();
     const most = await s.pass(23 * 60, 8);
@@ -134,7 +134,7 @@ const FLOODS: readonly (readonly [string, Attack])[] = [
 for (const [what, attack] of FLOODS)
   test(`a broker that sends ${what} is cut off within the budget, and nothing is lost`, async (t) => {
     const hostile = await HostileBroker.start(t, attack);
-    const s = await site(t, { url: `mqtt://127.0.0.1:${hostile.port}`, budget: { perDay: '15kB' } });
+    const s = await thriftySite(t, { url: `mqtt://127.0.0.1:${hostile.port}`, budget: { perDay: '15kB' } });
     s.forwarder.start();
     await s.pass(23 * 60, 8);
     const { counters } = s.forwarder.status();
@@ -150,7 +150,7 @@ for (const [what, attack] of FLOODS)
 
 test('a broker that cuts each connection gets no more than history.rate, and everything in the end', async (t) => {
   const peer = await Mqtt5Peer.start(t);
-  const s = await site(t, { url: peer.url, protocol: 5, history: { rate: '2kB' } });
+  const s = await thriftySite(t, { url: peer.url, protocol: 5, history: { rate: '2kB' } });
   s.add(2000);
   await s.log.flush();
   let bytes = 0;

@@ -7,7 +7,7 @@
  * - The limit grows only on evidence: to four times the bytes of the last batch and to twice itself at most, and only where the link
  *   would carry a quarter more than now.
  * - A connection begins with a small batch: another link may be behind it.
- * - A connection that breaks at a batch that is larger than any acknowledged one halves the limit, and from there on it grows by a
+ * - A connection that breaks at a batch that is much larger than any acknowledged one halves the limit, and from there on it grows by a
  *   tenth: the limit may be the broker's, and each try beyond it costs a connection. Once, a batch of a proven size says nothing.
  * - A batch without an acknowledgement for long was more than the link carries.
  * - A record is never cut: one that is larger than the limit leaves alone.
@@ -23,7 +23,9 @@ export const START = { connection: 4096, visit: 16_384 };
 /** Below it headers take more than readings; a link that is too slow for it gets it all the same. */
 const LEAST = 512;
 /** Any broker takes a message of so many bytes. */
-const SMALLEST = 128;
+const SMALLEST = 256;
+/** So many times the largest acknowledged batch is a size that was not proven. */
+const UNPROVEN = 1.5;
 const MOST = 16 * 1024 * 1024;
 /** Of CARRY: each of the two lanes may have a batch under way. */
 const AIM = 1 / 2;
@@ -126,7 +128,7 @@ export class LinkPace {
       .sort((a, b) => b.bytes - a.bytes);
     this.#underWay.data = this.#underWay.history = undefined;
     const ms = Math.max(1, now - at);
-    const unproven = bytes > this.#proven;
+    const unproven = bytes > this.#proven * UNPROVEN;
     this.#proven = 0;
     if (bytes === 0) return;
     const had = Math.min(this.#most, bytes);

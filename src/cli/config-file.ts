@@ -1,4 +1,8 @@
 import path from 'node:path';
+import { resolvePort } from '../boards/detect.ts';
+import { BoardLibrary } from '../boards/library.ts';
+import { machineAt } from '../boards/machine.ts';
+import type { BoardPorts } from '../config/board-ports.ts';
 import { type Fault, formatFault } from '../config/fault.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import { type LoadResult, loadConfig, loadConfigText } from '../config/load.ts';
@@ -9,6 +13,14 @@ import { kinds } from '../gateway/registry.ts';
 /** The device library that comes with Sluice. */
 export const PROFILES = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'devices');
 
+/** The boards that come with Sluice. */
+export const BOARDS = path.join(import.meta.dirname, '..', '..', 'hardware-profiles', 'boards');
+
+/** Another root for what the machine says about itself: tests make one up. */
+export const BOARD_ROOT = process.env.SLUICE_BOARD_ROOT ?? '';
+
+const boardPorts: BoardPorts = (name, named) => resolvePort(new BoardLibrary(BOARDS), machineAt(BOARD_ROOT), name, named);
+
 /** The rule packs that come with Sluice. */
 export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');
 
@@ -16,12 +28,12 @@ export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');
 export const PAGES = path.join(import.meta.dirname, '..', '..', 'dist', 'pages');
 
 export function readConfig(file: string, options: { readSecrets?: boolean } = {}): LoadResult {
-  return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, ...options });
+  return loadConfig(file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, ...options });
 }
 
 /** What a file would be with another text; its secrets are not read. */
 export function readText(text: string, file: string): LoadResult {
-  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, readSecrets: false });
+  return loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, readSecrets: false });
 }
 
 /** @throws SluiceError config-invalid with every fault on a line of its own */

@@ -3,6 +3,7 @@ import { TABLES } from '../codecs/modbus-point.ts';
 import { VERSION } from '../core/version.ts';
 import { accountCommands } from './account-commands.ts';
 import { alarmCommands } from './alarm-commands.ts';
+import { boardCommands } from './board/commands.ts';
 import { bundleCommands } from './bundle-commands.ts';
 import type { CaptureOptions } from './capture.ts';
 import { careCommands } from './care-commands.ts';
@@ -263,6 +264,7 @@ export function program(): Command {
   accountCommands(sluice);
   flowCommands(sluice);
   rulesCommands(sluice);
+  boardCommands(sluice);
   packCommands(sluice);
   bundleCommands(sluice);
   careCommands(sluice);

@@ -10,6 +10,7 @@ import { Gateway } from '../gateway/gateway.ts';
 import { createLogger } from '../gateway/logger.ts';
 import { ServiceManager } from '../gateway/service-manager/service-manager.ts';
 import { machineBoot } from '../time/probes.ts';
+import { boardLed } from './board/led.ts';
 import { continueReset } from './care/factory-reset.ts';
 import { PAGES, readConfig, refusedWords } from './config-file.ts';
 import { endProcess } from './end-process.ts';
@@ -67,6 +68,8 @@ export async function run(options: { config: string; logLevel: string }): Promis
     ...{ clock: systemClock, logger, stateDir: config.gateway.stateDir, version: VERSION },
     isWell: () => gateway.running && gateway.log.status().fault === undefined,
   });
+  const led = boardLed(gateway, logger);
+  led?.begin();
   const reload = async (): Promise<{ changes: string[]; warnings: string[] }> => {
     const { config: next, faults, read, ...found } = readConfig(options.config);
     if (next === undefined || read === undefined) throw new SluiceError('config-invalid', refusedWords(faults));
@@ -106,6 +109,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
   // The file may have changed between its reading and now.
   if (hungUp) hangup();
   await bounded;
+  led?.end();
   await gateway.stop();
   await good.stopped();
   logger.info({}, 'Stopped.');

@@ -313,6 +313,11 @@ export interface GatewayConfig {
     /** The language of messages that leave the gateway. */
     readonly language: Language;
     readonly clockHold: number;
+    /** Names of board files. Absent: the machine is looked at. */
+    readonly board?: string | undefined;
+    readonly hats?: readonly string[] | undefined;
+    /** Show the state on the LED of the board. */
+    readonly led: boolean;
     /** A name of the IANA database. Absent: that of the system. */
     readonly timezone?: string | undefined;
     /** The device whose time counts where no time service does. */

@@ -9,6 +9,7 @@ import path from 'node:path';
 import type * as z from 'zod';
 import { actionConflicts } from './action-conflicts.ts';
 import { checkAmong } from './among.ts';
+import { type BoardPorts, type NamedBoard, onBoard } from './board-ports.ts';
 import type { Section } from './checker.ts';
 import { check, isSection, placeOf } from './checker.ts';
 import type { LoadedBus } from './devices.ts';
@@ -53,6 +54,8 @@ export interface LoadOptions {
   readonly ownProfiles?: boolean | undefined;
   /** What a gateway with this state folder measured of its devices; default nothing. */
   readonly measured?: ((stateDir: string) => MeasuredTimes) | undefined;
+  /** The serial ports of this board, for `port: board:NAME`. Absent: there is none. */
+  readonly boardPorts?: BoardPorts | undefined;
 }
 
 export interface LoadResult {
@@ -131,7 +134,7 @@ class Loader {
       ...{ upstream: writtenForwarders.length > 0, broker: root.broker !== undefined },
       nodeRed: isSection(root.nodeRed) && root.nodeRed.enabled === true,
     };
-    const buses = this.#buses(this.#named(root, 'buses'), around);
+    const buses = this.#buses(this.#named(root, 'buses'), around, gateway ?? {});
     const [report, warn, kinds] = [this.#report, this.#warn, this.#kinds];
     const known = { buses: this.#unread.has('buses') ? undefined : buses };
     const resolver = new DeviceResolver({ source, kinds, library, ...known, around, report, warn });
@@ -286,7 +289,7 @@ class Loader {
     return entries;
   }
 
-  #buses(written: readonly [string, unknown][], around: Around): Map<string, LoadedBus> {
+  #buses(written: readonly [string, unknown][], around: Around, board: NamedBoard): Map<string, LoadedBus> {
     const buses = new Map<string, LoadedBus>();
     const wires = new Map<string, string>();
     for (const [name, value] of written) {
@@ -302,7 +305,9 @@ class Loader {
         buses.set(name, {});
         continue;
       }
-      const settings = check(kind.bus, typed.rest, placeOf(this.#source, at), this.#report);
+      const checked = check(kind.bus, typed.rest, placeOf(this.#source, at), this.#report);
+      const fault = (message: string) => this.#report(this.#source.fault([...at, 'port'], message));
+      const settings = checked && onBoard(checked, { ports: this.#options.boardPorts, named: board, fault });
       for (const { path: keys, message } of (settings && kind.busWarnings?.(settings, around)) ?? [])
         this.#warn(this.#source.fault([...at, ...keys], message));
       const wire = settings === undefined ? undefined : kind.wire(settings);

@@ -34,6 +34,18 @@ export const gatewaySection = z.strictObject({
     .describe(
       'The time zone where the gateway stands, for schedules and calendar periods of rules: a name of the IANA database. Default: the zone of the system.',
     ),
+  board: name().optional().describe('The board, as `sluice board list` names it. Default: the one that the device tree shows.'),
+  hats: z
+    .array(name())
+    .max(4)
+    .optional()
+    .describe('HATs on the board that add serial ports, as `sluice board list` names them. Default: those that show themselves.'),
+  led: z
+    .boolean()
+    .prefault(true)
+    .describe(
+      'Shows the state of the gateway on the LED of the board, where it has one and the gateway may write it. A change counts from the next start.',
+    ),
   clock: z
     .strictObject({
       gps: name().describe(

@@ -9,6 +9,8 @@ export interface LineSettings {
   readonly dataBits: 5 | 6 | 7 | 8;
   readonly parity: 'none' | 'even' | 'odd';
   readonly stopBits: 1 | 2;
+  /** Who switches the transceiver. Absent: the transceiver, or the kernel by itself. */
+  readonly direction?: 'automatic' | 'kernel' | undefined;
 }
 
 const WRONG_PARITY: Readonly<Record<string, string>> = {
@@ -71,7 +73,18 @@ export const serialPortName = () =>
 const SERIAL_PORT =
   'write the name of a serial port, for example /dev/ttyUSB0 (see ls /dev/serial/by-id); for a device on the network write protocol: modbus-tcp';
 
+/** Who switches an RS-485 transceiver between sending and receiving. */
+export const direction = () =>
+  z
+    .enum(['automatic', 'kernel'])
+    .optional()
+    .describe(
+      'The part that switches the RS-485 transceiver. `automatic`: the transceiver itself, as in USB adapters and most HATs. `kernel`: Linux by the line RTS (TIOCSRS485), for a transceiver that is wired to it. Default: as the board file says, else `automatic`.',
+    );
+
 function serialPortFault(text: string): string | undefined {
+  if (/^board:/i.test(text) && !/^board:[a-z0-9][a-z0-9_-]{0,31}$/.test(text))
+    return 'write board: and the name of a port, without a space: board:rs485-1 ("sluice board show" lists them)';
   if (/^(\\\\\.\\)?com\d+$/i.test(text))
     return `${text} is a port of Windows; ports have names like /dev/ttyUSB0 here: see ls /dev/serial/by-id`;
   if (/^\d+$/.test(text)) return SERIAL_PORT;

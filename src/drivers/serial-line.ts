@@ -5,6 +5,7 @@
  * - Only the port's `close` (or a path that leads elsewhere, `watchPath`) counts as unplugged, never its `error`.
  * - Bounds: READ_SIZE bytes a read; MOST_UNWRITTEN bytes wait to be written, and what comes on top is dropped.
  */
+import type { SerialPort } from 'serialport';
 import type { Clock } from '../core/clock.ts';
 import { toError } from '../core/errors.ts';
 import type { LineSettings } from './line-settings.ts';
@@ -45,7 +46,7 @@ const WATCH_EVERY = 2000;
 
 /** @throws SluiceError bus-open, in words */
 export const openLine: LineOpener = async (settings, events, options = {}) => {
-  const { port: path, baudRate, dataBits, parity, stopBits } = settings;
+  const { port: path, baudRate, dataBits, parity, stopBits, direction } = settings;
   // Heavy, and most sites have no serial bus: loaded by the first one that opens.
   const { SerialPort } = await import('serialport');
   const port = new SerialPort({ path, baudRate, dataBits, parity, stopBits, autoOpen: false, highWaterMark: READ_SIZE });
@@ -62,6 +63,7 @@ export const openLine: LineOpener = async (settings, events, options = {}) => {
   port.once('close', (error?: Error | null) => {
     if (!ours) events.closed(error?.message ?? 'hung up');
   });
+  if (direction === 'kernel') await switchedByKernel(port, path);
   if (options.flush === true) await new Promise<void>((resolve) => port.flush(() => resolve()));
   readDirectly(port);
   port.on('data', (chunk: Buffer) => events.data(chunk));
@@ -77,6 +79,18 @@ export const openLine: LineOpener = async (settings, events, options = {}) => {
     moved: async () => (await portIdentity(path)) !== identity,
   };
 };
+
+/** @throws SluiceError bus-open; the port is closed then */
+async function switchedByKernel(port: SerialPort, path: string): Promise<void> {
+  const { askForRs485 } = await import('./rs485-mode.ts');
+  try {
+    const { port: binding } = port;
+    await askForRs485(binding !== undefined && 'fd' in binding ? (binding.fd ?? -1) : -1, path);
+  } catch (thrown) {
+    await new Promise<void>((resolve) => port.close(() => resolve()));
+    throw thrown;
+  }
+}
 
 /** An adapter can vanish between two reads without a word: its path shows it. @returns ends the watch */
 export function watchPath(line: OpenLine, clock: Clock, gone: () => void): () => void {

@@ -6,7 +6,7 @@ import { report } from '../../config/report.ts';
 import { duration, name } from '../../config/schema-parts.ts';
 import { POINT_TYPES } from '../../core/point.ts';
 import { counterSchema, rawNumber } from '../counter.ts';
-import { baudRateFault, parity, serialPortName, stopBits } from '../line-settings.ts';
+import { baudRateFault, direction, parity, serialPortName, stopBits } from '../line-settings.ts';
 import { networkHost, networkPortFault } from '../network-settings.ts';
 import { bounds, writeKeys } from '../write-schema.ts';
 import { addressFault } from './manual-numbers.ts';
@@ -56,12 +56,13 @@ const line = {
 };
 
 const serialPort = {
-  port: serialPortName().max(255).describe('Serial port. Prefer the stable names in /dev/serial/by-id/.'),
+  port: serialPortName().max(255).describe('Serial port. Prefer the stable names in /dev/serial/by-id/. `board:NAME` is a port of the board (`sluice board show`).'),
   baudRate: line.baudRate.default(9600),
 };
 const serialRest = {
   parity: line.parity.default('none'),
   stopBits: line.stopBits.default(1),
+  direction: direction(),
   ...queue,
   turnaround: duration({ max: 10_000 })
     .prefault('0ms')

@@ -64,7 +64,7 @@ import { privacyKey } from '../../config/privacy-keys.ts';
 import { report } from '../../config/report.ts';
 import { boundsFault, duration } from '../../config/schema-parts.ts';
 import { counterSchema } from '../counter.ts';
-import { baudRateFault, parity, serialPortName, stopBits } from '../line-settings.ts';
+import { baudRateFault, direction, parity, serialPortName, stopBits } from '../line-settings.ts';
 
 // YAML reads 55 and 1E10 as numbers.
 const hex = (longest = 48) =>
@@ -83,12 +83,13 @@ const dataBits = () => z.union([z.literal(5), z.literal(6), z.literal(7), z.lite
 
 export const serialBus = z.strictObject({
   port: serialPortName().describe(
-    'The port, for example /dev/ttyUSB0. A path under /dev/serial/by-id stays the same after replugging.',
+    'The port, for example /dev/ttyUSB0. A path under /dev/serial/by-id stays the same after replugging. `board:NAME` is a port of the board (`sluice board show`).',
   ),
   baudRate: baudRate().default(9600).describe('Bits each second, as the instrument is set.'),
   dataBits: dataBits().default(8).describe('Data bits of a character.'),
   parity: parity().default('none').describe('Parity of a character.'),
   stopBits: stopBits().default(1).describe('Stop bits of a character.'),
+  direction: direction(),
   timeout: duration({ min: 10, max: 3_600_000 }).prefault('5s').describe('How long a read by hand waits for the next frame.'),
 });
 

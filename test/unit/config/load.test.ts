@@ -57,6 +57,7 @@ test('the smallest configuration gets every default', () => {
     id: 'g1',
     language: 'en',
     clockHold: 300_000,
+    led: true,
     stateDir: '/var/lib/sluice',
     runtimeDir: undefined,
   });

@@ -56,7 +56,11 @@ const line = {
 };
 
 const serialPort = {
-  port: serialPortName().max(255).describe('Serial port. Prefer the stable names in /dev/serial/by-id/. `board:NAME` is a port of the board (`sluice board show`).'),
+  port: serialPortName()
+    .max(255)
+    .describe(
+      'Serial port. Prefer the stable names in /dev/serial/by-id/. `board:NAME` is a port of the board (`sluice board show`).',
+    ),
   baudRate: line.baudRate.default(9600),
 };
 const serialRest = {

@@ -85,7 +85,7 @@ test('the board shows itself, its check says what is missing, and its port is on
   );
 });
 
-test('a gateway polls on a port of the board, scan finds the device, and the LED shows the state', async (t) => {
+test('a gateway and scan use a port of the board, and its LED shows the state', async (t) => {
   if (peer(t, 'socat', 'apt-get install -y socat') === undefined) return;
   const root = board(t);
   const led = (file: string): string => readFileSync(path.join(root, LED, file), 'utf8');

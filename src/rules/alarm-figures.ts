@@ -29,8 +29,11 @@ const WORST = 10;
 
 const HOURS = 24;
 const DAYS = 30;
-/** Rules whose counts survive a restart: the most frequent ones. */
-const MOST_SAVED = 32;
+/**
+ * Rules whose counts survive a restart: the most frequent ones. Measured: a rule takes 108 bytes of JSON with one day and 173 with
+ * thirty, so a save has at most 22 kB, once a minute while alarms come.
+ */
+const MOST_SAVED = 128;
 const SAVE_EVERY = MINUTE;
 /** Rules that a list names. */
 const MOST_NAMED = 10;

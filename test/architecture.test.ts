@@ -32,6 +32,8 @@ const OWNERS: Record<string, readonly string[]> = {
   koffi: ['access', 'drivers', 'gateway'],
   '@peculiar/x509': ['access'],
   'reflect-metadata': ['access'],
+  uqr: ['provisioning'],
+  'dns-packet': ['admin'],
 };
 /**
  * The folders of the store, from the ground up, and what each may import: folders above it in this list only, so they form no

@@ -1,6 +1,8 @@
 /** `sluice provision`, `sluice label` and `sluice fleet`: what they are called and what their help says. */
 import { type Command, Option } from 'commander';
-import { action, json } from './command-parts.ts';
+import { action, config, json } from './command-parts.ts';
+import type { FleetCommandOptions } from './fleet.ts';
+import type { LabelOptions } from './label.ts';
 import type { ProvisionCommandOptions } from './provision.ts';
 
 export function provisioningCommands(sluice: Command): void {
@@ -20,4 +22,25 @@ export function provisioningCommands(sluice: Command): void {
       '\nThe service sluice-provision does this at each start of the board, before the\ngateway. The same file twice changes nothing the second time.\nExit status: 0 done, 1 failed, 78 the file was refused.\nExamples:\n  $ sudo sluice provision\n  $ sluice provision --dry-run --boot /media/card',
     )
     .action(action(async (options: ProvisionCommandOptions) => (await import('./provision.ts')).provisionCard(options)));
+  sluice
+    .command('label')
+    .description('prints the label of this gateway: id and key as a QR code')
+    .addOption(config())
+    .option('-o, --output <file>', 'write a picture (.svg or .png) in place of the terminal')
+    .option('--claim', 'with the claim code, which is a secret until somebody has used it')
+    .addOption(json())
+    .addHelpText('after', '\nExamples:\n  $ sudo sluice label\n  $ sudo sluice label -o label.svg\n  $ sudo sluice label --claim')
+    .action(action(async (options: LabelOptions) => (await import('./label.ts')).label(options)));
+  sluice
+    .command('fleet')
+    .argument('<table>', 'a CSV file: one site a row, the first row names the columns')
+    .description('makes a sluice.yaml and a label for each site of a table')
+    .option('-t, --template <file>', 'a sluice.yaml with what all sites share')
+    .requiredOption('-o, --output <dir>', 'a new folder for the files')
+    .addOption(json())
+    .addHelpText(
+      'after',
+      '\nColumns are keys of sluice.yaml: id, site, name, language, timezone, upstream.url,\nupstream.username, upstream.password, upstream.clientId, claimCode, page,\nwifi.name, wifi.password, wifi.country. An empty claimCode gets a new code.\nA table with a bad row writes nothing.\nExit status: 0 done, 1 failed, 78 the table or the template was refused.\nExample:\n  $ sluice fleet sites.csv --template sluice.yaml -o cards',
+    )
+    .action(action(async (table: string, options: FleetCommandOptions) => (await import('./fleet.ts')).fleet(table, options)));
 }

@@ -360,7 +360,9 @@ export interface GatewayConfig {
   /** Absent: no point has a class, and no class a rule. */
   readonly privacy?: ResolvedPrivacy | undefined;
   /** Absent: no HTTP. `names` are in lower case. */
-  readonly dashboard?: { readonly listen: readonly Listen[]; readonly names: readonly string[] } | undefined;
+  readonly dashboard?:
+    | { readonly listen: readonly Listen[]; readonly names: readonly string[]; readonly announce?: boolean | undefined }
+    | undefined;
   /** Absent: no Node-RED. */
   readonly nodeRed?: NodeRedConfig | undefined;
 }

@@ -156,6 +156,12 @@ export const dashboardSection = z.strictObject({
     .describe(
       'Further names under which browsers reach this gateway. Its addresses, its host name, `localhost` and names that end in `.local` need no entry. The certificate of the gateway carries these names.',
     ),
+  announce: z
+    .boolean()
+    .prefault(true)
+    .describe(
+      '`true`: computers of the local network find the page by name (multicast DNS), as soon as an address with TLS is open to them. `false`: they need its address.',
+    ),
 });
 
 /** Keys of every device; the driver brings the others. */

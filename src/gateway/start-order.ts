@@ -3,6 +3,7 @@
  * judges, where it goes, and only then the buses. Its counterpart is stop-order.ts.
  */
 import type { AdminServer } from '../admin/admin-server.ts';
+import type { MdnsResponder } from '../admin/mdns/responder.ts';
 import type { GatewayConfig } from '../config/kinds.ts';
 import type { Machine } from '../core/clock.ts';
 import type { Shape } from '../core/point.ts';
@@ -16,6 +17,7 @@ import type { RuleEngine } from '../rules/engine.ts';
 import type { Moment } from '../rules/rule-state.ts';
 import type { Log } from '../store/log.ts';
 import type { StateDirLock } from '../store/state-dir.ts';
+import { findable } from './findable.ts';
 import { openLog, restore, rulesOf } from './kept-state.ts';
 import { tellLeft } from './left-notices.ts';
 import { clockReportOf, ingestOf, logWatchOf } from './on-the-log.ts';
@@ -32,6 +34,8 @@ export interface Came {
   times?: MeasuredFile;
   rules?: RuleEngine;
   ingest?: Ingest;
+  /** Says its name in the local network. */
+  finder?: MdnsResponder;
   clockReport?: ClockReport;
 }
 
@@ -101,6 +105,8 @@ export async function startInOrder(g: Starting, parts: Parts, came: Came): Promi
   counters.start();
   await parts.flows.prepare(config.nodeRed).apply();
   parts.web.beginFront(config);
+  came.finder = findable(g, () => came.admin);
+  came.finder.start();
 }
 
 /** What is said when the start is over. @param waits addresses of the broker that are not open */

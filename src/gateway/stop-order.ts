@@ -3,6 +3,7 @@
  * the disk is written, then the log. Each part has its time (stop-budget.ts), and a part that hangs takes none of the others.
  */
 import type { AdminServer } from '../admin/admin-server.ts';
+import type { MdnsResponder } from '../admin/mdns/responder.ts';
 import type { Clock } from '../core/clock.ts';
 import type { MeasuredFile } from '../drivers/modbus/measured-file.ts';
 import type { Counters } from '../pipeline/counters.ts';
@@ -23,6 +24,7 @@ export interface Started {
   readonly counters?: Pick<Counters, 'stop'> | undefined;
   readonly times?: Pick<MeasuredFile, 'stop'> | undefined;
   readonly admin?: Pick<AdminServer, 'stop'> | undefined;
+  readonly finder?: Pick<MdnsResponder, 'stop'> | undefined;
   readonly lock?: Pick<StateDirLock, 'release'> | undefined;
 }
 
@@ -80,6 +82,7 @@ export async function stopInOrder(
     parts.broker.stop(),
     parts.tls.stop(),
     started().times?.stop(),
+    started().finder?.stop(),
     access,
   );
   await started().log?.close(budget.for('log'));

@@ -1,0 +1,217 @@
+/**
+ * Makes the gateway findable in the local network. Invariants:
+ * - It speaks only while something of the gateway listens beyond loopback, and says good-bye when that ends.
+ * - It answers questions of its own network segment alone, and reads no packet of more than 1,500 bytes.
+ * - Without a network, or with another program on the port, nothing else of the gateway notices.
+ */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { type NetworkInterfaceInfoIPv4, networkInterfaces } from 'node:os';
+import { decode, encode, type Packet } from 'dns-packet';
+import type { Clock } from '../../core/clock.ts';
+import type { Logger } from '../../core/logger.ts';
+import { type Announced, answerTo, isQuestion, recordsOf } from './answers.ts';
+
+const PORT = 5353;
+const GROUP = '224.0.0.251';
+/** Interfaces of a board; further ones are not announced on. */
+const MOST_LINKS = 8;
+/** Bytes of a packet: one of Ethernet. */
+const MOST_PACKET = 1500;
+/** Packets that are read, and answers that leave, in a second. */
+const MOST_READ = 200;
+const MOST_ANSWERS = 20;
+/** How often addresses and listeners are looked at, ms. */
+const LOOK_EVERY = 5000;
+/** RFC 6762, section 8.3: a second announcement after the first, ms. */
+const AGAIN_AFTER = 1000;
+
+export interface ResponderOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** undefined: nothing shall be announced now. */
+  readonly announced: () => Announced | undefined;
+  /** For tests. */
+  readonly interfaces?: typeof networkInterfaces;
+}
+
+interface Link {
+  readonly socket: Socket;
+  readonly own: NetworkInterfaceInfoIPv4;
+  /** Of the same interface. */
+  readonly addresses: readonly string[];
+}
+
+export class MdnsResponder {
+  readonly #o: ResponderOptions;
+  readonly #links = new Map<string, Link>();
+  #said: Announced | undefined;
+  #cancel: (() => void)[] = [];
+  #faulty = false;
+  #second = 0;
+  #read = 0;
+  #answers = 0;
+
+  constructor(options: ResponderOptions) {
+    this.#o = options;
+  }
+
+  start(): void {
+    this.#look();
+  }
+
+  /** Resolves when the good-bye has left, or cannot. */
+  async stop(): Promise<void> {
+    for (const cancel of this.#cancel) cancel();
+    this.#cancel = [];
+    await this.#goodBye();
+  }
+
+  #look(): void {
+    const { clock, announced } = this.#o;
+    this.#cancel = [clock.after(LOOK_EVERY, () => this.#look())];
+    const now = announced();
+    const changed = JSON.stringify(now) !== JSON.stringify(this.#said);
+    if (changed && this.#said !== undefined) void this.#goodBye();
+    this.#said = now;
+    if (now === undefined) return;
+    const fresh = this.#openLinks();
+    const links = changed ? [...this.#links.values()] : fresh;
+    if (links.length === 0) return;
+    for (const link of links) this.#announce(link);
+    this.#cancel.push(
+      clock.after(AGAIN_AFTER, () => {
+        for (const link of links) this.#announce(link);
+      }),
+    );
+  }
+
+  /** One socket for each interface: an answer leaves where its question came from. @returns those that are new */
+  #openLinks(): Link[] {
+    const fresh: Link[] = [];
+    const seen = new Set<string>();
+    for (const list of Object.values((this.#o.interfaces ?? networkInterfaces)()).slice(0, 64)) {
+      const own = list?.find((one): one is NetworkInterfaceInfoIPv4 => one.family === 'IPv4' && !one.internal);
+      if (own === undefined || seen.size >= MOST_LINKS) continue;
+      const addresses = (list ?? [])
+        .filter(({ address, scopeid }) => (scopeid ?? 0) === 0 || !address.startsWith('fe80'))
+        .map(({ address }) => address);
+      const key = addresses.join(' ');
+      seen.add(key);
+      if (this.#links.has(key)) continue;
+      const link = { socket: createSocket({ type: 'udp4', reuseAddr: true }), own, addresses };
+      this.#links.set(key, link);
+      fresh.push(link);
+      this.#open(link, key);
+    }
+    for (const [key, link] of this.#links) if (!seen.has(key)) this.#drop(key, link);
+    return fresh;
+  }
+
+  #open(link: Link, key: string): void {
+    const { socket, own } = link;
+    socket.on('error', (error) => {
+      this.#drop(key, link);
+      if (this.#faulty) return;
+      this.#faulty = true;
+      this.#o.logger.warn(
+        { error: error.message },
+        'The gateway cannot be found by name in the network: multicast DNS does not work here.',
+      );
+    });
+    socket.on('message', (bytes, from) => this.#heard(bytes, from, link));
+    socket.bind(PORT, () => {
+      try {
+        socket.addMembership(GROUP, own.address);
+        socket.setMulticastInterface(own.address);
+        socket.setMulticastTTL(255);
+        socket.setMulticastLoopback(true);
+        this.#faulty = false;
+        this.#announce(link);
+      } catch (thrown) {
+        socket.emit('error', thrown);
+      }
+    });
+    socket.unref();
+  }
+
+  #drop(key: string, { socket }: Link): void {
+    if (!this.#links.delete(key)) return;
+    socket.close();
+  }
+
+  #heard(bytes: Buffer, from: RemoteInfo, link: Link): void {
+    const said = this.#said;
+    if (said === undefined || bytes.length > MOST_PACKET || !isQuestion(bytes) || !isNear(from.address, link.own)) return;
+    if (!this.#mayRead()) return;
+    let query: Packet;
+    try {
+      query = decode(bytes);
+    } catch {
+      return;
+    }
+    const legacy = from.port !== PORT;
+    const answer = answerTo(query, said, link.addresses, legacy);
+    if (answer === undefined || ++this.#answers > MOST_ANSWERS) return;
+    this.#send(link, answer, legacy ? from : undefined);
+  }
+
+  #mayRead(): boolean {
+    const second = Math.floor(this.#o.clock.monotonic() / 1000);
+    if (second !== this.#second) {
+      this.#second = second;
+      this.#read = 0;
+      this.#answers = 0;
+    }
+    return ++this.#read <= MOST_READ;
+  }
+
+  #announce(link: Link): void {
+    if (this.#said === undefined) return;
+    this.#send(link, { type: 'response', flags: 0x0400, answers: recordsOf(this.#said, link.addresses) });
+  }
+
+  #send({ socket }: Link, packet: Packet, to?: { readonly port: number; readonly address: string }, done = (): void => {}): void {
+    try {
+      // A network that has just gone: the next look finds out.
+      socket.send(encode(packet), to?.port ?? PORT, to?.address ?? GROUP, () => done());
+    } catch {
+      done();
+    }
+  }
+
+  async #goodBye(): Promise<void> {
+    const said = this.#said;
+    this.#said = undefined;
+    const links = [...this.#links.entries()];
+    this.#links.clear();
+    if (said === undefined) for (const [, { socket }] of links) socket.close();
+    else
+      await Promise.all(
+        links.map(
+          ([, link]) =>
+            new Promise<void>((resolve) => {
+              this.#send(
+                link,
+                { type: 'response', flags: 0x0400, answers: recordsOf(said, link.addresses, 0) },
+                undefined,
+                () => {
+                  link.socket.close();
+                  resolve();
+                },
+              );
+            }),
+        ),
+      );
+  }
+}
+
+/** Whether an address is in the network of an interface: answers to others would serve attacks on them. */
+export function isNear(
+  address: string,
+  { address: own, netmask }: Pick<NetworkInterfaceInfoIPv4, 'address' | 'netmask'>,
+): boolean {
+  const number = (text: string): number => text.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
+  const mask = number(netmask);
+  // Bits beyond 31 need unsigned shifts.
+  return (number(address) & mask) >>> 0 === (number(own) & mask) >>> 0;
+}

@@ -1,0 +1,23 @@
+/** `sluice fleet`: from a table of sites to a file and a label for each card. */
+import path from 'node:path';
+import { SluiceError, toError } from '../core/errors.ts';
+import { type Fleet, makeFleet } from '../provisioning/fleet/fleet.ts';
+import { checkMade } from './provision.ts';
+
+export interface FleetCommandOptions {
+  readonly template?: string;
+  readonly output: string;
+  readonly json?: boolean;
+}
+
+export async function fleet(table: string, { template, output, json }: FleetCommandOptions): Promise<void> {
+  let made: Fleet;
+  try {
+    made = makeFleet({ table, template, out: path.resolve(output), check: checkMade });
+  } catch (cause) {
+    throw new SluiceError('not-found', `${output} cannot be written: ${toError(cause).message}; name another folder`, { cause });
+  }
+  if (made.faults.length > 0) throw new SluiceError('config-invalid', `nothing was written:\n${made.faults.join('\n')}`);
+  const words = `Wrote ${made.sites} folders with a sluice.yaml each, labels.html and claim-codes.csv into ${output}.\nThe files hold secrets. Delete them when the cards are written.\n`;
+  process.stdout.write(json ? `${JSON.stringify({ sites: made.sites, output })}\n` : words);
+}

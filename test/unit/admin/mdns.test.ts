@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { decode, encode, type Packet } from 'dns-packet';
+import fc from 'fast-check';
+import { answerTo, isQuestion, recordsOf, SERVICE } from '../../../src/admin/mdns/answers.ts';
+import { isNear } from '../../../src/admin/mdns/responder.ts';
+
+const SELF = { instance: 'ghat-1', host: 'sluice-a1b2c3', port: 8443 };
+const HERE = ['192.0.2.1', '2001:db8::1'];
+const ask = (name: string, type: 'PTR' | 'A' | 'AAAA' | 'SRV' | 'TXT'): Packet => ({
+  type: 'query',
+  questions: [{ name, type }],
+});
+
+test('a question about the service is answered with all that a browser needs', () => {
+  const answer = answerTo(ask('_SLUICE._tcp.local', 'PTR'), SELF, HERE, false);
+  assert.deepEqual(
+    answer?.answers?.map(({ type }) => type),
+    ['PTR'],
+  );
+  assert.deepEqual(
+    answer?.additionals?.map(({ type }) => type),
+    ['SRV', 'TXT', 'A', 'AAAA'],
+  );
+  assert.ok(encode(answer ?? {}).length < 500);
+  assert.deepEqual(
+    answerTo(ask('sluice-a1b2c3.local', 'A'), SELF, HERE, false)?.answers?.map((one) => 'data' in one && one.data),
+    ['192.0.2.1'],
+  );
+  assert.equal(answerTo(ask('_services._dns-sd._udp.local', 'PTR'), SELF, HERE, false)?.answers?.length, 1);
+});
+
+test('nothing is said to strangers, to those who know it, and of other names', () => {
+  assert.equal(answerTo(ask('printer.local', 'A'), SELF, HERE, false), undefined);
+  const known = { ...ask(SERVICE, 'PTR'), answers: recordsOf(SELF, []).slice(0, 1) };
+  assert.equal(answerTo(known, SELF, HERE, false), undefined);
+  assert.equal(isNear('192.0.2.77', { address: '192.0.2.1', netmask: '255.255.255.0' }), true);
+  assert.equal(isNear('198.51.100.1', { address: '192.0.2.1', netmask: '255.255.255.0' }), false);
+});
+
+test('a resolver that knows no multicast gets its question back, and short times', () => {
+  const answer = answerTo({ ...ask(SERVICE, 'PTR'), id: 77 }, SELF, HERE, true);
+  assert.equal(answer?.id, 77);
+  assert.equal(answer?.questions?.length, 1);
+  assert.ok([...(answer?.answers ?? []), ...(answer?.additionals ?? [])].every((one) => 'ttl' in one && one.ttl === 10));
+});
+
+test('only small questions are read, and any bytes are survived', () => {
+  assert.equal(isQuestion(encode(ask(SERVICE, 'PTR'))), true);
+  assert.equal(isQuestion(encode({ type: 'response', answers: recordsOf(SELF, HERE) })), false);
+  assert.equal(
+    isQuestion(encode({ type: 'query', questions: Array.from({ length: 17 }, () => ({ name: SERVICE, type: 'PTR' as const })) })),
+    false,
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      if (!isQuestion(bytes)) return;
+      let packet: Packet;
+      try {
+        packet = decode(Buffer.from(bytes));
+      } catch {
+        return;
+      }
+      answerTo(packet, SELF, HERE, false);
+    }),
+  );
+});

@@ -74,7 +74,7 @@ test('the smallest configuration gets every default', () => {
 test('an empty section of broker or dashboard means all defaults', () => {
   const { config } = good('gateway: {id: g1}\nbroker:\ndashboard: {listen: {port: 9090}}\n');
   assert.deepEqual(config.broker, { listen: [{ host: '127.0.0.1', port: 1883 }], maxPacket: 262_144 });
-  assert.deepEqual(config.dashboard, { listen: [{ host: '127.0.0.1', port: 9090 }], names: [] });
+  assert.deepEqual(config.dashboard, { listen: [{ host: '127.0.0.1', port: 9090 }], names: [], announce: true });
 });
 
 test('a broker may have several addresses, with TLS of its own or of two files', () => {

@@ -26,8 +26,8 @@ while [ $# -gt 0 ]; do
 done
 refuse() { echo "image: $1" >&2; exit 1; }
 [ "$(id -u)" -eq 0 ] || refuse 'needs root, because the files of the image belong to root'
-for program in mmdebstrap mkfs.ext4 mkfs.vfat mcopy sfdisk cpio xz; do
-  command -v $program >/dev/null || refuse "needs $program: apt-get install -y mmdebstrap arch-test qemu-user-static e2fsprogs dosfstools mtools fdisk cpio xz-utils"
+for program in mmdebstrap mkfs.ext4 mkfs.vfat mcopy sfdisk cpio xz depmod; do
+  command -v $program >/dev/null || refuse "needs $program: apt-get install -y mmdebstrap arch-test qemu-user-static e2fsprogs dosfstools mtools fdisk cpio xz-utils kmod"
 done
 [ -n "$deb" ] || deb=$(ls "$ROOT"/out/packages/sluice_*_arm64.deb 2>/dev/null | tail -n 1)
 [ -f "$deb" ] || refuse 'there is no package for arm64; run npm run package'

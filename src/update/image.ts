@@ -31,7 +31,7 @@ export function openImage(root = '/'): Image {
   const labels = path.join(root, 'dev/disk/by-partlabel');
   const { target } = release.data;
   const slots = target.startsWith('rpi-')
-    ? new TrybootSlots({ selector: path.join(root, 'boot/selector'), cmdline, labels, target })
-    : new UefiSlots({ esp: path.join(root, 'boot/efi'), cmdline, labels, target });
+    ? new TrybootSlots({ selector: path.join(root, 'boot/firmware'), cmdline, labels, target })
+    : new UefiSlots({ esp: path.join(root, 'boot/firmware'), cmdline, labels, target });
   return { release: release.data, slots };
 }

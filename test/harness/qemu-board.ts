@@ -98,7 +98,7 @@ export class QemuBoard {
           `if=pflash,format=raw,file=${this.folder}/vars.fd`,
         ],
         ...['-drive', `file=${this.card},if=none,id=card`, '-device', 'virtio-blk-pci,drive=card,serial=card-1'],
-        ...['-netdev', net.join(','), '-device', 'virtio-net-pci,netdev=n', '-serial', 'stdio', '-monitor', 'none'],
+        ...['-netdev', net.join(','), '-device', 'virtio-net-pci,netdev=n,romfile=', '-serial', 'stdio', '-monitor', 'none'],
         ...args,
       ],
       { stdio: ['ignore', log, log] },

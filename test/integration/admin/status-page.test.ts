@@ -124,7 +124,7 @@ async function serve(_: TestContext, site: PageSite): Promise<void> {
   const server = await site.serve(sites.clinic());
   const { page } = await site.open(server);
   await page.click('nav a[href="#/alarms"]');
-  await page.click('button[aria-label="Take fridge-warm out of service"]');
+  await page.click('button[aria-label="Take out of service: fridge-warm"]');
   await page.selectOption('form.shelve select', { label: '8 h' });
   await page.fill('form.shelve input', '   ');
   await page.click('form.shelve button[type=submit]');
@@ -136,7 +136,7 @@ async function serve(_: TestContext, site: PageSite): Promise<void> {
   await page.click('nav a[href="#/you"]');
   await page.selectOption('#language', 'bn');
   await page.click('nav a[href="#/alarms"]');
-  await page.click('button[aria-label="pump-pressure-এর ব্যবহার বন্ধ করুন"]');
+  await page.click('button[aria-label="ব্যবহার বন্ধ করুন: pump-pressure"]');
   await page.selectOption('form.shelve select', { label: 'কেউ আবার চালু না করা পর্যন্ত' });
   await page.fill('form.shelve input', 'পাম্প মেরামত');
   await page.click('form.shelve button[type=submit]');
@@ -154,7 +154,7 @@ async function serve(_: TestContext, site: PageSite): Promise<void> {
     ...nowState,
     alarms: nowState.alarms.map((alarm) => (alarm.rule === 'fridge-warm' ? { ...alarm, ...away } : alarm)),
   };
-  await page.waitForSelector('button[aria-label="fridge-warm আবার চালু করুন"]');
+  await page.waitForSelector('button[aria-label="আবার চালু করুন: fridge-warm"]');
   assert.match(await textOf(page, '.alarm:has-text("fridge-warm")'), /পর্যন্ত ব্যবহারে নেই/);
 }
 

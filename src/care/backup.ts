@@ -107,9 +107,12 @@ function scratchIn(stateDir: string, bytes: number): string {
 }
 
 /** Names, relative to the folder of the configuration, of what it uses there: profiles, secrets, certificates. */
-function besides({ configFile, profiles }: BackupRequest, notes: string[]): string[] {
-  const note = (file: string) =>
+function besides({ configFile, profiles, stateDir }: BackupRequest, notes: string[]): string[] {
+  const secrets = path.join(path.resolve(stateDir), 'secrets');
+  const note = (file: string) => {
+    if (path.dirname(path.resolve(file)) === secrets) return;
     notes.push(`${file} is not in the backup: it is not beside the configuration. Copy it yourself.`);
+  };
   const named = filesBeside(configFile, readYamlFile(configFile).value, note);
   const folder = folderOf(configFile);
   const own = profiles.map((file) => path.relative(folder, path.resolve(file))).filter(isConfigName);
@@ -117,7 +120,10 @@ function besides({ configFile, profiles }: BackupRequest, notes: string[]): stri
 }
 
 function stateFiles(stateDir: string): string[] {
-  const revisions = path.join(stateDir, 'flow-revisions');
+  const filesOf = (folder: string) => {
+    const all = path.join(stateDir, folder);
+    return existsSync(all) ? readdirSync(all).map((name) => `${folder}/${name}`) : [];
+  };
   const names = [
     ...[
       'access.json',
@@ -128,7 +134,8 @@ function stateFiles(stateDir: string): string[] {
       'node-red/flows.json',
       'node-red/flows_cred.json',
     ],
-    ...(existsSync(revisions) ? readdirSync(revisions).map((name) => `flow-revisions/${name}`) : []),
+    ...filesOf('flow-revisions'),
+    ...filesOf('secrets'),
   ];
   return names.filter((name) => isStateName(name) && existsSync(path.join(stateDir, name)));
 }

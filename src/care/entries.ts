@@ -21,6 +21,8 @@ const STATE_NAMES: readonly string[] = [
   ...['access.json', 'gateway.key', 'node-red.secret', 'tls/own.pem', 'tls/ca.crt'],
   ...['node-red/flows.json', 'node-red/flows_cred.json'],
 ];
+/** Secrets that a card brought (provisioning/apply.ts): the configuration names them. */
+const SECRET = /^secrets\/[a-z0-9][a-z0-9._-]{0,100}$/;
 const REVISION = /^flow-revisions\/(?:\d{1,12}\.flows|ran-well\.json)$/;
 export const GATEWAY_YAML = 'gateway.yaml';
 
@@ -33,7 +35,7 @@ export interface Entry {
 }
 
 export const isConfigName = (name: string): boolean => CONFIG_NAME.test(name) && !name.split('/').includes('..');
-export const isStateName = (name: string): boolean => STATE_NAMES.includes(name) || REVISION.test(name);
+export const isStateName = (name: string): boolean => STATE_NAMES.includes(name) || REVISION.test(name) || SECRET.test(name);
 
 export function entryHead({ where, name, size }: Entry): Buffer {
   const text = Buffer.from(JSON.stringify({ where, name, size }));

@@ -42,6 +42,9 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${mosquitto.port}', user
   mkdirSync(path.join(old.folder, 'keys'));
   writeFileSync(path.join(old.folder, 'keys/secret.txt'), `${SECRET}\n`, { mode: 0o600 });
   await old.up();
+  // As a card brings it (provisioning).
+  mkdirSync(path.join(old.stateDir, 'secrets'), { mode: 0o700 });
+  writeFileSync(path.join(old.stateDir, 'secrets', 'platform-password'), `${SECRET}\n`, { mode: 0o600 });
   const user = startChild(
     t,
     process.execPath,
@@ -86,7 +89,13 @@ forwarders: {cloud: {type: mqtt, url: 'mqtt://127.0.0.1:${mosquitto.port}', user
     assert.deepEqual(readdirSync(board.folder), [], 'a list changes nothing');
     const restored = await sluice(t, 'restore', file, ...args, '-c', board.config);
     assert.equal(restored.code, 0, restored.stderr);
-    for (const name of ['gateway.yaml', 'keys/secret.txt', 'state/access.json', 'state/gateway.key'])
+    for (const name of [
+      'gateway.yaml',
+      'keys/secret.txt',
+      'state/access.json',
+      'state/gateway.key',
+      'state/secrets/platform-password',
+    ])
       assert.equal(readFileSync(path.join(board.folder, name), 'utf8'), readFileSync(path.join(old.folder, name), 'utf8'), name);
     assert.ok(!existsSync(path.join(board.stateDir, '.restore')));
     await board.up();

@@ -19,7 +19,7 @@ export const BOARDS = path.join(import.meta.dirname, '..', '..', 'hardware-profi
 /** Another root for what the machine says about itself: tests make one up. */
 export const BOARD_ROOT = process.env.SLUICE_BOARD_ROOT ?? '';
 
-const boardPorts: BoardPorts = (name, named) => resolvePort(new BoardLibrary(BOARDS), machineAt(BOARD_ROOT), name, named);
+export const boardPorts: BoardPorts = (name, named) => resolvePort(new BoardLibrary(BOARDS), machineAt(BOARD_ROOT), name, named);
 
 /** The rule packs that come with Sluice. */
 export const PACKS = path.join(import.meta.dirname, '..', '..', 'rule-packs');

@@ -11,7 +11,7 @@ import { readIdentity } from '../provisioning/identity.ts';
 import { type CheckConfig, planOf } from '../provisioning/plan.ts';
 import { provision } from '../provisioning/provision.ts';
 import { outerAddresses } from '../provisioning/status-text.ts';
-import { PROFILES } from './config-file.ts';
+import { boardPorts, PROFILES } from './config-file.ts';
 
 export interface ProvisionCommandOptions {
   readonly boot?: string;
@@ -24,7 +24,7 @@ export interface ProvisionCommandOptions {
 }
 
 export const checkMade: CheckConfig = (text, file) =>
-  loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, readSecrets: false });
+  loadConfigText(text, file, kinds, { profileDirs: [PROFILES], measured: readMeasured, boardPorts, readSecrets: false });
 
 export async function provisionCard(options: ProvisionCommandOptions): Promise<void> {
   const boot = options.boot ?? bootFolder(options.root);

@@ -8,7 +8,7 @@ import type { BrokenConfig } from '../core/broken-config.ts';
 import { SluiceError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
 import { kinds } from '../gateway/registry.ts';
-import { PROFILES, readConfig, refusedWords } from './config-file.ts';
+import { boardPorts, PROFILES, readConfig, refusedWords } from './config-file.ts';
 
 export interface StartConfig {
   readonly config: GatewayConfig;
@@ -64,6 +64,6 @@ export function lastGoodConfig(file: string, readSecrets = true): Found {
 function load({ text, profiles }: LastGood, file: string, readSecrets: boolean): LoadResult {
   return loadConfigText(text, file, kinds, {
     ...{ profileDirs: [PROFILES], profileFiles: profiles, ownProfiles: false },
-    ...{ secretsLater: true, readSecrets, measured: readMeasured },
+    ...{ secretsLater: true, readSecrets, measured: readMeasured, boardPorts },
   });
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
+import { keepLastGood } from '../../../src/care/last-good.ts';
 import { startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { type Gateway, MAIN, makeGateway, sluice } from '../../harness/start-gateway.ts';
@@ -83,6 +84,38 @@ test('the board shows itself, its check says what is missing, and its port is on
     (await sluice(t, 'check', gateway.config)).stderr,
     /Raspberry Pi 5 has no port rs485-1; it has board:uart, board:uart1/,
   );
+});
+
+test('the last good configuration and the file of a card may name a port of the board', async (t) => {
+  const root = board(t);
+  const gateway = makeGateway(t, (g) => yaml('', g.section));
+  const good = { file: path.resolve(gateway.config), text: readFileSync(gateway.config, 'utf8'), profiles: [] };
+  mkdirSync(gateway.stateDir, { recursive: true });
+  await keepLastGood(gateway.stateDir, good, '1.0.0', Date.now());
+  gateway.write(yaml('', gateway.section).replace('buses:', 'busses:'));
+  await gateway.up();
+  const status = await gateway.status();
+  assert.deepEqual(
+    [status.buses.map(({ name }) => name), /ttyRS485-0/.test(JSON.stringify(status.buses))],
+    [['field'], true],
+    'the bus of the last good configuration waits for the device file',
+  );
+  assert.equal(await gateway.stop(), 0);
+
+  const boot = path.join(root, 'boot');
+  mkdirSync(boot);
+  const card = (port: string): void =>
+    writeFileSync(path.join(boot, 'sluice.yaml'), `buses:\n  field: {preset: modbus-9600, port: board:${port}, devices: {}}\n`);
+  const provision = () =>
+    sluice(t, 'provision', '--boot', boot, '--root', root, '--state', path.join(root, 'state'), '-c', path.join(root, 'g.yaml'));
+  card('rs485-7');
+  const wrong = await provision();
+  assert.equal(wrong.code, 78);
+  assert.match(wrong.stderr, /sluice\.yaml:2:\d+: buses\.field\.port: KUNBUS .* has no port rs485-7; it has board:rs485-1/);
+  card('rs485-1');
+  const taken = await provision();
+  assert.equal(taken.code, 0, taken.stderr);
+  assert.match(readFileSync(path.join(root, 'g.yaml'), 'utf8'), /port: board:rs485-1/);
 });
 
 test('a gateway and scan use a port of the board, and its LED shows the state', async (t) => {

@@ -5,7 +5,7 @@
 # Steps: a root file system (mmdebstrap), the kernel and the boot loader without their scripts (extract), a small initial RAM
 # disk of our own (init), one root for both slots, the partitions, the image. Two runs from the same packages give the same root.
 #
-# --target uefi-arm64 | rpi-arm64    --sequence N    --keys FILE (public keys, one a line)    --deb FILE    --out DIR
+# --target uefi-arm64    --sequence N    --keys FILE (public keys, one a line)    --deb FILE    --out DIR
 # --extra DIR: its content is laid over the root (tests).
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd -P)
@@ -49,15 +49,11 @@ fi
 packages=systemd,systemd-sysv,udev,dbus,iproute2,netbase,kmod,libatomic1,libstdc++6,systemd-timesyncd,systemd-resolved,ca-certificates,e2fsprogs,dosfstools,fdisk,tzdata,adduser
 case $target in
   uefi-arm64) boot=linux-image-arm64,busybox-static,systemd-boot-efi ;;
-  rpi-arm64)
-    boot=linux-image-arm64,busybox-static,raspi-firmware
-    packages=$packages,wpasupplicant,firmware-brcm80211,wireless-regdb ;;
-  *) refuse "there is no target $target; choose uefi-arm64 or rpi-arm64" ;;
+  rpi-arm64) refuse 'the partitions of Raspberry Pi boards are not laid out yet; install the package instead (docs/how-to/prepare-a-card.md)' ;;
+  *) refuse "there is no target $target; choose uefi-arm64" ;;
 esac
 [ -n "$sources" ] || sources=/etc/apt/sources.list.d/debian.sources
 cp "$sources" "$work/debian.sources"
-# The firmware of Raspberry Pi boards is in this part of Debian.
-[ $target != rpi-arm64 ] || sed -i 's/^Components: main$/Components: main non-free-firmware/' "$work/debian.sources"
 
 # What was made once from the same list is used again: SLUICE_IMAGE_CACHE names a folder for it.
 cached() { # NAME VARIANT PACKAGES

@@ -25,7 +25,7 @@ export interface Recipe {
 /** Units of systemd/ that the second package has. */
 const OF_NODE_RED = /^sluice-node-red/;
 /** They start with the board. The socket for programs of rules is switched on by hand (docs/how-to/let-rules-act.md). */
-const ENABLED = ['sluice-provision.service', 'sluice.service'];
+const ENABLED = ['sluice-provision.service', 'sluice-status-file.timer', 'sluice.service'];
 
 /** @param units names of the files in systemd/ */
 export function recipes(units: readonly string[]): readonly Recipe[] {

@@ -39,6 +39,12 @@ export function updateCommands(sluice: Command): void {
     .addOption(restart())
     .addHelpText('after', '\nReadings and settings stay.\nExample:\n  $ sudo sluice update rollback --restart')
     .action(action(async (options: UpdateOptions) => (await import('./update.ts')).updateRollback(options)));
+  add('restart', 'restarts the board, into the release that was applied')
+    .addHelpText(
+      'after',
+      '\nRaspberry Pi boards try a new release only after this command.\nExample:\n  $ sudo sluice update restart',
+    )
+    .action(action(async (options: UpdateOptions) => (await import('./update.ts')).updateRestart(options)));
   add('decide', 'after a boot: keeps the running slot when the gateway is well, else restarts the board')
     .addOption(
       new Option('--within <seconds>', 'how long the gateway may take until it polls and stores')

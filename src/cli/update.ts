@@ -52,7 +52,7 @@ function partsOf(options: UpdateOptions): Parts {
     if (options.from === undefined && options.timer !== true) process.stderr.write(`sluice: ${toError(thrown).message}\n`);
   }
   const stateDir = gateway?.stateDir ?? STATE;
-  const state = new UpdateState(stateDir, image.release);
+  const state = new UpdateState(image.stateFolder, image.release);
   const zone = gateway?.timezone;
   const updater = new Updater({ ...image, state, now: Date.now, ...(zone !== undefined && { zone }) });
   return { slots: image.slots, updater, state, stateDir, settings: gateway?.update, version: image.release.version };
@@ -127,14 +127,20 @@ export async function updateApply(options: UpdateOptions): Promise<void> {
   const { settings } = parts;
   if (options.timer === true && settings?.automatic !== true) return;
   const shown = process.stderr.isTTY === true;
-  const applied = await parts.updater.apply(sourceOf(options, parts), {
-    perDay: options.timer === true ? (settings?.perDay ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
-    now: options.timer !== true,
-    ...(settings?.window !== undefined && { window: windowOf(settings.window) }),
-    onProgress: (done, all) => {
-      if (shown) process.stderr.write(`\r${Math.floor((done / all) * 100)} %`);
-    },
-  });
+  const lock = parts.state.lock();
+  let applied: Applied;
+  try {
+    applied = await parts.updater.apply(sourceOf(options, parts), {
+      perDay: options.timer === true ? (settings?.perDay ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+      now: options.timer !== true,
+      ...(settings?.window !== undefined && { window: windowOf(settings.window) }),
+      onProgress: (done, all) => {
+        if (shown) process.stderr.write(`\r${Math.floor((done / all) * 100)} %`);
+      },
+    });
+  } finally {
+    lock.release();
+  }
   if (shown) process.stderr.write('\r');
   if (options.json) process.stdout.write(`${JSON.stringify({ ...applied, manifest: about(applied.manifest) })}\n`);
   else process.stdout.write(`${wordsOf(applied, options)}\n`);
@@ -148,22 +154,34 @@ function wordsOf(applied: Applied, { restart: now }: UpdateOptions): string {
       return `Release ${version} runs here already, or did not run well here. Nothing is to be done.`;
     case 'window':
       return `Release ${version} waits for the window of gateway.update.`;
+    case 'paused':
+      return `The window is over. ${bytesOf(applied)} The download continues in the next window.`;
     case 'budget':
       return `The bytes of today are used up. ${bytesOf(applied)} The download continues tomorrow.`;
     case 'offered':
-      return `Release ${version} is on the card. ${bytesOf(applied)} ${now === true ? 'The board restarts.' : 'It begins with the next restart of the board.'}`;
+      return `Release ${version} is on the card. ${bytesOf(applied)} ${now === true ? 'The board restarts.' : 'It begins with: sudo sluice update restart'}`;
   }
 }
 const bytesOf = ({ staged: { fetched, held } }: { staged: { fetched: number; held: number } }) =>
   `${(fetched / 1e6).toFixed(1)} MB were fetched; ${(held / 1e6).toFixed(1)} MB were here already.`;
 
 export async function updateRollback(options: UpdateOptions): Promise<void> {
-  const { slots, updater } = partsOf(options);
-  const { version } = updater.rollback();
+  const { slots, updater, state } = partsOf(options);
+  const lock = state.lock();
+  let version: string | undefined;
+  try {
+    version = updater.rollback().version;
+  } finally {
+    lock.release();
+  }
   process.stdout.write(
     `The next restart of the board begins with the other slot${version === undefined ? '' : `: ${version}`}.\n`,
   );
   if (options.restart === true) restart(slots);
+}
+
+export async function updateRestart(options: UpdateOptions): Promise<void> {
+  restart(partsOf(options).slots);
 }
 
 /** After a boot. */

@@ -14,6 +14,8 @@ const MOST = 64 * 1024;
 export interface Image {
   readonly release: ReleaseFile;
   readonly slots: Slots;
+  /** A folder of root on the partition with the state, which the gateway's own user cannot exchange. */
+  readonly stateFolder: string;
 }
 
 /**
@@ -33,5 +35,5 @@ export function openImage(root = '/'): Image {
   const slots = target.startsWith('rpi-')
     ? new TrybootSlots({ selector: path.join(root, 'boot/firmware'), cmdline, labels, target })
     : new UefiSlots({ esp: path.join(root, 'boot/firmware'), cmdline, labels, target });
-  return { release: release.data, slots };
+  return { release: release.data, slots, stateFolder: path.join(root, 'state/update') };
 }

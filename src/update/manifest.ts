@@ -14,6 +14,8 @@ import { isSignedBy, signUpdate, type UpdateKey, type UpdateSecret, updateKey } 
 export const MOST_MANIFEST = 64 * 1024;
 const MOST_SIGNATURES = 8;
 export const MOST_KEYS = 16;
+/** Fingerprints of revoked keys. They are never forgotten, so a manifest that would exceed this is refused. */
+export const MOST_REVOKED = 256;
 /** Bytes of one part. */
 const MOST_PART = 8 * 1024 ** 3;
 const MOST_INDEX = 16 * 1024 ** 2;
@@ -142,6 +144,7 @@ export function trustAfter(trust: Trust, manifest: Manifest): Trust {
   if (!keys.some(({ role }) => role === 'release') || !keys.some(({ role }) => role === 'root'))
     refuse('this update would leave the gateway without a root key or without a release key');
   if (keys.length > MOST_KEYS) refuse(`this update would leave the gateway with more than ${MOST_KEYS} keys`);
+  if (revoked.size > MOST_REVOKED) refuse(`this update would leave the gateway with more than ${MOST_REVOKED} revoked keys`);
   return { keys, revoked, sequence: trust.sequence };
 }
 

@@ -28,8 +28,8 @@ export interface Staged {
   readonly fetched: number;
   /** Bytes that the running system already held. */
   readonly held: number;
-  /** `budget`: the bytes of today are used up; the next call goes on. */
-  readonly outcome: 'complete' | 'budget';
+  /** `budget`: the bytes of today are used up. `window`: its time is over. The next call continues. */
+  readonly outcome: 'complete' | 'budget' | 'window';
 }
 export interface StageOptions {
   readonly manifest: Manifest;
@@ -40,6 +40,10 @@ export interface StageOptions {
   readonly state: UpdateState;
   /** Bytes that may be fetched now. Infinity: no limit. */
   readonly budget: number;
+  /** Called before each request with the bytes that it takes at most. */
+  readonly beforeRequest?: (bytes: number) => void;
+  /** Whether the download may continue now. Default: always. */
+  readonly mayContinue?: () => boolean;
   readonly onProgress?: (done: number, all: number) => void;
 }
 
@@ -99,6 +103,11 @@ export async function stage(options: StageOptions): Promise<Staged> {
               await save(next);
               return { fetched: used(), held, outcome: 'budget' };
             }
+            if (options.mayContinue?.() === false) {
+              await save(next);
+              return { fetched: used(), held, outcome: 'window' };
+            }
+            options.beforeRequest?.(asked.bytes);
             const packed = await source.range(part.pack.file, writer.packedAt(next), asked.bytes);
             let at = 0;
             for (let i = next; i < next + asked.count; i++) {

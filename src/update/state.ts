@@ -1,22 +1,26 @@
 /**
- * What the gateway knows about updates, in `<stateDir>/update`. Every file may be damaged or missing: the keys of the running
- * image stand then, and a download begins anew.
+ * What a card knows about updates, in a folder of root: the user of the gateway could otherwise name keys that root believes.
+ *
+ * - `trust.json` exists twice. A revocation is forgotten only when both are gone; when both are damaged, no update is taken.
+ * - Any other file may be damaged or missing: a download begins anew, and the failed release may be tried again.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import * as z from 'zod';
+import { SluiceError } from '../core/errors.ts';
+import { StateDirLock } from '../store/state-dir.ts';
 import { readBounded, readJson, replaceFile } from './files.ts';
 import { updateKey } from './keys.ts';
-import { MOST_KEYS, type Trust } from './manifest.ts';
+import { MOST_KEYS, MOST_REVOKED, type Trust } from './manifest.ts';
 
 const MOST_FILE = 256 * 1024;
-/** Fingerprints of revoked keys that are kept. They are never forgotten, so a release that would exceed this is refused. */
-export const MOST_REVOKED = 256;
+/** Keys in the file: those of several images come together. */
+const MOST_KEPT = 64;
 
 const fingerprint = z.string().regex(/^[0-9a-f]{32}$/);
 const trustFile = z.strictObject({
   v: z.literal(1),
-  keys: z.array(z.string()).max(MOST_KEYS),
+  keys: z.array(z.string()).max(MOST_KEPT),
   revoked: z.array(fingerprint).max(MOST_REVOKED),
   sequence: z.int().min(0),
 });
@@ -53,29 +57,66 @@ const attemptFile = z.strictObject({
 /** The last update that was offered to the boot, and what became of it. */
 export type Attempt = Omit<z.infer<typeof attemptFile>, 'v'>;
 
+/** One behind the other: a cut leaves one of them whole. */
+const TRUST = ['trust', 'trust-copy'] as const;
+
 export class UpdateState {
   readonly #folder: string;
   readonly #release: ReleaseFile;
 
-  /** @param release what the running image says of itself */
-  constructor(stateDir: string, release: ReleaseFile) {
-    this.#folder = path.join(stateDir, 'update');
+  /**
+   * @param folder is made when it is missing
+   * @param release what the running image says of itself
+   * @throws SluiceError `update-refused`: the folder is a link, or belongs to another user
+   */
+  constructor(folder: string, release: ReleaseFile) {
+    this.#folder = folder;
     this.#release = release;
+    const found = lstatSync(folder, { throwIfNoEntry: false });
+    if (found !== undefined && (!found.isDirectory() || found.uid !== process.geteuid?.()))
+      throw new SluiceError(
+        'update-refused',
+        `${folder} is not a folder of the user who runs this command; run it with sudo, and remove the folder when another user made it`,
+      );
   }
 
+  /** One command changes the slots at a time. @throws SluiceError busy: another one is at work */
+  lock(): { release(): void } {
+    try {
+      return StateDirLock.take(this.#folder);
+    } catch (cause) {
+      if (cause instanceof SluiceError && cause.code === 'already-running')
+        throw new SluiceError(
+          'busy',
+          'another sluice update is at work; wait until it has ended, or stop sluice-update.service',
+          {
+            cause,
+          },
+        );
+      throw cause;
+    }
+  }
+
+  /** @throws SluiceError `update-refused`: nobody knows any more which keys were revoked */
   trust(): Trust {
-    const own = trustFile.safeParse(readJson(this.#file('trust'), MOST_FILE));
-    const kept = own.success ? own.data : { keys: [], revoked: [], sequence: 0 };
-    const revoked = new Set([...this.#release.revoked, ...kept.revoked]);
-    const keys = new Map([...this.#release.keys, ...kept.keys].map((text) => [text, updateKey(text)]));
+    const files = TRUST.map((name) => this.#file(name)).filter((file) => existsSync(file));
+    const read = files.map((file) => trustFile.safeParse(readJson(file, MOST_FILE))).flatMap(({ data }) => data ?? []);
+    if (files.length > 0 && read.length === 0)
+      throw new SluiceError(
+        'update-refused',
+        `${files.join(' and ')} are damaged, so the keys that were revoked are not known; write the card again, or remove both files to trust the keys of the running release`,
+      );
+    const revoked = new Set([...this.#release.revoked, ...read.flatMap((one) => one.revoked)]);
+    const keys = new Map([...this.#release.keys, ...read.flatMap((one) => one.keys)].map((text) => [text, updateKey(text)]));
     return {
       keys: [...keys.values()].filter((key) => key !== undefined).filter((key) => !revoked.has(key.fingerprint)),
       revoked,
-      sequence: Math.max(this.#release.sequence, kept.sequence),
+      sequence: Math.max(this.#release.sequence, ...read.map((one) => one.sequence)),
     };
   }
   saveTrust({ keys, revoked, sequence }: Trust): void {
-    this.#save('trust', { keys: keys.map(({ text }) => text), revoked: [...revoked], sequence });
+    const content = { keys: keys.map(({ text }) => text), revoked: [...revoked], sequence };
+    for (const name of TRUST) this.#save(name, content);
   }
 
   progress(manifest: string): Progress {

@@ -39,7 +39,7 @@ export interface ApplyOptions {
   readonly onProgress?: (done: number, all: number) => void;
 }
 export type Applied =
-  | { readonly outcome: 'offered' | 'budget'; readonly manifest: Manifest; readonly staged: Staged }
+  | { readonly outcome: 'offered' | 'budget' | 'paused'; readonly manifest: Manifest; readonly staged: Staged }
   | { readonly outcome: 'nothing' | 'window'; readonly manifest: Manifest };
 
 export class Updater {
@@ -56,11 +56,19 @@ export class Updater {
   async apply(source: Source, options: ApplyOptions): Promise<Applied> {
     const { slots, state } = this.#o;
     this.#settle();
+    // The other slot may be the only one that ever ran well.
+    if (slots.list().find(({ slot }) => slot === slots.running)?.state !== 'good')
+      throw new SluiceError(
+        'busy',
+        'the running release has not run well yet, so the other slot has to stay as it is; try again in some minutes',
+      );
     const { offered, id } = await this.#look(source);
     const { manifest, relation } = offered;
     if (relation === 'same' || (relation === 'failed' && !options.now)) return { outcome: 'nothing', manifest };
-    const { day, minute } = localTime(this.#o.now(), this.#o.zone);
-    if (!options.now && options.window !== undefined && !isInside(options.window, minute)) return { outcome: 'window', manifest };
+    const mayContinue = () =>
+      options.now || options.window === undefined || isInside(options.window, localTime(this.#o.now(), this.#o.zone).minute);
+    if (!mayContinue()) return { outcome: 'window', manifest };
+    const { day } = localTime(this.#o.now(), this.#o.zone);
     const spent = state.spent(day);
     const start = source.received;
     try {
@@ -71,9 +79,14 @@ export class Updater {
         slots,
         state,
         budget: options.perDay - spent,
+        mayContinue,
+        // Before the bytes come: a cut of the power must not forget them.
+        beforeRequest: (bytes) => state.saveSpent(day, spent + source.received - start + bytes),
         ...(options.onProgress !== undefined && { onProgress: options.onProgress }),
       });
       if (staged.outcome === 'budget') return { outcome: 'budget', manifest, staged };
+      // The board restarts in its window only.
+      if (staged.outcome === 'window' || !mayContinue()) return { outcome: 'paused', manifest, staged };
       // The attempt is on the card before the boot can begin it: after a failure somebody must know that it was tried.
       state.saveAttempt({ slot: slots.other(), version: manifest.version, sequence: manifest.sequence, state: 'offered' });
       slots.offer(slots.other(), manifest);

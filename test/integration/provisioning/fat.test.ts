@@ -44,7 +44,11 @@ function mount(disk: string, point: string, way: 'ro' | 'rw' = 'rw'): void {
 /** FUSE writes the last of it after the unmount has returned. */
 async function unmount(disk: string, point: string): Promise<void> {
   run('umount', point);
-  await waitFor('the end of the driver', () => spawnSync('fuser', ['-s', disk]).status !== 0);
+  await waitFor('the end of the driver', () => {
+    const { status, error } = spawnSync('fuser', ['-s', disk]);
+    if (error !== undefined) throw new Error('fuser is missing; it comes with the package psmisc');
+    return status !== 0;
+  });
 }
 const read = (disk: string, name: string): string => spawnSync('mtype', ['-i', disk, `::${name}`], { encoding: 'utf8' }).stdout;
 

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -78,7 +78,7 @@ class Board {
     return { v: 1, target: 'uefi-arm64', version, sequence: this.sequence, keys: [root.text, release.text], revoked: [] };
   }
   state(): UpdateState {
-    return new UpdateState(path.join(this.folder, 'state'), this.release());
+    return new UpdateState(path.join(this.folder, 'state', 'update'), this.release());
   }
   updater(): Updater {
     return new Updater({ slots: this.slots(), state: this.state(), release: this.release(), now: () => this.now, zone: 'UTC' });
@@ -199,6 +199,46 @@ test('outside of its window an update waits, unless a person wants it now', asyn
   assert.equal((await board.updater().apply(openSource(folder), { ...BY_HAND, window })).outcome, 'offered');
 });
 
+test('when its window ends, a download pauses, and the next window continues and offers', async (t) => {
+  const board = new Board(t);
+  const window = { from: 120, to: 180 };
+  const folder = await updateOf(t, 5);
+  let asked = 0;
+  // The window ends with the second request.
+  const source = openSource(
+    await served(t, folder, () => {
+      if (++asked === 4) board.now = NOW + 3_600_000;
+      return true;
+    }),
+  );
+  const first = await board.updater().apply(source, { ...ALONE, window });
+  assert.equal(first.outcome, 'paused');
+  assert.notEqual(board.entry('b')?.state, 'trying');
+  board.now = NOW + 86_400_000;
+  assert.equal((await board.updater().apply(source, { ...ALONE, window })).outcome, 'offered');
+  board.holds('b', 5);
+});
+
+test('while a release is on trial, the slot that ran well is not touched', async (t) => {
+  const board = new Board(t);
+  await board.updater().apply(openSource(await updateOf(t, 2)), BY_HAND);
+  board.restart('b', 2);
+  await assert.rejects(board.updater().apply(openSource(await updateOf(t, 3)), BY_HAND), { code: 'busy' });
+  assert.equal(board.entry('a')?.state, 'good');
+  board.holds('a', 1);
+});
+
+test('one command changes the slots at a time, and a folder of somebody else is refused', (t) => {
+  const board = new Board(t);
+  const lock = board.state().lock();
+  assert.throws(() => board.state().lock(), { code: 'busy' });
+  lock.release();
+  board.state().lock().release();
+  const link = path.join(board.folder, 'link');
+  symlinkSync(path.join(board.folder, 'state'), link);
+  assert.throws(() => new UpdateState(link, board.release()), { code: 'update-refused' });
+});
+
 test('a release that failed is not taken again by itself, and a person may', async (t) => {
   const board = new Board(t);
   const source = openSource(await updateOf(t, 2));
@@ -237,17 +277,25 @@ test('a person goes back to the release in the other slot, once', async (t) => {
   assert.equal((await board.updater().apply(source, ALONE)).outcome, 'nothing', 'the timer does not undo what a person did');
 });
 
-test('a revocation counts at once, and a damaged memory of it stops no gateway', async (t) => {
+test('a revocation counts at once, and no damage brings a revoked key back', async (t) => {
   const board = new Board(t);
   const next = makeUpdateSecret('release');
   const keys = { trust: [next.text], revoke: [release.fingerprint] };
   await board.updater().check(openSource(await updateOf(t, 2, { keys }, [release, root])));
   await assert.rejects(board.updater().check(openSource(await updateOf(t, 3))), { code: 'update-refused', message: /revoked/ });
   assert.equal((await board.updater().check(openSource(await updateOf(t, 3, {}, [next])))).relation, 'newer');
-  for (const bytes of ['', '{', '{"v":1,"keys":[],"revoked":["x"],"sequence":-1}', noise('x', 5000)]) {
-    writeFileSync(path.join(board.folder, 'state', 'update', 'trust.json'), bytes);
-    assert.equal((await board.updater().check(openSource(await updateOf(t, 3)))).relation, 'newer');
+  const file = (name: string) => path.join(board.folder, 'state', 'update', `${name}.json`);
+  const damages = ['', '{', '{"v":1,"keys":[],"revoked":["x"],"sequence":-1}', noise('x', 5000)];
+  for (const bytes of damages) {
+    // One copy is enough to know the revocation.
+    const good = readFileSync(file('trust-copy'));
+    writeFileSync(file('trust'), bytes);
+    await assert.rejects(board.updater().check(openSource(await updateOf(t, 3))), { code: 'update-refused', message: /revoked/ });
+    writeFileSync(file('trust-copy'), bytes);
+    await assert.rejects(board.updater().check(openSource(await updateOf(t, 3))), { code: 'update-refused', message: /damaged/ });
+    for (const name of ['trust', 'trust-copy']) writeFileSync(file(name), good);
   }
+  assert.equal((await board.updater().check(openSource(await updateOf(t, 3, {}, [next])))).relation, 'newer');
 });
 
 test('damaged, cut and forged files of an update change nothing that boots', async (t) => {

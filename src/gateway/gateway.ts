@@ -257,10 +257,15 @@ export class Gateway implements Starting, Reloadable {
   /** From now on this configuration is in force for everybody who asks. */
   setConfig(config: GatewayConfig): void {
     this.config = config;
-    if (this.broken !== undefined) this.ingest.event(correctedEvent(this.broken));
-    this.broken = undefined;
     this.#parts.records.reload(config.privacy);
     Object.assign(this.log.options, config.buffer, { retention: config.privacy });
+  }
+
+  /** A reload put all of the file in force. A stop that came meanwhile leaves that word to the next start. */
+  corrected(): void {
+    if (this.broken === undefined || this.#stopping) return;
+    this.ingest.event(correctedEvent(this.broken));
+    this.broken = undefined;
   }
 
   /** The inventory, for everybody who shows or sends it. */

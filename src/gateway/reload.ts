@@ -33,6 +33,8 @@ export interface Reloadable {
   readonly ingest: Ingest;
   readonly rules: RuleEngine;
   setConfig(config: GatewayConfig): void;
+  /** All of the file is in force. */
+  corrected(): void;
   setInventory(config: GatewayConfig, shapes: readonly Shape[]): void;
 }
 
@@ -96,6 +98,7 @@ export class Reload {
     }
     forwarders.republish(withoutAlarm(before, config));
     safe.start();
+    this.#gateway.corrected();
     const changed = [
       ...next.field.changed.map((name) => `buses.${name}`),
       ...[...before.buses.keys()].filter((name) => !config.buses.has(name)).map((name) => `buses.${name} (removed)`),

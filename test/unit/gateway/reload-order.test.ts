@@ -33,6 +33,8 @@ function bench(...first: ResolvedRule[]) {
   let config = configOf(first);
   const told: string[] = [];
   const did: string[] = [];
+  const later = { fault: undefined as Error | undefined };
+  let corrected = 0;
   const kept = { newest: [] as string[], gone: [] as string[] };
   const log = {
     append: (sample: Sample) => ({ seq: 1, sample }),
@@ -82,7 +84,10 @@ function bench(...first: ResolvedRule[]) {
     newest: { rules: (names: Set<string>) => void kept.newest.splice(0, kept.newest.length, ...names) },
     broker: { prepare: async () => nothing, rules() {} },
     forwarders: { prepare: () => nothing, republish: (gone: string[]) => void kept.gone.push(...gone) },
-    ...{ flows: { prepare: () => nothing }, web: { prepare: async () => nothing } },
+    ...{
+      flows: { prepare: () => ({ ...nothing, apply: async () => later.fault && Promise.reject(later.fault) }) },
+      web: { prepare: async () => nothing },
+    },
   } as unknown as Parts;
   const reload = new Reload(
     {
@@ -93,6 +98,7 @@ function bench(...first: ResolvedRule[]) {
       setConfig: (next) => {
         config = next;
       },
+      corrected: () => void corrected++,
       setInventory: () => {},
     },
     parts,
@@ -101,7 +107,11 @@ function bench(...first: ResolvedRule[]) {
     ingest.sample({ shape, at: clock.monotonic(), values: [value], reasons: null });
   };
   const settled = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-  return { reload: (...next: ResolvedRule[]) => reload.run(configOf(next)), ...{ end, read, settled, told, did, kept, rules } };
+  return {
+    reload: (...next: ResolvedRule[]) => reload.run(configOf(next)),
+    corrected: () => corrected,
+    ...{ end, later, read, settled, told, did, kept, rules },
+  };
 }
 
 test('a new rule acts on what comes while buses are exchanged', async () => {
@@ -142,4 +152,21 @@ test('after a roll-back the rules of before act, and alarms of the others are ov
   await b.settled();
   assert.equal(b.told.at(-1), 'old 1 active-unacknowledged');
   assert.deepEqual(b.did, ['2', '1']);
+});
+
+test('a file is called in force only when all of it is', async () => {
+  const b = bench();
+  b.end.reject(new Error('the port is taken'));
+  await assert.rejects(b.reload(ruleOf('hot', 5, 1)), /the port is taken/);
+  assert.equal(b.corrected(), 0, 'buses that rolled back');
+
+  const c = bench();
+  c.later.fault = new Error('no such folder');
+  const done = c.reload(ruleOf('hot', 5, 1));
+  c.end.resolve();
+  await assert.rejects(done, /no such folder/);
+  assert.equal(c.corrected(), 0, 'a later part that failed');
+  c.later.fault = undefined;
+  await c.reload(ruleOf('hot', 5, 1));
+  assert.equal(c.corrected(), 1);
 });

@@ -35,6 +35,8 @@ export class AlarmLife {
   shelvedUntil = Number.POSITIVE_INFINITY;
   /** This occurrence was the first of its group. */
   firstOut = false;
+  /** `shelvedUntil` is what an earlier run left, so it counts the time that the gateway was off. */
+  #endOfBefore = false;
   #state: AlarmState = 'normal';
   /** Nobody has acknowledged, or reset, the alarm since it was shown. */
   #unseen = false;
@@ -58,6 +60,10 @@ export class AlarmLife {
   get tripped(): boolean {
     if (this.#state === 'suppressed' || this.#state === 'out-of-service') return false;
     return this.holds || this.#state === 'returned-unacknowledged' || this.#state === 'latched';
+  }
+  /** A person set the end in this run. */
+  get hasOwnEnd(): boolean {
+    return this.shelvedUntil !== Number.POSITIVE_INFINITY && !this.#endOfBefore;
   }
   get message(): string {
     const away = this.#state === 'shelved' || this.#state === 'suppressed' || this.#state === 'out-of-service';
@@ -106,6 +112,7 @@ export class AlarmLife {
   shelve(at: number, until: number, words: string, terms: AlarmTerms): void {
     if (!this.standing) this.since = at;
     this.shelvedUntil = until;
+    this.#endOfBefore = false;
     this.#away = words;
     this.#unseen = false;
     this.#go('shelve', terms);
@@ -120,6 +127,7 @@ export class AlarmLife {
   remove(at: number, until: number, words: string, terms: AlarmTerms): void {
     if (!this.standing) this.since = at;
     this.shelvedUntil = until;
+    this.#endOfBefore = false;
     this.#away = words;
     this.#unseen = false;
     this.#go('remove', terms);
@@ -159,27 +167,23 @@ export class AlarmLife {
     this.#unseen = saved.unseen ?? (saved.state === 'active-unacknowledged' || saved.state === 'returned-unacknowledged');
     this.#tripped = saved.tripped ?? saved.state.startsWith('active');
     this.#away = saved.away ?? saved.shelved?.message ?? '';
-    if (saved.state === 'out-of-service' && saved.shelved === undefined) return;
-    if (saved.state !== 'shelved' && saved.state !== 'out-of-service') return;
-    const longest = saved.state === 'shelved' ? LONGEST_SHELVING : LONGEST_OUT_OF_SERVICE;
-    const left = Math.min(saved.shelved?.left ?? 0, longest);
-    this.shelvedUntil = start + Math.max(0, left - off);
+    this.#takeEnd(saved, start, off);
   }
 
-  /** A changed rule takes over how often it began, and that a person took it out of service. */
-  inherit(before: Pick<RuleState, 'occurrence' | 'state' | 'away' | 'shelved'>, at: number): void {
+  /** A changed rule takes over how often it began, and that a person took it out of service. @param off as in `takeUp` */
+  inherit(before: RuleState, start: number, off: number): void {
     this.occurrence = before.occurrence;
     if (before.state !== 'out-of-service') return;
     this.#state = 'out-of-service';
-    this.since = at;
+    this.since = start - (before.activeFor ?? 0) - off;
     this.#away = before.away ?? '';
-    if (before.shelved !== undefined) this.shelvedUntil = at + Math.min(before.shelved.left, LONGEST_OUT_OF_SERVICE);
+    this.#takeEnd(before, start, off);
   }
 
   /** The time before `start` was longer than thought. */
   shift(start: number, off: number): void {
     if (this.standing && this.since <= start) this.since -= off;
-    if (this.shelvedUntil !== Number.POSITIVE_INFINITY) this.shelvedUntil = Math.max(this.shelvedUntil - off, start);
+    if (this.#endOfBefore) this.shelvedUntil = Math.max(this.shelvedUntil - off, start);
   }
 
   save(at: number): Partial<RuleState> & Pick<RuleState, 'state' | 'occurrence'> {
@@ -205,6 +209,14 @@ export class AlarmLife {
   /** What of it is saved again when it changes, as words. */
   get key(): string {
     return `${this.#state} ${this.holds} ${this.occurrence} ${this.shelvedUntil}`;
+  }
+
+  #takeEnd({ state, shelved }: RuleState, start: number, off: number): void {
+    if (state === 'out-of-service' && shelved === undefined) return;
+    if (state !== 'shelved' && state !== 'out-of-service') return;
+    const longest = state === 'shelved' ? LONGEST_SHELVING : LONGEST_OUT_OF_SERVICE;
+    this.shelvedUntil = start + Math.max(0, Math.min(shelved?.left ?? 0, longest) - off);
+    this.#endOfBefore = true;
   }
 
   #go(event: AlarmEvent, terms: AlarmTerms): boolean {

@@ -2,6 +2,9 @@
 const RESAVE_MIN = 10_000;
 const RESAVE_SHARE = 20;
 
+/** The rest of a shelving, or of a time out of service, is saved as a delay is, and this often at least (ms). */
+const END_RESAVE = 3_600_000;
+
 /** A memory that only grew is saved this often (ms): each time is a write to the card. */
 export const MEMORY_RESAVE = 300_000;
 /** Characters of a memory as JSON. A longer one is neither saved nor taken up. */
@@ -19,6 +22,11 @@ export interface Delay {
 /** @param length of a delay, ms @returns growth after which it is saved again, ms */
 export function resave(length: number): number {
   return Math.max(RESAVE_MIN, length / RESAVE_SHARE);
+}
+
+/** @param left of a shelving, ms; Infinity: it has no end @returns time after which what is left is saved again, ms */
+export function resaveEnd(left: number): number {
+  return left === Number.POSITIVE_INFINITY ? left : Math.min(resave(left), END_RESAVE);
 }
 
 /**

@@ -94,7 +94,7 @@ export class RuleEngine {
       const machine = this.#make(rule, start, same ? before : undefined, before);
       this.#machines.set(rule.name, machine);
       if (before === undefined || same) continue;
-      machine.inherit(before, start.at);
+      machine.inherit(before, start);
       machine.touch();
       if (before.state !== 'normal' && !machine.standing) this.#end(before, start.at, changedMessage(rule.name, before.point));
     }
@@ -183,7 +183,7 @@ export class RuleEngine {
       if (machine === old) continue;
       const words = machine === undefined ? removedMessage : changedMessage;
       const before = old.save(moment);
-      machine?.inherit(before, moment.at);
+      machine?.inherit(before, moment);
       machine?.touch();
       if (old.standing && machine?.standing !== true) this.#end(before, moment.at, words(old.name, old.point));
       if (machine === undefined) this.#unsaved.remove(old.name);
@@ -204,8 +204,9 @@ export class RuleEngine {
   /**
    * The states that differ from what was last taken. Ask with every commit: a running delay is taken when it starts and
    * ends, and again each twentieth of its length (10 s at least), so that a restart without a known clock loses no more.
-   * A memory that grew is taken every MEMORY_RESAVE.
-   * @param last the run ends: memories are taken as they are
+   * What is left of a shelving, or of a time out of service, is taken each twentieth of it, each hour at least. A memory
+   * that grew is taken every MEMORY_RESAVE.
+   * @param last the run ends: memories, and what is left of a shelving, are taken as they are
    */
   takeDirty(moment: Moment, last = false): DirtyRules {
     if (this.#unsaved.quiet(moment.at, last)) return CLEAN;

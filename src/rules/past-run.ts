@@ -56,11 +56,18 @@ export class PastRun {
    * The clock of a state that is saved now. While only times of the last run are kept, they stay tied to its clock, and this run's time
    * is added on both sides.
    * @param since the monotonic time since when the alarm stands; undefined: it does not
+   * @param ownEnd a person set, in this run, when the alarm comes back
    */
-  clock(moment: Moment, delay: Delay | undefined, since: number | undefined): { savedAt: number; wallKnown: boolean } {
+  clock(
+    moment: Moment,
+    delay: Delay | undefined,
+    since: number | undefined,
+    ownEnd: boolean,
+  ): { savedAt: number; wallKnown: boolean } {
     const fromBefore =
       this.#unmapped !== undefined &&
       !moment.wallKnown &&
+      !ownEnd &&
       (delay === undefined || delay === this.#delay) &&
       (since === undefined || since <= this.start);
     return {

@@ -52,7 +52,7 @@ export class RuleMachine {
   readonly #watch: Watch | undefined;
   /** Since the point gave its last value. */
   readonly #silence: Silence;
-  readonly #past: PastRun;
+  #past: PastRun;
   /** Nothing is ever dated before this: the start of the rule, then its latest transition. */
   #floor: number;
   readonly #mark: SavedMark;
@@ -119,8 +119,13 @@ export class RuleMachine {
   }
 
   /** The rule was another one before. A rule that is only observed has nothing that a person took out of service. */
-  inherit(before: RuleState, at: number): void {
-    this.life.inherit(this.tally === undefined ? before : { occurrence: before.occurrence, state: 'normal' }, at);
+  inherit(before: RuleState, start: Moment): void {
+    if (this.tally !== undefined) this.life.occurrence = before.occurrence;
+    else {
+      // The end of the time out of service counts the time that the gateway was off, as soon as that is known.
+      if (before.state === 'out-of-service') this.#past = new PastRun(before, start);
+      this.life.inherit(before, start.at, this.#past.off ?? 0);
+    }
     this.#schedule();
   }
 
@@ -224,13 +229,10 @@ export class RuleMachine {
     const words = this.life.state === 'out-of-service' ? inServiceMessage : unshelvedMessage;
     this.life.unshelve(how, this.terms);
     this.touch();
-    this.#report(
-      Math.max(at, this.#floor),
-      words(this.#rule, by, this.present()),
-      this.#value,
-      how === 'expire' ? 'expiry' : 'operator',
-    );
+    const now = Math.max(at, this.#floor);
+    this.#report(now, words(this.#rule, by, this.present()), this.#value, how === 'expire' ? 'expiry' : 'operator');
     this.#schedule();
+    this.onTurn?.(now);
   }
 
   /** A rule that suppresses this one began. @returns whether the state is another one now */
@@ -297,13 +299,15 @@ export class RuleMachine {
   /** Something would be lost by a restart now. @param last there is no later time to ask */
   unsaved(at: number, last = false): boolean {
     const grew = this.#watch?.changed === true ? this.#watch.resave : undefined;
-    if (grew !== undefined && last) return true;
+    const left = this.life.shelvedUntil - at;
+    if (last && (grew !== undefined || left !== Number.POSITIVE_INFINITY)) return true;
     const delay = this.#delay && Math.max(this.#length(this.#delay.kind), this.#rule.hold ?? 0);
     const listens = this.condition.type === 'silence' && !this.life.holds;
     return this.#mark.outdated(
       at,
       () => this.#key(),
       delay,
+      left,
       listens ? { silent: this.#silent(at), due: this.#length('on') } : undefined,
       grew,
     );
@@ -319,7 +323,7 @@ export class RuleMachine {
       point: this.point,
       severity: this.#rule.severity,
       ...this.life.save(at),
-      ...this.#past.clock(moment, this.#delay, this.standing ? this.life.since : undefined),
+      ...this.#past.clock(moment, this.#delay, this.standing ? this.life.since : undefined, this.life.hasOwnEnd),
       ...(this.#delay && { pending: { kind: this.#delay.kind, elapsed: Math.max(0, at - this.#delay.since) } }),
       ...(silentFor > 0 && { silentFor }),
       ...(this.#value !== undefined && { value: saveValue(this.#value) }),

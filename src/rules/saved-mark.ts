@@ -1,5 +1,5 @@
 /** The state of a rule as the log has it, so that only a change that a restart would lose is saved again. */
-import { resave } from './delay.ts';
+import { resave, resaveEnd } from './delay.ts';
 
 export class SavedMark {
   #touched = false;
@@ -38,6 +38,7 @@ export class SavedMark {
   /**
    * Whether a restart would lose something now.
    * @param delay length of the delay that runs, ms
+   * @param left of the shelving or the time out of service, ms. Without a clock its end comes by the time that the gateway runs
    * @param silence undefined: nothing waits for it
    * @param memory it grew, and is saved this often, ms; undefined: it did not
    */
@@ -45,12 +46,14 @@ export class SavedMark {
     at: number,
     key: () => string,
     delay: number | undefined,
+    left: number,
     silence: { readonly silent: number; readonly due: number } | undefined,
     memory: number | undefined,
   ): boolean {
     if (this.#touched && key() !== this.#key) return true;
     this.#touched = false;
     if (delay !== undefined && at - this.#time >= resave(delay)) return true;
+    if (at - this.#time >= resaveEnd(left)) return true;
     if (memory !== undefined && at - this.#time >= memory) return true;
     if (silence === undefined) return false;
     return silence.silent < this.#silence || silence.silent >= this.#silence + resave(silence.due);

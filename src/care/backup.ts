@@ -26,7 +26,7 @@ import { filesBeside } from './files-beside.ts';
 
 /** Left free beside the copy, bytes: the gateway that runs needs some. */
 const ROOM = 8 * 1024 * 1024;
-const SCRATCH = /^\.backup-\d+$/;
+const SCRATCH = /^\.backup-(\d{1,10})$/;
 
 export interface BackupRequest {
   readonly configFile: string;
@@ -83,11 +83,29 @@ function folderOf(configFile: string): string {
   return path.dirname(path.resolve(configFile));
 }
 
+/** Another backup may be under way. A number is used again after a start of the board, so the words of the process count too. */
+function isUnderWay(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH') return false;
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').includes('backup');
+  } catch {
+    return true;
+  }
+}
+
 /** A place for the copy of the log that is as closed as the log itself. What a cut backup left goes. */
 function scratchIn(stateDir: string, bytes: number): string {
   const scratch = path.join(stateDir, `.backup-${process.pid}`);
   try {
-    for (const name of readdirSync(stateDir)) if (SCRATCH.test(name)) rmSync(path.join(stateDir, name), { recursive: true });
+    for (const name of readdirSync(stateDir)) {
+      const [, pid] = SCRATCH.exec(name) ?? [];
+      if (pid !== undefined && !isUnderWay(Number(pid))) rmSync(path.join(stateDir, name), { recursive: true });
+    }
     const { bavail, bsize } = statfsSync(stateDir);
     if (bytes + ROOM > bavail * bsize)
       throw new SluiceError(

@@ -7,11 +7,12 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import Database from 'better-sqlite3';
 import { SluiceError, toError } from '../core/errors.ts';
+import { copyHistory } from './copy-history.ts';
 import { HISTORY_FILE } from './files/history-layout.ts';
 import { LOG_FILE, PAGE_SIZE, SCHEMA_VERSION, TABLES } from './files/layout.ts';
 import { refuseNewer, sealedLayout } from './files/layout-seal.ts';
 
-/** Pages that one step copies: a step holds up the keeper of a running gateway for some milliseconds. */
+/** Pages that one step copies: between two steps the command answers signals. */
 const STEP = 2000;
 /** What no gateway of this program writes there (log-file.ts). */
 const COPIED = 'a copy';
@@ -46,7 +47,7 @@ export async function copyLog(stateDir: string, into: string, what: 'small' | 'a
     const source = new Database(file, { readonly: true, fileMustExist: true });
     try {
       refuseNewer(file, sealedLayout(source, 'log'), SCHEMA_VERSION);
-      if (what === 'all') await source.backup(target, { progress: () => STEP });
+      if (what === 'all') await copyAll(source, target);
       else copySmall(source, target);
     } finally {
       source.close();
@@ -54,12 +55,7 @@ export async function copyLog(stateDir: string, into: string, what: 'small' | 'a
     const log = finishCopy(target);
     const history = path.join(stateDir, HISTORY_FILE);
     if (what === 'small' || !existsSync(history)) return { files: [LOG_FILE], log };
-    const older = new Database(history, { readonly: true, fileMustExist: true });
-    try {
-      await older.backup(path.join(into, HISTORY_FILE), { progress: () => STEP });
-    } finally {
-      older.close();
-    }
+    await copyHistory(history, path.join(into, HISTORY_FILE));
     return { files: [LOG_FILE, HISTORY_FILE], log };
   } catch (cause) {
     if (cause instanceof SluiceError) throw cause;
@@ -69,6 +65,17 @@ export async function copyLog(stateDir: string, into: string, what: 'small' | 'a
       { cause },
     );
   }
+}
+
+/**
+ * The file as it was at the begin. SQLite begins a copy anew at each commit of another connection (sqlite.org/c3ref/backup_finish.html),
+ * and a gateway commits all the time; a read transaction that stays open holds the one moment. Meanwhile the write-ahead file grows.
+ */
+async function copyAll(source: Database.Database, target: string): Promise<void> {
+  source.exec('begin');
+  source.prepare('select count(*) from sqlite_schema').get();
+  await source.backup(target, { progress: () => STEP });
+  source.exec('rollback');
 }
 
 /** One read transaction sees all tables at one moment. */

@@ -84,13 +84,19 @@ export class Disk {
     this.#step(`after writing over ${file}`);
   }
 
-  /** A folder that is there already keeps its mode. @throws Error something else is in its place */
+  /** A folder that is there already keeps its mode. A new one has `mode` whatever the mask of the process is. @throws Error something else is in its place */
   folder(dir: string, { mode, owner }: PutOptions): void {
     const there = lstatSync(dir, { throwIfNoEntry: false });
     if (there?.isDirectory()) return;
     if (there !== undefined) throw new Error(`${dir} is not a folder; move it away`);
     this.#step(`before ${dir}`);
-    mkdirSync(dir, { recursive: true, mode });
+    // The service runs with UMask=0077, and other users read folders of the system. No cut comes between folder and mode this way.
+    const mask = process.umask(0);
+    try {
+      mkdirSync(dir, { recursive: true, mode });
+    } finally {
+      process.umask(mask);
+    }
     if (owner !== undefined) onlyIfKept(() => lchownSync(dir, owner.uid, owner.gid));
     syncFolder(path.dirname(dir));
     this.#step(`after ${dir}`);

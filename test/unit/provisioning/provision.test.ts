@@ -12,7 +12,10 @@ const OLD = 'name: Old name\nupstream: {url: "mqtt://old.example.org", username:
 test('a card becomes a configuration, secrets go into files, and the status names the result', (t) => {
   const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'));
   board.write(CARD);
+  // As the service has it.
+  const mask = process.umask(0o077);
   const done = board.start();
+  assert.equal(process.umask(mask), 0o077);
   assert.deepEqual([done.outcome, done.id, done.change, done.faults], ['applied', 'sluice-a1b2c3', 'first', []]);
   const { faults } = checkMade(board.yaml, board.config);
   assert.deepEqual(faults, []);
@@ -31,6 +34,9 @@ test('a card becomes a configuration, secrets go into files, and the status name
     assert.equal(mode(path.join(board.stateDir, file)), '600', file);
   assert.equal(mode(path.join(board.root, 'etc/NetworkManager/system-connections/sluice-wifi.nmconnection')), '600');
   assert.equal(mode(path.join(board.stateDir, 'secrets')), '700');
+  // systemd-timesyncd has a user of its own.
+  assert.equal(mode(path.join(board.root, 'etc/systemd/timesyncd.conf.d')), '755');
+  assert.equal(mode(path.join(board.root, 'etc/systemd/timesyncd.conf.d/sluice.conf')), '644');
   const wifi = board.files()['root/etc/NetworkManager/system-connections/sluice-wifi.nmconnection'] ?? '';
   assert.match(wifi, /^ssid=71;104;97;116;$/m);
   assert.match(wifi, /^psk=wifi-secret-1$/m);

@@ -78,7 +78,7 @@ export interface Settled extends Identity {
 /** @throws what the file system says; Error: a gateway runs with the state of a clone */
 export function settleIdentity(context: IdentityContext): Settled {
   const { root, stateDir, config, disk, running } = context;
-  const machine = machineFacts(root);
+  const machine = machineFacts(root, stateDir);
   const kept = readIdentity(stateDir);
   const configured = idIn(config);
   if (kept === undefined) {
@@ -188,9 +188,9 @@ function setAside({ stateDir, disk, owner }: IdentityContext, kept: Identity): v
   disk.put(path.join(place, IDENTITY_FILE), `${JSON.stringify({ v: 1, ...kept })}\n`, { mode: 0o640, owner });
 }
 
-function freshId({ root, random = randomBytes }: IdentityContext, taken: readonly string[]): string {
+function freshId({ root, stateDir, random = randomBytes }: IdentityContext, taken: readonly string[]): string {
   const serial =
-    machineFacts(root)
+    machineFacts(root, stateDir)
       .serial?.toLowerCase()
       .replaceAll(/[^0-9a-f]/g, '') ?? '';
   const ends = [macSuffix(root), serial.length >= 6 ? serial.slice(-6) : undefined];

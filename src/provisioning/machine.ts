@@ -1,13 +1,17 @@
 /** Facts about the board and the card, read below a root that a test gives. Nothing here throws: what is not there is not known. */
 import { readdirSync } from 'node:fs';
 import path from 'node:path';
+import { diskOf } from '../boards/disk-of.ts';
 import { type Owner, readLine, readSmall } from './disk.ts';
 
 /** What ties a gateway to its hardware. A fact that is not known says nothing. */
 export interface MachineFacts {
   /** Serial number of the board, from the device tree. */
   readonly serial?: string | undefined;
-  /** Card identification register of the SD card or eMMC (JEDEC JESD84, SD physical layer specification): unique for each card. */
+  /**
+   * Card identification register of the SD card or eMMC that holds the state (JEDEC JESD84, SD physical layer specification): unique for
+   * each card. Other disks have none; another card in the board, for example one for data, says nothing.
+   */
   readonly cid?: string | undefined;
   readonly machineId?: string | undefined;
 }
@@ -15,13 +19,13 @@ export interface MachineFacts {
 const FACT = /^[\x21-\x7e]{1,128}$/;
 const fact = (text: string | undefined): string | undefined => (text !== undefined && FACT.test(text) ? text : undefined);
 
-export function machineFacts(root: string): MachineFacts {
-  const cards = ['mmcblk0', 'mmcblk1', 'mmcblk2'].map((card) => fact(readLine(path.join(root, 'sys/block', card, 'device/cid'))));
+export function machineFacts(root: string, stateDir: string): MachineFacts {
+  const disk = diskOf(stateDir, path.join(root, 'sys'));
   const serial = fact(readLine(path.join(root, 'proc/device-tree/serial-number')));
   return {
     // Boards without a fused number give zeros, all of them the same.
     serial: serial !== undefined && /[^0]/.test(serial) ? serial : undefined,
-    cid: cards.find((cid) => cid !== undefined),
+    cid: disk === undefined ? undefined : fact(readLine(path.join(disk.folder, 'device/cid'))),
     // systemd writes this word until the first boot is over.
     machineId: fact(readLine(path.join(root, 'etc/machine-id')))?.replace(/^uninitialized$/, '') || undefined,
   };

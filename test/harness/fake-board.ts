@@ -1,6 +1,7 @@
 /** A board in a folder: what the kernel says of it, its boot partition, its state. Provisioning runs on it as on a true one. */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { deviceOf } from '../../src/boards/disk-of.ts';
 import { checkMade } from '../../src/cli/provision.ts';
 import type { Disk } from '../../src/provisioning/disk.ts';
 import { type Provisioned, provision } from '../../src/provisioning/provision.ts';
@@ -50,14 +51,24 @@ export class FakeBoard {
     this.config = path.join(folder, 'etc', 'gateway.yaml');
     mkdirSync(this.boot, { recursive: true });
     this.is(hardware);
+    this.stateOn('mmcblk0/mmcblk0p2');
   }
 
   /** The card and its folders are in a board with other facts. */
   is({ serial, cid, mac, machineId }: Hardware): void {
     this.#fact('proc/device-tree/serial-number', serial && `${serial}\0`);
-    this.#fact('sys/block/mmcblk0/device/cid', cid);
+    this.#fact('sys/devices/mmcblk0/device/cid', cid);
     this.#fact('sys/class/net/eth0/address', mac);
     this.#fact('etc/machine-id', machineId);
+  }
+  /** The file system of the state is this part of a disk. */
+  stateOn(part: string): void {
+    this.#fact(`sys/devices/${part}/partition`, '2');
+    const folder = path.join(this.root, 'sys/dev/block');
+    mkdirSync(folder, { recursive: true });
+    const link = path.join(folder, deviceOf(path.dirname(this.root)));
+    rmSync(link, { force: true });
+    symlinkSync(`../../devices/${part}`, link);
   }
   #fact(name: string, text = ''): void {
     const file = path.join(this.root, name);

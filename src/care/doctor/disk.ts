@@ -2,8 +2,9 @@
  * The disk of the log: space, whether it takes writes, what it says of its wear, and how much is written to it. Sources: eMMC shows
  * `life_time` and `pre_eol_info` (JESD84-B51, EXT_CSD 267 to 269) in /sys; SSDs show theirs through smartctl; SD cards show none.
  */
-import { existsSync, readFileSync, realpathSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, statfsSync } from 'node:fs';
 import path from 'node:path';
+import { diskOf } from '../../boards/disk-of.ts';
 import { formatSize } from '../../core/units.ts';
 import { type Finding, fault, ok, type Roots, unknown, warning } from './finding.ts';
 
@@ -103,19 +104,6 @@ function isReadOnly(folder: string, roots: Roots): boolean {
   }
 }
 
-/** The folder of the whole disk in /sys, and its name. */
-function diskOf({ stateDir, roots, device }: DiskFacts): { name: string; folder: string } | undefined {
-  try {
-    const { dev } = statSync(existsSync(stateDir) ? stateDir : path.dirname(stateDir));
-    const number = device ?? `${(dev >> 8) & 0xfff}:${(dev & 0xff) | ((dev >> 12) & 0xfff00)}`;
-    const part = realpathSync(path.join(roots.sys, 'dev', 'block', number));
-    const folder = existsSync(path.join(part, 'partition')) ? path.dirname(part) : part;
-    return { name: path.basename(folder), folder };
-  } catch {
-    return undefined;
-  }
-}
-
 function word(file: string): string | undefined {
   try {
     return readFileSync(file, 'utf8').trim();
@@ -125,7 +113,7 @@ function word(file: string): string | undefined {
 }
 
 async function wearFindings(facts: DiskFacts): Promise<Finding[]> {
-  const disk = diskOf(facts);
+  const disk = diskOf(facts.stateDir, facts.roots.sys, facts.device);
   if (disk === undefined)
     return [unknown('disk', 'wear', 'The system does not say on which disk the log is, so its wear is unknown.')];
   const life = word(path.join(disk.folder, 'device', 'life_time'));
@@ -196,7 +184,7 @@ function smart(name: string, report: string): Finding {
 function writeFindings(facts: DiskFacts): Finding[] {
   const { roots, gateway } = facts;
   const findings: Finding[] = [];
-  const disk = diskOf(facts);
+  const disk = diskOf(facts.stateDir, facts.roots.sys, facts.device);
   const up = Number(word(path.join(roots.proc, 'uptime'))?.split(' ')[0]);
   const sectors = Number(disk && word(path.join(disk.folder, 'stat'))?.split(/\s+/)[6]);
   if (disk !== undefined && Number.isFinite(sectors) && up > 600) {

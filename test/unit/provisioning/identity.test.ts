@@ -3,8 +3,9 @@ import { mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'no
 import path from 'node:path';
 import test from 'node:test';
 import fc from 'fast-check';
+import { diskOf } from '../../../src/boards/disk-of.ts';
 import { Disk, PowerCut } from '../../../src/provisioning/disk.ts';
-import { changeOf } from '../../../src/provisioning/identity.ts';
+import { changeOf, readIdentity } from '../../../src/provisioning/identity.ts';
 import type { MachineFacts } from '../../../src/provisioning/machine.ts';
 import { COPIED_MARK } from '../../../src/store/files/copied-mark.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -53,6 +54,37 @@ test('what a start cannot read never makes a clone, and the same board never is 
     machineId: fc.option(fc.constant('m'), { nil: undefined }),
   });
   fc.assert(fc.property(facts, facts, (kept, now) => changeOf(kept, now) === 'same'));
+});
+
+test('the card is the one with the state: another card in the board makes no clone', (t) => {
+  const board = new FakeBoard(scratch(t, 'cards', '/dev/shm'), { ...BOARD_A, serial: '' });
+  // An SSD has no card register; the card beside it is for data.
+  board.stateOn('nvme0n1/nvme0n1p2');
+  board.start();
+  assert.equal(readIdentity(board.stateDir)?.machine.cid, undefined);
+  board.is({ ...BOARD_A, serial: '', cid: BOARD_B.cid ?? '' });
+  assert.equal(board.start().change, 'same');
+  // From now on the state is on that card; an earlier start could not know.
+  board.stateOn('mmcblk0/mmcblk0p2');
+  assert.deepEqual([board.start().change, readIdentity(board.stateDir)?.machine.cid], ['same', BOARD_B.cid]);
+  board.is({ ...BOARD_A, serial: '' });
+  assert.equal(board.start().change, 'clone');
+});
+
+test('the disk of a folder is found below encryption, and not below several disks', (t) => {
+  const sys = scratch(t, 'sys', '/dev/shm');
+  for (const made of ['devices/mmcblk1/mmcblk1p2', 'devices/sda', 'devices/dm-0/slaves', 'devices/md0/slaves', 'dev/block'])
+    mkdirSync(path.join(sys, made), { recursive: true });
+  writeFileSync(path.join(sys, 'devices/mmcblk1/mmcblk1p2/partition'), '2');
+  const link = (from: string, to: string) => symlinkSync(to, path.join(sys, from));
+  link('devices/dm-0/slaves/mmcblk1p2', '../../mmcblk1/mmcblk1p2');
+  link('devices/md0/slaves/mmcblk1p2', '../../mmcblk1/mmcblk1p2');
+  link('devices/md0/slaves/sda', '../../sda');
+  link('dev/block/254:0', '../../devices/dm-0');
+  link('dev/block/9:0', '../../devices/md0');
+  assert.equal(diskOf(sys, sys, '254:0')?.name, 'mmcblk1');
+  assert.equal(diskOf(sys, sys, '9:0'), undefined);
+  assert.equal(diskOf(sys, sys, '0:99'), undefined);
 });
 
 test('an id comes from a true MAC address, else from the serial number', (t) => {

@@ -21,7 +21,17 @@ import { readYamlFile } from '../config/yaml-source.ts';
 import { SluiceError, toError } from '../core/errors.ts';
 import { copyLog, logBytes } from '../store/copy-log.ts';
 import { ArchiveWriter, CHUNK } from './archive.ts';
-import { END, type Entry, entryHead, GATEWAY_YAML, isConfigName, isStateName, LARGE_FILES, MOST_SMALL } from './entries.ts';
+import {
+  CARD_RECORD,
+  END,
+  type Entry,
+  entryHead,
+  GATEWAY_YAML,
+  isConfigName,
+  isStateName,
+  LARGE_FILES,
+  MOST_SMALL,
+} from './entries.ts';
 import { filesBeside } from './files-beside.ts';
 
 /** Left free beside the copy, bytes: the gateway that runs needs some. */
@@ -151,6 +161,7 @@ function stateFiles(stateDir: string): string[] {
       'tls/ca.crt',
       'node-red/flows.json',
       'node-red/flows_cred.json',
+      CARD_RECORD,
     ],
     ...filesOf('flow-revisions'),
     ...filesOf('secrets'),

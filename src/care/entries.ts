@@ -13,6 +13,7 @@ export const MOST_SMALL = 16 * 1024 * 1024;
 /** Of a file of the log: `buffer.maxSize` is a choice of the site. Nothing is allocated by it. */
 const MOST_LARGE = 64 * 1024 ** 3;
 
+export const CARD_RECORD = 'provision/applied.json';
 export const LARGE_FILES: readonly string[] = ['log.db', 'history.db'];
 /** Under the folder of the configuration: no hidden file, no way up. */
 const CONFIG_NAME = /^(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}\/){0,4}[A-Za-z0-9_-][A-Za-z0-9._-]{0,100}$/;
@@ -20,10 +21,12 @@ const STATE_NAMES: readonly string[] = [
   ...LARGE_FILES,
   ...['access.json', 'gateway.key', 'node-red.secret', 'tls/own.pem', 'tls/ca.crt'],
   ...['node-red/flows.json', 'node-red/flows_cred.json'],
+  // Which file of a card is in force (provisioning/record.ts): a new board with the same card does not apply it over this gateway.
+  CARD_RECORD,
 ];
 /** Secrets that a card brought (provisioning/apply.ts): the configuration names them. */
 const SECRET = /^secrets\/[a-z0-9][a-z0-9._-]{0,100}$/;
-const REVISION = /^flow-revisions\/(?:\d{1,12}\.flows|ran-well\.json)$/;
+const REVISION = /^flow-revisions\/(?:(\d{1,12})\.flows|ran-well\.json)$/;
 export const GATEWAY_YAML = 'gateway.yaml';
 
 export interface Entry {
@@ -36,6 +39,12 @@ export interface Entry {
 
 export const isConfigName = (name: string): boolean => CONFIG_NAME.test(name) && !name.split('/').includes('..');
 export const isStateName = (name: string): boolean => STATE_NAMES.includes(name) || REVISION.test(name) || SECRET.test(name);
+
+/** The number of a revision of flows; undefined: the file is none. */
+export function revisionOf(name: string): number | undefined {
+  const [, number] = REVISION.exec(name) ?? [];
+  return number === undefined ? undefined : Number(number);
+}
 
 export function entryHead({ where, name, size }: Entry): Buffer {
   const text = Buffer.from(JSON.stringify({ where, name, size }));

@@ -23,6 +23,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { LOCK_FILE } from '../store/state-dir.ts';
+import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
 
 /** What is restored is put together here. */
@@ -74,7 +75,7 @@ export function finishRestore(stateDir: string): void {
   const moved = path.join(stateDir, STAGE, 'cleared');
   if (!existsSync(moved)) {
     for (const name of readdirSync(stateDir))
-      if (name !== STAGE && name !== LOCK_FILE && name !== 'sluice.sock')
+      if (name !== STAGE && name !== LOCK_FILE && name !== 'sluice.sock' && name !== path.dirname(CARD_RECORD))
         rmSync(path.join(stateDir, name), { recursive: true, force: true });
     syncFolder(stateDir);
     writeSynced(moved, '');
@@ -82,6 +83,8 @@ export function finishRestore(stateDir: string): void {
   }
   for (const name of existsSync(state) ? readdirSync(state) : []) {
     const target = path.join(stateDir, name);
+    // The file on the card of this board was in force before: it stays known, and is not applied over what is restored.
+    if (name === path.dirname(CARD_RECORD) && existsSync(path.join(stateDir, CARD_RECORD))) continue;
     rmSync(target, { recursive: true, force: true });
     renameSync(path.join(state, name), target);
   }

@@ -6,7 +6,7 @@
  * - A claimed gateway takes another file only when that file names its id. No file changes its accounts, keys or id.
  * - Each write is whole or not at all (disk.ts). A power cut between any two ends in the old configuration or the new one.
  */
-import { lstatSync } from 'node:fs';
+import { existsSync, lstatSync } from 'node:fs';
 import path from 'node:path';
 import { wasClaimed } from '../access/account-files.ts';
 import { GATEWAY_KEY_FILE, MAX_KEY_FILE } from '../access/gateway-key.ts';
@@ -21,7 +21,7 @@ import { erase, type IdEdit } from './erase.ts';
 import { readIdentity, type Settled, settleConfigId, settleIdentity } from './identity.ts';
 import { macSuffix, serviceUser, systemWords } from './machine.ts';
 import { type CheckConfig, type Plan, planOf } from './plan.ts';
-import { readApplied } from './record.ts';
+import { type Applied, readApplied } from './record.ts';
 import { STATUS_FILE, statusText } from './status-text.ts';
 
 export interface ProvisionOptions {
@@ -145,7 +145,7 @@ function card(options: ProvisionOptions, { disk, owner, id, former }: CardContex
     takeOff(disk, found, plan, remarks);
     return told('unchanged', 'sluice.yaml is in force. Nothing was changed.');
   }
-  const fault = strangerFault(plan, id, wasClaimed(stateDir)) ?? lostFault(plan, before?.passwordFile);
+  const fault = strangerFault(plan, id, wasClaimed(stateDir)) ?? lostFault(plan, passwordFileOf(stateDir, before));
   if (fault !== undefined) {
     const { line, column } = plan.source.position(fault.at);
     return refused([`${shown.file}:${line}:${column}: ${fault.at.join('.')}: ${fault.words}`]);
@@ -176,6 +176,12 @@ function strangerFault(plan: Plan, id: string, claimed: boolean): CardFault | un
       ? `this gateway is claimed and keeps its configuration. If this file is for it, add the line id: ${id}`
       : `this file is for the gateway ${plan.wanted.id}. This gateway is ${id}, is claimed and keeps its configuration. If the file is for it, write id: ${id}`;
   return { at: ['id'], words };
+}
+
+/** A restore brings the secrets of its backup, and the record of this board may name a later one. */
+function passwordFileOf(stateDir: string, applied: Applied | undefined): string | undefined {
+  const file = applied?.passwordFile;
+  return file !== undefined && existsSync(path.join(stateDir, 'secrets', file)) ? file : undefined;
 }
 
 function lostFault(plan: Plan, passwordFile: string | undefined): CardFault | undefined {

@@ -3,6 +3,7 @@ import { closeSync, existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { Archive } from '../../care/archive.ts';
 import { makeBackup } from '../../care/backup.ts';
+import { type Entry, revisionOf } from '../../care/entries.ts';
 import { inspect, restore } from '../../care/restore.ts';
 import { SluiceError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
@@ -100,6 +101,7 @@ export async function restoreBackup(from: string, options: RestoreOptions): Prom
         );
     }
     restore(archive, found, { configFile: options.config, stateDir });
+    const flows = lastRevision(found.entries, options.config);
     const made = new Date(head.made).toISOString().slice(0, 16).replace('T', ' ');
     const done = {
       gateway: head.gateway,
@@ -107,15 +109,28 @@ export async function restoreBackup(from: string, options: RestoreOptions): Prom
       configFile: path.resolve(options.config),
       stateDir,
       files: found.entries.length,
+      ...(flows === undefined ? {} : { flows }),
     };
+    const flowWords =
+      flows === undefined
+        ? ''
+        : `The flows of Node-RED lie outside the state directory, so they are not in place. Put them back when the gateway runs: sluice flows restore ${flows}\n`;
     process.stdout.write(
       options.json
         ? `${JSON.stringify(done)}\n`
-        : `Restored ${head.gateway} of ${made} UTC: ${count(found.entries.length, 'file')} to ${done.configFile} and ${stateDir}.\nNext: sluice check, then sudo systemctl start sluice. Never start the old board again with this gateway.\n`,
+        : `Restored ${head.gateway} of ${made} UTC: ${count(found.entries.length, 'file')} to ${done.configFile} and ${stateDir}.\nNext: sluice check, then sudo systemctl start sluice. Never start the old board again with this gateway.\n${flowWords}`,
     );
   } finally {
     closeSync(fd);
   }
+}
+
+/** The newest revision of flows, where the folder of Node-RED is not in the backup and Node-RED is on. */
+function lastRevision(entries: readonly Entry[], configFile: string): number | undefined {
+  const numbers = entries.flatMap(({ where, name }) => (where === 'state' ? revisionOf(name) : undefined) ?? []);
+  if (numbers.length === 0) return undefined;
+  const nodeRed = readConfig(configFile, { readSecrets: false }).config?.nodeRed;
+  return nodeRed?.enabled === true && !nodeRed.unsafeSameUser ? Math.max(...numbers) : undefined;
 }
 
 function stateDirIn(text: string, config: string): string {

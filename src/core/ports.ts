@@ -175,6 +175,8 @@ export interface Bus {
   readonly shapes: readonly Shape[];
   /** Monotonic time of its next poll; absent where nothing is polled. */
   nextPoll?(): number;
+  /** Monotonic time at which a request last left or ended; absent where nothing is polled. */
+  lastTurn?(): number;
   /** Returns at once; the port is opened (and opened again) in the background. */
   start(): void;
   /** Ends the request on the wire or its time-out, closes the port; resolves when the port is free. Bounded to 3 s. */

@@ -57,6 +57,10 @@ export class ModbusBus implements Bus {
     return this.#queue.jobs.nextDue(() => false);
   }
 
+  lastTurn(): number {
+    return this.#queue.wire.turnedAt;
+  }
+
   start(): void {
     this.#queue.start();
   }

@@ -29,6 +29,8 @@ export interface Sending {
 export class OnWire {
   readonly link: Link;
   underWay = 0;
+  /** Monotonic time at which a request last left or ended. */
+  turnedAt = Number.NEGATIVE_INFINITY;
   readonly #options: OnWireOptions;
   readonly #taps = new Map<Tap, () => void>();
   /** The device whose turn it is or was: noise is counted for it. */
@@ -80,6 +82,7 @@ export class OnWire {
     this.#noisySince = undefined;
     this.#current = device;
     this.underWay++;
+    this.turnedAt = this.#options.clock.monotonic();
     if (device) {
       device.underWay++;
       device.counters.requests++;
@@ -88,6 +91,7 @@ export class OnWire {
     const late = 2 * (Math.max(most, timeout) + this.timeOf(ask));
     this.link.client?.send(ask, timeout, late, (error, pdu, at) => {
       this.underWay--;
+      this.turnedAt = this.#options.clock.monotonic();
       if (device) {
         device.underWay--;
         if (device.patience.turnaround > 0) this.#pausedUntil = at + device.patience.turnaround;

@@ -1,10 +1,12 @@
 /**
  * Whether the gateway works, for the watchdog of the service manager. A look follows a look, as long as the main thread turns.
  *
- * - A thread of the store that owes an answer and gives none for THREAD_LIMIT is hung, unless it waits for the disk: a card may take
- *   minutes for one fsync, and a restart would not make it faster.
- * - A polled bus makes a sample for each poll that is due, also for a silent device and a closed port. Without any, its timer is lost.
+ * - A thread of the store that owes an answer and gives none for LIMIT is hung, unless it waits for the disk: a card may take
+ *   minutes for one fsync, and a restart would not make it faster. Long answers give signs between their steps (store/threads/keeper.ts).
+ * - A polled bus makes a sample for each poll that is due, also for a silent device and a closed port. A request that leaves or ends
+ *   counts as well. Without any of them its timer is lost.
  * - What is only slow, silent or unplugged is never a reason.
+ * - Time in which nobody looked does not count. The main thread, the process or the whole machine stood still, and the others with it.
  */
 
 export interface ThreadWork {
@@ -20,7 +22,7 @@ export interface PolledBus {
   readonly name: string;
   /** Monotonic time of the poll that comes next. */
   readonly due: number;
-  /** Monotonic time of the newest sample, or of its start. */
+  /** Monotonic time at which it last did something, or was made. */
   readonly last: number;
 }
 
@@ -33,26 +35,49 @@ export interface Look {
   readonly stateOf: (thread: string) => string;
 }
 
-/** Milliseconds. A slice of work of a thread takes seconds on the slowest board. */
-const THREAD_LIMIT = 120_000;
-const BUS_LIMIT = 120_000;
+/**
+ * Milliseconds. A thread reads a file of some hundred megabytes in one piece. A bus waits until no late reply can come: twice a
+ * time-out of 60 s, and the bytes at 110 baud. Then it waits for a line that is not silent.
+ */
+const LIMIT = 5 * 60_000;
+/** The most that counts between two looks, ms. They come every 20 s. */
+const LONGEST_STEP = 30_000;
+
+/** Since when somebody owes the same. */
+interface Owed {
+  readonly mark: number;
+  at: number;
+}
 
 export class Liveness {
-  /** Since when each thread owes the same answer; one entry for each thread. */
-  readonly #since = new Map<string, { readonly answers: number; at: number }>();
+  /** One entry for each thread. */
+  readonly #threads = new Map<string, Owed>();
+  /** One entry for each bus of the configuration. */
+  #buses = new Map<string, Owed>();
+  /** Milliseconds that were looked at. */
+  #time = 0;
+  #before: number | undefined;
 
   /** @returns words for what is hung; undefined: all is well */
   look({ now, threads, buses, stateOf }: Look): string | undefined {
+    this.#time += Math.min(now - (this.#before ?? now), LONGEST_STEP);
+    this.#before = now;
+    const time = this.#time;
+    const before = this.#buses;
+    this.#buses = new Map(
+      buses.map(({ name, due, last }) => {
+        const owed = before.get(name);
+        return [name, due <= now && owed?.mark === last ? owed : { mark: last, at: time }];
+      }),
+    );
     for (const { name, waiting, answers } of threads) {
-      const since = this.#since.get(name);
-      if (!waiting || since?.answers !== answers) this.#since.set(name, { answers, at: now });
-      else if (stateOf(name).includes('D')) since.at = now;
-      else if (now - since.at > THREAD_LIMIT)
-        return `the thread ${name} of the store has not answered for ${seconds(now - since.at)}`;
+      const owed = this.#threads.get(name);
+      if (!waiting || owed?.mark !== answers) this.#threads.set(name, { mark: answers, at: time });
+      else if (stateOf(name).includes('D')) owed.at = time;
+      else if (time - owed.at > LIMIT) return `the thread ${name} of the store has not answered for ${seconds(time - owed.at)}`;
     }
-    for (const { name, due, last } of buses)
-      if (now - due > BUS_LIMIT && now - last > BUS_LIMIT)
-        return `the bus ${name} has polled nothing for ${seconds(now - last)}, and a poll is due`;
+    for (const [name, { at }] of this.#buses)
+      if (time - at > LIMIT) return `the bus ${name} has polled nothing for ${seconds(time - at)}, and a poll is due`;
     return undefined;
   }
 }

@@ -1,4 +1,7 @@
-/** When each bus last made a sample. Every poll that is due makes one, also that of a silent device (drivers/modbus/queue.ts). */
+/**
+ * When each bus last did something: it made a sample, or a request left or ended. Every poll that is due makes a sample, also that of a
+ * silent device (drivers/modbus/queue.ts), but with a long time-out and its repeats that takes minutes.
+ */
 import type { Clock } from '../../core/clock.ts';
 import type { Bus } from '../../core/ports.ts';
 import type { PolledBus } from './liveness.ts';
@@ -23,7 +26,11 @@ export class PollBeats {
     for (const name of this.#last.keys()) if (!names.has(name)) this.#last.delete(name);
     return buses.flatMap((bus) => {
       const due = bus.nextPoll?.();
-      return due === undefined ? [] : [{ name: bus.name, due, last: this.#last.get(bus.name) ?? this.#clock.monotonic() }];
+      if (due === undefined) return [];
+      // A look may come between the making of a bus and its start.
+      if (!this.#last.has(bus.name)) this.beat(bus.name);
+      const last = Math.max(this.#last.get(bus.name) ?? 0, bus.lastTurn?.() ?? 0);
+      return [{ name: bus.name, due, last }];
     });
   }
 }

@@ -8,8 +8,11 @@ import { Datagrams } from './datagrams.ts';
 import { Liveness, type Look } from './liveness.ts';
 import { threadState } from './thread-state.ts';
 
-/** How often the start asks for more time, ms, for how much, and for how long in all: a damaged log is read for minutes. */
-const START = { every: 10_000, more: 40_000, most: 20 * 60_000 };
+/**
+ * How often the start asks for more time, ms, for how much, and for how long in all: a damaged log is read for minutes. It asks for as
+ * much as the unit gives, because the main thread may wait for a slow card.
+ */
+const START = { every: 10_000, more: 90_000, most: 20 * 60_000 };
 /** Without a watchdog the words are still renewed. */
 const WORDS_EVERY = 20_000;
 
@@ -29,6 +32,10 @@ export class ServiceManager {
   readonly #feeds: boolean;
   readonly #liveness = new Liveness();
   #cancel: (() => void) | undefined;
+  /** Between `ready` and `stopping`: before that, the end of a reload would look like the end of the start. */
+  #runs = false;
+  /** What the manager has not taken and must hear; '' or READY=1. */
+  #unsent = '';
   #words = '';
   #fault: string | undefined;
 
@@ -53,7 +60,7 @@ export class ServiceManager {
     const socket = path === undefined ? undefined : await Datagrams.to(path);
     if (path !== undefined && socket === undefined)
       options.logger.error({ socket: path }, 'The service manager cannot be reached, so it takes this start for a failed one.');
-    const watched = usec !== undefined && /^\d+$/.test(usec) && (pid === undefined || Number(pid) === process.pid);
+    const watched = usec !== undefined && /^[1-9]\d*$/.test(usec) && (pid === undefined || Number(pid) === process.pid);
     return new ServiceManager({ ...options, socket, watchdog: watched ? Number(usec) : undefined });
   }
 
@@ -73,6 +80,7 @@ export class ServiceManager {
   ready(gateway: Watched): void {
     if (this.#socket === undefined) return;
     this.#cancel?.();
+    this.#runs = true;
     this.#send('READY=1', this.#say(gateway.words()), this.#feed());
     const look = (): void => {
       this.#cancel = this.#clock.after(this.#every, look);
@@ -83,16 +91,20 @@ export class ServiceManager {
 
   /** @param reload puts another configuration in force; the manager hears of its begin and its end */
   async reloading<Result>(reload: () => Promise<Result>): Promise<Result> {
+    if (!this.#runs) return reload();
+    this.#unsent = '';
     this.#send('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
     try {
       return await reload();
     } finally {
-      this.#send('READY=1');
+      if (this.#runs) this.#send('READY=1');
     }
   }
 
   stopping(): void {
     this.#cancel?.();
+    this.#runs = false;
+    this.#unsent = '';
     this.#send('STOPPING=1', 'STATUS=The gateway commits its readings and stops.');
   }
 
@@ -115,8 +127,15 @@ export class ServiceManager {
     return `STATUS=${words.replaceAll('\n', ' ')}`;
   }
 
+  /** A manager that is busy has a full queue. The next look then says again what it must hear: it takes a start without READY=1 for a failed one. */
   #send(...lines: readonly string[]): void {
-    const message = lines.filter((line) => line !== '').join('\n');
-    if (message !== '') this.#socket?.send(`${message}\n`);
+    const message = [this.#unsent, ...lines].filter((line) => line !== '').join('\n');
+    if (message === '' || this.#socket === undefined) return;
+    if (this.#socket.send(`${message}\n`)) {
+      this.#unsent = '';
+      return;
+    }
+    this.#words = '';
+    if (lines.includes('READY=1')) this.#unsent = 'READY=1';
   }
 }

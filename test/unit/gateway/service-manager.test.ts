@@ -5,12 +5,15 @@ import test, { type TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { silentLogger } from '../../../src/core/logger.ts';
+import type { Bus } from '../../../src/core/ports.ts';
 import { Datagrams } from '../../../src/gateway/service-manager/datagrams.ts';
 import { journalMessage, prefixed } from '../../../src/gateway/service-manager/journal.ts';
 import { Liveness, type Look } from '../../../src/gateway/service-manager/liveness.ts';
+import { PollBeats } from '../../../src/gateway/service-manager/poll-beats.ts';
 import { ServiceManager } from '../../../src/gateway/service-manager/service-manager.ts';
 import { threadState } from '../../../src/gateway/service-manager/thread-state.ts';
 import { ManualClock } from '../../fakes/manual-clock.ts';
+import { World } from '../../fakes/modbus-world.ts';
 import { type Child, startChild } from '../../harness/child.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { waitFor } from '../../harness/wait-for.ts';
@@ -69,7 +72,7 @@ test('the manager hears of start, readiness, reload, and stop, in this order', a
   assert.deepEqual(
     other.texts().map((text) => text.replace(/MONOTONIC_USEC=\d+/, 'MONOTONIC_USEC=N')),
     [
-      'STATUS=The gateway starts.\nEXTEND_TIMEOUT_USEC=40000000\n',
+      'STATUS=The gateway starts.\nEXTEND_TIMEOUT_USEC=90000000\n',
       'READY=1\nSTATUS=1 of 1 bus open\nWATCHDOG=1\n',
       'WATCHDOG=1\n',
       'STATUS=0 of 1 bus open and more\nWATCHDOG=1\n',
@@ -116,27 +119,107 @@ test('the watchdog of another process is not fed', async (t) => {
   assert.ok(other.texts().every((text) => !text.includes('WATCHDOG')));
 });
 
-test('a thread that owes an answer for two minutes hangs; one that waits for the disk does not', () => {
+/** Looks as often as the service does, until it is called hung or the time is over. @returns the words, and when */
+function looks(
+  liveness: Liveness,
+  from: number,
+  to: number,
+  of: (now: number) => Partial<Look>,
+): { at: number; words: string } | undefined {
+  for (let now = from; now <= to; now += 20_000) {
+    const words = liveness.look({ ...well, ...of(now), now });
+    if (words !== undefined) return { at: now, words };
+  }
+  return undefined;
+}
+
+test('a thread that owes an answer for five minutes hangs; one that waits for the disk does not', () => {
   const owes = { name: 'writer', waiting: true, answers: 7 };
-  const liveness = new Liveness();
-  assert.equal(liveness.look({ ...well, threads: [owes] }), undefined);
-  assert.equal(liveness.look({ ...well, now: 119_000, threads: [owes] }), undefined);
-  assert.match(liveness.look({ ...well, now: 121_000, threads: [owes] }) ?? '', /thread writer .* for 121 s/);
+  const hung = looks(new Liveness(), 0, 900_000, () => ({ threads: [owes] }));
+  assert.deepEqual(hung, { at: 320_000, words: 'the thread writer of the store has not answered for 320 s' });
   // One look that finds it in the disk begins anew.
-  assert.equal(liveness.look({ ...well, now: 122_000, threads: [owes], stateOf: () => 'D' }), undefined);
-  assert.equal(liveness.look({ ...well, now: 240_000, threads: [owes] }), undefined);
-  assert.equal(liveness.look({ ...well, now: 300_000, threads: [{ ...owes, answers: 8 }] }), undefined);
-  assert.equal(liveness.look({ ...well, now: 600_000, threads: [{ ...owes, answers: 8, waiting: false }] }), undefined);
+  const inDisk = (now: number) => ({ threads: [owes], stateOf: () => (now === 300_000 ? 'D' : 'S') });
+  assert.equal(looks(new Liveness(), 0, 900_000, inDisk)?.at, 620_000);
+  for (const idle of [(now: number) => ({ ...owes, answers: now }), () => ({ ...owes, waiting: false })])
+    assert.equal(
+      looks(new Liveness(), 0, 900_000, (now) => ({ threads: [idle(now)] })),
+      undefined,
+    );
 });
 
-test('a bus hangs when a poll is due for two minutes and no sample came', () => {
-  const liveness = new Liveness();
-  const at = (due: number, last: number) => liveness.look({ ...well, now: 1_000_000, buses: [{ name: 'field', due, last }] });
-  assert.match(at(870_000, 870_000) ?? '', /bus field has polled nothing for 130 s/);
-  // Samples of a silent device come as well.
-  assert.equal(at(870_000, 999_000), undefined);
+test('a bus hangs when a poll is due for five minutes and nothing was sent', () => {
+  const on = (due: (now: number) => number, last: (now: number) => number) =>
+    looks(new Liveness(), 0, 3_000_000, (now) => ({ buses: [{ name: 'field', due: due(now), last: last(now) }] }));
+  const hung = { at: 320_000, words: 'the bus field has polled nothing for 320 s, and a poll is due' };
+  assert.deepEqual(
+    on(
+      () => 0,
+      () => 0,
+    ),
+    hung,
+  );
+  // Requests of a silent device that leave and end, a minute apart.
+  assert.equal(
+    on(
+      () => 0,
+      (now) => now - (now % 60_000),
+    ),
+    undefined,
+  );
   // A meter that is read once an hour.
-  assert.equal(at(3_000_000, 0), undefined);
+  assert.equal(
+    on(
+      () => 3_600_000,
+      () => 0,
+    ),
+    undefined,
+  );
+});
+
+test('nobody is called hung for time in which the machine stood still', () => {
+  const liveness = new Liveness();
+  const owes = { threads: [{ name: 'writer', waiting: true, answers: 7 }], buses: [{ name: 'field', due: 0, last: 0 }] };
+  assert.equal(
+    looks(liveness, 0, 40_000, () => owes),
+    undefined,
+  );
+  assert.equal(
+    looks(liveness, 86_400_000, 86_600_000, () => owes),
+    undefined,
+    'a day later',
+  );
+  assert.match(looks(liveness, 86_620_000, 86_800_000, () => owes)?.words ?? '', /thread writer/, 'it goes on counting');
+});
+
+test('a silent device with the longest time-out and its repeats is no bus that hangs', async () => {
+  const world = new World({
+    ...{ transport: 'tcp', timeout: 60_000, retries: 5, devices: [{ unit: 1, interval: 1000, addresses: [1] }] },
+    answer: () => {},
+  });
+  const beats = new PollBeats(world.clock);
+  beats.beat(world.bus.name);
+  const liveness = new Liveness();
+  let overdue = 0;
+  for (let now = 0; now <= 600_000; now += 20_000) {
+    await world.until(now);
+    const buses = beats.polled([world.bus]);
+    if (world.samples.length === 0 && now > 320_000) overdue++;
+    assert.equal(liveness.look({ ...well, now, buses }), undefined, `${now}`);
+    for (const _ of world.samples.splice(0)) beats.beat(world.bus.name);
+  }
+  assert.ok(overdue > 0, 'no sample came for longer than the limit');
+  assert.ok(world.asked >= 6, `${world.asked}`);
+});
+
+test('a bus that was made while nobody looked at it is watched', async () => {
+  const clock = new ManualClock();
+  const beats = new PollBeats(clock);
+  const bus = { name: 'field', nextPoll: () => 0 } as unknown as Bus;
+  beats.beat('field');
+  assert.deepEqual(beats.polled([]), [], 'a look between its making and its start');
+  const first = beats.polled([bus]);
+  await clock.advance(20_000);
+  assert.deepEqual(beats.polled([bus]), first, 'it did nothing since');
 });
 
 test('whatever answers within its time is never called hung', () => {
@@ -155,19 +238,58 @@ test('whatever answers within its time is never called hung', () => {
   );
 });
 
-test('a hang ends the feeding and says why, and the manager sees it', async (t) => {
-  const other = await receiver(t);
-  if (other === undefined) return;
+/** Takes what a busy manager would; `full`: its queue is. */
+function queue(): { send: (message: string | Uint8Array) => boolean; full: boolean; took: string[] } {
+  const one = {
+    full: false,
+    took: [] as string[],
+    send: (message: string | Uint8Array): boolean => {
+      if (!one.full) one.took.push(String(message));
+      return !one.full;
+    },
+  };
+  return one;
+}
+
+test('a manager whose queue is full hears later that the gateway runs, and its words', async () => {
+  const clock = new ManualClock();
+  const socket = queue();
+  const manager = new ServiceManager({ clock, logger: silentLogger, socket, watchdog: 60_000_000 });
+  socket.full = true;
+  manager.ready({ look: () => ({ threads: [], buses: [] }), words: () => 'well' });
+  await clock.advance(20_000);
+  socket.full = false;
+  await clock.advance(40_000);
+  manager.stopping();
+  assert.deepEqual(socket.took, [
+    'READY=1\nSTATUS=well\nWATCHDOG=1\n',
+    'WATCHDOG=1\n',
+    'STOPPING=1\nSTATUS=The gateway commits its readings and stops.\n',
+  ]);
+});
+
+test('a reload that is refused during the start or the stop does not say that the gateway runs', async () => {
+  const socket = queue();
+  const manager = new ServiceManager({ clock: new ManualClock(), logger: silentLogger, socket, watchdog: 60_000_000 });
+  const refused = () => assert.rejects(manager.reloading(() => Promise.reject(new Error('not now'))));
+  manager.starting();
+  await refused();
+  manager.stopping();
+  await refused();
+  assert.ok(socket.took.length === 2 && !socket.took.join().includes('READY=1') && !socket.took.join().includes('RELOADING'));
+});
+
+test('a hang ends the feeding and says why, and the manager sees it', async () => {
+  const socket = queue();
   const clock = new ManualClock();
   const errors: unknown[] = [];
   const logger = { ...silentLogger, error: (data: object) => void errors.push(data) };
-  const manager = new ServiceManager({ clock, logger, socket: await Datagrams.to(other.socket), watchdog: 60_000_000 });
+  const manager = new ServiceManager({ clock, logger, socket, watchdog: 60_000_000 });
   const threads = [{ name: 'writer', waiting: true, answers: 1 }];
   manager.ready({ look: () => ({ threads, buses: [] }), words: () => 'well' });
-  for (let i = 0; i < 20; i++) await clock.advance(20_000);
+  for (let i = 0; i < 30; i++) await clock.advance(20_000);
   manager.stopping();
-  await waitFor('the end', () => other.texts().some((text) => text.startsWith('STOPPING')));
-  const texts = other.texts();
+  const texts = socket.took;
   const hung = texts.findIndex((text) => text.includes('Hangs: the thread writer'));
   assert.ok(hung > 5, `${hung}`);
   assert.ok(texts.slice(hung).every((text) => !text.includes('WATCHDOG=1')));

@@ -78,6 +78,15 @@ function failed(id: number, thrown: unknown): KeeperReply {
   return { kind: 'failed', failure: { id, error: toError(thrown).message, code } };
 }
 
+/** Between two signs of long answers, milliseconds. A check of history.db or ten years of a chart take minutes on a slow card. */
+const SIGN_EVERY = 5000;
+let signedAt = Number.NEGATIVE_INFINITY;
+function sign(): void {
+  if (performance.now() - signedAt < SIGN_EVERY) return;
+  signedAt = performance.now();
+  reply({ kind: 'works' });
+}
+
 /** Others are answered between two steps. @param before what a step has to wait for */
 async function inSteps<R>(
   id: number,
@@ -95,6 +104,7 @@ async function inSteps<R>(
         reply(answer(step.value));
         break;
       }
+      sign();
       await setImmediate();
       if (leaving) break;
     }

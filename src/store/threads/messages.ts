@@ -124,6 +124,8 @@ export type KeeperReply =
   | { readonly kind: 'waiting'; readonly result: WaitingResult }
   | { readonly kind: 'export'; readonly result: ExportResult }
   | { readonly kind: 'damaged'; readonly blocks: readonly DamagedBlock[] }
+  /** A long answer makes steps: the thread does not hang. */
+  | { readonly kind: 'works' }
   /** history.db was damaged and was made anew. */
   /** history.db is being made anew; nobody is answered meanwhile. */
   | { readonly kind: 'mending'; readonly progress: SalvageProgress }

@@ -287,6 +287,7 @@ export class Keeper {
     } satisfies KeeperData);
     worker.on('message', (reply: KeeperReply) => {
       this.answers++;
+      if (reply.kind === 'works') return;
       if (reply.kind === 'damaged') {
         for (const block of reply.blocks) this.#foundDamaged(block);
         return;

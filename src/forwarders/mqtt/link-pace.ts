@@ -1,20 +1,24 @@
 /**
  * How large a batch may be on the link as it was measured, so that an alarm does not wait behind a batch for longer than CARRY.
  *
- * - The time of a batch is that from its first byte to its acknowledgement, without the round trip of the link. It includes what of the
- *   other lane stood before it.
+ * - The time of a batch is that from its first byte to its acknowledgement, without the wait that does not depend on its size: the
+ *   round trip of the link, or more where batches of two sizes show it (link-wait.ts). It includes what of the other lane stood before it.
+ * - Where that time keeps the limit from growing, now and then one batch of each lane is a probe of an eighth. Without a second size a
+ *   broker that acknowledges late looks like a slow line, and smaller batches make it worse.
  * - A batch that took longer than CARRY lowers the limit at once, to what the link carried in half of CARRY.
  * - The limit grows only on evidence: to four times the bytes of the last batch and to twice itself at most, and only where the link
  *   would carry a quarter more than now.
  * - A connection begins with a small batch: another link may be behind it.
  * - A connection that breaks at a batch that is much larger than any acknowledged one halves the limit, and from there on it grows by a
- *   tenth: the limit may be the broker's, and each try beyond it costs a connection. Once, a batch of a proven size says nothing.
+ *   tenth: the limit may be the broker's, and each try beyond it costs a connection. A larger batch that is acknowledged ends that.
+ *   Once, a batch of a proven size says nothing.
  * - A batch without an acknowledgement for long was more than the link carries.
  * - A record is never cut: one that is larger than the limit leaves alone.
  *
  * Pure: the caller has the clock.
  */
 import type { Lane } from '../../store/files/lane-state.ts';
+import { LinkWait, REMEMBERED, type Trip } from './link-wait.ts';
 
 /** Milliseconds that a batch may be on its way. */
 export const CARRY = 3000;
@@ -30,11 +34,22 @@ const MOST = 16 * 1024 * 1024;
 /** Of CARRY: each of the two lanes may have a batch under way. */
 const AIM = 1 / 2;
 const HYSTERESIS = 1.25;
+const HALF = 1 / 2;
 /** So much may a batch be larger than the limit before it is cut again. */
 const SLACK = 1.1;
 const GROWTH = { proven: 2, doubtful: 1.1, evidence: 4 };
-/** A part of what a batch took is its own, however long the round trip was measured. */
+/** As long as no two sizes were compared: a part of what a batch took is its own, however long the round trip was measured. */
 const OWN = 1 / 8;
+/** Of the limit. */
+const PROBE = 1 / 8;
+/** Full batches between two probes: where the wait is a good part of the time, and where it is not. */
+const PROBE_AFTER = { waiting: 8, carrying: REMEMBERED - 2 };
+/** Batches that one probe takes at most: the first may stand behind a full one of the other lane. */
+const PROBES = 3;
+/** So many full batches in a row that took so much of CARRY lower the limit. */
+const LONG = { times: 8, part: 0.7 };
+/** A batch that is much smaller than the limit says little about it, however long it takes. */
+const LEAST_LEFT = 1 / 4;
 
 /** What of a batch matters here. */
 export interface Parcel {
@@ -50,11 +65,20 @@ export class LinkPace {
   #most: number;
   /** From here on the limit grows slowly: about twice as much was not acknowledged. */
   #doubtful = Number.POSITIVE_INFINITY;
+  /** An acknowledged batch of so many bytes ends the doubt. */
+  #disproof = Number.POSITIVE_INFINITY;
+  readonly #wait = new LinkWait();
+  /** The last that two sizes showed on this connection. */
+  #waits: number | undefined;
+  /** Full batches until the next probe; batches that the present one may still take. */
+  #untilProbe = 0;
+  #probes = 0;
+  #long = { times: 0, fastest: Number.POSITIVE_INFINITY };
   /** Bytes of the largest batch that was acknowledged since the last one that was not. */
   #proven = 0;
   /** Bytes that were acknowledged, over all; and what waits for it. */
   #carried = 0;
-  readonly #underWay: Record<Lane, { bytes: number; at: number; before: number } | undefined> = {
+  readonly #underWay: Record<Lane, { bytes: number; together: number; at: number; before: number } | undefined> = {
     data: undefined,
     history: undefined,
   };
@@ -73,24 +97,35 @@ export class LinkPace {
 
   begin(): void {
     this.#most = Math.min(this.#most, this.#start);
+    this.#wait.forget();
+    this.#waits = undefined;
+    this.#untilProbe = this.#probes = 0;
+  }
+
+  /** Bytes of the next batch. */
+  get #next(): number {
+    return this.#probes > 0 ? Math.max(1, this.#most * PROBE) : this.#most;
   }
 
   /** Readings that the next batch may be asked to have. It may turn out too large: `fits` says so. */
   readings(lane: Lane): number {
     const each = this.#bytesPerReading[lane];
-    return each === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(this.#most / each));
+    return each === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(this.#next / each));
   }
 
   /** @returns true, or how many readings the batch should have instead */
   fits({ lane, bytes, readings }: Parcel): true | number {
-    this.#bytesPerReading[lane] = bytes < this.#most / 2 ? undefined : bytes / readings;
-    if (bytes <= this.#most * SLACK) return true;
-    return Math.max(1, Math.floor((readings * this.#most) / bytes));
+    this.#bytesPerReading[lane] = bytes < this.#next / 2 ? undefined : bytes / readings;
+    if (bytes <= this.#next * SLACK) return true;
+    return Math.max(1, Math.floor((readings * this.#next) / bytes));
   }
 
   /** A batch leaves. @param now monotonic ms */
   sent({ lane, bytes }: Parcel, now: number): void {
-    this.#underWay[lane] = { bytes, at: now, before: this.#carried };
+    const other = this.#underWay[lane === 'data' ? 'history' : 'data'];
+    const together = bytes + (other?.bytes ?? 0);
+    this.#underWay[lane] = { bytes, together, at: now, before: this.#carried };
+    if (this.#probes > 0) this.#probes = together <= this.#most / 2 ? 0 : this.#probes - 1;
   }
 
   /** It was acknowledged. @param roundTrip milliseconds of a message on this connection that waits for nothing */
@@ -98,14 +133,15 @@ export class LinkPace {
     const batch = this.#underWay[lane];
     if (batch === undefined) return;
     this.#underWay[lane] = undefined;
-    const { bytes } = batch;
+    const { bytes, together } = batch;
     this.#carried += bytes;
     this.#proven = Math.max(this.#proven, bytes);
-    const ms = Math.max(0, now - batch.at);
-    const took = Math.max(ms - roundTrip, ms * OWN, 1);
+    if (bytes > this.#disproof) this.#doubtful = this.#disproof = Number.POSITIVE_INFINITY;
+    const trip = { bytes, together, ms: Math.max(0, now - batch.at) };
+    const took = this.#took(trip, roundTrip);
     if (took > CARRY) {
-      const together = this.#carried - batch.before;
-      this.#most = Math.max(Math.min(LEAST, this.#most), (Math.min(this.#most, together) * AIM * CARRY) / took);
+      if (this.#shrink(this.#carried - batch.before, took)) this.#wait.forget(trip);
+      else this.#probeAfter(PROBE_AFTER.waiting);
       return;
     }
     // A single record may be larger than the limit.
@@ -114,6 +150,45 @@ export class LinkPace {
     const step = this.#most < this.#doubtful ? GROWTH.proven : GROWTH.doubtful;
     const next = Math.min(this.#most * step, bytes * GROWTH.evidence, MOST);
     if (aim >= this.#most * HYSTERESIS && next > this.#most) this.#most = Math.min(next, aim);
+    else if (bytes >= this.#most * HALF) {
+      this.#probeAfter(trip.ms - took > took * HALF ? PROBE_AFTER.waiting : PROBE_AFTER.carrying);
+      this.#settle(took);
+    }
+  }
+
+  /** Answers that are late at random let the limit grow a little too far. No single one shows that. */
+  #settle(took: number): void {
+    if (took < CARRY * LONG.part) this.#long = { times: 0, fastest: Number.POSITIVE_INFINITY };
+    else this.#long = { times: this.#long.times + 1, fastest: Math.min(this.#long.fastest, took) };
+    if (this.#long.times < LONG.times) return;
+    this.#most = Math.max(Math.min(LEAST, this.#most), (this.#most * AIM * CARRY) / this.#long.fastest);
+    this.#long = { times: 0, fastest: Number.POSITIVE_INFINITY };
+  }
+
+  /** @param full batches until the probe after this one */
+  #probeAfter(full: number): void {
+    if (--this.#untilProbe >= 0) return;
+    this.#untilProbe = full;
+    this.#probes = PROBES;
+  }
+
+  /** @returns milliseconds that its bytes took, and those of the other lane that stood before it */
+  #took(trip: Trip, roundTrip: number): number {
+    const { ms } = trip;
+    this.#wait.note(trip);
+    this.#waits = this.#wait.of(this.#most) ?? this.#waits;
+    if (this.#waits === undefined) return Math.max(ms - roundTrip, ms * OWN, 1);
+    return Math.max(ms - Math.max(this.#waits, roundTrip), 1);
+  }
+
+  /** @param together bytes that were acknowledged in that time  @returns whether the limit is lower now */
+  #shrink(together: number, took: number): boolean {
+    const carries = (together * AIM * CARRY) / took;
+    const least = together < this.#most * HALF ? this.#most * LEAST_LEFT : LEAST;
+    const most = Math.min(this.#most, Math.max(least, carries));
+    const lower = most < this.#most / SLACK;
+    this.#most = most;
+    return lower;
   }
 
   /** It was refused, or is offered again: that says nothing about the link. */
@@ -133,6 +208,9 @@ export class LinkPace {
     if (bytes === 0) return;
     const had = Math.min(this.#most, bytes);
     if (ms > CARRY) this.#most = Math.max(Math.min(LEAST, this.#most), (had * CARRY) / ms);
-    else if (unproven) this.#doubtful = this.#most = Math.max(SMALLEST, had / 2);
+    else if (unproven) {
+      this.#doubtful = this.#most = Math.max(SMALLEST, had / 2);
+      this.#disproof = bytes * SLACK;
+    }
   }
 }

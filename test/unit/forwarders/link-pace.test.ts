@@ -86,7 +86,9 @@ test('on a steady link no alarm waits longer than the stated time, behind both l
 test('a link is used: the limit settles at what it carries in that time, and stays there', () => {
   for (const rate of [1000, 9600, 64_000, 1_000_000]) {
     const sent = drain(new LinkPace(), new Line(rate, 300), 80, 10, ['history']);
-    const late = sent.slice(40).map(({ bytes }) => bytes);
+    const all = sent.slice(40).map(({ bytes }) => bytes);
+    const late = all.filter((bytes) => bytes > Math.max(...all) / 4);
+    assert.ok(late.length >= 38, `a probe among thirty batches: ${all}`);
     const [least, most] = [Math.min(...late), Math.max(...late)];
     assert.ok(least >= (rate * CARRY) / 1000 / 3, `${rate}: ${late}`);
     assert.ok(most <= (rate * CARRY) / 1000, `${rate}: ${late}`);

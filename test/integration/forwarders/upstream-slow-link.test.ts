@@ -53,10 +53,12 @@ test('on a slow line no alarm stands behind more than the line carries in the st
   assert.ok(Math.max(...first) > 2 * START.connection, `the line is used: ${first}`);
   assert.ok(Math.max(...first) <= ((RATE * CARRY) / 1000 / 2) * 1.25, `${first}`);
 
-  // The line gets twenty times slower. What was under way is not answered in time, and comes again in small batches.
+  // The line gets twenty times slower. What was under way is not answered in time, and comes again in small batches. On a busy machine
+  // it may be small enough to be answered.
   relay.rate /= 20;
   const { connections } = relay;
-  await waitFor('a new connection', () => relay.connections > connections);
+  const isSmall = (): boolean => (forwarder.status().batchLimit ?? 0) <= ((RATE / 20) * CARRY) / 1000;
+  await waitFor('a new connection, or small batches', () => relay.connections > connections || isSmall(), { timeout: 60_000 });
   const slow = sizes().length;
   await waitFor('batches on the slow line', () => sizes().length >= slow + 5, { timeout: 90_000 });
   const small = sizes().slice(slow + 2, slow + 5);
@@ -67,6 +69,7 @@ test('on a slow line no alarm stands behind more than the line carries in the st
   // A machine that stands still for half a second looks like a line that does.
   await waitFor('everything', () => consumer().records().length === site.appended, { timeout: 180_000, every: 200 });
   assert.deepEqual(consumer().judge(), []);
+  await waitFor('its acknowledgements', () => forwarder.status().counters.readings >= site.appended, { timeout: 30_000 });
   const { counters } = forwarder.status();
   assert.equal(counters.readings, site.appended);
   assert.equal(counters.refused, 0);

@@ -17,7 +17,7 @@ const LONGEST_REST = 30;
 export interface TurnOptions {
   /**
    * While somebody waits, the next turn begins after a rest of so many times what the last one took: with 1 at most half the time goes
-   * to this door, with 3 a quarter. Default: no rest.
+   * to this door, with 3 a quarter. No rest is longer than LONGEST_REST: a long turn takes a larger part. Default: no rest.
    */
   readonly rests?: number;
 }

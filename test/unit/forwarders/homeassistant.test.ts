@@ -248,6 +248,28 @@ test('homeassistant: what was told and not acknowledged is removed after a resta
   assert.equal(new Site({ devices: {} }, third.memory).greet().filter(({ payload }) => payload === '').length, 0);
 });
 
+test('homeassistant: a rule that is announced no more leaves no alarm behind', () => {
+  const points = { t: { type: 'int16' } };
+  const both: Written = {
+    devices: { room: { points }, hall: { points } },
+    rules: ['cold', 'hot'].map((name) => ({ name, device: name === 'hot' ? 'hall' : 'room' })),
+  };
+  const alarms = (site: Site): string[] =>
+    site
+      .greet()
+      .filter(({ topic, payload }) => /\/alarm\//.test(topic) && payload === '')
+      .map(({ topic }) => topic.split('/').at(-1) ?? '');
+  const site = new Site(both);
+  assert.deepEqual(alarms(site), []);
+  // A filter leaves out a rule of one device, and the other device as a whole.
+  const filtered = new Site({ devices: { room: { points } } }, site.memory);
+  assert.deepEqual(alarms(filtered).sort(), ['cold', 'hot']);
+  assert.deepEqual(alarms(new Site({ devices: { room: { points } } }, filtered.memory)), []);
+  // One that moves to another device keeps its own.
+  const moved = new Site({ ...both, rules: [{ name: 'cold', device: 'hall' }] }, site.memory);
+  assert.deepEqual(alarms(moved), ['hot']);
+});
+
 test('homeassistant: a birth is answered, a retained one and a flood of them are not', async () => {
   const site = new Site({ devices: {} });
   const birth = (text = 'online', retained = false) =>

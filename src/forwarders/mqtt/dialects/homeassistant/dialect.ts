@@ -6,7 +6,7 @@
  */
 import type { LatestValue, NoticeMessage } from '../../../../core/ports.ts';
 import type { DialectContext, LiveDialect, LiveSpeaker, OutMessage } from '../../dialect.ts';
-import { type Announced, type Announcement, announcement, ownConfig } from './discovery.ts';
+import { type Announced, type Announcement, announcement, ownConfig, rulesAmong } from './discovery.ts';
 import { BIRTH, places } from './places.ts';
 import { Told } from './told.ts';
 
@@ -92,6 +92,8 @@ function speaker(context: DialectContext): LiveSpeaker {
         const without = told.gone(device, announced?.platforms ?? new Map());
         if (announced !== undefined && without.size === 0) continue;
         cleared++;
+        // A filter may have left out a rule that still exists. Before its device: with that it would be forgotten.
+        for (const rule of rulesAmong(without.keys())) if (!now.rules.has(rule)) yield kept(at.alarm(rule), '');
         if (announced !== undefined) yield kept(at.config(device), announced.config(without));
         else for (const topic of [at.config(device), at.state(device)]) yield kept(topic, '');
         if (announced === undefined) yield { ...kept(at.available(device), ''), taken: () => told.set(device, undefined) };

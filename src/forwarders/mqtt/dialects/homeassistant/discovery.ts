@@ -111,7 +111,11 @@ function announced(device: string, { components, rules, model, profile }: Parts,
 }
 
 /** No name of a point has a large letter. */
-const alarmKey = (rule: string): string => `ALARM-${rule}`;
+const ALARM = 'ALARM-';
+const alarmKey = (rule: string): string => `${ALARM}${rule}`;
+/** Rules whose alarms have these keys of components. */
+export const rulesAmong = (keys: Iterable<string>): string[] =>
+  [...keys].filter((key) => key.startsWith(ALARM)).map((key) => key.slice(ALARM.length));
 
 /** The gateway itself: whether it is connected. */
 export function ownConfig(at: Places): string {

@@ -14,6 +14,8 @@ import path from 'node:path';
 const FLOORS: Readonly<Record<string, number>> = {
   access: 95,
   admin: 26,
+  boards: 85,
+  care: 60,
   cli: 33,
   codecs: 94,
   config: 87,
@@ -24,10 +26,12 @@ const FLOORS: Readonly<Record<string, number>> = {
   gateway: 80,
   'node-red': 50,
   pipeline: 85,
+  provisioning: 65,
   reports: 46,
   rules: 95,
   store: 79,
   time: 95,
+  update: 85,
 };
 
 interface Part {

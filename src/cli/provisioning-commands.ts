@@ -40,7 +40,7 @@ export function provisioningCommands(sluice: Command): void {
     .addOption(json())
     .addHelpText(
       'after',
-      '\nColumns are keys of sluice.yaml: id, site, name, language, timezone, upstream.url,\nupstream.username, upstream.password, upstream.clientId, claimCode, page,\nwifi.name, wifi.password, wifi.country. An empty claimCode gets a new code.\nA table with a bad row writes nothing.\nExit status: 0 done, 1 failed, 78 the table or the template was refused.\nExample:\n  $ sluice fleet sites.csv --template sluice.yaml -o cards',
+      '\nColumns are keys of sluice.yaml: id, site, name, language, timezone,\nupstream.url, upstream.username, upstream.password, upstream.clientId,\nclaimCode, page, wifi.name, wifi.password, wifi.country.\nAn empty claimCode gets a new code.\nA table with a bad row writes nothing.\nExit status: 0 done, 1 failed, 78 the table or the template was refused.\nExample:\n  $ sluice fleet sites.csv --template sluice.yaml -o cards',
     )
     .action(action(async (table: string, options: FleetCommandOptions) => (await import('./fleet.ts')).fleet(table, options)));
 }

@@ -32,7 +32,7 @@ export const EVENTS = [
     'command',
     'receipt',
   ],
-  ...['access', 'safe-state', 'refused', 'overrun', 'observation', 'action'],
+  ...['access', 'safe-state', 'refused', 'overrun', 'observation', 'action', 'identity'],
 ] as const;
 
 const version = z.literal(1).describe('the version of this format');

@@ -1,6 +1,7 @@
 /**
- * The threads of the store give way to the main thread, which polls, judges and sends. On a board with one or two cores a commit or a
- * read of history would otherwise hold up an alarm, and the program that the alarm goes to, for a time slice of the scheduler.
+ * The threads of the store that can wait give way to the main thread, which polls, judges and sends. On a board with one or two cores
+ * a packing or a read of history would otherwise hold up an alarm, and the program that the alarm goes to, for a time slice of the
+ * scheduler. The writer does not give way: beside a busy program the commits would wait for it.
  */
 import { readlinkSync } from 'node:fs';
 import os from 'node:os';

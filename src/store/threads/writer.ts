@@ -13,10 +13,8 @@ import type { LogDatabase } from '../hot/database.ts';
 import { keepLogs } from '../hot/keep-logs.ts';
 import { WalGone } from '../hot/wal.ts';
 import { faultOf, forgetTask, logsOf, Merger, makeAnew, openLog, takeOver } from '../recovery/open-log.ts';
-import { standBehind } from './behind.ts';
 import type { WriterData, WriterMessage, WriterReply } from './messages.ts';
 
-standBehind();
 const port = parentPort;
 if (port === null) throw new Error('writer.ts is a thread');
 const reply = (message: WriterReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);

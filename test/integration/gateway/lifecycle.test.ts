@@ -3,7 +3,7 @@
  * within its bound whatever hangs, with everything committed; it says in words why it does not start.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import path from 'node:path';
 import test, { type TestContext } from 'node:test';
@@ -328,6 +328,8 @@ test('the log on stdout is JSON lines; a refused configuration is whole on stder
   }
   assert.deepEqual(child.stderr, []);
 
+  // With the state of before, the gateway would run with the last configuration that ran well.
+  rmSync(gateway.stateDir, { recursive: true });
   gateway.write(`
 gateway: {id: 'G 1', stateDir: ${gateway.stateDir}, colour: red}
 buses: {plant: {protocol: modbus-tpc, host: 127.0.0.1}}

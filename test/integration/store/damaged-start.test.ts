@@ -155,10 +155,13 @@ for (const [name, attack] of Object.entries(attacks))
 
     // What came back is delivered, and what is polled goes on.
     const after = state.count;
+    // What stands in log.db behind its first pages is whole in all cases but two.
+    const isWhole = !name.startsWith('24 bytes') && name !== GREEDY;
     await waitFor('all that came back, and readings after it', () => {
       const records = consumer().records();
       return (
         records.filter((r) => r.device === 'tank' || Number(r.values.n) <= before).length >= back &&
+        (!isWhole || records.filter((r) => r.device === 'tank').length >= RECORDS) &&
         mine().some((r) => Number(r.values.n) > after)
       );
     });
@@ -181,8 +184,7 @@ for (const [name, attack] of Object.entries(attacks))
       counts.push(Number(r.values.n));
       assert.ok(r.values.hot === 0 || r.values.hot === 1, JSON.stringify(r.values));
     }
-    // What stands in log.db behind its first pages is whole in all cases but one.
-    if (!name.startsWith('24 bytes') && name !== GREEDY) assert.equal(tank, RECORDS);
+    if (isWhole) assert.equal(tank, RECORDS);
     // What the bound left is said, and what stands before it came back.
     assert.equal(Number(data.unreadRows ?? 0) > 0, name === GREEDY, JSON.stringify(data));
     if (name === GREEDY) assert.ok(tank > 0);

@@ -23,5 +23,5 @@ for (const command of [...all(program()).filter((c) => !OWN.includes(c.name())),
   test(`the help of ${command.parent === null ? '' : `${command.parent.name()} `}${command.name()}`, () => {
     const text = helpOf(command);
     for (const line of text.split('\n')) assert.ok([...line].length <= 80, `${[...line].length} columns: ${line}`);
-    assert.match(text, /Examples?:\n {2}\$ sluice /);
+    assert.match(text, /Examples?:\n {2}\$ (?:sudo )?sluice /);
   });

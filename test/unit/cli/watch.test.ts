@@ -39,7 +39,7 @@ function status(devices: readonly string[], more: Partial<GatewayStatus> = {}): 
       },
     ],
     forwarders: [{ ...forwarder, state: 'connected', fault: undefined }],
-    ...{ alarms: [], broker: undefined, http: undefined },
+    ...{ alarms: [], broker: undefined, http: undefined, actions: undefined },
     log: { ...report.log, faults: [], salvage: [], refusedFolders: [] },
     clock: { ...report.clock, known: true },
     ...more,

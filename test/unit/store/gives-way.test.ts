@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import os from 'node:os';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { systemClock } from '../../../src/core/clock.ts';
 import { CommitCycle } from '../../../src/store/hot/commit-cycle.ts';
 import { Log } from '../../../src/store/log.ts';
@@ -34,18 +36,30 @@ test('a commit that is asked for begins behind the turn, once, and at once for t
   assert.equal(begun, 2, 'none begins behind the stop');
 });
 
-test('the threads of the log stand behind the main thread', async (t) => {
+/** `nice` of each thread of this process: field 19 of proc(5), behind the name in parentheses. */
+const niceOf = (): number[] =>
+  readdirSync('/proc/self/task').map((id) =>
+    Number(readFileSync(`/proc/self/task/${id}/stat`, 'utf8').split(') ')[1]?.split(' ')[16]),
+  );
+
+test('a thread that may wait stands behind the main thread', async () => {
+  const behind = new URL('../../../src/store/threads/behind.ts', import.meta.url).href;
+  const code = `import(${JSON.stringify(behind)}).then(({ standBehind }) => { standBehind(); require('node:worker_threads').parentPort.postMessage('behind'); })`;
+  const worker = new Worker(code, { eval: true });
+  await once(worker, 'message');
+  const own = os.getPriority();
+  assert.equal(niceOf().filter((nice) => nice === Math.min(own + 8, 19)).length, 1);
+  assert.equal(os.getPriority(), own, 'the main thread stays where it is');
+  await worker.terminate();
+});
+
+test('the writer does not: a commit beside a busy program would wait for it', async (t) => {
   const dir = scratch(t, 'behind');
   const log = await Log.open({
     ...{ stateDir: `${dir}/state`, runtimeDir: `${dir}/run`, clock: systemClock },
     ...{ maxSize: 64e6, maxAge: 1e12, commitEvery: 60_000 },
   });
   t.after(() => log.abandon());
-  // Field 19 of proc(5), behind the name in parentheses.
-  const nice = readdirSync('/proc/self/task').map((id) =>
-    Number(readFileSync(`/proc/self/task/${id}/stat`, 'utf8').split(') ')[1]?.split(' ')[16]),
-  );
-  const own = os.getPriority();
-  assert.equal(Math.max(...nice), Math.min(own + 8, 19));
-  assert.ok(nice.includes(own));
+  await log.flush();
+  assert.equal(Math.max(...niceOf()), os.getPriority());
 });

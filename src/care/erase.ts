@@ -7,6 +7,7 @@ import {
   constants,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -17,6 +18,8 @@ import {
 import path from 'node:path';
 
 const ZEROS = Buffer.alloc(1024 * 1024);
+/** Bytes from one sync to the next. */
+const PART = 16 * 1024 * 1024;
 
 export interface Erased {
   files: number;
@@ -36,7 +39,12 @@ export function eraseAny(file: string, erased: Erased = { files: 0, bytes: 0 }):
   if (stat === undefined) return erased;
   if (stat.isDirectory()) {
     for (const name of readdirSync(file)) eraseAny(path.join(file, name), erased);
-    rmdirSync(file);
+    try {
+      rmdirSync(file);
+    } catch (thrown) {
+      // A unit mounts the folders that it may write. Nothing is left in it.
+      if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EBUSY')) throw thrown;
+    }
     return erased;
   }
   // A second name of it elsewhere would lose its content there too.
@@ -56,8 +64,14 @@ function overwrite(file: string): number {
   }
   try {
     const { size } = fstatSync(fd);
-    for (let at = 0; at < size; ) at += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, size - at), at);
-    fsyncSync(fd);
+    // From the end: the file is shorter after a cut, so a start that has little time gets on with a large one.
+    for (let end = size; end > 0; ) {
+      const from = Math.max(0, end - PART);
+      for (let at = from; at < end; ) at += writeSync(fd, ZEROS, 0, Math.min(ZEROS.length, end - at), at);
+      fsyncSync(fd);
+      ftruncateSync(fd, from);
+      end = from;
+    }
     return size;
   } catch (thrown) {
     // A full disk that cannot take the zeros (copy on write): removing is what is left.

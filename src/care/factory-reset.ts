@@ -2,19 +2,21 @@
  * Erases what a gateway knows: state, readings, accounts, keys, configuration with its secrets, runtime folder, the folder of Node-RED,
  * bundles and backups beside the configuration. A starter configuration takes the place of the old one.
  *
- * - The mark is on the disk before the first file goes; a run that was cut is finished by the next one, and by the next start.
+ * - The mark is on the disk before the first file goes; a run that was cut is finished by the next one, by `sluice provision` at the
+ *   next boot, and by a start of the gateway that may write everything. Another start is refused.
  * - The plan is in the mark, since the configuration that it was made of is erased too.
  */
 
 import { createHash } from 'node:crypto';
 import {
-  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeSync,
@@ -26,12 +28,16 @@ import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Erased, eraseAny, eraseState } from './erase.ts';
 import { filesBeside } from './files-beside.ts';
 import { jsonOf } from './json-of.ts';
-import { syncFolder, writeSynced } from './settle.ts';
+import { give, type Owner, ownerOf, readObeyed, syncFolder, writeSynced } from './own-files.ts';
 
 const RESET_MARK = '.factory-reset';
 /** Made by commands of Sluice. */
-const OURS = /(?:\.sluice|\.sluice-backup|\.receipt|^sluice-support-.*\.tar\.gz)$/;
+const OURS = /(?:\.sluice|\.sluice-backup|\.sluice-restore|\.receipt|^sluice-support-.*\.tar\.gz)$/;
+/** What provisioning keeps beside a configuration (provisioning/apply.ts, disk.ts). */
+const BESIDE = ['.before-provisioning', '.before-provisioning.new', '.new'];
 const MOST_PATHS = 10_000;
+/** A path has at most 4,096 bytes; plans are far smaller. */
+const MOST_MARK = 4 * 1024 * 1024;
 
 export interface ResetPlan {
   readonly configFile: string;
@@ -39,21 +45,27 @@ export interface ResetPlan {
   readonly paths: readonly string[];
 }
 
-/** What would be erased besides the state folder. */
-export function resetPlan(configFile: string, stateDir: string, runtimeDir: string | undefined): ResetPlan {
+/** What would be erased besides the state folder. @param others absolute; files elsewhere with secrets of this gateway */
+export function resetPlan(
+  configFile: string,
+  stateDir: string,
+  runtimeDir: string | undefined,
+  others: readonly string[] = [],
+): ResetPlan {
   const file = path.resolve(configFile);
   const folder = path.dirname(file);
   const beside = filesBeside(file, readYamlFile(file).value).map((name) => path.join(folder, name));
   const profiles = path.join(folder, 'profiles');
   const ours = existsSync(folder)
     ? readdirSync(folder)
-        .filter((name) => OURS.test(name))
+        .filter((name) => OURS.test(name) || BESIDE.some((end) => name === path.basename(file) + end))
         .map((name) => path.join(folder, name))
     : [];
   const paths = [
     ...beside,
     ...ours,
     ...(existsSync(profiles) ? [profiles] : []),
+    ...others,
     ...runtimeDirs(stateDir, runtimeDir),
     ...(existsSync(`${stateDir}-node-red`) ? [`${stateDir}-node-red`] : []),
   ];
@@ -82,14 +94,23 @@ function runtimeDirs(stateDir: string, configured: string | undefined): string[]
     });
 }
 
-export function readResetMark(stateDir: string): ResetPlan | undefined {
-  try {
-    const { v, configFile, paths } = jsonOf(readFileSync(path.join(stateDir, RESET_MARK), 'utf8')) ?? {};
-    if (v !== 1 || typeof configFile !== 'string' || !Array.isArray(paths) || paths.length > MOST_PATHS) return undefined;
-    return { configFile, paths: paths.filter((p): p is string => typeof p === 'string' && path.isAbsolute(p)) };
-  } catch {
-    return undefined;
-  }
+export interface ResetMark {
+  readonly plan: ResetPlan;
+  /** This user wrote it, so this user can finish it. */
+  readonly own: boolean;
+}
+
+/**
+ * What an interrupted reset left. A mark that is not complete means nothing: the reset had erased nothing.
+ * @returns 'foreign': another user may have made it. Root would erase what that user wants.
+ */
+export function readResetMark(stateDir: string): ResetMark | 'foreign' | undefined {
+  const found = readObeyed(path.join(stateDir, RESET_MARK), MOST_MARK);
+  if (found === undefined || found === 'foreign') return found;
+  const { v, configFile, paths } = jsonOf(found.text) ?? {};
+  if (v !== 1 || typeof configFile !== 'string' || !Array.isArray(paths) || paths.length > MOST_PATHS) return undefined;
+  const plan = { configFile, paths: paths.filter((p): p is string => typeof p === 'string' && path.isAbsolute(p)) };
+  return { plan, own: found.uid === process.getuid?.() };
 }
 
 /**
@@ -99,39 +120,57 @@ export function readResetMark(stateDir: string): ResetPlan | undefined {
 export function factoryReset(stateDir: string, plan: ResetPlan, afterStep: (step: string) => void = () => {}): Erased {
   const lock = StateDirLock.take(stateDir);
   try {
-    writeSynced(path.join(stateDir, RESET_MARK), JSON.stringify({ v: 1, ...plan }));
+    const owner = ownerOf(stateDir);
+    give(path.join(stateDir, LOCK_FILE), owner);
+    // The gateway reads it, and does not start before root has finished. Only root's own file is obeyed by root.
+    writeSynced(path.join(stateDir, RESET_MARK), JSON.stringify({ v: 1, ...plan }), 0o640, owner && { uid: 0, gid: owner.gid });
     syncFolder(stateDir);
     afterStep('marked');
     const erased: Erased = { files: 0, bytes: 0 };
     for (const one of plan.paths) eraseAny(one, erased);
     afterStep('besides');
-    const { configFile } = plan;
-    const likeness = statSync(configFile, { throwIfNoEntry: false });
-    eraseAny(configFile, erased);
-    afterStep('configuration');
-    writeStarter(configFile, stateDir, likeness?.mode ?? 0o640);
+    replaceConfig(plan.configFile, stateDir, owner, erased, afterStep);
     const state = eraseState(stateDir, [RESET_MARK, LOCK_FILE]);
     syncFolder(stateDir);
     afterStep('state');
     rmSync(path.join(stateDir, RESET_MARK), { force: true });
     syncFolder(stateDir);
-    // Root may have made it: the gateway has to lock it at its next start.
-    const { uid, gid } = statSync(stateDir);
-    if (process.getuid?.() === 0) chownSync(path.join(stateDir, LOCK_FILE), uid, gid);
     return { files: erased.files + state.files, bytes: erased.bytes + state.bytes };
   } finally {
     lock.release();
   }
 }
 
-function writeStarter(configFile: string, stateDir: string, mode: number): void {
+/** The file is there at any moment, and names the state folder: the next start finds the mark by that. */
+function replaceConfig(
+  configFile: string,
+  stateDir: string,
+  owner: Owner | undefined,
+  erased: Erased,
+  afterStep: (step: string) => void,
+): void {
   const folder = path.dirname(configFile);
   if (!existsSync(folder)) return;
+  const old = path.join(folder, `.${path.basename(configFile)}.erase`);
+  eraseAny(old, erased);
+  const likeness = statSync(configFile, { throwIfNoEntry: false });
   const starter = starterConfig().replace(
     '# stateDir: /var/lib/sluice ',
     stateDir === '/var/lib/sluice' ? '# stateDir: /var/lib/sluice ' : `stateDir: ${JSON.stringify(stateDir)} `,
   );
-  writeSynced(configFile, starter, mode & 0o777);
+  // The user of the gateway reads it, also where root erases.
+  const keeper = owner && { uid: likeness?.uid ?? 0, gid: likeness?.gid ?? owner.gid };
+  writeSynced(`${configFile}.new`, starter, (likeness?.mode ?? 0o640) & 0o777, keeper);
+  try {
+    if (likeness !== undefined) linkSync(configFile, old);
+  } catch {
+    // FAT has no second names.
+    eraseAny(configFile, erased);
+  }
+  renameSync(`${configFile}.new`, configFile);
+  syncFolder(folder);
+  afterStep('configuration');
+  eraseAny(old, erased);
   syncFolder(folder);
 }
 

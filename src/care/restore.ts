@@ -1,32 +1,20 @@
 /**
  * Puts a backup back in one step. Invariants:
  * - Every byte of it is proven before the first one is written, and its configuration is one that this version runs.
- * - A power cut leaves the old gateway or the new one (settle.ts); the configuration file is exchanged last of all files beside it.
+ * - A power cut leaves the old gateway or the new one (settle.ts); the configuration is put together beside its place first.
  * - The log that comes back counts as a copy, and a gateway without one makes a new one: no number is given twice.
  */
 
-import { createHash } from 'node:crypto';
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { lstatSync, rmSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { SluiceError, toError } from '../core/errors.ts';
 import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
 import { type Archive, refused } from './archive.ts';
+import { decide, dropConfigStage, makeConfigStage, placeConfig, stageConfig } from './config-stage.ts';
 import { type Entry, GATEWAY_YAML, LARGE_FILES, readEntries } from './entries.ts';
-import { finishRestore, makeInside, markReady, STAGE, settleState, syncFolder } from './settle.ts';
+import { give, makeInside, makeOne, ownerOf, syncFolder, writePieces } from './own-files.ts';
+import { continueRestore, STAGE, settleState, writeTarget } from './settle.ts';
 
 /** The most that a configuration has (yaml-source.ts). */
 const MOST_CONFIG = 1024 * 1024;
@@ -67,70 +55,73 @@ export function isNewer(one: string, than: string): boolean {
   return at >= 0 && (a[at] ?? 0) > (b[at] ?? 0);
 }
 
-interface Owner {
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /**
  * @param afterStep for tests: called after each step, and may end the process
  * @throws SluiceError already-running, usage, backup-refused
  */
 export function restore(
   archive: Archive,
-  { entries, text, state }: Inspected,
+  { entries, state }: Inspected,
   target: { readonly configFile: string; readonly stateDir: string },
   afterStep: (step: string) => void = () => {},
 ): void {
-  const { stateDir } = target;
+  const stateDir = path.resolve(target.stateDir);
   const configFile = path.resolve(target.configFile);
-  const folder = path.dirname(configFile);
+  continueRestore(configFile);
   const lock = StateDirLock.take(stateDir);
+  const stage = path.join(stateDir, STAGE);
+  let holds = false;
   try {
     const owner = ownerOf(stateDir);
-    if (owner !== undefined) chownSync(path.join(stateDir, LOCK_FILE), owner.uid, owner.gid);
+    give(path.join(stateDir, LOCK_FILE), owner);
     settleState(stateDir);
-    for (const { where, name } of entries) if (where === 'config') noLinks(folder, name);
+    dropConfigStage(configFile);
+    for (const { where, name } of entries) if (where === 'config') noLinks(path.dirname(configFile), name);
     roomFor(stateDir, state);
-    const stage = path.join(stateDir, STAGE);
-    mkdirSync(stage, { mode: 0o700 });
-    mkdirSync(path.join(stage, 'config'), { mode: 0o700 });
-    mkdirSync(path.join(stage, 'state'), { mode: 0o750 });
-    if (owner !== undefined) chownSync(stage, owner.uid, owner.gid);
+    const id = randomBytes(16).toString('hex');
+    makeOne(stage, 0o700, owner);
+    makeOne(path.join(stage, 'state'), 0o750, owner);
+    makeConfigStage(configFile, owner);
     for (const { entry, bytes } of readEntries(archive.pieces())) {
-      makeInside(path.join(stage, entry.where), path.dirname(entry.name), entry.where === 'state' ? owner : undefined);
-      const file = path.join(stage, entry.where, entry.name);
-      writePieces(file, bytes(), LARGE_FILES.includes(entry.name) ? 0o640 : 0o600);
-      if (entry.where === 'state' && owner !== undefined) chownSync(file, owner.uid, owner.gid);
+      if (entry.where === 'config') {
+        stageConfig(configFile, entry.name, bytes(), owner);
+        continue;
+      }
+      const file = path.join(stage, 'state', entry.name);
+      makeInside(path.join(stage, 'state'), path.dirname(entry.name), owner);
+      writePieces(file, bytes(), LARGE_FILES.includes(entry.name) ? 0o640 : 0o600, owner);
+      syncFolder(path.dirname(file));
     }
-    for (const part of ['config', 'state', '.']) syncFolder(path.join(stage, part));
+    writeTarget(stateDir, { configFile, id }, owner);
+    for (const folder of [path.join(stage, 'state'), stage, stateDir]) syncFolder(folder);
     afterStep('staged');
-    markReady(stateDir, { configFile, sha256: createHash('sha256').update(text).digest('hex') });
-    if (owner !== undefined) chownSync(path.join(stage, 'ready'), owner.uid, owner.gid);
-    afterStep('ready');
-    const config = entries.filter(({ where, name }) => where === 'config' && name !== GATEWAY_YAML);
-    for (const { name } of config) place(path.join(stage, 'config', name), folder, name, owner);
-    afterStep('beside');
-    place(path.join(stage, 'config', GATEWAY_YAML), folder, path.basename(configFile), owner);
+    // From its name on, nobody knows whether the disk has it: then it is finished.
+    holds = true;
+    decide(configFile, { id, stateDir }, owner);
+    afterStep('decided');
+    placeConfig(configFile, owner, afterStep);
     afterStep('configuration');
-    finishRestore(stateDir);
+    settleState(stateDir);
   } catch (cause) {
+    if (!holds) drop(stage, configFile);
     if (cause instanceof SluiceError) throw cause;
-    throw new SluiceError(
-      'usage',
-      `the backup cannot be put back: ${toError(cause).message}. The gateway is as it was; run it as root, or make room`,
-      { cause },
-    );
+    const now = holds
+      ? 'A restart of the board or the same command again finishes it'
+      : 'The gateway is as it was; run it as root, or make room';
+    throw new SluiceError('usage', `the backup cannot be put back: ${toError(cause).message}. ${now}`, { cause });
   } finally {
     lock.release();
   }
 }
 
-/** Whose the state folder is; undefined where only that user could run this. */
-function ownerOf(stateDir: string): Owner | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const { uid, gid } = statSync(stateDir);
-  return { uid, gid };
+/** Best effort: what stays is dropped by the next start. */
+function drop(stage: string, configFile: string): void {
+  for (const step of [() => rmSync(stage, { recursive: true, force: true }), () => dropConfigStage(configFile)])
+    try {
+      step();
+    } catch {
+      // The fault that led here is the one that is reported.
+    }
 }
 
 /** A link between the folder and the file could lead anywhere. */
@@ -151,29 +142,4 @@ function roomFor(stateDir: string, bytes: number): void {
       'usage',
       `the backup needs ${bytes + ROOM} bytes, and the disk of ${stateDir} has ${bavail * bsize} free: make room first`,
     );
-}
-
-function writePieces(file: string, pieces: Iterable<Uint8Array>, mode: number): void {
-  const fd = openSync(file, 'wx', mode);
-  try {
-    for (const piece of pieces) for (let at = 0; at < piece.length; ) at += writeSync(fd, piece, at);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** A file of the configuration gets its place, whole. It keeps the mode and the owner of the one that it replaces. */
-function place(from: string, folder: string, name: string, owner: Owner | undefined): void {
-  makeInside(folder, path.dirname(name), undefined);
-  const file = path.join(folder, name);
-  const before = lstatSync(file, { throwIfNoEntry: false });
-  const like = before?.isFile() === true ? before : undefined;
-  const beside = `${file}.sluice-restore`;
-  rmSync(beside, { force: true });
-  writePieces(beside, [readFileSync(from)], 0o600);
-  if (owner !== undefined) chownSync(beside, like?.uid ?? 0, like?.gid ?? owner.gid);
-  chmodSync(beside, like === undefined ? 0o640 : like.mode & 0o777);
-  renameSync(beside, file);
-  syncFolder(path.dirname(file));
 }

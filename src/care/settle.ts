@@ -1,87 +1,138 @@
 /**
  * The end of a restore, which a power cut may interrupt. Invariants:
- * - Nothing of the old state goes before the mark and the new configuration are on the disk. From then on the restore is only ever
- *   finished, by the next run of the command or by the next start of the gateway.
+ * - One mark decides (config-stage.ts). Before it nothing of the old gateway changes, and what was put together is dropped. After it the
+ *   restore is only ever finished: by the next run of the command, by `sluice provision` at the next boot, or by the next start.
+ * - Every file of the configuration has its place before anything of the old state goes.
  * - Every step may be done again.
  * - Who calls holds the lock of the folder.
  */
 
-import { createHash } from 'node:crypto';
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, lstatSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { LOCK_FILE } from '../store/state-dir.ts';
+import { SluiceError, toError } from '../core/errors.ts';
+import { LOCK_FILE, StateDirLock } from '../store/state-dir.ts';
+import { dropConfigStage, hasConfigStage, isUnplaced, placeConfig, readDecision } from './config-stage.ts';
 import { CARD_RECORD } from './entries.ts';
 import { jsonOf } from './json-of.ts';
+import { give, isFolder, type Owner, ownerOf, readSmall, syncFolder, writeSynced } from './own-files.ts';
 
-/** What is restored is put together here. */
+/** The state that is restored is put together here. */
 export const STAGE = '.restore';
-const READY = 'ready';
+const TARGET = 'target.json';
+const MOST_TARGET = 64 * 1024;
 
-export interface ReadyMark {
-  /** The configuration file that belongs to this state, and its content. */
+export interface Target {
+  /** The configuration file that belongs to this state. */
   readonly configFile: string;
-  readonly sha256: string;
+  /** Of this restore; the decision names it. */
+  readonly id: string;
 }
 
 export type Settled = 'nothing' | 'restored' | 'restore-dropped';
 
-/** To be called with the lock, before anything of the folder is opened. @throws Error of the file system */
+/** To be called with the lock, before anything of the folder is opened. @throws SluiceError config-invalid: this user cannot finish it */
 export function settleState(stateDir: string): Settled {
   const stage = path.join(stateDir, STAGE);
   if (lstatSync(stage, { throwIfNoEntry: false }) === undefined) return 'nothing';
-  const mark = readMark(stage);
-  if (mark !== undefined && hashOfFile(mark.configFile) === mark.sha256) {
-    finishRestore(stateDir);
+  const target = isFolder(stage) ? readTarget(stage) : undefined;
+  if (target !== undefined && readDecision(target.configFile)?.id === target.id) {
+    try {
+      placeConfig(target.configFile, ownerOf(stateDir));
+      finishRestore(stateDir);
+    } catch (cause) {
+      // 78: a restart would not help.
+      throw new SluiceError(
+        'config-invalid',
+        `a restore of ${stateDir} was interrupted, and this start cannot finish it: ${toError(cause).message}. Finish it with sudo sluice provision, then start the gateway`,
+        { cause },
+      );
+    }
+    dropped(target.configFile);
     return 'restored';
   }
-  // It was cut before the configuration had its place: the old state stays.
+  // It was cut before the decision: the old gateway stays.
   rmSync(stage, { recursive: true, force: true });
+  if (target !== undefined) dropped(target.configFile);
   return 'restore-dropped';
 }
 
-/** The new state is complete in the stage, and every byte of it on the disk. From now on it is the state. */
-export function markReady(stateDir: string, mark: ReadyMark): void {
-  const stage = path.join(stateDir, STAGE);
-  writeSynced(path.join(stage, `${READY}.new`), JSON.stringify({ v: 1, ...mark }));
-  renameSync(path.join(stage, `${READY}.new`), path.join(stage, READY));
-  syncFolder(stage);
-}
-
-function readMark(stage: string): ReadyMark | undefined {
+/**
+ * Before a configuration is read: a restore that holds is finished, since it brings another one.
+ * @throws SluiceError config-invalid: this user cannot finish it; already-running, log-open
+ */
+export function continueRestore(configFile: string): boolean {
+  const decision = readDecision(configFile);
+  if (decision === undefined) return false;
+  const { id, stateDir } = decision;
+  const begun = readTarget(path.join(stateDir, STAGE))?.id === id;
+  if (!begun && !isUnplaced(configFile)) {
+    dropped(configFile);
+    return false;
+  }
+  const lock = StateDirLock.take(stateDir);
   try {
-    const { v, configFile, sha256 } = jsonOf(readFileSync(path.join(stage, READY), 'utf8')) ?? {};
-    return v === 1 && typeof configFile === 'string' && typeof sha256 === 'string' ? { configFile, sha256 } : undefined;
-  } catch {
-    return undefined;
+    const owner = ownerOf(stateDir);
+    give(path.join(stateDir, LOCK_FILE), owner);
+    settleState(stateDir);
+    // Without a state that belongs to it there is only the configuration to finish.
+    if (!begun) placeConfig(configFile, owner);
+    dropped(configFile);
+    return true;
+  } finally {
+    lock.release();
   }
 }
 
-export function finishRestore(stateDir: string): void {
-  const state = path.join(stateDir, STAGE, 'state');
+/** At a boot, by root: also what a restore left that never held. @throws as continueRestore */
+export function settleAtBoot(configFile: string, stateDir: string): void {
+  continueRestore(configFile);
+  if (!hasConfigStage(configFile) || readDecision(configFile) !== undefined) return;
+  const lock = StateDirLock.take(stateDir);
+  try {
+    give(path.join(stateDir, LOCK_FILE), ownerOf(stateDir));
+    settleState(stateDir);
+    dropConfigStage(configFile);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Only root may remove it from a folder of root; it holds no secret any more, or nobody else can read it. */
+function dropped(configFile: string): void {
+  try {
+    dropConfigStage(configFile);
+  } catch {
+    // The next boot or the next restore removes it.
+  }
+}
+
+export function writeTarget(stateDir: string, target: Target, owner: Owner | undefined): void {
+  writeSynced(path.join(stateDir, STAGE, TARGET), JSON.stringify({ v: 1, ...target }), 0o600, owner);
+}
+
+/** The user of the gateway may have forged it. It names a decision, and only one of this user or of root counts. */
+function readTarget(stage: string): Target | undefined {
+  const text = readSmall(path.join(stage, TARGET), MOST_TARGET);
+  const { v, configFile, id } = jsonOf(text ?? '') ?? {};
+  return v === 1 && typeof configFile === 'string' && path.isAbsolute(configFile) && typeof id === 'string'
+    ? { configFile, id }
+    : undefined;
+}
+
+function finishRestore(stateDir: string): void {
+  const stage = path.join(stateDir, STAGE);
+  const state = path.join(stage, 'state');
   // A run that was cut has moved some of it already: what it moved stays.
-  const moved = path.join(stateDir, STAGE, 'cleared');
+  const moved = path.join(stage, 'cleared');
   if (!existsSync(moved)) {
     for (const name of readdirSync(stateDir))
       if (name !== STAGE && name !== LOCK_FILE && name !== 'sluice.sock' && name !== path.dirname(CARD_RECORD))
         rmSync(path.join(stateDir, name), { recursive: true, force: true });
     syncFolder(stateDir);
-    writeSynced(moved, '');
-    syncFolder(path.join(stateDir, STAGE));
+    writeSynced(moved, '', 0o600, ownerOf(stateDir));
+    syncFolder(stage);
   }
-  for (const name of existsSync(state) ? readdirSync(state) : []) {
+  for (const name of isFolder(state) ? readdirSync(state) : []) {
     const target = path.join(stateDir, name);
     // The file on the card of this board was in force before: it stays known, and is not applied over what is restored.
     if (name === path.dirname(CARD_RECORD) && existsSync(path.join(stateDir, CARD_RECORD))) continue;
@@ -89,48 +140,6 @@ export function finishRestore(stateDir: string): void {
     renameSync(path.join(state, name), target);
   }
   syncFolder(stateDir);
-  rmSync(path.join(stateDir, STAGE), { recursive: true, force: true });
+  rmSync(stage, { recursive: true, force: true });
   syncFolder(stateDir);
-}
-
-export function hashOfFile(file: string): string | undefined {
-  try {
-    return createHash('sha256').update(readFileSync(file)).digest('hex');
-  } catch {
-    return undefined;
-  }
-}
-
-export function writeSynced(file: string, text: string | Uint8Array, mode = 0o600): void {
-  rmSync(file, { force: true });
-  const fd = openSync(file, 'wx', mode);
-  try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-export function syncFolder(folder: string): void {
-  const fd = openSync(folder, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** A folder, and those above it inside `root`, which belong to the user of the gateway. */
-export function makeInside(root: string, relative: string, owner: { uid: number; gid: number } | undefined): void {
-  let at = root;
-  for (const part of relative.split('/').filter((name) => name !== '' && name !== '.')) {
-    at = path.join(at, part);
-    const there = lstatSync(at, { throwIfNoEntry: false });
-    if (there?.isDirectory() === true) continue;
-    if (there !== undefined) rmSync(at);
-    mkdirSync(at, { mode: 0o750 });
-    if (owner !== undefined) chownSync(at, owner.uid, owner.gid);
-  }
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
+import { settleAtBoot } from '../care/settle.ts';
 import { loadConfigText } from '../config/load.ts';
 import { SluiceError } from '../core/errors.ts';
 import { readMeasured } from '../drivers/modbus/measured-file.ts';
@@ -11,6 +12,8 @@ import { readIdentity } from '../provisioning/identity.ts';
 import { type CheckConfig, planOf } from '../provisioning/plan.ts';
 import { provision } from '../provisioning/provision.ts';
 import { outerAddresses } from '../provisioning/status-text.ts';
+import { bootFolder } from './boot-folder.ts';
+import { continueReset } from './care/factory-reset.ts';
 import { boardPorts, PROFILES } from './config-file.ts';
 
 export interface ProvisionCommandOptions {
@@ -32,6 +35,11 @@ export async function provisionCard(options: ProvisionCommandOptions): Promise<v
   if (options.boot !== undefined && !existsSync(options.boot))
     throw new SluiceError('not-found', `there is no folder ${options.boot}; name the folder where the card is mounted`);
   const { report, root, config, state } = options;
+  // Only root can finish them where the service may not write the configuration.
+  if (report !== true) {
+    continueReset(config, [path.resolve(state)], true);
+    settleAtBoot(path.resolve(config), path.resolve(state));
+  }
   const done = provision({
     ...{ boot, root, check: checkMade, reportOnly: report === true },
     ...{ config: path.resolve(config), stateDir: path.resolve(state) },
@@ -41,11 +49,6 @@ export async function provisionCard(options: ProvisionCommandOptions): Promise<v
   process.stdout.write(options.json ? `${JSON.stringify(done)}\n` : `${lines.join('\n')}\n`);
   if (done.outcome === 'refused') throw new SluiceError('config-invalid', done.faults.join('\n'));
   if (done.outcome === 'failed') throw new SluiceError('access-write', done.result);
-}
-
-/** Raspberry Pi OS mounts it at /boot/firmware since Bookworm, other systems at /boot. */
-function bootFolder(root: string): string | undefined {
-  return ['boot/firmware', 'boot'].map((dir) => path.join(root, dir)).find((dir) => existsSync(dir));
 }
 
 function dryRun(boot: string | undefined, options: ProvisionCommandOptions): void {

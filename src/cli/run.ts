@@ -1,5 +1,7 @@
 /** `sluice run`: the process around a gateway. Signals, log, exit status. */
+import path from 'node:path';
 import { GoodWatch } from '../care/good-watch.ts';
+import { continueRestore } from '../care/settle.ts';
 import { formatFault } from '../config/fault.ts';
 import { brokenWords } from '../core/broken-config.ts';
 import { systemClock } from '../core/clock.ts';
@@ -44,6 +46,7 @@ export async function run(options: { config: string; logLevel: string }): Promis
     hangup?.();
   });
   continueReset(options.config);
+  continueRestore(path.resolve(options.config));
   const { config, warnings, ran, broken } = startConfig(options.config);
   const { logger, written } = await createLogger({ level: options.logLevel, terminal: process.stdout.isTTY === true });
   for (const warning of warnings) logger.warn({}, warning);

@@ -132,8 +132,10 @@ function closeToOthers(stateDir: string): void {
   for (const name of [...LOG_FILES, LOCK_FILE]) {
     const file = path.join(stateDir, name);
     try {
-      const { mode } = statSync(file);
-      if ((mode & 0o7137) !== 0) chmodSync(file, mode & 0o640);
+      const stat = lstatSync(file);
+      const { mode } = stat;
+      // A link may lead to a file of something else.
+      if (stat.isFile() && (mode & 0o7137) !== 0) chmodSync(file, mode & 0o640);
     } catch {
       // Not there, or another user's file, which a person put there.
     }

@@ -1,10 +1,14 @@
 /** `sluice factory-reset`. */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { factoryReset, fillFree, readResetMark, resetPlan } from '../../care/factory-reset.ts';
 import { likelyStateDirs } from '../../care/last-good.ts';
-import { SluiceError } from '../../core/errors.ts';
+import { SluiceError, toError } from '../../core/errors.ts';
 import { formatSize } from '../../core/units.ts';
+import { findText } from '../../provisioning/card-text.ts';
+import { WIFI_FILE } from '../../provisioning/network.ts';
+import { recordFile } from '../../provisioning/record.ts';
+import { bootFolder } from '../boot-folder.ts';
 import { readConfig } from '../config-file.ts';
 import { isConfirmed } from '../password-prompt.ts';
 import { lastGoodConfig } from '../start-config.ts';
@@ -36,28 +40,69 @@ export async function resetGateway(options: ResetOptions): Promise<void> {
   process.stdout.write(
     options.json
       ? `${JSON.stringify({ ...erased, filled, stateDir, configFile: plan.configFile })}\n`
-      : `Erased ${count(erased.files, 'file')}, ${formatSize(erased.bytes)}${filled > 0 ? `, and wrote zeros into ${formatSize(filled)} of free space` : ''}.\nA flash card or an SSD may still hold old blocks that no program can reach. Destroy the card if its secrets are worth an attack, and change the passwords upstream.\n`,
+      : `Erased ${count(erased.files, 'file')}, ${formatSize(erased.bytes)}${filled > 0 ? `, and wrote zeros into ${formatSize(filled)} of free space` : ''}.\nA flash card or an SSD may still hold old blocks that no program can reach. Destroy the card if its secrets are worth an attack, and change the passwords upstream.\n${cardWords(bootFolder('/'))}`,
   );
 }
 
 /** A run that was cut left its plan; the configuration of that time is gone. */
 function whatToReset(file: string) {
   for (const stateDir of likelyStateDirs(file, process.env)) {
-    const plan = readResetMark(stateDir);
-    if (plan !== undefined && plan.configFile === path.resolve(file)) return { stateDir, plan, goesOn: true };
+    const mark = readResetMark(stateDir);
+    // Root plans anew where another user may have made the mark.
+    if (mark === undefined || mark === 'foreign' || mark.plan.configFile !== path.resolve(file)) continue;
+    if (!mark.own)
+      throw new SluiceError('forbidden', 'root began this reset, and only root can finish it: sudo sluice factory-reset');
+    return { stateDir, plan: mark.plan, goesOn: true };
   }
   const config = readConfig(file, { readSecrets: false }).config ?? lastGoodConfig(file, false).config;
   const stateDir = config?.gateway.stateDir ?? likelyStateDirs(file, process.env)[0] ?? '/var/lib/sluice';
-  return { stateDir, plan: resetPlan(file, stateDir, config?.gateway.runtimeDir), goesOn: false };
+  return { stateDir, plan: resetPlan(file, stateDir, config?.gateway.runtimeDir, secretsOfCard(stateDir, '/')), goesOn: false };
 }
 
-/** Before a start: a reset that a kill or a power cut interrupted is finished. @returns whether there was one */
-export function continueReset(file: string): boolean {
-  for (const stateDir of likelyStateDirs(file, process.env)) {
-    const plan = readResetMark(stateDir);
-    if (plan === undefined || plan.configFile !== path.resolve(file)) continue;
-    factoryReset(stateDir, plan);
+/** The Wi-Fi password that a card brought. Only the gateway that took the card over erases it. */
+export function secretsOfCard(stateDir: string, root: string): string[] {
+  const wifi = path.join(root, WIFI_FILE);
+  return existsSync(recordFile(stateDir)) && existsSync(wifi) ? [wifi] : [];
+}
+
+/** The words of the command about a card that is in the board. */
+export function cardWords(boot: string | undefined): string {
+  const card = boot === undefined ? undefined : findText(boot);
+  return card === undefined || card.kind === 'none'
+    ? ''
+    : `${card.file} stays on the card. The next start of the board puts it in force again: remove it, or erase the card.\n`;
+}
+
+/**
+ * Before a start: a reset that a kill or a power cut interrupted is finished.
+ * @param elsewhere folders of the state that the caller knows besides the likely ones
+ * @param passForeign a mark that another user may have made means nothing. Otherwise it is a fault.
+ * @returns whether there was one
+ * @throws SluiceError config-invalid, already-running: this user cannot finish it, so no gateway may start
+ */
+export function continueReset(file: string, elsewhere: readonly string[] = [], passForeign = false): boolean {
+  for (const stateDir of new Set([...likelyStateDirs(file, process.env), ...elsewhere])) {
+    const mark = readResetMark(stateDir);
+    if (mark === undefined || (mark === 'foreign' && passForeign)) continue;
+    if (mark === 'foreign') throw unfinished(stateDir, 'another user may have begun it');
+    if (mark.plan.configFile !== path.resolve(file)) continue;
+    if (!mark.own) throw unfinished(stateDir, 'root began it');
+    try {
+      factoryReset(stateDir, mark.plan);
+    } catch (cause) {
+      if (cause instanceof SluiceError && cause.code === 'already-running') throw cause;
+      throw unfinished(stateDir, toError(cause).message, cause);
+    }
     return true;
   }
   return false;
+}
+
+/** Exit status 78: a restart would not help. */
+function unfinished(stateDir: string, why: string, cause?: unknown): SluiceError {
+  return new SluiceError(
+    'config-invalid',
+    `a factory reset of ${stateDir} was interrupted, and this start cannot finish it: ${why}. Finish it with sudo sluice factory-reset --yes, then start the gateway`,
+    { cause },
+  );
 }

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { Archive } from '../../../src/care/archive.ts';
 import { inspect, restore } from '../../../src/care/restore.ts';
-import { settleState } from '../../../src/care/settle.ts';
+import { continueRestore, settleState } from '../../../src/care/settle.ts';
 import { VERSION } from '../../../src/core/version.ts';
 import { fakeTcp } from '../../fakes/modbus-device.ts';
 import { startChild } from '../../harness/child.ts';
@@ -144,25 +144,44 @@ test('a cut restore leaves the old gateway or the new one, and a forged file cha
   mkdirSync(path.join(oldBoard, 'state/tls'), { recursive: true });
   for (const name of ['access.json', 'log.db', 'log.db-wal', 'tls/own.pem'])
     writeFileSync(path.join(oldBoard, 'state', name), 'old');
+  mkdirSync(path.join(oldBoard, 'keys'));
+  writeFileSync(path.join(oldBoard, 'keys/key.txt'), 'old');
 
-  for (const step of ['staged', 'ready', 'beside', 'configuration', 'none']) {
+  for (const step of ['staged', 'decided', 'placed keys/key.txt', 'configuration', 'fault', 'none']) {
     const board = scratch(t, 'board');
     cpSync(oldBoard, board, { recursive: true });
     const target = { configFile: path.join(board, 'gateway.yaml'), stateDir: path.join(board, 'state') };
+    const atCut = scratch(t, 'cut');
     const cut = () =>
       restore(archive(), inspect(archive(), VERSION), target, (at) => {
-        if (at === step) throw new Error('cut');
+        if (at === 'staged' && step === 'fault') throw new Error('no room');
+        if (at !== step) return;
+        cpSync(board, atCut, { recursive: true });
+        throw new Error('cut');
       });
     if (step === 'none') cut();
-    else assert.throws(cut, /cut/);
+    else assert.throws(cut, step === 'fault' ? /no room.*as it was/ : /cut/);
+    if (step === 'fault')
+      assert.deepEqual(
+        readdirSync(target.stateDir).filter((name) => name.startsWith('.restore')),
+        [],
+      );
+    else if (step !== 'none') {
+      // The power went: nothing tidied up behind the fault.
+      rmSync(board, { recursive: true });
+      cpSync(atCut, board, { recursive: true });
+    }
+    const continued = continueRestore(target.configFile);
     const settled = settleState(target.stateDir);
     const id = /id: (\w+)/.exec(readFileSync(target.configFile, 'utf8'))?.[1];
     const state = contentOf(target.stateDir);
-    assert.equal(id, ['configuration', 'none'].includes(step) ? 'new' : 'old', step);
+    assert.equal(id, ['staged', 'fault'].includes(step) ? 'old' : 'new', step);
+    assert.equal(readFileSync(path.join(board, 'keys/key.txt'), 'utf8'), id, `${step}: no mix of old and new files`);
     assert.equal(state.get('access.json'), id, step);
     assert.equal(state.has('log.db-wal'), id === 'old', step);
-    assert.equal(settled, step === 'none' ? 'nothing' : id === 'new' ? 'restored' : 'restore-dropped', step);
-    assert.ok(![...state.keys()].some((name) => name.startsWith('.restore')), step);
+    assert.equal(continued, id === 'new' && step !== 'none', step);
+    assert.equal(settled, step === 'staged' ? 'restore-dropped' : 'nothing', step);
+    assert.ok(![...contentOf(board).keys()].some((name) => name.includes('restore')), step);
   }
 
   // Through the program: damaged, foreign, newer, without room to be one.
@@ -186,11 +205,13 @@ test('a cut restore leaves the old gateway or the new one, and a forged file cha
   const asked = await sluice(t, 'restore', file, '-c', path.join(board, 'gateway.yaml'));
   assert.equal(asked.code, 2);
   assert.match(asked.stderr, /its readings would go.*--yes/);
+  rmSync(path.join(board, 'keys'), { recursive: true });
   symlinkSync(scratch(t, 'elsewhere'), path.join(board, 'keys'));
   const led = await sluice(t, 'restore', file, '--yes', '-c', path.join(board, 'gateway.yaml'));
   assert.match(led.stderr, /keys is a link/);
   assert.equal(led.code, 2);
   rmSync(path.join(board, 'keys'));
+  cpSync(path.join(oldBoard, 'keys'), path.join(board, 'keys'), { recursive: true });
   // The lock of the try, without content.
   rmSync(path.join(board, 'state/sluice.lock'));
   assert.deepEqual(contentOf(board), untouched);

@@ -25,16 +25,11 @@ import { VERSION } from '../../../src/core/version.ts';
 import { StateDirLock } from '../../../src/store/state-dir.ts';
 import { scratch } from '../../harness/scratch.ts';
 import { MAIN, sluice } from '../../harness/start-gateway.ts';
+import { asRoot } from '../../peers/peers.ts';
 
 /** The user of the gateway. */
 const USER = 65534;
 const CARE = path.resolve(import.meta.dirname, '../../../src');
-
-function isRoot(t: TestContext): boolean {
-  if (process.getuid?.() === 0) return true;
-  t.skip('only root acts for other users');
-  return false;
-}
 
 interface Board {
   readonly configFile: string;
@@ -130,7 +125,7 @@ function cutAt(made: Board, step: string, begin: (afterStep: (at: string) => voi
 }
 
 test('the user of a gateway finishes or drops what root restored, or says that root has to', async (t) => {
-  if (!isRoot(t)) return;
+  if (!asRoot(t, 'act for other users')) return;
   const steps = ['staged', 'decided', 'placed key.txt', 'configuration'];
   const boards = steps.map(() => board(t));
   const archive = await backupOf(t);
@@ -159,7 +154,7 @@ test('the user of a gateway finishes or drops what root restored, or says that r
 });
 
 test('the user of a gateway cannot make root restore or place a file', (t) => {
-  if (!isRoot(t)) return;
+  if (!asRoot(t, 'act for other users')) return;
   const { configFile, stateDir } = board(t);
   const victim = scratch(t, 'victim');
   writeFileSync(path.join(victim, 'file'), 'of root');
@@ -183,8 +178,8 @@ test('the user of a gateway cannot make root restore or place a file', (t) => {
   assert.equal(statSync(path.join(victim, 'file')).mode & 0o777, 0o644);
 });
 
-test('a reset of root leaves a gateway that its user starts, and a cut one keeps it from starting', (t) => {
-  if (!isRoot(t)) return;
+test('a reset of root leaves a gateway that its user starts; a cut one does not start', (t) => {
+  if (!asRoot(t, 'act for other users')) return;
   const [cut, whole] = [board(t), board(t)];
   const configDir = path.dirname(whole.configFile);
   for (const name of ['gateway.yaml.before-provisioning', 'gateway.yaml.new', '.gateway.yaml.sluice-restore'])
@@ -216,7 +211,7 @@ test('a reset of root leaves a gateway that its user starts, and a cut one keeps
 });
 
 test('root erases nothing that a mark of another user names, and such a gateway does not start', (t) => {
-  if (!isRoot(t)) return;
+  if (!asRoot(t, 'act for other users')) return;
   const { configFile, stateDir } = board(t);
   const victim = path.join(scratch(t, 'victim'), 'file');
   writeFileSync(victim, 'of root');

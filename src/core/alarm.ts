@@ -25,7 +25,7 @@ export interface AlarmTransition {
 }
 /**
  * What made a transition. `reading`: a value, at once. `delay`: time passed: an onDelay, an offDelay or a window ran out. `silence`: no value came. `operator`: a
- * person or a program by command. `expiry`: the end of a shelving. `suppression`: a rule that suppresses this one began or ended.
+ * person or a program by command. `expiry`: the end of a shelving or of a time out of service. `suppression`: a rule that suppresses this one began or ended.
  * `reload`: the rule was changed or removed. `restart`: a delay ran out while the gateway was off. `action`: the state is as before, and
  * the message says that an action of the rule failed.
  */

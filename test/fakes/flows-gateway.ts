@@ -327,6 +327,9 @@ function wrongCall(call: Fields): string | undefined {
     case 'shelve':
       if (typeof rule !== 'string' || (reason !== undefined && typeof reason !== 'string')) return 'rule, reason';
       return call.for === null || isTime(call.for) ? undefined : 'for';
+    case 'out-of-service':
+      if (typeof rule !== 'string' || typeof reason !== 'string') return 'rule, reason';
+      return call.for === undefined || isTime(call.for) ? undefined : 'for';
     case 'put': {
       if (!Array.isArray(readings) || readings.length === 0) return 'readings';
       const fine = (one: Fields): boolean =>

@@ -4,6 +4,7 @@ import { DURATION_PATTERN } from '../../config/schema-parts.ts';
 import {
   ID,
   LOG,
+  MOST_OUT_OF_SERVICE,
   MOST_POINTS,
   MOST_REASON,
   MOST_SHELVED,
@@ -30,10 +31,12 @@ function command<K extends Readonly<Record<string, z.ZodType>>>(word: Word, keys
   });
 }
 
-function mayShelve(length: string | null): boolean {
-  const ms = length === null ? 1 : (parseDuration(length) ?? 0);
-  return ms > 0 && ms <= MOST_SHELVED;
-}
+const isUpTo =
+  (most: number) =>
+  (length: string | null): boolean => {
+    const ms = length === null ? 1 : (parseDuration(length) ?? 0);
+    return ms > 0 && ms <= most;
+  };
 
 const points = z
   .array(z.union([z.string().regex(NAME), z.string().regex(POINT)]))
@@ -55,7 +58,7 @@ export const commandMessage = z.union([
       .string()
       .regex(DURATION_PATTERN)
       .nullable()
-      .refine(mayShelve)
+      .refine(isUpTo(MOST_SHELVED))
       .describe('a duration of at most a year; null ends the shelving'),
     reason: z.string().max(MOST_REASON).describe('why').optional(),
   }),
@@ -63,6 +66,12 @@ export const commandMessage = z.union([
   command('out-of-service', {
     ...target(NAME, 'a rule'),
     reason: z.string().regex(/\S/).max(MOST_REASON).describe('why'),
+    for: z
+      .string()
+      .regex(DURATION_PATTERN)
+      .refine(isUpTo(MOST_OUT_OF_SERVICE))
+      .describe('a duration of at most 90 days; without it a person puts the alarm in service')
+      .optional(),
   }),
   command('in-service', target(NAME, 'a rule')),
   command('reload', {}),

@@ -170,7 +170,7 @@ const outcome = {
     rule: name('the rule'),
     state: word(ALARM_STATES, 'the state of ISA-18.2'),
     message: text('the words of the alarm or of its shelving'),
-    until: moment('when the shelving ends').optional(),
+    until: moment('when the shelving, or the time out of service, ends').optional(),
   }),
   reload: z.strictObject({
     changes: list(z.string(), 'what was added, changed or removed'),

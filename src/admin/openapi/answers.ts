@@ -191,7 +191,7 @@ export const ANSWERS: { readonly [K in keyof Answers]: z.ZodType<Answers[K]> } =
     rule: text('the name of the rule'),
     state: word(ALARM_STATES, 'its state now'),
     message: text('the words of the alarm or of its shelving'),
-    until: moment('when the shelving ends').optional(),
+    until: moment('when the shelving, or the time out of service, ends').optional(),
   }),
   Reload: shape<ReloadReply>({
     changes: list(z.string(), 'what was added, changed or removed'),

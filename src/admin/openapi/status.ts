@@ -75,7 +75,7 @@ export const ALARM = {
   since: moment('when the state began'),
   occurrence: count('counts the activations of the rule, from 1'),
   message: text('the words of the alarm'),
-  shelvedUntil: moment('when the shelving ends').optional(),
+  shelvedUntil: moment('when the shelving, or the time out of service, ends').optional(),
   firstOut: z.literal(true).describe('it was the first of its group').optional(),
 };
 
@@ -114,7 +114,7 @@ const FIGURES = {
 const COUNTS = {
   started: count('tries that began since the start'),
   done: count('how often it was done'),
-  failed: count('how often it failed for good'),
+  failed: count('how often it failed: an action after its last try, an output at each try'),
   superseded: count('how often a newer word about the same point, or another configuration, took its place'),
   dropped: count('how often it was left out, since too many waited'),
 };

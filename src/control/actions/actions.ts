@@ -244,14 +244,19 @@ export class Actions {
 
   #enqueue(job: Job): void {
     // A reload, or newer jobs of its rule, took it away before it was begun.
-    if (this.#books.get(job.facts.rule)?.jobs.includes(job) === true) this.#lanes.add(job);
+    if (this.#isWanted(job)) this.#lanes.add(job);
+  }
+
+  #isWanted(job: Job): boolean {
+    return this.#books.get(job.facts.rule)?.jobs.includes(job) === true;
   }
 
   #settled(job: Job, outcome: Outcome): void {
     // The next start does it.
     if (this.#stopped) return;
     const { action, facts } = job;
-    this.tally.ended(job, outcome.result, outcome.result === 'failed' ? outcome.error : undefined);
+    // One that a reload or newer jobs took away while it ran was counted then.
+    if (this.#isWanted(job)) this.tally.ended(job, outcome.result, outcome.result === 'failed' ? outcome.error : undefined);
     this.#finish(job, outcome.result === 'failed' || outcome.result === 'dropped');
     if (outcome.result === 'dropped') this.#overflow(job);
     else if (outcome.result === 'failed') {

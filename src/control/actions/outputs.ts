@@ -3,7 +3,8 @@
  * - a point is on while one of the rules that name it asks for it, else off; it is written when that changes, and once at the start;
  * - what fails is tried again until it succeeds, after 2 s, doubled each time up to 1 min; events report the first failure and its end;
  * - a point that no rule names any more, after a reload, is cleared once and then left alone;
- * - the log knows which points are on: one that the run before held, and that no rule names now, is cleared at the start, with an event;
+ * - the log knows which points are on: one that the run before held, and that no rule names now, is cleared at the start, with an event
+ *   (MOST_LEFT at each start; the log keeps the others);
  * - bounds: one entry for each point, MOST_LEFT of them without a rule, one write under way for each, WRITING at a time.
  */
 import * as z from 'zod';
@@ -125,10 +126,12 @@ export class Outputs {
       const held = heldSchema.safeParse(state).data;
       // A rule that names it writes it at the start anyway.
       if (held !== undefined && key === KEY + held.point && this.#entries.has(held.point)) continue;
-      if (held === undefined || key !== KEY + held.point || orphans === MOST_LEFT) {
+      if (held === undefined || key !== KEY + held.point) {
         this.#s.save(key, null);
         continue;
       }
+      // It is still on: the log keeps it, and the next start takes it up.
+      if (orphans === MOST_LEFT) continue;
       orphans++;
       const { point, clear, rule } = held;
       const entry: Entry = {

@@ -24,7 +24,7 @@ export const KEYS: Readonly<Record<Word, readonly string[]>> = {
   ack: ['target', 'occurrence'],
   shelve: ['target', 'for', 'reason'],
   reset: ['target', 'occurrence'],
-  'out-of-service': ['target', 'reason'],
+  'out-of-service': ['target', 'reason', 'for'],
   'in-service': ['target'],
   reload: [],
   resend: ['log', 'first', 'last', 'from', 'to', 'points'],
@@ -36,6 +36,8 @@ export const MOST_REASON = 200;
 export const MOST_VALUE = 250;
 /** Milliseconds of a shelving: a year. */
 export const MOST_SHELVED = 365 * 86_400_000;
+/** Milliseconds of a time out of service. */
+export const MOST_OUT_OF_SERVICE = 90 * 86_400_000;
 
 export interface Asked {
   readonly id: string;
@@ -109,7 +111,12 @@ function commandOf(word: Word, message: Readonly<Record<string, unknown>>, no: N
       const { reason } = message;
       if (typeof reason !== 'string' || reason.trim() === '' || reason.length > MOST_REASON)
         return no(`reason is a text of 1 to ${MOST_REASON} letters: why the alarm is out of service`);
-      return { do: 'out-of-service', rule: nameOf(target, 'a rule', no), reason };
+      const out = { do: 'out-of-service', rule: nameOf(target, 'a rule', no), reason } as const;
+      if (message.for === undefined) return out;
+      const length = typeof message.for === 'string' ? parseDuration(message.for) : undefined;
+      if (length === undefined || length <= 0 || length > MOST_OUT_OF_SERVICE)
+        return no('for is a duration of at most 90 days, for example "8h"; without it a person puts the alarm in service');
+      return { ...out, for: length };
     }
     case 'in-service':
       return { do: 'in-service', rule: nameOf(target, 'a rule', no) };

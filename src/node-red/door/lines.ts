@@ -150,7 +150,9 @@ function callOf(raw: Raw): Call {
       const { reason } = raw;
       if (typeof reason !== 'string' || reason.trim() === '' || reason.length > LONGEST_TEXT)
         throw new Wrong(`reason is a text of 1 to ${LONGEST_TEXT} characters`);
-      return { do: 'out-of-service', rule: ruleOf(raw.rule), reason };
+      // The rules say how long it may be.
+      const end = raw.for === undefined || raw.for === null ? {} : { for: count(raw.for, 'for', 1, YEAR) };
+      return { do: 'out-of-service', rule: ruleOf(raw.rule), reason, ...end };
     }
     case 'in-service':
       return { do: 'in-service', rule: ruleOf(raw.rule) };

@@ -140,6 +140,10 @@ test('every word of the contract becomes its command', () => {
       { do: 'out-of-service', rule: 'warm', reason: 'repair' },
     ],
     [
+      { id: 'a', do: 'out-of-service', target: 'warm', reason: 'repair', for: '90d' },
+      { do: 'out-of-service', rule: 'warm', reason: 'repair', for: 7_776_000_000 },
+    ],
+    [
       { id: 'a', do: 'in-service', target: 'warm' },
       { do: 'in-service', rule: 'warm' },
     ],
@@ -182,6 +186,9 @@ test('what is no command is refused in words, with its id where it has one', () 
     [{ id: 'a', do: 'shelve', target: 'warm' }, /^for is/, 'a'],
     [{ id: 'a', do: 'out-of-service', target: 'warm', reason: ' ' }, /^reason is/, 'a'],
     [{ id: 'a', do: 'out-of-service', target: 'warm' }, /^reason is/, 'a'],
+    [{ id: 'a', do: 'out-of-service', target: 'warm', reason: 'repair', for: '91d' }, /^for is/, 'a'],
+    [{ id: 'a', do: 'out-of-service', target: 'warm', reason: 'repair', for: 3_600_000 }, /^for is/, 'a'],
+    [{ id: 'a', do: 'out-of-service', target: 'warm', reason: 'repair', for: null }, /^for is/, 'a'],
     [{ id: 'a', do: 'reset', target: 'warm', occurrence: 0 }, /^occurrence is/, 'a'],
     [{ id: 'a', do: 'in-service' }, /^target is/, 'a'],
     [{ id: 'a', do: 'shelve', target: 'warm', for: '2000d' }, /^for is/, 'a'],

@@ -186,3 +186,14 @@ test('door place: a link, a file or a foreign folder in place of the folder is r
   chownSync(target, 65_534, 65_534);
   assert.throws(() => prepare({ folder: target, folderMode: 0o711, mode: 0o600 }), /belongs to another user \(uid 65534\)/);
 });
+
+test('a call for out of service has an end where it says so', () => {
+  const parse = (more: object) =>
+    parseLine(JSON.stringify({ type: 'call', id: 'a', do: 'out-of-service', rule: 'warm', reason: 'repair', ...more }));
+  const call = { do: 'out-of-service', rule: 'warm', reason: 'repair' } as const;
+  assert.deepEqual(parse({}), { type: 'call', id: 'a', call });
+  assert.deepEqual(parse({ for: null }), { type: 'call', id: 'a', call });
+  assert.deepEqual(parse({ for: 28_800_000 }), { type: 'call', id: 'a', call: { ...call, for: 28_800_000 } });
+  for (const wrong of [0, -1, 1.5, '8h', 1e300, true])
+    assert.match((parse({ for: wrong }) as { fault: string }).fault, /^for is a whole number/, String(wrong));
+});

@@ -49,7 +49,11 @@ export function alarmAction(kit: Kit, node: RedNode, config: Config): void {
     const reason = typeof why === 'string' ? why.slice(0, LONGEST_REASON) : '';
     if (known === 'out-of-service') {
       if (reason.trim() === '') throw new InputError('an alarm out of service needs a reason; write why');
-      const { result } = await link.open.call(known, { rule, reason }, WITHIN);
+      // Flows that were drawn before have a time of shelving in the node, so only a message says when the alarm comes back.
+      const given = message.for;
+      const end =
+        given === undefined || given === null || given === '' ? {} : { for: duration(given, 'ms', 'the time out of service') };
+      const { result } = await link.open.call(known, { rule, reason, ...end }, WITHIN);
       return Object.assign(message, { rule, result });
     }
     const time =

@@ -155,8 +155,8 @@ export const alarmAction: Sheet = {
       },
       label: { en: 'Action', bn: 'কাজ' },
       help: {
-        en: 'msg.action is <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> or <code>in-service</code>. For <code>shelve</code> msg.for is the time in milliseconds.',
-        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> বা <code>in-service</code>। <code>shelve</code>-এ msg.for হলো মিলিসেকেন্ডে সময়।',
+        en: 'msg.action is <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> or <code>in-service</code>. For <code>shelve</code> and <code>out-of-service</code> msg.for is the time in milliseconds. Without it an alarm out of service waits until a person puts it in service.',
+        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> বা <code>in-service</code>। <code>shelve</code> ও <code>out-of-service</code>-এ msg.for হলো মিলিসেকেন্ডে সময়। এটি না থাকলে কেউ সেবায় না ফেরানো পর্যন্ত অ্যালার্ম সেবার বাইরে থাকে।',
       },
     },
     {
@@ -187,6 +187,13 @@ export const alarmAction: Sheet = {
     {
       ...{ key: 'occurrence', type: 'number', optional: true },
       help: { en: 'acknowledges only this occurrence', bn: 'শুধু এই বারেরটি স্বীকার করে' },
+    },
+    {
+      ...{ key: 'for', type: 'number', optional: true },
+      help: {
+        en: 'milliseconds, for <code>out-of-service</code> (1 s to 90 days), and for a <code>shelve</code> of msg.action',
+        bn: 'মিলিসেকেন্ড, <code>out-of-service</code>-এর জন্য (১ সেকেন্ড থেকে ৯০ দিন), এবং msg.action-এর <code>shelve</code>-এর জন্য',
+      },
     },
   ],
   sends: [RESULT, { key: 'rule', type: 'string', help: { en: 'the rule', bn: 'নিয়ম' } }],

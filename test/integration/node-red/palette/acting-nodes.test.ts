@@ -273,22 +273,29 @@ test('alarm action acknowledges, shelves, and ends a shelving, also as a message
         reason: 'cleaning',
       }),
       action({ id: 'n3', action: 'unshelve' }),
-      action({ id: 'n4', action: 'msg' }),
+      action({ id: 'n4', action: 'msg', reason: 'new sensor' }),
+      action({ id: 'n5', action: 'out-of-service', reason: 'new sensor' }),
     ),
   );
-  await until('n4', 'connected');
+  await until('n5', 'connected');
   send('n1', { topic: 'fridge-warm', occurrence: 7 });
   send('n2', {});
   send('n3', { topic: 'fridge-warm' });
   send('n4', { topic: 'fridge-warm', action: 'shelve', for: 1000 });
-  await waitFor('four answers', () => got.length === 4);
+  send('n4', { topic: 'fridge-warm', action: 'out-of-service', for: 28_800_000 });
+  send('n5', { topic: 'fridge-warm', for: 60_000 });
+  send('n5', { topic: 'fridge-warm' });
+  await waitFor('seven answers', () => got.length === 7);
   assert.deepEqual(
     gateway.calls.map(({ type, id, ...call }) => call),
     [
       { do: 'acknowledge', rule: 'fridge-warm', occurrence: 7 },
       { do: 'shelve', rule: 'fridge-warm', for: 1_800_000, reason: 'cleaning' },
       { do: 'shelve', rule: 'fridge-warm', for: null },
-      { do: 'shelve', rule: 'fridge-warm', for: 1000 },
+      { do: 'shelve', rule: 'fridge-warm', for: 1000, reason: 'new sensor' },
+      { do: 'out-of-service', rule: 'fridge-warm', reason: 'new sensor', for: 28_800_000 },
+      { do: 'out-of-service', rule: 'fridge-warm', reason: 'new sensor', for: 60_000 },
+      { do: 'out-of-service', rule: 'fridge-warm', reason: 'new sensor' },
     ],
   );
   assert.deepEqual(got[0]?.result, { rule: 'fridge-warm', state: 'shelved' });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ResolvedAction } from '../../../../src/config/actions.ts';
+import { MOST_JOBS } from '../../../../src/control/actions/job.ts';
 import { ActionTally, MOST_ACTIONS_KEPT } from '../../../../src/control/actions/tally.ts';
 import { SluiceError } from '../../../../src/core/errors.ts';
 import { actionsBench, ruleOf, silent } from '../../../fakes/actions-bench.ts';
@@ -78,6 +79,47 @@ test('an output that fails counts each try, and a reload forgets actions that ar
     [],
   );
   assert.equal(b.actions.tally.of('write', 'done'), 1, 'sums stay');
+});
+
+test('an action that a reload takes away while it runs is counted once, and its figures go', async () => {
+  for (const fails of [false, true]) {
+    const b = actionsBench([ruleOf('dry', { actions: [write('pump.run', 0)] })]);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    b.points.set('pump.run', () => promise);
+    await b.turn('dry', 'active-unacknowledged');
+    b.reload([ruleOf('dry', { actions: [write('pump.run', 5)] })]);
+    if (fails) reject(new SluiceError('timeout', 'unit 1 does not answer'));
+    else resolve();
+    await b.clock.advance(60_000);
+    b.reload([]);
+    const ends = (['done', 'failed', 'superseded', 'dropped'] as const).map((end) => b.actions.tally.of('write', end));
+    assert.deepEqual(ends, [0, 0, 1, 0], String(fails));
+  }
+  const b = actionsBench([ruleOf('dry', { actions: [write('pump.run', 0)] })]);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  b.points.set('pump.run', () => promise);
+  await b.turn('dry', 'active-unacknowledged');
+  b.reload([]);
+  resolve();
+  await b.clock.advance(60_000);
+  assert.deepEqual(b.actions.status().actions, []);
+});
+
+test('an action that newer ones push out while it runs is counted once', async () => {
+  const hook: ResolvedAction = { kind: 'hook', on: ['active'], hook: 'siren', with: {}, retries: 0 };
+  const b = actionsBench([ruleOf('flaps', { actions: [hook] })], {
+    hooks: [{ name: 'siren', run: ['/bin/siren'], timeout: 1000, unsafeSameUser: true }],
+  });
+  const { promise, resolve } = Promise.withResolvers<string>();
+  b.hookRuns.set('siren', () => promise);
+  for (let i = 0; i < MOST_JOBS + 5; i++) {
+    await b.turn('flaps', 'active-unacknowledged');
+    await b.turn('flaps', 'normal');
+  }
+  resolve('');
+  await b.clock.advance(600_000);
+  const { tally } = b.actions;
+  assert.deepEqual([tally.of('hook', 'dropped'), tally.of('hook', 'done')], [5, MOST_JOBS]);
 });
 
 test('figures are bounded, and sums count all', () => {

@@ -31,7 +31,7 @@ export function callOf(payload: Uint8Array): Call | undefined {
 
 /**
  * `write` {point, value}, `set:<point>` value, `read`, `ack` {rule, occurrence?}, `shelve` {rule, for?, reason?}, `reset`
- * {rule, occurrence?}, `out-of-service` {rule, reason}, `in-service` {rule}. What is none of
+ * {rule, occurrence?}, `out-of-service` {rule, reason, for?}, `in-service` {rule}. What is none of
  * them stays what it is, and the command desk refuses it in words.
  * @param life of the connection: the platform begins to count anew with each
  */

@@ -9,7 +9,7 @@ export interface Sentence {
 /** Stands for inline code, a link or a placeholder: one word that no rule of the vocabulary looks at. */
 const CODE = 'CODE';
 
-function split(block: string, line: number, end = /(?<=[.?!]["”)*]*)\s+/): Sentence[] {
+function split(block: string, line: number, end = /(?<=[.?!।]["”)*]*)\s+/): Sentence[] {
   return block
     .replace(/\s+/g, ' ')
     .split(end)

@@ -14,7 +14,7 @@ export const ACTION_METRICS: readonly Metric[] = [
   kinds('sluice_action_tries', 'counter', 'Tries of actions that began since the start.', 'started'),
   {
     ...{ name: 'sluice_actions', type: 'counter', labels: ['kind', 'result'] },
-    help: 'Actions that ended since the start: done, failed (an action after its last try, an output at each try), superseded by a newer one, dropped since too many waited.',
+    help: 'Actions that ended since the start: done, failed, superseded by a newer one, dropped since too many waited. An output fails at each try, another action after its last one.',
     read: ({ actions }) =>
       (actions?.kinds ?? []).flatMap((one) => RESULTS.map((result): Sample => [{ kind: one.kind, result }, one[result]])),
   },

@@ -102,7 +102,7 @@ export function messageSentences(file: string, text: string): Sentence[] {
     if (words.length < 3 || SQL.test(literal)) return;
     const line = source.getLineAndCharacterOfPosition(node.getStart()).line + 1;
     for (const paragraph of literal.split(/\n\s*\n|\n(?=[ \-#|$])/))
-      found.push(...split(plain(paragraph), line, /(?<=[.?!;]["”)*]*)\s+/));
+      found.push(...split(plain(paragraph), line, /(?<=[.?!।;]["”)*]*)\s+/));
   };
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node) || ts.isTypeNode(node) || isList(node)) return;

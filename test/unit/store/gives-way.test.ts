@@ -44,7 +44,14 @@ const niceOf = (): number[] =>
 
 test('a thread that may wait stands behind the main thread', async () => {
   const behind = new URL('../../../src/store/threads/behind.ts', import.meta.url).href;
-  const code = `import(${JSON.stringify(behind)}).then(({ standBehind }) => { standBehind(); require('node:worker_threads').parentPort.postMessage('behind'); })`;
+  // It stays until it is ended: a thread that is gone has no priority.
+  const code = `
+    const { parentPort } = require('node:worker_threads');
+    parentPort.on('message', () => {});
+    import(${JSON.stringify(behind)}).then(({ standBehind }) => {
+      standBehind();
+      parentPort.postMessage('behind');
+    });`;
   const worker = new Worker(code, { eval: true });
   await once(worker, 'message');
   const own = os.getPriority();

@@ -87,7 +87,7 @@ function nextRelease(images: string, folder: string, sequence: number, change: r
 }
 
 test('a card takes a release, survives cuts, and gives up a release that does not boot', async (t: TestContext) => {
-  const folder = scratch(t, 'image');
+  const folder = scratch(t, 'card');
   const images = path.join(folder, 'image');
   const keys = path.join(folder, 'keys');
   writeFileSync(keys, `${root.text}\n${release.text}\n`);

@@ -156,7 +156,7 @@ export const alarmAction: Sheet = {
       label: { en: 'Action', bn: 'কাজ' },
       help: {
         en: 'msg.action is <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> or <code>in-service</code>. For <code>shelve</code> and <code>out-of-service</code> msg.for is the time in milliseconds. Without it an alarm out of service waits until a person puts it in service.',
-        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> বা <code>in-service</code>। msg.for হলো মিলিসেকেন্ডে সময়। না থাকলে out-of-service কেউ শেষ না করা পর্যন্ত থাকে।',
+        bn: 'msg.action হলো <code>acknowledge</code>, <code>shelve</code>, <code>unshelve</code>, <code>reset</code>, <code>out-of-service</code> বা <code>in-service</code>। <code>shelve</code> ও <code>out-of-service</code>-এ msg.for হলো মিলিসেকেন্ডে সময়। এটি না থাকলে কেউ সেবায় না ফেরানো পর্যন্ত অ্যালার্ম সেবার বাইরে থাকে।',
       },
     },
     {

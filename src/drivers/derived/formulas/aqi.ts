@@ -2,6 +2,7 @@
  * Air Quality Index of single pollutants, US EPA, 2024: table 6 and equation 1 of EPA-454/B-24-002 (the same as table 2 of appendix G to
  * 40 CFR part 58). A concentration is cut to the digits of the table, an index is rounded to whole numbers. The index of a place is the
  * largest of its pollutants, for which the formula `maximum` is there.
+ * The numbers were compared with copies of that table and with the worked examples of EPA's guide, not with the table itself.
  */
 import { because, type Formula, fixed, plain, type Result } from '../formula.ts';
 
